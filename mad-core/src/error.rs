@@ -1,0 +1,86 @@
+//! One opaque error for configuration and for input that cannot be read at all.
+//!
+//! Bad *records* are never errors: they are counted in
+//! [`Rejections`](crate::telemetry::Rejections) and stop nothing.
+
+use std::fmt::Display;
+
+/// What went wrong, for programs; the [`Error`] itself speaks to people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A configuration field holds a value outside its range.
+    Config {
+        /// Dotted path of the field, such as `guard.min_points`.
+        field: String,
+    },
+    /// The input as a whole cannot be read, such as a file without a needed column.
+    Input,
+    /// An argument of a call is unusable, such as a window of zero.
+    Argument {
+        /// Name of the argument.
+        name: String,
+    },
+    /// The thing asked for is not there, such as an unknown incident id.
+    NotFound,
+    /// The input is not ordered by time and is larger than what may be sorted in memory.
+    Unsorted,
+}
+
+/// The crate's error: a kind for programs and a message that names field, value and way out.
+///
+/// # Examples
+///
+/// ```
+/// let error = mad_core::PipelineConfig { step_seconds: 0.0, ..Default::default() }
+///     .validate()
+///     .unwrap_err();
+/// assert!(error.to_string().contains("step_seconds"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+}
+
+impl Error {
+    /// The kind of this error.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.kind
+    }
+
+    /// A configuration field outside its range.
+    pub fn config(field: &str, value: impl Display, expected: &str) -> Self {
+        Self {
+            kind: ErrorKind::Config { field: field.to_owned() },
+            message: format!("config field `{field}` is {value}; expected {expected}"),
+        }
+    }
+
+    /// An unusable argument.
+    pub fn argument(name: &str, value: impl Display, expected: &str) -> Self {
+        Self {
+            kind: ErrorKind::Argument { name: name.to_owned() },
+            message: format!("argument `{name}` is {value}; expected {expected}"),
+        }
+    }
+
+    /// Input that cannot be read at all.
+    pub fn input(message: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Input, message: message.into() }
+    }
+
+    /// Something asked for that is not there.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::NotFound, message: message.into() }
+    }
+
+    /// Input that is not ordered by time.
+    pub fn unsorted(message: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Unsorted, message: message.into() }
+    }
+}
+
+/// The crate's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,1 @@
+//! Precision, recall, delay and ranking against a known truth.

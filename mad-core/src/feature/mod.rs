@@ -1,0 +1,5 @@
+//! Telemetry to one row per entity and step.
+
+mod row;
+
+pub use row::{FeatureRow, Sample, Signal, SignalKind};

@@ -1,0 +1,80 @@
+//! Every bound in the crate, by name.
+//!
+//! Reaching a bound is never an error and never a panic: the overflow goes to a named bucket or is
+//! dropped, and a counter says how often ([`Counters`](crate::pipeline::Counters)).
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// Widest window of an exact rolling statistic, in values. Longer memories are sketches.
+pub const MAX_WINDOW: usize = 100_000;
+/// Longest service or endpoint name, in bytes; longer names are rejected.
+pub const MAX_NAME_BYTES: usize = 512;
+/// Longest line of a text file, in bytes; longer lines are rejected and skipped without being held.
+pub const MAX_LINE_BYTES: usize = 1 << 20;
+/// Rejected records whose position and detail are kept, per reason.
+pub const REJECTED_SAMPLES: usize = 5;
+
+/// Bounds on memory, per partition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Entities with state of their own; further ones share the entity `(other)`. Default 10,000.
+    pub entities: usize,
+    /// Latencies held for one entity in one open window; further ones count in `count` and
+    /// `errors`, not in the latency signals. Default 1,000,000.
+    pub window_samples: usize,
+    /// Records held because they are dated too far ahead. Default 10,000.
+    pub held_records: usize,
+    /// Recent rows of each entity kept for reports and explanations. Default 120.
+    pub history_rows: usize,
+    /// Recent flagged rows of all entities kept for ranking. Default 20,000.
+    pub flagged_rows: usize,
+    /// Closed incidents kept; the oldest leave first. Default 1,000.
+    pub closed_incidents: usize,
+    /// `request_id`s remembered to drop repeated deliveries. Default 100,000.
+    pub request_ids: usize,
+    /// Records that may be sorted in memory when a file is not ordered by time. Default 5,000,000.
+    pub sort_records: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            entities: 10_000,
+            window_samples: 1_000_000,
+            held_records: 10_000,
+            history_rows: 120,
+            flagged_rows: 20_000,
+            closed_incidents: 1_000,
+            request_ids: 100_000,
+            sort_records: 5_000_000,
+        }
+    }
+}
+
+impl Limits {
+    /// Checks every field.
+    ///
+    /// # Errors
+    ///
+    /// A limit of zero, or one beyond what fits in memory on any machine (2^32 records).
+    pub fn validate(&self) -> Result<()> {
+        for (field, value) in [
+            ("limits.entities", self.entities),
+            ("limits.window_samples", self.window_samples),
+            ("limits.held_records", self.held_records),
+            ("limits.history_rows", self.history_rows),
+            ("limits.flagged_rows", self.flagged_rows),
+            ("limits.closed_incidents", self.closed_incidents),
+            ("limits.request_ids", self.request_ids),
+            ("limits.sort_records", self.sort_records),
+        ] {
+            if !(1..=(u32::MAX as usize)).contains(&value) {
+                return Err(Error::config(field, value, "an integer from 1 to 4294967295"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,1 @@
+//! Exact robust statistics: pure functions on slices, and rolling ones with state.

@@ -1,0 +1,163 @@
+//! Records that were not taken: counted by reason, the first of each kept with their positions.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::REJECTED_SAMPLES;
+
+/// Why a record was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RejectReason {
+    /// A needed field is absent or empty.
+    MissingField,
+    /// The time is neither RFC 3339 nor an epoch number, or lies outside the years 1678 to 2262.
+    BadTimestamp,
+    /// The time has no zone and none is configured.
+    NaiveTimestamp,
+    /// The status is not an integer from 100 to 599.
+    BadStatus,
+    /// The latency is not a finite number of milliseconds of 0 or more.
+    BadLatency,
+    /// A service or endpoint name is empty, too long or has control characters.
+    BadName,
+    /// The line is longer than [`MAX_LINE_BYTES`](crate::limits::MAX_LINE_BYTES).
+    LineTooLong,
+    /// The line is not UTF-8.
+    NotUtf8,
+    /// The line is not a JSON object with the needed fields.
+    BadJson,
+    /// The row has fewer or more fields than the header.
+    FieldCount,
+    /// A quote was opened and never closed, or the file ends in the middle of a record.
+    Truncated,
+    /// The record is older than the watermark: its window is closed.
+    Late,
+    /// The record is dated further ahead than `max_ahead` and nothing else agrees with it.
+    Future,
+    /// A record with this `request_id` was taken before.
+    Duplicate,
+}
+
+impl RejectReason {
+    /// The reason as files and answers write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingField => "missing_field",
+            Self::BadTimestamp => "bad_timestamp",
+            Self::NaiveTimestamp => "naive_timestamp",
+            Self::BadStatus => "bad_status",
+            Self::BadLatency => "bad_latency",
+            Self::BadName => "bad_name",
+            Self::LineTooLong => "line_too_long",
+            Self::NotUtf8 => "not_utf8",
+            Self::BadJson => "bad_json",
+            Self::FieldCount => "field_count",
+            Self::Truncated => "truncated",
+            Self::Late => "late",
+            Self::Future => "future",
+            Self::Duplicate => "duplicate",
+        }
+    }
+
+    /// What the sender can do about it.
+    pub const fn hint(self) -> &'static str {
+        match self {
+            Self::MissingField => "give timestamp, service, endpoint, status_code and latency_ms",
+            Self::BadTimestamp => "write RFC 3339 (2026-01-06T10:45:00Z) or epoch s, ms, us or ns",
+            Self::NaiveTimestamp => "add Z or an offset, or configure `naive_offset`",
+            Self::BadStatus => "give an HTTP status from 100 to 599",
+            Self::BadLatency => "give milliseconds, finite and not negative",
+            Self::BadName => "give a name of 1 to 512 bytes without control characters",
+            Self::LineTooLong => "keep a record below 1 MiB",
+            Self::NotUtf8 => "write the file in UTF-8",
+            Self::BadJson => "write one JSON object a line",
+            Self::FieldCount => "give each row as many fields as the header; quote commas",
+            Self::Truncated => "close the quote, or end the file with a whole record",
+            Self::Late => "send within the allowed lateness, or raise `lateness_seconds`",
+            Self::Future => "check the sender's clock, or raise `max_ahead_seconds`",
+            Self::Duplicate => "nothing to do: the first delivery was taken",
+        }
+    }
+}
+
+/// One rejected record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejected {
+    /// Why.
+    pub reason: RejectReason,
+    /// Where: the line of a text file or the row of a table, counted from 1 (a CSV header is line 1).
+    pub position: u64,
+    /// The field and value at fault, shortened.
+    pub detail: String,
+}
+
+/// Counts by reason, and the first few of each with their positions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejections {
+    counts: BTreeMap<RejectReason, u64>,
+    first: Vec<Rejected>,
+}
+
+impl Rejections {
+    /// Counts a record; `detail` is called only for the first [`REJECTED_SAMPLES`] of a reason.
+    pub fn add(&mut self, reason: RejectReason, position: u64, detail: impl FnOnce() -> String) {
+        let count = self.counts.entry(reason).or_default();
+        *count += 1;
+        if *count <= REJECTED_SAMPLES as u64 {
+            let detail = shorten(&detail());
+            self.first.push(Rejected { reason, position, detail });
+        }
+    }
+
+    /// Adds all of `other`'s.
+    pub fn merge(&mut self, other: Self) {
+        for rejected in other.first {
+            let kept = self.first.iter().filter(|kept| kept.reason == rejected.reason).count();
+            if kept < REJECTED_SAMPLES {
+                self.first.push(rejected);
+            }
+        }
+        for (reason, count) in other.counts {
+            *self.counts.entry(reason).or_default() += count;
+        }
+    }
+
+    /// All rejected records.
+    pub fn total(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
+    /// How many were rejected for `reason`.
+    pub fn count(&self, reason: RejectReason) -> u64 {
+        self.counts.get(&reason).copied().unwrap_or(0)
+    }
+
+    /// Counts by reason, in the order of the reasons.
+    pub fn counts(&self) -> impl Iterator<Item = (RejectReason, u64)> + '_ {
+        self.counts.iter().map(|(reason, count)| (*reason, *count))
+    }
+
+    /// The first few of each reason.
+    pub fn first(&self) -> &[Rejected] {
+        &self.first
+    }
+}
+
+/// At most 80 characters, control characters escaped.
+fn shorten(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars().take(80) {
+        if c.is_control() {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    if text.chars().nth(80).is_some() {
+        out.push('…');
+    }
+    out
+}

@@ -1,0 +1,79 @@
+//! One served request.
+
+use super::RejectReason;
+use crate::limits::MAX_NAME_BYTES;
+use crate::time::Timestamp;
+
+/// One served request, borrowed from wherever it stands.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::{Request, telemetry::RejectReason, time::Timestamp};
+///
+/// let request = Request::new(Timestamp::from_seconds(0), "payments", "/pay", 200, 215.0);
+/// assert!(request.check().is_ok());
+/// let request = Request { latency_ms: f64::NAN, ..request };
+/// assert_eq!(request.check().unwrap_err().0, RejectReason::BadLatency);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Request<'a> {
+    /// When it was served.
+    pub timestamp: Timestamp,
+    /// The service that served it.
+    pub service: &'a str,
+    /// The route, such as `/item/{id}`.
+    pub endpoint: &'a str,
+    /// HTTP status; 500 and above are errors.
+    pub status_code: i64,
+    /// How long it took, milliseconds.
+    pub latency_ms: f64,
+    /// Drops repeated deliveries of the same record; without it equal rows are separate requests.
+    pub request_id: Option<&'a str>,
+}
+
+impl<'a> Request<'a> {
+    /// A request without an id.
+    pub const fn new(
+        timestamp: Timestamp,
+        service: &'a str,
+        endpoint: &'a str,
+        status_code: i64,
+        latency_ms: f64,
+    ) -> Self {
+        Self { timestamp, service, endpoint, status_code, latency_ms, request_id: None }
+    }
+
+    /// Whether the status says that the server failed.
+    pub const fn is_error(&self) -> bool {
+        self.status_code >= 500
+    }
+
+    /// Checks every field.
+    ///
+    /// # Errors
+    ///
+    /// The reason, and the field at fault.
+    pub fn check(&self) -> Result<(), (RejectReason, &'static str)> {
+        check_name(self.service).map_err(|reason| (reason, "service"))?;
+        check_name(self.endpoint).map_err(|reason| (reason, "endpoint"))?;
+        if !(100..=599).contains(&self.status_code) {
+            return Err((RejectReason::BadStatus, "status_code"));
+        }
+        if !(self.latency_ms.is_finite() && self.latency_ms >= 0.0) {
+            return Err((RejectReason::BadLatency, "latency_ms"));
+        }
+        Ok(())
+    }
+}
+
+fn check_name(name: &str) -> Result<(), RejectReason> {
+    if name.is_empty() {
+        return Err(RejectReason::MissingField);
+    }
+    // every control character is below 0x20, or 0x7f, or C2 80..C2 9f in UTF-8
+    let suspicious = name.len() > MAX_NAME_BYTES
+        || (name.bytes().any(|b| b < 0x20 || b == 0x7f || b == 0xc2)
+            && name.chars().any(char::is_control));
+    if suspicious { Err(RejectReason::BadName) } else { Ok(()) }
+}

@@ -1,0 +1,1 @@
+//! Bytes to telemetry and rows to bytes: pure, no files, no sockets.

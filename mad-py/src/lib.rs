@@ -1,0 +1,6 @@
+//! The module `mad._core`.
+use pyo3::prelude::*;
+
+/// The module `mad._core`.
+#[pymodule]
+mod _core {}
