@@ -32,10 +32,13 @@ pub enum ErrorKind {
 /// # Examples
 ///
 /// ```
-/// let error = mad_core::PipelineConfig { step_seconds: 0.0, ..Default::default() }
-///     .validate()
-///     .unwrap_err();
-/// assert!(error.to_string().contains("step_seconds"));
+/// use mad_core::FeatureConfig;
+///
+/// let error = FeatureConfig { step_seconds: 0.0, ..Default::default() }.validate().unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "config field `features.step_seconds` is 0; expected 1 to 3600 seconds"
+/// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]

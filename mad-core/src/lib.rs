@@ -1,4 +1,34 @@
-//! mad-core
+//! Finds what is wrong in a fleet of microservices, from the first minutes and with no training.
+//!
+//! ```text
+//! telemetry ─▶ features ─▶ scores ─▶ verdicts ─▶ incidents ─▶ culprits ─▶ explanations
+//! requests      one row     one Score   guardrails   grouped,     ranked,      words and
+//!               per entity  per signal  judge the    with a       with         facts, true by
+//!               per step    of the row  whole row    life cycle   evidence     construction
+//!                   │
+//!                   └──▶ history: bounded recent rows ──▶ read by culprit, explain, reports
+//! ```
+//!
+//! Left to right only: a stage sees the output of the stage before it, its configuration and its
+//! state. Each is a public type that works alone; [`Pipeline`] composes them. The crate does no IO
+//! and has no clock: the same inputs give the same outputs, byte for byte, however they are cut
+//! into batches. Bad configuration is an [`Error`]; bad data is counted and stops nothing.
+//!
+//! ```
+//! use mad_core::{Pipeline, PipelineConfig, Request, Timestamp};
+//!
+//! let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+//! for second in 0..3600_i64 {
+//!     let latency = if second >= 3000 { 2000.0 } else { 100.0 + (second * 37 % 50) as f64 };
+//!     let at = Timestamp::from_seconds(second);
+//!     let update = pipeline.ingest([Request::new(at, "payments", "/pay", 200, latency)]);
+//!     for change in &update.changes {
+//!         println!("{}", pipeline.explain(change.incident()).line);
+//!     }
+//! }
+//! assert_eq!(pipeline.incidents().len(), 1);
+//! # Ok::<(), mad_core::Error>(())
+//! ```
 #![forbid(unsafe_code)]
 #![cfg_attr(
     test,
@@ -13,12 +43,19 @@
     )
 )]
 
+pub mod culprit;
 pub mod error;
 pub mod evaluate;
+pub mod explain;
 pub mod feature;
+pub mod guard;
+pub mod history;
+pub mod incident;
 pub mod limits;
+pub mod pipeline;
 pub mod reference;
 pub mod robust;
+pub mod score;
 pub mod series;
 #[cfg(feature = "simulate")]
 pub mod simulate;
@@ -26,9 +63,16 @@ pub mod telemetry;
 pub mod time;
 pub mod wire;
 
+pub use culprit::{Culprit, CulpritConfig, CulpritRanker, Evidence, Ranking};
 pub use error::{Error, ErrorKind, Result};
-pub use feature::{FeatureRow, Sample, Signal, SignalKind};
+pub use explain::{Explanation, TemplateExplainer};
+pub use feature::{FeatureBuilder, FeatureConfig, FeatureRow, Sample, Signal, SignalKind};
+pub use guard::{Confidence, GuardConfig, Guardrails, Reason, Severity, Verdict};
+pub use history::{FlaggedRow, History};
+pub use incident::{Incident, IncidentChange, IncidentConfig, IncidentGrouper, IncidentStatus};
 pub use limits::Limits;
+pub use pipeline::{Command, Document, JudgedRow, Pipeline, PipelineConfig, Update};
+pub use score::{MadScorer, RowScorer, Score, ScoreConfig, Scorer};
 pub use series::{Entity, EntityId, EntityTable};
 pub use telemetry::{RejectReason, Rejections, Request};
 pub use time::Timestamp;

@@ -1,5 +1,11 @@
 //! Telemetry to one row per entity and step.
 
+mod builder;
+mod config;
+mod held;
+mod open_step;
 mod row;
 
+pub use builder::FeatureBuilder;
+pub use config::FeatureConfig;
 pub use row::{FeatureRow, Sample, Signal, SignalKind};

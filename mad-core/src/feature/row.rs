@@ -59,6 +59,15 @@ impl Signal {
         }
     }
 
+    /// The unit of its values; a share has none.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::P50Latency | Self::P95Latency => "ms",
+            Self::ErrorRate => "share",
+            Self::RequestCount => "requests",
+        }
+    }
+
     /// Its kind.
     pub const fn kind(self) -> SignalKind {
         match self {

@@ -1,0 +1,144 @@
+//! Ranks entities by the evidence in their flagged rows.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Culprit, CulpritConfig, Evidence, Ranking};
+use crate::error::Result;
+use crate::feature::Signal;
+use crate::guard::Severity;
+use crate::history::FlaggedRow;
+use crate::score::score_of;
+use crate::series::{EntityId, EntityTable};
+use crate::time::{MINUTE, Timestamp};
+
+/// Ranks entities by the evidence in their flagged rows of a look-back window.
+///
+/// A row weighs its score (0.5 to 1), so that a lasting fault outweighs a loud moment; an entity
+/// weighs the sum of its rows, and its score is its share of the sum over all entities. Ties go to
+/// the worse severity, then the stronger single row, the earlier onset, the name. Abstains when
+/// no row of the window is flagged.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CulpritRanker {
+    config: CulpritConfig,
+}
+
+#[derive(Default)]
+struct Suspect {
+    weight: f64,
+    strongest: f64,
+    rows: u64,
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
+    severity: Severity,
+    peak_error_rate: f64,
+    evidence: BTreeMap<Signal, Evidence>,
+}
+
+impl CulpritRanker {
+    /// A ranker.
+    ///
+    /// # Errors
+    ///
+    /// A config field outside its range.
+    pub fn new(config: CulpritConfig) -> Result<Self> {
+        config.validate()?;
+        Ok(Self { config })
+    }
+
+    /// The start of the look-back window that ends at `at`.
+    pub fn from(&self, at: Timestamp) -> Timestamp {
+        at.plus(-((self.config.minutes * MINUTE as f64) as i64))
+    }
+
+    /// Ranks the entities of `rows` that start in `[at - minutes, at]`.
+    pub fn rank<'a>(
+        &self,
+        rows: impl IntoIterator<Item = &'a FlaggedRow>,
+        entities: &EntityTable,
+        at: Timestamp,
+    ) -> Ranking {
+        let from = self.from(at);
+        let mut suspects: BTreeMap<EntityId, Suspect> = BTreeMap::new();
+        let mut total_rows = 0;
+        for row in rows {
+            if row.bucket >= from && row.bucket <= at {
+                total_rows += 1;
+                suspects.entry(row.entity).or_default().add(row);
+            }
+        }
+        let total: f64 = suspects.values().map(|suspect| suspect.weight).sum();
+        let mut ranked: Vec<(f64, Culprit)> = suspects
+            .into_iter()
+            .filter_map(|(id, suspect)| {
+                let strongest = suspect.strongest;
+                Some((strongest, suspect.into_culprit(id, entities, total)?))
+            })
+            .collect();
+        ranked.sort_by(|(a_row, a), (b_row, b)| {
+            b.score
+                .total_cmp(&a.score)
+                .then_with(|| b.severity.cmp(&a.severity))
+                .then_with(|| b_row.total_cmp(a_row))
+                .then_with(|| a.onset.cmp(&b.onset))
+                .then_with(|| a.entity.cmp(&b.entity))
+        });
+        ranked.truncate(self.config.top_k);
+        let culprits: Vec<Culprit> = ranked.into_iter().map(|(_, culprit)| culprit).collect();
+        Ranking { from, at, rows: total_rows, abstained: culprits.is_empty(), culprits }
+    }
+}
+
+impl Suspect {
+    fn add(&mut self, row: &FlaggedRow) {
+        self.weight += score_of(row.evidence);
+        self.strongest = self.strongest.max(row.evidence);
+        self.rows += 1;
+        self.first = Some(self.first.map_or(row.bucket, |first| first.min(row.bucket)));
+        self.last = Some(self.last.map_or(row.bucket, |last| last.max(row.bucket)));
+        self.severity = self.severity.max(row.severity);
+        self.peak_error_rate =
+            self.peak_error_rate.max(row.errors as f64 / row.count.max(1) as f64);
+        for flagged in &row.signals {
+            let here = Evidence {
+                signal: flagged.signal,
+                rows: 1,
+                at: row.bucket,
+                value: flagged.value,
+                expected: flagged.expected,
+                low: flagged.low,
+                high: flagged.high,
+                z: flagged.z,
+                evidence: flagged.evidence,
+            };
+            self.evidence
+                .entry(flagged.signal)
+                .and_modify(|known| {
+                    let rows = known.rows + 1;
+                    if flagged.evidence > known.evidence {
+                        *known = here;
+                    }
+                    known.rows = rows;
+                })
+                .or_insert(here);
+        }
+    }
+
+    fn into_culprit(self, id: EntityId, entities: &EntityTable, total: f64) -> Option<Culprit> {
+        let mut evidence: Vec<Evidence> = self.evidence.into_values().collect();
+        evidence.sort_by(|a, b| b.evidence.total_cmp(&a.evidence));
+        Some(Culprit {
+            entity: entities.get(id)?.clone(),
+            entity_id: id,
+            metric: evidence.first()?.signal,
+            score: self.weight / total,
+            onset: self.first?,
+            last: self.last?,
+            rows: self.rows,
+            severity: self.severity,
+            peak_error_rate: self.peak_error_rate,
+            evidence,
+        })
+    }
+}

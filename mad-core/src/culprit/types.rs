@@ -1,0 +1,105 @@
+//! What a ranking says.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::feature::Signal;
+use crate::guard::Severity;
+use crate::series::{Entity, EntityId};
+use crate::time::Timestamp;
+
+/// How culprits are ranked.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CulpritConfig {
+    /// How far back flagged rows count, minutes, above 0, at most 1e6. Default 15.
+    pub minutes: f64,
+    /// How many culprits are named, 1 to 1,000. Default 3.
+    pub top_k: usize,
+}
+
+impl Default for CulpritConfig {
+    fn default() -> Self {
+        Self { minutes: 15.0, top_k: 3 }
+    }
+}
+
+impl CulpritConfig {
+    /// Checks every field.
+    ///
+    /// # Errors
+    ///
+    /// Names the field, its value and its range.
+    pub fn validate(&self) -> Result<()> {
+        if !(self.minutes > 0.0 && self.minutes <= 1e6) {
+            return Err(Error::config("culprit.minutes", self.minutes, "above 0, at most 1e6 minutes"));
+        }
+        if !(1..=1_000).contains(&self.top_k) {
+            return Err(Error::config("culprit.top_k", self.top_k, "an integer from 1 to 1000"));
+        }
+        Ok(())
+    }
+}
+
+/// What one signal says against a culprit: its strongest row.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Which signal.
+    pub signal: Signal,
+    /// In how many flagged rows it was flagged.
+    pub rows: u64,
+    /// The row in which it was strongest.
+    pub at: Timestamp,
+    /// Its value there.
+    pub value: f64,
+    /// What was expected there.
+    pub expected: f64,
+    /// Lower end of the expected band there.
+    pub low: f64,
+    /// Upper end of the expected band there.
+    pub high: f64,
+    /// Distance from what was expected, in scales.
+    pub z: f64,
+    /// Minus log10 of its probability.
+    pub evidence: f64,
+}
+
+/// One suspect.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Culprit {
+    /// Who.
+    pub entity: Entity,
+    /// Its id in its pipeline.
+    pub entity_id: EntityId,
+    /// The signal with the strongest evidence against it.
+    pub metric: Signal,
+    /// Its share of the evidence of all suspects in the window, 0 to 1.
+    pub score: f64,
+    /// Start of its first flagged row in the window.
+    pub onset: Timestamp,
+    /// Start of its last flagged row in the window.
+    pub last: Timestamp,
+    /// Flagged rows in the window.
+    pub rows: u64,
+    /// Its worst severity.
+    pub severity: Severity,
+    /// Highest error rate of a flagged row.
+    pub peak_error_rate: f64,
+    /// What speaks against it, strongest signal first.
+    pub evidence: Vec<Evidence>,
+}
+
+/// Suspects, the likeliest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ranking {
+    /// Start of the look-back window.
+    pub from: Timestamp,
+    /// Its end.
+    pub at: Timestamp,
+    /// Flagged rows within it.
+    pub rows: u64,
+    /// The likeliest suspects.
+    pub culprits: Vec<Culprit>,
+    /// Whether nobody is named because nothing stands out.
+    pub abstained: bool,
+}

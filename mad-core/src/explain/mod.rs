@@ -1,0 +1,10 @@
+//! Evidence to words that are true by construction.
+
+mod causes;
+mod explanation;
+mod template;
+mod words;
+
+pub use explanation::Explanation;
+pub use template::TemplateExplainer;
+pub(crate) use template::evidence_text;

@@ -1,0 +1,136 @@
+//! Numbers and times as people read them.
+
+use crate::feature::Signal;
+use crate::time::{SECOND, Timestamp};
+
+/// A value with its unit: `3,260 ms`, `21.6 %`, `37 requests`.
+pub(super) fn quantity(signal: Signal, value: f64) -> String {
+    match signal {
+        Signal::P50Latency | Signal::P95Latency => milliseconds(value),
+        Signal::ErrorRate => percent(value),
+        Signal::RequestCount => plural(value, "request"),
+    }
+}
+
+/// The signal as people call it.
+pub(super) const fn name(signal: Signal) -> &'static str {
+    match signal {
+        Signal::P50Latency => "median latency",
+        Signal::P95Latency => "95th-percentile latency",
+        Signal::ErrorRate => "error rate",
+        Signal::RequestCount => "number of requests",
+    }
+}
+
+/// `0.8 ms`, `215 ms`, `3,260 ms`, `95.2 s`.
+pub(super) fn milliseconds(value: f64) -> String {
+    if value.abs() >= 60_000.0 {
+        format!("{} s", number(value / 1000.0, 1))
+    } else if value.abs() >= 100.0 {
+        format!("{} ms", number(value, 0))
+    } else {
+        format!("{} ms", number(value, 1))
+    }
+}
+
+/// A share as a percentage: `0.42 %`, `21.6 %`.
+pub(super) fn percent(share: f64) -> String {
+    let percent = 100.0 * share;
+    let digits = usize::from(percent.abs() < 99.95) + usize::from(percent.abs() < 0.995 && percent != 0.0);
+    format!("{} %", number(percent, digits))
+}
+
+/// A count with its noun: `1 request`, `1,204 requests`.
+pub(super) fn plural(count: f64, noun: &str) -> String {
+    let digits = usize::from(count.fract() != 0.0 && count < 100.0);
+    let written = number(count, digits);
+    let one = written == "1";
+    format!("{written} {noun}{}", if one { "" } else { "s" })
+}
+
+/// A number with thousands separated by commas, at most `digits` decimals, no trailing zeros.
+pub(super) fn number(value: f64, digits: usize) -> String {
+    if !value.is_finite() || value.abs() >= 1e15 {
+        return format!("{value:.2e}");
+    }
+    let written = format!("{:.digits$}", value.abs());
+    let (whole, fraction) = written.split_once('.').unwrap_or((&written, ""));
+    let mut out = String::new();
+    if value < 0.0 && written.bytes().any(|b| (b'1'..=b'9').contains(&b)) {
+        out.push('-');
+    }
+    for (i, digit) in whole.chars().enumerate() {
+        if i > 0 && (whole.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    let fraction = fraction.trim_end_matches('0');
+    if !fraction.is_empty() {
+        out.push('.');
+        out.push_str(fraction);
+    }
+    out
+}
+
+/// `1 in 20,000 by chance`, from minus log10 of a probability.
+pub(super) fn likelihood(evidence: f64) -> String {
+    if evidence >= 6.0 {
+        format!("less than 1 in 10^{} by chance", evidence.floor())
+    } else {
+        format!("about 1 in {} by chance", number(10_f64.powf(evidence), 0))
+    }
+}
+
+/// `10:45 UTC`, with seconds where the step is shorter than a minute.
+pub(super) fn clock(time: Timestamp, step: i64) -> String {
+    let written = time.to_string();
+    let end = if step < 60 * SECOND { 19 } else { 16 };
+    format!("{} UTC", written.get(11..end).unwrap_or(&written))
+}
+
+/// `2026-01-06 10:45`.
+pub(super) fn date_clock(time: Timestamp, step: i64) -> String {
+    let written = time.to_string().replace('T', " ");
+    let end = if step < 60 * SECOND { 19 } else { 16 };
+    written.get(..end).unwrap_or(&written).to_owned()
+}
+
+/// `9 minutes`, `30 seconds`, `2 hours`.
+pub(super) fn duration(nanos: i64) -> String {
+    let seconds = nanos as f64 / SECOND as f64;
+    if seconds < 120.0 && seconds % 60.0 != 0.0 {
+        plural(seconds, "second")
+    } else if seconds < 7200.0 {
+        plural(seconds / 60.0, "minute")
+    } else {
+        plural((seconds / 360.0).round() / 10.0, "hour")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        assert_eq!(milliseconds(3260.4), "3,260 ms");
+        assert_eq!(milliseconds(0.0), "0 ms");
+        assert_eq!(milliseconds(12.5), "12.5 ms");
+        assert_eq!(milliseconds(95_240.0), "95.2 s");
+        assert_eq!(percent(0.216), "21.6 %");
+        assert_eq!(percent(0.0042), "0.42 %");
+        assert_eq!(percent(1.0), "100 %");
+        assert_eq!(percent(0.0), "0 %");
+        assert_eq!(number(1_234_567.0, 0), "1,234,567");
+        assert_eq!(number(-0.01, 1), "0");
+        assert_eq!(number(f64::MAX, 0), "1.80e308");
+        assert_eq!(plural(1.0, "request"), "1 request");
+        assert_eq!(plural(0.0, "request"), "0 requests");
+        assert_eq!(duration(60 * SECOND), "1 minute");
+        assert_eq!(duration(90 * SECOND), "90 seconds");
+        assert_eq!(duration(9 * 60 * SECOND), "9 minutes");
+        assert_eq!(likelihood(4.3), "about 1 in 19,953 by chance");
+        assert_eq!(likelihood(13.2), "less than 1 in 10^13 by chance");
+    }
+}

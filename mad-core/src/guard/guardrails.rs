@@ -1,0 +1,168 @@
+//! The judgement of a whole row.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Confidence, GuardConfig, Reason, Severity, Verdict};
+use crate::error::{Error, Result};
+use crate::feature::{FeatureRow, Signal};
+use crate::score::{RowScores, Score};
+use crate::time::{MINUTE, Timestamp};
+
+/// How long an entity has been known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntityMaturity {
+    /// Start of its first row.
+    pub first: Timestamp,
+    /// Rows learnt before this one.
+    pub points: usize,
+}
+
+/// Judges rows: what their scores say, less what is not worth anyone's attention.
+///
+/// Suppressions apply in this order, and the first one is the reason given: warm-up, minimum
+/// points, minimum traffic, effect size, direction. Whether an incident opens is decided later,
+/// by [`IncidentGrouper`](crate::IncidentGrouper).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Guardrails {
+    config: GuardConfig,
+    threshold: f64,
+}
+
+impl Guardrails {
+    /// Guardrails for rows whose score is anomalous from `threshold` (0 to 1) on.
+    ///
+    /// # Errors
+    ///
+    /// A config field outside its range.
+    pub fn new(config: GuardConfig, threshold: f64) -> Result<Self> {
+        config.validate()?;
+        if !(threshold > 0.0 && threshold < 1.0) {
+            return Err(Error::config("score.threshold", threshold, "a number above 0 and below 1"));
+        }
+        Ok(Self { config, threshold: crate::score::threshold_evidence(threshold) })
+    }
+
+    /// The row evidence from which a row is anomalous.
+    pub fn evidence(&self) -> f64 {
+        self.threshold
+    }
+
+    /// Judges a row.
+    pub fn judge(&self, row: &FeatureRow, scores: &RowScores, maturity: EntityMaturity) -> Verdict {
+        let young = self.young(row, maturity);
+        let mut verdict = Verdict {
+            is_anomaly: false,
+            reason: Reason::Normal,
+            severity: Severity::Info,
+            confidence: Confidence::Low,
+            signal: scores.leading(),
+            flagged: 0,
+            evidence: scores.evidence(),
+            support: scores.of(scores.leading()).support,
+        };
+        let (mut best, mut held_back) = (0.0, (0.0, Reason::Normal));
+        for (signal, score) in scores.iter() {
+            let evidence = scores.evidence_of(signal);
+            if evidence < self.threshold {
+                continue;
+            }
+            if let Some(reason) = young.or_else(|| self.weak(row, signal, score)) {
+                if evidence > held_back.0 {
+                    held_back = (evidence, reason);
+                }
+                continue;
+            }
+            verdict.flagged |= 1 << signal.index();
+            if evidence > best {
+                best = evidence;
+                verdict.signal = signal;
+                verdict.evidence = evidence;
+                verdict.support = score.support;
+                verdict.reason =
+                    if score.z < 0.0 { Reason::BelowExpected } else { Reason::AboveExpected };
+            }
+        }
+        if verdict.flagged == 0 {
+            verdict.reason = match (held_back.1, young) {
+                (Reason::Normal, Some(reason)) => reason,
+                (Reason::Normal, None) if unwatched(row, scores) => Reason::Direction,
+                (reason, _) => reason,
+            };
+            return verdict;
+        }
+        verdict.is_anomaly = true;
+        verdict.severity = self.severity(row, verdict.flagged);
+        verdict.confidence = confidence(verdict.evidence, verdict.support);
+        verdict
+    }
+
+    /// Whether a verdict's row was held back although it was unlikely.
+    pub fn held_back(&self, verdict: &Verdict) -> bool {
+        !verdict.is_anomaly && verdict.evidence >= self.threshold
+    }
+
+    fn young(&self, row: &FeatureRow, maturity: EntityMaturity) -> Option<Reason> {
+        let warm_up = (self.config.warm_up_minutes * MINUTE as f64) as i64;
+        if row.bucket.since(maturity.first) < warm_up {
+            Some(Reason::WarmUp)
+        } else if maturity.points < self.config.min_points {
+            Some(Reason::TooFewPoints)
+        } else {
+            None
+        }
+    }
+
+    /// Why an unlikely signal is not worth attention.
+    fn weak(&self, row: &FeatureRow, signal: Signal, score: &Score) -> Option<Reason> {
+        let config = &self.config;
+        let value = row.sample(signal).value;
+        let change = (value - score.expected).abs();
+        let relative = |share: f64| change >= share * score.expected.abs();
+        let requests = match signal {
+            Signal::RequestCount => score.expected.max(row.count as f64),
+            _ => row.count as f64,
+        };
+        if requests < config.min_requests as f64 {
+            return Some(Reason::TooLittleTraffic);
+        }
+        let large = match signal {
+            Signal::P50Latency | Signal::P95Latency => {
+                relative(config.latency_relative) && change >= config.latency_absolute_ms
+            }
+            Signal::ErrorRate => {
+                change >= config.error_rate_absolute && row.errors >= config.min_errors
+            }
+            Signal::RequestCount => {
+                relative(config.traffic_relative) && change >= config.traffic_absolute
+            }
+        };
+        (!large).then_some(Reason::SmallEffect)
+    }
+
+    fn severity(&self, row: &FeatureRow, flagged: u8) -> Severity {
+        let errors = flagged & (1 << Signal::ErrorRate.index()) != 0;
+        if errors && row.error_rate() >= self.config.critical_error_rate {
+            Severity::Critical
+        } else {
+            Severity::Warning
+        }
+    }
+}
+
+/// Whether a latency lies below its band: faster is no evidence of a fault.
+fn unwatched(row: &FeatureRow, scores: &RowScores) -> bool {
+    [Signal::P50Latency, Signal::P95Latency]
+        .into_iter()
+        .any(|signal| row.sample(signal).value < scores.of(signal).low)
+}
+
+/// See [`Verdict::confidence`].
+fn confidence(evidence: f64, support: f64) -> Confidence {
+    if evidence >= 8.0 && support >= 5.0 {
+        Confidence::High
+    } else if evidence >= 6.0 || support >= 3.0 {
+        Confidence::Medium
+    } else {
+        Confidence::Low
+    }
+}

@@ -1,0 +1,9 @@
+//! Rows of scores to verdicts: what is worth anyone's attention, and why the rest is not.
+
+mod config;
+mod guardrails;
+mod verdict;
+
+pub use config::GuardConfig;
+pub use guardrails::{EntityMaturity, Guardrails};
+pub use verdict::{Confidence, Reason, Severity, Verdict};

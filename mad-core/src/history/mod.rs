@@ -1,0 +1,7 @@
+//! Bounded recent rows: what culprits, explanations, reports and "why not" read.
+
+mod row;
+mod store;
+
+pub use row::{FlaggedRow, FlaggedSignal, HistoryRow};
+pub use store::History;

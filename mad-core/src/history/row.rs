@@ -1,0 +1,118 @@
+//! What is remembered of a row.
+
+use serde::{Deserialize, Serialize};
+
+use crate::feature::{FeatureRow, Signal};
+use crate::guard::{Reason, Severity, Verdict};
+use crate::score::RowScores;
+use crate::series::EntityId;
+use crate::time::Timestamp;
+
+/// One row as reports show it: values and bands to seven digits.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct HistoryRow {
+    /// Start of the step.
+    pub bucket: Timestamp,
+    /// Requests.
+    pub count: u32,
+    /// Requests that failed.
+    pub errors: u32,
+    /// Value of each signal, in the order of [`Signal::ALL`].
+    pub values: [f32; Signal::ALL.len()],
+    /// Lower end of each expected band.
+    pub low: [f32; Signal::ALL.len()],
+    /// Upper end of each expected band.
+    pub high: [f32; Signal::ALL.len()],
+    /// Whether the row was flagged.
+    pub is_anomaly: bool,
+    /// Why, or why not.
+    pub reason: Reason,
+}
+
+impl HistoryRow {
+    /// What is remembered of a row.
+    pub fn new(row: &FeatureRow, scores: &RowScores, verdict: &Verdict) -> Self {
+        Self {
+            bucket: row.bucket,
+            count: u32::try_from(row.count).unwrap_or(u32::MAX),
+            errors: u32::try_from(row.errors).unwrap_or(u32::MAX),
+            values: Signal::ALL.map(|signal| row.sample(signal).value as f32),
+            low: Signal::ALL.map(|signal| scores.of(signal).low as f32),
+            high: Signal::ALL.map(|signal| scores.of(signal).high as f32),
+            is_anomaly: verdict.is_anomaly,
+            reason: verdict.reason,
+        }
+    }
+}
+
+/// One flagged signal's part in a flagged row.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct FlaggedSignal {
+    /// Which signal.
+    pub signal: Signal,
+    /// Its value.
+    pub value: f64,
+    /// What was expected.
+    pub expected: f64,
+    /// Lower end of the expected band.
+    pub low: f64,
+    /// Upper end of the expected band.
+    pub high: f64,
+    /// Distance from what was expected, in scales.
+    pub z: f64,
+    /// Minus log10 of its probability, after looking at all signals.
+    pub evidence: f64,
+}
+
+/// A flagged row with all that a ranking or an explanation needs of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FlaggedRow {
+    /// Whose row it is.
+    pub entity: EntityId,
+    /// Start of the step.
+    pub bucket: Timestamp,
+    /// Requests.
+    pub count: u64,
+    /// Requests that failed.
+    pub errors: u64,
+    /// How bad.
+    pub severity: Severity,
+    /// Minus log10 of the row's probability.
+    pub evidence: f64,
+    /// The flagged signals, strongest first.
+    pub signals: Vec<FlaggedSignal>,
+}
+
+impl FlaggedRow {
+    /// From a judged row; nothing when it was not flagged.
+    pub fn new(row: &FeatureRow, scores: &RowScores, verdict: &Verdict) -> Option<Self> {
+        if !verdict.is_anomaly {
+            return None;
+        }
+        let mut signals: Vec<FlaggedSignal> = verdict
+            .flagged_signals()
+            .map(|signal| {
+                let score = scores.of(signal);
+                FlaggedSignal {
+                    signal,
+                    value: row.sample(signal).value,
+                    expected: score.expected,
+                    low: score.low,
+                    high: score.high,
+                    z: score.z,
+                    evidence: scores.evidence_of(signal),
+                }
+            })
+            .collect();
+        signals.sort_by(|a, b| b.evidence.total_cmp(&a.evidence));
+        Some(Self {
+            entity: row.entity,
+            bucket: row.bucket,
+            count: row.count,
+            errors: row.errors,
+            severity: verdict.severity,
+            evidence: verdict.evidence,
+            signals,
+        })
+    }
+}

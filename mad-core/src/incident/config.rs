@@ -1,0 +1,88 @@
+//! When an incident opens and when it is over.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::time::MINUTE;
+
+/// When an incident opens and when it is over.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IncidentConfig {
+    /// Flagged rows of an entity that open an incident (k of k-of-n), 1 or more. Default 2.
+    pub open_rows: u32,
+    /// Steps within which they have to lie (n of k-of-n), `open_rows` to 1,000. Default 3.
+    pub open_steps: u32,
+    /// Row evidence that opens an incident alone, when at least `open_support` observations carry
+    /// it; above 0. Default 8: one in 10^8.
+    pub open_evidence: f64,
+    /// Observations that have to carry such evidence. Default 2: one slow request is an anecdote.
+    pub open_support: f64,
+    /// Row evidence that keeps an open incident alive without being flagged (hysteresis), 0 or
+    /// more. Default 2.5.
+    pub keep_evidence: f64,
+    /// An incident is over this long after its last anomalous row, minutes; the next one then is
+    /// a new incident. At least two steps. Default 5.
+    pub gap_minutes: f64,
+    /// An incident of an entity that went silent is closed after this long, minutes. Default 30.
+    pub ttl_minutes: f64,
+}
+
+impl Default for IncidentConfig {
+    fn default() -> Self {
+        Self {
+            open_rows: 2,
+            open_steps: 3,
+            open_evidence: 8.0,
+            open_support: 2.0,
+            keep_evidence: 2.5,
+            gap_minutes: 5.0,
+            ttl_minutes: 30.0,
+        }
+    }
+}
+
+impl IncidentConfig {
+    /// Checks every field.
+    ///
+    /// # Errors
+    ///
+    /// Names the field, its value and its range.
+    pub fn validate(&self) -> Result<()> {
+        if self.open_rows == 0 {
+            return Err(Error::config("incident.open_rows", 0, "an integer of 1 or more"));
+        }
+        if !(self.open_rows..=1_000).contains(&self.open_steps) {
+            let expected = "an integer from open_rows to 1000";
+            return Err(Error::config("incident.open_steps", self.open_steps, expected));
+        }
+        for (field, value) in [
+            ("incident.open_evidence", self.open_evidence),
+            ("incident.gap_minutes", self.gap_minutes),
+            ("incident.ttl_minutes", self.ttl_minutes),
+        ] {
+            if !(value > 0.0 && value <= 1e6) {
+                return Err(Error::config(field, value, "a number above 0, at most 1e6"));
+            }
+        }
+        for (field, value) in [
+            ("incident.open_support", self.open_support),
+            ("incident.keep_evidence", self.keep_evidence),
+        ] {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(Error::config(field, value, "a finite number of 0 or more"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The gap in nanoseconds for rows of `step` nanoseconds.
+    pub fn gap(&self, step: i64) -> i64 {
+        ((self.gap_minutes * MINUTE as f64) as i64).max(step.saturating_mul(2))
+    }
+
+    /// The time to live in nanoseconds for rows of `step` nanoseconds.
+    pub fn ttl(&self, step: i64) -> i64 {
+        ((self.ttl_minutes * MINUTE as f64) as i64).max(self.gap(step))
+    }
+}

@@ -1,0 +1,203 @@
+//! Flagged rows to incidents, per entity.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::{CloseReason, Incident, IncidentChange, IncidentConfig, IncidentStatus};
+use crate::error::{Error, Result};
+use crate::history::FlaggedRow;
+use crate::series::{Entity, EntityId};
+use crate::time::Timestamp;
+
+/// Groups flagged rows of each entity into incidents.
+///
+/// One opens when `open_rows` flagged rows lie within `open_steps` steps, or at once when a row's
+/// evidence is overwhelming and carried by enough observations; it then begins at the first of
+/// those rows. Flagged rows join until `gap_minutes` have passed since the last one; rows that are
+/// merely unlikely keep it alive without joining. It closes when the entity's rows were normal for
+/// the gap, when the entity sent nothing for the time to live, or by command.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct IncidentGrouper {
+    config: IncidentConfig,
+    step: i64,
+    lateness: i64,
+    keep_closed: usize,
+    /// Flagged rows that have not opened an incident yet.
+    pending: BTreeMap<EntityId, VecDeque<FlaggedRow>>,
+    open: BTreeMap<EntityId, Incident>,
+    closed: VecDeque<Incident>,
+    closed_dropped: u64,
+}
+
+impl IncidentGrouper {
+    /// No incidents yet. `step` and `lateness` are those of the rows, in nanoseconds;
+    /// `keep_closed` is how many closed incidents are kept.
+    ///
+    /// # Errors
+    ///
+    /// A config field outside its range, or a step that is not above 0.
+    pub fn new(config: IncidentConfig, step: i64, lateness: i64, keep_closed: usize) -> Result<Self> {
+        config.validate()?;
+        if step <= 0 {
+            return Err(Error::argument("step", step, "nanoseconds above 0"));
+        }
+        Ok(Self {
+            config,
+            step,
+            lateness,
+            keep_closed,
+            pending: BTreeMap::new(),
+            open: BTreeMap::new(),
+            closed: VecDeque::new(),
+            closed_dropped: 0,
+        })
+    }
+
+    /// Takes a flagged row. `support` is how many observations carry its evidence.
+    pub fn flagged(
+        &mut self,
+        entity: &Entity,
+        row: FlaggedRow,
+        support: f64,
+        changes: &mut Vec<IncidentChange>,
+    ) {
+        self.expire(row.entity, row.bucket, CloseReason::Quiet, changes);
+        if let Some(incident) = self.open.get_mut(&row.entity) {
+            incident.add(&row, self.step);
+            changes.push(IncidentChange::Updated(incident.clone()));
+            return;
+        }
+        let id = row.entity;
+        let known = row.bucket.plus(self.step).plus(self.lateness);
+        let decisive =
+            row.evidence >= self.config.open_evidence && support >= self.config.open_support;
+        let reach = self.step.saturating_mul(i64::from(self.config.open_steps));
+        let pending = self.pending.entry(id).or_default();
+        pending.retain(|earlier| row.bucket.since(earlier.bucket) < reach);
+        pending.push_back(row);
+        if !decisive && pending.len() < self.config.open_rows as usize {
+            return;
+        }
+        let rows = self.pending.remove(&id).unwrap_or_default();
+        let Some(first) = rows.front() else { return };
+        let mut incident = Incident::open(entity.clone(), first, self.step, known);
+        for row in &rows {
+            incident.add(row, self.step);
+        }
+        changes.push(IncidentChange::Opened(incident.clone()));
+        self.open.insert(id, incident);
+    }
+
+    /// Takes a row that was not flagged, with its evidence.
+    pub fn quiet(
+        &mut self,
+        entity: EntityId,
+        bucket: Timestamp,
+        evidence: f64,
+        changes: &mut Vec<IncidentChange>,
+    ) {
+        let Some(incident) = self.open.get_mut(&entity) else { return };
+        let end = bucket.plus(self.step);
+        if evidence >= self.config.keep_evidence
+            && end.since(incident.last_active) <= self.config.gap(self.step)
+        {
+            incident.last_active = end;
+            return;
+        }
+        self.expire(entity, end, CloseReason::Quiet, changes);
+    }
+
+    /// Time has come to `at`: incidents of entities that went silent are closed.
+    pub fn advance(&mut self, at: Timestamp, changes: &mut Vec<IncidentChange>) {
+        let ttl = self.config.ttl(self.step);
+        let silent: Vec<EntityId> = self
+            .open
+            .iter()
+            .filter(|(_, incident)| at.since(incident.last_active) >= ttl)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in silent {
+            self.close(id, at, CloseReason::Expired, changes);
+        }
+    }
+
+    /// Somebody takes an incident.
+    ///
+    /// # Errors
+    ///
+    /// No open incident has this id.
+    pub fn acknowledge(&mut self, id: &str, at: Timestamp) -> Result<IncidentChange> {
+        let incident = self.open.values_mut().find(|incident| incident.id == id);
+        let incident = incident.ok_or_else(|| unknown(id))?;
+        incident.status = IncidentStatus::Acknowledged;
+        incident.acknowledged_at = incident.acknowledged_at.or(Some(at));
+        Ok(IncidentChange::Acknowledged(incident.clone()))
+    }
+
+    /// Somebody says that an incident is over.
+    ///
+    /// # Errors
+    ///
+    /// No open incident has this id.
+    pub fn resolve(&mut self, id: &str, at: Timestamp) -> Result<IncidentChange> {
+        let found = self.open.iter().find(|(_, incident)| incident.id == id);
+        let entity = *found.ok_or_else(|| unknown(id))?.0;
+        let mut changes = Vec::new();
+        self.close(entity, at, CloseReason::Command, &mut changes);
+        changes.pop().ok_or_else(|| unknown(id))
+    }
+
+    /// The open incident of an entity.
+    pub fn open_of(&self, entity: EntityId) -> Option<&Incident> {
+        self.open.get(&entity)
+    }
+
+    /// All incidents that are kept, newest start first; of one start, by entity.
+    pub fn incidents(&self) -> Vec<&Incident> {
+        let mut all: Vec<&Incident> = self.closed.iter().chain(self.open.values()).collect();
+        all.sort_by(|a, b| b.start.cmp(&a.start).then_with(|| a.entity.cmp(&b.entity)));
+        all
+    }
+
+    /// Closed incidents that were dropped for newer ones.
+    pub fn closed_dropped(&self) -> u64 {
+        self.closed_dropped
+    }
+
+    fn expire(
+        &mut self,
+        entity: EntityId,
+        at: Timestamp,
+        reason: CloseReason,
+        changes: &mut Vec<IncidentChange>,
+    ) {
+        let gap = self.config.gap(self.step);
+        if self.open.get(&entity).is_some_and(|open| at.since(open.last_active) > gap) {
+            self.close(entity, at, reason, changes);
+        }
+    }
+
+    fn close(
+        &mut self,
+        entity: EntityId,
+        at: Timestamp,
+        reason: CloseReason,
+        changes: &mut Vec<IncidentChange>,
+    ) {
+        let Some(mut incident) = self.open.remove(&entity) else { return };
+        incident.status = IncidentStatus::Resolved;
+        incident.closed_at = Some(at);
+        incident.close_reason = Some(reason);
+        changes.push(IncidentChange::Closed(incident.clone()));
+        if self.closed.len() >= self.keep_closed {
+            self.closed.pop_front();
+            self.closed_dropped += 1;
+        }
+        self.closed.push_back(incident);
+    }
+}
+
+fn unknown(id: &str) -> Error {
+    Error::not_found(format!("no open incident has the id `{id}`; list them to see which there are"))
+}

@@ -1,0 +1,9 @@
+//! Verdicts to incidents: when one opens, what belongs to it, when it is over.
+
+mod config;
+mod grouper;
+mod types;
+
+pub use config::IncidentConfig;
+pub use grouper::IncidentGrouper;
+pub use types::{CloseReason, Incident, IncidentChange, IncidentStatus, Peak};

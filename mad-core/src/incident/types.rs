@@ -1,0 +1,204 @@
+//! What an incident is.
+
+use serde::{Deserialize, Serialize};
+
+use crate::feature::Signal;
+use crate::guard::{Confidence, Severity};
+use crate::history::{FlaggedRow, FlaggedSignal};
+use crate::series::{Entity, EntityId};
+use crate::time::Timestamp;
+
+/// Where an incident stands in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IncidentStatus {
+    /// Going on, and nobody has taken it.
+    Open,
+    /// Going on, and somebody has taken it.
+    Acknowledged,
+    /// Over.
+    Resolved,
+}
+
+impl IncidentStatus {
+    /// The status in files and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Acknowledged => "acknowledged",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+/// Why an incident was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloseReason {
+    /// The entity's rows were normal again for the gap.
+    Quiet,
+    /// The entity sent nothing for the time to live.
+    Expired,
+    /// Somebody resolved it.
+    Command,
+}
+
+/// A signal at its worst within an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Peak {
+    /// The row in which it was.
+    pub at: Timestamp,
+    /// Value, expectation and evidence in that row.
+    pub signal: FlaggedSignal,
+}
+
+/// A stretch of anomalous rows of one entity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Stable: made of the entity's names and the start, the same in every run over the same data.
+    pub id: String,
+    /// Stable over recurrences: made of the entity's names.
+    pub fingerprint: String,
+    /// Whose it is.
+    pub entity: Entity,
+    /// The entity's id in its pipeline.
+    pub entity_id: EntityId,
+    /// Start of the first flagged row.
+    pub start: Timestamp,
+    /// End of the last flagged row.
+    pub end: Timestamp,
+    /// When it was known: the end of the row that opened it plus the allowed lateness.
+    pub opened_at: Timestamp,
+    /// When it was closed.
+    pub closed_at: Option<Timestamp>,
+    /// Why it was closed.
+    pub close_reason: Option<CloseReason>,
+    /// When somebody acknowledged it.
+    pub acknowledged_at: Option<Timestamp>,
+    /// Where it stands.
+    pub status: IncidentStatus,
+    /// The worst severity of its rows.
+    pub severity: Severity,
+    /// Flagged rows.
+    pub rows: u64,
+    /// Requests in its flagged rows.
+    pub requests: u64,
+    /// Failed requests in its flagged rows.
+    pub errors: u64,
+    /// Signals that were flagged, each at its strongest evidence, strongest first.
+    pub peaks: Vec<Peak>,
+    /// Strongest evidence of a row.
+    pub evidence: f64,
+    /// The last moment at which something spoke for it (hysteresis included).
+    pub last_active: Timestamp,
+}
+
+impl Incident {
+    pub(super) fn open(entity: Entity, first: &FlaggedRow, step: i64, opened_at: Timestamp) -> Self {
+        let fingerprint = fnv1a(&[&entity.service, &entity.endpoint], 0);
+        let id = fnv1a(&[&entity.service, &entity.endpoint], first.bucket.nanos().unsigned_abs());
+        Self {
+            id: format!("INC-{id:016x}"),
+            fingerprint: format!("{fingerprint:016x}"),
+            entity,
+            entity_id: first.entity,
+            start: first.bucket,
+            end: first.bucket.plus(step),
+            opened_at,
+            closed_at: None,
+            close_reason: None,
+            acknowledged_at: None,
+            status: IncidentStatus::Open,
+            severity: Severity::Info,
+            rows: 0,
+            requests: 0,
+            errors: 0,
+            peaks: Vec::new(),
+            evidence: 0.0,
+            last_active: first.bucket.plus(step),
+        }
+    }
+
+    pub(super) fn add(&mut self, row: &FlaggedRow, step: i64) {
+        self.end = self.end.max(row.bucket.plus(step));
+        self.last_active = self.last_active.max(self.end);
+        self.severity = self.severity.max(row.severity);
+        self.rows += 1;
+        self.requests = self.requests.saturating_add(row.count);
+        self.errors = self.errors.saturating_add(row.errors);
+        self.evidence = self.evidence.max(row.evidence);
+        for signal in &row.signals {
+            let peak = Peak { at: row.bucket, signal: *signal };
+            match self.peaks.iter_mut().find(|peak| peak.signal.signal == signal.signal) {
+                Some(known) if known.signal.evidence < signal.evidence => *known = peak,
+                Some(_) => {}
+                None => self.peaks.push(peak),
+            }
+        }
+        self.peaks.sort_by(|a, b| b.signal.evidence.total_cmp(&a.signal.evidence));
+    }
+
+    /// Whether it is still going on.
+    pub fn is_open(&self) -> bool {
+        self.status != IncidentStatus::Resolved
+    }
+
+    /// The flagged signals, strongest first.
+    pub fn signals(&self) -> impl Iterator<Item = Signal> + '_ {
+        self.peaks.iter().map(|peak| peak.signal.signal)
+    }
+
+    /// Share of the requests in its flagged rows that failed.
+    pub fn error_rate(&self) -> f64 {
+        self.errors as f64 / self.requests as f64
+    }
+
+    /// How sure: High with 3 flagged rows and evidence of 8 (one in 10^8) in one of them, Medium
+    /// with 2 rows or evidence of 6, Low otherwise.
+    pub fn confidence(&self) -> Confidence {
+        if self.rows >= 3 && self.evidence >= 8.0 {
+            Confidence::High
+        } else if self.rows >= 2 || self.evidence >= 6.0 {
+            Confidence::Medium
+        } else {
+            Confidence::Low
+        }
+    }
+}
+
+/// What happened to an incident.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IncidentChange {
+    /// It opened.
+    Opened(Incident),
+    /// It grew by a row or became more severe.
+    Updated(Incident),
+    /// Somebody took it.
+    Acknowledged(Incident),
+    /// It is over.
+    Closed(Incident),
+}
+
+impl IncidentChange {
+    /// The incident after the change.
+    pub fn incident(&self) -> &Incident {
+        match self {
+            Self::Opened(incident)
+            | Self::Updated(incident)
+            | Self::Acknowledged(incident)
+            | Self::Closed(incident) => incident,
+        }
+    }
+}
+
+/// FNV-1a over the parts, each ended by a byte that no name can hold.
+fn fnv1a(parts: &[&str], seed: u64) -> u64 {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    let bytes = parts.iter().flat_map(|part| part.bytes().chain(std::iter::once(0)));
+    for byte in bytes.chain(seed.to_le_bytes()) {
+        hash ^= u64::from(byte);
+        hash = hash.wrapping_mul(0x0100_0000_01b3);
+    }
+    hash
+}

@@ -1,0 +1,72 @@
+//! All of the configuration.
+
+use serde::{Deserialize, Serialize};
+
+use crate::culprit::CulpritConfig;
+use crate::error::{Error, Result};
+use crate::feature::FeatureConfig;
+use crate::guard::GuardConfig;
+use crate::incident::IncidentConfig;
+use crate::limits::Limits;
+use crate::score::ScoreConfig;
+use crate::time::ZonePolicy;
+
+/// All of the configuration; every field has a default that is meant to be kept.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::PipelineConfig;
+///
+/// let mut config = PipelineConfig::default();
+/// config.guard.min_points = 0;
+/// assert_eq!(
+///     config.validate().unwrap_err().to_string(),
+///     "config field `guard.min_points` is 0; expected an integer from 1 to 100000"
+/// );
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PipelineConfig {
+    /// Seconds east of UTC for times that carry no zone, -86,400 to 86,400. Default none: such
+    /// times are refused.
+    pub naive_offset_seconds: Option<i32>,
+    /// How requests become rows.
+    pub features: FeatureConfig,
+    /// How rows are judged.
+    pub score: ScoreConfig,
+    /// What is not worth waking anyone.
+    pub guard: GuardConfig,
+    /// When an incident opens and when it is over.
+    pub incident: IncidentConfig,
+    /// How culprits are ranked.
+    pub culprit: CulpritConfig,
+    /// Bounds on memory.
+    pub limits: Limits,
+}
+
+impl PipelineConfig {
+    /// Checks every field.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field outside its range, its value and its range.
+    pub fn validate(&self) -> Result<()> {
+        if let Some(offset) = self.naive_offset_seconds
+            && !(-86_400..=86_400).contains(&offset)
+        {
+            return Err(Error::config("naive_offset_seconds", offset, "-86400 to 86400 seconds"));
+        }
+        self.features.validate()?;
+        self.score.validate()?;
+        self.guard.validate()?;
+        self.incident.validate()?;
+        self.culprit.validate()?;
+        self.limits.validate()
+    }
+
+    /// What to do with times that carry no zone.
+    pub fn zone(&self) -> ZonePolicy {
+        self.naive_offset_seconds.map_or(ZonePolicy::Refuse, ZonePolicy::Offset)
+    }
+}

@@ -1,0 +1,376 @@
+//! Everything a report, a file or an answer shows, as one serializable document.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Counters, IncidentRecord, Pipeline};
+use crate::culprit::{Culprit, Evidence, Ranking};
+use crate::explain::Explanation;
+use crate::feature::Signal;
+use crate::incident::{Incident, Peak};
+use crate::series::Entity;
+
+/// Version of the document's shape; it grows when a field changes its meaning or goes.
+pub const SCHEMA_VERSION: u32 = 1;
+/// Entities listed with their row counts, those with most flagged rows first.
+const LANES: usize = 200;
+/// Entities listed as affected by an incident.
+const AFFECTED: usize = 50;
+
+/// Everything a report shows. Times are RFC 3339 in UTC.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct Document {
+    pub schema_version: u32,
+    pub generator: String,
+    pub mode: &'static str,
+    pub first: Option<String>,
+    pub last: Option<String>,
+    pub step_seconds: f64,
+    pub requests: u64,
+    pub errors: u64,
+    pub rows: u64,
+    pub flagged: u64,
+    pub entities: u64,
+    pub suppressed: BTreeMap<&'static str, u64>,
+    pub rejected: RejectedDocument,
+    pub incidents: Vec<IncidentDocument>,
+    pub ranking: RankingDocument,
+    pub timeline: Vec<LaneDocument>,
+    pub counters: Counters,
+}
+
+/// Records that were not taken.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct RejectedDocument {
+    pub total: u64,
+    pub counts: BTreeMap<&'static str, u64>,
+    pub first: Vec<RejectedRecord>,
+}
+
+/// One record that was not taken.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct RejectedRecord {
+    pub reason: &'static str,
+    pub position: u64,
+    pub detail: String,
+    pub hint: &'static str,
+}
+
+/// One incident.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct IncidentDocument {
+    pub id: String,
+    pub fingerprint: String,
+    pub service: String,
+    pub endpoint: String,
+    pub start: String,
+    pub end: String,
+    pub opened_at: String,
+    pub closed_at: Option<String>,
+    pub severity: &'static str,
+    pub status: &'static str,
+    pub signals: Vec<&'static str>,
+    pub rows: u64,
+    pub requests: u64,
+    pub errors: u64,
+    pub peaks: BTreeMap<&'static str, PeakDocument>,
+    pub affected: Vec<String>,
+    pub culprit: Option<EntityDocument>,
+    pub explanation: Explanation,
+    pub ranking: RankingDocument,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series: Option<SeriesDocument>,
+}
+
+/// A signal at its worst.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct PeakDocument {
+    pub value: f64,
+    pub expected: f64,
+    pub expected_low: f64,
+    pub expected_high: f64,
+    pub z: f64,
+    pub evidence: f64,
+    pub at: String,
+}
+
+/// An entity.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct EntityDocument {
+    pub service: String,
+    pub endpoint: String,
+}
+
+/// A ranking.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct RankingDocument {
+    pub at: String,
+    pub from: String,
+    pub minutes: f64,
+    pub rows: u64,
+    pub abstained: bool,
+    pub culprits: Vec<CulpritDocument>,
+}
+
+/// A suspect.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct CulpritDocument {
+    pub service: String,
+    pub endpoint: String,
+    pub metric: &'static str,
+    pub score: f64,
+    pub onset: String,
+    pub last: String,
+    pub rows: u64,
+    pub severity: &'static str,
+    pub evidence: Vec<EvidenceDocument>,
+}
+
+/// What a signal says against a suspect.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct EvidenceDocument {
+    pub signal: &'static str,
+    pub rows: u64,
+    pub at: String,
+    pub value: f64,
+    pub expected: f64,
+    pub expected_low: f64,
+    pub expected_high: f64,
+    pub z: f64,
+    pub evidence: f64,
+    pub text: String,
+}
+
+/// The rows around an incident.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct SeriesDocument {
+    pub step_seconds: f64,
+    pub bucket: Vec<String>,
+    pub flagged: Vec<bool>,
+    pub count: Vec<u32>,
+    pub errors: Vec<u32>,
+    pub signals: Vec<SignalSeries>,
+}
+
+/// One signal of the rows around an incident; NaN is written as null.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct SignalSeries {
+    pub name: &'static str,
+    pub unit: &'static str,
+    pub values: Vec<f32>,
+    pub low: Vec<f32>,
+    pub high: Vec<f32>,
+}
+
+/// Rows of one entity.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct LaneDocument {
+    pub service: String,
+    pub endpoint: String,
+    pub rows: u64,
+    pub flagged: u64,
+    pub incidents: u64,
+}
+
+impl Pipeline {
+    /// Everything a report shows, as of now.
+    pub fn document(&self) -> Document {
+        let counters = self.counters();
+        let incidents = self.incidents();
+        let mut with_incidents: BTreeMap<&Entity, u64> = BTreeMap::new();
+        for incident in &incidents {
+            *with_incidents.entry(&incident.entity).or_default() += 1;
+        }
+        let mut timeline: Vec<LaneDocument> = self
+            .entities()
+            .iter()
+            .map(|(id, entity)| {
+                let (rows, flagged) = self.rows_of(id);
+                LaneDocument {
+                    service: entity.service.to_string(),
+                    endpoint: entity.endpoint.to_string(),
+                    rows,
+                    flagged,
+                    incidents: with_incidents.get(entity).copied().unwrap_or(0),
+                }
+            })
+            .collect();
+        timeline.sort_by(|a, b| {
+            (b.incidents, b.flagged, &a.service, &a.endpoint)
+                .cmp(&(a.incidents, a.flagged, &b.service, &b.endpoint))
+        });
+        timeline.truncate(LANES);
+        Document {
+            schema_version: SCHEMA_VERSION,
+            generator: concat!("mad ", env!("CARGO_PKG_VERSION")).to_owned(),
+            mode: "default",
+            first: counters.first.map(|time| time.to_string()),
+            last: counters.last.map(|time| time.to_string()),
+            step_seconds: self.config().features.step_seconds,
+            requests: counters.requests,
+            errors: counters.errors,
+            rows: counters.rows,
+            flagged: counters.flagged,
+            entities: counters.entities,
+            suppressed: counters.suppressed.iter().map(|(why, n)| (why.as_str(), *n)).collect(),
+            rejected: self.rejected_document(),
+            incidents: incidents.iter().map(|incident| self.incident_document(incident)).collect(),
+            ranking: self.ranking_document(&self.culprits(None)),
+            timeline,
+            counters,
+        }
+    }
+
+    /// One incident with its explanation, ranking and the rows around it.
+    pub fn incident_document(&self, incident: &Incident) -> IncidentDocument {
+        let ranking = self.ranking_of(incident);
+        let last = incident.end.plus(-self.config().features.step());
+        let mut affected: Vec<String> = vec![incident.entity.to_string()];
+        for row in self.history().flagged(incident.start, last) {
+            let name = self.entities().get(row.entity).map(ToString::to_string);
+            match name {
+                Some(name) if affected.len() < AFFECTED && !affected.contains(&name) => {
+                    affected.push(name);
+                }
+                _ => {}
+            }
+        }
+        IncidentDocument {
+            id: incident.id.clone(),
+            fingerprint: incident.fingerprint.clone(),
+            service: incident.entity.service.to_string(),
+            endpoint: incident.entity.endpoint.to_string(),
+            start: incident.start.to_string(),
+            end: incident.end.to_string(),
+            opened_at: incident.opened_at.to_string(),
+            closed_at: incident.closed_at.map(|time| time.to_string()),
+            severity: incident.severity.as_str(),
+            status: incident.status.as_str(),
+            signals: incident.signals().map(Signal::as_str).collect(),
+            rows: incident.rows,
+            requests: incident.requests,
+            errors: incident.errors,
+            peaks: incident.peaks.iter().map(peak_document).collect(),
+            affected,
+            culprit: ranking.culprits.first().map(|culprit| entity_document(&culprit.entity)),
+            explanation: self.explain(incident),
+            series: self.record(&incident.id).map(|record| self.series_document(record)),
+            ranking: self.ranking_document(&ranking),
+        }
+    }
+
+    /// A ranking in words and numbers.
+    pub fn ranking_document(&self, ranking: &Ranking) -> RankingDocument {
+        RankingDocument {
+            at: ranking.at.to_string(),
+            from: ranking.from.to_string(),
+            minutes: ranking.at.since(ranking.from) as f64 / crate::time::MINUTE as f64,
+            rows: ranking.rows,
+            abstained: ranking.abstained,
+            culprits: ranking.culprits.iter().map(culprit_document).collect(),
+        }
+    }
+
+    fn rejected_document(&self) -> RejectedDocument {
+        let rejected = self.rejected();
+        RejectedDocument {
+            total: rejected.total(),
+            counts: rejected.counts().map(|(why, n)| (why.as_str(), n)).collect(),
+            first: rejected
+                .first()
+                .iter()
+                .map(|record| RejectedRecord {
+                    reason: record.reason.as_str(),
+                    position: record.position,
+                    detail: record.detail.clone(),
+                    hint: record.reason.hint(),
+                })
+                .collect(),
+        }
+    }
+
+    fn series_document(&self, record: &IncidentRecord) -> SeriesDocument {
+        let signal = |signal: Signal| SignalSeries {
+            name: signal.as_str(),
+            unit: signal.unit(),
+            values: record.rows.iter().map(|row| pick(&row.values, signal)).collect(),
+            low: record.rows.iter().map(|row| pick(&row.low, signal)).collect(),
+            high: record.rows.iter().map(|row| pick(&row.high, signal)).collect(),
+        };
+        SeriesDocument {
+            step_seconds: self.config().features.step_seconds * f64::from(record.stride),
+            bucket: record.rows.iter().map(|row| row.bucket.to_string()).collect(),
+            flagged: record.rows.iter().map(|row| row.is_anomaly).collect(),
+            count: record.rows.iter().map(|row| row.count).collect(),
+            errors: record.rows.iter().map(|row| row.errors).collect(),
+            signals: Signal::ALL.into_iter().map(signal).collect(),
+        }
+    }
+}
+
+fn pick(values: &[f32; Signal::ALL.len()], signal: Signal) -> f32 {
+    values.get(signal.index()).copied().unwrap_or(f32::NAN)
+}
+
+fn entity_document(entity: &Entity) -> EntityDocument {
+    EntityDocument {
+        service: entity.service.to_string(),
+        endpoint: entity.endpoint.to_string(),
+    }
+}
+
+fn peak_document(peak: &Peak) -> (&'static str, PeakDocument) {
+    let flagged = &peak.signal;
+    let document = PeakDocument {
+        value: flagged.value,
+        expected: flagged.expected,
+        expected_low: flagged.low,
+        expected_high: flagged.high,
+        z: flagged.z,
+        evidence: flagged.evidence,
+        at: peak.at.to_string(),
+    };
+    (flagged.signal.as_str(), document)
+}
+
+fn culprit_document(culprit: &Culprit) -> CulpritDocument {
+    CulpritDocument {
+        service: culprit.entity.service.to_string(),
+        endpoint: culprit.entity.endpoint.to_string(),
+        metric: culprit.metric.as_str(),
+        score: culprit.score,
+        onset: culprit.onset.to_string(),
+        last: culprit.last.to_string(),
+        rows: culprit.rows,
+        severity: culprit.severity.as_str(),
+        evidence: culprit.evidence.iter().map(evidence_document).collect(),
+    }
+}
+
+fn evidence_document(evidence: &Evidence) -> EvidenceDocument {
+    EvidenceDocument {
+        signal: evidence.signal.as_str(),
+        rows: evidence.rows,
+        at: evidence.at.to_string(),
+        value: evidence.value,
+        expected: evidence.expected,
+        expected_low: evidence.low,
+        expected_high: evidence.high,
+        z: evidence.z,
+        evidence: evidence.evidence,
+        text: crate::explain::evidence_text(evidence),
+    }
+}

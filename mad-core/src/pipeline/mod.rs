@@ -1,0 +1,20 @@
+//! The stages composed: telemetry in, verdicts and incidents out.
+
+mod command;
+mod compose;
+mod config;
+mod counters;
+mod document;
+mod record;
+mod update;
+
+pub use command::Command;
+pub use compose::Pipeline;
+pub use config::PipelineConfig;
+pub use counters::Counters;
+pub use document::{
+    CulpritDocument, Document, EvidenceDocument, IncidentDocument, LaneDocument, PeakDocument, RankingDocument,
+    RejectedDocument, SeriesDocument, SignalSeries,
+};
+pub use record::IncidentRecord;
+pub use update::{JudgedRow, Update};

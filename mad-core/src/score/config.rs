@@ -1,0 +1,135 @@
+//! How values are judged.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::limits::MAX_WINDOW;
+
+/// Which way out of the band counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Only values above what is expected.
+    Up,
+    /// Only values below.
+    Down,
+    /// Either; the probability is doubled for the two tails.
+    Both,
+}
+
+/// How one signal is judged by median and MAD.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LevelConfig {
+    /// Values remembered, 3 to 100,000. Default 240.
+    pub window: usize,
+    /// Which way out counts. Default both.
+    pub direction: Direction,
+    /// Judge the logarithm: for positive, multiplicative values such as latencies. Values are
+    /// taken as at least 0.001. Default false.
+    pub logarithm: bool,
+    /// Smallest scale, in the unit of what is judged (for logarithms 0.02 is 2 %), above 0.
+    /// Default 1e-9.
+    pub absolute_floor: f64,
+    /// Smallest scale as a share of the center, 0 or more; for logarithms it is not used.
+    /// Default 0.01.
+    pub relative_floor: f64,
+    /// Normal deviate at the edge of the expected band, above 0. Default 3.5.
+    pub band: f64,
+}
+
+impl Default for LevelConfig {
+    fn default() -> Self {
+        Self {
+            window: 240,
+            direction: Direction::Both,
+            logarithm: false,
+            absolute_floor: 1e-9,
+            relative_floor: 0.01,
+            band: 3.5,
+        }
+    }
+}
+
+impl LevelConfig {
+    /// Checks every field.
+    ///
+    /// # Errors
+    ///
+    /// Names the field, its value and its range.
+    pub fn validate(&self) -> Result<()> {
+        if !(3..=MAX_WINDOW).contains(&self.window) {
+            return Err(Error::config("score.window", self.window, "an integer from 3 to 100000"));
+        }
+        positive("score.absolute_floor", self.absolute_floor)?;
+        positive("score.band", self.band)?;
+        if !(self.relative_floor.is_finite() && self.relative_floor >= 0.0) {
+            let expected = "a finite number of 0 or more";
+            return Err(Error::config("score.relative_floor", self.relative_floor, expected));
+        }
+        Ok(())
+    }
+}
+
+/// How rows are judged by default.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScoreConfig {
+    /// Rows remembered per signal, 3 to 100,000. Default 240.
+    pub window: usize,
+    /// A row is anomalous when its score is at least this, above 0 and below 1. 0.5 is a
+    /// probability of one in ten thousand rows. Default 0.5.
+    pub threshold: f64,
+    /// Smallest scale of a latency, as a share of its level, above 0. Default 0.05.
+    pub latency_floor: f64,
+    /// Requests whose worth of evidence the error baseline is trusted with at most: real rates
+    /// wander more than coin tosses. 10 to 1e9. Default 1,000.
+    pub rate_memory: f64,
+    /// Anomalous rows in a row of one signal after which the new level is learnt as it is,
+    /// 1 to 1e9. Default 120.
+    pub relearn_after: u32,
+}
+
+impl Default for ScoreConfig {
+    fn default() -> Self {
+        Self {
+            window: 240,
+            threshold: 0.5,
+            latency_floor: 0.05,
+            rate_memory: 1_000.0,
+            relearn_after: 120,
+        }
+    }
+}
+
+impl ScoreConfig {
+    /// Checks every field.
+    ///
+    /// # Errors
+    ///
+    /// Names the field, its value and its range.
+    pub fn validate(&self) -> Result<()> {
+        if !(3..=MAX_WINDOW).contains(&self.window) {
+            return Err(Error::config("score.window", self.window, "an integer from 3 to 100000"));
+        }
+        if !(self.threshold > 0.0 && self.threshold < 1.0) {
+            return Err(Error::config("score.threshold", self.threshold, "a number above 0 and below 1"));
+        }
+        positive("score.latency_floor", self.latency_floor)?;
+        if !(self.rate_memory >= 10.0 && self.rate_memory <= 1e9) {
+            return Err(Error::config("score.rate_memory", self.rate_memory, "10 to 1e9 requests"));
+        }
+        if self.relearn_after == 0 {
+            return Err(Error::config("score.relearn_after", 0, "an integer of 1 or more"));
+        }
+        Ok(())
+    }
+}
+
+fn positive(field: &str, value: f64) -> Result<()> {
+    if value.is_finite() && value > 0.0 {
+        Ok(())
+    } else {
+        Err(Error::config(field, value, "a finite number above 0"))
+    }
+}

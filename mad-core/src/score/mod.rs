@@ -1,0 +1,25 @@
+//! How unlikely a value is, given what came before it.
+//!
+//! Every scorer answers with the same [`Score`]: a robust z, the *evidence* (minus log10 of the
+//! tail probability, one test), the expected band, and what the scale rests on. Evidence is what
+//! makes a p95 of four requests and a p95 of four thousand comparable.
+
+mod config;
+mod count;
+mod level;
+mod rate;
+mod row;
+mod score_type;
+mod signal;
+mod tail;
+
+pub use config::{Direction, LevelConfig, ScoreConfig};
+pub use count::CountScorer;
+pub use level::MadScorer;
+pub use rate::RateScorer;
+pub(crate) use row::threshold_evidence;
+pub use row::{RowScorer, RowScores};
+pub(crate) use score_type::score_of;
+pub use score_type::{Learn, ScaleSource, Score, Scorer};
+pub use signal::SignalScorer;
+pub use tail::{band_z, evidence_of, normal_equivalent};

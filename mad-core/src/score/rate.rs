@@ -1,0 +1,150 @@
+//! Shares of trials, such as errors among requests: a beta-binomial tail.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+use statrs::function::gamma::ln_gamma;
+
+use super::tail::deviate_of;
+use super::{Learn, ScaleSource, Score, Scorer};
+use crate::error::{Error, Result};
+use crate::feature::Sample;
+use crate::limits::MAX_WINDOW;
+use crate::robust::beta_binomial_log10_sf;
+use crate::time::Timestamp;
+
+/// The probability of so many events among so many trials, given the share in the past.
+///
+/// With E events among N trials in the last `window` rows, the share is `p = (E + 1/2)/(N + 1)`
+/// (Jeffreys' prior) and is trusted as if it rested on `m = min(N + 1, memory)` trials, since real
+/// shares wander. The evidence of k events in n trials is the upper tail of the beta-binomial
+/// distribution with parameters `m p` and `m (1 - p)`. One error among six requests is no evidence;
+/// nine among forty is.
+///
+/// Only shares above the expected are evidence. `sample.value` is the share (clamped to 0..1),
+/// `sample.n` the trials; NaN or no trials is unknown.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RateScorer {
+    window: usize,
+    memory: f64,
+    evidence: f64,
+    band: f64,
+    rows: VecDeque<(u32, u32)>,
+    events: u64,
+    trials: u64,
+}
+
+impl RateScorer {
+    /// A scorer that has learnt nothing; `evidence` is where the expected band ends.
+    ///
+    /// # Errors
+    ///
+    /// A window outside 3 to 100,000, a memory below 10, evidence that is not above 0.
+    pub fn new(window: usize, memory: f64, evidence: f64) -> Result<Self> {
+        if !(3..=MAX_WINDOW).contains(&window) {
+            return Err(Error::config("score.window", window, "an integer from 3 to 100000"));
+        }
+        if !(memory.is_finite() && memory >= 10.0) {
+            return Err(Error::config("score.rate_memory", memory, "10 or more trials"));
+        }
+        if !(evidence.is_finite() && evidence > 0.0) {
+            return Err(Error::config("score.evidence", evidence, "a finite number above 0"));
+        }
+        let band = deviate_of(evidence);
+        Ok(Self { window, memory, evidence, band, rows: VecDeque::new(), events: 0, trials: 0 })
+    }
+
+    /// Rows remembered now.
+    pub fn points(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The largest share of `trials` that is still expected: the next one up has a tail
+    /// probability of at most `evidence`. By summing the distribution from 0; where more than 500
+    /// events are expected, by its normal approximation.
+    fn upper(&self, share: f64, memory: f64, trials: f64, deviation: f64) -> f64 {
+        if share * trials > 500.0 {
+            return (share + self.band * deviation).min(1.0);
+        }
+        let limit = 10_f64.powf(-self.evidence);
+        let (a, b) = (memory * share, memory * (1.0 - share));
+        let mut mass =
+            (ln_gamma(b + trials) - ln_gamma(b) + ln_gamma(memory) - ln_gamma(memory + trials)).exp();
+        let (mut events, mut beyond) = (0.0, 1.0 - mass);
+        while beyond > limit && events < trials && mass > 0.0 {
+            mass *= (trials - events) * (a + events)
+                / ((events + 1.0) * (b + trials - events - 1.0).max(f64::MIN_POSITIVE));
+            events += 1.0;
+            beyond -= mass;
+        }
+        events / trials
+    }
+
+    /// The expected share and the trials it is trusted with.
+    fn baseline(&self) -> (f64, f64) {
+        let trials = self.trials as f64 + 1.0;
+        ((self.events as f64 + 0.5) / trials, trials.min(self.memory))
+    }
+}
+
+/// Events and trials of a sample; trials beyond u32 are scaled down.
+fn tally(sample: Sample) -> Option<(u32, u32)> {
+    if !(sample.value.is_finite() && sample.n > 0) {
+        return None;
+    }
+    let trials = sample.n.min(u64::from(u32::MAX)) as u32;
+    let events = (sample.value.clamp(0.0, 1.0) * f64::from(trials)).round() as u32;
+    Some((events.min(trials), trials))
+}
+
+impl Scorer for RateScorer {
+    fn score(&self, _at: Timestamp, sample: Sample) -> Score {
+        let Some((events, trials)) = tally(sample) else { return Score::unknown() };
+        if self.rows.is_empty() {
+            return Score::unknown();
+        }
+        let (share, memory) = self.baseline();
+        let n = f64::from(trials);
+        let deviation = (share * (1.0 - share) / n * (1.0 + (n - 1.0) / (memory + 1.0))).sqrt();
+        let observed = f64::from(events) / n;
+        let tail = beta_binomial_log10_sf(
+            u64::from(events),
+            u64::from(trials),
+            memory * share,
+            memory * (1.0 - share),
+        );
+        Score {
+            z: (observed - share) / deviation,
+            evidence: if tail.is_nan() { 0.0 } else { (-tail).clamp(0.0, 300.0) },
+            expected: share,
+            low: (share - self.band * deviation).max(0.0),
+            high: self.upper(share, memory, n, deviation),
+            source: ScaleSource::Counting,
+            points: self.rows.len() as u32,
+            support: f64::from(events),
+        }
+    }
+
+    fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
+        let Some((mut events, trials)) = tally(sample) else { return };
+        match how {
+            Learn::Skip => return,
+            Learn::Full => {}
+            Learn::Clipped => {
+                let high = self.score(at, sample).high;
+                if high >= 0.0 {
+                    events = events.min((high * f64::from(trials)).ceil() as u32);
+                }
+            }
+        }
+        if self.rows.len() >= self.window
+            && let Some((old_events, old_trials)) = self.rows.pop_front()
+        {
+            self.events -= u64::from(old_events);
+            self.trials -= u64::from(old_trials);
+        }
+        self.rows.push_back((events, trials));
+        self.events += u64::from(events);
+        self.trials += u64::from(trials);
+    }
+}

@@ -1,0 +1,142 @@
+//! All signals of a row together.
+
+use serde::{Deserialize, Serialize};
+
+use super::score_type::{HALF_SCORE_EVIDENCE, score_of};
+use super::signal::support;
+use super::{Learn, Score, ScoreConfig, Scorer, SignalScorer};
+use crate::error::Result;
+use crate::feature::{FeatureRow, Signal};
+
+/// Scores of one row's signals, in the order of [`Signal::ALL`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RowScores {
+    /// One score per signal.
+    pub signals: [Score; Signal::ALL.len()],
+}
+
+impl RowScores {
+    /// The score of one signal.
+    pub fn of(&self, signal: Signal) -> &Score {
+        let [p50, p95, errors, count] = &self.signals;
+        match signal {
+            Signal::P50Latency => p50,
+            Signal::P95Latency => p95,
+            Signal::ErrorRate => errors,
+            Signal::RequestCount => count,
+        }
+    }
+
+    /// Signals with their scores.
+    pub fn iter(&self) -> impl Iterator<Item = (Signal, &Score)> {
+        Signal::ALL.into_iter().zip(&self.signals)
+    }
+
+    /// Evidence that a signal brings to the row: its own less what looking at all signals costs
+    /// (Bonferroni: the row's probability is the smallest one times the number of signals).
+    pub fn evidence_of(&self, signal: Signal) -> f64 {
+        (self.of(signal).evidence - look_elsewhere()).max(0.0)
+    }
+
+    /// The signal with the strongest evidence; the first one in a tie, p95 when there is none.
+    pub fn leading(&self) -> Signal {
+        let mut best = (Signal::P95Latency, 0.0);
+        for (signal, score) in self.iter() {
+            if score.evidence > best.1 {
+                best = (signal, score.evidence);
+            }
+        }
+        best.0
+    }
+
+    /// Evidence of the row.
+    pub fn evidence(&self) -> f64 {
+        self.evidence_of(self.leading())
+    }
+
+    /// The row's score, 0 to 1.
+    pub fn value(&self) -> f64 {
+        score_of(self.evidence())
+    }
+}
+
+/// log10 of the number of signals.
+pub(crate) fn look_elsewhere() -> f64 {
+    (Signal::ALL.len() as f64).log10()
+}
+
+/// Judges rows of one entity: a scorer per signal.
+///
+/// Learning: a signal that is anomalous by its own evidence is learnt clipped to the edge of its
+/// band, so that an incident cannot become the new normal within its first hours; after
+/// `relearn_after` anomalous rows in a row it is learnt as it is, so that a lasting shift does.
+/// Guardrails have no say in this.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RowScorer {
+    signals: Vec<SignalScorer>,
+    runs: [u32; Signal::ALL.len()],
+    relearn_after: u32,
+    evidence: f64,
+}
+
+impl RowScorer {
+    /// A scorer that has learnt nothing.
+    ///
+    /// # Errors
+    ///
+    /// A config field outside its range.
+    pub fn new(config: &ScoreConfig) -> Result<Self> {
+        config.validate()?;
+        let evidence = threshold_evidence(config.threshold) + look_elsewhere();
+        let signals = Signal::ALL
+            .iter()
+            .map(|signal| SignalScorer::new(signal.kind(), config, evidence))
+            .collect::<Result<Vec<_>>>()?;
+        let runs = [0; Signal::ALL.len()];
+        Ok(Self { signals, runs, relearn_after: config.relearn_after, evidence })
+    }
+
+    /// Judges a row without learning it.
+    pub fn score(&self, row: &FeatureRow) -> RowScores {
+        let mut scores = [Score::unknown(); Signal::ALL.len()];
+        for ((slot, scorer), signal) in scores.iter_mut().zip(&self.signals).zip(Signal::ALL) {
+            *slot = scorer.score(row.bucket, row.sample(signal));
+            slot.support = support(signal, slot);
+        }
+        RowScores { signals: scores }
+    }
+
+    /// Learns a row that was judged as `scores`.
+    pub fn learn(&mut self, row: &FeatureRow, scores: &RowScores) {
+        let judged = self.signals.iter_mut().zip(&mut self.runs).zip(&scores.signals);
+        for (((scorer, run), score), signal) in judged.zip(Signal::ALL) {
+            let anomalous = score.evidence >= self.evidence;
+            *run = if anomalous { run.saturating_add(1) } else { 0 };
+            let clip = anomalous && *run <= self.relearn_after;
+            let how = if clip { Learn::Clipped } else { Learn::Full };
+            scorer.learn(row.bucket, row.sample(signal), how);
+        }
+    }
+
+    /// Judges a row, then learns it.
+    pub fn observe(&mut self, row: &FeatureRow) -> RowScores {
+        let scores = self.score(row);
+        self.learn(row, &scores);
+        scores
+    }
+
+    /// Rows learnt and remembered.
+    pub fn points(&self) -> usize {
+        self.signals.iter().map(SignalScorer::points).max().unwrap_or(0)
+    }
+
+    /// Evidence at which one signal is anomalous.
+    pub fn signal_evidence(&self) -> f64 {
+        self.evidence
+    }
+}
+
+/// The evidence at which a score reaches `threshold`.
+pub(crate) fn threshold_evidence(threshold: f64) -> f64 {
+    HALF_SCORE_EVIDENCE * threshold / (1.0 - threshold)
+}

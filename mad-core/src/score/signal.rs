@@ -1,0 +1,84 @@
+//! The scorer of each kind of signal.
+
+use serde::{Deserialize, Serialize};
+
+use super::tail::deviate_of;
+use super::{CountScorer, Direction, Learn, LevelConfig, MadScorer, RateScorer, Score, ScoreConfig, Scorer};
+use crate::error::Result;
+use crate::feature::{Sample, Signal, SignalKind};
+use crate::time::Timestamp;
+
+/// The default scorer of one signal: a closed choice, so that state can name it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalScorer {
+    /// Latencies (by logarithm) and gauges.
+    Level(MadScorer),
+    /// Shares of trials.
+    Rate(RateScorer),
+    /// Counts.
+    Count(CountScorer),
+}
+
+impl SignalScorer {
+    /// The default scorer for a kind of signal; `evidence` is where its expected band ends.
+    ///
+    /// # Errors
+    ///
+    /// A config field outside its range.
+    pub fn new(kind: SignalKind, config: &ScoreConfig, evidence: f64) -> Result<Self> {
+        let window = config.window;
+        let (up, both) = (deviate_of(evidence), deviate_of(evidence + std::f64::consts::LOG10_2));
+        Ok(match kind {
+            SignalKind::Latency => Self::Level(MadScorer::new(LevelConfig {
+                window,
+                direction: Direction::Up,
+                logarithm: true,
+                absolute_floor: config.latency_floor,
+                relative_floor: 0.0,
+                band: up,
+            })?),
+            SignalKind::Gauge => {
+                Self::Level(MadScorer::new(LevelConfig { window, band: both, ..LevelConfig::default() })?)
+            }
+            SignalKind::Rate => Self::Rate(RateScorer::new(window, config.rate_memory, evidence)?),
+            SignalKind::Count => Self::Count(CountScorer::new(window, Direction::Both, both)?),
+        })
+    }
+
+    /// Values remembered now.
+    pub fn points(&self) -> usize {
+        match self {
+            Self::Level(scorer) => scorer.points(),
+            Self::Rate(scorer) => scorer.points(),
+            Self::Count(scorer) => scorer.points(),
+        }
+    }
+}
+
+/// Observations behind a signal's value that carry its evidence; see [`Score::support`].
+pub(super) fn support(signal: Signal, score: &Score) -> f64 {
+    match signal {
+        Signal::P50Latency => (score.support / 2.0).ceil(),
+        Signal::P95Latency => (score.support / 20.0).ceil(),
+        Signal::ErrorRate | Signal::RequestCount => score.support,
+    }
+}
+
+impl Scorer for SignalScorer {
+    fn score(&self, at: Timestamp, sample: Sample) -> Score {
+        match self {
+            Self::Level(scorer) => scorer.score(at, sample),
+            Self::Rate(scorer) => scorer.score(at, sample),
+            Self::Count(scorer) => scorer.score(at, sample),
+        }
+    }
+
+    fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
+        match self {
+            Self::Level(scorer) => scorer.learn(at, sample, how),
+            Self::Rate(scorer) => scorer.learn(at, sample, how),
+            Self::Count(scorer) => scorer.learn(at, sample, how),
+        }
+    }
+}
