@@ -1,0 +1,337 @@
+//! The rolling window: median and MAD of the last values, exact.
+
+use serde::{Deserialize, Serialize};
+
+use super::sorted::{mad_sorted, median_sorted, quantile_sorted};
+use crate::error::{Error, Result};
+use crate::limits::MAX_WINDOW;
+
+/// Exact median and median absolute deviation (MAD) of the last `window` finite values.
+///
+/// The values are kept twice: in order of arrival, to know which one leaves, and sorted. A new value
+/// takes the place of the oldest by one move of what lies between the two places (`memmove`; O(w) with
+/// a very small constant). The median is then read off, and the MAD found in O(log w), because the
+/// values nearest the median stand side by side.
+///
+/// * **Not finite**: ignored by [`push`](Self::push), which says so.
+/// * **Ties** and constants are ordinary; the MAD is then often 0, and
+///   [`mean_abs_deviation`](Self::mean_abs_deviation) is the next scale to try.
+/// * **-0.0** is taken as 0.0.
+/// * **Empty**: every statistic is NaN.
+/// * **Memory**: 16 bytes a value held, growing with what is held and never beyond the window.
+///
+/// Saved with serde as the window and the values from oldest to newest, and checked when it is
+/// restored. The format must keep every bit of a float (`serde_json` does with `float_roundtrip`).
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::robust::RollingMad;
+///
+/// let mut latency = RollingMad::new(5)?;
+/// for ms in [12.0, 11.0, 13.0, 12.0, 250.0, 14.0] {
+///     latency.push(ms);
+/// }
+/// // of 11, 13, 12, 250, 14
+/// assert_eq!(latency.median_mad(), (13.0, 1.0));
+/// # Ok::<(), mad_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "Saved", into = "Saved")]
+pub struct RollingMad {
+    /// Values in order of arrival; once it is full, the oldest is at `oldest`.
+    ring: Vec<f64>,
+    /// The same values in ascending order.
+    sorted: Vec<f64>,
+    oldest: u32,
+    window: u32,
+}
+
+/// What is saved: the sorted copy follows from it.
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "RollingMad", deny_unknown_fields)]
+struct Saved {
+    window: usize,
+    values: Vec<f64>,
+}
+
+impl RollingMad {
+    /// An empty window for `window` values.
+    ///
+    /// # Errors
+    ///
+    /// A window of 0 or above [`MAX_WINDOW`].
+    pub fn new(window: usize) -> Result<Self> {
+        if !(1..=MAX_WINDOW).contains(&window) {
+            let expected = format!("an integer from 1 to {MAX_WINDOW}");
+            return Err(Error::argument("window", window, &expected));
+        }
+        Ok(Self { ring: Vec::new(), sorted: Vec::new(), oldest: 0, window: window as u32 })
+    }
+
+    /// Takes a value in, and the oldest one out if the window is full.
+    ///
+    /// Answers whether it was taken: a value that is not finite is not, and changes nothing.
+    #[inline]
+    pub fn push(&mut self, x: f64) -> bool {
+        if !x.is_finite() {
+            return false;
+        }
+        // -0.0 becomes 0.0, so that equal values are the same value
+        let x = x + 0.0;
+        if self.ring.len() < self.window() {
+            self.grow();
+            self.ring.push(x);
+            let place = self.sorted.partition_point(|value| *value < x);
+            self.sorted.insert(place, x);
+        } else if let Some(slot) = self.ring.get_mut(self.oldest as usize) {
+            let leaving = std::mem::replace(slot, x);
+            self.oldest = if self.oldest + 1 < self.window { self.oldest + 1 } else { 0 };
+            replace(&mut self.sorted, leaving, x);
+        }
+        true
+    }
+
+    /// Makes room for one more value: by doubling, but never beyond the window.
+    fn grow(&mut self) {
+        let len = self.ring.len();
+        if len == self.ring.capacity() || len == self.sorted.capacity() {
+            let room = len.max(4).min(self.window() - len);
+            self.ring.reserve_exact(room);
+            self.sorted.reserve_exact(room);
+        }
+    }
+
+    /// Values held.
+    pub fn len(&self) -> usize {
+        self.ring.len()
+    }
+
+    /// Whether no value is held.
+    pub fn is_empty(&self) -> bool {
+        self.ring.is_empty()
+    }
+
+    /// Whether as many values are held as the window takes.
+    pub fn is_full(&self) -> bool {
+        self.ring.len() == self.window()
+    }
+
+    /// How many values the window takes.
+    pub fn window(&self) -> usize {
+        self.window as usize
+    }
+
+    /// Bytes allocated for the values.
+    pub fn heap_bytes(&self) -> usize {
+        (self.ring.capacity() + self.sorted.capacity()) * size_of::<f64>()
+    }
+
+    /// The median, in the unit of the values: the mean of the middle two of an even number, without
+    /// overflow. NaN when empty.
+    pub fn median(&self) -> f64 {
+        median_sorted(&self.sorted)
+    }
+
+    /// The raw MAD, the median of |x - median|, in the unit of the values. NaN when empty.
+    ///
+    /// Exactly what computing and sorting all deviations would give. It never overflows.
+    pub fn mad(&self) -> f64 {
+        self.median_mad().1
+    }
+
+    /// Median and raw MAD; NaN when empty.
+    #[inline]
+    pub fn median_mad(&self) -> (f64, f64) {
+        let median = self.median();
+        (median, mad_sorted(&self.sorted, median))
+    }
+
+    /// The mean of |x - median|, in the unit of the values: the scale to use where the MAD is 0.
+    /// NaN when empty, 0 only when all values are equal (or differ by less than 1e-320). O(w).
+    pub fn mean_abs_deviation(&self) -> f64 {
+        super::array::mean_abs_deviation_about(&self.sorted, self.median())
+    }
+
+    /// A quantile by linear interpolation, as [`quantile_sorted`]. NaN when empty or if `q` is
+    /// outside 0 to 1.
+    pub fn quantile(&self, q: f64) -> f64 {
+        quantile_sorted(&self.sorted, q)
+    }
+
+    /// The values from oldest to newest.
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = f64> + Clone + '_ {
+        let (newer, older) =
+            self.ring.split_at_checked(self.oldest as usize).unwrap_or((&self.ring, &[]));
+        older.iter().chain(newer).copied()
+    }
+
+    /// The values in ascending order.
+    pub fn sorted(&self) -> &[f64] {
+        &self.sorted
+    }
+
+    /// Forgets all values and keeps the memory.
+    pub fn clear(&mut self) {
+        self.ring.clear();
+        self.sorted.clear();
+        self.oldest = 0;
+    }
+}
+
+/// Puts `entering` in the place of one `leaving` and keeps the order: only what lies between the two
+/// places moves, by one.
+#[inline]
+fn replace(sorted: &mut [f64], leaving: f64, entering: f64) {
+    let from = sorted.partition_point(|value| *value < leaving);
+    let to = sorted.partition_point(|value| *value < entering);
+    if to <= from {
+        if let Some(moved @ [.., _]) = sorted.get_mut(to..=from) {
+            moved.copy_within(..moved.len() - 1, 1);
+            if let Some(first) = moved.first_mut() {
+                *first = entering;
+            }
+        }
+    } else if let Some(moved @ [_, ..]) = sorted.get_mut(from..to) {
+        moved.copy_within(1.., 0);
+        if let Some(last) = moved.last_mut() {
+            *last = entering;
+        }
+    }
+}
+
+/// Equal windows and equal values in equal order.
+impl PartialEq for RollingMad {
+    fn eq(&self, other: &Self) -> bool {
+        self.window == other.window && self.values().eq(other.values())
+    }
+}
+
+impl From<RollingMad> for Saved {
+    fn from(mut rolling: RollingMad) -> Self {
+        let window = rolling.window();
+        let oldest = (rolling.oldest as usize).min(rolling.ring.len());
+        rolling.ring.rotate_left(oldest);
+        Self { window, values: rolling.ring }
+    }
+}
+
+impl TryFrom<Saved> for RollingMad {
+    type Error = Error;
+
+    fn try_from(saved: Saved) -> Result<Self> {
+        let mut rolling = Self::new(saved.window)?;
+        if saved.values.len() > saved.window {
+            let expected = format!("at most the window of {} values", saved.window);
+            return Err(Error::argument("values", saved.values.len(), &expected));
+        }
+        if let Some(bad) = saved.values.iter().find(|value| !value.is_finite()) {
+            return Err(Error::argument("values", bad, "finite numbers"));
+        }
+        rolling.ring = saved.values;
+        for value in &mut rolling.ring {
+            *value += 0.0;
+        }
+        rolling.ring.shrink_to_fit();
+        rolling.sorted.clone_from(&rolling.ring);
+        rolling.sorted.sort_unstable_by(f64::total_cmp);
+        Ok(rolling)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(window: usize, values: &[f64]) -> RollingMad {
+        let mut rolling = RollingMad::new(window).unwrap();
+        for value in values {
+            rolling.push(*value);
+        }
+        rolling
+    }
+
+    #[test]
+    fn window_is_checked() {
+        for window in [0, MAX_WINDOW + 1, usize::MAX] {
+            let error = RollingMad::new(window).unwrap_err();
+            assert!(error.to_string().contains("window"), "{error}");
+        }
+        assert!(RollingMad::new(MAX_WINDOW).is_ok());
+    }
+
+    #[test]
+    fn empty_and_single() {
+        let mut rolling = RollingMad::new(3).unwrap();
+        assert!(rolling.median().is_nan() && rolling.mad().is_nan());
+        assert!(rolling.mean_abs_deviation().is_nan() && rolling.quantile(0.5).is_nan());
+        assert!(rolling.push(7.0));
+        assert_eq!(rolling.median_mad(), (7.0, 0.0));
+        assert_eq!(rolling.mean_abs_deviation(), 0.0);
+    }
+
+    #[test]
+    fn evicts_the_oldest() {
+        let rolling = filled(4, &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0]);
+        assert!(rolling.values().eq([4.0, 8.0, 16.0, 32.0]));
+        assert_eq!(rolling.median_mad(), (12.0, 8.0 - 2.0));
+        assert_eq!(rolling.sorted(), [4.0, 8.0, 16.0, 32.0]);
+    }
+
+    #[test]
+    fn ignores_what_is_not_finite() {
+        let mut rolling = filled(3, &[1.0, 2.0, 3.0]);
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(!rolling.push(value));
+        }
+        assert_eq!(rolling.median_mad(), (2.0, 1.0));
+    }
+
+    #[test]
+    fn zeros_are_one_value() {
+        let mut rolling = filled(3, &[-0.0, 0.0, -0.0]);
+        assert!(rolling.sorted().iter().all(|value| value.is_sign_positive()));
+        rolling.push(1.0);
+        rolling.push(-1.0);
+        assert_eq!(rolling.sorted(), [-1.0, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn extremes_do_not_overflow() {
+        assert_eq!(filled(2, &[1.7e308, 1.7e308]).median(), 1.7e308);
+        assert_eq!(filled(2, &[-1.7e308, 1.7e308]).median_mad(), (0.0, 1.7e308));
+        let skewed = filled(3, &[-f64::MAX, f64::MAX, f64::MAX]);
+        assert_eq!(skewed.median_mad(), (f64::MAX, 0.0));
+        assert!(skewed.mean_abs_deviation() > 1e308 && skewed.mean_abs_deviation().is_finite());
+    }
+
+    #[test]
+    fn memory_grows_with_content() {
+        let mut rolling = filled(60, &[]);
+        assert_eq!(rolling.heap_bytes(), 0);
+        for i in 0..1000 {
+            rolling.push(f64::from(i));
+        }
+        assert_eq!(rolling.heap_bytes(), 2 * 60 * 8);
+        assert!(rolling.heap_bytes() + size_of::<RollingMad>() <= 1024);
+        rolling.clear();
+        assert!(rolling.is_empty() && rolling.values().next().is_none());
+    }
+
+    #[test]
+    fn corrupt_state_is_refused() {
+        for text in [
+            r#"{"window":0,"values":[]}"#,
+            r#"{"window":100001,"values":[]}"#,
+            r#"{"window":-1,"values":[]}"#,
+            r#"{"window":2,"values":[1.0,2.0,3.0]}"#,
+            r#"{"window":2,"values":[1.0,null]}"#,
+            r#"{"window":2,"values":[1.0],"sorted":[1.0]}"#,
+            r#"{"window":2}"#,
+        ] {
+            assert!(serde_json::from_str::<RollingMad>(text).is_err(), "{text}");
+        }
+        let saved = Saved { window: 2, values: vec![1.0, f64::INFINITY] };
+        assert!(RollingMad::try_from(saved).is_err());
+    }
+}
