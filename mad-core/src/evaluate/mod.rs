@@ -1,1 +1,5 @@
 //! Precision, recall, delay and ranking against a known truth.
+
+mod truth;
+
+pub use truth::{Truth, TruthIncident};

@@ -1,0 +1,402 @@
+//! What really happened: the incidents that a generator injected or that people labelled.
+
+use serde::{Deserialize, Serialize};
+
+use crate::series::Entity;
+use crate::time::Timestamp;
+
+/// One incident that really happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TruthIncident {
+    /// The service at fault.
+    pub service: String,
+    /// Its endpoint at fault.
+    pub endpoint: String,
+    /// First moment of the incident.
+    #[serde(with = "rfc3339")]
+    pub start: Timestamp,
+    /// First moment after it.
+    #[serde(with = "rfc3339")]
+    pub end: Timestamp,
+    /// What went wrong, such as `outage`; empty where it is not told.
+    #[serde(default)]
+    pub kind: String,
+    /// Others that suffer with it, each as `service endpoint` or as a service alone.
+    #[serde(default)]
+    pub affected: Vec<String>,
+    /// What a generator was told to do, in the form of the command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<String>,
+}
+
+impl TruthIncident {
+    /// Whether this is the entity at fault.
+    pub fn is_at(&self, service: &str, endpoint: &str) -> bool {
+        self.service == service && self.endpoint == endpoint
+    }
+
+    /// Whether the entity is one of [`affected`](Self::affected).
+    pub fn affects(&self, service: &str, endpoint: &str) -> bool {
+        self.affected.iter().any(|name| {
+            name == service
+                || name.strip_prefix(service).and_then(|rest| rest.strip_prefix(' '))
+                    == Some(endpoint)
+        })
+    }
+
+    /// Whether some moment of [start, end) lies in the incident. Ends are exclusive on both sides.
+    pub fn overlaps(&self, start: Timestamp, end: Timestamp) -> bool {
+        start < self.end && self.start < end
+    }
+
+    /// The entity at fault.
+    pub fn entity(&self) -> Entity {
+        Entity::new(&self.service, &self.endpoint)
+    }
+}
+
+/// All incidents of one data set, and where they come from as far as it is known.
+///
+/// It is written as a list of incidents; each element repeats the facts about the data set, so
+/// that the list needs nothing around it. Without incidents those facts are lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(into = "Vec<Element>")]
+pub struct Truth {
+    /// Version of the file's form, 1.
+    pub schema_version: u32,
+    /// Seed of the generator.
+    pub seed: Option<u64>,
+    /// Rows that the generator was asked for.
+    pub rows: Option<u64>,
+    /// First moment of the data.
+    pub start: Option<Timestamp>,
+    /// First moment after the data.
+    pub end: Option<Timestamp>,
+    /// What happened, in no particular order.
+    pub incidents: Vec<TruthIncident>,
+}
+
+impl Truth {
+    /// The version that is written.
+    pub const SCHEMA_VERSION: u32 = 1;
+
+    /// Of these incidents, nothing else known.
+    pub fn new(incidents: Vec<TruthIncident>) -> Self {
+        Self {
+            schema_version: Self::SCHEMA_VERSION,
+            seed: None,
+            rows: None,
+            start: None,
+            end: None,
+            incidents,
+        }
+    }
+}
+
+/// An element of the written list.
+#[derive(Clone, Serialize, Deserialize)]
+struct Element {
+    #[serde(flatten)]
+    incident: TruthIncident,
+    #[serde(flatten)]
+    facts: Facts,
+}
+
+/// What is known of the data set.
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct Facts {
+    #[serde(default)]
+    schema_version: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rows: Option<u64>,
+    #[serde(default, with = "rfc3339_option", skip_serializing_if = "Option::is_none")]
+    data_start: Option<Timestamp>,
+    #[serde(default, with = "rfc3339_option", skip_serializing_if = "Option::is_none")]
+    data_end: Option<Timestamp>,
+}
+
+impl From<Truth> for Vec<Element> {
+    fn from(truth: Truth) -> Self {
+        let facts = Facts {
+            schema_version: Some(truth.schema_version),
+            seed: truth.seed,
+            rows: truth.rows,
+            data_start: truth.start,
+            data_end: truth.end,
+        };
+        let element = |incident| Element { incident, facts: facts.clone() };
+        truth.incidents.into_iter().map(element).collect()
+    }
+}
+
+#[cfg(any(feature = "jsonl", feature = "simulate"))]
+mod json {
+    use serde::Deserialize;
+    use serde_json::Value;
+
+    use super::{Element, Facts, Truth, TruthIncident, rfc3339};
+    use crate::error::{Error, Result};
+    use crate::time::Timestamp;
+
+    /// The original system's ground truth: one incident, both ends inclusive.
+    #[derive(Deserialize)]
+    struct Original {
+        #[serde(rename = "incident_service")]
+        service: String,
+        #[serde(rename = "incident_endpoint")]
+        endpoint: String,
+        #[serde(rename = "incident_start_ts", with = "rfc3339")]
+        start: Timestamp,
+        #[serde(rename = "incident_end_ts", with = "rfc3339")]
+        end: Timestamp,
+        #[serde(default)]
+        seed: Option<u64>,
+        #[serde(default)]
+        rows: Option<u64>,
+    }
+
+    impl Truth {
+        /// As JSON: a list of incidents, times in RFC 3339.
+        ///
+        /// # Errors
+        ///
+        /// None is known: every part of it has a written form.
+        pub fn to_json(&self) -> Result<String> {
+            let mut text = serde_json::to_string_pretty(self).map_err(|e| unreadable(&e))?;
+            text.push('\n');
+            Ok(text)
+        }
+
+        /// Reads a list of incidents, an object whose `incidents` is that list, or the single
+        /// object that the original system writes. Times without a zone are taken as UTC; the
+        /// original's end, which is inclusive, becomes the nanosecond after it.
+        ///
+        /// # Errors
+        ///
+        /// Input that is none of these, with the field at fault, or an incident that ends before
+        /// it starts.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use mad_core::evaluate::Truth;
+        ///
+        /// let truth = Truth::from_json(
+        ///     r#"[{"service": "payments", "endpoint": "/pay", "kind": "outage",
+        ///          "start": "2026-01-06T10:45:00Z", "end": "2026-01-06T10:54:00Z"}]"#,
+        /// )?;
+        /// assert_eq!(truth.incidents.len(), 1);
+        /// # Ok::<(), mad_core::Error>(())
+        /// ```
+        pub fn from_json(text: &str) -> Result<Self> {
+            let value: Value = serde_json::from_str(text).map_err(|e| unreadable(&e))?;
+            let truth = match value {
+                Value::Array(list) => Self::from_list(list, Facts::default())?,
+                Value::Object(mut object) if object.contains_key("incidents") => {
+                    let list = object.remove("incidents").unwrap_or_default();
+                    for (short, long) in [("start", "data_start"), ("end", "data_end")] {
+                        if let Some(time) = object.remove(short) {
+                            object.insert(long.to_owned(), time);
+                        }
+                    }
+                    let Value::Array(list) = list else {
+                        return Err(Error::input("truth: `incidents` is not a list"));
+                    };
+                    let facts = Facts::deserialize(Value::Object(object));
+                    Self::from_list(list, facts.map_err(|e| unreadable(&e))?)?
+                }
+                value @ Value::Object(_) => {
+                    Self::from_original(Original::deserialize(value).map_err(|e| unreadable(&e))?)
+                }
+                _ => return Err(Error::input("truth: expected a list of incidents")),
+            };
+            match truth.incidents.iter().position(|incident| incident.start >= incident.end) {
+                Some(i) => Err(Error::input(format!("truth: incident {i} ends before it starts"))),
+                None => Ok(truth),
+            }
+        }
+
+        fn from_list(list: Vec<Value>, mut facts: Facts) -> Result<Self> {
+            let mut incidents = Vec::with_capacity(list.len());
+            for (i, value) in list.into_iter().enumerate() {
+                let element = Element::deserialize(value)
+                    .map_err(|e| Error::input(format!("truth: incident {i}: {e}")))?;
+                facts = Facts {
+                    schema_version: facts.schema_version.or(element.facts.schema_version),
+                    seed: facts.seed.or(element.facts.seed),
+                    rows: facts.rows.or(element.facts.rows),
+                    data_start: facts.data_start.or(element.facts.data_start),
+                    data_end: facts.data_end.or(element.facts.data_end),
+                };
+                incidents.push(element.incident);
+            }
+            Ok(Self {
+                schema_version: facts.schema_version.unwrap_or(Self::SCHEMA_VERSION),
+                seed: facts.seed,
+                rows: facts.rows,
+                start: facts.data_start,
+                end: facts.data_end,
+                incidents,
+            })
+        }
+
+        fn from_original(original: Original) -> Self {
+            let incident = TruthIncident {
+                service: original.service,
+                endpoint: original.endpoint,
+                start: original.start,
+                end: original.end.plus(1),
+                kind: "outage".to_owned(),
+                affected: Vec::new(),
+                spec: None,
+            };
+            Self { seed: original.seed, rows: original.rows, ..Self::new(vec![incident]) }
+        }
+    }
+
+    fn unreadable(error: &serde_json::Error) -> Error {
+        Error::input(format!("truth: {error}"))
+    }
+}
+
+/// Times as RFC 3339; a time without a zone is read as UTC.
+pub(crate) mod rfc3339 {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use crate::time::{Timestamp, ZonePolicy};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+    pub(crate) fn serialize<S: Serializer>(time: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(time)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+        parse(&String::deserialize(from)?)
+    }
+
+    pub(super) fn parse<E: Error>(text: &str) -> Result<Timestamp, E> {
+        Timestamp::parse(text, ZonePolicy::Offset(0))
+            .map_err(|error| E::custom(format!("`{text}`: {error}")))
+    }
+}
+
+/// The same for times that may be missing.
+pub(crate) mod rfc3339_option {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::time::Timestamp;
+
+    #[expect(clippy::ref_option, reason = "the signature that serde asks for")]
+    pub(crate) fn serialize<S: Serializer>(
+        time: &Option<Timestamp>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match time {
+            Some(time) => super::rfc3339::serialize(time, to),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Timestamp>, D::Error> {
+        let text = Option::<String>::deserialize(from)?;
+        text.map(|text| super::rfc3339::parse(&text)).transpose()
+    }
+}
+
+#[cfg(all(test, any(feature = "jsonl", feature = "simulate")))]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text, crate::time::ZonePolicy::Refuse).unwrap()
+    }
+
+    #[test]
+    fn a_written_truth_is_read_back_whole() {
+        let incident = |endpoint: &str, spec: Option<&str>| TruthIncident {
+            service: "payments".to_owned(),
+            endpoint: endpoint.to_owned(),
+            start: at("2026-01-06T10:45:00.5Z"),
+            end: at("2026-01-06T10:54:00Z"),
+            kind: "outage".to_owned(),
+            affected: vec!["checkout /checkout".to_owned()],
+            spec: spec.map(str::to_owned),
+        };
+        let truth = Truth {
+            seed: Some(7),
+            rows: Some(10_000),
+            start: Some(at("2026-01-06T10:00:00Z")),
+            end: Some(at("2026-01-06T12:00:00Z")),
+            ..Truth::new(vec![incident("/pay", Some("kind=outage")), incident("/refund", None)])
+        };
+        let json = truth.to_json().unwrap();
+        let list: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(list[0]["start"], "2026-01-06T10:45:00.5Z");
+        assert_eq!(list[1]["affected"][0], "checkout /checkout");
+        assert_eq!(Truth::from_json(&json).unwrap(), truth);
+
+        let object = format!(
+            r#"{{"schema_version": 1, "seed": 7, "rows": 10000, "start": "2026-01-06T10:00:00Z",
+                 "end": "2026-01-06T12:00:00Z", "incidents": {json}}}"#
+        );
+        assert_eq!(Truth::from_json(&object).unwrap(), truth);
+        assert_eq!(Truth::from_json("[]").unwrap(), Truth::new(vec![]));
+    }
+
+    #[test]
+    fn the_original_form_has_naive_times_and_an_inclusive_end() {
+        let truth = Truth::from_json(
+            r#"{"incident_service": "payments", "incident_endpoint": "/pay",
+                "incident_start_ts": "2026-01-06T10:45:00", "incident_end_ts": "2026-01-06T10:53:00",
+                "seed": 3, "rows": 10000}"#,
+        )
+        .unwrap();
+        assert_eq!((truth.seed, truth.rows), (Some(3), Some(10_000)));
+        let incident = &truth.incidents[0];
+        assert!(incident.is_at("payments", "/pay"));
+        assert_eq!(incident.start, at("2026-01-06T10:45:00Z"));
+        let last = at("2026-01-06T10:53:00Z");
+        assert!(incident.overlaps(last, last.plus(1)));
+        assert!(!incident.overlaps(last.plus(1), last.plus(2)));
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_a_truth() {
+        for (text, word) in [
+            ("3", "list"),
+            ("{}", "incident_service"),
+            (r#"{"incidents": 3}"#, "incidents"),
+            (r#"[{"service": "a"}]"#, "incident 0"),
+            (
+                r#"[{"service": "a", "endpoint": "/", "start": "soon", "end": "2026-01-06T10:00:00Z"}]"#,
+                "soon",
+            ),
+            (
+                r#"[{"service": "a", "endpoint": "/", "start": "2026-01-06T10:00:00Z", "end": "2026-01-06T10:00:00Z"}]"#,
+                "ends before",
+            ),
+        ] {
+            let message = Truth::from_json(text).unwrap_err().to_string();
+            assert!(message.contains(word), "{message}");
+        }
+    }
+
+    #[test]
+    fn affected_names_a_service_or_one_endpoint() {
+        let mut incident = Truth::from_json(
+            r#"[{"service": "a", "endpoint": "/", "start": "2026-01-06T10:00:00Z",
+                 "end": "2026-01-06T10:01:00Z", "affected": ["b", "c /x"]}]"#,
+        )
+        .unwrap()
+        .incidents
+        .remove(0);
+        assert!(incident.affects("b", "/any") && incident.affects("c", "/x"));
+        assert!(!incident.affects("c", "/y") && !incident.affects("a", "/"));
+        incident.affected.clear();
+        assert!(!incident.affects("b", "/any"));
+    }
+}
