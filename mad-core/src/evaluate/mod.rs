@@ -1,5 +1,26 @@
 //! Precision, recall, delay and ranking against a known truth.
+//!
+//! # What counts
+//!
+//! *Rows.* A row covers `[bucket, bucket + step)`. It is **expected** when that overlaps the
+//! `[start, end)` of a true incident of its entity, so an incident's first and last partial steps
+//! belong to it. It is **ignored** when it is not expected and its entity is only
+//! [`affected`](TruthIncident::affected) by an incident that it overlaps: a flag there is neither
+//! right nor wrong. Every other row is normal. A step without requests has no row and counts
+//! nowhere. No point adjustment: each row counts for itself.
+//!
+//! *Incidents.* A true incident is **found** when a detected incident of its entity overlaps it,
+//! else missed. A detected incident is false when it overlaps no true incident of its entity,
+//! unless its entity is affected by a true incident that it overlaps: then it is ignored. Several
+//! detected incidents inside a true one find it once and earn nothing more.
+//!
+//! *Delay* is counted from the start of the true incident to the moment at which the detector could
+//! have told.
 
+mod evaluation;
+mod evaluator;
 mod truth;
 
+pub use evaluation::{Culprits, Evaluation, IncidentCounts, RowCounts, Scores, TruthOutcome};
+pub use evaluator::{EvaluatedIncident, EvaluatedRow, Evaluator, evaluate};
 pub use truth::{Truth, TruthIncident};

@@ -1,0 +1,169 @@
+//! What an evaluation tells.
+
+use serde::{Deserialize, Serialize};
+
+use super::TruthIncident;
+
+/// Precision, recall and F1, each 0 to 1; `None` where there is nothing to divide by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// Right alarms by all alarms; `None` without alarms.
+    pub precision: Option<f64>,
+    /// Right alarms by all that should have been raised; `None` where none should.
+    pub recall: Option<f64>,
+    /// `2 right / (2 right + wrong + missed)`, the harmonic mean of both; `None` where all are 0.
+    pub f1: Option<f64>,
+}
+
+impl Scores {
+    /// From the three counts.
+    pub fn new(right: u64, wrong: u64, missed: u64) -> Self {
+        let share = |part: u64, all: u64| (all > 0).then(|| part as f64 / all as f64);
+        Self {
+            precision: share(right, right + wrong),
+            recall: share(right, right + missed),
+            f1: share(2 * right, 2 * right + wrong + missed),
+        }
+    }
+}
+
+/// Rows counted by what was expected and what was flagged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct RowCounts {
+    /// Expected and flagged.
+    pub tp: u64,
+    /// Normal and flagged.
+    pub fp: u64,
+    /// Expected and not flagged.
+    #[serde(rename = "fn")]
+    pub fn_: u64,
+    /// Normal and not flagged.
+    pub tn: u64,
+    /// Rows of affected entities during an incident, flagged or not.
+    pub ignored: u64,
+    /// Of `tp`, `fp` and `fn`.
+    #[serde(flatten)]
+    pub scores: Scores,
+}
+
+/// Incidents counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct IncidentCounts {
+    /// True incidents that were found.
+    pub found: u64,
+    /// True incidents that were not.
+    pub missed: u64,
+    /// Detected incidents that overlap a true incident of their entity; more than `found` where a
+    /// true incident was split.
+    pub matched: u64,
+    /// Detected incidents that overlap none.
+    pub false_incidents: u64,
+    /// Detected incidents of affected entities.
+    pub ignored: u64,
+    /// Of `found`, `false_incidents` and `missed`.
+    #[serde(flatten)]
+    pub scores: Scores,
+}
+
+/// Where the entity at fault stood in the rankings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Culprits {
+    /// True incidents in all, found or not.
+    pub of: u64,
+    /// The entity at fault was ranked first.
+    pub first: u64,
+    /// It was among the first three.
+    pub among_three: u64,
+}
+
+/// What became of one true incident.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TruthOutcome {
+    /// The incident.
+    pub incident: TruthIncident,
+    /// Whether a detected incident of its entity overlaps it.
+    pub found: bool,
+    /// Seconds from its start until the first of those was known; below 0 where one was open before.
+    pub delay_seconds: Option<f64>,
+    /// Seconds from its start until the first right row was known: the end of the row's step plus
+    /// the allowed lateness.
+    pub first_row_delay_seconds: Option<f64>,
+    /// Place of the entity at fault, from 1, in the ranking of the detected incident that was known
+    /// first; `None` where it is not in it.
+    pub culprit_rank: Option<u64>,
+}
+
+/// How well a detector did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Row by row.
+    pub rows: RowCounts,
+    /// Incident by incident.
+    pub incidents: IncidentCounts,
+    /// Who was blamed.
+    pub culprits: Culprits,
+    /// Median of the delays of the incidents found, in seconds; the mean of the two middle ones of
+    /// an even number.
+    pub median_delay_seconds: Option<f64>,
+    /// Each true incident, in the order of the truth.
+    pub outcomes: Vec<TruthOutcome>,
+}
+
+impl Evaluation {
+    /// Adds the counts of another run and derives the scores anew, so that runs are pooled and not
+    /// averaged. [`Evaluation::default`] is the empty run.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mad_core::evaluate::{Evaluation, RowCounts};
+    ///
+    /// let run = |tp, fp| Evaluation { rows: RowCounts { tp, fp, ..Default::default() }, ..Default::default() };
+    /// let mut pooled = Evaluation::default();
+    /// pooled.merge(run(1, 1));
+    /// pooled.merge(run(6, 0));
+    /// assert_eq!(pooled.rows.scores.precision, Some(7.0 / 8.0));
+    /// ```
+    pub fn merge(&mut self, other: Self) {
+        self.rows.tp += other.rows.tp;
+        self.rows.fp += other.rows.fp;
+        self.rows.fn_ += other.rows.fn_;
+        self.rows.tn += other.rows.tn;
+        self.rows.ignored += other.rows.ignored;
+        self.incidents.matched += other.incidents.matched;
+        self.incidents.false_incidents += other.incidents.false_incidents;
+        self.incidents.ignored += other.incidents.ignored;
+        self.outcomes.extend(other.outcomes);
+        self.derive();
+    }
+
+    /// Derives everything that follows from the counts and outcomes.
+    pub(super) fn derive(&mut self) {
+        let outcomes = &self.outcomes;
+        let rows = &mut self.rows;
+        rows.scores = Scores::new(rows.tp, rows.fp, rows.fn_);
+        let incidents = &mut self.incidents;
+        incidents.found = outcomes.iter().filter(|outcome| outcome.found).count() as u64;
+        incidents.missed = outcomes.len() as u64 - incidents.found;
+        incidents.scores =
+            Scores::new(incidents.found, incidents.false_incidents, incidents.missed);
+        let ranks = || outcomes.iter().filter_map(|outcome| outcome.culprit_rank);
+        self.culprits = Culprits {
+            of: outcomes.len() as u64,
+            first: ranks().filter(|rank| *rank == 1).count() as u64,
+            among_three: ranks().filter(|rank| *rank <= 3).count() as u64,
+        };
+        let delays = outcomes.iter().filter_map(|outcome| outcome.delay_seconds);
+        self.median_delay_seconds = median(delays.collect());
+    }
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let upper = *values.get(values.len() / 2)?;
+    if values.len() % 2 == 1 {
+        return Some(upper);
+    }
+    let lower = *values.get(values.len() / 2 - 1)?;
+    Some(f64::midpoint(lower, upper))
+}

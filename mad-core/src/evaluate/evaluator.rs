@@ -1,0 +1,191 @@
+//! Rows and incidents against the truth.
+
+use super::evaluation::{Evaluation, IncidentCounts, RowCounts, TruthOutcome};
+use super::{Truth, TruthIncident};
+use crate::time::{SECOND, Timestamp};
+
+/// A judged row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvaluatedRow {
+    /// Start of its step.
+    pub bucket: Timestamp,
+    /// Its service.
+    pub service: String,
+    /// Its endpoint.
+    pub endpoint: String,
+    /// Whether the detector flagged it.
+    pub is_anomaly: bool,
+}
+
+/// A detected incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvaluatedIncident {
+    /// Its service.
+    pub service: String,
+    /// Its endpoint.
+    pub endpoint: String,
+    /// Start of its first row's step.
+    pub start: Timestamp,
+    /// End of its last row's step, exclusive.
+    pub end: Timestamp,
+    /// When the detector could tell of it first.
+    pub opened_at: Timestamp,
+    /// Service and endpoint of its culprits, the most likely first.
+    pub rank_of_culprits: Vec<(String, String)>,
+}
+
+impl EvaluatedIncident {
+    fn finds(&self, truth: &TruthIncident) -> bool {
+        truth.is_at(&self.service, &self.endpoint) && truth.overlaps(self.start, self.end)
+    }
+}
+
+/// Takes rows one at a time, in any order, and holds none of them.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::evaluate::{EvaluatedIncident, Evaluator, Truth, TruthIncident};
+/// use mad_core::time::{MINUTE, SECOND, Timestamp};
+///
+/// let minute = |n: i64| Timestamp::from_seconds(60 * n);
+/// let truth = Truth::new(vec![TruthIncident {
+///     service: "payments".into(),
+///     endpoint: "/pay".into(),
+///     start: minute(10).plus(30 * SECOND), // inside the minute
+///     end: minute(13),
+///     kind: "outage".into(),
+///     affected: vec![],
+///     spec: None,
+/// }]);
+/// let mut evaluator = Evaluator::new(MINUTE, 10 * SECOND, &truth);
+/// for n in 0..20 {
+///     evaluator.push_row(minute(n), "payments", "/pay", (11..14).contains(&n));
+/// }
+/// let evaluation = evaluator.finish(&[EvaluatedIncident {
+///     service: "payments".into(),
+///     endpoint: "/pay".into(),
+///     start: minute(11),
+///     end: minute(14),
+///     opened_at: minute(12).plus(10 * SECOND),
+///     rank_of_culprits: vec![("payments".into(), "/pay".into())],
+/// }]);
+/// let rows = evaluation.rows;
+/// assert_eq!((rows.tp, rows.fp, rows.fn_, rows.tn), (2, 1, 1, 16));
+/// assert_eq!(evaluation.incidents.scores.f1, Some(1.0));
+/// assert_eq!(evaluation.outcomes[0].delay_seconds, Some(100.0));
+/// assert_eq!(evaluation.outcomes[0].culprit_rank, Some(1));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Evaluator<'a> {
+    step: i64,
+    lateness: i64,
+    truth: &'a Truth,
+    rows: RowCounts,
+    /// Of each true incident, the bucket of its first flagged row.
+    first_flagged: Vec<Option<Timestamp>>,
+}
+
+impl<'a> Evaluator<'a> {
+    /// Against `truth`; rows cover `step_nanos` and are known `lateness_nanos` after their end. A
+    /// step below a nanosecond counts as one.
+    pub fn new(step_nanos: i64, lateness_nanos: i64, truth: &'a Truth) -> Self {
+        Self {
+            step: step_nanos.max(1),
+            lateness: lateness_nanos,
+            truth,
+            rows: RowCounts::default(),
+            first_flagged: vec![None; truth.incidents.len()],
+        }
+    }
+
+    /// Counts a row.
+    pub fn push_row(&mut self, bucket: Timestamp, service: &str, endpoint: &str, is_anomaly: bool) {
+        let end = bucket.plus(self.step);
+        let (mut expected, mut affected) = (false, false);
+        for (incident, first) in self.truth.incidents.iter().zip(&mut self.first_flagged) {
+            if !incident.overlaps(bucket, end) {
+                continue;
+            }
+            if incident.is_at(service, endpoint) {
+                expected = true;
+                if is_anomaly {
+                    *first = Some(first.map_or(bucket, |first| first.min(bucket)));
+                }
+            } else {
+                affected |= incident.affects(service, endpoint);
+            }
+        }
+        let count = match (expected, affected, is_anomaly) {
+            (true, _, true) => &mut self.rows.tp,
+            (true, _, false) => &mut self.rows.fn_,
+            (false, true, _) => &mut self.rows.ignored,
+            (false, false, true) => &mut self.rows.fp,
+            (false, false, false) => &mut self.rows.tn,
+        };
+        *count += 1;
+    }
+
+    /// The evaluation of the rows so far and of these detected incidents.
+    pub fn finish(self, incidents: &[EvaluatedIncident]) -> Evaluation {
+        let truth = &self.truth.incidents;
+        let mut counts = IncidentCounts::default();
+        for incident in incidents {
+            let affected = |truth: &TruthIncident| {
+                truth.overlaps(incident.start, incident.end)
+                    && truth.affects(&incident.service, &incident.endpoint)
+            };
+            let count = if truth.iter().any(|truth| incident.finds(truth)) {
+                &mut counts.matched
+            } else if truth.iter().any(affected) {
+                &mut counts.ignored
+            } else {
+                &mut counts.false_incidents
+            };
+            *count += 1;
+        }
+        let outcome = |(truth, first_row): (&TruthIncident, &Option<Timestamp>)| {
+            let finder = incidents
+                .iter()
+                .filter(|incident| incident.finds(truth))
+                .min_by_key(|incident| incident.opened_at);
+            let seconds = |at: Timestamp| at.since(truth.start) as f64 / SECOND as f64;
+            let rank = |incident: &EvaluatedIncident| {
+                let mut culprits = incident.rank_of_culprits.iter();
+                culprits.position(|(service, endpoint)| truth.is_at(service, endpoint))
+            };
+            TruthOutcome {
+                incident: truth.clone(),
+                found: finder.is_some(),
+                delay_seconds: finder.map(|incident| seconds(incident.opened_at)),
+                first_row_delay_seconds: first_row
+                    .map(|bucket| seconds(bucket.plus(self.step).plus(self.lateness))),
+                culprit_rank: finder.and_then(rank).map(|place| place as u64 + 1),
+            }
+        };
+        let mut evaluation = Evaluation {
+            rows: self.rows,
+            incidents: counts,
+            outcomes: truth.iter().zip(&self.first_flagged).map(outcome).collect(),
+            ..Evaluation::default()
+        };
+        evaluation.derive();
+        evaluation
+    }
+}
+
+/// Evaluates all at once; see [`Evaluator`] for the arguments and the [module](crate::evaluate) for
+/// the rules.
+pub fn evaluate(
+    rows: &[EvaluatedRow],
+    step_nanos: i64,
+    lateness_nanos: i64,
+    incidents: &[EvaluatedIncident],
+    truth: &Truth,
+) -> Evaluation {
+    let mut evaluator = Evaluator::new(step_nanos, lateness_nanos, truth);
+    for row in rows {
+        evaluator.push_row(row.bucket, &row.service, &row.endpoint, row.is_anomaly);
+    }
+    evaluator.finish(incidents)
+}
