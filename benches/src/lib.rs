@@ -1,1 +1,97 @@
-//! Benchmarks.
+//! Runs of the whole pipeline over simulated shops, scored against their truth.
+
+use mad_core::evaluate::{EvaluatedIncident, Evaluation, Evaluator};
+use mad_core::simulate::{IncidentSpec, Shop, ShopConfig};
+use mad_core::{Pipeline, PipelineConfig, Result, Update};
+
+/// One scored run.
+#[derive(Debug, Clone)]
+pub struct ShopRun {
+    /// Rows and incidents against the truth.
+    pub evaluation: Evaluation,
+    /// True incidents whose endpoint the ranking at the incident's end names first.
+    pub blamed: u64,
+}
+
+/// Simulates a shop, runs the pipeline at its defaults over it, and scores the outcome.
+///
+/// # Errors
+///
+/// A shop that cannot be.
+pub fn run_shop(seed: u64, rows: u64, hours: f64, incidents: Vec<IncidentSpec>) -> Result<ShopRun> {
+    run_shop_with(PipelineConfig::default(), seed, rows, hours, incidents)
+}
+
+/// The same with another configuration.
+///
+/// # Errors
+///
+/// A shop or a configuration that cannot be.
+pub fn run_shop_with(
+    config: PipelineConfig,
+    seed: u64,
+    rows: u64,
+    hours: f64,
+    incidents: Vec<IncidentSpec>,
+) -> Result<ShopRun> {
+    let shop = Shop::new(ShopConfig {
+        rows,
+        duration_seconds: hours * 3600.0,
+        seed,
+        incidents,
+        ..ShopConfig::default()
+    })?;
+    let truth = shop.truth();
+    let (step, lateness) = (config.features.step(), config.features.lateness());
+    let mut pipeline = Pipeline::new(config)?;
+    let mut evaluator = Evaluator::new(step, lateness, &truth);
+    let mut update = Update::default();
+    for (position, request) in (1..).zip(shop.requests()) {
+        pipeline.push(&request.request(), position, &mut update);
+        if update.rows.len() > 1_000 {
+            score_rows(&mut evaluator, &pipeline, &mut update);
+        }
+    }
+    score_rows(&mut evaluator, &pipeline, &mut update);
+    score_rows(&mut evaluator, &pipeline, &mut pipeline.clone().finish());
+    let mut ended = pipeline;
+    ended.finish();
+    let found: Vec<EvaluatedIncident> = ended
+        .incidents()
+        .into_iter()
+        .map(|incident| EvaluatedIncident {
+            service: incident.entity.service.to_string(),
+            endpoint: incident.entity.endpoint.to_string(),
+            start: incident.start,
+            end: incident.end,
+            opened_at: incident.opened_at,
+            rank_of_culprits: ended
+                .ranking_of(incident)
+                .culprits
+                .iter()
+                .map(|culprit| {
+                    (culprit.entity.service.to_string(), culprit.entity.endpoint.to_string())
+                })
+                .collect(),
+        })
+        .collect();
+    let blamed = truth
+        .incidents
+        .iter()
+        .filter(|incident| {
+            let ranking = ended.culprits(Some(incident.end.floor(step)));
+            ranking.culprits.first().is_some_and(|first| first.entity == incident.entity())
+        })
+        .count() as u64;
+    Ok(ShopRun { evaluation: evaluator.finish(&found), blamed })
+}
+
+fn score_rows(evaluator: &mut Evaluator<'_>, pipeline: &Pipeline, update: &mut Update) {
+    for judged in &update.rows {
+        if let Some(entity) = pipeline.entities().get(judged.row.entity) {
+            let flag = judged.verdict.is_anomaly;
+            evaluator.push_row(judged.row.bucket, &entity.service, &entity.endpoint, flag);
+        }
+    }
+    *update = Update::default();
+}
