@@ -1,1 +1,264 @@
-//! Bytes to telemetry and rows to bytes: pure, no files, no sockets.
+//! Bytes to telemetry: pure push decoders, no files, no sockets.
+//!
+//! A [`RequestDecoder`] is fed a request log in chunks of any size, cut anywhere, and hands each
+//! good record to a closure. The result never depends on how the bytes were cut. A record that
+//! cannot be taken is counted in [`Rejections`] with its reason, line and value, and stops nothing.
+//!
+//! | format | cargo feature | one record is |
+//! |---|---|---|
+//! | [`Format::Csv`] | `csv` | a row under a header, RFC 4180 |
+//! | [`Format::JsonLines`] | `jsonl` | a JSON object on a line |
+
+use crate::error::{Error, Result};
+#[cfg(any(feature = "csv", feature = "jsonl"))]
+use crate::limits::MAX_LINE_BYTES;
+#[cfg(any(feature = "csv", feature = "jsonl"))]
+use crate::telemetry::RejectReason;
+use crate::telemetry::{Rejections, Request};
+#[cfg(any(feature = "csv", feature = "jsonl"))]
+use crate::time::TimeError;
+use crate::time::ZonePolicy;
+
+#[cfg(feature = "csv")]
+mod csv;
+#[cfg(feature = "jsonl")]
+mod jsonl;
+#[cfg(any(feature = "csv", feature = "jsonl"))]
+mod lines;
+#[cfg(any(feature = "csv", feature = "jsonl"))]
+mod number;
+
+/// The fields of a request as files name them; the last one is optional.
+#[cfg(any(feature = "csv", feature = "jsonl"))]
+const FIELDS: [&str; 6] =
+    ["timestamp", "service", "endpoint", "status_code", "latency_ms", "request_id"];
+
+const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
+
+/// How a request log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// Comma-separated values with a header, RFC 4180.
+    Csv,
+    /// One JSON object a line.
+    JsonLines,
+}
+
+impl Format {
+    /// Guesses the format from the beginning of a file: [`JsonLines`](Self::JsonLines) when the
+    /// first byte that is neither white space nor a byte order mark is `{`, else
+    /// [`Csv`](Self::Csv), also for no bytes at all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mad_core::wire::Format;
+    ///
+    /// assert_eq!(Format::sniff(b"\n {\"timestamp\": 1767696300"), Format::JsonLines);
+    /// assert_eq!(Format::sniff(b"timestamp,service"), Format::Csv);
+    /// assert_eq!(Format::sniff(b""), Format::Csv);
+    /// ```
+    pub fn sniff(first_bytes: &[u8]) -> Self {
+        let text = first_bytes.strip_prefix(&BOM).unwrap_or(first_bytes);
+        match text.trim_ascii_start() {
+            [b'{', ..] => Self::JsonLines,
+            _ => Self::Csv,
+        }
+    }
+}
+
+/// Reads requests from the bytes of a CSV or JSON Lines log.
+///
+/// Both formats need `timestamp`, `service`, `endpoint`, `status_code` and `latency_ms`
+/// (milliseconds), take `request_id`, and ignore whatever else is there. Times are read by
+/// [`Timestamp::parse`](crate::time::Timestamp::parse); one without a zone is rejected unless the
+/// zone policy has an offset. A record reaches the sink only when it passes [`Request::check`].
+///
+/// A byte order mark at the start is skipped, lines end in LF or CRLF, blank lines are skipped,
+/// the last line needs no line end. A line longer than
+/// [`MAX_LINE_BYTES`](crate::limits::MAX_LINE_BYTES) is rejected without being held, so memory
+/// stays below a few MiB whatever is fed. A line that is not UTF-8 is rejected alone.
+///
+/// Positions are line numbers counted from 1 (a CSV header is line 1); a record that spans lines
+/// has the number of its first.
+///
+/// **CSV.** Quotes, doubled quotes and line ends inside quotes as in RFC 4180; a quote inside an
+/// unquoted field is an ordinary character. Header names are trimmed, case does not matter, order
+/// is free. A quote that is never closed (up to the end of the input or for more than
+/// `MAX_LINE_BYTES`), or whose field spans lines and ends in a quote with text right behind it,
+/// was a stray one: its record is rejected as `truncated`, and reading goes on at the line after
+/// the quote, so that no other row is lost. A status may be written `200` or `200.0`.
+///
+/// **JSON Lines.** `timestamp` is text or an epoch number; `status_code` and `latency_ms` are
+/// numbers or text that holds one; `request_id` is text or an integer; `null` counts as missing.
+/// Where a key is repeated, the last one wins. Keys are case-sensitive.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::telemetry::{RejectReason, Rejections};
+/// use mad_core::time::ZonePolicy;
+/// use mad_core::wire::{Format, RequestDecoder};
+///
+/// let mut decoder = RequestDecoder::new(Format::Csv, ZonePolicy::Refuse);
+/// let mut rejections = Rejections::default();
+/// let mut seen = Vec::new();
+/// let mut sink = |request: mad_core::Request<'_>, line: u64| {
+///     seen.push((line, request.service.to_owned(), request.latency_ms));
+/// };
+/// for chunk in [
+///     "timestamp,service,endpoint,status_code,latency_ms\n2026-01-06T10:4",
+///     "5:00Z,payments,/pay,200,215.25\n2026-01-06T10:45:01Z,payments,/pay,200,-3\n",
+/// ] {
+///     decoder.feed(chunk.as_bytes(), &mut sink, &mut rejections)?;
+/// }
+/// decoder.finish(&mut sink, &mut rejections)?;
+///
+/// assert_eq!(seen, [(2, "payments".to_owned(), 215.25)]);
+/// assert_eq!(rejections.count(RejectReason::BadLatency), 1);
+/// assert_eq!(rejections.first()[0].position, 3);
+/// assert_eq!(rejections.first()[0].detail, "latency_ms = \"-3\"");
+/// # Ok::<(), mad_core::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct RequestDecoder {
+    inner: Inner,
+    /// What made the input unreadable; every later call says it again.
+    failed: Option<Error>,
+}
+
+#[derive(Debug, Clone)]
+enum Inner {
+    #[cfg(feature = "csv")]
+    Csv(csv::CsvDecoder),
+    #[cfg(feature = "jsonl")]
+    JsonLines(jsonl::JsonLinesDecoder),
+    /// The format's cargo feature is off.
+    #[cfg(not(all(feature = "csv", feature = "jsonl")))]
+    Absent(&'static str),
+}
+
+impl RequestDecoder {
+    /// A decoder at the start of an input. `zone` says what a time without a zone means.
+    ///
+    /// A format whose cargo feature is off gives a decoder whose every call is an error that names
+    /// the feature.
+    pub fn new(format: Format, zone: ZonePolicy) -> Self {
+        #[cfg(not(any(feature = "csv", feature = "jsonl")))]
+        let _ = zone;
+        let inner = match format {
+            #[cfg(feature = "csv")]
+            Format::Csv => Inner::Csv(csv::CsvDecoder::new(zone)),
+            #[cfg(not(feature = "csv"))]
+            Format::Csv => Inner::Absent("csv"),
+            #[cfg(feature = "jsonl")]
+            Format::JsonLines => Inner::JsonLines(jsonl::JsonLinesDecoder::new(zone)),
+            #[cfg(not(feature = "jsonl"))]
+            Format::JsonLines => Inner::Absent("jsonl"),
+        };
+        Self { inner, failed: None }
+    }
+
+    /// Takes the next bytes, cut anywhere. Every record they complete goes to `sink` with its line
+    /// number, or is counted in `rejections`; the unfinished rest is kept for the next call.
+    ///
+    /// # Errors
+    ///
+    /// The input as a whole cannot be read: a CSV header that lacks a needed column, has one
+    /// twice, is not UTF-8 or is no header at all. The message names what is missing, what was
+    /// found and the way out. Every later call gives the same error.
+    pub fn feed(
+        &mut self,
+        bytes: &[u8],
+        sink: &mut impl FnMut(Request<'_>, u64),
+        rejections: &mut Rejections,
+    ) -> Result<()> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let outcome = match &mut self.inner {
+            #[cfg(feature = "csv")]
+            Inner::Csv(decoder) => decoder.feed(bytes, sink, rejections),
+            #[cfg(feature = "jsonl")]
+            Inner::JsonLines(decoder) => decoder.feed(bytes, sink, rejections),
+            #[cfg(not(all(feature = "csv", feature = "jsonl")))]
+            Inner::Absent(feature) => Err(absent(feature, bytes, sink, rejections)),
+        };
+        self.failed = outcome.as_ref().err().cloned();
+        outcome
+    }
+
+    /// Takes the end of the input: a last line without a line end, and what an unclosed quote
+    /// hid. A second call does nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`feed`](Self::feed), and CSV input without any line, not even a header. A CSV input
+    /// with a header alone, and JSON Lines input without any line, hold no records and are fine.
+    pub fn finish(
+        &mut self,
+        sink: &mut impl FnMut(Request<'_>, u64),
+        rejections: &mut Rejections,
+    ) -> Result<()> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let outcome = match &mut self.inner {
+            #[cfg(feature = "csv")]
+            Inner::Csv(decoder) => decoder.finish(sink, rejections),
+            #[cfg(feature = "jsonl")]
+            Inner::JsonLines(decoder) => decoder.finish(sink, rejections),
+            #[cfg(not(all(feature = "csv", feature = "jsonl")))]
+            Inner::Absent(feature) => Err(absent(feature, &[], sink, rejections)),
+        };
+        self.failed = outcome.as_ref().err().cloned();
+        outcome
+    }
+
+    /// Bytes of memory kept for the record that is not complete yet; at most twice
+    /// [`MAX_LINE_BYTES`](crate::limits::MAX_LINE_BYTES) and a little.
+    pub fn held_bytes(&self) -> usize {
+        match &self.inner {
+            #[cfg(feature = "csv")]
+            Inner::Csv(decoder) => decoder.held_bytes(),
+            #[cfg(feature = "jsonl")]
+            Inner::JsonLines(decoder) => decoder.held_bytes(),
+            #[cfg(not(all(feature = "csv", feature = "jsonl")))]
+            Inner::Absent(_) => 0,
+        }
+    }
+}
+
+#[cfg(not(all(feature = "csv", feature = "jsonl")))]
+fn absent(
+    feature: &str,
+    _bytes: &[u8],
+    _sink: &mut impl FnMut(Request<'_>, u64),
+    _rejections: &mut Rejections,
+) -> Error {
+    Error::input(format!("this build cannot read {feature}: enable the cargo feature `{feature}`"))
+}
+
+/// The reason that counts a refused time.
+#[cfg(any(feature = "csv", feature = "jsonl"))]
+fn time_reason(error: TimeError) -> RejectReason {
+    match error {
+        TimeError::Naive => RejectReason::NaiveTimestamp,
+        TimeError::Malformed | TimeError::OutOfRange => RejectReason::BadTimestamp,
+    }
+}
+
+/// The detail of a line that is too long.
+#[cfg(any(feature = "csv", feature = "jsonl"))]
+fn too_long() -> String {
+    format!("more than {MAX_LINE_BYTES} bytes without a line end")
+}
+
+/// The beginning of some bytes as text in backticks, without control characters.
+#[cfg(any(feature = "csv", feature = "jsonl"))]
+fn shown(bytes: &[u8]) -> String {
+    let start = bytes.get(..60).unwrap_or(bytes);
+    let cut = if start.len() < bytes.len() { "…" } else { "" };
+    format!("`{}{cut}`", String::from_utf8_lossy(start).escape_debug())
+}

@@ -1,0 +1,316 @@
+//! Requests from CSV rows.
+
+use std::borrow::Cow;
+
+use memchr::{memchr, memchr_iter};
+
+use super::lines::{Piece, Splitter};
+use super::{FIELDS, number, shown, time_reason, too_long};
+use crate::error::{Error, Result};
+use crate::telemetry::{RejectReason, Rejections, Request};
+use crate::time::{Timestamp, ZonePolicy};
+
+/// How many of [`FIELDS`], from the front, every header needs.
+const NEEDED: usize = 5;
+/// The slot of a column that is not read; the others are places in [`FIELDS`].
+const IGNORED: usize = FIELDS.len();
+/// Columns of a header that an error message lists.
+const LISTED: usize = 20;
+const WAY_OUT: &str = "the first line must name the columns timestamp, service, endpoint, \
+                       status_code and latency_ms, in any order, separated by commas";
+
+/// The decoder of [`Format::Csv`](super::Format::Csv).
+#[derive(Debug, Clone)]
+pub(super) struct CsvDecoder {
+    splitter: Splitter,
+    table: Table,
+}
+
+/// What is known about the rows.
+#[derive(Debug, Clone)]
+struct Table {
+    /// The slot of every column; `None` before the header.
+    slots: Option<Vec<usize>>,
+    zone: ZonePolicy,
+}
+
+/// One row, its needed fields unescaped and in the order of [`FIELDS`].
+struct Row<'a> {
+    line: u64,
+    columns: usize,
+    /// Whether a line feed ended it, not the end of the input.
+    ended: bool,
+    fields: [&'a str; FIELDS.len()],
+}
+
+impl CsvDecoder {
+    pub(super) fn new(zone: ZonePolicy) -> Self {
+        Self { splitter: Splitter::new(true), table: Table { slots: None, zone } }
+    }
+
+    pub(super) fn held_bytes(&self) -> usize {
+        self.splitter.held_bytes()
+    }
+
+    pub(super) fn feed(
+        &mut self,
+        bytes: &[u8],
+        sink: &mut impl FnMut(Request<'_>, u64),
+        rejections: &mut Rejections,
+    ) -> Result<()> {
+        let table = &mut self.table;
+        self.splitter.feed(bytes, &mut |piece| table.take(piece, sink, rejections))
+    }
+
+    pub(super) fn finish(
+        &mut self,
+        sink: &mut impl FnMut(Request<'_>, u64),
+        rejections: &mut Rejections,
+    ) -> Result<()> {
+        let table = &mut self.table;
+        self.splitter.finish(&mut |piece| table.take(piece, sink, rejections))?;
+        if self.table.slots.is_none() {
+            return Err(Error::input(format!("the file is empty: {WAY_OUT}")));
+        }
+        Ok(())
+    }
+}
+
+impl Table {
+    fn take(
+        &mut self,
+        piece: Piece<'_>,
+        sink: &mut impl FnMut(Request<'_>, u64),
+        rejections: &mut Rejections,
+    ) -> Result<()> {
+        let Some(slots) = &self.slots else {
+            self.slots = read_header(piece)?;
+            return Ok(());
+        };
+        let (line, bytes, quoted, ended) = match piece {
+            Piece::Record { line, bytes, quoted, ended } => (line, bytes, quoted, ended),
+            Piece::TooLong { line } => {
+                rejections.add(RejectReason::LineTooLong, line, too_long);
+                return Ok(());
+            }
+            Piece::Unclosed { line } => {
+                rejections.add(RejectReason::Truncated, line, || "a quote is not closed".into());
+                return Ok(());
+            }
+        };
+        let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            rejections.add(RejectReason::NotUtf8, line, || shown(bytes));
+            return Ok(());
+        };
+        if quoted {
+            let mut fields = [const { Cow::Borrowed("") }; FIELDS.len()];
+            let columns = split_quoted(text, |column, field| {
+                let slot = slots.get(column).copied().unwrap_or(IGNORED);
+                if let Some(place) = fields.get_mut(slot) {
+                    *place = field.text();
+                }
+            });
+            let fields = fields.each_ref().map(AsRef::as_ref);
+            let row = Row { line, columns, ended, fields };
+            row.judge(slots.len(), self.zone, sink, rejections);
+        } else {
+            let mut fields = [""; FIELDS.len()];
+            let columns = split_plain(text, slots, &mut fields);
+            let row = Row { line, columns, ended, fields };
+            if columns > 1 || !text.trim_ascii().is_empty() {
+                row.judge(slots.len(), self.zone, sink, rejections);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Row<'_> {
+    /// Hands the row on, or counts it.
+    #[inline]
+    fn judge(
+        &self,
+        wanted: usize,
+        zone: ZonePolicy,
+        sink: &mut impl FnMut(Request<'_>, u64),
+        rejections: &mut Rejections,
+    ) {
+        if self.columns != wanted {
+            let cut = !self.ended && self.columns < wanted;
+            let reason = if cut { RejectReason::Truncated } else { RejectReason::FieldCount };
+            rejections.add(reason, self.line, || {
+                format!("{} fields, the header has {wanted}", self.columns)
+            });
+            return;
+        }
+        match self.request(zone) {
+            Ok(request) => sink(request, self.line),
+            Err((reason, name)) => rejections.add(reason, self.line, || {
+                let at = FIELDS.iter().position(|field| *field == name);
+                let value = at.and_then(|at| self.fields.get(at)).copied().unwrap_or_default();
+                if value.is_empty() {
+                    format!("{name} is empty")
+                } else {
+                    format!("{name} = {value:?}")
+                }
+            }),
+        }
+    }
+
+    fn request(&self, zone: ZonePolicy) -> Result<Request<'_>, (RejectReason, &'static str)> {
+        let [timestamp, service, endpoint, status, latency, request_id] = self.fields;
+        let timestamp = Timestamp::parse(timestamp, zone)
+            .map_err(|error| (blank_or(timestamp, time_reason(error)), "timestamp"))?;
+        let status_code = number::status(status.trim_ascii())
+            .ok_or_else(|| (blank_or(status, RejectReason::BadStatus), "status_code"))?;
+        let latency_ms = number::decimal(latency.trim_ascii())
+            .ok_or_else(|| (blank_or(latency, RejectReason::BadLatency), "latency_ms"))?;
+        let request_id = (!request_id.is_empty()).then_some(request_id);
+        let request = Request { timestamp, service, endpoint, status_code, latency_ms, request_id };
+        request.check()?;
+        Ok(request)
+    }
+}
+
+/// A value of nothing but white space is missing, whatever else it is.
+fn blank_or(value: &str, reason: RejectReason) -> RejectReason {
+    if value.trim_ascii().is_empty() { RejectReason::MissingField } else { reason }
+}
+
+/// Puts the read fields of a row without quotes into their slots; gives the number of fields.
+#[inline]
+fn split_plain<'a>(text: &'a str, slots: &[usize], fields: &mut [&'a str; FIELDS.len()]) -> usize {
+    let mut columns = 0;
+    let mut start = 0;
+    let mut put = |end: usize| {
+        if let Some(slot) = slots.get(columns)
+            && let Some(place) = fields.get_mut(*slot)
+        {
+            *place = text.get(start..end).unwrap_or_default();
+        }
+        columns += 1;
+        start = end + 1;
+    };
+    memchr_iter(b',', text.as_bytes()).for_each(&mut put);
+    put(text.len());
+    columns
+}
+
+/// A field as it stands in a row.
+struct Field<'a> {
+    /// What stands between the quotes, or all of it.
+    content: &'a str,
+    /// Whether the content has doubled quotes.
+    doubled: bool,
+    /// Text between the closing quote and the comma, which no standard allows.
+    trailing: &'a str,
+}
+
+impl<'a> Field<'a> {
+    fn text(&self) -> Cow<'a, str> {
+        if !self.doubled && self.trailing.is_empty() {
+            return Cow::Borrowed(self.content);
+        }
+        let mut text = self.content.replace("\"\"", "\"");
+        text.push_str(self.trailing);
+        Cow::Owned(text)
+    }
+}
+
+/// Calls `each` with every column and field of a row; gives the number of fields.
+fn split_quoted<'a>(text: &'a str, mut each: impl FnMut(usize, Field<'a>)) -> usize {
+    let mut rest = text;
+    for column in 0.. {
+        let (content, doubled, after) = match rest.strip_prefix('"') {
+            Some(inner) => {
+                let (end, doubled) = closing_quote(inner.as_bytes());
+                let after = inner.get(end + 1..).unwrap_or_default();
+                (inner.get(..end).unwrap_or(inner), doubled, after)
+            }
+            None => ("", false, rest),
+        };
+        let quoted = after.len() < rest.len();
+        let (plain, next) = match after.split_once(',') {
+            Some((plain, next)) => (plain, Some(next)),
+            None => (after, None),
+        };
+        let (content, trailing) = if quoted { (content, plain) } else { (plain, "") };
+        each(column, Field { content, doubled, trailing });
+        match next {
+            Some(next) => rest = next,
+            None => return column + 1,
+        }
+    }
+    0
+}
+
+/// Where the quote stands that closes the field, and whether doubled ones come before it.
+fn closing_quote(inner: &[u8]) -> (usize, bool) {
+    let mut at = 0;
+    while let Some(hit) = memchr(b'"', inner.get(at..).unwrap_or_default()) {
+        if inner.get(at + hit + 1) != Some(&b'"') {
+            return (at + hit, at > 0);
+        }
+        at += hit + 2;
+    }
+    (inner.len(), at > 0)
+}
+
+/// The slot of every column; `None` for a blank line.
+fn read_header(piece: Piece<'_>) -> Result<Option<Vec<usize>>> {
+    let Piece::Record { bytes, .. } = piece else {
+        let found = match piece {
+            Piece::Unclosed { .. } => "a quote in the first line is never closed",
+            _ => "the first line is longer than 1 MiB",
+        };
+        return Err(Error::input(format!("no CSV header: {found}; {WAY_OUT}")));
+    };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        let found = shown(bytes);
+        return Err(Error::input(format!(
+            "the CSV header is not UTF-8: {found}; save the file as UTF-8, not compressed"
+        )));
+    };
+    let text = text.trim_ascii();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let mut names = Vec::new();
+    split_quoted(text, |_, field| names.push(field.text().trim().to_owned()));
+    let slot = |name: &String| {
+        FIELDS.iter().position(|field| field.eq_ignore_ascii_case(name)).unwrap_or(IGNORED)
+    };
+    let slots: Vec<usize> = names.iter().map(slot).collect();
+    let mut lacking = Vec::new();
+    for (at, field) in FIELDS.iter().enumerate() {
+        let mut columns = (1_usize..).zip(&slots).filter(|(_, slot)| **slot == at);
+        match (columns.next(), columns.next()) {
+            (Some((first, _)), Some((second, _))) => {
+                return Err(Error::input(format!(
+                    "CSV header has `{field}` twice, as columns {first} and {second}; \
+                     rename or drop one"
+                )));
+            }
+            (None, _) if at < NEEDED => lacking.push(format!("`{field}`")),
+            _ => {}
+        }
+    }
+    if lacking.is_empty() {
+        return Ok(Some(slots));
+    }
+    let hint = match text.as_bytes() {
+        [b'{' | b'[', ..] => "; for JSON write one object a line",
+        _ if names.len() == 1 && text.contains([';', '\t', '|']) => {
+            "; it seems to be separated by something else"
+        }
+        _ => "",
+    };
+    let more = if names.len() > LISTED { ", ..." } else { "" };
+    let shown: Vec<String> = names.iter().take(LISTED).map(|name| shown(name.as_bytes())).collect();
+    Err(Error::input(format!(
+        "CSV header lacks {}; it has {}{more}; {WAY_OUT}{hint}",
+        lacking.join(", "),
+        shown.join(", "),
+    )))
+}
