@@ -1,0 +1,164 @@
+//! CSV: headers, values, quotes.
+
+use mad_core::limits::MAX_LINE_BYTES;
+use mad_core::telemetry::RejectReason;
+use mad_core::time::{Timestamp, ZonePolicy};
+use mad_core::wire::Format;
+
+use super::{GOOD, HEADER, Row, csv, decode, decode_chunks, rows};
+
+#[test]
+fn a_row_is_read_in_any_order_of_columns() {
+    let outcome =
+        csv("Latency_MS , extra,STATUS_CODE,\"endpoint\",request_id,service,timestamp\r\n\
+         2.1525e2,\"x,y\",200.0,/pay,id-1,payments,1767696300\r\n\
+         7,,503,/pay,,payments,2026-01-06 12:45:00.5+02:00");
+    assert_eq!(outcome.rejected(), []);
+    let first = Row {
+        line: 2,
+        timestamp: Timestamp::from_seconds(1_767_696_300),
+        service: "payments".into(),
+        endpoint: "/pay".into(),
+        status_code: 200,
+        latency_ms: 215.25,
+        request_id: Some("id-1".into()),
+    };
+    let second = Row {
+        line: 3,
+        timestamp: first.timestamp.plus(500_000_000),
+        status_code: 503,
+        latency_ms: 7.0,
+        request_id: None,
+        ..first.clone()
+    };
+    assert_eq!(outcome.rows, [first, second]);
+}
+
+#[test]
+fn headers_that_cannot_be_used() {
+    let message = csv("timestamp,service,endpoint,status,latency_ms,status_code2\n").message();
+    assert!(message.contains("CSV header lacks `status_code`; it has `timestamp`, `service`"));
+    assert!(message.contains("the first line must name"));
+    let message = csv(HEADER.replace("status_code", "service")).message();
+    assert!(message.contains("`service` twice, as columns 2 and 4"), "{message}");
+    let message = csv(GOOD).message();
+    assert!(message.contains("lacks `timestamp`, `service`, `endpoint`"), "{message}");
+    for empty in ["", "\n\r\n", "\u{feff}", "\u{feff} \n"] {
+        assert!(csv(empty).message().starts_with("the file is empty: "), "{empty:?}");
+    }
+    assert!(csv(b"\xff\xfet\0i\0").message().contains("not UTF-8"));
+    assert!(csv("timestamp,\"service,endpoint\nx\n").message().contains("never closed"));
+    assert!(csv(HEADER.replace(',', ";")).message().contains("separated by something else"));
+    assert!(csv("[{\"timestamp\": 1}]").message().contains("one object a line"));
+    let long = vec![b'a'; MAX_LINE_BYTES + 9];
+    let outcome = decode_chunks(Format::Csv, ZonePolicy::Refuse, long.chunks(4096));
+    assert!(outcome.message().contains("longer than 1 MiB"));
+}
+
+#[test]
+fn values_that_are_wrong() {
+    use RejectReason::*;
+    let cases = [
+        ("x,a,/,200,1", BadTimestamp, "timestamp = \"x\""),
+        (",a,/,200,1", MissingField, "timestamp is empty"),
+        ("9999-01-06T10:45:00Z,a,/,200,1", BadTimestamp, "timestamp = \"9999-01-06T10:45:00Z\""),
+        ("2026-01-06T10:45:00,a,/,200,1", NaiveTimestamp, "timestamp = \"2026-01-06T10:45:00\""),
+        ("1767696300,,/,200,1", MissingField, "service is empty"),
+        ("1767696300,a,,200,1", MissingField, "endpoint is empty"),
+        ("1767696300,a\0b,/,200,1", BadName, "service = \"a\\0b\""),
+        ("1767696300,a,/,OK,1", BadStatus, "status_code = \"OK\""),
+        ("1767696300,a,/,0,1", BadStatus, "status_code = \"0\""),
+        ("1767696300,a,/,999,1", BadStatus, "status_code = \"999\""),
+        ("1767696300,a,/,200.5,1", BadStatus, "status_code = \"200.5\""),
+        ("1767696300,a,/,,1", MissingField, "status_code is empty"),
+        ("1767696300,a,/,200,fast", BadLatency, "latency_ms = \"fast\""),
+        ("1767696300,a,/,200,-3", BadLatency, "latency_ms = \"-3\""),
+        ("1767696300,a,/,200,inf", BadLatency, "latency_ms = \"inf\""),
+        ("1767696300,a,/,200,NaN", BadLatency, "latency_ms = \"NaN\""),
+        ("1767696300,a,/,200,1e999", BadLatency, "latency_ms = \"1e999\""),
+        ("1767696300,a,/,200, ", MissingField, "latency_ms = \" \""),
+        ("1767696300,a,/,200", FieldCount, "4 fields, the header has 5"),
+        ("1767696300,a,/,200,1,2", FieldCount, "6 fields, the header has 5"),
+        ("1767696300,\"a\",/,200", FieldCount, "4 fields, the header has 5"),
+    ];
+    for (text, reason, detail) in cases {
+        let outcome = rows(&format!("{text}\n{GOOD}"));
+        assert_eq!(outcome.rejected(), [(reason, 2, detail)], "{text}");
+        assert_eq!(outcome.lines(), [3], "{text}");
+    }
+    let outcome = rows(&format!("1767696300,{},/,200,1\n{GOOD}", "s".repeat(513)));
+    assert_eq!(outcome.rejections.count(BadName), 1);
+    assert_eq!(outcome.lines(), [3]);
+}
+
+#[test]
+fn times_with_and_without_offsets() {
+    let text = format!(
+        "{HEADER}2026-01-06T10:45:00Z,a,/,200,1\n2026-01-06T12:45:00+02:00,a,/,200,1\n\
+         2026-01-06T05:45:00-0500,a,/,200,1\n2026-01-06T11:45:00,a,/,200,1\n"
+    );
+    let outcome = csv(&text);
+    assert_eq!(outcome.lines(), [2, 3, 4]);
+    assert_eq!(outcome.rejections.count(RejectReason::NaiveTimestamp), 1);
+    let outcome = decode(Format::Csv, ZonePolicy::Offset(3600), text.as_bytes());
+    assert_eq!(outcome.lines(), [2, 3, 4, 5]);
+    assert!(outcome.rows.iter().all(|row| row.timestamp == outcome.rows[0].timestamp));
+}
+
+#[test]
+fn quotes() {
+    let outcome = rows(
+        "\"1767696300\",\"pay\"\"ments\",\"/a,b\nc\",\"200\",\"1\"\n\
+         1767696300,say \"hi\",\"/x\"y,200,1\n\
+         1767696300,\"\",/pay,200,1\n\
+         1767696300,a,\"/é\"\"\",200,1",
+    );
+    // the name with a line feed is rejected for it, at the record's first line
+    let name = (RejectReason::BadName, 2, "endpoint = \"/a,b\\nc\"");
+    let empty = (RejectReason::MissingField, 5, "service is empty");
+    assert_eq!(outcome.rejected(), [name, empty]);
+    assert_eq!(outcome.lines(), [4, 6]);
+    assert_eq!(outcome.rows[0].service, "say \"hi\"");
+    assert_eq!(outcome.rows[0].endpoint, "/xy");
+    assert_eq!(outcome.rows[1].endpoint, "/é\"");
+}
+
+#[test]
+fn an_unclosed_quote_costs_its_own_record() {
+    let stray = "1767696300,\"a,/pay,200,1\n";
+    let unclosed = |line| [(RejectReason::Truncated, line, "a quote is not closed")];
+    // to the end of the input
+    let outcome = rows(&format!("{GOOD}{stray}{GOOD}{GOOD}"));
+    assert_eq!((outcome.rejected(), outcome.lines()), (unclosed(3).into(), vec![2, 4, 5]));
+    // up to a later quoted row
+    let outcome = rows(&format!("{stray}{GOOD}1,\"a\",/pay,200,1\n{GOOD}"));
+    assert_eq!((outcome.rejected(), outcome.lines()), (unclosed(2).into(), vec![3, 4, 5]));
+    // opened on the second line of its record
+    let outcome = rows(&format!("1,\"a\nb\",\"/pay,200,1\n{GOOD}"));
+    assert_eq!((outcome.rejected(), outcome.lines()), (unclosed(2).into(), vec![4]));
+    // on the last line
+    let outcome = rows(&format!("{GOOD}1,\"a"));
+    assert_eq!((outcome.rejected(), outcome.lines()), (unclosed(3).into(), vec![2]));
+    // for more than a line may hold
+    let many = MAX_LINE_BYTES / GOOD.len() + 1000;
+    let text = format!("{HEADER}{stray}{}", GOOD.repeat(many));
+    let whole = decode_chunks(Format::Csv, ZonePolicy::Refuse, [text.as_bytes()]);
+    assert_eq!(whole.rejected(), unclosed(2));
+    assert_eq!(whole.lines(), (3..3 + many as u64).collect::<Vec<_>>());
+    for size in [1, 61, 4096, MAX_LINE_BYTES] {
+        let cut = decode_chunks(Format::Csv, ZonePolicy::Refuse, text.as_bytes().chunks(size));
+        assert_eq!(cut, whole);
+    }
+}
+
+#[test]
+fn many_stray_quotes_cost_linear_time() {
+    // every line hides the next ones until a quote with text behind it shows the mistake
+    let stray = "1767696300,\"a,/,200,1\n".repeat(40_000);
+    let text = format!("{HEADER}{stray}{GOOD}");
+    for size in [64, 1 << 16, text.len()] {
+        let outcome = decode_chunks(Format::Csv, ZonePolicy::Refuse, text.as_bytes().chunks(size));
+        assert_eq!(outcome.rejections.count(RejectReason::Truncated), 40_000);
+        assert_eq!(outcome.lines(), [40_002]);
+    }
+}

@@ -1,0 +1,72 @@
+//! JSON Lines: values of every type.
+
+use mad_core::telemetry::RejectReason;
+use mad_core::time::ZonePolicy;
+use mad_core::wire::Format;
+
+use super::{decode_chunks, jsonl, object};
+
+#[test]
+fn json_values() {
+    let usual = jsonl(object("x", "1")).rows;
+    for text in [
+        object("timestamp", "1767696300"),
+        object("timestamp", "1767696300.0"),
+        object("timestamp", "\"1767696300000\""),
+        object("status_code", "\"200\""),
+        object("status_code", "200.0"),
+        object("latency_ms", "\"2.1525e2\""),
+        object("request_id", "null"),
+        object("request_id", "\"\""),
+        object("nested", "{\"a\": [1, {\"timestamp\": []}], \"service\": 5}"),
+        object("deep", &format!("{}{}", "[".repeat(100_000), "]".repeat(100_000))),
+        object("service", "\"pay\\u006dents\""),
+        object("service", "null, \"service\": \"payments\""),
+    ] {
+        let outcome = decode_chunks(Format::JsonLines, ZonePolicy::Refuse, [text.as_bytes()]);
+        assert_eq!((&outcome.rows, outcome.rejected()), (&usual, vec![]), "{text:.200}");
+    }
+    for (value, want) in [("77", "77"), ("\"é\"", "é")] {
+        let outcome = jsonl(object("request_id", value));
+        assert_eq!(outcome.rows[0].request_id.as_deref(), Some(want));
+    }
+}
+
+#[test]
+fn json_values_that_are_wrong() {
+    use RejectReason::*;
+    let cases = [
+        ("timestamp", "true", BadTimestamp, "timestamp is a truth value"),
+        ("timestamp", "\"noon\"", BadTimestamp, "timestamp = \"noon\""),
+        ("timestamp", "18446744073709551615", BadTimestamp, "timestamp = 18446744073709552000"),
+        ("timestamp", "\"2026-01-06 10:45\"", NaiveTimestamp, "timestamp = \"2026-01-06 10:45\""),
+        ("timestamp", "", MissingField, "timestamp is missing"),
+        ("service", "5", BadName, "service = 5"),
+        ("service", "null", MissingField, "service is missing"),
+        ("service", "\"\"", MissingField, "service is empty"),
+        ("service", "\"a\\u0000b\"", BadName, "service = \"a\\0b\""),
+        ("endpoint", "[\"/pay\"]", BadName, "endpoint is an array"),
+        ("status_code", "\"OK\"", BadStatus, "status_code = \"OK\""),
+        ("status_code", "200.5", BadStatus, "status_code = 200.5"),
+        ("status_code", "0", BadStatus, "status_code = 0"),
+        ("status_code", "999", BadStatus, "status_code = 999"),
+        ("status_code", "{\"a\": [1]}", BadStatus, "status_code is an object"),
+        ("latency_ms", "-3", BadLatency, "latency_ms = -3"),
+        ("latency_ms", "\"inf\"", BadLatency, "latency_ms = \"inf\""),
+        ("latency_ms", "false", BadLatency, "latency_ms is a truth value"),
+        ("latency_ms", "\"\"", MissingField, "latency_ms is empty"),
+        ("request_id", "[]", BadName, "request_id is an array"),
+    ];
+    for (key, value, reason, detail) in cases {
+        let outcome = jsonl(format!("{}{}", object(key, value), object("x", "1")));
+        assert_eq!(outcome.rejected(), [(reason, 1, detail)], "{key} {value}");
+        assert_eq!(outcome.lines(), [2]);
+    }
+    let deep = "[".repeat(100_000);
+    for text in ["[1]", "x", "{", "{}x", "\"{}\"", "{\"a\":NaN}", "{\"latency_ms\":1e999}", &deep] {
+        let text = format!("{text}\n{}", object("x", "1"));
+        let outcome = decode_chunks(Format::JsonLines, ZonePolicy::Refuse, [text.as_bytes()]);
+        assert_eq!(outcome.rejections.count(BadJson), 1, "{text:.200}");
+        assert_eq!((outcome.rejections.total(), outcome.lines()), (1, vec![2]));
+    }
+}
