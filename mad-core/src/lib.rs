@@ -76,3 +76,4 @@ pub use score::{MadScorer, RowScorer, Score, ScoreConfig, Scorer};
 pub use series::{Entity, EntityId, EntityTable};
 pub use telemetry::{RejectReason, Rejections, Request};
 pub use time::Timestamp;
+pub use wire::{Format, RequestDecoder};

@@ -24,7 +24,9 @@ fn scored(
     hours: f64,
     incidents: impl Fn(u64) -> Vec<IncidentSpec> + Sync,
 ) -> Line {
-    let one = |seed: u64| (seed, incidents(seed).len() as u64, run_shop(seed, rows, hours, incidents(seed)));
+    let one = |seed: u64| {
+        (seed, incidents(seed).len() as u64, run_shop(seed, rows, hours, incidents(seed)))
+    };
     let mut runs: Vec<_> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..2)
             .map(|half| {
@@ -35,8 +37,13 @@ fn scored(
         workers.into_iter().filter_map(|worker| worker.join().ok()).flatten().collect()
     });
     runs.sort_by_key(|(seed, _, _)| *seed);
-    let mut line =
-        Line { name, evaluation: Evaluation::default(), blamed: 0, incidents: 0, missed: Vec::new() };
+    let mut line = Line {
+        name,
+        evaluation: Evaluation::default(),
+        blamed: 0,
+        incidents: 0,
+        missed: Vec::new(),
+    };
     for (seed, incidents, run) in runs {
         let Ok(run) = run else { continue };
         if run.evaluation.incidents.missed > 0 {
@@ -56,14 +63,18 @@ fn share(value: Option<f64>) -> String {
 fn print(line: &Line) {
     let Line { name, evaluation, blamed, incidents, missed } = line;
     let rows = &evaluation.rows;
-    let delay = evaluation.median_delay_seconds.map_or_else(|| "-".into(), |s| format!("{:.2}", s / 60.0));
+    let delay =
+        evaluation.median_delay_seconds.map_or_else(|| "-".into(), |s| format!("{:.2}", s / 60.0));
     let mut out = std::io::stdout().lock();
     let written = writeln!(
         out,
         "{name:34} found {:>2} of {incidents:>2}  blamed {blamed:>2}  false incidents {:>2}  rows: precision {} recall {} \
          (fp {:>3})  known after {delay:>5} min  missed seeds {missed:?}",
-        evaluation.incidents.found, evaluation.incidents.false_incidents,
-        share(rows.scores.precision), share(rows.scores.recall), rows.fp,
+        evaluation.incidents.found,
+        evaluation.incidents.false_incidents,
+        share(rows.scores.precision),
+        share(rows.scores.recall),
+        rows.fp,
     );
     // a closed pipe ends the printing, not the run
     drop(written);
@@ -73,14 +84,14 @@ fn main() -> std::process::ExitCode {
     let kind = |kind: IncidentKind| move |seed: u64| vec![random_incident(seed, kind)];
     let fixed = |_| ShopConfig::default().incidents;
     let two = |seed: u64| {
-        let second = (1..)
-            .map(|k| random_incident(seed + 1_000 * k, IncidentKind::OUTAGE))
-            .find(|other| {
+        let second =
+            (1..).map(|k| random_incident(seed + 1_000 * k, IncidentKind::OUTAGE)).find(|other| {
                 let first = random_incident(seed, IncidentKind::OUTAGE);
                 (&other.service, &other.endpoint) != (&first.service, &first.endpoint)
             });
         let first = random_incident(seed, IncidentKind::OUTAGE);
-        let second = second.map(|second| IncidentSpec { start_seconds: first.start_seconds, ..second });
+        let second =
+            second.map(|second| IncidentSpec { start_seconds: first.start_seconds, ..second });
         [Some(first), second].into_iter().flatten().collect()
     };
     let latency = |factor: f64| kind(IncidentKind::Latency { factor });
@@ -92,7 +103,7 @@ fn main() -> std::process::ExitCode {
             let _ = writeln!(std::io::stdout(), "    goal missed by {}: {what}", line.name);
         }
     };
-    let mut run = |name, rows, hours, incidents: &(dyn Fn(u64) -> Vec<IncidentSpec> + Sync)| {
+    let run = |name, rows, hours, incidents: &(dyn Fn(u64) -> Vec<IncidentSpec> + Sync)| {
         let line = scored(name, rows, hours, incidents);
         print(&line);
         line
@@ -106,7 +117,11 @@ fn main() -> std::process::ExitCode {
         goal(line, "culprit first 20 of 20", line.blamed == SEEDS);
         goal(line, "row precision >= .90", rows.precision.is_some_and(|p| p >= 0.90));
         goal(line, "row recall", rows.recall.is_some_and(|r| r >= recall));
-        goal(line, "known within 2 min", line.evaluation.median_delay_seconds.is_some_and(|d| d <= 120.0));
+        goal(
+            line,
+            "known within 2 min",
+            line.evaluation.median_delay_seconds.is_some_and(|d| d <= 120.0),
+        );
     }
     let false_incidents =
         low.evaluation.incidents.false_incidents + high.evaluation.incidents.false_incidents;
@@ -114,10 +129,18 @@ fn main() -> std::process::ExitCode {
     let low = run("A's fixed incident, 10,000 rows", 10_000, 2.0, &fixed);
     let high = run("A's fixed incident, 100,000 rows", 100_000, 2.0, &fixed);
     for line in [&low, &high] {
-        goal(line, "found and blamed", line.evaluation.incidents.found == SEEDS && line.blamed == SEEDS);
+        goal(
+            line,
+            "found and blamed",
+            line.evaluation.incidents.found == SEEDS && line.blamed == SEEDS,
+        );
     }
     for (name, least, incidents) in [
-        ("latency x3, 100,000 rows", 19, &latency(3.0) as &(dyn Fn(u64) -> Vec<IncidentSpec> + Sync)),
+        (
+            "latency x3, 100,000 rows",
+            19,
+            &latency(3.0) as &(dyn Fn(u64) -> Vec<IncidentSpec> + Sync),
+        ),
         ("latency x2, 100,000 rows", 19, &latency(2.0)),
         ("errors +20 points, 100,000 rows", 19, &errors(0.20)),
         ("traffic -70 %, 100,000 rows", 18, &kind(IncidentKind::Traffic { factor: 0.3 })),
@@ -127,7 +150,11 @@ fn main() -> std::process::ExitCode {
         goal(&line, "at most 1 false incident", line.evaluation.incidents.false_incidents <= 1);
     }
     for (name, rows, incidents) in [
-        ("two outages at once, 100,000 rows", 100_000, &two as &(dyn Fn(u64) -> Vec<IncidentSpec> + Sync)),
+        (
+            "two outages at once, 100,000 rows",
+            100_000,
+            &two as &(dyn Fn(u64) -> Vec<IncidentSpec> + Sync),
+        ),
         ("two outages at once, 10,000 rows", 10_000, &two),
         ("latency x1.5, 100,000 rows", 100_000, &latency(1.5)),
         ("errors +5 points, 100,000 rows", 100_000, &errors(0.05)),
@@ -138,10 +165,20 @@ fn main() -> std::process::ExitCode {
         goal(&line, "at most 1 false incident", line.evaluation.incidents.false_incidents <= 1);
     }
     let none = |_| Vec::new();
-    for (name, rows) in [("quiet, 20 x 24 h, low rate", 120_000), ("quiet, 20 x 24 h, high rate", 1_200_000)] {
+    for (name, rows) in
+        [("quiet, 20 x 24 h, low rate", 120_000), ("quiet, 20 x 24 h, high rate", 1_200_000)]
+    {
         let line = run(name, rows, 24.0, &none);
-        goal(&line, "at most 1 false incident a day", line.evaluation.incidents.false_incidents <= SEEDS);
+        goal(
+            &line,
+            "at most 1 false incident a day",
+            line.evaluation.incidents.false_incidents <= SEEDS,
+        );
     }
-    let _ = writeln!(std::io::stdout(), "{}", if failures == 0 { "all goals met" } else { "goals missed" });
+    let _ = writeln!(
+        std::io::stdout(),
+        "{}",
+        if failures == 0 { "all goals met" } else { "goals missed" }
+    );
     std::process::ExitCode::from(u8::from(failures > 0))
 }

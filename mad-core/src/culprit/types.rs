@@ -32,7 +32,11 @@ impl CulpritConfig {
     /// Names the field, its value and its range.
     pub fn validate(&self) -> Result<()> {
         if !(self.minutes > 0.0 && self.minutes <= 1e6) {
-            return Err(Error::config("culprit.minutes", self.minutes, "above 0, at most 1e6 minutes"));
+            return Err(Error::config(
+                "culprit.minutes",
+                self.minutes,
+                "above 0, at most 1e6 minutes",
+            ));
         }
         if !(1..=1_000).contains(&self.top_k) {
             return Err(Error::config("culprit.top_k", self.top_k, "an integer from 1 to 1000"));

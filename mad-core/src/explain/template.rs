@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Explanation;
 use super::causes::Pattern;
-use super::words::{clock, date_clock, duration, likelihood, milliseconds, name, number, percent, plural, quantity};
+use super::words::{
+    clock, date_clock, duration, likelihood, milliseconds, name, number, percent, plural, quantity,
+};
 use crate::culprit::{Evidence, Ranking};
 use crate::feature::Signal;
 use crate::history::FlaggedSignal;
@@ -44,8 +46,7 @@ impl TemplateExplainer {
     }
 
     fn summary(&self, incident: &Incident, ranking: Option<&Ranking>) -> String {
-        let changes: Vec<String> =
-            incident.peaks.iter().map(|peak| change(&peak.signal)).collect();
+        let changes: Vec<String> = incident.peaks.iter().map(|peak| change(&peak.signal)).collect();
         let mut out = format!(
             "{}: {} between {} and {} ({}).",
             incident.entity,
@@ -153,7 +154,10 @@ fn impact(incident: &Incident) -> Vec<String> {
             percent(incident.error_rate()),
         )
     } else {
-        format!("None of {} in the flagged time failed.", plural(incident.requests as f64, "request"))
+        format!(
+            "None of {} in the flagged time failed.",
+            plural(incident.requests as f64, "request")
+        )
     });
     if let Some(p50) = flagged(Signal::P50Latency) {
         out.push(format!(

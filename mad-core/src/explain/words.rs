@@ -36,7 +36,8 @@ pub(super) fn milliseconds(value: f64) -> String {
 /// A share as a percentage: `0.42 %`, `21.6 %`.
 pub(super) fn percent(share: f64) -> String {
     let percent = 100.0 * share;
-    let digits = usize::from(percent.abs() < 99.95) + usize::from(percent.abs() < 0.995 && percent != 0.0);
+    let digits =
+        usize::from(percent.abs() < 99.95) + usize::from(percent.abs() < 0.995 && percent != 0.0);
     format!("{} %", number(percent, digits))
 }
 

@@ -269,8 +269,7 @@ impl FeatureBuilder {
             return;
         }
         let spare = &mut self.spare;
-        let open =
-            self.open.entry(bucket).or_insert_with(|| spare.pop().unwrap_or_default());
+        let open = self.open.entry(bucket).or_insert_with(|| spare.pop().unwrap_or_default());
         if !open.add(record.entity, record.error, record.latency_ms, self.window_samples) {
             self.samples_dropped += 1;
         }
@@ -320,7 +319,6 @@ fn describe(request: &Request<'_>, field: &str) -> String {
 }
 
 fn reject_future(held: &HeldRecord, rejections: &mut Rejections) {
-    rejections.add(RejectReason::Future, held.position, || {
-        format!("timestamp = {}", held.timestamp)
-    });
+    rejections
+        .add(RejectReason::Future, held.position, || format!("timestamp = {}", held.timestamp));
 }

@@ -41,7 +41,13 @@ impl FeatureConfig {
             }
         };
         range("features.step_seconds", self.step_seconds, 1.0, 3600.0, "1 to 3600 seconds")?;
-        range("features.lateness_seconds", self.lateness_seconds, 0.0, 86_400.0, "0 to 86400 seconds")?;
+        range(
+            "features.lateness_seconds",
+            self.lateness_seconds,
+            0.0,
+            86_400.0,
+            "0 to 86400 seconds",
+        )?;
         range(
             "features.max_ahead_seconds",
             self.max_ahead_seconds,

@@ -49,7 +49,12 @@ impl Held {
     /// Holds a record. The answer is what is now believed, in time order, or nothing:
     /// all held records within `reach` of this one, once enough entities or enough records in a
     /// row of its entity stand behind them.
-    pub fn hold(&mut self, record: HeldRecord, reach: i64, known_entities: usize) -> Vec<HeldRecord> {
+    pub fn hold(
+        &mut self,
+        record: HeldRecord,
+        reach: i64,
+        known_entities: usize,
+    ) -> Vec<HeldRecord> {
         let run = self.in_a_row.entry(record.entity).or_default();
         *run += 1;
         let run = *run;

@@ -59,6 +59,15 @@ impl Signal {
         }
     }
 
+    /// Which quantile of the row's observations it is, if it is one.
+    pub const fn quantile(self) -> Option<f64> {
+        match self {
+            Self::P50Latency => Some(0.50),
+            Self::P95Latency => Some(0.95),
+            Self::ErrorRate | Self::RequestCount => None,
+        }
+    }
+
     /// The unit of its values; a share has none.
     pub const fn unit(self) -> &'static str {
         match self {

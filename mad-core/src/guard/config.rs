@@ -57,10 +57,18 @@ impl GuardConfig {
     /// Names the field, its value and its range.
     pub fn validate(&self) -> Result<()> {
         if !(self.warm_up_minutes >= 0.0 && self.warm_up_minutes <= 1e6) {
-            return Err(Error::config("guard.warm_up_minutes", self.warm_up_minutes, "0 to 1e6 minutes"));
+            return Err(Error::config(
+                "guard.warm_up_minutes",
+                self.warm_up_minutes,
+                "0 to 1e6 minutes",
+            ));
         }
         if !(1..=100_000).contains(&self.min_points) {
-            return Err(Error::config("guard.min_points", self.min_points, "an integer from 1 to 100000"));
+            return Err(Error::config(
+                "guard.min_points",
+                self.min_points,
+                "an integer from 1 to 100000",
+            ));
         }
         for (field, value) in [
             ("guard.latency_relative", self.latency_relative),

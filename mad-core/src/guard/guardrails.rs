@@ -37,7 +37,11 @@ impl Guardrails {
     pub fn new(config: GuardConfig, threshold: f64) -> Result<Self> {
         config.validate()?;
         if !(threshold > 0.0 && threshold < 1.0) {
-            return Err(Error::config("score.threshold", threshold, "a number above 0 and below 1"));
+            return Err(Error::config(
+                "score.threshold",
+                threshold,
+                "a number above 0 and below 1",
+            ));
         }
         Ok(Self { config, threshold: crate::score::threshold_evidence(threshold) })
     }

@@ -5,9 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::feature::Signal;
 
 /// Why a row is flagged or not.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// Nothing unlikely about it.

@@ -37,7 +37,12 @@ impl IncidentGrouper {
     /// # Errors
     ///
     /// A config field outside its range, or a step that is not above 0.
-    pub fn new(config: IncidentConfig, step: i64, lateness: i64, keep_closed: usize) -> Result<Self> {
+    pub fn new(
+        config: IncidentConfig,
+        step: i64,
+        lateness: i64,
+        keep_closed: usize,
+    ) -> Result<Self> {
         config.validate()?;
         if step <= 0 {
             return Err(Error::argument("step", step, "nanoseconds above 0"));
@@ -199,5 +204,7 @@ impl IncidentGrouper {
 }
 
 fn unknown(id: &str) -> Error {
-    Error::not_found(format!("no open incident has the id `{id}`; list them to see which there are"))
+    Error::not_found(format!(
+        "no open incident has the id `{id}`; list them to see which there are"
+    ))
 }

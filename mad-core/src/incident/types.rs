@@ -94,7 +94,12 @@ pub struct Incident {
 }
 
 impl Incident {
-    pub(super) fn open(entity: Entity, first: &FlaggedRow, step: i64, opened_at: Timestamp) -> Self {
+    pub(super) fn open(
+        entity: Entity,
+        first: &FlaggedRow,
+        step: i64,
+        opened_at: Timestamp,
+    ) -> Self {
         let fingerprint = fnv1a(&[&entity.service, &entity.endpoint], 0);
         let id = fnv1a(&[&entity.service, &entity.endpoint], first.bucket.nanos().unsigned_abs());
         Self {

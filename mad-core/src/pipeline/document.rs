@@ -209,8 +209,12 @@ impl Pipeline {
             })
             .collect();
         timeline.sort_by(|a, b| {
-            (b.incidents, b.flagged, &a.service, &a.endpoint)
-                .cmp(&(a.incidents, a.flagged, &b.service, &b.endpoint))
+            (b.incidents, b.flagged, &a.service, &a.endpoint).cmp(&(
+                a.incidents,
+                a.flagged,
+                &b.service,
+                &b.endpoint,
+            ))
         });
         timeline.truncate(LANES);
         Document {
@@ -326,10 +330,7 @@ fn pick(values: &[f32; Signal::ALL.len()], signal: Signal) -> f32 {
 }
 
 fn entity_document(entity: &Entity) -> EntityDocument {
-    EntityDocument {
-        service: entity.service.to_string(),
-        endpoint: entity.endpoint.to_string(),
-    }
+    EntityDocument { service: entity.service.to_string(), endpoint: entity.endpoint.to_string() }
 }
 
 fn peak_document(peak: &Peak) -> (&'static str, PeakDocument) {

@@ -13,8 +13,8 @@ pub use compose::Pipeline;
 pub use config::PipelineConfig;
 pub use counters::Counters;
 pub use document::{
-    CulpritDocument, Document, EvidenceDocument, IncidentDocument, LaneDocument, PeakDocument, RankingDocument,
-    RejectedDocument, SeriesDocument, SignalSeries,
+    CulpritDocument, Document, EvidenceDocument, IncidentDocument, LaneDocument, PeakDocument,
+    RankingDocument, RejectedDocument, SeriesDocument, SignalSeries,
 };
 pub use record::IncidentRecord;
 pub use update::{JudgedRow, Update};

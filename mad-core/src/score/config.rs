@@ -34,6 +34,9 @@ pub struct LevelConfig {
     /// Smallest scale as a share of the center, 0 or more; for logarithms it is not used.
     /// Default 0.01.
     pub relative_floor: f64,
+    /// Smallest scale as a share of what the 95th percentile (5th, below the center) would make it
+    /// under a normal distribution, 0 to 1. Default 1: a long tail in the past is taken at its word.
+    pub tail_weight: f64,
     /// Normal deviate at the edge of the expected band, above 0. Default 3.5.
     pub band: f64,
 }
@@ -46,6 +49,7 @@ impl Default for LevelConfig {
             logarithm: false,
             absolute_floor: 1e-9,
             relative_floor: 0.01,
+            tail_weight: 1.0,
             band: 3.5,
         }
     }
@@ -66,6 +70,13 @@ impl LevelConfig {
         if !(self.relative_floor.is_finite() && self.relative_floor >= 0.0) {
             let expected = "a finite number of 0 or more";
             return Err(Error::config("score.relative_floor", self.relative_floor, expected));
+        }
+        if !(self.tail_weight >= 0.0 && self.tail_weight <= 1.0) {
+            return Err(Error::config(
+                "score.tail_weight",
+                self.tail_weight,
+                "a share from 0 to 1",
+            ));
         }
         Ok(())
     }
@@ -113,7 +124,11 @@ impl ScoreConfig {
             return Err(Error::config("score.window", self.window, "an integer from 3 to 100000"));
         }
         if !(self.threshold > 0.0 && self.threshold < 1.0) {
-            return Err(Error::config("score.threshold", self.threshold, "a number above 0 and below 1"));
+            return Err(Error::config(
+                "score.threshold",
+                self.threshold,
+                "a number above 0 and below 1",
+            ));
         }
         positive("score.latency_floor", self.latency_floor)?;
         if !(self.rate_memory >= 10.0 && self.rate_memory <= 1e9) {

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::level::{Spread, directed_evidence};
 use super::tail::mad_degrees_of_freedom;
-use super::{Direction, Learn, LevelConfig, MadScorer, ScaleSource, Score, Scorer, band_z, normal_equivalent};
+use super::{
+    Direction, Learn, LevelConfig, MadScorer, ScaleSource, Score, Scorer, band_z, normal_equivalent,
+};
 use crate::error::Result;
 use crate::feature::Sample;
 use crate::time::Timestamp;
@@ -33,6 +35,7 @@ impl CountScorer {
             band,
             absolute_floor: 1e-9,
             relative_floor: 0.0,
+            tail_weight: 0.0,
             logarithm: false,
         };
         Ok(Self { level: MadScorer::new(config)? })
@@ -56,7 +59,7 @@ fn count_of(stabilised: f64) -> f64 {
 
 impl Scorer for CountScorer {
     fn score(&self, _at: Timestamp, sample: Sample) -> Score {
-        let Some(Spread { center, scale, source }) = self.level.spread() else {
+        let Some(Spread { center, scale, source }) = self.level.spread(true) else {
             return Score::unknown();
         };
         if !sample.value.is_finite() {

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::tail::mad_degrees_of_freedom;
-use super::{Direction, Learn, LevelConfig, ScaleSource, Score, Scorer, band_z, evidence_of, normal_equivalent};
+use super::{
+    Direction, Learn, LevelConfig, ScaleSource, Score, Scorer, band_z, evidence_of,
+    normal_equivalent,
+};
 use crate::error::Result;
 use crate::feature::Sample;
 use crate::robust::RollingMad;
@@ -13,6 +16,8 @@ use crate::time::Timestamp;
 pub(super) const MAD_TO_SIGMA: f64 = 1.482_602_218_505_602;
 /// Mean absolute deviation to standard deviation under a normal distribution: sqrt(pi / 2).
 const MEAN_AD_TO_SIGMA: f64 = 1.253_314_137_315_500_3;
+/// 95th percentile of a normal distribution, in standard deviations.
+const Q95_TO_SIGMA: f64 = 1.644_853_626_951_472_7;
 /// Smallest value whose logarithm is taken.
 const SMALLEST: f64 = 1e-3;
 
@@ -94,6 +99,17 @@ impl MadScorer {
         self.learnt = 0;
     }
 
+    /// Observations that a past value was typically made of: their harmonic mean.
+    pub(super) fn typical_n(&self) -> f64 {
+        1.0 / self.mean_inverse_n
+    }
+
+    /// How far the 95th percentile of the past lies above its median, in the unit judged; NaN
+    /// without a past.
+    pub(super) fn upper_reach(&self) -> f64 {
+        self.values.quantile(0.95) - self.values.median()
+    }
+
     fn judged(&self, value: f64) -> f64 {
         if self.config.logarithm { value.max(SMALLEST).ln() } else { value }
     }
@@ -103,7 +119,7 @@ impl MadScorer {
     }
 
     /// Center and scale with the floors, before sample size; `None` without a past.
-    pub(super) fn spread(&self) -> Option<Spread> {
+    pub(super) fn spread(&self, upper: bool) -> Option<Spread> {
         if self.values.is_empty() {
             return None;
         }
@@ -120,6 +136,16 @@ impl MadScorer {
         if scale <= floor {
             scale = floor;
             source = ScaleSource::Floor;
+        }
+        let tail = if upper {
+            self.values.quantile(0.95) - center
+        } else {
+            center - self.values.quantile(0.05)
+        };
+        let tail = tail / Q95_TO_SIGMA * self.config.tail_weight;
+        if tail > scale {
+            scale = tail;
+            source = ScaleSource::Tail;
         }
         Some(Spread { center, scale: scale.min(f64::MAX), source })
     }
@@ -145,7 +171,8 @@ impl Scorer for MadScorer {
         if !(sample.value.is_finite() && sample.n > 0) {
             return Score::unknown();
         }
-        let Some(Spread { center, scale, source }) = self.spread() else {
+        let Some(Spread { center, scale, source }) = self.spread(value >= self.values.median())
+        else {
             return Score::unknown();
         };
         let points = self.values.len();
@@ -168,7 +195,7 @@ impl Scorer for MadScorer {
         }
     }
 
-    fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
+    fn learn(&mut self, _at: Timestamp, sample: Sample, how: Learn) {
         if !(sample.value.is_finite() && sample.n > 0) {
             return;
         }
@@ -176,8 +203,9 @@ impl Scorer for MadScorer {
             Learn::Skip => return,
             Learn::Full => sample.value,
             Learn::Clipped => {
-                let Score { low, high, .. } = self.score(at, sample);
-                if low <= high { sample.value.clamp(low, high) } else { sample.value }
+                let (low, high) = (self.values.quantile(0.05), self.values.quantile(0.95));
+                let judged = self.judged(sample.value);
+                if low <= high { self.written(judged.clamp(low, high)) } else { sample.value }
             }
         };
         self.values.push(self.judged(value));

@@ -68,8 +68,9 @@ impl RateScorer {
         }
         let limit = 10_f64.powf(-self.evidence);
         let (a, b) = (memory * share, memory * (1.0 - share));
-        let mut mass =
-            (ln_gamma(b + trials) - ln_gamma(b) + ln_gamma(memory) - ln_gamma(memory + trials)).exp();
+        let mut mass = (ln_gamma(b + trials) - ln_gamma(b) + ln_gamma(memory)
+            - ln_gamma(memory + trials))
+        .exp();
         let (mut events, mut beyond) = (0.0, 1.0 - mass);
         while beyond > limit && events < trials && mass > 0.0 {
             mass *= (trials - events) * (a + events)

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::score_type::{HALF_SCORE_EVIDENCE, score_of};
-use super::signal::support;
+use super::tail::{exceedance_evidence, observations_above};
 use super::{Learn, Score, ScoreConfig, Scorer, SignalScorer};
 use crate::error::Result;
 use crate::feature::{FeatureRow, Signal};
@@ -101,9 +101,56 @@ impl RowScorer {
         let mut scores = [Score::unknown(); Signal::ALL.len()];
         for ((slot, scorer), signal) in scores.iter_mut().zip(&self.signals).zip(Signal::ALL) {
             *slot = scorer.score(row.bucket, row.sample(signal));
-            slot.support = support(signal, slot);
+        }
+        for (slot, signal) in scores.iter_mut().zip(Signal::ALL) {
+            if let Some(q) = signal.quantile() {
+                self.bound_by_requests(slot, row, signal, q);
+            }
         }
         RowScores { signals: scores }
+    }
+
+    /// A quantile of few requests proves no more than those of them that lie above it: its
+    /// evidence is at most that of so many requests being so slow, given how the tail of single
+    /// requests fell off in the past.
+    fn bound_by_requests(&self, score: &mut Score, row: &FeatureRow, signal: Signal, q: f64) {
+        let sample = row.sample(signal);
+        if !sample.value.is_finite() {
+            return;
+        }
+        score.support = observations_above(q, sample.n);
+        if score.evidence > 0.0 {
+            let excess = (sample.value.max(1e-3) / score.expected).ln();
+            let index = self.tail_index();
+            let bound = exceedance_evidence(q, sample.n, score.support, excess, index);
+            score.evidence = score.evidence.min(bound);
+        }
+    }
+
+    /// How fast the tail of single latencies falls off: P(latency > x) as x^-index.
+    ///
+    /// From past 95th percentiles: half of them exceed their median, a twentieth their own 95th
+    /// percentile, so the chance falls tenfold over that reach; a row's p95 needs
+    /// `observations_above` slow requests, so a single request's index is that much smaller.
+    /// Shrunk towards 3 (a heavy tail with a finite variance) with the weight of 20 rows, at most
+    /// 8, and at least 3 where many requests stand behind a p95 and its spread says nothing
+    /// about single ones any more.
+    fn tail_index(&self) -> f64 {
+        const PRIOR: f64 = 3.0;
+        const PRIOR_ROWS: f64 = 20.0;
+        const STEEPEST: f64 = 8.0;
+        const MANY: f64 = 10.0;
+        let Some(SignalScorer::Level(p95)) = self.signals.get(Signal::P95Latency.index()) else {
+            return PRIOR;
+        };
+        let needed = observations_above(0.95, p95.typical_n().round().max(1.0) as u64);
+        let own = std::f64::consts::LN_10 / (needed * p95.upper_reach());
+        if !own.is_finite() {
+            return PRIOR;
+        }
+        let own = if needed > MANY { own.max(PRIOR) } else { own };
+        let rows = p95.points() as f64;
+        (own.min(STEEPEST) * rows + PRIOR * PRIOR_ROWS) / (rows + PRIOR_ROWS)
     }
 
     /// Learns a row that was judged as `scores`.

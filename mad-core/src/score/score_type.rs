@@ -18,6 +18,8 @@ pub enum ScaleSource {
     Mad,
     /// Mean absolute deviation about the median: more than half of the values are equal.
     MeanAbsoluteDeviation,
+    /// The 5th or 95th percentile: the past has a longer tail on this side than its MAD says.
+    Tail,
     /// The configured floor: past values hardly differ.
     Floor,
     /// The counting noise that a rate or count of this size must have.

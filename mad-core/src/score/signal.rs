@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::tail::deviate_of;
-use super::{CountScorer, Direction, Learn, LevelConfig, MadScorer, RateScorer, Score, ScoreConfig, Scorer};
+use super::{
+    CountScorer, Direction, Learn, LevelConfig, MadScorer, RateScorer, Score, ScoreConfig, Scorer,
+};
 use crate::error::Result;
-use crate::feature::{Sample, Signal, SignalKind};
+use crate::feature::{Sample, SignalKind};
 use crate::time::Timestamp;
 
 /// The default scorer of one signal: a closed choice, so that state can name it.
@@ -21,7 +23,7 @@ pub enum SignalScorer {
 }
 
 impl SignalScorer {
-    /// The default scorer for a kind of signal; `evidence` is where its expected band ends.
+    /// The default scorer of a kind of signal; `evidence` is where its expected band ends.
     ///
     /// # Errors
     ///
@@ -36,11 +38,14 @@ impl SignalScorer {
                 logarithm: true,
                 absolute_floor: config.latency_floor,
                 relative_floor: 0.0,
+                tail_weight: 1.0,
                 band: up,
             })?),
-            SignalKind::Gauge => {
-                Self::Level(MadScorer::new(LevelConfig { window, band: both, ..LevelConfig::default() })?)
-            }
+            SignalKind::Gauge => Self::Level(MadScorer::new(LevelConfig {
+                window,
+                band: both,
+                ..LevelConfig::default()
+            })?),
             SignalKind::Rate => Self::Rate(RateScorer::new(window, config.rate_memory, evidence)?),
             SignalKind::Count => Self::Count(CountScorer::new(window, Direction::Both, both)?),
         })
@@ -53,15 +58,6 @@ impl SignalScorer {
             Self::Rate(scorer) => scorer.points(),
             Self::Count(scorer) => scorer.points(),
         }
-    }
-}
-
-/// Observations behind a signal's value that carry its evidence; see [`Score::support`].
-pub(super) fn support(signal: Signal, score: &Score) -> f64 {
-    match signal {
-        Signal::P50Latency => (score.support / 2.0).ceil(),
-        Signal::P95Latency => (score.support / 20.0).ceil(),
-        Signal::ErrorRate | Signal::RequestCount => score.support,
     }
 }
 

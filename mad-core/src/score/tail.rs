@@ -1,5 +1,7 @@
 //! From a robust z to a probability.
 
+use statrs::function::gamma::ln_gamma;
+
 use crate::robust::normal_log10_sf;
 
 /// Degrees of freedom a MAD of `points` values is worth: its asymptotic efficiency under a normal
@@ -37,6 +39,36 @@ pub fn evidence_of(u: f64) -> f64 {
         return 0.0;
     }
     (-normal_log10_sf(u)).clamp(0.0, 300.0)
+}
+
+/// Observations that lie at or above the `q`-quantile of `n` values (type 7): as many as have to
+/// be large for the quantile to be large. At least 1.
+pub(super) fn observations_above(q: f64, n: u64) -> f64 {
+    let h = (n.max(1) - 1) as f64 * q;
+    let above = n as f64 - h.floor() - if h.fract() > 0.0 { 1.0 } else { 0.0 };
+    above.max(1.0)
+}
+
+/// Evidence that `needed` of `n` single values exceed e^`excess` times a level which the share
+/// `1 - q` of them usually exceeds, when the chance to exceed a level falls as its power
+/// `-index`: minus log10 of the binomial tail P(X >= needed) with probability
+/// `(1 - q) e^(-index excess)`.
+pub(super) fn exceedance_evidence(q: f64, n: u64, needed: f64, excess: f64, index: f64) -> f64 {
+    let p = ((1.0 - q) * (-index * excess.max(0.0)).exp()).clamp(1e-300, 1.0);
+    let n = n as f64;
+    if needed <= n * p {
+        return 0.0;
+    }
+    let start = ln_gamma(n + 1.0) - ln_gamma(needed + 1.0) - ln_gamma(n - needed + 1.0)
+        + needed * p.ln()
+        + (n - needed) * (-p).ln_1p();
+    let (mut term, mut sum, mut k) = (1.0, 0.0, needed);
+    while k <= n && term > sum * 1e-12 {
+        sum += term;
+        term *= (n - k) / (k + 1.0) * p / (1.0 - p);
+        k += 1.0;
+    }
+    (-(start + sum.ln()) / std::f64::consts::LN_10).clamp(0.0, 300.0)
 }
 
 /// The normal deviate whose one-sided evidence is `evidence`, by bisection.

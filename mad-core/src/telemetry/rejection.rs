@@ -21,7 +21,8 @@ pub enum RejectReason {
     BadStatus,
     /// The latency is not a finite number of milliseconds of 0 or more.
     BadLatency,
-    /// A service or endpoint name is empty, too long or has control characters.
+    /// A service or endpoint name is too long or has control characters, or a request id is too
+    /// long or not text.
     BadName,
     /// The line is longer than [`MAX_LINE_BYTES`](crate::limits::MAX_LINE_BYTES).
     LineTooLong,

@@ -63,6 +63,9 @@ impl<'a> Request<'a> {
         if !(self.latency_ms.is_finite() && self.latency_ms >= 0.0) {
             return Err((RejectReason::BadLatency, "latency_ms"));
         }
+        if self.request_id.is_some_and(|id| id.len() > MAX_NAME_BYTES) {
+            return Err((RejectReason::BadName, "request_id"));
+        }
         Ok(())
     }
 }
