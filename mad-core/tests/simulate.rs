@@ -364,6 +364,8 @@ fn a_configuration_survives_json() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn a_written_spec_reads_back(
         start in 0.0..1e6_f64,
