@@ -47,7 +47,7 @@ impl TemplateExplainer {
 
     fn summary(&self, incident: &Incident, ranking: Option<&Ranking>) -> String {
         let changes: Vec<String> = incident.peaks.iter().map(|peak| change(&peak.signal)).collect();
-        let mut out = format!(
+        let what = format!(
             "{}: {} between {} and {} ({}).",
             incident.entity,
             if changes.is_empty() { "flagged".to_owned() } else { list(&changes) },
@@ -55,20 +55,17 @@ impl TemplateExplainer {
             clock(incident.end, self.step),
             self.rows(incident),
         );
-        if let Some(ranking) = ranking
-            && let Some(first) = ranking.culprits.first()
-        {
-            let share = percent(first.score);
-            if first.entity == incident.entity {
-                out.push_str(&format!(" It holds {share} of all evidence in that time."));
-            } else {
-                out.push_str(&format!(
-                    " Stronger evidence stood against {} at that time ({share}).",
-                    first.entity
-                ));
+        match ranking.and_then(|ranking| ranking.culprits.first()) {
+            Some(first) if first.entity == incident.entity => {
+                format!("{what} It holds {} of all evidence in that time.", percent(first.score))
             }
+            Some(first) => format!(
+                "{what} Stronger evidence stood against {} at that time ({}).",
+                first.entity,
+                percent(first.score),
+            ),
+            None => what,
         }
-        out
     }
 
     fn rows(&self, incident: &Incident) -> String {

@@ -84,7 +84,7 @@ impl GuardConfig {
             ("guard.error_rate_absolute", self.error_rate_absolute),
             ("guard.critical_error_rate", self.critical_error_rate),
         ] {
-            if !(value >= 0.0 && value <= 1.0) {
+            if !(0.0..=1.0).contains(&value) {
                 return Err(Error::config(field, value, "a share from 0 to 1"));
             }
         }

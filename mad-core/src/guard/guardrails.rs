@@ -88,9 +88,8 @@ impl Guardrails {
         }
         if verdict.flagged == 0 {
             verdict.reason = match (held_back.1, young) {
-                (Reason::Normal, Some(reason)) => reason,
                 (Reason::Normal, None) if unwatched(row, scores) => Reason::Direction,
-                (reason, _) => reason,
+                (Reason::Normal, Some(reason)) | (reason, _) => reason,
             };
             return verdict;
         }

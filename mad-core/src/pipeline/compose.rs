@@ -314,14 +314,11 @@ impl Pipeline {
         let flagged = FlaggedRow::new(row, scores, verdict);
         self.history.push(row.entity, kept, flagged.clone());
         let before = update.changes.len();
-        match (flagged, self.features.entities().get(row.entity)) {
-            (Some(flagged), Some(entity)) => {
-                self.grouper.flagged(entity, flagged, verdict.support, &mut update.changes);
-            }
-            _ => {
-                let evidence = verdict.evidence;
-                self.grouper.quiet(row.entity, row.bucket, evidence, &mut update.changes);
-            }
+        if let (Some(flagged), Some(entity)) = (flagged, self.features.entities().get(row.entity)) {
+            self.grouper.flagged(entity, flagged, verdict.support, &mut update.changes);
+        } else {
+            let evidence = verdict.evidence;
+            self.grouper.quiet(row.entity, row.bucket, evidence, &mut update.changes);
         }
         self.follow_changes(before, update);
     }
