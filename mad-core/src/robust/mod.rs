@@ -14,7 +14,6 @@
 mod array;
 mod rolling;
 mod sorted;
-mod tail;
 
 pub use array::{
     MAD_OF_SIGMA, SIGMA_OF_MEAN_AD, mad, mean_abs_deviation, median, median_mad, modified_z,
@@ -22,4 +21,3 @@ pub use array::{
 };
 pub use rolling::RollingMad;
 pub use sorted::quantile_sorted;
-pub use tail::{beta_binomial_log10_sf, normal_log10_sf};
