@@ -1,11 +1,15 @@
-//! The rolling MAD: one push and one read of median and MAD, on random and on daily data.
+//! The robust kernels: the rolling MAD (one push and one read of median and MAD) on random and on
+//! daily data, whole arrays, and tail probabilities.
 #![allow(missing_docs, reason = "criterion's macros generate public functions")]
 
 use std::f64::consts::TAU;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use mad_core::robust::{RollingMad, median_mad, rolling_mad_into};
+use mad_core::robust::{
+    RollingMad, beta_binomial_log10_sf, median_mad, normal_log10_sf, rolling_mad_into,
+    student_t_log10_sf,
+};
 
 const ROWS: usize = 100_000;
 
@@ -61,5 +65,29 @@ fn arrays(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, push_and_read, arrays);
+fn tails(c: &mut Criterion) {
+    let z: Vec<f64> = random(1000).into_iter().map(|x| 12.0 * x - 2.0).collect();
+    let mut group = c.benchmark_group("tail");
+    group.throughput(Throughput::Elements(1000));
+    group.bench_function("normal", |b| {
+        b.iter(|| z.iter().map(|z| normal_log10_sf(*z)).sum::<f64>());
+    });
+    for dof in [3.0, 30.0, 1000.0] {
+        group.bench_function(format!("student_t/{dof}"), |b| {
+            b.iter(|| z.iter().map(|z| student_t_log10_sf(*z, dof)).sum::<f64>());
+        });
+    }
+    for (name, n) in [("few", 14.0), ("busy", 5000.0), ("vast", 1e7)] {
+        group.bench_function(format!("beta_binomial/{name}"), |b| {
+            let tail = |z: &f64| {
+                let k = (n * 0.02 * (1.0 + z.max(0.0))) as u64;
+                beta_binomial_log10_sf(k, n as u64, 4.0, 196.0)
+            };
+            b.iter(|| z.iter().map(tail).sum::<f64>());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, push_and_read, arrays, tails);
 criterion_main!(benches);

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test may panic")]
 
 use mad_core::robust::{
-    RollingMad, mad, mean_abs_deviation, median, median_mad, modified_z, quantile, rolling_mad,
-    rolling_mad_into, rolling_z,
+    LOG10_SF_MIN, RollingMad, beta_binomial_log10_sf, mad, mean_abs_deviation, median, median_mad,
+    modified_z, normal_log10_sf, quantile, rolling_mad, rolling_mad_into, rolling_z,
+    student_t_log10_sf,
 };
 use proptest::prelude::*;
 
@@ -180,6 +181,49 @@ proptest! {
             rolling.push(*x);
             prop_assert!(rolling.len() <= window);
             prop_assert!(rolling.heap_bytes() <= 16 * window.min((2 * rolling.len()).max(4)));
+        }
+    }
+
+    #[test]
+    fn tails_fall(
+        z in -50.0..50.0, step in 1e-9..3.0, ln_dof in -1.0..20.0, scale in -3.0..4.0,
+    ) {
+        let (z, dof) = (z * f64::exp(scale), f64::exp(ln_dof));
+        for tail in [normal_log10_sf, |z| student_t_log10_sf(z, 1.0)] {
+            prop_assert!(tail(z + step) <= tail(z));
+        }
+        let (near, far) = (student_t_log10_sf(z, dof), student_t_log10_sf(z + step, dof));
+        prop_assert!(far <= near + 1e-12 * near.abs(), "{near} {far}");
+        prop_assert!((LOG10_SF_MIN..=0.0).contains(&far));
+        // the two sides are one
+        let both = 10f64.powf(near) + 10f64.powf(student_t_log10_sf(-z, dof));
+        prop_assert!((both - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn beta_binomial_tails_fall(
+        n in prop_oneof![1u64..50, 1u64..10_000, 1u64..1_000_000_000],
+        share in 0.0..=1.0,
+        ln_a in -7.0..20.0,
+        ln_b in -7.0..20.0,
+    ) {
+        let (a, b) = (f64::exp(ln_a), f64::exp(ln_b));
+        // near the mean, where neighbours differ least, and anywhere
+        let mean = n as f64 * a / (a + b);
+        let spread = (mean * b / (a + b) * (1.0 + n as f64 / (a + b + 1.0))).sqrt();
+        for k in [(n as f64 * share) as u64, (mean + 20.0 * (share - 0.5) * spread) as u64] {
+            let (near, far) = (
+                beta_binomial_log10_sf(k, n, a, b),
+                beta_binomial_log10_sf(k.saturating_add(1), n, a, b),
+            );
+            prop_assert!((LOG10_SF_MIN..=0.0).contains(&near));
+            prop_assert!(far <= near + 1e-8, "{k}: {near} {far}");
+            // the lower tail is the upper one of the failures
+            if (1..=n).contains(&k) {
+                let lower = beta_binomial_log10_sf(n - k + 1, n, b, a);
+                let both = 10f64.powf(near) + 10f64.powf(lower);
+                prop_assert!((both - 1.0).abs() < 1e-8, "{k}: {both}");
+            }
         }
     }
 }

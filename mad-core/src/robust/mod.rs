@@ -4,6 +4,8 @@
 //!   about 80 ns a value at `w` = 240.
 //! * [`median`], [`mad`], [`quantile`], [`modified_z`] and others: the same over whole arrays.
 //! * [`rolling_mad`], [`rolling_z`]: the rolling window run over an array.
+//! * [`normal_log10_sf`], [`student_t_log10_sf`], [`beta_binomial_log10_sf`]: how improbable a value
+//!   is, as the logarithm of a tail probability.
 //!
 //! Everything here is total: there is no number that makes it panic. Values that are not finite
 //! carry no information and are left out; a statistic of nothing is NaN.
@@ -12,12 +14,16 @@
 //! [`MAD_OF_SIGMA`] times the standard deviation.
 
 mod array;
+mod beta_binomial;
 mod rolling;
 mod sorted;
+mod tail;
 
 pub use array::{
     MAD_OF_SIGMA, SIGMA_OF_MEAN_AD, mad, mean_abs_deviation, median, median_mad, modified_z,
     quantile, rolling_mad, rolling_mad_into, rolling_z, scale_floor,
 };
+pub use beta_binomial::beta_binomial_log10_sf;
 pub use rolling::RollingMad;
 pub use sorted::quantile_sorted;
+pub use tail::{LOG10_SF_MIN, normal_log10_sf, student_t_log10_sf};
