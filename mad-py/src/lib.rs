@@ -1,6 +1,73 @@
-//! The module `mad._core`.
+//! The module `mad._core`: mad-core for Python. Each file binds one concept; this one exports.
+
+mod arrays;
+mod config;
+mod csv_rows;
+mod detect_run;
+mod errors;
+mod evaluation;
+mod incident;
+mod pipeline;
+mod ranking;
+mod read;
+mod read_columns;
+mod reference;
+mod report;
+mod rows;
+mod scorer;
+mod simulation;
+mod sources;
+mod stages;
+mod table;
+mod zstd;
+
 use pyo3::prelude::*;
 
 /// The module `mad._core`.
 #[pymodule]
-mod _core {}
+mod _core {
+    #[pymodule_export]
+    use super::arrays::{modified_z, rolling_mad, rolling_z};
+    #[pymodule_export]
+    use super::config::{check_config, default_config};
+    #[pymodule_export]
+    use super::csv_rows::culprits_from_scored;
+    #[pymodule_export]
+    use super::detect_run::DetectRun;
+    #[pymodule_export]
+    use super::errors::UnsortedError;
+    #[pymodule_export]
+    use super::evaluation::evaluate;
+    #[pymodule_export]
+    use super::incident::{Explanation, Incident};
+    #[pymodule_export]
+    use super::pipeline::{Pipeline, Update};
+    #[pymodule_export]
+    use super::ranking::{Culprit, Ranking};
+    #[pymodule_export]
+    use super::reference::{ReferenceRun, reference_detect};
+    #[pymodule_export]
+    use super::report::{Report, detect};
+    #[pymodule_export]
+    use super::rows::Rows;
+    #[pymodule_export]
+    use super::scorer::{MadScorer, Score};
+    #[pymodule_export]
+    use super::simulation::ShopSimulation;
+    #[pymodule_export]
+    use super::stages::{
+        CulpritRanker, FeatureBuilder, Guardrails, IncidentGrouper, RowScorer, TemplateExplainer,
+    };
+    #[pymodule_export]
+    use super::table::Table;
+    #[pymodule_export]
+    use super::zstd::ZstdDecoder;
+
+    use pyo3::prelude::*;
+
+    /// The version of the package.
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

@@ -132,6 +132,11 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// The row's score, 0 to 1: its evidence `e` as `e / (e + 4)`.
+    pub fn score(&self) -> f64 {
+        crate::score::score_of(self.evidence)
+    }
+
     /// The signals that were flagged.
     pub fn flagged_signals(&self) -> impl Iterator<Item = Signal> + use<> {
         let flagged = self.flagged;

@@ -1,4 +1,4 @@
-//! Bytes to telemetry: pure push decoders, no files, no sockets.
+//! Bytes to telemetry and rows to bytes: pure, no files, no sockets.
 //!
 //! A [`RequestDecoder`] is fed a request log in chunks of any size, cut anywhere, and hands each
 //! good record to a closure. The result never depends on how the bytes were cut. A record that
@@ -21,12 +21,17 @@ use crate::time::ZonePolicy;
 
 #[cfg(feature = "csv")]
 mod csv;
+mod csv_field;
 #[cfg(feature = "jsonl")]
 mod jsonl;
 #[cfg(any(feature = "csv", feature = "jsonl"))]
 mod lines;
 #[cfg(any(feature = "csv", feature = "jsonl"))]
 mod number;
+mod rows;
+
+pub(crate) use csv_field::push_field;
+pub use rows::{write_features_header, write_features_row, write_scored_header, write_scored_row};
 
 /// The fields of a request as files name them; the last one is optional.
 #[cfg(any(feature = "csv", feature = "jsonl"))]

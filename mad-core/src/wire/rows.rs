@@ -1,0 +1,103 @@
+//! Judged rows to lines of CSV.
+
+use super::push_field;
+use crate::feature::{FeatureRow, Signal};
+use crate::pipeline::JudgedRow;
+use crate::score::Score;
+use crate::series::Entity;
+use crate::time::Timestamp;
+
+/// Appends the header of a features file.
+pub fn write_features_header(out: &mut Vec<u8>) {
+    out.extend_from_slice(
+        b"bucket_ts,service,endpoint,req_count,error_count,avg_latency_ms,p95_latency_ms,error_rate,\
+p50_latency_ms,p99_latency_ms,max_latency_ms,gap_steps\n",
+    );
+}
+
+/// Appends a row of a features file: latencies in ms, the error rate as a share, `gap_steps` the
+/// empty steps before the row. Numbers are the shortest that read back exactly.
+pub fn write_features_row(row: &FeatureRow, entity: &Entity, out: &mut Vec<u8>) {
+    let mut line = Line { out };
+    line.key(row.bucket, entity);
+    line.integer(row.count);
+    line.integer(row.errors);
+    for value in [row.mean, row.p95, row.error_rate(), row.p50, row.p99, row.max] {
+        line.float(value);
+    }
+    line.integer(row.gap);
+    line.end();
+}
+
+/// Appends the header of a scored file.
+pub fn write_scored_header(out: &mut Vec<u8>) {
+    out.extend_from_slice(
+        b"bucket_ts,service,endpoint,req_count,error_count,error_rate,avg_latency_ms,p95_latency_ms,\
+mad_z,is_anomaly,severity,score,signal,reason,expected_low,expected_high,value,expected,z\n",
+    );
+}
+
+/// Appends a row of a scored file. `mad_z` is the p95 signal's z; `signal` is the one the verdict
+/// is about, and `expected_low`, `expected_high`, `value`, `expected` and `z` are that signal's.
+/// What is not known is empty.
+pub fn write_scored_row(judged: &JudgedRow, entity: &Entity, out: &mut Vec<u8>) {
+    let JudgedRow { row, scores, verdict } = judged;
+    let score: &Score = scores.of(verdict.signal);
+    let mut line = Line { out };
+    line.key(row.bucket, entity);
+    line.integer(row.count);
+    line.integer(row.errors);
+    for value in [row.error_rate(), row.mean, row.p95, scores.of(Signal::P95Latency).z] {
+        line.float(value);
+    }
+    line.word(if verdict.is_anomaly { "true" } else { "false" });
+    line.word(verdict.severity.as_str());
+    line.float(verdict.score());
+    line.word(verdict.signal.as_str());
+    line.word(verdict.reason.as_str());
+    for value in
+        [score.low, score.high, row.sample(verdict.signal).value, score.expected, score.z]
+    {
+        line.float(value);
+    }
+    line.end();
+}
+
+struct Line<'a> {
+    out: &'a mut Vec<u8>,
+}
+
+impl Line<'_> {
+    fn key(&mut self, bucket: Timestamp, entity: &Entity) {
+        bucket.write_rfc3339(self.out);
+        self.out.push(b',');
+        push_field(self.out, &entity.service);
+        self.out.push(b',');
+        push_field(self.out, &entity.endpoint);
+        self.out.push(b',');
+    }
+
+    fn integer(&mut self, value: u64) {
+        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        self.out.push(b',');
+    }
+
+    fn float(&mut self, value: f64) {
+        if value.is_finite() {
+            let mut buffer = zmij::Buffer::new();
+            let written = buffer.format_finite(value);
+            self.out.extend_from_slice(written.strip_suffix(".0").unwrap_or(written).as_bytes());
+        }
+        self.out.push(b',');
+    }
+
+    fn word(&mut self, word: &str) {
+        self.out.extend_from_slice(word.as_bytes());
+        self.out.push(b',');
+    }
+
+    fn end(&mut self) {
+        self.out.pop();
+        self.out.push(b'\n');
+    }
+}

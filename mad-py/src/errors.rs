@@ -1,0 +1,26 @@
+//! Errors of the core as Python exceptions.
+
+use mad_core::{Error, ErrorKind};
+use pyo3::PyErr;
+use pyo3::exceptions::{PyKeyError, PyValueError};
+
+pyo3::create_exception!(
+    mad._core,
+    UnsortedError,
+    PyValueError,
+    "An input is not ordered by time and was to be read as it comes."
+);
+
+/// The exception of an error.
+pub fn to_py(error: Error) -> PyErr {
+    match error.kind() {
+        ErrorKind::NotFound => PyKeyError::new_err(error.to_string()),
+        ErrorKind::Unsorted => UnsortedError::new_err(error.to_string()),
+        _ => PyValueError::new_err(error.to_string()),
+    }
+}
+
+/// `ValueError` with a message.
+pub fn value_error(message: impl Into<String>) -> PyErr {
+    PyValueError::new_err(message.into())
+}

@@ -1,0 +1,202 @@
+//! The pipeline as a live object.
+
+use chrono::{DateTime, Utc};
+use mad_core::telemetry::Rejections;
+use mad_core::{Command, Format, IncidentChange, RequestDecoder};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::config::{parse, to_json};
+use crate::errors::{to_py, value_error};
+use crate::incident::{Explanation, Incident};
+use crate::ranking::Ranking;
+use crate::read::RequestTable;
+use crate::rows::{Rows, split};
+use crate::{report, table::Table};
+
+/// Requests in, batch by batch; judged rows and incident changes out.
+#[pyclass(module = "mad._core")]
+pub struct Pipeline {
+    core: mad_core::Pipeline,
+}
+
+#[pymethods]
+impl Pipeline {
+    #[new]
+    #[pyo3(signature = (config_json=None))]
+    fn new(config_json: Option<&str>) -> PyResult<Self> {
+        let core = mad_core::Pipeline::new(parse(config_json)?).map_err(to_py)?;
+        Ok(Self { core })
+    }
+
+    /// Takes a batch in the order in which it stands: a table, or bytes of CSV or JSON Lines.
+    /// `watermark` then closes what is older.
+    #[pyo3(signature = (table, kind="requests", *, watermark=None))]
+    fn ingest(
+        &mut self,
+        py: Python<'_>,
+        table: &Bound<'_, PyAny>,
+        kind: &str,
+        watermark: Option<DateTime<Utc>>,
+    ) -> PyResult<Update> {
+        if kind != "requests" {
+            return Err(value_error(format!("kind = {kind:?}; this version takes \"requests\"")));
+        }
+        let zone = self.core.config().zone();
+        let mut update = mad_core::Update::default();
+        let mut rejections = Rejections::default();
+        let core = &mut self.core;
+        let mut push = |request: mad_core::Request<'_>, position: u64| {
+            core.push(&request, position, &mut update);
+        };
+        if let Ok(bytes) = table.cast::<PyBytes>() {
+            let bytes = bytes.as_bytes();
+            py.detach(|| {
+                let mut decoder = RequestDecoder::new(Format::sniff(bytes), zone);
+                decoder.feed(bytes, &mut push, &mut rejections)?;
+                decoder.finish(&mut push, &mut rejections)
+            })
+            .map_err(to_py)?;
+        } else {
+            let table = RequestTable::read(table, zone)?;
+            py.detach(|| table.in_order(&mut push, &mut rejections));
+        }
+        rejections.merge(std::mem::take(&mut update.rejected));
+        self.core.note_rejections(rejections.clone());
+        update.rejected = rejections;
+        if let Some(at) = watermark {
+            let mut closed = self.core.advance(at.into());
+            update.rows.append(&mut closed.rows);
+            update.changes.append(&mut closed.changes);
+            update.rejected.merge(closed.rejected);
+        }
+        Ok(self.update(update))
+    }
+
+    /// Moves the watermark to `at`: a tick of a source that went idle.
+    fn advance(&mut self, py: Python<'_>, at: DateTime<Utc>) -> Update {
+        let update = py.detach(|| self.core.advance(at.into()));
+        self.update(update)
+    }
+
+    /// Closes every open step: the stream has ended.
+    fn finish(&mut self, py: Python<'_>) -> Update {
+        let update = py.detach(|| self.core.finish());
+        self.update(update)
+    }
+
+    /// Somebody takes an incident.
+    fn acknowledge(&mut self, id: &str, at: DateTime<Utc>) -> PyResult<Update> {
+        self.command(&Command::Acknowledge { id: id.to_owned(), at: at.into() })
+    }
+
+    /// Somebody says that an incident is over.
+    fn resolve(&mut self, id: &str, at: DateTime<Utc>) -> PyResult<Update> {
+        self.command(&Command::Resolve { id: id.to_owned(), at: at.into() })
+    }
+
+    /// Incidents, newest first.
+    #[getter]
+    fn incidents(&self) -> Vec<Incident> {
+        report::incidents(&self.core)
+    }
+
+    /// Ranks by the flagged rows of the `minutes` up to `at` (default: the newest row).
+    #[pyo3(signature = (at=None, minutes=15.0, top_k=3))]
+    fn culprits(
+        &self,
+        at: Option<DateTime<Utc>>,
+        minutes: f64,
+        top_k: usize,
+    ) -> PyResult<Ranking> {
+        report::culprits(&self.core, at, minutes, top_k)
+    }
+
+    /// Explains an incident.
+    fn explain(&self, incident: &Incident) -> Explanation {
+        self.core.explain(&incident.core).into()
+    }
+
+    /// Records that were not taken since the beginning.
+    #[getter]
+    fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        report::rejected(py, self.core.rejected())
+    }
+
+    /// Everything a report shows, as JSON.
+    fn document(&self, py: Python<'_>) -> PyResult<String> {
+        py.detach(|| to_json(&self.core.document()))
+    }
+
+    /// Everything before this moment is closed; None before the first request.
+    #[getter]
+    fn watermark(&self) -> Option<DateTime<Utc>> {
+        let watermark = self.core.watermark();
+        (watermark != mad_core::Timestamp::MIN).then(|| watermark.into())
+    }
+}
+
+impl Pipeline {
+    fn command(&mut self, command: &Command) -> PyResult<Update> {
+        let update = self.core.apply(command).map_err(to_py)?;
+        Ok(self.update(update))
+    }
+
+    fn update(&self, update: mad_core::Update) -> Update {
+        let change = |change: IncidentChange| {
+            let name = match &change {
+                IncidentChange::Opened(_) => "opened",
+                IncidentChange::Updated(_) => "updated",
+                IncidentChange::Acknowledged(_) => "acknowledged",
+                IncidentChange::Closed(_) => "closed",
+            };
+            let core = change.incident().clone();
+            let document = Some(self.core.incident_document(&core));
+            let ranking = Some(self.core.ranking_of(&core));
+            (name, Incident { core, document, ranking })
+        };
+        Update {
+            changes: update.changes.into_iter().map(change).collect(),
+            rows: split(update.rows, self.core.entities()),
+            rejected: update.rejected,
+        }
+    }
+}
+
+/// What a batch, a tick or a command brought about.
+#[pyclass(module = "mad._core", frozen)]
+pub struct Update {
+    rows: Rows,
+    changes: Vec<(&'static str, Incident)>,
+    rejected: Rejections,
+}
+
+#[pymethods]
+impl Update {
+    /// Rows that closed, judged.
+    #[getter]
+    fn rows(&self) -> PyResult<Table> {
+        self.rows.to_table()
+    }
+
+    /// What happened to incidents, in order: (opened, updated, acknowledged or closed; incident).
+    #[getter]
+    fn changes(&self) -> Vec<(&'static str, Incident)> {
+        self.changes.clone()
+    }
+
+    /// Records that were not taken.
+    #[getter]
+    fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        report::rejected(py, &self.rejected)
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "Update({} rows, {} incident changes, {} rejected)",
+            self.rows.features.len(),
+            self.changes.len(),
+            self.rejected.total(),
+        )
+    }
+}

@@ -1,0 +1,165 @@
+//! The outcome of a detection.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use mad_core::{CulpritConfig, JudgedRow, Rejections, Timestamp, Update};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::config::{parse, to_json};
+use crate::errors::to_py;
+use crate::incident::{Explanation, Incident};
+use crate::ranking::Ranking;
+use crate::read::RequestTable;
+use crate::rows::{Rows, features_table, split};
+use crate::table::Table;
+
+/// Everything found in a batch of telemetry.
+#[pyclass(module = "mad._core", frozen)]
+pub struct Report {
+    pipeline: mad_core::Pipeline,
+    rows: Rows,
+}
+
+impl Report {
+    /// From a pipeline that has ended and the rows it judged.
+    pub fn new(pipeline: mad_core::Pipeline, rows: Vec<JudgedRow>) -> Self {
+        let rows = split(rows, pipeline.entities());
+        Self { pipeline, rows }
+    }
+}
+
+#[pymethods]
+impl Report {
+    /// One row per service, endpoint and step.
+    #[getter]
+    fn features(&self) -> PyResult<Table> {
+        features_table(&self.rows.features, &self.rows.entities)
+    }
+
+    /// The rows with scores and verdicts.
+    #[getter]
+    fn scored(&self) -> PyResult<Table> {
+        self.rows.to_table()
+    }
+
+    /// Incidents, newest first.
+    #[getter]
+    fn incidents(&self) -> Vec<Incident> {
+        incidents(&self.pipeline)
+    }
+
+    /// Ranks by the flagged rows of the `minutes` up to `at` (default: the newest row).
+    #[pyo3(signature = (at=None, minutes=15.0, top_k=3))]
+    fn culprits(
+        &self,
+        at: Option<DateTime<Utc>>,
+        minutes: f64,
+        top_k: usize,
+    ) -> PyResult<Ranking> {
+        culprits(&self.pipeline, at, minutes, top_k)
+    }
+
+    /// Explains an incident.
+    fn explain(&self, incident: &Incident) -> Explanation {
+        self.pipeline.explain(&incident.core).into()
+    }
+
+    /// Records that were not taken: total, counts by reason, and the first of each.
+    #[getter]
+    fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        rejected(py, self.pipeline.rejected())
+    }
+
+    /// Everything a report shows, as JSON.
+    fn document(&self, py: Python<'_>) -> PyResult<String> {
+        py.detach(|| to_json(&self.pipeline.document()))
+    }
+
+    /// Writes the report as one self-contained page with plots.
+    fn to_html(&self, py: Python<'_>, path: &Bound<'_, PyAny>) -> PyResult<()> {
+        let document = py.import("json")?.call_method1("loads", (self.document(py)?,))?;
+        py.import("mad.report")?.call_method1("write_html", (document, path))?;
+        Ok(())
+    }
+
+    fn __repr__(&self) -> String {
+        let counters = self.pipeline.counters();
+        format!(
+            "Report({} requests, {} rows, {} flagged, {} incidents)",
+            counters.requests,
+            counters.rows,
+            counters.flagged,
+            self.pipeline.incidents().len(),
+        )
+    }
+}
+
+/// Incidents of a pipeline, newest first.
+pub fn incidents(pipeline: &mad_core::Pipeline) -> Vec<Incident> {
+    let one = |incident: &mad_core::Incident| Incident {
+        core: incident.clone(),
+        document: Some(pipeline.incident_document(incident)),
+        ranking: Some(pipeline.ranking_of(incident)),
+    };
+    pipeline.incidents().into_iter().map(one).collect()
+}
+
+/// A ranking of a pipeline.
+pub fn culprits(
+    pipeline: &mad_core::Pipeline,
+    at: Option<DateTime<Utc>>,
+    minutes: f64,
+    top_k: usize,
+) -> PyResult<Ranking> {
+    let config = CulpritConfig { minutes, top_k };
+    let ranking = pipeline.culprits_with(config, at.map(Timestamp::from)).map_err(to_py)?;
+    Ok(ranking.into())
+}
+
+/// Rejections as a dict.
+pub fn rejected<'py>(py: Python<'py>, rejections: &Rejections) -> PyResult<Bound<'py, PyDict>> {
+    let out = PyDict::new(py);
+    out.set_item("total", rejections.total())?;
+    let counts: BTreeMap<&str, u64> =
+        rejections.counts().map(|(reason, n)| (reason.as_str(), n)).collect();
+    out.set_item("counts", counts)?;
+    let first = PyList::empty(py);
+    for record in rejections.first() {
+        let one = PyDict::new(py);
+        one.set_item("reason", record.reason.as_str())?;
+        one.set_item("position", record.position)?;
+        one.set_item("detail", &record.detail)?;
+        one.set_item("hint", record.reason.hint())?;
+        first.append(one)?;
+    }
+    out.set_item("first", first)?;
+    Ok(out)
+}
+
+/// Detects over a request table in memory: sorted by time, then the stream run to its end.
+#[pyfunction]
+#[pyo3(signature = (requests, config_json=None))]
+pub fn detect(
+    py: Python<'_>,
+    requests: &Bound<'_, PyAny>,
+    config_json: Option<&str>,
+) -> PyResult<Report> {
+    let config = parse(config_json)?;
+    let table = RequestTable::read(requests, config.zone())?;
+    py.detach(|| {
+        let mut pipeline =
+            mad_core::Pipeline::new(config).map_err(to_py)?.trusting_the_clock();
+        let (mut update, mut rejections) = (Update::default(), Rejections::default());
+        let mut push = |request: mad_core::Request<'_>, position: u64| {
+            pipeline.push(&request, position, &mut update);
+        };
+        table.by_time(&mut push, &mut rejections);
+        rejections.merge(std::mem::take(&mut update.rejected));
+        pipeline.note_rejections(rejections);
+        let mut rows = update.rows;
+        rows.append(&mut pipeline.finish().rows);
+        Ok(Report::new(pipeline, rows))
+    })
+}
