@@ -1,0 +1,25 @@
+"""Turning a detection document into something people read: an HTML page or terminal text.
+
+The document is the JSON-like mapping the core hands out after a run. Nothing here computes a
+verdict; every number shown was found by the core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["render_html", "write_html"]
+
+
+def render_html(document: Mapping[str, Any]) -> str:
+    """The whole self-contained page as text."""
+    from mad.report.html import render
+
+    return render(document)
+
+
+def write_html(document: Mapping[str, Any], path: str | Path) -> None:
+    """Writes the page to `path` as UTF-8."""
+    Path(path).write_text(render_html(document), encoding="utf-8", newline="\n")

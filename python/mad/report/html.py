@@ -1,0 +1,354 @@
+"""The self-contained HTML page: a view of the document, filled into the template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from mad.report import charts, scales, summary, times, words
+
+Json = Mapping[str, Any]
+
+FULL_INCIDENTS = 50
+"""Incidents shown in full; older ones become rows of a table."""
+LANES = 30
+"""Entities in the timeline, those with incidents."""
+TITLED_INCIDENTS = 8
+"""Incidents whose every bucket tells its value under the pointer; the page stays small."""
+ENTITY_ROWS = 40
+"""Entities in the table of what was looked at."""
+MORE_ROWS = 500
+"""Rows in the table of older incidents."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_SIGNAL_ORDER = ("p95_latency_ms", "p50_latency_ms", "error_rate", "req_count")
+
+
+def render(document: Json) -> str:
+    """The page for `document`; every name in it is escaped by the template."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("mad.report", "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["number"] = words.count
+    return environment.get_template("report.html.j2").render(view(document))
+
+
+def view(document: Json) -> dict[str, Any]:
+    """Everything the template prints, already in words."""
+    step = float(document.get("step_seconds") or 60)
+    found = summary.incidents(document)
+    title, lead = summary.headline(document)
+    first, last = (times.time_or_none(document.get(key)) for key in ("first", "last"))
+    full = found[:FULL_INCIDENTS]
+    top = summary.top_incident(found)
+    older = found[FULL_INCIDENTS:]
+    return {
+        "title": title,
+        "lead": lead,
+        "severity": (top or {}).get("severity", "None"),
+        "span": times.span(first, last) if first and last else "",
+        "length": times.length((last - first).total_seconds()) if first and last else "",
+        "tiles": _tiles(document, found),
+        "timeline": _timeline(found, first, last, step),
+        "incidents": [
+            _incident(incident, step, position < TITLED_INCIDENTS)
+            for position, incident in enumerate(full)
+        ],
+        "older": [_row(incident, step) for incident in older[:MORE_ROWS]],
+        "older_left": max(len(older) - MORE_ROWS, 0),
+        "flagged_alone": int(document.get("flagged") or 0)
+        - sum(int(incident.get("rows") or 0) for incident in found),
+        "held_back": summary.held_back(document),
+        "rejected": _rejected(document),
+        "entities": _entities(document),
+        "entities_left": max(len(document.get("timeline") or []) - ENTITY_ROWS, 0),
+        "footer": _footer(document, step),
+        "marks": words.MARKS,
+    }
+
+
+def _tiles(document: Json, found: Sequence[Json]) -> list[dict[str, str]]:
+    requests, errors = document.get("requests") or 0, document.get("errors") or 0
+    rows, flagged = document.get("rows") or 0, document.get("flagged") or 0
+    services = {entry.get("service") for entry in document.get("timeline") or []}
+    open_now = sum(summary.is_open(incident) for incident in found)
+    rejected = (document.get("rejected") or {}).get("total") or 0
+    share = words.quantity(errors / requests, "share") + " of requests" if requests else ""
+    of_services = f"of {words.plural(len(services), 'service')}" if services else ""
+    turned_away = words.quantity(rejected / (requests + rejected), "share") if rejected else ""
+    return [
+        _tile("Requests", requests, "read and accepted"),
+        _tile("Errors", errors, share),
+        _tile("Endpoints", document.get("entities"), of_services),
+        _tile("Flagged rows", flagged, f"of {words.count(rows)} judged"),
+        _tile("Incidents", len(found), f"{open_now} still open" if found else "none found"),
+        _tile("Rejected", rejected, turned_away + " of all records" if rejected else "none"),
+    ]
+
+
+def _tile(name: str, value: object, note: str) -> dict[str, str]:
+    return {"name": name, "value": words.count(value), "note": note}
+
+
+def _timeline(
+    found: Sequence[Json], first: datetime | None, last: datetime | None, step: float
+) -> dict[str, Any] | None:
+    """One lane per entity with incidents; positions in thousandths of the run."""
+    if not found or first is None or last is None:
+        return None
+    begin, end = _seconds(first), _seconds(last)
+    end = max(end, begin + step)
+    lanes: dict[tuple[object, object], dict[str, Any]] = {}
+    for incident in found:
+        key = (incident.get("service"), incident.get("endpoint"))
+        lane = lanes.setdefault(key, {"name": words.entity(incident), "ranges": [], "count": 0})
+        start, stop = summary.bounds(incident, step)
+        if start is None or stop is None:
+            continue
+        left = min(max((_seconds(start) - begin) / (end - begin), 0.0), 1.0) * 1000
+        right = min(max((_seconds(stop) - begin) / (end - begin), 0.0), 1.0) * 1000
+        severity = incident.get("severity")
+        lane["count"] += 1
+        lane["ranges"].append(
+            {
+                "x": round(min(left, 996.0), 1),
+                "width": round(max(right - left, 4.0), 1),
+                "kind": severity if severity in words.SEVERITIES else "Info",
+                "text": f"{words.visible(severity)}: {times.span(start, stop)}",
+            }
+        )
+    shown = list(lanes.values())[:LANES]
+    for lane in shown:
+        lane["label"] = f"{lane['name']}: {words.plural(lane['count'], 'incident')}. " + "; ".join(
+            entry["text"] for entry in lane["ranges"][:10]
+        )
+    ticks = []
+    for at, label in scales.time_ticks(begin, end, 6):
+        left = (at - begin) / (end - begin) * 100
+        kind = "from" if left < 4 else "to" if left > 96 else ""
+        ticks.append({"left": round(left, 2), "label": label, "kind": kind})
+    return {
+        "lanes": shown,
+        "left": len(lanes) - len(shown),
+        "ticks": ticks,
+    }
+
+
+def _row(incident: Json, step: float) -> dict[str, Any]:
+    start, end = summary.bounds(incident, step)
+    severity = words.visible(incident.get("severity") or "Info")
+    culprit = summary.culprit_of(incident)
+    seconds = (end - start).total_seconds() if start and end else step
+    return {
+        "id": words.visible(incident.get("id") or ""),
+        "name": words.entity(incident),
+        "severity": severity,
+        "kind": severity if severity in words.SEVERITIES else "Info",
+        "mark": words.MARKS.get(severity, "●"),
+        "status": words.visible(incident.get("status") or ""),
+        "when": times.span(start, end),
+        "length": times.length(seconds),
+        "what": summary.what(incident),
+        "culprit": words.entity(culprit) if culprit else "",
+    }
+
+
+def _incident(incident: Json, step: float, titled: bool) -> dict[str, Any]:
+    start, end = summary.bounds(incident, step)
+    requests, errors = incident.get("requests"), incident.get("errors")
+    facts = []
+    if words.is_number(requests):
+        facts.append(f"{words.count(errors)} of {words.plural(requests, 'request')} failed")
+    if words.is_number(incident.get("rows")):
+        facts.append(words.plural(incident["rows"], "flagged row"))
+    opened = times.time_or_none(incident.get("opened_at"))
+    if opened is not None and start is not None:
+        facts.append(f"known {times.length((opened - start).total_seconds())} after its start")
+    affected = [words.visible(name) for name in incident.get("affected") or []]
+    explanation = incident.get("explanation") or {}
+    lists = ("why_flagged", "impact", "likely_causes", "recommended_actions")
+    headings = ("Why it was flagged", "Impact", "Likely causes", "What to do")
+    return {
+        **_row(incident, step),
+        "facts": facts,
+        "affected": [name for name in affected if name != words.entity(incident)],
+        "summary": words.visible(explanation.get("summary") or ""),
+        "parts": [
+            {"heading": heading, "items": [words.visible(item) for item in explanation[name]]}
+            for name, heading in zip(lists, headings)
+            if explanation.get(name)
+        ],
+        "confidence": words.visible(explanation.get("confidence") or ""),
+        "confidence_rule": words.visible(explanation.get("confidence_rule") or ""),
+        "ranking": _ranking(incident),
+        "charts": _charts(incident, start, end, titled),
+    }
+
+
+def _ranking(incident: Json) -> dict[str, Any]:
+    ranking = incident.get("ranking") or {}
+    culprits = []
+    for place, culprit in enumerate(ranking.get("culprits") or [], start=1):
+        onset = times.time_or_none(culprit.get("onset"))
+        evidence = []
+        for item in culprit.get("evidence") or []:
+            signal = str(item.get("signal") or "")
+            unit = words.unit_of(signal, item.get("unit"))
+            evidence.append(
+                {
+                    "signal": words.signal_name(signal),
+                    "value": words.quantity(item.get("value"), unit),
+                    "expected": expected(item, unit),
+                    "z": words.z_score(item.get("z")),
+                    "rows": words.count(item.get("rows")),
+                    "text": words.visible(item.get("text") or ""),
+                }
+            )
+        score = culprit.get("score")
+        culprits.append(
+            {
+                "place": place,
+                "name": words.entity(culprit),
+                "metric": words.signal_name(str(culprit.get("metric") or "")),
+                "score": words.significant(float(score)) if words.is_number(score) else "–",
+                "onset": times.moment(onset) if onset else "–",
+                "evidence": evidence,
+            }
+        )
+    return {"culprits": culprits, "abstained": bool(ranking.get("abstained"))}
+
+
+def expected(item: Json, unit: str) -> str:
+    """What was expected, given as one number, as a pair, or as `expected_low` and `_high`."""
+    value = item.get("expected")
+    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
+        return words.quantity_range(value[0], value[1], unit)
+    if words.is_number(value):
+        return words.quantity(value, unit)
+    return words.quantity_range(item.get("expected_low"), item.get("expected_high"), unit)
+
+
+def _charts(
+    incident: Json, start: datetime | None, end: datetime | None, titled: bool
+) -> list[dict[str, Any]]:
+    """The signals of the incident, the most telling first and drawn large."""
+    from markupsafe import Markup
+
+    series = incident.get("series") or {}
+    parsed = [times.time_or_none(bucket) for bucket in series.get("bucket") or []]
+    keep = [i for i, bucket in enumerate(parsed) if bucket is not None]
+    if not keep:
+        return []
+    buckets = [_seconds(bucket) for bucket in parsed if bucket is not None]
+    step = float(series.get("step_seconds") or 60)
+    shaded = (_seconds(start), _seconds(end)) if start and end else None
+    flagged = _column(series.get("flagged"), keep)
+    counts = _column(series.get("count"), keep)
+    peaks = {peak["signal"]: peak for peak in summary.peaks(incident)}
+    responsible = set(incident.get("signals") or [])
+
+    def order(signal: Json) -> tuple[bool, float, int]:
+        name = signal.get("name")
+        size = float(peaks[name]["size"]) if name in peaks else 0.0
+        place = _SIGNAL_ORDER.index(name) if name in _SIGNAL_ORDER else 9
+        return name not in responsible, -size, place
+
+    ordered = sorted(series.get("signals") or [], key=order)
+    drawn: list[dict[str, Any]] = []
+    for signal in [*ordered[:1], *sorted(ordered[1:], key=lambda signal: order(signal)[2])]:
+        name = str(signal.get("name") or "")
+        unit = words.unit_of(name, signal.get("unit"))
+        values, low, high = (
+            [float(v) if words.is_number(v) else None for v in _column(signal.get(key), keep)]
+            for key in ("values", "low", "high")
+        )
+        line = charts.Series(
+            name=name,
+            unit=unit,
+            buckets=buckets,
+            step=step,
+            values=values,
+            low=low,
+            high=high,
+            flagged=[bool(flag) for flag in flagged],
+            responsible=name in responsible,
+            counts=counts,
+        )
+        peak = peaks.get(name)
+        worst = "lowest" if peak and peak["below"] else "peak"
+        note = f"{worst} {peak['value']}, expected {peak['expected']}" if peak else "not flagged"
+        label = f"{words.signal_name(name)} of {words.entity(incident)}: {note}"
+        sizes = (charts.WIDE, charts.NARROW) if not drawn else (charts.NARROW,)
+        drawn.append(
+            {
+                "name": words.signal_name(name),
+                "note": note,
+                "log": scales.value_axis(values, low, high, unit).log,
+                "svgs": [
+                    Markup(charts.chart(line, size, shaded, label, every_title=titled))  # noqa: S704
+                    for size in sizes
+                ],
+            }
+        )
+    return drawn
+
+
+def _column(values: Any, keep: Sequence[int]) -> list[Any]:
+    """The kept places of a column; None where it is too short."""
+    column = list(values or [])
+    return [column[i] if i < len(column) else None for i in keep]
+
+
+def _rejected(document: Json) -> dict[str, Any]:
+    rejected = document.get("rejected") or {}
+    counts = sorted((rejected.get("counts") or {}).items(), key=lambda item: -item[1])
+    return {
+        "total": rejected.get("total") or 0,
+        "counts": [(words.rejection(reason), number) for reason, number in counts if number],
+        "first": [
+            {
+                "position": words.visible(record.get("position", "–")),
+                "source": summary.rejected_source(record, document),
+                "reason": words.rejection(str(record.get("reason") or "")),
+                "detail": words.visible(record.get("detail") or ""),
+                "hint": words.visible(record.get("hint") or ""),
+            }
+            for record in (rejected.get("first") or [])[:50]
+        ],
+    }
+
+
+def _entities(document: Json) -> list[dict[str, Any]]:
+    entries = sorted(
+        document.get("timeline") or [],
+        key=lambda entry: (-(entry.get("incidents") or 0), -(entry.get("flagged") or 0)),
+    )
+    return [
+        {
+            "name": words.entity(entry),
+            "rows": entry.get("rows"),
+            "flagged": entry.get("flagged") or 0,
+            "incidents": entry.get("incidents") or 0,
+        }
+        for entry in entries[:ENTITY_ROWS]
+    ]
+
+
+def _footer(document: Json, step: float) -> str:
+    return (
+        f"{words.visible(document.get('generator') or 'mad')} · "
+        f"{words.visible(document.get('mode') or 'default')} mode · "
+        f"one row per endpoint and {times.length(step)} · "
+        f"document schema {words.visible(document.get('schema_version', 1))} · all times UTC"
+    )
+
+
+def _seconds(time: datetime) -> float:
+    return (time - _EPOCH).total_seconds()

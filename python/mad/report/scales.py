@@ -1,0 +1,122 @@
+"""Axes: from data to positions and readable ticks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from mad.report import times, words
+
+LOG_RANGE = 30.0
+"""A latency whose largest value is this many times its smallest is drawn on a log scale."""
+
+_TIME_STEPS = (
+    *(1, 2, 5, 10, 15, 30),
+    *(60, 120, 300, 600, 900, 1800),
+    *(3600, 7200, 10800, 21600, 43200),
+    *(86400, 172800, 604800, 1209600, 2592000, 7776000, 31536000, 315360000, 3153600000),
+)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Values between `bottom` and `top`, linear or logarithmic, with labelled ticks."""
+
+    bottom: float
+    top: float
+    log: bool
+    ticks: list[tuple[float, str]]
+
+    def at(self, value: float) -> float:
+        """The position of `value` from 0 (bottom) to 1 (top), held inside."""
+        if self.log:
+            low = math.log(self.bottom)
+            share = (math.log(max(value, self.bottom)) - low) / (math.log(self.top) - low)
+        else:
+            share = (value - self.bottom) / (self.top - self.bottom)
+        return min(max(share, 0.0), 1.0)
+
+
+def finite(values: Iterable[object]) -> list[float]:
+    """The finite numbers among `values`."""
+    return [float(v) for v in values if isinstance(v, (int, float)) and words.is_number(v)]
+
+
+def value_axis(
+    values: Iterable[object], low: Iterable[object], high: Iterable[object], unit: str
+) -> Axis:
+    """An axis that holds every value and as much of the expected band as leaves values legible."""
+    seen = finite(values)
+    upper, lower = finite(high), finite(low)
+    top = max([*seen, 0.0])
+    band = max([*upper, 0.0])
+    top = max(top, min(band, 2.5 * top) if top > 0 else band)
+    if unit == "share":
+        top = max(top, 0.02)
+    top = top if top > 0 else 1.0
+    bottom = min([*seen, *lower, 0.0])
+    positive = [value for value in seen if value > 0]
+    if unit == "ms" and positive and max(positive) / min(positive) > LOG_RANGE:
+        floor = min([*positive, *(value for value in lower if value > max(positive) / 1e6)])
+        return _log_axis(floor, top, unit)
+    return _linear_axis(bottom, top, unit)
+
+
+def _linear_axis(bottom: float, top: float, unit: str) -> Axis:
+    scale = 100.0 if unit == "share" else 1.0
+    step = _nice_step((top - bottom) * scale / 3.4)
+    if unit == "count":
+        step = max(step, 1.0)
+    step /= scale
+    first = math.floor(bottom / step + 1e-9)
+    last = math.ceil(top / step - 1e-9)
+    if unit == "share" and last * step > 1.0 >= top:
+        highest = 1.0
+    else:
+        highest = last * step
+    ticks = [index * step for index in range(first, last + 1) if index * step <= highest + 1e-12]
+    head = 0.04 * (highest - first * step)
+    labels = [(tick, words.quantity(tick, unit)) for tick in ticks]
+    return Axis(first * step, highest + head, False, labels)
+
+
+def _log_axis(floor: float, top: float, unit: str) -> Axis:
+    low = math.floor(math.log10(floor))
+    high = math.ceil(math.log10(top) + 1e-12)
+    marks = [m * 10.0**e for e in range(low, high + 1) for m in (1, 2, 5)]
+    bottom = max(mark for mark in marks if mark <= floor * (1 + 1e-9))
+    ceiling = min((mark for mark in marks if mark >= top * (1 - 1e-9)), default=marks[-1])
+    inside = [mark for mark in marks if bottom <= mark <= ceiling]
+    if len(inside) > 6:
+        decades = {10.0**e for e in range(low, high + 1)}
+        inside = [mark for mark in inside if mark in decades]
+    if len(inside) > 6:
+        inside = inside[:: math.ceil(len(inside) / 6)]
+    labels = [(mark, words.quantity(mark, unit)) for mark in inside]
+    return Axis(bottom, ceiling * 1.08, True, labels)
+
+
+def _nice_step(raw: float) -> float:
+    size = 10.0 ** math.floor(math.log10(raw))
+    return next(size * m for m in (1.0, 2.0, 2.5, 5.0, 10.0) if size * m >= raw * (1 - 1e-9))
+
+
+def time_ticks(start: float, end: float, most: int) -> list[tuple[float, str]]:
+    """At most about `most` round times between two epoch seconds, with their labels."""
+    length = max(end - start, 1.0)
+    step = next((s for s in _TIME_STEPS if length / s <= most), _TIME_STEPS[-1])
+    first = math.ceil(start / step) * step
+    ticks = []
+    for index in range(int((end - first) // step) + 1):
+        at = first + index * step
+        time = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=at)
+        if step >= 86400:
+            label = times.day(time) if step >= 2592000 else f"{time.month:02}-{time.day:02}"
+        elif time.hour == 0 and time.minute == 0 and time.second == 0 and length > 43200:
+            label = f"{time.month:02}-{time.day:02}"
+        else:
+            label = time.strftime("%H:%M:%S" if step < 60 else "%H:%M")
+        ticks.append((float(at), label))
+    return ticks

@@ -1,0 +1,188 @@
+"""Plain words for the core's names, and numbers with their units."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Mapping
+
+SEVERITIES = ("Critical", "Warning", "Info")
+"""Most severe first."""
+
+MARKS = {"Critical": "▲", "Warning": "◆", "Info": "●"}
+"""A shape per severity, so that colour is never the only sign."""
+
+_SIGNALS = {
+    "p50_latency_ms": "median latency",
+    "p95_latency_ms": "p95 latency",
+    "p99_latency_ms": "p99 latency",
+    "avg_latency_ms": "mean latency",
+    "mean_latency_ms": "mean latency",
+    "max_latency_ms": "slowest request",
+    "error_rate": "error rate",
+    "error_count": "errors",
+    "req_count": "requests",
+}
+
+_SUPPRESSIONS = {
+    "warm_up": ("Warming up", "The endpoint was still being learned."),
+    "too_few_points": ("Too few points", "Too little history to know what is normal."),
+    "too_little_traffic": ("Too little traffic", "Too few requests to judge the minute by."),
+    "weak_evidence": ("Weak evidence", "Too few requests stand behind the number."),
+    "small_effect": ("Small effect", "Unusual, but too small a change to matter."),
+    "small_absolute_effect": ("Small change", "Unusual, but by too few units to matter."),
+    "small_relative_effect": ("Small share", "Unusual, but a small share of the level."),
+    "direction": ("Harmless direction", "The change went the harmless way, such as faster."),
+    "persistence": ("Did not last", "Gone before it had lasted long enough."),
+    "not_persistent": ("Did not last", "Gone before it had lasted long enough."),
+    "cooldown": ("Pause after an alarm", "The same alarm had just been raised."),
+    "muted": ("Muted", "Somebody muted it."),
+    "no_baseline": ("No baseline", "Nothing to compare with yet."),
+}
+
+_REJECTIONS = {
+    "missing_field": "a required field is missing",
+    "bad_timestamp": "the time cannot be read",
+    "naive_timestamp": "the time has no zone",
+    "bad_status": "the status is not between 100 and 599",
+    "bad_latency": "the latency is not a number of milliseconds, zero or more",
+    "bad_name": "service or endpoint is empty, too long or has control characters",
+    "line_too_long": "the line is too long",
+    "not_utf8": "the line is not UTF-8",
+    "bad_json": "the line is not a JSON object with the needed fields",
+    "field_count": "the row has not as many fields as the header",
+    "truncated": "the record is cut off",
+    "late": "its window was already closed",
+    "future": "the time lies far ahead of all the rest",
+    "duplicate": "this request_id was taken before",
+}
+
+
+def visible(value: object) -> str:
+    """Text with control, bidirectional and unpaired characters written as escapes.
+
+    Names come from telemetry and may hold anything: a newline must not break a table, nor an
+    escape sequence reach a terminal, nor a NUL end up in an XML document.
+    """
+    text = str(value)
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_visible_character(character) for character in text)
+
+
+def _visible_character(character: str) -> str:
+    if character in "\n\r\t":
+        return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}[character]
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
+        code = ord(character)
+        return f"\\x{code:02x}" if code < 256 else f"\\u{{{code:x}}}"
+    return character
+
+
+def short(text: str, limit: int) -> str:
+    """`text`, its middle left out where it is longer than `limit`."""
+    if len(text) <= limit:
+        return text
+    head = (limit - 1) * 2 // 3
+    return f"{text[:head]}…{text[len(text) - (limit - 1 - head) :]}"
+
+
+def entity(record: Mapping[str, object] | None) -> str:
+    """`payments /pay` from a record with service and endpoint."""
+    if record is None:
+        return "unknown"
+    parts = (visible(record.get(key) or "") for key in ("service", "endpoint"))
+    return " ".join(part for part in parts if part) or "unknown"
+
+
+def signal_name(name: str) -> str:
+    """`p95 latency` for `p95_latency_ms`."""
+    return _SIGNALS.get(name) or visible(name).replace("_", " ")
+
+
+def unit_of(signal: str, declared: object = None) -> str:
+    """`ms`, `share`, `count` or an unknown unit as the core names it."""
+    if signal.endswith("_ms"):
+        return "ms"
+    if signal == "error_rate" or declared in ("share", "ratio", "rate"):
+        return "share"
+    if signal.endswith("_count") or declared in ("count", "requests"):
+        return "count"
+    return visible(declared) if declared else ""
+
+
+def suppression(reason: str) -> tuple[str, str]:
+    """A short name and a sentence for why a row was held back."""
+    return _SUPPRESSIONS.get(reason) or (visible(reason).replace("_", " ").capitalize(), "")
+
+
+def rejection(reason: str) -> str:
+    """What is wrong with a rejected record."""
+    return _REJECTIONS.get(reason) or visible(reason).replace("_", " ")
+
+
+def is_number(value: object) -> bool:
+    """True for a finite number; booleans are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def count(value: object) -> str:
+    """`12,345`."""
+    return f"{value:,.0f}" if is_number(value) else "–"
+
+
+def plural(value: object, one: str, many: str | None = None) -> str:
+    """`1 incident`, `2 incidents`."""
+    word = one if value == 1 else (many or one + "s")
+    return f"{count(value)} {word}"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number with `digits` significant digits, thousands separated, no useless zeros."""
+    if value == 0:
+        return "0"
+    size = math.floor(math.log10(abs(value)))
+    if size >= 15 or size < -6:
+        return f"{value:.{digits - 1}e}"
+    decimals = max(digits - 1 - size, 0)
+    text = f"{round(value, digits - 1 - size):,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def quantity(value: object, unit: str) -> str:
+    """A number with its unit: `182 ms`, `5.1 s`, `12.4 %`, `1,204`."""
+    if not isinstance(value, (int, float)) or not is_number(value):
+        return "–"
+    if unit == "ms":
+        return (
+            f"{significant(value / 1000)} s" if abs(value) >= 1000 else f"{significant(value)} ms"
+        )
+    if unit == "share":
+        return f"{significant(value * 100)} %"
+    if unit == "count":
+        return count(value) if float(value).is_integer() else significant(value)
+    return f"{significant(value)} {unit}".rstrip()
+
+
+def quantity_range(low: object, high: object, unit: str) -> str:
+    """`180–420 ms`, the unit once where both share it; `at most` and `at least` for one side."""
+    if not is_number(low) and not is_number(high):
+        return "–"
+    if not is_number(low):
+        return f"at most {quantity(high, unit)}"
+    if not is_number(high):
+        return f"at least {quantity(low, unit)}"
+    first, last = quantity(low, unit), quantity(high, unit)
+    if first == last:
+        return first
+    number, _, ending = first.partition(" ")
+    if first == "0 ms" or (ending and last.endswith(" " + ending)):
+        return f"{number}–{last}"
+    return f"{first} – {last}" if ending else f"{first}–{last}"
+
+
+def z_score(value: object) -> str:
+    """A z value with its sign and one decimal; large ones without."""
+    if not isinstance(value, (int, float)) or not is_number(value):
+        return "–"
+    return f"{value:+,.0f}" if abs(value) >= 100 else f"{value:+.1f}"
