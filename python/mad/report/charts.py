@@ -158,7 +158,8 @@ def _line(series: Series, frame: _Frame) -> str:
 
 def _bands(series: Series, frame: _Frame) -> list[str]:
     paths = []
-    sides = [low is not None or high is not None for low, high in zip(series.low, series.high)]
+    pairs = zip(series.low, series.high, strict=True)
+    sides = [low is not None or high is not None for low, high in pairs]
     for run in runs(series, sides):
         upper, lower = [], []
         for i in run:
@@ -201,7 +202,7 @@ def _titles(series: Series, frame: _Frame, every: bool) -> list[str]:
         text = f"{times.moment(_EPOCH + timedelta(seconds=begin))}: "
         text += words.quantity(value, series.unit)
         expected = words.quantity_range(series.low[i], series.high[i], series.unit)
-        if expected != "–":
+        if expected != words.DASH:
             text += f", expected {expected}"
         if i < len(series.counts) and series.unit != "count":
             text += f", {words.plural(series.counts[i], 'request')}"

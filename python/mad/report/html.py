@@ -182,7 +182,7 @@ def _incident(incident: Json, step: float, titled: bool) -> dict[str, Any]:
         "summary": words.visible(explanation.get("summary") or ""),
         "parts": [
             {"heading": heading, "items": [words.visible(item) for item in explanation[name]]}
-            for name, heading in zip(lists, headings)
+            for name, heading in zip(lists, headings, strict=True)
             if explanation.get(name)
         ],
         "confidence": words.visible(explanation.get("confidence") or ""),
@@ -217,8 +217,8 @@ def _ranking(incident: Json) -> dict[str, Any]:
                 "place": place,
                 "name": words.entity(culprit),
                 "metric": words.signal_name(str(culprit.get("metric") or "")),
-                "score": words.significant(float(score)) if words.is_number(score) else "–",
-                "onset": times.moment(onset) if onset else "–",
+                "score": words.significant(float(score)) if words.is_number(score) else words.DASH,
+                "onset": times.moment(onset) if onset else words.DASH,
                 "evidence": evidence,
             }
         )
@@ -292,7 +292,7 @@ def _charts(
                 "note": note,
                 "log": scales.value_axis(values, low, high, unit).log,
                 "svgs": [
-                    Markup(charts.chart(line, size, shaded, label, every_title=titled))  # noqa: S704
+                    Markup(charts.chart(line, size, shaded, label, every_title=titled))
                     for size in sizes
                 ],
             }
@@ -314,7 +314,7 @@ def _rejected(document: Json) -> dict[str, Any]:
         "counts": [(words.rejection(reason), number) for reason, number in counts if number],
         "first": [
             {
-                "position": words.visible(record.get("position", "–")),
+                "position": words.visible(record.get("position", words.DASH)),
                 "source": summary.rejected_source(record, document),
                 "reason": words.rejection(str(record.get("reason") or "")),
                 "detail": words.visible(record.get("detail") or ""),

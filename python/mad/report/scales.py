@@ -72,10 +72,8 @@ def _linear_axis(bottom: float, top: float, unit: str) -> Axis:
     step /= scale
     first = math.floor(bottom / step + 1e-9)
     last = math.ceil(top / step - 1e-9)
-    if unit == "share" and last * step > 1.0 >= top:
-        highest = 1.0
-    else:
-        highest = last * step
+    whole = unit == "share" and last * step > 1.0 >= top
+    highest = 1.0 if whole else last * step
     ticks = [index * step for index in range(first, last + 1) if index * step <= highest + 1e-12]
     head = 0.04 * (highest - first * step)
     labels = [(tick, words.quantity(tick, unit)) for tick in ticks]

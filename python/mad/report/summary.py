@@ -39,7 +39,7 @@ def bounds(incident: Json, step: float) -> tuple[datetime | None, datetime | Non
     end = times.time_or_none(incident.get("end")) or start
     series = incident.get("series") or {}
     buckets, flags = series.get("bucket") or [], series.get("flagged") or []
-    for bucket, flagged in zip(buckets, flags):
+    for bucket, flagged in zip(buckets, flags, strict=False):
         moment = times.time_or_none(bucket) if flagged else None
         if moment is not None and start is not None and end is not None and start <= moment <= end:
             end = max(end, moment + timedelta(seconds=step))
@@ -83,10 +83,10 @@ def peaks(incident: Json) -> list[dict[str, Any]]:
 
 
 def what(incident: Json, limit: int = 2) -> str:
-    """`p95 latency 5.1 s (expected 180–420 ms), error rate 31 % (expected 0–8 %)`."""
+    """`p95 latency 5.1 s (expected 180-420 ms), error rate 31 % (expected 0-8 %)`."""
     parts = [
         f"{peak['name']} {peak['value']}"
-        + (f" (expected {peak['expected']})" if peak["expected"] != "–" else "")
+        + (f" (expected {peak['expected']})" if peak["expected"] != words.DASH else "")
         for peak in peaks(incident)[:limit]
     ]
     if parts:
@@ -123,7 +123,7 @@ def headline(document: Json) -> tuple[str, str]:
         trouble = "not itself"
     title = f"{words.entity(top)}: {trouble}"
     if start is not None:
-        dated = not _same_day(document)
+        dated = not same_day(document)
         title += (
             f" since {times.moment(start)}"
             if is_open(top)
@@ -143,7 +143,8 @@ def headline(document: Json) -> tuple[str, str]:
     return title, f"{measured}{blame}{more}"
 
 
-def _same_day(document: Json) -> bool:
+def same_day(document: Json) -> bool:
+    """Whether the whole run lies within one day, so that times need no date."""
     first, last = (times.time_or_none(document.get(key)) for key in ("first", "last"))
     return first is not None and last is not None and first.date() == last.date()
 

@@ -76,12 +76,12 @@ def moment(time: datetime | None) -> str:
 
 
 def span(start: datetime | None, end: datetime | None, *, with_day: bool = True) -> str:
-    """`2026-01-06 10:45–10:53 UTC`; both days where they differ."""
+    """`2026-01-06 10:45-10:53 UTC`; both days where they differ."""
     if start is None or end is None:
         return moment(start or end)
     if start.date() != end.date():
-        return f"{day(start)} {clock(start)} – {day(end)} {clock(end)} UTC"
-    hours = clock(start) if start == end else f"{clock(start)}–{clock(end)}"
+        return f"{day(start)} {clock(start)} \u2013 {day(end)} {clock(end)} UTC"
+    hours = clock(start) if start == end else f"{clock(start)}\u2013{clock(end)}"
     return f"{day(start)} {hours} UTC" if with_day else f"{hours} UTC"
 
 

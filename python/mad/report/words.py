@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Mapping
+from typing import TypeGuard
+
+DASH = "\u2013"
+"""An en dash: between the ends of a range, and alone where there is nothing to say."""
 
 SEVERITIES = ("Critical", "Warning", "Info")
 """Most severe first."""
@@ -121,14 +125,14 @@ def rejection(reason: str) -> str:
     return _REJECTIONS.get(reason) or visible(reason).replace("_", " ")
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """True for a finite number; booleans are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def count(value: object) -> str:
     """`12,345`."""
-    return f"{value:,.0f}" if is_number(value) else "–"
+    return f"{value:,.0f}" if is_number(value) else DASH
 
 
 def plural(value: object, one: str, many: str | None = None) -> str:
@@ -151,12 +155,11 @@ def significant(value: float, digits: int = 3) -> str:
 
 def quantity(value: object, unit: str) -> str:
     """A number with its unit: `182 ms`, `5.1 s`, `12.4 %`, `1,204`."""
-    if not isinstance(value, (int, float)) or not is_number(value):
-        return "–"
+    if not is_number(value):
+        return DASH
     if unit == "ms":
-        return (
-            f"{significant(value / 1000)} s" if abs(value) >= 1000 else f"{significant(value)} ms"
-        )
+        seconds = abs(value) >= 1000
+        return f"{significant(value / 1000)} s" if seconds else f"{significant(value)} ms"
     if unit == "share":
         return f"{significant(value * 100)} %"
     if unit == "count":
@@ -165,9 +168,9 @@ def quantity(value: object, unit: str) -> str:
 
 
 def quantity_range(low: object, high: object, unit: str) -> str:
-    """`180–420 ms`, the unit once where both share it; `at most` and `at least` for one side."""
+    """`180-420 ms`, the unit once where both share it; `at most` and `at least` for one side."""
     if not is_number(low) and not is_number(high):
-        return "–"
+        return DASH
     if not is_number(low):
         return f"at most {quantity(high, unit)}"
     if not is_number(high):
@@ -177,12 +180,12 @@ def quantity_range(low: object, high: object, unit: str) -> str:
         return first
     number, _, ending = first.partition(" ")
     if first == "0 ms" or (ending and last.endswith(" " + ending)):
-        return f"{number}–{last}"
-    return f"{first} – {last}" if ending else f"{first}–{last}"
+        return f"{number}{DASH}{last}"
+    return f"{first} {DASH} {last}" if ending else f"{first}{DASH}{last}"
 
 
 def z_score(value: object) -> str:
     """A z value with its sign and one decimal; large ones without."""
-    if not isinstance(value, (int, float)) or not is_number(value):
-        return "–"
+    if not is_number(value):
+        return DASH
     return f"{value:+,.0f}" if abs(value) >= 100 else f"{value:+.1f}"

@@ -1,0 +1,135 @@
+"""The command line `mad`.
+
+Exit codes: 0 fine; 1 what `--fail-on` names was found, or the demo failed; 2 usage or
+configuration; 3 input that cannot be read; 4 a server that cannot be reached. Besides these 130
+and 143 when interrupted, 141 when the reader of the output went away, 70 for a fault in mad.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from mad.cli import errors
+
+__all__ = ["main"]
+
+_DESCRIPTION = """\
+Robust anomaly detection for microservices: finds incidents in request logs, names the
+culprit and explains both.
+"""
+
+_EXAMPLES = """\
+examples:
+  mad demo --open                      simulate a shop with an incident and find it
+  mad detect requests.csv.gz           read a log, write out/report.html and tables
+  mad detect a.jsonl b.jsonl --json    several files, merged by time, for machines
+  mad explain out                      why the worst incident is one
+  mad culprits out --at 2026-01-06T10:54:00Z
+
+exit codes:
+  0 fine   1 --fail-on was met   2 usage or configuration   3 unreadable input
+  4 a server that cannot be reached
+"""
+
+
+class _Version(argparse.Action):
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        sys.stdout.write(f"mad {version()}\n")
+        raise SystemExit(errors.FINE)
+
+
+def version() -> str:
+    """The installed version of mad."""
+    import mad
+
+    known = getattr(mad, "__version__", None)
+    if isinstance(known, str):
+        return known
+    from importlib import metadata
+
+    try:
+        return metadata.version("mad-py")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    from mad.cli import culprits, demo, detect, evaluate, explain, simulate
+
+    top = argparse.ArgumentParser(
+        prog="mad",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--verbose", action="store_true", help="say more, and show a traceback on errors"
+    )
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    for module in (demo, detect, explain, culprits, evaluate, simulate):
+        module.register(commands, common)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code; wrong arguments raise SystemExit(2)."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    top = parser()
+    arguments = top.parse_args(argv)
+    if arguments.command is None:
+        top.print_help(sys.stderr)
+        return errors.USAGE
+    _end_on_termination()
+    try:
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
+        return code
+    except errors.CommandError as error:
+        if arguments.verbose:
+            import traceback
+
+            traceback.print_exc()
+        _complain(str(error), error.hint)
+        return error.code
+    except KeyboardInterrupt:
+        _complain("interrupted", "")
+        return errors.INTERRUPTED
+    except BrokenPipeError:
+        from mad.cli import files
+
+        files.discard_standard_output()
+        return errors.BROKEN_PIPE
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        _complain("this is a fault in mad, not in your input", "please report it with the above")
+        return errors.INTERNAL
+
+
+def _complain(message: str, hint: str) -> None:
+    from mad.report.words import visible
+
+    sys.stderr.write(f"mad: {visible(message)}\n")
+    if hint:
+        sys.stderr.write(f"     {visible(hint)}\n")
+
+
+def _end_on_termination() -> None:
+    """Lets a termination signal unwind, so that unfinished files are removed."""
+
+    def leave(*_: object) -> NoReturn:
+        raise SystemExit(errors.TERMINATED)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, leave)

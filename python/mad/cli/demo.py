@@ -1,0 +1,124 @@
+"""`mad demo`: a shop with one incident, found, blamed and explained, in one command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from mad.cli import arguments, engine, errors, files, simulate
+from mad.cli.detect import REPORT, Outcome, detect, machine, print_json
+from mad.report import summary, times
+
+CULPRIT = ("payments", "/pay")
+"""Whom the default incident strikes, and whom the demo must name."""
+
+
+def register(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Adds the command."""
+    command = commands.add_parser(
+        "demo",
+        parents=[common],
+        help="simulate a shop with an incident and find it",
+        description="Simulates two hours of a shop in which payments /pay slows down and fails "
+        "from minute 45 to 53, finds that, and compares with the truth. Exits with 1 when "
+        "payments /pay is not named as the culprit.",
+    )
+    command.add_argument("--out", default="mad-demo", metavar="DIR", help="default: mad-demo")
+    command.add_argument(
+        "--seed", type=arguments.whole(0, 2**64 - 1), default=simulate.SEED, metavar="N"
+    )
+    command.add_argument(
+        "--rows", type=arguments.whole(1), default=simulate.ROWS, metavar="N", help="requests"
+    )
+    command.add_argument("--open", action="store_true", help="open the report in a browser")
+    command.add_argument("--json", action="store_true", help="print one JSON document")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    out = Path(args.out)
+    simulation = engine.shop_simulation(
+        args.rows, simulate.SERVICES, simulate.DURATION, None, args.seed, None, True
+    )
+    with files.Outputs(out) as outputs:
+        truth = simulate.write_requests(simulation, outputs)
+        outputs.write("truth.json", truth)
+        written = outputs.commit()
+    outcome = detect([str(out / "requests.csv")], out)
+    outcome.paths = [*written, *outcome.paths]
+    evaluation = engine.evaluate(
+        files.Source(str(out / "scored.csv")).chunks(),
+        files.read_text(out / "incidents.json"),
+        files.read_text(out / "culprits.json"),
+        truth,
+    )
+    listed = simulate.truth_list(json.loads(truth))
+    found = matching(outcome.document, listed)
+    culprit = summary.culprit_of(found) if found else None
+    right = culprit is not None and _name(culprit) == CULPRIT
+    if args.json:
+        verdict = {"culprit_right": right, "truth": listed, "evaluation": evaluation}
+        print_json({**machine(outcome), **verdict})
+    else:
+        _show(outcome, found, listed, evaluation, right, args.verbose)
+    if args.open:
+        import webbrowser
+
+        webbrowser.open((out / REPORT).resolve().as_uri())
+    return errors.FINE if right else errors.FAILED
+
+
+def _name(record: Any) -> tuple[Any, Any]:
+    return record.get("service"), record.get("endpoint")
+
+
+def matching(document: dict[str, Any], truth: list[dict[str, Any]]) -> summary.Json | None:
+    """The incident to read first among those that overlap a true one in time."""
+    step = float(document.get("step_seconds") or 60)
+    spans = []
+    for entry in truth:
+        start, end = (times.time_or_none(entry.get(key)) for key in ("start", "end"))
+        if start is not None and end is not None:
+            spans.append((start, end))
+    overlapping = []
+    for incident in summary.incidents(document):
+        start, end = summary.bounds(incident, step)
+        if start is None or end is None:
+            continue
+        if any(start < true_end and true_start < end for true_start, true_end in spans):
+            overlapping.append(incident)
+    return summary.top_incident(overlapping)
+
+
+def known_after(incident: summary.Json, truth: list[dict[str, Any]]) -> timedelta | None:
+    """How long after the true start of its endpoint's incident this one was opened."""
+    opened = times.time_or_none(incident.get("opened_at"))
+    starts = [
+        start
+        for entry in truth
+        if _name(entry) == _name(incident)
+        and (start := times.time_or_none(entry.get("start"))) is not None
+    ]
+    return opened - min(starts) if opened is not None and starts else None
+
+
+def _show(
+    outcome: Outcome,
+    found: summary.Json | None,
+    truth: list[dict[str, Any]],
+    evaluation: dict[str, Any],
+    right: bool,
+    verbose: bool,
+) -> None:
+    from mad.report import text
+
+    console = text.console()
+    text.print_detection(console, outcome.document, outcome.seconds, verbose=verbose)
+    text.print_evaluation(console, evaluation)
+    delay = known_after(found, truth) if found else None
+    text.print_demo_verdict(console, found, right, " ".join(CULPRIT), delay)
+    text.print_files(console, outcome.paths)

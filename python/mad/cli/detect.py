@@ -1,0 +1,252 @@
+"""`mad detect`: from request logs to incidents, culprits and a report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mad.cli import arguments, engine, errors, files
+from mad.cli.progress import WORTH_BYTES, Progress
+
+REPORT = "report.html"
+_GATES = {"warning": ("Warning", "Critical"), "critical": ("Critical",)}
+
+
+@dataclass
+class Outcome:
+    """What a detection run left behind."""
+
+    document: dict[str, Any]
+    paths: list[Path]
+    seconds: float
+    notes: list[str] = field(default_factory=list)
+
+
+def register(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Adds the command."""
+    command = commands.add_parser(
+        "detect",
+        parents=[common],
+        help="find incidents in request logs",
+        description="Reads requests from CSV or JSON Lines files, plain, gzip or zstd, and writes "
+        "features.csv, scored.csv, incidents.json, culprits.json and report.html. Several "
+        "inputs are merged by time. Fields: timestamp, service, endpoint, status_code, "
+        "latency_ms.",
+    )
+    command.add_argument("inputs", nargs="+", metavar="INPUT", help="a file, or - for stdin")
+    command.add_argument("--out", default="out", metavar="DIR", help="default: out")
+    command.add_argument("--config", metavar="FILE", help="settings as JSON or TOML")
+    command.add_argument(
+        "--mode",
+        choices=("default", "reference"),
+        default="default",
+        help="reference: one median and MAD over the whole file, as the original did",
+    )
+    command.add_argument(
+        "--fail-on",
+        choices=tuple(_GATES),
+        metavar="SEVERITY",
+        help="exit with 1 when an incident is at least: warning, critical",
+    )
+    command.add_argument(
+        "--batch-size",
+        type=arguments.size,
+        default=files.CHUNK,
+        metavar="N",
+        help="bytes read at a time, such as 512k; changes speed only (default: 2MB)",
+    )
+    command.add_argument(
+        "--sort",
+        action="store_true",
+        help="sort all records in memory first; done by itself when a file is not in order",
+    )
+    command.add_argument("--no-report", action="store_true", help="write no report.html")
+    command.add_argument("--json", action="store_true", help="print one JSON document")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    outcome = detect(
+        args.inputs,
+        args.out,
+        config=load_config(args.config),
+        mode=args.mode,
+        batch_size=args.batch_size,
+        sort=args.sort,
+        report=not args.no_report,
+    )
+    show(outcome, as_json=args.json, verbose=args.verbose)
+    gate = _GATES.get(args.fail_on or "", ())
+    met = any(found.get("severity") in gate for found in outcome.document.get("incidents") or [])
+    return errors.FAILED if met else errors.FINE
+
+
+def load_config(path: str | None) -> str | None:
+    """The settings file as JSON text; None without one."""
+    if path is None:
+        return None
+    file = Path(path)
+    try:
+        text = files.read_text(file)
+        toml = file.suffix.lower() == ".toml"
+        settings: Any = _toml(text, path) if toml else json.loads(text)
+    except errors.InputError as error:
+        raise errors.UsageError(str(error)) from error
+    except ValueError as error:
+        raise errors.UsageError(f"{path} cannot be read as settings: {error}") from error
+    if not isinstance(settings, dict):
+        raise errors.UsageError(f"{path} holds no settings by name")
+    try:
+        return json.dumps(settings)
+    except TypeError as error:
+        raise errors.UsageError(f"{path}: dates are not settings: {error}") from error
+
+
+def _toml(text: str, path: str) -> Any:
+    if sys.version_info >= (3, 11):
+        import tomllib
+
+        return tomllib.loads(text)
+    raise errors.UsageError(f"{path}: TOML needs Python 3.11 or newer", "write it as JSON")
+
+
+def detect(
+    inputs: Sequence[str],
+    out: str | Path,
+    *,
+    config: str | None = None,
+    mode: str = "default",
+    batch_size: int = files.CHUNK,
+    sort: bool = False,
+    report: bool = True,
+    extra: dict[str, str] | None = None,
+) -> Outcome:
+    """Reads all inputs in one pass and writes the files; `extra` are more files by name."""
+    started = time.perf_counter()
+    sources = [files.Source(path) for path in inputs]
+    if sum(source.standard for source in sources) > 1:
+        raise errors.UsageError("standard input can be named once only")
+    try:
+        outcome = _pass(sources, out, config, mode, batch_size, sort, report, extra or {})
+    except engine.NotSorted as problem:
+        if any(source.standard for source in sources):
+            raise errors.InputError(
+                f"standard input is not ordered by time: {problem}",
+                "give --sort to sort it in memory, or save it to a file first",
+            ) from problem
+        note = f"not ordered by time ({problem}): starting again, sorting in memory"
+        sys.stderr.write(f"mad: {note}\n")
+        outcome = _pass(sources, out, config, mode, batch_size, True, report, extra or {})
+    outcome.seconds = time.perf_counter() - started
+    stale = Path(out) / REPORT
+    if not report and stale.exists():
+        outcome.notes.append(f"{stale} is from an earlier run")
+    return outcome
+
+
+def _pass(
+    sources: Sequence[files.Source],
+    out: str | Path,
+    config: str | None,
+    mode: str,
+    batch_size: int,
+    sort: bool,
+    report: bool,
+    extra: dict[str, str],
+) -> Outcome:
+    names = [source.name for source in sources]
+    total = sum(source.size for source in sources)
+    detection = engine.detection(config, len(sources), mode=mode, sort=sort)
+    readers: dict[int, Iterator[bytes]] = {}
+    label = "sorting" if sort else "reading"
+    with files.Outputs(out) as outputs, Progress(label, total, worth=total > WORTH_BYTES) as bar:
+        while (wanted := detection.wants()) is not None:
+            if wanted not in readers:
+                readers[wanted] = sources[wanted].chunks(batch_size)
+            chunk = next(readers[wanted], None)
+            engine.feed(detection, wanted, names[wanted], chunk)
+            _drain(detection, outputs)
+            bar.reached(sum(source.consumed for source in sources))
+        document = engine.finish(detection, names)
+        _drain(detection, outputs)
+        document["sources"] = names
+        outputs.write("incidents.json", files.to_json(incidents_file(document)))
+        outputs.write("culprits.json", files.to_json(culprits_file(document)))
+        for name, text in extra.items():
+            outputs.write(name, text)
+        if report:
+            from mad.report import render_html
+
+            outputs.write(REPORT, render_html(document))
+        return Outcome(document, outputs.commit(), 0.0)
+
+
+def _drain(detection: engine.Detection, outputs: files.Outputs) -> None:
+    outputs.append("features.csv", detection.take_features_csv())
+    outputs.append("scored.csv", detection.take_scored_csv())
+
+
+def without_series(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The incidents without the points of their charts."""
+    return [
+        {key: value for key, value in incident.items() if key != "series"}
+        for incident in document.get("incidents") or []
+    ]
+
+
+def incidents_file(document: dict[str, Any]) -> dict[str, Any]:
+    """The content of incidents.json."""
+    return {
+        "schema_version": document.get("schema_version", 1),
+        "generator": document.get("generator"),
+        "incidents": without_series(document),
+    }
+
+
+def culprits_file(document: dict[str, Any]) -> dict[str, Any]:
+    """The content of culprits.json: the ranking at the run's end, and each incident's own."""
+    return {
+        "schema_version": document.get("schema_version", 1),
+        "ranking": document.get("ranking"),
+        "by_incident": {
+            incident["id"]: incident.get("ranking")
+            for incident in document.get("incidents") or []
+            if "id" in incident
+        },
+    }
+
+
+def machine(outcome: Outcome) -> dict[str, Any]:
+    """The one document `--json` prints."""
+    return {
+        **{key: value for key, value in outcome.document.items() if key != "incidents"},
+        "incidents": without_series(outcome.document),
+        "files": {path.name: str(path) for path in outcome.paths},
+        "seconds": round(outcome.seconds, 3),
+    }
+
+
+def print_json(value: object) -> None:
+    """One JSON document on standard output, ASCII so that any terminal can take it."""
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def show(outcome: Outcome, *, as_json: bool, verbose: bool) -> None:
+    """Prints what was found."""
+    for note in outcome.notes:
+        sys.stderr.write(f"mad: {note}\n")
+    if as_json:
+        print_json(machine(outcome))
+        return
+    from mad.report import text
+
+    console = text.console()
+    text.print_detection(console, outcome.document, outcome.seconds, verbose=verbose)
+    text.print_files(console, outcome.paths)

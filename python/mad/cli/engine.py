@@ -1,0 +1,137 @@
+"""The one place where the command line meets the core.
+
+Everything heavy happens behind these functions, with the GIL released; the command line only
+moves bytes. ValueErrors of the core carry messages for users and become `CommandError`s here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from mad.cli.errors import InputError, UsageError
+
+
+class Detection(Protocol):
+    """One pass over all inputs, fed piece by piece."""
+
+    @property
+    def requests(self) -> int: ...
+    def feed(self, source: int, chunk: bytes, /) -> None: ...
+    def end(self, source: int, /) -> None: ...
+    def wants(self) -> int | None: ...
+    def take_features_csv(self) -> bytes: ...
+    def take_scored_csv(self) -> bytes: ...
+    def finish(self) -> None: ...
+    def document(self) -> str: ...
+
+
+class Simulation(Protocol):
+    """A seeded stream of requests with known incidents."""
+
+    @property
+    def rows(self) -> int: ...
+    def take_csv(self, max_rows: int, /) -> bytes: ...
+    def truth_json(self) -> str: ...
+
+
+class Decoder(Protocol):
+    """Bytes in, decompressed bytes out."""
+
+    def feed(self, chunk: bytes, /) -> bytes: ...
+
+
+class NotSorted(Exception):
+    """An input is not ordered by time and has to be sorted in memory."""
+
+
+def detection(config: str | None, sources: int, *, mode: str, sort: bool) -> Detection:
+    """A run over `sources` inputs; `config` is JSON text."""
+    from mad import _core
+
+    kind = _core.ReferenceRun if mode == "reference" else _core.DetectRun
+    try:
+        return kind(config, sources, sort=sort)
+    except ValueError as error:
+        raise UsageError(f"the configuration is not valid: {error}") from error
+
+
+def feed(run: Detection, source: int, name: str, chunk: bytes | None) -> None:
+    """Hands `chunk` of input `source` to the run; None ends that input."""
+    from mad import _core
+
+    try:
+        if chunk is None:
+            run.end(source)
+        else:
+            run.feed(source, chunk)
+    except _core.UnsortedError as error:
+        raise NotSorted(str(error)) from error
+    except ValueError as error:
+        raise InputError(f"{name}: {error}") from error
+
+
+def finish(run: Detection, names: list[str]) -> dict[str, Any]:
+    """Closes the run and returns its document."""
+    from mad import _core
+
+    try:
+        run.finish()
+    except _core.UnsortedError as error:
+        raise NotSorted(str(error)) from error
+    except ValueError as error:
+        where = f"{names[0]}: " if len(names) == 1 else ""
+        raise InputError(f"{where}{error}") from error
+    return dict(json.loads(run.document()))
+
+
+def shop_simulation(
+    rows: int,
+    services: int,
+    duration_seconds: float,
+    start: str | None,
+    seed: int,
+    incidents: list[str] | None,
+    labels: bool,
+) -> Simulation:
+    """The shop's traffic; `incidents` None means the default one, an empty list means none."""
+    from mad import _core
+
+    try:
+        return _core.ShopSimulation(
+            rows, services, duration_seconds, start, seed, incidents, labels
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def zstd_decoder() -> Decoder:
+    """A decoder of Zstandard frames."""
+    from mad import _core
+
+    return _core.ZstdDecoder()
+
+
+def evaluate(
+    scored: Iterator[bytes], incidents: str | None, culprits: str | None, truth: str
+) -> dict[str, Any]:
+    """How well a run found what the truth lists."""
+    from mad import _core
+
+    try:
+        return dict(json.loads(_core.evaluate(scored, incidents, culprits, truth)))
+    except ValueError as error:
+        raise InputError(f"cannot evaluate: {error}") from error
+
+
+def culprits(
+    name: str, scored: Iterator[bytes], at: str | None, minutes: float, top_k: int
+) -> dict[str, Any]:
+    """A ranking from scored rows, using only rows known at `at`."""
+    from mad import _core
+
+    try:
+        return dict(json.loads(_core.culprits_from_scored(scored, at, minutes, top_k)))
+    except ValueError as error:
+        raise InputError(f"{name}: {error}") from error

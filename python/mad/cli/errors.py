@@ -1,0 +1,42 @@
+"""Errors that end a command with a message instead of a traceback."""
+
+from __future__ import annotations
+
+FINE = 0
+FAILED = 1
+"""What was asked to fail did: `--fail-on` was met, or the demo named the wrong culprit."""
+USAGE = 2
+INPUT = 3
+SERVICE = 4
+INTERNAL = 70
+"""A fault of the program itself; a traceback comes with it."""
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+TERMINATED = 143
+
+
+class CommandError(Exception):
+    """A message for the user, what to do about it, and the exit code."""
+
+    code = INTERNAL
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(CommandError):
+    """Wrong arguments or configuration, or a place that cannot be written to."""
+
+    code = USAGE
+
+
+class InputError(CommandError):
+    """Input that cannot be read."""
+
+    code = INPUT
+
+
+def reason(error: OSError) -> str:
+    """`No such file or directory` without number and path."""
+    return (error.strerror or str(error) or type(error).__name__).lower()

@@ -1,0 +1,56 @@
+"""`mad evaluate`: a run against the truth."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mad.cli import engine, errors, files
+from mad.cli.detect import print_json
+
+
+def register(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Adds the command."""
+    command = commands.add_parser(
+        "evaluate",
+        parents=[common],
+        help="compare a run with the truth",
+        description="Row and incident precision and recall, delay, and the culprit's rank.",
+    )
+    command.add_argument("directory", nargs="?", metavar="DIR", help="what mad detect wrote")
+    command.add_argument("--truth", required=True, metavar="FILE", help="truth.json")
+    command.add_argument("--scored", metavar="FILE", help="instead of DIR: scored.csv")
+    command.add_argument("--incidents", metavar="FILE", help="instead of DIR: incidents.json")
+    command.add_argument("--culprits", metavar="FILE", help="instead of DIR: culprits.json")
+    command.add_argument("--json", action="store_true", help="print one JSON document")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    if args.directory is None and args.scored is None:
+        raise errors.UsageError("give DIR or --scored FILE", "mad evaluate out --truth truth.json")
+    scored = args.scored or str(Path(args.directory) / "scored.csv")
+    result = engine.evaluate(
+        files.Source(scored).chunks(),
+        _text(args.incidents, args.directory, "incidents.json"),
+        _text(args.culprits, args.directory, "culprits.json"),
+        files.read_text(Path(args.truth)),
+    )
+    if args.json:
+        print_json(result)
+    else:
+        from mad.report import text
+
+        text.print_evaluation(text.console(), result)
+    return errors.FINE
+
+
+def _text(given: str | None, directory: str | None, name: str) -> str | None:
+    """The file that was named, else the directory's where it has one."""
+    if given is not None:
+        return files.read_text(Path(given))
+    if directory is not None and (Path(directory) / name).exists():
+        return files.read_text(Path(directory) / name)
+    return None

@@ -1,0 +1,56 @@
+"""A progress bar on standard error, for long work in front of a person."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Any
+
+WORTH_BYTES = 8 * 1024 * 1024
+"""Inputs below this are read in an instant and need no bar."""
+
+
+class Progress:
+    """Counts up to `total`; shows itself only on a terminal and when `worth` showing."""
+
+    def __init__(self, label: str, total: int, *, worth: bool, unit: str = "bytes") -> None:
+        self._label, self._total, self._unit = label, total, unit
+        self._shown = worth and total > 0 and sys.stderr.isatty()
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Progress:
+        if self._shown:
+            from rich import progress
+            from rich.console import Console
+
+            amount = (
+                progress.DownloadColumn()
+                if self._unit == "bytes"
+                else progress.MofNCompleteColumn()
+            )
+            self._bar = progress.Progress(
+                progress.TextColumn("{task.description}", markup=False),
+                progress.BarColumn(),
+                amount,
+                progress.TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(self._label, total=self._total)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def reached(self, done: int) -> None:
+        """Moves the bar to `done`."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done)

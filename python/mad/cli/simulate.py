@@ -1,0 +1,115 @@
+"""`mad simulate`: traffic of a known system with known incidents."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from mad.cli import arguments, engine, errors, files
+from mad.cli.progress import Progress
+
+SEED = 42
+ROWS = 10_000
+SERVICES = 4
+DURATION = 7200.0
+_SYSTEMS = ("shop", "melt", "api", "radar", "aiops")
+_BATCH_ROWS = 20_000
+_WORTH_ROWS = 500_000
+
+
+def register(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Adds the command."""
+    command = commands.add_parser(
+        "simulate",
+        parents=[common],
+        help="write traffic with known incidents",
+        description="Writes requests.csv and truth.json. The same arguments give the same bytes.",
+    )
+    command.add_argument("--out", required=True, metavar="DIR")
+    command.add_argument("--system", default="shop", metavar="NAME", help="default: shop")
+    command.add_argument("--rows", type=arguments.whole(1), default=ROWS, metavar="N")
+    command.add_argument(
+        "--services", type=arguments.whole(1, 10_000), default=SERVICES, metavar="N"
+    )
+    command.add_argument(
+        "--duration",
+        type=arguments.duration,
+        default=DURATION,
+        metavar="TIME",
+        help="90s, 15m, 2h, 1d (default: 2h)",
+    )
+    command.add_argument("--start", type=arguments.time, metavar="TIME", help="RFC 3339")
+    command.add_argument("--seed", type=arguments.whole(0, 2**64 - 1), default=SEED, metavar="N")
+    command.add_argument(
+        "--incident",
+        action="append",
+        metavar="SPEC",
+        help="may be given again; none for quiet traffic (default: payments /pay, minute 45 to 53)",
+    )
+    command.add_argument("--no-labels", action="store_true", help="leave the label column out")
+    command.add_argument("--json", action="store_true", help="print one JSON document")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    if args.system != "shop":
+        known = "is not there yet" if args.system in _SYSTEMS else "is not known"
+        raise errors.UsageError(f"the system {args.system!r} {known}", "use --system shop")
+    incidents: list[str] | None = args.incident
+    if incidents is not None and "none" in incidents:
+        if len(incidents) > 1:
+            raise errors.UsageError("--incident none cannot stand beside other incidents")
+        incidents = []
+    simulation = engine.shop_simulation(
+        args.rows,
+        args.services,
+        args.duration,
+        args.start,
+        args.seed,
+        incidents,
+        not args.no_labels,
+    )
+    with files.Outputs(args.out) as outputs:
+        truth = write_requests(simulation, outputs)
+        outputs.write("truth.json", truth)
+        paths = outputs.commit()
+    listed = truth_list(json.loads(truth))
+    if args.json:
+        from mad.cli.detect import print_json
+
+        print_json(
+            {
+                "system": args.system,
+                "rows": simulation.rows,
+                "seed": args.seed,
+                "incidents": listed,
+                "files": {path.name: str(path) for path in paths},
+            }
+        )
+        return errors.FINE
+    from mad.report import text
+
+    console = text.console()
+    text.print_truth(console, simulation.rows, listed)
+    text.print_files(console, paths)
+    return errors.FINE
+
+
+def write_requests(simulation: engine.Simulation, outputs: files.Outputs) -> str:
+    """Streams requests.csv out; returns the truth as JSON text."""
+    rows, written = simulation.rows, 0
+    with Progress("simulating", rows, worth=rows > _WORTH_ROWS, unit="rows") as bar:
+        while chunk := simulation.take_csv(_BATCH_ROWS):
+            outputs.append("requests.csv", chunk)
+            written += _BATCH_ROWS
+            bar.reached(min(written, rows))
+    truth = simulation.truth_json()
+    return truth if truth.endswith("\n") else truth + "\n"
+
+
+def truth_list(truth: Any) -> list[dict[str, Any]]:
+    """The incidents of a truth file, a list or an object with `incidents`."""
+    listed = truth.get("incidents") if isinstance(truth, dict) else truth
+    return [entry for entry in listed or [] if isinstance(entry, dict)]

@@ -1,0 +1,351 @@
+"""The same findings on a terminal: short tables, coloured only where colours are wanted.
+
+Nothing from telemetry is ever parsed as markup, and control characters are shown as escapes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, Any, cast
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from mad.report import summary, times, words
+
+Json = Mapping[str, Any]
+STYLES = {"Critical": "bold red", "Warning": "yellow", "Info": "cyan"}
+_PLAIN_WIDTH = 110
+_LISTED = 20
+
+
+class _Trimmed(io.TextIOBase):
+    """Standard output without the blanks that tables leave at the ends of lines."""
+
+    def write(self, text: str) -> int:
+        sys.stdout.write(re.sub(r" +(?=\n)", "", text))
+        return len(text)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """What decides whether lines are drawn with box characters or plain ones."""
+        return sys.stdout.encoding
+
+
+def console() -> Console:
+    """Standard output; plain text of a fixed width where it is not a terminal."""
+    terminal = sys.stdout.isatty()
+    return Console(
+        file=sys.stdout if terminal else cast(IO[str], _Trimmed()),
+        highlight=False,
+        markup=False,
+        emoji=False,
+        width=None if terminal else _PLAIN_WIDTH,
+    )
+
+
+def say(out: Console, line: str, style: str = "") -> None:
+    """One line or paragraph."""
+    out.print(Text(words.visible(line), style=style))
+
+
+def _table(*columns: str, right: Sequence[str] = ()) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return table
+
+
+def _title(out: Console, line: str) -> None:
+    out.print()
+    out.print(Text(line, style="bold"))
+
+
+def _mark(severity: object) -> Text:
+    name = words.visible(severity or "Info")
+    return Text(f"{words.MARKS.get(name, '●')} {name}", style=STYLES.get(name, ""))
+
+
+def print_detection(out: Console, document: Json, seconds: float, *, verbose: bool) -> None:
+    """What was read, what was found, why, and what was held back."""
+    title, lead = summary.headline(document)
+    top = summary.top_incident(summary.incidents(document))
+    style = STYLES.get(str(top.get("severity")), "bold") if top else "bold green"
+    out.print(Text(title, style=style))
+    out.print(Text(lead))
+    out.print()
+    _print_read(out, document, seconds)
+    _print_rejected(out, document)
+    found = summary.incidents(document)
+    if found:
+        _print_incidents(out, found, document)
+    if top is not None:
+        print_incident(out, top, full=False)
+    _print_held_back(out, document)
+    if verbose and document.get("counters"):
+        _title(out, "Counters")
+        out.print(_pairs(document["counters"]))
+
+
+def _print_read(out: Console, document: Json, seconds: float) -> None:
+    first, last = (times.time_or_none(document.get(key)) for key in ("first", "last"))
+    line = Text(f"{words.plural(document.get('requests'), 'request')}", style="bold")
+    line.append(
+        f" ({words.plural(document.get('errors'), 'error')}) to "
+        f"{words.plural(document.get('entities'), 'endpoint')}",
+        style="not bold",
+    )
+    if first and last:
+        length = times.length((last - first).total_seconds())
+        line.append(f", {times.span(first, last)} ({length})", style="not bold")
+    line.append(
+        f". {words.plural(document.get('rows'), 'row')} judged, "
+        f"{words.count(document.get('flagged') or 0)} flagged, in {seconds:.2f} s.",
+        style="not bold",
+    )
+    out.print(line)
+
+
+def _print_rejected(out: Console, document: Json) -> None:
+    rejected = document.get("rejected") or {}
+    if not rejected.get("total"):
+        return
+    _title(out, f"{words.plural(rejected['total'], 'record')} rejected, all others used")
+    table = _table("Records", "What is wrong", "First at", "Found", "What to do", right=["Records"])
+    counts = sorted((rejected.get("counts") or {}).items(), key=lambda item: -item[1])
+    for reason, number in counts:
+        first: Json = next(
+            (entry for entry in rejected.get("first") or [] if entry.get("reason") == reason), {}
+        )
+        where = f"{summary.rejected_source(first, document)} {first.get('position', '')}".strip()
+        table.add_row(
+            words.count(number),
+            Text(words.rejection(reason)),
+            Text(words.visible(where)),
+            Text(words.short(words.visible(first.get("detail") or ""), 60)),
+            Text(words.visible(first.get("hint") or "")),
+        )
+    out.print(table)
+
+
+def _print_incidents(out: Console, found: Sequence[Json], document: Json) -> None:
+    _title(out, words.plural(len(found), "incident") + ", newest first")
+    step = float(document.get("step_seconds") or 60)
+    dated = not summary.same_day(document)
+    table = _table("Severity", "Where", "When", "What", "Culprit", "Id")
+    table.columns[0].no_wrap = table.columns[5].no_wrap = True
+    for incident in found[:_LISTED]:
+        start, end = summary.bounds(incident, step)
+        culprit = summary.culprit_of(incident)
+        when = times.span(start, end, with_day=dated)
+        table.add_row(
+            _mark(incident.get("severity")),
+            Text(words.entity(incident)),
+            Text(when + (" (open)" if summary.is_open(incident) else "")),
+            Text(summary.what(incident)),
+            Text(words.entity(culprit) if culprit else "not clear"),
+            Text(words.visible(incident.get("id") or ""), style="dim"),
+        )
+    out.print(table)
+    if len(found) > _LISTED:
+        say(out, f"{len(found) - _LISTED} more are in incidents.json.", "dim")
+
+
+def print_incident(out: Console, incident: Json, *, full: bool) -> None:
+    """The explanation of one incident, with its evidence when `full`."""
+    explanation = incident.get("explanation") or {}
+    out.print()
+    head = _mark(incident.get("severity"))
+    head.append(f"  {words.entity(incident)}", style="bold")
+    head.append(f"  {words.visible(incident.get('id') or '')}", style="dim not bold")
+    out.print(head)
+    if explanation.get("summary"):
+        say(out, str(explanation["summary"]))
+    culprit = summary.culprit_of(incident)
+    blamed = words.entity(culprit) if culprit else "not clear from the evidence"
+    out.print(Text("Culprit: ", style="bold").append(blamed, style="not bold"))
+    parts = (
+        ("Why it was flagged", "why_flagged"),
+        ("Impact", "impact"),
+        ("Likely causes", "likely_causes"),
+        ("What to do", "recommended_actions"),
+    )
+    for heading, key in parts:
+        items = explanation.get(key) or []
+        if items:
+            out.print(Text(heading, style="bold"))
+        for item in items:
+            out.print(Padding(Text("- " + words.visible(item)), (0, 0, 0, 2)))
+    if explanation.get("confidence"):
+        rule = words.visible(explanation.get("confidence_rule") or "")
+        line = Text(f"Confidence: {words.visible(explanation['confidence'])}. ", style="bold")
+        out.print(line.append(rule, style="not bold"))
+    if full and (incident.get("ranking") or {}).get("culprits"):
+        print_ranking(out, incident["ranking"])
+
+
+def print_ranking(out: Console, ranking: Json) -> None:
+    """The likely culprits, best first, with their evidence."""
+    from mad.report.html import expected
+
+    culprits = ranking.get("culprits") or []
+    at, minutes = times.time_or_none(ranking.get("at")), ranking.get("minutes")
+    if at is not None and words.is_number(minutes):
+        before = times.length(minutes * 60)
+        _title(out, f"Likely culprits in the {before} before {times.moment(at)}")
+    else:
+        _title(out, "Likely culprits")
+    if not culprits:
+        say(out, "None: nothing in this time singles one out.")
+        return
+    table = _table("", "Culprit", "Since", "Signal", "Value", "Expected", "z", "Rows", "Score")
+    for place, culprit in enumerate(culprits, start=1):
+        onset = times.time_or_none(culprit.get("onset"))
+        score = culprit.get("score")
+        evidence: list[Json] = culprit.get("evidence") or [{"signal": culprit.get("metric") or ""}]
+        for index, item in enumerate(evidence):
+            signal = str(item.get("signal") or "")
+            unit = words.unit_of(signal, item.get("unit"))
+            first = index == 0
+            table.add_row(
+                str(place) if first else "",
+                Text(words.entity(culprit) if first else "", style="bold" if place == 1 else ""),
+                Text(times.moment(onset) if onset and first else ""),
+                Text(words.signal_name(signal)),
+                words.quantity(item.get("value"), unit),
+                expected(item, unit),
+                words.z_score(item.get("z")),
+                words.count(item.get("rows")),
+                words.significant(score) if words.is_number(score) and first else "",
+            )
+    out.print(table)
+
+
+def _print_held_back(out: Console, document: Json) -> None:
+    held = summary.held_back(document)
+    if not held:
+        return
+    _title(out, "Held back: rows looked at and not flagged, for a reason")
+    table = _table("Rows", "Reason", "What it means", right=["Rows"])
+    for name, sentence, rows in held:
+        table.add_row(words.count(rows), Text(name), Text(sentence))
+    out.print(table)
+
+
+def print_truth(out: Console, rows: int, truth: Sequence[Json]) -> None:
+    """What a simulation holds."""
+    out.print(
+        f"{words.plural(rows, 'request')} simulated, {words.plural(len(truth), 'incident')} in it."
+    )
+    if not truth:
+        return
+    table = _table("Where", "When", "Kind")
+    for entry in truth:
+        start, end = (times.time_or_none(entry.get(key)) for key in ("start", "end"))
+        table.add_row(
+            Text(words.entity(entry)),
+            times.span(start, end),
+            Text(words.visible(entry.get("kind") or "")),
+        )
+    out.print(table)
+
+
+def print_evaluation(out: Console, evaluation: Json) -> None:
+    """Every figure of an evaluation, by section."""
+    _title(out, "Against the truth")
+    plain = {key: value for key, value in evaluation.items() if not _nested(value)}
+    if plain:
+        out.print(_pairs(plain))
+    for name, value in evaluation.items():
+        if isinstance(value, Mapping):
+            say(out, _label(name), "bold")
+            out.print(Padding(_pairs(value), (0, 0, 0, 2)))
+        elif _nested(value) and value:
+            say(out, _label(name), "bold")
+            out.print(_records(value))
+
+
+def _nested(value: object) -> bool:
+    return isinstance(value, Mapping) or (
+        isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value)
+    )
+
+
+def _label(name: object) -> str:
+    return words.visible(name).replace("_", " ").capitalize()
+
+
+def _figure(name: str, value: object) -> Text:
+    if value is None:
+        return Text(words.DASH)
+    if isinstance(value, bool):
+        return Text("yes" if value else "no")
+    if words.is_number(value) and name.endswith("seconds"):
+        return Text(times.length(float(value)))
+    if words.is_number(value):
+        return Text(f"{value:,}" if isinstance(value, int) else f"{value:,.3f}")
+    if isinstance(value, str):
+        moment = times.time_or_none(value)
+        return Text(times.moment(moment) if moment else words.visible(value))
+    if isinstance(value, Mapping) and "service" in value:
+        return Text(words.entity(value))
+    if isinstance(value, list):
+        return Text(", ".join(words.visible(entry) for entry in value))
+    return Text(words.visible(value))
+
+
+def _pairs(values: Json) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, value in values.items():
+        table.add_row(Text(_label(name.removesuffix("_seconds"))), _figure(name, value))
+    return table
+
+
+def _records(values: Sequence[Any]) -> Table:
+    names = list(dict.fromkeys(name for entry in values for name in entry))
+    table = _table(*(_label(name.removesuffix("_seconds")) for name in names))
+    for entry in values[:_LISTED]:
+        table.add_row(*(_figure(name, entry.get(name)) for name in names))
+    return table
+
+
+def print_demo_verdict(
+    out: Console, incident: Json | None, right: bool, wanted: str, delay: timedelta | None
+) -> None:
+    """Whether the demo did what it must."""
+    _title(out, "Verdict")
+    if incident is None:
+        say(out, f"The incident of {wanted} was not found.", "bold red")
+        return
+    culprit = words.entity(summary.culprit_of(incident))
+    if not right:
+        say(out, f"{culprit} was named as the culprit; {wanted} it was.", "bold red")
+        return
+    known = f", known {times.length(delay.total_seconds())} after it began" if delay else ""
+    say(out, f"{culprit} was rightly named as the culprit{known}.", "bold green")
+
+
+def print_files(out: Console, paths: Sequence[Path]) -> None:
+    """Where everything is, the report last."""
+    if not paths:
+        return
+    out.print()
+    report = [path for path in paths if path.suffix == ".html"]
+    others = [path.name for path in paths if path.suffix != ".html"]
+    folder = paths[0].parent
+    if others:
+        out.print(Text(f"Written to {words.visible(folder)}: {', '.join(others)}"), soft_wrap=True)
+    for path in report:
+        line = Text("Report: ", style="bold").append(words.visible(path), style="not bold")
+        out.print(line, soft_wrap=True)
