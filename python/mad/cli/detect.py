@@ -234,8 +234,14 @@ def machine(outcome: Outcome) -> dict[str, Any]:
 
 
 def print_json(value: object) -> None:
-    """One JSON document on standard output, ASCII so that any terminal can take it."""
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+    """One JSON document on standard output, ASCII so that any terminal can take it.
+
+    Written in pieces: an unbuffered stream says nothing of the rest of a piece that a reader
+    who went away did not take; the next piece then fails as it should.
+    """
+    text = json.dumps(value, indent=2) + "\n"
+    for start in range(0, len(text), 1 << 16):
+        sys.stdout.write(text[start : start + (1 << 16)])
 
 
 def show(outcome: Outcome, *, as_json: bool, verbose: bool) -> None:

@@ -52,7 +52,7 @@ def view(document: Json) -> dict[str, Any]:
     return {
         "title": title,
         "lead": lead,
-        "severity": (top or {}).get("severity", "None"),
+        "severity": _kind(top["severity"]) if top and "severity" in top else "None",
         "span": times.span(first, last) if first and last else "",
         "length": times.length((last - first).total_seconds()) if first and last else "",
         "tiles": _tiles(document, found),
@@ -120,7 +120,7 @@ def _timeline(
             {
                 "x": round(min(left, 996.0), 1),
                 "width": round(max(right - left, 4.0), 1),
-                "kind": severity if severity in words.SEVERITIES else "Info",
+                "kind": _kind(severity),
                 "text": f"{words.visible(severity)}: {times.span(start, stop)}",
             }
         )
@@ -141,6 +141,11 @@ def _timeline(
     }
 
 
+def _kind(severity: object) -> str:
+    """A severity as a class name, safe for any text."""
+    return str(severity) if severity in words.SEVERITIES else "Info"
+
+
 def _row(incident: Json, step: float) -> dict[str, Any]:
     start, end = summary.bounds(incident, step)
     severity = words.visible(incident.get("severity") or "Info")
@@ -150,7 +155,7 @@ def _row(incident: Json, step: float) -> dict[str, Any]:
         "id": words.visible(incident.get("id") or ""),
         "name": words.entity(incident),
         "severity": severity,
-        "kind": severity if severity in words.SEVERITIES else "Info",
+        "kind": _kind(severity),
         "mark": words.MARKS.get(severity, "●"),
         "status": words.visible(incident.get("status") or ""),
         "when": times.span(start, end),

@@ -12,6 +12,10 @@ from mad.report import times, words
 LOG_RANGE = 30.0
 """A latency whose largest value is this many times its smallest is drawn on a log scale."""
 
+HUGE = 1e15
+"""Beyond this values are drawn at the edge; their titles still tell them."""
+_TINY = 1e-9
+
 _TIME_STEPS = (
     *(1, 2, 5, 10, 15, 30),
     *(60, 120, 300, 600, 900, 1800),
@@ -40,8 +44,8 @@ class Axis:
 
 
 def finite(values: Iterable[object]) -> list[float]:
-    """The finite numbers among `values`."""
-    return [float(v) for v in values if isinstance(v, (int, float)) and words.is_number(v)]
+    """The finite numbers among `values`, held within what can be drawn."""
+    return [min(max(float(v), -HUGE), HUGE) for v in values if words.is_number(v)]
 
 
 def value_axis(
@@ -55,9 +59,9 @@ def value_axis(
     top = max(top, min(band, 2.5 * top) if top > 0 else band)
     if unit == "share":
         top = max(top, 0.02)
-    top = top if top > 0 else 1.0
+    top = top if top > _TINY else 1.0
     bottom = min([*seen, *lower, 0.0])
-    positive = [value for value in seen if value > 0]
+    positive = [value for value in seen if value > _TINY]
     if unit == "ms" and positive and max(positive) / min(positive) > LOG_RANGE:
         floor = min([*positive, *(value for value in lower if value > max(positive) / 1e6)])
         return _log_axis(floor, top, unit)

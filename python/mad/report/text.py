@@ -43,10 +43,18 @@ class _Trimmed(io.TextIOBase):
         return sys.stdout.encoding
 
 
+class _Console(Console):
+    """A console that leaves a broken pipe to the command line; rich would exit with 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Lets the error through."""
+        raise
+
+
 def console() -> Console:
     """Standard output; plain text of a fixed width where it is not a terminal."""
     terminal = sys.stdout.isatty()
-    return Console(
+    return _Console(
         file=sys.stdout if terminal else cast(IO[str], _Trimmed()),
         highlight=False,
         markup=False,
@@ -166,10 +174,9 @@ def print_incident(out: Console, incident: Json, *, full: bool) -> None:
     """The explanation of one incident, with its evidence when `full`."""
     explanation = incident.get("explanation") or {}
     out.print()
-    head = _mark(incident.get("severity"))
-    head.append(f"  {words.entity(incident)}", style="bold")
-    head.append(f"  {words.visible(incident.get('id') or '')}", style="dim not bold")
-    out.print(head)
+    name = (f"  {words.entity(incident)}", "bold")
+    identity = (f"  {words.visible(incident.get('id') or '')}", "dim")
+    out.print(Text.assemble(_mark(incident.get("severity")), name, identity))
     if explanation.get("summary"):
         say(out, str(explanation["summary"]))
     culprit = summary.culprit_of(incident)

@@ -157,6 +157,8 @@ def quantity(value: object, unit: str) -> str:
     """A number with its unit: `182 ms`, `5.1 s`, `12.4 %`, `1,204`."""
     if not is_number(value):
         return DASH
+    if abs(value) >= 1e15:
+        return f"{value:.3g} {unit}".removesuffix(" count")
     if unit == "ms":
         seconds = abs(value) >= 1000
         return f"{significant(value / 1000)} s" if seconds else f"{significant(value)} ms"

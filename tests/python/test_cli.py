@@ -1,0 +1,524 @@
+"""The command line: arguments, exit codes, files, compression; then end to end on the core."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mad
+from mad.cli import arguments, errors, files, main
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+LINES = b"timestamp,service\n" + b"2026-01-06T10:00:00Z,payments\n" * 5000
+
+
+class Unsorted(ValueError):
+    """Stands for the core's error."""
+
+
+class FakeRun:
+    """Counts lines and reports one incident; reacts to words in its input."""
+
+    severity = "Warning"
+
+    def __init__(self, config: str | None, sources: int, sort: bool = False) -> None:
+        if config is not None and "unknown" in config:
+            raise ValueError("unknown: no such setting")
+        self.open = list(range(sources))
+        self.sort = sort
+        self.requests = 0
+
+    def feed(self, source: int, chunk: bytes) -> None:
+        if b"UNSORTED" in chunk and not self.sort:
+            raise Unsorted("line 3 is 12 s older")
+        if b"BROKEN" in chunk:
+            raise ValueError("no column latency_ms")
+        self.requests += chunk.count(b"\n")
+
+    def end(self, source: int) -> None:
+        self.open.remove(source)
+
+    def wants(self) -> int | None:
+        return self.open[-1] if self.open else None
+
+    def take_features_csv(self) -> bytes:
+        return b"f"
+
+    def take_scored_csv(self) -> bytes:
+        return b"s"
+
+    def finish(self) -> None:
+        if not self.requests:
+            raise ValueError("no header")
+
+    def document(self) -> str:
+        incident = {"id": "INC-1", "severity": self.severity, "series": {"bucket": []}}
+        return json.dumps({"requests": self.requests, "incidents": [incident]})
+
+
+class FakeCore:
+    """As much of the core as `mad detect` needs."""
+
+    UnsortedError = Unsorted
+    DetectRun = FakeRun
+    ReferenceRun = FakeRun
+
+
+@pytest.fixture
+def fake_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mad, "_core", FakeCore, raising=False)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "requests.csv"
+    path.write_bytes(LINES)
+    return path
+
+
+def content(path: Path, size: int = 4096) -> bytes:
+    return b"".join(files.Source(str(path)).chunks(size))
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["nonsense"],
+        ["detect"],
+        ["detect", "x", "--fail-on", "info"],
+        ["detect", "x", "--batch-size", "1"],
+        ["simulate"],
+        ["simulate", "--out", "x", "--duration", "soon"],
+        ["simulate", "--out", "x", "--duration", "0s"],
+        ["simulate", "--out", "x", "--rows", "-1"],
+        ["simulate", "--out", "x", "--start", "2026-01-06T10:00:00"],
+        ["culprits", "x", "--minutes", "nan"],
+        ["culprits", "x", "--top-k", "0"],
+        ["evaluate", "x"],
+    ],
+)
+def test_wrong_arguments_exit_with_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(argv)
+    assert ended.value.code == errors.USAGE
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == errors.USAGE
+    assert "exit codes:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [["--version"], ["--help"], ["detect", "--help"]])
+def test_asking_is_fine(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(argv)
+    assert ended.value.code == errors.FINE
+    assert capsys.readouterr().out.startswith(("mad ", "usage:"))
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["detect", "missing.csv"], "cannot read missing.csv: no such file"),
+        (["detect", "."], ". is a directory"),
+        (["explain", "missing"], "cannot read missing/incidents.json"),
+        (["culprits", "missing"], "cannot read missing"),
+        (["evaluate", "missing", "--truth", "t.json"], "cannot read missing/scored.csv"),
+    ],
+)
+def test_unreadable_input_exits_with_3(
+    argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(argv) == errors.INPUT
+    told = capsys.readouterr().err
+    assert message in told
+    assert "Traceback" not in told
+
+
+def test_verbose_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["detect", "missing.csv", "--verbose"]) == errors.INPUT
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_only_the_shop_is_there_yet(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["simulate", "--out", str(tmp_path), "--system", "melt"]) == errors.USAGE
+    assert "'melt' is not there yet" in capsys.readouterr().err
+
+
+def test_values_are_read_as_people_write_them() -> None:
+    assert arguments.duration("90s") == 90
+    assert arguments.duration("1h30m") == 5400
+    assert arguments.duration("1d") == 86400
+    assert arguments.whole(1)("10,000") == 10_000
+    assert arguments.size("2MB") == 2 * 1024**2
+    assert arguments.time("2026-01-06T12:00+02:00") == "2026-01-06T10:00:00Z"
+
+
+@pytest.mark.parametrize("size", [4096, 1 << 20])
+def test_gzip_is_told_by_content_not_name(tmp_path: Path, size: int) -> None:
+    parts = [LINES[:7], b"", LINES[7:90_000], LINES[90_000:]]
+    path = tmp_path / "requests.csv"
+    path.write_bytes(b"".join(gzip.compress(part) for part in parts) + bytes(512))
+    assert content(path, size) == LINES
+    plain = tmp_path / "plain.gz"
+    plain.write_bytes(LINES)
+    assert content(plain, size) == LINES
+
+
+def test_decompressed_pieces_stay_small(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.gz"
+    path.write_bytes(gzip.compress(bytes(50_000_000)))
+    assert max(len(piece) for piece in files.Source(str(path)).chunks(65536)) <= 65536
+
+
+@pytest.mark.parametrize("cut", [11, 40, -9, -1])
+def test_cut_gzip_names_the_file(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "requests.csv.gz"
+    path.write_bytes(gzip.compress(LINES)[:cut])
+    with pytest.raises(errors.InputError, match=r"requests\.csv\.gz: the gzip data is cut off"):
+        content(path)
+
+
+def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "requests"
+    packed = bytearray(gzip.compress(LINES))
+    packed[-6] ^= 1
+    for data, message in (
+        (bytes(packed), "damaged gzip"),
+        (gzip.compress(LINES) + b"more", "damaged gzip"),
+        (b"PAR1" + bytes(50), "Parquet"),
+        (b"PK\x03\x04" + bytes(50), "zip archive"),
+    ):
+        path.write_bytes(data)
+        with pytest.raises(errors.InputError, match=message):
+            content(path)
+
+
+def test_an_empty_file_has_no_pieces(tmp_path: Path) -> None:
+    path = tmp_path / "empty"
+    path.write_bytes(b"")
+    assert content(path) == b""
+
+
+def test_outputs_appear_whole_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("old")
+    with pytest.raises(KeyError), files.Outputs(tmp_path) as outputs:
+        outputs.append("a.csv", b"new")
+        raise KeyError
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+    assert (tmp_path / "a.csv").read_text() == "old"
+    with files.Outputs(tmp_path) as outputs:
+        outputs.append("a.csv", b"n")
+        outputs.append("a.csv", b"ew")
+        assert outputs.commit() == [tmp_path / "a.csv"]
+    assert (tmp_path / "a.csv").read_text() == "new"
+
+
+@pytest.mark.usefixtures("fake_core")
+class TestDetect:
+    """`mad detect` around a core that is faked."""
+
+    def test_writes_all_files(
+        self, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out = tmp_path / "deep" / "out"
+        assert main(["detect", str(log), "--out", str(out), "--json"]) == errors.FINE
+        names = {"features.csv", "scored.csv", "incidents.json", "culprits.json", "report.html"}
+        assert {path.name for path in out.iterdir()} == names
+        printed = json.loads(capsys.readouterr().out)
+        assert printed["requests"] == 5001
+        assert set(printed["files"]) == names
+        assert "series" not in printed["incidents"][0]
+        listed = json.loads((out / "incidents.json").read_text())
+        assert listed["schema_version"] == 1
+        assert "series" not in listed["incidents"][0]
+        assert "INC-1" in json.loads((out / "culprits.json").read_text())["by_incident"]
+
+    @pytest.mark.parametrize(
+        ("severity", "gate", "code"),
+        [
+            ("Warning", "warning", errors.FAILED),
+            ("Critical", "warning", errors.FAILED),
+            ("Critical", "critical", errors.FAILED),
+            ("Warning", "critical", errors.FINE),
+            ("Info", "warning", errors.FINE),
+        ],
+    )
+    def test_fail_on(
+        self,
+        severity: str,
+        gate: str,
+        code: int,
+        log: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(FakeRun, "severity", severity)
+        assert main(["detect", str(log), "--out", str(tmp_path), "--fail-on", gate]) == code
+
+    def test_starts_again_sorted(
+        self, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        late = tmp_path / "late.csv"
+        late.write_bytes(LINES + b"UNSORTED\n")
+        out = tmp_path / "out"
+        assert main(["detect", str(log), str(late), "--out", str(out), "--json"]) == errors.FINE
+        captured = capsys.readouterr()
+        assert "sorting in memory" in captured.err
+        assert json.loads(captured.out)["requests"] == 10_003
+        assert main(["detect", str(late), "--out", str(out), "--sort"]) == errors.FINE
+        assert "sorting" not in capsys.readouterr().err
+
+    def test_unreadable_records_name_the_file_and_keep_old_results(
+        self, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out = tmp_path / "out"
+        assert main(["detect", str(log), "--out", str(out)]) == errors.FINE
+        before = {path.name: path.read_bytes() for path in out.iterdir()}
+        log.write_bytes(LINES + b"BROKEN")
+        assert main(["detect", str(log), "--out", str(out)]) == errors.INPUT
+        assert f"{log}: no column latency_ms" in capsys.readouterr().err
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+    def test_empty_input(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        empty = tmp_path / "empty.csv"
+        empty.touch()
+        assert main(["detect", str(empty), "--out", str(tmp_path / "out")]) == errors.INPUT
+        assert f"{empty}: no header" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("name", "text", "message"),
+        [
+            ("c.json", '{"unknown": 1}', "no such setting"),
+            ("c.json", "{", "cannot be read as settings"),
+            ("c.json", "[]", "holds no settings"),
+            ("missing.json", None, "no such file"),
+        ],
+    )
+    def test_wrong_settings_exit_with_2(
+        self,
+        name: str,
+        text: str | None,
+        message: str,
+        log: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        config = tmp_path / name
+        if text is not None:
+            config.write_text(text)
+        argv = ["detect", str(log), "--out", str(tmp_path / "out"), "--config", str(config)]
+        assert main(argv) == errors.USAGE
+        assert message in capsys.readouterr().err
+
+    def test_a_place_that_cannot_be_written_to(
+        self, log: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["detect", str(log), "--out", str(log)]) == errors.USAGE
+        assert "cannot write to" in capsys.readouterr().err
+
+    def test_an_old_report_is_pointed_out(
+        self, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out = tmp_path / "out"
+        main(["detect", str(log), "--out", str(out)])
+        main(["detect", str(log), "--out", str(out), "--no-report"])
+        assert "report.html is from an earlier run" in capsys.readouterr().err
+
+    def test_interruption_leaves_nothing(
+        self, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupt(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(FakeRun, "finish", interrupt)
+        out = tmp_path / "out"
+        assert main(["detect", str(log), "--out", str(out)]) == errors.INTERRUPTED
+        assert not list(out.iterdir())
+
+
+def written_incidents(directory: Path, count: int) -> Path:
+    name = {"service": "s\x1b[31m", "endpoint": "/[red]x", "severity": "Critical"}
+    long = {"explanation": {"summary": "more than a pipe holds " * 60}}
+    listed = [{"id": f"INC-{i}", **name, **long} for i in range(count)]
+    text = json.dumps({"schema_version": 1, "incidents": listed})
+    (directory / "incidents.json").write_text(text)
+    return directory
+
+
+def test_explain_chooses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(written_incidents(tmp_path, 12))
+    assert main(["explain", out, "--incident", "INC-3", "--json"]) == errors.FINE
+    assert [i["id"] for i in json.loads(capsys.readouterr().out)["incidents"]] == ["INC-3"]
+    assert main(["explain", out, "--incident", "INC-1", "--json"]) == errors.FINE
+    assert [i["id"] for i in json.loads(capsys.readouterr().out)["incidents"]] == ["INC-1"]
+    assert main(["explain", out, "--incident", "INC-"]) == errors.USAGE
+    assert "several" in capsys.readouterr().err
+    assert main(["explain", out, "--incident", "nope"]) == errors.USAGE
+
+
+def test_names_reach_the_terminal_escaped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", str(written_incidents(tmp_path, 1))]) == errors.FINE
+    printed = capsys.readouterr().out
+    assert "s\\x1b[31m /[red]x" in printed
+    assert "\x1b" not in printed
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path, form: list[str]) -> None:
+    out = written_incidents(tmp_path, 3000)
+    command = [sys.executable, "-m", "mad.cli", "explain", str(out), "--incident", "all", *form]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == errors.BROKEN_PIPE
+
+
+@pytest.fixture(scope="module")
+def command() -> Run:
+    """Runs `mad` as users do, on the real core."""
+
+    def run(*argv: object, given: str | None = None) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "mad.cli", *map(str, argv)]
+        return subprocess.run(
+            line, capture_output=True, text=True, input=given, encoding="utf-8", check=False
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def demo(command: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A demo's directory and what it printed."""
+    out = tmp_path_factory.mktemp("demo")
+    done = command("demo", "--out", out)
+    assert done.returncode == errors.FINE, done.stdout + done.stderr
+    yield out, done.stdout
+
+
+def test_demo_finds_and_blames(demo: tuple[Path, str]) -> None:
+    out, printed = demo
+    assert "payments /pay was rightly named as the culprit" in printed
+    assert str(out / "report.html") in printed
+    names = {"features.csv", "scored.csv", "incidents.json", "culprits.json", "report.html"}
+    assert {path.name for path in out.iterdir()} == names | {"requests.csv", "truth.json"}
+    assert "payments /pay" in (out / "report.html").read_text(encoding="utf-8")
+    header = (out / "scored.csv").read_text().splitlines()[0]
+    assert header.startswith("bucket_ts,service,endpoint,req_count,error_count,error_rate")
+
+
+def outputs_of(out: Path) -> dict[str, Any]:
+    return {name: (out / name).read_bytes() for name in ("features.csv", "scored.csv")} | {
+        "incidents": json.loads((out / "incidents.json").read_text(encoding="utf-8"))
+    }
+
+
+def test_compression_pieces_and_pipes_change_nothing(
+    command: Run, demo: tuple[Path, str], tmp_path: Path
+) -> None:
+    source = demo[0] / "requests.csv"
+    packed = tmp_path / "requests"
+    data = source.read_bytes()
+    packed.write_bytes(gzip.compress(data[:100_000]) + gzip.compress(data[100_000:]))
+    expected = outputs_of(demo[0])
+    for index, (argv, given) in enumerate(
+        [
+            ([source, "--batch-size", "4096"], None),
+            ([packed], None),
+            (["-"], data.decode()),
+        ]
+    ):
+        out = tmp_path / str(index)
+        done = command("detect", *argv, "--out", out, given=given)
+        assert done.returncode == errors.FINE, done.stderr
+        assert outputs_of(out) == expected
+
+
+def test_sorted_files_are_merged_by_time(
+    command: Run, demo: tuple[Path, str], tmp_path: Path
+) -> None:
+    header, *lines = (demo[0] / "requests.csv").read_text().splitlines(keepends=True)
+    for name, part in (("a.csv", lines[::2]), ("b.csv", lines[1::2])):
+        (tmp_path / name).write_text(header + "".join(part))
+    out = tmp_path / "out"
+    done = command("detect", tmp_path / "a.csv", tmp_path / "b.csv", "--out", out)
+    assert done.returncode == errors.FINE, done.stderr
+    assert outputs_of(out)["scored.csv"] == outputs_of(demo[0])["scored.csv"]
+
+
+def test_files_out_of_order_are_sorted(
+    command: Run, demo: tuple[Path, str], tmp_path: Path
+) -> None:
+    header, *lines = (demo[0] / "requests.csv").read_text().splitlines(keepends=True)
+    shuffled = tmp_path / "late.csv"
+    shuffled.write_text(header + "".join(lines[5000:] + lines[:5000]))
+    out = tmp_path / "out"
+    done = command("detect", shuffled, "--out", out)
+    assert done.returncode == errors.FINE, done.stderr
+    assert "sorting in memory" in done.stderr
+    assert outputs_of(out)["scored.csv"] == outputs_of(demo[0])["scored.csv"]
+
+
+def test_fail_on_and_reference(command: Run, demo: tuple[Path, str], tmp_path: Path) -> None:
+    source = demo[0] / "requests.csv"
+    gated = command("detect", source, "--out", tmp_path / "a", "--fail-on", "critical")
+    assert gated.returncode == errors.FAILED
+    plain = command("detect", source, "--out", tmp_path / "b", "--mode", "reference", "--json")
+    assert plain.returncode == errors.FINE, plain.stderr
+    assert json.loads(plain.stdout)["mode"] == "reference"
+
+
+def test_wrong_columns_exit_with_3(command: Run, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.csv"
+    path.write_text("a,b\n1,2\n")
+    done = command("detect", path, "--out", tmp_path / "out")
+    assert done.returncode == errors.INPUT
+    assert str(path) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_detect_wrote_can_be_asked(command: Run, demo: tuple[Path, str]) -> None:
+    out = demo[0]
+    explained = command("explain", out)
+    assert explained.returncode == errors.FINE, explained.stderr
+    assert "Culprit: payments /pay" in explained.stdout
+    judged = command("evaluate", out, "--truth", out / "truth.json", "--json")
+    assert judged.returncode == errors.FINE, judged.stderr
+    assert isinstance(json.loads(judged.stdout), dict)
+    truth = json.loads((out / "truth.json").read_text())
+    listed = truth if isinstance(truth, list) else truth["incidents"]
+    ranked = command("culprits", out, "--at", listed[0]["end"], "--json")
+    assert ranked.returncode == errors.FINE, ranked.stderr
+    first = json.loads(ranked.stdout)["culprits"][0]
+    assert (first["service"], first["endpoint"]) == ("payments", "/pay")
+
+
+def test_simulations_repeat_to_the_byte(command: Run, tmp_path: Path) -> None:
+    argv = ["--rows", 2000, "--duration", "30m", "--start", "2026-01-06T10:00:00Z", "--seed", 7]
+    written = []
+    for name in ("a", "b"):
+        done = command("simulate", "--out", tmp_path / name, *argv)
+        assert done.returncode == errors.FINE, done.stderr
+        paths = sorted((tmp_path / name).iterdir())
+        assert [path.name for path in paths] == ["requests.csv", "truth.json"]
+        written.append([path.read_bytes() for path in paths])
+    assert written[0] == written[1]
+    assert written[0][0].count(b"\n") == 2001
+    quiet = command("simulate", "--out", tmp_path / "q", *argv, "--incident", "none", "--json")
+    assert json.loads(quiet.stdout)["incidents"] == []
+    wrong = command("simulate", "--out", tmp_path / "w", *argv, "--incident", "nonsense")
+    assert wrong.returncode == errors.USAGE
+    assert "Traceback" not in wrong.stderr
