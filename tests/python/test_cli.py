@@ -434,13 +434,12 @@ def test_compression_pieces_and_pipes_change_nothing(
     data = source.read_bytes()
     packed.write_bytes(gzip.compress(data[:100_000]) + gzip.compress(data[100_000:]))
     expected = outputs_of(demo[0])
-    for index, (argv, given) in enumerate(
-        [
-            ([source, "--batch-size", "4096"], None),
-            ([packed], None),
-            (["-"], data.decode()),
-        ]
-    ):
+    runs: list[tuple[list[object], str | None]] = [
+        ([source, "--batch-size", "4096"], None),
+        ([packed], None),
+        (["-"], data.decode()),
+    ]
+    for index, (argv, given) in enumerate(runs):
         out = tmp_path / str(index)
         done = command("detect", *argv, "--out", out, given=given)
         assert done.returncode == errors.FINE, done.stderr

@@ -18,6 +18,8 @@ TITLED_INCIDENTS = 8
 """Incidents whose every bucket tells its value under the pointer; the page stays small."""
 ENTITY_ROWS = 40
 """Entities in the table of what was looked at."""
+AFFECTED = 12
+"""Names of affected endpoints an incident lists."""
 MORE_ROWS = 500
 """Rows in the table of older incidents."""
 
@@ -176,14 +178,17 @@ def _incident(incident: Json, step: float, titled: bool) -> dict[str, Any]:
     opened = times.time_or_none(incident.get("opened_at"))
     if opened is not None and start is not None:
         facts.append(f"known {times.length((opened - start).total_seconds())} after its start")
-    affected = [words.visible(name) for name in incident.get("affected") or []]
+    named = [words.visible(name) for name in incident.get("affected") or []]
+    affected = [name for name in named if name != words.entity(incident)]
+    if len(affected) > AFFECTED:
+        affected[AFFECTED:] = [f"{len(affected) - AFFECTED} more"]
     explanation = incident.get("explanation") or {}
     lists = ("why_flagged", "impact", "likely_causes", "recommended_actions")
     headings = ("Why it was flagged", "Impact", "Likely causes", "What to do")
     return {
         **_row(incident, step),
         "facts": facts,
-        "affected": [name for name in affected if name != words.entity(incident)],
+        "affected": affected,
         "summary": words.visible(explanation.get("summary") or ""),
         "parts": [
             {"heading": heading, "items": [words.visible(item) for item in explanation[name]]}

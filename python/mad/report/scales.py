@@ -91,10 +91,10 @@ def _log_axis(floor: float, top: float, unit: str) -> Axis:
     bottom = max(mark for mark in marks if mark <= floor * (1 + 1e-9))
     ceiling = min((mark for mark in marks if mark >= top * (1 - 1e-9)), default=marks[-1])
     inside = [mark for mark in marks if bottom <= mark <= ceiling]
-    if len(inside) > 6:
+    if len(inside) > 7:
         decades = {10.0**e for e in range(low, high + 1)}
         inside = [mark for mark in inside if mark in decades]
-    if len(inside) > 6:
+    if len(inside) > 7:
         inside = inside[:: math.ceil(len(inside) / 6)]
     labels = [(mark, words.quantity(mark, unit)) for mark in inside]
     return Axis(bottom, ceiling * 1.08, True, labels)

@@ -106,10 +106,11 @@ def headline(document: Json) -> tuple[str, str]:
         if not document.get("requests"):
             return "No requests were read", "So nothing can be said about what they were like."
         flagged = document.get("flagged") or 0
+        interval = "minute" if document.get("step_seconds") in (None, 60) else "interval"
         stood_out = (
-            f"{words.plural(flagged, 'minute')} stood out, none of them long or strongly enough."
+            f"{words.plural(flagged, interval)} stood out, none of them long or strongly enough."
             if flagged
-            else "No minute stood out from what was normal for its endpoint."
+            else f"No {interval} stood out from what was normal for its endpoint."
         )
         return "No incident found", f"{looked} were looked at. {stood_out}"
     step = float(document.get("step_seconds") or 60)
@@ -121,7 +122,7 @@ def headline(document: Json) -> tuple[str, str]:
             trouble = f"{peak['name']} {peak['times']} times the expected maximum"
     else:
         trouble = "not itself"
-    title = f"{words.entity(top)}: {trouble}"
+    title = f"{words.short(words.entity(top), 90)}: {trouble}"
     if start is not None:
         dated = not same_day(document)
         title += (
