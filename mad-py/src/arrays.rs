@@ -40,7 +40,6 @@ pub fn rolling_mad<'py>(
     window: usize,
 ) -> PyResult<(Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>)> {
     let view = values.as_array();
-    let (median, mad) =
-        py.detach(|| robust::rolling_mad(view.iter(), window)).map_err(to_py)?;
+    let (median, mad) = py.detach(|| robust::rolling_mad(view.iter(), window)).map_err(to_py)?;
     Ok((PyArray1::from_vec(py, median), PyArray1::from_vec(py, mad)))
 }

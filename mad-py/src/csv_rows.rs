@@ -6,7 +6,9 @@ use std::io::{self, Read};
 use mad_core::history::FlaggedSignal;
 use mad_core::pipeline::RankingDocument;
 use mad_core::time::ZonePolicy;
-use mad_core::{CulpritConfig, CulpritRanker, EntityTable, FlaggedRow, Severity, Signal, Timestamp};
+use mad_core::{
+    CulpritConfig, CulpritRanker, EntityTable, FlaggedRow, Severity, Signal, Timestamp,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyIterator};
 
@@ -38,7 +40,8 @@ impl Read for Chunks<'_> {
             match self.iterator.next() {
                 Some(Ok(chunk)) => {
                     let chunk = chunk.cast_into::<PyBytes>();
-                    self.current = Some(chunk.map_err(|error| io::Error::other(error.to_string()))?);
+                    self.current =
+                        Some(chunk.map_err(|error| io::Error::other(error.to_string()))?);
                     self.offset = 0;
                 }
                 Some(Err(error)) => return Err(io::Error::other(error.to_string())),
@@ -149,8 +152,7 @@ fn flagged_row(file: &ScoredFile<'_>, bucket: Timestamp, entities: &mut EntityTa
     let signal = signal.unwrap_or(Signal::P95Latency);
     let z = if named.is_empty() { file.number("mad_z") } else { file.number("z") };
     let score = file.number("score");
-    let evidence =
-        if score.is_finite() { 4.0 * score / (1.0 - score) } else { z.abs().min(300.0) };
+    let evidence = if score.is_finite() { 4.0 * score / (1.0 - score) } else { z.abs().min(300.0) };
     FlaggedRow {
         entity: entities.id(file.text("service"), file.text("endpoint")),
         bucket,
@@ -164,7 +166,11 @@ fn flagged_row(file: &ScoredFile<'_>, bucket: Timestamp, entities: &mut EntityTa
         evidence,
         signals: vec![FlaggedSignal {
             signal,
-            value: if named.is_empty() { file.number("p95_latency_ms") } else { file.number("value") },
+            value: if named.is_empty() {
+                file.number("p95_latency_ms")
+            } else {
+                file.number("value")
+            },
             expected: file.number("expected"),
             low: file.number("expected_low"),
             high: file.number("expected_high"),

@@ -75,7 +75,11 @@ impl DetectRun {
     fn finish(&mut self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| {
             let Self { sources, pipeline, update, .. } = self;
-            sources.finish(&mut |request, position| pipeline.push(&request, position, update));
+            for record in sources.sorted() {
+                if let Some(request) = sources.request(&record) {
+                    pipeline.push(&request, record.position(), update);
+                }
+            }
             self.flush()?;
             let mut last = self.pipeline.finish();
             self.update.rows.append(&mut last.rows);

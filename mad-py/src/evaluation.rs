@@ -1,5 +1,7 @@
 //! A run's files against a truth.
 
+use std::collections::HashMap;
+
 use mad_core::evaluate::{EvaluatedIncident, Evaluator, Truth};
 use mad_core::time::ZonePolicy;
 use mad_core::{FeatureConfig, Timestamp};
@@ -17,8 +19,17 @@ struct IncidentsFile {
     incidents: Vec<IncidentEntry>,
 }
 
+/// Rankings of incidents, for incident files that have none.
+#[derive(Default, Deserialize)]
+struct CulpritsFile {
+    #[serde(default)]
+    by_incident: HashMap<String, Option<RankingEntry>>,
+}
+
 #[derive(Deserialize)]
 struct IncidentEntry {
+    #[serde(default)]
+    id: String,
     service: String,
     endpoint: String,
     start: String,
@@ -28,24 +39,26 @@ struct IncidentEntry {
     ranking: Option<RankingEntry>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct RankingEntry {
     culprits: Vec<CulpritEntry>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct CulpritEntry {
     service: String,
     endpoint: String,
 }
 
 /// Precision, recall, F1, delay and culprit rank as JSON. `scored` iterates over the bytes of a
-/// scored file; `incidents_json` is incidents.json, `truth_json` truth.json.
+/// scored file; `incidents_json` is incidents.json, `culprits_json` culprits.json, `truth_json`
+/// truth.json.
 #[pyfunction]
-#[pyo3(signature = (scored, incidents_json, truth_json))]
+#[pyo3(signature = (scored, incidents_json, culprits_json, truth_json))]
 pub fn evaluate(
     scored: &Bound<'_, PyAny>,
     incidents_json: Option<&str>,
+    culprits_json: Option<&str>,
     truth_json: &str,
 ) -> PyResult<String> {
     let truth = Truth::from_json(truth_json).map_err(to_py)?;
@@ -53,6 +66,11 @@ pub fn evaluate(
         Some(json) => serde_json::from_str(json)
             .map_err(|error| value_error(format!("incidents.json: {error}")))?,
         None => IncidentsFile { step_seconds: None, incidents: Vec::new() },
+    };
+    let rankings = match culprits_json {
+        Some(json) => serde_json::from_str::<CulpritsFile>(json)
+            .map_err(|error| value_error(format!("culprits.json: {error}")))?,
+        None => CulpritsFile::default(),
     };
     let mut config = FeatureConfig::default();
     config.step_seconds = incidents.step_seconds.unwrap_or(config.step_seconds);
@@ -64,17 +82,23 @@ pub fn evaluate(
         let bucket = file.bucket()?;
         evaluator.push_row(bucket, file.text("service"), file.text("endpoint"), file.flagged());
     }
-    let found = incidents.incidents.into_iter().map(read).collect::<PyResult<Vec<_>>>()?;
+    let found = incidents
+        .incidents
+        .into_iter()
+        .map(|entry| read(entry, &rankings))
+        .collect::<PyResult<Vec<_>>>()?;
     to_json(&evaluator.finish(&found))
 }
 
-fn read(entry: IncidentEntry) -> PyResult<EvaluatedIncident> {
+fn read(entry: IncidentEntry, rankings: &CulpritsFile) -> PyResult<EvaluatedIncident> {
     let time = |field: &str, text: &str| {
         Timestamp::parse(text, ZonePolicy::Offset(0))
             .map_err(|error| value_error(format!("incidents.json: {field} = {text:?}: {error}")))
     };
     let end = time("end", &entry.end)?;
-    let culprits = entry.ranking.map(|ranking| ranking.culprits).unwrap_or_default();
+    let elsewhere = || rankings.by_incident.get(&entry.id).cloned().flatten();
+    let ranking = entry.ranking.or_else(elsewhere);
+    let culprits = ranking.map(|ranking| ranking.culprits).unwrap_or_default();
     Ok(EvaluatedIncident {
         start: time("start", &entry.start)?,
         end,

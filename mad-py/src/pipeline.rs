@@ -103,12 +103,7 @@ impl Pipeline {
 
     /// Ranks by the flagged rows of the `minutes` up to `at` (default: the newest row).
     #[pyo3(signature = (at=None, minutes=15.0, top_k=3))]
-    fn culprits(
-        &self,
-        at: Option<DateTime<Utc>>,
-        minutes: f64,
-        top_k: usize,
-    ) -> PyResult<Ranking> {
+    fn culprits(&self, at: Option<DateTime<Utc>>, minutes: f64, top_k: usize) -> PyResult<Ranking> {
         report::culprits(&self.core, at, minutes, top_k)
     }
 

@@ -40,7 +40,9 @@ impl RequestTable {
         let batches = match arrow.then(|| table.extract::<AnyRecordBatch>()) {
             Some(Ok(batch)) => {
                 let reader = batch.into_reader()?;
-                reader.collect::<Result<Vec<_>, _>>().map_err(|error| value_error(error.to_string()))?
+                reader
+                    .collect::<Result<Vec<_>, _>>()
+                    .map_err(|error| value_error(error.to_string()))?
             }
             // pandas offers the interface and then needs pyarrow for it
             Some(Err(error)) if !error.is_instance_of::<PyImportError>(table.py()) => {
@@ -172,10 +174,7 @@ fn typed(column: &ArrayRef, name: &str, wanted: &DataType) -> PyResult<ArrayRef>
     })
 }
 
-fn times(
-    column: &ArrayRef,
-    zone: ZonePolicy,
-) -> PyResult<Vec<Result<Timestamp, RejectReason>>> {
+fn times(column: &ArrayRef, zone: ZonePolicy) -> PyResult<Vec<Result<Timestamp, RejectReason>>> {
     let reason = |error: TimeError| match error {
         TimeError::Naive => RejectReason::NaiveTimestamp,
         _ => RejectReason::BadTimestamp,

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
+use arrow_array::{
+    ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray,
+};
 use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -70,10 +72,11 @@ fn times(column: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
     let dtype = column.getattr("dtype").ok();
     let aware = dtype.as_ref().is_some_and(|dtype| dtype.hasattr("tz").unwrap_or(false));
     let column = if aware {
-        column.getattr("dt")?.call_method1("tz_convert", ("UTC",))?.getattr("dt")?.call_method1(
-            "tz_localize",
-            (py.None(),),
-        )?
+        column
+            .getattr("dt")?
+            .call_method1("tz_convert", ("UTC",))?
+            .getattr("dt")?
+            .call_method1("tz_localize", (py.None(),))?
     } else {
         column.clone()
     };
@@ -83,7 +86,8 @@ fn times(column: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
     };
     match kind.as_str() {
         "M" => {
-            let nanos = numpy(&column, "timestamp", "datetime64[ns]")?.call_method1("view", ("int64",))?;
+            let nanos =
+                numpy(&column, "timestamp", "datetime64[ns]")?.call_method1("view", ("int64",))?;
             let nanos: PyReadonlyArray1<'_, i64> = nanos.extract()?;
             // numpy's "not a time"
             let nanos: TimestampNanosecondArray =
@@ -91,7 +95,8 @@ fn times(column: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
             Ok(if aware { Arc::new(nanos.with_timezone("UTC")) } else { Arc::new(nanos) })
         }
         "i" | "u" => {
-            let epoch: PyReadonlyArray1<'_, i64> = numpy(&column, "timestamp", "int64")?.extract()?;
+            let epoch: PyReadonlyArray1<'_, i64> =
+                numpy(&column, "timestamp", "int64")?.extract()?;
             Ok(Arc::new(epoch.as_array().iter().copied().collect::<Int64Array>()))
         }
         "f" => Ok(Arc::new(Float64Array::from(floats(&column, "timestamp")?))),

@@ -52,12 +52,7 @@ impl Report {
 
     /// Ranks by the flagged rows of the `minutes` up to `at` (default: the newest row).
     #[pyo3(signature = (at=None, minutes=15.0, top_k=3))]
-    fn culprits(
-        &self,
-        at: Option<DateTime<Utc>>,
-        minutes: f64,
-        top_k: usize,
-    ) -> PyResult<Ranking> {
+    fn culprits(&self, at: Option<DateTime<Utc>>, minutes: f64, top_k: usize) -> PyResult<Ranking> {
         culprits(&self.pipeline, at, minutes, top_k)
     }
 
@@ -149,8 +144,7 @@ pub fn detect(
     let config = parse(config_json)?;
     let table = RequestTable::read(requests, config.zone())?;
     py.detach(|| {
-        let mut pipeline =
-            mad_core::Pipeline::new(config).map_err(to_py)?.trusting_the_clock();
+        let mut pipeline = mad_core::Pipeline::new(config).map_err(to_py)?.trusting_the_clock();
         let (mut update, mut rejections) = (Update::default(), Rejections::default());
         let mut push = |request: mad_core::Request<'_>, position: u64| {
             pipeline.push(&request, position, &mut update);

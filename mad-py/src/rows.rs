@@ -126,7 +126,9 @@ pub fn scored_table(
         ("expected_high", floats(leading().map(|score| score.high))),
         (
             "value",
-            floats(rows.iter().zip(verdicts).map(|(row, verdict)| row.sample(verdict.signal).value)),
+            floats(
+                rows.iter().zip(verdicts).map(|(row, verdict)| row.sample(verdict.signal).value),
+            ),
         ),
         ("expected", floats(leading().map(|score| score.expected))),
         ("z", floats(leading().map(|score| score.z))),

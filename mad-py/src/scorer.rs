@@ -79,7 +79,9 @@ impl MadScorer {
             "down" => Direction::Down,
             "both" => Direction::Both,
             other => {
-                return Err(value_error(format!("direction = {other:?}; expected up, down or both")));
+                return Err(value_error(format!(
+                    "direction = {other:?}; expected up, down or both"
+                )));
             }
         };
         if !(threshold > 0.0 && threshold < 1.0) {
@@ -142,9 +144,8 @@ impl MadScorer {
             view.iter().map(&mut one).collect()
         });
         let out = PyDict::new(py);
-        let column = |f: fn(&mad_core::Score) -> f64| {
-            PyArray1::from_vec(py, scores.iter().map(f).collect())
-        };
+        let column =
+            |f: fn(&mad_core::Score) -> f64| PyArray1::from_vec(py, scores.iter().map(f).collect());
         out.set_item("z", column(|score| score.z))?;
         out.set_item("score", column(mad_core::Score::value))?;
         out.set_item("expected", column(|score| score.expected))?;

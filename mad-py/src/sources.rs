@@ -10,7 +10,7 @@ use mad_core::{Error, Format, Rejections, Request, RequestDecoder, Result, Times
 const SNIFF_BYTES: usize = 64;
 
 /// A request with its names replaced by an id.
-struct Owned {
+pub struct Owned {
     timestamp: Timestamp,
     entity: EntityId,
     status_code: i64,
@@ -108,15 +108,18 @@ impl Sources {
         }
     }
 
-    /// Hands out what was held to be sorted; equal times keep their order.
-    pub fn finish(&mut self, sink: &mut impl FnMut(Request<'_>, u64)) {
+    /// What was held to be sorted, by time; equal times keep their order.
+    pub fn sorted(&mut self) -> Vec<Owned> {
         let mut all: Vec<Owned> =
             self.sources.iter_mut().flat_map(|source| std::mem::take(&mut source.queue)).collect();
         all.sort_by_key(|record| record.timestamp);
-        for record in &all {
-            record.emit(&self.names, sink);
-        }
         self.held = 0;
+        all
+    }
+
+    /// A held record as a request.
+    pub fn request<'a>(&'a self, record: &'a Owned) -> Option<Request<'a>> {
+        record.request(&self.names)
     }
 
     /// Hands out the oldest records as long as every open source has one.
@@ -132,7 +135,9 @@ impl Sources {
             let record = self.sources.get_mut(index).and_then(|source| source.queue.pop_front());
             if let Some(record) = record {
                 self.held -= 1;
-                record.emit(&self.names, sink);
+                if let Some(request) = record.request(&self.names) {
+                    sink(request, record.position);
+                }
             }
         }
     }
@@ -153,8 +158,7 @@ impl Source {
                 return Ok(());
             }
             let first = std::mem::take(&mut self.first_bytes);
-            let decoder =
-                self.decoder.insert(RequestDecoder::new(Format::sniff(&first), zone));
+            let decoder = self.decoder.insert(RequestDecoder::new(Format::sniff(&first), zone));
             decoder.feed(&first, sink, rejections)?;
             if bytes.is_none() {
                 decoder.finish(sink, rejections)?;
@@ -170,17 +174,20 @@ impl Source {
 }
 
 impl Owned {
-    fn emit(&self, names: &EntityTable, sink: &mut impl FnMut(Request<'_>, u64)) {
-        if let Some(entity) = names.get(self.entity) {
-            let request = Request {
-                timestamp: self.timestamp,
-                service: &entity.service,
-                endpoint: &entity.endpoint,
-                status_code: self.status_code,
-                latency_ms: self.latency_ms,
-                request_id: self.request_id.as_deref(),
-            };
-            sink(request, self.position);
-        }
+    /// Where the record stood in its source.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    fn request<'a>(&'a self, names: &'a EntityTable) -> Option<Request<'a>> {
+        let entity = names.get(self.entity)?;
+        Some(Request {
+            timestamp: self.timestamp,
+            service: &entity.service,
+            endpoint: &entity.endpoint,
+            status_code: self.status_code,
+            latency_ms: self.latency_ms,
+            request_id: self.request_id.as_deref(),
+        })
     }
 }

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use mad_core::guard::EntityMaturity;
-use mad_core::{CulpritConfig, EntityId, FlaggedRow, IncidentChange, PipelineConfig, Rejections, Timestamp};
+use mad_core::{
+    CulpritConfig, EntityId, FlaggedRow, IncidentChange, PipelineConfig, Rejections, Timestamp,
+};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -30,8 +32,7 @@ impl FeatureBuilder {
     #[pyo3(signature = (config_json=None))]
     fn new(config_json: Option<&str>) -> PyResult<Self> {
         let config = parse(config_json)?;
-        let core =
-            mad_core::FeatureBuilder::new(config.features, &config.limits).map_err(to_py)?;
+        let core = mad_core::FeatureBuilder::new(config.features, &config.limits).map_err(to_py)?;
         Ok(Self { core, config, rejections: Rejections::default() })
     }
 
@@ -128,10 +129,9 @@ impl Guardrails {
 
     /// Judges scored rows, in order.
     fn judge(&mut self, rows: &Rows) -> PyResult<Rows> {
-        let scores = rows
-            .scores
-            .as_ref()
-            .ok_or_else(|| value_error("these rows have no scores: RowScorer.observe(rows) first"))?;
+        let scores = rows.scores.as_ref().ok_or_else(|| {
+            value_error("these rows have no scores: RowScorer.observe(rows) first")
+        })?;
         let mut out = rows.clone();
         let mut verdicts = Vec::with_capacity(scores.len());
         for (row, scores) in rows.features.iter().zip(scores) {

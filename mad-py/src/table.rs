@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
-use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
+use arrow_array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampNanosecondArray,
+};
 use arrow_schema::{ArrowError, DataType};
 use numpy::PyArray1;
 use pyo3::exceptions::PyKeyError;
@@ -99,7 +102,8 @@ impl Table {
                 PyArray1::from_slice(py, nanos).into_any().call_method1("view", ("datetime64[ns]",))
             }
             DataType::Boolean => {
-                let values: Vec<bool> = column.as_boolean().iter().map(|x| x == Some(true)).collect();
+                let values: Vec<bool> =
+                    column.as_boolean().iter().map(|x| x == Some(true)).collect();
                 Ok(PyArray1::from_vec(py, values).into_any())
             }
             _ => {

@@ -26,12 +26,16 @@ impl ZstdDecoder {
         Self { frame: FrameDecoder::new(), started: false, pending: Vec::new() }
     }
 
-    /// Takes compressed bytes and gives what they decompress to so far. Empty input means that
-    /// there is no more: an unfinished frame is then an error.
+    /// Takes compressed bytes and gives what they decompress to so far.
     fn feed<'py>(&mut self, py: Python<'py>, chunk: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        let last = chunk.is_empty();
         self.pending.extend_from_slice(chunk);
-        let out = py.detach(|| self.decode(last)).map_err(value_error)?;
+        let out = py.detach(|| self.decode(false)).map_err(value_error)?;
+        Ok(PyBytes::new(py, &out))
+    }
+
+    /// There is no more: gives the rest; an unfinished frame is an error.
+    fn finish<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let out = py.detach(|| self.decode(true)).map_err(value_error)?;
         Ok(PyBytes::new(py, &out))
     }
 }

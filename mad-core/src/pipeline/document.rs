@@ -10,6 +10,7 @@ use crate::explain::Explanation;
 use crate::feature::Signal;
 use crate::incident::{Incident, Peak};
 use crate::series::Entity;
+use crate::telemetry::Rejections;
 
 /// Version of the document's shape; it grows when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -230,9 +231,9 @@ impl Pipeline {
             flagged: counters.flagged,
             entities: counters.entities,
             suppressed: counters.suppressed.iter().map(|(why, n)| (why.as_str(), *n)).collect(),
-            rejected: self.rejected_document(),
+            rejected: RejectedDocument::new(self.rejected()),
             incidents: incidents.iter().map(|incident| self.incident_document(incident)).collect(),
-            ranking: self.ranking_document(&self.culprits(None)),
+            ranking: RankingDocument::new(&self.culprits(None)),
             timeline,
             counters,
         }
@@ -272,37 +273,7 @@ impl Pipeline {
             culprit: ranking.culprits.first().map(|culprit| entity_document(&culprit.entity)),
             explanation: self.explain(incident),
             series: self.record(&incident.id).map(|record| self.series_document(record)),
-            ranking: self.ranking_document(&ranking),
-        }
-    }
-
-    /// A ranking in words and numbers.
-    pub fn ranking_document(&self, ranking: &Ranking) -> RankingDocument {
-        RankingDocument {
-            at: ranking.at.to_string(),
-            from: ranking.from.to_string(),
-            minutes: ranking.at.since(ranking.from) as f64 / crate::time::MINUTE as f64,
-            rows: ranking.rows,
-            abstained: ranking.abstained,
-            culprits: ranking.culprits.iter().map(culprit_document).collect(),
-        }
-    }
-
-    fn rejected_document(&self) -> RejectedDocument {
-        let rejected = self.rejected();
-        RejectedDocument {
-            total: rejected.total(),
-            counts: rejected.counts().map(|(why, n)| (why.as_str(), n)).collect(),
-            first: rejected
-                .first()
-                .iter()
-                .map(|record| RejectedRecord {
-                    reason: record.reason.as_str(),
-                    position: record.position,
-                    detail: record.detail.clone(),
-                    hint: record.reason.hint(),
-                })
-                .collect(),
+            ranking: RankingDocument::new(&ranking),
         }
     }
 
@@ -321,6 +292,40 @@ impl Pipeline {
             count: record.rows.iter().map(|row| row.count).collect(),
             errors: record.rows.iter().map(|row| row.errors).collect(),
             signals: Signal::ALL.into_iter().map(signal).collect(),
+        }
+    }
+}
+
+impl RankingDocument {
+    /// A ranking in words and numbers.
+    pub fn new(ranking: &Ranking) -> Self {
+        Self {
+            at: ranking.at.to_string(),
+            from: ranking.from.to_string(),
+            minutes: ranking.at.since(ranking.from) as f64 / crate::time::MINUTE as f64,
+            rows: ranking.rows,
+            abstained: ranking.abstained,
+            culprits: ranking.culprits.iter().map(culprit_document).collect(),
+        }
+    }
+}
+
+impl RejectedDocument {
+    /// What was not taken, with hints.
+    pub fn new(rejected: &Rejections) -> Self {
+        Self {
+            total: rejected.total(),
+            counts: rejected.counts().map(|(why, n)| (why.as_str(), n)).collect(),
+            first: rejected
+                .first()
+                .iter()
+                .map(|record| RejectedRecord {
+                    reason: record.reason.as_str(),
+                    position: record.position,
+                    detail: record.detail.clone(),
+                    hint: record.reason.hint(),
+                })
+                .collect(),
         }
     }
 }

@@ -13,8 +13,9 @@ pub use compose::Pipeline;
 pub use config::PipelineConfig;
 pub use counters::Counters;
 pub use document::{
-    CulpritDocument, Document, EvidenceDocument, IncidentDocument, LaneDocument, PeakDocument,
-    RankingDocument, RejectedDocument, SeriesDocument, SignalSeries,
+    CulpritDocument, Document, EntityDocument, EvidenceDocument, IncidentDocument, LaneDocument,
+    PeakDocument, RankingDocument, RejectedDocument, RejectedRecord, SCHEMA_VERSION,
+    SeriesDocument, SignalSeries,
 };
 pub use record::IncidentRecord;
 pub use update::{JudgedRow, Update};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::detect::ReferenceReport;
-use super::row::{ReferenceRow, Severity, civil, civil_option};
+use super::row::{ReferenceRow, civil, civil_option};
+use crate::guard::Severity;
 use crate::time::{MINUTE, Timestamp};
 
 /// One suspect.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::config::ReferenceConfig;
 use super::incident::{self, ReferenceIncident};
-use super::row::{ReferenceRow, Severity};
+use super::row::ReferenceRow;
 use crate::error::Result;
+use crate::guard::Severity;
 use crate::series::EntityTable;
 use crate::telemetry::{Rejections, Request};
 use crate::time::{MINUTE, Timestamp};
@@ -34,7 +35,7 @@ pub struct ReferenceReport {
 /// # Examples
 ///
 /// ```
-/// use mad_core::{Request, Timestamp, reference::{ReferenceConfig, Severity, detect}};
+/// use mad_core::{Request, Severity, Timestamp, reference::{ReferenceConfig, detect}};
 ///
 /// let config = ReferenceConfig { min_requests: 1, ..ReferenceConfig::default() };
 /// let requests = (0..40).map(|minute| {

@@ -3,20 +3,10 @@
 use serde::Serialize;
 
 use super::detect::ReferenceReport;
-use super::row::{ReferenceRow, Severity, civil};
+use super::row::{ReferenceRow, civil};
 use crate::error::{Error, Result};
+use crate::guard::{Confidence, Severity};
 use crate::time::Timestamp;
-
-/// How sure the original is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum Confidence {
-    /// Neither of the others.
-    Low,
-    /// At least 3 flagged rows and a peak |z| above 3.5.
-    Medium,
-    /// At least 5 flagged rows and a peak |z| above 5.
-    High,
-}
 
 /// Over all rows of the time range, flagged or not.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -53,7 +43,8 @@ pub struct ReferenceExplanation {
     /// End of the range, inclusive.
     #[serde(rename = "end_ts", serialize_with = "civil")]
     pub end: Timestamp,
-    /// How sure it is.
+    /// High with at least 5 flagged rows and a peak |z| above 5, Medium with at least 3 and a peak
+    /// above 3.5, Low otherwise.
     pub confidence: Confidence,
     /// The numbers.
     pub metrics: ReferenceMetrics,

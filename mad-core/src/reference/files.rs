@@ -4,6 +4,7 @@ use std::io::Write;
 
 use super::detect::ReferenceReport;
 use super::row::ReferenceRow;
+use crate::wire::push_field;
 
 impl ReferenceReport {
     /// Appends `features_1min.csv`: bucket, names, counts, mean, p95, error rate. Times have no zone
@@ -61,11 +62,7 @@ fn names(row: &ReferenceRow, out: &mut Vec<u8>) {
     row.bucket.write_civil(out);
     out.push(b',');
     for name in [&row.service, &row.endpoint] {
-        if name.contains(['"', ',']) {
-            append(out, format_args!("\"{}\"", name.replace('"', "\"\"")));
-        } else {
-            out.extend_from_slice(name.as_bytes());
-        }
+        push_field(out, name);
         out.push(b',');
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::row::{ReferenceRow, Severity, civil};
+use super::row::{ReferenceRow, civil};
+use crate::guard::Severity;
 use crate::time::{MINUTE, Timestamp};
 
 /// Flagged rows of one entity that follow each other.

@@ -20,6 +20,6 @@ mod row;
 pub use config::ReferenceConfig;
 pub use culprit::{ReferenceCulprit, ReferenceRanking};
 pub use detect::{ReferenceReport, detect};
-pub use explain::{Confidence, ReferenceExplanation, ReferenceMetrics};
+pub use explain::{ReferenceExplanation, ReferenceMetrics};
 pub use incident::ReferenceIncident;
-pub use row::{ReferenceRow, Severity};
+pub use row::ReferenceRow;

@@ -1,39 +1,11 @@
 //! One minute of one endpoint.
 
-use std::fmt;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use crate::guard::Severity;
 use crate::time::Timestamp;
-
-/// How bad a row is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum Severity {
-    /// Not flagged.
-    Info,
-    /// Flagged.
-    Warning,
-    /// Flagged, and at least 5 % of its requests failed.
-    Critical,
-}
-
-impl Severity {
-    /// The name in files and answers.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Info => "Info",
-            Self::Warning => "Warning",
-            Self::Critical => "Critical",
-        }
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// One minute of one endpoint, scored.
 #[derive(Debug, Clone, PartialEq, Serialize)]

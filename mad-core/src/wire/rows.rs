@@ -55,8 +55,7 @@ pub fn write_scored_row(judged: &JudgedRow, entity: &Entity, out: &mut Vec<u8>) 
     line.float(verdict.score());
     line.word(verdict.signal.as_str());
     line.word(verdict.reason.as_str());
-    for value in
-        [score.low, score.high, row.sample(verdict.signal).value, score.expected, score.z]
+    for value in [score.low, score.high, row.sample(verdict.signal).value, score.expected, score.z]
     {
         line.float(value);
     }
