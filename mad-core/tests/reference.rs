@@ -4,9 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use mad_core::reference::{
-    Confidence, ReferenceConfig, ReferenceReport, ReferenceRow, Severity, detect,
-};
+use mad_core::guard::{Confidence, Severity};
+use mad_core::reference::{ReferenceConfig, ReferenceReport, ReferenceRow, detect};
 use mad_core::simulate::{Shop, ShopConfig, SimulatedRequest};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use mad_core::{ErrorKind, RejectReason, Request};

@@ -15,7 +15,7 @@ use crate::rows::{Rows, split};
 use crate::{report, table::Table};
 
 /// Requests in, batch by batch; judged rows and incident changes out.
-#[pyclass(module = "mad._core")]
+#[pyclass(module = "mad._core", subclass)]
 pub struct Pipeline {
     core: mad_core::Pipeline,
 }

@@ -1,7 +1,7 @@
 //! The simulated shop as bytes.
 
 use mad_core::Timestamp;
-use mad_core::simulate::{Shop, ShopConfig, ShopRequests, write_csv_header};
+use mad_core::simulate::{IncidentSpec, Shop, ShopConfig, ShopRequests, write_csv_header};
 use mad_core::time::ZonePolicy;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -19,7 +19,7 @@ pub struct ShopSimulation {
 
 #[pymethods]
 impl ShopSimulation {
-    /// `incidents` None is A's fixed incident; an empty list is none. `start` is RFC 3339.
+    /// `incidents` None is A's fixed incident, at the same share of a shorter run; an empty list is none. `start` is RFC 3339.
     #[new]
     #[pyo3(signature = (
         rows=10_000, services=4, duration_seconds=7200.0, start=None, seed=0, incidents=None,
@@ -36,6 +36,7 @@ impl ShopSimulation {
     ) -> PyResult<Self> {
         let mut config =
             ShopConfig { rows, services, duration_seconds, seed, ..ShopConfig::default() };
+        config.incidents = vec![IncidentSpec::default_within(duration_seconds)];
         if let Some(start) = start {
             config.start = Timestamp::parse(start, ZonePolicy::Refuse)
                 .map_err(|error| value_error(format!("start = {start:?}: {error}")))?;

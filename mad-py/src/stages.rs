@@ -19,7 +19,7 @@ use crate::report;
 use crate::rows::Rows;
 
 /// Requests to one row per service, endpoint and step.
-#[pyclass(module = "mad._core")]
+#[pyclass(module = "mad._core", subclass)]
 pub struct FeatureBuilder {
     core: mad_core::FeatureBuilder,
     config: PipelineConfig,
@@ -73,7 +73,7 @@ impl FeatureBuilder {
 }
 
 /// Judges each signal of each row by what came before it, then learns it.
-#[pyclass(module = "mad._core")]
+#[pyclass(module = "mad._core", subclass)]
 pub struct RowScorer {
     config: PipelineConfig,
     entities: HashMap<EntityId, mad_core::RowScorer>,
@@ -110,7 +110,7 @@ impl RowScorer {
 }
 
 /// Holds back what is not worth waking anyone.
-#[pyclass(module = "mad._core")]
+#[pyclass(module = "mad._core", subclass)]
 pub struct Guardrails {
     core: mad_core::Guardrails,
     known: HashMap<EntityId, EntityMaturity>,
@@ -159,7 +159,7 @@ fn flagged(rows: &Rows) -> PyResult<Vec<(Option<FlaggedRow>, f64)>> {
 }
 
 /// Groups flagged rows into incidents.
-#[pyclass(module = "mad._core")]
+#[pyclass(module = "mad._core", subclass)]
 pub struct IncidentGrouper {
     core: mad_core::IncidentGrouper,
 }
@@ -173,7 +173,8 @@ impl IncidentGrouper {
         let (step, lateness) = (config.features.step(), config.features.lateness());
         let kept = config.limits.closed_incidents;
         let core = mad_core::IncidentGrouper::new(config.incident, step, lateness, kept);
-        Ok(Self { core: core.map_err(to_py)? })
+        let critical = config.guard.critical_error_rate;
+        Ok(Self { core: core.map_err(to_py)?.with_critical_error_rate(critical) })
     }
 
     /// Takes judged rows, in order; gives all incidents so far, newest first.

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 import mad
-from mad.cli import arguments, errors, files, main
+from mad import errors
+from mad.cli import arguments, files, main
+from mad.sources.files import Source
 
 LINES = b"timestamp,service\n" + b"2026-01-06T10:00:00Z,payments\n" * 5000
 
@@ -81,7 +83,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def content(path: Path, size: int = 4096) -> bytes:
-    return b"".join(files.Source(str(path)).chunks(size))
+    return b"".join(Source(str(path)).chunks(size))
 
 
 @pytest.mark.parametrize(
@@ -173,7 +175,7 @@ def test_gzip_is_told_by_content_not_name(tmp_path: Path, size: int) -> None:
 def test_decompressed_pieces_stay_small(tmp_path: Path) -> None:
     path = tmp_path / "bomb.gz"
     path.write_bytes(gzip.compress(bytes(50_000_000)))
-    assert max(len(piece) for piece in files.Source(str(path)).chunks(65536)) <= 65536
+    assert max(len(piece) for piece in Source(str(path)).chunks(65536)) <= 65536
 
 
 @pytest.mark.parametrize("cut", [11, 40, -9, -1])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mad.cli import errors
+from mad import errors
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -84,8 +84,9 @@ fn main() -> std::process::ExitCode {
     let kind = |kind: IncidentKind| move |seed: u64| vec![random_incident(seed, kind)];
     let fixed = |_| ShopConfig::default().incidents;
     let two = |seed: u64| {
-        let second =
-            (1..).map(|k| random_incident(seed + 1_000 * k, IncidentKind::OUTAGE)).find(|other| {
+        let second = (1..1_000)
+            .map(|k| random_incident(seed + 1_000 * k, IncidentKind::OUTAGE))
+            .find(|other| {
                 let first = random_incident(seed, IncidentKind::OUTAGE);
                 (&other.service, &other.endpoint) != (&first.service, &first.endpoint)
             });

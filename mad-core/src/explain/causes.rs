@@ -12,7 +12,8 @@ const MOST: usize = 5;
 pub(super) struct Pattern<'a> {
     incident: &'a Incident,
     latency: Option<&'a FlaggedSignal>,
-    errors: Option<&'a FlaggedSignal>,
+    /// Worst share of failed requests and the expected one.
+    errors: Option<(f64, f64)>,
     traffic: Option<&'a FlaggedSignal>,
 }
 
@@ -25,7 +26,13 @@ impl<'a> Pattern<'a> {
         Self {
             incident,
             latency: find(&[Signal::P50Latency, Signal::P95Latency]),
-            errors: find(&[Signal::ErrorRate]),
+            errors: find(&[Signal::ErrorRate])
+                .map(|flagged| (flagged.value, flagged.expected))
+                .or_else(|| {
+                    incident
+                        .errors_rose
+                        .then(|| (incident.error_rate(), incident.expected_error_rate))
+                }),
             traffic: find(&[Signal::RequestCount]),
         }
     }
@@ -39,18 +46,18 @@ impl<'a> Pattern<'a> {
                  {}) and errors ({} against {}) rose together.",
                 milliseconds(latency.value),
                 milliseconds(latency.expected),
-                percent(errors.value),
-                percent(errors.expected),
+                percent(errors.0),
+                percent(errors.1),
             )),
             (Some(latency), None) => out.push(format!(
                 "A slow dependency, a lock, or saturation of {service} itself: latency rose to {} \
-                 times what was expected, errors were not flagged.",
+                 times what was expected, errors did not.",
                 number(latency.value / latency.expected, 1),
             )),
             (None, Some(errors)) => out.push(format!(
                 "A failing dependency, or a faulty release or configuration of {service}: {} of \
                  the requests failed at the worst, latency was not flagged.",
-                percent(errors.value),
+                percent(errors.0),
             )),
             (None, None) => {}
         }

@@ -145,10 +145,15 @@ fn impact(incident: &Incident) -> Vec<String> {
     };
     out.push(if incident.errors > 0 {
         format!(
-            "{} of {} in the flagged time failed ({}).",
+            "{} of {} in the flagged time failed ({}{}).",
             number(incident.errors as f64, 0),
             plural(incident.requests as f64, "request"),
             percent(incident.error_rate()),
+            if incident.errors_rose {
+                format!("; {} is usual", percent(incident.expected_error_rate))
+            } else {
+                String::new()
+            },
         )
     } else {
         format!(

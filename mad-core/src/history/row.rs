@@ -75,6 +75,8 @@ pub struct FlaggedRow {
     pub count: u64,
     /// Requests that failed.
     pub errors: u64,
+    /// Share of requests that was expected to fail; NaN when unknown.
+    pub expected_error_rate: f64,
     /// How bad.
     pub severity: Severity,
     /// Minus log10 of the row's probability.
@@ -110,6 +112,7 @@ impl FlaggedRow {
             bucket: row.bucket,
             count: row.count,
             errors: row.errors,
+            expected_error_rate: scores.of(Signal::ErrorRate).expected,
             severity: verdict.severity,
             evidence: verdict.evidence,
             signals,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CloseReason, Incident, IncidentChange, IncidentConfig, IncidentStatus};
 use crate::error::{Error, Result};
+use crate::guard::GuardConfig;
 use crate::history::FlaggedRow;
 use crate::series::{Entity, EntityId};
 use crate::time::Timestamp;
@@ -23,6 +24,7 @@ pub struct IncidentGrouper {
     step: i64,
     lateness: i64,
     keep_closed: usize,
+    critical_error_rate: f64,
     /// Flagged rows that have not opened an incident yet.
     pending: BTreeMap<EntityId, VecDeque<FlaggedRow>>,
     open: BTreeMap<EntityId, Incident>,
@@ -52,11 +54,19 @@ impl IncidentGrouper {
             step,
             lateness,
             keep_closed,
+            critical_error_rate: GuardConfig::default().critical_error_rate,
             pending: BTreeMap::new(),
             open: BTreeMap::new(),
             closed: VecDeque::new(),
             closed_dropped: 0,
         })
+    }
+
+    /// With another error rate from which an incident whose errors rose is critical.
+    #[must_use]
+    pub fn with_critical_error_rate(mut self, share: f64) -> Self {
+        self.critical_error_rate = share;
+        self
     }
 
     /// Takes a flagged row. `support` is how many observations carry its evidence.
@@ -69,7 +79,7 @@ impl IncidentGrouper {
     ) {
         self.expire(row.entity, row.bucket, CloseReason::Quiet, changes);
         if let Some(incident) = self.open.get_mut(&row.entity) {
-            incident.add(&row, self.step);
+            incident.add(&row, self.step, self.critical_error_rate);
             changes.push(IncidentChange::Updated(incident.clone()));
             return;
         }
@@ -88,7 +98,7 @@ impl IncidentGrouper {
         let Some(first) = rows.front() else { return };
         let mut incident = Incident::open(entity.clone(), first, self.step, known);
         for row in &rows {
-            incident.add(row, self.step);
+            incident.add(row, self.step, self.critical_error_rate);
         }
         changes.push(IncidentChange::Opened(incident.clone()));
         self.open.insert(id, incident);

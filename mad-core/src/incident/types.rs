@@ -5,8 +5,14 @@ use serde::{Deserialize, Serialize};
 use crate::feature::Signal;
 use crate::guard::{Confidence, Severity};
 use crate::history::{FlaggedRow, FlaggedSignal};
+use crate::robust::beta_binomial_log10_sf;
 use crate::series::{Entity, EntityId};
 use crate::time::Timestamp;
+
+/// Requests that the expected error rate is trusted with: that of the first hours at least.
+const ERROR_MEMORY: f64 = 200.0;
+/// Evidence from which an incident's errors rose; it is one already, so that less is needed.
+const ERRORS_EVIDENCE: f64 = 3.0;
 
 /// Where an incident stands in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +83,8 @@ pub struct Incident {
     pub acknowledged_at: Option<Timestamp>,
     /// Where it stands.
     pub status: IncidentStatus,
-    /// The worst severity of its rows.
+    /// The worst severity of its rows; Critical too when its errors rose, all rows together, to the
+    /// critical error rate.
     pub severity: Severity,
     /// Flagged rows.
     pub rows: u64,
@@ -85,6 +92,11 @@ pub struct Incident {
     pub requests: u64,
     /// Failed requests in its flagged rows.
     pub errors: u64,
+    /// Share of requests that was expected to fail when it began; NaN when unknown.
+    pub expected_error_rate: f64,
+    /// Whether its failed requests, all rows together, are more than chance makes of the expected
+    /// share (less than one in a thousand by a beta-binomial tail).
+    pub errors_rose: bool,
     /// Signals that were flagged, each at its strongest evidence, strongest first.
     pub peaks: Vec<Peak>,
     /// Strongest evidence of a row.
@@ -118,13 +130,15 @@ impl Incident {
             rows: 0,
             requests: 0,
             errors: 0,
+            expected_error_rate: first.expected_error_rate,
+            errors_rose: false,
             peaks: Vec::new(),
             evidence: 0.0,
             last_active: first.bucket.plus(step),
         }
     }
 
-    pub(super) fn add(&mut self, row: &FlaggedRow, step: i64) {
+    pub(super) fn add(&mut self, row: &FlaggedRow, step: i64, critical_error_rate: f64) {
         self.end = self.end.max(row.bucket.plus(step));
         self.last_active = self.last_active.max(self.end);
         self.severity = self.severity.max(row.severity);
@@ -132,6 +146,7 @@ impl Incident {
         self.requests = self.requests.saturating_add(row.count);
         self.errors = self.errors.saturating_add(row.errors);
         self.evidence = self.evidence.max(row.evidence);
+        self.judge_errors(critical_error_rate);
         for signal in &row.signals {
             let peak = Peak { at: row.bucket, signal: *signal };
             match self.peaks.iter_mut().find(|peak| peak.signal.signal == signal.signal) {
@@ -141,6 +156,20 @@ impl Incident {
             }
         }
         self.peaks.sort_by(|a, b| b.signal.evidence.total_cmp(&a.signal.evidence));
+    }
+
+    /// One row rarely has enough requests to prove that errors rose; all of them together may.
+    fn judge_errors(&mut self, critical_error_rate: f64) {
+        let share = self.expected_error_rate;
+        if !(share > 0.0 && share < 1.0 && self.errors > 1) {
+            return;
+        }
+        let (a, b) = (ERROR_MEMORY * share, ERROR_MEMORY * (1.0 - share));
+        let tail = beta_binomial_log10_sf(self.errors, self.requests, a, b);
+        self.errors_rose = tail <= -ERRORS_EVIDENCE && self.error_rate() > share;
+        if self.errors_rose && self.error_rate() >= critical_error_rate {
+            self.severity = Severity::Critical;
+        }
     }
 
     /// Whether it is still going on.

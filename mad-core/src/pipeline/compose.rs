@@ -91,7 +91,8 @@ impl Pipeline {
                 step,
                 lateness,
                 config.limits.closed_incidents,
-            )?,
+            )?
+            .with_critical_error_rate(config.guard.critical_error_rate),
             records: BTreeMap::new(),
             recording: BTreeMap::new(),
             counters: Counters::default(),

@@ -247,6 +247,19 @@ impl FromStr for IncidentSpec {
     }
 }
 
+impl IncidentSpec {
+    /// A's incident, moved to the same share of the run where that is shorter than A's two hours.
+    pub fn default_within(duration_seconds: f64) -> Self {
+        let shrink = (duration_seconds / 7_200.0).clamp(0.0, 1.0);
+        let whole = Self::default();
+        Self {
+            start_seconds: whole.start_seconds * shrink,
+            duration_seconds: whole.duration_seconds * shrink,
+            ..whole
+        }
+    }
+}
+
 /// An incident for quality runs: one of the twelve endpoints, start uniform between minutes 30 and
 /// 90 and so inside a minute, length uniform between 5 and 15 minutes. The same seed gives the
 /// same place and time for every kind.

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from mad.cli import errors
+from mad import errors
 
 __all__ = ["main"]
 

@@ -6,8 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mad.cli import arguments, engine, errors, files
+from mad import errors
+from mad.cli import arguments, engine
 from mad.cli.detect import print_json
+from mad.sources.files import Source
 
 
 def register(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -37,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     path = Path(args.source)
     file = str(path / "scored.csv" if path.is_dir() else path)
-    chunks = files.Source(file).chunks()
+    chunks = Source(file).chunks()
     ranking = engine.culprits(file, chunks, args.at, args.minutes, args.top_k)
     if args.json:
         print_json(ranking)

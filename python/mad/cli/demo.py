@@ -8,9 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from mad.cli import arguments, engine, errors, files, simulate
+from mad import errors
+from mad.cli import arguments, engine, files, simulate
 from mad.cli.detect import REPORT, Outcome, detect, machine, print_json
 from mad.report import summary, times
+from mad.sources.files import Source
 
 CULPRIT = ("payments", "/pay")
 """Whom the default incident strikes, and whom the demo must name."""
@@ -51,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     outcome = detect([str(out / "requests.csv")], out)
     outcome.paths = [*written, *outcome.paths]
     evaluation = engine.evaluate(
-        files.Source(str(out / "scored.csv")).chunks(),
+        Source(str(out / "scored.csv")).chunks(),
         files.read_text(out / "incidents.json"),
         files.read_text(out / "culprits.json"),
         truth,

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mad.cli import arguments, engine, errors, files
+from mad import errors
+from mad.cli import arguments, engine, files
 from mad.cli.progress import WORTH_BYTES, Progress
+from mad.sources.files import CHUNK, Source
 
 REPORT = "report.html"
 _GATES = {"warning": ("Warning", "Critical"), "critical": ("Critical",)}
@@ -57,7 +59,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--batch-size",
         type=arguments.size,
-        default=files.CHUNK,
+        default=CHUNK,
         metavar="N",
         help="bytes read at a time, such as 512k; changes speed only (default: 2MB)",
     )
@@ -123,14 +125,14 @@ def detect(
     *,
     config: str | None = None,
     mode: str = "default",
-    batch_size: int = files.CHUNK,
+    batch_size: int = CHUNK,
     sort: bool = False,
     report: bool = True,
     extra: dict[str, str] | None = None,
 ) -> Outcome:
     """Reads all inputs in one pass and writes the files; `extra` are more files by name."""
     started = time.perf_counter()
-    sources = [files.Source(path) for path in inputs]
+    sources = [Source(path) for path in inputs]
     if sum(source.standard for source in sources) > 1:
         raise errors.UsageError("standard input can be named once only")
     try:
@@ -152,7 +154,7 @@ def detect(
 
 
 def _pass(
-    sources: Sequence[files.Source],
+    sources: Sequence[Source],
     out: str | Path,
     config: str | None,
     mode: str,

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from mad.cli.errors import InputError, UsageError
+from mad.errors import InputError, UsageError
 
 
 class Detection(Protocol):
@@ -34,12 +34,6 @@ class Simulation(Protocol):
     def rows(self) -> int: ...
     def take_csv(self, max_rows: int, /) -> bytes: ...
     def truth_json(self) -> str: ...
-
-
-class Decoder(Protocol):
-    """Bytes in, decompressed bytes out."""
-
-    def feed(self, chunk: bytes, /) -> bytes: ...
 
 
 class NotSorted(Exception):
@@ -104,13 +98,6 @@ def shop_simulation(
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
-
-
-def zstd_decoder() -> Decoder:
-    """A decoder of Zstandard frames."""
-    from mad import _core
-
-    return _core.ZstdDecoder()
 
 
 def evaluate(

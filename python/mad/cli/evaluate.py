@@ -6,8 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mad.cli import engine, errors, files
+from mad import errors
+from mad.cli import engine, files
 from mad.cli.detect import print_json
+from mad.sources.files import Source
 
 
 def register(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -33,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         raise errors.UsageError("give DIR or --scored FILE", "mad evaluate out --truth truth.json")
     scored = args.scored or str(Path(args.directory) / "scored.csv")
     result = engine.evaluate(
-        files.Source(scored).chunks(),
+        Source(scored).chunks(),
         _text(args.incidents, args.directory, "incidents.json"),
         _text(args.culprits, args.directory, "culprits.json"),
         files.read_text(Path(args.truth)),

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mad.cli import errors, files
+from mad import errors
+from mad.cli import files
 from mad.cli.detect import print_json
 from mad.report import summary
 

@@ -6,7 +6,8 @@ import argparse
 import json
 from typing import Any
 
-from mad.cli import arguments, engine, errors, files
+from mad import errors
+from mad.cli import arguments, engine, files
 from mad.cli.progress import Progress
 
 SEED = 42

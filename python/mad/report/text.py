@@ -48,7 +48,7 @@ class _Console(Console):
 
     def on_broken_pipe(self) -> None:
         """Lets the error through."""
-        raise
+        raise BrokenPipeError
 
 
 def console() -> Console:

@@ -1,4 +1,4 @@
-"""Errors that end a command with a message instead of a traceback."""
+"""Errors with a message for people, the way out, and the exit code of a command."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class UsageError(CommandError):
     code = USAGE
 
 
-class InputError(CommandError):
+class InputError(CommandError, ValueError):
     """Input that cannot be read."""
 
     code = INPUT

@@ -1,0 +1,71 @@
+"""Finds what is wrong in a fleet of microservices, from the first minutes and with no training.
+
+    import mad
+
+    report = mad.detect("requests.csv")
+    for incident in report.incidents:
+        print(report.explain(incident).summary)
+    report.to_html("report.html")
+
+The work is done by the Rust core; this package moves tables and bytes. Every stage is usable
+alone: `FeatureBuilder`, `RowScorer`, `Guardrails`, `IncidentGrouper`, `CulpritRanker`,
+`TemplateExplainer`, and `MadScorer` for a single series.
+"""
+
+from mad import reference
+from mad._api import (
+    FeatureBuilder,
+    Guardrails,
+    IncidentGrouper,
+    Pipeline,
+    RowScorer,
+    detect,
+)
+from mad._config import Config
+from mad._core import (
+    Culprit,
+    CulpritRanker,
+    Explanation,
+    Incident,
+    MadScorer,
+    Ranking,
+    Report,
+    Rows,
+    Score,
+    Table,
+    TemplateExplainer,
+    UnsortedError,
+    Update,
+    __version__,
+    modified_z,
+    rolling_mad,
+    rolling_z,
+)
+
+__all__ = [
+    "Config",
+    "Culprit",
+    "CulpritRanker",
+    "Explanation",
+    "FeatureBuilder",
+    "Guardrails",
+    "Incident",
+    "IncidentGrouper",
+    "MadScorer",
+    "Pipeline",
+    "Ranking",
+    "Report",
+    "RowScorer",
+    "Rows",
+    "Score",
+    "Table",
+    "TemplateExplainer",
+    "UnsortedError",
+    "Update",
+    "__version__",
+    "detect",
+    "modified_z",
+    "reference",
+    "rolling_mad",
+    "rolling_z",
+]

@@ -1,0 +1,433 @@
+"""The Rust core. Times out are aware (UTC); heavy calls release the GIL."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from os import PathLike
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+__version__: str
+
+_Floats = npt.NDArray[np.float64]
+
+class UnsortedError(ValueError):
+    """An input is not ordered by time and was to be read as it comes."""
+
+def modified_z(values: _Floats) -> _Floats:
+    """Modified z-scores of a whole array: 0.6745 (x - median) / MAD.
+
+    Values that are not finite are left out and score NaN. Where more than half of the values are
+    equal (MAD 0), the mean absolute deviation takes the MAD's place; where all are, every z is 0.
+    Iglewicz and Hoaglin, 1993.
+    """
+
+def rolling_z(values: _Floats, window: int, min_points: int) -> _Floats:
+    """Causal modified z-scores: each value against the at most `window` finite values before it.
+
+    NaN until `min_points` of them are there, and where the value is not finite. ValueError for a
+    window outside 1 to 100,000.
+    """
+
+def rolling_mad(values: _Floats, window: int) -> tuple[_Floats, _Floats]:
+    """Rolling median and MAD of the last `window` values, the value's own included, exact.
+
+    NaN until the window is full of finite values. ValueError for a window outside 1 to 100,000.
+    """
+
+def check_config(json: str) -> str:
+    """Checks a configuration in JSON and gives it back with every default filled in."""
+
+def default_config() -> str:
+    """The default configuration in JSON."""
+
+def detect(requests: Any, config_json: str | None = None) -> Report:
+    """Detects over a request table in memory: sorted by time, then the stream run to its end."""
+
+def reference_detect(
+    requests: Any,
+    min_points: int = 20,
+    warmup: int = 15,
+    min_requests: int = 20,
+    threshold: float = 3.5,
+) -> Table:
+    """The original system's numbers over a request table."""
+
+def evaluate(
+    scored: Iterable[bytes],
+    incidents_json: str | None,
+    culprits_json: str | None,
+    truth_json: str,
+) -> str:
+    """Precision, recall, F1, delay and culprit rank as JSON, from a run's files."""
+
+def culprits_from_scored(
+    scored: Iterable[bytes], at: str | None = None, minutes: float = 15.0, top_k: int = 3
+) -> str:
+    """Ranks by the flagged rows of a scored file, as JSON."""
+
+@final
+class Table:
+    """A table in Arrow's memory, for anything that reads the Arrow stream interface."""
+
+    @property
+    def column_names(self) -> list[str]: ...
+    @property
+    def num_rows(self) -> int: ...
+    def column(self, name: str) -> Any:
+        """A column: numbers and flags as numpy arrays, times as datetime64[ns] in UTC, names as a
+        list of str."""
+    def to_pandas(self) -> Any:
+        """As a pandas DataFrame, with or without pyarrow."""
+    def to_polars(self) -> Any:
+        """As a polars DataFrame."""
+    def to_pyarrow(self) -> Any:
+        """As a pyarrow Table."""
+    def __len__(self) -> int: ...
+    def __getitem__(self, name: str, /) -> Any: ...
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...
+
+@final
+class Rows:
+    """Rows as the stages hand them on: features, then with scores, then with verdicts."""
+
+    def to_table(self) -> Table:
+        """The rows as a table: features; scores and verdicts where they are known."""
+    def __len__(self) -> int: ...
+
+@final
+class Incident:
+    """A stretch of anomalous rows of one service and endpoint."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def service(self) -> str: ...
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def start(self) -> datetime: ...
+    @property
+    def end(self) -> datetime: ...
+    @property
+    def opened_at(self) -> datetime: ...
+    @property
+    def closed_at(self) -> datetime | None: ...
+    @property
+    def severity(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def signals(self) -> list[str]: ...
+    @property
+    def affected(self) -> list[str]: ...
+    @property
+    def culprit(self) -> Culprit | None: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def requests(self) -> int: ...
+    @property
+    def errors(self) -> int: ...
+    def to_json(self) -> str:
+        """All of it as JSON, as in incidents.json."""
+
+@final
+class Explanation:
+    """What is said about an incident; every sentence holds numbers of its evidence."""
+
+    @property
+    def summary(self) -> str: ...
+    @property
+    def why_flagged(self) -> list[str]: ...
+    @property
+    def impact(self) -> list[str]: ...
+    @property
+    def likely_causes(self) -> list[str]: ...
+    @property
+    def recommended_actions(self) -> list[str]: ...
+    @property
+    def confidence(self) -> str: ...
+    @property
+    def confidence_rule(self) -> str: ...
+    @property
+    def line(self) -> str: ...
+
+@final
+class Culprit:
+    """One suspect."""
+
+    @property
+    def service(self) -> str: ...
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def metric(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+    @property
+    def onset(self) -> datetime: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def severity(self) -> str: ...
+    @property
+    def evidence(self) -> list[dict[str, Any]]: ...
+
+@final
+class Ranking:
+    """Suspects, the likeliest first."""
+
+    @property
+    def culprits(self) -> list[Culprit]: ...
+    @property
+    def abstained(self) -> bool: ...
+    @property
+    def start(self) -> datetime: ...
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def rows(self) -> int: ...
+    def __len__(self) -> int: ...
+
+@final
+class Report:
+    """Everything found in a batch of telemetry."""
+
+    @property
+    def features(self) -> Table: ...
+    @property
+    def scored(self) -> Table: ...
+    @property
+    def incidents(self) -> list[Incident]: ...
+    @property
+    def rejected(self) -> dict[str, Any]: ...
+    def culprits(
+        self, at: datetime | None = None, minutes: float = 15.0, top_k: int = 3
+    ) -> Ranking:
+        """Ranks by the flagged rows of the `minutes` up to `at` (default: the newest row)."""
+    def explain(self, incident: Incident) -> Explanation:
+        """Explains an incident."""
+    def document(self) -> str:
+        """Everything a report shows, as JSON."""
+    def to_html(self, path: str | PathLike[str]) -> None:
+        """Writes the report as one self-contained page with plots."""
+
+@final
+class Update:
+    """What a batch, a tick or a command brought about."""
+
+    @property
+    def rows(self) -> Table: ...
+    @property
+    def changes(self) -> list[tuple[str, Incident]]: ...
+    @property
+    def rejected(self) -> dict[str, Any]: ...
+
+class Pipeline:
+    """Requests in, batch by batch; judged rows and incident changes out."""
+
+    def __new__(cls, config_json: str | None = None) -> Pipeline: ...
+    def ingest(
+        self, table: Any, kind: str = "requests", *, watermark: datetime | None = None
+    ) -> Update:
+        """Takes a batch in the order in which it stands: a table, or bytes of CSV or JSON Lines."""
+    def advance(self, at: datetime) -> Update:
+        """Moves the watermark to `at`: a tick of a source that went idle."""
+    def finish(self) -> Update:
+        """Closes every open step: the stream has ended."""
+    def acknowledge(self, id: str, at: datetime) -> Update:
+        """Somebody takes an incident. KeyError when it is not open."""
+    def resolve(self, id: str, at: datetime) -> Update:
+        """Somebody says that an incident is over. KeyError when it is not open."""
+    @property
+    def incidents(self) -> list[Incident]: ...
+    @property
+    def rejected(self) -> dict[str, Any]: ...
+    @property
+    def watermark(self) -> datetime | None: ...
+    def culprits(
+        self, at: datetime | None = None, minutes: float = 15.0, top_k: int = 3
+    ) -> Ranking:
+        """Ranks by the flagged rows of the `minutes` up to `at` (default: the newest row)."""
+    def explain(self, incident: Incident) -> Explanation:
+        """Explains an incident."""
+    def document(self) -> str:
+        """Everything a report shows, as JSON."""
+
+@final
+class Score:
+    """How unlikely one value is."""
+
+    @property
+    def z(self) -> float: ...
+    @property
+    def score(self) -> float: ...
+    @property
+    def evidence(self) -> float: ...
+    @property
+    def expected(self) -> float: ...
+    @property
+    def expected_low(self) -> float: ...
+    @property
+    def expected_high(self) -> float: ...
+    @property
+    def points(self) -> int: ...
+
+@final
+class MadScorer:
+    """Median and MAD of the values before: a causal modified z, with a tail that knows how few
+    they were."""
+
+    def __new__(
+        cls,
+        window: int = 240,
+        *,
+        direction: str = "both",
+        logarithm: bool = False,
+        absolute_floor: float = 1e-9,
+        relative_floor: float = 0.01,
+        tail_weight: float = 1.0,
+        band: float = 3.5,
+        threshold: float = 0.5,
+    ) -> MadScorer: ...
+    def score(self, x: float, at: int | None = None, n: int = 1) -> Score:
+        """Judges a value without learning it; `at` in nanoseconds, `n` observations behind it."""
+    def learn(self, x: float, at: int | None = None, n: int = 1, how: str = "full") -> None:
+        """Learns a value: "full", "clipped" to the ordinary range, or "skip"."""
+    def observe(self, x: float, at: int | None = None, n: int = 1) -> Score:
+        """Judges, then learns; anomalies are clipped."""
+    def observe_many(self, values: _Floats) -> dict[str, _Floats]:
+        """Judges and learns a whole array: z, score, expected, expected_low, expected_high."""
+    @property
+    def points(self) -> int: ...
+
+class FeatureBuilder:
+    """Requests to one row per service, endpoint and step."""
+
+    def __new__(cls, config_json: str | None = None) -> FeatureBuilder: ...
+    def push(self, requests: Any) -> Rows:
+        """Takes a request table in the order in which it stands; gives the rows that closed."""
+    def finish(self) -> Rows:
+        """Closes every open step."""
+    @property
+    def rejected(self) -> dict[str, Any]: ...
+
+class RowScorer:
+    """Judges each signal of each row by what came before it, then learns it."""
+
+    def __new__(cls, config_json: str | None = None) -> RowScorer: ...
+    def observe(self, rows: Rows) -> Rows:
+        """Scores rows of one feature builder, in order."""
+
+class Guardrails:
+    """Holds back what is not worth waking anyone."""
+
+    def __new__(cls, config_json: str | None = None) -> Guardrails: ...
+    def judge(self, rows: Rows) -> Rows:
+        """Judges scored rows, in order."""
+
+class IncidentGrouper:
+    """Groups flagged rows into incidents."""
+
+    def __new__(cls, config_json: str | None = None) -> IncidentGrouper: ...
+    def group(self, rows: Rows) -> list[Incident]:
+        """Takes judged rows, in order; gives all incidents so far, newest first."""
+
+@final
+class CulpritRanker:
+    """Ranks services and endpoints by the evidence in their flagged rows."""
+
+    def __new__(cls, minutes: float = 15.0, top_k: int = 3) -> CulpritRanker: ...
+    def rank(self, rows: Rows, at: datetime | None = None) -> Ranking:
+        """Ranks by judged rows up to `at` (default: the newest one)."""
+
+@final
+class TemplateExplainer:
+    """Explains incidents by templates that can only say what the evidence holds."""
+
+    def __new__(cls, step_seconds: float = 60.0) -> TemplateExplainer: ...
+    def explain(self, incident: Incident, ranking: Ranking | None = None) -> Explanation:
+        """Explains an incident; `ranking` is the one at its end, if there is one."""
+
+@final
+class DetectRun:
+    """Detection over request logs that are read piece by piece."""
+
+    def __new__(
+        cls, config_json: str | None, sources: int, sort: bool = False, keep_rows: bool = False
+    ) -> DetectRun: ...
+    def feed(self, source: int, chunk: bytes) -> None:
+        """Reads bytes of a source, cut anywhere."""
+    def end(self, source: int) -> None:
+        """That source has ended."""
+    def wants(self) -> int | None:
+        """Which source has to be read next; None when all have ended."""
+    def finish(self) -> None:
+        """All sources have ended: the last steps close."""
+    def take_features_csv(self) -> bytes:
+        """Lines of the features file since the last call."""
+    def take_scored_csv(self) -> bytes:
+        """Lines of the scored file since the last call."""
+    @property
+    def requests(self) -> int: ...
+    def document(self) -> str:
+        """Everything a report shows, as JSON."""
+    def report(self) -> Report:
+        """The report over the rows kept."""
+
+@final
+class ReferenceRun:
+    """The original's detector over request logs."""
+
+    def __new__(cls, config_json: str | None, sources: int, sort: bool = False) -> ReferenceRun: ...
+    def feed(self, source: int, chunk: bytes) -> None:
+        """Reads bytes of a source."""
+    def end(self, source: int) -> None:
+        """That source has ended."""
+    def wants(self) -> int | None:
+        """Which source has to be read next; None when all have ended."""
+    def finish(self) -> None:
+        """Detects."""
+    def take_features_csv(self) -> bytes:
+        """Lines of the features file since the last call."""
+    def take_scored_csv(self) -> bytes:
+        """Lines of the scored file since the last call."""
+    @property
+    def requests(self) -> int: ...
+    def document(self) -> str:
+        """Everything a report shows, as JSON."""
+
+@final
+class ShopSimulation:
+    """Traffic of system A's shop, as CSV, with a truth."""
+
+    def __new__(
+        cls,
+        rows: int = 10_000,
+        services: int = 4,
+        duration_seconds: float = 7200.0,
+        start: str | None = None,
+        seed: int = 0,
+        incidents: list[str] | None = None,
+        labels: bool = True,
+    ) -> ShopSimulation: ...
+    @property
+    def rows(self) -> int: ...
+    def take_csv(self, max_rows: int) -> bytes:
+        """The next rows as CSV, the header before the first; empty at the end."""
+    def truth_json(self) -> str:
+        """The incidents in it, as JSON."""
+
+@final
+class ZstdDecoder:
+    """Decompresses Zstandard frames that come in pieces of any size."""
+
+    def __new__(cls) -> ZstdDecoder: ...
+    def feed(self, chunk: bytes) -> bytes:
+        """Takes compressed bytes and gives what they decompress to so far."""
+    def finish(self) -> bytes:
+        """There is no more: gives the rest; an unfinished frame is an error."""

@@ -1,0 +1,23 @@
+"""Detection over a file, its judged rows kept."""
+
+from __future__ import annotations
+
+from mad import _core
+from mad.sources.files import Source
+
+
+def detect_file(path: str, config: str | None) -> _core.Report:
+    """Reads the file piece by piece; one that is not in order is read again and sorted."""
+    try:
+        return _read(path, config, sort=False)
+    except _core.UnsortedError:
+        return _read(path, config, sort=True)
+
+
+def _read(path: str, config: str | None, *, sort: bool) -> _core.Report:
+    run = _core.DetectRun(config, 1, sort=sort, keep_rows=True)
+    for chunk in Source(path).chunks():
+        run.feed(0, chunk)
+    run.end(0)
+    run.finish()
+    return run.report()

@@ -1,0 +1,151 @@
+"""Files in, plain or compressed, read piece by piece."""
+
+from __future__ import annotations
+
+import stat
+import sys
+import zlib
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import IO
+
+from mad.errors import InputError, reason
+
+CHUNK = 2 * 1024 * 1024
+"""Bytes handed to the core at a time, unless asked otherwise."""
+_ZSTD_STEP = 64 * 1024
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_FOREIGN = {
+    b"PAR1": ("Parquet", "convert it to CSV or JSON Lines, or hand a dataframe to mad.detect"),
+    b"PK\x03\x04": ("a zip archive", "unpack it first"),
+    b"\xfd7zXZ\x00": ("xz-compressed", "use gzip or zstd"),
+    b"BZh": ("bzip2-compressed", "use gzip or zstd"),
+    b"ARROW1": ("an Arrow file", "hand the table to mad.detect"),
+}
+
+
+class Source:
+    """One input: a file, or standard input as `-`. `consumed` counts its bytes as stored."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.standard = path == "-"
+        self.name = "standard input" if self.standard else path
+        self.consumed = 0
+        self.size = 0
+        if not self.standard:
+            self.size = self._check()
+
+    def _check(self) -> int:
+        try:
+            found = Path(self.path).stat()
+        except OSError as error:
+            raise self._unreadable(error) from error
+        except ValueError as error:
+            raise InputError(f"{self.path!r}: {error}") from error
+        if stat.S_ISDIR(found.st_mode):
+            raise InputError(f"{self.path} is a directory", "name a file, such as DIR/requests.csv")
+        return found.st_size if stat.S_ISREG(found.st_mode) else 0
+
+    def _unreadable(self, error: OSError) -> InputError:
+        return InputError(f"cannot read {self.path}: {reason(error)}")
+
+    def chunks(self, size: int = CHUNK) -> Iterator[bytes]:
+        """The decompressed content in pieces of about `size` bytes.
+
+        The compression is told by the first bytes, never by the name.
+        """
+        self.consumed = 0
+        file = self._open()
+        try:
+            raw = self._raw(file, size)
+            first = next(raw, b"")
+            while 0 < len(first) < 6:
+                more = next(raw, b"")
+                if not more:
+                    break
+                first += more
+            for magic, (what, hint) in _FOREIGN.items():
+                if first.startswith(magic):
+                    raise InputError(f"{self.name} is {what}, which is not read here", hint)
+            if first.startswith(_GZIP):
+                yield from self._gunzip(first, raw, size)
+            elif first.startswith(_ZSTD) or _is_skippable(first):
+                yield from self._unzstd(first, raw)
+            elif first:
+                yield first
+                yield from raw
+        finally:
+            if not self.standard:
+                file.close()
+
+    def _open(self) -> IO[bytes]:
+        if self.standard:
+            return sys.stdin.buffer
+        try:
+            return Path(self.path).open("rb", buffering=0)
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _raw(self, file: IO[bytes], size: int) -> Iterator[bytes]:
+        while True:
+            try:
+                chunk = file.read(size)
+            except OSError as error:
+                raise self._unreadable(error) from error
+            if not chunk:
+                return
+            self.consumed += len(chunk)
+            yield chunk
+
+    def _gunzip(self, first: bytes, raw: Iterator[bytes], size: int) -> Iterator[bytes]:
+        """Every member of the file; zero bytes between and after members are padding."""
+        data = first
+        member = zlib.decompressobj(wbits=31)
+        begun = False
+        try:
+            while True:
+                if not begun:
+                    data = data.lstrip(b"\0")
+                if not data:
+                    data = next(raw, b"")
+                    if not data:
+                        break
+                    continue
+                begun = True
+                out = member.decompress(data, size)
+                if out:
+                    yield out
+                data = member.unconsumed_tail
+                if member.eof:
+                    data = member.unused_data
+                    member = zlib.decompressobj(wbits=31)
+                    begun = False
+        except zlib.error as error:
+            raise InputError(f"{self.name}: damaged gzip data: {error}") from error
+        if begun:
+            raise InputError(
+                f"{self.name}: the gzip data is cut off", "copy or download the file again"
+            )
+
+    def _unzstd(self, first: bytes, raw: Iterator[bytes]) -> Iterator[bytes]:
+        from mad._core import ZstdDecoder
+
+        decoder = ZstdDecoder()
+        try:
+            for chunk in chain((first,), raw):
+                for at in range(0, len(chunk), _ZSTD_STEP):
+                    out = decoder.feed(chunk[at : at + _ZSTD_STEP])
+                    if out:
+                        yield out
+            rest = decoder.finish()
+            if rest:
+                yield rest
+        except ValueError as error:
+            raise InputError(f"{self.name}: damaged zstd data: {error}") from error
+
+
+def _is_skippable(first: bytes) -> bool:
+    return len(first) >= 4 and 0x50 <= first[0] <= 0x5F and first[1:4] == b"\x2a\x4d\x18"
