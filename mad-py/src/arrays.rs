@@ -27,7 +27,9 @@ pub fn rolling_z<'py>(
     min_points: usize,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
     let view = values.as_array();
-    let z = py.detach(|| robust::rolling_z(view.iter(), window, min_points)).map_err(to_py)?;
+    let z = py
+        .detach(|| robust::rolling_z(view.iter(), window, min_points))
+        .map_err(|error| to_py(&error))?;
     Ok(PyArray1::from_vec(py, z))
 }
 
@@ -40,6 +42,7 @@ pub fn rolling_mad<'py>(
     window: usize,
 ) -> PyResult<(Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>)> {
     let view = values.as_array();
-    let (median, mad) = py.detach(|| robust::rolling_mad(view.iter(), window)).map_err(to_py)?;
+    let (median, mad) =
+        py.detach(|| robust::rolling_mad(view.iter(), window)).map_err(|error| to_py(&error))?;
     Ok((PyArray1::from_vec(py, median), PyArray1::from_vec(py, mad)))
 }

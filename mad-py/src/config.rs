@@ -5,19 +5,35 @@ use pyo3::prelude::*;
 
 use crate::errors::{to_py, value_error};
 
-/// Reads and checks a configuration; `None` is the default.
-pub fn parse(json: Option<&str>) -> PyResult<PipelineConfig> {
-    let Some(json) = json else { return Ok(PipelineConfig::default()) };
+/// Reads and checks a configuration: JSON text, a mapping, or an object with `to_json`; `None` is
+/// the default.
+pub fn parse(config: Option<&Bound<'_, PyAny>>) -> PyResult<PipelineConfig> {
+    let Some(config) = config else { return Ok(PipelineConfig::default()) };
+    read(&text(config)?)
+}
+
+/// A configuration as JSON text.
+pub fn text(config: &Bound<'_, PyAny>) -> PyResult<String> {
+    if let Ok(json) = config.extract::<String>() {
+        return Ok(json);
+    }
+    if config.hasattr("to_json")? {
+        return config.call_method0("to_json")?.extract();
+    }
+    config.py().import("json")?.call_method1("dumps", (config,))?.extract()
+}
+
+fn read(json: &str) -> PyResult<PipelineConfig> {
     let config: PipelineConfig =
         serde_json::from_str(json).map_err(|error| value_error(format!("config: {error}")))?;
-    config.validate().map_err(to_py)?;
+    config.validate().map_err(|error| to_py(&error))?;
     Ok(config)
 }
 
 /// Checks a configuration in JSON and gives it back with every default filled in.
 #[pyfunction]
 pub fn check_config(json: &str) -> PyResult<String> {
-    to_json(&parse(Some(json))?)
+    to_json(&read(json)?)
 }
 
 /// The default configuration in JSON.

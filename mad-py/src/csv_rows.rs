@@ -114,7 +114,8 @@ pub fn culprits_from_scored(
     minutes: f64,
     top_k: usize,
 ) -> PyResult<String> {
-    let ranker = CulpritRanker::new(CulpritConfig { minutes, top_k }).map_err(to_py)?;
+    let ranker =
+        CulpritRanker::new(CulpritConfig { minutes, top_k }).map_err(|error| to_py(&error))?;
     let at = match at {
         Some(text) => Some(
             Timestamp::parse(text, ZonePolicy::Refuse)

@@ -32,21 +32,21 @@ impl DetectRun {
     /// `sort` holds all records and sorts them; `keep_rows` keeps judged rows for `report()`
     /// instead of writing them as CSV.
     #[new]
-    #[pyo3(signature = (config_json, sources, sort=false, keep_rows=false))]
+    #[pyo3(signature = (config, sources, sort=false, keep_rows=false))]
     fn new(
-        config_json: Option<&str>,
+        config: Option<&Bound<'_, PyAny>>,
         sources: usize,
         sort: bool,
         keep_rows: bool,
     ) -> PyResult<Self> {
-        let config = config::parse(config_json)?;
+        let config = config::parse(config)?;
         let held = sort.then_some(config.limits.sort_records);
         let (mut features, mut scored) = (Vec::new(), Vec::new());
         write_features_header(&mut features);
         write_scored_header(&mut scored);
         Ok(Self {
             sources: Sources::new(sources, config.zone(), held),
-            pipeline: Pipeline::new(config).map_err(to_py)?.trusting_the_clock(),
+            pipeline: Pipeline::new(config).map_err(|error| to_py(&error))?.trusting_the_clock(),
             update: Update::default(),
             rejections: Rejections::default(),
             sort,
@@ -58,12 +58,12 @@ impl DetectRun {
 
     /// Reads bytes of a source, cut anywhere; the format is found from the first ones.
     fn feed(&mut self, py: Python<'_>, source: usize, chunk: &[u8]) -> PyResult<()> {
-        py.detach(|| self.take(source, Some(chunk))).map_err(to_py)
+        py.detach(|| self.take(source, Some(chunk))).map_err(|error| to_py(&error))
     }
 
     /// That source has ended.
     fn end(&mut self, py: Python<'_>, source: usize) -> PyResult<()> {
-        py.detach(|| self.take(source, None)).map_err(to_py)
+        py.detach(|| self.take(source, None)).map_err(|error| to_py(&error))
     }
 
     /// Which source has to be read next, so that several merge by time; None when all have ended.
@@ -85,7 +85,7 @@ impl DetectRun {
             self.update.rows.append(&mut last.rows);
             self.flush()
         })
-        .map_err(to_py)
+        .map_err(|error| to_py(&error))
     }
 
     /// Lines of the features file since the last call, the header first.

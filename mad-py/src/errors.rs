@@ -12,7 +12,7 @@ pyo3::create_exception!(
 );
 
 /// The exception of an error.
-pub fn to_py(error: Error) -> PyErr {
+pub fn to_py(error: &Error) -> PyErr {
     match error.kind() {
         ErrorKind::NotFound => PyKeyError::new_err(error.to_string()),
         ErrorKind::Unsorted => UnsortedError::new_err(error.to_string()),

@@ -61,7 +61,7 @@ pub fn evaluate(
     culprits_json: Option<&str>,
     truth_json: &str,
 ) -> PyResult<String> {
-    let truth = Truth::from_json(truth_json).map_err(to_py)?;
+    let truth = Truth::from_json(truth_json).map_err(|error| to_py(&error))?;
     let incidents: IncidentsFile = match incidents_json {
         Some(json) => serde_json::from_str(json)
             .map_err(|error| value_error(format!("incidents.json: {error}")))?,
@@ -74,7 +74,7 @@ pub fn evaluate(
     };
     let mut config = FeatureConfig::default();
     config.step_seconds = incidents.step_seconds.unwrap_or(config.step_seconds);
-    config.validate().map_err(to_py)?;
+    config.validate().map_err(|error| to_py(&error))?;
     let mut evaluator = Evaluator::new(config.step(), config.lateness(), &truth);
     let needed = ["bucket_ts", "service", "endpoint", "is_anomaly"];
     let mut file = ScoredFile::open(scored, &needed)?;

@@ -1,5 +1,12 @@
 //! The module `mad._core`: mad-core for Python. Each file binds one concept; this one exports.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::doc_markdown,
+    clippy::struct_field_names,
+    reason = "pyo3 hands arguments over by value; the docs are read in Python; names are the contract's"
+)]
+
 mod arrays;
 mod config;
 mod csv_rows;

@@ -15,7 +15,7 @@ use crate::rows::{Rows, split};
 use crate::{report, table::Table};
 
 /// Requests in, batch by batch; judged rows and incident changes out.
-#[pyclass(module = "mad._core", subclass)]
+#[pyclass(module = "mad._core")]
 pub struct Pipeline {
     core: mad_core::Pipeline,
 }
@@ -23,9 +23,9 @@ pub struct Pipeline {
 #[pymethods]
 impl Pipeline {
     #[new]
-    #[pyo3(signature = (config_json=None))]
-    fn new(config_json: Option<&str>) -> PyResult<Self> {
-        let core = mad_core::Pipeline::new(parse(config_json)?).map_err(to_py)?;
+    #[pyo3(signature = (config=None))]
+    fn new(config: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let core = mad_core::Pipeline::new(parse(config)?).map_err(|error| to_py(&error))?;
         Ok(Self { core })
     }
 
@@ -56,7 +56,7 @@ impl Pipeline {
                 decoder.feed(bytes, &mut push, &mut rejections)?;
                 decoder.finish(&mut push, &mut rejections)
             })
-            .map_err(to_py)?;
+            .map_err(|error| to_py(&error))?;
         } else {
             let table = RequestTable::read(table, zone)?;
             py.detach(|| table.in_order(&mut push, &mut rejections));
@@ -133,7 +133,7 @@ impl Pipeline {
 
 impl Pipeline {
     fn command(&mut self, command: &Command) -> PyResult<Update> {
-        let update = self.core.apply(command).map_err(to_py)?;
+        let update = self.core.apply(command).map_err(|error| to_py(&error))?;
         Ok(self.update(update))
     }
 

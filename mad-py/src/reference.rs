@@ -30,18 +30,18 @@ pub struct ReferenceRun {
 
 #[pymethods]
 impl ReferenceRun {
-    /// `config_json` holds A's settings: `min_points`, `warmup`, `min_requests`, `threshold`.
+    /// `config` holds A's settings: `min_points`, `warmup`, `min_requests`, `threshold`.
     /// `sort` changes nothing: A takes requests in any order.
     #[new]
-    #[pyo3(signature = (config_json, sources, sort=false))]
-    fn new(config_json: Option<&str>, sources: usize, sort: bool) -> PyResult<Self> {
+    #[pyo3(signature = (config, sources, sort=false))]
+    fn new(config: Option<&Bound<'_, PyAny>>, sources: usize, sort: bool) -> PyResult<Self> {
         let _ = sort;
-        let config = match config_json {
-            Some(json) => serde_json::from_str(json)
+        let config = match config {
+            Some(config) => serde_json::from_str(&crate::config::text(config)?)
                 .map_err(|error| crate::errors::value_error(format!("config: {error}")))?,
             None => ReferenceConfig::default(),
         };
-        config.validate().map_err(to_py)?;
+        config.validate().map_err(|error| to_py(&error))?;
         // the original takes naive times as they are
         let zone = ZonePolicy::Offset(0);
         Ok(Self {
@@ -57,12 +57,12 @@ impl ReferenceRun {
 
     /// Reads bytes of a source.
     fn feed(&mut self, py: Python<'_>, source: usize, chunk: &[u8]) -> PyResult<()> {
-        py.detach(|| self.take(source, Some(chunk))).map_err(to_py)
+        py.detach(|| self.take(source, Some(chunk))).map_err(|error| to_py(&error))
     }
 
     /// That source has ended.
     fn end(&mut self, py: Python<'_>, source: usize) -> PyResult<()> {
-        py.detach(|| self.take(source, None)).map_err(to_py)
+        py.detach(|| self.take(source, None)).map_err(|error| to_py(&error))
     }
 
     /// Which source has to be read next; None when all have ended.
@@ -83,7 +83,7 @@ impl ReferenceRun {
             self.report = Some(report);
             Ok(())
         })
-        .map_err(to_py)
+        .map_err(|error| to_py(&error))
     }
 
     /// Lines of the features file since the last call.
@@ -261,7 +261,7 @@ pub fn reference_detect(
         });
         reference::detect(requests, &config)
     });
-    let rows = report.map_err(to_py)?.rows;
+    let rows = report.map_err(|error| to_py(&error))?.rows;
     Table::new(vec![
         ("bucket_ts", times(rows.iter().map(|row| row.bucket))),
         ("service", strings(rows.iter().map(|row| &*row.service))),

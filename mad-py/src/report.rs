@@ -109,7 +109,8 @@ pub fn culprits(
     top_k: usize,
 ) -> PyResult<Ranking> {
     let config = CulpritConfig { minutes, top_k };
-    let ranking = pipeline.culprits_with(config, at.map(Timestamp::from)).map_err(to_py)?;
+    let ranking =
+        pipeline.culprits_with(config, at.map(Timestamp::from)).map_err(|error| to_py(&error))?;
     Ok(ranking.into())
 }
 
@@ -135,16 +136,17 @@ pub fn rejected<'py>(py: Python<'py>, rejections: &Rejections) -> PyResult<Bound
 
 /// Detects over a request table in memory: sorted by time, then the stream run to its end.
 #[pyfunction]
-#[pyo3(signature = (requests, config_json=None))]
+#[pyo3(signature = (requests, config=None))]
 pub fn detect(
     py: Python<'_>,
     requests: &Bound<'_, PyAny>,
-    config_json: Option<&str>,
+    config: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Report> {
-    let config = parse(config_json)?;
+    let config = parse(config)?;
     let table = RequestTable::read(requests, config.zone())?;
     py.detach(|| {
-        let mut pipeline = mad_core::Pipeline::new(config).map_err(to_py)?.trusting_the_clock();
+        let mut pipeline =
+            mad_core::Pipeline::new(config).map_err(|error| to_py(&error))?.trusting_the_clock();
         let (mut update, mut rejections) = (Update::default(), Rejections::default());
         let mut push = |request: mad_core::Request<'_>, position: u64| {
             pipeline.push(&request, position, &mut update);

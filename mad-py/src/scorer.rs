@@ -96,7 +96,7 @@ impl MadScorer {
             tail_weight,
             band,
         };
-        let core = mad_core::MadScorer::new(config).map_err(to_py)?;
+        let core = mad_core::MadScorer::new(config).map_err(|error| to_py(&error))?;
         Ok(Self { core, threshold: 4.0 * threshold / (1.0 - threshold) })
     }
 

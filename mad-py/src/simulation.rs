@@ -46,9 +46,9 @@ impl ShopSimulation {
                 .iter()
                 .map(|spec| spec.parse())
                 .collect::<mad_core::Result<_>>()
-                .map_err(to_py)?;
+                .map_err(|error| to_py(&error))?;
         }
-        let shop = Shop::new(config).map_err(to_py)?;
+        let shop = Shop::new(config).map_err(|error| to_py(&error))?;
         let requests = shop.requests();
         Ok(Self { shop, requests, labels, begun: false })
     }
@@ -77,6 +77,6 @@ impl ShopSimulation {
 
     /// The incidents in it, as JSON.
     fn truth_json(&self) -> PyResult<String> {
-        self.shop.truth().to_json().map_err(to_py)
+        self.shop.truth().to_json().map_err(|error| to_py(&error))
     }
 }

@@ -19,7 +19,7 @@ use crate::report;
 use crate::rows::Rows;
 
 /// Requests to one row per service, endpoint and step.
-#[pyclass(module = "mad._core", subclass)]
+#[pyclass(module = "mad._core")]
 pub struct FeatureBuilder {
     core: mad_core::FeatureBuilder,
     config: PipelineConfig,
@@ -29,10 +29,11 @@ pub struct FeatureBuilder {
 #[pymethods]
 impl FeatureBuilder {
     #[new]
-    #[pyo3(signature = (config_json=None))]
-    fn new(config_json: Option<&str>) -> PyResult<Self> {
-        let config = parse(config_json)?;
-        let core = mad_core::FeatureBuilder::new(config.features, &config.limits).map_err(to_py)?;
+    #[pyo3(signature = (config=None))]
+    fn new(config: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let config = parse(config)?;
+        let core = mad_core::FeatureBuilder::new(config.features, &config.limits)
+            .map_err(|error| to_py(&error))?;
         Ok(Self { core, config, rejections: Rejections::default() })
     }
 
@@ -73,7 +74,7 @@ impl FeatureBuilder {
 }
 
 /// Judges each signal of each row by what came before it, then learns it.
-#[pyclass(module = "mad._core", subclass)]
+#[pyclass(module = "mad._core")]
 pub struct RowScorer {
     config: PipelineConfig,
     entities: HashMap<EntityId, mad_core::RowScorer>,
@@ -82,9 +83,9 @@ pub struct RowScorer {
 #[pymethods]
 impl RowScorer {
     #[new]
-    #[pyo3(signature = (config_json=None))]
-    fn new(config_json: Option<&str>) -> PyResult<Self> {
-        Ok(Self { config: parse(config_json)?, entities: HashMap::new() })
+    #[pyo3(signature = (config=None))]
+    fn new(config: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        Ok(Self { config: parse(config)?, entities: HashMap::new() })
     }
 
     /// Scores rows of one feature builder, in order.
@@ -95,9 +96,10 @@ impl RowScorer {
             for row in &rows.features {
                 let scorer = match self.entities.entry(row.entity) {
                     std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-                    std::collections::hash_map::Entry::Vacant(new) => {
-                        new.insert(mad_core::RowScorer::new(&self.config.score).map_err(to_py)?)
-                    }
+                    std::collections::hash_map::Entry::Vacant(new) => new.insert(
+                        mad_core::RowScorer::new(&self.config.score)
+                            .map_err(|error| to_py(&error))?,
+                    ),
                 };
                 scores.push(scorer.observe(row));
             }
@@ -110,7 +112,7 @@ impl RowScorer {
 }
 
 /// Holds back what is not worth waking anyone.
-#[pyclass(module = "mad._core", subclass)]
+#[pyclass(module = "mad._core")]
 pub struct Guardrails {
     core: mad_core::Guardrails,
     known: HashMap<EntityId, EntityMaturity>,
@@ -119,11 +121,11 @@ pub struct Guardrails {
 #[pymethods]
 impl Guardrails {
     #[new]
-    #[pyo3(signature = (config_json=None))]
-    fn new(config_json: Option<&str>) -> PyResult<Self> {
-        let config = parse(config_json)?;
-        let core =
-            mad_core::Guardrails::new(config.guard, config.score.threshold).map_err(to_py)?;
+    #[pyo3(signature = (config=None))]
+    fn new(config: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let config = parse(config)?;
+        let core = mad_core::Guardrails::new(config.guard, config.score.threshold)
+            .map_err(|error| to_py(&error))?;
         Ok(Self { core, known: HashMap::new() })
     }
 
@@ -159,7 +161,7 @@ fn flagged(rows: &Rows) -> PyResult<Vec<(Option<FlaggedRow>, f64)>> {
 }
 
 /// Groups flagged rows into incidents.
-#[pyclass(module = "mad._core", subclass)]
+#[pyclass(module = "mad._core")]
 pub struct IncidentGrouper {
     core: mad_core::IncidentGrouper,
 }
@@ -167,14 +169,14 @@ pub struct IncidentGrouper {
 #[pymethods]
 impl IncidentGrouper {
     #[new]
-    #[pyo3(signature = (config_json=None))]
-    fn new(config_json: Option<&str>) -> PyResult<Self> {
-        let config = parse(config_json)?;
+    #[pyo3(signature = (config=None))]
+    fn new(config: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let config = parse(config)?;
         let (step, lateness) = (config.features.step(), config.features.lateness());
         let kept = config.limits.closed_incidents;
         let core = mad_core::IncidentGrouper::new(config.incident, step, lateness, kept);
         let critical = config.guard.critical_error_rate;
-        Ok(Self { core: core.map_err(to_py)?.with_critical_error_rate(critical) })
+        Ok(Self { core: core.map_err(|error| to_py(&error))?.with_critical_error_rate(critical) })
     }
 
     /// Takes judged rows, in order; gives all incidents so far, newest first.
@@ -214,7 +216,7 @@ impl CulpritRanker {
     #[pyo3(signature = (minutes=15.0, top_k=3))]
     fn new(minutes: f64, top_k: usize) -> PyResult<Self> {
         let core = mad_core::CulpritRanker::new(CulpritConfig { minutes, top_k });
-        Ok(Self { core: core.map_err(to_py)? })
+        Ok(Self { core: core.map_err(|error| to_py(&error))? })
     }
 
     /// Ranks by judged rows up to `at` (default: the newest one).
@@ -240,7 +242,7 @@ impl TemplateExplainer {
     #[pyo3(signature = (step_seconds=60.0))]
     fn new(step_seconds: f64) -> PyResult<Self> {
         let config = mad_core::FeatureConfig { step_seconds, ..Default::default() };
-        config.validate().map_err(to_py)?;
+        config.validate().map_err(|error| to_py(&error))?;
         Ok(Self { core: mad_core::TemplateExplainer::new(config.step()) })
     }
 

@@ -13,24 +13,22 @@ alone: `FeatureBuilder`, `RowScorer`, `Guardrails`, `IncidentGrouper`, `CulpritR
 """
 
 from mad import reference
-from mad._api import (
-    FeatureBuilder,
-    Guardrails,
-    IncidentGrouper,
-    Pipeline,
-    RowScorer,
-    detect,
-)
+from mad._api import detect
 from mad._config import Config
 from mad._core import (
     Culprit,
     CulpritRanker,
     Explanation,
+    FeatureBuilder,
+    Guardrails,
     Incident,
+    IncidentGrouper,
     MadScorer,
+    Pipeline,
     Ranking,
     Report,
     Rows,
+    RowScorer,
     Score,
     Table,
     TemplateExplainer,

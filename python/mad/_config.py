@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from mad import _core
+
+
+def read_toml(text: str) -> dict[str, Any]:
+    """TOML as nested dicts."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    return tomllib.loads(text)
 
 
 class Config:
@@ -25,11 +35,7 @@ class Config:
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> Config:
         """Reads a TOML file."""
-        try:
-            import tomllib
-        except ModuleNotFoundError:  # Python 3.10
-            import tomli as tomllib
-        return cls(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+        return cls(read_toml(Path(path).read_text(encoding="utf-8")))
 
     def to_dict(self) -> dict[str, Any]:
         """A copy as nested dicts."""
@@ -53,12 +59,3 @@ class Config:
 
 
 AnyConfig: TypeAlias = Config | Mapping[str, Any] | None
-
-
-def config_json(config: AnyConfig) -> str | None:
-    """What the core takes; None is the default."""
-    if config is None:
-        return None
-    if isinstance(config, Config):
-        return config.to_json()
-    return Config(config).to_json()

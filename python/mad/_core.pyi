@@ -1,16 +1,57 @@
 """The Rust core. Times out are aware (UTC); heavy calls release the GIL."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from os import PathLike
-from typing import Any, final
+from typing import Any, Protocol, TypeAlias, final, type_check_only
 
 import numpy as np
 import numpy.typing as npt
 
 __version__: str
 
-_Floats = npt.NDArray[np.float64]
+__all__ = [
+    "modified_z",
+    "rolling_mad",
+    "rolling_z",
+    "check_config",
+    "default_config",
+    "culprits_from_scored",
+    "DetectRun",
+    "UnsortedError",
+    "evaluate",
+    "Explanation",
+    "Incident",
+    "Pipeline",
+    "Update",
+    "Culprit",
+    "Ranking",
+    "ReferenceRun",
+    "reference_detect",
+    "Report",
+    "detect",
+    "Rows",
+    "MadScorer",
+    "Score",
+    "ShopSimulation",
+    "CulpritRanker",
+    "FeatureBuilder",
+    "Guardrails",
+    "IncidentGrouper",
+    "RowScorer",
+    "TemplateExplainer",
+    "Table",
+    "ZstdDecoder",
+    "__version__",
+]
+
+_Floats: TypeAlias = npt.NDArray[np.float64]
+
+@type_check_only
+class _ToJson(Protocol):
+    def to_json(self) -> str: ...
+
+_Config: TypeAlias = str | Mapping[str, Any] | _ToJson | None
 
 class UnsortedError(ValueError):
     """An input is not ordered by time and was to be read as it comes."""
@@ -42,7 +83,7 @@ def check_config(json: str) -> str:
 def default_config() -> str:
     """The default configuration in JSON."""
 
-def detect(requests: Any, config_json: str | None = None) -> Report:
+def detect(requests: Any, config: _Config = None) -> Report:
     """Detects over a request table in memory: sorted by time, then the stream run to its end."""
 
 def reference_detect(
@@ -227,10 +268,11 @@ class Update:
     @property
     def rejected(self) -> dict[str, Any]: ...
 
+@final
 class Pipeline:
     """Requests in, batch by batch; judged rows and incident changes out."""
 
-    def __new__(cls, config_json: str | None = None) -> Pipeline: ...
+    def __new__(cls, config: _Config = None) -> Pipeline: ...
     def ingest(
         self, table: Any, kind: str = "requests", *, watermark: datetime | None = None
     ) -> Update:
@@ -305,10 +347,11 @@ class MadScorer:
     @property
     def points(self) -> int: ...
 
+@final
 class FeatureBuilder:
     """Requests to one row per service, endpoint and step."""
 
-    def __new__(cls, config_json: str | None = None) -> FeatureBuilder: ...
+    def __new__(cls, config: _Config = None) -> FeatureBuilder: ...
     def push(self, requests: Any) -> Rows:
         """Takes a request table in the order in which it stands; gives the rows that closed."""
     def finish(self) -> Rows:
@@ -316,24 +359,27 @@ class FeatureBuilder:
     @property
     def rejected(self) -> dict[str, Any]: ...
 
+@final
 class RowScorer:
     """Judges each signal of each row by what came before it, then learns it."""
 
-    def __new__(cls, config_json: str | None = None) -> RowScorer: ...
+    def __new__(cls, config: _Config = None) -> RowScorer: ...
     def observe(self, rows: Rows) -> Rows:
         """Scores rows of one feature builder, in order."""
 
+@final
 class Guardrails:
     """Holds back what is not worth waking anyone."""
 
-    def __new__(cls, config_json: str | None = None) -> Guardrails: ...
+    def __new__(cls, config: _Config = None) -> Guardrails: ...
     def judge(self, rows: Rows) -> Rows:
         """Judges scored rows, in order."""
 
+@final
 class IncidentGrouper:
     """Groups flagged rows into incidents."""
 
-    def __new__(cls, config_json: str | None = None) -> IncidentGrouper: ...
+    def __new__(cls, config: _Config = None) -> IncidentGrouper: ...
     def group(self, rows: Rows) -> list[Incident]:
         """Takes judged rows, in order; gives all incidents so far, newest first."""
 
@@ -358,7 +404,7 @@ class DetectRun:
     """Detection over request logs that are read piece by piece."""
 
     def __new__(
-        cls, config_json: str | None, sources: int, sort: bool = False, keep_rows: bool = False
+        cls, config: _Config, sources: int, sort: bool = False, keep_rows: bool = False
     ) -> DetectRun: ...
     def feed(self, source: int, chunk: bytes) -> None:
         """Reads bytes of a source, cut anywhere."""
@@ -383,7 +429,7 @@ class DetectRun:
 class ReferenceRun:
     """The original's detector over request logs."""
 
-    def __new__(cls, config_json: str | None, sources: int, sort: bool = False) -> ReferenceRun: ...
+    def __new__(cls, config: _Config, sources: int, sort: bool = False) -> ReferenceRun: ...
     def feed(self, source: int, chunk: bytes) -> None:
         """Reads bytes of a source."""
     def end(self, source: int) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from mad import _core
+from mad._config import AnyConfig
 from mad.sources.files import Source
 
 
-def detect_file(path: str, config: str | None) -> _core.Report:
+def detect_file(path: str, config: AnyConfig) -> _core.Report:
     """Reads the file piece by piece; one that is not in order is read again and sorted."""
     try:
         return _read(path, config, sort=False)
@@ -14,7 +15,7 @@ def detect_file(path: str, config: str | None) -> _core.Report:
         return _read(path, config, sort=True)
 
 
-def _read(path: str, config: str | None, *, sort: bool) -> _core.Report:
+def _read(path: str, config: AnyConfig, *, sort: bool) -> _core.Report:
     run = _core.DetectRun(config, 1, sort=sort, keep_rows=True)
     for chunk in Source(path).chunks():
         run.feed(0, chunk)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mad import errors
+from mad._config import read_toml
 from mad.cli import arguments, engine, files
 from mad.cli.progress import WORTH_BYTES, Progress
 from mad.sources.files import CHUNK, Source
@@ -98,7 +99,7 @@ def load_config(path: str | None) -> str | None:
     try:
         text = files.read_text(file)
         toml = file.suffix.lower() == ".toml"
-        settings: Any = _toml(text, path) if toml else json.loads(text)
+        settings: Any = read_toml(text) if toml else json.loads(text)
     except errors.InputError as error:
         raise errors.UsageError(str(error)) from error
     except ValueError as error:
@@ -109,14 +110,6 @@ def load_config(path: str | None) -> str | None:
         return json.dumps(settings)
     except TypeError as error:
         raise errors.UsageError(f"{path}: dates are not settings: {error}") from error
-
-
-def _toml(text: str, path: str) -> Any:
-    if sys.version_info >= (3, 11):
-        import tomllib
-
-        return tomllib.loads(text)
-    raise errors.UsageError(f"{path}: TOML needs Python 3.11 or newer", "write it as JSON")
 
 
 def detect(
