@@ -187,11 +187,9 @@ fn impact(incident: &Incident) -> Vec<String> {
 
 fn confidence_rule(incident: &Incident) -> String {
     format!(
-        "{}: {} flagged, strongest evidence 10^-{} (High from 3 rows and 10^-8, Medium from 2 rows \
-         or 10^-6).",
-        incident.confidence().as_str(),
+        "{} flagged, the strongest {}; High needs 3 rows and 1 in 10^8, Medium 2 rows or 1 in 10^6.",
         plural(incident.rows as f64, "row"),
-        number(incident.evidence, 1),
+        likelihood(incident.evidence),
     )
 }
 

@@ -19,9 +19,9 @@ pub struct HistoryRow {
     pub errors: u32,
     /// Value of each signal, in the order of [`Signal::ALL`].
     pub values: [f32; Signal::ALL.len()],
-    /// Lower end of each expected band.
+    /// Lower end of each expected band; NaN while too little is known to judge.
     pub low: [f32; Signal::ALL.len()],
-    /// Upper end of each expected band.
+    /// Upper end of each expected band; NaN likewise.
     pub high: [f32; Signal::ALL.len()],
     /// Whether the row was flagged.
     pub is_anomaly: bool,
@@ -32,13 +32,15 @@ pub struct HistoryRow {
 impl HistoryRow {
     /// What is remembered of a row.
     pub fn new(row: &FeatureRow, scores: &RowScores, verdict: &Verdict) -> Self {
+        let judged = !matches!(verdict.reason, Reason::WarmUp | Reason::TooFewPoints);
+        let band = |edge: f64| if judged { edge as f32 } else { f32::NAN };
         Self {
             bucket: row.bucket,
             count: u32::try_from(row.count).unwrap_or(u32::MAX),
             errors: u32::try_from(row.errors).unwrap_or(u32::MAX),
             values: Signal::ALL.map(|signal| row.sample(signal).value as f32),
-            low: Signal::ALL.map(|signal| scores.of(signal).low as f32),
-            high: Signal::ALL.map(|signal| scores.of(signal).high as f32),
+            low: Signal::ALL.map(|signal| band(scores.of(signal).low)),
+            high: Signal::ALL.map(|signal| band(scores.of(signal).high)),
             is_anomaly: verdict.is_anomaly,
             reason: verdict.reason,
         }

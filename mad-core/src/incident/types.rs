@@ -94,8 +94,8 @@ pub struct Incident {
     pub errors: u64,
     /// Share of requests that was expected to fail when it began; NaN when unknown.
     pub expected_error_rate: f64,
-    /// Whether its failed requests, all rows together, are more than chance makes of the expected
-    /// share (less than one in a thousand by a beta-binomial tail).
+    /// Whether at some moment its failed requests, all rows so far together, were more than chance
+    /// makes of the expected share (less than one in a thousand by a beta-binomial tail).
     pub errors_rose: bool,
     /// Signals that were flagged, each at its strongest evidence, strongest first.
     pub peaks: Vec<Peak>,
@@ -166,7 +166,8 @@ impl Incident {
         }
         let (a, b) = (ERROR_MEMORY * share, ERROR_MEMORY * (1.0 - share));
         let tail = beta_binomial_log10_sf(self.errors, self.requests, a, b);
-        self.errors_rose = tail <= -ERRORS_EVIDENCE && self.error_rate() > share;
+        // once proved it stays so: an incident that goes on more mildly was still that bad
+        self.errors_rose |= tail <= -ERRORS_EVIDENCE && self.error_rate() > share;
         if self.errors_rose && self.error_rate() >= critical_error_rate {
             self.severity = Severity::Critical;
         }
