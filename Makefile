@@ -1,0 +1,76 @@
+# Two commands do everything: `make demo` and `make test`. No target installs a system package.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+DATA   ?= ../shared/data
+CARGO  ?= cargo
+SEED   ?= 0
+
+SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
+           Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
+
+.PHONY: help demo test test-rust test-python test-tables lint quality quality-shop bench-core bench clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/.made:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade 'pip>=23.1'
+	$(BIN)/python -m pip install -q --disable-pip-version-check 'maturin>=1.9,<2'
+	@touch $@
+
+# an editable install: the Rust core built for release, the Python files as they stand
+$(VENV)/.installed: $(VENV)/.made $(SOURCES)
+	@echo "building the core and installing the package (minutes when nothing is built yet)"
+	@VIRTUAL_ENV="$(abspath $(VENV))" $(BIN)/maturin develop --release -q
+	@touch $@
+
+$(VENV)/.tested: requirements-test.txt $(VENV)/.made
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-test.txt
+	@touch $@
+
+demo: $(VENV)/.installed ## simulate, detect, name the culprit, write and print the report
+	@$(BIN)/mad demo --seed $(SEED)
+
+test: lint test-rust test-python test-tables ## all tests; names what it left out
+	@sh tests/left_out.sh
+	@echo "make test: all passed"
+
+lint: $(VENV)/.installed $(VENV)/.tested ## formats, lints, types, docs without a warning
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -q -- -D warnings
+	$(CARGO) clippy -p mad-core --no-default-features -q -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -p mad-core --no-deps -q
+	$(BIN)/ruff check python tests examples benches
+	$(BIN)/ruff format --check python tests examples benches
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest mad._core
+
+test-rust: ## unit, property and doc tests of the crates
+	$(CARGO) test --workspace --exclude mad-py -q
+
+test-python: $(VENV)/.installed $(VENV)/.tested ## tests of the package against the real libraries
+	DATA="$(DATA)" $(BIN)/python -m pytest -q
+
+# the oldest pandas line that is supported, and no pyarrow
+test-tables: $(VENV)/.installed
+	@test -f $(VENV)-pandas2/.made || { $(PYTHON) -m venv $(VENV)-pandas2 && \
+	  $(VENV)-pandas2/bin/python -m pip install -q --disable-pip-version-check -r requirements-test-pandas2.txt && \
+	  touch $(VENV)-pandas2/.made; }
+	@echo "$(abspath python)" > "$$($(VENV)-pandas2/bin/python -c 'import site; print(site.getsitepackages()[0])')/mad.pth"
+	MAD_TEST_TABLES=pandas $(VENV)-pandas2/bin/python -m pytest -q tests/python/test_tables.py
+
+quality: quality-shop ## figures of quality, at the shipped defaults
+
+quality-shop: ## simulated shops: found, blamed, false, how soon
+	$(CARGO) run --release -q -p mad-benches --bin quality-shop
+
+bench-core: $(VENV)/.installed $(VENV)/.tested ## side by side with DuckDB and pandas
+	$(BIN)/python benches/peers.py
+
+bench: ## criterion benches of the kernels
+	$(CARGO) bench -p mad-benches
+
+clean: ## everything that was built
+	rm -rf target $(VENV) $(VENV)-pandas2 python/mad/*.so
