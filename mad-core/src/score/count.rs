@@ -16,7 +16,8 @@ use crate::time::Timestamp;
 ///
 /// The scale is 1, which no past has to teach, as long as the MAD of the past is what chance
 /// makes of a Poisson count (within two standard errors); beyond that it is the MAD, with the
-/// heavier tail of [`MadScorer`]. Negative values count as 0; NaN is unknown.
+/// heavier tail of [`MadScorer`]. Negative values count as 0; NaN, infinite values and samples
+/// without observations (`n` = 0) are unknown and teach nothing.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CountScorer {
     level: MadScorer,
@@ -59,12 +60,12 @@ fn count_of(stabilised: f64) -> f64 {
 
 impl Scorer for CountScorer {
     fn score(&self, _at: Timestamp, sample: Sample) -> Score {
+        if !(sample.value.is_finite() && sample.n > 0) {
+            return Score::unknown();
+        }
         let Some(Spread { center, scale, source }) = self.level.spread(true) else {
             return Score::unknown();
         };
-        if !sample.value.is_finite() {
-            return Score::unknown();
-        }
         let points = self.level.points();
         let dof = mad_degrees_of_freedom(points);
         let chance = 1.0 + 2.0 * (2.0 / dof).sqrt();
@@ -91,6 +92,10 @@ impl Scorer for CountScorer {
     }
 
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
+        // here, since the transform makes a number of anything
+        if !(sample.value.is_finite() && sample.n > 0) {
+            return;
+        }
         let value = match how {
             Learn::Skip => return,
             Learn::Full => sample.value,
