@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 /// distribution with parameters `m p` and `m (1 - p)`. One error among six requests is no evidence;
 /// nine among forty is.
 ///
-/// Only shares above the expected are evidence. `sample.value` is the share (clamped to 0..1),
+/// Only shares above the expected are evidence (0 below). `sample.value` is the share (clamped to 0..1),
 /// `sample.n` the trials; NaN or no trials is unknown.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RateScorer {
@@ -59,26 +59,79 @@ impl RateScorer {
         self.rows.len()
     }
 
-    /// The largest share of `trials` that is still expected: the next one up has a tail
-    /// probability of at most `evidence`. By summing the distribution from 0; where more than 500
-    /// events are expected, by its normal approximation.
-    fn upper(&self, share: f64, memory: f64, trials: f64, deviation: f64) -> f64 {
-        if share * trials > 500.0 {
-            return (share + self.band * deviation).min(1.0);
+    /// The largest share of `trials` that is still expected: one more event has the evidence.
+    fn upper(&self, share: f64, memory: f64, trials: u32, deviation: f64) -> f64 {
+        let n = f64::from(trials);
+        let events = self
+            .summed(share, memory, n)
+            .unwrap_or_else(|| self.searched(share, memory, trials, share + self.band * deviation));
+        // of few trials one event may be too many; the expected share is inside all the same
+        (events / n).max(share)
+    }
+
+    /// The largest number of events that is still expected, by adding up the distribution from 0
+    /// on; nothing where that takes long or rounding would show.
+    fn summed(&self, share: f64, memory: f64, trials: f64) -> Option<f64> {
+        if share * trials > 500.0 || memory + trials > 1e5 || self.evidence > 6.0 {
+            return None;
         }
         let limit = 10_f64.powf(-self.evidence);
         let (a, b) = (memory * share, memory * (1.0 - share));
         let mut mass = (ln_gamma(b + trials) - ln_gamma(b) + ln_gamma(memory)
             - ln_gamma(memory + trials))
         .exp();
+        if mass < 1e-200 {
+            return None;
+        }
         let (mut events, mut beyond) = (0.0, 1.0 - mass);
-        while beyond > limit && events < trials && mass > 0.0 {
+        while beyond > limit && events < trials {
             mass *= (trials - events) * (a + events)
                 / ((events + 1.0) * (b + trials - events - 1.0).max(f64::MIN_POSITIVE));
             events += 1.0;
             beyond -= mass;
         }
-        events / trials
+        Some(events)
+    }
+
+    /// The same by trying tails, in growing steps from a guess of the share and then by halves.
+    fn searched(&self, share: f64, memory: f64, trials: u32, guess: f64) -> f64 {
+        let (n, a, b) = (u64::from(trials), memory * share, memory * (1.0 - share));
+        let expected = |events: u64| {
+            events == 0 || events <= n && -beta_binomial_log10_sf(events, n, a, b) < self.evidence
+        };
+        // `low` is expected, `high` is not
+        let (mut low, mut high, mut step) = (0, n + 1, 1_u64);
+        let guess = ((guess * n as f64) as u64).clamp(1, n);
+        if expected(guess) {
+            low = guess;
+            while high - low > step {
+                if !expected(low + step) {
+                    high = low + step;
+                    break;
+                }
+                low += step;
+                step *= 2;
+            }
+        } else {
+            high = guess;
+            while high - low > step {
+                if expected(high - step) {
+                    low = high - step;
+                    break;
+                }
+                high -= step;
+                step *= 2;
+            }
+        }
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            if expected(middle) {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        low as f64
     }
 
     /// The expected share and the trials it is trusted with.
@@ -108,18 +161,18 @@ impl Scorer for RateScorer {
         let n = f64::from(trials);
         let deviation = (share * (1.0 - share) / n * (1.0 + (n - 1.0) / (memory + 1.0))).sqrt();
         let observed = f64::from(events) / n;
-        let tail = beta_binomial_log10_sf(
-            u64::from(events),
-            u64::from(trials),
-            memory * share,
-            memory * (1.0 - share),
-        );
+        let tail = if observed > share {
+            let (a, b) = (memory * share, memory * (1.0 - share));
+            beta_binomial_log10_sf(u64::from(events), u64::from(trials), a, b)
+        } else {
+            0.0
+        };
         Score {
             z: (observed - share) / deviation,
-            evidence: if tail.is_nan() { 0.0 } else { (-tail).clamp(0.0, 300.0) },
+            evidence: if tail.is_nan() { 0.0 } else { (-tail).clamp(0.0, 300.0) + 0.0 },
             expected: share,
             low: (share - self.band * deviation).max(0.0),
-            high: self.upper(share, memory, n, deviation),
+            high: self.upper(share, memory, trials, deviation),
             source: ScaleSource::Counting,
             points: self.rows.len() as u32,
             support: f64::from(events),
@@ -134,7 +187,8 @@ impl Scorer for RateScorer {
             Learn::Clipped => {
                 let high = self.score(at, sample).high;
                 if high >= 0.0 {
-                    events = events.min((high * f64::from(trials)).ceil() as u32);
+                    // a share of whole events, up to rounding
+                    events = events.min((high * f64::from(trials) + 1e-6) as u32);
                 }
             }
         }
