@@ -181,6 +181,7 @@ impl Scorer for MadScorer {
         let predictive = (scale * self.sparse(sample.n) * uncertain).min(f64::MAX);
         // halves, so that a difference of extremes does not overflow
         let z = (value / 2.0 - center / 2.0) / (predictive / 2.0);
+        let z = z.clamp(f64::MIN, f64::MAX);
         let reach = (band_z(self.config.band, dof) * predictive).min(f64::MAX);
         let within = |edge: f64| edge.clamp(f64::MIN, f64::MAX);
         Score {

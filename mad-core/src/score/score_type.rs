@@ -29,7 +29,7 @@ pub enum ScaleSource {
 /// How unlikely one value is, given what came before it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Score {
-    /// Distance from the center in scales, signed. NaN when nothing was learnt or the value is NaN.
+    /// Distance from the center in scales, signed and finite. NaN when nothing was learnt or the value is NaN.
     pub z: f64,
     /// Minus log10 of the probability of a value at least this far out in the watched direction,
     /// 0 to 300. 0 when unknown.
@@ -81,7 +81,8 @@ pub(crate) fn score_of(evidence: f64) -> f64 {
 pub enum Learn {
     /// As it is.
     Full,
-    /// Pulled to the nearer edge of the expected band: what an anomaly may teach at most.
+    /// Pulled inside of the expected band: to its nearer edge, for a level to the 5th or 95th
+    /// percentile of the past. What an anomaly may teach at most.
     Clipped,
     /// Not at all.
     Skip,

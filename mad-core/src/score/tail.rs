@@ -13,6 +13,9 @@ pub(super) fn mad_degrees_of_freedom(points: usize) -> f64 {
 
 /// The normal deviate that is as unlikely as `z` under Student's t with `dof` degrees of freedom:
 /// `u = sqrt(dof ln(1 + z^2/dof)) (8 dof + 1)/(8 dof + 3)` (Wallace, 1959, Ann. Math. Stat. 30).
+/// Too small by less than 0.08 up to `u` = 4 from 4 degrees of freedom on, by less than 0.05 up to
+/// `u` = 6 from 10 on, by 0.2 at `u` = 6 with 4: it errs towards less evidence.
+///
 /// Signed, monotone in `z`, total: NaN gives NaN, an infinite `z` or overflow the largest deviate.
 pub fn normal_equivalent(z: f64, dof: f64) -> f64 {
     if z.is_nan() || dof.is_infinite() {
@@ -38,7 +41,8 @@ pub fn evidence_of(u: f64) -> f64 {
     if u.is_nan() {
         return 0.0;
     }
-    (-normal_log10_sf(u)).clamp(0.0, 300.0)
+    // + 0.0: certainty is no evidence, and no negative zero
+    (-normal_log10_sf(u)).clamp(0.0, 300.0) + 0.0
 }
 
 /// Observations that lie at or above the `q`-quantile of `n` values (type 7): as many as have to
