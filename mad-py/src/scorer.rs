@@ -136,13 +136,7 @@ impl MadScorer {
         values: PyReadonlyArray1<'py, f64>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let view = values.as_array();
-        let scores: Vec<mad_core::Score> = py.detach(|| {
-            let mut one = |value: &f64| {
-                let sample = Sample { value: *value, n: 1 };
-                self.core.observe(Timestamp::default(), sample, self.threshold)
-            };
-            view.iter().map(&mut one).collect()
-        });
+        let scores = py.detach(|| self.core.observe_many(view, self.threshold));
         let out = PyDict::new(py);
         let column =
             |f: fn(&mad_core::Score) -> f64| PyArray1::from_vec(py, scores.iter().map(f).collect());

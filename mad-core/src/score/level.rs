@@ -1,5 +1,6 @@
 //! Median and MAD of the values before, and a tail that knows how few they were.
 
+use ndarray::ArrayView1;
 use serde::{Deserialize, Serialize};
 
 use super::tail::mad_degrees_of_freedom;
@@ -90,6 +91,25 @@ impl MadScorer {
     /// Values remembered now.
     pub fn points(&self) -> usize {
         self.values.len()
+    }
+
+    /// Judges and learns a series in order, each value made of one observation: one score a value.
+    /// Anomalies (evidence at or above `threshold`) are learnt clipped. Any stride.
+    ///
+    /// ```
+    /// use mad_core::{MadScorer, score::LevelConfig};
+    ///
+    /// let values = ndarray::Array1::from_iter((0..100).map(|i| f64::from(i * 37 % 11)));
+    /// let mut scorer = MadScorer::new(LevelConfig::default())?;
+    /// assert_eq!(scorer.observe_many(values.view(), 4.0).len(), 100);
+    /// # Ok::<(), mad_core::Error>(())
+    /// ```
+    #[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
+    pub fn observe_many(&mut self, values: ArrayView1<'_, f64>, threshold: f64) -> Vec<Score> {
+        let one = |value: &f64| {
+            self.observe(Timestamp::default(), Sample { value: *value, n: 1 }, threshold)
+        };
+        values.iter().map(one).collect()
     }
 
     /// Forgets everything.

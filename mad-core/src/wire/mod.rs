@@ -82,7 +82,7 @@ impl Format {
 ///
 /// A byte order mark at the start is skipped, lines end in LF or CRLF, blank lines are skipped,
 /// the last line needs no line end. A line longer than
-/// [`MAX_LINE_BYTES`](crate::limits::MAX_LINE_BYTES) is rejected without being held, so memory
+/// [`MAX_LINE_BYTES`] is rejected without being held, so memory
 /// stays below a few MiB whatever is fed. A line that is not UTF-8 is rejected alone.
 ///
 /// Positions are line numbers counted from 1 (a CSV header is line 1); a record that spans lines
@@ -222,7 +222,7 @@ impl RequestDecoder {
     }
 
     /// Bytes of memory kept for the record that is not complete yet; at most twice
-    /// [`MAX_LINE_BYTES`](crate::limits::MAX_LINE_BYTES) and a little.
+    /// [`MAX_LINE_BYTES`] and a little.
     pub fn held_bytes(&self) -> usize {
         match &self.inner {
             #[cfg(feature = "csv")]
