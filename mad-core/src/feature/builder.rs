@@ -1,12 +1,12 @@
 //! Event-time windows: requests in, closed rows out.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::held::{Held, HeldRecord};
 use super::open_step::OpenStep;
+use super::recent_ids::RecentIds;
 use super::{FeatureConfig, FeatureRow};
 use crate::error::Result;
 use crate::limits::Limits;
@@ -46,17 +46,17 @@ pub struct FeatureBuilder {
     request_ids: usize,
     entities: EntityTable,
     /// Entities by name: the order of rows within a step.
-    order: BTreeMap<(Arc<str>, Arc<str>), EntityId>,
+    order: Vec<EntityId>,
     last_bucket: Vec<Option<Timestamp>>,
     open: BTreeMap<Timestamp, OpenStep>,
+    #[serde(skip)]
     spare: Vec<OpenStep>,
     held: Held,
     /// Whether a jump ahead is believed at once: a file read to its end has no later evidence.
     trusting: bool,
     newest: Option<Timestamp>,
     watermark: Timestamp,
-    ids_seen: HashSet<Arc<str>>,
-    ids_order: VecDeque<Arc<str>>,
+    ids: RecentIds,
     accepted: u64,
     errors: u64,
     samples_dropped: u64,
@@ -77,7 +77,7 @@ impl FeatureBuilder {
             held_records: limits.held_records,
             request_ids: limits.request_ids,
             entities: EntityTable::new(limits.entities),
-            order: BTreeMap::new(),
+            order: Vec::new(),
             last_bucket: Vec::new(),
             open: BTreeMap::new(),
             spare: Vec::new(),
@@ -85,8 +85,7 @@ impl FeatureBuilder {
             trusting: false,
             newest: None,
             watermark: Timestamp::MIN,
-            ids_seen: HashSet::new(),
-            ids_order: VecDeque::new(),
+            ids: RecentIds::default(),
             accepted: 0,
             errors: 0,
             samples_dropped: 0,
@@ -115,7 +114,7 @@ impl FeatureBuilder {
             return;
         }
         if let Some(id) = request.request_id
-            && !self.remember(id)
+            && !self.ids.remember(id, self.request_ids)
         {
             rejections.add(RejectReason::Duplicate, position, || format!("request_id = {id:?}"));
             return;
@@ -212,30 +211,13 @@ impl FeatureBuilder {
             return id;
         }
         let id = self.entities.id(service, endpoint);
-        if let Some(entity) = self.entities.get(id) {
-            let name = (Arc::clone(&entity.service), Arc::clone(&entity.endpoint));
-            self.order.insert(name, id);
-        }
         if self.last_bucket.len() < self.entities.len() {
+            let named = |id: EntityId| self.entities.get(id);
+            let place = self.order.partition_point(|known| named(*known) < named(id));
+            self.order.insert(place, id);
             self.last_bucket.resize(self.entities.len(), None);
         }
         id
-    }
-
-    /// Whether `id` is new; the oldest remembered one leaves when there are too many.
-    fn remember(&mut self, id: &str) -> bool {
-        if self.ids_seen.contains(id) {
-            return false;
-        }
-        let id: Arc<str> = id.into();
-        self.ids_seen.insert(Arc::clone(&id));
-        self.ids_order.push_back(id);
-        if self.ids_order.len() > self.request_ids
-            && let Some(oldest) = self.ids_order.pop_front()
-        {
-            self.ids_seen.remove(&oldest);
-        }
-        true
     }
 
     fn is_ahead(&self, time: Timestamp) -> bool {
@@ -290,7 +272,7 @@ impl FeatureBuilder {
                 return;
             }
             let mut closing = first.remove();
-            for id in self.order.values().copied() {
+            for id in self.order.iter().copied() {
                 if !closing.has(id) {
                     continue;
                 }

@@ -24,10 +24,34 @@ pub(super) struct HeldRecord {
 
 /// Held records in time order; those of one time in order of arrival.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "Saved", into = "Saved")]
 pub(super) struct Held {
     records: BTreeMap<(Timestamp, u64), HeldRecord>,
     in_a_row: BTreeMap<EntityId, u32>,
     arrivals: u64,
+}
+
+/// What is saved: JSON has no pairs for keys.
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Held", deny_unknown_fields)]
+struct Saved {
+    records: Vec<(u64, HeldRecord)>,
+    in_a_row: BTreeMap<EntityId, u32>,
+    arrivals: u64,
+}
+
+impl From<Saved> for Held {
+    fn from(Saved { records, in_a_row, arrivals }: Saved) -> Self {
+        let keyed = |(arrival, held): (u64, HeldRecord)| ((held.timestamp, arrival), held);
+        Self { records: records.into_iter().map(keyed).collect(), in_a_row, arrivals }
+    }
+}
+
+impl From<Held> for Saved {
+    fn from(Held { records, in_a_row, arrivals }: Held) -> Self {
+        let records = records.into_iter().map(|((_, arrival), held)| (arrival, held)).collect();
+        Self { records, in_a_row, arrivals }
+    }
 }
 
 impl Held {

@@ -4,6 +4,7 @@ mod builder;
 mod config;
 mod held;
 mod open_step;
+mod recent_ids;
 mod row;
 
 pub use builder::FeatureBuilder;

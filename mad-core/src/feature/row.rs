@@ -11,6 +11,7 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// The value, in the signal's unit.
+    #[serde(deserialize_with = "crate::nan::number")]
     pub value: f64,
     /// Observations behind it.
     pub n: u64,

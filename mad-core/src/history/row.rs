@@ -18,10 +18,13 @@ pub struct HistoryRow {
     /// Requests that failed.
     pub errors: u32,
     /// Value of each signal, in the order of [`Signal::ALL`].
+    #[serde(deserialize_with = "crate::nan::numbers")]
     pub values: [f32; Signal::ALL.len()],
     /// Lower end of each expected band; NaN while too little is known to judge.
+    #[serde(deserialize_with = "crate::nan::numbers")]
     pub low: [f32; Signal::ALL.len()],
     /// Upper end of each expected band; NaN likewise.
+    #[serde(deserialize_with = "crate::nan::numbers")]
     pub high: [f32; Signal::ALL.len()],
     /// Whether the row was flagged.
     pub is_anomaly: bool,
@@ -33,12 +36,14 @@ impl HistoryRow {
     /// What is remembered of a row.
     pub fn new(row: &FeatureRow, scores: &RowScores, verdict: &Verdict) -> Self {
         let judged = !matches!(verdict.reason, Reason::WarmUp | Reason::TooFewPoints);
-        let band = |edge: f64| if judged { edge as f32 } else { f32::NAN };
+        // a finite number stays one
+        let short = |value: f64| value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32;
+        let band = |edge: f64| if judged { short(edge) } else { f32::NAN };
         Self {
             bucket: row.bucket,
             count: u32::try_from(row.count).unwrap_or(u32::MAX),
             errors: u32::try_from(row.errors).unwrap_or(u32::MAX),
-            values: Signal::ALL.map(|signal| row.sample(signal).value as f32),
+            values: Signal::ALL.map(|signal| short(row.sample(signal).value)),
             low: Signal::ALL.map(|signal| band(scores.of(signal).low)),
             high: Signal::ALL.map(|signal| band(scores.of(signal).high)),
             is_anomaly: verdict.is_anomaly,
@@ -78,6 +83,7 @@ pub struct FlaggedRow {
     /// Requests that failed.
     pub errors: u64,
     /// Share of requests that was expected to fail; NaN when unknown.
+    #[serde(deserialize_with = "crate::nan::number")]
     pub expected_error_rate: f64,
     /// How bad.
     pub severity: Severity,
