@@ -81,7 +81,10 @@ impl EntityTable {
             if let Some(id) = self.overflow {
                 return id;
             }
-            let id = self.push(Entity::overflow());
+            let other = Entity::overflow();
+            // one that is called so already takes the rest in
+            let known = self.find(&other.service, &other.endpoint);
+            let id = known.unwrap_or_else(|| self.push(other));
             self.overflow = Some(id);
             return id;
         }
