@@ -22,12 +22,34 @@ pub(super) struct HeldRecord {
     pub position: u64,
 }
 
+/// Early records of one entity, one after the other, each within reach of the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct InARow {
+    records: u32,
+    earliest: Timestamp,
+    last: Timestamp,
+}
+
+impl InARow {
+    fn begin(at: Timestamp) -> Self {
+        Self { records: 1, earliest: at, last: at }
+    }
+
+    /// With one more record; one out of reach begins a new row.
+    fn and(self, at: Timestamp, reach: i64) -> Self {
+        if at.since(self.last).unsigned_abs() > reach.unsigned_abs() {
+            return Self::begin(at);
+        }
+        Self { records: self.records + 1, earliest: self.earliest.min(at), last: at }
+    }
+}
+
 /// Held records in time order; those of one time in order of arrival.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(from = "Saved", into = "Saved")]
 pub(super) struct Held {
     records: BTreeMap<(Timestamp, u64), HeldRecord>,
-    in_a_row: BTreeMap<EntityId, u32>,
+    in_a_row: BTreeMap<EntityId, InARow>,
     arrivals: u64,
 }
 
@@ -36,7 +58,7 @@ pub(super) struct Held {
 #[serde(rename = "Held", deny_unknown_fields)]
 struct Saved {
     records: Vec<(u64, HeldRecord)>,
-    in_a_row: BTreeMap<EntityId, u32>,
+    in_a_row: BTreeMap<EntityId, InARow>,
     arrivals: u64,
 }
 
@@ -70,23 +92,25 @@ impl Held {
         }
     }
 
-    /// Holds a record. The answer is what is now believed, in time order, or nothing:
-    /// all held records within `reach` of this one, once enough entities or enough records in a
-    /// row of its entity stand behind them.
+    /// Holds a record. The answer is what is now believed, in time order, or nothing: all held
+    /// records within `reach` of this one, once enough entities stand behind them, or enough
+    /// records in a row of its entity, which then come along from their first one on.
     pub fn hold(
         &mut self,
         record: HeldRecord,
         reach: i64,
         known_entities: usize,
     ) -> Vec<HeldRecord> {
-        let run = self.in_a_row.entry(record.entity).or_default();
-        *run += 1;
-        let run = *run;
+        let at = record.timestamp;
+        let run = self.in_a_row.get(&record.entity);
+        let run = run.map_or_else(|| InARow::begin(at), |run| run.and(at, reach));
+        self.in_a_row.insert(record.entity, run);
         self.arrivals += 1;
-        self.records.insert((record.timestamp, self.arrivals), record);
-        let (from, to) = (record.timestamp.plus(-reach), record.timestamp.plus(reach));
-        let near: Vec<(Timestamp, u64)> =
-            self.records.range((from, 0)..=(to, u64::MAX)).map(|(key, _)| *key).collect();
+        self.records.insert((at, self.arrivals), record);
+        let alone = run.records >= AGREEING_RECORDS;
+        let from = if alone { at.plus(-reach).min(run.earliest) } else { at.plus(-reach) };
+        let within = (from, 0)..=(at.plus(reach), u64::MAX);
+        let near: Vec<(Timestamp, u64)> = self.records.range(within).map(|(key, _)| *key).collect();
         // two at least: one entity's clock is what this guards against
         let needed = if known_entities == 0 {
             AGREEING_ENTITIES
@@ -95,7 +119,7 @@ impl Held {
         };
         let entities: HashSet<EntityId> =
             near.iter().filter_map(|key| self.records.get(key)).map(|held| held.entity).collect();
-        if run < AGREEING_RECORDS && entities.len() < needed {
+        if !alone && entities.len() < needed {
             return Vec::new();
         }
         let believed: Vec<HeldRecord> =
