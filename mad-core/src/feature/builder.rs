@@ -20,8 +20,8 @@ use crate::time::Timestamp;
 /// when the watermark has passed its end; its rows come out ordered by service and endpoint. A
 /// record of a closed step is `late` and counted. A record more than `max_ahead` past the
 /// watermark, and every record before there is a watermark, is held until three entities (two
-/// where only two are known) or five records in a row of its own entity agree within `max_ahead`;
-/// it is taken once the watermark comes near it, and rejected as `future` otherwise.
+/// where only two are known) or five records in a row of its own entity, each with the one before
+/// it, agree within `max_ahead`; it is taken once the watermark comes near it, and rejected as `future` otherwise.
 ///
 /// # Examples
 ///
@@ -278,7 +278,7 @@ impl FeatureBuilder {
                 }
                 let last = self.last_bucket.get_mut(id.index());
                 let gap = match last.as_deref() {
-                    Some(Some(last)) => (bucket.since(*last) / step - 1).unsigned_abs(),
+                    Some(Some(last)) => (bucket.since(*last) / step - 1).max(0).unsigned_abs(),
                     _ => 0,
                 };
                 if let Some(last) = last {

@@ -49,6 +49,7 @@ impl OpenStep {
         let n = sorted.len() as f64;
         let sum: f64 = sorted.iter().sum();
         let mean = if sum.is_finite() { sum / n } else { sorted.iter().map(|x| x / n).sum() };
+        let mean = mean.min(f64::MAX);
         let row = FeatureRow {
             bucket,
             entity,
