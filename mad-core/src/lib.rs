@@ -73,7 +73,7 @@ pub use history::{FlaggedRow, History};
 pub use incident::{Incident, IncidentChange, IncidentConfig, IncidentGrouper, IncidentStatus};
 pub use limits::Limits;
 pub use pipeline::{Command, Document, JudgedRow, Pipeline, PipelineConfig, Update};
-pub use score::{MadScorer, RowScorer, Score, ScoreConfig, Scorer};
+pub use score::{MadScorer, RowScorer, Score, ScoreConfig, Scorer, SeriesScorer};
 pub use series::{Entity, EntityId, EntityTable};
 pub use telemetry::{RejectReason, Rejections, Request};
 pub use time::Timestamp;

@@ -22,6 +22,7 @@ mod reference;
 mod report;
 mod rows;
 mod scorer;
+mod series;
 mod simulation;
 mod sources;
 mod stages;
@@ -59,6 +60,8 @@ mod _core {
     use super::rows::Rows;
     #[pymodule_export]
     use super::scorer::{MadScorer, Score};
+    #[pymodule_export]
+    use super::series::{SeriesScores, score_series};
     #[pymodule_export]
     use super::simulation::ShopSimulation;
     #[pymodule_export]

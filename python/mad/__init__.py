@@ -30,6 +30,7 @@ from mad._core import (
     Rows,
     RowScorer,
     Score,
+    SeriesScores,
     Table,
     TemplateExplainer,
     UnsortedError,
@@ -39,6 +40,7 @@ from mad._core import (
     rolling_mad,
     rolling_z,
 )
+from mad._series import score_series
 
 __all__ = [
     "Config",
@@ -56,6 +58,7 @@ __all__ = [
     "RowScorer",
     "Rows",
     "Score",
+    "SeriesScores",
     "Table",
     "TemplateExplainer",
     "UnsortedError",
@@ -66,4 +69,5 @@ __all__ = [
     "reference",
     "rolling_mad",
     "rolling_z",
+    "score_series",
 ]

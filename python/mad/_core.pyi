@@ -27,6 +27,7 @@ __all__ = [
     "RowScorer",
     "Rows",
     "Score",
+    "SeriesScores",
     "ShopSimulation",
     "Table",
     "TemplateExplainer",
@@ -43,6 +44,7 @@ __all__ = [
     "reference_detect",
     "rolling_mad",
     "rolling_z",
+    "score_series",
 ]
 
 _Floats: TypeAlias = npt.NDArray[np.float64]
@@ -318,6 +320,35 @@ class Score:
     def expected_high(self) -> float: ...
     @property
     def points(self) -> int: ...
+
+def score_series(
+    timestamps: npt.NDArray[np.int64],
+    values: npt.NDArray[np.float64],
+    n: npt.NDArray[np.int64] | None = None,
+    kind: str = "gauge",
+    config: _Config = None,
+) -> SeriesScores:
+    """Judges one series; `timestamps` in nanoseconds. See `mad.score_series`."""
+
+@final
+class SeriesScores:
+    """A score a value, as arrays of one length."""
+
+    @property
+    def score(self) -> _Floats: ...
+    @property
+    def is_anomaly(self) -> npt.NDArray[np.bool_]: ...
+    @property
+    def alarm_score(self) -> _Floats: ...
+    @property
+    def is_alarm(self) -> npt.NDArray[np.bool_]: ...
+    @property
+    def z(self) -> _Floats: ...
+    @property
+    def expected_low(self) -> _Floats: ...
+    @property
+    def expected_high(self) -> _Floats: ...
+    def __len__(self) -> int: ...
 
 @final
 class MadScorer:

@@ -99,6 +99,12 @@ pub struct ScoreConfig {
     /// Anomalous rows in a row of one signal after which the new level is learnt as it is,
     /// 1 to 1e9. Default 120.
     pub relearn_after: u32,
+    /// Values of a single series that have to be learnt before one is anomalous, 1 to 100,000
+    /// (rows have `guard.min_points`). Default 20.
+    pub series_min_points: usize,
+    /// Values of a single series after an alarm in which none is raised again, 0 to 1e9.
+    /// Default 150.
+    pub alarm_pause: u32,
 }
 
 impl Default for ScoreConfig {
@@ -109,6 +115,8 @@ impl Default for ScoreConfig {
             latency_floor: 0.05,
             rate_memory: 1_000.0,
             relearn_after: 120,
+            series_min_points: 20,
+            alarm_pause: 150,
         }
     }
 }
@@ -133,6 +141,10 @@ impl ScoreConfig {
         positive("score.latency_floor", self.latency_floor)?;
         if !(self.rate_memory >= 10.0 && self.rate_memory <= 1e9) {
             return Err(Error::config("score.rate_memory", self.rate_memory, "10 to 1e9 requests"));
+        }
+        if !(1..=100_000).contains(&self.series_min_points) {
+            let expected = "an integer from 1 to 100000";
+            return Err(Error::config("score.series_min_points", self.series_min_points, expected));
         }
         if self.relearn_after == 0 {
             return Err(Error::config("score.relearn_after", 0, "an integer of 1 or more"));

@@ -10,6 +10,7 @@ mod level;
 mod rate;
 mod row;
 mod score_type;
+mod series;
 mod signal;
 mod tail;
 
@@ -21,5 +22,6 @@ pub(crate) use row::threshold_evidence;
 pub use row::{RowScorer, RowScores};
 pub(crate) use score_type::score_of;
 pub use score_type::{Learn, ScaleSource, Score, Scorer};
+pub use series::{SeriesScore, SeriesScorer};
 pub use signal::SignalScorer;
 pub use tail::{band_z, evidence_of, normal_equivalent};

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::score_type::{HALF_SCORE_EVIDENCE, score_of};
+use super::signal::learn_as;
 use super::tail::{exceedance_evidence, observations_above};
-use super::{Learn, Score, ScoreConfig, Scorer, SignalScorer};
+use super::{Score, ScoreConfig, Scorer, SignalScorer};
 use crate::error::Result;
 use crate::feature::{FeatureRow, Signal};
 
@@ -158,9 +159,7 @@ impl RowScorer {
         let judged = self.signals.iter_mut().zip(&mut self.runs).zip(&scores.signals);
         for (((scorer, run), score), signal) in judged.zip(Signal::ALL) {
             let anomalous = score.evidence >= self.evidence;
-            *run = if anomalous { run.saturating_add(1) } else { 0 };
-            let clip = anomalous && *run <= self.relearn_after;
-            let how = if clip { Learn::Clipped } else { Learn::Full };
+            let how = learn_as(anomalous, run, self.relearn_after);
             scorer.learn(row.bucket, row.sample(signal), how);
         }
     }

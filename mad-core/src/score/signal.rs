@@ -61,6 +61,13 @@ impl SignalScorer {
     }
 }
 
+/// How a value is learnt: an anomaly clipped, until so many came in a row that it is the new
+/// normal. `run` counts them.
+pub(super) fn learn_as(anomalous: bool, run: &mut u32, relearn_after: u32) -> Learn {
+    *run = if anomalous { run.saturating_add(1) } else { 0 };
+    if anomalous && *run <= relearn_after { Learn::Clipped } else { Learn::Full }
+}
+
 impl Scorer for SignalScorer {
     fn score(&self, at: Timestamp, sample: Sample) -> Score {
         match self {

@@ -1,0 +1,94 @@
+//! One series alone, with the same scorer that judges rows.
+
+use serde::{Deserialize, Serialize};
+
+use super::row::threshold_evidence;
+use super::signal::learn_as;
+use super::{Score, ScoreConfig, Scorer, SignalScorer};
+use crate::error::Result;
+use crate::feature::{Sample, SignalKind};
+use crate::time::Timestamp;
+
+/// What is said of one value of a series.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SeriesScore {
+    /// How unlikely the value is.
+    pub score: Score,
+    /// Whether it is anomalous: its score is at least the threshold.
+    pub is_anomaly: bool,
+    /// Whether it raises an alarm: it is anomalous and no alarm was raised within the pause.
+    pub is_alarm: bool,
+    /// The score after the alarm policy: 0 within the pause.
+    pub alarm_score: f64,
+}
+
+/// Judges one series by what came before each value: the scorer of the signal's kind, the learning
+/// policy of [`RowScorer`](super::RowScorer), and an alarm policy as a separate output.
+///
+/// Values that are not finite are gaps: they score 0 and teach nothing. Until `min_points` values
+/// were learnt nothing is anomalous, whatever its score.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::score::{ScoreConfig, SeriesScorer};
+/// use mad_core::{Sample, SignalKind, Timestamp};
+///
+/// let mut scorer = SeriesScorer::new(SignalKind::Gauge, &ScoreConfig::default())?;
+/// for minute in 0..100 {
+///     let value = if minute == 90 { 80.0 } else { f64::from(minute * 37 % 11) };
+///     let at = Timestamp::from_seconds(60 * i64::from(minute));
+///     assert_eq!(scorer.observe(at, Sample { value, n: 1 }).is_anomaly, minute == 90);
+/// }
+/// # Ok::<(), mad_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SeriesScorer {
+    scorer: SignalScorer,
+    run: u32,
+    relearn_after: u32,
+    evidence: f64,
+    min_points: usize,
+    pause: u32,
+    paused: u32,
+}
+
+impl SeriesScorer {
+    /// A scorer that has learnt nothing.
+    ///
+    /// # Errors
+    ///
+    /// A config field outside its range.
+    pub fn new(kind: SignalKind, config: &ScoreConfig) -> Result<Self> {
+        config.validate()?;
+        let evidence = threshold_evidence(config.threshold);
+        Ok(Self {
+            scorer: SignalScorer::new(kind, config, evidence)?,
+            run: 0,
+            relearn_after: config.relearn_after,
+            evidence,
+            min_points: config.series_min_points,
+            pause: config.alarm_pause,
+            paused: 0,
+        })
+    }
+
+    /// Judges a value without learning it; the alarm policy is not consulted.
+    pub fn score(&self, at: Timestamp, sample: Sample) -> Score {
+        self.scorer.score(at, sample)
+    }
+
+    /// Judges a value, then learns it.
+    pub fn observe(&mut self, at: Timestamp, sample: Sample) -> SeriesScore {
+        let score = self.scorer.score(at, sample);
+        let mature = self.scorer.points() >= self.min_points;
+        let how = learn_as(score.evidence >= self.evidence, &mut self.run, self.relearn_after);
+        self.scorer.learn(at, sample, how);
+        let is_anomaly = mature && score.evidence >= self.evidence;
+        let quiet = self.paused > 0;
+        let is_alarm = is_anomaly && !quiet;
+        self.paused = if is_alarm { self.pause } else { self.paused.saturating_sub(1) };
+        let alarm_score = if quiet { 0.0 } else { score.value() };
+        SeriesScore { score, is_anomaly, is_alarm, alarm_score }
+    }
+}

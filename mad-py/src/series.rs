@@ -1,0 +1,102 @@
+//! One series alone.
+
+use mad_core::score::{SeriesScore, SeriesScorer};
+use mad_core::{Sample, SignalKind, Timestamp};
+use numpy::{PyArray1, PyReadonlyArray1};
+use pyo3::prelude::*;
+
+use crate::config::parse;
+use crate::errors::{to_py, value_error};
+
+/// A score a value, as arrays of one length.
+#[pyclass(module = "mad._core", frozen, get_all)]
+pub struct SeriesScores {
+    /// 0 to 1, how anomalous the value is; 0 for gaps.
+    pub score: Py<PyArray1<f64>>,
+    /// Whether the score is at least the threshold.
+    pub is_anomaly: Py<PyArray1<bool>>,
+    /// The score after the alarm policy: 0 within the pause after an alarm.
+    pub alarm_score: Py<PyArray1<f64>>,
+    /// Whether the value raises an alarm.
+    pub is_alarm: Py<PyArray1<bool>>,
+    /// Distance from what was expected, in scales; NaN when unknown.
+    pub z: Py<PyArray1<f64>>,
+    /// Lower end of the expected band; NaN when unknown.
+    pub expected_low: Py<PyArray1<f64>>,
+    /// Upper end of the expected band; NaN when unknown.
+    pub expected_high: Py<PyArray1<f64>>,
+}
+
+#[pymethods]
+impl SeriesScores {
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        self.score.bind(py).len()
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!("SeriesScores({} values)", self.__len__(py)?))
+    }
+}
+
+/// Judges one series by what came before each value; `timestamps` in nanoseconds, ascending.
+#[pyfunction]
+#[pyo3(signature = (timestamps, values, n=None, kind="gauge", config=None))]
+pub fn score_series(
+    py: Python<'_>,
+    timestamps: PyReadonlyArray1<'_, i64>,
+    values: PyReadonlyArray1<'_, f64>,
+    n: Option<PyReadonlyArray1<'_, i64>>,
+    kind: &str,
+    config: Option<&Bound<'_, PyAny>>,
+) -> PyResult<SeriesScores> {
+    let config = parse(config)?;
+    let kind = match kind {
+        "gauge" => SignalKind::Gauge,
+        "latency" => SignalKind::Latency,
+        "rate" => SignalKind::Rate,
+        "count" => SignalKind::Count,
+        other => {
+            let message = format!("kind = {other:?}; expected gauge, latency, rate or count");
+            return Err(value_error(message));
+        }
+    };
+    let mut scorer = SeriesScorer::new(kind, &config.score).map_err(|error| to_py(&error))?;
+    let (times, values) = (timestamps.as_array(), values.as_array());
+    let weights = n.as_ref().map(|n| n.as_array());
+    if times.len() != values.len() || weights.is_some_and(|n| n.len() != values.len()) {
+        return Err(value_error(format!(
+            "timestamps, values and n have {}, {} and {} rows; give one of each a row",
+            times.len(),
+            values.len(),
+            weights.map_or(values.len(), |n| n.len()),
+        )));
+    }
+    let scores: Vec<SeriesScore> = py.detach(|| {
+        let mut scores = Vec::with_capacity(values.len());
+        let mut weights = weights.as_ref().map(|n| n.iter());
+        for (at, value) in times.iter().zip(values) {
+            let n = match &mut weights {
+                Some(weights) => weights.next().map_or(1, |n| u64::try_from(*n).unwrap_or(0)),
+                None => 1,
+            };
+            let sample = Sample { value: *value, n };
+            scores.push(scorer.observe(Timestamp::from_nanos(*at), sample));
+        }
+        scores
+    });
+    let floats = |of: fn(&SeriesScore) -> f64| {
+        PyArray1::from_vec(py, scores.iter().map(of).collect()).unbind()
+    };
+    let flags = |of: fn(&SeriesScore) -> bool| {
+        PyArray1::from_vec(py, scores.iter().map(of).collect()).unbind()
+    };
+    Ok(SeriesScores {
+        score: floats(|row| row.score.value()),
+        is_anomaly: flags(|row| row.is_anomaly),
+        alarm_score: floats(|row| row.alarm_score),
+        is_alarm: flags(|row| row.is_alarm),
+        z: floats(|row| row.score.z),
+        expected_low: floats(|row| row.score.low),
+        expected_high: floats(|row| row.score.high),
+    })
+}
