@@ -24,10 +24,21 @@ pub fn text(config: &Bound<'_, PyAny>) -> PyResult<String> {
 }
 
 fn read(json: &str) -> PyResult<PipelineConfig> {
-    let config: PipelineConfig =
-        serde_json::from_str(json).map_err(|error| value_error(format!("config: {error}")))?;
+    let config: PipelineConfig = named(json)?;
     config.validate().map_err(|error| to_py(&error))?;
     Ok(config)
+}
+
+/// Reads JSON; an error names the field.
+pub fn named<T: serde::de::DeserializeOwned>(json: &str) -> PyResult<T> {
+    let mut reader = serde_json::Deserializer::from_str(json);
+    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let field = error.path().to_string();
+        let place = if field == "." { String::new() } else { format!(" field `{field}`") };
+        let why = error.into_inner().to_string();
+        let why = why.split(" at line ").next().unwrap_or_default().to_owned();
+        value_error(format!("config{place}: {why}"))
+    })
 }
 
 /// Checks a configuration in JSON and gives it back with every default filled in.

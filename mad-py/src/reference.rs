@@ -37,8 +37,7 @@ impl ReferenceRun {
     fn new(config: Option<&Bound<'_, PyAny>>, sources: usize, sort: bool) -> PyResult<Self> {
         let _ = sort;
         let config = match config {
-            Some(config) => serde_json::from_str(&crate::config::text(config)?)
-                .map_err(|error| crate::errors::value_error(format!("config: {error}")))?,
+            Some(config) => crate::config::named(&crate::config::text(config)?)?,
             None => ReferenceConfig::default(),
         };
         config.validate().map_err(|error| to_py(&error))?;

@@ -70,7 +70,8 @@ pub(crate) fn look_elsewhere() -> f64 {
 ///
 /// Learning: a signal that is anomalous by its own evidence is learnt clipped to the edge of its
 /// band, so that an incident cannot become the new normal within its first hours; after
-/// `relearn_after` anomalous rows in a row it is learnt as it is, so that a lasting shift does.
+/// `relearn_after` anomalous rows in a row it is learnt as it is, so that a lasting shift does. The
+/// first 20 rows are learnt as they are.
 /// Guardrails have no say in this.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RowScorer {
@@ -159,7 +160,7 @@ impl RowScorer {
         let judged = self.signals.iter_mut().zip(&mut self.runs).zip(&scores.signals);
         for (((scorer, run), score), signal) in judged.zip(Signal::ALL) {
             let anomalous = score.evidence >= self.evidence;
-            let how = learn_as(anomalous, run, self.relearn_after);
+            let how = learn_as(anomalous, scorer.points(), run, self.relearn_after);
             scorer.learn(row.bucket, row.sample(signal), how);
         }
     }

@@ -81,10 +81,12 @@ impl SeriesScorer {
     /// Judges a value, then learns it.
     pub fn observe(&mut self, at: Timestamp, sample: Sample) -> SeriesScore {
         let score = self.scorer.score(at, sample);
-        let mature = self.scorer.points() >= self.min_points;
-        let how = learn_as(score.evidence >= self.evidence, &mut self.run, self.relearn_after);
+        let points = self.scorer.points();
+        let mature = points >= self.min_points;
+        let anomalous = score.evidence >= self.evidence;
+        let how = learn_as(anomalous, points, &mut self.run, self.relearn_after);
         self.scorer.learn(at, sample, how);
-        let is_anomaly = mature && score.evidence >= self.evidence;
+        let is_anomaly = mature && anomalous;
         let quiet = self.paused > 0;
         let is_alarm = is_anomaly && !quiet;
         self.paused = if is_alarm { self.pause } else { self.paused.saturating_sub(1) };

@@ -61,11 +61,19 @@ impl SignalScorer {
     }
 }
 
-/// How a value is learnt: an anomaly clipped, until so many came in a row that it is the new
-/// normal. `run` counts them.
-pub(super) fn learn_as(anomalous: bool, run: &mut u32, relearn_after: u32) -> Learn {
+/// Values that are learnt as they are, whatever they look like: clipped to the range of the one or
+/// two before them they would teach nothing, for ever.
+const LEARNT_AS_THEY_ARE: usize = 20;
+
+/// How a value is learnt: an anomaly clipped, once there is a past to tell it by, until so many
+/// came in a row that they are the new normal. `run` counts them.
+pub(super) fn learn_as(anomalous: bool, points: usize, run: &mut u32, relearn_after: u32) -> Learn {
     *run = if anomalous { run.saturating_add(1) } else { 0 };
-    if anomalous && *run <= relearn_after { Learn::Clipped } else { Learn::Full }
+    if anomalous && points >= LEARNT_AS_THEY_ARE && *run <= relearn_after {
+        Learn::Clipped
+    } else {
+        Learn::Full
+    }
 }
 
 impl Scorer for SignalScorer {
