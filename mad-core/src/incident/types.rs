@@ -114,7 +114,7 @@ impl Incident {
         opened_at: Timestamp,
     ) -> Self {
         let fingerprint = fnv1a(&[&entity.service, &entity.endpoint], 0);
-        let id = fnv1a(&[&entity.service, &entity.endpoint], first.bucket.nanos().unsigned_abs());
+        let id = fnv1a(&[&entity.service, &entity.endpoint], first.bucket.nanos().cast_unsigned());
         Self {
             id: format!("INC-{id:016x}"),
             fingerprint: format!("{fingerprint:016x}"),
