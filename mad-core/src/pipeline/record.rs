@@ -55,9 +55,9 @@ impl IncidentRecord {
         if self.rows.len() > MOST_ROWS {
             self.stride = self.stride.saturating_mul(2);
             let mut keep = false;
-            self.rows.retain(|row| {
+            self.rows.retain(|_| {
                 keep = !keep;
-                keep || row.is_anomaly && self.stride == 2
+                keep
             });
         }
         self.tail < TAIL_ROWS
