@@ -131,6 +131,32 @@ fn empty_steps_are_counted_as_a_gap() {
 }
 
 #[test]
+fn the_step_in_which_the_stream_ends_is_not_whole() {
+    let ends = |seconds: i64, tick: Option<i64>| {
+        let mut run = Run::default();
+        run.stream(0, seconds * SECOND, &["a", "b"]);
+        if let Some(tick) = tick {
+            run.builder.advance(start(tick * SECOND), &mut run.rows, &mut run.rejections);
+        }
+        run.finish();
+        run.rows.iter().map(|row| row.whole).collect::<Vec<bool>>()
+    };
+    // the last record is of 10:02:29, 10:01:59, 10:02:00
+    assert_eq!(ends(150, None), [true, true, true, true, false, false]);
+    assert_eq!(ends(120, None), [true, true, false, false]);
+    assert_eq!(ends(121, None), [true, true, true, true, false]);
+    // a tick says that nothing more came
+    assert_eq!(ends(120, Some(120)), [true, true, true, true]);
+    assert_eq!(ends(120, Some(119)), [true, true, false, false]);
+    let mut run = Run::default();
+    run.stream(0, 150 * SECOND, &["a"]);
+    run.finish();
+    let counts: Vec<u64> =
+        run.rows.iter().map(|row| row.sample(mad_core::Signal::RequestCount).n).collect();
+    assert_eq!(counts, [1, 1, 0]);
+}
+
+#[test]
 fn lateness_counts_to_the_nanosecond() {
     // the watermark is the newest time less ten seconds; a step is closed once it has passed its end
     for (newest, taken) in [(10 * SECOND - 1, true), (10 * SECOND, false)] {

@@ -35,6 +35,7 @@ fn usual(i: i64) -> FeatureRow {
         bucket: minute(i),
         entity: EntityId(0),
         gap: 0,
+        whole: true,
         count,
         errors: i.unsigned_abs() % 2,
         samples: count,

@@ -497,6 +497,24 @@ fn late_and_early_records_open_nothing() {
 }
 
 #[test]
+fn a_stream_that_ends_within_a_minute_ends_without_an_incident() {
+    for seconds in [1, 2, 10, 30, 59] {
+        let mut requests = steady("a", 0, 120, 60, 1.0);
+        requests.extend(steady("a", 120, 121, 60, 1.0).into_iter().take(seconds));
+        let (pipeline, _) = batch(&requests);
+        assert!(pipeline.incidents().is_empty(), "{seconds}: {:?}", pipeline.incidents());
+        assert_eq!(pipeline.counters().flagged, 0);
+    }
+    // what is slow in a part of a minute is slow all the same
+    let mut requests = steady("a", 0, 120, 60, 1.0);
+    requests.extend(steady("a", 120, 121, 60, 20.0).into_iter().take(30));
+    let (pipeline, _) = batch(&requests);
+    let signals: Vec<_> = pipeline.incidents()[0].signals().collect();
+    assert!(!signals.contains(&mad_core::Signal::RequestCount), "{signals:?}");
+    assert_eq!(signals.len(), 2);
+}
+
+#[test]
 fn an_outage_that_only_drops_traffic_is_an_incident_too() {
     let incident = IncidentSpec {
         start_seconds: 2_400.0,

@@ -156,8 +156,8 @@ impl FeatureBuilder {
         self.take_due(rows, rejections);
     }
 
-    /// Closes every open step: the stream has ended. Records still held are rejected as `future`,
-    /// unless nothing else was ever seen.
+    /// Closes every open step: the stream has ended. The one it ended in is not whole. Records still
+    /// held are rejected as `future`, unless nothing else was ever seen.
     pub fn finish(&mut self, rows: &mut Vec<FeatureRow>, rejections: &mut Rejections) {
         for held in self.held.drain() {
             if self.newest.is_none() || !self.is_ahead(held.timestamp) {
@@ -167,7 +167,9 @@ impl FeatureBuilder {
             }
         }
         if let Some(last) = self.open.keys().next_back().copied() {
-            self.raise_watermark(last.plus(self.config.step()), rows);
+            let reached = self.newest.map_or(self.watermark, |newest| newest.max(self.watermark));
+            self.watermark = self.watermark.max(last.plus(self.config.step()));
+            self.close_steps(reached, rows);
         }
     }
 
@@ -265,12 +267,18 @@ impl FeatureBuilder {
 
     fn raise_watermark(&mut self, to: Timestamp, rows: &mut Vec<FeatureRow>) {
         self.watermark = self.watermark.max(to);
+        self.close_steps(self.watermark, rows);
+    }
+
+    /// Closes what the watermark has passed; time itself has come to `reached`.
+    fn close_steps(&mut self, reached: Timestamp, rows: &mut Vec<FeatureRow>) {
         let step = self.config.step();
         while let Some(first) = self.open.first_entry() {
             let bucket = *first.key();
             if bucket.plus(step) > self.watermark {
                 return;
             }
+            let whole = bucket.plus(step) <= reached;
             let mut closing = first.remove();
             for id in self.order.iter().copied() {
                 if !closing.has(id) {
@@ -284,7 +292,7 @@ impl FeatureBuilder {
                 if let Some(last) = last {
                     *last = Some(bucket);
                 }
-                rows.extend(closing.close(bucket, id, gap));
+                rows.extend(closing.close(bucket, id, gap, whole));
             }
             self.spare.push(closing);
         }

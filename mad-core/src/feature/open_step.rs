@@ -39,7 +39,13 @@ impl OpenStep {
 
     /// The row of one entity, if it had a request. Latencies are sorted first, so that the row
     /// does not depend on the order in which they came.
-    pub fn close(&mut self, bucket: Timestamp, entity: EntityId, gap: u64) -> Option<FeatureRow> {
+    pub fn close(
+        &mut self,
+        bucket: Timestamp,
+        entity: EntityId,
+        gap: u64,
+        whole: bool,
+    ) -> Option<FeatureRow> {
         let tally = self.tallies.get_mut(entity.index())?;
         if tally.count == 0 {
             return None;
@@ -54,6 +60,7 @@ impl OpenStep {
             bucket,
             entity,
             gap,
+            whole,
             count: tally.count,
             errors: tally.errors,
             samples: sorted.len() as u64,

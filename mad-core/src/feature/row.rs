@@ -105,6 +105,9 @@ pub struct FeatureRow {
     pub entity: EntityId,
     /// Empty steps between this row and the entity's row before it (0 for its first row).
     pub gap: u64,
+    /// Whether the step was over when it was closed. The last one of a stream that ends within it
+    /// is not: how many requests came in a part of it is no evidence.
+    pub whole: bool,
     /// Requests.
     pub count: u64,
     /// Requests that failed.
@@ -130,13 +133,13 @@ impl FeatureRow {
         self.errors as f64 / self.count as f64
     }
 
-    /// One signal of the row with its weight.
+    /// One signal of the row with its weight; that of a count is 1, and 0 where the step is not whole.
     pub fn sample(&self, signal: Signal) -> Sample {
         match signal {
             Signal::P50Latency => Sample { value: self.p50, n: self.samples },
             Signal::P95Latency => Sample { value: self.p95, n: self.samples },
             Signal::ErrorRate => Sample { value: self.error_rate(), n: self.count },
-            Signal::RequestCount => Sample { value: self.count as f64, n: 1 },
+            Signal::RequestCount => Sample { value: self.count as f64, n: u64::from(self.whole) },
         }
     }
 }
