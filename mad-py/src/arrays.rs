@@ -1,18 +1,51 @@
 //! Robust statistics of numpy arrays.
 
 use mad_core::robust;
-use numpy::{PyArray1, PyReadonlyArray1};
+use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
-use crate::errors::to_py;
+use crate::errors::{to_py, value_error};
+
+/// Numbers in one dimension: a float64 array as it is, whatever else numpy reads as numbers by a
+/// copy.
+pub struct Floats<'py>(pub PyReadonlyArray1<'py, f64>);
+
+impl<'py> FromPyObject<'_, 'py> for Floats<'py> {
+    type Error = PyErr;
+
+    fn extract(values: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        // a field of a packed record has a stride that is no multiple of its size
+        if let Ok(array) = values.cast::<PyArray1<f64>>()
+            && array.getattr("flags")?.getattr("aligned")?.extract()?
+        {
+            return Ok(Self(array.try_readonly()?));
+        }
+        let numpy = values.py().import("numpy")?;
+        let array = numpy.call_method1("asarray", (values,))?;
+        let dtype = array.getattr("dtype")?;
+        if !matches!(dtype.getattr("kind")?.extract::<&str>()?, "b" | "i" | "u" | "f" | "O") {
+            return Err(PyTypeError::new_err(format!("expected numbers, not {dtype}")));
+        }
+        let shape: Vec<usize> = array.getattr("shape")?.extract()?;
+        if shape.len() != 1 {
+            return Err(value_error(format!("expected one dimension, not the shape {shape:?}")));
+        }
+        Ok(Self(numpy.call_method1("require", (array, "float64", "A"))?.extract()?))
+    }
+}
+
+/// A number of values that numpy would take; negative ones are out of range like 0.
+fn count(name: &str, value: i64) -> PyResult<usize> {
+    usize::try_from(value).map_err(|_| {
+        value_error(format!("argument `{name}` is {value}; expected an integer above 0"))
+    })
+}
 
 /// Modified z-scores of a whole array: 0.6745 (x - median) / MAD.
 #[pyfunction]
-pub fn modified_z<'py>(
-    py: Python<'py>,
-    values: PyReadonlyArray1<'py, f64>,
-) -> Bound<'py, PyArray1<f64>> {
-    let view = values.as_array();
+pub fn modified_z<'py>(py: Python<'py>, values: Floats<'py>) -> Bound<'py, PyArray1<f64>> {
+    let view = values.0.as_array();
     let z = py.detach(|| robust::modified_z(view.iter()));
     PyArray1::from_vec(py, z)
 }
@@ -22,11 +55,12 @@ pub fn modified_z<'py>(
 #[pyo3(signature = (values, window, min_points))]
 pub fn rolling_z<'py>(
     py: Python<'py>,
-    values: PyReadonlyArray1<'py, f64>,
-    window: usize,
-    min_points: usize,
+    values: Floats<'py>,
+    window: i64,
+    min_points: i64,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
-    let view = values.as_array();
+    let (window, min_points) = (count("window", window)?, count("min_points", min_points)?);
+    let view = values.0.as_array();
     let z = py
         .detach(|| robust::rolling_z(view.iter(), window, min_points))
         .map_err(|error| to_py(&error))?;
@@ -38,10 +72,11 @@ pub fn rolling_z<'py>(
 #[expect(clippy::type_complexity, reason = "a pair of arrays")]
 pub fn rolling_mad<'py>(
     py: Python<'py>,
-    values: PyReadonlyArray1<'py, f64>,
-    window: usize,
+    values: Floats<'py>,
+    window: i64,
 ) -> PyResult<(Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>)> {
-    let view = values.as_array();
+    let window = count("window", window)?;
+    let view = values.0.as_array();
     let (median, mad) =
         py.detach(|| robust::rolling_mad(view.iter(), window)).map_err(|error| to_py(&error))?;
     Ok((PyArray1::from_vec(py, median), PyArray1::from_vec(py, mad)))

@@ -2,10 +2,11 @@
 
 use mad_core::score::{Direction, Learn, LevelConfig, Scorer};
 use mad_core::{Sample, Timestamp};
-use numpy::{PyArray1, PyReadonlyArray1};
+use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::arrays::Floats;
 use crate::errors::{to_py, value_error};
 
 /// Median and MAD of the values before: a causal modified z, with a tail that knows how few they
@@ -133,9 +134,9 @@ impl MadScorer {
     fn observe_many<'py>(
         &mut self,
         py: Python<'py>,
-        values: PyReadonlyArray1<'py, f64>,
+        values: Floats<'py>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let view = values.as_array();
+        let view = values.0.as_array();
         let scores = py.detach(|| self.core.observe_many(view, self.threshold));
         let out = PyDict::new(py);
         let column =

@@ -48,6 +48,7 @@ __all__ = [
 ]
 
 _Floats: TypeAlias = npt.NDArray[np.float64]
+_Numbers: TypeAlias = npt.ArrayLike
 
 @type_check_only
 class _ToJson(Protocol):
@@ -58,22 +59,26 @@ _Config: TypeAlias = str | Mapping[str, Any] | _ToJson | None
 class UnsortedError(ValueError):
     """An input is not ordered by time and was to be read as it comes."""
 
-def modified_z(values: _Floats) -> _Floats:
+def modified_z(values: _Numbers) -> _Floats:
     """Modified z-scores of a whole array: 0.6745 (x - median) / MAD.
 
     Values that are not finite are left out and score NaN. Where more than half of the values are
     equal (MAD 0), the mean absolute deviation takes the MAD's place; where all are, every z is 0.
     Iglewicz and Hoaglin, 1993.
+
+    `values`, here and below, is one-dimensional: a float64 array, strided or not, is read where it
+    stands; other numbers (lists, integers, float32) are copied. TypeError for what is no number,
+    ValueError for more than one dimension. Empty in, empty out.
     """
 
-def rolling_z(values: _Floats, window: int, min_points: int) -> _Floats:
+def rolling_z(values: _Numbers, window: int, min_points: int) -> _Floats:
     """Causal modified z-scores: each value against the at most `window` finite values before it.
 
     NaN until `min_points` of them are there, and where the value is not finite. ValueError for a
-    window outside 1 to 100,000.
+    window outside 1 to 100,000, and for `min_points` outside 1 to the window.
     """
 
-def rolling_mad(values: _Floats, window: int) -> tuple[_Floats, _Floats]:
+def rolling_mad(values: _Numbers, window: int) -> tuple[_Floats, _Floats]:
     """Rolling median and MAD of the last `window` values, the value's own included, exact.
 
     NaN until the window is full of finite values. ValueError for a window outside 1 to 100,000.
@@ -373,7 +378,7 @@ class MadScorer:
         """Learns a value: "full", "clipped" to the ordinary range, or "skip"."""
     def observe(self, x: float, at: int | None = None, n: int = 1) -> Score:
         """Judges, then learns; anomalies are clipped."""
-    def observe_many(self, values: _Floats) -> dict[str, _Floats]:
+    def observe_many(self, values: _Numbers) -> dict[str, _Floats]:
         """Judges and learns a whole array: z, score, expected, expected_low, expected_high."""
     @property
     def points(self) -> int: ...
