@@ -74,7 +74,7 @@ fn rough_shop(seed: u64) -> Vec<Owned> {
             2 => odd.at = Timestamp::from_seconds(4_070_908_800),
             3 => odd.latency = f64::NAN,
             4 => odd.status = 999,
-            _ => odd.service = "new\nline".to_owned(),
+            _ => "new\nline".clone_into(&mut odd.service),
         }
         odd.id = Some(format!("{}", i % 5));
         requests.insert(i + 1, odd);
