@@ -1,6 +1,7 @@
 //! What a pattern of signals suggests, and what to look at first.
 
-use super::words::{milliseconds, number, percent};
+use super::template::{change, failing, peaks};
+use super::words::{date_clock, milliseconds, named, number, one_line, percent, plural};
 use crate::feature::Signal;
 use crate::history::FlaggedSignal;
 use crate::incident::Incident;
@@ -8,56 +9,83 @@ use crate::incident::Incident;
 /// At most so many causes and actions.
 const MOST: usize = 5;
 
-/// Which signals were flagged, and which way.
+/// Names by which endpoints of a kind go, what they are called, and what they usually depend on.
+const KINDS: [(&[&str], &str, &str); 4] = [
+    (
+        &["pay", "payment", "payments", "refund", "refunds", "billing", "charge", "charges"],
+        "a payment endpoint",
+        "the payment provider or its fraud check",
+    ),
+    (
+        &["login", "auth", "authentication", "verify", "token", "tokens", "session", "sessions"],
+        "an authentication endpoint",
+        "the identity provider or the session store",
+    ),
+    (
+        &["search", "query", "suggest"],
+        "a search endpoint",
+        "the search index, or a query that misses it",
+    ),
+    (
+        &["cart", "checkout", "order", "orders"],
+        "an ordering endpoint",
+        "stock or payment calls, or the order database",
+    ),
+];
+
+/// Which signals were flagged, and which way. Latency and errors count when they rose.
 pub(super) struct Pattern<'a> {
     incident: &'a Incident,
+    service: String,
+    /// When it began: `2026-01-06 10:45 UTC`.
+    since: String,
     latency: Option<&'a FlaggedSignal>,
-    /// Worst share of failed requests and the expected one.
+    /// Share of failed requests and the expected one.
     errors: Option<(f64, f64)>,
     traffic: Option<&'a FlaggedSignal>,
 }
 
 impl<'a> Pattern<'a> {
-    pub fn new(incident: &'a Incident) -> Self {
+    pub fn new(incident: &'a Incident, step: i64) -> Self {
         let find = |wanted: &[Signal]| {
-            let flagged = incident.peaks.iter().map(|peak| &peak.signal);
+            let flagged = peaks(incident).map(|peak| &peak.signal);
             flagged.into_iter().find(|flagged| wanted.contains(&flagged.signal))
         };
+        let rose = |wanted: &[Signal]| find(wanted).filter(|flagged| flagged.z > 0.0);
         Self {
             incident,
-            latency: find(&[Signal::P50Latency, Signal::P95Latency]),
-            errors: find(&[Signal::ErrorRate])
+            service: one_line(&incident.entity.service),
+            since: date_clock(incident.start, step),
+            latency: rose(&[Signal::P50Latency, Signal::P95Latency]),
+            errors: rose(&[Signal::ErrorRate])
                 .map(|flagged| (flagged.value, flagged.expected))
-                .or_else(|| {
-                    incident
-                        .errors_rose
-                        .then(|| (incident.error_rate(), incident.expected_error_rate))
-                }),
+                .or_else(|| failing(incident)),
             traffic: find(&[Signal::RequestCount]),
         }
     }
 
     pub fn causes(&self) -> Vec<String> {
-        let service = &self.incident.entity.service;
+        let service = &self.service;
         let mut out = Vec::new();
         match (self.latency, self.errors) {
-            (Some(latency), Some(errors)) => out.push(format!(
+            (Some(latency), Some((share, usual))) => out.push(format!(
                 "A dependency of {service} that is overloaded or timing out: latency ({} against \
                  {}) and errors ({} against {}) rose together.",
                 milliseconds(latency.value),
                 milliseconds(latency.expected),
-                percent(errors.0),
-                percent(errors.1),
+                percent(share),
+                percent(usual),
             )),
             (Some(latency), None) => out.push(format!(
-                "A slow dependency, a lock, or saturation of {service} itself: latency rose to {} \
-                 times what was expected, errors did not.",
-                number(latency.value / latency.expected, 1),
+                "A slow dependency, a lock, or saturation of {service} itself: {}, with no \
+                 significant rise of errors.",
+                change(latency),
             )),
-            (None, Some(errors)) => out.push(format!(
+            (None, Some((share, usual))) => out.push(format!(
                 "A failing dependency, or a faulty release or configuration of {service}: {} of \
-                 the requests failed at the worst, latency was not flagged.",
-                percent(errors.0),
+                 the requests failed ({} expected), while latency did not stand out.",
+                percent(share),
+                percent(usual),
             )),
             (None, None) => {}
         }
@@ -72,22 +100,21 @@ impl<'a> Pattern<'a> {
             ));
         }
         if let Some(traffic) = self.traffic {
-            let (value, expected) = (number(traffic.value, 0), number(traffic.expected, 0));
-            if traffic.z < 0.0 {
-                out.push(format!(
+            let came = format!(
+                "{} came in a step where {} were expected.",
+                plural(traffic.value.round(), "request"),
+                number(traffic.expected, 0),
+            );
+            out.push(if traffic.z < 0.0 {
+                format!(
                     "Callers that stopped calling, or a fault in front of {service} that keeps \
-                     requests away: {value} requests came where {expected} were expected.",
-                ));
+                     requests away: {came}",
+                )
             } else if self.latency.is_some() || self.errors.is_some() {
-                out.push(format!(
-                    "Overload: {value} requests came where {expected} were expected.",
-                ));
+                format!("Overload: {came}")
             } else {
-                out.push(format!(
-                    "A surge of demand, retries of a caller, or a crawler: {value} requests came \
-                     where {expected} were expected.",
-                ));
-            }
+                format!("A surge of demand, retries of a caller, or a crawler: {came}")
+            });
         }
         if self.latency.is_some() || self.errors.is_some() {
             out.extend(self.hint());
@@ -97,37 +124,34 @@ impl<'a> Pattern<'a> {
     }
 
     pub fn actions(&self) -> Vec<String> {
-        let entity = &self.incident.entity;
+        let Self { service, since, .. } = self;
+        let surge = self.traffic.is_some_and(|traffic| traffic.z > 0.0);
+        let drop = self.traffic.is_some_and(|traffic| traffic.z < 0.0);
         let mut out = Vec::new();
         if self.errors.is_some() {
-            out.push(format!(
-                "Read the errors that {} logged from {} on.",
-                entity.service,
-                super::words::date_clock(self.incident.start, crate::time::MINUTE),
-            ));
+            out.push(format!("Read the errors that {service} logged from {since} on."));
         }
         if self.latency.is_some() {
-            out.push(format!(
-                "Follow a slow trace of {} {} to see where its time goes.",
-                entity.service, entity.endpoint,
-            ));
+            let endpoint = named(&self.incident.entity);
+            out.push(format!("Follow a slow trace of {endpoint} to see where its time goes."));
         }
-        if self.traffic.is_some_and(|traffic| traffic.z < 0.0) {
-            out.push(format!("Check the callers of {} and the gateway before it.", entity.service));
+        if drop {
+            out.push(format!("Check the callers of {service} and the gateway before it."));
+        }
+        if surge {
+            out.push(format!("Look up who calls {service} more than before."));
         }
         out.push(format!(
-            "Check what changed in {} shortly before {}: releases, configuration, restarts.",
-            entity.service,
-            super::words::date_clock(self.incident.start, crate::time::MINUTE),
+            "Check what changed in {service} shortly before {since}: releases, configuration, \
+             restarts.",
         ));
-        if self.latency.is_some() || self.traffic.is_some_and(|traffic| traffic.z > 0.0) {
+        if self.latency.is_some() || surge {
             out.push(format!(
-                "Check saturation of {}: cpu, memory, connection pools, queues.",
-                entity.service,
+                "Check saturation of {service}: cpu, memory, connection pools, queues.",
             ));
         }
         if self.latency.is_some() || self.errors.is_some() {
-            out.push(format!("Check the health of what {} depends on.", entity.service));
+            out.push(format!("Check the health of what {service} depends on."));
         }
         out.truncate(MOST);
         out
@@ -135,20 +159,11 @@ impl<'a> Pattern<'a> {
 
     /// What endpoints of this kind usually depend on; said as a hint, not as a finding.
     fn hint(&self) -> Option<String> {
-        let name = format!("{} {}", self.incident.entity.service, self.incident.entity.endpoint);
-        let name = name.to_ascii_lowercase();
-        let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
-        let (kind, usual) = if has(&["pay", "refund", "billing", "charge"]) {
-            ("a payment endpoint", "the payment provider or its fraud check")
-        } else if has(&["login", "auth", "verify", "token", "session"]) {
-            ("an authentication endpoint", "the identity provider or the session store")
-        } else if has(&["search", "query", "suggest"]) {
-            ("a search endpoint", "the search index, or a query that misses it")
-        } else if has(&["cart", "checkout", "order"]) {
-            ("an ordering endpoint", "stock or payment calls, or the order database")
-        } else {
-            return None;
-        };
-        Some(format!("By its name this is {kind}: a usual suspect is {usual}."))
+        let entity = &self.incident.entity;
+        let name = format!("{} {}", entity.service, entity.endpoint).to_ascii_lowercase();
+        let words: Vec<&str> = name.split(|c: char| !c.is_alphanumeric()).collect();
+        let (_, kind, usual) =
+            KINDS.into_iter().find(|(names, ..)| words.iter().any(|word| names.contains(word)))?;
+        Some(format!("Its name suggests {kind}: a usual suspect is {usual}."))
     }
 }

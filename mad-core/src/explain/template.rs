@@ -5,16 +5,17 @@ use serde::{Deserialize, Serialize};
 use super::Explanation;
 use super::causes::Pattern;
 use super::words::{
-    clock, date_clock, duration, likelihood, milliseconds, name, number, percent, plural, quantity,
+    duration, likelihood, milliseconds, moment, name, named, number, percent, plural, quantity,
+    span, times,
 };
 use crate::culprit::{Evidence, Ranking};
 use crate::feature::Signal;
 use crate::history::FlaggedSignal;
-use crate::incident::Incident;
-use crate::time::Timestamp;
+use crate::incident::{Incident, Peak};
+use crate::series::Entity;
 
 /// Explains incidents by templates: each sentence takes its numbers from the incident's evidence
-/// and is left out where there are none.
+/// and is left out where there are none. Names are written on one line, control characters escaped.
 ///
 /// # Examples
 ///
@@ -22,6 +23,22 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TemplateExplainer {
     step: i64,
+}
+
+/// The peaks that can be put in words: all of their numbers are there and say which way it went.
+pub(super) fn peaks(incident: &Incident) -> impl Iterator<Item = &Peak> {
+    incident.peaks.iter().filter(|peak| {
+        let FlaggedSignal { value, expected, low, high, z, evidence, .. } = peak.signal;
+        [value, expected, low, high, evidence].iter().all(|number| number.is_finite())
+            && z.is_finite()
+            && z != 0.0
+    })
+}
+
+/// Share of failed requests over all flagged rows and the expected share, where it rose.
+pub(super) fn failing(incident: &Incident) -> Option<(f64, f64)> {
+    let (share, usual) = (incident.error_rate(), incident.expected_error_rate);
+    (incident.errors_rose && share.is_finite() && share > usual).then_some((share, usual))
 }
 
 impl TemplateExplainer {
@@ -32,11 +49,11 @@ impl TemplateExplainer {
 
     /// Explains an incident; `ranking` is the one at its end, if there is one.
     pub fn explain(&self, incident: &Incident, ranking: Option<&Ranking>) -> Explanation {
-        let pattern = Pattern::new(incident);
+        let pattern = Pattern::new(incident, self.step);
         Explanation {
             summary: self.summary(incident, ranking),
-            why_flagged: self.why_flagged(incident),
-            impact: impact(incident),
+            why_flagged: peaks(incident).map(|peak| self.why(incident, peak)).collect(),
+            impact: self.impact(incident),
             likely_causes: pattern.causes(),
             recommended_actions: pattern.actions(),
             confidence: incident.confidence(),
@@ -46,143 +63,156 @@ impl TemplateExplainer {
     }
 
     fn summary(&self, incident: &Incident, ranking: Option<&Ranking>) -> String {
-        let changes: Vec<String> = incident.peaks.iter().map(|peak| change(&peak.signal)).collect();
+        let mut changes: Vec<String> = peaks(incident).map(|peak| change(&peak.signal)).collect();
+        if let Some((share, usual)) = failing(incident)
+            && !incident.signals().any(|signal| signal == Signal::ErrorRate)
+        {
+            let (share, usual) = (percent(share), percent(usual));
+            changes.push(format!("error rate rose to {share} ({usual} expected)"));
+        }
         let what = format!(
-            "{}: {} between {} and {} ({}).",
-            incident.entity,
+            "{}: {}, {} ({}).",
+            named(&incident.entity),
             if changes.is_empty() { "flagged".to_owned() } else { list(&changes) },
-            date_clock(incident.start, self.step),
-            clock(incident.end, self.step),
+            span(incident.start, incident.end, self.step),
             self.rows(incident),
         );
         match ranking.and_then(|ranking| ranking.culprits.first()) {
-            Some(first) if first.entity == incident.entity => {
-                format!("{what} It holds {} of all evidence in that time.", percent(first.score))
+            Some(first) if first.entity == incident.entity && first.score >= 1.0 => {
+                format!("{what} Nothing else was flagged around that time.")
             }
-            Some(first) => format!(
-                "{what} Stronger evidence stood against {} at that time ({}).",
-                first.entity,
-                percent(first.score),
-            ),
-            None => what,
+            Some(first) if first.score.is_finite() => {
+                let whose = whose(&first.entity, &incident.entity);
+                format!("{what} {whose} {} of the evidence around that time.", percent(first.score))
+            }
+            _ => what,
         }
     }
 
     fn rows(&self, incident: &Incident) -> String {
         let unit = if self.step == crate::time::MINUTE { "minute" } else { "step" };
-        let all = incident.end.since(incident.start) / self.step.max(1);
-        if all as u64 == incident.rows {
-            format!("{}, all flagged", duration(incident.end.since(incident.start)))
+        let length = incident.end.since(incident.start);
+        let all = (length / self.step.max(1)).max(0).unsigned_abs();
+        if all == incident.rows {
+            format!("{}, all flagged", duration(length))
         } else {
-            format!("{} flagged of {}", incident.rows, plural(all as f64, unit))
+            format!("flagged in {} of {}", incident.rows, plural(all as f64, unit))
         }
     }
 
-    fn why_flagged(&self, incident: &Incident) -> Vec<String> {
-        let peaks = incident.peaks.iter();
-        peaks.map(|peak| self.why(&peak.signal, peak.at)).collect()
+    /// `At 10:53 UTC`.
+    fn at(&self, incident: &Incident, peak: &Peak) -> String {
+        format!("At {}", moment(peak.at, incident.start, incident.end, self.step))
     }
 
-    fn why(&self, flagged: &FlaggedSignal, at: Timestamp) -> String {
-        let (signal, value) = (flagged.signal, quantity(flagged.signal, flagged.value));
-        let bound = if flagged.z < 0.0 {
-            format!("at least {}", quantity(signal, flagged.low))
-        } else {
-            format!("at most {}", quantity(signal, flagged.high))
-        };
+    fn why(&self, incident: &Incident, peak: &Peak) -> String {
+        let flagged = &peak.signal;
         format!(
-            "At {} the {} was {value}; {bound} was expected (z {}, {}).",
-            clock(at, self.step),
-            name(signal),
+            "{} the {} was {}; {} was expected (z {}, {}).",
+            self.at(incident, peak),
+            name(flagged.signal),
+            quantity(flagged.signal, flagged.value),
+            bound(flagged),
             number(flagged.z, 1),
             likelihood(flagged.evidence),
         )
     }
 
     fn line(&self, incident: &Incident) -> String {
-        let what = incident.peaks.first().map_or_else(String::new, |peak| {
-            format!(" {} {}", name(peak.signal.signal), {
-                let flagged = &peak.signal;
-                let (side, bound) =
-                    if flagged.z < 0.0 { ("below", flagged.low) } else { ("above", flagged.high) };
-                format!(
-                    "{}, {side} the expected {}",
-                    quantity(flagged.signal, flagged.value),
-                    quantity(flagged.signal, bound)
-                )
-            })
-        });
+        let what = peaks(incident).next().map_or_else(
+            || "flagged".to_owned(),
+            |peak| {
+                let FlaggedSignal { signal, value, .. } = peak.signal;
+                let value = quantity(signal, value);
+                format!("{} {value} ({} expected)", name(signal), bound(&peak.signal))
+            },
+        );
+        let failed = failing(incident)
+            .map_or_else(String::new, |(share, _)| format!(", {} failed", percent(share)));
         format!(
-            "[{}] {}:{what} ({} to {}, {} rows)",
+            "[{}] {}: {what}{failed}, {}, {}",
             incident.severity.as_str(),
-            incident.entity,
-            date_clock(incident.start, self.step),
-            clock(incident.end, self.step),
-            incident.rows,
+            named(&incident.entity),
+            span(incident.start, incident.end, self.step),
+            plural(incident.rows as f64, "row"),
         )
+    }
+
+    fn impact(&self, incident: &Incident) -> Vec<String> {
+        let mut out = vec![failures(incident)];
+        let find = |signal: Signal| peaks(incident).find(|peak| peak.signal.signal == signal);
+        let slow = |signal: Signal| find(signal).filter(|peak| peak.signal.z > 0.0);
+        let p50 = slow(Signal::P50Latency).map(|peak| (peak, "half of the requests"));
+        let p95 = || slow(Signal::P95Latency).map(|peak| (peak, "the slowest twentieth"));
+        if let Some((peak, who)) = p50.or_else(p95) {
+            out.push(format!(
+                "{} {who} took {} or longer; {} is usual.",
+                self.at(incident, peak),
+                milliseconds(peak.signal.value),
+                milliseconds(peak.signal.expected),
+            ));
+        }
+        if let Some(peak) = find(Signal::RequestCount).filter(|peak| peak.signal.z < 0.0) {
+            out.push(format!(
+                "{} about {} expected {} did not come.",
+                self.at(incident, peak),
+                number((peak.signal.expected - peak.signal.value).max(0.0), 0),
+                if peak.signal.expected - peak.signal.value < 1.5 { "request" } else { "requests" },
+            ));
+        }
+        out
     }
 }
 
-/// `median latency rose to 12.3 times its usual (3,260 ms against 265 ms)`.
-fn change(flagged: &FlaggedSignal) -> String {
+/// Whose part of the evidence is told, and in what relation to the incident.
+fn whose(first: &Entity, own: &Entity) -> String {
+    if first == own {
+        "It holds".to_owned()
+    } else {
+        format!("{} comes first in the ranking, with", named(first))
+    }
+}
+
+/// `at most 534 ms`: the end of the expected band that was passed. Counts are whole.
+fn bound(flagged: &FlaggedSignal) -> String {
+    let FlaggedSignal { signal, low, high, z, .. } = *flagged;
+    let count = signal == Signal::RequestCount;
+    if z < 0.0 {
+        format!("at least {}", quantity(signal, if count { low.ceil() } else { low }))
+    } else {
+        format!("at most {}", quantity(signal, if count { high.floor() } else { high }))
+    }
+}
+
+/// `median latency rose to 3,260 ms (12.3 times the expected 265 ms)`.
+pub(super) fn change(flagged: &FlaggedSignal) -> String {
     let FlaggedSignal { signal, value, expected, z, .. } = *flagged;
     let verb = if z < 0.0 { "fell" } else { "rose" };
-    let pair = format!("{} against {}", quantity(signal, value), quantity(signal, expected));
-    match signal {
-        Signal::P50Latency | Signal::P95Latency if expected > 0.0 => format!(
-            "{} {verb} to {} times what was expected ({pair})",
-            name(signal),
-            number(value / expected, 1),
-        ),
-        _ => format!("{} {verb} to {pair} expected", name(signal)),
-    }
+    let usual = quantity(signal, expected);
+    let factor = match signal {
+        Signal::P50Latency | Signal::P95Latency => times(value, expected),
+        Signal::ErrorRate | Signal::RequestCount => None,
+    };
+    let usual = match factor {
+        Some(factor) => format!("{factor} times the expected {usual}"),
+        None => format!("{usual} expected"),
+    };
+    format!("{} {verb} to {} ({usual})", name(signal), quantity(signal, value))
 }
 
-fn impact(incident: &Incident) -> Vec<String> {
-    let mut out = Vec::new();
-    let flagged = |signal: Signal| {
-        incident.peaks.iter().map(|peak| &peak.signal).find(|flagged| flagged.signal == signal)
+fn failures(incident: &Incident) -> String {
+    let requests = plural(incident.requests as f64, "request");
+    if incident.errors == 0 {
+        return format!("No request failed in the flagged time ({requests}).");
+    }
+    let rate = incident.error_rate();
+    let share = match failing(incident) {
+        Some((share, usual)) => format!(" ({}; {} is usual)", percent(share), percent(usual)),
+        None if rate.is_finite() => format!(" ({})", percent(rate)),
+        None => String::new(),
     };
-    out.push(if incident.errors > 0 {
-        format!(
-            "{} of {} in the flagged time failed ({}{}).",
-            number(incident.errors as f64, 0),
-            plural(incident.requests as f64, "request"),
-            percent(incident.error_rate()),
-            if incident.errors_rose {
-                format!("; {} is usual", percent(incident.expected_error_rate))
-            } else {
-                String::new()
-            },
-        )
-    } else {
-        format!(
-            "None of {} in the flagged time failed.",
-            plural(incident.requests as f64, "request")
-        )
-    });
-    if let Some(p50) = flagged(Signal::P50Latency) {
-        out.push(format!(
-            "At the worst, half of the requests took {} or longer; {} is usual.",
-            milliseconds(p50.value),
-            milliseconds(p50.expected),
-        ));
-    } else if let Some(p95) = flagged(Signal::P95Latency) {
-        out.push(format!(
-            "At the worst, the slowest twentieth of the requests took {} or longer; {} is usual.",
-            milliseconds(p95.value),
-            milliseconds(p95.expected),
-        ));
-    }
-    if let Some(traffic) = flagged(Signal::RequestCount)
-        && traffic.z < 0.0
-    {
-        out.push(format!(
-            "About {} did not arrive in the worst step.",
-            plural((traffic.expected - traffic.value).round(), "request"),
-        ));
-    }
-    out
+    let failed = number(incident.errors as f64, 0);
+    format!("{failed} of {requests} in the flagged time failed{share}.")
 }
 
 fn confidence_rule(incident: &Incident) -> String {
@@ -193,7 +223,7 @@ fn confidence_rule(incident: &Incident) -> String {
     )
 }
 
-/// `median latency 3,260 ms against 265 ms expected, in 9 rows`.
+/// `median latency 3,260 ms against 265 ms expected, flagged in 9 rows`.
 pub(crate) fn evidence_text(evidence: &Evidence) -> String {
     format!(
         "{} {} against {} expected, flagged in {}",

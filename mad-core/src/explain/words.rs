@@ -1,14 +1,17 @@
 //! Numbers and times as people read them.
 
 use crate::feature::Signal;
+use crate::series::Entity;
 use crate::time::{SECOND, Timestamp};
 
-/// A value with its unit: `3,260 ms`, `21.6 %`, `37 requests`.
+/// A value with its unit: `3,260 ms`, `21.6 %`; a count is bare, as its name says of what: `37`.
 pub(super) fn quantity(signal: Signal, value: f64) -> String {
     match signal {
         Signal::P50Latency | Signal::P95Latency => milliseconds(value),
         Signal::ErrorRate => percent(value),
-        Signal::RequestCount => plural(value, "request"),
+        Signal::RequestCount => {
+            number(value, usize::from(value.fract() != 0.0 && value.abs() < 9.95))
+        }
     }
 }
 
@@ -74,27 +77,68 @@ pub(super) fn number(value: f64, digits: usize) -> String {
     out
 }
 
+/// How many times `usual` the value is: `14.7`; nothing where that is no number.
+pub(super) fn times(value: f64, usual: f64) -> Option<String> {
+    let factor = value / usual;
+    // 0.02 and the like keep two digits
+    let digits = if factor.abs() < 0.1 { 3 } else { 1 };
+    (usual > 0.0 && factor.is_finite()).then(|| number(factor, digits))
+}
+
 /// `1 in 20,000 by chance`, from minus log10 of a probability.
 pub(super) fn likelihood(evidence: f64) -> String {
     if evidence >= 6.0 {
         format!("less than 1 in 10^{} by chance", evidence.floor())
     } else {
-        format!("about 1 in {} by chance", number(10_f64.powf(evidence), 0))
+        // two digits are more than a probability of this kind has
+        let once_in = 10_f64.powf(evidence.max(0.0));
+        let unit = 10_f64.powf((once_in.log10().floor() - 1.0).max(0.0));
+        format!("about 1 in {} by chance", number((once_in / unit).round() * unit, 0))
     }
 }
 
-/// `10:45 UTC`, with seconds where the step is shorter than a minute.
-pub(super) fn clock(time: Timestamp, step: i64) -> String {
+/// Date and time of day; with seconds where the step is shorter than a minute.
+fn date_and_clock(time: Timestamp, step: i64) -> (String, String) {
     let written = time.to_string();
     let end = if step < 60 * SECOND { 19 } else { 16 };
-    format!("{} UTC", written.get(11..end).unwrap_or(&written))
+    let part = |from: usize, to: usize| written.get(from..to).unwrap_or(&written).to_owned();
+    (part(0, 10), part(11, end))
 }
 
-/// `2026-01-06 10:45`.
+/// `2026-01-06 10:45 UTC`.
 pub(super) fn date_clock(time: Timestamp, step: i64) -> String {
-    let written = time.to_string().replace('T', " ");
-    let end = if step < 60 * SECOND { 19 } else { 16 };
-    written.get(..end).unwrap_or(&written).to_owned()
+    let (date, clock) = date_and_clock(time, step);
+    format!("{date} {clock} UTC")
+}
+
+/// A moment of something that went from `start` to `end`: `10:45 UTC`, with the date where the day
+/// is not clear.
+pub(super) fn moment(time: Timestamp, start: Timestamp, end: Timestamp, step: i64) -> String {
+    let (date, clock) = date_and_clock(time, step);
+    let one_day = [start, end].iter().all(|other| date_and_clock(*other, step).0 == date);
+    if one_day { format!("{clock} UTC") } else { date_clock(time, step) }
+}
+
+/// `2026-01-06 10:45 to 10:54 UTC`, with the second date where it is another day.
+pub(super) fn span(start: Timestamp, end: Timestamp, step: i64) -> String {
+    let (date, clock) = date_and_clock(start, step);
+    format!("{date} {clock} to {}", moment(end, start, end, step))
+}
+
+/// An entity's names, on one line.
+pub(super) fn named(entity: &Entity) -> String {
+    format!("{} {}", one_line(&entity.service), one_line(&entity.endpoint))
+}
+
+/// A name with everything escaped that could break or turn around a line.
+pub(super) fn one_line(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        let breaks = c.is_control()
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if breaks { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
 }
 
 /// `9 minutes`, `30 seconds`, `2 hours`.
@@ -131,7 +175,8 @@ mod tests {
         assert_eq!(duration(60 * SECOND), "1 minute");
         assert_eq!(duration(90 * SECOND), "90 seconds");
         assert_eq!(duration(9 * 60 * SECOND), "9 minutes");
-        assert_eq!(likelihood(4.3), "about 1 in 19,953 by chance");
+        assert_eq!(likelihood(4.3), "about 1 in 20,000 by chance");
+        assert_eq!(likelihood(0.0), "about 1 in 1 by chance");
         assert_eq!(likelihood(13.2), "less than 1 in 10^13 by chance");
     }
 }
