@@ -46,7 +46,7 @@ pub enum TimeError {
     #[error("not a time: write RFC 3339 (2026-01-06T10:45:00Z) or epoch s, ms, us or ns")]
     Malformed,
     /// A wall-clock time without a zone.
-    #[error("time without a zone: add Z or an offset, or configure `naive_offset`")]
+    #[error("time without a zone: add Z or an offset, or set `naive_offset_seconds`")]
     Naive,
     /// A time before the year 1678 or after 2262.
     #[error("time outside the years 1678 to 2262")]

@@ -18,6 +18,7 @@ mod pipeline;
 mod ranking;
 mod read;
 mod read_columns;
+mod read_types;
 mod reference;
 mod report;
 mod rows;

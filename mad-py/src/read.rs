@@ -1,30 +1,34 @@
 //! Request tables in: Arrow objects, or columns through numpy where pyarrow is missing.
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
-use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
-use arrow_cast::cast;
-use arrow_schema::{DataType, TimeUnit};
-use mad_core::time::{TimeError, ZonePolicy};
+use arrow_array::{Array, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow_buffer::NullBuffer;
+use arrow_cast::display::array_value_to_string;
+use arrow_schema::Schema;
+use mad_core::time::ZonePolicy;
 use mad_core::{RejectReason, Rejections, Request, Timestamp};
-use pyo3::exceptions::{PyImportError, PyTypeError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use pyo3_arrow::input::AnyRecordBatch;
 
 use crate::errors::value_error;
 use crate::read_columns::columns_through_numpy;
+use crate::read_types::{latencies, names, status_codes, times};
 
 /// The columns a request table needs.
 pub const NEEDED: [&str; 5] = ["timestamp", "service", "endpoint", "status_code", "latency_ms"];
 
-/// One stretch of a request table.
+/// One stretch of a request table. A value that is null here and not in `written` could not be
+/// read.
 struct Chunk {
+    written: RecordBatch,
     times: Vec<Result<Timestamp, RejectReason>>,
     service: StringArray,
     endpoint: StringArray,
     status_code: Int64Array,
     latency_ms: Float64Array,
     request_id: Option<StringArray>,
+    nulls: [Option<NullBuffer>; NEEDED.len()],
 }
 
 /// Requests in columns.
@@ -36,28 +40,10 @@ impl RequestTable {
     /// Reads any object with the Arrow stream interface, a pandas `DataFrame`, or a mapping of
     /// columns.
     pub fn read(table: &Bound<'_, PyAny>, zone: ZonePolicy) -> PyResult<Self> {
-        let arrow = table.hasattr("__arrow_c_stream__")? || table.hasattr("__arrow_c_array__")?;
-        let batches = match arrow.then(|| table.extract::<AnyRecordBatch>()) {
-            Some(Ok(batch)) => {
-                let reader = batch.into_reader()?;
-                reader
-                    .collect::<Result<Vec<_>, _>>()
-                    .map_err(|error| value_error(error.to_string()))?
-            }
-            // pandas offers the interface and then needs pyarrow for it
-            Some(Err(error)) if !error.is_instance_of::<PyImportError>(table.py()) => {
-                return Err(error);
-            }
-            _ if table.hasattr("__getitem__")? => vec![columns_through_numpy(table)?],
-            _ => {
-                let kind = table.get_type().name()?;
-                return Err(PyTypeError::new_err(format!(
-                    "requests is a {kind}; give a path, a dataframe, an Arrow table or a mapping of columns"
-                )));
-            }
-        };
-        let chunks =
-            batches.iter().map(|batch| Chunk::new(batch, zone)).collect::<PyResult<Vec<_>>>()?;
+        let chunks = batches(table)?
+            .into_iter()
+            .map(|batch| Chunk::new(batch, zone))
+            .collect::<PyResult<Vec<_>>>()?;
         Ok(Self { chunks })
     }
 
@@ -98,34 +84,99 @@ impl RequestTable {
     }
 }
 
+/// The table in Arrow's memory; at least one batch, so that its columns are always checked.
+fn batches(table: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>> {
+    let pandas = table.hasattr("iloc")?;
+    // pyarrow takes the naive among aware datetime objects as UTC, without a word
+    let objects = pandas && table.get_item("timestamp").is_ok_and(|times| is_object(&times));
+    let arrow = table.hasattr("__arrow_c_stream__")? || table.hasattr("__arrow_c_array__")?;
+    if arrow && !objects {
+        match without_null_types(table)?.extract::<AnyRecordBatch>() {
+            Ok(batch) => {
+                let reader = batch.into_reader()?;
+                let schema = reader.schema();
+                let mut batches = reader
+                    .collect::<Result<Vec<_>, _>>()
+                    .map_err(|error| value_error(error.to_string()))?;
+                if batches.is_empty() {
+                    batches.push(RecordBatch::new_empty(schema));
+                }
+                return Ok(batches);
+            }
+            // pandas offers the interface and then needs pyarrow for it, and columns of one type
+            Err(_) if pandas => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let text = table.extract::<&str>().is_ok() || table.extract::<&[u8]>().is_ok();
+    if text || !table.hasattr("__getitem__")? {
+        let kind = table.get_type().name()?;
+        return Err(PyTypeError::new_err(format!(
+            "requests is a {kind}; give a path, a dataframe, an Arrow table or a mapping of columns"
+        )));
+    }
+    Ok(vec![columns_through_numpy(table)?])
+}
+
+/// polars gives columns of nothing but nulls a buffer that Arrow's type of them has not.
+fn without_null_types<'py>(table: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let module: String = table.get_type().getattr("__module__")?.extract()?;
+    if !module.starts_with("polars.") {
+        return Ok(table.clone());
+    }
+    let polars = table.py().import("polars")?;
+    let kinds = PyDict::new(table.py());
+    kinds.set_item(polars.getattr("Null")?, polars.getattr("String")?)?;
+    table.call_method1("cast", (kinds,))
+}
+
+fn is_object(column: &Bound<'_, PyAny>) -> bool {
+    column.getattr("dtype").is_ok_and(|dtype| dtype.eq("object").unwrap_or(false))
+}
+
+/// Where the needed columns stand, and the optional `request_id`.
+fn places(schema: &Schema) -> PyResult<([usize; NEEDED.len()], Option<usize>)> {
+    let place = |name: &str| {
+        let mut found = (0..).zip(schema.fields()).filter(|(_, field)| field.name() == name);
+        match (found.next(), found.next()) {
+            (Some(_), Some(_)) => {
+                Err(value_error(format!("the request table has the column `{name}` twice")))
+            }
+            (first, _) => Ok(first.map(|(place, _)| place)),
+        }
+    };
+    let mut needed = [0; NEEDED.len()];
+    for (slot, name) in needed.iter_mut().zip(NEEDED) {
+        *slot = place(name)?.ok_or_else(|| {
+            let known: Vec<&str> =
+                schema.fields().iter().map(|field| field.name().as_str()).collect();
+            let known = if known.is_empty() { "no columns".to_owned() } else { known.join(", ") };
+            value_error(format!(
+                "the request table has no column `{name}`; it has {known}; needed are {}",
+                NEEDED.join(", "),
+            ))
+        })?;
+    }
+    Ok((needed, place("request_id")?))
+}
+
 impl Chunk {
-    fn new(batch: &RecordBatch, zone: ZonePolicy) -> PyResult<Self> {
-        let column = |name: &str| {
-            batch.column_by_name(name).ok_or_else(|| {
-                let schema = batch.schema();
-                let known: Vec<&str> =
-                    schema.fields().iter().map(|field| field.name().as_str()).collect();
-                value_error(format!(
-                    "the request table has no column `{name}`; it has {}; needed are {}",
-                    known.join(", "),
-                    NEEDED.join(", "),
-                ))
-            })
-        };
+    fn new(batch: RecordBatch, zone: ZonePolicy) -> PyResult<Self> {
+        let (needed, request_id) = places(&batch.schema())?;
+        let [timestamp, service, endpoint, status_code, latency_ms] =
+            needed.map(|place| batch.column(place));
         Ok(Self {
-            times: times(column("timestamp")?, zone)?,
-            service: typed(column("service")?, "service", &DataType::Utf8)?.as_string().clone(),
-            endpoint: typed(column("endpoint")?, "endpoint", &DataType::Utf8)?.as_string().clone(),
-            status_code: typed(column("status_code")?, "status_code", &DataType::Int64)?
-                .as_primitive::<Int64Type>()
-                .clone(),
-            latency_ms: typed(column("latency_ms")?, "latency_ms", &DataType::Float64)?
-                .as_primitive::<Float64Type>()
-                .clone(),
-            request_id: match batch.column_by_name("request_id") {
-                Some(ids) => Some(typed(ids, "request_id", &DataType::Utf8)?.as_string().clone()),
+            times: times(timestamp, zone)?,
+            service: names(service, "service")?,
+            endpoint: names(endpoint, "endpoint")?,
+            status_code: status_codes(status_code)?,
+            latency_ms: latencies(latency_ms)?,
+            request_id: match request_id {
+                Some(place) => Some(names(batch.column(place), "request_id")?),
                 None => None,
             },
+            nulls: needed.map(|place| batch.column(place).logical_nulls()),
+            written: batch,
         })
     }
 
@@ -139,19 +190,19 @@ impl Chunk {
         let timestamp = match self.times.get(row) {
             Some(Ok(timestamp)) => *timestamp,
             Some(Err(reason)) => {
-                rejections.add(*reason, position, || "timestamp".to_owned());
+                self.reject(row, position, 0, *reason, rejections);
                 return;
             }
             None => return,
         };
-        let missing = [
-            ("service", self.service.is_null(row)),
-            ("endpoint", self.endpoint.is_null(row)),
-            ("status_code", self.status_code.is_null(row)),
-            ("latency_ms", self.latency_ms.is_null(row)),
+        let unread = [
+            (1, self.service.is_null(row), RejectReason::NotUtf8),
+            (2, self.endpoint.is_null(row), RejectReason::NotUtf8),
+            (3, self.status_code.is_null(row), RejectReason::BadStatus),
+            (4, self.latency_ms.is_null(row), RejectReason::BadLatency),
         ];
-        if let Some((field, _)) = missing.iter().find(|(_, missing)| *missing) {
-            rejections.add(RejectReason::MissingField, position, || format!("{field} is missing"));
+        if let Some((field, _, reason)) = unread.iter().find(|(_, unread, _)| *unread) {
+            self.reject(row, position, *field, *reason, rejections);
             return;
         }
         let ids = self.request_id.as_ref().filter(|ids| !ids.is_null(row));
@@ -161,60 +212,30 @@ impl Chunk {
             endpoint: self.endpoint.value(row),
             status_code: self.status_code.value(row),
             latency_ms: self.latency_ms.value(row),
-            request_id: ids.map(|ids| ids.value(row)),
+            request_id: ids.map(|ids| ids.value(row)).filter(|id| !id.is_empty()),
         };
         sink(request, position);
     }
-}
 
-fn typed(column: &ArrayRef, name: &str, wanted: &DataType) -> PyResult<ArrayRef> {
-    cast(column, wanted).map_err(|error| {
-        let found = column.data_type();
-        value_error(format!("column `{name}` is {found} and cannot be read as {wanted}: {error}"))
-    })
-}
-
-fn times(column: &ArrayRef, zone: ZonePolicy) -> PyResult<Vec<Result<Timestamp, RejectReason>>> {
-    let reason = |error: TimeError| match error {
-        TimeError::Naive => RejectReason::NaiveTimestamp,
-        _ => RejectReason::BadTimestamp,
-    };
-    let missing = Err(RejectReason::MissingField);
-    Ok(match column.data_type() {
-        DataType::Timestamp(_, written_zone) => {
-            let shift = match (written_zone, zone) {
-                (Some(_), _) => 0,
-                (None, ZonePolicy::Offset(seconds)) => i64::from(seconds) * mad_core::time::SECOND,
-                (None, ZonePolicy::Refuse) => {
-                    return Err(value_error(
-                        "column `timestamp` has no time zone: localize it \
-                         (pandas: .dt.tz_localize('UTC')), or set naive_offset_seconds",
-                    ));
-                }
-            };
-            let nanos = DataType::Timestamp(TimeUnit::Nanosecond, written_zone.clone());
-            let nanos = typed(column, "timestamp", &nanos)?;
-            let nanos = nanos.as_primitive::<TimestampNanosecondType>();
-            nanos
-                .iter()
-                .map(|x| x.map_or(missing, |x| Ok(Timestamp::from_nanos(x).plus(-shift))))
-                .collect()
+    /// Counts a record whose field, a place in [`NEEDED`], is missing or else has `reason`.
+    fn reject(
+        &self,
+        row: usize,
+        position: u64,
+        field: usize,
+        reason: RejectReason,
+        rejections: &mut Rejections,
+    ) {
+        let name = NEEDED.get(field).copied().unwrap_or_default();
+        let nulls = self.nulls.get(field).and_then(Option::as_ref);
+        if nulls.is_some_and(|nulls| nulls.is_null(row)) {
+            rejections.add(RejectReason::MissingField, position, || format!("{name} is missing"));
+            return;
         }
-        DataType::Float16 | DataType::Float32 | DataType::Float64 => {
-            let seconds = typed(column, "timestamp", &DataType::Float64)?;
-            let seconds = seconds.as_primitive::<Float64Type>();
-            let read = |x: f64| Timestamp::from_epoch_f64(x).map_err(reason);
-            seconds.iter().map(|x| x.map_or(missing, read)).collect()
-        }
-        kind if kind.is_integer() => {
-            let epoch = typed(column, "timestamp", &DataType::Int64)?;
-            let read = |x: i64| Timestamp::from_epoch(x).map_err(reason);
-            epoch.as_primitive::<Int64Type>().iter().map(|x| x.map_or(missing, read)).collect()
-        }
-        _ => {
-            let text = typed(column, "timestamp", &DataType::Utf8)?;
-            let read = |x: &str| Timestamp::parse(x, zone).map_err(reason);
-            text.as_string::<i32>().iter().map(|x| x.map_or(missing, read)).collect()
-        }
-    })
+        rejections.add(reason, position, || {
+            let column = self.written.column_by_name(name);
+            let value = column.and_then(|column| array_value_to_string(column, row).ok());
+            format!("{name} = {:?}", value.unwrap_or_default())
+        });
+    }
 }

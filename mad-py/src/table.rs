@@ -17,7 +17,7 @@ use pyo3::types::{PyCapsule, PyDict, PyList};
 use crate::errors::value_error;
 
 /// A table in Arrow's memory. Anything that reads the Arrow stream interface takes it as it is:
-/// `pyarrow.table(t)`, `polars.from_arrow(t)`, `duckdb.sql("from t")`.
+/// `pyarrow.table(t)`, `polars.DataFrame(t)`, `duckdb.sql("from t")`.
 #[pyclass(module = "mad._core", frozen)]
 pub struct Table {
     batch: RecordBatch,
@@ -146,7 +146,7 @@ impl Table {
 
     /// As a polars DataFrame.
     fn to_polars<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        import(slf.py(), "polars")?.call_method1("from_arrow", (slf,))
+        import(slf.py(), "polars")?.call_method1("DataFrame", (slf,))
     }
 
     /// As a pyarrow Table.

@@ -68,7 +68,7 @@ impl RejectReason {
         match self {
             Self::MissingField => "give timestamp, service, endpoint, status_code and latency_ms",
             Self::BadTimestamp => "write RFC 3339 (2026-01-06T10:45:00Z) or epoch s, ms, us or ns",
-            Self::NaiveTimestamp => "add Z or an offset, or configure `naive_offset`",
+            Self::NaiveTimestamp => "add Z or an offset, or set `naive_offset_seconds`",
             Self::BadStatus => "give an HTTP status from 100 to 599",
             Self::BadLatency => "give milliseconds, finite and not negative",
             Self::BadName => "give a name of 1 to 512 bytes without control characters",
