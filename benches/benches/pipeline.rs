@@ -1,0 +1,66 @@
+//! Requests a second: the features alone, and the whole pipeline, over an hour of a simulated shop.
+#![allow(missing_docs, reason = "criterion's macros generate public functions")]
+
+use std::hint::black_box;
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use mad_core::simulate::{Shop, ShopConfig, SimulatedRequest};
+use mad_core::{FeatureBuilder, FeatureConfig, Limits, Pipeline, PipelineConfig};
+
+/// Requests and the hours they are spread over: few a minute, and many.
+const TRAFFIC: [(&str, u64, f64); 2] =
+    [("7 a minute", 100_000, 20.0), ("700 a minute", 100_000, 0.2)];
+
+fn shop(rows: u64, hours: f64) -> Vec<SimulatedRequest> {
+    let config = ShopConfig { rows, duration_seconds: hours * 3600.0, ..ShopConfig::default() };
+    Shop::new(config).map(|shop| shop.requests().collect()).unwrap_or_default()
+}
+
+fn pipeline(c: &mut Criterion) {
+    for (name, rows, hours) in TRAFFIC {
+        let requests = shop(rows, hours);
+        assert_eq!(requests.len() as u64, rows, "the shop can be simulated");
+        let mut group = c.benchmark_group(format!("pipeline/{name}"));
+        group.throughput(Throughput::Elements(rows)).sample_size(20);
+        group.bench_function("features", |b| {
+            b.iter_batched(
+                || FeatureBuilder::new(FeatureConfig::default(), &Limits::default()),
+                |builder| {
+                    let Ok(mut builder) = builder else { return 0 };
+                    let (mut closed, mut rejections) =
+                        (Vec::new(), mad_core::Rejections::default());
+                    let mut count = 0;
+                    for (position, request) in (1..).zip(&requests) {
+                        builder.push(&request.request(), position, &mut closed, &mut rejections);
+                        count += closed.len();
+                        closed.clear();
+                    }
+                    builder.finish(&mut closed, &mut rejections);
+                    count + closed.len()
+                },
+                BatchSize::PerIteration,
+            );
+        });
+        group.bench_function("whole", |b| {
+            b.iter_batched(
+                || Pipeline::new(PipelineConfig::default()),
+                |pipeline| {
+                    let Ok(mut pipeline) = pipeline else { return 0 };
+                    let mut update = mad_core::Update::default();
+                    for (position, request) in (1..).zip(&requests) {
+                        pipeline.push(&request.request(), position, &mut update);
+                        black_box(&update.rows);
+                        update.rows.clear();
+                        update.changes.clear();
+                    }
+                    pipeline.finish().rows.len()
+                },
+                BatchSize::PerIteration,
+            );
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, pipeline);
+criterion_main!(benches);
