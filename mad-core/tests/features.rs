@@ -400,20 +400,31 @@ fn a_lone_first_record_from_1970_hides_nothing_either() {
 }
 
 #[test]
-fn what_was_held_is_taken_when_its_time_comes() {
+fn what_was_held_is_taken_when_its_time_comes_and_hides_nothing_before() {
     let mut run = Run::default();
     run.stream(0, 5 * MINUTE, &["a", "b"]);
     run.at(start(90 * MINUTE), "b");
-    assert_eq!(run.builder.newest(), Some(start(299 * SECOND)));
-    run.stream(5 * MINUTE, 29 * MINUTE, &["a", "b"]);
-    assert_eq!(run.builder.accepted(), 29 * 60);
-    run.stream(29 * MINUTE, 31 * MINUTE, &["a", "b"]);
-    // it takes the watermark with it, as a record that is an hour ahead does
-    assert!(run.builder.newest() >= Some(start(90 * MINUTE)));
+    run.stream(5 * MINUTE, 90 * MINUTE, &["a", "b"]);
+    assert_eq!(run.builder.accepted(), 90 * 60);
+    run.stream(90 * MINUTE, 95 * MINUTE, &["a", "b"]);
     run.finish();
-    assert_eq!(run.rejected(RejectReason::Future), 0);
-    assert_eq!(run.rows.last().unwrap().bucket, start(90 * MINUTE));
-    assert_eq!(run.requests() + run.rejections.total(), 31 * 60 + 1);
+    assert_eq!(run.rejections.total(), 0, "{:?}", run.rejections);
+    assert_eq!(run.requests(), 95 * 60 + 1);
+    let minute = run.rows.iter().filter(|row| row.bucket == start(90 * MINUTE));
+    assert_eq!(minute.map(|row| row.count).sum::<u64>(), 61);
+}
+
+#[test]
+fn at_the_end_what_was_held_is_taken_if_it_is_near() {
+    for (minutes, taken) in [(20, false), (40, true)] {
+        let mut run = Run::default();
+        run.stream(0, 5 * MINUTE, &["a", "b"]);
+        run.at(start(90 * MINUTE), "b");
+        run.stream(5 * MINUTE, minutes * MINUTE, &["a", "b"]);
+        run.finish();
+        assert_eq!(run.rejected(RejectReason::Future), u64::from(!taken));
+        assert_eq!(run.requests() + run.rejections.total(), minutes as u64 * 60 + 1);
+    }
 }
 
 #[test]

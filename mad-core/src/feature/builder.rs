@@ -21,7 +21,9 @@ use crate::time::Timestamp;
 /// record of a closed step is `late` and counted. A record more than `max_ahead` past the
 /// watermark, and every record before there is a watermark, is held until three entities (two
 /// where only two are known) or five records in a row of its own entity, each with the one before
-/// it, agree within `max_ahead`; it is taken once the watermark comes near it, and rejected as `future` otherwise.
+/// it, agree within `max_ahead`. Alone it never moves the watermark: it is taken when the others
+/// have come to its time, or at the end if it is within `max_ahead` then, and otherwise rejected
+/// as `future`.
 ///
 /// # Examples
 ///
@@ -227,14 +229,13 @@ impl FeatureBuilder {
     }
 
     fn take_due(&mut self, rows: &mut Vec<FeatureRow>, rejections: &mut Rejections) {
-        while self.newest.is_some() && !self.held.is_empty() {
-            let due = self.held.due(self.watermark.plus(self.config.max_ahead()));
-            if due.is_empty() {
-                return;
-            }
-            for held in due {
-                self.take(&held, rows, rejections);
-            }
+        let Some(newest) = self.newest else { return };
+        if self.held.is_empty() {
+            return;
+        }
+        // not a moment earlier: alone it must not move the watermark
+        for held in self.held.due(newest.max(self.watermark)) {
+            self.take(&held, rows, rejections);
         }
     }
 
