@@ -2,6 +2,7 @@
 
 use mad_core::PipelineConfig;
 use pyo3::prelude::*;
+use serde_json::{Value, json};
 
 use crate::errors::{to_py, value_error};
 
@@ -24,21 +25,62 @@ pub fn text(config: &Bound<'_, PyAny>) -> PyResult<String> {
 }
 
 fn read(json: &str) -> PyResult<PipelineConfig> {
-    let config: PipelineConfig = named(json)?;
+    let config: PipelineConfig =
+        serde_json::from_str(json).map_err(|error| value_error(fault(json, &error)))?;
+    // serde takes a list for a struct, field after field; no field is one
+    if json.contains('[') {
+        return Err(value_error("config: expected fields by name, not a list"));
+    }
     config.validate().map_err(|error| to_py(&error))?;
     Ok(config)
 }
 
-/// Reads JSON; an error names the field.
-pub fn named<T: serde::de::DeserializeOwned>(json: &str) -> PyResult<T> {
-    let mut reader = serde_json::Deserializer::from_str(json);
-    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let field = error.path().to_string();
-        let place = if field == "." { String::new() } else { format!(" field `{field}`") };
-        let why = error.into_inner().to_string();
-        let why = why.split(" at line ").next().unwrap_or_default().to_owned();
-        value_error(format!("config{place}: {why}"))
-    })
+/// Names the field that could not be read: the first that cannot be read alone either.
+fn fault(json: &str, error: &serde_json::Error) -> String {
+    // Python and TOML have numbers that JSON has not
+    let before = json.get(..error.column().saturating_sub(1)).unwrap_or_default();
+    let after = json.get(before.len()..).unwrap_or_default().trim_start_matches('-');
+    if after.starts_with("NaN") || after.starts_with("Infinity") {
+        let field = before.rsplit('"').nth(1).unwrap_or_default();
+        return format!("config field `{field}` is not a finite number");
+    }
+    let Ok(Value::Object(stages)) = serde_json::from_str(json) else {
+        return format!("config: {error}");
+    };
+    let alone = |stage: &str, value: Value| {
+        serde_json::from_value::<PipelineConfig>(json!({ stage: value })).err()
+    };
+    for (stage, value) in &stages {
+        if let Some(error) = alone(stage, json!({}))
+            && let Some((_, known)) = error.to_string().split_once(", expected one of ")
+        {
+            return format!("config field `{stage}` does not exist; there are {known}");
+        }
+        for (field, value) in value.as_object().into_iter().flatten() {
+            if let Some(error) = alone(stage, json!({ field: value })) {
+                return say(&format!("{stage}.{field}"), value, &error);
+            }
+        }
+        if let Some(error) = alone(stage, value.clone()) {
+            return say(stage, value, &error);
+        }
+    }
+    format!("config: {error}")
+}
+
+fn say(field: &str, value: &Value, error: &serde_json::Error) -> String {
+    let error = error.to_string();
+    if let Some((_, known)) = error.split_once(", expected one of ") {
+        return format!("config field `{field}` does not exist; there are {known}");
+    }
+    let expected = match error.split_once(", expected ").map_or("another value", |parts| parts.1) {
+        "usize" | "u64" | "u32" => "an integer, 0 or more",
+        "i32" => "an integer",
+        "f64" => "a number",
+        stage if stage.starts_with("struct") => "fields by name",
+        other => other,
+    };
+    format!("config field `{field}` is {value}; expected {expected}")
 }
 
 /// Checks a configuration in JSON and gives it back with every default filled in.

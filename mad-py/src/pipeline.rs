@@ -9,6 +9,7 @@ use pyo3::types::{PyBytes, PyDict};
 use crate::config::{parse, to_json};
 use crate::errors::{to_py, value_error};
 use crate::incident::{Explanation, Incident};
+use crate::moment::Moment;
 use crate::ranking::Ranking;
 use crate::read::RequestTable;
 use crate::rows::{Rows, split};
@@ -37,7 +38,7 @@ impl Pipeline {
         py: Python<'_>,
         table: &Bound<'_, PyAny>,
         kind: &str,
-        watermark: Option<DateTime<Utc>>,
+        watermark: Option<Moment>,
     ) -> PyResult<Update> {
         if kind != "requests" {
             return Err(value_error(format!("kind = {kind:?}; this version takes \"requests\"")));
@@ -65,7 +66,7 @@ impl Pipeline {
         self.core.note_rejections(rejections.clone());
         update.rejected = rejections;
         if let Some(at) = watermark {
-            let mut closed = self.core.advance(at.into());
+            let mut closed = self.core.advance(at.0);
             update.rows.append(&mut closed.rows);
             update.changes.append(&mut closed.changes);
             update.rejected.merge(closed.rejected);
@@ -74,8 +75,8 @@ impl Pipeline {
     }
 
     /// Moves the watermark to `at`: a tick of a source that went idle.
-    fn advance(&mut self, py: Python<'_>, at: DateTime<Utc>) -> Update {
-        let update = py.detach(|| self.core.advance(at.into()));
+    fn advance(&mut self, py: Python<'_>, at: Moment) -> Update {
+        let update = py.detach(|| self.core.advance(at.0));
         self.update(update)
     }
 
@@ -86,13 +87,13 @@ impl Pipeline {
     }
 
     /// Somebody takes an incident.
-    fn acknowledge(&mut self, id: &str, at: DateTime<Utc>) -> PyResult<Update> {
-        self.command(&Command::Acknowledge { id: id.to_owned(), at: at.into() })
+    fn acknowledge(&mut self, id: &str, at: Moment) -> PyResult<Update> {
+        self.command(&Command::Acknowledge { id: id.to_owned(), at: at.0 })
     }
 
     /// Somebody says that an incident is over.
-    fn resolve(&mut self, id: &str, at: DateTime<Utc>) -> PyResult<Update> {
-        self.command(&Command::Resolve { id: id.to_owned(), at: at.into() })
+    fn resolve(&mut self, id: &str, at: Moment) -> PyResult<Update> {
+        self.command(&Command::Resolve { id: id.to_owned(), at: at.0 })
     }
 
     /// Incidents, newest first.
@@ -103,7 +104,7 @@ impl Pipeline {
 
     /// Ranks by the flagged rows of the `minutes` up to `at` (default: the newest row).
     #[pyo3(signature = (at=None, minutes=15.0, top_k=3))]
-    fn culprits(&self, at: Option<DateTime<Utc>>, minutes: f64, top_k: usize) -> PyResult<Ranking> {
+    fn culprits(&self, at: Option<Moment>, minutes: f64, top_k: usize) -> PyResult<Ranking> {
         report::culprits(&self.core, at, minutes, top_k)
     }
 

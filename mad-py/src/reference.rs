@@ -4,7 +4,9 @@ use mad_core::pipeline::{
     Counters, Document, EntityDocument, IncidentDocument, RankingDocument, RejectedDocument,
     SCHEMA_VERSION,
 };
-use mad_core::reference::{self, ReferenceConfig, ReferenceIncident, ReferenceReport};
+use mad_core::reference::{
+    self, ReferenceConfig, ReferenceIncident, ReferenceReport, ReferenceRow,
+};
 use mad_core::time::{MINUTE, ZonePolicy};
 use mad_core::{Explanation, Limits, Rejections, Request};
 use pyo3::prelude::*;
@@ -37,7 +39,8 @@ impl ReferenceRun {
     fn new(config: Option<&Bound<'_, PyAny>>, sources: usize, sort: bool) -> PyResult<Self> {
         let _ = sort;
         let config = match config {
-            Some(config) => crate::config::named(&crate::config::text(config)?)?,
+            Some(config) => serde_json::from_str(&crate::config::text(config)?)
+                .map_err(|error| crate::errors::value_error(format!("config: {error}")))?,
             None => ReferenceConfig::default(),
         };
         config.validate().map_err(|error| to_py(&error))?;
@@ -93,6 +96,11 @@ impl ReferenceRun {
     /// Lines of the scored file since the last call.
     fn take_scored_csv<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &std::mem::take(&mut self.scored))
+    }
+
+    /// The scored rows; none before `finish`.
+    fn scored(&self) -> PyResult<Table> {
+        scored_table(self.report.as_ref().map_or(&[], |report| &report.rows))
     }
 
     /// Requests taken.
@@ -260,7 +268,10 @@ pub fn reference_detect(
         });
         reference::detect(requests, &config)
     });
-    let rows = report.map_err(|error| to_py(&error))?.rows;
+    scored_table(&report.map_err(|error| to_py(&error))?.rows)
+}
+
+fn scored_table(rows: &[ReferenceRow]) -> PyResult<Table> {
     Table::new(vec![
         ("bucket_ts", times(rows.iter().map(|row| row.bucket))),
         ("service", strings(rows.iter().map(|row| &*row.service))),

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
-use mad_core::{CulpritConfig, JudgedRow, Rejections, Timestamp, Update};
+use mad_core::{CulpritConfig, JudgedRow, Rejections, Update};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::config::{parse, to_json};
 use crate::errors::to_py;
 use crate::incident::{Explanation, Incident};
+use crate::moment::Moment;
 use crate::ranking::Ranking;
 use crate::read::RequestTable;
 use crate::rows::{Rows, features_table, split};
@@ -52,7 +52,7 @@ impl Report {
 
     /// Ranks by the flagged rows of the `minutes` up to `at` (default: the newest row).
     #[pyo3(signature = (at=None, minutes=15.0, top_k=3))]
-    fn culprits(&self, at: Option<DateTime<Utc>>, minutes: f64, top_k: usize) -> PyResult<Ranking> {
+    fn culprits(&self, at: Option<Moment>, minutes: f64, top_k: usize) -> PyResult<Ranking> {
         culprits(&self.pipeline, at, minutes, top_k)
     }
 
@@ -104,13 +104,13 @@ pub fn incidents(pipeline: &mad_core::Pipeline) -> Vec<Incident> {
 /// A ranking of a pipeline.
 pub fn culprits(
     pipeline: &mad_core::Pipeline,
-    at: Option<DateTime<Utc>>,
+    at: Option<Moment>,
     minutes: f64,
     top_k: usize,
 ) -> PyResult<Ranking> {
     let config = CulpritConfig { minutes, top_k };
     let ranking =
-        pipeline.culprits_with(config, at.map(Timestamp::from)).map_err(|error| to_py(&error))?;
+        pipeline.culprits_with(config, at.map(|at| at.0)).map_err(|error| to_py(&error))?;
     Ok(ranking.into())
 }
 

@@ -2,17 +2,15 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
 use mad_core::guard::EntityMaturity;
-use mad_core::{
-    CulpritConfig, EntityId, FlaggedRow, IncidentChange, PipelineConfig, Rejections, Timestamp,
-};
+use mad_core::{CulpritConfig, EntityId, FlaggedRow, IncidentChange, PipelineConfig, Rejections};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::config::parse;
 use crate::errors::{to_py, value_error};
 use crate::incident::{Explanation, Incident};
+use crate::moment::Moment;
 use crate::ranking::Ranking;
 use crate::read::RequestTable;
 use crate::report;
@@ -221,9 +219,9 @@ impl CulpritRanker {
 
     /// Ranks by judged rows up to `at` (default: the newest one).
     #[pyo3(signature = (rows, at=None))]
-    fn rank(&self, rows: &Rows, at: Option<DateTime<Utc>>) -> PyResult<Ranking> {
+    fn rank(&self, rows: &Rows, at: Option<Moment>) -> PyResult<Ranking> {
         let newest = rows.features.iter().map(|row| row.bucket).max();
-        let at = at.map(Timestamp::from).or(newest).unwrap_or_default();
+        let at = at.map(|at| at.0).or(newest).unwrap_or_default();
         let flagged: Vec<FlaggedRow> =
             flagged(rows)?.into_iter().filter_map(|(row, _)| row).collect();
         Ok(self.core.rank(&flagged, &rows.entities, at).into())

@@ -478,6 +478,8 @@ class ReferenceRun:
         """Lines of the features file since the last call."""
     def take_scored_csv(self) -> bytes:
         """Lines of the scored file since the last call."""
+    def scored(self) -> Table:
+        """The scored rows; none before `finish`."""
     @property
     def requests(self) -> int: ...
     def document(self) -> str:

@@ -5,6 +5,7 @@ For comparison only; `mad.detect` is the detector.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from mad import _core
@@ -16,8 +17,13 @@ def detect(
     """A's scored rows: bucket_ts, service, endpoint, req_count, error_count, error_rate,
     avg_latency_ms, p95_latency_ms, mad_z, is_anomaly, severity; by time, service and endpoint.
 
-    `requests` is a dataframe, an Arrow object or a mapping of columns; naive times are UTC. A row
-    is flagged when |mad_z| > 3.5, its group has `min_points` rows, it is not among the group's
-    first `warmup` rows, and it has `min_requests` requests.
+    `requests` is as in `mad.detect`, but naive times are UTC. A row is flagged when
+    |mad_z| > 3.5, its group has `min_points` rows, it is not among the group's first `warmup` rows,
+    and it has `min_requests` requests.
     """
+    if isinstance(requests, str | os.PathLike):
+        from mad._files import reference_file
+
+        settings = {"min_points": min_points, "warmup": warmup, "min_requests": min_requests}
+        return reference_file(os.fspath(requests), settings)
     return _core.reference_detect(requests, min_points, warmup, min_requests)
