@@ -220,6 +220,31 @@ def test_sixty_incidents_are_fifty_in_full_and_a_table() -> None:
     assert len(page) < 3_000_000
 
 
+def test_many_incidents_are_listed_first() -> None:
+    few = [make_incident(id=f"INC-{i}", endpoint=f"/{i}") for i in range(3)]
+    assert 'href="#' not in render_html(make_document(few))
+    page = render_html(make_document([*few, make_incident(id="INC-9")]))
+    names = [attributes["id"] for tag, attributes in tags(page) if tag == "article"]
+    links = [attributes["href"] for tag, attributes in tags(page) if tag == "a"]
+    assert links == [f"#{name}" for name in names] == ["#INC-0", "#INC-1", "#INC-2", "#INC-9"]
+
+
+def test_islands_of_rows_are_drawn_side_by_side() -> None:
+    buckets = [5400.0 * turn + 60.0 * minute for turn in range(4) for minute in range(3)]
+    islands = series([5.0] * 12, buckets=buckets)
+    drawn = charts.chart(islands, charts.WIDE, (10800.0, 10980.0), "")
+    assert drawn.count('class="fold"') == 3
+    assert charts.is_folded(islands)
+    shaded = next(
+        float(rect.get("width", "0"))
+        for rect in ET.fromstring(drawn).iter()
+        if rect.get("class") == "range"
+    )
+    assert shaded > 200, "three minutes of twelve are about a quarter of the chart"
+    whole = charts.chart(series([5.0] * 12), charts.WIDE, None, "")
+    assert "fold" not in whole
+
+
 def series(values: list[float | None], **changes: Any) -> charts.Series:
     size = len(values)
     settings: dict[str, Any] = {

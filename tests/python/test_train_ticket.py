@@ -54,7 +54,7 @@ def traces(data: Path) -> None:
         span("work", "b", TRAVEL, "TripController.get", 4, 1_000),
         repeated,
     ]
-    second = [
+    second: list[list[object]] = [
         repeated,
         span("c", "work", FOOD, "food process", 5, 500),
         span("d", "lost", FOOD, "/foods", 90_000, 1),

@@ -9,7 +9,8 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from mad.report import times, words
-from mad.report.scales import Axis, time_ticks, value_axis
+from mad.report.scales import Axis, value_axis
+from mad.report.time_axis import TimeAxis, stretches
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -54,15 +55,13 @@ class _Frame:
     def __init__(self, series: Series, size: Size, axis: Axis) -> None:
         self.size = size
         self.axis = axis
-        self.start = series.buckets[0]
-        self.end = max(series.buckets[-1] + series.step, self.start + series.step)
+        pieces = stretches(series.buckets, series.step)
+        self.time = TimeAxis(pieces, size.left, size.width - size.right)
         self.half = series.step / 2
         self.base = size.height - size.bottom
 
     def x(self, time: float) -> float:
-        inner = self.size.width - self.size.left - self.size.right
-        share = (time - self.start) / (self.end - self.start)
-        return self.size.left + inner * min(max(share, 0.0), 1.0)
+        return self.time.at(time)
 
     def y(self, value: float) -> float:
         return self.base - (self.base - self.size.top) * self.axis.at(value)
@@ -95,7 +94,7 @@ def chart(
             f'<rect class="range" x="{left:.1f}" y="{size.top}" '
             f'width="{max(right - left, 1.0):.1f}" height="{frame.base - size.top}"/>'
         )
-    parts.extend(_grid(frame))
+    parts.extend(_grid(frame, incident[0] if incident else None))
     parts.extend(f'<path class="band" d="{path}"/>' for path in _bands(series, frame))
     line = _line(series, frame)
     if line:
@@ -106,7 +105,12 @@ def chart(
     return "".join(parts)
 
 
-def _grid(frame: _Frame) -> list[str]:
+def is_folded(series: Series) -> bool:
+    """Whether stretches of time without rows are left out of the chart."""
+    return len(stretches(series.buckets, series.step)) > 1
+
+
+def _grid(frame: _Frame, mark: float | None) -> list[str]:
     size, parts = frame.size, []
     right = size.width - size.right
     for value, label in frame.axis.ticks:
@@ -116,11 +120,13 @@ def _grid(frame: _Frame) -> list[str]:
             f'<text class="tick end" x="{size.left - 7}" y="{y + 3.5:.1f}">{escape(label)}</text>'
         )
     parts.append(f'<path class="axis" d="M{size.left} {frame.base}H{right}"/>')
-    for at, label in time_ticks(frame.start, frame.end, size.ticks):
-        x = frame.x(at)
-        parts.append(f'<path class="axis" d="M{x:.1f} {frame.base}v4"/>')
-        if size.left - 1 <= x <= right - 12:
-            kind = "tick" if x > size.left + 14 else "tick start"
+    for x in frame.time.folds():
+        parts.append(f'<path class="fold" d="M{x:.1f} {size.top}V{frame.base + 4}"/>')
+    for x, label, anchor in frame.time.ticks(size.ticks, mark):
+        if anchor != "end":
+            parts.append(f'<path class="axis" d="M{x:.1f} {frame.base}v4"/>')
+        if anchor or size.left - 1 <= x <= right - 12:
+            kind = f"tick {anchor or ('' if x > size.left + 14 else 'start')}".strip()
             parts.append(
                 f'<text class="{kind}" x="{x:.1f}" y="{frame.base + 16}">{escape(label)}</text>'
             )

@@ -12,6 +12,8 @@ Json = Mapping[str, Any]
 
 FULL_INCIDENTS = 50
 """Incidents shown in full; older ones become rows of a table."""
+INDEXED = 3
+"""More incidents than these are listed before the first is shown."""
 LANES = 30
 """Entities in the timeline, those with incidents."""
 TITLED_INCIDENTS = 8
@@ -63,6 +65,7 @@ def view(document: Json) -> dict[str, Any]:
             _incident(incident, step, position < TITLED_INCIDENTS)
             for position, incident in enumerate(full)
         ],
+        "index": [_row(incident, step) for incident in full] if len(full) > INDEXED else [],
         "older": [_row(incident, step) for incident in older[:MORE_ROWS]],
         "older_left": max(len(older) - MORE_ROWS, 0),
         "flagged_alone": int(document.get("flagged") or 0)
@@ -301,6 +304,7 @@ def _charts(
                 "name": words.signal_name(name),
                 "note": note,
                 "log": scales.value_axis(values, low, high, unit).log,
+                "folded": charts.is_folded(line),
                 "svgs": [
                     Markup(charts.chart(line, size, shaded, label, every_title=titled))
                     for size in sizes

@@ -63,7 +63,9 @@ def value_axis(
     bottom = min([*seen, *lower, 0.0])
     positive = [value for value in seen if value > _TINY]
     if unit == "ms" and positive and max(positive) / min(positive) > LOG_RANGE:
-        floor = min([*positive, *(value for value in lower if value > max(positive) / 1e6)])
+        smallest = min(positive)
+        # a band that reaches far below would leave no room for the values
+        floor = max(min([smallest, *(value for value in lower if value > 0)]), smallest / 10)
         return _log_axis(floor, top, unit)
     return _linear_axis(bottom, top, unit)
 

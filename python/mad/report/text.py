@@ -25,6 +25,9 @@ Json = Mapping[str, Any]
 STYLES = {"Critical": "bold red", "Warning": "yellow", "Info": "cyan"}
 _PLAIN_WIDTH = 110
 _LISTED = 20
+_LONG_NAME = 30
+_SPAN = 15
+"""The width of a day above its hours and their zone."""
 
 
 class _Trimmed(io.TextIOBase):
@@ -151,23 +154,39 @@ def _print_incidents(out: Console, found: Sequence[Json], document: Json) -> Non
     _title(out, words.plural(len(found), "incident") + ", newest first")
     step = float(document.get("step_seconds") or 60)
     dated = not summary.same_day(document)
-    table = _table("Severity", "Where", "When", "What", "Culprit", "Id")
-    table.columns[0].no_wrap = table.columns[5].no_wrap = True
+    # long names need the room that a column of ids takes; the ids then stand below the severities
+    crowded = any(len(words.entity(incident)) > _LONG_NAME for incident in found[:_LISTED])
+    columns = ["Severity", "Where", "When", "What", "Culprit", "Id"]
+    table = _table(*columns[: -1 if crowded else None])
+    table.columns[0].no_wrap = table.columns[-1].no_wrap = True
+    if crowded:
+        table.columns[-1].no_wrap = False
+        table.columns[1].ratio, table.columns[3].ratio, table.columns[4].ratio = 7, 5, 5
+        table.columns[2].max_width = _SPAN
     for incident in found[:_LISTED]:
         start, end = summary.bounds(incident, step)
-        culprit = summary.culprit_of(incident)
         when = times.span(start, end, with_day=dated)
+        mark = _mark(incident.get("severity"))
+        name = Text(words.visible(incident.get("id") or ""), style="dim")
         table.add_row(
-            _mark(incident.get("severity")),
+            Text("\n").join([mark, name]) if crowded else mark,
             Text(words.entity(incident)),
             Text(when + (" (open)" if summary.is_open(incident) else "")),
             Text(summary.what(incident)),
-            Text(words.entity(culprit) if culprit else "not clear"),
-            Text(words.visible(incident.get("id") or ""), style="dim"),
+            Text(_blamed(incident)),
+            *([] if crowded else [name]),
         )
     out.print(table)
     if len(found) > _LISTED:
         say(out, f"{len(found) - _LISTED} more are in incidents.json.", "dim")
+
+
+def _blamed(incident: Json) -> str:
+    culprit = summary.culprit_of(incident)
+    if culprit is None:
+        return "not clear"
+    name = words.entity(culprit)
+    return "itself" if name == words.entity(incident) else name
 
 
 def print_incident(out: Console, incident: Json, *, full: bool) -> None:
