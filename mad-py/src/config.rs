@@ -37,15 +37,10 @@ fn read(json: &str) -> PyResult<PipelineConfig> {
 
 /// Names the field that could not be read: the first that cannot be read alone either.
 fn fault(json: &str, error: &serde_json::Error) -> String {
-    // Python and TOML have numbers that JSON has not
-    let before = json.get(..error.column().saturating_sub(1)).unwrap_or_default();
-    let after = json.get(before.len()..).unwrap_or_default().trim_start_matches('-');
-    if after.starts_with("NaN") || after.starts_with("Infinity") {
-        let field = before.rsplit('"').nth(1).unwrap_or_default();
-        return format!("config field `{field}` is not a finite number");
-    }
-    let Ok(Value::Object(stages)) = serde_json::from_str(json) else {
-        return format!("config: {error}");
+    let stages = match serde_json::from_str(json) {
+        Ok(Value::Object(stages)) => stages,
+        Ok(_) => return "config: expected fields by name".to_owned(),
+        Err(error) => return no_json(json, &error),
     };
     let alone = |stage: &str, value: Value| {
         serde_json::from_value::<PipelineConfig>(json!({ stage: value })).err()
@@ -64,6 +59,17 @@ fn fault(json: &str, error: &serde_json::Error) -> String {
         if let Some(error) = alone(stage, value.clone()) {
             return say(stage, value, &error);
         }
+    }
+    format!("config: {error}")
+}
+
+/// Python and TOML have numbers that JSON has not.
+fn no_json(json: &str, error: &serde_json::Error) -> String {
+    let before = json.get(..error.column().saturating_sub(1)).unwrap_or_default();
+    let after = json.get(before.len()..).unwrap_or_default().trim_start_matches('-');
+    if after.starts_with("NaN") || after.starts_with("Infinity") {
+        let field = before.rsplit('"').nth(1).unwrap_or_default();
+        return format!("config field `{field}` is not a finite number");
     }
     format!("config: {error}")
 }
