@@ -1,2 +1,2 @@
-//! Programs that use mad-core the way a service would, and the README's Rust sample as a test.
-#![doc = include_str!("../../README.md")]
+//! Programs that use `mad-core` the way a service would; each is a binary beside this file, and
+//! the tests run them.
