@@ -90,12 +90,16 @@ impl DetectRun {
 
     /// Lines of the features file since the last call, the header first.
     fn take_features_csv<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &std::mem::take(&mut self.features))
+        let lines = PyBytes::new(py, &self.features);
+        self.features.clear();
+        lines
     }
 
     /// Lines of the scored file since the last call, the header first.
     fn take_scored_csv<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &std::mem::take(&mut self.scored))
+        let lines = PyBytes::new(py, &self.scored);
+        self.scored.clear();
+        lines
     }
 
     /// Requests taken so far.

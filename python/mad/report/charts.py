@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from html import escape
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 from mad.report import times, words
 from mad.report.scales import Axis, value_axis
@@ -86,7 +86,7 @@ def chart(
     frame = _Frame(series, size, axis)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" '
-        f'viewBox="0 0 {size.width} {size.height}" aria-label={quoteattr(label)}>'
+        f'viewBox="0 0 {size.width} {size.height}" aria-label="{escape(label)}">'
     ]
     if incident is not None:
         left, right = frame.x(incident[0]), frame.x(incident[1])

@@ -1,0 +1,17 @@
+//! Every program runs and says what its documentation promises.
+#![allow(clippy::expect_used, reason = "a failing test may panic")]
+
+use std::process::Command;
+
+#[test]
+fn a_live_service_sees_an_incident_open_and_close() {
+    let done = Command::new(env!("CARGO_BIN_EXE_live_service")).output().expect("it starts");
+    let said = String::from_utf8(done.stdout).expect("UTF-8");
+    assert!(done.status.success(), "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    let opened = lines.iter().position(|line| line.contains(" opened ") && line.contains("/pay"));
+    let closed = lines.iter().position(|line| line.contains(" closed ") && line.contains("/pay"));
+    assert!(opened < closed && opened.is_some(), "{said}");
+    assert!(said.contains("10000 requests"), "{said}");
+    assert!(said.ends_with("culprit payments /pay\n"), "{said}");
+}
