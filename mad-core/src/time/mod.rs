@@ -1,9 +1,13 @@
 //! Event time: nanoseconds since 1970 UTC, its usual written forms, and window steps. No clock.
 
+mod civil;
+
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+
+use civil::{civil_from_days, parse_civil, parse_epoch, push_digits};
 
 /// Nanoseconds in a second.
 pub const SECOND: i64 = 1_000_000_000;
@@ -211,176 +215,6 @@ impl fmt::Display for Timestamp {
         self.write_rfc3339(&mut out);
         f.write_str(&String::from_utf8_lossy(&out))
     }
-}
-
-/// A parsed wall-clock time; `offset` in seconds east of UTC when it was written.
-struct Civil {
-    nanos: i128,
-    offset: Option<i64>,
-}
-
-impl Civil {
-    fn resolve(self, zone: ZonePolicy) -> Result<Timestamp, TimeError> {
-        let offset = match (self.offset, zone) {
-            (Some(offset), _) => offset,
-            (None, ZonePolicy::Offset(offset)) => i64::from(offset),
-            (None, ZonePolicy::Refuse) => return Err(TimeError::Naive),
-        };
-        let nanos = self.nanos - i128::from(offset) * i128::from(SECOND);
-        i64::try_from(nanos).map(Timestamp).map_err(|_| TimeError::OutOfRange)
-    }
-}
-
-/// `None` when the text does not look like a date at all; `Some(Err)` when it does and is wrong.
-fn parse_civil(bytes: &[u8]) -> Option<Result<Civil, TimeError>> {
-    let (head, rest) = bytes.split_at_checked(10)?;
-    let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = head else { return None };
-    let date = || -> Option<(i64, i64, i64)> {
-        let year = two(*y0, *y1)? * 100 + two(*y2, *y3)?;
-        let (month, day) = (two(*m0, *m1)?, two(*d0, *d1)?);
-        ((1..=12).contains(&month) && day >= 1 && day <= days_in_month(year, month))
-            .then_some((year, month, day))
-    };
-    let Some((year, month, day)) = date() else { return Some(Err(TimeError::Malformed)) };
-    Some(parse_clock(rest).map(|(nanos_of_day, offset)| Civil {
-        nanos: i128::from(days_from_civil(year, month, day)) * i128::from(DAY * SECOND)
-            + i128::from(nanos_of_day),
-        offset,
-    }))
-}
-
-fn parse_clock(rest: &[u8]) -> Result<(i64, Option<i64>), TimeError> {
-    let malformed = TimeError::Malformed;
-    let (clock, mut rest) = rest.split_at_checked(6).ok_or(malformed)?;
-    let [b'T' | b't' | b' ', h0, h1, b':', m0, m1] = clock else { return Err(malformed) };
-    let (hour, minute) = (two(*h0, *h1).ok_or(malformed)?, two(*m0, *m1).ok_or(malformed)?);
-    let mut second = 0;
-    let mut fraction = 0;
-    if let [b':', s0, s1, tail @ ..] = rest {
-        second = two(*s0, *s1).ok_or(malformed)?;
-        rest = tail;
-        if let [b'.' | b',', tail @ ..] = rest {
-            let digits = tail.iter().take_while(|b| b.is_ascii_digit()).count();
-            if digits == 0 {
-                return Err(malformed);
-            }
-            let (written, after) = tail.split_at_checked(digits).ok_or(malformed)?;
-            let mut scale = SECOND / 10;
-            for digit in written {
-                fraction += i64::from(digit - b'0') * scale;
-                scale /= 10;
-            }
-            rest = after;
-        }
-    }
-    // a leap second is the last moment of its minute
-    if hour > 23 || minute > 59 || second > 60 {
-        return Err(malformed);
-    }
-    let nanos = (hour * 3600 + minute * 60 + second.min(59)) * SECOND + fraction;
-    let offset = match rest.trim_ascii_start() {
-        [] => None,
-        [b'Z' | b'z'] => Some(0),
-        [sign @ (b'+' | b'-'), h0, h1, tail @ ..] => {
-            let minutes = match tail {
-                [] => 0,
-                [b':', m0, m1] | [m0, m1] => two(*m0, *m1).ok_or(malformed)?,
-                _ => return Err(malformed),
-            };
-            let hours = two(*h0, *h1).ok_or(malformed)?;
-            if hours > 23 || minutes > 59 {
-                return Err(malformed);
-            }
-            let seconds = hours * 3600 + minutes * 60;
-            Some(if *sign == b'-' { -seconds } else { seconds })
-        }
-        _ => return Err(malformed),
-    };
-    Ok((nanos, offset))
-}
-
-fn parse_epoch(bytes: &[u8]) -> Result<Timestamp, TimeError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| TimeError::Malformed)?;
-    let numeric = !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.' | b'e' | b'E'));
-    if !numeric {
-        return Err(TimeError::Malformed);
-    }
-    if let Ok(value) = text.parse::<i64>() {
-        return Timestamp::from_epoch(value);
-    }
-    // digits of a fraction are read exactly, not through f64, which holds only microseconds
-    if let Some((whole, fraction)) = text.split_once('.')
-        && let Ok(seconds) = whole.parse::<i64>()
-        && seconds.unsigned_abs() < 100_000_000_000
-        && !fraction.is_empty()
-        && fraction.bytes().all(|b| b.is_ascii_digit())
-    {
-        let mut scale = SECOND / 10;
-        let mut nanos = 0;
-        for digit in fraction.bytes() {
-            nanos += i64::from(digit - b'0') * scale;
-            scale /= 10;
-        }
-        let nanos = if whole.starts_with('-') { -nanos } else { nanos };
-        return seconds
-            .checked_mul(SECOND)
-            .and_then(|s| s.checked_add(nanos))
-            .map(Timestamp)
-            .ok_or(TimeError::OutOfRange);
-    }
-    match text.parse::<f64>() {
-        Ok(value) => Timestamp::from_epoch_f64(value),
-        Err(_) => Err(TimeError::Malformed),
-    }
-}
-
-fn two(a: u8, b: u8) -> Option<i64> {
-    (a.is_ascii_digit() && b.is_ascii_digit())
-        .then(|| i64::from(a - b'0') * 10 + i64::from(b - b'0'))
-}
-
-fn push_digits(out: &mut Vec<u8>, value: u64, digits: u32) {
-    for place in (0..digits).rev() {
-        out.push(b'0' + (value / 10_u64.pow(place) % 10) as u8);
-    }
-}
-
-fn days_in_month(year: i64, month: i64) -> i64 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days from 1970-01-01; the proleptic Gregorian calendar counted in eras of 400 years
-/// (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let y = if month <= 2 { year - 1 } else { year };
-    let era = y.div_euclid(400);
-    let year_of_era = y.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
-}
-
-/// The inverse of [`days_from_civil`].
-fn civil_from_days(days: i64) -> (i64, u64, u64) {
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let day_of_era = z.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month.unsigned_abs(), day.unsigned_abs())
 }
 
 #[cfg(test)]
