@@ -201,6 +201,7 @@ def incidents_file(document: dict[str, Any]) -> dict[str, Any]:
     return {
         "schema_version": document.get("schema_version", 1),
         "generator": document.get("generator"),
+        "step_seconds": document.get("step_seconds"),
         "incidents": without_series(document),
     }
 
