@@ -13,6 +13,7 @@ mod csv_rows;
 mod detect_run;
 mod errors;
 mod evaluation;
+mod grouping;
 mod incident;
 mod moment;
 mod pipeline;
@@ -22,6 +23,7 @@ mod read_batches;
 mod read_columns;
 mod read_types;
 mod reference;
+mod reference_document;
 mod report;
 mod rows;
 mod scorer;
@@ -50,6 +52,8 @@ mod _core {
     #[pymodule_export]
     use super::evaluation::evaluate;
     #[pymodule_export]
+    use super::grouping::{CulpritRanker, IncidentGrouper, TemplateExplainer};
+    #[pymodule_export]
     use super::incident::{Explanation, Incident};
     #[pymodule_export]
     use super::pipeline::{Pipeline, Update};
@@ -68,9 +72,7 @@ mod _core {
     #[pymodule_export]
     use super::simulation::ShopSimulation;
     #[pymodule_export]
-    use super::stages::{
-        CulpritRanker, FeatureBuilder, Guardrails, IncidentGrouper, RowScorer, TemplateExplainer,
-    };
+    use super::stages::{FeatureBuilder, Guardrails, RowScorer};
     #[pymodule_export]
     use super::table::Table;
     #[pymodule_export]

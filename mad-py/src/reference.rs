@@ -1,20 +1,15 @@
 //! The original system's numbers.
 
-use mad_core::pipeline::{
-    Counters, Document, EntityDocument, IncidentDocument, RankingDocument, RejectedDocument,
-    SCHEMA_VERSION,
-};
-use mad_core::reference::{
-    self, ReferenceConfig, ReferenceIncident, ReferenceReport, ReferenceRow,
-};
-use mad_core::time::{MINUTE, ZonePolicy};
-use mad_core::{Explanation, Limits, Rejections, Request};
+use mad_core::reference::{self, ReferenceConfig, ReferenceReport, ReferenceRow};
+use mad_core::time::ZonePolicy;
+use mad_core::{Limits, Rejections, Request};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::config::to_json;
 use crate::errors::to_py;
 use crate::read::RequestTable;
+use crate::reference_document::document;
 use crate::sources::Sources;
 use crate::table::{Table, flags, floats, integers, strings, times};
 
@@ -119,124 +114,6 @@ impl ReferenceRun {
     fn take(&mut self, source: usize, bytes: Option<&[u8]>) -> mad_core::Result<()> {
         let mut never = |_: Request<'_>, _: u64| {};
         self.sources.feed(source, bytes, &mut never, &mut self.rejections)
-    }
-}
-
-fn document(report: &ReferenceReport, rejections: &Rejections) -> Document {
-    let rows = &report.rows;
-    let counters = Counters {
-        requests: rows.iter().map(|row| row.req_count).sum(),
-        errors: rows.iter().map(|row| row.error_count).sum(),
-        rows: rows.len() as u64,
-        flagged: rows.iter().filter(|row| row.is_anomaly).count() as u64,
-        first: rows.first().map(|row| row.bucket),
-        last: rows.last().map(|row| row.bucket.plus(MINUTE)),
-        ..Counters::default()
-    };
-    Document {
-        schema_version: SCHEMA_VERSION,
-        generator: concat!("mad ", env!("CARGO_PKG_VERSION")).to_owned(),
-        mode: "reference",
-        first: counters.first.map(|time| time.to_string()),
-        last: counters.last.map(|time| time.to_string()),
-        step_seconds: 60.0,
-        requests: counters.requests,
-        errors: counters.errors,
-        rows: counters.rows,
-        flagged: counters.flagged,
-        entities: 0,
-        suppressed: std::collections::BTreeMap::new(),
-        rejected: RejectedDocument::new(rejections),
-        incidents: report.incidents.iter().map(|one| incident(report, one)).collect(),
-        ranking: ranking(report, None),
-        timeline: Vec::new(),
-        counters,
-    }
-}
-
-/// A's ranking has no evidence per signal and is told in the incidents; the list stays empty.
-fn ranking(report: &ReferenceReport, now: Option<mad_core::Timestamp>) -> RankingDocument {
-    let told = report.culprit(15, now, 3);
-    let at = told.window_end.unwrap_or_default();
-    RankingDocument {
-        at: at.to_string(),
-        from: told.window_start.unwrap_or_default().to_string(),
-        minutes: told.window_minutes as f64,
-        rows: told.total_anomalies,
-        abstained: told.culprit.is_none(),
-        culprits: told
-            .top
-            .iter()
-            .map(|culprit| mad_core::pipeline::CulpritDocument {
-                service: culprit.service.to_string(),
-                endpoint: culprit.endpoint.to_string(),
-                metric: "p95_latency_ms",
-                score: culprit.peak_abs_mad,
-                onset: culprit.first_anomaly.to_string(),
-                last: culprit.last_anomaly.to_string(),
-                rows: culprit.points,
-                severity: culprit.peak_severity.as_str(),
-                evidence: Vec::new(),
-            })
-            .collect(),
-    }
-}
-
-fn incident(report: &ReferenceReport, one: &ReferenceIncident) -> IncidentDocument {
-    let told = report.explain(&one.service, &one.endpoint, one.start, one.end).ok();
-    let ranking = ranking(report, Some(one.end));
-    let id = format!("{} {} {}", one.service, one.endpoint, one.start);
-    let summary = format!(
-        "{} {}: {} flagged minutes, p95 latency up to {:.1} ms, error rate up to {:.1} %.",
-        one.service,
-        one.endpoint,
-        one.count_points,
-        one.max_p95_latency_ms,
-        100.0 * one.max_error_rate,
-    );
-    let confidence = told.as_ref().map_or(mad_core::Confidence::Low, |told| told.confidence);
-    let (requests, errors) = report
-        .rows
-        .iter()
-        .filter(|row| row.service == one.service && row.endpoint == one.endpoint)
-        .filter(|row| row.is_anomaly && (one.start..=one.end).contains(&row.bucket))
-        .fold((0, 0), |(n, e), row| (n + row.req_count, e + row.error_count));
-    IncidentDocument {
-        fingerprint: id.clone(),
-        id,
-        service: one.service.to_string(),
-        endpoint: one.endpoint.to_string(),
-        start: one.start.to_string(),
-        end: one.end.plus(MINUTE).to_string(),
-        opened_at: one.start.plus(MINUTE).to_string(),
-        closed_at: None,
-        severity: one.peak_severity.as_str(),
-        status: "resolved",
-        signals: vec!["p95_latency_ms"],
-        rows: one.count_points,
-        requests,
-        errors,
-        peaks: std::collections::BTreeMap::new(),
-        affected: vec![format!("{} {}", one.service, one.endpoint)],
-        culprit: ranking.culprits.first().map(|culprit| EntityDocument {
-            service: culprit.service.clone(),
-            endpoint: culprit.endpoint.clone(),
-        }),
-        explanation: Explanation {
-            line: summary.clone(),
-            summary,
-            why_flagged: Vec::new(),
-            impact: Vec::new(),
-            likely_causes: Vec::new(),
-            recommended_actions: Vec::new(),
-            confidence,
-            confidence_rule:
-                "the original's: High with 5 flagged rows and z above 5, Medium with 3 \
-                              and z above 3.5"
-                    .to_owned(),
-        },
-        ranking,
-        series: None,
     }
 }
 

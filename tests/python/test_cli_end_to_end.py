@@ -151,3 +151,15 @@ def test_simulations_repeat_to_the_byte(command: Run, tmp_path: Path) -> None:
     wrong = command("simulate", "--out", tmp_path / "w", *argv, "--incident", "nonsense")
     assert wrong.returncode == errors.USAGE
     assert "Traceback" not in wrong.stderr
+
+
+def test_the_reference_report_counts_what_it_looked_at(
+    command: Run, demo: tuple[Path, str], tmp_path: Path
+) -> None:
+    done = command(
+        "detect", demo[0] / "requests.csv", "--mode", "reference", "--out", tmp_path, "--json"
+    )
+    document = json.loads(done.stdout)
+    assert document["entities"] == 12
+    assert len(document["timeline"]) == 12
+    assert sum(lane["rows"] for lane in document["timeline"]) == document["rows"]

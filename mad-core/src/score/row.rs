@@ -68,8 +68,8 @@ pub(crate) fn look_elsewhere() -> f64 {
 
 /// Judges rows of one entity: a scorer per signal.
 ///
-/// Learning: a signal that is anomalous by its own evidence is learnt clipped to the edge of its
-/// band, so that an incident cannot become the new normal within its first hours; after
+/// Learning: a signal that is anomalous by its own evidence is learnt clipped to the
+/// ordinary range, so that an incident cannot become the new normal within its first hours; after
 /// `relearn_after` anomalous rows in a row it is learnt as it is, so that a lasting shift does. The
 /// first 20 rows are learnt as they are.
 /// Guardrails have no say in this.
