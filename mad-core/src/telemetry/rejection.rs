@@ -21,6 +21,8 @@ pub enum RejectReason {
     BadStatus,
     /// The latency is not a finite number of milliseconds of 0 or more.
     BadLatency,
+    /// The value of a metric, a duration or a count is not a number that its field may hold.
+    BadValue,
     /// A service or endpoint name is too long or has control characters, or a request id is too
     /// long or not text.
     BadName,
@@ -38,7 +40,7 @@ pub enum RejectReason {
     Late,
     /// The record is dated further ahead than `max_ahead` and nothing else agrees with it.
     Future,
-    /// A record with this `request_id` was taken before.
+    /// A record with this `request_id` was taken before, or the series has a point at this time.
     Duplicate,
 }
 
@@ -51,6 +53,7 @@ impl RejectReason {
             Self::NaiveTimestamp => "naive_timestamp",
             Self::BadStatus => "bad_status",
             Self::BadLatency => "bad_latency",
+            Self::BadValue => "bad_value",
             Self::BadName => "bad_name",
             Self::LineTooLong => "line_too_long",
             Self::NotUtf8 => "not_utf8",
@@ -66,11 +69,12 @@ impl RejectReason {
     /// What the sender can do about it.
     pub const fn hint(self) -> &'static str {
         match self {
-            Self::MissingField => "give timestamp, service, endpoint, status_code and latency_ms",
+            Self::MissingField => "give every needed field: docs/files.md lists them for each kind",
             Self::BadTimestamp => "write RFC 3339 (2026-01-06T10:45:00Z) or epoch s, ms, us or ns",
             Self::NaiveTimestamp => "add Z or an offset, or set `naive_offset_seconds`",
             Self::BadStatus => "give an HTTP status from 100 to 599",
             Self::BadLatency => "give milliseconds, finite and not negative",
+            Self::BadValue => "give a finite number, or NaN or nothing for a gap of a metric",
             Self::BadName => "give a name of 1 to 512 bytes without control characters",
             Self::LineTooLong => "keep a record below 1 MiB",
             Self::NotUtf8 => "write the file in UTF-8",

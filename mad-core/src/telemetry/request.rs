@@ -70,7 +70,7 @@ impl<'a> Request<'a> {
     }
 }
 
-fn check_name(name: &str) -> Result<(), RejectReason> {
+pub(super) fn check_name(name: &str) -> Result<(), RejectReason> {
     if name.is_empty() {
         return Err(RejectReason::MissingField);
     }
@@ -79,4 +79,9 @@ fn check_name(name: &str) -> Result<(), RejectReason> {
         || (name.bytes().any(|b| b < 0x20 || b == 0x7f || b == 0xc2)
             && name.chars().any(char::is_control));
     if suspicious { Err(RejectReason::BadName) } else { Ok(()) }
+}
+
+/// The same for a name that may be empty.
+pub(super) fn check_optional_name(name: &str) -> Result<(), RejectReason> {
+    if name.is_empty() { Ok(()) } else { check_name(name) }
 }
