@@ -75,6 +75,8 @@ pub use limits::Limits;
 pub use pipeline::{Command, Document, JudgedRow, Pipeline, PipelineConfig, Update};
 pub use score::{MadScorer, RowScorer, Score, ScoreConfig, Scorer, SeriesScorer};
 pub use series::{Entity, EntityId, EntityTable};
-pub use telemetry::{MetricPoint, RejectReason, Rejections, Request};
+pub use telemetry::{Change, Edge, LogLine, MetricPoint, RejectReason, Rejections, Request, Span};
 pub use time::Timestamp;
-pub use wire::{Format, RequestDecoder};
+pub use wire::{
+    ChangeDecoder, EdgeDecoder, Format, LogDecoder, MetricDecoder, RequestDecoder, SpanDecoder,
+};
