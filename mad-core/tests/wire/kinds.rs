@@ -238,7 +238,7 @@ where
         let mut turned = good.clone();
         turned.reverse();
         turned.insert(1, ("note".into(), "x".into()));
-        assert_eq!(decode(&[turned]).0, [printed.clone()]);
+        assert_eq!(decode(&[turned]).0, std::slice::from_ref(&printed));
         let needed: Fields =
             good.iter().filter(|(k, _)| K::needed().contains(&k.as_str())).cloned().collect();
         assert_eq!(decode(&[needed]).0.len(), 1);
