@@ -17,6 +17,7 @@ mod grouping;
 mod incident;
 mod moment;
 mod pipeline;
+mod points;
 mod ranking;
 mod read;
 mod read_batches;

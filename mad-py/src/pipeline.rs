@@ -10,6 +10,7 @@ use crate::config::{parse, to_json};
 use crate::errors::{to_py, value_error};
 use crate::incident::{Explanation, Incident};
 use crate::moment::Moment;
+use crate::points::Points;
 use crate::ranking::Ranking;
 use crate::read::RequestTable;
 use crate::rows::{Rows, split};
@@ -68,6 +69,7 @@ impl Pipeline {
         if let Some(at) = watermark {
             let mut closed = self.core.advance(at.0);
             update.rows.append(&mut closed.rows);
+            update.points.append(&mut closed.points);
             update.changes.append(&mut closed.changes);
             update.rejected.merge(closed.rejected);
         }
@@ -154,6 +156,7 @@ impl Pipeline {
         Update {
             changes: update.changes.into_iter().map(change).collect(),
             rows: split(update.rows, self.core.entities()),
+            points: Points::of(&self.core, update.points),
             rejected: update.rejected,
         }
     }
@@ -163,6 +166,7 @@ impl Pipeline {
 #[pyclass(module = "mad._core", frozen)]
 pub struct Update {
     rows: Rows,
+    points: Points,
     changes: Vec<(&'static str, Incident)>,
     rejected: Rejections,
 }
@@ -173,6 +177,12 @@ impl Update {
     #[getter]
     fn rows(&self) -> PyResult<Table> {
         self.rows.to_table()
+    }
+
+    /// Points of metrics that are in order, judged.
+    #[getter]
+    fn points(&self) -> PyResult<Table> {
+        self.points.to_table()
     }
 
     /// What happened to incidents, in order: (opened, updated, acknowledged or closed; incident).
