@@ -51,14 +51,11 @@ impl IncidentGrouper {
         let verdicts = rows.verdicts.iter().flatten();
         for ((row, (flagged, support)), verdict) in rows.features.iter().zip(judged).zip(verdicts) {
             self.core.advance(row.bucket, &mut changes);
-            match (flagged, rows.entities.get(row.entity)) {
-                (Some(flagged), Some(entity)) => {
-                    self.core.flagged(entity, flagged, support, &mut changes);
-                }
-                _ => {
-                    let (bucket, evidence) = (row.bucket, verdict.evidence);
-                    self.core.quiet(row.entity, bucket, self.step, evidence, &mut changes);
-                }
+            if let (Some(flagged), Some(entity)) = (flagged, rows.entities.get(row.entity)) {
+                self.core.flagged(entity, flagged, support, &mut changes);
+            } else {
+                let (bucket, evidence) = (row.bucket, verdict.evidence);
+                self.core.quiet(row.entity, bucket, self.step, evidence, &mut changes);
             }
             changes.clear();
         }

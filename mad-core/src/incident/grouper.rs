@@ -59,6 +59,17 @@ impl IncidentGrouper {
         self
     }
 
+    /// Goes on with another configuration; incidents that are open stay so.
+    ///
+    /// # Errors
+    ///
+    /// A config field outside its range.
+    pub fn reconfigure(&mut self, config: IncidentConfig) -> Result<()> {
+        config.validate()?;
+        self.config = config;
+        Ok(())
+    }
+
     /// Takes a flagged row. `support` is how many observations carry its evidence.
     pub fn flagged(
         &mut self,

@@ -1,5 +1,6 @@
 //! The stages composed: telemetry in, verdicts and incidents out.
 
+mod checkpoint;
 mod command;
 mod compose;
 mod config;
