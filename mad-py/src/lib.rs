@@ -17,6 +17,7 @@ mod grouping;
 mod incident;
 mod moment;
 mod pipeline;
+mod points;
 mod ranking;
 mod read;
 mod read_batches;
@@ -34,6 +35,7 @@ mod simulation;
 mod sources;
 mod stages;
 mod table;
+mod update;
 mod zstd;
 
 use pyo3::prelude::*;
@@ -58,7 +60,7 @@ mod _core {
     #[pymodule_export]
     use super::incident::{Explanation, Incident};
     #[pymodule_export]
-    use super::pipeline::{Pipeline, Update};
+    use super::pipeline::Pipeline;
     #[pymodule_export]
     use super::ranking::{Culprit, Ranking};
     #[pymodule_export]
@@ -77,6 +79,8 @@ mod _core {
     use super::stages::{FeatureBuilder, Guardrails, RowScorer};
     #[pymodule_export]
     use super::table::Table;
+    #[pymodule_export]
+    use super::update::Update;
     #[pymodule_export]
     use super::zstd::ZstdDecoder;
 

@@ -25,11 +25,13 @@ mod kind;
 mod lines;
 #[cfg(any(feature = "csv", feature = "jsonl"))]
 mod number;
+mod points;
 mod rows;
 mod value;
 
 pub(crate) use csv_field::push_field;
 pub use kind::{Changes, Edges, Fault, Kind, Logs, MAX_FIELDS, Metrics, Requests, Spans};
+pub use points::{write_scored_point, write_scored_points_header};
 pub use rows::{write_features_header, write_features_row, write_scored_header, write_scored_row};
 pub use value::{Value, time_reason};
 
