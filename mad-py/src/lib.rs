@@ -10,11 +10,14 @@
 mod arrays;
 mod config;
 mod csv_rows;
+mod detect;
 mod detect_run;
 mod errors;
 mod evaluation;
 mod grouping;
 mod incident;
+mod intake;
+mod kinds;
 mod moment;
 mod pipeline;
 mod points;
@@ -32,9 +35,11 @@ mod rows;
 mod scorer;
 mod series;
 mod simulation;
+mod source;
 mod sources;
 mod stages;
 mod table;
+mod telemetry;
 mod update;
 mod zstd;
 
@@ -50,6 +55,8 @@ mod _core {
     #[pymodule_export]
     use super::csv_rows::culprits_from_scored;
     #[pymodule_export]
+    use super::detect::detect;
+    #[pymodule_export]
     use super::detect_run::DetectRun;
     #[pymodule_export]
     use super::errors::UnsortedError;
@@ -60,13 +67,15 @@ mod _core {
     #[pymodule_export]
     use super::incident::{Explanation, Incident};
     #[pymodule_export]
+    use super::kinds::columns_of;
+    #[pymodule_export]
     use super::pipeline::Pipeline;
     #[pymodule_export]
     use super::ranking::{Culprit, Ranking};
     #[pymodule_export]
     use super::reference::{ReferenceRun, reference_detect};
     #[pymodule_export]
-    use super::report::{Report, detect};
+    use super::report::Report;
     #[pymodule_export]
     use super::rows::Rows;
     #[pymodule_export]
@@ -79,6 +88,8 @@ mod _core {
     use super::stages::{FeatureBuilder, Guardrails, RowScorer};
     #[pymodule_export]
     use super::table::Table;
+    #[pymodule_export]
+    use super::telemetry::Telemetry;
     #[pymodule_export]
     use super::update::Update;
     #[pymodule_export]

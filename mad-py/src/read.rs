@@ -5,33 +5,22 @@ use std::marker::PhantomData;
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use mad_core::time::ZonePolicy;
-use mad_core::wire::{Changes, Edges, Kind, Logs, MAX_FIELDS, Metrics, Requests, Spans};
+use mad_core::wire::{Kind, MAX_FIELDS, Metrics, Requests};
 use mad_core::{RejectReason, Rejections, Timestamp};
 use pyo3::prelude::*;
 
 use crate::errors::value_error;
 use crate::read_batches::batches;
 use crate::read_cell::{Cell, Column};
-use crate::read_order::ByTime;
 
 /// Requests in columns.
 pub type RequestTable = RecordTable<Requests>;
 /// Points of metrics in columns.
 pub type MetricTable = RecordTable<Metrics>;
-/// Spans in columns.
-pub type SpanTable = RecordTable<Spans>;
-/// Log lines in columns.
-pub type LogTable = RecordTable<Logs>;
-/// Changes in columns.
-pub type ChangeTable = RecordTable<Changes>;
-/// Edges of the service graph in columns.
-pub type EdgeTable = RecordTable<Edges>;
 
 /// Records of a kind in columns.
 pub struct RecordTable<K> {
     chunks: Vec<Chunk>,
-    /// Rows of the same input that came before this table.
-    before: u64,
     kind: PhantomData<K>,
 }
 
@@ -53,12 +42,7 @@ impl<K: Kind> RecordTable<K> {
             chunks.push(Chunk { start, rows, columns: columns::<K>(&batch, zone)? });
             start += rows;
         }
-        Ok(Self { chunks, before: 0, kind: PhantomData })
-    }
-
-    /// The same as a later piece of an input, of which `rows` came before.
-    pub fn after(self, rows: u64) -> Self {
-        Self { before: rows, ..self }
+        Ok(Self { chunks, kind: PhantomData })
     }
 
     /// Rows, good and bad.
@@ -69,18 +53,20 @@ impl<K: Kind> RecordTable<K> {
     /// Hands out every good record as it stands; the others are counted. Positions are rows
     /// counted from 1.
     pub fn in_order(&self, sink: &mut impl FnMut(K::Record<'_>, u64), rejections: &mut Rejections) {
-        for chunk in &self.chunks {
-            for row in 0..chunk.rows {
-                self.emit_of(chunk, row, sink, rejections);
-            }
-        }
+        self.in_order_after(0, sink, rejections);
     }
 
-    /// The same by time; equal times keep their order.
-    pub fn by_time(&self, sink: &mut impl FnMut(K::Record<'_>, u64), rejections: &mut Rejections) {
-        let mut rows = ByTime::new(self);
-        while let Some(row) = rows.next_row() {
-            self.emit(row, sink, rejections);
+    /// The same for a later piece of an input, of which `before` rows came before.
+    pub fn in_order_after(
+        &self,
+        before: u64,
+        sink: &mut impl FnMut(K::Record<'_>, u64),
+        rejections: &mut Rejections,
+    ) {
+        for chunk in &self.chunks {
+            for row in 0..chunk.rows {
+                chunk.emit::<K>(row, before, sink, rejections);
+            }
         }
     }
 
@@ -92,7 +78,7 @@ impl<K: Kind> RecordTable<K> {
         rejections: &mut Rejections,
     ) {
         if let Some(chunk) = self.chunk(row) {
-            self.emit_of(chunk, row - chunk.start, sink, rejections);
+            chunk.emit::<K>(row - chunk.start, 0, sink, rejections);
         }
     }
 
@@ -115,17 +101,19 @@ impl<K: Kind> RecordTable<K> {
         let after = self.chunks.partition_point(|chunk| chunk.start + chunk.rows <= row);
         self.chunks.get(after)
     }
+}
 
+impl Chunk {
     #[inline]
-    fn emit_of(
+    fn emit<K: Kind>(
         &self,
-        chunk: &Chunk,
         row: usize,
+        before: u64,
         sink: &mut impl FnMut(K::Record<'_>, u64),
         rejections: &mut Rejections,
     ) {
-        let position = self.before + (chunk.start + row) as u64 + 1;
-        let cells = chunk.columns.each_ref().map(|column| Cell { column: column.as_ref(), row });
+        let position = before + (self.start + row) as u64 + 1;
+        let cells = self.columns.each_ref().map(|column| Cell { column: column.as_ref(), row });
         // the columns are read already: the zone of written times has been dealt with
         match K::record(&cells, ZonePolicy::Refuse) {
             Ok(record) => sink(record, position),

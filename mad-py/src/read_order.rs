@@ -1,7 +1,7 @@
 //! The rows of a table by time.
 
-use mad_core::Timestamp;
 use mad_core::wire::Kind;
+use mad_core::{Rejections, Timestamp};
 
 use crate::read::RecordTable;
 
@@ -34,14 +34,19 @@ impl<'a, K: Kind> ByTime<'a, K> {
         Self { table, order, next: 0 }
     }
 
-    /// The next row; `None` after the last.
-    pub fn next_row(&mut self) -> Option<usize> {
-        let row = self.row()?;
-        self.next += 1;
-        Some(row)
+    /// Hands out the next row, or counts it; nothing after the last.
+    pub fn emit_next(
+        &mut self,
+        sink: &mut impl FnMut(K::Record<'_>, u64),
+        rejections: &mut Rejections,
+    ) {
+        if let Some(row) = self.row() {
+            self.next += 1;
+            self.table.emit(row, sink, rejections);
+        }
     }
 
-    /// The time of the next row, or the earliest there is where it has none.
+    /// The time of the next row, the earliest there is where it has none; `None` after the last.
     pub fn peek(&self) -> Option<Timestamp> {
         Some(self.table.time(self.row()?).unwrap_or(Timestamp::MIN))
     }
