@@ -34,8 +34,6 @@ pub struct PipelineConfig {
     /// Seconds east of UTC for times that carry no zone, -86,400 to 86,400. Default none: such
     /// times are refused.
     pub naive_offset_seconds: Option<i32>,
-    /// How raw paths become routes.
-    pub routes: RouteTemplates,
     /// How requests become rows.
     pub features: FeatureConfig,
     /// How rows are judged.
@@ -48,6 +46,8 @@ pub struct PipelineConfig {
     pub culprit: CulpritConfig,
     /// Bounds on memory.
     pub limits: Limits,
+    /// How raw paths become routes.
+    pub routes: RouteTemplates,
     /// What is otherwise for some entities and signals, `override` in files; later ones win.
     #[serde(rename = "override")]
     pub overrides: Vec<Override>,

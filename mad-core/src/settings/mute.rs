@@ -155,9 +155,12 @@ mod written {
         deserializer: D,
     ) -> Result<Option<Timestamp>, D::Error> {
         let text = Option::<String>::deserialize(deserializer)?;
-        text.map(|text| {
-            Timestamp::parse(&text, ZonePolicy::Refuse).map_err(serde::de::Error::custom)
-        })
-        .transpose()
+        let read = |text: String| {
+            Timestamp::parse(&text, ZonePolicy::Refuse).map_err(|_| {
+                let expected = "a time with a zone such as 2026-01-06T22:00:00Z";
+                serde::de::Error::custom(format!("no time: {text:?}, expected {expected}"))
+            })
+        };
+        text.map(read).transpose()
     }
 }
