@@ -140,7 +140,8 @@ class Layers:
         path = field
         while path and path not in self._origins:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
-        return self._origins.get(path, "")
+        below = (where for place, where in self._origins.items() if place.startswith(f"{field}."))
+        return self._origins.get(path) or next(below, "")
 
 
 def is_setting(variable: str) -> bool:

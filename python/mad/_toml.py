@@ -8,7 +8,10 @@ from typing import Any
 
 
 def write_toml(fields: Mapping[str, Any], notes: Mapping[str, str] | None = None) -> str:
-    """Nested settings as TOML; None and empty lists are left out. `notes` are comments by dotted path."""
+    """Nested settings as TOML; None and empty lists are left out.
+
+    `notes` are comments by dotted path.
+    """
     lines: list[str] = []
     _write(lines, fields, "", notes or {})
     return "\n".join(lines).lstrip("\n") + "\n"
