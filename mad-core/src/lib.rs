@@ -58,6 +58,7 @@ pub mod reference;
 pub mod robust;
 pub mod score;
 pub mod series;
+pub mod settings;
 #[cfg(feature = "simulate")]
 pub mod simulate;
 pub mod telemetry;
@@ -78,6 +79,7 @@ pub use limits::Limits;
 pub use pipeline::{Command, Document, JudgedRow, Pipeline, PipelineConfig, Update};
 pub use score::{MadScorer, RowScorer, Score, ScoreConfig, Scorer, SeriesScorer};
 pub use series::{Entity, EntityId, EntityTable, SeriesId, SeriesTable, SignalName};
-pub use telemetry::{MetricPoint, RejectReason, Rejections, Request};
+pub use settings::{EntitySettings, MuteWindow, Override, SignalSettings};
+pub use telemetry::{MetricPoint, RejectReason, Rejections, Request, RouteTemplates};
 pub use time::Timestamp;
 pub use wire::{Format, RequestDecoder};

@@ -9,6 +9,7 @@
 
 mod arrays;
 mod config;
+mod config_problems;
 mod csv_rows;
 mod detect_run;
 mod errors;
@@ -33,6 +34,7 @@ mod simulation;
 mod sources;
 mod stages;
 mod table;
+mod toml_places;
 mod update;
 mod zstd;
 
@@ -44,7 +46,7 @@ mod _core {
     #[pymodule_export]
     use super::arrays::{modified_z, rolling_mad, rolling_z};
     #[pymodule_export]
-    use super::config::{check_config, default_config};
+    use super::config::{check_config, config_problems, default_config};
     #[pymodule_export]
     use super::csv_rows::culprits_from_scored;
     #[pymodule_export]
@@ -77,6 +79,8 @@ mod _core {
     use super::stages::{FeatureBuilder, Guardrails, RowScorer};
     #[pymodule_export]
     use super::table::Table;
+    #[pymodule_export]
+    use super::toml_places::toml_places;
     #[pymodule_export]
     use super::update::Update;
     #[pymodule_export]

@@ -36,6 +36,7 @@ __all__ = [
     "ZstdDecoder",
     "__version__",
     "check_config",
+    "config_problems",
     "culprits_from_scored",
     "default_config",
     "detect",
@@ -45,6 +46,7 @@ __all__ = [
     "rolling_mad",
     "rolling_z",
     "score_series",
+    "toml_places",
 ]
 
 _Floats: TypeAlias = npt.NDArray[np.float64]
@@ -86,6 +88,9 @@ def rolling_mad(values: _Numbers, window: int) -> tuple[_Floats, _Floats]:
 
 def check_config(json: str) -> str:
     """Checks a configuration in JSON and gives it back with every default filled in."""
+
+def config_problems(json: str) -> list[tuple[str, str]]:
+    """Every problem of a configuration in JSON: the field's dotted path, and a message."""
 
 def default_config() -> str:
     """The default configuration in JSON."""
@@ -534,3 +539,8 @@ class ZstdDecoder:
         """Takes compressed bytes and gives what they decompress to so far."""
     def finish(self) -> bytes:
         """There is no more: gives the rest; an unfinished frame is an error."""
+
+def toml_places(text: str) -> dict[str, tuple[int, int]]:
+    """Line and column, counted from 1, of every field of a TOML text by its dotted path, such as
+    `guard.min_points`; entries of lists are counted from 0: `override[2]`, `override[2].threshold`.
+    """

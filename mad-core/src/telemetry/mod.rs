@@ -3,7 +3,9 @@
 mod metric;
 mod rejection;
 mod request;
+mod route;
 
 pub use metric::MetricPoint;
 pub use rejection::{RejectReason, Rejected, Rejections};
 pub use request::Request;
+pub use route::RouteTemplates;
