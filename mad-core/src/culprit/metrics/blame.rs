@@ -1,7 +1,6 @@
 //! From the effects of single series to the services behind them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use super::MetricKind;
 use super::effect::Effect;
@@ -131,27 +130,47 @@ fn relevance(series: &Series, target: Option<&Series>) -> f64 {
 }
 
 /// Share of a caller's change that a callee's change of the same kind makes up, 0 to 1: by the
-/// metric that both have and that says most, or by the largest changes where they share none.
+/// metric of both in which the caller's effect is the largest, or by the largest changes where they
+/// share none.
 fn explained_by(caller: &[Charge<'_>], callee: &[Charge<'_>], kind: MetricKind) -> f64 {
-    let changes = |charges: &[Charge<'_>], certain: bool| {
-        let mut found: BTreeMap<Arc<str>, f64> = BTreeMap::new();
-        for charge in charges {
-            let size = charge.effect.size;
-            if charge.series.kind == kind && size >= MIN_EXPLAINS {
-                let sure = if certain { 1.0 } else { size / (size + HALF_EXPLAINS) };
-                let change = sure * size * charge.effect.scale;
-                let most = found.entry(charge.series.base().0.into()).or_default();
-                *most = most.max(change);
-            }
+    let (own, theirs) = (changes(caller, kind), changes(callee, kind));
+    let common = own.iter().filter_map(|(metric, own)| Some((own, theirs.get(metric)?)));
+    let widest = common.max_by(|a, b| a.0.size.total_cmp(&b.0.size));
+    let sure = |change: &Change| change.amount * change.size / (change.size + HALF_EXPLAINS);
+    let share = match widest {
+        Some((own, theirs)) => sure(theirs) / own.amount,
+        None => {
+            let most = |all: &BTreeMap<_, Change>, amount: fn(&Change) -> f64| {
+                all.values().map(amount).fold(0.0, f64::max)
+            };
+            most(&theirs, sure) / most(&own, |change| change.amount)
         }
-        found
     };
-    let (own, theirs) = (changes(caller, true), changes(callee, false));
-    let common = own.iter().filter_map(|(metric, own)| Some(theirs.get(metric)? / own));
-    let most = |changes: &BTreeMap<_, f64>| changes.values().copied().fold(0.0, f64::max);
-    let share = common.reduce(f64::max).unwrap_or_else(|| most(&theirs) / most(&own));
     // NaN where neither changed
     if share > 0.0 { share.min(1.0) } else { 0.0 }
+}
+
+/// A change of a metric: in scales, and in the metric's own unit.
+#[derive(Clone, Copy)]
+struct Change {
+    size: f64,
+    amount: f64,
+}
+
+/// The largest change of each metric of a kind.
+fn changes<'a>(charges: &[Charge<'a>], kind: MetricKind) -> BTreeMap<&'a str, Change> {
+    let mut found: BTreeMap<&str, Change> = BTreeMap::new();
+    for charge in charges {
+        let Effect { size, scale, .. } = charge.effect;
+        if charge.series.kind == kind && size >= MIN_EXPLAINS {
+            let change = Change { size, amount: size * scale };
+            let most = found.entry(charge.series.base().0).or_insert(change);
+            if change.amount > most.amount {
+                *most = change;
+            }
+        }
+    }
+    found
 }
 
 /// Whether a service is named as the inferred other end of calls (X-Ray's way).

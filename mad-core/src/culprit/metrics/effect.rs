@@ -41,7 +41,7 @@ pub(super) struct Effect {
 /// The scale is the largest of: 1.4826 MAD; the width between the 5th and 95th percentile over 3.29
 /// (of fewer than 50 values the 10th and 90th, over 2.56, since one strange row must not hide the
 /// next); 5 % of the level; a tenth of the median scale of all series of that metric. An
-/// availability has an absolute floor of a quarter of a percent point instead of the last two.
+/// availability has an absolute floor of a tenth of a percent point instead of the last two.
 pub(super) fn levels(series: &[Series]) -> Vec<Option<Level>> {
     let raw: Vec<Option<Level>> = series.iter().map(|series| raw_level(&series.normal)).collect();
     let mut peers: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
@@ -54,15 +54,21 @@ pub(super) fn levels(series: &[Series]) -> Vec<Option<Level>> {
         peers.into_iter().map(|(metric, scales)| (metric, median(&scales))).collect();
     let floored = |(series, level): (&Series, &Option<Level>)| {
         let Level { center, scale } = (*level)?;
-        let floor = if series.kind == MetricKind::Availability {
-            if center.abs() <= 1.5 { 0.0025 } else { 0.25 }
-        } else {
-            let peer = peers.get(series.base().0).copied().unwrap_or(0.0);
-            (0.05 * center.abs()).max(0.1 * peer)
-        };
+        let peer = peers.get(series.base().0).filter(|_| series.kind != MetricKind::Availability);
+        let floor = floor(series.kind, center).max(0.1 * peer.copied().unwrap_or(0.0));
         Some(Level { center, scale: scale.max(floor).clamp(1e-12, f64::MAX) })
     };
     series.iter().zip(&raw).map(floored).collect()
+}
+
+/// The smallest scale of a series at this level: 5 % of it; of an availability, a tenth of a
+/// percent point.
+pub(super) fn floor(kind: MetricKind, center: f64) -> f64 {
+    match kind {
+        MetricKind::Availability if center.abs() <= 1.5 => 0.001,
+        MetricKind::Availability => 0.1,
+        _ => 0.05 * center.abs(),
+    }
 }
 
 fn raw_level(normal: &[(i64, f64)]) -> Option<Level> {

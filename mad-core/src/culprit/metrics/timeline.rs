@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::MetricKind;
+use super::effect::floor;
 use super::window::Series;
 use crate::robust::{MAD_OF_SIGMA, median, median_mad};
 
 /// Normal time that ends at most this many rows before the incident runs into it.
 const CONTIGUOUS_ROWS: i64 = 3;
 /// How far back of the told begin of an incident an earlier one is looked for, in rows.
-const TOLD_LATE_ROWS: i64 = 120;
+const TOLD_LATE_ROWS: usize = 120;
 /// Points on either side of a step whose medians are compared.
 const SIDE: usize = 3;
 /// A step of fewer scales than this is none.
@@ -64,16 +64,17 @@ impl Timeline {
     }
 
     /// The row at which the largest step in the bad direction begins: the target's own, or that of
-    /// all series together. Of a told begin, only an earlier row.
+    /// all series together. Of a told begin, only an earlier row from which on it lasts.
     fn onset(&self, series: &[Series], target: Option<usize>, told: bool) -> Option<i64> {
-        let from = if told { -TOLD_LATE_ROWS } else { i64::MIN };
+        let own = target.and_then(|index| series.get(index..=index));
+        // that the target is bad somewhere was told
+        let least = if own.is_some() && !told { 0.0 } else { MIN_STEP };
         // integers: the sum must not depend on the order of the series
         let mut steps: BTreeMap<i64, u64> = BTreeMap::new();
-        let searched = target.and_then(|index| series.get(index..=index)).unwrap_or(series);
-        for series in searched {
-            for (row, size) in self.steps(series) {
-                if row >= from && size >= MIN_STEP {
-                    let size = size.min(MOST_STEP).ln() * 1e6;
+        for series in own.unwrap_or(series) {
+            for (row, size) in self.steps(series, told) {
+                if size > least {
+                    let size = size.min(MOST_STEP).ln_1p() * 1e6;
                     *steps.entry(row).or_default() += size as u64;
                 }
             }
@@ -85,25 +86,34 @@ impl Timeline {
     }
 
     /// How far a series steps up, in the bad direction, at each of its rows: the median of the
-    /// points from there on less that of the points before.
-    fn steps(&self, series: &Series) -> Vec<(i64, f64)> {
+    /// points from there on less that of the points before. Of a told begin only at the rows before
+    /// it, and no more than lasts until then and beyond.
+    fn steps(&self, series: &Series, told: bool) -> Vec<(i64, f64)> {
         let points: Vec<(i64, f64)> =
             series.normal.iter().chain(&series.incident).copied().collect();
         let values: Vec<f64> = points.iter().map(|point| point.1).collect();
         let (center, mad) = median_mad(&values);
-        let floor = if series.kind == MetricKind::Availability {
-            if center.abs() <= 1.5 { 0.0025 } else { 0.25 }
-        } else {
-            0.05 * center.abs()
-        };
-        let scale = (mad / MAD_OF_SIGMA).max(floor).max(1e-12);
+        let scale = (mad / MAD_OF_SIGMA).max(floor(series.kind, center)).max(1e-12);
+        let begin = series.normal.len();
+        let middle = |from: usize, to: usize| Some(median(values.get(from..to)?) / scale);
+        let end = |at: usize| values.len().min(at + SIDE);
         let step = |at: usize| {
-            let before = median(values.get(at.saturating_sub(SIDE)..at)?);
-            let after = median(values.get(at..values.len().min(at + SIDE))?);
-            let size = series.kind.badness(after / scale - before / scale);
+            let before = middle(at.saturating_sub(SIDE), at)?;
+            let mut after = vec![middle(at, end(at))?];
+            if told {
+                after.push(middle(begin, end(begin))?);
+                after.extend((at < begin).then(|| middle(at, begin)).flatten());
+            }
+            let size = |after: f64| series.kind.badness(after - before);
+            let size = after.into_iter().map(size).fold(f64::INFINITY, f64::min);
             Some((self.row(points.get(at)?.0), size))
         };
-        (SIDE..values.len()).filter_map(step).collect()
+        let rows = if told {
+            begin.saturating_sub(TOLD_LATE_ROWS).max(SIDE)..begin + 1
+        } else {
+            SIDE..values.len()
+        };
+        rows.filter_map(step).collect()
     }
 }
 
