@@ -74,15 +74,29 @@ impl Timeline {
         for series in own.unwrap_or(series) {
             for (row, size) in self.steps(series, told) {
                 if size > least {
-                    let size = size.min(MOST_STEP).ln_1p() * 1e6;
+                    let size = (size.min(MOST_STEP) - least) * 1e6;
                     *steps.entry(row).or_default() += size as u64;
                 }
             }
         }
         // of equal ones the first
-        let (row, size) = steps.iter().rev().max_by_key(|(_, size)| **size)?;
+        let from = if told { self.unbroken_from(series) } else { i64::MIN };
+        let (row, size) = steps.range(from..).rev().max_by_key(|(_, size)| **size)?;
         let told_size = steps.get(&0).copied().unwrap_or(0);
-        (!told || (*row < 0 && *size > told_size)).then_some(*row)
+        (!told || (*row < 0 && *size > 2 * told_size)).then_some(*row)
+    }
+
+    /// The earliest row from which on no row is missing up to the incident.
+    fn unbroken_from(&self, series: &[Series]) -> i64 {
+        let rows = series.iter().flat_map(|series| {
+            series.normal.iter().rev().take(TOLD_LATE_ROWS).map(|point| self.row(point.0))
+        });
+        let mut rows: Vec<i64> = rows.filter(|row| *row < 0).collect();
+        rows.sort_unstable_by(|a, b| b.cmp(a));
+        let near = |from: i64, row: i64| from.saturating_sub(row) <= CONTIGUOUS_ROWS;
+        rows.into_iter()
+            .try_fold(0, |from, row| if near(from, row) { Ok(row) } else { Err(from) })
+            .unwrap_or_else(|from| from)
     }
 
     /// How far a series steps up, in the bad direction, at each of its rows: the median of the

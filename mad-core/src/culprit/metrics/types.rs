@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 #[serde(default, deny_unknown_fields)]
 pub struct MetricRankerConfig {
     /// Scales by which the first suspect must have left its normal level, or nobody is named;
-    /// above 0, at most 1e6. Default 3.5, the usual bound of a modified z.
+    /// above 0, at most 1e6. Default 3.
     pub min_effect: f64,
     /// The same of the target, where one is given; 0 to 1e6. Default 1.5: that it is bad was told.
     pub min_target_effect: f64,
@@ -22,7 +22,7 @@ pub struct MetricRankerConfig {
 
 impl Default for MetricRankerConfig {
     fn default() -> Self {
-        Self { min_effect: 3.5, min_target_effect: 1.5, top_k: 10 }
+        Self { min_effect: 3.0, min_target_effect: 1.5, top_k: 10 }
     }
 }
 
