@@ -65,7 +65,10 @@ pub mod telemetry;
 pub mod time;
 pub mod wire;
 
-pub use culprit::{Culprit, CulpritConfig, CulpritRanker, Evidence, Ranking};
+pub use culprit::{
+    Culprit, CulpritConfig, CulpritRanker, Evidence, MetricCulprit, MetricEvidence, MetricRanker,
+    MetricRankerConfig, MetricRanking, MetricWindow, Ranking,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use explain::{Explanation, TemplateExplainer};
 pub use feature::{

@@ -16,9 +16,11 @@ mod errors;
 mod evaluation;
 mod grouping;
 mod incident;
+mod metric_ranking;
 mod moment;
 mod pipeline;
 mod points;
+mod rank;
 mod ranking;
 mod read;
 mod read_batches;
@@ -60,7 +62,11 @@ mod _core {
     #[pymodule_export]
     use super::incident::{Explanation, Incident};
     #[pymodule_export]
+    use super::metric_ranking::{MetricCulprit, MetricRanking};
+    #[pymodule_export]
     use super::pipeline::Pipeline;
+    #[pymodule_export]
+    use super::rank::rank_culprits;
     #[pymodule_export]
     use super::ranking::{Culprit, Ranking};
     #[pymodule_export]
