@@ -18,6 +18,7 @@ mod grouping;
 mod incident;
 mod moment;
 mod pipeline;
+mod points;
 mod ranking;
 mod read;
 mod read_batches;
@@ -34,6 +35,7 @@ mod sources;
 mod stages;
 mod table;
 mod toml_places;
+mod update;
 mod zstd;
 
 use pyo3::prelude::*;
@@ -58,7 +60,7 @@ mod _core {
     #[pymodule_export]
     use super::incident::{Explanation, Incident};
     #[pymodule_export]
-    use super::pipeline::{Pipeline, Update};
+    use super::pipeline::Pipeline;
     #[pymodule_export]
     use super::ranking::{Culprit, Ranking};
     #[pymodule_export]
@@ -79,6 +81,8 @@ mod _core {
     use super::table::Table;
     #[pymodule_export]
     use super::toml_places::toml_places;
+    #[pymodule_export]
+    use super::update::Update;
     #[pymodule_export]
     use super::zstd::ZstdDecoder;
 
