@@ -9,7 +9,7 @@
 use mad_core::score::Direction;
 use mad_core::settings::{Glob, MetricKind, MuteWindow, Override, Weekday};
 use mad_core::time::{Timestamp, ZonePolicy};
-use mad_core::{Entity, GuardConfig, PipelineConfig};
+use mad_core::{Entity, GuardConfig, Pipeline, PipelineConfig};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -197,6 +197,9 @@ fn written_and_read_again() {
     assert_eq!(written["override"][0]["signal"], "cpu");
     assert_eq!(written["mute"][0]["from"], "2026-01-06T10:00:00.5Z");
     assert_eq!(serde_json::from_value::<PipelineConfig>(written).unwrap(), config);
+    // and within the saved state of a pipeline
+    let saved = Pipeline::new(config.clone()).unwrap().checkpoint().unwrap();
+    assert_eq!(Pipeline::restore(config, &saved).unwrap().checkpoint().unwrap(), saved);
 }
 
 proptest! {

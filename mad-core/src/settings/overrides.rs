@@ -21,18 +21,18 @@ pub enum MetricKind {
     Rate,
     /// A number of events in each step.
     Count,
-    /// A total that only grows, until it starts again at 0; its increase in each step is judged.
+    /// A total that only grows, until it starts again at 0; its increase a second is judged.
     Counter,
 }
 
 impl MetricKind {
-    /// How its values are judged; a counter's increases as counts.
+    /// How its values are judged; a counter's increases a second as a gauge.
     pub const fn signal(self) -> SignalKind {
         match self {
-            Self::Gauge => SignalKind::Gauge,
+            Self::Gauge | Self::Counter => SignalKind::Gauge,
             Self::Latency => SignalKind::Latency,
             Self::Rate => SignalKind::Rate,
-            Self::Count | Self::Counter => SignalKind::Count,
+            Self::Count => SignalKind::Count,
         }
     }
 }
