@@ -76,7 +76,8 @@ fn what_is_muted_is_judged_and_not_flagged_and_teaches_nothing_odd() {
     assert_eq!((flagged(&pipeline, &points, "a"), flagged(&pipeline, &points, "b")), (2, 5));
     let a = pipeline.entities().find("a", "").unwrap();
     let reason = |i: i64| {
-        let at = |judged: &&JudgedPoint| judged.point.entity == a && judged.point.bucket == minute(i);
+        let at =
+            |judged: &&JudgedPoint| judged.point.entity == a && judged.point.bucket == minute(i);
         points.iter().find(at).unwrap().verdict.reason
     };
     assert_eq!([98, 99, 102].map(reason), [Reason::Normal, Reason::Muted, Reason::Muted]);
