@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use mad_core::simulate::{Shop, ShopConfig, SimulatedRequest};
-use mad_core::{FeatureBuilder, FeatureConfig, Limits, Pipeline, PipelineConfig};
+use mad_core::{EntityTable, FeatureBuilder, FeatureConfig, Limits, Pipeline, PipelineConfig};
 
 /// Requests a minute and endpoint, requests in all, and the hours that they are spread over.
 const TRAFFIC: [(&str, u64, f64); 2] =
@@ -34,13 +34,21 @@ fn pipeline(c: &mut Criterion) {
                     let Ok(mut builder) = builder else { return 0 };
                     let (mut closed, mut rejections) =
                         (Vec::new(), mad_core::Rejections::default());
+                    let mut entities = EntityTable::new(10_000);
                     let mut count = 0;
                     for (position, request) in (1..).zip(&requests) {
-                        builder.push(&request.request(), position, &mut closed, &mut rejections);
+                        let request = request.request();
+                        builder.push(
+                            &request,
+                            position,
+                            &mut entities,
+                            &mut closed,
+                            &mut rejections,
+                        );
                         count += closed.len();
                         closed.clear();
                     }
-                    builder.finish(&mut closed, &mut rejections);
+                    builder.finish(&entities, &mut closed, &mut rejections);
                     count + closed.len()
                 },
                 BatchSize::PerIteration,

@@ -23,6 +23,8 @@ pub enum ErrorKind {
     },
     /// The thing asked for is not there, such as an unknown incident id.
     NotFound,
+    /// A saved state cannot be restored: cut, damaged, of a newer version, or of another config.
+    State,
     /// The input is not ordered by time and is larger than what may be sorted in memory.
     Unsorted,
 }
@@ -77,6 +79,11 @@ impl Error {
     /// Something asked for that is not there.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self { kind: ErrorKind::NotFound, message: message.into() }
+    }
+
+    /// A saved state that cannot be restored.
+    pub fn state(message: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::State, message: message.into() }
     }
 
     /// Input that is not ordered by time.

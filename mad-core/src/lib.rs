@@ -70,14 +70,17 @@ pub use culprit::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use explain::{Explanation, TemplateExplainer};
-pub use feature::{FeatureBuilder, FeatureConfig, FeatureRow, Sample, Signal, SignalKind};
+pub use feature::{
+    FeatureBuilder, FeatureConfig, FeaturePoint, FeatureRow, MetricBuilder, Sample, Signal,
+    SignalKind,
+};
 pub use guard::{Confidence, GuardConfig, Guardrails, Reason, Severity, Verdict};
 pub use history::{FlaggedRow, History};
 pub use incident::{Incident, IncidentChange, IncidentConfig, IncidentGrouper, IncidentStatus};
 pub use limits::Limits;
 pub use pipeline::{Command, Document, JudgedRow, Pipeline, PipelineConfig, Update};
 pub use score::{MadScorer, RowScorer, Score, ScoreConfig, Scorer, SeriesScorer};
-pub use series::{Entity, EntityId, EntityTable};
+pub use series::{Entity, EntityId, EntityTable, SeriesId, SeriesTable, SignalName};
 pub use telemetry::{MetricPoint, RejectReason, Rejections, Request};
 pub use time::Timestamp;
 pub use wire::{Format, RequestDecoder};

@@ -22,6 +22,9 @@ pub const REJECTED_SAMPLES: usize = 5;
 pub struct Limits {
     /// Entities with state of their own; further ones share the entity `(other)`. Default 10,000.
     pub entities: usize,
+    /// Series of metrics with state of their own; points of further ones are counted and not judged.
+    /// Default 40,000.
+    pub series: usize,
     /// Latencies held for one entity in one open window; further ones count in `count` and
     /// `errors`, not in the latency signals. Default 1,000,000.
     pub window_samples: usize,
@@ -43,6 +46,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             entities: 10_000,
+            series: 40_000,
             window_samples: 1_000_000,
             held_records: 10_000,
             history_rows: 120,
@@ -63,6 +67,7 @@ impl Limits {
     pub fn validate(&self) -> Result<()> {
         for (field, value) in [
             ("limits.entities", self.entities),
+            ("limits.series", self.series),
             ("limits.window_samples", self.window_samples),
             ("limits.held_records", self.held_records),
             ("limits.history_rows", self.history_rows),

@@ -14,6 +14,15 @@ pub(crate) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error
     }
 }
 
+/// The same in single precision.
+pub(crate) fn single<'de, D: Deserializer<'de>>(from: D) -> Result<f32, D::Error> {
+    if from.is_human_readable() {
+        Ok(Option::deserialize(from)?.unwrap_or(f32::NAN))
+    } else {
+        f32::deserialize(from)
+    }
+}
+
 /// Reads numbers of which some may be unknown.
 pub(crate) fn numbers<'de, D, const N: usize>(from: D) -> Result<[f32; N], D::Error>
 where

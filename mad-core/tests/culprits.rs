@@ -32,7 +32,7 @@ fn minute(i: i64) -> Timestamp {
 
 fn signal(signal: Signal, evidence: f64) -> FlaggedSignal {
     FlaggedSignal {
-        signal,
+        signal: signal.into(),
         value: 900.0 + evidence,
         expected: 100.0,
         low: 50.0,
@@ -46,6 +46,7 @@ fn row(entity: u32, at: i64, evidence: f64) -> FlaggedRow {
     FlaggedRow {
         entity: EntityId(entity),
         bucket: minute(at),
+        step: MINUTE,
         count: 100,
         errors: 4,
         expected_error_rate: 0.01,
@@ -89,11 +90,12 @@ fn its_strongest_signal_is_the_metric_and_its_strongest_row_the_evidence() {
     (rows[2].severity, rows[2].errors) = (Severity::Critical, 30);
     let ranking = rank(&rows);
     let culprit = &ranking.culprits[0];
-    assert_eq!((culprit.metric, culprit.severity), (Signal::ErrorRate, Severity::Critical));
+    assert_eq!(culprit.metric, Signal::ErrorRate);
+    assert_eq!(culprit.severity, Severity::Critical);
     assert_eq!(culprit.peak_error_rate, 0.3);
     let evidence: Vec<_> =
-        culprit.evidence.iter().map(|part| (part.signal, part.rows, part.at)).collect();
-    assert_eq!(evidence, [(Signal::ErrorRate, 1, minute(11)), (Signal::P95Latency, 3, minute(12))]);
+        culprit.evidence.iter().map(|part| (part.signal.as_str(), part.rows, part.at)).collect();
+    assert_eq!(evidence, [("error_rate", 1, minute(11)), ("p95_latency_ms", 3, minute(12))]);
     assert_eq!(culprit.evidence[1].value, 908.0);
     assert_eq!((culprit.onset, culprit.last), (minute(10), minute(12)));
 }
@@ -119,18 +121,8 @@ fn both_ends_of_the_window_are_inside() {
 #[test]
 fn the_history_gives_the_rows_of_the_window() {
     let mut history = History::new(&Limits { flagged_rows: 10, ..Limits::default() });
-    let blank = mad_core::history::HistoryRow {
-        bucket: minute(0),
-        count: 0,
-        errors: 0,
-        values: [0.0; 4],
-        low: [0.0; 4],
-        high: [0.0; 4],
-        is_anomaly: true,
-        reason: mad_core::Reason::AboveExpected,
-    };
     for at in 0..30 {
-        history.push(EntityId(0), blank, Some(row(at as u32 % 6, at, 5.0)));
+        history.push_flagged(row(at as u32 % 6, at, 5.0));
     }
     let within = |from: i64, to: i64| -> Vec<i64> {
         history.flagged(minute(from), minute(to)).map(|row| row.bucket.nanos() / MINUTE).collect()
@@ -222,7 +214,7 @@ proptest! {
         for culprit in &all.culprits {
             prop_assert!(culprit.score > 0.0 && culprit.score <= 1.0);
             prop_assert!(culprit.onset <= culprit.last);
-            prop_assert_eq!(culprit.metric, culprit.evidence[0].signal);
+            prop_assert_eq!(&culprit.metric, &culprit.evidence[0].signal);
             for part in &culprit.evidence {
                 prop_assert!(part.rows >= 1 && part.rows <= culprit.rows);
             }

@@ -9,6 +9,7 @@
 
 use mad_core::feature::{FeatureBuilder, FeatureConfig, FeatureRow};
 use mad_core::limits::Limits;
+use mad_core::series::EntityTable;
 use mad_core::telemetry::{RejectReason, Rejections, Request};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use proptest::prelude::*;
@@ -30,6 +31,7 @@ fn request(at: Timestamp, service: &str) -> Request<'_> {
 /// A builder with what came out of it.
 struct Run {
     builder: FeatureBuilder,
+    entities: EntityTable,
     rows: Vec<FeatureRow>,
     rejections: Rejections,
     position: u64,
@@ -38,7 +40,13 @@ struct Run {
 impl Run {
     fn new(config: FeatureConfig, limits: &Limits) -> Self {
         let builder = FeatureBuilder::new(config, limits).unwrap();
-        Self { builder, rows: Vec::new(), rejections: Rejections::default(), position: 0 }
+        Self {
+            builder,
+            entities: EntityTable::new(limits.entities),
+            rows: Vec::new(),
+            rejections: Rejections::default(),
+            position: 0,
+        }
     }
 
     fn default() -> Self {
@@ -47,7 +55,8 @@ impl Run {
 
     fn push(&mut self, request: &Request<'_>) {
         self.position += 1;
-        self.builder.push(request, self.position, &mut self.rows, &mut self.rejections);
+        let Self { builder, entities, rows, rejections, .. } = self;
+        builder.push(request, self.position, entities, rows, rejections);
     }
 
     fn at(&mut self, at: Timestamp, service: &str) {
@@ -62,7 +71,7 @@ impl Run {
     }
 
     fn finish(&mut self) {
-        self.builder.finish(&mut self.rows, &mut self.rejections);
+        self.builder.finish(&self.entities, &mut self.rows, &mut self.rejections);
     }
 
     fn rejected(&self, reason: RejectReason) -> u64 {
@@ -71,7 +80,7 @@ impl Run {
 
     /// Rows with their names in the place of their ids, which follow the order of arrival.
     fn named(&self) -> Vec<String> {
-        let name = |row: &FeatureRow| self.builder.entities().get(row.entity).unwrap().to_string();
+        let name = |row: &FeatureRow| self.entities.get(row.entity).unwrap().to_string();
         let bare = |row: &FeatureRow| FeatureRow { entity: mad_core::EntityId(0), ..*row };
         self.rows.iter().map(|row| format!("{} {:?}", name(row), bare(row))).collect()
     }
@@ -136,7 +145,12 @@ fn the_step_in_which_the_stream_ends_is_not_whole() {
         let mut run = Run::default();
         run.stream(0, seconds * SECOND, &["a", "b"]);
         if let Some(tick) = tick {
-            run.builder.advance(start(tick * SECOND), &mut run.rows, &mut run.rejections);
+            run.builder.advance(
+                start(tick * SECOND),
+                &run.entities,
+                &mut run.rows,
+                &mut run.rejections,
+            );
         }
         run.finish();
         run.rows.iter().map(|row| row.whole).collect::<Vec<bool>>()
@@ -190,10 +204,10 @@ fn a_tick_closes_what_it_passes() {
     let mut run = Run::default();
     run.stream(0, 90 * SECOND, &["a", "b"]);
     assert_eq!(run.rows.len(), 2);
-    run.builder.advance(start(2 * MINUTE), &mut run.rows, &mut run.rejections);
+    run.builder.advance(start(2 * MINUTE), &run.entities, &mut run.rows, &mut run.rejections);
     assert_eq!(run.rows.len(), 4);
     // it never goes back
-    run.builder.advance(start(MINUTE), &mut run.rows, &mut run.rejections);
+    run.builder.advance(start(MINUTE), &run.entities, &mut run.rows, &mut run.rejections);
     assert_eq!(run.builder.watermark(), start(2 * MINUTE));
     run.at(start(119 * SECOND), "a");
     assert_eq!(run.rejected(RejectReason::Late), 1);
@@ -230,7 +244,7 @@ fn entities_beyond_the_bound_share_a_row() {
     assert!(named[0].starts_with("(other) (other) "), "{named:?}");
     assert!(named[3].starts_with("s02 /x "), "{named:?}");
     assert_eq!(run.rows[0].count, 170);
-    assert_eq!(run.builder.entities().len(), 4);
+    assert_eq!(run.entities.len(), 4);
     assert_eq!(run.requests(), 200);
 }
 
@@ -251,10 +265,10 @@ fn an_entity_named_like_the_rest_is_the_rest() {
     run.finish();
     assert_eq!(run.requests(), 60, "{:?}", run.named());
     let mut names: Vec<String> =
-        run.builder.entities().iter().map(|(_, entity)| entity.to_string()).collect();
+        run.entities.iter().map(|(_, entity)| entity.to_string()).collect();
     names.sort();
     names.dedup();
-    assert_eq!(names.len(), run.builder.entities().len());
+    assert_eq!(names.len(), run.entities.len());
 }
 
 #[test]
@@ -480,7 +494,7 @@ fn the_ends_of_time_are_times() {
             for nanos in ends.into_iter().flat_map(|nanos| [nanos; 6]) {
                 run.at(Timestamp::from_nanos(nanos), "a");
             }
-            run.builder.advance(Timestamp::MAX, &mut run.rows, &mut run.rejections);
+            run.builder.advance(Timestamp::MAX, &run.entities, &mut run.rows, &mut run.rejections);
             run.finish();
             assert_eq!(run.requests() + run.rejections.total(), 36);
             for pair in run.rows.windows(2) {
@@ -573,7 +587,7 @@ proptest! {
         }
         prop_assert_eq!(run.rows.len(), groups.len());
         for (row, ((bucket, name), group)) in run.rows.iter().zip(&groups) {
-            let entity = run.builder.entities().get(row.entity).unwrap();
+            let entity = run.entities.get(row.entity).unwrap();
             prop_assert_eq!((row.bucket, (&*entity.service, &*entity.endpoint)), (*bucket, *name));
             prop_assert_eq!(row.count as usize, group.len());
             prop_assert_eq!(row.samples, row.count);
@@ -612,7 +626,7 @@ proptest! {
             let request = Request { request_id: id.as_deref(), ..Request::new(at, service, endpoint, status, *latency) };
             run.push(&request);
             if let Some(tick) = ticks.get(i / 20).filter(|_| i % 20 == 19) {
-                run.builder.advance(Timestamp::from_nanos(*tick), &mut run.rows, &mut run.rejections);
+                run.builder.advance(Timestamp::from_nanos(*tick), &run.entities, &mut run.rows, &mut run.rejections);
             }
             let state = serde_json::to_string(&run.builder).unwrap();
             run.builder = serde_json::from_str(&state).unwrap();

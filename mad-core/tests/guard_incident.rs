@@ -204,13 +204,14 @@ fn flagged(i: i64, evidence: f64) -> FlaggedRow {
     FlaggedRow {
         entity: EntityId(0),
         bucket: minute(i),
+        step: MINUTE,
         count: 50,
         errors: 3,
         expected_error_rate: 0.05,
         severity: Severity::Warning,
         evidence,
         signals: vec![FlaggedSignal {
-            signal: Signal::P95Latency,
+            signal: Signal::P95Latency.into(),
             value: 900.0,
             expected: 140.0,
             low: 100.0,
@@ -229,7 +230,7 @@ struct Group {
 
 impl Group {
     fn with(config: IncidentConfig) -> Self {
-        let grouper = IncidentGrouper::new(config, MINUTE, 10 * SECOND, 3).unwrap();
+        let grouper = IncidentGrouper::new(config, 10 * SECOND, 3).unwrap();
         Self { grouper, changes: Vec::new() }
     }
 
@@ -243,7 +244,7 @@ impl Group {
     }
 
     fn quiet(&mut self, i: i64, evidence: f64) -> &mut Self {
-        self.grouper.quiet(EntityId(0), minute(i), evidence, &mut self.changes);
+        self.grouper.quiet(EntityId(0), minute(i), MINUTE, evidence, &mut self.changes);
         self
     }
 
@@ -407,14 +408,17 @@ fn the_worst_of_its_rows_is_what_an_incident_says() {
     let mut worse = flagged(1, 9.0);
     worse.severity = Severity::Critical;
     worse.signals[0].value = 2_000.0;
-    worse.signals.push(FlaggedSignal { signal: Signal::ErrorRate, ..worse.signals[0] });
+    worse
+        .signals
+        .push(FlaggedSignal { signal: Signal::ErrorRate.into(), ..worse.signals[0].clone() });
     group.grouper.flagged(&entity("a"), worse, 9.0, &mut group.changes);
     group.flagged(2, WEAK, 9.0);
     let incident = group.open().unwrap();
     assert_eq!((incident.severity, incident.evidence), (Severity::Critical, 9.0));
     assert_eq!(incident.confidence(), Confidence::High);
-    let peaks: Vec<_> = incident.peaks.iter().map(|peak| (peak.signal.signal, peak.at)).collect();
-    assert_eq!(peaks, [(Signal::P95Latency, minute(1)), (Signal::ErrorRate, minute(1))]);
+    let peaks: Vec<_> =
+        incident.peaks.iter().map(|peak| (peak.signal.signal.as_str(), peak.at)).collect();
+    assert_eq!(peaks, [("p95_latency_ms", minute(1)), ("error_rate", minute(1))]);
     assert_eq!(incident.peaks[0].signal.value, 2_000.0);
 }
 
@@ -512,9 +516,8 @@ fn bad_config_names_field_value_and_range() {
         IncidentConfig { keep_evidence: -1.0, ..IncidentConfig::default() },
     ] {
         assert!(bad.validate().is_err(), "{bad:?}");
-        assert!(IncidentGrouper::new(bad, MINUTE, 0, 1).is_err());
+        assert!(IncidentGrouper::new(bad, 0, 1).is_err());
     }
-    assert!(IncidentGrouper::new(IncidentConfig::default(), 0, 0, 1).is_err());
     for bad in [
         GuardConfig { warm_up_minutes: -1.0, ..GuardConfig::default() },
         GuardConfig { min_points: 0, ..GuardConfig::default() },

@@ -29,6 +29,7 @@ fn incident() -> Incident {
         entity_id: EntityId(0),
         start,
         end: start.plus(9 * MINUTE),
+        step: MINUTE,
         opened_at: start.plus(2 * MINUTE),
         closed_at: None,
         close_reason: None,
@@ -48,12 +49,12 @@ fn incident() -> Incident {
 
 fn peak(signal: Signal, value: f64, expected: f64, z: f64, evidence: f64) -> Peak {
     let (low, high) = (expected * 0.5, expected * 1.5);
-    let signal = FlaggedSignal { signal, value, expected, low, high, z, evidence };
+    let signal = FlaggedSignal { signal: signal.into(), value, expected, low, high, z, evidence };
     Peak { at: Timestamp::from_nanos(START + 3 * MINUTE), signal }
 }
 
 fn explain(incident: &Incident, ranking: Option<&Ranking>) -> Explanation {
-    TemplateExplainer::new(MINUTE).explain(incident, ranking)
+    TemplateExplainer.explain(incident, ranking)
 }
 
 /// Who comes first in a ranking, with which share.
@@ -62,7 +63,7 @@ fn ranking(entity: Entity, score: f64) -> Ranking {
     let culprit = Culprit {
         entity,
         entity_id: EntityId(0),
-        metric: Signal::P95Latency,
+        metric: Signal::P95Latency.into(),
         score,
         onset: at,
         last: at,
@@ -221,7 +222,8 @@ fn days_and_short_steps_are_told() {
     );
     assert!(explanation.why_flagged[0].starts_with("At 2026-01-06 10:03 UTC the "));
     incident.end = incident.start.plus(9 * SECOND);
-    let explanation = TemplateExplainer::new(SECOND).explain(&incident, None);
+    incident.step = SECOND;
+    let explanation = TemplateExplainer.explain(&incident, None);
     assert!(
         explanation.summary.contains(", 2026-01-06 10:00:00 to 10:00:09 UTC (9 seconds, all"),
         "{}",
@@ -359,7 +361,8 @@ fn evidence_of(incident: &Incident, score: f64, step: i64) -> Vec<(f64, &'static
         out.push((length / unit as f64, ""));
     }
     for peak in &incident.peaks {
-        let FlaggedSignal { signal, value, expected, low, high, z, evidence } = peak.signal;
+        let FlaggedSignal { signal, value, expected, low, high, z, evidence } = peak.signal.clone();
+        let signal = signal.request().unwrap();
         out.extend([(z, ""), (evidence.floor(), ""), (10_f64.powf(evidence), "")]);
         for number in [value, expected, low, high] {
             out.extend(match signal {

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use mad_core::history::FlaggedSignal;
 use mad_core::pipeline::RankingDocument;
-use mad_core::time::ZonePolicy;
+use mad_core::time::{MINUTE, ZonePolicy};
 use mad_core::{
     CulpritConfig, CulpritRanker, EntityTable, FlaggedRow, Severity, Signal, Timestamp,
 };
@@ -157,6 +157,7 @@ fn flagged_row(file: &ScoredFile<'_>, bucket: Timestamp, entities: &mut EntityTa
     FlaggedRow {
         entity: entities.id(file.text("service"), file.text("endpoint")),
         bucket,
+        step: MINUTE,
         count: file.number("req_count") as u64,
         errors: file.number("error_count") as u64,
         expected_error_rate: f64::NAN,
@@ -167,7 +168,7 @@ fn flagged_row(file: &ScoredFile<'_>, bucket: Timestamp, entities: &mut EntityTa
         },
         evidence,
         signals: vec![FlaggedSignal {
-            signal,
+            signal: signal.into(),
             value: if named.is_empty() {
                 file.number("p95_latency_ms")
             } else {

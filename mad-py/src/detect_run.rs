@@ -118,7 +118,7 @@ impl DetectRun {
         let rows = self.kept.replace(Vec::new()).ok_or_else(|| {
             errors::value_error("rows were not kept: make the run with keep_rows=True")
         })?;
-        Ok(Report::new(self.pipeline.clone(), rows))
+        Ok(Report::new(self.pipeline.clone(), rows, Vec::new()))
     }
 }
 

@@ -11,13 +11,15 @@ use crate::ranking::Ranking;
 use crate::rows::Rows;
 
 /// The flagged ones of judged rows, with what carries them.
-fn flagged(rows: &Rows) -> PyResult<Vec<(Option<FlaggedRow>, f64)>> {
+fn flagged(rows: &Rows, step: i64) -> PyResult<Vec<(Option<FlaggedRow>, f64)>> {
     let (Some(scores), Some(verdicts)) = (&rows.scores, &rows.verdicts) else {
         return Err(value_error("these rows have no verdicts: Guardrails.judge(rows) first"));
     };
     let judged = rows.features.iter().zip(scores).zip(verdicts);
     Ok(judged
-        .map(|((row, scores), verdict)| (FlaggedRow::new(row, scores, verdict), verdict.support))
+        .map(|((row, scores), verdict)| {
+            (FlaggedRow::new(row, step, scores, verdict), verdict.support)
+        })
         .collect())
 }
 
@@ -25,6 +27,7 @@ fn flagged(rows: &Rows) -> PyResult<Vec<(Option<FlaggedRow>, f64)>> {
 #[pyclass(module = "mad._core")]
 pub struct IncidentGrouper {
     core: mad_core::IncidentGrouper,
+    step: i64,
 }
 
 #[pymethods]
@@ -35,23 +38,24 @@ impl IncidentGrouper {
         let config = parse(config)?;
         let (step, lateness) = (config.features.step(), config.features.lateness());
         let kept = config.limits.closed_incidents;
-        let core = mad_core::IncidentGrouper::new(config.incident, step, lateness, kept);
+        let core = mad_core::IncidentGrouper::new(config.incident, lateness, kept);
         let critical = config.guard.critical_error_rate;
-        Ok(Self { core: core.map_err(|error| to_py(&error))?.with_critical_error_rate(critical) })
+        let core = core.map_err(|error| to_py(&error))?.with_critical_error_rate(critical);
+        Ok(Self { core, step })
     }
 
     /// Takes judged rows, in order; gives all incidents so far, newest first.
     fn group(&mut self, rows: &Rows) -> PyResult<Vec<Incident>> {
         let mut changes: Vec<IncidentChange> = Vec::new();
-        let judged = flagged(rows)?;
+        let judged = flagged(rows, self.step)?;
         let verdicts = rows.verdicts.iter().flatten();
         for ((row, (flagged, support)), verdict) in rows.features.iter().zip(judged).zip(verdicts) {
             self.core.advance(row.bucket, &mut changes);
-            match (flagged, rows.entities.get(row.entity)) {
-                (Some(flagged), Some(entity)) => {
-                    self.core.flagged(entity, flagged, support, &mut changes);
-                }
-                _ => self.core.quiet(row.entity, row.bucket, verdict.evidence, &mut changes),
+            if let (Some(flagged), Some(entity)) = (flagged, rows.entities.get(row.entity)) {
+                self.core.flagged(entity, flagged, support, &mut changes);
+            } else {
+                let (bucket, evidence) = (row.bucket, verdict.evidence);
+                self.core.quiet(row.entity, bucket, self.step, evidence, &mut changes);
             }
             changes.clear();
         }
@@ -86,7 +90,7 @@ impl CulpritRanker {
         let newest = rows.features.iter().map(|row| row.bucket).max();
         let at = at.map(|at| at.0).or(newest).unwrap_or_default();
         let flagged: Vec<FlaggedRow> =
-            flagged(rows)?.into_iter().filter_map(|(row, _)| row).collect();
+            flagged(rows, mad_core::time::MINUTE)?.into_iter().filter_map(|(row, _)| row).collect();
         Ok(self.core.rank(&flagged, &rows.entities, at).into())
     }
 }
@@ -100,11 +104,8 @@ pub struct TemplateExplainer {
 #[pymethods]
 impl TemplateExplainer {
     #[new]
-    #[pyo3(signature = (step_seconds=60.0))]
-    fn new(step_seconds: f64) -> PyResult<Self> {
-        let config = mad_core::FeatureConfig { step_seconds, ..Default::default() };
-        config.validate().map_err(|error| to_py(&error))?;
-        Ok(Self { core: mad_core::TemplateExplainer::new(config.step()) })
+    fn new() -> Self {
+        Self { core: mad_core::TemplateExplainer }
     }
 
     /// Explains an incident; `ranking` is the one at its end, if there is one.

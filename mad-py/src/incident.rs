@@ -79,8 +79,8 @@ impl Incident {
 
     /// The flagged signals, strongest evidence first.
     #[getter]
-    fn signals(&self) -> Vec<&'static str> {
-        self.core.signals().map(mad_core::Signal::as_str).collect()
+    fn signals(&self) -> Vec<&str> {
+        self.core.signals().map(mad_core::SignalName::as_str).collect()
     }
 
     /// Services and endpoints with flagged rows in its time, its own first.

@@ -18,6 +18,7 @@ mod incident;
 mod metric_ranking;
 mod moment;
 mod pipeline;
+mod points;
 mod rank;
 mod ranking;
 mod read;
@@ -34,6 +35,7 @@ mod simulation;
 mod sources;
 mod stages;
 mod table;
+mod update;
 mod zstd;
 
 use pyo3::prelude::*;
@@ -60,7 +62,7 @@ mod _core {
     #[pymodule_export]
     use super::metric_ranking::{MetricCulprit, MetricRanking};
     #[pymodule_export]
-    use super::pipeline::{Pipeline, Update};
+    use super::pipeline::Pipeline;
     #[pymodule_export]
     use super::rank::rank_culprits;
     #[pymodule_export]
@@ -81,6 +83,8 @@ mod _core {
     use super::stages::{FeatureBuilder, Guardrails, RowScorer};
     #[pymodule_export]
     use super::table::Table;
+    #[pymodule_export]
+    use super::update::Update;
     #[pymodule_export]
     use super::zstd::ZstdDecoder;
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use mad_core::telemetry::Rejections;
-use mad_core::{Command, Format, IncidentChange, RequestDecoder};
+use mad_core::{Command, Format, RequestDecoder};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -12,8 +12,8 @@ use crate::incident::{Explanation, Incident};
 use crate::moment::Moment;
 use crate::ranking::Ranking;
 use crate::read::RequestTable;
-use crate::rows::{Rows, split};
-use crate::{report, table::Table};
+use crate::report;
+use crate::update::Update;
 
 /// Requests in, batch by batch; judged rows and incident changes out.
 #[pyclass(module = "mad._core")]
@@ -68,22 +68,57 @@ impl Pipeline {
         if let Some(at) = watermark {
             let mut closed = self.core.advance(at.0);
             update.rows.append(&mut closed.rows);
+            update.points.append(&mut closed.points);
             update.changes.append(&mut closed.changes);
             update.rejected.merge(closed.rejected);
         }
-        Ok(self.update(update))
+        Ok(Update::new(&self.core, update))
     }
 
     /// Moves the watermark to `at`: a tick of a source that went idle.
     fn advance(&mut self, py: Python<'_>, at: Moment) -> Update {
         let update = py.detach(|| self.core.advance(at.0));
-        self.update(update)
+        Update::new(&self.core, update)
     }
 
     /// Closes every open step: the stream has ended.
     fn finish(&mut self, py: Python<'_>) -> Update {
         let update = py.detach(|| self.core.finish());
-        self.update(update)
+        Update::new(&self.core, update)
+    }
+
+    /// Does what somebody says: a dict such as `{"command": "resolve", "id": ..., "at": ...}`, with
+    /// `acknowledge` or `resolve` and the time.
+    fn apply(&mut self, command: &Bound<'_, PyDict>) -> PyResult<Update> {
+        let field = |name: &str| {
+            command
+                .get_item(name)?
+                .ok_or_else(|| value_error(format!("the command has no {name:?}")))
+        };
+        let (id, at) = (field("id")?.extract()?, field("at")?.extract::<Moment>()?.0);
+        let told: String = field("command")?.extract()?;
+        match told.as_str() {
+            "acknowledge" => self.command(&Command::Acknowledge { id, at }),
+            "resolve" => self.command(&Command::Resolve { id, at }),
+            _ => {
+                Err(value_error(format!("command = {told:?}; give \"acknowledge\" or \"resolve\"")))
+            }
+        }
+    }
+
+    /// The whole state as bytes, with version and checksum.
+    fn checkpoint<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let saved = py.detach(|| self.core.checkpoint()).map_err(|error| to_py(&error))?;
+        Ok(PyBytes::new(py, &saved))
+    }
+
+    /// A pipeline that goes on where the saved one stopped. `features`, `score` and `limits` of
+    /// the config have to be those it was saved with.
+    #[staticmethod]
+    fn restore(py: Python<'_>, config: Option<&Bound<'_, PyAny>>, saved: &[u8]) -> PyResult<Self> {
+        let config = parse(config)?;
+        let core = py.detach(|| mad_core::Pipeline::restore(config, saved));
+        Ok(Self { core: core.map_err(|error| to_py(&error))? })
     }
 
     /// Somebody takes an incident.
@@ -135,64 +170,6 @@ impl Pipeline {
 impl Pipeline {
     fn command(&mut self, command: &Command) -> PyResult<Update> {
         let update = self.core.apply(command).map_err(|error| to_py(&error))?;
-        Ok(self.update(update))
-    }
-
-    fn update(&self, update: mad_core::Update) -> Update {
-        let change = |change: IncidentChange| {
-            let name = match &change {
-                IncidentChange::Opened(_) => "opened",
-                IncidentChange::Updated(_) => "updated",
-                IncidentChange::Acknowledged(_) => "acknowledged",
-                IncidentChange::Closed(_) => "closed",
-            };
-            let core = change.incident().clone();
-            let document = Some(self.core.incident_document(&core));
-            let ranking = Some(self.core.ranking_of(&core));
-            (name, Incident { core, document, ranking })
-        };
-        Update {
-            changes: update.changes.into_iter().map(change).collect(),
-            rows: split(update.rows, self.core.entities()),
-            rejected: update.rejected,
-        }
-    }
-}
-
-/// What a batch, a tick or a command brought about.
-#[pyclass(module = "mad._core", frozen)]
-pub struct Update {
-    rows: Rows,
-    changes: Vec<(&'static str, Incident)>,
-    rejected: Rejections,
-}
-
-#[pymethods]
-impl Update {
-    /// Rows that closed, judged.
-    #[getter]
-    fn rows(&self) -> PyResult<Table> {
-        self.rows.to_table()
-    }
-
-    /// What happened to incidents, in order: (opened, updated, acknowledged or closed; incident).
-    #[getter]
-    fn changes(&self) -> Vec<(&'static str, Incident)> {
-        self.changes.clone()
-    }
-
-    /// Records that were not taken.
-    #[getter]
-    fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        report::rejected(py, &self.rejected)
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "Update({} rows, {} incident changes, {} rejected)",
-            self.rows.features.len(),
-            self.changes.len(),
-            self.rejected.total(),
-        )
+        Ok(Update::new(&self.core, update))
     }
 }

@@ -92,7 +92,7 @@ impl Culprit {
 
     /// The signal with the strongest evidence against it.
     #[getter]
-    fn metric(&self) -> &'static str {
+    fn metric(&self) -> &str {
         self.core.metric.as_str()
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mad_core::pipeline::JudgedPoint;
 use mad_core::{CulpritConfig, JudgedRow, Rejections, Update};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -10,6 +11,7 @@ use crate::config::{parse, to_json};
 use crate::errors::to_py;
 use crate::incident::{Explanation, Incident};
 use crate::moment::Moment;
+use crate::points::Points;
 use crate::ranking::Ranking;
 use crate::read::RequestTable;
 use crate::rows::{Rows, features_table, split};
@@ -20,13 +22,19 @@ use crate::table::Table;
 pub struct Report {
     pipeline: mad_core::Pipeline,
     rows: Rows,
+    points: Points,
 }
 
 impl Report {
-    /// From a pipeline that has ended and the rows it judged.
-    pub fn new(pipeline: mad_core::Pipeline, rows: Vec<JudgedRow>) -> Self {
+    /// From a pipeline that has ended and the rows and points it judged.
+    pub fn new(
+        pipeline: mad_core::Pipeline,
+        rows: Vec<JudgedRow>,
+        points: Vec<JudgedPoint>,
+    ) -> Self {
         let rows = split(rows, pipeline.entities());
-        Self { pipeline, rows }
+        let points = Points::of(&pipeline, points);
+        Self { pipeline, rows, points }
     }
 }
 
@@ -38,10 +46,19 @@ impl Report {
         features_table(&self.rows.features, &self.rows.entities)
     }
 
-    /// The rows with scores and verdicts.
+    /// The rows with scores and verdicts: of requests; where there are none, of metrics.
     #[getter]
     fn scored(&self) -> PyResult<Table> {
+        if self.rows.features.is_empty() && !self.points.points.is_empty() {
+            return self.points.to_table();
+        }
         self.rows.to_table()
+    }
+
+    /// The points of metrics with scores and verdicts.
+    #[getter]
+    fn scored_metrics(&self) -> PyResult<Table> {
+        self.points.to_table()
     }
 
     /// Incidents, newest first.
@@ -82,10 +99,11 @@ impl Report {
     fn __repr__(&self) -> String {
         let counters = self.pipeline.counters();
         format!(
-            "Report({} requests, {} rows, {} flagged, {} incidents)",
+            "Report({} requests, {} points, {} rows, {} flagged, {} incidents)",
             counters.requests,
-            counters.rows,
-            counters.flagged,
+            counters.points,
+            counters.rows + counters.points,
+            counters.flagged + counters.flagged_points,
             self.pipeline.incidents().len(),
         )
     }
@@ -154,8 +172,9 @@ pub fn detect(
         table.by_time(&mut push, &mut rejections);
         rejections.merge(std::mem::take(&mut update.rejected));
         pipeline.note_rejections(rejections);
-        let mut rows = update.rows;
-        rows.append(&mut pipeline.finish().rows);
-        Ok(Report::new(pipeline, rows))
+        let mut end = pipeline.finish();
+        update.rows.append(&mut end.rows);
+        update.points.append(&mut end.points);
+        Ok(Report::new(pipeline, update.rows, update.points))
     })
 }

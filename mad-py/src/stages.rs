@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use mad_core::guard::EntityMaturity;
-use mad_core::{EntityId, PipelineConfig, Rejections};
+use mad_core::{EntityId, EntityTable, PipelineConfig, Rejections};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -17,6 +17,7 @@ use crate::rows::Rows;
 #[pyclass(module = "mad._core")]
 pub struct FeatureBuilder {
     core: mad_core::FeatureBuilder,
+    entities: EntityTable,
     config: PipelineConfig,
     rejections: Rejections,
 }
@@ -29,7 +30,8 @@ impl FeatureBuilder {
         let config = parse(config)?;
         let core = mad_core::FeatureBuilder::new(config.features, &config.limits)
             .map_err(|error| to_py(&error))?;
-        Ok(Self { core, config, rejections: Rejections::default() })
+        let entities = EntityTable::new(config.limits.entities);
+        Ok(Self { core, entities, config, rejections: Rejections::default() })
     }
 
     /// Takes a request table in the order in which it stands; gives the rows that closed.
@@ -37,9 +39,9 @@ impl FeatureBuilder {
         let table = RequestTable::read(requests, self.config.zone())?;
         let rows = py.detach(|| {
             let (mut rows, mut late) = (Vec::new(), Rejections::default());
-            let Self { core, rejections, .. } = self;
+            let Self { core, entities, rejections, .. } = self;
             let mut push = |request: mad_core::Request<'_>, position: u64| {
-                core.push(&request, position, &mut rows, &mut late);
+                core.push(&request, position, entities, &mut rows, &mut late);
             };
             table.in_order(&mut push, rejections);
             rejections.merge(late);
@@ -51,7 +53,7 @@ impl FeatureBuilder {
     /// Closes every open step.
     fn finish(&mut self) -> Rows {
         let mut rows = Vec::new();
-        self.core.finish(&mut rows, &mut self.rejections);
+        self.core.finish(&self.entities, &mut rows, &mut self.rejections);
         self.rows(rows)
     }
 
@@ -64,7 +66,7 @@ impl FeatureBuilder {
 
 impl FeatureBuilder {
     fn rows(&self, features: Vec<mad_core::FeatureRow>) -> Rows {
-        Rows { entities: self.core.entities().clone(), features, ..Rows::default() }
+        Rows { entities: self.entities.clone(), features, ..Rows::default() }
     }
 }
 

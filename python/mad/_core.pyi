@@ -248,7 +248,10 @@ class Report:
     @property
     def features(self) -> Table: ...
     @property
-    def scored(self) -> Table: ...
+    def scored(self) -> Table:
+        """Judged rows of requests; where there are none, judged points of metrics."""
+    @property
+    def scored_metrics(self) -> Table: ...
     @property
     def incidents(self) -> list[Incident]: ...
     @property
@@ -271,15 +274,31 @@ class Update:
     @property
     def rows(self) -> Table: ...
     @property
+    def points(self) -> Table: ...
+    @property
     def changes(self) -> list[tuple[str, Incident]]: ...
     @property
     def rejected(self) -> dict[str, Any]: ...
 
 @final
 class Pipeline:
-    """Requests in, batch by batch; judged rows and incident changes out."""
+    """Telemetry in, batch by batch; judged rows and incident changes out."""
 
     def __new__(cls, config: _Config = None) -> Pipeline: ...
+    @staticmethod
+    def restore(config: _Config, saved: bytes) -> Pipeline:
+        """A pipeline that goes on where the saved one stopped, byte for byte.
+
+        `features`, `score` and `limits` of the config have to be those it was saved with. ValueError
+        for bytes that are cut, damaged, of a newer version or no saved state.
+        """
+    def checkpoint(self) -> bytes:
+        """The whole state as bytes, with version and checksum."""
+    def apply(self, command: dict[str, Any]) -> Update:
+        """Does what somebody says: `{"command": "acknowledge" | "resolve", "id": ..., "at": ...}`.
+
+        KeyError when the incident is not open.
+        """
     def ingest(
         self, table: Any, kind: str = "requests", *, watermark: datetime | None = None
     ) -> Update:
@@ -431,7 +450,7 @@ class CulpritRanker:
 class TemplateExplainer:
     """Explains incidents by templates that can only say what the evidence holds."""
 
-    def __new__(cls, step_seconds: float = 60.0) -> TemplateExplainer: ...
+    def __new__(cls) -> TemplateExplainer: ...
     def explain(self, incident: Incident, ranking: Ranking | None = None) -> Explanation:
         """Explains an incident; `ranking` is the one at its end, if there is one."""
 

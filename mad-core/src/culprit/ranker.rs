@@ -6,11 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Culprit, CulpritConfig, Evidence, Ranking};
 use crate::error::Result;
-use crate::feature::Signal;
 use crate::guard::Severity;
 use crate::history::FlaggedRow;
 use crate::score::score_of;
-use crate::series::{EntityId, EntityTable};
+use crate::series::{EntityId, EntityTable, SignalName};
 use crate::time::{MINUTE, Timestamp};
 
 /// Ranks entities by the evidence in their flagged rows of a look-back window.
@@ -33,7 +32,7 @@ struct Suspect {
     last: Option<Timestamp>,
     severity: Severity,
     peak_error_rate: f64,
-    evidence: BTreeMap<Signal, Evidence>,
+    evidence: BTreeMap<SignalName, Evidence>,
 }
 
 impl CulpritRanker {
@@ -102,7 +101,7 @@ impl Suspect {
             self.peak_error_rate.max(row.errors as f64 / row.count.max(1) as f64);
         for flagged in &row.signals {
             let here = Evidence {
-                signal: flagged.signal,
+                signal: flagged.signal.clone(),
                 rows: 1,
                 at: row.bucket,
                 value: flagged.value,
@@ -112,16 +111,18 @@ impl Suspect {
                 z: flagged.z,
                 evidence: flagged.evidence,
             };
-            self.evidence
-                .entry(flagged.signal)
-                .and_modify(|known| {
+            match self.evidence.get_mut(&flagged.signal) {
+                Some(known) => {
                     let rows = known.rows + 1;
                     if flagged.evidence > known.evidence {
                         *known = here;
                     }
                     known.rows = rows;
-                })
-                .or_insert(here);
+                }
+                None => {
+                    self.evidence.insert(flagged.signal.clone(), here);
+                }
+            }
         }
     }
 
@@ -131,7 +132,7 @@ impl Suspect {
         Some(Culprit {
             entity: entities.get(id)?.clone(),
             entity_id: id,
-            metric: evidence.first()?.signal,
+            metric: evidence.first()?.signal.clone(),
             score: self.weight / total,
             onset: self.first?,
             last: self.last?,

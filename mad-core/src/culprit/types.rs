@@ -3,9 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::feature::Signal;
 use crate::guard::Severity;
-use crate::series::{Entity, EntityId};
+use crate::series::{Entity, EntityId, SignalName};
 use crate::time::Timestamp;
 
 /// How culprits are ranked.
@@ -46,10 +45,10 @@ impl CulpritConfig {
 }
 
 /// What one signal says against a culprit: its strongest row.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Which signal.
-    pub signal: Signal,
+    pub signal: SignalName,
     /// In how many flagged rows it was flagged.
     pub rows: u64,
     /// The row in which it was strongest.
@@ -76,7 +75,7 @@ pub struct Culprit {
     /// Its id in its pipeline.
     pub entity_id: EntityId,
     /// The signal with the strongest evidence against it.
-    pub metric: Signal,
+    pub metric: SignalName,
     /// Its share of the evidence of all suspects in the window, 0 to 1.
     pub score: f64,
     /// Start of its first flagged row in the window.

@@ -43,24 +43,28 @@ pub(super) struct Pattern<'a> {
     /// Share of failed requests and the expected one.
     errors: Option<(f64, f64)>,
     traffic: Option<&'a FlaggedSignal>,
+    /// The metric with the strongest evidence.
+    metric: Option<&'a FlaggedSignal>,
 }
 
 impl<'a> Pattern<'a> {
-    pub fn new(incident: &'a Incident, step: i64) -> Self {
+    pub fn new(incident: &'a Incident) -> Self {
         let find = |wanted: &[Signal]| {
-            let flagged = peaks(incident).map(|peak| &peak.signal);
-            flagged.into_iter().find(|flagged| wanted.contains(&flagged.signal))
+            let mut flagged = peaks(incident).map(|peak| &peak.signal);
+            flagged.find(|flagged| wanted.iter().any(|signal| flagged.signal == *signal))
         };
+        let metrics = || peaks(incident).map(|peak| &peak.signal);
         let rose = |wanted: &[Signal]| find(wanted).filter(|flagged| flagged.z > 0.0);
         Self {
             incident,
             service: one_line(&incident.entity.service),
-            since: date_clock(incident.start, step),
+            since: date_clock(incident.start, incident.step),
             latency: rose(&[Signal::P50Latency, Signal::P95Latency]),
             errors: rose(&[Signal::ErrorRate])
                 .map(|flagged| (flagged.value, flagged.expected))
                 .or_else(|| failing(incident)),
             traffic: find(&[Signal::RequestCount]),
+            metric: metrics().find(|flagged| flagged.signal.request().is_none()),
         }
     }
 
@@ -91,7 +95,7 @@ impl<'a> Pattern<'a> {
         }
         if let Some(latency) = self.latency
             && latency.signal == Signal::P95Latency
-            && !self.incident.signals().any(|signal| signal == Signal::P50Latency)
+            && !self.incident.signals().any(|signal| *signal == Signal::P50Latency)
         {
             out.push(format!(
                 "Something that only some requests meet (a shard, a cold cache, large payloads): \
@@ -115,6 +119,13 @@ impl<'a> Pattern<'a> {
             } else {
                 format!("A surge of demand, retries of a caller, or a crawler: {came}")
             });
+        }
+        if let (Some(metric), true) = (self.metric, out.is_empty()) {
+            out.push(format!(
+                "A change in the load of {service}, in its release or configuration, or in what it \
+                 depends on: {}.",
+                change(metric),
+            ));
         }
         if self.latency.is_some() || self.errors.is_some() {
             out.extend(self.hint());
@@ -150,7 +161,7 @@ impl<'a> Pattern<'a> {
                 "Check saturation of {service}: cpu, memory, connection pools, queues.",
             ));
         }
-        if self.latency.is_some() || self.errors.is_some() {
+        if self.latency.is_some() || self.errors.is_some() || self.metric.is_some() {
             out.push(format!("Check the health of what {service} depends on."));
         }
         out.truncate(MOST);

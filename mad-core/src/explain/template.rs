@@ -21,17 +21,15 @@ use crate::series::Entity;
 ///
 /// See [`Pipeline::explain`](crate::Pipeline::explain).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TemplateExplainer {
-    step: i64,
-}
+pub struct TemplateExplainer;
 
 /// The peaks that can be put in words: all of their numbers are there and say which way it went.
 pub(super) fn peaks(incident: &Incident) -> impl Iterator<Item = &Peak> {
     incident.peaks.iter().filter(|peak| {
-        let FlaggedSignal { value, expected, low, high, z, evidence, .. } = peak.signal;
+        let FlaggedSignal { value, expected, low, high, z, evidence, .. } = &peak.signal;
         [value, expected, low, high, evidence].iter().all(|number| number.is_finite())
             && z.is_finite()
-            && z != 0.0
+            && *z != 0.0
     })
 }
 
@@ -42,30 +40,25 @@ pub(super) fn failing(incident: &Incident) -> Option<(f64, f64)> {
 }
 
 impl TemplateExplainer {
-    /// For rows of `step` nanoseconds, which decides how times are written.
-    pub const fn new(step: i64) -> Self {
-        Self { step }
-    }
-
     /// Explains an incident; `ranking` is the one at its end, if there is one.
     pub fn explain(&self, incident: &Incident, ranking: Option<&Ranking>) -> Explanation {
-        let pattern = Pattern::new(incident, self.step);
+        let pattern = Pattern::new(incident);
         Explanation {
-            summary: self.summary(incident, ranking),
-            why_flagged: peaks(incident).map(|peak| self.why(incident, peak)).collect(),
-            impact: self.impact(incident),
+            summary: Self::summary(incident, ranking),
+            why_flagged: peaks(incident).map(|peak| Self::why(incident, peak)).collect(),
+            impact: Self::impact(incident),
             likely_causes: pattern.causes(),
             recommended_actions: pattern.actions(),
             confidence: incident.confidence(),
             confidence_rule: confidence_rule(incident),
-            line: self.line(incident),
+            line: Self::line(incident),
         }
     }
 
-    fn summary(&self, incident: &Incident, ranking: Option<&Ranking>) -> String {
+    fn summary(incident: &Incident, ranking: Option<&Ranking>) -> String {
         let mut changes: Vec<String> = peaks(incident).map(|peak| change(&peak.signal)).collect();
         if let Some((share, usual)) = failing(incident)
-            && !incident.signals().any(|signal| signal == Signal::ErrorRate)
+            && !incident.signals().any(|signal| *signal == Signal::ErrorRate)
         {
             let (share, usual) = (percent(share), percent(usual));
             changes.push(format!("error rate rose to {share} ({usual} expected)"));
@@ -74,8 +67,8 @@ impl TemplateExplainer {
             "{}: {}, {} ({}).",
             named(&incident.entity),
             if changes.is_empty() { "flagged".to_owned() } else { list(&changes) },
-            span(incident.start, incident.end, self.step),
-            self.rows(incident),
+            span(incident.start, incident.end, incident.step),
+            Self::rows(incident),
         );
         match ranking.and_then(|ranking| ranking.culprits.first()) {
             Some(first) if first.entity == incident.entity && first.score >= 1.0 => {
@@ -89,10 +82,10 @@ impl TemplateExplainer {
         }
     }
 
-    fn rows(&self, incident: &Incident) -> String {
-        let unit = if self.step == crate::time::MINUTE { "minute" } else { "step" };
+    fn rows(incident: &Incident) -> String {
+        let unit = if incident.step == crate::time::MINUTE { "minute" } else { "step" };
         let length = incident.end.since(incident.start);
-        let all = (length / self.step.max(1)).max(0).unsigned_abs();
+        let all = (length / incident.step.max(1)).max(0).unsigned_abs();
         if all == incident.rows {
             format!("{}, all flagged", duration(length))
         } else {
@@ -101,29 +94,29 @@ impl TemplateExplainer {
     }
 
     /// `At 10:53 UTC`.
-    fn at(&self, incident: &Incident, peak: &Peak) -> String {
-        format!("At {}", moment(peak.at, incident.start, incident.end, self.step))
+    fn at(incident: &Incident, peak: &Peak) -> String {
+        format!("At {}", moment(peak.at, incident.start, incident.end, incident.step))
     }
 
-    fn why(&self, incident: &Incident, peak: &Peak) -> String {
+    fn why(incident: &Incident, peak: &Peak) -> String {
         let flagged = &peak.signal;
         format!(
             "{} the {} was {}; {} was expected (z {}, {}).",
-            self.at(incident, peak),
-            name(flagged.signal),
-            quantity(flagged.signal, flagged.value),
+            Self::at(incident, peak),
+            name(&flagged.signal),
+            quantity(&flagged.signal, flagged.value),
             bound(flagged),
             number(flagged.z, 1),
             likelihood(flagged.evidence),
         )
     }
 
-    fn line(&self, incident: &Incident) -> String {
+    fn line(incident: &Incident) -> String {
         let what = peaks(incident).next().map_or_else(
             || "flagged".to_owned(),
             |peak| {
-                let FlaggedSignal { signal, value, .. } = peak.signal;
-                let value = quantity(signal, value);
+                let FlaggedSignal { signal, value, .. } = &peak.signal;
+                let value = quantity(signal, *value);
                 format!("{} {value} ({} expected)", name(signal), bound(&peak.signal))
             },
         );
@@ -133,13 +126,13 @@ impl TemplateExplainer {
             "[{}] {}: {what}{failed}, {}, {}",
             incident.severity.as_str(),
             named(&incident.entity),
-            span(incident.start, incident.end, self.step),
+            span(incident.start, incident.end, incident.step),
             plural(incident.rows as f64, "row"),
         )
     }
 
-    fn impact(&self, incident: &Incident) -> Vec<String> {
-        let mut out = vec![failures(incident)];
+    fn impact(incident: &Incident) -> Vec<String> {
+        let mut out: Vec<String> = failures(incident).into_iter().collect();
         let find = |signal: Signal| peaks(incident).find(|peak| peak.signal.signal == signal);
         let slow = |signal: Signal| find(signal).filter(|peak| peak.signal.z > 0.0);
         let p50 = slow(Signal::P50Latency).map(|peak| (peak, "half of the requests"));
@@ -147,7 +140,7 @@ impl TemplateExplainer {
         if let Some((peak, who)) = p50.or_else(p95) {
             out.push(format!(
                 "{} {who} took {} or longer; {} is usual.",
-                self.at(incident, peak),
+                Self::at(incident, peak),
                 milliseconds(peak.signal.value),
                 milliseconds(peak.signal.expected),
             ));
@@ -155,7 +148,7 @@ impl TemplateExplainer {
         if let Some(peak) = find(Signal::RequestCount).filter(|peak| peak.signal.z < 0.0) {
             out.push(format!(
                 "{} about {} expected {} did not come.",
-                self.at(incident, peak),
+                Self::at(incident, peak),
                 number((peak.signal.expected - peak.signal.value).max(0.0), 0),
                 if peak.signal.expected - peak.signal.value < 1.5 { "request" } else { "requests" },
             ));
@@ -175,23 +168,24 @@ fn whose(first: &Entity, own: &Entity) -> String {
 
 /// `at most 534 ms`: the end of the expected band that was passed. Counts are whole.
 fn bound(flagged: &FlaggedSignal) -> String {
-    let FlaggedSignal { signal, low, high, z, .. } = *flagged;
-    let count = signal == Signal::RequestCount;
-    if z < 0.0 {
-        format!("at least {}", quantity(signal, if count { low.ceil() } else { low }))
+    let FlaggedSignal { signal, low, high, z, .. } = flagged;
+    let count = *signal == Signal::RequestCount;
+    if *z < 0.0 {
+        format!("at least {}", quantity(signal, if count { low.ceil() } else { *low }))
     } else {
-        format!("at most {}", quantity(signal, if count { high.floor() } else { high }))
+        format!("at most {}", quantity(signal, if count { high.floor() } else { *high }))
     }
 }
 
 /// `median latency rose to 3,260 ms (12.3 times the expected 265 ms)`.
 pub(super) fn change(flagged: &FlaggedSignal) -> String {
-    let FlaggedSignal { signal, value, expected, z, .. } = *flagged;
+    let FlaggedSignal { signal, value, expected, z, .. } = flagged;
+    let (value, expected, z) = (*value, *expected, *z);
     let verb = if z < 0.0 { "fell" } else { "rose" };
     let usual = quantity(signal, expected);
-    let factor = match signal {
-        Signal::P50Latency | Signal::P95Latency => times(value, expected),
-        Signal::ErrorRate | Signal::RequestCount => None,
+    let factor = match signal.request() {
+        Some(Signal::P50Latency | Signal::P95Latency) => times(value, expected),
+        _ => None,
     };
     let usual = match factor {
         Some(factor) => format!("{factor} times the expected {usual}"),
@@ -200,10 +194,14 @@ pub(super) fn change(flagged: &FlaggedSignal) -> String {
     format!("{} {verb} to {} ({usual})", name(signal), quantity(signal, value))
 }
 
-fn failures(incident: &Incident) -> String {
+/// Nothing for an incident of metrics alone.
+fn failures(incident: &Incident) -> Option<String> {
+    if incident.requests == 0 {
+        return None;
+    }
     let requests = plural(incident.requests as f64, "request");
     if incident.errors == 0 {
-        return format!("No request failed in the flagged time ({requests}).");
+        return Some(format!("No request failed in the flagged time ({requests})."));
     }
     let rate = incident.error_rate();
     let share = match failing(incident) {
@@ -212,7 +210,7 @@ fn failures(incident: &Incident) -> String {
         None => String::new(),
     };
     let failed = number(incident.errors as f64, 0);
-    format!("{failed} of {requests} in the flagged time failed{share}.")
+    Some(format!("{failed} of {requests} in the flagged time failed{share}."))
 }
 
 fn confidence_rule(incident: &Incident) -> String {
@@ -227,9 +225,9 @@ fn confidence_rule(incident: &Incident) -> String {
 pub(crate) fn evidence_text(evidence: &Evidence) -> String {
     format!(
         "{} {} against {} expected, flagged in {}",
-        name(evidence.signal),
-        quantity(evidence.signal, evidence.value),
-        quantity(evidence.signal, evidence.expected),
+        name(&evidence.signal),
+        quantity(&evidence.signal, evidence.value),
+        quantity(&evidence.signal, evidence.expected),
         plural(evidence.rows as f64, "row"),
     )
 }

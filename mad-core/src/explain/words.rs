@@ -1,27 +1,41 @@
 //! Numbers and times as people read them.
 
+use std::borrow::Cow;
+
 use crate::feature::Signal;
-use crate::series::Entity;
+use crate::series::{Entity, SignalName};
 use crate::time::{SECOND, Timestamp};
 
 /// A value with its unit: `3,260 ms`, `21.6 %`; a count is bare, as its name says of what: `37`.
-pub(super) fn quantity(signal: Signal, value: f64) -> String {
+/// A metric has the digits that it needs and no unit, as nobody said one: `0.0312`, `41.7`.
+pub(super) fn quantity(signal: &SignalName, value: f64) -> String {
     match signal {
-        Signal::P50Latency | Signal::P95Latency => milliseconds(value),
-        Signal::ErrorRate => percent(value),
-        Signal::RequestCount => {
+        SignalName::Request(Signal::P50Latency | Signal::P95Latency) => milliseconds(value),
+        SignalName::Request(Signal::ErrorRate) => percent(value),
+        SignalName::Request(Signal::RequestCount) => {
             number(value, usize::from(value.fract() != 0.0 && value.abs() < 9.95))
         }
+        SignalName::Metric(_) => significant(value),
     }
 }
 
+/// Three significant digits, and all that stand before the point; tiny numbers as powers of ten.
+fn significant(value: f64) -> String {
+    let magnitude = value.abs().log10().floor();
+    if value != 0.0 && magnitude < -4.0 {
+        return format!("{value:.2e}");
+    }
+    number(value, if value == 0.0 { 0 } else { (2.0 - magnitude).clamp(0.0, 6.0) as usize })
+}
+
 /// The signal as people call it.
-pub(super) const fn name(signal: Signal) -> &'static str {
+pub(super) fn name(signal: &SignalName) -> Cow<'static, str> {
     match signal {
-        Signal::P50Latency => "median latency",
-        Signal::P95Latency => "95th-percentile latency",
-        Signal::ErrorRate => "error rate",
-        Signal::RequestCount => "number of requests",
+        SignalName::Request(Signal::P50Latency) => "median latency".into(),
+        SignalName::Request(Signal::P95Latency) => "95th-percentile latency".into(),
+        SignalName::Request(Signal::ErrorRate) => "error rate".into(),
+        SignalName::Request(Signal::RequestCount) => "number of requests".into(),
+        SignalName::Metric(name) => one_line(name).into(),
     }
 }
 
@@ -127,7 +141,7 @@ pub(super) fn span(start: Timestamp, end: Timestamp, step: i64) -> String {
 
 /// An entity's names, on one line.
 pub(super) fn named(entity: &Entity) -> String {
-    format!("{} {}", one_line(&entity.service), one_line(&entity.endpoint))
+    one_line(&entity.to_string())
 }
 
 /// A name with everything escaped that could break or turn around a line.

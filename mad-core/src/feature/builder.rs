@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::held::{Held, HeldRecord};
+use super::intake::{HeldRecord, Intake, Offered};
 use super::open_step::OpenStep;
 use super::recent_ids::RecentIds;
 use super::{FeatureConfig, FeatureRow};
 use crate::error::Result;
 use crate::limits::Limits;
-use crate::series::{EntityId, EntityTable};
+use crate::series::EntityTable;
 use crate::telemetry::{RejectReason, Rejections, Request};
 use crate::time::Timestamp;
 
@@ -28,15 +28,16 @@ use crate::time::Timestamp;
 /// # Examples
 ///
 /// ```
-/// use mad_core::{FeatureBuilder, FeatureConfig, Limits, Rejections, Request, Timestamp};
+/// use mad_core::{EntityTable, FeatureBuilder, FeatureConfig, Limits, Rejections, Request, Timestamp};
 ///
 /// let mut builder = FeatureBuilder::new(FeatureConfig::default(), &Limits::default())?;
+/// let mut entities = EntityTable::new(100);
 /// let (mut rows, mut rejections) = (Vec::new(), Rejections::default());
 /// for (second, latency) in [(0, 10.0), (30, 30.0), (90, 20.0)] {
 ///     let request = Request::new(Timestamp::from_seconds(second), "a", "/x", 200, latency);
-///     builder.push(&request, 1, &mut rows, &mut rejections);
+///     builder.push(&request, 1, &mut entities, &mut rows, &mut rejections);
 /// }
-/// builder.finish(&mut rows, &mut rejections);
+/// builder.finish(&entities, &mut rows, &mut rejections);
 /// assert_eq!(rows.iter().map(|row| row.p50).collect::<Vec<_>>(), [20.0, 20.0]);
 /// # Ok::<(), mad_core::Error>(())
 /// ```
@@ -44,24 +45,23 @@ use crate::time::Timestamp;
 pub struct FeatureBuilder {
     config: FeatureConfig,
     window_samples: usize,
-    held_records: usize,
     request_ids: usize,
-    entities: EntityTable,
-    /// Entities by name: the order of rows within a step.
-    order: Vec<EntityId>,
     last_bucket: Vec<Option<Timestamp>>,
     open: BTreeMap<Timestamp, OpenStep>,
     #[serde(skip)]
     spare: Vec<OpenStep>,
-    held: Held,
-    /// Whether a jump ahead is believed at once: a file read to its end has no later evidence.
-    trusting: bool,
-    newest: Option<Timestamp>,
-    watermark: Timestamp,
+    intake: Intake<Served>,
     ids: RecentIds,
     accepted: u64,
     errors: u64,
     samples_dropped: u64,
+}
+
+/// What a request says beside its time and names.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Served {
+    error: bool,
+    latency_ms: f64,
 }
 
 impl FeatureBuilder {
@@ -76,17 +76,11 @@ impl FeatureBuilder {
         Ok(Self {
             config,
             window_samples: limits.window_samples,
-            held_records: limits.held_records,
             request_ids: limits.request_ids,
-            entities: EntityTable::new(limits.entities),
-            order: Vec::new(),
             last_bucket: Vec::new(),
             open: BTreeMap::new(),
             spare: Vec::new(),
-            held: Held::default(),
-            trusting: false,
-            newest: None,
-            watermark: Timestamp::MIN,
+            intake: Intake::new(config, limits),
             ids: RecentIds::default(),
             accepted: 0,
             errors: 0,
@@ -98,16 +92,18 @@ impl FeatureBuilder {
     /// a record dated far ahead is simply the last one.
     #[must_use]
     pub fn trusting_the_clock(mut self) -> Self {
-        self.trusting = true;
+        self.intake.trusting = true;
         self
     }
 
     /// Takes one request; rows of steps that it closes are added to `rows`. `position` is where
-    /// it stands in its source, for the list of rejected records.
+    /// it stands in its source, for the list of rejected records. All calls of one builder take
+    /// the same table of entities.
     pub fn push(
         &mut self,
         request: &Request<'_>,
         position: u64,
+        entities: &mut EntityTable,
         rows: &mut Vec<FeatureRow>,
         rejections: &mut Rejections,
     ) {
@@ -121,63 +117,54 @@ impl FeatureBuilder {
             rejections.add(RejectReason::Duplicate, position, || format!("request_id = {id:?}"));
             return;
         }
-        let known_entities = self.entities.len();
-        let entity = self.entity(request.service, request.endpoint);
+        let known_entities = entities.len();
         let record = HeldRecord {
             timestamp: request.timestamp,
-            entity,
-            error: request.is_error(),
-            latency_ms: request.latency_ms,
+            entity: entities.id(request.service, request.endpoint),
             position,
+            what: Served { error: request.is_error(), latency_ms: request.latency_ms },
         };
-        if !self.trusting && self.is_ahead(request.timestamp) {
-            let believed = self.held.hold(record, self.config.max_ahead(), known_entities);
-            for held in believed {
-                self.take(&held, rows, rejections);
+        match self.intake.offer(record, known_entities, rejections) {
+            Offered::Now(record) => self.take(&record, entities, rows, rejections),
+            Offered::Believed(believed) => {
+                for held in believed {
+                    self.take(&held, entities, rows, rejections);
+                }
             }
-            if self.held.len() > self.held_records
-                && let Some(held) = self.held.furthest()
-            {
-                reject_future(&held, rejections);
-            }
-        } else {
-            self.held.on_time(entity);
-            self.take(&record, rows, rejections);
         }
-        self.take_due(rows, rejections);
+        self.take_due(entities, rows, rejections);
     }
 
     /// Moves the watermark to `at`, as a tick of an idle source does; steps before it close.
     pub fn advance(
         &mut self,
         at: Timestamp,
+        entities: &EntityTable,
         rows: &mut Vec<FeatureRow>,
         rejections: &mut Rejections,
     ) {
-        self.raise_watermark(at, rows);
-        self.take_due(rows, rejections);
+        self.intake.raise(at);
+        self.close_steps(self.intake.watermark(), entities, rows);
+        self.take_due(entities, rows, rejections);
     }
 
     /// Closes every open step: the stream has ended. The one it ended in is not whole. Records still
     /// held are rejected as `future`, unless nothing else was ever seen.
-    pub fn finish(&mut self, rows: &mut Vec<FeatureRow>, rejections: &mut Rejections) {
-        for held in self.held.drain() {
-            if self.newest.is_none() || !self.is_ahead(held.timestamp) {
-                self.take(&held, rows, rejections);
-            } else {
-                reject_future(&held, rejections);
-            }
+    pub fn finish(
+        &mut self,
+        entities: &EntityTable,
+        rows: &mut Vec<FeatureRow>,
+        rejections: &mut Rejections,
+    ) {
+        for held in self.intake.drain(rejections) {
+            self.take(&held, entities, rows, rejections);
         }
         if let Some(last) = self.open.keys().next_back().copied() {
-            let reached = self.newest.map_or(self.watermark, |newest| newest.max(self.watermark));
-            self.watermark = self.watermark.max(last.plus(self.config.step()));
-            self.close_steps(reached, rows);
+            let watermark = self.intake.watermark();
+            let reached = self.intake.newest().map_or(watermark, |newest| newest.max(watermark));
+            self.intake.raise(last.plus(self.config.step()));
+            self.close_steps(reached, entities, rows);
         }
-    }
-
-    /// The entities seen so far.
-    pub fn entities(&self) -> &EntityTable {
-        &self.entities
     }
 
     /// How rows are built.
@@ -187,12 +174,12 @@ impl FeatureBuilder {
 
     /// Everything before this moment is closed.
     pub fn watermark(&self) -> Timestamp {
-        self.watermark
+        self.intake.watermark()
     }
 
     /// The newest event time taken.
     pub fn newest(&self) -> Option<Timestamp> {
-        self.newest
+        self.intake.newest()
     }
 
     /// Requests taken.
@@ -210,78 +197,62 @@ impl FeatureBuilder {
         self.samples_dropped
     }
 
-    fn entity(&mut self, service: &str, endpoint: &str) -> EntityId {
-        if let Some(id) = self.entities.find(service, endpoint) {
-            return id;
-        }
-        let id = self.entities.id(service, endpoint);
-        if self.last_bucket.len() < self.entities.len() {
-            let named = |id: EntityId| self.entities.get(id);
-            let place = self.order.partition_point(|known| named(*known) < named(id));
-            self.order.insert(place, id);
-            self.last_bucket.resize(self.entities.len(), None);
-        }
-        id
-    }
-
-    fn is_ahead(&self, time: Timestamp) -> bool {
-        self.newest.is_none() || time > self.watermark.plus(self.config.max_ahead())
-    }
-
-    fn take_due(&mut self, rows: &mut Vec<FeatureRow>, rejections: &mut Rejections) {
-        let Some(newest) = self.newest else { return };
-        if self.held.is_empty() {
-            return;
-        }
-        // not a moment earlier: alone it must not move the watermark
-        for held in self.held.due(newest.max(self.watermark)) {
-            self.take(&held, rows, rejections);
+    fn take_due(
+        &mut self,
+        entities: &EntityTable,
+        rows: &mut Vec<FeatureRow>,
+        rejections: &mut Rejections,
+    ) {
+        for held in self.intake.due() {
+            self.take(&held, entities, rows, rejections);
         }
     }
 
     fn take(
         &mut self,
-        record: &HeldRecord,
+        record: &HeldRecord<Served>,
+        entities: &EntityTable,
         rows: &mut Vec<FeatureRow>,
         rejections: &mut Rejections,
     ) {
         let step = self.config.step();
         let bucket = record.timestamp.floor(step);
-        if bucket.plus(step) <= self.watermark {
-            rejections.add(RejectReason::Late, record.position, || {
-                format!("timestamp = {}, watermark = {}", record.timestamp, self.watermark)
-            });
+        if bucket.plus(step) <= self.intake.watermark() {
+            self.intake.reject_late(record, rejections);
             return;
         }
         let spare = &mut self.spare;
         let open = self.open.entry(bucket).or_insert_with(|| spare.pop().unwrap_or_default());
-        if !open.add(record.entity, record.error, record.latency_ms, self.window_samples) {
+        let Served { error, latency_ms } = record.what;
+        if !open.add(record.entity, error, latency_ms, self.window_samples) {
             self.samples_dropped += 1;
         }
         self.accepted += 1;
-        self.errors += u64::from(record.error);
-        if self.newest.is_none_or(|newest| record.timestamp > newest) {
-            self.newest = Some(record.timestamp);
-            self.raise_watermark(record.timestamp.plus(-self.config.lateness()), rows);
+        self.errors += u64::from(error);
+        if self.intake.saw(record.timestamp) {
+            self.close_steps(self.intake.watermark(), entities, rows);
         }
     }
 
-    fn raise_watermark(&mut self, to: Timestamp, rows: &mut Vec<FeatureRow>) {
-        self.watermark = self.watermark.max(to);
-        self.close_steps(self.watermark, rows);
-    }
-
     /// Closes what the watermark has passed; time itself has come to `reached`.
-    fn close_steps(&mut self, reached: Timestamp, rows: &mut Vec<FeatureRow>) {
+    fn close_steps(
+        &mut self,
+        reached: Timestamp,
+        entities: &EntityTable,
+        rows: &mut Vec<FeatureRow>,
+    ) {
         let step = self.config.step();
         while let Some(first) = self.open.first_entry() {
             let bucket = *first.key();
-            if bucket.plus(step) > self.watermark {
+            if bucket.plus(step) > self.intake.watermark() {
                 return;
             }
             let whole = bucket.plus(step) <= reached;
             let mut closing = first.remove();
-            for id in self.order.iter().copied() {
+            if self.last_bucket.len() < entities.len() {
+                self.last_bucket.resize(entities.len(), None);
+            }
+            for id in entities.in_order().iter().copied() {
                 if !closing.has(id) {
                     continue;
                 }
@@ -307,9 +278,4 @@ fn describe(request: &Request<'_>, field: &str) -> String {
         "status_code" => format!("status_code = {}", request.status_code),
         _ => format!("latency_ms = {}", request.latency_ms),
     }
-}
-
-fn reject_future(held: &HeldRecord, rejections: &mut Rejections) {
-    rejections
-        .add(RejectReason::Future, held.position, || format!("timestamp = {}", held.timestamp));
 }

@@ -1,12 +1,16 @@
-//! Telemetry to one row per entity and step.
+//! Telemetry to one row per entity and step, and to one point per series and time.
 
 mod builder;
 mod config;
-mod held;
+mod intake;
+mod metric_builder;
 mod open_step;
+mod point;
 mod recent_ids;
 mod row;
 
 pub use builder::FeatureBuilder;
 pub use config::FeatureConfig;
+pub use metric_builder::MetricBuilder;
+pub use point::FeaturePoint;
 pub use row::{FeatureRow, Sample, Signal, SignalKind};

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Confidence, GuardConfig, Reason, Severity, Verdict};
+use super::{Confidence, GuardConfig, PointVerdict, Reason, Severity, Verdict};
 use crate::error::{Error, Result};
-use crate::feature::{FeatureRow, Signal};
+use crate::feature::{FeatureRow, Signal, SignalKind};
 use crate::score::{RowScores, Score};
 use crate::time::{MINUTE, Timestamp};
 
@@ -53,7 +53,7 @@ impl Guardrails {
 
     /// Judges a row.
     pub fn judge(&self, row: &FeatureRow, scores: &RowScores, maturity: EntityMaturity) -> Verdict {
-        let young = self.young(row, maturity);
+        let young = self.young(row.bucket, maturity);
         let mut verdict = Verdict {
             is_anomaly: false,
             reason: Reason::Normal,
@@ -104,9 +104,9 @@ impl Guardrails {
         !verdict.is_anomaly && verdict.evidence >= self.threshold
     }
 
-    fn young(&self, row: &FeatureRow, maturity: EntityMaturity) -> Option<Reason> {
+    fn young(&self, at: Timestamp, maturity: EntityMaturity) -> Option<Reason> {
         let warm_up = (self.config.warm_up_minutes * MINUTE as f64) as i64;
-        if row.bucket.since(maturity.first) < warm_up {
+        if at.since(maturity.first) < warm_up {
             Some(Reason::WarmUp)
         } else if maturity.points < self.config.min_points {
             Some(Reason::TooFewPoints)
@@ -140,6 +140,52 @@ impl Guardrails {
             }
         };
         (!large).then_some(Reason::SmallEffect)
+    }
+
+    /// Judges a point of a metric: warm-up and minimum points as for rows, then the size of the
+    /// effect as the kind of the metric has it. A gauge has none: what is small is not known.
+    pub fn judge_point(
+        &self,
+        at: Timestamp,
+        kind: SignalKind,
+        value: f64,
+        score: &Score,
+        maturity: EntityMaturity,
+    ) -> PointVerdict {
+        let young = self.young(at, maturity);
+        let unlikely = score.evidence >= self.threshold;
+        let held_back = young.or_else(|| {
+            let small = unlikely && !self.large(kind, value, score);
+            small.then_some(Reason::SmallEffect)
+        });
+        let is_anomaly = unlikely && held_back.is_none();
+        let reason = match held_back {
+            Some(reason) => reason,
+            None if !is_anomaly => Reason::Normal,
+            None if score.z < 0.0 => Reason::BelowExpected,
+            None => Reason::AboveExpected,
+        };
+        let critical = kind == SignalKind::Rate && value >= self.config.critical_error_rate;
+        let severity = match (is_anomaly, critical) {
+            (false, _) => Severity::Info,
+            (true, false) => Severity::Warning,
+            (true, true) => Severity::Critical,
+        };
+        PointVerdict { is_anomaly, reason, severity }
+    }
+
+    fn large(&self, kind: SignalKind, value: f64, score: &Score) -> bool {
+        let config = &self.config;
+        let change = (value - score.expected).abs();
+        let relative = |share: f64| change >= share * score.expected.abs();
+        match kind {
+            SignalKind::Gauge => true,
+            SignalKind::Latency => relative(config.latency_relative),
+            SignalKind::Rate => change >= config.error_rate_absolute,
+            SignalKind::Count => {
+                relative(config.traffic_relative) && change >= config.traffic_absolute
+            }
+        }
     }
 
     fn severity(&self, row: &FeatureRow, flagged: u8) -> Severity {

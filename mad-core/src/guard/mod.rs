@@ -6,4 +6,4 @@ mod verdict;
 
 pub use config::GuardConfig;
 pub use guardrails::{EntityMaturity, Guardrails};
-pub use verdict::{Confidence, Reason, Severity, Verdict};
+pub use verdict::{Confidence, PointVerdict, Reason, Severity, Verdict};

@@ -143,6 +143,17 @@ pub struct Verdict {
     pub support: f64,
 }
 
+/// What was decided about a point of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointVerdict {
+    /// Whether the point is anomalous and worth attention.
+    pub is_anomaly: bool,
+    /// Why, or why not.
+    pub reason: Reason,
+    /// How bad.
+    pub severity: Severity,
+}
+
 impl Verdict {
     /// The row's score, 0 to 1: its evidence `e` as `e / (e + 4)`.
     pub fn score(&self) -> f64 {

@@ -3,5 +3,5 @@
 mod row;
 mod store;
 
-pub use row::{FlaggedRow, FlaggedSignal, HistoryRow};
+pub use row::{FlaggedRow, FlaggedSignal, HistoryPoint, HistoryRow};
 pub use store::History;

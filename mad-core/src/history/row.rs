@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::feature::{FeatureRow, Signal};
-use crate::guard::{Reason, Severity, Verdict};
-use crate::score::RowScores;
-use crate::series::EntityId;
+use crate::guard::{PointVerdict, Reason, Severity, Verdict};
+use crate::score::{RowScores, Score};
+use crate::series::{EntityId, SignalName};
 use crate::time::Timestamp;
 
 /// One row as reports show it: values and bands to seven digits.
@@ -36,8 +36,6 @@ impl HistoryRow {
     /// What is remembered of a row.
     pub fn new(row: &FeatureRow, scores: &RowScores, verdict: &Verdict) -> Self {
         let judged = !matches!(verdict.reason, Reason::WarmUp | Reason::TooFewPoints);
-        // a finite number stays one
-        let short = |value: f64| value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32;
         let band = |edge: f64| if judged { short(edge) } else { f32::NAN };
         Self {
             bucket: row.bucket,
@@ -52,11 +50,52 @@ impl HistoryRow {
     }
 }
 
-/// One flagged signal's part in a flagged row.
+/// One point of a metric as reports show it: value and band to seven digits.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct HistoryPoint {
+    /// When it was measured.
+    pub bucket: Timestamp,
+    /// The value that was judged; NaN is a gap.
+    #[serde(deserialize_with = "crate::nan::single")]
+    pub value: f32,
+    /// Lower end of the expected band; NaN while too little is known to judge.
+    #[serde(deserialize_with = "crate::nan::single")]
+    pub low: f32,
+    /// Upper end of the expected band; NaN likewise.
+    #[serde(deserialize_with = "crate::nan::single")]
+    pub high: f32,
+    /// Whether the point was flagged.
+    pub is_anomaly: bool,
+    /// Why, or why not.
+    pub reason: Reason,
+}
+
+impl HistoryPoint {
+    /// What is remembered of a point.
+    pub fn new(bucket: Timestamp, value: f64, score: &Score, verdict: &PointVerdict) -> Self {
+        let judged = !matches!(verdict.reason, Reason::WarmUp | Reason::TooFewPoints);
+        let band = |edge: f64| if judged { short(edge) } else { f32::NAN };
+        Self {
+            bucket,
+            value: short(value),
+            low: band(score.low),
+            high: band(score.high),
+            is_anomaly: verdict.is_anomaly,
+            reason: verdict.reason,
+        }
+    }
+}
+
+/// To seven digits; a finite number stays one.
+fn short(value: f64) -> f32 {
+    value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
+}
+
+/// One flagged signal's part in a flagged row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FlaggedSignal {
     /// Which signal.
-    pub signal: Signal,
+    pub signal: SignalName,
     /// Its value.
     pub value: f64,
     /// What was expected.
@@ -78,6 +117,8 @@ pub struct FlaggedRow {
     pub entity: EntityId,
     /// Start of the step.
     pub bucket: Timestamp,
+    /// Length of the step, nanoseconds.
+    pub step: i64,
     /// Requests.
     pub count: u64,
     /// Requests that failed.
@@ -95,7 +136,7 @@ pub struct FlaggedRow {
 
 impl FlaggedRow {
     /// From a judged row; nothing when it was not flagged.
-    pub fn new(row: &FeatureRow, scores: &RowScores, verdict: &Verdict) -> Option<Self> {
+    pub fn new(row: &FeatureRow, step: i64, scores: &RowScores, verdict: &Verdict) -> Option<Self> {
         if !verdict.is_anomaly {
             return None;
         }
@@ -104,7 +145,7 @@ impl FlaggedRow {
             .map(|signal| {
                 let score = scores.of(signal);
                 FlaggedSignal {
-                    signal,
+                    signal: signal.into(),
                     value: row.sample(signal).value,
                     expected: score.expected,
                     low: score.low,
@@ -118,6 +159,7 @@ impl FlaggedRow {
         Some(Self {
             entity: row.entity,
             bucket: row.bucket,
+            step,
             count: row.count,
             errors: row.errors,
             expected_error_rate: scores.of(Signal::ErrorRate).expected,

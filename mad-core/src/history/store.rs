@@ -4,17 +4,18 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FlaggedRow, HistoryRow};
+use super::{FlaggedRow, HistoryPoint, HistoryRow};
 use crate::limits::Limits;
-use crate::series::EntityId;
+use crate::series::{EntityId, SeriesId};
 use crate::time::Timestamp;
 
-/// The last rows of each entity, and the last flagged rows of all.
+/// The last rows of each entity, the last points of each series, and the last flagged rows of all.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct History {
     rows_per_entity: usize,
     flagged_rows: usize,
     recent: Vec<VecDeque<HistoryRow>>,
+    points: Vec<VecDeque<HistoryPoint>>,
     flagged: VecDeque<FlaggedRow>,
     flagged_dropped: u64,
 }
@@ -26,34 +27,40 @@ impl History {
             rows_per_entity: limits.history_rows,
             flagged_rows: limits.flagged_rows,
             recent: Vec::new(),
+            points: Vec::new(),
             flagged: VecDeque::new(),
             flagged_dropped: 0,
         }
     }
 
-    /// Adds a row, and what was flagged of it.
-    pub fn push(&mut self, entity: EntityId, row: HistoryRow, flagged: Option<FlaggedRow>) {
-        if self.recent.len() <= entity.index() {
-            self.recent.resize_with(entity.index() + 1, VecDeque::new);
+    /// Adds a row.
+    pub fn push(&mut self, entity: EntityId, row: HistoryRow) {
+        push(&mut self.recent, entity.index(), row, self.rows_per_entity);
+    }
+
+    /// Adds a point.
+    pub fn push_point(&mut self, series: SeriesId, point: HistoryPoint) {
+        push(&mut self.points, series.index(), point, self.rows_per_entity);
+    }
+
+    /// Adds a flagged row. Rows of requests and metrics do not come in the order of their time.
+    pub fn push_flagged(&mut self, row: FlaggedRow) {
+        if self.flagged.len() >= self.flagged_rows {
+            self.flagged.pop_front();
+            self.flagged_dropped += 1;
         }
-        if let Some(ring) = self.recent.get_mut(entity.index()) {
-            if ring.len() >= self.rows_per_entity {
-                ring.pop_front();
-            }
-            ring.push_back(row);
-        }
-        if let Some(flagged) = flagged {
-            if self.flagged.len() >= self.flagged_rows {
-                self.flagged.pop_front();
-                self.flagged_dropped += 1;
-            }
-            self.flagged.push_back(flagged);
-        }
+        let place = self.flagged.partition_point(|known| known.bucket <= row.bucket);
+        self.flagged.insert(place, row);
     }
 
     /// The rows kept of an entity, oldest first.
     pub fn recent(&self, entity: EntityId) -> impl DoubleEndedIterator<Item = &HistoryRow> {
         self.recent.get(entity.index()).into_iter().flatten()
+    }
+
+    /// The points kept of a series, oldest first.
+    pub fn points(&self, series: SeriesId) -> impl DoubleEndedIterator<Item = &HistoryPoint> {
+        self.points.get(series.index()).into_iter().flatten()
     }
 
     /// Flagged rows of all entities with a step that starts in `[from, to]`, oldest first.
@@ -65,5 +72,17 @@ impl History {
     /// Flagged rows that were dropped for newer ones.
     pub fn flagged_dropped(&self) -> u64 {
         self.flagged_dropped
+    }
+}
+
+fn push<T>(rings: &mut Vec<VecDeque<T>>, index: usize, item: T, most: usize) {
+    if rings.len() <= index {
+        rings.resize_with(index + 1, VecDeque::new);
+    }
+    if let Some(ring) = rings.get_mut(index) {
+        if ring.len() >= most {
+            ring.pop_front();
+        }
+        ring.push_back(item);
     }
 }

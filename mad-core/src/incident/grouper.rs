@@ -21,7 +21,6 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct IncidentGrouper {
     config: IncidentConfig,
-    step: i64,
     lateness: i64,
     keep_closed: usize,
     critical_error_rate: f64,
@@ -33,25 +32,16 @@ pub struct IncidentGrouper {
 }
 
 impl IncidentGrouper {
-    /// No incidents yet. `step` and `lateness` are those of the rows, in nanoseconds;
-    /// `keep_closed` is how many closed incidents are kept.
+    /// No incidents yet. `lateness` is that of the rows, in nanoseconds; `keep_closed` is how many
+    /// closed incidents are kept.
     ///
     /// # Errors
     ///
-    /// A config field outside its range, or a step that is not above 0.
-    pub fn new(
-        config: IncidentConfig,
-        step: i64,
-        lateness: i64,
-        keep_closed: usize,
-    ) -> Result<Self> {
+    /// A config field outside its range.
+    pub fn new(config: IncidentConfig, lateness: i64, keep_closed: usize) -> Result<Self> {
         config.validate()?;
-        if step <= 0 {
-            return Err(Error::argument("step", step, "nanoseconds above 0"));
-        }
         Ok(Self {
             config,
-            step,
             lateness,
             keep_closed,
             critical_error_rate: GuardConfig::default().critical_error_rate,
@@ -69,6 +59,17 @@ impl IncidentGrouper {
         self
     }
 
+    /// Goes on with another configuration; incidents that are open stay so.
+    ///
+    /// # Errors
+    ///
+    /// A config field outside its range.
+    pub fn reconfigure(&mut self, config: IncidentConfig) -> Result<()> {
+        config.validate()?;
+        self.config = config;
+        Ok(())
+    }
+
     /// Takes a flagged row. `support` is how many observations carry its evidence.
     pub fn flagged(
         &mut self,
@@ -77,59 +78,61 @@ impl IncidentGrouper {
         support: f64,
         changes: &mut Vec<IncidentChange>,
     ) {
-        self.expire(row.entity, row.bucket, CloseReason::Quiet, changes);
+        self.expire(row.entity, row.bucket, row.step, changes);
         if let Some(incident) = self.open.get_mut(&row.entity) {
-            incident.add(&row, self.step, self.critical_error_rate);
+            incident.add(&row, self.critical_error_rate);
             changes.push(IncidentChange::Updated(incident.clone()));
             return;
         }
         let id = row.entity;
-        let known = row.bucket.plus(self.step).plus(self.lateness);
+        let known = row.bucket.plus(row.step).plus(self.lateness);
         let decisive =
             row.evidence >= self.config.open_evidence && support >= self.config.open_support;
-        let reach = self.step.saturating_mul(i64::from(self.config.open_steps));
+        let reach = row.step.saturating_mul(i64::from(self.config.open_steps));
         let pending = self.pending.entry(id).or_default();
         pending.retain(|earlier| row.bucket.since(earlier.bucket) < reach);
         pending.push_back(row);
-        if !decisive && pending.len() < self.config.open_rows as usize {
+        if !decisive && apart(pending) < self.config.open_rows {
             return;
         }
         let rows = self.pending.remove(&id).unwrap_or_default();
         let Some(first) = rows.front() else { return };
-        let mut incident = Incident::open(entity.clone(), first, self.step, known);
+        let mut incident = Incident::open(entity.clone(), first, known);
         for row in &rows {
-            incident.add(row, self.step, self.critical_error_rate);
+            incident.add(row, self.critical_error_rate);
         }
         changes.push(IncidentChange::Opened(incident.clone()));
         self.open.insert(id, incident);
     }
 
-    /// Takes a row that was not flagged, with its evidence.
+    /// Takes a row of `step` nanoseconds that was not flagged, with its evidence.
     pub fn quiet(
         &mut self,
         entity: EntityId,
         bucket: Timestamp,
+        step: i64,
         evidence: f64,
         changes: &mut Vec<IncidentChange>,
     ) {
         let Some(incident) = self.open.get_mut(&entity) else { return };
-        let end = bucket.plus(self.step);
+        let end = bucket.plus(step);
         if evidence >= self.config.keep_evidence
-            && end.since(incident.last_active) <= self.config.gap(self.step)
+            && end.since(incident.last_active) <= self.config.gap(incident.step)
         {
             incident.last_active = end;
             return;
         }
-        self.expire(entity, end, CloseReason::Quiet, changes);
+        self.expire(entity, end, step, changes);
     }
 
     /// Time has come to `at`: incidents of entities that went silent are closed.
     pub fn advance(&mut self, at: Timestamp, changes: &mut Vec<IncidentChange>) {
-        let ttl = self.config.ttl(self.step);
         let silent: Vec<EntityId> = self
             .open
             .iter()
-            .filter(|(_, incident)| at.since(incident.last_active) >= ttl)
+            .filter(|(_, incident)| {
+                at.since(incident.last_active) >= self.config.ttl(incident.step)
+            })
             .map(|(id, _)| *id)
             .collect();
         for id in silent {
@@ -184,12 +187,12 @@ impl IncidentGrouper {
         &mut self,
         entity: EntityId,
         at: Timestamp,
-        reason: CloseReason,
+        step: i64,
         changes: &mut Vec<IncidentChange>,
     ) {
-        let gap = self.config.gap(self.step);
-        if self.open.get(&entity).is_some_and(|open| at.since(open.last_active) > gap) {
-            self.close(entity, at, reason, changes);
+        let gap = |open: &Incident| self.config.gap(step.max(open.step));
+        if self.open.get(&entity).is_some_and(|open| at.since(open.last_active) > gap(open)) {
+            self.close(entity, at, CloseReason::Quiet, changes);
         }
     }
 
@@ -211,6 +214,19 @@ impl IncidentGrouper {
         }
         self.closed.push_back(incident);
     }
+}
+
+/// Rows of different steps: what several sources say of one step counts once.
+fn apart(rows: &VecDeque<FlaggedRow>) -> u32 {
+    let mut counted: Option<Timestamp> = None;
+    let mut apart = 0;
+    for row in rows {
+        if counted.is_none_or(|last| row.bucket.since(last).abs() > row.step / 2) {
+            counted = Some(row.bucket);
+            apart += 1;
+        }
+    }
+    apart
 }
 
 fn unknown(id: &str) -> Error {

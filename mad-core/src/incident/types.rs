@@ -2,11 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::feature::Signal;
 use crate::guard::{Confidence, Severity};
 use crate::history::{FlaggedRow, FlaggedSignal};
 use crate::robust::beta_binomial_log10_sf;
-use crate::series::{Entity, EntityId};
+use crate::series::{Entity, EntityId, SignalName};
 use crate::time::Timestamp;
 
 /// Requests that the expected error rate is trusted with: that of the first hours at least.
@@ -50,7 +49,7 @@ pub enum CloseReason {
 }
 
 /// A signal at its worst within an incident.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Peak {
     /// The row in which it was.
     pub at: Timestamp,
@@ -73,6 +72,8 @@ pub struct Incident {
     pub start: Timestamp,
     /// End of the last flagged row.
     pub end: Timestamp,
+    /// The longest step of its rows, nanoseconds.
+    pub step: i64,
     /// When it was known: the end of the row that opened it plus the allowed lateness.
     pub opened_at: Timestamp,
     /// When it was closed.
@@ -107,12 +108,7 @@ pub struct Incident {
 }
 
 impl Incident {
-    pub(super) fn open(
-        entity: Entity,
-        first: &FlaggedRow,
-        step: i64,
-        opened_at: Timestamp,
-    ) -> Self {
+    pub(super) fn open(entity: Entity, first: &FlaggedRow, opened_at: Timestamp) -> Self {
         let fingerprint = fnv1a(&[&entity.service, &entity.endpoint], 0);
         let id = fnv1a(&[&entity.service, &entity.endpoint], first.bucket.nanos().cast_unsigned());
         Self {
@@ -121,7 +117,8 @@ impl Incident {
             entity,
             entity_id: first.entity,
             start: first.bucket,
-            end: first.bucket.plus(step),
+            end: first.bucket.plus(first.step),
+            step: first.step,
             opened_at,
             closed_at: None,
             close_reason: None,
@@ -135,12 +132,14 @@ impl Incident {
             errors_rose: false,
             peaks: Vec::new(),
             evidence: 0.0,
-            last_active: first.bucket.plus(step),
+            last_active: first.bucket.plus(first.step),
         }
     }
 
-    pub(super) fn add(&mut self, row: &FlaggedRow, step: i64, critical_error_rate: f64) {
-        self.end = self.end.max(row.bucket.plus(step));
+    pub(super) fn add(&mut self, row: &FlaggedRow, critical_error_rate: f64) {
+        self.start = self.start.min(row.bucket);
+        self.end = self.end.max(row.bucket.plus(row.step));
+        self.step = self.step.max(row.step);
         self.last_active = self.last_active.max(self.end);
         self.severity = self.severity.max(row.severity);
         self.rows += 1;
@@ -149,7 +148,7 @@ impl Incident {
         self.evidence = self.evidence.max(row.evidence);
         self.judge_errors(critical_error_rate);
         for signal in &row.signals {
-            let peak = Peak { at: row.bucket, signal: *signal };
+            let peak = Peak { at: row.bucket, signal: signal.clone() };
             match self.peaks.iter_mut().find(|peak| peak.signal.signal == signal.signal) {
                 Some(known) if known.signal.evidence < signal.evidence => *known = peak,
                 Some(_) => {}
@@ -180,8 +179,8 @@ impl Incident {
     }
 
     /// The flagged signals, strongest first.
-    pub fn signals(&self) -> impl Iterator<Item = Signal> + '_ {
-        self.peaks.iter().map(|peak| peak.signal.signal)
+    pub fn signals(&self) -> impl Iterator<Item = &SignalName> + '_ {
+        self.peaks.iter().map(|peak| &peak.signal.signal)
     }
 
     /// Share of the requests in its flagged rows that failed.

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::metrics::SeriesState;
 use super::{Command, Counters, IncidentRecord, JudgedRow, PipelineConfig, Update};
 use crate::culprit::{CulpritConfig, CulpritRanker, Ranking};
 use crate::error::Result;
 use crate::explain::{Explanation, TemplateExplainer};
-use crate::feature::{FeatureBuilder, FeatureRow};
+use crate::feature::{FeatureBuilder, FeaturePoint, FeatureRow, MetricBuilder};
 use crate::guard::{EntityMaturity, Guardrails};
 use crate::history::{FlaggedRow, History, HistoryRow};
 use crate::incident::{Incident, IncidentChange, IncidentGrouper};
 use crate::score::RowScorer;
-use crate::series::{EntityId, EntityTable};
+use crate::series::{EntityId, EntityTable, SeriesTable, SignalName};
 use crate::telemetry::{Rejections, Request};
 use crate::time::Timestamp;
 
@@ -54,21 +55,26 @@ struct EntityState {
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Pipeline {
-    config: PipelineConfig,
+    pub(super) config: PipelineConfig,
+    pub(super) entities: EntityTable,
     features: FeatureBuilder,
-    entities: Vec<Option<EntityState>>,
-    guardrails: Guardrails,
-    history: History,
-    grouper: IncidentGrouper,
-    records: BTreeMap<String, IncidentRecord>,
+    pub(super) metrics: MetricBuilder,
+    rows: Vec<Option<EntityState>>,
+    pub(super) series: Vec<Option<SeriesState>>,
+    pub(super) guardrails: Guardrails,
+    pub(super) history: History,
+    pub(super) grouper: IncidentGrouper,
+    pub(super) records: BTreeMap<String, IncidentRecord>,
     /// Records that still take rows of their entity.
-    recording: BTreeMap<EntityId, String>,
-    counters: Counters,
-    rejections: Rejections,
-    position: u64,
+    pub(super) recording: BTreeMap<EntityId, String>,
+    pub(super) counters: Counters,
+    pub(super) rejections: Rejections,
+    pub(super) position: u64,
     bucket: Option<Timestamp>,
     #[serde(skip)]
     closed_rows: Vec<FeatureRow>,
+    #[serde(skip)]
+    pub(super) closed_points: Vec<FeaturePoint>,
 }
 
 impl Pipeline {
@@ -80,15 +86,18 @@ impl Pipeline {
     pub fn new(config: PipelineConfig) -> Result<Self> {
         config.validate()?;
         let features = FeatureBuilder::new(config.features, &config.limits)?;
-        let (step, lateness) = (config.features.step(), config.features.lateness());
+        let metrics = MetricBuilder::new(config.features, &config.limits)?;
+        let lateness = config.features.lateness();
         Ok(Self {
+            entities: EntityTable::new(config.limits.entities),
             features,
-            entities: Vec::new(),
+            metrics,
+            rows: Vec::new(),
+            series: Vec::new(),
             guardrails: Guardrails::new(config.guard, config.score.threshold)?,
             history: History::new(&config.limits),
             grouper: IncidentGrouper::new(
                 config.incident,
-                step,
                 lateness,
                 config.limits.closed_incidents,
             )?
@@ -100,6 +109,7 @@ impl Pipeline {
             position: 0,
             bucket: None,
             closed_rows: Vec::new(),
+            closed_points: Vec::new(),
             config,
         })
     }
@@ -108,6 +118,7 @@ impl Pipeline {
     #[must_use]
     pub fn trusting_the_clock(mut self) -> Self {
         self.features = self.features.trusting_the_clock();
+        self.metrics = self.metrics.trusting_the_clock();
         self
     }
 
@@ -126,7 +137,8 @@ impl Pipeline {
     /// in `update`: hand that to [`note_rejections`](Self::note_rejections).
     pub fn push(&mut self, request: &Request<'_>, position: u64, update: &mut Update) {
         self.position = position;
-        self.features.push(request, position, &mut self.closed_rows, &mut update.rejected);
+        let Self { features, entities, closed_rows, .. } = self;
+        features.push(request, position, entities, closed_rows, &mut update.rejected);
         if !self.closed_rows.is_empty() {
             self.judge_closed(update);
         }
@@ -140,8 +152,11 @@ impl Pipeline {
     /// Moves the watermark to `at`: a tick of a source that went idle.
     pub fn advance(&mut self, at: Timestamp) -> Update {
         let mut update = Update::default();
-        self.features.advance(at, &mut self.closed_rows, &mut update.rejected);
+        let Self { features, metrics, entities, closed_rows, closed_points, .. } = self;
+        features.advance(at, entities, closed_rows, &mut update.rejected);
+        metrics.advance(at, closed_points, &mut update.rejected);
         self.judge_closed(&mut update);
+        self.judge_points(&mut update);
         self.silence(at, &mut update);
         self.rejections.merge(update.rejected.clone());
         update
@@ -150,8 +165,11 @@ impl Pipeline {
     /// Closes every open step: the stream has ended.
     pub fn finish(&mut self) -> Update {
         let mut update = Update::default();
-        self.features.finish(&mut self.closed_rows, &mut update.rejected);
+        let Self { features, metrics, entities, closed_rows, closed_points, .. } = self;
+        features.finish(entities, closed_rows, &mut update.rejected);
+        metrics.finish(closed_points, &mut update.rejected);
         self.judge_closed(&mut update);
+        self.judge_points(&mut update);
         self.rejections.merge(update.rejected.clone());
         update
     }
@@ -195,20 +213,19 @@ impl Pipeline {
         let ranker = CulpritRanker::new(config)?;
         let at = at.or(self.bucket).unwrap_or_default();
         let rows = self.history.flagged(ranker.from(at), at);
-        Ok(ranker.rank(rows, self.features.entities(), at))
+        Ok(ranker.rank(rows, &self.entities, at))
     }
 
     /// The ranking at an incident's end: kept since it closed, or as of now.
     pub fn ranking_of(&self, incident: &Incident) -> Ranking {
         let kept = self.records.get(&incident.id).and_then(|record| record.ranking.clone());
-        let at = incident.end.plus(-self.config.features.step());
+        let at = incident.end.plus(-incident.step);
         kept.unwrap_or_else(|| self.culprits(Some(at)))
     }
 
     /// Explains an incident.
     pub fn explain(&self, incident: &Incident) -> Explanation {
-        let explainer = TemplateExplainer::new(self.config.features.step());
-        explainer.explain(incident, Some(&self.ranking_of(incident)))
+        TemplateExplainer.explain(incident, Some(&self.ranking_of(incident)))
     }
 
     /// What was taken, flagged, held back and dropped.
@@ -216,8 +233,10 @@ impl Pipeline {
         Counters {
             requests: self.features.accepted(),
             errors: self.features.errors(),
-            entities: self.features.entities().len() as u64,
-            entities_overflowed: self.features.entities().overflowed(),
+            points_overflowed: self.metrics.overflowed(),
+            series: self.metrics.series().len() as u64,
+            entities: self.entities.len() as u64,
+            entities_overflowed: self.entities.overflowed(),
             samples_dropped: self.features.samples_dropped(),
             flagged_dropped: self.history.flagged_dropped(),
             incidents_dropped: self.grouper.closed_dropped(),
@@ -232,12 +251,17 @@ impl Pipeline {
 
     /// The entities seen so far.
     pub fn entities(&self) -> &EntityTable {
-        self.features.entities()
+        &self.entities
+    }
+
+    /// The series of metrics seen so far.
+    pub fn series(&self) -> &SeriesTable {
+        self.metrics.series()
     }
 
     /// Rows and flagged rows of an entity.
     pub fn rows_of(&self, entity: EntityId) -> (u64, u64) {
-        let state = self.entities.get(entity.index()).and_then(Option::as_ref);
+        let state = self.rows.get(entity.index()).and_then(Option::as_ref);
         state.map_or((0, 0), |state| (state.rows, state.flagged))
     }
 
@@ -253,7 +277,11 @@ impl Pipeline {
 
     /// Everything before this moment is closed.
     pub fn watermark(&self) -> Timestamp {
-        self.features.watermark()
+        match (self.features.newest(), self.metrics.newest()) {
+            (None, Some(_)) => self.metrics.watermark(),
+            (Some(_), Some(_)) => self.features.watermark().min(self.metrics.watermark()),
+            _ => self.features.watermark(),
+        }
     }
 
     fn rank_none(&self, at: Option<Timestamp>) -> Ranking {
@@ -264,21 +292,25 @@ impl Pipeline {
     fn judge_closed(&mut self, update: &mut Update) {
         let rows = std::mem::take(&mut self.closed_rows);
         for row in &rows {
-            if self.bucket.is_none_or(|bucket| row.bucket > bucket) {
-                self.bucket = Some(row.bucket);
-                self.silence(row.bucket, update);
-            }
+            self.time_comes_to(row.bucket, update);
             self.judge(row, update);
         }
         self.closed_rows = rows;
         self.closed_rows.clear();
     }
 
-    fn judge(&mut self, row: &FeatureRow, update: &mut Update) {
-        if self.entities.len() <= row.entity.index() {
-            self.entities.resize_with(row.entity.index() + 1, || None);
+    pub(super) fn time_comes_to(&mut self, bucket: Timestamp, update: &mut Update) {
+        if self.bucket.is_none_or(|known| bucket > known) {
+            self.bucket = Some(bucket);
+            self.silence(bucket, update);
         }
-        let Some(slot) = self.entities.get_mut(row.entity.index()) else { return };
+    }
+
+    fn judge(&mut self, row: &FeatureRow, update: &mut Update) {
+        if self.rows.len() <= row.entity.index() {
+            self.rows.resize_with(row.entity.index() + 1, || None);
+        }
+        let Some(slot) = self.rows.get_mut(row.entity.index()) else { return };
         if slot.is_none() {
             // the config was validated when the pipeline was made
             let Ok(scorer) = RowScorer::new(&self.config.score) else { return };
@@ -293,8 +325,7 @@ impl Pipeline {
         state.flagged += u64::from(verdict.is_anomaly);
         self.counters.rows += 1;
         self.counters.flagged += u64::from(verdict.is_anomaly);
-        self.counters.first = self.counters.first.or(Some(row.bucket));
-        self.counters.last = Some(row.bucket.plus(self.config.features.step()));
+        self.counters.saw(row.bucket, row.bucket.plus(self.config.features.step()));
         if self.guardrails.held_back(&verdict) {
             *self.counters.suppressed.entry(verdict.reason).or_default() += 1;
         }
@@ -312,14 +343,16 @@ impl Pipeline {
                 self.recording.remove(&row.entity);
             }
         }
-        let flagged = FlaggedRow::new(row, scores, verdict);
-        self.history.push(row.entity, kept, flagged.clone());
+        self.history.push(row.entity, kept);
+        let step = self.config.features.step();
+        let flagged = FlaggedRow::new(row, step, scores, verdict);
         let before = update.changes.len();
-        if let (Some(flagged), Some(entity)) = (flagged, self.features.entities().get(row.entity)) {
+        if let (Some(flagged), Some(entity)) = (flagged, self.entities.get(row.entity)) {
+            self.history.push_flagged(flagged.clone());
             self.grouper.flagged(entity, flagged, verdict.support, &mut update.changes);
         } else {
             let evidence = verdict.evidence;
-            self.grouper.quiet(row.entity, row.bucket, evidence, &mut update.changes);
+            self.grouper.quiet(row.entity, row.bucket, step, evidence, &mut update.changes);
         }
         self.follow_changes(before, update);
     }
@@ -331,24 +364,30 @@ impl Pipeline {
     }
 
     /// Opens and closes the records of incidents that changed since `from`.
-    fn follow_changes(&mut self, from: usize, update: &mut Update) {
+    pub(super) fn follow_changes(&mut self, from: usize, update: &mut Update) {
         for change in update.changes.iter().skip(from) {
             match change {
                 IncidentChange::Opened(incident) => {
                     let recent = self.history.recent(incident.entity_id);
-                    let record = IncidentRecord::open(incident.entity_id, recent);
+                    let mut record = IncidentRecord::open(incident.entity_id, recent);
+                    show_metrics(&mut record, incident, &self.metrics, &self.history);
                     self.recording.insert(incident.entity_id, incident.id.clone());
                     self.records.insert(incident.id.clone(), record);
                 }
                 IncidentChange::Closed(incident) => {
-                    let at = incident.end.plus(-self.config.features.step());
+                    let at = incident.end.plus(-incident.step);
                     let ranking = self.culprits(Some(at));
                     if let Some(record) = self.records.get_mut(&incident.id) {
                         record.ranking = Some(ranking);
                     }
                     self.forget_records();
                 }
-                IncidentChange::Updated(_) | IncidentChange::Acknowledged(_) => {}
+                IncidentChange::Updated(incident) => {
+                    if let Some(record) = self.records.get_mut(&incident.id) {
+                        show_metrics(record, incident, &self.metrics, &self.history);
+                    }
+                }
+                IncidentChange::Acknowledged(_) => {}
             }
         }
     }
@@ -361,5 +400,21 @@ impl Pipeline {
         let kept: std::collections::HashSet<String> =
             self.grouper.incidents().into_iter().map(|incident| incident.id.clone()).collect();
         self.records.retain(|id, _| kept.contains(id));
+    }
+}
+
+/// Shows the metrics that were flagged so far.
+fn show_metrics(
+    record: &mut IncidentRecord,
+    incident: &Incident,
+    metrics: &MetricBuilder,
+    history: &History,
+) {
+    for signal in incident.signals() {
+        if let SignalName::Metric(metric) = signal
+            && let Some(series) = metrics.series().find(incident.entity_id, metric)
+        {
+            record.show(metric, history.points(series));
+        }
     }
 }

@@ -18,7 +18,11 @@ pub struct Counters {
     pub rows: u64,
     /// Rows flagged.
     pub flagged: u64,
-    /// Unlikely rows that were held back, by reason.
+    /// Points of metrics judged.
+    pub points: u64,
+    /// Points of metrics flagged.
+    pub flagged_points: u64,
+    /// Unlikely rows and points that were held back, by reason.
     pub suppressed: BTreeMap<Reason, u64>,
     /// Start of the first row.
     pub first: Option<Timestamp>,
@@ -26,6 +30,10 @@ pub struct Counters {
     pub last: Option<Timestamp>,
     /// Entities known, `(other)` included.
     pub entities: u64,
+    /// Series of metrics known.
+    pub series: u64,
+    /// Points not judged because of [`Limits::series`](crate::Limits::series).
+    pub points_overflowed: u64,
     /// Records that went to `(other)` because of [`Limits::entities`](crate::Limits::entities).
     pub entities_overflowed: u64,
     /// Latencies left out because of [`Limits::window_samples`](crate::Limits::window_samples).
@@ -35,4 +43,12 @@ pub struct Counters {
     /// Closed incidents forgotten because of
     /// [`Limits::closed_incidents`](crate::Limits::closed_incidents).
     pub incidents_dropped: u64,
+}
+
+impl Counters {
+    /// A row or point that lasts from `start` to `end` was judged.
+    pub(super) fn saw(&mut self, start: Timestamp, end: Timestamp) {
+        self.first = Some(self.first.map_or(start, |first| first.min(start)));
+        self.last = self.last.max(Some(end));
+    }
 }

@@ -1,16 +1,19 @@
 //! Everything a report, a file or an answer shows, as one serializable document.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Counters, IncidentRecord, Pipeline};
+use super::{Counters, IncidentRecord, Pipeline, Trace};
 use crate::culprit::{Culprit, Evidence, Ranking};
 use crate::explain::Explanation;
 use crate::feature::Signal;
+use crate::history::HistoryPoint;
 use crate::incident::{Incident, Peak};
 use crate::series::Entity;
 use crate::telemetry::Rejections;
+use crate::time::Timestamp;
 
 /// Version of the document's shape; it grows when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -33,7 +36,10 @@ pub struct Document {
     pub errors: u64,
     pub rows: u64,
     pub flagged: u64,
+    pub points: u64,
+    pub flagged_points: u64,
     pub entities: u64,
+    pub series: u64,
     pub suppressed: BTreeMap<&'static str, u64>,
     pub rejected: RejectedDocument,
     pub incidents: Vec<IncidentDocument>,
@@ -75,11 +81,11 @@ pub struct IncidentDocument {
     pub closed_at: Option<String>,
     pub severity: &'static str,
     pub status: &'static str,
-    pub signals: Vec<&'static str>,
+    pub signals: Vec<String>,
     pub rows: u64,
     pub requests: u64,
     pub errors: u64,
-    pub peaks: BTreeMap<&'static str, PeakDocument>,
+    pub peaks: BTreeMap<String, PeakDocument>,
     pub affected: Vec<String>,
     pub culprit: Option<EntityDocument>,
     pub explanation: Explanation,
@@ -127,7 +133,7 @@ pub struct RankingDocument {
 pub struct CulpritDocument {
     pub service: String,
     pub endpoint: String,
-    pub metric: &'static str,
+    pub metric: String,
     pub score: f64,
     pub onset: String,
     pub last: String,
@@ -140,7 +146,7 @@ pub struct CulpritDocument {
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
 pub struct EvidenceDocument {
-    pub signal: &'static str,
+    pub signal: String,
     pub rows: u64,
     pub at: String,
     pub value: f64,
@@ -168,7 +174,7 @@ pub struct SeriesDocument {
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
 pub struct SignalSeries {
-    pub name: &'static str,
+    pub name: String,
     pub unit: &'static str,
     pub values: Vec<f32>,
     pub low: Vec<f32>,
@@ -195,16 +201,18 @@ impl Pipeline {
         for incident in &incidents {
             *with_incidents.entry(&incident.entity).or_default() += 1;
         }
+        let points = self.points_of_entities();
         let mut timeline: Vec<LaneDocument> = self
             .entities()
             .iter()
             .map(|(id, entity)| {
                 let (rows, flagged) = self.rows_of(id);
+                let (points, flagged_points) = points.get(&id).copied().unwrap_or_default();
                 LaneDocument {
                     service: entity.service.to_string(),
                     endpoint: entity.endpoint.to_string(),
-                    rows,
-                    flagged,
+                    rows: rows + points,
+                    flagged: flagged + flagged_points,
                     incidents: with_incidents.get(entity).copied().unwrap_or(0),
                 }
             })
@@ -229,6 +237,9 @@ impl Pipeline {
             errors: counters.errors,
             rows: counters.rows,
             flagged: counters.flagged,
+            points: counters.points,
+            flagged_points: counters.flagged_points,
+            series: counters.series,
             entities: counters.entities,
             suppressed: counters.suppressed.iter().map(|(why, n)| (why.as_str(), *n)).collect(),
             rejected: RejectedDocument::new(self.rejected()),
@@ -242,7 +253,7 @@ impl Pipeline {
     /// One incident with its explanation, ranking and the rows around it.
     pub fn incident_document(&self, incident: &Incident) -> IncidentDocument {
         let ranking = self.ranking_of(incident);
-        let last = incident.end.plus(-self.config().features.step());
+        let last = incident.end.plus(-incident.step);
         let mut affected: Vec<String> = vec![incident.entity.to_string()];
         for row in self.history().flagged(incident.start, last) {
             let name = self.entities().get(row.entity).map(ToString::to_string);
@@ -264,7 +275,7 @@ impl Pipeline {
             closed_at: incident.closed_at.map(|time| time.to_string()),
             severity: incident.severity.as_str(),
             status: incident.status.as_str(),
-            signals: incident.signals().map(Signal::as_str).collect(),
+            signals: incident.signals().map(ToString::to_string).collect(),
             rows: incident.rows,
             requests: incident.requests,
             errors: incident.errors,
@@ -272,25 +283,31 @@ impl Pipeline {
             affected,
             culprit: ranking.culprits.first().map(|culprit| entity_document(&culprit.entity)),
             explanation: self.explain(incident),
-            series: self.record(&incident.id).map(|record| self.series_document(record)),
+            series: self.record(&incident.id).map(|record| {
+                if record.requests.rows.is_empty() {
+                    points_document(record, incident.step)
+                } else {
+                    self.series_document(record)
+                }
+            }),
             ranking: RankingDocument::new(&ranking),
         }
     }
 
     fn series_document(&self, record: &IncidentRecord) -> SeriesDocument {
         let signal = |signal: Signal| SignalSeries {
-            name: signal.as_str(),
+            name: signal.as_str().to_owned(),
             unit: signal.unit(),
-            values: record.rows.iter().map(|row| pick(&row.values, signal)).collect(),
-            low: record.rows.iter().map(|row| pick(&row.low, signal)).collect(),
-            high: record.rows.iter().map(|row| pick(&row.high, signal)).collect(),
+            values: record.requests.rows.iter().map(|row| pick(&row.values, signal)).collect(),
+            low: record.requests.rows.iter().map(|row| pick(&row.low, signal)).collect(),
+            high: record.requests.rows.iter().map(|row| pick(&row.high, signal)).collect(),
         };
         SeriesDocument {
-            step_seconds: self.config().features.step_seconds * f64::from(record.stride),
-            bucket: record.rows.iter().map(|row| row.bucket.to_string()).collect(),
-            flagged: record.rows.iter().map(|row| row.is_anomaly).collect(),
-            count: record.rows.iter().map(|row| row.count).collect(),
-            errors: record.rows.iter().map(|row| row.errors).collect(),
+            step_seconds: self.config().features.step_seconds * f64::from(record.requests.stride),
+            bucket: record.requests.rows.iter().map(|row| row.bucket.to_string()).collect(),
+            flagged: record.requests.rows.iter().map(|row| row.is_anomaly).collect(),
+            count: record.requests.rows.iter().map(|row| row.count).collect(),
+            errors: record.requests.rows.iter().map(|row| row.errors).collect(),
             signals: Signal::ALL.into_iter().map(signal).collect(),
         }
     }
@@ -330,6 +347,41 @@ impl RejectedDocument {
     }
 }
 
+/// The metrics of an incident that has no requests, on one axis of times.
+fn points_document(record: &IncidentRecord, step: i64) -> SeriesDocument {
+    let traces = || record.metrics.values();
+    let times: BTreeSet<Timestamp> =
+        traces().flat_map(|trace| trace.rows.iter().map(|point| point.bucket)).collect();
+    let flagged: BTreeSet<Timestamp> = traces()
+        .flat_map(|trace| trace.rows.iter())
+        .filter(|point| point.is_anomaly)
+        .map(|point| point.bucket)
+        .collect();
+    let signal = |(name, trace): (&Arc<str>, &Trace<HistoryPoint>)| {
+        let known: BTreeMap<Timestamp, &HistoryPoint> =
+            trace.rows.iter().map(|point| (point.bucket, point)).collect();
+        let pick = |part: fn(&HistoryPoint) -> f32| {
+            times.iter().map(|time| known.get(time).map_or(f32::NAN, |point| part(point))).collect()
+        };
+        SignalSeries {
+            name: name.to_string(),
+            unit: "",
+            values: pick(|point| point.value),
+            low: pick(|point| point.low),
+            high: pick(|point| point.high),
+        }
+    };
+    let stride = traces().map(|trace| trace.stride).max().unwrap_or(1);
+    SeriesDocument {
+        step_seconds: step as f64 / crate::time::SECOND as f64 * f64::from(stride),
+        bucket: times.iter().map(ToString::to_string).collect(),
+        flagged: times.iter().map(|time| flagged.contains(time)).collect(),
+        count: Vec::new(),
+        errors: Vec::new(),
+        signals: record.metrics.iter().map(signal).collect(),
+    }
+}
+
 fn pick(values: &[f32; Signal::ALL.len()], signal: Signal) -> f32 {
     values.get(signal.index()).copied().unwrap_or(f32::NAN)
 }
@@ -338,7 +390,7 @@ fn entity_document(entity: &Entity) -> EntityDocument {
     EntityDocument { service: entity.service.to_string(), endpoint: entity.endpoint.to_string() }
 }
 
-fn peak_document(peak: &Peak) -> (&'static str, PeakDocument) {
+fn peak_document(peak: &Peak) -> (String, PeakDocument) {
     let flagged = &peak.signal;
     let document = PeakDocument {
         value: flagged.value,
@@ -349,14 +401,14 @@ fn peak_document(peak: &Peak) -> (&'static str, PeakDocument) {
         evidence: flagged.evidence,
         at: peak.at.to_string(),
     };
-    (flagged.signal.as_str(), document)
+    (flagged.signal.to_string(), document)
 }
 
 fn culprit_document(culprit: &Culprit) -> CulpritDocument {
     CulpritDocument {
         service: culprit.entity.service.to_string(),
         endpoint: culprit.entity.endpoint.to_string(),
-        metric: culprit.metric.as_str(),
+        metric: culprit.metric.to_string(),
         score: culprit.score,
         onset: culprit.onset.to_string(),
         last: culprit.last.to_string(),
@@ -368,7 +420,7 @@ fn culprit_document(culprit: &Culprit) -> CulpritDocument {
 
 fn evidence_document(evidence: &Evidence) -> EvidenceDocument {
     EvidenceDocument {
-        signal: evidence.signal.as_str(),
+        signal: evidence.signal.to_string(),
         rows: evidence.rows,
         at: evidence.at.to_string(),
         value: evidence.value,

@@ -1,10 +1,12 @@
 //! The stages composed: telemetry in, verdicts and incidents out.
 
+mod checkpoint;
 mod command;
 mod compose;
 mod config;
 mod counters;
 mod document;
+mod metrics;
 mod record;
 mod update;
 
@@ -17,5 +19,5 @@ pub use document::{
     PeakDocument, RankingDocument, RejectedDocument, RejectedRecord, SCHEMA_VERSION,
     SeriesDocument, SignalSeries,
 };
-pub use record::IncidentRecord;
-pub use update::{JudgedRow, Update};
+pub use record::{IncidentRecord, Trace};
+pub use update::{JudgedPoint, JudgedRow, Update};

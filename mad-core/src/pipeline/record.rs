@@ -1,11 +1,12 @@
 //! What is kept of an incident for its report.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::culprit::Ranking;
-use crate::history::HistoryRow;
+use crate::history::{HistoryPoint, HistoryRow};
 use crate::series::EntityId;
 
 /// Rows before an incident that its report shows.
@@ -14,39 +15,32 @@ const LEAD_ROWS: usize = 60;
 const TAIL_ROWS: u32 = 10;
 /// Rows kept at most; a longer incident is thinned to every second row, again and again.
 const MOST_ROWS: usize = 360;
+/// Metrics shown at most.
+const MOST_METRICS: usize = 8;
 
-/// What is kept of an incident for its report: the rows around it, and the ranking at its end.
+/// Rows around an incident, oldest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct IncidentRecord {
-    /// Whose it is.
-    pub entity: EntityId,
-    /// The rows around it, oldest first.
-    pub rows: VecDeque<HistoryRow>,
+pub struct Trace<T> {
+    /// The rows.
+    pub rows: VecDeque<T>,
     /// Each row stands for so many steps (1 unless the incident is long).
     pub stride: u32,
-    /// The ranking at its end, once it is closed.
-    pub ranking: Option<Ranking>,
     skipped: u32,
-    tail: u32,
 }
 
-impl IncidentRecord {
-    pub(super) fn open<'a>(
-        entity: EntityId,
-        recent: impl DoubleEndedIterator<Item = &'a HistoryRow>,
-    ) -> Self {
-        let mut rows: VecDeque<HistoryRow> = VecDeque::new();
+impl<T: Copy> Trace<T> {
+    fn begin<'a>(recent: impl DoubleEndedIterator<Item = &'a T>) -> Self
+    where
+        T: 'a,
+    {
+        let mut rows: VecDeque<T> = VecDeque::new();
         for row in recent.rev().take(LEAD_ROWS) {
             rows.push_front(*row);
         }
-        Self { entity, rows, stride: 1, ranking: None, skipped: 0, tail: 0 }
+        Self { rows, stride: 1, skipped: 0 }
     }
 
-    /// Adds a row of the entity; the answer is whether more are wanted.
-    pub(super) fn push(&mut self, row: &HistoryRow) -> bool {
-        if self.ranking.is_some() {
-            self.tail += 1;
-        }
+    fn push(&mut self, row: &T) {
         self.skipped += 1;
         if self.skipped >= self.stride {
             self.skipped = 0;
@@ -59,6 +53,61 @@ impl IncidentRecord {
                 keep = !keep;
                 keep
             });
+        }
+    }
+}
+
+/// What is kept of an incident for its report: the rows around it, and the ranking at its end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IncidentRecord {
+    /// Whose it is.
+    pub entity: EntityId,
+    /// The rows of requests around it.
+    pub requests: Trace<HistoryRow>,
+    /// The points around it of the metrics that were flagged.
+    pub metrics: BTreeMap<Arc<str>, Trace<HistoryPoint>>,
+    /// The ranking at its end, once it is closed.
+    pub ranking: Option<Ranking>,
+    tail: u32,
+}
+
+impl IncidentRecord {
+    pub(super) fn open<'a>(
+        entity: EntityId,
+        recent: impl DoubleEndedIterator<Item = &'a HistoryRow>,
+    ) -> Self {
+        let requests = Trace::begin(recent);
+        Self { entity, requests, metrics: BTreeMap::new(), ranking: None, tail: 0 }
+    }
+
+    /// Shows one more metric, unless it is shown already or there are too many.
+    pub(super) fn show<'a>(
+        &mut self,
+        metric: &Arc<str>,
+        recent: impl DoubleEndedIterator<Item = &'a HistoryPoint>,
+    ) {
+        if self.metrics.len() < MOST_METRICS && !self.metrics.contains_key(metric) {
+            self.metrics.insert(Arc::clone(metric), Trace::begin(recent));
+        }
+    }
+
+    /// Adds a row of requests of the entity; the answer is whether more are wanted.
+    pub(super) fn push(&mut self, row: &HistoryRow) -> bool {
+        self.requests.push(row);
+        self.wants_more()
+    }
+
+    /// Adds a point of the entity, if its metric is shown.
+    pub(super) fn push_point(&mut self, metric: &str, point: &HistoryPoint) {
+        if let Some(trace) = self.metrics.get_mut(metric) {
+            trace.push(point);
+        }
+    }
+
+    /// After a step of the entity: whether more rows are wanted.
+    pub(super) fn wants_more(&mut self) -> bool {
+        if self.ranking.is_some() {
+            self.tail += 1;
         }
         self.tail < TAIL_ROWS
     }

@@ -1,9 +1,9 @@
 //! What a batch of telemetry brought about.
 
-use crate::feature::FeatureRow;
-use crate::guard::Verdict;
+use crate::feature::{FeaturePoint, FeatureRow};
+use crate::guard::{PointVerdict, Verdict};
 use crate::incident::IncidentChange;
-use crate::score::RowScores;
+use crate::score::{RowScores, Score};
 use crate::telemetry::Rejections;
 
 /// A row with its scores and the verdict.
@@ -17,11 +17,24 @@ pub struct JudgedRow {
     pub verdict: Verdict,
 }
 
+/// A point of a metric with its score and the verdict.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct JudgedPoint {
+    /// What was judged: of a running total its increase a second.
+    pub point: FeaturePoint,
+    /// How unlikely it is.
+    pub score: Score,
+    /// What was decided.
+    pub verdict: PointVerdict,
+}
+
 /// What a batch of telemetry, a tick or a command brought about.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Update {
     /// Rows that closed, judged; by step, then service and endpoint.
     pub rows: Vec<JudgedRow>,
+    /// Points of metrics that are in order, judged; by time, then service, resource and metric.
+    pub points: Vec<JudgedPoint>,
     /// What happened to incidents, in order.
     pub changes: Vec<IncidentChange>,
     /// Records that were not taken.

@@ -7,6 +7,7 @@
 mod config;
 mod count;
 mod level;
+mod metric;
 mod rate;
 mod row;
 mod score_type;
@@ -17,6 +18,7 @@ mod tail;
 pub use config::{Direction, LevelConfig, ScoreConfig};
 pub use count::CountScorer;
 pub use level::MadScorer;
+pub use metric::MetricScorer;
 pub use rate::RateScorer;
 pub(crate) use row::threshold_evidence;
 pub use row::{RowScorer, RowScores};

@@ -89,7 +89,7 @@ impl RowScorer {
     /// A config field outside its range.
     pub fn new(config: &ScoreConfig) -> Result<Self> {
         config.validate()?;
-        let evidence = threshold_evidence(config.threshold) + look_elsewhere();
+        let evidence = threshold_evidence(config.threshold);
         let signals = Signal::ALL
             .iter()
             .map(|signal| SignalScorer::new(signal.kind(), config, evidence))

@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::row::threshold_evidence;
-use super::signal::learn_as;
-use super::{Score, ScoreConfig, Scorer, SignalScorer};
+use super::{MetricScorer, Score, ScoreConfig};
 use crate::error::Result;
 use crate::feature::{Sample, SignalKind};
 use crate::time::Timestamp;
@@ -44,9 +43,7 @@ pub struct SeriesScore {
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SeriesScorer {
-    scorer: SignalScorer,
-    run: u32,
-    relearn_after: u32,
+    scorer: MetricScorer,
     evidence: f64,
     min_points: usize,
     pause: u32,
@@ -60,13 +57,9 @@ impl SeriesScorer {
     ///
     /// A config field outside its range.
     pub fn new(kind: SignalKind, config: &ScoreConfig) -> Result<Self> {
-        config.validate()?;
-        let evidence = threshold_evidence(config.threshold);
         Ok(Self {
-            scorer: SignalScorer::new(kind, config, evidence)?,
-            run: 0,
-            relearn_after: config.relearn_after,
-            evidence,
+            scorer: MetricScorer::new(kind, config)?,
+            evidence: threshold_evidence(config.threshold),
             min_points: config.series_min_points,
             pause: config.alarm_pause,
             paused: 0,
@@ -80,13 +73,9 @@ impl SeriesScorer {
 
     /// Judges a value, then learns it.
     pub fn observe(&mut self, at: Timestamp, sample: Sample) -> SeriesScore {
-        let score = self.scorer.score(at, sample);
-        let points = self.scorer.points();
-        let mature = points >= self.min_points;
-        let anomalous = score.evidence >= self.evidence;
-        let how = learn_as(anomalous, points, &mut self.run, self.relearn_after);
-        self.scorer.learn(at, sample, how);
-        let is_anomaly = mature && anomalous;
+        let mature = self.scorer.points() >= self.min_points;
+        let score = self.scorer.observe(at, sample);
+        let is_anomaly = mature && score.evidence >= self.evidence;
         let quiet = self.paused > 0;
         let is_alarm = is_anomaly && !quiet;
         self.paused = if is_alarm { self.pause } else { self.paused.saturating_sub(1) };

@@ -28,9 +28,11 @@ mod jsonl;
 mod lines;
 #[cfg(any(feature = "csv", feature = "jsonl"))]
 mod number;
+mod points;
 mod rows;
 
 pub(crate) use csv_field::push_field;
+pub use points::{write_scored_point, write_scored_points_header};
 pub use rows::{write_features_header, write_features_row, write_scored_header, write_scored_row};
 
 /// The fields of a request as files name them; the last one is optional.

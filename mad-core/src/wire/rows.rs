@@ -62,12 +62,12 @@ pub fn write_scored_row(judged: &JudgedRow, entity: &Entity, out: &mut Vec<u8>) 
     line.end();
 }
 
-struct Line<'a> {
-    out: &'a mut Vec<u8>,
+pub(super) struct Line<'a> {
+    pub out: &'a mut Vec<u8>,
 }
 
 impl Line<'_> {
-    fn key(&mut self, bucket: Timestamp, entity: &Entity) {
+    pub fn key(&mut self, bucket: Timestamp, entity: &Entity) {
         bucket.write_rfc3339(self.out);
         self.out.push(b',');
         push_field(self.out, &entity.service);
@@ -76,12 +76,17 @@ impl Line<'_> {
         self.out.push(b',');
     }
 
-    fn integer(&mut self, value: u64) {
+    pub fn field(&mut self, text: &str) {
+        push_field(self.out, text);
+        self.out.push(b',');
+    }
+
+    pub fn integer(&mut self, value: u64) {
         self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
         self.out.push(b',');
     }
 
-    fn float(&mut self, value: f64) {
+    pub fn float(&mut self, value: f64) {
         if value.is_finite() {
             let mut buffer = zmij::Buffer::new();
             let written = buffer.format_finite(value);
@@ -90,12 +95,12 @@ impl Line<'_> {
         self.out.push(b',');
     }
 
-    fn word(&mut self, word: &str) {
+    pub fn word(&mut self, word: &str) {
         self.out.extend_from_slice(word.as_bytes());
         self.out.push(b',');
     }
 
-    fn end(&mut self) {
+    pub fn end(&mut self) {
         self.out.pop();
         self.out.push(b'\n');
     }

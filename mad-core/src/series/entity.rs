@@ -1,4 +1,4 @@
-//! Names of what is judged, and a capped table that gives them dense ids.
+//! What is judged: a service and one of its endpoints or resources.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct Entity {
     /// The service.
     pub service: Arc<str>,
-    /// The endpoint of a request log, the resource of a metric.
+    /// The endpoint of a request log; the resource of a metric, empty for the service as a whole.
     pub endpoint: Arc<str>,
 }
 
@@ -29,7 +29,9 @@ impl Entity {
 
 impl fmt::Display for Entity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.service, self.endpoint)
+        f.write_str(&self.service)?;
+        // a metric may be about the service as a whole
+        if self.endpoint.is_empty() { Ok(()) } else { write!(f, " {}", self.endpoint) }
     }
 }
 
@@ -52,6 +54,8 @@ pub struct EntityTable {
     cap: usize,
     entities: Vec<Entity>,
     by_name: HashMap<Arc<str>, HashMap<Arc<str>, EntityId>>,
+    /// Entities by name: the order of rows within a step.
+    order: Vec<EntityId>,
     overflow: Option<EntityId>,
     overflowed: u64,
 }
@@ -116,13 +120,25 @@ impl EntityTable {
         self.entities.is_empty()
     }
 
+    /// Whether this is `(other)`.
+    pub fn is_overflow(&self, id: EntityId) -> bool {
+        self.overflow == Some(id)
+    }
+
     /// Records that went to `(other)`.
     pub fn overflowed(&self) -> u64 {
         self.overflowed
     }
 
+    /// Ids by service and endpoint.
+    pub fn in_order(&self) -> &[EntityId] {
+        &self.order
+    }
+
     fn push(&mut self, entity: Entity) -> EntityId {
         let id = EntityId(self.entities.len() as u32);
+        let place = self.order.partition_point(|known| self.get(*known) < Some(&entity));
+        self.order.insert(place, id);
         let endpoints = self.by_name.entry(Arc::clone(&entity.service)).or_default();
         endpoints.insert(Arc::clone(&entity.endpoint), id);
         self.entities.push(entity);

@@ -1,0 +1,80 @@
+//! What is known of one series at one time.
+
+use serde::{Deserialize, Serialize};
+
+use super::Sample;
+use crate::series::{EntityId, SeriesId};
+use crate::time::Timestamp;
+
+/// One point of a series, in its place in time. Metrics keep their own times; nothing is averaged.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct FeaturePoint {
+    /// When it was measured.
+    pub bucket: Timestamp,
+    /// Whose it is.
+    pub entity: EntityId,
+    /// Which series.
+    pub series: SeriesId,
+    /// The value and the observations behind it; NaN is a gap.
+    pub sample: Sample,
+    /// Steps without a point between this one and the series' point before it.
+    pub gap: u64,
+    /// The series' step as known by now, nanoseconds: the median of its latest intervals.
+    pub step: i64,
+}
+
+/// Finds the step of a series: the median of its latest intervals, so that gaps do not count and a
+/// step that changes is followed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct StepFinder {
+    last: Option<Timestamp>,
+    intervals: [i64; 7],
+    known: u8,
+    next: u8,
+}
+
+impl StepFinder {
+    /// Takes the time of the next point; the answer is the step and the steps left out before it.
+    pub fn next(&mut self, at: Timestamp, unknown: i64) -> (i64, u64) {
+        let Some(last) = self.last.replace(at) else { return (unknown, 0) };
+        let interval = at.since(last).max(1);
+        let before = self.step().unwrap_or(interval);
+        // rounded: times of a source wander about its step
+        let gap = (interval.saturating_add(before / 2) / before - 1).max(0).unsigned_abs();
+        if let Some(slot) = self.intervals.get_mut(usize::from(self.next)) {
+            *slot = interval;
+        }
+        self.next = (self.next + 1) % 7;
+        self.known = (self.known + 1).min(7);
+        (self.step().unwrap_or(interval), gap)
+    }
+
+    /// The lower median of the latest intervals.
+    fn step(&self) -> Option<i64> {
+        let mut sorted = self.intervals;
+        let known = sorted.get_mut(..usize::from(self.known))?;
+        known.sort_unstable();
+        known.get(known.len().checked_sub(1)? / 2).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::MINUTE;
+
+    fn steps(minutes: &[i64]) -> Vec<(i64, u64)> {
+        let mut finder = StepFinder::default();
+        let at = |minute: &i64| Timestamp::from_nanos(minute * MINUTE);
+        let next = minutes.iter().map(|minute| finder.next(at(minute), 30));
+        next.map(|(step, gap)| (step / MINUTE, gap)).collect()
+    }
+
+    #[test]
+    fn gaps_do_not_count_and_a_new_step_is_followed() {
+        let found = steps(&[0, 5, 10, 25, 30]);
+        assert_eq!(found, [(0, 0), (5, 0), (5, 0), (5, 2), (5, 0)]);
+        let found = steps(&[0, 5, 10, 15, 20, 25, 26, 27, 28, 29, 30]);
+        assert_eq!(found.last(), Some(&(1, 0)));
+    }
+}

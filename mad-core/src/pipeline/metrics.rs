@@ -1,0 +1,195 @@
+//! Points of metrics through the same stages: score, guard, learn, remember, group.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{JudgedPoint, Pipeline, Update};
+use crate::feature::FeaturePoint;
+use crate::guard::{EntityMaturity, Severity};
+use crate::history::{FlaggedRow, FlaggedSignal, HistoryPoint};
+use crate::score::MetricScorer;
+use crate::series::{EntityId, SignalName};
+use crate::telemetry::MetricPoint;
+use crate::time::Timestamp;
+
+use serde::{Deserialize, Serialize};
+
+/// What is known of one series.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct SeriesState {
+    first: Timestamp,
+    scorer: MetricScorer,
+    points: u64,
+    flagged: u64,
+}
+
+/// Running totals by the convention of `OpenMetrics`.
+const COUNTER_SUFFIX: &str = "_total";
+
+impl Pipeline {
+    /// Takes a batch of points; they are numbered on from the batch before.
+    pub fn ingest_metrics<'a>(
+        &mut self,
+        points: impl IntoIterator<Item = MetricPoint<'a>>,
+    ) -> Update {
+        let mut update = Update::default();
+        for point in points {
+            let position = self.position + 1;
+            self.push_metric(&point, position, &mut update);
+        }
+        self.rejections.merge(update.rejected.clone());
+        update
+    }
+
+    /// Takes one point of a metric that stands at `position` of its source, as
+    /// [`push`](Self::push) takes a request.
+    ///
+    /// A metric is judged as a gauge; one whose name ends in `_total` is a running total, of which
+    /// the increase a second is judged.
+    pub fn push_metric(&mut self, point: &MetricPoint<'_>, position: u64, update: &mut Update) {
+        self.position = position;
+        let Self { metrics, entities, closed_points, .. } = self;
+        metrics.push(point, position, entities, closed_points, &mut update.rejected);
+        if !self.closed_points.is_empty() {
+            self.judge_points(update);
+        }
+    }
+
+    /// Points and flagged points of each entity.
+    pub(super) fn points_of_entities(&self) -> BTreeMap<EntityId, (u64, u64)> {
+        let mut out: BTreeMap<EntityId, (u64, u64)> = BTreeMap::new();
+        for (id, name) in self.metrics.series().iter() {
+            if let Some(Some(state)) = self.series.get(id.index()) {
+                let (points, flagged) = out.entry(name.entity).or_default();
+                *points += state.points;
+                *flagged += state.flagged;
+            }
+        }
+        out
+    }
+
+    pub(super) fn judge_points(&mut self, update: &mut Update) {
+        let points = std::mem::take(&mut self.closed_points);
+        let same =
+            |a: &FeaturePoint, b: &FeaturePoint| (a.bucket, a.entity) == (b.bucket, b.entity);
+        for row in points.chunk_by(same) {
+            self.judge_row_of_points(row, update);
+        }
+        self.closed_points = points;
+        self.closed_points.clear();
+    }
+
+    /// Points of one entity at one time: each is judged alone, all of them make one row.
+    fn judge_row_of_points(&mut self, points: &[FeaturePoint], update: &mut Update) {
+        let Some(first) = points.first() else { return };
+        let FeaturePoint { bucket, entity, step, .. } = *first;
+        self.time_comes_to(bucket, update);
+        let from = update.points.len();
+        for point in points {
+            if let Some(judged) = self.judge_point(point) {
+                update.points.push(judged);
+            }
+        }
+        // what looking at all of them costs (Bonferroni)
+        let look_elsewhere = (points.len() as f64).log10();
+        let judged = update.points.get(from..).unwrap_or_default();
+        let strongest = judged.iter().map(|judged| judged.score.evidence).fold(0.0, f64::max);
+        let evidence = (strongest - look_elsewhere).max(0.0);
+        let mut flagged: Vec<(FlaggedSignal, Severity, f64)> = judged
+            .iter()
+            .filter(|judged| judged.verdict.is_anomaly)
+            .filter_map(|judged| {
+                let metric = &self.metrics.series().get(judged.point.series)?.metric;
+                Some((
+                    flagged_signal(judged, Arc::clone(metric), look_elsewhere),
+                    judged.verdict.severity,
+                    judged.score.support,
+                ))
+            })
+            .collect();
+        flagged.retain(|(signal, ..)| signal.evidence >= self.guardrails.evidence());
+        flagged.sort_by(|(a, ..), (b, ..)| b.evidence.total_cmp(&a.evidence));
+        let before = update.changes.len();
+        let leading = flagged.first().map(|(signal, _, support)| (signal.evidence, *support));
+        match (leading, self.entities.get(entity)) {
+            (Some((evidence, support)), Some(name)) => {
+                let severity = flagged.iter().map(|(_, severity, _)| *severity).max();
+                let row = FlaggedRow {
+                    entity,
+                    bucket,
+                    step,
+                    count: 0,
+                    errors: 0,
+                    expected_error_rate: f64::NAN,
+                    severity: severity.unwrap_or_default(),
+                    evidence,
+                    signals: flagged.into_iter().map(|(signal, ..)| signal).collect(),
+                };
+                self.history.push_flagged(row.clone());
+                self.grouper.flagged(name, row, support, &mut update.changes);
+            }
+            _ => self.grouper.quiet(entity, bucket, step, evidence, &mut update.changes),
+        }
+        self.follow_changes(before, update);
+        if let Some(id) = self.recording.get(&entity)
+            && !self.records.get_mut(id).is_some_and(super::IncidentRecord::wants_more)
+        {
+            self.recording.remove(&entity);
+        }
+    }
+
+    fn judge_point(&mut self, point: &FeaturePoint) -> Option<JudgedPoint> {
+        let index = point.series.index();
+        if self.series.len() <= index {
+            self.series.resize_with(index + 1, || None);
+        }
+        let metric = &self.metrics.series().get(point.series)?.metric;
+        let slot = self.series.get_mut(index)?;
+        if slot.is_none() {
+            // the config was validated when the pipeline was made
+            let scorer = if metric.ends_with(COUNTER_SUFFIX) {
+                MetricScorer::counter(&self.config.score)
+            } else {
+                MetricScorer::new(crate::feature::SignalKind::Gauge, &self.config.score)
+            };
+            let scorer = scorer.ok()?;
+            *slot = Some(SeriesState { first: point.bucket, scorer, points: 0, flagged: 0 });
+        }
+        let state = slot.as_mut()?;
+        let sample = state.scorer.sample(point.bucket, point.sample);
+        let maturity = EntityMaturity { first: state.first, points: state.scorer.points() };
+        let score = state.scorer.observe(point.bucket, sample);
+        let kind = state.scorer.kind();
+        let verdict =
+            self.guardrails.judge_point(point.bucket, kind, sample.value, &score, maturity);
+        state.points += 1;
+        state.flagged += u64::from(verdict.is_anomaly);
+        self.counters.points += 1;
+        self.counters.flagged_points += u64::from(verdict.is_anomaly);
+        self.counters.saw(point.bucket, point.bucket);
+        if !verdict.is_anomaly && score.evidence >= self.guardrails.evidence() {
+            *self.counters.suppressed.entry(verdict.reason).or_default() += 1;
+        }
+        let kept = HistoryPoint::new(point.bucket, sample.value, &score, &verdict);
+        if let Some(id) = self.recording.get(&point.entity)
+            && let Some(record) = self.records.get_mut(id)
+        {
+            record.push_point(metric, &kept);
+        }
+        self.history.push_point(point.series, kept);
+        Some(JudgedPoint { point: FeaturePoint { sample, ..*point }, score, verdict })
+    }
+}
+
+fn flagged_signal(judged: &JudgedPoint, metric: Arc<str>, look_elsewhere: f64) -> FlaggedSignal {
+    let JudgedPoint { point, score, .. } = judged;
+    FlaggedSignal {
+        signal: SignalName::Metric(metric),
+        value: point.sample.value,
+        expected: score.expected,
+        low: score.low,
+        high: score.high,
+        z: score.z,
+        evidence: (score.evidence - look_elsewhere).max(0.0),
+    }
+}

@@ -1,0 +1,129 @@
+//! One series of a metric, whatever its kind.
+
+use serde::{Deserialize, Serialize};
+
+use super::row::threshold_evidence;
+use super::signal::learn_as;
+use super::{Learn, Score, ScoreConfig, Scorer, SignalScorer};
+use crate::error::Result;
+use crate::feature::{Sample, SignalKind};
+use crate::time::{SECOND, Timestamp};
+
+/// Judges the points of one metric: the scorer of its kind and the learning policy of
+/// [`RowScorer`](super::RowScorer) and [`SeriesScorer`](super::SeriesScorer), with the same scores.
+///
+/// A *counter* (a running total such as `http_requests_total`) is judged by its increase a second
+/// since the point before, as a gauge. Where it fell it was reset: that point is a gap.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::score::{MetricScorer, ScoreConfig};
+/// use mad_core::{Sample, SignalKind, Timestamp};
+///
+/// let mut scorer = MetricScorer::counter(&ScoreConfig::default())?;
+/// let at = |minute: i64| Timestamp::from_seconds(60 * minute);
+/// assert!(scorer.sample(at(0), Sample { value: 600.0, n: 1 }).value.is_nan());
+/// assert_eq!(scorer.sample(at(1), Sample { value: 720.0, n: 1 }).value, 2.0);
+/// assert!(scorer.sample(at(2), Sample { value: 12.0, n: 1 }).value.is_nan());
+/// assert_eq!(scorer.resets(), 1);
+/// # Ok::<(), mad_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MetricScorer {
+    kind: SignalKind,
+    scorer: SignalScorer,
+    run: u32,
+    relearn_after: u32,
+    evidence: f64,
+    counter: Option<Total>,
+}
+
+/// The last value of a running total.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+struct Total {
+    last: Option<(Timestamp, f64)>,
+    resets: u64,
+}
+
+impl MetricScorer {
+    /// A scorer that has learnt nothing.
+    ///
+    /// # Errors
+    ///
+    /// A config field outside its range.
+    pub fn new(kind: SignalKind, config: &ScoreConfig) -> Result<Self> {
+        config.validate()?;
+        let evidence = threshold_evidence(config.threshold);
+        let scorer = SignalScorer::new(kind, config, evidence)?;
+        let relearn_after = config.relearn_after;
+        Ok(Self { kind, scorer, run: 0, relearn_after, evidence, counter: None })
+    }
+
+    /// The same for a running total.
+    ///
+    /// # Errors
+    ///
+    /// A config field outside its range.
+    pub fn counter(config: &ScoreConfig) -> Result<Self> {
+        let gauge = Self::new(SignalKind::Gauge, config)?;
+        Ok(Self { counter: Some(Total::default()), ..gauge })
+    }
+
+    /// The sample that is judged: of a counter its increase a second, otherwise what came.
+    pub fn sample(&mut self, at: Timestamp, sample: Sample) -> Sample {
+        let Some(total) = &mut self.counter else { return sample };
+        if !(sample.value.is_finite() && sample.n > 0) {
+            return sample;
+        }
+        let last = total.last.replace((at, sample.value));
+        let rate = last.map_or(f64::NAN, |(then, before)| {
+            let seconds = at.since(then) as f64 / SECOND as f64;
+            if sample.value < before {
+                total.resets += 1;
+                return f64::NAN;
+            }
+            // halves, so that a difference of extremes does not overflow
+            let rate = (sample.value / 2.0 - before / 2.0) / (seconds / 2.0);
+            if rate.is_finite() { rate } else { f64::NAN }
+        });
+        Sample { value: rate, ..sample }
+    }
+
+    /// Judges a sample without learning it.
+    pub fn score(&self, at: Timestamp, sample: Sample) -> Score {
+        self.scorer.score(at, sample)
+    }
+
+    /// Judges a sample, then learns it.
+    pub fn observe(&mut self, at: Timestamp, sample: Sample) -> Score {
+        let score = self.scorer.score(at, sample);
+        let anomalous = score.evidence >= self.evidence;
+        let how = learn_as(anomalous, self.scorer.points(), &mut self.run, self.relearn_after);
+        self.scorer.learn(at, sample, how);
+        score
+    }
+
+    /// Judges a sample while nobody wants to know of it: what is anomalous then teaches nothing.
+    pub fn observe_muted(&mut self, at: Timestamp, sample: Sample) -> Score {
+        let score = self.scorer.score(at, sample);
+        let anomalous = score.evidence >= self.evidence;
+        self.scorer.learn(at, sample, if anomalous { Learn::Skip } else { Learn::Full });
+        score
+    }
+
+    /// What kind of number is judged.
+    pub fn kind(&self) -> SignalKind {
+        self.kind
+    }
+
+    /// Values remembered now.
+    pub fn points(&self) -> usize {
+        self.scorer.points()
+    }
+
+    /// How often the running total fell.
+    pub fn resets(&self) -> u64 {
+        self.counter.map_or(0, |total| total.resets)
+    }
+}

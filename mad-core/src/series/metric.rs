@@ -1,0 +1,138 @@
+//! The series of metrics: one per entity and metric.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{EntityId, EntityTable};
+
+/// Dense id of a series within one table, in order of first appearance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SeriesId(pub u32);
+
+impl SeriesId {
+    /// As an index.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Whose series it is, and of which metric.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeriesName {
+    /// Whose.
+    pub entity: EntityId,
+    /// The metric.
+    pub metric: Arc<str>,
+}
+
+/// Series by id, at most `cap` of them.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "SeriesList", into = "SeriesList")]
+pub struct SeriesTable {
+    cap: usize,
+    series: Vec<SeriesName>,
+    by_metric: HashMap<Arc<str>, HashMap<EntityId, SeriesId>>,
+    /// Series by the names of service, resource and metric.
+    order: Vec<SeriesId>,
+    /// Place of each series in `order`; found again when a series came in.
+    ranks: Vec<u32>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct SeriesList {
+    cap: usize,
+    series: Vec<SeriesName>,
+    order: Vec<SeriesId>,
+}
+
+impl SeriesTable {
+    /// An empty table for `cap` series.
+    pub fn new(cap: usize) -> Self {
+        Self { cap, ..Self::default() }
+    }
+
+    /// The id of a series, a new one included while there is room.
+    pub fn id(&mut self, entity: EntityId, metric: &str, names: &EntityTable) -> Option<SeriesId> {
+        if let Some(id) = self.find(entity, metric) {
+            return Some(id);
+        }
+        if self.series.len() >= self.cap {
+            return None;
+        }
+        let known = self.by_metric.get_key_value(metric);
+        let metric = known.map_or_else(|| metric.into(), |(known, _)| Arc::clone(known));
+        let id = self.push(SeriesName { entity, metric });
+        let named = |id: SeriesId| {
+            let name = self.get(id)?;
+            Some((names.get(name.entity)?, &name.metric))
+        };
+        let place = self.order.partition_point(|known| named(*known) < named(id));
+        self.order.insert(place, id);
+        Some(id)
+    }
+
+    /// The id of a known series.
+    pub fn find(&self, entity: EntityId, metric: &str) -> Option<SeriesId> {
+        self.by_metric.get(metric)?.get(&entity).copied()
+    }
+
+    /// The name of a series.
+    pub fn get(&self, id: SeriesId) -> Option<&SeriesName> {
+        self.series.get(id.index())
+    }
+
+    /// Series known.
+    pub fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Whether no series is known.
+    pub fn is_empty(&self) -> bool {
+        self.series.is_empty()
+    }
+
+    /// All series, by the names of service, resource and metric.
+    pub fn iter(&self) -> impl Iterator<Item = (SeriesId, &SeriesName)> {
+        self.order.iter().filter_map(|id| Some((*id, self.get(*id)?)))
+    }
+
+    /// Places of the series by name, indexed by id.
+    pub(crate) fn ranks(&mut self) -> &[u32] {
+        if self.ranks.len() != self.series.len() {
+            self.ranks.resize(self.series.len(), 0);
+            for (place, id) in (0..).zip(&self.order) {
+                if let Some(rank) = self.ranks.get_mut(id.index()) {
+                    *rank = place;
+                }
+            }
+        }
+        &self.ranks
+    }
+
+    fn push(&mut self, name: SeriesName) -> SeriesId {
+        let id = SeriesId(self.series.len() as u32);
+        self.by_metric.entry(Arc::clone(&name.metric)).or_default().insert(name.entity, id);
+        self.series.push(name);
+        id
+    }
+}
+
+impl From<SeriesList> for SeriesTable {
+    fn from(list: SeriesList) -> Self {
+        let mut table = Self { order: list.order, ..Self::new(list.cap) };
+        for name in list.series {
+            table.push(name);
+        }
+        table
+    }
+}
+
+impl From<SeriesTable> for SeriesList {
+    fn from(table: SeriesTable) -> Self {
+        let SeriesTable { cap, series, order, .. } = table;
+        Self { cap, series, order }
+    }
+}

@@ -1,0 +1,62 @@
+//! Which signal a piece of evidence is about.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::feature::Signal;
+
+/// A signal of a request row, or a metric by its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalName {
+    /// A signal of a request row.
+    Request(Signal),
+    /// A metric.
+    Metric(Arc<str>),
+}
+
+impl SignalName {
+    /// The name in files and answers.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Request(signal) => signal.as_str(),
+            Self::Metric(name) => name,
+        }
+    }
+
+    /// The unit of its values; empty where nobody said.
+    pub const fn unit(&self) -> &'static str {
+        match self {
+            Self::Request(signal) => signal.unit(),
+            Self::Metric(_) => "",
+        }
+    }
+
+    /// The signal of a request row, if it is one.
+    pub const fn request(&self) -> Option<Signal> {
+        match self {
+            Self::Request(signal) => Some(*signal),
+            Self::Metric(_) => None,
+        }
+    }
+}
+
+impl From<Signal> for SignalName {
+    fn from(signal: Signal) -> Self {
+        Self::Request(signal)
+    }
+}
+
+impl PartialEq<Signal> for SignalName {
+    fn eq(&self, other: &Signal) -> bool {
+        self.request() == Some(*other)
+    }
+}
+
+impl fmt::Display for SignalName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,42 @@
+//! Judged points of metrics to lines of CSV.
+
+use super::rows::Line;
+use crate::pipeline::JudgedPoint;
+use crate::series::{EntityTable, SeriesTable};
+
+/// Appends the header of a scored file of metrics.
+pub fn write_scored_points_header(out: &mut Vec<u8>) {
+    out.extend_from_slice(
+        b"bucket_ts,service,resource,metric,value,z,is_anomaly,severity,score,reason,expected_low,\
+expected_high,expected,n,gap_steps\n",
+    );
+}
+
+/// Appends a row of a scored file of metrics; nothing where the names are not in the tables. The
+/// value of a running total is its increase a second. What is not known is empty.
+pub fn write_scored_point(
+    judged: &JudgedPoint,
+    entities: &EntityTable,
+    series: &SeriesTable,
+    out: &mut Vec<u8>,
+) {
+    let JudgedPoint { point, score, verdict } = judged;
+    let (Some(entity), Some(name)) = (entities.get(point.entity), series.get(point.series)) else {
+        return;
+    };
+    let mut line = Line { out };
+    line.key(point.bucket, entity);
+    line.field(&name.metric);
+    line.float(point.sample.value);
+    line.float(score.z);
+    line.word(if verdict.is_anomaly { "true" } else { "false" });
+    line.word(verdict.severity.as_str());
+    line.float(score.value());
+    line.word(verdict.reason.as_str());
+    for value in [score.low, score.high, score.expected] {
+        line.float(value);
+    }
+    line.integer(point.sample.n);
+    line.integer(point.gap);
+    line.end();
+}
