@@ -36,12 +36,12 @@ impl MetricRankerConfig {
     ///
     /// Names the field, its value and its range.
     pub fn validate(&self) -> Result<()> {
-        if !(self.min_effect > 0.0 && self.min_effect <= 1e6) {
-            return Err(Error::config(
-                "min_effect",
-                self.min_effect,
-                "above 0, at most 1e6 scales",
-            ));
+        let scales =
+            [("min_effect", self.min_effect), ("min_lasting_effect", self.min_lasting_effect)];
+        for (field, value) in scales {
+            if !(value > 0.0 && value <= 1e6) {
+                return Err(Error::config(field, value, "above 0, at most 1e6 scales"));
+            }
         }
         if !(self.min_target_effect >= 0.0 && self.min_target_effect <= 1e6) {
             let value = self.min_target_effect;
