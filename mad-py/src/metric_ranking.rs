@@ -83,7 +83,7 @@ impl MetricCulprit {
         &self.core.metric
     }
 
-    /// 0 to 1; 0.5 is the evidence of 3.5 scales, unexplained.
+    /// 0 to 1; 0.5 is the evidence of the least effect that names anybody.
     #[getter]
     fn score(&self) -> f64 {
         self.core.score

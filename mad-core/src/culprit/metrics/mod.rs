@@ -123,7 +123,10 @@ impl MetricRanker {
             own.map_or(0.0, |(_, effect)| effect.size) >= self.config.min_target_effect
         });
         let suspects = suspects(&effects, target, &Graph::new(edges.into_iter()));
-        let least = self.config.min_effect.ln_1p();
+        let least = match target {
+            Some(_) => self.config.min_effect.ln_1p(),
+            None => self.config.min_lasting_effect.ln_1p(),
+        };
         let moved = suspects.first().is_some_and(|first| first.weight >= least);
         let named = if moved && target_moved { self.config.top_k } else { 0 };
         let culprits: Vec<MetricCulprit> =

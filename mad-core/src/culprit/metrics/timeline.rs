@@ -119,7 +119,9 @@ impl Timeline {
                 after.extend((at < begin).then(|| middle(at, begin)).flatten());
             }
             let size = |after: f64| series.kind.badness(after - before);
-            let size = after.into_iter().map(size).fold(f64::INFINITY, f64::min);
+            // the row itself has gone half of the way
+            let own = 2.0 * size(values.get(at)? / scale);
+            let size = after.into_iter().map(size).fold(own, f64::min);
             Some((self.row(points.get(at)?.0), size))
         };
         let rows = if told {

@@ -14,6 +14,9 @@ pub struct MetricRankerConfig {
     /// Scales by which the first suspect must have left its normal level, or nobody is named;
     /// above 0, at most 1e6. Default 3.
     pub min_effect: f64,
+    /// The same without a target. Default 2: half of all the incident's rows have to reach it, not
+    /// the target's bad ones alone.
+    pub min_lasting_effect: f64,
     /// The same of the target, where one is given; 0 to 1e6. Default 1.5: that it is bad was told.
     pub min_target_effect: f64,
     /// How many culprits are named, 1 to 1,000. Default 10.
@@ -22,7 +25,7 @@ pub struct MetricRankerConfig {
 
 impl Default for MetricRankerConfig {
     fn default() -> Self {
-        Self { min_effect: 3.0, min_target_effect: 1.5, top_k: 10 }
+        Self { min_effect: 3.0, min_lasting_effect: 2.0, min_target_effect: 1.5, top_k: 10 }
     }
 }
 
@@ -33,12 +36,12 @@ impl MetricRankerConfig {
     ///
     /// Names the field, its value and its range.
     pub fn validate(&self) -> Result<()> {
-        if !(self.min_effect > 0.0 && self.min_effect <= 1e6) {
-            return Err(Error::config(
-                "min_effect",
-                self.min_effect,
-                "above 0, at most 1e6 scales",
-            ));
+        let scales =
+            [("min_effect", self.min_effect), ("min_lasting_effect", self.min_lasting_effect)];
+        for (field, value) in scales {
+            if !(value > 0.0 && value <= 1e6) {
+                return Err(Error::config(field, value, "above 0, at most 1e6 scales"));
+            }
         }
         if !(self.min_target_effect >= 0.0 && self.min_target_effect <= 1e6) {
             let value = self.min_target_effect;
@@ -79,7 +82,7 @@ pub struct MetricCulprit {
     pub entity: Entity,
     /// The metric with the strongest evidence.
     pub metric: String,
-    /// 0 to 1; 0.5 is the evidence of `min_effect` scales, unexplained.
+    /// 0 to 1; 0.5 is the evidence of the least effect that names anybody.
     pub score: f64,
     /// Start of the first row in which that metric is bad.
     pub onset: Timestamp,
