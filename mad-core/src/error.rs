@@ -63,6 +63,15 @@ impl Error {
         }
     }
 
+    /// The same error of a configuration field whose stage stands at another place.
+    pub(crate) fn moved(self, stage: &str, place: &str) -> Self {
+        let ErrorKind::Config { field } = &self.kind else { return self };
+        let Some(rest) = field.strip_prefix(stage) else { return self };
+        let moved = format!("{place}{rest}");
+        let message = self.message.replacen(field.as_str(), &moved, 1);
+        Self { kind: ErrorKind::Config { field: moved }, message }
+    }
+
     /// An unusable argument.
     pub fn argument(name: &str, value: impl Display, expected: &str) -> Self {
         Self {

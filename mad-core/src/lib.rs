@@ -58,13 +58,17 @@ pub mod reference;
 pub mod robust;
 pub mod score;
 pub mod series;
+pub mod settings;
 #[cfg(feature = "simulate")]
 pub mod simulate;
 pub mod telemetry;
 pub mod time;
 pub mod wire;
 
-pub use culprit::{Culprit, CulpritConfig, CulpritRanker, Evidence, Ranking};
+pub use culprit::{
+    Culprit, CulpritConfig, CulpritRanker, Evidence, MetricCulprit, MetricEvidence, MetricRanker,
+    MetricRankerConfig, MetricRanking, MetricWindow, Ranking,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use explain::{Explanation, TemplateExplainer};
 pub use feature::{
@@ -78,7 +82,10 @@ pub use limits::Limits;
 pub use pipeline::{Command, Document, JudgedRow, Pipeline, PipelineConfig, Update};
 pub use score::{MadScorer, RowScorer, Score, ScoreConfig, Scorer, SeriesScorer};
 pub use series::{Entity, EntityId, EntityTable, SeriesId, SeriesTable, SignalName};
-pub use telemetry::{Change, Edge, LogLine, MetricPoint, RejectReason, Rejections, Request, Span};
+pub use settings::{EntitySettings, MuteWindow, Override, SignalSettings};
+pub use telemetry::{
+    Change, Edge, LogLine, MetricPoint, RejectReason, Rejections, Request, RouteTemplates, Span,
+};
 pub use time::Timestamp;
 pub use wire::{
     ChangeDecoder, EdgeDecoder, Format, LogDecoder, MetricDecoder, RequestDecoder, SpanDecoder,

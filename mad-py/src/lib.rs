@@ -9,6 +9,7 @@
 
 mod arrays;
 mod config;
+mod config_problems;
 mod csv_rows;
 mod detect;
 mod detect_run;
@@ -18,9 +19,11 @@ mod grouping;
 mod incident;
 mod intake;
 mod kinds;
+mod metric_ranking;
 mod moment;
 mod pipeline;
 mod points;
+mod rank;
 mod ranking;
 mod read;
 mod read_batches;
@@ -40,6 +43,7 @@ mod sources;
 mod stages;
 mod table;
 mod telemetry;
+mod toml_places;
 mod update;
 mod zstd;
 
@@ -51,7 +55,7 @@ mod _core {
     #[pymodule_export]
     use super::arrays::{modified_z, rolling_mad, rolling_z};
     #[pymodule_export]
-    use super::config::{check_config, default_config};
+    use super::config::{check_config, config_problems, default_config};
     #[pymodule_export]
     use super::csv_rows::culprits_from_scored;
     #[pymodule_export]
@@ -69,7 +73,11 @@ mod _core {
     #[pymodule_export]
     use super::kinds::columns_of;
     #[pymodule_export]
+    use super::metric_ranking::{MetricCulprit, MetricRanking};
+    #[pymodule_export]
     use super::pipeline::Pipeline;
+    #[pymodule_export]
+    use super::rank::rank_culprits;
     #[pymodule_export]
     use super::ranking::{Culprit, Ranking};
     #[pymodule_export]
@@ -90,6 +98,8 @@ mod _core {
     use super::table::Table;
     #[pymodule_export]
     use super::telemetry::Telemetry;
+    #[pymodule_export]
+    use super::toml_places::toml_places;
     #[pymodule_export]
     use super::update::Update;
     #[pymodule_export]

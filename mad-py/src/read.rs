@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use mad_core::time::ZonePolicy;
-use mad_core::wire::{Kind, MAX_FIELDS, Metrics, Requests};
+use mad_core::wire::{Edges, Kind, MAX_FIELDS, Metrics, Requests};
 use mad_core::{RejectReason, Rejections, Timestamp};
 use pyo3::prelude::*;
 
@@ -17,6 +17,8 @@ use crate::read_cell::{Cell, Column};
 pub type RequestTable = RecordTable<Requests>;
 /// Points of metrics in columns.
 pub type MetricTable = RecordTable<Metrics>;
+/// Edges of the service graph in columns.
+pub type EdgeTable = RecordTable<Edges>;
 
 /// Records of a kind in columns.
 pub struct RecordTable<K> {
@@ -36,10 +38,15 @@ impl<K: Kind> RecordTable<K> {
     /// Reads any object with the Arrow stream interface, a pandas `DataFrame`, or a mapping of
     /// columns.
     pub fn read(table: &Bound<'_, PyAny>, zone: ZonePolicy) -> PyResult<Self> {
+        Self::read_as(K::NAME, table, zone)
+    }
+
+    /// The same; errors call the table `what`.
+    pub fn read_as(what: &str, table: &Bound<'_, PyAny>, zone: ZonePolicy) -> PyResult<Self> {
         let (mut chunks, mut start) = (Vec::new(), 0);
-        for batch in batches::<K>(table)? {
+        for batch in batches::<K>(what, table)? {
             let rows = batch.num_rows();
-            chunks.push(Chunk { start, rows, columns: columns::<K>(&batch, zone)? });
+            chunks.push(Chunk { start, rows, columns: columns::<K>(what, &batch, zone)? });
             start += rows;
         }
         Ok(Self { chunks, kind: PhantomData })
@@ -142,13 +149,14 @@ fn reject<K: Kind>(
 
 /// The columns of a batch that a kind reads.
 fn columns<K: Kind>(
+    what: &str,
     batch: &RecordBatch,
     zone: ZonePolicy,
 ) -> PyResult<[Option<Column>; MAX_FIELDS]> {
     let schema = batch.schema();
     let mut columns = [const { None }; MAX_FIELDS];
     for (slot, name) in columns.iter_mut().zip(K::FIELDS) {
-        *slot = match place::<K>(&schema, name)? {
+        *slot = match place::<K>(what, &schema, name)? {
             Some(place) => Some(Column::new::<K>(batch.column(place), name, zone)?),
             None => None,
         };
@@ -157,19 +165,18 @@ fn columns<K: Kind>(
 }
 
 /// Where a column stands.
-fn place<K: Kind>(schema: &Schema, name: &str) -> PyResult<Option<usize>> {
-    let table = K::NAME;
+fn place<K: Kind>(what: &str, schema: &Schema, name: &str) -> PyResult<Option<usize>> {
     let mut found = (0..).zip(schema.fields()).filter(|(_, field)| field.name() == name);
     match (found.next(), found.next()) {
         (Some(_), Some(_)) => {
-            Err(value_error(format!("the {table} table has the column `{name}` twice")))
+            Err(value_error(format!("the {what} table has the column `{name}` twice")))
         }
         (None, _) if K::needed().contains(&name) => {
             let known: Vec<&str> =
                 schema.fields().iter().map(|field| field.name().as_str()).collect();
             let known = if known.is_empty() { "no columns".to_owned() } else { known.join(", ") };
             Err(value_error(format!(
-                "the {table} table has no column `{name}`; it has {known}; needed are {}",
+                "the {what} table has no column `{name}`; it has {known}; needed are {}",
                 K::needed().join(", "),
             )))
         }

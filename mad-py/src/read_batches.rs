@@ -11,7 +11,7 @@ use crate::errors::value_error;
 use crate::read_columns::columns_through_numpy;
 
 /// The table in Arrow's memory; at least one batch, so that its columns are always checked.
-pub fn batches<K: Kind>(table: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>> {
+pub fn batches<K: Kind>(what: &str, table: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>> {
     let pandas = table.hasattr("iloc")?;
     // pyarrow takes the naive among aware datetime objects as UTC, without a word
     let objects = pandas
@@ -39,11 +39,10 @@ pub fn batches<K: Kind>(table: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>> 
     if text || !table.hasattr("__getitem__")? {
         let kind = table.get_type().name()?;
         return Err(PyTypeError::new_err(format!(
-            "{} is a {kind}; give a path, a dataframe, an Arrow table or a mapping of columns",
-            K::NAME
+            "{what} is a {kind}; give a path, a dataframe, an Arrow table or a mapping of columns"
         )));
     }
-    Ok(vec![columns_through_numpy::<K>(table)?])
+    Ok(vec![columns_through_numpy::<K>(what, table)?])
 }
 
 /// polars gives columns of nothing but nulls a buffer that Arrow's type of them has not.

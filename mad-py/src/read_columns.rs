@@ -20,7 +20,10 @@ use crate::errors::value_error;
 use crate::read_cell::is_number;
 
 /// A batch of the columns that a kind reads.
-pub fn columns_through_numpy<K: Kind>(table: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
+pub fn columns_through_numpy<K: Kind>(
+    what: &str,
+    table: &Bound<'_, PyAny>,
+) -> PyResult<RecordBatch> {
     let mut columns: Vec<(&str, ArrayRef)> = Vec::new();
     for name in K::FIELDS.iter().copied() {
         let column = match table.get_item(name) {
@@ -28,8 +31,7 @@ pub fn columns_through_numpy<K: Kind>(table: &Bound<'_, PyAny>) -> PyResult<Reco
             Err(_) if !K::needed().contains(&name) => continue,
             Err(_) => {
                 return Err(value_error(format!(
-                    "the {} table has no column `{name}`; needed are {}",
-                    K::NAME,
+                    "the {what} table has no column `{name}`; needed are {}",
                     K::needed().join(", "),
                 )));
             }

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from mad import _core
+from mad._config_layers import Layers, read_toml, read_yaml
 
 
-def read_toml(text: str) -> dict[str, Any]:
-    """TOML as nested dicts."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    return tomllib.loads(text)
+def as_json(fields: object) -> str:
+    """Nested settings as JSON; the dates of TOML and YAML as text."""
+    return json.dumps(dict(fields) if isinstance(fields, Mapping) else fields, default=str)
 
 
 class Config:
@@ -26,16 +21,51 @@ class Config:
 
     `Config({"guard": {"min_points": 30}})` changes one field of one stage; `config["guard"]` reads
     a stage's fields. A field that does not exist or lies outside its range is a `ValueError` that
-    names it.
+    names it. A configuration does not change: it can be a key, and be pickled.
     """
 
     def __init__(self, fields: Mapping[str, Any] | None = None) -> None:
-        self._json = _core.check_config(json.dumps(dict(fields or {})))
+        self._json = _core.check_config(as_json({} if fields is None else fields))
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> Config:
         """Reads a TOML file."""
-        return cls(read_toml(Path(path).read_text(encoding="utf-8")))
+        return cls(read_toml(path))
+
+    @classmethod
+    def from_yaml(cls, path: str | os.PathLike[str]) -> Config:
+        """Reads a YAML file; needs the extra `mad-py[yaml]`."""
+        return cls(read_yaml(path))
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Config:
+        """Reads the environment: `MAD_GUARD__MIN_POINTS=30`, two underscores between stage and
+        field; lists as JSON. See docs/config.md for the other names that are read.
+        """
+        layers = Layers()
+        layers.add_environment(os.environ if environ is None else environ)
+        return cls._of(layers)
+
+    @classmethod
+    def load(
+        cls,
+        file: str | os.PathLike[str] | None = None,
+        environ: Mapping[str, str] | None = None,
+        **arguments: Any,
+    ) -> Config:
+        """Argument over environment over file over default, field by field.
+
+        The file is TOML, YAML or JSON; without one, that of `MAD_CONFIG`, if set. An argument is
+        a stage (`guard={"min_points": 30}`) or a field of one (`guard__min_points=30`).
+        """
+        return cls._of(Layers.of(file, os.environ if environ is None else environ, arguments))
+
+    @classmethod
+    def _of(cls, layers: Layers) -> Config:
+        for field, message in _core.config_problems(as_json(layers.fields)):
+            origin = layers.origin(field)
+            raise ValueError(f"{origin}: {message}" if origin else message)
+        return cls(layers.fields)
 
     def to_dict(self) -> dict[str, Any]:
         """A copy as nested dicts."""
@@ -44,6 +74,21 @@ class Config:
     def to_json(self) -> str:
         """As JSON text."""
         return self._json
+
+    def to_toml(self) -> str:
+        """As TOML text, every field; `from_toml` reads it back."""
+        from mad._toml import write_toml
+
+        return write_toml(self.to_dict())
+
+    def changes(self) -> dict[str, tuple[Any, Any]]:
+        """The fields that differ from the defaults by dotted path: value and default."""
+        defaults = dict(_flat(json.loads(_core.default_config())))
+        return {
+            path: (value, defaults.get(path))
+            for path, value in _flat(self.to_dict())
+            if value != defaults.get(path)
+        }
 
     def __getitem__(self, stage: str) -> Any:
         return self.to_dict()[stage]
@@ -56,6 +101,14 @@ class Config:
 
     def __repr__(self) -> str:
         return f"Config({self.to_dict()!r})"
+
+
+def _flat(fields: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
 
 
 AnyConfig: TypeAlias = Config | Mapping[str, Any] | None

@@ -20,6 +20,8 @@ __all__ = [
     "Incident",
     "IncidentGrouper",
     "MadScorer",
+    "MetricCulprit",
+    "MetricRanking",
     "Pipeline",
     "Ranking",
     "ReferenceRun",
@@ -36,15 +38,18 @@ __all__ = [
     "ZstdDecoder",
     "__version__",
     "check_config",
+    "config_problems",
     "culprits_from_scored",
     "default_config",
     "detect",
     "evaluate",
     "modified_z",
+    "rank_culprits",
     "reference_detect",
     "rolling_mad",
     "rolling_z",
     "score_series",
+    "toml_places",
 ]
 
 _Floats: TypeAlias = npt.NDArray[np.float64]
@@ -86,6 +91,9 @@ def rolling_mad(values: _Numbers, window: int) -> tuple[_Floats, _Floats]:
 
 def check_config(json: str) -> str:
     """Checks a configuration in JSON and gives it back with every default filled in."""
+
+def config_problems(json: str) -> list[tuple[str, str]]:
+    """Every problem of a configuration in JSON: the field's dotted path, and a message."""
 
 def default_config() -> str:
     """The default configuration in JSON."""
@@ -240,6 +248,59 @@ class Ranking:
     @property
     def rows(self) -> int: ...
     def __len__(self) -> int: ...
+
+@final
+class MetricCulprit:
+    """One suspect of a ranking over metrics."""
+
+    @property
+    def service(self) -> str: ...
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def metric(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+    @property
+    def onset(self) -> datetime: ...
+    @property
+    def evidence(self) -> list[dict[str, Any]]: ...
+
+@final
+class MetricRanking:
+    """Suspects by their metrics, the likeliest first."""
+
+    @property
+    def culprits(self) -> list[MetricCulprit]: ...
+    @property
+    def abstained(self) -> bool: ...
+    @property
+    def start(self) -> datetime | None: ...
+    @property
+    def rejected(self) -> dict[str, Any]: ...
+    def __len__(self) -> int: ...
+
+def rank_culprits(
+    metrics: Any,
+    reference: Any = None,
+    edges: Any = None,
+    target: tuple[str, str] | None = None,
+    spans: Any = None,
+    logs: Any = None,
+    changes: Any = None,
+) -> MetricRanking:
+    """Ranks the services of an incident by what their metrics did.
+
+    `metrics` is the incident window in long form: timestamp (aware), service, metric, value;
+    optional resource. `reference` is the same for normal time, which may be months away; without
+    it `metrics` holds both and the begin of the incident is found. `edges` are caller, callee;
+    `target` is the (service, metric) that showed the symptom. Rows stand in any order; NaN and
+    null values are gaps; rows that cannot be taken are counted in `.rejected`.
+
+    The answer has `.culprits`, best first, one a service, each with `.service`, `.endpoint` (the
+    resource), `.metric`, `.score` (0 to 1), `.onset` and `.evidence`; it has `.abstained` when
+    nobody stands out. Raises ValueError for a missing column and for times without a zone.
+    """
 
 @final
 class Report:
@@ -534,3 +595,8 @@ class ZstdDecoder:
         """Takes compressed bytes and gives what they decompress to so far."""
     def finish(self) -> bytes:
         """There is no more: gives the rest; an unfinished frame is an error."""
+
+def toml_places(text: str) -> dict[str, tuple[int, int]]:
+    """Line and column, counted from 1, of every field of a TOML text by its dotted path, such as
+    `guard.min_points`; entries of lists are counted from 0: `override[2]`, `override[2].threshold`.
+    """

@@ -478,10 +478,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"guard": {"warm_up_minutes": -math.inf}}, r"`warm_up_minutes` is not a finite number"),
     ({"guard": 5}, r"`guard` is 5; expected fields by name"),
     ({"naive_offset_seconds": "UTC"}, r'`naive_offset_seconds` is "UTC"; expected an integer'),
-    ({"guard": {"min_point": 3}}, r"`guard.min_point` does not exist; there are `warm_up_minutes`"),
-    ({"guards": {}}, r"`guards` does not exist; there are `naive_offset_seconds`, `features`"),
+    ({"guard": {"min_point": 3}}, r"`guard.min_point` does not exist; did you mean `min_points`"),
+    ({"guards": {}}, r"`guards` does not exist; did you mean `guard`"),
     ({"guards": {"min_points": 3}}, r"`guards` does not exist"),
-    ({"x": 1}, r"`x` does not exist"),
+    ({"x": 1}, r"`x` does not exist; there are `naive_offset_seconds`, `features`"),
 ]
 
 

@@ -1,7 +1,12 @@
 //! Who is to blame, with evidence.
 
+mod metrics;
 mod ranker;
 mod types;
 
+pub use metrics::{
+    MetricCulprit, MetricEvidence, MetricKind, MetricRanker, MetricRankerConfig, MetricRanking,
+    MetricWindow,
+};
 pub use ranker::CulpritRanker;
 pub use types::{Culprit, CulpritConfig, Evidence, Ranking};

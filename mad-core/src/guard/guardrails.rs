@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{Confidence, GuardConfig, PointVerdict, Reason, Severity, Verdict};
 use crate::error::{Error, Result};
 use crate::feature::{FeatureRow, Signal, SignalKind};
-use crate::score::{RowScores, Score};
+use crate::score::{Direction, RowScores, Score};
+use crate::settings::SignalSettings;
 use crate::time::{MINUTE, Timestamp};
 
 /// How long an entity has been known.
@@ -53,6 +54,18 @@ impl Guardrails {
 
     /// Judges a row.
     pub fn judge(&self, row: &FeatureRow, scores: &RowScores, maturity: EntityMaturity) -> Verdict {
+        self.judge_by(row, scores, maturity, None)
+    }
+
+    /// The same with settings of each signal, in the order of [`Signal::ALL`]: its threshold, the
+    /// direction that counts, what is too small, whether it is watched.
+    pub fn judge_by(
+        &self,
+        row: &FeatureRow,
+        scores: &RowScores,
+        maturity: EntityMaturity,
+        settings: Option<&[SignalSettings; Signal::ALL.len()]>,
+    ) -> Verdict {
         let young = self.young(row.bucket, maturity);
         let mut verdict = Verdict {
             is_anomaly: false,
@@ -67,10 +80,16 @@ impl Guardrails {
         let (mut best, mut held_back) = (0.0, (0.0, Reason::Normal));
         for (signal, score) in scores.iter() {
             let evidence = scores.evidence_of(signal);
-            if evidence < self.threshold {
+            let own = settings.and_then(|settings| settings.get(signal.index()));
+            let threshold =
+                own.map_or(self.threshold, |own| crate::score::threshold_evidence(own.threshold));
+            if evidence < threshold || own.is_some_and(|own| !own.watched) {
                 continue;
             }
-            if let Some(reason) = young.or_else(|| self.weak(row, signal, score)) {
+            let config = own.map_or(&self.config, |own| &own.guard);
+            let direction = own.and_then(|own| own.direction);
+            let held = young.or_else(|| harmless(direction, score));
+            if let Some(reason) = held.or_else(|| weak(config, row, signal, score)) {
                 if evidence > held_back.0 {
                     held_back = (evidence, reason);
                 }
@@ -115,33 +134,6 @@ impl Guardrails {
         }
     }
 
-    /// Why an unlikely signal is not worth attention.
-    fn weak(&self, row: &FeatureRow, signal: Signal, score: &Score) -> Option<Reason> {
-        let config = &self.config;
-        let value = row.sample(signal).value;
-        let change = (value - score.expected).abs();
-        let relative = |share: f64| change >= share * score.expected.abs();
-        let requests = match signal {
-            Signal::RequestCount => score.expected.max(row.count as f64),
-            _ => row.count as f64,
-        };
-        if requests < config.min_requests as f64 {
-            return Some(Reason::TooLittleTraffic);
-        }
-        let large = match signal {
-            Signal::P50Latency | Signal::P95Latency => {
-                relative(config.latency_relative) && change >= config.latency_absolute_ms
-            }
-            Signal::ErrorRate => {
-                change >= config.error_rate_absolute && row.errors >= config.min_errors
-            }
-            Signal::RequestCount => {
-                relative(config.traffic_relative) && change >= config.traffic_absolute
-            }
-        };
-        (!large).then_some(Reason::SmallEffect)
-    }
-
     /// Judges a point of a metric: warm-up and minimum points as for rows, then the size of the
     /// effect as the kind of the metric has it. A gauge has none: what is small is not known.
     pub fn judge_point(
@@ -151,12 +143,19 @@ impl Guardrails {
         value: f64,
         score: &Score,
         maturity: EntityMaturity,
+        settings: Option<&SignalSettings>,
     ) -> PointVerdict {
         let young = self.young(at, maturity);
-        let unlikely = score.evidence >= self.threshold;
+        let threshold =
+            settings.map_or(self.threshold, |own| crate::score::threshold_evidence(own.threshold));
+        let watched = settings.is_none_or(|own| own.watched);
+        let unlikely = score.evidence >= threshold && watched;
+        let config = settings.map_or(&self.config, |own| &own.guard);
+        let direction = settings.and_then(|own| own.direction);
         let held_back = young.or_else(|| {
-            let small = unlikely && !self.large(kind, value, score);
-            small.then_some(Reason::SmallEffect)
+            let harmless = harmless(direction, score);
+            let small = || (!large(config, kind, value, score)).then_some(Reason::SmallEffect);
+            if unlikely { harmless.or_else(small) } else { None }
         });
         let is_anomaly = unlikely && held_back.is_none();
         let reason = match held_back {
@@ -172,20 +171,6 @@ impl Guardrails {
             (true, true) => Severity::Critical,
         };
         PointVerdict { is_anomaly, reason, severity }
-    }
-
-    fn large(&self, kind: SignalKind, value: f64, score: &Score) -> bool {
-        let config = &self.config;
-        let change = (value - score.expected).abs();
-        let relative = |share: f64| change >= share * score.expected.abs();
-        match kind {
-            SignalKind::Gauge => true,
-            SignalKind::Latency => relative(config.latency_relative),
-            SignalKind::Rate => change >= config.error_rate_absolute,
-            SignalKind::Count => {
-                relative(config.traffic_relative) && change >= config.traffic_absolute
-            }
-        }
     }
 
     fn severity(&self, row: &FeatureRow, flagged: u8) -> Severity {
@@ -213,5 +198,53 @@ fn confidence(evidence: f64, support: f64) -> Confidence {
         Confidence::Medium
     } else {
         Confidence::Low
+    }
+}
+
+/// Whether a signal went the way that does not count.
+fn harmless(direction: Option<Direction>, score: &Score) -> Option<Reason> {
+    let counts = match direction {
+        Some(Direction::Up) => score.z > 0.0,
+        Some(Direction::Down) => score.z < 0.0,
+        Some(Direction::Both) | None => true,
+    };
+    (!counts).then_some(Reason::Direction)
+}
+
+/// Why an unlikely signal is not worth attention.
+fn weak(config: &GuardConfig, row: &FeatureRow, signal: Signal, score: &Score) -> Option<Reason> {
+    let value = row.sample(signal).value;
+    let change = (value - score.expected).abs();
+    let relative = |share: f64| change >= share * score.expected.abs();
+    let requests = match signal {
+        Signal::RequestCount => score.expected.max(row.count as f64),
+        _ => row.count as f64,
+    };
+    if requests < config.min_requests as f64 {
+        return Some(Reason::TooLittleTraffic);
+    }
+    let large = match signal {
+        Signal::P50Latency | Signal::P95Latency => {
+            relative(config.latency_relative) && change >= config.latency_absolute_ms
+        }
+        Signal::ErrorRate => {
+            change >= config.error_rate_absolute && row.errors >= config.min_errors
+        }
+        Signal::RequestCount => {
+            relative(config.traffic_relative) && change >= config.traffic_absolute
+        }
+    };
+    (!large).then_some(Reason::SmallEffect)
+}
+
+/// Whether an unlikely point is a change that matters, as its kind has it.
+fn large(config: &GuardConfig, kind: SignalKind, value: f64, score: &Score) -> bool {
+    let change = (value - score.expected).abs();
+    let relative = |share: f64| change >= share * score.expected.abs();
+    match kind {
+        SignalKind::Gauge => true,
+        SignalKind::Latency => relative(config.latency_relative),
+        SignalKind::Rate => change >= config.error_rate_absolute,
+        SignalKind::Count => relative(config.traffic_relative) && change >= config.traffic_absolute,
     }
 }

@@ -22,13 +22,15 @@ pub enum Reason {
     TooLittleTraffic,
     /// Held back: unlikely, but too small a change to matter.
     SmallEffect,
+    /// Held back: a mute window or a command holds for the entity.
+    Muted,
     /// Held back: outside of the band on the side that is not watched, such as a faster response.
     Direction,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Normal,
         Self::AboveExpected,
         Self::BelowExpected,
@@ -36,6 +38,7 @@ impl Reason {
         Self::TooFewPoints,
         Self::TooLittleTraffic,
         Self::SmallEffect,
+        Self::Muted,
         Self::Direction,
     ];
 
@@ -49,6 +52,7 @@ impl Reason {
             Self::TooFewPoints => "too_few_points",
             Self::TooLittleTraffic => "too_little_traffic",
             Self::SmallEffect => "small_effect",
+            Self::Muted => "muted",
             Self::Direction => "direction",
         }
     }

@@ -51,7 +51,8 @@ impl Pipeline {
     /// A pipeline that goes on where the saved one stopped, byte for byte.
     ///
     /// `features`, `score` and `limits` of the config shape what is remembered and have to be
-    /// those of the saved state; the rest may be changed and holds from now on.
+    /// those of the saved state; the rest may be changed and holds from now on. The kind and the
+    /// threshold that an override gives a series shape its scorer and hold for series that are new.
     ///
     /// # Errors
     ///

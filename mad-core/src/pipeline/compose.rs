@@ -1,10 +1,12 @@
 //! Score, guard, learn, remember, group: in that order, row by row.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
 use super::metrics::SeriesState;
+use super::rules::{Rules, muted};
 use super::{Command, Counters, IncidentRecord, JudgedRow, PipelineConfig, Update};
 use crate::culprit::{CulpritConfig, CulpritRanker, Ranking};
 use crate::error::Result;
@@ -71,6 +73,9 @@ pub struct Pipeline {
     pub(super) rejections: Rejections,
     pub(super) position: u64,
     bucket: Option<Timestamp>,
+    /// Of the entities that some override is for; found again after a restore.
+    #[serde(skip)]
+    pub(super) rules: HashMap<EntityId, Option<Rules>>,
     #[serde(skip)]
     closed_rows: Vec<FeatureRow>,
     #[serde(skip)]
@@ -108,6 +113,7 @@ impl Pipeline {
             rejections: Rejections::default(),
             position: 0,
             bucket: None,
+            rules: HashMap::new(),
             closed_rows: Vec::new(),
             closed_points: Vec::new(),
             config,
@@ -137,8 +143,14 @@ impl Pipeline {
     /// in `update`: hand that to [`note_rejections`](Self::note_rejections).
     pub fn push(&mut self, request: &Request<'_>, position: u64, update: &mut Update) {
         self.position = position;
-        let Self { features, entities, closed_rows, .. } = self;
-        features.push(request, position, entities, closed_rows, &mut update.rejected);
+        let Self { features, entities, closed_rows, config, .. } = self;
+        // a name that is known stands for itself
+        let route = match entities.find(request.service, request.endpoint) {
+            Some(_) => Cow::Borrowed(request.endpoint),
+            None => config.routes.template(request.endpoint),
+        };
+        let request = Request { endpoint: &route, ..*request };
+        features.push(&request, position, entities, closed_rows, &mut update.rejected);
         if !self.closed_rows.is_empty() {
             self.judge_closed(update);
         }
@@ -307,20 +319,34 @@ impl Pipeline {
     }
 
     fn judge(&mut self, row: &FeatureRow, update: &mut Update) {
+        self.learn_rules(row.entity);
+        let is_muted = self.muted_until(row.entity, row.bucket).is_some();
         if self.rows.len() <= row.entity.index() {
             self.rows.resize_with(row.entity.index() + 1, || None);
         }
         let Some(slot) = self.rows.get_mut(row.entity.index()) else { return };
         if slot.is_none() {
             // the config was validated when the pipeline was made
-            let Ok(scorer) = RowScorer::new(&self.config.score) else { return };
+            let score = self.rules.get(&row.entity).and_then(Option::as_ref);
+            let score = score.map_or(&self.config.score, |rules| &rules.settings.score);
+            let Ok(scorer) = RowScorer::new(score) else { return };
             *slot = Some(EntityState { first: row.bucket, scorer, rows: 0, flagged: 0 });
         }
         let Some(state) = slot else { return };
         let scores = state.scorer.score(row);
         let maturity = EntityMaturity { first: state.first, points: state.scorer.points() };
-        let verdict = self.guardrails.judge(row, &scores, maturity);
-        state.scorer.learn(row, &scores);
+        let mut verdict = match self.rules.get(&row.entity) {
+            Some(Some(rules)) => {
+                rules.guardrails.judge_by(row, &scores, maturity, Some(&rules.signals))
+            }
+            _ => self.guardrails.judge(row, &scores, maturity),
+        };
+        if is_muted {
+            verdict = muted(verdict);
+            state.scorer.learn_muted(row, &scores);
+        } else {
+            state.scorer.learn(row, &scores);
+        }
         state.rows += 1;
         state.flagged += u64::from(verdict.is_anomaly);
         self.counters.rows += 1;

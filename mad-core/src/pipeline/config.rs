@@ -9,7 +9,10 @@ use crate::guard::GuardConfig;
 use crate::incident::IncidentConfig;
 use crate::limits::Limits;
 use crate::score::ScoreConfig;
-use crate::time::ZonePolicy;
+use crate::series::Entity;
+use crate::settings::{EntitySettings, MuteWindow, Override};
+use crate::telemetry::RouteTemplates;
+use crate::time::{Timestamp, ZonePolicy};
 
 /// All of the configuration; every field has a default that is meant to be kept.
 ///
@@ -43,6 +46,14 @@ pub struct PipelineConfig {
     pub culprit: CulpritConfig,
     /// Bounds on memory.
     pub limits: Limits,
+    /// How raw paths become routes.
+    pub routes: RouteTemplates,
+    /// What is otherwise for some entities and signals, `override` in files; later ones win.
+    #[serde(rename = "override")]
+    pub overrides: Vec<Override>,
+    /// Windows in which some entities are muted, `mute` in files.
+    #[serde(rename = "mute")]
+    pub mutes: Vec<MuteWindow>,
 }
 
 impl PipelineConfig {
@@ -50,7 +61,8 @@ impl PipelineConfig {
     ///
     /// # Errors
     ///
-    /// Names the first field outside its range, its value and its range.
+    /// Names the first field outside its range, its value and its range. Overrides and mutes are
+    /// counted from 0: `override[2].threshold`.
     pub fn validate(&self) -> Result<()> {
         if let Some(offset) = self.naive_offset_seconds
             && !(-86_400..=86_400).contains(&offset)
@@ -62,7 +74,27 @@ impl PipelineConfig {
         self.guard.validate()?;
         self.incident.validate()?;
         self.culprit.validate()?;
-        self.limits.validate()
+        self.limits.validate()?;
+        self.routes.validate()?;
+        for (i, over) in self.overrides.iter().enumerate() {
+            over.validate(&format!("override[{i}]"))?;
+        }
+        for (i, mute) in self.mutes.iter().enumerate() {
+            mute.validate(&format!("mute[{i}]"))?;
+        }
+        Ok(())
+    }
+
+    /// The settings of one entity: these, with the overrides that are for it.
+    pub fn resolve(&self, entity: &Entity) -> EntitySettings {
+        EntitySettings::new(self, entity)
+    }
+
+    /// Of the mutes that hold for `entity` at `at` the one that ends last, and its end; see
+    /// [`MuteWindow::muted_until`].
+    pub fn mute_at(&self, entity: &Entity, at: Timestamp) -> Option<(&MuteWindow, Timestamp)> {
+        let holding = |mute| MuteWindow::muted_until(mute, entity, at).map(|end| (mute, end));
+        self.mutes.iter().filter_map(holding).max_by_key(|(_, end)| *end)
     }
 
     /// What to do with times that carry no zone.

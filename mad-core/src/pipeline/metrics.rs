@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::rules::metric_scorer;
 use super::{JudgedPoint, Pipeline, Update};
 use crate::feature::FeaturePoint;
-use crate::guard::{EntityMaturity, Severity};
+use crate::guard::{EntityMaturity, PointVerdict, Reason, Severity};
 use crate::history::{FlaggedRow, FlaggedSignal, HistoryPoint};
 use crate::score::MetricScorer;
 use crate::series::{EntityId, SignalName};
@@ -22,9 +23,6 @@ pub(super) struct SeriesState {
     points: u64,
     flagged: u64,
 }
-
-/// Running totals by the convention of `OpenMetrics`.
-const COUNTER_SUFFIX: &str = "_total";
 
 impl Pipeline {
     /// Takes a batch of points; they are numbered on from the batch before.
@@ -84,6 +82,7 @@ impl Pipeline {
         let Some(first) = points.first() else { return };
         let FeaturePoint { bucket, entity, step, .. } = *first;
         self.time_comes_to(bucket, update);
+        self.learn_rules(entity);
         let from = update.points.len();
         for point in points {
             if let Some(judged) = self.judge_point(point) {
@@ -144,24 +143,34 @@ impl Pipeline {
             self.series.resize_with(index + 1, || None);
         }
         let metric = &self.metrics.series().get(point.series)?.metric;
+        let settings = self.metric_settings(point.entity, metric);
+        let is_muted = self.muted_until(point.entity, point.bucket).is_some();
         let slot = self.series.get_mut(index)?;
         if slot.is_none() {
             // the config was validated when the pipeline was made
-            let scorer = if metric.ends_with(COUNTER_SUFFIX) {
-                MetricScorer::counter(&self.config.score)
-            } else {
-                MetricScorer::new(crate::feature::SignalKind::Gauge, &self.config.score)
-            };
-            let scorer = scorer.ok()?;
+            let scorer = metric_scorer(metric, settings.as_ref(), &self.config.score).ok()?;
             *slot = Some(SeriesState { first: point.bucket, scorer, points: 0, flagged: 0 });
         }
         let state = slot.as_mut()?;
         let sample = state.scorer.sample(point.bucket, point.sample);
         let maturity = EntityMaturity { first: state.first, points: state.scorer.points() };
-        let score = state.scorer.observe(point.bucket, sample);
+        let score = if is_muted {
+            state.scorer.observe_muted(point.bucket, sample)
+        } else {
+            state.scorer.observe(point.bucket, sample)
+        };
         let kind = state.scorer.kind();
-        let verdict =
-            self.guardrails.judge_point(point.bucket, kind, sample.value, &score, maturity);
+        let guardrails = match self.rules.get(&point.entity) {
+            Some(Some(rules)) => &rules.guardrails,
+            _ => &self.guardrails,
+        };
+        let (at, settings) = (point.bucket, settings.as_ref());
+        let mut verdict =
+            guardrails.judge_point(at, kind, sample.value, &score, maturity, settings);
+        if is_muted {
+            verdict =
+                PointVerdict { is_anomaly: false, reason: Reason::Muted, severity: Severity::Info };
+        }
         state.points += 1;
         state.flagged += u64::from(verdict.is_anomaly);
         self.counters.points += 1;

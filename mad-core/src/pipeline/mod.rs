@@ -8,6 +8,7 @@ mod counters;
 mod document;
 mod metrics;
 mod record;
+mod rules;
 mod update;
 
 pub use command::Command;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::score_type::{HALF_SCORE_EVIDENCE, score_of};
 use super::signal::learn_as;
 use super::tail::{exceedance_evidence, observations_above};
-use super::{Score, ScoreConfig, Scorer, SignalScorer};
+use super::{Learn, Score, ScoreConfig, Scorer, SignalScorer};
 use crate::error::Result;
 use crate::feature::{FeatureRow, Signal};
 
@@ -153,6 +153,18 @@ impl RowScorer {
         let own = if needed > MANY { own.max(PRIOR) } else { own };
         let rows = p95.points() as f64;
         (own.min(STEEPEST) * rows + PRIOR * PRIOR_ROWS) / (rows + PRIOR_ROWS)
+    }
+
+    /// Learns a row of a time in which nobody wants to know of it: what is anomalous then teaches
+    /// nothing.
+    pub fn learn_muted(&mut self, row: &FeatureRow, scores: &RowScores) {
+        for ((scorer, score), signal) in
+            self.signals.iter_mut().zip(&scores.signals).zip(Signal::ALL)
+        {
+            let anomalous = score.evidence >= self.evidence;
+            let how = if anomalous { Learn::Skip } else { Learn::Full };
+            scorer.learn(row.bucket, row.sample(signal), how);
+        }
     }
 
     /// Learns a row that was judged as `scores`.

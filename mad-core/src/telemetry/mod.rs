@@ -6,6 +6,7 @@ mod log_line;
 mod metric;
 mod rejection;
 mod request;
+mod route;
 mod span;
 
 pub use change::Change;
@@ -14,4 +15,5 @@ pub use log_line::LogLine;
 pub use metric::MetricPoint;
 pub use rejection::{RejectReason, Rejected, Rejections};
 pub use request::Request;
+pub use route::RouteTemplates;
 pub use span::Span;

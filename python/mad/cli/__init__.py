@@ -30,6 +30,7 @@ examples:
   mad detect a.jsonl b.jsonl --json    several files, merged by time, for machines
   mad explain out                      why the worst incident is one
   mad culprits out --at 2026-01-06T10:54:00Z
+  mad config check mad.toml            every problem of a settings file, with its line
 
 exit codes:
   0 fine   1 --fail-on was met   2 usage or configuration   3 unreadable input
@@ -60,7 +61,7 @@ def version() -> str:
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    from mad.cli import culprits, demo, detect, evaluate, explain, simulate
+    from mad.cli import config, culprits, demo, detect, doctor, evaluate, explain, simulate
 
     top = argparse.ArgumentParser(
         prog="mad",
@@ -74,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
         "--verbose", action="store_true", help="say more, and show a traceback on errors"
     )
     commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for module in (demo, detect, explain, culprits, evaluate, simulate):
+    for module in (demo, detect, explain, culprits, evaluate, simulate, config, doctor):
         module.register(commands, common)
     return top
 
@@ -90,6 +91,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         top.print_help(sys.stderr)
         return errors.USAGE
     _end_on_termination()
+    from mad.cli import settings
+
+    arguments.verbose = arguments.verbose or settings.is_verbose()
     try:
         code = int(arguments.run(arguments))
         sys.stdout.flush()

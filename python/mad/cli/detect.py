@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mad import errors
-from mad._config import read_toml
-from mad.cli import arguments, engine, files
+from mad.cli import arguments, engine, files, settings
 from mad.cli.progress import WORTH_BYTES, Progress
 from mad.sources.files import CHUNK, Source
 
@@ -44,7 +43,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     command.add_argument("inputs", nargs="+", metavar="INPUT", help="a file, or - for stdin")
     command.add_argument("--out", default="out", metavar="DIR", help="default: out")
-    command.add_argument("--config", metavar="FILE", help="settings as JSON or TOML")
+    command.add_argument("--config", metavar="FILE", help=settings.HELP)
     command.add_argument(
         "--mode",
         choices=("default", "reference"),
@@ -60,7 +59,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--batch-size",
         type=arguments.size,
-        default=CHUNK,
+        default=settings.batch_size(CHUNK),
         metavar="N",
         help="bytes read at a time, such as 512k; changes speed only (default: 2MB)",
     )
@@ -79,7 +78,9 @@ def run(args: argparse.Namespace) -> int:
     outcome = detect(
         args.inputs,
         args.out,
-        config=load_config(args.config),
+        config=settings.load(args.config, verbose=args.verbose)
+        if args.mode == "default"
+        else settings.as_written(args.config),
         mode=args.mode,
         batch_size=args.batch_size,
         sort=args.sort,
@@ -89,27 +90,6 @@ def run(args: argparse.Namespace) -> int:
     gate = _GATES.get(args.fail_on or "", ())
     met = any(found.get("severity") in gate for found in outcome.document.get("incidents") or [])
     return errors.FAILED if met else errors.FINE
-
-
-def load_config(path: str | None) -> str | None:
-    """The settings file as JSON text; None without one."""
-    if path is None:
-        return None
-    file = Path(path)
-    try:
-        text = files.read_text(file)
-        toml = file.suffix.lower() == ".toml"
-        settings: Any = read_toml(text) if toml else json.loads(text)
-    except errors.InputError as error:
-        raise errors.UsageError(str(error)) from error
-    except ValueError as error:
-        raise errors.UsageError(f"{path} cannot be read as settings: {error}") from error
-    if not isinstance(settings, dict):
-        raise errors.UsageError(f"{path} holds no settings by name")
-    try:
-        return json.dumps(settings)
-    except TypeError as error:
-        raise errors.UsageError(f"{path}: dates are not settings: {error}") from error
 
 
 def detect(

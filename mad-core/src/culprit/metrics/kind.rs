@@ -1,0 +1,115 @@
+//! What a metric measures, told by its name.
+
+use serde::{Deserialize, Serialize};
+
+/// What a metric measures, guessed from its name by [`MetricKind::guess`].
+///
+/// | kind | a word of the name, any case | bad is | weight |
+/// |---|---|---|---|
+/// | availability | avail, success | down | 1 |
+/// | errors | error, fail, fault, exception, 5xx | up | 1 |
+/// | latency | latency, duration, response, delay | up | 1 |
+/// | storage | disk, iops, syscall, filesystem | either | .5 |
+/// | traffic | request, workload, ops, throughput, traffic, qps, rps, calls | either | .25 |
+/// | cpu | cpu | up | 1 |
+/// | memory | mem | up | 1 |
+/// | network | network, bytes, packet, socket | either | .5 |
+/// | other | | either | .5 |
+///
+/// The first row that fits counts. Traffic weighs little because it falls everywhere below a fault
+/// and rises wherever it is retried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum MetricKind {
+    /// Share of requests that were served, as a fraction or in percent.
+    Availability,
+    /// Errors, as a count or a rate.
+    Errors,
+    /// How long something takes.
+    Latency,
+    /// Work of disks and system calls.
+    Storage,
+    /// How much is asked for.
+    Traffic,
+    /// Processor use.
+    Cpu,
+    /// Memory use.
+    Memory,
+    /// Bytes and packets sent or received.
+    Network,
+    /// Anything else.
+    Other,
+}
+
+const WORDS: [(MetricKind, &[&str]); 8] = [
+    (MetricKind::Availability, &["avail", "success"]),
+    (MetricKind::Errors, &["error", "fail", "fault", "exception", "5xx"]),
+    (MetricKind::Latency, &["latency", "duration", "response", "delay"]),
+    (MetricKind::Storage, &["disk", "iops", "syscall", "filesystem"]),
+    (
+        MetricKind::Traffic,
+        &["request", "workload", "ops", "throughput", "traffic", "qps", "rps", "calls"],
+    ),
+    (MetricKind::Cpu, &["cpu"]),
+    (MetricKind::Memory, &["mem"]),
+    (MetricKind::Network, &["network", "bytes", "packet", "socket"]),
+];
+
+impl MetricKind {
+    /// The kind of a metric of this name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mad_core::culprit::MetricKind;
+    ///
+    /// assert_eq!(MetricKind::guess("PodServerLatencyP99(s)"), MetricKind::Latency);
+    /// assert_eq!(MetricKind::guess("requests/Sum"), MetricKind::Traffic);
+    /// assert_eq!(MetricKind::guess(""), MetricKind::Other);
+    /// ```
+    pub fn guess(metric: &str) -> Self {
+        let name = metric.to_ascii_lowercase();
+        let fits = |words: &[&str]| words.iter().any(|word| name.contains(word));
+        WORDS.iter().find(|(_, words)| fits(words)).map_or(Self::Other, |(kind, _)| *kind)
+    }
+
+    /// The kind as files and answers write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Availability => "availability",
+            Self::Errors => "errors",
+            Self::Latency => "latency",
+            Self::Storage => "storage",
+            Self::Traffic => "traffic",
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Network => "network",
+            Self::Other => "other",
+        }
+    }
+
+    /// How bad a move by `z` is: the move itself, its negative, or its size.
+    pub(super) fn badness(self, z: f64) -> f64 {
+        match self {
+            Self::Availability => -z,
+            Self::Errors | Self::Latency | Self::Cpu | Self::Memory => z,
+            _ => z.abs(),
+        }
+    }
+
+    /// How much a move says.
+    pub(super) const fn weight(self) -> f64 {
+        match self {
+            Self::Traffic => 0.25,
+            Self::Storage | Self::Network | Self::Other => 0.5,
+            _ => 1.0,
+        }
+    }
+
+    /// Whether both tell of the same symptom: errors lower availability.
+    pub(super) fn is_kin(self, other: Self) -> bool {
+        let failing = |kind| matches!(kind, Self::Availability | Self::Errors);
+        self == other || (failing(self) && failing(other))
+    }
+}

@@ -1,0 +1,162 @@
+//! Ranks services by what their metrics did in an incident.
+//!
+//! Each series is held against its own normal level in scales ([`MetricRanker`] says how), the
+//! effects are charged to services, and a service whose callee explains its effect steps back.
+
+mod blame;
+mod effect;
+mod kind;
+mod timeline;
+mod types;
+mod window;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::series::Entity;
+use crate::time::Timestamp;
+use blame::{Graph, Suspect, suspects};
+use effect::{Effect, bad_rows, effect, levels};
+use timeline::Timeline;
+use window::Series;
+
+pub use kind::MetricKind;
+pub use types::{MetricCulprit, MetricEvidence, MetricRankerConfig, MetricRanking};
+pub use window::MetricWindow;
+
+/// Evidence told of a culprit.
+const MOST_EVIDENCE: usize = 5;
+
+/// Ranks services by how far their metrics left their normal levels.
+///
+/// 1. **Scale.** A series' effect is its distance from its normal median in scales: the largest of
+///    1.4826 MAD, the width of its percentiles, 5 % of its level, and a tenth of what its peers
+///    (the same metric elsewhere) scatter. Without these floors the quietest service wins.
+/// 2. **Direction.** Latencies, errors, cpu and memory are bad when they rise, availability when it
+///    falls, others both ways ([`MetricKind`]).
+/// 3. **Alignment.** With a target, a series counts in the rows in which the target is bad, against
+///    normal time and against the rows just before, whichever is closer.
+/// 4. **Onset.** Without normal time, or when normal time runs into the incident and the fault is
+///    older than was told, the begin is where the target (or all series together) steps up most.
+/// 5. **Blame.** A service weighs `ln(1 + effect)` of its strongest series; half for a kind other
+///    than the target's. What a callee's change of the same metric makes up of a caller's, in the
+///    metric's own unit, is taken off the caller. The client's view of a call is about its peer.
+/// 6. **Abstaining.** Nobody is named when the first suspect or the target moved too little.
+///
+/// The order of points and the names of services do not matter, but for two endings (`_remote`,
+/// `_client`) by which X-Ray marks inferred peers.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::culprit::{MetricRanker, MetricRankerConfig, MetricWindow};
+/// use mad_core::{MetricPoint, Timestamp};
+///
+/// let mut window = MetricWindow::new();
+/// for minute in 0..40_i64 {
+///     let at = Timestamp::from_seconds(60 * minute);
+///     for (service, slow) in [("front", 0.3), ("cart", 0.3), ("mail", 0.0)] {
+///         let usual = 0.1 + 0.001 * (minute % 5) as f64;
+///         if minute < 30 {
+///             window.normal(&MetricPoint::new(at, service, "latency", usual), 1);
+///         } else {
+///             window.incident(&MetricPoint::new(at, service, "latency", usual + slow), 1);
+///         }
+///     }
+/// }
+/// let ranker = MetricRanker::new(MetricRankerConfig::default())?;
+/// let ranking = ranker.rank(&window, [("front", "cart"), ("front", "mail")], None);
+/// assert_eq!(&*ranking.culprits[0].entity.service, "cart");
+/// # Ok::<(), mad_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct MetricRanker {
+    config: MetricRankerConfig,
+}
+
+impl MetricRanker {
+    /// A ranker.
+    ///
+    /// # Errors
+    ///
+    /// A config field outside its range.
+    pub fn new(config: MetricRankerConfig) -> Result<Self> {
+        config.validate()?;
+        Ok(Self { config })
+    }
+
+    /// Ranks the services of a window. `edges` are (caller, callee), as many as are known;
+    /// `target` is the service and metric that showed the symptom, of any resource. A target that
+    /// has no points is as none.
+    pub fn rank<'a>(
+        &self,
+        window: &MetricWindow,
+        edges: impl IntoIterator<Item = (&'a str, &'a str)>,
+        target: Option<(&str, &str)>,
+    ) -> MetricRanking {
+        let mut series = window.sorted();
+        let target = target.and_then(|(service, metric)| {
+            let is_target = |one: &Series| {
+                (&*one.service, &*one.metric) == (service, metric) && !one.incident.is_empty()
+            };
+            series.iter().position(is_target)
+        });
+        let Some(timeline) = Timeline::find(&mut series, target) else {
+            return MetricRanking { culprits: Vec::new(), abstained: true, start: None };
+        };
+        let levels = levels(&series);
+        let aligned = target.and_then(|index| {
+            let (target, level) = (series.get(index)?, levels.get(index)?.as_ref()?);
+            Some((target, bad_rows(target, level, &timeline)?))
+        });
+        let bad = aligned.as_ref().map(|(_, bad)| bad);
+        let effects: Vec<(&Series, Effect)> = series
+            .iter()
+            .zip(&levels)
+            .filter_map(|(series, level)| {
+                Some((series, effect(series, level.as_ref()?, &timeline, bad)?))
+            })
+            .collect();
+        let target = aligned.as_ref().map(|(target, _)| *target);
+        let target_moved = target.is_none_or(|target| {
+            let own = effects.iter().find(|(series, _)| series.name() == target.name());
+            own.map_or(0.0, |(_, effect)| effect.size) >= self.config.min_target_effect
+        });
+        let suspects = suspects(&effects, target, &Graph::new(edges.into_iter()));
+        let least = match target {
+            Some(_) => self.config.min_effect.ln_1p(),
+            None => self.config.min_lasting_effect.ln_1p(),
+        };
+        let moved = suspects.first().is_some_and(|first| first.weight >= least);
+        let named = if moved && target_moved { self.config.top_k } else { 0 };
+        let culprits: Vec<MetricCulprit> =
+            suspects.iter().take(named).filter_map(|one| culprit(one, least)).collect();
+        MetricRanking {
+            abstained: culprits.is_empty(),
+            culprits,
+            start: Some(Timestamp::from_nanos(timeline.start)),
+        }
+    }
+}
+
+fn culprit(suspect: &Suspect<'_>, least: f64) -> Option<MetricCulprit> {
+    let first = suspect.charges.first()?;
+    let evidence = suspect.charges.iter().take(MOST_EVIDENCE).map(|charge| MetricEvidence {
+        service: charge.series.service.to_string(),
+        resource: charge.series.resource.to_string(),
+        metric: charge.series.metric.to_string(),
+        kind: charge.series.kind,
+        value: charge.effect.value,
+        expected: charge.effect.expected,
+        effect: charge.effect.size,
+        onset: Timestamp::from_nanos(charge.effect.onset),
+    });
+    let own = &*first.series.service == suspect.service;
+    Some(MetricCulprit {
+        entity: Entity::new(suspect.service, if own { &first.series.resource } else { "" }),
+        metric: first.series.metric.to_string(),
+        score: suspect.weight / (suspect.weight + least),
+        onset: Timestamp::from_nanos(first.effect.onset),
+        evidence: evidence.collect(),
+    })
+}

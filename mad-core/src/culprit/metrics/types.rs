@@ -1,0 +1,102 @@
+//! What a ranking over metrics says.
+
+use serde::{Deserialize, Serialize};
+
+use super::MetricKind;
+use crate::error::{Error, Result};
+use crate::series::Entity;
+use crate::time::Timestamp;
+
+/// How culprits are ranked over metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricRankerConfig {
+    /// Scales by which the first suspect must have left its normal level, or nobody is named;
+    /// above 0, at most 1e6. Default 3.
+    pub min_effect: f64,
+    /// The same without a target. Default 2: half of all the incident's rows have to reach it, not
+    /// the target's bad ones alone.
+    pub min_lasting_effect: f64,
+    /// The same of the target, where one is given; 0 to 1e6. Default 1.5: that it is bad was told.
+    pub min_target_effect: f64,
+    /// How many culprits are named, 1 to 1,000. Default 10.
+    pub top_k: usize,
+}
+
+impl Default for MetricRankerConfig {
+    fn default() -> Self {
+        Self { min_effect: 3.0, min_lasting_effect: 2.0, min_target_effect: 1.5, top_k: 10 }
+    }
+}
+
+impl MetricRankerConfig {
+    /// Checks every field.
+    ///
+    /// # Errors
+    ///
+    /// Names the field, its value and its range.
+    pub fn validate(&self) -> Result<()> {
+        let scales =
+            [("min_effect", self.min_effect), ("min_lasting_effect", self.min_lasting_effect)];
+        for (field, value) in scales {
+            if !(value > 0.0 && value <= 1e6) {
+                return Err(Error::config(field, value, "above 0, at most 1e6 scales"));
+            }
+        }
+        if !(self.min_target_effect >= 0.0 && self.min_target_effect <= 1e6) {
+            let value = self.min_target_effect;
+            return Err(Error::config("min_target_effect", value, "0 to 1e6 scales"));
+        }
+        if !(1..=1_000).contains(&self.top_k) {
+            return Err(Error::config("top_k", self.top_k, "an integer from 1 to 1000"));
+        }
+        Ok(())
+    }
+}
+
+/// What one series says against a culprit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricEvidence {
+    /// The service that reported it: a caller, where it is about a call.
+    pub service: String,
+    /// Its resource, or empty.
+    pub resource: String,
+    /// The metric.
+    pub metric: String,
+    /// What the metric measures.
+    pub kind: MetricKind,
+    /// The value in the bad rows, in the metric's own unit.
+    pub value: f64,
+    /// What was expected there.
+    pub expected: f64,
+    /// How far the value is from what was expected, in scales, above 0 in the bad direction.
+    pub effect: f64,
+    /// The first row at half of the effect.
+    pub onset: Timestamp,
+}
+
+/// One suspect.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricCulprit {
+    /// The service, and the resource with the strongest evidence against it.
+    pub entity: Entity,
+    /// The metric with the strongest evidence.
+    pub metric: String,
+    /// 0 to 1; 0.5 is the evidence of the least effect that names anybody.
+    pub score: f64,
+    /// Start of the first row in which that metric is bad.
+    pub onset: Timestamp,
+    /// What speaks against it, the strongest first, at most five.
+    pub evidence: Vec<MetricEvidence>,
+}
+
+/// Suspects, the likeliest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricRanking {
+    /// The likeliest suspects, one a service.
+    pub culprits: Vec<MetricCulprit>,
+    /// Whether nobody is named because nothing stands out.
+    pub abstained: bool,
+    /// Where the incident begins, as told or as found; None without points.
+    pub start: Option<Timestamp>,
+}

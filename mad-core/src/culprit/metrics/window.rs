@@ -1,0 +1,143 @@
+//! The metrics of an incident and of normal time, by series.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::MetricKind;
+use crate::telemetry::{MetricPoint, Rejections};
+
+/// Metrics of an incident and of normal time, gathered point by point in any order.
+///
+/// Points that cannot be taken are counted in [`rejected`](Self::rejected). NaN is a gap. Of several
+/// points of one series at one moment the mean counts.
+#[derive(Debug, Clone, Default)]
+pub struct MetricWindow {
+    series: Vec<Series>,
+    by_name: HashMap<Arc<str>, HashMap<Arc<str>, HashMap<Arc<str>, usize>>>,
+    last: usize,
+    rejected: Rejections,
+}
+
+/// One metric of one resource of one service.
+#[derive(Debug, Clone)]
+pub(super) struct Series {
+    pub service: Arc<str>,
+    pub resource: Arc<str>,
+    pub metric: Arc<str>,
+    pub kind: MetricKind,
+    /// Nanoseconds and value, normal time.
+    pub normal: Vec<(i64, f64)>,
+    /// The same of the incident.
+    pub incident: Vec<(i64, f64)>,
+}
+
+impl MetricWindow {
+    /// No points yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes a point of the incident; `position` tells the record in [`rejected`](Self::rejected).
+    pub fn incident(&mut self, point: &MetricPoint<'_>, position: u64) {
+        let at = (point.timestamp.nanos(), point.value);
+        if let Some(series) = self.series(point, position) {
+            series.incident.push(at);
+        }
+    }
+
+    /// Takes a point of normal time.
+    pub fn normal(&mut self, point: &MetricPoint<'_>, position: u64) {
+        let at = (point.timestamp.nanos(), point.value);
+        if let Some(series) = self.series(point, position) {
+            series.normal.push(at);
+        }
+    }
+
+    /// Points that were not taken.
+    pub fn rejected(&self) -> &Rejections {
+        &self.rejected
+    }
+
+    /// Counts of records that did not become points.
+    pub fn rejected_mut(&mut self) -> &mut Rejections {
+        &mut self.rejected
+    }
+
+    /// Every series in order of time, gaps left out; ordered by name, so that the order of the
+    /// points never matters.
+    pub(super) fn sorted(&self) -> Vec<Series> {
+        let mut sorted = self.series.clone();
+        for series in &mut sorted {
+            tidy(&mut series.normal);
+            tidy(&mut series.incident);
+        }
+        sorted.sort_by(|a, b| a.name().cmp(&b.name()));
+        sorted
+    }
+
+    fn series(&mut self, point: &MetricPoint<'_>, position: u64) -> Option<&mut Series> {
+        if let Err((reason, field)) = point.check() {
+            self.rejected.add(reason, position, || field.to_owned());
+            return None;
+        }
+        let name = (point.service, point.resource, point.metric);
+        // long tables hold series in runs
+        if self.series.get(self.last).is_none_or(|series| series.name() != name) {
+            self.last = self.find(point);
+        }
+        self.series.get_mut(self.last)
+    }
+
+    fn find(&mut self, point: &MetricPoint<'_>) -> usize {
+        let known = self.by_name.get(point.service);
+        let known = known.and_then(|service| service.get(point.resource)?.get(point.metric));
+        if let Some(index) = known {
+            return *index;
+        }
+        let index = self.series.len();
+        let series = Series {
+            service: point.service.into(),
+            resource: point.resource.into(),
+            metric: point.metric.into(),
+            kind: MetricKind::guess(point.metric),
+            normal: Vec::new(),
+            incident: Vec::new(),
+        };
+        let metrics = self.by_name.entry(Arc::clone(&series.service)).or_default();
+        let metrics = metrics.entry(Arc::clone(&series.resource)).or_default();
+        metrics.insert(Arc::clone(&series.metric), index);
+        self.series.push(series);
+        index
+    }
+}
+
+impl Series {
+    pub fn name(&self) -> (&str, &str, &str) {
+        (&self.service, &self.resource, &self.metric)
+    }
+
+    /// The metric's name, and the peer of a call that it measures: `latency->cart` is `latency` and
+    /// `cart`.
+    pub fn base(&self) -> (&str, Option<&str>) {
+        match self.metric.split_once("->") {
+            Some((base, peer)) => (base, Some(peer)),
+            None => (&self.metric, None),
+        }
+    }
+}
+
+/// Sorts by time, leaves gaps out, and makes one point of several at one moment.
+fn tidy(points: &mut Vec<(i64, f64)>) {
+    points.retain(|(_, value)| value.is_finite());
+    points.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    let mut count = 1.0;
+    points.dedup_by(|next, kept| {
+        if next.0 != kept.0 {
+            count = 1.0;
+            return false;
+        }
+        count += 1.0;
+        kept.1 += next.1 / count - kept.1 / count;
+        true
+    });
+}

@@ -1,0 +1,110 @@
+//! The settings of one entity and of its signals, overrides applied.
+
+use super::overrides::set;
+use super::{MetricKind, Override};
+use crate::guard::GuardConfig;
+use crate::pipeline::PipelineConfig;
+use crate::score::{Direction, ScoreConfig};
+use crate::series::Entity;
+
+/// The settings of one entity: those of all, with the overrides that are for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EntitySettings {
+    /// How its rows are judged.
+    pub score: ScoreConfig,
+    /// What of it is not worth waking anyone.
+    pub guard: GuardConfig,
+    /// Whether it is judged at all; a signal of one that is not may be all the same.
+    pub watched: bool,
+    all: SignalSettings,
+    overrides: Vec<Override>,
+}
+
+/// The settings of one signal of one entity.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SignalSettings {
+    /// What kind of number a metric is; none where nothing says so. Not for request signals,
+    /// whose kinds are fixed.
+    pub kind: Option<MetricKind>,
+    /// Which way out counts; none for what its kind has by itself. Up for a metric of the kind
+    /// rate.
+    pub direction: Option<Direction>,
+    /// A score of at least this is anomalous, above 0 and below 1.
+    pub threshold: f64,
+    /// Whether it is judged.
+    pub watched: bool,
+    /// What of it is not worth waking anyone.
+    pub guard: GuardConfig,
+}
+
+impl SignalSettings {
+    fn apply(&mut self, over: &Override) {
+        self.kind = over.kind.or(self.kind);
+        self.direction = over.direction.or(self.direction);
+        set(&mut self.threshold, over.threshold);
+        set(&mut self.watched, over.watched);
+        over.guard(&mut self.guard);
+    }
+}
+
+impl EntitySettings {
+    /// The settings of `entity`; allocates only when an override is for it.
+    pub(crate) fn new(config: &PipelineConfig, entity: &Entity) -> Self {
+        let all = SignalSettings {
+            kind: None,
+            direction: None,
+            threshold: config.score.threshold,
+            watched: true,
+            guard: config.guard,
+        };
+        let overrides: Vec<Override> =
+            config.overrides.iter().filter(|over| over.is_for(entity)).cloned().collect();
+        let mut whole = all;
+        for over in overrides.iter().filter(|over| over.signal.is_any()) {
+            whole.apply(over);
+        }
+        Self {
+            score: ScoreConfig { threshold: whole.threshold, ..config.score },
+            guard: whole.guard,
+            watched: whole.watched,
+            all,
+            overrides,
+        }
+    }
+
+    /// The settings of one of its signals: a request signal by
+    /// [`Signal::as_str`](crate::Signal::as_str), or a metric by its name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mad_core::score::Direction;
+    /// use mad_core::settings::{Glob, Override};
+    /// use mad_core::{Entity, PipelineConfig};
+    ///
+    /// let free = Override {
+    ///     signal: Glob::new("*_free"),
+    ///     direction: Some(Direction::Down),
+    ///     ..Override::default()
+    /// };
+    /// let config = PipelineConfig { overrides: vec![free], ..PipelineConfig::default() };
+    /// let settings = config.resolve(&Entity::new("disk", "sda"));
+    /// assert_eq!(settings.of_signal("bytes_free").direction, Some(Direction::Down));
+    /// assert_eq!(settings.of_signal("bytes_used").direction, None);
+    /// ```
+    pub fn of_signal(&self, name: &str) -> SignalSettings {
+        let mut settings = self.all;
+        for over in self.overrides.iter().filter(|over| over.signal.matches(name)) {
+            settings.apply(over);
+        }
+        if settings.kind == Some(MetricKind::Rate) {
+            settings.direction = Some(Direction::Up);
+        }
+        settings
+    }
+
+    /// Whether any override is for this entity; without one all its signals are as the others'.
+    pub fn is_special(&self) -> bool {
+        !self.overrides.is_empty()
+    }
+}

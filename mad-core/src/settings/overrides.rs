@@ -1,0 +1,193 @@
+//! Settings that differ for some entities or signals.
+
+use serde::{Deserialize, Serialize};
+
+use super::Glob;
+use crate::error::{Error, Result};
+use crate::feature::SignalKind;
+use crate::guard::GuardConfig;
+use crate::score::{Direction, ScoreConfig};
+use crate::series::Entity;
+
+/// What kind of number a metric is, as a configuration writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricKind {
+    /// A level that may be anything; judged as it is.
+    Gauge,
+    /// Positive and skewed, such as a duration; judged by its logarithm.
+    Latency,
+    /// A share of `n` trials, 0 to 1.
+    Rate,
+    /// A number of events in each step.
+    Count,
+    /// A total that only grows, until it starts again at 0; its increase a second is judged.
+    Counter,
+}
+
+impl MetricKind {
+    /// How its values are judged; a counter's increases a second as a gauge.
+    pub const fn signal(self) -> SignalKind {
+        match self {
+            Self::Gauge | Self::Counter => SignalKind::Gauge,
+            Self::Latency => SignalKind::Latency,
+            Self::Rate => SignalKind::Rate,
+            Self::Count => SignalKind::Count,
+        }
+    }
+}
+
+/// Settings of the entities and signals that match; what is not given stays as it is. Of several
+/// that match, later ones win field by field.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::settings::{Glob, Override};
+/// use mad_core::{Entity, PipelineConfig};
+///
+/// let quiet = Override {
+///     service: Glob::new("batch-*"),
+///     threshold: Some(0.8),
+///     ..Override::default()
+/// };
+/// let config = PipelineConfig { overrides: vec![quiet], ..PipelineConfig::default() };
+/// config.validate()?;
+/// assert_eq!(config.resolve(&Entity::new("batch-1", "/run")).score.threshold, 0.8);
+/// assert_eq!(config.resolve(&Entity::new("payments", "/pay")).score.threshold, 0.5);
+/// # Ok::<(), mad_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Override {
+    /// Services it is for. Default `*`.
+    pub service: Glob,
+    /// Their endpoints; of metrics, their resources (`resource` is the same field). Default `*`.
+    #[serde(alias = "resource")]
+    pub endpoint: Glob,
+    /// Signals of requests (`p50_latency_ms`, `p95_latency_ms`, `error_rate`, `req_count`) or
+    /// names of metrics (`metric` is the same field). Default `*`.
+    #[serde(alias = "metric")]
+    pub signal: Glob,
+    /// See [`ScoreConfig::threshold`]: above 0 and below 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    /// Which way out of the expected band counts. A rate is judged upwards only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Direction>,
+    /// What kind of number a metric is. The kinds of request signals are fixed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<MetricKind>,
+    /// `false`: never judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watched: Option<bool>,
+    /// See [`GuardConfig::warm_up_minutes`]; of whole rows, so only where `signal` is `*`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm_up_minutes: Option<f64>,
+    /// See [`GuardConfig::min_points`]; of whole rows, so only where `signal` is `*`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_points: Option<usize>,
+    /// See [`GuardConfig::min_requests`]; of whole rows, so only where `signal` is `*`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_requests: Option<u64>,
+    /// See [`GuardConfig::latency_relative`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_relative: Option<f64>,
+    /// See [`GuardConfig::latency_absolute_ms`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_absolute_ms: Option<f64>,
+    /// See [`GuardConfig::error_rate_absolute`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_rate_absolute: Option<f64>,
+    /// See [`GuardConfig::min_errors`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_errors: Option<u64>,
+    /// See [`GuardConfig::traffic_relative`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traffic_relative: Option<f64>,
+    /// See [`GuardConfig::traffic_absolute`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traffic_absolute: Option<f64>,
+    /// See [`GuardConfig::critical_error_rate`]; of whole rows, so only where `signal` is `*`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub critical_error_rate: Option<f64>,
+}
+
+impl Override {
+    /// Whether it is for this entity, or for some of its signals.
+    pub fn is_for(&self, entity: &Entity) -> bool {
+        self.service.matches(&entity.service) && self.endpoint.matches(&entity.endpoint)
+    }
+
+    /// Checks every field; `at` is its place in the configuration, such as `override[0]`.
+    ///
+    /// # Errors
+    ///
+    /// Names the field, its value and its range; also when nothing is set, when a field of whole
+    /// rows is set for some signals only, and for a direction that the kind cannot have.
+    pub fn validate(&self, at: &str) -> Result<()> {
+        let globs = Self {
+            service: self.service.clone(),
+            endpoint: self.endpoint.clone(),
+            signal: self.signal.clone(),
+            ..Self::default()
+        };
+        if *self == globs {
+            return Err(Error::config(at, "without a setting", "at least one, such as threshold"));
+        }
+        let (mut score, mut guard) = (ScoreConfig::default(), GuardConfig::default());
+        set(&mut score.threshold, self.threshold);
+        self.guard(&mut guard);
+        score.validate().map_err(|error| error.moved("score", at))?;
+        guard.validate().map_err(|error| error.moved("guard", at))?;
+        self.of_whole_rows(at)?;
+        match (self.kind, self.direction) {
+            (Some(MetricKind::Rate), Some(direction @ (Direction::Down | Direction::Both))) => {
+                let value = if direction == Direction::Down { "down" } else { "both" };
+                let expected = "up for a rate; another direction needs kind = \"gauge\"";
+                Err(Error::config(&format!("{at}.direction"), value, expected))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn of_whole_rows(&self, at: &str) -> Result<()> {
+        if self.signal.is_any() {
+            return Ok(());
+        }
+        for (field, set) in [
+            ("warm_up_minutes", self.warm_up_minutes.is_some()),
+            ("min_points", self.min_points.is_some()),
+            ("min_requests", self.min_requests.is_some()),
+            ("critical_error_rate", self.critical_error_rate.is_some()),
+        ] {
+            if set {
+                let value = format!("set for the signal {}", self.signal);
+                let expected = "an override without `signal`: it is of whole rows";
+                return Err(Error::config(&format!("{at}.{field}"), value, expected));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts its guardrail fields over others.
+    pub(super) fn guard(&self, guard: &mut GuardConfig) {
+        set(&mut guard.warm_up_minutes, self.warm_up_minutes);
+        set(&mut guard.min_points, self.min_points);
+        set(&mut guard.min_requests, self.min_requests);
+        set(&mut guard.latency_relative, self.latency_relative);
+        set(&mut guard.latency_absolute_ms, self.latency_absolute_ms);
+        set(&mut guard.error_rate_absolute, self.error_rate_absolute);
+        set(&mut guard.min_errors, self.min_errors);
+        set(&mut guard.traffic_relative, self.traffic_relative);
+        set(&mut guard.traffic_absolute, self.traffic_absolute);
+        set(&mut guard.critical_error_rate, self.critical_error_rate);
+    }
+}
+
+/// Replaces a field by what is given.
+pub(super) fn set<T>(field: &mut T, given: Option<T>) {
+    if let Some(value) = given {
+        *field = value;
+    }
+}

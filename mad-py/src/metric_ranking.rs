@@ -1,0 +1,122 @@
+//! Rankings of culprits over metrics.
+
+use chrono::{DateTime, Utc};
+use mad_core::Rejections;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::report::rejected;
+
+/// Suspects by their metrics, the likeliest first.
+#[pyclass(module = "mad._core", frozen)]
+pub struct MetricRanking {
+    core: mad_core::MetricRanking,
+    rejected: Rejections,
+}
+
+impl MetricRanking {
+    pub fn new(core: mad_core::MetricRanking, rejected: Rejections) -> Self {
+        Self { core, rejected }
+    }
+}
+
+#[pymethods]
+impl MetricRanking {
+    /// The suspects, one a service.
+    #[getter]
+    fn culprits(&self) -> Vec<MetricCulprit> {
+        self.core.culprits.iter().map(|core| MetricCulprit { core: core.clone() }).collect()
+    }
+
+    /// Whether nobody is named because nothing stands out.
+    #[getter]
+    fn abstained(&self) -> bool {
+        self.core.abstained
+    }
+
+    /// Where the incident begins, as told or as found.
+    #[getter]
+    fn start(&self) -> Option<DateTime<Utc>> {
+        self.core.start.map(Into::into)
+    }
+
+    /// Rows that were not taken: counts by reason, and the first positions.
+    #[getter]
+    fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        rejected(py, &self.rejected)
+    }
+
+    fn __len__(&self) -> usize {
+        self.core.culprits.len()
+    }
+
+    fn __repr__(&self) -> String {
+        let name =
+            |one: &mad_core::MetricCulprit| format!("{} {:.2}", one.entity.service, one.score);
+        let names: Vec<String> = self.core.culprits.iter().map(name).collect();
+        format!("MetricRanking([{}])", names.join(", "))
+    }
+}
+
+/// One suspect of a ranking over metrics.
+#[pyclass(module = "mad._core", frozen)]
+pub struct MetricCulprit {
+    core: mad_core::MetricCulprit,
+}
+
+#[pymethods]
+impl MetricCulprit {
+    #[getter]
+    fn service(&self) -> &str {
+        &self.core.entity.service
+    }
+
+    /// The resource with the strongest evidence against it, or an empty string.
+    #[getter]
+    fn endpoint(&self) -> &str {
+        &self.core.entity.endpoint
+    }
+
+    /// The metric with the strongest evidence.
+    #[getter]
+    fn metric(&self) -> &str {
+        &self.core.metric
+    }
+
+    /// 0 to 1; 0.5 is the evidence of the least effect that names anybody.
+    #[getter]
+    fn score(&self) -> f64 {
+        self.core.score
+    }
+
+    /// Start of the first row in which that metric is bad.
+    #[getter]
+    fn onset(&self) -> DateTime<Utc> {
+        self.core.onset.into()
+    }
+
+    /// What speaks against it, the strongest first: a dict per series.
+    #[getter]
+    fn evidence<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let one = |evidence: &mad_core::MetricEvidence| {
+            let dict = PyDict::new(py);
+            dict.set_item("service", &evidence.service)?;
+            dict.set_item("resource", &evidence.resource)?;
+            dict.set_item("metric", &evidence.metric)?;
+            dict.set_item("kind", evidence.kind.as_str())?;
+            dict.set_item("value", evidence.value)?;
+            dict.set_item("expected", evidence.expected)?;
+            dict.set_item("effect", evidence.effect)?;
+            dict.set_item("onset", DateTime::<Utc>::from(evidence.onset))?;
+            Ok(dict)
+        };
+        self.core.evidence.iter().map(one).collect()
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "MetricCulprit({}, {}, score {:.2}, since {})",
+            self.core.entity.service, self.core.metric, self.core.score, self.core.onset,
+        )
+    }
+}

@@ -1,0 +1,174 @@
+"""Where settings come from: files, the environment, arguments; later layers win field by field."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+PREFIX = "MAD_"
+FILE = "MAD_CONFIG"
+CONFIDENCE = "ANOMALY_THRESHOLD"
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """TOML as nested dicts."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    return tomllib.loads(text)
+
+
+def parse_yaml(text: str) -> Any:
+    """YAML as nested dicts."""
+    try:
+        import yaml
+    except ImportError:
+        raise ValueError("PyYAML is not installed: pip install 'mad-py[yaml]'") from None
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+
+
+def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """A TOML file as nested dicts."""
+    return parse_toml(Path(path).read_text(encoding="utf-8-sig"))
+
+
+def read_yaml(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """A YAML file as nested dicts; an empty one holds none."""
+    return _by_name(parse_yaml(Path(path).read_text(encoding="utf-8-sig")) or {}, path)
+
+
+def parse(text: str, path: str | os.PathLike[str]) -> dict[str, Any]:
+    """TOML, YAML or JSON text, told by the name's ending; JSON without a known one."""
+    ending = Path(path).suffix.lower()
+    if ending == ".toml":
+        return parse_toml(text)
+    fields = parse_yaml(text) or {} if ending in (".yaml", ".yml") else json.loads(text)
+    return _by_name(fields, path)
+
+
+def _by_name(fields: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
+    if not isinstance(fields, dict):
+        raise ValueError(f"{os.fspath(path)} holds no settings by name")
+    return fields
+
+
+def threshold_of(confidence: float) -> float:
+    """`score.threshold` of a confidence above 0 and below 1.
+
+    A row that chance explains with probability p has the evidence e = -log10 p and the score
+    e / (e + 4). The confidence c is p = 1 - c: 0.95 is one row in twenty, the score 0.245.
+    """
+    evidence = -math.log10(1.0 - confidence)
+    return evidence / (evidence + 4.0)
+
+
+class Layers:
+    """Settings merged layer by layer, and where each field came from."""
+
+    def __init__(self) -> None:
+        self.fields: dict[str, Any] = {}
+        self.file: str | None = None
+        self._origins: dict[str, str] = {}
+
+    @classmethod
+    def of(
+        cls,
+        file: str | os.PathLike[str] | None,
+        environ: Mapping[str, str],
+        arguments: Mapping[str, Any] | None = None,
+    ) -> Layers:
+        """File (or that of `MAD_CONFIG`), then environment, then arguments."""
+        layers = cls()
+        path = file if file is not None else environ.get(FILE) or None
+        if path is not None:
+            layers.add_file(path)
+        layers.add_environment(environ)
+        for name, value in (arguments or {}).items():
+            layers.put(name.split("__"), value, "")
+        return layers
+
+    def add_file(self, path: str | os.PathLike[str]) -> None:
+        """A TOML, YAML or JSON file."""
+        origin = os.fspath(path)
+        try:
+            fields = parse(Path(path).read_text(encoding="utf-8-sig"), path)
+        except ValueError as error:
+            raise ValueError(f"{origin} cannot be read as settings: {error}") from error
+        self.file = origin
+        for name, value in fields.items():
+            self.put([str(name)], value, origin)
+
+    def add_environment(self, environ: Mapping[str, str]) -> None:
+        """`MAD_STAGE__FIELD` and `MAD_FIELD`, above `ANOMALY_THRESHOLD`."""
+        if CONFIDENCE in environ:
+            self.put(["score", "threshold"], _confidence(environ[CONFIDENCE]), CONFIDENCE)
+        for variable in sorted(environ):
+            if is_setting(variable):
+                path = variable[len(PREFIX) :].lower().split("__")
+                self.put(path, _value(environ[variable]), variable)
+
+    def put(self, path: list[str], value: Any, origin: str) -> None:
+        """Puts a field, or all the fields of a stage, over what is there."""
+        if isinstance(value, Mapping):
+            for name, inner in value.items():
+                self.put([*path, str(name)], inner, origin)
+            if value:
+                return
+        *stages, name = path
+        place = self.fields
+        for stage in stages:
+            inner = place.get(stage)
+            if not isinstance(inner, dict):
+                inner = place[stage] = {}
+            place = inner
+        if value == {} and isinstance(place.get(name), dict):
+            return
+        place[name] = value
+        self._origins[".".join(path)] = origin
+
+    def origin(self, field: str) -> str:
+        """Where a field came from: a file, a variable; empty for an argument or a default."""
+        path = field
+        while path and path not in self._origins:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        below = (where for place, where in self._origins.items() if place.startswith(f"{field}."))
+        return self._origins.get(path) or next(below, "")
+
+
+def is_setting(variable: str) -> bool:
+    """Whether a variable of the environment sets a field: it names a stage and a field, or one of
+    the fields and lists that stand alone.
+    """
+    if not variable.startswith(PREFIX):
+        return False
+    name = variable[len(PREFIX) :].lower()
+    return "__" in name or name in ("naive_offset_seconds", "override", "mute")
+
+
+def _value(text: str) -> Any:
+    """JSON where it is JSON (numbers, true, lists), else text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _confidence(text: str) -> float:
+    try:
+        confidence = float(text)
+    except ValueError:
+        confidence = math.nan
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(
+            f"environment variable {CONFIDENCE} is {text!r}; expected a number above 0 and below 1"
+        )
+    return threshold_of(confidence)

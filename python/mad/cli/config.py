@@ -1,0 +1,111 @@
+"""`mad config`: what is wrong with a settings file, and which settings hold."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from mad import Config, _core, errors
+from mad._config import as_json
+from mad._config_layers import parse
+from mad._toml import write_toml
+from mad.cli import files, settings
+from mad.cli.detect import print_json
+
+
+def register(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Adds the commands."""
+    command = commands.add_parser(
+        "config",
+        help="check a settings file, show the settings that hold",
+        description="Checks a settings file, or shows the settings that hold here.",
+    )
+    inner = command.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    check = inner.add_parser(
+        "check",
+        parents=[common],
+        help="name every problem of a file with its line",
+        description="Names every problem of a TOML, YAML or JSON file with its line, exit code 2; "
+        "or what differs from the defaults.",
+    )
+    check.add_argument("file", metavar="FILE")
+    check.add_argument("--json", action="store_true", help="print one JSON document")
+    check.set_defaults(run=run_check)
+    show = inner.add_parser(
+        "show",
+        parents=[common],
+        help="print the settings that hold as TOML",
+        description="Prints the settings that hold as TOML; of each that is not the default, "
+        "where it came from.",
+    )
+    show.add_argument("--config", metavar="FILE", help=settings.HELP)
+    show.set_defaults(run=run_show)
+
+
+def run_check(args: argparse.Namespace) -> int:
+    """Runs `mad config check`."""
+    try:
+        text = files.read_text(Path(args.file))
+    except errors.InputError as error:
+        raise errors.UsageError(str(error)) from error
+    found = problems(text, args.file)
+    changes = {} if found else Config(parse(text, args.file)).changes()
+    if args.json:
+        differing = {path: value for path, (value, _) in changes.items()}
+        report = {"file": args.file, "valid": not found, "problems": found, "changes": differing}
+        print_json(report)
+    else:
+        _print(args.file, found, changes)
+    return errors.USAGE if found else errors.FINE
+
+
+def problems(text: str, path: str) -> list[dict[str, Any]]:
+    """Every problem of a settings file in the order of its lines: field, message, line, column;
+    the last two are None where they are not known.
+    """
+    try:
+        fields = parse(text, path)
+        known = settings.places(text, path)
+    except ValueError as error:
+        at = re.search(r"line (\d+),? column (\d+)", str(error))
+        line, column = (int(at[1]), int(at[2])) if at else (None, None)
+        message = " ".join(str(error).split())
+        return [{"field": "", "message": message, "line": line, "column": column}]
+    found = []
+    for field, message in _core.config_problems(as_json(fields)):
+        line, column = settings.place_of(field, known) or (None, None)
+        found.append({"field": field, "message": message, "line": line, "column": column})
+    return sorted(found, key=lambda problem: (problem["line"] or 0, problem["column"] or 0))
+
+
+def _print(path: str, found: list[dict[str, Any]], changes: dict[str, tuple[Any, Any]]) -> None:
+    from mad.report.words import visible
+
+    for problem in found:
+        at = f":{problem['line']}:{problem['column']}" if problem["line"] else ""
+        sys.stdout.write(visible(f"{path}{at}: {problem['message']}") + "\n")
+    if found:
+        return
+    if not changes:
+        sys.stdout.write(visible(f"{path}: fine; every field has its default") + "\n")
+        return
+    sys.stdout.write(visible(f"{path}: fine; what differs from the defaults:") + "\n")
+    for field, (value, default) in changes.items():
+        usual = "none" if default in (None, []) else default
+        sys.stdout.write(visible(f"  {field} = {as_json(value)}  (default {usual})") + "\n")
+
+
+def run_show(args: argparse.Namespace) -> int:
+    """Runs `mad config show`."""
+    settings.load(args.config)
+    found = settings.layers(args.config, verbose=args.verbose)
+    config = Config(found.fields)
+    notes = {
+        path: found.origin(path) + ("" if default in (None, []) else f", default {default}")
+        for path, (_, default) in config.changes().items()
+    }
+    sys.stdout.write(write_toml(config.to_dict(), notes))
+    return errors.FINE

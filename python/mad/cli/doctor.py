@@ -1,0 +1,179 @@
+"""`mad doctor`: whether mad can work here, and what it finds."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from mad import _core, errors
+from mad._config_layers import CONFIDENCE, FILE, PREFIX, is_setting
+from mad.cli import settings
+from mad.cli.detect import print_json
+
+Check = dict[str, Any]
+_OTHERS = {
+    CONFIDENCE: "a confidence; sets score.threshold, see docs/config.md",
+    "BATCH_SIZE": "records read at a time, about 100 bytes each: the default of --batch-size",
+    "LOG_LEVEL": "DEBUG is --verbose; other levels change nothing",
+    "LLM_API_KEY": "not used: explanations are made of facts and templates",
+    FILE: "the settings file where --config names none",
+}
+
+
+def register(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Adds the command."""
+    command = commands.add_parser(
+        "doctor",
+        parents=[common],
+        help="check that mad can work here",
+        description="Checks versions, optional packages, settings, environment, the output "
+        "directory, the clock and the core. Exit code 2 when something is wrong.",
+    )
+    command.add_argument("--out", default="out", metavar="DIR", help="default: out")
+    command.add_argument("--config", metavar="FILE", help=settings.HELP)
+    command.add_argument("--json", action="store_true", help="print one JSON document")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    checks = [
+        _check("mad", lambda: _core.__version__),
+        _check("python", lambda: f"{platform.python_version()} ({sys.executable})"),
+        _check("system", lambda: f"{platform.system()} {platform.release()} {platform.machine()}"),
+        _check("config", lambda: config(args.config)),
+        _check("output", lambda: writable(Path(args.out))),
+        _check("clock", clock),
+        _check("core", core),
+    ]
+    fine = all(check["ok"] for check in checks)
+    extras, seen = packages(), environment(os.environ)
+    if args.json:
+        print_json({"ok": fine, "checks": checks, "packages": extras, "environment": seen})
+    else:
+        _print(checks, extras, seen)
+    return errors.FINE if fine else errors.USAGE
+
+
+def _check(name: str, call: Callable[[], str]) -> Check:
+    try:
+        return {"name": name, "ok": True, "detail": call()}
+    except (OSError, ValueError, errors.CommandError) as error:
+        return {"name": name, "ok": False, "detail": str(error)}
+
+
+def config(path: str | None) -> str:
+    """The settings file that is read, and that all settings are valid."""
+    settings.load(path)
+    file = settings.file_of(path, os.environ)
+    return f"{file}: valid" if file else f"no file ({settings.DEFAULT} is read where there is one)"
+
+
+def writable(directory: Path) -> str:
+    """That files can be written to a directory, or that it can be made."""
+    place = directory
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise ValueError(f"cannot write to {directory}: {errors.reason(error)}") from error
+    return f"{directory} can be " + ("written to" if place == directory else "made")
+
+
+def clock() -> str:
+    """That the clock is not behind the package's own files, nor far ahead of any sense."""
+    now = time.time()
+    installed = Path(_core.__file__).stat().st_mtime
+    written = datetime.fromtimestamp(now, timezone.utc).isoformat(timespec="seconds")
+    if now < installed - 86_400:
+        raise ValueError(f"{written} is before mad was installed: set the clock")
+    if now > installed + 50 * 365 * 86_400:
+        raise ValueError(f"{written} is 50 years after mad was installed: set the clock")
+    return written
+
+
+def core() -> str:
+    """Detects over an hour whose last ten minutes are slow, and compares with the known answer."""
+    import numpy as np
+
+    import mad
+
+    seconds = np.arange(3600)
+    requests = {
+        "timestamp": seconds,
+        "service": ["payments"] * 3600,
+        "endpoint": ["/pay"] * 3600,
+        "status_code": np.full(3600, 200),
+        "latency_ms": np.where(seconds >= 3000, 2000.0, 100.0 + seconds * 37 % 50),
+    }
+    found = [
+        (incident.service, incident.endpoint, incident.start.timestamp(), incident.end.timestamp())
+        for incident in mad.detect(requests).incidents
+    ]
+    expected = [("payments", "/pay", 3000.0, 3600.0)]
+    if found != expected:
+        raise ValueError(f"found {found} in the built-in example; expected {expected}")
+    return "finds the incident of the built-in example"
+
+
+def packages() -> list[dict[str, str | None]]:
+    """The optional packages: which extra adds each, and its version where it is installed."""
+    try:
+        required = metadata.requires("mad-py") or []
+    except metadata.PackageNotFoundError:
+        return []
+    found: list[dict[str, str | None]] = []
+    for requirement in required:
+        extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)", requirement)
+        name = re.match(r"[A-Za-z0-9._-]+", requirement)
+        if extra is None or name is None:
+            continue
+        try:
+            version = metadata.version(name[0])
+        except metadata.PackageNotFoundError:
+            version = None
+        found.append({"package": name[0], "extra": extra[1], "version": version})
+    return found
+
+
+def environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """What each variable that is meant for mad does; values are not shown, they may be secret."""
+    seen = {}
+    for name in sorted(environ):
+        if is_setting(name):
+            seen[name] = "sets " + name[len(PREFIX) :].lower().replace("__", ".")
+        elif name in _OTHERS:
+            seen[name] = _OTHERS[name]
+        elif name.startswith(PREFIX):
+            seen[name] = "sets nothing: a field is MAD_STAGE__FIELD, such as MAD_GUARD__MIN_POINTS"
+    return seen
+
+
+def _print(
+    checks: list[Check], extras: list[dict[str, str | None]], seen: Mapping[str, str]
+) -> None:
+    from mad.report.words import visible
+
+    lines = [
+        f"{'ok   ' if check['ok'] else 'WRONG'} {check['name']:<8} {check['detail']}"
+        for check in checks
+    ]
+    lines += ["", "optional packages:"] if extras else []
+    for entry in extras:
+        add = f"missing: pip install 'mad-py[{entry['extra']}]'"
+        lines.append(f"  {entry['package']:<12} {entry['version'] or add}")
+    lines += ["", "environment:"] if seen else []
+    lines += [f"  {name}  {meaning}" for name, meaning in seen.items()]
+    sys.stdout.write("".join(visible(line) + "\n" for line in lines))

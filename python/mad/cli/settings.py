@@ -1,0 +1,117 @@
+"""Settings of a command: arguments over the environment over a file over the defaults."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from mad import _core, errors
+from mad._config import as_json
+from mad._config_layers import FILE, Layers, parse
+
+DEFAULT = "mad.toml"
+HELP = f"settings as TOML, YAML or JSON (default: MAD_CONFIG, else {DEFAULT} if there)"
+_BYTES_PER_RECORD = 100
+_LEAST, _MOST = 4096, 64 * 1024**2
+
+
+def load(path: str | None, *, verbose: bool = False) -> str | None:
+    """The settings as JSON text, checked; None where nothing differs from the defaults."""
+    found = layers(path, verbose=verbose)
+    problems = [
+        f"{origin}: {message}" if (origin := found.origin(field)) else message
+        for field, message in _core.config_problems(as_json(found.fields))
+    ]
+    if problems:
+        hint = "mad config check FILE says where" if found.file else ""
+        raise errors.UsageError("; ".join(problems), hint)
+    return as_json(found.fields) if found.fields else None
+
+
+def layers(path: str | None, *, verbose: bool = False) -> Layers:
+    """File and environment, merged but not checked."""
+    file = file_of(path, os.environ)
+    if verbose and file is not None:
+        sys.stderr.write(f"mad: settings from {file}\n")
+    try:
+        return Layers.of(file, os.environ)
+    except OSError as error:
+        raise errors.UsageError(f"cannot read {file}: {errors.reason(error)}") from error
+    except ValueError as error:
+        raise errors.UsageError(str(error)) from error
+
+
+def file_of(path: str | None, environ: Mapping[str, str]) -> str | None:
+    """The file that is read: the argument's, else that of `MAD_CONFIG`, else ./mad.toml."""
+    named = path or environ.get(FILE)
+    return named or (DEFAULT if Path(DEFAULT).is_file() else None)
+
+
+def as_written(path: str | None) -> str | None:
+    """A file's settings as JSON text, for a mode with settings of its own; None without one."""
+    if path is None:
+        return None
+    try:
+        return as_json(parse(Path(path).read_text(encoding="utf-8-sig"), path))
+    except OSError as error:
+        raise errors.UsageError(f"cannot read {path}: {errors.reason(error)}") from error
+    except ValueError as error:
+        raise errors.UsageError(f"{path} cannot be read as settings: {error}") from error
+
+
+def batch_size(default: int) -> int:
+    """Bytes read at a time: `BATCH_SIZE` records of about 100 bytes, from 4 kB to 64 MB."""
+    text = os.environ.get("BATCH_SIZE", "")
+    if not text.isdecimal() or int(text) == 0:
+        return default
+    return min(max(int(text) * _BYTES_PER_RECORD, _LEAST), _MOST)
+
+
+def is_verbose() -> bool:
+    """Whether `LOG_LEVEL` asks for more to be said."""
+    return os.environ.get("LOG_LEVEL", "").upper() in ("DEBUG", "TRACE", "10")
+
+
+def places(text: str, path: str) -> dict[str, tuple[int, int]]:
+    """Line and column of every field of a TOML or YAML file by its dotted path."""
+    ending = Path(path).suffix.lower()
+    if ending == ".toml":
+        return _core.toml_places(text)
+    if ending in (".yaml", ".yml", ".json"):
+        return _yaml_places(text)
+    return {}
+
+
+def _yaml_places(text: str) -> dict[str, tuple[int, int]]:
+    try:
+        import yaml
+    except ImportError:
+        return {}
+    found: dict[str, tuple[int, int]] = {}
+
+    def walk(node: yaml.Node, path: str) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                inner = f"{path}.{key.value}" if path else str(key.value)
+                found[inner] = (key.start_mark.line + 1, key.start_mark.column + 1)
+                walk(value, inner)
+        elif isinstance(node, yaml.SequenceNode):
+            for i, item in enumerate(node.value):
+                found[f"{path}[{i}]"] = (item.start_mark.line + 1, item.start_mark.column + 1)
+                walk(item, f"{path}[{i}]")
+
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if root is not None:
+        walk(root, "")
+    return found
+
+
+def place_of(field: str, known: Mapping[str, tuple[int, int]]) -> tuple[int, int] | None:
+    """Where a field stands; where it is not written, what it belongs to."""
+    named = [place for path, place in known.items() if path.rsplit(".", 1)[-1] == field]
+    path = field
+    while path and path not in known:
+        path = path[: max(path.rfind("."), path.rfind("["), 0)]
+    return known.get(path) or (named[0] if len(named) == 1 else None)

@@ -1,0 +1,147 @@
+"""mad.rank_culprits: who is named over metrics, and when nobody is."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import mad
+
+NORMAL, ROWS = 40, 46
+START = pd.Timestamp("2026-01-06T10:00:00Z")
+EDGES = pd.DataFrame([("front", "cart"), ("front", "mail")], columns=["caller", "callee"])
+TARGET = ("front", "latency/p95")
+
+
+def shop() -> pd.DataFrame:
+    """Three services with latency and cpu, nothing wrong."""
+    rng = np.random.default_rng(1)
+    frames = []
+    for service, level in (("front", 0.2), ("cart", 0.1), ("mail", 0.05)):
+        for metric, usual in (("latency/p95", level), ("cpu", 0.3)):
+            times = START + pd.to_timedelta(np.arange(ROWS), unit="min")
+            values = usual * (1 + 0.05 * rng.normal(size=ROWS))
+            frames.append(
+                pd.DataFrame(
+                    {"timestamp": times, "service": service, "metric": metric, "value": values}
+                )
+            )
+    return pd.concat(frames, ignore_index=True)
+
+
+def broken() -> pd.DataFrame:
+    """The cart is slow, and so is the front that calls it."""
+    table = shop()
+    late = table.timestamp >= START + pd.Timedelta(minutes=NORMAL)
+    slow = table.service.isin(["front", "cart"]) & (table.metric == "latency/p95")
+    table.loc[late & slow, "value"] += 0.5
+    return table
+
+
+def cut(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The incident and normal time."""
+    late = table.timestamp >= START + pd.Timedelta(minutes=NORMAL)
+    return table[late], table[~late]
+
+
+def told(ranking: mad.MetricRanking) -> list[tuple[str, str, float]]:
+    return [(one.service, one.metric, one.score) for one in ranking.culprits]
+
+
+def test_the_callee_is_named_with_its_evidence() -> None:
+    incident, normal = cut(broken())
+    ranking = mad.rank_culprits(incident, normal, EDGES, TARGET)
+    assert not ranking.abstained
+    first = ranking.culprits[0]
+    assert (first.service, first.endpoint, first.metric) == ("cart", "", "latency/p95")
+    assert 0.5 < first.score < 1.0
+    assert first.onset == datetime(2026, 1, 6, 10, NORMAL, tzinfo=timezone.utc)
+    evidence = first.evidence[0]
+    assert evidence["service"] == "cart"
+    assert evidence["kind"] == "latency"
+    assert evidence["value"] == pytest.approx(0.6, abs=0.05)
+    assert evidence["expected"] == pytest.approx(0.1, abs=0.02)
+    assert len(ranking) == len(ranking.culprits)
+    assert repr(ranking).startswith("MetricRanking([cart ")
+
+
+def test_without_a_reference_the_begin_is_found() -> None:
+    ranking = mad.rank_culprits(broken(), edges=EDGES, target=TARGET)
+    assert ranking.culprits[0].service == "cart"
+    assert ranking.start == datetime(2026, 1, 6, 10, NORMAL, tzinfo=timezone.utc)
+
+
+def test_nothing_wrong_names_nobody() -> None:
+    incident, normal = cut(shop())
+    for target in (None, TARGET):
+        ranking = mad.rank_culprits(incident, normal, EDGES, target)
+        assert ranking.abstained
+        assert ranking.culprits == []
+
+
+def test_shuffled_rows_and_new_names_change_nothing() -> None:
+    incident, normal = cut(broken())
+    plain = mad.rank_culprits(incident, normal, EDGES, TARGET)
+    shuffled = [
+        table.sample(frac=1, random_state=seed, ignore_index=True)[
+            ["value", "metric", "timestamp", "service"]
+        ]
+        for seed, table in enumerate((incident, normal))
+    ]
+    assert told(mad.rank_culprits(*shuffled, EDGES, TARGET)) == told(plain)
+    names = {"front": "n7", "cart": "n9", "mail": "n1"}
+    renamed = [table.assign(service=table.service.map(names)) for table in (incident, normal)]
+    edges = EDGES.replace(names)
+    answer = mad.rank_culprits(*renamed, edges, (names["front"], TARGET[1]))
+    assert told(answer) == [(names[service], *rest) for service, *rest in told(plain)]
+
+
+@pytest.mark.parametrize("kind", [pl.from_pandas, pa.Table.from_pandas], ids=["polars", "pyarrow"])
+def test_any_table_gives_the_same(kind: Any) -> None:
+    incident, normal = cut(broken())
+    plain = told(mad.rank_culprits(incident, normal, EDGES, TARGET))
+    assert told(mad.rank_culprits(kind(incident), kind(normal), kind(EDGES), TARGET)) == plain
+
+
+def test_resources_are_series_of_their_own() -> None:
+    incident, normal = cut(broken().assign(resource="pod-1"))
+    calm, usual = cut(shop().assign(resource="pod-2"))
+    ranking = mad.rank_culprits(
+        pd.concat([incident, calm]), pd.concat([normal, usual]), EDGES, TARGET
+    )
+    assert (ranking.culprits[0].service, ranking.culprits[0].endpoint) == ("cart", "pod-1")
+
+
+def test_gaps_and_bad_rows_stop_nothing() -> None:
+    incident, normal = cut(broken())
+    holes = incident.copy()
+    holes.loc[holes.metric == "cpu", "value"] = np.nan
+    holes = pd.concat([holes, holes.iloc[:3].assign(value=np.inf, service=["cart", "a", "b"])])
+    holes = pd.concat([holes, holes.iloc[:1].assign(service=None)])
+    ranking = mad.rank_culprits(holes, normal, EDGES, TARGET)
+    assert ranking.culprits[0].service == "cart"
+    assert ranking.rejected["counts"] == {"bad_value": 3, "missing_field": 1}
+    assert ranking.rejected["first"][0]["position"] == len(incident) + 1
+    empty = incident.iloc[:0]
+    assert mad.rank_culprits(empty, normal, EDGES, TARGET).abstained
+    assert mad.rank_culprits(empty, empty, EDGES.iloc[:0]).abstained
+    unknown = mad.rank_culprits(incident, normal, EDGES, ("nobody", "latency/p95"))
+    assert unknown.culprits[0].service == "cart"
+
+
+def test_what_cannot_be_read_is_told() -> None:
+    incident, normal = cut(broken())
+    with pytest.raises(ValueError, match="the metrics table has no column `value`"):
+        mad.rank_culprits(incident.drop(columns="value"))
+    with pytest.raises(ValueError, match="the reference table has no column `metric`"):
+        mad.rank_culprits(incident, normal.drop(columns="metric"))
+    with pytest.raises(ValueError, match="the edges table has no column `callee`"):
+        mad.rank_culprits(incident, edges=EDGES[["caller"]])
+    with pytest.raises(ValueError, match="has no time zone"):
+        mad.rank_culprits(incident.assign(timestamp=incident.timestamp.dt.tz_localize(None)))
