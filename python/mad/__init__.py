@@ -13,7 +13,7 @@ alone: `FeatureBuilder`, `RowScorer`, `Guardrails`, `IncidentGrouper`, `CulpritR
 """
 
 from mad import reference
-from mad._api import detect
+from mad._api import detect, detect_metrics, read
 from mad._config import Config
 from mad._core import (
     Culprit,
@@ -34,6 +34,7 @@ from mad._core import (
     Score,
     SeriesScores,
     Table,
+    Telemetry,
     TemplateExplainer,
     UnsortedError,
     Update,
@@ -65,13 +66,16 @@ __all__ = [
     "Score",
     "SeriesScores",
     "Table",
+    "Telemetry",
     "TemplateExplainer",
     "UnsortedError",
     "Update",
     "__version__",
     "detect",
+    "detect_metrics",
     "modified_z",
     "rank_culprits",
+    "read",
     "reference",
     "rolling_mad",
     "rolling_z",

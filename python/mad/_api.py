@@ -2,31 +2,73 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from mad import _core
 from mad._config import AnyConfig
 
 
-def detect(requests: Any, *, config: AnyConfig = None) -> _core.Report:
-    """Detects over a request log: a path (CSV or JSON Lines; plain, gzip or zstd), a dataframe or
-    any Arrow object (pandas, polars, pyarrow, duckdb), or a mapping of columns.
+def detect(
+    requests: Any = None,
+    *,
+    metrics: Any = None,
+    spans: Any = None,
+    logs: Any = None,
+    changes: Any = None,
+    config: AnyConfig = None,
+) -> _core.Report:
+    """Detects over requests, metrics or both. Each is a path (CSV, JSON Lines or Parquet; plain,
+    gzip or zstd), a dataframe or any Arrow object (pandas, polars, pyarrow, duckdb), or a mapping
+    of columns.
 
-    Needed columns: timestamp, service, endpoint, status_code, latency_ms; with `request_id`,
-    repeated deliveries are dropped; others are ignored. Times are aware datetimes of any unit and
-    zone, RFC 3339 text, or seconds, ms, us or ns since 1970; naive ones need the setting
-    `naive_offset_seconds`. A null, None, or NaN of pandas or numpy is a missing field.
+    Needed columns of requests: timestamp, service, endpoint, status_code, latency_ms; with
+    `request_id`, repeated deliveries are dropped. Of metrics: timestamp, service, metric, value (a
+    missing one or NaN is a gap); optional resource and n. docs/files.md has those of all kinds.
+    Others are ignored. Times are aware datetimes of any unit and zone, RFC 3339 text, or seconds,
+    ms, us or ns since 1970; naive ones need the setting `naive_offset_seconds`. A null, None, or
+    NaN of pandas or numpy is a missing field.
 
-    Causal: each row is judged by what came before it. A table is sorted by time first; so is a file
-    that is not in order, up to `limits.sort_records` records. Bad records are counted in
-    `report.rejected` and stop nothing.
+    Causal: each row is judged by what came before it. Tables are sorted by time first; so are files
+    that are not in order, and a file with a table beside it, up to `limits.sort_records` records.
+    Requests and metrics are merged by time. Spans, logs and changes are read, checked and counted
+    in `report.read`; nothing uses them yet. Bad records are counted in `report.rejected` and stop
+    nothing.
 
-    Raises ValueError when the input as a whole cannot be read (a missing column, times without a
-    zone), OSError when a file cannot be opened.
+    Raises ValueError when an input as a whole cannot be read (a missing column, times without a
+    zone), OSError when a file cannot be opened, ImportError when Parquet needs pyarrow.
     """
-    if isinstance(requests, str | os.PathLike):
-        from mad._files import detect_file
+    from mad._files import detect_files, is_path
 
-        return detect_file(os.fspath(requests), config)
-    return _core.detect(requests, config)
+    sources = {
+        "requests": requests,
+        "metrics": metrics,
+        "spans": spans,
+        "logs": logs,
+        "changes": changes,
+    }
+    given = {kind: source for kind, source in sources.items() if source is not None}
+    if not given:
+        raise TypeError(
+            "requests is absent, and so is all else; give a path, a dataframe, an Arrow table or a "
+            "mapping of columns"
+        )
+    if any(map(is_path, given.values())):
+        return detect_files(given, config)
+    return _core.detect(requests, config, metrics=metrics, spans=spans, logs=logs, changes=changes)
+
+
+def detect_metrics(metrics: Any, config: AnyConfig = None) -> _core.Report:
+    """Detects over metrics alone: `detect(metrics=metrics)`."""
+    return detect(metrics=metrics, config=config)
+
+
+def read(source: Any, kind: str = "requests", config: AnyConfig = None) -> _core.Telemetry:
+    """Reads and checks a path or a table without judging it: `len()` tells the good records,
+    `.rejected` the others.
+
+    `kind` is requests, metrics, spans, logs, changes or edges; of `config`, only
+    `naive_offset_seconds` matters. Raises as `detect` does, and ValueError for another kind.
+    """
+    from mad import _files
+
+    return _files.read(source, kind, config)

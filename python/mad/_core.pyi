@@ -1,6 +1,6 @@
 """The Rust core. Times out are aware (UTC); heavy calls release the GIL."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from os import PathLike
 from typing import Any, Protocol, TypeAlias, final, type_check_only
@@ -32,12 +32,14 @@ __all__ = [
     "SeriesScores",
     "ShopSimulation",
     "Table",
+    "Telemetry",
     "TemplateExplainer",
     "UnsortedError",
     "Update",
     "ZstdDecoder",
     "__version__",
     "check_config",
+    "columns_of",
     "config_problems",
     "culprits_from_scored",
     "default_config",
@@ -98,8 +100,20 @@ def config_problems(json: str) -> list[tuple[str, str]]:
 def default_config() -> str:
     """The default configuration in JSON."""
 
-def detect(requests: Any, config: _Config = None) -> Report:
-    """Detects over a request table in memory: sorted by time, then the stream run to its end."""
+def detect(
+    requests: Any | None = None,
+    config: _Config = None,
+    *,
+    metrics: Any | None = None,
+    spans: Any | None = None,
+    logs: Any | None = None,
+    changes: Any | None = None,
+) -> Report:
+    """Detects over tables in memory: requests and metrics sorted by time, then the stream run to
+    its end. Spans, logs and changes are read and counted."""
+
+def columns_of(kind: str) -> tuple[list[str], list[str]]:
+    """The columns of a kind: those a table needs, and those it may have."""
 
 def reference_detect(
     requests: Any,
@@ -143,6 +157,21 @@ class Table:
     def __len__(self) -> int: ...
     def __getitem__(self, name: str, /) -> Any: ...
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...
+
+@final
+class Telemetry:
+    """What was read of one kind of telemetry: how many good records, and what was rejected."""
+
+    def __new__(cls, kind: str, config: _Config = None) -> Telemetry: ...
+    def feed(self, chunk: Any) -> None:
+        """Reads a piece: bytes, cut anywhere, or a table."""
+    def end(self) -> None:
+        """There is no more."""
+    @property
+    def kind(self) -> str: ...
+    @property
+    def rejected(self) -> dict[str, Any]: ...
+    def __len__(self) -> int: ...
 
 @final
 class Rows:
@@ -317,6 +346,9 @@ class Report:
     def incidents(self) -> list[Incident]: ...
     @property
     def rejected(self) -> dict[str, Any]: ...
+    @property
+    def read(self) -> dict[str, Any]:
+        """What was read, by kind: good `records`, and what was `rejected`."""
     def culprits(
         self, at: datetime | None = None, minutes: float = 15.0, top_k: int = 3
     ) -> Ranking:
@@ -363,7 +395,8 @@ class Pipeline:
     def ingest(
         self, table: Any, kind: str = "requests", *, watermark: datetime | None = None
     ) -> Update:
-        """Takes a batch in the order in which it stands: a table, or bytes of CSV or JSON Lines."""
+        """Takes a batch of a kind in the order in which it stands: a table, or bytes of CSV or JSON
+        Lines. Spans, logs, changes and edges are checked and not used yet."""
     def advance(self, at: datetime) -> Update:
         """Moves the watermark to `at`: a tick of a source that went idle."""
     def finish(self) -> Update:
@@ -517,13 +550,18 @@ class TemplateExplainer:
 
 @final
 class DetectRun:
-    """Detection over request logs that are read piece by piece."""
+    """Detection over telemetry that is read piece by piece."""
 
     def __new__(
-        cls, config: _Config, sources: int, sort: bool = False, keep_rows: bool = False
-    ) -> DetectRun: ...
-    def feed(self, source: int, chunk: bytes) -> None:
-        """Reads bytes of a source, cut anywhere."""
+        cls,
+        config: _Config,
+        sources: int | Sequence[str],
+        sort: bool = False,
+        keep_rows: bool = False,
+    ) -> DetectRun:
+        """`sources`: how many sources of requests there are, or the kind of each source."""
+    def feed(self, source: int, chunk: Any) -> None:
+        """Reads a piece of a source: bytes, cut anywhere, or a table."""
     def end(self, source: int) -> None:
         """That source has ended."""
     def wants(self) -> int | None:
@@ -534,6 +572,11 @@ class DetectRun:
         """Lines of the features file since the last call."""
     def take_scored_csv(self) -> bytes:
         """Lines of the scored file since the last call."""
+    def take_scored_metrics_csv(self) -> bytes:
+        """Lines of the scored file of metrics since the last call."""
+    @property
+    def read(self) -> dict[str, Any]:
+        """What was read so far, by kind."""
     @property
     def requests(self) -> int: ...
     def document(self) -> str:
@@ -546,8 +589,8 @@ class ReferenceRun:
     """The original's detector over request logs."""
 
     def __new__(cls, config: _Config, sources: int, sort: bool = False) -> ReferenceRun: ...
-    def feed(self, source: int, chunk: bytes) -> None:
-        """Reads bytes of a source."""
+    def feed(self, source: int, chunk: Any) -> None:
+        """Reads bytes or a table of a source."""
     def end(self, source: int) -> None:
         """That source has ended."""
     def wants(self) -> int | None:

@@ -37,6 +37,10 @@ class InputError(CommandError, ValueError):
     code = INPUT
 
 
+class MissingExtraError(InputError, ImportError):
+    """Input that needs a package which is not installed; the message names the extra."""
+
+
 def reason(error: OSError) -> str:
     """`No such file or directory` without number and path."""
     return (error.strerror or str(error) or type(error).__name__).lower()

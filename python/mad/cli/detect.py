@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,15 @@ from mad.cli.progress import WORTH_BYTES, Progress
 from mad.sources.files import CHUNK, Source
 
 REPORT = "report.html"
+SCORED, SCORED_METRICS = "scored.csv", "scored_metrics.csv"
 _GATES = {"warning": ("Warning", "Critical"), "critical": ("Critical",)}
+_OTHERS = {
+    "metrics": "metrics; scored.csv is theirs where there are no requests, else scored_metrics.csv",
+    "spans": "spans: read and checked, not used yet",
+    "logs": "logs: read and checked, not used yet",
+    "changes": "changes: read and checked, not used yet",
+}
+_UNUSED = ("spans", "logs", "changes")
 
 
 @dataclass
@@ -35,13 +43,19 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     command = commands.add_parser(
         "detect",
         parents=[common],
-        help="find incidents in request logs",
-        description="Reads requests from CSV or JSON Lines files, plain, gzip or zstd, and writes "
-        "features.csv, scored.csv, incidents.json, culprits.json and report.html. Several "
-        "inputs are merged by time. Fields: timestamp, service, endpoint, status_code, "
-        "latency_ms.",
+        help="find incidents in request logs and metrics",
+        description="Reads requests and metrics from CSV, JSON Lines (plain, gzip or zstd) or "
+        "Parquet files, and writes features.csv, scored.csv, incidents.json, culprits.json and "
+        "report.html. Several inputs are merged by time. Fields of requests: timestamp, service, "
+        "endpoint, status_code, latency_ms; of metrics: timestamp, service, metric, value.",
     )
-    command.add_argument("inputs", nargs="+", metavar="INPUT", help="a file, or - for stdin")
+    command.add_argument(
+        "inputs", nargs="*", metavar="INPUT", help="a file of requests, or - for stdin"
+    )
+    for kind, what in _OTHERS.items():
+        command.add_argument(
+            f"--{kind}", action="append", default=[], metavar="FILE", help=f"a file of {what}"
+        )
     command.add_argument("--out", default="out", metavar="DIR", help="default: out")
     command.add_argument("--config", metavar="FILE", help=settings.HELP)
     command.add_argument(
@@ -85,6 +99,7 @@ def run(args: argparse.Namespace) -> int:
         batch_size=args.batch_size,
         sort=args.sort,
         report=not args.no_report,
+        others={kind: getattr(args, kind) for kind in _OTHERS},
     )
     show(outcome, as_json=args.json, verbose=args.verbose)
     gate = _GATES.get(args.fail_on or "", ())
@@ -102,16 +117,23 @@ def detect(
     sort: bool = False,
     report: bool = True,
     extra: dict[str, str] | None = None,
+    others: Mapping[str, Sequence[str]] | None = None,
 ) -> Outcome:
-    """Reads all inputs in one pass and writes the files; `extra` are more files by name."""
+    """Reads all inputs in one pass and writes the files; `extra` are more files by name, `others`
+    inputs of other kinds than requests."""
     started = time.perf_counter()
-    sources = [Source(path) for path in inputs]
-    if sum(source.standard for source in sources) > 1:
+    named = {"requests": inputs, **(others or {})}
+    sources = [(kind, Source(path)) for kind, paths in named.items() for path in paths]
+    if not sources:
+        raise errors.UsageError("no input: name a file of requests, or give --metrics FILE")
+    if mode == "reference" and len(sources) > len(inputs):
+        raise errors.UsageError("--mode reference reads requests alone")
+    if sum(source.standard for _, source in sources) > 1:
         raise errors.UsageError("standard input can be named once only")
     try:
         outcome = _pass(sources, out, config, mode, batch_size, sort, report, extra or {})
     except engine.NotSorted as problem:
-        if any(source.standard for source in sources):
+        if any(source.standard for _, source in sources):
             raise errors.InputError(
                 f"standard input is not ordered by time: {problem}",
                 "give --sort to sort it in memory, or save it to a file first",
@@ -120,14 +142,30 @@ def detect(
         sys.stderr.write(f"mad: {note}\n")
         outcome = _pass(sources, out, config, mode, batch_size, True, report, extra or {})
     outcome.seconds = time.perf_counter() - started
-    stale = Path(out) / REPORT
-    if not report and stale.exists():
-        outcome.notes.append(f"{stale} is from an earlier run")
+    outcome.notes += unused(outcome.document.get("read") or {}, [kind for kind, _ in sources])
+    for stale in (Path(out) / REPORT, Path(out) / SCORED_METRICS):
+        if stale not in outcome.paths and stale.exists():
+            outcome.notes.append(f"{stale} is from an earlier run")
     return outcome
 
 
+def unused(read: Mapping[str, Any], kinds: Sequence[str]) -> list[str]:
+    """One line on what was read and is not used; none where there is no such input."""
+    told = []
+    for kind in _UNUSED:
+        if kind in kinds:
+            found = read.get(kind) or {"records": 0, "rejected": {"total": 0, "first": []}}
+            line = f"{found['records']:,} {kind}"
+            if found["rejected"]["total"]:
+                first = found["rejected"]["first"][0]
+                line += f" ({found['rejected']['total']:,} rejected, the first at record "
+                line += f"{first['position']}: {first['detail']})"
+            told.append(line)
+    return [f"read and checked, not used yet: {', '.join(told)}"] if told else []
+
+
 def _pass(
-    sources: Sequence[Source],
+    sources: Sequence[tuple[str, Source]],
     out: str | Path,
     config: str | None,
     mode: str,
@@ -136,21 +174,23 @@ def _pass(
     report: bool,
     extra: dict[str, str],
 ) -> Outcome:
-    names = [source.name for source in sources]
-    total = sum(source.size for source in sources)
-    detection = engine.detection(config, len(sources), mode=mode, sort=sort)
-    readers: dict[int, Iterator[bytes]] = {}
+    kinds = [kind for kind, _ in sources]
+    names = [source.name for _, source in sources]
+    total = sum(source.size for _, source in sources)
+    detection = engine.detection(config, kinds, mode=mode, sort=sort)
+    readers: dict[int, Iterator[Any]] = {}
     label = "sorting" if sort else "reading"
     with files.Outputs(out) as outputs, Progress(label, total, worth=total > WORTH_BYTES) as bar:
         while (wanted := detection.wants()) is not None:
             if wanted not in readers:
-                readers[wanted] = sources[wanted].chunks(batch_size)
+                kind, source = sources[wanted]
+                readers[wanted] = source.pieces(kind, batch_size)
             chunk = next(readers[wanted], None)
             engine.feed(detection, wanted, names[wanted], chunk)
-            _drain(detection, outputs)
-            bar.reached(sum(source.consumed for source in sources))
+            _drain(detection, outputs, kinds)
+            bar.reached(sum(source.consumed for _, source in sources))
         document = engine.finish(detection, names)
-        _drain(detection, outputs)
+        _drain(detection, outputs, kinds)
         document["sources"] = names
         outputs.write("incidents.json", files.to_json(incidents_file(document)))
         outputs.write("culprits.json", files.to_json(culprits_file(document)))
@@ -163,9 +203,15 @@ def _pass(
         return Outcome(document, outputs.commit(), 0.0)
 
 
-def _drain(detection: engine.Detection, outputs: files.Outputs) -> None:
+def _drain(detection: engine.Detection, outputs: files.Outputs, kinds: Sequence[str]) -> None:
     outputs.append("features.csv", detection.take_features_csv())
-    outputs.append("scored.csv", detection.take_scored_csv())
+    metrics = engine.scored_metrics(detection)
+    if "requests" not in kinds and "metrics" in kinds:
+        outputs.append(SCORED, metrics)
+        return
+    outputs.append(SCORED, detection.take_scored_csv())
+    if "metrics" in kinds:
+        outputs.append(SCORED_METRICS, metrics)
 
 
 def without_series(document: dict[str, Any]) -> list[dict[str, Any]]:

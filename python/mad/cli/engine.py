@@ -7,7 +7,7 @@ moves bytes. ValueErrors of the core carry messages for users and become `Comman
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from mad.errors import InputError, UsageError
@@ -18,7 +18,7 @@ class Detection(Protocol):
 
     @property
     def requests(self) -> int: ...
-    def feed(self, source: int, chunk: bytes, /) -> None: ...
+    def feed(self, source: int, chunk: Any, /) -> None: ...
     def end(self, source: int, /) -> None: ...
     def wants(self) -> int | None: ...
     def take_features_csv(self) -> bytes: ...
@@ -40,18 +40,19 @@ class NotSorted(Exception):
     """An input is not ordered by time and has to be sorted in memory."""
 
 
-def detection(config: str | None, sources: int, *, mode: str, sort: bool) -> Detection:
-    """A run over `sources` inputs; `config` is JSON text."""
+def detection(config: str | None, kinds: Sequence[str], *, mode: str, sort: bool) -> Detection:
+    """A run over one input of each of `kinds`; `config` is JSON text."""
     from mad import _core
 
-    kind = _core.ReferenceRun if mode == "reference" else _core.DetectRun
     try:
-        return kind(config, sources, sort=sort)
+        if mode == "reference":
+            return _core.ReferenceRun(config, len(kinds), sort=sort)
+        return _core.DetectRun(config, kinds, sort=sort)
     except ValueError as error:
         raise UsageError(f"the configuration is not valid: {error}") from error
 
 
-def feed(run: Detection, source: int, name: str, chunk: bytes | None) -> None:
+def feed(run: Detection, source: int, name: str, chunk: Any) -> None:
     """Hands `chunk` of input `source` to the run; None ends that input."""
     from mad import _core
 
@@ -77,7 +78,17 @@ def finish(run: Detection, names: list[str]) -> dict[str, Any]:
     except ValueError as error:
         where = f"{names[0]}: " if len(names) == 1 else ""
         raise InputError(f"{where}{error}") from error
-    return dict(json.loads(run.document()))
+    document = dict(json.loads(run.document()))
+    if isinstance(run, _core.DetectRun):
+        document["read"] = run.read
+    return document
+
+
+def scored_metrics(run: Detection) -> bytes:
+    """Lines of the scored file of metrics since the last call."""
+    from mad import _core
+
+    return run.take_scored_metrics_csv() if isinstance(run, _core.DetectRun) else b""
 
 
 def shop_simulation(

@@ -8,17 +8,21 @@ import zlib
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from mad.errors import InputError, reason
 
 CHUNK = 2 * 1024 * 1024
 """Bytes handed to the core at a time, unless asked otherwise."""
 _ZSTD_STEP = 64 * 1024
+_PARQUET = b"PAR1"
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _FOREIGN = {
-    b"PAR1": ("Parquet", "convert it to CSV or JSON Lines, or hand a dataframe to mad.detect"),
+    _PARQUET: (
+        "Parquet",
+        "telemetry may be Parquet in a file that is named, not on standard input",
+    ),
     b"PK\x03\x04": ("a zip archive", "unpack it first"),
     b"\xfd7zXZ\x00": ("xz-compressed", "use gzip or zstd"),
     b"BZh": ("bzip2-compressed", "use gzip or zstd"),
@@ -51,6 +55,26 @@ class Source:
 
     def _unreadable(self, error: OSError) -> InputError:
         return InputError(f"cannot read {self.path}: {reason(error)}")
+
+    def pieces(self, kind: str, size: int = CHUNK) -> Iterator[Any]:
+        """The content of a file of telemetry: bytes as `chunks` gives them, or the record batches
+        of a Parquet file with the columns of that kind."""
+        if not self._is_parquet():
+            yield from self.chunks(size)
+            return
+        from mad.sources.parquet import batches
+
+        for batch, share in batches(self.path, kind):
+            self.consumed = int(self.size * share)
+            yield batch
+
+    def _is_parquet(self) -> bool:
+        if self.standard or self.path.endswith(".parquet"):
+            return not self.standard
+        if self.size == 0:
+            return False
+        with self._open() as file:
+            return file.read(len(_PARQUET)) == _PARQUET
 
     def chunks(self, size: int = CHUNK) -> Iterator[bytes]:
         """The decompressed content in pieces of about `size` bytes.
