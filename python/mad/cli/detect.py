@@ -84,11 +84,14 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--no-report", action="store_true", help="write no report.html")
     command.add_argument("--json", action="store_true", help="print one JSON document")
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, refuse=command.error)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
+    others = {kind: getattr(args, kind) for kind in _OTHERS}
+    if not any((args.inputs, *others.values())):
+        args.refuse("name an INPUT, or give --metrics FILE")
     outcome = detect(
         args.inputs,
         args.out,
@@ -99,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
         batch_size=args.batch_size,
         sort=args.sort,
         report=not args.no_report,
-        others={kind: getattr(args, kind) for kind in _OTHERS},
+        others=others,
     )
     show(outcome, as_json=args.json, verbose=args.verbose)
     gate = _GATES.get(args.fail_on or "", ())
@@ -124,8 +127,6 @@ def detect(
     started = time.perf_counter()
     named = {"requests": inputs, **(others or {})}
     sources = [(kind, Source(path)) for kind, paths in named.items() for path in paths]
-    if not sources:
-        raise errors.UsageError("no input: name a file of requests, or give --metrics FILE")
     if mode == "reference" and len(sources) > len(inputs):
         raise errors.UsageError("--mode reference reads requests alone")
     if sum(source.standard for _, source in sources) > 1:
@@ -205,13 +206,12 @@ def _pass(
 
 def _drain(detection: engine.Detection, outputs: files.Outputs, kinds: Sequence[str]) -> None:
     outputs.append("features.csv", detection.take_features_csv())
-    metrics = engine.scored_metrics(detection)
-    if "requests" not in kinds and "metrics" in kinds:
-        outputs.append(SCORED, metrics)
-        return
-    outputs.append(SCORED, detection.take_scored_csv())
-    if "metrics" in kinds:
-        outputs.append(SCORED_METRICS, metrics)
+    metrics, requests = "metrics" in kinds, "requests" in kinds
+    if requests or not metrics:
+        outputs.append(SCORED, detection.take_scored_csv())
+    if metrics:
+        name = SCORED_METRICS if requests else SCORED
+        outputs.append(name, engine.scored_metrics(detection))
 
 
 def without_series(document: dict[str, Any]) -> list[dict[str, Any]]:

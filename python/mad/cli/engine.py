@@ -47,7 +47,8 @@ def detection(config: str | None, kinds: Sequence[str], *, mode: str, sort: bool
     try:
         if mode == "reference":
             return _core.ReferenceRun(config, len(kinds), sort=sort)
-        return _core.DetectRun(config, kinds, sort=sort)
+        requests = set(kinds) == {"requests"}
+        return _core.DetectRun(config, len(kinds) if requests else list(kinds), sort=sort)
     except ValueError as error:
         raise UsageError(f"the configuration is not valid: {error}") from error
 
@@ -79,8 +80,7 @@ def finish(run: Detection, names: list[str]) -> dict[str, Any]:
         where = f"{names[0]}: " if len(names) == 1 else ""
         raise InputError(f"{where}{error}") from error
     document = dict(json.loads(run.document()))
-    if isinstance(run, _core.DetectRun):
-        document["read"] = run.read
+    document["read"] = getattr(run, "read", {})
     return document
 
 
