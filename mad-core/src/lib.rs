@@ -83,6 +83,10 @@ pub use pipeline::{Command, Document, JudgedRow, Pipeline, PipelineConfig, Updat
 pub use score::{MadScorer, RowScorer, Score, ScoreConfig, Scorer, SeriesScorer};
 pub use series::{Entity, EntityId, EntityTable, SeriesId, SeriesTable, SignalName};
 pub use settings::{EntitySettings, MuteWindow, Override, SignalSettings};
-pub use telemetry::{MetricPoint, RejectReason, Rejections, Request, RouteTemplates};
+pub use telemetry::{
+    Change, Edge, LogLine, MetricPoint, RejectReason, Rejections, Request, RouteTemplates, Span,
+};
 pub use time::Timestamp;
-pub use wire::{Format, RequestDecoder};
+pub use wire::{
+    ChangeDecoder, EdgeDecoder, Format, LogDecoder, MetricDecoder, RequestDecoder, SpanDecoder,
+};

@@ -1,30 +1,40 @@
-//! Detection over byte streams: bytes in, bytes and a document out.
+//! Detection over streams: bytes or tables in, bytes and a document out.
 
-use mad_core::telemetry::RejectReason;
+use mad_core::pipeline::JudgedPoint;
 use mad_core::wire::{
-    write_features_header, write_features_row, write_scored_header, write_scored_row,
+    write_features_header, write_features_row, write_scored_header, write_scored_point,
+    write_scored_points_header, write_scored_row,
 };
-use mad_core::{Error, JudgedRow, Pipeline, Rejections, Update};
+use mad_core::{JudgedRow, Rejections};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict};
 
-use crate::errors::to_py;
+use crate::config;
+use crate::errors::{to_py, value_error};
+use crate::intake::Intake;
+use crate::kinds::KindName;
 use crate::report::Report;
+use crate::source::Piece;
 use crate::sources::Sources;
-use crate::{config, errors};
 
-/// Detection over request logs that are read piece by piece: the files' lines come out as bytes
-/// while it runs, and nothing is held but the pipeline's state.
+/// Detection over telemetry that is read piece by piece: the files' lines come out as bytes while
+/// it runs, and nothing is held but the pipeline's state.
 #[pyclass(module = "mad._core")]
 pub struct DetectRun {
     sources: Sources,
-    pipeline: Pipeline,
-    update: Update,
-    rejections: Rejections,
+    intake: Intake,
     sort: bool,
     features: Vec<u8>,
     scored: Vec<u8>,
-    kept: Option<Vec<JudgedRow>>,
+    scored_metrics: Vec<u8>,
+    kept: Option<(Vec<JudgedRow>, Vec<JudgedPoint>)>,
+}
+
+/// How many sources of requests there are, or the kind of each source.
+#[derive(FromPyObject)]
+enum Kinds {
+    Count(usize),
+    Names(Vec<String>),
 }
 
 #[pymethods]
@@ -35,35 +45,48 @@ impl DetectRun {
     #[pyo3(signature = (config, sources, sort=false, keep_rows=false))]
     fn new(
         config: Option<&Bound<'_, PyAny>>,
-        sources: usize,
+        sources: Kinds,
         sort: bool,
         keep_rows: bool,
     ) -> PyResult<Self> {
+        let kinds = match sources {
+            Kinds::Count(count) => vec![KindName::Requests; count],
+            Kinds::Names(names) => {
+                names.iter().map(|name| KindName::parse(name)).collect::<PyResult<_>>()?
+            }
+        };
         let config = config::parse(config)?;
         let held = sort.then_some(config.limits.sort_records);
-        let (mut features, mut scored) = (Vec::new(), Vec::new());
+        let (mut features, mut scored, mut scored_metrics) = (Vec::new(), Vec::new(), Vec::new());
         write_features_header(&mut features);
         write_scored_header(&mut scored);
+        write_scored_points_header(&mut scored_metrics);
         Ok(Self {
-            sources: Sources::new(sources, config.zone(), held),
-            pipeline: Pipeline::new(config).map_err(|error| to_py(&error))?.trusting_the_clock(),
-            update: Update::default(),
-            rejections: Rejections::default(),
+            sources: Sources::new(&kinds, config.zone(), held),
+            intake: Intake::new(config)?,
             sort,
             features,
             scored,
-            kept: keep_rows.then(Vec::new),
+            scored_metrics,
+            kept: keep_rows.then(Default::default),
         })
     }
 
-    /// Reads bytes of a source, cut anywhere; the format is found from the first ones.
-    fn feed(&mut self, py: Python<'_>, source: usize, chunk: &[u8]) -> PyResult<()> {
-        py.detach(|| self.take(source, Some(chunk))).map_err(|error| to_py(&error))
+    /// Reads a piece of a source: bytes, cut anywhere, whose format is found from the first ones,
+    /// or a table.
+    fn feed(&mut self, py: Python<'_>, source: usize, chunk: &Bound<'_, PyAny>) -> PyResult<()> {
+        if let Ok(bytes) = chunk.cast::<PyBytes>() {
+            let bytes = bytes.as_bytes();
+            return py.detach(|| self.take(source, &Piece::Bytes(bytes))).map_err(|e| to_py(&e));
+        }
+        let kind = self.sources.kind(source).map_err(|error| to_py(&error))?;
+        let table = Piece::Table(kind.table(chunk, self.sources.zone())?);
+        py.detach(|| self.take(source, &table)).map_err(|error| to_py(&error))
     }
 
     /// That source has ended.
     fn end(&mut self, py: Python<'_>, source: usize) -> PyResult<()> {
-        py.detach(|| self.take(source, None)).map_err(|error| to_py(&error))
+        py.detach(|| self.take(source, &Piece::End)).map_err(|error| to_py(&error))
     }
 
     /// Which source has to be read next, so that several merge by time; None when all have ended.
@@ -74,15 +97,13 @@ impl DetectRun {
     /// All sources have ended: the last steps close.
     fn finish(&mut self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| {
-            let Self { sources, pipeline, update, .. } = self;
-            for record in sources.sorted() {
-                if let Some(request) = sources.request(&record) {
-                    pipeline.push(&request, record.position(), update);
+            for held in self.sources.sorted() {
+                if let Some((kind, record, position)) = self.sources.record(&held) {
+                    self.intake.push(kind, &record, position);
                 }
             }
             self.flush()?;
-            let mut last = self.pipeline.finish();
-            self.update.rows.append(&mut last.rows);
+            self.intake.finish();
             self.flush()
         })
         .map_err(|error| to_py(&error))
@@ -90,72 +111,85 @@ impl DetectRun {
 
     /// Lines of the features file since the last call, the header first.
     fn take_features_csv<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        let lines = PyBytes::new(py, &self.features);
-        self.features.clear();
-        lines
+        drained(py, &mut self.features)
     }
 
     /// Lines of the scored file since the last call, the header first.
     fn take_scored_csv<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        let lines = PyBytes::new(py, &self.scored);
-        self.scored.clear();
-        lines
+        drained(py, &mut self.scored)
+    }
+
+    /// Lines of the scored file of metrics since the last call, the header first.
+    fn take_scored_metrics_csv<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        drained(py, &mut self.scored_metrics)
     }
 
     /// Requests taken so far.
     #[getter]
     fn requests(&self) -> u64 {
-        self.pipeline.counters().requests
+        self.intake.pipeline.counters().requests
+    }
+
+    /// What was read so far, by kind: records and what was rejected.
+    #[getter]
+    fn read<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.intake.reading.by_kind(py)
     }
 
     /// Everything a report shows, as JSON.
     fn document(&self, py: Python<'_>) -> PyResult<String> {
-        py.detach(|| config::to_json(&self.pipeline.document()))
+        py.detach(|| config::to_json(&self.intake.pipeline.document()))
     }
 
     /// The report over the rows kept; the run then starts anew with nothing kept.
     fn report(&mut self) -> PyResult<Report> {
-        let rows = self.kept.replace(Vec::new()).ok_or_else(|| {
-            errors::value_error("rows were not kept: make the run with keep_rows=True")
-        })?;
-        Ok(Report::new(self.pipeline.clone(), rows, Vec::new()))
+        let kept = self
+            .kept
+            .replace(Default::default())
+            .ok_or_else(|| value_error("rows were not kept: make the run with keep_rows=True"))?;
+        Ok(Report::new(self.intake.pipeline.clone(), kept, self.intake.reading.clone()))
     }
 }
 
 impl DetectRun {
-    fn take(&mut self, source: usize, bytes: Option<&[u8]>) -> mad_core::Result<()> {
-        let Self { sources, pipeline, update, rejections, .. } = self;
-        let mut push = |request: mad_core::Request<'_>, position: u64| {
-            pipeline.push(&request, position, update);
+    fn take(&mut self, index: usize, piece: &Piece<'_>) -> mad_core::Result<()> {
+        let kind = self.sources.kind(index)?;
+        let Self { sources, intake, .. } = self;
+        let mut rejected = Rejections::default();
+        let mut push = |kind, record: crate::kinds::Record<'_>, position| {
+            intake.push(kind, &record, position);
         };
-        sources.feed(source, bytes, &mut push, rejections)?;
+        let outcome = sources.feed(index, piece, &mut push, &mut rejected);
+        self.intake.note(kind, rejected);
+        outcome?;
         self.flush()
     }
 
     fn flush(&mut self) -> mad_core::Result<()> {
-        let mut rejected = std::mem::take(&mut self.update.rejected);
-        if rejected.count(RejectReason::Late) > 0 && !self.sort {
-            let first = rejected.first().iter().find(|record| record.reason == RejectReason::Late);
-            let place = first.map_or_else(String::new, |record| {
-                format!(" (record {}: {})", record.position, record.detail)
-            });
-            return Err(Error::unsorted(format!("the input is not ordered by time{place}")));
+        self.intake.settle(!self.sort)?;
+        let (rows, points) = self.intake.judged();
+        if let Some((kept_rows, kept_points)) = &mut self.kept {
+            kept_rows.extend(rows);
+            kept_points.extend(points);
+            return Ok(());
         }
-        rejected.merge(std::mem::take(&mut self.rejections));
-        self.pipeline.note_rejections(rejected);
-        let rows = std::mem::take(&mut self.update.rows);
-        self.update.changes.clear();
-        match &mut self.kept {
-            Some(kept) => kept.extend(rows),
-            None => {
-                for judged in &rows {
-                    if let Some(entity) = self.pipeline.entities().get(judged.row.entity) {
-                        write_features_row(&judged.row, entity, &mut self.features);
-                        write_scored_row(judged, entity, &mut self.scored);
-                    }
-                }
+        let pipeline = &self.intake.pipeline;
+        for judged in &rows {
+            if let Some(entity) = pipeline.entities().get(judged.row.entity) {
+                write_features_row(&judged.row, entity, &mut self.features);
+                write_scored_row(judged, entity, &mut self.scored);
             }
+        }
+        let (entities, series) = (pipeline.entities(), pipeline.series());
+        for judged in &points {
+            write_scored_point(judged, entities, series, &mut self.scored_metrics);
         }
         Ok(())
     }
+}
+
+fn drained<'py>(py: Python<'py>, lines: &mut Vec<u8>) -> Bound<'py, PyBytes> {
+    let out = PyBytes::new(py, lines);
+    lines.clear();
+    out
 }

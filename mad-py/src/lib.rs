@@ -11,11 +11,14 @@ mod arrays;
 mod config;
 mod config_problems;
 mod csv_rows;
+mod detect;
 mod detect_run;
 mod errors;
 mod evaluation;
 mod grouping;
 mod incident;
+mod intake;
+mod kinds;
 mod metric_ranking;
 mod moment;
 mod pipeline;
@@ -24,7 +27,9 @@ mod rank;
 mod ranking;
 mod read;
 mod read_batches;
+mod read_cell;
 mod read_columns;
+mod read_order;
 mod read_types;
 mod reference;
 mod reference_document;
@@ -33,9 +38,11 @@ mod rows;
 mod scorer;
 mod series;
 mod simulation;
+mod source;
 mod sources;
 mod stages;
 mod table;
+mod telemetry;
 mod toml_places;
 mod update;
 mod zstd;
@@ -52,6 +59,8 @@ mod _core {
     #[pymodule_export]
     use super::csv_rows::culprits_from_scored;
     #[pymodule_export]
+    use super::detect::detect;
+    #[pymodule_export]
     use super::detect_run::DetectRun;
     #[pymodule_export]
     use super::errors::UnsortedError;
@@ -61,6 +70,8 @@ mod _core {
     use super::grouping::{CulpritRanker, IncidentGrouper, TemplateExplainer};
     #[pymodule_export]
     use super::incident::{Explanation, Incident};
+    #[pymodule_export]
+    use super::kinds::columns_of;
     #[pymodule_export]
     use super::metric_ranking::{MetricCulprit, MetricRanking};
     #[pymodule_export]
@@ -72,7 +83,7 @@ mod _core {
     #[pymodule_export]
     use super::reference::{ReferenceRun, reference_detect};
     #[pymodule_export]
-    use super::report::{Report, detect};
+    use super::report::Report;
     #[pymodule_export]
     use super::rows::Rows;
     #[pymodule_export]
@@ -85,6 +96,8 @@ mod _core {
     use super::stages::{FeatureBuilder, Guardrails, RowScorer};
     #[pymodule_export]
     use super::table::Table;
+    #[pymodule_export]
+    use super::telemetry::Telemetry;
     #[pymodule_export]
     use super::toml_places::toml_places;
     #[pymodule_export]

@@ -2,16 +2,16 @@
 
 use chrono::{DateTime, Utc};
 use mad_core::telemetry::Rejections;
-use mad_core::{Command, Format, RequestDecoder};
+use mad_core::{Command, Format};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::config::{parse, to_json};
 use crate::errors::{to_py, value_error};
 use crate::incident::{Explanation, Incident};
+use crate::kinds::{KindName, Record};
 use crate::moment::Moment;
 use crate::ranking::Ranking;
-use crate::read::RequestTable;
 use crate::report;
 use crate::update::Update;
 
@@ -30,8 +30,9 @@ impl Pipeline {
         Ok(Self { core })
     }
 
-    /// Takes a batch in the order in which it stands: a table, or bytes of CSV or JSON Lines.
-    /// `watermark` then closes what is older.
+    /// Takes a batch of a kind in the order in which it stands: a table, or bytes of CSV or JSON
+    /// Lines. Spans, logs, changes and edges are checked and not used yet. `watermark` then closes
+    /// what is older.
     #[pyo3(signature = (table, kind="requests", *, watermark=None))]
     fn ingest(
         &mut self,
@@ -40,27 +41,27 @@ impl Pipeline {
         kind: &str,
         watermark: Option<Moment>,
     ) -> PyResult<Update> {
-        if kind != "requests" {
-            return Err(value_error(format!("kind = {kind:?}; this version takes \"requests\"")));
-        }
+        let kind = KindName::parse(kind)?;
         let zone = self.core.config().zone();
         let mut update = mad_core::Update::default();
         let mut rejections = Rejections::default();
         let core = &mut self.core;
-        let mut push = |request: mad_core::Request<'_>, position: u64| {
-            core.push(&request, position, &mut update);
+        let mut push = |record: Record<'_>, position: u64| match record {
+            Record::Request(request) => core.push(&request, position, &mut update),
+            Record::Metric(point) => core.push_metric(&point, position, &mut update),
+            Record::Unused => {}
         };
         if let Ok(bytes) = table.cast::<PyBytes>() {
             let bytes = bytes.as_bytes();
             py.detach(|| {
-                let mut decoder = RequestDecoder::new(Format::sniff(bytes), zone);
-                decoder.feed(bytes, &mut push, &mut rejections)?;
-                decoder.finish(&mut push, &mut rejections)
+                let mut decoder = kind.decoder(Format::sniff(bytes), zone);
+                decoder.feed(Some(bytes), &mut push, &mut rejections)?;
+                decoder.feed(None, &mut push, &mut rejections)
             })
             .map_err(|error| to_py(&error))?;
         } else {
-            let table = RequestTable::read(table, zone)?;
-            py.detach(|| table.in_order(&mut push, &mut rejections));
+            let table = kind.table(table, zone)?;
+            py.detach(|| table.in_order(0, &mut push, &mut rejections));
         }
         rejections.merge(std::mem::take(&mut update.rejected));
         self.core.note_rejections(rejections.clone());

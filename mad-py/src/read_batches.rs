@@ -1,6 +1,7 @@
 //! Tables of any library in Arrow's memory, through numpy where pyarrow is missing.
 
 use arrow_array::RecordBatch;
+use mad_core::wire::Kind;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -10,10 +11,11 @@ use crate::errors::value_error;
 use crate::read_columns::columns_through_numpy;
 
 /// The table in Arrow's memory; at least one batch, so that its columns are always checked.
-pub fn batches(table: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>> {
+pub fn batches<K: Kind>(table: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>> {
     let pandas = table.hasattr("iloc")?;
     // pyarrow takes the naive among aware datetime objects as UTC, without a word
-    let objects = pandas && table.get_item("timestamp").is_ok_and(|times| is_object(&times));
+    let objects = pandas
+        && K::TIME.is_some_and(|name| table.get_item(name).is_ok_and(|times| is_object(&times)));
     let arrow = table.hasattr("__arrow_c_stream__")? || table.hasattr("__arrow_c_array__")?;
     if arrow && !objects {
         match without_null_types(table)?.extract::<AnyRecordBatch>() {
@@ -37,10 +39,11 @@ pub fn batches(table: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>> {
     if text || !table.hasattr("__getitem__")? {
         let kind = table.get_type().name()?;
         return Err(PyTypeError::new_err(format!(
-            "requests is a {kind}; give a path, a dataframe, an Arrow table or a mapping of columns"
+            "{} is a {kind}; give a path, a dataframe, an Arrow table or a mapping of columns",
+            K::NAME
         )));
     }
-    Ok(vec![columns_through_numpy(table)?])
+    Ok(vec![columns_through_numpy::<K>(table)?])
 }
 
 /// polars gives columns of nothing but nulls a buffer that Arrow's type of them has not.

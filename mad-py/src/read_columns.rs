@@ -3,28 +3,34 @@
 
 use std::sync::Arc;
 
+use arrow_array::builder::{LargeStringBuilder, StringDictionaryBuilder};
+use arrow_array::types::Int32Type;
 use arrow_array::{
-    ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-    TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray, UInt64Array,
+    ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch,
+    TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
+    TimestampSecondArray, UInt64Array,
 };
+use arrow_buffer::NullBuffer;
+use mad_core::wire::Kind;
 use numpy::{Element, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::errors::value_error;
-use crate::read::NEEDED;
+use crate::read_cell::is_number;
 
-/// A batch of the needed columns.
-pub fn columns_through_numpy(table: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
+/// A batch of the columns that a kind reads.
+pub fn columns_through_numpy<K: Kind>(table: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
     let mut columns: Vec<(&str, ArrayRef)> = Vec::new();
-    for name in NEEDED.into_iter().chain(["request_id"]) {
+    for name in K::FIELDS.iter().copied() {
         let column = match table.get_item(name) {
             Ok(column) => column,
-            Err(_) if name == "request_id" => continue,
+            Err(_) if !K::needed().contains(&name) => continue,
             Err(_) => {
                 return Err(value_error(format!(
-                    "the request table has no column `{name}`; needed are {}",
-                    NEEDED.join(", "),
+                    "the {} table has no column `{name}`; needed are {}",
+                    K::NAME,
+                    K::needed().join(", "),
                 )));
             }
         };
@@ -34,9 +40,11 @@ pub fn columns_through_numpy(table: &Bound<'_, PyAny>) -> PyResult<RecordBatch> 
                 "column `{name}` is a {kind}; expected a list or array of values"
             )));
         }
-        let array = match name {
-            "timestamp" | "status_code" | "latency_ms" => numbers_or_times(&column, name)?,
-            _ => names(&column)?,
+        let is_time = K::TIME == Some(name);
+        let array = if is_time || is_number(name) || name == "status_code" {
+            numbers_or_times(&column, name, is_time)?
+        } else {
+            names(&column, name)?
         };
         columns.push((name, array));
     }
@@ -48,7 +56,7 @@ pub fn columns_through_numpy(table: &Bound<'_, PyAny>) -> PyResult<RecordBatch> 
 }
 
 /// Numbers and datetimes in their own type; all other objects as text.
-fn numbers_or_times(column: &Bound<'_, PyAny>, name: &str) -> PyResult<ArrayRef> {
+fn numbers_or_times(column: &Bound<'_, PyAny>, name: &str, is_time: bool) -> PyResult<ArrayRef> {
     let (utc, aware) = in_utc(column)?;
     let array = if utc.hasattr("to_numpy")? {
         utc.call_method0("to_numpy")?
@@ -63,15 +71,16 @@ fn numbers_or_times(column: &Bound<'_, PyAny>, name: &str) -> PyResult<ArrayRef>
     }
     let dtype = array.getattr("dtype")?;
     Ok(match dtype.getattr("kind")?.extract::<&str>()? {
-        "i" => Arc::new(values::<i64>(&array, "int64")?.into_iter().collect::<Int64Array>()),
-        "u" => Arc::new(values::<u64>(&array, "uint64")?.into_iter().collect::<UInt64Array>()),
+        "i" => Arc::new(Int64Array::from(values::<i64>(&array, "int64")?)),
+        "u" => Arc::new(UInt64Array::from(values::<u64>(&array, "uint64")?)),
         "f" => {
-            let present = |x: f64| (!x.is_nan()).then_some(x);
             let floats: Vec<f64> = values(&array, "float64")?;
-            Arc::new(floats.into_iter().map(present).collect::<Float64Array>())
+            let gaps = floats.iter().any(|x| x.is_nan());
+            let nulls = gaps.then(|| floats.iter().map(|x| !x.is_nan()).collect::<NullBuffer>());
+            Arc::new(Float64Array::new(floats.into(), nulls))
         }
-        "M" if name == "timestamp" => datetimes(&array, aware)?,
-        "O" | "U" | "S" => names(column)?,
+        "M" if is_time => datetimes(&array, aware)?,
+        "O" | "U" | "S" => names(column, name)?,
         _ => return Err(value_error(format!("column `{name}` is {dtype}; expected numbers"))),
     })
 }
@@ -93,7 +102,7 @@ fn values<T: Element + Copy>(array: &Bound<'_, PyAny>, kind: &str) -> PyResult<V
     let numpy = array.py().import("numpy")?;
     let array = numpy.call_method("ascontiguousarray", (array,), Some(&keywords))?;
     let array: PyReadonlyArray1<'_, T> = array.extract()?;
-    Ok(array.as_array().iter().copied().collect())
+    Ok(array.as_slice()?.to_vec())
 }
 
 /// Datetimes in the unit in which they stand: a change of unit may overflow, and numpy does not
@@ -121,23 +130,65 @@ fn datetimes(array: &Bound<'_, PyAny>, aware: bool) -> PyResult<ArrayRef> {
     })
 }
 
-/// Text; `None`, NaN and pandas' NA are missing, bytes are read as UTF-8, other objects (datetimes
-/// among them) are taken by their `str`.
-fn names(column: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
-    let mut out: Vec<Option<String>> = Vec::new();
+/// Text, each name held once; `None`, NaN and pandas' NA are missing, bytes are read as UTF-8,
+/// other objects (datetimes among them) are taken by their `str`.
+fn names(column: &Bound<'_, PyAny>, name: &str) -> PyResult<ArrayRef> {
+    if column.getattr("dtype").is_ok_and(|dtype| dtype.hasattr("categories").unwrap_or(false)) {
+        return categories(column, name);
+    }
+    if matches!(name, "body" | "trace_id" | "span_id" | "parent_id" | "request_id") {
+        let mut out = LargeStringBuilder::new();
+        walk(column, |text| {
+            out.append_option(text);
+            Ok(())
+        })?;
+        return Ok(Arc::new(out.finish()));
+    }
+    let mut out = StringDictionaryBuilder::<Int32Type>::new();
+    walk(column, |text| {
+        match text {
+            Some(text) => drop(out.append(text).map_err(|e| value_error(e.to_string()))?),
+            None => out.append_null(),
+        }
+        Ok(())
+    })?;
+    Ok(Arc::new(out.finish()))
+}
+
+/// Calls `each` with the text of every value.
+fn walk(
+    column: &Bound<'_, PyAny>,
+    mut each: impl FnMut(Option<&str>) -> PyResult<()>,
+) -> PyResult<()> {
     for value in column.try_iter()? {
         let value = value?;
-        out.push(if let Ok(text) = value.extract::<&str>() {
-            Some(text.to_owned())
+        if let Ok(text) = value.extract::<&str>() {
+            each(Some(text))?;
         } else if let Ok(bytes) = value.extract::<&[u8]>() {
-            Some(String::from_utf8_lossy(bytes).into_owned())
+            each(Some(&String::from_utf8_lossy(bytes)))?;
         } else if is_missing(&value) {
-            None
+            each(None)?;
         } else {
-            Some(value.str()?.to_string())
-        });
+            each(Some(value.str()?.to_str()?))?;
+        }
     }
-    Ok(Arc::new(StringArray::from(out)))
+    Ok(())
+}
+
+/// The codes of a categorical column; what they stand for is walked once.
+fn categories(column: &Bound<'_, PyAny>, name: &str) -> PyResult<ArrayRef> {
+    let categorical = if column.hasattr("cat")? { column.getattr("cat")? } else { column.clone() };
+    let codes: Vec<i32> = values(&categorical.getattr("codes")?, "int32")?;
+    let mut texts = LargeStringBuilder::new();
+    walk(&categorical.getattr("categories")?, |text| {
+        texts.append_option(text);
+        Ok(())
+    })?;
+    // a missing value has the code -1
+    let codes: Int32Array = codes.into_iter().map(|code| (code >= 0).then_some(code)).collect();
+    let coded = DictionaryArray::try_new(codes, Arc::new(texts.finish()))
+        .map_err(|error| value_error(format!("column `{name}`: {error}")))?;
+    Ok(Arc::new(coded))
 }
 
 /// NaN and "not a time" differ from themselves; NA does not even say whether it does.

@@ -1,38 +1,83 @@
-//! Columns of any Arrow type as what a request holds. What cannot be read becomes null.
+//! Columns of any Arrow type as what a record holds. What cannot be read becomes null.
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
-use arrow_array::{ArrayRef, Float64Array, Int64Array, StringArray};
+use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampNanosecondType};
+use arrow_array::{
+    Array, ArrayRef, Float64Array, Int32Array, Int64Array, LargeStringArray, StringArray,
+    StringViewArray, TimestampNanosecondArray,
+};
+use arrow_buffer::NullBufferBuilder;
 use arrow_cast::cast;
 use arrow_schema::{DataType, TimeUnit};
+use mad_core::Timestamp;
 use mad_core::time::{SECOND, TimeError, ZonePolicy};
-use mad_core::{RejectReason, Timestamp};
 use pyo3::prelude::*;
 
 use crate::errors::value_error;
 
-/// Names; numbers are taken as they are written.
-pub fn names(column: &ArrayRef, name: &str) -> PyResult<StringArray> {
-    Ok(typed(column, name, &DataType::Utf8)?.as_string().clone())
+/// What stands under the null of a time without a zone.
+pub const NAIVE: i64 = 1;
+
+/// Text where it stands: neither copied nor, in a dictionary, written out.
+pub enum Names {
+    /// Offsets of 32 bits.
+    Short(StringArray),
+    /// Offsets of 64 bits.
+    Long(LargeStringArray),
+    /// Views.
+    View(StringViewArray),
+    /// Codes and what they stand for.
+    Coded(Int32Array, StringArray),
 }
 
-/// Latencies from numbers and text.
-pub fn latencies(column: &ArrayRef) -> PyResult<Float64Array> {
-    numbers(column, "latency_ms")
-}
-
-/// Statuses from numbers and text; a fraction is no status.
-pub fn status_codes(column: &ArrayRef) -> PyResult<Int64Array> {
-    if column.data_type().is_integer() {
-        let column = typed(column, "status_code", &DataType::Int64)?;
-        return Ok(column.as_primitive::<Int64Type>().clone());
+impl Names {
+    /// The text of a row; `None` where it is null.
+    #[inline]
+    pub fn get(&self, row: usize) -> Option<&str> {
+        match self {
+            Self::Short(names) => names.is_valid(row).then(|| names.value(row)),
+            Self::Long(names) => names.is_valid(row).then(|| names.value(row)),
+            Self::View(names) => names.is_valid(row).then(|| names.value(row)),
+            Self::Coded(codes, names) => {
+                let code =
+                    codes.is_valid(row).then(|| usize::try_from(codes.value(row)).ok())??;
+                (code < names.len() && names.is_valid(code)).then(|| names.value(code))
+            }
+        }
     }
-    let numbers = numbers(column, "status_code")?;
+}
+
+/// Text; numbers are taken as they are written.
+pub fn names(column: &ArrayRef, name: &str) -> PyResult<Names> {
+    Ok(match column.data_type() {
+        DataType::LargeUtf8 => Names::Long(column.as_string().clone()),
+        DataType::Utf8View => Names::View(column.as_string_view().clone()),
+        DataType::LargeBinary => {
+            Names::Long(typed(column, name, &DataType::LargeUtf8)?.as_string().clone())
+        }
+        DataType::Dictionary(_, _) => {
+            let dictionary = column.as_any_dictionary();
+            let codes = cast(dictionary.keys(), &DataType::Int32)
+                .map_err(|error| value_error(format!("column `{name}`: {error}")))?;
+            let values = typed(dictionary.values(), name, &DataType::Utf8)?;
+            Names::Coded(codes.as_primitive::<Int32Type>().clone(), values.as_string().clone())
+        }
+        _ => Names::Short(typed(column, name, &DataType::Utf8)?.as_string().clone()),
+    })
+}
+
+/// Integers from numbers and text; a fraction is none.
+pub fn status_codes(column: &ArrayRef, name: &str) -> PyResult<Int64Array> {
+    if column.data_type().is_integer() {
+        return Ok(typed(column, name, &DataType::Int64)?.as_primitive::<Int64Type>().clone());
+    }
+    let numbers = numbers(column, name)?;
     let whole = |x: f64| (x.fract() == 0.0).then_some(x as i64);
     Ok(numbers.iter().map(|x| x.and_then(whole)).collect())
 }
 
-fn numbers(column: &ArrayRef, name: &str) -> PyResult<Float64Array> {
+/// Numbers from numbers and text.
+pub fn numbers(column: &ArrayRef, name: &str) -> PyResult<Float64Array> {
     let kind = match column.data_type() {
         DataType::Dictionary(_, values) => values,
         kind => kind,
@@ -50,53 +95,64 @@ fn numbers(column: &ArrayRef, name: &str) -> PyResult<Float64Array> {
     Ok(typed(&column, name, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
 }
 
-/// Times from datetimes, numbers since the epoch and text.
+/// Times from datetimes, numbers since the epoch and text. Under the null of one without a zone
+/// stands [`NAIVE`].
 pub fn times(
     column: &ArrayRef,
+    name: &str,
     zone: ZonePolicy,
-) -> PyResult<Vec<Result<Timestamp, RejectReason>>> {
-    let reason = |error: TimeError| match error {
-        TimeError::Naive => RejectReason::NaiveTimestamp,
-        _ => RejectReason::BadTimestamp,
-    };
-    // missing or out of range: whoever counts it looks at what was written
-    let unread = Err(RejectReason::BadTimestamp);
+) -> PyResult<TimestampNanosecondArray> {
     Ok(match column.data_type() {
         DataType::Timestamp(_, written_zone) => {
             let shift = match (written_zone, zone) {
                 (Some(_), _) => 0,
                 (None, ZonePolicy::Offset(seconds)) => i64::from(seconds) * SECOND,
                 (None, ZonePolicy::Refuse) => {
-                    return Err(value_error(
-                        "column `timestamp` has no time zone: localize it \
+                    return Err(value_error(format!(
+                        "column `{name}` has no time zone: localize it \
                          (pandas: .dt.tz_localize('UTC')), or set naive_offset_seconds",
-                    ));
+                    )));
                 }
             };
             let nanos = DataType::Timestamp(TimeUnit::Nanosecond, written_zone.clone());
-            let nanos = typed(column, "timestamp", &nanos)?;
-            let moved = |x: i64| x.checked_sub(shift).map(Timestamp::from_nanos);
-            let read = |x: i64| moved(x).ok_or(RejectReason::BadTimestamp);
+            let nanos = typed(column, name, &nanos)?;
             let nanos = nanos.as_primitive::<TimestampNanosecondType>();
-            nanos.iter().map(|x| x.map_or(unread, read)).collect()
+            if shift == 0 { nanos.clone() } else { nanos.unary_opt(|x| x.checked_sub(shift)) }
         }
         DataType::Float16 | DataType::Float32 | DataType::Float64 => {
-            let seconds = typed(column, "timestamp", &DataType::Float64)?;
+            let seconds = typed(column, name, &DataType::Float64)?;
             let seconds = seconds.as_primitive::<Float64Type>();
-            let read = |x: f64| Timestamp::from_epoch_f64(x).map_err(reason);
-            seconds.iter().map(|x| x.map_or(unread, read)).collect()
+            moments(seconds.iter().map(|x| x.map(Timestamp::from_epoch_f64)))
         }
         kind if kind.is_integer() => {
-            let epoch = typed(column, "timestamp", &DataType::Int64)?;
-            let read = |x: i64| Timestamp::from_epoch(x).map_err(reason);
-            epoch.as_primitive::<Int64Type>().iter().map(|x| x.map_or(unread, read)).collect()
+            let epoch = typed(column, name, &DataType::Int64)?;
+            let epoch = epoch.as_primitive::<Int64Type>();
+            moments(epoch.iter().map(|x| x.map(Timestamp::from_epoch)))
         }
         _ => {
-            let text = names(column, "timestamp")?;
-            let read = |x: &str| Timestamp::parse(x, zone).map_err(reason);
-            text.iter().map(|x| x.map_or(unread, read)).collect()
+            let text = names(column, name)?;
+            let rows = 0..column.len();
+            moments(rows.map(|row| text.get(row).map(|x| Timestamp::parse(x, zone))))
         }
     })
+}
+
+/// Times as they were read; what is missing or out of range is told by what was written.
+fn moments(
+    read: impl ExactSizeIterator<Item = Option<Result<Timestamp, TimeError>>>,
+) -> TimestampNanosecondArray {
+    let mut nanos = Vec::with_capacity(read.len());
+    let mut valid = NullBufferBuilder::new(read.len());
+    for time in read {
+        let (value, is_valid) = match time {
+            Some(Ok(time)) => (time.nanos(), true),
+            Some(Err(TimeError::Naive)) => (NAIVE, false),
+            _ => (0, false),
+        };
+        nanos.push(value);
+        valid.append(is_valid);
+    }
+    TimestampNanosecondArray::new(nanos.into(), valid.finish())
 }
 
 fn typed(column: &ArrayRef, name: &str, wanted: &DataType) -> PyResult<ArrayRef> {

@@ -8,8 +8,10 @@ use pyo3::types::PyBytes;
 
 use crate::config::to_json;
 use crate::errors::to_py;
+use crate::kinds::{KindName, Record};
 use crate::read::RequestTable;
 use crate::reference_document::document;
+use crate::source::Piece;
 use crate::sources::Sources;
 use crate::table::{Table, flags, floats, integers, strings, times};
 
@@ -42,7 +44,11 @@ impl ReferenceRun {
         // the original takes naive times as they are
         let zone = ZonePolicy::Offset(0);
         Ok(Self {
-            sources: Sources::new(sources, zone, Some(Limits::default().sort_records)),
+            sources: Sources::new(
+                &vec![KindName::Requests; sources],
+                zone,
+                Some(Limits::default().sort_records),
+            ),
             rejections: Rejections::default(),
             requests: 0,
             config,
@@ -52,14 +58,19 @@ impl ReferenceRun {
         })
     }
 
-    /// Reads bytes of a source.
-    fn feed(&mut self, py: Python<'_>, source: usize, chunk: &[u8]) -> PyResult<()> {
-        py.detach(|| self.take(source, Some(chunk))).map_err(|error| to_py(&error))
+    /// Reads bytes or a table of a source.
+    fn feed(&mut self, py: Python<'_>, source: usize, chunk: &Bound<'_, PyAny>) -> PyResult<()> {
+        if let Ok(bytes) = chunk.cast::<PyBytes>() {
+            let bytes = bytes.as_bytes();
+            return py.detach(|| self.take(source, &Piece::Bytes(bytes))).map_err(|e| to_py(&e));
+        }
+        let table = Piece::Table(KindName::Requests.table(chunk, self.sources.zone())?);
+        py.detach(|| self.take(source, &table)).map_err(|error| to_py(&error))
     }
 
     /// That source has ended.
     fn end(&mut self, py: Python<'_>, source: usize) -> PyResult<()> {
-        py.detach(|| self.take(source, None)).map_err(|error| to_py(&error))
+        py.detach(|| self.take(source, &Piece::End)).map_err(|error| to_py(&error))
     }
 
     /// Which source has to be read next; None when all have ended.
@@ -72,7 +83,10 @@ impl ReferenceRun {
         py.detach(|| {
             let held = self.sources.sorted();
             self.requests = held.len() as u64;
-            let requests = held.iter().filter_map(|record| self.sources.request(record));
+            let requests = held.iter().filter_map(|record| match self.sources.record(record)? {
+                (_, Record::Request(request), _) => Some(request),
+                _ => None,
+            });
             let report = reference::detect(requests, &self.config)?;
             report.write_features_csv(&mut self.features);
             report.write_scored_csv(&mut self.scored);
@@ -111,9 +125,9 @@ impl ReferenceRun {
 }
 
 impl ReferenceRun {
-    fn take(&mut self, source: usize, bytes: Option<&[u8]>) -> mad_core::Result<()> {
-        let mut never = |_: Request<'_>, _: u64| {};
-        self.sources.feed(source, bytes, &mut never, &mut self.rejections)
+    fn take(&mut self, source: usize, piece: &Piece<'_>) -> mad_core::Result<()> {
+        let mut never = |_: KindName, _: Record<'_>, _: u64| {};
+        self.sources.feed(source, piece, &mut never, &mut self.rejections)
     }
 }
 

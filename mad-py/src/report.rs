@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 
 use mad_core::pipeline::JudgedPoint;
-use mad_core::{CulpritConfig, JudgedRow, Rejections, Update};
+use mad_core::telemetry::Rejected;
+use mad_core::{CulpritConfig, JudgedRow, Rejections};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::config::{parse, to_json};
+use crate::config::to_json;
 use crate::errors::to_py;
 use crate::incident::{Explanation, Incident};
+use crate::intake::Reading;
 use crate::moment::Moment;
 use crate::points::Points;
 use crate::ranking::Ranking;
-use crate::read::RequestTable;
 use crate::rows::{Rows, features_table, split};
 use crate::table::Table;
 
@@ -23,18 +24,19 @@ pub struct Report {
     pipeline: mad_core::Pipeline,
     rows: Rows,
     points: Points,
+    reading: Reading,
 }
 
 impl Report {
-    /// From a pipeline that has ended and the rows and points it judged.
+    /// From a pipeline that has ended, the rows and points it judged, and what was read for it.
     pub fn new(
         pipeline: mad_core::Pipeline,
-        rows: Vec<JudgedRow>,
-        points: Vec<JudgedPoint>,
+        (rows, points): (Vec<JudgedRow>, Vec<JudgedPoint>),
+        reading: Reading,
     ) -> Self {
         let rows = split(rows, pipeline.entities());
         let points = Points::of(&pipeline, points);
-        Self { pipeline, rows, points }
+        Self { pipeline, rows, points, reading }
     }
 }
 
@@ -81,7 +83,13 @@ impl Report {
     /// Records that were not taken: total, counts by reason, and the first of each.
     #[getter]
     fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        rejected(py, self.pipeline.rejected())
+        self.reading.rejected(py)
+    }
+
+    /// What was read, by kind: good records, and what was rejected.
+    #[getter]
+    fn read<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.reading.by_kind(py)
     }
 
     /// Everything a report shows, as JSON.
@@ -141,40 +149,18 @@ pub fn rejected<'py>(py: Python<'py>, rejections: &Rejections) -> PyResult<Bound
     out.set_item("counts", counts)?;
     let first = PyList::empty(py);
     for record in rejections.first() {
-        let one = PyDict::new(py);
-        one.set_item("reason", record.reason.as_str())?;
-        one.set_item("position", record.position)?;
-        one.set_item("detail", &record.detail)?;
-        one.set_item("hint", record.reason.hint())?;
-        first.append(one)?;
+        first.append(rejected_record(py, record)?)?;
     }
     out.set_item("first", first)?;
     Ok(out)
 }
 
-/// Detects over a request table in memory: sorted by time, then the stream run to its end.
-#[pyfunction]
-#[pyo3(signature = (requests, config=None))]
-pub fn detect(
-    py: Python<'_>,
-    requests: &Bound<'_, PyAny>,
-    config: Option<&Bound<'_, PyAny>>,
-) -> PyResult<Report> {
-    let config = parse(config)?;
-    let table = RequestTable::read(requests, config.zone())?;
-    py.detach(|| {
-        let mut pipeline =
-            mad_core::Pipeline::new(config).map_err(|error| to_py(&error))?.trusting_the_clock();
-        let (mut update, mut rejections) = (Update::default(), Rejections::default());
-        let mut push = |request: mad_core::Request<'_>, position: u64| {
-            pipeline.push(&request, position, &mut update);
-        };
-        table.by_time(&mut push, &mut rejections);
-        rejections.merge(std::mem::take(&mut update.rejected));
-        pipeline.note_rejections(rejections);
-        let mut end = pipeline.finish();
-        update.rows.append(&mut end.rows);
-        update.points.append(&mut end.points);
-        Ok(Report::new(pipeline, update.rows, update.points))
-    })
+/// One rejected record as a dict.
+pub fn rejected_record<'py>(py: Python<'py>, record: &Rejected) -> PyResult<Bound<'py, PyDict>> {
+    let one = PyDict::new(py);
+    one.set_item("reason", record.reason.as_str())?;
+    one.set_item("position", record.position)?;
+    one.set_item("detail", &record.detail)?;
+    one.set_item("hint", record.reason.hint())?;
+    Ok(one)
 }

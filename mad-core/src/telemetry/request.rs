@@ -85,3 +85,8 @@ pub(super) fn check_name(name: &str) -> Result<(), RejectReason> {
 pub(super) fn check_optional_name(name: &str) -> Result<(), RejectReason> {
     if name.is_empty() { Ok(()) } else { check_name(name) }
 }
+
+/// An amount that is finite and not negative.
+pub(super) fn check_amount(value: f64) -> Result<(), RejectReason> {
+    if value.is_finite() && value >= 0.0 { Ok(()) } else { Err(RejectReason::BadValue) }
+}

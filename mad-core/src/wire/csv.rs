@@ -1,51 +1,52 @@
-//! Requests from CSV rows.
+//! Records from CSV rows.
 
 use std::borrow::Cow;
+use std::marker::PhantomData;
 
 use memchr::{memchr, memchr_iter};
 
+use super::kind::{Kind, MAX_FIELDS};
 use super::lines::{Piece, Splitter};
-use super::{FIELDS, number, shown, time_reason, too_long};
+use super::value::{Value, time_reason};
+use super::{number, shown, too_long};
 use crate::error::{Error, Result};
-use crate::telemetry::{RejectReason, Rejections, Request};
+use crate::telemetry::{RejectReason, Rejections};
 use crate::time::{Timestamp, ZonePolicy};
 
-/// How many of [`FIELDS`], from the front, every header needs.
-const NEEDED: usize = 5;
-/// The slot of a column that is not read; the others are places in [`FIELDS`].
-const IGNORED: usize = FIELDS.len();
+/// The slot of a column that is not read; the others are places in [`Kind::FIELDS`].
+const IGNORED: usize = MAX_FIELDS;
 /// Columns of a header that an error message lists.
 const LISTED: usize = 20;
-const WAY_OUT: &str = "the first line must name the columns timestamp, service, endpoint, \
-                       status_code and latency_ms, in any order, separated by commas";
 
 /// The decoder of [`Format::Csv`](super::Format::Csv).
 #[derive(Debug, Clone)]
-pub(super) struct CsvDecoder {
+pub(super) struct CsvDecoder<K> {
     splitter: Splitter,
-    table: Table,
+    table: Table<K>,
 }
 
 /// What is known about the rows.
 #[derive(Debug, Clone)]
-struct Table {
+struct Table<K> {
     /// The slot of every column; `None` before the header.
     slots: Option<Vec<usize>>,
     zone: ZonePolicy,
+    kind: PhantomData<K>,
 }
 
-/// One row, its needed fields unescaped and in the order of [`FIELDS`].
+/// One row, its fields unescaped and in the order of [`Kind::FIELDS`].
 struct Row<'a> {
     line: u64,
     columns: usize,
     /// Whether a line feed ended it, not the end of the input.
     ended: bool,
-    fields: [&'a str; FIELDS.len()],
+    fields: [&'a str; MAX_FIELDS],
 }
 
-impl CsvDecoder {
+impl<K: Kind> CsvDecoder<K> {
     pub(super) fn new(zone: ZonePolicy) -> Self {
-        Self { splitter: Splitter::new(true), table: Table { slots: None, zone } }
+        let table = Table { slots: None, zone, kind: PhantomData };
+        Self { splitter: Splitter::new(true), table }
     }
 
     pub(super) fn held_bytes(&self) -> usize {
@@ -55,7 +56,7 @@ impl CsvDecoder {
     pub(super) fn feed(
         &mut self,
         bytes: &[u8],
-        sink: &mut impl FnMut(Request<'_>, u64),
+        sink: &mut impl FnMut(K::Record<'_>, u64),
         rejections: &mut Rejections,
     ) -> Result<()> {
         let table = &mut self.table;
@@ -64,27 +65,27 @@ impl CsvDecoder {
 
     pub(super) fn finish(
         &mut self,
-        sink: &mut impl FnMut(Request<'_>, u64),
+        sink: &mut impl FnMut(K::Record<'_>, u64),
         rejections: &mut Rejections,
     ) -> Result<()> {
         let table = &mut self.table;
         self.splitter.finish(&mut |piece| table.take(piece, sink, rejections))?;
         if self.table.slots.is_none() {
-            return Err(Error::input(format!("the file is empty: {WAY_OUT}")));
+            return Err(Error::input(format!("the file is empty: {}", way_out::<K>())));
         }
         Ok(())
     }
 }
 
-impl Table {
+impl<K: Kind> Table<K> {
     fn take(
         &mut self,
         piece: Piece<'_>,
-        sink: &mut impl FnMut(Request<'_>, u64),
+        sink: &mut impl FnMut(K::Record<'_>, u64),
         rejections: &mut Rejections,
     ) -> Result<()> {
         let Some(slots) = &self.slots else {
-            self.slots = read_header(piece)?;
+            self.slots = read_header::<K>(piece)?;
             return Ok(());
         };
         let (line, bytes, quoted, ended) = match piece {
@@ -104,7 +105,7 @@ impl Table {
             return Ok(());
         };
         if quoted {
-            let mut fields = [const { Cow::Borrowed("") }; FIELDS.len()];
+            let mut fields = [const { Cow::Borrowed("") }; MAX_FIELDS];
             let columns = split_quoted(text, |column, field| {
                 let slot = slots.get(column).copied().unwrap_or(IGNORED);
                 if let Some(place) = fields.get_mut(slot) {
@@ -113,13 +114,13 @@ impl Table {
             });
             let fields = fields.each_ref().map(AsRef::as_ref);
             let row = Row { line, columns, ended, fields };
-            row.judge(slots.len(), self.zone, sink, rejections);
+            row.judge::<K>(slots.len(), self.zone, sink, rejections);
         } else {
-            let mut fields = [""; FIELDS.len()];
+            let mut fields = [""; MAX_FIELDS];
             let columns = split_plain(text, slots, &mut fields);
             let row = Row { line, columns, ended, fields };
             if columns > 1 || !text.trim_ascii().is_empty() {
-                row.judge(slots.len(), self.zone, sink, rejections);
+                row.judge::<K>(slots.len(), self.zone, sink, rejections);
             }
         }
         Ok(())
@@ -129,11 +130,11 @@ impl Table {
 impl Row<'_> {
     /// Hands the row on, or counts it.
     #[inline]
-    fn judge(
+    fn judge<K: Kind>(
         &self,
         wanted: usize,
         zone: ZonePolicy,
-        sink: &mut impl FnMut(Request<'_>, u64),
+        sink: &mut impl FnMut(K::Record<'_>, u64),
         rejections: &mut Rejections,
     ) {
         if self.columns != wanted {
@@ -144,11 +145,11 @@ impl Row<'_> {
             });
             return;
         }
-        match self.request(zone) {
-            Ok(request) => sink(request, self.line),
+        match K::record(&self.fields, zone) {
+            Ok(record) => sink(record, self.line),
             Err((reason, name)) => rejections.add(reason, self.line, || {
-                let at = FIELDS.iter().position(|field| *field == name);
-                let value = at.and_then(|at| self.fields.get(at)).copied().unwrap_or_default();
+                let at = K::place(name).and_then(|at| self.fields.get(at));
+                let value = at.copied().unwrap_or_default();
                 if value.is_empty() {
                     format!("{name} is empty")
                 } else {
@@ -157,19 +158,31 @@ impl Row<'_> {
             }),
         }
     }
+}
 
-    fn request(&self, zone: ZonePolicy) -> Result<Request<'_>, (RejectReason, &'static str)> {
-        let [timestamp, service, endpoint, status, latency, request_id] = self.fields;
-        let timestamp = Timestamp::parse(timestamp, zone)
-            .map_err(|error| (blank_or(timestamp, time_reason(error)), "timestamp"))?;
-        let status_code = number::status(status.trim_ascii())
-            .ok_or_else(|| (blank_or(status, RejectReason::BadStatus), "status_code"))?;
-        let latency_ms = number::decimal(latency.trim_ascii())
-            .ok_or_else(|| (blank_or(latency, RejectReason::BadLatency), "latency_ms"))?;
-        let request_id = (!request_id.is_empty()).then_some(request_id);
-        let request = Request { timestamp, service, endpoint, status_code, latency_ms, request_id };
-        request.check()?;
-        Ok(request)
+impl Value for &str {
+    #[inline]
+    fn time(&self, zone: ZonePolicy) -> Result<Timestamp, RejectReason> {
+        Timestamp::parse(self, zone).map_err(|error| blank_or(self, time_reason(error)))
+    }
+
+    #[inline]
+    fn text(&self) -> Result<&str, RejectReason> {
+        Ok(self)
+    }
+
+    #[inline]
+    fn status(&self) -> Result<i64, RejectReason> {
+        number::status(self.trim_ascii()).ok_or_else(|| blank_or(self, RejectReason::BadStatus))
+    }
+
+    #[inline]
+    fn number(&self, wrong: RejectReason) -> Result<Option<f64>, RejectReason> {
+        let text = self.trim_ascii();
+        match number::decimal(text) {
+            None if !text.is_empty() => Err(wrong),
+            number => Ok(number),
+        }
     }
 }
 
@@ -180,7 +193,7 @@ fn blank_or(value: &str, reason: RejectReason) -> RejectReason {
 
 /// Puts the read fields of a row without quotes into their slots; gives the number of fields.
 #[inline]
-fn split_plain<'a>(text: &'a str, slots: &[usize], fields: &mut [&'a str; FIELDS.len()]) -> usize {
+fn split_plain<'a>(text: &'a str, slots: &[usize], fields: &mut [&'a str; MAX_FIELDS]) -> usize {
     let mut columns = 0;
     let mut start = 0;
     let mut put = |end: usize| {
@@ -257,14 +270,24 @@ fn closing_quote(inner: &[u8]) -> (usize, bool) {
     (inner.len(), at > 0)
 }
 
+/// What a header has to be.
+fn way_out<K: Kind>() -> String {
+    let needed = K::needed();
+    let (last, first) = needed.split_last().map_or(("", needed), |(last, first)| (*last, first));
+    format!(
+        "the first line must name the columns {} and {last}, in any order, separated by commas",
+        first.join(", ")
+    )
+}
+
 /// The slot of every column; `None` for a blank line.
-fn read_header(piece: Piece<'_>) -> Result<Option<Vec<usize>>> {
+fn read_header<K: Kind>(piece: Piece<'_>) -> Result<Option<Vec<usize>>> {
     let Piece::Record { bytes, .. } = piece else {
         let found = match piece {
             Piece::Unclosed { .. } => "a quote in the first line is never closed",
             _ => "the first line is longer than 1 MiB",
         };
-        return Err(Error::input(format!("no CSV header: {found}; {WAY_OUT}")));
+        return Err(Error::input(format!("no CSV header: {found}; {}", way_out::<K>())));
     };
     let Ok(text) = std::str::from_utf8(bytes) else {
         let found = shown(bytes);
@@ -279,11 +302,11 @@ fn read_header(piece: Piece<'_>) -> Result<Option<Vec<usize>>> {
     let mut names = Vec::new();
     split_quoted(text, |_, field| names.push(field.text().trim().to_owned()));
     let slot = |name: &String| {
-        FIELDS.iter().position(|field| field.eq_ignore_ascii_case(name)).unwrap_or(IGNORED)
+        K::FIELDS.iter().position(|field| field.eq_ignore_ascii_case(name)).unwrap_or(IGNORED)
     };
     let slots: Vec<usize> = names.iter().map(slot).collect();
     let mut lacking = Vec::new();
-    for (at, field) in FIELDS.iter().enumerate() {
+    for (at, field) in K::FIELDS.iter().enumerate() {
         let mut columns = (1_usize..).zip(&slots).filter(|(_, slot)| **slot == at);
         match (columns.next(), columns.next()) {
             (Some((first, _)), Some((second, _))) => {
@@ -292,7 +315,7 @@ fn read_header(piece: Piece<'_>) -> Result<Option<Vec<usize>>> {
                      rename or drop one"
                 )));
             }
-            (None, _) if at < NEEDED => lacking.push(format!("`{field}`")),
+            (None, _) if at < K::NEEDED => lacking.push(format!("`{field}`")),
             _ => {}
         }
     }
@@ -309,8 +332,9 @@ fn read_header(piece: Piece<'_>) -> Result<Option<Vec<usize>>> {
     let more = if names.len() > LISTED { ", ..." } else { "" };
     let shown: Vec<String> = names.iter().take(LISTED).map(|name| shown(name.as_bytes())).collect();
     Err(Error::input(format!(
-        "CSV header lacks {}; it has {}{more}; {WAY_OUT}{hint}",
+        "CSV header lacks {}; it has {}{more}; {}{hint}",
         lacking.join(", "),
         shown.join(", "),
+        way_out::<K>(),
     )))
 }

@@ -1,26 +1,32 @@
-//! Requests from JSON Lines.
+//! Records from JSON Lines.
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 
+use super::kind::{Kind, MAX_FIELDS};
 use super::lines::{Piece, Splitter};
-use super::{FIELDS, number, shown, time_reason, too_long};
+use super::value::{Value, time_reason};
+use super::{number, shown, too_long};
 use crate::error::Result;
-use crate::telemetry::{RejectReason, Rejections, Request};
+use crate::telemetry::{RejectReason, Rejections};
 use crate::time::{TimeError, Timestamp, ZonePolicy};
 
 /// The decoder of [`Format::JsonLines`](super::Format::JsonLines).
 #[derive(Debug, Clone)]
-pub(super) struct JsonLinesDecoder {
+pub(super) struct JsonLinesDecoder<K> {
     splitter: Splitter,
     zone: ZonePolicy,
+    kind: PhantomData<K>,
 }
 
-impl JsonLinesDecoder {
+impl<K: Kind> JsonLinesDecoder<K> {
     pub(super) fn new(zone: ZonePolicy) -> Self {
-        Self { splitter: Splitter::new(false), zone }
+        Self { splitter: Splitter::new(false), zone, kind: PhantomData }
     }
 
     pub(super) fn held_bytes(&self) -> usize {
@@ -30,33 +36,33 @@ impl JsonLinesDecoder {
     pub(super) fn feed(
         &mut self,
         bytes: &[u8],
-        sink: &mut impl FnMut(Request<'_>, u64),
+        sink: &mut impl FnMut(K::Record<'_>, u64),
         rejections: &mut Rejections,
     ) -> Result<()> {
         let zone = self.zone;
         self.splitter.feed(bytes, &mut |piece| {
-            take(piece, zone, sink, rejections);
+            take::<K>(piece, zone, sink, rejections);
             Ok(())
         })
     }
 
     pub(super) fn finish(
         &mut self,
-        sink: &mut impl FnMut(Request<'_>, u64),
+        sink: &mut impl FnMut(K::Record<'_>, u64),
         rejections: &mut Rejections,
     ) -> Result<()> {
         let zone = self.zone;
         self.splitter.finish(&mut |piece| {
-            take(piece, zone, sink, rejections);
+            take::<K>(piece, zone, sink, rejections);
             Ok(())
         })
     }
 }
 
-fn take(
+fn take<K: Kind>(
     piece: Piece<'_>,
     zone: ZonePolicy,
-    sink: &mut impl FnMut(Request<'_>, u64),
+    sink: &mut impl FnMut(K::Record<'_>, u64),
     rejections: &mut Rejections,
 ) {
     let (line, bytes, ended) = match piece {
@@ -73,9 +79,9 @@ fn take(
         rejections.add(RejectReason::NotUtf8, line, || shown(bytes));
         return;
     };
-    match serde_json::from_str::<Fields<'_>>(text) {
-        Ok(fields) => match fields.request(zone) {
-            Ok(request) => sink(request, line),
+    match serde_json::from_str::<Fields<'_, K>>(text) {
+        Ok(fields) => match K::record(&fields.values, zone) {
+            Ok(record) => sink(record, line),
             Err((reason, name)) => rejections.add(reason, line, || fields.detail(name)),
         },
         Err(error) => {
@@ -89,10 +95,13 @@ fn take(
     }
 }
 
-/// The values of a line's object in the order of [`FIELDS`].
-struct Fields<'a>([Scalar<'a>; FIELDS.len()]);
+/// The values of a line's object in the order of [`Kind::FIELDS`].
+struct Fields<'a, K> {
+    values: [Scalar<'a>; MAX_FIELDS],
+    kind: PhantomData<K>,
+}
 
-/// A JSON value as far as a request can use it.
+/// A JSON value as far as a record can use it.
 enum Scalar<'a> {
     /// No such key, or null.
     Missing,
@@ -103,29 +112,9 @@ enum Scalar<'a> {
     Other(&'static str),
 }
 
-impl Fields<'_> {
-    fn request(&self, zone: ZonePolicy) -> Result<Request<'_>, (RejectReason, &'static str)> {
-        let [timestamp, service, endpoint, status, latency, request_id] = &self.0;
-        let request = Request {
-            timestamp: timestamp.time(zone).map_err(|reason| (reason, "timestamp"))?,
-            service: service.name().map_err(|reason| (reason, "service"))?,
-            endpoint: endpoint.name().map_err(|reason| (reason, "endpoint"))?,
-            status_code: status.status().map_err(|reason| (reason, "status_code"))?,
-            latency_ms: latency.latency().map_err(|reason| (reason, "latency_ms"))?,
-            request_id: match request_id {
-                Scalar::Missing => None,
-                Scalar::Text(text) if text.is_empty() => None,
-                Scalar::Text(text) => Some(text),
-                _ => return Err((RejectReason::BadName, "request_id")),
-            },
-        };
-        request.check()?;
-        Ok(request)
-    }
-
+impl<K: Kind> Fields<'_, K> {
     fn detail(&self, name: &str) -> String {
-        let at = FIELDS.iter().position(|field| *field == name);
-        match at.and_then(|at| self.0.get(at)) {
+        match K::place(name).and_then(|at| self.values.get(at)) {
             None | Some(Scalar::Missing) => format!("{name} is missing"),
             Some(Scalar::Text(text)) if text.is_empty() => format!("{name} is empty"),
             Some(Scalar::Text(text)) => format!("{name} = {text:?}"),
@@ -136,7 +125,7 @@ impl Fields<'_> {
     }
 }
 
-impl Scalar<'_> {
+impl Value for Scalar<'_> {
     fn time(&self, zone: ZonePolicy) -> Result<Timestamp, RejectReason> {
         let time = match self {
             Self::Text(text) if !text.trim_ascii().is_empty() => Timestamp::parse(text, zone),
@@ -148,10 +137,10 @@ impl Scalar<'_> {
         time.map_err(time_reason)
     }
 
-    fn name(&self) -> Result<&str, RejectReason> {
+    fn text(&self) -> Result<&str, RejectReason> {
         match self {
             Self::Text(text) => Ok(text),
-            Self::Missing => Err(RejectReason::MissingField),
+            Self::Missing => Ok(""),
             _ => Err(RejectReason::BadName),
         }
     }
@@ -167,72 +156,74 @@ impl Scalar<'_> {
         status.ok_or(RejectReason::BadStatus)
     }
 
-    fn latency(&self) -> Result<f64, RejectReason> {
-        let latency = match self {
+    fn number(&self, wrong: RejectReason) -> Result<Option<f64>, RejectReason> {
+        let number = match self {
             Self::Text(text) if !text.trim_ascii().is_empty() => number::decimal(text.trim_ascii()),
             Self::Integer(value) => Some(*value as f64),
             Self::Float(value) => Some(*value),
-            Self::Missing | Self::Text(_) => return Err(RejectReason::MissingField),
+            Self::Missing | Self::Text(_) => return Ok(None),
             Self::Other(_) => None,
         };
-        latency.ok_or(RejectReason::BadLatency)
+        number.map(Some).ok_or(wrong)
     }
 }
 
-impl<'de> Deserialize<'de> for Fields<'de> {
+impl<'de, K: Kind> Deserialize<'de> for Fields<'de, K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(FieldsVisitor)
+        deserializer.deserialize_map(FieldsVisitor(PhantomData))
     }
 }
 
-struct FieldsVisitor;
+struct FieldsVisitor<K>(PhantomData<K>);
 
-impl<'de> Visitor<'de> for FieldsVisitor {
-    type Value = Fields<'de>;
+impl<'de, K: Kind> Visitor<'de> for FieldsVisitor<K> {
+    type Value = Fields<'de, K>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("one JSON object a line")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = [const { Scalar::Missing }; FIELDS.len()];
-        while let Some(Slot(slot)) = map.next_key()? {
-            match fields.get_mut(slot) {
-                Some(place) => *place = map.next_value()?,
+        let mut values = [const { Scalar::Missing }; MAX_FIELDS];
+        while let Some(place) = map.next_key_seed(Place::<K>(PhantomData))? {
+            match place.and_then(|place| values.get_mut(place)) {
+                Some(value) => *value = map.next_value()?,
                 None => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        if let [.., id @ Scalar::Integer(_)] = &mut fields
-            && let Scalar::Integer(value) = *id
-        {
-            *id = Scalar::Text(Cow::Owned(value.to_string()));
+        for (field, value) in K::FIELDS.iter().zip(&mut values) {
+            if let Scalar::Integer(number) = *value
+                && K::NUMBERED.contains(field)
+            {
+                *value = Scalar::Text(Cow::Owned(number.to_string()));
+            }
         }
-        Ok(Fields(fields))
+        Ok(Fields { values, kind: PhantomData })
     }
 }
 
-/// A key's place in [`FIELDS`]; any number beyond for other keys.
-struct Slot(usize);
+/// Reads a key as its place in [`Kind::FIELDS`]; `None` for other keys.
+struct Place<K>(PhantomData<K>);
 
-impl<'de> Deserialize<'de> for Slot {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(SlotVisitor)
+impl<'de, K: Kind> DeserializeSeed<'de> for Place<K> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
     }
 }
 
-struct SlotVisitor;
-
-impl Visitor<'_> for SlotVisitor {
-    type Value = Slot;
+impl<K: Kind> Visitor<'_> for Place<K> {
+    type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
     }
 
     fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(Slot(FIELDS.iter().position(|field| *field == key).unwrap_or(FIELDS.len())))
+        Ok(K::place(key))
     }
 }
 

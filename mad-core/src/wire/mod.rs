@@ -1,7 +1,7 @@
 //! Bytes to telemetry and rows to bytes: pure, no files, no sockets.
 //!
-//! A [`RequestDecoder`] is fed a request log in chunks of any size, cut anywhere, and hands each
-//! good record to a closure. The result never depends on how the bytes were cut. A record that
+//! A [`Decoder`] of a [`Kind`] of records is fed a file in chunks of any size, cut anywhere, and
+//! hands each good record to a closure. The result never depends on how the bytes were cut. A record that
 //! cannot be taken is counted in [`Rejections`] with its reason, line and value, and stops nothing.
 //!
 //! | format | cargo feature | one record is |
@@ -12,11 +12,7 @@
 use crate::error::{Error, Result};
 #[cfg(any(feature = "csv", feature = "jsonl"))]
 use crate::limits::MAX_LINE_BYTES;
-#[cfg(any(feature = "csv", feature = "jsonl"))]
-use crate::telemetry::RejectReason;
-use crate::telemetry::{Rejections, Request};
-#[cfg(any(feature = "csv", feature = "jsonl"))]
-use crate::time::TimeError;
+use crate::telemetry::Rejections;
 use crate::time::ZonePolicy;
 
 #[cfg(feature = "csv")]
@@ -24,25 +20,24 @@ mod csv;
 mod csv_field;
 #[cfg(feature = "jsonl")]
 mod jsonl;
+mod kind;
 #[cfg(any(feature = "csv", feature = "jsonl"))]
 mod lines;
 #[cfg(any(feature = "csv", feature = "jsonl"))]
 mod number;
 mod points;
 mod rows;
+mod value;
 
 pub(crate) use csv_field::push_field;
+pub use kind::{Changes, Edges, Fault, Kind, Logs, MAX_FIELDS, Metrics, Requests, Spans};
 pub use points::{write_scored_point, write_scored_points_header};
 pub use rows::{write_features_header, write_features_row, write_scored_header, write_scored_row};
-
-/// The fields of a request as files name them; the last one is optional.
-#[cfg(any(feature = "csv", feature = "jsonl"))]
-const FIELDS: [&str; 6] =
-    ["timestamp", "service", "endpoint", "status_code", "latency_ms", "request_id"];
+pub use value::{Value, time_reason};
 
 const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 
-/// How a request log is written.
+/// How a file of records is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
@@ -75,12 +70,25 @@ impl Format {
     }
 }
 
-/// Reads requests from the bytes of a CSV or JSON Lines log.
+/// Reads requests from the bytes of a CSV or JSON Lines file.
+pub type RequestDecoder = Decoder<Requests>;
+/// Reads points of metrics: see [`Decoder`].
+pub type MetricDecoder = Decoder<Metrics>;
+/// Reads spans: see [`Decoder`].
+pub type SpanDecoder = Decoder<Spans>;
+/// Reads log lines: see [`Decoder`].
+pub type LogDecoder = Decoder<Logs>;
+/// Reads changes: see [`Decoder`].
+pub type ChangeDecoder = Decoder<Changes>;
+/// Reads edges of the service graph: see [`Decoder`].
+pub type EdgeDecoder = Decoder<Edges>;
+
+/// Reads records of a [`Kind`] from the bytes of a CSV or JSON Lines file.
 ///
-/// Both formats need `timestamp`, `service`, `endpoint`, `status_code` and `latency_ms`
-/// (milliseconds), take `request_id`, and ignore whatever else is there. Times are read by
-/// [`Timestamp::parse`](crate::time::Timestamp::parse); one without a zone is rejected unless the
-/// zone policy has an offset. A record reaches the sink only when it passes [`Request::check`].
+/// A CSV header has to name the kind's needed fields; the others may be missing, and whatever else
+/// is there is ignored. Times are read by [`Timestamp::parse`](crate::time::Timestamp::parse); one
+/// without a zone is rejected unless the zone policy has an offset. A record reaches the sink only
+/// when it passes its own check.
 ///
 /// A byte order mark at the start is skipped, lines end in LF or CRLF, blank lines are skipped,
 /// the last line needs no line end. A line longer than
@@ -97,9 +105,9 @@ impl Format {
 /// was a stray one: its record is rejected as `truncated`, and reading goes on at the line after
 /// the quote, so that no other row is lost. A status may be written `200` or `200.0`.
 ///
-/// **JSON Lines.** `timestamp` is text or an epoch number; `status_code` and `latency_ms` are
-/// numbers or text that holds one; `request_id` is text or an integer; `null` counts as missing.
-/// Where a key is repeated, the last one wins. Keys are case-sensitive.
+/// **JSON Lines.** Times are text or epoch numbers; numbers may be text that holds one; ids, levels
+/// and versions ([`Kind::NUMBERED`]) are text or integers; `null` counts as missing. Where a key is
+/// repeated, the last one wins. Keys are case-sensitive.
 ///
 /// # Examples
 ///
@@ -129,24 +137,24 @@ impl Format {
 /// # Ok::<(), mad_core::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct RequestDecoder {
-    inner: Inner,
+pub struct Decoder<K> {
+    inner: Inner<K>,
     /// What made the input unreadable; every later call says it again.
     failed: Option<Error>,
 }
 
 #[derive(Debug, Clone)]
-enum Inner {
+enum Inner<K> {
     #[cfg(feature = "csv")]
-    Csv(csv::CsvDecoder),
+    Csv(csv::CsvDecoder<K>),
     #[cfg(feature = "jsonl")]
-    JsonLines(jsonl::JsonLinesDecoder),
+    JsonLines(jsonl::JsonLinesDecoder<K>),
     /// The format's cargo feature is off.
     #[cfg(not(all(feature = "csv", feature = "jsonl")))]
-    Absent(&'static str),
+    Absent(&'static str, std::marker::PhantomData<K>),
 }
 
-impl RequestDecoder {
+impl<K: Kind> Decoder<K> {
     /// A decoder at the start of an input. `zone` says what a time without a zone means.
     ///
     /// A format whose cargo feature is off gives a decoder whose every call is an error that names
@@ -158,11 +166,11 @@ impl RequestDecoder {
             #[cfg(feature = "csv")]
             Format::Csv => Inner::Csv(csv::CsvDecoder::new(zone)),
             #[cfg(not(feature = "csv"))]
-            Format::Csv => Inner::Absent("csv"),
+            Format::Csv => Inner::Absent("csv", std::marker::PhantomData),
             #[cfg(feature = "jsonl")]
             Format::JsonLines => Inner::JsonLines(jsonl::JsonLinesDecoder::new(zone)),
             #[cfg(not(feature = "jsonl"))]
-            Format::JsonLines => Inner::Absent("jsonl"),
+            Format::JsonLines => Inner::Absent("jsonl", std::marker::PhantomData),
         };
         Self { inner, failed: None }
     }
@@ -178,7 +186,7 @@ impl RequestDecoder {
     pub fn feed(
         &mut self,
         bytes: &[u8],
-        sink: &mut impl FnMut(Request<'_>, u64),
+        sink: &mut impl FnMut(K::Record<'_>, u64),
         rejections: &mut Rejections,
     ) -> Result<()> {
         if let Some(error) = &self.failed {
@@ -190,7 +198,10 @@ impl RequestDecoder {
             #[cfg(feature = "jsonl")]
             Inner::JsonLines(decoder) => decoder.feed(bytes, sink, rejections),
             #[cfg(not(all(feature = "csv", feature = "jsonl")))]
-            Inner::Absent(feature) => Err(absent(feature, bytes, sink, rejections)),
+            Inner::Absent(feature, _) => {
+                let _ = (bytes, sink, rejections);
+                Err(absent(feature))
+            }
         };
         self.failed = outcome.as_ref().err().cloned();
         outcome
@@ -205,7 +216,7 @@ impl RequestDecoder {
     /// with a header alone, and JSON Lines input without any line, hold no records and are fine.
     pub fn finish(
         &mut self,
-        sink: &mut impl FnMut(Request<'_>, u64),
+        sink: &mut impl FnMut(K::Record<'_>, u64),
         rejections: &mut Rejections,
     ) -> Result<()> {
         if let Some(error) = &self.failed {
@@ -217,7 +228,10 @@ impl RequestDecoder {
             #[cfg(feature = "jsonl")]
             Inner::JsonLines(decoder) => decoder.finish(sink, rejections),
             #[cfg(not(all(feature = "csv", feature = "jsonl")))]
-            Inner::Absent(feature) => Err(absent(feature, &[], sink, rejections)),
+            Inner::Absent(feature, _) => {
+                let _ = (sink, rejections);
+                Err(absent(feature))
+            }
         };
         self.failed = outcome.as_ref().err().cloned();
         outcome
@@ -232,28 +246,14 @@ impl RequestDecoder {
             #[cfg(feature = "jsonl")]
             Inner::JsonLines(decoder) => decoder.held_bytes(),
             #[cfg(not(all(feature = "csv", feature = "jsonl")))]
-            Inner::Absent(_) => 0,
+            Inner::Absent(..) => 0,
         }
     }
 }
 
 #[cfg(not(all(feature = "csv", feature = "jsonl")))]
-fn absent(
-    feature: &str,
-    _bytes: &[u8],
-    _sink: &mut impl FnMut(Request<'_>, u64),
-    _rejections: &mut Rejections,
-) -> Error {
+fn absent(feature: &str) -> Error {
     Error::input(format!("this build cannot read {feature}: enable the cargo feature `{feature}`"))
-}
-
-/// The reason that counts a refused time.
-#[cfg(any(feature = "csv", feature = "jsonl"))]
-fn time_reason(error: TimeError) -> RejectReason {
-    match error {
-        TimeError::Naive => RejectReason::NaiveTimestamp,
-        TimeError::Malformed | TimeError::OutOfRange => RejectReason::BadTimestamp,
-    }
 }
 
 /// The detail of a line that is too long.

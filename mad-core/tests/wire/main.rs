@@ -1,4 +1,4 @@
-//! The request decoders: every fault of an input, and that no cut of the bytes changes anything.
+//! The decoders: every fault of an input, and that no cut of the bytes changes anything.
 #![cfg(all(feature = "csv", feature = "jsonl"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test may panic")]
 
@@ -10,6 +10,7 @@ use mad_core::{Error, Request};
 
 mod csv_rows;
 mod json_lines;
+mod kinds;
 mod line_ends;
 mod properties;
 

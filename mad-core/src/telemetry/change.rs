@@ -1,0 +1,49 @@
+//! One change of a system.
+
+use super::RejectReason;
+use super::request::{check_name, check_optional_name};
+use crate::time::Timestamp;
+
+/// One change of a system, such as a deploy, borrowed from wherever it stands.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::{Change, Timestamp, telemetry::RejectReason};
+///
+/// let change = Change::new(Timestamp::from_seconds(0), "payments", "deploy");
+/// assert!(Change { version: "1.4.2", ..change }.check().is_ok());
+/// assert_eq!(Change { kind: "", ..change }.check(), Err((RejectReason::MissingField, "kind")));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change<'a> {
+    /// When it was made.
+    pub timestamp: Timestamp,
+    /// The service that was changed.
+    pub service: &'a str,
+    /// What kind of change: `deploy`, `config`, `restart`, or any other word.
+    pub kind: &'a str,
+    /// What was changed, such as the name of a flag; may be empty.
+    pub name: &'a str,
+    /// What it was changed to; may be empty.
+    pub version: &'a str,
+}
+
+impl<'a> Change<'a> {
+    /// A change without name and version.
+    pub const fn new(timestamp: Timestamp, service: &'a str, kind: &'a str) -> Self {
+        Self { timestamp, service, kind, name: "", version: "" }
+    }
+
+    /// Checks every field.
+    ///
+    /// # Errors
+    ///
+    /// The reason, and the field at fault.
+    pub fn check(&self) -> Result<(), (RejectReason, &'static str)> {
+        check_name(self.service).map_err(|reason| (reason, "service"))?;
+        check_name(self.kind).map_err(|reason| (reason, "kind"))?;
+        check_optional_name(self.name).map_err(|reason| (reason, "name"))?;
+        check_optional_name(self.version).map_err(|reason| (reason, "version"))
+    }
+}

@@ -1,0 +1,271 @@
+//! The kinds of records that files and tables hold, and how one is built from its fields.
+
+use super::value::Value;
+use crate::telemetry::{Change, Edge, LogLine, MetricPoint, RejectReason, Request, Span};
+use crate::time::ZonePolicy;
+
+/// As many fields as the widest kind has.
+pub const MAX_FIELDS: usize = 8;
+
+/// What is wrong with a record: the reason, and the field at fault.
+pub type Fault = (RejectReason, &'static str);
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A kind of record. Its implementors are never made: they name what a
+/// [`Decoder`](super::Decoder) or a table reads.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::wire::{Kind, Metrics};
+///
+/// assert_eq!(Metrics::NAME, "metrics");
+/// assert_eq!(Metrics::needed(), ["timestamp", "service", "metric", "value"]);
+/// assert_eq!(Metrics::FIELDS[Metrics::NEEDED..], ["resource", "n"]);
+/// ```
+pub trait Kind: sealed::Sealed + 'static {
+    /// One record.
+    type Record<'a>;
+
+    /// The kind as commands and calls name it.
+    const NAME: &'static str;
+    /// The fields, at most [`MAX_FIELDS`], those that a header must have first.
+    const FIELDS: &'static [&'static str];
+    /// How many of [`FIELDS`](Self::FIELDS), from the front, a header must have.
+    const NEEDED: usize;
+    /// The field with the record's time; `None` where records have no time.
+    const TIME: Option<&'static str>;
+    /// Fields of text in which JSON may write an integer.
+    const NUMBERED: &'static [&'static str];
+
+    /// Builds a record from its fields in the order of [`FIELDS`](Self::FIELDS), and checks it.
+    /// Values beyond them are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// The first fault.
+    fn record<V: Value>(
+        fields: &[V; MAX_FIELDS],
+        zone: ZonePolicy,
+    ) -> Result<Self::Record<'_>, Fault>;
+
+    /// The fields that a header must have.
+    fn needed() -> &'static [&'static str] {
+        Self::FIELDS.get(..Self::NEEDED).unwrap_or(Self::FIELDS)
+    }
+
+    /// Where a field stands in [`FIELDS`](Self::FIELDS).
+    fn place(field: &str) -> Option<usize> {
+        Self::FIELDS.iter().position(|known| *known == field)
+    }
+}
+
+/// Served requests: [`Request`].
+#[derive(Debug, Clone, Copy)]
+pub enum Requests {}
+/// Points of metrics: [`MetricPoint`].
+#[derive(Debug, Clone, Copy)]
+pub enum Metrics {}
+/// Spans of traces: [`Span`].
+#[derive(Debug, Clone, Copy)]
+pub enum Spans {}
+/// Log lines: [`LogLine`].
+#[derive(Debug, Clone, Copy)]
+pub enum Logs {}
+/// Deploys and other changes: [`Change`].
+#[derive(Debug, Clone, Copy)]
+pub enum Changes {}
+/// Who calls whom: [`Edge`].
+#[derive(Debug, Clone, Copy)]
+pub enum Edges {}
+
+impl sealed::Sealed for Requests {}
+impl sealed::Sealed for Metrics {}
+impl sealed::Sealed for Spans {}
+impl sealed::Sealed for Logs {}
+impl sealed::Sealed for Changes {}
+impl sealed::Sealed for Edges {}
+
+impl Kind for Requests {
+    type Record<'a> = Request<'a>;
+    const NAME: &'static str = "requests";
+    const FIELDS: &'static [&'static str] =
+        &["timestamp", "service", "endpoint", "status_code", "latency_ms", "request_id"];
+    const NEEDED: usize = 5;
+    const TIME: Option<&'static str> = Some("timestamp");
+    const NUMBERED: &'static [&'static str] = &["request_id"];
+
+    #[inline]
+    fn record<V: Value>(fields: &[V; MAX_FIELDS], zone: ZonePolicy) -> Result<Request<'_>, Fault> {
+        let [timestamp, service, endpoint, status, latency, request_id, ..] = fields;
+        let request = Request {
+            timestamp: at("timestamp", timestamp.time(zone))?,
+            service: at("service", service.text())?,
+            endpoint: at("endpoint", endpoint.text())?,
+            status_code: at("status_code", status.status())?,
+            latency_ms: at("latency_ms", needed(latency, RejectReason::BadLatency))?,
+            request_id: at("request_id", optional(request_id))?,
+        };
+        request.check()?;
+        Ok(request)
+    }
+}
+
+impl Kind for Metrics {
+    type Record<'a> = MetricPoint<'a>;
+    const NAME: &'static str = "metrics";
+    const FIELDS: &'static [&'static str] =
+        &["timestamp", "service", "metric", "value", "resource", "n"];
+    const NEEDED: usize = 4;
+    const TIME: Option<&'static str> = Some("timestamp");
+    const NUMBERED: &'static [&'static str] = &["resource"];
+
+    #[inline]
+    fn record<V: Value>(
+        fields: &[V; MAX_FIELDS],
+        zone: ZonePolicy,
+    ) -> Result<MetricPoint<'_>, Fault> {
+        let [timestamp, service, metric, value, resource, n, ..] = fields;
+        let point = MetricPoint {
+            timestamp: at("timestamp", timestamp.time(zone))?,
+            service: at("service", service.text())?,
+            resource: at("resource", resource.text())?,
+            metric: at("metric", metric.text())?,
+            value: at("value", value.number(RejectReason::BadValue))?.unwrap_or(f64::NAN),
+            n: at("n", count(n))?,
+        };
+        point.check()?;
+        Ok(point)
+    }
+}
+
+impl Kind for Spans {
+    type Record<'a> = Span<'a>;
+    const NAME: &'static str = "spans";
+    const FIELDS: &'static [&'static str] = &[
+        "trace_id",
+        "span_id",
+        "parent_id",
+        "service",
+        "operation",
+        "start",
+        "duration_ms",
+        "status",
+    ];
+    const NEEDED: usize = 7;
+    const TIME: Option<&'static str> = Some("start");
+    const NUMBERED: &'static [&'static str] = &["trace_id", "span_id", "parent_id", "status"];
+
+    fn record<V: Value>(fields: &[V; MAX_FIELDS], zone: ZonePolicy) -> Result<Span<'_>, Fault> {
+        let [trace, span, parent, service, operation, start, duration, status] = fields;
+        let span = Span {
+            trace_id: at("trace_id", trace.text())?,
+            span_id: at("span_id", span.text())?,
+            parent_id: at("parent_id", optional(parent))?,
+            service: at("service", service.text())?,
+            operation: at("operation", operation.text())?,
+            start: at("start", start.time(zone))?,
+            duration_ms: at("duration_ms", needed(duration, RejectReason::BadValue))?,
+            status: at("status", status.text())?,
+        };
+        span.check()?;
+        Ok(span)
+    }
+}
+
+impl Kind for Logs {
+    type Record<'a> = LogLine<'a>;
+    const NAME: &'static str = "logs";
+    const FIELDS: &'static [&'static str] = &["timestamp", "service", "body", "level", "trace_id"];
+    const NEEDED: usize = 3;
+    const TIME: Option<&'static str> = Some("timestamp");
+    const NUMBERED: &'static [&'static str] = &["level", "trace_id"];
+
+    fn record<V: Value>(fields: &[V; MAX_FIELDS], zone: ZonePolicy) -> Result<LogLine<'_>, Fault> {
+        let [timestamp, service, body, level, trace_id, ..] = fields;
+        let line = LogLine {
+            timestamp: at("timestamp", timestamp.time(zone))?,
+            service: at("service", service.text())?,
+            level: at("level", level.text())?,
+            body: at("body", body.text())?,
+            trace_id: at("trace_id", optional(trace_id))?,
+        };
+        line.check()?;
+        Ok(line)
+    }
+}
+
+impl Kind for Changes {
+    type Record<'a> = Change<'a>;
+    const NAME: &'static str = "changes";
+    const FIELDS: &'static [&'static str] = &["timestamp", "service", "kind", "name", "version"];
+    const NEEDED: usize = 3;
+    const TIME: Option<&'static str> = Some("timestamp");
+    const NUMBERED: &'static [&'static str] = &["version"];
+
+    fn record<V: Value>(fields: &[V; MAX_FIELDS], zone: ZonePolicy) -> Result<Change<'_>, Fault> {
+        let [timestamp, service, kind, name, version, ..] = fields;
+        let change = Change {
+            timestamp: at("timestamp", timestamp.time(zone))?,
+            service: at("service", service.text())?,
+            kind: at("kind", kind.text())?,
+            name: at("name", name.text())?,
+            version: at("version", version.text())?,
+        };
+        change.check()?;
+        Ok(change)
+    }
+}
+
+impl Kind for Edges {
+    type Record<'a> = Edge<'a>;
+    const NAME: &'static str = "edges";
+    const FIELDS: &'static [&'static str] = &["caller", "callee", "calls"];
+    const NEEDED: usize = 2;
+    const TIME: Option<&'static str> = None;
+    const NUMBERED: &'static [&'static str] = &[];
+
+    fn record<V: Value>(fields: &[V; MAX_FIELDS], _: ZonePolicy) -> Result<Edge<'_>, Fault> {
+        let [caller, callee, calls, ..] = fields;
+        let edge = Edge {
+            caller: at("caller", caller.text())?,
+            callee: at("callee", callee.text())?,
+            calls: at("calls", count(calls))?,
+        };
+        edge.check()?;
+        Ok(edge)
+    }
+}
+
+/// Names the field of a reason.
+#[inline]
+fn at<T>(field: &'static str, read: Result<T, RejectReason>) -> Result<T, Fault> {
+    read.map_err(|reason| (reason, field))
+}
+
+/// A number that has to be there.
+#[inline]
+fn needed<V: Value>(value: &V, wrong: RejectReason) -> Result<f64, RejectReason> {
+    value.number(wrong)?.ok_or(RejectReason::MissingField)
+}
+
+/// Text that may be missing.
+#[inline]
+fn optional<V: Value>(value: &V) -> Result<Option<&str>, RejectReason> {
+    Ok(Some(value.text()?).filter(|text| !text.is_empty()))
+}
+
+/// A count of at most 2^53, beyond which f64 skips integers; 1 where it is missing.
+#[inline]
+fn count<V: Value>(value: &V) -> Result<u64, RejectReason> {
+    match value.number(RejectReason::BadValue)? {
+        None => Ok(1),
+        Some(count) if (0.0..=9_007_199_254_740_992.0).contains(&count) && count.fract() == 0.0 => {
+            Ok(count as u64)
+        }
+        Some(_) => Err(RejectReason::BadValue),
+    }
+}
