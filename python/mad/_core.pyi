@@ -350,8 +350,8 @@ class Pipeline:
     def restore(config: _Config, saved: bytes) -> Pipeline:
         """A pipeline that goes on where the saved one stopped, byte for byte.
 
-        `features`, `score` and `limits` of the config have to be those it was saved with. ValueError
-        for bytes that are cut, damaged, of a newer version or no saved state.
+        `features`, `score` and `limits` of the config have to be those it was saved with.
+        ValueError for bytes that are cut, damaged, of a newer version or no saved state.
         """
     def checkpoint(self) -> bytes:
         """The whole state as bytes, with version and checksum."""
