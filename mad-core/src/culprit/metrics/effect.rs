@@ -131,8 +131,7 @@ pub(super) fn effect(
     let alone =
         if bad.is_none() && series.incident.len() == 1 && timeline.rows > 1 { 0.5 } else { 1.0 };
     let size = alone * kind.badness(moved);
-    // also false for NaN
-    if !(size > 0.0) {
+    if size.is_nan() || size <= 0.0 {
         return None;
     }
     let half = |value: f64| kind.badness(level.z(value) - level.z(expected)) >= 0.5 * size;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use super::MetricKind;
 use crate::telemetry::{MetricPoint, Rejections};
 
+type ByMetric = HashMap<Arc<str>, usize>;
+
 /// Metrics of an incident and of normal time, gathered point by point in any order.
 ///
 /// Points that cannot be taken are counted in [`rejected`](Self::rejected). NaN is a gap. Of several
@@ -13,7 +15,8 @@ use crate::telemetry::{MetricPoint, Rejections};
 #[derive(Debug, Clone, Default)]
 pub struct MetricWindow {
     series: Vec<Series>,
-    by_name: HashMap<Arc<str>, HashMap<Arc<str>, HashMap<Arc<str>, usize>>>,
+    /// By service, resource and metric.
+    by_name: HashMap<Arc<str>, HashMap<Arc<str>, ByMetric>>,
     last: usize,
     rejected: Rejections,
 }
