@@ -59,7 +59,8 @@ test-tables: $(VENV)/.installed
 	  $(VENV)-pandas2/bin/python -m pip install -q --disable-pip-version-check -r requirements-test-pandas2.txt && \
 	  touch $(VENV)-pandas2/.made; }
 	@echo "$(abspath python)" > "$$($(VENV)-pandas2/bin/python -c 'import site; print(site.getsitepackages()[0])')/mad.pth"
-	MAD_TEST_TABLES=pandas $(VENV)-pandas2/bin/python -m pytest -q tests/python/test_tables.py
+	MAD_TEST_TABLES=pandas $(VENV)-pandas2/bin/python -m pytest -q tests/python/test_tables.py \
+	  tests/python/test_kinds.py tests/python/test_detect_kinds.py
 
 quality: quality-shop ## figures of quality, at the shipped defaults
 

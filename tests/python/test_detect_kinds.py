@@ -1,0 +1,160 @@
+"""Detection over metrics alone and beside requests, with the other kinds; Parquet."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from kind_tables import BUILDS, FILES, GOOD, START, TIMES, changed, to_csv, to_parquet
+from table_kinds import Columns, content, pandas, pyarrow, shop, small
+
+import mad
+from mad.cli import main
+from mad.sources import parquet
+
+
+def metrics(gap: Any = None) -> Columns:
+    """Two hours of three series, one after the other; the last one jumps."""
+    rng = np.random.default_rng(1)
+    columns: Columns = {name: [] for name in ("timestamp", "service", "metric", "value")}
+    for service in ("a", "b", "c"):
+        values = rng.normal(10.0, 1.0, 120)
+        if service == "c":
+            values[90:100] += 100.0
+        columns["timestamp"] += [START + timedelta(minutes=i) for i in range(120)]
+        columns["service"] += [service] * 120
+        columns["metric"] += ["cpu"] * 120
+        columns["value"] += values.tolist()
+    columns["value"][5] = gap
+    return columns
+
+
+def whole(report: mad.Report) -> tuple[Any, ...]:
+    found = [incident.to_json() for incident in report.incidents]
+    return content(report.scored_metrics), found, report.rejected
+
+
+@pytest.mark.parametrize("build", [name for name in BUILDS if name != "numpy"])
+def test_metrics_of_every_build_give_the_same(build: str) -> None:
+    expected = whole(mad.detect_metrics(metrics()))
+    assert [json.loads(one)["service"] for one in expected[1]] == ["c"]
+    assert expected[2]["total"] == 0
+    assert whole(mad.detect_metrics(BUILDS[build](metrics()))) == expected
+
+
+@pytest.mark.parametrize("suffix", FILES)
+def test_metrics_of_every_file_give_the_same(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / "metrics"
+    path.write_bytes(FILES[suffix](metrics()))
+    assert whole(mad.detect_metrics(path)) == whole(mad.detect_metrics(metrics()))
+
+
+def test_gaps_of_a_metric() -> None:
+    expected = whole(mad.detect_metrics(metrics()))
+    gaps = [float("nan")] if pandas is None else [float("nan"), pandas.NA]
+    for gap in [*gaps, ""]:
+        assert whole(mad.detect_metrics(metrics(gap))) == expected
+
+
+def test_the_order_of_rows_is_free() -> None:
+    order = list(range(len(metrics()["value"])))
+    random.Random(3).shuffle(order)
+    shuffled = {name: [values[i] for i in order] for name, values in metrics().items()}
+    assert whole(mad.detect_metrics(shuffled)) == whole(mad.detect_metrics(metrics()))
+
+
+def test_requests_and_metrics_together(tmp_path: Path) -> None:
+    apart, alone = mad.detect(shop()), mad.detect_metrics(metrics())
+    together = mad.detect(shop(), metrics=metrics(), spans=GOOD["spans"], logs=GOOD["logs"])
+    assert content(together.features) == content(apart.features)
+    assert content(together.scored_metrics) == content(alone.scored_metrics)
+    read = {kind: found["records"] for kind, found in together.read.items()}
+    assert read == {"requests": 8000, "metrics": 360, "spans": 4, "logs": 4}
+    paths = {kind: tmp_path / kind for kind in ("requests", "metrics", "spans", "logs")}
+    given = (shop(), metrics(), GOOD["spans"], GOOD["logs"])
+    for path, columns in zip(paths.values(), given, strict=True):
+        path.write_bytes(to_csv(columns))
+    files = mad.detect(paths.pop("requests"), **paths)
+    assert files.document() == together.document()
+    assert files.read == together.read
+    mixed = mad.detect(tmp_path / "requests", metrics=metrics(), spans=GOOD["spans"])
+    assert mixed.document() == together.document()
+
+
+def test_what_is_rejected_says_its_kind(tmp_path: Path) -> None:
+    bad = {"metrics": changed("metrics", "n", -1), "spans": changed("spans", "duration_ms", -1.0)}
+    bad["changes"] = changed("changes", "kind", "")
+    for kind, columns in bad.items():
+        (tmp_path / kind).write_bytes(to_csv(columns))
+    given: list[dict[str, Any]] = [bad, {kind: tmp_path / kind for kind in bad}]
+    for one in given:
+        rejected = mad.detect(small(), **one).rejected
+        assert rejected["counts"] == {"bad_value": 2, "missing_field": 1}
+        assert [first["kind"] for first in rejected["first"]] == ["metrics", "spans", "changes"]
+
+
+def test_the_command_line_takes_every_kind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = {kind: tmp_path / f"{kind}.csv" for kind in ("metrics", "spans", "logs", "requests")}
+    path["metrics"].write_bytes(to_csv(metrics()))
+    path["requests"].write_bytes(to_csv(shop()))
+    path["spans"].write_bytes(to_csv(changed("spans", "duration_ms", -1.0)))
+    path["logs"].write_bytes(to_csv(GOOD["logs"]))
+    out = tmp_path / "out"
+    others = [f"--{kind}={path[kind]}" for kind in ("metrics", "spans", "logs")]
+    assert main(["detect", *others, "--out", str(out), "--json"]) == 0
+    told = capsys.readouterr()
+    assert (
+        "read and checked, not used yet: 3 spans (1 rejected, the first at record 4: " in told.err
+    )
+    assert 'duration_ms = "-1.0"), 4 logs' in told.err
+    document = json.loads(told.out)
+    assert document["read"]["metrics"]["records"] == 360
+    header = (out / "scored.csv").read_text().splitlines()[0]
+    assert header.startswith("bucket_ts,service,resource,metric,value,z,is_anomaly")
+    assert main(["detect", str(path["requests"]), *others, "--out", str(out)]) == 0
+    assert "not used yet: 3 spans" in capsys.readouterr().err
+    assert (out / "scored_metrics.csv").read_text().splitlines()[0] == header
+    assert (out / "scored.csv").read_text().startswith("bucket_ts,service,endpoint,req_count")
+
+
+if pyarrow is not None:
+
+    def test_parquet_batch_by_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(parquet, "ROWS", 100)
+        path = tmp_path / "requests.parquet"
+        path.write_bytes(to_parquet(shop() | {"note": [1] * 8000}))
+        expected = mad.detect(shop())
+        assert mad.detect(path).document() == expected.document()
+        backwards = {name: values[::-1] for name, values in shop().items()}
+        path.write_bytes(to_parquet(backwards))
+        assert content(mad.detect(path).features) == content(expected.features)
+        with pytest.raises(ValueError, match=r"more than 100 records.*limits\.sort_records"):
+            mad.detect(path, config={"limits": {"sort_records": 100}})
+        latencies = [*shop()["latency_ms"]]
+        latencies[7654] = -1.0
+        path.write_bytes(to_parquet(shop() | {"latency_ms": latencies}))
+        (first,) = mad.detect(path).rejected["first"]
+        assert (first["position"], first["detail"]) == (7655, 'latency_ms = "-1.0"')
+
+    def test_parquet_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = tmp_path / "x.parquet"
+        path.write_bytes(b"timestamp,service\n")
+        with pytest.raises(ValueError, match=r"x\.parquet: damaged Parquet"):
+            mad.detect(path)
+        path.write_bytes(to_parquet({"timestamp": TIMES, "other": [1, 2, 3, 4]}))
+        with pytest.raises(ValueError, match="no column `service`; it has timestamp, other"):
+            mad.detect(path)
+        path.write_bytes(to_parquet({name: [] for name in small()}))
+        assert len(mad.detect(path).features) == 0
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+        with pytest.raises(ImportError, match=r"pip install 'mad-py\[parquet\]'"):
+            mad.detect(path)
+        assert main(["detect", str(path), "--out", str(tmp_path / "out")]) == 3
