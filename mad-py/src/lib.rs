@@ -20,6 +20,7 @@ mod moment;
 mod pipeline;
 mod points;
 mod rank;
+mod rank_tables;
 mod ranking;
 mod read;
 mod read_batches;

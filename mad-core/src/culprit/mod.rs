@@ -5,8 +5,8 @@ mod ranker;
 mod types;
 
 pub use metrics::{
-    MetricCulprit, MetricEvidence, MetricKind, MetricRanker, MetricRankerConfig, MetricRanking,
-    MetricWindow,
+    LogPoint, MetricCulprit, MetricEvidence, MetricKind, MetricRanker, MetricRankerConfig,
+    MetricRanking, MetricWindow, SpanPoint,
 };
 pub use ranker::CulpritRanker;
 pub use types::{Culprit, CulpritConfig, Evidence, Ranking};

@@ -93,7 +93,7 @@ pub(super) fn suspects<'a>(
             let first = list.first()?;
             let explained = graph
                 .callees(service)
-                .filter(|callee| Some(*callee) != own_target)
+                .filter(|callee| Some(*callee) != own_target && !first.series.kind.is_direct())
                 .filter_map(|callee| charges.get(callee))
                 .map(|callee| explained_by(list, callee, first.series.kind))
                 .fold(0.0, f64::max);
@@ -121,6 +121,7 @@ fn about(series: &Series) -> (&str, f64) {
 
 fn relevance(series: &Series, target: Option<&Series>) -> f64 {
     match target {
+        Some(_) if series.kind.is_direct() => 1.0,
         Some(target) if !series.kind.is_kin(target.kind) => OTHER_KIND,
         Some(target) if series.kind == target.kind && series.metric != target.metric => {
             OTHER_METRIC

@@ -4,11 +4,15 @@
 //! effects are charged to services, and a service whose callee explains its effect steps back.
 
 mod blame;
+mod calls;
 mod effect;
 mod kind;
+mod lines;
 mod timeline;
 mod types;
 mod window;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +24,9 @@ use effect::{Effect, bad_rows, effect, levels};
 use timeline::Timeline;
 use window::Series;
 
+pub use calls::SpanPoint;
 pub use kind::MetricKind;
+pub use lines::LogPoint;
 pub use types::{MetricCulprit, MetricEvidence, MetricRankerConfig, MetricRanking};
 pub use window::MetricWindow;
 
@@ -117,6 +123,11 @@ impl MetricRanker {
                 Some((series, effect(series, level.as_ref()?, &timeline, bad)?))
             })
             .collect();
+        let told = told(window, &timeline);
+        let effects: Vec<(&Series, Effect)> = effects
+            .into_iter()
+            .chain(told.iter().map(|(series, effect)| (series, *effect)))
+            .collect();
         let target = aligned.as_ref().map(|(target, _)| *target);
         let target_moved = target.is_none_or(|target| {
             let own = effects.iter().find(|(series, _)| series.name() == target.name());
@@ -137,6 +148,21 @@ impl MetricRanker {
             start: Some(Timestamp::from_nanos(timeline.start)),
         }
     }
+}
+
+/// What spans and log lines tell.
+fn told(window: &MetricWindow, timeline: &Timeline) -> Vec<(Series, Effect)> {
+    let holds = |at: i64| timeline.holds(at);
+    let gaps = window.calls.effects(holds).into_iter();
+    let gaps =
+        gaps.map(|(service, gap)| (Series::told(service, "call gap", MetricKind::Calls), gap));
+    let lines = window.lines.effects(holds).into_iter().flat_map(|(service, lines)| {
+        let series = |metric| Series::told(Arc::clone(&service), metric, MetricKind::Logs);
+        let errors = lines.errors.map(|effect| (series("log errors"), effect));
+        let missing = lines.missing.map(|effect| (series("missing log lines"), effect));
+        [errors, missing].into_iter().flatten()
+    });
+    gaps.chain(lines).collect()
 }
 
 fn culprit(suspect: &Suspect<'_>, least: f64) -> Option<MetricCulprit> {

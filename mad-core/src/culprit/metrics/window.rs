@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::MetricKind;
-use crate::telemetry::{MetricPoint, Rejections};
+use super::calls::{Calls, SpanPoint};
+use super::lines::{Lines, LogPoint};
+use crate::telemetry::{MetricPoint, RejectReason, Rejections};
 
 /// Metrics of an incident and of normal time, gathered point by point in any order.
 ///
@@ -15,6 +17,8 @@ pub struct MetricWindow {
     series: Vec<Series>,
     by_name: HashMap<Arc<str>, HashMap<Arc<str>, HashMap<Arc<str>, usize>>>,
     last: usize,
+    pub(super) calls: Calls,
+    pub(super) lines: Lines,
     rejected: Rejections,
 }
 
@@ -51,6 +55,21 @@ impl MetricWindow {
         if let Some(series) = self.series(point, position) {
             series.normal.push(at);
         }
+    }
+
+    /// Takes a span. Those within the incident's rows are of the incident, all others of normal
+    /// time.
+    pub fn span(&mut self, span: &SpanPoint<'_>, position: u64) {
+        if span.duration_ms.is_finite() && span.duration_ms >= 0.0 {
+            self.calls.push(span);
+        } else {
+            self.rejected.add(RejectReason::BadValue, position, || "duration_ms".to_owned());
+        }
+    }
+
+    /// Takes a log line, of the incident or of normal time as [`span`](Self::span).
+    pub fn log(&mut self, line: &LogPoint<'_>) {
+        self.lines.push(line);
     }
 
     /// Points that were not taken.
@@ -112,6 +131,12 @@ impl MetricWindow {
 }
 
 impl Series {
+    /// Of a service as a whole and without points.
+    pub fn told(service: Arc<str>, metric: &str, kind: MetricKind) -> Self {
+        let (resource, metric) = (Arc::from(""), Arc::from(metric));
+        Self { service, resource, metric, kind, normal: Vec::new(), incident: Vec::new() }
+    }
+
     pub fn name(&self) -> (&str, &str, &str) {
         (&self.service, &self.resource, &self.metric)
     }
