@@ -81,18 +81,16 @@ impl MetricColumns {
         take: fn(&mut MetricWindow, &MetricPoint<'_>, u64),
     ) {
         for (row, (position, time)) in (self.first..).zip(&self.times).enumerate() {
-            let unread = if self.missing_time.is_null(row) {
-                Some((RejectReason::MissingField, "timestamp"))
-            } else if let Err(reason) = time {
-                Some((*reason, "timestamp"))
-            } else if self.service.is_null(row) {
-                Some((RejectReason::MissingField, "service"))
-            } else if self.metric.is_null(row) {
-                Some((RejectReason::MissingField, "metric"))
-            } else if self.value.is_null(row) && !self.written_value.is_null(row) {
-                Some((RejectReason::BadValue, "value"))
-            } else {
-                None
+            let unread_value = self.value.is_null(row) && self.written_value.is_valid(row);
+            let unread = match time {
+                _ if self.missing_time.is_null(row) => {
+                    Some((RejectReason::MissingField, "timestamp"))
+                }
+                Err(reason) => Some((*reason, "timestamp")),
+                _ if self.service.is_null(row) => Some((RejectReason::MissingField, "service")),
+                _ if self.metric.is_null(row) => Some((RejectReason::MissingField, "metric")),
+                _ if unread_value => Some((RejectReason::BadValue, "value")),
+                _ => None,
             };
             if let Some((reason, field)) = unread {
                 window.rejected_mut().add(reason, position, || field.to_owned());

@@ -47,6 +47,10 @@ pub struct SpanPoint<'a> {
 }
 
 impl Calls {
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
     pub fn push(&mut self, span: &SpanPoint<'_>) {
         let trace: Arc<str> = span.trace_id.into();
         let index = self.spans.len();

@@ -63,7 +63,7 @@ impl Timeline {
 
     /// Whether a moment lies within the incident's rows, of which each tells the time up to it.
     pub fn holds(&self, at: i64) -> bool {
-        at >= self.start.saturating_sub(self.step) && at <= self.end
+        at > self.start.saturating_sub(self.step) && at <= self.end
     }
 
     /// The row of a moment.
