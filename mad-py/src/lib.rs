@@ -21,6 +21,7 @@ mod pipeline;
 mod points;
 mod rank;
 mod rank_tables;
+mod rank_traces;
 mod ranking;
 mod read;
 mod read_batches;

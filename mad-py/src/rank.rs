@@ -5,7 +5,8 @@ use pyo3::prelude::*;
 
 use crate::errors::to_py;
 use crate::metric_ranking::MetricRanking;
-use crate::rank_tables::{edge_columns, log_columns, metric_columns, span_columns};
+use crate::rank_tables::{edge_columns, metric_columns};
+use crate::rank_traces::{log_columns, span_columns};
 
 /// Ranks the services of an incident by what their metrics did, and by spans and log lines where
 /// there are some.
@@ -38,8 +39,12 @@ pub fn rank_culprits(
         for columns in &incident {
             columns.points(&mut window, MetricWindow::incident);
         }
-        spans.iter().for_each(|columns| columns.spans(&mut window));
-        logs.iter().for_each(|columns| columns.lines(&mut window));
+        for columns in &spans {
+            columns.spans(&mut window);
+        }
+        for columns in &logs {
+            columns.lines(&mut window);
+        }
         let target = target.as_ref().map(|(service, metric)| (service.as_str(), metric.as_str()));
         let pairs = edges.iter().flat_map(|(callers, callees)| {
             callers.iter().zip(callees).filter_map(|(caller, callee)| Some((caller?, callee?)))

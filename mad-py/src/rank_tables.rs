@@ -1,11 +1,11 @@
-//! Tables of one incident as points, spans and log lines.
+//! Tables of one incident: metrics as points, and edges.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray};
 use arrow_cast::cast;
 use arrow_schema::DataType;
-use mad_core::culprit::{LogPoint, MetricWindow, SpanPoint};
+use mad_core::culprit::MetricWindow;
 use mad_core::time::ZonePolicy;
 use mad_core::{MetricPoint, RejectReason, Timestamp};
 use pyo3::prelude::*;
@@ -18,7 +18,7 @@ use crate::read_types::{names, times};
 pub struct MetricColumns {
     first: u64,
     times: Vec<Result<Timestamp, RejectReason>>,
-    missing_time: ArrayRef,
+    written_time: ArrayRef,
     service: StringArray,
     resource: Option<StringArray>,
     metric: StringArray,
@@ -35,7 +35,7 @@ pub fn metric_columns(table: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<Metr
         let columns = MetricColumns {
             first,
             times: times(timestamp, ZonePolicy::Refuse)?,
-            missing_time: timestamp.clone(),
+            written_time: timestamp.clone(),
             service: names(column(&batch, "service", what)?, "service")?,
             resource: resource.map(|column| names(column, "resource")).transpose()?,
             metric: names(column(&batch, "metric", what)?, "metric")?,
@@ -56,7 +56,8 @@ pub fn edge_columns(table: &Bound<'_, PyAny>) -> PyResult<Vec<(StringArray, Stri
     batches(table)?.into_iter().map(read).collect()
 }
 
-fn column<'a>(batch: &'a RecordBatch, name: &str, what: &str) -> PyResult<&'a ArrayRef> {
+/// A column of a table that is called `what`.
+pub fn column<'a>(batch: &'a RecordBatch, name: &str, what: &str) -> PyResult<&'a ArrayRef> {
     batch.column_by_name(name).ok_or_else(|| {
         let schema = batch.schema();
         let known: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
@@ -65,11 +66,10 @@ fn column<'a>(batch: &'a RecordBatch, name: &str, what: &str) -> PyResult<&'a Ar
     })
 }
 
-fn numbers(column: &ArrayRef, name: &str) -> PyResult<Float64Array> {
-    let numbers = cast(column, &DataType::Float64).map_err(|error| {
-        let found = column.data_type();
-        value_error(format!("column `{name}` is {found}; expected numbers: {error}"))
-    })?;
+/// Numbers; what cannot be read becomes null.
+pub fn numbers(column: &ArrayRef, name: &str) -> PyResult<Float64Array> {
+    let numbers = cast(column, &DataType::Float64)
+        .map_err(|error| value_error(format!("column `{name}` holds no numbers: {error}")))?;
     Ok(numbers.as_primitive::<Float64Type>().clone())
 }
 
@@ -83,7 +83,7 @@ impl MetricColumns {
         for (row, (position, time)) in (self.first..).zip(&self.times).enumerate() {
             let unread_value = self.value.is_null(row) && self.written_value.is_valid(row);
             let unread = match time {
-                _ if self.missing_time.is_null(row) => {
+                _ if self.written_time.is_null(row) => {
                     Some((RejectReason::MissingField, "timestamp"))
                 }
                 Err(reason) => Some((*reason, "timestamp")),
@@ -109,99 +109,4 @@ impl MetricColumns {
             take(window, &point, position);
         }
     }
-}
-
-/// One stretch of a spans table.
-pub struct SpanColumns {
-    start: Vec<Result<Timestamp, RejectReason>>,
-    trace: StringArray,
-    span: StringArray,
-    parent: StringArray,
-    service: StringArray,
-    duration: Float64Array,
-}
-
-pub fn span_columns(table: &Bound<'_, PyAny>) -> PyResult<Vec<SpanColumns>> {
-    let read = |batch: RecordBatch| {
-        let name = |name| names(column(&batch, name, "spans")?, name);
-        Ok(SpanColumns {
-            start: times(column(&batch, "start", "spans")?, ZonePolicy::Refuse)?,
-            trace: name("trace_id")?,
-            span: name("span_id")?,
-            parent: name("parent_id")?,
-            service: name("service")?,
-            duration: numbers(column(&batch, "duration_ms", "spans")?, "duration_ms")?,
-        })
-    };
-    batches(table)?.into_iter().map(read).collect()
-}
-
-impl SpanColumns {
-    /// Hands out every good row as a span; the others are counted.
-    pub fn spans(&self, window: &mut MetricWindow) {
-        for (row, start) in self.start.iter().enumerate() {
-            let position = row as u64 + 1;
-            let needed = (text(&self.trace, row), text(&self.span, row), text(&self.service, row));
-            let (Ok(start), (Some(trace), Some(span), Some(service))) = (start, needed) else {
-                let reason = start.err().unwrap_or(RejectReason::MissingField);
-                window.rejected_mut().add(reason, position, || "span".to_owned());
-                continue;
-            };
-            let missing = self.duration.is_null(row);
-            let duration_ms = if missing { f64::NAN } else { self.duration.value(row) };
-            let point = SpanPoint {
-                start: *start,
-                trace_id: trace,
-                span_id: span,
-                parent_id: text(&self.parent, row),
-                service,
-                duration_ms,
-            };
-            window.span(&point, position);
-        }
-    }
-}
-
-/// One stretch of a logs table.
-pub struct LogColumns {
-    times: Vec<Result<Timestamp, RejectReason>>,
-    service: StringArray,
-    level: StringArray,
-    body: StringArray,
-}
-
-pub fn log_columns(table: &Bound<'_, PyAny>) -> PyResult<Vec<LogColumns>> {
-    let read = |batch: RecordBatch| {
-        let name = |name| names(column(&batch, name, "logs")?, name);
-        Ok(LogColumns {
-            times: times(column(&batch, "timestamp", "logs")?, ZonePolicy::Refuse)?,
-            service: name("service")?,
-            level: name("level")?,
-            body: name("body")?,
-        })
-    };
-    batches(table)?.into_iter().map(read).collect()
-}
-
-impl LogColumns {
-    /// Hands out every good row as a line; the others are counted.
-    pub fn lines(&self, window: &mut MetricWindow) {
-        for (row, time) in self.times.iter().enumerate() {
-            let missing = self.service.is_null(row).then_some(RejectReason::MissingField);
-            if let Some(reason) = time.err().or(missing) {
-                window.rejected_mut().add(reason, row as u64 + 1, || "log line".to_owned());
-                continue;
-            }
-            window.log(&LogPoint {
-                timestamp: time.unwrap_or_default(),
-                service: self.service.value(row),
-                level: text(&self.level, row).unwrap_or_default(),
-                body: text(&self.body, row).unwrap_or_default(),
-            });
-        }
-    }
-}
-
-fn text(column: &StringArray, row: usize) -> Option<&str> {
-    column.is_valid(row).then(|| column.value(row))
 }

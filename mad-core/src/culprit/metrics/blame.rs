@@ -145,14 +145,13 @@ fn explained_by(caller: &[Charge<'_>], callee: &[Charge<'_>], kind: MetricKind) 
     let common = own.iter().filter_map(|(metric, own)| Some((own, theirs.get(metric)?)));
     let widest = common.max_by(|a, b| a.0.size.total_cmp(&b.0.size));
     let sure = |change: &Change| change.amount * change.size / (change.size + HALF_EXPLAINS);
-    let share = match widest {
-        Some((own, theirs)) => sure(theirs) / own.amount,
-        None => {
-            let most = |all: &BTreeMap<_, Change>, amount: fn(&Change) -> f64| {
-                all.values().map(amount).fold(0.0, f64::max)
-            };
-            most(&theirs, sure) / most(&own, |change| change.amount)
-        }
+    let share = if let Some((own, theirs)) = widest {
+        sure(theirs) / own.amount
+    } else {
+        let most = |all: &BTreeMap<_, Change>, amount: fn(&Change) -> f64| {
+            all.values().map(amount).fold(0.0, f64::max)
+        };
+        most(&theirs, sure) / most(&own, |change| change.amount)
     };
     // NaN where neither changed
     if share > 0.0 { share.min(1.0) } else { 0.0 }

@@ -13,6 +13,9 @@ const MIN_SCALE: f64 = 0.5;
 /// Scales from which an edge counts as slow.
 const SLOW: f64 = 2.0;
 
+/// Caller and callee.
+type Edge<'a> = (&'a Arc<str>, &'a Arc<str>);
+
 /// Spans by trace and span id.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Calls {
@@ -68,7 +71,7 @@ impl Calls {
     /// and out, of `ln(1 + effect)` times k / (k + 1) with k slow edges, so that the service where
     /// slow edges meet comes before its neighbours.
     pub fn effects(&self, is_incident: impl Fn(i64) -> bool) -> Vec<(Arc<str>, Effect)> {
-        let mut edges: BTreeMap<(&Arc<str>, &Arc<str>), [Vec<f64>; 2]> = BTreeMap::new();
+        let mut edges: BTreeMap<Edge<'_>, [Vec<f64>; 2]> = BTreeMap::new();
         for span in &self.spans {
             let Some((caller, waited)) = self.caller(span) else { continue };
             let [normal, incident] = edges.entry((caller, &span.service)).or_default();

@@ -50,7 +50,9 @@ impl Timeline {
             if let Some(row) = timeline.onset(series, target, told) {
                 timeline.start = start.saturating_add(row.saturating_mul(step));
                 let cut = timeline.start.saturating_sub(step / 2);
-                series.iter_mut().for_each(|series| begin_at(series, cut));
+                for series in &mut *series {
+                    begin_at(series, cut);
+                }
             }
         }
         let rows = series.iter().flat_map(|series| &series.incident);

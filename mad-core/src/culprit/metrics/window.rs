@@ -15,12 +15,15 @@ use crate::telemetry::{MetricPoint, RejectReason, Rejections};
 #[derive(Debug, Clone, Default)]
 pub struct MetricWindow {
     series: Vec<Series>,
-    by_name: HashMap<Arc<str>, HashMap<Arc<str>, HashMap<Arc<str>, usize>>>,
+    by_name: HashMap<Arc<str>, HashMap<Arc<str>, ByMetric>>,
     last: usize,
     pub(super) calls: Calls,
     pub(super) lines: Lines,
     rejected: Rejections,
 }
+
+/// Places of a resource's series by metric.
+type ByMetric = HashMap<Arc<str>, usize>;
 
 /// One metric of one resource of one service.
 #[derive(Debug, Clone)]
