@@ -9,7 +9,7 @@
 
 use mad_core::culprit::{MetricRanker, MetricRankerConfig, MetricRanking, MetricWindow};
 use mad_core::time::MINUTE;
-use mad_core::{MetricPoint, RejectReason, Timestamp};
+use mad_core::{LogLine, MetricPoint, RejectReason, Span, Timestamp};
 use proptest::prelude::*;
 
 const NORMAL: i64 = 40;
@@ -237,6 +237,69 @@ fn bad_points_are_counted() {
 }
 
 #[test]
+fn slow_calls_are_charged_to_where_they_meet() {
+    let mut window = window(&shop(), NORMAL);
+    let mut id = 0;
+    for row in 0..NORMAL + INCIDENT {
+        for (caller, callee) in [("front", "cart"), ("front", "mail"), ("cart", "store")] {
+            id += 1;
+            let (trace, start) = (format!("trace {id}"), minute(row));
+            let slow = row >= NORMAL && (caller == "cart" || callee == "cart");
+            let waited = if slow { 900.0 } else { 12.0 };
+            for (span, parent, service, took) in
+                [("a", None, caller, waited), ("b", Some("a"), callee, 10.0 + scatter(row, id))]
+            {
+                let span = Span {
+                    operation: "call",
+                    status: "",
+                    start,
+                    trace_id: &trace,
+                    span_id: span,
+                    parent_id: parent,
+                    service,
+                    duration_ms: took,
+                };
+                window.span(&span, 1);
+            }
+        }
+    }
+    let ranking = ranker().rank(&window, [], None);
+    let first = &ranking.culprits[0];
+    assert_eq!((&*first.entity.service, first.metric.as_str()), ("cart", "call gap"));
+}
+
+#[test]
+fn log_lines_tell_of_errors_and_of_silence() {
+    let write = |errors: bool, silent: bool| {
+        let mut window = window(&shop(), NORMAL);
+        for row in 0..NORMAL + INCIDENT {
+            let bad = row >= NORMAL;
+            for service in ["front", "cart", "mail"] {
+                let mut lines = vec![("INFO", "Serve#1 took 3 ms"), ("INFO", "Serve#2 done")];
+                if service == "cart" && bad && silent {
+                    lines = vec![("INFO", "Serve#1 took 4 ms"), ("INFO", "Serve#1 took 9 ms")];
+                }
+                if service == "cart" && bad && errors {
+                    lines.push(("ERROR", "Serve#3 no such item"));
+                }
+                for (level, body) in lines.repeat(4) {
+                    window.log(&LogLine::new(minute(row), service, level, body), 1);
+                }
+            }
+        }
+        ranker().rank(&window, EDGES, None)
+    };
+    assert!(write(false, false).abstained);
+    for (ranking, metric) in
+        [(write(true, false), "log errors"), (write(false, true), "missing log lines")]
+    {
+        let first = &ranking.culprits[0];
+        assert_eq!((&*first.entity.service, first.metric.as_str()), ("cart", metric));
+        assert_eq!(first.onset, minute(NORMAL));
+    }
+}
+
+#[test]
 fn configs_are_checked() {
     let fine = MetricRankerConfig::default();
     for (config, field) in [
@@ -299,6 +362,19 @@ proptest! {
             let at = if close { at.rem_euclid(60) * MINUTE } else { at };
             let point = MetricPoint::new(Timestamp::from_nanos(at), service, metric, value);
             if normal { window.normal(&point, 1) } else { window.incident(&point, 1) }
+            let (timestamp, level, body) = (point.timestamp, metric, metric);
+            window.log(&LogLine::new(timestamp, service, level, body), 1);
+            let span = Span {
+                operation: "call",
+                status: "",
+                start: point.timestamp,
+                trace_id: "",
+                span_id: service,
+                parent_id: Some("b"),
+                service,
+                duration_ms: value,
+            };
+            window.span(&span, 1);
         }
         let ranking = ranker().rank(&window, [("a", "b"), ("b", "a"), ("c_remote", "a")], target);
         prop_assert_eq!(ranking.abstained, ranking.culprits.is_empty());

@@ -1,15 +1,17 @@
 //! Culprits of one incident, from tables in memory.
 
+use mad_core::Rejections;
 use mad_core::culprit::{MetricRanker, MetricRankerConfig, MetricWindow};
 use mad_core::time::ZonePolicy;
-use mad_core::{Edge, MetricPoint, Rejections};
+use mad_core::wire::Kind;
 use pyo3::prelude::*;
 
 use crate::errors::to_py;
 use crate::metric_ranking::MetricRanking;
-use crate::read::{EdgeTable, MetricTable};
+use crate::read::{EdgeTable, LogTable, MetricTable, RecordTable, SpanTable};
 
-/// Ranks the services of an incident by what their metrics did.
+/// Ranks the services of an incident by what their metrics did, and by spans and log lines where
+/// there are some.
 #[pyfunction]
 #[pyo3(signature = (metrics, reference=None, edges=None, target=None, spans=None, logs=None, changes=None))]
 #[allow(clippy::too_many_arguments, reason = "one a table")]
@@ -23,25 +25,26 @@ pub fn rank_culprits(
     logs: Option<&Bound<'_, PyAny>>,
     changes: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<MetricRanking> {
-    let _ = (spans, logs, changes);
+    // taken so that calls stay the same when they are read
+    let _ = changes;
     let incident = MetricTable::read(metrics, ZonePolicy::Refuse)?;
     let normal = reference
         .map(|table| MetricTable::read_as("reference", table, ZonePolicy::Refuse))
         .transpose()?;
     let edges = edges.map(|table| EdgeTable::read(table, ZonePolicy::Refuse)).transpose()?;
+    let spans = spans.map(|table| SpanTable::read(table, ZonePolicy::Refuse)).transpose()?;
+    let logs = logs.map(|table| LogTable::read(table, ZonePolicy::Refuse)).transpose()?;
     let ranker = MetricRanker::new(MetricRankerConfig::default()).map_err(|error| to_py(&error))?;
     Ok(py.detach(|| {
         let mut window = MetricWindow::new();
-        if let Some(normal) = &normal {
-            fill(&mut window, normal, MetricWindow::normal);
-        }
-        fill(&mut window, &incident, MetricWindow::incident);
+        fill(&mut window, normal.as_ref(), |window, point, at| window.normal(&point, at));
+        fill(&mut window, Some(&incident), |window, point, at| window.incident(&point, at));
+        fill(&mut window, spans.as_ref(), |window, span, at| window.span(&span, at));
+        fill(&mut window, logs.as_ref(), |window, line, at| window.log(&line, at));
         let mut pairs: Vec<(String, String)> = Vec::new();
-        if let Some(edges) = &edges {
-            let mut keep =
-                |edge: Edge<'_>, _| pairs.push((edge.caller.to_owned(), edge.callee.to_owned()));
-            edges.in_order(&mut keep, window.rejected_mut());
-        }
+        fill(&mut window, edges.as_ref(), |_, edge, _| {
+            pairs.push((edge.caller.to_owned(), edge.callee.to_owned()));
+        });
         let target = target.as_ref().map(|(service, metric)| (service.as_str(), metric.as_str()));
         let pairs = pairs.iter().map(|(caller, callee)| (caller.as_str(), callee.as_str()));
         let ranking = ranker.rank(&window, pairs, target);
@@ -49,13 +52,14 @@ pub fn rank_culprits(
     }))
 }
 
-/// Hands every good point on; the rest is counted.
-fn fill(
+/// Hands every good record on; the rest is counted.
+fn fill<K: Kind>(
     window: &mut MetricWindow,
-    table: &MetricTable,
-    take: fn(&mut MetricWindow, &MetricPoint<'_>, u64),
+    table: Option<&RecordTable<K>>,
+    mut take: impl FnMut(&mut MetricWindow, K::Record<'_>, u64),
 ) {
+    let Some(table) = table else { return };
     let mut rejected = Rejections::default();
-    table.in_order(&mut |point, position| take(window, &point, position), &mut rejected);
+    table.in_order(&mut |record, position| take(window, record, position), &mut rejected);
     window.rejected_mut().merge(rejected);
 }

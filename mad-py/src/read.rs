@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use mad_core::time::ZonePolicy;
-use mad_core::wire::{Edges, Kind, MAX_FIELDS, Metrics, Requests};
+use mad_core::wire::{Edges, Kind, Logs, MAX_FIELDS, Metrics, Requests, Spans};
 use mad_core::{RejectReason, Rejections, Timestamp};
 use pyo3::prelude::*;
 
@@ -19,6 +19,11 @@ pub type RequestTable = RecordTable<Requests>;
 pub type MetricTable = RecordTable<Metrics>;
 /// Edges of the service graph in columns.
 pub type EdgeTable = RecordTable<Edges>;
+
+/// Spans in columns.
+pub type SpanTable = RecordTable<Spans>;
+/// Log lines in columns.
+pub type LogTable = RecordTable<Logs>;
 
 /// Records of a kind in columns.
 pub struct RecordTable<K> {

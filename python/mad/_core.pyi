@@ -323,8 +323,10 @@ def rank_culprits(
     `metrics` is the incident window in long form: timestamp (aware), service, metric, value;
     optional resource. `reference` is the same for normal time, which may be months away; without
     it `metrics` holds both and the begin of the incident is found. `edges` are caller, callee;
-    `target` is the (service, metric) that showed the symptom. Rows stand in any order; NaN and
-    null values are gaps; rows that cannot be taken are counted in `.rejected`.
+    `target` is the (service, metric) that showed the symptom. `spans` (trace_id, span_id,
+    parent_id, service, start, duration_ms) and `logs` (timestamp, service, level, body) hold the
+    incident and normal time; `changes` are not read yet. Rows stand in any order; NaN and null
+    values are gaps; rows that cannot be taken are counted in `.rejected`.
 
     The answer has `.culprits`, best first, one a service, each with `.service`, `.endpoint` (the
     resource), `.metric`, `.score` (0 to 1), `.onset` and `.evidence`; it has `.abstained` when

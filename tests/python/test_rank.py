@@ -145,3 +145,29 @@ def test_what_cannot_be_read_is_told() -> None:
         mad.rank_culprits(incident, edges=EDGES[["caller"]])
     with pytest.raises(ValueError, match="has no time zone"):
         mad.rank_culprits(incident.assign(timestamp=incident.timestamp.dt.tz_localize(None)))
+
+
+def test_spans_and_log_lines_count() -> None:
+    incident, normal = cut(shop())
+    spans, logs = [], []
+    for row in range(ROWS):
+        at = START + pd.Timedelta(minutes=row)
+        bad = row >= NORMAL
+        for call, (caller, callee) in enumerate([("front", "cart"), ("front", "mail")]):
+            trace, took = f"{row} {call}", 900.0 if bad and callee == "mail" else 12.0
+            spans.append((trace, "a", None, caller, "GET", at, took, None))
+            spans.append((trace, "b", "a", callee, "get", at, 10.0 + row % 3, None))
+        logs += [(at, service, "INFO", "Serve#1 done", None) for service in ("front", "cart")] * 4
+        logs += [(at, "cart", "ERROR", "Serve#2 no item", None)] * 3 * bad
+    span_columns = ["trace_id", "span_id", "parent_id", "service", "operation", "start"]
+    traced = pd.DataFrame(spans, columns=[*span_columns, "duration_ms", "status"])
+    written = pd.DataFrame(logs, columns=["timestamp", "service", "level", "body", "trace_id"])
+    assert mad.rank_culprits(incident, normal).abstained
+    first = mad.rank_culprits(incident, normal, spans=traced).culprits[0]
+    assert (first.service, first.metric) == ("mail", "call gap")
+    first = mad.rank_culprits(incident, normal, logs=written).culprits[0]
+    assert (first.service, first.metric) == ("cart", "log errors")
+    with pytest.raises(ValueError, match="the spans table has no column `parent_id`"):
+        mad.rank_culprits(incident, normal, spans=traced.drop(columns="parent_id"))
+    with pytest.raises(ValueError, match="the logs table has no column `level`"):
+        mad.rank_culprits(incident, normal, logs=written.drop(columns="level"))

@@ -14,6 +14,8 @@ const OTHER_METRIC: f64 = 0.7;
 const CLIENT_VIEW: f64 = 0.5;
 /// The same of a call that names its peer: it is known whom it is about.
 const CLIENT_CALL: f64 = 0.8;
+/// The same of a latency, where there are spans.
+const TRACED: f64 = 0.5;
 /// How much of a service's weight a callee can take over by explaining its effect.
 const EXPLAINED: f64 = 0.9;
 /// Scales at which an effect explains half of what it could.
@@ -73,10 +75,11 @@ pub(super) fn suspects<'a>(
     effects: &[(&'a Series, Effect)],
     target: Option<&'a Series>,
     graph: &Graph<'_>,
+    has_spans: bool,
 ) -> Vec<Suspect<'a>> {
     let mut charges: BTreeMap<&str, Vec<Charge<'a>>> = BTreeMap::new();
     for (series, effect) in effects {
-        let (service, counts) = about(series);
+        let (service, counts) = about(series, has_spans);
         let weight = counts * relevance(series, target) * effect.size.ln_1p();
         let charge = Charge { series, effect: *effect, weight };
         charges.entry(service).or_default().push(charge);
@@ -93,7 +96,7 @@ pub(super) fn suspects<'a>(
             let first = list.first()?;
             let explained = graph
                 .callees(service)
-                .filter(|callee| Some(*callee) != own_target)
+                .filter(|callee| Some(*callee) != own_target && !first.series.kind.is_direct())
                 .filter_map(|callee| charges.get(callee))
                 .map(|callee| explained_by(list, callee, first.series.kind))
                 .fold(0.0, f64::max);
@@ -109,18 +112,23 @@ pub(super) fn suspects<'a>(
 }
 
 /// Whom a series is about, and how much it counts: a client's view of a call is about the peer.
-fn about(series: &Series) -> (&str, f64) {
-    let weight = series.kind.weight();
-    match series.base() {
-        (base, Some(peer)) if base.to_ascii_lowercase().contains("client") => {
-            (peer, CLIENT_CALL * weight)
-        }
+/// What a service sees of all its calls together is about none of them, and where spans tell of
+/// calls, latencies that were counted elsewhere tell little more.
+fn about(series: &Series, has_spans: bool) -> (&str, f64) {
+    let (base, peer) = series.base();
+    let client = base.to_ascii_lowercase().contains("client");
+    let traced = has_spans && series.kind == MetricKind::Latency;
+    let weight = series.kind.weight() * if traced { TRACED } else { 1.0 };
+    match peer {
+        Some(peer) if client => (peer, CLIENT_CALL * weight),
+        None if client => (&series.service, CLIENT_VIEW * weight),
         _ => (&series.service, weight),
     }
 }
 
 fn relevance(series: &Series, target: Option<&Series>) -> f64 {
     match target {
+        Some(_) if series.kind.is_direct() => 1.0,
         Some(target) if !series.kind.is_kin(target.kind) => OTHER_KIND,
         Some(target) if series.kind == target.kind && series.metric != target.metric => {
             OTHER_METRIC

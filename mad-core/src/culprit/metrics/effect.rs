@@ -131,16 +131,14 @@ pub(super) fn effect(
     let alone =
         if bad.is_none() && series.incident.len() == 1 && timeline.rows > 1 { 0.5 } else { 1.0 };
     let size = alone * kind.badness(moved);
-    if size.is_nan() || size <= 0.0 {
-        return None;
-    }
     let half = |value: f64| kind.badness(level.z(value) - level.z(expected)) >= 0.5 * size;
     let first = series
         .incident
         .iter()
         .find(|point| half(point.1) && bad.is_none_or(|bad| bad.contains(&timeline.row(point.0))));
     let onset = first.or(series.incident.first())?.0;
-    Some(Effect { size, value, expected, scale: level.scale, onset })
+    // also false for NaN
+    (size > 0.0).then_some(Effect { size, value, expected, scale: level.scale, onset })
 }
 
 /// The value in the bad rows, and what it is held against.

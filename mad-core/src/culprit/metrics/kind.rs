@@ -38,6 +38,11 @@ pub enum MetricKind {
     Memory,
     /// Bytes and packets sent or received.
     Network,
+    /// Calls between services, from spans: how much longer the caller waited than the callee
+    /// worked. No metric has this kind.
+    Calls,
+    /// Log lines. No metric has this kind.
+    Logs,
     /// Anything else.
     Other,
 }
@@ -85,6 +90,8 @@ impl MetricKind {
             Self::Cpu => "cpu",
             Self::Memory => "memory",
             Self::Network => "network",
+            Self::Calls => "calls",
+            Self::Logs => "logs",
             Self::Other => "other",
         }
     }
@@ -105,6 +112,11 @@ impl MetricKind {
             Self::Storage | Self::Network | Self::Other => 0.5,
             _ => 1.0,
         }
+    }
+
+    /// Whether it tells of a service by itself, whatever the target and the callees show.
+    pub(super) const fn is_direct(self) -> bool {
+        matches!(self, Self::Calls | Self::Logs)
     }
 
     /// Whether both tell of the same symptom: errors lower availability.

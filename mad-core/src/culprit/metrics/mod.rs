@@ -1,14 +1,18 @@
-//! Ranks services by what their metrics did in an incident.
+//! Ranks services by what their metrics, spans and log lines did in an incident.
 //!
 //! Each series is held against its own normal level in scales ([`MetricRanker`] says how), the
 //! effects are charged to services, and a service whose callee explains its effect steps back.
 
 mod blame;
+mod calls;
 mod effect;
 mod kind;
+mod lines;
 mod timeline;
 mod types;
 mod window;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +45,10 @@ const MOST_EVIDENCE: usize = 5;
 /// 5. **Blame.** A service weighs `ln(1 + effect)` of its strongest series; half for a kind other
 ///    than the target's. What a callee's change of the same metric makes up of a caller's, in the
 ///    metric's own unit, is taken off the caller. The client's view of a call is about its peer.
-/// 6. **Abstaining.** Nobody is named when the first suspect or the target moved too little.
+/// 6. **Spans and log lines**, where there are some: calls whose caller waited longer than the callee
+///    worked, charged to where slow calls meet; errors that became more than the usual lines let
+///    expect; places in the code that fell silent.
+/// 7. **Abstaining.** Nobody is named when the first suspect or the target moved too little.
 ///
 /// The order of points and the names of services do not matter, but for two endings (`_remote`,
 /// `_client`) by which X-Ray marks inferred peers.
@@ -117,12 +124,18 @@ impl MetricRanker {
                 Some((series, effect(series, level.as_ref()?, &timeline, bad)?))
             })
             .collect();
+        let told = told(window, &timeline);
+        let effects: Vec<(&Series, Effect)> = effects
+            .into_iter()
+            .chain(told.iter().map(|(series, effect)| (series, *effect)))
+            .collect();
         let target = aligned.as_ref().map(|(target, _)| *target);
         let target_moved = target.is_none_or(|target| {
             let own = effects.iter().find(|(series, _)| series.name() == target.name());
             own.map_or(0.0, |(_, effect)| effect.size) >= self.config.min_target_effect
         });
-        let suspects = suspects(&effects, target, &Graph::new(edges.into_iter()));
+        let suspects =
+            suspects(&effects, target, &Graph::new(edges.into_iter()), !window.calls.is_empty());
         let least = match target {
             Some(_) => self.config.min_effect.ln_1p(),
             None => self.config.min_lasting_effect.ln_1p(),
@@ -137,6 +150,21 @@ impl MetricRanker {
             start: Some(Timestamp::from_nanos(timeline.start)),
         }
     }
+}
+
+/// What spans and log lines tell.
+fn told(window: &MetricWindow, timeline: &Timeline) -> Vec<(Series, Effect)> {
+    let holds = |at: i64| timeline.holds(at);
+    let gaps = window.calls.effects(holds).into_iter();
+    let gaps =
+        gaps.map(|(service, gap)| (Series::told(service, "call gap", MetricKind::Calls), gap));
+    let lines = window.lines.effects(holds).into_iter().flat_map(|(service, lines)| {
+        let series = |metric| Series::told(Arc::clone(&service), metric, MetricKind::Logs);
+        let errors = lines.errors.map(|effect| (series("log errors"), effect));
+        let missing = lines.missing.map(|effect| (series("missing log lines"), effect));
+        [errors, missing].into_iter().flatten()
+    });
+    gaps.chain(lines).collect()
 }
 
 fn culprit(suspect: &Suspect<'_>, least: f64) -> Option<MetricCulprit> {

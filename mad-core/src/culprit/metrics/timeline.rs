@@ -22,6 +22,8 @@ const MOST_STEP: f64 = 50.0;
 pub(super) struct Timeline {
     /// Nanoseconds of row 0, the incident's first.
     pub start: i64,
+    /// Nanoseconds of its last row.
+    pub end: i64,
     /// Nanoseconds from row to row, above 0.
     pub step: i64,
     /// Rows of the incident.
@@ -37,17 +39,18 @@ impl Timeline {
     pub fn find(series: &mut [Series], target: Option<usize>) -> Option<Self> {
         let step = step(series);
         let start = series.iter().filter_map(|series| Some(series.incident.first()?.0)).min()?;
+        let end = series.iter().filter_map(|series| Some(series.incident.last()?.0)).max()?;
         let normal_end = series.iter().filter_map(|series| Some(series.normal.last()?.0)).max();
         let gap = normal_end.map(|end| start.saturating_sub(end));
         let contiguous =
             gap.is_none_or(|gap| gap > 0 && gap <= step.saturating_mul(CONTIGUOUS_ROWS));
-        let mut timeline = Self { start, step, rows: 0, contiguous };
+        let mut timeline = Self { start, end, step, rows: 0, contiguous };
         if contiguous {
             let told = normal_end.is_some();
             if let Some(row) = timeline.onset(series, target, told) {
                 timeline.start = start.saturating_add(row.saturating_mul(step));
                 let cut = timeline.start.saturating_sub(step / 2);
-                for series in series.iter_mut() {
+                for series in &mut *series {
                     begin_at(series, cut);
                 }
             }
@@ -58,6 +61,11 @@ impl Timeline {
         rows.dedup();
         timeline.rows = rows.len();
         Some(timeline)
+    }
+
+    /// Whether a moment lies within the incident's rows, of which each tells the time up to it.
+    pub fn holds(&self, at: i64) -> bool {
+        at > self.start.saturating_sub(self.step) && at <= self.end
     }
 
     /// The row of a moment.

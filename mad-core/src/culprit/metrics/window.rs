@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::MetricKind;
-use crate::telemetry::{MetricPoint, Rejections};
-
-type ByMetric = HashMap<Arc<str>, usize>;
+use super::calls::Calls;
+use super::lines::Lines;
+use crate::telemetry::{LogLine, MetricPoint, Rejections, Span};
 
 /// Metrics of an incident and of normal time, gathered point by point in any order.
 ///
@@ -18,8 +18,13 @@ pub struct MetricWindow {
     /// By service, resource and metric.
     by_name: HashMap<Arc<str>, HashMap<Arc<str>, ByMetric>>,
     last: usize,
+    pub(super) calls: Calls,
+    pub(super) lines: Lines,
     rejected: Rejections,
 }
+
+/// Places of a resource's series by metric.
+type ByMetric = HashMap<Arc<str>, usize>;
 
 /// One metric of one resource of one service.
 #[derive(Debug, Clone)]
@@ -53,6 +58,23 @@ impl MetricWindow {
         let at = (point.timestamp.nanos(), point.value);
         if let Some(series) = self.series(point, position) {
             series.normal.push(at);
+        }
+    }
+
+    /// Takes a span. Those within the incident's rows are of the incident, all others of normal
+    /// time.
+    pub fn span(&mut self, span: &Span<'_>, position: u64) {
+        match span.check() {
+            Ok(()) => self.calls.push(span),
+            Err((reason, field)) => self.rejected.add(reason, position, || field.to_owned()),
+        }
+    }
+
+    /// Takes a log line, of the incident or of normal time as [`span`](Self::span).
+    pub fn log(&mut self, line: &LogLine<'_>, position: u64) {
+        match line.check() {
+            Ok(()) => self.lines.push(line),
+            Err((reason, field)) => self.rejected.add(reason, position, || field.to_owned()),
         }
     }
 
@@ -115,6 +137,12 @@ impl MetricWindow {
 }
 
 impl Series {
+    /// Of a service as a whole and without points.
+    pub fn told(service: Arc<str>, metric: &str, kind: MetricKind) -> Self {
+        let (resource, metric) = (Arc::from(""), Arc::from(metric));
+        Self { service, resource, metric, kind, normal: Vec::new(), incident: Vec::new() }
+    }
+
     pub fn name(&self) -> (&str, &str, &str) {
         (&self.service, &self.resource, &self.metric)
     }

@@ -1,0 +1,117 @@
+//! Log lines: errors that became more, and lines that stopped.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::effect::Effect;
+use crate::telemetry::LogLine;
+
+/// Log lines by service.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lines {
+    services: BTreeMap<Arc<str>, Vec<Line>>,
+}
+
+#[derive(Debug, Clone)]
+struct Line {
+    at: i64,
+    error: bool,
+    place: String,
+}
+
+/// What a service's lines say.
+pub(super) struct LineEffects {
+    pub errors: Option<Effect>,
+    pub missing: Option<Effect>,
+}
+
+/// Lines in normal time and in the incident.
+#[derive(Clone, Copy, Default)]
+struct Count {
+    normal: u64,
+    incident: u64,
+    onset: Option<i64>,
+}
+
+impl Count {
+    fn add(&mut self, at: i64, in_incident: bool) {
+        if in_incident {
+            self.incident += 1;
+            self.onset = Some(self.onset.map_or(at, |onset| onset.min(at)));
+        } else {
+            self.normal += 1;
+        }
+    }
+
+    /// What is expected in the incident by what was there in normal time, half a line added, when
+    /// `all` lines say how much more or less is written; and the scale of the difference of two
+    /// Poisson counts.
+    fn expected(self, all: Self) -> (f64, f64) {
+        let ratio = (all.incident as f64 + 1.0) / (all.normal as f64 + 1.0);
+        let expected = (self.normal as f64 + 0.5) * ratio;
+        (expected, (expected * (1.0 + ratio)).sqrt())
+    }
+
+    fn effect(self, all: Self, sign: f64) -> Option<Effect> {
+        let (expected, scale) = self.expected(all);
+        let value = self.incident as f64;
+        let size = sign * (value - expected) / scale;
+        let onset = self.onset.or(all.onset)?;
+        (size > 0.0).then_some(Effect { size, value, expected, scale, onset })
+    }
+}
+
+impl Lines {
+    pub fn push(&mut self, line: &LogLine<'_>) {
+        let level = line.level.to_ascii_lowercase();
+        let error = matches!(level.as_str(), "error" | "fatal" | "critical" | "severe");
+        let line_of = Line { at: line.timestamp.nanos(), error, place: place(line.body) };
+        match self.services.get_mut(line.service) {
+            Some(lines) => lines.push(line_of),
+            None => drop(self.services.insert(line.service.into(), vec![line_of])),
+        }
+    }
+
+    /// Of every service: more errors than expected, and the place in the code that fell silent most.
+    pub fn effects(&self, is_incident: impl Fn(i64) -> bool) -> Vec<(Arc<str>, LineEffects)> {
+        let of = |lines: &[Line]| {
+            let (mut all, mut errors) = (Count::default(), Count::default());
+            let mut places: BTreeMap<&str, Count> = BTreeMap::new();
+            for line in lines {
+                let inside = is_incident(line.at);
+                all.add(line.at, inside);
+                places.entry(&line.place).or_default().add(line.at, inside);
+                if line.error {
+                    errors.add(line.at, inside);
+                }
+            }
+            let silent = |place: Count| {
+                let effect = place.effect(all, -1.0)?;
+                (effect.value <= 0.5 * effect.expected).then_some(effect)
+            };
+            let missing = places.into_values().filter_map(silent);
+            LineEffects {
+                errors: errors.effect(all, 1.0),
+                missing: missing.max_by(|a, b| a.size.total_cmp(&b.size)),
+            }
+        };
+        self.services.iter().map(|(service, lines)| (Arc::clone(service), of(lines))).collect()
+    }
+}
+
+/// Where a line comes from: the place in the code if it names one (`TripService#42`), otherwise
+/// its words, without those that hold a digit.
+fn place(body: &str) -> String {
+    let is_place = |word: &&str| {
+        word.rsplit_once('#').is_some_and(|(name, line)| {
+            name.starts_with(|first: char| first.is_alphabetic())
+                && !line.is_empty()
+                && line.bytes().all(|digit| digit.is_ascii_digit())
+        })
+    };
+    if let Some(place) = body.split_whitespace().find(is_place) {
+        return place.to_owned();
+    }
+    let words = body.split_whitespace().filter(|word| !word.contains(|c: char| c.is_numeric()));
+    words.take(12).collect::<Vec<_>>().join(" ")
+}
