@@ -169,5 +169,5 @@ def test_spans_and_log_lines_count() -> None:
     assert (first.service, first.metric) == ("cart", "log errors")
     with pytest.raises(ValueError, match="the spans table has no column `parent_id`"):
         mad.rank_culprits(incident, normal, spans=traced.drop(columns="parent_id"))
-    with pytest.raises(ValueError, match="the logs table has no column `level`"):
-        mad.rank_culprits(incident, normal, logs=written.drop(columns="level"))
+    with pytest.raises(ValueError, match="the logs table has no column `body`"):
+        mad.rank_culprits(incident, normal, logs=written.drop(columns="body"))
