@@ -38,6 +38,15 @@ pub struct Limits {
     pub closed_incidents: usize,
     /// `request_id`s remembered to drop repeated deliveries. Default 100,000.
     pub request_ids: usize,
+    /// Batch ids remembered to drop batches that are sent again. Default 10,000.
+    pub batch_ids: usize,
+    /// Mute windows that somebody asked for and that are not over. Default 1,000.
+    pub mutes: usize,
+    /// Partitions of the input. Default 256.
+    pub partitions: usize,
+    /// Event time without a record after which an entity or a series is forgotten, and its place
+    /// another's, seconds. Default 1,209,600 (14 days).
+    pub idle_seconds: usize,
     /// Records that may be sorted in memory when a file is not ordered by time. Default 5,000,000.
     pub sort_records: usize,
 }
@@ -53,6 +62,10 @@ impl Default for Limits {
             flagged_rows: 20_000,
             closed_incidents: 1_000,
             request_ids: 100_000,
+            batch_ids: 10_000,
+            mutes: 1_000,
+            partitions: 256,
+            idle_seconds: 14 * 86_400,
             sort_records: 5_000_000,
         }
     }
@@ -74,6 +87,10 @@ impl Limits {
             ("limits.flagged_rows", self.flagged_rows),
             ("limits.closed_incidents", self.closed_incidents),
             ("limits.request_ids", self.request_ids),
+            ("limits.batch_ids", self.batch_ids),
+            ("limits.mutes", self.mutes),
+            ("limits.partitions", self.partitions),
+            ("limits.idle_seconds", self.idle_seconds),
             ("limits.sort_records", self.sort_records),
         ] {
             if !(1..=(u32::MAX as usize)).contains(&value) {

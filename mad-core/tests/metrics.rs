@@ -6,7 +6,7 @@ use mad_core::pipeline::{JudgedPoint, Pipeline, PipelineConfig, Update};
 use mad_core::score::{ScoreConfig, SeriesScorer};
 use mad_core::telemetry::{MetricPoint, RejectReason, Rejections};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
-use mad_core::{EntityTable, Limits, Reason, Sample, Signal, SignalKind};
+use mad_core::{EntityTable, Limits, Reason, Sample, SeriesTable, Signal, SignalKind};
 use proptest::prelude::*;
 
 fn minute(i: i64) -> Timestamp {
@@ -246,19 +246,19 @@ fn points_of_one_time_come_out_by_name() {
     let mut builder = MetricBuilder::new(FeatureConfig::default(), &Limits::default())
         .unwrap()
         .trusting_the_clock();
-    let mut entities = EntityTable::new(10);
+    let (mut entities, mut series) = (EntityTable::new(10), SeriesTable::new(10));
     let (mut points, mut rejections) = (Vec::new(), Rejections::default());
     for service in ["b", "a", "c"] {
         for metric in ["y", "x"] {
             let point = MetricPoint::new(minute(0), service, metric, 1.0);
-            builder.push(&point, 1, &mut entities, &mut points, &mut rejections);
+            builder.push(&point, 1, &mut entities, &mut series, &mut points, &mut rejections);
         }
     }
-    builder.finish(&mut points, &mut rejections);
+    builder.finish(&mut series, &mut points, &mut rejections);
     let names: Vec<String> = points
         .iter()
         .map(|point| {
-            let name = builder.series().get(point.series).unwrap();
+            let name = series.get(point.series).unwrap();
             format!("{}{}", entities.get(name.entity).unwrap(), name.metric)
         })
         .collect();

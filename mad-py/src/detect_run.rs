@@ -173,16 +173,12 @@ impl DetectRun {
             kept_points.extend(points);
             return Ok(());
         }
-        let pipeline = &self.intake.pipeline;
         for judged in &rows {
-            if let Some(entity) = pipeline.entities().get(judged.row.entity) {
-                write_features_row(&judged.row, entity, &mut self.features);
-                write_scored_row(judged, entity, &mut self.scored);
-            }
+            write_features_row(&judged.row, &judged.entity, &mut self.features);
+            write_scored_row(judged, &mut self.scored);
         }
-        let (entities, series) = (pipeline.entities(), pipeline.series());
         for judged in &points {
-            write_scored_point(judged, entities, series, &mut self.scored_metrics);
+            write_scored_point(judged, &mut self.scored_metrics);
         }
         Ok(())
     }

@@ -8,6 +8,8 @@
 )]
 
 mod arrays;
+mod batch;
+mod command;
 mod config;
 mod config_problems;
 mod csv_rows;

@@ -1,15 +1,18 @@
 //! The pipeline as a live object.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
-use mad_core::telemetry::Rejections;
-use mad_core::{Command, Format};
+use mad_core::{Command, Entity};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
+use crate::batch::Batch;
+use crate::command::parse_command;
 use crate::config::{parse, to_json};
-use crate::errors::{to_py, value_error};
+use crate::errors::to_py;
 use crate::incident::{Explanation, Incident};
-use crate::kinds::{KindName, Record};
+use crate::kinds::KindName;
 use crate::moment::Moment;
 use crate::ranking::Ranking;
 use crate::report;
@@ -31,41 +34,22 @@ impl Pipeline {
     }
 
     /// Takes a batch of a kind in the order in which it stands: a table, or bytes of CSV or JSON
-    /// Lines. Spans, logs, changes and edges are checked and not used yet. `watermark` then closes
-    /// what is older.
-    #[pyo3(signature = (table, kind="requests", *, watermark=None))]
+    /// Lines. Spans, logs, changes and edges are checked and not used yet.
+    ///
+    /// Each `partition` has a time of its own. Of batches with one `batch_id` the first is taken,
+    /// and the others are left out. `watermark` then closes what is older.
+    #[pyo3(signature = (table, kind="requests", *, partition="", batch_id=None, watermark=None))]
     fn ingest(
         &mut self,
         py: Python<'_>,
         table: &Bound<'_, PyAny>,
         kind: &str,
+        partition: &str,
+        batch_id: Option<&str>,
         watermark: Option<Moment>,
     ) -> PyResult<Update> {
-        let kind = KindName::parse(kind)?;
-        let zone = self.core.config().zone();
-        let mut update = mad_core::Update::default();
-        let mut rejections = Rejections::default();
-        let core = &mut self.core;
-        let mut push = |record: Record<'_>, position: u64| match record {
-            Record::Request(request) => core.push(&request, position, &mut update),
-            Record::Metric(point) => core.push_metric(&point, position, &mut update),
-            Record::Unused => {}
-        };
-        if let Ok(bytes) = table.cast::<PyBytes>() {
-            let bytes = bytes.as_bytes();
-            py.detach(|| {
-                let mut decoder = kind.decoder(Format::sniff(bytes), zone);
-                decoder.feed(Some(bytes), &mut push, &mut rejections)?;
-                decoder.feed(None, &mut push, &mut rejections)
-            })
-            .map_err(|error| to_py(&error))?;
-        } else {
-            let table = kind.table(table, zone)?;
-            py.detach(|| table.in_order(0, &mut push, &mut rejections));
-        }
-        rejections.merge(std::mem::take(&mut update.rejected));
-        self.core.note_rejections(rejections.clone());
-        update.rejected = rejections;
+        let batch = Batch { kind: KindName::parse(kind)?, partition, id: batch_id };
+        let mut update = batch.ingest(py, &mut self.core, table)?;
         if let Some(at) = watermark {
             let mut closed = self.core.advance(at.0);
             update.rows.append(&mut closed.rows);
@@ -88,23 +72,35 @@ impl Pipeline {
         Update::new(&self.core, update)
     }
 
-    /// Does what somebody says: a dict such as `{"command": "resolve", "id": ..., "at": ...}`, with
-    /// `acknowledge` or `resolve` and the time.
+    /// Does what somebody says: a dict with the `command` (`acknowledge` or `resolve` with the
+    /// incident's `id`; `mute` with `service`, `endpoint` and `until`; `unmute` with `service` and
+    /// `endpoint`) and the time, `at`.
     fn apply(&mut self, command: &Bound<'_, PyDict>) -> PyResult<Update> {
-        let field = |name: &str| {
-            command
-                .get_item(name)?
-                .ok_or_else(|| value_error(format!("the command has no {name:?}")))
-        };
-        let (id, at) = (field("id")?.extract()?, field("at")?.extract::<Moment>()?.0);
-        let told: String = field("command")?.extract()?;
-        match told.as_str() {
-            "acknowledge" => self.command(&Command::Acknowledge { id, at }),
-            "resolve" => self.command(&Command::Resolve { id, at }),
-            _ => {
-                Err(value_error(format!("command = {told:?}; give \"acknowledge\" or \"resolve\"")))
-            }
-        }
+        self.command(&parse_command(command)?)
+    }
+
+    /// Learns from now on and flags nothing (`True`), or flags as usual: history before the time
+    /// that is watched.
+    fn learn_only(&mut self, on: bool) {
+        self.core.learn_only(on);
+    }
+
+    /// The state of one entity, `(service, endpoint)`, as bytes: what was learnt, its recent rows
+    /// and its open incident.
+    fn export(&self, entity: (String, String)) -> PyResult<Cow<'static, [u8]>> {
+        let part = self.core.export(&Entity::new(&entity.0, &entity.1));
+        Ok(part.map_err(|error| to_py(&error))?.into())
+    }
+
+    /// Takes over what another pipeline knew of an entity, under this name.
+    fn load(&mut self, entity: (String, String), part: &[u8]) -> PyResult<()> {
+        let loaded = self.core.load(&Entity::new(&entity.0, &entity.1), part);
+        loaded.map_err(|error| to_py(&error))
+    }
+
+    /// Takes over all that a pipeline of other entities knows; both have to be finished.
+    fn merge(&mut self, py: Python<'_>, other: &Self) -> PyResult<()> {
+        py.detach(|| self.core.merge(other.core.clone())).map_err(|error| to_py(&error))
     }
 
     /// The whole state as bytes, with version and checksum.
@@ -163,8 +159,8 @@ impl Pipeline {
     /// Everything before this moment is closed; None before the first request.
     #[getter]
     fn watermark(&self) -> Option<DateTime<Utc>> {
-        let watermark = self.core.watermark();
-        (watermark != mad_core::Timestamp::MIN).then(|| watermark.into())
+        let at = self.core.watermark();
+        (at != mad_core::Timestamp::MIN).then(|| at.into())
     }
 }
 

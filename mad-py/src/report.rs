@@ -34,8 +34,8 @@ impl Report {
         (rows, points): (Vec<JudgedRow>, Vec<JudgedPoint>),
         reading: Reading,
     ) -> Self {
-        let rows = split(rows, pipeline.entities());
-        let points = Points::of(&pipeline, points);
+        let rows = split(rows);
+        let points = Points(points);
         Self { pipeline, rows, points, reading }
     }
 }
@@ -51,7 +51,7 @@ impl Report {
     /// The rows with scores and verdicts: of requests; where there are none, of metrics.
     #[getter]
     fn scored(&self) -> PyResult<Table> {
-        if self.rows.features.is_empty() && !self.points.points.is_empty() {
+        if self.rows.features.is_empty() && !self.points.0.is_empty() {
             return self.points.to_table();
         }
         self.rows.to_table()

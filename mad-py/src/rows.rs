@@ -135,12 +135,14 @@ pub fn scored_table(
     ])
 }
 
-/// Judged rows taken apart.
-pub fn split(rows: Vec<JudgedRow>, entities: &EntityTable) -> Rows {
-    let mut out = Rows { entities: entities.clone(), ..Rows::default() };
+/// Judged rows taken apart, with a table of their own entities: a pipeline gives the id of one that
+/// it forgot to another.
+pub fn split(rows: Vec<JudgedRow>) -> Rows {
+    let mut out = Rows { entities: EntityTable::new(usize::MAX), ..Rows::default() };
     let (mut scores, mut verdicts) = (Vec::new(), Vec::new());
     for judged in rows {
-        out.features.push(judged.row);
+        let entity = out.entities.id(&judged.entity.service, &judged.entity.endpoint);
+        out.features.push(FeatureRow { entity, ..judged.row });
         scores.push(judged.scores);
         verdicts.push(judged.verdict);
     }

@@ -17,6 +17,7 @@ pub struct Update {
     points: Points,
     changes: Vec<(&'static str, Incident)>,
     rejected: Rejections,
+    repeated: bool,
 }
 
 #[pymethods]
@@ -43,6 +44,12 @@ impl Update {
     #[getter]
     fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         report::rejected(py, &self.rejected)
+    }
+
+    /// Whether the batch id was known, so that nothing of the batch was taken.
+    #[getter]
+    fn repeated(&self) -> bool {
+        self.repeated
     }
 
     fn __repr__(&self) -> String {
@@ -72,9 +79,10 @@ impl Update {
         };
         Self {
             changes: update.changes.into_iter().map(change).collect(),
-            rows: split(update.rows, pipeline.entities()),
-            points: Points::of(pipeline, update.points),
+            rows: split(update.rows),
+            points: Points(update.points),
             rejected: update.rejected,
+            repeated: update.repeated,
         }
     }
 }

@@ -374,6 +374,9 @@ class Update:
     def changes(self) -> list[tuple[str, Incident]]: ...
     @property
     def rejected(self) -> dict[str, Any]: ...
+    @property
+    def repeated(self) -> bool:
+        """Whether the batch id was known, so that nothing of the batch was taken."""
 
 @final
 class Pipeline:
@@ -390,15 +393,45 @@ class Pipeline:
     def checkpoint(self) -> bytes:
         """The whole state as bytes, with version and checksum."""
     def apply(self, command: dict[str, Any]) -> Update:
-        """Does what somebody says: `{"command": "acknowledge" | "resolve", "id": ..., "at": ...}`.
+        """Does what somebody says: a dict with the `command` and the time, `at`.
 
-        KeyError when the incident is not open.
+        `acknowledge` and `resolve` have the incident's `id`; `mute` has `service` and `endpoint`
+        (patterns such as `pay*`, default all), `until` and maybe a `reason`; `unmute` has `service`
+        and `endpoint` as they were muted. KeyError when the incident is not open or nothing is
+        muted so.
+        """
+    def learn_only(self, on: bool) -> None:
+        """Learns from now on and flags nothing (`True`), or flags as usual (`False`): for history
+        before the time that is watched. `finish()` closes its last steps."""
+    def export(self, entity: tuple[str, str]) -> bytes:
+        """The state of one entity, `(service, endpoint)`: what was learnt, its recent rows and its
+        open incident. KeyError when it is not known."""
+    def load(self, entity: tuple[str, str], part: bytes) -> None:
+        """Takes over what another pipeline knew of an entity, under this name.
+
+        ValueError when something is known of it already, or the bytes are damaged.
+        """
+    def merge(self, other: Pipeline) -> None:
+        """Takes over all that a pipeline of other entities knows; both have to be finished.
+
+        ValueError when they have an entity in common: two histories cannot be made one.
         """
     def ingest(
-        self, table: Any, kind: str = "requests", *, watermark: datetime | None = None
+        self,
+        table: Any,
+        kind: str = "requests",
+        *,
+        partition: str = "",
+        batch_id: str | None = None,
+        watermark: datetime | None = None,
     ) -> Update:
         """Takes a batch of a kind in the order in which it stands: a table, or bytes of CSV or JSON
-        Lines. Spans, logs, changes and edges are checked and not used yet."""
+        Lines. Spans, logs, changes and edges are checked and not used yet.
+
+        Each `partition` has a time of its own; all records of an entity come in one. Of batches with
+        one `batch_id` the first is taken and the others are left out: `Update.repeated`. `watermark`
+        then closes what is older.
+        """
     def advance(self, at: datetime) -> Update:
         """Moves the watermark to `at`: a tick of a source that went idle."""
     def finish(self) -> Update:

@@ -130,7 +130,7 @@ impl Suspect {
         let mut evidence: Vec<Evidence> = self.evidence.into_values().collect();
         evidence.sort_by(|a, b| b.evidence.total_cmp(&a.evidence));
         Some(Culprit {
-            entity: entities.get(id)?.clone(),
+            entity: crate::series::Entity::clone(entities.get(id)?),
             entity_id: id,
             metric: evidence.first()?.signal.clone(),
             score: self.weight / total,

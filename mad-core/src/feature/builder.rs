@@ -1,6 +1,6 @@
 //! Event-time windows: requests in, closed rows out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use super::recent_ids::RecentIds;
 use super::{FeatureConfig, FeatureRow};
 use crate::error::Result;
 use crate::limits::Limits;
-use crate::series::EntityTable;
+use crate::series::{EntityId, EntityTable};
 use crate::telemetry::{RejectReason, Rejections, Request};
 use crate::time::Timestamp;
 
@@ -117,14 +117,13 @@ impl FeatureBuilder {
             rejections.add(RejectReason::Duplicate, position, || format!("request_id = {id:?}"));
             return;
         }
-        let known_entities = entities.len();
         let record = HeldRecord {
             timestamp: request.timestamp,
             entity: entities.id(request.service, request.endpoint),
             position,
             what: Served { error: request.is_error(), latency_ms: request.latency_ms },
         };
-        match self.intake.offer(record, known_entities, rejections) {
+        match self.intake.offer(record, rejections) {
             Offered::Now(record) => self.take(&record, entities, rows, rejections),
             Offered::Believed(believed) => {
                 for held in believed {
@@ -197,6 +196,40 @@ impl FeatureBuilder {
         self.samples_dropped
     }
 
+    /// The entities with a request in a step that is not closed, held ones included.
+    pub(crate) fn in_flight(&self) -> impl Iterator<Item = EntityId> {
+        let open = self.open.values().flat_map(OpenStep::entities);
+        open.chain(self.intake.held().map(|record| record.entity))
+    }
+
+    /// Raises the watermark while nothing is open.
+    pub(crate) fn raise(&mut self, watermark: Timestamp) {
+        self.intake.raise(watermark);
+    }
+
+    /// Forgets entities: their ids will be others'.
+    pub(crate) fn forget(&mut self, gone: &BTreeSet<EntityId>) {
+        self.intake.forget(gone);
+        for id in gone {
+            self.set_last_bucket(*id, None);
+        }
+    }
+
+    /// The newest closed step of an entity.
+    pub(crate) fn last_bucket(&self, entity: EntityId) -> Option<Timestamp> {
+        self.last_bucket.get(entity.index()).copied().flatten()
+    }
+
+    /// Says which step of an entity was the newest to close.
+    pub(crate) fn set_last_bucket(&mut self, entity: EntityId, bucket: Option<Timestamp>) {
+        if bucket.is_some() && self.last_bucket.len() <= entity.index() {
+            self.last_bucket.resize(entity.index() + 1, None);
+        }
+        if let Some(last) = self.last_bucket.get_mut(entity.index()) {
+            *last = bucket;
+        }
+    }
+
     fn take_due(
         &mut self,
         entities: &EntityTable,
@@ -249,8 +282,8 @@ impl FeatureBuilder {
             }
             let whole = bucket.plus(step) <= reached;
             let mut closing = first.remove();
-            if self.last_bucket.len() < entities.len() {
-                self.last_bucket.resize(entities.len(), None);
+            if self.last_bucket.len() < entities.slots() {
+                self.last_bucket.resize(entities.slots(), None);
             }
             for id in entities.in_order().iter().copied() {
                 if !closing.has(id) {

@@ -1,6 +1,6 @@
 //! Event time: the watermark, and records dated too far ahead of it, held until others agree.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -168,6 +168,8 @@ pub(super) struct Intake<T> {
     config: FeatureConfig,
     held_records: usize,
     held: Held<T>,
+    /// Entities that sent something, as many as have to agree.
+    seen: BTreeSet<EntityId>,
     /// Whether a jump ahead is believed at once: a file read to its end has no later evidence.
     pub trusting: bool,
     newest: Option<Timestamp>,
@@ -180,6 +182,7 @@ impl<T> Intake<T> {
             config,
             held_records: limits.held_records,
             held: Held::new(),
+            seen: BTreeSet::new(),
             trusting: false,
             newest: None,
             watermark: Timestamp::MIN,
@@ -195,17 +198,16 @@ impl<T> Intake<T> {
     }
 
     /// Offers a record; the answer is what is to be taken now, in order.
-    pub fn offer(
-        &mut self,
-        record: HeldRecord<T>,
-        known_entities: usize,
-        rejections: &mut Rejections,
-    ) -> Offered<T> {
+    pub fn offer(&mut self, record: HeldRecord<T>, rejections: &mut Rejections) -> Offered<T> {
+        let known = self.seen.len();
+        if known < AGREEING_ENTITIES {
+            self.seen.insert(record.entity);
+        }
         if self.trusting || !self.is_ahead(record.timestamp) {
             self.held.on_time(record.entity);
             return Offered::Now(record);
         }
-        let believed = self.held.hold(record, self.config.max_ahead(), known_entities);
+        let believed = self.held.hold(record, self.config.max_ahead(), known);
         if self.held.len() > self.held_records
             && let Some(held) = self.held.furthest()
         {
@@ -263,6 +265,17 @@ impl<T> Intake<T> {
 
     fn is_ahead(&self, time: Timestamp) -> bool {
         self.newest.is_none() || time > self.watermark.plus(self.config.max_ahead())
+    }
+
+    /// The held records.
+    pub fn held(&self) -> impl Iterator<Item = &HeldRecord<T>> {
+        self.held.records.values()
+    }
+
+    /// Forgets entities that have no record here: their ids will be others'.
+    pub fn forget(&mut self, gone: &BTreeSet<EntityId>) {
+        self.held.in_a_row.retain(|entity, _| !gone.contains(entity));
+        self.seen.retain(|entity| !gone.contains(entity));
     }
 
     /// Counts a record that came after the watermark had passed it.

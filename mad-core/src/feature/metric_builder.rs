@@ -1,6 +1,6 @@
 //! Event time of metrics: points in, points in order out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use super::point::StepFinder;
 use super::{FeatureConfig, FeaturePoint, Sample};
 use crate::error::Result;
 use crate::limits::Limits;
-use crate::series::{EntityTable, SeriesId, SeriesTable};
+use crate::series::{EntityId, EntityTable, SeriesId, SeriesTable};
 use crate::telemetry::{MetricPoint, RejectReason, Rejections};
 use crate::time::Timestamp;
 
@@ -25,24 +25,23 @@ use crate::time::Timestamp;
 ///
 /// ```
 /// use mad_core::feature::MetricBuilder;
-/// use mad_core::{EntityTable, FeatureConfig, Limits, MetricPoint, Rejections, Timestamp};
+/// use mad_core::{EntityTable, FeatureConfig, Limits, MetricPoint, Rejections, SeriesTable, Timestamp};
 ///
 /// let mut builder = MetricBuilder::new(FeatureConfig::default(), &Limits::default())?;
-/// let mut entities = EntityTable::new(100);
+/// let (mut entities, mut series) = (EntityTable::new(100), SeriesTable::new(100));
 /// let (mut points, mut rejections) = (Vec::new(), Rejections::default());
 /// for (minute, value) in [(0, 0.2), (10, 0.3), (5, 0.1)] {
 ///     let at = Timestamp::from_seconds(60 * minute);
 ///     let point = MetricPoint::new(at, "payments", "cpu", value);
-///     builder.push(&point, 1, &mut entities, &mut points, &mut rejections);
+///     builder.push(&point, 1, &mut entities, &mut series, &mut points, &mut rejections);
 /// }
-/// builder.finish(&mut points, &mut rejections);
+/// builder.finish(&mut series, &mut points, &mut rejections);
 /// assert_eq!(points.iter().map(|p| p.sample.value).collect::<Vec<_>>(), [0.2, 0.1, 0.3]);
 /// # Ok::<(), mad_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MetricBuilder {
     config: FeatureConfig,
-    series: SeriesTable,
     steps: Vec<StepFinder>,
     open: BTreeMap<Timestamp, Vec<HeldRecord<Measured>>>,
     #[serde(skip)]
@@ -70,7 +69,6 @@ impl MetricBuilder {
         limits.validate()?;
         Ok(Self {
             config,
-            series: SeriesTable::new(limits.series),
             steps: Vec::new(),
             open: BTreeMap::new(),
             spare: Vec::new(),
@@ -97,6 +95,7 @@ impl MetricBuilder {
         point: &MetricPoint<'_>,
         position: u64,
         entities: &mut EntityTable,
+        names: &mut SeriesTable,
         points: &mut Vec<FeaturePoint>,
         rejections: &mut Rejections,
     ) {
@@ -104,10 +103,9 @@ impl MetricBuilder {
             rejections.add(reason, position, || describe(point, field));
             return;
         }
-        let known_entities = entities.len();
         let entity = entities.id(point.service, point.resource);
         let overflow = entities.is_overflow(entity);
-        let series = if overflow { None } else { self.series.id(entity, point.metric, entities) };
+        let series = if overflow { None } else { names.id(entity, point.metric, entities) };
         let Some(series) = series else {
             self.overflowed += 1;
             return;
@@ -115,16 +113,16 @@ impl MetricBuilder {
         let sample = Sample { value: point.value, n: point.n };
         let what = Measured { series, sample };
         let record = HeldRecord { timestamp: point.timestamp, entity, position, what };
-        match self.intake.offer(record, known_entities, rejections) {
-            Offered::Now(record) => self.take(record, points, rejections),
+        match self.intake.offer(record, rejections) {
+            Offered::Now(record) => self.take(record, names, points, rejections),
             Offered::Believed(believed) => {
                 for held in believed {
-                    self.take(held, points, rejections);
+                    self.take(held, names, points, rejections);
                 }
             }
         }
         for held in self.intake.due() {
-            self.take(held, points, rejections);
+            self.take(held, names, points, rejections);
         }
     }
 
@@ -132,30 +130,67 @@ impl MetricBuilder {
     pub fn advance(
         &mut self,
         at: Timestamp,
+        names: &mut SeriesTable,
         points: &mut Vec<FeaturePoint>,
         rejections: &mut Rejections,
     ) {
         self.intake.raise(at);
-        self.close(points, rejections);
+        self.close(names, points, rejections);
         for held in self.intake.due() {
-            self.take(held, points, rejections);
+            self.take(held, names, points, rejections);
         }
     }
 
     /// The stream has ended: everything is in order.
-    pub fn finish(&mut self, points: &mut Vec<FeaturePoint>, rejections: &mut Rejections) {
+    pub fn finish(
+        &mut self,
+        names: &mut SeriesTable,
+        points: &mut Vec<FeaturePoint>,
+        rejections: &mut Rejections,
+    ) {
         for held in self.intake.drain(rejections) {
-            self.take(held, points, rejections);
+            self.take(held, names, points, rejections);
         }
         if let Some(last) = self.open.keys().next_back().copied() {
             self.intake.raise(last.plus(1));
-            self.close(points, rejections);
+            self.close(names, points, rejections);
         }
     }
 
-    /// The series seen so far.
-    pub fn series(&self) -> &SeriesTable {
-        &self.series
+    /// The series with a point that is not in order yet, held ones included, and their entities.
+    pub(crate) fn in_flight(&self) -> impl Iterator<Item = (EntityId, SeriesId)> {
+        let open = self.open.values().flatten().chain(self.intake.held());
+        open.map(|record| (record.entity, record.what.series))
+    }
+
+    /// Raises the watermark while nothing is open.
+    pub(crate) fn raise(&mut self, watermark: Timestamp) {
+        self.intake.raise(watermark);
+    }
+
+    /// Forgets series and entities: their ids will be others'.
+    pub(crate) fn forget(&mut self, entities: &BTreeSet<EntityId>, series: &BTreeSet<SeriesId>) {
+        self.intake.forget(entities);
+        for id in series {
+            if let Some(step) = self.steps.get_mut(id.index()) {
+                *step = StepFinder::default();
+            }
+        }
+    }
+
+    /// The step of a series, as far as it is known.
+    pub(crate) fn step_of(&self, series: SeriesId) -> StepFinder {
+        self.steps.get(series.index()).copied().unwrap_or_default()
+    }
+
+    /// Says what is known of the step of a series.
+    pub(crate) fn set_step(&mut self, series: SeriesId, step: StepFinder) {
+        if self.steps.len() <= series.index() {
+            self.steps.resize(series.index() + 1, StepFinder::default());
+        }
+        if let Some(known) = self.steps.get_mut(series.index()) {
+            *known = step;
+        }
     }
 
     /// Everything before this moment is closed.
@@ -181,6 +216,7 @@ impl MetricBuilder {
     fn take(
         &mut self,
         record: HeldRecord<Measured>,
+        names: &mut SeriesTable,
         points: &mut Vec<FeaturePoint>,
         rejections: &mut Rejections,
     ) {
@@ -192,22 +228,27 @@ impl MetricBuilder {
         let spare = &mut self.spare;
         self.open.entry(at).or_insert_with(|| spare.pop().unwrap_or_default()).push(record);
         if self.intake.saw(at) {
-            self.close(points, rejections);
+            self.close(names, points, rejections);
         }
     }
 
     /// Closes the times that the watermark has passed.
-    fn close(&mut self, points: &mut Vec<FeaturePoint>, rejections: &mut Rejections) {
+    fn close(
+        &mut self,
+        names: &mut SeriesTable,
+        points: &mut Vec<FeaturePoint>,
+        rejections: &mut Rejections,
+    ) {
         while let Some(first) = self.open.first_entry() {
             if *first.key() >= self.intake.watermark() {
                 return;
             }
             let mut closing = first.remove();
-            let ranks = self.series.ranks();
+            let ranks = names.ranks();
             let rank = |series: SeriesId| ranks.get(series.index()).copied().unwrap_or(u32::MAX);
             // stable: of two points of a series the first to come counts
             closing.sort_by_key(|record| rank(record.what.series));
-            self.steps.resize(self.series.len(), StepFinder::default());
+            self.steps.resize(names.slots(), StepFinder::default());
             let mut last = None;
             for record in closing.drain(..) {
                 let HeldRecord { timestamp: bucket, entity, position, what } = record;

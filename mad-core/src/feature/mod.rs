@@ -13,4 +13,6 @@ pub use builder::FeatureBuilder;
 pub use config::FeatureConfig;
 pub use metric_builder::MetricBuilder;
 pub use point::FeaturePoint;
+pub(crate) use point::StepFinder;
+pub(crate) use recent_ids::RecentIds;
 pub use row::{FeatureRow, Sample, Signal, SignalKind};

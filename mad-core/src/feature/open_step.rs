@@ -76,6 +76,12 @@ impl OpenStep {
         Some(row)
     }
 
+    /// The entities with requests.
+    pub fn entities(&self) -> impl Iterator<Item = EntityId> {
+        let ids = (0..).map(EntityId);
+        ids.zip(&self.tallies).filter(|(_, tally)| tally.count > 0).map(|(id, _)| id)
+    }
+
     /// Whether an entity has requests here.
     pub fn has(&self, entity: EntityId) -> bool {
         self.tallies.get(entity.index()).is_some_and(|tally| tally.count > 0)

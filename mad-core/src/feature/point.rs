@@ -26,7 +26,7 @@ pub struct FeaturePoint {
 /// Finds the step of a series: the median of its latest intervals, so that gaps do not count and a
 /// step that changes is followed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct StepFinder {
+pub(crate) struct StepFinder {
     last: Option<Timestamp>,
     intervals: [i64; 7],
     known: u8,
@@ -47,6 +47,11 @@ impl StepFinder {
         self.next = (self.next + 1) % 7;
         self.known = (self.known + 1).min(7);
         (self.step().unwrap_or(interval), gap)
+    }
+
+    /// The time of the newest point.
+    pub fn last(&self) -> Option<Timestamp> {
+        self.last
     }
 
     /// The lower median of the latest intervals.

@@ -8,12 +8,17 @@ use serde::{Deserialize, Serialize};
 /// Ids in order of arrival, the oldest leaving first. Saved as a list, in that order.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<Arc<str>>", into = "Vec<Arc<str>>")]
-pub(super) struct RecentIds {
+pub(crate) struct RecentIds {
     order: VecDeque<Arc<str>>,
     seen: HashSet<Arc<str>>,
 }
 
 impl RecentIds {
+    /// Whether an id is remembered.
+    pub fn contains(&self, id: &str) -> bool {
+        self.seen.contains(id)
+    }
+
     /// Whether `id` is new; the oldest of more than `most` is forgotten.
     pub fn remember(&mut self, id: &str, most: usize) -> bool {
         if self.seen.contains(id) {

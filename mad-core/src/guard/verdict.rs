@@ -24,13 +24,15 @@ pub enum Reason {
     SmallEffect,
     /// Held back: a mute window or a command holds for the entity.
     Muted,
+    /// Held back: a row of history, which is learnt and not told.
+    History,
     /// Held back: outside of the band on the side that is not watched, such as a faster response.
     Direction,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Normal,
         Self::AboveExpected,
         Self::BelowExpected,
@@ -39,6 +41,7 @@ impl Reason {
         Self::TooLittleTraffic,
         Self::SmallEffect,
         Self::Muted,
+        Self::History,
         Self::Direction,
     ];
 
@@ -53,6 +56,7 @@ impl Reason {
             Self::TooLittleTraffic => "too_little_traffic",
             Self::SmallEffect => "small_effect",
             Self::Muted => "muted",
+            Self::History => "history",
             Self::Direction => "direction",
         }
     }

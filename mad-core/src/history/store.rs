@@ -1,6 +1,6 @@
 //! Rings of recent rows.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +67,31 @@ impl History {
     pub fn flagged(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &FlaggedRow> {
         let first = self.flagged.partition_point(|row| row.bucket < from);
         self.flagged.range(first..).take_while(move |row| row.bucket <= to)
+    }
+
+    /// Forgets entities and series: their ids will be others'.
+    pub fn forget(&mut self, entities: &BTreeSet<EntityId>, series: &BTreeSet<SeriesId>) {
+        for id in entities {
+            drop(self.take_recent(*id));
+        }
+        for id in series {
+            drop(self.take_points(*id));
+        }
+        if !entities.is_empty() {
+            self.flagged.retain(|row| !entities.contains(&row.entity));
+        }
+    }
+
+    pub(crate) fn take_flagged(&mut self) -> VecDeque<FlaggedRow> {
+        std::mem::take(&mut self.flagged)
+    }
+
+    pub(crate) fn take_recent(&mut self, entity: EntityId) -> VecDeque<HistoryRow> {
+        self.recent.get_mut(entity.index()).map(std::mem::take).unwrap_or_default()
+    }
+
+    pub(crate) fn take_points(&mut self, series: SeriesId) -> VecDeque<HistoryPoint> {
+        self.points.get_mut(series.index()).map(std::mem::take).unwrap_or_default()
     }
 
     /// Flagged rows that were dropped for newer ones.

@@ -1,6 +1,6 @@
 //! Flagged rows to incidents, per entity.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,13 @@ pub struct IncidentGrouper {
     open: BTreeMap<EntityId, Incident>,
     closed: VecDeque<Incident>,
     closed_dropped: u64,
+}
+
+/// What is open or waiting of one entity.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct OpenState {
+    pending: Option<VecDeque<FlaggedRow>>,
+    pub open: Option<Incident>,
 }
 
 impl IncidentGrouper {
@@ -164,6 +171,60 @@ impl IncidentGrouper {
         let mut changes = Vec::new();
         self.close(entity, at, CloseReason::Command, &mut changes);
         changes.pop().ok_or_else(|| unknown(id))
+    }
+
+    /// Forgets what entities without an open incident have waiting: their ids will be others'.
+    pub fn forget(&mut self, gone: &BTreeSet<EntityId>) {
+        self.pending.retain(|id, _| !gone.contains(id));
+    }
+
+    /// The entities with an open incident.
+    pub fn open_entities(&self) -> impl Iterator<Item = EntityId> {
+        self.open.keys().copied()
+    }
+
+    /// Takes out what is open or waiting of an entity.
+    pub(crate) fn take(&mut self, entity: EntityId) -> OpenState {
+        OpenState { pending: self.pending.remove(&entity), open: self.open.remove(&entity) }
+    }
+
+    /// What is open or waiting of an entity.
+    pub(crate) fn open_state(&self, entity: EntityId) -> OpenState {
+        let pending = self.pending.get(&entity).cloned();
+        OpenState { pending, open: self.open.get(&entity).cloned() }
+    }
+
+    /// Puts it under an id, in place of what was there.
+    pub(crate) fn put(&mut self, entity: EntityId, state: OpenState) {
+        self.take(entity);
+        let OpenState { pending, open } = state;
+        if let Some(mut rows) = pending {
+            for row in &mut rows {
+                row.entity = entity;
+            }
+            self.pending.insert(entity, rows);
+        }
+        if let Some(incident) = open {
+            self.open.insert(entity, Incident { entity_id: entity, ..incident });
+        }
+    }
+
+    /// Takes over the closed incidents of another grouper.
+    pub(crate) fn take_closed(
+        &mut self,
+        other: &mut Self,
+        here: impl Fn(&Entity) -> Option<EntityId>,
+    ) {
+        for incident in &mut other.closed {
+            incident.entity_id = here(&incident.entity).unwrap_or(incident.entity_id);
+        }
+        self.closed.append(&mut other.closed);
+        let key = |incident: &Incident| (incident.closed_at, incident.entity.clone());
+        self.closed.make_contiguous().sort_by_key(key);
+        while self.closed.len() > self.keep_closed {
+            self.closed.pop_front();
+            self.closed_dropped += 1;
+        }
     }
 
     /// The open incident of an entity.

@@ -6,4 +6,5 @@ mod types;
 
 pub use config::IncidentConfig;
 pub use grouper::IncidentGrouper;
+pub(crate) use grouper::OpenState;
 pub use types::{CloseReason, Incident, IncidentChange, IncidentStatus, Peak};

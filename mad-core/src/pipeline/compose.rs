@@ -2,31 +2,33 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::metrics::SeriesState;
-use super::rules::{Rules, muted};
-use super::{Command, Counters, IncidentRecord, JudgedRow, PipelineConfig, Update};
-use crate::culprit::{CulpritConfig, CulpritRanker, Ranking};
+use super::partition::{Partition, PartitionId};
+use super::rules::{Rules, unflagged};
+use super::{Counters, IncidentRecord, JudgedRow, PipelineConfig, Update};
 use crate::error::Result;
-use crate::explain::{Explanation, TemplateExplainer};
-use crate::feature::{FeatureBuilder, FeaturePoint, FeatureRow, MetricBuilder};
-use crate::guard::{EntityMaturity, Guardrails};
+use crate::feature::{FeaturePoint, FeatureRow, RecentIds};
+use crate::guard::{EntityMaturity, Guardrails, Reason};
 use crate::history::{FlaggedRow, History, HistoryRow};
 use crate::incident::{Incident, IncidentChange, IncidentGrouper};
 use crate::score::RowScorer;
 use crate::series::{EntityId, EntityTable, SeriesTable, SignalName};
+use crate::settings::MuteWindow;
 use crate::telemetry::{Rejections, Request};
 use crate::time::Timestamp;
 
 /// What is known of one entity.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct EntityState {
-    first: Timestamp,
-    scorer: RowScorer,
-    rows: u64,
-    flagged: u64,
+pub(super) struct EntityState {
+    pub first: Timestamp,
+    pub last: Timestamp,
+    pub scorer: RowScorer,
+    pub rows: u64,
+    pub flagged: u64,
 }
 
 /// Requests in; judged rows, incidents, culprits and explanations out.
@@ -59,10 +61,10 @@ struct EntityState {
 pub struct Pipeline {
     pub(super) config: PipelineConfig,
     pub(super) entities: EntityTable,
-    features: FeatureBuilder,
-    pub(super) metrics: MetricBuilder,
-    rows: Vec<Option<EntityState>>,
-    pub(super) series: Vec<Option<SeriesState>>,
+    pub(super) series_names: SeriesTable,
+    pub(super) partitions: Vec<Partition>,
+    pub(super) rows: Vec<Option<Box<EntityState>>>,
+    pub(super) series: Vec<Option<Box<SeriesState>>>,
     pub(super) guardrails: Guardrails,
     pub(super) history: History,
     pub(super) grouper: IncidentGrouper,
@@ -72,12 +74,19 @@ pub struct Pipeline {
     pub(super) counters: Counters,
     pub(super) rejections: Rejections,
     pub(super) position: u64,
-    bucket: Option<Timestamp>,
+    /// The newest step that was judged.
+    pub(super) bucket: Option<Timestamp>,
+    pub(super) trusting: bool,
+    pub(super) learn_only: bool,
+    /// Mute windows that somebody asked for.
+    pub(super) mutes: Vec<MuteWindow>,
+    pub(super) batches: RecentIds,
+    pub(super) swept: Option<Timestamp>,
     /// Of the entities that some override is for; found again after a restore.
     #[serde(skip)]
     pub(super) rules: HashMap<EntityId, Option<Rules>>,
     #[serde(skip)]
-    closed_rows: Vec<FeatureRow>,
+    pub(super) closed_rows: Vec<FeatureRow>,
     #[serde(skip)]
     pub(super) closed_points: Vec<FeaturePoint>,
 }
@@ -90,13 +99,11 @@ impl Pipeline {
     /// A config field outside its range.
     pub fn new(config: PipelineConfig) -> Result<Self> {
         config.validate()?;
-        let features = FeatureBuilder::new(config.features, &config.limits)?;
-        let metrics = MetricBuilder::new(config.features, &config.limits)?;
         let lateness = config.features.lateness();
         Ok(Self {
             entities: EntityTable::new(config.limits.entities),
-            features,
-            metrics,
+            series_names: SeriesTable::new(config.limits.series),
+            partitions: vec![Partition::new("", &config)?],
             rows: Vec::new(),
             series: Vec::new(),
             guardrails: Guardrails::new(config.guard, config.score.threshold)?,
@@ -113,19 +120,16 @@ impl Pipeline {
             rejections: Rejections::default(),
             position: 0,
             bucket: None,
+            trusting: false,
+            learn_only: false,
+            mutes: Vec::new(),
+            batches: RecentIds::default(),
+            swept: None,
             rules: HashMap::new(),
             closed_rows: Vec::new(),
             closed_points: Vec::new(),
             config,
         })
-    }
-
-    /// Believes every jump ahead in time at once: for input that is read to its end in time order.
-    #[must_use]
-    pub fn trusting_the_clock(mut self) -> Self {
-        self.features = self.features.trusting_the_clock();
-        self.metrics = self.metrics.trusting_the_clock();
-        self
     }
 
     /// Takes a batch of requests; they are numbered on from the batch before.
@@ -142,8 +146,22 @@ impl Pipeline {
     /// Takes one request that stands at `position` of its source. Its rejection, if any, is only
     /// in `update`: hand that to [`note_rejections`](Self::note_rejections).
     pub fn push(&mut self, request: &Request<'_>, position: u64, update: &mut Update) {
+        self.push_from(PartitionId::default(), request, position, update);
+    }
+
+    /// The same for a request of a partition.
+    pub fn push_from(
+        &mut self,
+        partition: PartitionId,
+        request: &Request<'_>,
+        position: u64,
+        update: &mut Update,
+    ) {
         self.position = position;
-        let Self { features, entities, closed_rows, config, .. } = self;
+        let Self { partitions, entities, closed_rows, config, .. } = self;
+        let Some(Partition { features, .. }) = partitions.get_mut(partition.index()) else {
+            return;
+        };
         // a name that is known stands for itself
         let route = match entities.find(request.service, request.endpoint) {
             Some(_) => Cow::Borrowed(request.endpoint),
@@ -152,7 +170,7 @@ impl Pipeline {
         let request = Request { endpoint: &route, ..*request };
         features.push(&request, position, entities, closed_rows, &mut update.rejected);
         if !self.closed_rows.is_empty() {
-            self.judge_closed(update);
+            self.judge_closed(partition, update);
         }
     }
 
@@ -161,161 +179,45 @@ impl Pipeline {
         self.rejections.merge(rejections);
     }
 
-    /// Moves the watermark to `at`: a tick of a source that went idle.
-    pub fn advance(&mut self, at: Timestamp) -> Update {
-        let mut update = Update::default();
-        let Self { features, metrics, entities, closed_rows, closed_points, .. } = self;
-        features.advance(at, entities, closed_rows, &mut update.rejected);
-        metrics.advance(at, closed_points, &mut update.rejected);
-        self.judge_closed(&mut update);
-        self.judge_points(&mut update);
-        self.silence(at, &mut update);
-        self.rejections.merge(update.rejected.clone());
-        update
-    }
-
-    /// Closes every open step: the stream has ended.
-    pub fn finish(&mut self) -> Update {
-        let mut update = Update::default();
-        let Self { features, metrics, entities, closed_rows, closed_points, .. } = self;
-        features.finish(entities, closed_rows, &mut update.rejected);
-        metrics.finish(closed_points, &mut update.rejected);
-        self.judge_closed(&mut update);
-        self.judge_points(&mut update);
-        self.rejections.merge(update.rejected.clone());
-        update
-    }
-
-    /// Does what somebody says.
+    /// Begins a batch that its sender may send again. The answer is whether it is new: one with an
+    /// id of the last [`Limits::batch_ids`](crate::Limits::batch_ids) was taken already and is to be
+    /// left out.
     ///
-    /// # Errors
+    /// ```
+    /// use mad_core::{Pipeline, PipelineConfig};
     ///
-    /// The incident that the command names is not open.
-    pub fn apply(&mut self, command: &Command) -> Result<Update> {
-        let change = match command {
-            Command::Acknowledge { id, at } => self.grouper.acknowledge(id, *at)?,
-            Command::Resolve { id, at } => self.grouper.resolve(id, *at)?,
-        };
-        let mut update = Update { changes: vec![change], ..Update::default() };
-        self.follow_changes(0, &mut update);
-        Ok(update)
+    /// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+    /// assert!(pipeline.begin_batch("2026-01-06/17"));
+    /// assert!(!pipeline.begin_batch("2026-01-06/17"));
+    /// assert_eq!(pipeline.counters().batches_repeated, 1);
+    /// # Ok::<(), mad_core::Error>(())
+    /// ```
+    pub fn begin_batch(&mut self, id: &str) -> bool {
+        let is_new = self.batches.remember(id, self.config.limits.batch_ids);
+        self.counters.batches_repeated += u64::from(!is_new);
+        is_new
     }
 
-    /// All incidents that are kept, newest start first.
-    pub fn incidents(&self) -> Vec<&Incident> {
-        self.grouper.incidents()
+    /// Whether a batch of this id was begun.
+    pub fn has_batch(&self, id: &str) -> bool {
+        self.batches.contains(id)
     }
 
-    /// What is kept of an incident for its report.
-    pub fn record(&self, id: &str) -> Option<&IncidentRecord> {
-        self.records.get(id)
+    /// From now on rows and points are learnt and nothing is flagged (`true`), or flagged as usual
+    /// (`false`): the past of what is watched, before it is watched. Their reason is `history`.
+    pub fn learn_only(&mut self, on: bool) {
+        self.learn_only = on;
     }
 
-    /// Ranks by the flagged rows known by `at` (the newest row where it is `None`).
-    pub fn culprits(&self, at: Option<Timestamp>) -> Ranking {
-        self.culprits_with(self.config.culprit, at).unwrap_or_else(|_| self.rank_none(at))
-    }
-
-    /// The same with another look-back or another number of culprits.
-    ///
-    /// # Errors
-    ///
-    /// A config field outside its range.
-    pub fn culprits_with(&self, config: CulpritConfig, at: Option<Timestamp>) -> Result<Ranking> {
-        let ranker = CulpritRanker::new(config)?;
-        let at = at.or(self.bucket).unwrap_or_default();
-        let rows = self.history.flagged(ranker.from(at), at);
-        Ok(ranker.rank(rows, &self.entities, at))
-    }
-
-    /// The ranking at an incident's end: kept since it closed, or as of now.
-    pub fn ranking_of(&self, incident: &Incident) -> Ranking {
-        let kept = self.records.get(&incident.id).and_then(|record| record.ranking.clone());
-        let at = incident.end.plus(-incident.step);
-        kept.unwrap_or_else(|| self.culprits(Some(at)))
-    }
-
-    /// Explains an incident.
-    pub fn explain(&self, incident: &Incident) -> Explanation {
-        TemplateExplainer.explain(incident, Some(&self.ranking_of(incident)))
-    }
-
-    /// What was taken, flagged, held back and dropped.
-    pub fn counters(&self) -> Counters {
-        Counters {
-            requests: self.features.accepted(),
-            errors: self.features.errors(),
-            points_overflowed: self.metrics.overflowed(),
-            series: self.metrics.series().len() as u64,
-            entities: self.entities.len() as u64,
-            entities_overflowed: self.entities.overflowed(),
-            samples_dropped: self.features.samples_dropped(),
-            flagged_dropped: self.history.flagged_dropped(),
-            incidents_dropped: self.grouper.closed_dropped(),
-            ..self.counters.clone()
-        }
-    }
-
-    /// Records that were not taken since the beginning.
-    pub fn rejected(&self) -> &Rejections {
-        &self.rejections
-    }
-
-    /// The entities seen so far.
-    pub fn entities(&self) -> &EntityTable {
-        &self.entities
-    }
-
-    /// The series of metrics seen so far.
-    pub fn series(&self) -> &SeriesTable {
-        self.metrics.series()
-    }
-
-    /// Rows and flagged rows of an entity.
-    pub fn rows_of(&self, entity: EntityId) -> (u64, u64) {
-        let state = self.rows.get(entity.index()).and_then(Option::as_ref);
-        state.map_or((0, 0), |state| (state.rows, state.flagged))
-    }
-
-    /// Recent rows.
-    pub fn history(&self) -> &History {
-        &self.history
-    }
-
-    /// The configuration.
-    pub fn config(&self) -> &PipelineConfig {
-        &self.config
-    }
-
-    /// Everything before this moment is closed.
-    pub fn watermark(&self) -> Timestamp {
-        match (self.features.newest(), self.metrics.newest()) {
-            (None, Some(_)) => self.metrics.watermark(),
-            (Some(_), Some(_)) => self.features.watermark().min(self.metrics.watermark()),
-            _ => self.features.watermark(),
-        }
-    }
-
-    fn rank_none(&self, at: Option<Timestamp>) -> Ranking {
-        let at = at.or(self.bucket).unwrap_or_default();
-        Ranking { from: at, at, rows: 0, culprits: Vec::new(), abstained: true }
-    }
-
-    fn judge_closed(&mut self, update: &mut Update) {
+    pub(super) fn judge_closed(&mut self, partition: PartitionId, update: &mut Update) {
         let rows = std::mem::take(&mut self.closed_rows);
         for row in &rows {
-            self.time_comes_to(row.bucket, update);
+            self.time_comes_to(partition, row.bucket, update);
             self.judge(row, update);
         }
         self.closed_rows = rows;
         self.closed_rows.clear();
-    }
-
-    pub(super) fn time_comes_to(&mut self, bucket: Timestamp, update: &mut Update) {
-        if self.bucket.is_none_or(|known| bucket > known) {
-            self.bucket = Some(bucket);
-            self.silence(bucket, update);
-        }
+        self.sweep();
     }
 
     fn judge(&mut self, row: &FeatureRow, update: &mut Update) {
@@ -330,7 +232,9 @@ impl Pipeline {
             let score = self.rules.get(&row.entity).and_then(Option::as_ref);
             let score = score.map_or(&self.config.score, |rules| &rules.settings.score);
             let Ok(scorer) = RowScorer::new(score) else { return };
-            *slot = Some(EntityState { first: row.bucket, scorer, rows: 0, flagged: 0 });
+            let first = row.bucket;
+            let state = EntityState { first, last: first, scorer, rows: 0, flagged: 0 };
+            *slot = Some(Box::new(state));
         }
         let Some(state) = slot else { return };
         let scores = state.scorer.score(row);
@@ -342,11 +246,15 @@ impl Pipeline {
             _ => self.guardrails.judge(row, &scores, maturity),
         };
         if is_muted {
-            verdict = muted(verdict);
+            verdict = unflagged(verdict, Reason::Muted);
             state.scorer.learn_muted(row, &scores);
         } else {
+            if self.learn_only {
+                verdict = unflagged(verdict, Reason::History);
+            }
             state.scorer.learn(row, &scores);
         }
+        state.last = state.last.max(row.bucket);
         state.rows += 1;
         state.flagged += u64::from(verdict.is_anomaly);
         self.counters.rows += 1;
@@ -355,13 +263,14 @@ impl Pipeline {
         if self.guardrails.held_back(&verdict) {
             *self.counters.suppressed.entry(verdict.reason).or_default() += 1;
         }
-        let judged = JudgedRow { row: *row, scores, verdict };
+        let Some(entity) = self.entities.get(row.entity).map(Arc::clone) else { return };
+        let judged = JudgedRow { entity, row: *row, scores, verdict };
         self.remember(&judged, update);
         update.rows.push(judged);
     }
 
     fn remember(&mut self, judged: &JudgedRow, update: &mut Update) {
-        let JudgedRow { row, scores, verdict } = judged;
+        let JudgedRow { entity, row, scores, verdict } = judged;
         let kept = HistoryRow::new(row, scores, verdict);
         if let Some(id) = self.recording.get(&row.entity) {
             let more = self.records.get_mut(id).is_some_and(|record| record.push(&kept));
@@ -373,19 +282,13 @@ impl Pipeline {
         let step = self.config.features.step();
         let flagged = FlaggedRow::new(row, step, scores, verdict);
         let before = update.changes.len();
-        if let (Some(flagged), Some(entity)) = (flagged, self.entities.get(row.entity)) {
+        if let Some(flagged) = flagged {
             self.history.push_flagged(flagged.clone());
             self.grouper.flagged(entity, flagged, verdict.support, &mut update.changes);
         } else {
             let evidence = verdict.evidence;
             self.grouper.quiet(row.entity, row.bucket, step, evidence, &mut update.changes);
         }
-        self.follow_changes(before, update);
-    }
-
-    fn silence(&mut self, at: Timestamp, update: &mut Update) {
-        let before = update.changes.len();
-        self.grouper.advance(at, &mut update.changes);
         self.follow_changes(before, update);
     }
 
@@ -396,7 +299,7 @@ impl Pipeline {
                 IncidentChange::Opened(incident) => {
                     let recent = self.history.recent(incident.entity_id);
                     let mut record = IncidentRecord::open(incident.entity_id, recent);
-                    show_metrics(&mut record, incident, &self.metrics, &self.history);
+                    show_metrics(&mut record, incident, &self.series_names, &self.history);
                     self.recording.insert(incident.entity_id, incident.id.clone());
                     self.records.insert(incident.id.clone(), record);
                 }
@@ -410,7 +313,7 @@ impl Pipeline {
                 }
                 IncidentChange::Updated(incident) => {
                     if let Some(record) = self.records.get_mut(&incident.id) {
-                        show_metrics(record, incident, &self.metrics, &self.history);
+                        show_metrics(record, incident, &self.series_names, &self.history);
                     }
                 }
                 IncidentChange::Acknowledged(_) => {}
@@ -419,7 +322,7 @@ impl Pipeline {
     }
 
     /// Keeps no more records than incidents.
-    fn forget_records(&mut self) {
+    pub(super) fn forget_records(&mut self) {
         if self.records.len() <= 2 * self.config.limits.closed_incidents {
             return;
         }
@@ -433,12 +336,12 @@ impl Pipeline {
 fn show_metrics(
     record: &mut IncidentRecord,
     incident: &Incident,
-    metrics: &MetricBuilder,
+    series: &SeriesTable,
     history: &History,
 ) {
     for signal in incident.signals() {
         if let SignalName::Metric(metric) = signal
-            && let Some(series) = metrics.series().find(incident.entity_id, metric)
+            && let Some(series) = series.find(incident.entity_id, metric)
         {
             record.show(metric, history.points(series));
         }

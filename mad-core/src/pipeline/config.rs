@@ -97,6 +97,23 @@ impl PipelineConfig {
         self.mutes.iter().filter_map(holding).max_by_key(|(_, end)| *end)
     }
 
+    /// Checks that state of this config can go on under another.
+    pub(super) fn check_shape(&self, other: &Self) -> Result<()> {
+        for (stage, same) in [
+            ("features", self.features == other.features),
+            ("score", self.score == other.score),
+            ("limits", self.limits == other.limits),
+        ] {
+            if !same {
+                return Err(Error::state(format!(
+                    "the state was saved with another config of `{stage}`, which shapes what is \
+                     remembered: restore it with that one, or begin anew"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// What to do with times that carry no zone.
     pub fn zone(&self) -> ZonePolicy {
         self.naive_offset_seconds.map_or(ZonePolicy::Refuse, ZonePolicy::Offset)

@@ -36,6 +36,12 @@ pub struct Counters {
     pub points_overflowed: u64,
     /// Records that went to `(other)` because of [`Limits::entities`](crate::Limits::entities).
     pub entities_overflowed: u64,
+    /// Batches that came again and were left out.
+    pub batches_repeated: u64,
+    /// Entities forgotten because of [`Limits::idle_seconds`](crate::Limits::idle_seconds).
+    pub entities_forgotten: u64,
+    /// Series forgotten because of [`Limits::idle_seconds`](crate::Limits::idle_seconds).
+    pub series_forgotten: u64,
     /// Latencies left out because of [`Limits::window_samples`](crate::Limits::window_samples).
     pub samples_dropped: u64,
     /// Flagged rows forgotten because of [`Limits::flagged_rows`](crate::Limits::flagged_rows).
@@ -46,6 +52,33 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Adds what another pipeline counted; entities and series are not added up.
+    pub(super) fn add(&mut self, other: &Self) {
+        for (here, there) in [
+            (&mut self.requests, other.requests),
+            (&mut self.errors, other.errors),
+            (&mut self.rows, other.rows),
+            (&mut self.flagged, other.flagged),
+            (&mut self.points, other.points),
+            (&mut self.flagged_points, other.flagged_points),
+            (&mut self.points_overflowed, other.points_overflowed),
+            (&mut self.entities_overflowed, other.entities_overflowed),
+            (&mut self.batches_repeated, other.batches_repeated),
+            (&mut self.entities_forgotten, other.entities_forgotten),
+            (&mut self.series_forgotten, other.series_forgotten),
+            (&mut self.samples_dropped, other.samples_dropped),
+            (&mut self.flagged_dropped, other.flagged_dropped),
+            (&mut self.incidents_dropped, other.incidents_dropped),
+        ] {
+            *here += there;
+        }
+        for (reason, count) in &other.suppressed {
+            *self.suppressed.entry(*reason).or_default() += count;
+        }
+        self.first = self.first.into_iter().chain(other.first).min();
+        self.last = self.last.max(other.last);
+    }
+
     /// A row or point that lasts from `start` to `end` was judged.
     pub(super) fn saw(&mut self, start: Timestamp, end: Timestamp) {
         self.first = Some(self.first.map_or(start, |first| first.min(start)));

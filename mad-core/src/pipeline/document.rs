@@ -213,7 +213,7 @@ impl Pipeline {
                     endpoint: entity.endpoint.to_string(),
                     rows: rows + points,
                     flagged: flagged + flagged_points,
-                    incidents: with_incidents.get(entity).copied().unwrap_or(0),
+                    incidents: with_incidents.get(&**entity).copied().unwrap_or(0),
                 }
             })
             .collect();

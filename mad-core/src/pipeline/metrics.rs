@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::partition::{Partition, PartitionId};
 use super::rules::metric_scorer;
 use super::{JudgedPoint, Pipeline, Update};
 use crate::feature::FeaturePoint;
 use crate::guard::{EntityMaturity, PointVerdict, Reason, Severity};
 use crate::history::{FlaggedRow, FlaggedSignal, HistoryPoint};
 use crate::score::MetricScorer;
-use crate::series::{EntityId, SignalName};
+use crate::series::{Entity, EntityId, SignalName};
 use crate::telemetry::MetricPoint;
 use crate::time::Timestamp;
 
@@ -18,10 +19,11 @@ use serde::{Deserialize, Serialize};
 /// What is known of one series.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct SeriesState {
-    first: Timestamp,
-    scorer: MetricScorer,
-    points: u64,
-    flagged: u64,
+    pub first: Timestamp,
+    pub last: Timestamp,
+    pub scorer: MetricScorer,
+    pub points: u64,
+    pub flagged: u64,
 }
 
 impl Pipeline {
@@ -45,18 +47,31 @@ impl Pipeline {
     /// A metric is judged as a gauge; one whose name ends in `_total` is a running total, of which
     /// the increase a second is judged.
     pub fn push_metric(&mut self, point: &MetricPoint<'_>, position: u64, update: &mut Update) {
+        self.push_metric_from(PartitionId::default(), point, position, update);
+    }
+
+    /// The same for a point of a partition.
+    pub fn push_metric_from(
+        &mut self,
+        partition: PartitionId,
+        point: &MetricPoint<'_>,
+        position: u64,
+        update: &mut Update,
+    ) {
         self.position = position;
-        let Self { metrics, entities, closed_points, .. } = self;
-        metrics.push(point, position, entities, closed_points, &mut update.rejected);
+        let Self { partitions, entities, series_names, closed_points, .. } = self;
+        let Some(Partition { metrics, .. }) = partitions.get_mut(partition.index()) else { return };
+        let rejected = &mut update.rejected;
+        metrics.push(point, position, entities, series_names, closed_points, rejected);
         if !self.closed_points.is_empty() {
-            self.judge_points(update);
+            self.judge_points(partition, update);
         }
     }
 
     /// Points and flagged points of each entity.
     pub(super) fn points_of_entities(&self) -> BTreeMap<EntityId, (u64, u64)> {
         let mut out: BTreeMap<EntityId, (u64, u64)> = BTreeMap::new();
-        for (id, name) in self.metrics.series().iter() {
+        for (id, name) in self.series_names.iter() {
             if let Some(Some(state)) = self.series.get(id.index()) {
                 let (points, flagged) = out.entry(name.entity).or_default();
                 *points += state.points;
@@ -66,26 +81,33 @@ impl Pipeline {
         out
     }
 
-    pub(super) fn judge_points(&mut self, update: &mut Update) {
+    pub(super) fn judge_points(&mut self, partition: PartitionId, update: &mut Update) {
         let points = std::mem::take(&mut self.closed_points);
         let same =
             |a: &FeaturePoint, b: &FeaturePoint| (a.bucket, a.entity) == (b.bucket, b.entity);
         for row in points.chunk_by(same) {
-            self.judge_row_of_points(row, update);
+            self.judge_row_of_points(partition, row, update);
         }
         self.closed_points = points;
         self.closed_points.clear();
+        self.sweep();
     }
 
     /// Points of one entity at one time: each is judged alone, all of them make one row.
-    fn judge_row_of_points(&mut self, points: &[FeaturePoint], update: &mut Update) {
+    fn judge_row_of_points(
+        &mut self,
+        partition: PartitionId,
+        points: &[FeaturePoint],
+        update: &mut Update,
+    ) {
         let Some(first) = points.first() else { return };
         let FeaturePoint { bucket, entity, step, .. } = *first;
-        self.time_comes_to(bucket, update);
+        self.time_comes_to(partition, bucket, update);
+        let Some(name) = self.entities.get(entity).map(Arc::clone) else { return };
         self.learn_rules(entity);
         let from = update.points.len();
         for point in points {
-            if let Some(judged) = self.judge_point(point) {
+            if let Some(judged) = self.judge_point(&name, point) {
                 update.points.push(judged);
             }
         }
@@ -97,21 +119,17 @@ impl Pipeline {
         let mut flagged: Vec<(FlaggedSignal, Severity, f64)> = judged
             .iter()
             .filter(|judged| judged.verdict.is_anomaly)
-            .filter_map(|judged| {
-                let metric = &self.metrics.series().get(judged.point.series)?.metric;
-                Some((
-                    flagged_signal(judged, Arc::clone(metric), look_elsewhere),
-                    judged.verdict.severity,
-                    judged.score.support,
-                ))
+            .map(|judged| {
+                let signal = flagged_signal(judged, look_elsewhere);
+                (signal, judged.verdict.severity, judged.score.support)
             })
             .collect();
         flagged.retain(|(signal, ..)| signal.evidence >= self.guardrails.evidence());
         flagged.sort_by(|(a, ..), (b, ..)| b.evidence.total_cmp(&a.evidence));
         let before = update.changes.len();
         let leading = flagged.first().map(|(signal, _, support)| (signal.evidence, *support));
-        match (leading, self.entities.get(entity)) {
-            (Some((evidence, support)), Some(name)) => {
+        match leading {
+            Some((evidence, support)) => {
                 let severity = flagged.iter().map(|(_, severity, _)| *severity).max();
                 let row = FlaggedRow {
                     entity,
@@ -125,9 +143,9 @@ impl Pipeline {
                     signals: flagged.into_iter().map(|(signal, ..)| signal).collect(),
                 };
                 self.history.push_flagged(row.clone());
-                self.grouper.flagged(name, row, support, &mut update.changes);
+                self.grouper.flagged(&name, row, support, &mut update.changes);
             }
-            _ => self.grouper.quiet(entity, bucket, step, evidence, &mut update.changes),
+            None => self.grouper.quiet(entity, bucket, step, evidence, &mut update.changes),
         }
         self.follow_changes(before, update);
         if let Some(id) = self.recording.get(&entity)
@@ -137,19 +155,21 @@ impl Pipeline {
         }
     }
 
-    fn judge_point(&mut self, point: &FeaturePoint) -> Option<JudgedPoint> {
+    fn judge_point(&mut self, entity: &Arc<Entity>, point: &FeaturePoint) -> Option<JudgedPoint> {
         let index = point.series.index();
         if self.series.len() <= index {
             self.series.resize_with(index + 1, || None);
         }
-        let metric = &self.metrics.series().get(point.series)?.metric;
-        let settings = self.metric_settings(point.entity, metric);
+        let metric = Arc::clone(&self.series_names.get(point.series)?.metric);
+        let settings = self.metric_settings(point.entity, &metric);
         let is_muted = self.muted_until(point.entity, point.bucket).is_some();
         let slot = self.series.get_mut(index)?;
         if slot.is_none() {
             // the config was validated when the pipeline was made
-            let scorer = metric_scorer(metric, settings.as_ref(), &self.config.score).ok()?;
-            *slot = Some(SeriesState { first: point.bucket, scorer, points: 0, flagged: 0 });
+            let scorer = metric_scorer(&metric, settings.as_ref(), &self.config.score).ok()?;
+            let first = point.bucket;
+            let state = SeriesState { first, last: first, scorer, points: 0, flagged: 0 };
+            *slot = Some(Box::new(state));
         }
         let state = slot.as_mut()?;
         let sample = state.scorer.sample(point.bucket, point.sample);
@@ -167,10 +187,11 @@ impl Pipeline {
         let (at, settings) = (point.bucket, settings.as_ref());
         let mut verdict =
             guardrails.judge_point(at, kind, sample.value, &score, maturity, settings);
-        if is_muted {
-            verdict =
-                PointVerdict { is_anomaly: false, reason: Reason::Muted, severity: Severity::Info };
+        if is_muted || self.learn_only {
+            let reason = if is_muted { Reason::Muted } else { Reason::History };
+            verdict = PointVerdict { is_anomaly: false, reason, severity: Severity::Info };
         }
+        state.last = state.last.max(point.bucket);
         state.points += 1;
         state.flagged += u64::from(verdict.is_anomaly);
         self.counters.points += 1;
@@ -183,17 +204,18 @@ impl Pipeline {
         if let Some(id) = self.recording.get(&point.entity)
             && let Some(record) = self.records.get_mut(id)
         {
-            record.push_point(metric, &kept);
+            record.push_point(&metric, &kept);
         }
         self.history.push_point(point.series, kept);
-        Some(JudgedPoint { point: FeaturePoint { sample, ..*point }, score, verdict })
+        let point = FeaturePoint { sample, ..*point };
+        Some(JudgedPoint { entity: Arc::clone(entity), metric, point, score, verdict })
     }
 }
 
-fn flagged_signal(judged: &JudgedPoint, metric: Arc<str>, look_elsewhere: f64) -> FlaggedSignal {
-    let JudgedPoint { point, score, .. } = judged;
+fn flagged_signal(judged: &JudgedPoint, look_elsewhere: f64) -> FlaggedSignal {
+    let JudgedPoint { metric, point, score, .. } = judged;
     FlaggedSignal {
-        signal: SignalName::Metric(metric),
+        signal: SignalName::Metric(Arc::clone(metric)),
         value: point.sample.value,
         expected: score.expected,
         low: score.low,

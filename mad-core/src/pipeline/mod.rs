@@ -1,12 +1,18 @@
 //! The stages composed: telemetry in, verdicts and incidents out.
 
+mod answers;
 mod checkpoint;
 mod command;
 mod compose;
 mod config;
 mod counters;
 mod document;
+mod envelope;
+mod idle;
+mod merge;
 mod metrics;
+mod part;
+mod partition;
 mod record;
 mod rules;
 mod update;
@@ -20,5 +26,6 @@ pub use document::{
     PeakDocument, RankingDocument, RejectedDocument, RejectedRecord, SCHEMA_VERSION,
     SeriesDocument, SignalSeries,
 };
+pub use partition::PartitionId;
 pub use record::{IncidentRecord, Trace};
 pub use update::{JudgedPoint, JudgedRow, Update};

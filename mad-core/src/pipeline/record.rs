@@ -68,7 +68,7 @@ pub struct IncidentRecord {
     pub metrics: BTreeMap<Arc<str>, Trace<HistoryPoint>>,
     /// The ranking at its end, once it is closed.
     pub ranking: Option<Ranking>,
-    tail: u32,
+    pub(super) tail: u32,
 }
 
 impl IncidentRecord {

@@ -46,10 +46,13 @@ impl Pipeline {
 
     /// Until when an entity is muted at `at`.
     pub(super) fn muted_until(&self, entity: EntityId, at: Timestamp) -> Option<Timestamp> {
-        if self.config.mutes.is_empty() {
+        if self.config.mutes.is_empty() && self.mutes.is_empty() {
             return None;
         }
-        self.config.mute_at(self.entities.get(entity)?, at).map(|(_, until)| until)
+        let entity = self.entities.get(entity)?;
+        let configured = self.config.mute_at(entity, at).map(|(_, until)| until);
+        let asked = self.mutes.iter().filter_map(|mute| mute.muted_until(entity, at)).max();
+        configured.max(asked)
     }
 
     /// The settings of a metric, if some override is for its entity.
@@ -79,13 +82,7 @@ pub(super) fn metric_scorer(
     }
 }
 
-/// A muted row is judged and not flagged.
-pub(super) fn muted(verdict: Verdict) -> Verdict {
-    Verdict {
-        is_anomaly: false,
-        reason: Reason::Muted,
-        severity: Severity::Info,
-        flagged: 0,
-        ..verdict
-    }
+/// A row that is judged and not flagged.
+pub(super) fn unflagged(verdict: Verdict, reason: Reason) -> Verdict {
+    Verdict { is_anomaly: false, reason, severity: Severity::Info, flagged: 0, ..verdict }
 }

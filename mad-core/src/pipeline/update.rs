@@ -1,14 +1,19 @@
 //! What a batch of telemetry brought about.
 
+use std::sync::Arc;
+
 use crate::feature::{FeaturePoint, FeatureRow};
 use crate::guard::{PointVerdict, Verdict};
 use crate::incident::IncidentChange;
 use crate::score::{RowScores, Score};
+use crate::series::Entity;
 use crate::telemetry::Rejections;
 
 /// A row with its scores and the verdict.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct JudgedRow {
+    /// Whose row it is.
+    pub entity: Arc<Entity>,
     /// What happened.
     pub row: FeatureRow,
     /// How unlikely each signal is.
@@ -18,8 +23,12 @@ pub struct JudgedRow {
 }
 
 /// A point of a metric with its score and the verdict.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct JudgedPoint {
+    /// Whose point it is.
+    pub entity: Arc<Entity>,
+    /// The metric.
+    pub metric: Arc<str>,
     /// What was judged: of a running total its increase a second.
     pub point: FeaturePoint,
     /// How unlikely it is.
@@ -39,4 +48,6 @@ pub struct Update {
     pub changes: Vec<IncidentChange>,
     /// Records that were not taken.
     pub rejected: Rejections,
+    /// Whether the batch was known already and nothing of it was taken.
+    pub repeated: bool,
 }

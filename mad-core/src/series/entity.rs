@@ -1,6 +1,6 @@
 //! What is judged: a service and one of its endpoints or resources.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -35,7 +35,8 @@ impl fmt::Display for Entity {
     }
 }
 
-/// Dense id of an entity within one table, in order of first appearance.
+/// Dense id of an entity within one table, in order of first appearance. The id of an entity that
+/// was forgotten is given again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EntityId(pub u32);
@@ -52,7 +53,8 @@ impl EntityId {
 #[serde(from = "EntityList", into = "EntityList")]
 pub struct EntityTable {
     cap: usize,
-    entities: Vec<Entity>,
+    entities: Vec<Option<Arc<Entity>>>,
+    free: BTreeSet<EntityId>,
     by_name: HashMap<Arc<str>, HashMap<Arc<str>, EntityId>>,
     /// Entities by name: the order of rows within a step.
     order: Vec<EntityId>,
@@ -63,7 +65,7 @@ pub struct EntityTable {
 #[derive(Clone, Serialize, Deserialize)]
 struct EntityList {
     cap: usize,
-    entities: Vec<Entity>,
+    entities: Vec<Option<Arc<Entity>>>,
     overflow: Option<EntityId>,
     overflowed: u64,
 }
@@ -79,7 +81,7 @@ impl EntityTable {
         if let Some(id) = self.find(service, endpoint) {
             return id;
         }
-        let full = self.entities.len() - usize::from(self.overflow.is_some()) >= self.cap;
+        let full = self.len() - usize::from(self.overflow.is_some()) >= self.cap;
         if full {
             self.overflowed += 1;
             if let Some(id) = self.overflow {
@@ -101,23 +103,46 @@ impl EntityTable {
     }
 
     /// The entity of an id.
-    pub fn get(&self, id: EntityId) -> Option<&Entity> {
-        self.entities.get(id.index())
+    pub fn get(&self, id: EntityId) -> Option<&Arc<Entity>> {
+        self.entities.get(id.index())?.as_ref()
     }
 
     /// All entities in order of their ids.
-    pub fn iter(&self) -> impl Iterator<Item = (EntityId, &Entity)> {
-        self.entities.iter().enumerate().map(|(i, entity)| (EntityId(i as u32), entity))
+    pub fn iter(&self) -> impl Iterator<Item = (EntityId, &Arc<Entity>)> {
+        let ids = (0..).map(EntityId);
+        ids.zip(&self.entities).filter_map(|(id, entity)| Some((id, entity.as_ref()?)))
     }
 
     /// How many entities have an id, `(other)` included.
     pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// One more than the largest id ever given.
+    pub fn slots(&self) -> usize {
         self.entities.len()
+    }
+
+    /// Forgets entities; their ids will be others'. `(other)` stays.
+    pub fn forget(&mut self, gone: &BTreeSet<EntityId>) {
+        let Self { order, entities, by_name, free, .. } = self;
+        for id in gone.iter().filter(|id| self.overflow != Some(**id)) {
+            let slot = entities.get_mut(id.index());
+            let Some(entity) = slot.and_then(Option::take) else { continue };
+            if let Some(endpoints) = by_name.get_mut(&entity.service) {
+                endpoints.remove(&entity.endpoint);
+                if endpoints.is_empty() {
+                    by_name.remove(&entity.service);
+                }
+            }
+            free.insert(*id);
+        }
+        order.retain(|id| entities.get(id.index()).is_some_and(Option::is_some));
     }
 
     /// Whether nothing was seen yet.
     pub fn is_empty(&self) -> bool {
-        self.entities.is_empty()
+        self.order.is_empty()
     }
 
     /// Whether this is `(other)`.
@@ -136,13 +161,22 @@ impl EntityTable {
     }
 
     fn push(&mut self, entity: Entity) -> EntityId {
-        let id = EntityId(self.entities.len() as u32);
+        let id = self.free.pop_first().unwrap_or(EntityId(self.entities.len() as u32));
+        self.put(id, Arc::new(entity));
+        id
+    }
+
+    fn put(&mut self, id: EntityId, entity: Arc<Entity>) {
         let place = self.order.partition_point(|known| self.get(*known) < Some(&entity));
         self.order.insert(place, id);
         let endpoints = self.by_name.entry(Arc::clone(&entity.service)).or_default();
         endpoints.insert(Arc::clone(&entity.endpoint), id);
-        self.entities.push(entity);
-        id
+        if self.entities.len() <= id.index() {
+            self.entities.resize(id.index() + 1, None);
+        }
+        if let Some(slot) = self.entities.get_mut(id.index()) {
+            *slot = Some(entity);
+        }
     }
 }
 
@@ -150,8 +184,12 @@ impl From<EntityList> for EntityTable {
     fn from(list: EntityList) -> Self {
         let mut table =
             Self { overflow: list.overflow, overflowed: list.overflowed, ..Self::new(list.cap) };
-        for entity in list.entities {
-            table.push(entity);
+        table.entities.resize(list.entities.len(), None);
+        for (id, entity) in (0..).map(EntityId).zip(list.entities) {
+            match entity {
+                Some(entity) => table.put(id, entity),
+                None => drop(table.free.insert(id)),
+            }
         }
         table
     }
@@ -176,8 +214,31 @@ mod tests {
         table.id("a", "/y");
         let other = table.id("b", "/z");
         assert_eq!(table.id("c", "/z"), other);
-        assert_eq!(table.get(other), Some(&Entity::overflow()));
+        assert_eq!(table.get(other).map(|entity| &**entity), Some(&Entity::overflow()));
         assert_eq!((table.len(), table.overflowed()), (3, 2));
         assert_eq!(table.id("a", "/x"), first);
+    }
+
+    #[test]
+    fn a_forgotten_entity_makes_room() {
+        let mut table = EntityTable::new(2);
+        let first = table.id("a", "/x");
+        table.id("a", "/y");
+        let other = table.id("b", "/z");
+        for _ in 0..2 {
+            table.forget(&BTreeSet::from([first, other]));
+            assert_eq!((table.find("a", "/x"), table.get(first), table.len()), (None, None, 2));
+        }
+        let saved = EntityTable::from(EntityList::from(table.clone()));
+        for mut table in [table, saved] {
+            assert_eq!(table.id("b", "/z"), first);
+            assert_eq!((table.len(), table.slots()), (3, 3));
+            let names: Vec<String> = table
+                .in_order()
+                .iter()
+                .filter_map(|id| Some(table.get(*id)?.to_string()))
+                .collect();
+            assert_eq!(names, ["(other) (other)", "a /y", "b /z"]);
+        }
     }
 }

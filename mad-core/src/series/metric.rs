@@ -1,13 +1,14 @@
 //! The series of metrics: one per entity and metric.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::{EntityId, EntityTable};
 
-/// Dense id of a series within one table, in order of first appearance.
+/// Dense id of a series within one table, in order of first appearance. The id of a series that
+/// was forgotten is given again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SeriesId(pub u32);
@@ -33,18 +34,19 @@ pub struct SeriesName {
 #[serde(from = "SeriesList", into = "SeriesList")]
 pub struct SeriesTable {
     cap: usize,
-    series: Vec<SeriesName>,
+    series: Vec<Option<SeriesName>>,
+    free: BTreeSet<SeriesId>,
     by_metric: HashMap<Arc<str>, HashMap<EntityId, SeriesId>>,
     /// Series by the names of service, resource and metric.
     order: Vec<SeriesId>,
-    /// Place of each series in `order`; found again when a series came in.
+    /// Place of each series in `order`; empty once `order` has changed.
     ranks: Vec<u32>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
 struct SeriesList {
     cap: usize,
-    series: Vec<SeriesName>,
+    series: Vec<Option<SeriesName>>,
     order: Vec<SeriesId>,
 }
 
@@ -59,19 +61,39 @@ impl SeriesTable {
         if let Some(id) = self.find(entity, metric) {
             return Some(id);
         }
-        if self.series.len() >= self.cap {
+        if self.len() >= self.cap {
             return None;
         }
         let known = self.by_metric.get_key_value(metric);
         let metric = known.map_or_else(|| metric.into(), |(known, _)| Arc::clone(known));
-        let id = self.push(SeriesName { entity, metric });
+        let id = self.free.pop_first().unwrap_or(SeriesId(self.series.len() as u32));
+        self.put(id, SeriesName { entity, metric });
         let named = |id: SeriesId| {
             let name = self.get(id)?;
             Some((names.get(name.entity)?, &name.metric))
         };
         let place = self.order.partition_point(|known| named(*known) < named(id));
         self.order.insert(place, id);
+        self.ranks.clear();
         Some(id)
+    }
+
+    /// Forgets series; their ids will be others'.
+    pub fn forget(&mut self, gone: &BTreeSet<SeriesId>) {
+        for id in gone {
+            let slot = self.series.get_mut(id.index());
+            let Some(name) = slot.and_then(Option::take) else { continue };
+            if let Some(entities) = self.by_metric.get_mut(&name.metric) {
+                entities.remove(&name.entity);
+                if entities.is_empty() {
+                    self.by_metric.remove(&name.metric);
+                }
+            }
+            self.free.insert(*id);
+        }
+        let Self { order, series, .. } = self;
+        order.retain(|id| series.get(id.index()).is_some_and(Option::is_some));
+        self.ranks.clear();
     }
 
     /// The id of a known series.
@@ -81,17 +103,22 @@ impl SeriesTable {
 
     /// The name of a series.
     pub fn get(&self, id: SeriesId) -> Option<&SeriesName> {
-        self.series.get(id.index())
+        self.series.get(id.index())?.as_ref()
     }
 
     /// Series known.
     pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// One more than the largest id ever given.
+    pub fn slots(&self) -> usize {
         self.series.len()
     }
 
     /// Whether no series is known.
     pub fn is_empty(&self) -> bool {
-        self.series.is_empty()
+        self.order.is_empty()
     }
 
     /// All series, by the names of service, resource and metric.
@@ -101,8 +128,8 @@ impl SeriesTable {
 
     /// Places of the series by name, indexed by id.
     pub(crate) fn ranks(&mut self) -> &[u32] {
-        if self.ranks.len() != self.series.len() {
-            self.ranks.resize(self.series.len(), 0);
+        if self.ranks.is_empty() {
+            self.ranks.resize(self.series.len(), u32::MAX);
             for (place, id) in (0..).zip(&self.order) {
                 if let Some(rank) = self.ranks.get_mut(id.index()) {
                     *rank = place;
@@ -112,19 +139,26 @@ impl SeriesTable {
         &self.ranks
     }
 
-    fn push(&mut self, name: SeriesName) -> SeriesId {
-        let id = SeriesId(self.series.len() as u32);
+    fn put(&mut self, id: SeriesId, name: SeriesName) {
         self.by_metric.entry(Arc::clone(&name.metric)).or_default().insert(name.entity, id);
-        self.series.push(name);
-        id
+        if self.series.len() <= id.index() {
+            self.series.resize(id.index() + 1, None);
+        }
+        if let Some(slot) = self.series.get_mut(id.index()) {
+            *slot = Some(name);
+        }
     }
 }
 
 impl From<SeriesList> for SeriesTable {
     fn from(list: SeriesList) -> Self {
         let mut table = Self { order: list.order, ..Self::new(list.cap) };
-        for name in list.series {
-            table.push(name);
+        table.series.resize(list.series.len(), None);
+        for (id, name) in (0..).map(SeriesId).zip(list.series) {
+            match name {
+                Some(name) => table.put(id, name),
+                None => drop(table.free.insert(id)),
+            }
         }
         table
     }

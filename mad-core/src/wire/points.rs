@@ -2,7 +2,6 @@
 
 use super::rows::Line;
 use crate::pipeline::JudgedPoint;
-use crate::series::{EntityTable, SeriesTable};
 
 /// Appends the header of a scored file of metrics.
 pub fn write_scored_points_header(out: &mut Vec<u8>) {
@@ -12,21 +11,13 @@ expected_high,expected,n,gap_steps\n",
     );
 }
 
-/// Appends a row of a scored file of metrics; nothing where the names are not in the tables. The
-/// value of a running total is its increase a second. What is not known is empty.
-pub fn write_scored_point(
-    judged: &JudgedPoint,
-    entities: &EntityTable,
-    series: &SeriesTable,
-    out: &mut Vec<u8>,
-) {
-    let JudgedPoint { point, score, verdict } = judged;
-    let (Some(entity), Some(name)) = (entities.get(point.entity), series.get(point.series)) else {
-        return;
-    };
+/// Appends a row of a scored file of metrics. The value of a running total is its increase a
+/// second. What is not known is empty.
+pub fn write_scored_point(judged: &JudgedPoint, out: &mut Vec<u8>) {
+    let JudgedPoint { entity, metric, point, score, verdict } = judged;
     let mut line = Line { out };
     line.key(point.bucket, entity);
-    line.field(&name.metric);
+    line.field(metric);
     line.float(point.sample.value);
     line.float(score.z);
     line.word(if verdict.is_anomaly { "true" } else { "false" });

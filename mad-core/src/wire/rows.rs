@@ -40,8 +40,8 @@ mad_z,is_anomaly,severity,score,signal,reason,expected_low,expected_high,value,e
 /// Appends a row of a scored file. `mad_z` is the p95 signal's z; `signal` is the one the verdict
 /// is about, and `expected_low`, `expected_high`, `value`, `expected` and `z` are that signal's.
 /// What is not known is empty.
-pub fn write_scored_row(judged: &JudgedRow, entity: &Entity, out: &mut Vec<u8>) {
-    let JudgedRow { row, scores, verdict } = judged;
+pub fn write_scored_row(judged: &JudgedRow, out: &mut Vec<u8>) {
+    let JudgedRow { entity, row, scores, verdict } = judged;
     let score: &Score = scores.of(verdict.signal);
     let mut line = Line { out };
     line.key(row.bucket, entity);

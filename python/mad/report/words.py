@@ -41,6 +41,7 @@ _SUPPRESSIONS = {
     "not_persistent": ("Did not last", "Gone before it had lasted long enough."),
     "cooldown": ("Pause after an alarm", "The same alarm had just been raised."),
     "muted": ("Muted", "Somebody muted it."),
+    "history": ("History", "Learnt from history, before the time that is watched."),
     "no_baseline": ("No baseline", "Nothing to compare with yet."),
 }
 

@@ -1,0 +1,106 @@
+//! What a pipeline tells when it is asked.
+
+use super::{Counters, IncidentRecord, Pipeline, PipelineConfig};
+use crate::culprit::{CulpritConfig, CulpritRanker, Ranking};
+use crate::error::Result;
+use crate::explain::{Explanation, TemplateExplainer};
+use crate::history::History;
+use crate::incident::Incident;
+use crate::series::{EntityId, EntityTable, SeriesTable};
+use crate::telemetry::Rejections;
+use crate::time::Timestamp;
+
+impl Pipeline {
+    /// All incidents that are kept, newest start first.
+    pub fn incidents(&self) -> Vec<&Incident> {
+        self.grouper.incidents()
+    }
+
+    /// What is kept of an incident for its report.
+    pub fn record(&self, id: &str) -> Option<&IncidentRecord> {
+        self.records.get(id)
+    }
+
+    /// Ranks by the flagged rows known by `at` (the newest row where it is `None`).
+    pub fn culprits(&self, at: Option<Timestamp>) -> Ranking {
+        self.culprits_with(self.config.culprit, at).unwrap_or_else(|_| self.rank_none(at))
+    }
+
+    /// The same with another look-back or another number of culprits.
+    ///
+    /// # Errors
+    ///
+    /// A config field outside its range.
+    pub fn culprits_with(&self, config: CulpritConfig, at: Option<Timestamp>) -> Result<Ranking> {
+        let ranker = CulpritRanker::new(config)?;
+        let at = at.or(self.bucket).unwrap_or_default();
+        let rows = self.history.flagged(ranker.from(at), at);
+        Ok(ranker.rank(rows, &self.entities, at))
+    }
+
+    /// The ranking at an incident's end: kept since it closed, or as of now.
+    pub fn ranking_of(&self, incident: &Incident) -> Ranking {
+        let kept = self.records.get(&incident.id).and_then(|record| record.ranking.clone());
+        let at = incident.end.plus(-incident.step);
+        kept.unwrap_or_else(|| self.culprits(Some(at)))
+    }
+
+    /// Explains an incident.
+    pub fn explain(&self, incident: &Incident) -> Explanation {
+        TemplateExplainer.explain(incident, Some(&self.ranking_of(incident)))
+    }
+
+    /// What was taken, flagged, held back and dropped.
+    pub fn counters(&self) -> Counters {
+        let mut counters = Counters {
+            requests: self.sum(|partition| partition.features.accepted()),
+            errors: self.sum(|partition| partition.features.errors()),
+            points_overflowed: self.sum(|partition| partition.metrics.overflowed()),
+            entities: self.entities.len() as u64,
+            series: self.series_names.len() as u64,
+            entities_overflowed: self.entities.overflowed(),
+            samples_dropped: self.sum(|partition| partition.features.samples_dropped()),
+            flagged_dropped: self.history.flagged_dropped(),
+            incidents_dropped: self.grouper.closed_dropped(),
+            ..Counters::default()
+        };
+        counters.add(&self.counters);
+        counters
+    }
+
+    /// Records that were not taken since the beginning.
+    pub fn rejected(&self) -> &Rejections {
+        &self.rejections
+    }
+
+    /// The entities seen so far.
+    pub fn entities(&self) -> &EntityTable {
+        &self.entities
+    }
+
+    /// The series of metrics seen so far.
+    pub fn series(&self) -> &SeriesTable {
+        &self.series_names
+    }
+
+    /// Rows and flagged rows of an entity.
+    pub fn rows_of(&self, entity: EntityId) -> (u64, u64) {
+        let state = self.rows.get(entity.index()).and_then(Option::as_ref);
+        state.map_or((0, 0), |state| (state.rows, state.flagged))
+    }
+
+    /// Recent rows.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &PipelineConfig {
+        &self.config
+    }
+
+    fn rank_none(&self, at: Option<Timestamp>) -> Ranking {
+        let at = at.or(self.bucket).unwrap_or_default();
+        Ranking { from: at, at, rows: 0, culprits: Vec::new(), abstained: true }
+    }
+}

@@ -1,0 +1,74 @@
+//! What state is saved in: an envelope that tells what it holds and whether it is whole.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+
+/// What the state of a pipeline begins with.
+pub(super) const PIPELINE: [u8; 8] = *b"MADSTATE";
+/// What the state of one entity begins with.
+pub(super) const ENTITY: [u8; 8] = *b"MADPART1";
+/// Version of what follows the envelope; a reader knows all versions up to its own.
+const VERSION: u32 = 1;
+/// Magic, version, length, checksum.
+const ENVELOPE: usize = 8 + 4 + 8 + 4;
+
+/// State as bytes: magic, version, length and CRC-32 of what follows, which is `MessagePack` with the
+/// names of the fields.
+pub(super) fn seal(magic: [u8; 8], state: &impl Serialize) -> Result<Vec<u8>> {
+    let mut out = vec![0; ENVELOPE];
+    rmp_serde::encode::write_named(&mut out, state)
+        .map_err(|error| Error::state(format!("the state cannot be saved: {error}")))?;
+    let payload = out.get(ENVELOPE..).unwrap_or_default();
+    let mut envelope = Vec::with_capacity(ENVELOPE);
+    envelope.extend(magic);
+    envelope.extend(VERSION.to_le_bytes());
+    envelope.extend((payload.len() as u64).to_le_bytes());
+    envelope.extend(crc32fast::hash(payload).to_le_bytes());
+    for (slot, byte) in out.iter_mut().zip(envelope) {
+        *slot = byte;
+    }
+    Ok(out)
+}
+
+/// State from bytes, after a look at whether they are whole.
+pub(super) fn open<T: DeserializeOwned>(magic: [u8; 8], saved: &[u8]) -> Result<T> {
+    rmp_serde::from_slice(opened(&magic, saved)?)
+        .map_err(|error| Error::state(format!("the saved state cannot be read: {error}")))
+}
+
+fn what(magic: &[u8; 8]) -> &'static str {
+    if *magic == ENTITY { "state of an entity" } else { "state" }
+}
+
+/// What the envelope holds, after a look at whether it is whole.
+fn opened<'a>(magic: &[u8; 8], saved: &'a [u8]) -> Result<&'a [u8]> {
+    let cut = || Error::state(format!("the saved state is cut: {} bytes are left", saved.len()));
+    let Some(rest) = saved.strip_prefix(magic) else {
+        let begun = magic.starts_with(saved.get(..saved.len().min(8)).unwrap_or_default());
+        return Err(if begun {
+            cut()
+        } else {
+            Error::state(format!("this is no saved {} of mad", what(magic)))
+        });
+    };
+    let (version, rest) = rest.split_first_chunk().ok_or_else(cut)?;
+    let version = u32::from_le_bytes(*version);
+    if version > VERSION {
+        return Err(Error::state(format!(
+            "the state was saved by a newer version (format {version}, this one knows {VERSION}): \
+             upgrade mad"
+        )));
+    }
+    let (length, rest) = rest.split_first_chunk().ok_or_else(cut)?;
+    let (checksum, payload) = rest.split_first_chunk().ok_or_else(cut)?;
+    if (payload.len() as u64) < u64::from_le_bytes(*length) {
+        return Err(cut());
+    }
+    let whole = payload.len() as u64 == u64::from_le_bytes(*length);
+    if version == 0 || !whole || crc32fast::hash(payload) != u32::from_le_bytes(*checksum) {
+        return Err(Error::state("the saved state is damaged: its checksum does not fit"));
+    }
+    Ok(payload)
+}

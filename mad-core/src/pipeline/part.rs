@@ -1,0 +1,191 @@
+//! The state of one entity, out of one pipeline and into another.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::compose::EntityState;
+use super::metrics::SeriesState;
+use super::{IncidentRecord, Pipeline, PipelineConfig, envelope};
+use crate::error::{Error, Result};
+use crate::feature::StepFinder;
+use crate::history::{HistoryPoint, HistoryRow};
+use crate::incident::OpenState;
+use crate::series::{Entity, EntityId, SeriesId};
+use crate::time::Timestamp;
+
+/// All that is known of one entity.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Part {
+    shape: PipelineConfig,
+    last_bucket: Option<Timestamp>,
+    requests: Option<Box<EntityState>>,
+    recent: VecDeque<HistoryRow>,
+    series: Vec<SeriesPart>,
+    incident: OpenState,
+    record: Option<IncidentRecord>,
+}
+
+impl Part {
+    /// Series of metrics in it.
+    pub fn series(&self) -> usize {
+        self.series.len()
+    }
+}
+
+/// All that is known of one of its series.
+#[derive(Serialize, Deserialize)]
+struct SeriesPart {
+    metric: Arc<str>,
+    step: StepFinder,
+    state: Option<Box<SeriesState>>,
+    points: VecDeque<HistoryPoint>,
+}
+
+impl Pipeline {
+    /// The state of one entity as bytes: what was learnt of its requests and metrics, its recent
+    /// rows and its open incident. Requests of steps that are not closed are not in it:
+    /// [`advance`](Self::advance) first.
+    ///
+    /// # Errors
+    ///
+    /// The entity is not known.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mad_core::{Entity, Pipeline, PipelineConfig, Request, Timestamp};
+    ///
+    /// let mut here = Pipeline::new(PipelineConfig::default())?;
+    /// let at = |second| Timestamp::from_seconds(second);
+    /// here.ingest((0..600).map(|second| Request::new(at(second), "pay", "/", 200, 30.0)));
+    /// here.advance(at(600));
+    /// let pay = Entity::new("pay", "/");
+    /// let part = here.export(&pay)?;
+    /// let mut there = Pipeline::new(PipelineConfig::default())?;
+    /// there.load(&pay, &part)?;
+    /// assert_eq!(there.export(&pay)?, part);
+    /// # Ok::<(), mad_core::Error>(())
+    /// ```
+    pub fn export(&self, entity: &Entity) -> Result<Vec<u8>> {
+        let id = self.entities.find(&entity.service, &entity.endpoint);
+        let id = id.ok_or_else(|| Error::not_found(format!("no entity `{entity}` is known")))?;
+        envelope::seal(envelope::ENTITY, &self.part(id))
+    }
+
+    /// Takes over what another pipeline knew of an entity. It may be given another name here.
+    ///
+    /// # Errors
+    ///
+    /// Something is known of the entity already; there is no room for it or for its series; the bytes
+    /// are no state of an entity, are cut, damaged or of a newer version; they are of another config
+    /// of `features`, `score` or `limits`.
+    pub fn load(&mut self, entity: &Entity, part: &[u8]) -> Result<()> {
+        let part: Part = envelope::open(envelope::ENTITY, part)?;
+        self.config.check_shape(&part.shape)?;
+        let known = self.entities.find(&entity.service, &entity.endpoint);
+        if known.is_some_and(|id| self.knows(id)) {
+            return Err(known_already(entity));
+        }
+        self.check_room(&entity.to_string(), usize::from(known.is_none()), part.series())?;
+        self.put(entity, part);
+        Ok(())
+    }
+
+    /// Whether anything was learnt of an entity.
+    pub(super) fn knows(&self, id: EntityId) -> bool {
+        let requests = self.rows.get(id.index()).is_some_and(Option::is_some);
+        requests || self.series_names.iter().any(|(_, name)| name.entity == id)
+    }
+
+    pub(super) fn part(&self, id: EntityId) -> Part {
+        let series = self.series_names.iter().filter(|(_, name)| name.entity == id);
+        let series = series.map(|(series, name)| SeriesPart {
+            metric: Arc::clone(&name.metric),
+            step: self.step_of(series),
+            state: self.series.get(series.index()).cloned().flatten(),
+            points: self.history.points(series).copied().collect(),
+        });
+        let record = self.recording.get(&id).and_then(|record| self.records.get(record)).cloned();
+        Part {
+            shape: self.config.clone(),
+            last_bucket: self.last_bucket(id),
+            requests: self.rows.get(id.index()).cloned().flatten(),
+            recent: self.history.recent(id).copied().collect(),
+            series: series.collect(),
+            incident: self.grouper.open_state(id),
+            record,
+        }
+    }
+
+    pub(super) fn put(&mut self, entity: &Entity, part: Part) {
+        let Part { last_bucket, requests, recent, series, incident, record, .. } = part;
+        let id = self.entities.id(&entity.service, &entity.endpoint);
+        let slot = id.index();
+        if self.rows.len() <= slot {
+            self.rows.resize_with(slot + 1, || None);
+        }
+        if let Some(state) = self.rows.get_mut(slot) {
+            *state = requests;
+        }
+        if let Some(partition) = self.partitions.first_mut() {
+            partition.features.set_last_bucket(id, last_bucket);
+        }
+        for row in recent {
+            self.history.push(id, row);
+        }
+        for SeriesPart { metric, step, state, points } in series {
+            let Some(series) = self.series_names.id(id, &metric, &self.entities) else { continue };
+            if self.series.len() <= series.index() {
+                self.series.resize_with(series.index() + 1, || None);
+            }
+            if let Some(known) = self.series.get_mut(series.index()) {
+                *known = state;
+            }
+            if let Some(partition) = self.partitions.first_mut() {
+                partition.metrics.set_step(series, step);
+            }
+            for point in points {
+                self.history.push_point(series, point);
+            }
+        }
+        if let (Some(open), Some(record)) = (&incident.open, record) {
+            self.recording.insert(id, open.id.clone());
+            self.records.insert(open.id.clone(), IncidentRecord { entity: id, ..record });
+        }
+        self.grouper.put(id, incident);
+    }
+
+    pub(super) fn check_room(&self, whose: &str, entities: usize, series: usize) -> Result<()> {
+        let limits = &self.config.limits;
+        for (field, used, more, limit) in [
+            ("entities", self.entities.len(), entities, limits.entities),
+            ("series", self.series_names.len(), series, limits.series),
+        ] {
+            if used + more > limit {
+                return Err(Error::state(format!(
+                    "there is no room for `{whose}`: limits.{field} is {limit}, {used} are used and \
+                     {more} would come"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn last_bucket(&self, entity: EntityId) -> Option<Timestamp> {
+        let partitions = self.partitions.iter();
+        partitions.filter_map(|partition| partition.features.last_bucket(entity)).max()
+    }
+
+    fn step_of(&self, series: SeriesId) -> StepFinder {
+        let known = self.partitions.iter().map(|partition| partition.metrics.step_of(series));
+        known.max_by_key(StepFinder::last).unwrap_or_default()
+    }
+}
+
+pub(super) fn known_already(entity: &Entity) -> Error {
+    Error::state(format!(
+        "`{entity}` is known here already: two histories of one entity cannot be made one"
+    ))
+}

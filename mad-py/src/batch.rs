@@ -1,0 +1,64 @@
+//! A batch into a pipeline.
+
+use mad_core::{Format, Pipeline, Rejections, Update};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::errors::to_py;
+use crate::kinds::{KindName, Record};
+
+/// What is known of a batch beside its records.
+pub struct Batch<'a> {
+    pub kind: KindName,
+    pub partition: &'a str,
+    /// The id by which it is known when it is sent again.
+    pub id: Option<&'a str>,
+}
+
+impl Batch<'_> {
+    /// Takes the records of a table or of bytes, unless they were taken before.
+    pub fn ingest(
+        &self,
+        py: Python<'_>,
+        core: &mut Pipeline,
+        table: &Bound<'_, PyAny>,
+    ) -> PyResult<Update> {
+        let partition = core.partition(self.partition).map_err(|error| to_py(&error))?;
+        if let Some(id) = self.id
+            && core.has_batch(id)
+        {
+            core.begin_batch(id);
+            return Ok(Update { repeated: true, ..Update::default() });
+        }
+        let zone = core.config().zone();
+        let mut update = Update::default();
+        let mut rejections = Rejections::default();
+        let mut push = |record: Record<'_>, position: u64| match record {
+            Record::Request(request) => core.push_from(partition, &request, position, &mut update),
+            Record::Metric(point) => {
+                core.push_metric_from(partition, &point, position, &mut update);
+            }
+            Record::Unused => {}
+        };
+        if let Ok(bytes) = table.cast::<PyBytes>() {
+            let bytes = bytes.as_bytes();
+            py.detach(|| {
+                let mut decoder = self.kind.decoder(Format::sniff(bytes), zone);
+                decoder.feed(Some(bytes), &mut push, &mut rejections)?;
+                decoder.feed(None, &mut push, &mut rejections)
+            })
+            .map_err(|error| to_py(&error))?;
+        } else {
+            let table = self.kind.table(table, zone)?;
+            py.detach(|| table.in_order(0, &mut push, &mut rejections));
+        }
+        // only now: a batch that cannot be read may be sent again
+        if let Some(id) = self.id {
+            core.begin_batch(id);
+        }
+        rejections.merge(std::mem::take(&mut update.rejected));
+        core.note_rejections(rejections.clone());
+        update.rejected = rejections;
+        Ok(update)
+    }
+}
