@@ -343,6 +343,7 @@ fn history_is_learnt_and_not_told() {
     assert!(learnt.rows.iter().all(|row| row.verdict.reason == Reason::History));
     assert!(learnt.points.iter().all(|point| point.verdict.reason == Reason::History));
     assert!(warm.incidents().is_empty());
+    assert_eq!((warm.counters().requests, warm.counters().rows), (0, 0));
     feed(&mut warm, rest);
     warm.finish();
     let mut cold = new();

@@ -13,9 +13,11 @@ use crate::read_order::ByTime;
 use crate::report::Report;
 
 /// Detects over tables in memory: requests and metrics sorted by time, then the stream run to its
-/// end. Spans, logs and changes are read and counted.
+/// end. Spans, logs and changes are read and counted. `state` is that of the pipeline to go on from;
+/// to `learn` is to flag nothing.
 #[pyfunction]
-#[pyo3(signature = (requests=None, config=None, *, metrics=None, spans=None, logs=None, changes=None))]
+#[pyo3(signature = (requests=None, config=None, *, metrics=None, spans=None, logs=None, changes=None, state=None, learn=false))]
+#[allow(clippy::too_many_arguments, reason = "one a table")]
 pub fn detect(
     py: Python<'_>,
     requests: Option<&Bound<'_, PyAny>>,
@@ -24,12 +26,14 @@ pub fn detect(
     spans: Option<&Bound<'_, PyAny>>,
     logs: Option<&Bound<'_, PyAny>>,
     changes: Option<&Bound<'_, PyAny>>,
+    state: Option<&[u8]>,
+    learn: bool,
 ) -> PyResult<Report> {
     let config = parse(config)?;
     let zone = config.zone();
     let requests = requests.map(|table| RequestTable::read(table, zone)).transpose()?;
     let metrics = metrics.map(|table| MetricTable::read(table, zone)).transpose()?;
-    let mut intake = Intake::new(config)?;
+    let mut intake = Intake::new(config, state, learn)?;
     let unused = [(KindName::Spans, spans), (KindName::Logs, logs), (KindName::Changes, changes)];
     for (kind, table) in unused {
         if let Some(table) = table {

@@ -1,5 +1,7 @@
 //! Detection over streams: bytes or tables in, bytes and a document out.
 
+use std::borrow::Cow;
+
 use mad_core::pipeline::JudgedPoint;
 use mad_core::wire::{
     write_features_header, write_features_row, write_scored_header, write_scored_point,
@@ -40,14 +42,17 @@ enum Kinds {
 #[pymethods]
 impl DetectRun {
     /// `sort` holds all records and sorts them; `keep_rows` keeps judged rows for `report()`
-    /// instead of writing them as CSV.
+    /// instead of writing them as CSV; `state` is that of the pipeline to go on from; to `learn` is
+    /// to flag nothing.
     #[new]
-    #[pyo3(signature = (config, sources, sort=false, keep_rows=false))]
+    #[pyo3(signature = (config, sources, sort=false, keep_rows=false, state=None, learn=false))]
     fn new(
         config: Option<&Bound<'_, PyAny>>,
         sources: Kinds,
         sort: bool,
         keep_rows: bool,
+        state: Option<&[u8]>,
+        learn: bool,
     ) -> PyResult<Self> {
         let kinds = match sources {
             Kinds::Count(count) => vec![KindName::Requests; count],
@@ -63,7 +68,7 @@ impl DetectRun {
         write_scored_points_header(&mut scored_metrics);
         Ok(Self {
             sources: Sources::new(&kinds, config.zone(), held),
-            intake: Intake::new(config)?,
+            intake: Intake::new(config, state, learn)?,
             sort,
             features,
             scored,
@@ -134,6 +139,12 @@ impl DetectRun {
     #[getter]
     fn read<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         self.intake.reading.by_kind(py)
+    }
+
+    /// The state of the pipeline, to go on from.
+    fn checkpoint(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
+        let state = py.detach(|| self.intake.pipeline.checkpoint());
+        Ok(state.map_err(|error| to_py(&error))?.into())
     }
 
     /// Everything a report shows, as JSON.

@@ -90,9 +90,15 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// A pipeline over telemetry that is read to its end.
-    pub fn new(config: PipelineConfig) -> PyResult<Self> {
-        let pipeline = Pipeline::new(config).map_err(|error| to_py(&error))?.trusting_the_clock();
+    /// A pipeline over telemetry that is read to its end: one that has seen nothing, or one that
+    /// goes on from `state`; to `learn` is to flag nothing.
+    pub fn new(config: PipelineConfig, state: Option<&[u8]>, learn: bool) -> PyResult<Self> {
+        let pipeline = match state {
+            Some(state) => Pipeline::restore(config, state),
+            None => Pipeline::new(config),
+        };
+        let mut pipeline = pipeline.map_err(|error| to_py(&error))?.trusting_the_clock();
+        pipeline.learn_only(learn);
         let (reading, update) = (Reading::default(), Update::default());
         Ok(Self { pipeline, reading, update, points: Rejections::default() })
     }

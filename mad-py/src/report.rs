@@ -1,5 +1,6 @@
 //! The outcome of a detection.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use mad_core::pipeline::JudgedPoint;
@@ -90,6 +91,12 @@ impl Report {
     #[getter]
     fn read<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         self.reading.by_kind(py)
+    }
+
+    /// The state at the end, to go on from.
+    fn checkpoint(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
+        let state = py.detach(|| self.pipeline.checkpoint());
+        Ok(state.map_err(|error| to_py(&error))?.into())
     }
 
     /// Everything a report shows, as JSON.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mad import _core
@@ -15,6 +16,7 @@ def detect(
     spans: Any = None,
     logs: Any = None,
     changes: Any = None,
+    history: Any = None,
     config: AnyConfig = None,
 ) -> _core.Report:
     """Detects over requests, metrics or both. Each is a path (CSV, JSON Lines or Parquet; plain,
@@ -34,11 +36,12 @@ def detect(
     in `report.read`; nothing uses them yet. Bad records are counted in `report.rejected` and stop
     nothing.
 
+    `history` is what came before: requests, or a mapping such as `{"requests": ..., "metrics":
+    ...}`. It is learnt and nothing of it is flagged or counted, so that there is no warm-up.
+
     Raises ValueError when an input as a whole cannot be read (a missing column, times without a
     zone), OSError when a file cannot be opened, ImportError when Parquet needs pyarrow.
     """
-    from mad._files import detect_files, is_path
-
     sources = {
         "requests": requests,
         "metrics": metrics,
@@ -52,9 +55,25 @@ def detect(
             "requests is absent, and so is all else; give a path, a dataframe, an Arrow table or a "
             "mapping of columns"
         )
+    state = None
+    if history is not None:
+        past = history if _is_by_kind(history) else {"requests": history}
+        state = _detect(past, config, learn=True).checkpoint()
+    return _detect(given, config, state=state)
+
+
+def _is_by_kind(source: Any) -> bool:
+    return isinstance(source, Mapping) and bool(source) and set(source) <= {"requests", "metrics"}
+
+
+def _detect(
+    given: Mapping[str, Any], config: AnyConfig, *, state: bytes | None = None, learn: bool = False
+) -> _core.Report:
+    from mad._files import detect_files, is_path
+
     if any(map(is_path, given.values())):
-        return detect_files(given, config)
-    return _core.detect(requests, config, metrics=metrics, spans=spans, logs=logs, changes=changes)
+        return detect_files(given, config, state=state, learn=learn)
+    return _core.detect(config=config, state=state, learn=learn, **given)
 
 
 def detect_metrics(metrics: Any, config: AnyConfig = None) -> _core.Report:

@@ -108,9 +108,12 @@ def detect(
     spans: Any | None = None,
     logs: Any | None = None,
     changes: Any | None = None,
+    state: bytes | None = None,
+    learn: bool = False,
 ) -> Report:
     """Detects over tables in memory: requests and metrics sorted by time, then the stream run to
-    its end. Spans, logs and changes are read and counted."""
+    its end. Spans, logs and changes are read and counted. `state`: the pipeline to go on from; to
+    `learn` is to flag nothing."""
 
 def columns_of(kind: str) -> tuple[list[str], list[str]]:
     """The columns of a kind: those a table needs, and those it may have."""
@@ -359,6 +362,8 @@ class Report:
         """Explains an incident."""
     def document(self) -> str:
         """Everything a report shows, as JSON."""
+    def checkpoint(self) -> bytes:
+        """The state at the end, for `Pipeline.restore`."""
     def to_html(self, path: str | PathLike[str]) -> None:
         """Writes the report as one self-contained page with plots."""
 
@@ -428,9 +433,9 @@ class Pipeline:
         """Takes a batch of a kind in the order in which it stands: a table, or bytes of CSV or JSON
         Lines. Spans, logs, changes and edges are checked and not used yet.
 
-        Each `partition` has a time of its own; all records of an entity come in one. Of batches with
-        one `batch_id` the first is taken and the others are left out: `Update.repeated`. `watermark`
-        then closes what is older.
+        Each `partition` has a time of its own; all records of an entity come in one. Of batches
+        with one `batch_id` the first is taken and the others are left out: `Update.repeated`.
+        `watermark` then closes what is older.
         """
     def advance(self, at: datetime) -> Update:
         """Moves the watermark to `at`: a tick of a source that went idle."""
@@ -593,8 +598,13 @@ class DetectRun:
         sources: int | Sequence[str],
         sort: bool = False,
         keep_rows: bool = False,
+        state: bytes | None = None,
+        learn: bool = False,
     ) -> DetectRun:
-        """`sources`: how many sources of requests there are, or the kind of each source."""
+        """`sources`: how many sources of requests there are, or the kind of each source. `state`:
+        the pipeline to go on from; to `learn` is to flag nothing."""
+    def checkpoint(self) -> bytes:
+        """The state of the pipeline, to go on from."""
     def feed(self, source: int, chunk: Any) -> None:
         """Reads a piece of a source: bytes, cut anywhere, or a table."""
     def end(self, source: int) -> None:

@@ -16,15 +16,18 @@ def is_path(source: Any) -> bool:
     return isinstance(source, str | os.PathLike)
 
 
-def detect_files(given: Mapping[str, Any], config: AnyConfig) -> _core.Report:
+def detect_files(
+    given: Mapping[str, Any], config: AnyConfig, *, state: bytes | None, learn: bool
+) -> _core.Report:
     """Reads all sources, by kind, piece by piece; files that are not in order are read again and
     sorted, and so is everything beside a table, which can be read once only."""
-    if not all(map(is_path, given.values())):
-        return _read(given, config, sort=True)
+    sort = not all(map(is_path, given.values()))
     try:
-        return _read(given, config, sort=False)
+        return _read(given, config, state, sort=sort, learn=learn)
     except _core.UnsortedError:
-        return _read(given, config, sort=True)
+        if sort:
+            raise
+        return _read(given, config, state, sort=True, learn=learn)
 
 
 def reference_file(path: str, settings: dict[str, int]) -> _core.Table:
@@ -43,8 +46,10 @@ def read(source: Any, kind: str, config: AnyConfig) -> _core.Telemetry:
     return telemetry
 
 
-def _read(given: Mapping[str, Any], config: AnyConfig, *, sort: bool) -> _core.Report:
-    run = _core.DetectRun(config, list(given), sort=sort, keep_rows=True)
+def _read(
+    given: Mapping[str, Any], config: AnyConfig, state: bytes | None, *, sort: bool, learn: bool
+) -> _core.Report:
+    run = _core.DetectRun(config, list(given), sort=sort, keep_rows=True, state=state, learn=learn)
     _feed(run, given)
     return run.report()
 

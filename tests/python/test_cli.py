@@ -27,8 +27,17 @@ class FakeRun:
 
     severity = "Warning"
 
-    def __init__(self, config: str | None, sources: int, sort: bool = False) -> None:
-        self.open = list(range(sources))
+    def __init__(
+        self,
+        config: str | None,
+        sources: list[str],
+        sort: bool = False,
+        state: bytes | None = None,
+        learn: bool = False,
+    ) -> None:
+        assert state is None
+        assert not learn
+        self.open = list(range(len(sources)))
         self.sort = sort
         self.requests = 0
 

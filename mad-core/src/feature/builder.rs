@@ -207,6 +207,12 @@ impl FeatureBuilder {
         self.intake.raise(watermark);
     }
 
+    pub(crate) fn count_anew(&mut self) {
+        self.accepted = 0;
+        self.errors = 0;
+        self.samples_dropped = 0;
+    }
+
     /// Forgets entities: their ids will be others'.
     pub(crate) fn forget(&mut self, gone: &BTreeSet<EntityId>) {
         self.intake.forget(gone);

@@ -168,6 +168,11 @@ impl MetricBuilder {
         self.intake.raise(watermark);
     }
 
+    pub(crate) fn count_anew(&mut self) {
+        self.accepted = 0;
+        self.overflowed = 0;
+    }
+
     /// Forgets series and entities: their ids will be others'.
     pub(crate) fn forget(&mut self, entities: &BTreeSet<EntityId>, series: &BTreeSet<SeriesId>) {
         self.intake.forget(entities);

@@ -204,8 +204,16 @@ impl Pipeline {
     }
 
     /// From now on rows and points are learnt and nothing is flagged (`true`), or flagged as usual
-    /// (`false`): the past of what is watched, before it is watched. Their reason is `history`.
+    /// (`false`): the past of what is watched, before it is watched. Their reason is `history`, and
+    /// when it is over all counts begin anew.
     pub fn learn_only(&mut self, on: bool) {
+        if self.learn_only && !on {
+            self.counters = Counters::default();
+            self.rejections = Rejections::default();
+            for partition in &mut self.partitions {
+                partition.count_anew();
+            }
+        }
         self.learn_only = on;
     }
 

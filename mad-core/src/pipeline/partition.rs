@@ -56,6 +56,11 @@ impl Partition {
         self.metrics.raise(watermark);
     }
 
+    pub fn count_anew(&mut self) {
+        self.features.count_anew();
+        self.metrics.count_anew();
+    }
+
     fn has_begun(&self) -> bool {
         self.features.newest().or(self.metrics.newest()).is_some()
     }

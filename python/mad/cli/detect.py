@@ -6,16 +6,17 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mad import errors
 from mad.cli import arguments, engine, files, settings
 from mad.cli.progress import WORTH_BYTES, Progress
 from mad.sources.files import CHUNK, Source
 
+_T = TypeVar("_T")
 REPORT = "report.html"
 SCORED, SCORED_METRICS = "scored.csv", "scored_metrics.csv"
 _GATES = {"warning": ("Warning", "Critical"), "critical": ("Critical",)}
@@ -25,6 +26,7 @@ _OTHERS = {
     "logs": "logs: read and checked, not used yet",
     "changes": "changes: read and checked, not used yet",
 }
+_LEARNT = ("requests", "metrics")
 _UNUSED = ("spans", "logs", "changes")
 
 
@@ -56,6 +58,19 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         command.add_argument(
             f"--{kind}", action="append", default=[], metavar="FILE", help=f"a file of {what}"
         )
+    for kind in _LEARNT:
+        name = "history" if kind == "requests" else f"history-{kind}"
+        command.add_argument(
+            f"--{name}",
+            action="append",
+            default=[],
+            metavar="FILE",
+            help=f"earlier {kind}: learnt first, not flagged, so that there is no warm-up",
+        )
+    command.add_argument(
+        "--resume", metavar="STATE", help="go on from the state that an earlier run saved"
+    )
+    command.add_argument("--save", metavar="STATE", help="save the state at the end")
     command.add_argument("--out", default="out", metavar="DIR", help="default: out")
     command.add_argument("--config", metavar="FILE", help=settings.HELP)
     command.add_argument(
@@ -103,6 +118,9 @@ def run(args: argparse.Namespace) -> int:
         sort=args.sort,
         report=not args.no_report,
         others=others,
+        history={"requests": args.history, "metrics": args.history_metrics},
+        resume=args.resume,
+        save=args.save,
     )
     show(outcome, as_json=args.json, verbose=args.verbose)
     gate = _GATES.get(args.fail_on or "", ())
@@ -121,18 +139,50 @@ def detect(
     report: bool = True,
     extra: dict[str, str] | None = None,
     others: Mapping[str, Sequence[str]] | None = None,
+    history: Mapping[str, Sequence[str]] | None = None,
+    resume: str | None = None,
+    save: str | None = None,
 ) -> Outcome:
     """Reads all inputs in one pass and writes the files; `extra` are more files by name, `others`
-    inputs of other kinds than requests."""
+    inputs of other kinds than requests. `history` is learnt before; `resume` and `save` name files
+    of state."""
     started = time.perf_counter()
-    named = {"requests": inputs, **(others or {})}
-    sources = [(kind, Source(path)) for kind, paths in named.items() for path in paths]
-    if mode == "reference" and len(sources) > len(inputs):
-        raise errors.UsageError("--mode reference reads requests alone")
-    if sum(source.standard for _, source in sources) > 1:
+    sources = _sources({"requests": inputs, **(others or {})})
+    past = _sources(history or {})
+    if mode == "reference" and (len(sources) > len(inputs) or past or resume or save):
+        raise errors.UsageError("--mode reference reads requests alone and keeps no state")
+    if sum(source.standard for _, source in (*past, *sources)) > 1:
         raise errors.UsageError("standard input can be named once only")
+    state = files.read_bytes(resume) if resume else None
+    if past:
+
+        def learn(sort: bool) -> bytes:
+            return _learn(past, config, batch_size, sort, state)
+
+        state = _in_order(past, learn, sort)
+
+    def detected(sort: bool) -> Outcome:
+        return _pass(sources, out, config, mode, batch_size, sort, report, extra or {}, state, save)
+
+    outcome = _in_order(sources, detected, sort)
+    outcome.seconds = time.perf_counter() - started
+    outcome.notes += unused(outcome.document.get("read") or {}, [kind for kind, _ in sources])
+    for stale in (Path(out) / REPORT, Path(out) / SCORED_METRICS):
+        if stale not in outcome.paths and stale.exists():
+            outcome.notes.append(f"{stale} is from an earlier run")
+    return outcome
+
+
+def _sources(named: Mapping[str, Sequence[str]]) -> list[tuple[str, Source]]:
+    return [(kind, Source(path)) for kind, paths in named.items() for path in paths]
+
+
+def _in_order(
+    sources: Sequence[tuple[str, Source]], attempt: Callable[[bool], _T], sort: bool
+) -> _T:
+    """Makes an attempt without sorting first, unless told to `sort`."""
     try:
-        outcome = _pass(sources, out, config, mode, batch_size, sort, report, extra or {})
+        return attempt(sort)
     except engine.NotSorted as problem:
         if any(source.standard for _, source in sources):
             raise errors.InputError(
@@ -141,13 +191,39 @@ def detect(
             ) from problem
         note = f"not ordered by time ({problem}): starting again, sorting in memory"
         sys.stderr.write(f"mad: {note}\n")
-        outcome = _pass(sources, out, config, mode, batch_size, True, report, extra or {})
-    outcome.seconds = time.perf_counter() - started
-    outcome.notes += unused(outcome.document.get("read") or {}, [kind for kind, _ in sources])
-    for stale in (Path(out) / REPORT, Path(out) / SCORED_METRICS):
-        if stale not in outcome.paths and stale.exists():
-            outcome.notes.append(f"{stale} is from an earlier run")
-    return outcome
+        return attempt(True)
+
+
+def _learn(
+    sources: Sequence[tuple[str, Source]],
+    config: str | None,
+    batch_size: int,
+    sort: bool,
+    state: bytes | None,
+) -> bytes:
+    kinds = [kind for kind, _ in sources]
+    run = engine.detection(config, kinds, mode="default", sort=sort, state=state, learn=True)
+    total = sum(source.size for _, source in sources)
+    with Progress("learning", total, worth=total > WORTH_BYTES) as bar:
+        for _ in _read(run, sources, batch_size):
+            # what is learnt is not written
+            _ = (run.take_features_csv(), run.take_scored_csv(), engine.scored_metrics(run))
+            bar.reached(sum(source.consumed for _, source in sources))
+        engine.finish(run, [source.name for _, source in sources])
+    return engine.checkpoint(run)
+
+
+def _read(
+    run: engine.Detection, sources: Sequence[tuple[str, Source]], batch_size: int
+) -> Iterator[None]:
+    """Feeds all sources piece by piece, in the order in which the run wants them."""
+    readers: dict[int, Iterator[Any]] = {}
+    while (wanted := run.wants()) is not None:
+        kind, source = sources[wanted]
+        if wanted not in readers:
+            readers[wanted] = source.pieces(kind, batch_size)
+        engine.feed(run, wanted, source.name, next(readers[wanted], None))
+        yield
 
 
 def unused(read: Mapping[str, Any], kinds: Sequence[str]) -> list[str]:
@@ -174,20 +250,16 @@ def _pass(
     sort: bool,
     report: bool,
     extra: dict[str, str],
+    state: bytes | None,
+    save: str | None,
 ) -> Outcome:
     kinds = [kind for kind, _ in sources]
     names = [source.name for _, source in sources]
     total = sum(source.size for _, source in sources)
-    detection = engine.detection(config, kinds, mode=mode, sort=sort)
-    readers: dict[int, Iterator[Any]] = {}
+    detection = engine.detection(config, kinds, mode=mode, sort=sort, state=state)
     label = "sorting" if sort else "reading"
     with files.Outputs(out) as outputs, Progress(label, total, worth=total > WORTH_BYTES) as bar:
-        while (wanted := detection.wants()) is not None:
-            if wanted not in readers:
-                kind, source = sources[wanted]
-                readers[wanted] = source.pieces(kind, batch_size)
-            chunk = next(readers[wanted], None)
-            engine.feed(detection, wanted, names[wanted], chunk)
+        for _ in _read(detection, sources, batch_size):
             _drain(detection, outputs, kinds)
             bar.reached(sum(source.consumed for _, source in sources))
         document = engine.finish(detection, names)
@@ -201,7 +273,11 @@ def _pass(
             from mad.report import render_html
 
             outputs.write(REPORT, render_html(document))
-        return Outcome(document, outputs.commit(), 0.0)
+        outcome = Outcome(document, outputs.commit(), 0.0)
+    if save:
+        # after the files: cut off in between, the run can be made again from the old state
+        files.write_bytes(save, engine.checkpoint(detection))
+    return outcome
 
 
 def _drain(detection: engine.Detection, outputs: files.Outputs, kinds: Sequence[str]) -> None:

@@ -40,17 +40,26 @@ class NotSorted(Exception):
     """An input is not ordered by time and has to be sorted in memory."""
 
 
-def detection(config: str | None, kinds: Sequence[str], *, mode: str, sort: bool) -> Detection:
-    """A run over one input of each of `kinds`; `config` is JSON text."""
+def detection(
+    config: str | None,
+    kinds: Sequence[str],
+    *,
+    mode: str,
+    sort: bool,
+    state: bytes | None = None,
+    learn: bool = False,
+) -> Detection:
+    """A run over one input of each of `kinds`; `config` is JSON text, `state` that of an earlier
+    run; to `learn` is to flag nothing."""
     from mad import _core
 
     try:
         if mode == "reference":
             return _core.ReferenceRun(config, len(kinds), sort=sort)
-        requests = set(kinds) == {"requests"}
-        return _core.DetectRun(config, len(kinds) if requests else list(kinds), sort=sort)
+        return _core.DetectRun(config, list(kinds), sort=sort, state=state, learn=learn)
     except ValueError as error:
-        raise UsageError(f"the configuration is not valid: {error}") from error
+        what = "the saved state" if "state" in str(error) else "the configuration"
+        raise UsageError(f"{what} is not valid: {error}") from error
 
 
 def feed(run: Detection, source: int, name: str, chunk: Any) -> None:
@@ -82,6 +91,15 @@ def finish(run: Detection, names: list[str]) -> dict[str, Any]:
     document = dict(json.loads(run.document()))
     document["read"] = getattr(run, "read", {})
     return document
+
+
+def checkpoint(run: Detection) -> bytes:
+    """The state at the end of a run."""
+    from mad import _core
+
+    if not isinstance(run, _core.DetectRun):
+        raise UsageError("--mode reference has no state to save")
+    return run.checkpoint()
 
 
 def scored_metrics(run: Detection) -> bytes:

@@ -31,6 +31,28 @@ def read_json(path: Path, hint: str = "") -> Any:
         raise InputError(f"{path} is not JSON: {error}", hint) from error
 
 
+def read_bytes(path: str | Path) -> bytes:
+    """A whole file."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {reason(error)}") from error
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """A file that appears whole, and stays so when the power goes."""
+    partial = Path(path).with_name(f".{Path(path).name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UsageError(f"cannot write {path}: {reason(error)}") from error
+
+
 def to_json(value: object, *, indent: int | None = 2) -> str:
     """JSON text with a final newline."""
     return json.dumps(value, ensure_ascii=False, indent=indent) + "\n"
