@@ -103,13 +103,18 @@ impl MetricBuilder {
             rejections.add(reason, position, || describe(point, field));
             return;
         }
-        let entity = entities.id(point.service, point.resource);
-        let overflow = entities.is_overflow(entity);
-        let series = if overflow { None } else { names.id(entity, point.metric, entities) };
-        let Some(series) = series else {
+        let of = (point.service, point.resource, point.metric);
+        let found = names.guess(of, entities).or_else(|| {
+            let entity = entities.id(point.service, point.resource);
+            let own = !entities.is_overflow(entity);
+            let series = own.then(|| names.id(entity, point.metric, entities)).flatten();
+            series.map(|series| (entity, series))
+        });
+        let Some((entity, series)) = found else {
             self.overflowed += 1;
             return;
         };
+        names.came(series);
         let sample = Sample { value: point.value, n: point.n };
         let what = Measured { series, sample };
         let record = HeldRecord { timestamp: point.timestamp, entity, position, what };

@@ -9,7 +9,9 @@ use super::{EntityId, EntityTable};
 
 /// Dense id of a series within one table, in order of first appearance. The id of a series that
 /// was forgotten is given again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct SeriesId(pub u32);
 
@@ -41,6 +43,9 @@ pub struct SeriesTable {
     order: Vec<SeriesId>,
     /// Place of each series in `order`; empty once `order` has changed.
     ranks: Vec<u32>,
+    /// The series that came after each one, the last time: sources send theirs in rounds.
+    following: Vec<SeriesId>,
+    last: SeriesId,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -94,6 +99,32 @@ impl SeriesTable {
         let Self { order, series, .. } = self;
         order.retain(|id| series.get(id.index()).is_some_and(Option::is_some));
         self.ranks.clear();
+    }
+
+    /// The series of these names if it is the one that came after the last one before, too.
+    pub(crate) fn guess(
+        &self,
+        (service, resource, metric): (&str, &str, &str),
+        names: &EntityTable,
+    ) -> Option<(EntityId, SeriesId)> {
+        let id = *self.following.get(self.last.index())?;
+        let name = self.get(id)?;
+        let entity = names.get(name.entity)?;
+        let same = *name.metric == *metric
+            && *entity.service == *service
+            && *entity.endpoint == *resource;
+        same.then_some((name.entity, id))
+    }
+
+    /// A series has come: the next guess follows it.
+    pub(crate) fn came(&mut self, id: SeriesId) {
+        if self.following.len() < self.series.len() {
+            self.following.resize(self.series.len(), SeriesId::default());
+        }
+        if let Some(following) = self.following.get_mut(self.last.index()) {
+            *following = id;
+        }
+        self.last = id;
     }
 
     /// The id of a known series.
