@@ -65,6 +65,14 @@ pub fn run_shop_with(
             start: incident.start,
             end: incident.end,
             opened_at: incident.opened_at,
+            members: incident
+                .members
+                .iter()
+                .map(|member| {
+                    let entity = &member.entity;
+                    (entity.service.to_string(), entity.endpoint.to_string(), member.joined_at)
+                })
+                .collect(),
             rank_of_culprits: ended
                 .ranking_of(incident)
                 .culprits

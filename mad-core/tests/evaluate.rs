@@ -52,6 +52,7 @@ fn incident(place: &str, start: f64, end: f64, opened: f64, ranks: &[&str]) -> E
         end: at(end),
         opened_at: at(opened),
         rank_of_culprits: ranks.iter().map(|&rank| split(rank)).collect(),
+        members: Vec::new(),
     }
 }
 

@@ -239,7 +239,7 @@ impl Group {
     }
 
     fn flagged(&mut self, i: i64, evidence: f64, support: f64) -> &mut Self {
-        self.grouper.flagged(&entity("a"), flagged(i, evidence), support, &mut self.changes);
+        self.grouper.flagged(&entity("a"), flagged(i, evidence), support, &(), &mut self.changes);
         self
     }
 
@@ -411,7 +411,7 @@ fn the_worst_of_its_rows_is_what_an_incident_says() {
     worse
         .signals
         .push(FlaggedSignal { signal: Signal::ErrorRate.into(), ..worse.signals[0].clone() });
-    group.grouper.flagged(&entity("a"), worse, 9.0, &mut group.changes);
+    group.grouper.flagged(&entity("a"), worse, 9.0, &(), &mut group.changes);
     group.flagged(2, WEAK, 9.0);
     let incident = group.open().unwrap();
     assert_eq!((incident.severity, incident.evidence), (Severity::Critical, 9.0));
@@ -430,7 +430,7 @@ fn errors_of_all_rows_together_make_it_critical() {
     while !group.open().unwrap().errors_rose {
         let i = rows.next().unwrap();
         let row = FlaggedRow { errors: 10, ..flagged(i, WEAK) };
-        group.grouper.flagged(&entity("a"), row, 9.0, &mut group.changes);
+        group.grouper.flagged(&entity("a"), row, 9.0, &(), &mut group.changes);
         assert!(i < 10);
     }
     let incident = group.open().unwrap();

@@ -32,6 +32,7 @@ fn twenty(rows: u64, config: &ReferenceConfig) -> Evaluation {
                 end: incident.end.plus(MINUTE),
                 opened_at: incident.start.plus(MINUTE),
                 rank_of_culprits: ranks.clone(),
+                members: Vec::new(),
             })
             .collect();
         pooled.merge(evaluator.finish(&incidents));

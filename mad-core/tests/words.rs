@@ -43,6 +43,9 @@ fn incident() -> Incident {
         errors_rose: false,
         peaks: Vec::new(),
         evidence: 12.3,
+        members: Vec::new(),
+        reached: 0,
+        last_joined: Timestamp::default(),
         last_active: start.plus(9 * MINUTE),
     }
 }

@@ -37,6 +37,15 @@ struct IncidentEntry {
     opened_at: Option<String>,
     #[serde(default)]
     ranking: Option<RankingEntry>,
+    #[serde(default)]
+    members: Vec<MemberEntry>,
+}
+
+#[derive(Deserialize)]
+struct MemberEntry {
+    service: String,
+    endpoint: String,
+    joined_at: String,
 }
 
 #[derive(Clone, Deserialize)]
@@ -99,6 +108,10 @@ fn read(entry: IncidentEntry, rankings: &CulpritsFile) -> PyResult<EvaluatedInci
     let elsewhere = || rankings.by_incident.get(&entry.id).cloned().flatten();
     let ranking = entry.ranking.or_else(elsewhere);
     let culprits = ranking.map(|ranking| ranking.culprits).unwrap_or_default();
+    let member = |member: MemberEntry| {
+        Ok((member.service, member.endpoint, time("members.joined_at", &member.joined_at)?))
+    };
+    let members = entry.members.into_iter().map(member).collect::<PyResult<_>>()?;
     Ok(EvaluatedIncident {
         start: time("start", &entry.start)?,
         end,
@@ -106,6 +119,7 @@ fn read(entry: IncidentEntry, rankings: &CulpritsFile) -> PyResult<EvaluatedInci
             Some(text) => time("opened_at", text)?,
             None => end,
         },
+        members,
         service: entry.service,
         endpoint: entry.endpoint,
         rank_of_culprits: culprits

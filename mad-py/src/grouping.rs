@@ -52,7 +52,7 @@ impl IncidentGrouper {
         for ((row, (flagged, support)), verdict) in rows.features.iter().zip(judged).zip(verdicts) {
             self.core.advance(row.bucket, &mut changes);
             if let (Some(flagged), Some(entity)) = (flagged, rows.entities.get(row.entity)) {
-                self.core.flagged(entity, flagged, support, &mut changes);
+                self.core.flagged(entity, flagged, support, &(), &mut changes);
             } else {
                 let (bucket, evidence) = (row.bucket, verdict.evidence);
                 self.core.quiet(row.entity, bucket, self.step, evidence, &mut changes);

@@ -112,6 +112,8 @@ fn incident(report: &ReferenceReport, one: &ReferenceIncident) -> IncidentDocume
         errors,
         peaks: BTreeMap::new(),
         affected: vec![format!("{} {}", one.service, one.endpoint)],
+        members: Vec::new(),
+        reached: 0,
         culprit: ranking.culprits.first().map(|culprit| EntityDocument {
             service: culprit.service.clone(),
             endpoint: culprit.endpoint.clone(),

@@ -32,11 +32,23 @@ pub struct EvaluatedIncident {
     pub opened_at: Timestamp,
     /// Service and endpoint of its culprits, the most likely first.
     pub rank_of_culprits: Vec<(String, String)>,
+    /// Others that it reached: service, endpoint, and when the detector could tell of each.
+    pub members: Vec<(String, String, Timestamp)>,
 }
 
 impl EvaluatedIncident {
     fn finds(&self, truth: &TruthIncident) -> bool {
-        truth.is_at(&self.service, &self.endpoint) && truth.overlaps(self.start, self.end)
+        self.known(truth).is_some()
+    }
+
+    /// When it could tell of a true incident first; none where it is another.
+    fn known(&self, truth: &TruthIncident) -> Option<Timestamp> {
+        let own = std::iter::once((&self.service, &self.endpoint, self.opened_at));
+        let members = self.members.iter().map(|(service, endpoint, at)| (service, endpoint, *at));
+        let there =
+            own.chain(members).filter(|(service, endpoint, _)| truth.is_at(service, endpoint));
+        let known = there.map(|(.., at)| at).min()?;
+        truth.overlaps(self.start, self.end).then_some(known)
     }
 }
 
@@ -69,6 +81,7 @@ impl EvaluatedIncident {
 ///     end: minute(14),
 ///     opened_at: minute(12).plus(10 * SECOND),
 ///     rank_of_culprits: vec![("payments".into(), "/pay".into())],
+///     members: vec![],
 /// }]);
 /// let rows = evaluation.rows;
 /// assert_eq!((rows.tp, rows.fp, rows.fn_, rows.tn), (2, 1, 1, 16));
@@ -147,17 +160,17 @@ impl<'a> Evaluator<'a> {
         let outcome = |(truth, first_row): (&TruthIncident, &Option<Timestamp>)| {
             let finder = incidents
                 .iter()
-                .filter(|incident| incident.finds(truth))
-                .min_by_key(|incident| incident.opened_at);
+                .filter_map(|incident| Some((incident.known(truth)?, incident)))
+                .min_by_key(|(known, _)| *known);
             let seconds = |at: Timestamp| at.since(truth.start) as f64 / SECOND as f64;
-            let rank = |incident: &EvaluatedIncident| {
+            let rank = |(_, incident): (Timestamp, &EvaluatedIncident)| {
                 let mut culprits = incident.rank_of_culprits.iter();
                 culprits.position(|(service, endpoint)| truth.is_at(service, endpoint))
             };
             TruthOutcome {
                 incident: truth.clone(),
                 found: finder.is_some(),
-                delay_seconds: finder.map(|incident| seconds(incident.opened_at)),
+                delay_seconds: finder.map(|(known, _)| seconds(known)),
                 first_row_delay_seconds: first_row
                     .map(|bucket| seconds(bucket.plus(self.step).plus(self.lateness))),
                 culprit_rank: finder.and_then(rank).map(|place| place as u64 + 1),

@@ -11,7 +11,7 @@ use super::words::{
 use crate::culprit::{Evidence, Ranking};
 use crate::feature::Signal;
 use crate::history::FlaggedSignal;
-use crate::incident::{Incident, Peak};
+use crate::incident::{Incident, Member, Peak};
 use crate::series::Entity;
 
 /// Explains incidents by templates: each sentence takes its numbers from the incident's evidence
@@ -38,6 +38,9 @@ pub(super) fn failing(incident: &Incident) -> Option<(f64, f64)> {
     let (share, usual) = (incident.error_rate(), incident.expected_error_rate);
     (incident.errors_rose && share.is_finite() && share > usual).then_some((share, usual))
 }
+
+/// Others named in words; further ones are counted.
+const MOST_NAMED: usize = 3;
 
 impl TemplateExplainer {
     /// Explains an incident; `ranking` is the one at its end, if there is one.
@@ -153,8 +156,24 @@ impl TemplateExplainer {
                 if peak.signal.expected - peak.signal.value < 1.5 { "request" } else { "requests" },
             ));
         }
+        out.extend(reached(incident));
         out
     }
+}
+
+/// `2 others became anomalous too: cart /add from 10:44 UTC and mail /send from 10:45 UTC.`
+fn reached(incident: &Incident) -> Option<String> {
+    let named_at = |member: &Member| {
+        let at = moment(member.start, incident.start, incident.end, incident.step);
+        format!("{} from {at}", named(&member.entity))
+    };
+    let mut names: Vec<String> = incident.members.iter().take(MOST_NAMED).map(named_at).collect();
+    let more = incident.reached.saturating_sub(names.len() as u64);
+    if more > 0 {
+        names.push(format!("{} more", number(more as f64, 0)));
+    }
+    let others = plural(incident.reached as f64, "other");
+    (incident.reached > 0).then(|| format!("{others} became anomalous too: {}.", list(&names)))
 }
 
 /// Whose part of the evidence is told, and in what relation to the incident.

@@ -24,6 +24,10 @@ pub struct IncidentConfig {
     /// An incident is over this long after its last anomalous row, minutes; the next one then is
     /// a new incident. At least two steps. Default 5.
     pub gap_minutes: f64,
+    /// Entities of one service, or of services that call each other, whose anomalies begin within
+    /// this long of each other share an incident, minutes, 0 or more; 0 keeps them apart.
+    /// Default 5.
+    pub merge_minutes: f64,
     /// An incident of an entity that went silent is closed after this long, minutes. Default 30.
     pub ttl_minutes: f64,
 }
@@ -37,6 +41,7 @@ impl Default for IncidentConfig {
             open_support: 2.0,
             keep_evidence: 2.5,
             gap_minutes: 5.0,
+            merge_minutes: 5.0,
             ttl_minutes: 30.0,
         }
     }
@@ -68,12 +73,20 @@ impl IncidentConfig {
         for (field, value) in [
             ("incident.open_support", self.open_support),
             ("incident.keep_evidence", self.keep_evidence),
+            ("incident.merge_minutes", self.merge_minutes),
         ] {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(Error::config(field, value, "a finite number of 0 or more"));
             }
         }
         Ok(())
+    }
+
+    /// How far apart those that share an incident may begin, nanoseconds, for rows of `step`
+    /// nanoseconds: two steps at least, unless it is 0.
+    pub fn merge(&self, step: i64) -> i64 {
+        let merge = (self.merge_minutes.min(1e6) * MINUTE as f64) as i64;
+        if merge == 0 { 0 } else { merge.max(step.saturating_mul(2)) }
     }
 
     /// The gap in nanoseconds for rows of `step` nanoseconds.

@@ -1,10 +1,11 @@
 //! Flagged rows to incidents, per entity.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CloseReason, Incident, IncidentChange, IncidentConfig, IncidentStatus};
+use super::{CloseReason, Incident, IncidentChange, IncidentConfig, IncidentStatus, Ties};
 use crate::error::{Error, Result};
 use crate::guard::GuardConfig;
 use crate::history::FlaggedRow;
@@ -26,7 +27,12 @@ pub struct IncidentGrouper {
     critical_error_rate: f64,
     /// Flagged rows that have not opened an incident yet.
     pending: BTreeMap<EntityId, VecDeque<FlaggedRow>>,
+    /// By the entity that opened it.
     open: BTreeMap<EntityId, Incident>,
+    /// The entity whose incident another one joined.
+    joined: BTreeMap<EntityId, EntityId>,
+    /// The entities that opened the incidents which a service is part of.
+    in_service: BTreeMap<Arc<str>, BTreeSet<EntityId>>,
     closed: VecDeque<Incident>,
     closed_dropped: u64,
 }
@@ -54,6 +60,8 @@ impl IncidentGrouper {
             critical_error_rate: GuardConfig::default().critical_error_rate,
             pending: BTreeMap::new(),
             open: BTreeMap::new(),
+            joined: BTreeMap::new(),
+            in_service: BTreeMap::new(),
             closed: VecDeque::new(),
             closed_dropped: 0,
         })
@@ -77,22 +85,30 @@ impl IncidentGrouper {
         Ok(())
     }
 
-    /// Takes a flagged row. `support` is how many observations carry its evidence.
+    /// Takes a flagged row. `support` is how many observations carry its evidence; `ties` tells
+    /// which services call each other.
     pub fn flagged(
         &mut self,
         entity: &Entity,
         row: FlaggedRow,
         support: f64,
+        ties: &impl Ties,
         changes: &mut Vec<IncidentChange>,
     ) {
-        self.expire(row.entity, row.bucket, row.step, changes);
-        if let Some(incident) = self.open.get_mut(&row.entity) {
-            incident.add(&row, self.critical_error_rate);
+        self.expire(self.lead(row.entity), row.bucket, row.step, changes);
+        let lead = self.lead(row.entity);
+        if let Some(incident) = self.open.get_mut(&lead) {
+            if lead == row.entity {
+                incident.add(&row, self.critical_error_rate);
+            } else {
+                incident.add_other(entity, &row);
+            }
             changes.push(IncidentChange::Updated(incident.clone()));
             return;
         }
         let id = row.entity;
-        let known = row.bucket.plus(row.step).plus(self.lateness);
+        let (bucket, step) = (row.bucket, row.step);
+        let known = bucket.plus(step).plus(self.lateness);
         let decisive =
             row.evidence >= self.config.open_evidence && support >= self.config.open_support;
         let reach = row.step.saturating_mul(i64::from(self.config.open_steps));
@@ -102,14 +118,97 @@ impl IncidentGrouper {
         if !decisive && apart(pending) < self.config.open_rows {
             return;
         }
-        let rows = self.pending.remove(&id).unwrap_or_default();
-        let Some(first) = rows.front() else { return };
+        let rows: Vec<FlaggedRow> = self.pending.remove(&id).unwrap_or_default().into();
+        let Some(first) = rows.first() else { return };
+        if let Some(lead) = self.tied(entity, first.bucket, step, bucket, ties, changes)
+            && let Some(incident) = self.open.get_mut(&lead)
+        {
+            incident.join(entity, &rows, known);
+            changes.push(IncidentChange::Updated(incident.clone()));
+            self.joined.insert(id, lead);
+            self.place(&entity.service, lead);
+            return;
+        }
         let mut incident = Incident::open(entity.clone(), first, known);
         for row in &rows {
             incident.add(row, self.critical_error_rate);
         }
         changes.push(IncidentChange::Opened(incident.clone()));
         self.open.insert(id, incident);
+        self.place(&entity.service, id);
+    }
+
+    /// The open incident that an entity whose anomalies began at `start` belongs to: of those that
+    /// its service or a neighbour is in and that have spread lately, the oldest. The others become
+    /// part of it.
+    fn tied(
+        &mut self,
+        entity: &Entity,
+        start: Timestamp,
+        step: i64,
+        now: Timestamp,
+        ties: &impl Ties,
+        changes: &mut Vec<IncidentChange>,
+    ) -> Option<EntityId> {
+        let merge = self.config.merge(step);
+        if merge == 0 || self.open.is_empty() {
+            return None;
+        }
+        let mut services = ties.neighbours(&entity.service);
+        services.push(Arc::clone(&entity.service));
+        let mut leads: Vec<EntityId> = services
+            .iter()
+            .filter_map(|service| self.in_service.get(service))
+            .flatten()
+            .copied()
+            .filter(|lead| {
+                self.open.get(lead).is_some_and(|incident| {
+                    start.since(incident.last_joined).abs() <= merge
+                        || start.since(incident.start).abs() <= merge
+                })
+            })
+            .collect();
+        leads.sort_unstable();
+        leads.dedup();
+        leads.sort_by_key(|lead| self.open.get(lead).map(|incident| incident.start));
+        let (oldest, others) = leads.split_first()?;
+        for other in others {
+            self.merge(*oldest, *other, now, changes);
+        }
+        Some(*oldest)
+    }
+
+    /// Makes one incident part of another.
+    fn merge(
+        &mut self,
+        into: EntityId,
+        from: EntityId,
+        at: Timestamp,
+        changes: &mut Vec<IncidentChange>,
+    ) {
+        let Some(merged) = self.over(from, at, CloseReason::Merged, changes) else { return };
+        if let Some(incident) = self.open.get_mut(&into) {
+            incident.absorb(merged);
+        }
+        for of in self.joined.values_mut().filter(|of| **of == from) {
+            *of = into;
+        }
+        self.joined.insert(from, into);
+        for leads in self.in_service.values_mut() {
+            if leads.remove(&from) {
+                leads.insert(into);
+            }
+        }
+    }
+
+    /// The entity that opened the incident which an entity is in, or would be.
+    fn lead(&self, entity: EntityId) -> EntityId {
+        self.joined.get(&entity).copied().unwrap_or(entity)
+    }
+
+    /// A service is part of an incident.
+    fn place(&mut self, service: &Arc<str>, lead: EntityId) {
+        self.in_service.entry(Arc::clone(service)).or_default().insert(lead);
     }
 
     /// Takes a row of `step` nanoseconds that was not flagged, with its evidence.
@@ -121,6 +220,7 @@ impl IncidentGrouper {
         evidence: f64,
         changes: &mut Vec<IncidentChange>,
     ) {
+        let entity = self.lead(entity);
         let Some(incident) = self.open.get_mut(&entity) else { return };
         let end = bucket.plus(step);
         if evidence >= self.config.keep_evidence
@@ -180,11 +280,14 @@ impl IncidentGrouper {
 
     /// The entities with an open incident.
     pub fn open_entities(&self) -> impl Iterator<Item = EntityId> {
-        self.open.keys().copied()
+        self.open.keys().chain(self.joined.keys()).copied()
     }
 
     /// Takes out what is open or waiting of an entity.
     pub(crate) fn take(&mut self, entity: EntityId) -> OpenState {
+        for leads in self.in_service.values_mut() {
+            leads.remove(&entity);
+        }
         OpenState { pending: self.pending.remove(&entity), open: self.open.remove(&entity) }
     }
 
@@ -205,6 +308,7 @@ impl IncidentGrouper {
             self.pending.insert(entity, rows);
         }
         if let Some(incident) = open {
+            self.place(&Arc::clone(&incident.entity.service), entity);
             self.open.insert(entity, Incident { entity_id: entity, ..incident });
         }
     }
@@ -227,9 +331,9 @@ impl IncidentGrouper {
         }
     }
 
-    /// The open incident of an entity.
+    /// The open incident that an entity is in.
     pub fn open_of(&self, entity: EntityId) -> Option<&Incident> {
-        self.open.get(&entity)
+        self.open.get(&self.lead(entity))
     }
 
     /// All incidents that are kept, newest start first; of one start, by entity.
@@ -264,16 +368,32 @@ impl IncidentGrouper {
         reason: CloseReason,
         changes: &mut Vec<IncidentChange>,
     ) {
-        let Some(mut incident) = self.open.remove(&entity) else { return };
-        incident.status = IncidentStatus::Resolved;
-        incident.closed_at = Some(at);
-        incident.close_reason = Some(reason);
-        changes.push(IncidentChange::Closed(incident.clone()));
+        let Some(incident) = self.over(entity, at, reason, changes) else { return };
+        self.joined.retain(|_, lead| *lead != entity);
+        for leads in self.in_service.values_mut() {
+            leads.remove(&entity);
+        }
+        self.in_service.retain(|_, leads| !leads.is_empty());
         if self.closed.len() >= self.keep_closed {
             self.closed.pop_front();
             self.closed_dropped += 1;
         }
         self.closed.push_back(incident);
+    }
+
+    fn over(
+        &mut self,
+        entity: EntityId,
+        at: Timestamp,
+        reason: CloseReason,
+        changes: &mut Vec<IncidentChange>,
+    ) -> Option<Incident> {
+        let mut incident = self.open.remove(&entity)?;
+        incident.status = IncidentStatus::Resolved;
+        incident.closed_at = Some(at);
+        incident.close_reason = Some(reason);
+        changes.push(IncidentChange::Closed(incident.clone()));
+        Some(incident)
     }
 }
 

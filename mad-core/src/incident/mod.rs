@@ -2,9 +2,13 @@
 
 mod config;
 mod grouper;
+mod ties;
 mod types;
 
 pub use config::IncidentConfig;
 pub use grouper::IncidentGrouper;
 pub(crate) use grouper::OpenState;
-pub use types::{CloseReason, Incident, IncidentChange, IncidentStatus, Peak};
+pub use ties::Ties;
+pub use types::{
+    CloseReason, Incident, IncidentChange, IncidentStatus, MOST_MEMBERS, Member, Peak,
+};

@@ -46,6 +46,8 @@ pub enum CloseReason {
     Expired,
     /// Somebody resolved it.
     Command,
+    /// It turned out to belong to an older incident.
+    Merged,
 }
 
 /// A signal at its worst within an incident.
@@ -57,7 +59,34 @@ pub struct Peak {
     pub signal: FlaggedSignal,
 }
 
-/// A stretch of anomalous rows of one entity.
+/// Members that an incident lists; further ones are counted.
+pub const MOST_MEMBERS: usize = 100;
+
+/// Another entity that an incident reached.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// Whose.
+    pub entity: Entity,
+    /// When it was known that it belongs here.
+    pub joined_at: Timestamp,
+    /// Start of its first flagged row.
+    pub start: Timestamp,
+    /// End of its last flagged row.
+    pub end: Timestamp,
+    /// Its flagged rows.
+    pub rows: u64,
+    /// The strongest evidence of one.
+    pub evidence: f64,
+    /// The signal with the strongest evidence.
+    pub signal: SignalName,
+}
+
+/// A stretch of anomalous rows of one entity, and of those that it reached: entities of the same
+/// service or of services that call each other, one after the other within
+/// [`IncidentConfig::merge_minutes`](super::IncidentConfig::merge_minutes).
+///
+/// Rows, requests, errors and peaks are those of the first entity; severity, end and evidence are of
+/// all.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
     /// Stable: made of the entity's names and the start, the same in every run over the same data.
@@ -105,6 +134,12 @@ pub struct Incident {
     pub evidence: f64,
     /// The last moment at which something spoke for it (hysteresis included).
     pub last_active: Timestamp,
+    /// Others that it reached, in the order in which they joined: the first [`MOST_MEMBERS`].
+    pub members: Vec<Member>,
+    /// How many others it reached.
+    pub reached: u64,
+    /// Start of the first flagged row of the one that joined last.
+    pub last_joined: Timestamp,
 }
 
 impl Incident {
@@ -133,6 +168,9 @@ impl Incident {
             peaks: Vec::new(),
             evidence: 0.0,
             last_active: first.bucket.plus(first.step),
+            members: Vec::new(),
+            reached: 0,
+            last_joined: first.bucket,
         }
     }
 
@@ -156,6 +194,69 @@ impl Incident {
             }
         }
         self.peaks.sort_by(|a, b| b.signal.evidence.total_cmp(&a.signal.evidence));
+    }
+
+    /// Another entity joins, with its flagged rows so far.
+    pub(super) fn join(&mut self, entity: &Entity, rows: &[FlaggedRow], joined_at: Timestamp) {
+        let Some(first) = rows.first() else { return };
+        self.reached += 1;
+        self.last_joined = self.last_joined.max(first.bucket);
+        if self.members.len() < MOST_MEMBERS
+            && let Some(signal) = first.signals.first()
+        {
+            self.members.push(Member {
+                entity: entity.clone(),
+                joined_at,
+                start: first.bucket,
+                end: first.bucket,
+                rows: 0,
+                evidence: 0.0,
+                signal: signal.signal.clone(),
+            });
+        }
+        for row in rows {
+            self.add_other(entity, row);
+        }
+    }
+
+    /// A flagged row of another entity that has joined.
+    pub(super) fn add_other(&mut self, entity: &Entity, row: &FlaggedRow) {
+        let end = row.bucket.plus(row.step);
+        self.end = self.end.max(end);
+        self.last_active = self.last_active.max(end);
+        self.severity = self.severity.max(row.severity);
+        self.evidence = self.evidence.max(row.evidence);
+        if let Some(member) = self.members.iter_mut().find(|member| member.entity == *entity) {
+            member.end = member.end.max(end);
+            member.rows += 1;
+            if let Some(signal) = row.signals.first().filter(|_| row.evidence > member.evidence) {
+                member.evidence = row.evidence;
+                member.signal = signal.signal.clone();
+            }
+        }
+    }
+
+    /// Takes over what another incident, which began later, reached.
+    pub(super) fn absorb(&mut self, other: Self) {
+        self.end = self.end.max(other.end);
+        self.last_active = self.last_active.max(other.last_active);
+        self.last_joined = self.last_joined.max(other.start);
+        self.severity = self.severity.max(other.severity);
+        self.evidence = self.evidence.max(other.evidence);
+        self.reached += 1 + other.reached;
+        if let Some(peak) = other.peaks.first() {
+            self.members.push(Member {
+                entity: other.entity,
+                joined_at: other.opened_at,
+                start: other.start,
+                end: other.end,
+                rows: other.rows,
+                evidence: other.evidence,
+                signal: peak.signal.signal.clone(),
+            });
+        }
+        self.members.extend(other.members);
+        self.members.truncate(MOST_MEMBERS);
     }
 
     /// One row rarely has enough requests to prove that errors rose; all of them together may.

@@ -292,7 +292,7 @@ impl Pipeline {
         let before = update.changes.len();
         if let Some(flagged) = flagged {
             self.history.push_flagged(flagged.clone());
-            self.grouper.flagged(entity, flagged, verdict.support, &mut update.changes);
+            self.grouper.flagged(entity, flagged, verdict.support, &(), &mut update.changes);
         } else {
             let evidence = verdict.evidence;
             self.grouper.quiet(row.entity, row.bucket, step, evidence, &mut update.changes);

@@ -10,7 +10,7 @@ use crate::culprit::{Culprit, Evidence, Ranking};
 use crate::explain::Explanation;
 use crate::feature::Signal;
 use crate::history::HistoryPoint;
-use crate::incident::{Incident, Peak};
+use crate::incident::{Incident, Member, Peak};
 use crate::series::Entity;
 use crate::telemetry::Rejections;
 use crate::time::Timestamp;
@@ -87,11 +87,42 @@ pub struct IncidentDocument {
     pub errors: u64,
     pub peaks: BTreeMap<String, PeakDocument>,
     pub affected: Vec<String>,
+    pub members: Vec<MemberDocument>,
+    pub reached: u64,
     pub culprit: Option<EntityDocument>,
     pub explanation: Explanation,
     pub ranking: RankingDocument,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub series: Option<SeriesDocument>,
+}
+
+/// Another entity that an incident reached.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct MemberDocument {
+    pub service: String,
+    pub endpoint: String,
+    pub joined_at: String,
+    pub start: String,
+    pub end: String,
+    pub rows: u64,
+    pub signal: String,
+    pub evidence: f64,
+}
+
+impl From<&Member> for MemberDocument {
+    fn from(member: &Member) -> Self {
+        Self {
+            service: member.entity.service.to_string(),
+            endpoint: member.entity.endpoint.to_string(),
+            joined_at: member.joined_at.to_string(),
+            start: member.start.to_string(),
+            end: member.end.to_string(),
+            rows: member.rows,
+            signal: member.signal.to_string(),
+            evidence: member.evidence,
+        }
+    }
 }
 
 /// A signal at its worst.
@@ -254,7 +285,9 @@ impl Pipeline {
     pub fn incident_document(&self, incident: &Incident) -> IncidentDocument {
         let ranking = self.ranking_of(incident);
         let last = incident.end.plus(-incident.step);
+        let members = incident.members.iter().map(|member| member.entity.to_string());
         let mut affected: Vec<String> = vec![incident.entity.to_string()];
+        affected.extend(members.take(AFFECTED - 1));
         for row in self.history().flagged(incident.start, last) {
             let name = self.entities().get(row.entity).map(ToString::to_string);
             match name {
@@ -281,6 +314,8 @@ impl Pipeline {
             errors: incident.errors,
             peaks: incident.peaks.iter().map(peak_document).collect(),
             affected,
+            members: incident.members.iter().map(Into::into).collect(),
+            reached: incident.reached,
             culprit: ranking.culprits.first().map(|culprit| entity_document(&culprit.entity)),
             explanation: self.explain(incident),
             series: self.record(&incident.id).map(|record| {

@@ -23,8 +23,8 @@ pub use config::PipelineConfig;
 pub use counters::Counters;
 pub use document::{
     CulpritDocument, Document, EntityDocument, EvidenceDocument, IncidentDocument, LaneDocument,
-    PeakDocument, RankingDocument, RejectedDocument, RejectedRecord, SCHEMA_VERSION,
-    SeriesDocument, SignalSeries,
+    MemberDocument, PeakDocument, RankingDocument, RejectedDocument, RejectedRecord,
+    SCHEMA_VERSION, SeriesDocument, SignalSeries,
 };
 pub use partition::PartitionId;
 pub use record::{IncidentRecord, Trace};
