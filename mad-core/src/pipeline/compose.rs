@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::explain::{Explanation, TemplateExplainer};
 use crate::feature::{FeatureBuilder, FeaturePoint, FeatureRow, MetricBuilder};
 use crate::guard::{EntityMaturity, Guardrails};
-use crate::history::{FlaggedRow, History, HistoryRow};
+use crate::history::{Decision, FlaggedRow, History, HistoryRow};
 use crate::incident::{Incident, IncidentChange, IncidentGrouper};
 use crate::score::RowScorer;
 use crate::series::{EntityId, EntityTable, SeriesTable, SignalName};
@@ -27,6 +27,8 @@ struct EntityState {
     scorer: RowScorer,
     rows: u64,
     flagged: u64,
+    #[serde(default)]
+    newest: Option<Decision>,
 }
 
 /// Requests in; judged rows, incidents, culprits and explanations out.
@@ -277,6 +279,13 @@ impl Pipeline {
         state.map_or((0, 0), |state| (state.rows, state.flagged))
     }
 
+    /// How long an entity has been known and what was decided of its newest row, if it has rows.
+    pub(super) fn newest_row(&self, entity: EntityId) -> Option<(EntityMaturity, Decision)> {
+        let state = self.rows.get(entity.index())?.as_ref()?;
+        let maturity = EntityMaturity { first: state.first, points: state.scorer.points() };
+        state.newest.map(|newest| (maturity, newest))
+    }
+
     /// Recent rows.
     pub fn history(&self) -> &History {
         &self.history
@@ -330,7 +339,8 @@ impl Pipeline {
             let score = self.rules.get(&row.entity).and_then(Option::as_ref);
             let score = score.map_or(&self.config.score, |rules| &rules.settings.score);
             let Ok(scorer) = RowScorer::new(score) else { return };
-            *slot = Some(EntityState { first: row.bucket, scorer, rows: 0, flagged: 0 });
+            *slot =
+                Some(EntityState { first: row.bucket, scorer, rows: 0, flagged: 0, newest: None });
         }
         let Some(state) = slot else { return };
         let scores = state.scorer.score(row);
@@ -347,6 +357,7 @@ impl Pipeline {
         } else {
             state.scorer.learn(row, &scores);
         }
+        state.newest = Some(Decision::of_row(row, &scores, &verdict));
         state.rows += 1;
         state.flagged += u64::from(verdict.is_anomaly);
         self.counters.rows += 1;

@@ -7,9 +7,9 @@ use super::rules::metric_scorer;
 use super::{JudgedPoint, Pipeline, Update};
 use crate::feature::FeaturePoint;
 use crate::guard::{EntityMaturity, PointVerdict, Reason, Severity};
-use crate::history::{FlaggedRow, FlaggedSignal, HistoryPoint};
+use crate::history::{Decision, FlaggedRow, FlaggedSignal, HistoryPoint};
 use crate::score::MetricScorer;
-use crate::series::{EntityId, SignalName};
+use crate::series::{EntityId, SeriesId, SignalName};
 use crate::telemetry::MetricPoint;
 use crate::time::Timestamp;
 
@@ -22,6 +22,8 @@ pub(super) struct SeriesState {
     scorer: MetricScorer,
     points: u64,
     flagged: u64,
+    #[serde(default)]
+    newest: Option<Decision>,
 }
 
 impl Pipeline {
@@ -64,6 +66,13 @@ impl Pipeline {
             }
         }
         out
+    }
+
+    /// How long a series has been known and what was decided of its newest point, if it has one.
+    pub(super) fn newest_point(&self, series: SeriesId) -> Option<(EntityMaturity, Decision)> {
+        let state = self.series.get(series.index())?.as_ref()?;
+        let maturity = EntityMaturity { first: state.first, points: state.scorer.points() };
+        state.newest.map(|newest| (maturity, newest))
     }
 
     pub(super) fn judge_points(&mut self, update: &mut Update) {
@@ -149,7 +158,8 @@ impl Pipeline {
         if slot.is_none() {
             // the config was validated when the pipeline was made
             let scorer = metric_scorer(metric, settings.as_ref(), &self.config.score).ok()?;
-            *slot = Some(SeriesState { first: point.bucket, scorer, points: 0, flagged: 0 });
+            let first = point.bucket;
+            *slot = Some(SeriesState { first, scorer, points: 0, flagged: 0, newest: None });
         }
         let state = slot.as_mut()?;
         let sample = state.scorer.sample(point.bucket, point.sample);
@@ -171,6 +181,8 @@ impl Pipeline {
             verdict =
                 PointVerdict { is_anomaly: false, reason: Reason::Muted, severity: Severity::Info };
         }
+        let judged = FeaturePoint { sample, ..*point };
+        state.newest = Some(Decision::of_point(&judged, kind, &score, &verdict));
         state.points += 1;
         state.flagged += u64::from(verdict.is_anomaly);
         self.counters.points += 1;
@@ -186,7 +198,7 @@ impl Pipeline {
             record.push_point(metric, &kept);
         }
         self.history.push_point(point.series, kept);
-        Some(JudgedPoint { point: FeaturePoint { sample, ..*point }, score, verdict })
+        Some(JudgedPoint { point: judged, score, verdict })
     }
 }
 

@@ -9,6 +9,8 @@ mod document;
 mod metrics;
 mod record;
 mod rules;
+mod series_document;
+mod states;
 mod update;
 
 pub use command::Command;
@@ -18,7 +20,8 @@ pub use counters::Counters;
 pub use document::{
     CulpritDocument, Document, EntityDocument, EvidenceDocument, IncidentDocument, LaneDocument,
     PeakDocument, RankingDocument, RejectedDocument, RejectedRecord, SCHEMA_VERSION,
-    SeriesDocument, SignalSeries,
 };
 pub use record::{IncidentRecord, Trace};
+pub use series_document::{SeriesDocument, SignalSeries};
+pub use states::{Standing, State, StateDocument};
 pub use update::{JudgedPoint, JudgedRow, Update};
