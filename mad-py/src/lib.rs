@@ -11,6 +11,7 @@ mod arrays;
 mod config;
 mod config_problems;
 mod csv_rows;
+mod csv_why;
 mod detect;
 mod detect_run;
 mod errors;
@@ -41,6 +42,7 @@ mod simulation;
 mod source;
 mod sources;
 mod stages;
+mod states;
 mod table;
 mod telemetry;
 mod toml_places;
@@ -58,6 +60,8 @@ mod _core {
     use super::config::{check_config, config_problems, default_config};
     #[pymodule_export]
     use super::csv_rows::culprits_from_scored;
+    #[pymodule_export]
+    use super::csv_why::why_from_scored;
     #[pymodule_export]
     use super::detect::detect;
     #[pymodule_export]

@@ -13,6 +13,8 @@ use crate::kinds::{KindName, Record};
 use crate::moment::Moment;
 use crate::ranking::Ranking;
 use crate::report;
+use crate::states;
+use crate::table::Table;
 use crate::update::Update;
 
 /// Requests in, batch by batch; judged rows and incident changes out.
@@ -147,6 +149,11 @@ impl Pipeline {
     /// Explains an incident.
     fn explain(&self, incident: &Incident) -> Explanation {
         self.core.explain(&incident.core).into()
+    }
+
+    /// What each service and endpoint, and each metric, is now, and why; worst first.
+    fn states(&self) -> PyResult<Table> {
+        states::states(&self.core)
     }
 
     /// Records that were not taken since the beginning.

@@ -16,6 +16,7 @@ use crate::moment::Moment;
 use crate::points::Points;
 use crate::ranking::Ranking;
 use crate::rows::{Rows, features_table, split};
+use crate::states::{self, Asked};
 use crate::table::Table;
 
 /// Everything found in a batch of telemetry.
@@ -78,6 +79,26 @@ impl Report {
     /// Explains an incident.
     fn explain(&self, incident: &Incident) -> Explanation {
         self.pipeline.explain(&incident.core).into()
+    }
+
+    /// What each service and endpoint, and each metric, is at the end, and why; worst first.
+    #[getter]
+    fn states(&self) -> PyResult<Table> {
+        states::states(&self.pipeline)
+    }
+
+    /// Why the newest row by `at` (default: of all) was flagged or not, in sentences; of a metric,
+    /// `endpoint` is its resource. KeyError where there are no such rows.
+    #[pyo3(signature = (service, endpoint="", at=None, *, metric=None))]
+    fn why(
+        &self,
+        service: &str,
+        endpoint: &str,
+        at: Option<Moment>,
+        metric: Option<&str>,
+    ) -> PyResult<String> {
+        let asked = Asked { service, endpoint, metric, at: at.map(|at| at.0) };
+        states::why(&self.pipeline, &self.rows, &self.points, &asked)
     }
 
     /// Records that were not taken: total, counts by reason, and the first of each.

@@ -93,8 +93,11 @@ impl TemplateExplainer {
                 few_requests(why, guard.as_ref())
             }
             Reason::Normal | Reason::AboveExpected | Reason::BelowExpected => {
-                let score = number(decision.score, 3);
-                let told = format!("{}; score {score}", seen(decision, &signal));
+                let seen = seen(decision, &signal);
+                if !(decision.score.is_finite() && decision.value.is_finite()) {
+                    return seen;
+                }
+                let told = format!("{seen}; score {}", number(decision.score, 3));
                 match settings {
                     Some(own) if own.watched => {
                         format!("{told}, flagged from {} on", number(own.threshold, 3))
@@ -182,7 +185,7 @@ fn seen(decision: &Decision, signal: &SignalName) -> String {
         let (low, high) = (quantity(signal, decision.low), quantity(signal, decision.high));
         format!("{what} {value}, expected {low} to {high}")
     } else {
-        format!("{what} {value}, nothing expected yet")
+        format!("{what} {value}")
     }
 }
 

@@ -20,6 +20,8 @@ TITLED_INCIDENTS = 8
 """Incidents whose every bucket tells its value under the pointer; the page stays small."""
 ENTITY_ROWS = 40
 """Entities in the table of what was looked at."""
+QUIET_ROWS = 20
+"""Rows in the table of why something is quiet."""
 AFFECTED = 12
 """Names of affected endpoints an incident lists."""
 MORE_ROWS = 500
@@ -71,6 +73,8 @@ def view(document: Json) -> dict[str, Any]:
         "flagged_alone": int(document.get("flagged") or 0)
         - sum(int(incident.get("rows") or 0) for incident in found),
         "held_back": summary.held_back(document),
+        "quiet": summary.quiet(document)[:QUIET_ROWS],
+        "states_line": summary.states_line(document),
         "rejected": _rejected(document),
         "entities": _entities(document),
         "entities_left": max(len(document.get("timeline") or []) - ENTITY_ROWS, 0),

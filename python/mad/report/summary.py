@@ -159,6 +159,34 @@ def rejected_source(record: Json, document: Json) -> str:
     return "" if source is None else words.visible(source)
 
 
+def quiet(document: Json) -> list[dict[str, str]]:
+    """What is not flagged now and why, worst first: name, state, reason and since when."""
+    return [
+        standing(state)
+        for state in document.get("states") or []
+        if isinstance(state, Mapping) and state.get("state") != "anomalous"
+    ]
+
+
+def standing(state: Json) -> dict[str, str]:
+    """A state of the core in words."""
+    metric = words.visible(state.get("metric") or "")
+    since = times.time_or_none(state.get("since"))
+    return {
+        "name": f"{words.entity(state)} {metric}".strip(),
+        "state": words.state(state.get("state")),
+        "reason": words.visible(state.get("reason") or ""),
+        "since": times.moment(since) if since else words.DASH,
+    }
+
+
+def states_line(document: Json) -> str:
+    """`2 anomalous, 9 normal`: of how many there is what."""
+    counts = document.get("state_counts") or {}
+    rows = sorted(counts.items(), key=lambda item: -item[1])
+    return ", ".join(f"{words.count(n)} {words.state(name).lower()}" for name, n in rows)
+
+
 def held_back(document: Json) -> list[tuple[str, str, int]]:
     """Why rows that stood out were not flagged: name, sentence, rows; most frequent first."""
     counts = document.get("suppressed") or {}

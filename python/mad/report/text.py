@@ -269,6 +269,23 @@ def _print_held_back(out: Console, document: Json) -> None:
     out.print(table)
 
 
+def print_states(out: Console, states: Sequence[Json]) -> None:
+    """What endpoints and metrics are, or what their rows were, and why."""
+    dated = any("state" in state for state in states)
+    table = _table("Where", "State" if dated else "Flagged", "Why", "Since" if dated else "Row")
+    table.columns[0].ratio, table.columns[2].ratio = 2, 5
+    for state in states:
+        told = summary.standing(state)
+        row = times.time_or_none(state.get("bucket"))
+        table.add_row(
+            Text(told["name"]),
+            Text(told["state"] if dated else "yes" if state.get("is_anomaly") else "no"),
+            Text(told["reason"]),
+            Text(told["since"] if row is None else times.moment(row)),
+        )
+    out.print(table)
+
+
 def print_truth(out: Console, rows: int, truth: Sequence[Json]) -> None:
     """What a simulation holds."""
     out.print(

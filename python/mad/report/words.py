@@ -44,6 +44,17 @@ _SUPPRESSIONS = {
     "no_baseline": ("No baseline", "Nothing to compare with yet."),
 }
 
+_STATES = {
+    "anomalous": "Anomalous",
+    "held_back": "Held back",
+    "silent": "Silent",
+    "too_few_requests": "Too few requests",
+    "learning": "Learning",
+    "muted": "Muted",
+    "unwatched": "Not watched",
+    "normal": "Normal",
+}
+
 _REJECTIONS = {
     "missing_field": "a required field is missing",
     "bad_timestamp": "the time cannot be read",
@@ -118,6 +129,11 @@ def unit_of(signal: str, declared: object = None) -> str:
 def suppression(reason: str) -> tuple[str, str]:
     """A short name and a sentence for why a row was held back."""
     return _SUPPRESSIONS.get(reason) or (visible(reason).replace("_", " ").capitalize(), "")
+
+
+def state(name: object) -> str:
+    """What an endpoint or metric is, as people call it."""
+    return _STATES.get(str(name)) or visible(name).replace("_", " ").capitalize()
 
 
 def rejection(reason: str) -> str:
