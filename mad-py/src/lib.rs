@@ -4,7 +4,9 @@
     clippy::needless_pass_by_value,
     clippy::doc_markdown,
     clippy::struct_field_names,
-    reason = "pyo3 hands arguments over by value; the docs are read in Python; names are the contract's"
+    clippy::unsafe_derive_deserialize,
+    reason = "pyo3 hands arguments over by value; the docs are read in Python; names are the \
+              contract's; what is unsafe are pyo3's own macros"
 )]
 
 mod arrays;
@@ -16,12 +18,16 @@ mod detect;
 mod detect_run;
 mod errors;
 mod evaluation;
+mod explanation;
 mod grouping;
+mod html;
 mod incident;
+mod incident_document;
 mod intake;
 mod kinds;
 mod metric_ranking;
 mod moment;
+mod pickle;
 mod pipeline;
 mod points;
 mod rank;
@@ -34,6 +40,7 @@ mod read_order;
 mod read_types;
 mod reference;
 mod reference_document;
+mod rejected;
 mod report;
 mod rows;
 mod scorer;
@@ -71,13 +78,19 @@ mod _core {
     #[pymodule_export]
     use super::evaluation::evaluate;
     #[pymodule_export]
+    use super::explanation::Explanation;
+    #[pymodule_export]
     use super::grouping::{CulpritRanker, IncidentGrouper, TemplateExplainer};
     #[pymodule_export]
-    use super::incident::{Explanation, Incident};
+    use super::incident::Incident;
     #[pymodule_export]
     use super::kinds::columns_of;
     #[pymodule_export]
     use super::metric_ranking::{MetricCulprit, MetricRanking};
+    #[pymodule_export]
+    use super::pickle::{
+        _restored, _restored_pipeline, _restored_report, _restored_series, _restored_table,
+    };
     #[pymodule_export]
     use super::pipeline::Pipeline;
     #[pymodule_export]

@@ -3,11 +3,12 @@
 use mad_core::pipeline::JudgedPoint;
 use mad_core::{EntityTable, SeriesTable};
 use pyo3::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::table::{Table, flags, floats, integers, strings, times};
 
 /// Judged points with the names of their series.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Points {
     pub entities: EntityTable,
     pub series: SeriesTable,

@@ -1,5 +1,7 @@
 //! What a batch of telemetry brought about.
 
+use serde::{Deserialize, Serialize};
+
 use crate::feature::{FeaturePoint, FeatureRow};
 use crate::guard::{PointVerdict, Verdict};
 use crate::incident::IncidentChange;
@@ -7,7 +9,7 @@ use crate::score::{RowScores, Score};
 use crate::telemetry::Rejections;
 
 /// A row with its scores and the verdict.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct JudgedRow {
     /// What happened.
     pub row: FeatureRow,
@@ -18,7 +20,7 @@ pub struct JudgedRow {
 }
 
 /// A point of a metric with its score and the verdict.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct JudgedPoint {
     /// What was judged: of a running total its increase a second.
     pub point: FeaturePoint,
