@@ -88,10 +88,6 @@ mod _core {
     #[pymodule_export]
     use super::metric_ranking::{MetricCulprit, MetricRanking};
     #[pymodule_export]
-    use super::pickle::{
-        _restored, _restored_pipeline, _restored_report, _restored_series, _restored_table,
-    };
-    #[pymodule_export]
     use super::pipeline::Pipeline;
     #[pymodule_export]
     use super::rank::rank_culprits;
@@ -127,6 +123,7 @@ mod _core {
     /// The version of the package.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::pickle::add_makers(module)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -28,6 +28,21 @@ pub type Whole<'py> = (&'static str, Bound<'py, PyBytes>);
 /// A configuration as JSON, and a saved state.
 pub type Saved<'py> = (String, Bound<'py, PyBytes>);
 
+/// Adds the functions that make objects again; they are for `pickle` alone, so not in `__all__`.
+pub fn add_makers(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    for function in [
+        wrap_pyfunction!(_restored, module)?,
+        wrap_pyfunction!(_restored_pipeline, module)?,
+        wrap_pyfunction!(_restored_report, module)?,
+        wrap_pyfunction!(_restored_series, module)?,
+        wrap_pyfunction!(_restored_table, module)?,
+    ] {
+        let name: String = function.getattr("__name__")?.extract()?;
+        module.setattr(name, function)?;
+    }
+    Ok(())
+}
+
 /// The function of this module that makes an object again.
 pub fn maker<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
     py.import("mad._core")?.getattr(name)
