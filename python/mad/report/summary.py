@@ -98,21 +98,19 @@ def headline(document: Json) -> tuple[str, str]:
     """One sentence that says it all, and a second that says the rest."""
     found = incidents(document)
     top = top_incident(found)
-    looked = (
-        f"{words.plural(document.get('requests'), 'request')} to "
-        f"{words.plural(document.get('entities'), 'endpoint')}"
-    )
     if top is None:
-        if not document.get("requests"):
+        if not document.get("requests") and not document.get("points"):
             return "No requests were read", "So nothing can be said about what they were like."
-        flagged = document.get("flagged") or 0
+        flagged, whose = judged(document)[1], "endpoint"
         interval = "minute" if document.get("step_seconds") in (None, 60) else "interval"
+        if of_metrics(document):
+            interval, whose = "point", "metric"
         stood_out = (
             f"{words.plural(flagged, interval)} stood out, none of them long or strongly enough."
             if flagged
-            else f"No {interval} stood out from what was normal for its endpoint."
+            else f"No {interval} stood out from what was normal for its {whose}."
         )
-        return "No incident found", f"{looked} were looked at. {stood_out}"
+        return "No incident found", f"{looked_at(document)} were looked at. {stood_out}"
     step = float(document.get("step_seconds") or 60)
     start, end = bounds(top, step)
     peak = next(iter(peaks(top)), None)
@@ -142,6 +140,31 @@ def headline(document: Json) -> tuple[str, str]:
     others = len(found) - 1
     more = f" {words.plural(others, 'more incident')} below." if others else ""
     return title, f"{measured}{blame}{more}"
+
+
+def of_metrics(document: Json) -> bool:
+    """Whether there are metrics and no requests."""
+    return bool(document.get("points")) and not document.get("requests")
+
+
+def looked_at(document: Json) -> str:
+    """`10,000 requests to 12 endpoints and 400 points of 2 metrics`, what there is of it."""
+    parts = []
+    if not of_metrics(document):
+        # of metrics beside requests the services are among the endpoints: then nobody counts them
+        entities = words.plural(document.get("entities"), "endpoint")
+        whose = "" if document.get("points") else f" to {entities}"
+        parts.append(words.plural(document.get("requests"), "request") + whose)
+    if document.get("points"):
+        points = words.plural(document["points"], "point")
+        parts.append(f"{points} of {words.plural(document.get('series'), 'metric')}")
+    return " and ".join(parts)
+
+
+def judged(document: Json) -> tuple[int, int]:
+    """Rows of requests and points of metrics that were judged, and how many were flagged."""
+    rows = int(document.get("rows") or 0) + int(document.get("points") or 0)
+    return rows, int(document.get("flagged") or 0) + int(document.get("flagged_points") or 0)
 
 
 def same_day(document: Json) -> bool:

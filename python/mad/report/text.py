@@ -111,20 +111,15 @@ def print_detection(out: Console, document: Json, seconds: float, *, verbose: bo
 
 def _print_read(out: Console, document: Json, seconds: float) -> None:
     first, last = (times.time_or_none(document.get(key)) for key in ("first", "last"))
-    line = Text(f"{words.plural(document.get('requests'), 'request')}", style="bold")
-    line.append(
-        f" ({words.plural(document.get('errors'), 'error')}) to "
-        f"{words.plural(document.get('entities'), 'endpoint')}",
-        style="not bold",
-    )
+    rows, flagged = summary.judged(document)
+    line = Text(summary.looked_at(document), style="bold")
+    if document.get("errors"):
+        line.append(f", {words.plural(document['errors'], 'error')}", style="not bold")
     if first and last:
         length = times.length((last - first).total_seconds())
         line.append(f", {times.span(first, last)} ({length})", style="not bold")
-    line.append(
-        f". {words.plural(document.get('rows'), 'row')} judged, "
-        f"{words.count(document.get('flagged') or 0)} flagged, in {seconds:.2f} s.",
-        style="not bold",
-    )
+    line.append(f". {words.plural(rows, 'row')} judged, ", style="not bold")
+    line.append(f"{words.count(flagged)} flagged, in {seconds:.2f} s.", style="not bold")
     out.print(line)
 
 

@@ -29,7 +29,7 @@ _SIGNALS = {
 }
 
 _SUPPRESSIONS = {
-    "warm_up": ("Warming up", "The endpoint was still being learned."),
+    "warm_up": ("Warming up", "It was still being learned."),
     "too_few_points": ("Too few points", "Too little history to know what is normal."),
     "too_little_traffic": ("Too little traffic", "Too few requests to judge the minute by."),
     "weak_evidence": ("Weak evidence", "Too few requests stand behind the number."),
@@ -196,6 +196,8 @@ def quantity_range(low: object, high: object, unit: str) -> str:
     first, last = quantity(low, unit), quantity(high, unit)
     if first == last:
         return first
+    if first.startswith("-"):
+        return f"{first} to {last}"
     number, _, ending = first.partition(" ")
     if first == "0 ms" or (ending and last.endswith(" " + ending)):
         return f"{number}{DASH}{last}"
