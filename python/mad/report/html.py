@@ -309,6 +309,8 @@ def _charts(
             responsible=name in responsible,
             counts=counts,
         )
+        if not any(map(words.is_number, counts)):
+            line = charts.alone(line)
         peak = peaks.get(name)
         worst = "lowest" if peak and peak["below"] else "peak"
         note = f"{worst} {peak['value']}, expected {peak['expected']}" if peak else "not flagged"
