@@ -87,9 +87,12 @@ fn what_was_held_back_says_what_would_have_to_be_otherwise() {
         "{}",
         known.reason
     );
-    let upwards =
+    let known = last(default(), 60, 0.2);
+    assert_eq!(known.state, State::HeldBack);
+    assert!(known.reason.ends_with("; a latency below its band is no fault"), "{}", known.reason);
+    let downwards =
         Override { direction: Some(mad_core::score::Direction::Down), ..Override::default() };
-    let known = last(PipelineConfig { overrides: vec![upwards], ..default() }, 60, 40.0);
+    let known = last(PipelineConfig { overrides: vec![downwards], ..default() }, 60, 40.0);
     assert_eq!(known.state, State::HeldBack);
     assert!(known.reason.ends_with("; only a fall counts"), "{}", known.reason);
 }

@@ -87,7 +87,7 @@ impl TemplateExplainer {
                 format!("{}; {needed}", seen(decision, &signal))
             }
             Reason::Direction => {
-                format!("{}; {}", seen(decision, &signal), counted(settings.as_ref()))
+                format!("{}; {}", seen(decision, &signal), counted(decision, settings.as_ref()))
             }
             Reason::Normal if short_of_requests(decision, guard.as_ref()) => {
                 few_requests(why, guard.as_ref())
@@ -225,10 +225,11 @@ fn setting(name: &str, value: Option<String>) -> String {
 }
 
 /// The direction that counts.
-fn counted(settings: Option<&SignalSettings>) -> &'static str {
+fn counted(decision: &Decision, settings: Option<&SignalSettings>) -> &'static str {
     match settings.and_then(|settings| settings.direction) {
         Some(Direction::Up) => "only a rise counts",
         Some(Direction::Down) => "only a fall counts",
-        Some(Direction::Both) | None => "what is faster is no fault",
+        _ if decision.signal.is_some() => "a latency below its band is no fault",
+        Some(Direction::Both) | None => "this direction does not count",
     }
 }

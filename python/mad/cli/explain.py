@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from mad.report import summary
 from mad.sources.files import Source
 
 _HINT = "name a directory that mad detect wrote to"
+_LISTED = 200
+"""States that a document lists at most."""
 _NAMES = "names are told as they stand in scored.csv; --at may lie before the first row"
 
 
@@ -65,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
 def why(args: argparse.Namespace, path: Path) -> int:
     """Why a service is flagged or quiet: as the run says of its end, or by the scored rows."""
     found: list[dict[str, Any]] = []
+    listed = None
     if args.at is None:
         content = files.read_json(path / "incidents.json", _HINT)
         listed = content.get("states") if isinstance(content, dict) else None
@@ -81,6 +85,8 @@ def why(args: argparse.Namespace, path: Path) -> int:
     if args.json:
         print_json({"schema_version": 1, "states": found})
         return errors.FINE
+    if args.at is None and args.endpoint is None and len(listed or []) >= _LISTED:
+        sys.stderr.write(f"mad: of all, the worst {_LISTED} are listed; name others: --endpoint\n")
     from mad.report import text
 
     text.print_states(text.console(), found)
