@@ -60,7 +60,7 @@ test-tables: $(VENV)/.installed
 	  touch $(VENV)-pandas2/.made; }
 	@echo "$(abspath python)" > "$$($(VENV)-pandas2/bin/python -c 'import site; print(site.getsitepackages()[0])')/mad.pth"
 	MAD_TEST_TABLES=pandas $(VENV)-pandas2/bin/python -m pytest -q tests/python/test_tables.py \
-	  tests/python/test_kinds.py tests/python/test_detect_kinds.py
+	  tests/python/test_kinds.py tests/python/test_detect_kinds.py tests/python/test_results.py
 
 quality: quality-shop ## figures of quality, at the shipped defaults
 

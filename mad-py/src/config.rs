@@ -24,7 +24,8 @@ pub fn text(config: &Bound<'_, PyAny>) -> PyResult<String> {
     config.py().import("mad._config")?.call_method1("as_json", (config,))?.extract()
 }
 
-fn read(json: &str) -> PyResult<PipelineConfig> {
+/// Reads and checks a configuration in JSON.
+pub fn read(json: &str) -> PyResult<PipelineConfig> {
     if let Some(problem) = problems(json).into_iter().next() {
         return Err(value_error(problem.message));
     }

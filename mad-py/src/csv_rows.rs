@@ -81,6 +81,11 @@ impl<'py> ScoredFile<'py> {
         self.reader.read_record(&mut self.record).map_err(|error| value_error(error.to_string()))
     }
 
+    /// Whether the file has a column.
+    pub fn has(&self, column: &str) -> bool {
+        self.columns.contains_key(column)
+    }
+
     /// A field of the row; empty where the column is missing.
     pub fn text(&self, column: &str) -> &str {
         self.columns.get(column).and_then(|i| self.record.get(*i)).unwrap_or("")

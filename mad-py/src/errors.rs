@@ -1,8 +1,8 @@
 //! Errors of the core as Python exceptions.
 
 use mad_core::{Error, ErrorKind};
-use pyo3::PyErr;
-use pyo3::exceptions::{PyKeyError, PyValueError};
+use pyo3::exceptions::{PyImportError, PyKeyError, PyValueError};
+use pyo3::{PyErr, Python};
 
 pyo3::create_exception!(
     mad._core,
@@ -23,4 +23,12 @@ pub fn to_py(error: &Error) -> PyErr {
 /// `ValueError` with a message.
 pub fn value_error(message: impl Into<String>) -> PyErr {
     PyValueError::new_err(message.into())
+}
+
+/// `ImportError` of an optional package, with the way to install it.
+pub fn missing(py: Python<'_>, package: &str, cause: PyErr) -> PyErr {
+    let hint = format!("{package} is not installed: pip install 'mad-py[{package}]'");
+    let error = PyImportError::new_err(hint);
+    error.set_cause(py, Some(cause));
+    error
 }

@@ -5,7 +5,8 @@ use pyo3::prelude::*;
 
 use crate::config::parse;
 use crate::errors::{to_py, value_error};
-use crate::incident::{Explanation, Incident};
+use crate::explanation::Explanation;
+use crate::incident::Incident;
 use crate::moment::Moment;
 use crate::ranking::Ranking;
 use crate::rows::Rows;

@@ -1,19 +1,22 @@
-//! Incidents and their explanations.
+//! Incidents.
 
 use chrono::{DateTime, Utc};
-use mad_core::pipeline::IncidentDocument;
 use pyo3::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::config::to_json;
+use crate::html;
+use crate::incident_document::Told;
+use crate::pickle::{Reduced, Whole, reduce};
 use crate::ranking::Ranking;
 
 /// A stretch of anomalous rows of one service and endpoint.
 #[pyclass(module = "mad._core", frozen)]
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Incident {
     pub core: mad_core::Incident,
     /// Known where a pipeline stands behind it.
-    pub document: Option<IncidentDocument>,
+    pub document: Option<Told>,
     pub ranking: Option<mad_core::Ranking>,
 }
 
@@ -87,7 +90,7 @@ impl Incident {
     #[getter]
     fn affected(&self) -> Vec<String> {
         match &self.document {
-            Some(document) => document.affected.clone(),
+            Some(document) => document.affected().to_vec(),
             None => vec![self.core.entity.to_string()],
         }
     }
@@ -119,9 +122,17 @@ impl Incident {
     /// All of it as JSON, as in incidents.json.
     fn to_json(&self) -> PyResult<String> {
         match &self.document {
-            Some(document) => to_json(document),
+            Some(document) => document.json(),
             None => to_json(&self.core),
         }
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Whole<'py>> {
+        reduce(py, "Incident", self)
+    }
+
+    fn _repr_html_(&self) -> String {
+        html::table(&self.__repr__(), &Self::CELLS, [self.cells()], 1)
     }
 
     fn __repr__(&self) -> String {
@@ -136,49 +147,25 @@ impl Incident {
     }
 }
 
-/// What is said about an incident; every sentence holds numbers of its evidence.
-#[pyclass(module = "mad._core", frozen, get_all)]
-pub struct Explanation {
-    /// What happened, where, when.
-    pub summary: String,
-    /// One sentence per flagged signal.
-    pub why_flagged: Vec<String>,
-    /// What users felt.
-    pub impact: Vec<String>,
-    /// What it could be.
-    pub likely_causes: Vec<String>,
-    /// What to look at first.
-    pub recommended_actions: Vec<String>,
-    /// High, Medium or Low.
-    pub confidence: String,
-    /// The rule behind the confidence.
-    pub confidence_rule: String,
-    /// All of it in one line.
-    pub line: String,
-}
+impl Incident {
+    /// What a notebook shows of one.
+    pub const CELLS: [&str; 6] = ["Severity", "Where", "Start", "End", "Signals", "Status"];
 
-#[pymethods]
-impl Explanation {
-    fn __str__(&self) -> &str {
-        &self.summary
+    /// Of a pipeline.
+    pub fn of(pipeline: &mad_core::Pipeline, core: mad_core::Incident) -> Self {
+        let document = Some(Told::new(pipeline.incident_document(&core)));
+        Self { document, ranking: Some(pipeline.ranking_of(&core)), core }
     }
 
-    fn __repr__(&self) -> String {
-        format!("Explanation({:?})", self.line)
-    }
-}
-
-impl From<mad_core::Explanation> for Explanation {
-    fn from(core: mad_core::Explanation) -> Self {
-        Self {
-            summary: core.summary,
-            why_flagged: core.why_flagged,
-            impact: core.impact,
-            likely_causes: core.likely_causes,
-            recommended_actions: core.recommended_actions,
-            confidence: core.confidence.as_str().to_owned(),
-            confidence_rule: core.confidence_rule,
-            line: core.line,
-        }
+    /// Its row of [`Self::CELLS`].
+    pub fn cells(&self) -> Vec<String> {
+        vec![
+            self.core.severity.as_str().to_owned(),
+            self.core.entity.to_string(),
+            self.core.start.to_string(),
+            self.core.end.to_string(),
+            self.signals().join(", "),
+            self.core.status.as_str().to_owned(),
+        ]
     }
 }

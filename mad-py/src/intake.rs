@@ -7,20 +7,21 @@ use mad_core::telemetry::RejectReason;
 use mad_core::{Error, JudgedRow, Pipeline, PipelineConfig, Rejections, Update};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
+use serde::{Deserialize, Serialize};
 
 use crate::errors::to_py;
 use crate::kinds::{KindName, Record};
-use crate::report;
+use crate::rejected;
 
 /// What was read of a kind.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Read {
     pub records: u64,
     pub rejected: Rejections,
 }
 
 /// What was read of each kind, in the order of [`KindName::ALL`].
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Reading([Read; KindName::ALL.len()]);
 
 impl Reading {
@@ -54,7 +55,7 @@ impl Reading {
                 *counts.entry(reason.as_str()).or_default() += count;
             }
             for record in read.rejected.first() {
-                let one = report::rejected_record(py, record)?;
+                let one = rejected::rejected_record(py, record)?;
                 if kind != KindName::Requests {
                     one.set_item("kind", kind.as_str())?;
                 }
@@ -73,7 +74,7 @@ impl Reading {
         for (kind, read) in self.known() {
             let one = PyDict::new(py);
             one.set_item("records", read.records)?;
-            one.set_item("rejected", report::rejected(py, &read.rejected)?)?;
+            one.set_item("rejected", rejected::rejected(py, &read.rejected)?)?;
             out.set_item(kind.as_str(), one)?;
         }
         Ok(out)

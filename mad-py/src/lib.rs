@@ -4,7 +4,9 @@
     clippy::needless_pass_by_value,
     clippy::doc_markdown,
     clippy::struct_field_names,
-    reason = "pyo3 hands arguments over by value; the docs are read in Python; names are the contract's"
+    clippy::unsafe_derive_deserialize,
+    reason = "pyo3 hands arguments over by value; the docs are read in Python; names are the \
+              contract's; what is unsafe are pyo3's own macros"
 )]
 
 mod arrays;
@@ -13,16 +15,21 @@ mod command;
 mod config;
 mod config_problems;
 mod csv_rows;
+mod csv_why;
 mod detect;
 mod detect_run;
 mod errors;
 mod evaluation;
+mod explanation;
 mod grouping;
+mod html;
 mod incident;
+mod incident_document;
 mod intake;
 mod kinds;
 mod metric_ranking;
 mod moment;
+mod pickle;
 mod pipeline;
 mod points;
 mod rank;
@@ -35,6 +42,7 @@ mod read_order;
 mod read_types;
 mod reference;
 mod reference_document;
+mod rejected;
 mod report;
 mod rows;
 mod scorer;
@@ -43,6 +51,7 @@ mod simulation;
 mod source;
 mod sources;
 mod stages;
+mod states;
 mod table;
 mod telemetry;
 mod toml_places;
@@ -61,6 +70,8 @@ mod _core {
     #[pymodule_export]
     use super::csv_rows::culprits_from_scored;
     #[pymodule_export]
+    use super::csv_why::why_from_scored;
+    #[pymodule_export]
     use super::detect::detect;
     #[pymodule_export]
     use super::detect_run::DetectRun;
@@ -69,9 +80,11 @@ mod _core {
     #[pymodule_export]
     use super::evaluation::evaluate;
     #[pymodule_export]
+    use super::explanation::Explanation;
+    #[pymodule_export]
     use super::grouping::{CulpritRanker, IncidentGrouper, TemplateExplainer};
     #[pymodule_export]
-    use super::incident::{Explanation, Incident};
+    use super::incident::Incident;
     #[pymodule_export]
     use super::kinds::columns_of;
     #[pymodule_export]
@@ -112,6 +125,7 @@ mod _core {
     /// The version of the package.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::pickle::add_makers(module)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -4,11 +4,15 @@ use chrono::{DateTime, Utc};
 use mad_core::Rejections;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use serde::{Deserialize, Serialize};
 
-use crate::report::rejected;
+use crate::html;
+use crate::pickle::{Reduced, Whole, reduce};
+use crate::rejected::rejected;
 
 /// Suspects by their metrics, the likeliest first.
 #[pyclass(module = "mad._core", frozen)]
+#[derive(Serialize, Deserialize)]
 pub struct MetricRanking {
     core: mad_core::MetricRanking,
     rejected: Rejections,
@@ -50,6 +54,20 @@ impl MetricRanking {
         self.core.culprits.len()
     }
 
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Whole<'py>> {
+        reduce(py, "MetricRanking", self)
+    }
+
+    fn _repr_html_(&self) -> String {
+        let row = |one: &mad_core::MetricCulprit| {
+            let (service, metric) = (one.entity.to_string(), one.metric.clone());
+            vec![service, metric, html::number(one.score), one.onset.to_string()]
+        };
+        let rows = self.core.culprits.iter().map(row);
+        let line = if self.core.abstained { "Nobody stands out." } else { "Likely culprits" };
+        html::table(line, &["Culprit", "Metric", "Score", "Since"], rows, self.core.culprits.len())
+    }
+
     fn __repr__(&self) -> String {
         let name =
             |one: &mad_core::MetricCulprit| format!("{} {:.2}", one.entity.service, one.score);
@@ -60,6 +78,7 @@ impl MetricRanking {
 
 /// One suspect of a ranking over metrics.
 #[pyclass(module = "mad._core", frozen)]
+#[derive(Serialize, Deserialize)]
 pub struct MetricCulprit {
     core: mad_core::MetricCulprit,
 }
@@ -111,6 +130,10 @@ impl MetricCulprit {
             Ok(dict)
         };
         self.core.evidence.iter().map(one).collect()
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Whole<'py>> {
+        reduce(py, "MetricCulprit", self)
     }
 
     fn __repr__(&self) -> String {

@@ -11,17 +11,22 @@ use crate::batch::Batch;
 use crate::command::parse_command;
 use crate::config::{parse, to_json};
 use crate::errors::to_py;
-use crate::incident::{Explanation, Incident};
+use crate::explanation::Explanation;
+use crate::incident::Incident;
 use crate::kinds::KindName;
 use crate::moment::Moment;
+use crate::pickle::{self, Reduced, Saved};
 use crate::ranking::Ranking;
+use crate::rejected;
 use crate::report;
+use crate::states;
+use crate::table::Table;
 use crate::update::Update;
 
 /// Requests in, batch by batch; judged rows and incident changes out.
 #[pyclass(module = "mad._core")]
 pub struct Pipeline {
-    core: mad_core::Pipeline,
+    pub core: mad_core::Pipeline,
 }
 
 #[pymethods]
@@ -118,6 +123,10 @@ impl Pipeline {
         Ok(Self { core: core.map_err(|error| to_py(&error))? })
     }
 
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Saved<'py>> {
+        Ok((pickle::maker(py, "_restored_pipeline")?, pickle::saved(py, &self.core)?))
+    }
+
     /// Somebody takes an incident.
     fn acknowledge(&mut self, id: &str, at: Moment) -> PyResult<Update> {
         self.command(&Command::Acknowledge { id: id.to_owned(), at: at.0 })
@@ -145,10 +154,15 @@ impl Pipeline {
         self.core.explain(&incident.core).into()
     }
 
+    /// What each service and endpoint, and each metric, is now, and why; worst first.
+    fn states(&self, py: Python<'_>) -> PyResult<Table> {
+        states::states(py, &self.core)
+    }
+
     /// Records that were not taken since the beginning.
     #[getter]
     fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        report::rejected(py, self.core.rejected())
+        rejected::rejected(py, self.core.rejected())
     }
 
     /// Everything a report shows, as JSON.

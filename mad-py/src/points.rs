@@ -2,11 +2,12 @@
 
 use mad_core::pipeline::JudgedPoint;
 use pyo3::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::table::{Table, flags, floats, integers, strings, times};
 
 /// Judged points.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Points(pub Vec<JudgedPoint>);
 
 impl Points {

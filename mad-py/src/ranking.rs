@@ -3,10 +3,14 @@
 use chrono::{DateTime, Utc};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use serde::{Deserialize, Serialize};
+
+use crate::html;
+use crate::pickle::{Reduced, Whole, reduce};
 
 /// Suspects, the likeliest first.
 #[pyclass(module = "mad._core", frozen)]
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Ranking {
     pub core: mad_core::Ranking,
 }
@@ -60,6 +64,20 @@ impl Ranking {
         self.core.culprits.len()
     }
 
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Whole<'py>> {
+        reduce(py, "Ranking", self)
+    }
+
+    fn _repr_html_(&self) -> String {
+        let row = |one: &mad_core::Culprit| {
+            let metric = one.metric.as_str().to_owned();
+            vec![one.entity.to_string(), metric, html::number(one.score), one.onset.to_string()]
+        };
+        let rows = self.core.culprits.iter().map(row);
+        let line = if self.core.abstained { "Nobody stands out." } else { "Likely culprits" };
+        html::table(line, &["Culprit", "Signal", "Score", "Since"], rows, self.core.culprits.len())
+    }
+
     fn __repr__(&self) -> String {
         let names: Vec<String> = self
             .core
@@ -73,7 +91,7 @@ impl Ranking {
 
 /// One suspect.
 #[pyclass(module = "mad._core", frozen)]
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Culprit {
     pub core: mad_core::Culprit,
 }
@@ -137,6 +155,10 @@ impl Culprit {
             Ok(dict)
         };
         self.core.evidence.iter().map(one).collect()
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Whole<'py>> {
+        reduce(py, "Culprit", self)
     }
 
     fn __repr__(&self) -> String {

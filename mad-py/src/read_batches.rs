@@ -2,12 +2,12 @@
 
 use arrow_array::RecordBatch;
 use mad_core::wire::Kind;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyImportError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3_arrow::input::AnyRecordBatch;
 
-use crate::errors::value_error;
+use crate::errors::{missing, value_error};
 use crate::read_columns::columns_through_numpy;
 
 /// The table in Arrow's memory; at least one batch, so that its columns are always checked.
@@ -32,6 +32,10 @@ pub fn batches<K: Kind>(what: &str, table: &Bound<'_, PyAny>) -> PyResult<Vec<Re
             }
             // pandas offers the interface and then needs pyarrow for it, and columns of one type
             Err(_) if pandas => {}
+            // some libraries hand their tables over through pyarrow
+            Err(error) if error.is_instance_of::<PyImportError>(table.py()) => {
+                return Err(missing(table.py(), "pyarrow", error));
+            }
             Err(error) => return Err(error),
         }
     }

@@ -44,6 +44,8 @@ pub fn document(report: &ReferenceReport, rejections: &Rejections) -> Document {
         incidents: report.incidents.iter().map(|one| incident(report, one)).collect(),
         ranking: ranking(report, None),
         timeline: lanes,
+        state_counts: BTreeMap::new(),
+        states: Vec::new(),
         counters,
     }
 }

@@ -1,31 +1,33 @@
 //! The outcome of a detection.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use mad_core::pipeline::JudgedPoint;
-use mad_core::telemetry::Rejected;
-use mad_core::{CulpritConfig, JudgedRow, Rejections};
+use mad_core::{CulpritConfig, JudgedRow};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyBytes, PyDict};
 
 use crate::config::to_json;
 use crate::errors::to_py;
-use crate::incident::{Explanation, Incident};
+use crate::explanation::Explanation;
+use crate::html;
+use crate::incident::Incident;
 use crate::intake::Reading;
 use crate::moment::Moment;
+use crate::pickle::{self, Reduced, Saved};
 use crate::points::Points;
 use crate::ranking::Ranking;
 use crate::rows::{Rows, features_table, split};
+use crate::states::{self, Asked};
 use crate::table::Table;
 
 /// Everything found in a batch of telemetry.
 #[pyclass(module = "mad._core", frozen)]
 pub struct Report {
-    pipeline: mad_core::Pipeline,
-    rows: Rows,
-    points: Points,
-    reading: Reading,
+    pub pipeline: mad_core::Pipeline,
+    pub rows: Rows,
+    pub points: Points,
+    pub reading: Reading,
 }
 
 impl Report {
@@ -81,6 +83,26 @@ impl Report {
         self.pipeline.explain(&incident.core).into()
     }
 
+    /// What each service and endpoint, and each metric, is at the end, and why; worst first.
+    #[getter]
+    fn states(&self, py: Python<'_>) -> PyResult<Table> {
+        states::states(py, &self.pipeline)
+    }
+
+    /// Why the newest row by `at` (default: of all) was flagged or not, in sentences; of a metric,
+    /// `endpoint` is its resource. KeyError where there are no such rows.
+    #[pyo3(signature = (service, endpoint="", at=None, *, metric=None))]
+    fn why(
+        &self,
+        service: &str,
+        endpoint: &str,
+        at: Option<Moment>,
+        metric: Option<&str>,
+    ) -> PyResult<String> {
+        let asked = Asked { service, endpoint, metric, at: at.map(|at| at.0) };
+        states::why(&self.pipeline, &self.rows, &self.points, &asked)
+    }
+
     /// Records that were not taken: total, counts by reason, and the first of each.
     #[getter]
     fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -111,6 +133,18 @@ impl Report {
         Ok(())
     }
 
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, (Saved<'py>, Bound<'py, PyBytes>)> {
+        let judged = pickle::bytes(py, &(&self.rows, &self.points, &self.reading))?;
+        let arguments = (pickle::saved(py, &self.pipeline)?, judged);
+        Ok((pickle::maker(py, "_restored_report")?, arguments))
+    }
+
+    fn _repr_html_(&self) -> String {
+        let found = incidents(&self.pipeline);
+        let (all, rows) = (found.len(), found.iter().map(Incident::cells));
+        html::table(&self.__repr__(), &Incident::CELLS, rows, all)
+    }
+
     fn __repr__(&self) -> String {
         let counters = self.pipeline.counters();
         format!(
@@ -126,12 +160,8 @@ impl Report {
 
 /// Incidents of a pipeline, newest first.
 pub fn incidents(pipeline: &mad_core::Pipeline) -> Vec<Incident> {
-    let one = |incident: &mad_core::Incident| Incident {
-        core: incident.clone(),
-        document: Some(pipeline.incident_document(incident)),
-        ranking: Some(pipeline.ranking_of(incident)),
-    };
-    pipeline.incidents().into_iter().map(one).collect()
+    let all = pipeline.incidents().into_iter();
+    all.map(|incident| Incident::of(pipeline, incident.clone())).collect()
 }
 
 /// A ranking of a pipeline.
@@ -145,29 +175,4 @@ pub fn culprits(
     let ranking =
         pipeline.culprits_with(config, at.map(|at| at.0)).map_err(|error| to_py(&error))?;
     Ok(ranking.into())
-}
-
-/// Rejections as a dict.
-pub fn rejected<'py>(py: Python<'py>, rejections: &Rejections) -> PyResult<Bound<'py, PyDict>> {
-    let out = PyDict::new(py);
-    out.set_item("total", rejections.total())?;
-    let counts: BTreeMap<&str, u64> =
-        rejections.counts().map(|(reason, n)| (reason.as_str(), n)).collect();
-    out.set_item("counts", counts)?;
-    let first = PyList::empty(py);
-    for record in rejections.first() {
-        first.append(rejected_record(py, record)?)?;
-    }
-    out.set_item("first", first)?;
-    Ok(out)
-}
-
-/// One rejected record as a dict.
-pub fn rejected_record<'py>(py: Python<'py>, record: &Rejected) -> PyResult<Bound<'py, PyDict>> {
-    let one = PyDict::new(py);
-    one.set_item("reason", record.reason.as_str())?;
-    one.set_item("position", record.position)?;
-    one.set_item("detail", &record.detail)?;
-    one.set_item("hint", record.reason.hint())?;
-    Ok(one)
 }

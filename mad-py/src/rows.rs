@@ -4,13 +4,15 @@ use mad_core::guard::Verdict;
 use mad_core::score::RowScores;
 use mad_core::{EntityTable, FeatureRow, JudgedRow, Signal};
 use pyo3::prelude::*;
+use serde::{Deserialize, Serialize};
 
+use crate::pickle::{Reduced, Whole, reduce};
 use crate::table::{Table, flags, floats, integers, strings, times};
 
 /// Rows as the stages hand them on: features, then with scores, then with verdicts. Reads as a
 /// table through `to_table()`.
 #[pyclass(module = "mad._core", frozen)]
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Rows {
     pub entities: EntityTable,
     pub features: Vec<FeatureRow>,
@@ -32,6 +34,10 @@ impl Rows {
             _ => "features",
         };
         format!("Rows({} rows, {stage})", self.features.len())
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Whole<'py>> {
+        reduce(py, "Rows", self)
     }
 
     /// The rows as a table: features; scores and verdicts where they are known.

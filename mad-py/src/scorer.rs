@@ -5,9 +5,11 @@ use mad_core::{Sample, Timestamp};
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use serde::{Deserialize, Serialize};
 
 use crate::arrays::Floats;
 use crate::errors::{to_py, value_error};
+use crate::pickle::{Reduced, Whole, reduce};
 
 /// Median and MAD of the values before: a causal modified z, with a tail that knows how few they
 /// were.
@@ -19,6 +21,7 @@ pub struct MadScorer {
 
 /// How unlikely one value is.
 #[pyclass(module = "mad._core", frozen, get_all)]
+#[derive(Serialize, Deserialize)]
 pub struct Score {
     /// Distance from what was expected, in scales; NaN when nothing was learnt.
     pub z: f64,
@@ -38,6 +41,10 @@ pub struct Score {
 
 #[pymethods]
 impl Score {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Whole<'py>> {
+        reduce(py, "Score", self)
+    }
+
     fn __repr__(&self) -> String {
         format!("Score({:.3}, z {:.2}, expected {})", self.score, self.z, self.expected)
     }

@@ -4,9 +4,11 @@ use mad_core::score::{SeriesScore, SeriesScorer};
 use mad_core::{Sample, SignalKind, Timestamp};
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 use crate::config::parse;
 use crate::errors::{to_py, value_error};
+use crate::pickle::{Reduced, maker};
 
 /// A score a value, as arrays of one length.
 #[pyclass(module = "mad._core", frozen, get_all)]
@@ -31,6 +33,19 @@ pub struct SeriesScores {
 impl SeriesScores {
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
         self.score.bind(py).len()
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Bound<'py, PyTuple>> {
+        let arrays: [Bound<'py, PyAny>; 7] = [
+            self.score.bind(py).clone().into_any(),
+            self.is_anomaly.bind(py).clone().into_any(),
+            self.alarm_score.bind(py).clone().into_any(),
+            self.is_alarm.bind(py).clone().into_any(),
+            self.z.bind(py).clone().into_any(),
+            self.expected_low.bind(py).clone().into_any(),
+            self.expected_high.bind(py).clone().into_any(),
+        ];
+        Ok((maker(py, "_restored_series")?, PyTuple::new(py, arrays)?))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -71,8 +86,8 @@ pub fn score_series(
             weights.map_or(values.len(), |n| n.len()),
         )));
     }
-    let scores: Vec<SeriesScore> = py.detach(|| {
-        let mut scores = Vec::with_capacity(values.len());
+    let columns = py.detach(|| {
+        let mut columns = Columns::default();
         let mut weights = weights.as_ref().map(|n| n.iter());
         for (at, value) in times.iter().zip(values) {
             let n = match &mut weights {
@@ -80,23 +95,45 @@ pub fn score_series(
                 None => 1,
             };
             let sample = Sample { value: *value, n };
-            scores.push(scorer.observe(Timestamp::from_nanos(*at), sample));
+            columns.push(&scorer.observe(Timestamp::from_nanos(*at), sample));
         }
-        scores
+        columns
     });
-    let floats = |of: fn(&SeriesScore) -> f64| {
-        PyArray1::from_vec(py, scores.iter().map(of).collect()).unbind()
-    };
-    let flags = |of: fn(&SeriesScore) -> bool| {
-        PyArray1::from_vec(py, scores.iter().map(of).collect()).unbind()
-    };
-    Ok(SeriesScores {
-        score: floats(|row| row.score.value()),
-        is_anomaly: flags(|row| row.is_anomaly),
-        alarm_score: floats(|row| row.alarm_score),
-        is_alarm: flags(|row| row.is_alarm),
-        z: floats(|row| row.score.z),
-        expected_low: floats(|row| row.score.low),
-        expected_high: floats(|row| row.score.high),
-    })
+    Ok(columns.into_arrays(py))
+}
+
+/// A column an output; numpy takes over their memory.
+#[derive(Default)]
+struct Columns {
+    score: Vec<f64>,
+    is_anomaly: Vec<bool>,
+    alarm_score: Vec<f64>,
+    is_alarm: Vec<bool>,
+    z: Vec<f64>,
+    low: Vec<f64>,
+    high: Vec<f64>,
+}
+
+impl Columns {
+    fn push(&mut self, row: &SeriesScore) {
+        self.score.push(row.score.value());
+        self.is_anomaly.push(row.is_anomaly);
+        self.alarm_score.push(row.alarm_score);
+        self.is_alarm.push(row.is_alarm);
+        self.z.push(row.score.z);
+        self.low.push(row.score.low);
+        self.high.push(row.score.high);
+    }
+
+    fn into_arrays(self, py: Python<'_>) -> SeriesScores {
+        SeriesScores {
+            score: PyArray1::from_vec(py, self.score).unbind(),
+            is_anomaly: PyArray1::from_vec(py, self.is_anomaly).unbind(),
+            alarm_score: PyArray1::from_vec(py, self.alarm_score).unbind(),
+            is_alarm: PyArray1::from_vec(py, self.is_alarm).unbind(),
+            z: PyArray1::from_vec(py, self.z).unbind(),
+            expected_low: PyArray1::from_vec(py, self.low).unbind(),
+            expected_high: PyArray1::from_vec(py, self.high).unbind(),
+        }
+    }
 }

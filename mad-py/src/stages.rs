@@ -10,7 +10,7 @@ use pyo3::types::PyDict;
 use crate::config::parse;
 use crate::errors::{to_py, value_error};
 use crate::read::RequestTable;
-use crate::report;
+use crate::rejected;
 use crate::rows::Rows;
 
 /// Requests to one row per service, endpoint and step.
@@ -60,7 +60,7 @@ impl FeatureBuilder {
     /// Records that were not taken.
     #[getter]
     fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        report::rejected(py, &self.rejections)
+        rejected::rejected(py, &self.rejections)
     }
 }
 

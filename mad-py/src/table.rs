@@ -14,7 +14,12 @@ use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList};
 
-use crate::errors::value_error;
+use crate::errors::{missing, value_error};
+use crate::html;
+use crate::pickle::{Reduced, maker};
+
+/// A column by its name, as Python sees it.
+type NamedColumn<'py> = (String, Bound<'py, PyAny>);
 
 /// A table in Arrow's memory. Anything that reads the Arrow stream interface takes it as it is:
 /// `pyarrow.table(t)`, `polars.DataFrame(t)`, `duckdb.sql("from t")`.
@@ -43,10 +48,14 @@ pub fn floats(values: impl Iterator<Item = f64>) -> ArrayRef {
     Arc::new(values.collect::<Float64Array>())
 }
 
+/// Integers.
+pub fn signed(values: Vec<i64>) -> ArrayRef {
+    Arc::new(Int64Array::from(values))
+}
+
 /// Counts.
 pub fn integers(values: impl Iterator<Item = u64>) -> ArrayRef {
-    let values: Vec<i64> = values.map(|value| i64::try_from(value).unwrap_or(i64::MAX)).collect();
-    Arc::new(Int64Array::from(values))
+    signed(values.map(|value| i64::try_from(value).unwrap_or(i64::MAX)).collect())
 }
 
 /// Names.
@@ -113,6 +122,20 @@ impl Table {
         }
     }
 
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, (Vec<NamedColumn<'py>>,)> {
+        let named = |name: String| Ok((name.clone(), self.column(py, &name)?));
+        let columns = self.column_names().into_iter().map(named).collect::<PyResult<_>>()?;
+        Ok((maker(py, "_restored_table")?, (columns,)))
+    }
+
+    fn _repr_html_(&self) -> String {
+        let names = self.column_names();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let row = |row| self.batch.columns().iter().map(|column| html::cell(column, row)).collect();
+        let rows = (0..self.batch.num_rows().min(html::ROWS)).map(row);
+        html::table(&format!("{} rows", self.num_rows()), &names, rows, self.num_rows())
+    }
+
     fn __getitem__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         self.column(py, name)
     }
@@ -155,12 +178,7 @@ impl Table {
     }
 }
 
-/// Imports an optional package; the error names it.
+/// Imports an optional package; the error names the extra.
 fn import<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyModule>> {
-    py.import(name).map_err(|error| {
-        let hint = format!("{name} is not installed: pip install 'mad-py[{name}]'");
-        let wrapped = pyo3::exceptions::PyImportError::new_err(hint);
-        wrapped.set_cause(py, Some(error));
-        wrapped
-    })
+    py.import(name).map_err(|error| missing(py, name, error))
 }

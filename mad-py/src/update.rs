@@ -4,18 +4,21 @@ use mad_core::IncidentChange;
 use mad_core::telemetry::Rejections;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use serde::{Deserialize, Serialize};
 
 use crate::incident::Incident;
+use crate::pickle::{Reduced, Whole, reduce};
 use crate::points::Points;
 use crate::rows::{Rows, split};
-use crate::{report, table::Table};
+use crate::{rejected, table::Table};
 
 /// What a batch, a tick or a command brought about.
 #[pyclass(module = "mad._core", frozen)]
+#[derive(Serialize, Deserialize)]
 pub struct Update {
     rows: Rows,
     points: Points,
-    changes: Vec<(&'static str, Incident)>,
+    changes: Vec<(String, Incident)>,
     rejected: Rejections,
     repeated: bool,
 }
@@ -36,14 +39,18 @@ impl Update {
 
     /// What happened to incidents, in order: (opened, updated, acknowledged or closed; incident).
     #[getter]
-    fn changes(&self) -> Vec<(&'static str, Incident)> {
+    fn changes(&self) -> Vec<(String, Incident)> {
         self.changes.clone()
     }
 
     /// Records that were not taken.
     #[getter]
     fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        report::rejected(py, &self.rejected)
+        rejected::rejected(py, &self.rejected)
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Whole<'py>> {
+        reduce(py, "Update", self)
     }
 
     /// Whether the batch id was known, so that nothing of the batch was taken.
@@ -73,9 +80,7 @@ impl Update {
                 IncidentChange::Closed(_) => "closed",
             };
             let core = change.incident().clone();
-            let document = Some(pipeline.incident_document(&core));
-            let ranking = Some(pipeline.ranking_of(&core));
-            (name, Incident { core, document, ranking })
+            (name.to_owned(), Incident::of(pipeline, core))
         };
         Self {
             changes: update.changes.into_iter().map(change).collect(),

@@ -52,6 +52,7 @@ __all__ = [
     "rolling_z",
     "score_series",
     "toml_places",
+    "why_from_scored",
 ]
 
 _Floats: TypeAlias = npt.NDArray[np.float64]
@@ -139,6 +140,16 @@ def culprits_from_scored(
     scored: Iterable[bytes], at: str | None = None, minutes: float = 15.0, top_k: int = 3
 ) -> str:
     """Ranks by the flagged rows of a scored file, as JSON."""
+
+def why_from_scored(
+    scored: Iterable[bytes],
+    service: str,
+    endpoint: str | None = None,
+    metric: str | None = None,
+    at: str | None = None,
+) -> str:
+    """Of each endpoint of a service the newest row of a scored file by `at`, and why it was
+    flagged or not: a list as JSON."""
 
 @final
 class Table:
@@ -360,6 +371,22 @@ class Report:
         """Ranks by the flagged rows of the `minutes` up to `at` (default: the newest row)."""
     def explain(self, incident: Incident) -> Explanation:
         """Explains an incident."""
+    @property
+    def states(self) -> Table:
+        """What each service and endpoint, and each metric, is at the end, and why; worst first:
+        service, endpoint (of a metric its resource), metric, state, reason, points, since,
+        last_seen, score. The states are anomalous, held_back, silent, too_few_requests, learning,
+        muted, unwatched, normal."""
+    def why(
+        self,
+        service: str,
+        endpoint: str = "",
+        at: datetime | None = None,
+        *,
+        metric: str | None = None,
+    ) -> str:
+        """Why the newest row by `at` (default: of all) was flagged or not, in sentences; of a
+        metric, `endpoint` is its resource. KeyError where there are no such rows."""
     def document(self) -> str:
         """Everything a report shows, as JSON."""
     def checkpoint(self) -> bytes:
@@ -457,6 +484,8 @@ class Pipeline:
         """Ranks by the flagged rows of the `minutes` up to `at` (default: the newest row)."""
     def explain(self, incident: Incident) -> Explanation:
         """Explains an incident."""
+    def states(self) -> Table:
+        """What each service and endpoint, and each metric, is now, and why; see `Report.states`."""
     def document(self) -> str:
         """Everything a report shows, as JSON."""
 

@@ -3,8 +3,11 @@
 mod causes;
 mod explanation;
 mod template;
+mod why;
 mod words;
 
 pub use explanation::Explanation;
 pub use template::TemplateExplainer;
 pub(crate) use template::evidence_text;
+pub use why::Why;
+pub(crate) use why::{muted, silence};

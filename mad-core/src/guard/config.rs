@@ -50,6 +50,12 @@ impl Default for GuardConfig {
 }
 
 impl GuardConfig {
+    /// Whether so many requests, or so many expected ones for a traffic anomaly, are too few for a
+    /// row to be flagged.
+    pub fn too_few_requests(&self, requests: f64) -> bool {
+        requests < self.min_requests as f64
+    }
+
     /// Checks every field.
     ///
     /// # Errors

@@ -220,7 +220,7 @@ fn weak(config: &GuardConfig, row: &FeatureRow, signal: Signal, score: &Score) -
         Signal::RequestCount => score.expected.max(row.count as f64),
         _ => row.count as f64,
     };
-    if requests < config.min_requests as f64 {
+    if config.too_few_requests(requests) {
         return Some(Reason::TooLittleTraffic);
     }
     let large = match signal {

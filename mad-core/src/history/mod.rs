@@ -1,7 +1,9 @@
 //! Bounded recent rows: what culprits, explanations, reports and "why not" read.
 
+mod decision;
 mod row;
 mod store;
 
+pub use decision::Decision;
 pub use row::{FlaggedRow, FlaggedSignal, HistoryPoint, HistoryRow};
 pub use store::History;

@@ -274,6 +274,11 @@ impl Incident {
         }
     }
 
+    /// Whether an entity opened it or is one of its members that are listed.
+    pub fn is_about(&self, entity: &Entity) -> bool {
+        self.entity == *entity || self.members.iter().any(|member| member.entity == *entity)
+    }
+
     /// Whether it is still going on.
     pub fn is_open(&self) -> bool {
         self.status != IncidentStatus::Resolved

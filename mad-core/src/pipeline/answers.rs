@@ -4,7 +4,8 @@ use super::{Counters, IncidentRecord, Pipeline, PipelineConfig};
 use crate::culprit::{CulpritConfig, CulpritRanker, Ranking};
 use crate::error::Result;
 use crate::explain::{Explanation, TemplateExplainer};
-use crate::history::History;
+use crate::guard::EntityMaturity;
+use crate::history::{Decision, History};
 use crate::incident::Incident;
 use crate::series::{EntityId, EntityTable, SeriesTable};
 use crate::telemetry::Rejections;
@@ -87,6 +88,13 @@ impl Pipeline {
     pub fn rows_of(&self, entity: EntityId) -> (u64, u64) {
         let state = self.rows.get(entity.index()).and_then(Option::as_ref);
         state.map_or((0, 0), |state| (state.rows, state.flagged))
+    }
+
+    /// How long an entity has been known and what was decided of its newest row, if it has rows.
+    pub(super) fn newest_row(&self, entity: EntityId) -> Option<(EntityMaturity, Decision)> {
+        let state = self.rows.get(entity.index())?.as_ref()?;
+        let maturity = EntityMaturity { first: state.first, points: state.scorer.points() };
+        state.newest.map(|newest| (maturity, newest))
     }
 
     /// Recent rows.

@@ -13,7 +13,7 @@ use super::{Counters, IncidentRecord, JudgedRow, PipelineConfig, Update};
 use crate::error::Result;
 use crate::feature::{FeaturePoint, FeatureRow, RecentIds};
 use crate::guard::{EntityMaturity, Guardrails, Reason};
-use crate::history::{FlaggedRow, History, HistoryRow};
+use crate::history::{Decision, FlaggedRow, History, HistoryRow};
 use crate::incident::{Incident, IncidentChange, IncidentGrouper};
 use crate::score::RowScorer;
 use crate::series::{EntityId, EntityTable, SeriesTable, SignalName};
@@ -29,6 +29,7 @@ pub(super) struct EntityState {
     pub scorer: RowScorer,
     pub rows: u64,
     pub flagged: u64,
+    pub newest: Option<Decision>,
 }
 
 /// Requests in; judged rows, incidents, culprits and explanations out.
@@ -241,8 +242,9 @@ impl Pipeline {
             let score = score.map_or(&self.config.score, |rules| &rules.settings.score);
             let Ok(scorer) = RowScorer::new(score) else { return };
             let first = row.bucket;
-            let state = EntityState { first, last: first, scorer, rows: 0, flagged: 0 };
-            *slot = Some(Box::new(state));
+            let (rows, flagged, newest) = (0, 0, None);
+            *slot =
+                Some(Box::new(EntityState { first, last: first, scorer, rows, flagged, newest }));
         }
         let Some(state) = slot else { return };
         let scores = state.scorer.score(row);
@@ -263,6 +265,7 @@ impl Pipeline {
             state.scorer.learn(row, &scores);
         }
         state.last = state.last.max(row.bucket);
+        state.newest = Some(Decision::of_row(row, &scores, &verdict));
         state.rows += 1;
         state.flagged += u64::from(verdict.is_anomaly);
         self.counters.rows += 1;

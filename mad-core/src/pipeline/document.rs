@@ -1,19 +1,16 @@
 //! Everything a report, a file or an answer shows, as one serializable document.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Counters, IncidentRecord, Pipeline, Trace};
+use super::series_document::{SeriesDocument, points_document};
+use super::{Counters, Pipeline, StateDocument};
 use crate::culprit::{Culprit, Evidence, Ranking};
 use crate::explain::Explanation;
-use crate::feature::Signal;
-use crate::history::HistoryPoint;
 use crate::incident::{Incident, Member, Peak};
 use crate::series::Entity;
 use crate::telemetry::Rejections;
-use crate::time::Timestamp;
 
 /// Version of the document's shape; it grows when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -45,6 +42,8 @@ pub struct Document {
     pub incidents: Vec<IncidentDocument>,
     pub ranking: RankingDocument,
     pub timeline: Vec<LaneDocument>,
+    pub state_counts: BTreeMap<&'static str, u64>,
+    pub states: Vec<StateDocument>,
     pub counters: Counters,
 }
 
@@ -189,29 +188,6 @@ pub struct EvidenceDocument {
     pub text: String,
 }
 
-/// The rows around an incident.
-#[derive(Debug, Clone, Serialize)]
-#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
-pub struct SeriesDocument {
-    pub step_seconds: f64,
-    pub bucket: Vec<String>,
-    pub flagged: Vec<bool>,
-    pub count: Vec<u32>,
-    pub errors: Vec<u32>,
-    pub signals: Vec<SignalSeries>,
-}
-
-/// One signal of the rows around an incident; NaN is written as null.
-#[derive(Debug, Clone, Serialize)]
-#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
-pub struct SignalSeries {
-    pub name: String,
-    pub unit: &'static str,
-    pub values: Vec<f32>,
-    pub low: Vec<f32>,
-    pub high: Vec<f32>,
-}
-
 /// Rows of one entity.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
@@ -257,6 +233,7 @@ impl Pipeline {
             ))
         });
         timeline.truncate(LANES);
+        let (state_counts, states) = self.state_documents();
         Document {
             schema_version: SCHEMA_VERSION,
             generator: concat!("mad ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -277,6 +254,8 @@ impl Pipeline {
             incidents: incidents.iter().map(|incident| self.incident_document(incident)).collect(),
             ranking: RankingDocument::new(&self.culprits(None)),
             timeline,
+            state_counts,
+            states,
             counters,
         }
     }
@@ -328,24 +307,6 @@ impl Pipeline {
             ranking: RankingDocument::new(&ranking),
         }
     }
-
-    fn series_document(&self, record: &IncidentRecord) -> SeriesDocument {
-        let signal = |signal: Signal| SignalSeries {
-            name: signal.as_str().to_owned(),
-            unit: signal.unit(),
-            values: record.requests.rows.iter().map(|row| pick(&row.values, signal)).collect(),
-            low: record.requests.rows.iter().map(|row| pick(&row.low, signal)).collect(),
-            high: record.requests.rows.iter().map(|row| pick(&row.high, signal)).collect(),
-        };
-        SeriesDocument {
-            step_seconds: self.config().features.step_seconds * f64::from(record.requests.stride),
-            bucket: record.requests.rows.iter().map(|row| row.bucket.to_string()).collect(),
-            flagged: record.requests.rows.iter().map(|row| row.is_anomaly).collect(),
-            count: record.requests.rows.iter().map(|row| row.count).collect(),
-            errors: record.requests.rows.iter().map(|row| row.errors).collect(),
-            signals: Signal::ALL.into_iter().map(signal).collect(),
-        }
-    }
 }
 
 impl RankingDocument {
@@ -380,45 +341,6 @@ impl RejectedDocument {
                 .collect(),
         }
     }
-}
-
-/// The metrics of an incident that has no requests, on one axis of times.
-fn points_document(record: &IncidentRecord, step: i64) -> SeriesDocument {
-    let traces = || record.metrics.values();
-    let times: BTreeSet<Timestamp> =
-        traces().flat_map(|trace| trace.rows.iter().map(|point| point.bucket)).collect();
-    let flagged: BTreeSet<Timestamp> = traces()
-        .flat_map(|trace| trace.rows.iter())
-        .filter(|point| point.is_anomaly)
-        .map(|point| point.bucket)
-        .collect();
-    let signal = |(name, trace): (&Arc<str>, &Trace<HistoryPoint>)| {
-        let known: BTreeMap<Timestamp, &HistoryPoint> =
-            trace.rows.iter().map(|point| (point.bucket, point)).collect();
-        let pick = |part: fn(&HistoryPoint) -> f32| {
-            times.iter().map(|time| known.get(time).map_or(f32::NAN, |point| part(point))).collect()
-        };
-        SignalSeries {
-            name: name.to_string(),
-            unit: "",
-            values: pick(|point| point.value),
-            low: pick(|point| point.low),
-            high: pick(|point| point.high),
-        }
-    };
-    let stride = traces().map(|trace| trace.stride).max().unwrap_or(1);
-    SeriesDocument {
-        step_seconds: step as f64 / crate::time::SECOND as f64 * f64::from(stride),
-        bucket: times.iter().map(ToString::to_string).collect(),
-        flagged: times.iter().map(|time| flagged.contains(time)).collect(),
-        count: Vec::new(),
-        errors: Vec::new(),
-        signals: record.metrics.iter().map(signal).collect(),
-    }
-}
-
-fn pick(values: &[f32; Signal::ALL.len()], signal: Signal) -> f32 {
-    values.get(signal.index()).copied().unwrap_or(f32::NAN)
 }
 
 fn entity_document(entity: &Entity) -> EntityDocument {

@@ -8,9 +8,9 @@ use super::rules::metric_scorer;
 use super::{JudgedPoint, Pipeline, Update};
 use crate::feature::FeaturePoint;
 use crate::guard::{EntityMaturity, PointVerdict, Reason, Severity};
-use crate::history::{FlaggedRow, FlaggedSignal, HistoryPoint};
+use crate::history::{Decision, FlaggedRow, FlaggedSignal, HistoryPoint};
 use crate::score::MetricScorer;
-use crate::series::{Entity, EntityId, SignalName};
+use crate::series::{Entity, EntityId, SeriesId, SignalName};
 use crate::telemetry::MetricPoint;
 use crate::time::Timestamp;
 
@@ -24,6 +24,7 @@ pub(super) struct SeriesState {
     pub scorer: MetricScorer,
     pub points: u64,
     pub flagged: u64,
+    pub newest: Option<Decision>,
 }
 
 impl Pipeline {
@@ -79,6 +80,13 @@ impl Pipeline {
             }
         }
         out
+    }
+
+    /// How long a series has been known and what was decided of its newest point, if it has one.
+    pub(super) fn newest_point(&self, series: SeriesId) -> Option<(EntityMaturity, Decision)> {
+        let state = self.series.get(series.index())?.as_ref()?;
+        let maturity = EntityMaturity { first: state.first, points: state.scorer.points() };
+        state.newest.map(|newest| (maturity, newest))
     }
 
     pub(super) fn judge_points(&mut self, partition: PartitionId, update: &mut Update) {
@@ -168,7 +176,8 @@ impl Pipeline {
             // the config was validated when the pipeline was made
             let scorer = metric_scorer(&metric, settings.as_ref(), &self.config.score).ok()?;
             let first = point.bucket;
-            let state = SeriesState { first, last: first, scorer, points: 0, flagged: 0 };
+            let (points, flagged, newest) = (0, 0, None);
+            let state = SeriesState { first, last: first, scorer, points, flagged, newest };
             *slot = Some(Box::new(state));
         }
         let state = slot.as_mut()?;
@@ -191,7 +200,9 @@ impl Pipeline {
             let reason = if is_muted { Reason::Muted } else { Reason::History };
             verdict = PointVerdict { is_anomaly: false, reason, severity: Severity::Info };
         }
+        let judged = FeaturePoint { sample, ..*point };
         state.last = state.last.max(point.bucket);
+        state.newest = Some(Decision::of_point(&judged, kind, &score, &verdict));
         state.points += 1;
         state.flagged += u64::from(verdict.is_anomaly);
         self.counters.points += 1;
@@ -207,8 +218,7 @@ impl Pipeline {
             record.push_point(&metric, &kept);
         }
         self.history.push_point(point.series, kept);
-        let point = FeaturePoint { sample, ..*point };
-        Some(JudgedPoint { entity: Arc::clone(entity), metric, point, score, verdict })
+        Some(JudgedPoint { entity: Arc::clone(entity), metric, point: judged, score, verdict })
     }
 }
 

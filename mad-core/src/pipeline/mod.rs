@@ -15,6 +15,8 @@ mod part;
 mod partition;
 mod record;
 mod rules;
+mod series_document;
+mod states;
 mod update;
 
 pub use command::Command;
@@ -24,8 +26,10 @@ pub use counters::Counters;
 pub use document::{
     CulpritDocument, Document, EntityDocument, EvidenceDocument, IncidentDocument, LaneDocument,
     MemberDocument, PeakDocument, RankingDocument, RejectedDocument, RejectedRecord,
-    SCHEMA_VERSION, SeriesDocument, SignalSeries,
+    SCHEMA_VERSION,
 };
 pub use partition::PartitionId;
 pub use record::{IncidentRecord, Trace};
+pub use series_document::{SeriesDocument, SignalSeries};
+pub use states::{Standing, State, StateDocument};
 pub use update::{JudgedPoint, JudgedRow, Update};

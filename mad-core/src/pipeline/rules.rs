@@ -3,7 +3,7 @@
 use crate::feature::{Signal, SignalKind};
 use crate::guard::{Guardrails, Reason, Severity, Verdict};
 use crate::score::{MetricScorer, ScoreConfig};
-use crate::series::EntityId;
+use crate::series::{Entity, EntityId};
 use crate::settings::{EntitySettings, MetricKind, SignalSettings};
 use crate::time::Timestamp;
 
@@ -49,7 +49,11 @@ impl Pipeline {
         if self.config.mutes.is_empty() && self.mutes.is_empty() {
             return None;
         }
-        let entity = self.entities.get(entity)?;
+        self.mute_of(self.entities.get(entity)?, at)
+    }
+
+    /// The same of an entity by its name.
+    pub(super) fn mute_of(&self, entity: &Entity, at: Timestamp) -> Option<Timestamp> {
         let configured = self.config.mute_at(entity, at).map(|(_, until)| until);
         let asked = self.mutes.iter().filter_map(|mute| mute.muted_until(entity, at)).max();
         configured.max(asked)

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::feature::{FeaturePoint, FeatureRow};
 use crate::guard::{PointVerdict, Verdict};
 use crate::incident::IncidentChange;
@@ -10,7 +12,7 @@ use crate::series::Entity;
 use crate::telemetry::Rejections;
 
 /// A row with its scores and the verdict.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JudgedRow {
     /// Whose row it is.
     pub entity: Arc<Entity>,
@@ -23,7 +25,7 @@ pub struct JudgedRow {
 }
 
 /// A point of a metric with its score and the verdict.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JudgedPoint {
     /// Whose point it is.
     pub entity: Arc<Entity>,

@@ -29,6 +29,7 @@ examples:
   mad detect requests.csv.gz           read a log, write out/report.html and tables
   mad detect a.jsonl b.jsonl --json    several files, merged by time, for machines
   mad explain out                      why the worst incident is one
+  mad explain out --service payments   why its endpoints are flagged or quiet
   mad culprits out --at 2026-01-06T10:54:00Z
   mad config check mad.toml            every problem of a settings file, with its line
 

@@ -305,6 +305,7 @@ def incidents_file(document: dict[str, Any]) -> dict[str, Any]:
         "generator": document.get("generator"),
         "step_seconds": document.get("step_seconds"),
         "incidents": without_series(document),
+        "states": document.get("states") or [],
     }
 
 

@@ -141,6 +141,23 @@ def evaluate(
         raise InputError(f"cannot evaluate: {error}") from error
 
 
+def why(
+    name: str,
+    scored: Iterator[bytes],
+    service: str,
+    endpoint: str | None,
+    metric: str | None,
+    at: str | None,
+) -> list[dict[str, Any]]:
+    """The newest row by `at` of each endpoint of a service, and why it was flagged or not."""
+    from mad import _core
+
+    try:
+        return list(json.loads(_core.why_from_scored(scored, service, endpoint, metric, at)))
+    except ValueError as error:
+        raise InputError(f"{name}: {error}") from error
+
+
 def culprits(
     name: str, scored: Iterator[bytes], at: str | None, minutes: float, top_k: int
 ) -> dict[str, Any]:

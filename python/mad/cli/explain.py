@@ -1,17 +1,22 @@
-"""`mad explain`: why an incident is one, and what to do."""
+"""`mad explain`: why an incident is one, and what to do; why an endpoint is flagged or quiet."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 from mad import errors
-from mad.cli import files
-from mad.cli.detect import print_json
+from mad.cli import arguments, engine, files
+from mad.cli.detect import SCORED, SCORED_METRICS, print_json
 from mad.report import summary
+from mad.sources.files import Source
 
 _HINT = "name a directory that mad detect wrote to"
+_LISTED = 200
+"""States that a document lists at most."""
+_NAMES = "names are told as they stand in scored.csv; --at may lie before the first row"
 
 
 def register(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -19,18 +24,28 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     command = commands.add_parser(
         "explain",
         parents=[common],
-        help="explain an incident",
-        description="Explains the incident to read first, or the one that is named.",
+        help="explain an incident, or why an endpoint is quiet",
+        description="Explains the incident to read first, or the one that is named. With "
+        "--service: what its endpoints and metrics are at the end of the run, and why; with --at: "
+        "why their newest rows by then were flagged or not.",
     )
     command.add_argument("directory", metavar="DIR", help="what mad detect wrote")
     command.add_argument("--incident", metavar="ID", help="an id or its beginning; all: every one")
+    command.add_argument("--service", metavar="NAME", help="why it is flagged or quiet")
+    command.add_argument("--endpoint", metavar="NAME", help="one endpoint, or resource, of it")
+    command.add_argument("--metric", metavar="NAME", help="one metric of it")
+    command.add_argument("--at", type=arguments.time, metavar="TIME", help="RFC 3339")
     command.add_argument("--json", action="store_true", help="print one JSON document")
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, refuse=command.error)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     path = Path(args.directory)
+    if args.service is not None:
+        return why(args, path)
+    if args.endpoint or args.metric or args.at:
+        args.refuse("--endpoint, --metric and --at need --service NAME")
     file = path / "incidents.json" if path.is_dir() or not path.exists() else path
     content = files.read_json(file, _HINT)
     listed = content.get("incidents") if isinstance(content, dict) else None
@@ -48,6 +63,39 @@ def run(args: argparse.Namespace) -> int:
     for incident in chosen:
         text.print_incident(console, incident, full=True)
     return errors.FINE
+
+
+def why(args: argparse.Namespace, path: Path) -> int:
+    """Why a service is flagged or quiet: as the run says of its end, or by the scored rows."""
+    found: list[dict[str, Any]] = []
+    listed = None
+    if args.at is None:
+        content = files.read_json(path / "incidents.json", _HINT)
+        listed = content.get("states") if isinstance(content, dict) else None
+        found = [
+            state for state in listed or [] if isinstance(state, dict) and _is_asked(state, args)
+        ]
+    for name in () if found else (SCORED, SCORED_METRICS):
+        file = path / name
+        if name == SCORED or file.exists():
+            asked = (args.service, args.endpoint, args.metric, args.at)
+            found += engine.why(str(file), Source(str(file)).chunks(), *asked)
+    if not found:
+        raise errors.InputError(f"{path} has no such rows of {args.service!r}", _NAMES)
+    if args.json:
+        print_json({"schema_version": 1, "states": found})
+        return errors.FINE
+    if args.at is None and args.endpoint is None and len(listed or []) >= _LISTED:
+        sys.stderr.write(f"mad: of all, the worst {_LISTED} are listed; name others: --endpoint\n")
+    from mad.report import text
+
+    text.print_states(text.console(), found)
+    return errors.FINE
+
+
+def _is_asked(state: dict[str, Any], args: argparse.Namespace) -> bool:
+    wanted = {"service": args.service, "endpoint": args.endpoint, "metric": args.metric}
+    return all(name is None or state.get(key) == name for key, name in wanted.items())
 
 
 def choose(listed: list[dict[str, Any]], wanted: str | None) -> list[dict[str, Any]]:

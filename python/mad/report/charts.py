@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from html import escape
+from itertools import pairwise
 from typing import Any
 
 from mad.report import times, words
@@ -103,6 +104,26 @@ def chart(
     parts.extend(_titles(series, frame, every_title))
     parts.append("</svg>")
     return "".join(parts)
+
+
+def alone(series: Series) -> Series:
+    """The series at its own times and step, without those of others beside it: of metrics each
+    has its own. What is missing of it stays missing, as its step tells."""
+    places = [i for i, value in enumerate(series.values) if value is not None]
+    buckets = [series.buckets[i] for i in places]
+    steps = sorted(later - earlier for earlier, later in pairwise(buckets))
+    if not steps:
+        return series
+    return replace(
+        series,
+        buckets=buckets,
+        step=steps[len(steps) // 2],
+        values=[series.values[i] for i in places],
+        low=[series.low[i] for i in places],
+        high=[series.high[i] for i in places],
+        flagged=[series.flagged[i] for i in places],
+        counts=[],
+    )
 
 
 def is_folded(series: Series) -> bool:
@@ -210,7 +231,8 @@ def _titles(series: Series, frame: _Frame, every: bool) -> list[str]:
         expected = words.quantity_range(series.low[i], series.high[i], series.unit)
         if expected != words.DASH:
             text += f", expected {expected}"
-        if i < len(series.counts) and series.unit != "count":
+        counted = i < len(series.counts) and words.is_number(series.counts[i])
+        if counted and series.unit != "count":
             text += f", {words.plural(series.counts[i], 'request')}"
         if series.flagged[i]:
             text += ", flagged"

@@ -20,6 +20,8 @@ TITLED_INCIDENTS = 8
 """Incidents whose every bucket tells its value under the pointer; the page stays small."""
 ENTITY_ROWS = 40
 """Entities in the table of what was looked at."""
+QUIET_ROWS = 20
+"""Rows in the table of why something is quiet."""
 AFFECTED = 12
 """Names of affected endpoints an incident lists."""
 MORE_ROWS = 500
@@ -68,9 +70,11 @@ def view(document: Json) -> dict[str, Any]:
         "index": [_row(incident, step) for incident in full] if len(full) > INDEXED else [],
         "older": [_row(incident, step) for incident in older[:MORE_ROWS]],
         "older_left": max(len(older) - MORE_ROWS, 0),
-        "flagged_alone": int(document.get("flagged") or 0)
+        "flagged_alone": summary.judged(document)[1]
         - sum(int(incident.get("rows") or 0) for incident in found),
         "held_back": summary.held_back(document),
+        "quiet": summary.quiet(document)[:QUIET_ROWS],
+        "states_line": summary.states_line(document),
         "rejected": _rejected(document),
         "entities": _entities(document),
         "entities_left": max(len(document.get("timeline") or []) - ENTITY_ROWS, 0),
@@ -81,17 +85,28 @@ def view(document: Json) -> dict[str, Any]:
 
 def _tiles(document: Json, found: Sequence[Json]) -> list[dict[str, str]]:
     requests, errors = document.get("requests") or 0, document.get("errors") or 0
-    rows, flagged = document.get("rows") or 0, document.get("flagged") or 0
+    rows, flagged = summary.judged(document)
     services = {entry.get("service") for entry in document.get("timeline") or []}
     open_now = sum(summary.is_open(incident) for incident in found)
     rejected = (document.get("rejected") or {}).get("total") or 0
+    records = requests + (document.get("points") or 0)
     share = words.quantity(errors / requests, "share") + " of requests" if requests else ""
     of_services = f"of {words.plural(len(services), 'service')}" if services else ""
-    turned_away = words.quantity(rejected / (requests + rejected), "share") if rejected else ""
+    turned_away = words.quantity(rejected / (records + rejected), "share") if rejected else ""
+    if summary.of_metrics(document):
+        taken = [
+            _tile("Points", document.get("points"), "read and accepted"),
+            _tile("Metrics", document.get("series"), of_services),
+            _tile("Resources", document.get("entities"), "or services as a whole"),
+        ]
+    else:
+        taken = [
+            _tile("Requests", requests, "read and accepted"),
+            _tile("Errors", errors, share),
+            _tile("Endpoints", document.get("entities"), of_services),
+        ]
     return [
-        _tile("Requests", requests, "read and accepted"),
-        _tile("Errors", errors, share),
-        _tile("Endpoints", document.get("entities"), of_services),
+        *taken,
         _tile("Flagged rows", flagged, f"of {words.count(rows)} judged"),
         _tile("Incidents", len(found), f"{open_now} still open" if found else "none found"),
         _tile("Rejected", rejected, turned_away + " of all records" if rejected else "none"),
@@ -174,7 +189,7 @@ def _incident(incident: Json, step: float, titled: bool) -> dict[str, Any]:
     start, end = summary.bounds(incident, step)
     requests, errors = incident.get("requests"), incident.get("errors")
     facts = []
-    if words.is_number(requests):
+    if words.is_number(requests) and requests:
         facts.append(f"{words.count(errors)} of {words.plural(requests, 'request')} failed")
     if words.is_number(incident.get("rows")):
         facts.append(words.plural(incident["rows"], "flagged row"))
@@ -294,6 +309,8 @@ def _charts(
             responsible=name in responsible,
             counts=counts,
         )
+        if not any(map(words.is_number, counts)):
+            line = charts.alone(line)
         peak = peaks.get(name)
         worst = "lowest" if peak and peak["below"] else "peak"
         note = f"{worst} {peak['value']}, expected {peak['expected']}" if peak else "not flagged"
@@ -356,10 +373,13 @@ def _entities(document: Json) -> list[dict[str, Any]]:
 
 
 def _footer(document: Json, step: float) -> str:
+    rows = (
+        "" if summary.of_metrics(document) else f"one row per endpoint and {times.length(step)} · "
+    )
     return (
         f"{words.visible(document.get('generator') or 'mad')} · "
         f"{words.visible(document.get('mode') or 'default')} mode · "
-        f"one row per endpoint and {times.length(step)} · "
+        f"{rows}"
         f"document schema {words.visible(document.get('schema_version', 1))} · all times UTC"
     )
 

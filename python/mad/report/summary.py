@@ -98,21 +98,19 @@ def headline(document: Json) -> tuple[str, str]:
     """One sentence that says it all, and a second that says the rest."""
     found = incidents(document)
     top = top_incident(found)
-    looked = (
-        f"{words.plural(document.get('requests'), 'request')} to "
-        f"{words.plural(document.get('entities'), 'endpoint')}"
-    )
     if top is None:
-        if not document.get("requests"):
+        if not document.get("requests") and not document.get("points"):
             return "No requests were read", "So nothing can be said about what they were like."
-        flagged = document.get("flagged") or 0
+        flagged, whose = judged(document)[1], "endpoint"
         interval = "minute" if document.get("step_seconds") in (None, 60) else "interval"
+        if of_metrics(document):
+            interval, whose = "point", "metric"
         stood_out = (
             f"{words.plural(flagged, interval)} stood out, none of them long or strongly enough."
             if flagged
-            else f"No {interval} stood out from what was normal for its endpoint."
+            else f"No {interval} stood out from what was normal for its {whose}."
         )
-        return "No incident found", f"{looked} were looked at. {stood_out}"
+        return "No incident found", f"{looked_at(document)} were looked at. {stood_out}"
     step = float(document.get("step_seconds") or 60)
     start, end = bounds(top, step)
     peak = next(iter(peaks(top)), None)
@@ -144,6 +142,31 @@ def headline(document: Json) -> tuple[str, str]:
     return title, f"{measured}{blame}{more}"
 
 
+def of_metrics(document: Json) -> bool:
+    """Whether there are metrics and no requests."""
+    return bool(document.get("points")) and not document.get("requests")
+
+
+def looked_at(document: Json) -> str:
+    """`10,000 requests to 12 endpoints and 400 points of 2 metrics`, what there is of it."""
+    parts = []
+    if not of_metrics(document):
+        # of metrics beside requests the services are among the endpoints: then nobody counts them
+        entities = words.plural(document.get("entities"), "endpoint")
+        whose = "" if document.get("points") else f" to {entities}"
+        parts.append(words.plural(document.get("requests"), "request") + whose)
+    if document.get("points"):
+        points = words.plural(document["points"], "point")
+        parts.append(f"{points} of {words.plural(document.get('series'), 'metric')}")
+    return " and ".join(parts)
+
+
+def judged(document: Json) -> tuple[int, int]:
+    """Rows of requests and points of metrics that were judged, and how many were flagged."""
+    rows = int(document.get("rows") or 0) + int(document.get("points") or 0)
+    return rows, int(document.get("flagged") or 0) + int(document.get("flagged_points") or 0)
+
+
 def same_day(document: Json) -> bool:
     """Whether the whole run lies within one day, so that times need no date."""
     first, last = (times.time_or_none(document.get(key)) for key in ("first", "last"))
@@ -157,6 +180,34 @@ def rejected_source(record: Json, document: Json) -> str:
     if isinstance(source, int) and 0 <= source < len(names):
         return words.visible(names[source])
     return "" if source is None else words.visible(source)
+
+
+def quiet(document: Json) -> list[dict[str, str]]:
+    """What is not flagged now and why, worst first: name, state, reason and since when."""
+    return [
+        standing(state)
+        for state in document.get("states") or []
+        if isinstance(state, Mapping) and state.get("state") != "anomalous"
+    ]
+
+
+def standing(state: Json) -> dict[str, str]:
+    """A state of the core in words."""
+    metric = words.visible(state.get("metric") or "")
+    since = times.time_or_none(state.get("since"))
+    return {
+        "name": f"{words.entity(state)} {metric}".strip(),
+        "state": words.state(state.get("state")),
+        "reason": words.visible(state.get("reason") or ""),
+        "since": times.moment(since) if since else words.DASH,
+    }
+
+
+def states_line(document: Json) -> str:
+    """`2 anomalous, 9 normal`: of how many there is what."""
+    counts = document.get("state_counts") or {}
+    rows = sorted(counts.items(), key=lambda item: -item[1])
+    return ", ".join(f"{words.count(n)} {words.state(name).lower()}" for name, n in rows)
 
 
 def held_back(document: Json) -> list[tuple[str, str, int]]:

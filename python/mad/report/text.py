@@ -111,20 +111,15 @@ def print_detection(out: Console, document: Json, seconds: float, *, verbose: bo
 
 def _print_read(out: Console, document: Json, seconds: float) -> None:
     first, last = (times.time_or_none(document.get(key)) for key in ("first", "last"))
-    line = Text(f"{words.plural(document.get('requests'), 'request')}", style="bold")
-    line.append(
-        f" ({words.plural(document.get('errors'), 'error')}) to "
-        f"{words.plural(document.get('entities'), 'endpoint')}",
-        style="not bold",
-    )
+    rows, flagged = summary.judged(document)
+    line = Text(summary.looked_at(document), style="bold")
+    if document.get("errors"):
+        line.append(f", {words.plural(document['errors'], 'error')}", style="not bold")
     if first and last:
         length = times.length((last - first).total_seconds())
         line.append(f", {times.span(first, last)} ({length})", style="not bold")
-    line.append(
-        f". {words.plural(document.get('rows'), 'row')} judged, "
-        f"{words.count(document.get('flagged') or 0)} flagged, in {seconds:.2f} s.",
-        style="not bold",
-    )
+    line.append(f". {words.plural(rows, 'row')} judged, ", style="not bold")
+    line.append(f"{words.count(flagged)} flagged, in {seconds:.2f} s.", style="not bold")
     out.print(line)
 
 
@@ -266,6 +261,23 @@ def _print_held_back(out: Console, document: Json) -> None:
     table = _table("Rows", "Reason", "What it means", right=["Rows"])
     for name, sentence, rows in held:
         table.add_row(words.count(rows), Text(name), Text(sentence))
+    out.print(table)
+
+
+def print_states(out: Console, states: Sequence[Json]) -> None:
+    """What endpoints and metrics are, or what their rows were, and why."""
+    dated = any("state" in state for state in states)
+    table = _table("Where", "State" if dated else "Flagged", "Why", "Since" if dated else "Row")
+    table.columns[0].ratio, table.columns[2].ratio = 2, 5
+    for state in states:
+        told = summary.standing(state)
+        row = times.time_or_none(state.get("bucket"))
+        table.add_row(
+            Text(told["name"]),
+            Text(told["state"] if dated else "yes" if state.get("is_anomaly") else "no"),
+            Text(told["reason"]),
+            Text(told["since"] if row is None else times.moment(row)),
+        )
     out.print(table)
 
 

@@ -29,7 +29,7 @@ _SIGNALS = {
 }
 
 _SUPPRESSIONS = {
-    "warm_up": ("Warming up", "The endpoint was still being learned."),
+    "warm_up": ("Warming up", "It was still being learned."),
     "too_few_points": ("Too few points", "Too little history to know what is normal."),
     "too_little_traffic": ("Too little traffic", "Too few requests to judge the minute by."),
     "weak_evidence": ("Weak evidence", "Too few requests stand behind the number."),
@@ -43,6 +43,17 @@ _SUPPRESSIONS = {
     "muted": ("Muted", "Somebody muted it."),
     "history": ("History", "Learnt from history, before the time that is watched."),
     "no_baseline": ("No baseline", "Nothing to compare with yet."),
+}
+
+_STATES = {
+    "anomalous": "Anomalous",
+    "held_back": "Held back",
+    "silent": "Silent",
+    "too_few_requests": "Too few requests",
+    "learning": "Learning",
+    "muted": "Muted",
+    "unwatched": "Not watched",
+    "normal": "Normal",
 }
 
 _REJECTIONS = {
@@ -121,6 +132,11 @@ def suppression(reason: str) -> tuple[str, str]:
     return _SUPPRESSIONS.get(reason) or (visible(reason).replace("_", " ").capitalize(), "")
 
 
+def state(name: object) -> str:
+    """What an endpoint or metric is, as people call it."""
+    return _STATES.get(str(name)) or visible(name).replace("_", " ").capitalize()
+
+
 def rejection(reason: str) -> str:
     """What is wrong with a rejected record."""
     return _REJECTIONS.get(reason) or visible(reason).replace("_", " ")
@@ -181,6 +197,8 @@ def quantity_range(low: object, high: object, unit: str) -> str:
     first, last = quantity(low, unit), quantity(high, unit)
     if first == last:
         return first
+    if first.startswith("-"):
+        return f"{first} to {last}"
     number, _, ending = first.partition(" ")
     if first == "0 ms" or (ending and last.endswith(" " + ending)):
         return f"{number}{DASH}{last}"

@@ -1,0 +1,329 @@
+//! What each entity and series is now, with a reason: the answers to "why is it quiet".
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{JudgedPoint, JudgedRow, Pipeline};
+use crate::explain::{TemplateExplainer, Why, muted, silence};
+use crate::feature::Signal;
+use crate::guard::{EntityMaturity, Reason};
+use crate::history::Decision;
+use crate::series::{Entity, EntityId, SeriesId};
+use crate::settings::EntitySettings;
+use crate::time::Timestamp;
+
+/// Steps without a row after which something is silent, unless its own rows lay further apart.
+const SILENT_STEPS: i64 = 5;
+/// States that a document lists, worst first.
+const LISTED: usize = 200;
+
+/// What an entity or series is now; worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Its newest row is flagged.
+    Anomalous,
+    /// Its newest row was unlikely, and a guardrail held it back.
+    HeldBack,
+    /// It had rows and has none any more.
+    Silent,
+    /// Its newest row has too few requests to be flagged.
+    TooFewRequests,
+    /// It warms up, or too few points are known of it.
+    Learning,
+    /// A mute holds.
+    Muted,
+    /// An override says that it is not judged.
+    Unwatched,
+    /// Nothing is unlikely about its newest row.
+    Normal,
+}
+
+impl State {
+    /// The state in files and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Anomalous => "anomalous",
+            Self::HeldBack => "held_back",
+            Self::Silent => "silent",
+            Self::TooFewRequests => "too_few_requests",
+            Self::Learning => "learning",
+            Self::Muted => "muted",
+            Self::Unwatched => "unwatched",
+            Self::Normal => "normal",
+        }
+    }
+
+    /// What the guardrails' word on a row amounts to; `enough` requests are in it.
+    const fn of(reason: Reason, enough: bool) -> Self {
+        match reason {
+            Reason::AboveExpected | Reason::BelowExpected => Self::Anomalous,
+            Reason::SmallEffect | Reason::Direction => Self::HeldBack,
+            Reason::WarmUp | Reason::TooFewPoints | Reason::History => Self::Learning,
+            Reason::Muted => Self::Muted,
+            Reason::Normal if enough => Self::Normal,
+            Reason::TooLittleTraffic | Reason::Normal => Self::TooFewRequests,
+        }
+    }
+}
+
+/// What an entity, or one metric of it, is now, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// Whose it is.
+    pub entity: Entity,
+    /// The metric; none for the requests of an entity.
+    pub metric: Option<Arc<str>>,
+    /// What it is.
+    pub state: State,
+    /// Why, in words: one sentence without a full stop.
+    pub reason: String,
+    /// Points learnt and remembered.
+    pub points: u64,
+    /// Since when it is so, as far as the rows reach that are kept.
+    pub since: Timestamp,
+    /// Start of its newest row.
+    pub last_seen: Timestamp,
+    /// Score of its newest row, 0 to 1.
+    pub score: f64,
+}
+
+/// A state in files and reports.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct StateDocument {
+    pub service: String,
+    pub endpoint: String,
+    pub metric: String,
+    pub state: &'static str,
+    pub reason: String,
+    pub points: u64,
+    pub since: String,
+    pub last_seen: String,
+    pub score: f64,
+}
+
+impl Pipeline {
+    /// What every entity (its requests) and every series of a metric is now, and why: the worst
+    /// first, then by score, service, endpoint and metric.
+    ///
+    /// The reason is the guardrails' own for the newest row, in words. Something is silent when it
+    /// has had no row for five steps, and for longer than ever between the rows that are kept.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mad_core::pipeline::State;
+    /// use mad_core::{Pipeline, PipelineConfig, Request, Timestamp};
+    ///
+    /// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+    /// for minute in 0..17 {
+    ///     let at = Timestamp::from_seconds(60 * minute);
+    ///     pipeline.ingest([Request::new(at, "payments", "/pay", 200, 80.0)]);
+    /// }
+    /// pipeline.finish();
+    /// let states = pipeline.states();
+    /// assert_eq!(states[0].state, State::Learning);
+    /// assert_eq!(states[0].reason, "17 of 20 points (guard.min_points)");
+    /// # Ok::<(), mad_core::Error>(())
+    /// ```
+    pub fn states(&self) -> Vec<Standing> {
+        let entities = self.entities.iter().filter_map(|(id, _)| self.entity_state(id));
+        let series = self.series().iter().filter_map(|(id, _)| self.series_state(id));
+        let mut all: Vec<Standing> = entities.chain(series).collect();
+        all.sort_by(|a, b| {
+            let score = b.score.total_cmp(&a.score);
+            let name = (&a.entity, &a.metric).cmp(&(&b.entity, &b.metric));
+            a.state.cmp(&b.state).then(score).then(name)
+        });
+        all
+    }
+
+    /// Why a row of requests was flagged or not, in sentences.
+    pub fn why(&self, judged: &JudgedRow) -> String {
+        let JudgedRow { entity, row, scores, verdict } = judged;
+        let points = scores.iter().map(|(_, score)| score.points).max().unwrap_or(0);
+        let decision = Decision::of_row(row, scores, verdict);
+        let first = self.newest_row(row.entity).map(|(known, _)| known.first);
+        self.answer(entity, None, &decision, first, points)
+    }
+
+    /// Why a point of a metric was flagged or not, in sentences.
+    pub fn why_point(&self, judged: &JudgedPoint) -> String {
+        let JudgedPoint { entity, metric, point, score, verdict } = judged;
+        let newest = self.newest_point(point.series);
+        let kind = newest.map_or(crate::SignalKind::Gauge, |(_, newest)| newest.kind);
+        let decision = Decision::of_point(point, kind, score, verdict);
+        let first = newest.map(|(known, _)| known.first);
+        self.answer(entity, Some(metric), &decision, first, score.points)
+    }
+
+    /// Of how many states there are how many, and the worst ones.
+    pub(super) fn state_documents(&self) -> (BTreeMap<&'static str, u64>, Vec<StateDocument>) {
+        let states = self.states();
+        let mut counts = BTreeMap::new();
+        for standing in &states {
+            *counts.entry(standing.state.as_str()).or_default() += 1;
+        }
+        (counts, states.into_iter().take(LISTED).map(StateDocument::from).collect())
+    }
+
+    fn answer(
+        &self,
+        name: &Entity,
+        metric: Option<&str>,
+        decision: &Decision,
+        first: Option<Timestamp>,
+        points: u32,
+    ) -> String {
+        let settings = self.config.resolve(name);
+        let maturity = first.map(|first| EntityMaturity { first, points: points as usize });
+        let why = Why {
+            decision,
+            metric,
+            settings: Some(&settings),
+            maturity,
+            muted_until: self.mute_of(name, decision.bucket),
+            step: self.config.features.step(),
+        };
+        let told = TemplateExplainer.answer(name, &why);
+        if !decision.is_anomaly {
+            return told;
+        }
+        let at = decision.bucket;
+        let holds = |incident: &&crate::Incident| {
+            incident.is_about(name) && incident.start <= at && at < incident.end
+        };
+        let incident = self.incidents().into_iter().find(holds);
+        let part = incident.map_or_else(
+            || "no incident that is kept".to_owned(),
+            |incident| format!("incident {}", incident.id),
+        );
+        format!("{told} Part of {part}.")
+    }
+
+    fn entity_state(&self, id: EntityId) -> Option<Standing> {
+        let (maturity, newest) = self.newest_row(id)?;
+        let entity = self.entities.get(id)?;
+        let settings = self.config.resolve(entity);
+        let enough = |count: u64| !settings.guard.too_few_requests(count as f64);
+        let rows = || self.history.recent(id).rev();
+        let past = Past {
+            times: rows().map(|row| row.bucket).collect(),
+            states: rows().map(|row| State::of(row.reason, enough(u64::from(row.count)))).collect(),
+            step: Some(self.config.features.step()),
+            unwatched: !Signal::ALL
+                .iter()
+                .any(|signal| settings.of_signal(signal.as_str()).watched),
+            enough: enough(newest.count),
+        };
+        Some(self.standing(id, None, maturity, newest, &settings, &past))
+    }
+
+    fn series_state(&self, id: SeriesId) -> Option<Standing> {
+        let (maturity, newest) = self.newest_point(id)?;
+        let name = self.series().get(id)?;
+        let settings = self.config.resolve(self.entities.get(name.entity)?);
+        let points = || self.history.points(id).rev();
+        let past = Past {
+            times: points().map(|point| point.bucket).collect(),
+            states: points().map(|point| State::of(point.reason, true)).collect(),
+            step: None,
+            unwatched: !settings.of_signal(&name.metric).watched,
+            enough: true,
+        };
+        let metric = Some(Arc::clone(&name.metric));
+        Some(self.standing(name.entity, metric, maturity, newest, &settings, &past))
+    }
+
+    fn standing(
+        &self,
+        id: EntityId,
+        metric: Option<Arc<str>>,
+        maturity: EntityMaturity,
+        newest: Decision,
+        settings: &EntitySettings,
+        past: &Past,
+    ) -> Standing {
+        let now = self.watermark().max(self.counters.last.unwrap_or(Timestamp::MIN));
+        let mute = self.muted_until(id, now);
+        let why = Why {
+            decision: &newest,
+            metric: metric.as_deref(),
+            settings: Some(settings),
+            maturity: Some(maturity),
+            muted_until: mute.or_else(|| self.muted_until(id, newest.bucket)),
+            step: self.config.features.step(),
+        };
+        let state = State::of(newest.reason, past.enough);
+        let (state, reason, since) = if mute.is_some() {
+            (State::Muted, muted(&why), past.since(State::Muted))
+        } else if past.unwatched {
+            (State::Unwatched, "an override says watched = false".to_owned(), Some(maturity.first))
+        } else if past.is_silent(now) {
+            let reason = silence(newest.bucket, now, why.step, metric.is_some());
+            (State::Silent, reason, Some(newest.bucket))
+        } else {
+            (state, TemplateExplainer.reason(&why), past.since(state))
+        };
+        Standing {
+            entity: self.entities.get(id).map_or_else(Entity::overflow, |name| Entity::clone(name)),
+            metric,
+            state,
+            reason,
+            points: maturity.points as u64,
+            since: since.unwrap_or(newest.bucket),
+            last_seen: newest.bucket,
+            score: newest.score,
+        }
+    }
+}
+
+/// The rows or points that are kept, newest first.
+struct Past {
+    times: Vec<Timestamp>,
+    states: Vec<State>,
+    /// None where it is to be found.
+    step: Option<i64>,
+    unwatched: bool,
+    enough: bool,
+}
+
+impl Past {
+    /// The first of the newest rows that are all of this state.
+    fn since(&self, state: State) -> Option<Timestamp> {
+        let same = self.times.iter().zip(&self.states).take_while(|(_, known)| **known == state);
+        same.last().map(|(time, _)| *time)
+    }
+
+    fn is_silent(&self, now: Timestamp) -> bool {
+        let Some(newest) = self.times.first() else { return false };
+        let mut gaps: Vec<i64> =
+            self.times.iter().zip(self.times.iter().skip(1)).map(|(b, a)| b.since(*a)).collect();
+        gaps.sort_unstable();
+        let usual = self.step.or_else(|| gaps.get(gaps.len() / 2).copied());
+        let longest = gaps.last().copied().unwrap_or(0);
+        usual.is_some_and(|step| {
+            let silence = now.since(*newest);
+            silence > step.saturating_mul(SILENT_STEPS) && silence > longest
+        })
+    }
+}
+
+impl From<Standing> for StateDocument {
+    fn from(standing: Standing) -> Self {
+        Self {
+            service: standing.entity.service.to_string(),
+            endpoint: standing.entity.endpoint.to_string(),
+            metric: standing.metric.map(|name| name.to_string()).unwrap_or_default(),
+            state: standing.state.as_str(),
+            reason: standing.reason,
+            points: standing.points,
+            since: standing.since.to_string(),
+            last_seen: standing.last_seen.to_string(),
+            score: standing.score,
+        }
+    }
+}
