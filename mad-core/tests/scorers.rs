@@ -410,7 +410,15 @@ fn what_is_clipped_is_pulled_inside() {
             let (mut a, mut b) = (judge.copy(), judge.copy());
             a.learn(at(0), farthest, Learn::Clipped);
             b.learn(at(0), far, Learn::Clipped);
-            assert_eq!(a.state(), b.state(), "{}: how far out makes no difference", case.name);
+            if case.name == "signal: gauge" {
+                // all but how long suspicion lingers
+                let (a, b) =
+                    (a.score(at(0), case.domain.usual(0)), b.score(at(0), case.domain.usual(0)));
+                let known = |score: &Score| (score.low, score.expected, score.high, score.z);
+                assert_eq!(known(&a), known(&b), "{}: how far out makes no difference", case.name);
+            } else {
+                assert_eq!(a.state(), b.state(), "{}: how far out makes no difference", case.name);
+            }
             for i in 0..WINDOW / 3 {
                 let before = a.score(at(i), case.domain.usual(i));
                 a.learn(at(i), farthest, Learn::Clipped);
@@ -456,8 +464,13 @@ fn memory_is_bounded() {
                 sizes.push(judge.state().len());
             }
         }
-        // a counter and a mean may write a few digits more
         let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
+        if case.name == "signal: gauge" {
+            // its long memories are thinned to a third whenever they are full
+            assert!(*most <= 8_000, "{}: {sizes:?}", case.name);
+            continue;
+        }
+        // a counter and a mean may write a few digits more
         assert!(most - least <= 24, "{}: {sizes:?}", case.name);
     }
 }

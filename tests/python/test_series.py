@@ -78,10 +78,24 @@ def test_wrong_calls_say_what_is_wrong() -> None:
         mad.score_series(times(2), np.zeros(2), {"score": {"alarm_pause": -1}})
 
 
-def test_a_series_scores_as_a_scorer_does() -> None:
-    values = np.random.default_rng(4).normal(50.0, 5.0, 300)
-    answer = mad.score_series(times(300), values)
-    scorer = mad.MadScorer()
+def test_a_latency_scores_as_a_scorer_does() -> None:
+    values = np.random.default_rng(4).lognormal(3.0, 0.3, 300)
+    answer = mad.score_series(times(300), values, kind="latency")
+    scorer = mad.MadScorer(direction="up", logarithm=True, absolute_floor=0.05, relative_floor=0.0)
     alone = [scorer.observe(x) for x in values]
     assert [row.z for row in alone][1:] == answer.z[1:].tolist()
     assert [row.score for row in alone] == answer.score.tolist()
+
+
+def test_quiet_noise_raises_nothing_and_the_same_hour_is_no_surprise() -> None:
+    rng = np.random.default_rng(5)
+    noise = mad.score_series(times(20_000), rng.normal(size=20_000))
+    assert noise.is_anomaly.sum() <= 2
+    hour = np.arange(24 * 28) % 24
+    values = 100.0 + 40.0 * (hour == 9) + rng.normal(size=hour.size)
+    stamps = times(1)[0] + 60 * MINUTE_MS * np.arange(hour.size, dtype=np.int64)
+    nine = mad.score_series(stamps, values).score[hour == 9][-7:]
+    moved = values.copy()
+    moved[-8] = 140.0  # at another hour
+    assert hour[-8] != 9
+    assert mad.score_series(stamps, moved).score[-8] > nine.max()

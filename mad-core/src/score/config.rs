@@ -103,7 +103,7 @@ pub struct ScoreConfig {
     /// (rows have `guard.min_points`). Default 20.
     pub series_min_points: usize,
     /// Values of a single series after an alarm in which none is raised again, 0 to 1e9.
-    /// Default 150.
+    /// Default 100.
     pub alarm_pause: u32,
 }
 
@@ -116,7 +116,7 @@ impl Default for ScoreConfig {
             rate_memory: 1_000.0,
             relearn_after: 120,
             series_min_points: 20,
-            alarm_pause: 150,
+            alarm_pause: 100,
         }
     }
 }

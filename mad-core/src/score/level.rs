@@ -170,8 +170,13 @@ impl MadScorer {
         Some(Spread { center, scale: scale.min(f64::MAX), source })
     }
 
+    /// The values remembered.
+    pub(super) fn values(&self) -> &RollingMad {
+        &self.values
+    }
+
     /// How much wider than usual a value of `n` observations is spread.
-    fn sparse(&self, n: u64) -> f64 {
+    pub(super) fn sparse(&self, n: u64) -> f64 {
         (1.0 / (self.mean_inverse_n * n as f64)).max(1.0).sqrt()
     }
 }

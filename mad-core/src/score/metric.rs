@@ -95,13 +95,23 @@ impl MetricScorer {
         self.scorer.score(at, sample)
     }
 
+    /// Evidence that a sample which was judged as `score` is worth an alarm.
+    pub fn alarm_evidence(&self, at: Timestamp, sample: Sample, score: &Score) -> f64 {
+        self.scorer.alarm_evidence(at, sample, score)
+    }
+
     /// Judges a sample, then learns it.
     pub fn observe(&mut self, at: Timestamp, sample: Sample) -> Score {
         let score = self.scorer.score(at, sample);
+        self.learn(at, sample, &score);
+        score
+    }
+
+    /// Learns a sample that was judged as `score`.
+    pub fn learn(&mut self, at: Timestamp, sample: Sample, score: &Score) {
         let anomalous = score.evidence >= self.evidence;
         let how = learn_as(anomalous, self.scorer.points(), &mut self.run, self.relearn_after);
         self.scorer.learn(at, sample, how);
-        score
     }
 
     /// Judges a sample while nobody wants to know of it: what is anomalous then teaches nothing.

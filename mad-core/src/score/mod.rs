@@ -4,19 +4,25 @@
 //! tail probability, one test), the expected band, and what the scale rests on. Evidence is what
 //! makes a p95 of four requests and a p95 of four thousand comparable.
 
+mod band;
+mod calibration;
 mod config;
 mod count;
+mod gauge;
 mod level;
+mod memory;
 mod metric;
 mod rate;
 mod row;
 mod score_type;
+mod season;
 mod series;
 mod signal;
 mod tail;
 
 pub use config::{Direction, LevelConfig, ScoreConfig};
 pub use count::CountScorer;
+pub use gauge::GaugeScorer;
 pub use level::MadScorer;
 pub use metric::MetricScorer;
 pub use rate::RateScorer;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::row::threshold_evidence;
+use super::score_type::score_of;
 use super::{MetricScorer, Score, ScoreConfig};
 use crate::error::Result;
 use crate::feature::{Sample, SignalKind};
@@ -74,12 +75,14 @@ impl SeriesScorer {
     /// Judges a value, then learns it.
     pub fn observe(&mut self, at: Timestamp, sample: Sample) -> SeriesScore {
         let mature = self.scorer.points() >= self.min_points;
-        let score = self.scorer.observe(at, sample);
+        let score = self.scorer.score(at, sample);
+        let alarm = self.scorer.alarm_evidence(at, sample, &score);
+        self.scorer.learn(at, sample, &score);
         let is_anomaly = mature && score.evidence >= self.evidence;
         let quiet = self.paused > 0;
-        let is_alarm = is_anomaly && !quiet;
+        let is_alarm = mature && alarm >= self.evidence && !quiet;
         self.paused = if is_alarm { self.pause } else { self.paused.saturating_sub(1) };
-        let alarm_score = if quiet { 0.0 } else { score.value() };
+        let alarm_score = if quiet { 0.0 } else { score_of(alarm) };
         SeriesScore { score, is_anomaly, is_alarm, alarm_score }
     }
 }

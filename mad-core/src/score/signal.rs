@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::tail::deviate_of;
 use super::{
-    CountScorer, Direction, Learn, LevelConfig, MadScorer, RateScorer, Score, ScoreConfig, Scorer,
+    CountScorer, Direction, GaugeScorer, Learn, LevelConfig, MadScorer, RateScorer, Score,
+    ScoreConfig, Scorer,
 };
 use crate::error::Result;
 use crate::feature::{Sample, SignalKind};
@@ -14,8 +15,10 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SignalScorer {
-    /// Latencies (by logarithm) and gauges.
+    /// Latencies, by logarithm.
     Level(MadScorer),
+    /// Gauges.
+    Gauge(Box<GaugeScorer>),
     /// Shares of trials.
     Rate(RateScorer),
     /// Counts.
@@ -41,11 +44,10 @@ impl SignalScorer {
                 tail_weight: 1.0,
                 band: up,
             })?),
-            SignalKind::Gauge => Self::Level(MadScorer::new(LevelConfig {
-                window,
-                band: both,
-                ..LevelConfig::default()
-            })?),
+            SignalKind::Gauge => {
+                let level = LevelConfig { window, band: both, ..LevelConfig::default() };
+                Self::Gauge(Box::new(GaugeScorer::new(level, evidence)?))
+            }
             SignalKind::Rate => Self::Rate(RateScorer::new(window, config.rate_memory, evidence)?),
             SignalKind::Count => Self::Count(CountScorer::new(window, Direction::Both, both)?),
         })
@@ -55,8 +57,18 @@ impl SignalScorer {
     pub fn points(&self) -> usize {
         match self {
             Self::Level(scorer) => scorer.points(),
+            Self::Gauge(scorer) => scorer.points(),
             Self::Rate(scorer) => scorer.points(),
             Self::Count(scorer) => scorer.points(),
+        }
+    }
+
+    /// Evidence that a value which was judged as `score` is worth an alarm: of a gauge that of a lasting level,
+    /// otherwise the score's own.
+    pub fn alarm_evidence(&self, at: Timestamp, sample: Sample, score: &Score) -> f64 {
+        match self {
+            Self::Gauge(scorer) => scorer.alarm_evidence(at, sample),
+            Self::Level(_) | Self::Rate(_) | Self::Count(_) => score.evidence,
         }
     }
 }
@@ -80,6 +92,7 @@ impl Scorer for SignalScorer {
     fn score(&self, at: Timestamp, sample: Sample) -> Score {
         match self {
             Self::Level(scorer) => scorer.score(at, sample),
+            Self::Gauge(scorer) => scorer.score(at, sample),
             Self::Rate(scorer) => scorer.score(at, sample),
             Self::Count(scorer) => scorer.score(at, sample),
         }
@@ -88,6 +101,7 @@ impl Scorer for SignalScorer {
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
         match self {
             Self::Level(scorer) => scorer.learn(at, sample, how),
+            Self::Gauge(scorer) => scorer.learn(at, sample, how),
             Self::Rate(scorer) => scorer.learn(at, sample, how),
             Self::Count(scorer) => scorer.learn(at, sample, how),
         }

@@ -1,0 +1,290 @@
+//! The default for gauges: four views of a value, one evidence.
+
+use serde::{Deserialize, Serialize};
+
+use super::band::{band, outside_if};
+use super::calibration::Calibration;
+use super::memory::{LEAST, Memory, Reference, scale_of};
+use super::season::Season;
+use super::{Learn, LevelConfig, MadScorer, ScaleSource, Score, Scorer};
+use crate::error::Result;
+use crate::feature::Sample;
+use crate::robust::RollingMad;
+use crate::time::Timestamp;
+
+/// Values learnt before the parts speak; until then [`MadScorer`] judges alone.
+const FIRST: u32 = 20;
+/// Values until which [`MadScorer`]'s evidence is the most there is.
+const YOUNG: u32 = 120;
+/// Deviations of about two hours (in steps of five minutes) that say where the series is just now.
+const NOW: usize = 25;
+/// Deviations before this one that with it make a lasting level.
+const LASTING: usize = 11;
+/// Smallest scale of a part, as a share of the level, and in the gauge's unit.
+const RELATIVE_FLOOR: f64 = 1e-3;
+const ABSOLUTE_FLOOR: f64 = 1e-9;
+/// Decades of rarity at which a row's evidence is one in ten thousand: the tail is taken at its
+/// heaviest, which overstates how common a value is.
+const DECADES: f64 = 4.0 / 1.78;
+/// Share of a row's evidence that is left a row later, and the most of the threshold that this reaches.
+const LINGERS: f64 = 0.9;
+const LINGERS_TO: f64 = 0.975;
+
+/// A value against four pasts, weighed by the series' own history of being far out.
+///
+/// With the distance `z = |value - center| / scale` from each of
+///
+/// 1. the last `window` values ([`MadScorer`]'s),
+/// 2. thousands of values in few (a thinned long memory),
+/// 3. the same after the hour of the day and of the week was taken off (the season),
+/// 4. the same again, with the median of the last 25 deviations as the center: a jump,
+///
+/// the *deviation* is the mean of `ln(1 + z)`: what is far out in one view only counts a quarter. It becomes
+/// evidence by how often this series deviated so far (`Calibration`), so that noisy series do not
+/// flood. What is flagged is outside of the band, which is where the deviation reaches the threshold.
+///
+/// *Suspicion lingers*: anomalous rows come together, so nine tenths of a row's evidence is left for the next one, but
+/// never enough to flag it.
+///
+/// *Small samples*: the first 20 values are judged by [`MadScorer`], whose tail knows how few they
+/// were, and until the 120th its evidence is the most there is. A part of fewer than 10 values says
+/// nothing.
+///
+/// *Learning*: medians of hundreds are not moved by an anomaly; a level that stays becomes the new
+/// one as it fills half of a memory: first the last rows, then the last `window`, at last the long
+/// one. [`Learn::Clipped`] takes a value at most eight scales out. NaN and infinite values are unknown
+/// and teach nothing. A constant series has the floors as scale.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GaugeScorer {
+    recent: MadScorer,
+    /// Its center and scale, read once a value.
+    recent_now: Option<(Reference, ScaleSource)>,
+    long: Memory,
+    season: Season,
+    seasonal: Memory,
+    now: RollingMad,
+    jumps: Memory,
+    last: RollingMad,
+    levels: Memory,
+    rows: Calibration,
+    alarms: Calibration,
+    evidence: f64,
+    lingering: f64,
+    learnt: u32,
+}
+
+/// A value as the parts see it.
+struct View {
+    /// Center and scale of each part that speaks, in the gauge's unit.
+    parts: [Option<Reference>; 4],
+    /// Median of the last twelve deviations from the long-term center and the season.
+    lasting: f64,
+    floor: f64,
+    /// What the scale of the last `window` values rests on.
+    source: ScaleSource,
+}
+
+impl GaugeScorer {
+    /// A scorer that has learnt nothing; `evidence` is where its expected band ends.
+    ///
+    /// # Errors
+    ///
+    /// A config field outside its range.
+    pub fn new(config: LevelConfig, evidence: f64) -> Result<Self> {
+        Ok(Self {
+            recent: MadScorer::new(config)?,
+            recent_now: None,
+            long: Memory::default(),
+            season: Season::default(),
+            seasonal: Memory::default(),
+            now: RollingMad::new(NOW)?,
+            jumps: Memory::default(),
+            last: RollingMad::new(LASTING)?,
+            levels: Memory::default(),
+            rows: Calibration::default(),
+            alarms: Calibration::default(),
+            evidence,
+            lingering: 0.0,
+            learnt: 0,
+        })
+    }
+
+    /// Values remembered now, of the last `window`.
+    pub fn points(&self) -> usize {
+        self.recent.points()
+    }
+
+    /// Evidence that a value is an alarm: that a level, of the value alone or of the last twelve, lies far
+    /// from the long past and the season. What only jumps is none. 0 when unknown.
+    pub fn alarm_evidence(&self, at: Timestamp, sample: Sample) -> f64 {
+        if !(sample.value.is_finite() && sample.n > 0 && self.learnt >= FIRST) {
+            return 0.0;
+        }
+        let view = self.view(at, sample);
+        let own = evidence_of(self.lasting_deviation(sample.value, &view), &self.alarms);
+        if self.learnt < YOUNG { own.min(self.recent.score(at, sample).evidence) } else { own }
+    }
+
+    /// The product of `1 + z` over the parts at which a row is flagged.
+    fn limit(&self) -> f64 {
+        (4.0 * self.rows.decade() * DECADES / 4.0 * self.evidence).exp()
+    }
+
+    #[inline]
+    fn view(&self, at: Timestamp, sample: Sample) -> View {
+        let Some(long) = self.long.reference() else {
+            return View {
+                parts: [None; 4],
+                lasting: 0.0,
+                floor: ABSOLUTE_FLOOR,
+                source: ScaleSource::None,
+            };
+        };
+        let usual = (long.center + self.season.at(at)).clamp(f64::MIN, f64::MAX);
+        let rest = (sample.value - usual).clamp(f64::MIN, f64::MAX);
+        let moved = |by: f64, part: Option<Reference>| {
+            part.map(|part| Reference {
+                center: (usual + by + part.center).clamp(f64::MIN, f64::MAX),
+                scale: part.scale,
+            })
+        };
+        let now = if self.now.is_empty() { 0.0 } else { self.now.median() };
+        let sparse = self.recent.sparse(sample.n);
+        let parts = [
+            self.recent_now.map(|(recent, _)| recent),
+            Some(long),
+            moved(0.0, self.seasonal.reference()),
+            moved(now, self.jumps.reference()),
+        ];
+        let floor = (RELATIVE_FLOOR * long.center.abs()).max(ABSOLUTE_FLOOR);
+        let widen = |part: Reference| Reference {
+            scale: (part.scale.max(floor) * sparse).min(f64::MAX),
+            ..part
+        };
+        View {
+            parts: parts.map(|part| part.map(widen)),
+            lasting: median_with(self.last.sorted(), rest),
+            floor,
+            source: match self.recent_now {
+                Some((recent, _)) if recent.scale <= floor => ScaleSource::Floor,
+                Some((_, source)) => source,
+                None => ScaleSource::None,
+            },
+        }
+    }
+
+    fn read_recent(&self) -> Option<(Reference, ScaleSource)> {
+        let values = self.recent.values();
+        if values.len() < LEAST {
+            return None;
+        }
+        let (center, mad) = values.median_mad();
+        let range = values.quantile(0.95) - values.quantile(0.05);
+        let (scale, source) = scale_of(center, mad, range, || values.mean_abs_deviation());
+        Some((Reference { center, scale: scale.min(f64::MAX) }, source))
+    }
+
+    /// What the last rows, the long past and the season say of a level.
+    fn lasting_deviation(&self, value: f64, view: &View) -> f64 {
+        let [_, long, seasonal, _] = view.parts;
+        let far = |part: Option<Reference>, value: f64| {
+            1.0 + part.map_or(0.0, |part| part.distance(value, view.floor))
+        };
+        let product =
+            far(long, value) * far(seasonal, value) * far(self.levels.reference(), view.lasting);
+        product.ln() / 3.0
+    }
+}
+
+/// Evidence of a deviation.
+fn evidence_of(deviation: f64, past: &Calibration) -> f64 {
+    (deviation / past.decade() * 4.0 / DECADES).min(300.0)
+}
+
+/// The mean of `ln(1 + z)` over the parts.
+#[inline]
+fn deviation(value: f64, parts: &[Option<Reference>; 4]) -> f64 {
+    let far = |part: &Option<Reference>| part.map_or(1.0, |part| 1.0 + part.distance(value, 0.0));
+    parts.iter().map(far).product::<f64>().ln() / 4.0
+}
+
+/// The median of sorted values and one more.
+fn median_with(sorted: &[f64], value: f64) -> f64 {
+    let at = |place: usize| sorted.get(place).copied();
+    let middle = sorted.len() / 2;
+    let below = middle.checked_sub(1).and_then(at).unwrap_or(f64::MIN);
+    if sorted.len().is_multiple_of(2) {
+        value.clamp(below, at(middle).unwrap_or(f64::MAX))
+    } else {
+        let center = at(middle).unwrap_or(value);
+        let other = value.clamp(below, at(middle + 1).unwrap_or(f64::MAX));
+        center / 2.0 + other / 2.0
+    }
+}
+
+impl Scorer for GaugeScorer {
+    fn score(&self, at: Timestamp, sample: Sample) -> Score {
+        if !(sample.value.is_finite() && sample.n > 0) {
+            return Score::unknown();
+        }
+        if self.learnt < FIRST {
+            return self.recent.score(at, sample);
+        }
+        let view = self.view(at, sample);
+        let deviation = deviation(sample.value, &view.parts);
+        let mut own = evidence_of(deviation, &self.rows);
+        if self.learnt < YOUNG {
+            own = own.min(self.recent.score(at, sample).evidence);
+        }
+        let lingering = (self.lingering * LINGERS).min(self.evidence * LINGERS_TO);
+        let (low, expected, high) = band(&view.parts, self.limit());
+        let away = deviation.exp_m1().min(f64::MAX);
+        let score = Score {
+            z: if sample.value < expected { -away } else { away },
+            evidence: own.max(lingering),
+            expected,
+            low,
+            high,
+            source: view.source,
+            points: self.recent.points() as u32,
+            support: sample.n as f64,
+        };
+        outside_if(own >= self.evidence, score, sample.value, self.evidence)
+    }
+
+    fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
+        if !(sample.value.is_finite() && sample.n > 0) || how == Learn::Skip {
+            return;
+        }
+        let view = self.view(at, sample);
+        let mut value = sample.value;
+        if self.learnt >= FIRST {
+            let far = deviation(value, &view.parts);
+            let lasting = self.lasting_deviation(value, &view);
+            self.lingering = evidence_of(far, &self.rows).max(self.lingering * LINGERS);
+            self.rows.learn(far);
+            self.alarms.learn(lasting);
+        }
+        if how == Learn::Clipped {
+            let (low, _, high) = band(&view.parts, self.limit());
+            value = value.clamp(low, high);
+        }
+        if let Some(long) = self.long.reference() {
+            let season = self.season.at(at);
+            let rest = |value: f64| (value - long.center - season).clamp(f64::MIN, f64::MAX);
+            // what lasts is learnt as it came: an alarm is about the level that it leads to
+            let (raw, rest) = (rest(sample.value), rest(value));
+            let now = if self.now.is_empty() { 0.0 } else { self.now.median() };
+            self.levels.push(median_with(self.last.sorted(), raw));
+            self.last.push(raw);
+            self.seasonal.push(raw);
+            self.jumps.push(rest - now);
+            self.now.push(rest);
+            self.season.learn(at, rest + season, long);
+        }
+        self.long.push(value);
+        self.recent.learn(at, Sample { value, n: sample.n }, Learn::Full);
+        self.recent_now = self.read_recent();
+        self.learnt = self.learnt.saturating_add(1);
+    }
+}
