@@ -13,27 +13,3 @@ pub(crate) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error
         f64::deserialize(from)
     }
 }
-
-/// The same in single precision.
-pub(crate) fn single<'de, D: Deserializer<'de>>(from: D) -> Result<f32, D::Error> {
-    if from.is_human_readable() {
-        Ok(Option::deserialize(from)?.unwrap_or(f32::NAN))
-    } else {
-        f32::deserialize(from)
-    }
-}
-
-/// Reads numbers of which some may be unknown.
-pub(crate) fn numbers<'de, D, const N: usize>(from: D) -> Result<[f32; N], D::Error>
-where
-    D: Deserializer<'de>,
-    [Option<f32>; N]: Deserialize<'de>,
-    [f32; N]: Deserialize<'de>,
-{
-    if from.is_human_readable() {
-        let read = <[Option<f32>; N]>::deserialize(from)?;
-        Ok(read.map(|value| value.unwrap_or(f32::NAN)))
-    } else {
-        <[f32; N]>::deserialize(from)
-    }
-}

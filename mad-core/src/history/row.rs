@@ -9,7 +9,7 @@ use crate::series::{EntityId, SignalName};
 use crate::time::Timestamp;
 
 /// One row as reports show it: values and bands to seven digits.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HistoryRow {
     /// Start of the step.
     pub bucket: Timestamp,
@@ -18,13 +18,10 @@ pub struct HistoryRow {
     /// Requests that failed.
     pub errors: u32,
     /// Value of each signal, in the order of [`Signal::ALL`].
-    #[serde(deserialize_with = "crate::nan::numbers")]
     pub values: [f32; Signal::ALL.len()],
     /// Lower end of each expected band; NaN while too little is known to judge.
-    #[serde(deserialize_with = "crate::nan::numbers")]
     pub low: [f32; Signal::ALL.len()],
     /// Upper end of each expected band; NaN likewise.
-    #[serde(deserialize_with = "crate::nan::numbers")]
     pub high: [f32; Signal::ALL.len()],
     /// Whether the row was flagged.
     pub is_anomaly: bool,
@@ -51,18 +48,15 @@ impl HistoryRow {
 }
 
 /// One point of a metric as reports show it: value and band to seven digits.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HistoryPoint {
     /// When it was measured.
     pub bucket: Timestamp,
     /// The value that was judged; NaN is a gap.
-    #[serde(deserialize_with = "crate::nan::single")]
     pub value: f32,
     /// Lower end of the expected band; NaN while too little is known to judge.
-    #[serde(deserialize_with = "crate::nan::single")]
     pub low: f32,
     /// Upper end of the expected band; NaN likewise.
-    #[serde(deserialize_with = "crate::nan::single")]
     pub high: f32,
     /// Whether the point was flagged.
     pub is_anomaly: bool,

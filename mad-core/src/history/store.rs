@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::{FlaggedRow, HistoryPoint, HistoryRow};
+use super::{FlaggedRow, HistoryPoint, HistoryRow, Ring};
 use crate::limits::Limits;
 use crate::series::{EntityId, SeriesId};
 use crate::time::Timestamp;
@@ -14,8 +14,8 @@ use crate::time::Timestamp;
 pub struct History {
     rows_per_entity: usize,
     flagged_rows: usize,
-    recent: Vec<VecDeque<HistoryRow>>,
-    points: Vec<VecDeque<HistoryPoint>>,
+    recent: Vec<Ring<HistoryRow>>,
+    points: Vec<Ring<HistoryPoint>>,
     flagged: VecDeque<FlaggedRow>,
     flagged_dropped: u64,
 }
@@ -55,12 +55,12 @@ impl History {
 
     /// The rows kept of an entity, oldest first.
     pub fn recent(&self, entity: EntityId) -> impl DoubleEndedIterator<Item = &HistoryRow> {
-        self.recent.get(entity.index()).into_iter().flatten()
+        self.recent.get(entity.index()).into_iter().flat_map(|ring| ring.iter())
     }
 
     /// The points kept of a series, oldest first.
     pub fn points(&self, series: SeriesId) -> impl DoubleEndedIterator<Item = &HistoryPoint> {
-        self.points.get(series.index()).into_iter().flatten()
+        self.points.get(series.index()).into_iter().flat_map(|ring| ring.iter())
     }
 
     /// Flagged rows of all entities with a step that starts in `[from, to]`, oldest first.
@@ -86,11 +86,11 @@ impl History {
         std::mem::take(&mut self.flagged)
     }
 
-    pub(crate) fn take_recent(&mut self, entity: EntityId) -> VecDeque<HistoryRow> {
+    pub(crate) fn take_recent(&mut self, entity: EntityId) -> Ring<HistoryRow> {
         self.recent.get_mut(entity.index()).map(std::mem::take).unwrap_or_default()
     }
 
-    pub(crate) fn take_points(&mut self, series: SeriesId) -> VecDeque<HistoryPoint> {
+    pub(crate) fn take_points(&mut self, series: SeriesId) -> Ring<HistoryPoint> {
         self.points.get_mut(series.index()).map(std::mem::take).unwrap_or_default()
     }
 
@@ -100,9 +100,9 @@ impl History {
     }
 }
 
-fn push<T>(rings: &mut Vec<VecDeque<T>>, index: usize, item: T, most: usize) {
+fn push<T>(rings: &mut Vec<Ring<T>>, index: usize, item: T, most: usize) {
     if rings.len() <= index {
-        rings.resize_with(index + 1, VecDeque::new);
+        rings.resize_with(index + 1, Ring::default);
     }
     if let Some(ring) = rings.get_mut(index) {
         if ring.len() >= most {

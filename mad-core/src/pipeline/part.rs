@@ -1,6 +1,5 @@
 //! The state of one entity, out of one pipeline and into another.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +9,7 @@ use super::metrics::SeriesState;
 use super::{IncidentRecord, Pipeline, PipelineConfig, envelope};
 use crate::error::{Error, Result};
 use crate::feature::StepFinder;
-use crate::history::{HistoryPoint, HistoryRow};
+use crate::history::{HistoryPoint, HistoryRow, Ring};
 use crate::incident::OpenState;
 use crate::series::{Entity, EntityId, SeriesId};
 use crate::time::Timestamp;
@@ -21,7 +20,7 @@ pub(super) struct Part {
     shape: PipelineConfig,
     last_bucket: Option<Timestamp>,
     requests: Option<Box<EntityState>>,
-    recent: VecDeque<HistoryRow>,
+    recent: Ring<HistoryRow>,
     series: Vec<SeriesPart>,
     incident: OpenState,
     record: Option<IncidentRecord>,
@@ -40,7 +39,7 @@ struct SeriesPart {
     metric: Arc<str>,
     step: StepFinder,
     state: Option<Box<SeriesState>>,
-    points: VecDeque<HistoryPoint>,
+    points: Ring<HistoryPoint>,
 }
 
 impl Pipeline {

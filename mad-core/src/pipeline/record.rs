@@ -1,12 +1,12 @@
 //! What is kept of an incident for its report.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::culprit::Ranking;
-use crate::history::{HistoryPoint, HistoryRow};
+use crate::history::{HistoryEntry, HistoryPoint, HistoryRow, Ring};
 use crate::series::EntityId;
 
 /// Rows before an incident that its report shows.
@@ -20,9 +20,10 @@ const MOST_METRICS: usize = 8;
 
 /// Rows around an incident, oldest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "T: HistoryEntry")]
 pub struct Trace<T> {
     /// The rows.
-    pub rows: VecDeque<T>,
+    pub rows: Ring<T>,
     /// Each row stands for so many steps (1 unless the incident is long).
     pub stride: u32,
     skipped: u32,
@@ -33,7 +34,7 @@ impl<T: Copy> Trace<T> {
     where
         T: 'a,
     {
-        let mut rows: VecDeque<T> = VecDeque::new();
+        let mut rows: Ring<T> = Ring::default();
         for row in recent.rev().take(LEAD_ROWS) {
             rows.push_front(*row);
         }
