@@ -17,6 +17,7 @@ mod detect;
 mod detect_run;
 mod errors;
 mod evaluation;
+mod graph;
 mod grouping;
 mod incident;
 mod intake;
@@ -68,6 +69,8 @@ mod _core {
     use super::errors::UnsortedError;
     #[pymodule_export]
     use super::evaluation::evaluate;
+    #[pymodule_export]
+    use super::graph::ServiceGraph;
     #[pymodule_export]
     use super::grouping::{CulpritRanker, IncidentGrouper, TemplateExplainer};
     #[pymodule_export]

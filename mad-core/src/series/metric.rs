@@ -110,9 +110,8 @@ impl SeriesTable {
         let id = *self.following.get(self.last.index())?;
         let name = self.get(id)?;
         let entity = names.get(name.entity)?;
-        let same = *name.metric == *metric
-            && *entity.service == *service
-            && *entity.endpoint == *resource;
+        let same =
+            *name.metric == *metric && *entity.service == *service && *entity.endpoint == *resource;
         same.then_some((name.entity, id))
     }
 
