@@ -68,7 +68,8 @@ pub mod wire;
 
 pub use culprit::{
     Culprit, CulpritConfig, CulpritRanker, Evidence, MetricCulprit, MetricEvidence, MetricRanker,
-    MetricRankerConfig, MetricRanking, MetricWindow, Ranking,
+    MetricRankerConfig, MetricRanking, MetricWindow, Ranking, TraceCulprit, TraceFault,
+    TraceRanker, TraceRankerConfig, TraceRanking, TraceWindow,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use explain::{Explanation, TemplateExplainer};
