@@ -9,7 +9,7 @@ SEED   ?= 0
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo test test-rust test-python test-tables lint quality quality-shop bench-core bench-metrics bench clean
+.PHONY: help demo test test-rust test-python test-tables lint quality quality-shop bench-core bench-metrics bench-graph bench clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -72,6 +72,9 @@ bench-core: $(VENV)/.installed $(VENV)/.tested ## side by side with DuckDB and p
 
 bench-metrics: $(VENV)/.installed $(VENV)/.tested ## metrics beside pandas, state, memory at the limits
 	$(BIN)/python benches/metrics.py
+
+bench-graph: $(VENV)/.installed $(VENV)/.tested ## a million spans into a service graph
+	$(BIN)/python benches/graph.py
 
 bench: ## criterion benches of the kernels
 	$(CARGO) bench -p mad-benches

@@ -48,6 +48,7 @@ pub mod error;
 pub mod evaluate;
 pub mod explain;
 pub mod feature;
+pub mod graph;
 pub mod guard;
 pub mod history;
 pub mod incident;
@@ -67,7 +68,8 @@ pub mod wire;
 
 pub use culprit::{
     Culprit, CulpritConfig, CulpritRanker, Evidence, MetricCulprit, MetricEvidence, MetricRanker,
-    MetricRankerConfig, MetricRanking, MetricWindow, Ranking,
+    MetricRankerConfig, MetricRanking, MetricWindow, Ranking, TraceCulprit, TraceFault,
+    TraceRanker, TraceRankerConfig, TraceRanking, TraceWindow,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use explain::{Explanation, TemplateExplainer};
@@ -75,6 +77,7 @@ pub use feature::{
     FeatureBuilder, FeatureConfig, FeaturePoint, FeatureRow, MetricBuilder, Sample, Signal,
     SignalKind,
 };
+pub use graph::{CallEdge, GraphCounters, GraphDocument, Latency, ServiceGraph, ServiceNode};
 pub use guard::{Confidence, GuardConfig, Guardrails, Reason, Severity, Verdict};
 pub use history::{FlaggedRow, History};
 pub use incident::{Incident, IncidentChange, IncidentConfig, IncidentGrouper, IncidentStatus};
@@ -85,6 +88,7 @@ pub use series::{Entity, EntityId, EntityTable, SeriesId, SeriesTable, SignalNam
 pub use settings::{EntitySettings, MuteWindow, Override, SignalSettings};
 pub use telemetry::{
     Change, Edge, LogLine, MetricPoint, RejectReason, Rejections, Request, RouteTemplates, Span,
+    SpanKind,
 };
 pub use time::Timestamp;
 pub use wire::{

@@ -47,6 +47,13 @@ pub struct Limits {
     /// Event time without a record after which an entity or a series is forgotten, and its place
     /// another's, seconds. Default 1,209,600 (14 days).
     pub idle_seconds: usize,
+    /// Services of a service graph; further ones share the node `(other)`. Default 10,000.
+    pub services: usize,
+    /// Edges of a service graph; calls of further ones are counted and left out. Default 20,000.
+    pub graph_edges: usize,
+    /// Spans that a service graph holds because parents or children of them may still come, and the
+    /// same of requests with a trace; the oldest leave first. Default 100,000.
+    pub open_spans: usize,
     /// Records that may be sorted in memory when a file is not ordered by time. Default 5,000,000.
     pub sort_records: usize,
 }
@@ -66,6 +73,9 @@ impl Default for Limits {
             mutes: 1_000,
             partitions: 256,
             idle_seconds: 14 * 86_400,
+            services: 10_000,
+            graph_edges: 20_000,
+            open_spans: 100_000,
             sort_records: 5_000_000,
         }
     }
@@ -91,6 +101,9 @@ impl Limits {
             ("limits.mutes", self.mutes),
             ("limits.partitions", self.partitions),
             ("limits.idle_seconds", self.idle_seconds),
+            ("limits.services", self.services),
+            ("limits.graph_edges", self.graph_edges),
+            ("limits.open_spans", self.open_spans),
             ("limits.sort_records", self.sort_records),
         ] {
             if !(1..=(u32::MAX as usize)).contains(&value) {

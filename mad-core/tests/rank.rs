@@ -251,6 +251,8 @@ fn slow_calls_are_charged_to_where_they_meet() {
             {
                 let span = Span {
                     operation: "call",
+                    kind: mad_core::SpanKind::Unknown,
+                    peer: None,
                     status: "",
                     start,
                     trace_id: &trace,
@@ -366,6 +368,8 @@ proptest! {
             window.log(&LogLine::new(timestamp, service, level, body), 1);
             let span = Span {
                 operation: "call",
+                kind: mad_core::SpanKind::Unknown,
+                peer: None,
                 status: "",
                 start: point.timestamp,
                 trace_id: "",

@@ -38,7 +38,7 @@ impl Batch<'_> {
             Record::Metric(point) => {
                 core.push_metric_from(partition, &point, position, &mut update);
             }
-            Record::Unused => {}
+            _ => {}
         };
         if let Ok(bytes) = table.cast::<PyBytes>() {
             let bytes = bytes.as_bytes();

@@ -115,7 +115,7 @@ impl Intake {
                 self.pipeline.push_metric(point, position, &mut self.update);
                 std::mem::swap(&mut self.points, &mut self.update.rejected);
             }
-            Record::Unused => {}
+            _ => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use mad_core::time::ZonePolicy;
 use mad_core::wire::{Changes, Decoder, Edges, Kind, Logs, Metrics, Requests, Spans};
-use mad_core::{Format, MetricPoint, Rejections, Request, Result};
+use mad_core::{Edge, Format, MetricPoint, Rejections, Request, Result, Span};
 use pyo3::prelude::*;
 
 use crate::errors::value_error;
@@ -14,6 +14,10 @@ pub enum Record<'a> {
     Request(Request<'a>),
     /// A point of a metric.
     Metric(MetricPoint<'a>),
+    /// A span.
+    Span(Span<'a>),
+    /// An edge of the service graph.
+    Edge(Edge<'a>),
     /// A record of a kind that is read and checked, and that nothing uses yet.
     Unused,
 }
@@ -48,7 +52,19 @@ macro_rules! unused {
         }
     )*};
 }
-unused!(Spans, Logs, Changes, Edges);
+unused!(Logs, Changes);
+
+impl Readable for Spans {
+    fn wrap(record: Self::Record<'_>) -> Record<'_> {
+        Record::Span(record)
+    }
+}
+
+impl Readable for Edges {
+    fn wrap(record: Self::Record<'_>) -> Record<'_> {
+        Record::Edge(record)
+    }
+}
 
 /// Bytes in, records out.
 pub trait Feed: Send + Sync {

@@ -21,6 +21,7 @@ mod detect_run;
 mod errors;
 mod evaluation;
 mod explanation;
+mod graph;
 mod grouping;
 mod html;
 mod incident;
@@ -81,6 +82,8 @@ mod _core {
     use super::evaluation::evaluate;
     #[pymodule_export]
     use super::explanation::Explanation;
+    #[pymodule_export]
+    use super::graph::ServiceGraph;
     #[pymodule_export]
     use super::grouping::{CulpritRanker, IncidentGrouper, TemplateExplainer};
     #[pymodule_export]

@@ -155,7 +155,7 @@ impl Names {
                 let series = self.series.id(entity, point.metric, &self.entities)?;
                 (point.timestamp, What::Metric { series, value: point.value, n: point.n })
             }
-            Record::Unused => return None,
+            _ => return None,
         };
         Some(Owned { timestamp, position, what })
     }

@@ -9,7 +9,7 @@
 
 The work is done by the Rust core; this package moves tables and bytes. Every stage is usable
 alone: `FeatureBuilder`, `RowScorer`, `Guardrails`, `IncidentGrouper`, `CulpritRanker`,
-`TemplateExplainer`, and `MadScorer` for a single series.
+`TemplateExplainer`, `ServiceGraph`, and `MadScorer` for a single series.
 """
 
 from mad import reference
@@ -33,6 +33,7 @@ from mad._core import (
     RowScorer,
     Score,
     SeriesScores,
+    ServiceGraph,
     Table,
     Telemetry,
     TemplateExplainer,
@@ -65,6 +66,7 @@ __all__ = [
     "Rows",
     "Score",
     "SeriesScores",
+    "ServiceGraph",
     "Table",
     "Telemetry",
     "TemplateExplainer",

@@ -30,6 +30,7 @@ __all__ = [
     "Rows",
     "Score",
     "SeriesScores",
+    "ServiceGraph",
     "ShopSimulation",
     "Table",
     "Telemetry",
@@ -592,6 +593,48 @@ class Guardrails:
     def __new__(cls, config: _Config = None) -> Guardrails: ...
     def judge(self, rows: Rows) -> Rows:
         """Judges scored rows, in order."""
+
+@final
+class ServiceGraph:
+    """Who calls whom, live and bounded, from spans, edge lists and requests that share a trace.
+
+    Of `config`, `limits.services`, `limits.graph_edges`, `limits.open_spans` and
+    `naive_offset_seconds` matter. Related records may come in any order.
+    """
+
+    def __new__(cls, config: _Config = None) -> ServiceGraph: ...
+    def add(self, table: Any, kind: str = "spans") -> None:
+        """Takes a table of spans, edges or requests (those with a trace_id tell of calls)."""
+    def feed(self, kind: str, chunk: Any) -> None:
+        """Takes a piece of a source: bytes, cut anywhere, or a table."""
+    def end(self, kind: str) -> None:
+        """That source has ended."""
+    def nodes(self) -> Table:
+        """The services by name: service, spans, requests, errors, inferred (known only because
+        callers name it, as databases are)."""
+    def edges(self) -> Table:
+        """The calls: caller, callee, calls, errors, inferred; client_ms as the caller waited,
+        server_ms as the callee worked, gap_ms what lies between, each a median of the last 64
+        calls with its MAD; NaN where nothing was seen."""
+    def callers(self, service: str) -> list[str]:
+        """Who calls a service."""
+    def callees(self, service: str) -> list[str]:
+        """Whom a service calls."""
+    def upstream(self, service: str, depth: int | None = None) -> list[tuple[str, int]]:
+        """Who calls a service, directly and through others: name and distance, nearest first."""
+    def downstream(self, service: str, depth: int | None = None) -> list[tuple[str, int]]:
+        """What a service calls, directly and through others: name and distance."""
+    def document(self) -> dict[str, Any]:
+        """Nodes, edges and counters, as JSON has them."""
+    def state(self) -> str:
+        """The state as JSON, to go on from."""
+    @staticmethod
+    def restore(state: str, config: _Config = None) -> ServiceGraph:
+        """A graph from its state; of `config`, only `naive_offset_seconds` matters. Raises
+        ValueError when the state is damaged."""
+    @property
+    def rejected(self) -> dict[str, Any]:
+        """Records that were not taken: total, counts by reason, and the first of each."""
 
 @final
 class IncidentGrouper:

@@ -33,6 +33,8 @@ GOOD: dict[str, Columns] = {
         "start": TIMES,
         "duration_ms": [1.0, 0.5, 2.0, 0.0],
         "status": ["ok", "error", "ok", "ok"],
+        "kind": ["server", "CLIENT", "internal", "producer"],
+        "peer": ["x", "disk", "x", "queue"],
     },
     "logs": {
         "timestamp": TIMES,
@@ -56,7 +58,7 @@ GOOD: dict[str, Columns] = {
 }
 OPTIONAL = {
     "metrics": ["value", "resource", "n"],
-    "spans": ["parent_id", "status"],
+    "spans": ["parent_id", "status", "kind", "peer"],
     "logs": ["level", "trace_id"],
     "changes": ["name", "version"],
     "edges": ["calls"],
@@ -72,6 +74,7 @@ BAD = [
     ("spans", "trace_id", "i" * 513, "bad_name"),
     ("spans", "parent_id", "\x7f", "bad_name"),
     ("spans", "operation", "\n", "bad_name"),
+    ("spans", "peer", "a\tb", "bad_name"),
     ("spans", "duration_ms", -0.5, "bad_value"),
     ("spans", "duration_ms", float("-inf"), "bad_value"),
     ("logs", "level", "a\tb", "bad_name"),

@@ -2,6 +2,7 @@
 
 mod metrics;
 mod ranker;
+mod trace;
 mod types;
 
 pub use metrics::{
@@ -9,4 +10,7 @@ pub use metrics::{
     MetricWindow,
 };
 pub use ranker::CulpritRanker;
+pub use trace::{
+    TraceCulprit, TraceFault, TraceRanker, TraceRankerConfig, TraceRanking, TraceWindow,
+};
 pub use types::{Culprit, CulpritConfig, Evidence, Ranking};

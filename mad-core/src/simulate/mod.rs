@@ -5,6 +5,9 @@
 //! time, in order of time and in constant memory, and the same bytes for the same configuration on
 //! every machine.
 //!
+//! [`Traces`] are spans, with missing ones and skewed clocks: a checkout with a slow payment, a failing
+//! inventory or both in turn, or a chain of two to six services whose last one fails or is slow.
+//!
 //! # How the numbers are drawn
 //!
 //! xoshiro256++ seeded with `seed`; a uniform is the upper 53 bits times 2^-53. Stream 0 gives each
@@ -22,9 +25,15 @@ mod incident;
 mod random;
 mod request;
 mod shop;
+mod span;
+mod trace_config;
+mod traces;
 
 pub use crate::evaluate::{Truth, TruthIncident};
 pub use config::ShopConfig;
 pub use incident::{IncidentKind, IncidentSpec, random_incident};
 pub use request::{SimulatedRequest, write_csv_header};
 pub use shop::{Shop, ShopRequests};
+pub use span::{SimulatedSpan, write_spans_header};
+pub use trace_config::{TraceScenario, TracesConfig};
+pub use traces::{Traces, TracesTelemetry};

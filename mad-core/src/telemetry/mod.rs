@@ -16,4 +16,4 @@ pub use metric::MetricPoint;
 pub use rejection::{RejectReason, Rejected, Rejections};
 pub use request::Request;
 pub use route::RouteTemplates;
-pub use span::Span;
+pub use span::{Span, SpanKind};

@@ -30,10 +30,12 @@ pub struct Request<'a> {
     pub latency_ms: f64,
     /// Drops repeated deliveries of the same record; without it equal rows are separate requests.
     pub request_id: Option<&'a str>,
+    /// The trace that it is part of: requests of one trace tell who calls whom.
+    pub trace_id: Option<&'a str>,
 }
 
 impl<'a> Request<'a> {
-    /// A request without an id.
+    /// A request without ids.
     pub const fn new(
         timestamp: Timestamp,
         service: &'a str,
@@ -41,7 +43,15 @@ impl<'a> Request<'a> {
         status_code: i64,
         latency_ms: f64,
     ) -> Self {
-        Self { timestamp, service, endpoint, status_code, latency_ms, request_id: None }
+        Self {
+            timestamp,
+            service,
+            endpoint,
+            status_code,
+            latency_ms,
+            request_id: None,
+            trace_id: None,
+        }
     }
 
     /// Whether the status says that the server failed.
@@ -65,6 +75,9 @@ impl<'a> Request<'a> {
         }
         if self.request_id.is_some_and(|id| id.len() > MAX_NAME_BYTES) {
             return Err((RejectReason::BadName, "request_id"));
+        }
+        if self.trace_id.is_some_and(|id| id.len() > MAX_NAME_BYTES) {
+            return Err((RejectReason::BadName, "trace_id"));
         }
         Ok(())
     }

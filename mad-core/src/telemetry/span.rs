@@ -1,5 +1,7 @@
 //! One span of a trace.
 
+use serde::{Deserialize, Serialize};
+
 use super::RejectReason;
 use super::request::{check_amount, check_name, check_optional_name};
 use crate::time::Timestamp;
@@ -9,7 +11,7 @@ use crate::time::Timestamp;
 /// # Examples
 ///
 /// ```
-/// use mad_core::{Span, Timestamp, telemetry::RejectReason};
+/// use mad_core::{Span, SpanKind, Timestamp, telemetry::RejectReason};
 ///
 /// let span = Span {
 ///     trace_id: "4bf9",
@@ -20,6 +22,8 @@ use crate::time::Timestamp;
 ///     start: Timestamp::from_seconds(0),
 ///     duration_ms: 12.5,
 ///     status: "ok",
+///     kind: SpanKind::Server,
+///     peer: None,
 /// };
 /// assert!(span.check().is_ok());
 /// let backwards = Span { duration_ms: -1.0, ..span };
@@ -43,6 +47,10 @@ pub struct Span<'a> {
     pub duration_ms: f64,
     /// How it ended, in the source's own words; empty where the source says nothing.
     pub status: &'a str,
+    /// Which side of a call it is.
+    pub kind: SpanKind,
+    /// Who was called, where that is told; needed for what writes no spans itself, such as a database.
+    pub peer: Option<&'a str>,
 }
 
 impl Span<'_> {
@@ -60,6 +68,94 @@ impl Span<'_> {
         check_name(self.service).map_err(|reason| (reason, "service"))?;
         check_name(self.operation).map_err(|reason| (reason, "operation"))?;
         check_amount(self.duration_ms).map_err(|reason| (reason, "duration_ms"))?;
-        check_optional_name(self.status).map_err(|reason| (reason, "status"))
+        check_optional_name(self.status).map_err(|reason| (reason, "status"))?;
+        self.peer.map_or(Ok(()), check_name).map_err(|reason| (reason, "peer"))
+    }
+
+    /// Whether its status says that it failed: a word for it, upper or lower case (`error`,
+    /// `failed`, `timeout`, `STATUS_CODE_ERROR`, ...), `2` as OpenTelemetry counts, or 500 to 599.
+    pub fn is_error(&self) -> bool {
+        const WORDS: [&str; 12] = [
+            "error",
+            "err",
+            "failed",
+            "failure",
+            "fail",
+            "fault",
+            "exception",
+            "timeout",
+            "aborted",
+            "unavailable",
+            "internal",
+            "deadline_exceeded",
+        ];
+        let status = self.status.trim();
+        let word = status.get(..12).filter(|head| head.eq_ignore_ascii_case("status_code_"));
+        let status = word.map_or(status, |_| status.get(12..).unwrap_or_default());
+        match status.parse::<u16>() {
+            Ok(code) => code == 2 || (500..=599).contains(&code),
+            Err(_) => WORDS.iter().any(|word| status.eq_ignore_ascii_case(word)),
+        }
+    }
+}
+
+/// Which side of a call a span is.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum SpanKind {
+    /// Not told.
+    #[default]
+    Unknown,
+    /// Work within a service.
+    Internal,
+    /// The work of who was called.
+    Server,
+    /// The wait of who called.
+    Client,
+    /// A message handed over.
+    Producer,
+    /// A message worked on, perhaps much later.
+    Consumer,
+}
+
+impl SpanKind {
+    /// From its name in upper or lower case, with or without `SPAN_KIND_`, or from the number that
+    /// OpenTelemetry gives it (1 to 5). Anything else is [`Unknown`](Self::Unknown).
+    pub fn parse(text: &str) -> Self {
+        const NAMES: [(&str, SpanKind); 5] = [
+            ("internal", SpanKind::Internal),
+            ("server", SpanKind::Server),
+            ("client", SpanKind::Client),
+            ("producer", SpanKind::Producer),
+            ("consumer", SpanKind::Consumer),
+        ];
+        if text.is_empty() {
+            return Self::Unknown;
+        }
+        let head = text.get(..10).filter(|head| head.eq_ignore_ascii_case("span_kind_"));
+        let text = head.map_or(text, |_| text.get(10..).unwrap_or_default());
+        let place = text.parse().ok().and_then(|number: usize| number.checked_sub(1));
+        let named = NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+        let found = named.or_else(|| NAMES.get(place?));
+        found.map_or(Self::Unknown, |(_, kind)| *kind)
+    }
+
+    /// Its name in files and answers; empty where it is not told.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "",
+            Self::Internal => "internal",
+            Self::Server => "server",
+            Self::Client => "client",
+            Self::Producer => "producer",
+            Self::Consumer => "consumer",
+        }
+    }
+
+    /// Whether it is the side that calls.
+    pub const fn is_caller(self) -> bool {
+        matches!(self, Self::Client | Self::Producer)
     }
 }

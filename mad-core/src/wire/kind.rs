@@ -1,11 +1,11 @@
 //! The kinds of records that files and tables hold, and how one is built from its fields.
 
 use super::value::Value;
-use crate::telemetry::{Change, Edge, LogLine, MetricPoint, RejectReason, Request, Span};
+use crate::telemetry::{Change, Edge, LogLine, MetricPoint, RejectReason, Request, Span, SpanKind};
 use crate::time::ZonePolicy;
 
 /// As many fields as the widest kind has.
-pub const MAX_FIELDS: usize = 8;
+pub const MAX_FIELDS: usize = 10;
 
 /// What is wrong with a record: the reason, and the field at fault.
 pub type Fault = (RejectReason, &'static str);
@@ -92,15 +92,22 @@ impl sealed::Sealed for Edges {}
 impl Kind for Requests {
     type Record<'a> = Request<'a>;
     const NAME: &'static str = "requests";
-    const FIELDS: &'static [&'static str] =
-        &["timestamp", "service", "endpoint", "status_code", "latency_ms", "request_id"];
+    const FIELDS: &'static [&'static str] = &[
+        "timestamp",
+        "service",
+        "endpoint",
+        "status_code",
+        "latency_ms",
+        "request_id",
+        "trace_id",
+    ];
     const NEEDED: usize = 5;
     const TIME: Option<&'static str> = Some("timestamp");
-    const NUMBERED: &'static [&'static str] = &["request_id"];
+    const NUMBERED: &'static [&'static str] = &["request_id", "trace_id"];
 
     #[inline]
     fn record<V: Value>(fields: &[V; MAX_FIELDS], zone: ZonePolicy) -> Result<Request<'_>, Fault> {
-        let [timestamp, service, endpoint, status, latency, request_id, ..] = fields;
+        let [timestamp, service, endpoint, status, latency, request_id, trace_id, ..] = fields;
         let request = Request {
             timestamp: at("timestamp", timestamp.time(zone))?,
             service: at("service", service.text())?,
@@ -108,6 +115,7 @@ impl Kind for Requests {
             status_code: at("status_code", status.status())?,
             latency_ms: at("latency_ms", needed(latency, RejectReason::BadLatency))?,
             request_id: at("request_id", optional(request_id))?,
+            trace_id: at("trace_id", optional(trace_id))?,
         };
         request.check()?;
         Ok(request)
@@ -154,13 +162,16 @@ impl Kind for Spans {
         "start",
         "duration_ms",
         "status",
+        "kind",
+        "peer",
     ];
     const NEEDED: usize = 7;
     const TIME: Option<&'static str> = Some("start");
-    const NUMBERED: &'static [&'static str] = &["trace_id", "span_id", "parent_id", "status"];
+    const NUMBERED: &'static [&'static str] =
+        &["trace_id", "span_id", "parent_id", "status", "kind"];
 
     fn record<V: Value>(fields: &[V; MAX_FIELDS], zone: ZonePolicy) -> Result<Span<'_>, Fault> {
-        let [trace, span, parent, service, operation, start, duration, status] = fields;
+        let [trace, span, parent, service, operation, start, duration, status, kind, peer] = fields;
         let span = Span {
             trace_id: at("trace_id", trace.text())?,
             span_id: at("span_id", span.text())?,
@@ -170,6 +181,8 @@ impl Kind for Spans {
             start: at("start", start.time(zone))?,
             duration_ms: at("duration_ms", needed(duration, RejectReason::BadValue))?,
             status: at("status", status.text())?,
+            kind: SpanKind::parse(at("kind", kind.text())?),
+            peer: at("peer", optional(peer))?,
         };
         span.check()?;
         Ok(span)

@@ -1,0 +1,181 @@
+//! Ranks services by the traces that fail: the first failing call of each is counted.
+
+mod blame;
+mod past;
+mod tree;
+mod types;
+mod window;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::robust::median;
+use crate::time::Timestamp;
+use blame::{Cause, cause};
+use past::Past;
+use tree::Tree;
+use window::Call;
+
+pub use types::{TraceCulprit, TraceFault, TraceRankerConfig, TraceRanking};
+pub use window::TraceWindow;
+
+/// Traces named for a culprit.
+const SAMPLES: usize = 5;
+
+/// Ranks services by the share of failing traces whose first cause they are.
+///
+/// 1. **Faults.** A span fails by its status, or is slow against its own past: more than
+///    [`slow_effect`](TraceRankerConfig::slow_effect) scales above the median of the same service,
+///    operation and side of the call in normal time (without it: among the faster half of what there
+///    is). A scale is the largest of 1.4826 MAD, the upper tail, a quarter of the median and 1 ms.
+/// 2. **Cause.** From each faulty span with none above it, down to the callee that explains it: the
+///    earliest one that failed; for a slow span the slowest, if its callees make up half of what it is
+///    slower by; for one that failed without such a callee, a slow one that it may have given up on.
+///    A client half whose callee is well blames what lies between; one without an answer blames who
+///    usually answers, or its peer.
+/// 3. **Lost spans.** A faulty span whose parent is lost explains those whose service calls it
+///    through others. Where all is well but a call that is nearly always there (95 % of at least 20)
+///    is not, that call is missing.
+/// 4. **Clocks.** A child in another service that lies outside of its parent is moved into its middle;
+///    durations alone decide who is slow.
+/// 5. **Share.** A trace counts for one cause. A culprit needs more traces than normal time lets expect
+///    (three standard deviations of a count), else nobody is named.
+///
+/// Self-parents and circles are cut, of equal ids the first by time counts. The order of spans does not
+/// matter.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::culprit::{TraceRanker, TraceRankerConfig, TraceWindow};
+/// use mad_core::{Limits, Span, SpanKind, Timestamp};
+///
+/// let mut window = TraceWindow::new(&Limits::default());
+/// for second in 0..20 {
+///     let trace = second.to_string();
+///     let front = Span {
+///         trace_id: &trace,
+///         span_id: "1",
+///         parent_id: None,
+///         service: "front",
+///         operation: "GET /",
+///         start: Timestamp::from_seconds(second),
+///         duration_ms: 12.0,
+///         status: if second < 15 { "ok" } else { "error" },
+///         kind: SpanKind::Server,
+///         peer: None,
+///     };
+///     window.span(&front);
+///     window.span(&Span { span_id: "2", parent_id: Some("1"), service: "cart", ..front });
+/// }
+/// let ranking = TraceRanker::new(TraceRankerConfig::default())?.rank(&window);
+/// assert_eq!(&*ranking.culprits[0].service, "cart");
+/// assert_eq!((ranking.failing, ranking.culprits[0].share), (5, 1.0));
+/// assert_eq!(ranking.culprits[0].chain, ["front".into(), "cart".into()]);
+/// # Ok::<(), mad_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TraceRanker {
+    config: TraceRankerConfig,
+}
+
+/// Service, operation and fault, by name.
+type Key = (Arc<str>, Arc<str>, TraceFault);
+
+impl TraceRanker {
+    /// A ranker.
+    ///
+    /// # Errors
+    ///
+    /// A config field outside its range.
+    pub fn new(config: TraceRankerConfig) -> Result<Self> {
+        config.validate()?;
+        Ok(Self { config })
+    }
+
+    /// Ranks the services of a window.
+    pub fn rank(&self, window: &TraceWindow) -> TraceRanking {
+        let (incident, normal) = (traces(&window.incident), traces(&window.reference));
+        let mut past = Past::default();
+        if normal.is_empty() {
+            past.learn_durations(&window.incident, false);
+        } else {
+            past.learn_durations(&window.reference, true);
+        }
+        for (_, tree) in if normal.is_empty() { &incident } else { &normal } {
+            past.learn_calls(tree);
+        }
+        let mut usual: BTreeMap<Key, u64> = BTreeMap::new();
+        for (_, tree) in &normal {
+            if let Some(cause) = cause(tree, &past, &self.config) {
+                *usual.entry(key(window, &cause)).or_default() += 1;
+            }
+        }
+        let mut votes: BTreeMap<Key, Vec<(Arc<str>, Cause)>> = BTreeMap::new();
+        for (trace, tree) in &incident {
+            if let Some(cause) = cause(tree, &past, &self.config) {
+                let votes = votes.entry(key(window, &cause)).or_default();
+                votes.push((window.traces.name(*trace), cause));
+            }
+        }
+        let failing = votes.values().map(Vec::len).sum::<usize>() as u64;
+        let scaled = incident.len() as f64 / (normal.len() as f64).max(1.0);
+        votes.retain(|key, votes| {
+            let expected = usual.get(key).map_or(0.0, |seen| *seen as f64 * scaled);
+            votes.len() as u64 >= self.config.min_traces
+                && votes.len() as f64 > expected + 3.0 * expected.sqrt()
+        });
+        let mut culprits: Vec<TraceCulprit> =
+            votes.into_iter().map(|one| culprit(window, &past, one, failing)).collect();
+        // the sort is stable: equals stay in the order of their names
+        culprits.sort_by_key(|one| std::cmp::Reverse(one.traces));
+        culprits.truncate(self.config.top_k);
+        let abstained = culprits.is_empty();
+        TraceRanking { culprits, abstained, traces: incident.len() as u64, failing }
+    }
+}
+
+/// Spans as trees, by trace.
+fn traces(calls: &[Call]) -> Vec<(u32, Tree<'_>)> {
+    let mut by_trace: BTreeMap<u32, Vec<&Call>> = BTreeMap::new();
+    for call in calls {
+        by_trace.entry(call.trace).or_default().push(call);
+    }
+    by_trace.into_iter().map(|(trace, calls)| (trace, Tree::new(calls))).collect()
+}
+
+fn key(window: &TraceWindow, cause: &Cause) -> Key {
+    let (service, operation, _) = cause.place;
+    (window.names.name(service), window.names.name(operation), cause.fault)
+}
+
+fn culprit(
+    window: &TraceWindow,
+    past: &Past,
+    ((service, operation, fault), mut votes): (Key, Vec<(Arc<str>, Cause)>),
+    failing: u64,
+) -> TraceCulprit {
+    votes.sort_by(|a, b| (a.1.at, &a.0).cmp(&(b.1.at, &b.0)));
+    let mut chains: BTreeMap<Vec<Arc<str>>, usize> = BTreeMap::new();
+    for (_, cause) in &votes {
+        let chain = cause.chain.iter().map(|service| window.names.name(*service)).collect();
+        *chains.entry(chain).or_default() += 1;
+    }
+    let chain = chains.into_iter().max_by_key(|(chain, seen)| (*seen, chain.len()));
+    let durations: Vec<f64> = votes.iter().map(|(_, cause)| cause.duration_ms).collect();
+    let first = votes.first().map(|(_, cause)| cause);
+    let traces = votes.len() as u64;
+    TraceCulprit {
+        service,
+        operation,
+        fault,
+        traces,
+        share: traces as f64 / failing.max(1) as f64,
+        onset: Timestamp::from_nanos(first.map_or(0, |cause| cause.at)),
+        duration_ms: median(&durations[..]),
+        expected_ms: first.and_then(|cause| past.usual(cause.place)).unwrap_or(f64::NAN),
+        sample_traces: votes.iter().take(SAMPLES).map(|(trace, _)| Arc::clone(trace)).collect(),
+        chain: chain.map(|(chain, _)| chain).unwrap_or_default(),
+    }
+}

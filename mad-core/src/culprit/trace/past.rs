@@ -1,0 +1,118 @@
+//! What calls usually take, and whom they usually reach.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::tree::Tree;
+use super::types::TraceRankerConfig;
+use super::window::{Call, Place};
+use crate::robust::{MAD_OF_SIGMA, median_mad, quantile_sorted};
+
+/// Fewest spans that tell what is usual.
+const MIN_SPANS: usize = 5;
+/// Smallest scale of a duration: a share of it, and ms.
+const FLOOR: (f64, f64) = (0.25, 1.0);
+/// Calls seen, and the share of them that a callee has to be part of, for its absence to tell.
+const EXPECTED: (u64, f64) = (20, 0.95);
+
+/// What was learnt of the calls.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    /// Usual duration and scale, ms.
+    levels: HashMap<Place, (f64, f64)>,
+    /// Spans of a place, and whom they called: in how many of them.
+    callees: BTreeMap<Place, (u64, BTreeMap<Place, u64>)>,
+    /// Who calls whom, by service.
+    edges: BTreeMap<u32, BTreeSet<u32>>,
+}
+
+impl Past {
+    /// Learns durations: of normal time; without it, of the faster half of all there is, taking it
+    /// that a fault does not slow down three spans of four.
+    pub fn learn_durations(&mut self, calls: &[Call], is_normal: bool) {
+        let mut durations: HashMap<Place, Vec<f64>> = HashMap::new();
+        for call in calls.iter().filter(|call| !call.failed) {
+            durations.entry(call.place()).or_default().push(call.duration_ms);
+        }
+        for (place, mut durations) in durations {
+            if durations.len() < MIN_SPANS {
+                continue;
+            }
+            durations.sort_unstable_by(f64::total_cmp);
+            if !is_normal {
+                durations.truncate(durations.len().div_ceil(2));
+            }
+            let (usual, mad) = median_mad(&durations[..]);
+            let tail = (quantile_sorted(&durations, 0.95) - usual) / 1.645;
+            let spread = if is_normal { tail.max(mad / MAD_OF_SIGMA) } else { mad / MAD_OF_SIGMA };
+            let scale = spread.max(FLOOR.0 * usual).max(FLOOR.1);
+            self.levels.insert(place, (usual, scale));
+        }
+    }
+
+    /// Learns whom calls reach.
+    pub fn learn_calls(&mut self, tree: &Tree<'_>) {
+        for span in &tree.spans {
+            let called: BTreeSet<Place> = span
+                .children
+                .iter()
+                .filter_map(|child| Some(tree.spans.get(*child)?.call))
+                .filter(|child| child.service != span.call.service)
+                .map(Call::place)
+                .collect();
+            let (seen, callees) = self.callees.entry(span.call.place()).or_default();
+            *seen += 1;
+            for callee in called {
+                *callees.entry(callee).or_default() += 1;
+                self.edges.entry(span.call.service).or_default().insert(callee.0);
+            }
+        }
+    }
+
+    /// The usual duration of a call, ms.
+    pub fn usual(&self, place: Place) -> Option<f64> {
+        self.levels.get(&place).map(|(usual, _)| *usual)
+    }
+
+    /// By how much a call is slower than usual, ms; 0 when it is not slow.
+    pub fn excess(&self, call: &Call, config: &TraceRankerConfig) -> f64 {
+        match self.levels.get(&call.place()) {
+            Some((usual, scale)) => {
+                let excess = call.duration_ms - usual;
+                if excess > config.slow_effect * scale { excess } else { 0.0 }
+            }
+            None if call.duration_ms > config.slow_ms => call.duration_ms,
+            None => 0.0,
+        }
+    }
+
+    /// Whom a call usually reaches.
+    pub fn usual_callee(&self, place: Place) -> Option<Place> {
+        let (_, callees) = self.callees.get(&place)?;
+        callees.iter().max_by_key(|(_, seen)| **seen).map(|(callee, _)| *callee)
+    }
+
+    /// Whom a call reaches nearly always.
+    pub fn expected_callees(&self, place: Place) -> impl Iterator<Item = Place> + '_ {
+        let known = self.callees.get(&place).filter(|(seen, _)| *seen >= EXPECTED.0);
+        known.into_iter().flat_map(|(seen, callees)| {
+            let least = EXPECTED.1 * *seen as f64;
+            callees.iter().filter(move |(_, of)| **of as f64 >= least).map(|(callee, _)| *callee)
+        })
+    }
+
+    /// Whether a service calls another, directly or through others.
+    pub fn reaches(&self, from: u32, to: u32) -> bool {
+        let (mut seen, mut next) = (BTreeSet::from([from]), vec![from]);
+        while let Some(service) = next.pop() {
+            for callee in self.edges.get(&service).into_iter().flatten() {
+                if *callee == to {
+                    return true;
+                }
+                if seen.insert(*callee) {
+                    next.push(*callee);
+                }
+            }
+        }
+        false
+    }
+}
