@@ -42,6 +42,8 @@ pub struct Limits {
     pub batch_ids: usize,
     /// Mute windows that somebody asked for and that are not over. Default 1,000.
     pub mutes: usize,
+    /// Recent changes of services kept; the oldest leave first. Default 1,000.
+    pub changes: usize,
     /// Partitions of the input. Default 256.
     pub partitions: usize,
     /// Event time without a record after which an entity or a series is forgotten, and its place
@@ -71,6 +73,7 @@ impl Default for Limits {
             request_ids: 100_000,
             batch_ids: 10_000,
             mutes: 1_000,
+            changes: 1_000,
             partitions: 256,
             idle_seconds: 14 * 86_400,
             services: 10_000,
@@ -99,6 +102,7 @@ impl Limits {
             ("limits.request_ids", self.request_ids),
             ("limits.batch_ids", self.batch_ids),
             ("limits.mutes", self.mutes),
+            ("limits.changes", self.changes),
             ("limits.partitions", self.partitions),
             ("limits.idle_seconds", self.idle_seconds),
             ("limits.services", self.services),

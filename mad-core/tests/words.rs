@@ -64,6 +64,8 @@ fn explain(incident: &Incident, ranking: Option<&Ranking>) -> Explanation {
 fn ranking(entity: Entity, score: f64) -> Ranking {
     let at = Timestamp::from_nanos(START + 8 * MINUTE);
     let culprit = Culprit {
+        explained_by: None,
+        change: None,
         entity,
         entity_id: EntityId(0),
         metric: Signal::P95Latency.into(),

@@ -13,4 +13,4 @@ pub use ranker::CulpritRanker;
 pub use trace::{
     TraceCulprit, TraceFault, TraceRanker, TraceRankerConfig, TraceRanking, TraceWindow,
 };
-pub use types::{Culprit, CulpritConfig, Evidence, Ranking};
+pub use types::{ChangeEvent, Culprit, CulpritConfig, Evidence, Ranking, Surroundings};

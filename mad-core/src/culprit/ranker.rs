@@ -1,10 +1,11 @@
 //! Ranks entities by the evidence in their flagged rows.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Culprit, CulpritConfig, Evidence, Ranking};
+use super::{ChangeEvent, Culprit, CulpritConfig, Evidence, Ranking, Surroundings};
 use crate::error::Result;
 use crate::guard::Severity;
 use crate::history::FlaggedRow;
@@ -12,10 +13,19 @@ use crate::score::score_of;
 use crate::series::{EntityId, EntityTable, SignalName};
 use crate::time::{MINUTE, Timestamp};
 
+/// Weight of one whose callee explains it.
+const EXPLAINED: f64 = 0.25;
+/// Weight of one whose service was changed shortly before.
+const CHANGED: f64 = 1.5;
+/// How long before the first flagged row a change counts, nanoseconds.
+const CHANGE_REACH: i64 = 30 * MINUTE;
+
 /// Ranks entities by the evidence in their flagged rows of a look-back window.
 ///
 /// A row weighs its score (0.5 to 1), so that a lasting fault outweighs a loud moment; an entity
-/// weighs the sum of its rows, and its score is its share of the sum over all entities. Ties go to
+/// weighs the sum of its rows, and its score is its share of the sum over all entities. One that
+/// calls a service whose anomalies began no later weighs a quarter: a caller suffers with those that
+/// it calls. One whose service was changed in the half hour before weighs half as much again. Ties go to
 /// the worse severity, then the stronger single row, the earlier onset, the name. Abstains when
 /// no row of the window is flagged.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -28,6 +38,9 @@ struct Suspect {
     weight: f64,
     strongest: f64,
     rows: u64,
+    step: i64,
+    explained_by: Option<Arc<str>>,
+    change: Option<ChangeEvent>,
     first: Option<Timestamp>,
     last: Option<Timestamp>,
     severity: Severity,
@@ -58,6 +71,17 @@ impl CulpritRanker {
         entities: &EntityTable,
         at: Timestamp,
     ) -> Ranking {
+        self.rank_within(rows, entities, at, &())
+    }
+
+    /// The same with what is known of calls and changes.
+    pub fn rank_within<'a>(
+        &self,
+        rows: impl IntoIterator<Item = &'a FlaggedRow>,
+        entities: &EntityTable,
+        at: Timestamp,
+        surroundings: &impl Surroundings,
+    ) -> Ranking {
         let from = self.from(at);
         let mut suspects: BTreeMap<EntityId, Suspect> = BTreeMap::new();
         let mut total_rows = 0;
@@ -67,6 +91,7 @@ impl CulpritRanker {
                 suspects.entry(row.entity).or_default().add(row);
             }
         }
+        weigh(&mut suspects, entities, at, surroundings);
         let total: f64 = suspects.values().map(|suspect| suspect.weight).sum();
         let mut ranked: Vec<(f64, Culprit)> = suspects
             .into_iter()
@@ -89,11 +114,46 @@ impl CulpritRanker {
     }
 }
 
+/// What calls and changes make of the weights.
+fn weigh(
+    suspects: &mut BTreeMap<EntityId, Suspect>,
+    entities: &EntityTable,
+    at: Timestamp,
+    surroundings: &impl Surroundings,
+) {
+    let mut onsets: BTreeMap<&str, (Timestamp, i64)> = BTreeMap::new();
+    for (id, suspect) in &*suspects {
+        if let (Some(entity), Some(first)) = (entities.get(*id), suspect.first) {
+            let known = onsets.entry(&entity.service).or_insert((first, suspect.step));
+            *known = (known.0.min(first), known.1.max(suspect.step));
+        }
+    }
+    for (id, suspect) in suspects {
+        let (Some(entity), Some(first)) = (entities.get(*id), suspect.first) else { continue };
+        suspect.explained_by = surroundings.callees(&entity.service).into_iter().find(|callee| {
+            **callee != *entity.service
+                && onsets
+                    .get(&**callee)
+                    .is_some_and(|(onset, step)| *onset <= first.plus(suspect.step.max(*step)))
+        });
+        // a change in the step in which it began may have come before
+        let until = first.plus(suspect.step).min(at.plus(suspect.step));
+        suspect.change = surroundings.change(&entity.service, first.plus(-CHANGE_REACH), until);
+        if suspect.explained_by.is_some() {
+            suspect.weight *= EXPLAINED;
+        }
+        if suspect.change.is_some() {
+            suspect.weight *= CHANGED;
+        }
+    }
+}
+
 impl Suspect {
     fn add(&mut self, row: &FlaggedRow) {
         self.weight += score_of(row.evidence);
         self.strongest = self.strongest.max(row.evidence);
         self.rows += 1;
+        self.step = self.step.max(row.step);
         self.first = Some(self.first.map_or(row.bucket, |first| first.min(row.bucket)));
         self.last = Some(self.last.map_or(row.bucket, |last| last.max(row.bucket)));
         self.severity = self.severity.max(row.severity);
@@ -140,6 +200,8 @@ impl Suspect {
             severity: self.severity,
             peak_error_rate: self.peak_error_rate,
             evidence,
+            explained_by: self.explained_by,
+            change: self.change,
         })
     }
 }

@@ -1,5 +1,7 @@
 //! What a ranking says.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -90,6 +92,46 @@ pub struct Culprit {
     pub peak_error_rate: f64,
     /// What speaks against it, strongest signal first.
     pub evidence: Vec<Evidence>,
+    /// A service that it calls and whose anomalies began no later: what is seen here may come from
+    /// there, and weighs a quarter.
+    pub explained_by: Option<Arc<str>>,
+    /// The last change of its service in the half hour before its first flagged row: its evidence
+    /// weighs half as much again.
+    pub change: Option<ChangeEvent>,
+}
+
+/// A change that was made to a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeEvent {
+    /// When.
+    pub at: Timestamp,
+    /// To which service.
+    pub service: Arc<str>,
+    /// What kind of change, such as `deploy`.
+    pub kind: String,
+    /// What was changed; may be empty.
+    pub name: String,
+    /// What it was changed to; may be empty.
+    pub version: String,
+}
+
+/// What a ranking knows beside flagged rows.
+pub trait Surroundings {
+    /// The services that a service calls.
+    fn callees(&self, service: &str) -> Vec<Arc<str>>;
+    /// The last change of a service from `from` to `to`.
+    fn change(&self, service: &str, from: Timestamp, to: Timestamp) -> Option<ChangeEvent>;
+}
+
+/// Nothing is known of calls and changes.
+impl Surroundings for () {
+    fn callees(&self, _: &str) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+
+    fn change(&self, _: &str, _: Timestamp, _: Timestamp) -> Option<ChangeEvent> {
+        None
+    }
 }
 
 /// Suspects, the likeliest first.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::Explanation;
 use super::causes::Pattern;
 use super::words::{
-    duration, likelihood, milliseconds, moment, name, named, number, percent, plural, quantity,
-    span, times,
+    date_clock, duration, likelihood, milliseconds, moment, name, named, number, one_line, percent,
+    plural, quantity, span, times,
 };
 use crate::culprit::{Evidence, Ranking};
 use crate::feature::Signal;
@@ -46,11 +46,13 @@ impl TemplateExplainer {
     /// Explains an incident; `ranking` is the one at its end, if there is one.
     pub fn explain(&self, incident: &Incident, ranking: Option<&Ranking>) -> Explanation {
         let pattern = Pattern::new(incident);
+        let mut likely_causes = pattern.causes();
+        likely_causes.splice(0..0, ranking.into_iter().flat_map(|ranking| told(ranking, incident)));
         Explanation {
             summary: Self::summary(incident, ranking),
             why_flagged: peaks(incident).map(|peak| Self::why(incident, peak)).collect(),
             impact: Self::impact(incident),
-            likely_causes: pattern.causes(),
+            likely_causes,
             recommended_actions: pattern.actions(),
             confidence: incident.confidence(),
             confidence_rule: confidence_rule(incident),
@@ -174,6 +176,35 @@ fn reached(incident: &Incident) -> Option<String> {
     }
     let others = plural(incident.reached as f64, "other");
     (incident.reached > 0).then(|| format!("{others} became anomalous too: {}.", list(&names)))
+}
+
+/// What the first of a ranking had done to it, and whom the incident's own entity waits for.
+fn told(ranking: &Ranking, incident: &Incident) -> Vec<String> {
+    let mut out = Vec::new();
+    if let Some(first) = ranking.culprits.first()
+        && let Some(change) = &first.change
+    {
+        let what = [&change.name, &change.version].map(|word| one_line(word));
+        let what: Vec<String> = what.into_iter().filter(|word| !word.is_empty()).collect();
+        let what = if what.is_empty() { String::new() } else { format!(" ({})", what.join(" ")) };
+        out.push(format!(
+            "A change of {}: {}{what} at {}, {} before the end of its first anomalous {}.",
+            one_line(&change.service),
+            one_line(&change.kind),
+            date_clock(change.at, incident.step),
+            duration(first.onset.plus(incident.step).since(change.at)),
+            if incident.step == crate::time::MINUTE { "minute" } else { "step" },
+        ));
+    }
+    let own = ranking.culprits.iter().find(|culprit| culprit.entity == incident.entity);
+    if let Some(callee) = own.and_then(|own| own.explained_by.as_ref()) {
+        out.push(format!(
+            "{}, which {} calls: its anomalies began no later.",
+            one_line(callee),
+            one_line(&incident.entity.service),
+        ));
+    }
+    out
 }
 
 /// Whose part of the evidence is told, and in what relation to the incident.

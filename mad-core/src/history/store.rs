@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::{FlaggedRow, HistoryPoint, HistoryRow, Ring};
+use crate::culprit::ChangeEvent;
 use crate::limits::Limits;
 use crate::series::{EntityId, SeriesId};
 use crate::time::Timestamp;
@@ -18,6 +19,9 @@ pub struct History {
     points: Vec<Ring<HistoryPoint>>,
     flagged: VecDeque<FlaggedRow>,
     flagged_dropped: u64,
+    /// Changes of services by time.
+    changes: VecDeque<ChangeEvent>,
+    most_changes: usize,
 }
 
 impl History {
@@ -30,6 +34,8 @@ impl History {
             points: Vec::new(),
             flagged: VecDeque::new(),
             flagged_dropped: 0,
+            changes: VecDeque::new(),
+            most_changes: limits.changes,
         }
     }
 
@@ -51,6 +57,24 @@ impl History {
         }
         let place = self.flagged.partition_point(|known| known.bucket <= row.bucket);
         self.flagged.insert(place, row);
+    }
+
+    /// Adds a change; the oldest leaves when there are too many.
+    pub fn push_change(&mut self, change: ChangeEvent) {
+        let place = self.changes.partition_point(|known| known.at <= change.at);
+        self.changes.insert(place, change);
+        if self.changes.len() > self.most_changes {
+            self.changes.pop_front();
+        }
+    }
+
+    /// The changes kept, oldest first.
+    pub fn changes(&self) -> impl DoubleEndedIterator<Item = &ChangeEvent> {
+        self.changes.iter()
+    }
+
+    pub(crate) fn take_changes(&mut self) -> VecDeque<ChangeEvent> {
+        std::mem::take(&mut self.changes)
     }
 
     /// The rows kept of an entity, oldest first.

@@ -1,5 +1,6 @@
 //! What a pipeline tells when it is asked.
 
+use super::surroundings::Known;
 use super::{Counters, IncidentRecord, Pipeline, PipelineConfig};
 use crate::culprit::{CulpritConfig, CulpritRanker, Ranking};
 use crate::error::Result;
@@ -36,7 +37,8 @@ impl Pipeline {
         let ranker = CulpritRanker::new(config)?;
         let at = at.or(self.bucket).unwrap_or_default();
         let rows = self.history.flagged(ranker.from(at), at);
-        Ok(ranker.rank(rows, &self.entities, at))
+        let known = Known { graph: &self.graph, history: &self.history };
+        Ok(ranker.rank_within(rows, &self.entities, at, &known))
     }
 
     /// The ranking at an incident's end: kept since it closed, or as of now.

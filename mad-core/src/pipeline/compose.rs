@@ -12,6 +12,7 @@ use super::rules::{Rules, unflagged};
 use super::{Counters, IncidentRecord, JudgedRow, PipelineConfig, Update};
 use crate::error::Result;
 use crate::feature::{FeaturePoint, FeatureRow, RecentIds};
+use crate::graph::ServiceGraph;
 use crate::guard::{EntityMaturity, Guardrails, Reason};
 use crate::history::{Decision, FlaggedRow, History, HistoryRow};
 use crate::incident::{Incident, IncidentChange, IncidentGrouper};
@@ -64,6 +65,7 @@ pub struct Pipeline {
     pub(super) entities: EntityTable,
     pub(super) series_names: SeriesTable,
     pub(super) partitions: Vec<Partition>,
+    pub(super) graph: ServiceGraph,
     pub(super) rows: Vec<Option<Box<EntityState>>>,
     pub(super) series: Vec<Option<Box<SeriesState>>>,
     pub(super) guardrails: Guardrails,
@@ -105,6 +107,7 @@ impl Pipeline {
             entities: EntityTable::new(config.limits.entities),
             series_names: SeriesTable::new(config.limits.series),
             partitions: vec![Partition::new("", &config)?],
+            graph: ServiceGraph::new(&config.limits)?,
             rows: Vec::new(),
             series: Vec::new(),
             guardrails: Guardrails::new(config.guard, config.score.threshold)?,
@@ -159,6 +162,9 @@ impl Pipeline {
         update: &mut Update,
     ) {
         self.position = position;
+        if request.trace_id.is_some() && request.check().is_ok() {
+            self.graph.request(request);
+        }
         let Self { partitions, entities, closed_rows, config, .. } = self;
         let Some(Partition { features, .. }) = partitions.get_mut(partition.index()) else {
             return;
@@ -295,7 +301,13 @@ impl Pipeline {
         let before = update.changes.len();
         if let Some(flagged) = flagged {
             self.history.push_flagged(flagged.clone());
-            self.grouper.flagged(entity, flagged, verdict.support, &(), &mut update.changes);
+            self.grouper.flagged(
+                entity,
+                flagged,
+                verdict.support,
+                &self.graph,
+                &mut update.changes,
+            );
         } else {
             let evidence = verdict.evidence;
             self.grouper.quiet(row.entity, row.bucket, step, evidence, &mut update.changes);

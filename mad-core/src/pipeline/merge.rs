@@ -8,6 +8,7 @@ use super::{IncidentRecord, Pipeline};
 use crate::error::{Error, Result};
 use crate::history::FlaggedRow;
 use crate::series::Entity;
+use crate::telemetry::Edge;
 use crate::time::Timestamp;
 
 impl Pipeline {
@@ -94,6 +95,13 @@ impl Pipeline {
             let entity = other.entities.get(record.entity).and_then(|name| here(name));
             let entity = entity.unwrap_or(record.entity);
             self.records.entry(id).or_insert(IncidentRecord { entity, ..record });
+        }
+        for edge in other.graph.settled().edges() {
+            let (caller, callee, calls) = (&*edge.caller, &*edge.callee, edge.calls);
+            self.graph.edge(&Edge { caller, callee, calls });
+        }
+        for change in other.history.take_changes() {
+            self.history.push_change(change);
         }
         self.grouper.take_closed(&mut other.grouper, here);
         self.forget_records();

@@ -151,7 +151,7 @@ impl Pipeline {
                     signals: flagged.into_iter().map(|(signal, ..)| signal).collect(),
                 };
                 self.history.push_flagged(row.clone());
-                self.grouper.flagged(&name, row, support, &(), &mut update.changes);
+                self.grouper.flagged(&name, row, support, &self.graph, &mut update.changes);
             }
             None => self.grouper.quiet(entity, bucket, step, evidence, &mut update.changes),
         }

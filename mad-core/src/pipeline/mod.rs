@@ -17,6 +17,7 @@ mod record;
 mod rules;
 mod series_document;
 mod states;
+mod surroundings;
 mod update;
 
 pub use command::Command;

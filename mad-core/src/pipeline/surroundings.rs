@@ -1,0 +1,105 @@
+//! Spans, edges and changes: what surrounds the rows.
+
+use std::sync::Arc;
+
+use super::partition::PartitionId;
+use super::{Pipeline, Update};
+use crate::culprit::{ChangeEvent, Surroundings};
+use crate::graph::ServiceGraph;
+use crate::history::History;
+use crate::incident::Ties;
+use crate::telemetry::{Change, Edge, Request, Span};
+use crate::time::Timestamp;
+
+/// What is known of calls and changes.
+pub(super) struct Known<'a> {
+    pub graph: &'a ServiceGraph,
+    pub history: &'a History,
+}
+
+impl Surroundings for Known<'_> {
+    fn callees(&self, service: &str) -> Vec<Arc<str>> {
+        self.graph.callees(service)
+    }
+
+    fn change(&self, service: &str, from: Timestamp, to: Timestamp) -> Option<ChangeEvent> {
+        let mut newest_first = self.history.changes().rev();
+        let meant = |change: &&ChangeEvent| {
+            *change.service == *service && change.at >= from && change.at < to
+        };
+        newest_first.find(meant).cloned()
+    }
+}
+
+impl Ties for ServiceGraph {
+    fn neighbours(&self, service: &str) -> Vec<Arc<str>> {
+        let mut names = self.callers(service);
+        names.extend(self.callees(service));
+        names
+    }
+}
+
+impl Pipeline {
+    /// Takes one span that stands at `position` of its source: it goes into the service graph, and
+    /// it is a row of its service and operation as a request is, its status an error or not.
+    ///
+    /// A span whose kind is `client` is its caller's view of the work and makes no row.
+    pub fn push_span(&mut self, span: &Span<'_>, position: u64, update: &mut Update) {
+        self.push_span_from(PartitionId::default(), span, position, update);
+    }
+
+    /// The same for a span of a partition.
+    pub fn push_span_from(
+        &mut self,
+        partition: PartitionId,
+        span: &Span<'_>,
+        position: u64,
+        update: &mut Update,
+    ) {
+        if let Err((reason, field)) = span.check() {
+            self.position = position;
+            update.rejected.add(reason, position, || field.to_owned());
+            return;
+        }
+        self.graph.span(span);
+        if span.kind.is_caller() {
+            self.position = position;
+            return;
+        }
+        let status = if span.is_error() { 500 } else { 200 };
+        let (service, operation) = (span.service, span.operation);
+        let request = Request::new(span.start, service, operation, status, span.duration_ms);
+        self.push_from(partition, &request, position, update);
+    }
+
+    /// Takes one edge of the service graph.
+    pub fn push_edge(&mut self, edge: &Edge<'_>, position: u64, update: &mut Update) {
+        self.position = position;
+        match edge.check() {
+            Ok(()) => self.graph.edge(edge),
+            Err((reason, field)) => update.rejected.add(reason, position, || field.to_owned()),
+        }
+    }
+
+    /// Takes one change of a service: it counts as evidence against the service in the half hour
+    /// after it.
+    pub fn push_change(&mut self, change: &Change<'_>, position: u64, update: &mut Update) {
+        self.position = position;
+        if let Err((reason, field)) = change.check() {
+            update.rejected.add(reason, position, || field.to_owned());
+            return;
+        }
+        self.history.push_change(ChangeEvent {
+            at: change.timestamp,
+            service: change.service.into(),
+            kind: change.kind.to_owned(),
+            name: change.name.to_owned(),
+            version: change.version.to_owned(),
+        });
+    }
+
+    /// Who calls whom, as far as spans, edges and requests of one trace told.
+    pub fn graph(&self) -> &ServiceGraph {
+        &self.graph
+    }
+}
