@@ -38,7 +38,10 @@ impl Batch<'_> {
             Record::Metric(point) => {
                 core.push_metric_from(partition, &point, position, &mut update);
             }
-            _ => {}
+            Record::Span(span) => core.push_span_from(partition, &span, position, &mut update),
+            Record::Change(change) => core.push_change(&change, position, &mut update),
+            Record::Edge(edge) => core.push_edge(&edge, position, &mut update),
+            Record::Unused => {}
         };
         if let Ok(bytes) = table.cast::<PyBytes>() {
             let bytes = bytes.as_bytes();

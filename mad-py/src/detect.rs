@@ -1,19 +1,17 @@
 //! Detection over tables in memory.
 
-use mad_core::Rejections;
-use mad_core::time::ZonePolicy;
-use mad_core::wire::Metrics;
+use mad_core::{Rejections, Timestamp};
 use pyo3::prelude::*;
 
 use crate::config::parse;
 use crate::intake::Intake;
-use crate::kinds::{KindName, Record};
-use crate::read::{MetricTable, RequestTable};
+use crate::kinds::{KindName, Readable};
+use crate::read::{ChangeTable, LogTable, MetricTable, RecordTable, RequestTable, SpanTable};
 use crate::read_order::ByTime;
 use crate::report::Report;
 
-/// Detects over tables in memory: requests and metrics sorted by time, then the stream run to its
-/// end. Spans, logs and changes are read and counted. `state` is that of the pipeline to go on from;
+/// Detects over tables in memory: sorted by time, then the stream run to its end. Logs are read and
+/// counted. `state` is that of the pipeline to go on from;
 /// to `learn` is to flag nothing.
 #[pyfunction]
 #[pyo3(signature = (requests=None, config=None, *, metrics=None, spans=None, logs=None, changes=None, state=None, learn=false))]
@@ -31,72 +29,81 @@ pub fn detect(
 ) -> PyResult<Report> {
     let config = parse(config)?;
     let zone = config.zone();
+    let mut intake = Intake::new(config, state, learn)?;
     let requests = requests.map(|table| RequestTable::read(table, zone)).transpose()?;
     let metrics = metrics.map(|table| MetricTable::read(table, zone)).transpose()?;
-    let mut intake = Intake::new(config, state, learn)?;
-    let unused = [(KindName::Spans, spans), (KindName::Logs, logs), (KindName::Changes, changes)];
-    for (kind, table) in unused {
-        if let Some(table) = table {
-            count(py, &mut intake, kind, table, zone)?;
-        }
-    }
+    let spans = spans.map(|table| SpanTable::read(table, zone)).transpose()?;
+    let changes = changes.map(|table| ChangeTable::read(table, zone)).transpose()?;
+    let logs = logs.map(|table| LogTable::read(table, zone)).transpose()?;
     Ok(py.detach(|| {
-        by_time(&mut intake, requests.as_ref(), metrics.as_ref());
+        // of equal times the first kind comes first
+        let mut feeds: Vec<Box<dyn Feed + '_>> = Vec::new();
+        feeds.extend(changes.as_ref().map(|table| feed(KindName::Changes, table)));
+        feeds.extend(requests.as_ref().map(|table| feed(KindName::Requests, table)));
+        feeds.extend(spans.as_ref().map(|table| feed(KindName::Spans, table)));
+        feeds.extend(metrics.as_ref().map(|table| feed(KindName::Metrics, table)));
+        feeds.extend(logs.as_ref().map(|table| feed(KindName::Logs, table)));
+        by_time(&mut feeds, &mut intake);
         intake.finish();
         let judged = intake.judged();
         Report::new(intake.pipeline, judged, intake.reading)
     }))
 }
 
-/// Reads and checks a table that nothing uses yet.
-fn count(
-    py: Python<'_>,
-    intake: &mut Intake,
-    kind: KindName,
-    table: &Bound<'_, PyAny>,
-    zone: ZonePolicy,
-) -> PyResult<()> {
-    let table = kind.table(table, zone)?;
-    py.detach(|| {
-        let mut rejected = Rejections::default();
-        let mut push = |record: Record<'_>, at: u64| intake.push(kind, &record, at);
-        table.in_order(0, &mut push, &mut rejected);
-        intake.note(kind, rejected);
-    });
-    Ok(())
+/// The records of a table by time.
+trait Feed {
+    /// The time of the next one; none after the last.
+    fn peek(&self) -> Option<Timestamp>;
+    /// Hands on those up to a time, the next one at least.
+    fn emit_until(&mut self, until: Timestamp, intake: &mut Intake);
+    /// Notes what could not be read.
+    fn end(&mut self, intake: &mut Intake);
 }
 
-/// Hands both tables to the pipeline by time; of equal times, requests come first.
-fn by_time(intake: &mut Intake, requests: Option<&RequestTable>, metrics: Option<&MetricTable>) {
-    let (mut bad_requests, mut bad_points) = (Rejections::default(), Rejections::default());
-    let (requests, mut metrics) = (requests.map(ByTime::new), metrics.map(ByTime::new));
-    if let Some(mut requests) = requests {
-        while let Some(request) = requests.peek() {
-            while let Some(points) = &mut metrics
-                && points.peek().is_some_and(|point| point < request)
-            {
-                push_point(intake, points, &mut bad_points);
-            }
-            let mut push = |request: mad_core::Request<'_>, at: u64| {
-                intake.push(KindName::Requests, &Record::Request(request), at);
-            };
-            requests.emit_next(&mut push, &mut bad_requests);
+struct Rows<'a, K> {
+    kind: KindName,
+    rows: ByTime<'a, K>,
+    bad: Rejections,
+}
+
+fn feed<'a, K: Readable + 'a>(kind: KindName, table: &'a RecordTable<K>) -> Box<dyn Feed + 'a> {
+    Box::new(Rows { kind, rows: ByTime::new(table), bad: Rejections::default() })
+}
+
+impl<K: Readable> Feed for Rows<'_, K> {
+    fn peek(&self) -> Option<Timestamp> {
+        self.rows.peek()
+    }
+
+    fn emit_until(&mut self, until: Timestamp, intake: &mut Intake) {
+        let mut push =
+            |record: K::Record<'_>, at: u64| intake.push(self.kind, &K::wrap(record), at);
+        self.rows.emit_next(&mut push, &mut self.bad);
+        while self.rows.peek().is_some_and(|next| next < until) {
+            self.rows.emit_next(&mut push, &mut self.bad);
         }
     }
-    if let Some(mut metrics) = metrics {
-        while metrics.peek().is_some() {
-            push_point(intake, &mut metrics, &mut bad_points);
+
+    fn end(&mut self, intake: &mut Intake) {
+        intake.note(self.kind, std::mem::take(&mut self.bad));
+    }
+}
+
+/// Hands the records of all tables to the pipeline by time.
+fn by_time(feeds: &mut [Box<dyn Feed + '_>], intake: &mut Intake) {
+    loop {
+        let times = feeds.iter().enumerate().filter_map(|(i, feed)| Some((feed.peek()?, i)));
+        let mut next: Vec<(Timestamp, usize)> = times.collect();
+        next.sort_unstable();
+        let Some((_, first)) = next.first().copied() else { break };
+        let until = next.get(1).map_or(Timestamp::MAX, |(time, _)| *time);
+        if let Some(feed) = feeds.get_mut(first) {
+            feed.emit_until(until, intake);
         }
     }
-    intake.note(KindName::Requests, bad_requests);
-    intake.note(KindName::Metrics, bad_points);
+    for feed in feeds {
+        feed.end(intake);
+    }
     // sorted by time: nothing is late, and so nothing is an error
     let _ = intake.settle(false);
-}
-
-fn push_point(intake: &mut Intake, rows: &mut ByTime<'_, Metrics>, bad: &mut Rejections) {
-    let mut push = |point: mad_core::MetricPoint<'_>, at: u64| {
-        intake.push(KindName::Metrics, &Record::Metric(point), at);
-    };
-    rows.emit_next(&mut push, bad);
 }

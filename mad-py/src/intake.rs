@@ -115,13 +115,16 @@ impl Intake {
                 self.pipeline.push_metric(point, position, &mut self.update);
                 std::mem::swap(&mut self.points, &mut self.update.rejected);
             }
-            _ => {}
+            Record::Span(span) => self.pipeline.push_span(span, position, &mut self.update),
+            Record::Change(change) => self.pipeline.push_change(change, position, &mut self.update),
+            Record::Edge(edge) => self.pipeline.push_edge(edge, position, &mut self.update),
+            Record::Unused => {}
         }
     }
 
     /// Notes what could not be read of a kind.
     pub fn note(&mut self, kind: KindName, rejected: Rejections) {
-        if kind.is_judged() {
+        if kind.is_timed() {
             self.pipeline.note_rejections(rejected.clone());
         }
         self.reading.of(kind).rejected.merge(rejected);

@@ -2,7 +2,7 @@
 
 use mad_core::time::ZonePolicy;
 use mad_core::wire::{Changes, Decoder, Edges, Kind, Logs, Metrics, Requests, Spans};
-use mad_core::{Edge, Format, MetricPoint, Rejections, Request, Result, Span};
+use mad_core::{Change, Edge, Format, MetricPoint, Rejections, Request, Result, Span};
 use pyo3::prelude::*;
 
 use crate::errors::value_error;
@@ -18,6 +18,8 @@ pub enum Record<'a> {
     Span(Span<'a>),
     /// An edge of the service graph.
     Edge(Edge<'a>),
+    /// A change of a service.
+    Change(Change<'a>),
     /// A record of a kind that is read and checked, and that nothing uses yet.
     Unused,
 }
@@ -43,16 +45,17 @@ impl Readable for Metrics {
     }
 }
 
-macro_rules! unused {
-    ($($kind:ty),*) => {$(
-        impl Readable for $kind {
-            fn wrap(_: Self::Record<'_>) -> Record<'_> {
-                Record::Unused
-            }
-        }
-    )*};
+impl Readable for Logs {
+    fn wrap(_: Self::Record<'_>) -> Record<'_> {
+        Record::Unused
+    }
 }
-unused!(Logs, Changes);
+
+impl Readable for Changes {
+    fn wrap(record: Self::Record<'_>) -> Record<'_> {
+        Record::Change(record)
+    }
+}
 
 impl Readable for Spans {
     fn wrap(record: Self::Record<'_>) -> Record<'_> {
@@ -172,9 +175,9 @@ impl KindName {
         of_kind!(self, K => K::NAME)
     }
 
-    /// Whether a pipeline judges its records.
-    pub fn is_judged(self) -> bool {
-        matches!(self, Self::Requests | Self::Metrics)
+    /// Whether a pipeline takes its records in the order of their times.
+    pub fn is_timed(self) -> bool {
+        matches!(self, Self::Requests | Self::Metrics | Self::Spans | Self::Changes)
     }
 
     /// A decoder of its records.

@@ -30,6 +30,7 @@ mod intake;
 mod kinds;
 mod metric_ranking;
 mod moment;
+mod owned;
 mod pickle;
 mod pipeline;
 mod points;

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use mad_core::time::ZonePolicy;
-use mad_core::wire::{Edges, Kind, Logs, MAX_FIELDS, Metrics, Requests, Spans};
+use mad_core::wire::{Changes, Edges, Kind, Logs, MAX_FIELDS, Metrics, Requests, Spans};
 use mad_core::{RejectReason, Rejections, Timestamp};
 use pyo3::prelude::*;
 
@@ -22,6 +22,8 @@ pub type EdgeTable = RecordTable<Edges>;
 
 /// Spans in columns.
 pub type SpanTable = RecordTable<Spans>;
+/// Changes in columns.
+pub type ChangeTable = RecordTable<Changes>;
 /// Log lines in columns.
 pub type LogTable = RecordTable<Logs>;
 

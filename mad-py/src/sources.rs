@@ -2,30 +2,12 @@
 
 use std::collections::VecDeque;
 
-use mad_core::series::{EntityId, EntityTable, SeriesId, SeriesTable};
 use mad_core::time::ZonePolicy;
-use mad_core::{Error, MetricPoint, Rejections, Request, Result, Timestamp};
+use mad_core::{Error, Rejections, Result};
 
 use crate::kinds::{KindName, Record, Sink};
+use crate::owned::{Names, Owned};
 use crate::source::{Piece, Source};
-
-/// A record with its names replaced by ids.
-pub struct Owned {
-    timestamp: Timestamp,
-    position: u64,
-    what: What,
-}
-
-enum What {
-    Request { entity: EntityId, status_code: i64, latency_ms: f64, request_id: Option<Box<str>> },
-    Metric { series: SeriesId, value: f64, n: u64 },
-}
-
-/// The names of held records: merging needs all of them; the pipeline's own tables have bounds.
-struct Names {
-    entities: EntityTable,
-    series: SeriesTable,
-}
 
 /// Any number of sources. One comes out as it is read; several are merged by time, each being in
 /// order itself; or all are held and sorted. Kinds that nothing judges only pass through.
@@ -41,10 +23,9 @@ impl Sources {
     /// `sort` is how many records may be held to sort them; `None` takes them as they come.
     pub fn new(kinds: &[KindName], zone: ZonePolicy, sort: Option<usize>) -> Self {
         let source = |kind: &KindName| (Source::new(*kind), VecDeque::new());
-        let all = u32::MAX as usize - 1;
         Self {
             sources: kinds.iter().map(source).collect(),
-            names: Names { entities: EntityTable::new(all), series: SeriesTable::new(all) },
+            names: Names::new(),
             zone,
             sort,
             held: 0,
@@ -81,10 +62,10 @@ impl Sources {
         rejections: &mut Rejections,
     ) -> Result<()> {
         let kind = self.kind(index)?;
-        let judged = self.sources.iter().filter(|(source, _)| source.kind.is_judged()).count();
+        let judged = self.sources.iter().filter(|(source, _)| source.kind.is_timed()).count();
         let Self { sources, names, zone, sort, held } = self;
         let Some((source, queue)) = sources.get_mut(index) else { return Ok(()) };
-        if !kind.is_judged() || (judged == 1 && sort.is_none()) {
+        if !kind.is_timed() || (judged == 1 && sort.is_none()) {
             source.read(piece, *zone, &mut |record, at| sink(kind, record, at), rejections)?;
         } else {
             let keep: &mut Sink<'_> = &mut |record, position| {
@@ -123,7 +104,7 @@ impl Sources {
     /// Hands out the oldest records as long as every open source of judged records has one.
     fn merge(&mut self, sink: &mut dyn FnMut(KindName, Record<'_>, u64)) {
         let ready = |(source, queue): &(Source, VecDeque<Owned>)| {
-            source.ended || !source.kind.is_judged() || !queue.is_empty()
+            source.ended || !source.kind.is_timed() || !queue.is_empty()
         };
         while self.sources.iter().all(ready) {
             let fronts = self.sources.iter().enumerate();
@@ -138,50 +119,5 @@ impl Sources {
                 }
             }
         }
-    }
-}
-
-impl Names {
-    fn keep(&mut self, record: &Record<'_>, position: u64) -> Option<Owned> {
-        let (timestamp, what) = match record {
-            Record::Request(request) => {
-                let entity = self.entities.id(request.service, request.endpoint);
-                let &Request { timestamp, status_code, latency_ms, .. } = request;
-                let request_id = request.request_id.map(Into::into);
-                (timestamp, What::Request { entity, status_code, latency_ms, request_id })
-            }
-            Record::Metric(point) => {
-                let entity = self.entities.id(point.service, point.resource);
-                let series = self.series.id(entity, point.metric, &self.entities)?;
-                (point.timestamp, What::Metric { series, value: point.value, n: point.n })
-            }
-            _ => return None,
-        };
-        Some(Owned { timestamp, position, what })
-    }
-
-    fn record<'a>(&'a self, held: &'a Owned) -> Option<(KindName, Record<'a>, u64)> {
-        let &Owned { timestamp, position, .. } = held;
-        Some(match &held.what {
-            What::Request { entity, status_code, latency_ms, request_id } => {
-                let entity = self.entities.get(*entity)?;
-                let request = Request::new(
-                    timestamp,
-                    &entity.service,
-                    &entity.endpoint,
-                    *status_code,
-                    *latency_ms,
-                );
-                let request = Request { request_id: request_id.as_deref(), ..request };
-                (KindName::Requests, Record::Request(request), position)
-            }
-            What::Metric { series, value, n } => {
-                let name = self.series.get(*series)?;
-                let entity = self.entities.get(name.entity)?;
-                let point = MetricPoint::new(timestamp, &entity.service, &name.metric, *value);
-                let point = MetricPoint { resource: &entity.endpoint, n: *n, ..point };
-                (KindName::Metrics, Record::Metric(point), position)
-            }
-        })
     }
 }

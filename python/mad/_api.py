@@ -32,8 +32,9 @@ def detect(
 
     Causal: each row is judged by what came before it. Tables are sorted by time first; so are files
     that are not in order, and a file with a table beside it, up to `limits.sort_records` records.
-    Requests and metrics are merged by time. Spans, logs and changes are read, checked and counted
-    in `report.read`; nothing uses them yet. Bad records are counted in `report.rejected` and stop
+    All are merged by time. A span is a row of its service and operation, unless it is a client's
+    view, and tells who calls whom; a change is evidence against its service in the half hour after.
+    Log lines are read, checked and counted in `report.read`. Bad records are counted in `report.rejected` and stop
     nothing.
 
     `history` is what came before: requests, or a mapping such as `{"requests": ..., "metrics":

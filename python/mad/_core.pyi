@@ -113,8 +113,8 @@ def detect(
     state: bytes | None = None,
     learn: bool = False,
 ) -> Report:
-    """Detects over tables in memory: requests and metrics sorted by time, then the stream run to
-    its end. Spans, logs and changes are read and counted. `state`: the pipeline to go on from; to
+    """Detects over tables in memory: sorted by time, then the stream run to its end. Logs are read
+    and counted. `state`: the pipeline to go on from; to
     `learn` is to flag nothing."""
 
 def columns_of(kind: str) -> tuple[list[str], list[str]]:
@@ -459,7 +459,7 @@ class Pipeline:
         watermark: datetime | None = None,
     ) -> Update:
         """Takes a batch of a kind in the order in which it stands: a table, or bytes of CSV or JSON
-        Lines. Spans, logs, changes and edges are checked and not used yet.
+        Lines. Logs are checked and not used yet.
 
         Each `partition` has a time of its own; all records of an entity come in one. Of batches
         with one `batch_id` the first is taken and the others are left out: `Update.repeated`.

@@ -71,8 +71,10 @@ def test_the_order_of_rows_is_free() -> None:
 
 def test_requests_and_metrics_together(tmp_path: Path) -> None:
     apart, alone = mad.detect(shop()), mad.detect_metrics(metrics())
+    both = mad.detect(shop(), metrics=metrics(), logs=GOOD["logs"])
+    assert content(both.features) == content(apart.features)
     together = mad.detect(shop(), metrics=metrics(), spans=GOOD["spans"], logs=GOOD["logs"])
-    assert content(together.features) == content(apart.features)
+    assert len(together.features) > len(apart.features)
     assert content(together.scored_metrics) == content(alone.scored_metrics)
     read = {kind: found["records"] for kind, found in together.read.items()}
     assert read == {"requests": 8000, "metrics": 360, "spans": 4, "logs": 4}
@@ -85,6 +87,68 @@ def test_requests_and_metrics_together(tmp_path: Path) -> None:
     assert files.read == together.read
     mixed = mad.detect(tmp_path / "requests", metrics=metrics(), spans=GOOD["spans"])
     assert mixed.document() == together.document()
+
+
+def traced(cause: str) -> dict[str, list[Any]]:
+    """Two hours of calls from front to cart to store; from 01:30 on, calls wait for `cause`."""
+    spans: dict[str, list[Any]] = {name: [] for name in GOOD["spans"]}
+    chain = ["front", "cart", "store"]
+    for second in range(0, 7_200, 5):
+        slow = 5_400 <= second < 6_300
+        for depth, service in enumerate(chain):
+            waits = slow and chain.index(cause) >= depth
+            took = 30.0 - 8.0 * depth + second % 7 + (900.0 if waits else 0.0)
+            start = START + timedelta(seconds=second)
+            row = {
+                "trace_id": f"t{second}",
+                "span_id": str(depth),
+                "parent_id": str(depth - 1) if depth else None,
+                "service": service,
+                "operation": f"{service}.run",
+                "start": start,
+                "duration_ms": took,
+                "status": "ok",
+            }
+            for name, values in spans.items():
+                values.append(row.get(name))
+    return spans
+
+
+@pytest.mark.parametrize("cause", ["store", "cart"])
+def test_a_chain_of_calls_is_one_incident_and_the_last_is_to_blame(cause: str) -> None:
+    report = mad.detect(spans=traced(cause))
+    (incident,) = report.incidents
+    members = {member["service"] for member in json.loads(incident.to_json())["members"]}
+    chain = ["front", "cart", "store"]
+    bad = set(chain[: chain.index(cause) + 1])
+    assert members | {incident.service} == bad
+    assert incident.culprit is not None
+    assert incident.culprit.service == cause
+    pipeline = mad.Pipeline()
+    pipeline.ingest(traced(cause), kind="spans")
+    pipeline.finish()
+    culprit = pipeline.incidents[0].culprit
+    assert culprit is not None
+    assert culprit.service == cause
+
+
+def test_a_change_is_evidence() -> None:
+    requests = shop()
+    (incident,) = mad.detect(requests).incidents
+    change = {
+        "timestamp": [incident.start - timedelta(minutes=2)],
+        "service": [incident.service],
+        "kind": ["deploy"],
+        "name": ["checkout"],
+        "version": ["1.4.2"],
+    }
+    report = mad.detect(requests, changes=change)
+    causes = report.explain(report.incidents[0]).likely_causes
+    assert causes[0].startswith(f"A change of {incident.service}: deploy (checkout 1.4.2) at ")
+    late = {**change, "timestamp": [incident.start + timedelta(minutes=2)]}
+    for changes in (late, {**change, "service": ["elsewhere"]}):
+        report = mad.detect(requests, changes=changes)
+        assert "deploy" not in report.explain(report.incidents[0]).likely_causes[0]
 
 
 def test_what_is_rejected_says_its_kind(tmp_path: Path) -> None:
@@ -111,16 +175,15 @@ def test_the_command_line_takes_every_kind(
     others = [f"--{kind}={path[kind]}" for kind in ("metrics", "spans", "logs")]
     assert main(["detect", *others, "--out", str(out), "--json"]) == 0
     told = capsys.readouterr()
-    assert (
-        "read and checked, not used yet: 3 spans (1 rejected, the first at record 4: " in told.err
-    )
-    assert 'duration_ms = "-1.0"), 4 logs' in told.err
+    assert "read and checked, not used yet: 4 logs" in told.err
     document = json.loads(told.out)
     assert document["read"]["metrics"]["records"] == 360
+    spans = document["read"]["spans"]
+    assert (spans["records"], spans["rejected"]["total"]) == (3, 1)
     header = (out / "scored.csv").read_text().splitlines()[0]
     assert header.startswith("bucket_ts,service,resource,metric,value,z,is_anomaly")
     assert main(["detect", str(path["requests"]), *others, "--out", str(out)]) == 0
-    assert "not used yet: 3 spans" in capsys.readouterr().err
+    assert "not used yet: 4 logs" in capsys.readouterr().err
     assert (out / "scored_metrics.csv").read_text().splitlines()[0] == header
     assert (out / "scored.csv").read_text().startswith("bucket_ts,service,endpoint,req_count")
 

@@ -22,12 +22,12 @@ SCORED, SCORED_METRICS = "scored.csv", "scored_metrics.csv"
 _GATES = {"warning": ("Warning", "Critical"), "critical": ("Critical",)}
 _OTHERS = {
     "metrics": "metrics; scored.csv is theirs where there are no requests, else scored_metrics.csv",
-    "spans": "spans: read and checked, not used yet",
+    "spans": "spans: rows of their service and operation, and who calls whom",
     "logs": "logs: read and checked, not used yet",
-    "changes": "changes: read and checked, not used yet",
+    "changes": "changes: evidence against a service in the half hour after",
 }
 _LEARNT = ("requests", "metrics")
-_UNUSED = ("spans", "logs", "changes")
+_UNUSED = ("logs",)
 
 
 @dataclass
