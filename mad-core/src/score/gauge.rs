@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::band::{band, outside_if};
-use super::calibration::Calibration;
+use super::calibration::{Calibration, DECADES};
 use super::memory::{LEAST, Memory, Reference, SIGMA_OF_RANGE, scale_of};
 use super::season::Season;
 use super::shift::median_with;
@@ -24,9 +24,8 @@ const LASTING: usize = 11;
 /// Smallest scale of a part, as a share of the level, and in the gauge's unit.
 const RELATIVE_FLOOR: f64 = 1e-3;
 const ABSOLUTE_FLOOR: f64 = 1e-9;
-/// Decades of rarity at which a row's evidence is one in ten thousand: the tail is taken at its
-/// heaviest, which overstates how common a value is.
-const DECADES: f64 = 4.0 / 1.78;
+/// Decades from which rows are one episode to what lasts.
+const ALARM_EPISODE: f64 = 4.0;
 /// Share of a row's evidence that is left a row later, and the most of the threshold that this reaches.
 const LINGERS: f64 = 0.9;
 const LINGERS_TO: f64 = 0.975;
@@ -102,8 +101,8 @@ impl GaugeScorer {
             jumps: Memory::default(),
             last: RollingMad::new(LASTING)?,
             levels: Memory::default(),
-            rows: Calibration::default(),
-            alarms: Calibration::default(),
+            rows: Calibration::new(DECADES),
+            alarms: Calibration::new(ALARM_EPISODE),
             evidence,
             lingering: 0.0,
             learnt: 0,
