@@ -10,8 +10,9 @@
 
 use mad_core::feature::{FeatureRow, Sample, Signal, SignalKind};
 use mad_core::score::{
-    CountScorer, Direction, Learn, LevelConfig, MadScorer, RateScorer, RowScorer, Score,
-    ScoreConfig, Scorer, SignalScorer, band_z, evidence_of, normal_equivalent,
+    CountScorer, DifferenceScorer, Direction, DoubleMadScorer, Learn, LevelConfig, LongScorer,
+    MadScorer, RateScorer, RecordScorer, RowScorer, Score, ScoreConfig, Scorer, SeasonalScorer,
+    ShiftScorer, SignalScorer, band_z, evidence_of, normal_equivalent,
 };
 use mad_core::series::EntityId;
 use mad_core::time::Timestamp;
@@ -21,6 +22,8 @@ use serde::de::DeserializeOwned;
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 const WINDOW: usize = 40;
+/// Normal deviate at the edge of the band of the single views.
+const BAND: f64 = 4.5;
 const LEARNS: [Learn; 3] = [Learn::Full, Learn::Clipped, Learn::Skip];
 
 /// A scorer whose type is forgotten, so that all of them go through the same tests.
@@ -162,7 +165,22 @@ fn cases() -> Vec<Case> {
         direction: Up,
         evidence,
     };
+    let view = |name, judge: Box<dyn Judge>, direction| Case {
+        name,
+        judge,
+        domain: Domain::Level,
+        direction,
+        evidence: evidence_of(BAND)
+            - if direction == Both { std::f64::consts::LOG10_2 } else { 0.0 },
+    };
     vec![
+        view("long", Box::new(LongScorer::new(Both, BAND).unwrap()), Both),
+        view("seasonal", Box::new(SeasonalScorer::new(Up, BAND).unwrap()), Up),
+        view("difference", Box::new(DifferenceScorer::new(1, Both, BAND).unwrap()), Both),
+        view("jump", Box::new(DifferenceScorer::new(25, Down, BAND).unwrap()), Down),
+        view("double", Box::new(DoubleMadScorer::new(WINDOW, Both, BAND).unwrap()), Both),
+        // a record of 40 values is one in 20 for two sides
+        Case { evidence: 1.3, ..view("record", Box::new(RecordScorer::new(Both)), Both) },
         level("level, both ways", false, Both),
         level("level, up", false, Up),
         level("level, down", false, Down),
@@ -465,8 +483,8 @@ fn memory_is_bounded() {
             }
         }
         let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
-        if case.name == "signal: gauge" {
-            // its long memories are thinned to a third whenever they are full
+        if ["signal: gauge", "long", "seasonal", "difference", "jump"].contains(&case.name) {
+            // their long memories are thinned to a third whenever they are full
             assert!(*most <= 8_000, "{}: {sizes:?}", case.name);
             continue;
         }
@@ -689,4 +707,76 @@ fn the_normal_deviate_and_its_inverse_are_close_to_students_t() {
     assert!(normal_equivalent(f64::NAN, 5.0).is_nan());
     assert!(normal_equivalent(f64::INFINITY, 5.0).is_finite());
     assert!(normal_equivalent(f64::MAX, 0.5) >= normal_equivalent(1e100, 0.5));
+}
+
+#[test]
+fn a_shift_is_seen_by_what_lasts_and_not_by_one_value() {
+    let mut shift = ShiftScorer::new(12, Direction::Both, 3.5).unwrap();
+    let mut unknown = shift.clone();
+    assert!(same(&unknown.score(at(0), Sample { value: 1.0, n: 1 }), &Score::unknown()));
+    unknown.learn(at(0), Sample { value: f64::NAN, n: 1 }, Learn::Full);
+    assert!(same(&unknown.score(at(0), Sample { value: 1.0, n: 1 }), &Score::unknown()));
+    for i in 0..400 {
+        shift.learn(at(i), Domain::Level.usual(i), Learn::Full);
+    }
+    let spike = Sample { value: 1e6, n: 1 };
+    assert!(shift.score(at(400), spike).evidence < 2.0, "{:?}", shift.score(at(400), spike));
+    let restored: ShiftScorer =
+        serde_json::from_str(&serde_json::to_string(&shift).unwrap()).unwrap();
+    let mut found = None;
+    for i in 400..420 {
+        let moved = Sample { value: Domain::Level.usual(i).value + 15.0, n: 1 };
+        if shift.observe(at(i), moved, 4.0).evidence >= 4.0 {
+            found = found.or(Some(i));
+        }
+    }
+    // the median of twelve moves with the seventh
+    assert!(found.is_some_and(|i| i <= 412), "{found:?}");
+    assert!(same(&restored.score(at(400), spike), &restored.clone().score(at(400), spike)));
+    assert!(ShiftScorer::new(1, Direction::Both, 3.5).is_err());
+    assert!(ShiftScorer::new(12, Direction::Both, f64::NAN).is_err());
+}
+
+#[test]
+fn a_gauge_learns_a_new_level_and_knows_its_hours() {
+    let gauge = || SignalScorer::new(SignalKind::Gauge, &ScoreConfig::default(), 4.0).unwrap();
+    // a level that stays is normal again within 240 values
+    let mut judge = gauge();
+    let value = |i: usize, level: f64| Sample { value: level + Domain::Level.usual(i).value, n: 1 };
+    for i in 0..600 {
+        judge.observe(at(i), value(i, 0.0), 4.0);
+    }
+    assert!(judge.score(at(600), value(600, 60.0)).evidence >= 4.0);
+    for i in 600..840 {
+        judge.observe(at(i), value(i, 60.0), 4.0);
+    }
+    assert!(judge.score(at(840), value(840, 60.0)).evidence < 4.0);
+    // a constant: nothing, and any other value is one
+    let mut constant = gauge();
+    for i in 0..300 {
+        let same = constant.observe(at(i), Sample { value: 7.0, n: 1 }, 4.0);
+        assert!(same.evidence < 0.5, "{i}: {same:?}");
+    }
+    assert!(constant.score(at(300), Sample { value: 8.0, n: 1 }).evidence >= 4.0);
+    // one value, then silence: still one value
+    let mut once = gauge();
+    once.learn(at(0), Sample { value: 7.0, n: 1 }, Learn::Full);
+    for i in 1..500 {
+        once.tick(at(i));
+    }
+    assert!(once.score(at(500), Sample { value: 9.0, n: 1 }).evidence < 4.0);
+    // an hour that is always high
+    let hourly = |i: usize| {
+        let high = if i % 24 == 9 { 50.0 } else { 0.0 };
+        (Timestamp::from_seconds(3_600 * i as i64), value(i, high))
+    };
+    let mut seasonal = gauge();
+    for i in 0..24 * 28 {
+        let (at, sample) = hourly(i);
+        seasonal.observe(at, sample, 4.0);
+    }
+    let (at, high) = hourly(24 * 28 + 9);
+    let (elsewhere, _) = hourly(24 * 28 + 15);
+    let (usual, odd) = (seasonal.score(at, high), seasonal.score(elsewhere, high));
+    assert!(usual.z < odd.z / 1.5, "{usual:?} {odd:?}");
 }

@@ -21,9 +21,10 @@ def score_series(
     `timestamps` are int64 milliseconds or datetime64, in UTC and ascending; `values` are float64,
     NaN for a gap; `n` the observations behind each value (1 unless given); `kind` is gauge,
     latency, rate (a share of n) or count. The answer has an array per output: `score` (0 to 1; 0.5
-    is one in ten thousand), `is_anomaly` (score at or above `score.threshold`, after
-    `score.series_min_points` values), `alarm_score` and `is_alarm` (the same after the alarm
-    policy, a pause after an alarm), `z`, `expected_low`, `expected_high`.
+    is one in ten thousand, for a gauge as rare for this series as an anomaly should be),
+    `is_anomaly` (score at or above `score.threshold`, after `score.series_min_points` values),
+    `alarm_score` and `is_alarm` (of a gauge whether a level lasts, otherwise the score; 0 in the
+    pause after an alarm), `z`, `expected_low`, `expected_high`.
 
     An empty series gives empty arrays. Raises ValueError for lengths that differ, timestamps that
     are neither, and a kind or config that is not known.

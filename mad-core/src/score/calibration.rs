@@ -3,18 +3,18 @@
 use serde::{Deserialize, Serialize};
 
 /// Bins of the histogram; one is `BIN` wide.
-const BINS: usize = 96;
-const BIN: f64 = 0.07;
+const BINS: usize = 140;
+const BIN: f64 = 0.1;
 /// Rows after which the older ones count half.
 const MEMORY: f64 = 50_000.0;
 /// One row in so many lies beyond a quantile that is looked at.
-const ONE_IN: [f64; 4] = [20.0, 60.0, 200.0, 600.0];
+const ONE_IN: [f64; 5] = [20.0, 60.0, 200.0, 600.0, 1_500.0];
 /// Deviation that makes a row ten times rarer, before the series says otherwise, and the rows beyond a
 /// quantile that this is worth.
 const PRIOR: f64 = 0.64;
 const PRIOR_ROWS: f64 = 10.0;
-/// Deviation in units of that per decade from which rows belong to an episode.
-const EPISODE: f64 = 4.0;
+/// Decades of rarity from which a row is anomalous.
+pub(super) const DECADES: f64 = 4.0 / 1.78;
 /// Rows since the last such row within which an episode goes on.
 const EPISODE_GAP: u32 = 24;
 /// Rows of an episode that are not learnt, at most.
@@ -26,13 +26,14 @@ const REFRESH: u32 = 8;
 /// Turns deviations, which are logarithms of distances in scales, into evidence by the series' own past.
 ///
 /// The tail of a deviation is taken as exponential (that of the distance as a power law: the heavy tail
-/// that telemetry has): `-log10 P(deviation > s) = s / decade`. `decade` is the largest of
-/// `q(r) / -log10 r` over the quantiles `q(r)` that one row in 20, 60, 200 and 600 exceeded, each
-/// shrunk to a prior of .64 with the weight of 10 rows beyond it: the heaviest tail the past shows at any
-/// depth. A series that spikes every hour has a large one and needs larger spikes to be told of.
+/// that telemetry has): `-log10 P(deviation > s) = s / decade`. `decade` is the largest of `q(r) / -log10 r` over
+/// the quantiles `q(r)` that one row in 20, 60, 200, 600 and 1,500 exceeded, each shrunk to a prior of .64
+/// with the weight of 10 rows beyond it: the heaviest tail the past shows at any depth. What one row in 600
+/// or 1,500 exceeded divides by [`DECADES`] only, so that whatever comes back so often is not flagged,
+/// even if all spikes are alike. A series that spikes every hour needs larger spikes to be told of.
 ///
-/// An *episode* (rows beyond four decades, at most 24 rows apart) is learnt by its first row, for 120 rows,
-/// so that a long incident does not teach that incidents are usual.
+/// An *episode* (rows beyond so many decades, at most 24 rows apart) is learnt by its first row, for 120
+/// rows, so that a long incident does not teach that incidents are usual.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Calibration {
     #[serde(deserialize_with = "bins")]
@@ -40,6 +41,8 @@ pub(super) struct Calibration {
     total: f64,
     decade: f64,
     learnt: u32,
+    /// Decades from which a row belongs to an episode.
+    from: f64,
     /// Rows since the last one of an episode, and rows of the episode.
     since: u32,
     episode: u32,
@@ -48,12 +51,14 @@ pub(super) struct Calibration {
 fn bins<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<f32>, D::Error> {
     let counts = Vec::<f32>::deserialize(from)?;
     let sound = counts.len() == BINS && counts.iter().all(|count| *count >= 0.0);
-    if sound { Ok(counts) } else { Err(serde::de::Error::custom("not 96 counts")) }
+    if sound { Ok(counts) } else { Err(serde::de::Error::custom("not 140 counts")) }
 }
 
-impl Default for Calibration {
-    fn default() -> Self {
+impl Calibration {
+    /// Nothing learnt; rows of so many decades belong to an episode.
+    pub fn new(from: f64) -> Self {
         Self {
+            from,
             counts: vec![0.0; BINS],
             total: 0.0,
             decade: PRIOR,
@@ -62,9 +67,7 @@ impl Default for Calibration {
             episode: 0,
         }
     }
-}
 
-impl Calibration {
     /// Deviation that makes a row ten times rarer.
     #[inline]
     pub fn decade(&self) -> f64 {
@@ -75,7 +78,7 @@ impl Calibration {
     #[inline]
     pub fn learn(&mut self, deviation: f64) {
         self.learnt = self.learnt.saturating_add(1);
-        let far = deviation >= EPISODE * self.decade;
+        let far = deviation >= self.from * self.decade;
         let goes_on = far && self.since < EPISODE_GAP;
         self.since = if far { 0 } else { self.since.saturating_add(1) };
         self.episode = if goes_on { self.episode.saturating_add(1) } else { 0 };
@@ -114,7 +117,7 @@ impl Calibration {
                 let share = (rows - beyond) / f64::from(*count).max(1e-9);
                 BIN * (place as f64 + 1.0 - share.clamp(0.0, 1.0))
             });
-            let own = quantile / one_in.log10();
+            let own = quantile / one_in.log10().min(DECADES);
             decade = decade.max((own * rows + PRIOR * PRIOR_ROWS) / (rows + PRIOR_ROWS));
         }
         decade

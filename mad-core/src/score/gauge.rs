@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::band::{band, outside_if};
-use super::calibration::Calibration;
-use super::memory::{LEAST, Memory, Reference, scale_of};
+use super::calibration::{Calibration, DECADES};
+use super::memory::{LEAST, Memory, Reference, SIGMA_OF_RANGE, scale_of};
 use super::season::Season;
+use super::shift::median_with;
 use super::{Learn, LevelConfig, MadScorer, ScaleSource, Score, Scorer};
 use crate::error::Result;
 use crate::feature::Sample;
@@ -23,9 +24,8 @@ const LASTING: usize = 11;
 /// Smallest scale of a part, as a share of the level, and in the gauge's unit.
 const RELATIVE_FLOOR: f64 = 1e-3;
 const ABSOLUTE_FLOOR: f64 = 1e-9;
-/// Decades of rarity at which a row's evidence is one in ten thousand: the tail is taken at its
-/// heaviest, which overstates how common a value is.
-const DECADES: f64 = 4.0 / 1.78;
+/// Decades from which rows are one episode to what lasts.
+const ALARM_EPISODE: f64 = 4.0;
 /// Share of a row's evidence that is left a row later, and the most of the threshold that this reaches.
 const LINGERS: f64 = 0.9;
 const LINGERS_TO: f64 = 0.975;
@@ -101,8 +101,8 @@ impl GaugeScorer {
             jumps: Memory::default(),
             last: RollingMad::new(LASTING)?,
             levels: Memory::default(),
-            rows: Calibration::default(),
-            alarms: Calibration::default(),
+            rows: Calibration::new(DECADES),
+            alarms: Calibration::new(ALARM_EPISODE),
             evidence,
             lingering: 0.0,
             learnt: 0,
@@ -145,7 +145,7 @@ impl GaugeScorer {
         let moved = |by: f64, part: Option<Reference>| {
             part.map(|part| Reference {
                 center: (usual + by + part.center).clamp(f64::MIN, f64::MAX),
-                scale: part.scale,
+                ..part
             })
         };
         let now = if self.now.is_empty() { 0.0 } else { self.now.median() };
@@ -181,7 +181,8 @@ impl GaugeScorer {
         let (center, mad) = values.median_mad();
         let range = values.quantile(0.95) - values.quantile(0.05);
         let (scale, source) = scale_of(center, mad, range, || values.mean_abs_deviation());
-        Some((Reference { center, scale: scale.min(f64::MAX) }, source))
+        let tail = (range * SIGMA_OF_RANGE).min(f64::MAX);
+        Some((Reference { center, scale: scale.min(f64::MAX), tail }, source))
     }
 
     /// What the last rows, the long past and the season say of a level.
@@ -206,20 +207,6 @@ fn evidence_of(deviation: f64, past: &Calibration) -> f64 {
 fn deviation(value: f64, parts: &[Option<Reference>; 4]) -> f64 {
     let far = |part: &Option<Reference>| part.map_or(1.0, |part| 1.0 + part.distance(value, 0.0));
     parts.iter().map(far).product::<f64>().ln() / 4.0
-}
-
-/// The median of sorted values and one more.
-fn median_with(sorted: &[f64], value: f64) -> f64 {
-    let at = |place: usize| sorted.get(place).copied();
-    let middle = sorted.len() / 2;
-    let below = middle.checked_sub(1).and_then(at).unwrap_or(f64::MIN);
-    if sorted.len().is_multiple_of(2) {
-        value.clamp(below, at(middle).unwrap_or(f64::MAX))
-    } else {
-        let center = at(middle).unwrap_or(value);
-        let other = value.clamp(below, at(middle + 1).unwrap_or(f64::MAX));
-        center / 2.0 + other / 2.0
-    }
 }
 
 impl Scorer for GaugeScorer {

@@ -15,7 +15,9 @@ const LONGEST_STRIDE: u32 = 243;
 pub(super) const LEAST: usize = 10;
 /// Share of the range from the 5th to the 95th percentile that counts as scale at least, in
 /// standard deviations of a normal distribution.
-const RANGE_TO_SCALE: f64 = 0.3 / 3.289_707_253_902_945;
+const RANGE_TO_SCALE: f64 = 0.3 * SIGMA_OF_RANGE;
+/// That range of a normal distribution is 3.29 standard deviations.
+pub(super) const SIGMA_OF_RANGE: f64 = 1.0 / 3.289_707_253_902_945;
 /// What is kept is a single-precision float.
 const LARGEST: f64 = 1e38;
 
@@ -24,6 +26,8 @@ const LARGEST: f64 = 1e38;
 pub(super) struct Reference {
     pub center: f64,
     pub scale: f64,
+    /// What the range from the 5th to the 95th percentile makes of the scale.
+    pub tail: f64,
 }
 
 impl Reference {
@@ -76,6 +80,11 @@ impl Memory {
         self.reference
     }
 
+    /// Values kept now.
+    pub fn points(&self) -> usize {
+        self.values.len()
+    }
+
     /// Takes a finite value.
     #[inline]
     pub fn push(&mut self, value: f64) {
@@ -121,7 +130,11 @@ fn reference(values: &[f32]) -> Option<Reference> {
     let mean = sorted.iter().sum::<f64>() / sorted.len() as f64;
     sorted.sort_unstable_by(f64::total_cmp);
     let mad = quantile_sorted(&sorted, 0.5);
-    Some(Reference { center, scale: scale_of(center, mad, range, || mean).0 })
+    Some(Reference {
+        center,
+        scale: scale_of(center, mad, range, || mean).0,
+        tail: range * SIGMA_OF_RANGE,
+    })
 }
 
 /// The scale ladder of every part, and what the scale rests on.

@@ -13,6 +13,14 @@ use crate::limits::MAX_WINDOW;
 use crate::robust::beta_binomial_log10_sf;
 use crate::time::Timestamp;
 
+/// Rows that are taken as one, the row that is judged included; and those before it, at most.
+const TOGETHER: [usize; 7] = [2, 3, 4, 6, 8, 11, 16];
+const LONGEST: usize = 15;
+/// Rows without which there is nothing to compare several rows with.
+const LEAST_BEFORE: usize = 20;
+/// Independent tests that so many nested ones are worth, about.
+const LOOKS: f64 = 2.0;
+
 /// The probability of so many events among so many trials, given the share in the past.
 ///
 /// With E events among N trials in the last `window` rows, the share is `p = (E + 1/2)/(N + 1)`
@@ -20,6 +28,11 @@ use crate::time::Timestamp;
 /// shares wander. The evidence of k events in n trials is the upper tail of the beta-binomial
 /// distribution with parameters `m p` and `m (1 - p)`. One error among six requests is no evidence;
 /// nine among forty is.
+///
+/// *Lasting*: a share that is raised a little for long shows in no row alone. The last 2, 3, 4, 6, 8, 11 and 16
+/// rows, this one included, are therefore also judged as one, against the rows before them; the strongest test
+/// counts, less log10 2 for having looked often. Only where the row has an event and with the one before it
+/// half of that share: what is over is over.
 ///
 /// Only shares above the expected are evidence (0 below). `sample.value` is the share (clamped to 0..1),
 /// `sample.n` the trials; NaN or no trials is unknown.
@@ -136,8 +149,58 @@ impl RateScorer {
 
     /// The expected share and the trials it is trusted with.
     fn baseline(&self) -> (f64, f64) {
-        let trials = self.trials as f64 + 1.0;
-        ((self.events as f64 + 0.5) / trials, trials.min(self.memory))
+        self.share_of(self.events, self.trials)
+    }
+
+    fn share_of(&self, events: u64, trials: u64) -> (f64, f64) {
+        let trials = trials as f64 + 1.0;
+        ((events as f64 + 0.5) / trials, trials.min(self.memory))
+    }
+
+    /// Standard deviation of the share of so many trials.
+    fn deviation(share: f64, memory: f64, trials: u32) -> f64 {
+        let n = f64::from(trials);
+        (share * (1.0 - share) / n * (1.0 + (n - 1.0) / (memory + 1.0))).sqrt()
+    }
+
+    /// Evidence and events of the last rows taken as one, whichever number of them says most.
+    fn lasting(&self, events: u32, trials: u32) -> (f64, u64) {
+        let (mut pooled_events, mut pooled_trials) = (u64::from(events), u64::from(trials));
+        let mut best = (0.0, 0);
+        if events == 0 {
+            return (0.0, 0);
+        }
+        let (last_events, last_trials) = self.rows.back().copied().unwrap_or((0, 0));
+        let still = (f64::from(events) + f64::from(last_events))
+            / (f64::from(trials) + f64::from(last_trials));
+        for (place, (past_events, past_trials)) in self.rows.iter().rev().take(LONGEST).enumerate()
+        {
+            pooled_events += u64::from(*past_events);
+            pooled_trials += u64::from(*past_trials);
+            let rows = place + 2;
+            if !TOGETHER.contains(&rows) || self.rows.len() < LEAST_BEFORE + rows {
+                continue;
+            }
+            let before =
+                |all: u64, pooled: u64, now: u32| (all + u64::from(now)).saturating_sub(pooled);
+            let (share, memory) = self.share_of(
+                before(self.events, pooled_events, events),
+                before(self.trials, pooled_trials, trials),
+            );
+            let n = pooled_trials as f64;
+            // below two standard deviations there is nothing that so many looks would leave
+            let excess = pooled_events as f64 - n * share;
+            let over = still < 0.5 * pooled_events as f64 / n;
+            if excess * excess <= 4.0 * n * share || excess <= 0.0 || over {
+                continue;
+            }
+            let (a, b) = (memory * share, memory * (1.0 - share));
+            let tail = -beta_binomial_log10_sf(pooled_events, pooled_trials, a, b);
+            if tail > best.0 {
+                best = (tail, pooled_events);
+            }
+        }
+        ((best.0 - LOOKS.log10()).max(0.0), best.1)
     }
 }
 
@@ -158,16 +221,15 @@ impl Scorer for RateScorer {
             return Score::unknown();
         }
         let (share, memory) = self.baseline();
-        let n = f64::from(trials);
-        let deviation = (share * (1.0 - share) / n * (1.0 + (n - 1.0) / (memory + 1.0))).sqrt();
-        let observed = f64::from(events) / n;
+        let deviation = Self::deviation(share, memory, trials);
+        let observed = f64::from(events) / f64::from(trials);
         let tail = if observed > share {
             let (a, b) = (memory * share, memory * (1.0 - share));
             beta_binomial_log10_sf(u64::from(events), u64::from(trials), a, b)
         } else {
             0.0
         };
-        Score {
+        let mut score = Score {
             z: (observed - share) / deviation,
             evidence: if tail.is_nan() { 0.0 } else { (-tail).clamp(0.0, 300.0) + 0.0 },
             expected: share,
@@ -176,17 +238,32 @@ impl Scorer for RateScorer {
             source: ScaleSource::Counting,
             points: self.rows.len() as u32,
             support: f64::from(events),
+        };
+        let (lasting, events) = self.lasting(events, trials);
+        if lasting > score.evidence {
+            score.evidence = lasting.min(300.0);
+            score.support = events as f64;
+            if lasting >= self.evidence {
+                // what lasts is outside of the band, even with a row in it that alone would not be
+                let observed = observed.min(sample.value);
+                score.high = score.high.min(observed.next_down()).max(0.0);
+                score.expected = score.expected.min(score.high);
+                score.low = score.low.min(score.high);
+            }
         }
+        score
     }
 
-    fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
+    fn learn(&mut self, _at: Timestamp, sample: Sample, how: Learn) {
         let Some((mut events, trials)) = tally(sample) else { return };
         match how {
             Learn::Skip => return,
             Learn::Full => {}
             Learn::Clipped => {
-                let high = self.score(at, sample).high;
-                if high >= 0.0 {
+                if !self.rows.is_empty() {
+                    let (share, memory) = self.baseline();
+                    let high =
+                        self.upper(share, memory, trials, Self::deviation(share, memory, trials));
                     // a share of whole events, up to rounding
                     events = events.min((high * f64::from(trials) + 1e-6) as u32);
                 }

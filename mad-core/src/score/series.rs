@@ -16,9 +16,10 @@ pub struct SeriesScore {
     pub score: Score,
     /// Whether it is anomalous: its score is at least the threshold.
     pub is_anomaly: bool,
-    /// Whether it raises an alarm: it is anomalous and no alarm was raised within the pause.
+    /// Whether it raises an alarm: it is worth one and none was raised within the pause.
     pub is_alarm: bool,
-    /// The score after the alarm policy: 0 within the pause.
+    /// How much it is worth an alarm: of a gauge how far a level that lasts lies out, otherwise the score; 0 within
+    /// the pause.
     pub alarm_score: f64,
 }
 

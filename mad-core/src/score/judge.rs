@@ -1,0 +1,63 @@
+//! What the scorers of one view share: a distance made a score.
+
+use super::level::directed_evidence;
+use super::memory::{Memory, Reference};
+use super::tail::mad_degrees_of_freedom;
+use super::{Direction, ScaleSource, Score, band_z, normal_equivalent};
+use crate::error::{Error, Result};
+use crate::feature::Sample;
+
+/// Whether a sample can be judged at all.
+pub(super) fn sound(sample: Sample) -> bool {
+    sample.value.is_finite() && sample.n > 0
+}
+
+/// A band that is a finite number above 0.
+pub(super) fn checked(band: f64) -> Result<f64> {
+    if band.is_finite() && band > 0.0 {
+        Ok(band)
+    } else {
+        Err(Error::config("score.band", band, "a finite number above 0"))
+    }
+}
+
+/// What a memory of distances says of a value, when the distance 0 lies at `base`: z on Student's t with the degrees
+/// of freedom that a MAD of so many values is worth. The scale is at least what the range of the past makes of it, and a
+/// thousandth of the level.
+pub(super) fn judged(
+    sample: Sample,
+    base: f64,
+    memory: &Memory,
+    direction: Direction,
+    band: f64,
+) -> Score {
+    let Some(Reference { center, scale, tail }) = memory.reference().filter(|_| sound(sample))
+    else {
+        return Score::unknown();
+    };
+    let center = (base + center).clamp(f64::MIN, f64::MAX);
+    let floor = (1e-3 * center.abs()).max(1e-9);
+    let source = match scale.max(tail) {
+        own if own <= floor => ScaleSource::Floor,
+        own if own > scale => ScaleSource::Tail,
+        _ => ScaleSource::Mad,
+    };
+    let (scale, dof) = (scale.max(tail).max(floor), mad_degrees_of_freedom(memory.points()));
+    let z = ((sample.value / 2.0 - center / 2.0) / (scale / 2.0)).clamp(f64::MIN, f64::MAX);
+    let reach = (band_z(band, dof) * scale).min(f64::MAX);
+    Score {
+        z,
+        evidence: directed_evidence(normal_equivalent(z, dof), direction),
+        expected: center,
+        low: (center - reach).max(f64::MIN),
+        high: (center + reach).min(f64::MAX),
+        source,
+        points: memory.points() as u32,
+        support: sample.n as f64,
+    }
+}
+
+/// The value that is learnt as a `Clipped` one: inside of the band, if there is one.
+pub(super) fn clipped(value: f64, score: &Score) -> f64 {
+    if score.low <= score.high { value.clamp(score.low, score.high) } else { value }
+}
