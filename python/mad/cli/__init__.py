@@ -30,6 +30,7 @@ examples:
   mad detect a.jsonl b.jsonl --json    several files, merged by time, for machines
   mad explain out                      why the worst incident is one
   mad culprits out --at 2026-01-06T10:54:00Z
+  mad graph spans.csv --out graph.html who calls whom, the blamed path marked
   mad config check mad.toml            every problem of a settings file, with its line
 
 exit codes:
@@ -61,7 +62,7 @@ def version() -> str:
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    from mad.cli import config, culprits, demo, detect, doctor, evaluate, explain, simulate
+    from mad.cli import config, culprits, demo, detect, doctor, evaluate, explain, graph, simulate
 
     top = argparse.ArgumentParser(
         prog="mad",
@@ -75,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
         "--verbose", action="store_true", help="say more, and show a traceback on errors"
     )
     commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for module in (demo, detect, explain, culprits, evaluate, simulate, config, doctor):
+    for module in (demo, detect, explain, culprits, graph, evaluate, simulate, config, doctor):
         module.register(commands, common)
     return top
 
