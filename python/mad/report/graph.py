@@ -76,8 +76,10 @@ def lines(graph: Json, chain: Sequence[str] = ()) -> list[tuple[str, str]]:
     called = {edge["callee"] for edge in graph["edges"] if edge["callee"] != edge["caller"]}
     blamed, known = set(itertools.pairwise(chain)), set[str]()
     out: list[tuple[str, str]] = []
+    shown: set[str] = set()
 
     def line(name: str, prefix: str, note: str, on_path: bool) -> None:
+        shown.add(name)
         is_culprit = [name] == list(chain[-1:])
         mark = "  ◀ culprit" if is_culprit else ""
         style = "bold red" if is_culprit else "red" if on_path else ""
@@ -97,8 +99,8 @@ def lines(graph: Json, chain: Sequence[str] = ()) -> list[tuple[str, str]]:
     for root in [name for name in names if name not in called] + names:
         if root not in known and len(out) < LINES and (root not in called or calls.get(root)):
             start(root)
-    left = len(names) - len(known | called)
-    if len(out) >= LINES and left > 0:
+    left = len(set(names) - shown)
+    if left:
         out.append((f"... and {words.plural(left, 'more service')}", ""))
     return out
 
