@@ -22,8 +22,9 @@ _SWEEPS = 6
 _STYLE = """\
 .g-node rect{fill:var(--card,#fff);stroke:var(--faint,#8791a0)}
 .g-node text{fill:var(--text,#16202e);font:600 13px var(--sans,sans-serif)}
-.g-node .g-note,.g-call text{fill:var(--quiet,#5a6676);font:12px var(--sans,sans-serif)}
-.g-call text{paint-order:stroke;stroke:var(--card,#fff);stroke-width:4px}
+.g-node .g-note{fill:var(--quiet,#5a6676);font:12px var(--sans,sans-serif)}
+.g-label{fill:var(--quiet,#5a6676);font:12px var(--sans,sans-serif)}
+.g-label{paint-order:stroke;stroke:var(--card,#fff);stroke-width:4px}
 .g-inferred rect{stroke-dasharray:5 4}
 .g-path rect{stroke:var(--critical,#b3261e);stroke-width:2}
 .g-culprit rect{fill:var(--critical-soft,#fdeceb);stroke:var(--critical,#b3261e);stroke-width:3}
@@ -47,7 +48,7 @@ def picture(graph: Json, chain: Sequence[str] = ()) -> Picture:
     names, edges, hidden = _shown(graph, chain)
     nodes = {str(node["service"]): node for node in graph["nodes"]}
     places = _layout(names, [(edge["caller"], edge["callee"]) for edge in edges])
-    width = max((x for x, _ in places.values()), default=0) + _WIDTH + _EDGE
+    width = max((x for x, _ in places.values()), default=0) + _WIDTH + 2 * _EDGE
     height = max((y for _, y in places.values()), default=0) + _HEIGHT + 2 * _EDGE
     blamed = set(itertools.pairwise(chain))
     # the blamed path is drawn last, above the others
@@ -58,11 +59,12 @@ def picture(graph: Json, chain: Sequence[str] = ()) -> Picture:
         f' style="display:block;width:100%;max-width:{width}px;height:auto">',
         f"<style>{_STYLE}</style>",
     ]
-    for edge in edges:
-        pair = (edge["caller"], edge["callee"])
-        parts.append(_call(edge, places[pair[0]], places[pair[1]], pair in blamed))
+    ends = [(places[edge["caller"]], places[edge["callee"]]) for edge in edges]
+    for edge, (start, end) in zip(edges, ends, strict=True):
+        parts.append(_call(edge, start, end, (edge["caller"], edge["callee"]) in blamed))
     for name in names:
         parts.append(_node(nodes[name], places[name], name in chain, [name] == list(chain[-1:])))
+    parts += [_label(edge, *pair) for edge, pair in zip(edges, ends, strict=True)]
     return Picture("".join(parts) + "</svg>", hidden)
 
 
@@ -303,23 +305,28 @@ def _call(edge: Json, start: tuple[int, int], end: tuple[int, int], on_path: boo
     if to_x > x:
         bend = (to_x - x) / 2
         path = f"M{x} {y}C{x + bend:.0f} {y} {to_x - bend:.0f} {to_y} {to_x - 8} {to_y}"
-        # near the callee, where the calls of one caller have parted
-        label = (x + 0.576 * (to_x - x), y + 0.648 * (to_y - y) - 5)
     else:
         # back to an earlier column, below the boxes
         low = max(y, to_y) + 34
         path = f"M{x} {y}C{x + 50} {low} {to_x - 50} {low} {to_x - 8} {to_y}"
-        label = ((x + to_x) / 2, low - 8)
     width = 2.5 if on_path else min(1 + math.log10(1 + int(edge["calls"])) / 4, 2.5)
     head = f"M{to_x - 9} {to_y - 5}L{to_x} {to_y}L{to_x - 9} {to_y + 5}Z"
-    took = _median(edge, "server") or _median(edge, "client")
     told = f"{words.visible(edge['caller'])} → {words.visible(edge['callee'])}: {_note(edge)}"
     for side, name in (("client", "the caller waits"), ("gap", "between them")):
         if value := _median(edge, side):
             told += f"; {name} {value}"
     return (
         f'<g class="g-call{" g-path" if on_path else ""}"><title>{escape(told)}</title>'
-        f'<path d="{path}" stroke-width="{width:.1f}"/><path class="g-head" d="{head}"/>'
-        f'<text x="{label[0]:.0f}" y="{label[1]:.0f}" text-anchor="middle">{escape(took)}'
-        "</text></g>"
+        f'<path d="{path}" stroke-width="{width:.1f}"/><path class="g-head" d="{head}"/></g>'
     )
+
+
+def _label(edge: Json, start: tuple[int, int], end: tuple[int, int]) -> str:
+    """How long a call takes, where it goes to the next column; others pass behind boxes."""
+    took = _median(edge, "server") or _median(edge, "client")
+    if end[0] - start[0] != _ACROSS or not took:
+        return ""
+    # near the callee, where the calls of one caller have parted
+    x = start[0] + _WIDTH + 0.576 * (_ACROSS - _WIDTH)
+    y = start[1] + _HEIGHT // 2 + 0.648 * (end[1] - start[1]) - 5
+    return f'<text class="g-label" x="{x:.0f}" y="{y:.0f}" text-anchor="middle">{took}</text>'
