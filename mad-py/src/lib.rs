@@ -57,6 +57,8 @@ mod states;
 mod table;
 mod telemetry;
 mod toml_places;
+mod trace_simulation;
+mod traces;
 mod update;
 mod zstd;
 
@@ -119,6 +121,10 @@ mod _core {
     use super::telemetry::Telemetry;
     #[pymodule_export]
     use super::toml_places::toml_places;
+    #[pymodule_export]
+    use super::trace_simulation::TraceSimulation;
+    #[pymodule_export]
+    use super::traces::{TraceCulprit, TraceRanking, rank_traces};
     #[pymodule_export]
     use super::update::Update;
     #[pymodule_export]

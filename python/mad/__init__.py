@@ -37,6 +37,8 @@ from mad._core import (
     Table,
     Telemetry,
     TemplateExplainer,
+    TraceCulprit,
+    TraceRanking,
     UnsortedError,
     Update,
     __version__,
@@ -46,6 +48,7 @@ from mad._core import (
     rolling_z,
 )
 from mad._series import score_series
+from mad._traces import rank_traces
 
 __all__ = [
     "Config",
@@ -70,6 +73,8 @@ __all__ = [
     "Table",
     "Telemetry",
     "TemplateExplainer",
+    "TraceCulprit",
+    "TraceRanking",
     "UnsortedError",
     "Update",
     "__version__",
@@ -77,6 +82,7 @@ __all__ = [
     "detect_metrics",
     "modified_z",
     "rank_culprits",
+    "rank_traces",
     "read",
     "reference",
     "rolling_mad",

@@ -34,8 +34,8 @@ def detect(
     that are not in order, and a file with a table beside it, up to `limits.sort_records` records.
     All are merged by time. A span is a row of its service and operation, unless it is a client's
     view, and tells who calls whom; a change is evidence against its service in the half hour after.
-    Log lines are read, checked and counted in `report.read`. Bad records are counted in `report.rejected` and stop
-    nothing.
+    Log lines are read, checked and counted in `report.read`. Bad records are counted in
+    `report.rejected` and stop nothing.
 
     `history` is what came before: requests, or a mapping such as `{"requests": ..., "metrics":
     ...}`. It is learnt and nothing of it is flagged or counted, so that there is no warm-up.

@@ -35,6 +35,9 @@ __all__ = [
     "Table",
     "Telemetry",
     "TemplateExplainer",
+    "TraceCulprit",
+    "TraceRanking",
+    "TraceSimulation",
     "UnsortedError",
     "Update",
     "ZstdDecoder",
@@ -48,6 +51,7 @@ __all__ = [
     "evaluate",
     "modified_z",
     "rank_culprits",
+    "rank_traces",
     "reference_detect",
     "rolling_mad",
     "rolling_z",
@@ -347,6 +351,69 @@ def rank_culprits(
     resource), `.metric`, `.score` (0 to 1), `.onset` and `.evidence`; it has `.abstained` when
     nobody stands out. Raises ValueError for a missing column and for times without a zone.
     """
+
+@final
+class TraceCulprit:
+    """One suspect of a ranking over traces."""
+
+    @property
+    def service(self) -> str: ...
+    @property
+    def operation(self) -> str:
+        """What it was asked to do."""
+    @property
+    def fault(self) -> str:
+        """error, slow, network (the caller fails or waits, the callee is well) or missing."""
+    @property
+    def share(self) -> float:
+        """Its share of the failing traces, 0 to 1."""
+    @property
+    def traces(self) -> int:
+        """Failing traces in which it is the first cause."""
+    @property
+    def onset(self) -> datetime:
+        """The first failing call, strays long before the others left aside."""
+    @property
+    def duration_ms(self) -> float:
+        """Median duration of the failing calls; NaN for missing ones."""
+    @property
+    def expected_ms(self) -> float:
+        """Its usual duration; NaN where it has too little past."""
+    @property
+    def sample_traces(self) -> list[str]:
+        """The first failing traces from the onset on, at most five."""
+    @property
+    def chain(self) -> list[str]:
+        """Services from the entry to the culprit, as most traces have it."""
+
+@final
+class TraceRanking:
+    """Suspects by failing traces, the likeliest first."""
+
+    @property
+    def culprits(self) -> list[TraceCulprit]: ...
+    @property
+    def abstained(self) -> bool:
+        """Whether nobody is named, because nothing fails or no more than it used to."""
+    @property
+    def traces(self) -> int: ...
+    @property
+    def failing(self) -> int:
+        """Traces in which a call fails, is slow or is missing."""
+    @property
+    def rejected(self) -> dict[str, Any]: ...
+    def __len__(self) -> int: ...
+
+def rank_traces(
+    spans: Any,
+    reference: Any = None,
+    *,
+    slow_effect: float = 6.0,
+    slow_ms: float = 5000.0,
+    min_traces: int = 1,
+    top_k: int = 10,
+) -> TraceRanking:
+    """As `mad.rank_traces`; of tables, or of lists of tables and of bytes cut anywhere."""
 
 @final
 class Report:
@@ -745,6 +812,30 @@ class ShopSimulation:
         """The next rows as CSV, the header before the first; empty at the end."""
     def truth_json(self) -> str:
         """The incidents in it, as JSON."""
+
+@final
+class TraceSimulation:
+    """Spans and requests of a small system in which one service goes wrong, with a truth."""
+
+    def __new__(
+        cls,
+        scenario: str = "slow-payment",
+        traces: int = 900,
+        duration_seconds: float = 1800.0,
+        start: str | None = None,
+        seed: int = 0,
+        depth: int = 4,
+        missing: float = 0.0,
+        skew_ms: float = 0.0,
+    ) -> TraceSimulation:
+        """`scenario`: slow-payment, failing-inventory, cascade or quiet of a checkout; errors or
+        delays of a chain of `depth` services. `missing`: share of spans that are lost; `skew_ms`:
+        by how much clocks are off."""
+    def spans_csv(self) -> bytes: ...
+    def requests_csv(self, labels: bool = True) -> bytes: ...
+    def truth_json(self) -> str:
+        """What goes wrong, as JSON."""
+    def __len__(self) -> int: ...
 
 @final
 class ZstdDecoder:

@@ -1,4 +1,4 @@
-"""`mad culprits`: who is to blame, at any moment of a run."""
+"""`mad culprits`: who is to blame, at any moment of a run or in failing traces."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mad import errors
-from mad.cli import arguments, engine
+from mad.cli import arguments, engine, graph
 from mad.cli.detect import print_json
 from mad.sources.files import Source
 
@@ -19,9 +19,16 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="rank the likely culprits",
         description="Ranks endpoints by the rows of the last minutes, using only what was known "
-        "at the given moment.",
+        "at the given moment; with --spans services, by the failing traces that they cause.",
     )
-    command.add_argument("source", metavar="DIR", help="what mad detect wrote, or a scored.csv")
+    command.add_argument(
+        "source", nargs="?", metavar="DIR", help="what mad detect wrote, or a scored.csv"
+    )
+    command.add_argument("--spans", metavar="FILE", help="instead of DIR: spans of traces")
+    command.add_argument("--reference", metavar="FILE", help="spans of normal time")
+    command.add_argument(
+        "--graph", action="store_true", help="of spans: show who calls whom, the blamed path marked"
+    )
     command.add_argument(
         "--at", type=arguments.time, metavar="TIME", help="RFC 3339 (default: the newest row)"
     )
@@ -37,6 +44,12 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
+    if (args.source is None) == (args.spans is None):
+        raise errors.UsageError("give either DIR or --spans FILE", "mad culprits --spans spans.csv")
+    if args.spans is not None:
+        return _of_traces(args)
+    if args.graph or args.reference:
+        raise errors.UsageError("--graph and --reference need --spans FILE")
     path = Path(args.source)
     file = str(path / "scored.csv" if path.is_dir() else path)
     chunks = Source(file).chunks()
@@ -47,4 +60,23 @@ def run(args: argparse.Namespace) -> int:
         from mad.report import text
 
         text.print_ranking(text.console(), ranking)
+    return errors.FINE
+
+
+def _of_traces(args: argparse.Namespace) -> int:
+    if args.at is not None:
+        raise errors.UsageError("--at is of DIR: spans are ranked as a whole")
+    ranking = engine.rank_traces(args.spans, args.reference, args.top_k)
+    document = engine.graph({"spans": args.spans}) if args.graph else None
+    if document is not None:
+        document["chain"] = graph.blamed(ranking)
+    if args.json:
+        print_json(ranking | ({"graph": document} if document else {}))
+        return errors.FINE
+    from mad.report import text
+
+    console = text.console()
+    if document is not None:
+        graph.print_graph(console, document)
+    graph.print_ranking(console, ranking)
     return errors.FINE

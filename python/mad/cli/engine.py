@@ -7,10 +7,14 @@ moves bytes. ValueErrors of the core carry messages for users and become `Comman
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mad.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from mad import _core
 
 
 class Detection(Protocol):
@@ -168,3 +172,67 @@ def culprits(
         return dict(json.loads(_core.culprits_from_scored(scored, at, minutes, top_k)))
     except ValueError as error:
         raise InputError(f"{name}: {error}") from error
+
+
+def graph(sources: Mapping[str, str]) -> dict[str, Any]:
+    """The service graph of files by kind: spans, edges, requests."""
+    from mad import _core
+    from mad.sources.files import Source
+
+    built = _core.ServiceGraph()
+    for kind, path in sources.items():
+        try:
+            for piece in Source(path).pieces(kind):
+                built.feed(kind, piece)
+            built.end(kind)
+        except ValueError as error:
+            raise InputError(f"{path}: {error}") from error
+    return built.document() | {"rejected": built.rejected}
+
+
+def rank_traces(spans: str, reference: str | None, top_k: int) -> dict[str, Any]:
+    """Root causes of the failing traces in a file, as JSON has them."""
+    import mad
+
+    try:
+        ranking = mad.rank_traces(spans, reference, top_k=top_k)
+    except ValueError as error:
+        raise InputError(f"{spans}: {error}") from error
+    names = ("service", "operation", "fault", "share", "traces", "sample_traces", "chain")
+    culprits = [
+        {name: getattr(one, name) for name in names}
+        | {"onset": one.onset.isoformat().replace("+00:00", "Z")}
+        | {name: _number(getattr(one, name)) for name in ("duration_ms", "expected_ms")}
+        for one in ranking.culprits
+    ]
+    return {
+        "culprits": culprits,
+        "abstained": ranking.abstained,
+        "traces": ranking.traces,
+        "failing": ranking.failing,
+    }
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def trace_simulation(
+    scenario: str,
+    traces: int,
+    duration_seconds: float,
+    start: str | None,
+    seed: int,
+    depth: int,
+    missing: float,
+    skew_ms: float,
+) -> _core.TraceSimulation:
+    """Traces of a small system in which one service goes wrong."""
+    from mad import _core
+
+    try:
+        return _core.TraceSimulation(
+            scenario, traces, duration_seconds, start, seed, depth, missing, skew_ms
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error

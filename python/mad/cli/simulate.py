@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 from mad import errors
@@ -14,6 +15,9 @@ SEED = 42
 ROWS = 10_000
 SERVICES = 4
 DURATION = 7200.0
+TRACES = 900
+TRACES_DURATION = 1800.0
+_BUILT = ("shop", "aiops")
 _SYSTEMS = ("shop", "melt", "api", "radar", "aiops")
 _BATCH_ROWS = 20_000
 _WORTH_ROWS = 500_000
@@ -25,20 +29,25 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "simulate",
         parents=[common],
         help="write traffic with known incidents",
-        description="Writes requests.csv and truth.json. The same arguments give the same bytes.",
+        description="Writes requests.csv and truth.json; of aiops also spans.csv, in which one "
+        "service goes wrong. The same arguments give the same bytes.",
     )
     command.add_argument("--out", required=True, metavar="DIR")
-    command.add_argument("--system", default="shop", metavar="NAME", help="default: shop")
-    command.add_argument("--rows", type=arguments.whole(1), default=ROWS, metavar="N")
+    command.add_argument("--system", default="shop", metavar="NAME", help="shop (default) or aiops")
     command.add_argument(
-        "--services", type=arguments.whole(1, 10_000), default=SERVICES, metavar="N"
+        "--rows",
+        type=arguments.whole(1),
+        metavar="N",
+        help="requests (default: 10,000); of aiops traces (default: 900)",
+    )
+    command.add_argument(
+        "--services", type=arguments.whole(1, 10_000), metavar="N", help="of shop (default: 4)"
     )
     command.add_argument(
         "--duration",
         type=arguments.duration,
-        default=DURATION,
         metavar="TIME",
-        help="90s, 15m, 2h, 1d (default: 2h)",
+        help="90s, 15m, 2h, 1d (default: 2h; of aiops 30m)",
     )
     command.add_argument("--start", type=arguments.time, metavar="TIME", help="RFC 3339")
     command.add_argument("--seed", type=arguments.whole(0, 2**64 - 1), default=SEED, metavar="N")
@@ -48,6 +57,21 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="SPEC",
         help="may be given again; none for quiet traffic (default: payments /pay, minute 45 to 53)",
     )
+    traces = command.add_argument_group("aiops")
+    traces.add_argument(
+        "--scenario",
+        metavar="NAME",
+        help="slow-payment (default), failing-inventory, cascade, quiet: a checkout; "
+        "errors, delays: a chain",
+    )
+    traces.add_argument(
+        "--depth",
+        type=arguments.whole(2, 6),
+        metavar="N",
+        help="services in the chain (default: 4)",
+    )
+    traces.add_argument("--missing", type=float, metavar="SHARE", help="of spans that are lost")
+    traces.add_argument("--skew", type=float, metavar="MS", help="by how much clocks are off")
     command.add_argument("--no-labels", action="store_true", help="leave the label column out")
     command.add_argument("--json", action="store_true", help="print one JSON document")
     command.set_defaults(run=run)
@@ -55,18 +79,33 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    if args.system != "shop":
+    if args.system not in _BUILT:
         known = "is not there yet" if args.system in _SYSTEMS else "is not known"
-        raise errors.UsageError(f"the system {args.system!r} {known}", "use --system shop")
+        raise errors.UsageError(
+            f"the system {args.system!r} {known}", "use --system shop or --system aiops"
+        )
+    foreign = (
+        {"--scenario": args.scenario, "--depth": args.depth}
+        | {"--missing": args.missing, "--skew": args.skew}
+        if args.system == "shop"
+        else {"--services": args.services, "--incident": args.incident}
+    )
+    for name, value in foreign.items():
+        if value is not None:
+            raise errors.UsageError(f"{name} is not for --system {args.system}")
+    return _traces(args) if args.system == "aiops" else _shop(args)
+
+
+def _shop(args: argparse.Namespace) -> int:
     incidents: list[str] | None = args.incident
     if incidents is not None and "none" in incidents:
         if len(incidents) > 1:
             raise errors.UsageError("--incident none cannot stand beside other incidents")
         incidents = []
     simulation = engine.shop_simulation(
-        args.rows,
-        args.services,
-        args.duration,
+        args.rows or ROWS,
+        args.services or SERVICES,
+        args.duration or DURATION,
         args.start,
         args.seed,
         incidents,
@@ -76,6 +115,31 @@ def run(args: argparse.Namespace) -> int:
         truth = write_requests(simulation, outputs)
         outputs.write("truth.json", truth)
         paths = outputs.commit()
+    return _finish(args, simulation.rows, truth, paths)
+
+
+def _traces(args: argparse.Namespace) -> int:
+    rows = args.rows or TRACES
+    simulation = engine.trace_simulation(
+        args.scenario or "slow-payment",
+        rows,
+        args.duration or TRACES_DURATION,
+        args.start,
+        args.seed,
+        args.depth or 4,
+        args.missing or 0.0,
+        args.skew or 0.0,
+    )
+    truth = simulation.truth_json()
+    with files.Outputs(args.out) as outputs:
+        outputs.append("spans.csv", simulation.spans_csv())
+        outputs.append("requests.csv", simulation.requests_csv(not args.no_labels))
+        outputs.write("truth.json", truth)
+        paths = outputs.commit()
+    return _finish(args, rows, truth, paths)
+
+
+def _finish(args: argparse.Namespace, rows: int, truth: str, paths: list[Path]) -> int:
     listed = truth_list(json.loads(truth))
     if args.json:
         from mad.cli.detect import print_json
@@ -83,7 +147,7 @@ def run(args: argparse.Namespace) -> int:
         print_json(
             {
                 "system": args.system,
-                "rows": simulation.rows,
+                "rows": rows,
                 "seed": args.seed,
                 "incidents": listed,
                 "files": {path.name: str(path) for path in paths},
@@ -93,7 +157,7 @@ def run(args: argparse.Namespace) -> int:
     from mad.report import text
 
     console = text.console()
-    text.print_truth(console, simulation.rows, listed)
+    text.print_truth(console, rows, listed, "trace" if args.system == "aiops" else "request")
     text.print_files(console, paths)
     return errors.FINE
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from mad.report import charts, scales, summary, times, words
+from mad.report import charts, graph, scales, summary, times, words
 
 Json = Mapping[str, Any]
 
@@ -72,6 +72,7 @@ def view(document: Json) -> dict[str, Any]:
         "older_left": max(len(older) - MORE_ROWS, 0),
         "flagged_alone": summary.judged(document)[1]
         - sum(int(incident.get("rows") or 0) for incident in found),
+        "graph": graph.section(document.get("graph")),
         "held_back": summary.held_back(document),
         "quiet": summary.quiet(document)[:QUIET_ROWS],
         "states_line": summary.states_line(document),

@@ -281,10 +281,10 @@ def print_states(out: Console, states: Sequence[Json]) -> None:
     out.print(table)
 
 
-def print_truth(out: Console, rows: int, truth: Sequence[Json]) -> None:
+def print_truth(out: Console, rows: int, truth: Sequence[Json], kind: str = "request") -> None:
     """What a simulation holds."""
     out.print(
-        f"{words.plural(rows, 'request')} simulated, {words.plural(len(truth), 'incident')} in it."
+        f"{words.plural(rows, kind)} simulated, {words.plural(len(truth), 'incident')} in it."
     )
     if not truth:
         return

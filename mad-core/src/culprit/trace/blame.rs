@@ -169,12 +169,12 @@ impl Trace<'_> {
     fn missing(&self) -> Option<Cause> {
         self.tree.order.iter().find_map(|place| {
             let span = self.tree.spans.get(*place)?;
-            let is_there = |callee: &Place| {
-                let children = span.children.iter().filter_map(|child| self.tree.spans.get(*child));
-                children.into_iter().any(|child| child.call.place() == *callee)
+            let is_absent = |callee: Place| {
+                let mut children =
+                    span.children.iter().filter_map(|child| self.tree.spans.get(*child));
+                !children.any(|child| child.call.place() == callee)
             };
-            let place_of = span.call.place();
-            let absent = self.past.expected_callees(place_of).find(|callee| !is_there(callee))?;
+            let absent = self.past.missing_callee(span.call.place(), is_absent)?;
             let mut chain = self.chain(*place);
             chain.push(absent.0);
             let (at, duration_ms) = (span.call.start, f64::NAN);

@@ -36,11 +36,12 @@ const SAMPLES: usize = 5;
 ///    usually answers, or its peer.
 /// 3. **Lost spans.** A faulty span whose parent is lost explains those whose service calls it
 ///    through others. Where all is well but a call that is nearly always there (95 % of at least 20)
-///    is not, that call is missing.
+///    in normal time is not, that call is missing.
 /// 4. **Clocks.** A child in another service that lies outside of its parent is moved into its middle;
 ///    durations alone decide who is slow.
 /// 5. **Share.** A trace counts for one cause. A culprit needs more traces than normal time lets expect
-///    (three standard deviations of a count), else nobody is named.
+///    (three standard deviations of a count), else nobody is named. Its onset is the first of the
+///    stretch of traces that has most of them, so that a stray error long before is none.
 ///
 /// Self-parents and circles are cut, of equal ids the first by time counts. The order of spans does not
 /// matter.
@@ -97,7 +98,7 @@ impl TraceRanker {
     /// Ranks the services of a window.
     pub fn rank(&self, window: &TraceWindow) -> TraceRanking {
         let (incident, normal) = (traces(&window.incident), traces(&window.reference));
-        let mut past = Past::default();
+        let mut past = Past::new(&window.names);
         if normal.is_empty() {
             past.learn_durations(&window.incident, false);
         } else {
@@ -106,34 +107,71 @@ impl TraceRanker {
         for (_, tree) in if normal.is_empty() { &incident } else { &normal } {
             past.learn_calls(tree);
         }
+        past.tells_missing = !normal.is_empty();
         let mut usual: BTreeMap<Key, u64> = BTreeMap::new();
         for (_, tree) in &normal {
             if let Some(cause) = cause(tree, &past, &self.config) {
                 *usual.entry(key(window, &cause)).or_default() += 1;
             }
         }
-        let mut votes: BTreeMap<Key, Vec<(Arc<str>, Cause)>> = BTreeMap::new();
+        let mut votes: BTreeMap<Key, Vec<Vote>> = BTreeMap::new();
+        let mut times: Vec<i64> = Vec::with_capacity(incident.len());
         for (trace, tree) in &incident {
+            let began = tree.spans.first().map_or(0, |span| span.call.start);
+            times.push(began);
             if let Some(cause) = cause(tree, &past, &self.config) {
-                let votes = votes.entry(key(window, &cause)).or_default();
-                votes.push((window.traces.name(*trace), cause));
+                let trace = window.traces.name(*trace);
+                votes.entry(key(window, &cause)).or_default().push(Vote { began, trace, cause });
             }
         }
+        times.sort_unstable();
         let failing = votes.values().map(Vec::len).sum::<usize>() as u64;
         let scaled = incident.len() as f64 / (normal.len() as f64).max(1.0);
-        votes.retain(|key, votes| {
-            let expected = usual.get(key).map_or(0.0, |seen| *seen as f64 * scaled);
-            votes.len() as u64 >= self.config.min_traces
-                && votes.len() as f64 > expected + 3.0 * expected.sqrt()
-        });
-        let mut culprits: Vec<TraceCulprit> =
-            votes.into_iter().map(|one| culprit(window, &past, one, failing)).collect();
+        let mut votes: Vec<(Key, Vec<Vote>)> = votes
+            .into_iter()
+            .filter(|(key, votes)| {
+                let expected = usual.get(key).map_or(0.0, |seen| *seen as f64 * scaled);
+                votes.len() as u64 >= self.config.min_traces
+                    && votes.len() as f64 > expected + 3.0 * expected.sqrt()
+            })
+            .collect();
         // the sort is stable: equals stay in the order of their names
-        culprits.sort_by_key(|one| std::cmp::Reverse(one.traces));
-        culprits.truncate(self.config.top_k);
+        votes.sort_by_key(|(_, votes)| std::cmp::Reverse(votes.len()));
+        votes.truncate(self.config.top_k);
+        let one = |one| culprit(window, &past, one, &times, failing);
+        let culprits: Vec<TraceCulprit> = votes.into_iter().map(one).collect();
         let abstained = culprits.is_empty();
         TraceRanking { culprits, abstained, traces: incident.len() as u64, failing }
     }
+}
+
+/// A failing trace and its first cause.
+struct Vote {
+    /// When the trace began.
+    began: i64,
+    trace: Arc<str>,
+    cause: Cause,
+}
+
+/// Where a fault begins in earnest: the first vote of the stretch of traces that has most more of
+/// them than half of their usual share, so that a stray error long before is not the onset.
+fn onset(votes: &[Vote], times: &[i64]) -> usize {
+    let cost = 0.5 * votes.len() as f64 / times.len().max(1) as f64;
+    let (mut best, mut found) = (0.0, 0);
+    let (mut sum, mut start, mut before) = (0.0_f64, 0, 0);
+    for (place, vote) in votes.iter().enumerate() {
+        let rank = times.partition_point(|time| *time < vote.began);
+        sum -= cost * rank.saturating_sub(before) as f64;
+        if sum < 0.0 {
+            (sum, start) = (0.0, place);
+        }
+        sum += 1.0 - cost;
+        before = rank + 1;
+        if sum > best {
+            (best, found) = (sum, start);
+        }
+    }
+    found
 }
 
 /// Spans as trees, by trace.
@@ -153,19 +191,21 @@ fn key(window: &TraceWindow, cause: &Cause) -> Key {
 fn culprit(
     window: &TraceWindow,
     past: &Past,
-    ((service, operation, fault), mut votes): (Key, Vec<(Arc<str>, Cause)>),
+    ((service, operation, fault), mut votes): (Key, Vec<Vote>),
+    times: &[i64],
     failing: u64,
 ) -> TraceCulprit {
-    votes.sort_by(|a, b| (a.1.at, &a.0).cmp(&(b.1.at, &b.0)));
+    votes.sort_by(|a, b| (a.began, &a.trace).cmp(&(b.began, &b.trace)));
     let mut chains: BTreeMap<Vec<Arc<str>>, usize> = BTreeMap::new();
-    for (_, cause) in &votes {
-        let chain = cause.chain.iter().map(|service| window.names.name(*service)).collect();
+    for vote in &votes {
+        let chain = vote.cause.chain.iter().map(|service| window.names.name(*service)).collect();
         *chains.entry(chain).or_default() += 1;
     }
     let chain = chains.into_iter().max_by_key(|(chain, seen)| (*seen, chain.len()));
-    let durations: Vec<f64> = votes.iter().map(|(_, cause)| cause.duration_ms).collect();
-    let first = votes.first().map(|(_, cause)| cause);
+    let durations: Vec<f64> = votes.iter().map(|vote| vote.cause.duration_ms).collect();
     let traces = votes.len() as u64;
+    let votes = votes.get(onset(&votes, times)..).unwrap_or_default();
+    let first = votes.first().map(|vote| &vote.cause);
     TraceCulprit {
         service,
         operation,
@@ -175,7 +215,7 @@ fn culprit(
         onset: Timestamp::from_nanos(first.map_or(0, |cause| cause.at)),
         duration_ms: median(&durations[..]),
         expected_ms: first.and_then(|cause| past.usual(cause.place)).unwrap_or(f64::NAN),
-        sample_traces: votes.iter().take(SAMPLES).map(|(trace, _)| Arc::clone(trace)).collect(),
+        sample_traces: votes.iter().take(SAMPLES).map(|vote| Arc::clone(&vote.trace)).collect(),
         chain: chain.map(|(chain, _)| chain).unwrap_or_default(),
     }
 }

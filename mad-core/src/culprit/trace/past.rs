@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::tree::Tree;
 use super::types::TraceRankerConfig;
-use super::window::{Call, Place};
+use super::window::{Call, Names, Place};
 use crate::robust::{MAD_OF_SIGMA, median_mad, quantile_sorted};
 
 /// Fewest spans that tell what is usual.
@@ -21,11 +21,25 @@ pub(super) struct Past {
     levels: HashMap<Place, (f64, f64)>,
     /// Spans of a place, and whom they called: in how many of them.
     callees: BTreeMap<Place, (u64, BTreeMap<Place, u64>)>,
+    /// Where each name stands among all by the alphabet.
+    ranks: Vec<u32>,
+    /// Whether what is usual was learnt of normal time, so that what is absent is missing.
+    pub tells_missing: bool,
     /// Who calls whom, by service.
     edges: BTreeMap<u32, BTreeSet<u32>>,
 }
 
 impl Past {
+    /// Nothing learnt yet; ties go by these names.
+    pub fn new(names: &Names) -> Self {
+        Self { ranks: names.ranks(), ..Self::default() }
+    }
+
+    fn rank(&self, (service, operation, side): Place) -> (Option<u32>, Option<u32>, bool) {
+        let rank = |name: u32| self.ranks.get(name as usize).copied();
+        (rank(service), rank(operation), side)
+    }
+
     /// Learns durations: of normal time; without it, of the faster half of all there is, taking it
     /// that a fault does not slow down three spans of four.
     pub fn learn_durations(&mut self, calls: &[Call], is_normal: bool) {
@@ -88,16 +102,19 @@ impl Past {
     /// Whom a call usually reaches.
     pub fn usual_callee(&self, place: Place) -> Option<Place> {
         let (_, callees) = self.callees.get(&place)?;
-        callees.iter().max_by_key(|(_, seen)| **seen).map(|(callee, _)| *callee)
+        let best = callees.iter().max_by_key(|(callee, seen)| (**seen, self.rank(**callee)));
+        best.map(|(callee, _)| *callee)
     }
 
-    /// Whom a call reaches nearly always.
-    pub fn expected_callees(&self, place: Place) -> impl Iterator<Item = Place> + '_ {
-        let known = self.callees.get(&place).filter(|(seen, _)| *seen >= EXPECTED.0);
-        known.into_iter().flat_map(|(seen, callees)| {
-            let least = EXPECTED.1 * *seen as f64;
-            callees.iter().filter(move |(_, of)| **of as f64 >= least).map(|(callee, _)| *callee)
-        })
+    /// Whom a call reaches nearly always, of those that are absent the first by name.
+    pub fn missing_callee(&self, place: Place, is_absent: impl Fn(Place) -> bool) -> Option<Place> {
+        let (seen, callees) = self.callees.get(&place)?;
+        if !(self.tells_missing && *seen >= EXPECTED.0) {
+            return None;
+        }
+        let is_usual = |of: u64| of as f64 >= EXPECTED.1 * *seen as f64;
+        let absent = callees.iter().filter(|(callee, of)| is_usual(**of) && is_absent(**callee));
+        absent.map(|(callee, _)| *callee).min_by_key(|callee| self.rank(*callee))
     }
 
     /// Whether a service calls another, directly or through others.

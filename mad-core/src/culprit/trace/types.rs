@@ -96,7 +96,7 @@ pub struct TraceCulprit {
     pub traces: u64,
     /// That share, 0 to 1: how sure the answer is.
     pub share: f64,
-    /// The first failing call.
+    /// The first failing call, strays long before the others left aside.
     pub onset: Timestamp,
     /// Median duration of the failing calls, ms; NaN for missing ones.
     #[serde(deserialize_with = "crate::nan::number")]
@@ -104,7 +104,7 @@ pub struct TraceCulprit {
     /// Its usual duration, ms; NaN where it has too little past.
     #[serde(deserialize_with = "crate::nan::number")]
     pub expected_ms: f64,
-    /// The first failing traces by time, at most five.
+    /// The first failing traces from the onset on, at most five.
     pub sample_traces: Vec<Arc<str>>,
     /// How the fault reached the entry, as most traces have it: services from the entry to the culprit.
     pub chain: Vec<Arc<str>>,

@@ -24,6 +24,19 @@ impl Names {
         place
     }
 
+    /// Where each name stands among all by the alphabet.
+    pub fn ranks(&self) -> Vec<u32> {
+        let mut order: Vec<usize> = (0..self.all.len()).collect();
+        order.sort_by_key(|place| self.all.get(*place));
+        let mut ranks = vec![0; self.all.len()];
+        for (rank, place) in (0..).zip(order) {
+            if let Some(slot) = ranks.get_mut(place) {
+                *slot = rank;
+            }
+        }
+        ranks
+    }
+
     pub fn name(&self, place: u32) -> Arc<str> {
         self.all.get(place as usize).cloned().unwrap_or_default()
     }

@@ -1,0 +1,111 @@
+"""`mad graph`: who calls whom, and how a fault reached the entry."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mad import errors
+from mad.cli import engine, files
+from mad.cli.detect import print_json
+
+_FORMS = (".html", ".svg", ".json")
+
+
+def register(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Adds the command."""
+    command = commands.add_parser(
+        "graph",
+        parents=[common],
+        help="who calls whom, and how a fault spread",
+        description="Builds the service graph from spans, an edge list, or requests that share a "
+        "trace_id. Of spans, the path of the likeliest fault is marked.",
+    )
+    command.add_argument("spans", nargs="?", metavar="SPANS", help="a file of spans")
+    command.add_argument("--edges", metavar="FILE", help="caller, callee; optional calls")
+    command.add_argument("--requests", metavar="FILE", help="requests with a trace_id")
+    command.add_argument("--reference", metavar="FILE", help="spans of normal time")
+    command.add_argument(
+        "--out", metavar="FILE", help="write a picture: .html or .svg; or the graph: .json"
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON document")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    given = {"spans": args.spans, "edges": args.edges, "requests": args.requests}
+    sources = {kind: path for kind, path in given.items() if path is not None}
+    if not sources:
+        raise errors.UsageError(
+            "give SPANS, --edges FILE or --requests FILE", "mad graph spans.csv"
+        )
+    if args.reference and not args.spans:
+        raise errors.UsageError("--reference is of spans: give SPANS too")
+    if args.out and Path(args.out).suffix.lower() not in _FORMS:
+        raise errors.UsageError(f"--out {args.out}: give a name that ends in .html, .svg or .json")
+    document = engine.graph(sources)
+    ranking = engine.rank_traces(args.spans, args.reference, 3) if args.spans else None
+    document["chain"] = blamed(ranking)
+    if args.out:
+        files.write_bytes(args.out, _rendered(document, Path(args.out).suffix.lower()))
+    if args.json:
+        print_json(document | ({"ranking": ranking} if ranking else {}))
+        return errors.FINE
+    from mad.report import text
+
+    console = text.console()
+    print_graph(console, document)
+    if ranking:
+        print_ranking(console, ranking)
+    if args.out:
+        text.print_files(console, [Path(args.out)])
+    return errors.FINE
+
+
+def blamed(ranking: dict[str, Any] | None) -> list[str]:
+    """The path of the likeliest fault, from the entry to the culprit."""
+    culprits = ranking["culprits"] if ranking else []
+    return list(culprits[0]["chain"]) if culprits else []
+
+
+def print_graph(console: Any, document: dict[str, Any]) -> None:
+    """The graph as a tree."""
+    from mad.report import graph, text
+
+    for line, style in graph.lines(document, document["chain"]):
+        text.say(console, line, style)
+
+
+def print_ranking(console: Any, ranking: dict[str, Any]) -> None:
+    """The likeliest faults, a line each."""
+    from mad.report import text, words
+
+    failing, traces = ranking["failing"], ranking["traces"]
+    text.say(console, "")
+    text.say(console, f"{words.plural(failing, 'trace')} of {words.count(traces)} failing")
+    if not ranking["culprits"]:
+        text.say(console, "No culprit: nothing fails, or no more than it used to.")
+    for place, one in enumerate(ranking["culprits"], start=1):
+        took, usual = one["duration_ms"], one["expected_ms"]
+        slower = f", {words.quantity(took, 'ms')} for the usual {words.quantity(usual, 'ms')}"
+        what = f"{words.visible(one['service'])} {words.visible(one['operation'])}"
+        text.say(
+            console,
+            f"{place}  {what}: {one['fault']} in {words.quantity(one['share'], 'share')} of them, "
+            f"since {one['onset']}{slower if one['fault'] == 'slow' and usual is not None else ''}",
+            "bold" if place == 1 else "",
+        )
+        text.say(console, f"   by way of {' → '.join(map(words.visible, one['chain']))}")
+        text.say(console, f"   traces {', '.join(map(words.visible, one['sample_traces']))}")
+
+
+def _rendered(document: dict[str, Any], form: str) -> bytes:
+    from mad.report import graph
+
+    if form == ".json":
+        return files.to_json(document).encode() + b"\n"
+    if form == ".svg":
+        return graph.picture(document, document["chain"]).svg.encode() + b"\n"
+    return graph.page(document, document["chain"]).encode()
