@@ -43,17 +43,6 @@ impl Readable for Metrics {
     }
 }
 
-macro_rules! unused {
-    ($($kind:ty),*) => {$(
-        impl Readable for $kind {
-            fn wrap(_: Self::Record<'_>) -> Record<'_> {
-                Record::Unused
-            }
-        }
-    )*};
-}
-unused!(Logs, Changes);
-
 impl Readable for Spans {
     fn wrap(record: Self::Record<'_>) -> Record<'_> {
         Record::Span(record)
@@ -63,6 +52,18 @@ impl Readable for Spans {
 impl Readable for Edges {
     fn wrap(record: Self::Record<'_>) -> Record<'_> {
         Record::Edge(record)
+    }
+}
+
+impl Readable for Logs {
+    fn wrap(_: Self::Record<'_>) -> Record<'_> {
+        Record::Unused
+    }
+}
+
+impl Readable for Changes {
+    fn wrap(_: Self::Record<'_>) -> Record<'_> {
+        Record::Unused
     }
 }
 

@@ -43,6 +43,7 @@ mod series;
 mod simulation;
 mod source;
 mod sources;
+mod span_pieces;
 mod stages;
 mod table;
 mod telemetry;
