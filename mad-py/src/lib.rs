@@ -52,6 +52,7 @@ mod series;
 mod simulation;
 mod source;
 mod sources;
+mod span_pieces;
 mod stages;
 mod states;
 mod table;

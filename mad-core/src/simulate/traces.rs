@@ -51,7 +51,8 @@ struct Fault {
 /// let config = TracesConfig { scenario: TraceScenario::Errors, depth: 3, ..TracesConfig::default() };
 /// let traces = Traces::new(config)?;
 /// let telemetry = traces.run();
-/// assert_eq!(telemetry.requests.len(), 900 * 5);
+/// // a failing call ends its caller early
+/// assert!(telemetry.requests.len() > 900 * 4 && telemetry.requests.len() <= 900 * 5);
 /// assert_eq!(traces.truth().incidents[0].service, "tier-3");
 /// # Ok::<(), mad_core::Error>(())
 /// ```
