@@ -4,9 +4,10 @@
 
 use mad_core::error::ErrorKind;
 use mad_core::pipeline::{Pipeline, PipelineConfig, Update};
+use mad_core::score::{MetricScorer, ScoreConfig};
 use mad_core::simulate::{IncidentSpec, Shop, ShopConfig, SimulatedRequest};
 use mad_core::time::{MINUTE, Timestamp};
-use mad_core::{MetricPoint, Request};
+use mad_core::{MetricPoint, Request, Sample, SignalKind};
 use proptest::prelude::*;
 
 /// An hour of a small shop with an incident and a metric beside it.
@@ -87,6 +88,21 @@ fn a_series_takes_at_most_8_kilobytes() {
     let saved = pipeline.checkpoint().unwrap();
     let a_series = saved.len() as i64 / (entities * 4);
     assert!(a_series <= 8_000, "{a_series} bytes a series");
+}
+
+#[test]
+fn so_does_a_gauge_however_long_it_is_watched() {
+    let mut gauge = MetricScorer::new(SignalKind::Gauge, &ScoreConfig::default()).unwrap();
+    let mut most = 0;
+    for minute in 0..30_000_i64 {
+        let at = Timestamp::from_nanos(minute * MINUTE);
+        let value = 100.0 + (minute * 7919) as f64 % 997.0 / 9.97;
+        gauge.observe(at, Sample { value, n: 1 });
+        if minute % 240 == 239 {
+            most = most.max(rmp_serde::to_vec_named(&gauge).unwrap().len());
+        }
+    }
+    assert!((1_000..=8_000).contains(&most), "{most} bytes");
 }
 
 #[test]

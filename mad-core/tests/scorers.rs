@@ -780,3 +780,23 @@ fn a_gauge_learns_a_new_level_and_knows_its_hours() {
     let (usual, odd) = (seasonal.score(at, high), seasonal.score(elsewhere, high));
     assert!(usual.z < odd.z / 1.5, "{usual:?} {odd:?}");
 }
+
+#[test]
+fn a_share_that_is_raised_a_little_for_long_is_found_and_over_when_it_is_over() {
+    let mut rate = RateScorer::new(240, 1_000.0, 4.6).unwrap();
+    let row = |events: u32| Sample { value: f64::from(events) / 40.0, n: 40 };
+    for i in 0..100 {
+        rate.observe(at(i), row(u32::from(i % 4 == 0)), 4.6);
+    }
+    // three of forty alone prove little, eight rows of them do
+    assert!(rate.score(at(100), row(3)).evidence < 3.0);
+    let raised: Vec<Score> = (100..108).map(|i| rate.observe(at(i), row(3), 4.6)).collect();
+    let last = raised.last().unwrap();
+    assert!(last.evidence >= 4.6 && last.support > 3.0, "{last:?}");
+    assert!(outside(last, row(3).value), "{last:?}");
+    assert!(raised[0].evidence < 3.0 && raised[3].evidence < last.evidence, "{raised:?}");
+    // a row without errors says that it is over, and one error after it nothing
+    assert!(rate.observe(at(108), row(0), 4.6).evidence < 1.0);
+    assert!(rate.observe(at(109), row(0), 4.6).evidence < 1.0);
+    assert!(rate.observe(at(110), row(1), 4.6).evidence < 2.0);
+}

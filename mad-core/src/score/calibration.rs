@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 /// Bins of the histogram; one is `BIN` wide.
 const BINS: usize = 140;
 const BIN: f64 = 0.1;
+/// A row counts as so many, so that halves of few rows are not lost.
+const ROW: u32 = 16;
 /// Rows after which the older ones count half.
 const MEMORY: f64 = 50_000.0;
 /// One row in so many lies beyond a quantile that is looked at.
@@ -37,7 +39,7 @@ const REFRESH: u32 = 8;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Calibration {
     #[serde(deserialize_with = "bins")]
-    counts: Vec<f32>,
+    counts: Vec<u32>,
     total: f64,
     decade: f64,
     learnt: u32,
@@ -48,10 +50,13 @@ pub(super) struct Calibration {
     episode: u32,
 }
 
-fn bins<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<f32>, D::Error> {
-    let counts = Vec::<f32>::deserialize(from)?;
-    let sound = counts.len() == BINS && counts.iter().all(|count| *count >= 0.0);
-    if sound { Ok(counts) } else { Err(serde::de::Error::custom("not 140 counts")) }
+fn bins<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<u32>, D::Error> {
+    let counts = Vec::<u32>::deserialize(from)?;
+    if counts.len() == BINS { Ok(counts) } else { Err(serde::de::Error::custom("not 140 counts")) }
+}
+
+fn rows(count: u32) -> f64 {
+    f64::from(count) / f64::from(ROW)
 }
 
 impl Calibration {
@@ -59,7 +64,7 @@ impl Calibration {
     pub fn new(from: f64) -> Self {
         Self {
             from,
-            counts: vec![0.0; BINS],
+            counts: vec![0; BINS],
             total: 0.0,
             decade: PRIOR,
             learnt: 0,
@@ -87,13 +92,14 @@ impl Calibration {
         }
         let place = ((deviation / BIN) as usize).min(BINS - 1);
         if let Some(count) = self.counts.get_mut(place) {
-            *count += 1.0;
+            *count = count.saturating_add(ROW);
         }
         self.total += 1.0;
         if self.total > MEMORY {
-            self.total /= 2.0;
+            self.total = 0.0;
             for count in &mut self.counts {
-                *count /= 2.0;
+                *count /= 2;
+                self.total += rows(*count);
             }
         }
         if self.learnt < YOUNG || self.learnt.is_multiple_of(REFRESH) {
@@ -106,19 +112,19 @@ impl Calibration {
         let mut bins = self.counts.iter().enumerate().rev();
         let mut bin = bins.next();
         for one_in in ONE_IN.iter().rev() {
-            let rows = self.total / one_in;
+            let wanted = self.total / one_in;
             while let Some((_, count)) = bin
-                && beyond + f64::from(*count) < rows
+                && beyond + rows(*count) < wanted
             {
-                beyond += f64::from(*count);
+                beyond += rows(*count);
                 bin = bins.next();
             }
             let quantile = bin.map_or(0.0, |(place, count)| {
-                let share = (rows - beyond) / f64::from(*count).max(1e-9);
+                let share = (wanted - beyond) / rows(*count).max(1e-9);
                 BIN * (place as f64 + 1.0 - share.clamp(0.0, 1.0))
             });
             let own = quantile / one_in.log10().min(DECADES);
-            decade = decade.max((own * rows + PRIOR * PRIOR_ROWS) / (rows + PRIOR_ROWS));
+            decade = decade.max((own * wanted + PRIOR * PRIOR_ROWS) / (wanted + PRIOR_ROWS));
         }
         decade
     }
