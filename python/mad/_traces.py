@@ -22,8 +22,8 @@ def rank_traces(
     start (aware), duration_ms; optional status, kind, peer. `reference` is the same for normal
     time: a span is slow against it, and what failed as often then names nobody; without it `spans`
     holds both. A fault is followed from the entry to the deepest callee that explains it; lost
-    spans and clocks that differ are allowed for. A span is slow when it takes `slow_effect` scales
-    longer than usual, or `slow_ms` where it has no past.
+    spans and clocks that differ are allowed for. A span is slow when its own time, without its
+    children's, is `slow_effect` scales above the usual, or above `slow_ms` where it has no past.
 
     The answer has `.culprits`, best first, each with `.service`, `.operation`, `.fault` (error,
     slow, network, missing), `.share` of the failing traces, `.onset`, `.sample_traces` and `.chain`

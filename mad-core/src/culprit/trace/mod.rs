@@ -25,15 +25,16 @@ const SAMPLES: usize = 5;
 
 /// Ranks services by the share of failing traces whose first cause they are.
 ///
-/// 1. **Faults.** A span fails by its status, or is slow against its own past: more than
-///    [`slow_effect`](TraceRankerConfig::slow_effect) scales above the median of the same service,
-///    operation and side of the call in normal time (without it: among the faster half of what there
-///    is). A scale is the largest of 1.4826 MAD, the upper tail, a quarter of the median and 1 ms.
-/// 2. **Cause.** From each faulty span with none above it, down to the callee that explains it: the
-///    earliest one that failed; for a slow span the slowest, if its callees make up half of what it is
-///    slower by; for one that failed without such a callee, a slow one that it may have given up on.
-///    A client half whose callee is well blames what lies between; one without an answer blames who
-///    usually answers, or its peer.
+/// 1. **Faults.** A span fails by its status. It is slow when its own time, without that within its
+///    children, is more than [`slow_effect`](TraceRankerConfig::slow_effect) scales above the median of
+///    the same service, operation and side of the call in normal time (without it: among the faster
+///    half of what there is), and a quarter of the longest duration in its trace is lost that way. A
+///    scale is the largest of 1.4826 MAD, the upper tail, a quarter of the median and 1 ms.
+/// 2. **Cause.** From each failed span with none above it, down to the callee that explains it: the
+///    earliest one that failed, or a slow one that it may have given up on. Where nothing failed, the
+///    slow span that lost most. A client half whose callee is well blames what lies between; one
+///    without an answer blames who usually answers, or its peer. Where no kinds are told, a span
+///    between its own service and others is a client half.
 /// 3. **Lost spans.** A faulty span whose parent is lost explains those whose service calls it
 ///    through others. Where all is well but a call that is nearly always there (95 % of at least 20)
 ///    in normal time is not, that call is missing.
@@ -100,9 +101,9 @@ impl TraceRanker {
         let (incident, normal) = (traces(&window.incident), traces(&window.reference));
         let mut past = Past::new(&window.names);
         if normal.is_empty() {
-            past.learn_durations(&window.incident, false);
+            past.learn_durations(incident.iter().map(|(_, tree)| tree), false);
         } else {
-            past.learn_durations(&window.reference, true);
+            past.learn_durations(normal.iter().map(|(_, tree)| tree), true);
         }
         for (_, tree) in if normal.is_empty() { &incident } else { &normal } {
             past.learn_calls(tree);

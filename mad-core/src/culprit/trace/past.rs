@@ -2,23 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::tree::Tree;
+use super::tree::{Leaf, Tree};
 use super::types::TraceRankerConfig;
 use super::window::{Call, Names, Place};
-use crate::robust::{MAD_OF_SIGMA, median_mad, quantile_sorted};
+use crate::robust::{MAD_OF_SIGMA, median, median_mad, quantile_sorted};
 
 /// Fewest spans that tell what is usual.
 const MIN_SPANS: usize = 5;
 /// Smallest scale of a duration: a share of it, and ms.
 const FLOOR: (f64, f64) = (0.25, 1.0);
+/// What a slow span as a whole has to take longer, as a share of what its own time does.
+const LATER: f64 = 0.5;
 /// Calls seen, and the share of them that a callee has to be part of, for its absence to tell.
 const EXPECTED: (u64, f64) = (20, 0.95);
 
 /// What was learnt of the calls.
 #[derive(Debug, Default)]
 pub(super) struct Past {
-    /// Usual duration and scale, ms.
+    /// Usual own time and scale, ms.
     levels: HashMap<Place, (f64, f64)>,
+    /// Usual duration, ms.
+    durations: HashMap<Place, f64>,
     /// Spans of a place, and whom they called: in how many of them.
     callees: BTreeMap<Place, (u64, BTreeMap<Place, u64>)>,
     /// Where each name stands among all by the alphabet.
@@ -42,24 +46,33 @@ impl Past {
 
     /// Learns durations: of normal time; without it, of the faster half of all there is, taking it
     /// that a fault does not slow down three spans of four.
-    pub fn learn_durations(&mut self, calls: &[Call], is_normal: bool) {
-        let mut durations: HashMap<Place, Vec<f64>> = HashMap::new();
-        for call in calls.iter().filter(|call| !call.failed) {
-            durations.entry(call.place()).or_default().push(call.duration_ms);
+    pub fn learn_durations<'a>(
+        &mut self,
+        trees: impl Iterator<Item = &'a Tree<'a>>,
+        is_normal: bool,
+    ) {
+        let mut times: HashMap<Place, (Vec<f64>, Vec<f64>)> = HashMap::new();
+        for span in trees.flat_map(|tree| &tree.spans).filter(|span| !span.call.failed) {
+            let (own, whole) = times.entry(span.call.place()).or_default();
+            own.push(span.own_ms);
+            whole.push(span.call.duration_ms);
         }
-        for (place, mut durations) in durations {
-            if durations.len() < MIN_SPANS {
+        for (place, (mut own, mut whole)) in times {
+            if own.len() < MIN_SPANS {
                 continue;
             }
-            durations.sort_unstable_by(f64::total_cmp);
-            if !is_normal {
-                durations.truncate(durations.len().div_ceil(2));
+            for times in [&mut own, &mut whole] {
+                times.sort_unstable_by(f64::total_cmp);
+                if !is_normal {
+                    times.truncate(times.len().div_ceil(2));
+                }
             }
-            let (usual, mad) = median_mad(&durations[..]);
-            let tail = (quantile_sorted(&durations, 0.95) - usual) / 1.645;
+            let (usual, mad) = median_mad(&own[..]);
+            let tail = (quantile_sorted(&own, 0.95) - usual) / 1.645;
             let spread = if is_normal { tail.max(mad / MAD_OF_SIGMA) } else { mad / MAD_OF_SIGMA };
             let scale = spread.max(FLOOR.0 * usual).max(FLOOR.1);
             self.levels.insert(place, (usual, scale));
+            self.durations.insert(place, median(&whole[..]));
         }
     }
 
@@ -84,17 +97,21 @@ impl Past {
 
     /// The usual duration of a call, ms.
     pub fn usual(&self, place: Place) -> Option<f64> {
-        self.levels.get(&place).map(|(usual, _)| *usual)
+        self.durations.get(&place).copied()
     }
 
-    /// By how much a call is slower than usual, ms; 0 when it is not slow.
-    pub fn excess(&self, call: &Call, config: &TraceRankerConfig) -> f64 {
-        match self.levels.get(&call.place()) {
+    /// By how much a call's own time is longer than usual, ms; 0 when it is not slow.
+    pub fn excess(&self, span: &Leaf<'_>, config: &TraceRankerConfig) -> f64 {
+        let place = span.call.place();
+        match self.levels.get(&place) {
             Some((usual, scale)) => {
-                let excess = call.duration_ms - usual;
-                if excess > config.slow_effect * scale { excess } else { 0.0 }
+                let excess = span.own_ms - usual;
+                // where a callee's span is lost, its time looks like the caller's own
+                let later = span.call.duration_ms - self.usual(place).unwrap_or_default();
+                let is_slow = excess > config.slow_effect * scale && later >= LATER * excess;
+                if is_slow { excess } else { 0.0 }
             }
-            None if call.duration_ms > config.slow_ms => call.duration_ms,
+            None if span.own_ms > config.slow_ms => span.own_ms,
             None => 0.0,
         }
     }

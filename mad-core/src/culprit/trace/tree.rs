@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::window::Call;
+use crate::telemetry::SpanKind;
 
 /// What clocks may differ by before they are corrected, ns.
 const TOLERANCE: i64 = 1_000_000;
@@ -18,6 +19,8 @@ pub(super) struct Leaf<'a> {
     pub is_orphan: bool,
     /// When it began by the clock of the trace's root.
     pub start: i64,
+    /// What it took less the time within its children, ms: its own work, or the wait for what is lost.
+    pub own_ms: f64,
 }
 
 /// A trace.
@@ -48,7 +51,14 @@ impl<'a> Tree<'a> {
             let parent = call.parent.as_ref().and_then(|id| places.get(id)).copied();
             let parent = parent.filter(|parent| *parent != place);
             let is_orphan = call.parent.as_ref().is_some_and(|id| !places.contains_key(id));
-            spans.push(Leaf { call, parent, children: Vec::new(), is_orphan, start: call.start });
+            spans.push(Leaf {
+                call,
+                parent,
+                children: Vec::new(),
+                is_orphan,
+                start: call.start,
+                own_ms: call.duration_ms,
+            });
         }
         let links: Vec<_> = spans.iter().map(|span| span.parent).enumerate().collect();
         for (child, parent) in links {
@@ -59,6 +69,7 @@ impl<'a> Tree<'a> {
         let mut tree = Self { spans, order: Vec::new() };
         tree.sort();
         tree.correct_clocks();
+        tree.find_own_times();
         tree
     }
 
@@ -125,5 +136,30 @@ impl<'a> Tree<'a> {
                 span.start = start;
             }
         }
+    }
+
+    /// Takes the time within children off each span; messages are not waited for.
+    fn find_own_times(&mut self) {
+        let own: Vec<f64> = self.spans.iter().map(|span| self.own_ms(span)).collect();
+        for (span, own_ms) in self.spans.iter_mut().zip(own) {
+            span.own_ms = own_ms;
+        }
+    }
+
+    fn own_ms(&self, span: &Leaf<'_>) -> f64 {
+        let length = |call: &Call| call.end().saturating_sub(call.start);
+        let last = span.start.saturating_add(length(span.call));
+        let children = span.children.iter().filter_map(|child| self.spans.get(*child));
+        let waited = children.filter(|child| child.call.kind != SpanKind::Consumer);
+        let mut times: Vec<(i64, i64)> = waited
+            .map(|child| (child.start, child.start.saturating_add(length(child.call)).min(last)))
+            .collect();
+        times.sort_unstable();
+        let (mut covered, mut until) = (0_i64, span.start);
+        for (from, to) in times {
+            covered = covered.saturating_add(to.saturating_sub(from.max(until)).max(0));
+            until = until.max(to);
+        }
+        (span.call.duration_ms - covered as f64 / 1e6).max(0.0)
     }
 }

@@ -11,10 +11,11 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TraceRankerConfig {
-    /// Scales above its usual duration from which a span is slow; above 0, at most 1e6. A scale is at
-    /// least a quarter of the usual duration, so that the default of 6 is 2.5 times it. Default 6.
+    /// Scales above its usual own time (that without its children's) from which a span is slow; above 0,
+    /// at most 1e6. A scale is at least a quarter of it, so that the default of 6 is 2.5 times the
+    /// usual. Default 6.
     pub slow_effect: f64,
-    /// Duration from which a span is slow where its past has fewer than five spans, ms; above 0.
+    /// Own time from which a span is slow where its past has fewer than five spans, ms; above 0.
     /// Default 5,000.
     pub slow_ms: f64,
     /// Failing traces from which a culprit is named, 1 to 1e9. Default 1.
