@@ -264,3 +264,21 @@ fn points_of_one_time_come_out_by_name() {
         .collect();
     assert_eq!(names, ["ax", "ay", "bx", "by", "cx", "cy"]);
 }
+
+#[test]
+fn the_profile_of_median_and_mad_is_the_mad_scorer() {
+    use mad_core::score::{LevelConfig, MadScorer, Profile, Scorer};
+    let config = ScoreConfig { profile: Profile::Mad, ..ScoreConfig::default() };
+    let mut series = SeriesScorer::new(SignalKind::Gauge, &config).unwrap();
+    let mut plain = MadScorer::new(LevelConfig::default()).unwrap();
+    let mut full = SeriesScorer::new(SignalKind::Gauge, &ScoreConfig::default()).unwrap();
+    let mut differ = 0;
+    for i in 0..400 {
+        let value = 50.0 + f64::from(i * 37 % 11) + if i == 300 { 90.0 } else { 0.0 };
+        let (at, sample) = (minute(i64::from(i)), Sample { value, n: 1 });
+        let score = series.observe(at, sample).score;
+        assert_eq!(score.z.to_bits(), plain.observe(at, sample, 4.0).z.to_bits());
+        differ += u32::from(score.evidence != full.observe(at, sample).score.evidence);
+    }
+    assert!(differ > 100);
+}

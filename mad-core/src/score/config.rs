@@ -82,10 +82,23 @@ impl LevelConfig {
     }
 }
 
+/// How much of the past a gauge is judged by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// All views of the value: the last rows, a long memory, the season, the jump.
+    #[default]
+    Full,
+    /// Median and MAD of the last `window` values alone: half the memory, a third of the time.
+    Mad,
+}
+
 /// How rows are judged by default.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScoreConfig {
+    /// How much of the past a gauge is judged by: `full` or `mad`. Default full.
+    pub profile: Profile,
     /// Rows remembered per signal, 3 to 100,000. Default 240.
     pub window: usize,
     /// A row is anomalous when its score is at least this, above 0 and below 1. 0.5 is a
@@ -110,6 +123,7 @@ pub struct ScoreConfig {
 impl Default for ScoreConfig {
     fn default() -> Self {
         Self {
+            profile: Profile::Full,
             window: 240,
             threshold: 0.5,
             latency_floor: 0.05,

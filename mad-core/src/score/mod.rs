@@ -27,7 +27,7 @@ mod shift;
 mod signal;
 mod tail;
 
-pub use config::{Direction, LevelConfig, ScoreConfig};
+pub use config::{Direction, LevelConfig, Profile, ScoreConfig};
 pub use count::CountScorer;
 pub use difference::DifferenceScorer;
 pub use double::DoubleMadScorer;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tail::deviate_of;
 use super::{
-    CountScorer, Direction, GaugeScorer, Learn, LevelConfig, MadScorer, RateScorer, Score,
+    CountScorer, Direction, GaugeScorer, Learn, LevelConfig, MadScorer, Profile, RateScorer, Score,
     ScoreConfig, Scorer,
 };
 use crate::error::Result;
@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SignalScorer {
-    /// Latencies, by logarithm.
+    /// Latencies, by logarithm; gauges by [`Profile::Mad`].
     Level(MadScorer),
     /// Gauges.
     Gauge(Box<GaugeScorer>),
@@ -46,6 +46,9 @@ impl SignalScorer {
             })?),
             SignalKind::Gauge => {
                 let level = LevelConfig { window, band: both, ..LevelConfig::default() };
+                if config.profile == Profile::Mad {
+                    return Ok(Self::Level(MadScorer::new(level)?));
+                }
                 Self::Gauge(Box::new(GaugeScorer::new(level, evidence)?))
             }
             SignalKind::Rate => Self::Rate(RateScorer::new(window, config.rate_memory, evidence)?),
