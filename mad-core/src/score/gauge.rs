@@ -54,7 +54,8 @@ const LINGERS_TO: f64 = 0.975;
 ///
 /// *Learning*: medians of hundreds are not moved by an anomaly; a level that stays becomes the new
 /// one as it fills half of a memory: first the last rows, then the last `window`, at last the long
-/// one. [`Learn::Clipped`] takes a value at most eight scales out. NaN and infinite values are
+/// one. [`Learn::Clipped`] pulls a value to the edge of the band for the last `window`, the long
+/// memory and the jumps; what lasts and the season learn it as it is. NaN and infinite values are
 /// unknown and teach nothing. A constant series has the floors as scale.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GaugeScorer {
