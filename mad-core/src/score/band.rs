@@ -6,8 +6,8 @@ use super::memory::Reference;
 /// Newton steps at most; a handful is enough.
 const STEPS: usize = 40;
 
-/// The values whose product of `1 + z` over the parts stays below `limit`: lower end, middle, upper end. The
-/// middle is the median of the centers.
+/// The values whose product of `1 + z` over the parts stays below `limit`: lower end, middle, upper
+/// end. The middle is the median of the centers.
 pub(super) fn band(parts: &[Option<Reference>; 4], limit: f64) -> (f64, f64, f64) {
     let mut centers = [f64::NAN; 4];
     let mut count = 0;
@@ -29,9 +29,10 @@ pub(super) fn band(parts: &[Option<Reference>; 4], limit: f64) -> (f64, f64, f64
     ((middle - down).max(f64::MIN), middle, (middle + up).min(f64::MAX))
 }
 
-/// How far from the middle the product reaches the limit on one side; `each` is the distance in scales at which
-/// all parts alike would. Beyond the farthest center the product is a convex polynomial, so Newton's method
-/// from beyond the root falls onto it; where the root lies before that center, the way is halved instead.
+/// How far from the middle the product reaches the limit on one side; `each` is the distance in
+/// scales at which all parts alike would. Beyond the farthest center the product is a convex
+/// polynomial, so Newton's method from beyond the root falls onto it; where the root lies before
+/// that center, the way is halved instead.
 fn edge(parts: &[Option<Reference>; 4], limit: f64, each: f64, middle: f64, side: f64) -> f64 {
     // a part's factor at `reach` is `at_middle + reach * slope`, beyond its center
     let (mut at_middle, mut slopes) = ([1.0; 4], [0.0; 4]);
@@ -77,8 +78,8 @@ fn edge(parts: &[Option<Reference>; 4], limit: f64, each: f64, middle: f64, side
     reach
 }
 
-/// Makes band and flag say the same: a flagged value is outside, another inside, whatever rounding did.
-/// A value exactly in the middle is never flagged.
+/// Makes band and flag say the same: a flagged value is outside, another inside, whatever rounding
+/// did. A value exactly in the middle is never flagged.
 pub(super) fn outside_if(flagged: bool, mut score: Score, value: f64, evidence: f64) -> Score {
     if flagged && value == score.expected {
         score.evidence = score.evidence.min(evidence * 0.999);

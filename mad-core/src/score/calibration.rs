@@ -11,8 +11,8 @@ const ROW: u32 = 16;
 const MEMORY: f64 = 50_000.0;
 /// One row in so many lies beyond a quantile that is looked at.
 const ONE_IN: [f64; 5] = [20.0, 60.0, 200.0, 600.0, 1_500.0];
-/// Deviation that makes a row ten times rarer, before the series says otherwise, and the rows beyond a
-/// quantile that this is worth.
+/// Deviation that makes a row ten times rarer, before the series says otherwise, and the rows
+/// beyond a quantile that this is worth.
 const PRIOR: f64 = 0.64;
 const PRIOR_ROWS: f64 = 10.0;
 /// Decades of rarity from which a row is anomalous.
@@ -25,17 +25,19 @@ const EPISODE_ROWS: u32 = 120;
 const YOUNG: u32 = 200;
 const REFRESH: u32 = 8;
 
-/// Turns deviations, which are logarithms of distances in scales, into evidence by the series' own past.
+/// Turns deviations, which are logarithms of distances in scales, into evidence by the series' own
+/// past.
 ///
-/// The tail of a deviation is taken as exponential (that of the distance as a power law: the heavy tail
-/// that telemetry has): `-log10 P(deviation > s) = s / decade`. `decade` is the largest of `q(r) / -log10 r` over
-/// the quantiles `q(r)` that one row in 20, 60, 200, 600 and 1,500 exceeded, each shrunk to a prior of .64
-/// with the weight of 10 rows beyond it: the heaviest tail the past shows at any depth. What one row in 600
-/// or 1,500 exceeded divides by [`DECADES`] only, so that whatever comes back so often is not flagged,
-/// even if all spikes are alike. A series that spikes every hour needs larger spikes to be told of.
+/// The tail of a deviation is taken as exponential (that of the distance as a power law: the heavy
+/// tail that telemetry has): `-log10 P(deviation > s) = s / decade`. `decade` is the largest of
+/// `q(r) / -log10 r` over the quantiles `q(r)` that one row in 20, 60, 200, 600 and 1,500 exceeded,
+/// each shrunk to a prior of .64 with the weight of 10 rows beyond it: the heaviest tail the past
+/// shows at any depth. What one row in 600 or 1,500 exceeded divides by [`DECADES`] only, so that
+/// whatever comes back so often is not flagged, even if all spikes are alike. A series that spikes
+/// every hour needs larger spikes to be told of.
 ///
-/// An *episode* (rows beyond so many decades, at most 24 rows apart) is learnt by its first row, for 120
-/// rows, so that a long incident does not teach that incidents are usual.
+/// An *episode* (rows beyond so many decades, at most 24 rows apart) is learnt by its first row,
+/// for 120 rows, so that a long incident does not teach that incidents are usual.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Calibration {
     #[serde(deserialize_with = "bins")]

@@ -35,7 +35,8 @@ pub struct LevelConfig {
     /// Default 0.01.
     pub relative_floor: f64,
     /// Smallest scale as a share of what the 95th percentile (5th, below the center) would make it
-    /// under a normal distribution, 0 to 1. Default 1: a long tail in the past is taken at its word.
+    /// under a normal distribution, 0 to 1. Default 1: a long tail in the past is taken at its
+    /// word.
     pub tail_weight: f64,
     /// Normal deviate at the edge of the expected band, above 0. Default 3.5.
     pub band: f64,

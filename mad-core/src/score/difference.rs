@@ -10,11 +10,12 @@ use crate::feature::Sample;
 use crate::robust::RollingMad;
 use crate::time::Timestamp;
 
-/// The difference between a value and the median of the `last` before it, against such differences in the long
-/// past: of 1 the first difference, of 25 a jump out of the present level, which follows every slope.
+/// The difference between a value and the median of the `last` before it, against such differences
+/// in the long past: of 1 the first difference, of 25 a jump out of the present level, which
+/// follows every slope.
 ///
-/// A clipped value teaches its difference, clipped, and is not followed. Unknown before 11 values. Values that are not finite are unknown and teach nothing; a gap in time is not
-/// seen.
+/// A clipped value teaches its difference, clipped, and is not followed. Unknown before 11 values.
+/// Values that are not finite are unknown and teach nothing; a gap in time is not seen.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DifferenceScorer {
     direction: Direction,

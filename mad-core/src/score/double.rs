@@ -11,12 +11,13 @@ use crate::feature::Sample;
 use crate::robust::{RollingMad, median};
 use crate::time::Timestamp;
 
-/// The double MAD (Rosenmai, 2013): a skewed signal has a scale above its median and another below it, each 1.4826
-/// times the median distance of the values on that side, of which half of the window lie.
+/// The double MAD (Rosenmai, 2013): a skewed signal has a scale above its median and another below
+/// it, each 1.4826 times the median distance of the values on that side, of which half of the
+/// window lie.
 ///
-/// A side whose values mostly equal the median takes the mean distance; the floor is a thousandth of the level and
-/// 1e-9. Student's t has the degrees of freedom of half of the values. O(window) a value. Unknown before 10
-/// values; values that are not finite are unknown and teach nothing.
+/// A side whose values mostly equal the median takes the mean distance; the floor is a thousandth
+/// of the level and 1e-9. Student's t has the degrees of freedom of half of the values. O(window) a
+/// value. Unknown before 10 values; values that are not finite are unknown and teach nothing.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DoubleMadScorer {
     direction: Direction,

@@ -26,7 +26,8 @@ const RELATIVE_FLOOR: f64 = 1e-3;
 const ABSOLUTE_FLOOR: f64 = 1e-9;
 /// Decades from which rows are one episode to what lasts.
 const ALARM_EPISODE: f64 = 4.0;
-/// Share of a row's evidence that is left a row later, and the most of the threshold that this reaches.
+/// Share of a row's evidence that is left a row later, and the most of the threshold that this
+/// reaches.
 const LINGERS: f64 = 0.9;
 const LINGERS_TO: f64 = 0.975;
 
@@ -39,12 +40,13 @@ const LINGERS_TO: f64 = 0.975;
 /// 3. the same after the hour of the day and of the week was taken off (the season),
 /// 4. the same again, with the median of the last 25 deviations as the center: a jump,
 ///
-/// the *deviation* is the mean of `ln(1 + z)`: what is far out in one view only counts a quarter. It becomes
-/// evidence by how often this series deviated so far (`Calibration`), so that noisy series do not
-/// flood. What is flagged is outside of the band, which is where the deviation reaches the threshold.
+/// the *deviation* is the mean of `ln(1 + z)`: what is far out in one view only counts a quarter.
+/// It becomes evidence by how often this series deviated so far (`Calibration`), so that noisy
+/// series do not flood. What is flagged is outside of the band, which is where the deviation
+/// reaches the threshold.
 ///
-/// *Suspicion lingers*: anomalous rows come together, so nine tenths of a row's evidence is left for the next one, but
-/// never enough to flag it.
+/// *Suspicion lingers*: anomalous rows come together, so nine tenths of a row's evidence is left
+/// for the next one, but never enough to flag it.
 ///
 /// *Small samples*: the first 20 values are judged by [`MadScorer`], whose tail knows how few they
 /// were, and until the 120th its evidence is the most there is. A part of fewer than 10 values says
@@ -52,8 +54,9 @@ const LINGERS_TO: f64 = 0.975;
 ///
 /// *Learning*: medians of hundreds are not moved by an anomaly; a level that stays becomes the new
 /// one as it fills half of a memory: first the last rows, then the last `window`, at last the long
-/// one. [`Learn::Clipped`] takes a value at most eight scales out. NaN and infinite values are unknown
-/// and teach nothing. A constant series has the floors as scale.
+/// one. [`Learn::Clipped`] pulls a value to the edge of the band for the last `window`, the long
+/// memory and the jumps; what lasts and the season learn it as it is. NaN and infinite values are
+/// unknown and teach nothing. A constant series has the floors as scale.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GaugeScorer {
     recent: MadScorer,
@@ -114,8 +117,8 @@ impl GaugeScorer {
         self.recent.points()
     }
 
-    /// Evidence that a value is an alarm: that a level, of the value alone or of the last twelve, lies far
-    /// from the long past and the season. What only jumps is none. 0 when unknown.
+    /// Evidence that a value is an alarm: that a level, of the value alone or of the last twelve,
+    /// lies far from the long past and the season. What only jumps is none. 0 when unknown.
     pub fn alarm_evidence(&self, at: Timestamp, sample: Sample) -> f64 {
         if !(sample.value.is_finite() && sample.n > 0 && self.learnt >= FIRST) {
             return 0.0;

@@ -21,9 +21,9 @@ pub(super) fn checked(band: f64) -> Result<f64> {
     }
 }
 
-/// What a memory of distances says of a value, when the distance 0 lies at `base`: z on Student's t with the degrees
-/// of freedom that a MAD of so many values is worth. The scale is at least what the range of the past makes of it, and a
-/// thousandth of the level.
+/// What a memory of distances says of a value, when the distance 0 lies at `base`: z on Student's t
+/// with the degrees of freedom that a MAD of so many values is worth. The scale is at least what
+/// the range of the past makes of it, and a thousandth of the level.
 pub(super) fn judged(
     sample: Sample,
     base: f64,

@@ -9,11 +9,12 @@ use crate::error::Result;
 use crate::feature::Sample;
 use crate::time::Timestamp;
 
-/// A value against the median and scale of a long past, kept as at most 81 values: every one at first,
-/// every 243rd in the end, which reaches back 6,561 to 19,683 values. An error of the median of about
-/// `1.25 sigma / sqrt(points)` is the price; Student's t pays it.
+/// A value against the median and scale of a long past, kept as at most 81 values: every one at
+/// first, every 243rd in the end, which reaches back 6,561 to 19,683 values. An error of the median
+/// of about `1.25 sigma / sqrt(points)` is the price; Student's t pays it.
 ///
-/// Unknown before 10 values. Values that are not finite are unknown and teach nothing; time plays no part.
+/// Unknown before 10 values. Values that are not finite are unknown and teach nothing; time plays
+/// no part.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LongScorer {
     direction: Direction,

@@ -40,14 +40,14 @@ impl Reference {
     }
 }
 
-/// Median and scale of thousands of values from at most 81 of them: every value at first; when there
-/// are 81 two of three are dropped and from then on every third is taken, and so on
-/// up to every 243rd, when the oldest leaves for each that comes. The order of arrival decides alone, so
-/// the same values give the same memory. Factors of 3 keep all hours of the day and days of the week in
-/// it for steps that divide an hour.
+/// Median and scale of thousands of values from at most 81 of them: every value at first; when
+/// there are 81 two of three are dropped and from then on every third is taken, and so on up to
+/// every 243rd, when the oldest leaves for each that comes. The order of arrival decides alone, so
+/// the same values give the same memory. Factors of 3 keep all hours of the day and days of the
+/// week in it for steps that divide an hour.
 ///
-/// *Scale*: 1.4826 MAD; 1.2533 mean absolute deviation where that is 0; at least 0.3 of what the range
-/// from the 5th to the 95th percentile would make it.
+/// *Scale*: 1.4826 MAD; 1.2533 mean absolute deviation where that is 0; at least 0.3 of what the
+/// range from the 5th to the 95th percentile would make it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 pub(super) struct Memory {

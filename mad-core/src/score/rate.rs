@@ -29,13 +29,13 @@ const LOOKS: f64 = 2.0;
 /// distribution with parameters `m p` and `m (1 - p)`. One error among six requests is no evidence;
 /// nine among forty is.
 ///
-/// *Lasting*: a share that is raised a little for long shows in no row alone. The last 2, 3, 4, 6, 8, 11 and 16
-/// rows, this one included, are therefore also judged as one, against the rows before them; the strongest test
-/// counts, less log10 2 for having looked often. Only where the row has an event and with the one before it
-/// half of that share: what is over is over.
+/// *Lasting*: a share that is raised a little for long shows in no row alone. The last 2, 3, 4, 6,
+/// 8, 11 and 16 rows, this one included, are therefore also judged as one, against the rows before
+/// them; the strongest test counts, less log10 2 for having looked often. Only where the row has an
+/// event and with the one before it half of that share: what is over is over.
 ///
-/// Only shares above the expected are evidence (0 below). `sample.value` is the share (clamped to 0..1),
-/// `sample.n` the trials; NaN or no trials is unknown.
+/// Only shares above the expected are evidence (0 below). `sample.value` is the share (clamped to
+/// 0..1), `sample.n` the trials; NaN or no trials is unknown.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RateScorer {
     window: usize,

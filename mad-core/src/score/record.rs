@@ -9,12 +9,14 @@ use crate::time::Timestamp;
 
 /// Whether a value is a record: beyond the smallest or largest one so far.
 ///
-/// Of `n` past values and one new one in any order, the new one is the largest with probability `1 / (n + 1)` (Renyi,
-/// 1962), whatever their distribution: a record's evidence is `log10 (n + 1)`, less log10 2 when both sides
-/// are watched, and anything else has none. No distance is believed, so that no heavy tail deceives it;
-/// a series with a trend sets records all the time, which is the truth about it.
+/// Of `n` past values and one new one in any order, the new one is the largest with probability `1
+/// / (n + 1)` (Renyi, 1962), whatever their distribution: a record's evidence is `log10 (n + 1)`,
+/// less log10 2 when both sides are watched, and anything else has none. No distance is believed,
+/// so that no heavy tail deceives it; a series with a trend sets records all the time, which is the
+/// truth about it.
 ///
-/// Unknown before one value. `Clipped` teaches nothing but the count; values that are not finite are unknown.
+/// Unknown before one value. `Clipped` teaches nothing but the count; values that are not finite
+/// are unknown.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RecordScorer {
     direction: Direction,

@@ -29,7 +29,8 @@ pub enum ScaleSource {
 /// How unlikely one value is, given what came before it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Score {
-    /// Distance from the center in scales, signed and finite. NaN when nothing was learnt or the value is NaN.
+    /// Distance from the center in scales, signed and finite. NaN when nothing was learnt or the
+    /// value is NaN.
     #[serde(deserialize_with = "crate::nan::number")]
     pub z: f64,
     /// Minus log10 of the probability of a value at least this far out in the watched direction,

@@ -17,13 +17,15 @@ const SHRINK: f64 = 2.0;
 /// Scales of the long past that one value can move an hour by at most.
 const CLIP: f64 = 3.0;
 
-/// How far a series usually lies from its long-term center at an hour of the day, and on top of that at an
-/// hour of the week. Hours are those of UTC; a season needs no zone, only that the same hour comes back.
+/// How far a series usually lies from its long-term center at an hour of the day, and on top of
+/// that at an hour of the week. Hours are those of UTC; a season needs no zone, only that the same
+/// hour comes back.
 ///
-/// Each hour keeps a mean of deviations, each clipped to three scales, over about its last seven days (four
-/// weeks), and is *shrunk* by `days / (days + 2)`: while history is short there is no season and
-/// the global level speaks alone. Between the middles of two hours the level is interpolated, for steps
-/// shorter than half an hour. Other periods than the day and the week are not looked for.
+/// Each hour keeps a mean of deviations, each clipped to three scales, over about its last seven
+/// days (four weeks), and is *shrunk* by `days / (days + 2)`: while history is short there is no
+/// season and the global level speaks alone. Between the middles of two hours the level is
+/// interpolated, for steps shorter than half an hour. Other periods than the day and the week are
+/// not looked for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 pub(super) struct Season {

@@ -10,12 +10,13 @@ use crate::error::Result;
 use crate::feature::Sample;
 use crate::time::Timestamp;
 
-/// A value against the level of its hour of the day and of the week, both learnt from deviations from the long-term
-/// median that are clipped to three scales, and shrunk to that median by `days / (days + 2)` while
-/// history is short. The scale is that of what is left after the season was taken off.
+/// A value against the level of its hour of the day and of the week, both learnt from deviations
+/// from the long-term median that are clipped to three scales, and shrunk to that median by `days /
+/// (days + 2)` while history is short. The scale is that of what is left after the season was taken
+/// off.
 ///
-/// Unknown before 20 values. A gap in time is a gap: hours that did not come keep what they know. Values that
-/// are not finite are unknown and teach nothing.
+/// Unknown before 20 values. A gap in time is a gap: hours that did not come keep what they know.
+/// Values that are not finite are unknown and teach nothing.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SeasonalScorer {
     direction: Direction,

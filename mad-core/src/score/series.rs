@@ -18,8 +18,8 @@ pub struct SeriesScore {
     pub is_anomaly: bool,
     /// Whether it raises an alarm: it is worth one and none was raised within the pause.
     pub is_alarm: bool,
-    /// How much it is worth an alarm: of a gauge how far a level that lasts lies out, otherwise the score; 0 within
-    /// the pause.
+    /// How much it is worth an alarm: of a gauge how far a level that lasts lies out, otherwise the
+    /// score; 0 within the pause.
     pub alarm_score: f64,
 }
 

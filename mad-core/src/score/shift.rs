@@ -10,12 +10,14 @@ use crate::feature::Sample;
 use crate::robust::RollingMad;
 use crate::time::Timestamp;
 
-/// The median of the `last` values, this one included, against such medians in the long past: a level shift or a slow
-/// drift, which no value shows alone. One value, however far out, moves a median of three or more
-/// hardly at all. The score's numbers are about the median: z, expected and the band.
+/// The median of the `last` values, this one included, against such medians in the long past: a
+/// level shift or a slow drift, which no value shows alone. One value, however far out, moves a
+/// median of three or more hardly at all. The score's numbers are about the median: z, expected and
+/// the band.
 ///
-/// What is clipped is learnt as it is: the past of medians is robust by itself, and a shift that stays has to be
-/// learnt some day. Unknown before 10 values; values that are not finite are unknown and teach nothing.
+/// What is clipped is learnt as it is: the past of medians is robust by itself, and a shift that
+/// stays has to be learnt some day. Unknown before 10 values; values that are not finite are
+/// unknown and teach nothing.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ShiftScorer {
     direction: Direction,

@@ -66,8 +66,8 @@ impl SignalScorer {
         }
     }
 
-    /// Evidence that a value which was judged as `score` is worth an alarm: of a gauge that of a lasting level,
-    /// otherwise the score's own.
+    /// Evidence that a value which was judged as `score` is worth an alarm: of a gauge that of a
+    /// lasting level, otherwise the score's own.
     pub fn alarm_evidence(&self, at: Timestamp, sample: Sample, score: &Score) -> f64 {
         match self {
             Self::Gauge(scorer) => scorer.alarm_evidence(at, sample),
