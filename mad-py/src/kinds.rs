@@ -33,40 +33,26 @@ pub trait Readable: Kind {
     fn wrap(record: Self::Record<'_>) -> Record<'_>;
 }
 
-impl Readable for Requests {
-    fn wrap(record: Self::Record<'_>) -> Record<'_> {
-        Record::Request(record)
-    }
+macro_rules! readable {
+    ($($kind:ty => $wrap:expr),*) => {$(
+        impl Readable for $kind {
+            fn wrap(record: Self::Record<'_>) -> Record<'_> {
+                $wrap(record)
+            }
+        }
+    )*};
 }
+readable!(
+    Requests => Record::Request,
+    Metrics => Record::Metric,
+    Spans => Record::Span,
+    Edges => Record::Edge,
+    Logs => unused,
+    Changes => Record::Change
+);
 
-impl Readable for Metrics {
-    fn wrap(record: Self::Record<'_>) -> Record<'_> {
-        Record::Metric(record)
-    }
-}
-
-impl Readable for Logs {
-    fn wrap(_: Self::Record<'_>) -> Record<'_> {
-        Record::Unused
-    }
-}
-
-impl Readable for Changes {
-    fn wrap(record: Self::Record<'_>) -> Record<'_> {
-        Record::Change(record)
-    }
-}
-
-impl Readable for Spans {
-    fn wrap(record: Self::Record<'_>) -> Record<'_> {
-        Record::Span(record)
-    }
-}
-
-impl Readable for Edges {
-    fn wrap(record: Self::Record<'_>) -> Record<'_> {
-        Record::Edge(record)
-    }
+fn unused<T>(_: T) -> Record<'static> {
+    Record::Unused
 }
 
 /// Bytes in, records out.

@@ -47,6 +47,7 @@ pub fn document(report: &ReferenceReport, rejections: &Rejections) -> Document {
         state_counts: BTreeMap::new(),
         states: Vec::new(),
         counters,
+        graph: None,
     }
 }
 

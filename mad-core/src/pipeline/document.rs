@@ -8,6 +8,7 @@ use super::series_document::{SeriesDocument, points_document};
 use super::{Counters, Pipeline, StateDocument};
 use crate::culprit::{Culprit, Evidence, Ranking};
 use crate::explain::Explanation;
+use crate::graph::GraphDocument;
 use crate::incident::{Incident, Member, Peak};
 use crate::series::Entity;
 use crate::telemetry::Rejections;
@@ -45,6 +46,8 @@ pub struct Document {
     pub state_counts: BTreeMap<&'static str, u64>,
     pub states: Vec<StateDocument>,
     pub counters: Counters,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub graph: Option<GraphDocument>,
 }
 
 /// Records that were not taken.
@@ -257,6 +260,7 @@ impl Pipeline {
             state_counts,
             states,
             counters,
+            graph: Some(self.graph().settled().document()).filter(|graph| !graph.edges.is_empty()),
         }
     }
 
