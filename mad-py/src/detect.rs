@@ -6,7 +6,9 @@ use pyo3::prelude::*;
 use crate::config::parse;
 use crate::intake::Intake;
 use crate::kinds::{KindName, Readable};
-use crate::read::{ChangeTable, LogTable, MetricTable, RecordTable, RequestTable, SpanTable};
+use crate::read::{
+    ChangeTable, EdgeTable, LogTable, MetricTable, RecordTable, RequestTable, SpanTable,
+};
 use crate::read_order::ByTime;
 use crate::report::Report;
 
@@ -14,7 +16,7 @@ use crate::report::Report;
 /// counted. `state` is that of the pipeline to go on from;
 /// to `learn` is to flag nothing.
 #[pyfunction]
-#[pyo3(signature = (requests=None, config=None, *, metrics=None, spans=None, logs=None, changes=None, state=None, learn=false))]
+#[pyo3(signature = (requests=None, config=None, *, metrics=None, spans=None, logs=None, changes=None, edges=None, state=None, learn=false))]
 #[allow(clippy::too_many_arguments, reason = "one a table")]
 pub fn detect(
     py: Python<'_>,
@@ -24,6 +26,7 @@ pub fn detect(
     spans: Option<&Bound<'_, PyAny>>,
     logs: Option<&Bound<'_, PyAny>>,
     changes: Option<&Bound<'_, PyAny>>,
+    edges: Option<&Bound<'_, PyAny>>,
     state: Option<&[u8]>,
     learn: bool,
 ) -> PyResult<Report> {
@@ -34,10 +37,12 @@ pub fn detect(
     let metrics = metrics.map(|table| MetricTable::read(table, zone)).transpose()?;
     let spans = spans.map(|table| SpanTable::read(table, zone)).transpose()?;
     let changes = changes.map(|table| ChangeTable::read(table, zone)).transpose()?;
+    let edges = edges.map(|table| EdgeTable::read(table, zone)).transpose()?;
     let logs = logs.map(|table| LogTable::read(table, zone)).transpose()?;
     Ok(py.detach(|| {
-        // of equal times the first kind comes first
+        // of equal times the first kind comes first; edges have no time and come before all
         let mut feeds: Vec<Box<dyn Feed + '_>> = Vec::new();
+        feeds.extend(edges.as_ref().map(|table| feed(KindName::Edges, table)));
         feeds.extend(changes.as_ref().map(|table| feed(KindName::Changes, table)));
         feeds.extend(requests.as_ref().map(|table| feed(KindName::Requests, table)));
         feeds.extend(spans.as_ref().map(|table| feed(KindName::Spans, table)));

@@ -49,8 +49,10 @@ impl Sources {
     /// Which source has to be read next; `None` when all have ended.
     pub fn wants(&self) -> Option<usize> {
         let open = || self.sources.iter().enumerate().filter(|(_, (source, _))| !source.ended);
-        let empty = open().find(|(_, (_, queue))| queue.is_empty());
-        empty.or_else(|| open().next()).map(|(i, _)| i)
+        // what has no time is known before all else
+        let timeless = open().find(|(_, (source, _))| !source.kind.is_timed());
+        let empty = || open().find(|(_, (_, queue))| queue.is_empty());
+        timeless.or_else(empty).or_else(|| open().next()).map(|(i, _)| i)
     }
 
     /// Reads a piece of a source. What is then in order goes to `sink`.

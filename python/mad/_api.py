@@ -16,6 +16,7 @@ def detect(
     spans: Any = None,
     logs: Any = None,
     changes: Any = None,
+    edges: Any = None,
     history: Any = None,
     config: AnyConfig = None,
 ) -> _core.Report:
@@ -33,9 +34,9 @@ def detect(
     Causal: each row is judged by what came before it. Tables are sorted by time first; so are files
     that are not in order, and a file with a table beside it, up to `limits.sort_records` records.
     All are merged by time. A span is a row of its service and operation, unless it is a client's
-    view, and tells who calls whom; a change is evidence against its service in the half hour after.
-    Log lines are read, checked and counted in `report.read`. Bad records are counted in
-    `report.rejected` and stop nothing.
+    view, and tells who calls whom, as `edges` (caller, callee) do; a change is evidence against its
+    service in the half hour after. Log lines are read, checked and counted in `report.read`. Bad
+    records are counted in `report.rejected` and stop nothing.
 
     `history` is what came before: requests, or a mapping such as `{"requests": ..., "metrics":
     ...}`. It is learnt and nothing of it is flagged or counted, so that there is no warm-up.
@@ -49,6 +50,7 @@ def detect(
         "spans": spans,
         "logs": logs,
         "changes": changes,
+        "edges": edges,
     }
     given = {kind: source for kind, source in sources.items() if source is not None}
     if not given:

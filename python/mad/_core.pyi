@@ -114,6 +114,7 @@ def detect(
     spans: Any | None = None,
     logs: Any | None = None,
     changes: Any | None = None,
+    edges: Any | None = None,
     state: bytes | None = None,
     learn: bool = False,
 ) -> Report:

@@ -132,6 +132,29 @@ def test_a_chain_of_calls_is_one_incident_and_the_last_is_to_blame(cause: str) -
     assert culprit.service == cause
 
 
+def test_edges_tie_metrics_together(tmp_path: Path) -> None:
+    columns: Columns = {name: [] for name in ("timestamp", "service", "metric", "value")}
+    rng = np.random.default_rng(3)
+    for service in ("front", "store", "island"):
+        values = rng.normal(10.0, 1.0, 120)
+        values[90:105] += 60.0
+        columns["timestamp"] += [START + timedelta(minutes=i) for i in range(120)]
+        columns["service"] += [service] * 120
+        columns["metric"] += ["latency"] * 120
+        columns["value"] += list(values)
+    assert len(mad.detect(metrics=columns).incidents) == 3
+    edges = {"caller": ["front"], "callee": ["store"]}
+    tied = mad.detect(metrics=columns, edges=edges)
+    assert len(tied.incidents) == 2
+    for name, table in (("metrics", columns), ("edges", edges)):
+        (tmp_path / name).write_bytes(to_csv(table))
+    out = str(tmp_path / "out")
+    paths = [f"--{name}={tmp_path / name}" for name in ("metrics", "edges")]
+    assert main(["detect", *paths, "--out", out, "--json"]) == 0
+    written = json.loads((tmp_path / "out" / "incidents.json").read_text())["incidents"]
+    assert [one["id"] for one in written] == [one.id for one in tied.incidents]
+
+
 def test_a_change_is_evidence() -> None:
     requests = shop()
     (incident,) = mad.detect(requests).incidents

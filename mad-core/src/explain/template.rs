@@ -1,5 +1,7 @@
 //! Templates that can only say what the evidence holds.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
 use super::Explanation;
@@ -91,10 +93,15 @@ impl TemplateExplainer {
         let unit = if incident.step == crate::time::MINUTE { "minute" } else { "step" };
         let length = incident.end.since(incident.start);
         let all = (length / incident.step.max(1)).max(0).unsigned_abs();
-        if all == incident.rows {
-            format!("{}, all flagged", duration(length))
-        } else {
-            format!("flagged in {} of {}", incident.rows, plural(all as f64, unit))
+        match all.cmp(&incident.rows) {
+            Ordering::Equal => format!("{}, all flagged", duration(length)),
+            // its metrics come at steps of their own
+            Ordering::Less => {
+                format!("{}, {} flagged", duration(length), plural(incident.rows as f64, "row"))
+            }
+            Ordering::Greater => {
+                format!("flagged in {} of {}", incident.rows, plural(all as f64, unit))
+            }
         }
     }
 

@@ -24,6 +24,7 @@ _OTHERS = {
     "metrics": "metrics; scored.csv is theirs where there are no requests, else scored_metrics.csv",
     "spans": "spans: rows of their service and operation, and who calls whom",
     "logs": "logs: read and checked, not used yet",
+    "edges": "the service graph: caller, callee",
     "changes": "changes: evidence against a service in the half hour after",
 }
 _LEARNT = ("requests", "metrics")
