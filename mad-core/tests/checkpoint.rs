@@ -6,8 +6,9 @@ use mad_core::error::ErrorKind;
 use mad_core::pipeline::{Pipeline, PipelineConfig, Update};
 use mad_core::score::{MetricScorer, ScoreConfig};
 use mad_core::simulate::{IncidentSpec, Shop, ShopConfig, SimulatedRequest};
+use mad_core::telemetry::SpanKind;
 use mad_core::time::{MINUTE, Timestamp};
-use mad_core::{MetricPoint, Request, Sample, SignalKind};
+use mad_core::{Change, Edge, Entity, MetricPoint, Request, Sample, SignalKind, Span};
 use proptest::prelude::*;
 
 /// An hour of a small shop with an incident and a metric beside it.
@@ -147,5 +148,76 @@ proptest! {
         let place = place.index(saved.len());
         saved[place] ^= 1_u8 << bit;
         prop_assert!(Pipeline::restore(PipelineConfig::default(), &saved).is_err());
+    }
+}
+
+/// A state of format 1: two services with requests, a metric, spans, a change, an open incident.
+fn of_every_kind() -> Pipeline {
+    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
+    let mut update = Update::default();
+    for second in (0..5_400_i64).step_by(6) {
+        let at = Timestamp::from_seconds(1_767_693_600 + second);
+        let slow = if second >= 5_000 { 700.0 } else { 0.0 };
+        let wander = (second * 7919 % 997) as f64 / 50.0;
+        pipeline.push(&Request::new(at, "cart", "/add", 200, 40.0 + wander + slow), 1, &mut update);
+        let busy = MetricPoint::new(at.floor(MINUTE), "cart", "busy", 0.5 + wander / 100.0);
+        pipeline.push_metric(&busy, 1, &mut update);
+        let trace = second.to_string();
+        let span = Span {
+            trace_id: &trace,
+            span_id: "a",
+            parent_id: None,
+            service: "mail",
+            operation: "send",
+            start: at,
+            duration_ms: 9.0 + wander,
+            status: "ok",
+            kind: SpanKind::Server,
+            peer: None,
+        };
+        pipeline.push_span(&span, 1, &mut update);
+    }
+    let at = Timestamp::from_seconds(1_767_693_600 + 4_900);
+    let deploy = Change { version: "1.4.2", ..Change::new(at, "cart", "deploy") };
+    pipeline.push_change(&deploy, 1, &mut update);
+    pipeline.push_edge(&Edge { caller: "cart", callee: "mail", calls: 3 }, 1, &mut update);
+    pipeline
+}
+
+const STATE_1: &[u8] = include_bytes!("fixtures/state-1.bin");
+const ENTITY_1: &[u8] = include_bytes!("fixtures/entity-1.bin");
+
+#[test]
+fn what_was_saved_in_format_1_goes_on() {
+    let config = PipelineConfig::default();
+    let mut restored = Pipeline::restore(config.clone(), STATE_1).unwrap();
+    let incident = restored.incidents()[0];
+    assert_eq!(incident.entity, Entity::new("cart", "/add"));
+    assert!(incident.is_open());
+    assert_eq!(restored.counters().requests, 1_800);
+    assert_eq!(&*restored.graph().callees("cart")[0], "mail");
+    let culprits = restored.culprits(None).culprits;
+    assert_eq!(culprits[0].change.as_ref().unwrap().version, "1.4.2");
+    let at = Timestamp::from_seconds(1_767_693_600 + 5_400);
+    let update = restored.ingest([Request::new(at, "cart", "/add", 200, 44.0)]);
+    assert_eq!(update.rejected.total(), 0);
+    restored.finish();
+    let mut elsewhere = Pipeline::new(config).unwrap();
+    elsewhere.load(&Entity::new("cart", "/add"), ENTITY_1).unwrap();
+    assert_eq!(elsewhere.incidents().len(), 1);
+}
+
+/// With `MAD_WRITE_FIXTURES` set it writes the fixtures: once, when the format is new.
+#[test]
+fn a_state_of_every_kind_comes_back() {
+    let pipeline = of_every_kind();
+    let saved = pipeline.checkpoint().unwrap();
+    let restored = Pipeline::restore(PipelineConfig::default(), &saved).unwrap();
+    assert!(restored.checkpoint().unwrap() == saved);
+    let part = pipeline.export(&Entity::new("cart", "/add")).unwrap();
+    assert!(restored.export(&Entity::new("cart", "/add")).unwrap() == part);
+    if std::env::var_os("MAD_WRITE_FIXTURES").is_some() {
+        std::fs::write("tests/fixtures/state-1.bin", saved).unwrap();
+        std::fs::write("tests/fixtures/entity-1.bin", part).unwrap();
     }
 }
