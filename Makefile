@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 DATA   ?= ../shared/data
+SCORERS ?= $(DATA)/../bench
 CARGO  ?= cargo
 SEED   ?= 0
 
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo test test-rust test-python test-tables lint quality quality-shop bench-core bench-metrics bench-graph bench clean
+.PHONY: help demo test test-rust test-python test-tables lint quality quality-shop quality-public bench-core bench-metrics bench-graph bench clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -62,7 +63,14 @@ test-tables: $(VENV)/.installed
 	MAD_TEST_TABLES=pandas $(VENV)-pandas2/bin/python -m pytest -q tests/python/test_tables.py \
 	  tests/python/test_kinds.py tests/python/test_detect_kinds.py tests/python/test_results.py
 
-quality: quality-shop ## figures of quality, at the shipped defaults
+quality: quality-shop quality-public ## figures of quality, at the shipped defaults
+
+quality-public: $(VENV)/.installed $(VENV)/.tested ## labelled series and root causes; DATA=DIR, SCORERS=DIR
+	@if [ -d "$(DATA)/detection" ] && [ -f "$(SCORERS)/detection.py" ]; then \
+	  $(BIN)/python "$(SCORERS)/detection.py" --data "$(DATA)/detection" --method mad && \
+	  $(BIN)/python benches/halves.py "$(DATA)/detection" "$(SCORERS)/detection.py" && \
+	  $(BIN)/python "$(SCORERS)/rca.py" --data "$(DATA)/rca" --method mad; \
+	else echo "left out: no public data in $(DATA) or no scorers in $(SCORERS); make quality DATA=DIR SCORERS=DIR"; fi
 
 quality-shop: ## simulated shops: found, blamed, false, how soon
 	$(CARGO) run --release -q -p mad-benches --bin quality-shop
