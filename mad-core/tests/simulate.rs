@@ -395,3 +395,27 @@ proptest! {
         let _ = Truth::from_json(&text);
     }
 }
+
+#[test]
+fn the_radar_is_calm_for_an_hour_and_ends_when_the_static_rule_fires() {
+    use mad_core::simulate::{Radar, RadarPoint, RadarScenario};
+    let start = Timestamp::from_seconds(1_767_693_600);
+    let run = |scenario, seed| Radar::new(scenario, seed, start).unwrap();
+    let bits = |points: &[RadarPoint]| -> Vec<u64> {
+        points.iter().map(|point| point.latency_ms.to_bits()).collect()
+    };
+    for scenario in [RadarScenario::Drift, RadarScenario::Saturation] {
+        let points: Vec<RadarPoint> = run(scenario, 7).collect();
+        let again: Vec<RadarPoint> = run(scenario, 7).collect();
+        let other: Vec<RadarPoint> = run(scenario, 8).collect();
+        assert_eq!(bits(&points), bits(&again));
+        assert_ne!(bits(&points[..100]), bits(&other[..100]));
+        let (last, before) = points.split_last().unwrap();
+        assert!(last.is_over() && !before.iter().any(RadarPoint::is_over));
+        let calm: Vec<RadarPoint> = run(RadarScenario::Calm, 7).take(3_600).collect();
+        assert_eq!(bits(&points[..3_600]), bits(&calm));
+        assert_eq!(points[3_600].at, run(scenario, 7).begins());
+    }
+    assert!(!run(RadarScenario::Calm, 1).take(20_000).any(|point| point.is_over()));
+    assert!(Radar::new(RadarScenario::Calm, 1, Timestamp::MAX).is_err());
+}

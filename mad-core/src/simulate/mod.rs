@@ -22,6 +22,7 @@
 mod catalogue;
 mod config;
 mod incident;
+mod radar;
 mod random;
 mod request;
 mod shop;
@@ -32,6 +33,7 @@ mod traces;
 pub use crate::evaluate::{Truth, TruthIncident};
 pub use config::ShopConfig;
 pub use incident::{IncidentKind, IncidentSpec, random_incident};
+pub use radar::{Radar, RadarPoint, RadarScenario};
 pub use request::{SimulatedRequest, write_csv_header};
 pub use shop::{Shop, ShopRequests};
 pub use span::{SimulatedSpan, write_spans_header};

@@ -1,0 +1,128 @@
+//! A service measured once a second that drifts or saturates: the world of system D.
+
+use super::random::Draws;
+use crate::error::{Error, Result};
+use crate::time::{SECOND, Timestamp};
+
+/// Minutes before anything goes wrong.
+const CALM: f64 = 60.0;
+/// Latency of a calm second, ms.
+const LATENCY: f64 = 120.0;
+/// Share of requests that fail in a calm second, percent.
+const ERRORS: f64 = 0.2;
+/// Processor of a calm second, percent.
+const CPU: f64 = 40.0;
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RadarScenario {
+    /// Nothing.
+    Calm,
+    /// A deployment that gets slower and fails more: in the first 20 minutes latency goes from 120 to
+    /// 180 ms and errors from 0.2 to 0.6 %, and on at the same pace.
+    Drift,
+    /// A database that saturates: its utilisation rises from 40 % by a percent every 12 seconds, its
+    /// latency as that of an M/M/1 queue; beyond 90 % timeouts come in bursts.
+    Saturation,
+}
+
+/// A second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RadarPoint {
+    /// When.
+    pub at: Timestamp,
+    /// Mean latency, ms.
+    pub latency_ms: f64,
+    /// Requests that failed, percent.
+    pub error_rate: f64,
+    /// Processor, percent.
+    pub cpu_pct: f64,
+}
+
+impl RadarPoint {
+    /// Whether the static rule fires: 5 % errors or 500 ms.
+    pub fn is_over(&self) -> bool {
+        self.error_rate >= 5.0 || self.latency_ms >= 500.0
+    }
+}
+
+/// Seconds of a service, the same for the same seed: an hour of calm, then the scenario, until the
+/// static rule fires; calm goes on for ever.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::Timestamp;
+/// use mad_core::simulate::{Radar, RadarScenario};
+///
+/// let start = Timestamp::from_seconds(0);
+/// let points: Vec<_> = Radar::new(RadarScenario::Saturation, 1, start)?.collect();
+/// assert!(points.len() > 3600 && points.last().is_some_and(|last| last.is_over()));
+/// # Ok::<(), mad_core::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Radar {
+    scenario: RadarScenario,
+    start: Timestamp,
+    second: u32,
+    over: bool,
+    draws: Draws,
+}
+
+impl Radar {
+    /// The service of a seed.
+    ///
+    /// # Errors
+    ///
+    /// A start too late for a week to follow.
+    pub fn new(scenario: RadarScenario, seed: u64, start: Timestamp) -> Result<Self> {
+        if start > Timestamp::MAX.plus(-7 * 86_400 * SECOND) {
+            return Err(Error::config("start", start, "a time a week before the end of time"));
+        }
+        Ok(Self { scenario, start, second: 0, over: false, draws: Draws::new(seed) })
+    }
+
+    /// When the scenario begins.
+    pub fn begins(&self) -> Timestamp {
+        self.start.plus((CALM * 60.0) as i64 * SECOND)
+    }
+
+    /// A sum of twelve uniforms: near enough to a normal deviate, and the same bits everywhere.
+    fn deviate(&mut self) -> f64 {
+        (0..12).map(|_| self.draws.unit()).sum::<f64>() - 6.0
+    }
+}
+
+impl Iterator for Radar {
+    type Item = RadarPoint;
+
+    fn next(&mut self) -> Option<RadarPoint> {
+        if self.over {
+            return None;
+        }
+        let minutes = (f64::from(self.second) / 60.0 - CALM).max(0.0);
+        let (latency, errors, cpu) = match self.scenario {
+            RadarScenario::Calm => (LATENCY, ERRORS, CPU),
+            RadarScenario::Drift => {
+                (LATENCY + 3.0 * minutes, ERRORS + 0.02 * minutes, CPU + 0.2 * minutes)
+            }
+            RadarScenario::Saturation => {
+                let used = (0.4 + minutes * 0.05).min(0.985);
+                let burst = used > 0.9 && self.draws.unit() < 0.3;
+                let errors = if burst { self.draws.within(1.0, 4.0) } else { ERRORS };
+                (LATENCY * 0.6 / (1.0 - used), errors, (100.0 * used).min(100.0))
+            }
+        };
+        // the rate is what some hundred requests a second say of it
+        let (wide, few, busy) = (self.deviate(), self.deviate(), self.deviate());
+        let point = RadarPoint {
+            at: self.start.plus(i64::from(self.second) * SECOND),
+            latency_ms: (latency * (1.0 + 0.08 * wide)).max(1.0),
+            error_rate: (errors + 0.45 * errors.sqrt() * few).clamp(0.0, 100.0),
+            cpu_pct: (cpu + 3.0 * busy).clamp(0.0, 100.0),
+        };
+        self.second = self.second.saturating_add(1);
+        self.over = self.scenario != RadarScenario::Calm && point.is_over();
+        Some(point)
+    }
+}
