@@ -23,25 +23,18 @@ use crate::time::Timestamp;
 pub struct IncidentGrouper {
     config: IncidentConfig,
     lateness: i64,
-    keep_closed: usize,
+    pub(super) keep_closed: usize,
     critical_error_rate: f64,
     /// Flagged rows that have not opened an incident yet.
-    pending: BTreeMap<EntityId, VecDeque<FlaggedRow>>,
+    pub(super) pending: BTreeMap<EntityId, VecDeque<FlaggedRow>>,
     /// By the entity that opened it.
-    open: BTreeMap<EntityId, Incident>,
+    pub(super) open: BTreeMap<EntityId, Incident>,
     /// The entity whose incident another one joined.
     joined: BTreeMap<EntityId, EntityId>,
     /// The entities that opened the incidents which a service is part of.
-    in_service: BTreeMap<Arc<str>, BTreeSet<EntityId>>,
-    closed: VecDeque<Incident>,
-    closed_dropped: u64,
-}
-
-/// What is open or waiting of one entity.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct OpenState {
-    pending: Option<VecDeque<FlaggedRow>>,
-    pub open: Option<Incident>,
+    pub(super) in_service: BTreeMap<Arc<str>, BTreeSet<EntityId>>,
+    pub(super) closed: VecDeque<Incident>,
+    pub(super) closed_dropped: u64,
 }
 
 impl IncidentGrouper {
@@ -207,7 +200,7 @@ impl IncidentGrouper {
     }
 
     /// A service is part of an incident.
-    fn place(&mut self, service: &Arc<str>, lead: EntityId) {
+    pub(super) fn place(&mut self, service: &Arc<str>, lead: EntityId) {
         self.in_service.entry(Arc::clone(service)).or_default().insert(lead);
     }
 
@@ -281,54 +274,6 @@ impl IncidentGrouper {
     /// The entities with an open incident.
     pub fn open_entities(&self) -> impl Iterator<Item = EntityId> {
         self.open.keys().chain(self.joined.keys()).copied()
-    }
-
-    /// Takes out what is open or waiting of an entity.
-    pub(crate) fn take(&mut self, entity: EntityId) -> OpenState {
-        for leads in self.in_service.values_mut() {
-            leads.remove(&entity);
-        }
-        OpenState { pending: self.pending.remove(&entity), open: self.open.remove(&entity) }
-    }
-
-    /// What is open or waiting of an entity.
-    pub(crate) fn open_state(&self, entity: EntityId) -> OpenState {
-        let pending = self.pending.get(&entity).cloned();
-        OpenState { pending, open: self.open.get(&entity).cloned() }
-    }
-
-    /// Puts it under an id, in place of what was there.
-    pub(crate) fn put(&mut self, entity: EntityId, state: OpenState) {
-        self.take(entity);
-        let OpenState { pending, open } = state;
-        if let Some(mut rows) = pending {
-            for row in &mut rows {
-                row.entity = entity;
-            }
-            self.pending.insert(entity, rows);
-        }
-        if let Some(incident) = open {
-            self.place(&Arc::clone(&incident.entity.service), entity);
-            self.open.insert(entity, Incident { entity_id: entity, ..incident });
-        }
-    }
-
-    /// Takes over the closed incidents of another grouper.
-    pub(crate) fn take_closed(
-        &mut self,
-        other: &mut Self,
-        here: impl Fn(&Entity) -> Option<EntityId>,
-    ) {
-        for incident in &mut other.closed {
-            incident.entity_id = here(&incident.entity).unwrap_or(incident.entity_id);
-        }
-        self.closed.append(&mut other.closed);
-        let key = |incident: &Incident| (incident.closed_at, incident.entity.clone());
-        self.closed.make_contiguous().sort_by_key(key);
-        while self.closed.len() > self.keep_closed {
-            self.closed.pop_front();
-            self.closed_dropped += 1;
-        }
     }
 
     /// The open incident that an entity is in.

@@ -2,12 +2,13 @@
 
 mod config;
 mod grouper;
+mod open_state;
 mod ties;
 mod types;
 
 pub use config::IncidentConfig;
 pub use grouper::IncidentGrouper;
-pub(crate) use grouper::OpenState;
+pub(crate) use open_state::OpenState;
 pub use ties::Ties;
 pub use types::{
     CloseReason, Incident, IncidentChange, IncidentStatus, MOST_MEMBERS, Member, Peak,
