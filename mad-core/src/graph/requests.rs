@@ -9,6 +9,10 @@ use super::ids::ByHash;
 /// Times of logs are often cut to the millisecond, ns.
 const TOLERANCE: i64 = 1_000_000;
 
+/// How long after its first request began a trace is held, ns: an hour, so that records that come
+/// late within any usual bound still find it.
+const HELD_FOR: i64 = 3_600 * 1_000_000_000;
+
 /// One request of a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct OpenRequest {
@@ -65,6 +69,13 @@ impl OpenTraces {
         }
         requests.push(request);
         left
+    }
+
+    /// A trace that is long over by a moment leaves.
+    pub fn pop_over(&mut self, at: i64) -> Option<Vec<OpenRequest>> {
+        let oldest = self.traces.get(self.order.front()?)?;
+        let over = at.saturating_sub(oldest.first()?.start) > HELD_FOR;
+        if over { self.pop() } else { None }
     }
 
     /// The oldest trace leaves.

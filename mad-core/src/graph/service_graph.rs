@@ -197,6 +197,9 @@ impl ServiceGraph {
         let Some(trace) = request.trace_id else { return };
         let start = request.timestamp.nanos();
         let request = OpenRequest { service, start, duration_ms, failed };
+        while let Some(over) = self.traces.pop_over(start) {
+            self.nest(over);
+        }
         for left in self.traces.push(ids::id(0, trace), request) {
             self.counters.spans_left += left.len() as u64;
             self.nest(left);
