@@ -48,6 +48,11 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
+def reached(incident: dict[str, Any]) -> set[str]:
+    """The services that an incident is about."""
+    return {incident["service"]} | {member["service"] for member in incident["members"]}
+
+
 def overlaps(incident: dict[str, Any], fault: Fault) -> bool:
     """Whether a moment of the incident lies in the fault's window."""
     begins, ends = moment(incident["start"]), moment(incident["end"])
@@ -71,7 +76,7 @@ def main() -> int:
     print("injected (UTC)  fault           service            own incident           others")
     for fault in labels:
         here = [incident for incident in incidents if overlaps(incident, fault)]
-        mine = [incident for incident in here if incident["service"] == fault.service]
+        mine = [incident for incident in here if fault.service in reached(incident)]
         signals = sorted({signal for incident in mine for signal in incident["signals"]})
         first = any((found.get("culprit") or {}).get("service") == fault.service for found in here)
         others = sorted({short(found["service"]) for found in here} - {short(fault.service)})
