@@ -174,6 +174,30 @@ def test_a_change_is_evidence() -> None:
         assert "deploy" not in report.explain(report.incidents[0]).likely_causes[0]
 
 
+def test_what_was_done_while_it_was_bad_is_no_evidence() -> None:
+    requests: Columns = {
+        name: [] for name in ("timestamp", "service", "endpoint", "status_code", "latency_ms")
+    }
+    for second in range(0, 9_000, 5):
+        slow = 800.0 if second >= 5_400 else 0.0
+        requests["timestamp"].append(START + timedelta(seconds=second))
+        requests["service"].append("cart")
+        requests["endpoint"].append("/add")
+        requests["status_code"].append(200)
+        requests["latency_ms"].append(40.0 + second % 17 + slow)
+
+    def change(minute: int) -> object:
+        at = START + timedelta(minutes=minute)
+        deploy: Columns = {"timestamp": [at], "service": ["cart"], "kind": ["deploy"]}
+        report = mad.detect(requests, changes={**deploy, "name": [""], "version": ["2"]})
+        (incident,) = report.incidents
+        return report.explain(incident).likely_causes[0].startswith("A change of cart")
+
+    # the last quarter of an hour of the incident is ranked: a roll-back lies before it
+    assert not change(120)
+    assert mad.detect(requests).incidents[0].start == START + timedelta(minutes=90)
+
+
 def test_what_is_rejected_says_its_kind(tmp_path: Path) -> None:
     bad = {"metrics": changed("metrics", "n", -1), "spans": changed("spans", "duration_ms", -1.0)}
     bad["changes"] = changed("changes", "kind", "")

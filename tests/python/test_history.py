@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -40,19 +41,21 @@ def test_the_command_line_learns_and_goes_on(
     past, now = parts()
     for name, table in (("past.csv", past), ("now.csv", now), ("all.csv", pd.concat([past, now]))):
         (tmp_path / name).write_bytes(to_csv(table.to_dict("list")))
-    here = lambda name: str(tmp_path / name)  # noqa: E731
 
-    def run(*arguments: str) -> dict[str, object]:
+    def here(name: str) -> str:
+        return str(tmp_path / name)
+
+    def run(*arguments: str) -> dict[str, Any]:
         assert main(["detect", *arguments, "--out", here("out"), "--json"]) == 0
         return dict(json.loads(capsys.readouterr().out))
 
     cold = run(here("now.csv"))
     warm = run(here("now.csv"), "--history", here("past.csv"))
-    assert (cold["incidents"], len(list(warm["incidents"]))) == ([], 1)  # type: ignore[call-overload]
+    assert (cold["incidents"], len(warm["incidents"])) == ([], 1)
     assert cold["requests"] == warm["requests"] == len(now)
     first = run(here("past.csv"), "--save", here("state"))
     second = run(here("now.csv"), "--resume", here("state"), "--save", here("state"))
-    assert (first["incidents"], len(list(second["incidents"]))) == ([], 1)  # type: ignore[call-overload]
+    assert (first["incidents"], len(second["incidents"])) == ([], 1)
     assert second["requests"] == len(past) + len(now)
     (tmp_path / "state").write_bytes((tmp_path / "state").read_bytes()[:-7])
     assert main(["detect", here("now.csv"), "--resume", here("state")]) == 2

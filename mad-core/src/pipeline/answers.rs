@@ -37,7 +37,8 @@ impl Pipeline {
         let ranker = CulpritRanker::new(config)?;
         let at = at.or(self.bucket).unwrap_or_default();
         let rows = self.history.flagged(ranker.from(at), at);
-        let known = Known { graph: &self.graph, history: &self.history };
+        let (graph, history, grouper) = (&self.graph, &self.history, &self.grouper);
+        let known = Known { graph, history, grouper };
         Ok(ranker.rank_within(rows, &self.entities, at, &known))
     }
 

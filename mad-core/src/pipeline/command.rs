@@ -93,6 +93,10 @@ impl Pipeline {
         mute.validate("mute")?;
         let limit = self.config.limits.mutes;
         if self.mutes.len() >= limit {
+            let closed = self.watermark();
+            self.mutes.retain(|mute| mute.to.is_none_or(|to| to > closed));
+        }
+        if self.mutes.len() >= limit {
             return Err(Error::state(format!(
                 "there are limits.mutes = {limit} mutes already: end one first"
             )));

@@ -7,7 +7,7 @@ use super::{Pipeline, Update};
 use crate::culprit::{ChangeEvent, Surroundings};
 use crate::graph::ServiceGraph;
 use crate::history::History;
-use crate::incident::Ties;
+use crate::incident::{IncidentGrouper, Ties};
 use crate::telemetry::{Change, Edge, Request, Span};
 use crate::time::Timestamp;
 
@@ -15,6 +15,7 @@ use crate::time::Timestamp;
 pub(super) struct Known<'a> {
     pub graph: &'a ServiceGraph,
     pub history: &'a History,
+    pub grouper: &'a IncidentGrouper,
 }
 
 impl Surroundings for Known<'_> {
@@ -27,7 +28,15 @@ impl Surroundings for Known<'_> {
         let meant = |change: &&ChangeEvent| {
             *change.service == *service && change.at >= from && change.at < to
         };
-        newest_first.find(meant).cloned()
+        let change = newest_first.find(meant)?;
+        // what was done while it was bad already did not make it so
+        let incidents = self.grouper.incidents();
+        let answered = incidents.iter().any(|incident| {
+            incident.entity.service == change.service
+                && incident.start.plus(incident.step) <= change.at
+                && change.at < incident.end
+        });
+        (!answered).then(|| change.clone())
     }
 }
 

@@ -225,12 +225,10 @@ def _layout(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> dict[str,
                 name: _mean([spots[n] for n in near[name] if (layers[n] - layer) * side > 0])
                 for name in rows[layer]
             }
-            rows[layer].sort(
-                key=lambda name, wished=wished: (  # type: ignore[misc]
-                    spots[name] if wished[name] is None else wished[name],
-                    name,
-                )
+            placed = sorted(
+                (spots[name] if wish is None else wish, name) for name, wish in wished.items()
             )
+            rows[layer] = [name for _, name in placed]
             spots |= {name: float(n) for n, name in enumerate(rows[layer])}
     tallest = max(map(len, rows.values()), default=0)
     places = {}
