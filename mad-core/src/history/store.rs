@@ -110,6 +110,19 @@ impl History {
         std::mem::take(&mut self.flagged)
     }
 
+    /// The rows of entities and the points of series, out of here.
+    pub(crate) fn take_rings(&mut self) -> (Vec<Ring<HistoryRow>>, Vec<Ring<HistoryPoint>>) {
+        (std::mem::take(&mut self.recent), std::mem::take(&mut self.points))
+    }
+
+    pub(crate) fn put_rings(
+        &mut self,
+        recent: Vec<Ring<HistoryRow>>,
+        points: Vec<Ring<HistoryPoint>>,
+    ) {
+        (self.recent, self.points) = (recent, points);
+    }
+
     pub(crate) fn take_recent(&mut self, entity: EntityId) -> Ring<HistoryRow> {
         self.recent.get_mut(entity.index()).map(std::mem::take).unwrap_or_default()
     }

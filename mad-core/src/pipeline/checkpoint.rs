@@ -40,14 +40,20 @@ impl Pipeline {
     /// A config field outside its range; bytes that are no saved state, are cut, damaged or of a
     /// newer version; a config of another shape, by the name of the stage.
     pub fn restore(config: PipelineConfig, saved: &[u8]) -> Result<Self> {
-        config.validate()?;
-        let mut pipeline: Self = envelope::open(envelope::PIPELINE, saved)?;
-        pipeline.config.check_shape(&config)?;
-        pipeline.guardrails = Guardrails::new(config.guard, config.score.threshold)?;
-        pipeline.grouper.reconfigure(config.incident)?;
-        pipeline.grouper =
-            pipeline.grouper.with_critical_error_rate(config.guard.critical_error_rate);
-        pipeline.config = config;
+        let pipeline: Self = envelope::open(envelope::PIPELINE, saved)?;
+        let mut pipeline = pipeline.configured(config)?;
+        pipeline.touch_all();
         Ok(pipeline)
+    }
+
+    /// The same under another config of the same shape.
+    pub(super) fn configured(mut self, config: PipelineConfig) -> Result<Self> {
+        config.validate()?;
+        self.config.check_shape(&config)?;
+        self.guardrails = Guardrails::new(config.guard, config.score.threshold)?;
+        self.grouper.reconfigure(config.incident)?;
+        self.grouper = self.grouper.with_critical_error_rate(config.guard.critical_error_rate);
+        self.config = config;
+        Ok(self)
     }
 }

@@ -1,7 +1,7 @@
 //! Score, guard, learn, remember, group: in that order, row by row.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -88,6 +88,9 @@ pub struct Pipeline {
     /// Of the entities that some override is for; found again after a restore.
     #[serde(skip)]
     pub(super) rules: HashMap<EntityId, Option<Rules>>,
+    /// Entities that changed since state was last saved by what changed.
+    #[serde(skip)]
+    pub(super) touched: BTreeSet<EntityId>,
     #[serde(skip)]
     pub(super) closed_rows: Vec<FeatureRow>,
     #[serde(skip)]
@@ -130,6 +133,7 @@ impl Pipeline {
             batches: RecentIds::default(),
             swept: None,
             rules: HashMap::new(),
+            touched: BTreeSet::new(),
             closed_rows: Vec::new(),
             closed_points: Vec::new(),
             config,
@@ -237,6 +241,7 @@ impl Pipeline {
 
     fn judge(&mut self, row: &FeatureRow, update: &mut Update) {
         self.learn_rules(row.entity);
+        self.touched.insert(row.entity);
         let is_muted = self.muted_until(row.entity, row.bucket).is_some();
         if self.rows.len() <= row.entity.index() {
             self.rows.resize_with(row.entity.index() + 1, || None);

@@ -9,6 +9,10 @@ use crate::error::{Error, Result};
 pub(super) const PIPELINE: [u8; 8] = *b"MADSTATE";
 /// What the state of one entity begins with.
 pub(super) const ENTITY: [u8; 8] = *b"MADPART1";
+/// What the state of a pipeline without its entities begins with.
+pub(super) const CORE: [u8; 8] = *b"MADCORE1";
+/// What the piece of one entity begins with.
+pub(super) const PIECE: [u8; 8] = *b"MADPIECE";
 /// Version of what follows the envelope; a reader knows all versions up to its own.
 const VERSION: u32 = 1;
 /// Magic, version, length, checksum.
@@ -39,7 +43,12 @@ pub(super) fn open<T: DeserializeOwned>(magic: [u8; 8], saved: &[u8]) -> Result<
 }
 
 fn what(magic: &[u8; 8]) -> &'static str {
-    if *magic == ENTITY { "state of an entity" } else { "state" }
+    match *magic {
+        ENTITY => "state of an entity",
+        CORE => "core of a state",
+        PIECE => "piece of a state",
+        _ => "state",
+    }
 }
 
 /// What the envelope holds, after a look at whether it is whole.

@@ -113,6 +113,7 @@ impl Pipeline {
         self.time_comes_to(partition, bucket, update);
         let Some(name) = self.entities.get(entity).map(Arc::clone) else { return };
         self.learn_rules(entity);
+        self.touched.insert(entity);
         let from = update.points.len();
         for point in points {
             if let Some(judged) = self.judge_point(&name, point) {

@@ -13,6 +13,7 @@ mod merge;
 mod metrics;
 mod part;
 mod partition;
+mod pieces;
 mod record;
 mod rules;
 mod series_document;
@@ -30,6 +31,7 @@ pub use document::{
     SCHEMA_VERSION,
 };
 pub use partition::PartitionId;
+pub use pieces::Pieces;
 pub use record::{IncidentRecord, Trace};
 pub use series_document::{SeriesDocument, SignalSeries};
 pub use states::{Standing, State, StateDocument};

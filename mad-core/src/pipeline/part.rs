@@ -121,6 +121,7 @@ impl Pipeline {
     pub(super) fn put(&mut self, entity: &Entity, part: Part) {
         let Part { last_bucket, requests, recent, series, incident, record, .. } = part;
         let id = self.entities.id(&entity.service, &entity.endpoint);
+        self.touched.insert(id);
         let slot = id.index();
         if self.rows.len() <= slot {
             self.rows.resize_with(slot + 1, || None);
