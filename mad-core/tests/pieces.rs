@@ -105,6 +105,12 @@ fn who_is_idle_is_not_saved_again() {
     for at in 30..40 {
         minute(&mut pipeline, "mail", at);
     }
+    // a disk that was full
+    let lost = pipeline.changed().unwrap();
+    assert_eq!(lost.entities.len(), 4);
+    pipeline.not_saved(lost.entities.iter().map(|(id, _)| *id));
+    assert_eq!(pipeline.changed().unwrap(), lost);
+    pipeline.not_saved(lost.entities.iter().map(|(id, _)| *id));
     // the last minutes of the cart closed meanwhile
     store.save(&mut pipeline);
     for at in 40..50 {

@@ -1,5 +1,6 @@
 //! A batch into a pipeline.
 
+use mad_core::time::ZonePolicy;
 use mad_core::{Format, Pipeline, Rejections, Update};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -13,6 +14,15 @@ pub struct Batch<'a> {
     pub partition: &'a str,
     /// The id by which it is known when it is sent again.
     pub id: Option<&'a str>,
+    /// How times without a zone are read; the config's way where it is none.
+    pub zone: Option<ZonePolicy>,
+}
+
+/// What came of a batch.
+pub struct Ingested {
+    pub update: Update,
+    /// Records that the pipeline took, those that it holds included.
+    pub accepted: u64,
 }
 
 impl Batch<'_> {
@@ -22,26 +32,32 @@ impl Batch<'_> {
         py: Python<'_>,
         core: &mut Pipeline,
         table: &Bound<'_, PyAny>,
-    ) -> PyResult<Update> {
+    ) -> PyResult<Ingested> {
         let partition = core.partition(self.partition).map_err(|error| to_py(&error))?;
         if let Some(id) = self.id
             && core.has_batch(id)
         {
             core.begin_batch(id);
-            return Ok(Update { repeated: true, ..Update::default() });
+            let update = Update { repeated: true, ..Update::default() };
+            return Ok(Ingested { update, accepted: 0 });
         }
-        let zone = core.config().zone();
-        let mut update = Update::default();
+        let zone = self.zone.unwrap_or_else(|| core.config().zone());
+        let (mut update, mut read) = (Update::default(), 0_u64);
         let mut rejections = Rejections::default();
-        let mut push = |record: Record<'_>, position: u64| match record {
-            Record::Request(request) => core.push_from(partition, &request, position, &mut update),
-            Record::Metric(point) => {
-                core.push_metric_from(partition, &point, position, &mut update);
+        let mut push = |record: Record<'_>, position: u64| {
+            read += 1;
+            match record {
+                Record::Request(request) => {
+                    core.push_from(partition, &request, position, &mut update);
+                }
+                Record::Metric(point) => {
+                    core.push_metric_from(partition, &point, position, &mut update);
+                }
+                Record::Span(span) => core.push_span_from(partition, &span, position, &mut update),
+                Record::Change(change) => core.push_change(&change, position, &mut update),
+                Record::Edge(edge) => core.push_edge(&edge, position, &mut update),
+                Record::Unused => {}
             }
-            Record::Span(span) => core.push_span_from(partition, &span, position, &mut update),
-            Record::Change(change) => core.push_change(&change, position, &mut update),
-            Record::Edge(edge) => core.push_edge(&edge, position, &mut update),
-            Record::Unused => {}
         };
         if let Ok(bytes) = table.cast::<PyBytes>() {
             let bytes = bytes.as_bytes();
@@ -59,9 +75,10 @@ impl Batch<'_> {
         if let Some(id) = self.id {
             core.begin_batch(id);
         }
+        let accepted = read.saturating_sub(update.rejected.total());
         rejections.merge(std::mem::take(&mut update.rejected));
         core.note_rejections(rejections.clone());
         update.rejected = rejections;
-        Ok(update)
+        Ok(Ingested { update, accepted })
     }
 }

@@ -21,13 +21,17 @@ mod detect_run;
 mod errors;
 mod evaluation;
 mod explanation;
+mod exposition;
 mod graph;
 mod grouping;
 mod html;
 mod incident;
 mod incident_document;
 mod intake;
+mod json_records;
 mod kinds;
+mod live;
+mod live_update;
 mod metric_ranking;
 mod moment;
 mod owned;
@@ -93,7 +97,13 @@ mod _core {
     #[pymodule_export]
     use super::incident::Incident;
     #[pymodule_export]
+    use super::json_records::{json_lines, log_records};
+    #[pymodule_export]
     use super::kinds::columns_of;
+    #[pymodule_export]
+    use super::live::LivePipeline;
+    #[pymodule_export]
+    use super::live_update::LiveUpdate;
     #[pymodule_export]
     use super::metric_ranking::{MetricCulprit, MetricRanking};
     #[pymodule_export]

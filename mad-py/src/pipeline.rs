@@ -53,8 +53,8 @@ impl Pipeline {
         batch_id: Option<&str>,
         watermark: Option<Moment>,
     ) -> PyResult<Update> {
-        let batch = Batch { kind: KindName::parse(kind)?, partition, id: batch_id };
-        let mut update = batch.ingest(py, &mut self.core, table)?;
+        let batch = Batch { kind: KindName::parse(kind)?, partition, id: batch_id, zone: None };
+        let mut update = batch.ingest(py, &mut self.core, table)?.update;
         if let Some(at) = watermark {
             let mut closed = self.core.advance(at.0);
             update.rows.append(&mut closed.rows);

@@ -37,6 +37,18 @@ class InputError(CommandError, ValueError):
     code = INPUT
 
 
+class StateError(CommandError):
+    """Saved state or a journal that cannot be used."""
+
+    code = INPUT
+
+
+class ServiceError(CommandError):
+    """A server or service that cannot be reached, or that cannot start."""
+
+    code = SERVICE
+
+
 class MissingExtraError(InputError, ImportError):
     """Input that needs a package which is not installed; the message names the extra."""
 

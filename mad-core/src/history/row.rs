@@ -45,6 +45,18 @@ impl HistoryRow {
             reason: verdict.reason,
         }
     }
+
+    /// How well the entity does, 0 to 100: less 50 times the share of requests that failed, less 30
+    /// when the median latency is more than twice the middle of its expected band.
+    pub fn health(&self) -> f64 {
+        let errors = f64::from(self.errors) / f64::from(self.count.max(1));
+        let p50 = Signal::ALL.iter().position(|signal| *signal == Signal::P50Latency);
+        let of =
+            |values: &[f32]| p50.and_then(|i| values.get(i)).map_or(f64::NAN, |v| f64::from(*v));
+        let expected = f64::midpoint(of(&self.low), of(&self.high));
+        let slow = of(&self.values) > 2.0 * expected;
+        100.0 - 50.0 * errors.min(1.0) - if slow { 30.0 } else { 0.0 }
+    }
 }
 
 /// One point of a metric as reports show it: value and band to seven digits.

@@ -167,6 +167,12 @@ impl Pipeline {
         furthest_behind.or(self.partitions.first().map(Partition::watermark)).unwrap_or_default()
     }
 
+    /// The newest event time that was taken, of all partitions.
+    pub fn newest(&self) -> Option<Timestamp> {
+        let times = |open: &Partition| open.features.newest().max(open.metrics.newest());
+        self.partitions.iter().filter_map(times).max()
+    }
+
     pub(super) fn time_comes_to(
         &mut self,
         partition: PartitionId,

@@ -38,14 +38,29 @@ struct SavedCore {
 struct Piece<'a> {
     rows: Option<&'a EntityState>,
     recent: Option<&'a Ring<HistoryRow>>,
-    series: Vec<(u32, Option<&'a SeriesState>, Option<&'a Ring<HistoryPoint>>)>,
+    series: Vec<SeriesPiece<'a>>,
+}
+
+/// What belongs to one of its series.
+#[derive(Serialize)]
+struct SeriesPiece<'a> {
+    id: u32,
+    state: Option<&'a SeriesState>,
+    points: Option<&'a Ring<HistoryPoint>>,
 }
 
 #[derive(Deserialize)]
 struct SavedPiece {
     rows: Option<Box<EntityState>>,
     recent: Option<Ring<HistoryRow>>,
-    series: Vec<(u32, Option<Box<SeriesState>>, Option<Ring<HistoryPoint>>)>,
+    series: Vec<SavedSeries>,
+}
+
+#[derive(Deserialize)]
+struct SavedSeries {
+    id: u32,
+    state: Option<Box<SeriesState>>,
+    points: Option<Ring<HistoryPoint>>,
 }
 
 /// The tables that have a place for each entity or series.
@@ -141,6 +156,12 @@ impl Pipeline {
         Ok(pipeline)
     }
 
+    /// Says that pieces of these numbers could not be stored: the next answer of
+    /// [`changed`](Self::changed) has them again.
+    pub fn not_saved(&mut self, ids: impl IntoIterator<Item = u32>) {
+        self.touched.extend(ids.into_iter().map(EntityId));
+    }
+
     /// Says that all of the state has to be saved.
     pub(super) fn touch_all(&mut self) {
         self.touched = (0..self.entities.slots() as u32).map(EntityId).collect();
@@ -183,9 +204,10 @@ impl Tables {
     fn piece(&self, id: EntityId, series: &[SeriesId]) -> Option<Piece<'_>> {
         let rows = self.rows.get(id.index()).and_then(Option::as_deref);
         let recent = self.recent.get(id.index()).filter(|ring| !ring.is_empty());
-        let of_series = series.iter().map(|id| {
-            let state = self.series.get(id.index()).and_then(Option::as_deref);
-            (id.0, state, self.points.get(id.index()).filter(|ring| !ring.is_empty()))
+        let of_series = series.iter().map(|id| SeriesPiece {
+            id: id.0,
+            state: self.series.get(id.index()).and_then(Option::as_deref),
+            points: self.points.get(id.index()).filter(|ring| !ring.is_empty()),
         });
         let series: Vec<_> = of_series.collect();
         let known = rows.is_some() || recent.is_some() || !series.is_empty();
@@ -200,12 +222,12 @@ impl Tables {
         if let Some(recent) = piece.recent {
             *self.recent.get_mut(id)? = recent;
         }
-        for (series, state, points) in piece.series {
+        for SavedSeries { id, state, points } in piece.series {
             if let Some(state) = state {
-                *self.series.get_mut(series as usize)? = Some(state);
+                *self.series.get_mut(id as usize)? = Some(state);
             }
             if let Some(points) = points {
-                *self.points.get_mut(series as usize)? = points;
+                *self.points.get_mut(id as usize)? = points;
             }
         }
         Some(())

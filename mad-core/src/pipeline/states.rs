@@ -9,7 +9,7 @@ use super::{JudgedPoint, JudgedRow, Pipeline};
 use crate::explain::{TemplateExplainer, Why, muted, silence};
 use crate::feature::Signal;
 use crate::guard::{EntityMaturity, Reason};
-use crate::history::Decision;
+use crate::history::{Decision, HistoryRow};
 use crate::series::{Entity, EntityId, SeriesId};
 use crate::settings::EntitySettings;
 use crate::time::Timestamp;
@@ -88,6 +88,9 @@ pub struct Standing {
     pub last_seen: Timestamp,
     /// Score of its newest row, 0 to 1.
     pub score: f64,
+    /// Health of its newest row of requests: 100, less 50 times the share of errors, less 30 when the
+    /// median latency is more than twice the middle of its expected band. None for a metric.
+    pub health: Option<f64>,
 }
 
 /// A state in files and reports.
@@ -103,6 +106,8 @@ pub struct StateDocument {
     pub since: String,
     pub last_seen: String,
     pub score: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<f64>,
 }
 
 impl Pipeline {
@@ -219,7 +224,8 @@ impl Pipeline {
                 .any(|signal| settings.of_signal(signal.as_str()).watched),
             enough: enough(newest.count),
         };
-        Some(self.standing(id, None, maturity, newest, &settings, &past))
+        let health = self.history.recent(id).next_back().map(HistoryRow::health);
+        Some(Standing { health, ..self.standing(id, None, maturity, newest, &settings, &past) })
     }
 
     fn series_state(&self, id: SeriesId) -> Option<Standing> {
@@ -277,6 +283,7 @@ impl Pipeline {
             since: since.unwrap_or(newest.bucket),
             last_seen: newest.bucket,
             score: newest.score,
+            health: None,
         }
     }
 }
@@ -324,6 +331,7 @@ impl From<Standing> for StateDocument {
             since: standing.since.to_string(),
             last_seen: standing.last_seen.to_string(),
             score: standing.score,
+            health: standing.health,
         }
     }
 }

@@ -1,0 +1,111 @@
+//! Scores and expected bands in the text format of Prometheus.
+
+use std::fmt::Write as _;
+
+use mad_core::Pipeline;
+use mad_core::feature::Signal;
+
+/// What is known of the newest row of each entity, and of the newest point of each series:
+/// <https://prometheus.io/docs/instrumenting/exposition_formats/>.
+pub fn exposition(pipeline: &Pipeline) -> String {
+    let mut families = Families::default();
+    for (id, entity) in pipeline.entities().iter() {
+        let Some(row) = pipeline.history().recent(id).next_back() else { continue };
+        let name = labels(&[("service", &entity.service), ("endpoint", &entity.endpoint)]);
+        families.health.add(&name, row.health());
+        families.anomalous.add(&name, f64::from(u8::from(row.is_anomaly)));
+        let edges = row.values.iter().zip(row.low).zip(row.high);
+        for (signal, ((value, low), high)) in Signal::ALL.iter().zip(edges) {
+            let name = format!("{name},signal=\"{}\"", signal.as_str());
+            families.band(&name, *value, low, high);
+        }
+    }
+    for (id, series) in pipeline.series().iter() {
+        let Some(point) = pipeline.history().points(id).next_back() else { continue };
+        let Some(entity) = pipeline.entities().get(series.entity) else { continue };
+        let name = labels(&[
+            ("service", &entity.service),
+            ("endpoint", &entity.endpoint),
+            ("signal", &series.metric),
+        ]);
+        families.anomalous.add(&name, f64::from(u8::from(point.is_anomaly)));
+        families.band(&name, point.value, point.low, point.high);
+    }
+    for state in pipeline.states() {
+        let mut of =
+            vec![("service", &*state.entity.service), ("endpoint", &*state.entity.endpoint)];
+        of.extend(state.metric.as_deref().map(|metric| ("signal", metric)));
+        families.score.add(&labels(&of), state.score);
+    }
+    families.text()
+}
+
+/// Lines of one name.
+struct Family {
+    name: &'static str,
+    help: &'static str,
+    lines: String,
+}
+
+impl Family {
+    const fn new(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, lines: String::new() }
+    }
+
+    fn add(&mut self, labels: &str, value: f64) {
+        if !value.is_nan() {
+            // writing to a text cannot fail
+            let _ = writeln!(self.lines, "{}{{{labels}}} {value}", self.name);
+        }
+    }
+}
+
+struct Families {
+    score: Family,
+    anomalous: Family,
+    health: Family,
+    value: Family,
+    low: Family,
+    high: Family,
+}
+
+impl Default for Families {
+    fn default() -> Self {
+        Self {
+            score: Family::new("mad_score", "Anomaly score of the newest row, 0 to 1."),
+            anomalous: Family::new("mad_anomalous", "Whether the newest row is flagged."),
+            health: Family::new("mad_health_score", "Health of the newest row, 0 to 100."),
+            value: Family::new("mad_value", "Value of the newest row."),
+            low: Family::new("mad_expected_low", "Lower end of the expected band."),
+            high: Family::new("mad_expected_high", "Upper end of the expected band."),
+        }
+    }
+}
+
+impl Families {
+    fn band(&mut self, labels: &str, value: f32, low: f32, high: f32) {
+        self.value.add(labels, f64::from(value));
+        self.low.add(labels, f64::from(low));
+        self.high.add(labels, f64::from(high));
+    }
+
+    fn text(self) -> String {
+        let Self { score, anomalous, health, value, low, high } = self;
+        let mut out = String::new();
+        for Family { name, help, lines } in [score, anomalous, health, value, low, high] {
+            if !lines.is_empty() {
+                let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{lines}");
+            }
+        }
+        out
+    }
+}
+
+/// `name="value"` with a comma between; backslash, quote and line end are escaped.
+fn labels(of: &[(&str, &str)]) -> String {
+    let one = |(name, value): &(&str, &str)| {
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        format!("{name}=\"{value}\"")
+    };
+    of.iter().map(one).collect::<Vec<_>>().join(",")
+}

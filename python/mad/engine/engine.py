@@ -1,0 +1,403 @@
+"""One thread that commits, judges and keeps, in that order."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from time import monotonic
+from typing import Any
+
+from mad import _core
+from mad._config import Config
+from mad.engine.batch import Batch, Taken, decoded
+from mad.engine.clock import SECOND, EventClock
+from mad.engine.figures import Figures
+from mad.errors import StateError
+from mad.journal import Entry, Journal, Kept
+from mad.journal.entries import COMMAND, TICK
+from mad.journal.sqlite import command_entry
+
+#: Batches that one commit takes at most.
+GROUP = 64
+#: Records kept of what came of inputs while a journal is replayed, before they are written.
+REPLAY_KEEP = 2_000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_NOTHING = '{"total":0,"counts":{},"first":[]}'
+
+
+class Busy(Exception):
+    """More waits than the queue holds; send it again after so many seconds."""
+
+    def __init__(self, retry_after: int = 1) -> None:
+        super().__init__("more batches wait than the queue holds")
+        self.retry_after = retry_after
+
+
+class StorageFailed(Exception):
+    """The disk did not take it; nothing of it was judged."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"the journal cannot be written: {error}")
+        self.retry_after = 5
+
+
+@dataclass(slots=True)
+class _Job:
+    entry: Entry | None
+    future: Future[Any]
+    write: Callable[[Journal], Any] | None = None
+    came: float = field(default_factory=monotonic)
+    taken: Taken | None = None
+
+    def done(self, result: Any) -> None:
+        """Answers; nobody may be there any more."""
+        if isinstance(result, Taken):
+            self.taken = result
+        with contextlib.suppress(InvalidStateError):
+            self.future.set_result(result)
+
+    def failed(self, error: BaseException) -> None:
+        """Answers that it could not be done."""
+        with contextlib.suppress(InvalidStateError):
+            self.future.set_exception(error)
+
+
+class Engine:
+    """Takes batches, commands and what people write; ticks when nothing comes.
+
+    A future is done when what it stands for is on the disk and judged. `version` grows with every
+    change that an answer could show.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        config: Config | None = None,
+        *,
+        queue_batches: int = 256,
+        checkpoint_seconds: float = 60.0,
+        checkpoint_bytes: int = 96 * 1024 * 1024,
+        ticking: bool = True,
+        fresh: bool = False,
+    ) -> None:
+        self.journal = journal
+        self.figures = Figures(accepted_total=journal.meta("accepted_total"))
+        self.version = 0
+        self.failure: str = ""
+        self.listeners: list[Callable[[list[tuple[int, int, str]]], None]] = []
+        self._config = config or Config()
+        self._ticking = ticking
+        self._every = (checkpoint_seconds, checkpoint_bytes)
+        self._jobs: queue.Queue[_Job] = queue.Queue(queue_batches)
+        self._kept = Kept()
+        self._bytes = 0
+        self._saved_at = monotonic()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mad-engine", daemon=True)
+        self.clock = EventClock(lateness=_lateness(self._config))
+        self.pipeline = self._recovered(fresh)
+
+    def start(self) -> None:
+        """Begins to take what is handed over."""
+        self._thread.start()
+
+    def submit(self, batch: Batch) -> Future[Taken]:
+        """Hands over a batch.
+
+        Raises
+        ------
+        Busy
+            The queue is full.
+        """
+        return self._put(_Job(batch.entry(), Future()))
+
+    def command(self, command: dict[str, Any]) -> Future[Taken]:
+        """Hands over a command; it is given the time of now where it has none.
+
+        The future raises `KeyError` or `ValueError` where the pipeline says no.
+        """
+        return self._put(_Job(command_entry({"at": self._now(), **command}), Future()))
+
+    def tick(self, at: int) -> Future[Taken]:
+        """Moves event time on: everything before `at` (nanoseconds) is closed."""
+        return self._put(_Job(Entry(TICK, str(at).encode(), "time"), Future()))
+
+    def write(self, write: Callable[[Journal], Any]) -> Future[Any]:
+        """Has something written to the journal that the pipeline has no part in."""
+        return self._put(_Job(None, Future(), write))
+
+    @property
+    def waiting(self) -> int:
+        """Batches that wait."""
+        return self._jobs.qsize()
+
+    def stop(self) -> None:
+        """Works off what waits, saves the state and closes the journal."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        if not self.failure:
+            with contextlib.suppress(sqlite3.Error):
+                self._checkpoint()
+        self.journal.close()
+
+    def _put(self, job: _Job) -> Future[Any]:
+        if self.failure:
+            raise StorageFailed(RuntimeError(self.failure))
+        try:
+            self._jobs.put_nowait(job)
+        except queue.Full:
+            self.figures.refused_busy += 1
+            raise Busy from None
+        return job.future
+
+    def _now(self) -> int:
+        return self.clock.now() or int((datetime.now(timezone.utc) - _EPOCH).total_seconds() * 1e9)
+
+    def _run(self) -> None:
+        try:
+            while True:
+                jobs = self._waited()
+                if jobs:
+                    self._work(jobs)
+                elif self._stopping.is_set():
+                    return
+                else:
+                    self._pass_time()
+        except BaseException as error:  # a panic of the core is no Exception
+            self.failure = f"{type(error).__name__}: {error}"
+            self._refuse_all(error)
+            raise
+
+    def _refuse_all(self, error: BaseException) -> None:
+        while True:
+            try:
+                self._jobs.get_nowait().failed(StorageFailed(RuntimeError(str(error))))
+            except queue.Empty:
+                return
+
+    def _waited(self) -> list[_Job]:
+        jobs: list[_Job] = []
+        try:
+            jobs.append(self._jobs.get(timeout=0.05 if self._stopping.is_set() else 0.25))
+            while len(jobs) < GROUP:
+                jobs.append(self._jobs.get_nowait())
+        except queue.Empty:
+            pass
+        return jobs
+
+    def _work(self, jobs: list[_Job]) -> None:
+        try:
+            new, repeated = self._sorted_out(jobs)
+            entries = [job.entry for job in new if job.entry is not None]
+            seqs = iter(self.journal.append(entries, self._kept) if entries else ())
+        except sqlite3.Error as error:
+            self.figures.refused_storage += len(jobs)
+            for job in jobs:
+                job.failed(StorageFailed(error))
+            return
+        if entries:
+            self._kept = Kept()
+        news = False
+        for job in new:
+            if job.entry is None:
+                self._write(job)
+            else:
+                news |= self._judge(replace(job.entry, seq=next(seqs)), job)
+        for job, before in repeated:
+            self.figures.repeated += 1
+            taken = before.taken if isinstance(before, _Job) else before
+            job.done(replace(taken or Taken(0, 0, 0, _NOTHING), repeated=True))
+        self._write_news(news)
+        self._checkpoint_if_due(news)
+
+    def _sorted_out(self, jobs: list[_Job]) -> tuple[list[_Job], list[tuple[_Job, _Job | Taken]]]:
+        """Jobs that are new, and those whose batch id is known, with what is known of it."""
+        new: list[_Job] = []
+        repeated: list[tuple[_Job, _Job | Taken]] = []
+        known: dict[str, _Job] = {}
+        for job in jobs:
+            batch_id = job.entry.batch_id if job.entry else None
+            if batch_id is not None:
+                before = known.get(batch_id) or self._known(batch_id)
+                if before is not None:
+                    repeated.append((job, before))
+                    continue
+                known[batch_id] = job
+            new.append(job)
+        return new, repeated
+
+    def _known(self, batch_id: str) -> Taken | None:
+        for kept_id, *of_batch in self._kept.batches:
+            if kept_id == batch_id:
+                return Taken(*of_batch)
+        found = self.journal.batch(batch_id)
+        return Taken(*found) if found else None
+
+    def _judge(self, entry: Entry, job: _Job | None) -> bool:
+        """Hands an entry to the pipeline, answers whoever waits for it; whether there are news."""
+        try:
+            update = self._apply(entry)
+        except (ValueError, KeyError, ImportError) as error:
+            # it will be refused alike when the journal is replayed
+            if job is not None:
+                job.failed(error)
+            return False
+        problems = update.problems().decode() if update.rejected else _NOTHING
+        if entry.kind not in (TICK, COMMAND):
+            self._count(entry, update)
+            if entry.batch_id is not None:
+                self._kept.batches.append(
+                    (entry.batch_id, entry.seq, update.accepted, update.rejected, problems)
+                )
+        if entry.kind != TICK:
+            self.clock.saw(self.pipeline.newest)
+        news = self._keep(entry, update)
+        if job is not None:
+            self.figures.answered(monotonic() - job.came)
+            job.done(Taken(entry.seq, update.accepted, update.rejected, problems))
+        return news
+
+    def _apply(self, entry: Entry) -> _core.LiveUpdate:
+        if entry.kind == TICK:
+            self.figures.ticks += 1
+            return self.pipeline.advance(int(entry.body))
+        if entry.kind == COMMAND:
+            self.figures.commands += 1
+            return self.pipeline.apply(_timed(json.loads(entry.body)))
+        return self.pipeline.ingest(
+            decoded(entry),
+            entry.kind,
+            partition=entry.partition,
+            naive_offset_seconds=entry.naive_offset_seconds,
+        )
+
+    def _count(self, entry: Entry, update: _core.LiveUpdate) -> None:
+        figures = self.figures
+        figures.batches += 1
+        figures.bytes_taken += len(entry.body)
+        figures.records[entry.kind] = figures.records.get(entry.kind, 0) + update.accepted
+        if entry.kind == "requests":
+            figures.accepted_total += update.accepted
+        if update.rejected:
+            for why, count in update.rejected_counts():
+                figures.rejected[why] = figures.rejected.get(why, 0) + count
+
+    def _keep(self, entry: Entry, update: _core.LiveUpdate) -> bool:
+        self._bytes += len(entry.body)
+        kept = self._kept
+        if entry.kind == "logs":
+            lines = _core.log_records(decoded(entry), entry.naive_offset_seconds)
+            kept.log_lines.extend((entry.seq, i, *line) for i, line in enumerate(lines))
+        if not update.has_news:
+            return entry.kind in (COMMAND, "logs", "changes", "edges")
+        kept.rows.extend(update.rows())
+        kept.points.extend(update.points())
+        kept.incidents.extend(update.incidents())
+        changes = [(entry.seq, i, *change) for i, change in enumerate(update.changes())]
+        kept.history.extend(changes)
+        if changes:
+            told = [(seq, i, data) for seq, i, _, _, _, data in changes]
+            for listener in self.listeners:
+                listener(told)
+        return True
+
+    def _write(self, job: _Job) -> None:
+        assert job.write is not None
+        try:
+            job.done(job.write(self.journal))
+        except sqlite3.Error as error:
+            job.failed(StorageFailed(error))
+        self.version += 1
+
+    def _write_news(self, news: bool) -> None:
+        """What a reader may ask for is in the tables before the version says so."""
+        if not news:
+            return
+        with contextlib.suppress(sqlite3.Error):  # they go with the next batch, or it is refused
+            self.journal.keep(self._kept)
+            self._kept = Kept()
+        self.version += 1
+
+    def _pass_time(self) -> None:
+        at = self.clock.tick() if self._ticking else None
+        if at is not None and at > (self.pipeline.watermark or 0):
+            self._work([_Job(Entry(TICK, str(at).encode(), "time"), Future())])
+        else:
+            self._checkpoint_if_due(news=True)
+
+    def _checkpoint_if_due(self, news: bool) -> None:
+        seconds, most = self._every
+        waited = (monotonic() - self._saved_at) / seconds
+        filled = self._bytes / most
+        # right after steps closed there is least to save
+        due = waited >= 1 or filled >= 1
+        if due and self.journal.seq > self.journal.checkpoint_seq and (news or filled >= 2):
+            with contextlib.suppress(sqlite3.Error):  # it is tried again after the next batch
+                self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        began = monotonic()
+        core, pieces = self.pipeline.changed()
+        try:
+            self.journal.checkpoint(
+                core, pieces, self._kept, {"accepted_total": self.figures.accepted_total}
+            )
+        except sqlite3.Error:
+            self.pipeline.not_saved([place for place, _ in pieces])
+            raise
+        self._kept = Kept()
+        self._bytes = 0
+        self._saved_at = monotonic()
+        self.figures.checkpoints += 1
+        self.figures.checkpoint_seconds = self._saved_at - began
+
+    def _recovered(self, fresh: bool) -> _core.LivePipeline:
+        """The state of the last checkpoint, and everything since then again."""
+        began = monotonic()
+        if fresh:
+            self.journal.forget_state()
+        saved = self.journal.state()
+        try:
+            self.pipeline = (
+                _core.LivePipeline(self._config)
+                if saved is None
+                else _core.LivePipeline.restore(self._config, *saved)
+            )
+        except ValueError as error:
+            raise StateError(
+                f"{self.journal.path}: {error}",
+                "start with --fresh to learn anew; incidents and rows are kept",
+            ) from error
+        for entry in self.journal.entries():
+            self._judge(entry, None)
+            self.figures.recovered_entries += 1
+            if len(self._kept.rows) + len(self._kept.points) > REPLAY_KEEP:
+                self.journal.keep(self._kept)
+                self._kept = Kept()
+        if self._kept:
+            self.journal.keep(self._kept)
+            self._kept = Kept()
+        self.clock.saw(self.pipeline.newest)
+        self.figures.recovery_seconds = monotonic() - began
+        return self.pipeline
+
+
+def _timed(command: dict[str, Any]) -> dict[str, Any]:
+    """Nanoseconds as datetimes."""
+    for name in ("at", "until"):
+        if name in command:
+            command[name] = _EPOCH + timedelta(microseconds=int(command[name]) // 1000)
+    return command
+
+
+def _lateness(config: Config) -> int:
+    return int(float(config["features"]["lateness_seconds"]) * SECOND)

@@ -1,0 +1,83 @@
+"""What the engine counts of itself."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+
+#: Upper ends of the buckets of answer times, seconds.
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+@dataclass(slots=True)
+class Figures:
+    """Counts since the server started; `accepted_total` since the journal began."""
+
+    accepted_total: int = 0
+    batches: int = 0
+    repeated: int = 0
+    records: dict[str, int] = field(default_factory=dict)
+    rejected: dict[str, int] = field(default_factory=dict)
+    ticks: int = 0
+    commands: int = 0
+    checkpoints: int = 0
+    checkpoint_seconds: float = 0.0
+    refused_busy: int = 0
+    refused_storage: int = 0
+    recovered_entries: int = 0
+    recovery_seconds: float = 0.0
+    bytes_taken: int = 0
+    answer_counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+    answer_seconds: float = 0.0
+
+    def answered(self, seconds: float) -> None:
+        """A batch was acknowledged so long after it came."""
+        self.answer_counts[bisect_left(BUCKETS, seconds)] += 1
+        self.answer_seconds += seconds
+
+    def exposition(self) -> str:
+        """In the text format of Prometheus."""
+        lines: list[str] = []
+
+        def family(name: str, kind: str, text: str, values: list[tuple[str, float]]) -> None:
+            lines.append(f"# HELP {name} {text}\n# TYPE {name} {kind}")
+            lines.extend(f"{name}{labels} {value:g}" for labels, value in values)
+
+        def labelled(label: str, counts: dict[str, int]) -> list[tuple[str, float]]:
+            return [(f'{{{label}="{key}"}}', count) for key, count in sorted(counts.items())]
+
+        for name, text, value in (
+            ("mad_batches_total", "Batches taken.", self.batches),
+            ("mad_batches_repeated_total", "Batches that were known already.", self.repeated),
+            ("mad_ticks_total", "Ticks while nothing came.", self.ticks),
+            ("mad_commands_total", "Commands of people.", self.commands),
+            ("mad_checkpoints_total", "Times the state was saved.", self.checkpoints),
+            ("mad_bytes_taken_total", "Bytes of batches taken.", self.bytes_taken),
+        ):
+            family(name, "counter", text, [("", value)])
+        family(
+            "mad_refused_total",
+            "counter",
+            "Batches refused for the sender to send again.",
+            [('{reason="busy"}', self.refused_busy), ('{reason="storage"}', self.refused_storage)],
+        )
+        if self.records:
+            family(
+                "mad_records_total", "counter", "Records taken.", labelled("kind", self.records)
+            )
+        if self.rejected:
+            family(
+                "mad_rejected_total",
+                "counter",
+                "Records not taken.",
+                labelled("reason", self.rejected),
+            )
+        total, buckets = 0, []
+        for end, count in zip((*BUCKETS, float("inf")), self.answer_counts, strict=True):
+            total += count
+            buckets.append((f'{{le="{"+Inf" if end == float("inf") else end}"}}', total))
+        name = "mad_acknowledge_seconds"
+        lines.append(f"# HELP {name} Time from a batch to its answer.\n# TYPE {name} histogram")
+        lines.extend(f"{name}_bucket{labels} {value}" for labels, value in buckets)
+        lines.append(f"{name}_sum {self.answer_seconds:.6f}\n{name}_count {total}")
+        return "\n".join(lines) + "\n"

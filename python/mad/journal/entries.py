@@ -1,0 +1,51 @@
+"""What stands in a journal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+#: What a row of each table is, in the order of its columns; made by the core.
+Record = tuple[Any, ...]
+
+TICK = "tick"
+COMMAND = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One input of the pipeline: a batch of a kind of record, a tick or a command.
+
+    `encoding` tells what `body` is: `text` (CSV or JSON Lines), `arrow` (an IPC stream), `json` (a
+    command), `time` (nanoseconds since 1970 as text).
+    """
+
+    kind: str
+    body: bytes
+    encoding: str = "text"
+    partition: str = ""
+    batch_id: str | None = None
+    naive_offset_seconds: int | None = None
+    seq: int = 0
+
+
+@dataclass(slots=True)
+class Kept:
+    """What came of inputs, as records for tables. Written again after a crash it is the same."""
+
+    rows: list[Record] = field(default_factory=list)
+    points: list[Record] = field(default_factory=list)
+    log_lines: list[Record] = field(default_factory=list)
+    incidents: list[Record] = field(default_factory=list)
+    history: list[Record] = field(default_factory=list)
+    batches: list[Record] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.rows
+            or self.points
+            or self.log_lines
+            or self.incidents
+            or self.history
+            or self.batches
+        )

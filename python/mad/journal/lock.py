@@ -1,0 +1,38 @@
+"""One server at a time writes a journal."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mad.errors import StateError
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - not on this system
+    fcntl = None  # type: ignore[assignment]
+
+
+class Lock:
+    """A file that this process holds as long as it lives; the system lets go of it after a crash."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "mad.lock"
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        if fcntl is None:  # pragma: no cover - not on this system
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(self._file, 32).decode("ascii", "replace").strip()
+            os.close(self._file)
+            raise StateError(
+                f"{directory}: process {holder or '?'} writes this journal already",
+                "stop it, or give another --data",
+            ) from None
+        os.ftruncate(self._file, 0)
+        os.write(self._file, f"{os.getpid()}\n".encode())
+
+    def release(self) -> None:
+        """Lets another process have it."""
+        os.close(self._file)

@@ -1,0 +1,97 @@
+"""The tables, and how a journal of an older version becomes one of this version."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from mad.errors import StateError
+
+#: Each brings a journal one version further. They are never changed, only added to.
+MIGRATIONS = (
+    """
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+    CREATE TABLE journal (
+        seq INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,
+        encoding TEXT NOT NULL,
+        partition TEXT NOT NULL,
+        batch_id TEXT,
+        naive_offset_seconds INTEGER,
+        body BLOB NOT NULL
+    );
+    CREATE TABLE state (id INTEGER PRIMARY KEY, piece BLOB NOT NULL);
+    CREATE TABLE batches (
+        batch_id TEXT PRIMARY KEY, seq INTEGER NOT NULL, accepted INTEGER NOT NULL,
+        rejected INTEGER NOT NULL, problems TEXT NOT NULL
+    );
+    CREATE TABLE rows (
+        at INTEGER NOT NULL, service TEXT NOT NULL, endpoint TEXT NOT NULL,
+        req_count INTEGER NOT NULL, error_count INTEGER NOT NULL, avg_latency_ms REAL,
+        p95_latency_ms REAL, mad_z REAL NOT NULL, baseline_ms REAL, is_anomaly INTEGER NOT NULL,
+        severity INTEGER NOT NULL, data TEXT NOT NULL,
+        UNIQUE (at, service, endpoint)
+    );
+    CREATE INDEX rows_of ON rows (service, endpoint, at);
+    CREATE INDEX rows_flagged ON rows (at) WHERE is_anomaly;
+    CREATE TABLE points (
+        at INTEGER NOT NULL, service TEXT NOT NULL, resource TEXT NOT NULL, metric TEXT NOT NULL,
+        value REAL, is_anomaly INTEGER NOT NULL, severity INTEGER NOT NULL, data TEXT NOT NULL,
+        UNIQUE (at, service, resource, metric)
+    );
+    CREATE INDEX points_of ON points (service, resource, metric, at);
+    CREATE INDEX points_flagged ON points (at) WHERE is_anomaly;
+    CREATE TABLE log_lines (
+        seq INTEGER NOT NULL, position INTEGER NOT NULL, at INTEGER NOT NULL, service TEXT NOT NULL,
+        level TEXT NOT NULL, body TEXT NOT NULL, trace_id TEXT,
+        UNIQUE (seq, position)
+    );
+    CREATE INDEX log_lines_at ON log_lines (at);
+    CREATE TABLE incidents (
+        id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, service TEXT NOT NULL,
+        endpoint TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
+        severity TEXT NOT NULL, status TEXT NOT NULL, data TEXT NOT NULL, document TEXT NOT NULL
+    );
+    CREATE INDEX incidents_start ON incidents (start DESC, id);
+    CREATE INDEX incidents_of ON incidents (service, endpoint, start DESC);
+    CREATE TABLE history (
+        seq INTEGER NOT NULL, position INTEGER NOT NULL, change TEXT NOT NULL,
+        incident TEXT NOT NULL, at INTEGER NOT NULL, data TEXT NOT NULL,
+        UNIQUE (seq, position)
+    );
+    CREATE INDEX history_of ON history (incident, seq, position);
+    CREATE TABLE notes (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, incident TEXT NOT NULL, written_at TEXT NOT NULL,
+        who TEXT NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL
+    );
+    CREATE INDEX notes_of ON notes (incident, id);
+    CREATE TABLE audit (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, written_at TEXT NOT NULL, who TEXT NOT NULL,
+        action TEXT NOT NULL, target TEXT NOT NULL, outcome TEXT NOT NULL
+    );
+    CREATE VIEW features AS SELECT at, service, endpoint, req_count, error_count, avg_latency_ms,
+        p95_latency_ms FROM rows;
+    """,
+)
+
+
+def migrate(connection: sqlite3.Connection, name: str) -> None:
+    """Brings the tables to this version, each step in a transaction of its own.
+
+    Raises
+    ------
+    StateError
+        The journal is of a newer version, or of another program.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise StateError(
+            f"{name}: written by a newer version (format {version}, this one knows "
+            f"{len(MIGRATIONS)})",
+            "upgrade mad, or give another --data",
+        )
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if version == 0 and tables:
+        raise StateError(f"{name}: a database, but no journal of mad", "give another --data")
+    for step in range(version, len(MIGRATIONS)):
+        script = f"BEGIN IMMEDIATE; {MIGRATIONS[step]} PRAGMA user_version = {step + 1}; COMMIT;"
+        connection.executescript(script)

@@ -1,0 +1,242 @@
+"""The journal in SQLite: one file, one writer, committed to the disk before anything is answered."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+from mad.errors import StateError, reason
+from mad.journal.entries import Entry, Kept
+from mad.journal.lock import Lock
+from mad.journal.retention import Retention
+from mad.journal.schema import migrate
+
+#: Bytes of a page: batches are large, and a page that holds more of one is written sooner.
+PAGE_BYTES = 16_384
+#: Pages after which SQLite copies its log back into the file.
+LOG_PAGES = 4_000
+
+_ENTRY = "seq, kind, encoding, partition, batch_id, naive_offset_seconds, body"
+_KEPT = {
+    "rows": 12,
+    "points": 8,
+    "log_lines": 7,
+    "incidents": 10,
+    "history": 6,
+    "batches": 5,
+}
+_INSERT = {
+    table: f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * columns)})"
+    for table, columns in _KEPT.items()
+}
+
+
+class Journal:
+    """What was taken since the last checkpoint, the checkpoint, and the tables for those who ask.
+
+    Only the thread of the engine writes through it; readers open connections of their own.
+
+    Raises
+    ------
+    StateError
+        The directory cannot be written to, another server uses it, or the file in it is damaged, of
+        a newer version or no journal.
+    """
+
+    def __init__(self, directory: Path, *, retention: Retention | None = None) -> None:
+        self.directory = directory
+        self.path = directory / "mad.db"
+        self.retention = retention or Retention()
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._lock = Lock(directory)
+        except OSError as error:
+            raise StateError(
+                f"{directory}: {reason(error)}", "give a directory that can be written to"
+            ) from error
+        try:
+            self._db = self._open()
+        except BaseException:
+            self._lock.release()
+            raise
+        self.checkpoint_seq = int(self._meta("checkpoint_seq", 0))
+        (newest,) = self._db.execute("SELECT max(seq) FROM journal").fetchone()
+        self.seq = max(self.checkpoint_seq, newest or 0)
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+            db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+            db.execute(f"PRAGMA journal_size_limit = {2 * LOG_PAGES * PAGE_BYTES}")
+            migrate(db, str(self.path))
+        except sqlite3.Error as error:
+            raise StateError(
+                f"{self.path}: {error}", "restore it from a copy, or give another --data"
+            ) from error
+        return db
+
+    def append(self, entries: Sequence[Entry], kept: Kept) -> list[int]:
+        """Commits inputs, and what came of earlier ones, to the disk; answers their numbers.
+
+        Raises
+        ------
+        sqlite3.Error
+            Nothing of it was written, such as when the disk is full.
+        """
+        first = self.seq + 1
+        numbered = [
+            (
+                first + place,
+                entry.kind,
+                entry.encoding,
+                entry.partition,
+                entry.batch_id,
+                entry.naive_offset_seconds,
+                entry.body,
+            )
+            for place, entry in enumerate(entries)
+        ]
+        with self._transaction():
+            self._db.executemany(
+                f"INSERT INTO journal ({_ENTRY}) VALUES (?, ?, ?, ?, ?, ?, ?)", numbered
+            )
+            self._keep(kept)
+        self.seq += len(entries)
+        return list(range(first, self.seq + 1))
+
+    def keep(self, kept: Kept) -> None:
+        """Writes what came of inputs."""
+        with self._transaction():
+            self._keep(kept)
+
+    def checkpoint(
+        self,
+        core: bytes,
+        pieces: Iterable[tuple[int, bytes | None]],
+        kept: Kept,
+        meta: dict[str, int | str],
+    ) -> None:
+        """Saves the state as of the newest entry, and lets the entries go, at once."""
+        pieces = list(pieces)
+        with self._transaction():
+            self._keep(kept)
+            changed = [(place, piece) for place, piece in pieces if piece is not None]
+            self._db.executemany(
+                "INSERT OR REPLACE INTO state VALUES (?, ?)", [(-1, core), *changed]
+            )
+            gone = [(place,) for place, piece in pieces if piece is None]
+            self._db.executemany("DELETE FROM state WHERE id = ?", gone)
+            self._db.execute("DELETE FROM journal WHERE seq <= ?", (self.seq,))
+            for key, value in {**meta, "checkpoint_seq": self.seq}.items():
+                self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+            self._forget()
+        self.checkpoint_seq = self.seq
+
+    def forget_state(self) -> None:
+        """Drops the saved state, and the inputs since then; the tables stay."""
+        with self._transaction():
+            self._db.execute("DELETE FROM state")
+            self._db.execute("DELETE FROM journal")
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('checkpoint_seq', ?)", (self.seq,))
+        self.checkpoint_seq = self.seq
+
+    def state(self) -> tuple[bytes, list[tuple[int, bytes]]] | None:
+        """The core and the pieces as of the last checkpoint; None before the first."""
+        core = self._db.execute("SELECT piece FROM state WHERE id = -1").fetchone()
+        if core is None:
+            return None
+        pieces = self._db.execute("SELECT id, piece FROM state WHERE id >= 0 ORDER BY id")
+        return core[0], pieces.fetchall()
+
+    def entries(self) -> Iterator[Entry]:
+        """Inputs since the last checkpoint, in order."""
+        cursor = self._db.execute(
+            f"SELECT {_ENTRY} FROM journal WHERE seq > ? ORDER BY seq", (self.checkpoint_seq,)
+        )
+        for seq, kind, encoding, partition, batch_id, naive, body in cursor:
+            yield Entry(kind, body, encoding, partition, batch_id, naive, seq)
+
+    def batch(self, batch_id: str) -> tuple[int, int, int, str] | None:
+        """Number, accepted, rejected and problems of a batch that was taken; None for a new one."""
+        found: tuple[int, int, int, str] | None = self._db.execute(
+            "SELECT seq, accepted, rejected, problems FROM batches WHERE batch_id = ?", (batch_id,)
+        ).fetchone()
+        return found
+
+    def meta(self, key: str, default: int = 0) -> int:
+        """A number that a checkpoint wrote."""
+        return int(self._meta(key, default))
+
+    def note(self, incident: str, who: str, kind: str, text: str) -> None:
+        """Keeps what somebody said of an incident."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO notes (incident, written_at, who, kind, text) VALUES (?, ?, ?, ?, ?)",
+                (incident, _now(), who, kind, text),
+            )
+
+    def audit(self, who: str, action: str, target: str, outcome: str) -> None:
+        """Keeps who did what."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO audit (written_at, who, action, target, outcome) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (_now(), who, action, target, outcome),
+            )
+
+    def close(self) -> None:
+        """Closes the file and lets another process have it."""
+        with contextlib.suppress(sqlite3.Error):
+            self._db.execute("PRAGMA optimize")
+        self._db.close()
+        self._lock.release()
+
+    def _keep(self, kept: Kept) -> None:
+        for table in _KEPT:
+            records = getattr(kept, table)
+            if records:
+                self._db.executemany(_INSERT[table], records)
+
+    def _forget(self) -> None:
+        for table in ("rows", "points", "log_lines", "history", "batches", "audit"):
+            most = getattr(self.retention, table)
+            self._db.execute(
+                f"DELETE FROM {table} WHERE rowid <= (SELECT max(rowid) FROM {table}) - ?", (most,)
+            )
+        self._db.execute(
+            "DELETE FROM incidents WHERE status = 'resolved' AND id IN (SELECT id FROM incidents "
+            "ORDER BY start DESC, id LIMIT -1 OFFSET ?)",
+            (self.retention.incidents,),
+        )
+        self._db.execute("DELETE FROM notes WHERE incident NOT IN (SELECT id FROM incidents)")
+
+    def _meta(self, key: str, default: int) -> int | str:
+        found = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return default if found is None else found[0]  # type: ignore[no-any-return]
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            raise
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def command_entry(command: dict[str, object]) -> Entry:
+    """A command as an entry."""
+    return Entry("command", json.dumps(command, sort_keys=True).encode(), "json")
