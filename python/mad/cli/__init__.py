@@ -32,6 +32,7 @@ examples:
   mad explain out --service payments   why its endpoints are flagged or quiet
   mad culprits out --at 2026-01-06T10:54:00Z
   mad graph spans.csv --out graph.html who calls whom, the blamed path marked
+  mad serve --data DIR                 the live service: takes telemetry, tells incidents
   mad config check mad.toml            every problem of a settings file, with its line
 
 exit codes:
@@ -63,7 +64,18 @@ def version() -> str:
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    from mad.cli import config, culprits, demo, detect, doctor, evaluate, explain, graph, simulate
+    from mad.cli import (
+        config,
+        culprits,
+        demo,
+        detect,
+        doctor,
+        evaluate,
+        explain,
+        graph,
+        serve,
+        simulate,
+    )
 
     top = argparse.ArgumentParser(
         prog="mad",
@@ -77,7 +89,8 @@ def parser() -> argparse.ArgumentParser:
         "--verbose", action="store_true", help="say more, and show a traceback on errors"
     )
     commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for module in (demo, detect, explain, culprits, graph, evaluate, simulate, config, doctor):
+    modules = (demo, detect, serve, explain, culprits, graph, evaluate, simulate, config, doctor)
+    for module in modules:
         module.register(commands, common)
     return top
 

@@ -1,4 +1,4 @@
-"""The pipeline that runs: what comes in is committed, judged and kept; one thread does all of it."""
+"""The pipeline that runs: what comes in is committed, judged and kept, by one thread."""
 
 from mad.engine.batch import Batch, Taken, decoded
 from mad.engine.clock import EventClock

@@ -55,14 +55,16 @@ class _Job:
     future: Future[Any]
     write: Callable[[Journal], Any] | None = None
     came: float = field(default_factory=monotonic)
-    taken: Taken | None = None
+    result: Any = None
+    error: BaseException | None = None
 
-    def done(self, result: Any) -> None:
-        """Answers; nobody may be there any more."""
-        if isinstance(result, Taken):
-            self.taken = result
-        with contextlib.suppress(InvalidStateError):
-            self.future.set_result(result)
+    def answer(self) -> None:
+        """Tells how it went; nobody may be there any more."""
+        if self.error is not None:
+            self.failed(self.error)
+        else:
+            with contextlib.suppress(InvalidStateError):
+                self.future.set_result(self.result)
 
     def failed(self, error: BaseException) -> None:
         """Answers that it could not be done."""
@@ -93,16 +95,17 @@ class Engine:
         self.version = 0
         self.failure: str = ""
         self.listeners: list[Callable[[list[tuple[int, int, str]]], None]] = []
-        self._config = config or Config()
+        self.config = config or Config()
         self._ticking = ticking
         self._every = (checkpoint_seconds, checkpoint_bytes)
         self._jobs: queue.Queue[_Job] = queue.Queue(queue_batches)
         self._kept = Kept()
+        self._news: list[tuple[int, int, str]] = []
         self._bytes = 0
         self._saved_at = monotonic()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mad-engine", daemon=True)
-        self.clock = EventClock(lateness=_lateness(self._config))
+        self.clock = EventClock(lateness=_lateness(self.config))
         self.pipeline = self._recovered(fresh)
 
     def start(self) -> None:
@@ -214,9 +217,18 @@ class Engine:
                 news |= self._judge(replace(job.entry, seq=next(seqs)), job)
         for job, before in repeated:
             self.figures.repeated += 1
-            taken = before.taken if isinstance(before, _Job) else before
-            job.done(replace(taken or Taken(0, 0, 0, _NOTHING), repeated=True))
+            if isinstance(before, Taken):
+                job.result = replace(before, repeated=True)
+            elif before.error is not None:
+                job.error = before.error
+            else:
+                job.result = replace(before.result, repeated=True)
+        # who hears that a batch was taken finds what came of it
         self._write_news(news)
+        for job in jobs:
+            if job.entry is not None:
+                self.figures.answered(monotonic() - job.came)
+            job.answer()
         self._checkpoint_if_due(news)
 
     def _sorted_out(self, jobs: list[_Job]) -> tuple[list[_Job], list[tuple[_Job, _Job | Taken]]]:
@@ -249,7 +261,7 @@ class Engine:
         except (ValueError, KeyError, ImportError) as error:
             # it will be refused alike when the journal is replayed
             if job is not None:
-                job.failed(error)
+                job.error = error
             return False
         problems = update.problems().decode() if update.rejected else _NOTHING
         if entry.kind not in (TICK, COMMAND):
@@ -262,8 +274,7 @@ class Engine:
             self.clock.saw(self.pipeline.newest)
         news = self._keep(entry, update)
         if job is not None:
-            self.figures.answered(monotonic() - job.came)
-            job.done(Taken(entry.seq, update.accepted, update.rejected, problems))
+            job.result = Taken(entry.seq, update.accepted, update.rejected, problems)
         return news
 
     def _apply(self, entry: Entry) -> _core.LiveUpdate:
@@ -304,18 +315,15 @@ class Engine:
         kept.incidents.extend(update.incidents())
         changes = [(entry.seq, i, *change) for i, change in enumerate(update.changes())]
         kept.history.extend(changes)
-        if changes:
-            told = [(seq, i, data) for seq, i, _, _, _, data in changes]
-            for listener in self.listeners:
-                listener(told)
+        self._news.extend((seq, i, data) for seq, i, _, _, _, data in changes)
         return True
 
     def _write(self, job: _Job) -> None:
         assert job.write is not None
         try:
-            job.done(job.write(self.journal))
+            job.result = job.write(self.journal)
         except sqlite3.Error as error:
-            job.failed(StorageFailed(error))
+            job.error = StorageFailed(error)
         self.version += 1
 
     def _write_news(self, news: bool) -> None:
@@ -326,6 +334,9 @@ class Engine:
             self.journal.keep(self._kept)
             self._kept = Kept()
         self.version += 1
+        told, self._news = self._news, []
+        for listener in self.listeners if told else ():
+            listener(told)
 
     def _pass_time(self) -> None:
         at = self.clock.tick() if self._ticking else None
@@ -368,9 +379,9 @@ class Engine:
         saved = self.journal.state()
         try:
             self.pipeline = (
-                _core.LivePipeline(self._config)
+                _core.LivePipeline(self.config)
                 if saved is None
-                else _core.LivePipeline.restore(self._config, *saved)
+                else _core.LivePipeline.restore(self.config, *saved)
             )
         except ValueError as error:
             raise StateError(
@@ -386,6 +397,7 @@ class Engine:
         if self._kept:
             self.journal.keep(self._kept)
             self._kept = Kept()
+        self._news.clear()
         self.clock.saw(self.pipeline.newest)
         self.figures.recovery_seconds = monotonic() - began
         return self.pipeline

@@ -62,9 +62,7 @@ class Figures:
             [('{reason="busy"}', self.refused_busy), ('{reason="storage"}', self.refused_storage)],
         )
         if self.records:
-            family(
-                "mad_records_total", "counter", "Records taken.", labelled("kind", self.records)
-            )
+            family("mad_records_total", "counter", "Records taken.", labelled("kind", self.records))
         if self.rejected:
             family(
                 "mad_rejected_total",

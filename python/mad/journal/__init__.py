@@ -1,7 +1,7 @@
-"""What was taken, kept on disk until it is in a checkpoint; and what came of it, for those who ask.
+"""What was taken, kept on disk until it is in a checkpoint; and what came of it, for readers.
 
-One server writes a journal. A batch is committed before its sender hears of it; a checkpoint and the
-trimming of the batches that it covers are one transaction.
+One server writes a journal. A batch is committed before its sender hears of it; a checkpoint and
+the trimming of the batches that it covers are one transaction.
 """
 
 from mad.journal.entries import Entry, Kept

@@ -14,7 +14,7 @@ except ImportError:  # pragma: no cover - not on this system
 
 
 class Lock:
-    """A file that this process holds as long as it lives; the system lets go of it after a crash."""
+    """A file that this process holds while it lives; the system lets go of it after a crash."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "mad.lock"

@@ -1,4 +1,4 @@
-"""The journal in SQLite: one file, one writer, committed to the disk before anything is answered."""
+"""The journal in SQLite: one file, one writer, on the disk before anything is answered."""
 
 from __future__ import annotations
 
@@ -144,7 +144,9 @@ class Journal:
         with self._transaction():
             self._db.execute("DELETE FROM state")
             self._db.execute("DELETE FROM journal")
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('checkpoint_seq', ?)", (self.seq,))
+            self._db.execute(
+                "INSERT OR REPLACE INTO meta VALUES ('checkpoint_seq', ?)", (self.seq,)
+            )
         self.checkpoint_seq = self.seq
 
     def state(self) -> tuple[bytes, list[tuple[int, bytes]]] | None:
@@ -219,7 +221,7 @@ class Journal:
 
     def _meta(self, key: str, default: int) -> int | str:
         found = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return default if found is None else found[0]  # type: ignore[no-any-return]
+        return default if found is None else found[0]
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:

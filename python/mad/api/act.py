@@ -1,0 +1,171 @@
+"""What people do: take incidents, say what they know, mute, have the state analysed now."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta, timezone
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Path, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+from mad.api.errors import Refused, not_found
+from mad.api.service import holder_of, moment, raw, service_of, told
+
+router = APIRouter(prefix="/v1", tags=["act"])
+_GONE: dict[int | str, dict[str, Any]] = {
+    404: {"description": "There is no such incident, or it is over."},
+    409: {"description": "It is in a state in which this cannot be done."},
+}
+
+IncidentId = Annotated[str, Path(max_length=64)]
+
+
+class Note(BaseModel):
+    """What somebody says of an incident."""
+
+    model_config = ConfigDict(extra="forbid")
+    text: str = Field(min_length=1, max_length=10_000)
+
+
+class Feedback(BaseModel):
+    """Whether an incident was worth waking somebody, and whether the culprit was right."""
+
+    model_config = ConfigDict(extra="forbid")
+    verdict: Literal["useful", "noise", "wrong_culprit"]
+    text: str = Field(default="", max_length=10_000)
+
+
+class Mute(BaseModel):
+    """Nobody is woken for these until then. Patterns may have `*`."""
+
+    model_config = ConfigDict(extra="forbid")
+    service: str = Field(default="*", min_length=1, max_length=512)
+    endpoint: str = Field(default="*", max_length=512)
+    minutes: float | None = Field(default=None, gt=0, le=525_600)
+    until: str | None = Field(default=None, max_length=64)
+    reason: str = Field(default="", max_length=1_000)
+
+
+class Unmute(BaseModel):
+    """Patterns, as they were muted."""
+
+    model_config = ConfigDict(extra="forbid")
+    service: str = Field(default="*", min_length=1, max_length=512)
+    endpoint: str = Field(default="*", max_length=512)
+
+
+@router.post("/incidents/{incident}/acknowledge", responses=_GONE)
+async def acknowledge(request: Request, incident: IncidentId) -> Response:
+    """Somebody takes an incident."""
+    return await _do(request, {"command": "acknowledge", "id": incident}, incident)
+
+
+@router.post("/incidents/{incident}/resolve", responses=_GONE)
+async def resolve(request: Request, incident: IncidentId) -> Response:
+    """Somebody says that an incident is over."""
+    return await _do(request, {"command": "resolve", "id": incident}, incident)
+
+
+@router.post("/incidents/{incident}/comments", responses=_GONE)
+async def comment(
+    request: Request, incident: IncidentId, note: Annotated[Note, Body()]
+) -> Response:
+    """Keeps what somebody says of an incident."""
+    return await _note(request, incident, "comment", note.text)
+
+
+@router.post("/incidents/{incident}/feedback", responses=_GONE)
+async def feedback(
+    request: Request, incident: IncidentId, given: Annotated[Feedback, Body()]
+) -> Response:
+    """Keeps whether an incident was worth it. It is for people: nothing is learnt from it."""
+    return await _note(request, incident, given.verdict, given.text)
+
+
+@router.post("/mutes", responses={422: {"description": "It ends before it begins."}})
+async def mute(request: Request, mute: Annotated[Mute, Body()]) -> Response:
+    """Mutes what the patterns name, for so many minutes of event time or until a moment."""
+    until = moment(mute.until, "until")
+    if (until is None) == (mute.minutes is None):
+        raise Refused(422, "invalid", "give either minutes or until", '{"minutes": 30}')
+    at = service_of(request).engine.clock.now() or _wall()
+    end = until if until is not None else at + int((mute.minutes or 0) * 60e9)
+    command = {"command": "mute", "service": mute.service, "endpoint": mute.endpoint, "at": at}
+    return await _do(
+        request,
+        {**command, "until": end, "reason": mute.reason},
+        f"{mute.service} {mute.endpoint}",
+        until=told(end),
+    )
+
+
+@router.delete("/mutes", responses={404: {"description": "Nothing is muted by these."}})
+async def unmute(request: Request, mute: Annotated[Unmute, Body()]) -> Response:
+    """Ends mutes of these very patterns."""
+    command = {"command": "unmute", "service": mute.service, "endpoint": mute.endpoint}
+    return await _do(request, command, f"{mute.service} {mute.endpoint}")
+
+
+@router.post("/analyze")
+async def analyze(request: Request) -> Response:
+    """Judges what waits for its step to close, as far as the time that has passed allows, and
+    answers who is to blame now."""
+    await analyse_now(request)
+    culprits = await run_in_threadpool(service_of(request).engine.pipeline.culprits)
+    return raw(culprits)
+
+
+@router.get("/state")
+async def state(request: Request) -> Response:
+    """The whole state as `Pipeline.restore` takes it; for admins."""
+    saved = await run_in_threadpool(service_of(request).engine.pipeline.checkpoint)
+    await audited(request, "state", "", "sent")
+    return Response(saved, media_type="application/octet-stream")
+
+
+async def analyse_now(request: Request) -> None:
+    """A tick at the event time of now."""
+    engine = service_of(request).engine
+    now = engine.clock.now()
+    if now is not None:
+        await asyncio.wrap_future(engine.tick(now - engine.clock.lateness))
+    await audited(request, "analyze", "", "done")
+
+
+async def audited(request: Request, action: str, target: str, outcome: str) -> None:
+    """Keeps who did what."""
+    who = holder_of(request).name
+    write = service_of(request).engine.write(lambda to: to.audit(who, action, target, outcome))
+    await asyncio.wrap_future(write)
+
+
+async def _do(request: Request, command: dict[str, Any], target: str, **more: Any) -> Response:
+    engine = service_of(request).engine
+    try:
+        taken = await asyncio.wrap_future(engine.command(command))
+    except KeyError as error:
+        await audited(request, command["command"], target, "not found")
+        raise not_found(str(error.args[0]), "see /v1/query/incidents?active=true") from None
+    except ValueError as error:
+        await audited(request, command["command"], target, "refused")
+        raise Refused(409, "refused", str(error), "") from None
+    await audited(request, command["command"], target, "done")
+    return JSONResponse({"done": command["command"], "target": target, "seq": taken.seq, **more})
+
+
+async def _note(request: Request, incident: str, kind: str, text: str) -> Response:
+    service = service_of(request)
+    if await run_in_threadpool(service.reader.incident, incident) is None:
+        raise not_found(f"there is no incident {incident!r}", "see /v1/query/incidents")
+    who = holder_of(request).name
+    await asyncio.wrap_future(service.engine.write(lambda to: to.note(incident, who, kind, text)))
+    await audited(request, kind, incident, "kept")
+    return JSONResponse({"done": kind, "target": incident}, 201)
+
+
+def _wall() -> int:
+    since = datetime.now(timezone.utc) - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    return since // timedelta(microseconds=1) * 1000

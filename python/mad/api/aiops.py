@@ -1,0 +1,108 @@
+"""What the incident detection of AIOps answered."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+from mad.api.act import analyse_now, resolve
+from mad.api.errors import not_found
+from mad.api.service import Service, service_of
+
+router = APIRouter(prefix="/aiops", tags=["AIOps"])
+
+_GONE: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such incident."}}
+IncidentId = Annotated[str, Path(max_length=64)]
+#: Nanoseconds of the figures of an endpoint.
+WINDOW = 5 * 60 * 1_000_000_000
+#: Four levels of other systems.
+_LEVELS = {"Critical": "critical", "Warning": "high", "Info": "medium"}
+
+
+@router.get("/incidents")
+def incidents(request: Request) -> Response:
+    """Incidents that are going on."""
+    found = service_of(request).reader.incidents(active=True, limit=1_000)
+    return JSONResponse({"active_incidents": [_incident(json.loads(text)) for text in found]})
+
+
+@router.get("/incidents/{incident}", responses=_GONE)
+def incident(request: Request, incident: IncidentId) -> Response:
+    """One incident, over or not."""
+    found = service_of(request).reader.incident(incident)
+    if found is None:
+        raise not_found(f"there is no incident {incident!r}", "see /aiops/incidents")
+    return JSONResponse(_incident(json.loads(found)))
+
+
+router.add_api_route("/incidents/{incident}/resolve", resolve, methods=["POST"], responses=_GONE)
+
+
+@router.get("/metrics")
+def metrics(request: Request) -> Response:
+    """What each endpoint did in the last five minutes of event time, beside what it used to."""
+    return JSONResponse({"metrics": _metrics(service_of(request))})
+
+
+@router.post("/analyze")
+async def analyze(request: Request) -> Response:
+    """Judges now what the time that has passed allows, and answers what is going on."""
+    await analyse_now(request)
+    return await run_in_threadpool(incidents, request)
+
+
+def _metrics(service: Service) -> dict[str, Any]:
+    newest = service.engine.pipeline.newest or 0
+    out = {}
+    for name, endpoint, requests, errors, mean, baseline in service.reader.endpoint_figures(
+        newest - WINDOW
+    ):
+        rate = errors / requests
+        slow = baseline is not None and mean is not None and mean > 2 * baseline
+        health = round(100 - 50 * rate - (30 if slow else 0), 1)
+        out[f"{name} {endpoint}".strip()] = {
+            "avg_latency_ms": mean,
+            "baseline_latency_ms": baseline,
+            "error_rate": rate,
+            "request_count": requests,
+            "status_distribution": {"5xx": errors, "other": requests - errors},
+            "health_score": health,
+            "health": "healthy" if health > 80 else "degraded" if health > 50 else "unhealthy",
+        }
+    return out
+
+
+def _incident(incident: dict[str, Any]) -> dict[str, Any]:
+    culprits = incident["ranking"]["culprits"]
+    first = culprits[0] if culprits else None
+    return {
+        "id": incident["id"],
+        "severity": _LEVELS[incident["severity"]],
+        "status": incident["status"],
+        "title": incident["explanation"]["summary"],
+        "root_cause": first
+        and {
+            "service": first["service"],
+            "endpoint": first["endpoint"],
+            "issue": first["evidence"][0]["text"] if first["evidence"] else first["metric"],
+            "confidence": first["score"],
+        },
+        "affected_endpoints": incident["affected"],
+        "anomalies": [
+            {"signal": signal, **peak} for signal, peak in sorted(incident["peaks"].items())
+        ],
+        "first_detected": incident["opened_at"],
+        "last_updated": incident["closed_at"] or incident["end"],
+        "trace_correlation": {
+            "trace_id": None,
+            "correlated_failures": [
+                f"{member['service']} {member['endpoint']}" for member in incident["members"]
+            ],
+            "total_traces": 0,
+            "sample_traces": [],
+        },
+    }

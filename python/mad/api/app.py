@@ -1,0 +1,100 @@
+"""The application: routes over an engine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import datetime, timezone
+
+from fastapi import FastAPI, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mad import _core
+from mad.api import act, aiops, errors, ingest, originals, query, radar, stream
+from mad.api.auth import Access, Tokens
+from mad.api.cache import AnswerCache
+from mad.api.service import Service, service_of
+from mad.api.stream import Readers
+from mad.engine import Engine
+from mad.journal.reader import Reader
+
+#: Bytes of a body at most, compressed or not.
+MAX_BODY = 32 * 1024 * 1024
+
+
+class Application:
+    """The service as a server runs it."""
+
+    def __init__(self, served: ASGIApp, routes: FastAPI, readers: Readers) -> None:
+        self.routes = routes
+        self._served, self._readers = served, readers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        await self._served(scope, receive, send)
+
+    def close(self) -> None:
+        """Sends those away who listen: the server stops."""
+        self._readers.close()
+
+
+def create_app(
+    engine: Engine,
+    *,
+    tokens: Tokens | None = None,
+    read_only: bool = False,
+    max_body: int = MAX_BODY,
+    hosts: Iterable[str] = (),
+    naive_offset_seconds: int = 0,
+    retention_minutes: float = 120.0,
+) -> Application:
+    """The service over an engine that was started; the engine is its caller's to stop.
+
+    `tokens` none: everybody may do everything, if the name of the host that is asked is among
+    `hosts` (all, where there are none).
+    """
+    readers = Readers()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        engine.listeners.append(readers.tell)
+        yield
+        engine.listeners.remove(readers.tell)
+
+    app = FastAPI(
+        title="mad",
+        version=_core.__version__,
+        description="What is wrong in a fleet of microservices, from the first minutes. "
+        "Times are RFC 3339; errors are `{error, message, hint}`.",
+        lifespan=lifespan,
+    )
+    app.state.service = Service(
+        engine,
+        Reader(engine.journal.path),
+        max_body,
+        datetime.now(timezone.utc),
+        naive_offset_seconds,
+        retention_minutes,
+    )
+    app.state.readers = readers
+    errors.install(app)
+    for part in (originals, ingest, query, act, stream, radar, aiops):
+        app.include_router(part.router)
+    app.add_api_route(
+        "/metrics/prometheus", exposition, methods=["GET"], tags=["query"], response_class=Response
+    )
+    cached = AnswerCache(app, lambda: engine.version)
+    access = Access(cached, tokens=tokens, read_only=read_only, hosts=frozenset(hosts))
+    return Application(access, app, readers)
+
+
+async def exposition(request: Request) -> Response:
+    """Figures of the service itself, and the score and expected band of everything it watches."""
+    service = service_of(request)
+    engine = service.engine
+    scores = await run_in_threadpool(engine.pipeline.exposition)
+    waiting = "# HELP mad_waiting_batches Batches that wait.\n# TYPE mad_waiting_batches gauge\n"
+    own = f"{engine.figures.exposition()}{waiting}mad_waiting_batches {engine.waiting}\n"
+    return Response(own.encode() + scores, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,166 @@
+"""Who may do what: tokens with scopes, and nobody else's pages."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mad.api.errors import Refused
+from mad.errors import UsageError, reason
+
+SCOPES = ("read", "ingest", "admin")
+#: Routes that a probe may ask without a token.
+OPEN = frozenset({"/health", "/api/health"})
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose token it is, and what it allows."""
+
+    name: str
+    scopes: frozenset[str]
+
+    def may(self, scope: str) -> bool:
+        """Whether it allows `read`, `ingest` or `admin`, which allows the other two."""
+        return scope in self.scopes or "admin" in self.scopes
+
+
+#: Everybody, where no token is asked for.
+ANYBODY = Holder("anybody", frozenset({"admin"}))
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens by their SHA-256."""
+
+    holders: Mapping[str, Holder] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Tokens:
+        """Reads a file of lines `scopes token [name]`, such as `read,ingest 5c1b... agent`.
+
+        Raises
+        ------
+        UsageError
+            The file cannot be read, or a line of it says something else.
+        """
+        try:
+            lines = path.read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            said = reason(error) if isinstance(error, OSError) else str(error)
+            raise UsageError(f"{path}: {said}", "give a file with a token on each line") from error
+        holders = {}
+        for number, line in enumerate(lines, 1):
+            words = line.split()
+            if not words or words[0].startswith("#"):
+                continue
+            scopes = frozenset(words[0].split(","))
+            if not scopes <= set(SCOPES) or not 2 <= len(words) <= 3 or len(words[1]) < 8:
+                raise UsageError(
+                    f"{path}, line {number}: expected scopes, a token of 8 characters or more and "
+                    "perhaps a name",
+                    "read,ingest 5c1b09e2a4 agent (scopes are read, ingest, admin)",
+                )
+            holders[_digest(words[1])] = Holder(
+                words[2] if len(words) == 3 else f"line {number}", scopes
+            )
+        if not holders:
+            raise UsageError(f"{path}: there is no token in it", "read,ingest,admin TOKEN NAME")
+        return cls(holders)
+
+    def holder(self, token: str) -> Holder | None:
+        """Whose token it is; all are compared, in the same time."""
+        given, found = _digest(token), None
+        for known, holder in self.holders.items():
+            if hmac.compare_digest(known, given):
+                found = holder
+        return found
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class Access:
+    """Lets requests pass that may: by token, by scope, and from no other site's page.
+
+    Without tokens everybody on this machine may do everything; the name of the host then has to
+    be this machine's, so that no page can get here by a name of its own.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        tokens: Tokens | None,
+        read_only: bool = False,
+        hosts: frozenset[str] = frozenset(),
+    ) -> None:
+        self._app, self._tokens, self._read_only, self._hosts = app, tokens, read_only, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, or refuses it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refused = self._check(scope)
+        if refused is None:
+            await self._app(scope, receive, send)
+        else:
+            await refused.response()(scope, receive, send)
+
+    def _check(self, scope: Scope) -> Refused | None:
+        headers = dict(scope["headers"])
+        method, path = scope["method"], scope["path"]
+        reading = method in ("GET", "HEAD", "OPTIONS")
+        if self._read_only and not reading:
+            return Refused(
+                403, "read_only", "this server only answers", "start it without --read-only"
+            )
+        host = headers.get(b"host", b"").decode("latin-1")
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if not reading and origin and origin.partition("://")[2] != host:
+            return Refused(403, "other_site", f"the page {origin} is another site's", "")
+        if self._tokens is None:
+            scope["mad.holder"] = ANYBODY
+            name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+            if self._hosts and name not in self._hosts:
+                return Refused(
+                    403,
+                    "other_host",
+                    f"the host {name!r} is not this server's",
+                    f"ask {min(self._hosts)}, or start the server with --token-file",
+                )
+            return None
+        if path in OPEN:
+            scope["mad.holder"] = Holder("nobody", frozenset())
+            return None
+        given = headers.get(b"authorization", b"").decode("latin-1").split()
+        bearer = given[1] if len(given) == 2 and given[0].lower() == "bearer" else ""
+        holder = self._tokens.holder(bearer) if bearer else None
+        if holder is None:
+            return Refused(
+                401,
+                "unauthorized",
+                "the token is not known" if bearer else "a token is needed",
+                "send Authorization: Bearer TOKEN",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        needed = _needed(path, reading)
+        if not holder.may(needed):
+            return Refused(403, "forbidden", f"this needs a token with the scope {needed}", "")
+        scope["mad.holder"] = holder
+        return None
+
+
+def _needed(path: str, reading: bool) -> str:
+    if path.startswith(("/v1/state", "/v1/query/audit")):
+        return "admin"
+    if reading:
+        return "read"
+    return "ingest" if path == "/ingest" or path.startswith("/v1/ingest/") else "admin"

@@ -1,0 +1,258 @@
+"""What the original services answered: the same paths, parameters, limits and names of fields."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+from mad.api.errors import Refused, not_found
+from mad.api.ingest import REFUSALS, body_of, nothing_taken, submit
+from mad.api.service import Service, moment, raw, service_of, told
+from mad.engine import Batch
+
+router = APIRouter(tags=["MAD for microservices"])
+
+Name = Annotated[str | None, Query(max_length=512)]
+Severity = Literal["Info", "Warning", "Critical"]
+
+
+@router.get("/health")
+def health(request: Request) -> Response:
+    """Whether the service takes and judges what it is sent."""
+    service = service_of(request)
+    failure = service.engine.failure
+    body = {
+        "status": "failed" if failure else "ok",
+        "message": failure or "taking and judging",
+        "waiting": service.engine.waiting,
+        "watermark": told(service.engine.pipeline.watermark),
+        "started": service.started.isoformat(timespec="seconds").replace("+00:00", "Z"),
+    }
+    return JSONResponse(body, 503 if failure else 200)
+
+
+@router.get("/stats")
+def stats(request: Request) -> Response:
+    """How many rows were judged, and how many of them are anomalous."""
+    totals = service_of(request).reader.totals()
+    return JSONResponse(
+        {
+            "mode": "live",
+            "total_points": totals["rows"],
+            "total_anomalies": totals["flagged"],
+            "by_severity": totals["by_severity"],
+            "latest_bucket_ts": told(totals["newest"]),
+        }
+    )
+
+
+@router.get("/metrics")
+def metrics(
+    request: Request,
+    service: Name = None,
+    endpoint: Name = None,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 200,
+) -> Response:
+    """Judged rows, newest first."""
+    rows = service_of(request).reader.rows(service=service, endpoint=endpoint, limit=limit)
+    return raw(f'{{"count":{len(rows)},"data":[{",".join(rows)}]}}')
+
+
+@router.get("/anomalies")
+def anomalies(
+    request: Request,
+    service: Name = None,
+    endpoint: Name = None,
+    severity: Severity | None = None,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 50,
+) -> Response:
+    """Flagged rows, newest first."""
+    rows = service_of(request).reader.rows(
+        service=service, endpoint=endpoint, severity=severity, flagged=True, limit=limit
+    )
+    filters = json.dumps({"service": service, "endpoint": endpoint, "severity": severity})
+    return raw(f'{{"count":{len(rows)},"filters":{filters},"data":[{",".join(rows)}]}}')
+
+
+@router.get("/incidents")
+def incidents(request: Request, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Response:
+    """Incidents in eight fields, newest start first; more is at `/v1/query/incidents`."""
+    found = service_of(request).reader.original_incidents(limit)
+    return raw(f'{{"count":{len(found)},"data":[{",".join(found)}]}}')
+
+
+@router.get("/culprit")
+def culprit(
+    request: Request,
+    minutes: Annotated[int, Query(ge=1, le=1440)] = 15,
+    top_k: Annotated[int, Query(ge=1, le=20)] = 3,
+) -> Response:
+    """Who is to blame now; null where nobody stands out."""
+    service = service_of(request)
+    ranking = json.loads(service.engine.pipeline.culprits(None, float(minutes), top_k))
+    start, end = moment(ranking["from"], "from") or 0, moment(ranking["at"], "at") or 0
+    top = [_suspect(service, one, start, end) for one in ranking["culprits"]]
+    return JSONResponse(
+        {
+            "window_minutes": minutes,
+            "window_start": ranking["from"],
+            "window_end": ranking["at"],
+            "total_anomalies": service.reader.flagged_between(start, end),
+            "culprit": top[0] if top and not ranking["abstained"] else None,
+            "top": top,
+        }
+    )
+
+
+@router.get(
+    "/explain_incident",
+    responses={
+        400: {"description": "A time cannot be read."},
+        404: {"description": "There are no rows of it in that time."},
+    },
+)
+def explain_incident(
+    request: Request,
+    service: Annotated[str, Query(min_length=1, max_length=512)],
+    endpoint: Annotated[str, Query(min_length=1, max_length=512)],
+    start_ts: Annotated[str, Query(min_length=1, max_length=64)],
+    end_ts: Annotated[str, Query(min_length=1, max_length=64)],
+) -> Response:
+    """One endpoint's rows of [start_ts, end_ts] in words. Times without a zone are UTC, or of the
+    configured zone."""
+    of = service_of(request)
+    try:
+        start = moment(start_ts, "start_ts", of.naive_offset_seconds)
+        end = moment(end_ts, "end_ts", of.naive_offset_seconds)
+    except Refused as error:
+        raise Refused(400, "bad_time", error.message, error.hint) from None
+    assert start is not None and end is not None
+    figures = of.reader.flagged_figures(service, endpoint, start, end)
+    if not figures["rows"]:
+        raise not_found(
+            f"there are no rows of {service} {endpoint} from {start_ts} to {end_ts}",
+            "see /metrics for what there is",
+        )
+    known = of.reader.incidents(
+        service=service, endpoint=endpoint, start=start, end=end + 1, limit=1
+    )
+    words = json.loads(known[0])["explanation"] if known else _quiet(figures)
+    return JSONResponse(
+        {
+            "service": service,
+            "endpoint": endpoint,
+            "start_ts": start_ts,
+            "end_ts": end_ts,
+            **words,
+            "metrics": {
+                "peak_p95_latency_ms": _rounded(figures["peak_p95"], 2),
+                "peak_abs_mad_z": _rounded(figures["peak_abs_mad"], 3),
+                "avg_abs_mad_z": _rounded(figures["avg_abs_mad"], 3),
+                "peak_error_rate": _rounded(figures["peak_errors"], 4),
+                "avg_error_rate": _rounded(figures["avg_errors"], 4),
+                "count_points": figures["rows"],
+                "anomaly_points": figures["points"],
+                "peak_severity": _severity(figures["severity"]),
+            },
+        }
+    )
+
+
+@router.post(
+    "/ingest",
+    responses=REFUSALS,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"type": "object"}}},
+        }
+    },
+)
+async def ingest(request: Request) -> Response:
+    """Takes one event, or `{"events": [...]}`. Times without a zone are UTC, or of the configured
+    zone. What cannot be taken is told with its position and stops nothing."""
+    service = service_of(request)
+    body, encoding = await body_of(request)
+    key = request.headers.get("idempotency-key", "")[:200]
+    batch = Batch("requests", body, encoding, "", key or None, service.naive_offset_seconds)
+    taken = await submit(request, batch)
+    answer = taken.answer(batch.batch_id)
+    if taken.rejected and not taken.accepted:
+        raise nothing_taken(answer)
+    counters = json.loads(await run_in_threadpool(service.engine.pipeline.counters))
+    return JSONResponse(
+        {
+            **answer,
+            "retention_minutes": service.retention_minutes,
+            "scored_rows": counters["rows"],
+        }
+    )
+
+
+@router.get("/ingest/stats")
+def ingest_stats(request: Request) -> Response:
+    """What is kept, and how many requests were taken since the journal began."""
+    service = service_of(request)
+    totals = service.reader.totals()
+    figures = service.engine.figures
+    oldest, newest = told(totals["oldest"]), told(totals["newest"])
+    return JSONResponse(
+        {
+            "accepted_total": figures.accepted_total,
+            "count": totals["rows"],
+            "max_capacity": service.engine.journal.retention.rows,
+            "oldest_ts": oldest,
+            "newest_ts": told(service.engine.pipeline.newest),
+            "retention_minutes": service.retention_minutes,
+            "rejected": figures.rejected,
+            "realtime_stats": {
+                "row_count": totals["rows"],
+                "anomaly_count": totals["flagged"],
+                "services": totals["services"],
+                "oldest_ts": oldest,
+                "newest_ts": newest,
+            },
+        }
+    )
+
+
+def _suspect(service: Service, culprit: dict[str, Any], start: int, end: int) -> dict[str, Any]:
+    figures = service.reader.flagged_figures(culprit["service"], culprit["endpoint"], start, end)
+    return {
+        "service": culprit["service"],
+        "endpoint": culprit["endpoint"],
+        "points": figures["points"] or culprit["rows"],
+        "peak_abs_mad": _rounded(figures["peak_abs_mad"], 3),
+        "avg_abs_mad": _rounded(figures["avg_abs_mad"], 3),
+        "peak_p95_latency_ms": _rounded(figures["peak_p95"], 2),
+        "peak_error_rate": _rounded(figures["peak_errors"], 4),
+        "peak_severity": culprit["severity"],
+        "first_anomaly_ts": figures["first"] or culprit["onset"],
+        "last_anomaly_ts": figures["last"] or culprit["last"],
+        "metric": culprit["metric"],
+        "score": culprit["score"],
+    }
+
+
+def _quiet(figures: dict[str, Any]) -> dict[str, Any]:
+    flagged = f"{figures['points']} of {figures['rows']} rows are flagged"
+    return {
+        "summary": f"No incident is known in this time; {flagged}.",
+        "why_flagged": [],
+        "impact": [],
+        "likely_causes": [],
+        "recommended_actions": [],
+        "confidence": "Low",
+    }
+
+
+def _rounded(value: float | None, digits: int) -> float:
+    return round(value, digits) if value is not None else 0.0
+
+
+def _severity(rank: int | None) -> str:
+    return ("Info", "Warning", "Critical")[rank or 0]

@@ -1,0 +1,247 @@
+"""What is asked: `/v1/query`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import JSONResponse, Response
+
+from mad.api.errors import not_found
+from mad.api.service import Service, listed, moment, raw, service_of, told
+
+router = APIRouter(prefix="/v1/query", tags=["query"])
+
+Limit = Annotated[int, Query(ge=1, le=10_000)]
+Offset = Annotated[int, Query(ge=0, le=1_000_000)]
+Name = Annotated[str | None, Query(max_length=512)]
+Time = Annotated[str | None, Query(max_length=64, description="RFC 3339, or seconds since 1970")]
+Severity = Literal["Info", "Warning", "Critical"]
+IncidentId = Annotated[str, Path(max_length=64)]
+
+
+@router.get("/incidents")
+def incidents(
+    request: Request,
+    service: Name = None,
+    endpoint: Name = None,
+    status: Literal["open", "acknowledged", "resolved"] | None = None,
+    active: bool = False,
+    start: Time = None,
+    end: Time = None,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 20,
+    offset: Offset = 0,
+) -> Response:
+    """Incidents that overlap [start, end), newest start first: why, impact, culprit and ranking."""
+    found = service_of(request).reader.incidents(
+        service=service,
+        endpoint=endpoint,
+        status=status,
+        active=active,
+        start=moment(start, "start"),
+        end=moment(end, "end"),
+        limit=limit,
+        offset=offset,
+    )
+    return listed(found, limit, offset)
+
+
+@router.get("/incidents/{incident}", responses={404: {"description": "There is no such incident."}})
+def incident(request: Request, incident: IncidentId) -> Response:
+    """One incident with the rows around it, what happened to it, and what people said."""
+    reader = service_of(request).reader
+    document = _document(service_of(request), incident)
+    history = ",".join(reader.history(incident))
+    notes = ",".join(reader.notes(incident))
+    links = {
+        "self": f"/v1/query/incidents/{incident}",
+        "explain": f"/v1/query/incidents/{incident}/explain",
+        "history": f"/v1/query/incidents/{incident}/history",
+    }
+    return raw(
+        f'{document[:-1]},"history":[{history}],"notes":[{notes}],"links":{json.dumps(links)}}}'
+    )
+
+
+@router.get(
+    "/incidents/{incident}/history", responses={404: {"description": "There is no such incident."}}
+)
+def history(request: Request, incident: IncidentId) -> Response:
+    """What happened to an incident, oldest first."""
+    _document(service_of(request), incident)
+    return listed(service_of(request).reader.history(incident), 1_000, 0)
+
+
+@router.get(
+    "/incidents/{incident}/explain", responses={404: {"description": "There is no such incident."}}
+)
+def explain(request: Request, incident: IncidentId) -> Response:
+    """An incident in words: summary, why, impact, likely causes, what to do."""
+    document = json.loads(_document(service_of(request), incident))
+    return JSONResponse({"id": incident, **document["explanation"]})
+
+
+@router.get("/rows")
+def rows(
+    request: Request,
+    service: Name = None,
+    endpoint: Name = None,
+    severity: Severity | None = None,
+    flagged: bool = False,
+    start: Time = None,
+    end: Time = None,
+    limit: Limit = 200,
+    offset: Offset = 0,
+) -> Response:
+    """Judged rows of requests, newest first."""
+    found = service_of(request).reader.rows(
+        service=service,
+        endpoint=endpoint,
+        severity=severity,
+        flagged=flagged,
+        start=moment(start, "start"),
+        end=moment(end, "end"),
+        limit=limit,
+        offset=offset,
+    )
+    return listed(found, limit, offset)
+
+
+@router.get("/features")
+def features(
+    request: Request,
+    service: Name = None,
+    endpoint: Name = None,
+    start: Time = None,
+    end: Time = None,
+    limit: Limit = 200,
+    offset: Offset = 0,
+) -> Response:
+    """Features of requests by step, newest first."""
+    found = service_of(request).reader.features(
+        limit,
+        offset,
+        service=service,
+        endpoint=endpoint,
+        start=moment(start, "start"),
+        end=moment(end, "end"),
+    )
+    return listed(found, limit, offset)
+
+
+@router.get("/points")
+def points(
+    request: Request,
+    service: Name = None,
+    resource: Name = None,
+    metric: Name = None,
+    flagged: bool = False,
+    start: Time = None,
+    end: Time = None,
+    limit: Limit = 200,
+    offset: Offset = 0,
+) -> Response:
+    """Judged points of metrics, newest first."""
+    found = service_of(request).reader.points(
+        service=service,
+        resource=resource,
+        metric=metric,
+        flagged=flagged,
+        start=moment(start, "start"),
+        end=moment(end, "end"),
+        limit=limit,
+        offset=offset,
+    )
+    return listed(found, limit, offset)
+
+
+@router.get("/logs")
+def logs(
+    request: Request,
+    service: Name = None,
+    level: Annotated[str | None, Query(max_length=64)] = None,
+    trace_id: Name = None,
+    text: Name = None,
+    start: Time = None,
+    end: Time = None,
+    limit: Limit = 200,
+    offset: Offset = 0,
+) -> Response:
+    """Log lines, newest first."""
+    found = service_of(request).reader.logs(
+        service=service,
+        level=level,
+        trace_id=trace_id,
+        text=text,
+        start=moment(start, "start"),
+        end=moment(end, "end"),
+        limit=limit,
+        offset=offset,
+    )
+    return listed(found, limit, offset)
+
+
+@router.get("/entities")
+def entities(request: Request, service: Name = None, endpoint: Name = None) -> Response:
+    """What each endpoint and metric is now, with the reason and a health score; worst first."""
+    states = service_of(request).engine.pipeline.states(service, endpoint)
+    return raw(b'{"data":' + states + b"}")
+
+
+@router.get("/why", responses={404: {"description": "Nothing is known of it."}})
+def why(
+    request: Request,
+    service: Annotated[str, Query(max_length=512)],
+    endpoint: Annotated[str, Query(max_length=512)] = "",
+    metric: Name = None,
+) -> Response:
+    """Why something is flagged now, or why it is not: its state with the reason."""
+    engine = service_of(request).engine
+    states = engine.pipeline.states(service, endpoint, metric or "")
+    found = json.loads(states)
+    if not found and metric is None:
+        found = json.loads(engine.pipeline.states(service, endpoint))
+    if not found:
+        name = f"{service} {endpoint}{f' {metric}' if metric else ''}"
+        raise not_found(f"nothing is known of {name}", "see /v1/query/entities")
+    return JSONResponse(found[0])
+
+
+@router.get("/culprits")
+def culprits(
+    request: Request,
+    at: Time = None,
+    minutes: Annotated[float, Query(ge=1, le=1440)] = 15.0,
+    top_k: Annotated[int, Query(ge=1, le=20)] = 3,
+) -> Response:
+    """Who is to blame for the flagged rows of the `minutes` up to `at` (default: the newest)."""
+    pipeline = service_of(request).engine.pipeline
+    return raw(pipeline.culprits(moment(at, "at"), minutes, top_k))
+
+
+@router.get("/graph")
+def graph(request: Request) -> Response:
+    """Who calls whom, with calls, errors and latencies."""
+    return raw(service_of(request).engine.pipeline.graph())
+
+
+@router.get("/stats")
+def stats(request: Request) -> Response:
+    """What was taken, judged, flagged, held back and dropped."""
+    counters = json.loads(service_of(request).engine.pipeline.counters())
+    times = {name: told(counters[name]) for name in ("first", "last")}
+    return JSONResponse({**counters, **times})
+
+
+@router.get("/audit")
+def audit(request: Request, limit: Limit = 200, offset: Offset = 0) -> Response:
+    """Who did what, newest first; for admins."""
+    return listed(service_of(request).reader.audit(limit, offset), limit, offset)
+
+
+def _document(service: Service, incident: str) -> str:
+    document = service.reader.incident(incident)
+    if document is None:
+        raise not_found(f"there is no incident {incident!r}", "see /v1/query/incidents")
+    return document

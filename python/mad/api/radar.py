@@ -1,0 +1,57 @@
+"""What the live operations radar answered: metrics of a moment, incidents in a line, log lines."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import JSONResponse, Response
+
+from mad.api.originals import health
+from mad.api.service import Service, moment, raw, service_of
+
+router = APIRouter(prefix="/api", tags=["Live Ops Radar"])
+router.add_api_route("/health", health, methods=["GET"])
+
+#: Nanoseconds before an incident whose log lines belong to it too.
+_BEFORE = 60_000_000_000
+
+
+@router.get("/metrics")
+def metrics(request: Request, limit: Annotated[int, Query(ge=1, le=10_000)] = 300) -> Response:
+    """Latency, error rate in percent and processor load of each moment, newest first."""
+    return raw(f"[{','.join(service_of(request).reader.radar_rows(limit))}]")
+
+
+@router.get("/incidents")
+def incidents(request: Request, limit: Annotated[int, Query(ge=1, le=1_000)] = 50) -> Response:
+    """Incidents in a line, with the warning or error that was written most often, newest first."""
+    service = service_of(request)
+    found = [json.loads(text) for text in service.reader.incidents(limit=limit)]
+    return JSONResponse([_line(service, incident) for incident in found])
+
+
+@router.get("/logs")
+def logs(request: Request, limit: Annotated[int, Query(ge=1, le=10_000)] = 200) -> Response:
+    """Log lines, newest first."""
+    lines = [json.loads(text) for text in service_of(request).reader.logs(limit=limit)]
+    fields = {"timestamp": "ts", "service": "service", "level": "level", "body": "message"}
+    return JSONResponse([{new: line[old] for old, new in fields.items()} for line in lines])
+
+
+def _line(service: Service, incident: dict[str, Any]) -> dict[str, Any]:
+    start, end = moment(incident["start"], "start") or 0, moment(incident["end"], "end") or 0
+    services = sorted({incident["service"], *(one["service"] for one in incident["members"])})
+    loudest = service.reader.loudest_line(services[:50], start - _BEFORE, end)
+    scores = [culprit["score"] for culprit in incident["ranking"]["culprits"]]
+    return {
+        "ts": incident["start"],
+        "scenario": incident["endpoint"] or None,
+        "summary": incident["explanation"]["summary"],
+        "score": max(scores, default=0.0),
+        "top_cluster": loudest[0] if loudest else None,
+        "sample_log": loudest[1] if loudest else None,
+        "id": incident["id"],
+        "service": incident["service"],
+    }

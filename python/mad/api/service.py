@@ -1,0 +1,109 @@
+"""What the routes share: the engine, the tables, and answers as bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mad.api.auth import Holder
+from mad.api.errors import Refused
+from mad.engine import Engine
+from mad.journal.reader import Reader
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+#: The longest span of time that nanoseconds of 64 bits hold.
+_EARLIEST, _LATEST = (
+    datetime(1678, 1, 1, tzinfo=timezone.utc),
+    datetime(2262, 1, 1, tzinfo=timezone.utc),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What the routes need."""
+
+    engine: Engine
+    reader: Reader
+    max_body: int
+    started: datetime
+    #: Seconds east of UTC of times without a zone in the originals' routes.
+    naive_offset_seconds: int = 0
+    #: Minutes of rows that explanations and rankings read.
+    retention_minutes: float = 120.0
+
+
+def service_of(request: Request) -> Service:
+    """The service of an application."""
+    service: Service = request.app.state.service
+    return service
+
+
+def holder_of(request: Request) -> Holder:
+    """Who asks."""
+    holder: Holder = request.scope["mad.holder"]
+    return holder
+
+
+def raw(body: bytes | str, status: int = 200) -> Response:
+    """JSON that is written already."""
+    return Response(body, status, media_type="application/json")
+
+
+def listed(texts: Sequence[str], limit: int, offset: int, **more: Any) -> Response:
+    """A page of objects that are JSON already: `count`, `next` and `data`."""
+    after = offset + len(texts) if len(texts) == limit else None
+    head = json.dumps({"count": len(texts), "next": after, **more})
+    return raw(f'{head[:-1]}, "data": [{",".join(texts)}]}}')
+
+
+def moment(text: str | None, name: str, naive_offset_seconds: int | None = None) -> int | None:
+    """A time of a query in nanoseconds: RFC 3339, or seconds since 1970.
+
+    Raises
+    ------
+    Refused
+        It is no time, or has no zone where it needs one.
+    """
+    if text is None or text == "":
+        return None
+    try:
+        return _nanoseconds(text.strip(), naive_offset_seconds)
+    except (ValueError, OverflowError) as error:
+        raise Refused(
+            422,
+            "invalid",
+            f"{name} = {text!r}: {error}",
+            "give a time such as 2026-01-06T10:45:00Z",
+        ) from None
+
+
+def _nanoseconds(text: str, naive_offset_seconds: int | None) -> int:
+    if text.lstrip("-").replace(".", "", 1).isdigit() and text.isascii() and len(text) < 20:
+        at = _EPOCH + timedelta(seconds=float(text))
+    else:
+        # a plus sign that was not escaped arrives as a space
+        text = text.replace(" ", "+") if "T" in text else text
+        whole = f"{text[:-1]}+00:00" if text[-1:] in "zZ" else text
+        at = datetime.fromisoformat(whole)
+        if at.tzinfo is None:
+            if naive_offset_seconds is None:
+                raise ValueError("it has no time zone")
+            at = at.replace(tzinfo=timezone(timedelta(seconds=naive_offset_seconds)))
+    if not _EARLIEST <= at.astimezone(timezone.utc) <= _LATEST:
+        raise ValueError("it lies outside of the years 1678 to 2262")
+    return (at - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def told(at: int | None) -> str | None:
+    """A moment as RFC 3339."""
+    if at is None:
+        return None
+    time = _EPOCH + timedelta(microseconds=at // 1000)
+    spec = "milliseconds" if time.microsecond else "seconds"
+    return time.isoformat(timespec=spec).replace("+00:00", "Z")

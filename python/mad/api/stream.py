@@ -1,0 +1,133 @@
+"""Changes of incidents as they happen: server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from mad.api.errors import Refused
+from mad.api.service import Service, service_of
+
+router = APIRouter(prefix="/v1", tags=["stream"])
+
+Change = tuple[int, int, str]
+#: Changes that one reader may be behind, readers at a time, seconds between signs of life.
+WAITING = 1_000
+READERS = 500
+SIGN = 15.0
+_PAGE = 500
+
+
+class Readers:
+    """Those who listen; the engine's thread tells them through their event loop."""
+
+    def __init__(self) -> None:
+        self._queues: dict[asyncio.Queue[Change | None], asyncio.AbstractEventLoop] = {}
+
+    def __len__(self) -> int:
+        return len(self._queues)
+
+    def tell(self, changes: list[Change]) -> None:
+        """Called by the engine."""
+        for queue, loop in list(self._queues.items()):
+            loop.call_soon_threadsafe(self._hand_over, queue, changes)
+
+    def join(self) -> asyncio.Queue[Change | None]:
+        """A queue of what happens from now on; None in it says that this reader was too slow.
+
+        Raises
+        ------
+        Refused
+            There are too many readers.
+        """
+        if len(self._queues) >= READERS:
+            raise Refused(
+                503, "busy", f"{READERS} readers listen already", "", headers={"Retry-After": "30"}
+            )
+        queue: asyncio.Queue[Change | None] = asyncio.Queue(WAITING)
+        self._queues[queue] = asyncio.get_running_loop()
+        return queue
+
+    def leave(self, queue: asyncio.Queue[Change | None]) -> None:
+        """A reader is gone."""
+        self._queues.pop(queue, None)
+
+    def close(self) -> None:
+        """Sends everybody away: the server stops."""
+        for queue, loop in list(self._queues.items()):
+            loop.call_soon_threadsafe(self._hand_over, queue, [None])
+
+    @staticmethod
+    def _hand_over(queue: asyncio.Queue[Change | None], changes: Sequence[Change | None]) -> None:
+        for change in changes:
+            if queue.full():
+                while not queue.empty():
+                    queue.get_nowait()
+                queue.put_nowait(None)
+                return
+            queue.put_nowait(change)
+
+
+@router.get("/stream", response_class=StreamingResponse)
+async def stream(
+    request: Request,
+    last_event_id: Annotated[str | None, Header(max_length=64)] = None,
+) -> StreamingResponse:
+    """Changes of incidents as server-sent events: `opened`, `updated`, `acknowledged`, `closed`.
+
+    A reader that comes back with `Last-Event-ID` gets what it missed first.
+    """
+    place = _place(last_event_id)
+    readers: Readers = request.app.state.readers
+    events = _events(service_of(request), readers, readers.join(), place)
+    return StreamingResponse(
+        events, media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+    )
+
+
+def _place(last_event_id: str | None) -> tuple[int, int] | None:
+    if not last_event_id:
+        return None
+    seq, _, position = last_event_id.partition(".")
+    if not (seq + position).isdigit() or not position or len(last_event_id) > 36:
+        raise Refused(422, "invalid", f"Last-Event-ID = {last_event_id!r}", "such as 17.0")
+    return min(int(seq), 2**62), min(int(position), 2**62)
+
+
+async def _events(
+    service: Service,
+    readers: Readers,
+    queue: asyncio.Queue[Change | None],
+    place: tuple[int, int] | None,
+) -> AsyncIterator[str]:
+    try:
+        yield "retry: 2000\n: mad\n\n"
+        while place is not None:
+            missed = await run_in_threadpool(service.reader.changes_after, *place, _PAGE)
+            for change in missed:
+                place = change[0], change[1]
+                yield _event(change)
+            if len(missed) < _PAGE:
+                break
+        while True:
+            try:
+                next_one: Change | None = await asyncio.wait_for(queue.get(), SIGN)
+            except asyncio.TimeoutError:
+                yield ": still here\n\n"
+                continue
+            if next_one is None:
+                return
+            if place is None or next_one[:2] > place:
+                yield _event(next_one)
+    finally:
+        readers.leave(queue)
+
+
+def _event(change: Change) -> str:
+    seq, position, data = change
+    return f"id: {seq}.{position}\nevent: incident\ndata: {data}\n\n"

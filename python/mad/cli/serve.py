@@ -1,0 +1,205 @@
+"""`mad serve`: the live service."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mad import errors
+from mad._config import Config
+from mad.cli import arguments, settings
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from mad.api.app import Application
+    from mad.engine import Engine
+
+_EPILOG = """\
+ask it, once it runs:
+  curl -s localhost:8000/health
+  curl -s localhost:8000/v1/ingest/requests -H 'Content-Type: text/csv' --data-binary @requests.csv
+  curl -s 'localhost:8000/v1/query/incidents?active=true'
+  curl -s localhost:8000/culprit
+  curl -sN localhost:8000/v1/stream
+"""
+
+
+def register(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Adds the command."""
+    command = commands.add_parser(
+        "serve",
+        parents=[common],
+        help="the live service: takes telemetry over HTTP, tells incidents",
+        description="Takes requests, spans, logs, metrics and changes over HTTP, keeps them safe, "
+        "judges them as they come, and tells incidents, culprits and reasons. What it answered as "
+        "taken survives a crash.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
+    command.add_argument(
+        "--port",
+        type=arguments.whole(0, 65_535),
+        default=8000,
+        metavar="N",
+        help="default: 8000; 0: any that is free",
+    )
+    command.add_argument(
+        "--data", default="mad-data", metavar="DIR", help="the journal (default: mad-data)"
+    )
+    command.add_argument("--config", metavar="FILE", help=settings.HELP)
+    command.add_argument(
+        "--token-file", metavar="FILE", help="lines of scopes (read,ingest,admin), token, name"
+    )
+    command.add_argument("--read-only", action="store_true", help="answer, and take nothing")
+    command.add_argument(
+        "--retain", action="append", default=[], metavar="TABLE=N", help="rows kept of a table"
+    )
+    command.add_argument(
+        "--max-body",
+        type=arguments.whole(1, 1_024),
+        default=32,
+        metavar="MIB",
+        help="largest batch (default: 32 MiB)",
+    )
+    command.add_argument(
+        "--checkpoint-seconds",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="how often the state is saved (default: 60)",
+    )
+    command.add_argument(
+        "--no-ticks", action="store_true", help="when nothing comes, time stands still"
+    )
+    command.add_argument(
+        "--fresh", action="store_true", help="forget what was learnt; incidents and rows stay"
+    )
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command until it is told to stop."""
+    try:
+        import fastapi  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise errors.MissingExtraError(
+            f"the service needs {error.name}", "pip install 'mad-py[serve]'"
+        ) from error
+    from mad.api import Tokens
+    from mad.engine import Engine
+    from mad.journal import Journal, Retention
+
+    if not 0.1 <= args.checkpoint_seconds <= 86_400:
+        raise errors.UsageError(
+            f"--checkpoint-seconds {args.checkpoint_seconds}: expected 0.1 to 86400"
+        )
+    found = settings.load(args.config, verbose=args.verbose)
+    config = Config(json.loads(found) if found else None)
+    tokens = Tokens.read(Path(args.token_file)) if args.token_file else None
+    if tokens is None and not _is_loopback(args.host):
+        raise errors.UsageError(
+            f"--host {args.host} can be reached from other machines, and no token is asked for",
+            "give --token-file FILE, or listen on 127.0.0.1",
+        )
+    retention = Retention.parse(args.retain)
+    listening = _bound(args.host, args.port)
+    journal = Journal(Path(args.data), retention=retention)
+    engine = Engine(
+        journal,
+        config,
+        checkpoint_seconds=args.checkpoint_seconds,
+        ticking=not (args.no_ticks or args.read_only),
+        fresh=args.fresh,
+    )
+    engine.start()
+    try:
+        _serve(args, engine, tokens, listening)
+    except (KeyboardInterrupt, SystemExit):
+        pass
+    finally:
+        engine.stop()
+    return errors.FINE if not engine.failure else errors.INTERNAL
+
+
+def _serve(args: argparse.Namespace, engine: Engine, tokens: Any, listening: socket.socket) -> None:
+    from mad.api import create_app
+
+    features = engine.config["features"], engine.config["limits"]
+    app = create_app(
+        engine,
+        tokens=tokens,
+        read_only=args.read_only,
+        max_body=args.max_body * 1024 * 1024,
+        hosts=("localhost", "127.0.0.1", "[::1]", args.host) if tokens is None else (),
+        naive_offset_seconds=engine.config["naive_offset_seconds"] or 0,
+        retention_minutes=features[0]["step_seconds"] * features[1]["history_rows"] / 60,
+    )
+    port = listening.getsockname()[1]
+    figures = engine.figures
+    lines = [
+        f"mad listens on http://{_shown(args.host)}:{port}; its journal is {engine.journal.path}",
+        f"  recovered {figures.recovered_entries} entries in {figures.recovery_seconds:.1f} s",
+        f"  curl -s http://{_shown(args.host)}:{port}/v1/query/incidents",
+        f"  routes: http://{_shown(args.host)}:{port}/docs",
+    ]
+    sys.stderr.write("\n".join(lines) + "\n")
+    sys.stderr.flush()
+    server_of(app, verbose=args.verbose).run(sockets=[listening])
+
+
+def server_of(app: Application, *, verbose: bool = False) -> uvicorn.Server:
+    """A server that sends its listeners away when it is told to stop."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            app.close()
+            super().handle_exit(sig, frame)
+
+    return Server(
+        uvicorn.Config(
+            app,
+            log_level="info" if verbose else "warning",
+            access_log=verbose,
+            timeout_graceful_shutdown=10,
+            lifespan="on",
+            server_header=False,
+        )
+    )
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    if os.name == "posix":
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(1024)
+    except OSError as error:
+        listening.close()
+        raise errors.ServiceError(
+            f"{host}:{port}: {errors.reason(error)}", "give another --host or --port"
+        ) from error
+    listening.setblocking(False)
+    return listening
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,321 @@
+"""What a journal's tables say, as bytes of JSON: the objects are those that the core wrote."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+#: Times of the tables as RFC 3339.
+_TIME = "strftime('%Y-%m-%dT%H:%M:%SZ', {} / 1000000000, 'unixepoch')"
+#: Severities by rank.
+SEVERITIES = ("Info", "Warning", "Critical")
+
+
+class Reader:
+    """Reads what was committed; a connection for each thread, none of which can write."""
+
+    def __init__(self, path: Path) -> None:
+        self._uri = f"{path.resolve().as_uri()}?mode=ro"
+        self._local = threading.local()
+
+    def rows(
+        self,
+        *,
+        service: str | None = None,
+        endpoint: str | None = None,
+        severity: str | None = None,
+        flagged: bool = False,
+        start: int | None = None,
+        end: int | None = None,
+        limit: int = 200,
+        offset: int = 0,
+    ) -> list[str]:
+        """Judged rows, newest first, each as JSON; `start` included, `end` not, in nanoseconds."""
+        where = _Where()
+        where.equal("service", service)
+        where.equal("endpoint", endpoint)
+        where.equal("severity", SEVERITIES.index(severity) if severity else None)
+        where.between("at", start, end)
+        where.holds("is_anomaly", flagged)
+        return self._texts(
+            f"SELECT data FROM rows {where} ORDER BY at DESC, service, endpoint LIMIT ? OFFSET ?",
+            [*where.values, limit, offset],
+        )
+
+    def points(
+        self,
+        *,
+        service: str | None = None,
+        resource: str | None = None,
+        metric: str | None = None,
+        flagged: bool = False,
+        start: int | None = None,
+        end: int | None = None,
+        limit: int = 200,
+        offset: int = 0,
+    ) -> list[str]:
+        """Judged points of metrics, newest first, each as JSON."""
+        where = _Where()
+        where.equal("service", service)
+        where.equal("resource", resource)
+        where.equal("metric", metric)
+        where.between("at", start, end)
+        where.holds("is_anomaly", flagged)
+        return self._texts(
+            f"SELECT data FROM points {where} "
+            "ORDER BY at DESC, service, resource, metric LIMIT ? OFFSET ?",
+            [*where.values, limit, offset],
+        )
+
+    def features(self, limit: int = 200, offset: int = 0, **of: str | int | None) -> list[str]:
+        """Features of rows, newest first, each as JSON."""
+        where = _Where()
+        where.equal("service", of.get("service"))
+        where.equal("endpoint", of.get("endpoint"))
+        where.between("at", of.get("start"), of.get("end"))
+        return self._texts(
+            f"""SELECT json_object('bucket_ts', {_TIME.format("at")}, 'service', service,
+            'endpoint', endpoint, 'req_count', req_count, 'error_count', error_count,
+            'error_rate', error_count * 1.0 / req_count, 'avg_latency_ms', avg_latency_ms,
+            'p95_latency_ms', p95_latency_ms)
+            FROM features {where} ORDER BY at DESC, service, endpoint LIMIT ? OFFSET ?""",
+            [*where.values, limit, offset],
+        )
+
+    def logs(
+        self,
+        *,
+        service: str | None = None,
+        level: str | None = None,
+        trace_id: str | None = None,
+        text: str | None = None,
+        start: int | None = None,
+        end: int | None = None,
+        limit: int = 200,
+        offset: int = 0,
+    ) -> list[str]:
+        """Log lines, newest first, each as JSON."""
+        where = _Where()
+        where.equal("service", service)
+        where.equal("upper(level)", level.upper() if level else None)
+        where.equal("trace_id", trace_id)
+        where.between("at", start, end)
+        if text:
+            where.add("instr(body, ?) > 0", text)
+        return self._texts(
+            f"""SELECT json_object('timestamp', {_TIME.format("at")}, 'service', service,
+            'level', level, 'body', body, 'trace_id', trace_id)
+            FROM log_lines {where} ORDER BY at DESC, seq DESC, position DESC LIMIT ? OFFSET ?""",
+            [*where.values, limit, offset],
+        )
+
+    def incidents(
+        self,
+        *,
+        service: str | None = None,
+        endpoint: str | None = None,
+        status: str | None = None,
+        active: bool = False,
+        start: int | None = None,
+        end: int | None = None,
+        limit: int = 20,
+        offset: int = 0,
+    ) -> list[str]:
+        """Incidents without the rows around them, newest start first, each as JSON; those that
+        overlap [start, end)."""
+        where = _Where()
+        where.equal("service", service)
+        where.equal("endpoint", endpoint)
+        where.equal("status", status)
+        where.holds("status <> 'resolved'", active)
+        if start is not None:
+            where.add("end > ?", start)
+        if end is not None:
+            where.add("start < ?", end)
+        return self._texts(
+            f"SELECT data FROM incidents {where} ORDER BY start DESC, id LIMIT ? OFFSET ?",
+            [*where.values, limit, offset],
+        )
+
+    def original_incidents(self, limit: int) -> list[str]:
+        """Incidents in the original's eight fields, newest start first."""
+        flagged = """FROM rows r WHERE r.service = i.service AND r.endpoint = i.endpoint
+            AND r.at >= i.start AND r.at < i.end AND r.is_anomaly"""
+        return self._texts(
+            f"""SELECT json_object('service', service, 'endpoint', endpoint,
+            'start_ts', {_TIME.format("start")},
+            'end_ts', {_TIME.format(f"coalesce((SELECT max(r.at) {flagged}), i.end)")},
+            'max_p95_latency_ms', (SELECT max(r.p95_latency_ms) {flagged}),
+            'max_error_rate', coalesce(
+                (SELECT max(r.error_count * 1.0 / r.req_count) {flagged}), 0.0),
+            'peak_severity', severity, 'count_points', data ->> 'rows')
+            FROM incidents i ORDER BY start DESC, id LIMIT ?""",
+            [limit],
+        )
+
+    def incident(self, incident: str) -> str | None:
+        """An incident with the rows around it, as JSON; None when there is none."""
+        found = self._texts("SELECT document FROM incidents WHERE id = ?", [incident])
+        return found[0] if found else None
+
+    def history(self, incident: str, limit: int = 1_000) -> list[str]:
+        """What happened to an incident, oldest first, each as JSON."""
+        return self._texts(
+            "SELECT data FROM history WHERE incident = ? ORDER BY seq, position LIMIT ?",
+            [incident, limit],
+        )
+
+    def changes_after(self, seq: int, position: int, limit: int) -> list[tuple[int, int, str]]:
+        """Changes of incidents after a place in the journal, oldest first."""
+        return self._all(
+            "SELECT seq, position, data FROM history WHERE (seq, position) > (?, ?) "
+            "ORDER BY seq, position LIMIT ?",
+            [seq, position, limit],
+        )
+
+    def notes(self, incident: str) -> list[str]:
+        """What people said of an incident, oldest first, each as JSON."""
+        return self._texts(
+            "SELECT json_object('written_at', written_at, 'who', who, 'kind', kind, 'text', text) "
+            "FROM notes WHERE incident = ? ORDER BY id",
+            [incident],
+        )
+
+    def audit(self, limit: int, offset: int = 0) -> list[str]:
+        """Who did what, newest first, each as JSON."""
+        return self._texts(
+            "SELECT json_object('written_at', written_at, 'who', who, 'action', action, "
+            "'target', target, 'outcome', outcome) FROM audit ORDER BY id DESC LIMIT ? OFFSET ?",
+            [limit, offset],
+        )
+
+    def totals(self) -> dict[str, Any]:
+        """Rows, flagged rows by severity, oldest and newest."""
+        (total,) = self._all("SELECT count(*) FROM rows", [])[0]
+        by_rank = dict(
+            self._all("SELECT severity, count(*) FROM rows WHERE is_anomaly GROUP BY severity", [])
+        )
+        oldest, newest = self._all("SELECT min(at), max(at) FROM rows", [])[0]
+        (services,) = self._all("SELECT count(DISTINCT service) FROM rows", [])[0]
+        flagged = sum(by_rank.values())
+        by_severity = {name: by_rank.get(rank, 0) for rank, name in enumerate(SEVERITIES)}
+        by_severity["Info"] += total - flagged
+        return {
+            "rows": total,
+            "flagged": flagged,
+            "by_severity": by_severity,
+            "oldest": oldest,
+            "newest": newest,
+            "services": services,
+        }
+
+    def flagged_between(self, start: int, end: int) -> int:
+        """Flagged rows of [start, end]."""
+        (count,) = self._all(
+            "SELECT count(*) FROM rows WHERE is_anomaly AND at BETWEEN ? AND ?", [start, end]
+        )[0]
+        return int(count)
+
+    def flagged_figures(self, service: str, endpoint: str, start: int, end: int) -> dict[str, Any]:
+        """Figures of the flagged rows of one endpoint in [start, end]."""
+        names = (
+            "points, peak_abs_mad, avg_abs_mad, peak_p95, peak_errors, severity, first, last, "
+            "rows, avg_errors"
+        )
+        found = self._all(
+            f"""SELECT coalesce(sum(is_anomaly), 0), max(abs(mad_z)) FILTER (WHERE is_anomaly),
+            avg(abs(mad_z)) FILTER (WHERE is_anomaly),
+            max(p95_latency_ms) FILTER (WHERE is_anomaly),
+            max(error_count * 1.0 / req_count) FILTER (WHERE is_anomaly),
+            max(severity) FILTER (WHERE is_anomaly),
+            {_TIME.format("min(at) FILTER (WHERE is_anomaly)")},
+            {_TIME.format("max(at) FILTER (WHERE is_anomaly)")}, count(*),
+            avg(error_count * 1.0 / req_count)
+            FROM rows WHERE service = ? AND endpoint = ? AND at BETWEEN ? AND ?""",
+            [service, endpoint, start, end],
+        )[0]
+        return dict(zip(names.split(", "), found, strict=True))
+
+    def endpoint_figures(self, since: int) -> list[tuple[Any, ...]]:
+        """Service, endpoint, requests, errors, mean latency and baseline since a moment."""
+        return self._all(
+            """SELECT service, endpoint, sum(req_count), sum(error_count),
+            sum(avg_latency_ms * req_count) / sum(req_count), avg(baseline_ms)
+            FROM rows WHERE at >= ? GROUP BY service, endpoint ORDER BY service, endpoint""",
+            [since],
+        )
+
+    def radar_rows(self, limit: int) -> list[str]:
+        """Metrics of one moment side by side, newest first: latency, error rate, processor."""
+        return self._texts(
+            f"""SELECT json_object('ts', {_TIME.format("at")}, 'service', service,
+            'latency_ms', max(value) FILTER (WHERE metric = 'latency_ms'),
+            'error_rate', max(value) FILTER (WHERE metric = 'error_rate'),
+            'cpu_pct', max(value) FILTER (WHERE metric = 'cpu_pct'),
+            'scenario', nullif(resource, ''), 'is_anomaly', max(is_anomaly))
+            FROM (SELECT * FROM points WHERE metric IN ('latency_ms', 'error_rate', 'cpu_pct')
+                  ORDER BY at DESC LIMIT 3 * ?)
+            GROUP BY at, service, resource ORDER BY at DESC, service LIMIT ?""",
+            [limit, limit],
+        )
+
+    def loudest_line(self, services: Sequence[str], start: int, end: int) -> tuple[str, str] | None:
+        """The warning or error that was written most often in a time, and one line of it: texts
+        that differ in digits alone count as one."""
+        marks = ", ".join("?" * len(services))
+        found: list[tuple[str, str]] = self._all(
+            f"""SELECT masked, max(body) FROM (SELECT body, rtrim(body, '0123456789') AS masked
+            FROM log_lines WHERE service IN ({marks}) AND at >= ? AND at < ?
+            AND upper(level) IN ('WARN', 'WARNING', 'ERROR', 'FATAL', 'CRITICAL') LIMIT 10000)
+            GROUP BY masked ORDER BY count(*) DESC, masked LIMIT 1""",
+            [*services, start, end],
+        )
+        return found[0] if found else None
+
+    def close(self) -> None:
+        """Closes this thread's connection."""
+        db = getattr(self._local, "db", None)
+        if db is not None:
+            db.close()
+            self._local.db = None
+
+    def _texts(self, query: str, values: Iterable[Any]) -> list[str]:
+        return [text for (text,) in self._all(query, values)]
+
+    def _all(self, query: str, values: Iterable[Any]) -> list[tuple[Any, ...]]:
+        db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        if db is None:
+            db = self._local.db = sqlite3.connect(self._uri, uri=True, isolation_level=None)
+        return db.execute(query, tuple(values)).fetchall()
+
+
+class _Where:
+    """Conditions of a query and their values."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self._conditions: list[str] = []
+
+    def add(self, condition: str, value: Any) -> None:
+        self._conditions.append(condition)
+        self.values.append(value)
+
+    def equal(self, column: str, value: Any) -> None:
+        if value is not None:
+            self.add(f"{column} = ?", value)
+
+    def between(self, column: str, start: Any, end: Any) -> None:
+        if start is not None:
+            self.add(f"{column} >= ?", start)
+        if end is not None:
+            self.add(f"{column} < ?", end)
+
+    def holds(self, condition: str, wanted: bool) -> None:
+        if wanted:
+            self._conditions.append(condition)
+
+    def __str__(self) -> str:
+        return f"WHERE {' AND '.join(self._conditions)}" if self._conditions else ""
