@@ -118,7 +118,11 @@ async def analyze(request: Request) -> Response:
     return raw(culprits)
 
 
-@router.get("/state")
+@router.get(
+    "/state",
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}}}},
+)
 async def state(request: Request) -> Response:
     """The whole state as `Pipeline.restore` takes it; for admins."""
     saved = await run_in_threadpool(service_of(request).engine.pipeline.checkpoint)

@@ -83,7 +83,12 @@ def create_app(
     for part in (originals, ingest, query, act, stream, radar, aiops):
         app.include_router(part.router)
     app.add_api_route(
-        "/metrics/prometheus", exposition, methods=["GET"], tags=["query"], response_class=Response
+        "/metrics/prometheus",
+        exposition,
+        methods=["GET"],
+        tags=["query"],
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {}}}},
     )
     cached = AnswerCache(app, lambda: engine.version)
     access = Access(cached, tokens=tokens, read_only=read_only, hosts=frozenset(hosts))

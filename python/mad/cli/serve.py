@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from mad.api.app import Application
     from mad.engine import Engine
 
+#: How long a thread keeps the interpreter while another waits for it.
+SWITCH_SECONDS = 0.0005
+
 _EPILOG = """\
 ask it, once it runs:
   curl -s localhost:8000/health
@@ -121,6 +124,8 @@ def run(args: argparse.Namespace) -> int:
         fresh=args.fresh,
     )
     engine.start()
+    # the engine's thread needs the interpreter for moments only, but needs it soon
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         _serve(args, engine, tokens, listening)
     except (KeyboardInterrupt, SystemExit):

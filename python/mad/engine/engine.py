@@ -106,7 +106,11 @@ class Engine:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mad-engine", daemon=True)
         self.clock = EventClock(lateness=_lateness(self.config))
-        self.pipeline = self._recovered(fresh)
+        try:
+            self.pipeline = self._recovered(fresh)
+        except BaseException:
+            journal.close()
+            raise
 
     def start(self) -> None:
         """Begins to take what is handed over."""

@@ -18,7 +18,9 @@ from mad.journal.schema import migrate
 #: Bytes of a page: batches are large, and a page that holds more of one is written sooner.
 PAGE_BYTES = 16_384
 #: Pages after which SQLite copies its log back into the file.
-LOG_PAGES = 4_000
+LOG_PAGES = 1_000
+#: Entries that a commit clears away at most, of those that a checkpoint let go of.
+CLEARED = 16
 
 _ENTRY = "seq, kind, encoding, partition, batch_id, naive_offset_seconds, body"
 _KEPT = {
@@ -73,6 +75,8 @@ class Journal:
             db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
+            # what leaves is overwritten when its room is needed, not before
+            db.execute("PRAGMA secure_delete = OFF")
             db.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
             db.execute(f"PRAGMA journal_size_limit = {2 * LOG_PAGES * PAGE_BYTES}")
             migrate(db, str(self.path))
@@ -108,6 +112,7 @@ class Journal:
                 f"INSERT INTO journal ({_ENTRY}) VALUES (?, ?, ?, ?, ?, ?, ?)", numbered
             )
             self._keep(kept)
+            self._clear()
         self.seq += len(entries)
         return list(range(first, self.seq + 1))
 
@@ -123,7 +128,8 @@ class Journal:
         kept: Kept,
         meta: dict[str, int | str],
     ) -> None:
-        """Saves the state as of the newest entry, and lets the entries go, at once."""
+        """Saves the state as of the newest entry, and lets the entries go, at once: recovery reads
+        those after `checkpoint_seq` alone."""
         pieces = list(pieces)
         with self._transaction():
             self._keep(kept)
@@ -133,7 +139,6 @@ class Journal:
             )
             gone = [(place,) for place, piece in pieces if piece is None]
             self._db.executemany("DELETE FROM state WHERE id = ?", gone)
-            self._db.execute("DELETE FROM journal WHERE seq <= ?", (self.seq,))
             for key, value in {**meta, "checkpoint_seq": self.seq}.items():
                 self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
             self._forget()
@@ -205,6 +210,15 @@ class Journal:
             records = getattr(kept, table)
             if records:
                 self._db.executemany(_INSERT[table], records)
+
+    def _clear(self) -> None:
+        """Entries that a checkpoint covers are no more from its commit on; they are large, so their
+        room is given back in small steps."""
+        self._db.execute(
+            "DELETE FROM journal WHERE seq IN "
+            "(SELECT seq FROM journal WHERE seq <= ? ORDER BY seq LIMIT ?)",
+            (self.checkpoint_seq, CLEARED),
+        )
 
     def _forget(self) -> None:
         for table in ("rows", "points", "log_lines", "history", "batches", "audit"):

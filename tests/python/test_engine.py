@@ -1,0 +1,349 @@
+"""What was taken survives: recovery, ticks, full disks, a second server."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from service import Server, an_hour, lines, minute_of
+
+from mad import Config, _core
+from mad.engine import Batch, Busy, Engine, StorageFailed
+from mad.engine.clock import SECOND, EventClock
+from mad.errors import StateError, UsageError
+from mad.journal import Entry, Journal, Kept, Retention
+from mad.journal.reader import Reader
+
+
+def batches(records: list[dict[str, Any]], size: int = 200) -> list[Batch]:
+    """Batches with ids."""
+    return [
+        Batch("requests", lines(records[start : start + size]), batch_id=f"b{start}")
+        for start in range(0, len(records), size)
+    ]
+
+
+@contextlib.contextmanager
+def running(directory: Path, **options: Any) -> Iterator[Engine]:
+    """An engine that takes what is submitted; it is not stopped, as in a crash, unless told to."""
+    engine = Engine(Journal(directory), ticking=False, **options)
+    engine.start()
+    try:
+        yield engine
+    finally:
+        crash(engine)
+
+
+def crash(engine: Engine) -> None:
+    """Ends an engine without saving anything."""
+    if engine._thread.is_alive():
+        engine._stopping.set()
+        engine._thread.join(30)
+    engine.journal.close()
+
+
+def tables(directory: Path) -> dict[str, list[Any]]:
+    """All that readers could ask for."""
+    with contextlib.closing(sqlite3.connect(directory / "mad.db")) as db:
+        names = ("rows", "points", "log_lines", "incidents", "history", "batches")
+        return {name: sorted(db.execute(f"SELECT * FROM {name}").fetchall()) for name in names}
+
+
+def whole(directory: Path, work: list[Any]) -> tuple[bytes, dict[str, list[Any]]]:
+    """State and tables of an engine that was never stopped."""
+    with running(directory) as engine:
+        for one in work:
+            _do(engine, one)
+        state = engine.pipeline.checkpoint()
+    return state, tables(directory)
+
+
+def _do(engine: Engine, work: Any) -> None:
+    if isinstance(work, Batch):
+        engine.submit(work).result(30)
+    elif isinstance(work, int):
+        engine.tick(work).result(30)
+    else:
+        with contextlib.suppress(KeyError, ValueError):
+            engine.command(work).result(30)
+
+
+def some_work() -> list[Any]:
+    """Batches of several kinds, ticks and commands."""
+    records = an_hour()
+    logs = [
+        {"timestamp": one["timestamp"], "service": "payments", "level": "ERROR", "body": "slow"}
+        for one in records[::90]
+    ]
+    metrics = [
+        {"timestamp": one["timestamp"], "service": "db", "metric": "cpu", "value": i % 9}
+        for i, one in enumerate(records[::30])
+    ]
+    work: list[Any] = batches(records)
+    work.insert(6, Batch("logs", lines(logs), batch_id="logs"))
+    work.insert(9, Batch("metrics", lines(metrics), batch_id="metrics"))
+    newest = 1767693600 * SECOND
+    work.insert(3, newest + 120 * SECOND)
+    work.insert(12, Batch("requests", b"a,b\n1,2\n", batch_id="unreadable"))
+    mute = {"command": "mute", "service": "auth", "endpoint": "*", "at": newest}
+    work.insert(14, {**mute, "until": newest + 600 * SECOND})
+    work.insert(15, {"command": "resolve", "id": "INC-none", "at": newest})
+    work.append(newest + 3600 * SECOND)
+    return work
+
+
+@pytest.mark.parametrize("saved_every", [1, 4, 1000])
+def test_recovered_is_as_if_never_stopped(tmp_path: Path, saved_every: int) -> None:
+    """State byte for byte and tables row for row, wherever it is cut off and saved."""
+    work = [one for one in some_work() if not _unreadable(one)]
+    expected = whole(tmp_path / "whole", work)
+    cut = tmp_path / "cut"
+    for start in range(0, len(work), 5):
+        with running(cut) as engine:
+            for place, one in enumerate(work[start : start + 5], start):
+                _do(engine, one)
+                if place % saved_every == 0:
+                    engine._checkpoint()
+    with running(cut) as engine:
+        assert engine.pipeline.checkpoint() == expected[0]
+    assert tables(cut) == expected[1]
+
+
+def _unreadable(one: Any) -> bool:
+    return isinstance(one, Batch) and one.batch_id == "unreadable"
+
+
+def test_what_cannot_be_read_is_refused_again_after_a_crash(tmp_path: Path) -> None:
+    bad = Batch("requests", b"a,b\n1,2\n", batch_id="bad")
+    with running(tmp_path) as engine:
+        with pytest.raises(ValueError, match="timestamp"):
+            engine.submit(bad).result(30)
+        engine.submit(batches(an_hour())[0]).result(30)
+    with running(tmp_path) as engine:
+        assert engine.figures.recovered_entries == 2
+        assert engine.figures.accepted_total == 200
+        with pytest.raises(ValueError, match="timestamp"):
+            engine.submit(bad).result(30)
+
+
+def test_a_batch_is_known_after_a_crash_and_after_a_checkpoint(tmp_path: Path) -> None:
+    first = batches(an_hour())[0]
+    with running(tmp_path) as engine:
+        taken = engine.submit(first).result(30)
+    with running(tmp_path) as engine:
+        again = engine.submit(first).result(30)
+        assert again.repeated and (again.seq, again.accepted) == (taken.seq, taken.accepted)
+        engine._checkpoint()
+    with running(tmp_path) as engine:
+        assert engine.submit(first).result(30).repeated
+        both = [engine.submit(batches(an_hour())[1]) for _ in range(2)]
+        assert [one.result(30).repeated for one in both] == [False, True]
+        assert engine.figures.accepted_total == 400
+
+
+def test_a_checkpoint_lets_go_of_what_it_covers(tmp_path: Path) -> None:
+    with running(tmp_path) as engine:
+        for batch in batches(an_hour()):
+            engine.submit(batch).result(30)
+        engine._checkpoint()
+        assert list(engine.journal.entries()) == []
+        _, first = engine.journal.state() or (b"", [])
+        engine.submit(Batch("requests", lines(list(minute_of(62))))).result(30)
+        engine._checkpoint()
+        _, then = engine.journal.state() or (b"", [])
+        # two of three endpoints had nothing new, once the last minutes of all of them had closed
+        engine.submit(Batch("requests", lines(list(minute_of(64))))).result(30)
+        engine._checkpoint()
+        _, last = engine.journal.state() or (b"", [])
+    assert len(first) == len(then) == len(last) == 3
+    assert [one == two for one, two in zip(then, last, strict=True)].count(True) == 2
+
+
+def test_a_full_disk_refuses_and_loses_nothing(tmp_path: Path) -> None:
+    work = batches(an_hour(), 300)
+    with running(tmp_path) as engine:
+        engine.submit(work[0]).result(30)
+        (pages,) = engine.journal._db.execute("PRAGMA page_count").fetchone()
+        before = engine.pipeline.checkpoint()
+        engine.journal._db.execute(f"PRAGMA max_page_count = {pages}")
+        large = Batch("requests", work[1].body + b"\n" * 1_000_000, batch_id="large")
+        with pytest.raises(StorageFailed, match="full"):
+            engine.submit(large).result(30)
+        assert engine.pipeline.checkpoint() == before  # what is not on the disk is not judged
+        engine.journal._db.execute("PRAGMA max_page_count = 1000000")
+        for batch in work[1:]:
+            engine.submit(batch).result(30)
+        state = engine.pipeline.checkpoint()
+    assert state == whole(tmp_path / "whole", work)[0]
+
+
+def test_a_checkpoint_that_found_no_room_is_made_again(tmp_path: Path) -> None:
+    work = batches(an_hour())
+    with running(tmp_path) as engine:
+        for batch in work:
+            engine.submit(batch).result(30)
+        (pages,) = engine.journal._db.execute("PRAGMA page_count").fetchone()
+        engine.journal._db.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(sqlite3.Error, match="full"):
+            engine._checkpoint()
+        engine.journal._db.execute("PRAGMA max_page_count = 1000000")
+        engine._checkpoint()
+        state = engine.pipeline.checkpoint()
+    with running(tmp_path) as engine:
+        assert engine.figures.recovered_entries == 0
+        assert engine.pipeline.checkpoint() == state
+
+
+def test_more_than_the_queue_holds_is_refused(tmp_path: Path) -> None:
+    engine = Engine(Journal(tmp_path), ticking=False, queue_batches=4)
+    work = batches(an_hour())
+    waiting = [engine.submit(batch) for batch in work[:4]]
+    with pytest.raises(Busy):
+        engine.submit(work[4])
+    assert engine.figures.refused_busy == 1
+    engine.start()
+    assert [future.result(30).accepted for future in waiting] == [200] * 4
+    assert engine.submit(work[4]).result(30).accepted == 200
+    engine.stop()
+
+
+def test_a_second_server_is_told_who_has_the_journal(tmp_path: Path) -> None:
+    with Server(tmp_path), pytest.raises(StateError, match=r"process \d+ writes this journal"):
+        Journal(tmp_path)
+    Journal(tmp_path).close()
+
+
+def test_a_journal_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    with contextlib.closing(sqlite3.connect(other / "mad.db")) as db:
+        db.execute("CREATE TABLE things (name)")
+    with pytest.raises(StateError, match="no journal of mad"):
+        Journal(other)
+    (other / "mad.db").write_bytes(b"this is no database" * 100)
+    with pytest.raises(StateError, match="not a database"):
+        Journal(other)
+    newer = tmp_path / "newer"
+    Journal(newer).close()
+    with contextlib.closing(sqlite3.connect(newer / "mad.db")) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(StateError, match="newer version"):
+        Journal(newer)
+    with pytest.raises(StateError, match="not a directory"):
+        Journal(newer / "mad.db" / "deeper")
+
+
+def test_another_shape_of_state_begins_anew_when_told_to(tmp_path: Path) -> None:
+    with running(tmp_path) as engine:
+        for batch in batches(an_hour()):
+            engine.submit(batch).result(30)
+        engine._checkpoint()
+    config = Config({"score": {"window": 100}})
+    with pytest.raises(StateError, match="`score`"):
+        Engine(Journal(tmp_path), config)
+    Journal(tmp_path).close()  # what could not start lets go
+    engine = Engine(Journal(tmp_path), config, fresh=True)
+    assert engine.pipeline.newest is None
+    assert len(Reader(engine.journal.path).incidents()) == 1
+    engine.journal.close()
+
+
+def test_old_rows_leave_at_a_checkpoint(tmp_path: Path) -> None:
+    retention = Retention.parse(["rows=50", "batches=3", "incidents=1"])
+    engine = Engine(Journal(tmp_path, retention=retention), ticking=False)
+    engine.start()
+    for batch in batches(an_hour()):
+        engine.submit(batch).result(30)
+    engine.stop()
+    kept = tables(tmp_path)
+    assert (len(kept["rows"]), len(kept["batches"]), len(kept["incidents"])) == (50, 3, 1)
+    assert min(row[0] for row in kept["rows"]) > (1767693600 + 40 * 60) * SECOND
+    for given in ("rows", "rows=0", "rows=-1", "rows=x", "things=5"):
+        with pytest.raises(UsageError, match="--retain"):
+            Retention.parse([given])
+
+
+def test_the_clock_goes_on_from_the_newest_event() -> None:
+    clock = EventClock(lateness=2 * SECOND, patience=0.2)
+    assert clock.now() is None and clock.tick() is None
+    clock.saw(1_000 * SECOND)
+    assert clock.tick() is None  # something came just now
+    time.sleep(0.3)
+    first = clock.tick()
+    assert first is not None and 998 * SECOND < first < 999 * SECOND + SECOND // 2
+    assert clock.tick() is None  # the next comes a while later
+    now = clock.now()
+    assert now is not None and now >= first + 2 * SECOND
+    clock.saw(900 * SECOND)  # a restart that knows an older newest event
+    assert (clock.now() or 0) < 901 * SECOND
+
+
+def test_ticks_are_in_the_journal(tmp_path: Path) -> None:
+    config = Config({"features": {"lateness_seconds": 0.1, "step_seconds": 1.0}})
+    engine = Engine(Journal(tmp_path), config)
+    engine.clock.patience = 0.05
+    engine.start()
+    engine.submit(batches(an_hour())[0]).result(30)
+    for _ in range(200):
+        if engine.figures.ticks > 2:
+            break
+        time.sleep(0.05)
+    ticks = engine.figures.ticks
+    crash(engine)
+    state = engine.pipeline.checkpoint()
+    again = Engine(Journal(tmp_path), config, ticking=False)
+    assert again.figures.ticks >= ticks > 2
+    assert again.pipeline.checkpoint() == state
+    again.journal.close()
+
+
+def test_who_reads_sees_nothing_half_written(tmp_path: Path) -> None:
+    """Readers in other threads while batches come: counts only grow, and never fail."""
+    with running(tmp_path) as engine:
+        reader, seen, failed = Reader(engine.journal.path), [0], []
+
+        def read() -> None:
+            try:
+                while seen[-1] < 3 * 59:
+                    seen.append(reader.totals()["rows"])
+                    json_of = engine.pipeline.states()
+                    assert json_of.startswith(b"[")
+            except BaseException as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        for batch in batches(an_hour(), 50):
+            engine.submit(batch).result(30)
+        thread.join(30)
+    assert not failed and seen == sorted(seen) and seen[-1] == 3 * 59
+
+
+def test_entries_of_another_kind_of_body(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    entry = Entry("requests", b"\x00\xff", "arrow", "p", "id", 3600)
+    assert journal.append([entry], Kept()) == [1]
+    (read,) = journal.entries()
+    assert (read.body, read.encoding, read.partition, read.naive_offset_seconds, read.seq) == (
+        b"\x00\xff",
+        "arrow",
+        "p",
+        3600,
+        1,
+    )
+    journal.close()
+
+
+def test_json_becomes_lines_with_the_same_positions() -> None:
+    assert _core.json_lines(b' [ {"a": 1},\n {"b":\n 2} , 7]') == b'{"a": 1}\n{"b":  2}\n7\n'
+    assert _core.json_lines(b'{"events": []}') == b""
+    assert _core.json_lines(b'{"x": "[1]"}') == b'{"x": "[1]"}\n'
+    for bad in (b"", b"[", b'{"a": 1}{"b": 2}', b"\xff"):
+        with pytest.raises(ValueError, match="line 1"):
+            _core.json_lines(bad)

@@ -1,0 +1,51 @@
+"""The routes do what their OpenAPI document says, whatever they are asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    status_code_conformance,
+)
+from service import Server, an_hour
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+]
+#: Requests of each route.
+EXAMPLES = 25
+
+
+def test_every_route(tmp_path: Path) -> None:
+    with Server(tmp_path, "--no-ticks") as server:
+        server.post("/v1/ingest/requests", an_hour())
+        schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+        asked = 0
+        for found in schema.exclude(path="/v1/stream").get_all_operations():  # it has no end
+            operation: Any = found.ok()
+
+            @given(case=operation.as_strategy())
+            @settings(
+                max_examples=EXAMPLES,
+                deadline=None,
+                derandomize=True,
+                database=None,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            )
+            def ask(case: Any) -> None:
+                case.call_and_validate(checks=CHECKS)
+
+            ask()
+            asked += 1
+        assert asked > 40
+        assert server.get("/health")["status"] == "ok"
