@@ -36,6 +36,7 @@ fn usual(i: i64) -> FeatureRow {
         entity: EntityId(0),
         gap: 0,
         whole: true,
+        slow: 0,
         count,
         errors: i.unsigned_abs() % 2,
         samples: count,
@@ -208,6 +209,7 @@ fn flagged(i: i64, evidence: f64) -> FlaggedRow {
         count: 50,
         errors: 3,
         expected_error_rate: 0.05,
+        objectives: None,
         severity: Severity::Warning,
         evidence,
         signals: vec![FlaggedSignal {

@@ -72,6 +72,7 @@ impl<T: Ties> Group<T> {
             count: 50,
             errors: 0,
             expected_error_rate: 0.01,
+            objectives: None,
             severity: Severity::Warning,
             evidence: 12.0,
             signals: vec![signal],

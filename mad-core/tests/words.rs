@@ -43,6 +43,7 @@ fn incident() -> Incident {
         errors_rose: false,
         peaks: Vec::new(),
         evidence: 12.3,
+        slo: None,
         members: Vec::new(),
         reached: 0,
         last_joined: Timestamp::default(),

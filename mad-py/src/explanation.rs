@@ -24,6 +24,8 @@ pub struct Explanation {
     pub confidence: String,
     /// The rule behind the confidence.
     pub confidence_rule: String,
+    /// What the severity goes by.
+    pub severity_evidence: Vec<String>,
     /// All of it in one line.
     pub line: String,
 }
@@ -63,6 +65,7 @@ impl From<mad_core::Explanation> for Explanation {
             recommended_actions: core.recommended_actions,
             confidence: core.confidence.as_str().to_owned(),
             confidence_rule: core.confidence_rule,
+            severity_evidence: core.severity_evidence,
             line: core.line,
         }
     }

@@ -117,6 +117,7 @@ fn incident(report: &ReferenceReport, one: &ReferenceIncident) -> IncidentDocume
         affected: vec![format!("{} {}", one.service, one.endpoint)],
         members: Vec::new(),
         reached: 0,
+        slo: None,
         culprit: ranking.culprits.first().map(|culprit| EntityDocument {
             service: culprit.service.clone(),
             endpoint: culprit.endpoint.clone(),
@@ -129,6 +130,7 @@ fn incident(report: &ReferenceReport, one: &ReferenceIncident) -> IncidentDocume
             likely_causes: Vec::new(),
             recommended_actions: Vec::new(),
             confidence,
+            severity_evidence: Vec::new(),
             confidence_rule:
                 "the original's: High with 5 flagged rows and z above 5, Medium with 3 \
                               and z above 3.5"

@@ -21,6 +21,8 @@ pub struct Explanation {
     pub confidence: Confidence,
     /// The rule behind the confidence, with this incident's numbers.
     pub confidence_rule: String,
+    /// What the severity goes by: failed requests, budgets of objectives, how far it reached.
+    pub severity_evidence: Vec<String>,
     /// All of it in one line, for logs and chat.
     pub line: String,
 }

@@ -1,5 +1,6 @@
 //! Evidence to words that are true by construction.
 
+mod budgets;
 mod causes;
 mod explanation;
 mod template;

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 
 use super::Explanation;
+use super::budgets::{budgets, severity_evidence};
 use super::causes::Pattern;
 use super::words::{
     date_clock, duration, likelihood, milliseconds, moment, name, named, number, one_line, percent,
@@ -58,6 +59,7 @@ impl TemplateExplainer {
             recommended_actions: pattern.actions(),
             confidence: incident.confidence(),
             confidence_rule: confidence_rule(incident),
+            severity_evidence: severity_evidence(incident),
             line: Self::line(incident),
         }
     }
@@ -165,6 +167,7 @@ impl TemplateExplainer {
                 if peak.signal.expected - peak.signal.value < 1.5 { "request" } else { "requests" },
             ));
         }
+        out.extend(budgets(incident));
         out.extend(reached(incident));
         out
     }
@@ -226,7 +229,7 @@ fn whose(first: &Entity, own: &Entity) -> String {
 /// `at most 534 ms`: the end of the expected band that was passed. Counts are whole.
 fn bound(flagged: &FlaggedSignal) -> String {
     let FlaggedSignal { signal, low, high, z, .. } = flagged;
-    let count = *signal == Signal::RequestCount;
+    let count = signal.is_count();
     if *z < 0.0 {
         format!("at least {}", quantity(signal, if count { low.ceil() } else { *low }))
     } else {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::SloImpact;
 use crate::guard::{Confidence, Severity};
 use crate::history::{FlaggedRow, FlaggedSignal};
 use crate::robust::beta_binomial_log10_sf;
@@ -79,6 +80,8 @@ pub struct Member {
     pub evidence: f64,
     /// The signal with the strongest evidence.
     pub signal: SignalName,
+    /// What its rows took of the budgets of its objectives; none without requests.
+    pub slo: Option<SloImpact>,
 }
 
 /// A stretch of anomalous rows of one entity, and of those that it reached: entities of the same
@@ -134,6 +137,8 @@ pub struct Incident {
     pub evidence: f64,
     /// The last moment at which something spoke for it (hysteresis included).
     pub last_active: Timestamp,
+    /// What its rows took of the budgets of its objectives; none without requests.
+    pub slo: Option<SloImpact>,
     /// Others that it reached, in the order in which they joined: the first [`MOST_MEMBERS`].
     pub members: Vec<Member>,
     /// How many others it reached.
@@ -168,6 +173,7 @@ impl Incident {
             peaks: Vec::new(),
             evidence: 0.0,
             last_active: first.bucket.plus(first.step),
+            slo: None,
             members: Vec::new(),
             reached: 0,
             last_joined: first.bucket,
@@ -184,6 +190,7 @@ impl Incident {
         self.requests = self.requests.saturating_add(row.count);
         self.errors = self.errors.saturating_add(row.errors);
         self.evidence = self.evidence.max(row.evidence);
+        burn(&mut self.slo, row);
         self.judge_errors(critical_error_rate);
         for signal in &row.signals {
             let peak = Peak { at: row.bucket, signal: signal.clone() };
@@ -212,6 +219,7 @@ impl Incident {
                 rows: 0,
                 evidence: 0.0,
                 signal: signal.signal.clone(),
+                slo: None,
             });
         }
         for row in rows {
@@ -229,6 +237,7 @@ impl Incident {
         if let Some(member) = self.members.iter_mut().find(|member| member.entity == *entity) {
             member.end = member.end.max(end);
             member.rows += 1;
+            burn(&mut member.slo, row);
             if let Some(signal) = row.signals.first().filter(|_| row.evidence > member.evidence) {
                 member.evidence = row.evidence;
                 member.signal = signal.signal.clone();
@@ -253,6 +262,7 @@ impl Incident {
                 rows: other.rows,
                 evidence: other.evidence,
                 signal: peak.signal.signal.clone(),
+                slo: other.slo,
             });
         }
         self.members.extend(other.members);
@@ -330,6 +340,14 @@ impl IncidentChange {
             | Self::Acknowledged(incident)
             | Self::Closed(incident) => incident,
         }
+    }
+}
+
+/// What a row takes of the budgets.
+fn burn(slo: &mut Option<SloImpact>, row: &FlaggedRow) {
+    if let Some(objectives) = &row.objectives {
+        let impact = slo.get_or_insert_with(|| SloImpact::new(&objectives.slo));
+        impact.add(objectives, row.count, row.errors);
     }
 }
 

@@ -59,7 +59,9 @@ impl Pipeline {
         let mut counters = Counters {
             requests: self.sum(|partition| partition.features.accepted()),
             errors: self.sum(|partition| partition.features.errors()),
-            points_overflowed: self.sum(|partition| partition.metrics.overflowed()),
+            lines: self.sum(|partition| partition.logs.accepted()),
+            points_overflowed: self
+                .sum(|partition| partition.metrics.overflowed() + partition.logs.overflowed()),
             entities: self.entities.len() as u64,
             series: self.series_names.len() as u64,
             entities_overflowed: self.entities.overflowed(),

@@ -3,6 +3,7 @@
 use super::{Pipeline, PipelineConfig, envelope};
 use crate::error::Result;
 use crate::guard::Guardrails;
+use crate::series::EntityId;
 
 impl Pipeline {
     /// The whole state as bytes: magic, version, length and CRC-32 of what follows, which is
@@ -48,6 +49,13 @@ impl Pipeline {
         pipeline.grouper =
             pipeline.grouper.with_critical_error_rate(config.guard.critical_error_rate);
         pipeline.config = config;
+        for partition in &mut pipeline.partitions {
+            partition.set_slow(&pipeline.config);
+        }
+        let entities: Vec<EntityId> = pipeline.entities.iter().map(|(id, _)| id).collect();
+        for entity in entities {
+            pipeline.learn_objective(entity);
+        }
         Ok(pipeline)
     }
 }

@@ -15,7 +15,7 @@ use crate::feature::{FeaturePoint, FeatureRow, RecentIds};
 use crate::graph::ServiceGraph;
 use crate::guard::{EntityMaturity, Guardrails, Reason};
 use crate::history::{Decision, FlaggedRow, History, HistoryRow};
-use crate::incident::{Incident, IncidentChange, IncidentGrouper};
+use crate::incident::{Incident, IncidentChange, IncidentGrouper, RowObjectives, Traffic};
 use crate::score::RowScorer;
 use crate::series::{EntityId, EntityTable, SeriesTable, SignalName};
 use crate::settings::MuteWindow;
@@ -28,6 +28,7 @@ pub(super) struct EntityState {
     pub first: Timestamp,
     pub last: Timestamp,
     pub scorer: RowScorer,
+    pub traffic: Traffic,
     pub rows: u64,
     pub flagged: u64,
     pub newest: Option<Decision>,
@@ -170,12 +171,17 @@ impl Pipeline {
             return;
         };
         // a name that is known stands for itself
-        let route = match entities.find(request.service, request.endpoint) {
-            Some(_) => Cow::Borrowed(request.endpoint),
-            None => config.routes.template(request.endpoint),
+        let known = entities.find(request.service, request.endpoint).is_some();
+        let route = if known {
+            Cow::Borrowed(request.endpoint)
+        } else {
+            config.routes.template(request.endpoint)
         };
         let request = Request { endpoint: &route, ..*request };
         features.push(&request, position, entities, closed_rows, &mut update.rejected);
+        if !known && let Some(entity) = self.entities.find(request.service, &route) {
+            self.learn_objective(entity);
+        }
         if !self.closed_rows.is_empty() {
             self.judge_closed(partition, update);
         }
@@ -248,9 +254,10 @@ impl Pipeline {
             let score = score.map_or(&self.config.score, |rules| &rules.settings.score);
             let Ok(scorer) = RowScorer::new(score) else { return };
             let first = row.bucket;
-            let (rows, flagged, newest) = (0, 0, None);
+            let (traffic, rows, flagged, newest) = (Traffic::default(), 0, 0, None);
+            let last = first;
             *slot =
-                Some(Box::new(EntityState { first, last: first, scorer, rows, flagged, newest }));
+                Some(Box::new(EntityState { first, last, scorer, traffic, rows, flagged, newest }));
         }
         let Some(state) = slot else { return };
         let scores = state.scorer.score(row);
@@ -271,6 +278,12 @@ impl Pipeline {
             state.scorer.learn(row, &scores);
         }
         state.last = state.last.max(row.bucket);
+        let slo = self.rules.get(&row.entity).and_then(Option::as_ref);
+        let slo = slo.map_or(self.config.slo, |rules| rules.settings.slo);
+        let seconds = self.config.features.step_seconds * (row.gap + 1) as f64;
+        state.traffic.add(row.count, seconds, slo.window_seconds());
+        let window_requests = state.traffic.expected(slo.window_seconds());
+        let objectives = RowObjectives { slo, slow: row.slow, window_requests };
         state.newest = Some(Decision::of_row(row, &scores, &verdict));
         state.rows += 1;
         state.flagged += u64::from(verdict.is_anomaly);
@@ -282,11 +295,11 @@ impl Pipeline {
         }
         let Some(entity) = self.entities.get(row.entity).map(Arc::clone) else { return };
         let judged = JudgedRow { entity, row: *row, scores, verdict };
-        self.remember(&judged, update);
+        self.remember(&judged, objectives, update);
         update.rows.push(judged);
     }
 
-    fn remember(&mut self, judged: &JudgedRow, update: &mut Update) {
+    fn remember(&mut self, judged: &JudgedRow, objectives: RowObjectives, update: &mut Update) {
         let JudgedRow { entity, row, scores, verdict } = judged;
         let kept = HistoryRow::new(row, scores, verdict);
         if let Some(id) = self.recording.get(&row.entity) {
@@ -300,6 +313,7 @@ impl Pipeline {
         let flagged = FlaggedRow::new(row, step, scores, verdict);
         let before = update.changes.len();
         if let Some(flagged) = flagged {
+            let flagged = FlaggedRow { objectives: Some(objectives), ..flagged };
             self.history.push_flagged(flagged.clone());
             self.grouper.flagged(
                 entity,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::series_document::{SeriesDocument, points_document};
+use super::slo_document::SloDocument;
 use super::{Counters, Pipeline, StateDocument};
 use crate::culprit::{Culprit, Evidence, Ranking};
 use crate::explain::Explanation;
@@ -91,6 +92,7 @@ pub struct IncidentDocument {
     pub affected: Vec<String>,
     pub members: Vec<MemberDocument>,
     pub reached: u64,
+    pub slo: Option<SloDocument>,
     pub culprit: Option<EntityDocument>,
     pub explanation: Explanation,
     pub ranking: RankingDocument,
@@ -110,6 +112,7 @@ pub struct MemberDocument {
     pub rows: u64,
     pub signal: String,
     pub evidence: f64,
+    pub slo: Option<SloDocument>,
 }
 
 impl From<&Member> for MemberDocument {
@@ -123,6 +126,7 @@ impl From<&Member> for MemberDocument {
             rows: member.rows,
             signal: member.signal.to_string(),
             evidence: member.evidence,
+            slo: member.slo.as_ref().map(Into::into),
         }
     }
 }
@@ -299,6 +303,7 @@ impl Pipeline {
             affected,
             members: incident.members.iter().map(Into::into).collect(),
             reached: incident.reached,
+            slo: incident.slo.as_ref().map(Into::into),
             culprit: ranking.culprits.first().map(|culprit| entity_document(&culprit.entity)),
             explanation: self.explain(incident),
             series: self.record(&incident.id).map(|record| {

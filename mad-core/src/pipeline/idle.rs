@@ -27,6 +27,7 @@ impl Pipeline {
         }
         for partition in &self.partitions {
             entities.extend(partition.features.in_flight());
+            entities.extend(partition.logs.in_flight());
             for (entity, id) in partition.metrics.in_flight() {
                 entities.insert(entity);
                 series.insert(id);
@@ -68,6 +69,7 @@ impl Pipeline {
         for partition in &mut self.partitions {
             partition.features.forget(entities);
             partition.metrics.forget(entities, series);
+            partition.logs.forget(entities);
         }
         for id in entities {
             if let Some(state) = self.rows.get_mut(id.index()) {

@@ -16,6 +16,7 @@ mod partition;
 mod record;
 mod rules;
 mod series_document;
+mod slo_document;
 mod states;
 mod surroundings;
 mod update;
@@ -32,5 +33,6 @@ pub use document::{
 pub use partition::PartitionId;
 pub use record::{IncidentRecord, Trace};
 pub use series_document::{SeriesDocument, SignalSeries};
+pub use slo_document::{BurnDocument, SloDocument};
 pub use states::{Standing, State, StateDocument};
 pub use update::{JudgedPoint, JudgedRow, Update};

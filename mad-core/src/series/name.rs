@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::feature::Signal;
+use crate::telemetry::LogLevel;
 
 /// A signal of a request row, or a metric by its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -27,10 +28,19 @@ impl SignalName {
     }
 
     /// The unit of its values; empty where nobody said.
-    pub const fn unit(&self) -> &'static str {
+    pub fn unit(&self) -> &'static str {
         match self {
             Self::Request(signal) => signal.unit(),
+            Self::Metric(_) if self.is_count() => "lines",
             Self::Metric(_) => "",
+        }
+    }
+
+    /// Whether its values are whole numbers of requests or log lines.
+    pub fn is_count(&self) -> bool {
+        match self {
+            Self::Request(signal) => *signal == Signal::RequestCount,
+            Self::Metric(name) => LogLevel::counts(name),
         }
     }
 
