@@ -237,7 +237,7 @@ impl Group {
     }
 
     fn new() -> Self {
-        Self::with(IncidentConfig::default())
+        Self::with(IncidentConfig { cooldown_minutes: 0.0, ..IncidentConfig::default() })
     }
 
     fn flagged(&mut self, i: i64, evidence: f64, support: f64) -> &mut Self {
@@ -573,7 +573,8 @@ proptest! {
             rows.extend(update.rows.iter().map(|row| (row.row.bucket, row.scores, row.verdict)));
             (format!("{rows:?}"), rows, pipeline)
         };
-        let (plain, rows, pipeline) = run(IncidentConfig::default());
+        let apart = IncidentConfig { cooldown_minutes: 0.0, ..IncidentConfig::default() };
+        let (plain, rows, pipeline) = run(apart);
         let other = IncidentConfig {
             open_rows, open_steps, keep_evidence: keep, gap_minutes: gap, open_evidence: 300.0,
             ..IncidentConfig::default()

@@ -16,6 +16,8 @@ pub struct Explanation {
     pub why_flagged: Vec<String>,
     /// What users felt.
     pub impact: Vec<String>,
+    /// Who became anomalous when, and what ties each to the one before.
+    pub chain: Vec<String>,
     /// What it could be.
     pub likely_causes: Vec<String>,
     /// What to look at first.
@@ -37,9 +39,10 @@ impl Explanation {
     }
 
     fn _repr_html_(&self) -> String {
-        let parts: [(&str, &[String]); 4] = [
+        let parts: [(&str, &[String]); 5] = [
             ("Why it was flagged", &self.why_flagged),
             ("Impact", &self.impact),
+            ("How it spread", &self.chain),
             ("Likely causes", &self.likely_causes),
             ("What to do", &self.recommended_actions),
         ];
@@ -61,6 +64,7 @@ impl From<mad_core::Explanation> for Explanation {
             summary: core.summary,
             why_flagged: core.why_flagged,
             impact: core.impact,
+            chain: core.chain,
             likely_causes: core.likely_causes,
             recommended_actions: core.recommended_actions,
             confidence: core.confidence.as_str().to_owned(),

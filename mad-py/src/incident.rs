@@ -120,6 +120,12 @@ impl Incident {
         self.core.errors
     }
 
+    /// How often it came back after it had ended.
+    #[getter]
+    fn reopened(&self) -> u64 {
+        self.core.reopened
+    }
+
     /// What its rows took of the budgets of its objectives; None without requests.
     #[getter]
     fn slo<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {

@@ -13,6 +13,8 @@ pub struct Explanation {
     pub why_flagged: Vec<String>,
     /// What users felt.
     pub impact: Vec<String>,
+    /// Who became anomalous when and what ties each to the one before, at most 8 and how many more.
+    pub chain: Vec<String>,
     /// What it could be, at most 5; each names the pattern that suggests it.
     pub likely_causes: Vec<String>,
     /// What to look at first, at most 5.

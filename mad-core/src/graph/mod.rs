@@ -7,6 +7,7 @@
 mod calls;
 mod document;
 mod ids;
+mod keep;
 mod open;
 mod requests;
 mod service_graph;

@@ -3,6 +3,7 @@
 mod config;
 mod grouper;
 mod open_state;
+mod reopen;
 mod slo;
 mod ties;
 mod types;

@@ -163,13 +163,14 @@ impl Pipeline {
         update: &mut Update,
     ) {
         self.position = position;
-        if request.trace_id.is_some() && request.check().is_ok() {
-            self.graph.request(request);
-        }
         let Self { partitions, entities, closed_rows, config, .. } = self;
         let Some(Partition { features, .. }) = partitions.get_mut(partition.index()) else {
             return;
         };
+        if request.trace_id.is_some() && request.check().is_ok() {
+            let known = features.newest();
+            self.graph.request_by(request, known.map(|known| known.min(request.timestamp)));
+        }
         // a name that is known stands for itself
         let known = entities.find(request.service, request.endpoint).is_some();
         let route = if known {
@@ -347,6 +348,13 @@ impl Pipeline {
                         record.ranking = Some(ranking);
                     }
                     self.forget_records();
+                }
+                IncidentChange::Reopened(incident) => {
+                    let recent = self.history.recent(incident.entity_id);
+                    let fresh = || IncidentRecord::open(incident.entity_id, recent);
+                    let record = self.records.entry(incident.id.clone()).or_insert_with(fresh);
+                    record.reopen();
+                    self.recording.insert(incident.entity_id, incident.id.clone());
                 }
                 IncidentChange::Updated(incident) => {
                     if let Some(record) = self.records.get_mut(&incident.id) {

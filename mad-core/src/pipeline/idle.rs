@@ -19,6 +19,7 @@ impl Pipeline {
             return;
         }
         let idle_since = at.plus(-(self.config.limits.idle_seconds as i64).saturating_mul(SECOND));
+        self.graph.forget(idle_since);
         self.mutes.retain(|mute| mute.to.is_none_or(|to| to > idle_since));
         let mut entities: BTreeSet<EntityId> = self.grouper.open_entities().collect();
         let mut series: BTreeSet<SeriesId> = BTreeSet::new();

@@ -1,6 +1,7 @@
 //! The stages composed: telemetry in, verdicts and incidents out.
 
 mod answers;
+mod chain_document;
 mod checkpoint;
 mod command;
 mod compose;
@@ -21,14 +22,14 @@ mod states;
 mod surroundings;
 mod update;
 
+pub use chain_document::{ChangeDocument, LinkDocument, MemberDocument};
 pub use command::Command;
 pub use compose::Pipeline;
 pub use config::PipelineConfig;
 pub use counters::Counters;
 pub use document::{
     CulpritDocument, Document, EntityDocument, EvidenceDocument, IncidentDocument, LaneDocument,
-    MemberDocument, PeakDocument, RankingDocument, RejectedDocument, RejectedRecord,
-    SCHEMA_VERSION,
+    PeakDocument, RankingDocument, RejectedDocument, RejectedRecord, SCHEMA_VERSION,
 };
 pub use partition::PartitionId;
 pub use record::{IncidentRecord, Trace};
