@@ -3,6 +3,7 @@
 use super::template::{change, failing, peaks};
 use super::words::{date_clock, milliseconds, named, number, one_line, percent, plural};
 use crate::feature::Signal;
+use crate::graph::MISSING_SPANS;
 use crate::history::FlaggedSignal;
 use crate::incident::Incident;
 use crate::telemetry::LogLevel;
@@ -46,6 +47,8 @@ pub(super) struct Pattern<'a> {
     traffic: Option<&'a FlaggedSignal>,
     /// The metric with the strongest evidence.
     metric: Option<&'a FlaggedSignal>,
+    /// Spans that are missing from their traces.
+    spans: Option<&'a FlaggedSignal>,
     /// Error or warning lines.
     lines: Option<&'a FlaggedSignal>,
 }
@@ -68,6 +71,7 @@ impl<'a> Pattern<'a> {
                 .or_else(|| failing(incident)),
             traffic: find(&[Signal::RequestCount]),
             metric: metrics().find(|flagged| flagged.signal.unit().is_empty()),
+            spans: metrics().find(|flagged| flagged.signal.as_str() == MISSING_SPANS),
             lines: metrics().find(|flagged| LogLevel::counts(flagged.signal.as_str())),
         }
     }
@@ -123,6 +127,13 @@ impl<'a> Pattern<'a> {
             } else {
                 format!("A surge of demand, retries of a caller, or a crawler: {came}")
             });
+        }
+        if let Some(spans) = self.spans {
+            out.push(format!(
+                "Calls of {} that no longer happen, or spans that get lost on their way: {}.",
+                named(&self.incident.entity),
+                change(spans),
+            ));
         }
         if let Some(lines) = self.lines {
             out.push(format!("What {service} itself tells of in its log: {}.", change(lines)));

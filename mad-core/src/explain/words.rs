@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::feature::Signal;
+use crate::graph::MISSING_SPANS;
 use crate::series::{Entity, SignalName};
 use crate::telemetry::LogLevel;
 use crate::time::{SECOND, Timestamp};
@@ -39,6 +40,7 @@ pub(super) fn name(signal: &SignalName) -> Cow<'static, str> {
         SignalName::Metric(name) => match &**name {
             LogLevel::ERRORS => "number of error lines".into(),
             LogLevel::WARNINGS => "number of warning lines".into(),
+            MISSING_SPANS => "number of missing spans".into(),
             name => one_line(name).into(),
         },
     }

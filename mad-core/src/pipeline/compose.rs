@@ -12,7 +12,7 @@ use super::rules::{Rules, unflagged};
 use super::{Counters, IncidentRecord, JudgedRow, PipelineConfig, Update};
 use crate::error::Result;
 use crate::feature::{FeaturePoint, FeatureRow, RecentIds};
-use crate::graph::ServiceGraph;
+use crate::graph::{ServiceGraph, TraceShapes};
 use crate::guard::{EntityMaturity, Guardrails, Reason};
 use crate::history::{Decision, FlaggedRow, History, HistoryRow};
 use crate::incident::{Incident, IncidentChange, IncidentGrouper, RowObjectives, Traffic};
@@ -67,6 +67,7 @@ pub struct Pipeline {
     pub(super) series_names: SeriesTable,
     pub(super) partitions: Vec<Partition>,
     pub(super) graph: ServiceGraph,
+    pub(super) shapes: TraceShapes,
     pub(super) rows: Vec<Option<Box<EntityState>>>,
     pub(super) series: Vec<Option<Box<SeriesState>>>,
     pub(super) guardrails: Guardrails,
@@ -109,6 +110,7 @@ impl Pipeline {
             series_names: SeriesTable::new(config.limits.series),
             partitions: vec![Partition::new("", &config)?],
             graph: ServiceGraph::new(&config.limits)?,
+            shapes: TraceShapes::new(&config.limits),
             rows: Vec::new(),
             series: Vec::new(),
             guardrails: Guardrails::new(config.guard, config.score.threshold)?,

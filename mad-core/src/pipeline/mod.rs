@@ -20,6 +20,7 @@ mod series_document;
 mod slo_document;
 mod states;
 mod surroundings;
+mod traces;
 mod update;
 
 pub use chain_document::{ChangeDocument, LinkDocument, MemberDocument};

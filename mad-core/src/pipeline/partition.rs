@@ -154,6 +154,7 @@ impl Pipeline {
             self.judge_closed(partition, &mut update);
             self.judge_points(partition, &mut update);
         }
+        self.judge_traces(PartitionId::default(), &mut update);
         self.silence(at, &mut update);
         self.rejections.merge(update.rejected.clone());
         update
@@ -171,6 +172,7 @@ impl Pipeline {
             self.judge_closed(partition, &mut update);
             self.judge_points(partition, &mut update);
         }
+        self.finish_traces(&mut update);
         self.rejections.merge(update.rejected.clone());
         update
     }

@@ -3,9 +3,8 @@
 use crate::feature::{Signal, SignalKind};
 use crate::guard::{Guardrails, Reason, Severity, Verdict};
 use crate::score::{MetricScorer, ScoreConfig};
-use crate::series::{Entity, EntityId};
+use crate::series::{Entity, EntityId, counts};
 use crate::settings::{EntitySettings, MetricKind, SignalSettings};
-use crate::telemetry::LogLevel;
 use crate::time::Timestamp;
 
 use super::Pipeline;
@@ -74,8 +73,8 @@ impl Pipeline {
         if let Some(rules) = self.rules_of(entity) {
             return Some(rules.settings.of_signal(metric));
         }
-        // what counts log lines has a kind and a direction by itself
-        LogLevel::counts(metric).then(|| EntitySettings::of_all(&self.config).of_signal(metric))
+        // what counts log lines or spans has a kind and a direction by itself
+        counts(metric).then(|| EntitySettings::of_all(&self.config).of_signal(metric))
     }
 }
 

@@ -52,7 +52,9 @@ impl Pipeline {
     /// Takes one span that stands at `position` of its source: it goes into the service graph, and
     /// it is a row of its service and operation as a request is, its status an error or not.
     ///
-    /// A span whose kind is `client` is its caller's view of the work and makes no row.
+    /// A span whose kind is `client` is its caller's view of the work and makes no row. Spans that are
+    /// missing from their traces ([`TraceShapes`](crate::graph::TraceShapes)) are counts that are
+    /// judged as metrics are, `missing_spans` of their operation.
     pub fn push_span(&mut self, span: &Span<'_>, position: u64, update: &mut Update) {
         self.push_span_from(PartitionId::default(), span, position, update);
     }
@@ -71,14 +73,21 @@ impl Pipeline {
             return;
         }
         self.graph.span(span);
+        let (service, operation) = (span.service, span.operation);
+        if self.entities.find(service, operation).is_some() {
+            self.shapes.span(span);
+        } else {
+            let operation = self.config.routes.template(operation);
+            self.shapes.span(&Span { operation: &operation, ..*span });
+        }
         if span.kind.is_caller() {
             self.position = position;
             return;
         }
         let status = if span.is_error() { 500 } else { 200 };
-        let (service, operation) = (span.service, span.operation);
         let request = Request::new(span.start, service, operation, status, span.duration_ms);
         self.push_from(partition, &request, position, update);
+        self.judge_traces(partition, update);
     }
 
     /// Takes one line of a log that stands at `position` of its source: the error and the warning

@@ -6,8 +6,7 @@ use crate::guard::GuardConfig;
 use crate::incident::SloConfig;
 use crate::pipeline::PipelineConfig;
 use crate::score::{Direction, ScoreConfig};
-use crate::series::Entity;
-use crate::telemetry::LogLevel;
+use crate::series::{Entity, counts};
 
 /// The settings of one entity: those of all, with the overrides that are for it.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +30,7 @@ pub struct SignalSettings {
     /// whose kinds are fixed.
     pub kind: Option<MetricKind>,
     /// Which way out counts; none for what its kind has by itself. Up for a metric of the kind
-    /// rate, and for counts of log lines unless an override says otherwise.
+    /// rate, and for counts of log lines and missing spans unless an override says otherwise.
     pub direction: Option<Direction>,
     /// A score of at least this is anomalous, above 0 and below 1.
     pub threshold: f64,
@@ -109,7 +108,7 @@ impl EntitySettings {
     /// ```
     pub fn of_signal(&self, name: &str) -> SignalSettings {
         let mut settings = self.all;
-        if LogLevel::counts(name) {
+        if counts(name) {
             settings.kind = Some(MetricKind::Count);
             settings.direction = Some(Direction::Up);
         }
