@@ -10,7 +10,7 @@ SEED   ?= 0
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo test test-rust test-python test-tables lint quality quality-shop quality-public quality-early bench-core bench-metrics bench-graph bench clean
+.PHONY: help demo test test-rust test-python test-tables lint quality quality-shop quality-public quality-early quality-spans bench-core bench-metrics bench-graph bench-storm bench clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -77,6 +77,12 @@ quality-shop: ## simulated shops: found, blamed, false, how soon
 
 quality-early: ## minutes warned before a static rule fires
 	$(CARGO) run --release -q -p mad-benches --bin early-warning
+
+bench-storm: ## 5,000 series bad at once: incidents and time
+	$(CARGO) run --release -q -p mad-benches --bin alert-storm
+
+quality-spans: ## missing spans found in simulated traces
+	$(CARGO) run --release -q -p mad-benches --bin missing-spans
 
 bench-core: $(VENV)/.installed $(VENV)/.tested ## side by side with DuckDB and pandas
 	$(BIN)/python benches/peers.py

@@ -74,21 +74,23 @@ pub use culprit::{
 pub use error::{Error, ErrorKind, Result};
 pub use explain::{Explanation, TemplateExplainer};
 pub use feature::{
-    FeatureBuilder, FeatureConfig, FeaturePoint, FeatureRow, MetricBuilder, Sample, Signal,
-    SignalKind,
+    FeatureBuilder, FeatureConfig, FeaturePoint, FeatureRow, LogBuilder, MetricBuilder, Sample,
+    Signal, SignalKind,
 };
 pub use graph::{CallEdge, GraphCounters, GraphDocument, Latency, ServiceGraph, ServiceNode};
 pub use guard::{Confidence, GuardConfig, Guardrails, Reason, Severity, Verdict};
 pub use history::{FlaggedRow, History};
-pub use incident::{Incident, IncidentChange, IncidentConfig, IncidentGrouper, IncidentStatus};
+pub use incident::{
+    Incident, IncidentChange, IncidentConfig, IncidentGrouper, IncidentStatus, SloConfig, SloImpact,
+};
 pub use limits::Limits;
 pub use pipeline::{Command, Document, JudgedRow, Pipeline, PipelineConfig, Update};
 pub use score::{MadScorer, RowScorer, Score, ScoreConfig, Scorer, SeriesScorer};
 pub use series::{Entity, EntityId, EntityTable, SeriesId, SeriesTable, SignalName};
 pub use settings::{EntitySettings, MuteWindow, Override, SignalSettings};
 pub use telemetry::{
-    Change, Edge, LogLine, MetricPoint, RejectReason, Rejections, Request, RouteTemplates, Span,
-    SpanKind,
+    Change, Edge, LogLevel, LogLine, MetricPoint, RejectReason, Rejections, Request,
+    RouteTemplates, Span, SpanKind,
 };
 pub use time::Timestamp;
 pub use wire::{

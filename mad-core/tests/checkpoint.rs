@@ -8,7 +8,7 @@ use mad_core::score::{MetricScorer, ScoreConfig};
 use mad_core::simulate::{IncidentSpec, Shop, ShopConfig, SimulatedRequest};
 use mad_core::telemetry::SpanKind;
 use mad_core::time::{MINUTE, Timestamp};
-use mad_core::{Change, Edge, Entity, MetricPoint, Request, Sample, SignalKind, Span};
+use mad_core::{Change, Edge, Entity, LogLine, MetricPoint, Request, Sample, SignalKind, Span};
 use proptest::prelude::*;
 
 /// An hour of a small shop with an incident and a metric beside it.
@@ -151,7 +151,8 @@ proptest! {
     }
 }
 
-/// A state of format 1: two services with requests, a metric, spans, a change, an open incident.
+/// A state of format 1: two services with requests, a metric, spans, log lines, a change, an open
+/// incident.
 fn of_every_kind() -> Pipeline {
     let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
     let mut update = Update::default();
@@ -176,6 +177,8 @@ fn of_every_kind() -> Pipeline {
             peer: None,
         };
         pipeline.push_span(&span, 1, &mut update);
+        let level = if second % 90 == 0 { "ERROR" } else { "INFO" };
+        pipeline.push_log(&LogLine::new(at, "cart", level, "refused"), 1, &mut update);
     }
     let at = Timestamp::from_seconds(1_767_693_600 + 4_900);
     let deploy = Change { version: "1.4.2", ..Change::new(at, "cart", "deploy") };

@@ -50,6 +50,7 @@ fn row(entity: u32, at: i64, evidence: f64) -> FlaggedRow {
         count: 100,
         errors: 4,
         expected_error_rate: 0.01,
+        objectives: None,
         severity: Severity::Warning,
         evidence,
         signals: vec![signal(Signal::P95Latency, evidence)],

@@ -156,6 +156,109 @@ fn requests_of_one_trace_nest() {
 }
 
 #[test]
+fn a_request_dated_far_ahead_ends_no_trace() {
+    let at = |second: i64| Timestamp::from_seconds(second);
+    let request = |service, second: i64, ms, trace| Request {
+        trace_id: Some(trace),
+        ..Request::new(at(second), service, "/", 200, ms)
+    };
+    let mut graph = graph();
+    let now = Some(at(5));
+    graph.request_by(&request("front", 0, 9_000.0, "t"), now);
+    graph.request_by(&request("mail", 40_000_000, 5.0, "u"), now);
+    graph.request_by(&request("cart", 2, 1_000.0, "t"), now);
+    assert!(graph.edges().is_empty());
+    assert_eq!(&*graph.settled().callees("front")[0], "cart");
+    // neither does the one dated far ahead keep those behind it from leaving
+    for second in 10..20 {
+        graph.request_by(&request("front", second * 10_000, 1.0, "v"), Some(at(second * 10_000)));
+    }
+    assert_eq!(&*graph.callees("front")[0], "cart");
+}
+
+#[test]
+fn what_is_idle_is_forgotten_and_what_was_told_stays() {
+    let mut graph = graph();
+    for span in chain() {
+        graph.span(&span);
+    }
+    graph.close();
+    let late = |span: Span<'static>| Span { start: Timestamp::from_seconds(1_000), ..span };
+    let (front, mail) = (late(ROOT), Span { service: "mail", ..late(ROOT) });
+    graph.span(&Span { trace_id: "u", kind: SpanKind::Client, ..front });
+    graph.span(&Span { trace_id: "u", span_id: "2", parent_id: Some("1"), ..mail });
+    graph.edge(&Edge::new("web", "front"));
+    let before = graph.settled();
+    graph.forget(Timestamp::from_seconds(0));
+    let told = |graph: &ServiceGraph| format!("{:?}", graph.edges());
+    assert_eq!(told(&graph.settled()), told(&before));
+    graph.forget(Timestamp::from_seconds(500));
+    let names: Vec<String> = graph.nodes().iter().map(|node| node.service.to_string()).collect();
+    assert_eq!(names, ["front", "mail", "web"]);
+    let edges: Vec<(String, String)> = graph
+        .edges()
+        .iter()
+        .map(|edge| (edge.caller.to_string(), edge.callee.to_string()))
+        .collect();
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    assert_eq!(edges, [pair("front", "mail"), pair("web", "front")]);
+    // names that come again and spans that were open find their places
+    graph.span(&Span { trace_id: "u", span_id: "3", parent_id: Some("2"), ..late(chain()[2]) });
+    graph.edge(&Edge::new("db", "web"));
+    let graph = graph.settled();
+    assert_eq!(&*graph.callees("mail")[0], "cart");
+    assert_eq!(&*graph.callees("db")[0], "web");
+    let saved = serde_json::to_string(&graph).unwrap();
+    let restored: ServiceGraph = serde_json::from_str(&saved).unwrap();
+    assert_eq!(told(&restored), told(&graph));
+}
+
+#[test]
+fn two_graphs_made_one_keep_the_latencies_and_join_their_traces() {
+    let spans = chain();
+    let later = |span: &Span<'static>| Span {
+        trace_id: "u",
+        start: Timestamp::from_seconds(60),
+        duration_ms: span.duration_ms * 3.0,
+        ..*span
+    };
+    let both: Vec<Span<'_>> = spans.iter().copied().chain(spans.iter().map(later)).collect();
+    let whole = of(&both);
+    let (mut here, mut there) = (graph(), graph());
+    // by service, as shards have them
+    for span in &both {
+        if span.service == "front" { here.span(span) } else { there.span(span) }
+    }
+    here.absorb(there);
+    let made = here.settled();
+    assert_eq!(made.nodes(), whole.nodes());
+    for (made, whole) in made.edges().iter().zip(whole.edges()) {
+        assert_eq!((&made.caller, &made.callee, made.calls), (&whole.caller, &whole.callee, 2));
+        assert_eq!((made.client.median_ms, made.client.n), (whole.client.median_ms, 2));
+        assert_eq!((made.gap.n, made.inferred), (whole.gap.n, whole.inferred));
+    }
+    assert_eq!(made.edges().len(), 2);
+    // of an edge that both know the later latencies stay
+    let (mut old, mut new) = (graph(), graph());
+    for i in 0..64 {
+        let trace = i.to_string();
+        for span in &spans {
+            old.span(&Span { trace_id: &trace, ..*span });
+            new.span(&Span { trace_id: &trace, ..later(span) });
+        }
+    }
+    old.close();
+    new.close();
+    let (mut one, mut other) = (old.clone(), new.clone());
+    one.absorb(new);
+    other.absorb(old);
+    for made in [one, other] {
+        assert_eq!(made.edges()[1].calls, 128);
+        assert_eq!(made.edges()[1].server.median_ms, 15.0);
+    }
+}
+
+#[test]
 fn reach_has_depth_and_survives_circles() {
     let mut graph = graph();
     for (caller, callee) in [("a", "b"), ("b", "c"), ("c", "a"), ("c", "d"), ("a", "a"), ("b", "d")]

@@ -36,6 +36,7 @@ fn usual(i: i64) -> FeatureRow {
         entity: EntityId(0),
         gap: 0,
         whole: true,
+        slow: 0,
         count,
         errors: i.unsigned_abs() % 2,
         samples: count,
@@ -208,6 +209,7 @@ fn flagged(i: i64, evidence: f64) -> FlaggedRow {
         count: 50,
         errors: 3,
         expected_error_rate: 0.05,
+        objectives: None,
         severity: Severity::Warning,
         evidence,
         signals: vec![FlaggedSignal {
@@ -235,7 +237,7 @@ impl Group {
     }
 
     fn new() -> Self {
-        Self::with(IncidentConfig::default())
+        Self::with(IncidentConfig { cooldown_minutes: 0.0, ..IncidentConfig::default() })
     }
 
     fn flagged(&mut self, i: i64, evidence: f64, support: f64) -> &mut Self {
@@ -571,7 +573,8 @@ proptest! {
             rows.extend(update.rows.iter().map(|row| (row.row.bucket, row.scores, row.verdict)));
             (format!("{rows:?}"), rows, pipeline)
         };
-        let (plain, rows, pipeline) = run(IncidentConfig::default());
+        let apart = IncidentConfig { cooldown_minutes: 0.0, ..IncidentConfig::default() };
+        let (plain, rows, pipeline) = run(apart);
         let other = IncidentConfig {
             open_rows, open_steps, keep_evidence: keep, gap_minutes: gap, open_evidence: 300.0,
             ..IncidentConfig::default()

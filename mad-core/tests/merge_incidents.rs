@@ -1,5 +1,10 @@
 //! What graph and time tie together is one incident; what they do not stays apart.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failing test may panic"
+)]
 
 use std::sync::Arc;
 
@@ -34,13 +39,17 @@ struct Group<T> {
     ties: T,
     changes: Vec<IncidentChange>,
     names: Vec<Entity>,
+    severity: Severity,
 }
 
 impl<T: Ties> Group<T> {
     fn new(ties: T, merge_minutes: f64) -> Self {
-        let config = IncidentConfig { merge_minutes, ..IncidentConfig::default() };
+        Self::with(ties, IncidentConfig { merge_minutes, ..IncidentConfig::default() })
+    }
+
+    fn with(ties: T, config: IncidentConfig) -> Self {
         let grouper = IncidentGrouper::new(config, 10 * SECOND, 1_000).unwrap();
-        Self { grouper, ties, changes: Vec::new(), names: Vec::new() }
+        Self { grouper, ties, changes: Vec::new(), names: Vec::new(), severity: Severity::Warning }
     }
 
     fn id(&mut self, service: &str, endpoint: &str) -> EntityId {
@@ -72,7 +81,8 @@ impl<T: Ties> Group<T> {
             count: 50,
             errors: 0,
             expected_error_rate: 0.01,
-            severity: Severity::Warning,
+            objectives: None,
+            severity: self.severity,
             evidence: 12.0,
             signals: vec![signal],
         };
@@ -142,8 +152,8 @@ fn services_that_call_each_other_share_an_incident() {
         group.quiet(i, "cart", "/x");
     }
     assert!(!group.grouper.incidents()[1].is_open());
-    // and what comes after begins anew
-    group.bad(15, "front", "/");
+    // and what comes long after begins anew
+    group.bad(25, "front", "/");
     assert_eq!(group.incidents()[0], "front / + ");
 }
 
@@ -185,4 +195,111 @@ fn a_storm_is_one_incident_for_each_connected_cause() {
     let restored: IncidentGrouper =
         serde_json::from_str(&serde_json::to_string(&group.grouper).unwrap()).unwrap();
     assert_eq!(restored.incidents(), incidents);
+}
+
+/// `pay /a` bad in minute 0 and over in minute 6.
+fn over() -> Group<()> {
+    let mut group = Group::new((), 5.0);
+    group.bad(0, "pay", "/a");
+    for i in 1..8 {
+        group.quiet(i, "pay", "/a");
+    }
+    assert!(!group.grouper.incidents()[0].is_open());
+    group
+}
+
+#[test]
+fn one_that_comes_back_soon_goes_on_and_says_so() {
+    let mut group = over();
+    let before = group.grouper.incidents()[0].clone();
+    let saved = serde_json::to_string(&group.grouper).unwrap();
+    group.grouper = serde_json::from_str(&saved).unwrap();
+    group.bad(12, "pay", "/a");
+    assert!(matches!(group.changes.last(), Some(IncidentChange::Reopened(_))));
+    let incidents = group.grouper.incidents();
+    assert_eq!(incidents.len(), 1);
+    let back = incidents[0];
+    assert_eq!((&back.id, &back.fingerprint), (&before.id, &before.fingerprint));
+    assert!(back.is_open() && back.closed_at.is_none() && back.close_reason.is_none());
+    assert_eq!((back.start, back.end, back.rows), (minute(0), minute(13), 2));
+    assert_eq!((back.reopened, back.quiet), (1, Some((minute(1), minute(12)))));
+    let told = TemplateExplainer.explain(back, None).impact;
+    let words = "It ended at 10:01 UTC and came back at 10:12 UTC, 11 minutes later.";
+    assert!(told.iter().any(|said| said == words), "{told:?}");
+    for i in 13..22 {
+        group.quiet(i, "pay", "/a");
+    }
+    group.bad(27, "pay", "/a");
+    assert_eq!(group.grouper.incidents()[0].reopened, 2);
+    let told = TemplateExplainer.explain(group.grouper.incidents()[0], None).impact;
+    assert!(told.iter().any(|said| said.ends_with("later, the last of 2 times.")), "{told:?}");
+}
+
+#[test]
+fn one_that_comes_back_late_is_new() {
+    let mut group = over();
+    // closed at minute 7; ten minutes later
+    group.bad(17, "pay", "/a");
+    assert_eq!(group.grouper.incidents().len(), 1);
+    let mut group = over();
+    group.bad(18, "pay", "/a");
+    let incidents = group.grouper.incidents();
+    assert_eq!((incidents.len(), incidents[0].reopened), (2, 0));
+    assert_ne!(incidents[0].id, incidents[1].id);
+    assert_eq!(incidents[0].fingerprint, incidents[1].fingerprint);
+}
+
+#[test]
+fn what_somebody_resolved_is_over() {
+    let mut group = Group::new((), 5.0);
+    group.bad(0, "pay", "/a");
+    let id = group.grouper.incidents()[0].id.clone();
+    group.grouper.resolve(&id, minute(1)).unwrap();
+    group.bad(2, "pay", "/a");
+    assert_eq!(group.grouper.incidents().len(), 2);
+    let never = IncidentConfig { cooldown_minutes: 0.0, ..IncidentConfig::default() };
+    let mut group = Group::with((), never);
+    group.bad(0, "pay", "/a");
+    for i in 1..8 {
+        group.quiet(i, "pay", "/a");
+    }
+    group.bad(8, "pay", "/a");
+    assert_eq!(group.grouper.incidents().len(), 2);
+}
+
+#[test]
+fn a_member_that_comes_back_first_brings_the_same_incident_back() {
+    let mut group = Group::new(Calls(vec![("cart", "store")]), 5.0);
+    group.bad(0, "store", "");
+    group.bad(1, "cart", "/x");
+    for i in 2..9 {
+        group.quiet(i, "store", "");
+        group.quiet(i, "cart", "/x");
+    }
+    assert!(!group.grouper.incidents()[0].is_open());
+    group.bad(12, "cart", "/x");
+    group.bad(13, "store", "");
+    assert_eq!(group.incidents(), ["store + cart /x"]);
+    let incident = group.grouper.incidents()[0];
+    assert_eq!((incident.reached, incident.members[0].rows, incident.rows), (1, 2, 2));
+    // whose id was given to another is not brought back
+    let mut group = over();
+    let id = group.id("pay", "/a");
+    group.grouper.forget(&[id].into());
+    group.bad(12, "pay", "/a");
+    assert_eq!(group.grouper.incidents().len(), 2);
+}
+
+#[test]
+fn one_that_grows_worse_is_an_update_of_the_same() {
+    let mut group = Group::new((), 5.0);
+    group.bad(0, "pay", "/a");
+    group.severity = Severity::Critical;
+    group.bad(1, "pay", "/a");
+    let [IncidentChange::Opened(opened), IncidentChange::Updated(updated)] = &group.changes[..]
+    else {
+        panic!("{:?}", group.changes)
+    };
+    assert_eq!((&opened.id, opened.severity), (&updated.id, Severity::Warning));
+    assert_eq!(updated.severity, Severity::Critical);
 }

@@ -622,7 +622,7 @@ proptest! {
         let evidence = scorer.signal_evidence();
         for (i, (p50, p95, count, errors, samples)) in rows.iter().enumerate() {
             let row = FeatureRow {
-                bucket: at(i), entity: EntityId(0), gap: 0, whole: true, count: *count,
+                bucket: at(i), entity: EntityId(0), gap: 0, whole: true, slow: 0, count: *count,
                 errors: *errors.min(count), samples: *samples, mean: *p50, p50: *p50, p95: *p95,
                 p99: *p95, max: *p95,
             };
@@ -654,6 +654,7 @@ fn a_few_slow_requests_prove_no_more_than_single_requests_can() {
         entity: EntityId(0),
         gap: 0,
         whole: true,
+        slow: 0,
         count: n,
         errors: 0,
         samples: n,

@@ -56,7 +56,7 @@ impl Batch<'_> {
                 Record::Span(span) => core.push_span_from(partition, &span, position, &mut update),
                 Record::Change(change) => core.push_change(&change, position, &mut update),
                 Record::Edge(edge) => core.push_edge(&edge, position, &mut update),
-                Record::Unused => {}
+                Record::Log(line) => core.push_log_from(partition, &line, position, &mut update),
             }
         };
         if let Ok(bytes) = table.cast::<PyBytes>() {

@@ -166,6 +166,7 @@ fn flagged_row(file: &ScoredFile<'_>, bucket: Timestamp, entities: &mut EntityTa
         count: file.number("req_count") as u64,
         errors: file.number("error_count") as u64,
         expected_error_rate: f64::NAN,
+        objectives: None,
         severity: match file.text("severity") {
             "Critical" => Severity::Critical,
             "Warning" => Severity::Warning,

@@ -12,9 +12,8 @@ use crate::read::{
 use crate::read_order::ByTime;
 use crate::report::Report;
 
-/// Detects over tables in memory: sorted by time, then the stream run to its end. Logs are read and
-/// counted. `state` is that of the pipeline to go on from;
-/// to `learn` is to flag nothing.
+/// Detects over tables in memory: sorted by time, then the stream run to its end. `state` is that
+/// of the pipeline to go on from; to `learn` is to flag nothing.
 #[pyfunction]
 #[pyo3(signature = (requests=None, config=None, *, metrics=None, spans=None, logs=None, changes=None, edges=None, state=None, learn=false))]
 #[allow(clippy::too_many_arguments, reason = "one a table")]

@@ -16,6 +16,8 @@ pub struct Explanation {
     pub why_flagged: Vec<String>,
     /// What users felt.
     pub impact: Vec<String>,
+    /// Who became anomalous when, and what ties each to the one before.
+    pub chain: Vec<String>,
     /// What it could be.
     pub likely_causes: Vec<String>,
     /// What to look at first.
@@ -24,6 +26,8 @@ pub struct Explanation {
     pub confidence: String,
     /// The rule behind the confidence.
     pub confidence_rule: String,
+    /// What the severity goes by.
+    pub severity_evidence: Vec<String>,
     /// All of it in one line.
     pub line: String,
 }
@@ -35,9 +39,10 @@ impl Explanation {
     }
 
     fn _repr_html_(&self) -> String {
-        let parts: [(&str, &[String]); 4] = [
+        let parts: [(&str, &[String]); 5] = [
             ("Why it was flagged", &self.why_flagged),
             ("Impact", &self.impact),
+            ("How it spread", &self.chain),
             ("Likely causes", &self.likely_causes),
             ("What to do", &self.recommended_actions),
         ];
@@ -59,10 +64,12 @@ impl From<mad_core::Explanation> for Explanation {
             summary: core.summary,
             why_flagged: core.why_flagged,
             impact: core.impact,
+            chain: core.chain,
             likely_causes: core.likely_causes,
             recommended_actions: core.recommended_actions,
             confidence: core.confidence.as_str().to_owned(),
             confidence_rule: core.confidence_rule,
+            severity_evidence: core.severity_evidence,
             line: core.line,
         }
     }

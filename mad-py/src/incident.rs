@@ -1,6 +1,7 @@
 //! Incidents.
 
 use chrono::{DateTime, Utc};
+use mad_core::pipeline::SloDocument;
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -117,6 +118,20 @@ impl Incident {
     #[getter]
     fn errors(&self) -> u64 {
         self.core.errors
+    }
+
+    /// How often it came back after it had ended.
+    #[getter]
+    fn reopened(&self) -> u64 {
+        self.core.reopened
+    }
+
+    /// What its rows took of the budgets of its objectives; None without requests.
+    #[getter]
+    fn slo<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(impact) = &self.core.slo else { return Ok(None) };
+        let json = to_json(&SloDocument::from(impact))?;
+        Ok(Some(py.import("json")?.call_method1("loads", (json,))?))
     }
 
     /// All of it as JSON, as in incidents.json.

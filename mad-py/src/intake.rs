@@ -86,8 +86,9 @@ pub struct Intake {
     pub pipeline: Pipeline,
     pub reading: Reading,
     update: Update,
-    /// What the pipeline itself did not take of metrics; of requests, `update` tells.
-    points: Rejections,
+    /// What the pipeline itself did not take of metrics and of log lines; of the other kinds,
+    /// `update` tells.
+    aside: [Rejections; 2],
 }
 
 impl Intake {
@@ -101,24 +102,29 @@ impl Intake {
         let mut pipeline = pipeline.map_err(|error| to_py(&error))?.trusting_the_clock();
         pipeline.learn_only(learn);
         let (reading, update) = (Reading::default(), Update::default());
-        Ok(Self { pipeline, reading, update, points: Rejections::default() })
+        Ok(Self { pipeline, reading, update, aside: Default::default() })
     }
 
     /// Takes a good record of that kind.
     #[inline]
     pub fn push(&mut self, kind: KindName, record: &Record<'_>, position: u64) {
         self.reading.of(kind).records += 1;
+        let Self { pipeline, update, aside: [points, lines], .. } = self;
         match record {
-            Record::Request(request) => self.pipeline.push(request, position, &mut self.update),
+            Record::Request(request) => pipeline.push(request, position, update),
             Record::Metric(point) => {
-                std::mem::swap(&mut self.points, &mut self.update.rejected);
-                self.pipeline.push_metric(point, position, &mut self.update);
-                std::mem::swap(&mut self.points, &mut self.update.rejected);
+                std::mem::swap(points, &mut update.rejected);
+                pipeline.push_metric(point, position, update);
+                std::mem::swap(points, &mut update.rejected);
             }
-            Record::Span(span) => self.pipeline.push_span(span, position, &mut self.update),
-            Record::Change(change) => self.pipeline.push_change(change, position, &mut self.update),
-            Record::Edge(edge) => self.pipeline.push_edge(edge, position, &mut self.update),
-            Record::Unused => {}
+            Record::Span(span) => pipeline.push_span(span, position, update),
+            Record::Log(line) => {
+                std::mem::swap(lines, &mut update.rejected);
+                pipeline.push_log(line, position, update);
+                std::mem::swap(lines, &mut update.rejected);
+            }
+            Record::Change(change) => pipeline.push_change(change, position, update),
+            Record::Edge(edge) => pipeline.push_edge(edge, position, update),
         }
     }
 
@@ -133,8 +139,9 @@ impl Intake {
     /// Notes what the pipeline did not take; with `sorted`, a record that comes late is an error.
     pub fn settle(&mut self, sorted: bool) -> mad_core::Result<()> {
         let requests = std::mem::take(&mut self.update.rejected);
-        let points = std::mem::take(&mut self.points);
-        for (kind, rejected) in [(KindName::Requests, requests), (KindName::Metrics, points)] {
+        let [points, lines] = std::mem::take(&mut self.aside);
+        let kinds = [KindName::Requests, KindName::Metrics, KindName::Logs];
+        for (kind, rejected) in kinds.into_iter().zip([requests, points, lines]) {
             let late = rejected.first().iter().find(|record| record.reason == RejectReason::Late);
             if sorted && let Some(first) = late {
                 return Err(Error::unsorted(format!(

@@ -2,7 +2,7 @@
 
 use mad_core::time::ZonePolicy;
 use mad_core::wire::{Changes, Decoder, Edges, Kind, Logs, Metrics, Requests, Spans};
-use mad_core::{Change, Edge, Format, MetricPoint, Rejections, Request, Result, Span};
+use mad_core::{Change, Edge, Format, LogLine, MetricPoint, Rejections, Request, Result, Span};
 use pyo3::prelude::*;
 
 use crate::errors::value_error;
@@ -20,8 +20,8 @@ pub enum Record<'a> {
     Edge(Edge<'a>),
     /// A change of a service.
     Change(Change<'a>),
-    /// A record of a kind that is read and checked, and that nothing uses yet.
-    Unused,
+    /// A line of a log.
+    Log(LogLine<'a>),
 }
 
 /// Takes good records and their positions.
@@ -47,13 +47,9 @@ readable!(
     Metrics => Record::Metric,
     Spans => Record::Span,
     Edges => Record::Edge,
-    Logs => unused,
+    Logs => Record::Log,
     Changes => Record::Change
 );
-
-fn unused<T>(_: T) -> Record<'static> {
-    Record::Unused
-}
 
 /// Bytes in, records out.
 pub trait Feed: Send + Sync {
@@ -163,7 +159,7 @@ impl KindName {
 
     /// Whether a pipeline takes its records in the order of their times.
     pub fn is_timed(self) -> bool {
-        matches!(self, Self::Requests | Self::Metrics | Self::Spans | Self::Changes)
+        self != Self::Edges
     }
 
     /// A decoder of its records.

@@ -2,7 +2,7 @@
 
 use mad_core::series::{EntityId, EntityTable, SeriesId, SeriesTable};
 use mad_core::telemetry::SpanKind;
-use mad_core::{Change, MetricPoint, Request, Span, Timestamp};
+use mad_core::{Change, LogLine, MetricPoint, Request, Span, Timestamp};
 
 use crate::kinds::{KindName, Record};
 
@@ -27,6 +27,12 @@ enum What {
         n: u64,
     },
     Span(Box<OwnedSpan>),
+    Log {
+        entity: EntityId,
+        level: Box<str>,
+        body: Box<str>,
+        trace_id: Option<Box<str>>,
+    },
     Change {
         service: Box<str>,
         kind: Box<str>,
@@ -88,12 +94,18 @@ impl Names {
                 };
                 (span.start, What::Span(Box::new(owned)))
             }
+            Record::Log(line) => {
+                let entity = self.entities.id(line.service, "");
+                let (level, body) = (line.level.into(), line.body.into());
+                let trace_id = line.trace_id.map(Into::into);
+                (line.timestamp, What::Log { entity, level, body, trace_id })
+            }
             Record::Change(change) => {
                 let &Change { timestamp, service, kind, name, version } = change;
                 let [service, kind, name, version] = [service, kind, name, version].map(Into::into);
                 (timestamp, What::Change { service, kind, name, version })
             }
-            Record::Edge(_) | Record::Unused => return None,
+            Record::Edge(_) => return None,
         };
         Some(Owned { timestamp, position, what })
     }
@@ -137,6 +149,12 @@ impl Names {
                     peer: span.peer.as_deref(),
                 };
                 (KindName::Spans, Record::Span(record), position)
+            }
+            What::Log { entity, level, body, trace_id } => {
+                let service = &self.entities.get(*entity)?.service;
+                let line = LogLine::new(timestamp, service, level, body);
+                let line = LogLine { trace_id: trace_id.as_deref(), ..line };
+                (KindName::Logs, Record::Log(line), position)
             }
             What::Change { service, kind, name, version } => {
                 let change = Change { timestamp, service, kind, name, version };

@@ -39,7 +39,7 @@ impl Pipeline {
     }
 
     /// Takes a batch of a kind in the order in which it stands: a table, or bytes of CSV or JSON
-    /// Lines. Logs are checked and not used yet.
+    /// Lines.
     ///
     /// Each `partition` has a time of its own. Of batches with one `batch_id` the first is taken,
     /// and the others are left out. `watermark` then closes what is older.

@@ -107,6 +107,7 @@ fn incident(report: &ReferenceReport, one: &ReferenceIncident) -> IncidentDocume
         end: one.end.plus(MINUTE).to_string(),
         opened_at: one.start.plus(MINUTE).to_string(),
         closed_at: None,
+        reopened: 0,
         severity: one.peak_severity.as_str(),
         status: "resolved",
         signals: vec!["p95_latency_ms".to_owned()],
@@ -117,6 +118,8 @@ fn incident(report: &ReferenceReport, one: &ReferenceIncident) -> IncidentDocume
         affected: vec![format!("{} {}", one.service, one.endpoint)],
         members: Vec::new(),
         reached: 0,
+        slo: None,
+        chain: Vec::new(),
         culprit: ranking.culprits.first().map(|culprit| EntityDocument {
             service: culprit.service.clone(),
             endpoint: culprit.endpoint.clone(),
@@ -129,6 +132,8 @@ fn incident(report: &ReferenceReport, one: &ReferenceIncident) -> IncidentDocume
             likely_causes: Vec::new(),
             recommended_actions: Vec::new(),
             confidence,
+            chain: Vec::new(),
+            severity_evidence: Vec::new(),
             confidence_rule:
                 "the original's: High with 5 flagged rows and z above 5, Medium with 3 \
                               and z above 3.5"

@@ -10,7 +10,7 @@ use crate::owned::{Names, Owned};
 use crate::source::{Piece, Source};
 
 /// Any number of sources. One comes out as it is read; several are merged by time, each being in
-/// order itself; or all are held and sorted. Kinds that nothing judges only pass through.
+/// order itself; or all are held and sorted. Edges, which have no time, only pass through.
 pub struct Sources {
     sources: Vec<(Source, VecDeque<Owned>)>,
     names: Names,

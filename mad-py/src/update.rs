@@ -37,7 +37,8 @@ impl Update {
         self.points.to_table()
     }
 
-    /// What happened to incidents, in order: (opened, updated, acknowledged or closed; incident).
+    /// What happened to incidents, in order: (opened, updated, reopened,
+    /// acknowledged or closed; incident).
     #[getter]
     fn changes(&self) -> Vec<(String, Incident)> {
         self.changes.clone()
@@ -76,6 +77,7 @@ impl Update {
             let name = match &change {
                 IncidentChange::Opened(_) => "opened",
                 IncidentChange::Updated(_) => "updated",
+                IncidentChange::Reopened(_) => "reopened",
                 IncidentChange::Acknowledged(_) => "acknowledged",
                 IncidentChange::Closed(_) => "closed",
             };

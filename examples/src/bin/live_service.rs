@@ -63,7 +63,7 @@ fn tick(pipeline: &mut Pipeline, at: Timestamp, out: &mut impl Write) -> io::Res
 fn react(pipeline: &mut Pipeline, update: &Update, out: &mut impl Write) -> io::Result<()> {
     for change in &update.changes {
         match change {
-            IncidentChange::Opened(incident) => {
+            IncidentChange::Opened(incident) | IncidentChange::Reopened(incident) => {
                 writeln!(
                     out,
                     "{} opened  {}",

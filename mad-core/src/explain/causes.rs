@@ -3,8 +3,10 @@
 use super::template::{change, failing, peaks};
 use super::words::{date_clock, milliseconds, named, number, one_line, percent, plural};
 use crate::feature::Signal;
+use crate::graph::MISSING_SPANS;
 use crate::history::FlaggedSignal;
 use crate::incident::Incident;
+use crate::telemetry::LogLevel;
 
 /// At most so many causes and actions.
 const MOST: usize = 5;
@@ -45,6 +47,10 @@ pub(super) struct Pattern<'a> {
     traffic: Option<&'a FlaggedSignal>,
     /// The metric with the strongest evidence.
     metric: Option<&'a FlaggedSignal>,
+    /// Spans that are missing from their traces.
+    spans: Option<&'a FlaggedSignal>,
+    /// Error or warning lines.
+    lines: Option<&'a FlaggedSignal>,
 }
 
 impl<'a> Pattern<'a> {
@@ -64,7 +70,9 @@ impl<'a> Pattern<'a> {
                 .map(|flagged| (flagged.value, flagged.expected))
                 .or_else(|| failing(incident)),
             traffic: find(&[Signal::RequestCount]),
-            metric: metrics().find(|flagged| flagged.signal.request().is_none()),
+            metric: metrics().find(|flagged| flagged.signal.unit().is_empty()),
+            spans: metrics().find(|flagged| flagged.signal.as_str() == MISSING_SPANS),
+            lines: metrics().find(|flagged| LogLevel::counts(flagged.signal.as_str())),
         }
     }
 
@@ -120,6 +128,16 @@ impl<'a> Pattern<'a> {
                 format!("A surge of demand, retries of a caller, or a crawler: {came}")
             });
         }
+        if let Some(spans) = self.spans {
+            out.push(format!(
+                "Calls of {} that no longer happen, or spans that get lost on their way: {}.",
+                named(&self.incident.entity),
+                change(spans),
+            ));
+        }
+        if let Some(lines) = self.lines {
+            out.push(format!("What {service} itself tells of in its log: {}.", change(lines)));
+        }
         if let (Some(metric), true) = (self.metric, out.is_empty()) {
             out.push(format!(
                 "A change in the load of {service}, in its release or configuration, or in what it \
@@ -139,8 +157,12 @@ impl<'a> Pattern<'a> {
         let surge = self.traffic.is_some_and(|traffic| traffic.z > 0.0);
         let drop = self.traffic.is_some_and(|traffic| traffic.z < 0.0);
         let mut out = Vec::new();
-        if self.errors.is_some() {
-            out.push(format!("Read the errors that {service} logged from {since} on."));
+        if self.errors.is_some() || self.lines.is_some() {
+            let what = match self.lines {
+                Some(lines) if lines.signal.as_str() == LogLevel::WARNINGS => "warnings",
+                _ => "errors",
+            };
+            out.push(format!("Read the {what} that {service} logged from {since} on."));
         }
         if self.latency.is_some() {
             let endpoint = named(&self.incident.entity);

@@ -1,11 +1,14 @@
 //! Evidence to words that are true by construction.
 
+mod budgets;
 mod causes;
+mod chain;
 mod explanation;
 mod template;
 mod why;
 mod words;
 
+pub use chain::{Link, Tie};
 pub use explanation::Explanation;
 pub use template::TemplateExplainer;
 pub(crate) use template::evidence_text;

@@ -5,7 +5,9 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 
 use super::Explanation;
+use super::budgets::{budgets, severity_evidence};
 use super::causes::Pattern;
+use super::chain::Link;
 use super::words::{
     date_clock, duration, likelihood, milliseconds, moment, name, named, number, one_line, percent,
     plural, quantity, span, times,
@@ -27,12 +29,15 @@ pub struct TemplateExplainer;
 
 /// The peaks that can be put in words: all of their numbers are there and say which way it went.
 pub(super) fn peaks(incident: &Incident) -> impl Iterator<Item = &Peak> {
-    incident.peaks.iter().filter(|peak| {
-        let FlaggedSignal { value, expected, low, high, z, evidence, .. } = &peak.signal;
-        [value, expected, low, high, evidence].iter().all(|number| number.is_finite())
-            && z.is_finite()
-            && *z != 0.0
-    })
+    incident.peaks.iter().filter(|peak| is_whole(&peak.signal))
+}
+
+/// Whether all numbers of a signal are there and say which way it went.
+pub(super) fn is_whole(signal: &FlaggedSignal) -> bool {
+    let FlaggedSignal { value, expected, low, high, z, evidence, .. } = signal;
+    [value, expected, low, high, evidence].iter().all(|number| number.is_finite())
+        && z.is_finite()
+        && *z != 0.0
 }
 
 /// Share of failed requests over all flagged rows and the expected share, where it rose.
@@ -47,6 +52,16 @@ const MOST_NAMED: usize = 3;
 impl TemplateExplainer {
     /// Explains an incident; `ranking` is the one at its end, if there is one.
     pub fn explain(&self, incident: &Incident, ranking: Option<&Ranking>) -> Explanation {
+        self.explain_with(incident, ranking, &[])
+    }
+
+    /// The same with how it spread, as [`chain`](Self::chain) tells.
+    pub fn explain_with(
+        &self,
+        incident: &Incident,
+        ranking: Option<&Ranking>,
+        chain: &[Link],
+    ) -> Explanation {
         let pattern = Pattern::new(incident);
         let mut likely_causes = pattern.causes();
         likely_causes.splice(0..0, ranking.into_iter().flat_map(|ranking| told(ranking, incident)));
@@ -54,10 +69,12 @@ impl TemplateExplainer {
             summary: Self::summary(incident, ranking),
             why_flagged: peaks(incident).map(|peak| Self::why(incident, peak)).collect(),
             impact: Self::impact(incident),
+            chain: Self::told(incident, chain),
             likely_causes,
             recommended_actions: pattern.actions(),
             confidence: incident.confidence(),
             confidence_rule: confidence_rule(incident),
+            severity_evidence: severity_evidence(incident),
             line: Self::line(incident),
         }
     }
@@ -165,9 +182,27 @@ impl TemplateExplainer {
                 if peak.signal.expected - peak.signal.value < 1.5 { "request" } else { "requests" },
             ));
         }
+        out.extend(budgets(incident));
+        out.extend(came_back(incident));
         out.extend(reached(incident));
         out
     }
+}
+
+/// `It ended at 10:48 UTC and came back at 10:56 UTC, 2 times so far.`
+fn came_back(incident: &Incident) -> Option<String> {
+    let (ended, back) = incident.quiet?;
+    let when = |time| moment(time, incident.start, incident.end, incident.step);
+    let often = match incident.reopened {
+        0 | 1 => String::new(),
+        times => format!(", the last of {times} times"),
+    };
+    Some(format!(
+        "It ended at {} and came back at {}, {} later{often}.",
+        when(ended),
+        when(back),
+        duration(back.since(ended)),
+    ))
 }
 
 /// `2 others became anomalous too: cart /add from 10:44 UTC and mail /send from 10:45 UTC.`
@@ -226,7 +261,7 @@ fn whose(first: &Entity, own: &Entity) -> String {
 /// `at most 534 ms`: the end of the expected band that was passed. Counts are whole.
 fn bound(flagged: &FlaggedSignal) -> String {
     let FlaggedSignal { signal, low, high, z, .. } = flagged;
-    let count = *signal == Signal::RequestCount;
+    let count = signal.is_count();
     if *z < 0.0 {
         format!("at least {}", quantity(signal, if count { low.ceil() } else { *low }))
     } else {

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use crate::feature::Signal;
+use crate::graph::MISSING_SPANS;
 use crate::series::{Entity, SignalName};
+use crate::telemetry::LogLevel;
 use crate::time::{SECOND, Timestamp};
 
 /// A value with its unit: `3,260 ms`, `21.6 %`; a count is bare, as its name says of what: `37`.
@@ -12,10 +14,10 @@ pub(super) fn quantity(signal: &SignalName, value: f64) -> String {
     match signal {
         SignalName::Request(Signal::P50Latency | Signal::P95Latency) => milliseconds(value),
         SignalName::Request(Signal::ErrorRate) => percent(value),
-        SignalName::Request(Signal::RequestCount) => {
+        signal if signal.is_count() => {
             number(value, usize::from(value.fract() != 0.0 && value.abs() < 9.95))
         }
-        SignalName::Metric(_) => significant(value),
+        _ => significant(value),
     }
 }
 
@@ -35,7 +37,12 @@ pub(super) fn name(signal: &SignalName) -> Cow<'static, str> {
         SignalName::Request(Signal::P95Latency) => "95th-percentile latency".into(),
         SignalName::Request(Signal::ErrorRate) => "error rate".into(),
         SignalName::Request(Signal::RequestCount) => "number of requests".into(),
-        SignalName::Metric(name) => one_line(name).into(),
+        SignalName::Metric(name) => match &**name {
+            LogLevel::ERRORS => "number of error lines".into(),
+            LogLevel::WARNINGS => "number of warning lines".into(),
+            MISSING_SPANS => "number of missing spans".into(),
+            name => one_line(name).into(),
+        },
     }
 }
 

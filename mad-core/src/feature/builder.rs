@@ -9,6 +9,7 @@ use super::open_step::OpenStep;
 use super::recent_ids::RecentIds;
 use super::{FeatureConfig, FeatureRow};
 use crate::error::Result;
+use crate::incident::SloConfig;
 use crate::limits::Limits;
 use crate::series::{EntityId, EntityTable};
 use crate::telemetry::{RejectReason, Rejections, Request};
@@ -52,6 +53,8 @@ pub struct FeatureBuilder {
     spare: Vec<OpenStep>,
     intake: Intake<Served>,
     ids: RecentIds,
+    slow_ms: f64,
+    slow_of: BTreeMap<EntityId, f64>,
     accepted: u64,
     errors: u64,
     samples_dropped: u64,
@@ -82,6 +85,8 @@ impl FeatureBuilder {
             spare: Vec::new(),
             intake: Intake::new(config, limits),
             ids: RecentIds::default(),
+            slow_ms: SloConfig::default().latency_objective_ms,
+            slow_of: BTreeMap::new(),
             accepted: 0,
             errors: 0,
             samples_dropped: 0,
@@ -94,6 +99,18 @@ impl FeatureBuilder {
     pub fn trusting_the_clock(mut self) -> Self {
         self.intake.trusting = true;
         self
+    }
+
+    /// Requests that take longer than this, ms, are counted as slow in rows that close from now on;
+    /// of one entity, or of all and until one is named again. At first 500.
+    pub fn set_slow(&mut self, entity: Option<EntityId>, slow_ms: f64) {
+        match entity {
+            Some(entity) => drop(self.slow_of.insert(entity, slow_ms)),
+            None => {
+                self.slow_ms = slow_ms;
+                self.slow_of.clear();
+            }
+        }
     }
 
     /// Takes one request; rows of steps that it closes are added to `rows`. `position` is where
@@ -218,6 +235,7 @@ impl FeatureBuilder {
         self.intake.forget(gone);
         for id in gone {
             self.set_last_bucket(*id, None);
+            self.slow_of.remove(id);
         }
     }
 
@@ -303,7 +321,8 @@ impl FeatureBuilder {
                 if let Some(last) = last {
                     *last = Some(bucket);
                 }
-                rows.extend(closing.close(bucket, id, gap, whole));
+                let slow_ms = self.slow_of.get(&id).copied().unwrap_or(self.slow_ms);
+                rows.extend(closing.close(bucket, id, gap, whole, slow_ms));
             }
             self.spare.push(closing);
         }

@@ -3,6 +3,7 @@
 mod builder;
 mod config;
 mod intake;
+mod log_builder;
 mod metric_builder;
 mod open_step;
 mod point;
@@ -11,6 +12,7 @@ mod row;
 
 pub use builder::FeatureBuilder;
 pub use config::FeatureConfig;
+pub use log_builder::LogBuilder;
 pub use metric_builder::MetricBuilder;
 pub use point::FeaturePoint;
 pub(crate) use point::StepFinder;

@@ -45,6 +45,7 @@ impl OpenStep {
         entity: EntityId,
         gap: u64,
         whole: bool,
+        slow_ms: f64,
     ) -> Option<FeatureRow> {
         let tally = self.tallies.get_mut(entity.index())?;
         if tally.count == 0 {
@@ -63,6 +64,7 @@ impl OpenStep {
             whole,
             count: tally.count,
             errors: tally.errors,
+            slow: (sorted.len() - sorted.partition_point(|latency| *latency <= slow_ms)) as u64,
             samples: sorted.len() as u64,
             mean,
             p50: quantile_sorted(sorted, 0.50),

@@ -112,6 +112,9 @@ pub struct FeatureRow {
     pub count: u64,
     /// Requests that failed.
     pub errors: u64,
+    /// Requests that took longer than [`FeatureBuilder::set_slow`](super::FeatureBuilder::set_slow)
+    /// says, of those whose latencies were kept.
+    pub slow: u64,
     /// Latencies behind the percentiles: `count`, or the bound
     /// [`Limits::window_samples`](crate::Limits::window_samples).
     pub samples: u64,

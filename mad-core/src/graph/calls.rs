@@ -55,6 +55,8 @@ pub struct CallEdge {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Call {
     pub failed: bool,
+    /// When it began, ns.
+    pub at: i64,
     pub client_ms: Option<f64>,
     pub server_ms: Option<f64>,
     /// Whether the caller waited for the callee.
@@ -68,6 +70,8 @@ pub(super) struct Calls {
     pub callee: u32,
     pub count: u64,
     pub errors: u64,
+    /// When the last call began, ns; the greatest number for an edge that somebody told.
+    pub last: i64,
     client: RollingMad,
     server: RollingMad,
     gap: RollingMad,
@@ -77,6 +81,7 @@ impl Calls {
     fn take(&mut self, call: Call) {
         self.count = self.count.saturating_add(1);
         self.errors = self.errors.saturating_add(u64::from(call.failed));
+        self.last = self.last.max(call.at);
         if let Some(ms) = call.client_ms {
             self.client.push(ms);
         }
@@ -85,6 +90,28 @@ impl Calls {
         }
         if let (Some(client), Some(server), true) = (call.client_ms, call.server_ms, call.waits) {
             self.gap.push((client - server).max(0.0));
+        }
+    }
+
+    /// Adds what another graph knows of the edge; the later latencies stay.
+    fn absorb(&mut self, other: Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.errors = self.errors.saturating_add(other.errors);
+        let mut newer = other;
+        if newer.last < self.last {
+            std::mem::swap(&mut self.client, &mut newer.client);
+            std::mem::swap(&mut self.server, &mut newer.server);
+            std::mem::swap(&mut self.gap, &mut newer.gap);
+        }
+        self.last = self.last.max(newer.last);
+        for (here, there) in [
+            (&mut self.client, &newer.client),
+            (&mut self.server, &newer.server),
+            (&mut self.gap, &newer.gap),
+        ] {
+            for ms in there.values() {
+                here.push(ms);
+            }
         }
     }
 
@@ -135,7 +162,37 @@ impl CallTable {
     /// Takes calls that were told; answers whether there was room for their edge.
     pub fn told(&mut self, caller: u32, callee: u32, count: u64) -> bool {
         let place = self.at(caller, callee);
-        place.map(|calls| calls.count = calls.count.saturating_add(count)).is_some()
+        place
+            .map(|calls| {
+                calls.count = calls.count.saturating_add(count);
+                calls.last = i64::MAX;
+            })
+            .is_some()
+    }
+
+    /// Adds what another graph knows of an edge; answers whether there was room for it.
+    pub fn absorb(&mut self, caller: u32, callee: u32, calls: Calls) -> bool {
+        self.at(caller, callee).map(|known| known.absorb(calls)).is_some()
+    }
+
+    /// Forgets edges without a call since `before`.
+    pub fn forget(&mut self, before: i64) {
+        self.all.retain(|calls| calls.last >= before);
+        self.find_again();
+    }
+
+    /// Calls nodes by other places.
+    pub fn renumber(&mut self, place: impl Fn(u32) -> u32) {
+        for calls in &mut self.all {
+            calls.caller = place(calls.caller);
+            calls.callee = place(calls.callee);
+        }
+        self.find_again();
+    }
+
+    fn find_again(&mut self) {
+        let keyed = |(i, one): (usize, &Calls)| (key(one.caller, one.callee), i);
+        self.places = self.all.iter().enumerate().map(keyed).collect();
     }
 
     fn at(&mut self, caller: u32, callee: u32) -> Option<&mut Calls> {
@@ -145,7 +202,8 @@ impl CallTable {
             None if self.all.len() >= self.cap => return None,
             None => {
                 let [client, server, gap] = [&self.empty; 3].map(RollingMad::clone);
-                self.all.push(Calls { caller, callee, count: 0, errors: 0, client, server, gap });
+                let (count, errors, last) = (0, 0, i64::MIN);
+                self.all.push(Calls { caller, callee, count, errors, last, client, server, gap });
                 self.places.insert(key, self.all.len() - 1);
                 self.all.len() - 1
             }

@@ -47,6 +47,25 @@ pub struct GraphCounters {
     pub calls_dropped: u64,
 }
 
+impl GraphCounters {
+    /// Adds what another graph counted.
+    pub(super) fn add(&mut self, other: &Self) {
+        for (here, there) in [
+            (&mut self.spans, other.spans),
+            (&mut self.bad_spans, other.bad_spans),
+            (&mut self.duplicate_spans, other.duplicate_spans),
+            (&mut self.cycles, other.cycles),
+            (&mut self.missing_parents, other.missing_parents),
+            (&mut self.unanswered, other.unanswered),
+            (&mut self.spans_left, other.spans_left),
+            (&mut self.services_overflowed, other.services_overflowed),
+            (&mut self.calls_dropped, other.calls_dropped),
+        ] {
+            *here = here.saturating_add(there);
+        }
+    }
+}
+
 /// The graph as JSON has it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GraphDocument {

@@ -7,11 +7,14 @@
 mod calls;
 mod document;
 mod ids;
+mod keep;
 mod open;
 mod requests;
 mod service_graph;
+mod shapes;
 mod state;
 
 pub use calls::{CallEdge, Latency};
 pub use document::{GraphCounters, GraphDocument, ServiceNode};
 pub use service_graph::ServiceGraph;
+pub use shapes::{MISSING_SPANS, TraceShape, TraceShapes};

@@ -18,6 +18,8 @@ pub(super) struct OpenSpan {
     pub peer: Option<u32>,
     pub kind: SpanKind,
     pub failed: bool,
+    /// When it began, ns.
+    pub start: i64,
     pub duration_ms: f64,
     /// Whether its parent was found.
     pub joined: bool,
@@ -111,6 +113,14 @@ impl OpenSpans {
         }
         self.order.push_back(span.key);
         self.spans.insert(span.key, span);
+    }
+
+    /// Calls nodes by other places.
+    pub fn renumber(&mut self, place: impl Fn(u32) -> u32) {
+        for span in self.spans.values_mut() {
+            span.service = place(span.service);
+            span.peer = span.peer.map(&place);
+        }
     }
 
     /// The oldest span leaves.

@@ -71,11 +71,18 @@ impl OpenTraces {
         left
     }
 
-    /// A trace that is long over by a moment leaves.
+    /// A trace that is long over by a moment, or dated far after it, leaves.
     pub fn pop_over(&mut self, at: i64) -> Option<Vec<OpenRequest>> {
         let oldest = self.traces.get(self.order.front()?)?;
-        let over = at.saturating_sub(oldest.first()?.start) > HELD_FOR;
-        if over { self.pop() } else { None }
+        let apart = at.saturating_sub(oldest.first()?.start).unsigned_abs();
+        if apart > HELD_FOR.unsigned_abs() { self.pop() } else { None }
+    }
+
+    /// Calls nodes by other places.
+    pub fn renumber(&mut self, place: impl Fn(u32) -> u32) {
+        for request in self.traces.values_mut().flatten() {
+            request.service = place(request.service);
+        }
     }
 
     /// The oldest trace leaves.

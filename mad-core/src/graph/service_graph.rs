@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::limits::Limits;
 use crate::robust::RollingMad;
 use crate::telemetry::{Edge, Request, Span, SpanKind};
+use crate::time::Timestamp;
 
 /// The node of all services beyond [`Limits::services`].
 pub(super) const OVERFLOW: &str = "(other)";
@@ -28,6 +29,8 @@ pub(super) struct Node {
     pub errors: u64,
     /// Whether an edge list names it.
     pub told: bool,
+    /// When the last span or request began, ns.
+    pub last: i64,
     /// Whether it is a node already: the name of a peer may turn out to be another's alias.
     pub seen: bool,
 }
@@ -134,8 +137,10 @@ impl ServiceGraph {
         self.counters.spans += 1;
         let service = self.node(span.service);
         let failed = span.is_error();
+        let start = span.start.nanos();
         if let Some(node) = self.nodes.get_mut(service as usize) {
             (node.spans, node.seen) = (node.spans + 1, true);
+            node.last = node.last.max(start);
             node.errors += u64::from(failed);
         }
         let calls = span.kind.is_caller() || span.kind == SpanKind::Unknown;
@@ -151,12 +156,22 @@ impl ServiceGraph {
             peer: span.peer.filter(|_| calls).map(|peer| self.node(peer)),
             kind: span.kind,
             failed,
+            start,
             duration_ms: span.duration_ms,
             joined: false,
             answered: false,
         };
+        self.take(open);
+    }
+
+    /// Joins a span to what came before it.
+    pub(super) fn take(&mut self, span: OpenSpan) {
+        if self.open.contains(span.key) {
+            self.counters.duplicate_spans += 1;
+            return;
+        }
         let mut joined = Joined::default();
-        self.open.push(open, &mut joined);
+        self.open.push(span, &mut joined);
         self.counters.cycles += joined.cycles;
         for (parent, child) in joined.pairs {
             self.join(&parent, &child);
@@ -181,8 +196,14 @@ impl ServiceGraph {
         }
     }
 
-    /// Takes a request; one without a trace makes its service a node and tells of no call.
+    /// Takes a request; one without a trace makes its service a node and tells of no call. Traces
+    /// that began more than an hour before it are over.
     pub fn request(&mut self, request: &Request<'_>) {
+        self.request_by(request, Some(request.timestamp));
+    }
+
+    /// The same where it is `now` by other requests: one that is dated far ahead ends no trace.
+    pub fn request_by(&mut self, request: &Request<'_>, now: Option<Timestamp>) {
         let duration_ms = request.latency_ms;
         if !(duration_ms.is_finite() && duration_ms >= 0.0) {
             self.counters.bad_spans += 1;
@@ -192,12 +213,13 @@ impl ServiceGraph {
         let failed = request.is_error();
         if let Some(node) = self.nodes.get_mut(service as usize) {
             (node.requests, node.seen) = (node.requests + 1, true);
+            node.last = node.last.max(request.timestamp.nanos());
             node.errors += u64::from(failed);
         }
         let Some(trace) = request.trace_id else { return };
         let start = request.timestamp.nanos();
         let request = OpenRequest { service, start, duration_ms, failed };
-        while let Some(over) = self.traces.pop_over(start) {
+        while let Some(over) = now.and_then(|now| self.traces.pop_over(now.nanos())) {
             self.nest(over);
         }
         for left in self.traces.push(ids::id(0, trace), request) {
@@ -230,19 +252,20 @@ impl ServiceGraph {
         &self.counters
     }
 
-    fn join(&mut self, parent: &OpenSpan, child: &OpenSpan) {
+    pub(super) fn join(&mut self, parent: &OpenSpan, child: &OpenSpan) {
         if parent.calls(child) {
             let call = Call {
                 failed: child.failed || parent.kind.is_caller() && parent.failed,
                 client_ms: parent.kind.is_caller().then_some(parent.duration_ms),
                 server_ms: (!child.kind.is_caller()).then_some(child.duration_ms),
+                at: child.start,
                 waits: parent.kind == SpanKind::Client && child.kind != SpanKind::Consumer,
             };
             self.call(parent.service, child.service, call);
         }
     }
 
-    fn leave(&mut self, span: &OpenSpan) {
+    pub(super) fn leave(&mut self, span: &OpenSpan) {
         if span.parent.is_some() && !span.joined {
             self.counters.missing_parents += 1;
         }
@@ -254,20 +277,22 @@ impl ServiceGraph {
             self.call(
                 span.service,
                 peer,
-                Call { failed: span.failed, client_ms, ..Call::default() },
+                Call { failed: span.failed, at: span.start, client_ms, ..Call::default() },
             );
             if let Some(node) = self.nodes.get_mut(peer as usize) {
                 node.seen = true;
+                node.last = node.last.max(span.start);
             }
         } else if span.kind.is_caller() {
             self.counters.unanswered += 1;
         }
     }
 
-    fn nest(&mut self, trace: Vec<OpenRequest>) {
+    pub(super) fn nest(&mut self, trace: Vec<OpenRequest>) {
         for (caller, request) in calls(trace) {
             let server_ms = Some(request.duration_ms);
-            let call = Call { failed: request.failed, server_ms, ..Call::default() };
+            let (failed, at) = (request.failed, request.start);
+            let call = Call { failed, at, server_ms, ..Call::default() };
             self.call(caller, request.service, call);
         }
     }
@@ -279,7 +304,7 @@ impl ServiceGraph {
     }
 
     /// The place of a name.
-    fn node(&mut self, name: &str) -> u32 {
+    pub(super) fn node(&mut self, name: &str) -> u32 {
         if let Some(place) = self.by_name.get(name) {
             return *place;
         }
@@ -293,7 +318,7 @@ impl ServiceGraph {
             name
         };
         let (name, place) = (Arc::<str>::from(name), self.nodes.len() as u32);
-        self.nodes.push(Node { name: Arc::clone(&name), ..Node::default() });
+        self.nodes.push(Node { name: Arc::clone(&name), last: i64::MIN, ..Node::default() });
         self.by_name.insert(name, place);
         place
     }

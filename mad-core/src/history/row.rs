@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::feature::{FeatureRow, Signal};
 use crate::guard::{PointVerdict, Reason, Severity, Verdict};
+use crate::incident::RowObjectives;
 use crate::score::{RowScores, Score};
 use crate::series::{EntityId, SignalName};
 use crate::time::Timestamp;
@@ -132,6 +133,8 @@ pub struct FlaggedRow {
     /// Share of requests that was expected to fail; NaN when unknown.
     #[serde(deserialize_with = "crate::nan::number")]
     pub expected_error_rate: f64,
+    /// What it means for its entity's objectives; none for a row of metrics.
+    pub objectives: Option<RowObjectives>,
     /// How bad.
     pub severity: Severity,
     /// Minus log10 of the row's probability.
@@ -169,6 +172,7 @@ impl FlaggedRow {
             count: row.count,
             errors: row.errors,
             expected_error_rate: scores.of(Signal::ErrorRate).expected,
+            objectives: None,
             severity: verdict.severity,
             evidence: verdict.evidence,
             signals,

@@ -28,6 +28,10 @@ pub struct IncidentConfig {
     /// this long of each other share an incident, minutes, 0 or more; 0 keeps them apart.
     /// Default 5.
     pub merge_minutes: f64,
+    /// An incident that ended by itself and of which one comes back within this long of its end goes
+    /// on instead of a new one, minutes, 0 to 1e6; 0 never. One that somebody resolved is over.
+    /// Default 10.
+    pub cooldown_minutes: f64,
     /// An incident of an entity that went silent is closed after this long, minutes. Default 30.
     pub ttl_minutes: f64,
 }
@@ -42,6 +46,7 @@ impl Default for IncidentConfig {
             keep_evidence: 2.5,
             gap_minutes: 5.0,
             merge_minutes: 5.0,
+            cooldown_minutes: 10.0,
             ttl_minutes: 30.0,
         }
     }
@@ -79,7 +84,20 @@ impl IncidentConfig {
                 return Err(Error::config(field, value, "a finite number of 0 or more"));
             }
         }
+        if !(self.cooldown_minutes >= 0.0 && self.cooldown_minutes <= 1e6) {
+            let expected = "0 to 1e6 minutes";
+            return Err(Error::config(
+                "incident.cooldown_minutes",
+                self.cooldown_minutes,
+                expected,
+            ));
+        }
         Ok(())
+    }
+
+    /// How long after its end an incident may come back, nanoseconds.
+    pub fn cooldown(&self) -> i64 {
+        (self.cooldown_minutes * MINUTE as f64) as i64
     }
 
     /// How far apart those that share an incident may begin, nanoseconds, for rows of `step`

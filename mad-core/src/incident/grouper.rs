@@ -18,19 +18,20 @@ use crate::time::Timestamp;
 /// evidence is overwhelming and carried by enough observations; it then begins at the first of
 /// those rows. Flagged rows join until `gap_minutes` have passed since the last one; rows that are
 /// merely unlikely keep it alive without joining. It closes when the entity's rows were normal for
-/// the gap, when the entity sent nothing for the time to live, or by command.
+/// the gap, when the entity sent nothing for the time to live, or by command. One that ended by
+/// itself and comes back within the cooldown is the same one again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct IncidentGrouper {
     config: IncidentConfig,
     lateness: i64,
     pub(super) keep_closed: usize,
-    critical_error_rate: f64,
+    pub(super) critical_error_rate: f64,
     /// Flagged rows that have not opened an incident yet.
     pub(super) pending: BTreeMap<EntityId, VecDeque<FlaggedRow>>,
     /// By the entity that opened it.
     pub(super) open: BTreeMap<EntityId, Incident>,
     /// The entity whose incident another one joined.
-    joined: BTreeMap<EntityId, EntityId>,
+    pub(super) joined: BTreeMap<EntityId, EntityId>,
     /// The entities that opened the incidents which a service is part of.
     pub(super) in_service: BTreeMap<Arc<str>, BTreeSet<EntityId>>,
     pub(super) closed: VecDeque<Incident>,
@@ -120,6 +121,9 @@ impl IncidentGrouper {
             changes.push(IncidentChange::Updated(incident.clone()));
             self.joined.insert(id, lead);
             self.place(&entity.service, lead);
+            return;
+        }
+        if self.reopen(entity, &rows, known, changes) {
             return;
         }
         let mut incident = Incident::open(entity.clone(), first, known);
@@ -269,6 +273,7 @@ impl IncidentGrouper {
     /// Forgets what entities without an open incident have waiting: their ids will be others'.
     pub fn forget(&mut self, gone: &BTreeSet<EntityId>) {
         self.pending.retain(|id, _| !gone.contains(id));
+        self.end_cooldown(gone);
     }
 
     /// The entities with an open incident.
@@ -334,9 +339,7 @@ impl IncidentGrouper {
         changes: &mut Vec<IncidentChange>,
     ) -> Option<Incident> {
         let mut incident = self.open.remove(&entity)?;
-        incident.status = IncidentStatus::Resolved;
-        incident.closed_at = Some(at);
-        incident.close_reason = Some(reason);
+        incident.end_at(at, reason, self.config.cooldown());
         changes.push(IncidentChange::Closed(incident.clone()));
         Some(incident)
     }

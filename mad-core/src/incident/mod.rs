@@ -3,12 +3,16 @@
 mod config;
 mod grouper;
 mod open_state;
+mod reopen;
+mod slo;
 mod ties;
 mod types;
 
 pub use config::IncidentConfig;
 pub use grouper::IncidentGrouper;
 pub(crate) use open_state::OpenState;
+pub(crate) use slo::Traffic;
+pub use slo::{Burn, RowObjectives, SloConfig, SloImpact};
 pub use ties::Ties;
 pub use types::{
     CloseReason, Incident, IncidentChange, IncidentStatus, MOST_MEMBERS, Member, Peak,

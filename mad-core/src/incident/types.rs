@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::SloImpact;
 use crate::guard::{Confidence, Severity};
 use crate::history::{FlaggedRow, FlaggedSignal};
 use crate::robust::beta_binomial_log10_sf;
@@ -79,6 +80,10 @@ pub struct Member {
     pub evidence: f64,
     /// The signal with the strongest evidence.
     pub signal: SignalName,
+    /// Its first flagged row: the strongest signal there.
+    pub onset: Option<Peak>,
+    /// What its rows took of the budgets of its objectives; none without requests.
+    pub slo: Option<SloImpact>,
 }
 
 /// A stretch of anomalous rows of one entity, and of those that it reached: entities of the same
@@ -109,6 +114,12 @@ pub struct Incident {
     pub closed_at: Option<Timestamp>,
     /// Why it was closed.
     pub close_reason: Option<CloseReason>,
+    /// Until when it goes on if one of it comes back.
+    pub reopens_until: Option<Timestamp>,
+    /// How often it came back after it had ended.
+    pub reopened: u64,
+    /// The last time in which it was over: its end before, and when it came back.
+    pub quiet: Option<(Timestamp, Timestamp)>,
     /// When somebody acknowledged it.
     pub acknowledged_at: Option<Timestamp>,
     /// Where it stands.
@@ -130,10 +141,14 @@ pub struct Incident {
     pub errors_rose: bool,
     /// Signals that were flagged, each at its strongest evidence, strongest first.
     pub peaks: Vec<Peak>,
+    /// Its own first flagged row: the strongest signal there.
+    pub onset: Option<Peak>,
     /// Strongest evidence of a row.
     pub evidence: f64,
     /// The last moment at which something spoke for it (hysteresis included).
     pub last_active: Timestamp,
+    /// What its rows took of the budgets of its objectives; none without requests.
+    pub slo: Option<SloImpact>,
     /// Others that it reached, in the order in which they joined: the first [`MOST_MEMBERS`].
     pub members: Vec<Member>,
     /// How many others it reached.
@@ -157,6 +172,9 @@ impl Incident {
             opened_at,
             closed_at: None,
             close_reason: None,
+            reopens_until: None,
+            reopened: 0,
+            quiet: None,
             acknowledged_at: None,
             status: IncidentStatus::Open,
             severity: Severity::Info,
@@ -166,8 +184,10 @@ impl Incident {
             expected_error_rate: first.expected_error_rate,
             errors_rose: false,
             peaks: Vec::new(),
+            onset: None,
             evidence: 0.0,
             last_active: first.bucket.plus(first.step),
+            slo: None,
             members: Vec::new(),
             reached: 0,
             last_joined: first.bucket,
@@ -184,6 +204,8 @@ impl Incident {
         self.requests = self.requests.saturating_add(row.count);
         self.errors = self.errors.saturating_add(row.errors);
         self.evidence = self.evidence.max(row.evidence);
+        burn(&mut self.slo, row);
+        begin(&mut self.onset, row);
         self.judge_errors(critical_error_rate);
         for signal in &row.signals {
             let peak = Peak { at: row.bucket, signal: signal.clone() };
@@ -199,9 +221,11 @@ impl Incident {
     /// Another entity joins, with its flagged rows so far.
     pub(super) fn join(&mut self, entity: &Entity, rows: &[FlaggedRow], joined_at: Timestamp) {
         let Some(first) = rows.first() else { return };
-        self.reached += 1;
         self.last_joined = self.last_joined.max(first.bucket);
-        if self.members.len() < MOST_MEMBERS
+        let known = self.members.iter().any(|member| member.entity == *entity);
+        self.reached += u64::from(!known);
+        if !known
+            && self.members.len() < MOST_MEMBERS
             && let Some(signal) = first.signals.first()
         {
             self.members.push(Member {
@@ -212,6 +236,8 @@ impl Incident {
                 rows: 0,
                 evidence: 0.0,
                 signal: signal.signal.clone(),
+                onset: None,
+                slo: None,
             });
         }
         for row in rows {
@@ -229,6 +255,8 @@ impl Incident {
         if let Some(member) = self.members.iter_mut().find(|member| member.entity == *entity) {
             member.end = member.end.max(end);
             member.rows += 1;
+            burn(&mut member.slo, row);
+            begin(&mut member.onset, row);
             if let Some(signal) = row.signals.first().filter(|_| row.evidence > member.evidence) {
                 member.evidence = row.evidence;
                 member.signal = signal.signal.clone();
@@ -253,6 +281,8 @@ impl Incident {
                 rows: other.rows,
                 evidence: other.evidence,
                 signal: peak.signal.signal.clone(),
+                onset: other.onset,
+                slo: other.slo,
             });
         }
         self.members.extend(other.members);
@@ -315,6 +345,8 @@ pub enum IncidentChange {
     Opened(Incident),
     /// It grew by a row or became more severe.
     Updated(Incident),
+    /// It had ended, and came back within the cooldown.
+    Reopened(Incident),
     /// Somebody took it.
     Acknowledged(Incident),
     /// It is over.
@@ -327,9 +359,27 @@ impl IncidentChange {
         match self {
             Self::Opened(incident)
             | Self::Updated(incident)
+            | Self::Reopened(incident)
             | Self::Acknowledged(incident)
             | Self::Closed(incident) => incident,
         }
+    }
+}
+
+/// The first row, if it is that one.
+fn begin(onset: &mut Option<Peak>, row: &FlaggedRow) {
+    if let Some(signal) = row.signals.first()
+        && onset.as_ref().is_none_or(|known| row.bucket < known.at)
+    {
+        *onset = Some(Peak { at: row.bucket, signal: signal.clone() });
+    }
+}
+
+/// What a row takes of the budgets.
+fn burn(slo: &mut Option<SloImpact>, row: &FlaggedRow) {
+    if let Some(objectives) = &row.objectives {
+        let impact = slo.get_or_insert_with(|| SloImpact::new(&objectives.slo));
+        impact.add(objectives, row.count, row.errors);
     }
 }
 

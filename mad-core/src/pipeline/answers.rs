@@ -4,7 +4,7 @@ use super::surroundings::Known;
 use super::{Counters, IncidentRecord, Pipeline, PipelineConfig};
 use crate::culprit::{CulpritConfig, CulpritRanker, Ranking};
 use crate::error::Result;
-use crate::explain::{Explanation, TemplateExplainer};
+use crate::explain::{Explanation, Link, TemplateExplainer};
 use crate::guard::EntityMaturity;
 use crate::history::{Decision, History};
 use crate::incident::Incident;
@@ -37,9 +37,7 @@ impl Pipeline {
         let ranker = CulpritRanker::new(config)?;
         let at = at.or(self.bucket).unwrap_or_default();
         let rows = self.history.flagged(ranker.from(at), at);
-        let (graph, history, grouper) = (&self.graph, &self.history, &self.grouper);
-        let known = Known { graph, history, grouper };
-        Ok(ranker.rank_within(rows, &self.entities, at, &known))
+        Ok(ranker.rank_within(rows, &self.entities, at, &self.surroundings()))
     }
 
     /// The ranking at an incident's end: kept since it closed, or as of now.
@@ -51,7 +49,13 @@ impl Pipeline {
 
     /// Explains an incident.
     pub fn explain(&self, incident: &Incident) -> Explanation {
-        TemplateExplainer.explain(incident, Some(&self.ranking_of(incident)))
+        let (ranking, chain) = (self.ranking_of(incident), self.chain(incident));
+        TemplateExplainer.explain_with(incident, Some(&ranking), &chain)
+    }
+
+    /// How an incident spread: see [`TemplateExplainer::chain`].
+    pub fn chain(&self, incident: &Incident) -> Vec<Link> {
+        TemplateExplainer.chain(incident, &self.surroundings())
     }
 
     /// What was taken, flagged, held back and dropped.
@@ -59,7 +63,9 @@ impl Pipeline {
         let mut counters = Counters {
             requests: self.sum(|partition| partition.features.accepted()),
             errors: self.sum(|partition| partition.features.errors()),
-            points_overflowed: self.sum(|partition| partition.metrics.overflowed()),
+            lines: self.sum(|partition| partition.logs.accepted()),
+            points_overflowed: self
+                .sum(|partition| partition.metrics.overflowed() + partition.logs.overflowed()),
             entities: self.entities.len() as u64,
             series: self.series_names.len() as u64,
             entities_overflowed: self.entities.overflowed(),
@@ -108,6 +114,10 @@ impl Pipeline {
     /// The configuration.
     pub fn config(&self) -> &PipelineConfig {
         &self.config
+    }
+
+    fn surroundings(&self) -> Known<'_> {
+        Known { graph: &self.graph, history: &self.history, grouper: &self.grouper }
     }
 
     fn rank_none(&self, at: Option<Timestamp>) -> Ranking {

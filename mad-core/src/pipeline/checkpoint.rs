@@ -3,6 +3,7 @@
 use super::{Pipeline, PipelineConfig, envelope};
 use crate::error::Result;
 use crate::guard::Guardrails;
+use crate::series::EntityId;
 
 impl Pipeline {
     /// The whole state as bytes: magic, version, length and CRC-32 of what follows, which is
@@ -54,6 +55,13 @@ impl Pipeline {
         self.grouper.reconfigure(config.incident)?;
         self.grouper = self.grouper.with_critical_error_rate(config.guard.critical_error_rate);
         self.config = config;
+        for partition in &mut self.partitions {
+            partition.set_slow(&self.config);
+        }
+        let entities: Vec<EntityId> = self.entities.iter().map(|(id, _)| id).collect();
+        for entity in entities {
+            self.learn_objective(entity);
+        }
         Ok(self)
     }
 }

@@ -12,10 +12,10 @@ use super::rules::{Rules, unflagged};
 use super::{Counters, IncidentRecord, JudgedRow, PipelineConfig, Update};
 use crate::error::Result;
 use crate::feature::{FeaturePoint, FeatureRow, RecentIds};
-use crate::graph::ServiceGraph;
+use crate::graph::{ServiceGraph, TraceShapes};
 use crate::guard::{EntityMaturity, Guardrails, Reason};
 use crate::history::{Decision, FlaggedRow, History, HistoryRow};
-use crate::incident::{Incident, IncidentChange, IncidentGrouper};
+use crate::incident::{Incident, IncidentChange, IncidentGrouper, RowObjectives, Traffic};
 use crate::score::RowScorer;
 use crate::series::{EntityId, EntityTable, SeriesTable, SignalName};
 use crate::settings::MuteWindow;
@@ -28,6 +28,7 @@ pub(super) struct EntityState {
     pub first: Timestamp,
     pub last: Timestamp,
     pub scorer: RowScorer,
+    pub traffic: Traffic,
     pub rows: u64,
     pub flagged: u64,
     pub newest: Option<Decision>,
@@ -66,6 +67,7 @@ pub struct Pipeline {
     pub(super) series_names: SeriesTable,
     pub(super) partitions: Vec<Partition>,
     pub(super) graph: ServiceGraph,
+    pub(super) shapes: TraceShapes,
     pub(super) rows: Vec<Option<Box<EntityState>>>,
     pub(super) series: Vec<Option<Box<SeriesState>>>,
     pub(super) guardrails: Guardrails,
@@ -111,6 +113,7 @@ impl Pipeline {
             series_names: SeriesTable::new(config.limits.series),
             partitions: vec![Partition::new("", &config)?],
             graph: ServiceGraph::new(&config.limits)?,
+            shapes: TraceShapes::new(&config.limits),
             rows: Vec::new(),
             series: Vec::new(),
             guardrails: Guardrails::new(config.guard, config.score.threshold)?,
@@ -166,20 +169,26 @@ impl Pipeline {
         update: &mut Update,
     ) {
         self.position = position;
-        if request.trace_id.is_some() && request.check().is_ok() {
-            self.graph.request(request);
-        }
         let Self { partitions, entities, closed_rows, config, .. } = self;
         let Some(Partition { features, .. }) = partitions.get_mut(partition.index()) else {
             return;
         };
+        if request.trace_id.is_some() && request.check().is_ok() {
+            let known = features.newest();
+            self.graph.request_by(request, known.map(|known| known.min(request.timestamp)));
+        }
         // a name that is known stands for itself
-        let route = match entities.find(request.service, request.endpoint) {
-            Some(_) => Cow::Borrowed(request.endpoint),
-            None => config.routes.template(request.endpoint),
+        let known = entities.find(request.service, request.endpoint).is_some();
+        let route = if known {
+            Cow::Borrowed(request.endpoint)
+        } else {
+            config.routes.template(request.endpoint)
         };
         let request = Request { endpoint: &route, ..*request };
         features.push(&request, position, entities, closed_rows, &mut update.rejected);
+        if !known && let Some(entity) = self.entities.find(request.service, &route) {
+            self.learn_objective(entity);
+        }
         if !self.closed_rows.is_empty() {
             self.judge_closed(partition, update);
         }
@@ -253,9 +262,10 @@ impl Pipeline {
             let score = score.map_or(&self.config.score, |rules| &rules.settings.score);
             let Ok(scorer) = RowScorer::new(score) else { return };
             let first = row.bucket;
-            let (rows, flagged, newest) = (0, 0, None);
+            let (traffic, rows, flagged, newest) = (Traffic::default(), 0, 0, None);
+            let last = first;
             *slot =
-                Some(Box::new(EntityState { first, last: first, scorer, rows, flagged, newest }));
+                Some(Box::new(EntityState { first, last, scorer, traffic, rows, flagged, newest }));
         }
         let Some(state) = slot else { return };
         let scores = state.scorer.score(row);
@@ -276,6 +286,12 @@ impl Pipeline {
             state.scorer.learn(row, &scores);
         }
         state.last = state.last.max(row.bucket);
+        let slo = self.rules.get(&row.entity).and_then(Option::as_ref);
+        let slo = slo.map_or(self.config.slo, |rules| rules.settings.slo);
+        let seconds = self.config.features.step_seconds * (row.gap + 1) as f64;
+        state.traffic.add(row.count, seconds, slo.window_seconds());
+        let window_requests = state.traffic.expected(slo.window_seconds());
+        let objectives = RowObjectives { slo, slow: row.slow, window_requests };
         state.newest = Some(Decision::of_row(row, &scores, &verdict));
         state.rows += 1;
         state.flagged += u64::from(verdict.is_anomaly);
@@ -287,11 +303,11 @@ impl Pipeline {
         }
         let Some(entity) = self.entities.get(row.entity).map(Arc::clone) else { return };
         let judged = JudgedRow { entity, row: *row, scores, verdict };
-        self.remember(&judged, update);
+        self.remember(&judged, objectives, update);
         update.rows.push(judged);
     }
 
-    fn remember(&mut self, judged: &JudgedRow, update: &mut Update) {
+    fn remember(&mut self, judged: &JudgedRow, objectives: RowObjectives, update: &mut Update) {
         let JudgedRow { entity, row, scores, verdict } = judged;
         let kept = HistoryRow::new(row, scores, verdict);
         if let Some(id) = self.recording.get(&row.entity) {
@@ -305,6 +321,7 @@ impl Pipeline {
         let flagged = FlaggedRow::new(row, step, scores, verdict);
         let before = update.changes.len();
         if let Some(flagged) = flagged {
+            let flagged = FlaggedRow { objectives: Some(objectives), ..flagged };
             self.history.push_flagged(flagged.clone());
             self.grouper.flagged(
                 entity,
@@ -338,6 +355,13 @@ impl Pipeline {
                         record.ranking = Some(ranking);
                     }
                     self.forget_records();
+                }
+                IncidentChange::Reopened(incident) => {
+                    let recent = self.history.recent(incident.entity_id);
+                    let fresh = || IncidentRecord::open(incident.entity_id, recent);
+                    let record = self.records.entry(incident.id.clone()).or_insert_with(fresh);
+                    record.reopen();
+                    self.recording.insert(incident.entity_id, incident.id.clone());
                 }
                 IncidentChange::Updated(incident) => {
                     if let Some(record) = self.records.get_mut(&incident.id) {

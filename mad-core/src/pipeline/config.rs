@@ -6,7 +6,7 @@ use crate::culprit::CulpritConfig;
 use crate::error::{Error, Result};
 use crate::feature::FeatureConfig;
 use crate::guard::GuardConfig;
-use crate::incident::IncidentConfig;
+use crate::incident::{IncidentConfig, SloConfig};
 use crate::limits::Limits;
 use crate::score::ScoreConfig;
 use crate::series::Entity;
@@ -42,6 +42,8 @@ pub struct PipelineConfig {
     pub guard: GuardConfig,
     /// When an incident opens and when it is over.
     pub incident: IncidentConfig,
+    /// What callers were promised, of which an incident takes its part.
+    pub slo: SloConfig,
     /// How culprits are ranked.
     pub culprit: CulpritConfig,
     /// Bounds on memory.
@@ -73,6 +75,7 @@ impl PipelineConfig {
         self.score.validate()?;
         self.guard.validate()?;
         self.incident.validate()?;
+        self.slo.validate()?;
         self.culprit.validate()?;
         self.limits.validate()?;
         self.routes.validate()?;

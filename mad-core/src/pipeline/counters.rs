@@ -18,6 +18,8 @@ pub struct Counters {
     pub rows: u64,
     /// Rows flagged.
     pub flagged: u64,
+    /// Log lines taken.
+    pub lines: u64,
     /// Points of metrics judged.
     pub points: u64,
     /// Points of metrics flagged.
@@ -59,6 +61,7 @@ impl Counters {
             (&mut self.errors, other.errors),
             (&mut self.rows, other.rows),
             (&mut self.flagged, other.flagged),
+            (&mut self.lines, other.lines),
             (&mut self.points, other.points),
             (&mut self.flagged_points, other.flagged_points),
             (&mut self.points_overflowed, other.points_overflowed),

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::chain_document::{LinkDocument, MemberDocument};
 use super::series_document::{SeriesDocument, points_document};
+use super::slo_document::SloDocument;
 use super::{Counters, Pipeline, StateDocument};
 use crate::culprit::{Culprit, Evidence, Ranking};
 use crate::explain::Explanation;
 use crate::graph::GraphDocument;
-use crate::incident::{Incident, Member, Peak};
+use crate::incident::{Incident, Peak};
 use crate::series::Entity;
 use crate::telemetry::Rejections;
 
@@ -81,6 +83,7 @@ pub struct IncidentDocument {
     pub end: String,
     pub opened_at: String,
     pub closed_at: Option<String>,
+    pub reopened: u64,
     pub severity: &'static str,
     pub status: &'static str,
     pub signals: Vec<String>,
@@ -91,40 +94,13 @@ pub struct IncidentDocument {
     pub affected: Vec<String>,
     pub members: Vec<MemberDocument>,
     pub reached: u64,
+    pub slo: Option<SloDocument>,
+    pub chain: Vec<LinkDocument>,
     pub culprit: Option<EntityDocument>,
     pub explanation: Explanation,
     pub ranking: RankingDocument,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub series: Option<SeriesDocument>,
-}
-
-/// Another entity that an incident reached.
-#[derive(Debug, Clone, Serialize)]
-#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
-pub struct MemberDocument {
-    pub service: String,
-    pub endpoint: String,
-    pub joined_at: String,
-    pub start: String,
-    pub end: String,
-    pub rows: u64,
-    pub signal: String,
-    pub evidence: f64,
-}
-
-impl From<&Member> for MemberDocument {
-    fn from(member: &Member) -> Self {
-        Self {
-            service: member.entity.service.to_string(),
-            endpoint: member.entity.endpoint.to_string(),
-            joined_at: member.joined_at.to_string(),
-            start: member.start.to_string(),
-            end: member.end.to_string(),
-            rows: member.rows,
-            signal: member.signal.to_string(),
-            evidence: member.evidence,
-        }
-    }
 }
 
 /// A signal at its worst.
@@ -289,6 +265,7 @@ impl Pipeline {
             end: incident.end.to_string(),
             opened_at: incident.opened_at.to_string(),
             closed_at: incident.closed_at.map(|time| time.to_string()),
+            reopened: incident.reopened,
             severity: incident.severity.as_str(),
             status: incident.status.as_str(),
             signals: incident.signals().map(ToString::to_string).collect(),
@@ -299,6 +276,8 @@ impl Pipeline {
             affected,
             members: incident.members.iter().map(Into::into).collect(),
             reached: incident.reached,
+            slo: incident.slo.as_ref().map(Into::into),
+            chain: self.chain(incident).iter().map(Into::into).collect(),
             culprit: ranking.culprits.first().map(|culprit| entity_document(&culprit.entity)),
             explanation: self.explain(incident),
             series: self.record(&incident.id).map(|record| {

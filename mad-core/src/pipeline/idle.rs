@@ -19,6 +19,7 @@ impl Pipeline {
             return;
         }
         let idle_since = at.plus(-(self.config.limits.idle_seconds as i64).saturating_mul(SECOND));
+        self.graph.forget(idle_since);
         self.mutes.retain(|mute| mute.to.is_none_or(|to| to > idle_since));
         let mut entities: BTreeSet<EntityId> = self.grouper.open_entities().collect();
         let mut series: BTreeSet<SeriesId> = BTreeSet::new();
@@ -27,6 +28,7 @@ impl Pipeline {
         }
         for partition in &self.partitions {
             entities.extend(partition.features.in_flight());
+            entities.extend(partition.logs.in_flight());
             for (entity, id) in partition.metrics.in_flight() {
                 entities.insert(entity);
                 series.insert(id);
@@ -70,6 +72,7 @@ impl Pipeline {
         for partition in &mut self.partitions {
             partition.features.forget(entities);
             partition.metrics.forget(entities, series);
+            partition.logs.forget(entities);
         }
         for id in entities {
             if let Some(state) = self.rows.get_mut(id.index()) {

@@ -8,7 +8,6 @@ use super::{IncidentRecord, Pipeline};
 use crate::error::{Error, Result};
 use crate::history::FlaggedRow;
 use crate::series::Entity;
-use crate::telemetry::Edge;
 use crate::time::Timestamp;
 
 impl Pipeline {
@@ -96,10 +95,8 @@ impl Pipeline {
             let entity = entity.unwrap_or(record.entity);
             self.records.entry(id).or_insert(IncidentRecord { entity, ..record });
         }
-        for edge in other.graph.settled().edges() {
-            let (caller, callee, calls) = (&*edge.caller, &*edge.callee, edge.calls);
-            self.graph.edge(&Edge { caller, callee, calls });
-        }
+        self.graph.absorb(other.graph.clone());
+        self.shapes.absorb(&other.shapes);
         for change in other.history.take_changes() {
             self.history.push_change(change);
         }

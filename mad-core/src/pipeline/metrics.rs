@@ -147,6 +147,7 @@ impl Pipeline {
                     count: 0,
                     errors: 0,
                     expected_error_rate: f64::NAN,
+                    objectives: None,
                     severity: severity.unwrap_or_default(),
                     evidence,
                     signals: flagged.into_iter().map(|(signal, ..)| signal).collect(),

@@ -19,6 +19,7 @@ use crate::time::Timestamp;
 pub(super) struct Part {
     shape: PipelineConfig,
     last_bucket: Option<Timestamp>,
+    last_log: Option<Timestamp>,
     requests: Option<Box<EntityState>>,
     recent: Ring<HistoryRow>,
     series: Vec<SeriesPart>,
@@ -110,6 +111,7 @@ impl Pipeline {
         Part {
             shape: self.config.clone(),
             last_bucket: self.last_bucket(id),
+            last_log: self.partitions.iter().filter_map(|open| open.logs.last_bucket(id)).max(),
             requests: self.rows.get(id.index()).cloned().flatten(),
             recent: self.history.recent(id).copied().collect(),
             series: series.collect(),
@@ -119,7 +121,7 @@ impl Pipeline {
     }
 
     pub(super) fn put(&mut self, entity: &Entity, part: Part) {
-        let Part { last_bucket, requests, recent, series, incident, record, .. } = part;
+        let Part { last_bucket, last_log, requests, recent, series, incident, record, .. } = part;
         let id = self.entities.id(&entity.service, &entity.endpoint);
         self.touched.insert(id);
         let slot = id.index();
@@ -131,6 +133,7 @@ impl Pipeline {
         }
         if let Some(partition) = self.partitions.first_mut() {
             partition.features.set_last_bucket(id, last_bucket);
+            partition.logs.set_last_bucket(id, last_log);
         }
         for row in recent {
             self.history.push(id, row);
@@ -155,6 +158,7 @@ impl Pipeline {
             self.records.insert(open.id.clone(), IncidentRecord { entity: id, ..record });
         }
         self.grouper.put(id, incident);
+        self.learn_objective(id);
     }
 
     pub(super) fn check_room(&self, whose: &str, entities: usize, series: usize) -> Result<()> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Pipeline, PipelineConfig, Update};
 use crate::error::{Error, Result};
-use crate::feature::{FeatureBuilder, MetricBuilder};
+use crate::feature::{FeatureBuilder, LogBuilder, MetricBuilder};
 use crate::time::Timestamp;
 
 /// A partition of the input, such as one of a Kafka topic. The default is the partition `""`.
@@ -25,53 +25,65 @@ pub(super) struct Partition {
     pub name: Arc<str>,
     pub features: FeatureBuilder,
     pub metrics: MetricBuilder,
+    pub logs: LogBuilder,
     /// The newest step that was judged.
     pub bucket: Option<Timestamp>,
 }
 
 impl Partition {
     pub fn new(name: &str, config: &PipelineConfig) -> Result<Self> {
-        Ok(Self {
+        let mut partition = Self {
             name: name.into(),
             features: FeatureBuilder::new(config.features, &config.limits)?,
             metrics: MetricBuilder::new(config.features, &config.limits)?,
+            logs: LogBuilder::new(config.features, &config.limits)?,
             bucket: None,
-        })
+        };
+        partition.set_slow(config);
+        Ok(partition)
+    }
+
+    /// What counts as slow where no override says otherwise.
+    pub fn set_slow(&mut self, config: &PipelineConfig) {
+        self.features.set_slow(None, config.slo.latency_objective_ms);
     }
 
     fn trusting_the_clock(mut self) -> Self {
         self.features = self.features.trusting_the_clock();
         self.metrics = self.metrics.trusting_the_clock();
+        self.logs = self.logs.trusting_the_clock();
         self
     }
 
     /// Whether no record waits for its step to close.
     pub fn is_at_rest(&self) -> bool {
-        self.features.in_flight().next().is_none() && self.metrics.in_flight().next().is_none()
+        self.features.in_flight().next().is_none()
+            && self.metrics.in_flight().next().is_none()
+            && self.logs.in_flight().next().is_none()
     }
 
     /// Says that everything before `watermark` is closed.
     pub fn raise(&mut self, watermark: Timestamp) {
         self.features.raise(watermark);
         self.metrics.raise(watermark);
+        self.logs.raise(watermark);
     }
 
     pub fn count_anew(&mut self) {
         self.features.count_anew();
         self.metrics.count_anew();
+        self.logs.count_anew();
     }
 
-    fn has_begun(&self) -> bool {
-        self.features.newest().or(self.metrics.newest()).is_some()
-    }
-
-    fn watermark(&self) -> Timestamp {
-        let (features, metrics) = (self.features.watermark(), self.metrics.watermark());
-        match (self.features.newest(), self.metrics.newest()) {
-            (None, Some(_)) => metrics,
-            (Some(_), Some(_)) => features.min(metrics),
-            _ => features,
-        }
+    /// The watermarks of what has begun.
+    fn begun(&self) -> impl Iterator<Item = Timestamp> {
+        let Self { features, metrics, logs, .. } = self;
+        let all = [
+            (features.newest(), features.watermark()),
+            (metrics.newest(), metrics.watermark()),
+            (logs.newest(), logs.watermark()),
+        ];
+        all.into_iter().filter_map(|(newest, watermark)| newest.map(|_| watermark))
     }
 }
 
@@ -137,9 +149,12 @@ impl Pipeline {
             let Some(open) = partitions.get_mut(partition.index()) else { continue };
             open.features.advance(at, entities, closed_rows, &mut update.rejected);
             open.metrics.advance(at, series_names, closed_points, &mut update.rejected);
+            let rejected = &mut update.rejected;
+            open.logs.advance(at, entities, series_names, closed_points, rejected);
             self.judge_closed(partition, &mut update);
             self.judge_points(partition, &mut update);
         }
+        self.judge_traces(PartitionId::default(), &mut update);
         self.silence(at, &mut update);
         self.rejections.merge(update.rejected.clone());
         update
@@ -153,18 +168,20 @@ impl Pipeline {
             let Some(open) = partitions.get_mut(partition.index()) else { continue };
             open.features.finish(entities, closed_rows, &mut update.rejected);
             open.metrics.finish(series_names, closed_points, &mut update.rejected);
+            open.logs.finish(entities, series_names, closed_points, &mut update.rejected);
             self.judge_closed(partition, &mut update);
             self.judge_points(partition, &mut update);
         }
+        self.finish_traces(&mut update);
         self.rejections.merge(update.rejected.clone());
         update
     }
 
     /// Everything before this moment is closed, in every partition that has sent something.
     pub fn watermark(&self) -> Timestamp {
-        let begun = self.partitions.iter().filter(|partition| partition.has_begun());
-        let furthest_behind = begun.map(Partition::watermark).min();
-        furthest_behind.or(self.partitions.first().map(Partition::watermark)).unwrap_or_default()
+        let furthest_behind = self.partitions.iter().flat_map(Partition::begun).min();
+        let first = self.partitions.first().map(|first| first.features.watermark());
+        furthest_behind.or(first).unwrap_or_default()
     }
 
     /// The newest event time that was taken, of all partitions.

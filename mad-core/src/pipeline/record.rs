@@ -81,6 +81,12 @@ impl IncidentRecord {
         Self { entity, requests, metrics: BTreeMap::new(), ranking: None, tail: 0 }
     }
 
+    /// The incident goes on.
+    pub(super) fn reopen(&mut self) {
+        self.ranking = None;
+        self.tail = 0;
+    }
+
     /// Shows one more metric, unless it is shown already or there are too many.
     pub(super) fn show<'a>(
         &mut self,

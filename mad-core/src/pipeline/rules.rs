@@ -3,7 +3,7 @@
 use crate::feature::{Signal, SignalKind};
 use crate::guard::{Guardrails, Reason, Severity, Verdict};
 use crate::score::{MetricScorer, ScoreConfig};
-use crate::series::{Entity, EntityId};
+use crate::series::{Entity, EntityId, counts};
 use crate::settings::{EntitySettings, MetricKind, SignalSettings};
 use crate::time::Timestamp;
 
@@ -40,6 +40,15 @@ impl Pipeline {
         self.rules.insert(entity, rules);
     }
 
+    /// Has the slow requests of an entity counted by the objective that some override gives it.
+    pub(super) fn learn_objective(&mut self, entity: EntityId) {
+        self.learn_rules(entity);
+        let slow_ms = self.rules_of(entity).map(|rules| rules.settings.slo.latency_objective_ms);
+        for partition in slow_ms.and(Some(&mut self.partitions)).into_iter().flatten() {
+            partition.features.set_slow(Some(entity), slow_ms.unwrap_or_default());
+        }
+    }
+
     pub(super) fn rules_of(&self, entity: EntityId) -> Option<&Rules> {
         self.rules.get(&entity).and_then(Option::as_ref)
     }
@@ -59,9 +68,13 @@ impl Pipeline {
         configured.max(asked)
     }
 
-    /// The settings of a metric, if some override is for its entity.
+    /// The settings of a metric, if some override is for its entity or its name says some.
     pub(super) fn metric_settings(&self, entity: EntityId, metric: &str) -> Option<SignalSettings> {
-        self.rules_of(entity).map(|rules| rules.settings.of_signal(metric))
+        if let Some(rules) = self.rules_of(entity) {
+            return Some(rules.settings.of_signal(metric));
+        }
+        // what counts log lines or spans has a kind and a direction by itself
+        counts(metric).then(|| EntitySettings::of_all(&self.config).of_signal(metric))
     }
 }
 

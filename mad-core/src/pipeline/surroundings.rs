@@ -1,4 +1,4 @@
-//! Spans, edges and changes: what surrounds the rows.
+//! Spans, log lines, edges and changes: what surrounds the rows.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::culprit::{ChangeEvent, Surroundings};
 use crate::graph::ServiceGraph;
 use crate::history::History;
 use crate::incident::{IncidentGrouper, Ties};
-use crate::telemetry::{Change, Edge, Request, Span};
+use crate::telemetry::{Change, Edge, LogLine, Request, Span};
 use crate::time::Timestamp;
 
 /// What is known of calls and changes.
@@ -52,7 +52,9 @@ impl Pipeline {
     /// Takes one span that stands at `position` of its source: it goes into the service graph, and
     /// it is a row of its service and operation as a request is, its status an error or not.
     ///
-    /// A span whose kind is `client` is its caller's view of the work and makes no row.
+    /// A span whose kind is `client` is its caller's view of the work and makes no row. Spans that are
+    /// missing from their traces ([`TraceShapes`](crate::graph::TraceShapes)) are counts that are
+    /// judged as metrics are, `missing_spans` of their operation.
     pub fn push_span(&mut self, span: &Span<'_>, position: u64, update: &mut Update) {
         self.push_span_from(PartitionId::default(), span, position, update);
     }
@@ -71,14 +73,46 @@ impl Pipeline {
             return;
         }
         self.graph.span(span);
+        let (service, operation) = (span.service, span.operation);
+        if self.entities.find(service, operation).is_some() {
+            self.shapes.span(span);
+        } else {
+            let operation = self.config.routes.template(operation);
+            self.shapes.span(&Span { operation: &operation, ..*span });
+        }
         if span.kind.is_caller() {
             self.position = position;
             return;
         }
         let status = if span.is_error() { 500 } else { 200 };
-        let (service, operation) = (span.service, span.operation);
         let request = Request::new(span.start, service, operation, status, span.duration_ms);
         self.push_from(partition, &request, position, update);
+        self.judge_traces(partition, update);
+    }
+
+    /// Takes one line of a log that stands at `position` of its source: the error and the warning
+    /// lines of each service and step are counts that are judged as metrics are, `log_errors` and
+    /// `log_warnings` of the service as a whole; only more than expected is flagged.
+    pub fn push_log(&mut self, line: &LogLine<'_>, position: u64, update: &mut Update) {
+        self.push_log_from(PartitionId::default(), line, position, update);
+    }
+
+    /// The same for a line of a partition.
+    pub fn push_log_from(
+        &mut self,
+        partition: PartitionId,
+        line: &LogLine<'_>,
+        position: u64,
+        update: &mut Update,
+    ) {
+        self.position = position;
+        let Self { partitions, entities, series_names, closed_points, .. } = self;
+        let Some(open) = partitions.get_mut(partition.index()) else { return };
+        let rejected = &mut update.rejected;
+        open.logs.push(line, position, entities, series_names, closed_points, rejected);
+        if !self.closed_points.is_empty() {
+            self.judge_points(partition, update);
+        }
     }
 
     /// Takes one edge of the service graph.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::feature::Signal;
+use crate::graph::MISSING_SPANS;
+use crate::telemetry::LogLevel;
 
 /// A signal of a request row, or a metric by its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -27,10 +29,20 @@ impl SignalName {
     }
 
     /// The unit of its values; empty where nobody said.
-    pub const fn unit(&self) -> &'static str {
+    pub fn unit(&self) -> &'static str {
         match self {
             Self::Request(signal) => signal.unit(),
+            Self::Metric(name) if **name == *MISSING_SPANS => "spans",
+            Self::Metric(_) if self.is_count() => "lines",
             Self::Metric(_) => "",
+        }
+    }
+
+    /// Whether its values are whole numbers of requests, log lines or spans.
+    pub fn is_count(&self) -> bool {
+        match self {
+            Self::Request(signal) => *signal == Signal::RequestCount,
+            Self::Metric(name) => counts(name),
         }
     }
 
@@ -41,6 +53,11 @@ impl SignalName {
             Self::Metric(_) => None,
         }
     }
+}
+
+/// Whether a metric of this name counts log lines or missing spans.
+pub(crate) fn counts(metric: &str) -> bool {
+    LogLevel::counts(metric) || metric == MISSING_SPANS
 }
 
 impl From<Signal> for SignalName {

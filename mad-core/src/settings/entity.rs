@@ -3,9 +3,10 @@
 use super::overrides::set;
 use super::{MetricKind, Override};
 use crate::guard::GuardConfig;
+use crate::incident::SloConfig;
 use crate::pipeline::PipelineConfig;
 use crate::score::{Direction, ScoreConfig};
-use crate::series::Entity;
+use crate::series::{Entity, counts};
 
 /// The settings of one entity: those of all, with the overrides that are for it.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +15,8 @@ pub struct EntitySettings {
     pub score: ScoreConfig,
     /// What of it is not worth waking anyone.
     pub guard: GuardConfig,
+    /// What its callers were promised.
+    pub slo: SloConfig,
     /// Whether it is judged at all; a signal of one that is not may be all the same.
     pub watched: bool,
     all: SignalSettings,
@@ -27,7 +30,7 @@ pub struct SignalSettings {
     /// whose kinds are fixed.
     pub kind: Option<MetricKind>,
     /// Which way out counts; none for what its kind has by itself. Up for a metric of the kind
-    /// rate.
+    /// rate, and for counts of log lines and missing spans unless an override says otherwise.
     pub direction: Option<Direction>,
     /// A score of at least this is anomalous, above 0 and below 1.
     pub threshold: f64,
@@ -48,8 +51,19 @@ impl SignalSettings {
 }
 
 impl EntitySettings {
+    /// The settings of entities without an override.
+    pub(crate) fn of_all(config: &PipelineConfig) -> Self {
+        Self::with(config, Vec::new())
+    }
+
     /// The settings of `entity`; allocates only when an override is for it.
     pub(crate) fn new(config: &PipelineConfig, entity: &Entity) -> Self {
+        let overrides: Vec<Override> =
+            config.overrides.iter().filter(|over| over.is_for(entity)).cloned().collect();
+        Self::with(config, overrides)
+    }
+
+    fn with(config: &PipelineConfig, overrides: Vec<Override>) -> Self {
         let all = SignalSettings {
             kind: None,
             direction: None,
@@ -57,15 +71,15 @@ impl EntitySettings {
             watched: true,
             guard: config.guard,
         };
-        let overrides: Vec<Override> =
-            config.overrides.iter().filter(|over| over.is_for(entity)).cloned().collect();
-        let mut whole = all;
+        let (mut whole, mut slo) = (all, config.slo);
         for over in overrides.iter().filter(|over| over.signal.is_any()) {
             whole.apply(over);
+            over.slo(&mut slo);
         }
         Self {
             score: ScoreConfig { threshold: whole.threshold, ..config.score },
             guard: whole.guard,
+            slo,
             watched: whole.watched,
             all,
             overrides,
@@ -94,6 +108,10 @@ impl EntitySettings {
     /// ```
     pub fn of_signal(&self, name: &str) -> SignalSettings {
         let mut settings = self.all;
+        if counts(name) {
+            settings.kind = Some(MetricKind::Count);
+            settings.direction = Some(Direction::Up);
+        }
         for over in self.overrides.iter().filter(|over| over.signal.matches(name)) {
             settings.apply(over);
         }

@@ -6,6 +6,7 @@ use super::Glob;
 use crate::error::{Error, Result};
 use crate::feature::SignalKind;
 use crate::guard::GuardConfig;
+use crate::incident::SloConfig;
 use crate::score::{Direction, ScoreConfig};
 use crate::series::Entity;
 
@@ -111,6 +112,15 @@ pub struct Override {
     /// See [`GuardConfig::critical_error_rate`]; of whole rows, so only where `signal` is `*`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub critical_error_rate: Option<f64>,
+    /// See [`SloConfig::error_objective`]; of whole rows, so only where `signal` is `*`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_objective: Option<f64>,
+    /// See [`SloConfig::latency_objective`]; of whole rows, so only where `signal` is `*`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_objective: Option<f64>,
+    /// See [`SloConfig::latency_objective_ms`]; of whole rows, so only where `signal` is `*`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_objective_ms: Option<f64>,
 }
 
 impl Override {
@@ -140,6 +150,9 @@ impl Override {
         self.guard(&mut guard);
         score.validate().map_err(|error| error.moved("score", at))?;
         guard.validate().map_err(|error| error.moved("guard", at))?;
+        let mut slo = SloConfig::default();
+        self.slo(&mut slo);
+        slo.validate().map_err(|error| error.moved("slo", at))?;
         self.of_whole_rows(at)?;
         match (self.kind, self.direction) {
             (Some(MetricKind::Rate), Some(direction @ (Direction::Down | Direction::Both))) => {
@@ -160,6 +173,9 @@ impl Override {
             ("min_points", self.min_points.is_some()),
             ("min_requests", self.min_requests.is_some()),
             ("critical_error_rate", self.critical_error_rate.is_some()),
+            ("error_objective", self.error_objective.is_some()),
+            ("latency_objective", self.latency_objective.is_some()),
+            ("latency_objective_ms", self.latency_objective_ms.is_some()),
         ] {
             if set {
                 let value = format!("set for the signal {}", self.signal);
@@ -182,6 +198,13 @@ impl Override {
         set(&mut guard.traffic_relative, self.traffic_relative);
         set(&mut guard.traffic_absolute, self.traffic_absolute);
         set(&mut guard.critical_error_rate, self.critical_error_rate);
+    }
+
+    /// Puts its objectives over others.
+    pub(super) fn slo(&self, slo: &mut SloConfig) {
+        set(&mut slo.error_objective, self.error_objective);
+        set(&mut slo.latency_objective, self.latency_objective);
+        set(&mut slo.latency_objective_ms, self.latency_objective_ms);
     }
 }
 

@@ -22,6 +22,7 @@
 mod catalogue;
 mod config;
 mod incident;
+mod melt_traces;
 mod radar;
 mod random;
 mod request;
@@ -33,6 +34,7 @@ mod traces;
 pub use crate::evaluate::{Truth, TruthIncident};
 pub use config::ShopConfig;
 pub use incident::{IncidentKind, IncidentSpec, random_incident};
+pub use melt_traces::{LostSpan, MeltTraces};
 pub use radar::{Radar, RadarPoint, RadarScenario};
 pub use request::{SimulatedRequest, write_csv_header};
 pub use shop::{Shop, ShopRequests};

@@ -1,9 +1,57 @@
 //! One line of a log.
 
+use serde::{Deserialize, Serialize};
+
 use super::RejectReason;
 use super::request::{check_name, check_optional_name};
 use crate::limits::MAX_LINE_BYTES;
 use crate::time::Timestamp;
+
+/// How bad a line of a log says that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// `error`, `err`, `severe`, `critical`, `crit`, `fatal`, `alert`, `emerg`, `panic`.
+    Error,
+    /// `warning`, `warn`.
+    Warning,
+    /// Anything else, nothing included.
+    Other,
+}
+
+impl LogLevel {
+    /// Signal of the error lines of a service in a step.
+    pub const ERRORS: &'static str = "log_errors";
+    /// Signal of the warning lines of a service in a step.
+    pub const WARNINGS: &'static str = "log_warnings";
+
+    /// The level behind a source's own word, in upper or lower case.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mad_core::telemetry::LogLevel;
+    ///
+    /// assert_eq!(LogLevel::of("FATAL"), LogLevel::Error);
+    /// assert_eq!(LogLevel::of("warn"), LogLevel::Warning);
+    /// assert_eq!(LogLevel::of(""), LogLevel::Other);
+    /// ```
+    pub fn of(word: &str) -> Self {
+        let is = |words: &[&str]| words.iter().any(|known| word.eq_ignore_ascii_case(known));
+        if is(&["error", "err", "severe", "critical", "crit", "fatal", "alert", "emerg", "panic"]) {
+            Self::Error
+        } else if is(&["warning", "warn"]) {
+            Self::Warning
+        } else {
+            Self::Other
+        }
+    }
+
+    /// Whether a signal of this name counts lines.
+    pub fn counts(signal: &str) -> bool {
+        matches!(signal, Self::ERRORS | Self::WARNINGS)
+    }
+}
 
 /// One line of a log, borrowed from wherever it stands.
 ///

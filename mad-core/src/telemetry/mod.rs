@@ -11,7 +11,7 @@ mod span;
 
 pub use change::Change;
 pub use edge::Edge;
-pub use log_line::LogLine;
+pub use log_line::{LogLevel, LogLine};
 pub use metric::MetricPoint;
 pub use rejection::{RejectReason, Rejected, Rejections};
 pub use request::Request;

@@ -21,14 +21,14 @@ REPORT = "report.html"
 SCORED, SCORED_METRICS = "scored.csv", "scored_metrics.csv"
 _GATES = {"warning": ("Warning", "Critical"), "critical": ("Critical",)}
 _OTHERS = {
-    "metrics": "metrics; scored.csv is theirs where there are no requests, else scored_metrics.csv",
+    "metrics": "metrics; scored.csv is theirs and of logs where there are no requests, else "
+    "scored_metrics.csv",
     "spans": "spans: rows of their service and operation, and who calls whom",
-    "logs": "logs: read and checked, not used yet",
+    "logs": "logs: the error and warning lines of each service and minute",
     "edges": "the service graph: caller, callee",
     "changes": "changes: evidence against a service in the half hour after",
 }
 _LEARNT = ("requests", "metrics")
-_UNUSED = ("logs",)
 
 
 @dataclass
@@ -167,7 +167,6 @@ def detect(
 
     outcome = _in_order(sources, detected, sort)
     outcome.seconds = time.perf_counter() - started
-    outcome.notes += unused(outcome.document.get("read") or {}, [kind for kind, _ in sources])
     for stale in (Path(out) / REPORT, Path(out) / SCORED_METRICS):
         if stale not in outcome.paths and stale.exists():
             outcome.notes.append(f"{stale} is from an earlier run")
@@ -227,21 +226,6 @@ def _read(
         yield
 
 
-def unused(read: Mapping[str, Any], kinds: Sequence[str]) -> list[str]:
-    """One line on what was read and is not used; none where there is no such input."""
-    told = []
-    for kind in _UNUSED:
-        if kind in kinds:
-            found = read.get(kind) or {"records": 0, "rejected": {"total": 0, "first": []}}
-            line = f"{found['records']:,} {kind}"
-            if found["rejected"]["total"]:
-                first = found["rejected"]["first"][0]
-                line += f" ({found['rejected']['total']:,} rejected, the first at record "
-                line += f"{first['position']}: {first['detail']})"
-            told.append(line)
-    return [f"read and checked, not used yet: {', '.join(told)}"] if told else []
-
-
 def _pass(
     sources: Sequence[tuple[str, Source]],
     out: str | Path,
@@ -283,7 +267,7 @@ def _pass(
 
 def _drain(detection: engine.Detection, outputs: files.Outputs, kinds: Sequence[str]) -> None:
     outputs.append("features.csv", detection.take_features_csv())
-    metrics, requests = "metrics" in kinds, "requests" in kinds
+    metrics, requests = not {"metrics", "logs"}.isdisjoint(kinds), "requests" in kinds
     if requests or not metrics:
         outputs.append(SCORED, detection.take_scored_csv())
     if metrics:

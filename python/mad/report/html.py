@@ -202,8 +202,8 @@ def _incident(incident: Json, step: float, titled: bool) -> dict[str, Any]:
     if len(affected) > AFFECTED:
         affected[AFFECTED:] = [f"{len(affected) - AFFECTED} more"]
     explanation = incident.get("explanation") or {}
-    lists = ("why_flagged", "impact", "likely_causes", "recommended_actions")
-    headings = ("Why it was flagged", "Impact", "Likely causes", "What to do")
+    lists = ("why_flagged", "impact", "chain", "likely_causes", "recommended_actions")
+    headings = ("Why it was flagged", "Impact", "How it spread", "Likely causes", "What to do")
     return {
         **_row(incident, step),
         "facts": facts,

@@ -199,6 +199,7 @@ def print_incident(out: Console, incident: Json, *, full: bool) -> None:
     parts = (
         ("Why it was flagged", "why_flagged"),
         ("Impact", "impact"),
+        ("How it spread", "chain"),
         ("Likely causes", "likely_causes"),
         ("What to do", "recommended_actions"),
     )

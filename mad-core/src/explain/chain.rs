@@ -1,0 +1,139 @@
+//! How an incident spread: the first anomalies of those it reached, and what ties each to the rest.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::TemplateExplainer;
+use super::template::{change, is_whole};
+use super::words::{duration, moment, named, number, one_line};
+use crate::culprit::{ChangeEvent, Surroundings};
+use crate::history::FlaggedSignal;
+use crate::incident::{Incident, Peak};
+use crate::series::Entity;
+use crate::time::{MINUTE, Timestamp};
+
+/// How long before a first anomaly a change is told of, nanoseconds.
+const CHANGE_REACH: i64 = 30 * MINUTE;
+/// Links told in words; further ones are counted.
+const MOST_TOLD: usize = 8;
+
+/// What ties one to another that went bad no later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tie {
+    /// It calls the other one's service.
+    Calls,
+    /// The other one's service calls it.
+    CalledBy,
+    /// Both are of one service.
+    SameService,
+}
+
+impl Tie {
+    /// The tie in files and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Calls => "calls",
+            Self::CalledBy => "called_by",
+            Self::SameService => "same_service",
+        }
+    }
+}
+
+/// The first anomaly of one that an incident reached.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Link {
+    /// Start of its first flagged row.
+    pub at: Timestamp,
+    /// Whose.
+    pub entity: Entity,
+    /// The strongest signal of that row.
+    pub signal: FlaggedSignal,
+    /// The nearest one before it in the chain to which something ties it, and what.
+    pub tie: Option<(Entity, Tie)>,
+    /// The last change of its service in the half hour before.
+    pub change: Option<ChangeEvent>,
+}
+
+impl TemplateExplainer {
+    /// The first anomalies of all that an incident lists, in order of time, then by name; nothing
+    /// for one that reached nobody. What is said is who went bad when and who calls whom: an order in
+    /// time, no proof of a cause.
+    pub fn chain(&self, incident: &Incident, surroundings: &impl Surroundings) -> Vec<Link> {
+        if incident.members.is_empty() {
+            return Vec::new();
+        }
+        let members = incident.members.iter().map(|member| (&member.entity, &member.onset));
+        let mut all: Vec<(&Entity, &Peak)> = std::iter::once((&incident.entity, &incident.onset))
+            .chain(members)
+            .filter_map(|(entity, onset)| Some((entity, onset.as_ref()?)))
+            .collect();
+        all.sort_by(|(a, a_onset), (b, b_onset)| (a_onset.at, a).cmp(&(b_onset.at, b)));
+        let mut callees: BTreeMap<&str, Vec<Arc<str>>> = BTreeMap::new();
+        for (entity, _) in &all {
+            let service = &*entity.service;
+            callees.entry(service).or_insert_with(|| surroundings.callees(service));
+        }
+        let calls = |caller: &str, callee: &str| {
+            callees.get(caller).is_some_and(|known| known.iter().any(|name| **name == *callee))
+        };
+        let tie = |entity: &Entity, earlier: &Entity| {
+            let (own, other) = (&*entity.service, &*earlier.service);
+            if own == other {
+                Some(Tie::SameService)
+            } else if calls(own, other) {
+                Some(Tie::Calls)
+            } else {
+                calls(other, own).then_some(Tie::CalledBy)
+            }
+        };
+        let mut chain: Vec<Link> = Vec::new();
+        for (entity, onset) in all {
+            let mut before = chain.iter().rev();
+            let tie =
+                before.find_map(|link| Some((link.entity.clone(), tie(entity, &link.entity)?)));
+            let until = onset.at.plus(incident.step);
+            chain.push(Link {
+                at: onset.at,
+                entity: entity.clone(),
+                signal: onset.signal.clone(),
+                tie,
+                change: surroundings.change(&entity.service, onset.at.plus(-CHANGE_REACH), until),
+            });
+        }
+        chain
+    }
+
+    /// The chain in sentences.
+    pub(super) fn told(incident: &Incident, chain: &[Link]) -> Vec<String> {
+        let mut out: Vec<String> =
+            chain.iter().take(MOST_TOLD).filter_map(|link| sentence(incident, link)).collect();
+        let more = incident.reached.saturating_add(1).saturating_sub(MOST_TOLD as u64);
+        if !chain.is_empty() && more > 0 {
+            out.push(format!("{} more followed.", number(more as f64, 0)));
+        }
+        out
+    }
+}
+
+/// `10:42 UTC: cart /x, which calls store: median latency rose to 310 ms (...).`
+fn sentence(incident: &Incident, link: &Link) -> Option<String> {
+    if !is_whole(&link.signal) {
+        return None;
+    }
+    let at = moment(link.at, incident.start, incident.end, incident.step);
+    let tie = link.tie.as_ref().map_or_else(String::new, |(other, tie)| {
+        let service = one_line(&other.service);
+        match tie {
+            Tie::Calls => format!(", which calls {service}"),
+            Tie::CalledBy => format!(", which {service} calls"),
+            Tie::SameService => format!(", like {}", named(other)),
+        }
+    });
+    let after = link.change.as_ref().map_or_else(String::new, |event| {
+        let what = [&event.kind, &event.name, &event.version].map(|word| one_line(word));
+        let what: Vec<String> = what.into_iter().filter(|word| !word.is_empty()).collect();
+        let before = link.at.plus(incident.step).since(event.at);
+        format!(", within {} of a change: {}", duration(before), what.join(" "))
+    });
+    Some(format!("{at}: {}{tie}: {}{after}.", named(&link.entity), change(&link.signal)))
+}

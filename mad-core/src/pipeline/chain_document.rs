@@ -1,0 +1,87 @@
+//! Whom an incident reached and how it spread, as reports and files show it.
+
+use serde::Serialize;
+
+use super::SloDocument;
+use crate::explain::Link;
+use crate::incident::Member;
+
+/// Another entity that an incident reached.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct MemberDocument {
+    pub service: String,
+    pub endpoint: String,
+    pub joined_at: String,
+    pub start: String,
+    pub end: String,
+    pub rows: u64,
+    pub signal: String,
+    pub evidence: f64,
+    pub slo: Option<SloDocument>,
+}
+
+impl From<&Member> for MemberDocument {
+    fn from(member: &Member) -> Self {
+        Self {
+            service: member.entity.service.to_string(),
+            endpoint: member.entity.endpoint.to_string(),
+            joined_at: member.joined_at.to_string(),
+            start: member.start.to_string(),
+            end: member.end.to_string(),
+            rows: member.rows,
+            signal: member.signal.to_string(),
+            evidence: member.evidence,
+            slo: member.slo.as_ref().map(Into::into),
+        }
+    }
+}
+
+/// The first anomaly of one that an incident reached.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct LinkDocument {
+    pub at: String,
+    pub service: String,
+    pub endpoint: String,
+    pub signal: String,
+    pub value: f64,
+    pub expected: f64,
+    pub evidence: f64,
+    pub tie: Option<&'static str>,
+    pub to: Option<String>,
+    pub change: Option<ChangeDocument>,
+}
+
+/// A change of a service.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct ChangeDocument {
+    pub at: String,
+    pub kind: String,
+    pub name: String,
+    pub version: String,
+}
+
+impl From<&Link> for LinkDocument {
+    fn from(link: &Link) -> Self {
+        let signal = &link.signal;
+        Self {
+            at: link.at.to_string(),
+            service: link.entity.service.to_string(),
+            endpoint: link.entity.endpoint.to_string(),
+            signal: signal.signal.to_string(),
+            value: signal.value,
+            expected: signal.expected,
+            evidence: signal.evidence,
+            tie: link.tie.as_ref().map(|(_, tie)| tie.as_str()),
+            to: link.tie.as_ref().map(|(to, _)| to.to_string()),
+            change: link.change.as_ref().map(|change| ChangeDocument {
+                at: change.at.to_string(),
+                kind: change.kind.clone(),
+                name: change.name.clone(),
+                version: change.version.clone(),
+            }),
+        }
+    }
+}
