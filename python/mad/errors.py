@@ -37,6 +37,12 @@ class InputError(CommandError, ValueError):
     code = INPUT
 
 
+class ServiceError(CommandError):
+    """A server or service that cannot be reached, or does not take what it is sent."""
+
+    code = SERVICE
+
+
 class MissingExtraError(InputError, ImportError):
     """Input that needs a package which is not installed; the message names the extra."""
 

@@ -129,6 +129,20 @@ class Post:
         return answer.status, found, _seconds(answer.getheader("Retry-After"))
 
 
+def after_newest(server: Post) -> float | None:
+    """Where event time has to begin so that nothing is late, seconds since 1970; None is now."""
+    from mad.report.times import time_or_none
+
+    try:
+        newest = server.get("/ingest/stats").get("newest_ts")
+    except (NotTakenError, AttributeError):
+        return None
+    moment = time_or_none(newest) or time_or_none(f"{newest}Z")
+    if moment is None or moment.timestamp() < time.time():
+        return None
+    return moment.timestamp() + 60.0
+
+
 def _count(answer: Any, name: str, otherwise: int) -> int:
     count = answer.get(name) if isinstance(answer, dict) else None
     return count if isinstance(count, int) else otherwise

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mad.adapters.clock import Clock, rfc3339
-from mad.adapters.post import NotTakenError, Post
+from mad.adapters.post import NotTakenError, Post, after_newest
 from mad.adapters.sender import Figures, Sender
 from mad.demo.load import Load, Target
 from mad.demo.scenarios import SCENARIOS, Scenario
 from mad.demo.shop import Shop
-from mad.report.times import time_or_none
 
 WARM_UP, FAILING, AFTER = 25, 8, 5
 """Minutes of event time before a failure, of it, and after it."""
@@ -101,15 +100,18 @@ class Demo:
         after: float = AFTER,
     ) -> Outcome:
         """Lets a failure in after `warm_up` minutes of event time, for `failing`, then waits
-        `after`. KeyError for a scenario that is not known."""
+        `after`; ends early when stopped. KeyError for a scenario that is not known."""
         one = SCENARIOS[scenario]
         self._tell(f"traffic as usual for {warm_up:g} minutes, so that mad learns what is normal")
-        self._wait(warm_up)
+        if self._wait(warm_up):
+            return Outcome(one.name, one.root, None, None)
         began = self.clock.now()
         for route in one.routes:
             self._tell(f"{one.words}: curl -X POST '{self.shop.urls[one.root[0]]}{route}'")
             self._inject(one, route)
         told_after = self._watch(one, failing, began)
+        if self._stop.is_set():
+            return Outcome(one.name, one.root, None, told_after)
         self._tell("failure cleared")
         self._inject(one, "/simulate/clear")
         if told_after is None:
@@ -250,17 +252,3 @@ def targets(urls: Mapping[str, str], rate: float) -> list[Target]:
             Target("GET", urls["service-a"] + path, rate / 2) for path in ("/start", "/test")
         ]
     return wanted
-
-
-def after_newest(server: Post) -> float | None:
-    """Where event time has to begin so that nothing is late: None is now."""
-    import time
-
-    try:
-        newest = server.get("/ingest/stats").get("newest_ts")
-    except (NotTakenError, AttributeError):
-        return None
-    moment = time_or_none(newest) or time_or_none(f"{newest}Z")
-    if moment is None or moment.timestamp() < time.time():
-        return None
-    return moment.timestamp() + 60.0
