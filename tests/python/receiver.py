@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,12 +14,12 @@ from typing import Any
 
 import mad
 
-CLOSE = 0
-"""Instead of a status: closes the connection without an answer."""
+CLOSE, LOST = 0, -1
+"""Instead of a status: closes the connection without an answer; the same, but takes the batch."""
 
 
 class Receiver:
-    """What arrived, and what to answer next: statuses are used up one a batch, then it takes all."""
+    """What arrived, and what to answer next: one of `statuses` a batch, then it takes all."""
 
     def __init__(self, url: str, token: str | None) -> None:
         self.url, self.token = url, token
@@ -41,9 +42,7 @@ class Receiver:
     def wait(self, kind: str, count: int, timeout: float = 30.0) -> list[dict[str, Any]]:
         """The records of a kind once there are so many."""
         with self.arrived:
-            there = self.arrived.wait_for(
-                lambda: len(self.records.get(kind, ())) >= count, timeout
-            )
+            there = self.arrived.wait_for(lambda: len(self.records.get(kind, ())) >= count, timeout)
             assert there, f"{len(self.records.get(kind, ()))} of {count} {kind} arrived"
         return self.of(kind)
 
@@ -79,6 +78,7 @@ class Receiver:
 def _face(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
     class Face(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             with receiver.lock:
@@ -100,14 +100,18 @@ def _face(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
                 status, headers = receiver.statuses.pop(0) if receiver.statuses else (200, {})
                 if receiver.token is not None and given != f"Bearer {receiver.token}":
                     status = 401
-                answer = receiver.take(kind, key, body) if status == 200 else {"message": "no"}
-            if status == CLOSE:
+                answer = (
+                    receiver.take(kind, key, body) if status in (200, LOST) else {"message": "no"}
+                )
+            if status in (CLOSE, LOST):
                 self.close_connection = True
-                self.connection.close()
+                self.connection.shutdown(socket.SHUT_RDWR)
                 return
             self._answer(status, answer, headers)
 
-        def _answer(self, status: int, document: Any, headers: dict[str, str] | None = None) -> None:
+        def _answer(
+            self, status: int, document: Any, headers: dict[str, str] | None = None
+        ) -> None:
             body = json.dumps(document).encode()
             self.send_response(status)
             for name, value in (headers or {}).items():

@@ -114,7 +114,12 @@ class _Request:
 
 def _endpoint(scope: Scope, root: str, path: str) -> str:
     """The template of the route, with what its app is mounted at."""
-    template = getattr(scope.get("route"), "path", None)
+    route = scope.get("route")
+    # FastAPI keeps the prefixes of included routers beside the route
+    included = scope.get("fastapi", {}).get("effective_route_context")
+    if included is not None and getattr(included, "original_route", None) is route:
+        route = included
+    template = getattr(route, "path_format", None) or getattr(route, "path", None)
     if not isinstance(template, str):
         return path or "/"
     mounted = scope.get("root_path", "")

@@ -28,7 +28,8 @@ class Clock:
             raise ValueError(f"factor is {factor}; expected a number above 0 up to 1000")
         self.factor = factor
         self._real = time.time()
-        self.start = start.timestamp() if isinstance(start, datetime) else start or self._real
+        moment = start.timestamp() if isinstance(start, datetime) else start
+        self.start = self._real if moment is None else moment
         if not math.isfinite(self.start):
             raise ValueError(f"start is {self.start}; expected seconds since 1970")
         self._traces: dict[str, float] = {}

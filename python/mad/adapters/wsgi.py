@@ -53,12 +53,13 @@ class MadMiddleware:
             return value if isinstance(value, str) else None
 
         exchange = self.recorder.begin(environ["REQUEST_METHOD"], header)
-        answer = _Answer(exchange, environ, path)
+        answer = _Answer(exchange, path)
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             if exc_info and exc_info[0]:
                 exchange.error = exc_info[0][1]
             answer.status = int(status[:3])
+            answer.endpoint = _endpoint(environ, path)  # Flask forgets its request at the end
             others = [pair for pair in headers if pair[0].lower() != TRACE.lower()]
             return start_response(status, [*others, (TRACE, exchange.trace_id)], *exc_info)
 
@@ -75,10 +76,10 @@ class MadMiddleware:
 class _Answer:
     """The body of an answer; the request ends where it is closed."""
 
-    def __init__(self, exchange: Exchange, environ: Environ, path: str) -> None:
+    def __init__(self, exchange: Exchange, path: str) -> None:
         self.body: Iterable[bytes] = ()
-        self.status = 0
-        self._exchange, self._environ, self._path = exchange, environ, path
+        self.status, self.endpoint = 0, path
+        self._exchange = exchange
         self._pieces: Iterator[bytes] | None = None
         self._ended = self._broken = self._finished = False
 
@@ -119,7 +120,7 @@ class _Answer:
             return
         self._finished = True
         status = 500 if self._broken or (self._ended and not self.status) else self.status
-        self._exchange.finish(_endpoint(self._environ, self._path), status or DISCONNECTED)
+        self._exchange.finish(self.endpoint, status or DISCONNECTED)
 
 
 def noted(*_: Any, exception: BaseException, **__: Any) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from mad.live import worlds
@@ -25,6 +26,23 @@ class Slice:
     kind: str
     lines: bytes
     records: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all streams have in common: seconds of event time and of it before anything goes wrong,
+    records a second, and the seed."""
+
+    start: datetime
+    duration: float
+    warm_up: float
+    rate: float = RATE
+    seed: int = 0
+
+    @property
+    def begin(self) -> str:
+        """The start in RFC 3339."""
+        return self.start.isoformat().replace("+00:00", "Z")
 
 
 class Stream(Protocol):
@@ -64,27 +82,39 @@ class _Shop:
 class _Traces:
     """Spans and requests of a small system from the core."""
 
-    def __init__(self, simulation: Any, duration: float) -> None:
-        self.duration = duration
+    def __init__(self, simulation: Any, run: Run) -> None:
+        self.duration, self._start = run.duration, run.start
         self.incidents = json.loads(simulation.truth_json())
-        self._kinds = {}
-        for kind, text in (
-            ("spans", simulation.spans_csv()),
-            ("requests", simulation.requests_csv(False)),
-        ):
-            header, *lines = text.splitlines(keepends=True)
-            self._kinds[kind] = (Columns(header), lines)
-        self.records = sum(len(lines) for _, lines in self._kinds.values())
-        self._taken = dict.fromkeys(self._kinds, 0)
+        self._kinds = {
+            "spans": _Timed(simulation.spans_csv(), "start"),
+            "requests": _Timed(simulation.requests_csv(False), "timestamp"),
+        }
+        self.records = sum(len(kind.lines) for kind in self._kinds.values())
 
     def due(self, elapsed: float, most: int) -> Iterator[Slice]:
-        share = min(elapsed / self.duration, 1.0)
-        for kind, (columns, lines) in self._kinds.items():
-            until = int(len(lines) * share)
-            for first in range(self._taken[kind], until, most):
-                piece = lines[first : min(first + most, until)]
-                yield Slice(kind, columns.to_json(b"".join(piece)), len(piece))
-            self._taken[kind] = until
+        until = self._start + timedelta(seconds=elapsed)
+        for name, kind in self._kinds.items():
+            for piece in kind.before(until if elapsed < self.duration else None, most):
+                yield Slice(name, kind.columns.to_json(b"".join(piece)), len(piece))
+
+
+class _Timed:
+    """Lines of CSV in order of their times."""
+
+    def __init__(self, text: bytes, time: str) -> None:
+        header, _, body = text.partition(b"\n")
+        self.columns, self.lines = Columns(header), body.splitlines(keepends=True)
+        place = self.columns.names.index(time)
+        self._times = re.findall(rb"^(?:[^,\n]*,){%d}([^,\n]*)" % place, body, re.MULTILINE)
+        self._taken = 0
+
+    def before(self, moment: datetime | None, most: int) -> Iterator[list[bytes]]:
+        """What was not taken yet of the lines before a moment, or of all, in pieces."""
+        bound = b"~" if moment is None else moment.isoformat(timespec="microseconds").encode()
+        until, first = bisect_left(self._times, bound), self._taken
+        self._taken = max(until, first)
+        for begin in range(first, until, most):
+            yield self.lines[begin : min(begin + most, until)]
 
 
 class _World:
@@ -113,23 +143,6 @@ class _World:
             del times[:until], lines[:until]
 
 
-@dataclass(frozen=True)
-class Run:
-    """What all streams have in common: seconds of event time and of it before anything goes wrong,
-    records a second, and the seed."""
-
-    start: datetime
-    duration: float
-    warm_up: float
-    rate: float = RATE
-    seed: int = 0
-
-    @property
-    def begin(self) -> str:
-        """The start in RFC 3339."""
-        return self.start.isoformat().replace("+00:00", "Z")
-
-
 def shop(run: Run, incidents: list[str] | None = None, services: int = 4) -> Stream:
     """The shop; without `incidents`, payments `/pay` is slow and fails for eight minutes."""
     from mad.cli import engine
@@ -153,7 +166,7 @@ def traces(run: Run, scenario: str, depth: int, missing: float, skew: float) -> 
     simulation = engine.trace_simulation(
         scenario, count, run.duration, run.begin, run.seed, depth, missing, skew
     )
-    return _Traces(simulation, run.duration)
+    return _Traces(simulation, run)
 
 
 def api(run: Run, pattern: str) -> Stream:
