@@ -54,7 +54,7 @@ def test_every_kind_arrives_and_is_counted(receiver: Receiver) -> None:
     assert (figures.dropped, figures.waiting, figures.retried) == (0, 0, 0)
     assert receiver.of("logs")[0]["body"] == "no\nway"
     kinds = [kind for kind, _ in receiver.tries]
-    assert kinds.index("spans") < kinds.index("requests")
+    assert kinds.index("requests") < kinds.index("spans")
     sender.close()
 
 

@@ -22,8 +22,9 @@ from typing import Any
 
 from mad.adapters.post import NotTakenError, Post
 
-KINDS = ("changes", "spans", "logs", "metrics", "requests")
-"""What can be sent, in the order in which a batch is."""
+KINDS = ("changes", "requests", "metrics", "logs", "spans")
+"""What can be sent, in the order in which a batch is: what is judged comes first, so that nothing
+else of the batch makes it late."""
 _log = logging.getLogger("mad")
 _open: weakref.WeakSet[Sender] = weakref.WeakSet()
 
