@@ -72,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     from mad.adapters.post import NotTakenError, Post, after_newest
     from mad.cli.progress import Progress
     from mad.live import Fed, feed
+    from mad.report.times import parse_time
 
     if args.out is not None or args.rows is not None:
         raise errors.UsageError(
@@ -84,7 +85,8 @@ def run(args: argparse.Namespace) -> int:
         raise errors.UsageError(str(error)) from error
     reach(post, args.live)
     try:
-        clock = Clock(_start(args.start) or after_newest(post), args.accelerate or 1.0)
+        start = after_newest(post) if args.start is None else parse_time(args.start).timestamp()
+        clock = Clock(start, 1.0 if args.accelerate is None else args.accelerate)
     except ValueError as error:
         raise errors.UsageError(f"--accelerate: {error}") from error
     stream = _stream(args, datetime.fromtimestamp(clock.start, timezone.utc))
@@ -129,12 +131,6 @@ def reach(post: Post, url: str) -> None:
             raise errors.ServiceError(
                 f"{url} cannot be reached: {error}", "mad serve starts a server"
             ) from error
-
-
-def _start(text: str | None) -> float | None:
-    from mad.report.times import parse_time
-
-    return None if text is None else parse_time(text).timestamp()
 
 
 def _stream(args: argparse.Namespace, start: datetime) -> Stream:
