@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mad import errors
-from mad.cli import arguments, engine, files
+from mad.cli import arguments, engine, files, live
 from mad.cli.progress import Progress
 
 SEED = 42
@@ -28,17 +28,20 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     command = commands.add_parser(
         "simulate",
         parents=[common],
-        help="write traffic with known incidents",
+        help="write traffic with known incidents, or send it to a server",
         description="Writes requests.csv and truth.json; of aiops also spans.csv, in which one "
-        "service goes wrong. The same arguments give the same bytes.",
+        "service goes wrong. The same arguments give the same bytes. With --live the traffic is "
+        "sent to a server as it would come.",
     )
-    command.add_argument("--out", required=True, metavar="DIR")
-    command.add_argument("--system", default="shop", metavar="NAME", help="shop (default) or aiops")
+    command.add_argument("--out", metavar="DIR", help="where to write the files")
+    command.add_argument(
+        "--system", metavar="NAME", help="shop (default), aiops; with --live also api, radar"
+    )
     command.add_argument(
         "--rows",
         type=arguments.whole(1),
         metavar="N",
-        help="requests (default: 10,000); of aiops traces (default: 900)",
+        help="requests (default: 10,000); of aiops traces (default: 900); not with --live",
     )
     command.add_argument(
         "--services", type=arguments.whole(1, 10_000), metavar="N", help="of shop (default: 4)"
@@ -47,9 +50,11 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "--duration",
         type=arguments.duration,
         metavar="TIME",
-        help="90s, 15m, 2h, 1d (default: 2h; of aiops 30m)",
+        help="90s, 15m, 2h, 1d (default: 2h; of aiops 30m; with --live 1h of event time)",
     )
-    command.add_argument("--start", type=arguments.time, metavar="TIME", help="RFC 3339")
+    command.add_argument(
+        "--start", type=arguments.time, metavar="TIME", help="RFC 3339; with --live from now on"
+    )
     command.add_argument("--seed", type=arguments.whole(0, 2**64 - 1), default=SEED, metavar="N")
     command.add_argument(
         "--incident",
@@ -62,7 +67,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "--scenario",
         metavar="NAME",
         help="slow-payment (default), failing-inventory, cascade, quiet: a checkout; "
-        "errors, delays: a chain",
+        "errors, delays: a chain; of radar: drift (default), saturation, calm",
     )
     traces.add_argument(
         "--depth",
@@ -72,6 +77,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     traces.add_argument("--missing", type=float, metavar="SHARE", help="of spans that are lost")
     traces.add_argument("--skew", type=float, metavar="MS", help="by how much clocks are off")
+    live.add_arguments(command)
     command.add_argument("--no-labels", action="store_true", help="leave the label column out")
     command.add_argument("--json", action="store_true", help="print one JSON document")
     command.set_defaults(run=run)
@@ -79,6 +85,14 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
+    if args.live:
+        return live.run(args)
+    for name, value in live.only(args).items():
+        if value is not None:
+            raise errors.UsageError(f"{name} goes with --live URL")
+    if args.out is None:
+        raise errors.UsageError("nowhere to write to", "use --out DIR, or --live URL")
+    args.system = args.system or "shop"
     if args.system not in _BUILT:
         known = "is not there yet" if args.system in _SYSTEMS else "is not known"
         raise errors.UsageError(

@@ -1,0 +1,168 @@
+"""One batch to one ingest route, again until it is answered."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import random
+import threading
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+FIRST_PAUSE, LAST_PAUSE = 0.1, 5.0
+"""Seconds before the first and the later retries; each pause is twice the one before."""
+LONGEST_PAUSE = 60.0
+"""Seconds that a server may ask for with Retry-After."""
+LONGEST_ANSWER = 1 << 20
+_AGAIN = (408, 425, 429, 500, 502, 503, 504)
+
+
+class NotTakenError(Exception):
+    """A batch that the server refused, or did not take in time; `status` 0 is no answer."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server said of a batch, and how often it was sent again."""
+
+    accepted: int
+    rejected: int
+    retried: int
+
+
+class Post:
+    """A connection to the server at `url`; for one thread at a time.
+
+    A batch is sent again with the same key until it was answered, for at most `patience` seconds;
+    `timeout` is for one attempt.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        timeout: float = 10.0,
+        patience: float = 60.0,
+        compress: bool = False,
+    ) -> None:
+        place = urlsplit(url)
+        if place.scheme not in ("http", "https") or not place.hostname:
+            raise ValueError(f"{url!r} is not a URL such as http://127.0.0.1:8000")
+        _ = place.port  # ValueError where it is none
+        self._https = place.scheme == "https"
+        self._host, self._port = place.hostname, place.port
+        self._path = place.path.rstrip("/")
+        self._timeout, self._patience, self._compress = timeout, patience, compress
+        self._headers = {"Content-Type": "application/x-ndjson", "User-Agent": "mad"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._connection: http.client.HTTPConnection | None = None
+        self.retried = 0
+        self.stop = threading.Event()
+        """Once set, nothing is waited for or sent again."""
+
+    def send(self, kind: str, body: bytes, key: str, records: int) -> Answer:
+        """Hands over a batch of JSON Lines. NotTakenError when it was not taken."""
+        headers = self._headers | {"Idempotency-Key": key}
+        if self._compress:
+            body, headers["Content-Encoding"] = gzip.compress(body, 1), "gzip"
+        until, pause, retried = time.monotonic() + self._patience, FIRST_PAUSE, 0
+        while True:
+            if self.stop.is_set():
+                raise NotTakenError(f"{kind}: closed before it was sent")
+            status, answer, wait = self._try("POST", f"/v1/ingest/{kind}", body, headers)
+            if 200 <= status < 300:
+                return Answer(
+                    _count(answer, "accepted", records), _count(answer, "rejected", 0), retried
+                )
+            message = f"{kind}: {answer if status == 0 else f'{status} {_message(answer)}'}".strip()
+            if status not in (0, *_AGAIN):
+                raise NotTakenError(message, status)
+            wait = max(min(wait, LONGEST_PAUSE), pause * random.uniform(0.5, 1.0))
+            if time.monotonic() + wait > until or self.stop.wait(wait):
+                raise NotTakenError(message, status)
+            pause, retried = min(pause * 2, LAST_PAUSE), retried + 1
+            self.retried += 1
+
+    def get(self, path: str) -> Any:
+        """The JSON of a route, asked for once. NotTakenError when there is none."""
+        status, answer, _ = self._try("GET", path, None, self._headers)
+        if status != 200:
+            raise NotTakenError(f"{path}: {status or ''} {_message(answer)}", status)
+        return answer
+
+    def close(self) -> None:
+        """Closes the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _try(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, Any, float]:
+        """Status, JSON, and the seconds to wait; status 0 and the reason without an answer."""
+        try:
+            if self._connection is None:
+                kind = http.client.HTTPSConnection if self._https else http.client.HTTPConnection
+                self._connection = kind(self._host, self._port, timeout=self._timeout)
+            self._connection.request(method, self._path + path, body, headers)
+            answer = self._connection.getresponse()
+            text = answer.read(LONGEST_ANSWER + 1)
+            if answer.will_close or len(text) > LONGEST_ANSWER:
+                self.close()
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            return 0, str(error) or type(error).__name__, 0.0
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        return answer.status, found, _seconds(answer.getheader("Retry-After"))
+
+
+def after_newest(server: Post) -> float | None:
+    """Where event time has to begin so that nothing is late, seconds since 1970; None is now."""
+    from mad.report.times import time_or_none
+
+    try:
+        newest = server.get("/ingest/stats").get("newest_ts")
+    except (NotTakenError, AttributeError):
+        return None
+    moment = time_or_none(newest) or time_or_none(f"{newest}Z")
+    if moment is None or moment.timestamp() < time.time():
+        return None
+    return moment.timestamp() + 60.0
+
+
+def _count(answer: Any, name: str, otherwise: int) -> int:
+    count = answer.get(name) if isinstance(answer, dict) else None
+    return count if isinstance(count, int) else otherwise
+
+
+def _message(answer: Any) -> str:
+    if isinstance(answer, dict):
+        return str(answer.get("message") or answer.get("detail") or answer.get("error") or "")
+    return answer if isinstance(answer, str) else ""
+
+
+def _seconds(retry_after: str | None) -> float:
+    """Seconds of a Retry-After header, which is a number or a date."""
+    if not retry_after:
+        return 0.0
+    try:
+        return max(float(retry_after), 0.0)
+    except ValueError:
+        pass
+    try:
+        return max(parsedate_to_datetime(retry_after).timestamp() - time.time(), 0.0)
+    except ValueError:
+        return 0.0

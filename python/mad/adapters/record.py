@@ -1,0 +1,230 @@
+"""What one request leaves behind: a request, a span, and a log line where it failed; and the trace
+that goes with the calls it makes.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+import traceback
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+from urllib.parse import urlsplit
+
+from mad.adapters.clock import Clock, rfc3339
+from mad.adapters.sender import Sender
+
+TRACE, SPAN, PARENT = "X-Trace-ID", "X-Span-ID", "traceparent"
+"""Headers: trace and span of the caller, and both in the form of W3C."""
+DISCONNECTED = 499
+"""The status of a request whose client left before there was an answer."""
+LONGEST_TRACE = 16_000
+"""Characters of a stack trace that are kept, the last ones."""
+_ID = re.compile(r"[!-~]{1,128}")
+_W3C = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}.*")
+_current: ContextVar[Exchange | None] = ContextVar("mad_exchange", default=None)
+
+
+class Recorder:
+    """Records requests of `service` through a sender, or through one of its own to `url`.
+
+    Paths that begin with one of `skip` are left out. `clock` tells the time of records.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        *,
+        url: str | None = None,
+        token: str | None = None,
+        sender: Sender | None = None,
+        clock: Clock | None = None,
+        skip: Sequence[str] = (),
+    ) -> None:
+        if (sender is None) == (url is None):
+            raise ValueError("one of url and sender is needed")
+        self.service = service
+        self.sender = sender if sender is not None else Sender(url or "", token)
+        self.clock = clock if clock is not None else Clock()
+        self._skip = tuple(skip)
+
+    def skips(self, path: str) -> bool:
+        """Whether a path is left out."""
+        return bool(self._skip) and path.startswith(self._skip)
+
+    def begin(self, method: str, header: Callable[[str], str | None]) -> Exchange:
+        """A request begins; `header` gives a header by its name in lower case."""
+        return Exchange(self, method, *_incoming(header))
+
+
+class Exchange:
+    """A request that is being served, or a call that is being made."""
+
+    def __init__(self, recorder: Recorder, method: str, trace_id: str, parent: str | None) -> None:
+        self.recorder, self.method = recorder, method
+        self.trace_id, self.parent_id = trace_id, parent
+        self.span_id = secrets.token_hex(8)
+        self.error: BaseException | None = None
+        self._begun, self._began = time.time(), time.perf_counter()
+
+    def finish(self, endpoint: str, status: int) -> None:
+        """The request was answered: leaves its records behind."""
+        latency, recorder = self._latency(), self.recorder
+        begun = rfc3339(recorder.clock.began(self._begun, self.trace_id))
+        recorder.sender.send(
+            "requests",
+            {
+                "timestamp": begun,
+                "service": recorder.service,
+                "endpoint": endpoint,
+                "method": self.method,
+                "status_code": status,
+                "latency_ms": latency,
+                "trace_id": self.trace_id,
+            },
+        )
+        self._span(f"{self.method} {endpoint}", latency, status >= 500, "server")
+        if self.error is not None:
+            recorder.sender.send(
+                "logs",
+                {
+                    "timestamp": rfc3339(recorder.clock.now()),
+                    "service": recorder.service,
+                    "level": "ERROR",
+                    "body": f"{self.method} {endpoint}: {told(self.error)}",
+                    "trace_id": self.trace_id,
+                },
+            )
+
+    def call(self) -> Exchange:
+        """A call made while this is served."""
+        return Exchange(self.recorder, "", self.trace_id, self.span_id)
+
+    def called(self, operation: str, failed: bool, peer: str) -> None:
+        """The call was answered, or failed: leaves its span behind."""
+        self._span(operation, self._latency(), failed, "client", peer)
+
+    def headers(self) -> dict[str, str]:
+        """What tells the callee of a call where it belongs."""
+        headers = {TRACE: self.trace_id, SPAN: self.span_id}
+        if re.fullmatch(r"[0-9a-f]{32}", self.trace_id):
+            headers[PARENT] = f"00-{self.trace_id}-{self.span_id}-01"
+        return headers
+
+    def _latency(self) -> float:
+        return round((time.perf_counter() - self._began) * 1e3, 3)
+
+    def _span(self, operation: str, ms: float, failed: bool, kind: str, peer: str = "") -> None:
+        record = {
+            "trace_id": self.trace_id,
+            "span_id": self.span_id,
+            "parent_id": self.parent_id or "",
+            "service": self.recorder.service,
+            "operation": operation,
+            "start": rfc3339(self.recorder.clock.at(self._begun, self.trace_id)),
+            "duration_ms": ms,
+            "status": "error" if failed else "ok",
+            "kind": kind,
+        }
+        self.recorder.sender.send("spans", record | {"peer": peer} if peer else record)
+
+
+@contextmanager
+def serving(exchange: Exchange | None) -> Iterator[None]:
+    """Makes an exchange the current one of this thread or task."""
+    before = _current.get()
+    _current.set(exchange)
+    try:
+        yield
+    finally:
+        _current.set(before)
+
+
+def current() -> Exchange | None:
+    """The request that is being served here."""
+    return _current.get()
+
+
+def note(error: BaseException) -> None:
+    """Tells of an exception that the app answered itself, so that its stack trace is kept."""
+    if (exchange := _current.get()) is not None:
+        exchange.error = error
+
+
+def outgoing() -> dict[str, str]:
+    """Headers for a call to another service; none where no request is being served."""
+    exchange = _current.get()
+    return {} if exchange is None else exchange.headers()
+
+
+class Call:
+    """A call to another service: the headers to send with it, and its status once it is known."""
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        self.headers = headers
+        self.status = 0
+
+
+@contextmanager
+def call(operation: str, peer: str = "") -> Iterator[Call]:
+    """A call to another service, as a span of the request that is being served.
+
+    It failed when it raises or its status is 500 or more. `peer` is who is called, as far as known.
+    """
+    exchange = _current.get()
+    if exchange is None:
+        yield Call({})
+        return
+    made = exchange.call()
+    told_by = Call(made.headers())
+    try:
+        yield told_by
+    except BaseException:
+        made.called(operation, told_by.status == 0 or told_by.status >= 500, peer)
+        raise
+    made.called(operation, told_by.status >= 500, peer)
+
+
+def urlopen(request: str | urllib.request.Request, *args: Any, **kwargs: Any) -> Any:
+    """`urllib.request.urlopen` that hands the trace on and leaves a span behind."""
+    if isinstance(request, str):
+        request = urllib.request.Request(request)
+    place = urlsplit(request.full_url)
+    with call(
+        f"{request.get_method()} {place.path or '/'}", place.netloc.rpartition("@")[2]
+    ) as made:
+        for name, value in made.headers.items():
+            request.add_header(name, value)
+        try:
+            answer = urllib.request.urlopen(request, *args, **kwargs)
+        except urllib.error.HTTPError as error:
+            made.status = error.code
+            raise
+        made.status = answer.status
+        return answer
+
+
+def told(error: BaseException) -> str:
+    """Type, message and stack trace of an exception."""
+    short = "".join(traceback.format_exception_only(error)).strip()
+    trace = "".join(traceback.format_exception(error))
+    return f"{short[:LONGEST_TRACE]}\n{trace[-LONGEST_TRACE:]}"
+
+
+def _incoming(header: Callable[[str], str | None]) -> tuple[str, str | None]:
+    """Trace and parent span of a request. An X-Trace-ID wins over a traceparent of another trace;
+    what is no id is as if it were missing."""
+    trace, parent = (_id(header(name.lower())) for name in (TRACE, SPAN))
+    match = _W3C.fullmatch(header(PARENT) or "")
+    if match and set(match[1]) != {"0"} and set(match[2]) != {"0"} and trace in (None, match[1]):
+        return match[1], match[2]
+    return trace or secrets.token_hex(16), parent if trace else None
+
+
+def _id(text: str | None) -> str | None:
+    return text if text and _ID.fullmatch(text) else None

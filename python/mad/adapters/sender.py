@@ -1,0 +1,210 @@
+"""Sends records to mad in the background: bounded, in batches, and never in the way of the app.
+
+sender = Sender("http://127.0.0.1:8000")
+sender.send("metrics", {"timestamp": now, "service": "shop", "metric": "cpu", "value": 40.0})
+sender.close()
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging
+import os
+import threading
+import time
+import uuid
+import weakref
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mad.adapters.post import NotTakenError, Post
+
+KINDS = ("changes", "requests", "metrics", "logs", "spans")
+"""What can be sent, in the order in which a batch is: what is judged comes first, so that nothing
+else of the batch makes it late."""
+_log = logging.getLogger("mad")
+_open: weakref.WeakSet[Sender] = weakref.WeakSet()
+
+
+@dataclass
+class Figures:
+    """What became of the records so far."""
+
+    sent: int = 0
+    """Answered by the server: accepted or rejected."""
+    accepted: int = 0
+    rejected: int = 0
+    dropped: int = 0
+    """Never arrived: no room, refused, not taken in time, no JSON."""
+    retried: int = 0
+    """Batches that were sent again."""
+    waiting: int = 0
+    problem: str = ""
+    """Why the last batch that was dropped was."""
+
+
+class Sender:
+    """A queue and a thread that empties it to the server at `url`.
+
+    At most `capacity` records wait; more are dropped. A batch goes after `interval` seconds or with
+    `batch` records, and again with the same key until it was answered, for at most `patience`
+    seconds. `send` never raises and never waits. The thread begins with the first record, also
+    after a fork; what waits at the end of the program is sent for at most two seconds.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        capacity: int = 10_000,
+        batch: int = 1_000,
+        interval: float = 1.0,
+        patience: float = 60.0,
+        timeout: float = 10.0,
+        compress: bool = False,
+    ) -> None:
+        if not (capacity >= 1 and batch >= 1 and interval > 0.0):
+            raise ValueError("capacity and batch are 1 or more, interval is above 0 seconds")
+
+        def post() -> Post:
+            return Post(url, token, timeout=timeout, patience=patience, compress=compress)
+
+        self._make = post
+        self._capacity, self._batch, self._interval = capacity, batch, interval
+        self._begin()
+        _open.add(self)
+
+    def _begin(self) -> None:
+        self._post = self._make()
+        self._queue: deque[tuple[str, Mapping[str, Any]]] = deque()
+        self._changed = threading.Condition(threading.Lock())
+        self._thread: threading.Thread | None = None
+        self._figures = Figures()
+        self._asked = self._closed = False
+        self._under_way = 0
+        self._name, self._number = uuid.uuid4().hex, 0
+
+    def send(self, kind: str, record: Mapping[str, Any]) -> None:
+        """Puts a record of requests, spans, logs, metrics or changes on its way."""
+        with self._changed:
+            if self._closed or kind not in KINDS or len(self._queue) >= self._capacity:
+                self._figures.dropped += 1
+                return
+            self._queue.append((kind, record))
+            if len(self._queue) in (1, self._batch):
+                self._changed.notify_all()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="mad-sender", daemon=True)
+                try:
+                    self._thread.start()
+                except RuntimeError:  # no more threads, or the program ends
+                    self._thread = None
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Sends what waits; whether all of it was answered or dropped within `timeout` seconds."""
+        with self._changed:
+            self._asked = True
+            self._changed.notify_all()
+            try:
+                return self._changed.wait_for(
+                    lambda: not self._queue and not self._under_way, timeout
+                )
+            finally:
+                self._asked = False
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Sends what waits for at most `timeout` seconds, drops the rest, ends the thread."""
+        until = time.monotonic() + timeout
+        with self._changed:
+            self._closed = True
+            thread = self._thread
+            self._changed.notify_all()
+        if thread is not None:
+            thread.join(timeout)
+        with self._changed:
+            self._figures.dropped += len(self._queue)
+            self._queue.clear()
+            self._changed.notify_all()
+        self._post.stop.set()
+        if thread is not None:
+            thread.join(max(until + 1.0 - time.monotonic(), 0.0))
+
+    @property
+    def figures(self) -> Figures:
+        """What became of the records so far."""
+        with self._changed:
+            figures = Figures(**vars(self._figures))
+            figures.retried = self._post.retried
+            figures.waiting = len(self._queue) + self._under_way
+        return figures
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._queue or self._closed)
+                self._changed.wait_for(
+                    lambda: self._asked or self._closed or len(self._queue) >= self._batch,
+                    self._interval,
+                )
+                taken = [self._queue.popleft() for _ in range(min(self._batch, len(self._queue)))]
+                self._under_way = len(taken)
+                if not taken and self._closed:
+                    break
+            for kind in KINDS:
+                if records := [record for one, record in taken if one == kind]:
+                    self._deliver(kind, records)
+            with self._changed:
+                self._changed.notify_all()
+        self._post.close()
+
+    def _deliver(self, kind: str, records: list[Mapping[str, Any]]) -> None:
+        lines = [line for record in records if (line := _line(record))]
+        self._number += 1
+        problem, accepted, rejected = "", 0, 0
+        try:
+            if lines:
+                key = f"{self._name}-{self._number}"
+                answer = self._post.send(kind, b"".join(lines), key, len(lines))
+                accepted, rejected = answer.accepted, answer.rejected
+        except NotTakenError as error:
+            problem = str(error)
+        except Exception as error:  # nothing may end the thread
+            problem = f"{kind}: {type(error).__name__}: {error}"
+        with self._changed:
+            figures, sent = self._figures, 0 if problem else len(lines)
+            figures.sent += sent
+            figures.accepted += accepted
+            figures.rejected += rejected
+            figures.dropped += len(records) - sent
+            self._under_way -= len(records)
+            is_new = bool(problem) and not figures.problem
+            figures.problem = problem or figures.problem
+        if is_new:
+            _log.warning("records for mad are dropped: %s", problem)
+
+
+def _in_child() -> None:
+    """A fork has none of its parent's threads, and what waited there is the parent's to send."""
+    for sender in list(_open):
+        sender._begin()
+
+
+def _at_end() -> None:
+    for sender in list(_open):
+        sender.close(2.0)
+
+
+os.register_at_fork(after_in_child=_in_child)
+atexit.register(_at_end)
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    """A line of JSON; empty for what cannot be one."""
+    try:
+        return json.dumps(record, default=str, allow_nan=False).encode() + b"\n"
+    except (ValueError, TypeError, RecursionError):
+        return b""

@@ -1,0 +1,141 @@
+"""WSGI middleware: Flask, Django, Bottle and whatever else speaks WSGI.
+
+    from mad.adapters.wsgi import MadMiddleware
+
+    app.wsgi_app = MadMiddleware(app.wsgi_app, service="checkout", url="http://127.0.0.1:8000")
+
+Flask answers exceptions itself; `flask.got_request_exception.connect(mad.adapters.wsgi.noted, app)`
+keeps their stack traces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from mad.adapters.clock import Clock
+from mad.adapters.record import DISCONNECTED, TRACE, Exchange, Recorder, current, note, serving
+from mad.adapters.sender import Sender
+
+Environ = dict[str, Any]
+App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+
+class MadMiddleware:
+    """Records every request of `app`, from its first byte to the last of its answer.
+
+    Its endpoint is the route's template where the framework names it, else the path.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        service: str,
+        *,
+        url: str | None = None,
+        token: str | None = None,
+        sender: Sender | None = None,
+        clock: Clock | None = None,
+        skip: Sequence[str] = (),
+    ) -> None:
+        self.app = app
+        self.recorder = Recorder(
+            service, url=url, token=token, sender=sender, clock=clock, skip=skip
+        )
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        path = _path(environ)
+        if self.recorder.skips(path):
+            return self.app(environ, start_response)
+
+        def header(name: str) -> str | None:
+            value = environ.get("HTTP_" + name.upper().replace("-", "_"))
+            return value if isinstance(value, str) else None
+
+        exchange = self.recorder.begin(environ["REQUEST_METHOD"], header)
+        answer = _Answer(exchange, path)
+
+        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            if exc_info and exc_info[0]:
+                exchange.error = exc_info[0][1]
+            answer.status = int(status[:3])
+            answer.endpoint = _endpoint(environ, path)  # Flask forgets its request at the end
+            others = [pair for pair in headers if pair[0].lower() != TRACE.lower()]
+            return start_response(status, [*others, (TRACE, exchange.trace_id)], *exc_info)
+
+        with serving(exchange):
+            try:
+                answer.body = self.app(environ, start)
+            except BaseException as error:
+                answer.failed(error)
+                answer.finish()
+                raise
+        return answer
+
+
+class _Answer:
+    """The body of an answer; the request ends where it is closed."""
+
+    def __init__(self, exchange: Exchange, path: str) -> None:
+        self.body: Iterable[bytes] = ()
+        self.status, self.endpoint = 0, path
+        self._exchange = exchange
+        self._pieces: Iterator[bytes] | None = None
+        self._ended = self._broken = self._finished = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        with serving(self._exchange):
+            try:
+                if self._pieces is None:
+                    self._pieces = iter(self.body)
+                return next(self._pieces)
+            except StopIteration:
+                self._ended = True
+                raise
+            except BaseException as error:
+                self.failed(error)
+                raise
+
+    def close(self) -> None:
+        """Called by the server at the end, also when the client left."""
+        try:
+            with serving(self._exchange):
+                if (close := getattr(self.body, "close", None)) is not None:
+                    close()
+        finally:
+            self.finish()
+
+    def failed(self, error: BaseException) -> None:
+        """The app raised."""
+        if isinstance(error, Exception):
+            self._broken = True
+            self._exchange.error = error
+
+    def finish(self) -> None:
+        """Leaves the records behind, once."""
+        if self._finished:
+            return
+        self._finished = True
+        status = 500 if self._broken or (self._ended and not self.status) else self.status
+        self._exchange.finish(self.endpoint, status or DISCONNECTED)
+
+
+def noted(*_: Any, exception: BaseException, **__: Any) -> None:
+    """A receiver for signals of frameworks that answer exceptions themselves."""
+    if current() is not None:
+        note(exception)
+
+
+def _path(environ: Environ) -> str:
+    raw = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    return str(raw).encode("latin-1", "replace").decode("utf-8", "replace") or "/"
+
+
+def _endpoint(environ: Environ, path: str) -> str:
+    """The template of the route: `mad.route` of the environ, else that of Flask."""
+    named = environ.get("mad.route")
+    rule = getattr(getattr(environ.get("werkzeug.request"), "url_rule", None), "rule", None)
+    return next((name for name in (named, rule) if isinstance(name, str) and name), path)

@@ -1,0 +1,208 @@
+"""`mad simulate --live URL`: telemetry with known incidents, sent as it would come."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mad import errors
+from mad.cli import arguments
+
+if TYPE_CHECKING:
+    from mad.adapters.post import Post
+    from mad.live import Fed, Stream
+
+DURATION, WARM_UP = 3600.0, 1500.0
+"""Seconds of event time."""
+_OWN = {
+    "shop": ("--services", "--incident"),
+    "aiops": ("--scenario", "--depth", "--missing", "--skew"),
+    "api": ("--pattern",),
+    "radar": ("--scenario",),
+}
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds what only goes with --live."""
+    group = command.add_argument_group("sending to a server")
+    group.add_argument("--live", metavar="URL", help="send it to this server instead")
+    group.add_argument(
+        "--accelerate", type=float, metavar="X", help="event time passes X times as fast"
+    )
+    group.add_argument(
+        "--rate", type=float, metavar="N", help="requests a second of event time (default: 5)"
+    )
+    group.add_argument(
+        "--warm-up",
+        type=arguments.duration,
+        metavar="TIME",
+        help="how long all is well at first (default: 25m; of aiops 60 %% of the time)",
+    )
+    group.add_argument(
+        "--pattern",
+        metavar="NAME",
+        help="of api: normal (default), high_traffic, high_latency, high_error, degrading, burst",
+    )
+    group.add_argument(
+        "--batch-size", type=arguments.whole(1, 100_000), metavar="N", help="default: 1,000"
+    )
+    group.add_argument(
+        "--token-file", metavar="FILE", help="with the server's token (or the variable MAD_TOKEN)"
+    )
+
+
+def only(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments that only go with --live."""
+    return {
+        "--accelerate": args.accelerate,
+        "--rate": args.rate,
+        "--warm-up": args.warm_up,
+        "--pattern": args.pattern,
+        "--batch-size": args.batch_size,
+        "--token-file": args.token_file,
+    }
+
+
+def run(args: argparse.Namespace) -> int:
+    """Sends a stream to the server and tells what became of it."""
+    from mad.adapters.clock import Clock
+    from mad.adapters.post import NotTakenError, Post, after_newest
+    from mad.cli.progress import Progress
+    from mad.live import Fed, feed
+    from mad.report.times import parse_time
+
+    if args.out is not None or args.rows is not None:
+        raise errors.UsageError(
+            f"{'--out' if args.out is not None else '--rows'} does not go with --live",
+            "--rate and --duration say how much is sent",
+        )
+    try:
+        post = Post(args.live, token(args.token_file))
+    except ValueError as error:
+        raise errors.UsageError(str(error)) from error
+    reach(post, args.live)
+    try:
+        start = after_newest(post) if args.start is None else parse_time(args.start).timestamp()
+        clock = Clock(start, 1.0 if args.accelerate is None else args.accelerate)
+    except ValueError as error:
+        raise errors.UsageError(f"--accelerate: {error}") from error
+    stream = _stream(args, datetime.fromtimestamp(clock.start, timezone.utc))
+    fed = Fed()
+    with Progress("sending", stream.records, worth=True, unit="records") as bar:
+
+        def said(so_far: Fed) -> None:
+            nonlocal fed
+            fed = so_far
+            bar.reached(min(fed.sent, stream.records))
+
+        try:
+            feed(post, stream, clock, batch=args.batch_size or 1_000, said=said)
+        except NotTakenError as error:
+            raise errors.ServiceError(
+                f"{args.live} did not take {error}", f"{fed.sent:,} records arrived before"
+            ) from error
+        finally:
+            post.close()
+    _tell(args, fed, stream)
+    return errors.FINE
+
+
+def token(path: str | None) -> str | None:
+    """The token of a file or of the environment."""
+    if path is None:
+        return os.environ.get("MAD_TOKEN") or None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip() or None
+    except OSError as error:
+        raise errors.UsageError(f"{path}: {errors.reason(error)}") from error
+
+
+def reach(post: Post, url: str) -> None:
+    """ServiceError when nobody answers there."""
+    from mad.adapters.post import NotTakenError
+
+    try:
+        post.get("/health")
+    except NotTakenError as error:
+        if error.status == 0:
+            raise errors.ServiceError(
+                f"{url} cannot be reached: {error}", "mad serve starts a server"
+            ) from error
+
+
+def _stream(args: argparse.Namespace, start: datetime) -> Stream:
+    """The stream that was asked for."""
+    from mad import live
+    from mad.live import worlds
+
+    args.system = args.system or ("api" if args.pattern else "shop")
+    if args.system not in _OWN:
+        raise errors.UsageError(
+            f"the system {args.system!r} cannot be sent", f"use --system {', '.join(_OWN)}"
+        )
+    given = {
+        "--services": args.services,
+        "--incident": args.incident,
+        "--scenario": args.scenario,
+        "--depth": args.depth,
+        "--missing": args.missing,
+        "--skew": args.skew,
+        "--pattern": args.pattern,
+    }
+    for name, value in given.items():
+        if value is not None and name not in _OWN[args.system]:
+            raise errors.UsageError(f"{name} is not for --system {args.system}")
+    rate = 5.0 if args.rate is None else args.rate
+    if not 0.0 < rate <= 100_000.0:
+        raise errors.UsageError(f"--rate is {rate:g}; expected above 0 up to 100,000")
+    warm_up = WARM_UP if args.warm_up is None else args.warm_up
+    run = live.Run(start, args.duration or DURATION, warm_up, rate, args.seed)
+    if args.system == "shop":
+        incidents = args.incident
+        if incidents is not None and "none" in incidents:
+            incidents = []
+        return live.shop(run, incidents, args.services or 4)
+    if args.system == "aiops":
+        scenario = args.scenario or "slow-payment"
+        return live.traces(run, scenario, args.depth or 4, args.missing or 0.0, args.skew or 0.0)
+    if args.system == "api":
+        return live.api(run, _one_of("--pattern", args.pattern or "normal", worlds.PATTERNS))
+    named = _one_of("--scenario", args.scenario or "drift", worlds.RADAR_SCENARIOS)
+    return live.radar(run, named)
+
+
+def _one_of(option: str, value: str, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise errors.UsageError(f"{option} is {value!r}", f"use {', '.join(known)}")
+    return value
+
+
+def _tell(args: argparse.Namespace, fed: Fed, stream: Stream) -> None:
+    figures = {
+        "sent": fed.sent,
+        "accepted": fed.accepted,
+        "rejected": fed.rejected,
+        "batches": fed.batches,
+        "retried": fed.retried,
+    }
+    if args.json:
+        from mad.cli.detect import print_json
+
+        print_json(
+            {
+                "system": args.system,
+                "url": args.live,
+                "seed": args.seed,
+                **figures,
+                "incidents": stream.incidents,
+            }
+        )
+        return
+    from mad.report import text
+
+    console = text.console()
+    console.print(", ".join(f"{value:,} {name}" for name, value in figures.items()))
+    text.print_truth(console, fed.sent, stream.incidents, "record")

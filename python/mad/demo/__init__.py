@@ -1,0 +1,14 @@
+"""Something to watch: a shop of real HTTP services, traffic, and a failure that mad has to find.
+
+    outcome = mad.demo.run("http://127.0.0.1:8000", scenario="slow-payment", accelerate=20)
+    outcome.right    # the API named the failing endpoint first
+
+Event time passes faster than real time, so that the hour a detector wants to see takes minutes;
+latencies stay as they are measured.
+"""
+
+from mad.demo.run import Demo, Outcome, run
+from mad.demo.scenarios import SCENARIOS, Scenario
+from mad.demo.shop import Shop
+
+__all__ = ["SCENARIOS", "Demo", "Outcome", "Scenario", "Shop", "run"]

@@ -1,0 +1,59 @@
+"""`python -m mad.demo URL`: the demo shop against a running server. Exits with 1 when mad named
+somebody else than who failed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+
+from mad import errors
+from mad.cli import arguments
+from mad.demo.run import RATE, run
+from mad.demo.scenarios import SCENARIOS
+
+
+def main() -> int:
+    """Runs the demo until it is over, or stopped by Ctrl-C or a termination signal."""
+    command = argparse.ArgumentParser(prog="python -m mad.demo", description=__doc__)
+    command.add_argument("url", metavar="URL", help="of mad, such as http://127.0.0.1:8000")
+    command.add_argument("--scenario", choices=[*SCENARIOS, "all"], default="slow-payment")
+    command.add_argument("--accelerate", type=float, default=20.0, metavar="X")
+    command.add_argument("--rate", type=float, default=RATE, metavar="N", help="checkouts a minute")
+    command.add_argument("--seed", type=arguments.whole(0), default=0, metavar="N")
+    command.add_argument("--keep", action="store_true", help="go on with traffic until stopped")
+    args = command.parse_args()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    threading.Thread(target=_end_with_parent, args=(os.getppid(), stop), daemon=True).start()
+    try:
+        outcomes = run(
+            args.url,
+            os.environ.get("MAD_TOKEN"),
+            args.scenario,
+            args.accelerate,
+            rate=args.rate,
+            seed=args.seed,
+            keep=args.keep,
+            say=lambda words: print(words, flush=True),
+            stop=stop,
+        )
+    except ValueError as error:
+        command.error(str(error))
+    if stop.is_set() and not outcomes:
+        return errors.INTERRUPTED
+    return errors.FINE if all(outcome.right for outcome in outcomes) else errors.FAILED
+
+
+def _end_with_parent(parent: int, stop: threading.Event) -> None:
+    """Who started this may be killed without a word."""
+    while os.getppid() == parent and not stop.wait(1.0):
+        pass
+    stop.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

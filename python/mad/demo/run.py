@@ -1,0 +1,254 @@
+"""The demo: starts everything, lets a failure in once the detector knows what is normal, asks mad
+who was to blame, and stops everything.
+"""
+
+from __future__ import annotations
+
+import threading
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from mad.adapters.clock import Clock, rfc3339
+from mad.adapters.post import NotTakenError, Post, after_newest
+from mad.adapters.sender import Figures, Sender
+from mad.demo.load import Load, Target
+from mad.demo.scenarios import SCENARIOS, Scenario
+from mad.demo.shop import Shop
+
+WARM_UP, FAILING, AFTER = 25, 8, 5
+"""Minutes of event time before a failure, of it, and after it."""
+BETWEEN = 20
+"""Minutes before the next failure, so that the look-back of the last is over."""
+RATE = 20.0
+"""Checkouts a minute of event time."""
+LATENESS = 4.0
+"""Seconds of event time that a record may wait to be sent."""
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was let in and what mad said of it."""
+
+    scenario: str
+    root: tuple[str, str]
+    """Service and endpoint that failed."""
+    culprit: tuple[str, str] | None
+    """Those that `GET /culprit` named first, after the failure."""
+    told_after: float | None
+    """Minutes of event time from the failure until `GET /culprit` named the root."""
+    incidents: list[Mapping[str, Any]] = field(default_factory=list)
+    """Those of `GET /v1/query/incidents`."""
+
+    @property
+    def right(self) -> bool:
+        """Whether mad told of incidents and named the root first."""
+        return self.culprit == self.root and bool(self.incidents)
+
+
+class Demo:
+    """The shop and its traffic, watched by the server at `url`; running until `close`.
+
+    A minute of event time takes 60 / `accelerate` seconds. It begins now, or after the newest
+    record that the server has. `rate` is checkouts a minute of event time. `say` is told what
+    happens; `stop`, when set, ends what is going on.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        accelerate: float = 20.0,
+        rate: float = RATE,
+        seed: int = 0,
+        ports: Mapping[str, int] | None = None,
+        say: Say = print,
+        stop: threading.Event | None = None,
+    ) -> None:
+        if not 0.0 < rate <= 6000.0:
+            raise ValueError(f"rate is {rate}; expected checkouts a minute above 0 up to 6000")
+        self.url = url.rstrip("/")
+        self._asking = Post(url, token, timeout=5.0)
+        self._say, self._stop = say, stop if stop is not None else threading.Event()
+        self.clock = Clock(after_newest(self._asking), accelerate)
+        self._open = ExitStack()
+        self._open.callback(self._asking.close)
+        try:
+            interval = min(1.0, self.clock.seconds(LATENESS))
+            self.sender = Sender(url, token, interval=interval)
+            self._open.callback(self.sender.close)
+            self.shop = self._open.enter_context(
+                Shop(self.sender, self.clock, seed=seed, ports=ports)
+            )
+            self.load = Load(targets(self.shop.urls, rate), self.clock.seconds(60.0), seed)
+            self._open.callback(self.load.close)
+        except BaseException:
+            self._open.close()
+            raise
+        self._introduce()
+
+    def play(
+        self,
+        scenario: str = "slow-payment",
+        *,
+        warm_up: float = WARM_UP,
+        failing: float = FAILING,
+        after: float = AFTER,
+    ) -> Outcome:
+        """Lets a failure in after `warm_up` minutes of event time, for `failing`, then waits
+        `after`; ends early when stopped. KeyError for a scenario that is not known."""
+        one = SCENARIOS[scenario]
+        self._tell(f"traffic as usual for {warm_up:g} minutes, so that mad learns what is normal")
+        if self._wait(warm_up):
+            return Outcome(one.name, one.root, None, None)
+        began = self.clock.now()
+        for route in one.routes:
+            self._tell(f"{one.words}: curl -X POST '{self.shop.urls[one.root[0]]}{route}'")
+            self._inject(one, route)
+        told_after = self._watch(one, failing, began)
+        if self._stop.is_set():
+            return Outcome(one.name, one.root, None, told_after)
+        self._tell("failure cleared")
+        self._inject(one, "/simulate/clear")
+        if told_after is None:
+            told_after = self._watch(one, after, began)
+        else:
+            self._wait(after)
+        self.sender.flush(5.0)
+        incidents = self._get("/v1/query/incidents").get("data")
+        return Outcome(one.name, one.root, self._culprit(), told_after, list(incidents or ()))
+
+    def keep(self) -> None:
+        """Goes on with traffic until stopped."""
+        self._tell("traffic goes on; let failures in yourself, and stop with Ctrl-C")
+        self._stop.wait()
+
+    def close(self) -> None:
+        """Stops traffic, services and sender."""
+        self.shop.faults.stop()
+        self._open.close()
+
+    @property
+    def figures(self) -> Figures:
+        """What became of the records."""
+        return self.sender.figures
+
+    def __enter__(self) -> Demo:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _introduce(self) -> None:
+        for name, url in self.shop.urls.items():
+            self._say(f"{name:<10} {url}")
+        if self.clock.factor != 1.0:
+            self._say(f"event time passes {self.clock.factor:g} times as fast as the clock")
+
+    def _tell(self, words: str) -> None:
+        self._say(f"{rfc3339(self.clock.now())[:19]}Z  {words}")
+
+    def _wait(self, minutes: float) -> bool:
+        return self._stop.wait(self.clock.seconds(minutes * 60.0))
+
+    def _watch(self, one: Scenario, minutes: float, began: float) -> float | None:
+        """Asks twice a minute who is to blame, for so many minutes; when it was the root."""
+        told = None
+        for _ in range(round(minutes * 2)):
+            if self._wait(0.5):
+                break
+            if told is None and self._culprit() == one.root:
+                told = round((self.clock.now() - began) / 60.0, 1)
+                self._tell(f"mad names {' '.join(one.root)}: curl {self.url}/culprit")
+        return told
+
+    def _inject(self, one: Scenario, route: str) -> None:
+        request = urllib.request.Request(self.shop.urls[one.root[0]] + route, b"", method="POST")
+        with urllib.request.urlopen(request, timeout=10.0) as answer:
+            answer.read()
+
+    def _culprit(self) -> tuple[str, str] | None:
+        found = self._get("/culprit").get("culprit")
+        if not isinstance(found, dict):
+            return None
+        # rows of spans are named after method and route
+        return str(found.get("service")), str(found.get("endpoint")).rpartition(" ")[2]
+
+    def _get(self, path: str) -> dict[str, Any]:
+        try:
+            answer = self._asking.get(path)
+        except NotTakenError:
+            return {}
+        return answer if isinstance(answer, dict) else {}
+
+
+def run(
+    url: str,
+    token: str | None = None,
+    scenario: str = "slow-payment",
+    accelerate: float = 20.0,
+    *,
+    rate: float = RATE,
+    warm_up: float = WARM_UP,
+    failing: float = FAILING,
+    after: float = AFTER,
+    seed: int = 0,
+    ports: Mapping[str, int] | None = None,
+    keep: bool = False,
+    say: Say = print,
+    stop: threading.Event | None = None,
+) -> list[Outcome]:
+    """The whole demo against the server at `url`: one outcome, or three of scenario `all`.
+
+    With `keep` the shop and its traffic stay until `stop` is set or Ctrl-C. All that was started is
+    stopped in any case. ValueError for a scenario that is not known.
+    """
+    names = list(SCENARIOS) if scenario == "all" else [scenario]
+    if not set(names) <= set(SCENARIOS):
+        raise ValueError(f"scenario is {scenario!r}; expected {', '.join(SCENARIOS)} or all")
+    stop = stop if stop is not None else threading.Event()
+    outcomes: list[Outcome] = []
+    with Demo(
+        url,
+        token,
+        accelerate=accelerate,
+        rate=rate,
+        seed=seed,
+        ports=ports,
+        say=say,
+        stop=stop,
+    ) as demo:
+        for number, name in enumerate(names):
+            calm = warm_up if number == 0 else max(BETWEEN - after, 0.0)
+            outcome = demo.play(name, warm_up=calm, failing=failing, after=after)
+            if stop.is_set():
+                break
+            outcomes.append(outcome)
+            say(verdict(outcome))
+        if keep and not stop.is_set():
+            demo.keep()
+    return outcomes
+
+
+def verdict(outcome: Outcome) -> str:
+    """An outcome in words."""
+    root = " ".join(outcome.root)
+    if outcome.right and outcome.told_after is not None:
+        return f"{outcome.scenario}: found, {root} named after {outcome.told_after:g} minutes"
+    named = " ".join(outcome.culprit) if outcome.culprit else "nobody"
+    return f"{outcome.scenario}: {root} failed, and mad names {named}"
+
+
+def targets(urls: Mapping[str, str], rate: float) -> list[Target]:
+    """What customers ask for, and who looks whether the services are there."""
+    wanted = [Target("POST", urls["checkout"] + "/checkout", rate)]
+    wanted += [Target("GET", url + "/health", rate / 5) for url in list(urls.values())[:3]]
+    if "service-a" in urls:
+        wanted += [
+            Target("GET", urls["service-a"] + path, rate / 2) for path in ("/start", "/test")
+        ]
+    return wanted

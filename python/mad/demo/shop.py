@@ -1,0 +1,108 @@
+"""The demo shop: checkout calls payment and inventory; each is a service of its own with the
+middleware in front. And a chain of two services that the OpenTelemetry SDK watches.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+from mad.adapters.clock import Clock
+from mad.adapters.record import urlopen
+from mad.adapters.sender import Sender
+from mad.adapters.wsgi import MadMiddleware
+from mad.demo.faults import ROUTES, Faults, work
+from mad.demo.service import FailedError, Routes, Served, app
+
+PATIENCE = 3.0
+"""Seconds that checkout waits for an answer."""
+SHOP = ("/checkout", "/payment", "/inventory")
+CHAIN = ("/start", "/test", "/ping")
+
+
+class Shop:
+    """The services, each on a port of its own, until `close`; `ports` fixes some of them by name.
+
+    All share `faults`. The chain is left out where the OpenTelemetry SDK is not installed.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        clock: Clock | None = None,
+        *,
+        seed: int = 0,
+        ports: Mapping[str, int] | None = None,
+    ) -> None:
+        clock = clock if clock is not None else Clock()
+        self.faults = Faults((*SHOP, *CHAIN), seed)
+        self.urls: dict[str, str] = {}
+        self._services = ExitStack()
+        orders = itertools.count(1)
+
+        def serve(name: str, routes: Routes) -> None:
+            inner = app(name, routes, self.faults)
+            watched = MadMiddleware(inner, name, sender=sender, clock=clock, skip=(ROUTES,))
+            self._start(name, Served(watched, (ports or {}).get(name, 0)))
+
+        def checkout() -> Mapping[str, Any]:
+            paid = ask("POST", self.urls["payment"] + "/payment", urlopen)
+            there = ask("GET", self.urls["inventory"] + "/inventory", urlopen)
+            return {"order": next(orders), "payment": paid, "inventory": there}
+
+        def payment() -> Mapping[str, Any]:
+            work(100.0)
+            return {"status": "paid"}
+
+        def inventory() -> Mapping[str, Any]:
+            work(50.0)
+            return {"items": 3, "in_stock": True}
+
+        try:
+            serve("payment", {("POST", "/payment"): payment})
+            serve("inventory", {("GET", "/inventory"): inventory})
+            serve("checkout", {("POST", "/checkout"): checkout})
+            if importlib.util.find_spec("opentelemetry.sdk") is not None:
+                from mad.demo.chain import services
+
+                for name, served in services(sender, clock, self.faults, ports or {}):
+                    self._start(name, served)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Ends all services and every delay in them."""
+        self.faults.stop()
+        self._services.close()
+
+    def __enter__(self) -> Shop:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _start(self, name: str, served: Served) -> None:
+        self._services.callback(served.close)
+        self.urls[name] = served.url
+
+
+def ask(method: str, url: str, opener: Callable[..., Any], **headers: str) -> Any:
+    """The JSON of another service. FailedError when there is none."""
+    request = urllib.request.Request(url, b"" if method == "POST" else None, headers, method=method)
+    try:
+        with opener(request, timeout=PATIENCE) as answer:
+            return json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            raise FailedError(f"{method} {url} answered {error.code}", 502) from error
+    except TimeoutError as error:
+        raise FailedError(f"{method} {url} took over {PATIENCE:g} s", 504) from error
+    except OSError as error:
+        raise FailedError(f"{method} {url}: {error}", 502) from error
