@@ -282,3 +282,65 @@ fn the_profile_of_median_and_mad_is_the_mad_scorer() {
     }
     assert!(differ > 100);
 }
+
+#[test]
+fn a_metric_raises_the_alarms_of_a_single_series() {
+    let value = |i: i64| match i {
+        150 | 151 | 153 => 30.0,
+        700..730 => 25.0,
+        _ => 10.0 + wobble(i) + (i % 50) as f64 / 25.0,
+    };
+    let points: Vec<_> = (0..1_500).map(|i| point(minute(i), "a", value(i))).collect();
+    let (_, update) = judged(&points);
+    let mut alone = SeriesScorer::new(SignalKind::Gauge, &ScoreConfig::default()).unwrap();
+    for (i, judged) in (0..).zip(&update.points) {
+        let single = alone.observe(minute(i), Sample { value: value(i), n: 1 });
+        assert_eq!(judged.alarm_score.to_bits(), single.alarm_score.to_bits(), "{i}");
+        assert_eq!(judged.is_alarm, single.is_alarm, "{i}");
+    }
+    let alarms = update.points.iter().filter(|judged| judged.is_alarm).count();
+    assert!((2..=10).contains(&alarms), "{alarms}");
+}
+
+/// Points of one series, five minutes apart, with values of their own at some places.
+fn with_values(at: impl Fn(i64) -> Option<f64>) -> Vec<MetricPoint<'static>> {
+    let value = |i: i64| at(i).unwrap_or(10.0 + wobble(i));
+    (0..400).map(|i| MetricPoint { n: 50, ..point(minute(5 * i), "a", value(i)) }).collect()
+}
+
+#[test]
+fn a_stray_point_of_a_gauge_is_flagged_and_opens_nothing() {
+    let (pipeline, update) = judged(&with_values(|i| (i % 80 == 70).then_some(60.0)));
+    assert!(update.points.iter().filter(|judged| judged.verdict.is_anomaly).count() >= 3);
+    assert_eq!(pipeline.incidents().len(), 0);
+}
+
+#[test]
+fn a_level_that_lasts_opens_one_incident_and_flagged_points_join_it() {
+    let (pipeline, update) = judged(&with_values(|i| match i {
+        250 | 251 | 253 | 254 => Some(16.0),
+        252 => Some(60.0),
+        _ => None,
+    }));
+    let incidents = pipeline.incidents();
+    assert_eq!(incidents.len(), 1);
+    assert_eq!((incidents[0].start, incidents[0].end), (minute(5 * 250), minute(5 * 255)));
+    assert!(update.points[250..252].iter().any(|judged| judged.is_alarm));
+    assert_eq!(update.changes.iter().filter(|change| change.incident().is_open()).count(), 4);
+}
+
+#[test]
+fn no_alarm_is_raised_of_what_is_muted() {
+    let mut muted = pipeline(PipelineConfig::default());
+    let mute = mad_core::Command::Mute {
+        service: mad_core::settings::Glob::new("a"),
+        endpoint: mad_core::settings::Glob::default(),
+        at: minute(0),
+        until: minute(10_000),
+        reason: "planned".to_owned(),
+    };
+    muted.apply(&mute).unwrap();
+    let update = muted.ingest_metrics(with_values(|i| (i > 300).then_some(60.0)));
+    assert!(update.points.len() > 300 && update.points.iter().all(|judged| !judged.is_alarm));
+    assert_eq!(muted.incidents().len(), 0);
+}

@@ -30,6 +30,8 @@ impl Points {
             ("expected", floats(rows().map(|row| row.score.expected))),
             ("n", integers(rows().map(|row| row.point.sample.n))),
             ("gap_steps", integers(rows().map(|row| row.point.gap))),
+            ("alarm_score", floats(rows().map(|row| row.alarm_score))),
+            ("is_alarm", flags(rows().map(|row| row.is_alarm))),
         ])
     }
 }

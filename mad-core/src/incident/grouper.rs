@@ -89,15 +89,7 @@ impl IncidentGrouper {
         ties: &impl Ties,
         changes: &mut Vec<IncidentChange>,
     ) {
-        self.expire(self.lead(row.entity), row.bucket, row.step, changes);
-        let lead = self.lead(row.entity);
-        if let Some(incident) = self.open.get_mut(&lead) {
-            if lead == row.entity {
-                incident.add(&row, self.critical_error_rate);
-            } else {
-                incident.add_other(entity, &row);
-            }
-            changes.push(IncidentChange::Updated(incident.clone()));
+        if self.extend(entity, &row, changes) {
             return;
         }
         let id = row.entity;
@@ -133,6 +125,26 @@ impl IncidentGrouper {
         changes.push(IncidentChange::Opened(incident.clone()));
         self.open.insert(id, incident);
         self.place(&entity.service, id);
+    }
+
+    /// Takes a flagged row that opens nothing by itself: it joins the incident that its entity is
+    /// in. The answer is whether there is one.
+    pub fn extend(
+        &mut self,
+        entity: &Entity,
+        row: &FlaggedRow,
+        changes: &mut Vec<IncidentChange>,
+    ) -> bool {
+        self.expire(self.lead(row.entity), row.bucket, row.step, changes);
+        let lead = self.lead(row.entity);
+        let Some(incident) = self.open.get_mut(&lead) else { return false };
+        if lead == row.entity {
+            incident.add(row, self.critical_error_rate);
+        } else {
+            incident.add_other(entity, row);
+        }
+        changes.push(IncidentChange::Updated(incident.clone()));
+        true
     }
 
     /// The open incident that an entity whose anomalies began at `start` belongs to: of those that

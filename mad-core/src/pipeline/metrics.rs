@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::partition::{Partition, PartitionId};
 use super::rules::metric_scorer;
 use super::{JudgedPoint, Pipeline, Update};
-use crate::feature::FeaturePoint;
+use crate::feature::{FeaturePoint, SignalKind};
 use crate::guard::{EntityMaturity, PointVerdict, Reason, Severity};
 use crate::history::{Decision, FlaggedRow, FlaggedSignal, HistoryPoint};
-use crate::score::MetricScorer;
+use crate::score::{MetricScorer, Pause, Score};
 use crate::series::{Entity, EntityId, SeriesId, SignalName};
 use crate::telemetry::MetricPoint;
 use crate::time::Timestamp;
@@ -25,6 +25,8 @@ pub(super) struct SeriesState {
     pub points: u64,
     pub flagged: u64,
     pub newest: Option<Decision>,
+    #[serde(default)]
+    pub paused: Pause,
 }
 
 impl Pipeline {
@@ -114,32 +116,26 @@ impl Pipeline {
         let Some(name) = self.entities.get(entity).map(Arc::clone) else { return };
         self.learn_rules(entity);
         self.touched.insert(entity);
-        let from = update.points.len();
+        // what looking at all of them costs (Bonferroni)
+        let look_elsewhere = (points.len() as f64).log10();
+        let (mut worth, mut told) = (0.0_f64, Vec::new());
         for point in points {
-            if let Some(judged) = self.judge_point(&name, point) {
+            if let Some((judged, alarm)) = self.judge_point(&name, point) {
+                worth = worth.max(alarm.score.evidence - look_elsewhere);
+                told.push(Told::new(&judged, &alarm, look_elsewhere));
                 update.points.push(judged);
             }
         }
-        // what looking at all of them costs (Bonferroni)
-        let look_elsewhere = (points.len() as f64).log10();
-        let judged = update.points.get(from..).unwrap_or_default();
-        let strongest = judged.iter().map(|judged| judged.score.evidence).fold(0.0, f64::max);
-        let evidence = (strongest - look_elsewhere).max(0.0);
-        let mut flagged: Vec<(FlaggedSignal, Severity, f64)> = judged
-            .iter()
-            .filter(|judged| judged.verdict.is_anomaly)
-            .map(|judged| {
-                let signal = flagged_signal(judged, look_elsewhere);
-                (signal, judged.verdict.severity, judged.score.support)
-            })
-            .collect();
-        flagged.retain(|(signal, ..)| signal.evidence >= self.guardrails.evidence());
-        flagged.sort_by(|(a, ..), (b, ..)| b.evidence.total_cmp(&a.evidence));
+        let enough = self.guardrails.evidence();
+        told.retain(|told| told.signal.evidence >= enough);
+        told.sort_by(|a, b| b.signal.evidence.total_cmp(&a.signal.evidence));
         let before = update.changes.len();
-        let leading = flagged.first().map(|(signal, _, support)| (signal.evidence, *support));
-        match leading {
-            Some((evidence, support)) => {
-                let severity = flagged.iter().map(|(_, severity, _)| *severity).max();
+        match told.first() {
+            Some(Told { signal: FlaggedSignal { evidence, .. }, .. }) => {
+                let evidence = *evidence;
+                let severity = told.iter().map(|told| told.severity).max();
+                let alarms = told.iter().filter(|told| told.alarming >= enough);
+                let support = alarms.map(|told| told.support).reduce(f64::max);
                 let row = FlaggedRow {
                     entity,
                     bucket,
@@ -150,12 +146,18 @@ impl Pipeline {
                     objectives: None,
                     severity: severity.unwrap_or_default(),
                     evidence,
-                    signals: flagged.into_iter().map(|(signal, ..)| signal).collect(),
+                    signals: told.into_iter().map(|told| told.signal).collect(),
                 };
                 self.history.push_flagged(row.clone());
-                self.grouper.flagged(&name, row, support, &self.graph, &mut update.changes);
+                let (graph, changes) = (&self.graph, &mut update.changes);
+                match support {
+                    Some(support) => self.grouper.flagged(&name, row, support, graph, changes),
+                    None => {
+                        self.grouper.extend(&name, &row, changes);
+                    }
+                }
             }
-            None => self.grouper.quiet(entity, bucket, step, evidence, &mut update.changes),
+            None => self.grouper.quiet(entity, bucket, step, worth, &mut update.changes),
         }
         self.follow_changes(before, update);
         if let Some(id) = self.recording.get(&entity)
@@ -165,7 +167,12 @@ impl Pipeline {
         }
     }
 
-    fn judge_point(&mut self, entity: &Arc<Entity>, point: &FeaturePoint) -> Option<JudgedPoint> {
+    /// What is said of a point, and of it as an alarm.
+    fn judge_point(
+        &mut self,
+        entity: &Arc<Entity>,
+        point: &FeaturePoint,
+    ) -> Option<(JudgedPoint, Alarm)> {
         let index = point.series.index();
         if self.series.len() <= index {
             self.series.resize_with(index + 1, || None);
@@ -179,29 +186,36 @@ impl Pipeline {
             let scorer = metric_scorer(&metric, settings.as_ref(), &self.config.score).ok()?;
             let first = point.bucket;
             let (points, flagged, newest) = (0, 0, None);
-            let state = SeriesState { first, last: first, scorer, points, flagged, newest };
+            let paused = Pause::default();
+            let state = SeriesState { first, last: first, scorer, points, flagged, newest, paused };
             *slot = Some(Box::new(state));
         }
         let state = slot.as_mut()?;
         let sample = state.scorer.sample(point.bucket, point.sample);
         let maturity = EntityMaturity { first: state.first, points: state.scorer.points() };
-        let score = if is_muted {
-            state.scorer.observe_muted(point.bucket, sample)
+        let score = state.scorer.score(point.bucket, sample);
+        let alarm = state.scorer.alarm(point.bucket, sample, &score);
+        if is_muted {
+            state.scorer.learn_muted(point.bucket, sample, &score);
         } else {
-            state.scorer.observe(point.bucket, sample)
-        };
+            state.scorer.learn(point.bucket, sample, &score);
+        }
         let kind = state.scorer.kind();
         let guardrails = match self.rules.get(&point.entity) {
             Some(Some(rules)) => &rules.guardrails,
             _ => &self.guardrails,
         };
         let (at, settings) = (point.bucket, settings.as_ref());
-        let mut verdict =
-            guardrails.judge_point(at, kind, sample.value, &score, maturity, settings);
-        if is_muted || self.learn_only {
-            let reason = if is_muted { Reason::Muted } else { Reason::History };
-            verdict = PointVerdict { is_anomaly: false, reason, severity: Severity::Info };
-        }
+        let judge = |score: &Score| {
+            if is_muted || self.learn_only {
+                let reason = if is_muted { Reason::Muted } else { Reason::History };
+                return PointVerdict { is_anomaly: false, reason, severity: Severity::Info };
+            }
+            guardrails.judge_point(at, kind, sample.value, score, maturity, settings)
+        };
+        let (verdict, alarmed) = (judge(&score), judge(&alarm));
+        let (is_alarm, alarm_score) =
+            state.paused.tell(alarmed.is_anomaly, alarm.evidence, self.config.score.alarm_pause);
         let judged = FeaturePoint { sample, ..*point };
         state.last = state.last.max(point.bucket);
         state.newest = Some(Decision::of_point(&judged, kind, &score, &verdict));
@@ -220,19 +234,54 @@ impl Pipeline {
             record.push_point(&metric, &kept);
         }
         self.history.push_point(point.series, kept);
-        Some(JudgedPoint { entity: Arc::clone(entity), metric, point: judged, score, verdict })
+        let entity = Arc::clone(entity);
+        let judged =
+            JudgedPoint { entity, metric, point: judged, score, verdict, alarm_score, is_alarm };
+        Some((judged, Alarm { kind, score: alarm, verdict: alarmed }))
     }
 }
 
-fn flagged_signal(judged: &JudgedPoint, look_elsewhere: f64) -> FlaggedSignal {
-    let JudgedPoint { metric, point, score, .. } = judged;
-    FlaggedSignal {
-        signal: SignalName::Metric(Arc::clone(metric)),
-        value: point.sample.value,
-        expected: score.expected,
-        low: score.low,
-        high: score.high,
-        z: score.z,
-        evidence: (score.evidence - look_elsewhere).max(0.0),
+/// What is said of a point as an alarm, before the pause: incidents have a gap of their own.
+struct Alarm {
+    kind: SignalKind,
+    score: Score,
+    verdict: PointVerdict,
+}
+
+/// A point's part in what incidents are told.
+struct Told {
+    signal: FlaggedSignal,
+    severity: Severity,
+    /// Evidence that it is worth an alarm.
+    alarming: f64,
+    /// Observations that carry the evidence. One point of a gauge, of how many ever it was made, is
+    /// no level that lasts.
+    support: f64,
+}
+
+impl Told {
+    /// Of a point that is neither flagged nor worth an alarm the evidence is 0.
+    fn new(judged: &JudgedPoint, alarm: &Alarm, look_elsewhere: f64) -> Self {
+        let JudgedPoint { metric, point, score: own, verdict, .. } = judged;
+        let less = |said: bool, evidence: f64| {
+            if said { (evidence - look_elsewhere).max(0.0) } else { 0.0 }
+        };
+        let flagged = less(verdict.is_anomaly, own.evidence);
+        let alarming = less(alarm.verdict.is_anomaly, alarm.score.evidence);
+        let score = if verdict.is_anomaly { own } else { &alarm.score };
+        Self {
+            signal: FlaggedSignal {
+                signal: SignalName::Metric(Arc::clone(metric)),
+                value: point.sample.value,
+                expected: score.expected,
+                low: score.low,
+                high: score.high,
+                z: score.z,
+                evidence: flagged.max(alarming),
+            },
+            severity: verdict.severity.max(alarm.verdict.severity),
+            alarming,
+            support: if alarm.kind == SignalKind::Gauge { 0.0 } else { own.support },
+        }
     }
 }

@@ -157,7 +157,7 @@ impl Pipeline {
 
     /// Why a point of a metric was flagged or not, in sentences.
     pub fn why_point(&self, judged: &JudgedPoint) -> String {
-        let JudgedPoint { entity, metric, point, score, verdict } = judged;
+        let JudgedPoint { entity, metric, point, score, verdict, .. } = judged;
         let newest = self.newest_point(point.series);
         let kind = newest.map_or(crate::SignalKind::Gauge, |(_, newest)| newest.kind);
         let decision = Decision::of_point(point, kind, score, verdict);

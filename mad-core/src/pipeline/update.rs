@@ -37,6 +37,12 @@ pub struct JudgedPoint {
     pub score: Score,
     /// What was decided.
     pub verdict: PointVerdict,
+    /// How much it is worth an alarm, 0 to 1: of a gauge how far a level that lasts lies out,
+    /// otherwise the score; 0 within the pause after an alarm.
+    pub alarm_score: f64,
+    /// Whether it raises an alarm: it is worth one, nothing holds it back, and none was raised
+    /// within the pause.
+    pub is_alarm: bool,
 }
 
 /// What a batch of telemetry, a tick or a command brought about.

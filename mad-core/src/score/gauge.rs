@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::band::{band, outside_if};
 use super::calibration::{Calibration, DECADES};
+use super::drift::Drift;
 use super::memory::{LEAST, Memory, Reference, SIGMA_OF_RANGE, scale_of};
 use super::season::Season;
 use super::shift::median_with;
@@ -21,6 +22,8 @@ const YOUNG: u32 = 120;
 const NOW: usize = 25;
 /// Deviations before this one that with it make a lasting level.
 const LASTING: usize = 11;
+/// Values of a block that says whether the level leaves slowly.
+const BLOCK: usize = 60;
 /// Smallest scale of a part, as a share of the level, and in the gauge's unit.
 const RELATIVE_FLOOR: f64 = 1e-3;
 const ABSOLUTE_FLOOR: f64 = 1e-9;
@@ -71,6 +74,8 @@ pub struct GaugeScorer {
     levels: Memory,
     rows: Calibration,
     alarms: Calibration,
+    #[serde(default = "blocks")]
+    drift: Drift,
     evidence: f64,
     lingering: f64,
     learnt: u32,
@@ -85,6 +90,10 @@ struct View {
     floor: f64,
     /// What the scale of the last `window` values rests on.
     source: ScaleSource,
+}
+
+fn blocks() -> Drift {
+    Drift::new(BLOCK)
 }
 
 impl GaugeScorer {
@@ -106,6 +115,7 @@ impl GaugeScorer {
             levels: Memory::default(),
             rows: Calibration::new(DECADES),
             alarms: Calibration::new(ALARM_EPISODE),
+            drift: blocks(),
             evidence,
             lingering: 0.0,
             learnt: 0,
@@ -117,15 +127,47 @@ impl GaugeScorer {
         self.recent.points()
     }
 
-    /// Evidence that a value is an alarm: that a level, of the value alone or of the last twelve,
-    /// lies far from the long past and the season. What only jumps is none. 0 when unknown.
-    pub fn alarm_evidence(&self, at: Timestamp, sample: Sample) -> f64 {
-        if !(sample.value.is_finite() && sample.n > 0 && self.learnt >= FIRST) {
-            return 0.0;
-        }
+    /// How much a value is worth an alarm: that a level, of the value alone or of the last twelve,
+    /// lies far from the long past and the season. What only jumps is none. The expected value is
+    /// that of the long past and the season, the band three of its scales around it; z is about it.
+    /// [`Score::unknown`] before 20 values and for what is not finite.
+    pub fn alarm(&self, at: Timestamp, sample: Sample) -> Score {
+        let known = sample.value.is_finite() && sample.n > 0 && self.learnt >= FIRST;
+        let Some(long) = self.long.reference().filter(|_| known) else {
+            return Score::unknown();
+        };
         let view = self.view(at, sample);
-        let own = evidence_of(self.lasting_deviation(sample.value, &view), &self.alarms);
-        if self.learnt < YOUNG { own.min(self.recent.score(at, sample).evidence) } else { own }
+        let mut evidence = evidence_of(self.lasting_deviation(sample.value, &view), &self.alarms);
+        if self.learnt < YOUNG {
+            evidence = evidence.min(self.recent.score(at, sample).evidence);
+        }
+        let season = self.season.at(at);
+        let (mut center, mut scale) = (long.center, long.scale.max(view.floor));
+        let drifted = self.evidence * self.drift.left();
+        if drifted > evidence
+            && let Some(past) = self.drift.reference(sample.value - season)
+        {
+            (evidence, center, scale) = (drifted, past.center, past.scale);
+        }
+        let expected = (center + season).clamp(f64::MIN, f64::MAX);
+        // what is back is no alarm, although the level of the last ones is not back yet
+        let away = |value: f64| (value / 2.0 - expected / 2.0).abs();
+        if away(sample.value)
+            < away((long.center + season + view.lasting).clamp(f64::MIN, f64::MAX)) / 2.0
+        {
+            evidence = 0.0;
+        }
+        let score = Score {
+            z: ((sample.value / 2.0 - expected / 2.0) / (scale / 2.0)).clamp(f64::MIN, f64::MAX),
+            evidence,
+            expected,
+            low: (expected - 3.0 * scale).max(f64::MIN),
+            high: (expected + 3.0 * scale).min(f64::MAX),
+            source: view.source,
+            points: self.long.points() as u32,
+            support: sample.n as f64,
+        };
+        outside_if(evidence >= self.evidence, score, sample.value, self.evidence)
     }
 
     /// The product of `1 + z` over the parts at which a row is flagged.
@@ -253,6 +295,7 @@ impl Scorer for GaugeScorer {
             let lasting = self.lasting_deviation(value, &view);
             self.lingering = evidence_of(far, &self.rows).max(self.lingering * LINGERS);
             self.rows.learn(far);
+            self.drift.told(evidence_of(lasting, &self.alarms) >= self.evidence);
             self.alarms.learn(lasting);
         }
         if how == Learn::Clipped {
@@ -272,6 +315,7 @@ impl Scorer for GaugeScorer {
             self.now.push(rest);
             self.season.learn(at, rest + season, long);
         }
+        self.drift.push((sample.value - self.season.at(at)).clamp(f64::MIN, f64::MAX));
         self.long.push(value);
         self.recent.learn(at, Sample { value, n: sample.n }, Learn::Full);
         self.recent_now = self.read_recent();

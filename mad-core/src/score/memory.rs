@@ -19,7 +19,7 @@ const RANGE_TO_SCALE: f64 = 0.3 * SIGMA_OF_RANGE;
 /// That range of a normal distribution is 3.29 standard deviations.
 pub(super) const SIGMA_OF_RANGE: f64 = 1.0 / 3.289_707_253_902_945;
 /// What is kept is a single-precision float.
-const LARGEST: f64 = 1e38;
+pub(super) const LARGEST: f64 = 1e38;
 
 /// Center and scale of a past, both in the unit of its values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -95,9 +95,10 @@ impl MetricScorer {
         self.scorer.score(at, sample)
     }
 
-    /// Evidence that a sample which was judged as `score` is worth an alarm.
-    pub fn alarm_evidence(&self, at: Timestamp, sample: Sample, score: &Score) -> f64 {
-        self.scorer.alarm_evidence(at, sample, score)
+    /// How much a sample which was judged as `score` is worth an alarm: of a gauge what is said of a
+    /// level that lasts, otherwise the score itself.
+    pub fn alarm(&self, at: Timestamp, sample: Sample, score: &Score) -> Score {
+        self.scorer.alarm(at, sample, score)
     }
 
     /// Judges a sample, then learns it.
@@ -114,12 +115,11 @@ impl MetricScorer {
         self.scorer.learn(at, sample, how);
     }
 
-    /// Judges a sample while nobody wants to know of it: what is anomalous then teaches nothing.
-    pub fn observe_muted(&mut self, at: Timestamp, sample: Sample) -> Score {
-        let score = self.scorer.score(at, sample);
+    /// Learns a sample of a time in which nobody wants to know of it: what is anomalous then teaches
+    /// nothing.
+    pub fn learn_muted(&mut self, at: Timestamp, sample: Sample, score: &Score) {
         let anomalous = score.evidence >= self.evidence;
         self.scorer.learn(at, sample, if anomalous { Learn::Skip } else { Learn::Full });
-        score
     }
 
     /// What kind of number is judged.

@@ -23,6 +23,25 @@ pub struct SeriesScore {
     pub alarm_score: f64,
 }
 
+/// Values after an alarm in which none is raised again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pause(u32);
+
+impl Pause {
+    /// What is told of a value that is worth an alarm or not: whether one is raised, and the score
+    /// of its evidence, 0 within the pause.
+    pub fn tell(&mut self, alarming: bool, evidence: f64, pause: u32) -> (bool, f64) {
+        if self.0 > 0 {
+            self.0 -= 1;
+            return (false, 0.0);
+        }
+        if alarming {
+            self.0 = pause;
+        }
+        (alarming, score_of(evidence))
+    }
+}
+
 /// Judges one series by what came before each value: the scorer of the signal's kind, the learning
 /// policy of [`RowScorer`](super::RowScorer), and an alarm policy as a separate output.
 ///
@@ -49,7 +68,7 @@ pub struct SeriesScorer {
     evidence: f64,
     min_points: usize,
     pause: u32,
-    paused: u32,
+    paused: Pause,
 }
 
 impl SeriesScorer {
@@ -64,7 +83,7 @@ impl SeriesScorer {
             evidence: threshold_evidence(config.threshold),
             min_points: config.series_min_points,
             pause: config.alarm_pause,
-            paused: 0,
+            paused: Pause::default(),
         })
     }
 
@@ -77,13 +96,11 @@ impl SeriesScorer {
     pub fn observe(&mut self, at: Timestamp, sample: Sample) -> SeriesScore {
         let mature = self.scorer.points() >= self.min_points;
         let score = self.scorer.score(at, sample);
-        let alarm = self.scorer.alarm_evidence(at, sample, &score);
+        let alarm = self.scorer.alarm(at, sample, &score).evidence;
         self.scorer.learn(at, sample, &score);
         let is_anomaly = mature && score.evidence >= self.evidence;
-        let quiet = self.paused > 0;
-        let is_alarm = mature && alarm >= self.evidence && !quiet;
-        self.paused = if is_alarm { self.pause } else { self.paused.saturating_sub(1) };
-        let alarm_score = if quiet { 0.0 } else { score_of(alarm) };
+        let alarming = mature && alarm >= self.evidence;
+        let (is_alarm, alarm_score) = self.paused.tell(alarming, alarm, self.pause);
         SeriesScore { score, is_anomaly, is_alarm, alarm_score }
     }
 }

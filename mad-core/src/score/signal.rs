@@ -66,12 +66,12 @@ impl SignalScorer {
         }
     }
 
-    /// Evidence that a value which was judged as `score` is worth an alarm: of a gauge that of a
-    /// lasting level, otherwise the score's own.
-    pub fn alarm_evidence(&self, at: Timestamp, sample: Sample, score: &Score) -> f64 {
+    /// How much a value which was judged as `score` is worth an alarm: of a gauge what is said of a
+    /// lasting level, otherwise the score itself.
+    pub fn alarm(&self, at: Timestamp, sample: Sample, score: &Score) -> Score {
         match self {
-            Self::Gauge(scorer) => scorer.alarm_evidence(at, sample),
-            Self::Level(_) | Self::Rate(_) | Self::Count(_) => score.evidence,
+            Self::Gauge(scorer) => scorer.alarm(at, sample),
+            Self::Level(_) | Self::Rate(_) | Self::Count(_) => *score,
         }
     }
 }

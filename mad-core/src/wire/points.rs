@@ -7,14 +7,14 @@ use crate::pipeline::JudgedPoint;
 pub fn write_scored_points_header(out: &mut Vec<u8>) {
     out.extend_from_slice(
         b"bucket_ts,service,resource,metric,value,z,is_anomaly,severity,score,reason,expected_low,\
-expected_high,expected,n,gap_steps\n",
+expected_high,expected,n,gap_steps,alarm_score,is_alarm\n",
     );
 }
 
 /// Appends a row of a scored file of metrics. The value of a running total is its increase a
 /// second. What is not known is empty.
 pub fn write_scored_point(judged: &JudgedPoint, out: &mut Vec<u8>) {
-    let JudgedPoint { entity, metric, point, score, verdict } = judged;
+    let JudgedPoint { entity, metric, point, score, verdict, alarm_score, is_alarm } = judged;
     let mut line = Line { out };
     line.key(point.bucket, entity);
     line.field(metric);
@@ -29,5 +29,7 @@ pub fn write_scored_point(judged: &JudgedPoint, out: &mut Vec<u8>) {
     }
     line.integer(point.sample.n);
     line.integer(point.gap);
+    line.float(*alarm_score);
+    line.word(if *is_alarm { "true" } else { "false" });
     line.end();
 }

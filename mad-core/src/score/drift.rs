@@ -1,0 +1,169 @@
+//! A level that leaves slowly.
+
+use serde::{Deserialize, Serialize};
+
+use super::level::MAD_TO_SIGMA;
+use super::memory::{LARGEST, Memory, Reference};
+use crate::robust::quantile_sorted;
+
+/// Blocks without which there is no past to leave.
+const LEAST_BLOCKS: usize = 20;
+/// Scales that a block may lie away without counting, and those that count at most: no block
+/// alone is a drift.
+const SLACK: f64 = 1.5;
+const MOST: f64 = 4.0;
+/// Scales beyond the slack, added up over blocks, at which a level has left.
+const LEFT: f64 = 8.0;
+/// The sum is held here, so that what comes back is soon forgotten.
+const HELD: f64 = 1.5 * LEFT;
+/// A block's scale is at least this share of the scatter of single values: a move that disappears
+/// in the scatter is nobody's concern.
+const OF_SCATTER: f64 = 0.5;
+/// Blocks over which the scatter is averaged.
+const SCATTER_BLOCKS: f64 = 40.0;
+/// What is said of a level that stays away after it was told of.
+const STAYS: f64 = 0.75;
+/// Blocks in which a jump adds up to a drift, and one more.
+const KNOWN_FOR: u32 = 5;
+/// Blocks after which the level that a series went to is accepted.
+const ACCEPTED_AFTER: u32 = 24;
+/// Smallest scale as a share of the level, and in the unit of the values.
+const RELATIVE_FLOOR: f64 = 1e-3;
+const ABSOLUTE_FLOOR: f64 = 1e-9;
+
+/// CUSUM of medians of blocks against a long memory of such medians (Page, 1954).
+///
+/// With the median `m` of a block, and center and scale of the blocks before (`Memory`; the scale
+/// at least half the scatter within blocks), each side keeps `s = max(0, s + min(z, 4) - 1.5)`.
+/// At `s = 8` the level has left. While `s` is above half of that, blocks are learnt clipped to
+/// 1.5 scales: the memory does not follow what it tells of. After 24 such blocks the level reached
+/// is accepted beside the long one, and what stays near either is normal.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Drift {
+    size: usize,
+    #[serde(deserialize_with = "finite")]
+    block: Vec<f32>,
+    levels: Memory,
+    /// Mean scatter within blocks, and the blocks it rests on.
+    scatter: f64,
+    blocks: u32,
+    accepted: Option<f64>,
+    up: f64,
+    down: f64,
+    /// Blocks in a row with a sum above half.
+    lasting: u32,
+    /// Blocks since the level left, it included; 0 where it did not.
+    since_told: u32,
+    /// Rows in a row that said so by themselves, and the blocks for which that is known.
+    alone: u32,
+    known: u32,
+}
+
+fn finite<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<f32>, D::Error> {
+    let block = Vec::<f32>::deserialize(from)?;
+    if block.iter().all(|value| value.is_finite()) {
+        Ok(block)
+    } else {
+        Err(serde::de::Error::custom("a block with a value that is not finite"))
+    }
+}
+
+impl Drift {
+    /// Nothing seen; so many values are a block, 1 or more.
+    pub fn new(size: usize) -> Self {
+        Self {
+            size,
+            block: Vec::new(),
+            levels: Memory::default(),
+            scatter: 0.0,
+            blocks: 0,
+            accepted: None,
+            up: 0.0,
+            down: 0.0,
+            lasting: 0,
+            since_told: 0,
+            alone: 0,
+            known: 0,
+        }
+    }
+
+    /// How far the level has left, as a share of what makes it gone: from 1 on for the block after
+    /// it left, and just below 1 for as long as it stays away. A level leaves once.
+    pub fn left(&self) -> f64 {
+        let share = self.sum() / LEFT;
+        if self.since_told == 1 { share } else { share.min(STAYS) }
+    }
+
+    fn sum(&self) -> f64 {
+        self.up.max(self.down)
+    }
+
+    /// The past that blocks are held against: the one of the long memory and the accepted level
+    /// that is nearer to `value`. Nothing before 20 blocks.
+    pub fn reference(&self, value: f64) -> Option<Reference> {
+        if self.levels.points() < LEAST_BLOCKS {
+            return None;
+        }
+        let long = self.levels.reference()?;
+        let floor = (RELATIVE_FLOOR * long.center.abs()).max(ABSOLUTE_FLOOR);
+        let scale = long.scale.max(OF_SCATTER * self.scatter).max(floor);
+        let near = |center: &f64| (value / 2.0 - center / 2.0).abs();
+        let accepted = self.accepted.filter(|center| near(center) < near(&long.center));
+        Some(Reference { center: accepted.unwrap_or(long.center), scale, ..long })
+    }
+
+    /// Whether a row is worth an alarm by itself. Two of them in a row tell of whatever adds up to a
+    /// drift in the next blocks.
+    pub fn told(&mut self, alone: bool) {
+        self.alone = if alone { self.alone.saturating_add(1) } else { 0 };
+        if self.alone >= 2 {
+            self.known = KNOWN_FOR;
+        }
+    }
+
+    /// Takes a finite value.
+    #[inline]
+    pub fn push(&mut self, value: f64) {
+        self.block.push(value.clamp(-LARGEST, LARGEST) as f32);
+        if self.block.len() >= self.size {
+            self.close();
+        }
+    }
+
+    fn close(&mut self) {
+        let mut values: Vec<f64> = self.block.drain(..).map(f64::from).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        let level = quantile_sorted(&values, 0.5);
+        for value in &mut values {
+            *value = (*value - level).abs();
+        }
+        values.sort_unstable_by(f64::total_cmp);
+        let scatter = MAD_TO_SIGMA * quantile_sorted(&values, 0.5);
+        let mut learnt = level;
+        if let Some(past) = self.reference(level) {
+            let z = (level / 2.0 - past.center / 2.0) / (past.scale / 2.0);
+            self.up = (self.up + z.min(MOST) - SLACK).clamp(0.0, HELD);
+            self.down = (self.down + (-z).min(MOST) - SLACK).clamp(0.0, HELD);
+            self.lasting = if self.sum() > LEFT / 2.0 { self.lasting.saturating_add(1) } else { 0 };
+            self.since_told = match self.since_told {
+                _ if self.lasting == 0 => 0,
+                0 if self.sum() < LEFT => 0,
+                0 => 1 + u32::from(self.known > 0),
+                blocks => blocks + 1,
+            };
+            self.known = self.known.saturating_sub(1);
+            if self.lasting > ACCEPTED_AFTER {
+                self.accepted = Some(level);
+                (self.up, self.down, self.lasting, self.since_told) = (0.0, 0.0, 0, 0);
+            } else if self.lasting > 0 {
+                let reach = SLACK * past.scale;
+                learnt = level.clamp(past.center - reach, past.center + reach);
+            }
+        }
+        self.levels.push(learnt);
+        if self.lasting == 0 {
+            self.blocks = self.blocks.saturating_add(1);
+            self.scatter += (scatter - self.scatter) / f64::from(self.blocks).min(SCATTER_BLOCKS);
+        }
+    }
+}
