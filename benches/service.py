@@ -249,8 +249,8 @@ def main() -> None:
         process.join()
         print(
             f"with reads    {len(half) * BATCH / took:9,.0f} requests a second (asked "
-            f"{args.rate / 2:,.0f})  {told(times)}  beside {len(answers) / args.seconds:,.0f} reads "
-            f"a second  {told(answers)}"
+            f"{args.rate / 2:,.0f})  {told(times)}  beside {len(answers) / args.seconds:,.0f} "
+            f"reads a second  {told(answers)}"
         )
         server.stop()
     with tempfile.TemporaryDirectory() as data:

@@ -7,6 +7,7 @@ use pyo3::types::PyBytes;
 
 use crate::errors::to_py;
 use crate::kinds::{KindName, Record};
+use crate::seen::Seen;
 
 /// What is known of a batch beside its records.
 pub struct Batch<'a> {
@@ -32,6 +33,7 @@ impl Batch<'_> {
         py: Python<'_>,
         core: &mut Pipeline,
         table: &Bound<'_, PyAny>,
+        mut seen: Option<&mut Seen>,
     ) -> PyResult<Ingested> {
         let partition = core.partition(self.partition).map_err(|error| to_py(&error))?;
         if let Some(id) = self.id
@@ -49,11 +51,19 @@ impl Batch<'_> {
             match record {
                 Record::Request(request) => {
                     core.push_from(partition, &request, position, &mut update);
+                    if let Some(seen) = seen.as_deref_mut() {
+                        seen.request(core, &request);
+                    }
                 }
                 Record::Metric(point) => {
                     core.push_metric_from(partition, &point, position, &mut update);
                 }
-                Record::Span(span) => core.push_span_from(partition, &span, position, &mut update),
+                Record::Span(span) => {
+                    core.push_span_from(partition, &span, position, &mut update);
+                    if let Some(seen) = seen.as_deref_mut() {
+                        seen.span(&span);
+                    }
+                }
                 Record::Change(change) => core.push_change(&change, position, &mut update),
                 Record::Edge(edge) => core.push_edge(&edge, position, &mut update),
                 Record::Log(line) => core.push_log_from(partition, &line, position, &mut update),

@@ -16,6 +16,7 @@ use crate::config::parse;
 use crate::errors::{to_py, value_error};
 use crate::kinds::KindName;
 use crate::live_update::LiveUpdate;
+use crate::seen::Seen;
 
 /// State by what changed: the core, and pieces by number; `None` removes one.
 type Changed<'py> = (Bound<'py, PyBytes>, Vec<(u32, Option<Bound<'py, PyBytes>>)>);
@@ -24,7 +25,13 @@ type Changed<'py> = (Bound<'py, PyBytes>, Vec<(u32, Option<Bound<'py, PyBytes>>)
 /// since 1970 UTC; answers are JSON as files have it.
 #[pyclass(module = "mad._core", frozen)]
 pub struct LivePipeline {
-    core: Mutex<mad_core::Pipeline>,
+    live: Mutex<Live>,
+}
+
+/// A pipeline and what is told beside it.
+struct Live {
+    core: mad_core::Pipeline,
+    seen: Seen,
 }
 
 #[pymethods]
@@ -33,7 +40,7 @@ impl LivePipeline {
     #[pyo3(signature = (config=None))]
     fn new(config: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let core = mad_core::Pipeline::new(parse(config)?).map_err(|error| to_py(&error))?;
-        Ok(Self { core: Mutex::new(core) })
+        Ok(Self::of(core))
     }
 
     /// A pipeline that goes on where the saved one stopped: from the newest of each piece that
@@ -50,16 +57,14 @@ impl LivePipeline {
         let pieces: Vec<(u32, &[u8])> =
             pieces.iter().map(|(id, piece)| (*id, piece.as_bytes())).collect();
         let core = py.detach(|| mad_core::Pipeline::restore_pieces(config, core, pieces));
-        Ok(Self { core: Mutex::new(core.map_err(|error| to_py(&error))?) })
+        Ok(Self::of(core.map_err(|error| to_py(&error))?))
     }
 
     /// What changed since the last time it was asked: the core, and the pieces of entities.
     fn changed<'py>(&self, py: Python<'py>) -> PyResult<Changed<'py>> {
-        let mut core = self.lock(py);
-        let pieces = {
-            let core = &mut *core;
-            py.detach(|| core.changed())
-        };
+        let mut live = self.lock(py);
+        let core = &mut live.core;
+        let pieces = py.detach(|| core.changed());
         let Pieces { core, entities } = pieces.map_err(|error| to_py(&error))?;
         let bytes = |piece: &Vec<u8>| PyBytes::new(py, piece);
         let entities = entities.iter().map(|(id, piece)| (*id, piece.as_ref().map(bytes)));
@@ -68,40 +73,33 @@ impl LivePipeline {
 
     /// Pieces of these numbers could not be stored: `changed` gives them again.
     fn not_saved(&self, py: Python<'_>, ids: Vec<u32>) {
-        self.lock(py).not_saved(ids);
+        self.lock(py).core.not_saved(ids);
     }
 
     /// The whole state as bytes, as `Pipeline.checkpoint` gives it.
     fn checkpoint<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let core = self.lock(py);
-        let core = &*core;
+        let live = self.lock(py);
+        let core = &live.core;
         let saved = py.detach(|| core.checkpoint()).map_err(|error| to_py(&error))?;
         Ok(PyBytes::new(py, &saved))
     }
 
     /// Takes a batch as `Pipeline.ingest` does. `naive_offset_seconds` is the zone of times that
     /// carry none, where it is not the configuration's.
-    #[pyo3(signature = (table, kind="requests", *, partition="", batch_id=None, naive_offset_seconds=None))]
+    #[pyo3(signature = (table, kind="requests", *, partition="", naive_offset_seconds=None))]
     fn ingest(
         &self,
         py: Python<'_>,
         table: &Bound<'_, PyAny>,
         kind: &str,
         partition: &str,
-        batch_id: Option<&str>,
         naive_offset_seconds: Option<i32>,
     ) -> PyResult<LiveUpdate> {
-        let kind = KindName::parse(kind)?;
         let zone = naive_offset_seconds.map(ZonePolicy::Offset);
-        let mut core = self.lock(py);
-        let batch = Batch { kind, partition, id: batch_id, zone };
-        let ingested = batch.ingest(py, &mut core, table)?;
-        LiveUpdate::new(&core, ingested.update, ingested.accepted)
-    }
-
-    /// Whether a batch of this id is among those that were taken last.
-    fn has_batch(&self, py: Python<'_>, id: &str) -> bool {
-        self.lock(py).has_batch(id)
+        let batch = Batch { kind: KindName::parse(kind)?, partition, id: None, zone };
+        let Live { core, seen } = &mut *self.lock(py);
+        let ingested = batch.ingest(py, core, table, Some(seen))?;
+        LiveUpdate::new(core, ingested.update, ingested.accepted, seen.take_failures())
     }
 
     /// Moves the watermark: a tick.
@@ -109,48 +107,25 @@ impl LivePipeline {
         self.update(py, |core| core.advance(Timestamp::from_nanos(at)))
     }
 
-    /// Closes every open step.
-    fn finish(&self, py: Python<'_>) -> PyResult<LiveUpdate> {
-        self.update(py, mad_core::Pipeline::finish)
-    }
-
     /// Does what somebody says: see `Pipeline.apply`.
     fn apply(&self, py: Python<'_>, command: &Bound<'_, PyDict>) -> PyResult<LiveUpdate> {
         let command = parse_command(command)?;
-        let mut core = self.lock(py);
+        let core = &mut self.lock(py).core;
         let update = core.apply(&command).map_err(|error| to_py(&error))?;
-        LiveUpdate::new(&core, update, 0)
+        LiveUpdate::new(core, update, 0, Vec::new())
     }
 
     /// The newest event time taken; None before the first.
     #[getter]
     fn newest(&self, py: Python<'_>) -> Option<i64> {
-        self.lock(py).newest().map(Timestamp::nanos)
+        self.lock(py).core.newest().map(Timestamp::nanos)
     }
 
     /// Everything before this moment is closed; None before the first record.
     #[getter]
     fn watermark(&self, py: Python<'_>) -> Option<i64> {
-        let core = self.lock(py);
+        let core = &self.lock(py).core;
         core.newest().map(|_| core.watermark().nanos())
-    }
-
-    /// An incident as files have it, with the rows around it or without; None when it is not kept.
-    #[pyo3(signature = (id, *, series=true))]
-    fn incident<'py>(
-        &self,
-        py: Python<'py>,
-        id: &str,
-        series: bool,
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let core = self.lock(py);
-        let found = core.incidents().into_iter().find(|incident| incident.id == id);
-        let document = found.map(|incident| {
-            let mut document = core.incident_document(incident);
-            document.series = document.series.filter(|_| series);
-            document
-        });
-        document.map(|document| json(py, &document)).transpose()
     }
 
     /// The ranking by the flagged rows of the `minutes` up to `at` (default: the newest row).
@@ -162,7 +137,7 @@ impl LivePipeline {
         minutes: f64,
         top_k: usize,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let core = self.lock(py);
+        let core = &self.lock(py).core;
         let config = CulpritConfig { minutes, top_k };
         let ranking = core.culprits_with(config, at.map(Timestamp::from_nanos));
         json(py, &RankingDocument::new(&ranking.map_err(|error| to_py(&error))?))
@@ -177,8 +152,8 @@ impl LivePipeline {
         endpoint: Option<&str>,
         metric: Option<&str>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let core = self.lock(py);
-        let core = &*core;
+        let live = self.lock(py);
+        let core = &live.core;
         let wanted = |one: &StateDocument| {
             service.is_none_or(|name| name == one.service)
                 && endpoint.is_none_or(|name| name == one.endpoint)
@@ -190,28 +165,38 @@ impl LivePipeline {
 
     /// What was taken, flagged, held back and dropped.
     fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        json(py, &self.lock(py).counters())
+        json(py, &self.lock(py).core.counters())
+    }
+
+    /// Requests by endpoint and status code, of the minutes from a moment on; at most the last ten.
+    fn status_codes<'py>(&self, py: Python<'py>, since: i64) -> PyResult<Bound<'py, PyBytes>> {
+        let live = self.lock(py);
+        json(py, &live.seen.codes(live.core.entities(), since))
     }
 
     /// Who calls whom.
     fn graph<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let graph = self.lock(py).graph().settled().document();
+        let graph = self.lock(py).core.graph().settled().document();
         json(py, &graph)
     }
 
     /// Scores and expected bands of every entity's and series' newest row, in the text format of
     /// Prometheus.
     fn exposition<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        let core = self.lock(py);
-        let core = &*core;
+        let live = self.lock(py);
+        let core = &live.core;
         let text = py.detach(|| crate::exposition::exposition(core));
         PyBytes::new(py, text.as_bytes())
     }
 }
 
 impl LivePipeline {
-    fn lock(&self, py: Python<'_>) -> MutexGuard<'_, mad_core::Pipeline> {
-        self.core.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
+    fn of(core: mad_core::Pipeline) -> Self {
+        Self { live: Mutex::new(Live { core, seen: Seen::default() }) }
+    }
+
+    fn lock(&self, py: Python<'_>) -> MutexGuard<'_, Live> {
+        self.live.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
     }
 
     fn update(
@@ -219,12 +204,9 @@ impl LivePipeline {
         py: Python<'_>,
         change: impl FnOnce(&mut mad_core::Pipeline) -> Update + Send,
     ) -> PyResult<LiveUpdate> {
-        let mut core = self.lock(py);
-        let update = {
-            let core = &mut *core;
-            py.detach(|| change(core))
-        };
-        LiveUpdate::new(&core, update, 0)
+        let core = &mut self.lock(py).core;
+        let update = py.detach(|| change(core));
+        LiveUpdate::new(core, update, 0, Vec::new())
     }
 }
 

@@ -54,7 +54,7 @@ impl Pipeline {
         watermark: Option<Moment>,
     ) -> PyResult<Update> {
         let batch = Batch { kind: KindName::parse(kind)?, partition, id: batch_id, zone: None };
-        let mut update = batch.ingest(py, &mut self.core, table)?.update;
+        let mut update = batch.ingest(py, &mut self.core, table, None)?.update;
         if let Some(at) = watermark {
             let mut closed = self.core.advance(at.0);
             update.rows.append(&mut closed.rows);

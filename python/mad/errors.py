@@ -44,7 +44,7 @@ class StateError(CommandError):
 
 
 class ServiceError(CommandError):
-    """A server or service that cannot be reached, cannot start, or does not take what it is sent."""
+    """A server that cannot be reached, cannot start, or does not take what it is sent."""
 
     code = SERVICE
 

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from mad.api.act import analyse_now, resolve
 from mad.api.errors import not_found
-from mad.api.service import Service, service_of
+from mad.api.service import Service, moment, service_of
 
 router = APIRouter(prefix="/aiops", tags=["AIOps"])
 
@@ -26,17 +26,21 @@ _LEVELS = {"Critical": "critical", "Warning": "high", "Info": "medium"}
 @router.get("/incidents")
 def incidents(request: Request) -> Response:
     """Incidents that are going on."""
-    found = service_of(request).reader.incidents(active=True, limit=1_000)
-    return JSONResponse({"active_incidents": [_incident(json.loads(text)) for text in found]})
+    service = service_of(request)
+    found = service.reader.incidents(active=True, limit=1_000)
+    return JSONResponse(
+        {"active_incidents": [_incident(service, json.loads(text)) for text in found]}
+    )
 
 
 @router.get("/incidents/{incident}", responses=_GONE)
 def incident(request: Request, incident: IncidentId) -> Response:
     """One incident, over or not."""
-    found = service_of(request).reader.incident(incident)
+    service = service_of(request)
+    found = service.reader.incident(incident)
     if found is None:
         raise not_found(f"there is no incident {incident!r}", "see /aiops/incidents")
-    return JSONResponse(_incident(json.loads(found)))
+    return JSONResponse(_incident(service, json.loads(found)))
 
 
 router.add_api_route("/incidents/{incident}/resolve", resolve, methods=["POST"], responses=_GONE)
@@ -56,27 +60,27 @@ async def analyze(request: Request) -> Response:
 
 
 def _metrics(service: Service) -> dict[str, Any]:
-    newest = service.engine.pipeline.newest or 0
+    since = (service.engine.pipeline.newest or 0) - WINDOW
+    codes = json.loads(service.engine.pipeline.status_codes(since))
     out = {}
-    for name, endpoint, requests, errors, mean, baseline in service.reader.endpoint_figures(
-        newest - WINDOW
-    ):
+    for name, endpoint, requests, errors, mean, baseline in service.reader.endpoint_figures(since):
         rate = errors / requests
         slow = baseline is not None and mean is not None and mean > 2 * baseline
         health = round(100 - 50 * rate - (30 if slow else 0), 1)
-        out[f"{name} {endpoint}".strip()] = {
+        key = f"{name} {endpoint}".strip()
+        out[key] = {
             "avg_latency_ms": mean,
             "baseline_latency_ms": baseline,
             "error_rate": rate,
-            "request_count": requests,
-            "status_distribution": {"5xx": errors, "other": requests - errors},
+            "request_count": sum(codes.get(key, {}).values()) or requests,
+            "status_distribution": codes.get(key, {}),
             "health_score": health,
             "health": "healthy" if health > 80 else "degraded" if health > 50 else "unhealthy",
         }
     return out
 
 
-def _incident(incident: dict[str, Any]) -> dict[str, Any]:
+def _incident(service: Service, incident: dict[str, Any]) -> dict[str, Any]:
     culprits = incident["ranking"]["culprits"]
     first = culprits[0] if culprits else None
     return {
@@ -97,12 +101,26 @@ def _incident(incident: dict[str, Any]) -> dict[str, Any]:
         ],
         "first_detected": incident["opened_at"],
         "last_updated": incident["closed_at"] or incident["end"],
-        "trace_correlation": {
-            "trace_id": None,
-            "correlated_failures": [
-                f"{member['service']} {member['endpoint']}" for member in incident["members"]
-            ],
-            "total_traces": 0,
-            "sample_traces": [],
-        },
+        "trace_correlation": _traces(service, incident),
+    }
+
+
+def _traces(service: Service, incident: dict[str, Any]) -> dict[str, Any]:
+    """Traces with calls that failed while it lasted; the one with most such calls first."""
+    start, end = moment(incident["start"], "start") or 0, moment(incident["end"], "end") or 0
+    total, traces = service.reader.failed_traces(start, end)
+    samples = [
+        {
+            "trace_id": calls[0][0],
+            "root_endpoint": calls[0][1],
+            "root_status": calls[0][2],
+            "affected_chain": list(dict.fromkeys(call[1] for call in calls)),
+        }
+        for calls in traces
+    ]
+    return {
+        "trace_id": samples[0]["trace_id"] if samples else None,
+        "correlated_failures": samples[0]["affected_chain"] if samples else [],
+        "total_traces": total,
+        "sample_traces": samples,
     }

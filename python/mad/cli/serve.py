@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ipaddress
 import json
 import os
 import socket
 import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mad import errors
 from mad._config import Config
 from mad.cli import arguments, settings
+from mad.cli.show import show_of
 
 if TYPE_CHECKING:
     import uvicorn
 
+    from mad.api import Tokens
     from mad.api.app import Application
+    from mad.cli.show import Show
     from mad.engine import Engine
 
 #: How long a thread keeps the interpreter while another waits for it.
@@ -55,7 +61,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         help="default: 8000; 0: any that is free",
     )
     command.add_argument(
-        "--data", default="mad-data", metavar="DIR", help="the journal (default: mad-data)"
+        "--data", metavar="DIR", help="the journal (default: mad-data; of the demo a temporary one)"
     )
     command.add_argument("--config", metavar="FILE", help=settings.HELP)
     command.add_argument(
@@ -84,6 +90,24 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--fresh", action="store_true", help="forget what was learnt; incidents and rows stay"
+    )
+    command.add_argument(
+        "--demo",
+        action="store_true",
+        help="start a shop of real services too, let a failure in, and tell who is to blame",
+    )
+    command.add_argument(
+        "--scenario",
+        default="slow-payment",
+        metavar="NAME",
+        help="of the demo: slow-payment (default), failing-inventory, cascade, or all",
+    )
+    command.add_argument(
+        "--accelerate",
+        type=float,
+        default=20.0,
+        metavar="X",
+        help="of the demo: seconds of event time that pass in a second (default: 20)",
     )
     command.set_defaults(run=run)
 
@@ -114,28 +138,34 @@ def run(args: argparse.Namespace) -> int:
             "give --token-file FILE, or listen on 127.0.0.1",
         )
     retention = Retention.parse(args.retain)
-    listening = _bound(args.host, args.port)
-    journal = Journal(Path(args.data), retention=retention)
-    engine = Engine(
-        journal,
-        config,
-        checkpoint_seconds=args.checkpoint_seconds,
-        ticking=not (args.no_ticks or args.read_only),
-        fresh=args.fresh,
-    )
-    engine.start()
-    # the engine's thread needs the interpreter for moments only, but needs it soon
-    sys.setswitchinterval(SWITCH_SECONDS)
-    try:
-        _serve(args, engine, tokens, listening)
-    except (KeyboardInterrupt, SystemExit):
-        pass
-    finally:
-        engine.stop()
+    with contextlib.ExitStack() as ending:
+        show = show_of(args) if args.demo else None
+        listening = ending.enter_context(_bound(args.host, args.port))
+        data = args.data or (ending.enter_context(_temporary()) if args.demo else "mad-data")
+        journal = Journal(Path(data), retention=retention)
+        engine = Engine(
+            journal,
+            config,
+            checkpoint_seconds=args.checkpoint_seconds,
+            ticking=not (args.no_ticks or args.read_only),
+            fresh=args.fresh,
+        )
+        ending.callback(engine.stop)
+        engine.start()
+        # the engine's thread needs the interpreter for moments only, but needs it soon
+        sys.setswitchinterval(SWITCH_SECONDS)
+        with contextlib.suppress(KeyboardInterrupt, SystemExit):
+            _serve(args, engine, tokens, listening, show)
     return errors.FINE if not engine.failure else errors.INTERNAL
 
 
-def _serve(args: argparse.Namespace, engine: Engine, tokens: Any, listening: socket.socket) -> None:
+def _serve(
+    args: argparse.Namespace,
+    engine: Engine,
+    tokens: Tokens | None,
+    listening: socket.socket,
+    show: Show | None,
+) -> None:
     from mad.api import create_app
 
     features = engine.config["features"], engine.config["limits"]
@@ -158,16 +188,25 @@ def _serve(args: argparse.Namespace, engine: Engine, tokens: Any, listening: soc
     ]
     sys.stderr.write("\n".join(lines) + "\n")
     sys.stderr.flush()
-    server_of(app, verbose=args.verbose).run(sockets=[listening])
+    endings = [app.close] if show is None else [show.stop.set, app.close]
+    server = server_of(app, endings, verbose=args.verbose)
+    if show is None:
+        server.run(sockets=[listening])
+        return
+    with show.beside(server, f"http://{_shown(args.host)}:{port}"):
+        server.run(sockets=[listening])
 
 
-def server_of(app: Application, *, verbose: bool = False) -> uvicorn.Server:
-    """A server that sends its listeners away when it is told to stop."""
+def server_of(
+    app: Application, endings: Sequence[Callable[[], None]], *, verbose: bool = False
+) -> uvicorn.Server:
+    """A server that first has others end when it is told to stop."""
     import uvicorn
 
     class Server(uvicorn.Server):
         def handle_exit(self, sig: int, frame: Any) -> None:
-            app.close()
+            for end in endings:
+                end()
             super().handle_exit(sig, frame)
 
     return Server(
@@ -197,6 +236,12 @@ def _bound(host: str, port: int) -> socket.socket:
         ) from error
     listening.setblocking(False)
     return listening
+
+
+@contextlib.contextmanager
+def _temporary() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="mad-demo-") as directory:
+        yield directory
 
 
 def _is_loopback(host: str) -> bool:

@@ -229,6 +229,9 @@ def run(
                 break
             outcomes.append(outcome)
             say(verdict(outcome))
+            for incident in outcome.incidents[:1]:
+                say(f"  {incident['explanation']['summary']}")
+                say(f"  why: curl -s {url}/v1/query/incidents/{incident['id']}/explain")
         if keep and not stop.is_set():
             demo.keep()
     return outcomes

@@ -100,6 +100,7 @@ class Engine:
         self._every = (checkpoint_seconds, checkpoint_bytes)
         self._jobs: queue.Queue[_Job] = queue.Queue(queue_batches)
         self._kept = Kept()
+        self._working: list[_Job] = []
         self._news: list[tuple[int, int, str]] = []
         self._bytes = 0
         self._saved_at = monotonic()
@@ -172,7 +173,7 @@ class Engine:
     def _run(self) -> None:
         try:
             while True:
-                jobs = self._waited()
+                jobs = self._working = self._waited()
                 if jobs:
                     self._work(jobs)
                 elif self._stopping.is_set():
@@ -185,9 +186,12 @@ class Engine:
             raise
 
     def _refuse_all(self, error: BaseException) -> None:
+        failure = StorageFailed(RuntimeError(f"{type(error).__name__}: {error}"))
+        for job in self._working:
+            job.failed(failure)
         while True:
             try:
-                self._jobs.get_nowait().failed(StorageFailed(RuntimeError(str(error))))
+                self._jobs.get_nowait().failed(failure)
             except queue.Empty:
                 return
 
@@ -312,6 +316,8 @@ class Engine:
         if entry.kind == "logs":
             lines = _core.log_records(decoded(entry), entry.naive_offset_seconds)
             kept.log_lines.extend((entry.seq, i, *line) for i, line in enumerate(lines))
+        failures = enumerate(update.failures())
+        kept.failures.extend((entry.seq, i, *failure) for i, failure in failures)
         if not update.has_news:
             return entry.kind in (COMMAND, "logs", "changes", "edges")
         kept.rows.extend(update.rows())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 #: What a row of each table is, in the order of its columns; made by the core.
@@ -36,16 +36,10 @@ class Kept:
     rows: list[Record] = field(default_factory=list)
     points: list[Record] = field(default_factory=list)
     log_lines: list[Record] = field(default_factory=list)
+    failures: list[Record] = field(default_factory=list)
     incidents: list[Record] = field(default_factory=list)
     history: list[Record] = field(default_factory=list)
     batches: list[Record] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(
-            self.rows
-            or self.points
-            or self.log_lines
-            or self.incidents
-            or self.history
-            or self.batches
-        )
+        return any(getattr(self, one.name) for one in fields(self))

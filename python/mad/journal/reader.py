@@ -262,6 +262,29 @@ class Reader:
             [limit, limit],
         )
 
+    def failed_traces(
+        self, start: int, end: int, samples: int = 3
+    ) -> tuple[int, list[list[tuple[str, str, str]]]]:
+        """How many traces failed in a time, and the failed calls of some of them, each by service,
+        endpoint and status, the newest trace first."""
+        (count,) = self._all(
+            "SELECT count(DISTINCT trace_id) FROM failures WHERE at >= ? AND at < ?", [start, end]
+        )[0]
+        found = self._all(
+            "SELECT trace_id, max(at) FROM failures WHERE at >= ? AND at < ? GROUP BY trace_id "
+            "ORDER BY count(*) DESC, max(at) DESC, trace_id LIMIT ?",
+            [start, end, samples],
+        )
+        calls = [
+            self._all(
+                "SELECT trace_id, service || ' ' || endpoint, status FROM failures "
+                "WHERE trace_id = ? AND at >= ? AND at < ? ORDER BY at, seq, position LIMIT 100",
+                [trace, start, end],
+            )
+            for trace, _ in found
+        ]
+        return count, calls
+
     def loudest_line(self, services: Sequence[str], start: int, end: int) -> tuple[str, str] | None:
         """The warning or error that was written most often in a time, and one line of it: texts
         that differ in digits alone count as one."""

@@ -19,6 +19,7 @@ class Retention:
     rows: int = 1_000_000
     points: int = 1_000_000
     log_lines: int = 500_000
+    failures: int = 200_000
     incidents: int = 5_000
     history: int = 100_000
     batches: int = 200_000

@@ -46,6 +46,13 @@ MIGRATIONS = (
         UNIQUE (seq, position)
     );
     CREATE INDEX log_lines_at ON log_lines (at);
+    CREATE TABLE failures (
+        seq INTEGER NOT NULL, position INTEGER NOT NULL, at INTEGER NOT NULL,
+        trace_id TEXT NOT NULL, service TEXT NOT NULL, endpoint TEXT NOT NULL,
+        status TEXT NOT NULL, duration_ms REAL NOT NULL,
+        UNIQUE (seq, position)
+    );
+    CREATE INDEX failures_at ON failures (at);
     CREATE TABLE incidents (
         id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, service TEXT NOT NULL,
         endpoint TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,

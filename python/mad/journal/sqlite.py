@@ -27,6 +27,7 @@ _KEPT = {
     "rows": 12,
     "points": 8,
     "log_lines": 7,
+    "failures": 8,
     "incidents": 10,
     "history": 6,
     "batches": 5,
@@ -221,7 +222,7 @@ class Journal:
         )
 
     def _forget(self) -> None:
-        for table in ("rows", "points", "log_lines", "history", "batches", "audit"):
+        for table in ("rows", "points", "log_lines", "failures", "history", "batches", "audit"):
             most = getattr(self.retention, table)
             self._db.execute(
                 f"DELETE FROM {table} WHERE rowid <= (SELECT max(rowid) FROM {table}) - ?", (most,)

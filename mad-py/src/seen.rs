@@ -1,0 +1,108 @@
+//! What the service tells and the pipeline does not keep: status codes of the last minutes, and calls
+//! of traces that failed.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use mad_core::time::MINUTE;
+use mad_core::{EntityId, EntityTable, Pipeline, Request, Span};
+
+/// Minutes of status codes kept of an endpoint.
+const MINUTES: usize = 10;
+/// Status codes kept of a minute; further ones are left out.
+const CODES: usize = 64;
+/// Failed calls that one batch tells at most.
+const FAILURES: usize = 1_000;
+/// A call that takes longer failed too, milliseconds.
+const TOO_LONG_MS: f64 = 5_000.0;
+
+/// A call that failed: when (nanoseconds), trace, service, endpoint or operation, status,
+/// milliseconds.
+pub type FailureRecord = (i64, String, String, String, String, f64);
+/// Requests by status code.
+type Codes = BTreeMap<i64, u64>;
+
+/// Status codes by endpoint, and the failures of a batch.
+#[derive(Default)]
+pub struct Seen {
+    codes: HashMap<EntityId, VecDeque<(i64, Codes)>>,
+    failures: Vec<FailureRecord>,
+}
+
+impl Seen {
+    /// A request that a pipeline has just taken.
+    pub fn request(&mut self, pipeline: &Pipeline, request: &Request<'_>) {
+        let Request { timestamp, service, endpoint, status_code, latency_ms, .. } = *request;
+        if let Some(id) = known(pipeline, service, endpoint) {
+            self.count(id, timestamp.floor(MINUTE).nanos(), status_code);
+        }
+        if let Some(trace) = request.trace_id
+            && (request.is_error() || latency_ms > TOO_LONG_MS)
+        {
+            let status = status_code.to_string();
+            self.failed((timestamp.nanos(), trace, service, endpoint, status, latency_ms));
+        }
+    }
+
+    /// A span that a pipeline has just taken.
+    pub fn span(&mut self, span: &Span<'_>) {
+        let Span { trace_id, service, operation, start, duration_ms, status, .. } = *span;
+        if span.is_error() || duration_ms > TOO_LONG_MS {
+            let status = status.to_owned();
+            self.failed((start.nanos(), trace_id, service, operation, status, duration_ms));
+        }
+    }
+
+    /// The calls that failed since this was asked the last time.
+    pub fn take_failures(&mut self) -> Vec<FailureRecord> {
+        std::mem::take(&mut self.failures)
+    }
+
+    /// Status codes of each endpoint from a minute on.
+    pub fn codes(&self, names: &EntityTable, from: i64) -> BTreeMap<String, Codes> {
+        let mut out: BTreeMap<String, Codes> = BTreeMap::new();
+        for (id, minutes) in &self.codes {
+            let Some(name) = names.get(*id) else { continue };
+            let sum = out.entry(name.to_string()).or_default();
+            for (_, codes) in minutes.iter().filter(|(minute, _)| *minute >= from) {
+                for (code, count) in codes {
+                    *sum.entry(*code).or_default() += count;
+                }
+            }
+        }
+        out
+    }
+
+    fn count(&mut self, id: EntityId, minute: i64, code: i64) {
+        let minutes = self.codes.entry(id).or_default();
+        let known = minutes.iter().rposition(|(known, _)| *known == minute);
+        let newer = minutes.back().is_none_or(|(newest, _)| minute > *newest);
+        if known.is_none() && newer {
+            minutes.push_back((minute, Codes::new()));
+            if minutes.len() > MINUTES {
+                minutes.pop_front();
+            }
+        }
+        let place = known.unwrap_or(minutes.len().saturating_sub(1));
+        let Some((kept, codes)) = minutes.get_mut(place) else { return };
+        if *kept == minute && (codes.len() < CODES || codes.contains_key(&code)) {
+            *codes.entry(code).or_default() += 1;
+        }
+    }
+
+    fn failed(
+        &mut self,
+        (at, trace, service, endpoint, status, ms): (i64, &str, &str, &str, String, f64),
+    ) {
+        if self.failures.len() < FAILURES {
+            let [trace, service, endpoint] = [trace, service, endpoint].map(str::to_owned);
+            self.failures.push((at, trace, service, endpoint, status, ms));
+        }
+    }
+}
+
+fn known(pipeline: &Pipeline, service: &str, endpoint: &str) -> Option<EntityId> {
+    let names = pipeline.entities();
+    names
+        .find(service, endpoint)
+        .or_else(|| names.find(service, &pipeline.config().routes.template(endpoint)))
+}
