@@ -6,11 +6,12 @@ DATA   ?= ../shared/data
 SCORERS ?= $(DATA)/../bench
 CARGO  ?= cargo
 SEED   ?= 0
+MINUTES ?= 30
 
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo test test-rust test-python test-tables lint quality quality-shop quality-public quality-early quality-spans bench-core bench-metrics bench-graph bench-storm bench clean
+.PHONY: help demo test test-rust test-python test-tables lint quality quality-shop quality-public quality-early quality-spans bench-core bench-metrics bench-graph bench-storm bench bench-service soak clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -92,6 +93,14 @@ bench-metrics: $(VENV)/.installed $(VENV)/.tested ## metrics beside pandas, stat
 
 bench-graph: $(VENV)/.installed $(VENV)/.tested ## a million spans into a service graph
 	$(BIN)/python benches/graph.py
+
+bench-service: $(VENV)/.installed $(VENV)/.tested ## the live service: acknowledged, answered, at most
+	$(BIN)/python benches/service.py
+
+soak: $(VENV)/.installed $(VENV)/.tested ## half an hour at 20,000 a second; 25 kills; 10,000 endpoints recovered
+	MAD_KILLS=25 $(BIN)/python -m pytest -q tests/python/test_crash.py
+	$(BIN)/python benches/soak.py --recovery
+	$(BIN)/python benches/soak.py --minutes $(MINUTES)
 
 bench: ## criterion benches of the kernels
 	$(CARGO) bench -p mad-benches

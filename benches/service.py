@@ -236,9 +236,7 @@ def main() -> None:
             process, out = in_process(reading, server.host, server.port, path, 5.0, 16)
             answers = out.get()
             process.join()
-            print(
-                f"GET {path:10s}{len(answers) / 5:9,.0f} answers a second                     {told(answers)}"
-            )
+            print(f"GET {path:10s}{len(answers) / 5:9,.0f} answers a second{'':21s}{told(answers)}")
         server.stop()
     half = work[: len(work) // 2]
     with tempfile.TemporaryDirectory() as data:

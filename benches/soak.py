@@ -85,7 +85,8 @@ async def soak(minutes: float, rate: float, services: int, data: Path) -> bool:
             after_five = memory if minute == 5 else after_five
             reached = place * BATCH / (time.monotonic() - began)
             print(
-                f"minute {minute:3d}  {reached:8,.0f} requests a second  {told(times)}  memory {memory:6.1f} MB  disk {disk:6.1f} MB",
+                f"minute {minute:3d}  {reached:8,.0f} requests a second  {told(times)}  "
+                f"memory {memory:6.1f} MB  disk {disk:6.1f} MB",
                 flush=True,
             )
             times.clear()
