@@ -37,8 +37,14 @@ class InputError(CommandError, ValueError):
     code = INPUT
 
 
+class StateError(CommandError):
+    """Saved state or a journal that cannot be used."""
+
+    code = INPUT
+
+
 class ServiceError(CommandError):
-    """A server or service that cannot be reached, or does not take what it is sent."""
+    """A server or service that cannot be reached, or that cannot start."""
 
     code = SERVICE
 

@@ -79,6 +79,7 @@ def _face(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
     class Face(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
+        timeout = 0.5  # as servers do, it closes what is idle
 
         def do_GET(self) -> None:
             with receiver.lock:

@@ -4,12 +4,11 @@ middleware in front. And a chain of two services that the OpenTelemetry SDK watc
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -68,11 +67,8 @@ class Shop:
             serve("payment", {("POST", "/payment"): payment})
             serve("inventory", {("GET", "/inventory"): inventory})
             serve("checkout", {("POST", "/checkout"): checkout})
-            if importlib.util.find_spec("opentelemetry.sdk") is not None:
-                from mad.demo.chain import services
-
-                for name, served in services(sender, clock, self.faults, ports or {}):
-                    self._start(name, served)
+            for name, served in _chain(sender, clock, self.faults, ports or {}):
+                self._start(name, served)
         except BaseException:
             self.close()
             raise
@@ -91,6 +87,17 @@ class Shop:
     def _start(self, name: str, served: Served) -> None:
         self._services.callback(served.close)
         self.urls[name] = served.url
+
+
+def _chain(
+    sender: Sender, clock: Clock, faults: Faults, ports: Mapping[str, int]
+) -> Iterable[tuple[str, Served]]:
+    """The services of the chain, running; none without the SDK."""
+    try:
+        from mad.demo.chain import services
+    except ImportError:
+        return ()
+    return services(sender, clock, faults, ports)
 
 
 def ask(method: str, url: str, opener: Callable[..., Any], **headers: str) -> Any:
