@@ -130,6 +130,16 @@ def test_what_is_refused_is_dropped_and_not_sent_again(receiver: Receiver, statu
     sender.close()
 
 
+def test_a_batch_of_which_nothing_can_be_taken_is_answered(receiver: Receiver) -> None:
+    sender = Sender(receiver.url)
+    sender.send("metrics", {**METRIC, "timestamp": "yesterday"})
+    assert sender.flush(30.0)
+    figures = sender.figures
+    assert (figures.sent, figures.accepted, figures.rejected, figures.dropped) == (1, 0, 1, 0)
+    assert len(receiver.tries) == 1
+    sender.close()
+
+
 def test_a_server_that_is_away_costs_counted_drops(away: str) -> None:
     sender = Sender(away, capacity=10, batch=5, interval=0.01, patience=0.01)
     for value in range(100):

@@ -81,7 +81,8 @@ class Post:
             if self.stop.is_set():
                 raise NotTakenError(f"{kind}: closed before it was sent")
             status, answer, wait = self._try("POST", f"/v1/ingest/{kind}", body, headers)
-            if 200 <= status < 300:
+            # 422 tells of a batch of which nothing could be taken, record by record
+            if 200 <= status < 300 or (status == 422 and _count(answer, "rejected", 0)):
                 return Answer(
                     _count(answer, "accepted", records), _count(answer, "rejected", 0), retried
                 )

@@ -107,9 +107,10 @@ def ask(method: str, url: str, opener: Callable[..., Any], **headers: str) -> An
         with opener(request, timeout=PATIENCE) as answer:
             return json.loads(answer.read())
     except urllib.error.HTTPError as error:
-        with error:
-            raise FailedError(f"{method} {url} answered {error.code}", 502) from error
-    except TimeoutError as error:
-        raise FailedError(f"{method} {url} took over {PATIENCE:g} s", 504) from error
+        error.close()
+        why, status = f"answered {error.code}", 502
+    except TimeoutError:
+        why, status = f"took over {PATIENCE:g} s", 504
     except OSError as error:
-        raise FailedError(f"{method} {url}: {error}", 502) from error
+        why, status = f"cannot be asked: {error}", 502
+    raise FailedError(f"{method} {url} {why}", status)
