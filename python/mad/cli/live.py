@@ -28,7 +28,6 @@ _OWN = {
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds what only goes with --live."""
     group = command.add_argument_group("sending to a server")
-    group.add_argument("--live", metavar="URL", help="send it to this server instead")
     group.add_argument(
         "--accelerate", type=float, metavar="X", help="event time passes X times as fast"
     )
@@ -74,10 +73,9 @@ def run(args: argparse.Namespace) -> int:
     from mad.live import Fed, feed
     from mad.report.times import parse_time
 
-    if args.out is not None or args.rows is not None:
+    if args.rows is not None:
         raise errors.UsageError(
-            f"{'--out' if args.out is not None else '--rows'} does not go with --live",
-            "--rate and --duration say how much is sent",
+            "--rows does not go with --live", "--rate and --duration say how much is sent"
         )
     try:
         post = Post(args.live, token(args.token_file))
