@@ -271,6 +271,8 @@ def test_a_server_that_is_away(capsys: pytest.CaptureFixture[str]) -> None:
         (["--system", "aiops", "--scenario", "fire"], "fire"),
         (["--system", "shop", "--pattern", "burst"], "--pattern is not for --system shop"),
         (["--system", "radar", "--incident", "none"], "--incident is not for --system radar"),
+        (["--incident", "none", "--incident", "kind=outage"], "none cannot stand beside"),
+        (["--incident", "kind=fire"], "fire"),
         (["--accelerate", "0"], "--accelerate"),
         (["--accelerate", "nan"], "--accelerate"),
         (["--rate", "0"], "--rate is 0"),

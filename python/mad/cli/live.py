@@ -159,10 +159,7 @@ def _stream(args: argparse.Namespace, start: datetime) -> Stream:
     warm_up = WARM_UP if args.warm_up is None else args.warm_up
     run = live.Run(start, args.duration or DURATION, warm_up, rate, args.seed)
     if args.system == "shop":
-        incidents = args.incident
-        if incidents is not None and "none" in incidents:
-            incidents = []
-        return live.shop(run, incidents, args.services or 4)
+        return live.shop(run, arguments.incidents(args.incident), args.services or 4)
     if args.system == "aiops":
         scenario = args.scenario or "slow-payment"
         return live.traces(run, scenario, args.depth or 4, args.missing or 0.0, args.skew or 0.0)

@@ -62,7 +62,8 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "--incident",
         action="append",
         metavar="SPEC",
-        help="may be given again; none for quiet traffic (default: payments /pay, minute 45 to 53)",
+        help="may be given again; none for quiet traffic (default: payments /pay, minute 45 to 53; "
+        "with --live eight minutes after the warm-up)",
     )
     traces = command.add_argument_group("aiops")
     traces.add_argument(
@@ -111,18 +112,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _shop(args: argparse.Namespace) -> int:
-    incidents: list[str] | None = args.incident
-    if incidents is not None and "none" in incidents:
-        if len(incidents) > 1:
-            raise errors.UsageError("--incident none cannot stand beside other incidents")
-        incidents = []
     simulation = engine.shop_simulation(
         args.rows or ROWS,
         args.services or SERVICES,
         args.duration or DURATION,
         args.start,
         args.seed,
-        incidents,
+        arguments.incidents(args.incident),
         not args.no_labels,
     )
     with files.Outputs(args.out) as outputs:
