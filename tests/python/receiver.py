@@ -79,6 +79,7 @@ def _face(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
     class Face(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
+        timeout = 0.5  # as servers do, it closes what is idle
 
         def do_GET(self) -> None:
             with receiver.lock:
@@ -103,6 +104,8 @@ def _face(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
                 answer = (
                     receiver.take(kind, key, body) if status in (200, LOST) else {"message": "no"}
                 )
+                if status == 200 and not answer["accepted"]:
+                    status = 422
             if status in (CLOSE, LOST):
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)

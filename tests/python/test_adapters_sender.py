@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import subprocess
 import sys
 import threading
@@ -79,6 +81,21 @@ def test_a_batch_is_sent_again_with_its_key(receiver: Receiver) -> None:
     sender.close()
 
 
+def test_a_connection_that_was_closed_for_idling_is_no_retry(receiver: Receiver) -> None:
+    post = Post(receiver.url)
+    assert post.get("/health") == {"status": "healthy"}
+    assert post._connection is not None
+    before = post._connection.sock
+    before.settimeout(30.0)
+    assert before.recv(1, socket.MSG_PEEK) == b"", "the server closed it"
+    assert post.get("/health") == {"status": "healthy"}
+    post._connection.sock.settimeout(30.0)
+    assert post._connection.sock.recv(1, socket.MSG_PEEK) == b""
+    answer = post.send("metrics", json.dumps(METRIC).encode(), "key", 1)
+    assert (answer.accepted, answer.retried, len(receiver.tries)) == (1, 0, 1)
+    post.close()
+
+
 def test_it_waits_as_long_as_the_server_asks(receiver: Receiver) -> None:
     # so long that patience is over before: it is not tried again
     receiver.statuses = [(429, {"Retry-After": "30"})]
@@ -110,6 +127,16 @@ def test_what_is_refused_is_dropped_and_not_sent_again(receiver: Receiver, statu
     sender.send("metrics", METRIC)
     assert sender.flush(30.0)
     assert sender.figures.accepted == 1, "the next batch goes out as if nothing had been"
+    sender.close()
+
+
+def test_a_batch_of_which_nothing_can_be_taken_is_answered(receiver: Receiver) -> None:
+    sender = Sender(receiver.url)
+    sender.send("metrics", {**METRIC, "timestamp": "yesterday"})
+    assert sender.flush(30.0)
+    figures = sender.figures
+    assert (figures.sent, figures.accepted, figures.rejected, figures.dropped) == (1, 0, 1, 0)
+    assert len(receiver.tries) == 1
     sender.close()
 
 

@@ -19,6 +19,7 @@ from receiver import Receiver, receiving
 
 import mad
 import mad.demo
+from mad import errors
 from mad.adapters import Clock, Sender
 from mad.demo.faults import Faults, InjectedError
 from mad.demo.load import Load, Target
@@ -312,11 +313,40 @@ def test_a_signal_ends_the_program_and_its_ports(number: signal.Signals) -> None
                 url = process.stdout.readline().split()[1]
                 assert ask("GET", url + "/health")[0] == 200
                 process.send_signal(number)
-                assert process.wait(60.0) == 130
+                assert process.wait(60.0) == errors.INTERRUPTED
             finally:
                 process.kill()
         with pytest.raises(OSError, match="refused"):
             ask("GET", url + "/health")
+
+
+def test_without_the_sdk_the_chain_is_left_out() -> None:
+    program = """
+import sys
+sys.modules["opentelemetry"] = None  # as if it were not installed
+import mad.demo
+with mad.demo.Demo(sys.argv[1], accelerate=100.0) as demo:
+    assert list(demo.shop.urls) == ["payment", "inventory", "checkout"], demo.shop.urls
+try:
+    import mad.adapters.opentelemetry
+except ImportError as error:
+    print(error.hint)
+"""
+    with receiving() as receiver:
+        command = [sys.executable, "-c", program, receiver.url]
+        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60.0)
+    assert told.stdout.count("pip install 'mad-py[otel]'") == 2
+
+
+def test_a_launched_demo_has_the_token_and_ends_when_told() -> None:
+    with receiving(token="secret") as receiver:
+        process = mad.demo.launch(receiver.url, "secret", accelerate=100.0)
+        try:
+            receiver.wait("requests", 3)
+            process.terminate()
+            assert process.wait(60.0) == errors.INTERRUPTED
+        finally:
+            process.kill()
 
 
 def test_a_shop_with_a_clock_of_its_own() -> None:

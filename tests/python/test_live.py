@@ -264,7 +264,6 @@ def test_a_server_that_is_away(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--out", "x"], "--out does not go with --live"),
         (["--rows", "5"], "--rows does not go with --live"),
         (["--system", "melt"], "'melt' cannot be sent"),
         (["--system", "api", "--pattern", "wild"], "--pattern is 'wild'"),
@@ -272,6 +271,8 @@ def test_a_server_that_is_away(capsys: pytest.CaptureFixture[str]) -> None:
         (["--system", "aiops", "--scenario", "fire"], "fire"),
         (["--system", "shop", "--pattern", "burst"], "--pattern is not for --system shop"),
         (["--system", "radar", "--incident", "none"], "--incident is not for --system radar"),
+        (["--incident", "none", "--incident", "kind=outage"], "none cannot stand beside"),
+        (["--incident", "kind=fire"], "fire"),
         (["--accelerate", "0"], "--accelerate"),
         (["--accelerate", "nan"], "--accelerate"),
         (["--rate", "0"], "--rate is 0"),
@@ -287,8 +288,11 @@ def test_wrong_arguments_are_told(
 
 
 def test_without_live_a_place_is_needed(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
-    assert main(["simulate"]) == errors.USAGE
-    assert "--out DIR, or --live URL" in capsys.readouterr().err
+    for arguments in ([], ["--out", "x", "--live", "http://x"]):
+        with pytest.raises(SystemExit) as ended:
+            main(["simulate", *arguments])
+        assert ended.value.code == errors.USAGE
+        assert "--live" in capsys.readouterr().err
     assert main(["simulate", "--out", str(tmp_path / "x"), "--rate", "5"]) == errors.USAGE
     assert "--rate goes with --live URL" in capsys.readouterr().err
     assert main(["simulate", "--live", "nowhere"]) == errors.USAGE

@@ -6,6 +6,7 @@ import gzip
 import http.client
 import json
 import random
+import select
 import threading
 import time
 from dataclasses import dataclass
@@ -80,7 +81,8 @@ class Post:
             if self.stop.is_set():
                 raise NotTakenError(f"{kind}: closed before it was sent")
             status, answer, wait = self._try("POST", f"/v1/ingest/{kind}", body, headers)
-            if 200 <= status < 300:
+            # 422 tells of a batch of which nothing could be taken, record by record
+            if 200 <= status < 300 or (status == 422 and _count(answer, "rejected", 0)):
                 return Answer(
                     _count(answer, "accepted", records), _count(answer, "rejected", 0), retried
                 )
@@ -111,6 +113,8 @@ class Post:
     ) -> tuple[int, Any, float]:
         """Status, JSON, and the seconds to wait; status 0 and the reason without an answer."""
         try:
+            if self._connection is not None and _is_closed(self._connection):
+                self.close()
             if self._connection is None:
                 kind = http.client.HTTPSConnection if self._https else http.client.HTTPConnection
                 self._connection = kind(self._host, self._port, timeout=self._timeout)
@@ -127,6 +131,15 @@ class Post:
         except ValueError:
             found = None
         return answer.status, found, _seconds(answer.getheader("Retry-After"))
+
+
+def _is_closed(connection: http.client.HTTPConnection) -> bool:
+    """Whether the server closed a connection on which nothing is asked: it can be read from."""
+    if connection.sock is None:
+        return True
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def after_newest(server: Post) -> float | None:

@@ -58,7 +58,7 @@ class MadMiddleware:
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             if exc_info and exc_info[0]:
                 exchange.error = exc_info[0][1]
-            answer.status = int(status[:3])
+            answer.status = int(status[:3]) if status[:3].isdigit() else 500
             answer.endpoint = _endpoint(environ, path)  # Flask forgets its request at the end
             others = [pair for pair in headers if pair[0].lower() != TRACE.lower()]
             return start_response(status, [*others, (TRACE, exchange.trace_id)], *exc_info)

@@ -6,6 +6,8 @@ import argparse
 import re
 from collections.abc import Callable
 
+from mad import errors
+
 _SIZES = {"": 1, "k": 1024, "kb": 1024, "m": 1024**2, "mb": 1024**2, "mib": 1024**2, "kib": 1024}
 
 
@@ -44,6 +46,15 @@ def whole(least: int, most: int | None = None) -> Callable[[str], int]:
         return value
 
     return read
+
+
+def incidents(specs: list[str] | None) -> list[str] | None:
+    """What `--incident` was given: None for never, an empty list for `none`."""
+    if specs is None or "none" not in specs:
+        return specs
+    if len(specs) > 1:
+        raise errors.UsageError("--incident none cannot stand beside other incidents")
+    return []
 
 
 def minutes(text: str) -> float:

@@ -28,7 +28,6 @@ _OWN = {
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds what only goes with --live."""
     group = command.add_argument_group("sending to a server")
-    group.add_argument("--live", metavar="URL", help="send it to this server instead")
     group.add_argument(
         "--accelerate", type=float, metavar="X", help="event time passes X times as fast"
     )
@@ -74,10 +73,9 @@ def run(args: argparse.Namespace) -> int:
     from mad.live import Fed, feed
     from mad.report.times import parse_time
 
-    if args.out is not None or args.rows is not None:
+    if args.rows is not None:
         raise errors.UsageError(
-            f"{'--out' if args.out is not None else '--rows'} does not go with --live",
-            "--rate and --duration say how much is sent",
+            "--rows does not go with --live", "--rate and --duration say how much is sent"
         )
     try:
         post = Post(args.live, token(args.token_file))
@@ -161,10 +159,7 @@ def _stream(args: argparse.Namespace, start: datetime) -> Stream:
     warm_up = WARM_UP if args.warm_up is None else args.warm_up
     run = live.Run(start, args.duration or DURATION, warm_up, rate, args.seed)
     if args.system == "shop":
-        incidents = args.incident
-        if incidents is not None and "none" in incidents:
-            incidents = []
-        return live.shop(run, incidents, args.services or 4)
+        return live.shop(run, arguments.incidents(args.incident), args.services or 4)
     if args.system == "aiops":
         scenario = args.scenario or "slow-payment"
         return live.traces(run, scenario, args.depth or 4, args.missing or 0.0, args.skew or 0.0)

@@ -33,7 +33,9 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "service goes wrong. The same arguments give the same bytes. With --live the traffic is "
         "sent to a server as it would come.",
     )
-    command.add_argument("--out", metavar="DIR", help="where to write the files")
+    place = command.add_mutually_exclusive_group(required=True)
+    place.add_argument("--out", metavar="DIR", help="where to write the files")
+    place.add_argument("--live", metavar="URL", help="the server to send it to instead")
     command.add_argument(
         "--system", metavar="NAME", help="shop (default), aiops; with --live also api, radar"
     )
@@ -60,7 +62,8 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "--incident",
         action="append",
         metavar="SPEC",
-        help="may be given again; none for quiet traffic (default: payments /pay, minute 45 to 53)",
+        help="may be given again; none for quiet traffic (default: payments /pay, minute 45 to 53; "
+        "with --live eight minutes after the warm-up)",
     )
     traces = command.add_argument_group("aiops")
     traces.add_argument(
@@ -85,13 +88,11 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    if args.live:
+    if args.live is not None:
         return live.run(args)
     for name, value in live.only(args).items():
         if value is not None:
             raise errors.UsageError(f"{name} goes with --live URL")
-    if args.out is None:
-        raise errors.UsageError("nowhere to write to", "use --out DIR, or --live URL")
     args.system = args.system or "shop"
     if args.system not in _BUILT:
         known = "is not there yet" if args.system in _SYSTEMS else "is not known"
@@ -111,18 +112,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _shop(args: argparse.Namespace) -> int:
-    incidents: list[str] | None = args.incident
-    if incidents is not None and "none" in incidents:
-        if len(incidents) > 1:
-            raise errors.UsageError("--incident none cannot stand beside other incidents")
-        incidents = []
     simulation = engine.shop_simulation(
         args.rows or ROWS,
         args.services or SERVICES,
         args.duration or DURATION,
         args.start,
         args.seed,
-        incidents,
+        arguments.incidents(args.incident),
         not args.no_labels,
     )
     with files.Outputs(args.out) as outputs:

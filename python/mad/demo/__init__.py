@@ -7,8 +7,8 @@ Event time passes faster than real time, so that the hour a detector wants to se
 latencies stay as they are measured.
 """
 
-from mad.demo.run import Demo, Outcome, run
+from mad.demo.run import Demo, Outcome, launch, run
 from mad.demo.scenarios import SCENARIOS, Scenario
 from mad.demo.shop import Shop
 
-__all__ = ["SCENARIOS", "Demo", "Outcome", "Scenario", "Shop", "run"]
+__all__ = ["SCENARIOS", "Demo", "Outcome", "Scenario", "Shop", "launch", "run"]

@@ -14,6 +14,8 @@ from mad.cli import arguments
 from mad.demo.run import RATE, run
 from mad.demo.scenarios import SCENARIOS
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 def main() -> int:
     """Runs the demo until it is over, or stopped by Ctrl-C or a termination signal."""
@@ -26,9 +28,8 @@ def main() -> int:
     command.add_argument("--keep", action="store_true", help="go on with traffic until stopped")
     args = command.parse_args()
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    threading.Thread(target=_end_with_parent, args=(os.getppid(), stop), daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    threading.Thread(target=_listen, args=(os.getppid(), stop), daemon=True).start()
     try:
         outcomes = run(
             args.url,
@@ -48,11 +49,16 @@ def main() -> int:
     return errors.FINE if all(outcome.right for outcome in outcomes) else errors.FAILED
 
 
-def _end_with_parent(parent: int, stop: threading.Event) -> None:
-    """Who started this may be killed without a word."""
-    while os.getppid() == parent and not stop.wait(1.0):
+def _listen(parent: int, stop: threading.Event) -> None:
+    """Stops at a signal, or when who started this is gone; a second signal ends it at once.
+
+    A thread of its own, since what a signal interrupts may hold the lock of `stop`.
+    """
+    while os.getppid() == parent and signal.sigtimedwait(SIGNALS, 1.0) is None:
         pass
     stop.set()
+    signal.sigwait(SIGNALS)
+    os._exit(errors.INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,9 @@ who was to blame, and stops everything.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -146,6 +149,8 @@ class Demo:
     def _introduce(self) -> None:
         for name, url in self.shop.urls.items():
             self._say(f"{name:<10} {url}")
+        if "service-a" not in self.shop.urls:
+            self._say("service-a and service-b are left out: pip install 'mad-py[otel]'")
         if self.clock.factor != 1.0:
             self._say(f"event time passes {self.clock.factor:g} times as fast as the clock")
 
@@ -235,6 +240,25 @@ def run(
         if keep and not stop.is_set():
             demo.keep()
     return outcomes
+
+
+def launch(
+    url: str,
+    token: str | None = None,
+    *,
+    scenario: str = "slow-payment",
+    accelerate: float = 20.0,
+    keep: bool = True,
+) -> subprocess.Popen[bytes]:
+    """The demo in a process of its own, which speaks on standard output. It ends with a termination
+    signal, or with the process that launched it."""
+    command = [sys.executable, "-m", "mad.demo", url, "--scenario", scenario]
+    command += ["--accelerate", str(accelerate), *(["--keep"] if keep else [])]
+    environment = dict(os.environ)
+    environment.pop("MAD_TOKEN", None)
+    if token:
+        environment["MAD_TOKEN"] = token
+    return subprocess.Popen(command, env=environment)
 
 
 def verdict(outcome: Outcome) -> str:

@@ -4,12 +4,11 @@ middleware in front. And a chain of two services that the OpenTelemetry SDK watc
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -68,11 +67,8 @@ class Shop:
             serve("payment", {("POST", "/payment"): payment})
             serve("inventory", {("GET", "/inventory"): inventory})
             serve("checkout", {("POST", "/checkout"): checkout})
-            if importlib.util.find_spec("opentelemetry.sdk") is not None:
-                from mad.demo.chain import services
-
-                for name, served in services(sender, clock, self.faults, ports or {}):
-                    self._start(name, served)
+            for name, served in _chain(sender, clock, self.faults, ports or {}):
+                self._start(name, served)
         except BaseException:
             self.close()
             raise
@@ -93,6 +89,17 @@ class Shop:
         self.urls[name] = served.url
 
 
+def _chain(
+    sender: Sender, clock: Clock, faults: Faults, ports: Mapping[str, int]
+) -> Iterable[tuple[str, Served]]:
+    """The services of the chain, running; none without the SDK."""
+    try:
+        from mad.demo.chain import services
+    except ImportError:
+        return ()
+    return services(sender, clock, faults, ports)
+
+
 def ask(method: str, url: str, opener: Callable[..., Any], **headers: str) -> Any:
     """The JSON of another service. FailedError when there is none."""
     request = urllib.request.Request(url, b"" if method == "POST" else None, headers, method=method)
@@ -100,9 +107,10 @@ def ask(method: str, url: str, opener: Callable[..., Any], **headers: str) -> An
         with opener(request, timeout=PATIENCE) as answer:
             return json.loads(answer.read())
     except urllib.error.HTTPError as error:
-        with error:
-            raise FailedError(f"{method} {url} answered {error.code}", 502) from error
-    except TimeoutError as error:
-        raise FailedError(f"{method} {url} took over {PATIENCE:g} s", 504) from error
+        error.close()
+        why, status = f"answered {error.code}", 502
+    except TimeoutError:
+        why, status = f"took over {PATIENCE:g} s", 504
     except OSError as error:
-        raise FailedError(f"{method} {url}: {error}", 502) from error
+        why, status = f"cannot be asked: {error}", 502
+    raise FailedError(f"{method} {url} {why}", status)

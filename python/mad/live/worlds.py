@@ -22,7 +22,7 @@ _REQUEST = (
     '{"timestamp":"%sZ","service":"%s","endpoint":"%s","method":"GET","status_code":%d,'
     '"latency_ms":%.3f,"trace_id":"%s"}\n'
 )
-_METRIC = '{"timestamp":"%sZ","service":"radar","metric":"%s","value":%.4f}\n'
+_METRIC = '{"timestamp":"%sZ","service":"radar","resource":"%s","metric":"%s","value":%.4f}\n'
 _LOG = '{"timestamp":"%sZ","service":"radar","level":"%s","body":"%s"}\n'
 
 
@@ -103,7 +103,7 @@ class Api:
 
 class Radar:
     """One service, once a second: `latency_ms` 120, `error_rate` 0.2 percent and `cpu_pct` 40, and
-    lines of its log; after `warm_up` seconds one of `RADAR_SCENARIOS`.
+    lines of its log; after `warm_up` seconds one of `RADAR_SCENARIOS`, which is the resource too.
 
     drift, after a deployment: in 20 minutes 120 to 180 ms and 0.2 to 0.6 %, and on at that pace.
     saturation: a database whose utilisation rises from 40 % by 5 % a minute, its latency that of an
@@ -136,7 +136,7 @@ class Radar:
         }
         iso = _iso(self._start, times)
         series = [
-            (times, _lines(_METRIC, iso, [name] * 60, column.tolist()))
+            (times, _lines(_METRIC, iso, [self._scenario] * 60, [name] * 60, column.tolist()))
             for name, column in values.items()
         ]
         minute: Minute = {"metrics": _merged(*series), "logs": self._log(times, iso, bursts)}
@@ -162,9 +162,8 @@ class Radar:
         if self._scenario == "calm" or self._warm_up >= duration:
             return []
         span = _span(self._start, self._warm_up, duration)
-        return [
-            {"service": "radar", "endpoint": "", **span, "kind": self._scenario, "affected": []}
-        ]
+        where = {"service": "radar", "endpoint": self._scenario}
+        return [where | span | {"kind": self._scenario, "affected": []}]
 
 
 def _more(pattern: str) -> float:
