@@ -7,7 +7,9 @@
     reason = "a failing test may panic"
 )]
 
-use mad_core::culprit::{CulpritConfig, CulpritRanker, Ranking};
+use std::sync::Arc;
+
+use mad_core::culprit::{ChangeEvent, CulpritConfig, CulpritRanker, Ranking, Surroundings};
 use mad_core::feature::Signal;
 use mad_core::guard::Severity;
 use mad_core::history::{FlaggedRow, FlaggedSignal, History};
@@ -149,6 +151,41 @@ fn ties_go_to_severity_then_strength_then_onset_then_name() {
     let ranking = rank(&rows);
     assert_eq!(ranking.culprits[0].score, 0.5);
     assert_eq!(names(&ranking), ["delta", "alpha"]);
+}
+
+/// Alpha calls bravo and charlie.
+struct Calls;
+
+impl Surroundings for Calls {
+    fn callees(&self, service: &str) -> Vec<Arc<str>> {
+        if service == "alpha" { vec!["bravo".into(), "charlie".into()] } else { Vec::new() }
+    }
+
+    fn change(&self, _: &str, _: Timestamp, _: Timestamp) -> Option<ChangeEvent> {
+        None
+    }
+}
+
+#[test]
+fn the_worst_callee_explains_and_fewer_calls_do_not() {
+    let (alpha, bravo, charlie) = (1, 3, 5);
+    let fewer = |entity| FlaggedRow {
+        signals: vec![signal(Signal::RequestCount, 5.0)],
+        ..row(entity, 10, 5.0)
+    };
+    let rank =
+        |rows: &[FlaggedRow]| ranker(15.0, 3).rank_within(rows, &table(), minute(12), &Calls);
+    // a slow caller calls less often: the callee has no part in it
+    let alone = rank(&[row(alpha, 10, 6.0), fewer(bravo)]);
+    assert_eq!(names(&alone), ["alpha", "bravo"]);
+    assert_eq!(alone.culprits[0].explained_by, None);
+    let explained = rank(&[row(alpha, 10, 9.0), fewer(bravo), row(charlie, 10, 8.0)]);
+    assert_eq!(names(&explained)[0], "charlie");
+    let of_alpha = explained.culprits.iter().find(|one| &*one.entity.service == "alpha").unwrap();
+    assert_eq!(of_alpha.explained_by.as_deref(), Some("charlie"));
+    let both = rank(&[row(alpha, 10, 9.0), row(bravo, 10, 4.0), row(charlie, 10, 8.0)]);
+    let of_alpha = both.culprits.iter().find(|one| &*one.entity.service == "alpha").unwrap();
+    assert_eq!(of_alpha.explained_by.as_deref(), Some("charlie"));
 }
 
 #[test]

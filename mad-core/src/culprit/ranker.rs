@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ChangeEvent, Culprit, CulpritConfig, Evidence, Ranking, Surroundings};
 use crate::error::Result;
+use crate::feature::Signal;
 use crate::guard::Severity;
 use crate::history::FlaggedRow;
 use crate::score::score_of;
@@ -121,21 +122,25 @@ fn weigh(
     at: Timestamp,
     surroundings: &impl Surroundings,
 ) {
-    let mut onsets: BTreeMap<&str, (Timestamp, i64)> = BTreeMap::new();
+    let mut onsets: BTreeMap<&str, (Timestamp, i64, f64)> = BTreeMap::new();
     for (id, suspect) in &*suspects {
-        if let (Some(entity), Some(first)) = (entities.get(*id), suspect.first) {
-            let known = onsets.entry(&entity.service).or_insert((first, suspect.step));
-            *known = (known.0.min(first), known.1.max(suspect.step));
+        // fewer calls are what a slow caller brings about
+        let explains = suspect.evidence.keys().any(|signal| !is_traffic(signal));
+        if let (Some(entity), Some(first), true) = (entities.get(*id), suspect.first, explains) {
+            let known = onsets.entry(&entity.service).or_insert((first, suspect.step, 0.0));
+            let (onset, step, weight) = *known;
+            *known = (onset.min(first), step.max(suspect.step), weight + suspect.weight);
         }
     }
     for (id, suspect) in suspects {
         let (Some(entity), Some(first)) = (entities.get(*id), suspect.first) else { continue };
-        suspect.explained_by = surroundings.callees(&entity.service).into_iter().find(|callee| {
-            **callee != *entity.service
-                && onsets
-                    .get(&**callee)
-                    .is_some_and(|(onset, step)| *onset <= first.plus(suspect.step.max(*step)))
+        let callees = surroundings.callees(&entity.service).into_iter().filter_map(|callee| {
+            let (onset, step, weight) = *onsets.get(&*callee)?;
+            let no_later = onset <= first.plus(suspect.step.max(step));
+            (*callee != *entity.service && no_later).then_some((callee, weight))
         });
+        let worst = callees.reduce(|a, b| if b.1 > a.1 { b } else { a });
+        suspect.explained_by = worst.map(|(callee, _)| callee);
         // a change in the step in which it began may have come before
         let until = first.plus(suspect.step).min(at.plus(suspect.step));
         suspect.change = surroundings.change(&entity.service, first.plus(-CHANGE_REACH), until);
@@ -146,6 +151,10 @@ fn weigh(
             suspect.weight *= CHANGED;
         }
     }
+}
+
+fn is_traffic(signal: &SignalName) -> bool {
+    signal.request() == Some(Signal::RequestCount)
 }
 
 impl Suspect {

@@ -96,8 +96,10 @@ class Post:
             self.retried += 1
 
     def get(self, path: str) -> Any:
-        """The JSON of a route, asked for once. NotTakenError when there is none."""
+        """The JSON of a route. NotTakenError when there is none."""
         status, answer, _ = self._try("GET", path, None, self._headers)
+        if not status:  # a server closes connections on which nothing came for a while
+            status, answer, _ = self._try("GET", path, None, self._headers)
         if status != 200:
             raise NotTakenError(f"{path}: {status or ''} {_message(answer)}", status)
         return answer
