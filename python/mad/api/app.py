@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timezone
+from time import monotonic
 
 from fastapi import FastAPI, Request
 from starlette.concurrency import run_in_threadpool
@@ -17,7 +19,7 @@ from mad.api.auth import Access, Tokens
 from mad.api.cache import AnswerCache
 from mad.api.service import Service, service_of
 from mad.api.stream import Readers
-from mad.engine import Engine
+from mad.engine import Busy, Engine, StorageFailed
 from mad.journal.reader import Reader
 
 #: Bytes of a body at most, compressed or not.
@@ -38,6 +40,20 @@ class Application:
     def close(self) -> None:
         """Sends those away who listen: the server stops."""
         self._readers.close()
+
+
+class RefusalsKept:
+    """Keeps in the audit trail who was not let in: at most one a second, whatever is tried."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._last = engine, float("-inf")
+
+    def __call__(self, method: str, path: str, error: str) -> None:
+        """One was refused."""
+        if monotonic() - self._last >= 1.0:
+            self._last = monotonic()
+            with contextlib.suppress(Busy, StorageFailed):
+                self._engine.write(lambda to: to.audit("?", f"{method} {path}"[:500], "", error))
 
 
 def create_app(
@@ -91,7 +107,13 @@ def create_app(
         responses={200: {"content": {"text/plain": {}}}},
     )
     cached = AnswerCache(app, lambda: engine.version)
-    access = Access(cached, tokens=tokens, read_only=read_only, hosts=frozenset(hosts))
+    access = Access(
+        cached,
+        tokens=tokens,
+        read_only=read_only,
+        hosts=frozenset(hosts),
+        refused=RefusalsKept(engine),
+    )
     return Application(access, app, readers)
 
 

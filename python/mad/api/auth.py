@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -100,8 +100,10 @@ class Access:
         tokens: Tokens | None,
         read_only: bool = False,
         hosts: frozenset[str] = frozenset(),
+        refused: Callable[[str, str, str], None] | None = None,
     ) -> None:
         self._app, self._tokens, self._read_only, self._hosts = app, tokens, read_only, hosts
+        self._refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or refuses it."""
@@ -111,8 +113,10 @@ class Access:
         refused = self._check(scope)
         if refused is None:
             await self._app(scope, receive, send)
-        else:
-            await refused.response()(scope, receive, send)
+            return
+        if self._refused is not None:
+            self._refused(scope["method"], scope["path"], refused.error)
+        await refused.response()(scope, receive, send)
 
     def _check(self, scope: Scope) -> Refused | None:
         headers = dict(scope["headers"])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mad import errors
-from mad.cli import arguments, engine, graph
+from mad.cli import arguments, engine, graph, remote
 from mad.cli.detect import print_json
 from mad.sources.files import Source
 
@@ -22,7 +22,10 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "at the given moment; with --spans services, by the failing traces that they cause.",
     )
     command.add_argument(
-        "source", nargs="?", metavar="DIR", help="what mad detect wrote, or a scored.csv"
+        "source",
+        nargs="?",
+        metavar="DIR|URL",
+        help="what mad detect wrote, a scored.csv, or a running server",
     )
     command.add_argument("--spans", metavar="FILE", help="instead of DIR: spans of traces")
     command.add_argument("--reference", metavar="FILE", help="spans of normal time")
@@ -50,10 +53,14 @@ def run(args: argparse.Namespace) -> int:
         return _of_traces(args)
     if args.graph or args.reference:
         raise errors.UsageError("--graph and --reference need --spans FILE")
-    path = Path(args.source)
-    file = str(path / "scored.csv" if path.is_dir() else path)
-    chunks = Source(file).chunks()
-    ranking = engine.culprits(file, chunks, args.at, args.minutes, args.top_k)
+    if remote.is_url(args.source):
+        asked = {"at": args.at, "minutes": args.minutes, "top_k": args.top_k}
+        ranking = remote.ask(args.source, "culprits", **asked)
+    else:
+        path = Path(args.source)
+        file = str(path / "scored.csv" if path.is_dir() else path)
+        chunks = Source(file).chunks()
+        ranking = engine.culprits(file, chunks, args.at, args.minutes, args.top_k)
     if args.json:
         print_json(ranking)
     else:

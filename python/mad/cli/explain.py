@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mad import errors
-from mad.cli import arguments, engine, files
+from mad.cli import arguments, engine, files, remote
 from mad.cli.detect import SCORED, SCORED_METRICS, print_json
 from mad.report import summary
 from mad.sources.files import Source
@@ -29,7 +29,9 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "--service: what its endpoints and metrics are at the end of the run, and why; with --at: "
         "why their newest rows by then were flagged or not.",
     )
-    command.add_argument("directory", metavar="DIR", help="what mad detect wrote")
+    command.add_argument(
+        "directory", metavar="DIR|URL", help="what mad detect wrote, or a running server"
+    )
     command.add_argument("--incident", metavar="ID", help="an id or its beginning; all: every one")
     command.add_argument("--service", metavar="NAME", help="why it is flagged or quiet")
     command.add_argument("--endpoint", metavar="NAME", help="one endpoint, or resource, of it")
@@ -42,18 +44,38 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     path = Path(args.directory)
+    if args.service is None and (args.endpoint or args.metric or args.at):
+        args.refuse("--endpoint, --metric and --at need --service NAME")
+    if remote.is_url(args.directory):
+        return _of_server(args)
     if args.service is not None:
         return why(args, path)
-    if args.endpoint or args.metric or args.at:
-        args.refuse("--endpoint, --metric and --at need --service NAME")
     file = path / "incidents.json" if path.is_dir() or not path.exists() else path
     content = files.read_json(file, _HINT)
     listed = content.get("incidents") if isinstance(content, dict) else None
     if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
         raise errors.InputError(f"{file} holds no incidents of mad", _HINT)
-    chosen = choose(listed, args.incident)
+    return _tell(choose(listed, args.incident), content.get("schema_version", 1), args)
+
+
+def _of_server(args: argparse.Namespace) -> int:
+    if args.at is not None:
+        args.refuse("--at is of DIR: a server tells what is now")
+    if args.service is None:
+        listed = remote.ask(args.directory, "incidents", limit=1000)["data"]
+        return _tell(choose(listed, args.incident), 1, args)
+    states = remote.ask(args.directory, "entities", service=args.service, endpoint=args.endpoint)[
+        "data"
+    ]
+    found = [state for state in states if _is_asked(state, args)]
+    if not found:
+        raise errors.UsageError(f"{args.directory} knows nothing of {args.service!r}")
+    return _tell_states(found, args)
+
+
+def _tell(chosen: list[dict[str, Any]], version: int, args: argparse.Namespace) -> int:
     if args.json:
-        print_json({"schema_version": content.get("schema_version", 1), "incidents": chosen})
+        print_json({"schema_version": version, "incidents": chosen})
         return errors.FINE
     from mad.report import text
 
@@ -82,11 +104,15 @@ def why(args: argparse.Namespace, path: Path) -> int:
             found += engine.why(str(file), Source(str(file)).chunks(), *asked)
     if not found:
         raise errors.InputError(f"{path} has no such rows of {args.service!r}", _NAMES)
+    if not args.json and args.at is None and args.endpoint is None and len(listed or []) >= _LISTED:
+        sys.stderr.write(f"mad: of all, the worst {_LISTED} are listed; name others: --endpoint\n")
+    return _tell_states(found, args)
+
+
+def _tell_states(found: list[dict[str, Any]], args: argparse.Namespace) -> int:
     if args.json:
         print_json({"schema_version": 1, "states": found})
         return errors.FINE
-    if args.at is None and args.endpoint is None and len(listed or []) >= _LISTED:
-        sys.stderr.write(f"mad: of all, the worst {_LISTED} are listed; name others: --endpoint\n")
     from mad.report import text
 
     text.print_states(text.console(), found)

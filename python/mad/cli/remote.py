@@ -1,0 +1,44 @@
+"""Asking a running server."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from mad import errors
+
+_HINT = "start it with mad serve; a token comes from MAD_TOKEN"
+
+
+def is_url(text: str) -> bool:
+    """Whether a server is meant, and no file."""
+    return text.startswith(("http://", "https://"))
+
+
+def ask(url: str, *path: str, **parameters: Any) -> Any:
+    """What a server answers to a GET of a path, whose parts may have any characters.
+
+    Raises
+    ------
+    ServiceError
+        It cannot be reached, or refuses.
+    UsageError
+        The URL is none, or there is no such thing.
+    """
+    from mad.adapters.post import NotTakenError, Post
+
+    given = {name: value for name, value in parameters.items() if value is not None}
+    route = "/v1/query/" + "/".join(quote(part, safe="") for part in path)
+    try:
+        post = Post(url, os.environ.get("MAD_TOKEN") or None, timeout=30.0)
+    except ValueError as error:
+        raise errors.UsageError(str(error)) from error
+    try:
+        return post.get(f"{route}?{urlencode(given)}" if given else route)
+    except NotTakenError as error:
+        if error.status in (404, 422):
+            raise errors.UsageError(f"{url}: {error}") from error
+        raise errors.ServiceError(f"{url}: {error}", _HINT) from error
+    finally:
+        post.close()
