@@ -53,8 +53,8 @@ class Sender:
 
     At most `capacity` records of 32 MiB wait; more are dropped. A batch goes after `interval`
     seconds or with `batch` records, and again with the same key until it was answered, for at most
-    `patience` seconds. `send` never raises and never waits. The thread begins with the first record, also
-    after a fork; what waits at the end of the program is sent for at most two seconds.
+    `patience` seconds. `send` never raises and never waits. The thread begins with the first
+    record, also after a fork; what waits at the end of the program is sent for at most two seconds.
     """
 
     def __init__(
