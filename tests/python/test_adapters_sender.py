@@ -18,6 +18,7 @@ from receiver import CLOSE, LOST, Receiver, receiving
 from mad.adapters import Clock, Sender
 from mad.adapters.clock import HELD, LONGEST, rfc3339
 from mad.adapters.post import NotTakenError, Post, _seconds, after_newest
+from mad.adapters.sender import BODY_BYTES, HELD_BYTES
 
 METRIC = {"timestamp": "2026-01-06T10:45:00Z", "service": "shop", "metric": "cpu", "value": 40.0}
 
@@ -163,6 +164,31 @@ def test_what_waits_is_bounded(away: str) -> None:
     assert (sender.figures.dropped, sender.figures.waiting) == (100, 0)
 
 
+def test_long_records_are_bounded_too(receiver: Receiver, away: str) -> None:
+    line = {"timestamp": METRIC["timestamp"], "service": "shop", "body": "x" * 1_000_000}
+    sender = Sender(away)
+    for _ in range(50):
+        sender.send("logs", line)
+    assert 10 <= 50 - sender.figures.dropped <= HELD_BYTES // 1_000_000 + 5
+    sender.close(0.01)
+    sender = Sender(receiver.url)
+    for _ in range(20):
+        sender.send("logs", line)
+    assert sender.flush(30.0)
+    assert sender.figures.sent == 20
+    assert len(receiver.tries) >= 20_000_000 // (BODY_BYTES + 1_000_000)
+    sender.close()
+
+
+def test_what_becomes_of_a_record_later_does_not_matter(receiver: Receiver) -> None:
+    record, sender = metric(40.0), Sender(receiver.url)
+    sender.send("metrics", record)
+    record["value"] = 41.0
+    assert sender.flush(30.0)
+    assert receiver.of("metrics")[0]["value"] == 40.0
+    sender.close()
+
+
 def test_a_server_that_comes_back_gets_what_waited(away: str) -> None:
     sender = Sender(away, interval=0.01)
     sender.send("metrics", METRIC)
@@ -177,11 +203,17 @@ def test_what_is_no_json_is_dropped_alone(receiver: Receiver) -> None:
     sender = Sender(receiver.url)
     circle: dict[str, object] = {}
     circle["circle"] = circle
-    for record in (metric(float("nan")), circle, {(1, 2): 3}, METRIC):
-        sender.send("metrics", record)
+
+    class Mute:
+        def __str__(self) -> str:
+            raise RuntimeError("cannot say")
+
+    mute = {**METRIC, "service": Mute()}
+    for record in (metric(float("nan")), circle, {(1, 2): 3}, mute, METRIC):
+        sender.send("metrics", record)  # type: ignore[arg-type]
     sender.send("sounds", METRIC)
     assert sender.flush(30.0)
-    assert (sender.figures.accepted, sender.figures.dropped) == (1, 4)
+    assert (sender.figures.accepted, sender.figures.dropped) == (1, 5)
     sender.close()
 
 

@@ -25,6 +25,8 @@ from mad.adapters.post import NotTakenError, Post
 KINDS = ("changes", "requests", "metrics", "logs", "spans")
 """What can be sent, in the order in which a batch is: what is judged comes first, so that nothing
 else of the batch makes it late."""
+HELD_BYTES, BODY_BYTES = 32 << 20, 4 << 20
+"""What may wait, and how much of it goes in one batch."""
 _log = logging.getLogger("mad")
 _open: weakref.WeakSet[Sender] = weakref.WeakSet()
 
@@ -49,10 +51,10 @@ class Figures:
 class Sender:
     """A queue and a thread that empties it to the server at `url`.
 
-    At most `capacity` records wait; more are dropped. A batch goes after `interval` seconds or with
-    `batch` records, and again with the same key until it was answered, for at most `patience`
-    seconds. `send` never raises and never waits. The thread begins with the first record, also
-    after a fork; what waits at the end of the program is sent for at most two seconds.
+    At most `capacity` records of 32 MiB wait; more are dropped. A batch goes after `interval`
+    seconds or with `batch` records, and again with the same key until it was answered, for at most
+    `patience` seconds. `send` never raises and never waits. The thread begins with the first
+    record, also after a fork; what waits at the end of the program is sent for at most two seconds.
     """
 
     def __init__(
@@ -80,21 +82,24 @@ class Sender:
 
     def _begin(self) -> None:
         self._post = self._make()
-        self._queue: deque[tuple[str, Mapping[str, Any]]] = deque()
-        self._changed = threading.Condition(threading.Lock())
+        self._queue: deque[tuple[str, bytes]] = deque()
+        self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._figures = Figures()
         self._asked = self._closed = False
-        self._under_way = 0
+        self._held = self._under_way = 0
         self._name, self._number = uuid.uuid4().hex, 0
 
     def send(self, kind: str, record: Mapping[str, Any]) -> None:
         """Puts a record of requests, spans, logs, metrics or changes on its way."""
+        line = _line(record)
         with self._changed:
-            if self._closed or kind not in KINDS or len(self._queue) >= self._capacity:
+            is_full = len(self._queue) >= self._capacity or self._held + len(line) > HELD_BYTES
+            if self._closed or is_full or kind not in KINDS or not line:
                 self._figures.dropped += 1
                 return
-            self._queue.append((kind, record))
+            self._queue.append((kind, line))
+            self._held += len(line)
             if len(self._queue) in (1, self._batch):
                 self._changed.notify_all()
             if self._thread is None:
@@ -128,6 +133,7 @@ class Sender:
         with self._changed:
             self._figures.dropped += len(self._queue)
             self._queue.clear()
+            self._held = 0
             self._changed.notify_all()
         self._post.stop.set()
         if thread is not None:
@@ -150,26 +156,34 @@ class Sender:
                     lambda: self._asked or self._closed or len(self._queue) >= self._batch,
                     self._interval,
                 )
-                taken = [self._queue.popleft() for _ in range(min(self._batch, len(self._queue)))]
-                self._under_way = len(taken)
+                taken = self._take()
                 if not taken and self._closed:
                     break
             for kind in KINDS:
-                if records := [record for one, record in taken if one == kind]:
-                    self._deliver(kind, records)
+                if lines := [line for one, line in taken if one == kind]:
+                    self._deliver(kind, lines)
             with self._changed:
                 self._changed.notify_all()
         self._post.close()
 
-    def _deliver(self, kind: str, records: list[Mapping[str, Any]]) -> None:
-        lines = [line for record in records if (line := _line(record))]
+    def _take(self) -> list[tuple[str, bytes]]:
+        """The next batch; the caller holds the lock."""
+        taken: list[tuple[str, bytes]] = []
+        size = 0
+        while self._queue and len(taken) < self._batch and size < BODY_BYTES:
+            taken.append(self._queue.popleft())
+            size += len(taken[-1][1])
+        self._held -= size
+        self._under_way = len(taken)
+        return taken
+
+    def _deliver(self, kind: str, lines: list[bytes]) -> None:
         self._number += 1
         problem, accepted, rejected = "", 0, 0
         try:
-            if lines:
-                key = f"{self._name}-{self._number}"
-                answer = self._post.send(kind, b"".join(lines), key, len(lines))
-                accepted, rejected = answer.accepted, answer.rejected
+            key = f"{self._name}-{self._number}"
+            answer = self._post.send(kind, b"".join(lines), key, len(lines))
+            accepted, rejected = answer.accepted, answer.rejected
         except NotTakenError as error:
             problem = str(error)
         except Exception as error:  # nothing may end the thread
@@ -179,8 +193,8 @@ class Sender:
             figures.sent += sent
             figures.accepted += accepted
             figures.rejected += rejected
-            figures.dropped += len(records) - sent
-            self._under_way -= len(records)
+            figures.dropped += len(lines) - sent
+            self._under_way -= len(lines)
             is_new = bool(problem) and not figures.problem
             figures.problem = problem or figures.problem
         if is_new:
@@ -206,5 +220,5 @@ def _line(record: Mapping[str, Any]) -> bytes:
     """A line of JSON; empty for what cannot be one."""
     try:
         return json.dumps(record, default=str, allow_nan=False).encode() + b"\n"
-    except (ValueError, TypeError, RecursionError):
+    except Exception:  # whatever the values do, the app goes on
         return b""

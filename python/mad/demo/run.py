@@ -89,10 +89,10 @@ class Demo:
             )
             self.load = Load(targets(self.shop.urls, rate), self.clock.seconds(60.0), seed)
             self._open.callback(self.load.close)
+            self._introduce()
         except BaseException:
             self._open.close()
             raise
-        self._introduce()
 
     def play(
         self,
