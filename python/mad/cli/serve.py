@@ -188,7 +188,7 @@ def _serve(
     ]
     sys.stderr.write("\n".join(lines) + "\n")
     sys.stderr.flush()
-    endings = [app.close] if show is None else [show.stop.set, app.close]
+    endings = [app.close] if show is None else [show.stop, app.close]
     server = server_of(app, endings, verbose=args.verbose)
     if show is None:
         server.run(sockets=[listening])

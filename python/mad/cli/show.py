@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mad import errors
@@ -19,38 +19,38 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Show:
-    """Scenarios one after the other; then traffic goes on until the server stops."""
+    """The demo shop in a process of its own: a scenario, then traffic until the server stops."""
 
     scenario: str
     accelerate: float
-    stop: threading.Event = field(default_factory=threading.Event)
+    process: subprocess.Popen[bytes] | None = None
 
     @contextlib.contextmanager
     def beside(self, server: uvicorn.Server, url: str) -> Iterator[None]:
         """Plays while the server runs."""
-        thread = threading.Thread(target=self._play, args=(server, url), name="mad-demo")
-        thread.start()
+        starting = threading.Thread(target=self._start, args=(server, url), name="mad-demo")
+        starting.start()
         try:
             yield
         finally:
-            self.stop.set()
-            thread.join(30)
+            starting.join(30)
+            self.stop()
+            if self.process is not None:
+                self.process.wait(30)
 
-    def _play(self, server: uvicorn.Server, url: str) -> None:
+    def stop(self) -> None:
+        """Asks the shop to close; it may be gone already."""
+        if self.process is not None:
+            self.process.terminate()
+
+    def _start(self, server: uvicorn.Server, url: str) -> None:
+        from mad.demo import launch
+
         while not server.started:
-            if server.should_exit or self.stop.is_set():
+            if server.should_exit:
                 return
             time.sleep(0.05)
-        from mad.demo import run
-
-        run(
-            url,
-            scenario=self.scenario,
-            accelerate=self.accelerate,
-            keep=True,
-            say=say,
-            stop=self.stop,
-        )
+        self.process = launch(url, scenario=self.scenario, accelerate=self.accelerate)
 
 
 def show_of(args: argparse.Namespace) -> Show:
@@ -72,9 +72,3 @@ def show_of(args: argparse.Namespace) -> Show:
     if not 1.0 <= args.accelerate <= 60.0:
         raise errors.UsageError(f"--accelerate {args.accelerate:g}: expected 1 to 60")
     return Show(args.scenario, args.accelerate)
-
-
-def say(text: str) -> None:
-    """A line of the demo."""
-    sys.stderr.write(f"demo: {text}\n")
-    sys.stderr.flush()
