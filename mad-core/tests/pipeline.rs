@@ -17,6 +17,7 @@ use mad_core::pipeline::{Command, Pipeline, PipelineConfig, Update};
 use mad_core::simulate::{IncidentKind, IncidentSpec, Shop, ShopConfig};
 use mad_core::telemetry::{RejectReason, Request};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
+use mad_core::{Span, SpanKind};
 use proptest::prelude::*;
 
 /// A request that owns its names.
@@ -540,4 +541,41 @@ fn an_outage_that_only_drops_traffic_is_an_incident_too() {
     let [incident] = pipeline.incidents()[..] else { panic!("{:?}", pipeline.incidents()) };
     let signals: Vec<&str> = incident.signals().map(mad_core::SignalName::as_str).collect();
     assert_eq!(signals, ["req_count"]);
+}
+
+#[test]
+fn work_that_is_told_as_a_request_and_as_a_span_is_one_row() {
+    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
+    let mut update = Update::default();
+    for minute in 0..5 {
+        let at = Timestamp::from_nanos(minute * MINUTE);
+        let trace = format!("{minute}");
+        let mut request = Request::new(at, "pay", "/pay", 200, 30.0);
+        request.trace_id = Some(&trace);
+        pipeline.push(&request, 1, &mut update);
+        for (kind, span_id, service, operation) in [
+            (SpanKind::Server, "a", "pay", "POST /pay"),
+            (SpanKind::Internal, "b", "pay", "charge"),
+            (SpanKind::Server, "c", "stock", "GET /stock"),
+        ] {
+            let span = Span {
+                trace_id: &trace,
+                span_id,
+                parent_id: None,
+                service,
+                operation,
+                start: at,
+                duration_ms: 30.0,
+                status: "ok",
+                kind,
+                peer: None,
+            };
+            pipeline.push_span(&span, 1, &mut update);
+        }
+    }
+    pipeline.finish();
+    let mut names: Vec<String> =
+        pipeline.entities().iter().map(|(_, entity)| entity.to_string()).collect();
+    names.sort();
+    assert_eq!(names, ["pay /pay", "pay charge", "stock GET /stock"]);
 }

@@ -228,6 +228,14 @@ impl ServiceGraph {
         }
     }
 
+    /// Whether a service tells of its requests, with their traces, itself.
+    pub fn tells_requests(&self, service: &str) -> bool {
+        let place = self.by_name.get(service);
+        place
+            .and_then(|place| self.nodes.get(*place as usize))
+            .is_some_and(|node| node.requests > 0)
+    }
+
     /// Nothing more comes: peers that nobody answered for become nodes, parents that did not come
     /// are counted. Spans that come later start anew.
     pub fn close(&mut self) {

@@ -8,7 +8,7 @@ use crate::culprit::{ChangeEvent, Surroundings};
 use crate::graph::ServiceGraph;
 use crate::history::History;
 use crate::incident::{IncidentGrouper, Ties};
-use crate::telemetry::{Change, Edge, LogLine, Request, Span};
+use crate::telemetry::{Change, Edge, LogLine, Request, Span, SpanKind};
 use crate::time::Timestamp;
 
 /// What is known of calls and changes.
@@ -52,7 +52,9 @@ impl Pipeline {
     /// Takes one span that stands at `position` of its source: it goes into the service graph, and
     /// it is a row of its service and operation as a request is, its status an error or not.
     ///
-    /// A span whose kind is `client` is its caller's view of the work and makes no row. Spans that are
+    /// A span whose kind is `client` is its caller's view of the work and makes no row; one whose kind
+    /// is `server` makes none either where its service tells of its requests with their traces: they
+    /// are the same work. Spans that are
     /// missing from their traces ([`TraceShapes`](crate::graph::TraceShapes)) are counts that are
     /// judged as metrics are, `missing_spans` of their operation.
     pub fn push_span(&mut self, span: &Span<'_>, position: u64, update: &mut Update) {
@@ -80,7 +82,8 @@ impl Pipeline {
             let operation = self.config.routes.template(operation);
             self.shapes.span(&Span { operation: &operation, ..*span });
         }
-        if span.kind.is_caller() {
+        let told_twice = span.kind == SpanKind::Server && self.graph.tells_requests(service);
+        if span.kind.is_caller() || told_twice {
             self.position = position;
             return;
         }
