@@ -14,6 +14,7 @@ use mad_core::history::{FlaggedRow, FlaggedSignal, History};
 use mad_core::limits::Limits;
 use mad_core::series::{EntityId, EntityTable};
 use mad_core::time::{MINUTE, Timestamp};
+use mad_core::{Edge, MetricPoint, Pipeline, PipelineConfig, Update};
 use proptest::prelude::*;
 
 const NAMES: [&str; 6] = ["delta", "alpha", "echo", "bravo", "foxtrot", "charlie"];
@@ -233,4 +234,47 @@ proptest! {
         let written = serde_json::to_string(&all).unwrap();
         prop_assert_eq!(&serde_json::from_str::<Ranking>(&written).unwrap(), &all);
     }
+}
+
+/// Two hours of three services' latencies. In minute 100 the store's rise fourfold, the front's by
+/// what it waits for the store, and those of the quietest by a little.
+fn slow_store(edges: &[(&str, &str)]) -> Pipeline {
+    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
+    let mut update = Update::default();
+    for (caller, callee) in edges {
+        pipeline.push_edge(&Edge::new(caller, callee), 1, &mut update);
+    }
+    for minute in 0..112_i64 {
+        let at = Timestamp::from_nanos(minute * MINUTE);
+        let bad = f64::from(u8::from(minute >= 100));
+        for (service, level, wander, rise) in
+            [("front", 0.3, 0.01, 0.31), ("store", 0.1, 0.02, 0.3), ("quiet", 0.1, 1e-5, 0.003)]
+        {
+            let value = level + wander * (minute * 7_919 % 97) as f64 / 97.0 + bad * rise;
+            pipeline.push_metric(&MetricPoint::new(at, service, "latency", value), 1, &mut update);
+        }
+    }
+    pipeline.finish();
+    pipeline
+}
+
+#[test]
+fn metrics_of_the_stream_are_held_against_normal_time_and_each_other() {
+    let pipeline = slow_store(&[("front", "store")]);
+    let culprits = pipeline.culprits(None).culprits;
+    let names: Vec<&str> = culprits.iter().map(|culprit| &*culprit.entity.service).collect();
+    assert_eq!(names[0], "store", "{culprits:#?}");
+    assert_eq!(names.len(), 3);
+    assert!(culprits[0].score > 1.2 * culprits[1].score);
+    let total: f64 = culprits.iter().map(|culprit| culprit.score).sum();
+    assert!((total - 1.0).abs() < 1e-9);
+    // by the flagged rows alone the quiet one would be no less loud
+    let rows: Vec<&FlaggedRow> =
+        pipeline.history().flagged(Timestamp::MIN, Timestamp::MAX).collect();
+    let strongest = |service: &str| {
+        let of =
+            |row: &&&FlaggedRow| &*pipeline.entities().get(row.entity).unwrap().service == service;
+        rows.iter().filter(of).map(|row| row.evidence).fold(0.0, f64::max)
+    };
+    assert!(strongest("quiet") >= strongest("store"));
 }
