@@ -272,7 +272,9 @@ fn bound(flagged: &FlaggedSignal) -> String {
 /// `median latency rose to 3,260 ms (12.3 times the expected 265 ms)`.
 pub(super) fn change(flagged: &FlaggedSignal) -> String {
     let FlaggedSignal { signal, value, expected, z, .. } = flagged;
-    let (value, expected, z) = (*value, *expected, *z);
+    let (value, z) = (*value, *z);
+    // what is left of a sum that should be 0 is no number to tell
+    let expected = if expected.abs() < 1e-6 * value.abs() { 0.0 } else { *expected };
     let verb = if z < 0.0 { "fell" } else { "rose" };
     let usual = quantity(signal, expected);
     let factor = match signal.request() {
