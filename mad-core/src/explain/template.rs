@@ -274,7 +274,9 @@ pub(super) fn change(flagged: &FlaggedSignal) -> String {
     let FlaggedSignal { signal, value, expected, z, .. } = flagged;
     let (value, z) = (*value, *z);
     // what is left of a sum that should be 0 is no number to tell
-    let expected = if expected.abs() < 1e-6 * value.abs() { 0.0 } else { *expected };
+    let rest = 1e-6 * value.abs().min(1.0);
+    let is_rest = signal.request().is_none() && expected.abs() < rest;
+    let expected = if is_rest { 0.0 } else { *expected };
     let verb = if z < 0.0 { "fell" } else { "rose" };
     let usual = quantity(signal, expected);
     let factor = match signal.request() {
