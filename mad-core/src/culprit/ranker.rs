@@ -137,12 +137,13 @@ fn weigh(
         let callees = callees
             .entry(&*entity.service)
             .or_insert_with(|| surroundings.callees(&entity.service));
-        suspect.explained_by = callees.iter().cloned().find(|callee| {
-            **callee != *entity.service
+        let found = callees.iter().find(|callee| {
+            ***callee != *entity.service
                 && onsets
-                    .get(&**callee)
+                    .get(&***callee)
                     .is_some_and(|(onset, step)| *onset <= first.plus(suspect.step.max(*step)))
         });
+        suspect.explained_by = found.cloned();
         // a change in the step in which it began may have come before
         let until = first.plus(suspect.step).min(at.plus(suspect.step));
         suspect.change = surroundings.change(&entity.service, first.plus(-CHANGE_REACH), until);
