@@ -45,7 +45,7 @@ fn each_is_tied_to_one_before_it() {
     let incidents = pipeline.incidents();
     assert_eq!(incidents.len(), 1);
     let chain = pipeline.chain(incidents[0]);
-    let told: Vec<(i64, String, Option<(String, Tie)>)> = chain
+    let told: Vec<_> = chain
         .iter()
         .map(|link| {
             let minute = link.at.since(at(0, 0)) / MINUTE;

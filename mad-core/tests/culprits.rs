@@ -16,6 +16,7 @@ use mad_core::history::{FlaggedRow, FlaggedSignal, History};
 use mad_core::limits::Limits;
 use mad_core::series::{EntityId, EntityTable};
 use mad_core::time::{MINUTE, Timestamp};
+use mad_core::{MetricPoint, Pipeline, PipelineConfig, Update};
 use proptest::prelude::*;
 
 const NAMES: [&str; 6] = ["delta", "alpha", "echo", "bravo", "foxtrot", "charlie"];
@@ -270,4 +271,39 @@ proptest! {
         let written = serde_json::to_string(&all).unwrap();
         prop_assert_eq!(&serde_json::from_str::<Ranking>(&written).unwrap(), &all);
     }
+}
+
+/// Two hours of two services' latencies. From minute 100 on the front's doubles, and for eight
+/// minutes the store's is four times as long.
+fn slow_store() -> Pipeline {
+    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
+    let mut update = Update::default();
+    for minute in 0..112_i64 {
+        let at = Timestamp::from_nanos(minute * MINUTE);
+        for (service, level, wander, rise, until) in
+            [("front", 0.3, 0.01, 0.31, 112), ("store", 0.1, 0.02, 0.3, 108)]
+        {
+            let bad = if (100..until).contains(&minute) { rise } else { 0.0 };
+            let value = level + wander * (minute * 7_919 % 97) as f64 / 97.0 + bad;
+            pipeline.push_metric(&MetricPoint::new(at, service, "latency", value), 1, &mut update);
+        }
+    }
+    pipeline.finish();
+    pipeline
+}
+
+#[test]
+fn metrics_of_the_stream_are_held_against_normal_time_and_each_other() {
+    let pipeline = slow_store();
+    let names = |ranking: &Ranking| -> Vec<String> {
+        ranking.culprits.iter().map(|culprit| culprit.entity.service.to_string()).collect()
+    };
+    let ranking = pipeline.culprits(None);
+    assert_eq!(names(&ranking), ["store", "front"], "{ranking:#?}");
+    let total: f64 = ranking.culprits.iter().map(|culprit| culprit.score).sum();
+    assert!((total - 1.0).abs() < 1e-9);
+    // by its flagged rows alone the front, which was bad for longer, would come first
+    let rows = pipeline.history().flagged(Timestamp::MIN, Timestamp::MAX);
+    let ranker = CulpritRanker::new(CulpritConfig::default()).unwrap();
+    assert_eq!(names(&ranker.rank(rows, pipeline.entities(), ranking.at)), ["front", "store"]);
 }

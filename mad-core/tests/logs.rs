@@ -15,7 +15,7 @@ fn lines() -> Vec<(Timestamp, &'static str, &'static str)> {
         let at = Timestamp::from_seconds(second);
         for (service, offset) in [("cart", 0), ("mail", 3)] {
             let turn = (second / 4 + offset) as usize;
-            let level = if turn % 41 == 0 { "ERROR" } else { LEVELS[turn % LEVELS.len()] };
+            let level = if turn.is_multiple_of(41) { "ERROR" } else { LEVELS[turn % LEVELS.len()] };
             out.push((at, service, level));
             if service == "cart" && (7_200..7_500).contains(&second) {
                 out.push((at, service, "fatal"));
@@ -156,18 +156,18 @@ proptest! {
                 pipeline.push_metric(&MetricPoint::new(*at, "cart", "cpu", 1.0), 1, &mut update);
             }
         };
-        let (mut at_once, mut told) = (String::new(), String::new());
+        let (mut at_once, mut told) = (Vec::new(), Vec::new());
         for piece in all.chunks(cut) {
             beside(&mut whole, piece);
-            at_once += &format!("{:?}", feed(&mut whole, piece).changes);
+            at_once.extend(feed(&mut whole, piece).changes);
             let saved = parts.checkpoint().unwrap();
             parts = Pipeline::restore(PipelineConfig::default(), &saved).unwrap();
             beside(&mut parts, piece);
-            told += &format!("{:?}", feed(&mut parts, piece).changes);
+            told.extend(feed(&mut parts, piece).changes);
         }
         whole.finish();
         parts.finish();
-        prop_assert_eq!(at_once, told);
+        prop_assert_eq!(format!("{at_once:?}"), format!("{told:?}"));
         prop_assert!(whole.checkpoint().unwrap() == parts.checkpoint().unwrap());
         let mut batch = Pipeline::new(PipelineConfig::default()).unwrap();
         if !metric {

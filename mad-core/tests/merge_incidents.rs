@@ -214,22 +214,22 @@ fn one_that_comes_back_soon_goes_on_and_says_so() {
     let before = group.grouper.incidents()[0].clone();
     let saved = serde_json::to_string(&group.grouper).unwrap();
     group.grouper = serde_json::from_str(&saved).unwrap();
-    group.bad(12, "pay", "/a");
+    group.bad(10, "pay", "/a");
     assert!(matches!(group.changes.last(), Some(IncidentChange::Reopened(_))));
     let incidents = group.grouper.incidents();
     assert_eq!(incidents.len(), 1);
     let back = incidents[0];
     assert_eq!((&back.id, &back.fingerprint), (&before.id, &before.fingerprint));
     assert!(back.is_open() && back.closed_at.is_none() && back.close_reason.is_none());
-    assert_eq!((back.start, back.end, back.rows), (minute(0), minute(13), 2));
-    assert_eq!((back.reopened, back.quiet), (1, Some((minute(1), minute(12)))));
+    assert_eq!((back.start, back.end, back.rows), (minute(0), minute(11), 2));
+    assert_eq!((back.reopened, back.quiet), (1, Some((minute(1), minute(10)))));
     let told = TemplateExplainer.explain(back, None).impact;
-    let words = "It ended at 10:01 UTC and came back at 10:12 UTC, 11 minutes later.";
+    let words = "It ended at 10:01 UTC and came back at 10:10 UTC, 9 minutes later.";
     assert!(told.iter().any(|said| said == words), "{told:?}");
-    for i in 13..22 {
+    for i in 11..19 {
         group.quiet(i, "pay", "/a");
     }
-    group.bad(27, "pay", "/a");
+    group.bad(20, "pay", "/a");
     assert_eq!(group.grouper.incidents()[0].reopened, 2);
     let told = TemplateExplainer.explain(group.grouper.incidents()[0], None).impact;
     assert!(told.iter().any(|said| said.ends_with("later, the last of 2 times.")), "{told:?}");
@@ -238,11 +238,11 @@ fn one_that_comes_back_soon_goes_on_and_says_so() {
 #[test]
 fn one_that_comes_back_late_is_new() {
     let mut group = over();
-    // closed at minute 7; ten minutes later
-    group.bad(17, "pay", "/a");
+    // its last row ended at minute 1
+    group.bad(11, "pay", "/a");
     assert_eq!(group.grouper.incidents().len(), 1);
     let mut group = over();
-    group.bad(18, "pay", "/a");
+    group.bad(12, "pay", "/a");
     let incidents = group.grouper.incidents();
     assert_eq!((incidents.len(), incidents[0].reopened), (2, 0));
     assert_ne!(incidents[0].id, incidents[1].id);
@@ -286,7 +286,7 @@ fn a_member_that_comes_back_first_brings_the_same_incident_back() {
     let mut group = over();
     let id = group.id("pay", "/a");
     group.grouper.forget(&[id].into());
-    group.bad(12, "pay", "/a");
+    group.bad(10, "pay", "/a");
     assert_eq!(group.grouper.incidents().len(), 2);
 }
 

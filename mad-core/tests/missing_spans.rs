@@ -55,7 +55,9 @@ fn the_order_of_spans_within_a_minute_is_free() {
     let [mut one, other] = shapes;
     one.absorb(&other);
     let mut whole = new();
-    spans.iter().for_each(|span| whole.span(&span.span()));
+    for span in &spans {
+        whole.span(&span.span());
+    }
     let told = |shapes: &mut TraceShapes| -> Vec<(Timestamp, Vec<String>)> {
         let traces = shapes.close(Timestamp::MAX);
         let of = |place: &u32| shapes.operation(*place).unwrap().0.to_owned();
@@ -73,7 +75,9 @@ fn bounds_hold() {
     let limits = Limits { open_spans: 8, entities: 2, ..Limits::default() };
     let mut shapes = TraceShapes::new(&limits);
     let (spans, _) = MeltTraces::new(100, 0.0, 1, START).unwrap().run();
-    spans.iter().for_each(|span| shapes.span(&span.span()));
+    for span in &spans {
+        shapes.span(&span.span());
+    }
     // two operations, and of the traces the last ones
     assert_eq!(shapes.close(Timestamp::MAX).len(), 4);
     assert!(shapes.operation(1).is_some() && shapes.operation(2).is_none());

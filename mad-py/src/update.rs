@@ -1,5 +1,7 @@
 //! What came of a batch, a tick or a command.
 
+use std::collections::HashMap;
+
 use mad_core::IncidentChange;
 use mad_core::telemetry::Rejections;
 use pyo3::prelude::*;
@@ -38,7 +40,7 @@ impl Update {
     }
 
     /// What happened to incidents, in order: (opened, updated, reopened,
-    /// acknowledged or closed; incident).
+    /// acknowledged or closed; incident); of several updates of one incident the last.
     #[getter]
     fn changes(&self) -> Vec<(String, Incident)> {
         self.changes.clone()
@@ -73,23 +75,45 @@ impl Update {
 impl Update {
     /// Of a pipeline that has just done it.
     pub fn new(pipeline: &mad_core::Pipeline, update: mad_core::Update) -> Self {
-        let change = |change: IncidentChange| {
-            let name = match &change {
-                IncidentChange::Opened(_) => "opened",
-                IncidentChange::Updated(_) => "updated",
-                IncidentChange::Reopened(_) => "reopened",
-                IncidentChange::Acknowledged(_) => "acknowledged",
-                IncidentChange::Closed(_) => "closed",
-            };
+        let told = |change: IncidentChange| {
             let core = change.incident().clone();
-            (name.to_owned(), Incident::of(pipeline, core))
+            (name(&change).to_owned(), Incident::of(pipeline, core))
         };
+        // of what an incident grew by in one go, the last says it all
+        let mut changes: Vec<IncidentChange> = Vec::new();
+        let mut grown: HashMap<String, usize> = HashMap::new();
+        for change in update.changes {
+            let id = change.incident().id.clone();
+            let place = match (&change, grown.get(&id)) {
+                (IncidentChange::Updated(_), Some(place)) => changes.get_mut(*place),
+                _ => None,
+            };
+            if let Some(place) = place {
+                *place = change;
+                continue;
+            }
+            match change {
+                IncidentChange::Updated(_) => drop(grown.insert(id, changes.len())),
+                _ => drop(grown.remove(&id)),
+            }
+            changes.push(change);
+        }
         Self {
-            changes: update.changes.into_iter().map(change).collect(),
+            changes: changes.into_iter().map(told).collect(),
             rows: split(update.rows),
             points: Points(update.points),
             rejected: update.rejected,
             repeated: update.repeated,
         }
+    }
+}
+
+fn name(change: &IncidentChange) -> &'static str {
+    match change {
+        IncidentChange::Opened(_) => "opened",
+        IncidentChange::Updated(_) => "updated",
+        IncidentChange::Reopened(_) => "reopened",
+        IncidentChange::Acknowledged(_) => "acknowledged",
+        IncidentChange::Closed(_) => "closed",
     }
 }

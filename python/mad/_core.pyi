@@ -245,6 +245,14 @@ class Incident:
     def requests(self) -> int: ...
     @property
     def errors(self) -> int: ...
+    @property
+    def reopened(self) -> int:
+        """How often it came back after it had ended."""
+
+    @property
+    def slo(self) -> dict[str, Any] | None:
+        """What its rows took of the budgets of its objectives; None without requests."""
+
     def to_json(self) -> str:
         """All of it as JSON, as in incidents.json."""
 
@@ -259,6 +267,8 @@ class Explanation:
     @property
     def impact(self) -> list[str]: ...
     @property
+    def chain(self) -> list[str]: ...
+    @property
     def likely_causes(self) -> list[str]: ...
     @property
     def recommended_actions(self) -> list[str]: ...
@@ -266,6 +276,8 @@ class Explanation:
     def confidence(self) -> str: ...
     @property
     def confidence_rule(self) -> str: ...
+    @property
+    def severity_evidence(self) -> list[str]: ...
     @property
     def line(self) -> str: ...
 
@@ -535,7 +547,7 @@ class Pipeline:
         watermark: datetime | None = None,
     ) -> Update:
         """Takes a batch of a kind in the order in which it stands: a table, or bytes of CSV or JSON
-        Lines. Logs are checked and not used yet.
+        Lines.
 
         Each `partition` has a time of its own; all records of an entity come in one. Of batches
         with one `batch_id` the first is taken and the others are left out: `Update.repeated`.

@@ -75,8 +75,8 @@ def test_requests_and_metrics_together(tmp_path: Path) -> None:
     assert content(both.features) == content(apart.features)
     together = mad.detect(shop(), metrics=metrics(), spans=GOOD["spans"], logs=GOOD["logs"])
     assert len(together.features) > len(apart.features)
-    measured = [row for row in together.scored_metrics.to_pylist() if row["metric"] == "cpu"]
-    assert len(measured) == len(alone.scored_metrics)
+    measured = list(content(together.scored_metrics)["metric"])
+    assert measured.count("cpu") == len(alone.scored_metrics)
     read = {kind: found["records"] for kind, found in together.read.items()}
     assert read == {"requests": 8000, "metrics": 360, "spans": 4, "logs": 4}
     paths = {kind: tmp_path / kind for kind in ("requests", "metrics", "spans", "logs")}
@@ -86,7 +86,8 @@ def test_requests_and_metrics_together(tmp_path: Path) -> None:
     files = mad.detect(paths.pop("requests"), **paths)
     assert files.document() == together.document()
     assert files.read == together.read
-    mixed = mad.detect(tmp_path / "requests", metrics=metrics(), spans=GOOD["spans"])
+    others = {"metrics": metrics(), "spans": GOOD["spans"], "logs": GOOD["logs"]}
+    mixed = mad.detect(tmp_path / "requests", **others)
     assert mixed.document() == together.document()
 
 

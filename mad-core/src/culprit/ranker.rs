@@ -26,7 +26,9 @@ const CHANGE_REACH: i64 = 30 * MINUTE;
 /// A row weighs its score (0.5 to 1), so that a lasting fault outweighs a loud moment; an entity
 /// weighs the sum of its rows, and its score is its share of the sum over all entities. One that
 /// calls a service whose anomalies began no later weighs a quarter: a caller suffers with those that
-/// it calls. One whose service was changed in the half hour before weighs half as much again. Ties go to
+/// it calls. Those whose metrics were ranked by [`MetricRanker`](super::MetricRanker), which knows
+/// calls too, weigh by that. One whose service was changed in the half hour before weighs half as
+/// much again. Ties go to
 /// the worse severity, then the stronger single row, the earlier onset, the name. Abstains when
 /// no row of the window is flagged.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -132,19 +134,24 @@ fn weigh(
             *known = (onset.min(first), step.max(suspect.step), weight + suspect.weight);
         }
     }
+    stand(suspects, entities, surroundings);
+    let mut callees: BTreeMap<&str, Vec<Arc<str>>> = BTreeMap::new();
     for (id, suspect) in suspects {
         let (Some(entity), Some(first)) = (entities.get(*id), suspect.first) else { continue };
-        let callees = surroundings.callees(&entity.service).into_iter().filter_map(|callee| {
-            let (onset, step, weight) = *onsets.get(&*callee)?;
+        let callees = callees
+            .entry(&*entity.service)
+            .or_insert_with(|| surroundings.callees(&entity.service));
+        let explaining = callees.iter().filter_map(|callee| {
+            let (onset, step, weight) = *onsets.get(&**callee)?;
             let no_later = onset <= first.plus(suspect.step.max(step));
-            (*callee != *entity.service && no_later).then_some((callee, weight))
+            (**callee != *entity.service && no_later).then_some((callee, weight))
         });
-        let worst = callees.reduce(|a, b| if b.1 > a.1 { b } else { a });
-        suspect.explained_by = worst.map(|(callee, _)| callee);
+        let worst = explaining.reduce(|a, b| if b.1 > a.1 { b } else { a });
+        suspect.explained_by = worst.map(|(callee, _)| Arc::clone(callee));
         // a change in the step in which it began may have come before
         let until = first.plus(suspect.step).min(at.plus(suspect.step));
         suspect.change = surroundings.change(&entity.service, first.plus(-CHANGE_REACH), until);
-        if suspect.explained_by.is_some() {
+        if suspect.explained_by.is_some() && surroundings.by_metrics(&entity.service).is_none() {
             suspect.weight *= EXPLAINED;
         }
         if suspect.change.is_some() {
@@ -155,6 +162,30 @@ fn weigh(
 
 fn is_traffic(signal: &SignalName) -> bool {
     signal.request() == Some(Signal::RequestCount)
+}
+
+/// Weights of those whose metrics were ranked: that of the heaviest of them goes to the first of that
+/// ranking, and less to those after it. Within a service the weights stay in proportion.
+fn stand(
+    suspects: &mut BTreeMap<EntityId, Suspect>,
+    entities: &EntityTable,
+    surroundings: &impl Surroundings,
+) {
+    let mut heaviest: f64 = 0.0;
+    let mut services: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    for (id, suspect) in &*suspects {
+        let Some(entity) = entities.get(*id) else { continue };
+        let Some(standing) = surroundings.by_metrics(&entity.service) else { continue };
+        heaviest = heaviest.max(suspect.weight);
+        let (_, most) = services.entry(&entity.service).or_insert((standing, 0.0));
+        *most = most.max(suspect.weight);
+    }
+    for (id, suspect) in suspects {
+        let service = entities.get(*id).and_then(|entity| services.get(&*entity.service));
+        if let Some((standing, most)) = service {
+            suspect.weight *= heaviest * standing / most;
+        }
+    }
 }
 
 impl Suspect {

@@ -121,6 +121,11 @@ pub trait Surroundings {
     fn callees(&self, service: &str) -> Vec<Arc<str>>;
     /// The last change of a service from `from` to `to`.
     fn change(&self, service: &str, from: Timestamp, to: Timestamp) -> Option<ChangeEvent>;
+    /// How strongly the metrics of a service speak against it, held against normal time and each
+    /// other's, 0 to 1, the first of a ranking having 1; None where its metrics were not ranked.
+    fn by_metrics(&self, _service: &str) -> Option<f64> {
+        None
+    }
 }
 
 /// Nothing is known of calls and changes.

@@ -272,7 +272,11 @@ fn bound(flagged: &FlaggedSignal) -> String {
 /// `median latency rose to 3,260 ms (12.3 times the expected 265 ms)`.
 pub(super) fn change(flagged: &FlaggedSignal) -> String {
     let FlaggedSignal { signal, value, expected, z, .. } = flagged;
-    let (value, expected, z) = (*value, *expected, *z);
+    let (value, z) = (*value, *z);
+    // what is left of a sum that should be 0 is no number to tell
+    let rest = 1e-6 * value.abs().min(1.0);
+    let is_rest = signal.request().is_none() && expected.abs() < rest;
+    let expected = if is_rest { 0.0 } else { *expected };
     let verb = if z < 0.0 { "fell" } else { "rose" };
     let usual = quantity(signal, expected);
     let factor = match signal.request() {

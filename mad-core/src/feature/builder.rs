@@ -104,12 +104,11 @@ impl FeatureBuilder {
     /// Requests that take longer than this, ms, are counted as slow in rows that close from now on;
     /// of one entity, or of all and until one is named again. At first 500.
     pub fn set_slow(&mut self, entity: Option<EntityId>, slow_ms: f64) {
-        match entity {
-            Some(entity) => drop(self.slow_of.insert(entity, slow_ms)),
-            None => {
-                self.slow_ms = slow_ms;
-                self.slow_of.clear();
-            }
+        if let Some(entity) = entity {
+            self.slow_of.insert(entity, slow_ms);
+        } else {
+            self.slow_ms = slow_ms;
+            self.slow_of.clear();
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::calls::CallEdge;
+use super::calls::{CallEdge, Calls};
 use super::service_graph::{Node, ServiceGraph};
 
 /// One service of the graph.
@@ -116,12 +116,23 @@ impl ServiceGraph {
 
     /// Who calls a service, by name; nobody calls one that is not known.
     pub fn callers(&self, service: &str) -> Vec<Arc<str>> {
-        self.upstream(service, 1).into_iter().map(|(name, _)| name).collect()
+        self.next_to(service, |calls| (calls.callee, calls.caller))
     }
 
     /// Whom a service calls, by name.
     pub fn callees(&self, service: &str) -> Vec<Arc<str>> {
-        self.downstream(service, 1).into_iter().map(|(name, _)| name).collect()
+        self.next_to(service, |calls| (calls.caller, calls.callee))
+    }
+
+    /// The other ends, by name, of the edges of which a service is the first end.
+    fn next_to(&self, service: &str, ends: impl Fn(&Calls) -> (u32, u32)) -> Vec<Arc<str>> {
+        let Some(own) = self.by_name.get(service) else { return Vec::new() };
+        let ends = self.calls.all.iter().map(ends);
+        let others = ends.filter(|(first, other)| first == own && other != own);
+        let nodes = others.filter_map(|(_, other)| self.nodes.get(other as usize));
+        let mut names: Vec<Arc<str>> = nodes.map(|node| Arc::clone(&node.name)).collect();
+        names.sort_unstable();
+        names
     }
 
     /// Who calls a service, directly and through others: name and number of calls between, at most

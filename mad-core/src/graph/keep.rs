@@ -8,6 +8,13 @@ use super::service_graph::ServiceGraph;
 use crate::time::Timestamp;
 
 impl ServiceGraph {
+    /// Caller and callee of every edge, in no order.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let name = |place: u32| self.nodes.get(place as usize).map(|node| &*node.name);
+        let edges = self.calls.all.iter();
+        edges.filter_map(move |calls| Some((name(calls.caller)?, name(calls.callee)?)))
+    }
+
     /// Adds what another graph knows: its services, its calls with their latencies, and what is open;
     /// of an edge that both know, the later latencies stay. Spans of one trace that came here and
     /// there find each other.

@@ -28,8 +28,8 @@ pub struct IncidentConfig {
     /// this long of each other share an incident, minutes, 0 or more; 0 keeps them apart.
     /// Default 5.
     pub merge_minutes: f64,
-    /// An incident that ended by itself and of which one comes back within this long of its end goes
-    /// on instead of a new one, minutes, 0 to 1e6; 0 never. One that somebody resolved is over.
+    /// An incident that ended by itself and of which one comes back within this long of its last
+    /// flagged row goes on instead of a new one, minutes, 0 to 1e6; 0 never. One that somebody resolved is over.
     /// Default 10.
     pub cooldown_minutes: f64,
     /// An incident of an entity that went silent is closed after this long, minutes. Default 30.

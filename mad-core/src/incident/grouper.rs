@@ -109,8 +109,9 @@ impl IncidentGrouper {
         if let Some(lead) = self.tied(entity, first.bucket, step, bucket, ties, changes)
             && let Some(incident) = self.open.get_mut(&lead)
         {
-            incident.join(entity, &rows, known);
-            changes.push(IncidentChange::Updated(incident.clone()));
+            if incident.join(entity, &rows, known) {
+                changes.push(IncidentChange::Updated(incident.clone()));
+            }
             self.joined.insert(id, lead);
             self.place(&entity.service, lead);
             return;
@@ -138,12 +139,15 @@ impl IncidentGrouper {
         self.expire(self.lead(row.entity), row.bucket, row.step, changes);
         let lead = self.lead(row.entity);
         let Some(incident) = self.open.get_mut(&lead) else { return false };
-        if lead == row.entity {
+        let tells = if lead == row.entity {
             incident.add(row, self.critical_error_rate);
+            true
         } else {
-            incident.add_other(entity, row);
+            incident.add_other(entity, row)
+        };
+        if tells {
+            changes.push(IncidentChange::Updated(incident.clone()));
         }
-        changes.push(IncidentChange::Updated(incident.clone()));
         true
     }
 

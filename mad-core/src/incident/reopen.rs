@@ -9,8 +9,8 @@ use crate::series::{Entity, EntityId};
 use crate::time::Timestamp;
 
 impl IncidentGrouper {
-    /// Goes on with the last incident that an entity was in, if that ended by itself within the
-    /// cooldown before `rows`.
+    /// Goes on with the last incident that an entity was in, if that ended by itself and `rows` begin
+    /// within the cooldown.
     pub(super) fn reopen(
         &mut self,
         entity: &Entity,
@@ -57,13 +57,13 @@ impl IncidentGrouper {
 
 impl Incident {
     /// Closed by itself or by somebody; one that ended by itself may come back until `cooldown`
-    /// nanoseconds later.
+    /// nanoseconds after its last flagged row.
     pub(super) fn end_at(&mut self, at: Timestamp, reason: CloseReason, cooldown: i64) {
         self.status = IncidentStatus::Resolved;
         self.closed_at = Some(at);
         self.close_reason = Some(reason);
         let by_itself = matches!(reason, CloseReason::Quiet | CloseReason::Expired);
-        self.reopens_until = (by_itself && cooldown > 0).then(|| at.plus(cooldown));
+        self.reopens_until = (by_itself && cooldown > 0).then(|| self.end.plus(cooldown));
     }
 
     fn come_back(&mut self, first: &FlaggedRow) {

@@ -218,9 +218,16 @@ impl Incident {
         self.peaks.sort_by(|a, b| b.signal.evidence.total_cmp(&a.signal.evidence));
     }
 
-    /// Another entity joins, with its flagged rows so far.
-    pub(super) fn join(&mut self, entity: &Entity, rows: &[FlaggedRow], joined_at: Timestamp) {
-        let Some(first) = rows.first() else { return };
+    /// Another entity joins, with its flagged rows so far; answers whether that is worth telling:
+    /// one more that is listed, or [`add_other`](Self::add_other) says so.
+    pub(super) fn join(
+        &mut self,
+        entity: &Entity,
+        rows: &[FlaggedRow],
+        joined_at: Timestamp,
+    ) -> bool {
+        let Some(first) = rows.first() else { return false };
+        let listed = self.members.len();
         self.last_joined = self.last_joined.max(first.bucket);
         let known = self.members.iter().any(|member| member.entity == *entity);
         self.reached += u64::from(!known);
@@ -240,14 +247,18 @@ impl Incident {
                 slo: None,
             });
         }
+        let mut tells = self.members.len() > listed;
         for row in rows {
-            self.add_other(entity, row);
+            tells |= self.add_other(entity, row);
         }
+        tells
     }
 
-    /// A flagged row of another entity that has joined.
-    pub(super) fn add_other(&mut self, entity: &Entity, row: &FlaggedRow) {
+    /// A flagged row of another entity that has joined; answers whether it makes the incident longer
+    /// or worse: in a storm, what thousands do in one step is told once.
+    pub(super) fn add_other(&mut self, entity: &Entity, row: &FlaggedRow) -> bool {
         let end = row.bucket.plus(row.step);
+        let tells = end > self.end || row.severity > self.severity;
         self.end = self.end.max(end);
         self.last_active = self.last_active.max(end);
         self.severity = self.severity.max(row.severity);
@@ -262,6 +273,7 @@ impl Incident {
                 member.signal = signal.signal.clone();
             }
         }
+        tells
     }
 
     /// Takes over what another incident, which began later, reached.
@@ -333,35 +345,6 @@ impl Incident {
             Confidence::Medium
         } else {
             Confidence::Low
-        }
-    }
-}
-
-/// What happened to an incident.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum IncidentChange {
-    /// It opened.
-    Opened(Incident),
-    /// It grew by a row or became more severe.
-    Updated(Incident),
-    /// It had ended, and came back within the cooldown.
-    Reopened(Incident),
-    /// Somebody took it.
-    Acknowledged(Incident),
-    /// It is over.
-    Closed(Incident),
-}
-
-impl IncidentChange {
-    /// The incident after the change.
-    pub fn incident(&self) -> &Incident {
-        match self {
-            Self::Opened(incident)
-            | Self::Updated(incident)
-            | Self::Reopened(incident)
-            | Self::Acknowledged(incident)
-            | Self::Closed(incident) => incident,
         }
     }
 }

@@ -1,12 +1,14 @@
 //! What a pipeline tells when it is asked.
 
+use std::collections::BTreeMap;
+
 use super::surroundings::Known;
 use super::{Counters, IncidentRecord, Pipeline, PipelineConfig};
 use crate::culprit::{CulpritConfig, CulpritRanker, Ranking};
 use crate::error::Result;
 use crate::explain::{Explanation, Link, TemplateExplainer};
 use crate::guard::EntityMaturity;
-use crate::history::{Decision, History};
+use crate::history::{Decision, FlaggedRow, History};
 use crate::incident::Incident;
 use crate::series::{EntityId, EntityTable, SeriesTable};
 use crate::telemetry::Rejections;
@@ -36,8 +38,9 @@ impl Pipeline {
     pub fn culprits_with(&self, config: CulpritConfig, at: Option<Timestamp>) -> Result<Ranking> {
         let ranker = CulpritRanker::new(config)?;
         let at = at.or(self.bucket).unwrap_or_default();
-        let rows = self.history.flagged(ranker.from(at), at);
-        Ok(ranker.rank_within(rows, &self.entities, at, &self.surroundings()))
+        let rows: Vec<&FlaggedRow> = self.history.flagged(ranker.from(at), at).collect();
+        let known = Known { by_metrics: self.by_metrics(&rows, at), ..self.surroundings() };
+        Ok(ranker.rank_within(rows, &self.entities, at, &known))
     }
 
     /// The ranking at an incident's end: kept since it closed, or as of now.
@@ -117,7 +120,8 @@ impl Pipeline {
     }
 
     fn surroundings(&self) -> Known<'_> {
-        Known { graph: &self.graph, history: &self.history, grouper: &self.grouper }
+        let by_metrics = BTreeMap::new();
+        Known { graph: &self.graph, history: &self.history, grouper: &self.grouper, by_metrics }
     }
 
     fn rank_none(&self, at: Option<Timestamp>) -> Ranking {

@@ -1,6 +1,7 @@
 //! The stages composed: telemetry in, verdicts and incidents out.
 
 mod answers;
+mod by_metrics;
 mod chain_document;
 mod checkpoint;
 mod command;
@@ -9,6 +10,7 @@ mod config;
 mod counters;
 mod document;
 mod envelope;
+mod follow;
 mod idle;
 mod merge;
 mod metrics;
@@ -19,6 +21,7 @@ mod record;
 mod rules;
 mod series_document;
 mod slo_document;
+
 mod states;
 mod surroundings;
 mod traces;

@@ -1,5 +1,6 @@
 //! Spans, log lines, edges and changes: what surrounds the rows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::partition::PartitionId;
@@ -16,6 +17,8 @@ pub(super) struct Known<'a> {
     pub graph: &'a ServiceGraph,
     pub history: &'a History,
     pub grouper: &'a IncidentGrouper,
+    /// What metrics say of services; empty where they were not ranked.
+    pub by_metrics: BTreeMap<Arc<str>, f64>,
 }
 
 impl Surroundings for Known<'_> {
@@ -37,6 +40,10 @@ impl Surroundings for Known<'_> {
                 && change.at < incident.end
         });
         (!answered).then(|| change.clone())
+    }
+
+    fn by_metrics(&self, service: &str) -> Option<f64> {
+        self.by_metrics.get(service).copied()
     }
 }
 

@@ -65,7 +65,9 @@ def peaks(incident: Json) -> list[dict[str, Any]]:
         low, high = peak.get("expected_low"), peak.get("expected_high")
         value = peak.get("value")
         below = words.is_number(value) and words.is_number(low) and value < low
-        above = words.is_number(value) and words.is_number(high) and 0 < 2 * high <= value
+        above = words.is_number(value) and words.is_number(high) and value > high
+        # of next to nothing anything is a thousand times
+        much = above and 0 < 2 * high <= value <= 1000 * high
         found.append(
             {
                 "signal": name,
@@ -75,7 +77,7 @@ def peaks(incident: Json) -> list[dict[str, Any]]:
                 "z": words.z_score(peak.get("z")),
                 "size": abs(peak["z"]) if words.is_number(peak.get("z")) else 0.0,
                 "below": below,
-                "times": words.significant(value / high, 2) if above else "",
+                "times": words.significant(value / high, 2) if much else "",
                 "at": times.time_or_none(peak.get("at")),
             }
         )
@@ -116,6 +118,8 @@ def headline(document: Json) -> tuple[str, str]:
     peak = next(iter(peaks(top)), None)
     if peak is not None:
         trouble = f"{peak['name']} {'below' if peak['below'] else 'above'} normal"
+        if not peak["below"] and peak["expected"] != words.DASH:
+            trouble = f"{peak['name']} {peak['value']} (expected {peak['expected']})"
         if peak["times"]:
             trouble = f"{peak['name']} {peak['times']} times the expected maximum"
     else:

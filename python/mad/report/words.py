@@ -26,6 +26,8 @@ _SIGNALS = {
     "error_rate": "error rate",
     "error_count": "errors",
     "req_count": "requests",
+    "log_errors": "error lines",
+    "log_warnings": "warning lines",
 }
 
 _SUPPRESSIONS = {

@@ -1,0 +1,131 @@
+//! What metrics say of services, from history: who left their normal levels, and whose fault it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::Pipeline;
+use crate::culprit::{MetricKind, MetricRanker, MetricRankerConfig, MetricWindow};
+use crate::history::FlaggedRow;
+use crate::series::{EntityId, SignalName};
+use crate::telemetry::MetricPoint;
+use crate::time::Timestamp;
+
+/// Series ranked at most; a storm of more is ranked by its flagged rows alone.
+const MOST_SERIES: usize = 2_000;
+/// Services among which a symptom is looked for at most.
+const MOST_SERVICES: usize = 200;
+/// Weight of a service that the ranking does not name, beside the last that it names.
+const UNNAMED: f64 = 0.5;
+
+impl Pipeline {
+    /// The standing of each service with a flagged metric among `rows`, the first flagged one of
+    /// which is where the incident begins; nothing where there is one service only, or where nobody
+    /// stands out.
+    pub(super) fn by_metrics(
+        &self,
+        rows: &[&FlaggedRow],
+        at: Timestamp,
+    ) -> BTreeMap<Arc<str>, f64> {
+        let of_metrics = || rows.iter().filter(|row| row.objectives.is_none());
+        let entities: BTreeSet<EntityId> = of_metrics().map(|row| row.entity).collect();
+        let names = entities.iter().filter_map(|id| self.entities.get(*id));
+        let services: BTreeSet<&Arc<str>> = names.map(|entity| &entity.service).collect();
+        let target = self.target(of_metrics().copied(), &services);
+        let first = || of_metrics().map(|row| row.bucket).min();
+        let start = target.as_ref().map(|target| target.since).or_else(first);
+        let Some(start) = start.filter(|_| services.len() >= 2) else { return BTreeMap::new() };
+        let named = self.series_names.iter().filter_map(|(id, name)| {
+            let entity = self.entities.get(name.entity)?;
+            services.contains(&entity.service).then_some((id, entity, &name.metric))
+        });
+        let series: Vec<_> = named.take(MOST_SERIES + 1).collect();
+        let config = MetricRankerConfig { top_k: 1_000, ..MetricRankerConfig::default() };
+        let (true, Ok(ranker)) = (series.len() <= MOST_SERIES, MetricRanker::new(config)) else {
+            return BTreeMap::new();
+        };
+        let mut window = MetricWindow::new();
+        for (id, entity, metric) in series {
+            for point in self.history.points(id).filter(|point| point.bucket <= at) {
+                let value = f64::from(point.value);
+                let point = MetricPoint {
+                    resource: &entity.endpoint,
+                    ..MetricPoint::new(point.bucket, &entity.service, metric, value)
+                };
+                if point.timestamp < start {
+                    window.normal(&point, 0);
+                } else {
+                    window.incident(&point, 0);
+                }
+            }
+        }
+        let target = target.as_ref().map(|target| (&*target.service, &*target.metric));
+        let ranking = ranker.rank(&window, self.graph.pairs(), target);
+        let Some(first) = ranking.culprits.first().map(|first| first.score) else {
+            return BTreeMap::new();
+        };
+        let last = ranking.culprits.last().map_or(first, |last| last.score);
+        let score = |service: &str| {
+            let found = ranking.culprits.iter().find(|culprit| *culprit.entity.service == *service);
+            found.map_or(UNNAMED * last, |culprit| culprit.score) / first
+        };
+        services.into_iter().map(|name| (Arc::clone(name), score(name))).collect()
+    }
+
+    /// The symptom: of the services with a flagged latency, error or availability the one that calls,
+    /// directly and through others, most that were flagged, and its strongest such metric. None
+    /// where none of them calls another.
+    fn target<'a>(
+        &self,
+        rows: impl Iterator<Item = &'a FlaggedRow>,
+        services: &BTreeSet<&Arc<str>>,
+    ) -> Option<Target> {
+        if services.len() > MOST_SERVICES {
+            return None;
+        }
+        let mut symptoms: BTreeMap<Arc<str>, (f64, Target)> = BTreeMap::new();
+        for row in rows {
+            let Some(entity) = self.entities.get(row.entity) else { continue };
+            for flagged in &row.signals {
+                let SignalName::Metric(metric) = &flagged.signal else { continue };
+                if !is_symptom(metric) {
+                    continue;
+                }
+                let (service, metric) = (Arc::clone(&entity.service), Arc::clone(metric));
+                let new = || (0.0, Target { service, metric: "".into(), since: row.bucket });
+                let (most, target) =
+                    symptoms.entry(Arc::clone(&entity.service)).or_insert_with(new);
+                target.since = target.since.min(row.bucket);
+                if flagged.evidence > *most {
+                    (*most, target.metric) = (flagged.evidence, metric);
+                }
+            }
+        }
+        let reached = |service: &str| {
+            let below = self.graph.downstream(service, usize::MAX);
+            below.iter().filter(|(name, _)| services.contains(name)).count()
+        };
+        let counted = symptoms.into_values().map(|(most, found)| {
+            let count = reached(&found.service);
+            (count, most, found)
+        });
+        let widest =
+            counted.filter(|(count, ..)| *count > 0).max_by(|(a, a_most, _), (b, b_most, _)| {
+                a.cmp(b).then_with(|| a_most.total_cmp(b_most))
+            });
+        widest.map(|(.., target)| target)
+    }
+}
+
+/// What showed the symptom, and since when.
+struct Target {
+    service: Arc<str>,
+    metric: Arc<str>,
+    since: Timestamp,
+}
+
+fn is_symptom(metric: &str) -> bool {
+    matches!(
+        MetricKind::guess(metric),
+        MetricKind::Latency | MetricKind::Errors | MetricKind::Availability
+    )
+}
