@@ -43,7 +43,7 @@ pub(super) struct Effect {
 /// next); 5 % of the level; a tenth of the median scale of all series of that metric. An
 /// availability has an absolute floor of a tenth of a percent point instead of the last two.
 pub(super) fn levels(series: &[Series]) -> Vec<Option<Level>> {
-    let raw: Vec<Option<Level>> = series.iter().map(|series| raw_level(&series.normal)).collect();
+    let raw: Vec<Option<Level>> = series.iter().map(|series| raw_level(series.normal())).collect();
     let mut peers: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for (series, level) in series.iter().zip(&raw) {
         if let Some(level) = level {
@@ -98,10 +98,10 @@ pub(super) fn bad_rows(
 ) -> Option<BTreeSet<i64>> {
     let badness = |value: f64| target.kind.badness(level.z(value));
     let rows: Vec<(i64, f64)> =
-        target.incident.iter().map(|point| (timeline.row(point.0), badness(point.1))).collect();
+        target.incident().iter().map(|point| (timeline.row(point.0), badness(point.1))).collect();
     let mut peaks: Vec<f64> = rows.iter().map(|(_, bad)| *bad).collect();
     peaks.sort_unstable_by(f64::total_cmp);
-    let before = target.normal.iter().rev().take(timeline.rows).map(|point| badness(point.1));
+    let before = target.normal().iter().rev().take(timeline.rows).map(|point| badness(point.1));
     let mut pool: Vec<f64> = peaks.iter().copied().chain(before).collect();
     pool.sort_unstable_by(f64::total_cmp);
     let calm = median(pool.get(..(pool.len() / 2).max(1))?);
@@ -129,14 +129,14 @@ pub(super) fn effect(
     };
     let moved = level.z(value) - level.z(expected);
     let alone =
-        if bad.is_none() && series.incident.len() == 1 && timeline.rows > 1 { 0.5 } else { 1.0 };
+        if bad.is_none() && series.incident().len() == 1 && timeline.rows > 1 { 0.5 } else { 1.0 };
     let size = alone * kind.badness(moved);
     let half = |value: f64| kind.badness(level.z(value) - level.z(expected)) >= 0.5 * size;
     let first = series
-        .incident
+        .incident()
         .iter()
         .find(|point| half(point.1) && bad.is_none_or(|bad| bad.contains(&timeline.row(point.0))));
-    let onset = first.or(series.incident.first())?.0;
+    let onset = first.or(series.incident().first())?.0;
     // also false for NaN
     (size > 0.0).then_some(Effect { size, value, expected, scale: level.scale, onset })
 }
@@ -149,13 +149,13 @@ fn aligned(
     bad: &BTreeSet<i64>,
 ) -> Option<(f64, f64)> {
     let first = *bad.first()?;
-    let in_bad = series.incident.iter().filter(|point| bad.contains(&timeline.row(point.0)));
+    let in_bad = series.incident().iter().filter(|point| bad.contains(&timeline.row(point.0)));
     let value = median(&values(in_bad));
-    let within = series.incident.iter().filter(|point| timeline.row(point.0) < first);
+    let within = series.incident().iter().filter(|point| timeline.row(point.0) < first);
     let mut before = values(within);
     if timeline.contiguous {
         let missing = BEFORE.saturating_sub(before.len());
-        before.extend(series.normal.iter().rev().take(missing).map(|point| point.1));
+        before.extend(series.normal().iter().rev().take(missing).map(|point| point.1));
     }
     let level_before = median(&before);
     if !level_before.is_finite() {
@@ -174,7 +174,7 @@ fn aligned(
 /// The value that half of the rows are at least as bad as.
 fn lasting(series: &Series, level: &Level) -> Option<f64> {
     let badness = |value: f64| series.kind.badness(level.z(value));
-    let mut worst = values(series.incident.iter());
+    let mut worst = values(series.incident().iter());
     worst.sort_unstable_by(|a, b| badness(*b).total_cmp(&badness(*a)).then(a.total_cmp(b)));
     let half = worst.len().checked_sub(1)? / 2;
     worst.get(half).copied()

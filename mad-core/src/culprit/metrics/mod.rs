@@ -104,7 +104,7 @@ impl MetricRanker {
         let mut series = window.sorted();
         let target = target.and_then(|(service, metric)| {
             let is_target = |one: &Series| {
-                (&*one.service, &*one.metric) == (service, metric) && !one.incident.is_empty()
+                (&*one.service, &*one.metric) == (service, metric) && !one.incident().is_empty()
             };
             series.iter().position(is_target)
         });

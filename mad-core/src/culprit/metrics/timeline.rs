@@ -38,9 +38,9 @@ impl Timeline {
     /// points.
     pub fn find(series: &mut [Series], target: Option<usize>) -> Option<Self> {
         let step = step(series);
-        let start = series.iter().filter_map(|series| Some(series.incident.first()?.0)).min()?;
-        let end = series.iter().filter_map(|series| Some(series.incident.last()?.0)).max()?;
-        let normal_end = series.iter().filter_map(|series| Some(series.normal.last()?.0)).max();
+        let start = series.iter().filter_map(|series| Some(series.incident().first()?.0)).min()?;
+        let end = series.iter().filter_map(|series| Some(series.incident().last()?.0)).max()?;
+        let normal_end = series.iter().filter_map(|series| Some(series.normal().last()?.0)).max();
         let gap = normal_end.map(|end| start.saturating_sub(end));
         let contiguous =
             gap.is_none_or(|gap| gap > 0 && gap <= step.saturating_mul(CONTIGUOUS_ROWS));
@@ -51,11 +51,11 @@ impl Timeline {
                 timeline.start = start.saturating_add(row.saturating_mul(step));
                 let cut = timeline.start.saturating_sub(step / 2);
                 for series in &mut *series {
-                    begin_at(series, cut);
+                    series.begin_at(cut);
                 }
             }
         }
-        let rows = series.iter().flat_map(|series| &series.incident);
+        let rows = series.iter().flat_map(|series| series.incident());
         let mut rows: Vec<i64> = rows.map(|point| timeline.row(point.0)).collect();
         rows.sort_unstable();
         rows.dedup();
@@ -99,7 +99,7 @@ impl Timeline {
     /// The earliest row from which on no row is missing up to the incident.
     fn unbroken_from(&self, series: &[Series]) -> i64 {
         let rows = series.iter().flat_map(|series| {
-            series.normal.iter().rev().take(TOLD_LATE_ROWS).map(|point| self.row(point.0))
+            series.normal().iter().rev().take(TOLD_LATE_ROWS).map(|point| self.row(point.0))
         });
         let mut rows: Vec<i64> = rows.filter(|row| *row < 0).collect();
         rows.sort_unstable_by(|a, b| b.cmp(a));
@@ -113,12 +113,11 @@ impl Timeline {
     /// points from there on less that of the points before. Of a told begin only at the rows before
     /// it, and no more than lasts until then and beyond.
     fn steps(&self, series: &Series, told: bool) -> Vec<(i64, f64)> {
-        let points: Vec<(i64, f64)> =
-            series.normal.iter().chain(&series.incident).copied().collect();
+        let points = series.points();
         let values: Vec<f64> = points.iter().map(|point| point.1).collect();
         let (center, mad) = median_mad(&values);
         let scale = (mad / MAD_OF_SIGMA).max(floor(series.kind, center)).max(1e-12);
-        let begin = series.normal.len();
+        let begin = series.normal().len();
         let middle = |from: usize, to: usize| Some(median(values.get(from..to)?) / scale);
         let end = |at: usize| values.len().min(at + SIDE);
         let step = |at: usize| {
@@ -153,20 +152,11 @@ fn step(series: &[Series]) -> i64 {
                 .filter_map(|w| Some(w.last()?.0.saturating_sub(w.first()?.0)))
                 .collect()
         };
-        let mut own = gaps(&series.normal);
-        own.extend(gaps(&series.incident));
+        let mut own = gaps(series.normal());
+        own.extend(gaps(series.incident()));
         own.sort_unstable();
         steps.extend(own.get(own.len() / 2));
     }
     steps.sort_unstable();
     steps.get(steps.len() / 2).copied().unwrap_or(1).max(1)
-}
-
-/// Makes the incident begin at this moment.
-fn begin_at(series: &mut Series, at: i64) {
-    let mut points = std::mem::take(&mut series.normal);
-    points.append(&mut series.incident);
-    let begin = points.partition_point(|point| point.0 < at);
-    series.incident = points.split_off(begin);
-    series.normal = points;
 }
