@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::MetricKind;
 use super::timeline::Timeline;
-use super::window::Series;
+use super::window::{Point, Series};
 use crate::robust::{MAD_OF_SIGMA, median, median_mad, quantile_sorted};
 
 /// Fewest normal values that a scale is made of.
@@ -41,9 +41,11 @@ pub(super) struct Effect {
 /// The scale is the largest of: 1.4826 MAD; the width between the 5th and 95th percentile over 3.29
 /// (of fewer than 50 values the 10th and 90th, over 2.56, since one strange row must not hide the
 /// next); 5 % of the level; a tenth of the median scale of all series of that metric. An
-/// availability has an absolute floor of a tenth of a percent point instead of the last two.
-pub(super) fn levels(series: &[Series]) -> Vec<Option<Level>> {
-    let raw: Vec<Option<Level>> = series.iter().map(|series| raw_level(series.normal())).collect();
+/// availability has an absolute floor of a tenth of a percent point instead of the last two. Of more
+/// than `points` values every second, third, ... is taken.
+pub(super) fn levels(series: &[Series], points: usize) -> Vec<Option<Level>> {
+    let raw: Vec<Option<Level>> =
+        series.iter().map(|series| raw_level(series.normal(), points)).collect();
     let mut peers: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for (series, level) in series.iter().zip(&raw) {
         if let Some(level) = level {
@@ -71,11 +73,12 @@ pub(super) fn floor(kind: MetricKind, center: f64) -> f64 {
     }
 }
 
-fn raw_level(normal: &[(i64, f64)]) -> Option<Level> {
+fn raw_level(normal: &[Point], points: usize) -> Option<Level> {
     if normal.len() < MIN_NORMAL {
         return None;
     }
-    let mut sorted: Vec<f64> = normal.iter().map(|(_, value)| *value).collect();
+    let every = normal.len().div_ceil(points.max(1)).max(1);
+    let mut sorted: Vec<f64> = normal.iter().step_by(every).map(|(_, value)| *value).collect();
     let (center, mad) = median_mad(&sorted);
     sorted.sort_unstable_by(f64::total_cmp);
     let (q, width) = if sorted.len() < 50 { (0.1, 2.563) } else { (0.05, 3.290) };
@@ -180,6 +183,6 @@ fn lasting(series: &Series, level: &Level) -> Option<f64> {
     worst.get(half).copied()
 }
 
-fn values<'a>(points: impl Iterator<Item = &'a (i64, f64)>) -> Vec<f64> {
+fn values<'a>(points: impl Iterator<Item = &'a Point>) -> Vec<f64> {
     points.map(|point| point.1).collect()
 }

@@ -8,6 +8,7 @@ mod calls;
 mod effect;
 mod kind;
 mod lines;
+mod onset;
 mod timeline;
 mod types;
 mod window;
@@ -30,6 +31,10 @@ pub use window::MetricWindow;
 
 /// Evidence told of a culprit.
 const MOST_EVIDENCE: usize = 5;
+/// Points of normal time that scales are taken from while the begin is looked for.
+const SEARCH_POINTS: usize = 200;
+/// By how much another begin has to stand out more than the told one: e times the effect.
+const TOLD_LEAD: f64 = 1.0;
 
 /// Ranks services by how far their metrics left their normal levels.
 ///
@@ -40,8 +45,10 @@ const MOST_EVIDENCE: usize = 5;
 ///    falls, others both ways ([`MetricKind`]).
 /// 3. **Alignment.** With a target, a series counts in the rows in which the target is bad, against
 ///    normal time and against the rows just before, whichever is closer.
-/// 4. **Onset.** Without normal time, or when normal time runs into the incident and the fault is
-///    older than was told, the begin is where the target (or all series together) steps up most.
+/// 4. **Begin.** It is found again where normal time runs into the incident, and may be older than was
+///    told, and where there is no normal time. With a target: from where on it is bad. Without: of
+///    the rows at which most series step up, the one from which on one service stands out most; the
+///    answer for a wrong begin has many suspects or none. Metrics, spans and lines are then all cut there.
 /// 5. **Blame.** A service weighs `ln(1 + effect)` of its strongest series; half for a kind other
 ///    than the target's. What a callee's change of the same metric makes up of a caller's, in the
 ///    metric's own unit, is taken off the caller. The client's view of a call is about its peer.
@@ -108,48 +115,100 @@ impl MetricRanker {
             };
             series.iter().position(is_target)
         });
-        let Some(timeline) = Timeline::find(&mut series, target) else {
+        let graph = Graph::new(edges.into_iter());
+        let Some(timeline) = Timeline::told(&series) else {
             return MetricRanking { culprits: Vec::new(), abstained: true, start: None };
         };
-        let levels = levels(&series);
-        let aligned = target.and_then(|index| {
-            let (target, level) = (series.get(index)?, levels.get(index)?.as_ref()?);
-            Some((target, bad_rows(target, level, &timeline)?))
-        });
-        let bad = aligned.as_ref().map(|(_, bad)| bad);
-        let effects: Vec<(&Series, Effect)> = series
-            .iter()
-            .zip(&levels)
-            .filter_map(|(series, level)| {
-                Some((series, effect(series, level.as_ref()?, &timeline, bad)?))
-            })
-            .collect();
-        let told = told(window, &timeline);
-        let effects: Vec<(&Series, Effect)> = effects
-            .into_iter()
-            .chain(told.iter().map(|(series, effect)| (series, *effect)))
-            .collect();
-        let target = aligned.as_ref().map(|(target, _)| *target);
-        let target_moved = target.is_none_or(|target| {
-            let own = effects.iter().find(|(series, _)| series.name() == target.name());
-            own.map_or(0.0, |(_, effect)| effect.size) >= self.config.min_target_effect
-        });
-        let suspects =
-            suspects(&effects, target, &Graph::new(edges.into_iter()), !window.calls.is_empty());
-        let least = match target {
-            Some(_) => self.config.min_effect.ln_1p(),
-            None => self.config.min_lasting_effect.ln_1p(),
-        };
-        let moved = suspects.first().is_some_and(|first| first.weight >= least);
-        let named = if moved && target_moved { self.config.top_k } else { 0 };
-        let culprits: Vec<MetricCulprit> =
-            suspects.iter().take(named).filter_map(|one| culprit(one, least)).collect();
+        let case = Case { window, graph: &graph, target };
+        let timeline = self.find_begin(case, &mut series, timeline);
+        let culprits = self.judge(case, &series, &timeline, usize::MAX).culprits;
         MetricRanking {
             abstained: culprits.is_empty(),
             culprits,
             start: Some(Timestamp::from_nanos(timeline.start)),
         }
     }
+
+    /// The incident from where it begins: of the rows at which it may, the one from which on the
+    /// first suspect stands out most, or from an earlier one if it was bad already. The told one has a
+    /// lead.
+    fn find_begin(&self, case: Case<'_>, series: &mut [Series], told: Timeline) -> Timeline {
+        if !told.contiguous {
+            return told;
+        }
+        let begins = onset::begins(series, case.target.and_then(|at| series.get(at)), &told);
+        let mut best = (f64::NEG_INFINITY, begins.first().copied().unwrap_or(0));
+        for row in begins.iter().copied().filter(|_| begins.len() > 1) {
+            let timeline = told.from_row(row, series);
+            let stands_out = self.judge(case, series, &timeline, SEARCH_POINTS).stands_out;
+            let lead = if told.told && row == 0 { TOLD_LEAD } else { 0.0 };
+            // of equal ones the one that steps up more
+            if stands_out + lead > best.0 {
+                best = (stands_out + lead, row);
+            }
+        }
+        let timeline = told.from_row(best.1, series);
+        let first = self.judge(case, series, &timeline, SEARCH_POINTS).culprits.into_iter().next();
+        let first = first.and_then(|first| first.evidence.into_iter().next());
+        let row = first.and_then(|evidence| onset::older(series, &evidence, &told));
+        row.map_or(timeline, |row| told.from_row(row, series))
+    }
+
+    /// What the incident of this timeline says; scales are taken from at most `points` of normal time.
+    fn judge(
+        &self,
+        case: Case<'_>,
+        series: &[Series],
+        timeline: &Timeline,
+        points: usize,
+    ) -> Judgement {
+        let levels = levels(series, points);
+        let aligned = case.target.and_then(|index| {
+            let (target, level) = (series.get(index)?, levels.get(index)?.as_ref()?);
+            Some((target, bad_rows(target, level, timeline)?))
+        });
+        let bad = aligned.as_ref().map(|(_, bad)| bad);
+        let metrics = series.iter().zip(&levels).filter_map(|(series, level)| {
+            Some((series, effect(series, level.as_ref()?, timeline, bad)?))
+        });
+        let told = told(case.window, timeline);
+        let told = told.iter().map(|(series, effect)| (series, *effect));
+        let effects: Vec<(&Series, Effect)> = metrics.chain(told).collect();
+        let target = aligned.as_ref().map(|(target, _)| *target);
+        let target_moved = target.is_none_or(|target| {
+            let own = effects.iter().find(|(series, _)| series.name() == target.name());
+            own.map_or(0.0, |(_, effect)| effect.size) >= self.config.min_target_effect
+        });
+        let suspects = suspects(&effects, target, case.graph, !case.window.calls.is_empty());
+        let least = match target {
+            Some(_) => self.config.min_effect.ln_1p(),
+            None => self.config.min_lasting_effect.ln_1p(),
+        };
+        let first = suspects.first().map_or(0.0, |first| first.weight);
+        let others = suspects.iter().skip(1).map(|other| (other.weight - least).max(0.0));
+        let named = if first >= least && target_moved { self.config.top_k } else { 0 };
+        Judgement {
+            stands_out: first - others.sum::<f64>(),
+            culprits: suspects.iter().take(named).filter_map(|one| culprit(one, least)).collect(),
+        }
+    }
+}
+
+/// What is known beside the series.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    window: &'a MetricWindow,
+    graph: &'a Graph<'a>,
+    /// Place of the target among the series.
+    target: Option<usize>,
+}
+
+/// What an incident says if it begins where it is said to.
+struct Judgement {
+    /// The first suspect's weight less what the others' are above the least that names anybody: a
+    /// wrong begin makes many suspects or none.
+    stands_out: f64,
+    culprits: Vec<MetricCulprit>,
 }
 
 /// What spans and log lines tell.
