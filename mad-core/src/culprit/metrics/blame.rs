@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::MetricKind;
 use super::effect::Effect;
 use super::window::Series;
+use super::{MetricKind, MetricRankerConfig};
 
 /// What is left of the weight of a metric of another kind than the target's, and of another
 /// statistic of the same kind.
@@ -76,10 +76,15 @@ pub(super) fn suspects<'a>(
     target: Option<&'a Series>,
     graph: &Graph<'_>,
     has_spans: bool,
+    config: &MetricRankerConfig,
 ) -> Vec<Suspect<'a>> {
     let mut charges: BTreeMap<&str, Vec<Charge<'a>>> = BTreeMap::new();
     for (series, effect) in effects {
-        let (service, counts) = about(series, has_spans);
+        let (service, counts) = if config.client_views {
+            about(series, has_spans)
+        } else {
+            (&*series.service, series.kind.weight())
+        };
         let weight = counts * relevance(series, target) * effect.size.ln_1p();
         let charge = Charge { series, effect: *effect, weight };
         charges.entry(service).or_default().push(charge);
@@ -100,8 +105,11 @@ pub(super) fn suspects<'a>(
                 .filter_map(|callee| charges.get(callee))
                 .map(|callee| explained_by(list, callee, first.series.kind))
                 .fold(0.0, f64::max);
+            let explained = if config.explain { explained } else { 0.0 };
             let mut weight = first.weight * (1.0 - EXPLAINED * explained);
-            if is_client_view(service) || has_twin(service, first.series.kind, &charges, graph) {
+            let viewed =
+                is_client_view(service) || has_twin(service, first.series.kind, &charges, graph);
+            if config.client_views && viewed {
                 weight *= CLIENT_VIEW;
             }
             Some(Suspect { service, weight, charges: list.clone() })

@@ -43,9 +43,13 @@ pub(super) struct Effect {
 /// next); 5 % of the level; a tenth of the median scale of all series of that metric. An
 /// availability has an absolute floor of a tenth of a percent point instead of the last two. Of more
 /// than `points` values every second, third, ... is taken.
-pub(super) fn levels(series: &[Series], points: usize) -> Vec<Option<Level>> {
+pub(super) fn levels(series: &[Series], points: usize, floors: bool) -> Vec<Option<Level>> {
     let raw: Vec<Option<Level>> =
         series.iter().map(|series| raw_level(series.normal(), points)).collect();
+    if !floors {
+        let least = |level: Level| Level { scale: level.scale.clamp(1e-12, f64::MAX), ..level };
+        return raw.into_iter().map(|level| level.map(least)).collect();
+    }
     let mut peers: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for (series, level) in series.iter().zip(&raw) {
         if let Some(level) = level {

@@ -109,6 +109,9 @@ impl MetricRanker {
         target: Option<(&str, &str)>,
     ) -> MetricRanking {
         let mut series = window.sorted();
+        if !self.config.kinds {
+            series.iter_mut().for_each(|series| series.kind = MetricKind::Other);
+        }
         let target = target.and_then(|(service, metric)| {
             let is_target = |one: &Series| {
                 (&*one.service, &*one.metric) == (service, metric) && !one.incident().is_empty()
@@ -131,27 +134,32 @@ impl MetricRanker {
 
     /// The incident from where it begins: of the rows at which it may, the one from which on the
     /// first suspect stands out most, or from an earlier one if it was bad already. The told one has a
-    /// lead.
+    /// lead if it names anybody.
     fn find_begin(&self, case: Case<'_>, series: &mut [Series], told: Timeline) -> Timeline {
-        if !told.contiguous {
+        if !told.contiguous || told.told && !self.config.find_begin {
             return told;
+        }
+        if !self.config.find_begin {
+            return told.begun_at(told.row(told.end) / 2, series);
         }
         let begins = onset::begins(series, case.target.and_then(|at| series.get(at)), &told);
         let mut best = (f64::NEG_INFINITY, begins.first().copied().unwrap_or(0));
         for row in begins.iter().copied().filter(|_| begins.len() > 1) {
-            let timeline = told.from_row(row, series);
-            let stands_out = self.judge(case, series, &timeline, SEARCH_POINTS).stands_out;
-            let lead = if told.told && row == 0 { TOLD_LEAD } else { 0.0 };
+            let timeline = told.begun_at(row, series);
+            let Judgement { stands_out, culprits } =
+                self.judge(case, series, &timeline, SEARCH_POINTS);
+            let leads = told.told && row == 0 && !culprits.is_empty();
+            let lead = if leads { TOLD_LEAD } else { 0.0 };
             // of equal ones the one that steps up more
             if stands_out + lead > best.0 {
                 best = (stands_out + lead, row);
             }
         }
-        let timeline = told.from_row(best.1, series);
+        let timeline = told.begun_at(best.1, series);
         let first = self.judge(case, series, &timeline, SEARCH_POINTS).culprits.into_iter().next();
         let first = first.and_then(|first| first.evidence.into_iter().next());
         let row = first.and_then(|evidence| onset::older(series, &evidence, &told));
-        row.map_or(timeline, |row| told.from_row(row, series))
+        row.map_or(timeline, |row| told.begun_at(row, series))
     }
 
     /// What the incident of this timeline says; scales are taken from at most `points` of normal time.
@@ -162,12 +170,12 @@ impl MetricRanker {
         timeline: &Timeline,
         points: usize,
     ) -> Judgement {
-        let levels = levels(series, points);
+        let levels = levels(series, points, self.config.floors);
         let aligned = case.target.and_then(|index| {
             let (target, level) = (series.get(index)?, levels.get(index)?.as_ref()?);
             Some((target, bad_rows(target, level, timeline)?))
         });
-        let bad = aligned.as_ref().map(|(_, bad)| bad);
+        let bad = aligned.as_ref().map(|(_, bad)| bad).filter(|_| self.config.align);
         let metrics = series.iter().zip(&levels).filter_map(|(series, level)| {
             Some((series, effect(series, level.as_ref()?, timeline, bad)?))
         });
@@ -179,7 +187,8 @@ impl MetricRanker {
             let own = effects.iter().find(|(series, _)| series.name() == target.name());
             own.map_or(0.0, |(_, effect)| effect.size) >= self.config.min_target_effect
         });
-        let suspects = suspects(&effects, target, case.graph, !case.window.calls.is_empty());
+        let suspects =
+            suspects(&effects, target, case.graph, !case.window.calls.is_empty(), &self.config);
         let least = match target {
             Some(_) => self.config.min_effect.ln_1p(),
             None => self.config.min_lasting_effect.ln_1p(),

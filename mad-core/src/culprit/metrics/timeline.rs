@@ -39,7 +39,7 @@ impl Timeline {
     }
 
     /// The incident that begins at this row of the told one; its points are moved to it.
-    pub fn from_row(&self, row: i64, series: &mut [Series]) -> Self {
+    pub fn begun_at(&self, row: i64, series: &mut [Series]) -> Self {
         let start = self.start.saturating_add(row.saturating_mul(self.step));
         for series in &mut *series {
             series.begin_at(start.saturating_sub(self.step / 2));

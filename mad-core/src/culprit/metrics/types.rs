@@ -21,11 +21,35 @@ pub struct MetricRankerConfig {
     pub min_target_effect: f64,
     /// How many culprits are named, 1 to 1,000. Default 10.
     pub top_k: usize,
+    /// Whether scales have floors by level and peers. Default true, as of all that follow: they are
+    /// there to see what each part does.
+    pub floors: bool,
+    /// Whether what a metric measures counts: its bad direction and its weight.
+    pub kinds: bool,
+    /// Whether series count in the target's bad rows alone, where a target is given.
+    pub align: bool,
+    /// Whether the begin is found again. Otherwise it is where it was told, or the middle.
+    pub find_begin: bool,
+    /// Whether a callee's change is taken off its caller's.
+    pub explain: bool,
+    /// Whether a client's view of a call is about its peer and counts less.
+    pub client_views: bool,
 }
 
 impl Default for MetricRankerConfig {
     fn default() -> Self {
-        Self { min_effect: 3.0, min_lasting_effect: 2.0, min_target_effect: 1.5, top_k: 10 }
+        Self {
+            min_effect: 3.0,
+            min_lasting_effect: 2.0,
+            min_target_effect: 1.5,
+            top_k: 10,
+            floors: true,
+            kinds: true,
+            align: true,
+            find_begin: true,
+            explain: true,
+            client_views: true,
+        }
     }
 }
 
