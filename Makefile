@@ -10,7 +10,7 @@ SEED   ?= 0
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo test test-rust test-python test-tables lint quality quality-shop quality-public quality-early bench-core bench-metrics bench-graph bench clean
+.PHONY: help demo test test-rust test-python test-tables lint quality quality-shop quality-public quality-early quality-late quality-ablation bench-core bench-metrics bench-graph bench-culprits bench clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -78,6 +78,12 @@ quality-shop: ## simulated shops: found, blamed, false, how soon
 quality-early: ## minutes warned before a static rule fires
 	$(CARGO) run --release -q -p mad-benches --bin early-warning
 
+quality-late: ## culprits of simulated fleets, told 30 and 60 s late
+	$(CARGO) run --release -q -p mad-benches --bin told-late
+
+quality-ablation: $(VENV)/.installed $(VENV)/.tested ## culprits with one part of the ranking off at a time; DATA=DIR
+	$(BIN)/python benches/ablation.py "$(DATA)/rca" "$(SCORERS)/rca.py"
+
 bench-core: $(VENV)/.installed $(VENV)/.tested ## side by side with DuckDB and pandas
 	$(BIN)/python benches/peers.py
 
@@ -86,6 +92,9 @@ bench-metrics: $(VENV)/.installed $(VENV)/.tested ## metrics beside pandas, stat
 
 bench-graph: $(VENV)/.installed $(VENV)/.tested ## a million spans into a service graph
 	$(BIN)/python benches/graph.py
+
+bench-culprits: $(VENV)/.installed $(VENV)/.tested ## culprits over 500 series of 1,000 rows
+	$(BIN)/python benches/culprits.py
 
 bench: ## criterion benches of the kernels
 	$(CARGO) bench -p mad-benches

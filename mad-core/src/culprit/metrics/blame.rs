@@ -1,6 +1,6 @@
 //! From the effects of single series to the services behind them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::effect::Effect;
 use super::window::Series;
@@ -60,6 +60,37 @@ impl<'a> Graph<'a> {
 
     fn callees(&self, service: &str) -> impl Iterator<Item = &'a str> {
         self.callees.get(service).into_iter().flatten().copied()
+    }
+
+    pub fn callers(&self, service: &str) -> impl Iterator<Item = &'a str> {
+        self.callers.get(service).into_iter().flatten().copied()
+    }
+
+    /// The shortest way down the calls, both ends included; services between must be `fine`.
+    pub fn path<'b>(
+        &'b self,
+        from: &'b str,
+        to: &'b str,
+        fine: impl Fn(&str) -> bool,
+    ) -> Option<Vec<&'b str>> {
+        let mut came: BTreeMap<&str, &str> = BTreeMap::from([(from, from)]);
+        let mut queue = VecDeque::from([from]);
+        while let Some(at) = queue.pop_front() {
+            if at == to {
+                let before =
+                    |service: &&'b str| came.get(service).filter(|b| *b != service).copied();
+                let mut path: Vec<&str> = std::iter::successors(Some(at), before).collect();
+                path.reverse();
+                return Some(path);
+            }
+            for callee in self.callees(at).filter(|callee| *callee == to || fine(callee)) {
+                came.entry(callee).or_insert_with(|| {
+                    queue.push_back(callee);
+                    at
+                });
+            }
+        }
+        None
     }
 
     /// The only caller of a service that calls nobody.

@@ -180,11 +180,12 @@ fn aligned(
 
 /// The value that half of the rows are at least as bad as.
 fn lasting(series: &Series, level: &Level) -> Option<f64> {
-    let badness = |value: f64| series.kind.badness(level.z(value));
-    let mut worst = values(series.incident().iter());
-    worst.sort_unstable_by(|a, b| badness(*b).total_cmp(&badness(*a)).then(a.total_cmp(b)));
+    let badness = |point: &Point| (series.kind.badness(level.z(point.1)), point.1);
+    let mut worst: Vec<(f64, f64)> = series.incident().iter().map(badness).collect();
     let half = worst.len().checked_sub(1)? / 2;
-    worst.get(half).copied()
+    let (_, (_, value), _) =
+        worst.select_nth_unstable_by(half, |a, b| b.0.total_cmp(&a.0).then(a.1.total_cmp(&b.1)));
+    Some(*value)
 }
 
 fn values<'a>(points: impl Iterator<Item = &'a Point>) -> Vec<f64> {

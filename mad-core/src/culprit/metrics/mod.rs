@@ -3,8 +3,10 @@
 //! Each series is held against its own normal level in scales ([`MetricRanker`] says how), the
 //! effects are charged to services, and a service whose callee explains its effect steps back.
 
+mod answer;
 mod blame;
 mod calls;
+mod correlate;
 mod effect;
 mod kind;
 mod lines;
@@ -17,24 +19,25 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::ChangeEvent;
 use crate::error::Result;
-use crate::series::Entity;
 use crate::time::Timestamp;
+use answer::{CHANGE_REACH, chain, culprit};
 use blame::{Graph, Suspect, suspects};
 use effect::{Effect, bad_rows, effect, levels};
 use timeline::Timeline;
 use window::Series;
 
 pub use kind::MetricKind;
-pub use types::{MetricCulprit, MetricEvidence, MetricRankerConfig, MetricRanking};
+pub use types::{Correlated, MetricCulprit, MetricEvidence, MetricRankerConfig, MetricRanking};
 pub use window::MetricWindow;
 
-/// Evidence told of a culprit.
-const MOST_EVIDENCE: usize = 5;
 /// Points of normal time that scales are taken from while the begin is looked for.
 const SEARCH_POINTS: usize = 200;
 /// By how much another begin has to stand out more than the told one: e times the effect.
 const TOLD_LEAD: f64 = 1.0;
+/// How much a change before the onset adds: half as much effect again.
+const CHANGED: f64 = 1.5;
 
 /// Ranks services by how far their metrics left their normal levels.
 ///
@@ -55,7 +58,9 @@ const TOLD_LEAD: f64 = 1.0;
 /// 6. **Spans and log lines**, where there are some: calls whose caller waited longer than the callee
 ///    worked, charged to where slow calls meet; errors that became more than the usual lines let
 ///    expect; places in the code that fell silent.
-/// 7. **Abstaining.** Nobody is named when the first suspect or the target moved too little.
+/// 7. **Changes.** The last change of a service in the half hour before its onset counts as half as
+///    much effect again, if the service is bad enough to be named anyway.
+/// 8. **Abstaining.** Nobody is named when the first suspect or the target moved too little.
 ///
 /// The order of points and the names of services do not matter, but for two endings (`_remote`,
 /// `_client`) by which X-Ray marks inferred peers.
@@ -187,20 +192,51 @@ impl MetricRanker {
             let own = effects.iter().find(|(series, _)| series.name() == target.name());
             own.map_or(0.0, |(_, effect)| effect.size) >= self.config.min_target_effect
         });
-        let suspects =
+        let mut suspects =
             suspects(&effects, target, case.graph, !case.window.calls.is_empty(), &self.config);
         let least = match target {
             Some(_) => self.config.min_effect.ln_1p(),
             None => self.config.min_lasting_effect.ln_1p(),
         };
+        weigh_changes(&mut suspects, case.window, least);
         let first = suspects.first().map_or(0.0, |first| first.weight);
         let others = suspects.iter().skip(1).map(|other| (other.weight - least).max(0.0));
         let named = if first >= least && target_moved { self.config.top_k } else { 0 };
-        Judgement {
-            stands_out: first - others.sum::<f64>(),
-            culprits: suspects.iter().take(named).filter_map(|one| culprit(one, least)).collect(),
+        let target = target.map(|series| &*series.service);
+        let told = suspects.iter().take(named).filter_map(|one| {
+            let change = change_of(one, case.window).cloned();
+            culprit(one, least, change, chain(one, &suspects, target, case.graph))
+        });
+        let mut culprits: Vec<MetricCulprit> = told.collect();
+        if let Some(first) = culprits.first_mut().filter(|_| points == usize::MAX) {
+            first.correlated = correlate::correlated(&suspects, timeline, self.config.min_effect);
+        }
+        Judgement { stands_out: first - others.sum::<f64>(), culprits }
+    }
+}
+
+/// Who is bad enough to be named and was changed shortly before weighs more.
+fn weigh_changes(suspects: &mut [Suspect<'_>], window: &MetricWindow, least: f64) {
+    for suspect in suspects.iter_mut().filter(|suspect| suspect.weight >= least) {
+        if change_of(suspect, window).is_some() {
+            suspect.weight += CHANGED.ln();
         }
     }
+    suspects.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.service.cmp(b.service)));
+}
+
+/// The last change of a suspect in the half hour before its onset.
+fn change_of<'a>(suspect: &Suspect<'_>, window: &'a MetricWindow) -> Option<&'a ChangeEvent> {
+    let onset = suspect.charges.first()?.effect.onset;
+    let before = |change: &&ChangeEvent| {
+        let at = change.at.nanos();
+        at <= onset && at >= onset.saturating_sub(CHANGE_REACH)
+    };
+    let all = window.changes.get(suspect.service)?;
+    let key = |change: &&ChangeEvent| {
+        (change.at, change.kind.clone(), change.name.clone(), change.version.clone())
+    };
+    all.iter().filter(before).max_by_key(key)
 }
 
 /// What is known beside the series.
@@ -233,26 +269,4 @@ fn told(window: &MetricWindow, timeline: &Timeline) -> Vec<(Series, Effect)> {
         [errors, missing].into_iter().flatten()
     });
     gaps.chain(lines).collect()
-}
-
-fn culprit(suspect: &Suspect<'_>, least: f64) -> Option<MetricCulprit> {
-    let first = suspect.charges.first()?;
-    let evidence = suspect.charges.iter().take(MOST_EVIDENCE).map(|charge| MetricEvidence {
-        service: charge.series.service.to_string(),
-        resource: charge.series.resource.to_string(),
-        metric: charge.series.metric.to_string(),
-        kind: charge.series.kind,
-        value: charge.effect.value,
-        expected: charge.effect.expected,
-        effect: charge.effect.size,
-        onset: Timestamp::from_nanos(charge.effect.onset),
-    });
-    let own = &*first.series.service == suspect.service;
-    Some(MetricCulprit {
-        entity: Entity::new(suspect.service, if own { &first.series.resource } else { "" }),
-        metric: first.series.metric.to_string(),
-        score: suspect.weight / (suspect.weight + least),
-        onset: Timestamp::from_nanos(first.effect.onset),
-        evidence: evidence.collect(),
-    })
 }

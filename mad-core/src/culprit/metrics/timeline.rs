@@ -1,7 +1,5 @@
 //! Rows of time, and where among them the incident begins.
 
-use std::collections::BTreeSet;
-
 use super::window::Series;
 
 /// Normal time that ends at most this many rows before the incident runs into it.
@@ -16,7 +14,7 @@ pub(super) struct Timeline {
     pub end: i64,
     /// Nanoseconds from row to row, above 0.
     pub step: i64,
-    /// Rows of the incident.
+    /// Rows of the incident: the most that a series has.
     pub rows: usize,
     /// Whether normal time runs into the incident, or is a part of it.
     pub contiguous: bool,
@@ -34,8 +32,7 @@ impl Timeline {
         let gap = normal_end.map(|end| start.saturating_sub(end));
         let contiguous =
             gap.is_none_or(|gap| gap > 0 && gap <= step.saturating_mul(CONTIGUOUS_ROWS));
-        let told = Self { start, end, step, rows: 0, contiguous, told: gap.is_some() };
-        Some(Self { rows: told.count(series), ..told })
+        Some(Self { start, end, step, rows: rows(series), contiguous, told: gap.is_some() })
     }
 
     /// The incident that begins at this row of the told one; its points are moved to it.
@@ -44,14 +41,7 @@ impl Timeline {
         for series in &mut *series {
             series.begin_at(start.saturating_sub(self.step / 2));
         }
-        let moved = Self { start, ..*self };
-        Self { rows: moved.count(series), ..moved }
-    }
-
-    fn count(&self, series: &[Series]) -> usize {
-        let rows = series.iter().flat_map(Series::incident);
-        let rows: BTreeSet<i64> = rows.map(|point| self.row(point.0)).collect();
-        rows.len()
+        Self { start, rows: rows(series), ..*self }
     }
 
     /// Whether a moment lies within the incident's rows, of which each tells the time up to it.
@@ -63,6 +53,10 @@ impl Timeline {
     pub fn row(&self, at: i64) -> i64 {
         at.saturating_sub(self.start).saturating_add(self.step / 2).div_euclid(self.step)
     }
+}
+
+fn rows(series: &[Series]) -> usize {
+    series.iter().map(|series| series.incident().len()).max().unwrap_or(0)
 }
 
 /// The usual time between two points of a series, over all series; 1 where there is none.

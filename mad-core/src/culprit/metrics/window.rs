@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::MetricKind;
 use super::calls::Calls;
 use super::lines::Lines;
-use crate::telemetry::{LogLine, MetricPoint, Rejections, Span};
+use crate::culprit::ChangeEvent;
+use crate::telemetry::{Change, LogLine, MetricPoint, Rejections, Span};
 
 /// Metrics of an incident and of normal time, gathered point by point in any order.
 ///
@@ -20,6 +21,8 @@ pub struct MetricWindow {
     last: usize,
     pub(super) calls: Calls,
     pub(super) lines: Lines,
+    /// By service.
+    pub(super) changes: HashMap<Arc<str>, Vec<ChangeEvent>>,
     rejected: Rejections,
 }
 
@@ -87,6 +90,22 @@ impl MetricWindow {
             Ok(()) => self.lines.push(line),
             Err((reason, field)) => self.rejected.add(reason, position, || field.to_owned()),
         }
+    }
+
+    /// Takes a change of the system, at any time.
+    pub fn change(&mut self, change: &Change<'_>, position: u64) {
+        if let Err((reason, field)) = change.check() {
+            self.rejected.add(reason, position, || field.to_owned());
+            return;
+        }
+        let service: Arc<str> = change.service.into();
+        self.changes.entry(Arc::clone(&service)).or_default().push(ChangeEvent {
+            at: change.timestamp,
+            service,
+            kind: change.kind.to_owned(),
+            name: change.name.to_owned(),
+            version: change.version.to_owned(),
+        });
     }
 
     /// Points that were not taken.
