@@ -81,13 +81,23 @@ fn raw_level(normal: &[Point], points: usize) -> Option<Level> {
     if normal.len() < MIN_NORMAL {
         return None;
     }
-    let every = normal.len().div_ceil(points.max(1)).max(1);
-    let mut sorted: Vec<f64> = normal.iter().step_by(every).map(|(_, value)| *value).collect();
-    let (center, mad) = median_mad(&sorted);
-    sorted.sort_unstable_by(f64::total_cmp);
-    let (q, width) = if sorted.len() < 50 { (0.1, 2.563) } else { (0.05, 3.290) };
-    let wide = quantile_sorted(&sorted, 1.0 - q) / width - quantile_sorted(&sorted, q) / width;
+    let mut values: Vec<f64> = some(normal, points).map(|(_, value)| *value).collect();
+    let (center, mad) = median_mad(&values);
+    let (q, width) = if values.len() < 50 { (0.1, 2.563) } else { (0.05, 3.290) };
+    let wide = quantile(&mut values, 1.0 - q) / width - quantile(&mut values, q) / width;
     Some(Level { center, scale: (mad / MAD_OF_SIGMA).max(wide) })
+}
+
+/// As [`quantile_sorted`] has it, of values in any order.
+fn quantile(values: &mut [f64], q: f64) -> f64 {
+    let last = values.len().saturating_sub(1);
+    let low = (q * last as f64) as usize;
+    if low >= last {
+        return values.iter().copied().max_by(f64::total_cmp).unwrap_or(f64::NAN);
+    }
+    let (_, at, above) = values.select_nth_unstable_by(low, f64::total_cmp);
+    let next = above.iter().copied().min_by(f64::total_cmp).unwrap_or(*at);
+    quantile_sorted(&[*at, next], q * last as f64 - low as f64)
 }
 
 impl Level {
@@ -122,17 +132,19 @@ pub(super) fn bad_rows(
 ///
 /// With bad rows: the median of these against the normal level and against the rows just before
 /// the first of them, whichever is closer, since normal time can be long ago and the level another
-/// since. Without: what half of the incident's rows reach.
+/// since. Without: what half of the incident's rows reach, of
+/// more than `points` some.
 pub(super) fn effect(
     series: &Series,
     level: &Level,
     timeline: &Timeline,
     bad: Option<&BTreeSet<i64>>,
+    points: usize,
 ) -> Option<Effect> {
     let kind = series.kind;
     let (value, expected) = match bad {
         Some(bad) => aligned(series, level, timeline, bad)?,
-        None => (lasting(series, level)?, level.center),
+        None => (lasting(series, level, points)?, level.center),
     };
     let moved = level.z(value) - level.z(expected);
     let alone =
@@ -179,13 +191,18 @@ fn aligned(
 }
 
 /// The value that half of the rows are at least as bad as.
-fn lasting(series: &Series, level: &Level) -> Option<f64> {
+fn lasting(series: &Series, level: &Level, points: usize) -> Option<f64> {
     let badness = |point: &Point| (series.kind.badness(level.z(point.1)), point.1);
-    let mut worst: Vec<(f64, f64)> = series.incident().iter().map(badness).collect();
+    let mut worst: Vec<(f64, f64)> = some(series.incident(), points).map(badness).collect();
     let half = worst.len().checked_sub(1)? / 2;
     let (_, (_, value), _) =
         worst.select_nth_unstable_by(half, |a, b| b.0.total_cmp(&a.0).then(a.1.total_cmp(&b.1)));
     Some(*value)
+}
+
+/// Every second, third, ... of more than so many points.
+fn some(all: &[Point], points: usize) -> impl Iterator<Item = &Point> {
+    all.iter().step_by(all.len().div_ceil(points.max(1)).max(1))
 }
 
 fn values<'a>(points: impl Iterator<Item = &'a Point>) -> Vec<f64> {

@@ -32,8 +32,8 @@ pub use kind::MetricKind;
 pub use types::{Correlated, MetricCulprit, MetricEvidence, MetricRankerConfig, MetricRanking};
 pub use window::MetricWindow;
 
-/// Points of normal time that scales are taken from while the begin is looked for.
-const SEARCH_POINTS: usize = 200;
+/// Points of a series, on either side, that are looked at while the begin is searched.
+const SEARCH_POINTS: usize = 100;
 /// By how much another begin has to stand out more than the told one: e times the effect.
 const TOLD_LEAD: f64 = 1.0;
 /// How much a change before the onset adds: half as much effect again.
@@ -167,7 +167,7 @@ impl MetricRanker {
         row.map_or(timeline, |row| told.begun_at(row, series))
     }
 
-    /// What the incident of this timeline says; scales are taken from at most `points` of normal time.
+    /// What the incident of this timeline says, by at most `points` of a series' normal time and incident.
     fn judge(
         &self,
         case: Case<'_>,
@@ -182,7 +182,7 @@ impl MetricRanker {
         });
         let bad = aligned.as_ref().map(|(_, bad)| bad).filter(|_| self.config.align);
         let metrics = series.iter().zip(&levels).filter_map(|(series, level)| {
-            Some((series, effect(series, level.as_ref()?, timeline, bad)?))
+            Some((series, effect(series, level.as_ref()?, timeline, bad, points)?))
         });
         let told = told(case.window, timeline);
         let told = told.iter().map(|(series, effect)| (series, *effect));
