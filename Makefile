@@ -11,7 +11,7 @@ MINUTES ?= 30
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo test test-rust test-python test-tables lint quality quality-shop quality-public quality-early quality-spans bench-core bench-metrics bench-graph bench-storm bench bench-service soak clean
+.PHONY: help demo test test-rust test-python test-tables lint quality quality-shop quality-public quality-early quality-spans bench-core bench-metrics bench-graph bench-storm bench bench-service soak quality-late quality-ablation bench-culprits clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -85,6 +85,12 @@ bench-storm: ## 5,000 series bad at once: incidents and time
 quality-spans: ## missing spans found in simulated traces
 	$(CARGO) run --release -q -p mad-benches --bin missing-spans
 
+quality-late: ## culprits of simulated fleets, told 30 and 60 s late
+	$(CARGO) run --release -q -p mad-benches --bin told-late
+
+quality-ablation: $(VENV)/.installed $(VENV)/.tested ## culprits with one part of the ranking off at a time; DATA=DIR
+	$(BIN)/python benches/ablation.py "$(DATA)/rca" "$(SCORERS)/rca.py"
+
 bench-core: $(VENV)/.installed $(VENV)/.tested ## side by side with DuckDB and pandas
 	$(BIN)/python benches/peers.py
 
@@ -101,6 +107,9 @@ soak: $(VENV)/.installed $(VENV)/.tested ## half an hour at 20,000 a second; 25 
 	MAD_KILLS=25 $(BIN)/python -m pytest -q tests/python/test_crash.py
 	$(BIN)/python benches/soak.py --recovery
 	$(BIN)/python benches/soak.py --minutes $(MINUTES)
+
+bench-culprits: $(VENV)/.installed $(VENV)/.tested ## culprits over 500 series of 1,000 rows
+	$(BIN)/python benches/culprits.py
 
 bench: ## criterion benches of the kernels
 	$(CARGO) bench -p mad-benches

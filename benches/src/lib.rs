@@ -1,5 +1,7 @@
 //! Runs of the whole pipeline over simulated shops, scored against their truth.
 
+pub mod fleet;
+
 use mad_core::evaluate::{EvaluatedIncident, Evaluation, Evaluator};
 use mad_core::simulate::{IncidentSpec, Shop, ShopConfig};
 use mad_core::{Pipeline, PipelineConfig, Result, Update};

@@ -67,9 +67,9 @@ pub mod time;
 pub mod wire;
 
 pub use culprit::{
-    Culprit, CulpritConfig, CulpritRanker, Evidence, MetricCulprit, MetricEvidence, MetricRanker,
-    MetricRankerConfig, MetricRanking, MetricWindow, Ranking, TraceCulprit, TraceFault,
-    TraceRanker, TraceRankerConfig, TraceRanking, TraceWindow,
+    Correlated, Culprit, CulpritConfig, CulpritRanker, Evidence, MetricCulprit, MetricEvidence,
+    MetricRanker, MetricRankerConfig, MetricRanking, MetricWindow, Ranking, TraceCulprit,
+    TraceFault, TraceRanker, TraceRankerConfig, TraceRanking, TraceWindow,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use explain::{Explanation, TemplateExplainer};

@@ -114,7 +114,7 @@ impl MetricCulprit {
         self.core.onset.into()
     }
 
-    /// What speaks against it, the strongest first: a dict per series.
+    /// What speaks against it, the strongest first: a dict per series, then one of the change before it.
     #[getter]
     fn evidence<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
         let one = |evidence: &mad_core::MetricEvidence| {
@@ -129,7 +129,41 @@ impl MetricCulprit {
             dict.set_item("onset", DateTime::<Utc>::from(evidence.onset))?;
             Ok(dict)
         };
-        self.core.evidence.iter().map(one).collect()
+        let mut all: Vec<_> = self.core.evidence.iter().map(one).collect::<PyResult<_>>()?;
+        if let Some(change) = &self.core.change {
+            let dict = PyDict::new(py);
+            dict.set_item("service", &*change.service)?;
+            dict.set_item("kind", "change")?;
+            dict.set_item("change", &change.kind)?;
+            dict.set_item("name", &change.name)?;
+            dict.set_item("version", &change.version)?;
+            dict.set_item("onset", DateTime::<Utc>::from(change.at))?;
+            all.push(dict);
+        }
+        for (dict, sentence) in all.iter().zip(self.core.sentences()) {
+            dict.set_item("sentence", sentence)?;
+        }
+        Ok(all)
+    }
+
+    /// How the fault went: services from the target to this one, each calling the next.
+    #[getter]
+    fn chain(&self) -> Vec<String> {
+        self.core.chain.clone()
+    }
+
+    /// Of the first culprit, what else moved as its strongest metric did: a dict per anomaly.
+    #[getter]
+    fn correlated<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let one = |other: &mad_core::Correlated| {
+            let dict = PyDict::new(py);
+            dict.set_item("service", &other.service)?;
+            dict.set_item("resource", &other.resource)?;
+            dict.set_item("metric", &other.metric)?;
+            dict.set_item("correlation_score", other.correlation_score)?;
+            Ok(dict)
+        };
+        self.core.correlated.iter().map(one).collect()
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Whole<'py>> {

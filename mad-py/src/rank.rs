@@ -6,14 +6,15 @@ use mad_core::time::ZonePolicy;
 use mad_core::wire::Kind;
 use pyo3::prelude::*;
 
-use crate::errors::to_py;
+use crate::config::text;
+use crate::errors::{to_py, value_error};
 use crate::metric_ranking::MetricRanking;
-use crate::read::{EdgeTable, LogTable, MetricTable, RecordTable, SpanTable};
+use crate::read::{ChangeTable, EdgeTable, LogTable, MetricTable, RecordTable, SpanTable};
 
 /// Ranks the services of an incident by what their metrics did, and by spans and log lines where
 /// there are some.
 #[pyfunction]
-#[pyo3(signature = (metrics, reference=None, edges=None, target=None, spans=None, logs=None, changes=None))]
+#[pyo3(signature = (metrics, reference=None, edges=None, target=None, spans=None, logs=None, changes=None, config=None))]
 #[allow(clippy::too_many_arguments, reason = "one a table")]
 pub fn rank_culprits(
     py: Python<'_>,
@@ -24,9 +25,8 @@ pub fn rank_culprits(
     spans: Option<&Bound<'_, PyAny>>,
     logs: Option<&Bound<'_, PyAny>>,
     changes: Option<&Bound<'_, PyAny>>,
+    config: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<MetricRanking> {
-    // taken so that calls stay the same when they are read
-    let _ = changes;
     let incident = MetricTable::read(metrics, ZonePolicy::Refuse)?;
     let normal = reference
         .map(|table| MetricTable::read_as("reference", table, ZonePolicy::Refuse))
@@ -34,13 +34,15 @@ pub fn rank_culprits(
     let edges = edges.map(|table| EdgeTable::read(table, ZonePolicy::Refuse)).transpose()?;
     let spans = spans.map(|table| SpanTable::read(table, ZonePolicy::Refuse)).transpose()?;
     let logs = logs.map(|table| LogTable::read(table, ZonePolicy::Refuse)).transpose()?;
-    let ranker = MetricRanker::new(MetricRankerConfig::default()).map_err(|error| to_py(&error))?;
+    let changes = changes.map(|table| ChangeTable::read(table, ZonePolicy::Refuse)).transpose()?;
+    let ranker = MetricRanker::new(settings(config)?).map_err(|error| to_py(&error))?;
     Ok(py.detach(|| {
         let mut window = MetricWindow::new();
         fill(&mut window, normal.as_ref(), |window, point, at| window.normal(&point, at));
         fill(&mut window, Some(&incident), |window, point, at| window.incident(&point, at));
         fill(&mut window, spans.as_ref(), |window, span, at| window.span(&span, at));
         fill(&mut window, logs.as_ref(), |window, line, at| window.log(&line, at));
+        fill(&mut window, changes.as_ref(), |window, change, at| window.change(&change, at));
         let mut pairs: Vec<(String, String)> = Vec::new();
         fill(&mut window, edges.as_ref(), |_, edge, _| {
             pairs.push((edge.caller.to_owned(), edge.callee.to_owned()));
@@ -50,6 +52,11 @@ pub fn rank_culprits(
         let ranking = ranker.rank(&window, pairs, target);
         MetricRanking::new(ranking, window.rejected().clone())
     }))
+}
+
+fn settings(config: Option<&Bound<'_, PyAny>>) -> PyResult<MetricRankerConfig> {
+    let Some(config) = config else { return Ok(MetricRankerConfig::default()) };
+    serde_json::from_str(&text(config)?).map_err(|error| value_error(format!("config: {error}")))
 }
 
 /// Hands every good record on; the rest is counted.

@@ -333,7 +333,15 @@ class MetricCulprit:
     @property
     def onset(self) -> datetime: ...
     @property
-    def evidence(self) -> list[dict[str, Any]]: ...
+    def evidence(self) -> list[dict[str, Any]]:
+        """A dict per series, the strongest first, then one of kind `change`; with sentences."""
+    @property
+    def chain(self) -> list[str]:
+        """Services from the target, or the uppermost caller, to this one, each calling the next."""
+    @property
+    def correlated(self) -> list[dict[str, Any]]:
+        """Of the first culprit: service, resource, metric and correlation_score (0.5 to 1) of what
+        else moved as its strongest metric did."""
 
 @final
 class MetricRanking:
@@ -357,20 +365,26 @@ def rank_culprits(
     spans: Any = None,
     logs: Any = None,
     changes: Any = None,
+    config: Any = None,
 ) -> MetricRanking:
     """Ranks the services of an incident by what their metrics did.
 
     `metrics` is the incident window in long form: timestamp (aware), service, metric, value;
     optional resource. `reference` is the same for normal time, which may be months away; without
-    it `metrics` holds both and the begin of the incident is found. `edges` are caller, callee;
+    it `metrics` holds both and the begin of the incident is found; where it runs into `metrics`, an
+    earlier begin than told is found too. `edges` are caller, callee;
     `target` is the (service, metric) that showed the symptom. `spans` (trace_id, span_id,
     parent_id, service, start, duration_ms) and `logs` (timestamp, service, level, body) hold the
-    incident and normal time; `changes` are not read yet. Rows stand in any order; NaN and null
+    incident and normal time; `changes` (timestamp, service, kind; optional name, version) before a
+    culprit's onset are evidence. `config` is a mapping of settings: min_effect, min_lasting_effect,
+    min_target_effect, top_k, and parts that can be switched off: floors, kinds, align, find_begin,
+    explain, client_views. Rows stand in any order; NaN and null
     values are gaps; rows that cannot be taken are counted in `.rejected`.
 
     The answer has `.culprits`, best first, one a service, each with `.service`, `.endpoint` (the
-    resource), `.metric`, `.score` (0 to 1), `.onset` and `.evidence`; it has `.abstained` when
-    nobody stands out. Raises ValueError for a missing column and for times without a zone.
+    resource), `.metric`, `.score` (0 to 1), `.onset`, `.evidence`, `.chain` and `.correlated`; it
+    has `.abstained` when nobody stands out. Raises ValueError for a missing column, for times
+    without a zone and for a wrong setting.
     """
 
 @final

@@ -171,3 +171,62 @@ def test_spans_and_log_lines_count() -> None:
         mad.rank_culprits(incident, normal, spans=traced.drop(columns="parent_id"))
     with pytest.raises(ValueError, match="the logs table has no column `body`"):
         mad.rank_culprits(incident, normal, logs=written.drop(columns="body"))
+
+
+def test_the_chain_leads_from_the_target_to_the_culprit() -> None:
+    incident, normal = cut(broken())
+    for target in (TARGET, None):
+        ranking = mad.rank_culprits(incident, normal, EDGES, target)
+        assert ranking.culprits[0].chain == ["front", "cart"]
+    assert mad.rank_culprits(incident, normal).culprits[0].chain == ["cart"]
+
+
+def test_a_change_before_the_onset_is_evidence() -> None:
+    incident, normal = cut(broken())
+    onset = START + pd.Timedelta(minutes=NORMAL)
+    rows = [
+        (onset - pd.Timedelta(minutes=2), "cart", "deploy", "cart-api", "2.4.1"),
+        (onset - pd.Timedelta(hours=2), "front", "config", "flags", ""),
+        (onset + pd.Timedelta(minutes=1), "cart", "restart", "", ""),
+    ]
+    changes = pd.DataFrame(rows, columns=["timestamp", "service", "kind", "name", "version"])
+    plain = mad.rank_culprits(incident, normal, EDGES, TARGET).culprits[0]
+    first = mad.rank_culprits(incident, normal, EDGES, TARGET, changes=changes).culprits[0]
+    assert first.score > plain.score
+    told = first.evidence[-1]
+    assert (told["kind"], told["change"], told["onset"]) == ("change", "deploy", rows[0][0])
+    assert told["sentence"] == (
+        "deploy cart-api 2.4.1 of cart at 2026-01-06T10:38:00Z, 120 s before it went bad"
+    )
+    assert len(plain.evidence) == len(first.evidence) - 1
+    assert "latency/p95 of cart was 0.5982 where 0.0995 was expected" in first.evidence[0]["sentence"]
+    # after it went bad, or of another, it is none
+    for late in (changes.iloc[1:], changes.iloc[:1].assign(service="mail")):
+        answer = mad.rank_culprits(incident, normal, EDGES, TARGET, changes=late).culprits[0]
+        assert (answer.score, answer.evidence) == (plain.score, plain.evidence)
+    with pytest.raises(ValueError, match="the changes table has no column `kind`"):
+        mad.rank_culprits(incident, changes=changes.drop(columns="kind"))
+
+
+def test_what_moves_with_the_culprit_is_told() -> None:
+    incident, normal = cut(broken())
+    first, *others = mad.rank_culprits(incident, normal, EDGES, TARGET).culprits
+    closest = first.correlated[0]
+    assert (closest["service"], closest["metric"]) == ("front", "latency/p95")
+    assert 0.5 <= closest["correlation_score"] <= 1.0
+    assert "mail" not in {other["service"] for other in first.correlated}
+    assert all(other.correlated == [] for other in others)
+
+
+def test_parts_can_be_switched_off() -> None:
+    late = broken()
+    begin = START + pd.Timedelta(minutes=NORMAL + 2)
+    incident, normal = late[late.timestamp >= begin], late[late.timestamp < begin]
+    told = mad.rank_culprits(incident, normal, EDGES, config={"find_begin": False})
+    assert told.start == begin
+    found = mad.rank_culprits(incident, normal, EDGES)
+    assert found.start == begin - pd.Timedelta(minutes=2)
+    with pytest.raises(ValueError, match="top_k"):
+        mad.rank_culprits(incident, config={"top_k": 0})
+    with pytest.raises(ValueError, match="no_such"):
+        mad.rank_culprits(incident, config={"no_such": 1})

@@ -6,8 +6,8 @@ mod trace;
 mod types;
 
 pub use metrics::{
-    MetricCulprit, MetricEvidence, MetricKind, MetricRanker, MetricRankerConfig, MetricRanking,
-    MetricWindow,
+    Correlated, MetricCulprit, MetricEvidence, MetricKind, MetricRanker, MetricRankerConfig,
+    MetricRanking, MetricWindow,
 };
 pub use ranker::CulpritRanker;
 pub use trace::{

@@ -1,10 +1,10 @@
 //! From the effects of single series to the services behind them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::MetricKind;
 use super::effect::Effect;
 use super::window::Series;
+use super::{MetricKind, MetricRankerConfig};
 
 /// What is left of the weight of a metric of another kind than the target's, and of another
 /// statistic of the same kind.
@@ -62,6 +62,37 @@ impl<'a> Graph<'a> {
         self.callees.get(service).into_iter().flatten().copied()
     }
 
+    pub fn callers(&self, service: &str) -> impl Iterator<Item = &'a str> {
+        self.callers.get(service).into_iter().flatten().copied()
+    }
+
+    /// The shortest way down the calls, both ends included; services between must be `fine`.
+    pub fn path<'b>(
+        &'b self,
+        from: &'b str,
+        to: &'b str,
+        fine: impl Fn(&str) -> bool,
+    ) -> Option<Vec<&'b str>> {
+        let mut came: BTreeMap<&str, &str> = BTreeMap::from([(from, from)]);
+        let mut queue = VecDeque::from([from]);
+        while let Some(at) = queue.pop_front() {
+            if at == to {
+                let before =
+                    |service: &&'b str| came.get(service).filter(|b| *b != service).copied();
+                let mut path: Vec<&str> = std::iter::successors(Some(at), before).collect();
+                path.reverse();
+                return Some(path);
+            }
+            for callee in self.callees(at).filter(|callee| *callee == to || fine(callee)) {
+                came.entry(callee).or_insert_with(|| {
+                    queue.push_back(callee);
+                    at
+                });
+            }
+        }
+        None
+    }
+
     /// The only caller of a service that calls nobody.
     fn only_caller(&self, service: &str) -> Option<&'a str> {
         let callers = self.callers.get(service).filter(|callers| callers.len() == 1)?;
@@ -76,10 +107,15 @@ pub(super) fn suspects<'a>(
     target: Option<&'a Series>,
     graph: &Graph<'_>,
     has_spans: bool,
+    config: &MetricRankerConfig,
 ) -> Vec<Suspect<'a>> {
     let mut charges: BTreeMap<&str, Vec<Charge<'a>>> = BTreeMap::new();
     for (series, effect) in effects {
-        let (service, counts) = about(series, has_spans);
+        let (service, counts) = if config.client_views {
+            about(series, has_spans)
+        } else {
+            (&*series.service, series.kind.weight())
+        };
         let weight = counts * relevance(series, target) * effect.size.ln_1p();
         let charge = Charge { series, effect: *effect, weight };
         charges.entry(service).or_default().push(charge);
@@ -100,8 +136,11 @@ pub(super) fn suspects<'a>(
                 .filter_map(|callee| charges.get(callee))
                 .map(|callee| explained_by(list, callee, first.series.kind))
                 .fold(0.0, f64::max);
+            let explained = if config.explain { explained } else { 0.0 };
             let mut weight = first.weight * (1.0 - EXPLAINED * explained);
-            if is_client_view(service) || has_twin(service, first.series.kind, &charges, graph) {
+            let viewed =
+                is_client_view(service) || has_twin(service, first.series.kind, &charges, graph);
+            if config.client_views && viewed {
                 weight *= CLIENT_VIEW;
             }
             Some(Suspect { service, weight, charges: list.clone() })

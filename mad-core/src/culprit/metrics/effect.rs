@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::MetricKind;
 use super::timeline::Timeline;
-use super::window::Series;
+use super::window::{Point, Series};
 use crate::robust::{MAD_OF_SIGMA, median, median_mad, quantile_sorted};
 
 /// Fewest normal values that a scale is made of.
@@ -41,9 +41,15 @@ pub(super) struct Effect {
 /// The scale is the largest of: 1.4826 MAD; the width between the 5th and 95th percentile over 3.29
 /// (of fewer than 50 values the 10th and 90th, over 2.56, since one strange row must not hide the
 /// next); 5 % of the level; a tenth of the median scale of all series of that metric. An
-/// availability has an absolute floor of a tenth of a percent point instead of the last two.
-pub(super) fn levels(series: &[Series]) -> Vec<Option<Level>> {
-    let raw: Vec<Option<Level>> = series.iter().map(|series| raw_level(&series.normal)).collect();
+/// availability has an absolute floor of a tenth of a percent point instead of the last two. Of more
+/// than `points` values every second, third, ... is taken.
+pub(super) fn levels(series: &[Series], points: usize, floors: bool) -> Vec<Option<Level>> {
+    let raw: Vec<Option<Level>> =
+        series.iter().map(|series| raw_level(series.normal(), points)).collect();
+    if !floors {
+        let least = |level: Level| Level { scale: level.scale.clamp(1e-12, f64::MAX), ..level };
+        return raw.into_iter().map(|level| level.map(least)).collect();
+    }
     let mut peers: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for (series, level) in series.iter().zip(&raw) {
         if let Some(level) = level {
@@ -71,16 +77,27 @@ pub(super) fn floor(kind: MetricKind, center: f64) -> f64 {
     }
 }
 
-fn raw_level(normal: &[(i64, f64)]) -> Option<Level> {
+fn raw_level(normal: &[Point], points: usize) -> Option<Level> {
     if normal.len() < MIN_NORMAL {
         return None;
     }
-    let mut sorted: Vec<f64> = normal.iter().map(|(_, value)| *value).collect();
-    let (center, mad) = median_mad(&sorted);
-    sorted.sort_unstable_by(f64::total_cmp);
-    let (q, width) = if sorted.len() < 50 { (0.1, 2.563) } else { (0.05, 3.290) };
-    let wide = quantile_sorted(&sorted, 1.0 - q) / width - quantile_sorted(&sorted, q) / width;
+    let mut values: Vec<f64> = some(normal, points).map(|(_, value)| *value).collect();
+    let (center, mad) = median_mad(&values);
+    let (q, width) = if values.len() < 50 { (0.1, 2.563) } else { (0.05, 3.290) };
+    let wide = quantile(&mut values, 1.0 - q) / width - quantile(&mut values, q) / width;
     Some(Level { center, scale: (mad / MAD_OF_SIGMA).max(wide) })
+}
+
+/// As [`quantile_sorted`] has it, of values in any order.
+fn quantile(values: &mut [f64], q: f64) -> f64 {
+    let last = values.len().saturating_sub(1);
+    let low = (q * last as f64) as usize;
+    if low >= last {
+        return values.iter().copied().max_by(f64::total_cmp).unwrap_or(f64::NAN);
+    }
+    let (_, at, above) = values.select_nth_unstable_by(low, f64::total_cmp);
+    let next = above.iter().copied().min_by(f64::total_cmp).unwrap_or(*at);
+    quantile_sorted(&[*at, next], q * last as f64 - low as f64)
 }
 
 impl Level {
@@ -98,10 +115,10 @@ pub(super) fn bad_rows(
 ) -> Option<BTreeSet<i64>> {
     let badness = |value: f64| target.kind.badness(level.z(value));
     let rows: Vec<(i64, f64)> =
-        target.incident.iter().map(|point| (timeline.row(point.0), badness(point.1))).collect();
+        target.incident().iter().map(|point| (timeline.row(point.0), badness(point.1))).collect();
     let mut peaks: Vec<f64> = rows.iter().map(|(_, bad)| *bad).collect();
     peaks.sort_unstable_by(f64::total_cmp);
-    let before = target.normal.iter().rev().take(timeline.rows).map(|point| badness(point.1));
+    let before = target.normal().iter().rev().take(timeline.rows).map(|point| badness(point.1));
     let mut pool: Vec<f64> = peaks.iter().copied().chain(before).collect();
     pool.sort_unstable_by(f64::total_cmp);
     let calm = median(pool.get(..(pool.len() / 2).max(1))?);
@@ -115,28 +132,30 @@ pub(super) fn bad_rows(
 ///
 /// With bad rows: the median of these against the normal level and against the rows just before
 /// the first of them, whichever is closer, since normal time can be long ago and the level another
-/// since. Without: what half of the incident's rows reach.
+/// since. Without: what half of the incident's rows reach, of
+/// more than `points` some.
 pub(super) fn effect(
     series: &Series,
     level: &Level,
     timeline: &Timeline,
     bad: Option<&BTreeSet<i64>>,
+    points: usize,
 ) -> Option<Effect> {
     let kind = series.kind;
     let (value, expected) = match bad {
         Some(bad) => aligned(series, level, timeline, bad)?,
-        None => (lasting(series, level)?, level.center),
+        None => (lasting(series, level, points)?, level.center),
     };
     let moved = level.z(value) - level.z(expected);
     let alone =
-        if bad.is_none() && series.incident.len() == 1 && timeline.rows > 1 { 0.5 } else { 1.0 };
+        if bad.is_none() && series.incident().len() == 1 && timeline.rows > 1 { 0.5 } else { 1.0 };
     let size = alone * kind.badness(moved);
     let half = |value: f64| kind.badness(level.z(value) - level.z(expected)) >= 0.5 * size;
     let first = series
-        .incident
+        .incident()
         .iter()
         .find(|point| half(point.1) && bad.is_none_or(|bad| bad.contains(&timeline.row(point.0))));
-    let onset = first.or(series.incident.first())?.0;
+    let onset = first.or(series.incident().first())?.0;
     // also false for NaN
     (size > 0.0).then_some(Effect { size, value, expected, scale: level.scale, onset })
 }
@@ -149,13 +168,13 @@ fn aligned(
     bad: &BTreeSet<i64>,
 ) -> Option<(f64, f64)> {
     let first = *bad.first()?;
-    let in_bad = series.incident.iter().filter(|point| bad.contains(&timeline.row(point.0)));
+    let in_bad = series.incident().iter().filter(|point| bad.contains(&timeline.row(point.0)));
     let value = median(&values(in_bad));
-    let within = series.incident.iter().filter(|point| timeline.row(point.0) < first);
+    let within = series.incident().iter().filter(|point| timeline.row(point.0) < first);
     let mut before = values(within);
     if timeline.contiguous {
         let missing = BEFORE.saturating_sub(before.len());
-        before.extend(series.normal.iter().rev().take(missing).map(|point| point.1));
+        before.extend(series.normal().iter().rev().take(missing).map(|point| point.1));
     }
     let level_before = median(&before);
     if !level_before.is_finite() {
@@ -172,14 +191,20 @@ fn aligned(
 }
 
 /// The value that half of the rows are at least as bad as.
-fn lasting(series: &Series, level: &Level) -> Option<f64> {
-    let badness = |value: f64| series.kind.badness(level.z(value));
-    let mut worst = values(series.incident.iter());
-    worst.sort_unstable_by(|a, b| badness(*b).total_cmp(&badness(*a)).then(a.total_cmp(b)));
+fn lasting(series: &Series, level: &Level, points: usize) -> Option<f64> {
+    let badness = |point: &Point| (series.kind.badness(level.z(point.1)), point.1);
+    let mut worst: Vec<(f64, f64)> = some(series.incident(), points).map(badness).collect();
     let half = worst.len().checked_sub(1)? / 2;
-    worst.get(half).copied()
+    let (_, (_, value), _) =
+        worst.select_nth_unstable_by(half, |a, b| b.0.total_cmp(&a.0).then(a.1.total_cmp(&b.1)));
+    Some(*value)
 }
 
-fn values<'a>(points: impl Iterator<Item = &'a (i64, f64)>) -> Vec<f64> {
+/// Every second, third, ... of more than so many points.
+fn some(all: &[Point], points: usize) -> impl Iterator<Item = &Point> {
+    all.iter().step_by(all.len().div_ceil(points.max(1)).max(1))
+}
+
+fn values<'a>(points: impl Iterator<Item = &'a Point>) -> Vec<f64> {
     points.map(|point| point.1).collect()
 }

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::MetricKind;
+use crate::culprit::ChangeEvent;
 use crate::error::{Error, Result};
 use crate::series::Entity;
-use crate::time::Timestamp;
+use crate::time::{SECOND, Timestamp};
 
 /// How culprits are ranked over metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -21,11 +22,35 @@ pub struct MetricRankerConfig {
     pub min_target_effect: f64,
     /// How many culprits are named, 1 to 1,000. Default 10.
     pub top_k: usize,
+    /// Whether scales have floors by level and peers. Default true, as of all that follow: they are
+    /// there to see what each part does.
+    pub floors: bool,
+    /// Whether what a metric measures counts: its bad direction and its weight.
+    pub kinds: bool,
+    /// Whether series count in the target's bad rows alone, where a target is given.
+    pub align: bool,
+    /// Whether the begin is found again. Otherwise it is where it was told, or the middle.
+    pub find_begin: bool,
+    /// Whether a callee's change is taken off its caller's.
+    pub explain: bool,
+    /// Whether a client's view of a call is about its peer and counts less.
+    pub client_views: bool,
 }
 
 impl Default for MetricRankerConfig {
     fn default() -> Self {
-        Self { min_effect: 3.0, min_lasting_effect: 2.0, min_target_effect: 1.5, top_k: 10 }
+        Self {
+            min_effect: 3.0,
+            min_lasting_effect: 2.0,
+            min_target_effect: 1.5,
+            top_k: 10,
+            floors: true,
+            kinds: true,
+            align: true,
+            find_begin: true,
+            explain: true,
+            client_views: true,
+        }
     }
 }
 
@@ -75,6 +100,41 @@ pub struct MetricEvidence {
     pub onset: Timestamp,
 }
 
+impl MetricEvidence {
+    /// The evidence in words.
+    pub fn sentence(&self) -> String {
+        let Self { service, metric, value, expected, effect, onset, .. } = self;
+        format!(
+            "{metric} of {service} was {} where {} was expected ({effect:.1} scales), since {onset}",
+            short(*value),
+            short(*expected),
+        )
+    }
+}
+
+fn short(value: f64) -> String {
+    if value == 0.0 || (1e-3..1e6).contains(&value.abs()) {
+        let places = if value.abs() < 1.0 { 4 } else { 2 };
+        let text = format!("{value:.places$}");
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        format!("{value:.2e}")
+    }
+}
+
+/// An anomaly that goes with the first suspect's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Correlated {
+    /// The service.
+    pub service: String,
+    /// Its resource, or empty.
+    pub resource: String,
+    /// The metric.
+    pub metric: String,
+    /// Spearman's rank correlation, in the bad directions, of the rows around the begin: 0.5 to 1.
+    pub correlation_score: f64,
+}
+
 /// One suspect.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MetricCulprit {
@@ -88,6 +148,29 @@ pub struct MetricCulprit {
     pub onset: Timestamp,
     /// What speaks against it, the strongest first, at most five.
     pub evidence: Vec<MetricEvidence>,
+    /// The last change of it in the half hour before its onset.
+    pub change: Option<ChangeEvent>,
+    /// How the fault went: services from the target, or from its uppermost caller among the suspects, to
+    /// this one, each calling the next. This one alone where nothing is known of calls.
+    pub chain: Vec<String>,
+    /// Of the first culprit, what else moved as its strongest metric did: the closest first, at most ten.
+    pub correlated: Vec<Correlated>,
+}
+
+impl MetricCulprit {
+    /// What speaks against it, in words: each series, the strongest first, then the change.
+    pub fn sentences(&self) -> Vec<String> {
+        let mut all: Vec<String> = self.evidence.iter().map(MetricEvidence::sentence).collect();
+        all.extend(self.change.as_ref().map(|change| {
+            let ChangeEvent { at, service, kind, name, version } = change;
+            let what =
+                [name.as_str(), version.as_str()].into_iter().filter(|word| !word.is_empty());
+            let what: String = what.map(|word| format!(" {word}")).collect();
+            let seconds = self.onset.nanos().saturating_sub(at.nanos()) / SECOND;
+            format!("{kind}{what} of {service} at {at}, {seconds} s before it went bad")
+        }));
+        all
+    }
 }
 
 /// Suspects, the likeliest first.

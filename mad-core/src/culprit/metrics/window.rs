@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::MetricKind;
 use super::calls::Calls;
 use super::lines::Lines;
-use crate::telemetry::{LogLine, MetricPoint, Rejections, Span};
+use crate::culprit::ChangeEvent;
+use crate::telemetry::{Change, LogLine, MetricPoint, Rejections, Span};
 
 /// Metrics of an incident and of normal time, gathered point by point in any order.
 ///
@@ -14,17 +15,30 @@ use crate::telemetry::{LogLine, MetricPoint, Rejections, Span};
 /// points of one series at one moment the mean counts.
 #[derive(Debug, Clone, Default)]
 pub struct MetricWindow {
-    series: Vec<Series>,
+    series: Vec<Gathered>,
     /// By service, resource and metric.
     by_name: HashMap<Arc<str>, HashMap<Arc<str>, ByMetric>>,
     last: usize,
     pub(super) calls: Calls,
     pub(super) lines: Lines,
+    /// By service.
+    pub(super) changes: HashMap<Arc<str>, Vec<ChangeEvent>>,
     rejected: Rejections,
 }
 
 /// Places of a resource's series by metric.
 type ByMetric = HashMap<Arc<str>, usize>;
+
+/// Nanoseconds and value.
+pub(super) type Point = (i64, f64);
+
+/// A series as its points came.
+#[derive(Debug, Clone)]
+struct Gathered {
+    name: Series,
+    normal: Vec<Point>,
+    incident: Vec<Point>,
+}
 
 /// One metric of one resource of one service.
 #[derive(Debug, Clone)]
@@ -33,10 +47,10 @@ pub(super) struct Series {
     pub resource: Arc<str>,
     pub metric: Arc<str>,
     pub kind: MetricKind,
-    /// Nanoseconds and value, normal time.
-    pub normal: Vec<(i64, f64)>,
-    /// The same of the incident.
-    pub incident: Vec<(i64, f64)>,
+    /// Normal time, then the incident; each in order of time.
+    points: Vec<Point>,
+    /// Place of the incident's first point.
+    begin: usize,
 }
 
 impl MetricWindow {
@@ -48,7 +62,7 @@ impl MetricWindow {
     /// Takes a point of the incident; `position` tells the record in [`rejected`](Self::rejected).
     pub fn incident(&mut self, point: &MetricPoint<'_>, position: u64) {
         let at = (point.timestamp.nanos(), point.value);
-        if let Some(series) = self.series(point, position) {
+        if let Some(series) = self.gathered(point, position) {
             series.incident.push(at);
         }
     }
@@ -56,7 +70,7 @@ impl MetricWindow {
     /// Takes a point of normal time.
     pub fn normal(&mut self, point: &MetricPoint<'_>, position: u64) {
         let at = (point.timestamp.nanos(), point.value);
-        if let Some(series) = self.series(point, position) {
+        if let Some(series) = self.gathered(point, position) {
             series.normal.push(at);
         }
     }
@@ -78,6 +92,22 @@ impl MetricWindow {
         }
     }
 
+    /// Takes a change of the system, at any time.
+    pub fn change(&mut self, change: &Change<'_>, position: u64) {
+        if let Err((reason, field)) = change.check() {
+            self.rejected.add(reason, position, || field.to_owned());
+            return;
+        }
+        let service: Arc<str> = change.service.into();
+        self.changes.entry(Arc::clone(&service)).or_default().push(ChangeEvent {
+            at: change.timestamp,
+            service,
+            kind: change.kind.to_owned(),
+            name: change.name.to_owned(),
+            version: change.version.to_owned(),
+        });
+    }
+
     /// Points that were not taken.
     pub fn rejected(&self) -> &Rejections {
         &self.rejected
@@ -91,23 +121,27 @@ impl MetricWindow {
     /// Every series in order of time, gaps left out; ordered by name, so that the order of the
     /// points never matters.
     pub(super) fn sorted(&self) -> Vec<Series> {
-        let mut sorted = self.series.clone();
-        for series in &mut sorted {
-            tidy(&mut series.normal);
-            tidy(&mut series.incident);
-        }
+        let whole = |series: &Gathered| {
+            let (mut points, mut incident) = (series.normal.clone(), series.incident.clone());
+            tidy(&mut points);
+            tidy(&mut incident);
+            let begin = points.len();
+            points.append(&mut incident);
+            Series { points, begin, ..series.name.clone() }
+        };
+        let mut sorted: Vec<Series> = self.series.iter().map(whole).collect();
         sorted.sort_by(|a, b| a.name().cmp(&b.name()));
         sorted
     }
 
-    fn series(&mut self, point: &MetricPoint<'_>, position: u64) -> Option<&mut Series> {
+    fn gathered(&mut self, point: &MetricPoint<'_>, position: u64) -> Option<&mut Gathered> {
         if let Err((reason, field)) = point.check() {
             self.rejected.add(reason, position, || field.to_owned());
             return None;
         }
         let name = (point.service, point.resource, point.metric);
         // long tables hold series in runs
-        if self.series.get(self.last).is_none_or(|series| series.name() != name) {
+        if self.series.get(self.last).is_none_or(|series| series.name.name() != name) {
             self.last = self.find(point);
         }
         self.series.get_mut(self.last)
@@ -125,13 +159,13 @@ impl MetricWindow {
             resource: point.resource.into(),
             metric: point.metric.into(),
             kind: MetricKind::guess(point.metric),
-            normal: Vec::new(),
-            incident: Vec::new(),
+            points: Vec::new(),
+            begin: 0,
         };
         let metrics = self.by_name.entry(Arc::clone(&series.service)).or_default();
         let metrics = metrics.entry(Arc::clone(&series.resource)).or_default();
         metrics.insert(Arc::clone(&series.metric), index);
-        self.series.push(series);
+        self.series.push(Gathered { name: series, normal: Vec::new(), incident: Vec::new() });
         index
     }
 }
@@ -140,7 +174,27 @@ impl Series {
     /// Of a service as a whole and without points.
     pub fn told(service: Arc<str>, metric: &str, kind: MetricKind) -> Self {
         let (resource, metric) = (Arc::from(""), Arc::from(metric));
-        Self { service, resource, metric, kind, normal: Vec::new(), incident: Vec::new() }
+        Self { service, resource, metric, kind, points: Vec::new(), begin: 0 }
+    }
+
+    /// Points of normal time.
+    pub fn normal(&self) -> &[Point] {
+        self.points.get(..self.begin).unwrap_or_default()
+    }
+
+    /// Points of the incident.
+    pub fn incident(&self) -> &[Point] {
+        self.points.get(self.begin..).unwrap_or_default()
+    }
+
+    /// All points: normal time first.
+    pub fn points(&self) -> &[Point] {
+        &self.points
+    }
+
+    /// Makes the incident begin at this moment; of normal time that runs into it.
+    pub fn begin_at(&mut self, at: i64) {
+        self.begin = self.points.partition_point(|point| point.0 < at);
     }
 
     pub fn name(&self) -> (&str, &str, &str) {
@@ -158,7 +212,7 @@ impl Series {
 }
 
 /// Sorts by time, leaves gaps out, and makes one point of several at one moment.
-fn tidy(points: &mut Vec<(i64, f64)>) {
+fn tidy(points: &mut Vec<Point>) {
     points.retain(|(_, value)| value.is_finite());
     points.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let mut count = 1.0;

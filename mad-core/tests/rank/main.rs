@@ -7,6 +7,9 @@
     reason = "a failing test may panic"
 )]
 
+mod begin;
+mod shapes;
+
 use mad_core::culprit::{MetricRanker, MetricRankerConfig, MetricRanking, MetricWindow};
 use mad_core::time::MINUTE;
 use mad_core::{LogLine, MetricPoint, RejectReason, Span, Timestamp};
@@ -154,31 +157,6 @@ fn only_what_moves_with_the_target_counts() {
     let ranking = rank(&points, NORMAL, Some(("front", "latency/p95")));
     assert_eq!(services(&ranking)[0], "cart");
     assert_eq!(ranking.culprits[0].onset, minute(NORMAL + 3));
-}
-
-#[test]
-fn without_normal_time_the_begin_is_found() {
-    let points = with(shop(), NORMAL, "cart", "latency/p95", 0.3);
-    let points = with(points, NORMAL, "front", "latency/p95", 0.3);
-    for target in [None, Some(("front", "latency/p95"))] {
-        let ranking = rank(&points, 0, target);
-        assert_eq!(services(&ranking)[0], "cart", "{target:?}");
-        assert_eq!(ranking.start, Some(minute(NORMAL)), "{target:?}");
-    }
-}
-
-#[test]
-fn a_begin_that_was_told_late_is_found_again() {
-    let points = with(shop(), 20, "cart", "latency/p95", 0.3);
-    let ranking = rank(&points, NORMAL, None);
-    assert_eq!(services(&ranking)[0], "cart");
-    assert_eq!(ranking.start, Some(minute(20)));
-    // what was over before was another incident
-    let points = with(shop(), 10, "mail", "latency/p95", 0.3);
-    let points = with(points, 20, "mail", "latency/p95", -0.3);
-    let points = with(points, NORMAL, "cart", "latency/p95", 0.3);
-    let ranking = rank(&points, NORMAL, None);
-    assert_eq!((services(&ranking)[0], ranking.start), ("cart", Some(minute(NORMAL))));
 }
 
 #[test]

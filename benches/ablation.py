@@ -1,0 +1,74 @@
+"""What each part of the ranking over metrics is worth: AC@1 / AC@3 on recorded incidents with known
+culprits, with one part switched off at a time.
+
+    python benches/ablation.py DATA RCA      # DATA holds petshop, nezha_ob, nezha_tt; RCA is rca.py
+
+Parts are the settings of `mad.rank_culprits(config=...)`; spans, log lines and the call graph are
+left out of the input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from functools import partial
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import mad
+
+PARTS: dict[str, dict[str, Any]] = {
+    "all": {},
+    **{f"no {part}": {"config": {part: False}} for part in ("floors", "kinds", "align")},
+    **{f"no {part}": {"config": {part: False}} for part in ("find_begin", "explain")},
+    "no client_views": {"config": {"client_views": False}},
+    "no edges": {"edges": None},
+    "no spans": {"spans": None},
+    "no logs": {"logs": None},
+}
+VARIANTS = (("plain", 0, False), ("late", 1, False), ("no reference", 0, True))
+
+
+def module(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("rca", path)
+    if spec is None or spec.loader is None:
+        raise SystemExit(f"{path} cannot be read")
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules["rca"] = loaded
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def rank(metrics: Any, changed: dict[str, Any], **given: Any) -> mad.MetricRanking:
+    return mad.rank_culprits(metrics, **{**given, **changed})
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("rca", type=Path)
+    arguments = parser.parse_args()
+    rca = module(arguments.rca)
+    sets = [name for name in rca.SETS if (arguments.data / name).is_dir()]
+    cases = {name: list(rca.load(arguments.data, name)) for name in sets}
+    columns = [(name, *variant) for name in sets for variant in VARIANTS]
+    print("| part | " + " | ".join(f"{name} {variant}" for name, variant, *_ in columns) + " |")
+    print("|---" * (len(columns) + 1) + "|")
+    for part, changed in PARTS.items():
+        cells = []
+        for name, _, late, without in columns:
+            rows = late and (3 if name == "petshop" else 1)
+            how = SimpleNamespace(
+                late=rows, no_reference=without, rename=False, no_graph=False, window=120, seed=0
+            )
+            got = [rca.run(case, partial(rank, changed=changed), how) for case in cases[name]]
+            score = rca.summary([row for row in got if row is not None])
+            cells.append(f"{score['AC@1']:.3f} / {score['AC@3']:.3f}")
+        print(f"| {part} | " + " | ".join(cells) + " |", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

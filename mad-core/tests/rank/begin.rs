@@ -1,0 +1,73 @@
+//! Where an incident begins.
+
+use mad_core::LogLine;
+
+use super::{EDGES, INCIDENT, NORMAL, minute, rank, ranker, services, shop, window, with};
+
+#[test]
+fn without_normal_time_the_begin_is_found() {
+    let points = with(shop(), NORMAL, "cart", "latency/p95", 0.3);
+    let points = with(points, NORMAL, "front", "latency/p95", 0.3);
+    for target in [None, Some(("front", "latency/p95"))] {
+        let ranking = rank(&points, 0, target);
+        assert_eq!(services(&ranking)[0], "cart", "{target:?}");
+        assert_eq!(ranking.start, Some(minute(NORMAL)), "{target:?}");
+    }
+}
+
+#[test]
+fn a_begin_that_was_told_late_is_found_again() {
+    let points = with(shop(), 20, "cart", "latency/p95", 0.3);
+    let ranking = rank(&points, NORMAL, None);
+    assert_eq!(services(&ranking)[0], "cart");
+    assert_eq!(ranking.start, Some(minute(20)));
+    // what was over before was another incident
+    let points = with(shop(), 10, "mail", "latency/p95", 0.3);
+    let points = with(points, 20, "mail", "latency/p95", -0.3);
+    let points = with(points, NORMAL, "cart", "latency/p95", 0.3);
+    let ranking = rank(&points, NORMAL, None);
+    assert_eq!((services(&ranking)[0], ranking.start), ("cart", Some(minute(NORMAL))));
+}
+
+#[test]
+fn a_target_that_is_well_again_is_followed_back() {
+    let mut points = shop();
+    for service in ["front", "cart"] {
+        points = with(points, NORMAL - 2, service, "latency/p95", 0.3);
+        points = with(points, NORMAL, service, "latency/p95", -0.3);
+    }
+    let ranking = rank(&points, NORMAL, Some(("front", "latency/p95")));
+    assert_eq!((services(&ranking)[0], ranking.start), ("cart", Some(minute(NORMAL - 2))));
+    // it was never bad
+    assert!(rank(&shop(), NORMAL, Some(("front", "latency/p95"))).abstained);
+}
+
+#[test]
+fn what_steps_up_everywhere_is_not_the_begin() {
+    // at row 20 all services take on more work, at row 36 the cart alone goes slow
+    let mut points = with(shop(), 36, "cart", "latency/p95", 0.3);
+    for service in ["front", "cart", "store", "mail"] {
+        points = with(points, 20, service, "cpu", 0.4);
+    }
+    let ranking = rank(&points, 0, None);
+    assert_eq!((services(&ranking)[0], ranking.start), ("cart", Some(minute(36))));
+}
+
+#[test]
+fn lines_are_cut_where_the_begin_is_found() {
+    let begin = NORMAL - 4;
+    let points = with(shop(), begin, "cart", "latency/p95", 0.3);
+    let mut window = window(&points, NORMAL);
+    for row in 0..NORMAL + INCIDENT {
+        for service in ["front", "cart"] {
+            let failing = service == "cart" && (begin..NORMAL).contains(&row);
+            let level = if failing { "ERROR" } else { "INFO" };
+            window.log(&LogLine::new(minute(row), service, level, "Serve#1"), 1);
+        }
+    }
+    let ranking = ranker().rank(&window, EDGES, None);
+    assert_eq!(ranking.start, Some(minute(begin)));
+    let evidence = &ranking.culprits[0].evidence;
+    let errors = evidence.iter().find(|one| one.metric == "log errors").unwrap();
+    assert_eq!(errors.value, 4.0);
+}
