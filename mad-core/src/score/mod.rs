@@ -13,6 +13,7 @@ mod double;
 mod drift;
 mod gauge;
 mod judge;
+mod lasting;
 mod level;
 mod long;
 mod memory;
