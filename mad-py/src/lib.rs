@@ -48,6 +48,7 @@ mod rejected;
 mod report;
 mod rows;
 mod scorer;
+mod scorers;
 mod series;
 mod simulation;
 mod source;
@@ -110,6 +111,8 @@ mod _core {
     use super::rows::Rows;
     #[pymodule_export]
     use super::scorer::{MadScorer, Score};
+    #[pymodule_export]
+    use super::scorers::{score_alone, scorer_names};
     #[pymodule_export]
     use super::series::{SeriesScores, score_series};
     #[pymodule_export]

@@ -586,6 +586,16 @@ def score_series(
 ) -> SeriesScores:
     """Judges one series; `timestamps` in nanoseconds. See `mad.score_series`."""
 
+def score_alone(
+    timestamps: npt.NDArray[np.int64],
+    values: npt.NDArray[np.float64],
+    scorer: str,
+) -> SeriesScores:
+    """Judges one series by one of `scorer_names`; `timestamps` in nanoseconds."""
+
+def scorer_names() -> list[str]:
+    """Names of the scorers that judge a series alone."""
+
 @final
 class SeriesScores:
     """A score a value, as arrays of one length."""

@@ -8,6 +8,7 @@ mod band;
 mod calibration;
 mod config;
 mod count;
+mod cusum;
 mod difference;
 mod double;
 mod drift;
@@ -31,6 +32,7 @@ mod tail;
 
 pub use config::{Direction, LevelConfig, Profile, ScoreConfig};
 pub use count::CountScorer;
+pub use cusum::CusumScorer;
 pub use difference::DifferenceScorer;
 pub use double::DoubleMadScorer;
 pub use gauge::GaugeScorer;

@@ -63,7 +63,18 @@ def version() -> str:
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    from mad.cli import config, culprits, demo, detect, doctor, evaluate, explain, graph, simulate
+    from mad.cli import (
+        bench,
+        config,
+        culprits,
+        demo,
+        detect,
+        doctor,
+        evaluate,
+        explain,
+        graph,
+        simulate,
+    )
 
     top = argparse.ArgumentParser(
         prog="mad",
@@ -77,7 +88,18 @@ def parser() -> argparse.ArgumentParser:
         "--verbose", action="store_true", help="say more, and show a traceback on errors"
     )
     commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for module in (demo, detect, explain, culprits, graph, evaluate, simulate, config, doctor):
+    for module in (
+        demo,
+        detect,
+        explain,
+        culprits,
+        graph,
+        evaluate,
+        simulate,
+        config,
+        bench,
+        doctor,
+    ):
         module.register(commands, common)
     return top
 
