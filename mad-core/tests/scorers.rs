@@ -837,7 +837,7 @@ fn neighbours_that_are_alike_do_not_add_up() {
         let mut scorer = MetricScorer::new(SignalKind::Latency, &ScoreConfig::default()).unwrap();
         let (mut level, mut flagged) = (0.0, 0);
         for i in 0..20_000_u64 {
-            level = alike * level + (1.0 - alike * alike as f64).sqrt() * deviate(i);
+            level = alike * level + (1.0_f64 - alike * alike).sqrt() * deviate(i);
             let sample = Sample { value: 100.0 * (0.08 * level).exp(), n: 1 };
             flagged += u32::from(scorer.observe(at(i as usize), sample).evidence >= 4.0);
         }

@@ -55,7 +55,9 @@ __all__ = [
     "reference_detect",
     "rolling_mad",
     "rolling_z",
+    "score_alone",
     "score_series",
+    "scorer_names",
     "toml_places",
     "why_from_scored",
 ]

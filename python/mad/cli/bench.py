@@ -92,8 +92,8 @@ def _print(results: dict[str, list[Figure]]) -> None:
 
     names = list(results)
     table = Table(box=None, pad_edge=False)
-    table.add_column("set")
-    table.add_column("figure")
+    table.add_column("set", no_wrap=True)
+    table.add_column("figure", no_wrap=True)
     for name in [*names, "expanding MAD", "best known", "goal"]:
         table.add_column(name, justify="right")
     for row in zip(*results.values(), strict=True):
