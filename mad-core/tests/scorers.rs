@@ -10,9 +10,10 @@
 
 use mad_core::feature::{FeatureRow, Sample, Signal, SignalKind};
 use mad_core::score::{
-    CountScorer, DifferenceScorer, Direction, DoubleMadScorer, Learn, LevelConfig, LongScorer,
-    MadScorer, RateScorer, RecordScorer, RowScorer, Score, ScoreConfig, Scorer, SeasonalScorer,
-    ShiftScorer, SignalScorer, band_z, evidence_of, normal_equivalent,
+    CountScorer, CusumScorer, DifferenceScorer, Direction, DoubleMadScorer, Learn, LevelConfig,
+    LongScorer, MadScorer, MetricScorer, RateScorer, RecordScorer, RowScorer, Score, ScoreConfig,
+    Scorer, SeasonalScorer, SeriesScorer, ShiftScorer, SignalScorer, band_z, evidence_of,
+    normal_equivalent,
 };
 use mad_core::series::EntityId;
 use mad_core::time::Timestamp;
@@ -800,4 +801,93 @@ fn a_share_that_is_raised_a_little_for_long_is_found_and_over_when_it_is_over() 
     assert!(rate.observe(at(108), row(0), 4.6).evidence < 1.0);
     assert!(rate.observe(at(109), row(0), 4.6).evidence < 1.0);
     assert!(rate.observe(at(110), row(1), 4.6).evidence < 2.0);
+}
+
+/// A number between -1 and 1 that never repeats soon.
+fn jitter(i: u64) -> f64 {
+    let mut x = i.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    ((x ^ (x >> 31)) >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+}
+
+/// Near enough a normal deviate.
+fn deviate(i: u64) -> f64 {
+    (0..12).map(|k| jitter(12 * i + k)).sum::<f64>() / 2.0
+}
+
+#[test]
+fn latencies_that_are_a_little_slow_for_long_are_found_and_over_when_it_is_over() {
+    let mut scorer = MetricScorer::new(SignalKind::Latency, &ScoreConfig::default()).unwrap();
+    let mut flagged = Vec::new();
+    for i in 0..400_u64 {
+        let slow = if (300..312).contains(&i) { 1.25 } else { 1.0 };
+        let sample = Sample { value: 100.0 * slow * (0.08 * deviate(i)).exp(), n: 1 };
+        let score = scorer.observe(at(i as usize), sample);
+        if score.evidence >= 4.0 {
+            assert!(outside(&score, sample.value), "{i} {score:?}");
+            flagged.push(i);
+        }
+    }
+    assert!(flagged.len() >= 5 && flagged.iter().all(|i| (300..313).contains(i)), "{flagged:?}");
+}
+
+#[test]
+fn neighbours_that_are_alike_do_not_add_up() {
+    for alike in [0.0, 0.5, 0.9, 0.98] {
+        let mut scorer = MetricScorer::new(SignalKind::Latency, &ScoreConfig::default()).unwrap();
+        let (mut level, mut flagged) = (0.0, 0);
+        for i in 0..20_000_u64 {
+            level = alike * level + (1.0_f64 - alike * alike).sqrt() * deviate(i);
+            let sample = Sample { value: 100.0 * (0.08 * level).exp(), n: 1 };
+            flagged += u32::from(scorer.observe(at(i as usize), sample).evidence >= 4.0);
+        }
+        assert!(flagged <= 20, "{flagged} of 20,000 at {alike}");
+    }
+}
+
+/// Alarms of a gauge measured once a second, by the second.
+fn alarms(seconds: u64, value: impl Fn(u64) -> f64) -> Vec<u64> {
+    let mut scorer = SeriesScorer::new(SignalKind::Gauge, &ScoreConfig::default()).unwrap();
+    let alarm = |i: &u64| {
+        let sample = Sample { value: value(*i), n: 1 };
+        scorer.observe(Timestamp::from_seconds(*i as i64), sample).is_alarm
+    };
+    (0..seconds).filter(alarm).collect()
+}
+
+#[test]
+fn a_slow_drift_is_told_once_and_its_end_is_accepted() {
+    let noise = |i: u64| 120.0 + 9.0 * deviate(i);
+    assert_eq!(alarms(40_000, noise), [] as [u64; 0]);
+    // half an hour from 120 to 156, a twentieth of the scatter a minute, then it stays
+    let climb = |i: u64| 36.0 * (i.saturating_sub(20_000) as f64 / 1_800.0).min(1.0);
+    let told = alarms(40_000, |i| noise(i) + climb(i));
+    assert!((20_300..21_200).contains(&told[0]), "{told:?}");
+    assert!(told.iter().filter(|i| **i > 24_000).count() <= 1, "{told:?}");
+    // a climb that the scatter hides is nobody's concern
+    let told = alarms(40_000, |i| noise(i) + climb(i) / 12.0);
+    assert_eq!(told, [] as [u64; 0]);
+}
+
+#[test]
+fn a_cumulative_sum_sees_what_no_block_shows() {
+    let mut cusum = CusumScorer::new(10, Direction::Up, 4.0).unwrap();
+    let mut told = Vec::new();
+    for i in 0..2_000_u64 {
+        let climb = i.saturating_sub(1_000) as f64 / 40.0;
+        let sample = Sample { value: 100.0 + 4.0 * deviate(i) + climb, n: 1 };
+        let score = cusum.observe(at(i as usize), sample, 4.0);
+        if score.evidence >= 4.0 {
+            assert!(outside(&score, sample.value) && score.z > 0.0, "{i} {score:?}");
+            told.push(i);
+        }
+    }
+    assert!((1_050..1_400).contains(&told[0]), "{told:?}");
+    assert!(CusumScorer::new(0, Direction::Both, 4.0).is_err());
+    assert!(CusumScorer::new(60, Direction::Both, f64::NAN).is_err());
+    let restored: CusumScorer =
+        serde_json::from_str(&serde_json::to_string(&cusum).unwrap()).unwrap();
+    let sample = Sample { value: 170.0, n: 1 };
+    assert!(same(&restored.score(at(2_000), sample), &cusum.score(at(2_000), sample)));
 }

@@ -53,6 +53,7 @@ mod rejected;
 mod report;
 mod rows;
 mod scorer;
+mod scorers;
 mod seen;
 mod series;
 mod simulation;
@@ -122,6 +123,8 @@ mod _core {
     use super::rows::Rows;
     #[pymodule_export]
     use super::scorer::{MadScorer, Score};
+    #[pymodule_export]
+    use super::scorers::{score_alone, scorer_names};
     #[pymodule_export]
     use super::series::{SeriesScores, score_series};
     #[pymodule_export]

@@ -104,7 +104,7 @@ pub fn score_series(
 
 /// A column an output; numpy takes over their memory.
 #[derive(Default)]
-struct Columns {
+pub struct Columns {
     score: Vec<f64>,
     is_anomaly: Vec<bool>,
     alarm_score: Vec<f64>,
@@ -115,7 +115,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn push(&mut self, row: &SeriesScore) {
+    pub fn push(&mut self, row: &SeriesScore) {
         self.score.push(row.score.value());
         self.is_anomaly.push(row.is_anomaly);
         self.alarm_score.push(row.alarm_score);
@@ -125,7 +125,7 @@ impl Columns {
         self.high.push(row.score.high);
     }
 
-    fn into_arrays(self, py: Python<'_>) -> SeriesScores {
+    pub fn into_arrays(self, py: Python<'_>) -> SeriesScores {
         SeriesScores {
             score: PyArray1::from_vec(py, self.score).unbind(),
             is_anomaly: PyArray1::from_vec(py, self.is_anomaly).unbind(),

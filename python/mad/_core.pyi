@@ -59,7 +59,9 @@ __all__ = [
     "reference_detect",
     "rolling_mad",
     "rolling_z",
+    "score_alone",
     "score_series",
+    "scorer_names",
     "toml_places",
     "why_from_scored",
 ]
@@ -619,6 +621,16 @@ def score_series(
     config: _Config = None,
 ) -> SeriesScores:
     """Judges one series; `timestamps` in nanoseconds. See `mad.score_series`."""
+
+def score_alone(
+    timestamps: npt.NDArray[np.int64],
+    values: npt.NDArray[np.float64],
+    scorer: str,
+) -> SeriesScores:
+    """Judges one series by one of `scorer_names`; `timestamps` in nanoseconds."""
+
+def scorer_names() -> list[str]:
+    """Names of the scorers that judge a series alone."""
 
 @final
 class SeriesScores:

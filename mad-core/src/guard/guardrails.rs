@@ -228,7 +228,9 @@ fn weak(config: &GuardConfig, row: &FeatureRow, signal: Signal, score: &Score) -
             relative(config.latency_relative) && change >= config.latency_absolute_ms
         }
         Signal::ErrorRate => {
-            change >= config.error_rate_absolute && row.errors >= config.min_errors
+            // what lasts rests on the errors of several rows
+            let errors = score.support.max(row.errors as f64);
+            change >= config.error_rate_absolute && errors >= config.min_errors as f64
         }
         Signal::RequestCount => {
             relative(config.traffic_relative) && change >= config.traffic_absolute

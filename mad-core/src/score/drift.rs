@@ -90,7 +90,21 @@ impl Drift {
     /// How far the level has left, as a share of what makes it gone: from 1 on for the block after
     /// it left, and just below 1 for as long as it stays away. A level leaves once.
     pub fn left(&self) -> f64 {
-        let share = self.sum() / LEFT;
+        self.told_of(self.sum())
+    }
+
+    /// The same of one side alone.
+    pub fn left_to(&self, up: bool) -> f64 {
+        self.told_of(if up { self.up } else { self.down })
+    }
+
+    /// Blocks that the past is made of.
+    pub fn blocks(&self) -> u32 {
+        self.levels.points() as u32
+    }
+
+    fn told_of(&self, sum: f64) -> f64 {
+        let share = sum / LEFT;
         if self.since_told == 1 { share } else { share.min(STAYS) }
     }
 

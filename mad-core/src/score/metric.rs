@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::row::threshold_evidence;
+use super::lasting::Lasting;
+use super::row::{accumulates, threshold_evidence};
 use super::signal::learn_as;
 use super::{Learn, Score, ScoreConfig, Scorer, SignalScorer};
 use crate::error::Result;
@@ -34,6 +35,8 @@ pub struct MetricScorer {
     kind: SignalKind,
     scorer: SignalScorer,
     run: u32,
+    #[serde(default)]
+    lasting: Lasting,
     relearn_after: u32,
     evidence: f64,
     counter: Option<Total>,
@@ -57,7 +60,8 @@ impl MetricScorer {
         let evidence = threshold_evidence(config.threshold);
         let scorer = SignalScorer::new(kind, config, evidence)?;
         let relearn_after = config.relearn_after;
-        Ok(Self { kind, scorer, run: 0, relearn_after, evidence, counter: None })
+        let lasting = Lasting::default();
+        Ok(Self { kind, scorer, run: 0, lasting, relearn_after, evidence, counter: None })
     }
 
     /// The same for a running total.
@@ -92,7 +96,11 @@ impl MetricScorer {
 
     /// Judges a sample without learning it.
     pub fn score(&self, at: Timestamp, sample: Sample) -> Score {
-        self.scorer.score(at, sample)
+        let mut score = self.scorer.score(at, sample);
+        if accumulates(self.kind) {
+            self.lasting.raise(&mut score, sample.value, self.evidence);
+        }
+        score
     }
 
     /// How much a sample which was judged as `score` is worth an alarm: of a gauge what is said of a
@@ -103,13 +111,16 @@ impl MetricScorer {
 
     /// Judges a sample, then learns it.
     pub fn observe(&mut self, at: Timestamp, sample: Sample) -> Score {
-        let score = self.scorer.score(at, sample);
+        let score = self.score(at, sample);
         self.learn(at, sample, &score);
         score
     }
 
     /// Learns a sample that was judged as `score`.
     pub fn learn(&mut self, at: Timestamp, sample: Sample, score: &Score) {
+        if accumulates(self.kind) {
+            self.lasting.learn(&self.scorer.score(at, sample), self.evidence);
+        }
         let anomalous = score.evidence >= self.evidence;
         let how = learn_as(anomalous, self.scorer.points(), &mut self.run, self.relearn_after);
         self.scorer.learn(at, sample, how);

@@ -1,6 +1,7 @@
 //! Shares of trials, such as errors among requests: a beta-binomial tail.
 
 use std::collections::VecDeque;
+use std::f64::consts::LOG10_2;
 
 use serde::{Deserialize, Serialize};
 use statrs::function::gamma::ln_gamma;
@@ -25,8 +26,8 @@ const LOOKS: f64 = 2.0;
 ///
 /// With E events among N trials in the last `window` rows, the share is `p = (E + 1/2)/(N + 1)`
 /// (Jeffreys' prior) and is trusted as if it rested on `m = min(N + 1, memory)` trials, since real
-/// shares wander. The evidence of k events in n trials is the upper tail of the beta-binomial
-/// distribution with parameters `m p` and `m (1 - p)`. One error among six requests is no evidence;
+/// shares wander. The evidence of k events in n trials is the upper tail (mid-p) of the
+/// beta-binomial distribution with parameters `m p` and `m (1 - p)`. One error among six requests is no evidence;
 /// nine among forty is.
 ///
 /// *Lasting*: a share that is raised a little for long shows in no row alone. The last 2, 3, 4, 6,
@@ -97,9 +98,12 @@ impl RateScorer {
             return None;
         }
         let (mut events, mut beyond) = (0.0, 1.0 - mass);
-        while beyond > limit && events < trials {
+        while events < trials {
             mass *= (trials - events) * (a + events)
                 / ((events + 1.0) * (b + trials - events - 1.0).max(f64::MIN_POSITIVE));
+            if beyond - mass / 2.0 <= limit {
+                break;
+            }
             events += 1.0;
             beyond -= mass;
         }
@@ -109,9 +113,8 @@ impl RateScorer {
     /// The same by trying tails, in growing steps from a guess of the share and then by halves.
     fn searched(&self, share: f64, memory: f64, trials: u32, guess: f64) -> f64 {
         let (n, a, b) = (u64::from(trials), memory * share, memory * (1.0 - share));
-        let expected = |events: u64| {
-            events == 0 || events <= n && -beta_binomial_log10_sf(events, n, a, b) < self.evidence
-        };
+        let expected =
+            |events: u64| events == 0 || events <= n && surprise(events, n, a, b) < self.evidence;
         // `low` is expected, `high` is not
         let (mut low, mut high, mut step) = (0, n + 1, 1_u64);
         let guess = ((guess * n as f64) as u64).clamp(1, n);
@@ -195,13 +198,21 @@ impl RateScorer {
                 continue;
             }
             let (a, b) = (memory * share, memory * (1.0 - share));
-            let tail = -beta_binomial_log10_sf(pooled_events, pooled_trials, a, b);
+            let tail = surprise(pooled_events, pooled_trials, a, b);
             if tail > best.0 {
                 best = (tail, pooled_events);
             }
         }
         ((best.0 - LOOKS.log10()).max(0.0), best.1)
     }
+}
+
+/// Evidence of so many events: minus log10 of the mid-p, half the probability of as many and half
+/// that of more (Lancaster, 1961). Counts are coarse; the whole tail of few of them says too little.
+fn surprise(events: u64, trials: u64, a: f64, b: f64) -> f64 {
+    let tail = |events: u64| beta_binomial_log10_sf(events, trials, a, b);
+    let (as_many, more) = (tail(events), tail(events + 1));
+    LOG10_2 - as_many - (10_f64.powf(more - as_many) + 1.0).log10()
 }
 
 /// Events and trials of a sample; trials beyond u32 are scaled down.
@@ -225,13 +236,13 @@ impl Scorer for RateScorer {
         let observed = f64::from(events) / f64::from(trials);
         let tail = if observed > share {
             let (a, b) = (memory * share, memory * (1.0 - share));
-            beta_binomial_log10_sf(u64::from(events), u64::from(trials), a, b)
+            surprise(u64::from(events), u64::from(trials), a, b)
         } else {
             0.0
         };
         let mut score = Score {
             z: (observed - share) / deviation,
-            evidence: if tail.is_nan() { 0.0 } else { (-tail).clamp(0.0, 300.0) + 0.0 },
+            evidence: if tail.is_nan() { 0.0 } else { tail.clamp(0.0, 300.0) },
             expected: share,
             low: (share - self.band * deviation).max(0.0),
             high: self.upper(share, memory, trials, deviation),

@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::lasting::Lasting;
 use super::score_type::{HALF_SCORE_EVIDENCE, score_of};
 use super::signal::learn_as;
 use super::tail::{exceedance_evidence, observations_above};
 use super::{Learn, Score, ScoreConfig, Scorer, SignalScorer};
 use crate::error::Result;
-use crate::feature::{FeatureRow, Signal};
+use crate::feature::{FeatureRow, Signal, SignalKind};
 
 /// Scores of one row's signals, in the order of [`Signal::ALL`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -77,6 +78,8 @@ pub(crate) fn look_elsewhere() -> f64 {
 pub struct RowScorer {
     signals: Vec<SignalScorer>,
     runs: [u32; Signal::ALL.len()],
+    #[serde(default)]
+    lasting: [Lasting; Signal::ALL.len()],
     relearn_after: u32,
     evidence: f64,
 }
@@ -95,11 +98,25 @@ impl RowScorer {
             .map(|signal| SignalScorer::new(signal.kind(), config, evidence))
             .collect::<Result<Vec<_>>>()?;
         let runs = [0; Signal::ALL.len()];
-        Ok(Self { signals, runs, relearn_after: config.relearn_after, evidence })
+        let lasting = [Lasting::default(); Signal::ALL.len()];
+        Ok(Self { signals, runs, lasting, relearn_after: config.relearn_after, evidence })
     }
 
     /// Judges a row without learning it.
     pub fn score(&self, row: &FeatureRow) -> RowScores {
+        let mut scores = self.score_alone(row);
+        for ((score, lasting), signal) in
+            scores.signals.iter_mut().zip(&self.lasting).zip(Signal::ALL)
+        {
+            if accumulates(signal.kind()) {
+                lasting.raise(score, row.sample(signal).value, self.evidence);
+            }
+        }
+        scores
+    }
+
+    /// The same without the rows before it.
+    fn score_alone(&self, row: &FeatureRow) -> RowScores {
         let mut scores = [Score::unknown(); Signal::ALL.len()];
         for ((slot, scorer), signal) in scores.iter_mut().zip(&self.signals).zip(Signal::ALL) {
             *slot = scorer.score(row.bucket, row.sample(signal));
@@ -167,8 +184,16 @@ impl RowScorer {
         }
     }
 
+    fn learn_lasting(&mut self, row: &FeatureRow) {
+        let alone = self.score_alone(row);
+        for (lasting, score) in self.lasting.iter_mut().zip(&alone.signals) {
+            lasting.learn(score, self.evidence);
+        }
+    }
+
     /// Learns a row that was judged as `scores`.
     pub fn learn(&mut self, row: &FeatureRow, scores: &RowScores) {
+        self.learn_lasting(row);
         let judged = self.signals.iter_mut().zip(&mut self.runs).zip(&scores.signals);
         for (((scorer, run), score), signal) in judged.zip(Signal::ALL) {
             let anomalous = score.evidence >= self.evidence;
@@ -193,6 +218,12 @@ impl RowScorer {
     pub fn signal_evidence(&self) -> f64 {
         self.evidence
     }
+}
+
+/// Whether the last rows of a kind of signal are taken together: a rate does so by itself, and of a
+/// gauge what lasts is an alarm.
+pub(super) const fn accumulates(kind: SignalKind) -> bool {
+    matches!(kind, SignalKind::Latency | SignalKind::Count)
 }
 
 /// The evidence at which a score reaches `threshold`.

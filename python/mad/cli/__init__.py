@@ -65,6 +65,7 @@ def version() -> str:
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     from mad.cli import (
+        bench,
         config,
         culprits,
         demo,
@@ -89,7 +90,19 @@ def parser() -> argparse.ArgumentParser:
         "--verbose", action="store_true", help="say more, and show a traceback on errors"
     )
     commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    modules = (demo, detect, serve, explain, culprits, graph, evaluate, simulate, config, doctor)
+    modules = (
+        demo,
+        detect,
+        serve,
+        explain,
+        culprits,
+        graph,
+        evaluate,
+        simulate,
+        config,
+        bench,
+        doctor,
+    )
     for module in modules:
         module.register(commands, common)
     return top

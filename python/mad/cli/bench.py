@@ -1,0 +1,110 @@
+"""`mad bench`: how right the scorers are on public data."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mad import errors
+from mad.cli.detect import print_json
+from mad.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from mad.quality.run import Figure
+
+
+def register(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Adds the command."""
+    bench = commands.add_parser(
+        "bench",
+        parents=[common],
+        help="run a scorer over labelled public series",
+        description="Figures of the default or of single scorers beside what others reach.",
+    )
+    what = bench.add_subparsers(title="benches", metavar="BENCH", dest="bench", required=True)
+    quality = what.add_parser(
+        "quality",
+        parents=[common],
+        help="how right a scorer is",
+        description="Runs scorers over the sets in DIR: microsoft/, kpi/ and nab/ as published.",
+    )
+    quality.add_argument("directory", metavar="DIR", help="the folder of the sets")
+    quality.add_argument(
+        "--scorer",
+        action="append",
+        metavar="NAME",
+        help="default (if none is given), mad, double_mad, long, seasonal, difference, shift, "
+        "cusum, record or gauge; may be given again",
+    )
+    quality.add_argument("--json", action="store_true", help="print one JSON document")
+    quality.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    from mad.quality.run import DEFAULT, SETS, present, scorer_names
+
+    scorers = args.scorer or [DEFAULT]
+    for name in scorers:
+        if name not in scorer_names():
+            raise errors.UsageError(
+                f"--scorer {name}: no such scorer", f"one of {', '.join(scorer_names())}"
+            )
+    folder = Path(args.directory)
+    if not present(folder):
+        raise errors.InputError(f"{folder} has none of the folders {', '.join(SETS)}")
+    results = _figures(folder, scorers)
+    if args.json:
+        print_json({name: [asdict(figure) for figure in found] for name, found in results.items()})
+    else:
+        _print(results)
+    return errors.FINE
+
+
+def _figures(folder: Path, scorers: list[str]) -> dict[str, list[Figure]]:
+    from mad.quality import sets
+    from mad.quality.run import figures_of, judge_of, present
+
+    results: dict[str, list[Figure]] = {name: [] for name in scorers}
+    for place in present(folder):
+        try:
+            series = sets.read(folder / place, place)
+        except (OSError, ValueError, IndexError, KeyError) as error:
+            raise errors.InputError(f"{folder / place}: {error}") from error
+        if not series:
+            raise errors.InputError(f"{folder / place} has no series")
+        with Progress(place, len(series) * len(scorers), worth=True, unit="series") as bar:
+            for round_, name in enumerate(scorers):
+                judge, judged = judge_of(name), {}
+                for done, (key, one) in enumerate(series.items(), round_ * len(series) + 1):
+                    judged[key] = (one, judge(one))
+                    bar.reached(done)
+                results[name] += figures_of(place, judged)
+    return results
+
+
+def _print(results: dict[str, list[Figure]]) -> None:
+    from rich.table import Table
+
+    from mad.report import text
+
+    names = list(results)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("set", no_wrap=True)
+    table.add_column("figure", no_wrap=True)
+    for name in [*names, "expanding MAD", "best known", "goal"]:
+        table.add_column(name, justify="right")
+    for row in zip(*results.values(), strict=True):
+        first = row[0]
+        numbers = [figure.value for figure in row]
+        known = [first.baseline, first.best, first.goal]
+        table.add_row(first.set, first.name, *(_shown(number) for number in [*numbers, *known]))
+    text.console().print(table)
+
+
+def _shown(number: float | None) -> str:
+    if number is None:
+        return "-"
+    return f"{number:.1f}" if abs(number) >= 2 else f"{number:.3f}"

@@ -1,0 +1,161 @@
+"""Figures of quality on cases that can be counted by hand, and the command that prints them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mad
+from mad import _core
+from mad.cli import main
+from mad.quality import figures, sets
+from mad.quality.nab import nab_score
+
+
+def flags(text: str) -> np.ndarray:
+    return np.array([letter != "." for letter in text])
+
+
+def test_runs_and_false_events() -> None:
+    first, end = figures.runs(flags(".xx..x"))
+    assert (first.tolist(), end.tolist()) == ([1, 5], [3, 6])
+    #                                        labels cover rows 2 and 3, two rows behind are forgiven
+    assert figures.false_events(flags("..xxxx.."), flags("..xx...."), 3) == 0
+    assert figures.false_events(flags("x......x"), flags("..xx...."), 2) == 2
+    assert figures.false_events(flags("x.x....."), flags("......x."), 2) == 1
+    # everything flagged is a false event a block of 24 rows
+    assert figures.false_events(np.ones(48, bool), np.zeros(48, bool), 2) == 2
+
+
+def test_event_f1_counts_runs_over_all_series() -> None:
+    found = (flags("...x...."), flags("..x....."))
+    late = (flags(".....x.."), flags("..x....."))
+    assert figures.event_f1([found], 2) == 1.0
+    assert figures.event_f1([found, late], 2) == pytest.approx(2 / (2 + 1 + 1))
+    assert figures.event_f1([], 2) == 0.0
+
+
+def test_delay_f1_takes_whole_runs() -> None:
+    labels = flags("..xxxx..")
+    assert figures.delay_f1([(flags("...x...."), labels)], 1) == 1.0
+    assert figures.delay_f1([(flags("....x..."), labels)], 1) == 0.0
+    assert figures.delay_f1([(flags("x.x....."), labels)], 1) == pytest.approx(8 / 9)
+
+
+def test_missing_steps_are_not_flagged() -> None:
+    times = np.array([0, 60, 180], np.int64)
+    assert figures.on_grid(times, flags("xxx")).tolist() == [True, True, False, True]
+
+
+def test_volume_of_a_perfect_score_is_near_one_and_of_chance_near_the_share() -> None:
+    labels = np.zeros(2_000, bool)
+    labels[900:960] = True
+    best = figures.vus_pr(labels, labels.astype(float))
+    assert 0.85 < best <= 1.0
+    chance = figures.vus_pr(labels, np.random.default_rng(1).random(2_000))
+    assert chance < 0.2
+    assert figures.vus_pr(labels, np.zeros(2_000)) < chance + 0.05
+
+
+def windowed(rows: int, windows: list[tuple[int, int]]) -> sets.Labelled:
+    times = np.arange(rows, dtype=np.int64) * 60_000
+    minutes = tuple((first * 60_000, last * 60_000) for first, last in windows)
+    none = np.zeros(rows, bool)
+    return sets.Labelled(times, np.zeros(rows), none, 0, np.arange(rows), minutes)
+
+
+def test_nab_is_0_for_nothing_100_for_the_first_row_and_less_for_late_or_false_ones() -> None:
+    one = windowed(1_000, [(400, 499), (800, 899)])
+
+    def score(*rows: int, profile: str = "standard") -> float:
+        alarms = np.zeros(1_000)
+        alarms[list(rows)] = 1.0
+        return nab_score([(one, alarms)], profile, threshold=1.0)
+
+    assert score() == 0.0
+    assert score(400, 800) == pytest.approx(100.0)
+    assert score(400) == pytest.approx(50.0)
+    # two windows are worth 4 with what missing them costs; one row on probation costs nothing
+    assert score(400, 800, 300) == pytest.approx(100 * (4 - 0.11) / 4)
+    assert score(400, 800, 300, profile="low FP") == pytest.approx(100 * (4 - 0.22) / 4)
+    assert score(400, 800, 100) == pytest.approx(100.0)
+    assert score(450, 850) < score(410, 810) < 100.0
+    assert score(499, 899) > 50.0 - 1.0
+    ranked = np.zeros(1_000)
+    ranked[[400, 800, 300]] = [0.9, 0.8, 0.4]
+    assert nab_score([(one, ranked)], "standard") == pytest.approx(100.0)
+
+
+def folder_of_sets(tmp_path: Path) -> Path:
+    generator = np.random.default_rng(3)
+    values = generator.normal(10.0, 1.0, 600)
+    values[400:410] = 40.0
+    labels = np.zeros(600, int)
+    labels[400:410] = 1
+    stamp = np.datetime64("2026-01-05T00:00:00") + 60 * np.arange(600).astype("timedelta64[s]")
+    rows = list(zip(stamp.astype(str), values, labels, strict=True))
+    microsoft, kpi, nab = tmp_path / "microsoft/a", tmp_path / "kpi", tmp_path / "nab"
+    for folder in (microsoft, kpi, nab / "data/real", nab / "labels"):
+        folder.mkdir(parents=True)
+    lines = "".join(f'"{at}Z", {value}, {label}\n' for at, value, label in rows)
+    (microsoft / "one.csv").write_text("TimeStamp,Value,Label\n" + lines)
+    seconds = stamp.astype("datetime64[s]").astype(int)
+    numbers = zip(seconds, values, labels, strict=True)
+    (kpi / "one.csv").write_text("".join(f"{at},{v},{label}\r\n" for at, v, label in numbers))
+    text = "".join(f"{at.replace('T', ' ')},{value}\n" for at, value, _ in rows)
+    (nab / "data/real/one.csv").write_text("timestamp,value\n" + text)
+    window = [rows[395][0].replace("T", " "), rows[425][0].replace("T", " ")]
+    document = json.dumps({"real/one.csv": [window]})
+    (nab / "labels/combined_windows.json").write_text(document)
+    return tmp_path
+
+
+def test_the_command_runs_scorers_over_what_a_folder_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = folder_of_sets(tmp_path)
+    command = ["bench", "quality", str(folder)]
+    assert main([*command, "--json", "--scorer", "default", "--scorer", "mad"]) == 0
+    results = json.loads(capsys.readouterr().out)
+    assert list(results) == ["default", "mad"]
+    of = {(figure["set"], figure["name"]): figure for figure in results["default"]}
+    assert of["microsoft", "event F1, delay 2"]["value"] == 1.0
+    assert of["microsoft", "VUS-PR"]["value"] > 0.5
+    assert of["microsoft", "VUS-PR"]["baseline"] == 0.606
+    assert of["kpi", "delay-7 F1, pooled"]["value"] > 0.9
+    assert of["nab", "standard, optimised"]["value"] > 80.0
+    assert of["nab", "false alarms a series and day"]["value"] == 0.0
+    assert main(command) == 0
+    assert "expanding MAD" in capsys.readouterr().out
+
+
+def test_what_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "quality", str(tmp_path)]) == 3
+    assert "none of the folders" in capsys.readouterr().err
+    folder = folder_of_sets(tmp_path)
+    assert main(["bench", "quality", str(folder), "--scorer", "magic"]) == 2
+    assert "double_mad" in capsys.readouterr().err
+    (folder / "kpi/bad.csv").write_text("1,2\n")
+    assert main(["bench", "quality", str(folder)]) == 3
+
+
+def test_single_scorers_are_causal_and_named() -> None:
+    times = np.arange(2_000, dtype=np.int64) * 60_000_000_000
+    values = np.random.default_rng(5).normal(100.0, 5.0, 2_000)
+    values[1_500:1_520] = 300.0
+    for name in _core.scorer_names():
+        whole = _core.score_alone(times, values, name)
+        part = _core.score_alone(times[:1_510], values[:1_510], name)
+        assert (whole.score[:1_510] == part.score).all(), name
+        assert (whole.score >= 0).all() and (whole.score < 1).all(), name
+        assert whole.is_anomaly[:1_500].sum() <= 5, name
+        if name not in ("cusum", "record"):
+            assert whole.is_anomaly[1_500:1_507].any(), name
+    with pytest.raises(ValueError, match="expected mad"):
+        _core.score_alone(times, values, "magic")
+    with pytest.raises(ValueError, match="give one each"):
+        _core.score_alone(times, values[:5], "mad")
+    assert mad.score_series(np.arange(3), np.zeros(3)).is_alarm.tolist() == [False] * 3
