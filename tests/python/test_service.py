@@ -18,7 +18,9 @@ import pytest
 import zstandard
 from service import START, Server, an_hour, lines, minute_of
 
+from mad.api import Tokens
 from mad.cli import main
+from mad.errors import UsageError
 
 ROW = {
     "bucket_ts",
@@ -595,3 +597,41 @@ def test_it_stops_when_told_to_and_goes_on_after(tmp_path: Path) -> None:
         assert server.http.get("/v1/state").content == before
         server.post("/v1/ingest/requests", records[3000:])
         assert len(server.get("/v1/query/incidents")["data"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--host", "0.0.0.0"], "no token is asked for"),
+        (["--retain", "things=5"], "no table"),
+        (["--checkpoint-seconds", "0"], "--checkpoint-seconds"),
+        (["--demo", "--read-only"], "--demo"),
+        (["--demo", "--scenario", "none"], "slow-payment"),
+        (["--demo", "--accelerate", "1000"], "--accelerate"),
+        (["--token-file", "/nothing"], "no such file"),
+    ],
+)
+def test_arguments_that_make_no_service(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    assert main(["serve", "--port", "0", "--data", str(tmp_path / "data"), *arguments]) == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_port_that_is_taken(empty: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    port = empty.url.rpartition(":")[2]
+    assert main(["serve", "--port", port, "--data", "unused"]) == 4
+    assert "address already in use" in capsys.readouterr().err
+    assert not Path("unused").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "# only words\n", "read\n", "write 12345678 x\n", "read short x\n", "read a b c d\n"],
+)
+def test_files_that_hold_no_tokens(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "tokens"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=r"line 1|no token"):
+        Tokens.read(file)
