@@ -199,9 +199,8 @@ def test_a_change_before_the_onset_is_evidence() -> None:
         "deploy cart-api 2.4.1 of cart at 2026-01-06T10:38:00Z, 120 s before it went bad"
     )
     assert len(plain.evidence) == len(first.evidence) - 1
-    assert (
-        "latency/p95 of cart was 0.5982 where 0.0995 was expected" in first.evidence[0]["sentence"]
-    )
+    sentence = first.evidence[0]["sentence"]
+    assert sentence.startswith("latency/p95 of cart was 0.5982 where 0.0995 was expected (95.3 sc")
     # after it went bad, or of another, it is none
     for late in (changes.iloc[1:], changes.iloc[:1].assign(service="mail")):
         answer = mad.rank_culprits(incident, normal, EDGES, TARGET, changes=late).culprits[0]

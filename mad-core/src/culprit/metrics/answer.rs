@@ -8,6 +8,8 @@ use crate::time::{SECOND, Timestamp};
 
 /// Evidence told of a culprit.
 const MOST_EVIDENCE: usize = 5;
+/// Scales from which a service passes a fault on.
+const MIN_LINK: f64 = 2.0;
 /// How long before the onset a change counts.
 pub(super) const CHANGE_REACH: i64 = 30 * 60 * SECOND;
 
@@ -43,7 +45,7 @@ pub(super) fn culprit(
 }
 
 /// How the fault went: the services from the target to the suspect, each calling the next, through
-/// suspects where there is such a way. Without a target, from the suspect up to its heaviest caller, and
+/// bad ones where there is such a way. Without a target, from the suspect up to its heaviest caller, and
 /// on. The suspect alone where nothing is known.
 pub(super) fn chain(
     suspect: &Suspect<'_>,
@@ -51,28 +53,27 @@ pub(super) fn chain(
     target: Option<&str>,
     graph: &Graph<'_>,
 ) -> Vec<String> {
-    let place = |service: &str| suspects.iter().position(|one| one.service == service);
+    let bad = |one: &Suspect<'_>| one.charges.iter().any(|charge| charge.effect.size >= MIN_LINK);
+    let place = |service: &str| suspects.iter().position(|one| one.service == service && bad(one));
     let own = suspect.service;
-    let path = match target {
-        Some(target) => graph
-            .path(target, own, |service| place(service).is_some())
-            .or_else(|| graph.path(target, own, |_| true))
-            .unwrap_or_else(|| vec![own]),
-        None => {
-            let mut path = vec![own];
-            while let Some(next) = path
-                .last()
-                .into_iter()
-                .flat_map(|service| graph.callers(service))
-                .filter(|caller| !path.contains(caller))
-                .filter_map(|caller| Some((place(caller)?, caller)))
-                .min()
-            {
-                path.push(next.1);
-            }
-            path.reverse();
-            path
+    let path = if let Some(target) = target {
+        let through_bad = graph.path(target, own, |service| place(service).is_some());
+        let any = through_bad.or_else(|| graph.path(target, own, |_| true));
+        any.unwrap_or_else(|| vec![own])
+    } else {
+        let mut path = vec![own];
+        while let Some(next) = path
+            .last()
+            .into_iter()
+            .flat_map(|service| graph.callers(service))
+            .filter(|caller| !path.contains(caller))
+            .filter_map(|caller| Some((place(caller)?, caller)))
+            .min()
+        {
+            path.push(next.1);
         }
+        path.reverse();
+        path
     };
     path.into_iter().map(str::to_owned).collect()
 }

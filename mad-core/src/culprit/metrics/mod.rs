@@ -115,7 +115,9 @@ impl MetricRanker {
     ) -> MetricRanking {
         let mut series = window.sorted();
         if !self.config.kinds {
-            series.iter_mut().for_each(|series| series.kind = MetricKind::Other);
+            for one in &mut series {
+                one.kind = MetricKind::Other;
+            }
         }
         let target = target.and_then(|(service, metric)| {
             let is_target = |one: &Series| {
