@@ -108,7 +108,7 @@ pub struct ScoreConfig {
     /// Smallest scale of a latency, as a share of its level, above 0. Default 0.05.
     pub latency_floor: f64,
     /// Requests whose worth of evidence the error baseline is trusted with at most: real rates
-    /// wander more than coin tosses. 10 to 1e9. Default 2,000.
+    /// wander more than coin tosses. 10 to 1e9. Default 1,000.
     pub rate_memory: f64,
     /// Anomalous rows in a row of one signal after which the new level is learnt as it is,
     /// 1 to 1e9. Default 120.
@@ -128,7 +128,7 @@ impl Default for ScoreConfig {
             window: 240,
             threshold: 0.5,
             latency_floor: 0.05,
-            rate_memory: 2_000.0,
+            rate_memory: 1_000.0,
             relearn_after: 120,
             series_min_points: 20,
             alarm_pause: 100,

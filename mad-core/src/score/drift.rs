@@ -88,7 +88,7 @@ impl Drift {
     }
 
     /// How far the level has left, as a share of what makes it gone: from 1 on for the block after
-    /// it left, and just below 1 for as long as it stays away. A level leaves once.
+    /// it left, and at most .75 before and for as long as it stays away: a level leaves once.
     pub fn left(&self) -> f64 {
         self.told_of(self.sum())
     }

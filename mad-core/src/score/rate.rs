@@ -17,6 +17,9 @@ use crate::time::Timestamp;
 /// Rows that are taken as one, the row that is judged included; and those before it, at most.
 const TOGETHER: [usize; 7] = [2, 3, 4, 6, 8, 11, 16];
 const LONGEST: usize = 15;
+/// The share wanders less within these rows than over all that are remembered: it is trusted with
+/// so many times the memory.
+const STEADIER: f64 = 2.0;
 /// Rows without which there is nothing to compare several rows with.
 const LEAST_BEFORE: usize = 20;
 /// Independent tests that so many nested ones are worth, about.
@@ -27,13 +30,14 @@ const LOOKS: f64 = 2.0;
 /// With E events among N trials in the last `window` rows, the share is `p = (E + 1/2)/(N + 1)`
 /// (Jeffreys' prior) and is trusted as if it rested on `m = min(N + 1, memory)` trials, since real
 /// shares wander. The evidence of k events in n trials is the upper tail (mid-p) of the
-/// beta-binomial distribution with parameters `m p` and `m (1 - p)`. One error among six requests is no evidence;
-/// nine among forty is.
+/// beta-binomial distribution with parameters `m p` and `m (1 - p)`. One error among six requests
+/// is no evidence; nine among forty is.
 ///
 /// *Lasting*: a share that is raised a little for long shows in no row alone. The last 2, 3, 4, 6,
 /// 8, 11 and 16 rows, this one included, are therefore also judged as one, against the rows before
-/// them; the strongest test counts, less log10 2 for having looked often. Only where the row has an
-/// event and with the one before it half of that share: what is over is over.
+/// them, trusted with twice the memory; the strongest test counts, less log10 2 for having looked
+/// often. Only where the row has an event and with the one before it half of that share: what is
+/// over is over.
 ///
 /// Only shares above the expected are evidence (0 below). `sample.value` is the share (clamped to
 /// 0..1), `sample.n` the trials; NaN or no trials is unknown.
@@ -152,12 +156,12 @@ impl RateScorer {
 
     /// The expected share and the trials it is trusted with.
     fn baseline(&self) -> (f64, f64) {
-        self.share_of(self.events, self.trials)
+        Self::share_of(self.events, self.trials, self.memory)
     }
 
-    fn share_of(&self, events: u64, trials: u64) -> (f64, f64) {
+    fn share_of(events: u64, trials: u64, memory: f64) -> (f64, f64) {
         let trials = trials as f64 + 1.0;
-        ((events as f64 + 0.5) / trials, trials.min(self.memory))
+        ((events as f64 + 0.5) / trials, trials.min(memory))
     }
 
     /// Standard deviation of the share of so many trials.
@@ -186,9 +190,10 @@ impl RateScorer {
             }
             let before =
                 |all: u64, pooled: u64, now: u32| (all + u64::from(now)).saturating_sub(pooled);
-            let (share, memory) = self.share_of(
+            let (share, memory) = Self::share_of(
                 before(self.events, pooled_events, events),
                 before(self.trials, pooled_trials, trials),
+                STEADIER * self.memory,
             );
             let n = pooled_trials as f64;
             // below two standard deviations there is nothing that so many looks would leave
