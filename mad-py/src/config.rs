@@ -2,6 +2,7 @@
 
 use mad_core::PipelineConfig;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::config_problems::problems;
 use crate::errors::{to_py, value_error};
@@ -56,4 +57,10 @@ pub fn default_config() -> PyResult<String> {
 /// Any serializable value as JSON.
 pub fn to_json(value: &impl serde::Serialize) -> PyResult<String> {
     serde_json::to_string(value).map_err(|error| value_error(error.to_string()))
+}
+
+/// Any serializable value as bytes of JSON.
+pub fn json<'py>(py: Python<'py>, value: &impl serde::Serialize) -> PyResult<Bound<'py, PyBytes>> {
+    let bytes = serde_json::to_vec(value).map_err(|error| value_error(error.to_string()))?;
+    Ok(PyBytes::new(py, &bytes))
 }

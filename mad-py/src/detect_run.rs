@@ -19,8 +19,8 @@ use crate::report::Report;
 use crate::source::Piece;
 use crate::sources::Sources;
 
-/// Detection over telemetry that is read piece by piece: the files' lines come out as bytes while
-/// it runs, and nothing is held but the pipeline's state.
+/// Detection over telemetry read piece by piece: the lines of files come out as bytes while it runs,
+/// and nothing is held but the state of the pipeline.
 #[pyclass(module = "mad._core")]
 pub struct DetectRun {
     sources: Sources,
@@ -41,9 +41,8 @@ enum Kinds {
 
 #[pymethods]
 impl DetectRun {
-    /// `sort` holds all records and sorts them; `keep_rows` keeps judged rows for `report()`
-    /// instead of writing them as CSV; `state` is that of the pipeline to go on from; to `learn` is
-    /// to flag nothing.
+    /// `sort` holds all records and sorts them; `keep_rows` keeps rows for `report()`, not as CSV;
+    /// `state` is that of the pipeline to go on from; to `learn` is to flag nothing.
     #[new]
     #[pyo3(signature = (config, sources, sort=false, keep_rows=false, state=None, learn=false))]
     fn new(
@@ -77,8 +76,7 @@ impl DetectRun {
         })
     }
 
-    /// Reads a piece of a source: bytes, cut anywhere, whose format is found from the first ones,
-    /// or a table.
+    /// Reads a piece of a source: bytes, cut anywhere, or a table; the first bytes tell the format.
     fn feed(&mut self, py: Python<'_>, source: usize, chunk: &Bound<'_, PyAny>) -> PyResult<()> {
         if let Ok(bytes) = chunk.cast::<PyBytes>() {
             let bytes = bytes.as_bytes();

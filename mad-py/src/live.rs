@@ -2,21 +2,21 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mad_core::pipeline::{Pieces, RankingDocument, StateDocument};
+use mad_core::pipeline::{Pieces, RankingDocument};
 use mad_core::time::ZonePolicy;
-use mad_core::{CulpritConfig, Timestamp, Update};
+use mad_core::{CulpritConfig, Timestamp};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyDict};
-use serde::Serialize;
 
 use crate::batch::Batch;
 use crate::command::parse_command;
-use crate::config::parse;
-use crate::errors::{to_py, value_error};
+use crate::config::{json, parse};
+use crate::errors::to_py;
 use crate::kinds::KindName;
 use crate::live_update::LiveUpdate;
 use crate::seen::Seen;
+use crate::states::documents;
 
 /// State by what changed: the core, and pieces by number; `None` removes one.
 type Changed<'py> = (Bound<'py, PyBytes>, Vec<(u32, Option<Bound<'py, PyBytes>>)>);
@@ -104,7 +104,9 @@ impl LivePipeline {
 
     /// Moves the watermark: a tick.
     fn advance(&self, py: Python<'_>, at: i64) -> PyResult<LiveUpdate> {
-        self.update(py, |core| core.advance(Timestamp::from_nanos(at)))
+        let core = &mut self.lock(py).core;
+        let update = py.detach(|| core.advance(Timestamp::from_nanos(at)));
+        LiveUpdate::new(core, update, 0, Vec::new())
     }
 
     /// Does what somebody says: see `Pipeline.apply`.
@@ -154,13 +156,7 @@ impl LivePipeline {
     ) -> PyResult<Bound<'py, PyBytes>> {
         let live = self.lock(py);
         let core = &live.core;
-        let wanted = |one: &StateDocument| {
-            service.is_none_or(|name| name == one.service)
-                && endpoint.is_none_or(|name| name == one.endpoint)
-                && metric.is_none_or(|name| name == one.metric)
-        };
-        let all = py.detach(|| core.states().into_iter().map(StateDocument::from).filter(wanted));
-        json(py, &all.collect::<Vec<_>>())
+        json(py, &py.detach(|| documents(core, [service, endpoint, metric])))
     }
 
     /// What was taken, flagged, held back and dropped.
@@ -198,20 +194,4 @@ impl LivePipeline {
     fn lock(&self, py: Python<'_>) -> MutexGuard<'_, Live> {
         self.live.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn update(
-        &self,
-        py: Python<'_>,
-        change: impl FnOnce(&mut mad_core::Pipeline) -> Update + Send,
-    ) -> PyResult<LiveUpdate> {
-        let core = &mut self.lock(py).core;
-        let update = py.detach(|| change(core));
-        LiveUpdate::new(core, update, 0, Vec::new())
-    }
-}
-
-/// Any serializable value as bytes of JSON.
-pub fn json<'py>(py: Python<'py>, value: &impl Serialize) -> PyResult<Bound<'py, PyBytes>> {
-    let bytes = serde_json::to_vec(value).map_err(|error| value_error(error.to_string()))?;
-    Ok(PyBytes::new(py, &bytes))
 }

@@ -51,7 +51,7 @@ impl LiveUpdate {
 
     /// Why records were not taken: counts by reason, and the first of each with their positions.
     fn problems<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        crate::live::json(py, &RejectedDocument::new(&self.update.rejected))
+        crate::config::json(py, &RejectedDocument::new(&self.update.rejected))
     }
 
     /// Counts of records not taken, by reason.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mad_core::pipeline::{JudgedPoint, JudgedRow};
+use mad_core::pipeline::{JudgedPoint, JudgedRow, StateDocument};
 use mad_core::{Entity, FeatureRow, Timestamp};
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
@@ -28,6 +28,15 @@ pub fn states(py: Python<'_>, pipeline: &mad_core::Pipeline) -> PyResult<Table> 
         ("last_seen", times(all.iter().map(|one| one.last_seen))),
         ("score", floats(all.iter().map(|one| one.score))),
     ])
+}
+
+/// What each entity and series is now, worst first: all, or those of a service, endpoint and metric.
+pub fn documents(pipeline: &mad_core::Pipeline, asked: [Option<&str>; 3]) -> Vec<StateDocument> {
+    let meant = |one: &StateDocument| {
+        let names = [&one.service, &one.endpoint, &one.metric];
+        asked.iter().zip(names).all(|(asked, name)| asked.is_none_or(|asked| asked == name))
+    };
+    pipeline.states().into_iter().map(StateDocument::from).filter(meant).collect()
 }
 
 /// Whose row is asked for.

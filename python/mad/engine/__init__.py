@@ -2,8 +2,9 @@
 
 from mad.engine.batch import Batch, Taken, decoded
 from mad.engine.clock import EventClock
-from mad.engine.engine import Busy, Engine, StorageFailed
+from mad.engine.engine import Engine
 from mad.engine.figures import Figures
+from mad.engine.job import Busy, StorageFailed
 
 __all__ = [
     "Batch",

@@ -8,8 +8,8 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass, field, replace
+from concurrent.futures import Future
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from time import monotonic
 from typing import Any
@@ -19,6 +19,7 @@ from mad._config import Config
 from mad.engine.batch import Batch, Taken, decoded
 from mad.engine.clock import SECOND, EventClock
 from mad.engine.figures import Figures
+from mad.engine.job import Busy, Job, StorageFailed
 from mad.errors import StateError
 from mad.journal import Entry, Journal, Kept
 from mad.journal.entries import COMMAND, TICK
@@ -31,45 +32,6 @@ REPLAY_KEEP = 2_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _NOTHING = '{"total":0,"counts":{},"first":[]}'
-
-
-class Busy(Exception):
-    """More waits than the queue holds; send it again after so many seconds."""
-
-    def __init__(self, retry_after: int = 1) -> None:
-        super().__init__("more batches wait than the queue holds")
-        self.retry_after = retry_after
-
-
-class StorageFailed(Exception):
-    """The disk did not take it; nothing of it was judged."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(f"the journal cannot be written: {error}")
-        self.retry_after = 5
-
-
-@dataclass(slots=True)
-class _Job:
-    entry: Entry | None
-    future: Future[Any]
-    write: Callable[[Journal], Any] | None = None
-    came: float = field(default_factory=monotonic)
-    result: Any = None
-    error: BaseException | None = None
-
-    def answer(self) -> None:
-        """Tells how it went; nobody may be there any more."""
-        if self.error is not None:
-            self.failed(self.error)
-        else:
-            with contextlib.suppress(InvalidStateError):
-                self.future.set_result(self.result)
-
-    def failed(self, error: BaseException) -> None:
-        """Answers that it could not be done."""
-        with contextlib.suppress(InvalidStateError):
-            self.future.set_exception(error)
 
 
 class Engine:
@@ -98,9 +60,9 @@ class Engine:
         self.config = config or Config()
         self._ticking = ticking
         self._every = (checkpoint_seconds, checkpoint_bytes)
-        self._jobs: queue.Queue[_Job] = queue.Queue(queue_batches)
+        self._jobs: queue.Queue[Job] = queue.Queue(queue_batches)
         self._kept = Kept()
-        self._working: list[_Job] = []
+        self._working: list[Job] = []
         self._news: list[tuple[int, int, str]] = []
         self._bytes = 0
         self._saved_at = monotonic()
@@ -125,22 +87,22 @@ class Engine:
         Busy
             The queue is full.
         """
-        return self._put(_Job(batch.entry(), Future()))
+        return self._put(Job(batch.entry(), Future()))
 
     def command(self, command: dict[str, Any]) -> Future[Taken]:
         """Hands over a command; it is given the time of now where it has none.
 
         The future raises `KeyError` or `ValueError` where the pipeline says no.
         """
-        return self._put(_Job(command_entry({"at": self._now(), **command}), Future()))
+        return self._put(Job(command_entry({"at": self._now(), **command}), Future()))
 
     def tick(self, at: int) -> Future[Taken]:
         """Moves event time on: everything before `at` (nanoseconds) is closed."""
-        return self._put(_Job(Entry(TICK, str(at).encode(), "time"), Future()))
+        return self._put(Job(Entry(TICK, str(at).encode(), "time"), Future()))
 
     def write(self, write: Callable[[Journal], Any]) -> Future[Any]:
         """Has something written to the journal that the pipeline has no part in."""
-        return self._put(_Job(None, Future(), write))
+        return self._put(Job(None, Future(), write))
 
     @property
     def waiting(self) -> int:
@@ -157,7 +119,7 @@ class Engine:
                 self._checkpoint()
         self.journal.close()
 
-    def _put(self, job: _Job) -> Future[Any]:
+    def _put(self, job: Job) -> Future[Any]:
         if self.failure:
             raise StorageFailed(RuntimeError(self.failure))
         try:
@@ -195,8 +157,8 @@ class Engine:
             except queue.Empty:
                 return
 
-    def _waited(self) -> list[_Job]:
-        jobs: list[_Job] = []
+    def _waited(self) -> list[Job]:
+        jobs: list[Job] = []
         try:
             jobs.append(self._jobs.get(timeout=0.05 if self._stopping.is_set() else 0.25))
             while len(jobs) < GROUP:
@@ -205,7 +167,7 @@ class Engine:
             pass
         return jobs
 
-    def _work(self, jobs: list[_Job]) -> None:
+    def _work(self, jobs: list[Job]) -> None:
         try:
             new, repeated = self._sorted_out(jobs)
             entries = [job.entry for job in new if job.entry is not None]
@@ -239,11 +201,11 @@ class Engine:
             job.answer()
         self._checkpoint_if_due(news)
 
-    def _sorted_out(self, jobs: list[_Job]) -> tuple[list[_Job], list[tuple[_Job, _Job | Taken]]]:
+    def _sorted_out(self, jobs: list[Job]) -> tuple[list[Job], list[tuple[Job, Job | Taken]]]:
         """Jobs that are new, and those whose batch id is known, with what is known of it."""
-        new: list[_Job] = []
-        repeated: list[tuple[_Job, _Job | Taken]] = []
-        known: dict[str, _Job] = {}
+        new: list[Job] = []
+        repeated: list[tuple[Job, Job | Taken]] = []
+        known: dict[str, Job] = {}
         for job in jobs:
             batch_id = job.entry.batch_id if job.entry else None
             if batch_id is not None:
@@ -262,7 +224,7 @@ class Engine:
         found = self.journal.batch(batch_id)
         return Taken(*found) if found else None
 
-    def _judge(self, entry: Entry, job: _Job | None) -> bool:
+    def _judge(self, entry: Entry, job: Job | None) -> bool:
         """Hands an entry to the pipeline, answers whoever waits for it; whether there are news."""
         try:
             update = self._apply(entry)
@@ -328,7 +290,7 @@ class Engine:
         self._news.extend((seq, i, data) for seq, i, _, _, _, data in changes)
         return True
 
-    def _write(self, job: _Job) -> None:
+    def _write(self, job: Job) -> None:
         assert job.write is not None
         try:
             job.result = job.write(self.journal)
@@ -351,7 +313,7 @@ class Engine:
     def _pass_time(self) -> None:
         at = self.clock.tick() if self._ticking else None
         if at is not None and at > (self.pipeline.watermark or 0):
-            self._work([_Job(Entry(TICK, str(at).encode(), "time"), Future())])
+            self._work([Job(Entry(TICK, str(at).encode(), "time"), Future())])
         else:
             self._checkpoint_if_due(news=True)
 
