@@ -66,7 +66,7 @@ impl Fleet {
     pub fn draw(config: FleetConfig) -> Self {
         let mut noise = Noise(config.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let callers: Vec<usize> = (0..config.services)
-            .map(|at| noise.below(at.max(1).min(8)) + at.saturating_sub(8))
+            .map(|at| noise.below(at.clamp(1, 8)) + at.saturating_sub(8))
             .collect();
         let name = |at: usize| format!("service-{at}");
         let edges = (1..config.services)

@@ -56,26 +56,25 @@ pub(super) fn chain(
     let bad = |one: &Suspect<'_>| one.charges.iter().any(|charge| charge.effect.size >= MIN_LINK);
     let place = |service: &str| suspects.iter().position(|one| one.service == service && bad(one));
     let own = suspect.service;
-    let path = match target {
-        Some(target) => graph
-            .path(target, own, |service| place(service).is_some())
-            .or_else(|| graph.path(target, own, |_| true))
-            .unwrap_or_else(|| vec![own]),
-        None => {
-            let mut path = vec![own];
-            while let Some(next) = path
-                .last()
-                .into_iter()
-                .flat_map(|service| graph.callers(service))
-                .filter(|caller| !path.contains(caller))
-                .filter_map(|caller| Some((place(caller)?, caller)))
-                .min()
-            {
-                path.push(next.1);
-            }
-            path.reverse();
-            path
+    let way = target.map(|target| {
+        let way = graph.path(target, own, |service| place(service).is_some());
+        let way = way.or_else(|| graph.path(target, own, |_| true));
+        way.unwrap_or_else(|| vec![own])
+    });
+    let path = way.unwrap_or_else(|| {
+        let mut path = vec![own];
+        while let Some(next) = path
+            .last()
+            .into_iter()
+            .flat_map(|service| graph.callers(service))
+            .filter(|caller| !path.contains(caller))
+            .filter_map(|caller| Some((place(caller)?, caller)))
+            .min()
+        {
+            path.push(next.1);
         }
-    };
+        path.reverse();
+        path
+    });
     path.into_iter().map(str::to_owned).collect()
 }

@@ -115,7 +115,9 @@ impl MetricRanker {
     ) -> MetricRanking {
         let mut series = window.sorted();
         if !self.config.kinds {
-            series.iter_mut().for_each(|series| series.kind = MetricKind::Other);
+            for series in &mut series {
+                series.kind = MetricKind::Other;
+            }
         }
         let target = target.and_then(|(service, metric)| {
             let is_target = |one: &Series| {

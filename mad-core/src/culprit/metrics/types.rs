@@ -163,11 +163,10 @@ impl MetricCulprit {
         let mut all: Vec<String> = self.evidence.iter().map(MetricEvidence::sentence).collect();
         all.extend(self.change.as_ref().map(|change| {
             let ChangeEvent { at, service, kind, name, version } = change;
-            let what =
-                [name.as_str(), version.as_str()].into_iter().filter(|word| !word.is_empty());
-            let what: String = what.map(|word| format!(" {word}")).collect();
+            let what = [kind.as_str(), name, version].into_iter().filter(|word| !word.is_empty());
+            let what = what.collect::<Vec<&str>>().join(" ");
             let seconds = self.onset.nanos().saturating_sub(at.nanos()) / SECOND;
-            format!("{kind}{what} of {service} at {at}, {seconds} s before it went bad")
+            format!("{what} of {service} at {at}, {seconds} s before it went bad")
         }));
         all
     }
