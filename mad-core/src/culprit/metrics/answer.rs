@@ -56,11 +56,12 @@ pub(super) fn chain(
     let bad = |one: &Suspect<'_>| one.charges.iter().any(|charge| charge.effect.size >= MIN_LINK);
     let place = |service: &str| suspects.iter().position(|one| one.service == service && bad(one));
     let own = suspect.service;
-    let path = if let Some(target) = target {
-        let through_bad = graph.path(target, own, |service| place(service).is_some());
-        let any = through_bad.or_else(|| graph.path(target, own, |_| true));
-        any.unwrap_or_else(|| vec![own])
-    } else {
+    let way = target.map(|target| {
+        let way = graph.path(target, own, |service| place(service).is_some());
+        let way = way.or_else(|| graph.path(target, own, |_| true));
+        way.unwrap_or_else(|| vec![own])
+    });
+    let path = way.unwrap_or_else(|| {
         let mut path = vec![own];
         while let Some(next) = path
             .last()
@@ -74,6 +75,6 @@ pub(super) fn chain(
         }
         path.reverse();
         path
-    };
+    });
     path.into_iter().map(str::to_owned).collect()
 }

@@ -115,8 +115,8 @@ impl MetricRanker {
     ) -> MetricRanking {
         let mut series = window.sorted();
         if !self.config.kinds {
-            for one in &mut series {
-                one.kind = MetricKind::Other;
+            for series in &mut series {
+                series.kind = MetricKind::Other;
             }
         }
         let target = target.and_then(|(service, metric)| {

@@ -163,9 +163,8 @@ impl MetricCulprit {
         let mut all: Vec<String> = self.evidence.iter().map(MetricEvidence::sentence).collect();
         all.extend(self.change.as_ref().map(|change| {
             let ChangeEvent { at, service, kind, name, version } = change;
-            let words = [kind.as_str(), name.as_str(), version.as_str()];
-            let what: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
-            let what = what.join(" ");
+            let what = [kind.as_str(), name, version].into_iter().filter(|word| !word.is_empty());
+            let what = what.collect::<Vec<&str>>().join(" ");
             let seconds = self.onset.nanos().saturating_sub(at.nanos()) / SECOND;
             format!("{what} of {service} at {at}, {seconds} s before it went bad")
         }));
