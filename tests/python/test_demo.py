@@ -57,15 +57,28 @@ def ask(method: str, url: str, **headers: str) -> tuple[int, dict[str, Any], str
             return error.code, json.loads(error.read()), error.headers["X-Trace-ID"]
 
 
+def told(watched: tuple[Receiver, mad.demo.Shop, Sender], trace: Any, **counts: int) -> None:
+    """Waits until so many records of a trace came: a service tells of a request when its answer is
+    gone."""
+    receiver, _, sender = watched
+    for _ in range(200):
+        assert sender.flush(30.0)
+        came = {kind: sum(one["trace_id"] == trace for one in receiver.of(kind)) for kind in counts}
+        if came == counts:
+            return
+        time.sleep(0.05)
+    raise AssertionError((came, counts))
+
+
 def test_checkout_calls_payment_and_inventory(
     watched: tuple[Receiver, mad.demo.Shop, Sender],
 ) -> None:
-    receiver, shop, sender = watched
+    receiver, shop, _ = watched
     status, answer, trace = ask("POST", shop.urls["checkout"] + "/checkout")
     assert status == 200
     assert answer["payment"]["status"] == "paid"
     assert answer["inventory"]["in_stock"] is True
-    assert sender.flush(30.0)
+    told(watched, trace, requests=3, spans=5)
     requests = {one["service"]: one for one in receiver.of("requests") if one["trace_id"] == trace}
     assert set(requests) == {"checkout", "payment", "inventory"}
     assert requests["payment"]["latency_ms"] >= 90.0
@@ -84,10 +97,10 @@ def test_checkout_calls_payment_and_inventory(
 def test_the_chain_is_watched_by_the_sdk(
     watched: tuple[Receiver, mad.demo.Shop, Sender], path: str
 ) -> None:
-    receiver, shop, sender = watched
+    receiver, shop, _ = watched
     status, answer, trace = ask("GET", shop.urls["service-a"] + path)
     assert (status, answer) == (200, {"answer": {"message": "pong"}})
-    assert sender.flush(30.0)
+    told(watched, trace, requests=2, spans=3)
     spans = [one for one in receiver.of("spans") if one["trace_id"] == trace]
     by = {(one["service"], one["kind"]): one for one in spans}
     top, call, below = (
@@ -127,18 +140,18 @@ def test_a_delay(shop: mad.demo.Shop, service: str, endpoint: str) -> None:
 
 
 def test_an_error_rate(watched: tuple[Receiver, mad.demo.Shop, Sender]) -> None:
-    receiver, shop, sender = watched
+    receiver, shop, _ = watched
     url = shop.urls["inventory"]
     status, answer, _ = ask("POST", url + "/simulate/error?endpoint=inventory&rate=1")
     assert (status, answer["error_rate"]) == (200, 1.0)
     status, answer, trace = ask("POST", shop.urls["checkout"] + "/checkout")
     assert (status, answer["error"]) == (502, "failed")
-    assert sender.flush(30.0)
+    told(watched, trace, logs=2, requests=3)
     lines = {one["service"]: one for one in receiver.of("logs") if one["trace_id"] == trace}
+    found = [one for one in receiver.of("requests") if one["trace_id"] == trace]
     assert set(lines) == {"inventory", "checkout"}
     assert "InjectedError: /inventory failed as it was told to" in lines["inventory"]["body"]
     assert "in strike" in lines["inventory"]["body"]
-    found = [one for one in receiver.of("requests") if one["trace_id"] == trace]
     assert {one["service"]: one["status_code"] for one in found} == {
         "payment": 200,
         "inventory": 500,
