@@ -213,6 +213,20 @@ def test_more_than_the_queue_holds_is_refused(tmp_path: Path) -> None:
     engine.stop()
 
 
+def test_bytes_that_wait_are_bounded_too(tmp_path: Path) -> None:
+    first, second, *_ = batches(an_hour())
+    engine = Engine(Journal(tmp_path), ticking=False, queue_bytes=len(first.body) + 10)
+    waiting = engine.submit(first)
+    with pytest.raises(Busy):
+        engine.submit(second)
+    engine.start()
+    assert waiting.result(30).accepted == 200
+    assert engine.submit(second).result(30).accepted == 200
+    engine.stop()
+    with pytest.raises(StorageFailed, match="stops"):
+        engine.submit(second)
+
+
 def test_a_second_server_is_told_who_has_the_journal(tmp_path: Path) -> None:
     with Server(tmp_path), pytest.raises(StateError, match=r"process \d+ writes this journal"):
         Journal(tmp_path)

@@ -19,7 +19,7 @@ from mad._config import Config
 from mad.engine.batch import Batch, Taken, decoded
 from mad.engine.clock import SECOND, EventClock
 from mad.engine.figures import Figures
-from mad.engine.job import Busy, Job, StorageFailed
+from mad.engine.job import Busy, Job, Room, StorageFailed
 from mad.errors import StateError
 from mad.journal import Entry, Journal, Kept
 from mad.journal.entries import COMMAND, TICK
@@ -47,6 +47,7 @@ class Engine:
         config: Config | None = None,
         *,
         queue_batches: int = 256,
+        queue_bytes: int = 256 * 1024 * 1024,
         checkpoint_seconds: float = 60.0,
         checkpoint_bytes: int = 96 * 1024 * 1024,
         ticking: bool = True,
@@ -61,6 +62,7 @@ class Engine:
         self._ticking = ticking
         self._every = (checkpoint_seconds, checkpoint_bytes)
         self._jobs: queue.Queue[Job] = queue.Queue(queue_batches)
+        self._room = Room(queue_bytes)
         self._kept = Kept()
         self._working: list[Job] = []
         self._news: list[tuple[int, int, str]] = []
@@ -120,14 +122,17 @@ class Engine:
         self.journal.close()
 
     def _put(self, job: Job) -> Future[Any]:
-        if self.failure:
-            raise StorageFailed(RuntimeError(self.failure))
-        try:
-            self._jobs.put_nowait(job)
-        except queue.Full:
-            self.figures.refused_busy += 1
-            raise Busy from None
-        return job.future
+        if self.failure or self._stopping.is_set():
+            raise StorageFailed(RuntimeError(self.failure or "the server stops"))
+        if self._room.take(job.size):
+            try:
+                self._jobs.put_nowait(job)
+            except queue.Full:
+                self._room.give(job.size)
+            else:
+                return job.future
+        self.figures.refused_busy += 1
+        raise Busy
 
     def _now(self) -> int:
         return self.clock.now() or int((datetime.now(timezone.utc) - _EPOCH).total_seconds() * 1e9)
@@ -165,6 +170,7 @@ class Engine:
                 jobs.append(self._jobs.get_nowait())
         except queue.Empty:
             pass
+        self._room.give(sum(job.size for job in jobs))
         return jobs
 
     def _work(self, jobs: list[Job]) -> None:
@@ -232,6 +238,10 @@ class Engine:
             # it will be refused alike when the journal is replayed
             if job is not None:
                 job.error = error
+            elif isinstance(error, ImportError):
+                raise StateError(
+                    f"entry {entry.seq} of the journal: {error}", _hint(error)
+                ) from error
             return False
         problems = update.problems().decode() if update.rejected else _NOTHING
         if entry.kind not in (TICK, COMMAND):
@@ -385,3 +395,7 @@ def _timed(command: dict[str, Any]) -> dict[str, Any]:
 
 def _lateness(config: Config) -> int:
     return int(float(config["features"]["lateness_seconds"]) * SECOND)
+
+
+def _hint(error: BaseException) -> str:
+    return str(getattr(error, "hint", "install what is missing"))

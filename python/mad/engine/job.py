@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
@@ -37,6 +38,11 @@ class Job:
     result: Any = None
     error: BaseException | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes that it holds while it waits."""
+        return len(self.entry.body) if self.entry else 0
+
     def answer(self) -> None:
         """Tells how it went; nobody may be there any more."""
         if self.error is not None:
@@ -49,3 +55,22 @@ class Job:
         """Answers that it could not be done."""
         with contextlib.suppress(InvalidStateError):
             self.future.set_exception(error)
+
+
+class Room:
+    """Bytes that may wait, shared by all threads. One larger than all of it may wait alone."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._held, self._lock = most, 0, threading.Lock()
+
+    def take(self, size: int) -> bool:
+        """Whether there is room for so many more."""
+        with self._lock:
+            fits = not self._held or self._held + size <= self._most
+            self._held += size if fits else 0
+            return fits
+
+    def give(self, size: int) -> None:
+        """So many wait no more."""
+        with self._lock:
+            self._held -= size
