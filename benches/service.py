@@ -181,6 +181,26 @@ async def read(host: str, port: int, path: str, seconds: float, width: int = 16)
     return times
 
 
+async def visible(host: str, port: int) -> float:
+    """Seconds from sending the record that closes a bad minute until the incident is answered."""
+    connection = Connection(host, port)
+    await connection.open()
+    for minute in range(60):
+        slow = 10.0 if minute >= 40 else 1.0
+        body = "".join(
+            f'{{"timestamp": {1_767_693_600 + 60 * minute + 2 * place}, "service": "pay", '
+            f'"endpoint": "/", "status_code": 200, "latency_ms": {(100 + place) * slow}}}\n'
+            for place in range(30)
+        ).encode()
+        head = _head("POST", "/v1/ingest/requests", Content_Length=len(body))
+        began = time.monotonic()
+        await connection.ask(head, body)
+        _, answer = await connection.ask(_head("GET", "/v1/query/incidents"))
+        if json.loads(answer)["count"]:
+            return time.monotonic() - began
+    raise SystemExit("no incident was told")
+
+
 def reading(host: str, port: int, path: str, seconds: float, width: int, out: Any) -> None:
     """In a process of its own; it says when it begins."""
     out.put(None)
@@ -256,7 +276,11 @@ def main() -> None:
         took, times, refused = _run(send(server.host, server.port, work, 1e9))
         print(f"at most       {rows / took:9,.0f} requests a second")
         server.stop()
-    print(json.dumps({"rows": rows}))
+    with tempfile.TemporaryDirectory() as data:
+        server = Server(Path(data), "--no-ticks")
+        seconds = _run(visible(server.host, server.port))
+        print(f"visible       {seconds * 1e3:9.1f} ms after its minute closed")
+        server.stop()
 
 
 if __name__ == "__main__":

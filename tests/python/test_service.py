@@ -498,6 +498,10 @@ def test_the_exposition_reads_as_prometheus_reads(hour: Server) -> None:
     assert 0 < low < value < high
     counts = {one.labels["kind"]: one.value for one in families["mad_records"].samples}
     assert counts["requests"] == len(an_hour())
+    sizes = {
+        name: families[name].samples[0].value for name in ("mad_entities", "mad_journal_bytes")
+    }
+    assert sizes["mad_entities"] == 3 and sizes["mad_journal_bytes"] > 4096
     assert {"mad_score", "mad_anomalous", "mad_health_score", "mad_acknowledge_seconds"} <= set(
         families
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timezone
+from pathlib import Path
 from time import monotonic
 
 from fastapi import FastAPI, Request
@@ -122,6 +125,26 @@ async def exposition(request: Request) -> Response:
     service = service_of(request)
     engine = service.engine
     scores = await run_in_threadpool(engine.pipeline.exposition)
-    waiting = "# HELP mad_waiting_batches Batches that wait.\n# TYPE mad_waiting_batches gauge\n"
-    own = f"{engine.figures.exposition()}{waiting}mad_waiting_batches {engine.waiting}\n"
+    counters = json.loads(await run_in_threadpool(engine.pipeline.counters))
+    sizes = [
+        ("mad_waiting_batches", "Batches that wait.", engine.waiting),
+        ("mad_entities", "Services and endpoints with state of their own.", counters["entities"]),
+        ("mad_series", "Series of metrics with state of their own.", counters["series"]),
+        ("mad_journal_bytes", "Size of the journal.", engine.journal.path.stat().st_size),
+        ("process_resident_memory_bytes", "Memory of the process.", resident_bytes()),
+    ]
+    own = engine.figures.exposition() + "".join(
+        f"# HELP {name} {text}\n# TYPE {name} gauge\n{name} {value}\n"
+        for name, text, value in sizes
+        if value is not None
+    )
     return Response(own.encode() + scores, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def resident_bytes() -> int | None:
+    """Memory of this process; None where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
