@@ -13,11 +13,11 @@ from time import monotonic
 
 from fastapi import FastAPI, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mad import _core
-from mad.api import act, aiops, errors, ingest, originals, query, radar, stream
+from mad.api import act, aiops, docs, errors, ingest, originals, query, radar, stream
 from mad.api.auth import Access, Tokens
 from mad.api.cache import AnswerCache
 from mad.api.service import Service, service_of
@@ -88,6 +88,8 @@ def create_app(
         description="What is wrong in a fleet of microservices, from the first minutes. "
         "Times are RFC 3339; errors are `{error, message, hint}`.",
         lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.service = Service(
         engine,
@@ -109,6 +111,14 @@ def create_app(
         response_class=Response,
         responses={200: {"content": {"text/plain": {}}}},
     )
+    pages: list[str] = []
+
+    async def routes() -> Response:
+        if not pages:
+            pages.append(docs.page(app.openapi()))
+        return HTMLResponse(pages[0])
+
+    app.add_api_route("/docs", routes, methods=["GET"], include_in_schema=False)
     cached = AnswerCache(app, lambda: engine.version)
     access = Access(
         cached,
