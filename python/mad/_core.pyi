@@ -379,9 +379,10 @@ def rank_culprits(
     parent_id, service, start, duration_ms) and `logs` (timestamp, service, level, body) hold the
     incident and normal time; `changes` (timestamp, service, kind; optional name, version) before a
     culprit's onset are evidence. `config` is a mapping of settings: min_effect, min_lasting_effect,
-    min_target_effect, top_k, and parts that can be switched off: floors, kinds, align, find_begin,
-    explain, client_views. Rows stand in any order; NaN and null
-    values are gaps; rows that cannot be taken are counted in `.rejected`.
+    min_target_effect, top_k, metric_kinds (what metrics measure by name or pattern, such as
+    {"*_backlog": "traffic"}), and parts that can be switched off: floors, kinds, align,
+    find_begin, explain, client_views. Rows stand in any order; NaN and null values are gaps; rows
+    that cannot be taken are counted in `.rejected`.
 
     The answer has `.culprits`, best first, one a service, each with `.service`, `.endpoint` (the
     resource), `.metric`, `.score` (0 to 1), `.onset`, `.evidence`, `.chain` and `.correlated`; it

@@ -231,3 +231,12 @@ def test_parts_can_be_switched_off() -> None:
         mad.rank_culprits(incident, config={"top_k": 0})
     with pytest.raises(ValueError, match="no_such"):
         mad.rank_culprits(incident, config={"no_such": 1})
+
+
+def test_what_a_metric_measures_can_be_told() -> None:
+    incident = broken()
+    with pytest.raises(ValueError, match=r"metric_kinds.*sums|unknown variant"):
+        mad.rank_culprits(incident, config={"metric_kinds": {"cpu": "sums"}})
+    with pytest.raises(ValueError, match=r"metric_kinds\.cpu"):
+        mad.rank_culprits(incident, config={"metric_kinds": {"cpu": "logs"}})
+    mad.rank_culprits(incident, config={"metric_kinds": {"c*": "latency"}})

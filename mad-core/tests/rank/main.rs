@@ -10,7 +10,9 @@
 mod begin;
 mod shapes;
 
-use mad_core::culprit::{MetricRanker, MetricRankerConfig, MetricRanking, MetricWindow};
+use mad_core::culprit::{
+    MetricKind, MetricRanker, MetricRankerConfig, MetricRanking, MetricWindow,
+};
 use mad_core::time::MINUTE;
 use mad_core::{LogLine, MetricPoint, RejectReason, Span, Timestamp};
 use proptest::prelude::*;
@@ -283,10 +285,10 @@ fn log_lines_tell_of_errors_and_of_silence() {
 fn configs_are_checked() {
     let fine = MetricRankerConfig::default();
     for (config, field) in [
-        (MetricRankerConfig { min_effect: f64::NAN, ..fine }, "min_effect"),
-        (MetricRankerConfig { min_lasting_effect: 0.0, ..fine }, "min_lasting_effect"),
-        (MetricRankerConfig { min_target_effect: -1.0, ..fine }, "min_target_effect"),
-        (MetricRankerConfig { top_k: 0, ..fine }, "top_k"),
+        (MetricRankerConfig { min_effect: f64::NAN, ..fine.clone() }, "min_effect"),
+        (MetricRankerConfig { min_lasting_effect: 0.0, ..fine.clone() }, "min_lasting_effect"),
+        (MetricRankerConfig { min_target_effect: -1.0, ..fine.clone() }, "min_target_effect"),
+        (MetricRankerConfig { top_k: 0, ..fine.clone() }, "top_k"),
     ] {
         let error = MetricRanker::new(config).unwrap_err();
         assert!(error.to_string().contains(field), "{error}");
@@ -365,4 +367,24 @@ proptest! {
             prop_assert!((0.0..=1.0).contains(&culprit.score), "{}", culprit.score);
         }
     }
+}
+
+#[test]
+fn what_a_metric_measures_can_be_told() {
+    // a backlog that fell is good for one who knows that it is a queue, and a drop of requests served
+    let points = with(shop(), NORMAL, "store", "cpu", -0.3);
+    let told = |kinds: &[(&str, MetricKind)]| {
+        let metric_kinds = kinds.iter().map(|(name, kind)| ((*name).to_owned(), *kind)).collect();
+        let config = MetricRankerConfig { metric_kinds, ..MetricRankerConfig::default() };
+        MetricRanker::new(config).unwrap().rank(&window(&points, NORMAL), EDGES, None)
+    };
+    assert!(told(&[]).abstained);
+    let named = told(&[("c*", MetricKind::Latency), ("cpu", MetricKind::Availability)]);
+    assert_eq!(&*named.culprits[0].entity.service, "store");
+    assert_eq!(named.culprits[0].evidence[0].kind, MetricKind::Availability);
+    assert!(told(&[("c*", MetricKind::Latency)]).abstained);
+    let metric_kinds = [("cpu".to_owned(), MetricKind::Logs)].into();
+    let config = MetricRankerConfig { metric_kinds, ..MetricRankerConfig::default() };
+    let error = MetricRanker::new(config).unwrap_err().to_string();
+    assert!(error.contains("metric_kinds.cpu"), "{error}");
 }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a metric measures, guessed from its name by [`MetricKind::guess`].
+/// What a metric measures, guessed from its name by [`MetricKind::guess`] where
+/// [`MetricRankerConfig::metric_kinds`](super::MetricRankerConfig::metric_kinds) says nothing of it.
 ///
 /// | kind | a word of the name, any case | bad is | weight |
 /// |---|---|---|---|

@@ -88,7 +88,7 @@ const CHANGED: f64 = 1.5;
 /// assert_eq!(&*ranking.culprits[0].entity.service, "cart");
 /// # Ok::<(), mad_core::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MetricRanker {
     config: MetricRankerConfig,
 }
@@ -117,6 +117,11 @@ impl MetricRanker {
         if !self.config.kinds {
             for series in &mut series {
                 series.kind = MetricKind::Other;
+            }
+        } else if !self.config.metric_kinds.is_empty() {
+            for series in &mut series {
+                let told = self.config.kind_of(&series.metric);
+                series.kind = told.unwrap_or(series.kind);
             }
         }
         let target = target.and_then(|(service, metric)| {

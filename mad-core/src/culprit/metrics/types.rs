@@ -1,15 +1,18 @@
 //! What a ranking over metrics says.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::MetricKind;
 use crate::culprit::ChangeEvent;
 use crate::error::{Error, Result};
 use crate::series::Entity;
+use crate::settings::Glob;
 use crate::time::{SECOND, Timestamp};
 
 /// How culprits are ranked over metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MetricRankerConfig {
     /// Scales by which the first suspect must have left its normal level, or nobody is named;
@@ -22,6 +25,9 @@ pub struct MetricRankerConfig {
     pub min_target_effect: f64,
     /// How many culprits are named, 1 to 1,000. Default 10.
     pub top_k: usize,
+    /// What metrics measure, by name or pattern (`*_backlog`), where their names do not tell; of
+    /// several patterns that fit the longest counts. Default none: see [`MetricKind`].
+    pub metric_kinds: BTreeMap<String, MetricKind>,
     /// Whether scales have floors by level and peers. Default true, as of all that follow: they are
     /// there to see what each part does.
     pub floors: bool,
@@ -44,6 +50,7 @@ impl Default for MetricRankerConfig {
             min_lasting_effect: 2.0,
             min_target_effect: 1.5,
             top_k: 10,
+            metric_kinds: BTreeMap::new(),
             floors: true,
             kinds: true,
             align: true,
@@ -75,7 +82,21 @@ impl MetricRankerConfig {
         if !(1..=1_000).contains(&self.top_k) {
             return Err(Error::config("top_k", self.top_k, "an integer from 1 to 1000"));
         }
+        for (pattern, kind) in &self.metric_kinds {
+            if matches!(kind, MetricKind::Calls | MetricKind::Logs) {
+                let field = format!("metric_kinds.{pattern}");
+                return Err(Error::config(&field, format!("{kind:?}"), "a kind that metrics have"));
+            }
+        }
         Ok(())
+    }
+
+    /// What a metric measures where somebody said so.
+    pub(super) fn kind_of(&self, metric: &str) -> Option<MetricKind> {
+        let fitting = self.metric_kinds.iter().filter(|(pattern, _)| {
+            **pattern == metric || Glob::new(pattern.as_str()).matches(metric)
+        });
+        fitting.max_by_key(|(pattern, _)| pattern.len()).map(|(_, kind)| *kind)
     }
 }
 
