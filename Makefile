@@ -11,7 +11,7 @@ MINUTES ?= 30
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo test test-rust test-python test-tables lint quality quality-shop quality-public quality-early quality-spans bench-core bench-metrics bench-graph bench-storm bench bench-service soak quality-late quality-ablation bench-culprits clean
+.PHONY: help demo serve-demo test test-rust test-python test-tables lint quality quality-shop quality-public quality-early quality-spans bench-core bench-metrics bench-graph bench-storm bench bench-service soak quality-late quality-ablation bench-culprits clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,9 @@ $(VENV)/.tested: requirements-test.txt $(VENV)/.made
 
 demo: $(VENV)/.installed ## simulate, detect, name the culprit, write and print the report
 	@$(BIN)/mad demo --seed $(SEED)
+
+serve-demo: $(VENV)/.installed $(VENV)/.tested ## the live service beside a shop of real services, a failure, its culprit
+	@$(BIN)/mad serve --demo
 
 test: lint test-rust test-python test-tables ## all tests; names what it left out
 	@sh tests/left_out.sh
