@@ -103,7 +103,7 @@ class Server:
         """Asks it to stop; its exit code."""
         self.http.close()
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(60)
+        return self.process.wait(30)
 
     def __enter__(self) -> Server:
         return self

@@ -284,18 +284,25 @@ def test_old_rows_leave_at_a_checkpoint(tmp_path: Path) -> None:
 
 
 def test_the_clock_goes_on_from_the_newest_event() -> None:
-    clock = EventClock(lateness=2 * SECOND, patience=0.2)
+    seconds = [500.0]
+    clock = EventClock(lateness=2 * SECOND, patience=1.0, time=lambda: seconds[0])
     assert clock.now() is None and clock.tick() is None
     clock.saw(1_000 * SECOND)
-    assert clock.tick() is None  # something came just now
-    time.sleep(0.3)
-    first = clock.tick()
-    assert first is not None and 998 * SECOND < first < 999 * SECOND + SECOND // 2
+    assert (clock.now(), clock.tick()) == (1_000 * SECOND, None)  # something came just now
+    seconds[0] += 1.5
+    assert clock.tick() == 999 * SECOND + SECOND // 2
     assert clock.tick() is None  # the next comes a while later
-    now = clock.now()
-    assert now is not None and now >= first + 2 * SECOND
+    seconds[0] += 1.0
+    assert clock.tick() == 1_000 * SECOND + SECOND // 2
+    seconds[0] += 997.5  # the longer it is quiet, the further apart
+    assert clock.tick() == 1_998 * SECOND
+    seconds[0] += 59.0
+    assert clock.tick() is None
+    seconds[0] += 1.0
+    assert clock.tick() == 2_058 * SECOND
+    assert clock.now() == 2_060 * SECOND
     clock.saw(900 * SECOND)  # a restart that knows an older newest event
-    assert (clock.now() or 0) < 901 * SECOND
+    assert clock.now() == 900 * SECOND
 
 
 def test_ticks_are_in_the_journal(tmp_path: Path) -> None:

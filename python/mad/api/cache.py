@@ -13,8 +13,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 #: Answers and bytes kept at most.
 ANSWERS = 2_000
 BYTES = 64 * 1024 * 1024
-#: What changes without the pipeline, or never ends.
+#: What changes with every batch or without one, or never ends.
 NEVER = (
+    "/v1/query/stats",
+    "/v1/query/graph",
+    "/aiops/metrics",
+    "/aiops/incidents",
     "/v1/stream",
     "/metrics/prometheus",
     "/ingest/stats",

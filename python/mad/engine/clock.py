@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -20,14 +21,19 @@ class EventClock:
     patience: float = 1.0
     #: Longest pause between ticks, seconds.
     longest: float = 60.0
+    #: Seconds that never go back.
+    time: Callable[[], float] = monotonic
     _newest: int | None = None
-    _arrived: float = field(default_factory=monotonic)
+    _arrived: float = field(init=False)
     _ticked: float = 0.0
-    _busy: float = field(default_factory=monotonic)
+    _busy: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._arrived = self._busy = self.time()
 
     def saw(self, newest: int | None) -> None:
         """Something came, and the newest event time is this now."""
-        self._busy = monotonic()
+        self._busy = self.time()
         if newest is not None and newest != self._newest:
             self._newest, self._arrived, self._ticked = newest, self._busy, 0.0
 
@@ -35,15 +41,15 @@ class EventClock:
         """Event time now; None before the first event."""
         if self._newest is None:
             return None
-        return self._newest + int((monotonic() - self._arrived) * SECOND)
+        return self._newest + int((self.time() - self._arrived) * SECOND)
 
     def tick(self) -> int | None:
         """The watermark that a tick brings, when one is due.
 
         The first comes once nothing came for a while; the longer it is quiet, the further apart.
         """
-        idle = monotonic() - self._busy
-        elapsed = monotonic() - self._arrived
+        idle = self.time() - self._busy
+        elapsed = self.time() - self._arrived
         pause = max(self.patience, min(self.longest, elapsed / 10))
         if self._newest is None or idle < self.patience or elapsed - self._ticked < pause:
             return None

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import queue
 import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from time import monotonic
 from typing import Any
 
@@ -18,12 +17,12 @@ from mad import _core
 from mad._config import Config
 from mad.engine.batch import Batch, Taken, decoded
 from mad.engine.clock import SECOND, EventClock
+from mad.engine.command import command_entry, command_of
 from mad.engine.figures import Figures
 from mad.engine.job import Busy, Job, Room, StorageFailed
 from mad.errors import StateError
 from mad.journal import Entry, Journal, Kept
 from mad.journal.entries import COMMAND, TICK
-from mad.journal.sqlite import command_entry
 
 #: Batches that one commit takes at most.
 GROUP = 64
@@ -263,7 +262,7 @@ class Engine:
             return self.pipeline.advance(int(entry.body))
         if entry.kind == COMMAND:
             self.figures.commands += 1
-            return self.pipeline.apply(_timed(json.loads(entry.body)))
+            return self.pipeline.apply(command_of(entry))
         return self.pipeline.ingest(
             decoded(entry),
             entry.kind,
@@ -370,6 +369,18 @@ class Engine:
                 f"{self.journal.path}: {error}",
                 "start with --fresh to learn anew; incidents and rows are kept",
             ) from error
+        try:
+            self._replay()
+        except sqlite3.Error as error:
+            raise StateError(
+                f"{self.journal.path}: {error}", "make room on the disk, or restore it from a copy"
+            ) from error
+        self._news.clear()
+        self.clock.saw(self.pipeline.newest)
+        self.figures.recovery_seconds = monotonic() - began
+        return self.pipeline
+
+    def _replay(self) -> None:
         for entry in self.journal.entries():
             self._judge(entry, None)
             self.figures.recovered_entries += 1
@@ -379,18 +390,6 @@ class Engine:
         if self._kept:
             self.journal.keep(self._kept)
             self._kept = Kept()
-        self._news.clear()
-        self.clock.saw(self.pipeline.newest)
-        self.figures.recovery_seconds = monotonic() - began
-        return self.pipeline
-
-
-def _timed(command: dict[str, Any]) -> dict[str, Any]:
-    """Nanoseconds as datetimes."""
-    for name in ("at", "until"):
-        if name in command:
-            command[name] = _EPOCH + timedelta(microseconds=int(command[name]) // 1000)
-    return command
 
 
 def _lateness(config: Config) -> int:

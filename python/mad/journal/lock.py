@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from mad.errors import StateError
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # pragma: no cover - not on this system
-    fcntl = None  # type: ignore[assignment]
 
 
 class Lock:
@@ -19,7 +18,7 @@ class Lock:
     def __init__(self, directory: Path) -> None:
         self._path = directory / "mad.lock"
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        if fcntl is None:  # pragma: no cover - not on this system
+        if sys.platform == "win32":
             return
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

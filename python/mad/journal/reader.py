@@ -287,7 +287,7 @@ class Reader:
 
     def loudest_line(self, services: Sequence[str], start: int, end: int) -> tuple[str, str] | None:
         """The warning or error that was written most often in a time, and one line of it: texts
-        that differ in digits alone count as one."""
+        that differ in digits at their end alone count as one."""
         marks = ", ".join("?" * len(services))
         found: list[tuple[str, str]] = self._all(
             f"""SELECT masked, max(body) FROM (SELECT body, rtrim(body, '0123456789') AS masked

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
@@ -252,8 +251,3 @@ class Journal:
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def command_entry(command: dict[str, object]) -> Entry:
-    """A command as an entry."""
-    return Entry("command", json.dumps(command, sort_keys=True).encode(), "json")
