@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from mad.api.act import analyse_now, resolve
 from mad.api.errors import not_found
 from mad.api.service import Service, moment, service_of
+from mad.journal.reader import Page
 
 router = APIRouter(prefix="/aiops", tags=["AIOps"])
 
@@ -27,7 +28,7 @@ _LEVELS = {"Critical": "critical", "Warning": "high", "Info": "medium"}
 def incidents(request: Request) -> Response:
     """Incidents that are going on."""
     service = service_of(request)
-    found = service.reader.incidents(active=True, limit=1_000)
+    found = service.reader.incidents(active=True, page=Page(1_000))
     return JSONResponse(
         {"active_incidents": [_incident(service, json.loads(text)) for text in found]}
     )

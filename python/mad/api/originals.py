@@ -13,6 +13,7 @@ from mad.api.errors import Refused, not_found
 from mad.api.ingest import REFUSALS, body_of, nothing_taken, submit
 from mad.api.service import Service, moment, raw, service_of, told
 from mad.engine import Batch
+from mad.journal.reader import Page, Within
 
 router = APIRouter(tags=["MAD for microservices"])
 
@@ -58,7 +59,7 @@ def metrics(
     limit: Annotated[int, Query(ge=1, le=10_000)] = 200,
 ) -> Response:
     """Judged rows, newest first."""
-    rows = service_of(request).reader.rows(service=service, endpoint=endpoint, limit=limit)
+    rows = service_of(request).reader.rows(service=service, endpoint=endpoint, page=Page(limit))
     return raw(f'{{"count":{len(rows)},"data":[{",".join(rows)}]}}')
 
 
@@ -72,7 +73,7 @@ def anomalies(
 ) -> Response:
     """Flagged rows, newest first."""
     rows = service_of(request).reader.rows(
-        service=service, endpoint=endpoint, severity=severity, flagged=True, limit=limit
+        service=service, endpoint=endpoint, severity=severity, flagged=True, page=Page(limit)
     )
     filters = json.dumps({"service": service, "endpoint": endpoint, "severity": severity})
     return raw(f'{{"count":{len(rows)},"filters":{filters},"data":[{",".join(rows)}]}}')
@@ -138,7 +139,7 @@ def explain_incident(
             "see /metrics for what there is",
         )
     known = of.reader.incidents(
-        service=service, endpoint=endpoint, start=start, end=end + 1, limit=1
+        service=service, endpoint=endpoint, within=Within(start, end + 1), page=Page(1)
     )
     words = json.loads(known[0])["explanation"] if known else _quiet(figures)
     return JSONResponse(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from mad.api.errors import not_found
 from mad.api.service import Service, listed, moment, raw, service_of, told
+from mad.journal.reader import Page, Within
 
 router = APIRouter(prefix="/v1/query", tags=["query"])
 
@@ -21,17 +22,32 @@ Severity = Literal["Info", "Warning", "Critical"]
 IncidentId = Annotated[str, Path(max_length=64)]
 
 
+def _within(start: Time = None, end: Time = None) -> Within:
+    return Within(moment(start, "start"), moment(end, "end"))
+
+
+def _page(limit: Limit = 200, offset: Offset = 0) -> Page:
+    return Page(limit, offset)
+
+
+def _short_page(limit: Annotated[int, Query(ge=1, le=1_000)] = 20, offset: Offset = 0) -> Page:
+    return Page(limit, offset)
+
+
+InTime = Annotated[Within, Depends(_within)]
+OfPage = Annotated[Page, Depends(_page)]
+ShortPage = Annotated[Page, Depends(_short_page)]
+
+
 @router.get("/incidents")
 def incidents(
     request: Request,
+    within: InTime,
+    page: ShortPage,
     service: Name = None,
     endpoint: Name = None,
     status: Literal["open", "acknowledged", "resolved"] | None = None,
     active: bool = False,
-    start: Time = None,
-    end: Time = None,
-    limit: Annotated[int, Query(ge=1, le=1_000)] = 20,
-    offset: Offset = 0,
 ) -> Response:
     """Incidents that overlap [start, end), newest start first: why, impact, culprit and ranking."""
     found = service_of(request).reader.incidents(
@@ -39,12 +55,10 @@ def incidents(
         endpoint=endpoint,
         status=status,
         active=active,
-        start=moment(start, "start"),
-        end=moment(end, "end"),
-        limit=limit,
-        offset=offset,
+        within=within,
+        page=page,
     )
-    return listed(found, limit, offset)
+    return listed(found, page)
 
 
 @router.get("/incidents/{incident}", responses={404: {"description": "There is no such incident."}})
@@ -70,7 +84,7 @@ def incident(request: Request, incident: IncidentId) -> Response:
 def history(request: Request, incident: IncidentId) -> Response:
     """What happened to an incident, oldest first."""
     _document(service_of(request), incident)
-    return listed(service_of(request).reader.history(incident), 1_000, 0)
+    return listed(service_of(request).reader.history(incident), Page(1_000))
 
 
 @router.get(
@@ -85,14 +99,12 @@ def explain(request: Request, incident: IncidentId) -> Response:
 @router.get("/rows")
 def rows(
     request: Request,
+    within: InTime,
+    page: OfPage,
     service: Name = None,
     endpoint: Name = None,
     severity: Severity | None = None,
     flagged: bool = False,
-    start: Time = None,
-    end: Time = None,
-    limit: Limit = 200,
-    offset: Offset = 0,
 ) -> Response:
     """Judged rows of requests, newest first."""
     found = service_of(request).reader.rows(
@@ -100,47 +112,36 @@ def rows(
         endpoint=endpoint,
         severity=severity,
         flagged=flagged,
-        start=moment(start, "start"),
-        end=moment(end, "end"),
-        limit=limit,
-        offset=offset,
+        within=within,
+        page=page,
     )
-    return listed(found, limit, offset)
+    return listed(found, page)
 
 
 @router.get("/features")
 def features(
     request: Request,
+    within: InTime,
+    page: OfPage,
     service: Name = None,
     endpoint: Name = None,
-    start: Time = None,
-    end: Time = None,
-    limit: Limit = 200,
-    offset: Offset = 0,
 ) -> Response:
     """Features of requests by step, newest first."""
     found = service_of(request).reader.features(
-        limit,
-        offset,
-        service=service,
-        endpoint=endpoint,
-        start=moment(start, "start"),
-        end=moment(end, "end"),
+        service=service, endpoint=endpoint, within=within, page=page
     )
-    return listed(found, limit, offset)
+    return listed(found, page)
 
 
 @router.get("/points")
 def points(
     request: Request,
+    within: InTime,
+    page: OfPage,
     service: Name = None,
     resource: Name = None,
     metric: Name = None,
     flagged: bool = False,
-    start: Time = None,
-    end: Time = None,
-    limit: Limit = 200,
-    offset: Offset = 0,
 ) -> Response:
     """Judged points of metrics, newest first."""
     found = service_of(request).reader.points(
@@ -148,25 +149,21 @@ def points(
         resource=resource,
         metric=metric,
         flagged=flagged,
-        start=moment(start, "start"),
-        end=moment(end, "end"),
-        limit=limit,
-        offset=offset,
+        within=within,
+        page=page,
     )
-    return listed(found, limit, offset)
+    return listed(found, page)
 
 
 @router.get("/logs")
 def logs(
     request: Request,
+    within: InTime,
+    page: OfPage,
     service: Name = None,
     level: Annotated[str | None, Query(max_length=64)] = None,
     trace_id: Name = None,
     text: Name = None,
-    start: Time = None,
-    end: Time = None,
-    limit: Limit = 200,
-    offset: Offset = 0,
 ) -> Response:
     """Log lines, newest first."""
     found = service_of(request).reader.logs(
@@ -174,12 +171,10 @@ def logs(
         level=level,
         trace_id=trace_id,
         text=text,
-        start=moment(start, "start"),
-        end=moment(end, "end"),
-        limit=limit,
-        offset=offset,
+        within=within,
+        page=page,
     )
-    return listed(found, limit, offset)
+    return listed(found, page)
 
 
 @router.get("/entities")
@@ -235,9 +230,9 @@ def stats(request: Request) -> Response:
 
 
 @router.get("/audit")
-def audit(request: Request, limit: Limit = 200, offset: Offset = 0) -> Response:
+def audit(request: Request, page: OfPage) -> Response:
     """Who did what, newest first; for admins."""
-    return listed(service_of(request).reader.audit(limit, offset), limit, offset)
+    return listed(service_of(request).reader.audit(page), page)
 
 
 def _document(service: Service, incident: str) -> str:

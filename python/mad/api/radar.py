@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from mad.api.originals import health
 from mad.api.service import Service, moment, raw, service_of
+from mad.journal.reader import Page
 
 router = APIRouter(prefix="/api", tags=["Live Ops Radar"])
 router.add_api_route("/health", health, methods=["GET"])
@@ -28,14 +29,14 @@ def metrics(request: Request, limit: Annotated[int, Query(ge=1, le=10_000)] = 30
 def incidents(request: Request, limit: Annotated[int, Query(ge=1, le=1_000)] = 50) -> Response:
     """Incidents in a line, with the warning or error that was written most often, newest first."""
     service = service_of(request)
-    found = [json.loads(text) for text in service.reader.incidents(limit=limit)]
+    found = [json.loads(text) for text in service.reader.incidents(page=Page(limit))]
     return JSONResponse([_line(service, incident) for incident in found])
 
 
 @router.get("/logs")
 def logs(request: Request, limit: Annotated[int, Query(ge=1, le=10_000)] = 200) -> Response:
     """Log lines, newest first."""
-    lines = [json.loads(text) for text in service_of(request).reader.logs(limit=limit)]
+    lines = [json.loads(text) for text in service_of(request).reader.logs(page=Page(limit))]
     fields = {"timestamp": "ts", "service": "service", "level": "level", "body": "message"}
     return JSONResponse([{new: line[old] for old, new in fields.items()} for line in lines])
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,7 +13,7 @@ from starlette.responses import Response
 from mad.api.auth import Holder
 from mad.api.errors import Refused
 from mad.engine import Engine
-from mad.journal.reader import Reader
+from mad.journal.reader import Page, Reader
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 #: The longest span of time that nanoseconds of 64 bits hold.
@@ -55,10 +54,10 @@ def raw(body: bytes | str, status: int = 200) -> Response:
     return Response(body, status, media_type="application/json")
 
 
-def listed(texts: Sequence[str], limit: int, offset: int, **more: Any) -> Response:
+def listed(texts: Sequence[str], page: Page) -> Response:
     """A page of objects that are JSON already: `count`, `next` and `data`."""
-    after = offset + len(texts) if len(texts) == limit else None
-    head = json.dumps({"count": len(texts), "next": after, **more})
+    after = page.offset + len(texts) if len(texts) == page.limit else None
+    head = json.dumps({"count": len(texts), "next": after})
     return raw(f'{head[:-1]}, "data": [{",".join(texts)}]}}')
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,25 @@ from typing import Any
 _TIME = "strftime('%Y-%m-%dT%H:%M:%SZ', {} / 1000000000, 'unixepoch')"
 #: Severities by rank.
 SEVERITIES = ("Info", "Warning", "Critical")
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """From `start` on and before `end`, nanoseconds since 1970; None is open."""
+
+    start: int | None = None
+    end: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """So many, after so many."""
+
+    limit: int = 200
+    offset: int = 0
+
+
+ALWAYS, FIRST = Within(), Page()
 
 
 class Reader:
@@ -28,22 +48,13 @@ class Reader:
         endpoint: str | None = None,
         severity: str | None = None,
         flagged: bool = False,
-        start: int | None = None,
-        end: int | None = None,
-        limit: int = 200,
-        offset: int = 0,
+        within: Within = ALWAYS,
+        page: Page = FIRST,
     ) -> list[str]:
-        """Judged rows, newest first, each as JSON; `start` included, `end` not, in nanoseconds."""
-        where = _Where()
-        where.equal("service", service)
-        where.equal("endpoint", endpoint)
-        where.equal("severity", SEVERITIES.index(severity) if severity else None)
-        where.between("at", start, end)
-        where.holds("is_anomaly", flagged)
-        return self._texts(
-            f"SELECT data FROM rows {where} ORDER BY at DESC, service, endpoint LIMIT ? OFFSET ?",
-            [*where.values, limit, offset],
-        )
+        """Judged rows, newest first, each as JSON."""
+        rank = SEVERITIES.index(severity) if severity else None
+        names = {"service": service, "endpoint": endpoint, "severity": rank}
+        return self._judged("rows", "service, endpoint", names, flagged, within, page)
 
     def points(
         self,
@@ -52,37 +63,30 @@ class Reader:
         resource: str | None = None,
         metric: str | None = None,
         flagged: bool = False,
-        start: int | None = None,
-        end: int | None = None,
-        limit: int = 200,
-        offset: int = 0,
+        within: Within = ALWAYS,
+        page: Page = FIRST,
     ) -> list[str]:
         """Judged points of metrics, newest first, each as JSON."""
-        where = _Where()
-        where.equal("service", service)
-        where.equal("resource", resource)
-        where.equal("metric", metric)
-        where.between("at", start, end)
-        where.holds("is_anomaly", flagged)
-        return self._texts(
-            f"SELECT data FROM points {where} "
-            "ORDER BY at DESC, service, resource, metric LIMIT ? OFFSET ?",
-            [*where.values, limit, offset],
-        )
+        names = {"service": service, "resource": resource, "metric": metric}
+        return self._judged("points", "service, resource, metric", names, flagged, within, page)
 
-    def features(self, limit: int = 200, offset: int = 0, **of: str | int | None) -> list[str]:
+    def features(
+        self,
+        *,
+        service: str | None = None,
+        endpoint: str | None = None,
+        within: Within = ALWAYS,
+        page: Page = FIRST,
+    ) -> list[str]:
         """Features of rows, newest first, each as JSON."""
-        where = _Where()
-        where.equal("service", of.get("service"))
-        where.equal("endpoint", of.get("endpoint"))
-        where.between("at", of.get("start"), of.get("end"))
+        where = _Where({"service": service, "endpoint": endpoint}, within)
         return self._texts(
             f"""SELECT json_object('bucket_ts', {_TIME.format("at")}, 'service', service,
             'endpoint', endpoint, 'req_count', req_count, 'error_count', error_count,
             'error_rate', error_count * 1.0 / req_count, 'avg_latency_ms', avg_latency_ms,
             'p95_latency_ms', p95_latency_ms)
             FROM features {where} ORDER BY at DESC, service, endpoint LIMIT ? OFFSET ?""",
-            [*where.values, limit, offset],
+            [*where.values, page.limit, page.offset],
         )
 
     def logs(
@@ -92,24 +96,20 @@ class Reader:
         level: str | None = None,
         trace_id: str | None = None,
         text: str | None = None,
-        start: int | None = None,
-        end: int | None = None,
-        limit: int = 200,
-        offset: int = 0,
+        within: Within = ALWAYS,
+        page: Page = FIRST,
     ) -> list[str]:
         """Log lines, newest first, each as JSON."""
-        where = _Where()
-        where.equal("service", service)
-        where.equal("upper(level)", level.upper() if level else None)
-        where.equal("trace_id", trace_id)
-        where.between("at", start, end)
+        upper = level.upper() if level else None
+        names = {"service": service, "upper(level)": upper, "trace_id": trace_id}
+        where = _Where(names, within)
         if text:
             where.add("instr(body, ?) > 0", text)
         return self._texts(
             f"""SELECT json_object('timestamp', {_TIME.format("at")}, 'service', service,
             'level', level, 'body', body, 'trace_id', trace_id)
             FROM log_lines {where} ORDER BY at DESC, seq DESC, position DESC LIMIT ? OFFSET ?""",
-            [*where.values, limit, offset],
+            [*where.values, page.limit, page.offset],
         )
 
     def incidents(
@@ -119,25 +119,20 @@ class Reader:
         endpoint: str | None = None,
         status: str | None = None,
         active: bool = False,
-        start: int | None = None,
-        end: int | None = None,
-        limit: int = 20,
-        offset: int = 0,
+        within: Within = ALWAYS,
+        page: Page = FIRST,
     ) -> list[str]:
         """Incidents without the rows around them, newest start first, each as JSON; those that
-        overlap [start, end)."""
-        where = _Where()
-        where.equal("service", service)
-        where.equal("endpoint", endpoint)
-        where.equal("status", status)
+        overlap the time."""
+        where = _Where({"service": service, "endpoint": endpoint, "status": status})
         where.holds("status <> 'resolved'", active)
-        if start is not None:
-            where.add("end > ?", start)
-        if end is not None:
-            where.add("start < ?", end)
+        if within.start is not None:
+            where.add("end > ?", within.start)
+        if within.end is not None:
+            where.add("start < ?", within.end)
         return self._texts(
             f"SELECT data FROM incidents {where} ORDER BY start DESC, id LIMIT ? OFFSET ?",
-            [*where.values, limit, offset],
+            [*where.values, page.limit, page.offset],
         )
 
     def original_incidents(self, limit: int) -> list[str]:
@@ -184,12 +179,12 @@ class Reader:
             [incident],
         )
 
-    def audit(self, limit: int, offset: int = 0) -> list[str]:
+    def audit(self, page: Page = FIRST) -> list[str]:
         """Who did what, newest first, each as JSON."""
         return self._texts(
             "SELECT json_object('written_at', written_at, 'who', who, 'action', action, "
             "'target', target, 'outcome', outcome) FROM audit ORDER BY id DESC LIMIT ? OFFSET ?",
-            [limit, offset],
+            [page.limit, page.offset],
         )
 
     def totals(self) -> dict[str, Any]:
@@ -305,6 +300,22 @@ class Reader:
             db.close()
             self._local.db = None
 
+    def _judged(
+        self,
+        table: str,
+        order: str,
+        names: Mapping[str, str | int | None],
+        flagged: bool,
+        within: Within,
+        page: Page,
+    ) -> list[str]:
+        where = _Where(names, within)
+        where.holds("is_anomaly", flagged)
+        return self._texts(
+            f"SELECT data FROM {table} {where} ORDER BY at DESC, {order} LIMIT ? OFFSET ?",
+            [*where.values, page.limit, page.offset],
+        )
+
     def _texts(self, query: str, values: Iterable[Any]) -> list[str]:
         return [text for (text,) in self._all(query, values)]
 
@@ -316,25 +327,22 @@ class Reader:
 
 
 class _Where:
-    """Conditions of a query and their values."""
+    """Conditions of a query and their values: names that are asked for, and a time."""
 
-    def __init__(self) -> None:
-        self.values: list[Any] = []
+    def __init__(self, names: Mapping[str, str | int | None], within: Within | None = None) -> None:
+        self.values: list[str | int] = []
         self._conditions: list[str] = []
+        for column, value in names.items():
+            if value is not None:
+                self.add(f"{column} = ?", value)
+        if within is not None and within.start is not None:
+            self.add("at >= ?", within.start)
+        if within is not None and within.end is not None:
+            self.add("at < ?", within.end)
 
-    def add(self, condition: str, value: Any) -> None:
+    def add(self, condition: str, value: str | int) -> None:
         self._conditions.append(condition)
         self.values.append(value)
-
-    def equal(self, column: str, value: Any) -> None:
-        if value is not None:
-            self.add(f"{column} = ?", value)
-
-    def between(self, column: str, start: Any, end: Any) -> None:
-        if start is not None:
-            self.add(f"{column} >= ?", start)
-        if end is not None:
-            self.add(f"{column} < ?", end)
 
     def holds(self, condition: str, wanted: bool) -> None:
         if wanted:
