@@ -236,9 +236,10 @@ impl GaugeScorer {
         let far = |part: Option<Reference>, value: f64| {
             1.0 + part.map_or(0.0, |part| part.distance(value, view.floor))
         };
-        let product =
-            far(long, value) * far(seasonal, value) * far(self.levels.reference(), view.lasting);
-        product.ln() / 3.0
+        // far from the long past is no news where the time of day explains it
+        let weight = self.season.unexplained();
+        let product = far(seasonal, value) * far(self.levels.reference(), view.lasting);
+        (weight * far(long, value).ln() + product.ln()) / (2.0 + weight)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::memory::Reference;
+use super::memory::{LARGEST, Reference};
 use crate::error::{Error, Result};
 use crate::time::{SECOND, Timestamp};
 
@@ -12,20 +12,29 @@ const WEEK: usize = 7 * HOURS;
 /// Days and weeks that an hour remembers.
 const DAYS: f64 = 7.0;
 const WEEKS: f64 = 4.0;
-/// Days (weeks) after which an hour's own level is believed by half.
+/// Days (weeks) after which an hour's own level is believed by half, at the latest.
 const SHRINK: f64 = 2.0;
 /// Scales of the long past that one value can move an hour by at most.
 const CLIP: f64 = 3.0;
+/// Values for which it is taken that the hour explains nothing, and those that say what it does
+/// explain.
+const DOUBT: f64 = 100.0;
+const EXPLAINED: f64 = 10_000.0;
 
 /// How far a series usually lies from its long-term center at an hour of the day, and on top of
 /// that at an hour of the week. Hours are those of UTC; a season needs no zone, only that the same
 /// hour comes back.
 ///
-/// Each hour keeps a mean of deviations, each clipped to three scales, over about its last seven
-/// days (four weeks), and is *shrunk* by `days / (days + 2)`: while history is short there is no
-/// season and the global level speaks alone. Between the middles of two hours the level is
-/// interpolated, for steps shorter than half an hour. Other periods than the day and the week are
-/// not looked for.
+/// Each hour keeps a mean of deviations, each clipped to three scales (or to what the range from the
+/// 5th to the 95th percentile makes of them, so that a level of a few hours a day is learnt as it
+/// is), over about its last seven days (four weeks), and is *shrunk* by `days / (days + k)`: while
+/// history is short there is no season and the global level speaks alone.
+///
+/// `k` is how much of the deviations the hours leave to chance: with the share `u` of their squares
+/// that is left when the hour, as it was known before, is taken off, `k = u / (1 - u)`, the
+/// empirical Bayes estimate (Efron and Morris, 1973), at most 2. A clear rhythm is believed after a
+/// day. Between the middles of two hours the level is interpolated, for steps shorter than half an
+/// hour. Other periods than the day and the week are not looked for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 pub(super) struct Season {
@@ -33,6 +42,17 @@ pub(super) struct Season {
     weeks: Vec<Hour>,
     last: Option<Timestamp>,
     step: i64,
+    by_day: Unexplained,
+    by_week: Unexplained,
+}
+
+/// How much of the deviations is left when an hour's level is taken off.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+struct Unexplained {
+    values: f64,
+    /// Mean squares, of what is left and of all.
+    left: f64,
+    all: f64,
 }
 
 /// Level of an hour, how often it came back and how many values it saw.
@@ -52,6 +72,8 @@ struct Saved {
     weeks: Vec<Triple>,
     last: Option<Timestamp>,
     step: i64,
+    by_day: Unexplained,
+    by_week: Unexplained,
 }
 
 impl Default for Season {
@@ -61,14 +83,45 @@ impl Default for Season {
             weeks: vec![Hour::default(); WEEK],
             last: None,
             step: HOUR,
+            by_day: Unexplained::default(),
+            by_week: Unexplained::default(),
         }
     }
 }
 
+impl Unexplained {
+    /// 1 while nothing is known, towards 0 where the hour tells all.
+    fn share(self) -> f64 {
+        let left = if self.all > 0.0 { (self.left / self.all).min(1.0) } else { 1.0 };
+        (self.values * left + DOUBT) / (self.values + DOUBT)
+    }
+
+    /// Visits after which an hour's level is believed by half.
+    fn shrink(self) -> f64 {
+        let share = self.share();
+        (share / (1.0 - share)).min(SHRINK)
+    }
+
+    fn checked(self) -> Result<Self> {
+        let Self { values, left, all } = self;
+        if [values, left, all].iter().all(|number| number.is_finite() && *number >= 0.0) {
+            return Ok(self);
+        }
+        let given = format!("{values}, {left}, {all}");
+        Err(Error::argument("unexplained", given, "finite numbers of 0 or more"))
+    }
+
+    fn learn(&mut self, left: f64, all: f64) {
+        self.values = (self.values + 1.0).min(EXPLAINED);
+        self.left += (left * left - self.left) / self.values;
+        self.all += (all * all - self.all) / self.values;
+    }
+}
+
 impl Hour {
-    fn believed(self) -> f64 {
+    fn believed(self, shrink: f64) -> f64 {
         let visits = f64::from(self.visits);
-        f64::from(self.level) * visits / (visits + SHRINK)
+        if visits > 0.0 { f64::from(self.level) * visits / (visits + shrink) } else { 0.0 }
     }
 
     fn learn(&mut self, error: f64, again: bool, memory: f64) {
@@ -99,7 +152,9 @@ impl Season {
     #[inline]
     pub fn at(&self, at: Timestamp) -> f64 {
         let (hour, into) = hour_of(at);
-        let day = |hour: i64| self.days.get(day_place(hour)).map_or(0.0, |hour| hour.believed());
+        let (by_day, by_week) = (self.by_day.shrink(), self.by_week.shrink());
+        let believed = |hour: &Hour| hour.believed(by_day);
+        let day = |hour: i64| self.days.get(day_place(hour)).map_or(0.0, believed);
         let daily = if self.step < HOUR / 2 {
             if into < 0.5 {
                 day(hour - 1) * (0.5 - into) + day(hour) * (0.5 + into)
@@ -109,7 +164,13 @@ impl Season {
         } else {
             day(hour)
         };
-        daily + self.weeks.get(week_place(hour)).map_or(0.0, |hour| hour.believed())
+        daily + self.weeks.get(week_place(hour)).map_or(0.0, |hour| hour.believed(by_week))
+    }
+
+    /// The share of the deviations that the hour of the day doesn't explain, 0 to 1.
+    #[inline]
+    pub fn unexplained(&self) -> f64 {
+        self.by_day.share()
     }
 
     /// Learns a deviation from the long-term center, whose scale is `long.scale`.
@@ -124,13 +185,23 @@ impl Season {
             }
         }
         let again = before.is_none_or(|before| hour_of(before).0 != hour);
-        let most = if long.scale > 0.0 { CLIP * long.scale } else { f64::MAX };
-        let clip = |error: f64| error.clamp(-most, most).clamp(-1e38, 1e38);
+        let scale = long.scale.max(long.tail);
+        let most = if scale > 0.0 { (CLIP * scale).min(LARGEST) } else { LARGEST };
+        let clip = |error: f64| error.clamp(-most, most);
         let Some(day) = self.days.get_mut(day_place(hour)) else { return };
-        day.learn(clip(deviation - f64::from(day.level)), again, DAYS);
+        let known = |hour: &Hour| hour.visits > u32::from(!again);
+        let error = clip(deviation - f64::from(day.level));
+        if known(day) {
+            self.by_day.learn(error, clip(deviation));
+        }
+        day.learn(error, again, DAYS);
         let rest = deviation - f64::from(day.level);
         if let Some(week) = self.weeks.get_mut(week_place(hour)) {
-            week.learn(clip(rest - f64::from(week.level)), again, WEEKS);
+            let error = clip(rest - f64::from(week.level));
+            if known(week) {
+                self.by_week.learn(error, clip(rest));
+            }
+            week.learn(error, again, WEEKS);
         }
     }
 }
@@ -145,6 +216,8 @@ impl From<Season> for Saved {
             weeks: triples(season.weeks),
             last: season.last,
             step: season.step,
+            by_day: season.by_day,
+            by_week: season.by_week,
         }
     }
 }
@@ -168,6 +241,57 @@ impl TryFrom<Saved> for Season {
             weeks: hours(saved.weeks, WEEK)?,
             last: saved.last,
             step: saved.step,
+            by_day: saved.by_day.checked()?,
+            by_week: saved.by_week.checked()?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Reference = Reference { center: 0.0, scale: 1.0, tail: 1.0 };
+
+    /// What a season says of noon after so many days of `level` from 12 to 13 and 0 otherwise, with
+    /// `chance` added to each value.
+    fn noon(days: i64, level: f64, long: Reference, chance: impl Fn(i64) -> f64) -> Season {
+        let mut season = Season::default();
+        for step in 0..days * 24 * 12 {
+            let hour = step / 12 % 24;
+            let value = if hour == 12 { level } else { 0.0 } + chance(step);
+            season.learn(Timestamp::from_seconds(step * 300), value, long);
+        }
+        season
+    }
+
+    fn at_noon(season: &Season, day: i64) -> f64 {
+        season.at(Timestamp::from_seconds((day * 24 + 12) * 3_600 + 1_800))
+    }
+
+    #[test]
+    fn a_rhythm_is_believed_soon_and_chance_late() {
+        let chance = |step: i64| [2.0, -1.0, 0.5, -2.0, 1.0, -0.5][(step * 7 % 13 % 6) as usize];
+        let clear = noon(3, 2.0, LONG, |_| 0.0);
+        let noisy = noon(3, 2.0, LONG, chance);
+        assert!(clear.unexplained() < 0.2 && noisy.unexplained() > 0.8);
+        assert!(at_noon(&clear, 3) > 1.85, "{}", at_noon(&clear, 3));
+        // by half after two days: 2 * 3 / 5
+        assert!((at_noon(&noisy, 3) - 1.2).abs() < 0.6, "{}", at_noon(&noisy, 3));
+    }
+
+    #[test]
+    fn a_level_of_an_hour_is_learnt_as_far_as_the_range_reaches() {
+        let narrow = noon(2, 40.0, LONG, |_| 0.0);
+        let wide = noon(2, 40.0, Reference { tail: 20.0, ..LONG }, |_| 0.0);
+        assert!(at_noon(&wide, 2) > 30.0, "{}", at_noon(&wide, 2));
+        assert!(at_noon(&narrow, 2) < 20.0, "{}", at_noon(&narrow, 2));
+    }
+
+    #[test]
+    fn what_is_saved_wrong_is_refused() {
+        let mut saved = Saved::from(noon(1, 2.0, LONG, |_| 0.0));
+        saved.by_day.all = f64::NAN;
+        assert!(Season::try_from(saved).is_err());
     }
 }
