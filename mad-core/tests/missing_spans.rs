@@ -2,10 +2,11 @@
 #![cfg(feature = "simulate")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test may panic")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mad_core::graph::TraceShapes;
-use mad_core::simulate::{MeltTraces, SimulatedSpan};
+use mad_core::simulate::{MeltTraces, SimulatedSpan, TraceScenario, Traces, TracesConfig};
+use mad_core::telemetry::SpanKind;
 use mad_core::time::{MINUTE, Timestamp};
 use mad_core::{Limits, Pipeline, PipelineConfig, Update};
 
@@ -143,4 +144,66 @@ fn cut_anywhere_and_saved_in_between_it_is_the_same() {
     }
     assert!(whole.checkpoint().unwrap() == parts.checkpoint().unwrap());
     assert!(whole.checkpoint().unwrap() == batch.checkpoint().unwrap());
+}
+
+/// Half an hour of the checkout.
+fn checkout(scenario: TraceScenario) -> Vec<SimulatedSpan> {
+    Traces::new(TracesConfig { scenario, ..TracesConfig::default() }).unwrap().run().spans
+}
+
+/// As services write them that tell nothing of the calls they make.
+fn server_halves(spans: Vec<SimulatedSpan>) -> Vec<SimulatedSpan> {
+    let clients = spans.iter().filter(|span| span.kind == SpanKind::Client);
+    let callers: BTreeMap<String, Option<String>> =
+        clients.map(|span| (span.span_id.clone(), span.parent_id.clone())).collect();
+    let servers = spans.into_iter().filter(|span| span.kind == SpanKind::Server);
+    servers
+        .map(|span| {
+            let parent_id = span.parent_id.as_ref().and_then(|client| callers[client].clone());
+            SimulatedSpan { parent_id, ..span }
+        })
+        .collect()
+}
+
+fn judged(spans: &[SimulatedSpan]) -> Pipeline {
+    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
+    feed(&mut pipeline, spans);
+    pipeline.finish();
+    pipeline
+}
+
+#[test]
+fn what_a_caller_that_gave_up_did_not_come_to_is_not_missing() {
+    let spans = checkout(TraceScenario::Cascade);
+    for (spans, tells_calls) in [(spans.clone(), true), (server_halves(spans), false)] {
+        let pipeline = judged(&spans);
+        let incidents = pipeline.incidents();
+        assert_eq!(incidents.len(), 1);
+        let ranking = pipeline.ranking_of(incidents[0]);
+        assert_eq!(&*ranking.culprits[0].entity.service, "payment", "{ranking:#?}");
+        if !tells_calls {
+            let not_called = ranking.culprits.iter().find_map(|one| one.not_called.as_ref());
+            assert_eq!(&*not_called.unwrap().because_of, "payment");
+            continue;
+        }
+        let told = format!("{:?}", pipeline.explain(incidents[0]));
+        assert!(!told.contains("missing") && !told.contains("inventory"), "{told}");
+    }
+}
+
+#[test]
+fn one_that_died_is_missing_although_its_caller_failed() {
+    let mut spans = checkout(TraceScenario::FailingInventory);
+    let from = START.plus(18 * MINUTE)..START.plus(27 * MINUTE);
+    let is_dead = |span: &SimulatedSpan| {
+        &*span.service == "inventory" && span.kind == SpanKind::Server && from.contains(&span.start)
+    };
+    spans.retain(|span| !is_dead(span));
+    for spans in [spans.clone(), server_halves(spans)] {
+        let pipeline = judged(&spans);
+        let ranking = pipeline.ranking_of(pipeline.incidents()[0]);
+        let first = &ranking.culprits[0];
+        assert_eq!(&*first.entity.service, "inventory", "{ranking:#?}");
+        assert_eq!(first.metric.as_str(), "missing_spans");
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::template::{change, failing, peaks};
 use super::words::{date_clock, milliseconds, named, number, one_line, percent, plural};
+use crate::culprit::Ranking;
 use crate::feature::Signal;
 use crate::graph::MISSING_SPANS;
 use crate::history::FlaggedSignal;
@@ -47,14 +48,17 @@ pub(super) struct Pattern<'a> {
     traffic: Option<&'a FlaggedSignal>,
     /// The metric with the strongest evidence.
     metric: Option<&'a FlaggedSignal>,
-    /// Spans that are missing from their traces.
+    /// Spans that are missing from their traces, where nobody else is why it was not called.
     spans: Option<&'a FlaggedSignal>,
     /// Error or warning lines.
     lines: Option<&'a FlaggedSignal>,
 }
 
 impl<'a> Pattern<'a> {
-    pub fn new(incident: &'a Incident) -> Self {
+    pub fn new(incident: &'a Incident, ranking: Option<&Ranking>) -> Self {
+        let own = ranking.into_iter().flat_map(|ranking| &ranking.culprits);
+        let mut own = own.filter(|culprit| culprit.entity == incident.entity);
+        let is_called = own.all(|culprit| culprit.not_called.is_none());
         let find = |wanted: &[Signal]| {
             let mut flagged = peaks(incident).map(|peak| &peak.signal);
             flagged.find(|flagged| wanted.iter().any(|signal| flagged.signal == *signal))
@@ -71,7 +75,7 @@ impl<'a> Pattern<'a> {
                 .or_else(|| failing(incident)),
             traffic: find(&[Signal::RequestCount]),
             metric: metrics().find(|flagged| flagged.signal.unit().is_empty()),
-            spans: metrics().find(|flagged| flagged.signal.as_str() == MISSING_SPANS),
+            spans: metrics().find(|flagged| is_called && flagged.signal.as_str() == MISSING_SPANS),
             lines: metrics().find(|flagged| LogLevel::counts(flagged.signal.as_str())),
         }
     }

@@ -24,7 +24,9 @@ pub const MISSING_SPANS: &str = "missing_spans";
 ///
 /// A span is *missing* from a trace where an operation that is there has in more than half of the
 /// traces before a callee that is not there, or where a span names a parent that is not there and
-/// its operation has a usual caller; and so on from what is missing. A trace is judged, then learnt,
+/// its operation has a usual caller; and so on from what is missing. What a span that failed did not
+/// come to is not missing: that are spans of its own service, and where something that it called
+/// failed, those of other services. A trace is judged, then learnt,
 /// once the time is a minute past its first span; spans that come later are left out. An operation
 /// that was in fewer than 20 traces says nothing.
 ///
@@ -103,6 +105,8 @@ struct OpenSpan {
     id: u64,
     parent: Option<u64>,
     operation: u32,
+    #[serde(default)]
+    failed: bool,
 }
 
 impl Operation {
@@ -140,6 +144,17 @@ fn count(ties: &mut BTreeMap<u32, u32>, place: u32) {
     if ties.len() < MOST_TIES || ties.contains_key(&place) {
         *ties.entry(place).or_default() += 1;
     }
+}
+
+/// The operations of a trace that failed, each with whether something that it called failed too.
+fn failed(trace: &OpenTrace) -> BTreeMap<u32, bool> {
+    let failed = trace.spans.iter().filter(|span| span.failed);
+    let by_id: BTreeMap<u64, u32> = failed.clone().map(|span| (span.id, span.operation)).collect();
+    let mut found: BTreeMap<u32, bool> = by_id.values().map(|place| (*place, false)).collect();
+    for caller in failed.filter_map(|span| by_id.get(&span.parent?)) {
+        found.insert(*caller, true);
+    }
+    found
 }
 
 impl TraceShapes {
@@ -180,7 +195,7 @@ impl TraceShapes {
             trace.start = span.start;
         }
         let (id, parent) = (id(span.span_id), span.parent_id.map(id));
-        trace.spans.push(OpenSpan { id, parent, operation });
+        trace.spans.push(OpenSpan { id, parent, operation, failed: span.is_error() });
         self.held += 1;
     }
 
@@ -277,9 +292,17 @@ impl TraceShapes {
         let ids: BTreeSet<u64> = trace.spans.iter().map(|span| span.id).collect();
         let present: BTreeSet<u32> = trace.spans.iter().map(|span| span.operation).collect();
         let of = |place: u32| self.operations.get(place as usize);
+        let failed = failed(trace);
+        let was_tried = |caller: &Operation, place: u32, callee: u32| {
+            failed.get(&place).is_none_or(|by_a_call| {
+                !by_a_call && of(callee).is_some_and(|callee| callee.service != caller.service)
+            })
+        };
         let mut missing: BTreeSet<u32> = BTreeSet::new();
-        let mut next: Vec<u32> =
-            present.iter().filter_map(|place| of(*place)).flat_map(Operation::callees).collect();
+        let mut next: Vec<u32> = Vec::new();
+        for (place, known) in present.iter().filter_map(|place| Some((*place, of(*place)?))) {
+            next.extend(known.callees().filter(|callee| was_tried(known, place, *callee)));
+        }
         for span in &trace.spans {
             if span.parent.is_some_and(|parent| !ids.contains(&parent)) {
                 next.extend(of(span.operation).and_then(Operation::caller));
