@@ -1,5 +1,5 @@
-"""Who is blamed for incidents that are seen in spans alone: the checkout's three scenarios, and chains
-of two to six services whose last one fails or is slow, over half an hour and an hour and a half.
+"""Who is blamed for incidents that are seen in spans alone: the checkout's scenarios, and chains of
+two to six services whose last one fails or is slow, over half an hour and an hour and a half.
 
     python benches/cascades.py [--seeds 20] [--missing 0.0]
 
@@ -23,11 +23,12 @@ import mad
 from mad import _core
 
 TRACES_A_MINUTE = 30
+SHOP = ("slow-payment", "failing-inventory", "cascade", "slow-network")
 
 
 def cases() -> Iterator[tuple[str, int]]:
     """Scenarios and depths."""
-    yield from ((scenario, 2) for scenario in ("slow-payment", "failing-inventory", "cascade"))
+    yield from ((scenario, 2) for scenario in SHOP)
     yield from ((scenario, depth) for scenario in ("errors", "delays") for depth in range(2, 7))
 
 

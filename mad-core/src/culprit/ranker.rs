@@ -9,11 +9,11 @@ use super::weigh::weigh;
 use super::{ChangeEvent, Culprit, CulpritConfig, Evidence, NotCalled, Ranking, Surroundings};
 use crate::error::Result;
 use crate::feature::Signal;
-use crate::graph::MISSING_SPANS;
+use crate::graph::{CALLS_TO, MISSING_SPANS, NETWORK_GAP};
 use crate::guard::Severity;
 use crate::history::FlaggedRow;
 use crate::score::score_of;
-use crate::series::{EntityId, EntityTable, SignalName};
+use crate::series::{Entity, EntityId, EntityTable, SignalName};
 use crate::time::{MINUTE, Timestamp};
 
 /// Ranks entities by the evidence in their flagged rows of a look-back window.
@@ -22,7 +22,8 @@ use crate::time::{MINUTE, Timestamp};
 /// weighs the sum of its rows, [those that go on](Surroundings::goes_on) as the flagged ones with
 /// them, and its score is its share of the sum over all entities. One that
 /// calls a service whose anomalies began no later weighs a quarter: a caller suffers with those that
-/// it calls. One that is only called less, or whose spans are missing, weighs a quarter as well where
+/// it calls. So do calls whose callee's did, beside it, and their caller beside calls that were longer
+/// on their way. One that is only called less, or whose spans are missing, weighs a quarter as well where
 /// a caller of it went bad because of another: what was never called is no cause. So does one in
 /// [another incident](Surroundings::is_apart). Those whose metrics were ranked by
 /// [`MetricRanker`](super::MetricRanker), which knows calls too, weigh by that. One whose service was
@@ -42,6 +43,7 @@ pub(super) struct Suspect {
     rows: u64,
     pub step: i64,
     pub explained_by: Option<Arc<str>>,
+    pub slow_way_to: Option<Arc<str>>,
     pub not_called: Option<NotCalled>,
     pub change: Option<ChangeEvent>,
     pub first: Option<Timestamp>,
@@ -123,6 +125,12 @@ impl Suspect {
         self.evidence.keys().any(|signal| signal.request() != Some(Signal::RequestCount))
     }
 
+    /// Whom the calls go to, where it is one service's calls to another.
+    pub fn callee<'a>(&self, entity: &'a Entity) -> Option<&'a str> {
+        let on_the_way = self.evidence.keys().any(|signal| signal.as_str() == NETWORK_GAP);
+        entity.endpoint.strip_prefix(CALLS_TO).filter(|_| on_the_way)
+    }
+
     /// Whether all that speaks against it is what did not come: requests, spans.
     pub fn is_absent(&self) -> bool {
         self.evidence.values().all(|Evidence { signal, z, .. }| {
@@ -178,7 +186,7 @@ impl Suspect {
         let mut evidence: Vec<Evidence> = self.evidence.into_values().collect();
         evidence.sort_by(|a, b| b.evidence.total_cmp(&a.evidence));
         Some(Culprit {
-            entity: crate::series::Entity::clone(entities.get(id)?),
+            entity: Entity::clone(entities.get(id)?),
             entity_id: id,
             metric: evidence.first()?.signal.clone(),
             score: self.weight / total,
@@ -189,6 +197,7 @@ impl Suspect {
             peak_error_rate: self.peak_error_rate,
             evidence,
             explained_by: self.explained_by,
+            slow_way_to: self.slow_way_to,
             not_called: self.not_called,
             change: self.change,
         })

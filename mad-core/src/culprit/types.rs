@@ -95,6 +95,9 @@ pub struct Culprit {
     /// A service that it calls and whose anomalies began no later: what is seen here may come from
     /// there, and weighs a quarter.
     pub explained_by: Option<Arc<str>>,
+    /// A service that it calls, where its calls took longer on their way there and back, no later: it
+    /// weighs a quarter beside them.
+    pub slow_way_to: Option<Arc<str>>,
     /// Why it may never have been called, where requests that did not come or missing spans are all
     /// that speaks against it: it weighs a quarter.
     pub not_called: Option<NotCalled>,

@@ -51,7 +51,10 @@ pub(super) fn weigh(
     for (id, suspect) in &mut *suspects {
         let (Some(entity), Some(first)) = (entities.get(*id), suspect.first) else { continue };
         let Some(own) = services.get(&*entity.service) else { continue };
-        let explaining = own.callees.iter().filter_map(|callee| {
+        let only = suspect.callee(entity);
+        let callees =
+            own.callees.iter().filter(|callee| only.is_none_or(|only| only == &***callee));
+        let explaining = callees.filter_map(|callee| {
             let service = services.get(&**callee)?;
             let weight = service.weight?;
             let explains = **callee != *entity.service && service.began_by(first, suspect.step);
@@ -60,20 +63,26 @@ pub(super) fn weigh(
         // what failed or was slow before what is missing
         let worst = explaining.reduce(|a, b| if (b.1, b.2) > (a.1, a.2) { b } else { a });
         suspect.explained_by = worst.map(|(callee, ..)| Arc::clone(callee));
-        if let (Some((callee, true, _)), false) = (worst, suspect.is_absent()) {
+        if let (Some((callee, true, _)), false) = (worst, suspect.is_absent() || only.is_some()) {
             gave_up.entry(&entity.service).or_insert_with(|| Arc::clone(callee));
         }
     }
     let not_called = not_called(&services, gave_up);
+    let ways = slow_ways(suspects, entities);
     for (id, suspect) in suspects {
         let (Some(entity), Some(first)) = (entities.get(*id), suspect.first) else { continue };
+        if suspect.callee(entity).is_none() && !suspect.is_absent() {
+            let began_by = |way: &&Way| way.first <= first.plus(suspect.step.max(way.step));
+            let way = ways.get(&*entity.service).filter(began_by);
+            suspect.slow_way_to = way.map(|way| Arc::clone(&way.callee));
+        }
         suspect.not_called = not_called.get(&*entity.service).cloned();
         // a change in the step in which it began may have come before
         let until = first.plus(suspect.step).min(at.plus(suspect.step));
         suspect.change = surroundings.change(&entity.service, first.plus(-CHANGE_REACH), until);
         let explained =
             suspect.explained_by.is_some() && surroundings.by_metrics(&entity.service).is_none();
-        if explained || suspect.not_called.is_some() {
+        if explained || suspect.not_called.is_some() || suspect.slow_way_to.is_some() {
             suspect.weight *= EXPLAINED;
         }
         if surroundings.is_apart(*id) {
@@ -114,6 +123,32 @@ fn services<'a>(
         }
     }
     services
+}
+
+/// Calls that were long on their way although nothing was wrong with the callee.
+struct Way {
+    callee: Arc<str>,
+    first: Timestamp,
+    step: i64,
+    weight: f64,
+}
+
+/// The heaviest by caller.
+fn slow_ways<'a>(
+    suspects: &BTreeMap<EntityId, Suspect>,
+    entities: &'a EntityTable,
+) -> BTreeMap<&'a str, Way> {
+    let mut ways: BTreeMap<&str, Way> = BTreeMap::new();
+    for (id, suspect) in suspects.iter().filter(|(_, suspect)| suspect.explained_by.is_none()) {
+        let (Some(entity), Some(first)) = (entities.get(*id), suspect.first) else { continue };
+        let Some(callee) = suspect.callee(entity) else { continue };
+        let (step, weight) = (suspect.step, suspect.weight);
+        let way = Way { callee: callee.into(), first, step, weight };
+        if ways.get(&*entity.service).is_none_or(|known| known.weight < weight) {
+            ways.insert(&entity.service, way);
+        }
+    }
+    ways
 }
 
 /// The services that are absent alone and lie, directly or through others that are, behind one that

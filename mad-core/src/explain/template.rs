@@ -244,6 +244,12 @@ fn told(ranking: &Ranking, incident: &Incident) -> Vec<String> {
         let callee = one_line(callee);
         out.push(format!("{callee}, which {service} calls: its anomalies began no later."));
     }
+    if let Some(callee) = own.and_then(|own| own.slow_way_to.as_ref()) {
+        out.push(format!(
+            "What lies between {service} and {}: calls took longer on their way, no later.",
+            one_line(callee),
+        ));
+    }
     if let Some(NotCalled { caller, because_of }) = own.and_then(|own| own.not_called.as_ref()) {
         let (caller, because_of) = (one_line(caller), one_line(because_of));
         out.push(format!(

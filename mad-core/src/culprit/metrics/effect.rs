@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::MetricKind;
 use super::timeline::Timeline;
 use super::window::{Point, Series};
-use crate::robust::{MAD_OF_SIGMA, median, median_mad, quantile_sorted};
+use crate::robust::{MAD_OF_SIGMA, mad_sorted, median, median_sorted, quantile_sorted};
 
 /// Fewest normal values that a scale is made of.
 const MIN_NORMAL: usize = 4;
@@ -44,8 +44,9 @@ pub(super) struct Effect {
 /// availability has an absolute floor of a tenth of a percent point instead of the last two. Of more
 /// than `points` values every second, third, ... is taken.
 pub(super) fn levels(series: &[Series], points: usize, floors: bool) -> Vec<Option<Level>> {
-    let raw: Vec<Option<Level>> =
-        series.iter().map(|series| raw_level(series.normal(), points)).collect();
+    let mut sorted = Vec::new();
+    let raw_level = |series: &Series| raw_level(series.normal(), points, &mut sorted);
+    let raw: Vec<Option<Level>> = series.iter().map(raw_level).collect();
     if !floors {
         let least = |level: Level| Level { scale: level.scale.clamp(1e-12, f64::MAX), ..level };
         return raw.into_iter().map(|level| level.map(least)).collect();
@@ -77,27 +78,18 @@ pub(super) fn floor(kind: MetricKind, center: f64) -> f64 {
     }
 }
 
-fn raw_level(normal: &[Point], points: usize) -> Option<Level> {
+fn raw_level(normal: &[Point], points: usize, sorted: &mut Vec<f64>) -> Option<Level> {
     if normal.len() < MIN_NORMAL {
         return None;
     }
-    let mut values: Vec<f64> = some(normal, points).map(|(_, value)| *value).collect();
-    let (center, mad) = median_mad(&values);
-    let (q, width) = if values.len() < 50 { (0.1, 2.563) } else { (0.05, 3.290) };
-    let wide = quantile(&mut values, 1.0 - q) / width - quantile(&mut values, q) / width;
+    sorted.clear();
+    sorted.extend(some(normal, points).map(|(_, value)| value + 0.0));
+    sorted.sort_unstable_by(f64::total_cmp);
+    let center = median_sorted(sorted);
+    let mad = mad_sorted(sorted, center);
+    let (q, width) = if sorted.len() < 50 { (0.1, 2.563) } else { (0.05, 3.290) };
+    let wide = quantile_sorted(sorted, 1.0 - q) / width - quantile_sorted(sorted, q) / width;
     Some(Level { center, scale: (mad / MAD_OF_SIGMA).max(wide) })
-}
-
-/// As [`quantile_sorted`] has it, of values in any order.
-fn quantile(values: &mut [f64], q: f64) -> f64 {
-    let last = values.len().saturating_sub(1);
-    let low = (q * last as f64) as usize;
-    if low >= last {
-        return values.iter().copied().max_by(f64::total_cmp).unwrap_or(f64::NAN);
-    }
-    let (_, at, above) = values.select_nth_unstable_by(low, f64::total_cmp);
-    let next = above.iter().copied().min_by(f64::total_cmp).unwrap_or(*at);
-    quantile_sorted(&[*at, next], q * last as f64 - low as f64)
 }
 
 impl Level {

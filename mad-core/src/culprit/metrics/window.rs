@@ -135,13 +135,14 @@ impl MetricWindow {
     }
 
     fn gathered(&mut self, point: &MetricPoint<'_>, position: u64) -> Option<&mut Gathered> {
-        if let Err((reason, field)) = point.check() {
-            self.rejected.add(reason, position, || field.to_owned());
-            return None;
-        }
         let name = (point.service, point.resource, point.metric);
-        // long tables hold series in runs
-        if self.series.get(self.last).is_none_or(|series| series.name.name() != name) {
+        // long tables hold series in runs, whose names are known to be fine
+        let known = self.series.get(self.last).is_some_and(|series| series.name.name() == name);
+        if !known || point.value.is_infinite() {
+            if let Err((reason, field)) = point.check() {
+                self.rejected.add(reason, position, || field.to_owned());
+                return None;
+            }
             self.last = self.find(point);
         }
         self.series.get_mut(self.last)
