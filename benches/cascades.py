@@ -1,11 +1,11 @@
 """Who is blamed for incidents that are seen in spans alone: the checkout's scenarios, and chains of
-two to six services whose last one fails or is slow, over half an hour and an hour and a half.
+two to six services whose last fails or is slow, over half an hour and an hour and a half.
 
     python benches/cascades.py [--seeds 20] [--missing 0.0]
 
-For each, of so many seeds: those in which an incident was found, those in which each incident of that
-time names the right service first, by which signals, and incidents at other times. Exits 1 when one
-is not found or not named.
+For each, of so many seeds: those in which an incident was found, those in which each incident of
+that time names the right one first, by which signals, and incidents at other times. Exits 1 when
+one is not found or not named.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def cases() -> Iterator[tuple[str, int]]:
 
 def blamed(
     spans: Path, scenario: str, depth: int, minutes: int, seed: int, missing: float
-) -> tuple[list[tuple[str, str]], str, int]:
-    """Service and signal that each incident of that time names, the right service, other incidents."""
+) -> tuple[list[str], bool, int]:
+    """What the incidents of that time name, whether all are right, how many others there are."""
     run = _core.TraceSimulation(
         scenario, TRACES_A_MINUTE * minutes, 60.0 * minutes, None, seed, depth, missing
     )
@@ -45,8 +45,13 @@ def blamed(
     report = mad.detect(spans=spans)
     within = [one for one in report.incidents if one.start < end and start < one.end]
     first = [report.culprits(at=one.end, top_k=1).culprits[:1] for one in within]
-    named = [(who.service, who.metric) for found in first for who in found]
-    return named, truth["service"], len(report.incidents) - len(within)
+    named = [who for found in first for who in found]
+    right = [
+        who.service == truth["service"] and who.endpoint.endswith(truth["endpoint"])
+        for who in named
+    ]
+    told = [f"{who.service}:{who.metric}" for who in named]
+    return told, bool(right) and all(right), len(report.incidents) - len(within)
 
 
 def main() -> int:
@@ -62,12 +67,12 @@ def main() -> int:
                 found = right = incidents = others = 0
                 signals: Counter[str] = Counter()
                 for seed in range(args.seeds):
-                    named, service, other = blamed(
+                    named, is_right, other = blamed(
                         spans, scenario, depth, minutes, seed, args.missing
                     )
                     found += bool(named)
-                    right += bool(named) and {who for who, _ in named} == {service}
-                    signals.update(f"{who}:{signal}" for who, signal in named)
+                    right += is_right
+                    signals.update(named)
                     incidents, others = incidents + len(named), others + other
                 wrong += 2 * args.seeds - found - right
                 depths = f" {depth}" if scenario in ("errors", "delays") else ""

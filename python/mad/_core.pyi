@@ -876,7 +876,7 @@ class TraceSimulation:
         missing: float = 0.0,
         skew_ms: float = 0.0,
     ) -> TraceSimulation:
-        """`scenario`: slow-payment, failing-inventory, cascade, slow-network or quiet of a checkout;
+        """`scenario`: slow-payment, failing-inventory, cascade, slow-network, quiet of a checkout;
         errors or delays of a chain of `depth` services. `missing`: share of spans that are lost;
         `skew_ms`: by how much clocks are off."""
     def spans_csv(self) -> bytes: ...

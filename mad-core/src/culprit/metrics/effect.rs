@@ -142,14 +142,16 @@ pub(super) fn effect(
     let alone =
         if bad.is_none() && series.incident().len() == 1 && timeline.rows > 1 { 0.5 } else { 1.0 };
     let size = alone * kind.badness(moved);
+    if !(size > 0.0) {
+        return None;
+    }
     let half = |value: f64| kind.badness(level.z(value) - level.z(expected)) >= 0.5 * size;
     let first = series
         .incident()
         .iter()
         .find(|point| half(point.1) && bad.is_none_or(|bad| bad.contains(&timeline.row(point.0))));
     let onset = first.or(series.incident().first())?.0;
-    // also false for NaN
-    (size > 0.0).then_some(Effect { size, value, expected, scale: level.scale, onset })
+    Some(Effect { size, value, expected, scale: level.scale, onset })
 }
 
 /// The value in the bad rows, and what it is held against.
@@ -184,6 +186,19 @@ fn aligned(
 
 /// The value that half of the rows are at least as bad as.
 fn lasting(series: &Series, level: &Level, points: usize) -> Option<f64> {
+    if series.kind.is_one_sided() {
+        let mut values = values(some(series.incident(), points));
+        let half = values.len().checked_sub(1)? / 2;
+        let (least, most) =
+            (values.iter().copied().reduce(f64::min)?, values.iter().copied().reduce(f64::max)?);
+        // beyond that distances are equal, and the value decides
+        if level.z(least).abs() < MOST && level.z(most).abs() < MOST {
+            let worse =
+                |a: &f64, b: &f64| series.kind.badness(*b).total_cmp(&series.kind.badness(*a));
+            let (_, value, _) = values.select_nth_unstable_by(half, worse);
+            return Some(*value);
+        }
+    }
     let badness = |point: &Point| (series.kind.badness(level.z(point.1)), point.1);
     let mut worst: Vec<(f64, f64)> = some(series.incident(), points).map(badness).collect();
     let half = worst.len().checked_sub(1)? / 2;

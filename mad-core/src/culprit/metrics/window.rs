@@ -122,7 +122,9 @@ impl MetricWindow {
     /// points never matters.
     pub(super) fn sorted(&self) -> Vec<Series> {
         let whole = |series: &Gathered| {
-            let (mut points, mut incident) = (series.normal.clone(), series.incident.clone());
+            let mut points = Vec::with_capacity(series.normal.len() + series.incident.len());
+            points.extend_from_slice(&series.normal);
+            let mut incident = series.incident.clone();
             tidy(&mut points);
             tidy(&mut incident);
             let begin = points.len();
@@ -214,6 +216,9 @@ impl Series {
 
 /// Sorts by time, leaves gaps out, and makes one point of several at one moment.
 fn tidy(points: &mut Vec<Point>) {
+    if points.is_sorted_by(|a, b| a.0 < b.0) && points.iter().all(|point| point.1.is_finite()) {
+        return;
+    }
     points.retain(|(_, value)| value.is_finite());
     points.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let mut count = 1.0;
