@@ -11,7 +11,7 @@ MINUTES ?= 30
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo serve-demo test test-rust test-python test-tables lint quality quality-shop quality-public quality-early quality-spans bench-core bench-metrics bench-graph bench-storm bench bench-service soak quality-late quality-ablation bench-culprits clean
+.PHONY: help demo serve-demo test test-rust test-python test-tables lint quality quality-shop quality-public quality-early quality-spans quality-cascades bench-core bench-metrics bench-graph bench-storm bench bench-service soak quality-late quality-ablation bench-culprits clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -87,6 +87,9 @@ bench-storm: ## 5,000 series bad at once: incidents and time
 
 quality-spans: ## missing spans found in simulated traces
 	$(CARGO) run --release -q -p mad-benches --bin missing-spans
+
+quality-cascades: $(VENV)/.installed ## culprits of incidents seen in spans alone
+	$(BIN)/python benches/cascades.py
 
 quality-late: ## culprits of simulated fleets, told 30 and 60 s late
 	$(CARGO) run --release -q -p mad-benches --bin told-late

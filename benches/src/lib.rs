@@ -3,15 +3,16 @@
 pub mod fleet;
 
 use mad_core::evaluate::{EvaluatedIncident, Evaluation, Evaluator};
-use mad_core::simulate::{IncidentSpec, Shop, ShopConfig};
-use mad_core::{Pipeline, PipelineConfig, Result, Update};
+use mad_core::simulate::{IncidentSpec, Shop, ShopConfig, TruthIncident};
+use mad_core::{Entity, Pipeline, PipelineConfig, Result, Update};
 
 /// One scored run.
 #[derive(Debug, Clone)]
 pub struct ShopRun {
     /// Rows and incidents against the truth.
     pub evaluation: Evaluation,
-    /// True incidents whose endpoint the ranking at the incident's end names first.
+    /// True incidents in whose found one the endpoint is named first; of several that became one,
+    /// among as many.
     pub blamed: u64,
 }
 
@@ -85,14 +86,25 @@ pub fn run_shop_with(
                 .collect(),
         })
         .collect();
-    let blamed = truth
-        .incidents
-        .iter()
-        .filter(|incident| {
-            let ranking = ended.culprits(Some(incident.end.floor(step)));
-            ranking.culprits.first().is_some_and(|first| first.entity == incident.entity())
-        })
-        .count() as u64;
+    let shares = |found: &EvaluatedIncident, own: &TruthIncident| {
+        let named = |one: &Entity| (one.service.to_string(), one.endpoint.to_string());
+        let has = |one: &Entity| {
+            let (service, endpoint) = named(one);
+            (&found.service, &found.endpoint) == (&service, &endpoint)
+                || found
+                    .members
+                    .iter()
+                    .any(|member| (&member.0, &member.1) == (&service, &endpoint))
+        };
+        let overlaps = |one: &TruthIncident| found.start < one.end && one.start < found.end;
+        let truths = truth.incidents.iter();
+        let most = truths.filter(|one| overlaps(one) && has(&one.entity())).count();
+        overlaps(own)
+            && has(&own.entity())
+            && found.rank_of_culprits.iter().take(most).any(|one| *one == named(&own.entity()))
+    };
+    let blamed = truth.incidents.iter().filter(|own| found.iter().any(|one| shares(one, own)));
+    let blamed = blamed.count() as u64;
     Ok(ShopRun { evaluation: evaluator.finish(&found), blamed })
 }
 

@@ -14,7 +14,7 @@ use mad_core::feature::Signal;
 use mad_core::guard::Severity;
 use mad_core::history::{FlaggedRow, FlaggedSignal, History};
 use mad_core::limits::Limits;
-use mad_core::series::{EntityId, EntityTable};
+use mad_core::series::{EntityId, EntityTable, SignalName};
 use mad_core::time::{MINUTE, Timestamp};
 use mad_core::{MetricPoint, Pipeline, PipelineConfig, Update};
 use proptest::prelude::*;
@@ -154,12 +154,16 @@ fn ties_go_to_severity_then_strength_then_onset_then_name() {
     assert_eq!(names(&ranking), ["delta", "alpha"]);
 }
 
-/// Alpha calls bravo and charlie.
+/// Alpha calls bravo and charlie, bravo calls delta.
 struct Calls;
 
 impl Surroundings for Calls {
     fn callees(&self, service: &str) -> Vec<Arc<str>> {
-        if service == "alpha" { vec!["bravo".into(), "charlie".into()] } else { Vec::new() }
+        match service {
+            "alpha" => vec!["bravo".into(), "charlie".into()],
+            "bravo" => vec!["delta".into()],
+            _ => Vec::new(),
+        }
     }
 
     fn change(&self, _: &str, _: Timestamp, _: Timestamp) -> Option<ChangeEvent> {
@@ -187,6 +191,46 @@ fn the_worst_callee_explains_and_fewer_calls_do_not() {
     let both = rank(&[row(alpha, 10, 9.0), row(bravo, 10, 4.0), row(charlie, 10, 8.0)]);
     let of_alpha = both.culprits.iter().find(|one| &*one.entity.service == "alpha").unwrap();
     assert_eq!(of_alpha.explained_by.as_deref(), Some("charlie"));
+}
+
+#[test]
+fn what_was_never_called_is_not_the_cause() {
+    let (alpha, bravo, charlie, delta) = (1, 3, 5, 0);
+    let without = |entity, at, name: SignalName, z| {
+        let signals = vec![FlaggedSignal { signal: name, z, ..signal(Signal::P95Latency, 12.0) }];
+        FlaggedRow { signals, ..row(entity, at, 12.0) }
+    };
+    let lost = |entity, at| without(entity, at, SignalName::Metric("missing_spans".into()), 9.0);
+    let fewer = |entity, at| without(entity, at, Signal::RequestCount.into(), -9.0);
+    let rank =
+        |rows: &[FlaggedRow]| ranker(15.0, 4).rank_within(rows, &table(), minute(12), &Calls);
+    let of = |ranking: &Ranking, name: &str| {
+        ranking.culprits.iter().find(|one| &*one.entity.service == name).unwrap().clone()
+    };
+    for absent in [lost(bravo, 10), fewer(bravo, 10)] {
+        let ranking = rank(&[absent.clone(), row(alpha, 10, 9.0), row(charlie, 10, 5.0)]);
+        assert_eq!(names(&ranking), ["charlie", "bravo", "alpha"]);
+        let why = of(&ranking, "bravo").not_called.unwrap();
+        assert_eq!((&*why.caller, &*why.because_of), ("alpha", "charlie"));
+        assert_eq!(of(&ranking, "alpha").explained_by.as_deref(), Some("charlie"));
+        // its caller is well, or nothing else explains it
+        assert_eq!(of(&rank(&[absent.clone(), row(charlie, 10, 5.0)]), "bravo").not_called, None);
+        assert_eq!(of(&rank(&[absent, row(alpha, 10, 9.0)]), "bravo").not_called, None);
+    }
+    // a service that died: its caller fails because of it
+    let died = rank(&[lost(bravo, 10), row(alpha, 10, 9.0)]);
+    assert_eq!(names(&died), ["bravo", "alpha"]);
+    // it was gone before the caller went bad, or is slow as well
+    let before = rank(&[lost(bravo, 7), row(alpha, 10, 9.0), row(charlie, 10, 5.0)]);
+    assert_eq!(of(&before, "bravo").not_called, None);
+    let mut slow = lost(bravo, 10);
+    slow.signals.push(signal(Signal::P95Latency, 6.0));
+    let ranking = rank(&[slow, row(alpha, 10, 9.0), row(charlie, 10, 5.0)]);
+    assert_eq!(of(&ranking, "bravo").not_called, None);
+    // what it calls was not called either
+    let behind =
+        rank(&[lost(bravo, 10), fewer(delta, 10), row(alpha, 10, 9.0), row(charlie, 10, 5.0)]);
+    assert_eq!(&*of(&behind, "delta").not_called.unwrap().caller, "alpha");
 }
 
 #[test]

@@ -876,9 +876,9 @@ class TraceSimulation:
         missing: float = 0.0,
         skew_ms: float = 0.0,
     ) -> TraceSimulation:
-        """`scenario`: slow-payment, failing-inventory, cascade or quiet of a checkout; errors or
-        delays of a chain of `depth` services. `missing`: share of spans that are lost; `skew_ms`:
-        by how much clocks are off."""
+        """`scenario`: slow-payment, failing-inventory, cascade, slow-network, quiet of a checkout;
+        errors or delays of a chain of `depth` services. `missing`: share of spans that are lost;
+        `skew_ms`: by how much clocks are off."""
     def spans_csv(self) -> bytes: ...
     def requests_csv(self, labels: bool = True) -> bytes: ...
     def truth_json(self) -> str:

@@ -4,6 +4,7 @@ mod metrics;
 mod ranker;
 mod trace;
 mod types;
+mod weigh;
 
 pub use metrics::{
     Correlated, MetricCulprit, MetricEvidence, MetricKind, MetricRanker, MetricRankerConfig,
@@ -13,4 +14,4 @@ pub use ranker::CulpritRanker;
 pub use trace::{
     TraceCulprit, TraceFault, TraceRanker, TraceRankerConfig, TraceRanking, TraceWindow,
 };
-pub use types::{ChangeEvent, Culprit, CulpritConfig, Evidence, Ranking, Surroundings};
+pub use types::{ChangeEvent, Culprit, CulpritConfig, Evidence, NotCalled, Ranking, Surroundings};

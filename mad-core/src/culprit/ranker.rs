@@ -5,46 +5,48 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ChangeEvent, Culprit, CulpritConfig, Evidence, Ranking, Surroundings};
+use super::weigh::weigh;
+use super::{ChangeEvent, Culprit, CulpritConfig, Evidence, NotCalled, Ranking, Surroundings};
 use crate::error::Result;
 use crate::feature::Signal;
+use crate::graph::{CALLS_TO, MISSING_SPANS, NETWORK_GAP};
 use crate::guard::Severity;
 use crate::history::FlaggedRow;
 use crate::score::score_of;
-use crate::series::{EntityId, EntityTable, SignalName};
+use crate::series::{Entity, EntityId, EntityTable, SignalName};
 use crate::time::{MINUTE, Timestamp};
-
-/// Weight of one whose callee explains it.
-const EXPLAINED: f64 = 0.25;
-/// Weight of one whose service was changed shortly before.
-const CHANGED: f64 = 1.5;
-/// How long before the first flagged row a change counts, nanoseconds.
-const CHANGE_REACH: i64 = 30 * MINUTE;
 
 /// Ranks entities by the evidence in their flagged rows of a look-back window.
 ///
 /// A row weighs its score (0.5 to 1), so that a lasting fault outweighs a loud moment; an entity
-/// weighs the sum of its rows, and its score is its share of the sum over all entities. One that
+/// weighs the sum of its rows, [those that go on](Surroundings::goes_on) as the flagged ones with
+/// them, and its score is its share of the sum over all entities. One that
 /// calls a service whose anomalies began no later weighs a quarter: a caller suffers with those that
-/// it calls. Those whose metrics were ranked by [`MetricRanker`](super::MetricRanker), which knows
-/// calls too, weigh by that. One whose service was changed in the half hour before weighs half as
-/// much again. Ties go to
-/// the worse severity, then the stronger single row, the earlier onset, the name. Abstains when
+/// it calls. So do calls whose callee's did, beside it, and their caller beside calls that were longer
+/// on their way. One that is only called less, or whose spans are missing, weighs a quarter as well where
+/// a caller of it went bad because of another: what was never called is no cause. So does one in
+/// [another incident](Surroundings::is_apart). Those whose metrics were ranked by
+/// [`MetricRanker`](super::MetricRanker), which knows calls too, weigh by that. One whose service was
+/// changed in the half hour before weighs half as much again. Ties go to the worse severity, then the
+/// stronger single row, the earlier onset, the name. Abstains when
 /// no row of the window is flagged.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CulpritRanker {
     config: CulpritConfig,
 }
 
+/// What an entity's rows say against it.
 #[derive(Default)]
-struct Suspect {
-    weight: f64,
+pub(super) struct Suspect {
+    pub weight: f64,
     strongest: f64,
     rows: u64,
-    step: i64,
-    explained_by: Option<Arc<str>>,
-    change: Option<ChangeEvent>,
-    first: Option<Timestamp>,
+    pub step: i64,
+    pub explained_by: Option<Arc<str>>,
+    pub slow_way_to: Option<Arc<str>>,
+    pub not_called: Option<NotCalled>,
+    pub change: Option<ChangeEvent>,
+    pub first: Option<Timestamp>,
     last: Option<Timestamp>,
     severity: Severity,
     peak_error_rate: f64,
@@ -117,78 +119,32 @@ impl CulpritRanker {
     }
 }
 
-/// What calls and changes make of the weights.
-fn weigh(
-    suspects: &mut BTreeMap<EntityId, Suspect>,
-    entities: &EntityTable,
-    at: Timestamp,
-    surroundings: &impl Surroundings,
-) {
-    let mut onsets: BTreeMap<&str, (Timestamp, i64, f64)> = BTreeMap::new();
-    for (id, suspect) in &*suspects {
-        // fewer calls are what a slow caller brings about
-        let explains = suspect.evidence.keys().any(|signal| !is_traffic(signal));
-        if let (Some(entity), Some(first), true) = (entities.get(*id), suspect.first, explains) {
-            let known = onsets.entry(&entity.service).or_insert((first, suspect.step, 0.0));
-            let (onset, step, weight) = *known;
-            *known = (onset.min(first), step.max(suspect.step), weight + suspect.weight);
-        }
-    }
-    stand(suspects, entities, surroundings);
-    let mut callees: BTreeMap<&str, Vec<Arc<str>>> = BTreeMap::new();
-    for (id, suspect) in suspects {
-        let (Some(entity), Some(first)) = (entities.get(*id), suspect.first) else { continue };
-        let callees = callees
-            .entry(&*entity.service)
-            .or_insert_with(|| surroundings.callees(&entity.service));
-        let explaining = callees.iter().filter_map(|callee| {
-            let (onset, step, weight) = *onsets.get(&**callee)?;
-            let no_later = onset <= first.plus(suspect.step.max(step));
-            (**callee != *entity.service && no_later).then_some((callee, weight))
-        });
-        let worst = explaining.reduce(|a, b| if b.1 > a.1 { b } else { a });
-        suspect.explained_by = worst.map(|(callee, _)| Arc::clone(callee));
-        // a change in the step in which it began may have come before
-        let until = first.plus(suspect.step).min(at.plus(suspect.step));
-        suspect.change = surroundings.change(&entity.service, first.plus(-CHANGE_REACH), until);
-        if suspect.explained_by.is_some() && surroundings.by_metrics(&entity.service).is_none() {
-            suspect.weight *= EXPLAINED;
-        }
-        if suspect.change.is_some() {
-            suspect.weight *= CHANGED;
-        }
-    }
-}
-
-fn is_traffic(signal: &SignalName) -> bool {
-    signal.request() == Some(Signal::RequestCount)
-}
-
-/// Weights of those whose metrics were ranked: that of the heaviest of them goes to the first of that
-/// ranking, and less to those after it. Within a service the weights stay in proportion.
-fn stand(
-    suspects: &mut BTreeMap<EntityId, Suspect>,
-    entities: &EntityTable,
-    surroundings: &impl Surroundings,
-) {
-    let mut heaviest: f64 = 0.0;
-    let mut services: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
-    for (id, suspect) in &*suspects {
-        let Some(entity) = entities.get(*id) else { continue };
-        let Some(standing) = surroundings.by_metrics(&entity.service) else { continue };
-        heaviest = heaviest.max(suspect.weight);
-        let (_, most) = services.entry(&entity.service).or_insert((standing, 0.0));
-        *most = most.max(suspect.weight);
-    }
-    for (id, suspect) in suspects {
-        let service = entities.get(*id).and_then(|entity| services.get(&*entity.service));
-        if let Some((standing, most)) = service {
-            suspect.weight *= heaviest * standing / most;
-        }
-    }
-}
-
 impl Suspect {
+    /// Whether it may be why its callers are bad: fewer calls are what a slow caller brings about.
+    pub fn explains(&self) -> bool {
+        self.evidence.keys().any(|signal| signal.request() != Some(Signal::RequestCount))
+    }
+
+    /// Whom the calls go to, where it is one service's calls to another.
+    pub fn callee<'a>(&self, entity: &'a Entity) -> Option<&'a str> {
+        let on_the_way = self.evidence.keys().any(|signal| signal.as_str() == NETWORK_GAP);
+        entity.endpoint.strip_prefix(CALLS_TO).filter(|_| on_the_way)
+    }
+
+    /// Whether all that speaks against it is what did not come: requests, spans.
+    pub fn is_absent(&self) -> bool {
+        self.evidence.values().all(|Evidence { signal, z, .. }| {
+            signal.as_str() == MISSING_SPANS
+                || *z < 0.0 && signal.request() == Some(Signal::RequestCount)
+        })
+    }
+
+    /// Rows that go on as the flagged ones weigh as these do.
+    pub fn go_on(&mut self, id: EntityId, to: Timestamp, surroundings: &impl Surroundings) {
+        let rows = self.evidence.values().map(|known| surroundings.goes_on(id, known, to));
+        self.weight *= 1.0 + rows.max().unwrap_or(0) as f64 / self.rows as f64;
+    }
+
     fn add(&mut self, row: &FlaggedRow) {
         self.weight += score_of(row.evidence);
         self.strongest = self.strongest.max(row.evidence);
@@ -230,7 +186,7 @@ impl Suspect {
         let mut evidence: Vec<Evidence> = self.evidence.into_values().collect();
         evidence.sort_by(|a, b| b.evidence.total_cmp(&a.evidence));
         Some(Culprit {
-            entity: crate::series::Entity::clone(entities.get(id)?),
+            entity: Entity::clone(entities.get(id)?),
             entity_id: id,
             metric: evidence.first()?.signal.clone(),
             score: self.weight / total,
@@ -241,6 +197,8 @@ impl Suspect {
             peak_error_rate: self.peak_error_rate,
             evidence,
             explained_by: self.explained_by,
+            slow_way_to: self.slow_way_to,
+            not_called: self.not_called,
             change: self.change,
         })
     }

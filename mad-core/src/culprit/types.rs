@@ -95,9 +95,24 @@ pub struct Culprit {
     /// A service that it calls and whose anomalies began no later: what is seen here may come from
     /// there, and weighs a quarter.
     pub explained_by: Option<Arc<str>>,
+    /// A service that it calls, where its calls took longer on their way there and back, no later: it
+    /// weighs a quarter beside them.
+    pub slow_way_to: Option<Arc<str>>,
+    /// Why it may never have been called, where requests that did not come or missing spans are all
+    /// that speaks against it: it weighs a quarter.
+    pub not_called: Option<NotCalled>,
     /// The last change of its service in the half hour before its first flagged row: its evidence
     /// weighs half as much again.
     pub change: Option<ChangeEvent>,
+}
+
+/// Why a service may never have been called: a caller gave up before it came to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotCalled {
+    /// The service that calls it, directly or through others, and that went bad.
+    pub caller: Arc<str>,
+    /// Another service that this one calls, whose anomalies began no later.
+    pub because_of: Arc<str>,
 }
 
 /// A change that was made to a service.
@@ -125,6 +140,16 @@ pub trait Surroundings {
     /// other's, 0 to 1, the first of a ranking having 1; None where its metrics were not ranked.
     fn by_metrics(&self, _service: &str) -> Option<f64> {
         None
+    }
+    /// How many rows of an entity right after this evidence, until `to`, were not flagged although
+    /// their latency or errors were still beyond the middle between what was expected and the
+    /// evidence: what goes wrong while little is known is soon taken for normal.
+    fn goes_on(&self, _entity: EntityId, _evidence: &Evidence, _to: Timestamp) -> u64 {
+        0
+    }
+    /// Whether an entity is in an incident that nothing ties to the one that is asked about.
+    fn is_apart(&self, _entity: EntityId) -> bool {
+        false
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::template::{change, failing, peaks};
 use super::words::{date_clock, milliseconds, named, number, one_line, percent, plural};
+use crate::culprit::Ranking;
 use crate::feature::Signal;
-use crate::graph::MISSING_SPANS;
+use crate::graph::{CALLS_TO, MISSING_SPANS, NETWORK_GAP};
 use crate::history::FlaggedSignal;
 use crate::incident::Incident;
 use crate::telemetry::LogLevel;
@@ -47,14 +48,19 @@ pub(super) struct Pattern<'a> {
     traffic: Option<&'a FlaggedSignal>,
     /// The metric with the strongest evidence.
     metric: Option<&'a FlaggedSignal>,
-    /// Spans that are missing from their traces.
+    /// Spans that are missing from their traces, where nobody else is why it was not called.
     spans: Option<&'a FlaggedSignal>,
+    /// Whom its calls go to, and how long they were on their way.
+    way: Option<(String, &'a FlaggedSignal)>,
     /// Error or warning lines.
     lines: Option<&'a FlaggedSignal>,
 }
 
 impl<'a> Pattern<'a> {
-    pub fn new(incident: &'a Incident) -> Self {
+    pub fn new(incident: &'a Incident, ranking: Option<&Ranking>) -> Self {
+        let own = ranking.into_iter().flat_map(|ranking| &ranking.culprits);
+        let mut own = own.filter(|culprit| culprit.entity == incident.entity);
+        let is_called = own.all(|culprit| culprit.not_called.is_none());
         let find = |wanted: &[Signal]| {
             let mut flagged = peaks(incident).map(|peak| &peak.signal);
             flagged.find(|flagged| wanted.iter().any(|signal| flagged.signal == *signal))
@@ -71,7 +77,11 @@ impl<'a> Pattern<'a> {
                 .or_else(|| failing(incident)),
             traffic: find(&[Signal::RequestCount]),
             metric: metrics().find(|flagged| flagged.signal.unit().is_empty()),
-            spans: metrics().find(|flagged| flagged.signal.as_str() == MISSING_SPANS),
+            spans: metrics().find(|flagged| is_called && flagged.signal.as_str() == MISSING_SPANS),
+            way: incident.entity.endpoint.strip_prefix(CALLS_TO).and_then(|callee| {
+                let gap = metrics().find(|flagged| flagged.signal.as_str() == NETWORK_GAP)?;
+                Some((one_line(callee), gap))
+            }),
             lines: metrics().find(|flagged| LogLevel::counts(flagged.signal.as_str())),
         }
     }
@@ -135,6 +145,12 @@ impl<'a> Pattern<'a> {
                 change(spans),
             ));
         }
+        if let Some((callee, gap)) = &self.way {
+            out.push(format!(
+                "The network between {service} and {callee}, a queue or a pool of connections: {}.",
+                change(gap),
+            ));
+        }
         if let Some(lines) = self.lines {
             out.push(format!("What {service} itself tells of in its log: {}.", change(lines)));
         }
@@ -167,6 +183,11 @@ impl<'a> Pattern<'a> {
         if self.latency.is_some() {
             let endpoint = named(&self.incident.entity);
             out.push(format!("Follow a slow trace of {endpoint} to see where its time goes."));
+        }
+        if let Some((callee, _)) = &self.way {
+            out.push(format!(
+                "Check the network, the connection pools and the queues between {service} and {callee}.",
+            ));
         }
         if drop {
             out.push(format!("Check the callers of {service} and the gateway before it."));

@@ -12,7 +12,7 @@ use super::words::{
     date_clock, duration, likelihood, milliseconds, moment, name, named, number, one_line, percent,
     plural, quantity, span, times,
 };
-use crate::culprit::{Evidence, Ranking};
+use crate::culprit::{Evidence, NotCalled, Ranking};
 use crate::feature::Signal;
 use crate::history::FlaggedSignal;
 use crate::incident::{Incident, Member, Peak};
@@ -62,7 +62,7 @@ impl TemplateExplainer {
         ranking: Option<&Ranking>,
         chain: &[Link],
     ) -> Explanation {
-        let pattern = Pattern::new(incident);
+        let pattern = Pattern::new(incident, ranking);
         let mut likely_causes = pattern.causes();
         likely_causes.splice(0..0, ranking.into_iter().flat_map(|ranking| told(ranking, incident)));
         Explanation {
@@ -238,12 +238,23 @@ fn told(ranking: &Ranking, incident: &Incident) -> Vec<String> {
             if incident.step == crate::time::MINUTE { "minute" } else { "step" },
         ));
     }
+    let service = one_line(&incident.entity.service);
     let own = ranking.culprits.iter().find(|culprit| culprit.entity == incident.entity);
     if let Some(callee) = own.and_then(|own| own.explained_by.as_ref()) {
+        let callee = one_line(callee);
+        out.push(format!("{callee}, which {service} calls: its anomalies began no later."));
+    }
+    if let Some(callee) = own.and_then(|own| own.slow_way_to.as_ref()) {
         out.push(format!(
-            "{}, which {} calls: its anomalies began no later.",
+            "What lies between {service} and {}: calls took longer on their way, no later.",
             one_line(callee),
-            one_line(&incident.entity.service),
+        ));
+    }
+    if let Some(NotCalled { caller, because_of }) = own.and_then(|own| own.not_called.as_ref()) {
+        let (caller, because_of) = (one_line(caller), one_line(because_of));
+        out.push(format!(
+            "Calls of {service} that were never made: {because_of}, which {caller} calls too, went \
+             bad no later.",
         ));
     }
     out

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::feature::Signal;
-use crate::graph::MISSING_SPANS;
+use crate::graph::{MISSING_SPANS, NETWORK_GAP};
 use crate::series::{Entity, SignalName};
 use crate::telemetry::LogLevel;
 use crate::time::{SECOND, Timestamp};
@@ -14,6 +14,7 @@ pub(super) fn quantity(signal: &SignalName, value: f64) -> String {
     match signal {
         SignalName::Request(Signal::P50Latency | Signal::P95Latency) => milliseconds(value),
         SignalName::Request(Signal::ErrorRate) => percent(value),
+        SignalName::Metric(name) if **name == *NETWORK_GAP => milliseconds(value),
         signal if signal.is_count() => {
             number(value, usize::from(value.fract() != 0.0 && value.abs() < 9.95))
         }
@@ -41,6 +42,7 @@ pub(super) fn name(signal: &SignalName) -> Cow<'static, str> {
             LogLevel::ERRORS => "number of error lines".into(),
             LogLevel::WARNINGS => "number of warning lines".into(),
             MISSING_SPANS => "number of missing spans".into(),
+            NETWORK_GAP => "time between caller and callee".into(),
             name => one_line(name).into(),
         },
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::ids;
+use super::open_trace::{OpenSpan, OpenTrace};
 use crate::limits::Limits;
 use crate::telemetry::Span;
 use crate::time::{SECOND, Timestamp};
@@ -19,12 +20,18 @@ const MOST_TIES: usize = 64;
 
 /// Signal of the spans of an operation that are missing in a step.
 pub const MISSING_SPANS: &str = "missing_spans";
+/// Signal of the median time that the calls from one service to another are on their way, ms.
+pub const NETWORK_GAP: &str = "network_gap_ms";
+/// Before the name of who is called, where an entity is one service's calls to another: `cart` `-> store`.
+pub const CALLS_TO: &str = "-> ";
 
 /// What operations usually call each other, and which spans a trace lacks.
 ///
 /// A span is *missing* from a trace where an operation that is there has in more than half of the
 /// traces before a callee that is not there, or where a span names a parent that is not there and
-/// its operation has a usual caller; and so on from what is missing. A trace is judged, then learnt,
+/// its operation has a usual caller; and so on from what is missing. What a span that failed did not
+/// come to is not missing: spans of its own service and, where something that it called failed or
+/// outlasted it, of others. A trace is judged, then learnt,
 /// once the time is a minute past its first span; spans that come later are left out. An operation
 /// that was in fewer than 20 traces says nothing.
 ///
@@ -72,7 +79,7 @@ pub struct TraceShapes {
 }
 
 /// A trace that is whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TraceShape {
     /// When its first span began.
     pub start: Timestamp,
@@ -80,6 +87,19 @@ pub struct TraceShape {
     pub present: Vec<u32>,
     /// The operations that it lacks, in order.
     pub missing: Vec<u32>,
+    /// How long its calls were on their way.
+    pub gaps: Vec<CallGap>,
+}
+
+/// How long a call from one service to another was on its way, there and back.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CallGap {
+    /// The operation of the caller's client half.
+    pub caller: u32,
+    /// The operation that was called.
+    pub callee: u32,
+    /// How much longer the caller waited than the callee worked, ms, 0 or more.
+    pub ms: f64,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -90,19 +110,6 @@ struct Operation {
     traces: u32,
     callers: BTreeMap<u32, u32>,
     callees: BTreeMap<u32, u32>,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct OpenTrace {
-    start: Timestamp,
-    spans: Vec<OpenSpan>,
-}
-
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct OpenSpan {
-    id: u64,
-    parent: Option<u64>,
-    operation: u32,
 }
 
 impl Operation {
@@ -180,7 +187,8 @@ impl TraceShapes {
             trace.start = span.start;
         }
         let (id, parent) = (id(span.span_id), span.parent_id.map(id));
-        trace.spans.push(OpenSpan { id, parent, operation });
+        let (failed, kind, duration_ms) = (span.is_error(), span.kind, span.duration_ms);
+        trace.spans.push(OpenSpan { id, parent, operation, failed, kind, duration_ms });
         self.held += 1;
     }
 
@@ -277,9 +285,17 @@ impl TraceShapes {
         let ids: BTreeSet<u64> = trace.spans.iter().map(|span| span.id).collect();
         let present: BTreeSet<u32> = trace.spans.iter().map(|span| span.operation).collect();
         let of = |place: u32| self.operations.get(place as usize);
+        let failed = trace.failed();
+        let was_tried = |caller: &Operation, place: u32, callee: u32| {
+            failed.get(&place).is_none_or(|by_a_call| {
+                !by_a_call && of(callee).is_some_and(|callee| callee.service != caller.service)
+            })
+        };
         let mut missing: BTreeSet<u32> = BTreeSet::new();
-        let mut next: Vec<u32> =
-            present.iter().filter_map(|place| of(*place)).flat_map(Operation::callees).collect();
+        let mut next: Vec<u32> = Vec::new();
+        for (place, known) in present.iter().filter_map(|place| Some((*place, of(*place)?))) {
+            next.extend(known.callees().filter(|callee| was_tried(known, place, *callee)));
+        }
         for span in &trace.spans {
             if span.parent.is_some_and(|parent| !ids.contains(&parent)) {
                 next.extend(of(span.operation).and_then(Operation::caller));
@@ -298,6 +314,7 @@ impl TraceShapes {
             start: trace.start,
             present: present.into_iter().collect(),
             missing: missing.into_iter().collect(),
+            gaps: trace.gaps(|a, b| of(a).map(|a| &a.service) == of(b).map(|b| &b.service)),
         }
     }
 

@@ -152,9 +152,11 @@ impl Guardrails {
         let unlikely = score.evidence >= threshold && watched;
         let config = settings.map_or(&self.config, |own| &own.guard);
         let direction = settings.and_then(|own| own.direction);
+        let in_ms = settings.is_some_and(|own| own.in_ms);
         let held_back = young.or_else(|| {
             let harmless = harmless(direction, score);
-            let small = || (!large(config, kind, value, score)).then_some(Reason::SmallEffect);
+            let small =
+                || (!large(config, kind, in_ms, value, score)).then_some(Reason::SmallEffect);
             if unlikely { harmless.or_else(small) } else { None }
         });
         let is_anomaly = unlikely && held_back.is_none();
@@ -240,12 +242,15 @@ fn weak(config: &GuardConfig, row: &FeatureRow, signal: Signal, score: &Score) -
 }
 
 /// Whether an unlikely point is a change that matters, as its kind has it.
-fn large(config: &GuardConfig, kind: SignalKind, value: f64, score: &Score) -> bool {
+fn large(config: &GuardConfig, kind: SignalKind, in_ms: bool, value: f64, score: &Score) -> bool {
     let change = (value - score.expected).abs();
     let relative = |share: f64| change >= share * score.expected.abs();
     match kind {
         SignalKind::Gauge => true,
-        SignalKind::Latency => relative(config.latency_relative),
+        SignalKind::Latency => {
+            let least = if in_ms { config.latency_absolute_ms } else { 0.0 };
+            relative(config.latency_relative) && change >= least
+        }
         SignalKind::Rate => change >= config.error_rate_absolute,
         SignalKind::Count => relative(config.traffic_relative) && change >= config.traffic_absolute,
     }

@@ -316,9 +316,14 @@ impl Incident {
         }
     }
 
+    /// The entity that opened it and its members that are listed.
+    pub fn entities(&self) -> impl Iterator<Item = &Entity> + '_ {
+        std::iter::once(&self.entity).chain(self.members.iter().map(|member| &member.entity))
+    }
+
     /// Whether an entity opened it or is one of its members that are listed.
     pub fn is_about(&self, entity: &Entity) -> bool {
-        self.entity == *entity || self.members.iter().any(|member| member.entity == *entity)
+        self.entities().any(|one| one == entity)
     }
 
     /// Whether it is still going on.

@@ -1,6 +1,7 @@
 //! What a pipeline tells when it is asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::surroundings::Known;
 use super::{Counters, IncidentRecord, Pipeline, PipelineConfig};
@@ -9,8 +10,8 @@ use crate::error::Result;
 use crate::explain::{Explanation, Link, TemplateExplainer};
 use crate::guard::EntityMaturity;
 use crate::history::{Decision, FlaggedRow, History};
-use crate::incident::Incident;
-use crate::series::{EntityId, EntityTable, SeriesTable};
+use crate::incident::{Incident, Ties};
+use crate::series::{Entity, EntityId, EntityTable, SeriesTable};
 use crate::telemetry::Rejections;
 use crate::time::Timestamp;
 
@@ -43,11 +44,50 @@ impl Pipeline {
         Ok(ranker.rank_within(rows, &self.entities, at, &known))
     }
 
-    /// The ranking at an incident's end: kept since it closed, or as of now.
+    /// The ranking at an incident's end: kept since it closed, or as of now. Entities of another
+    /// incident weigh a quarter, unless their services call or are called by those of this one.
     pub fn ranking_of(&self, incident: &Incident) -> Ranking {
         let kept = self.records.get(&incident.id).and_then(|record| record.ranking.clone());
+        kept.unwrap_or_else(|| self.rank_incident(incident))
+    }
+
+    pub(super) fn rank_incident(&self, incident: &Incident) -> Ranking {
         let at = incident.end.plus(-incident.step);
-        kept.unwrap_or_else(|| self.culprits(Some(at)))
+        let Ok(ranker) = CulpritRanker::new(self.config.culprit) else {
+            return self.rank_none(Some(at));
+        };
+        let rows: Vec<&FlaggedRow> = self.history.flagged(ranker.from(at), at).collect();
+        let by_metrics = self.by_metrics(&rows, at);
+        let apart = self.apart(incident, &by_metrics);
+        let known = Known { by_metrics, apart, ..self.surroundings() };
+        ranker.rank_within(rows, &self.entities, at, &known)
+    }
+
+    /// The entities of other incidents whose services are not next to this one's. What metrics
+    /// were held against each other is told apart only where the graph knows who calls it.
+    fn apart(
+        &self,
+        incident: &Incident,
+        by_metrics: &BTreeMap<Arc<str>, f64>,
+    ) -> BTreeSet<EntityId> {
+        let own: BTreeSet<&Entity> = incident.entities().collect();
+        let services: BTreeSet<&Arc<str>> = own.iter().map(|entity| &entity.service).collect();
+        let near = services.iter().flat_map(|service| self.graph.neighbours(service));
+        let near: BTreeSet<Arc<str>> = near.collect();
+        let is_apart = |entity: &&Entity| {
+            let service = &entity.service;
+            let is_tied = services.contains(service) || near.contains(service);
+            let is_known = !by_metrics.contains_key(service)
+                || !near.is_empty() && !self.graph.neighbours(service).is_empty();
+            !own.contains(*entity) && !is_tied && is_known
+        };
+        let others = self.grouper.incidents().into_iter().filter(|other| {
+            other.id != incident.id && other.start < incident.end && incident.start < other.end
+        });
+        let entities = others.flat_map(Incident::entities).filter(is_apart);
+        entities
+            .filter_map(|entity| self.entities.find(&entity.service, &entity.endpoint))
+            .collect()
     }
 
     /// Explains an incident.
@@ -120,8 +160,13 @@ impl Pipeline {
     }
 
     fn surroundings(&self) -> Known<'_> {
-        let by_metrics = BTreeMap::new();
-        Known { graph: &self.graph, history: &self.history, grouper: &self.grouper, by_metrics }
+        Known {
+            graph: &self.graph,
+            history: &self.history,
+            grouper: &self.grouper,
+            by_metrics: BTreeMap::new(),
+            apart: BTreeSet::new(),
+        }
     }
 
     fn rank_none(&self, at: Option<Timestamp>) -> Ranking {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Pipeline;
 use crate::culprit::{MetricKind, MetricRanker, MetricRankerConfig, MetricWindow};
+use crate::graph::NETWORK_GAP;
 use crate::history::FlaggedRow;
 use crate::series::{EntityId, SignalName};
 use crate::telemetry::MetricPoint;
@@ -26,7 +27,10 @@ impl Pipeline {
         rows: &[&FlaggedRow],
         at: Timestamp,
     ) -> BTreeMap<Arc<str>, f64> {
-        let of_metrics = || rows.iter().filter(|row| row.objectives.is_none());
+        let is_way =
+            |row: &&&FlaggedRow| row.signals.iter().all(|one| one.signal.as_str() == NETWORK_GAP);
+        let of_metrics =
+            || rows.iter().filter(|row| row.objectives.is_none()).filter(|row| !is_way(row));
         let entities: BTreeSet<EntityId> = of_metrics().map(|row| row.entity).collect();
         let names = entities.iter().filter_map(|id| self.entities.get(*id));
         let services: BTreeSet<&Arc<str>> = names.map(|entity| &entity.service).collect();
@@ -36,7 +40,8 @@ impl Pipeline {
         let Some(start) = start.filter(|_| services.len() >= 2) else { return BTreeMap::new() };
         let named = self.series_names.iter().filter_map(|(id, name)| {
             let entity = self.entities.get(name.entity)?;
-            services.contains(&entity.service).then_some((id, entity, &name.metric))
+            let is_meant = services.contains(&entity.service) && *name.metric != *NETWORK_GAP;
+            is_meant.then_some((id, entity, &name.metric))
         });
         let series: Vec<_> = named.take(MOST_SERIES + 1).collect();
         let config = MetricRankerConfig { top_k: 1_000, ..MetricRankerConfig::default() };

@@ -25,8 +25,7 @@ impl Pipeline {
                     self.records.remove(&incident.id);
                 }
                 IncidentChange::Closed(incident) => {
-                    let at = incident.end.plus(-incident.step);
-                    let ranking = self.culprits(Some(at));
+                    let ranking = self.rank_incident(incident);
                     if let Some(record) = self.records.get_mut(&incident.id) {
                         record.ranking = Some(ranking);
                     }

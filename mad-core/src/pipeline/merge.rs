@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::part::{Part, known_already};
 use super::partition::Partition;
 use super::{IncidentRecord, Pipeline};
+use crate::culprit::Ranking;
 use crate::error::{Error, Result};
 use crate::history::FlaggedRow;
 use crate::series::Entity;
@@ -106,18 +107,14 @@ impl Pipeline {
 
     /// Makes the rankings of closed incidents again, as far as their flagged rows are still there.
     fn rank_again(&mut self) {
-        let closed: Vec<(String, Timestamp)> = self
-            .grouper
-            .incidents()
-            .into_iter()
-            .filter(|incident| incident.closed_at.is_some())
-            .map(|incident| (incident.id.clone(), incident.end.plus(-incident.step)))
-            .collect();
+        let incidents = self.grouper.incidents().into_iter();
+        let closed = incidents.filter(|incident| incident.closed_at.is_some());
+        let rankings: Vec<(String, Ranking)> =
+            closed.map(|incident| (incident.id.clone(), self.rank_incident(incident))).collect();
         let whole = self.counters().flagged_dropped == 0;
         let oldest = self.history.flagged(Timestamp::MIN, Timestamp::MAX).next();
         let oldest = oldest.map(|row| row.bucket);
-        for (id, at) in closed {
-            let ranking = self.culprits(Some(at));
+        for (id, ranking) in rankings {
             if (whole || oldest.is_some_and(|oldest| oldest <= ranking.from))
                 && let Some(record) = self.records.get_mut(&id)
             {

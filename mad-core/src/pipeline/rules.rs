@@ -3,7 +3,7 @@
 use crate::feature::{Signal, SignalKind};
 use crate::guard::{Guardrails, Reason, Severity, Verdict};
 use crate::score::{MetricScorer, ScoreConfig};
-use crate::series::{Entity, EntityId, counts};
+use crate::series::{Entity, EntityId, is_made_here};
 use crate::settings::{EntitySettings, MetricKind, SignalSettings};
 use crate::time::Timestamp;
 
@@ -73,8 +73,8 @@ impl Pipeline {
         if let Some(rules) = self.rules_of(entity) {
             return Some(rules.settings.of_signal(metric));
         }
-        // what counts log lines or spans has a kind and a direction by itself
-        counts(metric).then(|| EntitySettings::of_all(&self.config).of_signal(metric))
+        // what is made of log lines or spans has a kind and a direction by itself
+        is_made_here(metric).then(|| EntitySettings::of_all(&self.config).of_signal(metric))
     }
 }
 

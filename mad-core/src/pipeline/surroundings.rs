@@ -1,14 +1,17 @@
 //! Spans, log lines, edges and changes: what surrounds the rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::partition::PartitionId;
 use super::{Pipeline, Update};
-use crate::culprit::{ChangeEvent, Surroundings};
+use crate::culprit::{ChangeEvent, Evidence, Surroundings};
+use crate::feature::Signal;
 use crate::graph::ServiceGraph;
-use crate::history::History;
+use crate::guard::Reason;
+use crate::history::{History, HistoryRow};
 use crate::incident::{IncidentGrouper, Ties};
+use crate::series::EntityId;
 use crate::telemetry::{Change, Edge, LogLine, Request, Span, SpanKind};
 use crate::time::Timestamp;
 
@@ -19,6 +22,8 @@ pub(super) struct Known<'a> {
     pub grouper: &'a IncidentGrouper,
     /// What metrics say of services; empty where they were not ranked.
     pub by_metrics: BTreeMap<Arc<str>, f64>,
+    /// Entities in incidents that nothing ties to the one that is asked about.
+    pub apart: BTreeSet<EntityId>,
 }
 
 impl Surroundings for Known<'_> {
@@ -44,6 +49,23 @@ impl Surroundings for Known<'_> {
 
     fn by_metrics(&self, service: &str) -> Option<f64> {
         self.by_metrics.get(service).copied()
+    }
+
+    fn goes_on(&self, entity: EntityId, evidence: &Evidence, to: Timestamp) -> u64 {
+        let signal = evidence.signal.request().filter(|signal| *signal != Signal::RequestCount);
+        let Some(signal) = signal else { return 0 };
+        let half = (evidence.value - evidence.expected) / 2.0;
+        let goes_on = |row: &&HistoryRow| {
+            let value = row.values.get(signal.index()).map_or(f64::NAN, |value| f64::from(*value));
+            (value - evidence.expected) / half >= 1.0 && row.reason != Reason::Muted
+        };
+        let after = self.history.recent(entity).skip_while(|row| row.bucket <= evidence.at);
+        let rows = after.take_while(|row| row.bucket <= to).take_while(goes_on);
+        rows.filter(|row| !row.is_anomaly).count() as u64
+    }
+
+    fn is_apart(&self, entity: EntityId) -> bool {
+        self.apart.contains(&entity)
     }
 }
 

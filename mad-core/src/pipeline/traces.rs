@@ -1,4 +1,5 @@
-//! Spans that are missing from their traces: counts per operation and step, judged as metrics are.
+//! What whole traces tell: spans that are missing, counted per operation and step, and how long calls
+//! from one service to another are on their way. Both are judged as metrics are.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,7 +7,8 @@ use std::sync::Arc;
 use super::partition::PartitionId;
 use super::{Pipeline, Update};
 use crate::feature::{FeaturePoint, Sample};
-use crate::graph::{MISSING_SPANS, TraceShape, TraceShapes};
+use crate::graph::{CALLS_TO, MISSING_SPANS, NETWORK_GAP, TraceShape, TraceShapes};
+use crate::robust::median;
 use crate::series::Entity;
 use crate::time::Timestamp;
 
@@ -31,6 +33,8 @@ impl Pipeline {
         }
         let step = self.config.features.step();
         let mut counts: BTreeMap<(Timestamp, u32), u64> = BTreeMap::new();
+        let mut ways: BTreeMap<(Timestamp, &str, &str), Vec<f64>> = BTreeMap::new();
+        let service = |place: u32| self.shapes.operation(place).map(|(service, _)| service);
         for trace in traces {
             let bucket = trace.start.floor(step);
             for place in trace.present.iter().filter(|place| self.shapes.is_usual(**place)) {
@@ -39,21 +43,30 @@ impl Pipeline {
             for place in &trace.missing {
                 *counts.entry((bucket, *place)).or_default() += 1;
             }
+            for gap in &trace.gaps {
+                if let (Some(caller), Some(callee)) = (service(gap.caller), service(gap.callee)) {
+                    ways.entry((bucket, caller, callee)).or_default().push(gap.ms);
+                }
+            }
         }
-        let named = counts.into_iter().filter_map(|((bucket, place), count)| {
+        let missing = counts.into_iter().filter_map(|((bucket, place), count)| {
             let (service, operation) = self.shapes.operation(place)?;
-            Some((bucket, Entity::new(service, operation), count))
+            let sample = Sample { value: count as f64, n: 1 };
+            Some((bucket, Entity::new(service, operation), MISSING_SPANS, sample))
         });
-        let mut named: Vec<(Timestamp, Entity, u64)> = named.collect();
-        named.sort();
-        for (bucket, Entity { service, endpoint }, count) in named {
+        let gaps = ways.into_iter().map(|((bucket, caller, callee), gaps)| {
+            let entity = Entity::new(caller, &format!("{CALLS_TO}{callee}"));
+            let sample = Sample { value: median(&gaps), n: gaps.len() as u64 };
+            (bucket, entity, NETWORK_GAP, sample)
+        });
+        let mut named: Vec<(Timestamp, Entity, &str, Sample)> = missing.chain(gaps).collect();
+        named.sort_by(|a, b| (a.0, &a.1, a.2).cmp(&(b.0, &b.1, b.2)));
+        for (bucket, Entity { service, endpoint }, metric, sample) in named {
             let entity = self.entities.id(&service, &endpoint);
             if self.entities.is_overflow(entity) {
                 continue;
             }
-            let metric: Arc<str> = MISSING_SPANS.into();
-            let series = self.series_names.id(entity, &metric, &self.entities);
-            let sample = Sample { value: count as f64, n: 1 };
+            let series = self.series_names.id(entity, &Arc::from(metric), &self.entities);
             self.closed_points.extend(series.map(|series| FeaturePoint {
                 bucket,
                 entity,

@@ -26,4 +26,5 @@ pub use array::{
 pub use beta_binomial::beta_binomial_log10_sf;
 pub use rolling::RollingMad;
 pub use sorted::quantile_sorted;
+pub(crate) use sorted::{mad_sorted, median_sorted};
 pub use tail::{LOG10_SF_MIN, normal_log10_sf, student_t_log10_sf};

@@ -57,7 +57,7 @@ pub(super) fn between(a: f64, b: f64, fraction: f64) -> f64 {
 }
 
 /// Median of values in ascending order; the mean of the middle two of an even number.
-pub(super) fn median_sorted(sorted: &[f64]) -> f64 {
+pub(crate) fn median_sorted(sorted: &[f64]) -> f64 {
     let upper = sorted.len() / 2;
     match (
         sorted.get(upper.wrapping_sub(usize::from(sorted.len().is_multiple_of(2)))),
@@ -77,7 +77,7 @@ pub(super) fn median_sorted(sorted: &[f64]) -> f64 {
 /// No overflow: at least `n / 2 + 1` values lie between the median and the largest number of its
 /// own sign, so that the distance sought is at most `f64::MAX`; and the two sides of a comparison
 /// cannot both be infinite, since they add up to at most `2 f64::MAX`.
-pub(super) fn mad_sorted(sorted: &[f64], median: f64) -> f64 {
+pub(crate) fn mad_sorted(sorted: &[f64], median: f64) -> f64 {
     let upper = sorted.len() / 2;
     let even = sorted.len().is_multiple_of(2);
     let (Some(left), Some(right)) =

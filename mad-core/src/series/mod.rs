@@ -7,4 +7,4 @@ mod name;
 pub use entity::{Entity, EntityId, EntityTable};
 pub use metric::{SeriesId, SeriesName, SeriesTable};
 pub use name::SignalName;
-pub(crate) use name::counts;
+pub(crate) use name::{counts, is_made_here};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::feature::Signal;
-use crate::graph::MISSING_SPANS;
+use crate::graph::{MISSING_SPANS, NETWORK_GAP};
 use crate::telemetry::LogLevel;
 
 /// A signal of a request row, or a metric by its name.
@@ -33,6 +33,7 @@ impl SignalName {
         match self {
             Self::Request(signal) => signal.unit(),
             Self::Metric(name) if **name == *MISSING_SPANS => "spans",
+            Self::Metric(name) if **name == *NETWORK_GAP => "ms",
             Self::Metric(_) if self.is_count() => "lines",
             Self::Metric(_) => "",
         }
@@ -58,6 +59,11 @@ impl SignalName {
 /// Whether a metric of this name counts log lines or missing spans.
 pub(crate) fn counts(metric: &str) -> bool {
     LogLevel::counts(metric) || metric == MISSING_SPANS
+}
+
+/// Whether a metric of this name has a kind and a direction by itself.
+pub(crate) fn is_made_here(metric: &str) -> bool {
+    counts(metric) || metric == NETWORK_GAP
 }
 
 impl From<Signal> for SignalName {

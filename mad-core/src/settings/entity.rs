@@ -2,6 +2,7 @@
 
 use super::overrides::set;
 use super::{MetricKind, Override};
+use crate::graph::NETWORK_GAP;
 use crate::guard::GuardConfig;
 use crate::incident::SloConfig;
 use crate::pipeline::PipelineConfig;
@@ -30,12 +31,16 @@ pub struct SignalSettings {
     /// whose kinds are fixed.
     pub kind: Option<MetricKind>,
     /// Which way out counts; none for what its kind has by itself. Up for a metric of the kind
-    /// rate, and for counts of log lines and missing spans unless an override says otherwise.
+    /// rate, and for counts of log lines and missing spans and for network gaps unless an override
+    /// says otherwise.
     pub direction: Option<Direction>,
     /// A score of at least this is anomalous, above 0 and below 1.
     pub threshold: f64,
     /// Whether it is judged.
     pub watched: bool,
+    /// Whether a metric is known to be in milliseconds, so that
+    /// [`GuardConfig::latency_absolute_ms`] holds for it.
+    pub in_ms: bool,
     /// What of it is not worth waking anyone.
     pub guard: GuardConfig,
 }
@@ -69,6 +74,7 @@ impl EntitySettings {
             direction: None,
             threshold: config.score.threshold,
             watched: true,
+            in_ms: false,
             guard: config.guard,
         };
         let (mut whole, mut slo) = (all, config.slo);
@@ -111,6 +117,11 @@ impl EntitySettings {
         if counts(name) {
             settings.kind = Some(MetricKind::Count);
             settings.direction = Some(Direction::Up);
+        }
+        if name == NETWORK_GAP {
+            settings.kind = Some(MetricKind::Latency);
+            settings.direction = Some(Direction::Up);
+            settings.in_ms = true;
         }
         for over in self.overrides.iter().filter(|over| over.signal.matches(name)) {
             settings.apply(over);

@@ -18,6 +18,8 @@ pub enum TraceScenario {
     FailingInventory,
     /// The same: payment takes 4 s longer and checkout gives up on it after 3 s.
     Cascade,
+    /// The same: what goes from checkout to payment and back takes 400 ms longer each way.
+    SlowNetwork,
     /// A chain of [`depth`](TracesConfig::depth) services: the last fails nine times of ten.
     Errors,
     /// The same: the last takes 2 s longer.
@@ -28,10 +30,11 @@ pub enum TraceScenario {
 
 impl TraceScenario {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::SlowPayment,
         Self::FailingInventory,
         Self::Cascade,
+        Self::SlowNetwork,
         Self::Errors,
         Self::Delays,
         Self::Quiet,
@@ -43,6 +46,7 @@ impl TraceScenario {
             Self::SlowPayment => "slow-payment",
             Self::FailingInventory => "failing-inventory",
             Self::Cascade => "cascade",
+            Self::SlowNetwork => "slow-network",
             Self::Errors => "errors",
             Self::Delays => "delays",
             Self::Quiet => "quiet",

@@ -7,6 +7,7 @@ use super::span::SimulatedSpan;
 use super::trace_config::{TraceScenario, TracesConfig};
 use super::{SimulatedRequest, Truth, TruthIncident};
 use crate::error::Result;
+use crate::graph::CALLS_TO;
 use crate::telemetry::SpanKind;
 use crate::time::Timestamp;
 
@@ -36,6 +37,8 @@ struct Fault {
     place: usize,
     fails: bool,
     delay_us: i64,
+    /// How much longer what goes to it takes, and what comes back, µs.
+    way_us: i64,
 }
 
 /// Traces of a small system in which one service goes wrong between 60 % and 90 % of the time.
@@ -103,13 +106,16 @@ impl Traces {
         }
         let fault = |service: &str, fails, delay_us| {
             let place = places.iter().position(|place| &*place.service == service)?;
-            Some(Fault { place, fails, delay_us })
+            Some(Fault { place, fails, delay_us, way_us: 0 })
         };
         let last = format!("tier-{}", config.depth);
         let fault = match config.scenario {
             TraceScenario::SlowPayment => fault("payment", false, 2_000_000),
             TraceScenario::FailingInventory => fault("inventory", true, 0),
             TraceScenario::Cascade => fault("payment", false, 4_000_000),
+            TraceScenario::SlowNetwork => {
+                fault("payment", false, 0).map(|fault| Fault { way_us: 400_000, ..fault })
+            }
             TraceScenario::Errors => fault(&last, true, 0),
             TraceScenario::Delays => fault(&last, false, 2_000_000),
             TraceScenario::Quiet => None,
@@ -151,12 +157,20 @@ impl Traces {
         let incidents = self.fault.iter().filter_map(|fault| {
             let place = self.places.get(fault.place)?;
             let above = self.places.iter().filter(|one| self.calls(one, fault.place));
+            let caller = self.places.iter().find(|one| one.callees.contains(&fault.place));
+            let (service, endpoint, kind) = match caller.filter(|_| fault.way_us > 0) {
+                Some(caller) => {
+                    (&caller.service, format!("{CALLS_TO}{}", place.service), "network")
+                }
+                None if fault.fails => (&place.service, place.route.to_string(), "error"),
+                None => (&place.service, place.route.to_string(), "delay"),
+            };
             Some(TruthIncident {
-                service: place.service.to_string(),
-                endpoint: place.route.to_string(),
+                service: service.to_string(),
+                endpoint,
                 start,
                 end,
-                kind: if fault.fails { "error" } else { "delay" }.to_owned(),
+                kind: kind.to_owned(),
                 affected: above.map(|one| format!("{} {}", one.service, one.route)).collect(),
                 spec: None,
             })
@@ -198,9 +212,10 @@ impl Trace<'_> {
                 break;
             }
             let client = self.new_id();
-            let out = self.network();
+            let way = self.fault.filter(|fault| fault.place == *callee).map_or(0, |one| one.way_us);
+            let out = self.network() + way;
             let (done, broken) = self.serve(*callee, later(now, out), Some(client.clone()));
-            let done = later(done, self.network());
+            let done = later(done, self.network() + way);
             let given_up = later(now, place.patience_us);
             failed = broken || given_up < done;
             let done = done.min(given_up);
@@ -229,7 +244,7 @@ impl Trace<'_> {
             status_code: if failed { 500 } else { 200 },
             latency_ms: millis(begin, now),
             trace_id: self.id,
-            is_anomaly: fault.is_some(),
+            is_anomaly: fault.is_some_and(|fault| fault.way_us == 0),
         });
         (now, failed)
     }

@@ -69,7 +69,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     traces.add_argument(
         "--scenario",
         metavar="NAME",
-        help="slow-payment (default), failing-inventory, cascade, quiet: a checkout; "
+        help="slow-payment (default), failing-inventory, cascade, slow-network, quiet: a checkout; "
         "errors, delays: a chain; of radar: drift (default), saturation, calm",
     )
     traces.add_argument(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::MetricKind;
 use super::timeline::Timeline;
 use super::window::{Point, Series};
-use crate::robust::{MAD_OF_SIGMA, median, median_mad, quantile_sorted};
+use crate::robust::{MAD_OF_SIGMA, mad_sorted, median, median_sorted, quantile_sorted};
 
 /// Fewest normal values that a scale is made of.
 const MIN_NORMAL: usize = 4;
@@ -44,8 +44,9 @@ pub(super) struct Effect {
 /// availability has an absolute floor of a tenth of a percent point instead of the last two. Of more
 /// than `points` values every second, third, ... is taken.
 pub(super) fn levels(series: &[Series], points: usize, floors: bool) -> Vec<Option<Level>> {
-    let raw: Vec<Option<Level>> =
-        series.iter().map(|series| raw_level(series.normal(), points)).collect();
+    let mut sorted = Vec::new();
+    let raw_level = |series: &Series| raw_level(series.normal(), points, &mut sorted);
+    let raw: Vec<Option<Level>> = series.iter().map(raw_level).collect();
     if !floors {
         let least = |level: Level| Level { scale: level.scale.clamp(1e-12, f64::MAX), ..level };
         return raw.into_iter().map(|level| level.map(least)).collect();
@@ -77,27 +78,18 @@ pub(super) fn floor(kind: MetricKind, center: f64) -> f64 {
     }
 }
 
-fn raw_level(normal: &[Point], points: usize) -> Option<Level> {
+fn raw_level(normal: &[Point], points: usize, sorted: &mut Vec<f64>) -> Option<Level> {
     if normal.len() < MIN_NORMAL {
         return None;
     }
-    let mut values: Vec<f64> = some(normal, points).map(|(_, value)| *value).collect();
-    let (center, mad) = median_mad(&values);
-    let (q, width) = if values.len() < 50 { (0.1, 2.563) } else { (0.05, 3.290) };
-    let wide = quantile(&mut values, 1.0 - q) / width - quantile(&mut values, q) / width;
+    sorted.clear();
+    sorted.extend(some(normal, points).map(|(_, value)| value + 0.0));
+    sorted.sort_unstable_by(f64::total_cmp);
+    let center = median_sorted(sorted);
+    let mad = mad_sorted(sorted, center);
+    let (q, width) = if sorted.len() < 50 { (0.1, 2.563) } else { (0.05, 3.290) };
+    let wide = quantile_sorted(sorted, 1.0 - q) / width - quantile_sorted(sorted, q) / width;
     Some(Level { center, scale: (mad / MAD_OF_SIGMA).max(wide) })
-}
-
-/// As [`quantile_sorted`] has it, of values in any order.
-fn quantile(values: &mut [f64], q: f64) -> f64 {
-    let last = values.len().saturating_sub(1);
-    let low = (q * last as f64) as usize;
-    if low >= last {
-        return values.iter().copied().max_by(f64::total_cmp).unwrap_or(f64::NAN);
-    }
-    let (_, at, above) = values.select_nth_unstable_by(low, f64::total_cmp);
-    let next = above.iter().copied().min_by(f64::total_cmp).unwrap_or(*at);
-    quantile_sorted(&[*at, next], q * last as f64 - low as f64)
 }
 
 impl Level {
@@ -150,14 +142,16 @@ pub(super) fn effect(
     let alone =
         if bad.is_none() && series.incident().len() == 1 && timeline.rows > 1 { 0.5 } else { 1.0 };
     let size = alone * kind.badness(moved);
+    if !(size > 0.0) {
+        return None;
+    }
     let half = |value: f64| kind.badness(level.z(value) - level.z(expected)) >= 0.5 * size;
     let first = series
         .incident()
         .iter()
         .find(|point| half(point.1) && bad.is_none_or(|bad| bad.contains(&timeline.row(point.0))));
     let onset = first.or(series.incident().first())?.0;
-    // also false for NaN
-    (size > 0.0).then_some(Effect { size, value, expected, scale: level.scale, onset })
+    Some(Effect { size, value, expected, scale: level.scale, onset })
 }
 
 /// The value in the bad rows, and what it is held against.
@@ -192,6 +186,19 @@ fn aligned(
 
 /// The value that half of the rows are at least as bad as.
 fn lasting(series: &Series, level: &Level, points: usize) -> Option<f64> {
+    if series.kind.is_one_sided() {
+        let mut values = values(some(series.incident(), points));
+        let half = values.len().checked_sub(1)? / 2;
+        let (least, most) =
+            (values.iter().copied().reduce(f64::min)?, values.iter().copied().reduce(f64::max)?);
+        // beyond that distances are equal, and the value decides
+        if level.z(least).abs() < MOST && level.z(most).abs() < MOST {
+            let worse =
+                |a: &f64, b: &f64| series.kind.badness(*b).total_cmp(&series.kind.badness(*a));
+            let (_, value, _) = values.select_nth_unstable_by(half, worse);
+            return Some(*value);
+        }
+    }
     let badness = |point: &Point| (series.kind.badness(level.z(point.1)), point.1);
     let mut worst: Vec<(f64, f64)> = some(series.incident(), points).map(badness).collect();
     let half = worst.len().checked_sub(1)? / 2;

@@ -106,6 +106,11 @@ impl MetricKind {
         }
     }
 
+    /// Whether one direction alone is bad.
+    pub(super) const fn is_one_sided(self) -> bool {
+        matches!(self, Self::Availability | Self::Errors | Self::Latency | Self::Cpu | Self::Memory)
+    }
+
     /// How much a move says.
     pub(super) const fn weight(self) -> f64 {
         match self {

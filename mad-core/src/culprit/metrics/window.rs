@@ -122,7 +122,9 @@ impl MetricWindow {
     /// points never matters.
     pub(super) fn sorted(&self) -> Vec<Series> {
         let whole = |series: &Gathered| {
-            let (mut points, mut incident) = (series.normal.clone(), series.incident.clone());
+            let mut points = Vec::with_capacity(series.normal.len() + series.incident.len());
+            points.extend_from_slice(&series.normal);
+            let mut incident = series.incident.clone();
             tidy(&mut points);
             tidy(&mut incident);
             let begin = points.len();
@@ -135,13 +137,14 @@ impl MetricWindow {
     }
 
     fn gathered(&mut self, point: &MetricPoint<'_>, position: u64) -> Option<&mut Gathered> {
-        if let Err((reason, field)) = point.check() {
-            self.rejected.add(reason, position, || field.to_owned());
-            return None;
-        }
         let name = (point.service, point.resource, point.metric);
-        // long tables hold series in runs
-        if self.series.get(self.last).is_none_or(|series| series.name.name() != name) {
+        // long tables hold series in runs, whose names are known to be fine
+        let known = self.series.get(self.last).is_some_and(|series| series.name.name() == name);
+        if !known || point.value.is_infinite() {
+            if let Err((reason, field)) = point.check() {
+                self.rejected.add(reason, position, || field.to_owned());
+                return None;
+            }
             self.last = self.find(point);
         }
         self.series.get_mut(self.last)
@@ -213,6 +216,9 @@ impl Series {
 
 /// Sorts by time, leaves gaps out, and makes one point of several at one moment.
 fn tidy(points: &mut Vec<Point>) {
+    if points.is_sorted_by(|a, b| a.0 < b.0) && points.iter().all(|point| point.1.is_finite()) {
+        return;
+    }
     points.retain(|(_, value)| value.is_finite());
     points.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let mut count = 1.0;
