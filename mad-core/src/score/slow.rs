@@ -33,7 +33,7 @@ const TOGETHER: u32 = 16;
 /// is added is divided by how many of them are worth one. At `s = 8` the latency is leaving, for as
 /// long as `u` is above 1.5. While `s` is above half of that, rows are learnt clipped to 1.5 scales;
 /// after 60 such rows, or when a level that lasts is learnt as it is, the past begins anew. A row
-/// that is flagged alone is neither added nor learnt: it is told already.
+/// that is flagged alone before `s` is above half is neither added nor learnt: it is told already.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Slow {
     past: Memory,
@@ -172,7 +172,7 @@ impl Slow {
         if accepted {
             *self = Self::new(self.floor);
         }
-        if told || !sound(sample) {
+        if (told && self.sum <= LEFT / 2.0) || !sound(sample) {
             return;
         }
         let mut value = sample.value.max(SMALLEST).ln();
