@@ -1,6 +1,7 @@
 //! Runs of the whole pipeline over simulated shops, scored against their truth.
 
 pub mod fleet;
+pub mod slow;
 
 use mad_core::evaluate::{EvaluatedIncident, Evaluation, Evaluator};
 use mad_core::simulate::{IncidentSpec, Shop, ShopConfig, TruthIncident};

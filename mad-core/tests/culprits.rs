@@ -42,6 +42,7 @@ fn signal(signal: Signal, evidence: f64) -> FlaggedSignal {
         high: 200.0,
         z: 9.0,
         evidence,
+        leaving: None,
     }
 }
 

@@ -220,6 +220,7 @@ fn flagged(i: i64, evidence: f64) -> FlaggedRow {
             high: 210.0,
             z: 12.0,
             evidence,
+            leaving: None,
         }],
     }
 }

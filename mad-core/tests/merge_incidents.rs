@@ -73,6 +73,7 @@ impl<T: Ties> Group<T> {
             high: 210.0,
             z: 12.0,
             evidence: 12.0,
+            leaving: None,
         };
         let row = FlaggedRow {
             entity: id,

@@ -4,6 +4,7 @@
 use mad_core::feature::{FeatureConfig, MetricBuilder};
 use mad_core::pipeline::{JudgedPoint, Pipeline, PipelineConfig, Update};
 use mad_core::score::{ScoreConfig, SeriesScorer};
+use mad_core::simulate::{Radar, RadarScenario};
 use mad_core::telemetry::{MetricPoint, RejectReason, Rejections};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use mad_core::{EntityTable, Limits, Reason, Sample, SeriesTable, Signal, SignalKind};
@@ -343,4 +344,34 @@ fn no_alarm_is_raised_of_what_is_muted() {
     let update = muted.ingest_metrics(with_values(|i| (i > 300).then_some(60.0)));
     assert!(update.points.len() > 300 && update.points.iter().all(|judged| !judged.is_alarm));
     assert_eq!(muted.incidents().len(), 0);
+}
+
+/// What opened over a service of three metrics, and how many minutes after the begin of a scenario.
+fn radar(scenario: RadarScenario, minutes: usize) -> Option<(f64, String)> {
+    let radar = Radar::new(scenario, 3, minute(0)).unwrap().with_calm(25);
+    let begins = radar.begins();
+    let mut pipeline = pipeline(PipelineConfig::default());
+    for second in radar.take(60 * minutes) {
+        let values = [
+            ("latency_ms", second.latency_ms),
+            ("error_rate", second.error_rate),
+            ("cpu_pct", second.cpu_pct),
+        ];
+        let row = values.map(|(name, value)| MetricPoint::new(second.at, "radar", name, value));
+        let update = pipeline.ingest_metrics(row);
+        if let Some(change) = update.changes.first() {
+            let words = pipeline.explain(change.incident());
+            let after = second.at.since(begins) as f64 / MINUTE as f64;
+            return Some((after, words.summary));
+        }
+    }
+    None
+}
+
+#[test]
+fn a_slow_change_of_one_metric_among_three_opens_an_incident_that_says_so() {
+    let (after, words) = radar(RadarScenario::Drift, 60).unwrap();
+    assert!((2.0..15.0).contains(&after), "{after}");
+    assert!(words.contains("latency_ms left 12") && words.contains(" slowly: "), "{words}");
+    assert_eq!(radar(RadarScenario::Calm, 60), None);
 }

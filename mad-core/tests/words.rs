@@ -57,7 +57,16 @@ fn incident() -> Incident {
 
 fn peak(signal: Signal, value: f64, expected: f64, z: f64, evidence: f64) -> Peak {
     let (low, high) = (expected * 0.5, expected * 1.5);
-    let signal = FlaggedSignal { signal: signal.into(), value, expected, low, high, z, evidence };
+    let signal = FlaggedSignal {
+        signal: signal.into(),
+        value,
+        expected,
+        low,
+        high,
+        z,
+        evidence,
+        leaving: None,
+    };
     Peak { at: Timestamp::from_nanos(START + 3 * MINUTE), signal }
 }
 
@@ -93,6 +102,21 @@ fn texts(explanation: &Explanation) -> Vec<String> {
     let lists = [why_flagged, impact, likely_causes, recommended_actions];
     let lines = [summary, &explanation.line, &explanation.confidence_rule];
     lines.into_iter().chain(lists.into_iter().flatten()).cloned().collect()
+}
+
+#[test]
+fn a_slow_change_is_told_as_one() {
+    let mut incident = incident();
+    let mut slow = peak(Signal::P50Latency, 156.0, 120.0, 4.2, 5.0);
+    slow.signal.leaving = Some(12 * MINUTE);
+    incident.peaks = vec![slow];
+    let told = explain(&incident, None);
+    let why = ["At 10:03 UTC the median latency had been leaving 120 ms for 12 minutes: \
+                it was 156 ms (z 4.2)."];
+    assert_eq!(told.why_flagged, why);
+    let summary = "payments /pay: median latency left 120 ms slowly: 156 ms after 12 minutes, ";
+    assert!(told.summary.starts_with(summary), "{}", told.summary);
+    assert!(told.line.contains("median latency 156 ms (leaving 120 ms for 12 minutes), "));
 }
 
 #[test]
@@ -373,7 +397,8 @@ fn evidence_of(incident: &Incident, score: f64, step: i64) -> Vec<(f64, &'static
         out.push((length / unit as f64, ""));
     }
     for peak in &incident.peaks {
-        let FlaggedSignal { signal, value, expected, low, high, z, evidence } = peak.signal.clone();
+        let FlaggedSignal { signal, value, expected, low, high, z, evidence, .. } =
+            peak.signal.clone();
         let signal = signal.request().unwrap();
         out.extend([(z, ""), (evidence.floor(), ""), (10_f64.powf(evidence), "")]);
         for number in [value, expected, low, high] {

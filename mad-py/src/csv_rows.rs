@@ -185,6 +185,7 @@ fn flagged_row(file: &ScoredFile<'_>, bucket: Timestamp, entities: &mut EntityTa
             high: file.number("expected_high"),
             z,
             evidence,
+            leaving: None,
         }],
     }
 }

@@ -1,10 +1,12 @@
-//! How long before a static rule (5 % errors or 500 ms) an alarm is raised, at the shipped defaults:
-//! `cargo run --release --bin early-warning`.
+//! How long before a static rule (5 % errors or 500 ms) single series raise an alarm and the whole
+//! pipeline opens an incident, and how soon it does so where requests get worse slowly, at the
+//! shipped defaults: `cargo run --release --bin early-warning`.
 //!
 //! Prints one line a scenario; exits 1 when a goal is missed.
 
 use std::io::Write;
 
+use mad_benches::slow::{Ramp, Told, run_radar, run_ramp};
 use mad_core::error::Result;
 use mad_core::score::{ScoreConfig, SeriesScorer};
 use mad_core::simulate::{Radar, RadarPoint, RadarScenario};
@@ -13,6 +15,9 @@ use mad_core::{Sample, SignalKind};
 
 const SEEDS: u64 = 50;
 const QUIET_DAYS: u64 = 10;
+const RAMP_SEEDS: u64 = 20;
+/// Minutes of calm before anything changes.
+const CALM: [u16; 2] = [25, 60];
 const START: Timestamp = Timestamp::from_seconds(1_767_693_600);
 
 /// The alarm policy of single series over the three signals.
@@ -64,6 +69,85 @@ fn quiet(days: u64) -> Result<usize> {
     Ok(all)
 }
 
+/// Runs of all seeds, by two threads.
+fn runs(seeds: u64, one: impl Fn(u64) -> Result<Told> + Sync) -> Result<Vec<Told>> {
+    let half = |first: u64| (first..seeds).step_by(2).map(&one).collect::<Result<Vec<_>>>();
+    let (mut even, odd) = std::thread::scope(|scope| {
+        let odd = scope.spawn(|| half(1));
+        (half(0), odd.join())
+    });
+    if let (Ok(even), Ok(odd)) = (&mut even, odd) {
+        even.append(&mut odd?);
+    }
+    even
+}
+
+/// `median (from least to most)`.
+fn spread(minutes: impl Iterator<Item = f64>) -> (String, f64) {
+    let mut minutes: Vec<f64> = minutes.collect();
+    minutes.sort_by(f64::total_cmp);
+    let at = |place: usize| minutes.get(place).copied().unwrap_or(f64::NAN);
+    let (median, last) = (at(minutes.len() / 2), minutes.len().saturating_sub(1));
+    (format!("median {median:.1} ({:.1} to {:.1})", at(0), at(last)), median)
+}
+
+/// The pipeline over the three metrics of the service: incidents before the rule.
+fn metrics(out: &mut impl Write) -> Result<bool> {
+    let mut met = true;
+    for (name, scenario, least) in
+        [("drift", RadarScenario::Drift, 5.0), ("saturation", RadarScenario::Saturation, 0.0)]
+    {
+        for calm in CALM {
+            let runs = runs(SEEDS, |seed| run_radar(scenario, seed, calm, 1))?;
+            let warned = runs.iter().filter(|run| run.before_end.is_some()).count();
+            let (minutes, median) = spread(runs.iter().filter_map(|run| run.before_end));
+            met &= warned as f64 >= 0.95 * SEEDS as f64 && median >= least;
+            let blamed = runs.iter().filter(|run| run.blamed).count();
+            let others: usize = runs.iter().map(|run| run.others).sum();
+            let _ = writeln!(
+                out,
+                "metrics: {name}, {calm} minutes of calm: incident before the static rule in \
+                 {warned} of {SEEDS}, blamed {blamed}; minutes before it: {minutes}; others {others}"
+            );
+            if let Some(run) = runs.first() {
+                let _ = writeln!(out, "    {}", run.line);
+            }
+        }
+    }
+    let quiet = runs(QUIET_DAYS, |seed| run_radar(RadarScenario::Calm, 1_000 + seed, 0, 1))?;
+    let quiet: usize = quiet.iter().map(|run| run.others).sum();
+    let _ = writeln!(out, "metrics: calm: {quiet} incidents in {QUIET_DAYS} days");
+    Ok(met && quiet as u64 <= QUIET_DAYS)
+}
+
+/// The pipeline over requests of which one endpoint gets worse.
+fn requests(out: &mut impl Write) -> Result<bool> {
+    let mut met = true;
+    for (name, ramp) in [
+        ("latency +5 % a minute", Ramp::Latency(0.05)),
+        ("latency +2 % a minute", Ramp::Latency(0.02)),
+        ("errors +1 point a minute", Ramp::Errors(0.01)),
+    ] {
+        for (calm, a_minute) in CALM.map(|calm| (calm, 830)).into_iter().chain([(60, 83)]) {
+            let runs = runs(RAMP_SEEDS, |seed| run_ramp(seed, calm, a_minute, ramp))?;
+            let found = runs.iter().filter(|run| run.after.is_some()).count();
+            let blamed = runs.iter().filter(|run| run.blamed).count();
+            let (minutes, _) = spread(runs.iter().filter_map(|run| run.after));
+            let others: usize = runs.iter().map(|run| run.others).sum();
+            met &= a_minute < 800 || found.min(blamed) as f64 >= 0.95 * RAMP_SEEDS as f64;
+            let _ = writeln!(
+                out,
+                "requests, {a_minute} a minute: {name}, {calm} minutes of calm: found {found} of \
+                 {RAMP_SEEDS}, blamed {blamed}; minutes after its begin: {minutes}; others {others}"
+            );
+            if let Some(run) = runs.first() {
+                let _ = writeln!(out, "    {}", run.line);
+            }
+        }
+    }
+    Ok(met)
+}
+
 fn main() -> Result<()> {
     let mut out = std::io::stdout().lock();
     let mut met = true;
@@ -89,6 +173,7 @@ fn main() -> Result<()> {
     let false_alarms = quiet(QUIET_DAYS)?;
     met &= false_alarms as u64 <= QUIET_DAYS;
     let _ = writeln!(out, "calm                 {false_alarms} alarms in {QUIET_DAYS} days");
+    met &= metrics(&mut out)? & requests(&mut out)?;
     let _ = writeln!(out, "{}", if met { "all goals met" } else { "a goal was missed" });
     std::process::exit(i32::from(!met));
 }

@@ -129,6 +129,17 @@ impl TemplateExplainer {
 
     fn why(incident: &Incident, peak: &Peak) -> String {
         let flagged = &peak.signal;
+        if let Some(leaving) = flagged.leaving {
+            return format!(
+                "{} the {} had been leaving {} for {}: it was {} (z {}).",
+                Self::at(incident, peak),
+                name(&flagged.signal),
+                quantity(&flagged.signal, flagged.expected),
+                duration(leaving),
+                quantity(&flagged.signal, flagged.value),
+                number(flagged.z, 1),
+            );
+        }
         format!(
             "{} the {} was {}; {} was expected (z {}, {}).",
             Self::at(incident, peak),
@@ -144,9 +155,18 @@ impl TemplateExplainer {
         let what = peaks(incident).next().map_or_else(
             || "flagged".to_owned(),
             |peak| {
-                let FlaggedSignal { signal, value, .. } = &peak.signal;
-                let value = quantity(signal, *value);
-                format!("{} {value} ({} expected)", name(signal), bound(&peak.signal))
+                let FlaggedSignal { signal, value, expected, leaving, .. } = &peak.signal;
+                let usual = match leaving {
+                    Some(leaving) => {
+                        format!(
+                            "leaving {} for {}",
+                            quantity(signal, *expected),
+                            duration(*leaving)
+                        )
+                    }
+                    None => format!("{} expected", bound(&peak.signal)),
+                };
+                format!("{} {} ({usual})", name(signal), quantity(signal, *value))
             },
         );
         let failed = failing(incident)
@@ -280,9 +300,19 @@ fn bound(flagged: &FlaggedSignal) -> String {
     }
 }
 
-/// `median latency rose to 3,260 ms (12.3 times the expected 265 ms)`.
+/// `median latency rose to 3,260 ms (12.3 times the expected 265 ms)`, of a slow change `median
+/// latency left 120 ms slowly: 156 ms after 12 minutes`.
 pub(super) fn change(flagged: &FlaggedSignal) -> String {
-    let FlaggedSignal { signal, value, expected, z, .. } = flagged;
+    let FlaggedSignal { signal, value, expected, z, leaving, .. } = flagged;
+    if let Some(leaving) = leaving {
+        return format!(
+            "{} left {} slowly: {} after {}",
+            name(signal),
+            quantity(signal, *expected),
+            quantity(signal, *value),
+            duration(*leaving),
+        );
+    }
     let (value, z) = (*value, *z);
     // what is left of a sum that should be 0 is no number to tell
     let rest = 1e-6 * value.abs().min(1.0);

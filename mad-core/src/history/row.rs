@@ -115,6 +115,10 @@ pub struct FlaggedSignal {
     pub z: f64,
     /// Minus log10 of its probability, after looking at all signals.
     pub evidence: f64,
+    /// For how long its level had been leaving what was expected, nanoseconds, where that is what
+    /// the evidence is of: a slow change.
+    #[serde(default)]
+    pub leaving: Option<i64>,
 }
 
 /// A flagged row with all that a ranking or an explanation needs of it.
@@ -161,6 +165,7 @@ impl FlaggedRow {
                     high: score.high,
                     z: score.z,
                     evidence: scores.evidence_of(signal),
+                    leaving: scores.leaving_since(signal).map(|since| row.bucket.since(since)),
                 }
             })
             .collect();

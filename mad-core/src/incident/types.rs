@@ -210,7 +210,7 @@ impl Incident {
         for signal in &row.signals {
             let peak = Peak { at: row.bucket, signal: signal.clone() };
             match self.peaks.iter_mut().find(|peak| peak.signal.signal == signal.signal) {
-                Some(known) if known.signal.evidence < signal.evidence => *known = peak,
+                Some(known) if is_worse(signal, &known.signal) => *known = peak,
                 Some(_) => {}
                 None => self.peaks.push(peak),
             }
@@ -361,6 +361,11 @@ fn begin(onset: &mut Option<Peak>, row: &FlaggedRow) {
     {
         *onset = Some(Peak { at: row.bucket, signal: signal.clone() });
     }
+}
+
+/// Whether a signal is stronger than it was at its peak, or has left further with the same evidence.
+fn is_worse(now: &FlaggedSignal, then: &FlaggedSignal) -> bool {
+    (now.evidence, now.leaving) > (then.evidence, then.leaving)
 }
 
 /// What a row takes of the budgets.

@@ -9,7 +9,7 @@ use super::{JudgedPoint, Pipeline, Update};
 use crate::feature::{FeaturePoint, SignalKind};
 use crate::guard::{EntityMaturity, PointVerdict, Reason, Severity};
 use crate::history::{Decision, FlaggedRow, FlaggedSignal, HistoryPoint};
-use crate::score::{MetricScorer, Pause, Score};
+use crate::score::{Leaving, MetricScorer, Pause, Score};
 use crate::series::{Entity, EntityId, SeriesId, SignalName};
 use crate::telemetry::MetricPoint;
 use crate::time::Timestamp;
@@ -167,7 +167,7 @@ impl Pipeline {
         }
     }
 
-    /// What is said of a point, and of it as an alarm.
+    /// What is said of a point, of it as an alarm, and of a level that is leaving slowly.
     fn judge_point(
         &mut self,
         entity: &Arc<Entity>,
@@ -195,6 +195,7 @@ impl Pipeline {
         let maturity = EntityMaturity { first: state.first, points: state.scorer.points() };
         let score = state.scorer.score(point.bucket, sample);
         let alarm = state.scorer.alarm(point.bucket, sample, &score);
+        let leaving = state.scorer.leaving(point.bucket, sample);
         if is_muted {
             state.scorer.learn_muted(point.bucket, sample, &score);
         } else {
@@ -214,6 +215,8 @@ impl Pipeline {
             guardrails.judge_point(at, kind, sample.value, score, maturity, settings)
         };
         let (verdict, alarmed) = (judge(&score), judge(&alarm));
+        let leaving = leaving.map(|leaving| (judge(&leaving.score), leaving));
+        let leaving = leaving.filter(|(verdict, _)| verdict.is_anomaly);
         let (is_alarm, alarm_score) =
             state.paused.tell(alarmed.is_anomaly, alarm.evidence, self.config.score.alarm_pause);
         let judged = FeaturePoint { sample, ..*point };
@@ -237,7 +240,7 @@ impl Pipeline {
         let entity = Arc::clone(entity);
         let judged =
             JudgedPoint { entity, metric, point: judged, score, verdict, alarm_score, is_alarm };
-        Some((judged, Alarm { kind, score: alarm, verdict: alarmed }))
+        Some((judged, Alarm { kind, score: alarm, verdict: alarmed, leaving }))
     }
 }
 
@@ -246,6 +249,8 @@ struct Alarm {
     kind: SignalKind,
     score: Score,
     verdict: PointVerdict,
+    /// That its level is leaving.
+    leaving: Option<(PointVerdict, Leaving)>,
 }
 
 /// A point's part in what incidents are told.
@@ -260,15 +265,20 @@ struct Told {
 }
 
 impl Told {
-    /// Of a point that is neither flagged nor worth an alarm the evidence is 0.
+    /// Of a point that is neither flagged nor worth an alarm, and whose level is not leaving, the
+    /// evidence is 0. A level that is leaving pays nothing for the other metrics: hundreds of values
+    /// stand behind it, and blocks that add up by chance are far rarer than its evidence says.
     fn new(judged: &JudgedPoint, alarm: &Alarm, look_elsewhere: f64) -> Self {
         let JudgedPoint { metric, point, score: own, verdict, .. } = judged;
         let less = |said: bool, evidence: f64| {
             if said { (evidence - look_elsewhere).max(0.0) } else { 0.0 }
         };
         let flagged = less(verdict.is_anomaly, own.evidence);
-        let alarming = less(alarm.verdict.is_anomaly, alarm.score.evidence);
-        let score = if verdict.is_anomaly { own } else { &alarm.score };
+        let leaving = &alarm.leaving;
+        let slow = leaving.map_or(0.0, |(_, leaving)| leaving.score.evidence);
+        let alarming = less(alarm.verdict.is_anomaly, alarm.score.evidence).max(slow);
+        let alone = if verdict.is_anomaly { own } else { &alarm.score };
+        let score = leaving.as_ref().map_or(alone, |(_, leaving)| &leaving.score);
         Self {
             signal: FlaggedSignal {
                 signal: SignalName::Metric(Arc::clone(metric)),
@@ -278,8 +288,13 @@ impl Told {
                 high: score.high,
                 z: score.z,
                 evidence: flagged.max(alarming),
+                leaving: leaving
+                    .and_then(|(_, leaving)| leaving.since)
+                    .map(|since| point.bucket.since(since)),
             },
-            severity: verdict.severity.max(alarm.verdict.severity),
+            severity: leaving
+                .map_or(Severity::Info, |(verdict, _)| verdict.severity)
+                .max(verdict.severity.max(alarm.verdict.severity)),
             alarming,
             support: if alarm.kind == SignalKind::Gauge { 0.0 } else { own.support },
         }

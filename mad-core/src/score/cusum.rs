@@ -70,9 +70,9 @@ impl Scorer for CusumScorer {
         outside_if(left >= 1.0, score, sample.value, self.evidence)
     }
 
-    fn learn(&mut self, _at: Timestamp, sample: Sample, how: Learn) {
+    fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
         if sound(sample) && how != Learn::Skip {
-            self.drift.push(sample.value);
+            self.drift.push(at, sample.value, 0.0);
         }
     }
 }

@@ -2,18 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Score;
 use super::level::MAD_TO_SIGMA;
 use super::memory::{LARGEST, Memory, Reference};
 use crate::robust::quantile_sorted;
+use crate::time::Timestamp;
 
 /// Blocks without which there is no past to leave.
 const LEAST_BLOCKS: usize = 20;
 /// Scales that a block may lie away without counting, and those that count at most: no block
 /// alone is a drift.
-const SLACK: f64 = 1.5;
+pub(super) const SLACK: f64 = 1.5;
 const MOST: f64 = 4.0;
 /// Scales beyond the slack, added up over blocks, at which a level has left.
-const LEFT: f64 = 8.0;
+pub(super) const LEFT: f64 = 8.0;
 /// The sum is held here, so that what comes back is soon forgotten.
 const HELD: f64 = 1.5 * LEFT;
 /// A block's scale is at least this share of the scatter of single values: a move that disappears
@@ -25,6 +27,10 @@ const SCATTER_BLOCKS: f64 = 40.0;
 const STAYS: f64 = 0.75;
 /// Blocks in which a jump adds up to a drift, and one more.
 const KNOWN_FOR: u32 = 5;
+/// Blocks for which a level that left is leaving, and scales by which it has to go on for as many
+/// more.
+const LEAVES_FOR: u32 = 5;
+const FURTHER: f64 = 1.0;
 /// Blocks after which the level that a series went to is accepted.
 const ACCEPTED_AFTER: u32 = 24;
 /// Smallest scale as a share of the level, and in the unit of the values.
@@ -38,6 +44,9 @@ const ABSOLUTE_FLOOR: f64 = 1e-9;
 /// At `s = 8` the level has left. While `s` is above half of that, blocks are learnt clipped to
 /// 1.5 scales: the memory does not follow what it tells of. After 24 such blocks the level reached
 /// is accepted beside the long one, and what stays near either is normal.
+///
+/// A level that left *is leaving* for five blocks, and for as many more whenever it went on by a
+/// scale, until a block comes back to the slack.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Drift {
     size: usize,
@@ -57,6 +66,70 @@ pub(super) struct Drift {
     /// Rows in a row that said so by themselves, and the blocks for which that is known.
     alone: u32,
     known: u32,
+    #[serde(default)]
+    way: Way,
+}
+
+/// From where a level goes and how far.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Way {
+    /// Start of the block that is not closed, and what was taken off its first value.
+    block: Timestamp,
+    season: f64,
+    /// The begin of each sum, up and down.
+    begins: [Option<Begin>; 2],
+    /// How many scales the last two blocks lay above, the newest first, and the last one away on the
+    /// side that leaves.
+    before: [f64; 2],
+    far: f64,
+    /// Where it had gone on by a scale last, and the blocks since then.
+    reached: f64,
+    still: u32,
+}
+
+/// The begin of a sum: when, what its first block was held against (with what was taken off it), and
+/// the longest way that two blocks in a row made since then, in scales.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct Begin {
+    pub at: Timestamp,
+    pub past: Reference,
+    pub leap: f64,
+}
+
+impl Begin {
+    /// When it was, of a level that is so far away and made no more than half of the way in two
+    /// blocks: what came in a step did not go slowly.
+    pub fn of_slow(&self, far: f64) -> Option<Timestamp> {
+        (far >= 2.0 * self.leap).then_some(self.at)
+    }
+}
+
+/// A level that is leaving.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Left {
+    /// Whether upwards.
+    pub up: bool,
+    /// The sum as a share of what makes it gone, 1 to 1.5.
+    pub share: f64,
+    /// What it leaves, the begin, and the same if it has been going slowly since.
+    pub past: Reference,
+    pub began: Timestamp,
+    pub since: Option<Timestamp>,
+}
+
+/// What is said of a value whose level is leaving slowly.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Leaving {
+    /// The value against what its level leaves.
+    pub score: Score,
+    /// Since when the level has been going, if it did so slowly.
+    pub since: Option<Timestamp>,
+}
+
+/// A sum after one more distance in scales, of which so many, being alike, count as one.
+pub(super) fn added(sum: f64, z: f64, alike: f64) -> f64 {
+    let more = z.min(MOST) - SLACK;
+    (sum + if more > 0.0 { more / alike } else { more }).clamp(0.0, HELD)
 }
 
 fn finite<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<f32>, D::Error> {
@@ -84,6 +157,7 @@ impl Drift {
             since_told: 0,
             alone: 0,
             known: 0,
+            way: Way::default(),
         }
     }
 
@@ -96,6 +170,17 @@ impl Drift {
     /// The same of one side alone.
     pub fn left_to(&self, up: bool) -> f64 {
         self.told_of(if up { self.up } else { self.down })
+    }
+
+    /// The level that is leaving, if one is.
+    pub fn leaving(&self) -> Option<Left> {
+        let Way { begins: [upwards, downwards], far, still, .. } = self.way;
+        let up = self.up >= self.down;
+        let goes = self.since_told > 0 && self.sum() >= LEFT;
+        let begin = (if up { upwards } else { downwards })
+            .filter(|_| goes && far >= SLACK && still < LEAVES_FOR)?;
+        let (share, since) = (self.sum() / LEFT, begin.of_slow(far));
+        Some(Left { up, share, past: begin.past, began: begin.at, since })
     }
 
     /// Blocks that the past is made of.
@@ -135,13 +220,33 @@ impl Drift {
         }
     }
 
-    /// Takes a finite value.
+    /// Takes a finite value from which so much was taken off for its time.
     #[inline]
-    pub fn push(&mut self, value: f64) {
+    pub fn push(&mut self, at: Timestamp, value: f64, season: f64) {
+        if self.block.is_empty() {
+            (self.way.block, self.way.season) = (at, season);
+        }
         self.block.push(value.clamp(-LARGEST, LARGEST) as f32);
         if self.block.len() >= self.size {
             self.close();
         }
+    }
+
+    /// Adds a block's distance to both sums.
+    fn add(&mut self, z: f64, past: Reference) {
+        let Way { block, season, begins: [up, down], before: [last, earlier], .. } = &mut self.way;
+        let leap = z - *earlier;
+        let past = Reference { center: past.center + *season, ..past };
+        for (sum, begin, z, leap) in
+            [(&mut self.up, up, z, leap), (&mut self.down, down, -z, -leap)]
+        {
+            let goes_on = begin.filter(|_| *sum > 0.0);
+            let begin_of = goes_on.unwrap_or(Begin { at: *block, past, leap });
+            *begin = Some(Begin { leap: leap.max(begin_of.leap), ..begin_of });
+            *sum = added(*sum, z, 1.0);
+        }
+        (*last, *earlier) = (z, *last);
+        self.way.far = if self.up >= self.down { z } else { -z };
     }
 
     fn close(&mut self) {
@@ -156,14 +261,23 @@ impl Drift {
         let mut learnt = level;
         if let Some(past) = self.reference(level) {
             let z = (level / 2.0 - past.center / 2.0) / (past.scale / 2.0);
-            self.up = (self.up + z.min(MOST) - SLACK).clamp(0.0, HELD);
-            self.down = (self.down + (-z).min(MOST) - SLACK).clamp(0.0, HELD);
+            self.add(z, past);
             self.lasting = if self.sum() > LEFT / 2.0 { self.lasting.saturating_add(1) } else { 0 };
             self.since_told = match self.since_told {
                 _ if self.lasting == 0 => 0,
                 0 if self.sum() < LEFT => 0,
-                0 => 1 + u32::from(self.known > 0),
-                blocks => blocks + 1,
+                0 => {
+                    // what is known already is told of when it goes on
+                    self.way.reached = self.way.far;
+                    self.way.still = if self.known > 0 { LEAVES_FOR } else { 0 };
+                    1 + u32::from(self.known > 0)
+                }
+                blocks => {
+                    let goes_on = self.way.far >= self.way.reached + FURTHER;
+                    self.way.still = if goes_on { 0 } else { self.way.still.saturating_add(1) };
+                    self.way.reached = if goes_on { self.way.far } else { self.way.reached };
+                    blocks + 1
+                }
             };
             self.known = self.known.saturating_sub(1);
             if self.lasting > ACCEPTED_AFTER {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::band::{band, outside_if};
 use super::calibration::{Calibration, DECADES};
-use super::drift::Drift;
+use super::drift::{Drift, Leaving, SLACK};
 use super::memory::{LEAST, Memory, Reference, SIGMA_OF_RANGE, scale_of};
 use super::season::Season;
 use super::shift::median_with;
@@ -170,6 +170,34 @@ impl GaugeScorer {
         outside_if(evidence >= self.evidence, score, sample.value, self.evidence)
     }
 
+    /// That the level is leaving, said of a value that lies 1.5 scales out on the side to which it
+    /// goes: expected is what it left when that began, the band three of its scales around it. The
+    /// evidence is the threshold times 1 to 1.5, by what the blocks add up to.
+    pub(super) fn leaving(&self, at: Timestamp, sample: Sample) -> Option<Leaving> {
+        let sound = sample.value.is_finite() && sample.n > 0;
+        let left = self.drift.leaving().filter(|_| sound)?;
+        let Reference { center, scale, .. } = left.past;
+        // what the season learnt since then is the change itself
+        let season = self.season.at(at) - self.season.at(left.began);
+        let expected = (center + season).clamp(f64::MIN, f64::MAX);
+        let z = (sample.value / 2.0 - expected / 2.0) / (scale / 2.0);
+        if !(if left.up { z >= SLACK } else { z <= -SLACK }) {
+            return None;
+        }
+        let score = Score {
+            z: z.clamp(f64::MIN, f64::MAX),
+            evidence: self.evidence * left.share,
+            expected,
+            low: (expected - 3.0 * scale).max(f64::MIN),
+            high: (expected + 3.0 * scale).min(f64::MAX),
+            source: ScaleSource::Mad,
+            points: self.drift.blocks(),
+            support: sample.n as f64,
+        };
+        let score = outside_if(true, score, sample.value, self.evidence);
+        Some(Leaving { score, since: left.since })
+    }
+
     /// The product of `1 + z` over the parts at which a row is flagged.
     fn limit(&self) -> f64 {
         (4.0 * self.rows.decade() * DECADES / 4.0 * self.evidence).exp()
@@ -316,7 +344,8 @@ impl Scorer for GaugeScorer {
             self.now.push(rest);
             self.season.learn(at, rest + season, long);
         }
-        self.drift.push((sample.value - self.season.at(at)).clamp(f64::MIN, f64::MAX));
+        let season = self.season.at(at);
+        self.drift.push(at, (sample.value - season).clamp(f64::MIN, f64::MAX), season);
         self.long.push(value);
         self.recent.learn(at, Sample { value, n: sample.n }, Learn::Full);
         self.recent_now = self.read_recent();

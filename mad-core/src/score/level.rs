@@ -20,7 +20,7 @@ const MEAN_AD_TO_SIGMA: f64 = 1.253_314_137_315_500_3;
 /// 95th percentile of a normal distribution, in standard deviations.
 const Q95_TO_SIGMA: f64 = 1.644_853_626_951_472_7;
 /// Smallest value whose logarithm is taken.
-const SMALLEST: f64 = 1e-3;
+pub(super) const SMALLEST: f64 = 1e-3;
 
 /// The modified z-score, causal: a value against median and MAD of at most `window` values
 /// before it.

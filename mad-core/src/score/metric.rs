@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::lasting::Lasting;
 use super::row::{accumulates, threshold_evidence};
 use super::signal::learn_as;
-use super::{Learn, Score, ScoreConfig, Scorer, SignalScorer};
+use super::slow::{Slow, rises};
+use super::{Learn, Leaving, Score, ScoreConfig, Scorer, SignalScorer};
 use crate::error::Result;
 use crate::feature::{Sample, SignalKind};
 use crate::time::{SECOND, Timestamp};
@@ -37,6 +38,8 @@ pub struct MetricScorer {
     run: u32,
     #[serde(default)]
     lasting: Lasting,
+    #[serde(default)]
+    slow: Slow,
     relearn_after: u32,
     evidence: f64,
     counter: Option<Total>,
@@ -60,8 +63,8 @@ impl MetricScorer {
         let evidence = threshold_evidence(config.threshold);
         let scorer = SignalScorer::new(kind, config, evidence)?;
         let relearn_after = config.relearn_after;
-        let lasting = Lasting::default();
-        Ok(Self { kind, scorer, run: 0, lasting, relearn_after, evidence, counter: None })
+        let (lasting, slow) = (Lasting::default(), Slow::new(config.latency_floor));
+        Ok(Self { kind, scorer, run: 0, lasting, slow, relearn_after, evidence, counter: None })
     }
 
     /// The same for a running total.
@@ -100,7 +103,20 @@ impl MetricScorer {
         if accumulates(self.kind) {
             self.lasting.raise(&mut score, sample.value, self.evidence);
         }
+        if rises(self.kind) {
+            self.slow.raise(at, sample, &mut score, self.evidence);
+        }
         score
+    }
+
+    /// That the level is leaving slowly, if it is: said of a sample that lies on the side to which it
+    /// goes.
+    pub(crate) fn leaving(&self, at: Timestamp, sample: Sample) -> Option<Leaving> {
+        if rises(self.kind) {
+            self.slow.leaving(at, sample, self.evidence)
+        } else {
+            self.scorer.leaving(at, sample)
+        }
     }
 
     /// How much a sample which was judged as `score` is worth an alarm: of a gauge what is said of a
@@ -119,7 +135,13 @@ impl MetricScorer {
     /// Learns a sample that was judged as `score`.
     pub fn learn(&mut self, at: Timestamp, sample: Sample, score: &Score) {
         if accumulates(self.kind) {
-            self.lasting.learn(&self.scorer.score(at, sample), self.evidence);
+            let alone = self.scorer.score(at, sample);
+            self.lasting.learn(&alone, self.evidence);
+            if rises(self.kind) {
+                let (told, accepted) =
+                    (alone.evidence >= self.evidence, self.run > self.relearn_after);
+                self.slow.learn(at, sample, told, accepted);
+            }
         }
         let anomalous = score.evidence >= self.evidence;
         let how = learn_as(anomalous, self.scorer.points(), &mut self.run, self.relearn_after);

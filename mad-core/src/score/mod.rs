@@ -28,6 +28,7 @@ mod seasonal;
 mod series;
 mod shift;
 mod signal;
+mod slow;
 mod tail;
 
 pub use config::{Direction, LevelConfig, Profile, ScoreConfig};
@@ -35,6 +36,7 @@ pub use count::CountScorer;
 pub use cusum::CusumScorer;
 pub use difference::DifferenceScorer;
 pub use double::DoubleMadScorer;
+pub(crate) use drift::Leaving;
 pub use gauge::GaugeScorer;
 pub use level::MadScorer;
 pub use long::LongScorer;

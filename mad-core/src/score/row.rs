@@ -5,16 +5,21 @@ use serde::{Deserialize, Serialize};
 use super::lasting::Lasting;
 use super::score_type::{HALF_SCORE_EVIDENCE, score_of};
 use super::signal::learn_as;
+use super::slow::{Slow, rises};
 use super::tail::{exceedance_evidence, observations_above};
 use super::{Learn, Score, ScoreConfig, Scorer, SignalScorer};
 use crate::error::Result;
 use crate::feature::{FeatureRow, Signal, SignalKind};
+use crate::time::Timestamp;
 
 /// Scores of one row's signals, in the order of [`Signal::ALL`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RowScores {
     /// One score per signal.
     pub signals: [Score; Signal::ALL.len()],
+    /// Since when each signal has been leaving slowly, where its score says that it has.
+    #[serde(default)]
+    pub leaving: [Option<Timestamp>; Signal::ALL.len()],
 }
 
 impl RowScores {
@@ -27,6 +32,11 @@ impl RowScores {
             Signal::ErrorRate => errors,
             Signal::RequestCount => count,
         }
+    }
+
+    /// Since when a signal has been leaving slowly: its score is then what the rows since add up to.
+    pub fn leaving_since(&self, signal: Signal) -> Option<Timestamp> {
+        self.leaving.get(signal.index()).copied().flatten()
     }
 
     /// Signals with their scores.
@@ -80,6 +90,8 @@ pub struct RowScorer {
     runs: [u32; Signal::ALL.len()],
     #[serde(default)]
     lasting: [Lasting; Signal::ALL.len()],
+    #[serde(default)]
+    slow: [Slow; Signal::ALL.len()],
     relearn_after: u32,
     evidence: f64,
 }
@@ -99,7 +111,9 @@ impl RowScorer {
             .collect::<Result<Vec<_>>>()?;
         let runs = [0; Signal::ALL.len()];
         let lasting = [Lasting::default(); Signal::ALL.len()];
-        Ok(Self { signals, runs, lasting, relearn_after: config.relearn_after, evidence })
+        let slow = Signal::ALL.map(|_| Slow::new(config.latency_floor));
+        let relearn_after = config.relearn_after;
+        Ok(Self { signals, runs, lasting, slow, relearn_after, evidence })
     }
 
     /// Judges a row without learning it.
@@ -110,6 +124,12 @@ impl RowScorer {
         {
             if accumulates(signal.kind()) {
                 lasting.raise(score, row.sample(signal).value, self.evidence);
+            }
+        }
+        let raised = scores.signals.iter_mut().zip(&mut scores.leaving).zip(&self.slow);
+        for (((score, since), slow), signal) in raised.zip(Signal::ALL) {
+            if rises(signal.kind()) {
+                *since = slow.raise(row.bucket, row.sample(signal), score, self.evidence);
             }
         }
         scores
@@ -126,7 +146,7 @@ impl RowScorer {
                 self.bound_by_requests(slot, row, signal, q);
             }
         }
-        RowScores { signals: scores }
+        RowScores { signals: scores, leaving: [None; Signal::ALL.len()] }
     }
 
     /// A quantile of few requests proves no more than those of them that lie above it: its
@@ -184,10 +204,19 @@ impl RowScorer {
         }
     }
 
+    /// Learns what adds up over rows, by what is said of this one alone.
     fn learn_lasting(&mut self, row: &FeatureRow) {
         let alone = self.score_alone(row);
         for (lasting, score) in self.lasting.iter_mut().zip(&alone.signals) {
             lasting.learn(score, self.evidence);
+        }
+        let alone = self.slow.iter_mut().zip(&alone.signals).zip(&self.runs);
+        for (((slow, score), run), signal) in alone.zip(Signal::ALL) {
+            if rises(signal.kind()) {
+                let told = score.evidence >= self.evidence;
+                let accepted = *run > self.relearn_after;
+                slow.learn(row.bucket, row.sample(signal), told, accepted);
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::drift::Leaving;
 use super::tail::deviate_of;
 use super::{
     CountScorer, Direction, GaugeScorer, Learn, LevelConfig, MadScorer, Profile, RateScorer, Score,
@@ -72,6 +73,16 @@ impl SignalScorer {
         match self {
             Self::Gauge(scorer) => scorer.alarm(at, sample),
             Self::Level(_) | Self::Rate(_) | Self::Count(_) => *score,
+        }
+    }
+}
+
+impl SignalScorer {
+    /// That the level of a gauge is leaving slowly.
+    pub(super) fn leaving(&self, at: Timestamp, sample: Sample) -> Option<Leaving> {
+        match self {
+            Self::Gauge(scorer) => scorer.leaving(at, sample),
+            Self::Level(_) | Self::Rate(_) | Self::Count(_) => None,
         }
     }
 }

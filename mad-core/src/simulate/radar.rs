@@ -2,10 +2,10 @@
 
 use super::random::Draws;
 use crate::error::{Error, Result};
-use crate::time::{SECOND, Timestamp};
+use crate::time::{MINUTE, SECOND, Timestamp};
 
-/// Minutes before anything goes wrong.
-const CALM: f64 = 60.0;
+/// Minutes before anything goes wrong, unless another number is asked for.
+const CALM: u16 = 60;
 /// Latency of a calm second, ms.
 const LATENCY: f64 = 120.0;
 /// Share of requests that fail in a calm second, percent.
@@ -64,6 +64,7 @@ impl RadarPoint {
 pub struct Radar {
     scenario: RadarScenario,
     start: Timestamp,
+    calm: u16,
     second: u32,
     over: bool,
     draws: Draws,
@@ -79,12 +80,19 @@ impl Radar {
         if start > Timestamp::MAX.plus(-7 * 86_400 * SECOND) {
             return Err(Error::config("start", start, "a time a week before the end of time"));
         }
-        Ok(Self { scenario, start, second: 0, over: false, draws: Draws::new(seed) })
+        Ok(Self { scenario, start, calm: CALM, second: 0, over: false, draws: Draws::new(seed) })
+    }
+
+    /// With so many minutes of calm before the scenario.
+    #[must_use]
+    pub fn with_calm(mut self, minutes: u16) -> Self {
+        self.calm = minutes;
+        self
     }
 
     /// When the scenario begins.
     pub fn begins(&self) -> Timestamp {
-        self.start.plus((CALM * 60.0) as i64 * SECOND)
+        self.start.plus(i64::from(self.calm) * MINUTE)
     }
 
     /// A sum of twelve uniforms: near enough to a normal deviate, and the same bits everywhere.
@@ -100,7 +108,7 @@ impl Iterator for Radar {
         if self.over {
             return None;
         }
-        let minutes = (f64::from(self.second) / 60.0 - CALM).max(0.0);
+        let minutes = (f64::from(self.second) / 60.0 - f64::from(self.calm)).max(0.0);
         let (latency, errors, cpu) = match self.scenario {
             RadarScenario::Calm => (LATENCY, ERRORS, CPU),
             RadarScenario::Drift => {

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from mad.live import Fed, Stream
 
 DURATION, WARM_UP = 3600.0, 1500.0
-SLOW_DURATION, SLOW_WARM_UP = 5700.0, 3600.0
 """Seconds of event time."""
 _OWN = {
     "shop": ("--services", "--incident"),
@@ -39,8 +38,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--warm-up",
         type=arguments.duration,
         metavar="TIME",
-        help="how long all is well at first (default: 25m; of degrading 60m; of aiops 60 %% of the "
-        "time)",
+        help="how long all is well at first (default: 25m; of aiops 60 %% of the time)",
     )
     group.add_argument(
         "--pattern",
@@ -158,11 +156,8 @@ def _stream(args: argparse.Namespace, start: datetime) -> Stream:
     rate = 5.0 if args.rate is None else args.rate
     if not 0.0 < rate <= 100_000.0:
         raise errors.UsageError(f"--rate is {rate:g}; expected above 0 up to 100,000")
-    # what changes slowly stands out from a longer past
-    slow = args.pattern == "degrading"
-    warm_up = (SLOW_WARM_UP if slow else WARM_UP) if args.warm_up is None else args.warm_up
-    duration = args.duration or (SLOW_DURATION if slow else DURATION)
-    run = live.Run(start, duration, warm_up, rate, args.seed)
+    warm_up = WARM_UP if args.warm_up is None else args.warm_up
+    run = live.Run(start, args.duration or DURATION, warm_up, rate, args.seed)
     if args.system == "shop":
         return live.shop(run, arguments.incidents(args.incident), args.services or 4)
     if args.system == "aiops":

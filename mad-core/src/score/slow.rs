@@ -1,0 +1,197 @@
+//! A latency that rises slowly.
+
+use serde::{Deserialize, Serialize};
+
+use super::band::outside_if;
+use super::drift::{Begin, LEFT, Leaving, SLACK, added};
+use super::judge::sound;
+use super::level::SMALLEST;
+use super::memory::{Memory, Reference};
+use super::tail::mad_degrees_of_freedom;
+use super::{ScaleSource, Score, ScoreConfig, normal_equivalent};
+use crate::feature::{Sample, SignalKind};
+use crate::time::Timestamp;
+
+/// Rows without which there is no past to leave.
+const LEAST: usize = 20;
+/// Rows within which a rise has to be told: what takes longer is a time of day.
+const WITHIN: u32 = 60;
+/// Rows over which the observations behind a row and the likeness of neighbours are averaged, those
+/// that the likeness is doubted with, and the distance from which a row makes it no larger.
+const TYPICAL: f64 = 240.0;
+const DOUBT: f64 = 10.0;
+const FAR: f64 = 3.0;
+/// Rows in which a rise of little adds up.
+const TOGETHER: u32 = 16;
+
+/// A cumulative sum of rows of one latency (Page, 1954), as [`Drift`](super::drift::Drift) has it of
+/// blocks: a rise of little a row, which any past that learns from rows learns as it goes.
+///
+/// With the logarithm of a row, center and scale of the rows before (`Memory`; the scale at least
+/// `latency_floor`, wider for a row of fewer requests) and the normal deviate `u` that is as
+/// unlikely under Student's t, `s = max(0, s + min(u, 4) - 1.5)`; where neighbours are alike, what
+/// is added is divided by how many of them are worth one. At `s = 8` the latency is leaving, for as
+/// long as `u` is above 1.5. While `s` is above half of that, rows are learnt clipped to 1.5 scales;
+/// after 60 such rows, or when a level that lasts is learnt as it is, the past begins anew. A row
+/// that is flagged alone before `s` is above half is neither added nor learnt: it is told already.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Slow {
+    past: Memory,
+    /// Mean of 1/n.
+    inverse_n: f64,
+    floor: f64,
+    sum: f64,
+    begin: Option<Begin>,
+    /// How far the last two rows were, the newest first.
+    before: [f64; 2],
+    /// Sums of products and squares of neighbours, fading, of rows that add up to nothing.
+    products: f64,
+    squares: f64,
+    /// Rows in a row with a sum above half.
+    rising: u32,
+}
+
+impl Default for Slow {
+    fn default() -> Self {
+        Self::new(ScoreConfig::default().latency_floor)
+    }
+}
+
+/// Whether a kind of signal is watched for slow change here: a rate adds up its rows by itself,
+/// counts follow the day, and a gauge has blocks.
+pub(super) const fn rises(kind: SignalKind) -> bool {
+    matches!(kind, SignalKind::Latency)
+}
+
+impl Slow {
+    /// Nothing seen; the smallest scale is a share of the level.
+    pub fn new(floor: f64) -> Self {
+        let past = Memory::default();
+        Self {
+            past,
+            inverse_n: 1.0,
+            floor,
+            sum: 0.0,
+            begin: None,
+            before: [0.0; 2],
+            products: 0.0,
+            squares: 0.0,
+            rising: 0,
+        }
+    }
+
+    /// How unlikely a row is as a normal deviate, and what it is held against.
+    fn far(&self, sample: Sample) -> Option<(f64, Reference)> {
+        let past = self.past.reference().filter(|_| sound(sample))?;
+        let sparse = (1.0 / (self.inverse_n * sample.n as f64)).max(1.0).sqrt();
+        let scale = past.scale.max(self.floor) * sparse;
+        let z = (sample.value.max(SMALLEST).ln() - past.center) / scale;
+        let deviate = normal_equivalent(z, mad_degrees_of_freedom(self.past.points()));
+        Some((deviate, Reference { scale, ..past }))
+    }
+
+    /// So many rows are worth one: `1 + 2 sum (1 - j/k) r^j` with the correlation `r` of neighbours and
+    /// the `k` = 16 rows in which a rise of little adds up (Brown, 1975).
+    fn alike(&self) -> f64 {
+        let likeness = (self.products / (self.squares + DOUBT)).clamp(0.0, 1.0);
+        let (mut alike, mut power) = (1.0, 1.0);
+        for lag in 1..TOGETHER {
+            power *= likeness;
+            alike += 2.0 * (1.0 - f64::from(lag) / f64::from(TOGETHER)) * power;
+        }
+        alike
+    }
+
+    /// The begin of the sum that goes on with a row.
+    fn begin(&self, at: Timestamp, far: f64, past: Reference) -> Begin {
+        let [_, earlier] = self.before;
+        let leap = far - earlier;
+        let begin = self.begin.filter(|_| self.sum > 0.0).unwrap_or(Begin { at, past, leap });
+        Begin { leap: leap.max(begin.leap), ..begin }
+    }
+
+    /// That the latency is leaving with this row; `evidence` is the threshold.
+    pub fn leaving(&self, at: Timestamp, sample: Sample, evidence: f64) -> Option<Leaving> {
+        let (far, now) = self.far(sample)?;
+        let sum = added(self.sum, far, self.alike());
+        if !(sum >= LEFT && far >= SLACK && self.past.points() >= LEAST) {
+            return None;
+        }
+        let begin = self.begin(at, far, now);
+        let past = begin.past;
+        let z = (sample.value.max(SMALLEST).ln() - past.center) / past.scale;
+        // both are finite
+        if z < SLACK {
+            return None;
+        }
+        let score = Score {
+            z,
+            evidence: evidence * sum / LEFT,
+            expected: past.center.exp(),
+            low: (past.center - 3.0 * past.scale).exp(),
+            high: (past.center + 3.0 * past.scale).exp().min(f64::MAX),
+            source: ScaleSource::Mad,
+            points: self.past.points() as u32,
+            support: sample.n as f64,
+        };
+        let score = outside_if(true, score, sample.value, evidence);
+        Some(Leaving { score, since: begin.of_slow(far) })
+    }
+
+    /// Raises a row's score to what it and the rows before it add up to; since when the latency has
+    /// been leaving slowly.
+    pub fn raise(
+        &self,
+        at: Timestamp,
+        sample: Sample,
+        score: &mut Score,
+        evidence: f64,
+    ) -> Option<Timestamp> {
+        let leaving = self.leaving(at, sample, evidence)?;
+        let evidence = score.evidence.max(leaving.score.evidence);
+        *score = Score { evidence, support: score.support, ..leaving.score };
+        leaving.since
+    }
+
+    /// Remembers how far a row was and, of one that adds nothing, how alike it is to the one before: a
+    /// rise is no likeness.
+    fn compare(&mut self, far: f64) {
+        let [last, _] = self.before;
+        self.before = [far, last];
+        if self.sum <= 0.0 {
+            let (far, last, keep) =
+                (far.clamp(-FAR, FAR), last.clamp(-FAR, FAR), 1.0 - 1.0 / TYPICAL);
+            self.products = self.products * keep + far * last;
+            self.squares = self.squares * keep + far * far;
+        }
+    }
+
+    /// Learns a row. `told` is whether it is flagged alone, `accepted` whether the signal's level is
+    /// learnt as it is.
+    pub fn learn(&mut self, at: Timestamp, sample: Sample, told: bool, accepted: bool) {
+        if accepted {
+            *self = Self::new(self.floor);
+        }
+        if (told && self.sum <= LEFT / 2.0) || !sound(sample) {
+            return;
+        }
+        let mut value = sample.value.max(SMALLEST).ln();
+        if let Some((far, past)) = self.far(sample) {
+            if self.past.points() >= LEAST {
+                self.begin = Some(self.begin(at, far, past));
+                self.sum = added(self.sum, far, self.alike());
+            }
+            let clear = self.sum > LEFT / 2.0;
+            self.rising = if clear { self.rising + 1 } else { 0 };
+            self.compare(far);
+            if self.rising > WITHIN {
+                *self = Self::new(self.floor);
+            } else if clear {
+                value = value.min(past.center + SLACK * past.scale);
+            }
+        }
+        self.past.push(value);
+        self.inverse_n += (1.0 / sample.n as f64 - self.inverse_n)
+            / (self.past.points() as f64).clamp(1.0, TYPICAL);
+    }
+}
