@@ -10,10 +10,10 @@
 
 use mad_core::feature::{FeatureRow, Sample, Signal, SignalKind};
 use mad_core::score::{
-    CountScorer, CusumScorer, DifferenceScorer, Direction, DoubleMadScorer, Learn, LevelConfig,
-    LongScorer, MadScorer, MetricScorer, RateScorer, RecordScorer, RowScorer, Score, ScoreConfig,
-    Scorer, SeasonalScorer, SeriesScorer, ShiftScorer, SignalScorer, band_z, evidence_of,
-    normal_equivalent,
+    BinomialScorer, CountScorer, CusumScorer, DifferenceScorer, Direction, DoubleMadScorer, Learn,
+    LevelConfig, LongScorer, MadScorer, MetricScorer, RateScorer, RecordScorer, RowScorer, Score,
+    ScoreConfig, Scorer, SeasonalScorer, SeriesScorer, ShiftScorer, SignalScorer, band_z,
+    evidence_of, normal_equivalent,
 };
 use mad_core::series::EntityId;
 use mad_core::time::Timestamp;
@@ -166,6 +166,7 @@ fn cases() -> Vec<Case> {
         direction: Up,
         evidence,
     };
+    let binomial = BinomialScorer::learning(WINDOW, 1_000.0, 4.0).unwrap();
     let view = |name, judge: Box<dyn Judge>, direction| Case {
         name,
         judge,
@@ -188,6 +189,7 @@ fn cases() -> Vec<Case> {
         level("logarithm, both ways", true, Both),
         level("logarithm, up", true, Up),
         level("logarithm, down", true, Down),
+        Case { judge: Box::new(binomial), ..rates("binomial", 4.0) },
         rates("rate", 4.0),
         rates("rate, sure", 12.0),
         rates("rate, surer than rounding", 25.0),

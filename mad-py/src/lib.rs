@@ -57,6 +57,7 @@ mod scorers;
 mod seen;
 mod series;
 mod simulation;
+mod single;
 mod source;
 mod sources;
 mod span_pieces;
@@ -129,6 +130,8 @@ mod _core {
     use super::series::{SeriesScores, score_series};
     #[pymodule_export]
     use super::simulation::ShopSimulation;
+    #[pymodule_export]
+    use super::single::{BinomialScorer, SilenceScorer, SlopeScorer};
     #[pymodule_export]
     use super::stages::{FeatureBuilder, Guardrails, RowScorer};
     #[pymodule_export]

@@ -82,19 +82,8 @@ impl MadScorer {
         band: f64,
         threshold: f64,
     ) -> PyResult<Self> {
-        let direction = match direction {
-            "up" => Direction::Up,
-            "down" => Direction::Down,
-            "both" => Direction::Both,
-            other => {
-                return Err(value_error(format!(
-                    "direction = {other:?}; expected up, down or both"
-                )));
-            }
-        };
-        if !(threshold > 0.0 && threshold < 1.0) {
-            return Err(value_error(format!("threshold = {threshold}; expected above 0, below 1")));
-        }
+        let direction = direction_of(direction)?;
+        let threshold = evidence_of(threshold)?;
         let config = LevelConfig {
             window,
             direction,
@@ -105,7 +94,7 @@ impl MadScorer {
             band,
         };
         let core = mad_core::MadScorer::new(config).map_err(|error| to_py(&error))?;
-        Ok(Self { core, threshold: 4.0 * threshold / (1.0 - threshold) })
+        Ok(Self { core, threshold })
     }
 
     /// Judges a value without learning it; `at` in nanoseconds, `n` observations behind it.
@@ -117,16 +106,7 @@ impl MadScorer {
     /// Learns a value: "full", "clipped" to the ordinary range, or "skip".
     #[pyo3(signature = (x, at=None, n=1, how="full"))]
     fn learn(&mut self, x: f64, at: Option<i64>, n: u64, how: &str) -> PyResult<()> {
-        let how = match how {
-            "full" => Learn::Full,
-            "clipped" => Learn::Clipped,
-            "skip" => Learn::Skip,
-            other => {
-                let message = format!("how = {other:?}; expected full, clipped or skip");
-                return Err(value_error(message));
-            }
-        };
-        self.core.learn(moment(at), Sample { value: x, n }, how);
+        self.core.learn(moment(at), Sample { value: x, n }, learn_of(how)?);
         Ok(())
     }
 
@@ -160,6 +140,32 @@ impl MadScorer {
     #[getter]
     fn points(&self) -> usize {
         self.core.points()
+    }
+}
+
+pub fn direction_of(name: &str) -> PyResult<Direction> {
+    match name {
+        "up" => Ok(Direction::Up),
+        "down" => Ok(Direction::Down),
+        "both" => Ok(Direction::Both),
+        other => Err(value_error(format!("direction = {other:?}; expected up, down or both"))),
+    }
+}
+
+/// The evidence at which a score reaches `threshold`.
+pub fn evidence_of(threshold: f64) -> PyResult<f64> {
+    if !(threshold > 0.0 && threshold < 1.0) {
+        return Err(value_error(format!("threshold = {threshold}; expected above 0, below 1")));
+    }
+    Ok(4.0 * threshold / (1.0 - threshold))
+}
+
+pub fn learn_of(name: &str) -> PyResult<Learn> {
+    match name {
+        "full" => Ok(Learn::Full),
+        "clipped" => Ok(Learn::Clipped),
+        "skip" => Ok(Learn::Skip),
+        other => Err(value_error(format!("how = {other:?}; expected full, clipped or skip"))),
     }
 }
 

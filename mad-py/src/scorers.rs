@@ -1,8 +1,9 @@
 //! One series judged by a single scorer.
 
 use mad_core::score::{
-    CusumScorer, DifferenceScorer, Direction, DoubleMadScorer, GaugeScorer, LevelConfig,
-    LongScorer, MadScorer, RecordScorer, Scorer, SeasonalScorer, SeriesScore, ShiftScorer,
+    BinomialScorer, CusumScorer, DifferenceScorer, Direction, DoubleMadScorer, GaugeScorer,
+    LevelConfig, LongScorer, MadScorer, RecordScorer, Scorer, SeasonalScorer, SeriesScore,
+    ShiftScorer, SilenceScorer, SlopeScorer,
 };
 use mad_core::{Error, Sample, Timestamp};
 use numpy::PyReadonlyArray1;
@@ -17,14 +18,30 @@ const BAND: f64 = 3.89;
 /// Values before the first flag, and after an alarm before the next.
 const LEAST: usize = 20;
 const PAUSE: usize = 100;
-/// Values of a level and of a block.
+/// Values of a level, of a line and of a block.
 const LAST: usize = 12;
+const SPAN: usize = 24;
 const BLOCK: usize = 60;
+/// Trials that a learnt share is trusted with at most.
+const TRUSTED: f64 = 1_000.0;
 
 /// Names of the scorers that judge a series alone.
 #[pyfunction]
 pub fn scorer_names() -> Vec<&'static str> {
-    vec!["mad", "double_mad", "long", "seasonal", "difference", "shift", "cusum", "record", "gauge"]
+    vec![
+        "mad",
+        "double_mad",
+        "long",
+        "seasonal",
+        "difference",
+        "slope",
+        "shift",
+        "cusum",
+        "record",
+        "silence",
+        "binomial",
+        "gauge",
+    ]
 }
 
 /// Judges one series by one scorer; `timestamps` in nanoseconds, ascending.
@@ -54,9 +71,12 @@ pub fn score_alone(
             "long" => judge(LongScorer::new(both, BAND)?, rows),
             "seasonal" => judge(SeasonalScorer::new(both, BAND)?, rows),
             "difference" => judge(DifferenceScorer::new(LAST, both, BAND)?, rows),
+            "slope" => judge(SlopeScorer::new(SPAN, both, BAND)?, rows),
             "shift" => judge(ShiftScorer::new(LAST, both, BAND)?, rows),
             "cusum" => judge(CusumScorer::new(BLOCK, both, EVIDENCE)?, rows),
             "record" => judge(RecordScorer::new(both), rows),
+            "silence" => judge(SilenceScorer::new(None, EVIDENCE)?, rows),
+            "binomial" => judge(BinomialScorer::learning(level.window, TRUSTED, EVIDENCE)?, rows),
             "gauge" => judge(GaugeScorer::new(level, EVIDENCE)?, rows),
             _ => return Err(Error::argument("scorer", scorer, &scorer_names().join(", "))),
         })

@@ -9,13 +9,15 @@
 
 The work is done by the Rust core; this package moves tables and bytes. Every stage is usable
 alone: `FeatureBuilder`, `RowScorer`, `Guardrails`, `IncidentGrouper`, `CulpritRanker`,
-`TemplateExplainer`, `ServiceGraph`, and `MadScorer` for a single series.
+`TemplateExplainer`, `ServiceGraph`, and for a single series `MadScorer`, `SlopeScorer`,
+`SilenceScorer` and `BinomialScorer`.
 """
 
 from mad import reference
 from mad._api import detect, detect_metrics, read
 from mad._config import Config
 from mad._core import (
+    BinomialScorer,
     Culprit,
     CulpritRanker,
     Explanation,
@@ -34,6 +36,8 @@ from mad._core import (
     Score,
     SeriesScores,
     ServiceGraph,
+    SilenceScorer,
+    SlopeScorer,
     Table,
     Telemetry,
     TemplateExplainer,
@@ -51,6 +55,7 @@ from mad._series import score_series
 from mad._traces import rank_traces
 
 __all__ = [
+    "BinomialScorer",
     "Config",
     "Culprit",
     "CulpritRanker",
@@ -70,6 +75,8 @@ __all__ = [
     "Score",
     "SeriesScores",
     "ServiceGraph",
+    "SilenceScorer",
+    "SlopeScorer",
     "Table",
     "Telemetry",
     "TemplateExplainer",

@@ -11,6 +11,7 @@ import numpy.typing as npt
 __version__: str
 
 __all__ = [
+    "BinomialScorer",
     "Culprit",
     "CulpritRanker",
     "DetectRun",
@@ -34,6 +35,8 @@ __all__ = [
     "SeriesScores",
     "ServiceGraph",
     "ShopSimulation",
+    "SilenceScorer",
+    "SlopeScorer",
     "Table",
     "Telemetry",
     "TemplateExplainer",
@@ -680,6 +683,60 @@ class MadScorer:
         """Judges and learns a whole array: z, score, expected, expected_low, expected_high."""
     @property
     def points(self) -> int: ...
+
+@final
+class SlopeScorer:
+    """The slope of the last `span` values (Theil's incomplete method), per second, against the
+    slopes before."""
+
+    def __new__(
+        cls, span: int = 24, *, direction: str = "both", band: float = 3.89, threshold: float = 0.5
+    ) -> SlopeScorer: ...
+    def score(self, x: float, at: int = 0, n: int = 1) -> Score:
+        """Judges a value without learning it; `at` in nanoseconds, `n` observations behind it."""
+    def learn(self, x: float, at: int = 0, n: int = 1, how: str = "full") -> None:
+        """Learns a value: "full", "clipped" to what is expected, or "skip"."""
+    def observe(self, x: float, at: int = 0, n: int = 1) -> Score:
+        """Judges, then learns; anomalies are clipped."""
+
+@final
+class SilenceScorer:
+    """How improbable it is that nothing came for so long, by the gaps between the points before."""
+
+    def __new__(
+        cls, expected_seconds: float | None = None, *, threshold: float = 0.5
+    ) -> SilenceScorer: ...
+    def score(self, x: float, at: int = 0, n: int = 1) -> Score:
+        """Judges the gap that a point ends, without learning it; `at` in nanoseconds."""
+    def learn(self, x: float, at: int = 0, n: int = 1, how: str = "full") -> None:
+        """Learns the gap: "full", "clipped" to what is expected, or "skip"."""
+    def observe(self, x: float, at: int = 0, n: int = 1) -> Score:
+        """Judges, then learns; anomalies are clipped."""
+    def tick(self, at: int) -> None:
+        """Tells the time, in nanoseconds."""
+    def silence(self) -> Score:
+        """Judges the gap from the newest point to the newest time that was told."""
+
+@final
+class BinomialScorer:
+    """How improbable so many events of `n` trials are: the mid-p of a binomial with a given share,
+    or of a beta-binomial with the share of the rows before (`window`, 240 of them, trusted with at
+    most `memory`, 1,000 trials)."""
+
+    def __new__(
+        cls,
+        share: float | None = None,
+        *,
+        window: int | None = None,
+        memory: float | None = None,
+        threshold: float = 0.5,
+    ) -> BinomialScorer: ...
+    def score(self, x: float, at: int = 0, n: int = 1) -> Score:
+        """Judges the share of events `x` of `n` trials without learning it."""
+    def learn(self, x: float, at: int = 0, n: int = 1, how: str = "full") -> None:
+        """Learns a share: "full", "clipped" to what is expected, or "skip"."""
+    def observe(self, x: float, at: int = 0, n: int = 1) -> Score:
+        """Judges, then learns; anomalies are clipped."""
 
 @final
 class FeatureBuilder:

@@ -152,10 +152,64 @@ def test_single_scorers_are_causal_and_named() -> None:
         assert (whole.score[:1_510] == part.score).all(), name
         assert (whole.score >= 0).all() and (whole.score < 1).all(), name
         assert whole.is_anomaly[:1_500].sum() <= 5, name
-        if name not in ("cusum", "record"):
+        if name not in ("cusum", "record", "silence", "binomial"):
             assert whole.is_anomaly[1_500:1_507].any(), name
     with pytest.raises(ValueError, match="expected mad"):
         _core.score_alone(times, values, "magic")
     with pytest.raises(ValueError, match="give one each"):
         _core.score_alone(times, values[:5], "mad")
     assert mad.score_series(np.arange(3), np.zeros(3)).is_alarm.tolist() == [False] * 3
+
+
+def test_a_slope_is_per_second_and_one_value_is_none() -> None:
+    slope = mad.SlopeScorer(24, direction="up")
+    noise = np.random.default_rng(6).normal(size=340)
+    second = 1_000_000_000
+    for i in range(300):
+        assert slope.observe(100.0 + noise[i], at=second * i).score < 0.5
+    assert slope.score(1e6, at=second * 300).score < 0.3
+    climb = [slope.observe(100.0 + noise[i] + (i - 299), at=second * i) for i in range(300, 324)]
+    assert climb[-1].score >= 0.5 and 0.0 < climb[-1].expected_high < 1.0
+    with pytest.raises(ValueError, match=r"score\.span. is 3; expected an integer"):
+        mad.SlopeScorer(3)
+    with pytest.raises(ValueError, match="expected up, down or both"):
+        mad.SlopeScorer(direction="sideways")
+
+
+def test_silence_is_told_by_ticks() -> None:
+    minute = 60_000_000_000
+    silence = mad.SilenceScorer()
+    for i in range(60):
+        silence.learn(1.0, at=minute * i)
+    assert np.isnan(mad.SilenceScorer().silence().z)
+    silence.tick(62 * minute)
+    assert silence.silence().score < 0.5
+    silence.tick(66 * minute)
+    told = silence.silence()
+    assert told.score >= 0.5 and told.expected == 60.0 and told.points == 59
+    assert told.expected_high < 7 * 60.0
+    # the point that ends it is late by as much, and what is learnt of it is clipped
+    assert silence.observe(1.0, at=66 * minute).score == told.score
+    assert silence.score(1.0, at=67 * minute).expected == 60.0
+    with pytest.raises(ValueError, match="expected seconds above 0"):
+        mad.SilenceScorer(0.0)
+
+
+def test_a_binomial_tail_is_the_mid_p_of_a_given_share_or_of_a_learnt_one() -> None:
+    from math import comb, log10
+
+    n, share = 40, 0.01
+    weights = [comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(n + 1)]
+    mid = weights[3] / 2 + sum(weights[4:])
+    given = mad.BinomialScorer(share)
+    assert given.score(3 / n, n=n).evidence == pytest.approx(-log10(mid), abs=1e-6)
+    assert given.score(0.0, n=n).evidence == 0.0
+    learnt = mad.BinomialScorer(window=60)
+    for _ in range(60):
+        learnt.learn(share, n=100)
+    # a share that is known from the past is trusted less
+    assert 0.5 < learnt.score(3 / n, n=n).evidence / given.score(3 / n, n=n).evidence < 1.0
+    with pytest.raises(ValueError, match="no window"):
+        mad.BinomialScorer(0.01, window=60)
+    with pytest.raises(ValueError, match=r"score\.share"):
+        mad.BinomialScorer(1.0)

@@ -10,12 +10,13 @@ use crate::explain::{TemplateExplainer, Why, muted, silence};
 use crate::feature::Signal;
 use crate::guard::{EntityMaturity, Reason};
 use crate::history::{Decision, HistoryRow};
+use crate::score::Gaps;
 use crate::series::{Entity, EntityId, SeriesId};
 use crate::settings::EntitySettings;
 use crate::time::Timestamp;
 
-/// Steps without a row after which something is silent, unless its own rows lay further apart.
-const SILENT_STEPS: i64 = 5;
+/// Evidence at which something is silent: it is one in ten thousand that nothing comes for so long.
+const SILENT: f64 = 4.0;
 /// States that a document lists, worst first.
 const LISTED: usize = 200;
 
@@ -115,7 +116,9 @@ impl Pipeline {
     /// first, then by score, service, endpoint and metric.
     ///
     /// The reason is the guardrails' own for the newest row, in words. Something is silent when it
-    /// has had no row for five steps, and for longer than ever between the rows that are kept.
+    /// has had no row for longer than the gaps between the rows that are kept explain
+    /// ([`SilenceScorer`](crate::score::SilenceScorer), evidence 4): five or six steps where it had one
+    /// in every step.
     ///
     /// # Examples
     ///
@@ -307,15 +310,12 @@ impl Past {
 
     fn is_silent(&self, now: Timestamp) -> bool {
         let Some(newest) = self.times.first() else { return false };
-        let mut gaps: Vec<i64> =
-            self.times.iter().zip(self.times.iter().skip(1)).map(|(b, a)| b.since(*a)).collect();
-        gaps.sort_unstable();
-        let usual = self.step.or_else(|| gaps.get(gaps.len() / 2).copied());
-        let longest = gaps.last().copied().unwrap_or(0);
-        usual.is_some_and(|step| {
-            let silence = now.since(*newest);
-            silence > step.saturating_mul(SILENT_STEPS) && silence > longest
-        })
+        let pairs = self.times.iter().zip(self.times.iter().skip(1));
+        let gaps = pairs.map(|(newer, older)| newer.since(*older)).chain(self.step);
+        let mut gaps: Vec<f64> = gaps.map(|gap| gap as f64).collect();
+        gaps.sort_unstable_by(f64::total_cmp);
+        let silence = now.since(*newest) as f64;
+        Gaps::of(&gaps).is_some_and(|past| past.evidence(silence) >= SILENT)
     }
 }
 

@@ -31,12 +31,25 @@ pub(super) fn judged(
     direction: Direction,
     band: f64,
 ) -> Score {
+    let center = memory.reference().map_or(0.0, |past| base + past.center);
+    let floor = (1e-3 * center.abs()).clamp(1e-9, f64::MAX);
+    judged_above(floor, sample, base, memory, direction, band)
+}
+
+/// The same with another floor of the scale.
+pub(super) fn judged_above(
+    floor: f64,
+    sample: Sample,
+    base: f64,
+    memory: &Memory,
+    direction: Direction,
+    band: f64,
+) -> Score {
     let Some(Reference { center, scale, tail }) = memory.reference().filter(|_| sound(sample))
     else {
         return Score::unknown();
     };
     let center = (base + center).clamp(f64::MIN, f64::MAX);
-    let floor = (1e-3 * center.abs()).max(1e-9);
     let source = match scale.max(tail) {
         own if own <= floor => ScaleSource::Floor,
         own if own > scale => ScaleSource::Tail,

@@ -5,6 +5,7 @@
 //! makes a p95 of four requests and a p95 of four thousand comparable.
 
 mod band;
+mod binomial;
 mod calibration;
 mod config;
 mod count;
@@ -29,8 +30,12 @@ mod series;
 mod shift;
 mod signal;
 mod slow;
+
+mod silence;
+mod slope;
 mod tail;
 
+pub use binomial::BinomialScorer;
 pub use config::{Direction, LevelConfig, Profile, ScoreConfig};
 pub use count::CountScorer;
 pub use cusum::CusumScorer;
@@ -52,4 +57,7 @@ pub(crate) use series::Pause;
 pub use series::{SeriesScore, SeriesScorer};
 pub use shift::ShiftScorer;
 pub use signal::SignalScorer;
+pub(crate) use silence::Gaps;
+pub use silence::SilenceScorer;
+pub use slope::SlopeScorer;
 pub use tail::{band_z, evidence_of, normal_equivalent};

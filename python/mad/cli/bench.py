@@ -35,8 +35,8 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "--scorer",
         action="append",
         metavar="NAME",
-        help="default (if none is given), mad, double_mad, long, seasonal, difference, shift, "
-        "cusum, record or gauge; may be given again",
+        help="default (if none is given), mad, double_mad, long, seasonal, difference, "
+        "slope, shift, cusum, record, silence, binomial or gauge; may be given again",
     )
     quality.add_argument("--json", action="store_true", help="print one JSON document")
     quality.set_defaults(run=run)

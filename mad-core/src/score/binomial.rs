@@ -1,0 +1,280 @@
+//! So many events of so many trials: a binomial tail.
+
+use std::collections::VecDeque;
+use std::f64::consts::LOG10_2;
+
+use serde::{Deserialize, Serialize};
+use statrs::function::gamma::ln_gamma;
+
+use super::tail::deviate_of;
+use super::{Learn, ScaleSource, Score, Scorer};
+use crate::error::{Error, Result};
+use crate::feature::Sample;
+use crate::limits::MAX_WINDOW;
+use crate::robust::beta_binomial_log10_sf;
+use crate::time::Timestamp;
+
+/// Trials with which a given share is trusted: beyond these a beta-binomial is a binomial.
+const CERTAIN: f64 = 1e12;
+
+/// How improbable `k` events of `n` trials are, given the share of events or learning it.
+///
+/// *Given* a share `p`, the evidence is minus log10 of the mid-p of the binomial distribution,
+/// `P(X > k) + P(X = k) / 2` (Lancaster, 1961): counts are coarse, and the whole tail of few of
+/// them says too little. *Learnt* from E events among N trials of the last `window` rows, the share
+/// is `p = (E + 1/2)/(N + 1)` (Jeffreys' prior), trusted as if it rested on `m = min(N + 1,
+/// memory)` trials, since real shares wander; the distribution is then the beta-binomial with
+/// parameters `m p` and `m (1 - p)`. Both tails are exact
+/// ([`beta_binomial_log10_sf`]).
+///
+/// Only shares above the expected are evidence (0 below). `sample.value` is the share (clamped to
+/// 0..1), `sample.n` the trials; NaN or no trials is unknown and teaches nothing, and so is anything
+/// before the first row where the share is learnt. `Clipped` learns no more events than are
+/// expected. [`RateScorer`](super::RateScorer) is this one and what lasts.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::score::{BinomialScorer, Scorer};
+/// use mad_core::{Sample, Timestamp};
+///
+/// let (at, known) = (Timestamp::from_seconds(0), BinomialScorer::given(0.01, 4.0)?);
+/// let evidence = |events: f64, n: u64| known.score(at, Sample { value: events / n as f64, n }).evidence;
+/// // one error among six requests is an anecdote, nine among forty are not
+/// assert!(evidence(1.0, 6) < 2.0 && evidence(9.0, 40) > 8.0);
+/// # Ok::<(), mad_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BinomialScorer {
+    window: usize,
+    memory: f64,
+    pub(super) evidence: f64,
+    band: f64,
+    pub(super) rows: VecDeque<(u32, u32)>,
+    pub(super) events: u64,
+    pub(super) trials: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    given: Option<f64>,
+}
+
+/// A share and the trials it is trusted with.
+#[derive(Clone, Copy)]
+pub(super) struct Baseline {
+    pub share: f64,
+    pub memory: f64,
+}
+
+impl Baseline {
+    /// Of so many events among so many trials, trusted with at most `memory`.
+    pub fn of(events: u64, trials: u64, memory: f64) -> Self {
+        let trials = trials as f64 + 1.0;
+        Self { share: (events as f64 + 0.5) / trials, memory: trials.min(memory) }
+    }
+
+    /// Evidence of so many events: minus log10 of the mid-p.
+    pub fn surprise(self, events: u64, trials: u64) -> f64 {
+        surprise(events, trials, self.memory * self.share, self.memory * (1.0 - self.share))
+    }
+
+    /// Standard deviation of the share of so many trials.
+    fn deviation(self, trials: u32) -> f64 {
+        let n = f64::from(trials);
+        (self.share * (1.0 - self.share) / n * (1.0 + (n - 1.0) / (self.memory + 1.0))).sqrt()
+    }
+}
+
+impl BinomialScorer {
+    /// A scorer that has learnt nothing; `evidence` is where the expected band ends.
+    ///
+    /// # Errors
+    ///
+    /// A window outside 3 to 100,000, a memory below 10, evidence that is not above 0.
+    pub fn learning(window: usize, memory: f64, evidence: f64) -> Result<Self> {
+        if !(3..=MAX_WINDOW).contains(&window) {
+            return Err(Error::config("score.window", window, "an integer from 3 to 100000"));
+        }
+        if !(memory.is_finite() && memory >= 10.0) {
+            return Err(Error::config("score.rate_memory", memory, "10 or more trials"));
+        }
+        if !(evidence.is_finite() && evidence > 0.0) {
+            return Err(Error::config("score.evidence", evidence, "a finite number above 0"));
+        }
+        let (band, rows) = (deviate_of(evidence), VecDeque::new());
+        Ok(Self { window, memory, evidence, band, rows, events: 0, trials: 0, given: None })
+    }
+
+    /// A scorer that knows the share of events and learns nothing.
+    ///
+    /// # Errors
+    ///
+    /// A share outside 0 to 1 (both excluded), evidence that is not above 0.
+    pub fn given(share: f64, evidence: f64) -> Result<Self> {
+        if !(share > 0.0 && share < 1.0) {
+            return Err(Error::config("score.share", share, "a number above 0 and below 1"));
+        }
+        Ok(Self { given: Some(share), ..Self::learning(3, CERTAIN, evidence)? })
+    }
+
+    /// Rows remembered now.
+    pub fn points(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Trials with which a learnt share is trusted at most.
+    pub(super) fn memory(&self) -> f64 {
+        self.memory
+    }
+
+    /// What is expected; nothing before the first row.
+    fn baseline(&self) -> Option<Baseline> {
+        if let Some(share) = self.given {
+            return Some(Baseline { share, memory: CERTAIN });
+        }
+        (!self.rows.is_empty()).then(|| Baseline::of(self.events, self.trials, self.memory))
+    }
+
+    /// The largest share of `trials` that is still expected: one more event has the evidence.
+    fn upper(&self, baseline: Baseline, trials: u32) -> f64 {
+        let (Baseline { share, memory }, n) = (baseline, f64::from(trials));
+        let guess = || share + self.band * baseline.deviation(trials);
+        let events = self
+            .summed(share, memory, n)
+            .unwrap_or_else(|| self.searched(share, memory, trials, guess()));
+        // of few trials one event may be too many; the expected share is inside all the same
+        (events / n).max(share)
+    }
+
+    /// The largest number of events that is still expected, by adding up the distribution from 0
+    /// on; nothing where that takes long or rounding would show.
+    fn summed(&self, share: f64, memory: f64, trials: f64) -> Option<f64> {
+        if share * trials > 500.0 || memory + trials > 1e5 || self.evidence > 6.0 {
+            return None;
+        }
+        let limit = 10_f64.powf(-self.evidence);
+        let (a, b) = (memory * share, memory * (1.0 - share));
+        let mut mass = (ln_gamma(b + trials) - ln_gamma(b) + ln_gamma(memory)
+            - ln_gamma(memory + trials))
+        .exp();
+        if mass < 1e-200 {
+            return None;
+        }
+        let (mut events, mut beyond) = (0.0, 1.0 - mass);
+        while events < trials {
+            mass *= (trials - events) * (a + events)
+                / ((events + 1.0) * (b + trials - events - 1.0).max(f64::MIN_POSITIVE));
+            if beyond - mass / 2.0 <= limit {
+                break;
+            }
+            events += 1.0;
+            beyond -= mass;
+        }
+        Some(events)
+    }
+
+    /// The same by trying tails, in growing steps from a guess of the share and then by halves.
+    fn searched(&self, share: f64, memory: f64, trials: u32, guess: f64) -> f64 {
+        let (n, a, b) = (u64::from(trials), memory * share, memory * (1.0 - share));
+        let expected =
+            |events: u64| events == 0 || events <= n && surprise(events, n, a, b) < self.evidence;
+        // `low` is expected, `high` is not
+        let (mut low, mut high, mut step) = (0, n + 1, 1_u64);
+        let guess = ((guess * n as f64) as u64).clamp(1, n);
+        if expected(guess) {
+            low = guess;
+            while high - low > step {
+                if !expected(low + step) {
+                    high = low + step;
+                    break;
+                }
+                low += step;
+                step *= 2;
+            }
+        } else {
+            high = guess;
+            while high - low > step {
+                if expected(high - step) {
+                    low = high - step;
+                    break;
+                }
+                high -= step;
+                step *= 2;
+            }
+        }
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            if expected(middle) {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        low as f64
+    }
+}
+
+/// Minus log10 of the mid-p, half the probability of as many and that of more.
+fn surprise(events: u64, trials: u64, a: f64, b: f64) -> f64 {
+    let tail = |events: u64| beta_binomial_log10_sf(events, trials, a, b);
+    let (as_many, more) = (tail(events), tail(events + 1));
+    LOG10_2 - as_many - (10_f64.powf(more - as_many) + 1.0).log10()
+}
+
+/// Events and trials of a sample; trials beyond u32 are scaled down.
+pub(super) fn tally(sample: Sample) -> Option<(u32, u32)> {
+    if !(sample.value.is_finite() && sample.n > 0) {
+        return None;
+    }
+    let trials = sample.n.min(u64::from(u32::MAX)) as u32;
+    let events = (sample.value.clamp(0.0, 1.0) * f64::from(trials)).round() as u32;
+    Some((events.min(trials), trials))
+}
+
+impl Scorer for BinomialScorer {
+    fn score(&self, _at: Timestamp, sample: Sample) -> Score {
+        let (Some((events, trials)), Some(baseline)) = (tally(sample), self.baseline()) else {
+            return Score::unknown();
+        };
+        let (share, deviation) = (baseline.share, baseline.deviation(trials));
+        let observed = f64::from(events) / f64::from(trials);
+        let tail = if observed > share {
+            baseline.surprise(u64::from(events), u64::from(trials))
+        } else {
+            0.0
+        };
+        Score {
+            z: (observed - share) / deviation,
+            evidence: if tail.is_nan() { 0.0 } else { tail.clamp(0.0, 300.0) },
+            expected: share,
+            low: (share - self.band * deviation).max(0.0),
+            high: self.upper(baseline, trials),
+            source: ScaleSource::Counting,
+            points: self.rows.len() as u32,
+            support: f64::from(events),
+        }
+    }
+
+    fn learn(&mut self, _at: Timestamp, sample: Sample, how: Learn) {
+        let Some((mut events, trials)) = tally(sample) else { return };
+        match how {
+            _ if self.given.is_some() => return,
+            Learn::Skip => return,
+            Learn::Full => {}
+            Learn::Clipped => {
+                if let Some(baseline) = self.baseline() {
+                    // a share of whole events, up to rounding
+                    let high = self.upper(baseline, trials) * f64::from(trials);
+                    events = events.min((high + 1e-6) as u32);
+                }
+            }
+        }
+        if self.rows.len() >= self.window
+            && let Some((old_events, old_trials)) = self.rows.pop_front()
+        {
+            self.events -= u64::from(old_events);
+            self.trials -= u64::from(old_trials);
+        }
+        self.rows.push_back((events, trials));
+        self.events += u64::from(events);
+        self.trials += u64::from(trials);
+    }
+}

@@ -1,0 +1,198 @@
+//! Nothing comes any more.
+
+use std::f64::consts::{LN_10, LOG10_2};
+
+use serde::{Deserialize, Serialize};
+
+use super::band::outside_if;
+use super::judge::{checked, sound};
+use super::{Learn, ScaleSource, Score, Scorer};
+use crate::error::{Error, Result};
+use crate::feature::Sample;
+use crate::robust::{RollingMad, quantile_sorted};
+use crate::time::Timestamp;
+
+/// Gaps remembered.
+const WINDOW: usize = 240;
+/// Gaps that the past is believed to hold beside the ones it does.
+const PRIOR: f64 = 4.0;
+/// The scale of what comes after the usual gap: at least half of it, and a twentieth of the longest.
+const OF_USUAL: f64 = 0.5;
+const OF_LONGEST: f64 = 0.05;
+const SECOND: f64 = 1e9;
+
+/// How improbable it is that nothing came for so long, by the gaps between the points before.
+///
+/// With the median `m`, the 95th percentile `q` and the longest `L` of the last 240 gaps, what is
+/// beyond the usual gap is taken to fall off exponentially with the scale `s = max((q - m) / ln 10,
+/// m / 2, L / 20)`, which is the mean gap where points come at random. Known from `n` gaps, the
+/// chance of a gap longer than `t` is `A = (1 + (t - m) / (k s))^-k / 2` with `k = n + 4` (Lomax,
+/// 1954, the exponential whose scale is not known for sure), and no less than its rank says: `B` is the
+/// share of gaps of at least `t`, this one included, and beyond `L` `(1 + (t - L) / (k s))^-k / (n +
+/// 1)`. The evidence is minus log10 of the larger. Points that came every minute for an hour are
+/// missed (evidence 4) after five and a half; what comes in bursts is missed when it is away for
+/// longer than ever.
+///
+/// [`score`](Scorer::score) judges the gap that a point ended; [`tick`](Scorer::tick) tells the time and
+/// [`silence`](Self::silence) judges the gap until then. z, expected and the band are about the
+/// gap, in seconds. A sample that is not a finite number with an observation behind it is no
+/// point. Points at the time of the newest or before it change nothing. `Clipped` learns no more
+/// than the band; `Skip` no gap, though the point did come. One point alone has no gap: unknown,
+/// unless an expected one was given, which counts as one.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::score::{Learn, Scorer, SilenceScorer};
+/// use mad_core::{Sample, Timestamp};
+///
+/// let minute = |i: i64| Timestamp::from_seconds(60 * i);
+/// let mut scorer = SilenceScorer::new(None, 4.0)?;
+/// for i in 0..60 {
+///     scorer.learn(minute(i), Sample { value: 1.0, n: 1 }, Learn::Full);
+/// }
+/// scorer.tick(minute(62));
+/// assert!(scorer.silence().value() < 0.5);
+/// scorer.tick(minute(66));
+/// assert!(scorer.silence().value() > 0.5);
+/// # Ok::<(), mad_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SilenceScorer {
+    evidence: f64,
+    gaps: RollingMad,
+    newest: Option<Timestamp>,
+    now: Option<Timestamp>,
+}
+
+impl SilenceScorer {
+    /// A scorer that has learnt nothing but the gap that is expected, in seconds; `evidence` is
+    /// where the band ends.
+    ///
+    /// # Errors
+    ///
+    /// An expected gap or evidence that is not a finite number above 0.
+    pub fn new(expected: Option<f64>, evidence: f64) -> Result<Self> {
+        let mut gaps = RollingMad::new(WINDOW)?;
+        if let Some(gap) = expected {
+            if !(gap.is_finite() && gap > 0.0) {
+                return Err(Error::config("score.expected", gap, "seconds above 0"));
+            }
+            gaps.push(gap);
+        }
+        Ok(Self { evidence: checked(evidence)?, gaps, newest: None, now: None })
+    }
+
+    /// The gap from the newest point to the newest time that was told.
+    pub fn silence(&self) -> Score {
+        self.now.map_or_else(Score::unknown, |now| self.judged(now, 1))
+    }
+
+    /// Seconds since the newest point; nothing before it.
+    fn gap(&self, at: Timestamp) -> Option<f64> {
+        let gap = at.since(self.newest?);
+        (gap > 0).then(|| gap as f64 / SECOND)
+    }
+
+    fn judged(&self, at: Timestamp, n: u64) -> Score {
+        let (Some(gap), Some(past)) = (self.gap(at), Gaps::of(self.gaps.sorted())) else {
+            return Score::unknown();
+        };
+        let evidence = past.evidence(gap);
+        let score = Score {
+            z: (gap - past.usual) / past.scale,
+            evidence,
+            expected: past.usual,
+            low: 0.0,
+            high: past.longest_expected(self.evidence),
+            source: ScaleSource::Tail,
+            points: self.gaps.len() as u32,
+            support: n as f64,
+        };
+        outside_if(evidence >= self.evidence, score, gap, self.evidence)
+    }
+}
+
+impl Scorer for SilenceScorer {
+    fn score(&self, at: Timestamp, sample: Sample) -> Score {
+        if sound(sample) { self.judged(at, sample.n) } else { Score::unknown() }
+    }
+
+    fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
+        if !sound(sample) {
+            return;
+        }
+        if let (Some(gap), true) = (self.gap(at), how != Learn::Skip) {
+            let most = match (how, Gaps::of(self.gaps.sorted())) {
+                (Learn::Clipped, Some(past)) => past.longest_expected(self.evidence),
+                _ => f64::MAX,
+            };
+            self.gaps.push(gap.min(most));
+        }
+        self.newest = self.newest.max(Some(at));
+        self.tick(at);
+    }
+
+    fn tick(&mut self, at: Timestamp) {
+        self.now = self.now.max(Some(at));
+    }
+}
+
+/// Gaps in ascending order, of any unit, and what is made of them.
+pub(crate) struct Gaps<'a> {
+    sorted: &'a [f64],
+    usual: f64,
+    longest: f64,
+    scale: f64,
+}
+
+impl<'a> Gaps<'a> {
+    /// Nothing where there is none.
+    pub fn of(sorted: &'a [f64]) -> Option<Self> {
+        let longest = *sorted.last()?;
+        let usual = quantile_sorted(sorted, 0.5);
+        let scale = ((quantile_sorted(sorted, 0.95) - usual) / LN_10)
+            .max(OF_USUAL * usual)
+            .max(OF_LONGEST * longest)
+            .max(f64::MIN_POSITIVE);
+        Some(Self { sorted, usual, longest, scale })
+    }
+
+    fn count(&self) -> f64 {
+        self.sorted.len() as f64
+    }
+
+    /// Decades by which the chance falls over so long a time.
+    fn decades(&self, beyond: f64) -> f64 {
+        let known = self.count() + PRIOR;
+        known * (beyond / (known * self.scale)).ln_1p() / LN_10
+    }
+
+    /// The inverse of that.
+    fn beyond(&self, decades: f64) -> f64 {
+        let known = self.count() + PRIOR;
+        known * self.scale * (decades.max(0.0) * LN_10 / known).exp_m1()
+    }
+
+    /// Minus log10 of the chance of a gap at least as long.
+    pub fn evidence(&self, gap: f64) -> f64 {
+        if gap < self.usual {
+            return 0.0;
+        }
+        let by_size = LOG10_2 + self.decades(gap - self.usual);
+        let as_long = self.count() - self.sorted.partition_point(|past| *past < gap) as f64;
+        let by_rank = ((self.count() + 1.0) / (as_long + 1.0)).log10()
+            + self.decades((gap - self.longest).max(0.0));
+        by_size.min(by_rank).clamp(0.0, 300.0)
+    }
+
+    /// The longest gap that has no more evidence.
+    fn longest_expected(&self, evidence: f64) -> f64 {
+        let by_size = self.usual + self.beyond(evidence - LOG10_2);
+        let spared = ((self.count() + 1.0) / 10_f64.powf(evidence)) as usize;
+        let kept = self.sorted.len().checked_sub(spared.max(1));
+        let known = kept.and_then(|place| self.sorted.get(place)).copied().unwrap_or(0.0);
+        let by_rank = known + self.beyond(evidence - (self.count() + 1.0).log10());
+        by_size.max(by_rank).min(f64::MAX)
+    }
+}

@@ -1,0 +1,122 @@
+//! A series that rises or falls faster than it does.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::judge::{checked, judged_above, sound};
+use super::memory::{LARGEST, Memory};
+use super::{Direction, Learn, Score, Scorer};
+use crate::error::{Error, Result};
+use crate::feature::Sample;
+use crate::robust::quantile_sorted;
+use crate::time::Timestamp;
+
+/// A line that moves less than this share of its level over its rows is flat.
+const FLAT: f64 = 1e-3;
+
+/// The slope of the last `span` values, this one included, against the slopes in the long past: a
+/// drift or a recovery while no value is far out.
+///
+/// Each value of the newer half is paired with the one half a span before it, and the slope is the
+/// median of `(y[i + span/2] - y[i]) / (t[i + span/2] - t[i])`, Theil's incomplete method (1950):
+/// a quarter of the values may be anything. The scale of past slopes is at least what moves a
+/// thousandth of the level over the rows. z, expected and the band are about the slope, per
+/// second.
+///
+/// What is clipped is learnt as it is: the past of slopes is robust by itself. Unknown before
+/// `span + 9` values and where half of the pairs have no time between them; values that are not finite
+/// are unknown and teach nothing; a gap in time counts as the time it is.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::score::{Direction, Scorer, SlopeScorer};
+/// use mad_core::{Sample, Timestamp};
+///
+/// let mut scorer = SlopeScorer::new(24, Direction::Up, 3.5)?;
+/// let mut observe = |i: i64, value: f64| {
+///     scorer.observe(Timestamp::from_seconds(60 * i), Sample { value, n: 1 }, 4.0).evidence
+/// };
+/// let noise = |i: i64| (i * 37 % 11) as f64;
+/// assert!((0..300).all(|i| observe(i, 100.0 + noise(i)) < 4.0));
+/// assert!((300..340).any(|i| observe(i, 100.0 + noise(i) + (i - 300) as f64) >= 4.0));
+/// # Ok::<(), mad_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SlopeScorer {
+    direction: Direction,
+    band: f64,
+    span: usize,
+    last: VecDeque<(Timestamp, f64)>,
+    past: Memory,
+}
+
+/// A slope per second, and the smallest one that is not flat.
+struct Line {
+    slope: f64,
+    flat: f64,
+}
+
+impl SlopeScorer {
+    /// A scorer that has learnt nothing; `band` is the normal deviate at the edge of the band.
+    ///
+    /// # Errors
+    ///
+    /// `span` outside 4 to 1,000, a band that is not above 0.
+    pub fn new(span: usize, direction: Direction, band: f64) -> Result<Self> {
+        if !(4..=1_000).contains(&span) {
+            return Err(Error::config("score.span", span, "an integer from 4 to 1000"));
+        }
+        let last = VecDeque::new();
+        Ok(Self { direction, band: checked(band)?, span, last, past: Memory::default() })
+    }
+
+    /// The line through the last values and one more; nothing while there are too few.
+    fn line(&self, at: Timestamp, value: f64) -> Option<Line> {
+        if self.last.len() + 1 < self.span {
+            return None;
+        }
+        let apart = self.span / 2;
+        let newer = self.last.iter().copied().chain([(at, value)]).skip(apart);
+        let mut slopes: Vec<f64> = self
+            .last
+            .iter()
+            .zip(newer)
+            .filter_map(|((start, from), (end, to))| {
+                let seconds = end.since(*start) as f64 / 1e9;
+                let slope = (to / 2.0 - from / 2.0) / (seconds / 2.0);
+                (seconds > 0.0).then(|| slope.clamp(-LARGEST, LARGEST))
+            })
+            .collect();
+        let seconds = at.since(self.last.front()?.0) as f64 / 1e9;
+        if slopes.len() < apart.div_ceil(2) || seconds <= 0.0 {
+            return None;
+        }
+        slopes.sort_unstable_by(f64::total_cmp);
+        let flat = (FLAT * value.abs() / seconds).max(1e-12);
+        Some(Line { slope: quantile_sorted(&slopes, 0.5), flat })
+    }
+}
+
+impl Scorer for SlopeScorer {
+    fn score(&self, at: Timestamp, sample: Sample) -> Score {
+        let line = if sound(sample) { self.line(at, sample.value) } else { None };
+        let Some(Line { slope, flat }) = line else { return Score::unknown() };
+        let slope = Sample { value: slope, ..sample };
+        judged_above(flat, slope, 0.0, &self.past, self.direction, self.band)
+    }
+
+    fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
+        if !sound(sample) || how == Learn::Skip {
+            return;
+        }
+        if let Some(Line { slope, .. }) = self.line(at, sample.value) {
+            self.past.push(slope);
+        }
+        if self.last.len() + 1 >= self.span {
+            self.last.pop_front();
+        }
+        self.last.push_back((at, sample.value));
+    }
+}
