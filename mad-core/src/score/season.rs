@@ -19,7 +19,7 @@ const CLIP: f64 = 3.0;
 /// Values for which it is taken that the hour explains nothing, and those that say what it does
 /// explain.
 const DOUBT: f64 = 100.0;
-const EXPLAINED: f64 = 10_000.0;
+const EXPLAINED: u16 = 10_000;
 
 /// How far a series usually lies from its long-term center at an hour of the day, and on top of
 /// that at an hour of the week. Hours are those of UTC; a season needs no zone, only that the same
@@ -47,9 +47,9 @@ pub(super) struct Season {
 }
 
 /// How much of the deviations is left when an hour's level is taken off.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Unexplained {
-    values: f64,
+    values: u16,
     /// Mean squares, of what is left and of all.
     left: f64,
     all: f64,
@@ -64,6 +64,7 @@ struct Hour {
 }
 
 type Triple = (f32, u32, u32);
+type Squares = (u16, f64, f64);
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "Season", deny_unknown_fields)]
@@ -72,8 +73,8 @@ struct Saved {
     weeks: Vec<Triple>,
     last: Option<Timestamp>,
     step: i64,
-    by_day: Unexplained,
-    by_week: Unexplained,
+    by_day: Squares,
+    by_week: Squares,
 }
 
 impl Default for Season {
@@ -93,7 +94,8 @@ impl Unexplained {
     /// 1 while nothing is known, towards 0 where the hour tells all.
     fn share(self) -> f64 {
         let left = if self.all > 0.0 { (self.left / self.all).min(1.0) } else { 1.0 };
-        (self.values * left + DOUBT) / (self.values + DOUBT)
+        let values = f64::from(self.values);
+        (values * left + DOUBT) / (values + DOUBT)
     }
 
     /// Visits after which an hour's level is believed by half.
@@ -102,19 +104,24 @@ impl Unexplained {
         (share / (1.0 - share)).min(SHRINK)
     }
 
-    fn checked(self) -> Result<Self> {
-        let Self { values, left, all } = self;
-        if [values, left, all].iter().all(|number| number.is_finite() && *number >= 0.0) {
-            return Ok(self);
+    fn saved(self) -> Squares {
+        (self.values, self.left, self.all)
+    }
+
+    fn restored((values, left, all): Squares) -> Result<Self> {
+        let mut squares = [left, all].into_iter();
+        if values <= EXPLAINED && squares.all(|square| square.is_finite() && square >= 0.0) {
+            return Ok(Self { values, left, all });
         }
         let given = format!("{values}, {left}, {all}");
-        Err(Error::argument("unexplained", given, "finite numbers of 0 or more"))
+        Err(Error::argument("by_day, by_week", given, "at most 10,000 values, finite squares"))
     }
 
     fn learn(&mut self, left: f64, all: f64) {
-        self.values = (self.values + 1.0).min(EXPLAINED);
-        self.left += (left * left - self.left) / self.values;
-        self.all += (all * all - self.all) / self.values;
+        self.values = self.values.saturating_add(1).min(EXPLAINED);
+        let values = f64::from(self.values);
+        self.left += (left * left - self.left) / values;
+        self.all += (all * all - self.all) / values;
     }
 }
 
@@ -216,8 +223,8 @@ impl From<Season> for Saved {
             weeks: triples(season.weeks),
             last: season.last,
             step: season.step,
-            by_day: season.by_day,
-            by_week: season.by_week,
+            by_day: season.by_day.saved(),
+            by_week: season.by_week.saved(),
         }
     }
 }
@@ -241,8 +248,8 @@ impl TryFrom<Saved> for Season {
             weeks: hours(saved.weeks, WEEK)?,
             last: saved.last,
             step: saved.step,
-            by_day: saved.by_day.checked()?,
-            by_week: saved.by_week.checked()?,
+            by_day: Unexplained::restored(saved.by_day)?,
+            by_week: Unexplained::restored(saved.by_week)?,
         })
     }
 }
@@ -291,7 +298,7 @@ mod tests {
     #[test]
     fn what_is_saved_wrong_is_refused() {
         let mut saved = Saved::from(noon(1, 2.0, LONG, |_| 0.0));
-        saved.by_day.all = f64::NAN;
+        saved.by_day.2 = f64::NAN;
         assert!(Season::try_from(saved).is_err());
     }
 }
