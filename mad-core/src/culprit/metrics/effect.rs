@@ -142,7 +142,8 @@ pub(super) fn effect(
     let alone =
         if bad.is_none() && series.incident().len() == 1 && timeline.rows > 1 { 0.5 } else { 1.0 };
     let size = alone * kind.badness(moved);
-    if !(size > 0.0) {
+    let moved_there = size > 0.0; // false for NaN too
+    if !moved_there {
         return None;
     }
     let half = |value: f64| kind.badness(level.z(value) - level.z(expected)) >= 0.5 * size;
