@@ -79,7 +79,7 @@ quality-public: $(VENV)/.installed $(VENV)/.tested ## labelled series and root c
 quality-shop: ## simulated shops: found, blamed, false, how soon
 	$(CARGO) run --release -q -p mad-benches --bin quality-shop
 
-quality-early: ## minutes warned before a static rule fires
+quality-early: ## slow change: minutes warned before a static rule fires, and after a ramp of requests began
 	$(CARGO) run --release -q -p mad-benches --bin early-warning
 
 bench-storm: ## 5,000 series bad at once: incidents and time
