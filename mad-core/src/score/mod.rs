@@ -32,6 +32,7 @@ mod signal;
 mod silence;
 mod slope;
 mod tail;
+mod together;
 
 pub use binomial::BinomialScorer;
 pub use config::{Direction, LevelConfig, Profile, ScoreConfig};

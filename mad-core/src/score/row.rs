@@ -6,6 +6,7 @@ use super::lasting::Lasting;
 use super::score_type::{HALF_SCORE_EVIDENCE, score_of};
 use super::signal::learn_as;
 use super::tail::{exceedance_evidence, observations_above};
+use super::together::Together;
 use super::{Learn, Score, ScoreConfig, Scorer, SignalScorer};
 use crate::error::Result;
 use crate::feature::{FeatureRow, Signal, SignalKind};
@@ -35,17 +36,20 @@ impl RowScores {
     }
 
     /// Evidence that a signal brings to the row: its own less what looking at all signals costs
-    /// (Bonferroni: the row's probability is the smallest one times the number of signals).
+    /// (Bonferroni: the row's probability is the smallest one times the number of signals). Of signals
+    /// that are each a little out it is the evidence of all of them together.
     pub fn evidence_of(&self, signal: Signal) -> f64 {
         (self.of(signal).evidence - look_elsewhere()).max(0.0)
     }
 
-    /// The signal with the strongest evidence; the first one in a tie, p95 when there is none.
+    /// The signal with the strongest evidence; in a tie the one that lies farther out, in scales;
+    /// p95 when there is none.
     pub fn leading(&self) -> Signal {
-        let mut best = (Signal::P95Latency, 0.0);
+        let mut best = (Signal::P95Latency, (0.0, f64::INFINITY));
         for (signal, score) in self.iter() {
-            if score.evidence > best.1 {
-                best = (signal, score.evidence);
+            let rank = (score.evidence, score.z.abs());
+            if rank > best.1 {
+                best = (signal, rank);
             }
         }
         best.0
@@ -67,7 +71,9 @@ pub(crate) fn look_elsewhere() -> f64 {
     (Signal::ALL.len() as f64).log10()
 }
 
-/// Judges rows of one entity: a scorer per signal.
+/// Judges rows of one entity: a scorer per signal. Signals that are each a little out are taken
+/// together where none is plain by itself (Fisher's sum, with their correlation in calm rows by Brown's
+/// method): those with evidence of 1 or more then have the evidence of all.
 ///
 /// Learning: a signal that is anomalous by its own evidence is learnt clipped to the
 /// ordinary range, so that an incident cannot become the new normal within its first hours; after
@@ -78,6 +84,8 @@ pub(crate) fn look_elsewhere() -> f64 {
 pub struct RowScorer {
     signals: Vec<SignalScorer>,
     runs: [u32; Signal::ALL.len()],
+    #[serde(default)]
+    together: Together,
     #[serde(default)]
     lasting: [Lasting; Signal::ALL.len()],
     relearn_after: u32,
@@ -99,7 +107,8 @@ impl RowScorer {
             .collect::<Result<Vec<_>>>()?;
         let runs = [0; Signal::ALL.len()];
         let lasting = [Lasting::default(); Signal::ALL.len()];
-        Ok(Self { signals, runs, lasting, relearn_after: config.relearn_after, evidence })
+        let together = Together::default();
+        Ok(Self { signals, runs, together, lasting, relearn_after: config.relearn_after, evidence })
     }
 
     /// Judges a row without learning it.
@@ -112,6 +121,8 @@ impl RowScorer {
                 lasting.raise(score, row.sample(signal).value, self.evidence);
             }
         }
+        let values = Signal::ALL.map(|signal| row.sample(signal).value);
+        self.together.raise(&mut scores.signals, &values, self.evidence);
         scores
     }
 
@@ -189,6 +200,7 @@ impl RowScorer {
         for (lasting, score) in self.lasting.iter_mut().zip(&alone.signals) {
             lasting.learn(score, self.evidence);
         }
+        self.together.learn(&alone.signals, self.evidence);
     }
 
     /// Learns a row that was judged as `scores`.
