@@ -805,6 +805,28 @@ fn a_share_that_is_raised_a_little_for_long_is_found_and_over_when_it_is_over() 
     assert!(rate.observe(at(110), row(1), 4.6).evidence < 2.0);
 }
 
+#[test]
+fn after_many_errors_a_row_with_a_few_of_them_is_over() {
+    let row = |events: u32| Sample { value: f64::from(events) / 70.0, n: 70 };
+    let after = |past: &[u32], now: u32| {
+        let mut rate = RateScorer::new(240, 1_000.0, 4.6).unwrap();
+        for (i, events) in
+            (0..100).map(|i| u32::from(i % 4 != 0)).chain(past.iter().copied()).enumerate()
+        {
+            rate.observe(at(i), row(events), 4.6);
+        }
+        rate.score(at(200), row(now)).evidence
+    };
+    let (outage, little) = ([14, 16, 13, 15, 14, 17], [5, 4, 6, 3, 5, 4]);
+    let (still, over) = (after(&outage, 14), after(&outage, 2));
+    assert!(still >= 4.6 && over < 1.5, "{still} {over}");
+    // nor do two such rows, or one that is a little high, bring it back
+    assert!(after(&[14, 16, 13, 15, 14, 17, 2], 2) < 1.5);
+    assert!(after(&[14, 16, 13, 15, 14, 17, 1, 0, 2], 3) < 2.0);
+    // what is a little raised is not over with a row that is a little lower
+    assert!(after(&little, 3) >= 4.6 && after(&little, 1) < 1.5);
+}
+
 /// A number between -1 and 1 that never repeats soon.
 fn jitter(i: u64) -> f64 {
     let mut x = i.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -892,4 +914,61 @@ fn a_cumulative_sum_sees_what_no_block_shows() {
         serde_json::from_str(&serde_json::to_string(&cusum).unwrap()).unwrap();
     let sample = Sample { value: 170.0, n: 1 };
     assert!(same(&restored.score(at(2_000), sample), &cusum.score(at(2_000), sample)));
+}
+
+#[test]
+fn signals_that_are_each_a_little_out_are_told_together() {
+    let mut scorer = RowScorer::new(&ScoreConfig::default()).unwrap();
+    let row = |i: usize, slower: f64, errors: u64, count: u64| {
+        let latency = |k: u64| 100.0 * slower * (0.1 * deviate(7 * i as u64 + k)).exp();
+        FeatureRow {
+            entity: EntityId(0),
+            bucket: at(i),
+            gap: 0,
+            whole: true,
+            slow: 0,
+            count,
+            errors,
+            samples: count,
+            mean: latency(0),
+            p50: latency(0),
+            p95: 2.0 * latency(1),
+            p99: 3.0 * latency(1),
+            max: 4.0 * latency(1),
+        }
+    };
+    let usual = |i: usize| row(i, 1.0, u64::from(i % 2 == 0), 60 + (i as u64 * 7) % 11);
+    for i in 0..300 {
+        let score = scorer.observe(&usual(i)).evidence();
+        assert!(score < 4.0, "{i} {score}");
+    }
+    let calm = |row: FeatureRow| FeatureRow { p50: 100.0, p95: 200.0, ..row };
+    let slow = |row: FeatureRow| FeatureRow { p50: 128.0, p95: 257.0, ..row };
+    let alone = [
+        scorer.score(&slow(row(300, 1.0, 0, 65))),
+        scorer.score(&calm(row(300, 1.0, 4, 65))),
+        scorer.score(&calm(row(300, 1.0, 0, 41))),
+    ];
+    assert!(alone.iter().all(|scores| scores.evidence() < 3.5), "{alone:?}");
+    let together = scorer.score(&slow(row(300, 1.0, 4, 41)));
+    assert!(together.evidence() >= 4.0, "{together:?}");
+    for (signal, score) in together.iter() {
+        // all that carry it say so, outside of their bands
+        let value = slow(row(300, 1.0, 4, 41)).sample(signal).value;
+        assert!(score.evidence >= 4.0 && outside(score, value), "{signal:?} {score:?}");
+    }
+    // two that are always alike are one
+    let weak = |scorer: &RowScorer| scorer.score(&slow(row(300, 1.0, 4, 65))).evidence();
+    let mut alike = RowScorer::new(&ScoreConfig::default()).unwrap();
+    let mut apart = alike.clone();
+    for i in 0..300 {
+        let plain = usual(i);
+        apart.observe(&plain);
+        alike.observe(&FeatureRow { p95: 2.0 * plain.p50, ..plain });
+    }
+    assert!(weak(&alike) < weak(&apart), "{} {}", weak(&alike), weak(&apart));
+    // a row that is plain by one signal is told by that one
+    let plain = scorer.score(&FeatureRow { p95: 2_000.0, ..calm(row(300, 1.0, 2, 65)) });
+    assert!(plain.of(Signal::P95Latency).evidence >= 4.6);
+    assert!(plain.of(Signal::ErrorRate).evidence < 3.0, "{plain:?}");
 }

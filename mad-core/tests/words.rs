@@ -541,3 +541,20 @@ proptest! {
         prop_assert!(!explanation.line.is_empty() && explanation.line.starts_with("[Warning] payments /pay: "));
     }
 }
+
+#[test]
+fn signals_that_have_one_evidence_in_one_row_have_it_together() {
+    let mut incident = incident();
+    incident.peaks = vec![
+        peak(Signal::P95Latency, 500.0, 330.0, 2.4, 4.4),
+        peak(Signal::ErrorRate, 0.05, 0.02, 2.1, 4.4),
+        peak(Signal::RequestCount, 10.0, 60.0, -9.0, 20.0),
+    ];
+    let why = explain(&incident, None).why_flagged;
+    assert!(why[0].ends_with(" by chance together with the error rate)."), "{}", why[0]);
+    assert!(why[1].ends_with(" together with the 95th-percentile latency)."), "{}", why[1]);
+    assert!(!why[2].contains("together"), "{}", why[2]);
+    incident.peaks[1].at = incident.start;
+    let why = explain(&incident, None).why_flagged;
+    assert!(why.iter().all(|told| !told.contains("together")), "{why:?}");
+}

@@ -141,14 +141,31 @@ impl TemplateExplainer {
             );
         }
         format!(
-            "{} the {} was {}; {} was expected (z {}, {}).",
+            "{} the {} was {}; {} was expected (z {}, {}{}).",
             Self::at(incident, peak),
             name(&flagged.signal),
             quantity(&flagged.signal, flagged.value),
             bound(flagged),
             number(flagged.z, 1),
             likelihood(flagged.evidence),
+            Self::together(incident, peak),
         )
+    }
+
+    /// Signals that have one evidence in one row have it together.
+    fn together(incident: &Incident, peak: &Peak) -> String {
+        let FlaggedSignal { signal, evidence, .. } = &peak.signal;
+        let beside = |other: &&Peak| {
+            let same = other.signal.evidence.to_bits() == evidence.to_bits();
+            other.at == peak.at && other.signal.signal != *signal && same && *evidence < 300.0
+        };
+        let names: Vec<_> =
+            peaks(incident).filter(beside).map(|other| name(&other.signal.signal)).collect();
+        if names.is_empty() {
+            String::new()
+        } else {
+            format!(" together with the {}", names.join(" and the "))
+        }
     }
 
     fn line(incident: &Incident) -> String {

@@ -34,6 +34,7 @@ mod slow;
 mod silence;
 mod slope;
 mod tail;
+mod together;
 
 pub use binomial::BinomialScorer;
 pub use config::{Direction, LevelConfig, Profile, ScoreConfig};

@@ -18,6 +18,10 @@ const STEADIER: f64 = 2.0;
 const LEAST_BEFORE: usize = 20;
 /// Independent tests that so many nested ones are worth, about.
 const LOOKS: f64 = 2.0;
+/// Rows that say how high the share was, and how much likelier the usual share has to be after
+/// them for it to be over.
+const RAISED: usize = 3;
+const OVER: f64 = 2.0;
 
 /// The probability of so many events among so many trials, given the share in the past.
 ///
@@ -27,8 +31,9 @@ const LOOKS: f64 = 2.0;
 /// *Lasting*: a share that is raised a little for long shows in no row alone. The last 2, 3, 4, 6,
 /// 8, 11 and 16 rows, this one included, are therefore also judged as one, against the rows before
 /// them, trusted with twice the memory; the strongest test counts, less log10 2 for having looked
-/// often. Only where the row has an event and with the one before it half of that share: what is
-/// over is over.
+/// often. Only where the row has an event and with the one before it half of that share. What is
+/// over is over: where the usual share makes the rows since twice as likely as the share of
+/// the three rows before them, those and all before are left out.
 ///
 /// Only shares above the expected are evidence (0 below). `sample.value` is the share (clamped to
 /// 0..1), `sample.n` the trials; NaN or no trials is unknown.
@@ -53,6 +58,28 @@ impl RateScorer {
         self.single.points()
     }
 
+    /// The rows, this one included, since a raised share was over; all of them where none was.
+    fn since_over(&self, events: u32, trials: u32) -> usize {
+        let usual = Baseline::of(self.single.events, self.single.trials, 1.0).share;
+        let last = || self.single.rows.iter().rev();
+        let (mut events, mut trials) = (f64::from(events), f64::from(trials));
+        for (place, (more_events, more_trials)) in last().take(LONGEST).enumerate() {
+            let (before, of) = last()
+                .skip(place)
+                .take(RAISED)
+                .fold((0, 0), |(k, n), row| (k + u64::from(row.0), n + u64::from(row.1)));
+            let raised = Baseline::of(before, of, 1.0).share;
+            let likelier = events * (usual / raised).ln()
+                + (trials - events) * ((1.0 - usual) / (1.0 - raised)).ln();
+            if raised > usual && likelier > OVER.ln() {
+                return place + 1;
+            }
+            events += f64::from(*more_events);
+            trials += f64::from(*more_trials);
+        }
+        usize::MAX
+    }
+
     /// Evidence and events of the last rows taken as one, whichever number of them says most.
     fn lasting(&self, events: u32, trials: u32) -> (f64, u64) {
         let (mut pooled_events, mut pooled_trials) = (u64::from(events), u64::from(trials));
@@ -60,6 +87,7 @@ impl RateScorer {
         if events == 0 {
             return (0.0, 0);
         }
+        let since = self.since_over(events, trials);
         let (last_events, last_trials) = self.single.rows.back().copied().unwrap_or((0, 0));
         let still = (f64::from(events) + f64::from(last_events))
             / (f64::from(trials) + f64::from(last_trials));
@@ -69,6 +97,9 @@ impl RateScorer {
             pooled_events += u64::from(*past_events);
             pooled_trials += u64::from(*past_trials);
             let rows = place + 2;
+            if rows > since {
+                break;
+            }
             if !TOGETHER.contains(&rows) || self.single.rows.len() < LEAST_BEFORE + rows {
                 continue;
             }

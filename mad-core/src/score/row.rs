@@ -7,6 +7,7 @@ use super::score_type::{HALF_SCORE_EVIDENCE, score_of};
 use super::signal::learn_as;
 use super::slow::{Slow, rises};
 use super::tail::{exceedance_evidence, observations_above};
+use super::together::Together;
 use super::{Learn, Score, ScoreConfig, Scorer, SignalScorer};
 use crate::error::Result;
 use crate::feature::{FeatureRow, Signal, SignalKind};
@@ -45,17 +46,20 @@ impl RowScores {
     }
 
     /// Evidence that a signal brings to the row: its own less what looking at all signals costs
-    /// (Bonferroni: the row's probability is the smallest one times the number of signals).
+    /// (Bonferroni: the row's probability is the smallest one times the number of signals). Of signals
+    /// that are each a little out it is the evidence of all of them together.
     pub fn evidence_of(&self, signal: Signal) -> f64 {
         (self.of(signal).evidence - look_elsewhere()).max(0.0)
     }
 
-    /// The signal with the strongest evidence; the first one in a tie, p95 when there is none.
+    /// The signal with the strongest evidence; in a tie the one that lies farther out, in scales;
+    /// p95 when there is none.
     pub fn leading(&self) -> Signal {
-        let mut best = (Signal::P95Latency, 0.0);
+        let mut best = (Signal::P95Latency, (0.0, f64::INFINITY));
         for (signal, score) in self.iter() {
-            if score.evidence > best.1 {
-                best = (signal, score.evidence);
+            let rank = (score.evidence, score.z.abs());
+            if rank > best.1 {
+                best = (signal, rank);
             }
         }
         best.0
@@ -77,7 +81,9 @@ pub(crate) fn look_elsewhere() -> f64 {
     (Signal::ALL.len() as f64).log10()
 }
 
-/// Judges rows of one entity: a scorer per signal.
+/// Judges rows of one entity: a scorer per signal. Signals that are each a little out are taken
+/// together where none is plain by itself (Fisher's sum, with their correlation in calm rows by Brown's
+/// method): those with evidence of 1 or more then have the evidence of all.
 ///
 /// Learning: a signal that is anomalous by its own evidence is learnt clipped to the
 /// ordinary range, so that an incident cannot become the new normal within its first hours; after
@@ -88,6 +94,8 @@ pub(crate) fn look_elsewhere() -> f64 {
 pub struct RowScorer {
     signals: Vec<SignalScorer>,
     runs: [u32; Signal::ALL.len()],
+    #[serde(default)]
+    together: Together,
     #[serde(default)]
     lasting: [Lasting; Signal::ALL.len()],
     #[serde(default)]
@@ -112,8 +120,8 @@ impl RowScorer {
         let runs = [0; Signal::ALL.len()];
         let lasting = [Lasting::default(); Signal::ALL.len()];
         let slow = Signal::ALL.map(|_| Slow::new(config.latency_floor));
-        let relearn_after = config.relearn_after;
-        Ok(Self { signals, runs, lasting, slow, relearn_after, evidence })
+        let (together, relearn_after) = (Together::default(), config.relearn_after);
+        Ok(Self { signals, runs, together, lasting, slow, relearn_after, evidence })
     }
 
     /// Judges a row without learning it.
@@ -126,6 +134,8 @@ impl RowScorer {
                 lasting.raise(score, row.sample(signal).value, self.evidence);
             }
         }
+        let values = Signal::ALL.map(|signal| row.sample(signal).value);
+        self.together.raise(&mut scores.signals, &values, self.evidence);
         let raised = scores.signals.iter_mut().zip(&mut scores.leaving).zip(&self.slow);
         for (((score, since), slow), signal) in raised.zip(Signal::ALL) {
             if rises(signal.kind()) {
@@ -218,6 +228,7 @@ impl RowScorer {
                 slow.learn(row.bucket, row.sample(signal), told, accepted);
             }
         }
+        self.together.learn(&alone.signals, self.evidence);
     }
 
     /// Learns a row that was judged as `scores`.
