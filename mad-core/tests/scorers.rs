@@ -937,7 +937,7 @@ fn signals_that_are_each_a_little_out_are_told_together() {
             max: 4.0 * latency(1),
         }
     };
-    let usual = |i: usize| row(i, 1.0, u64::from(i % 2 == 0), 60 + (i as u64 * 7) % 11);
+    let usual = |i: usize| row(i, 1.0, u64::from(i.is_multiple_of(2)), 60 + (i as u64 * 7) % 11);
     for i in 0..300 {
         let score = scorer.observe(&usual(i)).evidence();
         assert!(score < 4.0, "{i} {score}");

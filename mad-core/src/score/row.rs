@@ -220,15 +220,15 @@ impl RowScorer {
         for (lasting, score) in self.lasting.iter_mut().zip(&alone.signals) {
             lasting.learn(score, self.evidence);
         }
-        let alone = self.slow.iter_mut().zip(&alone.signals).zip(&self.runs);
-        for (((slow, score), run), signal) in alone.zip(Signal::ALL) {
+        self.together.learn(&alone.signals, self.evidence);
+        let rows = self.slow.iter_mut().zip(&alone.signals).zip(&self.runs);
+        for (((slow, score), run), signal) in rows.zip(Signal::ALL) {
             if rises(signal.kind()) {
                 let told = score.evidence >= self.evidence;
                 let accepted = *run > self.relearn_after;
                 slow.learn(row.bucket, row.sample(signal), told, accepted);
             }
         }
-        self.together.learn(&alone.signals, self.evidence);
     }
 
     /// Learns a row that was judged as `scores`.
