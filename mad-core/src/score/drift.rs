@@ -276,7 +276,7 @@ impl Drift {
                     let goes_on = self.way.far >= self.way.reached + FURTHER;
                     self.way.still = if goes_on { 0 } else { self.way.still.saturating_add(1) };
                     self.way.reached = if goes_on { self.way.far } else { self.way.reached };
-                    blocks + 1
+                    blocks.saturating_add(1)
                 }
             };
             self.known = self.known.saturating_sub(1);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::lasting::Lasting;
 use super::row::{accumulates, threshold_evidence};
 use super::signal::learn_as;
-use super::slow::{Slow, rises};
+use super::slow::Slow;
 use super::{Learn, Leaving, Score, ScoreConfig, Scorer, SignalScorer};
 use crate::error::Result;
 use crate::feature::{Sample, SignalKind};
@@ -38,8 +38,7 @@ pub struct MetricScorer {
     run: u32,
     #[serde(default)]
     lasting: Lasting,
-    #[serde(default)]
-    slow: Slow,
+    slow: Option<Box<Slow>>,
     relearn_after: u32,
     evidence: f64,
     counter: Option<Total>,
@@ -63,7 +62,7 @@ impl MetricScorer {
         let evidence = threshold_evidence(config.threshold);
         let scorer = SignalScorer::new(kind, config, evidence)?;
         let relearn_after = config.relearn_after;
-        let (lasting, slow) = (Lasting::default(), Slow::new(config.latency_floor));
+        let (lasting, slow) = (Lasting::default(), Slow::of(kind, config));
         Ok(Self { kind, scorer, run: 0, lasting, slow, relearn_after, evidence, counter: None })
     }
 
@@ -103,8 +102,8 @@ impl MetricScorer {
         if accumulates(self.kind) {
             self.lasting.raise(&mut score, sample.value, self.evidence);
         }
-        if rises(self.kind) {
-            self.slow.raise(at, sample, &mut score, self.evidence);
+        if let Some(slow) = &self.slow {
+            slow.raise(at, sample, &mut score, self.evidence);
         }
         score
     }
@@ -112,10 +111,9 @@ impl MetricScorer {
     /// That the level is leaving slowly, if it is: said of a sample that lies on the side to which it
     /// goes.
     pub(crate) fn leaving(&self, at: Timestamp, sample: Sample) -> Option<Leaving> {
-        if rises(self.kind) {
-            self.slow.leaving(at, sample, self.evidence)
-        } else {
-            self.scorer.leaving(at, sample)
+        match &self.slow {
+            Some(slow) => slow.leaving(at, sample, self.evidence),
+            None => self.scorer.leaving(at, sample),
         }
     }
 
@@ -137,10 +135,9 @@ impl MetricScorer {
         if accumulates(self.kind) {
             let alone = self.scorer.score(at, sample);
             self.lasting.learn(&alone, self.evidence);
-            if rises(self.kind) {
-                let (told, accepted) =
-                    (alone.evidence >= self.evidence, self.run > self.relearn_after);
-                self.slow.learn(at, sample, told, accepted);
+            if let Some(slow) = &mut self.slow {
+                let accepted = self.run > self.relearn_after;
+                slow.learn(at, sample, alone.evidence >= self.evidence, accepted);
             }
         }
         let anomalous = score.evidence >= self.evidence;

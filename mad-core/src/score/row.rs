@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::lasting::Lasting;
 use super::score_type::{HALF_SCORE_EVIDENCE, score_of};
 use super::signal::learn_as;
-use super::slow::{Slow, rises};
+use super::slow::Slow;
 use super::tail::{exceedance_evidence, observations_above};
 use super::together::Together;
 use super::{Learn, Score, ScoreConfig, Scorer, SignalScorer};
@@ -98,8 +98,7 @@ pub struct RowScorer {
     together: Together,
     #[serde(default)]
     lasting: [Lasting; Signal::ALL.len()],
-    #[serde(default)]
-    slow: [Slow; Signal::ALL.len()],
+    slow: [Option<Box<Slow>>; Signal::ALL.len()],
     relearn_after: u32,
     evidence: f64,
 }
@@ -119,7 +118,7 @@ impl RowScorer {
             .collect::<Result<Vec<_>>>()?;
         let runs = [0; Signal::ALL.len()];
         let lasting = [Lasting::default(); Signal::ALL.len()];
-        let slow = Signal::ALL.map(|_| Slow::new(config.latency_floor));
+        let slow = Signal::ALL.map(|signal| Slow::of(signal.kind(), config));
         let (together, relearn_after) = (Together::default(), config.relearn_after);
         Ok(Self { signals, runs, together, lasting, slow, relearn_after, evidence })
     }
@@ -138,7 +137,7 @@ impl RowScorer {
         self.together.raise(&mut scores.signals, &values, self.evidence);
         let raised = scores.signals.iter_mut().zip(&mut scores.leaving).zip(&self.slow);
         for (((score, since), slow), signal) in raised.zip(Signal::ALL) {
-            if rises(signal.kind()) {
+            if let Some(slow) = slow {
                 *since = slow.raise(row.bucket, row.sample(signal), score, self.evidence);
             }
         }
@@ -223,7 +222,7 @@ impl RowScorer {
         self.together.learn(&alone.signals, self.evidence);
         let rows = self.slow.iter_mut().zip(&alone.signals).zip(&self.runs);
         for (((slow, score), run), signal) in rows.zip(Signal::ALL) {
-            if rises(signal.kind()) {
+            if let Some(slow) = slow {
                 let told = score.evidence >= self.evidence;
                 let accepted = *run > self.relearn_after;
                 slow.learn(row.bucket, row.sample(signal), told, accepted);

@@ -51,21 +51,20 @@ pub(super) struct Slow {
     rising: u32,
 }
 
-impl Default for Slow {
-    fn default() -> Self {
-        Self::new(ScoreConfig::default().latency_floor)
-    }
-}
-
 /// Whether a kind of signal is watched for slow change here: a rate adds up its rows by itself,
 /// counts follow the day, and a gauge has blocks.
-pub(super) const fn rises(kind: SignalKind) -> bool {
+const fn rises(kind: SignalKind) -> bool {
     matches!(kind, SignalKind::Latency)
 }
 
 impl Slow {
+    /// The one of a signal, where its kind is watched here.
+    pub fn of(kind: SignalKind, config: &ScoreConfig) -> Option<Box<Self>> {
+        rises(kind).then(|| Box::new(Self::new(config.latency_floor)))
+    }
+
     /// Nothing seen; the smallest scale is a share of the level.
-    pub fn new(floor: f64) -> Self {
+    fn new(floor: f64) -> Self {
         let past = Memory::default();
         Self {
             past,
@@ -182,7 +181,7 @@ impl Slow {
                 self.sum = added(self.sum, far, self.alike());
             }
             let clear = self.sum > LEFT / 2.0;
-            self.rising = if clear { self.rising + 1 } else { 0 };
+            self.rising = if clear { self.rising.saturating_add(1) } else { 0 };
             self.compare(far);
             if self.rising > WITHIN {
                 *self = Self::new(self.floor);
