@@ -47,12 +47,16 @@ pub(super) struct Season {
 }
 
 /// How much of the deviations is left when an hour's level is taken off.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Unexplained {
     values: u16,
     /// Mean squares, of what is left and of all.
     left: f64,
     all: f64,
+    /// 1 while nothing is known, towards 0 where the hour tells all.
+    share: f64,
+    /// Visits after which an hour's level is believed by half.
+    shrink: f64,
 }
 
 /// Level of an hour, how often it came back and how many values it saw.
@@ -90,18 +94,18 @@ impl Default for Season {
     }
 }
 
-impl Unexplained {
-    /// 1 while nothing is known, towards 0 where the hour tells all.
-    fn share(self) -> f64 {
-        let left = if self.all > 0.0 { (self.left / self.all).min(1.0) } else { 1.0 };
-        let values = f64::from(self.values);
-        (values * left + DOUBT) / (values + DOUBT)
+impl Default for Unexplained {
+    fn default() -> Self {
+        Self::of(0, 0.0, 0.0)
     }
+}
 
-    /// Visits after which an hour's level is believed by half.
-    fn shrink(self) -> f64 {
-        let share = self.share();
-        (share / (1.0 - share)).min(SHRINK)
+impl Unexplained {
+    fn of(values: u16, left: f64, all: f64) -> Self {
+        let ratio = if all > 0.0 { (left / all).min(1.0) } else { 1.0 };
+        let known = f64::from(values);
+        let share = (known * ratio + DOUBT) / (known + DOUBT);
+        Self { values, left, all, share, shrink: (share / (1.0 - share)).min(SHRINK) }
     }
 
     fn saved(self) -> Squares {
@@ -111,17 +115,16 @@ impl Unexplained {
     fn restored((values, left, all): Squares) -> Result<Self> {
         let mut squares = [left, all].into_iter();
         if values <= EXPLAINED && squares.all(|square| square.is_finite() && square >= 0.0) {
-            return Ok(Self { values, left, all });
+            return Ok(Self::of(values, left, all));
         }
         let given = format!("{values}, {left}, {all}");
         Err(Error::argument("by_day, by_week", given, "at most 10,000 values, finite squares"))
     }
 
     fn learn(&mut self, left: f64, all: f64) {
-        self.values = self.values.saturating_add(1).min(EXPLAINED);
-        let values = f64::from(self.values);
-        self.left += (left * left - self.left) / values;
-        self.all += (all * all - self.all) / values;
+        let values = self.values.saturating_add(1).min(EXPLAINED);
+        let mean = |so_far: f64, one: f64| so_far + (one * one - so_far) / f64::from(values);
+        *self = Self::of(values, mean(self.left, left), mean(self.all, all));
     }
 }
 
@@ -159,8 +162,7 @@ impl Season {
     #[inline]
     pub fn at(&self, at: Timestamp) -> f64 {
         let (hour, into) = hour_of(at);
-        let (by_day, by_week) = (self.by_day.shrink(), self.by_week.shrink());
-        let believed = |hour: &Hour| hour.believed(by_day);
+        let believed = |hour: &Hour| hour.believed(self.by_day.shrink);
         let day = |hour: i64| self.days.get(day_place(hour)).map_or(0.0, believed);
         let daily = if self.step < HOUR / 2 {
             if into < 0.5 {
@@ -171,13 +173,17 @@ impl Season {
         } else {
             day(hour)
         };
-        daily + self.weeks.get(week_place(hour)).map_or(0.0, |hour| hour.believed(by_week))
+        daily
+            + self
+                .weeks
+                .get(week_place(hour))
+                .map_or(0.0, |hour| hour.believed(self.by_week.shrink))
     }
 
     /// The share of the deviations that the hour of the day doesn't explain, 0 to 1.
     #[inline]
     pub fn unexplained(&self) -> f64 {
-        self.by_day.share()
+        self.by_day.share
     }
 
     /// Learns a deviation from the long-term center, whose scale is `long.scale`.
