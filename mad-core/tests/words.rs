@@ -120,6 +120,21 @@ fn a_slow_change_is_told_as_one() {
 }
 
 #[test]
+fn a_value_that_needs_those_before_it_is_not_told_as_unexpected_alone() {
+    let mut incident = incident();
+    let mut slow = peak(Signal::P50Latency, 321.0, 287.0, 1.6, 5.1);
+    slow.signal.high = slow.signal.value.next_down();
+    incident.peaks = vec![slow];
+    let told = explain(&incident, None);
+    assert_eq!(
+        told.why_flagged[0],
+        "At 10:03 UTC the median latency was 321 ms; 287 ms was expected (z 1.6, about 1 in 130,000 \
+         by chance with those before it)."
+    );
+    assert!(told.line.contains("median latency 321 ms (287 ms expected), "), "{}", told.line);
+}
+
+#[test]
 fn an_outage_reads_well() {
     let mut incident = incident();
     incident.severity = Severity::Critical;
@@ -513,8 +528,10 @@ proptest! {
         let peaks = &incident.peaks;
         prop_assert_eq!(explanation.why_flagged.len(), peaks.len());
         for (why, peak) in explanation.why_flagged.iter().zip(peaks) {
-            prop_assert_eq!(why.contains("at most"), peak.signal.z > 0.0);
-            prop_assert_eq!(why.contains("at least"), peak.signal.z < 0.0);
+            let FlaggedSignal { value, low, high, z, .. } = &peak.signal;
+            let ends_at_it = |end: &f64| (value - end).abs() <= 1e-12 * value.abs();
+            prop_assert_eq!(why.contains("at most"), *z > 0.0 && !ends_at_it(high));
+            prop_assert_eq!(why.contains("at least"), *z < 0.0 && !ends_at_it(low));
         }
         let up = peaks.iter().any(|peak| peak.signal.z > 0.0) || incident.errors_rose;
         let down = peaks.iter().any(|peak| peak.signal.z < 0.0);

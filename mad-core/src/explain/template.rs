@@ -9,8 +9,8 @@ use super::budgets::{budgets, severity_evidence};
 use super::causes::Pattern;
 use super::chain::Link;
 use super::words::{
-    date_clock, duration, likelihood, milliseconds, moment, name, named, number, one_line, percent,
-    plural, quantity, span, times,
+    bound, date_clock, duration, likelihood, milliseconds, moment, name, named, number, one_line,
+    percent, plural, quantity, says_alone, span, times,
 };
 use crate::culprit::{Evidence, NotCalled, Ranking};
 use crate::feature::Signal;
@@ -152,7 +152,8 @@ impl TemplateExplainer {
         )
     }
 
-    /// Signals that have one evidence in one row have it together.
+    /// Signals that have one evidence in one row have it together; else it is of the rows before too
+    /// where a value does not have it alone.
     fn together(incident: &Incident, peak: &Peak) -> String {
         let FlaggedSignal { signal, evidence, .. } = &peak.signal;
         let beside = |other: &&Peak| {
@@ -162,7 +163,8 @@ impl TemplateExplainer {
         let names: Vec<_> =
             peaks(incident).filter(beside).map(|other| name(&other.signal.signal)).collect();
         if names.is_empty() {
-            String::new()
+            let before = if says_alone(&peak.signal) { "" } else { " with those before it" };
+            before.to_owned()
         } else {
             format!(" together with the {}", names.join(" and the "))
         }
@@ -303,17 +305,6 @@ fn whose(first: &Entity, own: &Entity) -> String {
         "It holds".to_owned()
     } else {
         format!("{} comes first in the ranking, with", named(first))
-    }
-}
-
-/// `at most 534 ms`: the end of the expected band that was passed. Counts are whole.
-fn bound(flagged: &FlaggedSignal) -> String {
-    let FlaggedSignal { signal, low, high, z, .. } = flagged;
-    let count = signal.is_count();
-    if *z < 0.0 {
-        format!("at least {}", quantity(signal, if count { low.ceil() } else { *low }))
-    } else {
-        format!("at most {}", quantity(signal, if count { high.floor() } else { *high }))
     }
 }
 

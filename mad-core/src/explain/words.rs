@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::feature::Signal;
 use crate::graph::{MISSING_SPANS, NETWORK_GAP};
+use crate::history::FlaggedSignal;
 use crate::series::{Entity, SignalName};
 use crate::telemetry::LogLevel;
 use crate::time::{SECOND, Timestamp};
@@ -173,6 +174,29 @@ pub(super) fn duration(nanos: i64) -> String {
         plural(seconds / 60.0, "minute")
     } else {
         plural((seconds / 360.0).round() / 10.0, "hour")
+    }
+}
+
+/// Whether a value lies outside of what was expected by itself. Where rows before it or signals
+/// beside it are needed, the band ends right at it.
+pub(super) fn says_alone(flagged: &FlaggedSignal) -> bool {
+    let FlaggedSignal { value, low, high, z, .. } = flagged;
+    let end = if *z < 0.0 { low } else { high };
+    let ends_at_it = (value - end).abs() <= 1e-12 * value.abs();
+    !ends_at_it
+}
+
+/// `at most 534 ms`: the end of the expected band that was passed, counts as whole numbers. `179 ms`,
+/// what was expected itself, of a value that does not say it alone.
+pub(super) fn bound(flagged: &FlaggedSignal) -> String {
+    let FlaggedSignal { signal, expected, low, high, z, .. } = flagged;
+    let count = signal.is_count();
+    if !says_alone(flagged) {
+        quantity(signal, *expected)
+    } else if *z < 0.0 {
+        format!("at least {}", quantity(signal, if count { low.ceil() } else { *low }))
+    } else {
+        format!("at most {}", quantity(signal, if count { high.floor() } else { *high }))
     }
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -66,6 +67,12 @@ def peaks(incident: Json) -> list[dict[str, Any]]:
         value = peak.get("value")
         below = words.is_number(value) and words.is_number(low) and value < low
         above = words.is_number(value) and words.is_number(high) and value > high
+        # the band ends right at a value that only rows before it or signals beside it make unlikely
+        alone = not any(
+            words.is_number(value) and words.is_number(end) and math.isclose(value, end)
+            for end in (low, high)
+        )
+        usual = words.quantity(peak.get("expected"), unit)
         # of next to nothing anything is a thousand times
         much = above and 0 < 2 * high <= value <= 1000 * high
         found.append(
@@ -73,7 +80,7 @@ def peaks(incident: Json) -> list[dict[str, Any]]:
                 "signal": name,
                 "name": words.signal_name(name),
                 "value": words.quantity(value, unit),
-                "expected": words.quantity_range(low, high, unit),
+                "expected": words.quantity_range(low, high, unit) if alone else usual,
                 "z": words.z_score(peak.get("z")),
                 "size": abs(peak["z"]) if words.is_number(peak.get("z")) else 0.0,
                 "below": below,
