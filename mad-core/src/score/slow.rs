@@ -21,6 +21,11 @@ const WITHIN: u32 = 60;
 const TYPICAL: f64 = 240.0;
 const DOUBT: f64 = 10.0;
 const FAR: f64 = 3.0;
+/// Rows for which a latency that left is leaving, and scales by which it has to go on for as many more.
+const LEAVES_FOR: u32 = 10;
+const FURTHER: f64 = 1.0;
+/// Steps without a row after which it is another story.
+const AWAY: i64 = 10;
 /// Rows in which a rise of little adds up.
 const TOGETHER: u32 = 16;
 
@@ -30,8 +35,9 @@ const TOGETHER: u32 = 16;
 /// With the logarithm of a row, center and scale of the rows before (`Memory`; the scale at least
 /// `latency_floor`, wider for a row of fewer requests) and the normal deviate `u` that is as
 /// unlikely under Student's t, `s = max(0, s + min(u, 4) - 1.5)`; where neighbours are alike, what
-/// is added is divided by how many of them are worth one. At `s = 8` the latency is leaving, for as
-/// long as `u` is above 1.5. While `s` is above half of that, rows are learnt clipped to 1.5 scales;
+/// is added is divided by how many of them are worth one. At `s = 8` the latency is leaving, for ten
+/// rows and for as many more whenever it went on by a scale, as long as `u` is above 1.5. After ten
+/// steps without a row the sum begins anew. While `s` is above half of that, rows are learnt clipped to 1.5 scales;
 /// after 60 such rows, or when a level that lasts is learnt as it is, the past begins anew. A row
 /// that is flagged alone before `s` is above half is neither added nor learnt: it is told already.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -49,6 +55,11 @@ pub(super) struct Slow {
     squares: f64,
     /// Rows in a row with a sum above half.
     rising: u32,
+    /// Where it had gone on by a scale last, in scales, and the rows since then.
+    reached: f64,
+    still: u32,
+    /// The newest row, and the shortest time between two, nanoseconds.
+    newest: Option<(Timestamp, i64)>,
 }
 
 /// Whether a kind of signal is watched for slow change here: a rate adds up its rows by itself,
@@ -76,7 +87,16 @@ impl Slow {
             products: 0.0,
             squares: 0.0,
             rising: 0,
+            reached: 0.0,
+            still: 0,
+            newest: None,
         }
+    }
+
+    /// The sum that a row is added to.
+    fn sum_before(&self, at: Timestamp) -> f64 {
+        let apart = |(last, step): (Timestamp, i64)| at.since(last) > step.saturating_mul(AWAY);
+        if self.newest.is_some_and(apart) { 0.0 } else { self.sum }
     }
 
     /// How unlikely a row is as a normal deviate, and what it is held against.
@@ -105,15 +125,17 @@ impl Slow {
     fn begin(&self, at: Timestamp, far: f64, past: Reference) -> Begin {
         let [_, earlier] = self.before;
         let leap = far - earlier;
-        let begin = self.begin.filter(|_| self.sum > 0.0).unwrap_or(Begin { at, past, leap });
+        let begin =
+            self.begin.filter(|_| self.sum_before(at) > 0.0).unwrap_or(Begin { at, past, leap });
         Begin { leap: leap.max(begin.leap), ..begin }
     }
 
     /// That the latency is leaving with this row; `evidence` is the threshold.
     pub fn leaving(&self, at: Timestamp, sample: Sample, evidence: f64) -> Option<Leaving> {
         let (far, now) = self.far(sample)?;
-        let sum = added(self.sum, far, self.alike());
-        if !(sum >= LEFT && far >= SLACK && self.past.points() >= LEAST) {
+        let sum = added(self.sum_before(at), far, self.alike());
+        let goes = sum >= LEFT && far >= SLACK && self.still < LEAVES_FOR;
+        if !goes || self.past.points() < LEAST {
             return None;
         }
         let begin = self.begin(at, far, now);
@@ -165,20 +187,48 @@ impl Slow {
         }
     }
 
+    /// Remembers how far the latency has gone since it left.
+    fn go_on(&mut self, z: f64) {
+        if self.sum < LEFT {
+            (self.reached, self.still) = (0.0, 0);
+        } else if z >= self.reached + FURTHER {
+            (self.reached, self.still) = (z, 0);
+        } else {
+            self.still = self.still.saturating_add(1);
+        }
+    }
+
+    /// Tells the time of a row.
+    fn come_to(&mut self, at: Timestamp) {
+        self.sum = self.sum_before(at);
+        let step = match self.newest {
+            Some((last, step)) if at > last => at.since(last).min(step),
+            Some((_, step)) => step,
+            None => i64::MAX,
+        };
+        self.newest = Some((at, step));
+    }
+
     /// Learns a row. `told` is whether it is flagged alone, `accepted` whether the signal's level is
     /// learnt as it is.
     pub fn learn(&mut self, at: Timestamp, sample: Sample, told: bool, accepted: bool) {
         if accepted {
             *self = Self::new(self.floor);
         }
-        if (told && self.sum <= LEFT / 2.0) || !sound(sample) {
+        if !sound(sample) {
+            return;
+        }
+        self.come_to(at);
+        if told && self.sum <= LEFT / 2.0 {
             return;
         }
         let mut value = sample.value.max(SMALLEST).ln();
         if let Some((far, past)) = self.far(sample) {
             if self.past.points() >= LEAST {
-                self.begin = Some(self.begin(at, far, past));
+                let begin = self.begin(at, far, past);
+                self.begin = Some(begin);
                 self.sum = added(self.sum, far, self.alike());
+                self.go_on((value - begin.past.center) / begin.past.scale);
             }
             let clear = self.sum > LEFT / 2.0;
             self.rising = if clear { self.rising.saturating_add(1) } else { 0 };
