@@ -9,67 +9,17 @@
               contract's; what is unsafe are pyo3's own macros"
 )]
 
-mod arrays;
-mod batch;
-mod command;
 mod config;
 mod config_problems;
-mod csv_rows;
-mod csv_why;
-mod detect;
-mod detect_run;
 mod errors;
-mod evaluation;
-mod explanation;
-mod exposition;
-mod graph;
-mod grouping;
-mod html;
-mod incident;
-mod incident_document;
-mod intake;
-mod json_records;
-mod kinds;
-mod live;
-mod live_records;
-mod live_update;
-mod metric_ranking;
 mod moment;
-mod owned;
 mod pickle;
-mod pipeline;
-mod points;
-mod rank;
-mod ranking;
-mod read;
-mod read_batches;
-mod read_cell;
-mod read_columns;
-mod read_order;
-mod read_types;
-mod reference;
-mod reference_document;
-mod rejected;
-mod report;
-mod rows;
-mod scorer;
-mod scorers;
-mod seen;
-mod series;
-mod simulation;
-mod single;
-mod source;
-mod sources;
-mod span_pieces;
+mod records;
+mod results;
+mod service;
 mod stages;
-mod states;
-mod table;
-mod telemetry;
+mod tables;
 mod toml_places;
-mod trace_simulation;
-mod traces;
-mod update;
-mod zstd;
 
 use pyo3::prelude::*;
 
@@ -77,77 +27,77 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     #[pymodule_export]
-    use super::arrays::{modified_z, rolling_mad, rolling_z};
-    #[pymodule_export]
     use super::config::{check_config, config_problems, default_config};
-    #[pymodule_export]
-    use super::csv_rows::culprits_from_scored;
-    #[pymodule_export]
-    use super::csv_why::why_from_scored;
-    #[pymodule_export]
-    use super::detect::detect;
-    #[pymodule_export]
-    use super::detect_run::DetectRun;
     #[pymodule_export]
     use super::errors::UnsortedError;
     #[pymodule_export]
-    use super::evaluation::evaluate;
+    use super::records::json_records::{json_lines, log_records};
     #[pymodule_export]
-    use super::explanation::Explanation;
+    use super::records::kinds::columns_of;
     #[pymodule_export]
-    use super::graph::ServiceGraph;
+    use super::records::shop_simulation::ShopSimulation;
     #[pymodule_export]
-    use super::grouping::{CulpritRanker, IncidentGrouper, TemplateExplainer};
+    use super::records::telemetry::Telemetry;
     #[pymodule_export]
-    use super::incident::Incident;
+    use super::records::trace_simulation::TraceSimulation;
     #[pymodule_export]
-    use super::json_records::{json_lines, log_records};
+    use super::records::zstd::ZstdDecoder;
     #[pymodule_export]
-    use super::kinds::columns_of;
+    use super::results::evaluation::evaluate;
     #[pymodule_export]
-    use super::live::LivePipeline;
+    use super::results::explanation::Explanation;
     #[pymodule_export]
-    use super::live_update::LiveUpdate;
+    use super::results::incident::Incident;
     #[pymodule_export]
-    use super::metric_ranking::{MetricCulprit, MetricRanking};
+    use super::results::metric_ranking::{MetricCulprit, MetricRanking};
     #[pymodule_export]
-    use super::pipeline::Pipeline;
+    use super::results::ranking::{Culprit, Ranking};
     #[pymodule_export]
-    use super::rank::rank_culprits;
+    use super::results::report::Report;
     #[pymodule_export]
-    use super::ranking::{Culprit, Ranking};
+    use super::results::rows::Rows;
     #[pymodule_export]
-    use super::reference::{ReferenceRun, reference_detect};
+    use super::results::scored_file::culprits_from_scored;
     #[pymodule_export]
-    use super::report::Report;
+    use super::results::scored_file_why::why_from_scored;
     #[pymodule_export]
-    use super::rows::Rows;
+    use super::results::update::Update;
     #[pymodule_export]
-    use super::scorer::{MadScorer, Score};
+    use super::service::live::LivePipeline;
     #[pymodule_export]
-    use super::scorers::{score_alone, scorer_names};
+    use super::service::live_update::LiveUpdate;
     #[pymodule_export]
-    use super::series::{SeriesScores, score_series};
+    use super::stages::detect::detect;
     #[pymodule_export]
-    use super::simulation::ShopSimulation;
+    use super::stages::detect_run::DetectRun;
     #[pymodule_export]
-    use super::single::{BinomialScorer, SilenceScorer, SlopeScorer};
+    use super::stages::mad_scorer::{MadScorer, Score};
     #[pymodule_export]
-    use super::stages::{FeatureBuilder, Guardrails, RowScorer};
+    use super::stages::pipeline::Pipeline;
     #[pymodule_export]
-    use super::table::Table;
+    use super::stages::rank_culprits::rank_culprits;
     #[pymodule_export]
-    use super::telemetry::Telemetry;
+    use super::stages::rank_traces::{TraceCulprit, TraceRanking, rank_traces};
+    #[pymodule_export]
+    use super::stages::reference::{ReferenceRun, reference_detect};
+    #[pymodule_export]
+    use super::stages::rows_to_verdicts::{FeatureBuilder, Guardrails, RowScorer};
+    #[pymodule_export]
+    use super::stages::score_alone::{score_alone, scorer_names};
+    #[pymodule_export]
+    use super::stages::score_series::{SeriesScores, score_series};
+    #[pymodule_export]
+    use super::stages::service_graph::ServiceGraph;
+    #[pymodule_export]
+    use super::stages::single_scorers::{BinomialScorer, SilenceScorer, SlopeScorer};
+    #[pymodule_export]
+    use super::stages::verdicts_to_words::{CulpritRanker, IncidentGrouper, TemplateExplainer};
+    #[pymodule_export]
+    use super::tables::arrays::{modified_z, rolling_mad, rolling_z};
+    #[pymodule_export]
+    use super::tables::table::Table;
     #[pymodule_export]
     use super::toml_places::toml_places;
-    #[pymodule_export]
-    use super::trace_simulation::TraceSimulation;
-    #[pymodule_export]
-    use super::traces::{TraceCulprit, TraceRanking, rank_traces};
-    #[pymodule_export]
-    use super::update::Update;
-    #[pymodule_export]
-    use super::zstd::ZstdDecoder;
 
     use pyo3::prelude::*;
 

@@ -9,17 +9,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::errors::{to_py, value_error};
-use crate::explanation::Explanation;
-use crate::incident::Incident;
-use crate::metric_ranking::{MetricCulprit, MetricRanking};
-use crate::pipeline::Pipeline;
-use crate::ranking::{Culprit, Ranking};
-use crate::report::Report;
-use crate::rows::Rows;
-use crate::scorer::Score;
-use crate::series::SeriesScores;
-use crate::table::{self, Table};
-use crate::update::Update;
+use crate::results::explanation::Explanation;
+use crate::results::incident::Incident;
+use crate::results::metric_ranking::{MetricCulprit, MetricRanking};
+use crate::results::ranking::{Culprit, Ranking};
+use crate::results::report::Report;
+use crate::results::rows::Rows;
+use crate::results::update::Update;
+use crate::stages::mad_scorer::Score;
+use crate::stages::pipeline::Pipeline;
+use crate::stages::score_series::SeriesScores;
+use crate::tables::table::{self, Table};
 
 /// What `__reduce__` answers: the function that makes the object again, and its arguments.
 pub type Reduced<'py, Arguments> = PyResult<(Bound<'py, PyAny>, Arguments)>;

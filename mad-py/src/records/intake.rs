@@ -1,0 +1,170 @@
+//! A pipeline and what was read for it.
+
+use std::collections::BTreeMap;
+
+use mad_core::pipeline::JudgedPoint;
+use mad_core::telemetry::RejectReason;
+use mad_core::{Error, JudgedRow, Pipeline, PipelineConfig, Rejections, Update};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+use serde::{Deserialize, Serialize};
+
+use crate::errors::to_py;
+use crate::records::kinds::{KindName, Record};
+use crate::records::rejected;
+
+/// What was read of a kind.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct Read {
+    pub records: u64,
+    pub rejected: Rejections,
+}
+
+/// What was read of each kind, in the order of [`KindName::ALL`].
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct Reading([Read; KindName::ALL.len()]);
+
+impl Reading {
+    /// Of one kind.
+    pub fn of(&mut self, kind: KindName) -> &mut Read {
+        let Self([requests, metrics, spans, logs, changes, edges]) = self;
+        match kind {
+            KindName::Requests => requests,
+            KindName::Metrics => metrics,
+            KindName::Spans => spans,
+            KindName::Logs => logs,
+            KindName::Changes => changes,
+            KindName::Edges => edges,
+        }
+    }
+
+    /// The kinds of which there was anything.
+    fn known(&self) -> impl Iterator<Item = (KindName, &Read)> {
+        let any = |(_, read): &(KindName, &Read)| read.records + read.rejected.total() > 0;
+        KindName::ALL.into_iter().zip(&self.0).filter(any)
+    }
+
+    /// Records that were not taken, of all kinds: total, counts by reason, the first of each
+    /// kind; what is no request says its kind.
+    pub fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let out = PyDict::new(py);
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        let first = PyList::empty(py);
+        for (kind, read) in self.known() {
+            for (reason, count) in read.rejected.counts() {
+                *counts.entry(reason.as_str()).or_default() += count;
+            }
+            for record in read.rejected.first() {
+                let one = rejected::rejected_record(py, record)?;
+                if kind != KindName::Requests {
+                    one.set_item("kind", kind.as_str())?;
+                }
+                first.append(one)?;
+            }
+        }
+        out.set_item("total", counts.values().sum::<u64>())?;
+        out.set_item("counts", counts)?;
+        out.set_item("first", first)?;
+        Ok(out)
+    }
+
+    /// By kind: good records, and what was rejected.
+    pub fn by_kind<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let out = PyDict::new(py);
+        for (kind, read) in self.known() {
+            let one = PyDict::new(py);
+            one.set_item("records", read.records)?;
+            one.set_item("rejected", rejected::rejected(py, &read.rejected)?)?;
+            out.set_item(kind.as_str(), one)?;
+        }
+        Ok(out)
+    }
+}
+
+/// A pipeline, and what was read for it.
+pub struct Intake {
+    pub pipeline: Pipeline,
+    pub reading: Reading,
+    update: Update,
+    /// What the pipeline itself did not take of metrics and of log lines; of the other kinds,
+    /// `update` tells.
+    aside: [Rejections; 2],
+}
+
+impl Intake {
+    /// A pipeline over telemetry that is read to its end: one that has seen nothing, or one that
+    /// goes on from `state`; to `learn` is to flag nothing.
+    pub fn new(config: PipelineConfig, state: Option<&[u8]>, learn: bool) -> PyResult<Self> {
+        let pipeline = match state {
+            Some(state) => Pipeline::restore(config, state),
+            None => Pipeline::new(config),
+        };
+        let mut pipeline = pipeline.map_err(|error| to_py(&error))?.trusting_the_clock();
+        pipeline.learn_only(learn);
+        let (reading, update) = (Reading::default(), Update::default());
+        Ok(Self { pipeline, reading, update, aside: Default::default() })
+    }
+
+    /// Takes a good record of that kind.
+    #[inline]
+    pub fn push(&mut self, kind: KindName, record: &Record<'_>, position: u64) {
+        self.reading.of(kind).records += 1;
+        let Self { pipeline, update, aside: [points, lines], .. } = self;
+        match record {
+            Record::Request(request) => pipeline.push(request, position, update),
+            Record::Metric(point) => {
+                std::mem::swap(points, &mut update.rejected);
+                pipeline.push_metric(point, position, update);
+                std::mem::swap(points, &mut update.rejected);
+            }
+            Record::Span(span) => pipeline.push_span(span, position, update),
+            Record::Log(line) => {
+                std::mem::swap(lines, &mut update.rejected);
+                pipeline.push_log(line, position, update);
+                std::mem::swap(lines, &mut update.rejected);
+            }
+            Record::Change(change) => pipeline.push_change(change, position, update),
+            Record::Edge(edge) => pipeline.push_edge(edge, position, update),
+        }
+    }
+
+    /// Notes what could not be read of a kind.
+    pub fn note(&mut self, kind: KindName, rejected: Rejections) {
+        if kind.is_timed() {
+            self.pipeline.note_rejections(rejected.clone());
+        }
+        self.reading.of(kind).rejected.merge(rejected);
+    }
+
+    /// Notes what the pipeline did not take; with `sorted`, a record that comes late is an error.
+    pub fn settle(&mut self, sorted: bool) -> mad_core::Result<()> {
+        let requests = std::mem::take(&mut self.update.rejected);
+        let [points, lines] = std::mem::take(&mut self.aside);
+        let kinds = [KindName::Requests, KindName::Metrics, KindName::Logs];
+        for (kind, rejected) in kinds.into_iter().zip([requests, points, lines]) {
+            let late = rejected.first().iter().find(|record| record.reason == RejectReason::Late);
+            if sorted && let Some(first) = late {
+                return Err(Error::unsorted(format!(
+                    "the input is not ordered by time (record {}: {})",
+                    first.position, first.detail
+                )));
+            }
+            self.note(kind, rejected);
+        }
+        Ok(())
+    }
+
+    /// The rows and points judged since the last call.
+    pub fn judged(&mut self) -> (Vec<JudgedRow>, Vec<JudgedPoint>) {
+        self.update.changes.clear();
+        (std::mem::take(&mut self.update.rows), std::mem::take(&mut self.update.points))
+    }
+
+    /// Closes every open step.
+    pub fn finish(&mut self) {
+        let mut end = self.pipeline.finish();
+        self.update.rows.append(&mut end.rows);
+        self.update.points.append(&mut end.points);
+        self.reading.of(KindName::Requests).rejected.merge(end.rejected);
+    }
+}

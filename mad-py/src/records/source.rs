@@ -1,0 +1,79 @@
+//! One source: bytes of a file, or tables that follow each other.
+
+use mad_core::time::ZonePolicy;
+use mad_core::{Format, Rejections, Result};
+
+use crate::records::kinds::{Columns, Feed, KindName, Sink};
+
+/// Bytes from which a format is guessed.
+const SNIFF_BYTES: usize = 64;
+
+/// What a source gives next.
+pub enum Piece<'a> {
+    /// Bytes, cut anywhere.
+    Bytes(&'a [u8]),
+    /// Rows that follow those before.
+    Table(Box<dyn Columns>),
+    /// Nothing more.
+    End,
+}
+
+/// Bytes or tables of one kind.
+pub struct Source {
+    pub kind: KindName,
+    pub ended: bool,
+    decoder: Option<Box<dyn Feed>>,
+    first_bytes: Vec<u8>,
+    /// Rows of the tables so far; `None` for bytes.
+    rows: Option<u64>,
+}
+
+impl Source {
+    /// A source at its start.
+    pub fn new(kind: KindName) -> Self {
+        Self { kind, ended: false, decoder: None, first_bytes: Vec::new(), rows: None }
+    }
+
+    /// Reads a piece.
+    pub fn read(
+        &mut self,
+        piece: &Piece<'_>,
+        zone: ZonePolicy,
+        sink: &mut Sink<'_>,
+        rejections: &mut Rejections,
+    ) -> Result<()> {
+        match piece {
+            Piece::Bytes(bytes) => self.decode(Some(bytes), zone, sink, rejections),
+            Piece::Table(table) => {
+                let rows = self.rows.get_or_insert(0);
+                table.in_order(*rows, sink, rejections);
+                *rows += table.rows() as u64;
+                Ok(())
+            }
+            Piece::End => {
+                self.ended = true;
+                if self.rows.is_some() { Ok(()) } else { self.decode(None, zone, sink, rejections) }
+            }
+        }
+    }
+
+    fn decode(
+        &mut self,
+        bytes: Option<&[u8]>,
+        zone: ZonePolicy,
+        sink: &mut Sink<'_>,
+        rejections: &mut Rejections,
+    ) -> Result<()> {
+        if let Some(decoder) = &mut self.decoder {
+            return decoder.feed(bytes, sink, rejections);
+        }
+        self.first_bytes.extend_from_slice(bytes.unwrap_or_default());
+        if self.first_bytes.len() < SNIFF_BYTES && bytes.is_some() {
+            return Ok(());
+        }
+        let first = std::mem::take(&mut self.first_bytes);
+        let decoder = self.decoder.insert(self.kind.decoder(Format::sniff(&first), zone));
+        decoder.feed(Some(&first), sink, rejections)?;
+        if bytes.is_none() { decoder.feed(None, sink, rejections) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,125 @@
+//! Sources of any kind merged by time, or sorted in memory.
+
+use std::collections::VecDeque;
+
+use mad_core::time::ZonePolicy;
+use mad_core::{Error, Rejections, Result};
+
+use crate::records::kinds::{KindName, Record, Sink};
+use crate::records::owned::{Names, Owned};
+use crate::records::source::{Piece, Source};
+
+/// Any number of sources. One comes out as it is read; several are merged by time, each being in
+/// order itself; or all are held and sorted. Edges, which have no time, only pass through.
+pub struct Sources {
+    sources: Vec<(Source, VecDeque<Owned>)>,
+    names: Names,
+    zone: ZonePolicy,
+    sort: Option<usize>,
+    held: usize,
+}
+
+impl Sources {
+    /// `sort` is how many records may be held to sort them; `None` takes them as they come.
+    pub fn new(kinds: &[KindName], zone: ZonePolicy, sort: Option<usize>) -> Self {
+        let source = |kind: &KindName| (Source::new(*kind), VecDeque::new());
+        Self {
+            sources: kinds.iter().map(source).collect(),
+            names: Names::new(),
+            zone,
+            sort,
+            held: 0,
+        }
+    }
+
+    /// The kind of a source.
+    pub fn kind(&self, index: usize) -> Result<KindName> {
+        let count = self.sources.len();
+        let source = self.sources.get(index).filter(|(source, _)| !source.ended);
+        source.map(|(source, _)| source.kind).ok_or_else(|| {
+            Error::argument("source", index, &format!("the index of an open source, below {count}"))
+        })
+    }
+
+    /// How times without a zone are read.
+    pub fn zone(&self) -> ZonePolicy {
+        self.zone
+    }
+
+    /// Which source has to be read next; `None` when all have ended.
+    pub fn wants(&self) -> Option<usize> {
+        let open = || self.sources.iter().enumerate().filter(|(_, (source, _))| !source.ended);
+        // what has no time is known before all else
+        let timeless = open().find(|(_, (source, _))| !source.kind.is_timed());
+        let empty = || open().find(|(_, (_, queue))| queue.is_empty());
+        timeless.or_else(empty).or_else(|| open().next()).map(|(i, _)| i)
+    }
+
+    /// Reads a piece of a source. What is then in order goes to `sink`.
+    pub fn feed(
+        &mut self,
+        index: usize,
+        piece: &Piece<'_>,
+        sink: &mut dyn FnMut(KindName, Record<'_>, u64),
+        rejections: &mut Rejections,
+    ) -> Result<()> {
+        let kind = self.kind(index)?;
+        let judged = self.sources.iter().filter(|(source, _)| source.kind.is_timed()).count();
+        let Self { sources, names, zone, sort, held } = self;
+        let Some((source, queue)) = sources.get_mut(index) else { return Ok(()) };
+        if !kind.is_timed() || (judged == 1 && sort.is_none()) {
+            source.read(piece, *zone, &mut |record, at| sink(kind, record, at), rejections)?;
+        } else {
+            let keep: &mut Sink<'_> = &mut |record, position| {
+                queue.extend(names.keep(&record, position));
+                *held += 1;
+            };
+            source.read(piece, *zone, keep, rejections)?;
+        }
+        match *sort {
+            Some(limit) if *held > limit => Err(Error::input(format!(
+                "the input is not ordered by time and has more than {limit} records; sort it, or \
+                 raise limits.sort_records"
+            ))),
+            Some(_) => Ok(()),
+            None => {
+                self.merge(sink);
+                Ok(())
+            }
+        }
+    }
+
+    /// What was held to be sorted, by time; equal times keep their order.
+    pub fn sorted(&mut self) -> Vec<Owned> {
+        let queues = self.sources.iter_mut().flat_map(|(_, queue)| std::mem::take(queue));
+        let mut all: Vec<Owned> = queues.collect();
+        all.sort_by_key(|record| record.timestamp);
+        self.held = 0;
+        all
+    }
+
+    /// A held record as it was read, with its kind and position.
+    pub fn record<'a>(&'a self, held: &'a Owned) -> Option<(KindName, Record<'a>, u64)> {
+        self.names.record(held)
+    }
+
+    /// Hands out the oldest records as long as every open source of judged records has one.
+    fn merge(&mut self, sink: &mut dyn FnMut(KindName, Record<'_>, u64)) {
+        let ready = |(source, queue): &(Source, VecDeque<Owned>)| {
+            source.ended || !source.kind.is_timed() || !queue.is_empty()
+        };
+        while self.sources.iter().all(ready) {
+            let fronts = self.sources.iter().enumerate();
+            let oldest =
+                fronts.filter_map(|(i, (_, queue))| Some((queue.front()?.timestamp, i))).min();
+            let Some((_, index)) = oldest else { return };
+            let record = self.sources.get_mut(index).and_then(|(_, queue)| queue.pop_front());
+            if let Some(held) = record {
+                self.held -= 1;
+                if let Some((kind, record, position)) = self.names.record(&held) {
+                    sink(kind, record, position);
+                }
+            }
+        }
+    }
+}

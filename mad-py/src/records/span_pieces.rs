@@ -1,0 +1,62 @@
+//! Spans from a table, or from pieces of a file.
+
+use mad_core::time::ZonePolicy;
+use mad_core::{Rejections, Span};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+
+use crate::errors::to_py;
+use crate::records::kinds::{Columns, KindName, Record};
+use crate::records::source::{Piece, Source};
+
+/// A piece of what was given.
+pub enum Given {
+    Bytes(Vec<u8>),
+    Table(Box<dyn Columns>),
+}
+
+/// A table, or a list of tables and of bytes that were cut anywhere.
+pub fn given(source: &Bound<'_, PyAny>) -> PyResult<Vec<Given>> {
+    if let Ok(pieces) = source.cast::<PyList>() {
+        return pieces.iter().map(|piece| one(&piece)).collect();
+    }
+    Ok(vec![one(source)?])
+}
+
+fn one(piece: &Bound<'_, PyAny>) -> PyResult<Given> {
+    match piece.cast::<PyBytes>() {
+        Ok(bytes) => Ok(Given::Bytes(bytes.as_bytes().to_vec())),
+        Err(_) => Ok(Given::Table(KindName::Spans.table(piece, ZonePolicy::Refuse)?)),
+    }
+}
+
+/// Hands every good span on; the rest is counted.
+pub fn read(
+    pieces: &[Given],
+    mut take: impl FnMut(&Span<'_>),
+    rejected: &mut Rejections,
+) -> PyResult<()> {
+    let mut sink = |record: Record<'_>, _: u64| {
+        if let Record::Span(span) = record {
+            take(&span);
+        }
+    };
+    let mut source = Source::new(KindName::Spans);
+    let mut before = 0;
+    let zone = ZonePolicy::Refuse;
+    for piece in pieces {
+        let outcome = match piece {
+            Given::Bytes(bytes) => source.read(&Piece::Bytes(bytes), zone, &mut sink, rejected),
+            Given::Table(table) => {
+                table.in_order(before, &mut sink, rejected);
+                before += table.rows() as u64;
+                Ok(())
+            }
+        };
+        outcome.map_err(|error| to_py(&error))?;
+    }
+    if !pieces.iter().any(|piece| matches!(piece, Given::Bytes(_))) {
+        return Ok(());
+    }
+    source.read(&Piece::End, zone, &mut sink, rejected).map_err(|error| to_py(&error))
+}

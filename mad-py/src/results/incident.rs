@@ -1,0 +1,186 @@
+//! Incidents.
+
+use chrono::{DateTime, Utc};
+use mad_core::pipeline::SloDocument;
+use pyo3::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::config::to_json;
+use crate::pickle::{Reduced, Whole, reduce};
+use crate::results::incident_document::Told;
+use crate::results::ranking::Ranking;
+use crate::tables::html;
+
+/// A stretch of anomalous rows of one service and endpoint.
+#[pyclass(module = "mad._core", frozen)]
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Incident {
+    pub core: mad_core::Incident,
+    /// Known where a pipeline stands behind it.
+    pub document: Option<Told>,
+    pub ranking: Option<mad_core::Ranking>,
+}
+
+#[pymethods]
+impl Incident {
+    /// Stable: the same in every run over the same data.
+    #[getter]
+    fn id(&self) -> &str {
+        &self.core.id
+    }
+
+    /// Stable over recurrences at the same service and endpoint.
+    #[getter]
+    fn fingerprint(&self) -> &str {
+        &self.core.fingerprint
+    }
+
+    #[getter]
+    fn service(&self) -> &str {
+        &self.core.entity.service
+    }
+
+    #[getter]
+    fn endpoint(&self) -> &str {
+        &self.core.entity.endpoint
+    }
+
+    /// Start of the first flagged row.
+    #[getter]
+    fn start(&self) -> DateTime<Utc> {
+        self.core.start.into()
+    }
+
+    /// End of the last flagged row.
+    #[getter]
+    fn end(&self) -> DateTime<Utc> {
+        self.core.end.into()
+    }
+
+    /// When it was known.
+    #[getter]
+    fn opened_at(&self) -> DateTime<Utc> {
+        self.core.opened_at.into()
+    }
+
+    /// When it was over; None while it goes on.
+    #[getter]
+    fn closed_at(&self) -> Option<DateTime<Utc>> {
+        self.core.closed_at.map(Into::into)
+    }
+
+    /// Info, Warning or Critical.
+    #[getter]
+    fn severity(&self) -> &'static str {
+        self.core.severity.as_str()
+    }
+
+    /// open, acknowledged or resolved.
+    #[getter]
+    fn status(&self) -> &'static str {
+        self.core.status.as_str()
+    }
+
+    /// The flagged signals, strongest evidence first.
+    #[getter]
+    fn signals(&self) -> Vec<&str> {
+        self.core.signals().map(mad_core::SignalName::as_str).collect()
+    }
+
+    /// Services and endpoints with flagged rows in its time, its own first.
+    #[getter]
+    fn affected(&self) -> Vec<String> {
+        match &self.document {
+            Some(document) => document.affected().to_vec(),
+            None => vec![self.core.entity.to_string()],
+        }
+    }
+
+    /// The likeliest culprit at its end.
+    #[getter]
+    fn culprit(&self) -> Option<crate::results::ranking::Culprit> {
+        self.ranking.clone().and_then(|ranking| Ranking::from(ranking).first())
+    }
+
+    /// Flagged rows.
+    #[getter]
+    fn rows(&self) -> u64 {
+        self.core.rows
+    }
+
+    /// Requests in its flagged rows.
+    #[getter]
+    fn requests(&self) -> u64 {
+        self.core.requests
+    }
+
+    /// Failed requests in its flagged rows.
+    #[getter]
+    fn errors(&self) -> u64 {
+        self.core.errors
+    }
+
+    /// How often it came back after it had ended.
+    #[getter]
+    fn reopened(&self) -> u64 {
+        self.core.reopened
+    }
+
+    /// What its rows took of the budgets of its objectives; None without requests.
+    #[getter]
+    fn slo<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(impact) = &self.core.slo else { return Ok(None) };
+        let json = to_json(&SloDocument::from(impact))?;
+        Ok(Some(py.import("json")?.call_method1("loads", (json,))?))
+    }
+
+    /// All of it as JSON, as in incidents.json.
+    fn to_json(&self) -> PyResult<String> {
+        match &self.document {
+            Some(document) => document.json(),
+            None => to_json(&self.core),
+        }
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Whole<'py>> {
+        reduce(py, "Incident", self)
+    }
+
+    fn _repr_html_(&self) -> String {
+        html::table(&self.__repr__(), &Self::CELLS, [self.cells()], 1)
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "Incident({} {} {} to {}, {})",
+            self.core.severity.as_str(),
+            self.core.entity,
+            self.core.start,
+            self.core.end,
+            self.core.status.as_str(),
+        )
+    }
+}
+
+impl Incident {
+    /// What a notebook shows of one.
+    pub const CELLS: [&str; 6] = ["Severity", "Where", "Start", "End", "Signals", "Status"];
+
+    /// Of a pipeline.
+    pub fn of(pipeline: &mad_core::Pipeline, core: mad_core::Incident) -> Self {
+        let document = Some(Told::new(pipeline.incident_document(&core)));
+        Self { document, ranking: Some(pipeline.ranking_of(&core)), core }
+    }
+
+    /// Its row of [`Self::CELLS`].
+    pub fn cells(&self) -> Vec<String> {
+        vec![
+            self.core.severity.as_str().to_owned(),
+            self.core.entity.to_string(),
+            self.core.start.to_string(),
+            self.core.end.to_string(),
+            self.signals().join(", "),
+            self.core.status.as_str().to_owned(),
+        ]
+    }
+}

@@ -1,0 +1,179 @@
+//! Rankings of culprits over metrics.
+
+use chrono::{DateTime, Utc};
+use mad_core::Rejections;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use serde::{Deserialize, Serialize};
+
+use crate::pickle::{Reduced, Whole, reduce};
+use crate::records::rejected::rejected;
+use crate::tables::html;
+
+/// Suspects by their metrics, the likeliest first.
+#[pyclass(module = "mad._core", frozen)]
+#[derive(Serialize, Deserialize)]
+pub struct MetricRanking {
+    core: mad_core::MetricRanking,
+    rejected: Rejections,
+}
+
+impl MetricRanking {
+    pub fn new(core: mad_core::MetricRanking, rejected: Rejections) -> Self {
+        Self { core, rejected }
+    }
+}
+
+#[pymethods]
+impl MetricRanking {
+    /// The suspects, one a service.
+    #[getter]
+    fn culprits(&self) -> Vec<MetricCulprit> {
+        self.core.culprits.iter().map(|core| MetricCulprit { core: core.clone() }).collect()
+    }
+
+    /// Whether nobody is named because nothing stands out.
+    #[getter]
+    fn abstained(&self) -> bool {
+        self.core.abstained
+    }
+
+    /// Where the incident begins, as told or as found.
+    #[getter]
+    fn start(&self) -> Option<DateTime<Utc>> {
+        self.core.start.map(Into::into)
+    }
+
+    /// Rows that were not taken: counts by reason, and the first positions.
+    #[getter]
+    fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        rejected(py, &self.rejected)
+    }
+
+    fn __len__(&self) -> usize {
+        self.core.culprits.len()
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Whole<'py>> {
+        reduce(py, "MetricRanking", self)
+    }
+
+    fn _repr_html_(&self) -> String {
+        let row = |one: &mad_core::MetricCulprit| {
+            let (service, metric) = (one.entity.to_string(), one.metric.clone());
+            vec![service, metric, html::number(one.score), one.onset.to_string()]
+        };
+        let rows = self.core.culprits.iter().map(row);
+        let line = if self.core.abstained { "Nobody stands out." } else { "Likely culprits" };
+        html::table(line, &["Culprit", "Metric", "Score", "Since"], rows, self.core.culprits.len())
+    }
+
+    fn __repr__(&self) -> String {
+        let name =
+            |one: &mad_core::MetricCulprit| format!("{} {:.2}", one.entity.service, one.score);
+        let names: Vec<String> = self.core.culprits.iter().map(name).collect();
+        format!("MetricRanking([{}])", names.join(", "))
+    }
+}
+
+/// One suspect of a ranking over metrics.
+#[pyclass(module = "mad._core", frozen)]
+#[derive(Serialize, Deserialize)]
+pub struct MetricCulprit {
+    core: mad_core::MetricCulprit,
+}
+
+#[pymethods]
+impl MetricCulprit {
+    #[getter]
+    fn service(&self) -> &str {
+        &self.core.entity.service
+    }
+
+    /// The resource with the strongest evidence against it, or an empty string.
+    #[getter]
+    fn endpoint(&self) -> &str {
+        &self.core.entity.endpoint
+    }
+
+    /// The metric with the strongest evidence.
+    #[getter]
+    fn metric(&self) -> &str {
+        &self.core.metric
+    }
+
+    /// 0 to 1; 0.5 is the evidence of the least effect that names anybody.
+    #[getter]
+    fn score(&self) -> f64 {
+        self.core.score
+    }
+
+    /// Start of the first row in which that metric is bad.
+    #[getter]
+    fn onset(&self) -> DateTime<Utc> {
+        self.core.onset.into()
+    }
+
+    /// What speaks against it, the strongest first: a dict per series, then one of the change before it.
+    #[getter]
+    fn evidence<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let one = |evidence: &mad_core::MetricEvidence| {
+            let dict = PyDict::new(py);
+            dict.set_item("service", &evidence.service)?;
+            dict.set_item("resource", &evidence.resource)?;
+            dict.set_item("metric", &evidence.metric)?;
+            dict.set_item("kind", evidence.kind.as_str())?;
+            dict.set_item("value", evidence.value)?;
+            dict.set_item("expected", evidence.expected)?;
+            dict.set_item("effect", evidence.effect)?;
+            dict.set_item("onset", DateTime::<Utc>::from(evidence.onset))?;
+            Ok(dict)
+        };
+        let mut all: Vec<_> = self.core.evidence.iter().map(one).collect::<PyResult<_>>()?;
+        if let Some(change) = &self.core.change {
+            let dict = PyDict::new(py);
+            dict.set_item("service", &*change.service)?;
+            dict.set_item("kind", "change")?;
+            dict.set_item("change", &change.kind)?;
+            dict.set_item("name", &change.name)?;
+            dict.set_item("version", &change.version)?;
+            dict.set_item("onset", DateTime::<Utc>::from(change.at))?;
+            all.push(dict);
+        }
+        for (dict, sentence) in all.iter().zip(self.core.sentences()) {
+            dict.set_item("sentence", sentence)?;
+        }
+        Ok(all)
+    }
+
+    /// How the fault went: services from the target to this one, each calling the next.
+    #[getter]
+    fn chain(&self) -> Vec<String> {
+        self.core.chain.clone()
+    }
+
+    /// Of the first culprit, what else moved as its strongest metric did: a dict per anomaly.
+    #[getter]
+    fn correlated<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let one = |other: &mad_core::Correlated| {
+            let dict = PyDict::new(py);
+            dict.set_item("service", &other.service)?;
+            dict.set_item("resource", &other.resource)?;
+            dict.set_item("metric", &other.metric)?;
+            dict.set_item("correlation_score", other.correlation_score)?;
+            Ok(dict)
+        };
+        self.core.correlated.iter().map(one).collect()
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Whole<'py>> {
+        reduce(py, "MetricCulprit", self)
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "MetricCulprit({}, {}, score {:.2}, since {})",
+            self.core.entity.service, self.core.metric, self.core.score, self.core.onset,
+        )
+    }
+}

@@ -1,0 +1,178 @@
+//! The outcome of a detection.
+
+use std::borrow::Cow;
+
+use mad_core::pipeline::JudgedPoint;
+use mad_core::{CulpritConfig, JudgedRow};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::config::to_json;
+use crate::errors::to_py;
+use crate::moment::Moment;
+use crate::pickle::{self, Reduced, Saved};
+use crate::records::intake::Reading;
+use crate::results::explanation::Explanation;
+use crate::results::incident::Incident;
+use crate::results::points::Points;
+use crate::results::ranking::Ranking;
+use crate::results::rows::{Rows, features_table, split};
+use crate::results::states::{self, Asked};
+use crate::tables::html;
+use crate::tables::table::Table;
+
+/// Everything found in a batch of telemetry.
+#[pyclass(module = "mad._core", frozen)]
+pub struct Report {
+    pub pipeline: mad_core::Pipeline,
+    pub rows: Rows,
+    pub points: Points,
+    pub reading: Reading,
+}
+
+impl Report {
+    /// From a pipeline that has ended, the rows and points it judged, and what was read for it.
+    pub fn new(
+        pipeline: mad_core::Pipeline,
+        (rows, points): (Vec<JudgedRow>, Vec<JudgedPoint>),
+        reading: Reading,
+    ) -> Self {
+        let rows = split(rows);
+        let points = Points(points);
+        Self { pipeline, rows, points, reading }
+    }
+}
+
+#[pymethods]
+impl Report {
+    /// One row per service, endpoint and step.
+    #[getter]
+    fn features(&self) -> PyResult<Table> {
+        features_table(&self.rows.features, &self.rows.entities)
+    }
+
+    /// The rows with scores and verdicts: of requests; where there are none, of metrics.
+    #[getter]
+    fn scored(&self) -> PyResult<Table> {
+        if self.rows.features.is_empty() && !self.points.0.is_empty() {
+            return self.points.to_table();
+        }
+        self.rows.to_table()
+    }
+
+    /// The points of metrics with scores and verdicts.
+    #[getter]
+    fn scored_metrics(&self) -> PyResult<Table> {
+        self.points.to_table()
+    }
+
+    /// Incidents, newest first.
+    #[getter]
+    fn incidents(&self) -> Vec<Incident> {
+        incidents(&self.pipeline)
+    }
+
+    /// Ranks by the flagged rows of the `minutes` up to `at` (default: the newest row).
+    #[pyo3(signature = (at=None, minutes=15.0, top_k=3))]
+    fn culprits(&self, at: Option<Moment>, minutes: f64, top_k: usize) -> PyResult<Ranking> {
+        culprits(&self.pipeline, at, minutes, top_k)
+    }
+
+    /// Explains an incident.
+    fn explain(&self, incident: &Incident) -> Explanation {
+        self.pipeline.explain(&incident.core).into()
+    }
+
+    /// What each service and endpoint, and each metric, is at the end, and why; worst first.
+    #[getter]
+    fn states(&self, py: Python<'_>) -> PyResult<Table> {
+        states::states(py, &self.pipeline)
+    }
+
+    /// Why the newest row by `at` (default: of all) was flagged or not, in sentences; of a metric,
+    /// `endpoint` is its resource. KeyError where there are no such rows.
+    #[pyo3(signature = (service, endpoint="", at=None, *, metric=None))]
+    fn why(
+        &self,
+        service: &str,
+        endpoint: &str,
+        at: Option<Moment>,
+        metric: Option<&str>,
+    ) -> PyResult<String> {
+        let asked = Asked { service, endpoint, metric, at: at.map(|at| at.0) };
+        states::why(&self.pipeline, &self.rows, &self.points, &asked)
+    }
+
+    /// Records that were not taken: total, counts by reason, and the first of each.
+    #[getter]
+    fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.reading.rejected(py)
+    }
+
+    /// What was read, by kind: good records, and what was rejected.
+    #[getter]
+    fn read<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.reading.by_kind(py)
+    }
+
+    /// The state at the end, to go on from.
+    fn checkpoint(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
+        let state = py.detach(|| self.pipeline.checkpoint());
+        Ok(state.map_err(|error| to_py(&error))?.into())
+    }
+
+    /// Everything a report shows, as JSON.
+    fn document(&self, py: Python<'_>) -> PyResult<String> {
+        py.detach(|| to_json(&self.pipeline.document()))
+    }
+
+    /// Writes the report as one self-contained page with plots.
+    fn to_html(&self, py: Python<'_>, path: &Bound<'_, PyAny>) -> PyResult<()> {
+        let document = py.import("json")?.call_method1("loads", (self.document(py)?,))?;
+        py.import("mad.report")?.call_method1("write_html", (document, path))?;
+        Ok(())
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, (Saved<'py>, Bound<'py, PyBytes>)> {
+        let judged = pickle::bytes(py, &(&self.rows, &self.points, &self.reading))?;
+        let arguments = (pickle::saved(py, &self.pipeline)?, judged);
+        Ok((pickle::maker(py, "_restored_report")?, arguments))
+    }
+
+    fn _repr_html_(&self) -> String {
+        let found = incidents(&self.pipeline);
+        let (all, rows) = (found.len(), found.iter().map(Incident::cells));
+        html::table(&self.__repr__(), &Incident::CELLS, rows, all)
+    }
+
+    fn __repr__(&self) -> String {
+        let counters = self.pipeline.counters();
+        format!(
+            "Report({} requests, {} points, {} rows, {} flagged, {} incidents)",
+            counters.requests,
+            counters.points,
+            counters.rows + counters.points,
+            counters.flagged + counters.flagged_points,
+            self.pipeline.incidents().len(),
+        )
+    }
+}
+
+/// Incidents of a pipeline, newest first.
+pub fn incidents(pipeline: &mad_core::Pipeline) -> Vec<Incident> {
+    let all = pipeline.incidents().into_iter();
+    all.map(|incident| Incident::of(pipeline, incident.clone())).collect()
+}
+
+/// A ranking of a pipeline.
+pub fn culprits(
+    pipeline: &mad_core::Pipeline,
+    at: Option<Moment>,
+    minutes: f64,
+    top_k: usize,
+) -> PyResult<Ranking> {
+    let config = CulpritConfig { minutes, top_k };
+    let ranking =
+        pipeline.culprits_with(config, at.map(|at| at.0)).map_err(|error| to_py(&error))?;
+    Ok(ranking.into())
+}

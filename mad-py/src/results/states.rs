@@ -1,0 +1,119 @@
+//! What everything is now, and why a row was flagged or not.
+
+use std::sync::Arc;
+
+use mad_core::pipeline::{JudgedPoint, JudgedRow, StateDocument};
+use mad_core::{Entity, FeatureRow, Timestamp};
+use pyo3::exceptions::PyKeyError;
+use pyo3::prelude::*;
+
+use crate::results::points::Points;
+use crate::results::rows::Rows;
+use crate::tables::table::{Table, floats, integers, strings, times};
+
+/// Names that an error lists at most.
+const NAMED: usize = 10;
+
+/// What each entity and series is now, worst first; `endpoint` is the resource of a metric.
+pub fn states(py: Python<'_>, pipeline: &mad_core::Pipeline) -> PyResult<Table> {
+    let all = py.detach(|| pipeline.states());
+    Table::new(vec![
+        ("service", strings(all.iter().map(|one| &*one.entity.service))),
+        ("endpoint", strings(all.iter().map(|one| &*one.entity.endpoint))),
+        ("metric", strings(all.iter().map(|one| one.metric.as_deref().unwrap_or("")))),
+        ("state", strings(all.iter().map(|one| one.state.as_str()))),
+        ("reason", strings(all.iter().map(|one| &*one.reason))),
+        ("points", integers(all.iter().map(|one| one.points))),
+        ("since", times(all.iter().map(|one| one.since))),
+        ("last_seen", times(all.iter().map(|one| one.last_seen))),
+        ("score", floats(all.iter().map(|one| one.score))),
+    ])
+}
+
+/// What each entity and series is now, worst first: all, or those of a service, endpoint and metric.
+pub fn documents(pipeline: &mad_core::Pipeline, asked: [Option<&str>; 3]) -> Vec<StateDocument> {
+    let meant = |one: &StateDocument| {
+        let names = [&one.service, &one.endpoint, &one.metric];
+        asked.iter().zip(names).all(|(asked, name)| asked.is_none_or(|asked| asked == name))
+    };
+    pipeline.states().into_iter().map(StateDocument::from).filter(meant).collect()
+}
+
+/// Whose row is asked for.
+pub struct Asked<'a> {
+    pub service: &'a str,
+    pub endpoint: &'a str,
+    pub metric: Option<&'a str>,
+    pub at: Option<Timestamp>,
+}
+
+/// Why the newest row by `at` was flagged or not: the row of requests, or of a metric's point;
+/// where there are points alone and no metric is named, the likeliest one of their time.
+pub fn why(
+    pipeline: &mad_core::Pipeline,
+    rows: &Rows,
+    points: &Points,
+    asked: &Asked<'_>,
+) -> PyResult<String> {
+    let name = Entity::new(asked.service, asked.endpoint);
+    let in_time = |bucket: Timestamp| asked.at.is_none_or(|at| bucket <= at);
+    if asked.metric.is_none() {
+        let mut of_entity = judged(rows).filter(|judged| *judged.entity == name).peekable();
+        let first = of_entity.peek().map(|judged| judged.row.bucket);
+        if let Some(row) = of_entity.take_while(|judged| in_time(judged.row.bucket)).last() {
+            let end = row.row.bucket.plus(pipeline.config().features.step());
+            let told = pipeline.why(&row);
+            return Ok(match asked.at {
+                Some(at) if at >= end => format!("No requests at {at}; the row before: {told}"),
+                _ => told,
+            });
+        }
+        if let Some(first) = first {
+            return Ok(nothing_yet(&name, asked, first));
+        }
+    }
+    let wanted = |judged: &&JudgedPoint| {
+        *judged.entity == name && asked.metric.is_none_or(|metric| *judged.metric == *metric)
+    };
+    let all = || points.0.iter().filter(wanted);
+    let newest = all().filter(|judged| in_time(judged.point.bucket)).max_by(|a, b| {
+        let evidence = a.score.evidence.total_cmp(&b.score.evidence);
+        a.point.bucket.cmp(&b.point.bucket).then(evidence)
+    });
+    match (newest, all().next()) {
+        (Some(point), _) => Ok(pipeline.why_point(point)),
+        (None, Some(first)) => Ok(nothing_yet(&name, asked, first.point.bucket)),
+        (None, None) => Err(unknown(pipeline, asked)),
+    }
+}
+
+fn judged(rows: &Rows) -> impl Iterator<Item = JudgedRow> {
+    let scored = rows.scores.iter().flatten().zip(rows.verdicts.iter().flatten());
+    let one = |(row, (scores, verdict)): (&FeatureRow, (&_, &_))| {
+        let entity = Arc::clone(rows.entities.get(row.entity)?);
+        Some(JudgedRow { entity, row: *row, scores: *scores, verdict: *verdict })
+    };
+    rows.features.iter().zip(scored).filter_map(one)
+}
+
+fn nothing_yet(name: &Entity, asked: &Asked<'_>, first: Timestamp) -> String {
+    let at = asked.at.unwrap_or_default();
+    let name = name.to_string();
+    format!("{name:?}: nothing was seen by {at}; the first row is of {first}.")
+}
+
+fn unknown(pipeline: &mad_core::Pipeline, asked: &Asked<'_>) -> PyErr {
+    let Asked { service, endpoint, metric, .. } = asked;
+    let names = |ours: bool| {
+        let of =
+            pipeline.entities().iter().filter(move |(_, one)| ours == (&*one.service == *service));
+        of.map(|(_, one)| format!("{:?}", (&*one.service, &*one.endpoint)))
+    };
+    let known: Vec<String> = names(true).chain(names(false)).take(NAMED).collect();
+    let metric = metric.map(|name| format!(" with the metric {name:?}")).unwrap_or_default();
+    PyKeyError::new_err(format!(
+        "no rows of {:?}{metric}; there are: {}",
+        (service, endpoint),
+        known.join(", ")
+    ))
+}

@@ -1,0 +1,120 @@
+//! What came of a batch, a tick or a command.
+
+use std::collections::HashMap;
+
+use mad_core::IncidentChange;
+use mad_core::telemetry::Rejections;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use serde::{Deserialize, Serialize};
+
+use crate::pickle::{Reduced, Whole, reduce};
+use crate::records::rejected;
+use crate::results::incident::Incident;
+use crate::results::points::Points;
+use crate::results::rows::{Rows, split};
+use crate::tables::table::Table;
+
+/// What a batch, a tick or a command brought about.
+#[pyclass(module = "mad._core", frozen)]
+#[derive(Serialize, Deserialize)]
+pub struct Update {
+    rows: Rows,
+    points: Points,
+    changes: Vec<(String, Incident)>,
+    rejected: Rejections,
+    repeated: bool,
+}
+
+#[pymethods]
+impl Update {
+    /// Rows that closed, judged.
+    #[getter]
+    fn rows(&self) -> PyResult<Table> {
+        self.rows.to_table()
+    }
+
+    /// Points of metrics that are in order, judged.
+    #[getter]
+    fn points(&self) -> PyResult<Table> {
+        self.points.to_table()
+    }
+
+    /// What happened to incidents, in order: (opened, updated, reopened,
+    /// acknowledged or closed; incident); of several updates of one incident the last.
+    #[getter]
+    fn changes(&self) -> Vec<(String, Incident)> {
+        self.changes.clone()
+    }
+
+    /// Records that were not taken.
+    #[getter]
+    fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        rejected::rejected(py, &self.rejected)
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Whole<'py>> {
+        reduce(py, "Update", self)
+    }
+
+    /// Whether the batch id was known, so that nothing of the batch was taken.
+    #[getter]
+    fn repeated(&self) -> bool {
+        self.repeated
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "Update({} rows, {} incident changes, {} rejected)",
+            self.rows.features.len(),
+            self.changes.len(),
+            self.rejected.total(),
+        )
+    }
+}
+
+impl Update {
+    /// Of a pipeline that has just done it.
+    pub fn new(pipeline: &mad_core::Pipeline, update: mad_core::Update) -> Self {
+        let told = |change: IncidentChange| {
+            let core = change.incident().clone();
+            (name(&change).to_owned(), Incident::of(pipeline, core))
+        };
+        // of what an incident grew by in one go, the last says it all
+        let mut changes: Vec<IncidentChange> = Vec::new();
+        let mut grown: HashMap<String, usize> = HashMap::new();
+        for change in update.changes {
+            let id = change.incident().id.clone();
+            let place = match (&change, grown.get(&id)) {
+                (IncidentChange::Updated(_), Some(place)) => changes.get_mut(*place),
+                _ => None,
+            };
+            if let Some(place) = place {
+                *place = change;
+                continue;
+            }
+            match change {
+                IncidentChange::Updated(_) => drop(grown.insert(id, changes.len())),
+                _ => drop(grown.remove(&id)),
+            }
+            changes.push(change);
+        }
+        Self {
+            changes: changes.into_iter().map(told).collect(),
+            rows: split(update.rows),
+            points: Points(update.points),
+            rejected: update.rejected,
+            repeated: update.repeated,
+        }
+    }
+}
+
+fn name(change: &IncidentChange) -> &'static str {
+    match change {
+        IncidentChange::Opened(_) => "opened",
+        IncidentChange::Updated(_) => "updated",
+        IncidentChange::Reopened(_) => "reopened",
+        IncidentChange::Acknowledged(_) => "acknowledged",
+        IncidentChange::Closed(_) => "closed",
+    }
+}

@@ -1,0 +1,110 @@
+//! What a batch, a tick or a command brought about, as records for tables.
+
+use std::collections::BTreeMap;
+
+use mad_core::pipeline::RejectedDocument;
+use mad_core::{Incident, Rejections};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::service::live_records::{
+    ChangeRecord, IncidentRecord, PointRecord, RowRecord, change_record, incident_record,
+    point_record, row_record,
+};
+use crate::service::seen::FailureRecord;
+
+/// What a batch, a tick or a command brought about.
+#[pyclass(module = "mad._core", frozen)]
+pub struct LiveUpdate {
+    update: mad_core::Update,
+    accepted: u64,
+    incidents: Vec<IncidentRecord>,
+    failures: Vec<FailureRecord>,
+}
+
+#[pymethods]
+impl LiveUpdate {
+    /// Records taken, those that are held because they are dated ahead included.
+    #[getter]
+    fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
+    /// Records not taken.
+    #[getter]
+    fn rejected(&self) -> u64 {
+        self.update.rejected.total()
+    }
+
+    /// Whether the batch id was known, so that nothing of the batch was taken.
+    #[getter]
+    fn repeated(&self) -> bool {
+        self.update.repeated
+    }
+
+    /// Whether there are rows, points or changes.
+    #[getter]
+    fn has_news(&self) -> bool {
+        let update = &self.update;
+        !(update.rows.is_empty() && update.points.is_empty() && update.changes.is_empty())
+    }
+
+    /// Why records were not taken: counts by reason, and the first of each with their positions.
+    fn problems<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        crate::config::json(py, &RejectedDocument::new(&self.update.rejected))
+    }
+
+    /// Counts of records not taken, by reason.
+    fn rejected_counts(&self) -> Vec<(&'static str, u64)> {
+        let counts = Rejections::counts(&self.update.rejected);
+        counts.map(|(reason, count)| (reason.as_str(), count)).collect()
+    }
+
+    /// Judged rows as records: time, service, endpoint, requests, errors, mean, p95, z of the p95,
+    /// expected median, whether it is flagged, severity, JSON.
+    fn rows(&self) -> PyResult<Vec<RowRecord>> {
+        self.update.rows.iter().map(row_record).collect()
+    }
+
+    /// Judged points as records: time, service, resource, metric, value, whether it is flagged,
+    /// severity, JSON.
+    fn points(&self) -> PyResult<Vec<PointRecord>> {
+        self.update.points.iter().map(point_record).collect()
+    }
+
+    /// Changes of incidents in order: what happened, the id, when, JSON.
+    fn changes(&self) -> PyResult<Vec<ChangeRecord>> {
+        self.update.changes.iter().map(change_record).collect()
+    }
+
+    /// Calls of traces that failed: when, trace, service, endpoint or operation, status,
+    /// milliseconds.
+    fn failures(&self) -> Vec<FailureRecord> {
+        self.failures.clone()
+    }
+
+    /// The incidents that changed, each once, as records: id, fingerprint, service, endpoint, start,
+    /// end, severity, status, JSON without and with the rows around it.
+    fn incidents(&self) -> Vec<IncidentRecord> {
+        self.incidents.clone()
+    }
+}
+
+impl LiveUpdate {
+    /// Of a pipeline that has just done it.
+    pub fn new(
+        pipeline: &mad_core::Pipeline,
+        update: mad_core::Update,
+        accepted: u64,
+        failures: Vec<FailureRecord>,
+    ) -> PyResult<Self> {
+        let changed: BTreeMap<&str, &Incident> = update
+            .changes
+            .iter()
+            .map(|change| (change.incident().id.as_str(), change.incident()))
+            .collect();
+        let records = changed.values().map(|incident| incident_record(pipeline, incident));
+        let incidents = records.collect::<PyResult<_>>()?;
+        Ok(Self { update, accepted, incidents, failures })
+    }
+}

@@ -1,0 +1,113 @@
+//! Detection over tables in memory.
+
+use mad_core::{Rejections, Timestamp};
+use pyo3::prelude::*;
+
+use crate::config::parse;
+use crate::records::intake::Intake;
+use crate::records::kinds::{KindName, Readable};
+use crate::results::report::Report;
+use crate::tables::by_time::ByTime;
+use crate::tables::record_table::{
+    ChangeTable, EdgeTable, LogTable, MetricTable, RecordTable, RequestTable, SpanTable,
+};
+
+/// Detects over tables in memory: sorted by time, then the stream run to its end. `state` is that
+/// of the pipeline to go on from; to `learn` is to flag nothing.
+#[pyfunction]
+#[pyo3(signature = (requests=None, config=None, *, metrics=None, spans=None, logs=None, changes=None, edges=None, state=None, learn=false))]
+#[allow(clippy::too_many_arguments, reason = "one a table")]
+pub fn detect(
+    py: Python<'_>,
+    requests: Option<&Bound<'_, PyAny>>,
+    config: Option<&Bound<'_, PyAny>>,
+    metrics: Option<&Bound<'_, PyAny>>,
+    spans: Option<&Bound<'_, PyAny>>,
+    logs: Option<&Bound<'_, PyAny>>,
+    changes: Option<&Bound<'_, PyAny>>,
+    edges: Option<&Bound<'_, PyAny>>,
+    state: Option<&[u8]>,
+    learn: bool,
+) -> PyResult<Report> {
+    let config = parse(config)?;
+    let zone = config.zone();
+    let mut intake = Intake::new(config, state, learn)?;
+    let requests = requests.map(|table| RequestTable::read(table, zone)).transpose()?;
+    let metrics = metrics.map(|table| MetricTable::read(table, zone)).transpose()?;
+    let spans = spans.map(|table| SpanTable::read(table, zone)).transpose()?;
+    let changes = changes.map(|table| ChangeTable::read(table, zone)).transpose()?;
+    let edges = edges.map(|table| EdgeTable::read(table, zone)).transpose()?;
+    let logs = logs.map(|table| LogTable::read(table, zone)).transpose()?;
+    Ok(py.detach(|| {
+        // of equal times the first kind comes first; edges have no time and come before all
+        let mut feeds: Vec<Box<dyn Feed + '_>> = Vec::new();
+        feeds.extend(edges.as_ref().map(|table| feed(KindName::Edges, table)));
+        feeds.extend(changes.as_ref().map(|table| feed(KindName::Changes, table)));
+        feeds.extend(requests.as_ref().map(|table| feed(KindName::Requests, table)));
+        feeds.extend(spans.as_ref().map(|table| feed(KindName::Spans, table)));
+        feeds.extend(metrics.as_ref().map(|table| feed(KindName::Metrics, table)));
+        feeds.extend(logs.as_ref().map(|table| feed(KindName::Logs, table)));
+        by_time(&mut feeds, &mut intake);
+        intake.finish();
+        let judged = intake.judged();
+        Report::new(intake.pipeline, judged, intake.reading)
+    }))
+}
+
+/// The records of a table by time.
+trait Feed {
+    /// The time of the next one; none after the last.
+    fn peek(&self) -> Option<Timestamp>;
+    /// Hands on those up to a time, the next one at least.
+    fn emit_until(&mut self, until: Timestamp, intake: &mut Intake);
+    /// Notes what could not be read.
+    fn end(&mut self, intake: &mut Intake);
+}
+
+struct Rows<'a, K> {
+    kind: KindName,
+    rows: ByTime<'a, K>,
+    bad: Rejections,
+}
+
+fn feed<'a, K: Readable + 'a>(kind: KindName, table: &'a RecordTable<K>) -> Box<dyn Feed + 'a> {
+    Box::new(Rows { kind, rows: ByTime::new(table), bad: Rejections::default() })
+}
+
+impl<K: Readable> Feed for Rows<'_, K> {
+    fn peek(&self) -> Option<Timestamp> {
+        self.rows.peek()
+    }
+
+    fn emit_until(&mut self, until: Timestamp, intake: &mut Intake) {
+        let mut push =
+            |record: K::Record<'_>, at: u64| intake.push(self.kind, &K::wrap(record), at);
+        self.rows.emit_next(&mut push, &mut self.bad);
+        while self.rows.peek().is_some_and(|next| next < until) {
+            self.rows.emit_next(&mut push, &mut self.bad);
+        }
+    }
+
+    fn end(&mut self, intake: &mut Intake) {
+        intake.note(self.kind, std::mem::take(&mut self.bad));
+    }
+}
+
+/// Hands the records of all tables to the pipeline by time.
+fn by_time(feeds: &mut [Box<dyn Feed + '_>], intake: &mut Intake) {
+    loop {
+        let times = feeds.iter().enumerate().filter_map(|(i, feed)| Some((feed.peek()?, i)));
+        let mut next: Vec<(Timestamp, usize)> = times.collect();
+        next.sort_unstable();
+        let Some((_, first)) = next.first().copied() else { break };
+        let until = next.get(1).map_or(Timestamp::MAX, |(time, _)| *time);
+        if let Some(feed) = feeds.get_mut(first) {
+            feed.emit_until(until, intake);
+        }
+    }
+    for feed in feeds {
+        feed.end(intake);
+    }
+    // sorted by time: nothing is late, and so nothing is an error
+    let _ = intake.settle(false);
+}

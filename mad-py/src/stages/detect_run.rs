@@ -1,0 +1,200 @@
+//! Detection over streams: bytes or tables in, bytes and a document out.
+
+use std::borrow::Cow;
+
+use mad_core::pipeline::JudgedPoint;
+use mad_core::wire::{
+    write_features_header, write_features_row, write_scored_header, write_scored_point,
+    write_scored_points_header, write_scored_row,
+};
+use mad_core::{JudgedRow, Rejections};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::config;
+use crate::errors::{to_py, value_error};
+use crate::records::intake::Intake;
+use crate::records::kinds::KindName;
+use crate::records::source::Piece;
+use crate::records::sources::Sources;
+use crate::results::report::Report;
+
+/// Detection over telemetry read piece by piece: the lines of files come out as bytes while it runs,
+/// and nothing is held but the state of the pipeline.
+#[pyclass(module = "mad._core")]
+pub struct DetectRun {
+    sources: Sources,
+    intake: Intake,
+    sort: bool,
+    features: Vec<u8>,
+    scored: Vec<u8>,
+    scored_metrics: Vec<u8>,
+    kept: Option<(Vec<JudgedRow>, Vec<JudgedPoint>)>,
+}
+
+/// How many sources of requests there are, or the kind of each source.
+#[derive(FromPyObject)]
+enum Kinds {
+    Count(usize),
+    Names(Vec<String>),
+}
+
+#[pymethods]
+impl DetectRun {
+    /// `sort` holds all records and sorts them; `keep_rows` keeps rows for `report()`, not as CSV;
+    /// `state` is that of the pipeline to go on from; to `learn` is to flag nothing.
+    #[new]
+    #[pyo3(signature = (config, sources, sort=false, keep_rows=false, state=None, learn=false))]
+    fn new(
+        config: Option<&Bound<'_, PyAny>>,
+        sources: Kinds,
+        sort: bool,
+        keep_rows: bool,
+        state: Option<&[u8]>,
+        learn: bool,
+    ) -> PyResult<Self> {
+        let kinds = match sources {
+            Kinds::Count(count) => vec![KindName::Requests; count],
+            Kinds::Names(names) => {
+                names.iter().map(|name| KindName::parse(name)).collect::<PyResult<_>>()?
+            }
+        };
+        let config = config::parse(config)?;
+        let held = sort.then_some(config.limits.sort_records);
+        let (mut features, mut scored, mut scored_metrics) = (Vec::new(), Vec::new(), Vec::new());
+        write_features_header(&mut features);
+        write_scored_header(&mut scored);
+        write_scored_points_header(&mut scored_metrics);
+        Ok(Self {
+            sources: Sources::new(&kinds, config.zone(), held),
+            intake: Intake::new(config, state, learn)?,
+            sort,
+            features,
+            scored,
+            scored_metrics,
+            kept: keep_rows.then(Default::default),
+        })
+    }
+
+    /// Reads a piece of a source: bytes, cut anywhere, or a table; the first bytes tell the format.
+    fn feed(&mut self, py: Python<'_>, source: usize, chunk: &Bound<'_, PyAny>) -> PyResult<()> {
+        if let Ok(bytes) = chunk.cast::<PyBytes>() {
+            let bytes = bytes.as_bytes();
+            return py.detach(|| self.take(source, &Piece::Bytes(bytes))).map_err(|e| to_py(&e));
+        }
+        let kind = self.sources.kind(source).map_err(|error| to_py(&error))?;
+        let table = Piece::Table(kind.table(chunk, self.sources.zone())?);
+        py.detach(|| self.take(source, &table)).map_err(|error| to_py(&error))
+    }
+
+    /// That source has ended.
+    fn end(&mut self, py: Python<'_>, source: usize) -> PyResult<()> {
+        py.detach(|| self.take(source, &Piece::End)).map_err(|error| to_py(&error))
+    }
+
+    /// Which source has to be read next, so that several merge by time; None when all have ended.
+    fn wants(&self) -> Option<usize> {
+        self.sources.wants()
+    }
+
+    /// All sources have ended: the last steps close.
+    fn finish(&mut self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| {
+            for held in self.sources.sorted() {
+                if let Some((kind, record, position)) = self.sources.record(&held) {
+                    self.intake.push(kind, &record, position);
+                }
+            }
+            self.flush()?;
+            self.intake.finish();
+            self.flush()
+        })
+        .map_err(|error| to_py(&error))
+    }
+
+    /// Lines of the features file since the last call, the header first.
+    fn take_features_csv<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        drained(py, &mut self.features)
+    }
+
+    /// Lines of the scored file since the last call, the header first.
+    fn take_scored_csv<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        drained(py, &mut self.scored)
+    }
+
+    /// Lines of the scored file of metrics since the last call, the header first.
+    fn take_scored_metrics_csv<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        drained(py, &mut self.scored_metrics)
+    }
+
+    /// Requests taken so far.
+    #[getter]
+    fn requests(&self) -> u64 {
+        self.intake.pipeline.counters().requests
+    }
+
+    /// What was read so far, by kind: records and what was rejected.
+    #[getter]
+    fn read<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.intake.reading.by_kind(py)
+    }
+
+    /// The state of the pipeline, to go on from.
+    fn checkpoint(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
+        let state = py.detach(|| self.intake.pipeline.checkpoint());
+        Ok(state.map_err(|error| to_py(&error))?.into())
+    }
+
+    /// Everything a report shows, as JSON.
+    fn document(&self, py: Python<'_>) -> PyResult<String> {
+        py.detach(|| config::to_json(&self.intake.pipeline.document()))
+    }
+
+    /// The report over the rows kept; the run then starts anew with nothing kept.
+    fn report(&mut self) -> PyResult<Report> {
+        let kept = self
+            .kept
+            .replace(Default::default())
+            .ok_or_else(|| value_error("rows were not kept: make the run with keep_rows=True"))?;
+        Ok(Report::new(self.intake.pipeline.clone(), kept, self.intake.reading.clone()))
+    }
+}
+
+impl DetectRun {
+    fn take(&mut self, index: usize, piece: &Piece<'_>) -> mad_core::Result<()> {
+        let kind = self.sources.kind(index)?;
+        let Self { sources, intake, .. } = self;
+        let mut rejected = Rejections::default();
+        let mut push = |kind, record: crate::records::kinds::Record<'_>, position| {
+            intake.push(kind, &record, position);
+        };
+        let outcome = sources.feed(index, piece, &mut push, &mut rejected);
+        self.intake.note(kind, rejected);
+        outcome?;
+        self.flush()
+    }
+
+    fn flush(&mut self) -> mad_core::Result<()> {
+        self.intake.settle(!self.sort)?;
+        let (rows, points) = self.intake.judged();
+        if let Some((kept_rows, kept_points)) = &mut self.kept {
+            kept_rows.extend(rows);
+            kept_points.extend(points);
+            return Ok(());
+        }
+        for judged in &rows {
+            write_features_row(&judged.row, &judged.entity, &mut self.features);
+            write_scored_row(judged, &mut self.scored);
+        }
+        for judged in &points {
+            write_scored_point(judged, &mut self.scored_metrics);
+        }
+        Ok(())
+    }
+}
+
+fn drained<'py>(py: Python<'py>, lines: &mut Vec<u8>) -> Bound<'py, PyBytes> {
+    let out = PyBytes::new(py, lines);
+    lines.clear();
+    out
+}

@@ -1,0 +1,174 @@
+//! The MAD scorer alone.
+
+use mad_core::score::{Direction, Learn, LevelConfig, Scorer};
+use mad_core::{Sample, Timestamp};
+use numpy::PyArray1;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use serde::{Deserialize, Serialize};
+
+use crate::errors::{to_py, value_error};
+use crate::pickle::{Reduced, Whole, reduce};
+use crate::tables::arrays::Floats;
+
+/// Median and MAD of the values before: a causal modified z, with a tail that knows how few they
+/// were.
+#[pyclass(module = "mad._core")]
+pub struct MadScorer {
+    core: mad_core::MadScorer,
+    threshold: f64,
+}
+
+/// How unlikely one value is.
+#[pyclass(module = "mad._core", frozen, get_all)]
+#[derive(Serialize, Deserialize)]
+pub struct Score {
+    /// Distance from what was expected, in scales; NaN when nothing was learnt.
+    pub z: f64,
+    /// 0 to 1; 0.5 is one in ten thousand.
+    pub score: f64,
+    /// Minus log10 of the tail probability.
+    pub evidence: f64,
+    /// The center.
+    pub expected: f64,
+    /// Lower end of the expected band.
+    pub expected_low: f64,
+    /// Upper end of the expected band.
+    pub expected_high: f64,
+    /// Earlier values behind the score.
+    pub points: u32,
+}
+
+#[pymethods]
+impl Score {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Whole<'py>> {
+        reduce(py, "Score", self)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Score({:.3}, z {:.2}, expected {})", self.score, self.z, self.expected)
+    }
+}
+
+impl From<mad_core::Score> for Score {
+    fn from(core: mad_core::Score) -> Self {
+        Self {
+            z: core.z,
+            score: core.value(),
+            evidence: core.evidence,
+            expected: core.expected,
+            expected_low: core.low,
+            expected_high: core.high,
+            points: core.points,
+        }
+    }
+}
+
+#[pymethods]
+impl MadScorer {
+    #[new]
+    #[pyo3(signature = (
+        window=240, *, direction="both", logarithm=false, absolute_floor=1e-9, relative_floor=0.01,
+        tail_weight=1.0, band=3.5, threshold=0.5,
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python constructor")]
+    fn new(
+        window: usize,
+        direction: &str,
+        logarithm: bool,
+        absolute_floor: f64,
+        relative_floor: f64,
+        tail_weight: f64,
+        band: f64,
+        threshold: f64,
+    ) -> PyResult<Self> {
+        let direction = direction_of(direction)?;
+        let threshold = evidence_of(threshold)?;
+        let config = LevelConfig {
+            window,
+            direction,
+            logarithm,
+            absolute_floor,
+            relative_floor,
+            tail_weight,
+            band,
+        };
+        let core = mad_core::MadScorer::new(config).map_err(|error| to_py(&error))?;
+        Ok(Self { core, threshold })
+    }
+
+    /// Judges a value without learning it; `at` in nanoseconds, `n` observations behind it.
+    #[pyo3(signature = (x, at=None, n=1))]
+    fn score(&self, x: f64, at: Option<i64>, n: u64) -> Score {
+        self.core.score(moment(at), Sample { value: x, n }).into()
+    }
+
+    /// Learns a value: "full", "clipped" to the ordinary range, or "skip".
+    #[pyo3(signature = (x, at=None, n=1, how="full"))]
+    fn learn(&mut self, x: f64, at: Option<i64>, n: u64, how: &str) -> PyResult<()> {
+        self.core.learn(moment(at), Sample { value: x, n }, learn_of(how)?);
+        Ok(())
+    }
+
+    /// Judges, then learns; anomalies are clipped.
+    #[pyo3(signature = (x, at=None, n=1))]
+    fn observe(&mut self, x: f64, at: Option<i64>, n: u64) -> Score {
+        self.core.observe(moment(at), Sample { value: x, n }, self.threshold).into()
+    }
+
+    /// Judges and learns a whole array: a dict of arrays z, score, expected, expected_low,
+    /// expected_high.
+    fn observe_many<'py>(
+        &mut self,
+        py: Python<'py>,
+        values: Floats<'py>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let view = values.0.as_array();
+        let scores = py.detach(|| self.core.observe_many(view, self.threshold));
+        let out = PyDict::new(py);
+        let column =
+            |f: fn(&mad_core::Score) -> f64| PyArray1::from_vec(py, scores.iter().map(f).collect());
+        out.set_item("z", column(|score| score.z))?;
+        out.set_item("score", column(mad_core::Score::value))?;
+        out.set_item("expected", column(|score| score.expected))?;
+        out.set_item("expected_low", column(|score| score.low))?;
+        out.set_item("expected_high", column(|score| score.high))?;
+        Ok(out)
+    }
+
+    /// Values remembered now.
+    #[getter]
+    fn points(&self) -> usize {
+        self.core.points()
+    }
+}
+
+pub fn direction_of(name: &str) -> PyResult<Direction> {
+    match name {
+        "up" => Ok(Direction::Up),
+        "down" => Ok(Direction::Down),
+        "both" => Ok(Direction::Both),
+        other => Err(value_error(format!("direction = {other:?}; expected up, down or both"))),
+    }
+}
+
+/// The evidence at which a score reaches `threshold`.
+pub fn evidence_of(threshold: f64) -> PyResult<f64> {
+    if !(threshold > 0.0 && threshold < 1.0) {
+        return Err(value_error(format!("threshold = {threshold}; expected above 0, below 1")));
+    }
+    Ok(4.0 * threshold / (1.0 - threshold))
+}
+
+pub fn learn_of(name: &str) -> PyResult<Learn> {
+    match name {
+        "full" => Ok(Learn::Full),
+        "clipped" => Ok(Learn::Clipped),
+        "skip" => Ok(Learn::Skip),
+        other => Err(value_error(format!("how = {other:?}; expected full, clipped or skip"))),
+    }
+}
+
+fn moment(at: Option<i64>) -> Timestamp {
+    Timestamp::from_nanos(at.unwrap_or_default())
+}

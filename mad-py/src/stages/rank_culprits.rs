@@ -1,0 +1,74 @@
+//! Culprits of one incident, from tables in memory.
+
+use mad_core::Rejections;
+use mad_core::culprit::{MetricRanker, MetricRankerConfig, MetricWindow};
+use mad_core::time::ZonePolicy;
+use mad_core::wire::Kind;
+use pyo3::prelude::*;
+
+use crate::config::text;
+use crate::errors::{to_py, value_error};
+use crate::results::metric_ranking::MetricRanking;
+use crate::tables::record_table::{
+    ChangeTable, EdgeTable, LogTable, MetricTable, RecordTable, SpanTable,
+};
+
+/// Ranks the services of an incident by what their metrics did, and by spans and log lines where
+/// there are some.
+#[pyfunction]
+#[pyo3(signature = (metrics, reference=None, edges=None, target=None, spans=None, logs=None, changes=None, config=None))]
+#[allow(clippy::too_many_arguments, reason = "one a table")]
+pub fn rank_culprits(
+    py: Python<'_>,
+    metrics: &Bound<'_, PyAny>,
+    reference: Option<&Bound<'_, PyAny>>,
+    edges: Option<&Bound<'_, PyAny>>,
+    target: Option<(String, String)>,
+    spans: Option<&Bound<'_, PyAny>>,
+    logs: Option<&Bound<'_, PyAny>>,
+    changes: Option<&Bound<'_, PyAny>>,
+    config: Option<&Bound<'_, PyAny>>,
+) -> PyResult<MetricRanking> {
+    let incident = MetricTable::read(metrics, ZonePolicy::Refuse)?;
+    let normal = reference
+        .map(|table| MetricTable::read_as("reference", table, ZonePolicy::Refuse))
+        .transpose()?;
+    let edges = edges.map(|table| EdgeTable::read(table, ZonePolicy::Refuse)).transpose()?;
+    let spans = spans.map(|table| SpanTable::read(table, ZonePolicy::Refuse)).transpose()?;
+    let logs = logs.map(|table| LogTable::read(table, ZonePolicy::Refuse)).transpose()?;
+    let changes = changes.map(|table| ChangeTable::read(table, ZonePolicy::Refuse)).transpose()?;
+    let ranker = MetricRanker::new(settings(config)?).map_err(|error| to_py(&error))?;
+    Ok(py.detach(|| {
+        let mut window = MetricWindow::new();
+        fill(&mut window, normal.as_ref(), |window, point, at| window.normal(&point, at));
+        fill(&mut window, Some(&incident), |window, point, at| window.incident(&point, at));
+        fill(&mut window, spans.as_ref(), |window, span, at| window.span(&span, at));
+        fill(&mut window, logs.as_ref(), |window, line, at| window.log(&line, at));
+        fill(&mut window, changes.as_ref(), |window, change, at| window.change(&change, at));
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        fill(&mut window, edges.as_ref(), |_, edge, _| {
+            pairs.push((edge.caller.to_owned(), edge.callee.to_owned()));
+        });
+        let target = target.as_ref().map(|(service, metric)| (service.as_str(), metric.as_str()));
+        let pairs = pairs.iter().map(|(caller, callee)| (caller.as_str(), callee.as_str()));
+        let ranking = ranker.rank(&window, pairs, target);
+        MetricRanking::new(ranking, window.rejected().clone())
+    }))
+}
+
+fn settings(config: Option<&Bound<'_, PyAny>>) -> PyResult<MetricRankerConfig> {
+    let Some(config) = config else { return Ok(MetricRankerConfig::default()) };
+    serde_json::from_str(&text(config)?).map_err(|error| value_error(format!("config: {error}")))
+}
+
+/// Hands every good record on; the rest is counted.
+fn fill<K: Kind>(
+    window: &mut MetricWindow,
+    table: Option<&RecordTable<K>>,
+    mut take: impl FnMut(&mut MetricWindow, K::Record<'_>, u64),
+) {
+    let Some(table) = table else { return };
+    let mut rejected = Rejections::default();
+    table.in_order(&mut |record, position| take(window, record, position), &mut rejected);
+    window.rejected_mut().merge(rejected);
+}

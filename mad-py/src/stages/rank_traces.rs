@@ -1,0 +1,161 @@
+//! Root causes of failing traces.
+
+use chrono::{DateTime, Utc};
+use mad_core::{Limits, Rejections, TraceRanker, TraceRankerConfig, TraceWindow};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::errors::to_py;
+use crate::records::rejected::rejected;
+use crate::records::span_pieces::{given, read};
+
+/// Ranks services by the share of failing traces whose first cause they are.
+#[pyfunction]
+#[pyo3(signature = (spans, reference=None, *, slow_effect=6.0, slow_ms=5_000.0, min_traces=1, top_k=10))]
+pub fn rank_traces(
+    py: Python<'_>,
+    spans: &Bound<'_, PyAny>,
+    reference: Option<&Bound<'_, PyAny>>,
+    slow_effect: f64,
+    slow_ms: f64,
+    min_traces: u64,
+    top_k: usize,
+) -> PyResult<TraceRanking> {
+    let config = TraceRankerConfig { slow_effect, slow_ms, min_traces, top_k };
+    let ranker = TraceRanker::new(config).map_err(|error| to_py(&error))?;
+    let incident = given(spans)?;
+    let normal = reference.map(given).transpose()?.unwrap_or_default();
+    py.detach(|| {
+        let mut window = TraceWindow::new(&Limits::default());
+        let mut rejected = Rejections::default();
+        read(&normal, |span| window.reference(span), &mut rejected)?;
+        read(&incident, |span| window.span(span), &mut rejected)?;
+        Ok(TraceRanking { core: ranker.rank(&window), rejected })
+    })
+}
+
+/// Suspects by failing traces, the likeliest first.
+#[pyclass(module = "mad._core", frozen)]
+pub struct TraceRanking {
+    core: mad_core::TraceRanking,
+    rejected: Rejections,
+}
+
+#[pymethods]
+impl TraceRanking {
+    /// The suspects, one a service, operation and fault.
+    #[getter]
+    fn culprits(&self) -> Vec<TraceCulprit> {
+        self.core.culprits.iter().map(|core| TraceCulprit { core: core.clone() }).collect()
+    }
+
+    /// Whether nobody is named because nothing fails, or no more than it used to.
+    #[getter]
+    fn abstained(&self) -> bool {
+        self.core.abstained
+    }
+
+    /// Traces looked at.
+    #[getter]
+    fn traces(&self) -> u64 {
+        self.core.traces
+    }
+
+    /// Those in which a call fails, is slow or is missing.
+    #[getter]
+    fn failing(&self) -> u64 {
+        self.core.failing
+    }
+
+    /// Rows that were not taken: counts by reason, and the first positions.
+    #[getter]
+    fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        rejected(py, &self.rejected)
+    }
+
+    fn __len__(&self) -> usize {
+        self.core.culprits.len()
+    }
+
+    fn __repr__(&self) -> String {
+        let name = |one: &mad_core::TraceCulprit| {
+            format!("{} {} {:.2}", one.service, one.fault.as_str(), one.share)
+        };
+        let names: Vec<String> = self.core.culprits.iter().map(name).collect();
+        format!("TraceRanking([{}])", names.join(", "))
+    }
+}
+
+/// One suspect of a ranking over traces.
+#[pyclass(module = "mad._core", frozen)]
+pub struct TraceCulprit {
+    core: mad_core::TraceCulprit,
+}
+
+#[pymethods]
+impl TraceCulprit {
+    #[getter]
+    fn service(&self) -> &str {
+        &self.core.service
+    }
+
+    /// What it was asked to do.
+    #[getter]
+    fn operation(&self) -> &str {
+        &self.core.operation
+    }
+
+    /// error, slow, network or missing.
+    #[getter]
+    fn fault(&self) -> &'static str {
+        self.core.fault.as_str()
+    }
+
+    /// Its share of the failing traces, 0 to 1.
+    #[getter]
+    fn share(&self) -> f64 {
+        self.core.share
+    }
+
+    /// Failing traces in which it is the first cause.
+    #[getter]
+    fn traces(&self) -> u64 {
+        self.core.traces
+    }
+
+    /// The first failing call.
+    #[getter]
+    fn onset(&self) -> DateTime<Utc> {
+        self.core.onset.into()
+    }
+
+    /// Median duration of the failing calls, ms.
+    #[getter]
+    fn duration_ms(&self) -> f64 {
+        self.core.duration_ms
+    }
+
+    /// Its usual duration, ms.
+    #[getter]
+    fn expected_ms(&self) -> f64 {
+        self.core.expected_ms
+    }
+
+    /// The first failing traces, at most five.
+    #[getter]
+    fn sample_traces(&self) -> Vec<String> {
+        self.core.sample_traces.iter().map(ToString::to_string).collect()
+    }
+
+    /// Services from the entry to the culprit.
+    #[getter]
+    fn chain(&self) -> Vec<String> {
+        self.core.chain.iter().map(ToString::to_string).collect()
+    }
+
+    fn __repr__(&self) -> String {
+        let core = &self.core;
+        let (fault, share) = (core.fault.as_str(), core.share);
+        format!("TraceCulprit({} {}, {fault}, share {share:.2})", core.service, core.operation)
+    }
+}

@@ -1,0 +1,102 @@
+//! One series judged by a single scorer.
+
+use mad_core::score::{
+    BinomialScorer, CusumScorer, DifferenceScorer, Direction, DoubleMadScorer, GaugeScorer,
+    LevelConfig, LongScorer, MadScorer, RecordScorer, Scorer, SeasonalScorer, SeriesScore,
+    ShiftScorer, SilenceScorer, SlopeScorer,
+};
+use mad_core::{Error, Sample, Timestamp};
+use numpy::PyReadonlyArray1;
+use pyo3::prelude::*;
+
+use crate::errors::{to_py, value_error};
+use crate::stages::score_series::{Columns, SeriesScores};
+
+/// Evidence from which a value is flagged, and its deviate on two sides.
+const EVIDENCE: f64 = 4.0;
+const BAND: f64 = 3.89;
+/// Values before the first flag, and after an alarm before the next.
+const LEAST: usize = 20;
+const PAUSE: usize = 100;
+/// Values of a level, of a line and of a block.
+const LAST: usize = 12;
+const SPAN: usize = 24;
+const BLOCK: usize = 60;
+/// Trials that a learnt share is trusted with at most.
+const TRUSTED: f64 = 1_000.0;
+
+/// Names of the scorers that judge a series alone.
+#[pyfunction]
+pub fn scorer_names() -> Vec<&'static str> {
+    vec![
+        "mad",
+        "double_mad",
+        "long",
+        "seasonal",
+        "difference",
+        "slope",
+        "shift",
+        "cusum",
+        "record",
+        "silence",
+        "binomial",
+        "gauge",
+    ]
+}
+
+/// Judges one series by one scorer; `timestamps` in nanoseconds, ascending.
+#[pyfunction]
+pub fn score_alone(
+    py: Python<'_>,
+    timestamps: PyReadonlyArray1<'_, i64>,
+    values: PyReadonlyArray1<'_, f64>,
+    scorer: &str,
+) -> PyResult<SeriesScores> {
+    let (times, values) = (timestamps.as_array(), values.as_array());
+    if times.len() != values.len() {
+        let message =
+            format!("{} timestamps and {} values; give one each", times.len(), values.len());
+        return Err(value_error(message));
+    }
+    let rows = times
+        .iter()
+        .zip(values)
+        .map(|(at, value)| (Timestamp::from_nanos(*at), Sample { value: *value, n: 1 }));
+    let both = Direction::Both;
+    let level = LevelConfig { band: BAND, ..LevelConfig::default() };
+    let made: Result<Columns, Error> = py.detach(|| {
+        Ok(match scorer {
+            "mad" => judge(MadScorer::new(level)?, rows),
+            "double_mad" => judge(DoubleMadScorer::new(level.window, both, BAND)?, rows),
+            "long" => judge(LongScorer::new(both, BAND)?, rows),
+            "seasonal" => judge(SeasonalScorer::new(both, BAND)?, rows),
+            "difference" => judge(DifferenceScorer::new(LAST, both, BAND)?, rows),
+            "slope" => judge(SlopeScorer::new(SPAN, both, BAND)?, rows),
+            "shift" => judge(ShiftScorer::new(LAST, both, BAND)?, rows),
+            "cusum" => judge(CusumScorer::new(BLOCK, both, EVIDENCE)?, rows),
+            "record" => judge(RecordScorer::new(both), rows),
+            "silence" => judge(SilenceScorer::new(None, EVIDENCE)?, rows),
+            "binomial" => judge(BinomialScorer::learning(level.window, TRUSTED, EVIDENCE)?, rows),
+            "gauge" => judge(GaugeScorer::new(level, EVIDENCE)?, rows),
+            _ => return Err(Error::argument("scorer", scorer, &scorer_names().join(", "))),
+        })
+    });
+    Ok(made.map_err(|error| to_py(&error))?.into_arrays(py))
+}
+
+/// What is anomalous by the scorer alone, and an alarm unless one was raised within the pause.
+fn judge(mut scorer: impl Scorer, rows: impl Iterator<Item = (Timestamp, Sample)>) -> Columns {
+    let (mut columns, mut next) = (Columns::default(), 0);
+    for (place, (at, sample)) in rows.enumerate() {
+        let score = scorer.observe(at, sample, EVIDENCE);
+        let is_anomaly = place >= LEAST && score.evidence >= EVIDENCE;
+        let quiet = place < next;
+        let is_alarm = is_anomaly && !quiet;
+        if is_alarm {
+            next = place + 1 + PAUSE;
+        }
+        let alarm_score = if quiet { 0.0 } else { score.value() };
+        columns.push(&SeriesScore { score, is_anomaly, is_alarm, alarm_score });
+    }
+    columns
+}

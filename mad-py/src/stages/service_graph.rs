@@ -1,0 +1,197 @@
+//! The service graph.
+
+use mad_core::{CallEdge, Rejections, ServiceNode};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::config::{parse, to_json};
+use crate::errors::{to_py, value_error};
+use crate::records::kinds::{KindName, Record};
+use crate::records::rejected::rejected;
+use crate::records::source::{Piece, Source};
+use crate::tables::table::{Table, flags, floats, integers, strings};
+
+/// Who calls whom, live and bounded.
+#[pyclass(module = "mad._core")]
+pub struct ServiceGraph {
+    core: mad_core::ServiceGraph,
+    /// What is answered from, until something more comes.
+    settled: Option<mad_core::ServiceGraph>,
+    sources: Vec<Source>,
+    rejected: Rejections,
+    zone: mad_core::time::ZonePolicy,
+}
+
+#[pymethods]
+impl ServiceGraph {
+    #[new]
+    #[pyo3(signature = (config=None))]
+    fn new(config: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let config = parse(config)?;
+        let core = mad_core::ServiceGraph::new(&config.limits).map_err(|error| to_py(&error))?;
+        let (sources, rejected) = (Vec::new(), Rejections::default());
+        Ok(Self { core, settled: None, sources, rejected, zone: config.zone() })
+    }
+
+    /// Takes a table of spans, edges or requests.
+    #[pyo3(signature = (table, kind="spans"))]
+    fn add(&mut self, py: Python<'_>, table: &Bound<'_, PyAny>, kind: &str) -> PyResult<()> {
+        let mut source = Source::new(kind_of(kind)?);
+        self.read(py, &mut source, table)?;
+        py.detach(|| self.take(&mut source, &Piece::End))
+    }
+
+    /// Takes a piece of a source: bytes, cut anywhere, or a table.
+    fn feed(&mut self, py: Python<'_>, kind: &str, chunk: &Bound<'_, PyAny>) -> PyResult<()> {
+        let kind = kind_of(kind)?;
+        let place = self.sources.iter().position(|source| source.kind == kind);
+        let mut source =
+            place.map_or_else(|| Source::new(kind), |place| self.sources.swap_remove(place));
+        let outcome = self.read(py, &mut source, chunk);
+        self.sources.push(source);
+        outcome
+    }
+
+    /// That source has ended.
+    fn end(&mut self, kind: &str) -> PyResult<()> {
+        let kind = kind_of(kind)?;
+        match self.sources.iter().position(|source| source.kind == kind) {
+            Some(place) => {
+                let mut source = self.sources.swap_remove(place);
+                self.take(&mut source, &Piece::End)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The services.
+    fn nodes(&mut self) -> PyResult<Table> {
+        let nodes = self.settled().nodes();
+        let count = |of: fn(&ServiceNode) -> u64| integers(nodes.iter().map(of));
+        Table::new(vec![
+            ("service", strings(nodes.iter().map(|node| &*node.service))),
+            ("spans", count(|node| node.spans)),
+            ("requests", count(|node| node.requests)),
+            ("errors", count(|node| node.errors)),
+            ("inferred", flags(nodes.iter().map(|node| node.inferred))),
+        ])
+    }
+
+    /// The calls between them.
+    fn edges(&mut self) -> PyResult<Table> {
+        let edges = self.settled().edges();
+        let number = |of: fn(&CallEdge) -> f64| floats(edges.iter().map(of));
+        let mut columns = vec![
+            ("caller", strings(edges.iter().map(|edge| &*edge.caller))),
+            ("callee", strings(edges.iter().map(|edge| &*edge.callee))),
+            ("calls", integers(edges.iter().map(|edge| edge.calls))),
+            ("errors", integers(edges.iter().map(|edge| edge.errors))),
+            ("inferred", flags(edges.iter().map(|edge| edge.inferred))),
+        ];
+        columns.extend([
+            ("client_ms", number(|edge| edge.client.median_ms)),
+            ("client_mad_ms", number(|edge| edge.client.mad_ms)),
+            ("server_ms", number(|edge| edge.server.median_ms)),
+            ("server_mad_ms", number(|edge| edge.server.mad_ms)),
+            ("gap_ms", number(|edge| edge.gap.median_ms)),
+            ("gap_mad_ms", number(|edge| edge.gap.mad_ms)),
+        ]);
+        Table::new(columns)
+    }
+
+    /// Who calls a service.
+    fn callers(&mut self, service: &str) -> Vec<String> {
+        self.settled().callers(service).iter().map(ToString::to_string).collect()
+    }
+
+    /// Whom a service calls.
+    fn callees(&mut self, service: &str) -> Vec<String> {
+        self.settled().callees(service).iter().map(ToString::to_string).collect()
+    }
+
+    /// Who calls a service, directly and through others.
+    #[pyo3(signature = (service, depth=None))]
+    fn upstream(&mut self, service: &str, depth: Option<usize>) -> Vec<(String, usize)> {
+        named(self.settled().upstream(service, depth.unwrap_or(usize::MAX)))
+    }
+
+    /// What a service calls, directly and through others.
+    #[pyo3(signature = (service, depth=None))]
+    fn downstream(&mut self, service: &str, depth: Option<usize>) -> Vec<(String, usize)> {
+        named(self.settled().downstream(service, depth.unwrap_or(usize::MAX)))
+    }
+
+    /// Nodes, edges and counters.
+    fn document<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let json = to_json(&self.settled().document())?;
+        py.import("json")?.call_method1("loads", (json,))
+    }
+
+    /// The state as JSON, to go on from.
+    fn state(&self) -> PyResult<String> {
+        to_json(&self.core)
+    }
+
+    /// A graph from its state; of `config`, only `naive_offset_seconds` matters.
+    #[staticmethod]
+    #[pyo3(signature = (state, config=None))]
+    fn restore(state: &str, config: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let core = serde_json::from_str(state)
+            .map_err(|error| value_error(format!("the saved graph cannot be read: {error}")))?;
+        Ok(Self { core, ..Self::new(config)? })
+    }
+
+    /// Records that were not taken: total, counts by reason, and the first of each.
+    #[getter]
+    fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        rejected(py, &self.rejected)
+    }
+
+    fn __repr__(&mut self) -> String {
+        let graph = self.settled();
+        format!("ServiceGraph({} services, {} edges)", graph.nodes().len(), graph.edges().len())
+    }
+}
+
+impl ServiceGraph {
+    fn settled(&mut self) -> &mad_core::ServiceGraph {
+        self.settled.get_or_insert_with(|| self.core.settled())
+    }
+
+    fn read(
+        &mut self,
+        py: Python<'_>,
+        source: &mut Source,
+        chunk: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        if let Ok(bytes) = chunk.cast::<PyBytes>() {
+            let bytes = bytes.as_bytes();
+            return py.detach(|| self.take(source, &Piece::Bytes(bytes)));
+        }
+        let table = Piece::Table(source.kind.table(chunk, self.zone)?);
+        py.detach(|| self.take(source, &table))
+    }
+
+    fn take(&mut self, source: &mut Source, piece: &Piece<'_>) -> PyResult<()> {
+        self.settled = None;
+        let mut sink = |record: Record<'_>, _: u64| match record {
+            Record::Span(span) => self.core.span(&span),
+            Record::Edge(edge) => self.core.edge(&edge),
+            Record::Request(request) => self.core.request(&request),
+            _ => {}
+        };
+        source.read(piece, self.zone, &mut sink, &mut self.rejected).map_err(|error| to_py(&error))
+    }
+}
+
+fn named(reached: Vec<(std::sync::Arc<str>, usize)>) -> Vec<(String, usize)> {
+    reached.into_iter().map(|(name, depth)| (name.to_string(), depth)).collect()
+}
+
+/// A kind that tells of calls.
+fn kind_of(kind: &str) -> PyResult<KindName> {
+    match KindName::parse(kind)? {
+        known @ (KindName::Spans | KindName::Edges | KindName::Requests) => Ok(known),
+        _ => Err(value_error(format!("kind = {kind:?}; a graph takes spans, edges or requests"))),
+    }
+}

@@ -1,0 +1,66 @@
+//! Tables of any library in Arrow's memory, through numpy where pyarrow is missing.
+
+use arrow_array::RecordBatch;
+use mad_core::wire::Kind;
+use pyo3::exceptions::{PyImportError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use pyo3_arrow::input::AnyRecordBatch;
+
+use crate::errors::{missing, value_error};
+use crate::tables::numpy_columns::columns_through_numpy;
+
+/// The table in Arrow's memory; at least one batch, so that its columns are always checked.
+pub fn batches<K: Kind>(what: &str, table: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>> {
+    let pandas = table.hasattr("iloc")?;
+    // pyarrow takes the naive among aware datetime objects as UTC, without a word
+    let objects = pandas
+        && K::TIME.is_some_and(|name| table.get_item(name).is_ok_and(|times| is_object(&times)));
+    let arrow = table.hasattr("__arrow_c_stream__")? || table.hasattr("__arrow_c_array__")?;
+    if arrow && !objects {
+        match without_null_types(table)?.extract::<AnyRecordBatch>() {
+            Ok(batch) => {
+                let reader = batch.into_reader()?;
+                let schema = reader.schema();
+                let mut batches = reader
+                    .collect::<Result<Vec<_>, _>>()
+                    .map_err(|error| value_error(error.to_string()))?;
+                if batches.is_empty() {
+                    batches.push(RecordBatch::new_empty(schema));
+                }
+                return Ok(batches);
+            }
+            // pandas offers the interface and then needs pyarrow for it, and columns of one type
+            Err(_) if pandas => {}
+            // some libraries hand their tables over through pyarrow
+            Err(error) if error.is_instance_of::<PyImportError>(table.py()) => {
+                return Err(missing(table.py(), "pyarrow", error));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let text = table.extract::<&str>().is_ok() || table.extract::<&[u8]>().is_ok();
+    if text || !table.hasattr("__getitem__")? {
+        let kind = table.get_type().name()?;
+        return Err(PyTypeError::new_err(format!(
+            "{what} is a {kind}; give a path, a dataframe, an Arrow table or a mapping of columns"
+        )));
+    }
+    Ok(vec![columns_through_numpy::<K>(what, table)?])
+}
+
+/// polars gives columns of nothing but nulls a buffer that Arrow's type of them has not.
+fn without_null_types<'py>(table: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let module: String = table.get_type().getattr("__module__")?.extract()?;
+    if !module.starts_with("polars.") {
+        return Ok(table.clone());
+    }
+    let polars = table.py().import("polars")?;
+    let kinds = PyDict::new(table.py());
+    kinds.set_item(polars.getattr("Null")?, polars.getattr("String")?)?;
+    table.call_method1("cast", (kinds,))
+}
+
+fn is_object(column: &Bound<'_, PyAny>) -> bool {
+    column.getattr("dtype").is_ok_and(|dtype| dtype.eq("object").unwrap_or(false))
+}

@@ -1,0 +1,130 @@
+//! Cells of a table as the fields that a record is built from.
+
+use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, TimestampNanosecondArray};
+use arrow_buffer::NullBuffer;
+use arrow_cast::display::array_value_to_string;
+use mad_core::time::ZonePolicy;
+use mad_core::wire::{Kind, Value};
+use mad_core::{RejectReason, Timestamp};
+use pyo3::prelude::*;
+
+use crate::tables::column_types::{NAIVE, Names, names, numbers, status_codes, times};
+
+/// A column as it was read, and as it was written. What is null in the one and not in the other
+/// could not be read.
+pub struct Column {
+    read: Read,
+    nulls: Option<NullBuffer>,
+    written: ArrayRef,
+}
+
+enum Read {
+    Times(TimestampNanosecondArray),
+    Statuses(Int64Array),
+    Numbers(Float64Array),
+    Names(Names),
+}
+
+impl Column {
+    /// Reads the column `name` of a kind.
+    pub fn new<K: Kind>(written: &ArrayRef, name: &str, zone: ZonePolicy) -> PyResult<Self> {
+        let read = match name {
+            _ if K::TIME == Some(name) => Read::Times(times(written, name, zone)?),
+            "status_code" => Read::Statuses(status_codes(written, name)?),
+            _ if is_number(name) => Read::Numbers(numbers(written, name)?),
+            _ => Read::Names(names(written, name)?),
+        };
+        Ok(Self { read, nulls: written.logical_nulls(), written: written.clone() })
+    }
+
+    /// The moment in a row of times.
+    #[inline]
+    pub fn moment(&self, row: usize) -> Option<Timestamp> {
+        match &self.read {
+            Read::Times(times) if times.is_valid(row) => {
+                Some(Timestamp::from_nanos(times.value(row)))
+            }
+            _ => None,
+        }
+    }
+
+    /// What stands in the table; `None` where nothing does.
+    fn written(&self, row: usize) -> Option<String> {
+        let missing = self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+        (!missing).then(|| array_value_to_string(&self.written, row).unwrap_or_default())
+    }
+}
+
+/// Whether a column holds amounts.
+pub fn is_number(name: &str) -> bool {
+    matches!(name, "latency_ms" | "duration_ms" | "value" | "n" | "calls")
+}
+
+/// One cell; of no column, where the table lacks an optional one.
+pub struct Cell<'a> {
+    /// Its column.
+    pub column: Option<&'a Column>,
+    /// Its row in the column.
+    pub row: usize,
+}
+
+impl Cell<'_> {
+    /// What stands in the table; `None` where nothing does.
+    pub fn written(&self) -> Option<String> {
+        self.column?.written(self.row)
+    }
+
+    /// The reason of a cell that could not be read: `wrong`, unless nothing stands there.
+    #[cold]
+    fn unread(&self, wrong: RejectReason) -> RejectReason {
+        let blank = self.written().is_none_or(|text| text.trim_ascii().is_empty());
+        if blank { RejectReason::MissingField } else { wrong }
+    }
+}
+
+impl Value for Cell<'_> {
+    #[inline]
+    fn time(&self, _: ZonePolicy) -> Result<Timestamp, RejectReason> {
+        if let Some(moment) = self.column.and_then(|column| column.moment(self.row)) {
+            return Ok(moment);
+        }
+        let naive = self.column.is_some_and(
+            |column| matches!(&column.read, Read::Times(times) if times.value(self.row) == NAIVE),
+        );
+        let wrong = if naive { RejectReason::NaiveTimestamp } else { RejectReason::BadTimestamp };
+        Err(self.unread(wrong))
+    }
+
+    #[inline]
+    fn text(&self) -> Result<&str, RejectReason> {
+        let Some(column) = self.column else { return Ok("") };
+        match &column.read {
+            Read::Names(names) => match names.get(self.row) {
+                Some(text) => Ok(text),
+                None if column.written(self.row).is_none() => Ok(""),
+                None => Err(RejectReason::NotUtf8),
+            },
+            _ => Err(RejectReason::BadName),
+        }
+    }
+
+    #[inline]
+    fn status(&self) -> Result<i64, RejectReason> {
+        match self.column.map(|column| &column.read) {
+            Some(Read::Statuses(codes)) if codes.is_valid(self.row) => Ok(codes.value(self.row)),
+            _ => Err(self.unread(RejectReason::BadStatus)),
+        }
+    }
+
+    #[inline]
+    fn number(&self, wrong: RejectReason) -> Result<Option<f64>, RejectReason> {
+        match self.column.map(|column| &column.read) {
+            Some(Read::Numbers(values)) if values.is_valid(self.row) => {
+                Ok(Some(values.value(self.row)))
+            }
+            None => Ok(None),
+            _ if self.unread(wrong) == RejectReason::MissingField => Ok(None),
+            _ => Err(wrong),
+        }
+    }
+}

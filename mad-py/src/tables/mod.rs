@@ -1,0 +1,11 @@
+//! Tables and arrays: columns of any library in, Arrow tables out.
+
+pub mod arrays;
+pub mod batches;
+pub mod by_time;
+pub mod cell;
+pub mod column_types;
+pub mod html;
+pub mod numpy_columns;
+pub mod record_table;
+pub mod table;

@@ -1,0 +1,192 @@
+//! Tables in: every good record out, the others counted.
+
+use std::marker::PhantomData;
+
+use arrow_array::RecordBatch;
+use arrow_schema::Schema;
+use mad_core::time::ZonePolicy;
+use mad_core::wire::{Changes, Edges, Kind, Logs, MAX_FIELDS, Metrics, Requests, Spans};
+use mad_core::{RejectReason, Rejections, Timestamp};
+use pyo3::prelude::*;
+
+use crate::errors::value_error;
+use crate::tables::batches::batches;
+use crate::tables::cell::{Cell, Column};
+
+/// Requests in columns.
+pub type RequestTable = RecordTable<Requests>;
+/// Points of metrics in columns.
+pub type MetricTable = RecordTable<Metrics>;
+/// Edges of the service graph in columns.
+pub type EdgeTable = RecordTable<Edges>;
+
+/// Spans in columns.
+pub type SpanTable = RecordTable<Spans>;
+/// Changes in columns.
+pub type ChangeTable = RecordTable<Changes>;
+/// Log lines in columns.
+pub type LogTable = RecordTable<Logs>;
+
+/// Records of a kind in columns.
+pub struct RecordTable<K> {
+    chunks: Vec<Chunk>,
+    kind: PhantomData<K>,
+}
+
+/// One stretch of a table, its columns in the order of [`Kind::FIELDS`].
+struct Chunk {
+    /// Rows of the chunks before.
+    start: usize,
+    rows: usize,
+    columns: [Option<Column>; MAX_FIELDS],
+}
+
+impl<K: Kind> RecordTable<K> {
+    /// Reads any object with the Arrow stream interface, a pandas `DataFrame`, or a mapping of
+    /// columns.
+    pub fn read(table: &Bound<'_, PyAny>, zone: ZonePolicy) -> PyResult<Self> {
+        Self::read_as(K::NAME, table, zone)
+    }
+
+    /// The same; errors call the table `what`.
+    pub fn read_as(what: &str, table: &Bound<'_, PyAny>, zone: ZonePolicy) -> PyResult<Self> {
+        let (mut chunks, mut start) = (Vec::new(), 0);
+        for batch in batches::<K>(what, table)? {
+            let rows = batch.num_rows();
+            chunks.push(Chunk { start, rows, columns: columns::<K>(what, &batch, zone)? });
+            start += rows;
+        }
+        Ok(Self { chunks, kind: PhantomData })
+    }
+
+    /// Rows, good and bad.
+    pub fn rows(&self) -> usize {
+        self.chunks.last().map_or(0, |chunk| chunk.start + chunk.rows)
+    }
+
+    /// Hands out every good record as it stands; the others are counted. Positions are rows
+    /// counted from 1.
+    pub fn in_order(&self, sink: &mut impl FnMut(K::Record<'_>, u64), rejections: &mut Rejections) {
+        self.in_order_after(0, sink, rejections);
+    }
+
+    /// The same for a later piece of an input, of which `before` rows came before.
+    pub fn in_order_after(
+        &self,
+        before: u64,
+        sink: &mut impl FnMut(K::Record<'_>, u64),
+        rejections: &mut Rejections,
+    ) {
+        for chunk in &self.chunks {
+            for row in 0..chunk.rows {
+                chunk.emit::<K>(row, before, sink, rejections);
+            }
+        }
+    }
+
+    /// Hands out one row, counted from 0, or counts it.
+    pub fn emit(
+        &self,
+        row: usize,
+        sink: &mut impl FnMut(K::Record<'_>, u64),
+        rejections: &mut Rejections,
+    ) {
+        if let Some(chunk) = self.chunk(row) {
+            chunk.emit::<K>(row - chunk.start, 0, sink, rejections);
+        }
+    }
+
+    /// The time of a row; `None` where it has none that can be read.
+    pub fn time(&self, row: usize) -> Option<Timestamp> {
+        let chunk = self.chunk(row)?;
+        chunk.columns.get(K::place(K::TIME?)?)?.as_ref()?.moment(row - chunk.start)
+    }
+
+    /// The times of all rows in order, nanoseconds.
+    pub fn times(&self) -> impl Iterator<Item = Option<i64>> + '_ {
+        let place = K::TIME.and_then(K::place);
+        self.chunks.iter().flat_map(move |chunk| {
+            let column = place.and_then(|place| chunk.columns.get(place)?.as_ref());
+            (0..chunk.rows).map(move |row| column?.moment(row).map(Timestamp::nanos))
+        })
+    }
+
+    fn chunk(&self, row: usize) -> Option<&Chunk> {
+        let after = self.chunks.partition_point(|chunk| chunk.start + chunk.rows <= row);
+        self.chunks.get(after)
+    }
+}
+
+impl Chunk {
+    #[inline]
+    fn emit<K: Kind>(
+        &self,
+        row: usize,
+        before: u64,
+        sink: &mut impl FnMut(K::Record<'_>, u64),
+        rejections: &mut Rejections,
+    ) {
+        let position = before + (self.start + row) as u64 + 1;
+        let cells = self.columns.each_ref().map(|column| Cell { column: column.as_ref(), row });
+        // the columns are read already: the zone of written times has been dealt with
+        match K::record(&cells, ZonePolicy::Refuse) {
+            Ok(record) => sink(record, position),
+            Err((reason, field)) => reject::<K>(&cells, reason, field, position, rejections),
+        }
+    }
+}
+
+#[cold]
+fn reject<K: Kind>(
+    cells: &[Cell<'_>; MAX_FIELDS],
+    reason: RejectReason,
+    field: &str,
+    position: u64,
+    rejections: &mut Rejections,
+) {
+    rejections.add(reason, position, || {
+        let cell = K::place(field).and_then(|place| cells.get(place));
+        match cell.and_then(Cell::written) {
+            None => format!("{field} is missing"),
+            Some(text) if text.is_empty() => format!("{field} is empty"),
+            Some(text) => format!("{field} = {text:?}"),
+        }
+    });
+}
+
+/// The columns of a batch that a kind reads.
+fn columns<K: Kind>(
+    what: &str,
+    batch: &RecordBatch,
+    zone: ZonePolicy,
+) -> PyResult<[Option<Column>; MAX_FIELDS]> {
+    let schema = batch.schema();
+    let mut columns = [const { None }; MAX_FIELDS];
+    for (slot, name) in columns.iter_mut().zip(K::FIELDS) {
+        *slot = match place::<K>(what, &schema, name)? {
+            Some(place) => Some(Column::new::<K>(batch.column(place), name, zone)?),
+            None => None,
+        };
+    }
+    Ok(columns)
+}
+
+/// Where a column stands.
+fn place<K: Kind>(what: &str, schema: &Schema, name: &str) -> PyResult<Option<usize>> {
+    let mut found = (0..).zip(schema.fields()).filter(|(_, field)| field.name() == name);
+    match (found.next(), found.next()) {
+        (Some(_), Some(_)) => {
+            Err(value_error(format!("the {what} table has the column `{name}` twice")))
+        }
+        (None, _) if K::needed().contains(&name) => {
+            let known: Vec<&str> =
+                schema.fields().iter().map(|field| field.name().as_str()).collect();
+            let known = if known.is_empty() { "no columns".to_owned() } else { known.join(", ") };
+            Err(value_error(format!(
+                "the {what} table has no column `{name}`; it has {known}; needed are {}",
+                K::needed().join(", "),
+            )))
+        }
+        (first, _) => Ok(first.map(|(place, _)| place)),
+    }
+}
