@@ -1,0 +1,266 @@
+//! What whole traces tell: spans that are missing from them, found one by one and told when they become
+//! many, and calls that are long on their way.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mad_core::graph::TraceShapes;
+use mad_core::simulate::{MeltTraces, SimulatedSpan, TraceScenario, Traces, TracesConfig};
+use mad_core::telemetry::SpanKind;
+use mad_core::time::{MINUTE, Timestamp};
+use mad_core::{Limits, Pipeline, PipelineConfig, Update};
+
+const START: Timestamp = Timestamp::from_seconds(1_767_693_600);
+
+/// What is missing from which minute's trace, by service.
+fn found(shapes: &mut TraceShapes, spans: &[SimulatedSpan]) -> BTreeSet<(Timestamp, String)> {
+    let mut traces = Vec::new();
+    for span in spans {
+        traces.extend(shapes.close(span.start));
+        shapes.span(&span.span());
+    }
+    traces.extend(shapes.close(Timestamp::MAX));
+    let of = |place: u32| shapes.operation(place).unwrap().0.to_owned();
+    let each = traces.iter().flat_map(|trace| {
+        trace.missing.iter().map(|place| (trace.start.floor(MINUTE), of(*place)))
+    });
+    each.collect()
+}
+
+#[test]
+fn lost_spans_are_found_from_what_is_left_of_their_traces() {
+    let (spans, lost) = MeltTraces::new(1_000, 0.2, 1, START).unwrap().run();
+    let truth: BTreeSet<(Timestamp, String)> =
+        lost.iter().map(|lost| (lost.minute, lost.service.to_owned())).collect();
+    let found = found(&mut TraceShapes::new(&Limits::default()), &spans);
+    let right = found.intersection(&truth).count() as f64;
+    let f1 = 2.0 * right / (found.len() + truth.len()) as f64;
+    assert!(f1 >= 0.95, "{f1}");
+    let (whole, none) = MeltTraces::new(200, 0.0, 1, START).unwrap().run();
+    assert!(none.is_empty());
+    assert!(self::found(&mut TraceShapes::new(&Limits::default()), &whole).is_empty());
+}
+
+#[test]
+fn the_order_of_spans_within_a_minute_is_free() {
+    let (spans, _) = MeltTraces::new(300, 0.2, 3, START).unwrap().run();
+    let mut shuffled = spans.clone();
+    shuffled.sort_by_key(|span| (span.start.floor(MINUTE), span.span_id.clone()));
+    let new = || TraceShapes::new(&Limits::default());
+    assert_eq!(found(&mut new(), &shuffled), found(&mut new(), &spans));
+    // split by service, as shards have them, and made one before they end
+    let mut shapes = [new(), new()];
+    for span in &spans {
+        shapes[usize::from(&*span.service == "frontend")].span(&span.span());
+    }
+    let [mut one, other] = shapes;
+    one.absorb(&other);
+    let mut whole = new();
+    for span in &spans {
+        whole.span(&span.span());
+    }
+    let told = |shapes: &mut TraceShapes| -> Vec<(Timestamp, Vec<String>)> {
+        let traces = shapes.close(Timestamp::MAX);
+        let of = |place: &u32| shapes.operation(*place).unwrap().0.to_owned();
+        let named = |places: &[u32]| -> Vec<String> {
+            let names: BTreeSet<String> = places.iter().map(of).collect();
+            names.into_iter().collect()
+        };
+        traces.iter().map(|trace| (trace.start, named(&trace.missing))).collect()
+    };
+    assert_eq!(told(&mut one), told(&mut whole));
+}
+
+#[test]
+fn bounds_hold() {
+    let limits = Limits { open_spans: 8, entities: 2, ..Limits::default() };
+    let mut shapes = TraceShapes::new(&limits);
+    let (spans, _) = MeltTraces::new(100, 0.0, 1, START).unwrap().run();
+    for span in &spans {
+        shapes.span(&span.span());
+    }
+    // two operations, and of the traces the last ones
+    assert_eq!(shapes.close(Timestamp::MAX).len(), 4);
+    assert!(shapes.operation(1).is_some() && shapes.operation(2).is_none());
+}
+
+fn feed(pipeline: &mut Pipeline, spans: &[SimulatedSpan]) -> Update {
+    let mut update = Update::default();
+    for span in spans {
+        pipeline.push_span(&span.span(), 1, &mut update);
+    }
+    update
+}
+
+/// Eight traces a minute for two hours; from minute 90 to 100 the cache is not called.
+fn spans() -> Vec<SimulatedSpan> {
+    let (spans, _) = MeltTraces::new(960, 0.01, 5, START).unwrap().run();
+    let faster = |span: SimulatedSpan| {
+        let since = span.start.since(START);
+        let start = START.plus(since / MINUTE / 8 * MINUTE + since % MINUTE);
+        SimulatedSpan { start, ..span }
+    };
+    let mut spans: Vec<SimulatedSpan> = spans.into_iter().map(faster).collect();
+    spans.sort_by_key(|span| span.start);
+    let silent = START.plus(90 * MINUTE)..START.plus(100 * MINUTE);
+    spans.retain(|span| &*span.service != "cache-service" || !silent.contains(&span.start));
+    spans
+}
+
+#[test]
+fn many_at_once_are_an_incident_told_in_words() {
+    let spans = spans();
+    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
+    feed(&mut pipeline, &spans);
+    pipeline.finish();
+    let incidents = pipeline.incidents();
+    assert_eq!(incidents.len(), 1, "{incidents:#?}");
+    let incident = incidents[0];
+    assert_eq!(&*incident.entity.service, "cache-service");
+    assert_eq!(incident.start, START.plus(90 * MINUTE));
+    let told = pipeline.explain(incident);
+    assert!(
+        told.summary.contains("number of missing spans rose to 8 (0 expected)"),
+        "{}",
+        told.summary
+    );
+    assert!(told.likely_causes[0].starts_with("Calls of cache-service call that no longer happen"));
+}
+
+#[test]
+fn cut_anywhere_and_saved_in_between_it_is_the_same() {
+    for spans in [spans(), checkout(TraceScenario::SlowNetwork)] {
+        cut_and_saved(&spans);
+    }
+}
+
+fn cut_and_saved(spans: &[SimulatedSpan]) {
+    let mut whole = Pipeline::new(PipelineConfig::default()).unwrap();
+    let mut parts = whole.clone();
+    let mut batch = whole.clone();
+    for piece in spans.chunks(331) {
+        parts = Pipeline::restore(PipelineConfig::default(), &parts.checkpoint().unwrap()).unwrap();
+        let (one, other) = (feed(&mut whole, piece), feed(&mut parts, piece));
+        assert_eq!(format!("{one:?}"), format!("{other:?}"));
+    }
+    feed(&mut batch, spans);
+    for pipeline in [&mut whole, &mut parts, &mut batch] {
+        pipeline.finish();
+    }
+    assert!(whole.checkpoint().unwrap() == parts.checkpoint().unwrap());
+    assert!(whole.checkpoint().unwrap() == batch.checkpoint().unwrap());
+}
+
+/// Half an hour of the checkout.
+fn checkout(scenario: TraceScenario) -> Vec<SimulatedSpan> {
+    Traces::new(TracesConfig { scenario, ..TracesConfig::default() }).unwrap().run().spans
+}
+
+/// As services write them that tell nothing of the calls they make.
+fn server_halves(spans: Vec<SimulatedSpan>) -> Vec<SimulatedSpan> {
+    let clients = spans.iter().filter(|span| span.kind == SpanKind::Client);
+    let callers: BTreeMap<String, Option<String>> =
+        clients.map(|span| (span.span_id.clone(), span.parent_id.clone())).collect();
+    let servers = spans.into_iter().filter(|span| span.kind == SpanKind::Server);
+    servers
+        .map(|span| {
+            let parent_id = span.parent_id.as_ref().and_then(|client| callers[client].clone());
+            SimulatedSpan { parent_id, ..span }
+        })
+        .collect()
+}
+
+fn judged(spans: &[SimulatedSpan]) -> Pipeline {
+    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
+    feed(&mut pipeline, spans);
+    pipeline.finish();
+    pipeline
+}
+
+#[test]
+fn what_a_caller_that_gave_up_did_not_come_to_is_not_missing() {
+    let spans = checkout(TraceScenario::Cascade);
+    for spans in [spans.clone(), server_halves(spans)] {
+        let pipeline = judged(&spans);
+        let incidents = pipeline.incidents();
+        assert_eq!(incidents.len(), 1);
+        let ranking = pipeline.ranking_of(incidents[0]);
+        assert_eq!(&*ranking.culprits[0].entity.service, "payment", "{ranking:#?}");
+        let told = format!("{:?}", pipeline.explain(incidents[0]));
+        assert!(!told.contains("missing") && !told.contains("inventory"), "{told}");
+    }
+}
+
+#[test]
+fn one_that_died_is_missing_although_its_caller_failed() {
+    let mut spans = checkout(TraceScenario::FailingInventory);
+    let from = START.plus(18 * MINUTE)..START.plus(27 * MINUTE);
+    let is_dead = |span: &SimulatedSpan| {
+        &*span.service == "inventory" && span.kind == SpanKind::Server && from.contains(&span.start)
+    };
+    spans.retain(|span| !is_dead(span));
+    for spans in [spans.clone(), server_halves(spans)] {
+        let pipeline = judged(&spans);
+        let ranking = pipeline.ranking_of(pipeline.incidents()[0]);
+        let first = &ranking.culprits[0];
+        assert_eq!(&*first.entity.service, "inventory", "{ranking:#?}");
+        assert_eq!(first.metric.as_str(), "missing_spans");
+    }
+}
+
+#[test]
+fn a_slow_network_is_told_between_two_services() {
+    let pipeline = judged(&checkout(TraceScenario::SlowNetwork));
+    let incidents = pipeline.incidents();
+    assert_eq!(incidents.len(), 1);
+    let ranking = pipeline.ranking_of(incidents[0]);
+    let first = &ranking.culprits[0];
+    assert_eq!(first.entity.to_string(), "checkout -> payment", "{ranking:#?}");
+    assert_eq!(first.metric.as_str(), "network_gap_ms");
+    let slow = ranking.culprits.iter().find(|one| one.slow_way_to.is_some()).unwrap();
+    assert_eq!(slow.slow_way_to.as_deref(), Some("payment"));
+    let told = pipeline.explain(incidents[0]);
+    assert_eq!(
+        told.likely_causes[0],
+        "What lies between checkout and payment: calls took longer on their way, no later.",
+    );
+    assert!(told.summary.contains("checkout -> payment comes first"), "{}", told.summary);
+    // what takes the callee itself longer is no way
+    let pipeline = judged(&checkout(TraceScenario::SlowPayment));
+    let document = format!("{:?}", pipeline.explain(pipeline.incidents()[0]));
+    assert!(!document.contains("between"), "{document}");
+}
+
+#[test]
+fn the_way_is_what_the_caller_waited_beyond_the_work() {
+    let mut shapes = TraceShapes::new(&Limits::default());
+    let base = checkout(TraceScenario::Quiet)[0].clone();
+    let span = |id: &str, parent: Option<&str>, service: &str, kind, duration_ms| SimulatedSpan {
+        span_id: id.to_owned(),
+        parent_id: parent.map(str::to_owned),
+        service: service.into(),
+        kind,
+        duration_ms,
+        ..base.clone()
+    };
+    let spans = [
+        span("1", None, "front", SpanKind::Server, 50.0),
+        span("2", Some("1"), "front", SpanKind::Client, 40.0),
+        span("3", Some("2"), "cart", SpanKind::Server, 30.0),
+        // a clock or a timeout: the callee worked longer than the caller waited
+        span("4", Some("1"), "front", SpanKind::Client, 5.0),
+        span("5", Some("4"), "mail", SpanKind::Unknown, 9.0),
+        // no wait, no other service, no client half
+        span("6", Some("2"), "queue", SpanKind::Consumer, 1.0),
+        span("7", Some("2"), "front", SpanKind::Internal, 1.0),
+        span("8", Some("3"), "store", SpanKind::Server, 1.0),
+    ];
+    for span in &spans {
+        shapes.span(&span.span());
+    }
+    let traces = shapes.close(Timestamp::MAX);
+    let of = |place: u32| shapes.operation(place).unwrap().0.to_owned();
+    let gaps = traces[0].gaps.iter().map(|gap| (of(gap.caller), of(gap.callee), gap.ms));
+    let front = || "front".to_owned();
+    let expected = [(front(), "cart".to_owned(), 10.0), (front(), "mail".to_owned(), 0.0)];
+    assert_eq!(gaps.collect::<Vec<_>>(), expected);
+}

@@ -1,0 +1,114 @@
+//! How an incident spread: who went bad when, and what ties each to the one before.
+
+use mad_core::explain::Tie;
+use mad_core::time::{MINUTE, Timestamp};
+use mad_core::{Change, Edge, Pipeline, PipelineConfig, Request, Update};
+
+fn at(minute: i64, second: i64) -> Timestamp {
+    Timestamp::from_nanos((29_461_560 + minute) * MINUTE + second * 1_000_000_000)
+}
+
+/// Front calls cart, cart calls store; the store slows down in minute 100, and a minute later each
+/// the others do. `mail` does so on its own, and `store /b` with the store.
+fn spread(edges: &[(&str, &str)], deployed: bool) -> Pipeline {
+    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
+    let mut update = Update::default();
+    for (caller, callee) in edges {
+        pipeline.push_edge(&Edge::new(caller, callee), 1, &mut update);
+    }
+    if deployed {
+        let deploy = Change::new(at(98, 0), "store", "deploy");
+        pipeline.push_change(&Change { version: "1.4.2", ..deploy }, 1, &mut update);
+    }
+    let places =
+        [("store", "/a", 100), ("store", "/b", 101), ("cart", "/x", 101), ("front", "/", 102)];
+    for minute in 0..130_i64 {
+        for second in 0..60_i64 {
+            for (service, endpoint, from) in places {
+                let slow = if (from..115).contains(&minute) { 900.0 } else { 0.0 };
+                let latency = 100.0 + (second * 37 % 41) as f64 + slow;
+                let request = Request::new(at(minute, second), service, endpoint, 200, latency);
+                pipeline.push(&request, 1, &mut update);
+            }
+        }
+    }
+    pipeline.finish();
+    pipeline
+}
+
+const EDGES: [(&str, &str); 2] = [("front", "cart"), ("cart", "store")];
+
+#[test]
+fn each_is_tied_to_one_before_it() {
+    let pipeline = spread(&EDGES, true);
+    let incidents = pipeline.incidents();
+    assert_eq!(incidents.len(), 1);
+    let chain = pipeline.chain(incidents[0]);
+    let told: Vec<_> = chain
+        .iter()
+        .map(|link| {
+            let minute = link.at.since(at(0, 0)) / MINUTE;
+            let tie = link.tie.as_ref().map(|(to, tie)| (to.to_string(), *tie));
+            (minute, link.entity.to_string(), tie)
+        })
+        .collect();
+    let tied = |to: &str, tie| Some((to.to_owned(), tie));
+    assert_eq!(told[0], (100, "store /a".to_owned(), None));
+    assert_eq!(told[1], (101, "cart /x".to_owned(), tied("store /a", Tie::Calls)));
+    // the nearest one before it to which something ties it
+    assert_eq!(told[2], (101, "store /b".to_owned(), tied("cart /x", Tie::CalledBy)));
+    assert_eq!(told[3], (102, "front /".to_owned(), tied("cart /x", Tie::Calls)));
+    assert_eq!(chain[0].change.as_ref().unwrap().version, "1.4.2");
+    assert!(chain[1].change.is_none());
+    let told = pipeline.explain(incidents[0]).chain;
+    assert_eq!(told.len(), 4);
+    let start = "11:40 UTC: store /a: median latency rose to 1,0";
+    assert!(told[0].starts_with(start), "{}", told[0]);
+    let change = ", within 3 minutes of a change: deploy 1.4.2.";
+    assert!(told[0].ends_with(change), "{}", told[0]);
+    assert!(told[1].starts_with("11:41 UTC: cart /x, which calls store: "), "{}", told[1]);
+    let document = serde_json::to_value(pipeline.incident_document(incidents[0])).unwrap();
+    assert_eq!(document["chain"][1]["tie"], "calls");
+    assert_eq!(document["chain"][1]["to"], "store /a");
+    assert_eq!(document["chain"][0]["change"]["kind"], "deploy");
+}
+
+#[test]
+fn without_calls_services_are_apart_and_one_alone_has_no_chain() {
+    let pipeline = spread(&[], false);
+    let incidents = pipeline.incidents();
+    assert_eq!(incidents.len(), 3);
+    for incident in incidents {
+        let chain = pipeline.chain(incident);
+        assert_eq!(chain.len(), if &*incident.entity.service == "store" { 2 } else { 0 });
+        let tie = chain.last().and_then(|link| link.tie.as_ref()).map(|(_, tie)| *tie);
+        assert_eq!(tie, chain.last().map(|_| Tie::SameService));
+    }
+}
+
+#[test]
+fn a_storm_is_one_incident_for_each_connected_cause() {
+    use mad_core::MetricPoint;
+    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
+    let mut update = Update::default();
+    for service in 2..40 {
+        let (caller, callee) = (format!("s{service}"), format!("s{}", service - 2));
+        pipeline.push_edge(&Edge::new(&caller, &callee), 1, &mut update);
+    }
+    for minute in 0..70_i64 {
+        for series in 0..400_i64 {
+            let (service, resource) = (format!("s{}", series / 10), format!("pod{}", series % 10));
+            let wander = ((series * 7_919 + minute * 104_729) % 997) as f64 / 997.0;
+            let value = 10.0 + wander + if minute >= 65 { 60.0 } else { 0.0 };
+            let point = MetricPoint::new(at(minute, 0), &service, "load", value);
+            let point = MetricPoint { resource: &resource, ..point };
+            pipeline.push_metric(&point, 1, &mut update);
+        }
+    }
+    pipeline.finish();
+    let reached: Vec<(bool, u64)> =
+        pipeline.incidents().iter().map(|found| (found.is_open(), found.reached)).collect();
+    assert_eq!(reached, [(true, 199), (true, 199)]);
+    let told = pipeline.explain(pipeline.incidents()[0]).chain;
+    assert_eq!((told.len(), told[8].as_str()), (9, "192 more followed."));
+}

@@ -1,0 +1,347 @@
+//! Who is blamed: shares, ties, the look-back window, and when nobody is.
+
+use std::sync::Arc;
+
+use mad_core::culprit::{ChangeEvent, CulpritConfig, CulpritRanker, Ranking, Surroundings};
+use mad_core::feature::Signal;
+use mad_core::guard::Severity;
+use mad_core::history::{FlaggedRow, FlaggedSignal, History};
+use mad_core::limits::Limits;
+use mad_core::series::{EntityId, EntityTable, SignalName};
+use mad_core::time::{MINUTE, Timestamp};
+use mad_core::{MetricPoint, Pipeline, PipelineConfig, Update};
+use proptest::prelude::*;
+
+const NAMES: [&str; 6] = ["delta", "alpha", "echo", "bravo", "foxtrot", "charlie"];
+
+fn table() -> EntityTable {
+    let mut table = EntityTable::new(100);
+    for name in NAMES {
+        table.id(name, "/x");
+    }
+    table
+}
+
+fn minute(i: i64) -> Timestamp {
+    Timestamp::from_nanos(i * MINUTE)
+}
+
+fn signal(signal: Signal, evidence: f64) -> FlaggedSignal {
+    FlaggedSignal {
+        signal: signal.into(),
+        value: 900.0 + evidence,
+        expected: 100.0,
+        low: 50.0,
+        high: 200.0,
+        z: 9.0,
+        evidence,
+        leaving: None,
+    }
+}
+
+fn row(entity: u32, at: i64, evidence: f64) -> FlaggedRow {
+    FlaggedRow {
+        entity: EntityId(entity),
+        bucket: minute(at),
+        step: MINUTE,
+        count: 100,
+        errors: 4,
+        expected_error_rate: 0.01,
+        objectives: None,
+        severity: Severity::Warning,
+        evidence,
+        signals: vec![signal(Signal::P95Latency, evidence)],
+    }
+}
+
+fn ranker(minutes: f64, top_k: usize) -> CulpritRanker {
+    CulpritRanker::new(CulpritConfig { minutes, top_k }).unwrap()
+}
+
+fn names(ranking: &Ranking) -> Vec<&str> {
+    ranking.culprits.iter().map(|culprit| &*culprit.entity.service).collect()
+}
+
+fn rank(rows: &[FlaggedRow]) -> Ranking {
+    ranker(15.0, 10).rank(rows, &table(), minute(15))
+}
+
+#[test]
+fn the_one_with_most_evidence_is_first() {
+    let rows = [row(0, 10, 5.0), row(1, 10, 9.0), row(1, 11, 9.0), row(2, 11, 20.0)];
+    let ranking = rank(&rows);
+    // two rows of 9 / 13 outweigh one of 20 / 24
+    assert_eq!(names(&ranking), ["alpha", "echo", "delta"]);
+    let first = &ranking.culprits[0];
+    assert_eq!((first.rows, first.onset, first.last), (2, minute(10), minute(11)));
+    assert_eq!(first.entity_id, EntityId(1));
+    assert_eq!(ranking.rows, 4);
+    assert!(!ranking.abstained);
+    let total = 5.0 / 9.0 + 2.0 * 9.0 / 13.0 + 20.0 / 24.0;
+    assert!((first.score - 2.0 * 9.0 / 13.0 / total).abs() < 1e-12);
+}
+
+#[test]
+fn its_strongest_signal_is_the_metric_and_its_strongest_row_the_evidence() {
+    let mut rows = [row(0, 10, 5.0), row(0, 12, 8.0), row(0, 11, 6.0)];
+    rows[2].signals.push(signal(Signal::ErrorRate, 12.0));
+    (rows[2].severity, rows[2].errors) = (Severity::Critical, 30);
+    let ranking = rank(&rows);
+    let culprit = &ranking.culprits[0];
+    assert_eq!(culprit.metric, Signal::ErrorRate);
+    assert_eq!(culprit.severity, Severity::Critical);
+    assert_eq!(culprit.peak_error_rate, 0.3);
+    let evidence: Vec<_> =
+        culprit.evidence.iter().map(|part| (part.signal.as_str(), part.rows, part.at)).collect();
+    assert_eq!(evidence, [("error_rate", 1, minute(11)), ("p95_latency_ms", 3, minute(12))]);
+    assert_eq!(culprit.evidence[1].value, 908.0);
+    assert_eq!((culprit.onset, culprit.last), (minute(10), minute(12)));
+}
+
+#[test]
+fn both_ends_of_the_window_are_inside() {
+    let ranker = ranker(15.0, 10);
+    assert_eq!(ranker.from(minute(15)), minute(0));
+    let edges = [-1, 0, 7, 15, 16];
+    let rows: Vec<FlaggedRow> =
+        edges.into_iter().enumerate().map(|(i, at)| row(i as u32, at, 5.0)).collect();
+    let ranking = ranker.rank(&rows, &table(), minute(15));
+    assert_eq!((ranking.from, ranking.at, ranking.rows), (minute(0), minute(15), 3));
+    assert_eq!(names(&ranking), ["alpha", "echo", "bravo"]);
+    // to the nanosecond
+    let mut early = row(0, 0, 5.0);
+    early.bucket = early.bucket.plus(-1);
+    assert!(ranker.rank([&early], &table(), minute(15)).abstained);
+    let half = CulpritRanker::new(CulpritConfig { minutes: 0.5, top_k: 1 }).unwrap();
+    assert_eq!(half.from(minute(1)).nanos(), MINUTE / 2);
+}
+
+#[test]
+fn the_history_gives_the_rows_of_the_window() {
+    let mut history = History::new(&Limits { flagged_rows: 10, ..Limits::default() });
+    for at in 0..30 {
+        history.push_flagged(row(at as u32 % 6, at, 5.0));
+    }
+    let within = |from: i64, to: i64| -> Vec<i64> {
+        history.flagged(minute(from), minute(to)).map(|row| row.bucket.nanos() / MINUTE).collect()
+    };
+    assert_eq!(within(22, 24), [22, 23, 24]);
+    assert_eq!(within(0, 21), [20, 21]);
+    assert_eq!(within(30, 99), [0; 0]);
+    assert_eq!(within(24, 22), [0; 0]);
+    assert_eq!(history.flagged_dropped(), 20);
+}
+
+#[test]
+fn ties_go_to_severity_then_strength_then_onset_then_name() {
+    // of one weight each
+    let equal = |entity: u32, at: i64| row(entity, at, 6.0);
+    assert_eq!(names(&rank(&[equal(0, 5), equal(1, 5), equal(3, 5)])), ["alpha", "bravo", "delta"]);
+    assert_eq!(names(&rank(&[equal(1, 5), equal(0, 4)])), ["delta", "alpha"]);
+    let critical = FlaggedRow { severity: Severity::Critical, ..equal(0, 9) };
+    assert_eq!(names(&rank(&[equal(1, 5), critical])), ["delta", "alpha"]);
+    // twice 12 / 16 is three times 4 / 8, to the bit
+    let mut rows = vec![row(0, 5, 12.0), row(0, 6, 12.0)];
+    rows.extend([row(1, 1, 4.0), row(1, 2, 4.0), row(1, 3, 4.0)]);
+    let ranking = rank(&rows);
+    assert_eq!(ranking.culprits[0].score, 0.5);
+    assert_eq!(names(&ranking), ["delta", "alpha"]);
+}
+
+/// Alpha calls bravo and charlie, bravo calls delta.
+struct Calls;
+
+impl Surroundings for Calls {
+    fn callees(&self, service: &str) -> Vec<Arc<str>> {
+        match service {
+            "alpha" => vec!["bravo".into(), "charlie".into()],
+            "bravo" => vec!["delta".into()],
+            _ => Vec::new(),
+        }
+    }
+
+    fn change(&self, _: &str, _: Timestamp, _: Timestamp) -> Option<ChangeEvent> {
+        None
+    }
+}
+
+#[test]
+fn the_worst_callee_explains_and_fewer_calls_do_not() {
+    let (alpha, bravo, charlie) = (1, 3, 5);
+    let fewer = |entity| FlaggedRow {
+        signals: vec![signal(Signal::RequestCount, 5.0)],
+        ..row(entity, 10, 5.0)
+    };
+    let rank =
+        |rows: &[FlaggedRow]| ranker(15.0, 3).rank_within(rows, &table(), minute(12), &Calls);
+    // a slow caller calls less often: the callee has no part in it
+    let alone = rank(&[row(alpha, 10, 6.0), fewer(bravo)]);
+    assert_eq!(names(&alone), ["alpha", "bravo"]);
+    assert_eq!(alone.culprits[0].explained_by, None);
+    let explained = rank(&[row(alpha, 10, 9.0), fewer(bravo), row(charlie, 10, 8.0)]);
+    assert_eq!(names(&explained)[0], "charlie");
+    let of_alpha = explained.culprits.iter().find(|one| &*one.entity.service == "alpha").unwrap();
+    assert_eq!(of_alpha.explained_by.as_deref(), Some("charlie"));
+    let both = rank(&[row(alpha, 10, 9.0), row(bravo, 10, 4.0), row(charlie, 10, 8.0)]);
+    let of_alpha = both.culprits.iter().find(|one| &*one.entity.service == "alpha").unwrap();
+    assert_eq!(of_alpha.explained_by.as_deref(), Some("charlie"));
+}
+
+#[test]
+fn what_was_never_called_is_not_the_cause() {
+    let (alpha, bravo, charlie, delta) = (1, 3, 5, 0);
+    let without = |entity, at, name: SignalName, z| {
+        let signals = vec![FlaggedSignal { signal: name, z, ..signal(Signal::P95Latency, 12.0) }];
+        FlaggedRow { signals, ..row(entity, at, 12.0) }
+    };
+    let lost = |entity, at| without(entity, at, SignalName::Metric("missing_spans".into()), 9.0);
+    let fewer = |entity, at| without(entity, at, Signal::RequestCount.into(), -9.0);
+    let rank =
+        |rows: &[FlaggedRow]| ranker(15.0, 4).rank_within(rows, &table(), minute(12), &Calls);
+    let of = |ranking: &Ranking, name: &str| {
+        ranking.culprits.iter().find(|one| &*one.entity.service == name).unwrap().clone()
+    };
+    for absent in [lost(bravo, 10), fewer(bravo, 10)] {
+        let ranking = rank(&[absent.clone(), row(alpha, 10, 9.0), row(charlie, 10, 5.0)]);
+        assert_eq!(names(&ranking), ["charlie", "bravo", "alpha"]);
+        let why = of(&ranking, "bravo").not_called.unwrap();
+        assert_eq!((&*why.caller, &*why.because_of), ("alpha", "charlie"));
+        assert_eq!(of(&ranking, "alpha").explained_by.as_deref(), Some("charlie"));
+        // its caller is well, or nothing else explains it
+        assert_eq!(of(&rank(&[absent.clone(), row(charlie, 10, 5.0)]), "bravo").not_called, None);
+        assert_eq!(of(&rank(&[absent, row(alpha, 10, 9.0)]), "bravo").not_called, None);
+    }
+    // a service that died: its caller fails because of it
+    let died = rank(&[lost(bravo, 10), row(alpha, 10, 9.0)]);
+    assert_eq!(names(&died), ["bravo", "alpha"]);
+    // it was gone before the caller went bad, or is slow as well
+    let before = rank(&[lost(bravo, 7), row(alpha, 10, 9.0), row(charlie, 10, 5.0)]);
+    assert_eq!(of(&before, "bravo").not_called, None);
+    let mut slow = lost(bravo, 10);
+    slow.signals.push(signal(Signal::P95Latency, 6.0));
+    let ranking = rank(&[slow, row(alpha, 10, 9.0), row(charlie, 10, 5.0)]);
+    assert_eq!(of(&ranking, "bravo").not_called, None);
+    // what it calls was not called either
+    let behind =
+        rank(&[lost(bravo, 10), fewer(delta, 10), row(alpha, 10, 9.0), row(charlie, 10, 5.0)]);
+    assert_eq!(&*of(&behind, "delta").not_called.unwrap().caller, "alpha");
+}
+
+#[test]
+fn nobody_is_named_when_nothing_is_flagged() {
+    for rows in [vec![], vec![row(0, 99, 9.0)]] {
+        let ranking = rank(&rows);
+        assert!(ranking.abstained && ranking.culprits.is_empty());
+        assert_eq!((ranking.rows, ranking.at), (0, minute(15)));
+    }
+    // neither is one that the table does not know
+    let ranking = rank(&[row(77, 10, 9.0)]);
+    assert!(ranking.abstained);
+}
+
+#[test]
+fn config_is_checked() {
+    let bad = CulpritConfig { minutes: 0.0, top_k: 3 };
+    assert_eq!(
+        bad.validate().unwrap_err().to_string(),
+        "config field `culprit.minutes` is 0; expected above 0, at most 1e6 minutes"
+    );
+    for (minutes, top_k) in [(f64::NAN, 3), (-1.0, 3), (1e7, 3), (15.0, 0), (15.0, 1_001)] {
+        assert!(CulpritRanker::new(CulpritConfig { minutes, top_k }).is_err());
+    }
+}
+
+#[test]
+fn the_ends_of_time_are_times() {
+    for at in [Timestamp::MIN, Timestamp::MAX] {
+        let mut only = row(0, 0, 9.0);
+        only.bucket = at;
+        assert_eq!(ranker(1e6, 3).rank([&only], &table(), at).rows, 1);
+    }
+}
+
+fn any_row() -> impl Strategy<Value = FlaggedRow> {
+    let severity = prop::sample::select(vec![Severity::Warning, Severity::Critical]);
+    (0..6_u32, -3..20_i64, 4.0..300.0_f64, severity, 1..50_u64, any::<bool>()).prop_map(
+        |(entity, at, evidence, severity, errors, failing)| {
+            let mut row = FlaggedRow { severity, errors, ..row(entity, at, evidence) };
+            if failing {
+                row.signals.insert(0, signal(Signal::ErrorRate, evidence));
+            }
+            row
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn shares_are_shares_of_all(rows in prop::collection::vec(any_row(), 0..60), top_k in 1..8_usize) {
+        let all = rank(&rows);
+        let inside = rows.iter().filter(|row| (minute(0)..=minute(15)).contains(&row.bucket));
+        prop_assert_eq!(all.rows as usize, inside.count());
+        prop_assert_eq!(all.abstained, all.rows == 0);
+        let sum: f64 = all.culprits.iter().map(|culprit| culprit.score).sum();
+        prop_assert!(all.abstained || (sum - 1.0).abs() < 1e-9, "{sum}");
+        prop_assert_eq!(all.rows, all.culprits.iter().map(|culprit| culprit.rows).sum::<u64>());
+        for pair in all.culprits.windows(2) {
+            prop_assert!(pair[0].score >= pair[1].score);
+        }
+        for culprit in &all.culprits {
+            prop_assert!(culprit.score > 0.0 && culprit.score <= 1.0);
+            prop_assert!(culprit.onset <= culprit.last);
+            prop_assert_eq!(&culprit.metric, &culprit.evidence[0].signal);
+            for part in &culprit.evidence {
+                prop_assert!(part.rows >= 1 && part.rows <= culprit.rows);
+            }
+        }
+        // fewer names are the first of more, with the same shares
+        let few = ranker(15.0, top_k).rank(&rows, &table(), minute(15));
+        prop_assert_eq!(&few.culprits[..], &all.culprits[..top_k.min(all.culprits.len())]);
+        prop_assert_eq!(few.rows, all.rows);
+        // and the order in which rows come makes no difference but of rounding
+        let mut backwards = rows.clone();
+        backwards.reverse();
+        for (a, b) in rank(&backwards).culprits.iter().zip(&all.culprits) {
+            prop_assert!((a.score - b.score).abs() < 1e-12);
+        }
+        let written = serde_json::to_string(&all).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<Ranking>(&written).unwrap(), &all);
+    }
+}
+
+/// Two hours of two services' latencies. From minute 100 on the front's doubles, and for eight
+/// minutes the store's is four times as long.
+fn slow_store() -> Pipeline {
+    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
+    let mut update = Update::default();
+    for minute in 0..112_i64 {
+        let at = Timestamp::from_nanos(minute * MINUTE);
+        for (service, level, wander, rise, until) in
+            [("front", 0.3, 0.01, 0.31, 112), ("store", 0.1, 0.02, 0.3, 108)]
+        {
+            let bad = if (100..until).contains(&minute) { rise } else { 0.0 };
+            let value = level + wander * (minute * 7_919 % 97) as f64 / 97.0 + bad;
+            pipeline.push_metric(&MetricPoint::new(at, service, "latency", value), 1, &mut update);
+        }
+    }
+    pipeline.finish();
+    pipeline
+}
+
+#[test]
+fn metrics_of_the_stream_are_held_against_normal_time_and_each_other() {
+    let pipeline = slow_store();
+    let names = |ranking: &Ranking| -> Vec<String> {
+        ranking.culprits.iter().map(|culprit| culprit.entity.service.to_string()).collect()
+    };
+    let ranking = pipeline.culprits(None);
+    assert_eq!(names(&ranking), ["store", "front"], "{ranking:#?}");
+    let total: f64 = ranking.culprits.iter().map(|culprit| culprit.score).sum();
+    assert!((total - 1.0).abs() < 1e-9);
+    // by its flagged rows alone the front, which was bad for longer, would come first
+    let rows = pipeline.history().flagged(Timestamp::MIN, Timestamp::MAX);
+    let ranker = CulpritRanker::new(CulpritConfig::default()).unwrap();
+    assert_eq!(names(&ranker.rank(rows, pipeline.entities(), ranking.at)), ["front", "store"]);
+}

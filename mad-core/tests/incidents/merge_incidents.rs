@@ -1,0 +1,300 @@
+//! What graph and time tie together is one incident; what they do not stays apart.
+
+use std::sync::Arc;
+
+use mad_core::explain::TemplateExplainer;
+use mad_core::guard::Severity;
+use mad_core::history::{FlaggedRow, FlaggedSignal};
+use mad_core::incident::{
+    CloseReason, Incident, IncidentChange, IncidentConfig, IncidentGrouper, MOST_MEMBERS, Ties,
+};
+use mad_core::time::{MINUTE, SECOND, Timestamp};
+use mad_core::{Entity, EntityId, Signal};
+
+fn minute(i: i64) -> Timestamp {
+    Timestamp::from_seconds(1_767_693_600).plus(i * MINUTE)
+}
+
+/// Calls between services.
+struct Calls(Vec<(&'static str, &'static str)>);
+
+impl Ties for Calls {
+    fn neighbours(&self, service: &str) -> Vec<Arc<str>> {
+        let of = |(a, b): &(&str, &str)| {
+            let other = if *a == service { b } else { a };
+            (*a == service || *b == service).then(|| Arc::from(*other))
+        };
+        self.0.iter().filter_map(of).collect()
+    }
+}
+
+struct Group<T> {
+    grouper: IncidentGrouper,
+    ties: T,
+    changes: Vec<IncidentChange>,
+    names: Vec<Entity>,
+    severity: Severity,
+}
+
+impl<T: Ties> Group<T> {
+    fn new(ties: T, merge_minutes: f64) -> Self {
+        Self::with(ties, IncidentConfig { merge_minutes, ..IncidentConfig::default() })
+    }
+
+    fn with(ties: T, config: IncidentConfig) -> Self {
+        let grouper = IncidentGrouper::new(config, 10 * SECOND, 1_000).unwrap();
+        Self { grouper, ties, changes: Vec::new(), names: Vec::new(), severity: Severity::Warning }
+    }
+
+    fn id(&mut self, service: &str, endpoint: &str) -> EntityId {
+        let entity = Entity::new(service, endpoint);
+        let known = self.names.iter().position(|name| *name == entity);
+        let place = known.unwrap_or_else(|| {
+            self.names.push(entity);
+            self.names.len() - 1
+        });
+        EntityId(u32::try_from(place).unwrap())
+    }
+
+    /// Flagged decisively.
+    fn bad(&mut self, i: i64, service: &str, endpoint: &str) {
+        let id = self.id(service, endpoint);
+        let signal = FlaggedSignal {
+            signal: Signal::P95Latency.into(),
+            value: 900.0,
+            expected: 140.0,
+            low: 100.0,
+            high: 210.0,
+            z: 12.0,
+            evidence: 12.0,
+            leaving: None,
+        };
+        let row = FlaggedRow {
+            entity: id,
+            bucket: minute(i),
+            step: MINUTE,
+            count: 50,
+            errors: 0,
+            expected_error_rate: 0.01,
+            objectives: None,
+            severity: self.severity,
+            evidence: 12.0,
+            signals: vec![signal],
+        };
+        let name = self.names[id.index()].clone();
+        self.grouper.flagged(&name, row, 9.0, &self.ties, &mut self.changes);
+    }
+
+    fn quiet(&mut self, i: i64, service: &str, endpoint: &str) {
+        let id = self.id(service, endpoint);
+        self.grouper.quiet(id, minute(i), MINUTE, 0.0, &mut self.changes);
+    }
+
+    fn incidents(&self) -> Vec<String> {
+        let of = |incident: &&Incident| {
+            let members: Vec<String> =
+                incident.members.iter().map(|member| member.entity.to_string()).collect();
+            format!("{} + {}", incident.entity, members.join(", "))
+        };
+        self.grouper.incidents().iter().map(of).collect()
+    }
+}
+
+#[test]
+fn endpoints_of_one_service_share_an_incident_when_they_begin_together() {
+    let mut group = Group::new((), 5.0);
+    group.bad(0, "pay", "/a");
+    group.bad(4, "pay", "/b");
+    group.bad(4, "mail", "/a");
+    assert_eq!(group.incidents(), ["mail /a + ", "pay /a + pay /b"]);
+    // the next one begins in time of the one that joined last
+    group.bad(9, "pay", "/c");
+    assert_eq!(group.incidents()[1], "pay /a + pay /b, pay /c");
+    // one that begins long after the others is another matter
+    for i in 10..30 {
+        group.bad(i, "pay", "/a");
+    }
+    group.bad(30, "pay", "/d");
+    assert_eq!(group.incidents().len(), 3);
+    let mut apart = Group::new((), 0.0);
+    apart.bad(0, "pay", "/a");
+    apart.bad(0, "pay", "/b");
+    assert_eq!(apart.incidents().len(), 2);
+}
+
+#[test]
+fn services_that_call_each_other_share_an_incident() {
+    let calls = Calls(vec![("front", "cart"), ("cart", "store")]);
+    let mut group = Group::new(calls, 5.0);
+    group.bad(0, "store", "");
+    group.bad(1, "mail", "");
+    group.bad(1, "cart", "/x");
+    group.bad(2, "front", "/");
+    assert_eq!(group.incidents(), ["mail + ", "store + cart /x, front /"]);
+    let incident = group.grouper.incidents()[1];
+    assert_eq!((incident.reached, incident.rows, incident.end), (2, 1, minute(3)));
+    assert_eq!(incident.members[0].joined_at, minute(2).plus(10 * SECOND));
+    let impact = TemplateExplainer.explain(incident, None).impact;
+    let told = "2 others became anomalous too: cart /x from 10:01 UTC and front / from 10:02 UTC.";
+    assert_eq!(impact.last().unwrap(), told);
+    // it is over once all are quiet
+    for i in 3..8 {
+        group.quiet(i, "store", "");
+        group.bad(i, "front", "/");
+    }
+    assert!(group.grouper.incidents()[1].is_open());
+    for i in 8..15 {
+        group.quiet(i, "cart", "/x");
+    }
+    assert!(!group.grouper.incidents()[1].is_open());
+    // and what comes long after begins anew
+    group.bad(25, "front", "/");
+    assert_eq!(group.incidents()[0], "front / + ");
+}
+
+#[test]
+fn one_that_stands_between_two_makes_them_one() {
+    let mut group = Group::new(Calls(vec![("front", "cart"), ("cart", "store")]), 5.0);
+    group.bad(0, "store", "");
+    group.bad(1, "front", "/");
+    assert_eq!(group.incidents().len(), 2);
+    group.bad(2, "cart", "/x");
+    assert_eq!(group.incidents(), ["store + front /, cart /x"]);
+    let merged: Vec<&Incident> = group
+        .changes
+        .iter()
+        .map(IncidentChange::incident)
+        .filter(|incident| incident.close_reason == Some(CloseReason::Merged))
+        .collect();
+    assert_eq!((merged.len(), merged[0].entity.to_string().as_str()), (1, "front /"));
+    group.bad(3, "front", "/");
+    assert_eq!(group.incidents().len(), 1);
+    assert_eq!(group.grouper.incidents()[0].members[0].rows, 2);
+}
+
+#[test]
+fn a_storm_is_one_incident_for_each_connected_cause() {
+    let mut group = Group::new(Calls(vec![("hub", "left"), ("hub", "right")]), 5.0);
+    for i in 0..2 {
+        for service in ["hub", "left", "right", "island"] {
+            for endpoint in 0..300 {
+                group.bad(i, service, &endpoint.to_string());
+            }
+        }
+    }
+    let incidents = group.grouper.incidents();
+    assert_eq!(incidents.len(), 2);
+    let reached: Vec<(u64, usize)> =
+        incidents.iter().map(|incident| (incident.reached, incident.members.len())).collect();
+    assert_eq!(reached, [(899, MOST_MEMBERS), (299, MOST_MEMBERS)]);
+    let restored: IncidentGrouper =
+        serde_json::from_str(&serde_json::to_string(&group.grouper).unwrap()).unwrap();
+    assert_eq!(restored.incidents(), incidents);
+}
+
+/// `pay /a` bad in minute 0 and over in minute 6.
+fn over() -> Group<()> {
+    let mut group = Group::new((), 5.0);
+    group.bad(0, "pay", "/a");
+    for i in 1..8 {
+        group.quiet(i, "pay", "/a");
+    }
+    assert!(!group.grouper.incidents()[0].is_open());
+    group
+}
+
+#[test]
+fn one_that_comes_back_soon_goes_on_and_says_so() {
+    let mut group = over();
+    let before = group.grouper.incidents()[0].clone();
+    let saved = serde_json::to_string(&group.grouper).unwrap();
+    group.grouper = serde_json::from_str(&saved).unwrap();
+    group.bad(10, "pay", "/a");
+    assert!(matches!(group.changes.last(), Some(IncidentChange::Reopened(_))));
+    let incidents = group.grouper.incidents();
+    assert_eq!(incidents.len(), 1);
+    let back = incidents[0];
+    assert_eq!((&back.id, &back.fingerprint), (&before.id, &before.fingerprint));
+    assert!(back.is_open() && back.closed_at.is_none() && back.close_reason.is_none());
+    assert_eq!((back.start, back.end, back.rows), (minute(0), minute(11), 2));
+    assert_eq!((back.reopened, back.quiet), (1, Some((minute(1), minute(10)))));
+    let told = TemplateExplainer.explain(back, None).impact;
+    let words = "It ended at 10:01 UTC and came back at 10:10 UTC, 9 minutes later.";
+    assert!(told.iter().any(|said| said == words), "{told:?}");
+    for i in 11..19 {
+        group.quiet(i, "pay", "/a");
+    }
+    group.bad(20, "pay", "/a");
+    assert_eq!(group.grouper.incidents()[0].reopened, 2);
+    let told = TemplateExplainer.explain(group.grouper.incidents()[0], None).impact;
+    assert!(told.iter().any(|said| said.ends_with("later, the last of 2 times.")), "{told:?}");
+}
+
+#[test]
+fn one_that_comes_back_late_is_new() {
+    let mut group = over();
+    // its last row ended at minute 1
+    group.bad(11, "pay", "/a");
+    assert_eq!(group.grouper.incidents().len(), 1);
+    let mut group = over();
+    group.bad(12, "pay", "/a");
+    let incidents = group.grouper.incidents();
+    assert_eq!((incidents.len(), incidents[0].reopened), (2, 0));
+    assert_ne!(incidents[0].id, incidents[1].id);
+    assert_eq!(incidents[0].fingerprint, incidents[1].fingerprint);
+}
+
+#[test]
+fn what_somebody_resolved_is_over() {
+    let mut group = Group::new((), 5.0);
+    group.bad(0, "pay", "/a");
+    let id = group.grouper.incidents()[0].id.clone();
+    group.grouper.resolve(&id, minute(1)).unwrap();
+    group.bad(2, "pay", "/a");
+    assert_eq!(group.grouper.incidents().len(), 2);
+    let never = IncidentConfig { cooldown_minutes: 0.0, ..IncidentConfig::default() };
+    let mut group = Group::with((), never);
+    group.bad(0, "pay", "/a");
+    for i in 1..8 {
+        group.quiet(i, "pay", "/a");
+    }
+    group.bad(8, "pay", "/a");
+    assert_eq!(group.grouper.incidents().len(), 2);
+}
+
+#[test]
+fn a_member_that_comes_back_first_brings_the_same_incident_back() {
+    let mut group = Group::new(Calls(vec![("cart", "store")]), 5.0);
+    group.bad(0, "store", "");
+    group.bad(1, "cart", "/x");
+    for i in 2..9 {
+        group.quiet(i, "store", "");
+        group.quiet(i, "cart", "/x");
+    }
+    assert!(!group.grouper.incidents()[0].is_open());
+    group.bad(12, "cart", "/x");
+    group.bad(13, "store", "");
+    assert_eq!(group.incidents(), ["store + cart /x"]);
+    let incident = group.grouper.incidents()[0];
+    assert_eq!((incident.reached, incident.members[0].rows, incident.rows), (1, 2, 2));
+    // whose id was given to another is not brought back
+    let mut group = over();
+    let id = group.id("pay", "/a");
+    group.grouper.forget(&[id].into());
+    group.bad(10, "pay", "/a");
+    assert_eq!(group.grouper.incidents().len(), 2);
+}
+
+#[test]
+fn one_that_grows_worse_is_an_update_of_the_same() {
+    let mut group = Group::new((), 5.0);
+    group.bad(0, "pay", "/a");
+    group.severity = Severity::Critical;
+    group.bad(1, "pay", "/a");
+    let [IncidentChange::Opened(opened), IncidentChange::Updated(updated)] = &group.changes[..]
+    else {
+        panic!("{:?}", group.changes)
+    };
+    assert_eq!((&opened.id, opened.severity), (&updated.id, Severity::Warning));
+    assert_eq!(updated.severity, Severity::Critical);
+}

@@ -1,0 +1,72 @@
+//! Two services that go bad at once: each incident names its own, unless one calls the other.
+
+use mad_core::telemetry::Edge;
+use mad_core::{Pipeline, PipelineConfig, Request, Timestamp, Update};
+
+/// Cart is three times as slow for five minutes; mail, from a minute later, forty times for eight.
+fn pipeline(edge: Option<(&str, &str)>) -> Pipeline {
+    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
+    let mut update = Update::default();
+    if let Some((caller, callee)) = edge {
+        pipeline.push_edge(&Edge { caller, callee, calls: 1 }, 1, &mut update);
+    }
+    for second in 0..5_400_i64 {
+        let at = Timestamp::from_seconds(second);
+        let usual = 100.0 + (second * 37 % 50) as f64;
+        let slow = |from: i64, minutes: i64, factor: f64| {
+            let bad = (from..from + 60 * minutes).contains(&second);
+            usual * if bad { factor } else { 1.0 }
+        };
+        for (service, latency_ms) in
+            [("cart", slow(3_600, 5, 3.0)), ("mail", slow(3_660, 8, 40.0)), ("shop", usual)]
+        {
+            let request = Request::new(at, service, "/x", 200, latency_ms);
+            pipeline.push(&request, 1, &mut update);
+        }
+    }
+    pipeline.finish();
+    pipeline
+}
+
+/// Each incident's service and whom it names first.
+fn told(pipeline: &Pipeline) -> Vec<(String, String)> {
+    let incidents = pipeline.incidents().into_iter();
+    let told = incidents.map(|incident| {
+        let first = pipeline.ranking_of(incident).culprits[0].entity.service.to_string();
+        (incident.entity.service.to_string(), first)
+    });
+    let mut told: Vec<(String, String)> = told.collect();
+    told.sort();
+    told
+}
+
+#[test]
+fn what_nothing_ties_is_told_apart() {
+    let own = |name: &str| (name.to_owned(), name.to_owned());
+    for edge in [None, Some(("shop", "cart"))] {
+        let pipeline = pipeline(edge);
+        assert_eq!(told(&pipeline), [own("cart"), own("mail")]);
+        // of all together the worse one is first
+        let all = pipeline.culprits(Some(Timestamp::from_seconds(4_100)));
+        assert_eq!(&*all.culprits[0].entity.service, "mail");
+        let cart = pipeline.incidents().into_iter().find(|one| &*one.entity.service == "cart");
+        let ranking = pipeline.ranking_of(cart.unwrap());
+        assert_eq!(ranking.culprits.len(), 2, "the other one is still there to read");
+    }
+}
+
+#[test]
+fn what_a_call_ties_is_one_incident() {
+    let pipeline = pipeline(Some(("mail", "cart")));
+    assert_eq!(told(&pipeline), [("cart".to_owned(), "cart".to_owned())]);
+    let incident = pipeline.incidents()[0];
+    assert_eq!(incident.members[0].entity.to_string(), "mail /x");
+}
+
+#[test]
+fn a_restored_pipeline_says_the_same() {
+    let pipeline = pipeline(None);
+    let blob = pipeline.checkpoint().unwrap();
+    let restored = Pipeline::restore(PipelineConfig::default(), &blob).unwrap();
+    assert_eq!(told(&restored), told(&pipeline));
+}

@@ -1,0 +1,570 @@
+//! Explanations are true: every number in them is one of the evidence, and every direction too.
+
+use mad_core::culprit::{Culprit, Ranking};
+use mad_core::explain::{Explanation, TemplateExplainer};
+use mad_core::feature::Signal;
+use mad_core::guard::Severity;
+use mad_core::history::FlaggedSignal;
+use mad_core::incident::{Incident, IncidentStatus, Peak};
+use mad_core::series::{Entity, EntityId};
+use mad_core::time::{MINUTE, SECOND, Timestamp};
+use proptest::prelude::*;
+
+const START: i64 = 1_767_693_600 * SECOND;
+
+/// Payments `/pay`, from 10:00 to 10:09, nine rows, without peaks.
+fn incident() -> Incident {
+    let start = Timestamp::from_nanos(START);
+    Incident {
+        id: "INC-1".to_owned(),
+        fingerprint: "1".to_owned(),
+        entity: Entity::new("payments", "/pay"),
+        entity_id: EntityId(0),
+        start,
+        end: start.plus(9 * MINUTE),
+        step: MINUTE,
+        opened_at: start.plus(2 * MINUTE),
+        closed_at: None,
+        close_reason: None,
+        reopens_until: None,
+        reopened: 0,
+        quiet: None,
+        acknowledged_at: None,
+        status: IncidentStatus::Open,
+        severity: Severity::Warning,
+        rows: 9,
+        requests: 400,
+        errors: 0,
+        expected_error_rate: 0.01,
+        errors_rose: false,
+        peaks: Vec::new(),
+        onset: None,
+        evidence: 12.3,
+        slo: None,
+        members: Vec::new(),
+        reached: 0,
+        last_joined: Timestamp::default(),
+        last_active: start.plus(9 * MINUTE),
+    }
+}
+
+fn peak(signal: Signal, value: f64, expected: f64, z: f64, evidence: f64) -> Peak {
+    let (low, high) = (expected * 0.5, expected * 1.5);
+    let signal = FlaggedSignal {
+        signal: signal.into(),
+        value,
+        expected,
+        low,
+        high,
+        z,
+        evidence,
+        leaving: None,
+    };
+    Peak { at: Timestamp::from_nanos(START + 3 * MINUTE), signal }
+}
+
+fn explain(incident: &Incident, ranking: Option<&Ranking>) -> Explanation {
+    TemplateExplainer.explain(incident, ranking)
+}
+
+/// Who comes first in a ranking, with which share.
+fn ranking(entity: Entity, score: f64) -> Ranking {
+    let at = Timestamp::from_nanos(START + 8 * MINUTE);
+    let culprit = Culprit {
+        explained_by: None,
+        slow_way_to: None,
+        not_called: None,
+        change: None,
+        entity,
+        entity_id: EntityId(0),
+        metric: Signal::P95Latency.into(),
+        score,
+        onset: at,
+        last: at,
+        rows: 9,
+        severity: Severity::Warning,
+        peak_error_rate: 0.0,
+        evidence: Vec::new(),
+    };
+    Ranking { from: at, at, rows: 9, culprits: vec![culprit], abstained: false }
+}
+
+fn texts(explanation: &Explanation) -> Vec<String> {
+    let Explanation { summary, why_flagged, impact, likely_causes, recommended_actions, .. } =
+        explanation;
+    let lists = [why_flagged, impact, likely_causes, recommended_actions];
+    let lines = [summary, &explanation.line, &explanation.confidence_rule];
+    lines.into_iter().chain(lists.into_iter().flatten()).cloned().collect()
+}
+
+#[test]
+fn a_slow_change_is_told_as_one() {
+    let mut incident = incident();
+    let mut slow = peak(Signal::P50Latency, 156.0, 120.0, 4.2, 5.0);
+    slow.signal.leaving = Some(12 * MINUTE);
+    incident.peaks = vec![slow];
+    let told = explain(&incident, None);
+    let why = ["At 10:03 UTC the median latency had been leaving 120 ms for 12 minutes: \
+                it was 156 ms (z 4.2)."];
+    assert_eq!(told.why_flagged, why);
+    let summary = "payments /pay: median latency left 120 ms slowly: 156 ms after 12 minutes, ";
+    assert!(told.summary.starts_with(summary), "{}", told.summary);
+    assert!(told.line.contains("median latency 156 ms (leaving 120 ms for 12 minutes), "));
+}
+
+#[test]
+fn a_value_that_needs_those_before_it_is_not_told_as_unexpected_alone() {
+    let mut incident = incident();
+    let mut slow = peak(Signal::P50Latency, 321.0, 287.0, 1.6, 5.1);
+    slow.signal.high = slow.signal.value.next_down();
+    incident.peaks = vec![slow];
+    let told = explain(&incident, None);
+    assert_eq!(
+        told.why_flagged[0],
+        "At 10:03 UTC the median latency was 321 ms; 287 ms was expected (z 1.6, about 1 in 130,000 \
+         by chance with those before it)."
+    );
+    assert!(told.line.contains("median latency 321 ms (287 ms expected), "), "{}", told.line);
+}
+
+#[test]
+fn an_outage_reads_well() {
+    let mut incident = incident();
+    incident.severity = Severity::Critical;
+    incident.peaks = vec![
+        peak(Signal::P50Latency, 4_214.2, 287.0, 21.2, 12.3),
+        peak(Signal::P95Latency, 6_324.0, 379.0, 43.2, 7.1),
+    ];
+    (incident.errors, incident.errors_rose) = (99, true);
+    let own = ranking(incident.entity.clone(), 1.0);
+    let explanation = explain(&incident, Some(&own));
+    assert_eq!(
+        explanation.summary,
+        "payments /pay: median latency rose to 4,214 ms (14.7 times the expected 287 ms), \
+         95th-percentile latency rose to 6,324 ms (16.7 times the expected 379 ms) and error rate \
+         rose to 24.8 % (1 % expected), 2026-01-06 10:00 to 10:09 UTC (9 minutes, all flagged). \
+         Nothing else was flagged around that time."
+    );
+    assert_eq!(
+        explanation.why_flagged[0],
+        "At 10:03 UTC the median latency was 4,214 ms; at most 430 ms was expected (z 21.2, less \
+         than 1 in 10^12 by chance)."
+    );
+    assert_eq!(
+        explanation.impact,
+        [
+            "99 of 400 requests in the flagged time failed (24.8 %; 1 % is usual).",
+            "At 10:03 UTC half of the requests took 4,214 ms or longer; 287 ms is usual.",
+        ]
+    );
+    assert_eq!(
+        explanation.likely_causes[0],
+        "A dependency of payments that is overloaded or timing out: latency (4,214 ms against \
+         287 ms) and errors (24.8 % against 1 %) rose together."
+    );
+    assert_eq!(explanation.recommended_actions.len(), 5);
+    assert_eq!(
+        explanation.confidence_rule,
+        "9 rows flagged, the strongest less than 1 in 10^12 by chance; High needs 3 rows and 1 in \
+         10^8, Medium 2 rows or 1 in 10^6."
+    );
+    assert_eq!(
+        explanation.line,
+        "[Critical] payments /pay: median latency 4,214 ms (at most 430 ms expected), 24.8 % \
+         failed, 2026-01-06 10:00 to 10:09 UTC, 9 rows"
+    );
+}
+
+#[test]
+fn a_drop_and_a_surge_read_well() {
+    let mut incident = incident();
+    (incident.rows, incident.requests) = (1, 1);
+    incident.peaks = vec![peak(Signal::RequestCount, 1.0, 33.4, -7.3, 4.31)];
+    let explanation = explain(&incident, None);
+    assert_eq!(
+        explanation.summary,
+        "payments /pay: number of requests fell to 1 (33 expected), 2026-01-06 10:00 to 10:09 UTC \
+         (flagged in 1 of 9 minutes)."
+    );
+    assert_eq!(
+        explanation.why_flagged,
+        [
+            "At 10:03 UTC the number of requests was 1; at least 17 was expected (z -7.3, about 1 in \
+          20,000 by chance)."
+        ]
+    );
+    assert_eq!(
+        explanation.impact,
+        [
+            "No request failed in the flagged time (1 request).",
+            "At 10:03 UTC about 32 expected requests did not come.",
+        ]
+    );
+    assert_eq!(
+        explanation.likely_causes,
+        [
+            "Callers that stopped calling, or a fault in front of payments that keeps requests away: \
+          1 request came in a step where 33 were expected."
+        ]
+    );
+    incident.peaks = vec![peak(Signal::RequestCount, 585.0, 60.0, 32.0, 228.0)];
+    let explanation = explain(&incident, None);
+    assert_eq!(
+        explanation.line,
+        "[Warning] payments /pay: number of requests 585 (at most 90 expected), 2026-01-06 10:00 \
+         to 10:09 UTC, 1 row"
+    );
+    assert!(explanation.likely_causes[0].starts_with("A surge of demand"), "{explanation:?}");
+}
+
+#[test]
+fn errors_alone_read_well() {
+    let mut incident = incident();
+    (incident.errors, incident.errors_rose, incident.expected_error_rate) = (110, true, 0.0097);
+    incident.peaks = vec![peak(Signal::ErrorRate, 0.286, 0.0097, 17.8, 11.6)];
+    let explanation = explain(&incident, None);
+    assert!(explanation.summary.contains(": error rate rose to 28.6 % (0.97 % expected), 2026"));
+    assert_eq!(
+        explanation.likely_causes[0],
+        "A failing dependency, or a faulty release or configuration of payments: 28.6 % of the \
+         requests failed (0.97 % expected), while latency did not stand out."
+    );
+    assert_eq!(
+        explanation.recommended_actions[0],
+        "Read the errors that payments logged from 2026-01-06 10:00 UTC on."
+    );
+}
+
+#[test]
+fn the_ranking_is_told_as_it_is() {
+    let mut incident = incident();
+    incident.peaks = vec![peak(Signal::P95Latency, 900.0, 100.0, 9.0, 9.0)];
+    let told =
+        |entity: Entity, score: f64| explain(&incident, Some(&ranking(entity, score))).summary;
+    let summary = told(incident.entity.clone(), 0.834);
+    assert!(summary.ends_with(" It holds 83.4 % of the evidence around that time."), "{summary}");
+    let summary = told(Entity::new("auth", "/login"), 0.6);
+    assert!(
+        summary.ends_with(
+            " auth /login comes first in the ranking, with 60 % of the evidence around that time."
+        ),
+        "{summary}"
+    );
+    assert!(told(incident.entity.clone(), f64::NAN).ends_with("(9 minutes, all flagged)."));
+}
+
+#[test]
+fn days_and_short_steps_are_told() {
+    let mut incident = incident();
+    incident.peaks = vec![peak(Signal::P95Latency, 900.0, 100.0, 9.0, 9.0)];
+    incident.end = incident.start.plus(20 * 60 * MINUTE);
+    let explanation = explain(&incident, None);
+    assert!(
+        explanation.summary.contains(", 2026-01-06 10:00 to 2026-01-07 06:00 UTC (flagged in 9 of"),
+        "{}",
+        explanation.summary
+    );
+    assert!(explanation.why_flagged[0].starts_with("At 2026-01-06 10:03 UTC the "));
+    incident.end = incident.start.plus(9 * SECOND);
+    incident.step = SECOND;
+    let explanation = TemplateExplainer.explain(&incident, None);
+    assert!(
+        explanation.summary.contains(", 2026-01-06 10:00:00 to 10:00:09 UTC (9 seconds, all"),
+        "{}",
+        explanation.summary
+    );
+}
+
+#[test]
+fn names_are_hints_only_by_whole_words() {
+    let hinted = |service: &str, endpoint: &str| {
+        let mut incident = Incident { entity: Entity::new(service, endpoint), ..incident() };
+        incident.peaks = vec![peak(Signal::P95Latency, 900.0, 100.0, 9.0, 9.0)];
+        let causes = explain(&incident, None).likely_causes;
+        causes.into_iter().find(|cause| cause.starts_with("Its name suggests "))
+    };
+    assert!(hinted("payments", "/x").unwrap().contains("a payment endpoint"));
+    assert!(hinted("auth-2", "/x").unwrap().contains("an authentication endpoint"));
+    assert!(hinted("x", "/v1/Search").unwrap().contains("a search endpoint"));
+    for (service, endpoint) in [("library", "/authors"), ("x", "/payload"), ("maps", "/borders")] {
+        assert_eq!(hinted(service, endpoint), None, "{service} {endpoint}");
+    }
+}
+
+#[test]
+fn a_hostile_name_stays_on_its_line() {
+    let names =
+        ["a\nb", "a\r\n[Critical] b", "\u{1b}[31mred", "a\u{2028}b", "\u{202e}yap", "\0", "\t"];
+    for (service, endpoint) in names.iter().flat_map(|a| names.map(|b| (*a, b))) {
+        let mut incident = Incident { entity: Entity::new(service, endpoint), ..incident() };
+        (incident.errors, incident.errors_rose) = (50, true);
+        incident.peaks = vec![
+            peak(Signal::P95Latency, 900.0, 100.0, 9.0, 9.0),
+            peak(Signal::RequestCount, 3.0, 100.0, -9.0, 9.0),
+        ];
+        let first = ranking(Entity::new(endpoint, service), 0.5);
+        for text in texts(&explain(&incident, Some(&first))) {
+            let breaks = |c: char| c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c);
+            assert!(!text.contains(breaks), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_known_is_not_said() {
+    let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
+    for unknown in odd {
+        let mut incident = incident();
+        (incident.requests, incident.errors, incident.errors_rose) = (0, 3, true);
+        (incident.evidence, incident.expected_error_rate) = (0.0, unknown);
+        for signal in Signal::ALL {
+            incident.peaks.push(peak(signal, unknown, 1.0, 9.0, 9.0));
+            incident.peaks.push(peak(signal, 1.0, unknown, 9.0, 9.0));
+            incident.peaks.push(peak(signal, 1.0, 1.0, unknown, 9.0));
+            incident.peaks.push(peak(signal, 1.0, 1.0, 9.0, unknown));
+        }
+        let explanation = explain(&incident, Some(&ranking(incident.entity.clone(), unknown)));
+        assert!(explanation.why_flagged.is_empty());
+        for text in texts(&explanation) {
+            assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
+        }
+    }
+}
+
+/// A number as it was written, with its unit: `4,214`, `24.8 %`, `1.80e308`.
+#[derive(Debug, Clone)]
+struct Written {
+    value: f64,
+    /// Half a unit of its last digit.
+    rounding: f64,
+    unit: String,
+}
+
+const UNITS: [&str; 4] = ["ms", "s", "%", "times"];
+
+/// All numbers of a text, but for those that belong to a name (`95th`, `10^8` is one).
+fn numbers(text: &str) -> Vec<Written> {
+    let chars: Vec<char> = text.chars().collect();
+    let mut out = Vec::new();
+    let mut i = 0;
+    while i < chars.len() {
+        if !chars[i].is_ascii_digit() {
+            i += 1;
+            continue;
+        }
+        let negative = i > 0 && chars[i - 1] == '-';
+        let begin = i;
+        let digit = |k: usize| chars.get(k).is_some_and(char::is_ascii_digit);
+        while digit(i) || (matches!(chars.get(i), Some('.' | ',')) && digit(i + 1)) {
+            i += 1;
+        }
+        let mut written: String = chars[begin..i].iter().filter(|c| **c != ',').collect();
+        let decimals = written.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+        let mut rounding = 0.5 * 10_f64.powi(-(decimals as i32));
+        if chars.get(i) == Some(&'e') && digit(i + 1) {
+            let exponent = i;
+            i += 1;
+            while digit(i) {
+                i += 1;
+            }
+            written.extend(&chars[exponent..i]);
+            rounding = 0.005 * written.parse::<f64>().unwrap().abs();
+        }
+        let rest: String = chars[i..].iter().collect();
+        if rest.starts_with("th") {
+            continue;
+        }
+        let value = written.parse::<f64>().unwrap() * if negative { -1.0 } else { 1.0 };
+        if rest.starts_with('^') {
+            assert_eq!(value, 10.0);
+            continue;
+        }
+        let word: String =
+            rest.chars().skip(1).take_while(|c| c.is_alphanumeric() || *c == '%').collect();
+        let unit =
+            if rest.starts_with(' ') && UNITS.contains(&&*word) { word } else { String::new() };
+        out.push(Written { value, rounding, unit });
+    }
+    out
+}
+
+/// What an incident's evidence holds, in every unit in which it may be written.
+fn evidence_of(incident: &Incident, score: f64, step: i64) -> Vec<(f64, &'static str)> {
+    let mut out = vec![
+        (incident.rows as f64, ""),
+        (incident.requests as f64, ""),
+        (incident.errors as f64, ""),
+        (100.0 * incident.error_rate(), "%"),
+        (100.0 * incident.expected_error_rate, "%"),
+        (100.0 * score, "%"),
+        (incident.evidence.floor(), ""),
+        (10_f64.powf(incident.evidence), ""),
+    ];
+    let length = incident.end.since(incident.start) as f64;
+    for unit in [step, SECOND, MINUTE, 60 * MINUTE] {
+        out.push((length / unit as f64, ""));
+    }
+    for peak in &incident.peaks {
+        let FlaggedSignal { signal, value, expected, low, high, z, evidence, .. } =
+            peak.signal.clone();
+        let signal = signal.request().unwrap();
+        out.extend([(z, ""), (evidence.floor(), ""), (10_f64.powf(evidence), "")]);
+        for number in [value, expected, low, high] {
+            out.extend(match signal {
+                Signal::P50Latency | Signal::P95Latency => {
+                    [(number, "ms"), (number / 1_000.0, "s")]
+                }
+                Signal::ErrorRate => [(100.0 * number, "%"), (100.0 * number, "%")],
+                Signal::RequestCount => [(number, ""), (number, "")],
+            });
+        }
+        match signal {
+            Signal::P50Latency | Signal::P95Latency => out.push((value / expected, "times")),
+            Signal::ErrorRate => {}
+            Signal::RequestCount => {
+                out.extend([(expected - value, ""), (low.ceil(), ""), (high.floor(), "")]);
+            }
+        }
+    }
+    out
+}
+
+/// Dates and times of day are taken out, after a look at whether they are the incident's.
+fn without_times(text: &str, incident: &Incident) -> String {
+    let mut out = text.to_owned();
+    let moments = [incident.start, incident.end];
+    for time in moments.into_iter().chain(incident.peaks.iter().map(|peak| peak.at)) {
+        let written = time.to_string();
+        for part in [&written[..10], &written[11..19], &written[11..16]] {
+            out = out.replace(part, "");
+        }
+    }
+    out
+}
+
+fn any_incident() -> impl Strategy<Value = Incident> {
+    let signals = prop::sample::subsequence(Signal::ALL.to_vec(), 0..=4).prop_shuffle();
+    let magnitude = || prop_oneof![4 => 0.0..5_000.0_f64, 1 => 0.0..1.0_f64, 1 => 1e4..1e7_f64, 1 => 0.0..f64::MAX];
+    let numbers = prop::collection::vec(
+        (magnitude(), magnitude(), 0.01..50.0_f64, 1.0..300.0_f64, any::<bool>(), 0..60_i64),
+        4,
+    );
+    let counts = (1..200_u64, 1..1_000_000_u64, 0.0..1.0_f64, 0.0001..0.5_f64, any::<bool>());
+    (signals, numbers, counts, 0..40_i64, 0.0..300.0_f64).prop_map(
+        |(signals, numbers, (rows, requests, share, usual, rose), quiet, evidence)| {
+            let mut incident = incident();
+            incident.rows = rows;
+            incident.requests = requests;
+            incident.errors = (share * requests as f64) as u64;
+            incident.end = incident.start.plus((rows as i64 + quiet) * MINUTE);
+            incident.expected_error_rate = usual;
+            incident.evidence = evidence;
+            for (signal, (a, b, z, evidence, up, at)) in signals.into_iter().zip(numbers) {
+                let share = signal == Signal::ErrorRate;
+                let (a, b) = if share { (a / (a + 1.0), b / (b + 1.0)) } else { (a, b) };
+                let (a, b) = match signal {
+                    Signal::RequestCount => (a.floor(), b),
+                    _ => (a, b),
+                };
+                let up = up || share;
+                let value = if up { a.max(b) } else { a.min(b) };
+                let expected = if up { a.min(b) } else { a.max(b) };
+                let value = if signal == Signal::RequestCount { value.round() } else { value };
+                let z = if up { z } else { -z };
+                let edge = f64::midpoint(value, expected);
+                let mut peak = peak(signal, value, expected, z, evidence);
+                (peak.signal.low, peak.signal.high) = (edge.min(expected), edge.max(expected));
+                peak.at = incident.start.plus(at * MINUTE);
+                if share {
+                    incident.errors = incident.errors.max(1);
+                }
+                incident.peaks.push(peak);
+            }
+            incident.errors_rose = rose && incident.error_rate() > usual;
+            incident
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_number_is_one_of_the_evidence(incident in any_incident(), score in 0.0..=1.0_f64, own in any::<bool>()) {
+        let entity = if own { incident.entity.clone() } else { Entity::new("auth", "/login") };
+        let explanation = explain(&incident, Some(&ranking(entity, score)));
+        prop_assert_eq!(&explanation, &explain(&incident, Some(&ranking(
+            if own { incident.entity.clone() } else { Entity::new("auth", "/login") }, score))));
+        let known = evidence_of(&incident, score, MINUTE);
+        let rule = "High needs 3 rows and 1 in 10^8, Medium 2 rows or 1 in 10^6.";
+        for text in texts(&explanation) {
+            let mut bare = without_times(&text, &incident);
+            for fixed in [rule, "1 in "] {
+                bare = bare.replace(fixed, "");
+            }
+            for written in numbers(&bare) {
+                let Written { value, rounding, unit } = &written;
+                let near = |(known, known_unit): &(f64, &str)| {
+                    // a chance is written with two digits
+                    let chance = 0.06 * known.abs() * f64::from(text.contains("about"));
+                    unit == known_unit
+                        && (known - value).abs() <= rounding * 1.001 + 1e-9 * known.abs() + chance
+                };
+                prop_assert!(known.iter().any(near), "{written:?} in {text:?} of {incident:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_direction_is_that_of_the_evidence(incident in any_incident()) {
+        let explanation = explain(&incident, None);
+        let peaks = &incident.peaks;
+        prop_assert_eq!(explanation.why_flagged.len(), peaks.len());
+        for (why, peak) in explanation.why_flagged.iter().zip(peaks) {
+            let FlaggedSignal { value, low, high, z, .. } = &peak.signal;
+            let ends_at_it = |end: &f64| (value - end).abs() <= 1e-12 * value.abs();
+            prop_assert_eq!(why.contains("at most"), *z > 0.0 && !ends_at_it(high));
+            prop_assert_eq!(why.contains("at least"), *z < 0.0 && !ends_at_it(low));
+        }
+        let up = peaks.iter().any(|peak| peak.signal.z > 0.0) || incident.errors_rose;
+        let down = peaks.iter().any(|peak| peak.signal.z < 0.0);
+        for text in texts(&explanation) {
+            for word in ["rose", "above", "at most", "Overload", "surge", "more than before"] {
+                prop_assert!(up || !text.contains(word), "{text}");
+            }
+            for word in ["fell", "below", "at least", "did not come", "stopped calling"] {
+                prop_assert!(down || !text.contains(word), "{text}");
+            }
+            prop_assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
+            prop_assert!(!text.contains('\n') && !text.contains("  ") && text.trim() == text, "{text:?}");
+            if incident.errors == 0 {
+                prop_assert!(!text.contains(" failed (") && !text.contains("Read the errors"), "{text}");
+                prop_assert!(!text.contains(" of the requests failed") && !text.contains("% failed"), "{text}");
+            } else {
+                prop_assert!(!text.contains("No request failed"), "{text}");
+            }
+        }
+        for texts in [&explanation.likely_causes, &explanation.recommended_actions] {
+            prop_assert!(texts.len() <= 5);
+        }
+        prop_assert!(!explanation.recommended_actions.is_empty());
+        prop_assert!(!explanation.line.is_empty() && explanation.line.starts_with("[Warning] payments /pay: "));
+    }
+}
+
+#[test]
+fn signals_that_have_one_evidence_in_one_row_have_it_together() {
+    let mut incident = incident();
+    incident.peaks = vec![
+        peak(Signal::P95Latency, 500.0, 330.0, 2.4, 4.4),
+        peak(Signal::ErrorRate, 0.05, 0.02, 2.1, 4.4),
+        peak(Signal::RequestCount, 10.0, 60.0, -9.0, 20.0),
+    ];
+    let why = explain(&incident, None).why_flagged;
+    assert!(why[0].ends_with(" by chance together with the error rate)."), "{}", why[0]);
+    assert!(why[1].ends_with(" together with the 95th-percentile latency)."), "{}", why[1]);
+    assert!(!why[2].contains("together"), "{}", why[2]);
+    incident.peaks[1].at = incident.start;
+    let why = explain(&incident, None).why_flagged;
+    assert!(why.iter().all(|told| !told.contains("together")), "{why:?}");
+}

@@ -1,0 +1,114 @@
+//! What is configured for some entities holds in the pipeline: overrides, mutes, routes.
+
+use mad_core::pipeline::{JudgedPoint, Pipeline, PipelineConfig};
+use mad_core::score::Direction;
+use mad_core::settings::{Glob, MetricKind, MuteWindow, Override};
+use mad_core::time::{MINUTE, SECOND, Timestamp};
+use mad_core::{MetricPoint, Reason, Request, SignalKind};
+
+fn minute(i: i64) -> Timestamp {
+    Timestamp::from_nanos(i * MINUTE)
+}
+
+/// Two services of a metric that jumps to `jump` at minute 100 for five minutes.
+fn judged(config: PipelineConfig, jump: f64) -> (Pipeline, Vec<JudgedPoint>) {
+    let mut pipeline = Pipeline::new(config).unwrap().trusting_the_clock();
+    let mut points = Vec::new();
+    for i in 0..120 {
+        for service in ["a", "b"] {
+            let usual = 10.0 + (i * 7919 % 997) as f64 / 997.0;
+            let value = if (100..105).contains(&i) { jump } else { usual };
+            let point = MetricPoint::new(minute(i), service, "cpu", value);
+            points.extend(pipeline.ingest_metrics([point]).points);
+        }
+    }
+    points.extend(pipeline.finish().points);
+    (pipeline, points)
+}
+
+fn flagged(pipeline: &Pipeline, points: &[JudgedPoint], service: &str) -> usize {
+    let entity = pipeline.entities().find(service, "").unwrap();
+    let mine = points.iter().filter(|judged| judged.point.entity == entity);
+    mine.filter(|judged| judged.verdict.is_anomaly).count()
+}
+
+fn with(over: Override) -> PipelineConfig {
+    let over = Override { service: Glob::new("a"), ..over };
+    PipelineConfig { overrides: vec![over], ..PipelineConfig::default() }
+}
+
+#[test]
+fn an_override_holds_for_its_entities_alone() {
+    for (over, a) in [
+        (Override { direction: Some(Direction::Down), ..Override::default() }, 0),
+        (Override { direction: Some(Direction::Up), ..Override::default() }, 5),
+        (Override { watched: Some(false), ..Override::default() }, 0),
+        (Override { threshold: Some(0.99), ..Override::default() }, 0),
+        (Override { min_points: Some(110), ..Override::default() }, 0),
+    ] {
+        let (pipeline, points) = judged(with(over.clone()), 90.0);
+        assert_eq!(flagged(&pipeline, &points, "a"), a, "{over:?}");
+        assert_eq!(flagged(&pipeline, &points, "b"), 5, "{over:?}");
+        assert_eq!(pipeline.incidents().len(), 1 + usize::from(a > 0), "{over:?}");
+    }
+}
+
+#[test]
+fn a_kind_decides_how_a_metric_is_judged() {
+    let over = Override { kind: Some(MetricKind::Latency), ..Override::default() };
+    assert_eq!(MetricKind::Latency.signal(), SignalKind::Latency);
+    // faster is no evidence of a fault
+    let (pipeline, points) = judged(with(over), 0.1);
+    assert_eq!((flagged(&pipeline, &points, "a"), flagged(&pipeline, &points, "b")), (0, 5));
+}
+
+#[test]
+fn what_is_muted_is_judged_and_not_flagged_and_teaches_nothing_odd() {
+    let mute = MuteWindow {
+        service: Glob::new("a"),
+        from: Some(minute(99)),
+        to: Some(minute(103)),
+        ..MuteWindow::default()
+    };
+    let config = PipelineConfig { mutes: vec![mute], ..PipelineConfig::default() };
+    let (pipeline, points) = judged(config, 90.0);
+    assert_eq!((flagged(&pipeline, &points, "a"), flagged(&pipeline, &points, "b")), (2, 5));
+    let a = pipeline.entities().find("a", "").unwrap();
+    let reason = |i: i64| {
+        let at =
+            |judged: &&JudgedPoint| judged.point.entity == a && judged.point.bucket == minute(i);
+        points.iter().find(at).unwrap().verdict.reason
+    };
+    assert_eq!([98, 99, 102].map(reason), [Reason::Normal, Reason::Muted, Reason::Muted]);
+    assert_eq!([103, 104].map(reason), [Reason::AboveExpected; 2]);
+}
+
+#[test]
+fn requests_follow_the_same_settings() {
+    let run = |config: PipelineConfig| {
+        let mut pipeline = Pipeline::new(config).unwrap().trusting_the_clock();
+        let mut rows = Vec::new();
+        for i in 0..3_600 {
+            let slow = if i >= 3_000 { 20.0 } else { 1.0 };
+            let at = Timestamp::from_nanos(i * SECOND);
+            let path = format!("/item/{i}?page={i}");
+            let latency = slow * (100.0 + (i * 37 % 41) as f64);
+            rows.extend(pipeline.ingest([Request::new(at, "a", &path, 200, latency)]).rows);
+        }
+        rows.extend(pipeline.finish().rows);
+        let flagged = rows.iter().filter(|judged| judged.verdict.is_anomaly).count();
+        (pipeline, rows.len(), flagged)
+    };
+    let (pipeline, rows, flagged) = run(PipelineConfig::default());
+    assert_eq!((rows, flagged, pipeline.entities().len()), (60, 10, 1));
+    assert!(pipeline.entities().find("a", "/item/{id}").is_some());
+    let latency = Glob::new("*latency*");
+    let over = Override { signal: latency, watched: Some(false), ..Override::default() };
+    assert_eq!(run(with(over)).2, 0);
+    let mute = MuteWindow { from: Some(minute(0)), ..MuteWindow::default() };
+    let config = PipelineConfig { mutes: vec![mute], ..PipelineConfig::default() };
+    assert_eq!(run(config).2, 0);
+    let mut raw = PipelineConfig::default();
+    raw.routes.enabled = false;
+    assert_eq!(run(raw).0.entities().len(), 3_600);
+}

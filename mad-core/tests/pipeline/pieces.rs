@@ -1,0 +1,165 @@
+//! State saved by what changed: the newest pieces are the whole.
+
+use std::collections::BTreeMap;
+
+use mad_core::pipeline::{Pieces, Pipeline, PipelineConfig, Update};
+use mad_core::simulate::{Shop, ShopConfig};
+use mad_core::time::{MINUTE, Timestamp};
+use mad_core::{Limits, MetricPoint, Request};
+
+/// What a store would have.
+#[derive(Default)]
+struct Store {
+    core: Vec<u8>,
+    entities: BTreeMap<u32, Vec<u8>>,
+}
+
+impl Store {
+    fn save(&mut self, pipeline: &mut Pipeline) -> Pieces {
+        let pieces = pipeline.changed().unwrap();
+        self.core.clone_from(&pieces.core);
+        for (id, piece) in &pieces.entities {
+            match piece {
+                Some(piece) => self.entities.insert(*id, piece.clone()),
+                None => self.entities.remove(id),
+            };
+        }
+        pieces
+    }
+
+    fn restore(&self, config: PipelineConfig) -> mad_core::Result<Pipeline> {
+        let pieces = self.entities.iter().map(|(id, piece)| (*id, piece.as_slice()));
+        Pipeline::restore_pieces(config, &self.core, pieces)
+    }
+}
+
+fn of(limits: Limits) -> PipelineConfig {
+    PipelineConfig { limits, ..PipelineConfig::default() }
+}
+
+/// A minute of one service: a request, and a point of a metric.
+fn minute(pipeline: &mut Pipeline, service: &str, minute: i64) {
+    let at = Timestamp::from_nanos(minute * MINUTE);
+    pipeline.ingest([Request::new(at, service, "/", 200, 9.0)]);
+    pipeline.ingest_metrics([MetricPoint::new(at, service, "cpu", 0.5)]);
+}
+
+#[test]
+fn the_newest_pieces_are_the_whole_at_every_place() {
+    let config = PipelineConfig::default();
+    let shop = Shop::new(ShopConfig { rows: 12_000, ..ShopConfig::default() }).unwrap();
+    let mut pipeline = Pipeline::new(config.clone()).unwrap();
+    let (mut store, mut update) = (Store::default(), Update::default());
+    for (i, row) in shop.requests().enumerate() {
+        let status = i64::from(row.status_code);
+        let request =
+            Request::new(row.timestamp, &row.service, &row.endpoint, status, row.latency_ms);
+        pipeline.push(&request, i as u64, &mut update);
+        let busy = MetricPoint::new(row.timestamp.floor(MINUTE), &row.service, "busy", 3.0);
+        pipeline.push_metric(&busy, i as u64, &mut update);
+        if i % 397 == 0 {
+            store.save(&mut pipeline);
+            let restored = store.restore(config.clone()).unwrap();
+            assert_eq!(restored.checkpoint().unwrap(), pipeline.checkpoint().unwrap(), "at {i}");
+        }
+    }
+    assert!(!update.changes.is_empty(), "no incident was on the way");
+}
+
+#[test]
+fn a_restored_one_goes_on_saving_by_what_changed() {
+    let config = PipelineConfig::default();
+    let (mut pipeline, mut store) = (Pipeline::new(config.clone()).unwrap(), Store::default());
+    for at in 0..90 {
+        minute(&mut pipeline, "cart", at);
+        minute(&mut pipeline, "mail", at);
+        if at % 30 == 10 {
+            store.save(&mut pipeline);
+            pipeline = store.restore(config.clone()).unwrap();
+        }
+    }
+    store.save(&mut pipeline);
+    let restored = store.restore(config.clone()).unwrap();
+    assert_eq!(restored.checkpoint().unwrap(), pipeline.checkpoint().unwrap());
+    // one that comes from a whole checkpoint has saved nothing yet
+    let whole = pipeline.checkpoint().unwrap();
+    let mut moved = Pipeline::restore(config.clone(), &whole).unwrap();
+    let mut fresh = Store::default();
+    fresh.save(&mut moved);
+    assert_eq!(fresh.restore(config).unwrap().checkpoint().unwrap(), whole);
+}
+
+#[test]
+fn who_is_idle_is_not_saved_again() {
+    let (mut pipeline, mut store) =
+        (Pipeline::new(of(Limits::default())).unwrap(), Store::default());
+    for at in 0..30 {
+        minute(&mut pipeline, "cart", at);
+        minute(&mut pipeline, "mail", at);
+    }
+    // the requests of a service are one entity, its metrics another
+    assert_eq!(store.save(&mut pipeline).entities.len(), 4);
+    assert_eq!(store.save(&mut pipeline).entities.len(), 0);
+    for at in 30..40 {
+        minute(&mut pipeline, "mail", at);
+    }
+    // a disk that was full
+    let lost = pipeline.changed().unwrap();
+    assert_eq!(lost.entities.len(), 4);
+    pipeline.not_saved(lost.entities.iter().map(|(id, _)| *id));
+    assert_eq!(pipeline.changed().unwrap(), lost);
+    pipeline.not_saved(lost.entities.iter().map(|(id, _)| *id));
+    // the last minutes of the cart closed meanwhile
+    store.save(&mut pipeline);
+    for at in 40..50 {
+        minute(&mut pipeline, "mail", at);
+    }
+    assert_eq!(store.save(&mut pipeline).entities.len(), 2);
+}
+
+#[test]
+fn what_is_forgotten_leaves_its_place_to_others() {
+    let config = of(Limits { idle_seconds: 3600, ..Limits::default() });
+    let (mut pipeline, mut store) = (Pipeline::new(config.clone()).unwrap(), Store::default());
+    for hour in 0..6 {
+        let (steady, brief) = ("mail", format!("job-{hour}"));
+        for at in 60 * hour..60 * (hour + 1) {
+            minute(&mut pipeline, steady, at);
+            if at % 60 < 20 {
+                minute(&mut pipeline, &brief, at);
+            }
+            if at % 25 == 0 {
+                store.save(&mut pipeline);
+                let restored = store.restore(config.clone()).unwrap();
+                assert_eq!(restored.checkpoint().unwrap(), pipeline.checkpoint().unwrap());
+            }
+        }
+    }
+    assert!(pipeline.counters().entities_forgotten > 4);
+    store.save(&mut pipeline);
+    assert!(store.entities.len() <= 8, "{}", store.entities.len());
+}
+
+#[test]
+fn damage_is_told() {
+    let config = PipelineConfig::default();
+    let (mut pipeline, mut store) = (Pipeline::new(config.clone()).unwrap(), Store::default());
+    for at in 0..30 {
+        minute(&mut pipeline, "cart", at);
+    }
+    store.save(&mut pipeline);
+    let told = |store: &Store| store.restore(config.clone()).unwrap_err().to_string();
+    let first = *store.entities.keys().next().unwrap();
+    let mut damaged = Store { core: store.core.clone(), entities: store.entities.clone() };
+    damaged.entities.get_mut(&first).unwrap()[40] ^= 1;
+    assert!(told(&damaged).contains("checksum"), "{}", told(&damaged));
+    let mut strange = Store { core: store.core.clone(), entities: store.entities.clone() };
+    let piece = strange.entities.remove(&first).unwrap();
+    strange.entities.insert(5_000, piece);
+    assert_eq!(told(&strange), "piece 5000 of the saved state does not fit to its core");
+    let whole = Store { core: pipeline.checkpoint().unwrap(), ..Store::default() };
+    assert_eq!(told(&whole), "this is no saved core of a state of mad");
+    let other =
+        PipelineConfig { limits: Limits { entities: 7, ..Limits::default() }, ..config.clone() };
+    assert!(store.restore(other).unwrap_err().to_string().contains("`limits`"));
+}

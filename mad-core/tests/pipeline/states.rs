@@ -1,0 +1,238 @@
+//! Why something is quiet: every state, its reason and since when, the same however it came in.
+
+use mad_core::pipeline::{JudgedRow, Pipeline, PipelineConfig, Standing, State, Update};
+use mad_core::settings::{Glob, MuteWindow, Override};
+use mad_core::time::{MINUTE, SECOND, Timestamp};
+use mad_core::{MetricPoint, Reason, Request};
+
+fn minute(i: i64) -> Timestamp {
+    Timestamp::from_nanos(i * MINUTE)
+}
+
+/// Something between 0 and 1 that never repeats.
+fn wobble(i: i64) -> f64 {
+    f64::midpoint((i * 7919 % 997) as f64 / 997.0, (i * 104_729 % 641) as f64 / 641.0)
+}
+
+/// A minute of ten requests, each `factor` times as slow as usual.
+fn requests(service: &'static str, i: i64, factor: f64) -> Vec<Request<'static>> {
+    let one = |k: i64| {
+        let latency = factor * (100.0 + 20.0 * wobble(1000 * i + k));
+        Request::new(minute(i).plus(k * 6 * SECOND), service, "/x", 200, latency)
+    };
+    (0..10).map(one).collect()
+}
+
+fn run(config: PipelineConfig, requests: &[Request<'_>]) -> (Pipeline, Vec<JudgedRow>) {
+    let mut pipeline = Pipeline::new(config).unwrap();
+    let mut rows = pipeline.ingest(requests.iter().copied()).rows;
+    rows.extend(pipeline.finish().rows);
+    (pipeline, rows)
+}
+
+/// The only state of a run of `minutes`, the last of them `factor` times as slow.
+fn last(config: PipelineConfig, minutes: i64, factor: f64) -> Standing {
+    let slow = |i| if i + 1 == minutes { factor } else { 1.0 };
+    let all: Vec<_> = (0..minutes).flat_map(|i| requests("a", i, slow(i))).collect();
+    let states = run(config, &all).0.states();
+    assert_eq!(states.len(), 1);
+    states.into_iter().next().unwrap()
+}
+
+fn default() -> PipelineConfig {
+    PipelineConfig::default()
+}
+
+#[test]
+fn young_ones_say_how_much_is_missing() {
+    let known = last(default(), 5, 1.0);
+    assert_eq!(known.state, State::Learning);
+    assert_eq!(
+        known.reason,
+        "warming up until 1970-01-01 00:15 UTC (guard.warm_up_minutes is 15); 5 points so far"
+    );
+    let known = last(default(), 17, 50.0);
+    assert_eq!((known.state, known.points), (State::Learning, 17));
+    assert_eq!(known.reason, "17 of 20 points (guard.min_points)");
+    assert_eq!((known.since, known.last_seen), (minute(0), minute(16)));
+}
+
+#[test]
+fn flagged_and_normal_ones_say_what_was_seen_and_what_was_expected() {
+    let known = last(default(), 60, 40.0);
+    assert_eq!(known.state, State::Anomalous);
+    assert_eq!((known.since, known.last_seen), (minute(59), minute(59)));
+    assert!(known.score > 0.5);
+    assert!(known.reason.contains(" ms, expected "), "{}", known.reason);
+    assert!(known.reason.ends_with(", flagged from 0.5 on"), "{}", known.reason);
+    let known = last(default(), 60, 1.0);
+    assert_eq!((known.state, known.points), (State::Normal, 60));
+    assert_eq!(known.since, minute(20), "since it is judged");
+    assert!(known.score < 0.5);
+    assert!(known.reason.contains("; score 0"), "{}", known.reason);
+}
+
+#[test]
+fn what_was_held_back_says_what_would_have_to_be_otherwise() {
+    let mut config = default();
+    config.guard.latency_relative = 50.0;
+    let known = last(config, 60, 40.0);
+    assert_eq!(known.state, State::HeldBack);
+    assert!(
+        known.reason.ends_with(
+            "; a change of 5,000 % (guard.latency_relative) and 2 ms (guard.latency_absolute_ms) \
+             is needed"
+        ),
+        "{}",
+        known.reason
+    );
+    let known = last(default(), 60, 0.2);
+    assert_eq!(known.state, State::HeldBack);
+    assert!(known.reason.ends_with("; a latency below its band is no fault"), "{}", known.reason);
+    let downwards =
+        Override { direction: Some(mad_core::score::Direction::Down), ..Override::default() };
+    let known = last(PipelineConfig { overrides: vec![downwards], ..default() }, 60, 40.0);
+    assert_eq!(known.state, State::HeldBack);
+    assert!(known.reason.ends_with("; only a fall counts"), "{}", known.reason);
+}
+
+#[test]
+fn too_few_requests_are_told_whether_or_not_they_were_unlikely() {
+    let mut config = default();
+    config.guard.min_requests = 20;
+    for factor in [1.0, 40.0] {
+        let known = last(config.clone(), 60, factor);
+        assert_eq!(known.state, State::TooFewRequests, "{factor}");
+        let told = "10 requests in the minute; 20 (guard.min_requests) are needed";
+        assert_eq!(known.reason, told);
+        assert_eq!(known.since, minute(20));
+    }
+    config.guard.min_requests = 10;
+    assert_eq!(last(config, 60, 1.0).state, State::Normal);
+}
+
+#[test]
+fn a_mute_says_when_it_is_over_and_an_override_that_it_is_one() {
+    let mute = |to| MuteWindow { service: Glob::new("a"), to, ..MuteWindow::default() };
+    let config = |to| PipelineConfig { mutes: vec![mute(to)], ..default() };
+    let known = last(config(Some(minute(90))), 60, 40.0);
+    assert_eq!(known.state, State::Muted);
+    assert_eq!(known.reason, "muted until 1970-01-01 01:30 UTC");
+    assert_eq!(known.since, minute(0));
+    assert_eq!(last(config(None), 60, 40.0).reason, "muted for good");
+    assert_eq!(last(config(Some(minute(30))), 60, 40.0).state, State::Anomalous);
+    let out = Override { watched: Some(false), ..Override::default() };
+    let known = last(PipelineConfig { overrides: vec![out], ..default() }, 60, 40.0);
+    assert_eq!(known.state, State::Unwatched);
+    assert_eq!(known.reason, "an override says watched = false");
+}
+
+#[test]
+fn who_stopped_is_silent_after_longer_than_ever() {
+    let mut all: Vec<_> = (0..60).flat_map(|i| requests("a", i, 1.0)).collect();
+    all.extend((60..90).flat_map(|i| requests("b", i, 1.0)));
+    let states = run(default(), &all).0.states();
+    let a = states.iter().find(|known| &*known.entity.service == "a").unwrap();
+    assert_eq!(a.state, State::Silent);
+    assert_eq!(a.reason, "no requests since 1970-01-01 00:59 UTC: 31 minutes");
+    assert_eq!(a.since, minute(59));
+    // every ten minutes is its way
+    let mut all: Vec<_> = (0..60).flat_map(|i| requests("b", i, 1.0)).collect();
+    all.extend((0..6).flat_map(|i| requests("a", 10 * i, 1.0)));
+    all.sort_by_key(|request| request.timestamp);
+    let states = run(default(), &all).0.states();
+    assert!(states.iter().all(|known| known.state != State::Silent), "{states:?}");
+}
+
+#[test]
+fn a_tick_that_closes_nothing_still_makes_it_silent() {
+    let mut pipeline = Pipeline::new(default()).unwrap();
+    pipeline.ingest((0..60).flat_map(|i| requests("a", i, 1.0)));
+    pipeline.advance(minute(62));
+    assert_eq!(pipeline.states()[0].state, State::Normal);
+    pipeline.advance(minute(66));
+    assert_eq!(pipeline.states()[0].state, State::Silent);
+}
+
+#[test]
+fn metrics_have_their_own_states_and_no_requests_in_them() {
+    let mut pipeline = Pipeline::new(default()).unwrap().trusting_the_clock();
+    let cpu = |i: i64| {
+        let value = if i == 59 { 90.0 } else { 10.0 + wobble(i) };
+        MetricPoint { resource: "node 1", ..MetricPoint::new(minute(5 * i), "db", "cpu", value) }
+    };
+    let temperature = |i: i64| MetricPoint::new(minute(5 * i), "db", "heat", wobble(i));
+    let points = (0..60).flat_map(|i| [Some(cpu(i)), (i < 30).then(|| temperature(i))]);
+    pipeline.ingest_metrics(points.flatten());
+    pipeline.finish();
+    let states = pipeline.states();
+    let of = |metric: &str| states.iter().find(|s| s.metric.as_deref() == Some(metric)).unwrap();
+    assert_eq!(states.len(), 2);
+    assert_eq!(of("cpu").state, State::Anomalous);
+    assert_eq!(&*of("cpu").entity.endpoint, "node 1");
+    assert!(of("cpu").reason.starts_with("cpu 90, expected "), "{}", of("cpu").reason);
+    assert_eq!(of("heat").state, State::Silent);
+    assert_eq!(of("heat").reason, "no points since 1970-01-01 02:25 UTC: 2.5 hours");
+}
+
+#[test]
+fn batches_ticks_and_a_restore_change_no_state() {
+    let all: Vec<_> = (0..80)
+        .flat_map(|i| {
+            let slow = if i == 79 { 30.0 } else { 1.0 };
+            [requests("a", i, slow), requests("b", i, 1.0)].concat()
+        })
+        .collect();
+    let (whole, _) = run(default(), &all);
+    let mut pipeline = Pipeline::new(default()).unwrap();
+    for part in all.chunks(17) {
+        pipeline.ingest(part.iter().copied());
+        let saved = pipeline.checkpoint().unwrap();
+        let restored = Pipeline::restore(default(), &saved).unwrap();
+        assert_eq!(restored.states(), pipeline.states());
+        pipeline = restored;
+    }
+    pipeline.finish();
+    assert_eq!(pipeline.states(), whole.states());
+    assert_eq!(whole.states()[0].state, State::Anomalous);
+}
+
+#[test]
+fn every_row_has_an_answer_that_is_its_verdict() {
+    let slow = |i| if matches!(i, 40 | 50 | 51) { 30.0 } else { 1.0 };
+    let all: Vec<_> = (0..60).flat_map(|i| requests("a", i, slow(i))).collect();
+    let (pipeline, rows) = run(default(), &all);
+    for judged in &rows {
+        let told = pipeline.why(judged);
+        let flagged = judged.verdict.is_anomaly;
+        let head = if flagged { ": flagged, " } else { ": not flagged, " };
+        assert!(told.starts_with("a /x, 1970-01-01 00:") && told.contains(head), "{told}");
+        assert_eq!(
+            told.contains("guard.min_points"),
+            judged.verdict.reason == Reason::TooFewPoints
+        );
+        if judged.verdict.reason == Reason::TooFewPoints {
+            let before = judged.row.bucket.nanos() / MINUTE;
+            assert!(told.contains(&format!("{before} of 20 points")), "{told}");
+        }
+    }
+    assert!(pipeline.why(&rows[50]).contains(" Part of incident "));
+    assert!(pipeline.why(&rows[40]).contains(" Part of "), "{}", pipeline.why(&rows[40]));
+}
+
+#[test]
+fn hostile_names_and_gaps_are_told_on_one_line() {
+    let mut pipeline = Pipeline::new(default()).unwrap().trusting_the_clock();
+    let mut update = Update::default();
+    for i in 0..40 {
+        let value = if i == 39 { f64::NAN } else { wobble(i) };
+        let point = MetricPoint::new(minute(i), "db", "c\u{202e}pu", value);
+        pipeline.push_metric(&point, 1, &mut update);
+    }
+    update.points.extend(pipeline.finish().points);
+    let gap = update.points.last().unwrap();
+    let told = pipeline.why_point(gap);
+    assert!(told.contains("no value of c\\u{202e}pu: a gap"), "{told}");
+    assert!(!told.contains(['\n', '\u{202e}']), "{told}");
+    assert!(!pipeline.states()[0].reason.contains('\u{202e}'));
+}

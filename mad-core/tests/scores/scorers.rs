@@ -1,0 +1,967 @@
+//! One contract, kept by every scorer: what it says before it knows anything, what teaches it
+//! nothing, what its numbers may be, and that it never looks ahead.
+
+use mad_core::feature::{FeatureRow, Sample, Signal, SignalKind};
+use mad_core::score::{
+    BinomialScorer, CountScorer, CusumScorer, DifferenceScorer, Direction, DoubleMadScorer, Learn,
+    LevelConfig, LongScorer, MadScorer, MetricScorer, RateScorer, RecordScorer, RowScorer, Score,
+    ScoreConfig, Scorer, SeasonalScorer, SeriesScorer, ShiftScorer, SignalScorer, band_z,
+    evidence_of, normal_equivalent,
+};
+use mad_core::series::EntityId;
+use mad_core::time::Timestamp;
+use proptest::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+
+const WINDOW: usize = 40;
+/// Normal deviate at the edge of the band of the single views.
+const BAND: f64 = 4.5;
+const LEARNS: [Learn; 3] = [Learn::Full, Learn::Clipped, Learn::Skip];
+
+/// A scorer whose type is forgotten, so that all of them go through the same tests.
+trait Judge: Scorer {
+    fn copy(&self) -> Box<dyn Judge>;
+    /// All that it knows.
+    fn state(&self) -> String;
+    /// Itself, read back from its state.
+    fn restored(&self) -> Box<dyn Judge>;
+}
+
+impl<T: Scorer + Clone + Serialize + DeserializeOwned + 'static> Judge for T {
+    fn copy(&self) -> Box<dyn Judge> {
+        Box::new(self.clone())
+    }
+
+    fn state(&self) -> String {
+        serde_json::to_string(self).unwrap()
+    }
+
+    fn restored(&self) -> Box<dyn Judge> {
+        Box::new(serde_json::from_str::<T>(&self.state()).unwrap())
+    }
+}
+
+/// What values a scorer is made for.
+#[derive(Clone, Copy, PartialEq)]
+enum Domain {
+    /// Around 100.
+    Level,
+    /// Shares of 200 trials, around 2 %.
+    Share,
+    /// Around 50 events.
+    Count,
+}
+
+impl Domain {
+    /// The `i`-th of a series in which nothing happens: scattered, but the same in every run.
+    fn usual(self, i: usize) -> Sample {
+        let noise = (i.wrapping_mul(2_654_435_761) >> 7) % 101;
+        let noise = noise as f64 / 100.0;
+        match self {
+            Self::Level => Sample { value: 90.0 + 20.0 * noise, n: 12 },
+            Self::Share => Sample { value: (8.0 * noise).floor() / 200.0, n: 200 },
+            Self::Count => Sample { value: (43.0 + 14.0 * noise).floor(), n: 1 },
+        }
+    }
+
+    fn constant(self) -> Sample {
+        match self {
+            Self::Level => Sample { value: 100.0, n: 12 },
+            Self::Share => Sample { value: 0.02, n: 200 },
+            Self::Count => Sample { value: 50.0, n: 1 },
+        }
+    }
+
+    /// Values farther and farther from the usual ones, above or below them.
+    fn away(self, up: bool) -> Vec<Sample> {
+        let n = self.constant().n;
+        let values: &[f64] = match (self, up) {
+            (Self::Level, true) => &[111.0, 120.0, 135.0, 170.0, 250.0, 1e3, 1e5, 1e9, 1e300],
+            (Self::Level, false) => &[89.0, 80.0, 65.0, 40.0, 20.0, 5.0, 0.5, 0.01, 0.001],
+            (Self::Share, true) => &[0.05, 0.07, 0.1, 0.15, 0.25, 0.5, 0.8, 1.0],
+            (Self::Share, false) => &[0.005, 0.0],
+            (Self::Count, true) => &[60.0, 70.0, 90.0, 130.0, 400.0, 1e6, 1e12],
+            (Self::Count, false) => &[40.0, 32.0, 25.0, 15.0, 5.0, 0.0],
+        };
+        values.iter().map(|value| Sample { value: *value, n }).collect()
+    }
+}
+
+struct Case {
+    name: &'static str,
+    judge: Box<dyn Judge>,
+    domain: Domain,
+    direction: Direction,
+    /// Where its expected band ends.
+    evidence: f64,
+}
+
+impl Case {
+    /// The scorer after `points` usual values.
+    fn taught(&self, points: usize) -> Box<dyn Judge> {
+        let mut judge = self.judge.copy();
+        for i in 0..points {
+            judge.learn(at(i), self.domain.usual(i), Learn::Full);
+        }
+        judge
+    }
+
+    fn watches(&self, up: bool) -> bool {
+        self.direction == Direction::Both || (self.direction == Direction::Up) == up
+    }
+}
+
+fn at(i: usize) -> Timestamp {
+    Timestamp::from_seconds(60 * i as i64)
+}
+
+fn level(name: &'static str, logarithm: bool, direction: Direction) -> Case {
+    let config = LevelConfig { window: WINDOW, direction, logarithm, ..LevelConfig::default() };
+    let config = if logarithm { LevelConfig { absolute_floor: 0.02, ..config } } else { config };
+    let two_sided = if direction == Direction::Both { std::f64::consts::LOG10_2 } else { 0.0 };
+    Case {
+        name,
+        judge: Box::new(MadScorer::new(config).unwrap()),
+        domain: Domain::Level,
+        direction,
+        evidence: evidence_of(config.band) - two_sided,
+    }
+}
+
+fn kind(
+    name: &'static str,
+    kind: SignalKind,
+    domain: Domain,
+    direction: Direction,
+    evidence: f64,
+) -> Case {
+    let config = ScoreConfig { window: WINDOW, ..ScoreConfig::default() };
+    let judge = Box::new(SignalScorer::new(kind, &config, evidence).unwrap());
+    Case { name, judge, domain, direction, evidence }
+}
+
+fn cases() -> Vec<Case> {
+    use Direction::{Both, Down, Up};
+    let count = |direction| CountScorer::new(WINDOW, direction, 4.0).unwrap();
+    let counts = |name, direction, evidence| Case {
+        name,
+        judge: Box::new(count(direction)),
+        domain: Domain::Count,
+        direction,
+        evidence,
+    };
+    let rates = |name, evidence| Case {
+        name,
+        judge: Box::new(RateScorer::new(WINDOW, 1_000.0, evidence).unwrap()),
+        domain: Domain::Share,
+        direction: Up,
+        evidence,
+    };
+    let binomial = BinomialScorer::learning(WINDOW, 1_000.0, 4.0).unwrap();
+    let view = |name, judge: Box<dyn Judge>, direction| Case {
+        name,
+        judge,
+        domain: Domain::Level,
+        direction,
+        evidence: evidence_of(BAND)
+            - if direction == Both { std::f64::consts::LOG10_2 } else { 0.0 },
+    };
+    vec![
+        view("long", Box::new(LongScorer::new(Both, BAND).unwrap()), Both),
+        view("seasonal", Box::new(SeasonalScorer::new(Up, BAND).unwrap()), Up),
+        view("difference", Box::new(DifferenceScorer::new(1, Both, BAND).unwrap()), Both),
+        view("jump", Box::new(DifferenceScorer::new(25, Down, BAND).unwrap()), Down),
+        view("double", Box::new(DoubleMadScorer::new(WINDOW, Both, BAND).unwrap()), Both),
+        // a record of 40 values is one in 20 for two sides
+        Case { evidence: 1.3, ..view("record", Box::new(RecordScorer::new(Both)), Both) },
+        level("level, both ways", false, Both),
+        level("level, up", false, Up),
+        level("level, down", false, Down),
+        level("logarithm, both ways", true, Both),
+        level("logarithm, up", true, Up),
+        level("logarithm, down", true, Down),
+        Case { judge: Box::new(binomial), ..rates("binomial", 4.0) },
+        rates("rate", 4.0),
+        rates("rate, sure", 12.0),
+        rates("rate, surer than rounding", 25.0),
+        counts("count, both ways", Both, evidence_of(4.0) - std::f64::consts::LOG10_2),
+        counts("count, up", Up, evidence_of(4.0)),
+        counts("count, down", Down, evidence_of(4.0)),
+        kind("signal: latency", SignalKind::Latency, Domain::Level, Up, 4.6),
+        kind("signal: gauge", SignalKind::Gauge, Domain::Level, Both, 4.6),
+        kind("signal: rate", SignalKind::Rate, Domain::Share, Up, 4.6),
+        kind("signal: count", SignalKind::Count, Domain::Count, Both, 4.6),
+    ]
+}
+
+/// Equal to the bit, NaN included.
+fn same(a: &Score, b: &Score) -> bool {
+    format!("{a:?}") == format!("{b:?}")
+}
+
+fn outside(score: &Score, value: f64) -> bool {
+    value > score.high || value < score.low
+}
+
+/// What holds for the score of any number whatever.
+fn check_ranges(score: &Score, name: &str) -> Result<(), TestCaseError> {
+    prop_assert!((0.0..=1.0).contains(&score.value()), "{name}: {score:?}");
+    prop_assert!((0.0..=300.0).contains(&score.evidence), "{name}: {score:?}");
+    prop_assert!(score.support.is_finite() && score.support >= 0.0, "{name}: {score:?}");
+    if same(score, &Score::unknown()) {
+        return Ok(());
+    }
+    prop_assert!(score.points > 0, "{name}: {score:?}");
+    prop_assert!(score.z.is_finite(), "{name}: {score:?}");
+    for edge in [score.low, score.expected, score.high] {
+        prop_assert!(edge.is_finite(), "{name}: {score:?}");
+    }
+    prop_assert!(score.low <= score.expected, "{name}: {score:?}");
+    prop_assert!(score.expected <= score.high, "{name}: {score:?}");
+    Ok(())
+}
+
+fn any_value() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        3 => any::<f64>(),
+        3 => -1e3..1e3_f64,
+        2 => 0.0..1.0_f64,
+        2 => prop::sample::select(vec![
+            0.0, -0.0, 1.0, -1.0, 1e300, -1e300, f64::MAX, f64::MIN, f64::MIN_POSITIVE, 5e-324,
+            -5e-324, 1e-3, 1e15, f64::NAN, f64::INFINITY, f64::NEG_INFINITY,
+        ]),
+    ]
+}
+
+fn any_sample() -> impl Strategy<Value = Sample> {
+    let n = prop_oneof![
+        4 => 1..500_u64,
+        1 => prop::sample::select(vec![0, 1, 2, 1_000_000, u64::from(u32::MAX), u64::MAX]),
+    ];
+    (any_value(), n).prop_map(|(value, n)| Sample { value, n })
+}
+
+/// Samples as they come in practice, at one level or jumping between some.
+fn sane_sample(domain: Domain) -> BoxedStrategy<Sample> {
+    match domain {
+        Domain::Level => (prop_oneof![1e-2..1e4_f64, Just(100.0), 90.0..110.0_f64], 1..300_u64)
+            .prop_map(|(value, n)| Sample { value, n })
+            .boxed(),
+        Domain::Share => (1..2_000_u64, prop_oneof![0.0..1.0_f64, 0.0..0.05_f64, Just(1.0)])
+            .prop_map(|(n, share)| Sample { value: (share * n as f64).round() / n as f64, n })
+            .boxed(),
+        Domain::Count => prop_oneof![0..200_u32, 0..3_u32, 1_000..2_000_u32]
+            .prop_map(|count| Sample { value: f64::from(count), n: 1 })
+            .boxed(),
+    }
+}
+
+#[test]
+fn nothing_is_known_before_anything_is_learnt() {
+    for case in cases() {
+        for value in [0.0, 1.0, -1.0, 100.0, 1e300] {
+            let score = case.judge.score(at(0), Sample { value, n: 10 });
+            assert!(same(&score, &Score::unknown()), "{}: {score:?}", case.name);
+            assert_eq!(score.value(), 0.0);
+        }
+    }
+}
+
+#[test]
+fn scoring_changes_nothing() {
+    for case in cases() {
+        for points in [0, 1, 5, WINDOW, 3 * WINDOW] {
+            let judge = case.taught(points);
+            let before = judge.state();
+            for sample in case.domain.away(true).into_iter().chain(case.domain.away(false)) {
+                let first = judge.score(at(points), sample);
+                let again = judge.score(at(points), sample);
+                assert!(same(&first, &again), "{}", case.name);
+            }
+            assert_eq!(judge.state(), before, "{}", case.name);
+        }
+    }
+}
+
+#[test]
+fn nonsense_is_unknown_and_teaches_nothing() {
+    let numbers = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
+    let nonsense = numbers.map(|value| Sample { value, n: 5 });
+    let nonsense =
+        nonsense.into_iter().chain([0.0, 0.5, 50.0, 1e9].map(|value| Sample { value, n: 0 }));
+    for sample in nonsense {
+        for case in cases() {
+            for points in [0, 1, 30] {
+                let mut judge = case.taught(points);
+                let before = judge.state();
+                let score = judge.score(at(points), sample);
+                assert!(same(&score, &Score::unknown()), "{} {sample:?}: {score:?}", case.name);
+                for how in LEARNS {
+                    judge.learn(at(points), sample, how);
+                    assert_eq!(judge.state(), before, "{} {sample:?} {how:?}", case.name);
+                }
+                judge.observe(at(points), sample, case.evidence);
+                assert_eq!(judge.state(), before, "{} {sample:?}", case.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn constant_and_two_valued_series_have_scores() {
+    for case in cases() {
+        let constant = case.domain.constant();
+        let other = case.domain.usual(3);
+        for series in [vec![constant], vec![constant, other], vec![constant, constant, other]] {
+            let mut judge = case.judge.copy();
+            for i in 0..2 * WINDOW {
+                let score = judge.observe(at(i), series[i % series.len()], case.evidence);
+                if i >= series.len() {
+                    check_ranges(&score, case.name).unwrap();
+                    assert!(score.evidence < case.evidence, "{} {i}: {score:?}", case.name);
+                    let value = series[i % series.len()].value;
+                    assert!(!outside(&score, value), "{} {i}: {score:?}", case.name);
+                }
+            }
+            for up in [true, false] {
+                let far = *case.domain.away(up).last().unwrap();
+                let score = judge.score(at(0), far);
+                check_ranges(&score, case.name).unwrap();
+                let hidden = case.domain == Domain::Share && !up;
+                assert!(hidden || (score.z > 0.0) == up, "{}: {score:?}", case.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_value_far_outside_is_evidence_and_outside_of_the_band() {
+    for case in cases() {
+        let judge = case.taught(WINDOW);
+        for up in [true, false] {
+            if !case.watches(up) {
+                continue;
+            }
+            let far = *case.domain.away(up).last().unwrap();
+            let score = judge.score(at(WINDOW), far);
+            assert!(score.evidence >= case.evidence, "{}: {score:?}", case.name);
+            assert!(outside(&score, far.value), "{}: {score:?}", case.name);
+            assert_eq!(score.z > 0.0, up, "{}: {score:?}", case.name);
+        }
+    }
+}
+
+#[test]
+fn evidence_grows_with_the_distance_on_the_watched_side_only() {
+    // a value in the middle has half of the probability above it
+    let none = std::f64::consts::LOG10_2 + 1e-9;
+    for case in cases() {
+        for points in [3, 10, WINDOW, 2 * WINDOW] {
+            let judge = case.taught(points);
+            for up in [true, false] {
+                let scores =
+                    case.domain.away(up).into_iter().map(|away| judge.score(at(points), away));
+                let mut last = 0.0;
+                for score in scores {
+                    if case.watches(up) {
+                        assert!(score.evidence >= last, "{}: {score:?} after {last}", case.name);
+                        last = score.evidence;
+                    } else {
+                        assert!(score.evidence <= none, "{}: {score:?}", case.name);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn fewer_observations_are_never_more_evidence() {
+    for case in cases() {
+        let judge = case.taught(WINDOW);
+        for up in [true, false] {
+            for away in case.domain.away(up) {
+                // shares of which these numbers of trials have whole events
+                let share = case.domain == Domain::Share;
+                let value = if share && away.value < 1.0 { 0.25 } else { away.value };
+                let mut last = 0.0;
+                for n in [4, 8, 12, 40, 400, 40_000] {
+                    let score = judge.score(at(0), Sample { value, n });
+                    assert!(score.evidence >= last - 1e-9, "{} {n}: {score:?}", case.name);
+                    // on the unwatched side less spread takes the last doubt away
+                    last = if score.evidence > 0.302 { score.evidence } else { 0.0 };
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_skipped_is_not_learnt() {
+    for case in cases() {
+        let mut judge = case.taught(10);
+        let before = judge.state();
+        for sample in case.domain.away(true) {
+            judge.learn(at(10), sample, Learn::Skip);
+        }
+        assert_eq!(judge.state(), before, "{}", case.name);
+    }
+}
+
+#[test]
+fn what_is_clipped_is_pulled_inside() {
+    for case in cases() {
+        for up in [true, false] {
+            if !case.watches(up) {
+                continue;
+            }
+            let away = case.domain.away(up);
+            let mut last_two = away.iter().rev();
+            let (farthest, far) = (*last_two.next().unwrap(), *last_two.next().unwrap());
+            let judge = case.taught(WINDOW);
+            let (mut a, mut b) = (judge.copy(), judge.copy());
+            a.learn(at(0), farthest, Learn::Clipped);
+            b.learn(at(0), far, Learn::Clipped);
+            if case.name == "signal: gauge" {
+                // all but how long suspicion lingers
+                let (a, b) =
+                    (a.score(at(0), case.domain.usual(0)), b.score(at(0), case.domain.usual(0)));
+                let known = |score: &Score| (score.low, score.expected, score.high, score.z);
+                assert_eq!(known(&a), known(&b), "{}: how far out makes no difference", case.name);
+            } else {
+                assert_eq!(a.state(), b.state(), "{}: how far out makes no difference", case.name);
+            }
+            for i in 0..WINDOW / 3 {
+                let before = a.score(at(i), case.domain.usual(i));
+                a.learn(at(i), farthest, Learn::Clipped);
+                let now = a.score(at(i), case.domain.usual(i));
+                let inside = now.expected >= before.low && now.expected <= before.high;
+                assert!(inside, "{} {i}: {now:?}, was {before:?}", case.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn read_back_it_goes_on_as_if_it_had_never_stopped() {
+    for case in cases() {
+        let mut straight = case.judge.copy();
+        let mut stopped = case.judge.copy();
+        for i in 0..3 * WINDOW {
+            let sample = match i % 17 {
+                16 => *case.domain.away(i % 2 == 0).last().unwrap(),
+                _ => case.domain.usual(i),
+            };
+            let a = straight.observe(at(i), sample, case.evidence);
+            let b = stopped.observe(at(i), sample, case.evidence);
+            assert!(same(&a, &b), "{} {i}: {a:?} {b:?}", case.name);
+            if i % 5 == 0 {
+                stopped = stopped.restored();
+            }
+            assert_eq!(straight.state(), stopped.state(), "{} {i}", case.name);
+        }
+    }
+}
+
+#[test]
+fn memory_is_bounded() {
+    for case in cases() {
+        let mut judge = case.judge.copy();
+        let mut sizes = Vec::new();
+        for round in 0..12 {
+            for i in 0..WINDOW {
+                judge.learn(at(i), case.domain.usual(i), Learn::Full);
+            }
+            if round >= 1 {
+                sizes.push(judge.state().len());
+            }
+        }
+        let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
+        if ["signal: gauge", "long", "seasonal", "difference", "jump"].contains(&case.name) {
+            // their long memories are thinned to a third whenever they are full
+            assert!(*most <= 8_000, "{}: {sizes:?}", case.name);
+            continue;
+        }
+        // a counter and a mean may write a few digits more
+        assert!(most - least <= 24, "{}: {sizes:?}", case.name);
+    }
+}
+
+#[test]
+fn nothing_learnt_later_changes_an_earlier_score() {
+    for case in cases() {
+        let run = |points: usize| {
+            let mut judge = case.judge.copy();
+            let usual = (0..points).map(|i| judge.observe(at(i), case.domain.usual(i), 4.0));
+            usual.map(|score| format!("{score:?}")).collect::<Vec<_>>()
+        };
+        let all = run(2 * WINDOW);
+        for points in [1, 7, WINDOW] {
+            assert_eq!(run(points), all[..points], "{}", case.name);
+        }
+    }
+}
+
+fn level_scores(config: LevelConfig, values: &[f64]) -> Vec<Score> {
+    let mut scorer = MadScorer::new(config).unwrap();
+    let samples = values.iter().map(|value| Sample { value: *value, n: 1 });
+    samples.enumerate().map(|(i, sample)| scorer.observe(at(i), sample, 4.0)).collect()
+}
+
+fn close(a: f64, b: f64, scale: f64) -> bool {
+    a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-6 * scale.max(a.abs())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn scores_of_any_numbers_stay_in_their_ranges(
+        past in prop::collection::vec((any_sample(), 0..3_usize), 0..60),
+        probes in prop::collection::vec(any_sample(), 1..6),
+    ) {
+        for case in cases() {
+            let mut judge = case.judge.copy();
+            for (i, (sample, how)) in past.iter().enumerate() {
+                let score = judge.score(at(i), *sample);
+                check_ranges(&score, case.name)?;
+                judge.learn(at(i), *sample, LEARNS[*how]);
+            }
+            for probe in &probes {
+                let score = judge.score(at(past.len()), *probe);
+                check_ranges(&score, case.name)?;
+                prop_assert!(
+                    score.evidence < case.evidence || outside(&score, probe.value),
+                    "{}: {probe:?} {score:?}", case.name
+                );
+            }
+            prop_assert_eq!(judge.restored().state(), judge.state());
+        }
+    }
+
+    #[test]
+    fn what_is_flagged_is_always_outside_of_the_band(
+        level in prop::collection::vec(sane_sample(Domain::Level), 1..60),
+        share in prop::collection::vec(sane_sample(Domain::Share), 1..60),
+        count in prop::collection::vec(sane_sample(Domain::Count), 1..60),
+    ) {
+        for case in cases() {
+            let past = match case.domain {
+                Domain::Level => &level,
+                Domain::Share => &share,
+                Domain::Count => &count,
+            };
+            let mut judge = case.judge.copy();
+            for (i, sample) in past.iter().enumerate() {
+                let score = judge.observe(at(i), *sample, case.evidence);
+                check_ranges(&score, case.name)?;
+                prop_assert!(
+                    score.evidence < case.evidence || outside(&score, sample.value),
+                    "{} {i}: {sample:?} {score:?}", case.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_gauge_does_not_care_where_zero_is(
+        values in prop::collection::vec(-50.0..50.0_f64, 2..80),
+        shift in -1e4..1e4_f64,
+    ) {
+        let config = LevelConfig { window: WINDOW, relative_floor: 0.0, ..LevelConfig::default() };
+        let shifted: Vec<f64> = values.iter().map(|x| x + shift).collect();
+        for (i, (a, b)) in level_scores(config, &values).iter().zip(level_scores(config, &shifted)).enumerate() {
+            // of one value, or of equal ones, the floor is the scale, and rounding is not small to it
+            if i < 3 || a.source == mad_core::score::ScaleSource::Floor {
+                continue;
+            }
+            prop_assert!(close(a.z, b.z, 1.0), "{i}: {a:?} {b:?}");
+            prop_assert!(close(a.evidence, b.evidence, 1.0), "{i}: {a:?} {b:?}");
+            prop_assert!(close(a.high + shift, b.high, 1e3 + shift.abs()), "{i}: {a:?} {b:?}");
+        }
+    }
+
+    #[test]
+    fn neither_a_gauge_nor_a_latency_cares_about_its_unit(
+        values in prop::collection::vec(1.0..500.0_f64, 2..80),
+        power in -6..10_i32,
+        factor in 0.2..100.0_f64,
+    ) {
+        let gauge = LevelConfig { window: WINDOW, absolute_floor: 1e-300, ..LevelConfig::default() };
+        let scale = 2.0_f64.powi(power);
+        let scaled: Vec<f64> = values.iter().map(|x| x * scale).collect();
+        for (a, b) in level_scores(gauge, &values).iter().zip(level_scores(gauge, &scaled)) {
+            prop_assert!(close(a.z, b.z, 0.0) && close(a.evidence, b.evidence, 0.0), "{a:?} {b:?}");
+            prop_assert!(close(a.high * scale, b.high, 0.0), "{a:?} {b:?}");
+        }
+        let config = ScoreConfig { window: WINDOW, ..ScoreConfig::default() };
+        let latency = SignalScorer::new(SignalKind::Latency, &config, 4.6).unwrap();
+        let (mut one, mut other) = (latency.clone(), latency);
+        for (i, value) in values.iter().enumerate() {
+            let a = one.observe(at(i), Sample { value: *value, n: 9 }, 4.6);
+            let b = other.observe(at(i), Sample { value: value * factor, n: 9 }, 4.6);
+            prop_assert!(close(a.z, b.z, 1.0) && close(a.evidence, b.evidence, 1.0), "{i}: {a:?} {b:?}");
+            // of one value the band is as wide as numbers go
+            let endless = a.high == f64::MAX || b.high == f64::MAX;
+            prop_assert!(endless || close(a.high * factor, b.high, 1e-3), "{i}: {a:?} {b:?}");
+        }
+    }
+
+    #[test]
+    fn rows_of_any_numbers_are_judged_and_learnt(
+        rows in prop::collection::vec(
+            (any_value(), any_value(), 0..400_u64, 0..500_u64, 0..400_u64), 1..40),
+    ) {
+        let mut scorer = RowScorer::new(&ScoreConfig { window: 12, ..ScoreConfig::default() }).unwrap();
+        let evidence = scorer.signal_evidence();
+        for (i, (p50, p95, count, errors, samples)) in rows.iter().enumerate() {
+            let row = FeatureRow {
+                bucket: at(i), entity: EntityId(0), gap: 0, whole: true, slow: 0, count: *count,
+                errors: *errors.min(count), samples: *samples, mean: *p50, p50: *p50, p95: *p95,
+                p99: *p95, max: *p95,
+            };
+            let before = serde_json::to_string(&scorer).unwrap();
+            let scores = scorer.score(&row);
+            prop_assert_eq!(format!("{scores:?}"), format!("{:?}", scorer.score(&row)));
+            prop_assert_eq!(&before, &serde_json::to_string(&scorer).unwrap());
+            prop_assert!((0.0..=1.0).contains(&scores.value()));
+            for (signal, score) in scores.iter() {
+                prop_assert!((0.0..=300.0).contains(&score.evidence), "{signal:?} {score:?}");
+                prop_assert!((0.0..=1.0).contains(&score.value()), "{signal:?} {score:?}");
+                prop_assert!(score.support >= 0.0, "{signal:?} {score:?}");
+                prop_assert!(
+                    score.evidence < evidence || outside(score, row.sample(signal).value),
+                    "{signal:?} {score:?} {row:?}"
+                );
+            }
+            scorer.learn(&row, &scores);
+            scorer = serde_json::from_str(&serde_json::to_string(&scorer).unwrap()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_few_slow_requests_prove_no_more_than_single_requests_can() {
+    let mut scorer = RowScorer::new(&ScoreConfig::default()).unwrap();
+    let row = |i: usize, latency: f64, n: u64| FeatureRow {
+        bucket: at(i),
+        entity: EntityId(0),
+        gap: 0,
+        whole: true,
+        slow: 0,
+        count: n,
+        errors: 0,
+        samples: n,
+        mean: latency,
+        p50: latency,
+        p95: latency,
+        p99: latency,
+        max: latency,
+    };
+    for i in 0..100 {
+        scorer.observe(&row(i, 100.0 + (i % 9) as f64, 20));
+    }
+    let one = scorer.score(&row(100, 300.0, 1));
+    let many = scorer.score(&row(100, 300.0, 20));
+    for signal in [Signal::P50Latency, Signal::P95Latency] {
+        assert!(one.of(signal).evidence < 5.0, "{one:?}");
+        assert_eq!(one.of(signal).support, 1.0);
+    }
+    // half of twenty were slow, while one of twenty is what their p95 says
+    assert!(many.of(Signal::P50Latency).evidence > 8.0, "{many:?}");
+    assert_eq!(many.of(Signal::P50Latency).support, 10.0);
+    assert_eq!(many.of(Signal::P95Latency).support, 1.0);
+}
+
+#[test]
+fn the_normal_deviate_and_its_inverse_are_close_to_students_t() {
+    let normal = Normal::new(0.0, 1.0).unwrap();
+    for dof in [1.0, 2.0, 3.0, 4.0, 5.5, 8.0, 15.0, 30.0, 88.2, 1_000.0] {
+        let student = StudentsT::new(0.0, 1.0, dof).unwrap();
+        for step in 0..=60 {
+            let u = f64::from(step) / 10.0;
+            let z = band_z(u, dof);
+            let back = normal_equivalent(z, dof);
+            assert!((back - u).abs() < 1e-9 * (1.0 + u), "{dof} {u}: {back}");
+            assert_eq!(normal_equivalent(-z, dof), -back);
+            if dof >= 4.0 {
+                // the deviate whose upper tail is that of z under Student's t
+                let exact = -normal.inverse_cdf(student.sf(z));
+                let error = match u {
+                    _ if dof >= 10.0 => 0.05,
+                    ..=4.0 => 0.08,
+                    _ => 0.2,
+                };
+                assert!((back - exact).abs() < error, "dof {dof}, u {u}, z {z}: {exact}");
+                assert!(back < exact + 0.01, "never much too sure: {dof} {u} {exact}");
+            }
+        }
+    }
+    assert_eq!(normal_equivalent(3.0, f64::INFINITY), 3.0);
+    assert_eq!(band_z(3.0, f64::INFINITY), 3.0);
+    assert!(normal_equivalent(f64::NAN, 5.0).is_nan());
+    assert!(normal_equivalent(f64::INFINITY, 5.0).is_finite());
+    assert!(normal_equivalent(f64::MAX, 0.5) >= normal_equivalent(1e100, 0.5));
+}
+
+#[test]
+fn a_shift_is_seen_by_what_lasts_and_not_by_one_value() {
+    let mut shift = ShiftScorer::new(12, Direction::Both, 3.5).unwrap();
+    let mut unknown = shift.clone();
+    assert!(same(&unknown.score(at(0), Sample { value: 1.0, n: 1 }), &Score::unknown()));
+    unknown.learn(at(0), Sample { value: f64::NAN, n: 1 }, Learn::Full);
+    assert!(same(&unknown.score(at(0), Sample { value: 1.0, n: 1 }), &Score::unknown()));
+    for i in 0..400 {
+        shift.learn(at(i), Domain::Level.usual(i), Learn::Full);
+    }
+    let spike = Sample { value: 1e6, n: 1 };
+    assert!(shift.score(at(400), spike).evidence < 2.0, "{:?}", shift.score(at(400), spike));
+    let restored: ShiftScorer =
+        serde_json::from_str(&serde_json::to_string(&shift).unwrap()).unwrap();
+    let mut found = None;
+    for i in 400..420 {
+        let moved = Sample { value: Domain::Level.usual(i).value + 15.0, n: 1 };
+        if shift.observe(at(i), moved, 4.0).evidence >= 4.0 {
+            found = found.or(Some(i));
+        }
+    }
+    // the median of twelve moves with the seventh
+    assert!(found.is_some_and(|i| i <= 412), "{found:?}");
+    assert!(same(&restored.score(at(400), spike), &restored.clone().score(at(400), spike)));
+    assert!(ShiftScorer::new(1, Direction::Both, 3.5).is_err());
+    assert!(ShiftScorer::new(12, Direction::Both, f64::NAN).is_err());
+}
+
+#[test]
+fn a_gauge_learns_a_new_level_and_knows_its_hours() {
+    let gauge = || SignalScorer::new(SignalKind::Gauge, &ScoreConfig::default(), 4.0).unwrap();
+    // a level that stays is normal again within 240 values
+    let mut judge = gauge();
+    let value = |i: usize, level: f64| Sample { value: level + Domain::Level.usual(i).value, n: 1 };
+    for i in 0..600 {
+        judge.observe(at(i), value(i, 0.0), 4.0);
+    }
+    assert!(judge.score(at(600), value(600, 60.0)).evidence >= 4.0);
+    for i in 600..840 {
+        judge.observe(at(i), value(i, 60.0), 4.0);
+    }
+    assert!(judge.score(at(840), value(840, 60.0)).evidence < 4.0);
+    // a constant: nothing, and any other value is one
+    let mut constant = gauge();
+    for i in 0..300 {
+        let same = constant.observe(at(i), Sample { value: 7.0, n: 1 }, 4.0);
+        assert!(same.evidence < 0.5, "{i}: {same:?}");
+    }
+    assert!(constant.score(at(300), Sample { value: 8.0, n: 1 }).evidence >= 4.0);
+    // one value, then silence: still one value
+    let mut once = gauge();
+    once.learn(at(0), Sample { value: 7.0, n: 1 }, Learn::Full);
+    for i in 1..500 {
+        once.tick(at(i));
+    }
+    assert!(once.score(at(500), Sample { value: 9.0, n: 1 }).evidence < 4.0);
+    // an hour that is always high
+    let hourly = |i: usize| {
+        let high = if i % 24 == 9 { 50.0 } else { 0.0 };
+        (Timestamp::from_seconds(3_600 * i as i64), value(i, high))
+    };
+    let mut seasonal = gauge();
+    for i in 0..24 * 28 {
+        let (at, sample) = hourly(i);
+        seasonal.observe(at, sample, 4.0);
+    }
+    let (at, high) = hourly(24 * 28 + 9);
+    let (elsewhere, _) = hourly(24 * 28 + 15);
+    let (usual, odd) = (seasonal.score(at, high), seasonal.score(elsewhere, high));
+    assert!(usual.z < odd.z / 1.5, "{usual:?} {odd:?}");
+}
+
+#[test]
+fn a_share_that_is_raised_a_little_for_long_is_found_and_over_when_it_is_over() {
+    let mut rate = RateScorer::new(240, 1_000.0, 4.6).unwrap();
+    let row = |events: u32| Sample { value: f64::from(events) / 40.0, n: 40 };
+    for i in 0..100 {
+        rate.observe(at(i), row(u32::from(i % 4 == 0)), 4.6);
+    }
+    // three of forty alone prove little, eight rows of them do
+    assert!(rate.score(at(100), row(3)).evidence < 3.0);
+    let raised: Vec<Score> = (100..108).map(|i| rate.observe(at(i), row(3), 4.6)).collect();
+    let last = raised.last().unwrap();
+    assert!(last.evidence >= 4.6 && last.support > 3.0, "{last:?}");
+    assert!(outside(last, row(3).value), "{last:?}");
+    assert!(raised[0].evidence < 3.0 && raised[3].evidence < last.evidence, "{raised:?}");
+    // a row without errors says that it is over, and one error after it nothing
+    assert!(rate.observe(at(108), row(0), 4.6).evidence < 1.0);
+    assert!(rate.observe(at(109), row(0), 4.6).evidence < 1.0);
+    assert!(rate.observe(at(110), row(1), 4.6).evidence < 2.0);
+}
+
+#[test]
+fn after_many_errors_a_row_with_a_few_of_them_is_over() {
+    let row = |events: u32| Sample { value: f64::from(events) / 70.0, n: 70 };
+    let after = |past: &[u32], now: u32| {
+        let mut rate = RateScorer::new(240, 1_000.0, 4.6).unwrap();
+        for (i, events) in
+            (0..100).map(|i| u32::from(i % 4 != 0)).chain(past.iter().copied()).enumerate()
+        {
+            rate.observe(at(i), row(events), 4.6);
+        }
+        rate.score(at(200), row(now)).evidence
+    };
+    let (outage, little) = ([14, 16, 13, 15, 14, 17], [5, 4, 6, 3, 5, 4]);
+    let (still, over) = (after(&outage, 14), after(&outage, 2));
+    assert!(still >= 4.6 && over < 1.5, "{still} {over}");
+    // nor do two such rows, or one that is a little high, bring it back
+    assert!(after(&[14, 16, 13, 15, 14, 17, 2], 2) < 1.5);
+    assert!(after(&[14, 16, 13, 15, 14, 17, 1, 0, 2], 3) < 2.0);
+    // what is a little raised is not over with a row that is a little lower
+    assert!(after(&little, 3) >= 4.6 && after(&little, 1) < 1.5);
+}
+
+/// A number between -1 and 1 that never repeats soon.
+fn jitter(i: u64) -> f64 {
+    let mut x = i.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    ((x ^ (x >> 31)) >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+}
+
+/// Near enough a normal deviate.
+fn deviate(i: u64) -> f64 {
+    (0..12).map(|k| jitter(12 * i + k)).sum::<f64>() / 2.0
+}
+
+#[test]
+fn latencies_that_are_a_little_slow_for_long_are_found_and_over_when_it_is_over() {
+    let mut scorer = MetricScorer::new(SignalKind::Latency, &ScoreConfig::default()).unwrap();
+    let mut flagged = Vec::new();
+    for i in 0..400_u64 {
+        let slow = if (300..312).contains(&i) { 1.25 } else { 1.0 };
+        let sample = Sample { value: 100.0 * slow * (0.08 * deviate(i)).exp(), n: 1 };
+        let score = scorer.observe(at(i as usize), sample);
+        if score.evidence >= 4.0 {
+            assert!(outside(&score, sample.value), "{i} {score:?}");
+            flagged.push(i);
+        }
+    }
+    assert!(flagged.len() >= 5 && flagged.iter().all(|i| (300..313).contains(i)), "{flagged:?}");
+}
+
+#[test]
+fn neighbours_that_are_alike_do_not_add_up() {
+    for alike in [0.0, 0.5, 0.9, 0.98] {
+        let mut scorer = MetricScorer::new(SignalKind::Latency, &ScoreConfig::default()).unwrap();
+        let (mut level, mut flagged) = (0.0, 0);
+        for i in 0..20_000_u64 {
+            level = alike * level + (1.0_f64 - alike * alike).sqrt() * deviate(i);
+            let sample = Sample { value: 100.0 * (0.08 * level).exp(), n: 1 };
+            flagged += u32::from(scorer.observe(at(i as usize), sample).evidence >= 4.0);
+        }
+        assert!(flagged <= 20, "{flagged} of 20,000 at {alike}");
+    }
+}
+
+/// Alarms of a gauge measured once a second, by the second.
+fn alarms(seconds: u64, value: impl Fn(u64) -> f64) -> Vec<u64> {
+    let mut scorer = SeriesScorer::new(SignalKind::Gauge, &ScoreConfig::default()).unwrap();
+    let alarm = |i: &u64| {
+        let sample = Sample { value: value(*i), n: 1 };
+        scorer.observe(Timestamp::from_seconds(*i as i64), sample).is_alarm
+    };
+    (0..seconds).filter(alarm).collect()
+}
+
+#[test]
+fn a_slow_drift_is_told_once_and_its_end_is_accepted() {
+    let noise = |i: u64| 120.0 + 9.0 * deviate(i);
+    assert_eq!(alarms(40_000, noise), [] as [u64; 0]);
+    // half an hour from 120 to 156, a twentieth of the scatter a minute, then it stays
+    let climb = |i: u64| 36.0 * (i.saturating_sub(20_000) as f64 / 1_800.0).min(1.0);
+    let told = alarms(40_000, |i| noise(i) + climb(i));
+    assert!((20_300..21_200).contains(&told[0]), "{told:?}");
+    assert!(told.iter().filter(|i| **i > 24_000).count() <= 1, "{told:?}");
+    // a climb that the scatter hides is nobody's concern
+    let told = alarms(40_000, |i| noise(i) + climb(i) / 12.0);
+    assert_eq!(told, [] as [u64; 0]);
+}
+
+#[test]
+fn a_cumulative_sum_sees_what_no_block_shows() {
+    let mut cusum = CusumScorer::new(10, Direction::Up, 4.0).unwrap();
+    let mut told = Vec::new();
+    for i in 0..2_000_u64 {
+        let climb = i.saturating_sub(1_000) as f64 / 40.0;
+        let sample = Sample { value: 100.0 + 4.0 * deviate(i) + climb, n: 1 };
+        let score = cusum.observe(at(i as usize), sample, 4.0);
+        if score.evidence >= 4.0 {
+            assert!(outside(&score, sample.value) && score.z > 0.0, "{i} {score:?}");
+            told.push(i);
+        }
+    }
+    assert!((1_050..1_400).contains(&told[0]), "{told:?}");
+    assert!(CusumScorer::new(0, Direction::Both, 4.0).is_err());
+    assert!(CusumScorer::new(60, Direction::Both, f64::NAN).is_err());
+    let restored: CusumScorer =
+        serde_json::from_str(&serde_json::to_string(&cusum).unwrap()).unwrap();
+    let sample = Sample { value: 170.0, n: 1 };
+    assert!(same(&restored.score(at(2_000), sample), &cusum.score(at(2_000), sample)));
+}
+
+#[test]
+fn signals_that_are_each_a_little_out_are_told_together() {
+    let mut scorer = RowScorer::new(&ScoreConfig::default()).unwrap();
+    let row = |i: usize, slower: f64, errors: u64, count: u64| {
+        let latency = |k: u64| 100.0 * slower * (0.1 * deviate(7 * i as u64 + k)).exp();
+        FeatureRow {
+            entity: EntityId(0),
+            bucket: at(i),
+            gap: 0,
+            whole: true,
+            slow: 0,
+            count,
+            errors,
+            samples: count,
+            mean: latency(0),
+            p50: latency(0),
+            p95: 2.0 * latency(1),
+            p99: 3.0 * latency(1),
+            max: 4.0 * latency(1),
+        }
+    };
+    let usual = |i: usize| row(i, 1.0, u64::from(i.is_multiple_of(2)), 60 + (i as u64 * 7) % 11);
+    for i in 0..300 {
+        let score = scorer.observe(&usual(i)).evidence();
+        assert!(score < 4.0, "{i} {score}");
+    }
+    let calm = |row: FeatureRow| FeatureRow { p50: 100.0, p95: 200.0, ..row };
+    let slow = |row: FeatureRow| FeatureRow { p50: 128.0, p95: 257.0, ..row };
+    let alone = [
+        scorer.score(&slow(row(300, 1.0, 0, 65))),
+        scorer.score(&calm(row(300, 1.0, 4, 65))),
+        scorer.score(&calm(row(300, 1.0, 0, 41))),
+    ];
+    assert!(alone.iter().all(|scores| scores.evidence() < 3.5), "{alone:?}");
+    let together = scorer.score(&slow(row(300, 1.0, 4, 41)));
+    assert!(together.evidence() >= 4.0, "{together:?}");
+    for (signal, score) in together.iter() {
+        // all that carry it say so, outside of their bands
+        let value = slow(row(300, 1.0, 4, 41)).sample(signal).value;
+        assert!(score.evidence >= 4.0 && outside(score, value), "{signal:?} {score:?}");
+    }
+    // two that are always alike are one
+    let weak = |scorer: &RowScorer| scorer.score(&slow(row(300, 1.0, 4, 65))).evidence();
+    let mut alike = RowScorer::new(&ScoreConfig::default()).unwrap();
+    let mut apart = alike.clone();
+    for i in 0..300 {
+        let plain = usual(i);
+        apart.observe(&plain);
+        alike.observe(&FeatureRow { p95: 2.0 * plain.p50, ..plain });
+    }
+    assert!(weak(&alike) < weak(&apart), "{} {}", weak(&alike), weak(&apart));
+    // a row that is plain by one signal is told by that one
+    let plain = scorer.score(&FeatureRow { p95: 2_000.0, ..calm(row(300, 1.0, 2, 65)) });
+    assert!(plain.of(Signal::P95Latency).evidence >= 4.6);
+    assert!(plain.of(Signal::ErrorRate).evidence < 3.0, "{plain:?}");
+}

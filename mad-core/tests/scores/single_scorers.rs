@@ -1,0 +1,276 @@
+//! Scorers of one question each: how fast it rises, whether anything comes, how many of how many.
+
+use mad_core::feature::Sample;
+use mad_core::score::{
+    BinomialScorer, Direction, Learn, RateScorer, Score, Scorer, SilenceScorer, SlopeScorer,
+};
+use mad_core::time::Timestamp;
+use proptest::prelude::*;
+use statrs::distribution::{Binomial, Discrete, DiscreteCDF};
+
+const POINT: Sample = Sample { value: 1.0, n: 1 };
+
+fn second(i: i64) -> Timestamp {
+    Timestamp::from_seconds(i)
+}
+
+fn unknown(score: &Score) -> bool {
+    format!("{score:?}") == format!("{:?}", Score::unknown())
+}
+
+fn restored<T: serde::Serialize + serde::de::DeserializeOwned>(scorer: &T) -> T {
+    serde_json::from_str(&serde_json::to_string(scorer).unwrap()).unwrap()
+}
+
+/// What is no value, and samples without observations.
+fn nonsense() -> Vec<Sample> {
+    let mut all = vec![Sample { value: 5.0, n: 0 }];
+    all.extend([f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(|value| Sample { value, n: 3 }));
+    all
+}
+
+fn noise(i: i64) -> f64 {
+    (i.wrapping_mul(2_654_435_761) >> 7).rem_euclid(101) as f64 / 50.0 - 1.0
+}
+
+/// A silence scorer that saw a point at each of these seconds.
+fn heard(times: impl IntoIterator<Item = i64>) -> SilenceScorer {
+    let mut scorer = SilenceScorer::new(None, 4.0).unwrap();
+    for time in times {
+        scorer.learn(second(time), POINT, Learn::Full);
+    }
+    scorer
+}
+
+/// How long after the last point it is missed, in seconds.
+fn missed_after(mut scorer: SilenceScorer, last: i64) -> i64 {
+    let told = |gap: &i64| {
+        scorer.tick(second(last + gap));
+        scorer.silence().evidence >= 4.0
+    };
+    (1..1_000_000).find(told).unwrap()
+}
+
+#[test]
+fn steady_points_are_missed_after_some_gaps_and_later_where_few_are_known() {
+    assert_eq!(missed_after(heard((0..60).map(|i| 60 * i)), 59 * 60), 334);
+    assert_eq!(missed_after(heard((0..240).map(|i| 60 * i)), 239 * 60), 321);
+    let young = missed_after(heard([0, 60]), 60);
+    assert!((600..900).contains(&young), "{young}");
+    let mut expecting = SilenceScorer::new(Some(60.0), 4.0).unwrap();
+    expecting.learn(second(0), POINT, Learn::Full);
+    assert_eq!(missed_after(expecting, 0), young);
+    assert!(SilenceScorer::new(Some(0.0), 4.0).is_err());
+    assert!(SilenceScorer::new(Some(f64::NAN), 4.0).is_err());
+    assert!(SilenceScorer::new(None, f64::NAN).is_err());
+}
+
+#[test]
+fn nothing_and_one_point_say_nothing_of_silence() {
+    let mut scorer = SilenceScorer::new(None, 4.0).unwrap();
+    scorer.tick(second(10));
+    assert!(unknown(&scorer.silence()) && unknown(&scorer.score(second(99), POINT)));
+    for sample in nonsense() {
+        scorer.learn(second(20), sample, Learn::Full);
+    }
+    assert!(unknown(&scorer.silence()));
+    scorer.learn(second(30), POINT, Learn::Full);
+    scorer.tick(second(1_000_000));
+    assert!(unknown(&scorer.silence()));
+    // the same time again, an older one and no value are no gap
+    scorer.learn(second(30), POINT, Learn::Full);
+    scorer.learn(second(20), POINT, Learn::Full);
+    scorer.learn(second(900_000), nonsense()[1], Learn::Full);
+    assert!(unknown(&scorer.silence()));
+}
+
+#[test]
+fn bursts_are_missed_when_they_are_away_for_longer_than_ever() {
+    // ten points a second apart, every hour
+    let burst = |hour: i64| (0..10).map(move |i| 3_600 * hour + i);
+    let scorer = heard((0..24).flat_map(burst));
+    let last = 3_600 * 23 + 9;
+    let missed = missed_after(scorer.clone(), last);
+    assert!((3_600..4 * 3_600).contains(&missed), "{missed}");
+    let mut next = scorer;
+    next.tick(second(last + 3_000));
+    assert!(next.silence().evidence < 2.0, "{:?}", next.silence());
+}
+
+#[test]
+fn points_at_random_are_rarely_missed() {
+    // gaps of an exponential distribution with a mean of 100 s
+    let mut scorer = SilenceScorer::new(None, 4.0).unwrap();
+    let (mut at, mut told, mut state) = (0.0_f64, 0, 1_u64);
+    for _ in 0..20_000 {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        at += -100.0 * (((state >> 11) as f64 + 1.0) / (1_u64 << 53) as f64).ln();
+        let time = Timestamp::from_nanos((at * 1e9) as i64);
+        let score = scorer.observe(time, POINT, 4.0);
+        told += u32::from(score.evidence >= 4.0);
+    }
+    assert!(told <= 10, "{told} of 20,000");
+}
+
+proptest! {
+    #[test]
+    fn silence_grows_and_a_gap_with_evidence_is_outside_of_the_band(
+        gaps in prop::collection::vec(prop_oneof![1..100_i64, 1..1_000_000_i64, Just(60)], 0..300),
+        more in prop::collection::vec(1..10_000_000_i64, 1..20),
+        evidence in 0.5..8.0_f64,
+    ) {
+        let mut scorer = SilenceScorer::new(None, evidence).unwrap();
+        let mut at = 0;
+        scorer.learn(second(at), POINT, Learn::Full);
+        for gap in &gaps {
+            at += gap;
+            scorer.observe(second(at), POINT, evidence);
+        }
+        let mut more = more;
+        more.sort_unstable();
+        let mut last = 0.0;
+        for gap in more {
+            scorer.tick(second(at + gap));
+            let score = scorer.silence();
+            prop_assert_eq!(score.evidence, scorer.score(second(at + gap), POINT).evidence);
+            prop_assert_eq!(score.evidence, restored(&scorer).silence().evidence);
+            if gaps.is_empty() {
+                prop_assert!(unknown(&score));
+                continue;
+            }
+            prop_assert!((last..=300.0).contains(&score.evidence), "{:?} after {}", score, last);
+            prop_assert!(score.low <= score.expected && score.expected <= score.high, "{:?}", score);
+            prop_assert_eq!(score.evidence >= evidence, gap as f64 > score.high, "{} {:?}", gap, score);
+            last = score.evidence;
+        }
+    }
+}
+
+#[test]
+fn an_outage_does_not_become_the_usual_gap() {
+    let mut scorer = heard((0..60).map(|i| 60 * i));
+    let back = 59 * 60 + 86_400;
+    assert!(scorer.observe(second(back), POINT, 4.0).evidence >= 4.0);
+    let mut skipped = heard((0..60).map(|i| 60 * i));
+    skipped.learn(second(back), POINT, Learn::Skip);
+    assert_eq!(missed_after(skipped, back), 334);
+    assert!(missed_after(scorer, back) < 1_000);
+}
+
+#[test]
+fn a_slope_is_seen_and_one_value_is_none() {
+    let mut slope = SlopeScorer::new(24, Direction::Both, 3.89).unwrap();
+    let minute = |i: i64| second(60 * i);
+    let value = |i: i64| Sample { value: 100.0 + 4.0 * noise(i), n: 1 };
+    for sample in nonsense() {
+        slope.learn(minute(0), sample, Learn::Full);
+    }
+    for i in 0..400 {
+        let score = slope.observe(minute(i), value(i), 4.0);
+        assert_eq!(i < 33, unknown(&score), "{i} {score:?}");
+        assert!(score.evidence < 4.0, "{i} {score:?}");
+    }
+    let spike = slope.score(minute(400), Sample { value: 1e6, n: 1 });
+    assert!(spike.evidence < 2.0, "{spike:?}");
+    assert!(nonsense().iter().all(|sample| unknown(&slope.score(minute(400), *sample))));
+    // the time of the last value again: the other pairs still tell
+    assert!(!unknown(&slope.score(minute(399), value(400))));
+    // all of them at one time do not
+    assert!(unknown(&slope.score(minute(0), value(400))));
+    let (mut up, mut down) = (slope.clone(), restored(&slope));
+    let told = |slope: &mut SlopeScorer, sign: f64| {
+        (400..440).find(|i| {
+            let climb = sign * (i - 400) as f64;
+            let sample = Sample { value: value(*i).value + climb, n: 1 };
+            let score = slope.observe(minute(*i), sample, 4.0);
+            let found = score.evidence >= 4.0;
+            // a unit a minute
+            assert!(!found || score.z.signum() == sign && score.high < 1.0 / 60.0, "{score:?}");
+            found
+        })
+    };
+    let (rose, fell) = (told(&mut up, 1.0), told(&mut down, -1.0));
+    assert!(rose.is_some_and(|i| i < 424) && fell.is_some_and(|i| i < 424), "{rose:?} {fell:?}");
+    for bad in [3, 1_001] {
+        assert!(SlopeScorer::new(bad, Direction::Both, 3.5).is_err());
+    }
+    assert!(SlopeScorer::new(24, Direction::Both, f64::NAN).is_err());
+}
+
+#[test]
+fn a_constant_and_extremes_have_slopes() {
+    let mut slope = SlopeScorer::new(8, Direction::Both, 3.89).unwrap();
+    for i in 0..100 {
+        assert!(slope.observe(second(i), Sample { value: 1e9, n: 1 }, 4.0).evidence < 1.0);
+    }
+    // rounding noise of a large level is flat
+    for i in 100..110 {
+        assert!(slope.observe(second(i), Sample { value: 1e9 + 1e-3, n: 1 }, 4.0).evidence < 1.0);
+    }
+    for (i, value) in
+        [f64::MAX, f64::MIN, 1e300, -1e300, 5e-324].into_iter().cycle().take(50).enumerate()
+    {
+        let score = slope.observe(second(110 + i as i64), Sample { value, n: 1 }, 4.0);
+        assert!(score.z.is_finite() && score.low <= score.high, "{score:?}");
+        assert!((0.0..=300.0).contains(&score.evidence), "{score:?}");
+    }
+}
+
+#[test]
+fn a_given_share_is_a_binomial_and_learns_nothing() {
+    let share = 0.03;
+    let mut known = BinomialScorer::given(share, 4.0).unwrap();
+    let before = serde_json::to_string(&known).unwrap();
+    let judge = |known: &BinomialScorer, events: u64, n: u64| {
+        known.score(second(0), Sample { value: events as f64 / n as f64, n })
+    };
+    for n in [1_u64, 6, 40, 400, 100_000] {
+        let binomial = Binomial::new(share, n).unwrap();
+        let reach = n * 3 / 100 + 1;
+        for events in [reach, 2 * reach, 4 * reach] {
+            let score = judge(&known, events, n);
+            if events > n || score.evidence > 200.0 {
+                continue;
+            }
+            let exact = binomial.sf(events) + binomial.pmf(events) / 2.0;
+            assert!(
+                (score.evidence + exact.log10()).abs() < 1e-3,
+                "{events} of {n}: {score:?} {exact}"
+            );
+            let outside = events as f64 / n as f64 > score.high;
+            assert_eq!(score.evidence >= 4.0, outside, "{events} of {n}: {score:?}");
+        }
+        assert_eq!(judge(&known, 0, n).evidence, 0.0);
+    }
+    known.observe(second(0), Sample { value: 1.0, n: 50 }, 4.0);
+    assert_eq!(serde_json::to_string(&known).unwrap(), before);
+    assert_eq!(judge(&restored(&known), 9, 40).evidence, judge(&known, 9, 40).evidence);
+    assert!(nonsense().iter().all(|sample| unknown(&known.score(second(0), *sample))));
+    for bad in [0.0, 1.0, -0.1, f64::NAN] {
+        assert!(BinomialScorer::given(bad, 4.0).is_err());
+    }
+    assert!(BinomialScorer::learning(2, 1_000.0, 4.0).is_err());
+    assert!(BinomialScorer::learning(240, f64::NAN, 4.0).is_err());
+}
+
+#[test]
+fn a_rate_is_the_binomial_and_what_lasts() {
+    let mut binomial = BinomialScorer::learning(240, 1_000.0, 4.6).unwrap();
+    let mut rate = RateScorer::new(240, 1_000.0, 4.6).unwrap();
+    let row = |events: u32| Sample { value: f64::from(events) / 40.0, n: 40 };
+    for i in 0..100 {
+        for scorer in [&mut binomial as &mut dyn Scorer, &mut rate] {
+            scorer.observe(second(60 * i), row(u32::from(i % 4 == 0)), 4.6);
+        }
+    }
+    assert_eq!(serde_json::to_string(&binomial).unwrap(), serde_json::to_string(&rate).unwrap());
+    let once = |scorer: &dyn Scorer| scorer.score(second(6_000), row(9)).evidence;
+    assert_eq!(once(&binomial), once(&rate));
+    for i in 100..108 {
+        rate.observe(second(60 * i), row(3), 4.6);
+        binomial.observe(second(60 * i), row(3), 4.6);
+    }
+    let last = |scorer: &dyn Scorer| scorer.score(second(6_480), row(3)).evidence;
+    assert!(last(&rate) >= 4.6 && last(&binomial) < 3.0);
+}
