@@ -42,11 +42,12 @@ test: lint test-rust test-python test-tables ## all tests; names what it left ou
 	@sh tests/left_out.sh
 	@echo "make test: all passed"
 
-lint: $(VENV)/.installed $(VENV)/.tested ## formats, lints, types, docs without a warning
+lint: $(VENV)/.installed $(VENV)/.tested ## formats, lints, types, prose, docs without a warning
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -q -- -D warnings
 	$(CARGO) clippy -p mad-core --no-default-features -q -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -p mad-core --no-deps -q
+	$(BIN)/python tests/prose.py
 	$(BIN)/ruff check python tests examples benches
 	$(BIN)/ruff format --check python tests examples benches
 	$(BIN)/mypy
