@@ -47,6 +47,7 @@ pub mod culprit;
 pub mod error;
 pub mod evaluate;
 pub mod explain;
+pub mod export;
 pub mod feature;
 pub mod graph;
 pub mod guard;
@@ -62,6 +63,7 @@ pub mod series;
 pub mod settings;
 #[cfg(feature = "simulate")]
 pub mod simulate;
+pub mod status;
 pub mod telemetry;
 pub mod time;
 pub mod wire;
@@ -73,6 +75,7 @@ pub use culprit::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use explain::{Explanation, TemplateExplainer};
+pub use export::{Document, IncidentDocument};
 pub use feature::{
     FeatureBuilder, FeatureConfig, FeaturePoint, FeatureRow, LogBuilder, MetricBuilder, Sample,
     Signal, SignalKind,
@@ -84,7 +87,7 @@ pub use incident::{
     Incident, IncidentChange, IncidentConfig, IncidentGrouper, IncidentStatus, SloConfig, SloImpact,
 };
 pub use limits::Limits;
-pub use pipeline::{Command, Document, JudgedRow, Pipeline, PipelineConfig, Update};
+pub use pipeline::{Command, JudgedRow, Pipeline, PipelineConfig, Update};
 pub use score::{MadScorer, RowScorer, Score, ScoreConfig, Scorer, SeriesScorer};
 pub use series::{Entity, EntityId, EntityTable, SeriesId, SeriesTable, SignalName};
 pub use settings::{EntitySettings, MuteWindow, Override, SignalSettings};

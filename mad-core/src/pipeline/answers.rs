@@ -143,7 +143,7 @@ impl Pipeline {
     }
 
     /// How long an entity has been known and what was decided of its newest row, if it has rows.
-    pub(super) fn newest_row(&self, entity: EntityId) -> Option<(EntityMaturity, Decision)> {
+    pub fn newest_row(&self, entity: EntityId) -> Option<(EntityMaturity, Decision)> {
         let state = self.rows.get(entity.index())?.as_ref()?;
         let maturity = EntityMaturity { first: state.first, points: state.scorer.points() };
         state.newest.map(|newest| (maturity, newest))

@@ -72,7 +72,7 @@ impl Pipeline {
     }
 
     /// Points and flagged points of each entity.
-    pub(super) fn points_of_entities(&self) -> BTreeMap<EntityId, (u64, u64)> {
+    pub fn points_of_entities(&self) -> BTreeMap<EntityId, (u64, u64)> {
         let mut out: BTreeMap<EntityId, (u64, u64)> = BTreeMap::new();
         for (id, name) in self.series_names.iter() {
             if let Some(Some(state)) = self.series.get(id.index()) {
@@ -85,7 +85,7 @@ impl Pipeline {
     }
 
     /// How long a series has been known and what was decided of its newest point, if it has one.
-    pub(super) fn newest_point(&self, series: SeriesId) -> Option<(EntityMaturity, Decision)> {
+    pub fn newest_point(&self, series: SeriesId) -> Option<(EntityMaturity, Decision)> {
         let state = self.series.get(series.index())?.as_ref()?;
         let maturity = EntityMaturity { first: state.first, points: state.scorer.points() };
         state.newest.map(|newest| (maturity, newest))

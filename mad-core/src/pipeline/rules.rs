@@ -54,7 +54,7 @@ impl Pipeline {
     }
 
     /// Until when an entity is muted at `at`.
-    pub(super) fn muted_until(&self, entity: EntityId, at: Timestamp) -> Option<Timestamp> {
+    pub fn muted_until(&self, entity: EntityId, at: Timestamp) -> Option<Timestamp> {
         if self.config.mutes.is_empty() && self.mutes.is_empty() {
             return None;
         }
@@ -62,7 +62,7 @@ impl Pipeline {
     }
 
     /// The same of an entity by its name.
-    pub(super) fn mute_of(&self, entity: &Entity, at: Timestamp) -> Option<Timestamp> {
+    pub fn mute_of(&self, entity: &Entity, at: Timestamp) -> Option<Timestamp> {
         let configured = self.config.mute_at(entity, at).map(|(_, until)| until);
         let asked = self.mutes.iter().filter_map(|mute| mute.muted_until(entity, at)).max();
         configured.max(asked)

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::detect::ReferenceReport;
 use super::row::ReferenceRow;
-use crate::wire::push_field;
+use crate::export::push_field;
 
 impl ReferenceReport {
     /// Appends `features_1min.csv`: bucket, names, counts, mean, p95, error rate. Times have no zone

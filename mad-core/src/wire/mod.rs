@@ -1,4 +1,4 @@
-//! Bytes to telemetry and rows to bytes: pure, no files, no sockets.
+//! Decoders from bytes to telemetry records: pure, no files, no sockets.
 //!
 //! A [`Decoder`] of a [`Kind`] of records is fed a file in chunks of any size, cut anywhere, and
 //! hands each good record to a closure. The result never depends on how the bytes were cut. A record that
@@ -17,7 +17,6 @@ use crate::time::ZonePolicy;
 
 #[cfg(feature = "csv")]
 mod csv;
-mod csv_field;
 #[cfg(feature = "jsonl")]
 mod jsonl;
 mod kind;
@@ -25,14 +24,9 @@ mod kind;
 mod lines;
 #[cfg(any(feature = "csv", feature = "jsonl"))]
 mod number;
-mod points;
-mod rows;
 mod value;
 
-pub(crate) use csv_field::push_field;
 pub use kind::{Changes, Edges, Fault, Kind, Logs, MAX_FIELDS, Metrics, Requests, Spans};
-pub use points::{write_scored_point, write_scored_points_header};
-pub use rows::{write_features_header, write_features_row, write_scored_header, write_scored_row};
 pub use value::{Value, time_reason};
 
 const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];

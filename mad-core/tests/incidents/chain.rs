@@ -2,7 +2,7 @@
 
 use mad_core::explain::Tie;
 use mad_core::time::{MINUTE, Timestamp};
-use mad_core::{Change, Edge, Pipeline, PipelineConfig, Request, Update};
+use mad_core::{Change, Edge, IncidentDocument, Pipeline, PipelineConfig, Request, Update};
 
 fn at(minute: i64, second: i64) -> Timestamp {
     Timestamp::from_nanos((29_461_560 + minute) * MINUTE + second * 1_000_000_000)
@@ -67,7 +67,7 @@ fn each_is_tied_to_one_before_it() {
     let change = ", within 3 minutes of a change: deploy 1.4.2.";
     assert!(told[0].ends_with(change), "{}", told[0]);
     assert!(told[1].starts_with("11:41 UTC: cart /x, which calls store: "), "{}", told[1]);
-    let document = serde_json::to_value(pipeline.incident_document(incidents[0])).unwrap();
+    let document = serde_json::to_value(IncidentDocument::new(&pipeline, incidents[0])).unwrap();
     assert_eq!(document["chain"][1]["tie"], "calls");
     assert_eq!(document["chain"][1]["to"], "store /a");
     assert_eq!(document["chain"][0]["change"]["kind"], "deploy");

@@ -3,7 +3,7 @@
 use mad_core::incident::SloConfig;
 use mad_core::settings::{Glob, Override};
 use mad_core::time::{MINUTE, Timestamp};
-use mad_core::{MetricPoint, Pipeline, PipelineConfig, Request};
+use mad_core::{IncidentDocument, MetricPoint, Pipeline, PipelineConfig, Request};
 
 fn at(minute: i64, second: i64) -> Timestamp {
     Timestamp::from_nanos(minute * MINUTE + second * 1_000_000_000)
@@ -59,7 +59,7 @@ fn an_incident_tells_what_of_both_budgets_it_took() {
         "The latency budget was used 16.7 times as fast as it allows.",
     ];
     assert_eq!(told.severity_evidence[1..], severity[1..]);
-    let document = serde_json::to_value(pipeline.incident_document(incident)).unwrap();
+    let document = serde_json::to_value(IncidentDocument::new(&pipeline, incident)).unwrap();
     assert_eq!(document["slo"]["errors"]["bad"], 100);
     assert_eq!(document["slo"]["window_days"], 30.0);
 }
@@ -108,7 +108,7 @@ fn metrics_alone_have_no_objectives() {
     pipeline.finish();
     let incident = pipeline.incidents()[0];
     assert_eq!(incident.slo, None);
-    let document = serde_json::to_value(pipeline.incident_document(incident)).unwrap();
+    let document = serde_json::to_value(IncidentDocument::new(&pipeline, incident)).unwrap();
     assert!(document["slo"].is_null());
     assert!(pipeline.explain(incident).severity_evidence.is_empty());
 }

@@ -1,5 +1,6 @@
 //! Saved state: goes on as if never stopped, small, and refused when it is not whole.
 
+use mad_core::Document;
 use mad_core::error::ErrorKind;
 use mad_core::pipeline::{Pipeline, PipelineConfig, Update};
 use mad_core::score::{MetricScorer, ScoreConfig};
@@ -65,7 +66,7 @@ fn at_every_place_it_goes_on_as_if_never_stopped() {
     one.finish();
     other.finish();
     assert!(other.checkpoint().unwrap() == end && one.checkpoint().unwrap() == end);
-    let document = |pipeline: &Pipeline| serde_json::to_string(&pipeline.document()).unwrap();
+    let document = |pipeline: &Pipeline| serde_json::to_string(&Document::new(pipeline)).unwrap();
     assert_eq!(document(&other), document(&whole));
 }
 

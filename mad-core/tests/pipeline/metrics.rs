@@ -6,7 +6,9 @@ use mad_core::score::{ScoreConfig, SeriesScorer};
 use mad_core::simulate::{Radar, RadarScenario};
 use mad_core::telemetry::{MetricPoint, RejectReason, Rejections};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
-use mad_core::{EntityTable, Limits, Reason, Sample, SeriesTable, Signal, SignalKind};
+use mad_core::{
+    EntityTable, IncidentDocument, Limits, Reason, Sample, SeriesTable, Signal, SignalKind,
+};
 use proptest::prelude::*;
 
 fn minute(i: i64) -> Timestamp {
@@ -112,7 +114,7 @@ fn a_lasting_deviation_is_an_incident_with_its_metric() {
         "{explanation:?}"
     );
     assert_eq!(explanation.impact, [""; 0]);
-    let document = pipeline.incident_document(incident);
+    let document = IncidentDocument::new(&pipeline, incident);
     let series = document.series.unwrap();
     assert_eq!((series.signals.len(), series.signals[0].name.as_str()), (1, "cpu"));
     assert!(series.bucket.len() > 20);

@@ -9,7 +9,7 @@ use mad_core::pipeline::{Command, Pipeline, PipelineConfig, Update};
 use mad_core::simulate::{IncidentKind, IncidentSpec, Shop, ShopConfig};
 use mad_core::telemetry::{RejectReason, Request};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
-use mad_core::{Span, SpanKind};
+use mad_core::{Document, Span, SpanKind};
 use proptest::prelude::*;
 
 /// A request that owns its names.
@@ -95,7 +95,7 @@ impl Output {
 }
 
 fn document(pipeline: &Pipeline) -> String {
-    serde_json::to_string(&pipeline.document()).unwrap()
+    serde_json::to_string(&Document::new(pipeline)).unwrap()
 }
 
 fn state(pipeline: &Pipeline) -> String {
@@ -427,7 +427,7 @@ fn an_incident_is_taken_and_resolved_by_command() {
 fn the_document_adds_up() {
     let requests = rough_shop(1);
     let (pipeline, output) = batch(&requests);
-    let document = pipeline.document();
+    let document = Document::new(&pipeline);
     assert_eq!(document.requests + document.rejected.total, requests.len() as u64);
     assert_eq!(document.rows, output.rows.len() as u64);
     assert_eq!(document.rows, document.timeline.iter().map(|lane| lane.rows).sum::<u64>());

@@ -5,7 +5,7 @@ use mad_core::pipeline::{Command, Pipeline, PipelineConfig, Update};
 use mad_core::settings::Glob;
 use mad_core::simulate::{IncidentSpec, Shop, ShopConfig, SimulatedRequest};
 use mad_core::time::{MINUTE, Timestamp};
-use mad_core::{Entity, Limits, MetricPoint, Reason, RejectReason, Request};
+use mad_core::{Document, Entity, Limits, MetricPoint, Reason, RejectReason, Request};
 
 /// Three hours of the shop with an incident at 02:00.
 fn shop() -> Vec<SimulatedRequest> {
@@ -41,7 +41,7 @@ fn new() -> Pipeline {
 }
 
 fn document(pipeline: &Pipeline) -> String {
-    serde_json::to_string(&pipeline.document()).unwrap()
+    serde_json::to_string(&Document::new(pipeline)).unwrap()
 }
 
 fn limited(limits: Limits) -> Pipeline {

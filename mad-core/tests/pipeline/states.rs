@@ -1,7 +1,8 @@
 //! Why something is quiet: every state, its reason and since when, the same however it came in.
 
-use mad_core::pipeline::{JudgedRow, Pipeline, PipelineConfig, Standing, State, Update};
+use mad_core::pipeline::{JudgedRow, Pipeline, PipelineConfig, Update};
 use mad_core::settings::{Glob, MuteWindow, Override};
+use mad_core::status::{Standing, State, states, why, why_point};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use mad_core::{MetricPoint, Reason, Request};
 
@@ -34,9 +35,9 @@ fn run(config: PipelineConfig, requests: &[Request<'_>]) -> (Pipeline, Vec<Judge
 fn last(config: PipelineConfig, minutes: i64, factor: f64) -> Standing {
     let slow = |i| if i + 1 == minutes { factor } else { 1.0 };
     let all: Vec<_> = (0..minutes).flat_map(|i| requests("a", i, slow(i))).collect();
-    let states = run(config, &all).0.states();
-    assert_eq!(states.len(), 1);
-    states.into_iter().next().unwrap()
+    let found = states(&run(config, &all).0);
+    assert_eq!(found.len(), 1);
+    found.into_iter().next().unwrap()
 }
 
 fn default() -> PipelineConfig {
@@ -131,8 +132,8 @@ fn a_mute_says_when_it_is_over_and_an_override_that_it_is_one() {
 fn who_stopped_is_silent_after_longer_than_ever() {
     let mut all: Vec<_> = (0..60).flat_map(|i| requests("a", i, 1.0)).collect();
     all.extend((60..90).flat_map(|i| requests("b", i, 1.0)));
-    let states = run(default(), &all).0.states();
-    let a = states.iter().find(|known| &*known.entity.service == "a").unwrap();
+    let found = states(&run(default(), &all).0);
+    let a = found.iter().find(|known| &*known.entity.service == "a").unwrap();
     assert_eq!(a.state, State::Silent);
     assert_eq!(a.reason, "no requests since 1970-01-01 00:59 UTC: 31 minutes");
     assert_eq!(a.since, minute(59));
@@ -140,8 +141,8 @@ fn who_stopped_is_silent_after_longer_than_ever() {
     let mut all: Vec<_> = (0..60).flat_map(|i| requests("b", i, 1.0)).collect();
     all.extend((0..6).flat_map(|i| requests("a", 10 * i, 1.0)));
     all.sort_by_key(|request| request.timestamp);
-    let states = run(default(), &all).0.states();
-    assert!(states.iter().all(|known| known.state != State::Silent), "{states:?}");
+    let found = states(&run(default(), &all).0);
+    assert!(found.iter().all(|known| known.state != State::Silent), "{found:?}");
 }
 
 #[test]
@@ -149,9 +150,9 @@ fn a_tick_that_closes_nothing_still_makes_it_silent() {
     let mut pipeline = Pipeline::new(default()).unwrap();
     pipeline.ingest((0..60).flat_map(|i| requests("a", i, 1.0)));
     pipeline.advance(minute(62));
-    assert_eq!(pipeline.states()[0].state, State::Normal);
+    assert_eq!(states(&pipeline)[0].state, State::Normal);
     pipeline.advance(minute(66));
-    assert_eq!(pipeline.states()[0].state, State::Silent);
+    assert_eq!(states(&pipeline)[0].state, State::Silent);
 }
 
 #[test]
@@ -165,9 +166,9 @@ fn metrics_have_their_own_states_and_no_requests_in_them() {
     let points = (0..60).flat_map(|i| [Some(cpu(i)), (i < 30).then(|| temperature(i))]);
     pipeline.ingest_metrics(points.flatten());
     pipeline.finish();
-    let states = pipeline.states();
-    let of = |metric: &str| states.iter().find(|s| s.metric.as_deref() == Some(metric)).unwrap();
-    assert_eq!(states.len(), 2);
+    let found = states(&pipeline);
+    let of = |metric: &str| found.iter().find(|s| s.metric.as_deref() == Some(metric)).unwrap();
+    assert_eq!(found.len(), 2);
     assert_eq!(of("cpu").state, State::Anomalous);
     assert_eq!(&*of("cpu").entity.endpoint, "node 1");
     assert!(of("cpu").reason.starts_with("cpu 90, expected "), "{}", of("cpu").reason);
@@ -189,12 +190,12 @@ fn batches_ticks_and_a_restore_change_no_state() {
         pipeline.ingest(part.iter().copied());
         let saved = pipeline.checkpoint().unwrap();
         let restored = Pipeline::restore(default(), &saved).unwrap();
-        assert_eq!(restored.states(), pipeline.states());
+        assert_eq!(states(&restored), states(&pipeline));
         pipeline = restored;
     }
     pipeline.finish();
-    assert_eq!(pipeline.states(), whole.states());
-    assert_eq!(whole.states()[0].state, State::Anomalous);
+    assert_eq!(states(&pipeline), states(&whole));
+    assert_eq!(states(&whole)[0].state, State::Anomalous);
 }
 
 #[test]
@@ -203,7 +204,7 @@ fn every_row_has_an_answer_that_is_its_verdict() {
     let all: Vec<_> = (0..60).flat_map(|i| requests("a", i, slow(i))).collect();
     let (pipeline, rows) = run(default(), &all);
     for judged in &rows {
-        let told = pipeline.why(judged);
+        let told = why(&pipeline, judged);
         let flagged = judged.verdict.is_anomaly;
         let head = if flagged { ": flagged, " } else { ": not flagged, " };
         assert!(told.starts_with("a /x, 1970-01-01 00:") && told.contains(head), "{told}");
@@ -216,8 +217,8 @@ fn every_row_has_an_answer_that_is_its_verdict() {
             assert!(told.contains(&format!("{before} of 20 points")), "{told}");
         }
     }
-    assert!(pipeline.why(&rows[50]).contains(" Part of incident "));
-    assert!(pipeline.why(&rows[40]).contains(" Part of "), "{}", pipeline.why(&rows[40]));
+    assert!(why(&pipeline, &rows[50]).contains(" Part of incident "));
+    assert!(why(&pipeline, &rows[40]).contains(" Part of "), "{}", why(&pipeline, &rows[40]));
 }
 
 #[test]
@@ -231,8 +232,8 @@ fn hostile_names_and_gaps_are_told_on_one_line() {
     }
     update.points.extend(pipeline.finish().points);
     let gap = update.points.last().unwrap();
-    let told = pipeline.why_point(gap);
+    let told = why_point(&pipeline, gap);
     assert!(told.contains("no value of c\\u{202e}pu: a gap"), "{told}");
     assert!(!told.contains(['\n', '\u{202e}']), "{told}");
-    assert!(!pipeline.states()[0].reason.contains('\u{202e}'));
+    assert!(!states(&pipeline)[0].reason.contains('\u{202e}'));
 }

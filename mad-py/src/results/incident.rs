@@ -1,7 +1,7 @@
 //! Incidents.
 
 use chrono::{DateTime, Utc};
-use mad_core::pipeline::SloDocument;
+use mad_core::export::SloDocument;
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -168,7 +168,7 @@ impl Incident {
 
     /// Of a pipeline.
     pub fn of(pipeline: &mad_core::Pipeline, core: mad_core::Incident) -> Self {
-        let document = Some(Told::new(pipeline.incident_document(&core)));
+        let document = Some(Told::new(mad_core::IncidentDocument::new(pipeline, &core)));
         Self { document, ranking: Some(pipeline.ranking_of(&core)), core }
     }
 

@@ -1,6 +1,6 @@
 //! An incident in words and numbers: as the core made it, or as it was pickled.
 
-use mad_core::pipeline::IncidentDocument;
+use mad_core::IncidentDocument;
 use pyo3::prelude::*;
 use serde::ser::Error;
 use serde::{Deserialize, Serialize, Serializer};

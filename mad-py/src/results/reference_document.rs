@@ -3,10 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use mad_core::pipeline::{
-    Counters, CulpritDocument, Document, EntityDocument, IncidentDocument, LaneDocument,
-    RankingDocument, RejectedDocument, SCHEMA_VERSION,
+use mad_core::export::{
+    CulpritDocument, Document, EntityDocument, IncidentDocument, LaneDocument, RankingDocument,
+    RejectedDocument, SCHEMA_VERSION,
 };
+use mad_core::pipeline::Counters;
 use mad_core::reference::{ReferenceIncident, ReferenceReport};
 use mad_core::time::MINUTE;
 use mad_core::{Explanation, Rejections};

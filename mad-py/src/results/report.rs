@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use mad_core::pipeline::JudgedPoint;
-use mad_core::{CulpritConfig, JudgedRow};
+use mad_core::{CulpritConfig, Document, JudgedRow};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -123,7 +123,7 @@ impl Report {
 
     /// Everything a report shows, as JSON.
     fn document(&self, py: Python<'_>) -> PyResult<String> {
-        py.detach(|| to_json(&self.pipeline.document()))
+        py.detach(|| to_json(&Document::new(&self.pipeline)))
     }
 
     /// Writes the report as one self-contained page with plots.

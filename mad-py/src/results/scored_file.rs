@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::io::{self, Read};
 
+use mad_core::export::RankingDocument;
 use mad_core::history::FlaggedSignal;
-use mad_core::pipeline::RankingDocument;
 use mad_core::time::{MINUTE, ZonePolicy};
 use mad_core::{
     CulpritConfig, CulpritRanker, EntityTable, FlaggedRow, Severity, Signal, Timestamp,

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use mad_core::pipeline::{JudgedPoint, JudgedRow, StateDocument};
+use mad_core::pipeline::{JudgedPoint, JudgedRow};
+use mad_core::status::{self, StateDocument};
 use mad_core::{Entity, FeatureRow, Timestamp};
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
@@ -16,7 +17,7 @@ const NAMED: usize = 10;
 
 /// What each entity and series is now, worst first; `endpoint` is the resource of a metric.
 pub fn states(py: Python<'_>, pipeline: &mad_core::Pipeline) -> PyResult<Table> {
-    let all = py.detach(|| pipeline.states());
+    let all = py.detach(|| status::states(pipeline));
     Table::new(vec![
         ("service", strings(all.iter().map(|one| &*one.entity.service))),
         ("endpoint", strings(all.iter().map(|one| &*one.entity.endpoint))),
@@ -36,7 +37,7 @@ pub fn documents(pipeline: &mad_core::Pipeline, asked: [Option<&str>; 3]) -> Vec
         let names = [&one.service, &one.endpoint, &one.metric];
         asked.iter().zip(names).all(|(asked, name)| asked.is_none_or(|asked| asked == name))
     };
-    pipeline.states().into_iter().map(StateDocument::from).filter(meant).collect()
+    status::states(pipeline).into_iter().map(StateDocument::from).filter(meant).collect()
 }
 
 /// Whose row is asked for.
@@ -62,7 +63,7 @@ pub fn why(
         let first = of_entity.peek().map(|judged| judged.row.bucket);
         if let Some(row) = of_entity.take_while(|judged| in_time(judged.row.bucket)).last() {
             let end = row.row.bucket.plus(pipeline.config().features.step());
-            let told = pipeline.why(&row);
+            let told = status::why(pipeline, &row);
             return Ok(match asked.at {
                 Some(at) if at >= end => format!("No requests at {at}; the row before: {told}"),
                 _ => told,
@@ -81,7 +82,7 @@ pub fn why(
         a.point.bucket.cmp(&b.point.bucket).then(evidence)
     });
     match (newest, all().next()) {
-        (Some(point), _) => Ok(pipeline.why_point(point)),
+        (Some(point), _) => Ok(status::why_point(pipeline, point)),
         (None, Some(first)) => Ok(nothing_yet(&name, asked, first.point.bucket)),
         (None, None) => Err(unknown(pipeline, asked)),
     }

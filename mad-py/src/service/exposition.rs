@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use mad_core::Pipeline;
 use mad_core::feature::Signal;
+use mad_core::{Pipeline, status};
 
 /// What is known of the newest row of each entity, and of the newest point of each series:
 /// <https://prometheus.io/docs/instrumenting/exposition_formats/>.
@@ -31,7 +31,7 @@ pub fn exposition(pipeline: &Pipeline) -> String {
         families.anomalous.add(&name, f64::from(u8::from(point.is_anomaly)));
         families.band(&name, point.value, point.low, point.high);
     }
-    for state in pipeline.states() {
+    for state in status::states(pipeline) {
         let mut of =
             vec![("service", &*state.entity.service), ("endpoint", &*state.entity.endpoint)];
         of.extend(state.metric.as_deref().map(|metric| ("signal", metric)));

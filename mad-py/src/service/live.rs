@@ -2,7 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mad_core::pipeline::{Pieces, RankingDocument};
+use mad_core::export::RankingDocument;
+use mad_core::pipeline::Pieces;
 use mad_core::time::ZonePolicy;
 use mad_core::{CulpritConfig, Timestamp};
 use pyo3::prelude::*;

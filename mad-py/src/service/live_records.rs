@@ -31,7 +31,7 @@ pub fn incident_record(
     pipeline: &mad_core::Pipeline,
     incident: &Incident,
 ) -> PyResult<IncidentRecord> {
-    let mut document = pipeline.incident_document(incident);
+    let mut document = mad_core::IncidentDocument::new(pipeline, incident);
     let whole = text(&document)?;
     document.series = None;
     Ok((

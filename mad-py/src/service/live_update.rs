@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mad_core::pipeline::RejectedDocument;
+use mad_core::export::RejectedDocument;
 use mad_core::{Incident, Rejections};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;

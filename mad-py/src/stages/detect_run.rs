@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use mad_core::pipeline::JudgedPoint;
-use mad_core::wire::{
+use mad_core::export::{
     write_features_header, write_features_row, write_scored_header, write_scored_point,
     write_scored_points_header, write_scored_row,
 };
-use mad_core::{JudgedRow, Rejections};
+use mad_core::pipeline::JudgedPoint;
+use mad_core::{Document, JudgedRow, Rejections};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -147,7 +147,7 @@ impl DetectRun {
 
     /// Everything a report shows, as JSON.
     fn document(&self, py: Python<'_>) -> PyResult<String> {
-        py.detach(|| config::to_json(&self.intake.pipeline.document()))
+        py.detach(|| config::to_json(&Document::new(&self.intake.pipeline)))
     }
 
     /// The report over the rows kept; the run then starts anew with nothing kept.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
-use mad_core::{Command, Entity};
+use mad_core::{Command, Document, Entity};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -167,7 +167,7 @@ impl Pipeline {
 
     /// Everything a report shows, as JSON.
     fn document(&self, py: Python<'_>) -> PyResult<String> {
-        py.detach(|| to_json(&self.core.document()))
+        py.detach(|| to_json(&Document::new(&self.core)))
     }
 
     /// Everything before this moment is closed; None before the first request.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{JudgedPoint, JudgedRow, Pipeline};
 use crate::explain::{TemplateExplainer, Why, muted, silence};
 use crate::feature::Signal;
 use crate::guard::{EntityMaturity, Reason};
 use crate::history::{Decision, HistoryRow};
+use crate::pipeline::{JudgedPoint, JudgedRow, Pipeline};
 use crate::score::Gaps;
 use crate::series::{Entity, EntityId, SeriesId};
 use crate::settings::EntitySettings;
@@ -111,131 +111,145 @@ pub struct StateDocument {
     pub health: Option<f64>,
 }
 
-impl Pipeline {
-    /// What every entity (its requests) and every series of a metric is now, and why: the worst
-    /// first, then by score, service, endpoint and metric.
-    ///
-    /// The reason is the guardrails' own for the newest row, in words. Something is silent when it
-    /// has had no row for longer than the gaps between the rows that are kept explain
-    /// ([`SilenceScorer`](crate::score::SilenceScorer), evidence 4): five or six steps where it had one
-    /// in every step.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use mad_core::pipeline::State;
-    /// use mad_core::{Pipeline, PipelineConfig, Request, Timestamp};
-    ///
-    /// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
-    /// for minute in 0..17 {
-    ///     let at = Timestamp::from_seconds(60 * minute);
-    ///     pipeline.ingest([Request::new(at, "payments", "/pay", 200, 80.0)]);
-    /// }
-    /// pipeline.finish();
-    /// let states = pipeline.states();
-    /// assert_eq!(states[0].state, State::Learning);
-    /// assert_eq!(states[0].reason, "17 of 20 points (guard.min_points)");
-    /// # Ok::<(), mad_core::Error>(())
-    /// ```
-    pub fn states(&self) -> Vec<Standing> {
-        let entities = self.entities.iter().filter_map(|(id, _)| self.entity_state(id));
-        let series = self.series().iter().filter_map(|(id, _)| self.series_state(id));
-        let mut all: Vec<Standing> = entities.chain(series).collect();
-        all.sort_by(|a, b| {
-            let score = b.score.total_cmp(&a.score);
-            let name = (&a.entity, &a.metric).cmp(&(&b.entity, &b.metric));
-            a.state.cmp(&b.state).then(score).then(name)
-        });
-        all
-    }
+/// What every entity (its requests) and every series of a metric is now, and why: the worst
+/// first, then by score, service, endpoint and metric.
+///
+/// The reason is the guardrails' own for the newest row, in words. Something is silent when it
+/// has had no row for longer than the gaps between the rows that are kept explain
+/// ([`SilenceScorer`](crate::score::SilenceScorer), evidence 4): five or six steps where it had one
+/// in every step.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::status::{State, states};
+/// use mad_core::{Pipeline, PipelineConfig, Request, Timestamp};
+///
+/// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+/// for minute in 0..17 {
+///     let at = Timestamp::from_seconds(60 * minute);
+///     pipeline.ingest([Request::new(at, "payments", "/pay", 200, 80.0)]);
+/// }
+/// pipeline.finish();
+/// let found = states(&pipeline);
+/// assert_eq!(found[0].state, State::Learning);
+/// assert_eq!(found[0].reason, "17 of 20 points (guard.min_points)");
+/// # Ok::<(), mad_core::Error>(())
+/// ```
+pub fn states(pipeline: &Pipeline) -> Vec<Standing> {
+    let view = View::new(pipeline);
+    let entities = pipeline.entities().iter().filter_map(|(id, _)| view.entity_state(id));
+    let series = pipeline.series().iter().filter_map(|(id, _)| view.series_state(id));
+    let mut all: Vec<Standing> = entities.chain(series).collect();
+    all.sort_by(|a, b| {
+        let score = b.score.total_cmp(&a.score);
+        let name = (&a.entity, &a.metric).cmp(&(&b.entity, &b.metric));
+        a.state.cmp(&b.state).then(score).then(name)
+    });
+    all
+}
 
-    /// Why a row of requests was flagged or not, in sentences.
-    pub fn why(&self, judged: &JudgedRow) -> String {
-        let JudgedRow { entity, row, scores, verdict } = judged;
-        let points = scores.iter().map(|(_, score)| score.points).max().unwrap_or(0);
-        let decision = Decision::of_row(row, scores, verdict);
-        let first = self.newest_row(row.entity).map(|(known, _)| known.first);
-        self.answer(entity, None, &decision, first, points)
-    }
+/// Why a row of requests was flagged or not, in sentences.
+pub fn why(pipeline: &Pipeline, judged: &JudgedRow) -> String {
+    let JudgedRow { entity, row, scores, verdict } = judged;
+    let points = scores.iter().map(|(_, score)| score.points).max().unwrap_or(0);
+    let decision = Decision::of_row(row, scores, verdict);
+    let first = pipeline.newest_row(row.entity).map(|(known, _)| known.first);
+    answer(pipeline, entity, None, &decision, first, points)
+}
 
-    /// Why a point of a metric was flagged or not, in sentences.
-    pub fn why_point(&self, judged: &JudgedPoint) -> String {
-        let JudgedPoint { entity, metric, point, score, verdict, .. } = judged;
-        let newest = self.newest_point(point.series);
-        let kind = newest.map_or(crate::SignalKind::Gauge, |(_, newest)| newest.kind);
-        let decision = Decision::of_point(point, kind, score, verdict);
-        let first = newest.map(|(known, _)| known.first);
-        self.answer(entity, Some(metric), &decision, first, score.points)
-    }
+/// Why a point of a metric was flagged or not, in sentences.
+pub fn why_point(pipeline: &Pipeline, judged: &JudgedPoint) -> String {
+    let JudgedPoint { entity, metric, point, score, verdict, .. } = judged;
+    let newest = pipeline.newest_point(point.series);
+    let kind = newest.map_or(crate::SignalKind::Gauge, |(_, newest)| newest.kind);
+    let decision = Decision::of_point(point, kind, score, verdict);
+    let first = newest.map(|(known, _)| known.first);
+    answer(pipeline, entity, Some(metric), &decision, first, score.points)
+}
 
-    /// Of how many states there are how many, and the worst ones.
-    pub(super) fn state_documents(&self) -> (BTreeMap<&'static str, u64>, Vec<StateDocument>) {
-        let states = self.states();
-        let mut counts = BTreeMap::new();
-        for standing in &states {
-            *counts.entry(standing.state.as_str()).or_default() += 1;
-        }
-        (counts, states.into_iter().take(LISTED).map(StateDocument::from).collect())
+/// Of how many states there are how many, and the worst ones.
+pub(crate) fn state_documents(
+    pipeline: &Pipeline,
+) -> (BTreeMap<&'static str, u64>, Vec<StateDocument>) {
+    let states = states(pipeline);
+    let mut counts = BTreeMap::new();
+    for standing in &states {
+        *counts.entry(standing.state.as_str()).or_default() += 1;
     }
+    (counts, states.into_iter().take(LISTED).map(StateDocument::from).collect())
+}
 
-    fn answer(
-        &self,
-        name: &Entity,
-        metric: Option<&str>,
-        decision: &Decision,
-        first: Option<Timestamp>,
-        points: u32,
-    ) -> String {
-        let settings = self.config.resolve(name);
-        let maturity = first.map(|first| EntityMaturity { first, points: points as usize });
-        let why = Why {
-            decision,
-            metric,
-            settings: Some(&settings),
-            maturity,
-            muted_until: self.mute_of(name, decision.bucket),
-            step: self.config.features.step(),
-        };
-        let told = TemplateExplainer.answer(name, &why);
-        if !decision.is_anomaly {
-            return told;
-        }
-        let at = decision.bucket;
-        let holds = |incident: &&crate::Incident| {
-            incident.is_about(name) && incident.start <= at && at < incident.end
-        };
-        let incident = self.incidents().into_iter().find(holds);
-        let part = incident.map_or_else(
-            || "no incident that is kept".to_owned(),
-            |incident| format!("incident {}", incident.id),
-        );
-        format!("{told} Part of {part}.")
+fn answer(
+    pipeline: &Pipeline,
+    name: &Entity,
+    metric: Option<&str>,
+    decision: &Decision,
+    first: Option<Timestamp>,
+    points: u32,
+) -> String {
+    let settings = pipeline.config().resolve(name);
+    let maturity = first.map(|first| EntityMaturity { first, points: points as usize });
+    let why = Why {
+        decision,
+        metric,
+        settings: Some(&settings),
+        maturity,
+        muted_until: pipeline.mute_of(name, decision.bucket),
+        step: pipeline.config().features.step(),
+    };
+    let told = TemplateExplainer.answer(name, &why);
+    if !decision.is_anomaly {
+        return told;
+    }
+    let at = decision.bucket;
+    let holds = |incident: &&crate::Incident| {
+        incident.is_about(name) && incident.start <= at && at < incident.end
+    };
+    let incident = pipeline.incidents().into_iter().find(holds);
+    let part = incident.map_or_else(
+        || "no incident that is kept".to_owned(),
+        |incident| format!("incident {}", incident.id),
+    );
+    format!("{told} Part of {part}.")
+}
+
+/// A pipeline and the event time at which its states are asked for.
+struct View<'a> {
+    pipeline: &'a Pipeline,
+    now: Timestamp,
+}
+
+impl<'a> View<'a> {
+    fn new(pipeline: &'a Pipeline) -> Self {
+        let last = pipeline.counters().last.unwrap_or(Timestamp::MIN);
+        Self { pipeline, now: pipeline.watermark().max(last) }
     }
 
     fn entity_state(&self, id: EntityId) -> Option<Standing> {
-        let (maturity, newest) = self.newest_row(id)?;
-        let entity = self.entities.get(id)?;
-        let settings = self.config.resolve(entity);
+        let (maturity, newest) = self.pipeline.newest_row(id)?;
+        let entity = self.pipeline.entities().get(id)?;
+        let settings = self.pipeline.config().resolve(entity);
         let enough = |count: u64| !settings.guard.too_few_requests(count as f64);
-        let rows = || self.history.recent(id).rev();
+        let rows = || self.pipeline.history().recent(id).rev();
         let past = Past {
             times: rows().map(|row| row.bucket).collect(),
             states: rows().map(|row| State::of(row.reason, enough(u64::from(row.count)))).collect(),
-            step: Some(self.config.features.step()),
+            step: Some(self.pipeline.config().features.step()),
             unwatched: !Signal::ALL
                 .iter()
                 .any(|signal| settings.of_signal(signal.as_str()).watched),
             enough: enough(newest.count),
         };
-        let health = self.history.recent(id).next_back().map(HistoryRow::health);
+        let health = self.pipeline.history().recent(id).next_back().map(HistoryRow::health);
         Some(Standing { health, ..self.standing(id, None, maturity, newest, &settings, &past) })
     }
 
     fn series_state(&self, id: SeriesId) -> Option<Standing> {
-        let (maturity, newest) = self.newest_point(id)?;
-        let name = self.series().get(id)?;
-        let settings = self.config.resolve(self.entities.get(name.entity)?);
-        let points = || self.history.points(id).rev();
+        let (maturity, newest) = self.pipeline.newest_point(id)?;
+        let name = self.pipeline.series().get(id)?;
+        let settings = self.pipeline.config().resolve(self.pipeline.entities().get(name.entity)?);
+        let points = || self.pipeline.history().points(id).rev();
         let past = Past {
             times: points().map(|point| point.bucket).collect(),
             states: points().map(|point| State::of(point.reason, true)).collect(),
@@ -256,15 +270,15 @@ impl Pipeline {
         settings: &EntitySettings,
         past: &Past,
     ) -> Standing {
-        let now = self.watermark().max(self.counters.last.unwrap_or(Timestamp::MIN));
-        let mute = self.muted_until(id, now);
+        let now = self.now;
+        let mute = self.pipeline.muted_until(id, now);
         let why = Why {
             decision: &newest,
             metric: metric.as_deref(),
             settings: Some(settings),
             maturity: Some(maturity),
-            muted_until: mute.or_else(|| self.muted_until(id, newest.bucket)),
-            step: self.config.features.step(),
+            muted_until: mute.or_else(|| self.pipeline.muted_until(id, newest.bucket)),
+            step: self.pipeline.config().features.step(),
         };
         let state = State::of(newest.reason, past.enough);
         let (state, reason, since) = if mute.is_some() {
@@ -278,7 +292,11 @@ impl Pipeline {
             (state, TemplateExplainer.reason(&why), past.since(state))
         };
         Standing {
-            entity: self.entities.get(id).map_or_else(Entity::overflow, |name| Entity::clone(name)),
+            entity: self
+                .pipeline
+                .entities()
+                .get(id)
+                .map_or_else(Entity::overflow, |name| Entity::clone(name)),
             metric,
             state,
             reason,

@@ -1,6 +1,6 @@
 //! Judged rows to lines of CSV.
 
-use super::push_field;
+use super::field::push_field;
 use crate::feature::{FeatureRow, Signal};
 use crate::pipeline::JudgedRow;
 use crate::score::Score;
@@ -62,6 +62,7 @@ pub fn write_scored_row(judged: &JudgedRow, out: &mut Vec<u8>) {
     line.end();
 }
 
+/// One line of a file, field by field.
 pub(super) struct Line<'a> {
     pub out: &'a mut Vec<u8>,
 }

@@ -1,0 +1,17 @@
+//! Serializable documents: a whole report, one incident, a ranking, rejected records.
+
+mod incident;
+mod ranking;
+mod rejected;
+mod report;
+mod series;
+mod slo;
+mod spread;
+
+pub use incident::{EntityDocument, IncidentDocument, PeakDocument};
+pub use ranking::{CulpritDocument, EvidenceDocument, RankingDocument};
+pub use rejected::{RejectedDocument, RejectedRecord};
+pub use report::{Document, LaneDocument, SCHEMA_VERSION};
+pub use series::{SeriesDocument, SignalSeries};
+pub use slo::{BurnDocument, SloDocument};
+pub use spread::{ChangeDocument, LinkDocument, MemberDocument};

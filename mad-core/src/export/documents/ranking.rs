@@ -1,0 +1,91 @@
+//! A ranking of culprits with its evidence, as reports and files show it.
+
+use serde::Serialize;
+
+use crate::culprit::{Culprit, Evidence, Ranking};
+
+/// A ranking.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct RankingDocument {
+    pub at: String,
+    pub from: String,
+    pub minutes: f64,
+    pub rows: u64,
+    pub abstained: bool,
+    pub culprits: Vec<CulpritDocument>,
+}
+
+/// A suspect.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct CulpritDocument {
+    pub service: String,
+    pub endpoint: String,
+    pub metric: String,
+    pub score: f64,
+    pub onset: String,
+    pub last: String,
+    pub rows: u64,
+    pub severity: &'static str,
+    pub evidence: Vec<EvidenceDocument>,
+}
+
+/// What a signal says against a suspect.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct EvidenceDocument {
+    pub signal: String,
+    pub rows: u64,
+    pub at: String,
+    pub value: f64,
+    pub expected: f64,
+    pub expected_low: f64,
+    pub expected_high: f64,
+    pub z: f64,
+    pub evidence: f64,
+    pub text: String,
+}
+
+impl RankingDocument {
+    /// A ranking in words and numbers.
+    pub fn new(ranking: &Ranking) -> Self {
+        Self {
+            at: ranking.at.to_string(),
+            from: ranking.from.to_string(),
+            minutes: ranking.at.since(ranking.from) as f64 / crate::time::MINUTE as f64,
+            rows: ranking.rows,
+            abstained: ranking.abstained,
+            culprits: ranking.culprits.iter().map(culprit_document).collect(),
+        }
+    }
+}
+
+fn culprit_document(culprit: &Culprit) -> CulpritDocument {
+    CulpritDocument {
+        service: culprit.entity.service.to_string(),
+        endpoint: culprit.entity.endpoint.to_string(),
+        metric: culprit.metric.to_string(),
+        score: culprit.score,
+        onset: culprit.onset.to_string(),
+        last: culprit.last.to_string(),
+        rows: culprit.rows,
+        severity: culprit.severity.as_str(),
+        evidence: culprit.evidence.iter().map(evidence_document).collect(),
+    }
+}
+
+fn evidence_document(evidence: &Evidence) -> EvidenceDocument {
+    EvidenceDocument {
+        signal: evidence.signal.to_string(),
+        rows: evidence.rows,
+        at: evidence.at.to_string(),
+        value: evidence.value,
+        expected: evidence.expected,
+        expected_low: evidence.low,
+        expected_high: evidence.high,
+        z: evidence.z,
+        evidence: evidence.evidence,
+        text: crate::explain::evidence_text(evidence),
+    }
+}

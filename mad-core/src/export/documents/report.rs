@@ -1,0 +1,124 @@
+//! The document behind a report: everything that a pipeline knows, in one serializable value.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{IncidentDocument, RankingDocument, RejectedDocument};
+use crate::graph::GraphDocument;
+use crate::pipeline::{Counters, Pipeline};
+use crate::series::Entity;
+use crate::status::{StateDocument, state_documents};
+
+/// Version of the document's shape; it grows when a field changes its meaning or goes.
+pub const SCHEMA_VERSION: u32 = 1;
+/// Entities listed with their row counts, those with most flagged rows first.
+const LANES: usize = 200;
+
+/// Everything a report shows. Times are RFC 3339 in UTC.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct Document {
+    pub schema_version: u32,
+    pub generator: String,
+    pub mode: &'static str,
+    pub first: Option<String>,
+    pub last: Option<String>,
+    pub step_seconds: f64,
+    pub requests: u64,
+    pub errors: u64,
+    pub rows: u64,
+    pub flagged: u64,
+    pub points: u64,
+    pub flagged_points: u64,
+    pub entities: u64,
+    pub series: u64,
+    pub suppressed: BTreeMap<&'static str, u64>,
+    pub rejected: RejectedDocument,
+    pub incidents: Vec<IncidentDocument>,
+    pub ranking: RankingDocument,
+    pub timeline: Vec<LaneDocument>,
+    pub state_counts: BTreeMap<&'static str, u64>,
+    pub states: Vec<StateDocument>,
+    pub counters: Counters,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub graph: Option<GraphDocument>,
+}
+
+/// Rows of one entity.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct LaneDocument {
+    pub service: String,
+    pub endpoint: String,
+    pub rows: u64,
+    pub flagged: u64,
+    pub incidents: u64,
+}
+
+impl Document {
+    /// Everything that `pipeline` knows, as of now.
+    pub fn new(pipeline: &Pipeline) -> Self {
+        let counters = pipeline.counters();
+        let incidents = pipeline.incidents();
+        let mut with_incidents: BTreeMap<&Entity, u64> = BTreeMap::new();
+        for incident in &incidents {
+            *with_incidents.entry(&incident.entity).or_default() += 1;
+        }
+        let points = pipeline.points_of_entities();
+        let mut timeline: Vec<LaneDocument> = pipeline
+            .entities()
+            .iter()
+            .map(|(id, entity)| {
+                let (rows, flagged) = pipeline.rows_of(id);
+                let (points, flagged_points) = points.get(&id).copied().unwrap_or_default();
+                LaneDocument {
+                    service: entity.service.to_string(),
+                    endpoint: entity.endpoint.to_string(),
+                    rows: rows + points,
+                    flagged: flagged + flagged_points,
+                    incidents: with_incidents.get(&**entity).copied().unwrap_or(0),
+                }
+            })
+            .collect();
+        timeline.sort_by(|a, b| {
+            (b.incidents, b.flagged, &a.service, &a.endpoint).cmp(&(
+                a.incidents,
+                a.flagged,
+                &b.service,
+                &b.endpoint,
+            ))
+        });
+        timeline.truncate(LANES);
+        let (state_counts, states) = state_documents(pipeline);
+        Self {
+            schema_version: SCHEMA_VERSION,
+            generator: concat!("mad ", env!("CARGO_PKG_VERSION")).to_owned(),
+            mode: "default",
+            first: counters.first.map(|time| time.to_string()),
+            last: counters.last.map(|time| time.to_string()),
+            step_seconds: pipeline.config().features.step_seconds,
+            requests: counters.requests,
+            errors: counters.errors,
+            rows: counters.rows,
+            flagged: counters.flagged,
+            points: counters.points,
+            flagged_points: counters.flagged_points,
+            series: counters.series,
+            entities: counters.entities,
+            suppressed: counters.suppressed.iter().map(|(why, n)| (why.as_str(), *n)).collect(),
+            rejected: RejectedDocument::new(pipeline.rejected()),
+            incidents: incidents
+                .iter()
+                .map(|incident| IncidentDocument::new(pipeline, incident))
+                .collect(),
+            ranking: RankingDocument::new(&pipeline.culprits(None)),
+            timeline,
+            state_counts,
+            states,
+            counters,
+            graph: Some(pipeline.graph().settled().document())
+                .filter(|graph| !graph.edges.is_empty()),
+        }
+    }
+}

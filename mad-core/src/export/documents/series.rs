@@ -1,0 +1,97 @@
+//! The rows around an incident, as reports draw them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::feature::Signal;
+use crate::history::HistoryPoint;
+use crate::pipeline::{IncidentRecord, PipelineConfig, Trace};
+use crate::time::Timestamp;
+
+/// The rows around an incident.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct SeriesDocument {
+    pub step_seconds: f64,
+    pub bucket: Vec<String>,
+    pub flagged: Vec<bool>,
+    pub count: Vec<u32>,
+    pub errors: Vec<u32>,
+    pub signals: Vec<SignalSeries>,
+}
+
+/// One signal of the rows around an incident; NaN is written as null.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct SignalSeries {
+    pub name: String,
+    pub unit: &'static str,
+    pub values: Vec<f32>,
+    pub low: Vec<f32>,
+    pub high: Vec<f32>,
+}
+
+impl SeriesDocument {
+    /// The rows of requests around an incident.
+    pub(super) fn of_requests(record: &IncidentRecord, config: &PipelineConfig) -> Self {
+        let signal = |signal: Signal| SignalSeries {
+            name: signal.as_str().to_owned(),
+            unit: signal.unit(),
+            values: record.requests.rows.iter().map(|row| pick(&row.values, signal)).collect(),
+            low: record.requests.rows.iter().map(|row| pick(&row.low, signal)).collect(),
+            high: record.requests.rows.iter().map(|row| pick(&row.high, signal)).collect(),
+        };
+        Self {
+            step_seconds: config.features.step_seconds * f64::from(record.requests.stride),
+            bucket: record.requests.rows.iter().map(|row| row.bucket.to_string()).collect(),
+            flagged: record.requests.rows.iter().map(|row| row.is_anomaly).collect(),
+            count: record.requests.rows.iter().map(|row| row.count).collect(),
+            errors: record.requests.rows.iter().map(|row| row.errors).collect(),
+            signals: Signal::ALL.into_iter().map(signal).collect(),
+        }
+    }
+
+    /// The metrics of an incident that has no requests, on one axis of times.
+    pub(super) fn of_metrics(record: &IncidentRecord, step: i64) -> Self {
+        let traces = || record.metrics.values();
+        let times: BTreeSet<Timestamp> =
+            traces().flat_map(|trace| trace.rows.iter().map(|point| point.bucket)).collect();
+        let flagged: BTreeSet<Timestamp> = traces()
+            .flat_map(|trace| trace.rows.iter())
+            .filter(|point| point.is_anomaly)
+            .map(|point| point.bucket)
+            .collect();
+        let signal = |(name, trace): (&Arc<str>, &Trace<HistoryPoint>)| {
+            let known: BTreeMap<Timestamp, &HistoryPoint> =
+                trace.rows.iter().map(|point| (point.bucket, point)).collect();
+            let pick = |part: fn(&HistoryPoint) -> f32| {
+                times
+                    .iter()
+                    .map(|time| known.get(time).map_or(f32::NAN, |point| part(point)))
+                    .collect()
+            };
+            SignalSeries {
+                name: name.to_string(),
+                unit: "",
+                values: pick(|point| point.value),
+                low: pick(|point| point.low),
+                high: pick(|point| point.high),
+            }
+        };
+        let stride = traces().map(|trace| trace.stride).max().unwrap_or(1);
+        Self {
+            step_seconds: step as f64 / crate::time::SECOND as f64 * f64::from(stride),
+            bucket: times.iter().map(ToString::to_string).collect(),
+            flagged: times.iter().map(|time| flagged.contains(time)).collect(),
+            count: Vec::new(),
+            errors: Vec::new(),
+            signals: record.metrics.iter().map(signal).collect(),
+        }
+    }
+}
+
+fn pick(values: &[f32; Signal::ALL.len()], signal: Signal) -> f32 {
+    values.get(signal.index()).copied().unwrap_or(f32::NAN)
+}

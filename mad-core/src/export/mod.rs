@@ -1,0 +1,17 @@
+//! Rows, incidents and whole reports as bytes: CSV lines and serializable documents.
+//!
+//! Everything here is built from the public queries of a [`Pipeline`](crate::Pipeline).
+
+mod csv;
+mod documents;
+
+pub(crate) use csv::push_field;
+pub use csv::{
+    write_features_header, write_features_row, write_scored_header, write_scored_point,
+    write_scored_points_header, write_scored_row,
+};
+pub use documents::{
+    BurnDocument, ChangeDocument, CulpritDocument, Document, EntityDocument, EvidenceDocument,
+    IncidentDocument, LaneDocument, LinkDocument, MemberDocument, PeakDocument, RankingDocument,
+    RejectedDocument, RejectedRecord, SCHEMA_VERSION, SeriesDocument, SignalSeries, SloDocument,
+};

@@ -1,0 +1,6 @@
+//! The state of every entity and series with its reason, from the public queries of a pipeline.
+
+mod states;
+
+pub(crate) use states::state_documents;
+pub use states::{Standing, State, StateDocument, states, why, why_point};
