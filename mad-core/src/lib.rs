@@ -43,6 +43,7 @@
     )
 )]
 
+pub mod config;
 pub mod culprit;
 pub mod error;
 pub mod evaluate;
@@ -60,39 +61,41 @@ pub mod reference;
 pub mod robust;
 pub mod score;
 pub mod series;
-pub mod settings;
 #[cfg(feature = "simulate")]
 pub mod simulate;
+pub mod slo;
 pub mod status;
 pub mod telemetry;
 pub mod time;
 pub mod wire;
 
+pub use config::{
+    CulpritConfig, EntitySettings, FeatureConfig, GuardConfig, IncidentConfig, MuteWindow,
+    Override, PipelineConfig, ScoreConfig, SignalSettings, SloConfig,
+};
 pub use culprit::{
-    Correlated, Culprit, CulpritConfig, CulpritRanker, Evidence, MetricCulprit, MetricEvidence,
-    MetricRanker, MetricRankerConfig, MetricRanking, MetricWindow, Ranking, TraceCulprit,
-    TraceFault, TraceRanker, TraceRankerConfig, TraceRanking, TraceWindow,
+    Correlated, Culprit, CulpritRanker, Evidence, MetricCulprit, MetricEvidence, MetricRanker,
+    MetricRankerConfig, MetricRanking, MetricWindow, Ranking, TraceCulprit, TraceFault,
+    TraceRanker, TraceRankerConfig, TraceRanking, TraceWindow,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use explain::{Explanation, TemplateExplainer};
 pub use export::{Document, IncidentDocument};
-pub use feature::{
-    FeatureBuilder, FeatureConfig, FeaturePoint, FeatureRow, LogBuilder, MetricBuilder, Sample,
-    Signal, SignalKind,
-};
+pub use feature::{FeatureBuilder, FeaturePoint, FeatureRow, LogBuilder, MetricBuilder};
 pub use graph::{CallEdge, GraphCounters, GraphDocument, Latency, ServiceGraph, ServiceNode};
-pub use guard::{Confidence, GuardConfig, Guardrails, Reason, Severity, Verdict};
+pub use guard::{Confidence, Guardrails, Reason, Severity, Verdict};
 pub use history::{FlaggedRow, History};
-pub use incident::{
-    Incident, IncidentChange, IncidentConfig, IncidentGrouper, IncidentStatus, SloConfig, SloImpact,
-};
+pub use incident::{Incident, IncidentChange, IncidentGrouper, IncidentStatus};
 pub use limits::Limits;
-pub use pipeline::{Command, JudgedRow, Pipeline, PipelineConfig, Update};
-pub use score::{MadScorer, RowScorer, Score, ScoreConfig, Scorer, SeriesScorer};
-pub use series::{Entity, EntityId, EntityTable, SeriesId, SeriesTable, SignalName};
-pub use settings::{EntitySettings, MuteWindow, Override, SignalSettings};
+pub use pipeline::{Command, JudgedRow, Pipeline, Update};
+pub use score::{MadScorer, RowScorer, Score, Scorer, SeriesScorer};
+pub use series::{
+    Direction, Entity, EntityId, EntityTable, Glob, Sample, SeriesId, SeriesTable, Signal,
+    SignalKind, SignalName,
+};
+pub use slo::SloImpact;
 pub use telemetry::{
-    Change, Edge, LogLevel, LogLine, MetricPoint, RejectReason, Rejections, Request,
+    Change, ChangeEvent, Edge, LogLevel, LogLine, MetricPoint, RejectReason, Rejections, Request,
     RouteTemplates, Span, SpanKind,
 };
 pub use time::Timestamp;

@@ -7,8 +7,9 @@
 use std::io::Write;
 
 use mad_benches::slow::{Ramp, Told, run_radar, run_ramp};
+use mad_core::config::ScoreConfig;
 use mad_core::error::Result;
-use mad_core::score::{ScoreConfig, SeriesScorer};
+use mad_core::score::SeriesScorer;
 use mad_core::simulate::{Radar, RadarPoint, RadarScenario};
 use mad_core::time::{MINUTE, Timestamp};
 use mad_core::{Sample, SignalKind};

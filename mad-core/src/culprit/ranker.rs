@@ -6,14 +6,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::weigh::weigh;
-use super::{ChangeEvent, Culprit, CulpritConfig, Evidence, NotCalled, Ranking, Surroundings};
+use super::{Culprit, Evidence, NotCalled, Ranking, Surroundings};
+use crate::config::CulpritConfig;
 use crate::error::Result;
-use crate::feature::Signal;
-use crate::graph::{CALLS_TO, MISSING_SPANS, NETWORK_GAP};
 use crate::guard::Severity;
 use crate::history::FlaggedRow;
 use crate::score::score_of;
-use crate::series::{Entity, EntityId, EntityTable, SignalName};
+use crate::series::{
+    CALLS_TO, Entity, EntityId, EntityTable, MISSING_SPANS, NETWORK_GAP, Signal, SignalName,
+};
+use crate::telemetry::ChangeEvent;
 use crate::time::{MINUTE, Timestamp};
 
 /// Ranks entities by the evidence in their flagged rows of a look-back window.

@@ -4,47 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
 use crate::guard::Severity;
 use crate::series::{Entity, EntityId, SignalName};
+use crate::telemetry::ChangeEvent;
 use crate::time::Timestamp;
-
-/// How culprits are ranked.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct CulpritConfig {
-    /// How far back flagged rows count, minutes, above 0, at most 1e6. Default 15.
-    pub minutes: f64,
-    /// How many culprits are named, 1 to 1,000. Default 3.
-    pub top_k: usize,
-}
-
-impl Default for CulpritConfig {
-    fn default() -> Self {
-        Self { minutes: 15.0, top_k: 3 }
-    }
-}
-
-impl CulpritConfig {
-    /// Checks every field.
-    ///
-    /// # Errors
-    ///
-    /// Names the field, its value and its range.
-    pub fn validate(&self) -> Result<()> {
-        if !(self.minutes > 0.0 && self.minutes <= 1e6) {
-            return Err(Error::config(
-                "culprit.minutes",
-                self.minutes,
-                "above 0, at most 1e6 minutes",
-            ));
-        }
-        if !(1..=1_000).contains(&self.top_k) {
-            return Err(Error::config("culprit.top_k", self.top_k, "an integer from 1 to 1000"));
-        }
-        Ok(())
-    }
-}
 
 /// What one signal says against a culprit: its strongest row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -113,21 +76,6 @@ pub struct NotCalled {
     pub caller: Arc<str>,
     /// Another service that this one calls, whose anomalies began no later.
     pub because_of: Arc<str>,
-}
-
-/// A change that was made to a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChangeEvent {
-    /// When.
-    pub at: Timestamp,
-    /// To which service.
-    pub service: Arc<str>,
-    /// What kind of change, such as `deploy`.
-    pub kind: String,
-    /// What was changed; may be empty.
-    pub name: String,
-    /// What it was changed to; may be empty.
-    pub version: String,
 }
 
 /// What a ranking knows beside flagged rows.

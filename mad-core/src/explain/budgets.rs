@@ -2,8 +2,9 @@
 
 use super::template::{failing, peaks};
 use super::words::{milliseconds, named, number, percent, plural};
-use crate::feature::Signal;
-use crate::incident::{Burn, Incident, SloImpact};
+use crate::incident::Incident;
+use crate::series::Signal;
+use crate::slo::{Burn, SloImpact};
 
 /// What the incident's own rows took, and the member that took most if that was more.
 pub(super) fn budgets(incident: &Incident) -> Vec<String> {

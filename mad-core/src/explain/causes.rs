@@ -3,11 +3,9 @@
 use super::template::{change, failing, peaks};
 use super::words::{date_clock, milliseconds, named, number, one_line, percent, plural};
 use crate::culprit::Ranking;
-use crate::feature::Signal;
-use crate::graph::{CALLS_TO, MISSING_SPANS, NETWORK_GAP};
 use crate::history::FlaggedSignal;
 use crate::incident::Incident;
-use crate::telemetry::LogLevel;
+use crate::series::{CALLS_TO, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, Signal, counts_lines};
 
 /// At most so many causes and actions.
 const MOST: usize = 5;
@@ -82,7 +80,7 @@ impl<'a> Pattern<'a> {
                 let gap = metrics().find(|flagged| flagged.signal.as_str() == NETWORK_GAP)?;
                 Some((one_line(callee), gap))
             }),
-            lines: metrics().find(|flagged| LogLevel::counts(flagged.signal.as_str())),
+            lines: metrics().find(|flagged| counts_lines(flagged.signal.as_str())),
         }
     }
 
@@ -175,7 +173,7 @@ impl<'a> Pattern<'a> {
         let mut out = Vec::new();
         if self.errors.is_some() || self.lines.is_some() {
             let what = match self.lines {
-                Some(lines) if lines.signal.as_str() == LogLevel::WARNINGS => "warnings",
+                Some(lines) if lines.signal.as_str() == LOG_WARNINGS => "warnings",
                 _ => "errors",
             };
             out.push(format!("Read the {what} that {service} logged from {since} on."));

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::TemplateExplainer;
 use super::template::{change, is_whole};
 use super::words::{duration, moment, named, number, one_line};
-use crate::culprit::{ChangeEvent, Surroundings};
+use crate::culprit::Surroundings;
 use crate::history::FlaggedSignal;
 use crate::incident::{Incident, Peak};
 use crate::series::Entity;
+use crate::telemetry::ChangeEvent;
 use crate::time::{MINUTE, Timestamp};
 
 /// How long before a first anomaly a change is told of, nanoseconds.

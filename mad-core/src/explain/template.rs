@@ -13,10 +13,9 @@ use super::words::{
     percent, plural, quantity, says_alone, span, times,
 };
 use crate::culprit::{Evidence, NotCalled, Ranking};
-use crate::feature::Signal;
 use crate::history::FlaggedSignal;
 use crate::incident::{Incident, Member, Peak};
-use crate::series::Entity;
+use crate::series::{Entity, Signal};
 
 /// Explains incidents by templates: each sentence takes its numbers from the incident's evidence
 /// and is left out where there are none. Names are written on one line, control characters escaped.

@@ -4,12 +4,10 @@ use super::TemplateExplainer;
 use super::words::{
     date_clock, duration, milliseconds, name, named, number, one_line, percent, plural, quantity,
 };
-use crate::feature::{Signal, SignalKind};
-use crate::guard::{EntityMaturity, GuardConfig, Reason};
+use crate::config::{EntitySettings, GuardConfig, SignalSettings};
+use crate::guard::{EntityMaturity, Reason};
 use crate::history::Decision;
-use crate::score::Direction;
-use crate::series::{Entity, SignalName};
-use crate::settings::{EntitySettings, SignalSettings};
+use crate::series::{Direction, Entity, Signal, SignalKind, SignalName};
 use crate::time::{MINUTE, Timestamp};
 
 /// A question about one row or point. What is not known is left out of the answer.

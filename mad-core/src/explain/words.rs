@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::feature::Signal;
-use crate::graph::{MISSING_SPANS, NETWORK_GAP};
 use crate::history::FlaggedSignal;
-use crate::series::{Entity, SignalName};
-use crate::telemetry::LogLevel;
+use crate::series::{
+    Entity, LOG_ERRORS, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, Signal, SignalName,
+};
 use crate::time::{SECOND, Timestamp};
 
 /// A value with its unit: `3,260 ms`, `21.6 %`; a count is bare, as its name says of what: `37`.
@@ -40,8 +39,8 @@ pub(super) fn name(signal: &SignalName) -> Cow<'static, str> {
         SignalName::Request(Signal::ErrorRate) => "error rate".into(),
         SignalName::Request(Signal::RequestCount) => "number of requests".into(),
         SignalName::Metric(name) => match &**name {
-            LogLevel::ERRORS => "number of error lines".into(),
-            LogLevel::WARNINGS => "number of warning lines".into(),
+            LOG_ERRORS => "number of error lines".into(),
+            LOG_WARNINGS => "number of warning lines".into(),
             MISSING_SPANS => "number of missing spans".into(),
             NETWORK_GAP => "time between caller and callee".into(),
             name => one_line(name).into(),

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::FeatureRow;
 use super::intake::{HeldRecord, Intake, Offered};
 use super::open_step::OpenStep;
 use super::recent_ids::RecentIds;
-use super::{FeatureConfig, FeatureRow};
+use crate::config::{FeatureConfig, SloConfig};
 use crate::error::Result;
-use crate::incident::SloConfig;
 use crate::limits::Limits;
 use crate::series::{EntityId, EntityTable};
 use crate::telemetry::{RejectReason, Rejections, Request};

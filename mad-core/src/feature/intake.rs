@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::FeatureConfig;
+use crate::config::FeatureConfig;
 use crate::limits::Limits;
 use crate::series::EntityId;
 use crate::telemetry::{RejectReason, Rejections};

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::FeaturePoint;
 use super::intake::{HeldRecord, Intake, Offered};
-use super::{FeatureConfig, FeaturePoint, Sample};
+use crate::config::FeatureConfig;
 use crate::error::Result;
 use crate::limits::Limits;
-use crate::series::{EntityId, EntityTable, SeriesTable};
+use crate::series::{EntityId, EntityTable, LOG_ERRORS, LOG_WARNINGS, Sample, SeriesTable};
 use crate::telemetry::{LogLevel, LogLine, Rejections};
 use crate::time::Timestamp;
 
@@ -19,7 +20,7 @@ const MOST_EMPTY: i64 = 60;
 /// [`FeatureBuilder`](super::FeatureBuilder).
 ///
 /// Each step in which a service wrote a line gives two points of the service as a whole,
-/// [`LogLevel::ERRORS`] and [`LogLevel::WARNINGS`]. Steps between two such are counts of 0, the last
+/// [`LOG_ERRORS`] and [`LOG_WARNINGS`]. Steps between two such are counts of 0, the last
 /// 60 of them, and come out with the next line of the service: a service that only writes when
 /// something is wrong is not taken for one that is always wrong.
 ///
@@ -282,9 +283,7 @@ impl LogBuilder {
         names: &mut SeriesTable,
         points: &mut Vec<FeaturePoint>,
     ) {
-        for (signal, count) in
-            [(LogLevel::ERRORS, lines.errors), (LogLevel::WARNINGS, lines.warnings)]
-        {
+        for (signal, count) in [(LOG_ERRORS, lines.errors), (LOG_WARNINGS, lines.warnings)] {
             let Some(series) = names.id(entity, signal, entities) else {
                 self.overflowed += 1;
                 continue;

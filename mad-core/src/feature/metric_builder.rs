@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::FeaturePoint;
 use super::intake::{HeldRecord, Intake, Offered};
 use super::point::StepFinder;
-use super::{FeatureConfig, FeaturePoint, Sample};
+use crate::config::FeatureConfig;
 use crate::error::Result;
 use crate::limits::Limits;
-use crate::series::{EntityId, EntityTable, SeriesId, SeriesTable};
+use crate::series::{EntityId, EntityTable, Sample, SeriesId, SeriesTable};
 use crate::telemetry::{MetricPoint, RejectReason, Rejections};
 use crate::time::Timestamp;
 

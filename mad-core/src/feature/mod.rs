@@ -1,7 +1,6 @@
 //! Telemetry to one row per entity and step, and to one point per series and time.
 
 mod builder;
-mod config;
 mod intake;
 mod log_builder;
 mod metric_builder;
@@ -11,10 +10,9 @@ mod recent_ids;
 mod row;
 
 pub use builder::FeatureBuilder;
-pub use config::FeatureConfig;
 pub use log_builder::LogBuilder;
 pub use metric_builder::MetricBuilder;
 pub use point::FeaturePoint;
 pub(crate) use point::StepFinder;
 pub(crate) use recent_ids::RecentIds;
-pub use row::{FeatureRow, Sample, Signal, SignalKind};
+pub use row::FeatureRow;

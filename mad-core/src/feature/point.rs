@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Sample;
-use crate::series::{EntityId, SeriesId};
+use crate::series::{EntityId, Sample, SeriesId};
 use crate::time::Timestamp;
 
 /// One point of a series, in its place in time. Metrics keep their own times; nothing is averaged.

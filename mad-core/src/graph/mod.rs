@@ -18,4 +18,4 @@ mod state;
 pub use calls::{CallEdge, Latency};
 pub use document::{GraphCounters, GraphDocument, ServiceNode};
 pub use service_graph::ServiceGraph;
-pub use shapes::{CALLS_TO, CallGap, MISSING_SPANS, NETWORK_GAP, TraceShape, TraceShapes};
+pub use shapes::{CallGap, TraceShape, TraceShapes};

@@ -18,13 +18,6 @@ const MEMORY: u32 = 1_000;
 /// Callers, and callees, remembered of an operation.
 const MOST_TIES: usize = 64;
 
-/// Signal of the spans of an operation that are missing in a step.
-pub const MISSING_SPANS: &str = "missing_spans";
-/// Signal of the median time that the calls from one service to another are on their way, ms.
-pub const NETWORK_GAP: &str = "network_gap_ms";
-/// Before the name of who is called, where an entity is one service's calls to another: `cart` `-> store`.
-pub const CALLS_TO: &str = "-> ";
-
 /// What operations usually call each other, and which spans a trace lacks.
 ///
 /// A span is *missing* from a trace where an operation that is there has in more than half of the

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Confidence, GuardConfig, PointVerdict, Reason, Severity, Verdict};
+use super::{Confidence, PointVerdict, Reason, Severity, Verdict};
+use crate::config::{GuardConfig, SignalSettings};
 use crate::error::{Error, Result};
-use crate::feature::{FeatureRow, Signal, SignalKind};
-use crate::score::{Direction, RowScores, Score};
-use crate::settings::SignalSettings;
+use crate::feature::FeatureRow;
+use crate::score::{RowScores, Score};
+use crate::series::{Direction, Signal, SignalKind};
 use crate::time::{MINUTE, Timestamp};
 
 /// How long an entity has been known.

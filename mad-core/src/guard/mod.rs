@@ -1,9 +1,7 @@
 //! Rows of scores to verdicts: what is worth anyone's attention, and why the rest is not.
 
-mod config;
 mod guardrails;
 mod verdict;
 
-pub use config::GuardConfig;
 pub use guardrails::{EntityMaturity, Guardrails};
 pub use verdict::{Confidence, PointVerdict, Reason, Severity, Verdict};

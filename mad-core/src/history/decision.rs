@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::feature::{FeaturePoint, FeatureRow, Signal, SignalKind};
+use crate::feature::{FeaturePoint, FeatureRow};
 use crate::guard::{PointVerdict, Reason, Verdict};
 use crate::score::{RowScores, Score};
+use crate::series::{Signal, SignalKind};
 use crate::time::Timestamp;
 
 /// What was decided of one row or point: the verdict and the numbers that it rests on.

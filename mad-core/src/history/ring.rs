@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::{HistoryPoint, HistoryRow};
-use crate::feature::Signal;
 use crate::guard::Reason;
+use crate::series::Signal;
 use crate::time::Timestamp;
 
 /// Recent rows or points, oldest first.

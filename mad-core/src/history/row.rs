@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::feature::{FeatureRow, Signal};
+use crate::feature::FeatureRow;
 use crate::guard::{PointVerdict, Reason, Severity, Verdict};
-use crate::incident::RowObjectives;
 use crate::score::{RowScores, Score};
-use crate::series::{EntityId, SignalName};
+use crate::series::{EntityId, Signal, SignalName};
+use crate::slo::RowObjectives;
 use crate::time::Timestamp;
 
 /// One row as reports show it: values and bands to seven digits.

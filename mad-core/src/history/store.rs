@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::{FlaggedRow, HistoryPoint, HistoryRow, Ring};
-use crate::culprit::ChangeEvent;
 use crate::limits::Limits;
 use crate::series::{EntityId, SeriesId};
+use crate::telemetry::ChangeEvent;
 use crate::time::Timestamp;
 
 /// The last rows of each entity, the last points of each series, and the last flagged rows of all.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CloseReason, Incident, IncidentChange, IncidentConfig, IncidentStatus, Ties};
+use super::{CloseReason, Incident, IncidentChange, IncidentStatus, Ties};
+use crate::config::{GuardConfig, IncidentConfig};
 use crate::error::{Error, Result};
-use crate::guard::GuardConfig;
 use crate::history::FlaggedRow;
 use crate::series::{Entity, EntityId};
 use crate::time::Timestamp;

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::SloImpact;
 use crate::guard::{Confidence, Severity};
 use crate::history::{FlaggedRow, FlaggedSignal};
 use crate::robust::beta_binomial_log10_sf;
 use crate::series::{Entity, EntityId, SignalName};
+use crate::slo::SloImpact;
 use crate::time::Timestamp;
 
 /// Requests that the expected error rate is trusted with: that of the first hours at least.
@@ -88,7 +88,7 @@ pub struct Member {
 
 /// A stretch of anomalous rows of one entity, and of those that it reached: entities of the same
 /// service or of services that call each other, one after the other within
-/// [`IncidentConfig::merge_minutes`](super::IncidentConfig::merge_minutes).
+/// [`IncidentConfig::merge_minutes`](crate::IncidentConfig::merge_minutes).
 ///
 /// Rows, requests, errors and peaks are those of the first entity; severity, end and evidence are of
 /// all.

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::surroundings::Known;
-use super::{Counters, IncidentRecord, Pipeline, PipelineConfig};
-use crate::culprit::{CulpritConfig, CulpritRanker, Ranking};
+use super::{Counters, IncidentRecord, Pipeline};
+use crate::config::{CulpritConfig, PipelineConfig};
+use crate::culprit::{CulpritRanker, Ranking};
 use crate::error::Result;
 use crate::explain::{Explanation, Link, TemplateExplainer};
 use crate::guard::EntityMaturity;

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use super::Pipeline;
 use crate::culprit::{MetricKind, MetricRanker, MetricRankerConfig, MetricWindow};
-use crate::graph::NETWORK_GAP;
 use crate::history::FlaggedRow;
-use crate::series::{EntityId, SignalName};
+use crate::series::{EntityId, NETWORK_GAP, SignalName};
 use crate::telemetry::MetricPoint;
 use crate::time::Timestamp;
 

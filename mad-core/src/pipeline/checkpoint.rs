@@ -1,6 +1,7 @@
 //! The whole state as bytes, and back.
 
-use super::{Pipeline, PipelineConfig, envelope};
+use super::{Pipeline, envelope};
+use crate::config::PipelineConfig;
 use crate::error::Result;
 use crate::guard::Guardrails;
 use crate::series::EntityId;

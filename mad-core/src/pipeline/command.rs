@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Pipeline, Update};
+use crate::config::MuteWindow;
 use crate::error::{Error, Result};
-use crate::settings::{Glob, MuteWindow};
+use crate::series::Glob;
 use crate::time::Timestamp;
 
 /// What people tell the pipeline. Commands are inputs like telemetry and carry their time.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::partition::{Partition, PartitionId};
 use super::rules::metric_scorer;
 use super::{JudgedPoint, Pipeline, Update};
-use crate::feature::{FeaturePoint, SignalKind};
+use crate::feature::FeaturePoint;
 use crate::guard::{EntityMaturity, PointVerdict, Reason, Severity};
 use crate::history::{Decision, FlaggedRow, FlaggedSignal, HistoryPoint};
 use crate::score::{Leaving, MetricScorer, Pause, Score};
-use crate::series::{Entity, EntityId, SeriesId, SignalName};
+use crate::series::{Entity, EntityId, SeriesId, SignalKind, SignalName};
 use crate::telemetry::MetricPoint;
 use crate::time::Timestamp;
 

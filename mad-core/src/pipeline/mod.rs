@@ -5,7 +5,6 @@ mod by_metrics;
 mod checkpoint;
 mod command;
 mod compose;
-mod config;
 mod counters;
 mod envelope;
 mod follow;
@@ -23,7 +22,6 @@ mod update;
 
 pub use command::Command;
 pub use compose::Pipeline;
-pub use config::PipelineConfig;
 pub use counters::Counters;
 pub use partition::PartitionId;
 pub use pieces::Pieces;

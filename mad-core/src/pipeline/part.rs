@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::compose::EntityState;
 use super::metrics::SeriesState;
-use super::{IncidentRecord, Pipeline, PipelineConfig, envelope};
+use super::{IncidentRecord, Pipeline, envelope};
+use crate::config::PipelineConfig;
 use crate::error::{Error, Result};
 use crate::feature::StepFinder;
 use crate::history::{HistoryPoint, HistoryRow, Ring};

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Pipeline, PipelineConfig, Update};
+use super::{Pipeline, Update};
+use crate::config::PipelineConfig;
 use crate::error::{Error, Result};
 use crate::feature::{FeatureBuilder, LogBuilder, MetricBuilder};
 use crate::time::Timestamp;

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::compose::EntityState;
 use super::metrics::SeriesState;
-use super::{Pipeline, PipelineConfig, envelope};
+use super::{Pipeline, envelope};
+use crate::config::PipelineConfig;
 use crate::error::{Error, Result};
 use crate::history::{HistoryPoint, HistoryRow, Ring};
 use crate::series::{EntityId, SeriesId};

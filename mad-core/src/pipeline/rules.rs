@@ -1,10 +1,9 @@
 //! What the configuration says of one entity: overrides and mutes.
 
-use crate::feature::{Signal, SignalKind};
+use crate::config::{EntitySettings, MetricKind, ScoreConfig, SignalSettings};
 use crate::guard::{Guardrails, Reason, Severity, Verdict};
-use crate::score::{MetricScorer, ScoreConfig};
-use crate::series::{Entity, EntityId, is_made_here};
-use crate::settings::{EntitySettings, MetricKind, SignalSettings};
+use crate::score::MetricScorer;
+use crate::series::{Entity, EntityId, Signal, SignalKind, is_made_here};
 use crate::time::Timestamp;
 
 use super::Pipeline;

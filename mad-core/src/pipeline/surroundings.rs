@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use super::partition::PartitionId;
 use super::{Pipeline, Update};
-use crate::culprit::{ChangeEvent, Evidence, Surroundings};
-use crate::feature::Signal;
+use crate::culprit::{Evidence, Surroundings};
 use crate::graph::ServiceGraph;
 use crate::guard::Reason;
 use crate::history::{History, HistoryRow};
 use crate::incident::{IncidentGrouper, Ties};
-use crate::series::EntityId;
-use crate::telemetry::{Change, Edge, LogLine, Request, Span, SpanKind};
+use crate::series::{EntityId, Signal};
+use crate::telemetry::{Change, ChangeEvent, Edge, LogLine, Request, Span, SpanKind};
 use crate::time::Timestamp;
 
 /// What is known of calls and changes.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::partition::PartitionId;
 use super::{Pipeline, Update};
-use crate::feature::{FeaturePoint, Sample};
-use crate::graph::{CALLS_TO, MISSING_SPANS, NETWORK_GAP, TraceShape, TraceShapes};
+use crate::feature::FeaturePoint;
+use crate::graph::{TraceShape, TraceShapes};
 use crate::robust::median;
-use crate::series::Entity;
+use crate::series::{CALLS_TO, Entity, MISSING_SPANS, NETWORK_GAP, Sample};
 use crate::time::Timestamp;
 
 impl Pipeline {

@@ -9,9 +9,9 @@ use statrs::function::gamma::ln_gamma;
 use super::tail::deviate_of;
 use super::{Learn, ScaleSource, Score, Scorer};
 use crate::error::{Error, Result};
-use crate::feature::Sample;
 use crate::limits::MAX_WINDOW;
 use crate::robust::beta_binomial_log10_sf;
+use crate::series::Sample;
 use crate::time::Timestamp;
 
 /// Trials with which a given share is trusted: beyond these a beta-binomial is a binomial.

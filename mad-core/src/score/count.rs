@@ -4,11 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::level::{Spread, directed_evidence};
 use super::tail::mad_degrees_of_freedom;
-use super::{
-    Direction, Learn, LevelConfig, MadScorer, ScaleSource, Score, Scorer, band_z, normal_equivalent,
-};
+use super::{Learn, LevelConfig, MadScorer, ScaleSource, Score, Scorer, band_z, normal_equivalent};
 use crate::error::Result;
-use crate::feature::Sample;
+use crate::series::{Direction, Sample};
 use crate::time::Timestamp;
 
 /// A count against the median of the counts before it, both as `2 sqrt(x + 3/8)`

@@ -6,9 +6,9 @@ use super::band::outside_if;
 use super::drift::Drift;
 use super::judge::{checked, sound};
 use super::memory::Reference;
-use super::{Direction, Learn, ScaleSource, Score, Scorer};
+use super::{Learn, ScaleSource, Score, Scorer};
 use crate::error::{Error, Result};
-use crate::feature::Sample;
+use crate::series::{Direction, Sample};
 use crate::time::Timestamp;
 
 /// A cumulative sum over medians of blocks (Page, 1954): a level that leaves slowly, while no value

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{checked, clipped, judged, sound};
 use super::memory::Memory;
-use super::{Direction, Learn, Score, Scorer};
+use super::{Learn, Score, Scorer};
 use crate::error::Result;
-use crate::feature::Sample;
 use crate::robust::RollingMad;
+use crate::series::{Direction, Sample};
 use crate::time::Timestamp;
 
 /// The difference between a value and the median of the `last` before it, against such differences

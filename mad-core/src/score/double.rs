@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::judge::{checked, clipped, sound};
 use super::level::{MAD_TO_SIGMA, directed_evidence};
 use super::tail::mad_degrees_of_freedom;
-use super::{Direction, Learn, ScaleSource, Score, Scorer, band_z, normal_equivalent};
+use super::{Learn, ScaleSource, Score, Scorer, band_z, normal_equivalent};
 use crate::error::Result;
-use crate::feature::Sample;
 use crate::robust::{RollingMad, median};
+use crate::series::{Direction, Sample};
 use crate::time::Timestamp;
 
 /// The double MAD (Rosenmai, 2013): a skewed signal has a scale above its median and another below

@@ -10,8 +10,8 @@ use super::season::Season;
 use super::shift::median_with;
 use super::{Learn, LevelConfig, MadScorer, ScaleSource, Score, Scorer};
 use crate::error::Result;
-use crate::feature::Sample;
 use crate::robust::RollingMad;
+use crate::series::Sample;
 use crate::time::Timestamp;
 
 /// Values learnt before the parts speak; until then [`MadScorer`] judges alone.

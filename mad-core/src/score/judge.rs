@@ -3,9 +3,9 @@
 use super::level::directed_evidence;
 use super::memory::{Memory, Reference};
 use super::tail::mad_degrees_of_freedom;
-use super::{Direction, ScaleSource, Score, band_z, normal_equivalent};
+use super::{ScaleSource, Score, band_z, normal_equivalent};
 use crate::error::{Error, Result};
-use crate::feature::Sample;
+use crate::series::{Direction, Sample};
 
 /// Whether a sample can be judged at all.
 pub(super) fn sound(sample: Sample) -> bool {

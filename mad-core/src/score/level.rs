@@ -5,12 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::tail::mad_degrees_of_freedom;
 use super::{
-    Direction, Learn, LevelConfig, ScaleSource, Score, Scorer, band_z, evidence_of,
-    normal_equivalent,
+    Learn, LevelConfig, ScaleSource, Score, Scorer, band_z, evidence_of, normal_equivalent,
 };
 use crate::error::Result;
-use crate::feature::Sample;
 use crate::robust::RollingMad;
+use crate::series::{Direction, Sample};
 use crate::time::Timestamp;
 
 /// MAD to standard deviation under a normal distribution: 1 / 0.6745.

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{checked, clipped, judged, sound};
 use super::memory::Memory;
-use super::{Direction, Learn, Score, Scorer};
+use super::{Learn, Score, Scorer};
 use crate::error::Result;
-use crate::feature::Sample;
+use crate::series::{Direction, Sample};
 use crate::time::Timestamp;
 
 /// A value against the median and scale of a long past, kept as at most 81 values: every one at

@@ -6,9 +6,10 @@ use super::lasting::Lasting;
 use super::row::{accumulates, threshold_evidence};
 use super::signal::learn_as;
 use super::slow::Slow;
-use super::{Learn, Leaving, Score, ScoreConfig, Scorer, SignalScorer};
+use super::{Learn, Leaving, Score, Scorer, SignalScorer};
+use crate::config::ScoreConfig;
 use crate::error::Result;
-use crate::feature::{Sample, SignalKind};
+use crate::series::{Sample, SignalKind};
 use crate::time::{SECOND, Timestamp};
 
 /// Judges the points of one metric: the scorer of its kind and the learning policy of
@@ -20,7 +21,8 @@ use crate::time::{SECOND, Timestamp};
 /// # Examples
 ///
 /// ```
-/// use mad_core::score::{MetricScorer, ScoreConfig};
+/// use mad_core::score::MetricScorer;
+/// use mad_core::config::ScoreConfig;
 /// use mad_core::{Sample, SignalKind, Timestamp};
 ///
 /// let mut scorer = MetricScorer::counter(&ScoreConfig::default())?;

@@ -37,7 +37,7 @@ mod tail;
 mod together;
 
 pub use binomial::BinomialScorer;
-pub use config::{Direction, LevelConfig, Profile, ScoreConfig};
+pub use config::LevelConfig;
 pub use count::CountScorer;
 pub use cusum::CusumScorer;
 pub use difference::DifferenceScorer;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::binomial::{Baseline, tally};
 use super::{BinomialScorer, Learn, Score, Scorer};
 use crate::error::Result;
-use crate::feature::Sample;
+use crate::series::Sample;
 use crate::time::Timestamp;
 
 /// Rows that are taken as one, the row that is judged included; and those before it, at most.

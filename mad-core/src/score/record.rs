@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::sound;
-use super::{Direction, Learn, ScaleSource, Score, Scorer};
-use crate::feature::Sample;
+use super::{Learn, ScaleSource, Score, Scorer};
+use crate::series::{Direction, Sample};
 use crate::time::Timestamp;
 
 /// Whether a value is a record: beyond the smallest or largest one so far.

@@ -8,9 +8,11 @@ use super::signal::learn_as;
 use super::slow::Slow;
 use super::tail::{exceedance_evidence, observations_above};
 use super::together::Together;
-use super::{Learn, Score, ScoreConfig, Scorer, SignalScorer};
+use super::{Learn, Score, Scorer, SignalScorer};
+use crate::config::ScoreConfig;
 use crate::error::Result;
-use crate::feature::{FeatureRow, Signal, SignalKind};
+use crate::feature::FeatureRow;
+use crate::series::{Signal, SignalKind};
 use crate::time::Timestamp;
 
 /// Scores of one row's signals, in the order of [`Signal::ALL`].

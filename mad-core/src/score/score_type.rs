@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::feature::Sample;
+use crate::series::Sample;
 use crate::time::Timestamp;
 
 /// Evidence at which the score is 0.5: one in ten thousand.

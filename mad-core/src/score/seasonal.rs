@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::judge::{checked, clipped, judged, sound};
 use super::memory::Memory;
 use super::season::Season;
-use super::{Direction, Learn, Score, Scorer};
+use super::{Learn, Score, Scorer};
 use crate::error::Result;
-use crate::feature::Sample;
+use crate::series::{Direction, Sample};
 use crate::time::Timestamp;
 
 /// A value against the level of its hour of the day and of the week, both learnt from deviations

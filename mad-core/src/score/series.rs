@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::row::threshold_evidence;
 use super::score_type::score_of;
-use super::{MetricScorer, Score, ScoreConfig};
+use super::{MetricScorer, Score};
+use crate::config::ScoreConfig;
 use crate::error::Result;
-use crate::feature::{Sample, SignalKind};
+use crate::series::{Sample, SignalKind};
 use crate::time::Timestamp;
 
 /// What is said of one value of a series.
@@ -51,7 +52,8 @@ impl Pause {
 /// # Examples
 ///
 /// ```
-/// use mad_core::score::{ScoreConfig, SeriesScorer};
+/// use mad_core::score::SeriesScorer;
+/// use mad_core::config::ScoreConfig;
 /// use mad_core::{Sample, SignalKind, Timestamp};
 ///
 /// let mut scorer = SeriesScorer::new(SignalKind::Gauge, &ScoreConfig::default())?;

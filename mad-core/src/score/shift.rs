@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{checked, judged, sound};
 use super::memory::Memory;
-use super::{Direction, Learn, Score, Scorer};
+use super::{Learn, Score, Scorer};
 use crate::error::Result;
-use crate::feature::Sample;
 use crate::robust::RollingMad;
+use crate::series::{Direction, Sample};
 use crate::time::Timestamp;
 
 /// The median of the `last` values, this one included, against such medians in the long past: a

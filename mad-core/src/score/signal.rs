@@ -4,12 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::drift::Leaving;
 use super::tail::deviate_of;
-use super::{
-    CountScorer, Direction, GaugeScorer, Learn, LevelConfig, MadScorer, Profile, RateScorer, Score,
-    ScoreConfig, Scorer,
-};
+use super::{CountScorer, GaugeScorer, Learn, LevelConfig, MadScorer, RateScorer, Score, Scorer};
+use crate::config::{Profile, ScoreConfig};
 use crate::error::Result;
-use crate::feature::{Sample, SignalKind};
+use crate::series::{Direction, Sample, SignalKind};
 use crate::time::Timestamp;
 
 /// The default scorer of one signal: a closed choice, so that state can name it.

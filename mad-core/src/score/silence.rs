@@ -8,8 +8,8 @@ use super::band::outside_if;
 use super::judge::{checked, sound};
 use super::{Learn, ScaleSource, Score, Scorer};
 use crate::error::{Error, Result};
-use crate::feature::Sample;
 use crate::robust::{RollingMad, quantile_sorted};
+use crate::series::Sample;
 use crate::time::Timestamp;
 
 /// Gaps remembered.

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{checked, judged_above, sound};
 use super::memory::{LARGEST, Memory};
-use super::{Direction, Learn, Score, Scorer};
+use super::{Learn, Score, Scorer};
 use crate::error::{Error, Result};
-use crate::feature::Sample;
 use crate::robust::quantile_sorted;
+use crate::series::{Direction, Sample};
 use crate::time::Timestamp;
 
 /// A line that moves less than this share of its level over its rows is flat.
@@ -31,7 +31,8 @@ const FLAT: f64 = 1e-3;
 /// # Examples
 ///
 /// ```
-/// use mad_core::score::{Direction, Scorer, SlopeScorer};
+/// use mad_core::score::{Scorer, SlopeScorer};
+/// use mad_core::series::Direction;
 /// use mad_core::{Sample, Timestamp};
 ///
 /// let mut scorer = SlopeScorer::new(24, Direction::Up, 3.5)?;

@@ -8,8 +8,9 @@ use super::judge::sound;
 use super::level::SMALLEST;
 use super::memory::{Memory, Reference};
 use super::tail::mad_degrees_of_freedom;
-use super::{ScaleSource, Score, ScoreConfig, normal_equivalent};
-use crate::feature::{Sample, SignalKind};
+use super::{ScaleSource, Score, normal_equivalent};
+use crate::config::ScoreConfig;
+use crate::series::{Sample, SignalKind};
 use crate::time::Timestamp;
 
 /// Rows without which there is no past to leave.

@@ -6,7 +6,7 @@ use statrs::function::gamma::gamma_ur;
 use super::Score;
 use super::band::outside_if;
 use super::row::look_elsewhere;
-use crate::feature::Signal;
+use crate::series::Signal;
 
 const SIGNALS: usize = Signal::ALL.len();
 /// Evidence with which a signal carries what they say together; two have to.

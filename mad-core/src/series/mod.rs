@@ -1,10 +1,17 @@
-//! Names of what is judged, and capped tables that give them dense ids.
+//! Entities, signals and samples, and bounded tables that give their names dense ids.
 
 mod entity;
+mod glob;
+mod kind;
 mod metric;
-mod name;
+mod signal;
 
 pub use entity::{Entity, EntityId, EntityTable};
+pub use glob::Glob;
+pub use kind::{Direction, Sample, SignalKind};
 pub use metric::{SeriesId, SeriesName, SeriesTable};
-pub use name::SignalName;
-pub(crate) use name::{counts, is_made_here};
+pub use signal::{
+    CALLS_TO, LOG_ERRORS, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, Signal, SignalName,
+    counts_lines,
+};
+pub(crate) use signal::{counts, is_made_here};

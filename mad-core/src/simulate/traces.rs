@@ -7,7 +7,7 @@ use super::span::SimulatedSpan;
 use super::trace_config::{TraceScenario, TracesConfig};
 use super::{SimulatedRequest, Truth, TruthIncident};
 use crate::error::Result;
-use crate::graph::CALLS_TO;
+use crate::series::CALLS_TO;
 use crate::telemetry::SpanKind;
 use crate::time::Timestamp;
 

@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::EntitySettings;
 use crate::explain::{TemplateExplainer, Why, muted, silence};
-use crate::feature::Signal;
 use crate::guard::{EntityMaturity, Reason};
 use crate::history::{Decision, HistoryRow};
 use crate::pipeline::{JudgedPoint, JudgedRow, Pipeline};
 use crate::score::Gaps;
-use crate::series::{Entity, EntityId, SeriesId};
-use crate::settings::EntitySettings;
+use crate::series::{Entity, EntityId, SeriesId, Signal};
 use crate::time::Timestamp;
 
 /// Evidence at which something is silent: it is one in ten thousand that nothing comes for so long.

@@ -1,5 +1,9 @@
 //! One change of a system.
 
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
 use super::RejectReason;
 use super::request::{check_name, check_optional_name};
 use crate::time::Timestamp;
@@ -46,4 +50,19 @@ impl<'a> Change<'a> {
         check_optional_name(self.name).map_err(|reason| (reason, "name"))?;
         check_optional_name(self.version).map_err(|reason| (reason, "version"))
     }
+}
+
+/// A change that was made to a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeEvent {
+    /// When.
+    pub at: Timestamp,
+    /// To which service.
+    pub service: Arc<str>,
+    /// What kind of change, such as `deploy`.
+    pub kind: String,
+    /// What was changed; may be empty.
+    pub name: String,
+    /// What it was changed to; may be empty.
+    pub version: String,
 }

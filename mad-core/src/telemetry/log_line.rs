@@ -20,11 +20,6 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    /// Signal of the error lines of a service in a step.
-    pub const ERRORS: &'static str = "log_errors";
-    /// Signal of the warning lines of a service in a step.
-    pub const WARNINGS: &'static str = "log_warnings";
-
     /// The level behind a source's own word, in upper or lower case.
     ///
     /// # Examples
@@ -45,11 +40,6 @@ impl LogLevel {
         } else {
             Self::Other
         }
-    }
-
-    /// Whether a signal of this name counts lines.
-    pub fn counts(signal: &str) -> bool {
-        matches!(signal, Self::ERRORS | Self::WARNINGS)
     }
 }
 

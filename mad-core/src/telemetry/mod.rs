@@ -9,7 +9,7 @@ mod request;
 mod route;
 mod span;
 
-pub use change::Change;
+pub use change::{Change, ChangeEvent};
 pub use edge::Edge;
 pub use log_line::{LogLevel, LogLine};
 pub use metric::MetricPoint;

@@ -1,6 +1,7 @@
 //! Requests to rows: order, lateness, gaps, bounds, and records from the wrong time.
 
-use mad_core::feature::{FeatureBuilder, FeatureConfig, FeatureRow};
+use mad_core::config::FeatureConfig;
+use mad_core::feature::{FeatureBuilder, FeatureRow};
 use mad_core::limits::Limits;
 use mad_core::series::EntityTable;
 use mad_core::telemetry::{RejectReason, Rejections, Request};

@@ -1,6 +1,7 @@
 //! Log lines: counts of each level per service and step, judged as metrics are.
 
-use mad_core::pipeline::{JudgedPoint, Pipeline, PipelineConfig, Update};
+use mad_core::config::PipelineConfig;
+use mad_core::pipeline::{JudgedPoint, Pipeline, Update};
 use mad_core::time::{MINUTE, Timestamp};
 use mad_core::{Entity, LogLine, MetricPoint};
 use proptest::prelude::*;

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use mad_core::culprit::{ChangeEvent, CulpritConfig, CulpritRanker, Ranking, Surroundings};
-use mad_core::feature::Signal;
+use mad_core::config::CulpritConfig;
+use mad_core::culprit::{CulpritRanker, Ranking, Surroundings};
 use mad_core::guard::Severity;
 use mad_core::history::{FlaggedRow, FlaggedSignal, History};
 use mad_core::limits::Limits;
-use mad_core::series::{EntityId, EntityTable, SignalName};
+use mad_core::series::{EntityId, EntityTable, Signal, SignalName};
+use mad_core::telemetry::ChangeEvent;
 use mad_core::time::{MINUTE, Timestamp};
 use mad_core::{MetricPoint, Pipeline, PipelineConfig, Update};
 use proptest::prelude::*;

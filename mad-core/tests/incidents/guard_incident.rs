@@ -1,17 +1,14 @@
 //! What is held back and why, how bad a row is, and the life of an incident.
 
-use mad_core::feature::{FeatureRow, Signal};
-use mad_core::guard::{
-    Confidence, EntityMaturity, GuardConfig, Guardrails, Reason, Severity, Verdict,
-};
+use mad_core::config::{GuardConfig, IncidentConfig, PipelineConfig, ScoreConfig};
+use mad_core::feature::FeatureRow;
+use mad_core::guard::{Confidence, EntityMaturity, Guardrails, Reason, Severity, Verdict};
 use mad_core::history::{FlaggedRow, FlaggedSignal};
-use mad_core::incident::{
-    CloseReason, Incident, IncidentChange, IncidentConfig, IncidentGrouper, IncidentStatus,
-};
+use mad_core::incident::{CloseReason, Incident, IncidentChange, IncidentGrouper, IncidentStatus};
 use mad_core::limits::Limits;
-use mad_core::pipeline::{Pipeline, PipelineConfig};
-use mad_core::score::{RowScorer, RowScores, ScoreConfig};
-use mad_core::series::{Entity, EntityId};
+use mad_core::pipeline::Pipeline;
+use mad_core::score::{RowScorer, RowScores};
+use mad_core::series::{Entity, EntityId, Signal};
 use mad_core::telemetry::Request;
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use proptest::prelude::*;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use mad_core::config::IncidentConfig;
 use mad_core::explain::TemplateExplainer;
 use mad_core::guard::Severity;
 use mad_core::history::{FlaggedRow, FlaggedSignal};
 use mad_core::incident::{
-    CloseReason, Incident, IncidentChange, IncidentConfig, IncidentGrouper, MOST_MEMBERS, Ties,
+    CloseReason, Incident, IncidentChange, IncidentGrouper, MOST_MEMBERS, Ties,
 };
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use mad_core::{Entity, EntityId, Signal};

@@ -1,7 +1,7 @@
 //! Objectives: what of their budgets an incident takes, from what the stream counted.
 
-use mad_core::incident::SloConfig;
-use mad_core::settings::{Glob, Override};
+use mad_core::config::{Override, SloConfig};
+use mad_core::series::Glob;
 use mad_core::time::{MINUTE, Timestamp};
 use mad_core::{IncidentDocument, MetricPoint, Pipeline, PipelineConfig, Request};
 

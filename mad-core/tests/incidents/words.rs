@@ -2,11 +2,10 @@
 
 use mad_core::culprit::{Culprit, Ranking};
 use mad_core::explain::{Explanation, TemplateExplainer};
-use mad_core::feature::Signal;
 use mad_core::guard::Severity;
 use mad_core::history::FlaggedSignal;
 use mad_core::incident::{Incident, IncidentStatus, Peak};
-use mad_core::series::{Entity, EntityId};
+use mad_core::series::{Entity, EntityId, Signal};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use proptest::prelude::*;
 

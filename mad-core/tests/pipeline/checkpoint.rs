@@ -1,13 +1,15 @@
 //! Saved state: goes on as if never stopped, small, and refused when it is not whole.
 
-use mad_core::Document;
+use mad_core::config::{PipelineConfig, ScoreConfig};
 use mad_core::error::ErrorKind;
-use mad_core::pipeline::{Pipeline, PipelineConfig, Update};
-use mad_core::score::{MetricScorer, ScoreConfig};
+use mad_core::pipeline::{Pipeline, Update};
+use mad_core::score::MetricScorer;
 use mad_core::simulate::{IncidentSpec, Shop, ShopConfig, SimulatedRequest};
 use mad_core::telemetry::SpanKind;
 use mad_core::time::{MINUTE, Timestamp};
-use mad_core::{Change, Edge, Entity, LogLine, MetricPoint, Request, Sample, SignalKind, Span};
+use mad_core::{
+    Change, Document, Edge, Entity, LogLine, MetricPoint, Request, Sample, SignalKind, Span,
+};
 use proptest::prelude::*;
 
 /// An hour of a small shop with an incident and a metric beside it.

@@ -1,8 +1,9 @@
 //! Metrics: one default with single series, the step found, and whatever comes in.
 
-use mad_core::feature::{FeatureConfig, MetricBuilder};
-use mad_core::pipeline::{JudgedPoint, Pipeline, PipelineConfig, Update};
-use mad_core::score::{ScoreConfig, SeriesScorer};
+use mad_core::config::{FeatureConfig, PipelineConfig, ScoreConfig};
+use mad_core::feature::MetricBuilder;
+use mad_core::pipeline::{JudgedPoint, Pipeline, Update};
+use mad_core::score::SeriesScorer;
 use mad_core::simulate::{Radar, RadarScenario};
 use mad_core::telemetry::{MetricPoint, RejectReason, Rejections};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
@@ -269,7 +270,8 @@ fn points_of_one_time_come_out_by_name() {
 
 #[test]
 fn the_profile_of_median_and_mad_is_the_mad_scorer() {
-    use mad_core::score::{LevelConfig, MadScorer, Profile, Scorer};
+    use mad_core::config::Profile;
+    use mad_core::score::{LevelConfig, MadScorer, Scorer};
     let config = ScoreConfig { profile: Profile::Mad, ..ScoreConfig::default() };
     let mut series = SeriesScorer::new(SignalKind::Gauge, &config).unwrap();
     let mut plain = MadScorer::new(LevelConfig::default()).unwrap();
@@ -335,8 +337,8 @@ fn a_level_that_lasts_opens_one_incident_and_flagged_points_join_it() {
 fn no_alarm_is_raised_of_what_is_muted() {
     let mut muted = pipeline(PipelineConfig::default());
     let mute = mad_core::Command::Mute {
-        service: mad_core::settings::Glob::new("a"),
-        endpoint: mad_core::settings::Glob::default(),
+        service: mad_core::series::Glob::new("a"),
+        endpoint: mad_core::series::Glob::default(),
         at: minute(0),
         until: minute(10_000),
         reason: "planned".to_owned(),

@@ -1,8 +1,8 @@
 //! What is configured for some entities holds in the pipeline: overrides, mutes, routes.
 
-use mad_core::pipeline::{JudgedPoint, Pipeline, PipelineConfig};
-use mad_core::score::Direction;
-use mad_core::settings::{Glob, MetricKind, MuteWindow, Override};
+use mad_core::config::{MetricKind, MuteWindow, Override, PipelineConfig};
+use mad_core::pipeline::{JudgedPoint, Pipeline};
+use mad_core::series::{Direction, Glob};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use mad_core::{MetricPoint, Reason, Request, SignalKind};
 

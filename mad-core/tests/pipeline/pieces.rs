@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use mad_core::pipeline::{Pieces, Pipeline, PipelineConfig, Update};
+use mad_core::config::PipelineConfig;
+use mad_core::pipeline::{Pieces, Pipeline, Update};
 use mad_core::simulate::{Shop, ShopConfig};
 use mad_core::time::{MINUTE, Timestamp};
 use mad_core::{Limits, MetricPoint, Request};

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use mad_core::config::PipelineConfig;
 use mad_core::error::ErrorKind;
 use mad_core::incident::{CloseReason, Incident, IncidentChange, IncidentStatus};
-use mad_core::pipeline::{Command, Pipeline, PipelineConfig, Update};
+use mad_core::pipeline::{Command, Pipeline, Update};
 use mad_core::simulate::{IncidentKind, IncidentSpec, Shop, ShopConfig};
 use mad_core::telemetry::{RejectReason, Request};
 use mad_core::time::{MINUTE, SECOND, Timestamp};

@@ -1,8 +1,9 @@
 //! State by entity: partitions, the idle, export and load, shards made one, commands, history.
 
+use mad_core::config::PipelineConfig;
 use mad_core::error::ErrorKind;
-use mad_core::pipeline::{Command, Pipeline, PipelineConfig, Update};
-use mad_core::settings::Glob;
+use mad_core::pipeline::{Command, Pipeline, Update};
+use mad_core::series::Glob;
 use mad_core::simulate::{IncidentSpec, Shop, ShopConfig, SimulatedRequest};
 use mad_core::time::{MINUTE, Timestamp};
 use mad_core::{Document, Entity, Limits, MetricPoint, Reason, RejectReason, Request};

@@ -1,7 +1,8 @@
 //! Why something is quiet: every state, its reason and since when, the same however it came in.
 
-use mad_core::pipeline::{JudgedRow, Pipeline, PipelineConfig, Update};
-use mad_core::settings::{Glob, MuteWindow, Override};
+use mad_core::config::{MuteWindow, Override, PipelineConfig};
+use mad_core::pipeline::{JudgedRow, Pipeline, Update};
+use mad_core::series::Glob;
 use mad_core::status::{Standing, State, states, why, why_point};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use mad_core::{MetricPoint, Reason, Request};
@@ -91,7 +92,7 @@ fn what_was_held_back_says_what_would_have_to_be_otherwise() {
     assert_eq!(known.state, State::HeldBack);
     assert!(known.reason.ends_with("; a latency below its band is no fault"), "{}", known.reason);
     let downwards =
-        Override { direction: Some(mad_core::score::Direction::Down), ..Override::default() };
+        Override { direction: Some(mad_core::series::Direction::Down), ..Override::default() };
     let known = last(PipelineConfig { overrides: vec![downwards], ..default() }, 60, 40.0);
     assert_eq!(known.state, State::HeldBack);
     assert!(known.reason.ends_with("; only a fall counts"), "{}", known.reason);

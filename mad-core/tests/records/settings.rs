@@ -1,7 +1,7 @@
 //! Settings of some entities: overrides and mutes.
 
-use mad_core::score::Direction;
-use mad_core::settings::{Glob, MetricKind, MuteWindow, Override, Weekday};
+use mad_core::config::{MetricKind, MuteWindow, Override, Weekday};
+use mad_core::series::{Direction, Glob};
 use mad_core::time::{Timestamp, ZonePolicy};
 use mad_core::{Entity, GuardConfig, Pipeline, PipelineConfig};
 use proptest::prelude::*;
@@ -206,7 +206,7 @@ proptest! {
                    Weekday::Sat, Weekday::Sun];
         let mute = MuteWindow {
             service: Glob::new("a"),
-            daily: Some(mad_core::settings::Daily { from, to }),
+            daily: Some(mad_core::config::Daily { from, to }),
             days: all.into_iter().take(days).collect(),
             offset_seconds: offset,
             ..MuteWindow::default()

@@ -1,14 +1,15 @@
 //! One contract, kept by every scorer: what it says before it knows anything, what teaches it
 //! nothing, what its numbers may be, and that it never looks ahead.
 
-use mad_core::feature::{FeatureRow, Sample, Signal, SignalKind};
+use mad_core::config::ScoreConfig;
+use mad_core::feature::FeatureRow;
 use mad_core::score::{
-    BinomialScorer, CountScorer, CusumScorer, DifferenceScorer, Direction, DoubleMadScorer, Learn,
+    BinomialScorer, CountScorer, CusumScorer, DifferenceScorer, DoubleMadScorer, Learn,
     LevelConfig, LongScorer, MadScorer, MetricScorer, RateScorer, RecordScorer, RowScorer, Score,
-    ScoreConfig, Scorer, SeasonalScorer, SeriesScorer, ShiftScorer, SignalScorer, band_z,
-    evidence_of, normal_equivalent,
+    Scorer, SeasonalScorer, SeriesScorer, ShiftScorer, SignalScorer, band_z, evidence_of,
+    normal_equivalent,
 };
-use mad_core::series::EntityId;
+use mad_core::series::{Direction, EntityId, Sample, Signal, SignalKind};
 use mad_core::time::Timestamp;
 use proptest::prelude::*;
 use serde::Serialize;

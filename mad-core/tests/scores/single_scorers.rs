@@ -1,9 +1,9 @@
 //! Scorers of one question each: how fast it rises, whether anything comes, how many of how many.
 
-use mad_core::feature::Sample;
 use mad_core::score::{
-    BinomialScorer, Direction, Learn, RateScorer, Score, Scorer, SilenceScorer, SlopeScorer,
+    BinomialScorer, Learn, RateScorer, Score, Scorer, SilenceScorer, SlopeScorer,
 };
+use mad_core::series::{Direction, Sample};
 use mad_core::time::Timestamp;
 use proptest::prelude::*;
 use statrs::distribution::{Binomial, Discrete, DiscreteCDF};

@@ -1,8 +1,9 @@
 //! A latency that rises slowly is seen although each row is hardly beyond the one before.
 
-use mad_core::feature::{FeatureRow, Sample, Signal, SignalKind};
-use mad_core::score::{MetricScorer, RowScorer, RowScores, ScoreConfig};
-use mad_core::series::EntityId;
+use mad_core::config::ScoreConfig;
+use mad_core::feature::FeatureRow;
+use mad_core::score::{MetricScorer, RowScorer, RowScores};
+use mad_core::series::{EntityId, Sample, Signal, SignalKind};
 use mad_core::time::{MINUTE, Timestamp};
 
 fn at(minute: u32) -> Timestamp {

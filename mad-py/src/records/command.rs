@@ -1,7 +1,7 @@
 //! Commands, from dicts.
 
 use mad_core::Command;
-use mad_core::settings::Glob;
+use mad_core::series::Glob;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 

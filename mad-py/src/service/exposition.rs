@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use mad_core::feature::Signal;
+use mad_core::series::Signal;
 use mad_core::{Pipeline, status};
 
 /// What is known of the newest row of each entity, and of the newest point of each series:

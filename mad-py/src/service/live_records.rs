@@ -1,7 +1,7 @@
 //! Rows, points and incidents as records for tables.
 
-use mad_core::feature::Signal;
 use mad_core::pipeline::{JudgedPoint, JudgedRow};
+use mad_core::series::Signal;
 use mad_core::{FeatureRow, Incident, IncidentChange, Severity};
 use pyo3::prelude::*;
 use serde::Serialize;

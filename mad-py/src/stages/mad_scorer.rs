@@ -1,6 +1,7 @@
 //! The MAD scorer alone.
 
-use mad_core::score::{Direction, Learn, LevelConfig, Scorer};
+use mad_core::score::{Learn, LevelConfig, Scorer};
+use mad_core::series::Direction;
 use mad_core::{Sample, Timestamp};
 use numpy::PyArray1;
 use pyo3::prelude::*;

@@ -1,10 +1,11 @@
 //! One series judged by a single scorer.
 
 use mad_core::score::{
-    BinomialScorer, CusumScorer, DifferenceScorer, Direction, DoubleMadScorer, GaugeScorer,
-    LevelConfig, LongScorer, MadScorer, RecordScorer, Scorer, SeasonalScorer, SeriesScore,
-    ShiftScorer, SilenceScorer, SlopeScorer,
+    BinomialScorer, CusumScorer, DifferenceScorer, DoubleMadScorer, GaugeScorer, LevelConfig,
+    LongScorer, MadScorer, RecordScorer, Scorer, SeasonalScorer, SeriesScore, ShiftScorer,
+    SilenceScorer, SlopeScorer,
 };
+use mad_core::series::Direction;
 use mad_core::{Error, Sample, Timestamp};
 use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;

@@ -2,8 +2,8 @@
 
 use super::blame::{Graph, Suspect};
 use super::types::{MetricCulprit, MetricEvidence};
-use crate::culprit::ChangeEvent;
 use crate::series::Entity;
+use crate::telemetry::ChangeEvent;
 use crate::time::{SECOND, Timestamp};
 
 /// Evidence told of a culprit.

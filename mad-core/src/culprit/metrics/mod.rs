@@ -19,8 +19,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::ChangeEvent;
 use crate::error::Result;
+use crate::telemetry::ChangeEvent;
 use crate::time::Timestamp;
 use answer::{CHANGE_REACH, chain, culprit};
 use blame::{Graph, Suspect, suspects};

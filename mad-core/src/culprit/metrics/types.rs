@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::MetricKind;
-use crate::culprit::ChangeEvent;
 use crate::error::{Error, Result};
-use crate::series::Entity;
-use crate::settings::Glob;
+use crate::series::{Entity, Glob};
+use crate::telemetry::ChangeEvent;
 use crate::time::{SECOND, Timestamp};
 
 /// How culprits are ranked over metrics.

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use super::MetricKind;
 use super::calls::Calls;
 use super::lines::Lines;
-use crate::culprit::ChangeEvent;
-use crate::telemetry::{Change, LogLine, MetricPoint, Rejections, Span};
+use crate::telemetry::{Change, ChangeEvent, LogLine, MetricPoint, Rejections, Span};
 
 /// Metrics of an incident and of normal time, gathered point by point in any order.
 ///

@@ -1,10 +1,10 @@
 //! Judged rows to lines of CSV.
 
 use super::field::push_field;
-use crate::feature::{FeatureRow, Signal};
+use crate::feature::FeatureRow;
 use crate::pipeline::JudgedRow;
 use crate::score::Score;
-use crate::series::Entity;
+use crate::series::{Entity, Signal};
 use crate::time::Timestamp;
 
 /// Appends the header of a features file.

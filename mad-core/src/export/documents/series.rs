@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::feature::Signal;
+use crate::config::PipelineConfig;
 use crate::history::HistoryPoint;
-use crate::pipeline::{IncidentRecord, PipelineConfig, Trace};
+use crate::pipeline::{IncidentRecord, Trace};
+use crate::series::Signal;
 use crate::time::Timestamp;
 
 /// The rows around an incident.

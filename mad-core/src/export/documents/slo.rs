@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::incident::{Burn, SloImpact};
+use crate::slo::{Burn, SloImpact};
 
 /// What an entity's flagged rows took of the budgets of its objectives.
 #[derive(Debug, Clone, Serialize)]

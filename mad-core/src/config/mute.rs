@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Daily, Glob, Weekday};
+use super::{Daily, Weekday};
 use crate::error::{Error, Result};
-use crate::series::Entity;
+use crate::series::{Entity, Glob};
 use crate::time::{MINUTE, SECOND, Timestamp, ZonePolicy};
 
 const DAY: i64 = 86_400 * SECOND;
@@ -15,7 +15,8 @@ const DAY: i64 = 86_400 * SECOND;
 /// # Examples
 ///
 /// ```
-/// use mad_core::settings::{Glob, MuteWindow};
+/// use mad_core::series::Glob;
+/// use mad_core::config::MuteWindow;
 /// use mad_core::time::{Timestamp, ZonePolicy};
 /// use mad_core::Entity;
 ///

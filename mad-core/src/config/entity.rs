@@ -1,13 +1,8 @@
 //! The settings of one entity and of its signals, overrides applied.
 
 use super::overrides::set;
-use super::{MetricKind, Override};
-use crate::graph::NETWORK_GAP;
-use crate::guard::GuardConfig;
-use crate::incident::SloConfig;
-use crate::pipeline::PipelineConfig;
-use crate::score::{Direction, ScoreConfig};
-use crate::series::{Entity, counts};
+use super::{GuardConfig, MetricKind, Override, PipelineConfig, ScoreConfig, SloConfig};
+use crate::series::{Direction, Entity, NETWORK_GAP, counts};
 
 /// The settings of one entity: those of all, with the overrides that are for it.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,8 +93,8 @@ impl EntitySettings {
     /// # Examples
     ///
     /// ```
-    /// use mad_core::score::Direction;
-    /// use mad_core::settings::{Glob, Override};
+    /// use mad_core::series::{Direction, Glob};
+    /// use mad_core::config::Override;
     /// use mad_core::{Entity, PipelineConfig};
     ///
     /// let free = Override {
@@ -135,5 +130,12 @@ impl EntitySettings {
     /// Whether any override is for this entity; without one all its signals are as the others'.
     pub fn is_special(&self) -> bool {
         !self.overrides.is_empty()
+    }
+}
+
+impl PipelineConfig {
+    /// The settings of one entity: the general ones with the overrides that match it.
+    pub fn resolve(&self, entity: &Entity) -> EntitySettings {
+        EntitySettings::new(self, entity)
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// # Examples
 ///
 /// ```
-/// use mad_core::settings::Glob;
+/// use mad_core::series::Glob;
 ///
 /// let glob = Glob::new("/cart*");
 /// assert!(glob.matches("/cart") && glob.matches("/cart/add"));

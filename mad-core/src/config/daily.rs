@@ -41,7 +41,7 @@ impl Weekday {
 /// # Examples
 ///
 /// ```
-/// use mad_core::settings::Daily;
+/// use mad_core::config::Daily;
 ///
 /// let night: Daily = "22:00-04:30".parse()?;
 /// assert_eq!((night.from, night.to), (22 * 60, 4 * 60 + 30));

@@ -2,15 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::culprit::CulpritConfig;
+use super::{
+    CulpritConfig, FeatureConfig, GuardConfig, IncidentConfig, MuteWindow, Override, ScoreConfig,
+    SloConfig,
+};
 use crate::error::{Error, Result};
-use crate::feature::FeatureConfig;
-use crate::guard::GuardConfig;
-use crate::incident::{IncidentConfig, SloConfig};
 use crate::limits::Limits;
-use crate::score::ScoreConfig;
 use crate::series::Entity;
-use crate::settings::{EntitySettings, MuteWindow, Override};
 use crate::telemetry::RouteTemplates;
 use crate::time::{Timestamp, ZonePolicy};
 
@@ -88,11 +86,6 @@ impl PipelineConfig {
         Ok(())
     }
 
-    /// The settings of one entity: these, with the overrides that are for it.
-    pub fn resolve(&self, entity: &Entity) -> EntitySettings {
-        EntitySettings::new(self, entity)
-    }
-
     /// Of the mutes that hold for `entity` at `at` the one that ends last, and its end; see
     /// [`MuteWindow::muted_until`].
     pub fn mute_at(&self, entity: &Entity, at: Timestamp) -> Option<(&MuteWindow, Timestamp)> {
@@ -101,7 +94,7 @@ impl PipelineConfig {
     }
 
     /// Checks that state of this config can go on under another.
-    pub(super) fn check_shape(&self, other: &Self) -> Result<()> {
+    pub(crate) fn check_shape(&self, other: &Self) -> Result<()> {
         for (stage, same) in [
             ("features", self.features == other.features),
             ("score", self.score == other.score),

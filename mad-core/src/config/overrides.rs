@@ -2,13 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Glob;
+use super::{GuardConfig, ScoreConfig, SloConfig};
 use crate::error::{Error, Result};
-use crate::feature::SignalKind;
-use crate::guard::GuardConfig;
-use crate::incident::SloConfig;
-use crate::score::{Direction, ScoreConfig};
-use crate::series::Entity;
+use crate::series::{Direction, Entity, Glob, SignalKind};
 
 /// What kind of number a metric is, as a configuration writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -44,7 +40,8 @@ impl MetricKind {
 /// # Examples
 ///
 /// ```
-/// use mad_core::settings::{Glob, Override};
+/// use mad_core::series::Glob;
+/// use mad_core::config::Override;
 /// use mad_core::{Entity, PipelineConfig};
 ///
 /// let quiet = Override {

@@ -1,0 +1,31 @@
+//! Every setting that a configuration file can hold.
+//!
+//! The module stands below the stages, so that each stage takes its own part of [`PipelineConfig`].
+//! [`PipelineConfig::resolve`] gives the settings of one entity with the overrides applied, and
+//! [`PipelineConfig::mute_at`] the mute window that covers an entity at a moment.
+
+mod check;
+mod culprit;
+mod daily;
+mod entity;
+mod feature;
+mod guard;
+mod incident;
+mod mute;
+mod overrides;
+mod pipeline;
+mod score;
+mod slo;
+
+pub(crate) use check::positive;
+pub use culprit::CulpritConfig;
+pub use daily::{Daily, Weekday};
+pub use entity::{EntitySettings, SignalSettings};
+pub use feature::FeatureConfig;
+pub use guard::GuardConfig;
+pub use incident::IncidentConfig;
+pub use mute::MuteWindow;
+pub use overrides::{MetricKind, Override};
+pub use pipeline::PipelineConfig;
+pub use score::{Profile, ScoreConfig};
+pub use slo::SloConfig;

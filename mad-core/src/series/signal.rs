@@ -1,0 +1,161 @@
+//! Names of signals: those of requests, and those that the crate computes from logs and spans.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::SignalKind;
+
+/// Signal of the spans of an operation that are missing in a step.
+pub const MISSING_SPANS: &str = "missing_spans";
+/// Signal of the median time that the calls from one service to another are on their way, ms.
+pub const NETWORK_GAP: &str = "network_gap_ms";
+/// Prefix of an endpoint that stands for the calls to another service, such as `-> store` of `cart`.
+pub const CALLS_TO: &str = "-> ";
+/// Signal of the error lines of a service in a step.
+pub const LOG_ERRORS: &str = "log_errors";
+/// Signal of the warning lines of a service in a step.
+pub const LOG_WARNINGS: &str = "log_warnings";
+
+/// The signals of a request row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signal {
+    /// Median latency, ms.
+    P50Latency,
+    /// 95th percentile of latency, ms.
+    P95Latency,
+    /// Share of requests that failed (status 500 and above), 0 to 1.
+    ErrorRate,
+    /// Requests in the step.
+    RequestCount,
+}
+
+impl Signal {
+    /// All signals, in the order in which rows and files hold them.
+    pub const ALL: [Self; 4] =
+        [Self::P50Latency, Self::P95Latency, Self::ErrorRate, Self::RequestCount];
+
+    /// The name in files and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::P50Latency => "p50_latency_ms",
+            Self::P95Latency => "p95_latency_ms",
+            Self::ErrorRate => "error_rate",
+            Self::RequestCount => "req_count",
+        }
+    }
+
+    /// Which quantile of the row's observations it is, if it is one.
+    pub const fn quantile(self) -> Option<f64> {
+        match self {
+            Self::P50Latency => Some(0.50),
+            Self::P95Latency => Some(0.95),
+            Self::ErrorRate | Self::RequestCount => None,
+        }
+    }
+
+    /// The unit of its values; a share has none.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::P50Latency | Self::P95Latency => "ms",
+            Self::ErrorRate => "share",
+            Self::RequestCount => "requests",
+        }
+    }
+
+    /// Its kind.
+    pub const fn kind(self) -> SignalKind {
+        match self {
+            Self::P50Latency | Self::P95Latency => SignalKind::Latency,
+            Self::ErrorRate => SignalKind::Rate,
+            Self::RequestCount => SignalKind::Count,
+        }
+    }
+
+    /// Its place in [`Signal::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// A signal of a request row, or a metric by its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalName {
+    /// A signal of a request row.
+    Request(Signal),
+    /// A metric.
+    Metric(Arc<str>),
+}
+
+impl SignalName {
+    /// The name in files and answers.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Request(signal) => signal.as_str(),
+            Self::Metric(name) => name,
+        }
+    }
+
+    /// The unit of its values; empty where nobody said.
+    pub fn unit(&self) -> &'static str {
+        match self {
+            Self::Request(signal) => signal.unit(),
+            Self::Metric(name) if **name == *MISSING_SPANS => "spans",
+            Self::Metric(name) if **name == *NETWORK_GAP => "ms",
+            Self::Metric(_) if self.is_count() => "lines",
+            Self::Metric(_) => "",
+        }
+    }
+
+    /// Whether its values are whole numbers of requests, log lines or spans.
+    pub fn is_count(&self) -> bool {
+        match self {
+            Self::Request(signal) => *signal == Signal::RequestCount,
+            Self::Metric(name) => counts(name),
+        }
+    }
+
+    /// The signal of a request row, if it is one.
+    pub const fn request(&self) -> Option<Signal> {
+        match self {
+            Self::Request(signal) => Some(*signal),
+            Self::Metric(_) => None,
+        }
+    }
+}
+
+/// Whether a signal of this name is a number of log lines.
+pub fn counts_lines(signal: &str) -> bool {
+    matches!(signal, LOG_ERRORS | LOG_WARNINGS)
+}
+
+/// Whether a metric of this name counts log lines or missing spans.
+pub(crate) fn counts(metric: &str) -> bool {
+    counts_lines(metric) || metric == MISSING_SPANS
+}
+
+/// Whether a metric of this name has a kind and a direction by itself.
+pub(crate) fn is_made_here(metric: &str) -> bool {
+    counts(metric) || metric == NETWORK_GAP
+}
+
+impl From<Signal> for SignalName {
+    fn from(signal: Signal) -> Self {
+        Self::Request(signal)
+    }
+}
+
+impl PartialEq<Signal> for SignalName {
+    fn eq(&self, other: &Signal) -> bool {
+        self.request() == Some(*other)
+    }
+}
+
+impl fmt::Display for SignalName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,27 @@
+//! The usual traffic of an entity.
+
+use serde::{Deserialize, Serialize};
+
+/// How much is asked of an entity: requests over time, of the window at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Traffic {
+    requests: f64,
+    seconds: f64,
+}
+
+impl Traffic {
+    /// Adds requests of so many seconds; what is older than `window` seconds fades.
+    pub fn add(&mut self, requests: u64, seconds: f64, window: f64) {
+        self.requests += requests as f64;
+        self.seconds += seconds;
+        if self.seconds > window {
+            self.requests *= window / self.seconds;
+            self.seconds = window;
+        }
+    }
+
+    /// Requests that so many seconds bring.
+    pub fn expected(&self, seconds: f64) -> f64 {
+        self.requests / self.seconds * seconds
+    }
+}
