@@ -484,7 +484,7 @@ class Report:
     def states(self) -> Table:
         """What each service and endpoint, and each metric, is at the end, and why; worst first:
         service, endpoint (of a metric its resource), metric, state, reason, points, since,
-        last_seen, score. The states are anomalous, held_back, silent, too_few_requests, learning,
+        last_seen, score. The states are anomalous, suppressed, silent, too_few_requests, learning,
         muted, unwatched, normal."""
     def why(
         self,
@@ -760,7 +760,7 @@ class RowScorer:
 
 @final
 class Guardrails:
-    """Holds back what is not worth waking anyone."""
+    """Suppresses what is not worth waking anyone."""
 
     def __new__(cls, config: _Config = None) -> Guardrails: ...
     def judge(self, rows: Rows) -> Rows:

@@ -28,7 +28,7 @@ pub struct Why<'a> {
 }
 
 impl TemplateExplainer {
-    /// Why a row or point was flagged, or what held it back and what would have to be otherwise.
+    /// Why a row or point was flagged, or which guardrail suppressed it and which value would have flagged it.
     /// One sentence without a full stop; settings are called by their names.
     ///
     /// # Examples

@@ -67,7 +67,7 @@ impl Guardrails {
         maturity: EntityMaturity,
         settings: Option<&[SignalSettings; Signal::ALL.len()]>,
     ) -> Verdict {
-        let young = self.young(row.bucket, maturity);
+        let immature = self.immature(row.bucket, maturity);
         let mut verdict = Verdict {
             is_anomaly: false,
             reason: Reason::Normal,
@@ -78,7 +78,7 @@ impl Guardrails {
             evidence: scores.evidence(),
             support: scores.of(scores.leading()).support,
         };
-        let (mut best, mut held_back) = (0.0, (0.0, Reason::Normal));
+        let (mut best, mut suppressed) = (0.0, (0.0, Reason::Normal));
         for (signal, score) in scores.iter() {
             let evidence = scores.evidence_of(signal);
             let own = settings.and_then(|settings| settings.get(signal.index()));
@@ -89,10 +89,12 @@ impl Guardrails {
             }
             let config = own.map_or(&self.config, |own| &own.guard);
             let direction = own.and_then(|own| own.direction);
-            let held = young.or_else(|| harmless(direction, score));
-            if let Some(reason) = held.or_else(|| weak(config, row, signal, score)) {
-                if evidence > held_back.0 {
-                    held_back = (evidence, reason);
+            let suppression = immature.or_else(|| wrong_direction(direction, score));
+            if let Some(reason) =
+                suppression.or_else(|| below_min_effect(config, row, signal, score))
+            {
+                if evidence > suppressed.0 {
+                    suppressed = (evidence, reason);
                 }
                 continue;
             }
@@ -107,7 +109,7 @@ impl Guardrails {
             }
         }
         if verdict.flagged == 0 {
-            verdict.reason = match (held_back.1, young) {
+            verdict.reason = match (suppressed.1, immature) {
                 (Reason::Normal, None) if unwatched(row, scores) => Reason::Direction,
                 (Reason::Normal, Some(reason)) | (reason, _) => reason,
             };
@@ -119,12 +121,12 @@ impl Guardrails {
         verdict
     }
 
-    /// Whether a verdict's row was held back although it was unlikely.
-    pub fn held_back(&self, verdict: &Verdict) -> bool {
+    /// Whether a verdict's row was suppressed although it was unlikely.
+    pub fn suppressed(&self, verdict: &Verdict) -> bool {
         !verdict.is_anomaly && verdict.evidence >= self.threshold
     }
 
-    fn young(&self, at: Timestamp, maturity: EntityMaturity) -> Option<Reason> {
+    fn immature(&self, at: Timestamp, maturity: EntityMaturity) -> Option<Reason> {
         let warm_up = (self.config.warm_up_minutes * MINUTE as f64) as i64;
         if at.since(maturity.first) < warm_up {
             Some(Reason::WarmUp)
@@ -146,7 +148,7 @@ impl Guardrails {
         maturity: EntityMaturity,
         settings: Option<&SignalSettings>,
     ) -> PointVerdict {
-        let young = self.young(at, maturity);
+        let immature = self.immature(at, maturity);
         let threshold =
             settings.map_or(self.threshold, |own| crate::score::threshold_evidence(own.threshold));
         let watched = settings.is_none_or(|own| own.watched);
@@ -154,14 +156,16 @@ impl Guardrails {
         let config = settings.map_or(&self.config, |own| &own.guard);
         let direction = settings.and_then(|own| own.direction);
         let in_ms = settings.is_some_and(|own| own.in_ms);
-        let held_back = young.or_else(|| {
-            let harmless = harmless(direction, score);
-            let small =
-                || (!large(config, kind, in_ms, value, score)).then_some(Reason::SmallEffect);
-            if unlikely { harmless.or_else(small) } else { None }
+        let suppressed = immature.or_else(|| {
+            let wrong_direction = wrong_direction(direction, score);
+            let small = || {
+                (!exceeds_min_effect(config, kind, in_ms, value, score))
+                    .then_some(Reason::SmallEffect)
+            };
+            if unlikely { wrong_direction.or_else(small) } else { None }
         });
-        let is_anomaly = unlikely && held_back.is_none();
-        let reason = match held_back {
+        let is_anomaly = unlikely && suppressed.is_none();
+        let reason = match suppressed {
             Some(reason) => reason,
             None if !is_anomaly => Reason::Normal,
             None if score.z < 0.0 => Reason::BelowExpected,
@@ -205,7 +209,7 @@ fn confidence(evidence: f64, support: f64) -> Confidence {
 }
 
 /// Whether a signal went the way that does not count.
-fn harmless(direction: Option<Direction>, score: &Score) -> Option<Reason> {
+fn wrong_direction(direction: Option<Direction>, score: &Score) -> Option<Reason> {
     let counts = match direction {
         Some(Direction::Up) => score.z > 0.0,
         Some(Direction::Down) => score.z < 0.0,
@@ -215,7 +219,12 @@ fn harmless(direction: Option<Direction>, score: &Score) -> Option<Reason> {
 }
 
 /// Why an unlikely signal is not worth attention.
-fn weak(config: &GuardConfig, row: &FeatureRow, signal: Signal, score: &Score) -> Option<Reason> {
+fn below_min_effect(
+    config: &GuardConfig,
+    row: &FeatureRow,
+    signal: Signal,
+    score: &Score,
+) -> Option<Reason> {
     let value = row.sample(signal).value;
     let change = (value - score.expected).abs();
     let relative = |share: f64| change >= share * score.expected.abs();
@@ -226,7 +235,7 @@ fn weak(config: &GuardConfig, row: &FeatureRow, signal: Signal, score: &Score) -
     if config.too_few_requests(requests) {
         return Some(Reason::TooLittleTraffic);
     }
-    let large = match signal {
+    let exceeds_min_effect = match signal {
         Signal::P50Latency | Signal::P95Latency => {
             relative(config.latency_relative) && change >= config.latency_absolute_ms
         }
@@ -239,11 +248,17 @@ fn weak(config: &GuardConfig, row: &FeatureRow, signal: Signal, score: &Score) -
             relative(config.traffic_relative) && change >= config.traffic_absolute
         }
     };
-    (!large).then_some(Reason::SmallEffect)
+    (!exceeds_min_effect).then_some(Reason::SmallEffect)
 }
 
 /// Whether an unlikely point is a change that matters, as its kind has it.
-fn large(config: &GuardConfig, kind: SignalKind, in_ms: bool, value: f64, score: &Score) -> bool {
+fn exceeds_min_effect(
+    config: &GuardConfig,
+    kind: SignalKind,
+    in_ms: bool,
+    value: f64,
+    score: &Score,
+) -> bool {
     let change = (value - score.expected).abs();
     let relative = |share: f64| change >= share * score.expected.abs();
     match kind {

@@ -14,19 +14,19 @@ pub enum Reason {
     AboveExpected,
     /// Flagged: the leading signal is below what is expected.
     BelowExpected,
-    /// Held back: the entity was first seen less than the warm-up time ago.
+    /// Suppressed: the entity was first seen less than the warm-up time ago.
     WarmUp,
-    /// Held back: too few rows were learnt.
+    /// Suppressed: too few rows were learnt.
     TooFewPoints,
-    /// Held back: too few requests.
+    /// Suppressed: too few requests.
     TooLittleTraffic,
-    /// Held back: unlikely, but too small a change to matter.
+    /// Suppressed: unlikely, but too small a change to matter.
     SmallEffect,
-    /// Held back: a mute window or a command holds for the entity.
+    /// Suppressed: a mute window or a command holds for the entity.
     Muted,
-    /// Held back: a row of history, which is learnt and not told.
+    /// Suppressed: a row of history, which is learnt and not told.
     History,
-    /// Held back: outside of the band on the side that is not watched, such as a faster response.
+    /// Suppressed: outside of the band on the side that is not watched, such as a faster response.
     Direction,
 }
 
@@ -61,7 +61,7 @@ impl Reason {
         }
     }
 
-    /// Whether something unlikely was held back.
+    /// Whether something unlikely was suppressed.
     pub const fn is_suppression(self) -> bool {
         !matches!(self, Self::Normal | Self::AboveExpected | Self::BelowExpected)
     }

@@ -102,7 +102,7 @@ impl Pipeline {
         TemplateExplainer.chain(incident, &self.surroundings())
     }
 
-    /// What was taken, flagged, held back and dropped.
+    /// What was taken, flagged, suppressed and dropped.
     pub fn counters(&self) -> Counters {
         let mut counters = Counters {
             requests: self.sum(|partition| partition.features.accepted()),

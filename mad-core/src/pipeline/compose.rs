@@ -299,7 +299,7 @@ impl Pipeline {
         self.counters.rows += 1;
         self.counters.flagged += u64::from(verdict.is_anomaly);
         self.counters.saw(row.bucket, row.bucket.plus(self.config.features.step()));
-        if self.guardrails.held_back(&verdict) {
+        if self.guardrails.suppressed(&verdict) {
             *self.counters.suppressed.entry(verdict.reason).or_default() += 1;
         }
         let Some(entity) = self.entities.get(row.entity).map(Arc::clone) else { return };

@@ -1,4 +1,4 @@
-//! What was taken, flagged, held back and dropped.
+//! What was taken, flagged, suppressed and dropped.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::guard::Reason;
 use crate::time::Timestamp;
 
-/// What was taken, flagged, held back and dropped.
+/// What was taken, flagged, suppressed and dropped.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Requests taken.
@@ -24,7 +24,7 @@ pub struct Counters {
     pub points: u64,
     /// Points of metrics flagged.
     pub flagged_points: u64,
-    /// Unlikely rows and points that were held back, by reason.
+    /// Unlikely rows and points that were suppressed, by reason.
     pub suppressed: BTreeMap<Reason, u64>,
     /// Start of the first row.
     pub first: Option<Timestamp>,

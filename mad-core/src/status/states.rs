@@ -25,8 +25,8 @@ const LISTED: usize = 200;
 pub enum State {
     /// Its newest row is flagged.
     Anomalous,
-    /// Its newest row was unlikely, and a guardrail held it back.
-    HeldBack,
+    /// Its newest row was unlikely, and a guardrail suppressed it.
+    Suppressed,
     /// It had rows and has none any more.
     Silent,
     /// Its newest row has too few requests to be flagged.
@@ -46,7 +46,7 @@ impl State {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Anomalous => "anomalous",
-            Self::HeldBack => "held_back",
+            Self::Suppressed => "suppressed",
             Self::Silent => "silent",
             Self::TooFewRequests => "too_few_requests",
             Self::Learning => "learning",
@@ -60,7 +60,7 @@ impl State {
     const fn of(reason: Reason, enough: bool) -> Self {
         match reason {
             Reason::AboveExpected | Reason::BelowExpected => Self::Anomalous,
-            Reason::SmallEffect | Reason::Direction => Self::HeldBack,
+            Reason::SmallEffect | Reason::Direction => Self::Suppressed,
             Reason::WarmUp | Reason::TooFewPoints | Reason::History => Self::Learning,
             Reason::Muted => Self::Muted,
             Reason::Normal if enough => Self::Normal,

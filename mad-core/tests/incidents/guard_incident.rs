@@ -1,4 +1,4 @@
-//! What is held back and why, how bad a row is, and the life of an incident.
+//! What is suppressed and why, how bad a row is, and the life of an incident.
 
 use mad_core::config::{GuardConfig, IncidentConfig, PipelineConfig, ScoreConfig};
 use mad_core::feature::FeatureRow;
@@ -67,7 +67,7 @@ fn slow(factor: f64) -> FeatureRow {
 }
 
 /// A verdict that holds back; that nothing of it says otherwise.
-fn held_back(verdict: &Verdict, reason: Reason) {
+fn assert_suppressed(verdict: &Verdict, reason: Reason) {
     assert_eq!(verdict.reason, reason, "{verdict:?}");
     assert!(!verdict.is_anomaly && verdict.flagged == 0, "{verdict:?}");
     assert_eq!(verdict.severity, Severity::Info);
@@ -91,29 +91,29 @@ fn a_slow_row_is_flagged_and_a_usual_one_is_not() {
 #[test]
 fn warm_up() {
     let config = GuardConfig { warm_up_minutes: 90.0, ..GuardConfig::default() };
-    held_back(&judge(config, &slow(5.0), mature()), Reason::WarmUp);
+    assert_suppressed(&judge(config, &slow(5.0), mature()), Reason::WarmUp);
     // to the minute: the row at minute 60 of an entity first seen at minute 0
-    for (minutes, young) in [(60.0, false), (60.1, true)] {
+    for (minutes, immature) in [(60.0, false), (60.1, true)] {
         let config = GuardConfig { warm_up_minutes: minutes, ..GuardConfig::default() };
-        assert_eq!(judge(config, &slow(5.0), mature()).is_anomaly, !young);
+        assert_eq!(judge(config, &slow(5.0), mature()).is_anomaly, !immature);
     }
 }
 
 #[test]
 fn too_few_points() {
-    let young = EntityMaturity { points: 19, ..mature() };
-    held_back(&judge(GuardConfig::default(), &slow(5.0), young), Reason::TooFewPoints);
+    let immature = EntityMaturity { points: 19, ..mature() };
+    assert_suppressed(&judge(GuardConfig::default(), &slow(5.0), immature), Reason::TooFewPoints);
     let old = EntityMaturity { points: 20, ..mature() };
     assert!(judge(GuardConfig::default(), &slow(5.0), old).is_anomaly);
     // the time comes first
     let config = GuardConfig { warm_up_minutes: 90.0, ..GuardConfig::default() };
-    held_back(&judge(config, &slow(5.0), young), Reason::WarmUp);
+    assert_suppressed(&judge(config, &slow(5.0), immature), Reason::WarmUp);
 }
 
 #[test]
 fn too_little_traffic() {
     let config = GuardConfig { min_requests: 100, ..GuardConfig::default() };
-    held_back(&judge(config, &slow(5.0), mature()), Reason::TooLittleTraffic);
+    assert_suppressed(&judge(config, &slow(5.0), mature()), Reason::TooLittleTraffic);
     // a drop is measured by what should have come
     let config = GuardConfig { min_requests: 40, ..GuardConfig::default() };
     let dropped = FeatureRow { count: 4, samples: 4, errors: 0, ..usual(60) };
@@ -126,32 +126,32 @@ fn too_little_traffic() {
 fn small_effect() {
     // 30 % slower is unlikely here, and not worth a night's sleep
     let config = GuardConfig { latency_relative: 1.0, ..GuardConfig::default() };
-    held_back(&judge(config, &slow(1.8), mature()), Reason::SmallEffect);
+    assert_suppressed(&judge(config, &slow(1.8), mature()), Reason::SmallEffect);
     let config = GuardConfig { latency_absolute_ms: 1_000.0, ..GuardConfig::default() };
-    held_back(&judge(config, &slow(5.0), mature()), Reason::SmallEffect);
+    assert_suppressed(&judge(config, &slow(5.0), mature()), Reason::SmallEffect);
 
     let failing = FeatureRow { errors: 20, ..usual(60) };
     assert!(judge(GuardConfig::default(), &failing, mature()).is_anomaly);
     let config = GuardConfig { min_errors: 21, ..GuardConfig::default() };
-    held_back(&judge(config, &failing, mature()), Reason::SmallEffect);
+    assert_suppressed(&judge(config, &failing, mature()), Reason::SmallEffect);
     let config = GuardConfig { error_rate_absolute: 0.5, ..GuardConfig::default() };
-    held_back(&judge(config, &failing, mature()), Reason::SmallEffect);
+    assert_suppressed(&judge(config, &failing, mature()), Reason::SmallEffect);
 
     let surge = FeatureRow { count: 400, samples: 400, errors: 2, ..usual(60) };
     assert!(judge(GuardConfig::default(), &surge, mature()).is_anomaly);
     let config = GuardConfig { traffic_relative: 10.0, ..GuardConfig::default() };
-    held_back(&judge(config, &surge, mature()), Reason::SmallEffect);
+    assert_suppressed(&judge(config, &surge, mature()), Reason::SmallEffect);
     let config = GuardConfig { traffic_absolute: 400.0, ..GuardConfig::default() };
-    held_back(&judge(config, &surge, mature()), Reason::SmallEffect);
+    assert_suppressed(&judge(config, &surge, mature()), Reason::SmallEffect);
 }
 
 #[test]
 fn direction() {
-    held_back(&judge(GuardConfig::default(), &slow(0.01), mature()), Reason::Direction);
+    assert_suppressed(&judge(GuardConfig::default(), &slow(0.01), mature()), Reason::Direction);
 }
 
 #[test]
-fn a_worthy_signal_is_not_held_back_by_an_unworthy_one() {
+fn a_suppressed_signal_does_not_suppress_another_one() {
     let row = FeatureRow { errors: 20, ..slow(5.0) };
     let config = GuardConfig { latency_absolute_ms: 1e6, ..GuardConfig::default() };
     let verdict = judge(config, &row, mature());

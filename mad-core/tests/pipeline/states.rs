@@ -75,11 +75,11 @@ fn flagged_and_normal_ones_say_what_was_seen_and_what_was_expected() {
 }
 
 #[test]
-fn what_was_held_back_says_what_would_have_to_be_otherwise() {
+fn what_was_suppressed_says_what_would_have_to_be_otherwise() {
     let mut config = default();
     config.guard.latency_relative = 50.0;
     let known = last(config, 60, 40.0);
-    assert_eq!(known.state, State::HeldBack);
+    assert_eq!(known.state, State::Suppressed);
     assert!(
         known.reason.ends_with(
             "; a change of 5,000 % (guard.latency_relative) and 2 ms (guard.latency_absolute_ms) \
@@ -89,12 +89,12 @@ fn what_was_held_back_says_what_would_have_to_be_otherwise() {
         known.reason
     );
     let known = last(default(), 60, 0.2);
-    assert_eq!(known.state, State::HeldBack);
+    assert_eq!(known.state, State::Suppressed);
     assert!(known.reason.ends_with("; a latency below its band is no fault"), "{}", known.reason);
     let downwards =
         Override { direction: Some(mad_core::series::Direction::Down), ..Override::default() };
     let known = last(PipelineConfig { overrides: vec![downwards], ..default() }, 60, 40.0);
-    assert_eq!(known.state, State::HeldBack);
+    assert_eq!(known.state, State::Suppressed);
     assert!(known.reason.ends_with("; only a fall counts"), "{}", known.reason);
 }
 

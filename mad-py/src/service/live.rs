@@ -160,7 +160,7 @@ impl LivePipeline {
         json(py, &py.detach(|| documents(core, [service, endpoint, metric])))
     }
 
-    /// What was taken, flagged, held back and dropped.
+    /// What was taken, flagged, suppressed and dropped.
     fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         json(py, &self.lock(py).core.counters())
     }

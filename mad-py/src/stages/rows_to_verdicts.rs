@@ -108,7 +108,7 @@ impl RowScorer {
     }
 }
 
-/// Holds back what is not worth waking anyone.
+/// Suppresses what is not worth waking anyone.
 #[pyclass(module = "mad._core")]
 pub struct Guardrails {
     core: mad_core::Guardrails,

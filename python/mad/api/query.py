@@ -223,7 +223,7 @@ def graph(request: Request) -> Response:
 
 @router.get("/stats")
 def stats(request: Request) -> Response:
-    """What was taken, judged, flagged, held back and dropped."""
+    """What was taken, judged, flagged, suppressed and dropped."""
     counters = json.loads(service_of(request).engine.pipeline.counters())
     times = {name: told(counters[name]) for name in ("first", "last")}
     return JSONResponse({**counters, **times})

@@ -73,7 +73,7 @@ def view(document: Json) -> dict[str, Any]:
         "flagged_alone": summary.judged(document)[1]
         - sum(int(incident.get("rows") or 0) for incident in found),
         "graph": graph.section(document.get("graph")),
-        "held_back": summary.held_back(document),
+        "suppressed": summary.suppressed(document),
         "quiet": summary.quiet(document)[:QUIET_ROWS],
         "states_line": summary.states_line(document),
         "rejected": _rejected(document),

@@ -221,7 +221,7 @@ def states_line(document: Json) -> str:
     return ", ".join(f"{words.count(n)} {words.state(name).lower()}" for name, n in rows)
 
 
-def held_back(document: Json) -> list[tuple[str, str, int]]:
+def suppressed(document: Json) -> list[tuple[str, str, int]]:
     """Why rows that stood out were not flagged: name, sentence, rows; most frequent first."""
     counts = document.get("suppressed") or {}
     rows = [(*words.suppression(reason), int(n)) for reason, n in counts.items() if n]

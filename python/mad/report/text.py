@@ -89,7 +89,7 @@ def _mark(severity: object) -> Text:
 
 
 def print_detection(out: Console, document: Json, seconds: float, *, verbose: bool) -> None:
-    """What was read, what was found, why, and what was held back."""
+    """What was read, what was found, why, and what was suppressed."""
     title, lead = summary.headline(document)
     top = summary.top_incident(summary.incidents(document))
     style = STYLES.get(str(top.get("severity")), "bold") if top else "bold green"
@@ -103,7 +103,7 @@ def print_detection(out: Console, document: Json, seconds: float, *, verbose: bo
         _print_incidents(out, found, document)
     if top is not None:
         print_incident(out, top, full=False)
-    _print_held_back(out, document)
+    _print_suppressed(out, document)
     if verbose and document.get("counters"):
         _title(out, "Counters")
         out.print(_pairs(document["counters"]))
@@ -254,13 +254,13 @@ def print_ranking(out: Console, ranking: Json) -> None:
     out.print(table)
 
 
-def _print_held_back(out: Console, document: Json) -> None:
-    held = summary.held_back(document)
-    if not held:
+def _print_suppressed(out: Console, document: Json) -> None:
+    suppressed = summary.suppressed(document)
+    if not suppressed:
         return
-    _title(out, "Held back: rows looked at and not flagged, for a reason")
+    _title(out, "Suppressed: rows looked at and not flagged, for a reason")
     table = _table("Rows", "Reason", "What it means", right=["Rows"])
-    for name, sentence, rows in held:
+    for name, sentence, rows in suppressed:
         table.add_row(words.count(rows), Text(name), Text(sentence))
     out.print(table)
 

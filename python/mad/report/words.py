@@ -49,7 +49,7 @@ _SUPPRESSIONS = {
 
 _STATES = {
     "anomalous": "Anomalous",
-    "held_back": "Held back",
+    "suppressed": "Suppressed",
     "silent": "Silent",
     "too_few_requests": "Too few requests",
     "learning": "Learning",
@@ -130,7 +130,7 @@ def unit_of(signal: str, declared: object = None) -> str:
 
 
 def suppression(reason: str) -> tuple[str, str]:
-    """A short name and a sentence for why a row was held back."""
+    """A short name and a sentence for why a row was suppressed."""
     return _SUPPRESSIONS.get(reason) or (visible(reason).replace("_", " ").capitalize(), "")
 
 
