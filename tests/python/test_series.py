@@ -74,8 +74,8 @@ def test_wrong_calls_say_what_is_wrong() -> None:
         mad.score_series(times(3), np.zeros(4))
     with pytest.raises(ValueError, match="int64 milliseconds or datetime64"):
         mad.score_series(np.array(["a", "b"]), np.zeros(2))
-    with pytest.raises(ValueError, match=r"score\.alarm_pause|alarm_pause"):
-        mad.score_series(times(2), np.zeros(2), {"score": {"alarm_pause": -1}})
+    with pytest.raises(ValueError, match=r"score\.alarm_cooldown|alarm_cooldown"):
+        mad.score_series(times(2), np.zeros(2), {"score": {"alarm_cooldown": -1}})
 
 
 def test_a_latency_scores_as_a_scorer_does() -> None:

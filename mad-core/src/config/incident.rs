@@ -20,10 +20,10 @@ pub struct IncidentConfig {
     pub open_support: f64,
     /// Row evidence that keeps an open incident alive without being flagged (hysteresis), 0 or
     /// more. Default 2.5.
-    pub keep_evidence: f64,
+    pub sustain_threshold: f64,
     /// An incident is over this long after its last anomalous row, minutes; the next one then is
     /// a new incident. At least two steps. Default 5.
-    pub gap_minutes: f64,
+    pub resolve_after_minutes: f64,
     /// Entities of one service, or of services that call each other, whose anomalies begin within
     /// this long of each other share an incident, minutes, 0 or more; 0 keeps them apart.
     /// Default 5.
@@ -43,8 +43,8 @@ impl Default for IncidentConfig {
             open_steps: 3,
             open_evidence: 8.0,
             open_support: 2.0,
-            keep_evidence: 2.5,
-            gap_minutes: 5.0,
+            sustain_threshold: 2.5,
+            resolve_after_minutes: 5.0,
             merge_minutes: 5.0,
             cooldown_minutes: 10.0,
             ttl_minutes: 30.0,
@@ -68,7 +68,7 @@ impl IncidentConfig {
         }
         for (field, value) in [
             ("incident.open_evidence", self.open_evidence),
-            ("incident.gap_minutes", self.gap_minutes),
+            ("incident.resolve_after_minutes", self.resolve_after_minutes),
             ("incident.ttl_minutes", self.ttl_minutes),
         ] {
             if !(value > 0.0 && value <= 1e6) {
@@ -77,7 +77,7 @@ impl IncidentConfig {
         }
         for (field, value) in [
             ("incident.open_support", self.open_support),
-            ("incident.keep_evidence", self.keep_evidence),
+            ("incident.sustain_threshold", self.sustain_threshold),
             ("incident.merge_minutes", self.merge_minutes),
         ] {
             if !(value.is_finite() && value >= 0.0) {
@@ -109,7 +109,7 @@ impl IncidentConfig {
 
     /// The gap in nanoseconds for rows of `step` nanoseconds.
     pub fn gap(&self, step: i64) -> i64 {
-        ((self.gap_minutes * MINUTE as f64) as i64).max(step.saturating_mul(2))
+        ((self.resolve_after_minutes * MINUTE as f64) as i64).max(step.saturating_mul(2))
     }
 
     /// The time to live in nanoseconds for rows of `step` nanoseconds.

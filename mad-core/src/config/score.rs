@@ -41,7 +41,7 @@ pub struct ScoreConfig {
     pub series_min_points: usize,
     /// Values of a single series after an alarm in which none is raised again, 0 to 1e9.
     /// Default 100.
-    pub alarm_pause: u32,
+    pub alarm_cooldown: u32,
 }
 
 impl Default for ScoreConfig {
@@ -54,7 +54,7 @@ impl Default for ScoreConfig {
             rate_memory: 1_000.0,
             relearn_after: 120,
             series_min_points: 20,
-            alarm_pause: 100,
+            alarm_cooldown: 100,
         }
     }
 }

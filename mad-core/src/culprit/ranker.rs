@@ -27,7 +27,7 @@ use crate::time::{MINUTE, Timestamp};
 /// it calls. So do calls whose callee's did, beside it, and their caller beside calls that were longer
 /// on their way. One that is only called less, or whose spans are missing, weighs a quarter as well where
 /// a caller of it went bad because of another: what was never called is no cause. So does one in
-/// [another incident](Surroundings::is_apart). Those whose metrics were ranked by
+/// [another incident](Surroundings::in_other_incident). Those whose metrics were ranked by
 /// [`MetricRanker`](super::MetricRanker), which knows calls too, weigh by that. One whose service was
 /// changed in the half hour before weighs half as much again. Ties go to the worse severity, then the
 /// stronger single row, the earlier onset, the name. Abstains when

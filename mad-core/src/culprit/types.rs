@@ -95,8 +95,8 @@ pub trait Surroundings {
     fn goes_on(&self, _entity: EntityId, _evidence: &Evidence, _to: Timestamp) -> u64 {
         0
     }
-    /// Whether an entity is in an incident that nothing ties to the one that is asked about.
-    fn is_apart(&self, _entity: EntityId) -> bool {
+    /// Whether an entity belongs to another incident whose services do not call those of the ranked one.
+    fn in_other_incident(&self, _entity: EntityId) -> bool {
         false
     }
 }

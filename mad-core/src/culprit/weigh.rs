@@ -85,7 +85,7 @@ pub(super) fn weigh(
         if explained || suspect.not_called.is_some() || suspect.slow_way_to.is_some() {
             suspect.weight *= EXPLAINED;
         }
-        if surroundings.is_apart(*id) {
+        if surroundings.in_other_incident(*id) {
             suspect.weight *= APART;
         }
         if suspect.change.is_some() {

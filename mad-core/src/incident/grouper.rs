@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CloseReason, Incident, IncidentChange, IncidentStatus, Ties};
+use super::{CloseReason, Incident, IncidentChange, IncidentStatus, Topology};
 use crate::config::{GuardConfig, IncidentConfig};
 use crate::error::{Error, Result};
 use crate::history::FlaggedRow;
@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 ///
 /// One opens when `open_rows` flagged rows lie within `open_steps` steps, or at once when a row's
 /// evidence is overwhelming and carried by enough observations; it then begins at the first of
-/// those rows. Flagged rows join until `gap_minutes` have passed since the last one; rows that are
+/// those rows. Flagged rows join until `resolve_after_minutes` have passed since the last one; rows that are
 /// merely unlikely keep it alive without joining. It closes when the entity's rows were normal for
 /// the gap, when the entity sent nothing for the time to live, or by command. One that ended by
 /// itself and comes back within the cooldown is the same one again.
@@ -79,14 +79,14 @@ impl IncidentGrouper {
         Ok(())
     }
 
-    /// Takes a flagged row. `support` is how many observations carry its evidence; `ties` tells
+    /// Takes a flagged row. `support` is how many observations carry its evidence; `topology` gives
     /// which services call each other.
     pub fn flagged(
         &mut self,
         entity: &Entity,
         row: FlaggedRow,
         support: f64,
-        ties: &impl Ties,
+        topology: &impl Topology,
         changes: &mut Vec<IncidentChange>,
     ) {
         if self.extend(entity, &row, changes) {
@@ -106,7 +106,7 @@ impl IncidentGrouper {
         }
         let rows: Vec<FlaggedRow> = self.pending.remove(&id).unwrap_or_default().into();
         let Some(first) = rows.first() else { return };
-        if let Some(lead) = self.tied(entity, first.bucket, step, bucket, ties, changes)
+        if let Some(lead) = self.tied(entity, first.bucket, step, bucket, topology, changes)
             && let Some(incident) = self.open.get_mut(&lead)
         {
             if incident.join(entity, &rows, known) {
@@ -160,14 +160,14 @@ impl IncidentGrouper {
         start: Timestamp,
         step: i64,
         now: Timestamp,
-        ties: &impl Ties,
+        topology: &impl Topology,
         changes: &mut Vec<IncidentChange>,
     ) -> Option<EntityId> {
         let merge = self.config.merge(step);
         if merge == 0 || self.open.is_empty() {
             return None;
         }
-        let mut services = ties.neighbours(&entity.service);
+        let mut services = topology.neighbours(&entity.service);
         services.push(Arc::clone(&entity.service));
         let mut leads: Vec<EntityId> = services
             .iter()
@@ -236,7 +236,7 @@ impl IncidentGrouper {
         let entity = self.lead(entity);
         let Some(incident) = self.open.get_mut(&entity) else { return };
         let end = bucket.plus(step);
-        if evidence >= self.config.keep_evidence
+        if evidence >= self.config.sustain_threshold
             && end.since(incident.last_active) <= self.config.gap(incident.step)
         {
             incident.last_active = end;

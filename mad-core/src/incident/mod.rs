@@ -4,11 +4,11 @@ mod change;
 mod grouper;
 mod open_state;
 mod reopen;
-mod ties;
+mod topology;
 mod types;
 
 pub use change::IncidentChange;
 pub use grouper::IncidentGrouper;
 pub(crate) use open_state::OpenState;
-pub use ties::Ties;
+pub use topology::Topology;
 pub use types::{CloseReason, Incident, IncidentStatus, MOST_MEMBERS, Member, Peak};

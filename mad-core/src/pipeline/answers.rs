@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::explain::{Explanation, Link, TemplateExplainer};
 use crate::guard::EntityMaturity;
 use crate::history::{Decision, FlaggedRow, History};
-use crate::incident::{Incident, Ties};
+use crate::incident::{Incident, Topology};
 use crate::series::{Entity, EntityId, EntityTable, SeriesTable};
 use crate::telemetry::Rejections;
 use crate::time::Timestamp;
@@ -59,14 +59,14 @@ impl Pipeline {
         };
         let rows: Vec<&FlaggedRow> = self.history.flagged(ranker.from(at), at).collect();
         let by_metrics = self.by_metrics(&rows, at);
-        let apart = self.apart(incident, &by_metrics);
-        let known = Known { by_metrics, apart, ..self.surroundings() };
+        let in_other_incident = self.in_other_incidents(incident, &by_metrics);
+        let known = Known { by_metrics, in_other_incident, ..self.surroundings() };
         ranker.rank_within(rows, &self.entities, at, &known)
     }
 
     /// The entities of other incidents whose services are not next to this one's. What metrics
     /// were held against each other is told apart only where the graph knows who calls it.
-    fn apart(
+    fn in_other_incidents(
         &self,
         incident: &Incident,
         by_metrics: &BTreeMap<Arc<str>, f64>,
@@ -75,7 +75,7 @@ impl Pipeline {
         let services: BTreeSet<&Arc<str>> = own.iter().map(|entity| &entity.service).collect();
         let near = services.iter().flat_map(|service| self.graph.neighbours(service));
         let near: BTreeSet<Arc<str>> = near.collect();
-        let is_apart = |entity: &&Entity| {
+        let in_other_incident = |entity: &&Entity| {
             let service = &entity.service;
             let is_tied = services.contains(service) || near.contains(service);
             let is_known = !by_metrics.contains_key(service)
@@ -85,7 +85,7 @@ impl Pipeline {
         let others = self.grouper.incidents().into_iter().filter(|other| {
             other.id != incident.id && other.start < incident.end && incident.start < other.end
         });
-        let entities = others.flat_map(Incident::entities).filter(is_apart);
+        let entities = others.flat_map(Incident::entities).filter(in_other_incident);
         entities
             .filter_map(|entity| self.entities.find(&entity.service, &entity.endpoint))
             .collect()
@@ -166,7 +166,7 @@ impl Pipeline {
             history: &self.history,
             grouper: &self.grouper,
             by_metrics: BTreeMap::new(),
-            apart: BTreeSet::new(),
+            in_other_incident: BTreeSet::new(),
         }
     }
 

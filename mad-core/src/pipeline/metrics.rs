@@ -218,7 +218,7 @@ impl Pipeline {
         let leaving = leaving.map(|leaving| (judge(&leaving.score), leaving));
         let leaving = leaving.filter(|(verdict, _)| verdict.is_anomaly);
         let (is_alarm, alarm_score) =
-            state.paused.tell(alarmed.is_anomaly, alarm.evidence, self.config.score.alarm_pause);
+            state.paused.tell(alarmed.is_anomaly, alarm.evidence, self.config.score.alarm_cooldown);
         let judged = FeaturePoint { sample, ..*point };
         state.last = state.last.max(point.bucket);
         state.newest = Some(Decision::of_point(&judged, kind, &score, &verdict));

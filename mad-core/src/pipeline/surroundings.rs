@@ -9,7 +9,7 @@ use crate::culprit::{Evidence, Surroundings};
 use crate::graph::ServiceGraph;
 use crate::guard::Reason;
 use crate::history::{History, HistoryRow};
-use crate::incident::{IncidentGrouper, Ties};
+use crate::incident::{IncidentGrouper, Topology};
 use crate::series::{EntityId, Signal};
 use crate::telemetry::{Change, ChangeEvent, Edge, LogLine, Request, Span, SpanKind};
 use crate::time::Timestamp;
@@ -21,8 +21,8 @@ pub(super) struct Known<'a> {
     pub grouper: &'a IncidentGrouper,
     /// What metrics say of services; empty where they were not ranked.
     pub by_metrics: BTreeMap<Arc<str>, f64>,
-    /// Entities in incidents that nothing ties to the one that is asked about.
-    pub apart: BTreeSet<EntityId>,
+    /// Entities of other incidents whose services do not call those of the ranked one.
+    pub in_other_incident: BTreeSet<EntityId>,
 }
 
 impl Surroundings for Known<'_> {
@@ -63,12 +63,12 @@ impl Surroundings for Known<'_> {
         rows.filter(|row| !row.is_anomaly).count() as u64
     }
 
-    fn is_apart(&self, entity: EntityId) -> bool {
-        self.apart.contains(&entity)
+    fn in_other_incident(&self, entity: EntityId) -> bool {
+        self.in_other_incident.contains(&entity)
     }
 }
 
-impl Ties for ServiceGraph {
+impl Topology for ServiceGraph {
     fn neighbours(&self, service: &str) -> Vec<Arc<str>> {
         let mut names = self.callers(service);
         names.extend(self.callees(service));

@@ -84,7 +84,7 @@ impl SeriesScorer {
             scorer: MetricScorer::new(kind, config)?,
             evidence: threshold_evidence(config.threshold),
             min_points: config.series_min_points,
-            pause: config.alarm_pause,
+            pause: config.alarm_cooldown,
             paused: Pause::default(),
         })
     }

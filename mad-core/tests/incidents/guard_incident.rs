@@ -504,9 +504,9 @@ fn bad_config_names_field_value_and_range() {
     for bad in [
         IncidentConfig { open_rows: 0, ..IncidentConfig::default() },
         IncidentConfig { open_evidence: f64::NAN, ..IncidentConfig::default() },
-        IncidentConfig { gap_minutes: 0.0, ..IncidentConfig::default() },
+        IncidentConfig { resolve_after_minutes: 0.0, ..IncidentConfig::default() },
         IncidentConfig { ttl_minutes: f64::INFINITY, ..IncidentConfig::default() },
-        IncidentConfig { keep_evidence: -1.0, ..IncidentConfig::default() },
+        IncidentConfig { sustain_threshold: -1.0, ..IncidentConfig::default() },
     ] {
         assert!(bad.validate().is_err(), "{bad:?}");
         assert!(IncidentGrouper::new(bad, 0, 1).is_err());
@@ -567,7 +567,7 @@ proptest! {
         let apart = IncidentConfig { cooldown_minutes: 0.0, ..IncidentConfig::default() };
         let (plain, rows, pipeline) = run(apart);
         let other = IncidentConfig {
-            open_rows, open_steps, keep_evidence: keep, gap_minutes: gap, open_evidence: 300.0,
+            open_rows, open_steps, sustain_threshold: keep, resolve_after_minutes: gap, open_evidence: 300.0,
             ..IncidentConfig::default()
         };
         prop_assert_eq!(&plain, &run(other).0);

@@ -7,7 +7,7 @@ use mad_core::explain::TemplateExplainer;
 use mad_core::guard::Severity;
 use mad_core::history::{FlaggedRow, FlaggedSignal};
 use mad_core::incident::{
-    CloseReason, Incident, IncidentChange, IncidentGrouper, MOST_MEMBERS, Ties,
+    CloseReason, Incident, IncidentChange, IncidentGrouper, MOST_MEMBERS, Topology,
 };
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use mad_core::{Entity, EntityId, Signal};
@@ -19,7 +19,7 @@ fn minute(i: i64) -> Timestamp {
 /// Calls between services.
 struct Calls(Vec<(&'static str, &'static str)>);
 
-impl Ties for Calls {
+impl Topology for Calls {
     fn neighbours(&self, service: &str) -> Vec<Arc<str>> {
         let of = |(a, b): &(&str, &str)| {
             let other = if *a == service { b } else { a };
@@ -31,20 +31,26 @@ impl Ties for Calls {
 
 struct Group<T> {
     grouper: IncidentGrouper,
-    ties: T,
+    topology: T,
     changes: Vec<IncidentChange>,
     names: Vec<Entity>,
     severity: Severity,
 }
 
-impl<T: Ties> Group<T> {
-    fn new(ties: T, merge_minutes: f64) -> Self {
-        Self::with(ties, IncidentConfig { merge_minutes, ..IncidentConfig::default() })
+impl<T: Topology> Group<T> {
+    fn new(topology: T, merge_minutes: f64) -> Self {
+        Self::with(topology, IncidentConfig { merge_minutes, ..IncidentConfig::default() })
     }
 
-    fn with(ties: T, config: IncidentConfig) -> Self {
+    fn with(topology: T, config: IncidentConfig) -> Self {
         let grouper = IncidentGrouper::new(config, 10 * SECOND, 1_000).unwrap();
-        Self { grouper, ties, changes: Vec::new(), names: Vec::new(), severity: Severity::Warning }
+        Self {
+            grouper,
+            topology,
+            changes: Vec::new(),
+            names: Vec::new(),
+            severity: Severity::Warning,
+        }
     }
 
     fn id(&mut self, service: &str, endpoint: &str) -> EntityId {
@@ -83,7 +89,7 @@ impl<T: Ties> Group<T> {
             signals: vec![signal],
         };
         let name = self.names[id.index()].clone();
-        self.grouper.flagged(&name, row, 9.0, &self.ties, &mut self.changes);
+        self.grouper.flagged(&name, row, 9.0, &self.topology, &mut self.changes);
     }
 
     fn quiet(&mut self, i: i64, service: &str, endpoint: &str) {
