@@ -200,7 +200,9 @@ def test_one_problem_hides_no_other() -> None:
         return [field for field, _ in _core.config_problems(json.dumps(config))]
 
     assert fields({}) == []
-    assert fields({"incident": {"open_rows": 9, "resolve_after_minutes": 0}, "culprit": {"top_k": 0}}) == [
+    assert fields(
+        {"incident": {"open_rows": 9, "resolve_after_minutes": 0}, "culprit": {"top_k": 0}}
+    ) == [
         "incident.open_steps",
         "culprit.top_k",
     ]

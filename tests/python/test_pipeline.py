@@ -467,7 +467,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"features": {"lateness_seconds": -1}}, r"`features.lateness_seconds` is -1; expected 0"),
     ({"score": {"threshold": 1.5}}, r"`score.threshold` is 1.5; expected"),
     ({"score": {"window": 10**9}}, r"`score.window` is 1000000000; expected"),
-    ({"incident": {"resolve_after_minutes": -5}}, r"`incident.resolve_after_minutes` is -5; expected"),
+    (
+        {"incident": {"resolve_after_minutes": -5}},
+        r"`incident.resolve_after_minutes` is -5; expected",
+    ),
     ({"culprit": {"top_k": 0}}, r"`culprit.top_k` is 0; expected"),
     ({"limits": {"entities": 0}}, r"`limits.entities` is 0; expected an integer from 1"),
     ({"naive_offset_seconds": 100_000}, r"`naive_offset_seconds` is 100000; expected -86400 to"),
