@@ -14,8 +14,6 @@ alone: `FeatureBuilder`, `RowScorer`, `Guardrails`, `IncidentGrouper`, `CulpritR
 """
 
 from mad import reference
-from mad._api import detect, detect_metrics, read
-from mad._config import Config
 from mad._core import (
     BinomialScorer,
     Culprit,
@@ -51,8 +49,10 @@ from mad._core import (
     rolling_mad,
     rolling_z,
 )
-from mad._series import score_series
-from mad._traces import rank_traces
+from mad.config import Config
+from mad.detection import detect, detect_metrics, read
+from mad.series import score_series
+from mad.traces import rank_traces
 
 __all__ = [
     "BinomialScorer",

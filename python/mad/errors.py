@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 FINE = 0
 FAILED = 1
 """What was asked to fail did: `--fail-on` was met, or the demo named the wrong culprit."""
@@ -51,6 +54,28 @@ class ServiceError(CommandError):
 
 class MissingExtraError(InputError, ImportError):
     """Input that needs a package which is not installed; the message names the extra."""
+
+
+@contextmanager
+def input_of(name: str) -> Iterator[None]:
+    """Raises the ValueErrors of the block as `InputError`s that name the input."""
+    try:
+        yield
+    except CommandError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{name}: {error}") from error
+
+
+@contextmanager
+def usage() -> Iterator[None]:
+    """Raises the ValueErrors of the block as `UsageError`s."""
+    try:
+        yield
+    except CommandError:
+        raise
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def reason(error: OSError) -> str:

@@ -22,7 +22,7 @@ def detect(
     and it has `min_requests` requests.
     """
     if isinstance(requests, str | os.PathLike):
-        from mad._files import reference_file
+        from mad.detection.files import reference_file
 
         settings = {"min_points": min_points, "warmup": warmup, "min_requests": min_requests}
         return reference_file(os.fspath(requests), settings)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-import mad
 from mad import errors
-from mad.cli import arguments, files, main
+from mad.cli import arguments, main
+from mad.detection import directory
+from mad.sinks import files
 from mad.sources.files import Source
 
 LINES = b"timestamp,service\n" + b"2026-01-06T10:00:00Z,payments\n" * 5000
@@ -79,7 +80,7 @@ class FakeCore:
 
 @pytest.fixture
 def fake_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mad, "_core", FakeCore, raising=False)
+    monkeypatch.setattr(directory, "_core", FakeCore)
 
 
 @pytest.fixture

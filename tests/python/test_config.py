@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import mad
 from mad import _core
-from mad._config_layers import threshold_of
 from mad.cli import doctor
+from mad.config.layers import threshold_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 EVERYTHING: dict[str, Any] = {
@@ -88,7 +88,7 @@ def test_toml_is_read_back(tmp_path: Path) -> None:
 def test_any_text_is_read_back(names: list[str], minutes: float) -> None:
     overrides = [{"service": name, "warm_up_minutes": minutes} for name in names]
     config = mad.Config({"guard": {"warm_up_minutes": minutes}, "override": overrides})
-    from mad._config_layers import parse_toml
+    from mad.config.layers import parse_toml
 
     assert mad.Config(parse_toml(config.to_toml())) == config
 

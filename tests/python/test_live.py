@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from receiver import CLOSE, LOST, Receiver, receiving
 
-from mad import _core, errors, live
+from mad import _core, errors, simulate
 from mad.adapters import Clock
 from mad.adapters.post import Post
 from mad.cli import main
-from mad.live.lines import Columns
-from mad.live.worlds import PATTERNS, RADAR_SCENARIOS
+from mad.simulate.lines import Columns
+from mad.simulate.worlds import PATTERNS, RADAR_SCENARIOS
 
 START = datetime(2026, 1, 6, 10, 0, tzinfo=timezone.utc)
 BEGIN = "2026-01-06T10:00:00Z"
@@ -34,12 +34,12 @@ def receiver() -> Iterator[Receiver]:
         yield one
 
 
-def simulate(receiver: Receiver, *arguments: str, accelerate: str = "600") -> int:
+def send_simulated(receiver: Receiver, *arguments: str, accelerate: str = "600") -> int:
     fast = ["--accelerate", accelerate, "--start", BEGIN]
     return main(["simulate", "--live", receiver.url, *fast, *arguments])
 
 
-def records(stream: live.Stream, *, step: float = 7.0, most: int = 100) -> dict[str, Any]:
+def records(stream: simulate.Stream, *, step: float = 7.0, most: int = 100) -> dict[str, Any]:
     """All that a stream says, by kind, as its lines."""
     found: dict[str, list[Any]] = {}
     elapsed = 0.0
@@ -52,19 +52,19 @@ def records(stream: live.Stream, *, step: float = 7.0, most: int = 100) -> dict[
     return found
 
 
-def run(duration: float = 1800.0, rate: float = 2.0, seed: int = 7) -> live.Run:
-    return live.Run(START, duration, duration / 2.0, rate, seed)
+def run(duration: float = 1800.0, rate: float = 2.0, seed: int = 7) -> simulate.Run:
+    return simulate.Run(START, duration, duration / 2.0, rate, seed)
 
 
 def streams() -> dict[str, Any]:
     found = {
-        "shop": lambda seed: live.shop(run(seed=seed)),
-        "aiops": lambda seed: live.traces(run(seed=seed), "slow-payment", 4, 0.0, 0.0),
+        "shop": lambda seed: simulate.shop(run(seed=seed)),
+        "aiops": lambda seed: simulate.traces(run(seed=seed), "slow-payment", 4, 0.0, 0.0),
     }
     for pattern in PATTERNS:
-        found[pattern] = lambda seed, one=pattern: live.api(run(seed=seed), one)
+        found[pattern] = lambda seed, one=pattern: simulate.api(run(seed=seed), one)
     for scenario in RADAR_SCENARIOS:
-        found[scenario] = lambda seed, one=scenario: live.radar(run(seed=seed), one)
+        found[scenario] = lambda seed, one=scenario: simulate.radar(run(seed=seed), one)
     return found
 
 
@@ -89,7 +89,7 @@ def test_a_stream_is_the_same_however_it_is_cut(name: str) -> None:
 
 
 def test_the_shop_is_the_core_s_in_traces_of_four_and_five() -> None:
-    sent = records(live.shop(run()))["requests"]
+    sent = records(simulate.shop(run()))["requests"]
     incident = "service=payments,endpoint=/pay,start=900s,length=480s,kind=outage"
     simulation = _core.ShopSimulation(3600, 4, 1800.0, BEGIN, 7, [incident], False)
     made = list(csv.DictReader(io.StringIO(simulation.take_csv(10_000).decode())))
@@ -121,7 +121,7 @@ def test_lines_of_csv_keep_what_is_left_over() -> None:
 
 def test_patterns_do_what_they_say() -> None:
     def halves(pattern: str) -> list[list[dict[str, Any]]]:
-        found = records(live.api(run(rate=10.0), pattern))["requests"]
+        found = records(simulate.api(run(rate=10.0), pattern))["requests"]
         pings = [one for one in found if one["endpoint"] == "/ping"]
         later = "2026-01-06T10:15"
         return [
@@ -157,7 +157,7 @@ def test_patterns_do_what_they_say() -> None:
 
 def test_radar_drifts_and_saturates() -> None:
     def last(scenario: str) -> tuple[dict[str, float], dict[str, list[Any]]]:
-        found = records(live.radar(run(duration=2400.0), scenario))
+        found = records(simulate.radar(run(duration=2400.0), scenario))
         newest = [one for one in found["metrics"] if one["timestamp"] >= "2026-01-06T10:39"]
         means = {}
         for name in ("latency_ms", "error_rate", "cpu_pct"):
@@ -186,7 +186,7 @@ def test_the_incident_is_found_after_the_warm_up(
     receiver: Receiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--duration", "40m", "--rate", "4", "--seed", "3", "--json"]
-    assert simulate(receiver, *arguments) == errors.FINE
+    assert send_simulated(receiver, *arguments) == errors.FINE
     told = json.loads(capsys.readouterr().out)
     assert told["sent"] == told["accepted"] == len(receiver.of("requests")) == 9600
     assert (told["rejected"], told["retried"]) == (0, 0)
@@ -212,7 +212,9 @@ def test_the_incident_is_found_after_the_warm_up(
 def test_every_system_can_be_sent(
     receiver: Receiver, capsys: pytest.CaptureFixture[str], arguments: list[str], kinds: set[str]
 ) -> None:
-    assert simulate(receiver, "--duration", "10m", "--warm-up", "5m", *arguments) == errors.FINE
+    assert (
+        send_simulated(receiver, "--duration", "10m", "--warm-up", "5m", *arguments) == errors.FINE
+    )
     assert set(receiver.records) == kinds
     assert receiver.pipeline.rejected["total"] == 0
     assert "0 rejected" in capsys.readouterr().out
@@ -223,7 +225,7 @@ def test_batches_are_sent_again_and_counted(
 ) -> None:
     receiver.statuses = [(429, {"Retry-After": "0"}), (CLOSE, {}), (503, {}), (LOST, {})]
     arguments = ["--duration", "5m", "--warm-up", "1m", "--batch-size", "50", "--json"]
-    assert simulate(receiver, *arguments, accelerate="1000") == errors.FINE
+    assert send_simulated(receiver, *arguments, accelerate="1000") == errors.FINE
     told = json.loads(capsys.readouterr().out)
     assert told["retried"] == 4
     assert len(receiver.tries) == told["batches"] + 4
@@ -236,13 +238,13 @@ def test_a_token_comes_from_a_file_or_the_environment(
 ) -> None:
     receiver.token = "secret"
     short = ["--duration", "1m", "--warm-up", "30s"]
-    assert simulate(receiver, *short) == errors.SERVICE
+    assert send_simulated(receiver, *short) == errors.SERVICE
     file = tmp_path / "token"
     file.write_text("secret\n")
-    assert simulate(receiver, *short, "--token-file", str(file)) == errors.FINE
+    assert send_simulated(receiver, *short, "--token-file", str(file)) == errors.FINE
     monkeypatch.setenv("MAD_TOKEN", "secret")
-    assert simulate(receiver, *short) == errors.FINE
-    assert simulate(receiver, *short, "--token-file", str(tmp_path / "none")) == errors.USAGE
+    assert send_simulated(receiver, *short) == errors.FINE
+    assert send_simulated(receiver, *short, "--token-file", str(tmp_path / "none")) == errors.USAGE
 
 
 def test_it_begins_where_the_server_s_data_ends(receiver: Receiver) -> None:
@@ -315,7 +317,7 @@ def test_feed_makes_up_for_a_slow_server_in_turns(receiver: Receiver) -> None:
     # far behind from the start: kinds still take turns, so nothing is late
     clock = Clock(START, 1000.0)
     clock._real -= 1800.0 / 1000.0
-    stream = live.traces(run(rate=1.0), "slow-payment", 4, 0.0, 0.0)
-    fed = live.feed(Post(receiver.url), stream, clock)
+    stream = simulate.traces(run(rate=1.0), "slow-payment", 4, 0.0, 0.0)
+    fed = simulate.feed(Post(receiver.url), stream, clock)
     assert fed.sent == fed.accepted == stream.records
     assert receiver.pipeline.rejected["total"] == 0

@@ -11,7 +11,7 @@ import pytest
 import mad
 from mad import _core
 from mad.cli import main
-from mad.quality import figures, sets
+from mad.quality import measures, sets
 from mad.quality.nab import nab_score
 
 
@@ -20,44 +20,44 @@ def flags(text: str) -> np.ndarray:
 
 
 def test_runs_and_false_events() -> None:
-    first, end = figures.runs(flags(".xx..x"))
+    first, end = measures.runs(flags(".xx..x"))
     assert (first.tolist(), end.tolist()) == ([1, 5], [3, 6])
     #                                        labels cover rows 2 and 3, two rows behind are forgiven
-    assert figures.false_events(flags("..xxxx.."), flags("..xx...."), 3) == 0
-    assert figures.false_events(flags("x......x"), flags("..xx...."), 2) == 2
-    assert figures.false_events(flags("x.x....."), flags("......x."), 2) == 1
+    assert measures.false_events(flags("..xxxx.."), flags("..xx...."), 3) == 0
+    assert measures.false_events(flags("x......x"), flags("..xx...."), 2) == 2
+    assert measures.false_events(flags("x.x....."), flags("......x."), 2) == 1
     # everything flagged is a false event a block of 24 rows
-    assert figures.false_events(np.ones(48, bool), np.zeros(48, bool), 2) == 2
+    assert measures.false_events(np.ones(48, bool), np.zeros(48, bool), 2) == 2
 
 
 def test_event_f1_counts_runs_over_all_series() -> None:
     found = (flags("...x...."), flags("..x....."))
     late = (flags(".....x.."), flags("..x....."))
-    assert figures.event_f1([found], 2) == 1.0
-    assert figures.event_f1([found, late], 2) == pytest.approx(2 / (2 + 1 + 1))
-    assert figures.event_f1([], 2) == 0.0
+    assert measures.event_f1([found], 2) == 1.0
+    assert measures.event_f1([found, late], 2) == pytest.approx(2 / (2 + 1 + 1))
+    assert measures.event_f1([], 2) == 0.0
 
 
 def test_delay_f1_takes_whole_runs() -> None:
     labels = flags("..xxxx..")
-    assert figures.delay_f1([(flags("...x...."), labels)], 1) == 1.0
-    assert figures.delay_f1([(flags("....x..."), labels)], 1) == 0.0
-    assert figures.delay_f1([(flags("x.x....."), labels)], 1) == pytest.approx(8 / 9)
+    assert measures.delay_f1([(flags("...x...."), labels)], 1) == 1.0
+    assert measures.delay_f1([(flags("....x..."), labels)], 1) == 0.0
+    assert measures.delay_f1([(flags("x.x....."), labels)], 1) == pytest.approx(8 / 9)
 
 
 def test_missing_steps_are_not_flagged() -> None:
     times = np.array([0, 60, 180], np.int64)
-    assert figures.on_grid(times, flags("xxx")).tolist() == [True, True, False, True]
+    assert measures.on_grid(times, flags("xxx")).tolist() == [True, True, False, True]
 
 
 def test_volume_of_a_perfect_score_is_near_one_and_of_chance_near_the_share() -> None:
     labels = np.zeros(2_000, bool)
     labels[900:960] = True
-    best = figures.vus_pr(labels, labels.astype(float))
+    best = measures.vus_pr(labels, labels.astype(float))
     assert 0.85 < best <= 1.0
-    chance = figures.vus_pr(labels, np.random.default_rng(1).random(2_000))
+    chance = measures.vus_pr(labels, np.random.default_rng(1).random(2_000))
     assert chance < 0.2
-    assert figures.vus_pr(labels, np.zeros(2_000)) < chance + 0.05
+    assert measures.vus_pr(labels, np.zeros(2_000)) < chance + 0.05
 
 
 def windowed(rows: int, windows: list[tuple[int, int]]) -> sets.Labelled:

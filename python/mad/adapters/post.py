@@ -14,6 +14,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from mad.times import time_or_none
+
 FIRST_PAUSE, LAST_PAUSE = 0.1, 5.0
 """Seconds before the first and the later retries; each pause is twice the one before."""
 LONGEST_PAUSE = 60.0
@@ -146,8 +148,6 @@ def _is_closed(connection: http.client.HTTPConnection) -> bool:
 
 def after_newest(server: Post) -> float | None:
     """Where event time has to begin so that nothing is late, seconds since 1970; None is now."""
-    from mad.report.times import time_or_none
-
     try:
         newest = server.get("/ingest/stats").get("newest_ts")
     except (NotTakenError, AttributeError):

@@ -1,4 +1,4 @@
-"""The service over HTTP: what the originals answered, and `/v1`."""
+"""The HTTP service: the routes under `/v1` and those of the original systems."""
 
 from mad.api.app import create_app
 from mad.api.auth import Tokens

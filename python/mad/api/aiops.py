@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from mad.api.act import analyse_now, resolve
+from mad.api.commands import analyse_now, resolve
 from mad.api.errors import not_found
 from mad.api.service import Service, moment, service_of
 from mad.journal.reader import Page
@@ -64,7 +64,7 @@ def _metrics(service: Service) -> dict[str, Any]:
     since = (service.engine.pipeline.newest or 0) - WINDOW
     codes = json.loads(service.engine.pipeline.status_codes(since))
     out = {}
-    for name, endpoint, requests, errors, mean, baseline in service.reader.endpoint_figures(since):
+    for name, endpoint, requests, errors, mean, baseline in service.reader.endpoint_totals(since):
         rate = errors / requests
         slow = baseline is not None and mean is not None and mean > 2 * baseline
         health = round(100 - 50 * rate - (30 if slow else 0), 1)

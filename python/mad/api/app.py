@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mad import _core
-from mad.api import act, aiops, docs, errors, ingest, originals, query, radar, stream
+from mad.api import aiops, commands, compat, docs, errors, ingest, query, radar, stream
 from mad.api.auth import Access, Tokens
 from mad.api.cache import AnswerCache
 from mad.api.service import Service, service_of
@@ -101,7 +101,7 @@ def create_app(
     )
     app.state.readers = readers
     errors.install(app)
-    for part in (originals, ingest, query, act, stream, radar, aiops):
+    for part in (compat, ingest, query, commands, stream, radar, aiops):
         app.include_router(part.router)
     app.add_api_route(
         "/metrics/prometheus",

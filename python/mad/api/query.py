@@ -9,7 +9,17 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from mad.api.errors import not_found
-from mad.api.service import Service, listed, moment, raw, service_of, told
+from mad.api.service import (
+    Service,
+    at_time,
+    json_object,
+    listed,
+    moment,
+    raw,
+    records,
+    rfc3339,
+    service_of,
+)
 from mad.journal.reader import Page, Within
 
 router = APIRouter(prefix="/v1/query", tags=["query"])
@@ -65,16 +75,18 @@ def incidents(
 def incident(request: Request, incident: IncidentId) -> Response:
     """One incident with the rows around it, what happened to it, and what people said."""
     reader = service_of(request).reader
-    document = _document(service_of(request), incident)
-    history = ",".join(reader.history(incident))
-    notes = ",".join(reader.notes(incident))
-    links = {
-        "self": f"/v1/query/incidents/{incident}",
-        "explain": f"/v1/query/incidents/{incident}/explain",
-        "history": f"/v1/query/incidents/{incident}/history",
-    }
-    return raw(
-        f'{document[:-1]},"history":[{history}],"notes":[{notes}],"links":{json.dumps(links)}}}'
+    place = f"/v1/query/incidents/{incident}"
+    return JSONResponse(
+        {
+            **json.loads(_document(service_of(request), incident)),
+            "history": [json.loads(change) for change in reader.history(incident)],
+            "notes": reader.notes(incident),
+            "links": {
+                "self": place,
+                "explain": f"{place}/explain",
+                "history": f"{place}/history",
+            },
+        }
     )
 
 
@@ -130,7 +142,7 @@ def features(
     found = service_of(request).reader.features(
         service=service, endpoint=endpoint, within=within, page=page
     )
-    return listed(found, page)
+    return records([at_time(record, "bucket_ts") for record in found], page)
 
 
 @router.get("/points")
@@ -174,14 +186,14 @@ def logs(
         within=within,
         page=page,
     )
-    return listed(found, page)
+    return records([at_time(record, "timestamp") for record in found], page)
 
 
 @router.get("/entities")
 def entities(request: Request, service: Name = None, endpoint: Name = None) -> Response:
     """What each endpoint and metric is now, with the reason and a health score; worst first."""
     states = service_of(request).engine.pipeline.states(service, endpoint)
-    return raw(b'{"data":' + states + b"}")
+    return raw(json_object(data=states))
 
 
 @router.get("/why", responses={404: {"description": "Nothing is known of it."}})
@@ -225,14 +237,14 @@ def graph(request: Request) -> Response:
 def stats(request: Request) -> Response:
     """What was taken, judged, flagged, suppressed and dropped."""
     counters = json.loads(service_of(request).engine.pipeline.counters())
-    times = {name: told(counters[name]) for name in ("first", "last")}
+    times = {name: rfc3339(counters[name]) for name in ("first", "last")}
     return JSONResponse({**counters, **times})
 
 
 @router.get("/audit")
 def audit(request: Request, page: OfPage) -> Response:
     """Who did what, newest first; for admins."""
-    return listed(service_of(request).reader.audit(page), page)
+    return records(service_of(request).reader.audit(page), page)
 
 
 def _document(service: Service, incident: str) -> str:

@@ -8,13 +8,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
-from mad.api.originals import health
-from mad.api.service import Service, moment, raw, service_of
+from mad.api.compat import health
+from mad.api.service import Service, moment, rfc3339, service_of
 from mad.journal.reader import Page
 
 router = APIRouter(prefix="/api", tags=["Live Ops Radar"])
 router.add_api_route("/health", health, methods=["GET"])
 
+#: The metrics that stand side by side, latency in ms, error rate and processor load in percent.
+METRICS = ("latency_ms", "error_rate", "cpu_pct")
 #: Nanoseconds before an incident whose log lines belong to it too.
 _BEFORE = 60_000_000_000
 
@@ -22,7 +24,23 @@ _BEFORE = 60_000_000_000
 @router.get("/metrics")
 def metrics(request: Request, limit: Annotated[int, Query(ge=1, le=10_000)] = 300) -> Response:
     """Latency, error rate in percent and processor load of each moment, newest first."""
-    return raw(f"[{','.join(service_of(request).reader.radar_rows(limit))}]")
+    found = service_of(request).reader.values(METRICS, len(METRICS) * limit)
+    moments: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for value in found:
+        at, name, resource = value["at"], value["service"], value["resource"]
+        row = moments.setdefault(
+            (at, name, resource),
+            {
+                "ts": rfc3339(at),
+                "service": name,
+                **dict.fromkeys(METRICS),
+                "scenario": resource or None,
+                "is_anomaly": 0,
+            },
+        )
+        row[value["metric"]] = value["value"]
+        row["is_anomaly"] = max(row["is_anomaly"], value["is_anomaly"])
+    return JSONResponse(list(moments.values())[:limit])
 
 
 @router.get("/incidents")
@@ -36,9 +54,18 @@ def incidents(request: Request, limit: Annotated[int, Query(ge=1, le=1_000)] = 5
 @router.get("/logs")
 def logs(request: Request, limit: Annotated[int, Query(ge=1, le=10_000)] = 200) -> Response:
     """Log lines, newest first."""
-    lines = [json.loads(text) for text in service_of(request).reader.logs(page=Page(limit))]
-    fields = {"timestamp": "ts", "service": "service", "level": "level", "body": "message"}
-    return JSONResponse([{new: line[old] for old, new in fields.items()} for line in lines])
+    lines = service_of(request).reader.logs(page=Page(limit))
+    return JSONResponse(
+        [
+            {
+                "ts": rfc3339(line["at"]),
+                "service": line["service"],
+                "level": line["level"],
+                "message": line["body"],
+            }
+            for line in lines
+        ]
+    )
 
 
 def _line(service: Service, incident: dict[str, Any]) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -54,11 +55,36 @@ def raw(body: bytes | str, status: int = 200) -> Response:
     return Response(body, status, media_type="application/json")
 
 
+def json_object(**fields: str | bytes) -> bytes:
+    """A JSON object of values that are JSON text already."""
+    parts = [
+        json.dumps(name).encode() + b":" + (value if isinstance(value, bytes) else value.encode())
+        for name, value in fields.items()
+    ]
+    return b"{" + b",".join(parts) + b"}"
+
+
+def json_array(texts: Sequence[str]) -> str:
+    """A JSON array of values that are JSON text already."""
+    return f"[{','.join(texts)}]"
+
+
 def listed(texts: Sequence[str], page: Page) -> Response:
-    """A page of objects that are JSON already: `count`, `next` and `data`."""
+    """A page of objects that are JSON text already: `count`, `next` and `data`."""
     after = page.offset + len(texts) if len(texts) == page.limit else None
-    head = json.dumps({"count": len(texts), "next": after})
-    return raw(f'{head[:-1]}, "data": [{",".join(texts)}]}}')
+    count, data = str(len(texts)), json_array(texts)
+    return raw(json_object(count=count, next=json.dumps(after), data=data))
+
+
+def records(found: Sequence[Mapping[str, Any]], page: Page) -> Response:
+    """A page of records of the journal: `count`, `next` and `data`."""
+    return listed([json.dumps(record) for record in found], page)
+
+
+def at_time(record: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A record of the journal with its time `at` in RFC 3339, under another name and first."""
+    others = {key: value for key, value in record.items() if key != "at"}
+    return {name: rfc3339(record["at"]), **others}
 
 
 def moment(text: str | None, name: str, naive_offset_seconds: int | None = None) -> int | None:
@@ -99,7 +125,7 @@ def _nanoseconds(text: str, naive_offset_seconds: int | None) -> int:
     return (at - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
-def told(at: int | None) -> str | None:
+def rfc3339(at: int | None) -> str | None:
     """A moment as RFC 3339."""
     if at is None:
         return None

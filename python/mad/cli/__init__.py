@@ -137,9 +137,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain("interrupted", "")
         return errors.INTERRUPTED
     except BrokenPipeError:
-        from mad.cli import files
+        from mad.cli import output
 
-        files.discard_standard_output()
+        output.discard_standard_output()
         return errors.BROKEN_PIPE
     except Exception:
         import traceback

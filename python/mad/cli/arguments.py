@@ -13,7 +13,7 @@ _SIZES = {"": 1, "k": 1024, "kb": 1024, "m": 1024**2, "mb": 1024**2, "mib": 1024
 
 def duration(text: str) -> float:
     """Seconds from `90s`, `2h`, `1d`."""
-    from mad.report.times import parse_duration
+    from mad.times import parse_duration
 
     try:
         return parse_duration(text)
@@ -23,7 +23,7 @@ def duration(text: str) -> float:
 
 def time(text: str) -> str:
     """An RFC 3339 time, checked and handed on as written in UTC."""
-    from mad.report.times import parse_time
+    from mad.times import parse_time
 
     try:
         found = parse_time(text)

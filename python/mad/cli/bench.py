@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mad import errors
-from mad.cli.detect import print_json
+from mad.cli.output import print_json
 from mad.cli.progress import Progress
 
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from mad import Config, _core, errors
-from mad._config import as_json
-from mad._config_layers import parse
-from mad._toml import write_toml
-from mad.cli import files, settings
-from mad.cli.detect import print_json
+from mad.cli import settings
+from mad.cli.output import print_json
+from mad.config import as_json
+from mad.config.layers import parse
+from mad.config.toml import write_toml
+from mad.sinks import files
 
 
 def register(commands: Any, common: argparse.ArgumentParser) -> None:

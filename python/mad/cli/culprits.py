@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mad import errors
-from mad.cli import arguments, engine, graph, remote
-from mad.cli.detect import print_json
+from mad import _core, errors
+from mad.cli import arguments, graph, remote
+from mad.cli.output import print_json
 from mad.sources.files import Source
 
 
@@ -60,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         path = Path(args.source)
         file = str(path / "scored.csv" if path.is_dir() else path)
         chunks = Source(file).chunks()
-        ranking = engine.culprits(file, chunks, args.at, args.minutes, args.top_k)
+        ranking = rank_rows(file, chunks, args.at, args.minutes, args.top_k)
     if args.json:
         print_json(ranking)
     else:
@@ -73,8 +75,8 @@ def run(args: argparse.Namespace) -> int:
 def _of_traces(args: argparse.Namespace) -> int:
     if args.at is not None:
         raise errors.UsageError("--at is of DIR: spans are ranked as a whole")
-    ranking = engine.rank_traces(args.spans, args.reference, args.top_k)
-    document = engine.graph({"spans": args.spans}) if args.graph else None
+    ranking = graph.rank_traces(args.spans, args.reference, args.top_k)
+    document = graph.build({"spans": args.spans}) if args.graph else None
     if document is not None:
         document["chain"] = graph.blamed(ranking)
     if args.json:
@@ -87,3 +89,11 @@ def _of_traces(args: argparse.Namespace) -> int:
         graph.print_graph(console, document)
     graph.print_ranking(console, ranking)
     return errors.FINE
+
+
+def rank_rows(
+    name: str, scored: Iterator[bytes], at: str | None, minutes: float, top_k: int
+) -> dict[str, Any]:
+    """A ranking from scored rows, using only rows known at `at`."""
+    with errors.input_of(name):
+        return dict(json.loads(_core.culprits_from_scored(scored, at, minutes, top_k)))

@@ -8,10 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from mad import errors
-from mad.cli import arguments, engine, files, simulate
-from mad.cli.detect import REPORT, Outcome, detect, machine, print_json
-from mad.report import summary, times
+from mad import _core, errors, times
+from mad.cli import arguments, simulate
+from mad.cli.detect import machine
+from mad.cli.evaluate import evaluate
+from mad.cli.output import Terminal, print_json
+from mad.detection.directory import REPORT, Outcome, detect_into
+from mad.report import summary
+from mad.sinks import files
 from mad.sources.files import Source
 
 CULPRIT = ("payments", "/pay")
@@ -43,16 +47,16 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     out = Path(args.out)
-    simulation = engine.shop_simulation(
+    simulation = _core.ShopSimulation(
         args.rows, simulate.SERVICES, simulate.DURATION, None, args.seed, None, True
     )
     with files.Outputs(out) as outputs:
         truth = simulate.write_requests(simulation, outputs)
         outputs.write("truth.json", truth)
         written = outputs.commit()
-    outcome = detect([str(out / "requests.csv")], out)
+    outcome = detect_into(out, {"requests": [str(out / "requests.csv")]}, observer=Terminal())
     outcome.paths = [*written, *outcome.paths]
-    evaluation = engine.evaluate(
+    evaluation = evaluate(
         Source(str(out / "scored.csv")).chunks(),
         files.read_text(out / "incidents.json"),
         files.read_text(out / "culprits.json"),

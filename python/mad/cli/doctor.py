@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from mad import _core, errors
-from mad._config_layers import CONFIDENCE, FILE, PREFIX, is_setting
 from mad.cli import settings
-from mad.cli.detect import print_json
+from mad.cli.output import print_json
+from mad.config.layers import CONFIDENCE, FILE, PREFIX, is_setting
 
 Check = dict[str, Any]
 _OTHERS = {

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mad import errors
-from mad.cli import engine, files
-from mad.cli.detect import print_json
+from mad import _core, errors
+from mad.cli.output import print_json
+from mad.sinks import files
 from mad.sources.files import Source
 
 
@@ -34,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     if args.directory is None and args.scored is None:
         raise errors.UsageError("give DIR or --scored FILE", "mad evaluate out --truth truth.json")
     scored = args.scored or str(Path(args.directory) / "scored.csv")
-    result = engine.evaluate(
+    result = evaluate(
         Source(scored).chunks(),
         _text(args.incidents, args.directory, "incidents.json"),
         _text(args.culprits, args.directory, "culprits.json"),
@@ -56,3 +58,11 @@ def _text(given: str | None, directory: str | None, name: str) -> str | None:
     if directory is not None and (Path(directory) / name).exists():
         return files.read_text(Path(directory) / name)
     return None
+
+
+def evaluate(
+    scored: Iterator[bytes], incidents: str | None, culprits: str | None, truth: str
+) -> dict[str, Any]:
+    """How well a run found what the truth lists."""
+    with errors.input_of("cannot evaluate"):
+        return dict(json.loads(_core.evaluate(scored, incidents, culprits, truth)))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mad import errors
-from mad.cli import arguments, engine, files, remote
-from mad.cli.detect import SCORED, SCORED_METRICS, print_json
+from mad import _core, errors
+from mad.cli import arguments, remote
+from mad.cli.output import print_json
+from mad.detection.directory import SCORED, SCORED_METRICS
 from mad.report import summary
+from mad.sinks import files
 from mad.sources.files import Source
 
 _HINT = "name a directory that mad detect wrote to"
@@ -101,7 +105,7 @@ def why(args: argparse.Namespace, path: Path) -> int:
         file = path / name
         if name == SCORED or file.exists():
             asked = (args.service, args.endpoint, args.metric, args.at)
-            found += engine.why(str(file), Source(str(file)).chunks(), *asked)
+            found += newest_rows(str(file), Source(str(file)).chunks(), *asked)
     if not found:
         raise errors.InputError(f"{path} has no such rows of {args.service!r}", _NAMES)
     if not args.json and args.at is None and args.endpoint is None and len(listed or []) >= _LISTED:
@@ -138,3 +142,16 @@ def choose(listed: list[dict[str, Any]], wanted: str | None) -> list[dict[str, A
     known = ", ".join(str(entry.get("id")) for entry in (found or listed)[:10])
     problem = "is not the id of an incident" if not found else "is the beginning of several ids"
     raise errors.UsageError(f"{wanted!r} {problem}", f"there are: {known or 'none'}")
+
+
+def newest_rows(
+    name: str,
+    scored: Iterator[bytes],
+    service: str,
+    endpoint: str | None,
+    metric: str | None,
+    at: str | None,
+) -> list[dict[str, Any]]:
+    """The newest row by `at` of each endpoint of a service, and why it was flagged or not."""
+    with errors.input_of(name):
+        return list(json.loads(_core.why_from_scored(scored, service, endpoint, metric, at)))

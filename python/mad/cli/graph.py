@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mad import errors
-from mad.cli import engine, files
-from mad.cli.detect import print_json
+from mad import _core, errors
+from mad.cli.output import print_json
+from mad.sinks import files
+from mad.sources.files import Source
 
 _FORMS = (".html", ".svg", ".json")
 
@@ -45,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
         raise errors.UsageError("--reference is of spans: give SPANS too")
     if args.out and Path(args.out).suffix.lower() not in _FORMS:
         raise errors.UsageError(f"--out {args.out}: give a name that ends in .html, .svg or .json")
-    document = engine.graph(sources)
-    ranking = engine.rank_traces(args.spans, args.reference, 3) if args.spans else None
+    document = build(sources)
+    ranking = rank_traces(args.spans, args.reference, 3) if args.spans else None
     document["chain"] = blamed(ranking)
     if args.out:
         files.write_bytes(args.out, _rendered(document, Path(args.out).suffix.lower()))
@@ -109,3 +112,39 @@ def _rendered(document: dict[str, Any], form: str) -> bytes:
     if form == ".svg":
         return graph.picture(document, document["chain"]).svg.encode() + b"\n"
     return graph.page(document, document["chain"]).encode()
+
+
+def build(sources: Mapping[str, str]) -> dict[str, Any]:
+    """The service graph of files by kind: spans, edges, requests."""
+    built = _core.ServiceGraph()
+    for kind, path in sources.items():
+        with errors.input_of(path):
+            for piece in Source(path).pieces(kind):
+                built.feed(kind, piece)
+            built.end(kind)
+    return built.document() | {"rejected": built.rejected}
+
+
+def rank_traces(spans: str, reference: str | None, top_k: int) -> dict[str, Any]:
+    """Root causes of the failing traces in a file, as JSON has them."""
+    import mad
+
+    with errors.input_of(spans):
+        ranking = mad.rank_traces(spans, reference, top_k=top_k)
+    names = ("service", "operation", "fault", "share", "traces", "sample_traces", "chain")
+    culprits = [
+        {name: getattr(one, name) for name in names}
+        | {"onset": one.onset.isoformat().replace("+00:00", "Z")}
+        | {name: _number(getattr(one, name)) for name in ("duration_ms", "expected_ms")}
+        for one in ranking.culprits
+    ]
+    return {
+        "culprits": culprits,
+        "abstained": ranking.abstained,
+        "traces": ranking.traces,
+        "failing": ranking.failing,
+    }
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mad import errors
-from mad._config import Config
 from mad.cli import arguments, settings
 from mad.cli.show import show_of
+from mad.config import Config
 
 if TYPE_CHECKING:
     import uvicorn

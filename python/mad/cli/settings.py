@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mad import _core, errors
-from mad._config import as_json
-from mad._config_layers import FILE, Layers, parse
+from mad.config import as_json
+from mad.config.layers import FILE, Layers, parse
 
 DEFAULT = "mad.toml"
 HELP = f"settings as TOML, YAML or JSON (default: MAD_CONFIG, else {DEFAULT} if there)"

@@ -7,9 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mad import errors
-from mad.cli import arguments, engine, files, live
+from mad import _core, errors
+from mad.cli import arguments, sending
+from mad.cli.output import print_json
 from mad.cli.progress import Progress
+from mad.sinks import files
 
 SEED = 42
 ROWS = 10_000
@@ -80,7 +82,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     traces.add_argument("--missing", type=float, metavar="SHARE", help="of spans that are lost")
     traces.add_argument("--skew", type=float, metavar="MS", help="by how much clocks are off")
-    live.add_arguments(command)
+    sending.add_arguments(command)
     command.add_argument("--no-labels", action="store_true", help="leave the label column out")
     command.add_argument("--json", action="store_true", help="print one JSON document")
     command.set_defaults(run=run)
@@ -89,8 +91,8 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     if args.live is not None:
-        return live.run(args)
-    for name, value in live.only(args).items():
+        return sending.run(args)
+    for name, value in sending.only(args).items():
         if value is not None:
             raise errors.UsageError(f"{name} goes with --live URL")
     args.system = args.system or "shop"
@@ -112,15 +114,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _shop(args: argparse.Namespace) -> int:
-    simulation = engine.shop_simulation(
-        args.rows or ROWS,
-        args.services or SERVICES,
-        args.duration or DURATION,
-        args.start,
-        args.seed,
-        arguments.incidents(args.incident),
-        not args.no_labels,
-    )
+    with errors.usage():
+        simulation = _core.ShopSimulation(
+            args.rows or ROWS,
+            args.services or SERVICES,
+            args.duration or DURATION,
+            args.start,
+            args.seed,
+            arguments.incidents(args.incident),
+            not args.no_labels,
+        )
     with files.Outputs(args.out) as outputs:
         truth = write_requests(simulation, outputs)
         outputs.write("truth.json", truth)
@@ -130,16 +133,17 @@ def _shop(args: argparse.Namespace) -> int:
 
 def _traces(args: argparse.Namespace) -> int:
     rows = args.rows or TRACES
-    simulation = engine.trace_simulation(
-        args.scenario or "slow-payment",
-        rows,
-        args.duration or TRACES_DURATION,
-        args.start,
-        args.seed,
-        args.depth or 4,
-        args.missing or 0.0,
-        args.skew or 0.0,
-    )
+    with errors.usage():
+        simulation = _core.TraceSimulation(
+            args.scenario or "slow-payment",
+            rows,
+            args.duration or TRACES_DURATION,
+            args.start,
+            args.seed,
+            args.depth or 4,
+            args.missing or 0.0,
+            args.skew or 0.0,
+        )
     truth = simulation.truth_json()
     with files.Outputs(args.out) as outputs:
         outputs.append("spans.csv", simulation.spans_csv())
@@ -152,8 +156,6 @@ def _traces(args: argparse.Namespace) -> int:
 def _finish(args: argparse.Namespace, rows: int, truth: str, paths: list[Path]) -> int:
     listed = truth_list(json.loads(truth))
     if args.json:
-        from mad.cli.detect import print_json
-
         print_json(
             {
                 "system": args.system,
@@ -172,7 +174,7 @@ def _finish(args: argparse.Namespace, rows: int, truth: str, paths: list[Path]) 
     return errors.FINE
 
 
-def write_requests(simulation: engine.Simulation, outputs: files.Outputs) -> str:
+def write_requests(simulation: _core.ShopSimulation, outputs: files.Outputs) -> str:
     """Streams requests.csv out; returns the truth as JSON text."""
     rows, written = simulation.rows, 0
     with Progress("simulating", rows, worth=rows > _WORTH_ROWS, unit="rows") as bar:

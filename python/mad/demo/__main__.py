@@ -10,7 +10,6 @@ import sys
 import threading
 
 from mad import errors
-from mad.cli import arguments
 from mad.demo.run import RATE, run
 from mad.demo.scenarios import SCENARIOS
 
@@ -24,7 +23,7 @@ def main() -> int:
     command.add_argument("--scenario", choices=[*SCENARIOS, "all"], default="slow-payment")
     command.add_argument("--accelerate", type=float, default=20.0, metavar="X")
     command.add_argument("--rate", type=float, default=RATE, metavar="N", help="checkouts a minute")
-    command.add_argument("--seed", type=arguments.whole(0), default=0, metavar="N")
+    command.add_argument("--seed", type=int, default=0, metavar="N")
     command.add_argument("--keep", action="store_true", help="go on with traffic until stopped")
     args = command.parse_args()
     stop = threading.Event()

@@ -19,7 +19,7 @@ from mad.adapters.clock import Clock
 from mad.adapters.opentelemetry import MadSpanExporter
 from mad.adapters.sender import Sender
 from mad.demo.faults import ROUTES, Faults, work
-from mad.demo.service import App, Served, app
+from mad.demo.service import App, Served, app, ask
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 
@@ -28,8 +28,6 @@ def services(
     sender: Sender, clock: Clock, faults: Faults, ports: Mapping[str, int]
 ) -> Iterator[tuple[str, Served]]:
     """Both services, running; the callee first."""
-    from mad.demo.shop import ask
-
     exporter = MadSpanExporter(sender, clock=clock)
 
     def ping() -> Mapping[str, Any]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import socketserver
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -16,6 +19,8 @@ from mad.demo.faults import Faults
 
 Routes = Mapping[tuple[str, str], Callable[[], Mapping[str, Any]]]
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+PATIENCE = 3.0
+"""Seconds that a service waits for the answer of another one."""
 
 
 class FailedError(Exception):
@@ -113,3 +118,19 @@ class _Quiet(WSGIRequestHandler):
 
     def address_string(self) -> str:
         return str(self.client_address[0])
+
+
+def ask(method: str, url: str, opener: Callable[..., Any], **headers: str) -> Any:
+    """The JSON of another service. FailedError when there is none."""
+    request = urllib.request.Request(url, b"" if method == "POST" else None, headers, method=method)
+    try:
+        with opener(request, timeout=PATIENCE) as answer:
+            return json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        error.close()
+        why, status = f"answered {error.code}", 502
+    except TimeoutError:
+        why, status = f"took over {PATIENCE:g} s", 504
+    except OSError as error:
+        why, status = f"cannot be asked: {error}", 502
+    raise FailedError(f"{method} {url} {why}", status)

@@ -5,10 +5,7 @@ middleware in front. And a chain of two services that the OpenTelemetry SDK watc
 from __future__ import annotations
 
 import itertools
-import json
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -17,10 +14,8 @@ from mad.adapters.record import urlopen
 from mad.adapters.sender import Sender
 from mad.adapters.wsgi import MadMiddleware
 from mad.demo.faults import ROUTES, Faults, work
-from mad.demo.service import FailedError, Routes, Served, app
+from mad.demo.service import Routes, Served, app, ask
 
-PATIENCE = 3.0
-"""Seconds that checkout waits for an answer."""
 SHOP = ("/checkout", "/payment", "/inventory")
 CHAIN = ("/start", "/test", "/ping")
 
@@ -98,19 +93,3 @@ def _chain(
     except ImportError:
         return ()
     return services(sender, clock, faults, ports)
-
-
-def ask(method: str, url: str, opener: Callable[..., Any], **headers: str) -> Any:
-    """The JSON of another service. FailedError when there is none."""
-    request = urllib.request.Request(url, b"" if method == "POST" else None, headers, method=method)
-    try:
-        with opener(request, timeout=PATIENCE) as answer:
-            return json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        error.close()
-        why, status = f"answered {error.code}", 502
-    except TimeoutError:
-        why, status = f"took over {PATIENCE:g} s", 504
-    except OSError as error:
-        why, status = f"cannot be asked: {error}", 502
-    raise FailedError(f"{method} {url} {why}", status)

@@ -3,8 +3,8 @@
 from mad.engine.batch import Batch, Taken, decoded
 from mad.engine.clock import EventClock
 from mad.engine.engine import Engine
-from mad.engine.figures import Figures
 from mad.engine.job import Busy, StorageFailed
+from mad.engine.stats import Figures
 
 __all__ = [
     "Batch",

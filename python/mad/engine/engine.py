@@ -14,12 +14,12 @@ from time import monotonic
 from typing import Any
 
 from mad import _core
-from mad._config import Config
+from mad.config import Config
 from mad.engine.batch import Batch, Taken, decoded
 from mad.engine.clock import SECOND, EventClock
 from mad.engine.command import command_entry, command_of
-from mad.engine.figures import Figures
 from mad.engine.job import Busy, Job, Room, StorageFailed
+from mad.engine.stats import Figures
 from mad.errors import StateError
 from mad.journal import Entry, Journal, Kept
 from mad.journal.entries import COMMAND, TICK

@@ -1,4 +1,4 @@
-"""What a journal's tables say, as bytes of JSON: the objects are those that the core wrote."""
+"""Reads the tables of a journal: records with times in nanoseconds, and JSON of the core."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-#: Times of the tables as RFC 3339.
-_TIME = "strftime('%Y-%m-%dT%H:%M:%SZ', {} / 1000000000, 'unixepoch')"
 #: Severities by rank.
 SEVERITIES = ("Info", "Warning", "Critical")
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +76,12 @@ class Reader:
         endpoint: str | None = None,
         within: Within = ALWAYS,
         page: Page = FIRST,
-    ) -> list[str]:
-        """Features of rows, newest first, each as JSON."""
+    ) -> list[Record]:
+        """Features of rows, newest first."""
         where = _Where({"service": service, "endpoint": endpoint}, within)
-        return self._texts(
-            f"""SELECT json_object('bucket_ts', {_TIME.format("at")}, 'service', service,
-            'endpoint', endpoint, 'req_count', req_count, 'error_count', error_count,
-            'error_rate', error_count * 1.0 / req_count, 'avg_latency_ms', avg_latency_ms,
-            'p95_latency_ms', p95_latency_ms)
+        return self._records(
+            f"""SELECT at, service, endpoint, req_count, error_count,
+            error_count * 1.0 / req_count AS error_rate, avg_latency_ms, p95_latency_ms
             FROM features {where} ORDER BY at DESC, service, endpoint LIMIT ? OFFSET ?""",
             [*where.values, page.limit, page.offset],
         )
@@ -98,16 +95,15 @@ class Reader:
         text: str | None = None,
         within: Within = ALWAYS,
         page: Page = FIRST,
-    ) -> list[str]:
-        """Log lines, newest first, each as JSON."""
+    ) -> list[Record]:
+        """Log lines, newest first."""
         upper = level.upper() if level else None
         names = {"service": service, "upper(level)": upper, "trace_id": trace_id}
         where = _Where(names, within)
         if text:
             where.add("instr(body, ?) > 0", text)
-        return self._texts(
-            f"""SELECT json_object('timestamp', {_TIME.format("at")}, 'service', service,
-            'level', level, 'body', body, 'trace_id', trace_id)
+        return self._records(
+            f"""SELECT at, service, level, body, trace_id
             FROM log_lines {where} ORDER BY at DESC, seq DESC, position DESC LIMIT ? OFFSET ?""",
             [*where.values, page.limit, page.offset],
         )
@@ -135,18 +131,18 @@ class Reader:
             [*where.values, page.limit, page.offset],
         )
 
-    def original_incidents(self, limit: int) -> list[str]:
-        """Incidents in the original's eight fields, newest start first."""
+    def flagged_incidents(self, limit: int) -> list[Record]:
+        """Incidents with figures of the flagged rows of their own endpoint, newest start first:
+        service, endpoint, start, end, last flagged row, highest p95 latency and error rate,
+        severity, number of rows."""
         flagged = """FROM rows r WHERE r.service = i.service AND r.endpoint = i.endpoint
             AND r.at >= i.start AND r.at < i.end AND r.is_anomaly"""
-        return self._texts(
-            f"""SELECT json_object('service', service, 'endpoint', endpoint,
-            'start_ts', {_TIME.format("start")},
-            'end_ts', {_TIME.format(f"coalesce((SELECT max(r.at) {flagged}), i.end)")},
-            'max_p95_latency_ms', (SELECT max(r.p95_latency_ms) {flagged}),
-            'max_error_rate', coalesce(
-                (SELECT max(r.error_count * 1.0 / r.req_count) {flagged}), 0.0),
-            'peak_severity', severity, 'count_points', data ->> 'rows')
+        return self._records(
+            f"""SELECT service, endpoint, start, end,
+            (SELECT max(r.at) {flagged}) AS last,
+            (SELECT max(r.p95_latency_ms) {flagged}) AS p95_latency_ms,
+            (SELECT max(r.error_count * 1.0 / r.req_count) {flagged}) AS error_rate,
+            severity, data ->> 'rows' AS rows
             FROM incidents i ORDER BY start DESC, id LIMIT ?""",
             [limit],
         )
@@ -171,19 +167,18 @@ class Reader:
             [seq, position, limit],
         )
 
-    def notes(self, incident: str) -> list[str]:
-        """What people said of an incident, oldest first, each as JSON."""
-        return self._texts(
-            "SELECT json_object('written_at', written_at, 'who', who, 'kind', kind, 'text', text) "
-            "FROM notes WHERE incident = ? ORDER BY id",
+    def notes(self, incident: str) -> list[Record]:
+        """Comments and feedback on an incident, oldest first."""
+        return self._records(
+            "SELECT written_at, who, kind, text FROM notes WHERE incident = ? ORDER BY id",
             [incident],
         )
 
-    def audit(self, page: Page = FIRST) -> list[str]:
-        """Who did what, newest first, each as JSON."""
-        return self._texts(
-            "SELECT json_object('written_at', written_at, 'who', who, 'action', action, "
-            "'target', target, 'outcome', outcome) FROM audit ORDER BY id DESC LIMIT ? OFFSET ?",
+    def audit(self, page: Page = FIRST) -> list[Record]:
+        """The audit trail, newest first: who did what to which target, and the outcome."""
+        return self._records(
+            "SELECT written_at, who, action, target, outcome FROM audit "
+            "ORDER BY id DESC LIMIT ? OFFSET ?",
             [page.limit, page.offset],
         )
 
@@ -214,28 +209,25 @@ class Reader:
         )[0]
         return int(count)
 
-    def flagged_figures(self, service: str, endpoint: str, start: int, end: int) -> dict[str, Any]:
-        """Figures of the flagged rows of one endpoint in [start, end]."""
-        names = (
-            "points, peak_abs_mad, avg_abs_mad, peak_p95, peak_errors, severity, first, last, "
-            "rows, avg_errors"
-        )
-        found = self._all(
-            f"""SELECT coalesce(sum(is_anomaly), 0), max(abs(mad_z)) FILTER (WHERE is_anomaly),
-            avg(abs(mad_z)) FILTER (WHERE is_anomaly),
-            max(p95_latency_ms) FILTER (WHERE is_anomaly),
-            max(error_count * 1.0 / req_count) FILTER (WHERE is_anomaly),
-            max(severity) FILTER (WHERE is_anomaly),
-            {_TIME.format("min(at) FILTER (WHERE is_anomaly)")},
-            {_TIME.format("max(at) FILTER (WHERE is_anomaly)")}, count(*),
-            avg(error_count * 1.0 / req_count)
+    def flagged_rows(self, service: str, endpoint: str, start: int, end: int) -> Record:
+        """Figures of the flagged rows of one endpoint in [start, end]; `rows` and `avg_errors` are
+        of all its rows."""
+        return self._records(
+            """SELECT coalesce(sum(is_anomaly), 0) AS points,
+            max(abs(mad_z)) FILTER (WHERE is_anomaly) AS peak_abs_mad,
+            avg(abs(mad_z)) FILTER (WHERE is_anomaly) AS avg_abs_mad,
+            max(p95_latency_ms) FILTER (WHERE is_anomaly) AS peak_p95,
+            max(error_count * 1.0 / req_count) FILTER (WHERE is_anomaly) AS peak_errors,
+            max(severity) FILTER (WHERE is_anomaly) AS severity,
+            min(at) FILTER (WHERE is_anomaly) AS first,
+            max(at) FILTER (WHERE is_anomaly) AS last,
+            count(*) AS rows, avg(error_count * 1.0 / req_count) AS avg_errors
             FROM rows WHERE service = ? AND endpoint = ? AND at BETWEEN ? AND ?""",
             [service, endpoint, start, end],
         )[0]
-        return dict(zip(names.split(", "), found, strict=True))
 
-    def endpoint_figures(self, since: int) -> list[tuple[Any, ...]]:
-        """Service, endpoint, requests, errors, mean latency and baseline since a moment."""
+    def endpoint_totals(self, since: int) -> list[tuple[Any, ...]]:
+        """Service, endpoint, requests, errors, mean latency and baseline since a time."""
         return self._all(
             """SELECT service, endpoint, sum(req_count), sum(error_count),
             sum(avg_latency_ms * req_count) / sum(req_count), avg(baseline_ms)
@@ -243,18 +235,13 @@ class Reader:
             [since],
         )
 
-    def radar_rows(self, limit: int) -> list[str]:
-        """Metrics of one moment side by side, newest first: latency, error rate, processor."""
-        return self._texts(
-            f"""SELECT json_object('ts', {_TIME.format("at")}, 'service', service,
-            'latency_ms', max(value) FILTER (WHERE metric = 'latency_ms'),
-            'error_rate', max(value) FILTER (WHERE metric = 'error_rate'),
-            'cpu_pct', max(value) FILTER (WHERE metric = 'cpu_pct'),
-            'scenario', nullif(resource, ''), 'is_anomaly', max(is_anomaly))
-            FROM (SELECT * FROM points WHERE metric IN ('latency_ms', 'error_rate', 'cpu_pct')
-                  ORDER BY at DESC LIMIT 3 * ?)
-            GROUP BY at, service, resource ORDER BY at DESC, service LIMIT ?""",
-            [limit, limit],
+    def values(self, metrics: Sequence[str], limit: int) -> list[Record]:
+        """The newest `limit` values of some metrics by time, service and resource."""
+        marks = ", ".join("?" * len(metrics))
+        return self._records(
+            f"""SELECT at, service, resource, metric, value, is_anomaly FROM points
+            WHERE metric IN ({marks}) ORDER BY at DESC, service, resource LIMIT ?""",
+            [*metrics, limit],
         )
 
     def failed_traces(
@@ -319,11 +306,19 @@ class Reader:
     def _texts(self, query: str, values: Iterable[Any]) -> list[str]:
         return [text for (text,) in self._all(query, values)]
 
+    def _records(self, query: str, values: Iterable[Any]) -> list[Record]:
+        cursor = self._execute(query, values)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
     def _all(self, query: str, values: Iterable[Any]) -> list[tuple[Any, ...]]:
+        return self._execute(query, values).fetchall()
+
+    def _execute(self, query: str, values: Iterable[Any]) -> sqlite3.Cursor:
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
         if db is None:
             db = self._local.db = sqlite3.connect(self._uri, uri=True, isolation_level=None)
-        return db.execute(query, tuple(values)).fetchall()
+        return db.execute(query, tuple(values))
 
 
 class _Where:

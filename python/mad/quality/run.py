@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from mad import _core
-from mad._series import score_series
-from mad.quality import figures
+from mad.quality import measures
 from mad.quality.nab import PROFILES, nab_score
 from mad.quality.sets import Labelled
+from mad.series import score_series
 
 DEFAULT = "default"
 SETS = ("microsoft", "kpi", "nab")
@@ -86,20 +86,20 @@ def _values(name: str, judged: Judged) -> Iterator[tuple[str, float]]:
             (one, said.score[one.start :], said.is_anomaly[one.start :], one.labels[one.start :])
             for one, said in judged.values()
         ]
-        events = figures.event_f1([(flags, labels) for _, _, flags, labels in rows], DELAY[name])
+        events = measures.event_f1([(flags, labels) for _, _, flags, labels in rows], DELAY[name])
         if name == "microsoft":
             yield (
                 "VUS-PR",
-                float(np.mean([figures.vus_pr(y, s) for _, s, _, y in rows if y.any()])),
+                float(np.mean([measures.vus_pr(y, s) for _, s, _, y in rows if y.any()])),
             )
         else:
             grids = [
-                tuple(figures.on_grid(one.times[one.start :], row) for row in (flags, labels))
+                tuple(measures.on_grid(one.times[one.start :], row) for row in (flags, labels))
                 for one, _, flags, labels in rows
             ]
             pairs = [(flags, labels) for flags, labels in grids]
-            yield "delay-7 F1, pooled", figures.delay_f1(pairs, 7)
-            each = [figures.delay_f1([pair], 7) for pair in pairs if pair[1].any()]
+            yield "delay-7 F1, pooled", measures.delay_f1(pairs, 7)
+            each = [measures.delay_f1([pair], 7) for pair in pairs if pair[1].any()]
             yield "delay-7 F1, macro", float(np.mean(each))
         yield f"event F1, delay {DELAY[name]}", events
     yield "false alarms a series and day", false_alarms_a_day(name, judged)
@@ -111,7 +111,7 @@ def false_alarms_a_day(name: str, judged: Judged) -> float:
     for one, said in judged.values():
         alarms = np.flatnonzero(said.is_alarm[one.start :]) + one.start
         right = np.zeros(len(one.times), np.bool_)
-        for first, end in zip(*figures.runs(one.labels), strict=True):
+        for first, end in zip(*measures.runs(one.labels), strict=True):
             right[first : end + DELAY[name]] = True
         for first, last in one.windows:
             right |= (one.times >= first) & (one.times <= last)

@@ -9,7 +9,8 @@ from html import escape
 from itertools import pairwise
 from typing import Any
 
-from mad.report import times, words
+from mad import times
+from mad.report import words
 from mad.report.scales import Axis, value_axis
 from mad.report.time_axis import TimeAxis, stretches
 

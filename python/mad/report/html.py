@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from mad.report import charts, graph, scales, summary, times, words
+from mad import times
+from mad.report import charts, graph, scales, summary, words
 
 Json = Mapping[str, Any]
 

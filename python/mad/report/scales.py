@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from mad.report import times, words
+from mad import times
+from mad.report import words
 
 LOG_RANGE = 30.0
 """A latency whose largest value is this many times its smallest is drawn on a log scale."""

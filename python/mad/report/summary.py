@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from mad.report import times, words
+from mad import times
+from mad.report import words
 
 Json = Mapping[str, Any]
 

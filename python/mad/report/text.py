@@ -19,7 +19,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mad.report import summary, times, words
+from mad import times
+from mad.report import summary, words
 
 Json = Mapping[str, Any]
 STYLES = {"Critical": "bold red", "Warning": "yellow", "Info": "cyan"}

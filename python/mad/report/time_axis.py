@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from mad.report import times
+from mad import times
 from mad.report.scales import time_ticks
 
 LONG_GAP = 20

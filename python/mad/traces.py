@@ -41,7 +41,7 @@ def rank_traces(
 
 
 def _pieces(source: Any) -> Any:
-    from mad._files import is_path
+    from mad.detection.files import is_path
 
     if not is_path(source):
         return source

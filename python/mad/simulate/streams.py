@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from mad.live import worlds
-from mad.live.lines import TRACES, Columns
+from mad import _core
+from mad.simulate import worlds
+from mad.simulate.lines import TRACES, Columns
 
 LENGTH = 480.0
 """Seconds of the shop's incident."""
@@ -145,14 +146,12 @@ class _World:
 
 def shop(run: Run, incidents: list[str] | None = None, services: int = 4) -> Stream:
     """The shop; without `incidents`, payments `/pay` is slow and fails for eight minutes."""
-    from mad.cli import engine
-
     if incidents is None:
         length = min(LENGTH, run.duration - run.warm_up)
         spec = f"service=payments,endpoint=/pay,start={run.warm_up:g}s,length={length:g}s"
         incidents = [f"{spec},kind=outage"] if length > 0.0 else []
     rows = max(round(run.rate * run.duration), 1)
-    simulation = engine.shop_simulation(
+    simulation = _core.ShopSimulation(
         rows, services, run.duration, run.begin, run.seed, incidents, False
     )
     return _Shop(simulation, run.duration)
@@ -160,10 +159,8 @@ def shop(run: Run, incidents: list[str] | None = None, services: int = 4) -> Str
 
 def traces(run: Run, scenario: str, depth: int, missing: float, skew: float) -> Stream:
     """A checkout or a chain in traces; it goes wrong from 60 to 90 % of the time."""
-    from mad.cli import engine
-
     count = max(round(run.rate * run.duration / 4.0), 1)
-    simulation = engine.trace_simulation(
+    simulation = _core.TraceSimulation(
         scenario, count, run.duration, run.begin, run.seed, depth, missing, skew
     )
     return _Traces(simulation, run)

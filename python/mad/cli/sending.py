@@ -13,7 +13,7 @@ from mad.cli import arguments
 
 if TYPE_CHECKING:
     from mad.adapters.post import Post
-    from mad.live import Fed, Stream
+    from mad.simulate import Fed, Stream
 
 DURATION, WARM_UP = 3600.0, 1500.0
 """Seconds of event time."""
@@ -70,8 +70,8 @@ def run(args: argparse.Namespace) -> int:
     from mad.adapters.clock import Clock
     from mad.adapters.post import NotTakenError, Post, after_newest
     from mad.cli.progress import Progress
-    from mad.live import Fed, feed
-    from mad.report.times import parse_time
+    from mad.simulate import Fed, feed
+    from mad.times import parse_time
 
     if args.rows is not None:
         raise errors.UsageError(
@@ -87,7 +87,8 @@ def run(args: argparse.Namespace) -> int:
         clock = Clock(start, 1.0 if args.accelerate is None else args.accelerate)
     except ValueError as error:
         raise errors.UsageError(f"--accelerate: {error}") from error
-    stream = _stream(args, datetime.fromtimestamp(clock.start, timezone.utc))
+    with errors.usage():
+        stream = _stream(args, datetime.fromtimestamp(clock.start, timezone.utc))
     fed = Fed()
     with Progress("sending", stream.records, worth=True, unit="records") as bar:
 
@@ -133,8 +134,8 @@ def reach(post: Post, url: str) -> None:
 
 def _stream(args: argparse.Namespace, start: datetime) -> Stream:
     """The stream that was asked for."""
-    from mad import live
-    from mad.live import worlds
+    from mad import simulate
+    from mad.simulate import worlds
 
     args.system = args.system or ("api" if args.pattern else "shop")
     if args.system not in _OWN:
@@ -157,16 +158,18 @@ def _stream(args: argparse.Namespace, start: datetime) -> Stream:
     if not 0.0 < rate <= 100_000.0:
         raise errors.UsageError(f"--rate is {rate:g}; expected above 0 up to 100,000")
     warm_up = WARM_UP if args.warm_up is None else args.warm_up
-    run = live.Run(start, args.duration or DURATION, warm_up, rate, args.seed)
+    run = simulate.Run(start, args.duration or DURATION, warm_up, rate, args.seed)
     if args.system == "shop":
-        return live.shop(run, arguments.incidents(args.incident), args.services or 4)
+        return simulate.shop(run, arguments.incidents(args.incident), args.services or 4)
     if args.system == "aiops":
         scenario = args.scenario or "slow-payment"
-        return live.traces(run, scenario, args.depth or 4, args.missing or 0.0, args.skew or 0.0)
+        return simulate.traces(
+            run, scenario, args.depth or 4, args.missing or 0.0, args.skew or 0.0
+        )
     if args.system == "api":
-        return live.api(run, _one_of("--pattern", args.pattern or "normal", worlds.PATTERNS))
+        return simulate.api(run, _one_of("--pattern", args.pattern or "normal", worlds.PATTERNS))
     named = _one_of("--scenario", args.scenario or "drift", worlds.RADAR_SCENARIOS)
-    return live.radar(run, named)
+    return simulate.radar(run, named)
 
 
 def _one_of(option: str, value: str, known: tuple[str, ...]) -> str:
@@ -184,7 +187,7 @@ def _tell(args: argparse.Namespace, fed: Fed, stream: Stream) -> None:
         "retried": fed.retried,
     }
     if args.json:
-        from mad.cli.detect import print_json
+        from mad.cli.output import print_json
 
         print_json(
             {

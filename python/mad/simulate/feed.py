@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mad.adapters.clock import Clock
 from mad.adapters.post import Post
-from mad.live.streams import Stream
+from mad.simulate.streams import Stream
 
 STEP = 1.0
 """Seconds between two rounds at most."""

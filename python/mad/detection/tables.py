@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mad import _core
-from mad._config import AnyConfig
+from mad.config import AnyConfig
 
 
 def detect(
@@ -72,7 +72,7 @@ def _is_by_kind(source: Any) -> bool:
 def _detect(
     given: Mapping[str, Any], config: AnyConfig, *, state: bytes | None = None, learn: bool = False
 ) -> _core.Report:
-    from mad._files import detect_files, is_path
+    from mad.detection.files import detect_files, is_path
 
     if any(map(is_path, given.values())):
         return detect_files(given, config, state=state, learn=learn)
@@ -91,6 +91,6 @@ def read(source: Any, kind: str = "requests", config: AnyConfig = None) -> _core
     `kind` is requests, metrics, spans, logs, changes or edges; of `config`, only
     `naive_offset_seconds` matters. Raises as `detect` does, and ValueError for another kind.
     """
-    from mad import _files
+    from mad.detection import files
 
-    return _files.read(source, kind, config)
+    return files.read(source, kind, config)

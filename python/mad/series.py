@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mad import _core
-from mad._config import AnyConfig
+from mad.config import AnyConfig
 
 
 def score_series(

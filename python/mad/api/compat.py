@@ -11,7 +11,15 @@ from starlette.responses import JSONResponse, Response
 
 from mad.api.errors import Refused, not_found
 from mad.api.ingest import REFUSALS, body_of, nothing_taken, submit
-from mad.api.service import Service, moment, raw, service_of, told
+from mad.api.service import (
+    Service,
+    json_array,
+    json_object,
+    moment,
+    raw,
+    rfc3339,
+    service_of,
+)
 from mad.engine import Batch
 from mad.journal.reader import Page, Within
 
@@ -30,7 +38,7 @@ def health(request: Request) -> Response:
         "status": "failed" if failure else "ok",
         "message": failure or "taking and judging",
         "waiting": service.engine.waiting,
-        "watermark": told(service.engine.pipeline.watermark),
+        "watermark": rfc3339(service.engine.pipeline.watermark),
         "started": service.started.isoformat(timespec="seconds").replace("+00:00", "Z"),
     }
     return JSONResponse(body, 503 if failure else 200)
@@ -46,7 +54,7 @@ def stats(request: Request) -> Response:
             "total_points": totals["rows"],
             "total_anomalies": totals["flagged"],
             "by_severity": totals["by_severity"],
-            "latest_bucket_ts": told(totals["newest"]),
+            "latest_bucket_ts": rfc3339(totals["newest"]),
         }
     )
 
@@ -60,7 +68,7 @@ def metrics(
 ) -> Response:
     """Judged rows, newest first."""
     rows = service_of(request).reader.rows(service=service, endpoint=endpoint, page=Page(limit))
-    return raw(f'{{"count":{len(rows)},"data":[{",".join(rows)}]}}')
+    return raw(json_object(count=str(len(rows)), data=json_array(rows)))
 
 
 @router.get("/anomalies")
@@ -76,14 +84,27 @@ def anomalies(
         service=service, endpoint=endpoint, severity=severity, flagged=True, page=Page(limit)
     )
     filters = json.dumps({"service": service, "endpoint": endpoint, "severity": severity})
-    return raw(f'{{"count":{len(rows)},"filters":{filters},"data":[{",".join(rows)}]}}')
+    return raw(json_object(count=str(len(rows)), filters=filters, data=json_array(rows)))
 
 
 @router.get("/incidents")
 def incidents(request: Request, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Response:
     """Incidents in eight fields, newest start first; more is at `/v1/query/incidents`."""
-    found = service_of(request).reader.original_incidents(limit)
-    return raw(f'{{"count":{len(found)},"data":[{",".join(found)}]}}')
+    found = service_of(request).reader.flagged_incidents(limit)
+    data = [
+        {
+            "service": incident["service"],
+            "endpoint": incident["endpoint"],
+            "start_ts": rfc3339(incident["start"]),
+            "end_ts": rfc3339(incident["end"] if incident["last"] is None else incident["last"]),
+            "max_p95_latency_ms": incident["p95_latency_ms"],
+            "max_error_rate": incident["error_rate"] or 0.0,
+            "peak_severity": incident["severity"],
+            "count_points": incident["rows"],
+        }
+        for incident in found
+    ]
+    return JSONResponse({"count": len(data), "data": data})
 
 
 @router.get("/culprit")
@@ -132,7 +153,7 @@ def explain_incident(
     except Refused as error:
         raise Refused(400, "bad_time", error.message, error.hint) from None
     assert start is not None and end is not None
-    figures = of.reader.flagged_figures(service, endpoint, start, end)
+    figures = of.reader.flagged_rows(service, endpoint, start, end)
     if not figures["rows"]:
         raise not_found(
             f"there are no rows of {service} {endpoint} from {start_ts} to {end_ts}",
@@ -200,14 +221,14 @@ def ingest_stats(request: Request) -> Response:
     service = service_of(request)
     totals = service.reader.totals()
     figures = service.engine.figures
-    oldest, newest = told(totals["oldest"]), told(totals["newest"])
+    oldest, newest = rfc3339(totals["oldest"]), rfc3339(totals["newest"])
     return JSONResponse(
         {
             "accepted_total": figures.accepted_total,
             "count": totals["rows"],
             "max_capacity": service.engine.journal.retention.rows,
             "oldest_ts": oldest,
-            "newest_ts": told(service.engine.pipeline.newest),
+            "newest_ts": rfc3339(service.engine.pipeline.newest),
             "retention_minutes": service.retention_minutes,
             "rejected": figures.rejected,
             "realtime_stats": {
@@ -222,7 +243,7 @@ def ingest_stats(request: Request) -> Response:
 
 
 def _suspect(service: Service, culprit: dict[str, Any], start: int, end: int) -> dict[str, Any]:
-    figures = service.reader.flagged_figures(culprit["service"], culprit["endpoint"], start, end)
+    figures = service.reader.flagged_rows(culprit["service"], culprit["endpoint"], start, end)
     return {
         "service": culprit["service"],
         "endpoint": culprit["endpoint"],
@@ -232,8 +253,8 @@ def _suspect(service: Service, culprit: dict[str, Any], start: int, end: int) ->
         "peak_p95_latency_ms": _rounded(figures["peak_p95"], 2),
         "peak_error_rate": _rounded(figures["peak_errors"], 4),
         "peak_severity": culprit["severity"],
-        "first_anomaly_ts": figures["first"] or culprit["onset"],
-        "last_anomaly_ts": figures["last"] or culprit["last"],
+        "first_anomaly_ts": rfc3339(figures["first"]) or culprit["onset"],
+        "last_anomaly_ts": rfc3339(figures["last"]) or culprit["last"],
         "metric": culprit["metric"],
         "score": culprit["score"],
     }

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mad import _core
-from mad._config import AnyConfig
+from mad.config import AnyConfig
 from mad.sources.files import Source
 
 

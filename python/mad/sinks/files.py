@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import sys
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -123,12 +121,3 @@ class Outputs:
         except OSError as error:
             raise self._unwritable(error) from error
         return paths
-
-
-def discard_standard_output() -> None:
-    """After a broken pipe: nothing more can be written, also not by the interpreter's exit."""
-    try:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-    except (OSError, io.UnsupportedOperation):
-        pass

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from mad import _core
-from mad._config_layers import Layers, read_toml, read_yaml
+from mad.config.layers import Layers, read_toml, read_yaml
 
 
 def as_json(fields: object) -> str:
@@ -77,7 +77,7 @@ class Config:
 
     def to_toml(self) -> str:
         """As TOML text, every field; `from_toml` reads it back."""
-        from mad._toml import write_toml
+        from mad.config.toml import write_toml
 
         return write_toml(self.to_dict())
 

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from mad.api.errors import Refused, not_found
-from mad.api.service import holder_of, moment, raw, service_of, told
+from mad.api.service import holder_of, moment, raw, rfc3339, service_of
 
 router = APIRouter(prefix="/v1", tags=["act"])
 _GONE: dict[int | str, dict[str, Any]] = {
@@ -98,7 +98,7 @@ async def mute(request: Request, mute: Annotated[Mute, Body()]) -> Response:
         request,
         {**command, "until": end, "reason": mute.reason},
         f"{mute.service} {mute.endpoint}",
-        until=told(end),
+        until=rfc3339(end),
     )
 
 
