@@ -33,7 +33,7 @@ CLOSE_ENOUGH = 1e-9
 
 
 @dataclass(frozen=True)
-class Taken:
+class CommandRun:
     """What a child process took."""
 
     cpu: float
@@ -53,7 +53,7 @@ class Figure:
     met: bool | None = None
 
 
-def run(*command: str | Path) -> Taken:
+def run(*command: str | Path) -> CommandRun:
     """Runs a command to its end and says what it took."""
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen([str(part) for part in command], stdout=output)
@@ -63,15 +63,15 @@ def run(*command: str | Path) -> Taken:
             raise SystemExit(f"{command[0]} ended with {process.returncode}: {command}")
         output.seek(0)
         cpu = usage.ru_utime + usage.ru_stime
-        return Taken(cpu, usage.ru_maxrss * 1024 / 1e6, output.read())
+        return CommandRun(cpu, usage.ru_maxrss * 1024 / 1e6, output.read())
 
 
-def peer(name: str, *arguments: str | Path) -> Taken:
+def peer(name: str, *arguments: str | Path) -> CommandRun:
     """Runs one of the peers."""
     return run(sys.executable, PROGRAMS, name, *arguments)
 
 
-def mad(*arguments: str | Path) -> Taken:
+def mad(*arguments: str | Path) -> CommandRun:
     """Runs the command line as installed."""
     installed = Path(sys.executable).with_name("mad")
     found = str(installed) if installed.exists() else shutil.which("mad")

@@ -17,7 +17,7 @@ from mad import Config, _core
 from mad.engine import Batch, Busy, Engine, StorageFailed
 from mad.engine.clock import SECOND, EventClock
 from mad.errors import StateError, UsageError
-from mad.journal import Entry, Journal, Kept, Retention
+from mad.journal import Entry, Journal, Retention, TableWrites
 from mad.journal.reader import Reader
 
 
@@ -126,8 +126,8 @@ def test_what_cannot_be_read_is_refused_again_after_a_crash(tmp_path: Path) -> N
             engine.submit(bad).result(30)
         engine.submit(batches(an_hour())[0]).result(30)
     with running(tmp_path) as engine:
-        assert engine.figures.recovered_entries == 2
-        assert engine.figures.accepted_total == 200
+        assert engine.stats.recovered_entries == 2
+        assert engine.stats.accepted_total == 200
         with pytest.raises(ValueError, match="timestamp"):
             engine.submit(bad).result(30)
 
@@ -144,7 +144,7 @@ def test_a_batch_is_known_after_a_crash_and_after_a_checkpoint(tmp_path: Path) -
         assert engine.submit(first).result(30).repeated
         both = [engine.submit(batches(an_hour())[1]) for _ in range(2)]
         assert [one.result(30).repeated for one in both] == [False, True]
-        assert engine.figures.accepted_total == 400
+        assert engine.stats.accepted_total == 400
 
 
 def test_a_checkpoint_lets_go_of_what_it_covers(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_a_checkpoint_that_found_no_room_is_made_again(tmp_path: Path) -> None:
         engine._checkpoint()
         state = engine.pipeline.checkpoint()
     with running(tmp_path) as engine:
-        assert engine.figures.recovered_entries == 0
+        assert engine.stats.recovered_entries == 0
         assert engine.pipeline.checkpoint() == state
 
 
@@ -206,7 +206,7 @@ def test_more_than_the_queue_holds_is_refused(tmp_path: Path) -> None:
     waiting = [engine.submit(batch) for batch in work[:4]]
     with pytest.raises(Busy):
         engine.submit(work[4])
-    assert engine.figures.refused_busy == 1
+    assert engine.stats.refused_busy == 1
     engine.start()
     assert [future.result(30).accepted for future in waiting] == [200] * 4
     assert engine.submit(work[4]).result(30).accepted == 200
@@ -312,10 +312,10 @@ def test_ticks_are_in_the_journal(tmp_path: Path) -> None:
     engine.start()
     engine.submit(batches(an_hour())[0]).result(30)
     for _ in range(200):
-        if engine.figures.ticks > 2:
+        if engine.stats.ticks > 2:
             break
         time.sleep(0.05)
-    ticks = engine.figures.ticks
+    ticks = engine.stats.ticks
     crash(engine)
     state = engine.pipeline.checkpoint()
     again = Engine(Journal(tmp_path), config, ticking=False)
@@ -349,7 +349,7 @@ def test_who_reads_sees_nothing_half_written(tmp_path: Path) -> None:
 def test_entries_of_another_kind_of_body(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     entry = Entry("requests", b"\x00\xff", "arrow", "p", "id", 3600)
-    assert journal.append([entry], Kept()) == [1]
+    assert journal.append([entry], TableWrites()) == [1]
     (read,) = journal.entries()
     assert (read.body, read.encoding, read.partition, read.naive_offset_seconds, read.seq) == (
         b"\x00\xff",

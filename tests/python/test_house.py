@@ -12,7 +12,7 @@ PACKAGE = Path(mad.__file__).parent
 LAYERS = (
     ("_core", "errors", "times"),
     ("config", "sources", "sinks", "report"),
-    ("detection", "series", "journal"),
+    ("_config", "detection", "series", "journal"),
     ("traces", "reference"),
     ("mad", "engine", "adapters", "quality"),
     ("api", "simulate", "demo"),

@@ -143,7 +143,7 @@ async def exposition(request: Request) -> Response:
         ("mad_journal_bytes", "Size of the journal.", engine.journal.path.stat().st_size),
         ("process_resident_memory_bytes", "Memory of the process.", resident_bytes()),
     ]
-    own = engine.figures.exposition() + "".join(
+    own = engine.stats.exposition() + "".join(
         f"# HELP {name} {text}\n# TYPE {name} gauge\n{name} {value}\n"
         for name, text, value in sizes
         if value is not None

@@ -19,7 +19,7 @@ OPEN = frozenset({"/health", "/api/health"})
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class Principal:
     """Whose token it is, and what it allows."""
 
     name: str
@@ -31,14 +31,14 @@ class Holder:
 
 
 #: Everybody, where no token is asked for.
-ANYBODY = Holder("anybody", frozenset({"admin"}))
+ANYBODY = Principal("anybody", frozenset({"admin"}))
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """Tokens by their SHA-256."""
 
-    holders: Mapping[str, Holder] = field(default_factory=dict)
+    principals: Mapping[str, Principal] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> Tokens:
@@ -54,7 +54,7 @@ class Tokens:
         except (OSError, UnicodeDecodeError) as error:
             said = reason(error) if isinstance(error, OSError) else str(error)
             raise UsageError(f"{path}: {said}", "give a file with a token on each line") from error
-        holders = {}
+        principals = {}
         for number, line in enumerate(lines, 1):
             words = line.split()
             if not words or words[0].startswith("#"):
@@ -66,19 +66,19 @@ class Tokens:
                     "perhaps a name",
                     "read,ingest 5c1b09e2a4 agent (scopes are read, ingest, admin)",
                 )
-            holders[_digest(words[1])] = Holder(
+            principals[_digest(words[1])] = Principal(
                 words[2] if len(words) == 3 else f"line {number}", scopes
             )
-        if not holders:
+        if not principals:
             raise UsageError(f"{path}: there is no token in it", "read,ingest,admin TOKEN NAME")
-        return cls(holders)
+        return cls(principals)
 
-    def holder(self, token: str) -> Holder | None:
+    def principal(self, token: str) -> Principal | None:
         """Whose token it is; all are compared, in the same time."""
         given, found = _digest(token), None
-        for known, holder in self.holders.items():
+        for known, principal in self.principals.items():
             if hmac.compare_digest(known, given):
-                found = holder
+                found = principal
         return found
 
 
@@ -131,7 +131,7 @@ class Access:
         if not reading and origin and origin.partition("://")[2] != host:
             return Refused(403, "other_site", f"the page {origin} is another site's", "")
         if self._tokens is None:
-            scope["mad.holder"] = ANYBODY
+            scope["mad.principal"] = ANYBODY
             name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
             if self._hosts and name not in self._hosts:
                 return Refused(
@@ -142,12 +142,12 @@ class Access:
                 )
             return None
         if path in OPEN:
-            scope["mad.holder"] = Holder("nobody", frozenset())
+            scope["mad.principal"] = Principal("nobody", frozenset())
             return None
         given = headers.get(b"authorization", b"").decode("latin-1").split()
         bearer = given[1] if len(given) == 2 and given[0].lower() == "bearer" else ""
-        holder = self._tokens.holder(bearer) if bearer else None
-        if holder is None:
+        principal = self._tokens.principal(bearer) if bearer else None
+        if principal is None:
             return Refused(
                 401,
                 "unauthorized",
@@ -156,9 +156,9 @@ class Access:
                 headers={"WWW-Authenticate": "Bearer"},
             )
         needed = _needed(path, reading)
-        if not holder.may(needed):
+        if not principal.may(needed):
             return Refused(403, "forbidden", f"this needs a token with the scope {needed}", "")
-        scope["mad.holder"] = holder
+        scope["mad.principal"] = principal
         return None
 
 

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from mad.api.errors import Refused, not_found
-from mad.api.service import holder_of, moment, raw, rfc3339, service_of
+from mad.api.service import moment, principal_of, raw, rfc3339, service_of
 
 router = APIRouter(prefix="/v1", tags=["act"])
 _GONE: dict[int | str, dict[str, Any]] = {
@@ -141,7 +141,7 @@ async def analyse_now(request: Request) -> None:
 
 async def audited(request: Request, action: str, target: str, outcome: str) -> None:
     """Keeps who did what."""
-    who = holder_of(request).name
+    who = principal_of(request).name
     write = service_of(request).engine.write(lambda to: to.audit(who, action, target, outcome))
     await asyncio.wrap_future(write)
 
@@ -164,7 +164,7 @@ async def _note(request: Request, incident: str, kind: str, text: str) -> Respon
     service = service_of(request)
     if await run_in_threadpool(service.reader.incident, incident) is None:
         raise not_found(f"there is no incident {incident!r}", "see /v1/query/incidents")
-    who = holder_of(request).name
+    who = principal_of(request).name
     await asyncio.wrap_future(service.engine.write(lambda to: to.note(incident, who, kind, text)))
     await audited(request, kind, incident, "kept")
     return JSONResponse({"done": kind, "target": incident}, 201)

@@ -21,7 +21,7 @@ from mad.api.service import (
     service_of,
 )
 from mad.engine import Batch
-from mad.journal.reader import Page, Within
+from mad.journal.reader import Page, TimeRange
 
 router = APIRouter(tags=["MAD for microservices"])
 
@@ -160,7 +160,7 @@ def explain_incident(
             "see /metrics for what there is",
         )
     known = of.reader.incidents(
-        service=service, endpoint=endpoint, within=Within(start, end + 1), page=Page(1)
+        service=service, endpoint=endpoint, within=TimeRange(start, end + 1), page=Page(1)
     )
     words = json.loads(known[0])["explanation"] if known else _quiet(figures)
     return JSONResponse(
@@ -220,7 +220,7 @@ def ingest_stats(request: Request) -> Response:
     """What is kept, and how many requests were taken since the journal began."""
     service = service_of(request)
     totals = service.reader.totals()
-    figures = service.engine.figures
+    figures = service.engine.stats
     oldest, newest = rfc3339(totals["oldest"]), rfc3339(totals["newest"])
     return JSONResponse(
         {

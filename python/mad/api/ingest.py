@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from mad.api.bodies import is_plain, read_body, records
 from mad.api.errors import Refused
 from mad.api.service import service_of
-from mad.engine import Batch, Taken
+from mad.engine import Batch, IngestReceipt
 from mad.errors import MissingExtraError
 
 router = APIRouter(prefix="/v1/ingest", tags=["ingest"])
@@ -88,7 +88,7 @@ async def body_of(request: Request) -> tuple[bytes, str]:
     return await run_in_threadpool(records, body, *of, most)
 
 
-async def submit(request: Request, batch: Batch) -> Taken:
+async def submit(request: Request, batch: Batch) -> IngestReceipt:
     """Hands a batch to the engine and waits until it is on the disk.
 
     Raises
@@ -96,7 +96,7 @@ async def submit(request: Request, batch: Batch) -> Taken:
     Refused
         None of it can be read, such as CSV without the columns.
     """
-    future: Future[Taken] = service_of(request).engine.submit(batch)
+    future: Future[IngestReceipt] = service_of(request).engine.submit(batch)
     try:
         return await asyncio.wrap_future(future)
     except MissingExtraError:

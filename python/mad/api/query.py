@@ -20,7 +20,7 @@ from mad.api.service import (
     rfc3339,
     service_of,
 )
-from mad.journal.reader import Page, Within
+from mad.journal.reader import Page, TimeRange
 
 router = APIRouter(prefix="/v1/query", tags=["query"])
 
@@ -32,8 +32,8 @@ Severity = Literal["Info", "Warning", "Critical"]
 IncidentId = Annotated[str, Path(max_length=64)]
 
 
-def _within(start: Time = None, end: Time = None) -> Within:
-    return Within(moment(start, "start"), moment(end, "end"))
+def _within(start: Time = None, end: Time = None) -> TimeRange:
+    return TimeRange(moment(start, "start"), moment(end, "end"))
 
 
 def _page(limit: Limit = 200, offset: Offset = 0) -> Page:
@@ -44,7 +44,7 @@ def _short_page(limit: Annotated[int, Query(ge=1, le=1_000)] = 20, offset: Offse
     return Page(limit, offset)
 
 
-InTime = Annotated[Within, Depends(_within)]
+InTime = Annotated[TimeRange, Depends(_within)]
 OfPage = Annotated[Page, Depends(_page)]
 ShortPage = Annotated[Page, Depends(_short_page)]
 

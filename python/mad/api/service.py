@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mad.api.auth import Holder
+from mad.api.auth import Principal
 from mad.api.errors import Refused
 from mad.engine import Engine
 from mad.journal.reader import Page, Reader
@@ -44,10 +44,10 @@ def service_of(request: Request) -> Service:
     return service
 
 
-def holder_of(request: Request) -> Holder:
+def principal_of(request: Request) -> Principal:
     """Who asks."""
-    holder: Holder = request.scope["mad.holder"]
-    return holder
+    principal: Principal = request.scope["mad.principal"]
+    return principal
 
 
 def raw(body: bytes | str, status: int = 200) -> Response:

@@ -179,7 +179,7 @@ def _serve(
         retention_minutes=features[0]["step_seconds"] * features[1]["history_rows"] / 60,
     )
     port = listening.getsockname()[1]
-    figures = engine.figures
+    figures = engine.stats
     lines = [
         f"mad listens on http://{_shown(args.host)}:{port}; its journal is {engine.journal.path}",
         f"  recovered {figures.recovered_entries} entries in {figures.recovery_seconds:.1f} s",

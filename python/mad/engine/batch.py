@@ -34,7 +34,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class IngestReceipt:
     """What became of a batch that is on the disk now."""
 
     seq: int

@@ -15,19 +15,19 @@ from typing import Any
 
 from mad import _core
 from mad.config import Config
-from mad.engine.batch import Batch, Taken, decoded
+from mad.engine.batch import Batch, IngestReceipt, decoded
 from mad.engine.clock import SECOND, EventClock
 from mad.engine.command import command_entry, command_of
-from mad.engine.job import Busy, Job, Room, StorageFailed
-from mad.engine.stats import Figures
+from mad.engine.job import Busy, ByteBudget, Job, StorageFailed
+from mad.engine.stats import EngineStats
 from mad.errors import StateError
-from mad.journal import Entry, Journal, Kept
+from mad.journal import Entry, Journal, TableWrites
 from mad.journal.entries import COMMAND, TICK
 
 #: Batches that one commit takes at most.
 GROUP = 64
 #: Records kept of what came of inputs while a journal is replayed, before they are written.
-REPLAY_KEEP = 2_000
+REPLAY_WRITES = 2_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _NOTHING = '{"total":0,"counts":{},"first":[]}'
@@ -53,7 +53,7 @@ class Engine:
         fresh: bool = False,
     ) -> None:
         self.journal = journal
-        self.figures = Figures(accepted_total=journal.meta("accepted_total"))
+        self.stats = EngineStats(accepted_total=journal.meta("accepted_total"))
         self.version = 0
         self.failure: str = ""
         self.listeners: list[Callable[[list[tuple[int, int, str]]], None]] = []
@@ -61,8 +61,8 @@ class Engine:
         self._ticking = ticking
         self._every = (checkpoint_seconds, checkpoint_bytes)
         self._jobs: queue.Queue[Job] = queue.Queue(queue_batches)
-        self._room = Room(queue_bytes)
-        self._kept = Kept()
+        self._budget = ByteBudget(queue_bytes)
+        self._writes = TableWrites()
         self._working: list[Job] = []
         self._news: list[tuple[int, int, str]] = []
         self._bytes = 0
@@ -80,7 +80,7 @@ class Engine:
         """Begins to take what is handed over."""
         self._thread.start()
 
-    def submit(self, batch: Batch) -> Future[Taken]:
+    def submit(self, batch: Batch) -> Future[IngestReceipt]:
         """Hands over a batch.
 
         Raises
@@ -90,14 +90,14 @@ class Engine:
         """
         return self._put(Job(batch.entry(), Future()))
 
-    def command(self, command: dict[str, Any]) -> Future[Taken]:
+    def command(self, command: dict[str, Any]) -> Future[IngestReceipt]:
         """Hands over a command; it is given the time of now where it has none.
 
         The future raises `KeyError` or `ValueError` where the pipeline says no.
         """
         return self._put(Job(command_entry({"at": self._now(), **command}), Future()))
 
-    def tick(self, at: int) -> Future[Taken]:
+    def tick(self, at: int) -> Future[IngestReceipt]:
         """Moves event time on: everything before `at` (nanoseconds) is closed."""
         return self._put(Job(Entry(TICK, str(at).encode(), "time"), Future()))
 
@@ -123,14 +123,14 @@ class Engine:
     def _put(self, job: Job) -> Future[Any]:
         if self.failure or self._stopping.is_set():
             raise StorageFailed(RuntimeError(self.failure or "the server stops"))
-        if self._room.take(job.size):
+        if self._budget.take(job.size):
             try:
                 self._jobs.put_nowait(job)
             except queue.Full:
-                self._room.give(job.size)
+                self._budget.give(job.size)
             else:
                 return job.future
-        self.figures.refused_busy += 1
+        self.stats.refused_busy += 1
         raise Busy
 
     def _now(self) -> int:
@@ -169,21 +169,21 @@ class Engine:
                 jobs.append(self._jobs.get_nowait())
         except queue.Empty:
             pass
-        self._room.give(sum(job.size for job in jobs))
+        self._budget.give(sum(job.size for job in jobs))
         return jobs
 
     def _work(self, jobs: list[Job]) -> None:
         try:
             new, repeated = self._sorted_out(jobs)
             entries = [job.entry for job in new if job.entry is not None]
-            seqs = iter(self.journal.append(entries, self._kept) if entries else ())
+            seqs = iter(self.journal.append(entries, self._writes) if entries else ())
         except sqlite3.Error as error:
-            self.figures.refused_storage += len(jobs)
+            self.stats.refused_storage += len(jobs)
             for job in jobs:
                 job.failed(StorageFailed(error))
             return
         if entries:
-            self._kept = Kept()
+            self._writes = TableWrites()
         news = False
         for job in new:
             if job.entry is None:
@@ -191,8 +191,8 @@ class Engine:
             else:
                 news |= self._judge(replace(job.entry, seq=next(seqs)), job)
         for job, before in repeated:
-            self.figures.repeated += 1
-            if isinstance(before, Taken):
+            self.stats.repeated += 1
+            if isinstance(before, IngestReceipt):
                 job.result = replace(before, repeated=True)
             elif before.error is not None:
                 job.error = before.error
@@ -202,14 +202,16 @@ class Engine:
         self._write_news(news)
         for job in jobs:
             if job.entry is not None:
-                self.figures.answered(monotonic() - job.came)
+                self.stats.answered(monotonic() - job.came)
             job.answer()
         self._checkpoint_if_due(news)
 
-    def _sorted_out(self, jobs: list[Job]) -> tuple[list[Job], list[tuple[Job, Job | Taken]]]:
+    def _sorted_out(
+        self, jobs: list[Job]
+    ) -> tuple[list[Job], list[tuple[Job, Job | IngestReceipt]]]:
         """Jobs that are new, and those whose batch id is known, with what is known of it."""
         new: list[Job] = []
-        repeated: list[tuple[Job, Job | Taken]] = []
+        repeated: list[tuple[Job, Job | IngestReceipt]] = []
         known: dict[str, Job] = {}
         for job in jobs:
             batch_id = job.entry.batch_id if job.entry else None
@@ -222,12 +224,12 @@ class Engine:
             new.append(job)
         return new, repeated
 
-    def _known(self, batch_id: str) -> Taken | None:
-        for kept_id, *of_batch in self._kept.batches:
-            if kept_id == batch_id:
-                return Taken(*of_batch)
+    def _known(self, batch_id: str) -> IngestReceipt | None:
+        for known_id, *of_batch in self._writes.batches:
+            if known_id == batch_id:
+                return IngestReceipt(*of_batch)
         found = self.journal.batch(batch_id)
-        return Taken(*found) if found else None
+        return IngestReceipt(*found) if found else None
 
     def _judge(self, entry: Entry, job: Job | None) -> bool:
         """Hands an entry to the pipeline, answers whoever waits for it; whether there are news."""
@@ -246,22 +248,22 @@ class Engine:
         if entry.kind not in (TICK, COMMAND):
             self._count(entry, update)
             if entry.batch_id is not None:
-                self._kept.batches.append(
+                self._writes.batches.append(
                     (entry.batch_id, entry.seq, update.accepted, update.rejected, problems)
                 )
         if entry.kind != TICK:
             self.clock.saw(self.pipeline.newest)
         news = self._keep(entry, update)
         if job is not None:
-            job.result = Taken(entry.seq, update.accepted, update.rejected, problems)
+            job.result = IngestReceipt(entry.seq, update.accepted, update.rejected, problems)
         return news
 
     def _apply(self, entry: Entry) -> _core.LiveUpdate:
         if entry.kind == TICK:
-            self.figures.ticks += 1
+            self.stats.ticks += 1
             return self.pipeline.advance(int(entry.body))
         if entry.kind == COMMAND:
-            self.figures.commands += 1
+            self.stats.commands += 1
             return self.pipeline.apply(command_of(entry))
         return self.pipeline.ingest(
             decoded(entry),
@@ -271,31 +273,31 @@ class Engine:
         )
 
     def _count(self, entry: Entry, update: _core.LiveUpdate) -> None:
-        figures = self.figures
-        figures.batches += 1
-        figures.bytes_taken += len(entry.body)
-        figures.records[entry.kind] = figures.records.get(entry.kind, 0) + update.accepted
+        stats = self.stats
+        stats.batches += 1
+        stats.bytes_taken += len(entry.body)
+        stats.records[entry.kind] = stats.records.get(entry.kind, 0) + update.accepted
         if entry.kind == "requests":
-            figures.accepted_total += update.accepted
+            stats.accepted_total += update.accepted
         if update.rejected:
             for why, count in update.rejected_counts():
-                figures.rejected[why] = figures.rejected.get(why, 0) + count
+                stats.rejected[why] = stats.rejected.get(why, 0) + count
 
     def _keep(self, entry: Entry, update: _core.LiveUpdate) -> bool:
         self._bytes += len(entry.body)
-        kept = self._kept
+        writes = self._writes
         if entry.kind == "logs":
             lines = _core.log_records(decoded(entry), entry.naive_offset_seconds)
-            kept.log_lines.extend((entry.seq, i, *line) for i, line in enumerate(lines))
+            writes.log_lines.extend((entry.seq, i, *line) for i, line in enumerate(lines))
         failures = enumerate(update.failures())
-        kept.failures.extend((entry.seq, i, *failure) for i, failure in failures)
+        writes.failures.extend((entry.seq, i, *failure) for i, failure in failures)
         if not update.has_news:
             return entry.kind in (COMMAND, "logs", "changes", "edges")
-        kept.rows.extend(update.rows())
-        kept.points.extend(update.points())
-        kept.incidents.extend(update.incidents())
+        writes.rows.extend(update.rows())
+        writes.points.extend(update.points())
+        writes.incidents.extend(update.incidents())
         changes = [(entry.seq, i, *change) for i, change in enumerate(update.changes())]
-        kept.history.extend(changes)
+        writes.history.extend(changes)
         self._news.extend((seq, i, data) for seq, i, _, _, _, data in changes)
         return True
 
@@ -312,8 +314,8 @@ class Engine:
         if not news:
             return
         with contextlib.suppress(sqlite3.Error):  # they go with the next batch, or it is refused
-            self.journal.keep(self._kept)
-            self._kept = Kept()
+            self.journal.write_tables(self._writes)
+            self._writes = TableWrites()
         self.version += 1
         told, self._news = self._news, []
         for listener in self.listeners if told else ():
@@ -341,16 +343,16 @@ class Engine:
         core, pieces = self.pipeline.changed()
         try:
             self.journal.checkpoint(
-                core, pieces, self._kept, {"accepted_total": self.figures.accepted_total}
+                core, pieces, self._writes, {"accepted_total": self.stats.accepted_total}
             )
         except sqlite3.Error:
             self.pipeline.not_saved([place for place, _ in pieces])
             raise
-        self._kept = Kept()
+        self._writes = TableWrites()
         self._bytes = 0
         self._saved_at = monotonic()
-        self.figures.checkpoints += 1
-        self.figures.checkpoint_seconds = self._saved_at - began
+        self.stats.checkpoints += 1
+        self.stats.checkpoint_seconds = self._saved_at - began
 
     def _recovered(self, fresh: bool) -> _core.LivePipeline:
         """The state of the last checkpoint, and everything since then again."""
@@ -377,19 +379,19 @@ class Engine:
             ) from error
         self._news.clear()
         self.clock.saw(self.pipeline.newest)
-        self.figures.recovery_seconds = monotonic() - began
+        self.stats.recovery_seconds = monotonic() - began
         return self.pipeline
 
     def _replay(self) -> None:
         for entry in self.journal.entries():
             self._judge(entry, None)
-            self.figures.recovered_entries += 1
-            if len(self._kept.rows) + len(self._kept.points) > REPLAY_KEEP:
-                self.journal.keep(self._kept)
-                self._kept = Kept()
-        if self._kept:
-            self.journal.keep(self._kept)
-            self._kept = Kept()
+            self.stats.recovered_entries += 1
+            if len(self._writes.rows) + len(self._writes.points) > REPLAY_WRITES:
+                self.journal.write_tables(self._writes)
+                self._writes = TableWrites()
+        if self._writes:
+            self.journal.write_tables(self._writes)
+            self._writes = TableWrites()
 
 
 def _lateness(config: Config) -> int:

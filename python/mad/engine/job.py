@@ -57,7 +57,7 @@ class Job:
             self.future.set_exception(error)
 
 
-class Room:
+class ByteBudget:
     """Bytes that may wait, shared by all threads. One larger than all of it may wait alone."""
 
     def __init__(self, most: int) -> None:

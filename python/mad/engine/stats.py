@@ -10,7 +10,7 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 
 
 @dataclass(slots=True)
-class Figures:
+class EngineStats:
     """Counts since the server started; `accepted_total` since the journal began."""
 
     accepted_total: int = 0

@@ -4,8 +4,8 @@ One server writes a journal. A batch is committed before its sender hears of it;
 the trimming of the batches that it covers are one transaction.
 """
 
-from mad.journal.entries import Entry, Kept
+from mad.journal.entries import Entry, TableWrites
 from mad.journal.retention import Retention
 from mad.journal.sqlite import Journal
 
-__all__ = ["Entry", "Journal", "Kept", "Retention"]
+__all__ = ["Entry", "Journal", "Retention", "TableWrites"]

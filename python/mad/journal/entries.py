@@ -30,7 +30,7 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Kept:
+class TableWrites:
     """What came of inputs, as records for tables. Written again after a crash it is the same."""
 
     rows: list[Record] = field(default_factory=list)

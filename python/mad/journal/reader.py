@@ -15,7 +15,7 @@ Record = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Within:
+class TimeRange:
     """From `start` on and before `end`, nanoseconds since 1970; None is open."""
 
     start: int | None = None
@@ -30,7 +30,7 @@ class Page:
     offset: int = 0
 
 
-ALWAYS, FIRST = Within(), Page()
+ALWAYS, FIRST = TimeRange(), Page()
 
 
 class Reader:
@@ -47,7 +47,7 @@ class Reader:
         endpoint: str | None = None,
         severity: str | None = None,
         flagged: bool = False,
-        within: Within = ALWAYS,
+        within: TimeRange = ALWAYS,
         page: Page = FIRST,
     ) -> list[str]:
         """Judged rows, newest first, each as JSON."""
@@ -62,7 +62,7 @@ class Reader:
         resource: str | None = None,
         metric: str | None = None,
         flagged: bool = False,
-        within: Within = ALWAYS,
+        within: TimeRange = ALWAYS,
         page: Page = FIRST,
     ) -> list[str]:
         """Judged points of metrics, newest first, each as JSON."""
@@ -74,7 +74,7 @@ class Reader:
         *,
         service: str | None = None,
         endpoint: str | None = None,
-        within: Within = ALWAYS,
+        within: TimeRange = ALWAYS,
         page: Page = FIRST,
     ) -> list[Record]:
         """Features of rows, newest first."""
@@ -93,7 +93,7 @@ class Reader:
         level: str | None = None,
         trace_id: str | None = None,
         text: str | None = None,
-        within: Within = ALWAYS,
+        within: TimeRange = ALWAYS,
         page: Page = FIRST,
     ) -> list[Record]:
         """Log lines, newest first."""
@@ -115,7 +115,7 @@ class Reader:
         endpoint: str | None = None,
         status: str | None = None,
         active: bool = False,
-        within: Within = ALWAYS,
+        within: TimeRange = ALWAYS,
         page: Page = FIRST,
     ) -> list[str]:
         """Incidents without the rows around them, newest start first, each as JSON; those that
@@ -293,7 +293,7 @@ class Reader:
         order: str,
         names: Mapping[str, str | int | None],
         flagged: bool,
-        within: Within,
+        within: TimeRange,
         page: Page,
     ) -> list[str]:
         where = _Where(names, within)
@@ -324,7 +324,9 @@ class Reader:
 class _Where:
     """Conditions of a query and their values: names that are asked for, and a time."""
 
-    def __init__(self, names: Mapping[str, str | int | None], within: Within | None = None) -> None:
+    def __init__(
+        self, names: Mapping[str, str | int | None], within: TimeRange | None = None
+    ) -> None:
         self.values: list[str | int] = []
         self._conditions: list[str] = []
         for column, value in names.items():

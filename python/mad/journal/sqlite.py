@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from mad.errors import StateError, reason
-from mad.journal.entries import Entry, Kept
+from mad.journal.entries import Entry, TableWrites
 from mad.journal.lock import Lock
 from mad.journal.retention import Retention
 from mad.journal.schema import migrate
@@ -22,7 +22,7 @@ LOG_PAGES = 1_000
 CLEARED = 16
 
 _ENTRY = "seq, kind, encoding, partition, batch_id, naive_offset_seconds, body"
-_KEPT = {
+_TABLES = {
     "rows": 12,
     "points": 8,
     "log_lines": 7,
@@ -33,7 +33,7 @@ _KEPT = {
 }
 _INSERT = {
     table: f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * columns)})"
-    for table, columns in _KEPT.items()
+    for table, columns in _TABLES.items()
 }
 
 
@@ -86,7 +86,7 @@ class Journal:
             ) from error
         return db
 
-    def append(self, entries: Sequence[Entry], kept: Kept) -> list[int]:
+    def append(self, entries: Sequence[Entry], writes: TableWrites) -> list[int]:
         """Commits inputs, and what came of earlier ones, to the disk; answers their numbers.
 
         Raises
@@ -111,28 +111,28 @@ class Journal:
             self._db.executemany(
                 f"INSERT INTO journal ({_ENTRY}) VALUES (?, ?, ?, ?, ?, ?, ?)", numbered
             )
-            self._keep(kept)
+            self._write_tables(writes)
             self._clear()
         self.seq += len(entries)
         return list(range(first, self.seq + 1))
 
-    def keep(self, kept: Kept) -> None:
+    def write_tables(self, writes: TableWrites) -> None:
         """Writes what came of inputs."""
         with self._transaction():
-            self._keep(kept)
+            self._write_tables(writes)
 
     def checkpoint(
         self,
         core: bytes,
         pieces: Iterable[tuple[int, bytes | None]],
-        kept: Kept,
+        writes: TableWrites,
         meta: dict[str, int | str],
     ) -> None:
         """Saves the state as of the newest entry, and lets the entries go, at once: recovery reads
         those after `checkpoint_seq` alone."""
         pieces = list(pieces)
         with self._transaction():
-            self._keep(kept)
+            self._write_tables(writes)
             changed = [(place, piece) for place, piece in pieces if piece is not None]
             self._db.executemany(
                 "INSERT OR REPLACE INTO state VALUES (?, ?)", [(-1, core), *changed]
@@ -205,9 +205,9 @@ class Journal:
         self._db.close()
         self._lock.release()
 
-    def _keep(self, kept: Kept) -> None:
-        for table in _KEPT:
-            records = getattr(kept, table)
+    def _write_tables(self, writes: TableWrites) -> None:
+        for table in _TABLES:
+            records = getattr(writes, table)
             if records:
                 self._db.executemany(_INSERT[table], records)
 
