@@ -1,4 +1,4 @@
-"""What the incident detection of AIOps answered."""
+"""Routes with the paths and fields of the AIOps incident detection."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/aiops", tags=["AIOps"])
 
 _GONE: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such incident."}}
 IncidentId = Annotated[str, Path(max_length=64)]
-#: Nanoseconds of the figures of an endpoint.
+#: The time range of the metrics of an endpoint, in nanoseconds.
 WINDOW = 5 * 60 * 1_000_000_000
 #: Four levels of other systems.
 _LEVELS = {"Critical": "critical", "Warning": "high", "Info": "medium"}
@@ -26,7 +26,7 @@ _LEVELS = {"Critical": "critical", "Warning": "high", "Info": "medium"}
 
 @router.get("/incidents")
 def incidents(request: Request) -> Response:
-    """Incidents that are going on."""
+    """Incidents that are not resolved."""
     service = service_of(request)
     found = service.reader.incidents(active=True, page=Page(1_000))
     return JSONResponse(
@@ -36,7 +36,7 @@ def incidents(request: Request) -> Response:
 
 @router.get("/incidents/{incident}", responses=_GONE)
 def incident(request: Request, incident: IncidentId) -> Response:
-    """One incident, over or not."""
+    """One incident, resolved or not."""
     service = service_of(request)
     found = service.reader.incident(incident)
     if found is None:
@@ -49,13 +49,15 @@ router.add_api_route("/incidents/{incident}/resolve", resolve, methods=["POST"],
 
 @router.get("/metrics")
 def metrics(request: Request) -> Response:
-    """What each endpoint did in the last five minutes of event time, beside what it used to."""
+    """Requests, errors and latency of each endpoint in the last five minutes of event time,
+    beside its usual latency."""
     return JSONResponse({"metrics": _metrics(service_of(request))})
 
 
 @router.post("/analyze")
 async def analyze(request: Request) -> Response:
-    """Judges now what the time that has passed allows, and answers what is going on."""
+    """Closes the steps that the elapsed time allows, judges them and returns the active
+    incidents."""
     await analyse_now(request)
     return await run_in_threadpool(incidents, request)
 
@@ -107,7 +109,8 @@ def _incident(service: Service, incident: dict[str, Any]) -> dict[str, Any]:
 
 
 def _traces(service: Service, incident: dict[str, Any]) -> dict[str, Any]:
-    """Traces with calls that failed while it lasted; the one with most such calls first."""
+    """Traces with failed calls during an incident; the trace with the most failed calls comes
+    first."""
     start, end = moment(incident["start"], "start") or 0, moment(incident["end"], "end") or 0
     total, traces = service.reader.failed_traces(start, end)
     samples = [

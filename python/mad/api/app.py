@@ -1,4 +1,4 @@
-"""The application: routes over an engine."""
+"""The ASGI application: routes, access control and the answer cache over an engine."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ from mad.api.stream import Readers
 from mad.engine import Busy, Engine, StorageFailed
 from mad.journal.reader import Reader
 
-#: Bytes of a body at most, compressed or not.
+#: Largest body in bytes, both as sent and decompressed.
 MAX_BODY = 32 * 1024 * 1024
 
 
 class Application:
-    """The service as a server runs it."""
+    """The application as a server runs it."""
 
     def __init__(self, served: ASGIApp, routes: FastAPI, readers: Readers) -> None:
         self.routes = routes
         self._served, self._readers = served, readers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """Serves one ASGI connection."""
         await self._served(scope, receive, send)
 
     def close(self) -> None:
-        """Sends those away who listen: the server stops."""
+        """Ends all event streams because the server stops."""
         self._readers.close()
 
 
 class RefusalsKept:
-    """Keeps in the audit trail who was not let in: at most one a second, whatever is tried."""
+    """Writes refused requests to the audit trail, at most one a second."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._last = engine, float("-inf")
 
     def __call__(self, method: str, path: str, error: str) -> None:
-        """One was refused."""
+        """Records one refused request."""
         if monotonic() - self._last >= 1.0:
             self._last = monotonic()
             with contextlib.suppress(Busy, StorageFailed):
@@ -69,10 +69,10 @@ def create_app(
     naive_offset_seconds: int = 0,
     retention_minutes: float = 120.0,
 ) -> Application:
-    """The service over an engine that was started; the engine is its caller's to stop.
+    """Builds the service over a started engine; the caller stops the engine.
 
-    `tokens` none: everybody may do everything, if the name of the host that is asked is among
-    `hosts` (all, where there are none).
+    Without `tokens` every client may do everything, as long as the host name of its request is in
+    `hosts` (or `hosts` is empty).
     """
     readers = Readers()
 
@@ -85,7 +85,7 @@ def create_app(
     app = FastAPI(
         title="mad",
         version=_core.__version__,
-        description="What is wrong in a fleet of microservices, from the first minutes. "
+        description="Anomalies, incidents, culprits and explanations for microservices. "
         "Times are RFC 3339; errors are `{error, message, hint}`.",
         lifespan=lifespan,
         docs_url=None,
@@ -131,17 +131,17 @@ def create_app(
 
 
 async def exposition(request: Request) -> Response:
-    """Figures of the service itself, and the score and expected band of everything it watches."""
+    """Metrics of the service itself, and the score and expected band of every series."""
     service = service_of(request)
     engine = service.engine
     scores = await run_in_threadpool(engine.pipeline.exposition)
     counters = json.loads(await run_in_threadpool(engine.pipeline.counters))
     sizes = [
         ("mad_waiting_batches", "Batches that wait.", engine.waiting),
-        ("mad_entities", "Services and endpoints with state of their own.", counters["entities"]),
-        ("mad_series", "Series of metrics with state of their own.", counters["series"]),
+        ("mad_entities", "Services and endpoints with separate state.", counters["entities"]),
+        ("mad_series", "Series of metrics with separate state.", counters["series"]),
         ("mad_journal_bytes", "Size of the journal.", engine.journal.path.stat().st_size),
-        ("process_resident_memory_bytes", "Memory of the process.", resident_bytes()),
+        ("process_resident_memory_bytes", "Resident memory of the process.", resident_bytes()),
     ]
     own = engine.stats.exposition() + "".join(
         f"# HELP {name} {text}\n# TYPE {name} gauge\n{name} {value}\n"
@@ -152,7 +152,8 @@ async def exposition(request: Request) -> Response:
 
 
 def resident_bytes() -> int | None:
-    """Memory of this process; None where the system does not tell."""
+    """Resident memory of this process in bytes; None where the operating system does not report
+    it."""
     try:
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     except (OSError, ValueError, IndexError):

@@ -1,4 +1,4 @@
-"""Who may do what: tokens with scopes, and nobody else's pages."""
+"""Authentication and authorization: tokens with scopes, and checks of host and origin."""
 
 from __future__ import annotations
 
@@ -14,40 +14,38 @@ from mad.api.errors import Refused
 from mad.errors import UsageError, reason
 
 SCOPES = ("read", "ingest", "admin")
-#: Routes that a probe may ask without a token.
+#: Routes that probes may request without a token.
 OPEN = frozenset({"/health", "/api/health"})
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whose token it is, and what it allows."""
+    """A client by name and the scopes that its token grants."""
 
     name: str
     scopes: frozenset[str]
 
     def may(self, scope: str) -> bool:
-        """Whether it allows `read`, `ingest` or `admin`, which allows the other two."""
+        """Whether the scope (`read`, `ingest` or `admin`) is granted; `admin` includes the other
+        two."""
         return scope in self.scopes or "admin" in self.scopes
 
 
-#: Everybody, where no token is asked for.
+#: The client of every request when no tokens are configured.
 ANYBODY = Principal("anybody", frozenset({"admin"}))
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Tokens by their SHA-256."""
+    """The known tokens by their SHA-256."""
 
     principals: Mapping[str, Principal] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> Tokens:
-        """Reads a file of lines `scopes token [name]`, such as `read,ingest 5c1b... agent`.
+        """Reads a file with lines of `scopes token [name]`, such as `read,ingest 5c1b... agent`.
 
-        Raises
-        ------
-        UsageError
-            The file cannot be read, or a line of it says something else.
+        Raises `UsageError` when the file cannot be read or a line does not have this form.
         """
         try:
             lines = path.read_text("utf-8").splitlines()
@@ -63,18 +61,19 @@ class Tokens:
             if not scopes <= set(SCOPES) or not 2 <= len(words) <= 3 or len(words[1]) < 8:
                 raise UsageError(
                     f"{path}, line {number}: expected scopes, a token of 8 characters or more and "
-                    "perhaps a name",
+                    "an optional name",
                     "read,ingest 5c1b09e2a4 agent (scopes are read, ingest, admin)",
                 )
             principals[_digest(words[1])] = Principal(
                 words[2] if len(words) == 3 else f"line {number}", scopes
             )
         if not principals:
-            raise UsageError(f"{path}: there is no token in it", "read,ingest,admin TOKEN NAME")
+            raise UsageError(f"{path}: the file contains no token", "read,ingest,admin TOKEN NAME")
         return cls(principals)
 
     def principal(self, token: str) -> Principal | None:
-        """Whose token it is; all are compared, in the same time."""
+        """The client of a token, or None. Every known token is compared, so that the time
+        reveals nothing."""
         given, found = _digest(token), None
         for known, principal in self.principals.items():
             if hmac.compare_digest(known, given):
@@ -87,10 +86,11 @@ def _digest(token: str) -> str:
 
 
 class Access:
-    """Lets requests pass that may: by token, by scope, and from no other site's page.
+    """Lets a request pass when its token has the scope that the route needs and it does not come
+    from a page of another site.
 
-    Without tokens everybody on this machine may do everything; the name of the host then has to
-    be this machine's, so that no page can get here by a name of its own.
+    Without tokens every client on this machine may do everything. The host name must then be one of
+    this machine, so that a foreign page cannot reach the server through DNS rebinding.
     """
 
     def __init__(
@@ -124,12 +124,17 @@ class Access:
         reading = method in ("GET", "HEAD", "OPTIONS")
         if self._read_only and not reading:
             return Refused(
-                403, "read_only", "this server only answers", "start it without --read-only"
+                403, "read_only", "this server is read-only", "start it without --read-only"
             )
         host = headers.get(b"host", b"").decode("latin-1")
         origin = headers.get(b"origin", b"").decode("latin-1")
         if not reading and origin and origin.partition("://")[2] != host:
-            return Refused(403, "other_site", f"the page {origin} is another site's", "")
+            return Refused(
+                403,
+                "other_site",
+                f"the request comes from the foreign page {origin}",
+                "send it from a page of this server",
+            )
         if self._tokens is None:
             scope["mad.principal"] = ANYBODY
             name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
@@ -142,7 +147,7 @@ class Access:
                 )
             return None
         if path in OPEN:
-            scope["mad.principal"] = Principal("nobody", frozenset())
+            scope["mad.principal"] = Principal("anonymous", frozenset())
             return None
         given = headers.get(b"authorization", b"").decode("latin-1").split()
         bearer = given[1] if len(given) == 2 and given[0].lower() == "bearer" else ""
@@ -157,7 +162,12 @@ class Access:
             )
         needed = _needed(path, reading)
         if not principal.may(needed):
-            return Refused(403, "forbidden", f"this needs a token with the scope {needed}", "")
+            return Refused(
+                403,
+                "forbidden",
+                f"this needs a token with the scope {needed}",
+                f"use a token with the scope {needed}",
+            )
         scope["mad.principal"] = principal
         return None
 

@@ -1,4 +1,4 @@
-"""Bodies of posts: bounded, decompressed, and as the core takes them."""
+"""Request bodies: size limits, decompression and conversion to the form that the journal stores."""
 
 from __future__ import annotations
 
@@ -10,19 +10,16 @@ from starlette.requests import ClientDisconnect, Request
 from mad import _core
 from mad.api.errors import Refused
 
-#: Compressed bytes that are handed to the decompressor at a time: what they become is bounded too.
+#: Compressed bytes per decompression step, so that the size of the output is bounded at every step.
 _PIECE = 1024
 _ARROW = "application/vnd.apache.arrow.stream"
 _LINES = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines", "text/csv")
 
 
 async def read_body(request: Request, most: int) -> bytes:
-    """The whole body, if it is not too large.
+    """Reads the whole body.
 
-    Raises
-    ------
-    Refused
-        It is larger than `most` bytes, or the client left before its end.
+    Raises `Refused` when it is larger than `most` bytes or the client leaves early.
     """
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > most:
@@ -40,18 +37,15 @@ async def read_body(request: Request, most: int) -> bytes:
 
 
 def is_plain(request: Request) -> bool:
-    """Whether the body needs nothing done to it."""
+    """Whether the body can be stored as it is."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return kind in _LINES and request.headers.get("content-encoding", "identity") == "identity"
 
 
 def records(body: bytes, content_type: str, content_encoding: str, most: int) -> tuple[bytes, str]:
-    """A body as the journal keeps it, and what it is: `text` or `arrow`.
+    """The body in the form that the journal stores, and its encoding: `text` or `arrow`.
 
-    Raises
-    ------
-    Refused
-        It cannot be decompressed, becomes too large, or is no JSON.
+    Raises `Refused` when it cannot be decompressed, is too large or is not JSON.
     """
     for coding in reversed([one.strip().lower() for one in content_encoding.split(",")]):
         body = _decompressed(body, coding, most)
@@ -68,7 +62,7 @@ def records(body: bytes, content_type: str, content_encoding: str, most: int) ->
         raise Refused(
             400,
             "not_json",
-            f"the body is no JSON: {error}",
+            f"the body is not JSON: {error}",
             'send {"events": [...]}, an array, one object, or JSON Lines as application/x-ndjson',
         ) from None
 
@@ -107,7 +101,7 @@ def _zstd(decoder: Any, body: bytes, most: int) -> bytes:
 def _zlib(body: bytes, most: int) -> bytes:
     out, size = [], 0
     while body:
-        decoder = zlib.decompressobj(47)  # gzip or zlib, whichever its header says
+        decoder = zlib.decompressobj(47)  # zlib reads gzip and zlib headers
         piece = decoder.decompress(body, most - size + 1)
         size += len(piece)
         if size > most:

@@ -1,4 +1,4 @@
-"""Answers kept as long as nothing changed, with a tag by which a client knows the same one."""
+"""A cache of GET responses, valid until the engine's version changes, with ETags."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: Answers and bytes kept at most.
+#: Most cached responses, and most bytes of all of them.
 ANSWERS = 2_000
 BYTES = 64 * 1024 * 1024
-#: What changes with every batch or without one, or never ends.
+#: Routes that are not cached, because they change with every batch, change without one, or never
+#: end.
 NEVER = (
     "/v1/query/stats",
     "/v1/query/graph",
@@ -38,7 +39,7 @@ class _Answer:
 
 
 class AnswerCache:
-    """Gives the answer to a GET again while the version is the same."""
+    """Serves a cached response while the version of the engine has not changed."""
 
     def __init__(self, app: ASGIApp, version: Callable[[], int]) -> None:
         self._app, self._version = app, version
@@ -46,7 +47,7 @@ class AnswerCache:
         self._bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers from what is kept, or passes on and keeps the answer."""
+        """Serves one request from the cache, or passes it on and stores the response."""
         if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] in NEVER:
             await self._app(scope, receive, send)
             return
@@ -67,7 +68,7 @@ class AnswerCache:
         await send(kept.body)
 
     def keep(self, key: tuple[str, bytes], answer: _Answer) -> None:
-        """Keeps an answer; the oldest leave."""
+        """Stores a response and evicts the oldest ones."""
         before = self._answers.pop(key, None)
         self._bytes += answer.size - (before.size if before else 0)
         self._answers[key] = answer
@@ -77,7 +78,7 @@ class AnswerCache:
 
 
 class _Keeper:
-    """Sends an answer on with its tag, and keeps it when it is whole and good."""
+    """Sends a response on with its ETag, and stores it when it is complete and has status 200."""
 
     def __init__(
         self, cache: AnswerCache, key: tuple[str, bytes], version: int, send: Send

@@ -1,4 +1,4 @@
-"""What people do: take incidents, say what they know, mute, have the state analysed now."""
+"""Routes that change state: acknowledge, resolve, comment, feedback, mute, analyze."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from mad.api.service import moment, principal_of, raw, rfc3339, service_of
 
 router = APIRouter(prefix="/v1", tags=["act"])
 _GONE: dict[int | str, dict[str, Any]] = {
-    404: {"description": "There is no such incident, or it is over."},
-    409: {"description": "It is in a state in which this cannot be done."},
+    404: {"description": "There is no such incident, or it is resolved."},
+    409: {"description": "The status of the incident does not allow this."},
 }
 
 IncidentId = Annotated[str, Path(max_length=64)]
 
 
 class Note(BaseModel):
-    """What somebody says of an incident."""
+    """A comment on an incident."""
 
     model_config = ConfigDict(extra="forbid")
     text: str = Field(min_length=1, max_length=10_000)
 
 
 class Feedback(BaseModel):
-    """Whether an incident was worth waking somebody, and whether the culprit was right."""
+    """Feedback on an incident: useful, noise, or the wrong culprit."""
 
     model_config = ConfigDict(extra="forbid")
     verdict: Literal["useful", "noise", "wrong_culprit"]
@@ -39,7 +39,8 @@ class Feedback(BaseModel):
 
 
 class Mute(BaseModel):
-    """Nobody is woken for these until then. Patterns may have `*`."""
+    """Patterns of services and endpoints whose incidents raise no alarm for a time; `*` matches
+    any text."""
 
     model_config = ConfigDict(extra="forbid")
     service: str = Field(default="*", min_length=1, max_length=512)
@@ -50,7 +51,7 @@ class Mute(BaseModel):
 
 
 class Unmute(BaseModel):
-    """Patterns, as they were muted."""
+    """The patterns of a mute."""
 
     model_config = ConfigDict(extra="forbid")
     service: str = Field(default="*", min_length=1, max_length=512)
@@ -59,13 +60,13 @@ class Unmute(BaseModel):
 
 @router.post("/incidents/{incident}/acknowledge", responses=_GONE)
 async def acknowledge(request: Request, incident: IncidentId) -> Response:
-    """Somebody takes an incident."""
+    """Marks an incident as acknowledged."""
     return await _do(request, {"command": "acknowledge", "id": incident}, incident)
 
 
 @router.post("/incidents/{incident}/resolve", responses=_GONE)
 async def resolve(request: Request, incident: IncidentId) -> Response:
-    """Somebody says that an incident is over."""
+    """Marks an incident as resolved."""
     return await _do(request, {"command": "resolve", "id": incident}, incident)
 
 
@@ -73,7 +74,7 @@ async def resolve(request: Request, incident: IncidentId) -> Response:
 async def comment(
     request: Request, incident: IncidentId, note: Annotated[Note, Body()]
 ) -> Response:
-    """Keeps what somebody says of an incident."""
+    """Saves a comment on an incident."""
     return await _note(request, incident, "comment", note.text)
 
 
@@ -81,13 +82,16 @@ async def comment(
 async def feedback(
     request: Request, incident: IncidentId, given: Annotated[Feedback, Body()]
 ) -> Response:
-    """Keeps whether an incident was worth it. It is for people: nothing is learnt from it."""
+    """Saves feedback on an incident. The detector does not learn from it."""
     return await _note(request, incident, given.verdict, given.text)
 
 
-@router.post("/mutes", responses={422: {"description": "It ends before it begins."}})
+@router.post(
+    "/mutes",
+    responses={422: {"description": "The mute ends before it starts."}},
+)
 async def mute(request: Request, mute: Annotated[Mute, Body()]) -> Response:
-    """Mutes what the patterns name, for so many minutes of event time or until a moment."""
+    """Mutes matching services and endpoints for `minutes` of event time or `until` a time."""
     until = moment(mute.until, "until")
     if (until is None) == (mute.minutes is None):
         raise Refused(422, "invalid", "give either minutes or until", '{"minutes": 30}')
@@ -102,17 +106,17 @@ async def mute(request: Request, mute: Annotated[Mute, Body()]) -> Response:
     )
 
 
-@router.delete("/mutes", responses={404: {"description": "Nothing is muted by these."}})
+@router.delete("/mutes", responses={404: {"description": "No mute has these patterns."}})
 async def unmute(request: Request, mute: Annotated[Unmute, Body()]) -> Response:
-    """Ends mutes of these very patterns."""
+    """Ends the mutes with exactly these patterns."""
     command = {"command": "unmute", "service": mute.service, "endpoint": mute.endpoint}
     return await _do(request, command, f"{mute.service} {mute.endpoint}")
 
 
 @router.post("/analyze")
 async def analyze(request: Request) -> Response:
-    """Judges what waits for its step to close, as far as the time that has passed allows, and
-    answers who is to blame now."""
+    """Closes the steps that the elapsed time allows, judges them and returns the current
+    culprits."""
     await analyse_now(request)
     culprits = await run_in_threadpool(service_of(request).engine.pipeline.culprits)
     return raw(culprits)
@@ -124,14 +128,14 @@ async def analyze(request: Request) -> Response:
     responses={200: {"content": {"application/octet-stream": {}}}},
 )
 async def state(request: Request) -> Response:
-    """The whole state as `Pipeline.restore` takes it; for admins."""
+    """The whole state in the form that `Pipeline.restore` takes. Needs the scope admin."""
     saved = await run_in_threadpool(service_of(request).engine.pipeline.checkpoint)
     await audited(request, "state", "", "sent")
     return Response(saved, media_type="application/octet-stream")
 
 
 async def analyse_now(request: Request) -> None:
-    """A tick at the event time of now."""
+    """Advances the watermark to the present event time minus the allowed lateness."""
     engine = service_of(request).engine
     now = engine.clock.now()
     if now is not None:
@@ -140,7 +144,7 @@ async def analyse_now(request: Request) -> None:
 
 
 async def audited(request: Request, action: str, target: str, outcome: str) -> None:
-    """Keeps who did what."""
+    """Writes to the audit trail who did what."""
     who = principal_of(request).name
     write = service_of(request).engine.write(lambda to: to.audit(who, action, target, outcome))
     await asyncio.wrap_future(write)
@@ -155,7 +159,7 @@ async def _do(request: Request, command: dict[str, Any], target: str, **more: An
         raise not_found(str(error.args[0]), "see /v1/query/incidents?active=true") from None
     except ValueError as error:
         await audited(request, command["command"], target, "refused")
-        raise Refused(409, "refused", str(error), "") from None
+        raise Refused(409, "refused", str(error), "see the status in /v1/query/incidents") from None
     await audited(request, command["command"], target, "done")
     return JSONResponse({"done": command["command"], "target": target, "seq": taken.seq, **more})
 

@@ -1,4 +1,4 @@
-"""What the original services answered: the same paths, parameters, limits and names of fields."""
+"""Routes of the original services, with their paths, parameters, limits and field names."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ Severity = Literal["Info", "Warning", "Critical"]
 
 @router.get("/health")
 def health(request: Request) -> Response:
-    """Whether the service takes and judges what it is sent."""
+    """Whether the service accepts and judges data."""
     service = service_of(request)
     failure = service.engine.failure
     body = {
         "status": "failed" if failure else "ok",
-        "message": failure or "taking and judging",
+        "message": failure or "accepting and judging data",
         "waiting": service.engine.waiting,
         "watermark": rfc3339(service.engine.pipeline.watermark),
         "started": service.started.isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -46,7 +46,7 @@ def health(request: Request) -> Response:
 
 @router.get("/stats")
 def stats(request: Request) -> Response:
-    """How many rows were judged, and how many of them are anomalous."""
+    """Number of judged and of anomalous rows."""
     totals = service_of(request).reader.totals()
     return JSONResponse(
         {
@@ -89,7 +89,7 @@ def anomalies(
 
 @router.get("/incidents")
 def incidents(request: Request, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Response:
-    """Incidents in eight fields, newest start first; more is at `/v1/query/incidents`."""
+    """Incidents with eight fields, newest start first. `/v1/query/incidents` has all fields."""
     found = service_of(request).reader.flagged_incidents(limit)
     data = [
         {
@@ -113,7 +113,7 @@ def culprit(
     minutes: Annotated[int, Query(ge=1, le=1440)] = 15,
     top_k: Annotated[int, Query(ge=1, le=20)] = 3,
 ) -> Response:
-    """Who is to blame now; null where nobody stands out."""
+    """The most likely culprit of the last minutes; null when no endpoint stands out."""
     service = service_of(request)
     ranking = json.loads(service.engine.pipeline.culprits(None, float(minutes), top_k))
     start, end = moment(ranking["from"], "from") or 0, moment(ranking["at"], "at") or 0
@@ -134,7 +134,7 @@ def culprit(
     "/explain_incident",
     responses={
         400: {"description": "A time cannot be read."},
-        404: {"description": "There are no rows of it in that time."},
+        404: {"description": "The endpoint has no rows in this time range."},
     },
 )
 def explain_incident(
@@ -144,8 +144,8 @@ def explain_incident(
     start_ts: Annotated[str, Query(min_length=1, max_length=64)],
     end_ts: Annotated[str, Query(min_length=1, max_length=64)],
 ) -> Response:
-    """One endpoint's rows of [start_ts, end_ts] in words. Times without a zone are UTC, or of the
-    configured zone."""
+    """Explains the rows of one endpoint in [start_ts, end_ts]. Times without a zone are in the
+    configured zone, by default UTC."""
     of = service_of(request)
     try:
         start = moment(start_ts, "start_ts", of.naive_offset_seconds)
@@ -157,7 +157,7 @@ def explain_incident(
     if not figures["rows"]:
         raise not_found(
             f"there are no rows of {service} {endpoint} from {start_ts} to {end_ts}",
-            "see /metrics for what there is",
+            "see /metrics for the known rows",
         )
     known = of.reader.incidents(
         service=service, endpoint=endpoint, within=TimeRange(start, end + 1), page=Page(1)
@@ -195,8 +195,8 @@ def explain_incident(
     },
 )
 async def ingest(request: Request) -> Response:
-    """Takes one event, or `{"events": [...]}`. Times without a zone are UTC, or of the configured
-    zone. What cannot be taken is told with its position and stops nothing."""
+    """Accepts one event or `{"events": [...]}`. Times without a zone are in the configured zone,
+    by default UTC. Rejected events are listed with position and reason; the others are accepted."""
     service = service_of(request)
     body, encoding = await body_of(request)
     key = request.headers.get("idempotency-key", "")[:200]
@@ -217,7 +217,7 @@ async def ingest(request: Request) -> Response:
 
 @router.get("/ingest/stats")
 def ingest_stats(request: Request) -> Response:
-    """What is kept, and how many requests were taken since the journal began."""
+    """The stored rows, and the number of requests accepted since the journal was created."""
     service = service_of(request)
     totals = service.reader.totals()
     figures = service.engine.stats
@@ -263,7 +263,7 @@ def _suspect(service: Service, culprit: dict[str, Any], start: int, end: int) ->
 def _quiet(figures: dict[str, Any]) -> dict[str, Any]:
     flagged = f"{figures['points']} of {figures['rows']} rows are flagged"
     return {
-        "summary": f"No incident is known in this time; {flagged}.",
+        "summary": f"There is no incident in this time range; {flagged}.",
         "why_flagged": [],
         "impact": [],
         "likely_causes": [],

@@ -1,4 +1,4 @@
-"""The routes as one page that needs no other: no script, nothing from elsewhere."""
+"""The API reference as one HTML page without scripts and external resources."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ code { font-family: ui-monospace, monospace; font-size: .92em; overflow-wrap: an
 </style></head><body>
 <h1>mad {{ version }}</h1>
 <p>{{ description }}</p>
-<p>The same for machines: <a href="/openapi.json">/openapi.json</a></p>
+<p>OpenAPI document: <a href="/openapi.json">/openapi.json</a></p>
 {% for tag, routes in groups.items() %}<h2>{{ tag }}</h2>
 {% for route in routes %}<details><summary>\
 <b class="{{ route.method }}">{{ route.method | upper }}</b>\
 <code>{{ route.path }}</code><span>{{ route.line }}</span></summary><div class="body">
 <p>{{ route.text }}</p>
-{% if route.parameters %}<table><tr><th>parameter</th><th>in</th><th>what it may be</th></tr>
+{% if route.parameters %}<table><tr><th>parameter</th><th>in</th><th>allowed values</th></tr>
 {% for one in route.parameters %}<tr><td><code>{{ one.name }}</code></td><td>{{ one.place }}</td>\
-<td>{{ one.told }}</td></tr>
+<td>{{ one.allowed }}</td></tr>
 {% endfor %}</table>{% endif %}
 {% if route.bodies %}<p>Body: \
 {% for one in route.bodies %}<code>{{ one }}</code> {% endfor %}</p>{% endif %}
@@ -48,7 +48,7 @@ code { font-family: ui-monospace, monospace; font-size: .92em; overflow-wrap: an
 
 
 def page(schema: dict[str, Any]) -> str:
-    """An OpenAPI document for people."""
+    """The page for an OpenAPI document."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for path, methods in schema["paths"].items():
         for method, route in methods.items():
@@ -70,7 +70,7 @@ def _route(path: str, method: str, route: dict[str, Any], schema: dict[str, Any]
         "line": " ".join(text.split()).partition(". ")[0].rstrip(".").replace("`", ""),
         "text": text.replace("`", ""),
         "parameters": [
-            {"name": one["name"], "place": one["in"], "told": _told(one)}
+            {"name": one["name"], "place": one["in"], "allowed": _allowed(one)}
             for one in route.get("parameters", [])
         ]
         + _fields(route, schema),
@@ -82,7 +82,7 @@ def _route(path: str, method: str, route: dict[str, Any], schema: dict[str, Any]
 
 
 def _fields(route: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, Any]]:
-    """The fields of a body that is an object with a name."""
+    """The fields of a request body."""
     content = route.get("requestBody", {}).get("content", {})
     reference = content.get("application/json", {}).get("schema", {}).get("$ref", "")
     named = schema.get("components", {}).get("schemas", {}).get(reference.rpartition("/")[2], {})
@@ -90,13 +90,13 @@ def _fields(route: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, Any
         {
             "name": name,
             "place": "body",
-            "told": _told({"schema": field, "required": name in named.get("required", [])}),
+            "allowed": _allowed({"schema": field, "required": name in named.get("required", [])}),
         }
         for name, field in named.get("properties", {}).items()
     ]
 
 
-def _told(parameter: dict[str, Any]) -> str:
+def _allowed(parameter: dict[str, Any]) -> str:
     schema = parameter.get("schema", {})
     kinds = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
     kind = kinds[0] if kinds else schema

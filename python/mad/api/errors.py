@@ -1,4 +1,4 @@
-"""Errors as answers: `{"error", "message", "hint"}`."""
+"""Error responses: `{"error", "message", "hint"}` for every failure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mad.errors import MissingExtraError
 
 
 class Refused(Exception):
-    """An answer that is no success, with the way out."""
+    """An error response and the hint that resolves it."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Refused(Exception):
         self.headers, self.more = headers, more or {}
 
     def response(self) -> Response:
-        """The answer."""
+        """The response."""
         return JSONResponse(
             {"error": self.error, "message": self.message, "hint": self.hint, **self.more},
             self.status,
@@ -41,12 +41,12 @@ class Refused(Exception):
 
 
 def not_found(what: str, hint: str = "") -> Refused:
-    """404."""
+    """An error response with status 404."""
     return Refused(404, "not_found", what, hint)
 
 
 def install(app: FastAPI) -> None:
-    """Has every error of an application answered in one shape."""
+    """Makes every error of an application a response of the same shape."""
 
     @app.exception_handler(Refused)
     async def refused(_: Request, error: Refused) -> Response:
@@ -68,7 +68,7 @@ def install(app: FastAPI) -> None:
             503,
             "storage",
             str(error),
-            "nothing was taken; make room on the disk and send it again",
+            "the batch was not accepted; free space on the disk and send it again",
             headers={"Retry-After": str(error.retry_after)},
         ).response()
 
@@ -81,9 +81,9 @@ def install(app: FastAPI) -> None:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         given = first.get("input")
-        told = "" if given is None or isinstance(given, (dict, list)) else f"; given {given!r}"
+        value = "" if given is None or isinstance(given, (dict, list)) else f"; given {given!r}"
         return Refused(
-            422, "invalid", f"{place}: {first['msg']}{told}", "see /docs for what is allowed"
+            422, "invalid", f"{place}: {first['msg']}{value}", "see /docs for the allowed values"
         ).response()
 
     @app.exception_handler(HTTPException)

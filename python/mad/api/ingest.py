@@ -1,4 +1,4 @@
-"""What comes in."""
+"""Ingest routes: `/v1/ingest/{kind}`."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"description": "A token is needed."},
     403: {"description": "The token, or this server, does not allow it."},
     413: {"description": "The body is too large."},
-    415: {"description": "The body is of a kind that is not read here."},
-    422: {"description": "None of the records was taken, or a parameter is outside its limits."},
-    429: {"description": "Too much waits: send it again after `Retry-After` seconds."},
-    503: {"description": "The disk took nothing: send it again after `Retry-After` seconds."},
+    415: {"description": "The content type or encoding is not supported."},
+    422: {"description": "All records were rejected, or a parameter is outside its limits."},
+    429: {"description": "The queue is full: send the batch again after `Retry-After` seconds."},
+    503: {"description": "The journal cannot be written: retry after `Retry-After` seconds."},
 }
 
 
 class KindOfRecord(str, Enum):
-    """What records a batch has."""
+    """The kind of the records in a batch."""
 
     requests = "requests"
     metrics = "metrics"
@@ -62,12 +62,13 @@ async def ingest(
     partition: Annotated[str, Query(max_length=200)] = "",
     idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
 ) -> Response:
-    """Takes a batch of records: JSON Lines, JSON (an array, an object with `events`, one object),
-    CSV or an Arrow stream; gzip or zstd by `Content-Encoding`.
+    """Accepts a batch of records: JSON Lines, JSON (an array, an object with `events`, or one
+    object), CSV or an Arrow IPC stream, optionally with gzip or zstd as `Content-Encoding`. The
+    batch is on disk when the response is sent.
 
-    It is on the disk when this answers. A batch with an `Idempotency-Key` that was taken before is
-    not taken again and gets the same answer, with `repeated`. Records that cannot be taken are told
-    with their positions and stop nothing.
+    A batch with an `Idempotency-Key` that was accepted before is not judged again and gets the same
+    response with `repeated`. Rejected records are listed with position and reason; the others are
+    accepted.
     """
     body, encoding = await body_of(request)
     batch = Batch(kind.value, body, encoding, partition, idempotency_key or None)
@@ -79,7 +80,7 @@ async def ingest(
 
 
 async def body_of(request: Request) -> tuple[bytes, str]:
-    """The body as the journal keeps it."""
+    """The body in the form that the journal stores."""
     most = service_of(request).max_body
     body = await read_body(request, most)
     if is_plain(request):
@@ -89,12 +90,9 @@ async def body_of(request: Request) -> tuple[bytes, str]:
 
 
 async def submit(request: Request, batch: Batch) -> IngestReceipt:
-    """Hands a batch to the engine and waits until it is on the disk.
+    """Passes a batch to the engine and waits until it is on disk.
 
-    Raises
-    ------
-    Refused
-        None of it can be read, such as CSV without the columns.
+    Raises `Refused` when none of it can be read, for example CSV without the required columns.
     """
     future: Future[IngestReceipt] = service_of(request).engine.submit(batch)
     try:
@@ -102,16 +100,17 @@ async def submit(request: Request, batch: Batch) -> IngestReceipt:
     except MissingExtraError:
         raise
     except ValueError as error:
-        raise Refused(400, "unreadable", str(error), "nothing of the batch was taken") from None
+        raise Refused(400, "unreadable", str(error), "no record was accepted") from None
 
 
 def nothing_taken(answer: dict[str, Any]) -> Refused:
-    """422: the batch is known now, and none of its records could be taken."""
+    """An error response with status 422: the batch is stored under its key, and all its records
+    were rejected."""
     first = answer["problems"][0] if answer["problems"] else {}
     return Refused(
         422,
         "nothing_taken",
-        f"none of {answer['rejected']} records was taken: {first.get('detail', '')}",
+        f"all {answer['rejected']} records were rejected: {first.get('detail', '')}",
         first.get("hint", ""),
         more=answer,
     )

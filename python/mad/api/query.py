@@ -1,4 +1,4 @@
-"""What is asked: `/v1/query`."""
+"""Query routes: `/v1/query`."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ def incidents(
     status: Literal["open", "acknowledged", "resolved"] | None = None,
     active: bool = False,
 ) -> Response:
-    """Incidents that overlap [start, end), newest start first: why, impact, culprit and ranking."""
+    """Incidents that overlap [start, end), newest start first, with explanation, impact, culprit
+    and ranking."""
     found = service_of(request).reader.incidents(
         service=service,
         endpoint=endpoint,
@@ -73,7 +74,7 @@ def incidents(
 
 @router.get("/incidents/{incident}", responses={404: {"description": "There is no such incident."}})
 def incident(request: Request, incident: IncidentId) -> Response:
-    """One incident with the rows around it, what happened to it, and what people said."""
+    """One incident with the rows around it, its history and the notes on it."""
     reader = service_of(request).reader
     place = f"/v1/query/incidents/{incident}"
     return JSONResponse(
@@ -94,7 +95,7 @@ def incident(request: Request, incident: IncidentId) -> Response:
     "/incidents/{incident}/history", responses={404: {"description": "There is no such incident."}}
 )
 def history(request: Request, incident: IncidentId) -> Response:
-    """What happened to an incident, oldest first."""
+    """Changes of an incident, oldest first."""
     _document(service_of(request), incident)
     return listed(service_of(request).reader.history(incident), Page(1_000))
 
@@ -103,7 +104,8 @@ def history(request: Request, incident: IncidentId) -> Response:
     "/incidents/{incident}/explain", responses={404: {"description": "There is no such incident."}}
 )
 def explain(request: Request, incident: IncidentId) -> Response:
-    """An incident in words: summary, why, impact, likely causes, what to do."""
+    """The explanation of an incident: summary, reasons, impact, likely causes and recommended
+    actions."""
     document = json.loads(_document(service_of(request), incident))
     return JSONResponse({"id": incident, **document["explanation"]})
 
@@ -191,19 +193,19 @@ def logs(
 
 @router.get("/entities")
 def entities(request: Request, service: Name = None, endpoint: Name = None) -> Response:
-    """What each endpoint and metric is now, with the reason and a health score; worst first."""
+    """The state of each endpoint and metric with the reason and a health score, worst first."""
     states = service_of(request).engine.pipeline.states(service, endpoint)
     return raw(json_object(data=states))
 
 
-@router.get("/why", responses={404: {"description": "Nothing is known of it."}})
+@router.get("/why", responses={404: {"description": "The entity is unknown."}})
 def why(
     request: Request,
     service: Annotated[str, Query(max_length=512)],
     endpoint: Annotated[str, Query(max_length=512)] = "",
     metric: Name = None,
 ) -> Response:
-    """Why something is flagged now, or why it is not: its state with the reason."""
+    """Why an endpoint or metric is flagged now, or why it is not: its state with the reason."""
     engine = service_of(request).engine
     states = engine.pipeline.states(service, endpoint, metric or "")
     found = json.loads(states)
@@ -211,7 +213,7 @@ def why(
         found = json.loads(engine.pipeline.states(service, endpoint))
     if not found:
         name = f"{service} {endpoint}{f' {metric}' if metric else ''}"
-        raise not_found(f"nothing is known of {name}", "see /v1/query/entities")
+        raise not_found(f"{name} is unknown", "see /v1/query/entities")
     return JSONResponse(found[0])
 
 
@@ -222,20 +224,21 @@ def culprits(
     minutes: Annotated[float, Query(ge=1, le=1440)] = 15.0,
     top_k: Annotated[int, Query(ge=1, le=20)] = 3,
 ) -> Response:
-    """Who is to blame for the flagged rows of the `minutes` up to `at` (default: the newest)."""
+    """The most likely culprits of the flagged rows of the `minutes` up to `at` (default: the
+    newest row)."""
     pipeline = service_of(request).engine.pipeline
     return raw(pipeline.culprits(moment(at, "at"), minutes, top_k))
 
 
 @router.get("/graph")
 def graph(request: Request) -> Response:
-    """Who calls whom, with calls, errors and latencies."""
+    """The service graph: calls, errors and latencies of each edge."""
     return raw(service_of(request).engine.pipeline.graph())
 
 
 @router.get("/stats")
 def stats(request: Request) -> Response:
-    """What was taken, judged, flagged, suppressed and dropped."""
+    """Numbers of accepted, judged, flagged, suppressed and dropped records and rows."""
     counters = json.loads(service_of(request).engine.pipeline.counters())
     times = {name: rfc3339(counters[name]) for name in ("first", "last")}
     return JSONResponse({**counters, **times})
@@ -243,7 +246,7 @@ def stats(request: Request) -> Response:
 
 @router.get("/audit")
 def audit(request: Request, page: OfPage) -> Response:
-    """Who did what, newest first; for admins."""
+    """The audit trail, newest first. Needs the scope admin."""
     return records(service_of(request).reader.audit(page), page)
 
 

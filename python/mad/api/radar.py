@@ -1,4 +1,4 @@
-"""What the live operations radar answered: metrics of a moment, incidents in a line, log lines."""
+"""Routes with the paths and fields of the live operations radar."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from mad.journal.reader import Page
 router = APIRouter(prefix="/api", tags=["Live Ops Radar"])
 router.add_api_route("/health", health, methods=["GET"])
 
-#: The metrics that stand side by side, latency in ms, error rate and processor load in percent.
+#: Metrics that one row combines: latency in ms, error rate and processor load in percent.
 METRICS = ("latency_ms", "error_rate", "cpu_pct")
-#: Nanoseconds before an incident whose log lines belong to it too.
+#: Nanoseconds before the start of an incident from which its log lines are read.
 _BEFORE = 60_000_000_000
 
 
 @router.get("/metrics")
 def metrics(request: Request, limit: Annotated[int, Query(ge=1, le=10_000)] = 300) -> Response:
-    """Latency, error rate in percent and processor load of each moment, newest first."""
+    """Latency, error rate in percent and processor load of each step, newest first."""
     found = service_of(request).reader.values(METRICS, len(METRICS) * limit)
     moments: dict[tuple[Any, ...], dict[str, Any]] = {}
     for value in found:
@@ -45,7 +45,7 @@ def metrics(request: Request, limit: Annotated[int, Query(ge=1, le=10_000)] = 30
 
 @router.get("/incidents")
 def incidents(request: Request, limit: Annotated[int, Query(ge=1, le=1_000)] = 50) -> Response:
-    """Incidents in a line, with the warning or error that was written most often, newest first."""
+    """One line for each incident, with the most frequent warning or error, newest first."""
     service = service_of(request)
     found = [json.loads(text) for text in service.reader.incidents(page=Page(limit))]
     return JSONResponse([_line(service, incident) for incident in found])

@@ -1,4 +1,4 @@
-"""What the routes share: the engine, the tables, and answers as bytes."""
+"""Shared parts of the routes: the engine, the tables, times and JSON responses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mad.engine import Engine
 from mad.journal.reader import Page, Reader
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-#: The longest span of time that nanoseconds of 64 bits hold.
+#: The range of times that 64-bit nanoseconds can represent.
 _EARLIEST, _LATEST = (
     datetime(1678, 1, 1, tzinfo=timezone.utc),
     datetime(2262, 1, 1, tzinfo=timezone.utc),
@@ -26,15 +26,15 @@ _EARLIEST, _LATEST = (
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What the routes need."""
+    """The engine, the reader and the settings that the routes need."""
 
     engine: Engine
     reader: Reader
     max_body: int
     started: datetime
-    #: Seconds east of UTC of times without a zone in the originals' routes.
+    #: Seconds east of UTC for times without a zone in the routes of the original services.
     naive_offset_seconds: int = 0
-    #: Minutes of rows that explanations and rankings read.
+    #: Minutes of rows that rankings and explanations use.
     retention_minutes: float = 120.0
 
 
@@ -45,13 +45,13 @@ def service_of(request: Request) -> Service:
 
 
 def principal_of(request: Request) -> Principal:
-    """Who asks."""
+    """The client of a request."""
     principal: Principal = request.scope["mad.principal"]
     return principal
 
 
 def raw(body: bytes | str, status: int = 200) -> Response:
-    """JSON that is written already."""
+    """A response of finished JSON text."""
     return Response(body, status, media_type="application/json")
 
 
@@ -88,12 +88,9 @@ def at_time(record: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def moment(text: str | None, name: str, naive_offset_seconds: int | None = None) -> int | None:
-    """A time of a query in nanoseconds: RFC 3339, or seconds since 1970.
+    """A time of a query string, RFC 3339 or seconds since 1970, in nanoseconds since 1970.
 
-    Raises
-    ------
-    Refused
-        It is no time, or has no zone where it needs one.
+    Raises `Refused` when the text is not a time, or has no zone and no default offset is given.
     """
     if text is None or text == "":
         return None
@@ -112,7 +109,7 @@ def _nanoseconds(text: str, naive_offset_seconds: int | None) -> int:
     if text.lstrip("-").replace(".", "", 1).isdigit() and text.isascii() and len(text) < 20:
         at = _EPOCH + timedelta(seconds=float(text))
     else:
-        # a plus sign that was not escaped arrives as a space
+        # An unescaped plus sign arrives as a space.
         text = text.replace(" ", "+") if "T" in text else text
         whole = f"{text[:-1]}+00:00" if text[-1:] in "zZ" else text
         at = datetime.fromisoformat(whole)
@@ -121,12 +118,12 @@ def _nanoseconds(text: str, naive_offset_seconds: int | None) -> int:
                 raise ValueError("it has no time zone")
             at = at.replace(tzinfo=timezone(timedelta(seconds=naive_offset_seconds)))
     if not _EARLIEST <= at.astimezone(timezone.utc) <= _LATEST:
-        raise ValueError("it lies outside of the years 1678 to 2262")
+        raise ValueError("it is outside the years 1678 to 2262")
     return (at - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 def rfc3339(at: int | None) -> str | None:
-    """A moment as RFC 3339."""
+    """A time in nanoseconds as RFC 3339 text; None stays None."""
     if at is None:
         return None
     time = _EPOCH + timedelta(microseconds=at // 1000)

@@ -1,4 +1,4 @@
-"""Changes of incidents as they happen: server-sent events."""
+"""Server-sent events: changes of incidents as they happen."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mad.api.service import Service, service_of
 router = APIRouter(prefix="/v1", tags=["stream"])
 
 Change = tuple[int, int, str]
-#: Changes that one reader may be behind, readers at a time, seconds between signs of life.
+#: Most changes that a reader may lag behind, most readers, and seconds between keep-alive comments.
 WAITING = 1_000
 READERS = 500
 SIGN = 15.0
@@ -24,7 +24,7 @@ _PAGE = 500
 
 
 class Readers:
-    """Those who listen; the engine's thread tells them through their event loop."""
+    """The open event streams. The engine's thread hands changes to their event loops."""
 
     def __init__(self) -> None:
         self._queues: dict[asyncio.Queue[Change | None], asyncio.AbstractEventLoop] = {}
@@ -33,32 +33,33 @@ class Readers:
         return len(self._queues)
 
     def tell(self, changes: list[Change]) -> None:
-        """Called by the engine."""
+        """Hands changes to every stream. The engine's thread calls this."""
         for queue, loop in list(self._queues.items()):
             loop.call_soon_threadsafe(self._hand_over, queue, changes)
 
     def join(self) -> asyncio.Queue[Change | None]:
-        """A queue of what happens from now on; None in it says that this reader was too slow.
+        """Opens a queue of future changes; None in it means that this reader was too slow.
 
-        Raises
-        ------
-        Refused
-            There are too many readers.
+        Raises `Refused` when there are too many readers.
         """
         if len(self._queues) >= READERS:
             raise Refused(
-                503, "busy", f"{READERS} readers listen already", "", headers={"Retry-After": "30"}
+                503,
+                "busy",
+                f"all {READERS} event streams are in use",
+                "try again in half a minute",
+                headers={"Retry-After": "30"},
             )
         queue: asyncio.Queue[Change | None] = asyncio.Queue(WAITING)
         self._queues[queue] = asyncio.get_running_loop()
         return queue
 
     def leave(self, queue: asyncio.Queue[Change | None]) -> None:
-        """A reader is gone."""
+        """Removes the queue of a reader that left."""
         self._queues.pop(queue, None)
 
     def close(self) -> None:
-        """Sends everybody away: the server stops."""
+        """Ends every stream because the server stops."""
         for queue, loop in list(self._queues.items()):
             loop.call_soon_threadsafe(self._hand_over, queue, [None])
 
@@ -80,7 +81,7 @@ async def stream(
 ) -> StreamingResponse:
     """Changes of incidents as server-sent events: `opened`, `updated`, `acknowledged`, `closed`.
 
-    A reader that comes back with `Last-Event-ID` gets what it missed first.
+    A client that reconnects with `Last-Event-ID` first receives the changes that it missed.
     """
     place = _place(last_event_id)
     readers: Readers = request.app.state.readers

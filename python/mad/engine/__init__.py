@@ -1,4 +1,5 @@
-"""The pipeline that runs: what comes in is committed, judged and kept, by one thread."""
+"""The running pipeline: one thread commits inputs to the journal, judges them and writes the
+results."""
 
 from mad.engine.batch import Batch, IngestReceipt, decoded
 from mad.engine.clock import EventClock

@@ -1,4 +1,4 @@
-"""What is handed to the engine, and what it answers."""
+"""Batches for the engine and the receipts that it returns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mad.journal import Entry
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records of one kind as they came: bytes of CSV, JSON Lines or an Arrow stream."""
+    """Records of one kind as they arrived: bytes of CSV, JSON Lines or an Arrow stream."""
 
     kind: str
     body: bytes
@@ -22,7 +22,7 @@ class Batch:
     naive_offset_seconds: int | None = None
 
     def entry(self) -> Entry:
-        """As it stands in the journal."""
+        """The journal entry of this batch."""
         return Entry(
             self.kind,
             self.body,
@@ -35,7 +35,8 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class IngestReceipt:
-    """What became of a batch that is on the disk now."""
+    """The result of a batch that is on disk: its number in the journal and how many records were
+    accepted."""
 
     seq: int
     accepted: int
@@ -45,7 +46,7 @@ class IngestReceipt:
     repeated: bool = False
 
     def answer(self, batch_id: str | None = None) -> dict[str, Any]:
-        """As a response tells it."""
+        """The receipt as the JSON object of a response."""
         return {
             "accepted": self.accepted,
             "rejected": self.rejected,
@@ -57,12 +58,10 @@ class IngestReceipt:
 
 
 def decoded(entry: Entry) -> Any:
-    """The records of an entry as the core takes them.
+    """The records of an entry in the form that the core takes.
 
-    Raises
-    ------
-    ValueError
-        The body is no Arrow stream.
+    Raises ValueError when the body is not an Arrow stream, `MissingExtraError` when pyarrow is
+    missing.
     """
     if entry.encoding != "arrow":
         return entry.body
@@ -76,4 +75,4 @@ def decoded(entry: Entry) -> Any:
         with pa.ipc.open_stream(entry.body) as stream:
             return stream.read_all()
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"no stream of Arrow IPC: {error}") from error
+        raise ValueError(f"the body is not an Arrow IPC stream: {error}") from error

@@ -1,4 +1,4 @@
-"""Event time when nothing comes: the newest event, and how long ago that came."""
+"""The event time of a server, also while no data arrives."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ SECOND = 1_000_000_000
 
 @dataclass(slots=True)
 class EventClock:
-    """Newest event time plus the monotonic time since it arrived, in nanoseconds.
+    """The newest event time plus the monotonic time since it arrived, in nanoseconds.
 
-    The host's clock has no part in it: data of last year is judged like data of now.
+    The host's clock is not used, so that old data is judged like new data.
     """
 
     lateness: int = 10 * SECOND
-    #: Seconds without anything after which time goes on by ticks.
+    #: Seconds without data after which ticks advance the event time.
     patience: float = 1.0
-    #: Longest pause between ticks, seconds.
+    #: Longest pause between two ticks, in seconds.
     longest: float = 60.0
-    #: Seconds that never go back.
+    #: The source of monotonic time, in seconds.
     time: Callable[[], float] = monotonic
     _newest: int | None = None
     _arrived: float = field(init=False)
@@ -32,21 +32,22 @@ class EventClock:
         self._arrived = self._busy = self.time()
 
     def saw(self, newest: int | None) -> None:
-        """Something came, and the newest event time is this now."""
+        """Records that data arrived and that the newest event time is now `newest`."""
         self._busy = self.time()
         if newest is not None and newest != self._newest:
             self._newest, self._arrived, self._ticked = newest, self._busy, 0.0
 
     def now(self) -> int | None:
-        """Event time now; None before the first event."""
+        """The present event time; None before the first event."""
         if self._newest is None:
             return None
         return self._newest + int((self.time() - self._arrived) * SECOND)
 
     def tick(self) -> int | None:
-        """The watermark that a tick brings, when one is due.
+        """The watermark of a tick, or None when no tick is due.
 
-        The first comes once nothing came for a while; the longer it is quiet, the further apart.
+        The first tick is due after `patience` seconds without data. The pause between ticks grows
+        with the idle time, up to `longest`.
         """
         idle = self.time() - self._busy
         elapsed = self.time() - self._arrived

@@ -1,4 +1,4 @@
-"""Commands of people as entries of the journal, and as the core takes them."""
+"""Commands such as acknowledge and mute, as entries of the journal and as the core takes them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def command_entry(command: dict[str, Any]) -> Entry:
-    """A command, its times in nanoseconds, as an entry."""
+    """The journal entry of a command whose times are nanoseconds since 1970."""
     return Entry(COMMAND, json.dumps(command, sort_keys=True).encode(), "json")
 
 
 def command_of(entry: Entry) -> dict[str, Any]:
-    """The command of an entry, its times as datetimes."""
+    """The command of an entry; its times are aware datetimes."""
     command: dict[str, Any] = json.loads(entry.body)
     for name in ("at", "until"):
         if name in command:

@@ -1,4 +1,4 @@
-"""One thread that commits, judges and keeps, in that order."""
+"""The thread that commits inputs to the journal, judges them and writes the results."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from mad.errors import StateError
 from mad.journal import Entry, Journal, TableWrites
 from mad.journal.entries import COMMAND, TICK
 
-#: Batches that one commit takes at most.
+#: Most batches that one commit covers.
 GROUP = 64
-#: Records kept of what came of inputs while a journal is replayed, before they are written.
+#: Rows that a replay collects in memory before it writes them to the tables.
 REPLAY_WRITES = 2_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -34,10 +34,11 @@ _NOTHING = '{"total":0,"counts":{},"first":[]}'
 
 
 class Engine:
-    """Takes batches, commands and what people write; ticks when nothing comes.
+    """Takes batches, commands and notes from other threads, and advances event time while no data
+    arrives.
 
-    A future is done when what it stands for is on the disk and judged. `version` grows with every
-    change that an answer could show.
+    A future is done when its input is on disk and judged. `version` grows with every change that a
+    reader could see.
     """
 
     def __init__(
@@ -77,41 +78,38 @@ class Engine:
             raise
 
     def start(self) -> None:
-        """Begins to take what is handed over."""
+        """Starts the thread. Batches are taken from now on."""
         self._thread.start()
 
     def submit(self, batch: Batch) -> Future[IngestReceipt]:
-        """Hands over a batch.
+        """Queues a batch.
 
-        Raises
-        ------
-        Busy
-            The queue is full.
+        Raises `Busy` when the queue is full, `StorageFailed` when the engine has stopped.
         """
         return self._put(Job(batch.entry(), Future()))
 
     def command(self, command: dict[str, Any]) -> Future[IngestReceipt]:
-        """Hands over a command; it is given the time of now where it has none.
+        """Queues a command; without a time it gets the present event time.
 
-        The future raises `KeyError` or `ValueError` where the pipeline says no.
+        The future raises `KeyError` or `ValueError` when the pipeline refuses the command.
         """
         return self._put(Job(command_entry({"at": self._now(), **command}), Future()))
 
     def tick(self, at: int) -> Future[IngestReceipt]:
-        """Moves event time on: everything before `at` (nanoseconds) is closed."""
+        """Queues a tick that advances event time to `at` (nanoseconds since 1970)."""
         return self._put(Job(Entry(TICK, str(at).encode(), "time"), Future()))
 
     def write(self, write: Callable[[Journal], Any]) -> Future[Any]:
-        """Has something written to the journal that the pipeline has no part in."""
+        """Queues a write to the journal that does not concern the pipeline, such as a note."""
         return self._put(Job(None, Future(), write))
 
     @property
     def waiting(self) -> int:
-        """Batches that wait."""
+        """Number of jobs in the queue."""
         return self._jobs.qsize()
 
     def stop(self) -> None:
-        """Works off what waits, saves the state and closes the journal."""
+        """Works through the queue, saves the state and closes the journal."""
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -146,7 +144,7 @@ class Engine:
                     return
                 else:
                     self._pass_time()
-        except BaseException as error:  # a panic of the core is no Exception
+        except BaseException as error:  # a panic of the core is a BaseException
             self.failure = f"{type(error).__name__}: {error}"
             self._refuse_all(error)
             raise
@@ -198,7 +196,7 @@ class Engine:
                 job.error = before.error
             else:
                 job.result = replace(before.result, repeated=True)
-        # who hears that a batch was taken finds what came of it
+        # Results are written before the batch is acknowledged (read-your-writes).
         self._write_news(news)
         for job in jobs:
             if job.entry is not None:
@@ -209,7 +207,8 @@ class Engine:
     def _sorted_out(
         self, jobs: list[Job]
     ) -> tuple[list[Job], list[tuple[Job, Job | IngestReceipt]]]:
-        """Jobs that are new, and those whose batch id is known, with what is known of it."""
+        """Splits jobs into new ones and repetitions of a known batch id; each repetition comes with
+        the first job or its receipt."""
         new: list[Job] = []
         repeated: list[tuple[Job, Job | IngestReceipt]] = []
         known: dict[str, Job] = {}
@@ -232,11 +231,12 @@ class Engine:
         return IngestReceipt(*found) if found else None
 
     def _judge(self, entry: Entry, job: Job | None) -> bool:
-        """Hands an entry to the pipeline, answers whoever waits for it; whether there are news."""
+        """Passes an entry to the pipeline and sets the result of its job. Returns whether readers
+        have something new to see."""
         try:
             update = self._apply(entry)
         except (ValueError, KeyError, ImportError) as error:
-            # it will be refused alike when the journal is replayed
+            # The replay of the journal refuses the same entry for the same reason.
             if job is not None:
                 job.error = error
             elif isinstance(error, ImportError):
@@ -310,10 +310,11 @@ class Engine:
         self.version += 1
 
     def _write_news(self, news: bool) -> None:
-        """What a reader may ask for is in the tables before the version says so."""
+        """Writes new results to the tables and then raises the version, so that readers never see
+        an old table under a new version."""
         if not news:
             return
-        with contextlib.suppress(sqlite3.Error):  # they go with the next batch, or it is refused
+        with contextlib.suppress(sqlite3.Error):  # the next batch writes them again, or is refused
             self.journal.write_tables(self._writes)
             self._writes = TableWrites()
         self.version += 1
@@ -332,10 +333,10 @@ class Engine:
         seconds, most = self._every
         waited = (monotonic() - self._saved_at) / seconds
         filled = self._bytes / most
-        # right after steps closed there is least to save
+        # The state is smallest right after steps have closed.
         due = waited >= 1 or filled >= 1
         if due and self.journal.seq > self.journal.checkpoint_seq and (news or filled >= 2):
-            with contextlib.suppress(sqlite3.Error):  # it is tried again after the next batch
+            with contextlib.suppress(sqlite3.Error):  # the next batch tries again
                 self._checkpoint()
 
     def _checkpoint(self) -> None:
@@ -355,7 +356,7 @@ class Engine:
         self.stats.checkpoint_seconds = self._saved_at - began
 
     def _recovered(self, fresh: bool) -> _core.LivePipeline:
-        """The state of the last checkpoint, and everything since then again."""
+        """The pipeline of the last checkpoint with every later entry applied again."""
         began = monotonic()
         if fresh:
             self.journal.forget_state()
@@ -369,13 +370,14 @@ class Engine:
         except ValueError as error:
             raise StateError(
                 f"{self.journal.path}: {error}",
-                "start with --fresh to learn anew; incidents and rows are kept",
+                "start with --fresh to learn from the start; incidents and rows are kept",
             ) from error
         try:
             self._replay()
         except sqlite3.Error as error:
             raise StateError(
-                f"{self.journal.path}: {error}", "make room on the disk, or restore it from a copy"
+                f"{self.journal.path}: {error}",
+                "free space on the disk, or restore the journal from a copy",
             ) from error
         self._news.clear()
         self.clock.saw(self.pipeline.newest)
@@ -399,4 +401,4 @@ def _lateness(config: Config) -> int:
 
 
 def _hint(error: BaseException) -> str:
-    return str(getattr(error, "hint", "install what is missing"))
+    return str(getattr(error, "hint", "install the missing package"))

@@ -1,4 +1,4 @@
-"""What waits for the engine's thread, and how it is refused."""
+"""The queue of the engine's thread: jobs, the bytes they hold and the reasons for refusal."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from mad.journal import Entry, Journal
 
 
 class Busy(Exception):
-    """More waits than the queue holds; send it again after so many seconds."""
+    """The queue is full; send the batch again after `retry_after` seconds."""
 
     def __init__(self, retry_after: int = 1) -> None:
-        super().__init__("more batches wait than the queue holds")
+        super().__init__("the queue of batches is full")
         self.retry_after = retry_after
 
 
 class StorageFailed(Exception):
-    """The disk did not take it; nothing of it was judged."""
+    """The journal could not be written; the batch was not judged."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"the journal cannot be written: {error}")
@@ -31,6 +31,8 @@ class StorageFailed(Exception):
 
 @dataclass(slots=True)
 class Job:
+    """One input or write that waits for the engine, and the future of its caller."""
+
     entry: Entry | None
     future: Future[Any]
     write: Callable[[Journal], Any] | None = None
@@ -40,11 +42,11 @@ class Job:
 
     @property
     def size(self) -> int:
-        """Bytes that it holds while it waits."""
+        """Bytes of the entry."""
         return len(self.entry.body) if self.entry else 0
 
     def answer(self) -> None:
-        """Tells how it went; nobody may be there any more."""
+        """Sets the result of the future; the caller may have left already."""
         if self.error is not None:
             self.failed(self.error)
         else:
@@ -52,25 +54,26 @@ class Job:
                 self.future.set_result(self.result)
 
     def failed(self, error: BaseException) -> None:
-        """Answers that it could not be done."""
+        """Sets an exception as the result of the future."""
         with contextlib.suppress(InvalidStateError):
             self.future.set_exception(error)
 
 
 class ByteBudget:
-    """Bytes that may wait, shared by all threads. One larger than all of it may wait alone."""
+    """A limit on the bytes of all queued batches, shared by all threads. One batch above the limit
+    is allowed while the queue is empty."""
 
     def __init__(self, most: int) -> None:
         self._most, self._held, self._lock = most, 0, threading.Lock()
 
     def take(self, size: int) -> bool:
-        """Whether there is room for so many more."""
+        """Reserves `size` bytes; False when they do not fit."""
         with self._lock:
             fits = not self._held or self._held + size <= self._most
             self._held += size if fits else 0
             return fits
 
     def give(self, size: int) -> None:
-        """So many wait no more."""
+        """Releases `size` bytes."""
         with self._lock:
             self._held -= size

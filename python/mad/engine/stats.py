@@ -1,17 +1,17 @@
-"""What the engine counts of itself."""
+"""Counters of the engine and their Prometheus exposition."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
-#: Upper ends of the buckets of answer times, seconds.
+#: Upper bounds of the histogram of acknowledgement times, in seconds.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
 @dataclass(slots=True)
 class EngineStats:
-    """Counts since the server started; `accepted_total` since the journal began."""
+    """Counts since the server started; `accepted_total` counts since the journal was created."""
 
     accepted_total: int = 0
     batches: int = 0
@@ -31,12 +31,12 @@ class EngineStats:
     answer_seconds: float = 0.0
 
     def answered(self, seconds: float) -> None:
-        """A batch was acknowledged so long after it came."""
+        """Records that a batch was acknowledged `seconds` after it arrived."""
         self.answer_counts[bisect_left(BUCKETS, seconds)] += 1
         self.answer_seconds += seconds
 
     def exposition(self) -> str:
-        """In the text format of Prometheus."""
+        """The counters in the Prometheus text format."""
         lines: list[str] = []
 
         def family(name: str, kind: str, text: str, values: list[tuple[str, float]]) -> None:
@@ -47,27 +47,29 @@ class EngineStats:
             return [(f'{{{label}="{key}"}}', count) for key, count in sorted(counts.items())]
 
         for name, text, value in (
-            ("mad_batches_total", "Batches taken.", self.batches),
-            ("mad_batches_repeated_total", "Batches that were known already.", self.repeated),
-            ("mad_ticks_total", "Ticks while nothing came.", self.ticks),
-            ("mad_commands_total", "Commands of people.", self.commands),
-            ("mad_checkpoints_total", "Times the state was saved.", self.checkpoints),
-            ("mad_bytes_taken_total", "Bytes of batches taken.", self.bytes_taken),
+            ("mad_batches_total", "Batches accepted.", self.batches),
+            ("mad_batches_repeated_total", "Batches with a known idempotency key.", self.repeated),
+            ("mad_ticks_total", "Ticks while no data arrived.", self.ticks),
+            ("mad_commands_total", "Commands, such as acknowledge or mute.", self.commands),
+            ("mad_checkpoints_total", "Checkpoints of the state.", self.checkpoints),
+            ("mad_bytes_taken_total", "Bytes of accepted batches.", self.bytes_taken),
         ):
             family(name, "counter", text, [("", value)])
         family(
             "mad_refused_total",
             "counter",
-            "Batches refused for the sender to send again.",
+            "Batches refused for now; the sender retries them.",
             [('{reason="busy"}', self.refused_busy), ('{reason="storage"}', self.refused_storage)],
         )
         if self.records:
-            family("mad_records_total", "counter", "Records taken.", labelled("kind", self.records))
+            family(
+                "mad_records_total", "counter", "Records accepted.", labelled("kind", self.records)
+            )
         if self.rejected:
             family(
                 "mad_rejected_total",
                 "counter",
-                "Records not taken.",
+                "Records rejected.",
                 labelled("reason", self.rejected),
             )
         total, buckets = 0, []
@@ -75,7 +77,9 @@ class EngineStats:
             total += count
             buckets.append((f'{{le="{"+Inf" if end == float("inf") else end}"}}', total))
         name = "mad_acknowledge_seconds"
-        lines.append(f"# HELP {name} Time from a batch to its answer.\n# TYPE {name} histogram")
+        lines.append(
+            f"# HELP {name} Seconds from arrival to acknowledgement.\n# TYPE {name} histogram"
+        )
         lines.extend(f"{name}_bucket{labels} {value}" for labels, value in buckets)
         lines.append(f"{name}_sum {self.answer_seconds:.6f}\n{name}_count {total}")
         return "\n".join(lines) + "\n"

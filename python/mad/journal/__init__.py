@@ -1,7 +1,8 @@
-"""What was taken, kept on disk until it is in a checkpoint; and what came of it, for readers.
+"""The journal on disk: inputs since the last checkpoint, the saved state, and tables of results for
+readers.
 
-One server writes a journal. A batch is committed before its sender hears of it; a checkpoint and
-the trimming of the batches that it covers are one transaction.
+One server writes a journal. A batch is committed before it is acknowledged. A checkpoint deletes
+the batches that it covers in the same transaction.
 """
 
 from mad.journal.entries import Entry, TableWrites

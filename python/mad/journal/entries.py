@@ -1,11 +1,11 @@
-"""What stands in a journal."""
+"""Entries and table rows of a journal."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-#: What a row of each table is, in the order of its columns; made by the core.
+#: One row of a table in the order of its columns; the core makes it.
 Record = tuple[Any, ...]
 
 TICK = "tick"
@@ -14,10 +14,10 @@ COMMAND = "command"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One input of the pipeline: a batch of a kind of record, a tick or a command.
+    """One input of the pipeline: a batch of one kind of record, a tick or a command.
 
-    `encoding` tells what `body` is: `text` (CSV or JSON Lines), `arrow` (an IPC stream), `json` (a
-    command), `time` (nanoseconds since 1970 as text).
+    `encoding` names the form of `body`: `text` (CSV or JSON Lines), `arrow` (an IPC stream), `json`
+    (a command) or `time` (nanoseconds since 1970 as text).
     """
 
     kind: str
@@ -31,7 +31,7 @@ class Entry:
 
 @dataclass(slots=True)
 class TableWrites:
-    """What came of inputs, as records for tables. Written again after a crash it is the same."""
+    """Results of inputs as rows for the tables. Writing them twice changes nothing."""
 
     rows: list[Record] = field(default_factory=list)
     points: list[Record] = field(default_factory=list)

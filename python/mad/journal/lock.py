@@ -1,4 +1,4 @@
-"""One server at a time writes a journal."""
+"""The lock that lets only one server write a journal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if sys.platform != "win32":
 
 
 class Lock:
-    """A file that this process holds while it lives; the system lets go of it after a crash."""
+    """A file lock of this process. The operating system releases it after a crash."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "mad.lock"
@@ -26,12 +26,12 @@ class Lock:
             holder = os.read(self._file, 32).decode("ascii", "replace").strip()
             os.close(self._file)
             raise StateError(
-                f"{directory}: process {holder or '?'} writes this journal already",
+                f"{directory}: process {holder or '?'} is already writing this journal",
                 "stop it, or give another --data",
             ) from None
         os.ftruncate(self._file, 0)
         os.write(self._file, f"{os.getpid()}\n".encode())
 
     def release(self) -> None:
-        """Lets another process have it."""
+        """Releases the lock."""
         os.close(self._file)

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-#: Severities by rank.
+#: Severities in the order of their rank.
 SEVERITIES = ("Info", "Warning", "Critical")
 Record = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """From `start` on and before `end`, nanoseconds since 1970; None is open."""
+    """From `start` (included) to `end` (excluded), nanoseconds since 1970; None is open."""
 
     start: int | None = None
     end: int | None = None
@@ -24,7 +24,7 @@ class TimeRange:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """So many, after so many."""
+    """At most `limit` records after the first `offset`."""
 
     limit: int = 200
     offset: int = 0
@@ -34,7 +34,7 @@ ALWAYS, FIRST = TimeRange(), Page()
 
 
 class Reader:
-    """Reads what was committed; a connection for each thread, none of which can write."""
+    """Reads committed data. Each thread has its own read-only connection."""
 
     def __init__(self, path: Path) -> None:
         self._uri = f"{path.resolve().as_uri()}?mode=ro"
@@ -118,8 +118,8 @@ class Reader:
         within: TimeRange = ALWAYS,
         page: Page = FIRST,
     ) -> list[str]:
-        """Incidents without the rows around them, newest start first, each as JSON; those that
-        overlap the time."""
+        """Incidents that overlap the time range, newest start first, each as JSON without the rows
+        around it."""
         where = _Where({"service": service, "endpoint": endpoint, "status": status})
         where.holds("status <> 'resolved'", active)
         if within.start is not None:
@@ -148,19 +148,19 @@ class Reader:
         )
 
     def incident(self, incident: str) -> str | None:
-        """An incident with the rows around it, as JSON; None when there is none."""
+        """One incident with the rows around it, as JSON; None when the id is unknown."""
         found = self._texts("SELECT document FROM incidents WHERE id = ?", [incident])
         return found[0] if found else None
 
     def history(self, incident: str, limit: int = 1_000) -> list[str]:
-        """What happened to an incident, oldest first, each as JSON."""
+        """Changes of an incident, oldest first, each as JSON."""
         return self._texts(
             "SELECT data FROM history WHERE incident = ? ORDER BY seq, position LIMIT ?",
             [incident, limit],
         )
 
     def changes_after(self, seq: int, position: int, limit: int) -> list[tuple[int, int, str]]:
-        """Changes of incidents after a place in the journal, oldest first."""
+        """Changes of all incidents after a position in the journal, oldest first."""
         return self._all(
             "SELECT seq, position, data FROM history WHERE (seq, position) > (?, ?) "
             "ORDER BY seq, position LIMIT ?",
@@ -183,7 +183,8 @@ class Reader:
         )
 
     def totals(self) -> dict[str, Any]:
-        """Rows, flagged rows by severity, oldest and newest."""
+        """Number of rows, flagged rows and services, flagged rows by severity, oldest and newest
+        time."""
         (total,) = self._all("SELECT count(*) FROM rows", [])[0]
         by_rank = dict(
             self._all("SELECT severity, count(*) FROM rows WHERE is_anomaly GROUP BY severity", [])
@@ -203,7 +204,7 @@ class Reader:
         }
 
     def flagged_between(self, start: int, end: int) -> int:
-        """Flagged rows of [start, end]."""
+        """Number of flagged rows in [start, end]."""
         (count,) = self._all(
             "SELECT count(*) FROM rows WHERE is_anomaly AND at BETWEEN ? AND ?", [start, end]
         )[0]
@@ -247,8 +248,9 @@ class Reader:
     def failed_traces(
         self, start: int, end: int, samples: int = 3
     ) -> tuple[int, list[list[tuple[str, str, str]]]]:
-        """How many traces failed in a time, and the failed calls of some of them, each by service,
-        endpoint and status, the newest trace first."""
+        """Number of traces with failed calls in a time range, and the failed calls of up to
+        `samples` of them as (trace id, endpoint, status). Traces with the most failed calls come
+        first."""
         (count,) = self._all(
             "SELECT count(DISTINCT trace_id) FROM failures WHERE at >= ? AND at < ?", [start, end]
         )[0]
@@ -268,8 +270,8 @@ class Reader:
         return count, calls
 
     def loudest_line(self, services: Sequence[str], start: int, end: int) -> tuple[str, str] | None:
-        """The warning or error that was written most often in a time, and one line of it: texts
-        that differ in digits at their end alone count as one."""
+        """The most frequent warning or error of some services in a time range: its text without
+        digits at the end, and one full line. None without any."""
         marks = ", ".join("?" * len(services))
         found: list[tuple[str, str]] = self._all(
             f"""SELECT masked, max(body) FROM (SELECT body, rtrim(body, '0123456789') AS masked
@@ -281,7 +283,7 @@ class Reader:
         return found[0] if found else None
 
     def close(self) -> None:
-        """Closes this thread's connection."""
+        """Closes the connection of this thread."""
         db = getattr(self._local, "db", None)
         if db is not None:
             db.close()
@@ -322,7 +324,7 @@ class Reader:
 
 
 class _Where:
-    """Conditions of a query and their values: names that are asked for, and a time."""
+    """The WHERE clause of a query: columns that must equal a value, and a time range."""
 
     def __init__(
         self, names: Mapping[str, str | int | None], within: TimeRange | None = None

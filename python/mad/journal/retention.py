@@ -1,4 +1,4 @@
-"""How much of each table is kept."""
+"""How many rows each table keeps."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from mad.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Rows of each table that are kept, the newest; the oldest leave at a checkpoint.
+    """The most rows of each table; a checkpoint deletes the oldest beyond it.
 
-    A row of requests takes about 1 kB on disk with its indexes, a point .5 kB, a log line 200
+    A row of requests takes about 1 kB on disk with its indexes, a point 0.5 kB, a log line 200
     bytes and its text, an incident 20 to 60 kB.
     """
 
@@ -27,12 +27,9 @@ class Retention:
 
     @classmethod
     def parse(cls, given: Iterable[str]) -> Retention:
-        """From arguments such as `rows=50000`.
+        """Reads arguments such as `rows=50000`.
 
-        Raises
-        ------
-        UsageError
-            A table that is not there, or a number that is no positive integer.
+        Raises `UsageError` for an unknown table and for a number that is not a positive integer.
         """
         kept = cls()
         known = [field.name for field in fields(cls)]

@@ -1,4 +1,4 @@
-"""The tables, and how a journal of an older version becomes one of this version."""
+"""The tables of a journal and the migrations from older versions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlite3
 
 from mad.errors import StateError
 
-#: Each brings a journal one version further. They are never changed, only added to.
+#: Each script raises the version by one. Scripts are only added, never changed.
 MIGRATIONS = (
     """
     CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -82,12 +82,9 @@ MIGRATIONS = (
 
 
 def migrate(connection: sqlite3.Connection, name: str) -> None:
-    """Brings the tables to this version, each step in a transaction of its own.
+    """Migrates the tables to this version, one transaction a step.
 
-    Raises
-    ------
-    StateError
-        The journal is of a newer version, or of another program.
+    Raises `StateError` when the journal is of a newer version or the file is not a journal.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(MIGRATIONS):
@@ -98,7 +95,7 @@ def migrate(connection: sqlite3.Connection, name: str) -> None:
         )
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if version == 0 and tables:
-        raise StateError(f"{name}: a database, but no journal of mad", "give another --data")
+        raise StateError(f"{name}: this database is not a mad journal", "give another --data")
     for step in range(version, len(MIGRATIONS)):
         script = f"BEGIN IMMEDIATE; {MIGRATIONS[step]} PRAGMA user_version = {step + 1}; COMMIT;"
         connection.executescript(script)

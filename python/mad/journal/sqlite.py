@@ -1,4 +1,4 @@
-"""The journal in SQLite: one file, one writer, on the disk before anything is answered."""
+"""The journal in SQLite: one file with one writer; data is on disk before it is acknowledged."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mad.journal.lock import Lock
 from mad.journal.retention import Retention
 from mad.journal.schema import migrate
 
-#: Bytes of a page: batches are large, and a page that holds more of one is written sooner.
+#: Page size in bytes. Batches are large, so large pages are written faster.
 PAGE_BYTES = 16_384
-#: Pages after which SQLite copies its log back into the file.
+#: Pages of the write-ahead log after which SQLite copies it back into the file.
 LOG_PAGES = 1_000
-#: Entries that a commit clears away at most, of those that a checkpoint let go of.
+#: Most entries that one commit deletes after a checkpoint has covered them.
 CLEARED = 16
 
 _ENTRY = "seq, kind, encoding, partition, batch_id, naive_offset_seconds, body"
@@ -38,15 +38,12 @@ _INSERT = {
 
 
 class Journal:
-    """What was taken since the last checkpoint, the checkpoint, and the tables for those who ask.
+    """Inputs since the last checkpoint, the checkpoint, and the tables of results.
 
-    Only the thread of the engine writes through it; readers open connections of their own.
+    Only the thread of the engine writes through it; readers open their own connections.
 
-    Raises
-    ------
-    StateError
-        The directory cannot be written to, another server uses it, or the file in it is damaged, of
-        a newer version or no journal.
+    Raises `StateError` when the directory is not writable, another server uses it, or the file is
+    damaged, of a newer version or not a journal.
     """
 
     def __init__(self, directory: Path, *, retention: Retention | None = None) -> None:
@@ -58,7 +55,7 @@ class Journal:
             self._lock = Lock(directory)
         except OSError as error:
             raise StateError(
-                f"{directory}: {reason(error)}", "give a directory that can be written to"
+                f"{directory}: {reason(error)}", "give a writable directory"
             ) from error
         try:
             self._db = self._open()
@@ -75,7 +72,7 @@ class Journal:
             db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
-            # what leaves is overwritten when its room is needed, not before
+            # Deleted pages are overwritten when their space is needed, not before.
             db.execute("PRAGMA secure_delete = OFF")
             db.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
             db.execute(f"PRAGMA journal_size_limit = {2 * LOG_PAGES * PAGE_BYTES}")
@@ -87,12 +84,9 @@ class Journal:
         return db
 
     def append(self, entries: Sequence[Entry], writes: TableWrites) -> list[int]:
-        """Commits inputs, and what came of earlier ones, to the disk; answers their numbers.
+        """Commits inputs and the results of earlier ones; returns the numbers of the inputs.
 
-        Raises
-        ------
-        sqlite3.Error
-            Nothing of it was written, such as when the disk is full.
+        Raises `sqlite3.Error` when nothing was written, for example because the disk is full.
         """
         first = self.seq + 1
         numbered = [
@@ -117,7 +111,7 @@ class Journal:
         return list(range(first, self.seq + 1))
 
     def write_tables(self, writes: TableWrites) -> None:
-        """Writes what came of inputs."""
+        """Writes results to the tables."""
         with self._transaction():
             self._write_tables(writes)
 
@@ -128,8 +122,8 @@ class Journal:
         writes: TableWrites,
         meta: dict[str, int | str],
     ) -> None:
-        """Saves the state as of the newest entry, and lets the entries go, at once: recovery reads
-        those after `checkpoint_seq` alone."""
+        """Saves the state as of the newest entry and deletes the entries that it covers in one
+        transaction, so that recovery reads only the entries after `checkpoint_seq`."""
         pieces = list(pieces)
         with self._transaction():
             self._write_tables(writes)
@@ -145,7 +139,7 @@ class Journal:
         self.checkpoint_seq = self.seq
 
     def forget_state(self) -> None:
-        """Drops the saved state, and the inputs since then; the tables stay."""
+        """Deletes the saved state and the inputs since then; the tables stay."""
         with self._transaction():
             self._db.execute("DELETE FROM state")
             self._db.execute("DELETE FROM journal")
@@ -155,7 +149,7 @@ class Journal:
         self.checkpoint_seq = self.seq
 
     def state(self) -> tuple[bytes, list[tuple[int, bytes]]] | None:
-        """The core and the pieces as of the last checkpoint; None before the first."""
+        """The core and the entity parts of the last checkpoint; None before the first."""
         core = self._db.execute("SELECT piece FROM state WHERE id = -1").fetchone()
         if core is None:
             return None
@@ -171,18 +165,18 @@ class Journal:
             yield Entry(kind, body, encoding, partition, batch_id, naive, seq)
 
     def batch(self, batch_id: str) -> tuple[int, int, int, str] | None:
-        """Number, accepted, rejected and problems of a batch that was taken; None for a new one."""
+        """Number, accepted, rejected and problems of an accepted batch; None for an unknown id."""
         found: tuple[int, int, int, str] | None = self._db.execute(
             "SELECT seq, accepted, rejected, problems FROM batches WHERE batch_id = ?", (batch_id,)
         ).fetchone()
         return found
 
     def meta(self, key: str, default: int = 0) -> int:
-        """A number that a checkpoint wrote."""
+        """A number that a checkpoint saved."""
         return int(self._meta(key, default))
 
     def note(self, incident: str, who: str, kind: str, text: str) -> None:
-        """Keeps what somebody said of an incident."""
+        """Saves a comment or feedback on an incident."""
         with self._transaction():
             self._db.execute(
                 "INSERT INTO notes (incident, written_at, who, kind, text) VALUES (?, ?, ?, ?, ?)",
@@ -190,7 +184,7 @@ class Journal:
             )
 
     def audit(self, who: str, action: str, target: str, outcome: str) -> None:
-        """Keeps who did what."""
+        """Adds a line to the audit trail."""
         with self._transaction():
             self._db.execute(
                 "INSERT INTO audit (written_at, who, action, target, outcome) "
@@ -199,7 +193,7 @@ class Journal:
             )
 
     def close(self) -> None:
-        """Closes the file and lets another process have it."""
+        """Closes the file and releases the lock."""
         with contextlib.suppress(sqlite3.Error):
             self._db.execute("PRAGMA optimize")
         self._db.close()
@@ -212,8 +206,7 @@ class Journal:
                 self._db.executemany(_INSERT[table], records)
 
     def _clear(self) -> None:
-        """Entries that a checkpoint covers are no more from its commit on; they are large, so their
-        room is given back in small steps."""
+        """Deletes covered entries in small steps, because they are large."""
         self._db.execute(
             "DELETE FROM journal WHERE seq IN "
             "(SELECT seq FROM journal WHERE seq <= ? ORDER BY seq LIMIT ?)",
