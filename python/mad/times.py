@@ -1,4 +1,4 @@
-"""Times and durations: reading what users type, writing what people read. All times are UTC."""
+"""Times and durations: parses user input and formats output. All times are UTC."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 864
 
 
 def parse_time(text: str) -> datetime:
-    """An aware time from RFC 3339 text such as `2026-01-06T10:45:00Z`; seconds may be left out.
+    """An aware time from RFC 3339 text such as `2026-01-06T10:45:00Z`; seconds are optional.
 
-    Raises ValueError when the text is not a time or names no zone.
+    Raises ValueError when the text is not a time or has no zone.
     """
     match = _RFC3339.fullmatch(text.strip())
     if match is None:
@@ -40,7 +40,7 @@ def parse_time(text: str) -> datetime:
 
 
 def time_or_none(value: object) -> datetime | None:
-    """Like `parse_time`, with None for anything that is not a time."""
+    """Like `parse_time`, but None for anything that is not a time."""
     if not isinstance(value, str):
         return None
     try:
@@ -50,7 +50,10 @@ def time_or_none(value: object) -> datetime | None:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds in `90s`, `15m`, `2h`, `1h30m` or `1d`. Raises ValueError otherwise."""
+    """Seconds in `90s`, `15m`, `2h`, `1h30m` or `1d`.
+
+    Raises ValueError for any other text.
+    """
     compact = text.strip().lower()
     parts = list(_DURATION_PART.finditer(compact))
     rest = _DURATION_PART.sub("", compact).strip()
@@ -61,7 +64,7 @@ def parse_duration(text: str) -> float:
 
 
 def clock(time: datetime) -> str:
-    """`10:45`, or `10:45:30` where the seconds say something."""
+    """`10:45`, or `10:45:30` when the seconds are not zero."""
     return time.strftime("%H:%M:%S" if time.second else "%H:%M")
 
 
@@ -76,7 +79,7 @@ def moment(time: datetime | None) -> str:
 
 
 def span(start: datetime | None, end: datetime | None, *, with_day: bool = True) -> str:
-    """`2026-01-06 10:45-10:53 UTC`; both days where they differ."""
+    """`2026-01-06 10:45-10:53 UTC`, with both days where they differ."""
     if start is None or end is None:
         return moment(start or end)
     if start.date() != end.date():
@@ -86,7 +89,7 @@ def span(start: datetime | None, end: datetime | None, *, with_day: bool = True)
 
 
 def length(seconds: float) -> str:
-    """`45 s`, `8 min`, `1 h 30 min`, `3 d 4 h`: two units at most."""
+    """`45 s`, `8 min`, `1 h 30 min`, `3 d 4 h`: at most two units."""
     seconds = max(seconds, 0.0)
     if seconds < 60:
         return (

@@ -41,7 +41,7 @@ def demo(command: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
 
 def test_demo_finds_and_blames(demo: tuple[Path, str]) -> None:
     out, printed = demo
-    assert "payments /pay was rightly named as the culprit" in printed
+    assert "Correct: payments /pay was named as the culprit" in printed
     assert str(out / "report.html") in printed
     names = {"features.csv", "scored.csv", "incidents.json", "culprits.json", "report.html"}
     assert {path.name for path in out.iterdir()} == names | {"requests.csv", "truth.json"}

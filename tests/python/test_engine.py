@@ -319,7 +319,7 @@ def test_ticks_are_in_the_journal(tmp_path: Path) -> None:
     crash(engine)
     state = engine.pipeline.checkpoint()
     again = Engine(Journal(tmp_path), config, ticking=False)
-    assert again.figures.ticks >= ticks > 2
+    assert again.stats.ticks >= ticks > 2
     assert again.pipeline.checkpoint() == state
     again.journal.close()
 

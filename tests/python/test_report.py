@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from mad.report import charts, render_html, scales, summary, times, words, write_html
+from mad import times
+from mad.report import charts, render_html, scales, summary, words, write_html
 
 START = datetime(2026, 1, 6, 10, 0, tzinfo=timezone.utc)
 HOSTILE = "pay\"'><script>alert(1)</script></svg></style>\n&{{7*7}}\u202e\x00\x1b[31m"
@@ -173,8 +174,8 @@ def test_the_page_says_what_is_wrong() -> None:
     assert title == "payments /pay: p95 latency 12 times the expected maximum, 10:45\u201310:54 UTC"
     for text in ("5.1 s", "180\u2013420 ms", "A slow dependency.", "Look at the dependencies."):
         assert text in page
-    assert "known 1 min 12 s after its start" in page
-    assert "Warming up" in page
+    assert "detected 1 min 12 s after its start" in page
+    assert "Warm-up" in page
     assert "Made up later" in page, "an unknown reason is shown under its own name"
     assert "Too few points" not in page, "a reason without rows is left out"
 
@@ -190,11 +191,11 @@ def test_every_svg_is_xml_with_a_label() -> None:
 def test_no_incident_says_so() -> None:
     page = render_html(make_document([], flagged=3))
     assert "<h1>No incident found</h1>" in page
-    assert "3 minutes stood out" in page
-    assert "What was looked at" in page
+    assert "3 minutes flagged" in page
+    assert "Analysed entities" in page
     assert '<h2 id="timeline">' not in page
     quiet = render_html(make_document([]))
-    assert "No minute stood out" in quiet
+    assert "Every minute was within the normal range" in quiet
 
 
 def test_an_empty_run_claims_nothing() -> None:

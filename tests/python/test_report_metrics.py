@@ -75,18 +75,18 @@ def test_metrics_are_not_told_as_requests(document: dict[str, Any]) -> None:
 
 
 def test_the_headline_counts_points(document: dict[str, Any]) -> None:
-    assert summary.looked_at(document) == "1,080 points of 2 metrics"
+    assert summary.analysed(document) == "1,080 points of 2 metrics"
     assert summary.judged(document)[0] == 1080
     quiet = {**document, "incidents": [], "flagged_points": 0}
     title, lead = summary.headline(quiet)
     assert title == "No incident found"
     assert lead == (
-        "1,080 points of 2 metrics were looked at. "
-        "No point stood out from what was normal for its metric."
+        "1,080 points of 2 metrics were analysed. "
+        "Every point was within the normal range of its metric."
     )
     both = {**quiet, "requests": 5, "entities": 3}
-    assert summary.looked_at(both) == "5 requests and 1,080 points of 2 metrics"
-    assert summary.looked_at({"requests": 5, "entities": 3}) == "5 requests to 3 endpoints"
+    assert summary.analysed(both) == "5 requests and 1,080 points of 2 metrics"
+    assert summary.analysed({"requests": 5, "entities": 3}) == "5 requests to 3 endpoints"
 
 
 def test_each_metric_is_drawn_at_its_own_times(document: dict[str, Any]) -> None:

@@ -210,7 +210,7 @@ def test_the_command_refuses_what_it_cannot_answer(out: Path) -> None:
 
 def test_the_page_tells_why_it_is_quiet(out: Path) -> None:
     page = (out / "report.html").read_text(encoding="utf-8")
-    assert '<h2 id="quiet">Why quiet?</h2>' in page
+    assert '<h2 id="unflagged">Entities without an anomaly</h2>' in page
     assert "of all there are 12 normal, 2 silent" in page
 
 
@@ -223,5 +223,5 @@ def test_a_page_is_bounded_and_names_are_escaped(report: mad.Report) -> None:
     assert "<script>" not in page
     assert "\u202e" not in page
     document["states"] = [{**state, "state": "anomalous"}]
-    assert summary.quiet(document) == []
-    assert "Why quiet?" not in render_html(document)
+    assert summary.unflagged(document) == []
+    assert "Entities without an anomaly" not in render_html(document)

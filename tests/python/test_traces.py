@@ -116,9 +116,9 @@ def test_a_report_shows_the_graph_of_its_document() -> None:
             {"timestamp": [], "service": [], "endpoint": [], "status_code": [], "latency_ms": []}
         ).document()
     )
-    assert "Who calls whom" not in render_html(report)
+    assert "Service graph" not in render_html(report)
     page = render_html(report | {"graph": document(["front", "cart", "db"])})
-    assert "Who calls whom" in page and "Blamed: front → cart → db" in page
+    assert "Service graph" in page and "Path to the culprit: front → cart → db" in page
 
 
 def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

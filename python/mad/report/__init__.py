@@ -1,7 +1,7 @@
-"""Turning a detection document into something people read: an HTML page or terminal text.
+"""Renders a detection document as an HTML page or as terminal text.
 
-The document is the JSON-like mapping the core hands out after a run. Nothing here computes a
-verdict; every number shown was found by the core.
+The document is the JSON-like mapping that the core returns after a run. This package computes no
+verdict: every number that it shows was found by the core.
 """
 
 from __future__ import annotations

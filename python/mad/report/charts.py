@@ -1,4 +1,4 @@
-"""One signal over time as an inline SVG: expected band, observed line, flagged minutes."""
+"""Charts of one signal over time as inline SVG: expected band, observed line, flagged steps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 @dataclass(frozen=True)
 class Series:
-    """One signal of one incident, a value per bucket; None where there was nothing to measure."""
+    """One signal of one incident with one value a step; None where nothing was measured."""
 
     name: str
     unit: str
@@ -30,13 +30,13 @@ class Series:
     high: Sequence[float | None]
     flagged: Sequence[bool]
     responsible: bool
-    """Whether this signal is among those the incident was flagged for."""
+    """Whether the incident was flagged for this signal."""
     counts: Sequence[Any] = ()
 
 
 @dataclass(frozen=True)
 class Size:
-    """Outer size in CSS pixels at scale 1, and how many time ticks fit."""
+    """Outer size in CSS pixels at scale 1, and the largest number of time ticks."""
 
     width: int
     height: int
@@ -52,7 +52,7 @@ NARROW = Size(324, 184, 4)
 
 
 class _Frame:
-    """Positions inside one chart."""
+    """Pixel positions inside one chart."""
 
     def __init__(self, series: Series, size: Size, axis: Axis) -> None:
         self.size = size
@@ -77,10 +77,10 @@ def chart(
     *,
     every_title: bool = True,
 ) -> str:
-    """The chart as SVG text; every text in it is escaped.
+    """The chart as SVG text with all names escaped.
 
-    `incident` is shaded, in epoch seconds; `label` is read out by screen readers. With
-    `every_title` each bucket tells its value under the pointer, else flagged ones only.
+    `incident` is the shaded range in epoch seconds; `label` is for screen readers. With
+    `every_title` each step shows its value under the pointer, otherwise only flagged steps do.
     """
     if not series.buckets:
         return ""
@@ -108,8 +108,8 @@ def chart(
 
 
 def alone(series: Series) -> Series:
-    """The series at its own times and step, without those of others beside it: of metrics each
-    has its own. What is missing of it stays missing, as its step tells."""
+    """The series with only its own times and step. Metrics of one incident may have different
+    steps; gaps of the series remain gaps."""
     places = [i for i, value in enumerate(series.values) if value is not None]
     buckets = [series.buckets[i] for i in places]
     steps = sorted(later - earlier for earlier, later in pairwise(buckets))
@@ -128,7 +128,7 @@ def alone(series: Series) -> Series:
 
 
 def is_folded(series: Series) -> bool:
-    """Whether stretches of time without rows are left out of the chart."""
+    """Whether the chart leaves out stretches of time without rows."""
     return len(stretches(series.buckets, series.step)) > 1
 
 
@@ -156,7 +156,7 @@ def _grid(frame: _Frame, mark: float | None) -> list[str]:
 
 
 def runs(series: Series, present: Sequence[bool]) -> list[list[int]]:
-    """Indices of neighbouring buckets that are present: a missing bucket ends a run."""
+    """Indices of neighbouring steps that are present; a missing step ends a run."""
     found: list[list[int]] = []
     for index, here in enumerate(present):
         if not here:
@@ -204,7 +204,7 @@ def _bands(series: Series, frame: _Frame) -> list[str]:
 
 
 def outside(value: float, low: float | None, high: float | None) -> bool:
-    """Whether a value lies outside of what was expected."""
+    """Whether a value lies outside the expected range."""
     return (low is not None and value < low) or (high is not None and value > high)
 
 

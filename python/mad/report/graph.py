@@ -1,4 +1,5 @@
-"""The service graph as a self-contained SVG and as lines of text, the blamed path marked."""
+"""The service graph as self-contained SVG and as lines of text, with the path to the culprit
+marked."""
 
 from __future__ import annotations
 
@@ -14,9 +15,10 @@ from mad.report import words
 Json = Mapping[str, Any]
 
 SHOWN = 60
-"""Services in the picture: those of the blamed path, then those with the most calls."""
+"""Most services in the picture: those on the path to the culprit, then those with the most
+calls."""
 LINES = 200
-"""Lines of the text."""
+"""Most lines of the text form."""
 _WIDTH, _HEIGHT, _ACROSS, _DOWN, _EDGE = 168, 44, 250, 72, 24
 _SWEEPS = 6
 _STYLE = """\
@@ -37,21 +39,21 @@ _STYLE = """\
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawing, and what it leaves out."""
+    """The drawing, and how many services it leaves out."""
 
     svg: str
     hidden: int
 
 
 def picture(graph: Json, chain: Sequence[str] = ()) -> Picture:
-    """Draws a graph document; `chain` is the blamed path, from the entry to the culprit."""
+    """Draws a graph document; `chain` is the path from the entry to the culprit."""
     names, edges, hidden = _shown(graph, chain)
     nodes = {str(node["service"]): node for node in graph["nodes"]}
     places = _layout(names, [(edge["caller"], edge["callee"]) for edge in edges])
     width = max((x for x, _ in places.values()), default=0) + _WIDTH + 2 * _EDGE
     height = max((y for _, y in places.values()), default=0) + _HEIGHT + 2 * _EDGE
     blamed = set(itertools.pairwise(chain))
-    # the blamed path is drawn last, above the others
+    # The path to the culprit is drawn last, on top of the other edges.
     edges = sorted(edges, key=lambda edge: (edge["caller"], edge["callee"]) in blamed)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"'
@@ -69,8 +71,8 @@ def picture(graph: Json, chain: Sequence[str] = ()) -> Picture:
 
 
 def lines(graph: Json, chain: Sequence[str] = ()) -> list[tuple[str, str]]:
-    """The graph as an indented tree: text and style of each line. What was shown before is only
-    named again."""
+    """The graph as an indented tree: text and style of each line. A service that was listed
+    before is only named."""
     calls: dict[str, list[Json]] = {}
     for edge in graph["edges"]:
         calls.setdefault(edge["caller"], []).append(edge)
@@ -132,8 +134,8 @@ def page(graph: Json, chain: Sequence[str] = (), title: str = "Service graph") -
 
 
 def section(graph: Json | None) -> dict[str, Any] | None:
-    """What report.html shows of a document's `graph`: a graph document, with the blamed path as its
-    `chain` where there is one."""
+    """The part of report.html that shows the graph of a document, with the path to the culprit
+    in `chain`."""
     from markupsafe import Markup
 
     if not graph or not graph.get("nodes"):
@@ -156,14 +158,14 @@ def _row(edge: Json) -> dict[str, Any]:
 def _summary(graph: Json, chain: Sequence[str]) -> str:
     services = words.plural(len(graph["nodes"]), "service")
     calls = words.plural(len(graph["edges"]), "kind of call", "kinds of calls")
-    path = f". Blamed: {' → '.join(map(words.visible, chain))}" if chain else ""
+    path = f". Path to the culprit: {' → '.join(map(words.visible, chain))}" if chain else ""
     return f"{services}, {calls}{path}"
 
 
 def _branches(
     name: str, stem: str, calls: Mapping[str, Sequence[Json]], known: set[str]
 ) -> list[tuple[Json, str, str]]:
-    """The calls of a service, the first one last: edge, prefix, prefix of what is below."""
+    """The calls of a service in reverse order: edge, prefix, and prefix of the lines below."""
     known.add(name)
     own = sorted(calls.get(name, ()), key=lambda edge: edge["callee"])
     last = len(own) - 1
@@ -191,7 +193,7 @@ def _note(edge: Json) -> str:
 
 
 def _shown(graph: Json, chain: Sequence[str]) -> tuple[list[str], list[Json], int]:
-    """The services that are drawn, by name, their edges, and how many others there are."""
+    """The services to draw by name, their edges, and how many services are left out."""
     weight = {str(node["service"]): 0 for node in graph["nodes"]}
     for edge in graph["edges"]:
         for end in ("caller", "callee"):
@@ -204,7 +206,7 @@ def _shown(graph: Json, chain: Sequence[str]) -> tuple[list[str], list[Json], in
 
 
 def _layout(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[int, int]]:
-    """Left top corners: callers left of callees, neighbours near each other."""
+    """Upper left corners: callers stand left of callees, and neighbours close together."""
     callees: dict[str, list[str]] = {name: [] for name in names}
     for caller, callee in pairs:
         if caller != callee:
@@ -244,7 +246,7 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _layers(names: Sequence[str], callees: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """How far each is from the entries by the longest way; calls that close a circle are none."""
+    """The longest distance of each service from an entry; calls that close a cycle are ignored."""
     called = {callee for to in callees.values() for callee in to}
     order: list[str] = []
     state: dict[str, int] = {}
@@ -287,9 +289,9 @@ def _node(node: Json, place: tuple[int, int], on_path: bool, is_culprit: bool) -
         note = note or words.plural(seen, kind)
     kind = " g-culprit" if is_culprit else " g-path" if on_path else ""
     kind += " g-inferred" if node["inferred"] else ""
-    told = f"{name}: {note}" if note else name
+    title = f"{name}: {note}" if note else name
     return (
-        f'<g class="g-node{kind}"><title>{escape(told)}</title>'
+        f'<g class="g-node{kind}"><title>{escape(title)}</title>'
         f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="8"/>'
         f'<text x="{x + 12}" y="{y + 19}">{escape(words.short(name, 20))}</text>'
         f'<text class="g-note" x="{x + 12}" y="{y + 35}">{escape(words.short(note, 27))}</text></g>'
@@ -304,27 +306,28 @@ def _call(edge: Json, start: tuple[int, int], end: tuple[int, int], on_path: boo
         bend = (to_x - x) / 2
         path = f"M{x} {y}C{x + bend:.0f} {y} {to_x - bend:.0f} {to_y} {to_x - 8} {to_y}"
     else:
-        # back to an earlier column, below the boxes
+        # An edge back to an earlier column runs below the boxes.
         low = max(y, to_y) + 34
         path = f"M{x} {y}C{x + 50} {low} {to_x - 50} {low} {to_x - 8} {to_y}"
     width = 2.5 if on_path else min(1 + math.log10(1 + int(edge["calls"])) / 4, 2.5)
     head = f"M{to_x - 9} {to_y - 5}L{to_x} {to_y}L{to_x - 9} {to_y + 5}Z"
-    told = f"{words.visible(edge['caller'])} → {words.visible(edge['callee'])}: {_note(edge)}"
+    title = f"{words.visible(edge['caller'])} → {words.visible(edge['callee'])}: {_note(edge)}"
     for side, name in (("client", "the caller waits"), ("gap", "between them")):
         if value := _median(edge, side):
-            told += f"; {name} {value}"
+            title += f"; {name} {value}"
     return (
-        f'<g class="g-call{" g-path" if on_path else ""}"><title>{escape(told)}</title>'
+        f'<g class="g-call{" g-path" if on_path else ""}"><title>{escape(title)}</title>'
         f'<path d="{path}" stroke-width="{width:.1f}"/><path class="g-head" d="{head}"/></g>'
     )
 
 
 def _label(edge: Json, start: tuple[int, int], end: tuple[int, int]) -> str:
-    """How long a call takes, where it goes to the next column; others pass behind boxes."""
+    """The latency label of a call to the next column; other calls pass behind boxes and get
+    none."""
     took = _median(edge, "server") or _median(edge, "client")
     if end[0] - start[0] != _ACROSS or not took:
         return ""
-    # near the callee, where the calls of one caller have parted
+    # The label stands near the callee, where the calls of one caller are far apart.
     x = start[0] + _WIDTH + 0.576 * (_ACROSS - _WIDTH)
     y = start[1] + _HEIGHT // 2 + 0.648 * (end[1] - start[1]) - 5
     return f'<text class="g-label" x="{x:.0f}" y="{y:.0f}" text-anchor="middle">{took}</text>'

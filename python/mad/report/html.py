@@ -1,4 +1,4 @@
-"""The self-contained HTML page: a view of the document, filled into the template."""
+"""The self-contained HTML page of a detection document."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ Json = Mapping[str, Any]
 FULL_INCIDENTS = 50
 """Incidents shown in full; older ones become rows of a table."""
 INDEXED = 3
-"""More incidents than these are listed before the first is shown."""
+"""With more incidents than this, a table of all of them comes first."""
 LANES = 30
-"""Entities in the timeline, those with incidents."""
+"""Most entities in the timeline."""
 TITLED_INCIDENTS = 8
-"""Incidents whose every bucket tells its value under the pointer; the page stays small."""
+"""Incidents whose charts show a value for every step under the pointer; more would make the page
+large."""
 ENTITY_ROWS = 40
-"""Entities in the table of what was looked at."""
-QUIET_ROWS = 20
-"""Rows in the table of why something is quiet."""
+"""Most rows in the table of analysed entities."""
+UNFLAGGED_ROWS = 20
+"""Most rows in the table of entities that are not flagged."""
 AFFECTED = 12
-"""Names of affected endpoints an incident lists."""
+"""Most affected endpoints that an incident lists."""
 MORE_ROWS = 500
-"""Rows in the table of older incidents."""
+"""Most rows in the table of older incidents."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _SIGNAL_ORDER = ("p95_latency_ms", "p50_latency_ms", "error_rate", "req_count")
 
 
 def render(document: Json) -> str:
-    """The page for `document`; every name in it is escaped by the template."""
+    """The page for `document`; the template escapes every name."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -48,7 +49,7 @@ def render(document: Json) -> str:
 
 
 def view(document: Json) -> dict[str, Any]:
-    """Everything the template prints, already in words."""
+    """All values that the template prints, as text."""
     step = float(document.get("step_seconds") or 60)
     found = summary.incidents(document)
     title, lead = summary.headline(document)
@@ -75,7 +76,7 @@ def view(document: Json) -> dict[str, Any]:
         - sum(int(incident.get("rows") or 0) for incident in found),
         "graph": graph.section(document.get("graph")),
         "suppressed": summary.suppressed(document),
-        "quiet": summary.quiet(document)[:QUIET_ROWS],
+        "unflagged": summary.unflagged(document)[:UNFLAGGED_ROWS],
         "states_line": summary.states_line(document),
         "rejected": _rejected(document),
         "entities": _entities(document),
@@ -94,24 +95,24 @@ def _tiles(document: Json, found: Sequence[Json]) -> list[dict[str, str]]:
     records = requests + (document.get("points") or 0)
     share = words.quantity(errors / requests, "share") + " of requests" if requests else ""
     of_services = f"of {words.plural(len(services), 'service')}" if services else ""
-    turned_away = words.quantity(rejected / (records + rejected), "share") if rejected else ""
+    rejected_share = words.quantity(rejected / (records + rejected), "share") if rejected else ""
     if summary.of_metrics(document):
-        taken = [
-            _tile("Points", document.get("points"), "read and accepted"),
+        accepted = [
+            _tile("Points", document.get("points"), "accepted"),
             _tile("Metrics", document.get("series"), of_services),
-            _tile("Resources", document.get("entities"), "or services as a whole"),
+            _tile("Resources", document.get("entities"), "or whole services"),
         ]
     else:
-        taken = [
-            _tile("Requests", requests, "read and accepted"),
+        accepted = [
+            _tile("Requests", requests, "accepted"),
             _tile("Errors", errors, share),
             _tile("Endpoints", document.get("entities"), of_services),
         ]
     return [
-        *taken,
+        *accepted,
         _tile("Flagged rows", flagged, f"of {words.count(rows)} judged"),
         _tile("Incidents", len(found), f"{open_now} still open" if found else "none found"),
-        _tile("Rejected", rejected, turned_away + " of all records" if rejected else "none"),
+        _tile("Rejected", rejected, rejected_share + " of all records" if rejected else "none"),
     ]
 
 
@@ -122,7 +123,7 @@ def _tile(name: str, value: object, note: str) -> dict[str, str]:
 def _timeline(
     found: Sequence[Json], first: datetime | None, last: datetime | None, step: float
 ) -> dict[str, Any] | None:
-    """One lane per entity with incidents; positions in thousandths of the run."""
+    """One lane for each entity with incidents; positions in thousandths of the run."""
     if not found or first is None or last is None:
         return None
     begin, end = _seconds(first), _seconds(last)
@@ -197,23 +198,20 @@ def _incident(incident: Json, step: float, titled: bool) -> dict[str, Any]:
         facts.append(words.plural(incident["rows"], "flagged row"))
     opened = times.time_or_none(incident.get("opened_at"))
     if opened is not None and start is not None:
-        facts.append(f"known {times.length((opened - start).total_seconds())} after its start")
+        facts.append(f"detected {times.length((opened - start).total_seconds())} after its start")
     named = [words.visible(name) for name in incident.get("affected") or []]
     affected = [name for name in named if name != words.entity(incident)]
     if len(affected) > AFFECTED:
         affected[AFFECTED:] = [f"{len(affected) - AFFECTED} more"]
     explanation = incident.get("explanation") or {}
-    lists = ("why_flagged", "impact", "chain", "likely_causes", "recommended_actions")
-    headings = ("Why it was flagged", "Impact", "How it spread", "Likely causes", "What to do")
     return {
         **_row(incident, step),
         "facts": facts,
         "affected": affected,
         "summary": words.visible(explanation.get("summary") or ""),
         "parts": [
-            {"heading": heading, "items": [words.visible(item) for item in explanation[name]]}
-            for name, heading in zip(lists, headings, strict=True)
-            if explanation.get(name)
+            {"heading": heading, "items": items}
+            for heading, items in summary.explanation_parts(explanation)
         ],
         "confidence": words.visible(explanation.get("confidence") or ""),
         "confidence_rule": words.visible(explanation.get("confidence_rule") or ""),
@@ -256,7 +254,7 @@ def _ranking(incident: Json) -> dict[str, Any]:
 
 
 def expected(item: Json, unit: str) -> str:
-    """What was expected, given as one number, as a pair, or as `expected_low` and `_high`."""
+    """The expected value or range of an evidence item, as text."""
     value = item.get("expected")
     if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
         return words.quantity_range(value[0], value[1], unit)
@@ -268,7 +266,7 @@ def expected(item: Json, unit: str) -> str:
 def _charts(
     incident: Json, start: datetime | None, end: datetime | None, titled: bool
 ) -> list[dict[str, Any]]:
-    """The signals of the incident, the most telling first and drawn large."""
+    """The charts of an incident: its signals by deviation, the largest first and drawn large."""
     from markupsafe import Markup
 
     series = incident.get("series") or {}
@@ -334,7 +332,7 @@ def _charts(
 
 
 def _column(values: Any, keep: Sequence[int]) -> list[Any]:
-    """The kept places of a column; None where it is too short."""
+    """The values of a column at the given places; None where the column is too short."""
     column = list(values or [])
     return [column[i] if i < len(column) else None for i in keep]
 
@@ -344,6 +342,7 @@ def _rejected(document: Json) -> dict[str, Any]:
     counts = sorted((rejected.get("counts") or {}).items(), key=lambda item: -item[1])
     return {
         "total": rejected.get("total") or 0,
+        "line": summary.rejected_line(document),
         "counts": [(words.rejection(reason), number) for reason, number in counts if number],
         "first": [
             {

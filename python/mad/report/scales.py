@@ -1,4 +1,4 @@
-"""Axes: from data to positions and readable ticks."""
+"""Chart axes: from data to positions and readable ticks."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from mad import times
 from mad.report import words
 
 LOG_RANGE = 30.0
-"""A latency whose largest value is this many times its smallest is drawn on a log scale."""
+"""A latency is drawn on a log scale when its largest value is this many times the smallest."""
 
 HUGE = 1e15
-"""Beyond this values are drawn at the edge; their titles still tell them."""
+"""Larger values are drawn at the edge; their tooltips show the true value."""
 _TINY = 1e-9
 
 _TIME_STEPS = (
@@ -27,7 +27,7 @@ _TIME_STEPS = (
 
 @dataclass(frozen=True)
 class Axis:
-    """Values between `bottom` and `top`, linear or logarithmic, with labelled ticks."""
+    """An axis from `bottom` to `top`, linear or logarithmic, with labelled ticks."""
 
     bottom: float
     top: float
@@ -35,7 +35,7 @@ class Axis:
     ticks: list[tuple[float, str]]
 
     def at(self, value: float) -> float:
-        """The position of `value` from 0 (bottom) to 1 (top), held inside."""
+        """The position of `value` from 0 (bottom) to 1 (top); values outside are clamped."""
         if self.log:
             low = math.log(self.bottom)
             share = (math.log(max(value, self.bottom)) - low) / (math.log(self.top) - low)
@@ -45,14 +45,15 @@ class Axis:
 
 
 def finite(values: Iterable[object]) -> list[float]:
-    """The finite numbers among `values`, held within what can be drawn."""
+    """The finite numbers among `values`, clamped to the drawable range."""
     return [min(max(float(v), -HUGE), HUGE) for v in values if words.is_number(v)]
 
 
 def value_axis(
     values: Iterable[object], low: Iterable[object], high: Iterable[object], unit: str
 ) -> Axis:
-    """An axis that holds every value and as much of the expected band as leaves values legible."""
+    """An axis that contains every value, and as much of the expected band as keeps the values
+    legible."""
     seen = finite(values)
     upper, lower = finite(high), finite(low)
     top = max([*seen, 0.0])
@@ -65,7 +66,7 @@ def value_axis(
     positive = [value for value in seen if value > _TINY]
     if unit == "ms" and positive and max(positive) / min(positive) > LOG_RANGE:
         smallest = min(positive)
-        # a band that reaches far below would leave no room for the values
+        # A band that reaches far below would compress the values.
         floor = max(min([smallest, *(value for value in lower if value > 0)]), smallest / 10)
         return _log_axis(floor, top, unit)
     return _linear_axis(bottom, top, unit)
@@ -109,7 +110,7 @@ def _nice_step(raw: float) -> float:
 
 
 def time_ticks(start: float, end: float, most: int) -> list[tuple[float, str]]:
-    """At most about `most` round times between two epoch seconds, with their labels."""
+    """About `most` round times between two epoch seconds, with their labels."""
     length = max(end - start, 1.0)
     step = next((s for s in _TIME_STEPS if length / s <= most), _TIME_STEPS[-1])
     first = math.ceil(start / step) * step

@@ -1,4 +1,4 @@
-"""What the terminal and the page both say about a document."""
+"""Statements about a detection document that the terminal and the page share."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ Json = Mapping[str, Any]
 
 
 def incidents(document: Json) -> list[Json]:
-    """The incidents, newest first as the core lists them."""
+    """The incidents, newest first."""
     return list(document.get("incidents") or [])
 
 
 def top_incident(found: Sequence[Json]) -> Json | None:
-    """The incident to read first: the most severe, open before over, longest, newest."""
+    """The incident to read first: the most severe, then open ones, then the longest, then the
+    newest."""
 
     def order(incident: Json) -> tuple[int, bool, float]:
         severity = incident.get("severity")
@@ -31,12 +32,12 @@ def top_incident(found: Sequence[Json]) -> Json | None:
 
 
 def is_open(incident: Json) -> bool:
-    """True while the incident goes on."""
+    """Whether the incident is not resolved."""
     return incident.get("status") != "resolved" and not incident.get("closed_at")
 
 
 def bounds(incident: Json, step: float) -> tuple[datetime | None, datetime | None]:
-    """First and last moment: the last flagged step counts to its end."""
+    """Start and end of an incident; the end includes the whole last flagged step."""
     start = times.time_or_none(incident.get("start"))
     end = times.time_or_none(incident.get("end")) or start
     series = incident.get("series") or {}
@@ -51,13 +52,13 @@ def bounds(incident: Json, step: float) -> tuple[datetime | None, datetime | Non
 
 
 def culprit_of(incident: Json) -> Json | None:
-    """Who is blamed: the first of the ranking, else the incident's own culprit."""
+    """The most likely culprit: the first of the ranking, else the incident's own culprit."""
     ranked = (incident.get("ranking") or {}).get("culprits") or []
     return ranked[0] if ranked else incident.get("culprit")
 
 
 def peaks(incident: Json) -> list[dict[str, Any]]:
-    """The extreme of each signal that was flagged, the most surprising first."""
+    """The extreme value of each flagged signal, the largest deviation first."""
     flagged = set(incident.get("signals") or [])
     found: list[dict[str, Any]] = []
     for name, peak in (incident.get("peaks") or {}).items():
@@ -68,13 +69,13 @@ def peaks(incident: Json) -> list[dict[str, Any]]:
         value = peak.get("value")
         below = words.is_number(value) and words.is_number(low) and value < low
         above = words.is_number(value) and words.is_number(high) and value > high
-        # the band ends right at a value that only rows before it or signals beside it make unlikely
+        # A band that ends at the value itself says nothing; then the usual value is shown.
         alone = not any(
             words.is_number(value) and words.is_number(end) and math.isclose(value, end)
             for end in (low, high)
         )
         usual = words.quantity(peak.get("expected"), unit)
-        # of next to nothing anything is a thousand times
+        # A factor over a maximum near zero would be huge and without meaning.
         much = above and 0 < 2 * high <= value <= 1000 * high
         found.append(
             {
@@ -105,22 +106,22 @@ def what(incident: Json, limit: int = 2) -> str:
 
 
 def headline(document: Json) -> tuple[str, str]:
-    """One sentence that says it all, and a second that says the rest."""
+    """A headline sentence, and a second sentence with the peaks and the culprit."""
     found = incidents(document)
     top = top_incident(found)
     if top is None:
         if not document.get("requests") and not document.get("points"):
-            return "No requests were read", "So nothing can be said about what they were like."
+            return "No requests were read", "There is nothing to report."
         flagged, whose = judged(document)[1], "endpoint"
         interval = "minute" if document.get("step_seconds") in (None, 60) else "interval"
         if of_metrics(document):
             interval, whose = "point", "metric"
-        stood_out = (
-            f"{words.plural(flagged, interval)} stood out, none of them long or strongly enough."
+        outcome = (
+            f"{words.plural(flagged, interval)} flagged, too briefly or too weakly for an incident."
             if flagged
-            else f"No {interval} stood out from what was normal for its {whose}."
+            else f"Every {interval} was within the normal range of its {whose}."
         )
-        return "No incident found", f"{looked_at(document)} were looked at. {stood_out}"
+        return "No incident found", f"{analysed(document)} were analysed. {outcome}"
     step = float(document.get("step_seconds") or 60)
     start, end = bounds(top, step)
     peak = next(iter(peaks(top)), None)
@@ -131,7 +132,7 @@ def headline(document: Json) -> tuple[str, str]:
         if peak["times"]:
             trouble = f"{peak['name']} {peak['times']} times the expected maximum"
     else:
-        trouble = "not itself"
+        trouble = "unusual behaviour"
     title = f"{words.short(words.entity(top), 90)}: {trouble}"
     if start is not None:
         dated = not same_day(document)
@@ -144,7 +145,7 @@ def headline(document: Json) -> tuple[str, str]:
     if culprit is None:
         blame = "No single culprit stands out."
     elif words.entity(culprit) == words.entity(top):
-        blame = f"{words.entity(culprit)} is itself the most likely culprit."
+        blame = f"The most likely culprit is {words.entity(culprit)} itself."
     else:
         blame = f"The most likely culprit is {words.entity(culprit)}."
     measured = what(top)
@@ -155,15 +156,16 @@ def headline(document: Json) -> tuple[str, str]:
 
 
 def of_metrics(document: Json) -> bool:
-    """Whether there are metrics and no requests."""
+    """Whether the document covers metrics and no requests."""
     return bool(document.get("points")) and not document.get("requests")
 
 
-def looked_at(document: Json) -> str:
-    """`10,000 requests to 12 endpoints and 400 points of 2 metrics`, what there is of it."""
+def analysed(document: Json) -> str:
+    """`10,000 requests to 12 endpoints and 400 points of 2 metrics`, as far as the document has
+    them."""
     parts = []
     if not of_metrics(document):
-        # of metrics beside requests the services are among the endpoints: then nobody counts them
+        # With metrics beside requests, `entities` also counts services, so that it is left out.
         entities = words.plural(document.get("entities"), "endpoint")
         whose = "" if document.get("points") else f" to {entities}"
         parts.append(words.plural(document.get("requests"), "request") + whose)
@@ -174,7 +176,7 @@ def looked_at(document: Json) -> str:
 
 
 def judged(document: Json) -> tuple[int, int]:
-    """Rows of requests and points of metrics that were judged, and how many were flagged."""
+    """The number of judged rows and points, and how many of them were flagged."""
     rows = int(document.get("rows") or 0) + int(document.get("points") or 0)
     return rows, int(document.get("flagged") or 0) + int(document.get("flagged_points") or 0)
 
@@ -186,7 +188,7 @@ def same_day(document: Json) -> bool:
 
 
 def rejected_source(record: Json, document: Json) -> str:
-    """The name of the input a rejected record came from, where there were several."""
+    """The name of the input of a rejected record, if there were several inputs."""
     source = record.get("source")
     names = document.get("sources") or []
     if isinstance(source, int) and 0 <= source < len(names):
@@ -194,17 +196,18 @@ def rejected_source(record: Json, document: Json) -> str:
     return "" if source is None else words.visible(source)
 
 
-def quiet(document: Json) -> list[dict[str, str]]:
-    """What is not flagged now and why, worst first: name, state, reason and since when."""
+def unflagged(document: Json) -> list[dict[str, str]]:
+    """Entities that are not flagged now, worst first: name, state, reason and start of the
+    state."""
     return [
-        standing(state)
+        status(state)
         for state in document.get("states") or []
         if isinstance(state, Mapping) and state.get("state") != "anomalous"
     ]
 
 
-def standing(state: Json) -> dict[str, str]:
-    """A state of the core in words."""
+def status(state: Json) -> dict[str, str]:
+    """An entity's state as text."""
     metric = words.visible(state.get("metric") or "")
     since = times.time_or_none(state.get("since"))
     return {
@@ -216,14 +219,44 @@ def standing(state: Json) -> dict[str, str]:
 
 
 def states_line(document: Json) -> str:
-    """`2 anomalous, 9 normal`: of how many there is what."""
+    """`2 anomalous, 9 normal`: the number of entities in each state."""
     counts = document.get("state_counts") or {}
     rows = sorted(counts.items(), key=lambda item: -item[1])
     return ", ".join(f"{words.count(n)} {words.state(name).lower()}" for name, n in rows)
 
 
 def suppressed(document: Json) -> list[tuple[str, str, int]]:
-    """Why rows that stood out were not flagged: name, sentence, rows; most frequent first."""
+    """Why deviating rows were not flagged: name, sentence and number of rows, most frequent
+    first."""
     counts = document.get("suppressed") or {}
     rows = [(*words.suppression(reason), int(n)) for reason, n in counts.items() if n]
     return sorted(rows, key=lambda row: -row[2])
+
+
+_PARTS = {
+    "why_flagged": "Why it was flagged",
+    "impact": "Impact",
+    "chain": "How it spread",
+    "likely_causes": "Likely causes",
+    "recommended_actions": "What to do",
+}
+
+
+def explanation_parts(explanation: Json) -> list[tuple[str, list[str]]]:
+    """The lists of an explanation that are not empty, each with its heading."""
+    return [
+        (heading, [words.visible(item) for item in explanation[name]])
+        for name, heading in _PARTS.items()
+        if explanation.get(name)
+    ]
+
+
+def rejected_line(document: Json) -> str:
+    """`3 of 524 records were rejected; the others were used`."""
+    rejected = int((document.get("rejected") or {}).get("total") or 0)
+    accepted = int(document.get("requests") or 0) + int(document.get("points") or 0)
+    if not accepted:
+        return f"None of the {words.plural(rejected, 'record')} could be read"
+    verb = "was" if rejected == 1 else "were"
+    total = words.plural(rejected + accepted, "record")
+    return f"{words.count(rejected)} of {total} {verb} rejected; the others were used"

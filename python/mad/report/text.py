@@ -1,6 +1,6 @@
-"""The same findings on a terminal: short tables, coloured only where colours are wanted.
+"""Detection results on a terminal: short tables, coloured only where colours are wanted.
 
-Nothing from telemetry is ever parsed as markup, and control characters are shown as escapes.
+Text from telemetry is never parsed as markup, and control characters are shown as escapes.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _PLAIN_WIDTH = 110
 _LISTED = 20
 _LONG_NAME = 30
 _SPAN = 15
-"""The width of a day above its hours and their zone."""
+"""Width of a column that shows the day above the hours."""
 
 
 class _Trimmed(io.TextIOBase):
-    """Standard output without the blanks that tables leave at the ends of lines."""
+    """Standard output without trailing blanks."""
 
     def write(self, text: str) -> int:
         sys.stdout.write(re.sub(r" +(?=\n)", "", text))
@@ -43,7 +43,7 @@ class _Trimmed(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """What decides whether lines are drawn with box characters or plain ones."""
+        """The encoding decides whether rich draws lines with box characters."""
         return sys.stdout.encoding
 
 
@@ -51,12 +51,12 @@ class _Console(Console):
     """A console that leaves a broken pipe to the command line; rich would exit with 1."""
 
     def on_broken_pipe(self) -> None:
-        """Lets the error through."""
+        """Raises the error."""
         raise BrokenPipeError
 
 
 def console() -> Console:
-    """Standard output; plain text of a fixed width where it is not a terminal."""
+    """The console for standard output; plain text of a fixed width where it is not a terminal."""
     terminal = sys.stdout.isatty()
     return _Console(
         file=sys.stdout if terminal else cast(IO[str], _Trimmed()),
@@ -68,7 +68,7 @@ def console() -> Console:
 
 
 def say(out: Console, line: str, style: str = "") -> None:
-    """One line or paragraph."""
+    """Prints one line or paragraph."""
     out.print(Text(words.visible(line), style=style))
 
 
@@ -90,7 +90,8 @@ def _mark(severity: object) -> Text:
 
 
 def print_detection(out: Console, document: Json, seconds: float, *, verbose: bool) -> None:
-    """What was read, what was found, why, and what was suppressed."""
+    """Prints the headline, the inputs, rejected records, incidents, the top incident and
+    suppressed rows."""
     title, lead = summary.headline(document)
     top = summary.top_incident(summary.incidents(document))
     style = STYLES.get(str(top.get("severity")), "bold") if top else "bold green"
@@ -113,7 +114,7 @@ def print_detection(out: Console, document: Json, seconds: float, *, verbose: bo
 def _print_read(out: Console, document: Json, seconds: float) -> None:
     first, last = (times.time_or_none(document.get(key)) for key in ("first", "last"))
     rows, flagged = summary.judged(document)
-    line = Text(summary.looked_at(document), style="bold")
+    line = Text(summary.analysed(document), style="bold")
     if document.get("errors"):
         line.append(f", {words.plural(document['errors'], 'error')}", style="not bold")
     if first and last:
@@ -128,7 +129,7 @@ def _print_rejected(out: Console, document: Json) -> None:
     rejected = document.get("rejected") or {}
     if not rejected.get("total"):
         return
-    _title(out, f"{words.plural(rejected['total'], 'record')} rejected, all others used")
+    _title(out, summary.rejected_line(document))
     table = _table("Records", "What is wrong", "First at", "Found", "What to do", right=["Records"])
     counts = sorted((rejected.get("counts") or {}).items(), key=lambda item: -item[1])
     for reason, number in counts:
@@ -150,7 +151,7 @@ def _print_incidents(out: Console, found: Sequence[Json], document: Json) -> Non
     _title(out, words.plural(len(found), "incident") + ", newest first")
     step = float(document.get("step_seconds") or 60)
     dated = not summary.same_day(document)
-    # long names need the room that a column of ids takes; the ids then stand below the severities
+    # Long names need the width of the id column; ids then stand below the severities.
     crowded = any(len(words.entity(incident)) > _LONG_NAME for incident in found[:_LISTED])
     columns = ["Severity", "Where", "When", "What", "Culprit", "Id"]
     table = _table(*columns[: -1 if crowded else None])
@@ -180,13 +181,13 @@ def _print_incidents(out: Console, found: Sequence[Json], document: Json) -> Non
 def _blamed(incident: Json) -> str:
     culprit = summary.culprit_of(incident)
     if culprit is None:
-        return "not clear"
+        return "unclear"
     name = words.entity(culprit)
-    return "itself" if name == words.entity(incident) else name
+    return "same" if name == words.entity(incident) else name
 
 
 def print_incident(out: Console, incident: Json, *, full: bool) -> None:
-    """The explanation of one incident, with its evidence when `full`."""
+    """Prints the explanation of one incident, with its ranking when `full`."""
     explanation = incident.get("explanation") or {}
     out.print()
     name = (f"  {words.entity(incident)}", "bold")
@@ -195,21 +196,12 @@ def print_incident(out: Console, incident: Json, *, full: bool) -> None:
     if explanation.get("summary"):
         say(out, str(explanation["summary"]))
     culprit = summary.culprit_of(incident)
-    blamed = words.entity(culprit) if culprit else "not clear from the evidence"
+    blamed = words.entity(culprit) if culprit else "unclear from the evidence"
     out.print(Text("Culprit: ", style="bold").append(blamed, style="not bold"))
-    parts = (
-        ("Why it was flagged", "why_flagged"),
-        ("Impact", "impact"),
-        ("How it spread", "chain"),
-        ("Likely causes", "likely_causes"),
-        ("What to do", "recommended_actions"),
-    )
-    for heading, key in parts:
-        items = explanation.get(key) or []
-        if items:
-            out.print(Text(heading, style="bold"))
+    for heading, items in summary.explanation_parts(explanation):
+        out.print(Text(heading, style="bold"))
         for item in items:
-            out.print(Padding(Text("- " + words.visible(item)), (0, 0, 0, 2)))
+            out.print(Padding(Text(f"- {item}"), (0, 0, 0, 2)))
     if explanation.get("confidence"):
         rule = words.visible(explanation.get("confidence_rule") or "")
         line = Text(f"Confidence: {words.visible(explanation['confidence'])}. ", style="bold")
@@ -219,7 +211,7 @@ def print_incident(out: Console, incident: Json, *, full: bool) -> None:
 
 
 def print_ranking(out: Console, ranking: Json) -> None:
-    """The likely culprits, best first, with their evidence."""
+    """Prints the likely culprits with their evidence, best first."""
     from mad.report.html import expected
 
     culprits = ranking.get("culprits") or []
@@ -230,7 +222,7 @@ def print_ranking(out: Console, ranking: Json) -> None:
     else:
         _title(out, "Likely culprits")
     if not culprits:
-        say(out, "None: nothing in this time singles one out.")
+        say(out, "None: no endpoint stands out in this time range.")
         return
     table = _table("", "Culprit", "Since", "Signal", "Value", "Expected", "z", "Rows", "Score")
     for place, culprit in enumerate(culprits, start=1):
@@ -256,38 +248,36 @@ def print_ranking(out: Console, ranking: Json) -> None:
 
 
 def _print_suppressed(out: Console, document: Json) -> None:
-    suppressed = summary.suppressed(document)
-    if not suppressed:
+    rows = summary.suppressed(document)
+    if not rows:
         return
-    _title(out, "Suppressed: rows looked at and not flagged, for a reason")
+    _title(out, "Suppressed: deviating rows that were not flagged")
     table = _table("Rows", "Reason", "What it means", right=["Rows"])
-    for name, sentence, rows in suppressed:
-        table.add_row(words.count(rows), Text(name), Text(sentence))
+    for name, sentence, count in rows:
+        table.add_row(words.count(count), Text(name), Text(sentence))
     out.print(table)
 
 
 def print_states(out: Console, states: Sequence[Json]) -> None:
-    """What endpoints and metrics are, or what their rows were, and why."""
+    """Prints the state of entities, or whether their rows were flagged, with the reason."""
     dated = any("state" in state for state in states)
     table = _table("Where", "State" if dated else "Flagged", "Why", "Since" if dated else "Row")
     table.columns[0].ratio, table.columns[2].ratio = 2, 5
     for state in states:
-        told = summary.standing(state)
+        status = summary.status(state)
         row = times.time_or_none(state.get("bucket"))
         table.add_row(
-            Text(told["name"]),
-            Text(told["state"] if dated else "yes" if state.get("is_anomaly") else "no"),
-            Text(told["reason"]),
-            Text(told["since"] if row is None else times.moment(row)),
+            Text(status["name"]),
+            Text(status["state"] if dated else "yes" if state.get("is_anomaly") else "no"),
+            Text(status["reason"]),
+            Text(status["since"] if row is None else times.moment(row)),
         )
     out.print(table)
 
 
 def print_truth(out: Console, rows: int, truth: Sequence[Json], kind: str = "request") -> None:
-    """What a simulation holds."""
-    out.print(
-        f"{words.plural(rows, kind)} simulated, {words.plural(len(truth), 'incident')} in it."
-    )
+    """Prints the size of a simulation and its incidents."""
+    out.print(f"{words.plural(rows, kind)} simulated with {words.plural(len(truth), 'incident')}.")
     if not truth:
         return
     table = _table("Where", "When", "Kind")
@@ -302,8 +292,8 @@ def print_truth(out: Console, rows: int, truth: Sequence[Json], kind: str = "req
 
 
 def print_evaluation(out: Console, evaluation: Json) -> None:
-    """Every figure of an evaluation, by section."""
-    _title(out, "Against the truth")
+    """Prints all results of an evaluation, by section."""
+    _title(out, "Compared with the truth")
     plain = {key: value for key, value in evaluation.items() if not _nested(value)}
     if plain:
         out.print(_pairs(plain))
@@ -363,21 +353,21 @@ def _records(values: Sequence[Any]) -> Table:
 def print_demo_verdict(
     out: Console, incident: Json | None, right: bool, wanted: str, delay: timedelta | None
 ) -> None:
-    """Whether the demo did what it must."""
+    """Prints whether the demo found its incident and named the culprit."""
     _title(out, "Verdict")
     if incident is None:
-        say(out, f"The incident of {wanted} was not found.", "bold red")
+        say(out, f"The incident at {wanted} was not found.", "bold red")
         return
     culprit = words.entity(summary.culprit_of(incident))
     if not right:
-        say(out, f"{culprit} was named as the culprit; {wanted} it was.", "bold red")
+        say(out, f"Wrong culprit: {culprit} was named instead of {wanted}.", "bold red")
         return
-    known = f", known {times.length(delay.total_seconds())} after it began" if delay else ""
-    say(out, f"{culprit} was rightly named as the culprit{known}.", "bold green")
+    known = f", {times.length(delay.total_seconds())} after the incident began" if delay else ""
+    say(out, f"Correct: {culprit} was named as the culprit{known}.", "bold green")
 
 
 def print_files(out: Console, paths: Sequence[Path]) -> None:
-    """Where everything is, the report last."""
+    """Prints the paths of all written files, the report last."""
     if not paths:
         return
     out.print()

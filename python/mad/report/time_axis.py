@@ -1,4 +1,4 @@
-"""The time axis of a chart: proportional, with long stretches without rows left out."""
+"""The time axis of a chart: proportional, without long stretches that have no rows."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mad.report.scales import time_ticks
 LONG_GAP = 20
 """Steps without a row beyond which a gap may be left out."""
 _FOLD = 10.0
-"""Width of what stands for a gap, in pixels; less where there are many."""
+"""Width of a left-out gap in pixels; less where there are many."""
 _MOST_FOLDS = 0.3
-"""The share of the axis that all of them may take."""
+"""The largest share of the axis that all gaps together may take."""
 _DIGIT = 6.3
-"""Width of a character of a tick's label, in pixels."""
+"""Width of one character of a tick label, in pixels."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -50,16 +50,17 @@ class TimeAxis:
 
     @property
     def fold(self) -> float:
-        """The width of what stands for a gap."""
+        """Width of a left-out gap, in pixels."""
         gaps = len(self.pieces) - 1
         return min(_FOLD, _MOST_FOLDS * (self.right - self.left) / gaps) if gaps else 0.0
 
     def folds(self) -> list[float]:
-        """Where gaps are left out."""
+        """The positions of the left-out gaps."""
         return [self.at(start) - self.fold / 2 for start, _ in self.pieces[1:]]
 
     def at(self, time: float) -> float:
-        """The position of a time; within a gap its middle, beyond the ends the nearest one."""
+        """The position of a time. A time within a gap is at its middle, a time beyond the ends
+        at the nearest one."""
         covered = sum(end - start for start, end in self.pieces)
         scale = (self.right - self.left - self.fold * (len(self.pieces) - 1)) / covered
         x = self.left
@@ -72,10 +73,10 @@ class TimeAxis:
         return self.right
 
     def ticks(self, most: int, mark: float | None) -> list[tuple[float, str, str]]:
-        """About `most` labelled positions, each with where its label is anchored.
+        """About `most` labelled positions, each with the anchor of its label.
 
-        Where gaps are left out, the beginnings of pieces are labelled as far as there is room,
-        that of the piece with the moment `mark` first.
+        With gaps left out, the start of each piece is labelled as far as the width allows, first
+        that of the piece with the time `mark`.
         """
         if len(self.pieces) == 1:
             start, end = self.pieces[0]

@@ -1,4 +1,4 @@
-"""Plain words for the core's names, and numbers with their units."""
+"""Readable names for the core's identifiers, and numbers with their units."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import TypeGuard
 
 DASH = "\u2013"
-"""An en dash: between the ends of a range, and alone where there is nothing to say."""
+"""An en dash: between the ends of a range, and in place of a missing value."""
 
 SEVERITIES = ("Critical", "Warning", "Info")
-"""Most severe first."""
+"""Severities, the most severe first."""
 
 MARKS = {"Critical": "▲", "Warning": "◆", "Info": "●"}
-"""A shape per severity, so that colour is never the only sign."""
+"""A shape for each severity, so that colour is never the only sign."""
 
 _SIGNALS = {
     "p50_latency_ms": "median latency",
@@ -31,20 +31,13 @@ _SIGNALS = {
 }
 
 _SUPPRESSIONS = {
-    "warm_up": ("Warming up", "It was still being learned."),
-    "too_few_points": ("Too few points", "Too little history to know what is normal."),
-    "too_little_traffic": ("Too little traffic", "Too few requests to judge the minute by."),
-    "weak_evidence": ("Weak evidence", "Too few requests stand behind the number."),
-    "small_effect": ("Small effect", "Unusual, but too small a change to matter."),
-    "small_absolute_effect": ("Small change", "Unusual, but by too few units to matter."),
-    "small_relative_effect": ("Small share", "Unusual, but a small share of the level."),
-    "direction": ("Harmless direction", "The change went the harmless way, such as faster."),
-    "persistence": ("Did not last", "Gone before it had lasted long enough."),
-    "not_persistent": ("Did not last", "Gone before it had lasted long enough."),
-    "cooldown": ("Pause after an alarm", "The same alarm had just been raised."),
-    "muted": ("Muted", "Somebody muted it."),
-    "history": ("History", "Learnt from history, before the time that is watched."),
-    "no_baseline": ("No baseline", "Nothing to compare with yet."),
+    "warm_up": ("Warm-up", "The series was still in its warm-up period."),
+    "too_few_points": ("Too few points", "The history is too short for an expected range."),
+    "too_little_traffic": ("Too little traffic", "The step had too few requests to be judged."),
+    "small_effect": ("Small effect", "The deviation was too small to matter."),
+    "direction": ("Harmless direction", "The deviation was an improvement, such as lower latency."),
+    "muted": ("Muted", "A mute covers the entity."),
+    "history": ("History", "The row was learnt as history and is before the watched time."),
 }
 
 _STATES = {
@@ -54,33 +47,34 @@ _STATES = {
     "too_few_requests": "Too few requests",
     "learning": "Learning",
     "muted": "Muted",
-    "unwatched": "Not watched",
+    "unwatched": "Disabled",
     "normal": "Normal",
 }
 
 _REJECTIONS = {
     "missing_field": "a required field is missing",
-    "bad_timestamp": "the time cannot be read",
-    "naive_timestamp": "the time has no zone",
+    "bad_timestamp": "the timestamp cannot be parsed",
+    "naive_timestamp": "the timestamp has no time zone",
     "bad_status": "the status is not between 100 and 599",
-    "bad_latency": "the latency is not a number of milliseconds, zero or more",
-    "bad_name": "service or endpoint is empty, too long or has control characters",
+    "bad_latency": "the latency is not a finite number of milliseconds of at least 0",
+    "bad_value": "the value is not a finite number",
+    "bad_name": "a name is empty, too long or has control characters",
     "line_too_long": "the line is too long",
     "not_utf8": "the line is not UTF-8",
-    "bad_json": "the line is not a JSON object with the needed fields",
-    "field_count": "the row has not as many fields as the header",
-    "truncated": "the record is cut off",
+    "bad_json": "the line is not a JSON object with the required fields",
+    "field_count": "the row has more or fewer fields than the header",
+    "truncated": "the record is truncated",
     "late": "its window was already closed",
-    "future": "the time lies far ahead of all the rest",
-    "duplicate": "this request_id was taken before",
+    "future": "the timestamp is far ahead of all other records",
+    "duplicate": "a record with this request_id was already accepted",
 }
 
 
 def visible(value: object) -> str:
     """Text with control, bidirectional and unpaired characters written as escapes.
 
-    Names come from telemetry and may hold anything: a newline must not break a table, nor an
-    escape sequence reach a terminal, nor a NUL end up in an XML document.
+    Names come from telemetry and may hold any character. A newline must not break a table, an
+    escape sequence must not reach a terminal, and a NUL must not end up in an XML document.
     """
     text = str(value)
     if text.isascii() and text.isprintable():
@@ -98,7 +92,7 @@ def _visible_character(character: str) -> str:
 
 
 def short(text: str, limit: int) -> str:
-    """`text`, its middle left out where it is longer than `limit`."""
+    """`text` with its middle left out where it is longer than `limit`."""
     if len(text) <= limit:
         return text
     head = (limit - 1) * 2 // 3
@@ -106,7 +100,7 @@ def short(text: str, limit: int) -> str:
 
 
 def entity(record: Mapping[str, object] | None) -> str:
-    """`payments /pay` from a record with service and endpoint."""
+    """`payments /pay` for a record with service and endpoint."""
     if record is None:
         return "unknown"
     parts = (visible(record.get(key) or "") for key in ("service", "endpoint"))
@@ -119,7 +113,7 @@ def signal_name(name: str) -> str:
 
 
 def unit_of(signal: str, declared: object = None) -> str:
-    """`ms`, `share`, `count` or an unknown unit as the core names it."""
+    """The unit of a signal: `ms`, `share`, `count`, or the declared unit."""
     if signal.endswith("_ms"):
         return "ms"
     if signal == "error_rate" or declared in ("share", "ratio", "rate"):
@@ -130,22 +124,22 @@ def unit_of(signal: str, declared: object = None) -> str:
 
 
 def suppression(reason: str) -> tuple[str, str]:
-    """A short name and a sentence for why a row was suppressed."""
+    """A short name and a sentence for the reason of a suppressed row."""
     return _SUPPRESSIONS.get(reason) or (visible(reason).replace("_", " ").capitalize(), "")
 
 
 def state(name: object) -> str:
-    """What an endpoint or metric is, as people call it."""
+    """The state of an endpoint or metric as text."""
     return _STATES.get(str(name)) or visible(name).replace("_", " ").capitalize()
 
 
 def rejection(reason: str) -> str:
-    """What is wrong with a rejected record."""
+    """The reason of a rejected record as text."""
     return _REJECTIONS.get(reason) or visible(reason).replace("_", " ")
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """True for a finite number; booleans are none."""
+    """Whether the value is a finite number; booleans are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -161,7 +155,7 @@ def plural(value: object, one: str, many: str | None = None) -> str:
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """A number with `digits` significant digits, thousands separated, no useless zeros."""
+    """A number with `digits` significant digits and separated thousands, without trailing zeros."""
     if value == 0:
         return "0"
     size = math.floor(math.log10(abs(value)))
@@ -189,7 +183,7 @@ def quantity(value: object, unit: str) -> str:
 
 
 def quantity_range(low: object, high: object, unit: str) -> str:
-    """`180-420 ms`, the unit once where both share it; `at most` and `at least` for one side."""
+    """`180-420 ms`, with a shared unit once; `at most` and `at least` for a single bound."""
     if not is_number(low) and not is_number(high):
         return DASH
     if not is_number(low):
@@ -208,7 +202,7 @@ def quantity_range(low: object, high: object, unit: str) -> str:
 
 
 def z_score(value: object) -> str:
-    """A z value with its sign and one decimal; large ones without."""
+    """A z value with its sign and one decimal, from 100 on without decimals."""
     if not is_number(value):
         return DASH
     return f"{value:+,.0f}" if abs(value) >= 100 else f"{value:+.1f}"
