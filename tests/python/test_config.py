@@ -379,7 +379,7 @@ def test_every_field_is_documented_with_its_default() -> None:
             continue
         top = not isinstance(fields, dict)
         section, named = (
-            sections["At the top" if top else stage],
+            sections["Top level" if top else stage],
             {stage: fields} if top else fields,
         )
         documented = dict(re.findall(r"^\| `(\w+)` \| ([^|]*?) \|", section, re.M))
