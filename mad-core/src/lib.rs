@@ -55,7 +55,6 @@ pub mod guard;
 pub mod history;
 pub mod incident;
 pub mod limits;
-mod nan;
 pub mod pipeline;
 pub mod reference;
 pub mod robust;

@@ -14,10 +14,10 @@ pub(super) const WINDOW: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
     /// The median; NaN where nothing was seen.
-    #[serde(deserialize_with = "crate::nan::number")]
+    #[serde(deserialize_with = "crate::time::unknown::number")]
     pub median_ms: f64,
     /// The median absolute deviation from it; NaN where nothing was seen.
-    #[serde(deserialize_with = "crate::nan::number")]
+    #[serde(deserialize_with = "crate::time::unknown::number")]
     pub mad_ms: f64,
     /// How many values stand behind both, at most 64.
     pub n: usize,

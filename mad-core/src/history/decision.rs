@@ -20,16 +20,16 @@ pub struct Decision {
     /// What kind of number it is.
     pub kind: SignalKind,
     /// Its value, in its unit; NaN for a gap.
-    #[serde(deserialize_with = "crate::nan::number")]
+    #[serde(deserialize_with = "crate::time::unknown::number")]
     pub value: f64,
     /// What was expected; NaN when unknown.
-    #[serde(deserialize_with = "crate::nan::number")]
+    #[serde(deserialize_with = "crate::time::unknown::number")]
     pub expected: f64,
     /// Lower end of the expected band; NaN when unknown.
-    #[serde(deserialize_with = "crate::nan::number")]
+    #[serde(deserialize_with = "crate::time::unknown::number")]
     pub low: f64,
     /// Upper end of the expected band; NaN when unknown.
-    #[serde(deserialize_with = "crate::nan::number")]
+    #[serde(deserialize_with = "crate::time::unknown::number")]
     pub high: f64,
     /// The row's or point's score, 0 to 1.
     pub score: f64,

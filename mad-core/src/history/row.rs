@@ -135,7 +135,7 @@ pub struct FlaggedRow {
     /// Requests that failed.
     pub errors: u64,
     /// Share of requests that was expected to fail; NaN when unknown.
-    #[serde(deserialize_with = "crate::nan::number")]
+    #[serde(deserialize_with = "crate::time::unknown::number")]
     pub expected_error_rate: f64,
     /// What it means for its entity's objectives; none for a row of metrics.
     pub objectives: Option<RowObjectives>,

@@ -134,7 +134,7 @@ pub struct Incident {
     /// Failed requests in its flagged rows.
     pub errors: u64,
     /// Share of requests that was expected to fail when it began; NaN when unknown.
-    #[serde(deserialize_with = "crate::nan::number")]
+    #[serde(deserialize_with = "crate::time::unknown::number")]
     pub expected_error_rate: f64,
     /// Whether at some moment its failed requests, all rows so far together, were more than chance
     /// makes of the expected share (less than one in a thousand by a beta-binomial tail).

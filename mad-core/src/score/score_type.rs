@@ -31,19 +31,19 @@ pub enum ScaleSource {
 pub struct Score {
     /// Distance from the center in scales, signed and finite. NaN when nothing was learnt or the
     /// value is NaN.
-    #[serde(deserialize_with = "crate::nan::number")]
+    #[serde(deserialize_with = "crate::time::unknown::number")]
     pub z: f64,
     /// Minus log10 of the probability of a value at least this far out in the watched direction,
     /// 0 to 300. 0 when unknown.
     pub evidence: f64,
     /// The center, in the signal's unit.
-    #[serde(deserialize_with = "crate::nan::number")]
+    #[serde(deserialize_with = "crate::time::unknown::number")]
     pub expected: f64,
     /// Lower end of the expected band, in the signal's unit.
-    #[serde(deserialize_with = "crate::nan::number")]
+    #[serde(deserialize_with = "crate::time::unknown::number")]
     pub low: f64,
     /// Upper end of the expected band. A flagged value is always outside of the band.
-    #[serde(deserialize_with = "crate::nan::number")]
+    #[serde(deserialize_with = "crate::time::unknown::number")]
     pub high: f64,
     /// What the scale rests on.
     pub source: ScaleSource,

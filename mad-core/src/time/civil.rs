@@ -1,26 +1,32 @@
-//! Written times to moments and back: calendar, clock and epoch numbers.
+//! Parses calendar dates, clock times and decimal epoch seconds, and converts days to dates.
 
-use super::{DAY, SECOND, TimeError, Timestamp, ZonePolicy};
+use super::duration::SECOND;
+use super::zone::{TimeError, ZonePolicy};
 
-/// A parsed wall-clock time; `offset` in seconds east of UTC when it was written.
+/// Seconds in a day.
+pub(super) const DAY_SECONDS: i64 = 86_400;
+
+/// A parsed wall-clock time. `offset` is in seconds east of UTC; `None` if the text has none.
 pub(super) struct Civil {
     nanos: i128,
     offset: Option<i64>,
 }
 
 impl Civil {
-    pub(super) fn resolve(self, zone: ZonePolicy) -> Result<Timestamp, TimeError> {
+    /// Nanoseconds since 1970 UTC, with the offset of the text or else of the policy.
+    pub(super) fn resolve(self, zone: ZonePolicy) -> Result<i64, TimeError> {
         let offset = match (self.offset, zone) {
             (Some(offset), _) => offset,
             (None, ZonePolicy::Offset(offset)) => i64::from(offset),
             (None, ZonePolicy::Refuse) => return Err(TimeError::Naive),
         };
         let nanos = self.nanos - i128::from(offset) * i128::from(SECOND);
-        i64::try_from(nanos).map(Timestamp).map_err(|_| TimeError::OutOfRange)
+        i64::try_from(nanos).map_err(|_| TimeError::OutOfRange)
     }
 }
 
-/// `None` when the text does not look like a date at all; `Some(Err)` when it does and is wrong.
+/// Parses a date and a clock time. `None` if the text does not have the form of a date, `Some(Err)`
+/// if it has that form but is not valid.
 pub(super) fn parse_civil(bytes: &[u8]) -> Option<Result<Civil, TimeError>> {
     let (head, rest) = bytes.split_at_checked(10)?;
     let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = head else { return None };
@@ -32,12 +38,13 @@ pub(super) fn parse_civil(bytes: &[u8]) -> Option<Result<Civil, TimeError>> {
     };
     let Some((year, month, day)) = date() else { return Some(Err(TimeError::Malformed)) };
     Some(parse_clock(rest).map(|(nanos_of_day, offset)| Civil {
-        nanos: i128::from(days_from_civil(year, month, day)) * i128::from(DAY * SECOND)
+        nanos: i128::from(days_from_civil(year, month, day)) * i128::from(DAY_SECONDS * SECOND)
             + i128::from(nanos_of_day),
         offset,
     }))
 }
 
+/// Parses `T10:45[:00[.25]][zone]` into nanoseconds of the day and the zone's offset in seconds.
 fn parse_clock(rest: &[u8]) -> Result<(i64, Option<i64>), TimeError> {
     let malformed = TimeError::Malformed;
     let (clock, mut rest) = rest.split_at_checked(6).ok_or(malformed)?;
@@ -54,15 +61,11 @@ fn parse_clock(rest: &[u8]) -> Result<(i64, Option<i64>), TimeError> {
                 return Err(malformed);
             }
             let (written, after) = tail.split_at_checked(digits).ok_or(malformed)?;
-            let mut scale = SECOND / 10;
-            for digit in written {
-                fraction += i64::from(digit - b'0') * scale;
-                scale /= 10;
-            }
+            fraction = fraction_nanos(written);
             rest = after;
         }
     }
-    // a leap second is the last moment of its minute
+    // a leap second (60) is read as the last second of its minute
     if hour > 23 || minute > 59 || second > 60 {
         return Err(malformed);
     }
@@ -88,55 +91,53 @@ fn parse_clock(rest: &[u8]) -> Result<(i64, Option<i64>), TimeError> {
     Ok((nanos, offset))
 }
 
-pub(super) fn parse_epoch(bytes: &[u8]) -> Result<Timestamp, TimeError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| TimeError::Malformed)?;
-    let numeric = !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.' | b'e' | b'E'));
-    if !numeric {
-        return Err(TimeError::Malformed);
-    }
-    if let Ok(value) = text.parse::<i64>() {
-        return Timestamp::from_epoch(value);
-    }
-    // digits of a fraction are read exactly, not through f64, which holds only microseconds
-    if let Some((whole, fraction)) = text.split_once('.')
-        && let Ok(seconds) = whole.parse::<i64>()
-        && seconds.unsigned_abs() < 100_000_000_000
-        && !fraction.is_empty()
-        && fraction.bytes().all(|b| b.is_ascii_digit())
-    {
-        let mut scale = SECOND / 10;
-        let mut nanos = 0;
-        for digit in fraction.bytes() {
-            nanos += i64::from(digit - b'0') * scale;
-            scale /= 10;
-        }
-        let nanos = if whole.starts_with('-') { -nanos } else { nanos };
-        return seconds
-            .checked_mul(SECOND)
-            .and_then(|s| s.checked_add(nanos))
-            .map(Timestamp)
-            .ok_or(TimeError::OutOfRange);
-    }
-    match text.parse::<f64>() {
-        Ok(value) => Timestamp::from_epoch_f64(value),
-        Err(_) => Err(TimeError::Malformed),
-    }
+/// Whether the text has only the characters of a decimal number.
+pub(super) fn is_number(text: &str) -> bool {
+    let of_number = |b: u8| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.' | b'e' | b'E');
+    !text.is_empty() && text.bytes().all(of_number)
 }
 
+/// Seconds since the epoch with a decimal fraction, in nanoseconds; `None` for other numbers.
+///
+/// The digits of the fraction are read exactly. An `f64` would keep only microseconds.
+pub(super) fn parse_decimal(text: &str) -> Option<Result<i64, TimeError>> {
+    let (whole, fraction) = text.split_once('.')?;
+    let seconds: i64 = whole.parse().ok()?;
+    let is_seconds = seconds.unsigned_abs() < 100_000_000_000;
+    if !is_seconds || fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let nanos = fraction_nanos(fraction.as_bytes());
+    let nanos = if whole.starts_with('-') { -nanos } else { nanos };
+    let total = seconds.checked_mul(SECOND).and_then(|s| s.checked_add(nanos));
+    Some(total.ok_or(TimeError::OutOfRange))
+}
+
+/// Nanoseconds of the decimal digits of a fraction of a second. Digits beyond the ninth count zero.
+fn fraction_nanos(digits: &[u8]) -> i64 {
+    let mut scale = SECOND / 10;
+    let mut nanos = 0;
+    for digit in digits {
+        nanos += i64::from(digit - b'0') * scale;
+        scale /= 10;
+    }
+    nanos
+}
+
+/// The number that two ASCII digits write.
 fn two(a: u8, b: u8) -> Option<i64> {
     (a.is_ascii_digit() && b.is_ascii_digit())
         .then(|| i64::from(a - b'0') * 10 + i64::from(b - b'0'))
 }
 
+/// Appends `value` with leading zeros, `digits` wide.
 pub(super) fn push_digits(out: &mut Vec<u8>, value: u64, digits: u32) {
     for place in (0..digits).rev() {
         out.push(b'0' + (value / 10_u64.pow(place) % 10) as u8);
     }
 }
 
+/// Days of a month in the Gregorian calendar.
 fn days_in_month(year: i64, month: i64) -> i64 {
     match month {
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
@@ -146,18 +147,20 @@ fn days_in_month(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days from 1970-01-01; the proleptic Gregorian calendar counted in eras of 400 years
+/// Days from 1970-01-01 in the proleptic Gregorian calendar, by eras of 400 years
 /// (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms").
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    // the year starts in March, so that the leap day is its last day
     let y = if month <= 2 { year - 1 } else { year };
     let era = y.div_euclid(400);
     let year_of_era = y.rem_euclid(400);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    // 146,097 days an era; 719,468 days lie between 0000-03-01 and 1970-01-01
     era * 146_097 + day_of_era - 719_468
 }
 
-/// The inverse of [`days_from_civil`].
+/// Year, month and day of a day since 1970-01-01: the inverse of [`days_from_civil`].
 pub(super) fn civil_from_days(days: i64) -> (i64, u64, u64) {
     let z = days + 719_468;
     let era = z.div_euclid(146_097);

@@ -100,10 +100,10 @@ pub struct TraceCulprit {
     /// The first failing call, strays long before the others left aside.
     pub onset: Timestamp,
     /// Median duration of the failing calls, ms; NaN for missing ones.
-    #[serde(deserialize_with = "crate::nan::number")]
+    #[serde(deserialize_with = "crate::time::unknown::number")]
     pub duration_ms: f64,
     /// Its usual duration, ms; NaN where it has too little past.
-    #[serde(deserialize_with = "crate::nan::number")]
+    #[serde(deserialize_with = "crate::time::unknown::number")]
     pub expected_ms: f64,
     /// The first failing traces from the onset on, at most five.
     pub sample_traces: Vec<Arc<str>>,

@@ -1,0 +1,332 @@
+//! A moment of event time, its written forms and its arithmetic.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::civil::{
+    DAY_SECONDS, civil_from_days, is_number, parse_civil, parse_decimal, push_digits,
+};
+use super::duration::{SECOND, nanos_of};
+use super::zone::{TimeError, ZonePolicy};
+
+/// A moment: nanoseconds since 1970-01-01T00:00:00Z, from the year 1678 to 2262.
+///
+/// All arithmetic saturates at [`MIN`](Self::MIN) and [`MAX`](Self::MAX).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use mad_core::time::{Timestamp, ZonePolicy};
+///
+/// let t = Timestamp::parse("2026-01-06T12:45:00.25+02:00", ZonePolicy::Refuse).unwrap();
+/// assert_eq!(t.to_string(), "2026-01-06T10:45:00.25Z");
+/// assert_eq!(Timestamp::parse("1767696300250", ZonePolicy::Refuse), Ok(t));
+///
+/// let later = t + Duration::from_secs(90);
+/// assert_eq!(later.duration_since(t), Duration::from_secs(90));
+/// ```
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The earliest moment.
+    pub const MIN: Self = Self(i64::MIN);
+    /// The latest moment.
+    pub const MAX: Self = Self(i64::MAX);
+
+    /// From nanoseconds since 1970 UTC.
+    pub const fn from_nanos(nanos: i64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since 1970 UTC.
+    pub const fn nanos(self) -> i64 {
+        self.0
+    }
+
+    /// From whole seconds since 1970 UTC, saturating.
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(SECOND))
+    }
+
+    /// Seconds since 1970 UTC with their fraction.
+    pub fn seconds_f64(self) -> f64 {
+        self.0 as f64 / SECOND as f64
+    }
+
+    /// This moment moved by `nanos`, saturating at the ends.
+    #[must_use]
+    pub const fn plus(self, nanos: i64) -> Self {
+        Self(self.0.saturating_add(nanos))
+    }
+
+    /// Nanoseconds from `earlier` to this moment, saturating.
+    pub const fn since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// The time from `earlier` to this moment; zero if `earlier` is later.
+    pub fn duration_since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.since(earlier).max(0).unsigned_abs())
+    }
+
+    /// The start of the window of `step` nanoseconds that holds this moment. Windows are aligned
+    /// to 1970 UTC; a step of zero or less gives the moment itself.
+    #[must_use]
+    pub const fn floor(self, step: i64) -> Self {
+        if step <= 0 {
+            return self;
+        }
+        Self(self.0.saturating_sub(self.0.rem_euclid(step)))
+    }
+
+    /// Reads RFC 3339 with any offset (`T` or a space between date and time, any fraction) or a
+    /// number since the epoch, whose unit follows from its size: seconds below 1e11, milliseconds
+    /// below 1e14, microseconds below 1e17, else nanoseconds. Seconds may have a fraction.
+    ///
+    /// # Errors
+    ///
+    /// [`TimeError`] says which rule failed.
+    pub fn parse(text: &str, zone: ZonePolicy) -> Result<Self, TimeError> {
+        let bytes = text.trim_ascii().as_bytes();
+        match parse_civil(bytes) {
+            Some(civil) => civil?.resolve(zone).map(Self),
+            None => Self::parse_epoch(bytes),
+        }
+    }
+
+    fn parse_epoch(bytes: &[u8]) -> Result<Self, TimeError> {
+        let text = std::str::from_utf8(bytes).map_err(|_| TimeError::Malformed)?;
+        if !is_number(text) {
+            return Err(TimeError::Malformed);
+        }
+        if let Ok(value) = text.parse::<i64>() {
+            return Self::from_epoch(value);
+        }
+        if let Some(nanos) = parse_decimal(text) {
+            return nanos.map(Self);
+        }
+        text.parse().map_or(Err(TimeError::Malformed), Self::from_epoch_f64)
+    }
+
+    /// From a number since the epoch, its unit found as in [`parse`](Self::parse).
+    ///
+    /// # Errors
+    ///
+    /// [`TimeError::OutOfRange`] when the moment does not fit.
+    pub fn from_epoch(value: i64) -> Result<Self, TimeError> {
+        let unit = match value.unsigned_abs() {
+            0..100_000_000_000 => SECOND,
+            100_000_000_000..100_000_000_000_000 => 1_000_000,
+            100_000_000_000_000..100_000_000_000_000_000 => 1_000,
+            _ => 1,
+        };
+        value.checked_mul(unit).map(Self).ok_or(TimeError::OutOfRange)
+    }
+
+    /// From seconds since the epoch with a fraction, to the microsecond.
+    ///
+    /// # Errors
+    ///
+    /// [`TimeError::OutOfRange`] for NaN, infinities and moments that do not fit.
+    pub fn from_epoch_f64(value: f64) -> Result<Self, TimeError> {
+        if !value.is_finite() {
+            return Err(TimeError::OutOfRange);
+        }
+        if value.fract() == 0.0 && value.abs() < 9e18 {
+            return Self::from_epoch(value as i64);
+        }
+        let micros = (value * 1e6).round();
+        if micros.abs() < 9.2e15 {
+            Ok(Self(micros as i64 * 1_000))
+        } else {
+            Err(TimeError::OutOfRange)
+        }
+    }
+
+    /// Writes RFC 3339 in UTC with as many fraction digits as needed (0, 3, 6 or 9).
+    pub fn write_rfc3339(self, out: &mut Vec<u8>) {
+        self.write_civil(out);
+        out.push(b'Z');
+    }
+
+    /// Writes the time without a zone, as in the files of the reference mode.
+    pub fn write_civil(self, out: &mut Vec<u8>) {
+        let seconds = self.0.div_euclid(SECOND);
+        let fraction = self.0.rem_euclid(SECOND);
+        let (year, month, day) = civil_from_days(seconds.div_euclid(DAY_SECONDS));
+        let second = seconds.rem_euclid(DAY_SECONDS);
+        push_digits(out, year.unsigned_abs(), 4);
+        out.push(b'-');
+        push_digits(out, month, 2);
+        out.push(b'-');
+        push_digits(out, day, 2);
+        out.push(b'T');
+        push_digits(out, (second / 3600).unsigned_abs(), 2);
+        out.push(b':');
+        push_digits(out, (second / 60 % 60).unsigned_abs(), 2);
+        out.push(b':');
+        push_digits(out, (second % 60).unsigned_abs(), 2);
+        if fraction != 0 {
+            out.push(b'.');
+            let mut digits = 9;
+            let mut value = fraction.unsigned_abs();
+            while value.is_multiple_of(10) {
+                value /= 10;
+                digits -= 1;
+            }
+            push_digits(out, value, digits);
+        }
+    }
+
+    /// As a `chrono` time.
+    pub fn to_datetime(self) -> DateTime<Utc> {
+        DateTime::from_timestamp_nanos(self.0)
+    }
+}
+
+/// Adds a duration, saturating at [`Timestamp::MAX`].
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        self.plus(nanos_of(duration))
+    }
+}
+
+/// Subtracts a duration, saturating at [`Timestamp::MIN`].
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    fn sub(self, duration: Duration) -> Self {
+        self.plus(-nanos_of(duration))
+    }
+}
+
+impl From<DateTime<Utc>> for Timestamp {
+    /// Times outside the years 1678 to 2262 saturate.
+    fn from(time: DateTime<Utc>) -> Self {
+        let nanos = time.timestamp_nanos_opt();
+        Self(nanos.unwrap_or(if time.timestamp() < 0 { i64::MIN } else { i64::MAX }))
+    }
+}
+
+impl From<Timestamp> for DateTime<Utc> {
+    fn from(time: Timestamp) -> Self {
+        time.to_datetime()
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = Vec::with_capacity(32);
+        self.write_rfc3339(&mut out);
+        f.write_str(&String::from_utf8_lossy(&out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::MINUTE;
+
+    fn utc(text: &str) -> Result<String, TimeError> {
+        Timestamp::parse(text, ZonePolicy::Refuse).map(|t| t.to_string())
+    }
+
+    #[test]
+    fn reads_the_usual_forms() {
+        let want = Ok("2026-01-06T10:45:00Z".to_owned());
+        for text in [
+            "2026-01-06T10:45:00Z",
+            "2026-01-06 10:45:00z",
+            "2026-01-06T10:45Z",
+            "2026-01-06T12:45:00+02:00",
+            "2026-01-06T12:45:00.000+0200",
+            "2026-01-06T05:15:00-05:30",
+            " 1767696300 ",
+            "1767696300000",
+            "1767696300000000",
+            "1767696300000000000",
+            "1767696300.0",
+        ] {
+            assert_eq!(utc(text), want, "{text}");
+        }
+        assert_eq!(
+            utc("2026-01-06T10:45:00.123456789Z"),
+            Ok("2026-01-06T10:45:00.123456789Z".into())
+        );
+        assert_eq!(utc("1767696300.25"), Ok("2026-01-06T10:45:00.25Z".into()));
+        assert_eq!(utc("-1.5"), Ok("1969-12-31T23:59:58.5Z".into()));
+        assert_eq!(utc("2024-02-29T23:59:60Z"), Ok("2024-02-29T23:59:59Z".into()));
+    }
+
+    #[test]
+    fn refuses_with_the_rule_that_failed() {
+        assert_eq!(utc("2026-01-06T10:45:00"), Err(TimeError::Naive));
+        for text in [
+            "",
+            "yesterday",
+            "2026-13-01T00:00:00Z",
+            "2023-02-29T00:00:00Z",
+            "2026-01-06",
+            "2026-01-06T25:00:00Z",
+            "2026-01-06T10:45:00.Z",
+            "2026-01-06T10:45:00+2",
+            "nan",
+            "inf",
+            "1e",
+            "--5",
+        ] {
+            assert_eq!(utc(text), Err(TimeError::Malformed), "{text}");
+        }
+        assert_eq!(utc("0001-01-01T00:00:00Z"), Err(TimeError::OutOfRange));
+        assert_eq!(utc("9999-01-01T00:00:00Z"), Err(TimeError::OutOfRange));
+        assert_eq!(utc("1e300"), Err(TimeError::OutOfRange));
+    }
+
+    #[test]
+    fn naive_times_take_the_configured_zone() {
+        let t = Timestamp::parse("2026-01-06T10:45:00", ZonePolicy::Offset(3600)).unwrap();
+        assert_eq!(t.to_string(), "2026-01-06T09:45:00Z");
+    }
+
+    #[test]
+    fn agrees_with_chrono_over_the_whole_range() {
+        let mut nanos = i64::MIN + 7;
+        while let Some(next) = nanos.checked_add(97_777_777_777_777_777) {
+            let t = Timestamp::from_nanos(nanos);
+            assert_eq!(t.to_datetime().timestamp_nanos_opt(), Some(nanos));
+            assert_eq!(Timestamp::parse(&t.to_string(), ZonePolicy::Refuse), Ok(t), "{t}");
+            let there = t.to_datetime().to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
+            assert_eq!(Timestamp::parse(&there, ZonePolicy::Refuse), Ok(t));
+            nanos = next;
+        }
+    }
+
+    #[test]
+    fn arithmetic_with_durations_saturates() {
+        let hour = Duration::from_secs(3600);
+        assert_eq!(Timestamp::from_seconds(0) + hour, Timestamp::from_seconds(3600));
+        assert_eq!(Timestamp::from_seconds(0) - hour, Timestamp::from_seconds(-3600));
+        assert_eq!(Timestamp::MAX + Duration::MAX, Timestamp::MAX);
+        assert_eq!(Timestamp::MIN - hour, Timestamp::MIN);
+        assert_eq!(Timestamp::MIN.duration_since(Timestamp::MAX), Duration::ZERO);
+    }
+
+    #[test]
+    fn floors_towards_the_past() {
+        assert_eq!(Timestamp::from_nanos(-1).floor(MINUTE), Timestamp::from_nanos(-MINUTE));
+        assert_eq!(Timestamp::from_seconds(119).floor(MINUTE), Timestamp::from_seconds(60));
+        assert_eq!(Timestamp::MIN.floor(3_600 * SECOND).nanos(), i64::MIN);
+    }
+}
