@@ -7,7 +7,7 @@ use std::io::Write;
 
 use mad_core::Limits;
 use mad_core::error::Result;
-use mad_core::graph::TraceShapes;
+use mad_core::graph::TraceProfiles;
 use mad_core::simulate::MeltTraces;
 use mad_core::time::{MINUTE, Timestamp};
 
@@ -22,17 +22,17 @@ fn main() -> Result<()> {
         let (spans, labels) = MeltTraces::new(MINUTES, MISSING, seed, START)?.run();
         let truth: BTreeSet<(Timestamp, &str)> =
             labels.iter().map(|label| (label.minute, label.service)).collect();
-        let mut shapes = TraceShapes::new(&Limits::default());
+        let mut profiles = TraceProfiles::new(&Limits::default());
         let mut traces = Vec::new();
         for span in &spans {
-            traces.extend(shapes.close(span.start));
-            shapes.span(&span.span());
+            traces.extend(profiles.close(span.start));
+            profiles.span(&span.span());
         }
-        traces.extend(shapes.close(Timestamp::MAX));
+        traces.extend(profiles.close(Timestamp::MAX));
         let found: BTreeSet<(Timestamp, &str)> = traces
             .iter()
             .flat_map(|trace| trace.missing.iter().map(|place| (trace.start.floor(MINUTE), *place)))
-            .filter_map(|(minute, place)| Some((minute, shapes.operation(place)?.0)))
+            .filter_map(|(minute, place)| Some((minute, profiles.operation(place)?.0)))
             .collect();
         right += found.intersection(&truth).count();
         told += found.len();

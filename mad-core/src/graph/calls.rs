@@ -1,4 +1,4 @@
-//! The calls from one service to another.
+//! Call edges: counts and recent latencies of the calls from one service to another.
 
 use std::sync::Arc;
 
@@ -7,19 +7,19 @@ use serde::{Deserialize, Serialize};
 use super::ids::ByHash;
 use crate::robust::RollingMad;
 
-/// Latencies that each side of an edge remembers.
+/// Latencies that each side of an edge keeps.
 pub(super) const WINDOW: usize = 64;
 
-/// Median and MAD of latencies, milliseconds.
+/// Median and MAD of recent latencies in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
-    /// The median; NaN where nothing was seen.
+    /// The median; NaN without values.
     #[serde(deserialize_with = "crate::time::unknown::number")]
     pub median_ms: f64,
-    /// The median absolute deviation from it; NaN where nothing was seen.
+    /// The median absolute deviation; NaN without values.
     #[serde(deserialize_with = "crate::time::unknown::number")]
     pub mad_ms: f64,
-    /// How many values stand behind both, at most 64.
+    /// The number of values, at most 64.
     pub n: usize,
 }
 
@@ -33,29 +33,29 @@ impl Latency {
 /// One edge of the graph.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CallEdge {
-    /// Who calls.
+    /// The calling service.
     pub caller: Arc<str>,
-    /// Who is called.
+    /// The called service.
     pub callee: Arc<str>,
-    /// Calls seen and told.
+    /// Calls seen in spans and requests, and calls declared by edge lists.
     pub calls: u64,
     /// Calls that failed on either side.
     pub errors: u64,
-    /// Whether the callee is known only because callers name it, as databases are.
+    /// Whether the callee is known only because callers name it, as is usual for databases.
     pub inferred: bool,
-    /// How long the last calls took for the caller: its client halves.
+    /// Duration of the last calls as the caller measured it, from its client spans.
     pub client: Latency,
-    /// How long the callee worked on the last calls.
+    /// Duration of the last calls as the callee measured it.
     pub server: Latency,
-    /// The difference where both halves of a call are known, 0 or more: network and queues.
+    /// Client minus server duration of calls where both are known, at least 0: network and queues.
     pub gap: Latency,
 }
 
-/// One call as its halves tell it.
+/// One call, from its client span, its server span or both.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Call {
     pub failed: bool,
-    /// When it began, ns.
+    /// Start of the call, ns.
     pub at: i64,
     pub client_ms: Option<f64>,
     pub server_ms: Option<f64>,
@@ -63,14 +63,14 @@ pub(super) struct Call {
     pub waits: bool,
 }
 
-/// What is known of an edge; nodes by their places.
+/// One edge. Services are places in the list of nodes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Calls {
     pub caller: u32,
     pub callee: u32,
     pub count: u64,
     pub errors: u64,
-    /// When the last call began, ns; the greatest number for an edge that somebody told.
+    /// Start of the last call, ns; `i64::MAX` for an edge that an edge list declares.
     pub last: i64,
     client: RollingMad,
     server: RollingMad,
@@ -93,7 +93,7 @@ impl Calls {
         }
     }
 
-    /// Adds what another graph knows of the edge; the later latencies stay.
+    /// Adds the same edge of another graph. Of the latencies of both, the later ones are kept.
     fn absorb(&mut self, other: Self) {
         self.count = self.count.saturating_add(other.count);
         self.errors = self.errors.saturating_add(other.errors);
@@ -129,7 +129,7 @@ impl Calls {
     }
 }
 
-/// All edges, at most `cap` of them.
+/// All edges, at most `cap`.
 #[derive(Debug, Clone)]
 pub(super) struct CallTable {
     cap: usize,
@@ -143,7 +143,7 @@ impl CallTable {
         Self { cap, empty, places: ByHash::default(), all: Vec::new() }
     }
 
-    /// With these edges; `None` when they are too many or one comes twice.
+    /// A table of saved edges; `None` if there are too many or one is listed twice.
     pub fn restored(cap: usize, empty: RollingMad, all: Vec<Calls>) -> Option<Self> {
         let places: ByHash<usize> =
             all.iter().enumerate().map(|(i, one)| (key(one.caller, one.callee), i)).collect();
@@ -154,13 +154,13 @@ impl CallTable {
         fits.then_some(Self { cap, empty, places, all })
     }
 
-    /// Takes a call; answers whether there was room for its edge.
+    /// Takes a call; `false` if the table has no room for its edge.
     pub fn take(&mut self, caller: u32, callee: u32, call: Call) -> bool {
         self.at(caller, callee).map(|calls| calls.take(call)).is_some()
     }
 
-    /// Takes calls that were told; answers whether there was room for their edge.
-    pub fn told(&mut self, caller: u32, callee: u32, count: u64) -> bool {
+    /// Takes calls of an edge list; `false` if the table has no room for their edge.
+    pub fn declare(&mut self, caller: u32, callee: u32, count: u64) -> bool {
         let place = self.at(caller, callee);
         place
             .map(|calls| {
@@ -170,31 +170,32 @@ impl CallTable {
             .is_some()
     }
 
-    /// Adds what another graph knows of an edge; answers whether there was room for it.
+    /// Adds an edge of another graph; `false` if the table has no room for it.
     pub fn absorb(&mut self, caller: u32, callee: u32, calls: Calls) -> bool {
         self.at(caller, callee).map(|known| known.absorb(calls)).is_some()
     }
 
-    /// Forgets edges without a call since `before`.
+    /// Drops edges without a call since `before`.
     pub fn forget(&mut self, before: i64) {
         self.all.retain(|calls| calls.last >= before);
-        self.find_again();
+        self.rebuild_index();
     }
 
-    /// Calls nodes by other places.
+    /// Replaces the places of nodes.
     pub fn renumber(&mut self, place: impl Fn(u32) -> u32) {
         for calls in &mut self.all {
             calls.caller = place(calls.caller);
             calls.callee = place(calls.callee);
         }
-        self.find_again();
+        self.rebuild_index();
     }
 
-    fn find_again(&mut self) {
+    fn rebuild_index(&mut self) {
         let keyed = |(i, one): (usize, &Calls)| (key(one.caller, one.callee), i);
         self.places = self.all.iter().enumerate().map(keyed).collect();
     }
 
+    /// The edge between two nodes, created if there is room.
     fn at(&mut self, caller: u32, callee: u32) -> Option<&mut Calls> {
         let key = key(caller, callee);
         let place = match self.places.get(&key) {
@@ -212,6 +213,7 @@ impl CallTable {
     }
 }
 
+/// Both places in one integer.
 const fn key(caller: u32, callee: u32) -> u64 {
     (caller as u64) << 32 | callee as u64
 }

@@ -1,4 +1,4 @@
-//! Questions to the graph, and what it is as a whole.
+//! Queries of the graph, and the JSON document of the whole graph.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,87 +6,24 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::calls::{CallEdge, Calls};
-use super::service_graph::{Node, ServiceGraph};
+use super::node::{GraphCounters, Node, ServiceNode};
+use super::service_graph::ServiceGraph;
 
-/// One service of the graph.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ServiceNode {
-    /// Its name.
-    pub service: Arc<str>,
-    /// Spans it wrote.
-    pub spans: u64,
-    /// Requests it logged.
-    pub requests: u64,
-    /// Spans and requests of it that failed.
-    pub errors: u64,
-    /// Whether it is known only because callers name it, as databases are.
-    pub inferred: bool,
-}
-
-/// What was taken, what was not, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct GraphCounters {
-    /// Spans taken.
-    pub spans: u64,
-    /// Spans and requests whose duration is negative or not finite.
-    pub bad_spans: u64,
-    /// Spans whose id was held already.
-    pub duplicate_spans: u64,
-    /// Spans that claim themselves, or pairs that claim each other, as parents.
-    pub cycles: u64,
-    /// Spans whose parents had not come when they left.
-    pub missing_parents: u64,
-    /// Client halves without a peer that no span answered.
-    pub unanswered: u64,
-    /// Spans and requests that left because of `limits.open_spans`.
-    pub spans_left: u64,
-    /// Mentions of services beyond `limits.services`.
-    pub services_overflowed: u64,
-    /// Calls of edges beyond `limits.graph_edges`.
-    pub calls_dropped: u64,
-}
-
-impl GraphCounters {
-    /// Adds what another graph counted.
-    pub(super) fn add(&mut self, other: &Self) {
-        for (here, there) in [
-            (&mut self.spans, other.spans),
-            (&mut self.bad_spans, other.bad_spans),
-            (&mut self.duplicate_spans, other.duplicate_spans),
-            (&mut self.cycles, other.cycles),
-            (&mut self.missing_parents, other.missing_parents),
-            (&mut self.unanswered, other.unanswered),
-            (&mut self.spans_left, other.spans_left),
-            (&mut self.services_overflowed, other.services_overflowed),
-            (&mut self.calls_dropped, other.calls_dropped),
-        ] {
-            *here = here.saturating_add(there);
-        }
-    }
-}
-
-/// The graph as JSON has it.
+/// The JSON form of the graph.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GraphDocument {
-    /// Version of this form, 1.
+    /// Version of this document form, 1.
     pub schema_version: u32,
-    /// Services by name.
+    /// Services, ordered by name.
     pub nodes: Vec<ServiceNode>,
-    /// Calls by the names of caller and callee.
+    /// Call edges, ordered by the names of caller and callee.
     pub edges: Vec<CallEdge>,
-    /// What was taken, what was not.
+    /// Records taken and dropped.
     pub counters: GraphCounters,
 }
 
-impl Node {
-    fn is_inferred(&self) -> bool {
-        self.spans == 0 && self.requests == 0 && !self.told
-    }
-}
-
 impl ServiceGraph {
-    /// Services by name.
+    /// All services, ordered by name.
     pub fn nodes(&self) -> Vec<ServiceNode> {
         let one = |(name, node): (&Arc<str>, &Node)| ServiceNode {
             service: Arc::clone(name),
@@ -98,7 +35,7 @@ impl ServiceGraph {
         self.seen().into_iter().map(one).collect()
     }
 
-    /// Calls by the names of caller and callee.
+    /// All call edges, ordered by the names of caller and callee.
     pub fn edges(&self) -> Vec<CallEdge> {
         let mut edges: Vec<CallEdge> = self
             .calls
@@ -114,17 +51,18 @@ impl ServiceGraph {
         edges
     }
 
-    /// Who calls a service, by name; nobody calls one that is not known.
+    /// The services that call a service, ordered by name. Empty for an unknown service.
     pub fn callers(&self, service: &str) -> Vec<Arc<str>> {
         self.next_to(service, |calls| (calls.callee, calls.caller))
     }
 
-    /// Whom a service calls, by name.
+    /// The services that a service calls, ordered by name. Empty for an unknown service.
     pub fn callees(&self, service: &str) -> Vec<Arc<str>> {
         self.next_to(service, |calls| (calls.caller, calls.callee))
     }
 
-    /// The other ends, by name, of the edges of which a service is the first end.
+    /// The other ends of the edges that start at a service, ordered by name. `ends` gives the start
+    /// and the other end of an edge.
     fn next_to(&self, service: &str, ends: impl Fn(&Calls) -> (u32, u32)) -> Vec<Arc<str>> {
         let Some(own) = self.by_name.get(service) else { return Vec::new() };
         let ends = self.calls.all.iter().map(ends);
@@ -135,25 +73,28 @@ impl ServiceGraph {
         names
     }
 
-    /// Who calls a service, directly and through others: name and number of calls between, at most
-    /// `depth`; nearest first, then by name. The service itself is not among them.
+    /// The services that call a service directly or through others, each with its distance in calls,
+    /// at most `depth`. Nearest first, then by name. The service itself is not included.
     pub fn upstream(&self, service: &str, depth: usize) -> Vec<(Arc<str>, usize)> {
         self.reach(service, depth, true)
     }
 
-    /// What a service calls, directly and through others, as [`upstream`](Self::upstream) has it.
+    /// The services that a service calls directly or through others, in the form of
+    /// [`upstream`](Self::upstream).
     pub fn downstream(&self, service: &str, depth: usize) -> Vec<(Arc<str>, usize)> {
         self.reach(service, depth, false)
     }
 
-    /// The graph as JSON has it.
+    /// The JSON form of the graph.
     pub fn document(&self) -> GraphDocument {
         let (nodes, edges, counters) = (self.nodes(), self.edges(), self.counters);
         GraphDocument { schema_version: 1, nodes, edges, counters }
     }
 
+    /// Breadth-first search along the edges, against their direction if `up`.
     fn reach(&self, service: &str, depth: usize, up: bool) -> Vec<(Arc<str>, usize)> {
         let Some(start) = self.by_name.get(service) else { return Vec::new() };
+        // neighbours of every node in the direction of the search
         let mut next = vec![Vec::new(); self.nodes.len()];
         for calls in &self.calls.all {
             let (from, to) =

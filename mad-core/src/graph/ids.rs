@@ -3,19 +3,19 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// An odd constant with as many ones as zeros (the golden ratio's).
+/// An odd constant with about as many ones as zeros: 2^64 divided by the golden ratio.
 const FACTOR: u128 = 0x9e37_79b9_7f4a_7c15;
 
-/// Folds the 128-bit product, so that every bit of the input reaches every bit of the output.
+/// Folds the 128-bit product with [`FACTOR`], so that every input bit affects every output bit.
 const fn mix(x: u64) -> u64 {
     let product = (x as u128).wrapping_mul(FACTOR);
     (product >> 64) as u64 ^ product as u64
 }
 
-/// The hash of an id, given the hash of what it is an id within.
-pub(super) fn id(within: u64, text: &str) -> u64 {
+/// The hash of an id, given the hash of its scope (the trace id of a span id, else 0).
+pub(super) fn id(scope: u64, text: &str) -> u64 {
     let (words, rest) = text.as_bytes().as_chunks::<8>();
-    let mut hash = mix(within ^ FACTOR as u64 ^ text.len() as u64);
+    let mut hash = mix(scope ^ FACTOR as u64 ^ text.len() as u64);
     for word in words {
         hash = mix(hash ^ u64::from_le_bytes(*word)).rotate_left(23);
     }
@@ -26,10 +26,10 @@ pub(super) fn id(within: u64, text: &str) -> u64 {
     mix(mix(hash ^ u64::from_le_bytes(last)).wrapping_add(FACTOR as u64))
 }
 
-/// A map by what is a hash, or nearly one, already.
+/// A map with hashes, or small integers, as keys.
 pub(super) type ByHash<T> = HashMap<u64, T, BuildHasherDefault<Mixed>>;
 
-/// Mixes one integer.
+/// A hasher that mixes one integer.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Mixed(u64);
 
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_told_apart() {
+    fn different_ids_have_different_hashes() {
         let mut seen = HashSet::new();
         for n in 0..200_000_u32 {
             for text in [

@@ -1,58 +1,45 @@
-//! The graph itself.
+//! The service graph: takes spans, requests and edges, and joins them to calls.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::calls::{Call, CallTable, WINDOW};
-use super::document::GraphCounters;
 use super::ids;
-use super::open::{Joined, OpenSpan, OpenSpans};
-use super::requests::{OpenRequest, OpenTraces, calls};
-use super::state::State;
+use super::node::{GraphCounters, Node};
+use super::open_requests::{OpenRequest, OpenTraces, infer_calls};
+use super::open_spans::{Joined, OpenSpan, OpenSpans};
 use crate::error::Result;
 use crate::limits::Limits;
 use crate::robust::RollingMad;
 use crate::telemetry::{Edge, Request, Span, SpanKind};
 use crate::time::Timestamp;
 
-/// The node of all services beyond [`Limits::services`].
-pub(super) const OVERFLOW: &str = "(other)";
+/// Name of the node that stands for all services beyond [`Limits::services`].
+const OVERFLOW: &str = "(other)";
 
-/// What is known of a service.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct Node {
-    pub name: Arc<str>,
-    pub spans: u64,
-    pub requests: u64,
-    pub errors: u64,
-    /// Whether an edge list names it.
-    pub told: bool,
-    /// When the last span or request began, ns.
-    pub last: i64,
-    /// Whether it is a node already: the name of a peer may turn out to be another's alias.
-    pub seen: bool,
-}
-
-/// Who calls whom, live and bounded.
+/// A live, bounded graph of the calls between services.
 ///
-/// * **Spans** ([`span`](Self::span)): a child in another service than its parent is a call. Where the
-///   parent is the caller's client half ([`SpanKind::Client`]), its duration is what the caller waited,
-///   the child's what the callee worked, and the difference the gap: network and queues. Of a parent of
-///   another or no kind, only the callee's work is known. Parents may come after their children.
-/// * **Peers**: a client half that names a [`peer`](Span::peer) and that no other span answers is a call
-///   to that peer, which is *inferred* as long as nothing else tells of it. This is decided when the span
-///   leaves; [`settled`](Self::settled) decides it for a copy.
-/// * **Edges** ([`edge`](Self::edge)) add calls that are known already.
-/// * **Requests** ([`request`](Self::request)) that share a trace: one within another's time was called
-///   by it. Their times are when they began.
+/// # Sources of calls
 ///
-/// Bounds: [`Limits::services`] (further ones share the node `(other)`), [`Limits::graph_edges`] (calls
-/// of further ones are counted), [`Limits::open_spans`] (the oldest leave). Each edge remembers its last
-/// 64 latencies. Ids are compared by 64-bit hashes. Spans that claim themselves or each other as
-/// parents are counted and never followed. The same records give the same graph, and in any order as
-/// long as they stay within the bounds.
+/// * **Spans** ([`span`](Self::span)): a span in another service than its parent is a call. If the
+///   parent is a client span ([`SpanKind::Client`]), its duration is the client latency, the child's
+///   duration the server latency, and the difference the gap: network and queues. With a parent of
+///   another kind only the server latency is known. Parents may arrive after their children.
+/// * **Peers**: a client span that names a [`peer`](Span::peer) and that no other span answers is a
+///   call to that peer. The peer is *inferred* while no span, request or edge list names it as a
+///   service. The decision is made when the span is evicted; [`settled`](Self::settled) makes it for
+///   a copy.
+/// * **Edges** ([`edge`](Self::edge)): calls that an edge list declares.
+/// * **Requests** ([`request`](Self::request)) that share a trace: a request whose time lies within
+///   that of another service's request was called by it. Request times are starts.
+///
+/// # Limits
+///
+/// [`Limits::services`] (further services share the node `(other)`), [`Limits::graph_edges`] (calls
+/// of further edges are only counted) and [`Limits::open_spans`] (the oldest spans are evicted). Each
+/// edge keeps its last 64 latencies. Ids are compared by 64-bit hashes. Spans that name themselves or
+/// each other as parents are counted and not followed. The same records in any order give the same
+/// graph while they stay within the limits.
 ///
 /// # Examples
 ///
@@ -86,8 +73,7 @@ pub(super) struct Node {
 /// assert_eq!(graph.downstream("cart", 9)[1], ("ledger-db".into(), 2));
 /// # Ok::<(), mad_core::Error>(())
 /// ```
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(try_from = "State", into = "State")]
+#[derive(Debug, Clone)]
 pub struct ServiceGraph {
     pub(super) services: usize,
     pub(super) graph_edges: usize,
@@ -121,8 +107,8 @@ impl ServiceGraph {
         })
     }
 
-    /// Takes a span. One whose duration is negative or not finite is counted and left out, as is one
-    /// whose id is held already.
+    /// Takes a span. A span whose duration is negative or not finite, or whose id is already held, is
+    /// only counted.
     pub fn span(&mut self, span: &Span<'_>) {
         if !(span.duration_ms.is_finite() && span.duration_ms >= 0.0) {
             self.counters.bad_spans += 1;
@@ -164,8 +150,8 @@ impl ServiceGraph {
         self.take(open);
     }
 
-    /// Joins a span to what came before it.
-    pub(super) fn take(&mut self, span: OpenSpan) {
+    /// Joins a span to its parent and children among the open spans.
+    fn take(&mut self, span: OpenSpan) {
         if self.open.contains(span.key) {
             self.counters.duplicate_spans += 1;
             return;
@@ -176,33 +162,34 @@ impl ServiceGraph {
         for (parent, child) in joined.pairs {
             self.join(&parent, &child);
         }
-        if let Some(left) = joined.left {
-            self.counters.spans_left += 1;
-            self.leave(&left);
+        if let Some(evicted) = joined.evicted {
+            self.counters.spans_evicted += 1;
+            self.evict(&evicted);
         }
     }
 
-    /// Takes an edge that is known already; its calls are added to those seen.
+    /// Takes an edge of an edge list. Its calls are added to those seen in spans and requests.
     pub fn edge(&mut self, edge: &Edge<'_>) {
         let [caller, callee] = [edge.caller, edge.callee].map(|name| {
             let node = self.node(name);
             if let Some(node) = self.nodes.get_mut(node as usize) {
-                (node.told, node.seen) = (true, true);
+                (node.declared, node.seen) = (true, true);
             }
             node
         });
-        if !self.calls.told(caller, callee, edge.calls) {
+        if !self.calls.declare(caller, callee, edge.calls) {
             self.counters.calls_dropped = self.counters.calls_dropped.saturating_add(edge.calls);
         }
     }
 
-    /// Takes a request; one without a trace makes its service a node and tells of no call. Traces
-    /// that began more than an hour before it are over.
+    /// Takes a request. Without a trace id it adds its service, but no call. Traces that began more
+    /// than an hour before the request are closed.
     pub fn request(&mut self, request: &Request<'_>) {
         self.request_by(request, Some(request.timestamp));
     }
 
-    /// The same where it is `now` by other requests: one that is dated far ahead ends no trace.
+    /// Takes a request at the time `now` of the stream. A request dated far ahead then closes no
+    /// trace.
     pub fn request_by(&mut self, request: &Request<'_>, now: Option<Timestamp>) {
         let duration_ms = request.latency_ms;
         if !(duration_ms.is_finite() && duration_ms >= 0.0) {
@@ -219,35 +206,35 @@ impl ServiceGraph {
         let Some(trace) = request.trace_id else { return };
         let start = request.timestamp.nanos();
         let request = OpenRequest { service, start, duration_ms, failed };
-        while let Some(over) = now.and_then(|now| self.traces.pop_over(now.nanos())) {
-            self.nest(over);
+        while let Some(expired) = now.and_then(|now| self.traces.pop_expired(now.nanos())) {
+            self.infer_calls(expired);
         }
-        for left in self.traces.push(ids::id(0, trace), request) {
-            self.counters.spans_left += left.len() as u64;
-            self.nest(left);
+        for evicted in self.traces.push(ids::id(0, trace), request) {
+            self.counters.spans_evicted += evicted.len() as u64;
+            self.infer_calls(evicted);
         }
     }
 
-    /// Whether a service tells of its requests, with their traces, itself.
-    pub fn tells_requests(&self, service: &str) -> bool {
+    /// Whether the service sends its own request records.
+    pub fn has_requests(&self, service: &str) -> bool {
         let place = self.by_name.get(service);
         place
             .and_then(|place| self.nodes.get(*place as usize))
             .is_some_and(|node| node.requests > 0)
     }
 
-    /// Nothing more comes: peers that nobody answered for become nodes, parents that did not come
-    /// are counted. Spans that come later start anew.
+    /// Closes all open spans and traces: unanswered peers become nodes, and spans whose parent did not
+    /// arrive are counted. Later spans are not joined to earlier ones.
     pub fn close(&mut self) {
         while let Some(span) = self.open.pop() {
-            self.leave(&span);
+            self.evict(&span);
         }
         while let Some(trace) = self.traces.pop() {
-            self.nest(trace);
+            self.infer_calls(trace);
         }
     }
 
-    /// A closed copy: the graph as it is known now, this one going on.
+    /// A closed copy, see [`close`](Self::close). This graph stays open.
     #[must_use]
     pub fn settled(&self) -> Self {
         let mut copy = self.clone();
@@ -255,12 +242,13 @@ impl ServiceGraph {
         copy
     }
 
-    /// What was taken and what was not.
+    /// Records taken and dropped.
     pub const fn counters(&self) -> &GraphCounters {
         &self.counters
     }
 
-    pub(super) fn join(&mut self, parent: &OpenSpan, child: &OpenSpan) {
+    /// Counts the call from a parent span to a child span in another service.
+    fn join(&mut self, parent: &OpenSpan, child: &OpenSpan) {
         if parent.calls(child) {
             let call = Call {
                 failed: child.failed || parent.kind.is_caller() && parent.failed,
@@ -273,7 +261,8 @@ impl ServiceGraph {
         }
     }
 
-    pub(super) fn leave(&mut self, span: &OpenSpan) {
+    /// Decides the peer of a span to which no more spans will be joined.
+    fn evict(&mut self, span: &OpenSpan) {
         if span.parent.is_some() && !span.joined {
             self.counters.missing_parents += 1;
         }
@@ -296,8 +285,9 @@ impl ServiceGraph {
         }
     }
 
-    pub(super) fn nest(&mut self, trace: Vec<OpenRequest>) {
-        for (caller, request) in calls(trace) {
+    /// Counts the calls between the requests of a complete trace.
+    fn infer_calls(&mut self, trace: Vec<OpenRequest>) {
+        for (caller, request) in infer_calls(trace) {
             let server_ms = Some(request.duration_ms);
             let (failed, at) = (request.failed, request.start);
             let call = Call { failed, at, server_ms, ..Call::default() };
@@ -311,8 +301,100 @@ impl ServiceGraph {
         }
     }
 
-    /// The place of a name.
-    pub(super) fn node(&mut self, name: &str) -> u32 {
+    /// Caller and callee of every edge, in no particular order.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let name = |place: u32| self.nodes.get(place as usize).map(|node| &*node.name);
+        let edges = self.calls.all.iter();
+        edges.filter_map(move |calls| Some((name(calls.caller)?, name(calls.callee)?)))
+    }
+
+    /// Adds another graph: its services, edges, open spans and open traces.
+    ///
+    /// If both graphs know an edge, the later latencies are kept. Spans of one trace that arrived in
+    /// different graphs are joined.
+    pub fn absorb(&mut self, other: Self) {
+        let places: Vec<u32> = other.nodes.iter().map(|node| self.node(&node.name)).collect();
+        for (there, place) in other.nodes.iter().zip(&places) {
+            if let Some(node) = self.nodes.get_mut(*place as usize) {
+                node.spans += there.spans;
+                node.requests += there.requests;
+                node.errors += there.errors;
+                node.last = node.last.max(there.last);
+                node.declared |= there.declared;
+                node.seen |= there.seen;
+            }
+        }
+        let place = |of: u32| places.get(of as usize).copied();
+        for open in other.open.in_order() {
+            let Some(service) = place(open.service) else { continue };
+            self.take(OpenSpan { service, peer: open.peer.and_then(place), ..*open });
+        }
+        for (trace, requests) in other.traces.in_order() {
+            for request in requests {
+                let Some(service) = place(request.service) else { continue };
+                for evicted in self.traces.push(trace, OpenRequest { service, ..*request }) {
+                    self.counters.spans_evicted += evicted.len() as u64;
+                    self.infer_calls(evicted);
+                }
+            }
+        }
+        for calls in other.calls.all {
+            let (Some(caller), Some(callee)) = (place(calls.caller), place(calls.callee)) else {
+                continue;
+            };
+            let count = calls.count;
+            if !self.calls.absorb(caller, callee, calls) {
+                self.counters.calls_dropped = self.counters.calls_dropped.saturating_add(count);
+            }
+        }
+        self.counters.add(&other.counters);
+    }
+
+    /// Drops edges without a call since `before`, and services without any edge or open record.
+    ///
+    /// Edges and services that an edge list declares are kept.
+    pub fn forget(&mut self, before: Timestamp) {
+        let before = before.nanos();
+        if self.calls.all.iter().all(|calls| calls.last >= before)
+            && self.nodes.iter().all(|node| node.declared || node.last >= before)
+        {
+            return;
+        }
+        self.calls.forget(before);
+        // a service is kept if it is recent, or if an edge, an open span or an open request names it
+        let mut needed: Vec<bool> =
+            self.nodes.iter().map(|node| node.declared || node.last >= before).collect();
+        let edges =
+            self.calls.all.iter().flat_map(|calls| [Some(calls.caller), Some(calls.callee)]);
+        let spans = self.open.in_order().flat_map(|span| [Some(span.service), span.peer]);
+        let requests = self.traces.in_order().flat_map(|(_, trace)| trace);
+        let requests = requests.map(|request| Some(request.service));
+        for place in edges.chain(spans).chain(requests).flatten() {
+            if let Some(needed) = needed.get_mut(place as usize) {
+                *needed = true;
+            }
+        }
+        // the places of the kept services move up
+        let mut next = 0;
+        let places: Vec<u32> = needed
+            .iter()
+            .map(|needed| {
+                next += u32::from(*needed);
+                next.saturating_sub(1)
+            })
+            .collect();
+        let place = |of: u32| places.get(of as usize).copied().unwrap_or_default();
+        self.calls.renumber(place);
+        self.open.renumber(place);
+        self.traces.renumber(place);
+        let mut kept = needed.into_iter();
+        self.nodes.retain(|_| kept.next().unwrap_or(false));
+        let names = self.nodes.iter().map(|node| Arc::clone(&node.name));
+        self.by_name = names.zip(0..).collect();
+    }
+
+    /// The place of a service, created if there is room.
+    fn node(&mut self, name: &str) -> u32 {
         if let Some(place) = self.by_name.get(name) {
             return *place;
         }
@@ -331,7 +413,7 @@ impl ServiceGraph {
         place
     }
 
-    /// Nodes by name.
+    /// The services that are part of the graph, by name.
     pub(super) fn seen(&self) -> BTreeMap<&Arc<str>, &Node> {
         self.nodes.iter().filter(|node| node.seen).map(|node| (&node.name, node)).collect()
     }

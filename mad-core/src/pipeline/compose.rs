@@ -13,7 +13,7 @@ use super::{Counters, IncidentRecord, JudgedRow, Update};
 use crate::config::{MuteWindow, PipelineConfig};
 use crate::error::Result;
 use crate::feature::{FeaturePoint, FeatureRow, RecentIds};
-use crate::graph::{ServiceGraph, TraceShapes};
+use crate::graph::{ServiceGraph, TraceProfiles};
 use crate::guard::{EntityMaturity, Guardrails, Reason};
 use crate::history::{Decision, FlaggedRow, History, HistoryRow};
 use crate::incident::IncidentGrouper;
@@ -68,7 +68,7 @@ pub struct Pipeline {
     pub(super) series_names: SeriesTable,
     pub(super) partitions: Vec<Partition>,
     pub(super) graph: ServiceGraph,
-    pub(super) shapes: TraceShapes,
+    pub(super) profiles: TraceProfiles,
     pub(super) rows: Vec<Option<Box<EntityState>>>,
     pub(super) series: Vec<Option<Box<SeriesState>>>,
     pub(super) guardrails: Guardrails,
@@ -114,7 +114,7 @@ impl Pipeline {
             series_names: SeriesTable::new(config.limits.series),
             partitions: vec![Partition::new("", &config)?],
             graph: ServiceGraph::new(&config.limits)?,
-            shapes: TraceShapes::new(&config.limits),
+            profiles: TraceProfiles::new(&config.limits),
             rows: Vec::new(),
             series: Vec::new(),
             guardrails: Guardrails::new(config.guard, config.score.threshold)?,

@@ -97,7 +97,7 @@ impl Pipeline {
             self.records.entry(id).or_insert(IncidentRecord { entity, ..record });
         }
         self.graph.absorb(other.graph.clone());
-        self.shapes.absorb(&other.shapes);
+        self.profiles.absorb(&other.profiles);
         for change in other.history.take_changes() {
             self.history.push_change(change);
         }

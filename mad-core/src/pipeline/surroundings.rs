@@ -83,7 +83,7 @@ impl Pipeline {
     /// A span whose kind is `client` is its caller's view of the work and makes no row; one whose kind
     /// is `server` makes none either where its service tells of its requests with their traces: they
     /// are the same work. Spans that are
-    /// missing from their traces ([`TraceShapes`](crate::graph::TraceShapes)) are counts that are
+    /// missing from their traces ([`TraceProfiles`](crate::graph::TraceProfiles)) are counts that are
     /// judged as metrics are, `missing_spans` of their operation.
     pub fn push_span(&mut self, span: &Span<'_>, position: u64, update: &mut Update) {
         self.push_span_from(PartitionId::default(), span, position, update);
@@ -105,12 +105,12 @@ impl Pipeline {
         self.graph.span(span);
         let (service, operation) = (span.service, span.operation);
         if self.entities.find(service, operation).is_some() {
-            self.shapes.span(span);
+            self.profiles.span(span);
         } else {
             let operation = self.config.routes.template(operation);
-            self.shapes.span(&Span { operation: &operation, ..*span });
+            self.profiles.span(&Span { operation: &operation, ..*span });
         }
-        let told_twice = span.kind == SpanKind::Server && self.graph.tells_requests(service);
+        let told_twice = span.kind == SpanKind::Server && self.graph.has_requests(service);
         if span.kind.is_caller() || told_twice {
             self.position = position;
             return;

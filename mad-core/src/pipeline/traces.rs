@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::partition::PartitionId;
 use super::{Pipeline, Update};
 use crate::feature::FeaturePoint;
-use crate::graph::{TraceShape, TraceShapes};
+use crate::graph::{TraceProfile, TraceProfiles};
 use crate::robust::median;
 use crate::series::{CALLS_TO, Entity, MISSING_SPANS, NETWORK_GAP, Sample};
 use crate::time::Timestamp;
@@ -16,28 +16,33 @@ impl Pipeline {
     /// Judges the steps whose traces are whole.
     pub(super) fn judge_traces(&mut self, partition: PartitionId, update: &mut Update) {
         let step = self.config.features.step();
-        let begun = self.watermark().plus(-TraceShapes::HELD_FOR).floor(step);
-        let traces = self.shapes.close(begun.plus(TraceShapes::HELD_FOR));
-        self.judge_shapes(partition, &traces, update);
+        let begun = (self.watermark() - TraceProfiles::HOLD).floor(step);
+        let traces = self.profiles.close(begun + TraceProfiles::HOLD);
+        self.judge_profiles(partition, &traces, update);
     }
 
     /// Judges all of them: the stream has ended.
     pub(super) fn finish_traces(&mut self, update: &mut Update) {
-        let traces = self.shapes.close(Timestamp::MAX);
-        self.judge_shapes(PartitionId::default(), &traces, update);
+        let traces = self.profiles.close(Timestamp::MAX);
+        self.judge_profiles(PartitionId::default(), &traces, update);
     }
 
-    fn judge_shapes(&mut self, partition: PartitionId, traces: &[TraceShape], update: &mut Update) {
+    fn judge_profiles(
+        &mut self,
+        partition: PartitionId,
+        traces: &[TraceProfile],
+        update: &mut Update,
+    ) {
         if traces.is_empty() {
             return;
         }
         let step = self.config.features.step();
         let mut counts: BTreeMap<(Timestamp, u32), u64> = BTreeMap::new();
         let mut ways: BTreeMap<(Timestamp, &str, &str), Vec<f64>> = BTreeMap::new();
-        let service = |place: u32| self.shapes.operation(place).map(|(service, _)| service);
+        let service = |place: u32| self.profiles.operation(place).map(|(service, _)| service);
         for trace in traces {
             let bucket = trace.start.floor(step);
-            for place in trace.present.iter().filter(|place| self.shapes.is_usual(**place)) {
+            for place in trace.present.iter().filter(|place| self.profiles.is_usual(**place)) {
                 counts.entry((bucket, *place)).or_default();
             }
             for place in &trace.missing {
@@ -50,7 +55,7 @@ impl Pipeline {
             }
         }
         let missing = counts.into_iter().filter_map(|((bucket, place), count)| {
-            let (service, operation) = self.shapes.operation(place)?;
+            let (service, operation) = self.profiles.operation(place)?;
             let sample = Sample { value: count as f64, n: 1 };
             Some((bucket, Entity::new(service, operation), MISSING_SPANS, sample))
         });

@@ -4,7 +4,7 @@
 //! `ndarray::ArrayView1<f64>` with any stride.
 
 use super::rolling::RollingMad;
-use super::sorted::{between, quantile_rank};
+use super::sorted::{between, mean_abs_deviation_about, quantile_rank};
 use crate::error::{Error, Result};
 
 /// The MAD of a normal distribution with standard deviation 1 (Iglewicz and Hoaglin, 1993).
@@ -243,17 +243,6 @@ fn ratio(x: f64, center: f64, scale: f64) -> f64 {
         // the halves cannot overflow
         (0.5 * x - 0.5 * center) / (0.5 * scale)
     }
-}
-
-/// Mean of |x - center| of finite values; NaN of none.
-pub(super) fn mean_abs_deviation_about(values: &[f64], center: f64) -> f64 {
-    let n = values.len() as f64;
-    let sum: f64 = values.iter().map(|x| (x - center).abs()).sum();
-    if sum.is_finite() || values.is_empty() {
-        return sum / n;
-    }
-    let half: f64 = values.iter().map(|x| (0.5 * x - 0.5 * center).abs() / n).sum();
-    (2.0 * half).min(f64::MAX)
 }
 
 /// The finite values, -0.0 as 0.0.

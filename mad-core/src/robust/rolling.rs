@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::sorted::{mad_sorted, median_sorted, quantile_sorted};
+use super::sorted::{mad_sorted, mean_abs_deviation_about, median_sorted, quantile_sorted};
 use crate::error::{Error, Result};
 use crate::limits::MAX_WINDOW;
 
@@ -150,7 +150,7 @@ impl RollingMad {
     /// The mean of |x - median|, in the unit of the values: the scale to use where the MAD is 0.
     /// NaN when empty, 0 only when all values are equal (or differ by less than 1e-320). O(w).
     pub fn mean_abs_deviation(&self) -> f64 {
-        super::array::mean_abs_deviation_about(&self.sorted, self.median())
+        mean_abs_deviation_about(&self.sorted, self.median())
     }
 
     /// A quantile by linear interpolation, as [`quantile_sorted`]. NaN when empty or if `q` is

@@ -1,4 +1,4 @@
-//! Order statistics of values that are sorted already.
+//! Order statistics of sorted values, and the mean absolute deviation about a known center.
 
 use std::hint::select_unpredictable;
 
@@ -103,6 +103,18 @@ pub(crate) fn mad_sorted(sorted: &[f64], median: f64) -> f64 {
         }
         _ => 0.0,
     }
+}
+
+/// Mean of |x - center| of finite values; NaN if there are none.
+pub(super) fn mean_abs_deviation_about(values: &[f64], center: f64) -> f64 {
+    let n = values.len() as f64;
+    let sum: f64 = values.iter().map(|x| (x - center).abs()).sum();
+    if sum.is_finite() || values.is_empty() {
+        return sum / n;
+    }
+    // the sum overflowed: add up halves, each already divided by the count
+    let half: f64 = values.iter().map(|x| (0.5 * x - 0.5 * center).abs() / n).sum();
+    (2.0 * half).min(f64::MAX)
 }
 
 /// How many of the leading values are not among those nearest the median.

@@ -277,7 +277,10 @@ fn bounds_hold_and_are_counted() {
         graph.span(&Span { span_id: &id, service: &service, parent_id: Some("none"), ..ROOT });
     }
     let counters = *graph.counters();
-    assert_eq!((graph.nodes().len(), counters.spans_left, counters.missing_parents), (4, 96, 96));
+    assert_eq!(
+        (graph.nodes().len(), counters.spans_evicted, counters.missing_parents),
+        (4, 96, 96)
+    );
     assert_eq!((counters.services_overflowed, &*graph.nodes()[0].service), (97, "(other)"));
     for n in 0..5 {
         graph.edge(&Edge { calls: 2, ..Edge::new("s0", ["s1", "s2", "x", "y", "s0"][n]) });
@@ -290,7 +293,7 @@ fn bounds_hold_and_are_counted() {
             ..Request::new(ROOT.start, "s0", "/", 200, 1.0)
         });
     }
-    assert_eq!(graph.counters().spans_left, 96 + 6);
+    assert_eq!(graph.counters().spans_evicted, 96 + 6);
     let error = ServiceGraph::new(&Limits { open_spans: 0, ..limits }).unwrap_err().to_string();
     assert!(error.contains("limits.open_spans") && error.contains("is 0"), "{error}");
 }

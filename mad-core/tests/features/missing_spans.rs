@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mad_core::graph::TraceShapes;
+use mad_core::graph::TraceProfiles;
 use mad_core::simulate::{MeltTraces, SimulatedSpan, TraceScenario, Traces, TracesConfig};
 use mad_core::telemetry::SpanKind;
 use mad_core::time::{MINUTE, Timestamp};
@@ -12,14 +12,14 @@ use mad_core::{Limits, Pipeline, PipelineConfig, Update};
 const START: Timestamp = Timestamp::from_seconds(1_767_693_600);
 
 /// What is missing from which minute's trace, by service.
-fn found(shapes: &mut TraceShapes, spans: &[SimulatedSpan]) -> BTreeSet<(Timestamp, String)> {
+fn found(profiles: &mut TraceProfiles, spans: &[SimulatedSpan]) -> BTreeSet<(Timestamp, String)> {
     let mut traces = Vec::new();
     for span in spans {
-        traces.extend(shapes.close(span.start));
-        shapes.span(&span.span());
+        traces.extend(profiles.close(span.start));
+        profiles.span(&span.span());
     }
-    traces.extend(shapes.close(Timestamp::MAX));
-    let of = |place: u32| shapes.operation(place).unwrap().0.to_owned();
+    traces.extend(profiles.close(Timestamp::MAX));
+    let of = |place: u32| profiles.operation(place).unwrap().0.to_owned();
     let each = traces.iter().flat_map(|trace| {
         trace.missing.iter().map(|place| (trace.start.floor(MINUTE), of(*place)))
     });
@@ -31,13 +31,13 @@ fn lost_spans_are_found_from_what_is_left_of_their_traces() {
     let (spans, lost) = MeltTraces::new(1_000, 0.2, 1, START).unwrap().run();
     let truth: BTreeSet<(Timestamp, String)> =
         lost.iter().map(|lost| (lost.minute, lost.service.to_owned())).collect();
-    let found = found(&mut TraceShapes::new(&Limits::default()), &spans);
+    let found = found(&mut TraceProfiles::new(&Limits::default()), &spans);
     let right = found.intersection(&truth).count() as f64;
     let f1 = 2.0 * right / (found.len() + truth.len()) as f64;
     assert!(f1 >= 0.95, "{f1}");
     let (whole, none) = MeltTraces::new(200, 0.0, 1, START).unwrap().run();
     assert!(none.is_empty());
-    assert!(self::found(&mut TraceShapes::new(&Limits::default()), &whole).is_empty());
+    assert!(self::found(&mut TraceProfiles::new(&Limits::default()), &whole).is_empty());
 }
 
 #[test]
@@ -45,22 +45,22 @@ fn the_order_of_spans_within_a_minute_is_free() {
     let (spans, _) = MeltTraces::new(300, 0.2, 3, START).unwrap().run();
     let mut shuffled = spans.clone();
     shuffled.sort_by_key(|span| (span.start.floor(MINUTE), span.span_id.clone()));
-    let new = || TraceShapes::new(&Limits::default());
+    let new = || TraceProfiles::new(&Limits::default());
     assert_eq!(found(&mut new(), &shuffled), found(&mut new(), &spans));
     // split by service, as shards have them, and made one before they end
-    let mut shapes = [new(), new()];
+    let mut profiles = [new(), new()];
     for span in &spans {
-        shapes[usize::from(&*span.service == "frontend")].span(&span.span());
+        profiles[usize::from(&*span.service == "frontend")].span(&span.span());
     }
-    let [mut one, other] = shapes;
+    let [mut one, other] = profiles;
     one.absorb(&other);
     let mut whole = new();
     for span in &spans {
         whole.span(&span.span());
     }
-    let told = |shapes: &mut TraceShapes| -> Vec<(Timestamp, Vec<String>)> {
-        let traces = shapes.close(Timestamp::MAX);
-        let of = |place: &u32| shapes.operation(*place).unwrap().0.to_owned();
+    let told = |profiles: &mut TraceProfiles| -> Vec<(Timestamp, Vec<String>)> {
+        let traces = profiles.close(Timestamp::MAX);
+        let of = |place: &u32| profiles.operation(*place).unwrap().0.to_owned();
         let named = |places: &[u32]| -> Vec<String> {
             let names: BTreeSet<String> = places.iter().map(of).collect();
             names.into_iter().collect()
@@ -73,14 +73,14 @@ fn the_order_of_spans_within_a_minute_is_free() {
 #[test]
 fn bounds_hold() {
     let limits = Limits { open_spans: 8, entities: 2, ..Limits::default() };
-    let mut shapes = TraceShapes::new(&limits);
+    let mut profiles = TraceProfiles::new(&limits);
     let (spans, _) = MeltTraces::new(100, 0.0, 1, START).unwrap().run();
     for span in &spans {
-        shapes.span(&span.span());
+        profiles.span(&span.span());
     }
     // two operations, and of the traces the last ones
-    assert_eq!(shapes.close(Timestamp::MAX).len(), 4);
-    assert!(shapes.operation(1).is_some() && shapes.operation(2).is_none());
+    assert_eq!(profiles.close(Timestamp::MAX).len(), 4);
+    assert!(profiles.operation(1).is_some() && profiles.operation(2).is_none());
 }
 
 fn feed(pipeline: &mut Pipeline, spans: &[SimulatedSpan]) -> Update {
@@ -232,7 +232,7 @@ fn a_slow_network_is_told_between_two_services() {
 
 #[test]
 fn the_way_is_what_the_caller_waited_beyond_the_work() {
-    let mut shapes = TraceShapes::new(&Limits::default());
+    let mut profiles = TraceProfiles::new(&Limits::default());
     let base = checkout(TraceScenario::Quiet)[0].clone();
     let span = |id: &str, parent: Option<&str>, service: &str, kind, duration_ms| SimulatedSpan {
         span_id: id.to_owned(),
@@ -255,10 +255,10 @@ fn the_way_is_what_the_caller_waited_beyond_the_work() {
         span("8", Some("3"), "store", SpanKind::Server, 1.0),
     ];
     for span in &spans {
-        shapes.span(&span.span());
+        profiles.span(&span.span());
     }
-    let traces = shapes.close(Timestamp::MAX);
-    let of = |place: u32| shapes.operation(place).unwrap().0.to_owned();
+    let traces = profiles.close(Timestamp::MAX);
+    let of = |place: u32| profiles.operation(place).unwrap().0.to_owned();
     let gaps = traces[0].gaps.iter().map(|gap| (of(gap.caller), of(gap.callee), gap.ms));
     let front = || "front".to_owned();
     let expected = [(front(), "cart".to_owned(), 10.0), (front(), "mail".to_owned(), 0.0)];

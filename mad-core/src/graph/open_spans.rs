@@ -1,4 +1,4 @@
-//! Spans whose parents or children may still come.
+//! Open spans: those whose parent or children may still arrive.
 
 use std::collections::VecDeque;
 
@@ -7,23 +7,23 @@ use serde::{Deserialize, Serialize};
 use super::ids::ByHash;
 use crate::telemetry::SpanKind;
 
-/// A span that others may still be joined to.
+/// A span to which others may still be joined.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct OpenSpan {
-    /// Hash of its trace and its own id.
+    /// Hash of the trace id and the span id.
     pub key: u64,
-    /// The same of its parent.
+    /// Key of the parent.
     pub parent: Option<u64>,
     pub service: u32,
     pub peer: Option<u32>,
     pub kind: SpanKind,
     pub failed: bool,
-    /// When it began, ns.
+    /// Start, ns.
     pub start: i64,
     pub duration_ms: f64,
-    /// Whether its parent was found.
+    /// Whether the parent was found.
     pub joined: bool,
-    /// Whether what it called was found.
+    /// Whether the called span was found.
     pub answered: bool,
 }
 
@@ -41,18 +41,19 @@ pub(super) struct OpenSpans {
     cap: usize,
     order: VecDeque<u64>,
     spans: ByHash<OpenSpan>,
-    /// Children that wait for a parent, by its key, in order of arrival: the order in which they leave.
+    /// Children without a parent yet, by the parent's key, in order of arrival. They are evicted in
+    /// the same order.
     waiting: ByHash<VecDeque<u64>>,
 }
 
-/// What a new span was joined to.
+/// The result of adding a span.
 #[derive(Debug, Default)]
 pub(super) struct Joined {
-    /// Parent and child, in this order.
+    /// Pairs of parent and child.
     pub pairs: Vec<(OpenSpan, OpenSpan)>,
-    /// The span that had to leave.
-    pub left: Option<OpenSpan>,
-    /// Pairs that claim each other as parents.
+    /// The span evicted for the new one.
+    pub evicted: Option<OpenSpan>,
+    /// Pairs that name each other as parents.
     pub cycles: u64,
 }
 
@@ -62,7 +63,7 @@ impl OpenSpans {
         Self { cap, order: VecDeque::new(), spans, waiting }
     }
 
-    /// From the spans in order of arrival; `None` when they are too many or one comes twice.
+    /// From saved spans in order of arrival; `None` if there are too many or one is listed twice.
     pub fn restored(cap: usize, all: Vec<OpenSpan>) -> Option<Self> {
         let mut open = Self::new(cap);
         for span in all {
@@ -75,7 +76,7 @@ impl OpenSpans {
         (open.spans.len() == open.order.len() && open.order.len() <= cap).then_some(open)
     }
 
-    /// In order of arrival.
+    /// All open spans in order of arrival.
     pub fn in_order(&self) -> impl Iterator<Item = &OpenSpan> {
         self.order.iter().filter_map(|key| self.spans.get(key))
     }
@@ -84,11 +85,11 @@ impl OpenSpans {
         self.spans.contains_key(&key)
     }
 
-    /// Takes a span that is not held yet, and puts what it is joined to into `joined`.
+    /// Adds a span that is not held yet and writes the pairs that it forms into `joined`.
     pub fn push(&mut self, mut span: OpenSpan, joined: &mut Joined) {
         joined.pairs.clear();
         joined.cycles = 0;
-        joined.left = if self.order.len() >= self.cap { self.pop() } else { None };
+        joined.evicted = if self.order.len() >= self.cap { self.pop() } else { None };
         if let Some(children) = self.waiting.remove(&span.key) {
             for key in children {
                 let Some(child) = self.spans.get_mut(&key) else { continue };
@@ -115,7 +116,7 @@ impl OpenSpans {
         self.spans.insert(span.key, span);
     }
 
-    /// Calls nodes by other places.
+    /// Replaces the places of nodes.
     pub fn renumber(&mut self, place: impl Fn(u32) -> u32) {
         for span in self.spans.values_mut() {
             span.service = place(span.service);
@@ -123,7 +124,7 @@ impl OpenSpans {
         }
     }
 
-    /// The oldest span leaves.
+    /// Evicts the oldest span.
     pub fn pop(&mut self) -> Option<OpenSpan> {
         let key = self.order.pop_front()?;
         let span = self.spans.remove(&key)?;

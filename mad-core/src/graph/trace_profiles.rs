@@ -1,40 +1,54 @@
-//! The usual shape of traces, and the spans that are missing from one.
+//! Profiles of traces: the calls that operations usually make, and the spans missing from a trace.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::ids;
-use super::open_trace::{OpenSpan, OpenTrace};
+use super::open_trace::{CallGap, OpenTrace, TraceSpan};
 use crate::limits::Limits;
 use crate::telemetry::Span;
-use crate::time::{SECOND, Timestamp};
+use crate::time::Timestamp;
 
-/// Traces with an operation from which its callers and callees are known.
-const ENOUGH: u32 = 20;
-/// Traces after which the past counts half.
-const MEMORY: u32 = 1_000;
-/// Callers, and callees, remembered of an operation.
-const MOST_TIES: usize = 64;
+/// Traces with an operation before its usual callers and callees are known.
+const MIN_TRACES: u32 = 20;
+/// Traces after which the counts of an operation are halved, so that old traces lose weight.
+const HALVE_AFTER: u32 = 1_000;
+/// Largest number of callers, and of callees, kept for an operation.
+const MAX_NEIGHBOURS: usize = 64;
 
-/// What operations usually call each other, and which spans a trace lacks.
+/// Learns which operations usually call each other and finds the spans missing from a trace.
 ///
-/// A span is *missing* from a trace where an operation that is there has in more than half of the
-/// traces before a callee that is not there, or where a span names a parent that is not there and
-/// its operation has a usual caller; and so on from what is missing. What a span that failed did not
-/// come to is not missing: spans of its own service and, where something that it called failed or
-/// outlasted it, of others. A trace is judged, then learnt,
-/// once the time is a minute past its first span; spans that come later are left out. An operation
-/// that was in fewer than 20 traces says nothing.
+/// An operation is *usual* for another if it was its callee, or its caller, in more than half of the
+/// traces before. A trace is first judged and then learnt, one minute after its first span began.
+/// Spans that arrive later are ignored.
+///
+/// # Method
+///
+/// A span is missing from a trace in three cases:
+///
+/// 1. An operation of the trace has a usual callee that is not in the trace.
+/// 2. A span names a parent that is not in the trace, and its operation has a usual caller.
+/// 3. A missing operation itself has a usual caller or callee that is not in the trace.
+///
+/// A failed span may have stopped before its calls, so its absent callees in its own service are not
+/// missing. If a call explains the failure, its absent callees in other services are not missing
+/// either.
+///
+/// # Limits
+///
+/// An operation in fewer than 20 traces has no usual callers and callees. After 1,000 traces its
+/// counts are halved. At most 64 callers and 64 callees of an operation are kept.
 ///
 /// # Examples
 ///
 /// ```
-/// use mad_core::graph::TraceShapes;
+/// use mad_core::graph::TraceProfiles;
 /// use mad_core::{Limits, Span, SpanKind, Timestamp};
 ///
-/// let mut shapes = TraceShapes::new(&Limits::default());
+/// let mut profiles = TraceProfiles::new(&Limits::default());
 /// for i in 0..30_i64 {
 ///     let trace = i.to_string();
 ///     let front = Span {
@@ -49,18 +63,18 @@ const MOST_TIES: usize = 64;
 ///         kind: SpanKind::Server,
 ///         peer: None,
 ///     };
-///     shapes.span(&front);
+///     profiles.span(&front);
 ///     if i != 25 {
 ///         let (service, parent_id) = ("cart", Some("1"));
-///         shapes.span(&Span { span_id: "2", parent_id, service, operation: "add", ..front });
+///         profiles.span(&Span { span_id: "2", parent_id, service, operation: "add", ..front });
 ///     }
 /// }
-/// let traces = shapes.close(Timestamp::MAX);
+/// let traces = profiles.close(Timestamp::MAX);
 /// assert_eq!(traces[25].start, Timestamp::from_seconds(25));
-/// assert_eq!(shapes.operation(traces[25].missing[0]).unwrap().0, "cart");
+/// assert_eq!(profiles.operation(traces[25].missing[0]).unwrap().0, "cart");
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct TraceShapes {
+pub struct TraceProfiles {
     most_spans: usize,
     most_operations: usize,
     operations: Vec<Operation>,
@@ -71,64 +85,56 @@ pub struct TraceShapes {
     closed: Timestamp,
 }
 
-/// A trace that is whole.
+/// A complete trace.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TraceShape {
-    /// When its first span began.
+pub struct TraceProfile {
+    /// Start of its first span.
     pub start: Timestamp,
-    /// The operations in it, in order.
+    /// The operations in it, in ascending order.
     pub present: Vec<u32>,
-    /// The operations that it lacks, in order.
+    /// The operations missing from it, in ascending order.
     pub missing: Vec<u32>,
-    /// How long its calls were on their way.
+    /// The gaps of its calls between services.
     pub gaps: Vec<CallGap>,
 }
 
-/// How long a call from one service to another was on its way, there and back.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CallGap {
-    /// The operation of the caller's client half.
-    pub caller: u32,
-    /// The operation that was called.
-    pub callee: u32,
-    /// How much longer the caller waited than the callee worked, ms, 0 or more.
-    pub ms: f64,
-}
-
+/// An operation of a service with its callers and callees, each with a count of traces.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Operation {
     service: Arc<str>,
     name: Arc<str>,
-    /// Traces with it.
+    /// Traces that contain it.
     traces: u32,
     callers: BTreeMap<u32, u32>,
     callees: BTreeMap<u32, u32>,
 }
 
 impl Operation {
-    /// The caller in more than half of its traces.
-    fn caller(&self) -> Option<u32> {
+    /// The usual caller.
+    fn usual_caller(&self) -> Option<u32> {
         self.usual(&self.callers).next()
     }
 
-    /// Those that it calls in more than half of its traces.
-    fn callees(&self) -> impl Iterator<Item = u32> {
+    /// The usual callees.
+    fn usual_callees(&self) -> impl Iterator<Item = u32> {
         self.usual(&self.callees)
     }
 
-    fn usual(&self, ties: &BTreeMap<u32, u32>) -> impl Iterator<Item = u32> {
+    /// The neighbours that occur in more than half of the traces.
+    fn usual(&self, neighbours: &BTreeMap<u32, u32>) -> impl Iterator<Item = u32> {
         let traces = self.traces;
-        let usual = move |(_, count): &(&u32, &u32)| traces >= ENOUGH && **count > traces / 2;
-        ties.iter().filter(usual).map(|(place, _)| *place)
+        let usual = move |(_, count): &(&u32, &u32)| traces >= MIN_TRACES && **count > traces / 2;
+        neighbours.iter().filter(usual).map(|(place, _)| *place)
     }
 
-    fn age(&mut self) {
-        if self.traces < MEMORY {
+    /// Halves all counts once there are many traces.
+    fn halve_counts(&mut self) {
+        if self.traces < HALVE_AFTER {
             return;
         }
         self.traces /= 2;
-        for ties in [&mut self.callers, &mut self.callees] {
-            ties.retain(|_, count| {
+        for neighbours in [&mut self.callers, &mut self.callees] {
+            neighbours.retain(|_, count| {
                 *count /= 2;
                 *count > 0
             });
@@ -136,18 +142,20 @@ impl Operation {
     }
 }
 
-fn count(ties: &mut BTreeMap<u32, u32>, place: u32) {
-    if ties.len() < MOST_TIES || ties.contains_key(&place) {
-        *ties.entry(place).or_default() += 1;
+/// Counts a neighbour if there is room for it.
+fn count(neighbours: &mut BTreeMap<u32, u32>, place: u32) {
+    if neighbours.len() < MAX_NEIGHBOURS || neighbours.contains_key(&place) {
+        *neighbours.entry(place).or_default() += 1;
     }
 }
 
-impl TraceShapes {
-    /// How long after its first span began a trace is whole, ns.
-    pub const HELD_FOR: i64 = 60 * SECOND;
+impl TraceProfiles {
+    /// How long after the start of its first span a trace is complete.
+    pub const HOLD: Duration = Duration::from_secs(60);
 
-    /// Nothing is known yet. Bounds: `limits.open_spans` (the oldest traces leave, unjudged) and
-    /// `limits.entities` (spans of further operations are left out).
+    /// Empty profiles. `limits.open_spans` bounds the open spans: beyond it the oldest traces are
+    /// evicted without a judgement. `limits.entities` bounds the operations: spans of further ones
+    /// are ignored.
     pub fn new(limits: &Limits) -> Self {
         Self {
             most_spans: limits.open_spans,
@@ -181,13 +189,13 @@ impl TraceShapes {
         }
         let (id, parent) = (id(span.span_id), span.parent_id.map(id));
         let (failed, kind, duration_ms) = (span.is_error(), span.kind, span.duration_ms);
-        trace.spans.push(OpenSpan { id, parent, operation, failed, kind, duration_ms });
+        trace.spans.push(TraceSpan { id, parent, operation, failed, kind, duration_ms });
         self.held += 1;
     }
 
-    /// Time has come to `now`: the traces that are whole, in order of their start.
-    pub fn close(&mut self, now: Timestamp) -> Vec<TraceShape> {
-        let begun = if now == Timestamp::MAX { now } else { now.plus(-Self::HELD_FOR) };
+    /// Closes the traces that are complete at `now`, judges and learns them, in order of their start.
+    pub fn close(&mut self, now: Timestamp) -> Vec<TraceProfile> {
+        let begun = if now == Timestamp::MAX { now } else { now - Self::HOLD };
         let mut out = Vec::new();
         while let Some((start, key)) = self.order.first().copied() {
             if start >= begun {
@@ -203,24 +211,25 @@ impl TraceShapes {
         out
     }
 
-    /// Service and operation of a place in a [`TraceShape`].
+    /// Service and operation of a place in [`TraceProfile::present`] and
+    /// [`TraceProfile::missing`].
     pub fn operation(&self, place: u32) -> Option<(&str, &str)> {
         self.operations.get(place as usize).map(|known| (&*known.service, &*known.name))
     }
 
-    /// Whether a span of that operation would be missed: it is a usual callee or caller.
+    /// Whether the absence of the operation would be noticed: it has a usual callee, or is one.
     pub fn is_usual(&self, place: u32) -> bool {
         let Some(known) = self.operations.get(place as usize) else { return false };
         let of = |other: &u32| self.operations.get(*other as usize);
-        known.callees().next().is_some()
+        known.usual_callees().next().is_some()
             || known
                 .callers
                 .keys()
                 .filter_map(of)
-                .any(|caller| caller.callees().any(|callee| callee == place))
+                .any(|caller| caller.usual_callees().any(|callee| callee == place))
     }
 
-    /// Adds what another learnt, and its open traces.
+    /// Adds the profiles and the open traces of another instance.
     pub fn absorb(&mut self, other: &Self) {
         let names = other.operations.iter();
         let places: Vec<Option<u32>> =
@@ -231,12 +240,12 @@ impl TraceShapes {
                 continue;
             };
             mine.traces = mine.traces.saturating_add(known.traces);
-            for (ties, theirs) in
+            for (neighbours, theirs) in
                 [(&mut mine.callers, &known.callers), (&mut mine.callees, &known.callees)]
             {
                 for (place, count) in theirs {
                     if let Some(place) = here(*place) {
-                        *ties.entry(place).or_default() += count;
+                        *neighbours.entry(place).or_default() += count;
                     }
                 }
             }
@@ -251,7 +260,7 @@ impl TraceShapes {
             let spans = trace
                 .spans
                 .iter()
-                .filter_map(|span| Some(OpenSpan { operation: here(span.operation)?, ..*span }));
+                .filter_map(|span| Some(TraceSpan { operation: here(span.operation)?, ..*span }));
             let before = known.spans.len();
             known.spans.extend(spans);
             self.held += known.spans.len() - before;
@@ -259,6 +268,7 @@ impl TraceShapes {
         self.closed = self.closed.max(other.closed);
     }
 
+    /// The place of an operation, created if there is room.
     fn place(&mut self, service: &str, name: &str) -> Option<u32> {
         if let Some(place) = self.places.get(service).and_then(|names| names.get(name)) {
             return Some(*place);
@@ -274,36 +284,40 @@ impl TraceShapes {
         Some(place)
     }
 
-    fn judge(&self, trace: &OpenTrace) -> TraceShape {
+    /// Finds the operations missing from a trace.
+    fn judge(&self, trace: &OpenTrace) -> TraceProfile {
         let ids: BTreeSet<u64> = trace.spans.iter().map(|span| span.id).collect();
         let present: BTreeSet<u32> = trace.spans.iter().map(|span| span.operation).collect();
         let of = |place: u32| self.operations.get(place as usize);
         let failed = trace.failed();
         let was_tried = |caller: &Operation, place: u32, callee: u32| {
-            failed.get(&place).is_none_or(|by_a_call| {
-                !by_a_call && of(callee).is_some_and(|callee| callee.service != caller.service)
+            failed.get(&place).is_none_or(|explained_by_call| {
+                !explained_by_call
+                    && of(callee).is_some_and(|callee| callee.service != caller.service)
             })
         };
+        // usual callees of present operations, and usual callers of spans whose parent is absent
         let mut missing: BTreeSet<u32> = BTreeSet::new();
         let mut next: Vec<u32> = Vec::new();
         for (place, known) in present.iter().filter_map(|place| Some((*place, of(*place)?))) {
-            next.extend(known.callees().filter(|callee| was_tried(known, place, *callee)));
+            next.extend(known.usual_callees().filter(|callee| was_tried(known, place, *callee)));
         }
         for span in &trace.spans {
             if span.parent.is_some_and(|parent| !ids.contains(&parent)) {
-                next.extend(of(span.operation).and_then(Operation::caller));
+                next.extend(of(span.operation).and_then(Operation::usual_caller));
             }
         }
+        // from each missing operation on to its own usual caller and callees
         while let Some(place) = next.pop() {
             if present.contains(&place) || !missing.insert(place) {
                 continue;
             }
             if let Some(known) = of(place) {
-                next.extend(known.caller());
-                next.extend(known.callees());
+                next.extend(known.usual_caller());
+                next.extend(known.usual_callees());
             }
         }
-        TraceShape {
+        TraceProfile {
             start: trace.start,
             present: present.into_iter().collect(),
             missing: missing.into_iter().collect(),
@@ -311,6 +325,7 @@ impl TraceShapes {
         }
     }
 
+    /// Counts the operations and calls of a trace.
     fn learn(&mut self, trace: &OpenTrace) {
         let by_id: BTreeMap<u64, u32> =
             trace.spans.iter().map(|span| (span.id, span.operation)).collect();
@@ -322,7 +337,7 @@ impl TraceShapes {
         let calls: BTreeSet<(u32, u32)> = calls.filter(|(a, b)| a != b).collect();
         for place in present {
             if let Some(known) = self.operations.get_mut(place as usize) {
-                known.age();
+                known.halve_counts();
                 known.traces += 1;
             }
         }

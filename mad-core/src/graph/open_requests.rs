@@ -1,4 +1,4 @@
-//! Calls between requests that share a trace: what lies within another's time was called by it.
+//! Open traces of requests, and the calls inferred from requests that share a trace.
 
 use std::collections::VecDeque;
 
@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::ByHash;
 
-/// Times of logs are often cut to the millisecond, ns.
+/// How far a request may end after its caller, ns. Log times are often cut to the millisecond.
 const TOLERANCE: i64 = 1_000_000;
 
-/// How long after its first request began a trace is held, ns: an hour, so that records that come
-/// late within any usual bound still find it.
-const HELD_FOR: i64 = 3_600 * 1_000_000_000;
+/// How long a trace stays open after its first request began, ns. One hour is longer than any usual
+/// lateness of records.
+const HOLD: i64 = 3_600 * 1_000_000_000;
 
 /// One request of a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ impl OpenRequest {
     }
 }
 
-/// Traces whose requests may still come, by arrival of their first.
+/// Traces whose requests may still arrive, ordered by the arrival of their first request.
 #[derive(Debug, Clone)]
 pub(super) struct OpenTraces {
     cap: usize,
@@ -42,7 +42,7 @@ impl OpenTraces {
         Self { cap, held: 0, order: VecDeque::new(), traces: ByHash::default() }
     }
 
-    /// From traces in order; `None` when they hold too much or one comes twice.
+    /// From saved traces in order; `None` if they hold too many requests or one is listed twice.
     pub fn restored(cap: usize, all: Vec<(u64, Vec<OpenRequest>)>) -> Option<Self> {
         let held = all.iter().map(|(_, requests)| requests.len()).sum();
         let order: VecDeque<u64> = all.iter().map(|(trace, _)| *trace).collect();
@@ -51,16 +51,17 @@ impl OpenTraces {
         fits.then_some(Self { cap, held, order, traces })
     }
 
+    /// All open traces in order of arrival.
     pub fn in_order(&self) -> impl Iterator<Item = (u64, &Vec<OpenRequest>)> {
         self.order.iter().filter_map(|trace| Some((*trace, self.traces.get(trace)?)))
     }
 
-    /// Takes a request; the traces that had to leave for it.
+    /// Adds a request and returns the traces evicted for it.
     pub fn push(&mut self, trace: u64, request: OpenRequest) -> Vec<Vec<OpenRequest>> {
-        let mut left = Vec::new();
+        let mut evicted = Vec::new();
         while self.held >= self.cap {
             let Some(oldest) = self.pop() else { break };
-            left.push(oldest);
+            evicted.push(oldest);
         }
         self.held += 1;
         let requests = self.traces.entry(trace).or_default();
@@ -68,24 +69,24 @@ impl OpenTraces {
             self.order.push_back(trace);
         }
         requests.push(request);
-        left
+        evicted
     }
 
-    /// A trace that is long over by a moment, or dated far after it, leaves.
-    pub fn pop_over(&mut self, at: i64) -> Option<Vec<OpenRequest>> {
+    /// Evicts the oldest trace if it began more than [`HOLD`] before or after `at`.
+    pub fn pop_expired(&mut self, at: i64) -> Option<Vec<OpenRequest>> {
         let oldest = self.traces.get(self.order.front()?)?;
         let apart = at.saturating_sub(oldest.first()?.start).unsigned_abs();
-        if apart > HELD_FOR.unsigned_abs() { self.pop() } else { None }
+        if apart > HOLD.unsigned_abs() { self.pop() } else { None }
     }
 
-    /// Calls nodes by other places.
+    /// Replaces the places of nodes.
     pub fn renumber(&mut self, place: impl Fn(u32) -> u32) {
         for request in self.traces.values_mut().flatten() {
             request.service = place(request.service);
         }
     }
 
-    /// The oldest trace leaves.
+    /// Evicts the oldest trace.
     pub fn pop(&mut self) -> Option<Vec<OpenRequest>> {
         let requests = self.traces.remove(&self.order.pop_front()?)?;
         self.held -= requests.len();
@@ -93,27 +94,30 @@ impl OpenTraces {
     }
 }
 
-/// Caller and request of every call in a trace: the caller is the shortest request of another
-/// service that spans it.
-pub(super) fn calls(mut trace: Vec<OpenRequest>) -> Vec<(u32, OpenRequest)> {
+/// The calls within a trace, as pairs of calling service and called request.
+///
+/// The caller of a request is the shortest request of another service whose time encloses it.
+pub(super) fn infer_calls(mut trace: Vec<OpenRequest>) -> Vec<(u32, OpenRequest)> {
+    // by start, then the longest first, so that an enclosing request comes before those it encloses
     trace.sort_by(|a, b| {
         let longest = (b.end(), a.service).cmp(&(a.end(), b.service));
         a.start.cmp(&b.start).then(longest).then(a.failed.cmp(&b.failed))
     });
     let mut calls = Vec::new();
-    let mut within: Vec<OpenRequest> = Vec::new();
+    // requests that enclose the current one, the innermost last
+    let mut enclosing: Vec<OpenRequest> = Vec::new();
     for request in trace {
-        while within.last().is_some_and(|outer| {
+        while enclosing.last().is_some_and(|outer| {
             outer.end().saturating_add(TOLERANCE) < request.end() || outer.end() < request.start
         }) {
-            within.pop();
+            enclosing.pop();
         }
-        if let Some(outer) = within.last()
+        if let Some(outer) = enclosing.last()
             && outer.service != request.service
         {
             calls.push((outer.service, request));
         }
-        within.push(request);
+        enclosing.push(request);
     }
     calls
 }
