@@ -110,11 +110,13 @@ def test_it_waits_as_long_as_the_server_asks(receiver: Receiver) -> None:
     sender.close()
 
 
-def test_retry_after_is_a_number_or_a_date() -> None:
+def test_retry_after_is_a_number_or_a_date(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _seconds("7") == 7.0
     assert _seconds("-7") == _seconds(None) == _seconds("soon") == 0.0
-    later = datetime.fromtimestamp(time.time() + 1000.0, timezone.utc)
-    assert 900.0 < _seconds(format_datetime(later, usegmt=True)) <= 1000.0
+    moment = datetime(2026, 1, 6, 10, 45, tzinfo=timezone.utc)
+    monkeypatch.setattr(time, "time", moment.timestamp)
+    later = moment + timedelta(seconds=1000)
+    assert _seconds(format_datetime(later, usegmt=True)) == 1000.0
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 413, 422])
@@ -303,7 +305,8 @@ def test_a_server_below_a_path_and_questions(receiver: Receiver, away: str) -> N
     assert after_newest(Post(receiver.url)) is None
 
 
-def test_a_clock_passes_faster_and_keeps_durations() -> None:
+def test_a_clock_passes_faster_and_keeps_durations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_000.0)
     start = datetime(2026, 1, 6, 10, 45, tzinfo=timezone.utc)
     clock = Clock(start, 20.0)
     real = clock._real
@@ -313,17 +316,20 @@ def test_a_clock_passes_faster_and_keeps_durations() -> None:
     assert end - begin == pytest.approx(0.5, abs=1e-5)
     assert rfc3339(clock.start) == "2026-01-06T10:45:00.000000Z"
     # a request that took long is dated so that it is not late
-    assert clock.now() - clock.began(time.time() - 60.0, "slow") == pytest.approx(LONGEST, abs=2.0)
+    assert clock.now() - clock.began(real - 60.0, "slow") == LONGEST
 
 
-def test_a_clock_forgets_traces() -> None:
+def test_a_clock_forgets_traces(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_800_000_000.0
+    monkeypatch.setattr(time, "time", lambda: now)
     clock = Clock(factor=1000.0)
     clock.at(0.0, "old")
     known = clock._traces["old"]
-    deadline = time.monotonic() + 30.0
-    while clock._traces["old"] == known and time.monotonic() < deadline:
-        time.sleep(HELD / 1000.0)
-        clock.at(0.0, "old")
+    now += 0.9 * HELD / 1000.0
+    clock.at(0.0, "old")
+    assert clock._traces["old"] == known
+    now += 0.2 * HELD / 1000.0
+    clock.at(0.0, "old")
     assert clock._traces["old"] > known
     for trace in range(5000):
         clock.at(0.0, str(trace))
@@ -331,7 +337,7 @@ def test_a_clock_forgets_traces() -> None:
 
 
 def test_a_clock_as_fast_as_time_tells_the_time() -> None:
-    moment = time.time()
+    moment = 1_800_000_000.25
     assert Clock().at(moment, "trace") == pytest.approx(moment, abs=1e-5)
     for factor in (0.0, -1.0, 1001.0, float("nan")):
         with pytest.raises(ValueError, match="factor"):

@@ -1,9 +1,9 @@
 //! A deviation that is little and lasts.
 
 use serde::{Deserialize, Serialize};
-use statrs::function::gamma::gamma_ur;
 
 use super::Score;
+use super::autocorrelation::{Autocorrelation, CLIP, brown_fisher};
 use super::band::outside_if;
 
 /// Rows before this one that are taken together with it, at most.
@@ -12,11 +12,6 @@ const BEFORE: usize = 3;
 const STILL: f64 = 1.0;
 /// Independent tests that so many nested ones are worth, about.
 const LOOKS: f64 = 2.0;
-/// Rows over which the likeness of neighbours is averaged, and those that it is doubted with.
-const LIKENESS: f64 = 240.0;
-const DOUBT: f64 = 10.0;
-/// Where a distance no longer counts more, in scales.
-const FAR: f64 = 3.0;
 
 /// The last rows of one signal taken as one.
 ///
@@ -30,16 +25,10 @@ pub(super) struct Lasting {
     /// Evidence of the last rows, the newest first; negative below what is expected.
     past: [f32; BEFORE],
     last: f64,
-    products: f64,
-    squares: f64,
+    autocorrelation: Autocorrelation,
 }
 
 impl Lasting {
-    /// The correlation of neighbours, 0 to 1.
-    fn likeness(&self) -> f64 {
-        (self.products / (self.squares + DOUBT)).clamp(0.0, 1.0)
-    }
-
     /// Raises the evidence of a row to that of the last rows together. A value that is flagged for
     /// that, from `threshold` on, lies outside of the band.
     pub fn raise(&self, score: &mut Score, value: f64, threshold: f64) {
@@ -48,18 +37,12 @@ impl Lasting {
             return;
         }
         let side = score.z.signum();
-        let likeness = self.likeness();
         let (mut sum, mut best) = (own, 0.0_f64);
         for (place, past) in self.past.iter().enumerate() {
             sum += (f64::from(*past) * side).max(0.0);
-            let rows = place as f64 + 2.0;
-            let (mut alike, mut power) = (1.0, 1.0);
-            for lag in 1..=place + 1 {
-                power *= likeness;
-                alike += 2.0 * (1.0 - lag as f64 / rows) * power;
-            }
-            let tail = gamma_ur(rows / alike, sum * std::f64::consts::LN_10 / alike);
-            best = best.max(-tail.max(1e-300).log10());
+            let rows = place + 2;
+            let inflation = self.autocorrelation.rows_per_independent(rows);
+            best = best.max(brown_fisher(sum, rows as f64, inflation));
         }
         let together = best - LOOKS.log10();
         if together > own {
@@ -75,11 +58,9 @@ impl Lasting {
         }
         let [first, second, _] = self.past;
         self.past = [(alone.evidence * alone.z.signum()) as f32, first, second];
-        let z = alone.z.clamp(-FAR, FAR);
+        let z = alone.z.clamp(-CLIP, CLIP);
         if alone.evidence < threshold {
-            let keep = 1.0 - 1.0 / LIKENESS;
-            self.products = self.products * keep + z * self.last;
-            self.squares = self.squares * keep + z * z;
+            self.autocorrelation.learn(z, self.last);
         }
         self.last = z;
     }

@@ -4,6 +4,7 @@
 //! tail probability, one test), the expected band, and what the scale rests on. Evidence is what
 //! makes a p95 of four requests and a p95 of four thousand comparable.
 
+mod autocorrelation;
 mod band;
 mod binomial;
 mod calibration;
@@ -29,10 +30,9 @@ mod seasonal;
 mod series;
 mod shift;
 mod signal;
-mod slow;
-
 mod silence;
 mod slope;
+mod slow;
 mod tail;
 mod together;
 

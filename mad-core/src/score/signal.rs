@@ -73,9 +73,7 @@ impl SignalScorer {
             Self::Level(_) | Self::Rate(_) | Self::Count(_) => *score,
         }
     }
-}
 
-impl SignalScorer {
     /// That the level of a gauge is leaving slowly.
     pub(super) fn leaving(&self, at: Timestamp, sample: Sample) -> Option<Leaving> {
         match self {

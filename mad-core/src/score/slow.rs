@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::autocorrelation::Autocorrelation;
 use super::band::outside_if;
 use super::drift::{Begin, LEFT, Leaving, SLACK, added};
 use super::judge::sound;
@@ -17,18 +18,15 @@ use crate::time::Timestamp;
 const LEAST: usize = 20;
 /// Rows within which a rise has to be told: what takes longer is a time of day.
 const WITHIN: u32 = 60;
-/// Rows over which the observations behind a row and the likeness of neighbours are averaged, those
-/// that the likeness is doubted with, and the distance from which a row makes it no larger.
+/// Rows over which the observations behind a row are averaged.
 const TYPICAL: f64 = 240.0;
-const DOUBT: f64 = 10.0;
-const FAR: f64 = 3.0;
 /// Rows for which a latency that left is leaving, and scales by which it has to go on for as many more.
 const LEAVES_FOR: u32 = 10;
 const FURTHER: f64 = 1.0;
 /// Steps without a row after which it is another story.
 const AWAY: i64 = 10;
 /// Rows in which a rise of little adds up.
-const TOGETHER: u32 = 16;
+const TOGETHER: usize = 16;
 
 /// A cumulative sum of rows of one latency (Page, 1954), as [`Drift`](super::drift::Drift) has it of
 /// blocks: a rise of little a row, which any past that learns from rows learns as it goes.
@@ -38,9 +36,11 @@ const TOGETHER: u32 = 16;
 /// unlikely under Student's t, `s = max(0, s + min(u, 4) - 1.5)`; where neighbours are alike, what
 /// is added is divided by how many of them are worth one. At `s = 8` the latency is leaving, for ten
 /// rows and for as many more whenever it went on by a scale, as long as `u` is above 1.5. After ten
-/// steps without a row the sum begins anew. While `s` is above half of that, rows are learnt clipped to 1.5 scales;
-/// after 60 such rows, or when a level that lasts is learnt as it is, the past begins anew. A row
-/// that is flagged alone before `s` is above half is neither added nor learnt: it is told already.
+/// steps without a row the sum begins anew.
+///
+/// While `s` is above half of that, rows are learnt clipped to 1.5 scales; after 60 such rows, or when
+/// a level that lasts is learnt as it is, the past begins anew. A row that is flagged alone before
+/// `s` is above half is neither added nor learnt: it is told already.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Slow {
     past: Memory,
@@ -51,9 +51,8 @@ pub(super) struct Slow {
     begin: Option<Begin>,
     /// How far the last two rows were, the newest first.
     before: [f64; 2],
-    /// Sums of products and squares of neighbours, fading, of rows that add up to nothing.
-    products: f64,
-    squares: f64,
+    /// Correlation of neighbouring deviates, learnt while the sum is 0.
+    autocorrelation: Autocorrelation,
     /// Rows in a row with a sum above half.
     rising: u32,
     /// Where it had gone on by a scale last, in scales, and the rows since then.
@@ -85,8 +84,7 @@ impl Slow {
             sum: 0.0,
             begin: None,
             before: [0.0; 2],
-            products: 0.0,
-            squares: 0.0,
+            autocorrelation: Autocorrelation::default(),
             rising: 0,
             reached: 0.0,
             still: 0,
@@ -110,16 +108,9 @@ impl Slow {
         Some((deviate, Reference { scale, ..past }))
     }
 
-    /// So many rows are worth one: `1 + 2 sum (1 - j/k) r^j` with the correlation `r` of neighbours and
-    /// the `k` = 16 rows in which a rise of little adds up (Brown, 1975).
-    fn alike(&self) -> f64 {
-        let likeness = (self.products / (self.squares + DOUBT)).clamp(0.0, 1.0);
-        let (mut alike, mut power) = (1.0, 1.0);
-        for lag in 1..TOGETHER {
-            power *= likeness;
-            alike += 2.0 * (1.0 - f64::from(lag) / f64::from(TOGETHER)) * power;
-        }
-        alike
+    /// The sum after a row with this deviate.
+    fn sum_with(&self, at: Timestamp, deviate: f64) -> f64 {
+        added(self.sum_before(at), deviate, self.autocorrelation.rows_per_independent(TOGETHER))
     }
 
     /// The begin of the sum that goes on with a row.
@@ -134,7 +125,7 @@ impl Slow {
     /// That the latency is leaving with this row; `evidence` is the threshold.
     pub fn leaving(&self, at: Timestamp, sample: Sample, evidence: f64) -> Option<Leaving> {
         let (far, now) = self.far(sample)?;
-        let sum = added(self.sum_before(at), far, self.alike());
+        let sum = self.sum_with(at, far);
         let goes = sum >= LEFT && far >= SLACK && self.still < LEAVES_FOR;
         if !goes || self.past.points() < LEAST {
             return None;
@@ -181,10 +172,7 @@ impl Slow {
         let [last, _] = self.before;
         self.before = [far, last];
         if self.sum <= 0.0 {
-            let (far, last, keep) =
-                (far.clamp(-FAR, FAR), last.clamp(-FAR, FAR), 1.0 - 1.0 / TYPICAL);
-            self.products = self.products * keep + far * last;
-            self.squares = self.squares * keep + far * far;
+            self.autocorrelation.learn(far, last);
         }
     }
 
@@ -228,7 +216,7 @@ impl Slow {
             if self.past.points() >= LEAST {
                 let begin = self.begin(at, far, past);
                 self.begin = Some(begin);
-                self.sum = added(self.sum, far, self.alike());
+                self.sum = self.sum_with(at, far);
                 self.go_on((value - begin.past.center) / begin.past.scale);
             }
             let clear = self.sum > LEFT / 2.0;

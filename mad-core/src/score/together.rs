@@ -1,9 +1,9 @@
 //! Signals of one row that are each a little out.
 
 use serde::{Deserialize, Serialize};
-use statrs::function::gamma::gamma_ur;
 
 use super::Score;
+use super::autocorrelation::{CLIP, brown_fisher};
 use super::band::outside_if;
 use super::row::look_elsewhere;
 use crate::series::Signal;
@@ -18,8 +18,6 @@ const LOOKS: f64 = 2.0;
 /// Rows over which the likeness of signals is averaged, and those that it is doubted with.
 const LIKENESS: f32 = 240.0;
 const DOUBT: f32 = 10.0;
-/// Where a distance no longer counts more, in scales.
-const FAR: f64 = 3.0;
 
 /// All signals of a row taken as one.
 ///
@@ -69,8 +67,7 @@ impl Together {
                 alike += (f64::from(likeness) * side).clamp(0.0, 1.0);
             }
         }
-        let alike = 1.0 + 2.0 / count * alike;
-        -gamma_ur(count / alike, sum * std::f64::consts::LN_10 / alike).max(1e-300).log10()
+        brown_fisher(sum, count, 1.0 + 2.0 / count * alike)
     }
 
     /// Learns a row by the scores that it has alone, where none is anomalous.
@@ -79,7 +76,7 @@ impl Together {
             return;
         }
         let distance = |score: &Score| {
-            if score.z.is_finite() { score.z.clamp(-FAR, FAR) as f32 } else { 0.0 }
+            if score.z.is_finite() { score.z.clamp(-CLIP, CLIP) as f32 } else { 0.0 }
         };
         for (row, score) in self.products.iter_mut().zip(alone) {
             for (product, other) in row.iter_mut().zip(alone) {
