@@ -202,13 +202,13 @@ def test_a_binomial_tail_is_the_mid_p_of_a_given_share_or_of_a_learnt_one() -> N
     weights = [comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(n + 1)]
     mid = weights[3] / 2 + sum(weights[4:])
     given = mad.BinomialScorer(share)
-    assert given.score(3 / n, n=n).evidence == pytest.approx(-log10(mid), abs=1e-6)
-    assert given.score(0.0, n=n).evidence == 0.0
+    assert given.score(3 / n, n=n).neg_log10_p == pytest.approx(-log10(mid), abs=1e-6)
+    assert given.score(0.0, n=n).neg_log10_p == 0.0
     learnt = mad.BinomialScorer(window=60)
     for _ in range(60):
         learnt.learn(share, n=100)
     # a share that is known from the past is trusted less
-    assert 0.5 < learnt.score(3 / n, n=n).evidence / given.score(3 / n, n=n).evidence < 1.0
+    assert 0.5 < learnt.score(3 / n, n=n).neg_log10_p / given.score(3 / n, n=n).neg_log10_p < 1.0
     with pytest.raises(ValueError, match="no window"):
         mad.BinomialScorer(0.01, window=60)
     with pytest.raises(ValueError, match=r"score\.share"):

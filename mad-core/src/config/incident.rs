@@ -13,12 +13,12 @@ pub struct IncidentConfig {
     pub open_rows: u32,
     /// Steps within which they have to lie (n of k-of-n), `open_rows` to 1,000. Default 3.
     pub open_steps: u32,
-    /// Row evidence that opens an incident alone, when at least `open_support` observations carry
-    /// it; above 0. Default 8: one in 10^8.
-    pub open_evidence: f64,
-    /// Observations that have to carry such evidence. Default 2: one slow request is an anecdote.
-    pub open_support: f64,
-    /// Row evidence that keeps an open incident alive without being flagged (hysteresis), 0 or
+    /// `-log10 p` of a row that opens an incident alone, when at least `open_effective_n`
+    /// observations stand behind it; above 0. Default 8: one in 10^8.
+    pub open_threshold: f64,
+    /// Observations that have to stand behind such a row. Default 2: one slow request is an anecdote.
+    pub open_effective_n: f64,
+    /// `-log10 p` of a row that keeps an open incident alive without being flagged (hysteresis), 0 or
     /// more. Default 2.5.
     pub sustain_threshold: f64,
     /// An incident is over this long after its last anomalous row, minutes; the next one then is
@@ -41,8 +41,8 @@ impl Default for IncidentConfig {
         Self {
             open_rows: 2,
             open_steps: 3,
-            open_evidence: 8.0,
-            open_support: 2.0,
+            open_threshold: 8.0,
+            open_effective_n: 2.0,
             sustain_threshold: 2.5,
             resolve_after_minutes: 5.0,
             merge_minutes: 5.0,
@@ -67,7 +67,7 @@ impl IncidentConfig {
             return Err(Error::config("incident.open_steps", self.open_steps, expected));
         }
         for (field, value) in [
-            ("incident.open_evidence", self.open_evidence),
+            ("incident.open_threshold", self.open_threshold),
             ("incident.resolve_after_minutes", self.resolve_after_minutes),
             ("incident.ttl_minutes", self.ttl_minutes),
         ] {
@@ -76,7 +76,7 @@ impl IncidentConfig {
             }
         }
         for (field, value) in [
-            ("incident.open_support", self.open_support),
+            ("incident.open_effective_n", self.open_effective_n),
             ("incident.sustain_threshold", self.sustain_threshold),
             ("incident.merge_minutes", self.merge_minutes),
         ] {

@@ -148,8 +148,8 @@ impl Suspect {
     }
 
     fn add(&mut self, row: &FlaggedRow) {
-        self.weight += score_of(row.evidence);
-        self.strongest = self.strongest.max(row.evidence);
+        self.weight += score_of(row.neg_log10_p);
+        self.strongest = self.strongest.max(row.neg_log10_p);
         self.rows += 1;
         self.step = self.step.max(row.step);
         self.first = Some(self.first.map_or(row.bucket, |first| first.min(row.bucket)));
@@ -167,12 +167,12 @@ impl Suspect {
                 low: flagged.low,
                 high: flagged.high,
                 z: flagged.z,
-                evidence: flagged.evidence,
+                neg_log10_p: flagged.neg_log10_p,
             };
             match self.evidence.get_mut(&flagged.signal) {
                 Some(known) => {
                     let rows = known.rows + 1;
-                    if flagged.evidence > known.evidence {
+                    if flagged.neg_log10_p > known.neg_log10_p {
                         *known = here;
                     }
                     known.rows = rows;
@@ -186,7 +186,7 @@ impl Suspect {
 
     fn into_culprit(self, id: EntityId, entities: &EntityTable, total: f64) -> Option<Culprit> {
         let mut evidence: Vec<Evidence> = self.evidence.into_values().collect();
-        evidence.sort_by(|a, b| b.evidence.total_cmp(&a.evidence));
+        evidence.sort_by(|a, b| b.neg_log10_p.total_cmp(&a.neg_log10_p));
         Some(Culprit {
             entity: Entity::clone(entities.get(id)?),
             entity_id: id,

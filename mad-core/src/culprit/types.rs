@@ -29,7 +29,7 @@ pub struct Evidence {
     /// Distance from what was expected, in scales.
     pub z: f64,
     /// Minus log10 of its probability.
-    pub evidence: f64,
+    pub neg_log10_p: f64,
 }
 
 /// One suspect.

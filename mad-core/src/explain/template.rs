@@ -33,8 +33,8 @@ pub(super) fn peaks(incident: &Incident) -> impl Iterator<Item = &Peak> {
 
 /// Whether all numbers of a signal are there and say which way it went.
 pub(super) fn is_whole(signal: &FlaggedSignal) -> bool {
-    let FlaggedSignal { value, expected, low, high, z, evidence, .. } = signal;
-    [value, expected, low, high, evidence].iter().all(|number| number.is_finite())
+    let FlaggedSignal { value, expected, low, high, z, neg_log10_p, .. } = signal;
+    [value, expected, low, high, neg_log10_p].iter().all(|number| number.is_finite())
         && z.is_finite()
         && *z != 0.0
 }
@@ -146,7 +146,7 @@ impl TemplateExplainer {
             quantity(&flagged.signal, flagged.value),
             bound(flagged),
             number(flagged.z, 1),
-            likelihood(flagged.evidence),
+            likelihood(flagged.neg_log10_p),
             Self::together(incident, peak),
         )
     }
@@ -154,10 +154,10 @@ impl TemplateExplainer {
     /// Signals that have one evidence in one row have it together; else it is of the rows before too
     /// where a value does not have it alone.
     fn together(incident: &Incident, peak: &Peak) -> String {
-        let FlaggedSignal { signal, evidence, .. } = &peak.signal;
+        let FlaggedSignal { signal, neg_log10_p, .. } = &peak.signal;
         let beside = |other: &&Peak| {
-            let same = other.signal.evidence.to_bits() == evidence.to_bits();
-            other.at == peak.at && other.signal.signal != *signal && same && *evidence < 300.0
+            let same = other.signal.neg_log10_p.to_bits() == neg_log10_p.to_bits();
+            other.at == peak.at && other.signal.signal != *signal && same && *neg_log10_p < 300.0
         };
         let names: Vec<_> =
             peaks(incident).filter(beside).map(|other| name(&other.signal.signal)).collect();
@@ -361,7 +361,7 @@ fn confidence_rule(incident: &Incident) -> String {
     format!(
         "{} flagged, the strongest {}; High needs 3 rows and 1 in 10^8, Medium 2 rows or 1 in 10^6.",
         plural(incident.rows as f64, "row"),
-        likelihood(incident.evidence),
+        likelihood(incident.neg_log10_p),
     )
 }
 

@@ -109,12 +109,12 @@ pub(super) fn times(value: f64, usual: f64) -> Option<String> {
 }
 
 /// `1 in 20,000 by chance`, from minus log10 of a probability.
-pub(super) fn likelihood(evidence: f64) -> String {
-    if evidence >= 6.0 {
-        format!("less than 1 in 10^{} by chance", evidence.floor())
+pub(super) fn likelihood(neg_log10_p: f64) -> String {
+    if neg_log10_p >= 6.0 {
+        format!("less than 1 in 10^{} by chance", neg_log10_p.floor())
     } else {
         // two digits are more than a probability of this kind has
-        let once_in = 10_f64.powf(evidence.max(0.0));
+        let once_in = 10_f64.powf(neg_log10_p.max(0.0));
         let unit = 10_f64.powf((once_in.log10().floor() - 1.0).max(0.0));
         format!("about 1 in {} by chance", number((once_in / unit).round() * unit, 0))
     }

@@ -45,11 +45,11 @@ impl Guardrails {
                 "a number above 0 and below 1",
             ));
         }
-        Ok(Self { config, threshold: crate::score::threshold_evidence(threshold) })
+        Ok(Self { config, threshold: crate::score::threshold_neg_log10_p(threshold) })
     }
 
-    /// The row evidence from which a row is anomalous.
-    pub fn evidence(&self) -> f64 {
+    /// `-log10 p` from which on a row is anomalous.
+    pub fn threshold_neg_log10_p(&self) -> f64 {
         self.threshold
     }
 
@@ -75,16 +75,16 @@ impl Guardrails {
             confidence: Confidence::Low,
             signal: scores.leading(),
             flagged: 0,
-            evidence: scores.evidence(),
-            support: scores.of(scores.leading()).support,
+            neg_log10_p: scores.neg_log10_p(),
+            effective_n: scores.of(scores.leading()).effective_n,
         };
         let (mut best, mut suppressed) = (0.0, (0.0, Reason::Normal));
         for (signal, score) in scores.iter() {
-            let evidence = scores.evidence_of(signal);
+            let neg_log10_p = scores.neg_log10_p_of(signal);
             let own = settings.and_then(|settings| settings.get(signal.index()));
-            let threshold =
-                own.map_or(self.threshold, |own| crate::score::threshold_evidence(own.threshold));
-            if evidence < threshold || own.is_some_and(|own| !own.watched) {
+            let threshold = own
+                .map_or(self.threshold, |own| crate::score::threshold_neg_log10_p(own.threshold));
+            if neg_log10_p < threshold || own.is_some_and(|own| !own.watched) {
                 continue;
             }
             let config = own.map_or(&self.config, |own| &own.guard);
@@ -93,17 +93,17 @@ impl Guardrails {
             if let Some(reason) =
                 suppression.or_else(|| below_min_effect(config, row, signal, score))
             {
-                if evidence > suppressed.0 {
-                    suppressed = (evidence, reason);
+                if neg_log10_p > suppressed.0 {
+                    suppressed = (neg_log10_p, reason);
                 }
                 continue;
             }
             verdict.flagged |= 1 << signal.index();
-            if evidence > best {
-                best = evidence;
+            if neg_log10_p > best {
+                best = neg_log10_p;
                 verdict.signal = signal;
-                verdict.evidence = evidence;
-                verdict.support = score.support;
+                verdict.neg_log10_p = neg_log10_p;
+                verdict.effective_n = score.effective_n;
                 verdict.reason =
                     if score.z < 0.0 { Reason::BelowExpected } else { Reason::AboveExpected };
             }
@@ -117,13 +117,13 @@ impl Guardrails {
         }
         verdict.is_anomaly = true;
         verdict.severity = self.severity(row, verdict.flagged);
-        verdict.confidence = confidence(verdict.evidence, verdict.support);
+        verdict.confidence = confidence(verdict.neg_log10_p, verdict.effective_n);
         verdict
     }
 
     /// Whether a verdict's row was suppressed although it was unlikely.
     pub fn suppressed(&self, verdict: &Verdict) -> bool {
-        !verdict.is_anomaly && verdict.evidence >= self.threshold
+        !verdict.is_anomaly && verdict.neg_log10_p >= self.threshold
     }
 
     fn immature(&self, at: Timestamp, maturity: EntityMaturity) -> Option<Reason> {
@@ -149,10 +149,10 @@ impl Guardrails {
         settings: Option<&SignalSettings>,
     ) -> PointVerdict {
         let immature = self.immature(at, maturity);
-        let threshold =
-            settings.map_or(self.threshold, |own| crate::score::threshold_evidence(own.threshold));
+        let threshold = settings
+            .map_or(self.threshold, |own| crate::score::threshold_neg_log10_p(own.threshold));
         let watched = settings.is_none_or(|own| own.watched);
-        let unlikely = score.evidence >= threshold && watched;
+        let unlikely = score.neg_log10_p >= threshold && watched;
         let config = settings.map_or(&self.config, |own| &own.guard);
         let direction = settings.and_then(|own| own.direction);
         let in_ms = settings.is_some_and(|own| own.in_ms);
@@ -198,10 +198,10 @@ fn unwatched(row: &FeatureRow, scores: &RowScores) -> bool {
 }
 
 /// See [`Verdict::confidence`].
-fn confidence(evidence: f64, support: f64) -> Confidence {
-    if evidence >= 8.0 && support >= 5.0 {
+fn confidence(neg_log10_p: f64, effective_n: f64) -> Confidence {
+    if neg_log10_p >= 8.0 && effective_n >= 5.0 {
         Confidence::High
-    } else if evidence >= 6.0 || support >= 3.0 {
+    } else if neg_log10_p >= 6.0 || effective_n >= 3.0 {
         Confidence::Medium
     } else {
         Confidence::Low
@@ -241,7 +241,7 @@ fn below_min_effect(
         }
         Signal::ErrorRate => {
             // what lasts rests on the errors of several rows
-            let errors = score.support.max(row.errors as f64);
+            let errors = score.effective_n.max(row.errors as f64);
             change >= config.error_rate_absolute && errors >= config.min_errors as f64
         }
         Signal::RequestCount => {

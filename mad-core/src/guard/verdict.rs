@@ -146,9 +146,9 @@ pub struct Verdict {
     /// Signals that were flagged, one bit each in the order of [`Signal::ALL`].
     pub flagged: u8,
     /// Minus log10 of the row's probability.
-    pub evidence: f64,
+    pub neg_log10_p: f64,
     /// Observations that carry the evidence.
-    pub support: f64,
+    pub effective_n: f64,
 }
 
 /// What was decided about a point of a metric.
@@ -165,7 +165,7 @@ pub struct PointVerdict {
 impl Verdict {
     /// The row's score, 0 to 1: its evidence `e` as `e / (e + 4)`.
     pub fn score(&self) -> f64 {
-        crate::score::score_of(self.evidence)
+        crate::score::score_of(self.neg_log10_p)
     }
 
     /// The signals that were flagged.

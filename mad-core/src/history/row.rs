@@ -114,7 +114,7 @@ pub struct FlaggedSignal {
     /// Distance from what was expected, in scales.
     pub z: f64,
     /// Minus log10 of its probability, after looking at all signals.
-    pub evidence: f64,
+    pub neg_log10_p: f64,
     /// For how long its level had been leaving what was expected, nanoseconds, where that is what
     /// the evidence is of: a slow change.
     #[serde(default)]
@@ -142,7 +142,7 @@ pub struct FlaggedRow {
     /// How bad.
     pub severity: Severity,
     /// Minus log10 of the row's probability.
-    pub evidence: f64,
+    pub neg_log10_p: f64,
     /// The flagged signals, strongest first.
     pub signals: Vec<FlaggedSignal>,
 }
@@ -164,12 +164,12 @@ impl FlaggedRow {
                     low: score.low,
                     high: score.high,
                     z: score.z,
-                    evidence: scores.evidence_of(signal),
+                    neg_log10_p: scores.neg_log10_p_of(signal),
                     leaving: scores.leaving_since(signal).map(|since| row.bucket.since(since)),
                 }
             })
             .collect();
-        signals.sort_by(|a, b| b.evidence.total_cmp(&a.evidence));
+        signals.sort_by(|a, b| b.neg_log10_p.total_cmp(&a.neg_log10_p));
         Some(Self {
             entity: row.entity,
             bucket: row.bucket,
@@ -179,7 +179,7 @@ impl FlaggedRow {
             expected_error_rate: scores.of(Signal::ErrorRate).expected,
             objectives: None,
             severity: verdict.severity,
-            evidence: verdict.evidence,
+            neg_log10_p: verdict.neg_log10_p,
             signals,
         })
     }

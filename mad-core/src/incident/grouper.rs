@@ -79,13 +79,13 @@ impl IncidentGrouper {
         Ok(())
     }
 
-    /// Takes a flagged row. `support` is how many observations carry its evidence; `topology` gives
+    /// Takes a flagged row. `effective_n` is how many observations carry its evidence; `topology` gives
     /// which services call each other.
     pub fn flagged(
         &mut self,
         entity: &Entity,
         row: FlaggedRow,
-        support: f64,
+        effective_n: f64,
         topology: &impl Topology,
         changes: &mut Vec<IncidentChange>,
     ) {
@@ -95,8 +95,8 @@ impl IncidentGrouper {
         let id = row.entity;
         let (bucket, step) = (row.bucket, row.step);
         let known = bucket.plus(step).plus(self.lateness);
-        let decisive =
-            row.evidence >= self.config.open_evidence && support >= self.config.open_support;
+        let decisive = row.neg_log10_p >= self.config.open_threshold
+            && effective_n >= self.config.open_effective_n;
         let reach = row.step.saturating_mul(i64::from(self.config.open_steps));
         let pending = self.pending.entry(id).or_default();
         pending.retain(|earlier| row.bucket.since(earlier.bucket) < reach);
@@ -230,13 +230,13 @@ impl IncidentGrouper {
         entity: EntityId,
         bucket: Timestamp,
         step: i64,
-        evidence: f64,
+        neg_log10_p: f64,
         changes: &mut Vec<IncidentChange>,
     ) {
         let entity = self.lead(entity);
         let Some(incident) = self.open.get_mut(&entity) else { return };
         let end = bucket.plus(step);
-        if evidence >= self.config.sustain_threshold
+        if neg_log10_p >= self.config.sustain_threshold
             && end.since(incident.last_active) <= self.config.gap(incident.step)
         {
             incident.last_active = end;

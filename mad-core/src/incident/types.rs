@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 /// Requests that the expected error rate is trusted with: that of the first hours at least.
 const ERROR_MEMORY: f64 = 200.0;
 /// Evidence from which an incident's errors rose; it is one already, so that less is needed.
-const ERRORS_EVIDENCE: f64 = 3.0;
+const ERRORS_NEG_LOG10_P: f64 = 3.0;
 
 /// Where an incident stands in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +77,7 @@ pub struct Member {
     /// Its flagged rows.
     pub rows: u64,
     /// The strongest evidence of one.
-    pub evidence: f64,
+    pub neg_log10_p: f64,
     /// The signal with the strongest evidence.
     pub signal: SignalName,
     /// Its first flagged row: the strongest signal there.
@@ -144,7 +144,7 @@ pub struct Incident {
     /// Its own first flagged row: the strongest signal there.
     pub onset: Option<Peak>,
     /// Strongest evidence of a row.
-    pub evidence: f64,
+    pub neg_log10_p: f64,
     /// The last moment at which something spoke for it (hysteresis included).
     pub last_active: Timestamp,
     /// What its rows took of the budgets of its objectives; none without requests.
@@ -185,7 +185,7 @@ impl Incident {
             errors_rose: false,
             peaks: Vec::new(),
             onset: None,
-            evidence: 0.0,
+            neg_log10_p: 0.0,
             last_active: first.bucket.plus(first.step),
             slo: None,
             members: Vec::new(),
@@ -203,7 +203,7 @@ impl Incident {
         self.rows += 1;
         self.requests = self.requests.saturating_add(row.count);
         self.errors = self.errors.saturating_add(row.errors);
-        self.evidence = self.evidence.max(row.evidence);
+        self.neg_log10_p = self.neg_log10_p.max(row.neg_log10_p);
         burn(&mut self.slo, row);
         begin(&mut self.onset, row);
         self.judge_errors(critical_error_rate);
@@ -215,7 +215,7 @@ impl Incident {
                 None => self.peaks.push(peak),
             }
         }
-        self.peaks.sort_by(|a, b| b.signal.evidence.total_cmp(&a.signal.evidence));
+        self.peaks.sort_by(|a, b| b.signal.neg_log10_p.total_cmp(&a.signal.neg_log10_p));
     }
 
     /// Another entity joins, with its flagged rows so far; answers whether that is worth telling:
@@ -241,7 +241,7 @@ impl Incident {
                 start: first.bucket,
                 end: first.bucket,
                 rows: 0,
-                evidence: 0.0,
+                neg_log10_p: 0.0,
                 signal: signal.signal.clone(),
                 onset: None,
                 slo: None,
@@ -262,14 +262,16 @@ impl Incident {
         self.end = self.end.max(end);
         self.last_active = self.last_active.max(end);
         self.severity = self.severity.max(row.severity);
-        self.evidence = self.evidence.max(row.evidence);
+        self.neg_log10_p = self.neg_log10_p.max(row.neg_log10_p);
         if let Some(member) = self.members.iter_mut().find(|member| member.entity == *entity) {
             member.end = member.end.max(end);
             member.rows += 1;
             burn(&mut member.slo, row);
             begin(&mut member.onset, row);
-            if let Some(signal) = row.signals.first().filter(|_| row.evidence > member.evidence) {
-                member.evidence = row.evidence;
+            if let Some(signal) =
+                row.signals.first().filter(|_| row.neg_log10_p > member.neg_log10_p)
+            {
+                member.neg_log10_p = row.neg_log10_p;
                 member.signal = signal.signal.clone();
             }
         }
@@ -282,7 +284,7 @@ impl Incident {
         self.last_active = self.last_active.max(other.last_active);
         self.last_joined = self.last_joined.max(other.start);
         self.severity = self.severity.max(other.severity);
-        self.evidence = self.evidence.max(other.evidence);
+        self.neg_log10_p = self.neg_log10_p.max(other.neg_log10_p);
         self.reached += 1 + other.reached;
         if let Some(peak) = other.peaks.first() {
             self.members.push(Member {
@@ -291,7 +293,7 @@ impl Incident {
                 start: other.start,
                 end: other.end,
                 rows: other.rows,
-                evidence: other.evidence,
+                neg_log10_p: other.neg_log10_p,
                 signal: peak.signal.signal.clone(),
                 onset: other.onset,
                 slo: other.slo,
@@ -310,7 +312,7 @@ impl Incident {
         let (a, b) = (ERROR_MEMORY * share, ERROR_MEMORY * (1.0 - share));
         let tail = beta_binomial_log10_sf(self.errors, self.requests, a, b);
         // once proved it stays so: an incident that goes on more mildly was still that bad
-        self.errors_rose |= tail <= -ERRORS_EVIDENCE && self.error_rate() > share;
+        self.errors_rose |= tail <= -ERRORS_NEG_LOG10_P && self.error_rate() > share;
         if self.errors_rose && self.error_rate() >= critical_error_rate {
             self.severity = Severity::Critical;
         }
@@ -344,9 +346,9 @@ impl Incident {
     /// How sure: High with 3 flagged rows and evidence of 8 (one in 10^8) in one of them, Medium
     /// with 2 rows or evidence of 6, Low otherwise.
     pub fn confidence(&self) -> Confidence {
-        if self.rows >= 3 && self.evidence >= 8.0 {
+        if self.rows >= 3 && self.neg_log10_p >= 8.0 {
             Confidence::High
-        } else if self.rows >= 2 || self.evidence >= 6.0 {
+        } else if self.rows >= 2 || self.neg_log10_p >= 6.0 {
             Confidence::Medium
         } else {
             Confidence::Low
@@ -365,7 +367,7 @@ fn begin(onset: &mut Option<Peak>, row: &FlaggedRow) {
 
 /// Whether a signal is stronger than it was at its peak, or has left further with the same evidence.
 fn is_worse(now: &FlaggedSignal, then: &FlaggedSignal) -> bool {
-    (now.evidence, now.leaving) > (then.evidence, then.leaving)
+    (now.neg_log10_p, now.leaving) > (then.neg_log10_p, then.leaving)
 }
 
 /// What a row takes of the budgets.

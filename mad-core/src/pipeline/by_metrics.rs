@@ -99,8 +99,8 @@ impl Pipeline {
                 let (most, target) =
                     symptoms.entry(Arc::clone(&entity.service)).or_insert_with(new);
                 target.since = target.since.min(row.bucket);
-                if flagged.evidence > *most {
-                    (*most, target.metric) = (flagged.evidence, metric);
+                if flagged.neg_log10_p > *most {
+                    (*most, target.metric) = (flagged.neg_log10_p, metric);
                 }
             }
         }

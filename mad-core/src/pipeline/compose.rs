@@ -327,13 +327,13 @@ impl Pipeline {
             self.grouper.flagged(
                 entity,
                 flagged,
-                verdict.support,
+                verdict.effective_n,
                 &self.graph,
                 &mut update.changes,
             );
         } else {
-            let evidence = verdict.evidence;
-            self.grouper.quiet(row.entity, row.bucket, step, evidence, &mut update.changes);
+            let neg_log10_p = verdict.neg_log10_p;
+            self.grouper.quiet(row.entity, row.bucket, step, neg_log10_p, &mut update.changes);
         }
         self.follow_changes(before, update);
     }

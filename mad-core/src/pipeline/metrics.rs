@@ -121,21 +121,21 @@ impl Pipeline {
         let (mut worth, mut told) = (0.0_f64, Vec::new());
         for point in points {
             if let Some((judged, alarm)) = self.judge_point(&name, point) {
-                worth = worth.max(alarm.score.evidence - look_elsewhere);
+                worth = worth.max(alarm.score.neg_log10_p - look_elsewhere);
                 told.push(Told::new(&judged, &alarm, look_elsewhere));
                 update.points.push(judged);
             }
         }
-        let enough = self.guardrails.evidence();
-        told.retain(|told| told.signal.evidence >= enough);
-        told.sort_by(|a, b| b.signal.evidence.total_cmp(&a.signal.evidence));
+        let enough = self.guardrails.threshold_neg_log10_p();
+        told.retain(|told| told.signal.neg_log10_p >= enough);
+        told.sort_by(|a, b| b.signal.neg_log10_p.total_cmp(&a.signal.neg_log10_p));
         let before = update.changes.len();
         match told.first() {
-            Some(Told { signal: FlaggedSignal { evidence, .. }, .. }) => {
-                let evidence = *evidence;
+            Some(Told { signal: FlaggedSignal { neg_log10_p, .. }, .. }) => {
+                let neg_log10_p = *neg_log10_p;
                 let severity = told.iter().map(|told| told.severity).max();
                 let alarms = told.iter().filter(|told| told.alarming >= enough);
-                let support = alarms.map(|told| told.support).reduce(f64::max);
+                let effective_n = alarms.map(|told| told.effective_n).reduce(f64::max);
                 let row = FlaggedRow {
                     entity,
                     bucket,
@@ -145,13 +145,15 @@ impl Pipeline {
                     expected_error_rate: f64::NAN,
                     objectives: None,
                     severity: severity.unwrap_or_default(),
-                    evidence,
+                    neg_log10_p,
                     signals: told.into_iter().map(|told| told.signal).collect(),
                 };
                 self.history.push_flagged(row.clone());
                 let (graph, changes) = (&self.graph, &mut update.changes);
-                match support {
-                    Some(support) => self.grouper.flagged(&name, row, support, graph, changes),
+                match effective_n {
+                    Some(effective_n) => {
+                        self.grouper.flagged(&name, row, effective_n, graph, changes)
+                    }
                     None => {
                         self.grouper.extend(&name, &row, changes);
                     }
@@ -217,8 +219,11 @@ impl Pipeline {
         let (verdict, alarmed) = (judge(&score), judge(&alarm));
         let leaving = leaving.map(|leaving| (judge(&leaving.score), leaving));
         let leaving = leaving.filter(|(verdict, _)| verdict.is_anomaly);
-        let (is_alarm, alarm_score) =
-            state.paused.tell(alarmed.is_anomaly, alarm.evidence, self.config.score.alarm_cooldown);
+        let (is_alarm, alarm_score) = state.paused.tell(
+            alarmed.is_anomaly,
+            alarm.neg_log10_p,
+            self.config.score.alarm_cooldown,
+        );
         let judged = FeaturePoint { sample, ..*point };
         state.last = state.last.max(point.bucket);
         state.newest = Some(Decision::of_point(&judged, kind, &score, &verdict));
@@ -227,7 +232,7 @@ impl Pipeline {
         self.counters.points += 1;
         self.counters.flagged_points += u64::from(verdict.is_anomaly);
         self.counters.saw(point.bucket, point.bucket);
-        if !verdict.is_anomaly && score.evidence >= self.guardrails.evidence() {
+        if !verdict.is_anomaly && score.neg_log10_p >= self.guardrails.threshold_neg_log10_p() {
             *self.counters.suppressed.entry(verdict.reason).or_default() += 1;
         }
         let kept = HistoryPoint::new(point.bucket, sample.value, &score, &verdict);
@@ -261,7 +266,7 @@ struct Told {
     alarming: f64,
     /// Observations that carry the evidence. One point of a gauge, of how many ever it was made, is
     /// no level that lasts.
-    support: f64,
+    effective_n: f64,
 }
 
 impl Told {
@@ -270,13 +275,13 @@ impl Told {
     /// stand behind it, and blocks that add up by chance are far rarer than its evidence says.
     fn new(judged: &JudgedPoint, alarm: &Alarm, look_elsewhere: f64) -> Self {
         let JudgedPoint { metric, point, score: own, verdict, .. } = judged;
-        let less = |said: bool, evidence: f64| {
-            if said { (evidence - look_elsewhere).max(0.0) } else { 0.0 }
+        let less = |said: bool, neg_log10_p: f64| {
+            if said { (neg_log10_p - look_elsewhere).max(0.0) } else { 0.0 }
         };
-        let flagged = less(verdict.is_anomaly, own.evidence);
+        let flagged = less(verdict.is_anomaly, own.neg_log10_p);
         let leaving = &alarm.leaving;
-        let slow = leaving.map_or(0.0, |(_, leaving)| leaving.score.evidence);
-        let alarming = less(alarm.verdict.is_anomaly, alarm.score.evidence).max(slow);
+        let slow = leaving.map_or(0.0, |(_, leaving)| leaving.score.neg_log10_p);
+        let alarming = less(alarm.verdict.is_anomaly, alarm.score.neg_log10_p).max(slow);
         let alone = if verdict.is_anomaly { own } else { &alarm.score };
         let score = leaving.as_ref().map_or(alone, |(_, leaving)| &leaving.score);
         Self {
@@ -287,7 +292,7 @@ impl Told {
                 low: score.low,
                 high: score.high,
                 z: score.z,
-                evidence: flagged.max(alarming),
+                neg_log10_p: flagged.max(alarming),
                 leaving: leaving
                     .and_then(|(_, leaving)| leaving.since)
                     .map(|since| point.bucket.since(since)),
@@ -296,7 +301,7 @@ impl Told {
                 .map_or(Severity::Info, |(verdict, _)| verdict.severity)
                 .max(verdict.severity.max(alarm.verdict.severity)),
             alarming,
-            support: if alarm.kind == SignalKind::Gauge { 0.0 } else { own.support },
+            effective_n: if alarm.kind == SignalKind::Gauge { 0.0 } else { own.effective_n },
         }
     }
 }

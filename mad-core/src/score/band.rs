@@ -80,9 +80,9 @@ fn edge(parts: &[Option<Reference>; 4], limit: f64, each: f64, middle: f64, side
 
 /// Makes band and flag say the same: a flagged value is outside, another inside, whatever rounding
 /// did. A value exactly in the middle is never flagged.
-pub(super) fn outside_if(flagged: bool, mut score: Score, value: f64, evidence: f64) -> Score {
+pub(super) fn outside_if(flagged: bool, mut score: Score, value: f64, neg_log10_p: f64) -> Score {
     if flagged && value == score.expected {
-        score.evidence = score.evidence.min(evidence * 0.999);
+        score.neg_log10_p = score.neg_log10_p.min(neg_log10_p * 0.999);
     } else if flagged && value > score.expected {
         score.high = score.high.min(value.next_down()).max(score.expected);
     } else if flagged {

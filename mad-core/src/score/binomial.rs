@@ -39,16 +39,16 @@ const CERTAIN: f64 = 1e12;
 /// use mad_core::{Sample, Timestamp};
 ///
 /// let (at, known) = (Timestamp::from_seconds(0), BinomialScorer::given(0.01, 4.0)?);
-/// let evidence = |events: f64, n: u64| known.score(at, Sample { value: events / n as f64, n }).evidence;
+/// let neg_log10_p = |events: f64, n: u64| known.score(at, Sample { value: events / n as f64, n }).neg_log10_p;
 /// // one error among six requests is an anecdote, nine among forty are not
-/// assert!(evidence(1.0, 6) < 2.0 && evidence(9.0, 40) > 8.0);
+/// assert!(neg_log10_p(1.0, 6) < 2.0 && neg_log10_p(9.0, 40) > 8.0);
 /// # Ok::<(), mad_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BinomialScorer {
     window: usize,
     memory: f64,
-    pub(super) evidence: f64,
+    pub(super) neg_log10_p: f64,
     band: f64,
     pub(super) rows: VecDeque<(u32, u32)>,
     pub(super) events: u64,
@@ -84,23 +84,23 @@ impl Baseline {
 }
 
 impl BinomialScorer {
-    /// A scorer that has learnt nothing; `evidence` is where the expected band ends.
+    /// A scorer that has learnt nothing; `neg_log10_p` is where the expected band ends.
     ///
     /// # Errors
     ///
     /// A window outside 3 to 100,000, a memory below 10, evidence that is not above 0.
-    pub fn learning(window: usize, memory: f64, evidence: f64) -> Result<Self> {
+    pub fn learning(window: usize, memory: f64, neg_log10_p: f64) -> Result<Self> {
         if !(3..=MAX_WINDOW).contains(&window) {
             return Err(Error::config("score.window", window, "an integer from 3 to 100000"));
         }
         if !(memory.is_finite() && memory >= 10.0) {
             return Err(Error::config("score.rate_memory", memory, "10 or more trials"));
         }
-        if !(evidence.is_finite() && evidence > 0.0) {
-            return Err(Error::config("score.evidence", evidence, "a finite number above 0"));
+        if !(neg_log10_p.is_finite() && neg_log10_p > 0.0) {
+            return Err(Error::config("score.neg_log10_p", neg_log10_p, "a finite number above 0"));
         }
-        let (band, rows) = (deviate_of(evidence), VecDeque::new());
-        Ok(Self { window, memory, evidence, band, rows, events: 0, trials: 0, given: None })
+        let (band, rows) = (deviate_of(neg_log10_p), VecDeque::new());
+        Ok(Self { window, memory, neg_log10_p, band, rows, events: 0, trials: 0, given: None })
     }
 
     /// A scorer that knows the share of events and learns nothing.
@@ -108,11 +108,11 @@ impl BinomialScorer {
     /// # Errors
     ///
     /// A share outside 0 to 1 (both excluded), evidence that is not above 0.
-    pub fn given(share: f64, evidence: f64) -> Result<Self> {
+    pub fn given(share: f64, neg_log10_p: f64) -> Result<Self> {
         if !(share > 0.0 && share < 1.0) {
             return Err(Error::config("score.share", share, "a number above 0 and below 1"));
         }
-        Ok(Self { given: Some(share), ..Self::learning(3, CERTAIN, evidence)? })
+        Ok(Self { given: Some(share), ..Self::learning(3, CERTAIN, neg_log10_p)? })
     }
 
     /// Rows remembered now.
@@ -147,10 +147,10 @@ impl BinomialScorer {
     /// The largest number of events that is still expected, by adding up the distribution from 0
     /// on; nothing where that takes long or rounding would show.
     fn summed(&self, share: f64, memory: f64, trials: f64) -> Option<f64> {
-        if share * trials > 500.0 || memory + trials > 1e5 || self.evidence > 6.0 {
+        if share * trials > 500.0 || memory + trials > 1e5 || self.neg_log10_p > 6.0 {
             return None;
         }
-        let limit = 10_f64.powf(-self.evidence);
+        let limit = 10_f64.powf(-self.neg_log10_p);
         let (a, b) = (memory * share, memory * (1.0 - share));
         let mut mass = (ln_gamma(b + trials) - ln_gamma(b) + ln_gamma(memory)
             - ln_gamma(memory + trials))
@@ -174,8 +174,9 @@ impl BinomialScorer {
     /// The same by trying tails, in growing steps from a guess of the share and then by halves.
     fn searched(&self, share: f64, memory: f64, trials: u32, guess: f64) -> f64 {
         let (n, a, b) = (u64::from(trials), memory * share, memory * (1.0 - share));
-        let expected =
-            |events: u64| events == 0 || events <= n && surprise(events, n, a, b) < self.evidence;
+        let expected = |events: u64| {
+            events == 0 || events <= n && surprise(events, n, a, b) < self.neg_log10_p
+        };
         // `low` is expected, `high` is not
         let (mut low, mut high, mut step) = (0, n + 1, 1_u64);
         let guess = ((guess * n as f64) as u64).clamp(1, n);
@@ -243,13 +244,13 @@ impl Scorer for BinomialScorer {
         };
         Score {
             z: (observed - share) / deviation,
-            evidence: if tail.is_nan() { 0.0 } else { tail.clamp(0.0, 300.0) },
+            neg_log10_p: if tail.is_nan() { 0.0 } else { tail.clamp(0.0, 300.0) },
             expected: share,
             low: (share - self.band * deviation).max(0.0),
             high: self.upper(baseline, trials),
             source: ScaleSource::Counting,
             points: self.rows.len() as u32,
-            support: f64::from(events),
+            effective_n: f64::from(events),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::level::{Spread, directed_evidence};
+use super::level::{Spread, directed_neg_log10_p};
 use super::tail::mad_degrees_of_freedom;
 use super::{Learn, LevelConfig, MadScorer, ScaleSource, Score, Scorer, band_z, normal_equivalent};
 use crate::error::Result;
@@ -78,14 +78,14 @@ impl Scorer for CountScorer {
         let reach = band_z(config.band, dof) * scale;
         Score {
             z,
-            evidence: directed_evidence(normal_equivalent(z, dof), config.direction),
+            neg_log10_p: directed_neg_log10_p(normal_equivalent(z, dof), config.direction),
             expected: count_of(center),
             low: count_of(center - reach),
             high: count_of(center + reach),
             source,
             points: points as u32,
             // both what came and what did not come stand behind a count
-            support: count_of(center).max(sample.value),
+            effective_n: count_of(center).max(sample.value),
         }
     }
 

@@ -25,22 +25,22 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CusumScorer {
     direction: Direction,
-    evidence: f64,
+    neg_log10_p: f64,
     drift: Drift,
 }
 
 impl CusumScorer {
-    /// A scorer that has learnt nothing, with blocks of so many values; `evidence` is what a level
+    /// A scorer that has learnt nothing, with blocks of so many values; `neg_log10_p` is what a level
     /// that has left is given.
     ///
     /// # Errors
     ///
     /// `block` outside 1 to 1,000, evidence that is not above 0.
-    pub fn new(block: usize, direction: Direction, evidence: f64) -> Result<Self> {
+    pub fn new(block: usize, direction: Direction, neg_log10_p: f64) -> Result<Self> {
         if !(1..=1_000).contains(&block) {
             return Err(Error::config("score.block", block, "an integer from 1 to 1000"));
         }
-        Ok(Self { direction, evidence: checked(evidence)?, drift: Drift::new(block) })
+        Ok(Self { direction, neg_log10_p: checked(neg_log10_p)?, drift: Drift::new(block) })
     }
 }
 
@@ -59,15 +59,15 @@ impl Scorer for CusumScorer {
         let left = if watched { self.drift.left_to(z > 0.0) } else { 0.0 };
         let score = Score {
             z,
-            evidence: self.evidence * left,
+            neg_log10_p: self.neg_log10_p * left,
             expected: center,
             low: (center - 3.0 * scale).max(f64::MIN),
             high: (center + 3.0 * scale).min(f64::MAX),
             source: ScaleSource::Mad,
             points: self.drift.blocks(),
-            support: sample.n as f64,
+            effective_n: sample.n as f64,
         };
-        outside_if(left >= 1.0, score, sample.value, self.evidence)
+        outside_if(left >= 1.0, score, sample.value, self.neg_log10_p)
     }
 
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{checked, clipped, sound};
-use super::level::{MAD_TO_SIGMA, directed_evidence};
+use super::level::{MAD_TO_SIGMA, directed_neg_log10_p};
 use super::tail::mad_degrees_of_freedom;
 use super::{Learn, ScaleSource, Score, Scorer, band_z, normal_equivalent};
 use crate::error::Result;
@@ -66,13 +66,13 @@ impl Scorer for DoubleMadScorer {
             |upper: bool| (band_z(self.band, dof) * self.scale(center, upper).0).min(f64::MAX);
         Score {
             z,
-            evidence: directed_evidence(normal_equivalent(z, dof), self.direction),
+            neg_log10_p: directed_neg_log10_p(normal_equivalent(z, dof), self.direction),
             expected: center,
             low: (center - reach(false)).max(f64::MIN),
             high: (center + reach(true)).min(f64::MAX),
             source,
             points: self.values.len() as u32,
-            support: sample.n as f64,
+            effective_n: sample.n as f64,
         }
     }
 

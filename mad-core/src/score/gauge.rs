@@ -76,7 +76,7 @@ pub struct GaugeScorer {
     alarms: Calibration,
     #[serde(default = "blocks")]
     drift: Drift,
-    evidence: f64,
+    neg_log10_p: f64,
     lingering: f64,
     learnt: u32,
 }
@@ -97,12 +97,12 @@ fn blocks() -> Drift {
 }
 
 impl GaugeScorer {
-    /// A scorer that has learnt nothing; `evidence` is where its expected band ends.
+    /// A scorer that has learnt nothing; `neg_log10_p` is where its expected band ends.
     ///
     /// # Errors
     ///
     /// A config field outside its range.
-    pub fn new(config: LevelConfig, evidence: f64) -> Result<Self> {
+    pub fn new(config: LevelConfig, neg_log10_p: f64) -> Result<Self> {
         Ok(Self {
             recent: MadScorer::new(config)?,
             recent_now: None,
@@ -116,7 +116,7 @@ impl GaugeScorer {
             rows: Calibration::new(DECADES),
             alarms: Calibration::new(ALARM_EPISODE),
             drift: blocks(),
-            evidence,
+            neg_log10_p,
             lingering: 0.0,
             learnt: 0,
         })
@@ -137,17 +137,18 @@ impl GaugeScorer {
             return Score::unknown();
         };
         let view = self.view(at, sample);
-        let mut evidence = evidence_of(self.lasting_deviation(sample.value, &view), &self.alarms);
+        let mut neg_log10_p =
+            calibrated_neg_log10_p(self.lasting_deviation(sample.value, &view), &self.alarms);
         if self.learnt < YOUNG {
-            evidence = evidence.min(self.recent.score(at, sample).evidence);
+            neg_log10_p = neg_log10_p.min(self.recent.score(at, sample).neg_log10_p);
         }
         let season = self.season.at(at);
         let (mut center, mut scale) = (long.center, long.scale.max(view.floor));
-        let drifted = self.evidence * self.drift.left();
-        if drifted > evidence
+        let drifted = self.neg_log10_p * self.drift.left();
+        if drifted > neg_log10_p
             && let Some(past) = self.drift.reference(sample.value - season)
         {
-            (evidence, center, scale) = (drifted, past.center, past.scale);
+            (neg_log10_p, center, scale) = (drifted, past.center, past.scale);
         }
         let expected = (center + season).clamp(f64::MIN, f64::MAX);
         // what is back is no alarm, although the level of the last ones is not back yet
@@ -155,19 +156,19 @@ impl GaugeScorer {
         if away(sample.value)
             < away((long.center + season + view.lasting).clamp(f64::MIN, f64::MAX)) / 2.0
         {
-            evidence = 0.0;
+            neg_log10_p = 0.0;
         }
         let score = Score {
             z: ((sample.value / 2.0 - expected / 2.0) / (scale / 2.0)).clamp(f64::MIN, f64::MAX),
-            evidence,
+            neg_log10_p,
             expected,
             low: (expected - 3.0 * scale).max(f64::MIN),
             high: (expected + 3.0 * scale).min(f64::MAX),
             source: view.source,
             points: self.long.points() as u32,
-            support: sample.n as f64,
+            effective_n: sample.n as f64,
         };
-        outside_if(evidence >= self.evidence, score, sample.value, self.evidence)
+        outside_if(neg_log10_p >= self.neg_log10_p, score, sample.value, self.neg_log10_p)
     }
 
     /// That the level is leaving, said of a value that lies 1.5 scales out on the side to which it
@@ -186,21 +187,21 @@ impl GaugeScorer {
         }
         let score = Score {
             z: z.clamp(f64::MIN, f64::MAX),
-            evidence: self.evidence * left.share,
+            neg_log10_p: self.neg_log10_p * left.share,
             expected,
             low: (expected - 3.0 * scale).max(f64::MIN),
             high: (expected + 3.0 * scale).min(f64::MAX),
             source: ScaleSource::Mad,
             points: self.drift.blocks(),
-            support: sample.n as f64,
+            effective_n: sample.n as f64,
         };
-        let score = outside_if(true, score, sample.value, self.evidence);
+        let score = outside_if(true, score, sample.value, self.neg_log10_p);
         Some(Leaving { score, since: left.since })
     }
 
     /// The product of `1 + z` over the parts at which a row is flagged.
     fn limit(&self) -> f64 {
-        (4.0 * self.rows.decade() * DECADES / 4.0 * self.evidence).exp()
+        (4.0 * self.rows.decade() * DECADES / 4.0 * self.neg_log10_p).exp()
     }
 
     #[inline]
@@ -272,7 +273,7 @@ impl GaugeScorer {
 }
 
 /// Evidence of a deviation.
-fn evidence_of(deviation: f64, past: &Calibration) -> f64 {
+fn calibrated_neg_log10_p(deviation: f64, past: &Calibration) -> f64 {
     (deviation / past.decade() * 4.0 / DECADES).min(300.0)
 }
 
@@ -293,24 +294,24 @@ impl Scorer for GaugeScorer {
         }
         let view = self.view(at, sample);
         let deviation = deviation(sample.value, &view.parts);
-        let mut own = evidence_of(deviation, &self.rows);
+        let mut own = calibrated_neg_log10_p(deviation, &self.rows);
         if self.learnt < YOUNG {
-            own = own.min(self.recent.score(at, sample).evidence);
+            own = own.min(self.recent.score(at, sample).neg_log10_p);
         }
-        let lingering = (self.lingering * LINGERS).min(self.evidence * LINGERS_TO);
+        let lingering = (self.lingering * LINGERS).min(self.neg_log10_p * LINGERS_TO);
         let (low, expected, high) = band(&view.parts, self.limit());
         let away = deviation.exp_m1().min(f64::MAX);
         let score = Score {
             z: if sample.value < expected { -away } else { away },
-            evidence: own.max(lingering),
+            neg_log10_p: own.max(lingering),
             expected,
             low,
             high,
             source: view.source,
             points: self.recent.points() as u32,
-            support: sample.n as f64,
+            effective_n: sample.n as f64,
         };
-        outside_if(own >= self.evidence, score, sample.value, self.evidence)
+        outside_if(own >= self.neg_log10_p, score, sample.value, self.neg_log10_p)
     }
 
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
@@ -322,9 +323,9 @@ impl Scorer for GaugeScorer {
         if self.learnt >= FIRST {
             let far = deviation(value, &view.parts);
             let lasting = self.lasting_deviation(value, &view);
-            self.lingering = evidence_of(far, &self.rows).max(self.lingering * LINGERS);
+            self.lingering = calibrated_neg_log10_p(far, &self.rows).max(self.lingering * LINGERS);
             self.rows.learn(far);
-            self.drift.told(evidence_of(lasting, &self.alarms) >= self.evidence);
+            self.drift.told(calibrated_neg_log10_p(lasting, &self.alarms) >= self.neg_log10_p);
             self.alarms.learn(lasting);
         }
         if how == Learn::Clipped {

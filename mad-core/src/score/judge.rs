@@ -1,6 +1,6 @@
 //! What the scorers of one view share: a distance made a score.
 
-use super::level::directed_evidence;
+use super::level::directed_neg_log10_p;
 use super::memory::{Memory, Reference};
 use super::tail::mad_degrees_of_freedom;
 use super::{ScaleSource, Score, band_z, normal_equivalent};
@@ -60,13 +60,13 @@ pub(super) fn judged_above(
     let reach = (band_z(band, dof) * scale).min(f64::MAX);
     Score {
         z,
-        evidence: directed_evidence(normal_equivalent(z, dof), direction),
+        neg_log10_p: directed_neg_log10_p(normal_equivalent(z, dof), direction),
         expected: center,
         low: (center - reach).max(f64::MIN),
         high: (center + reach).min(f64::MAX),
         source,
         points: memory.points() as u32,
-        support: sample.n as f64,
+        effective_n: sample.n as f64,
     }
 }
 

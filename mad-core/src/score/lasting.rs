@@ -32,7 +32,7 @@ impl Lasting {
     /// Raises the evidence of a row to that of the last rows together. A value that is flagged for
     /// that, from `threshold` on, lies outside of the band.
     pub fn raise(&self, score: &mut Score, value: f64, threshold: f64) {
-        let own = score.evidence;
+        let own = score.neg_log10_p;
         if !(own >= STILL && own < 2.0 * threshold) {
             return;
         }
@@ -46,7 +46,7 @@ impl Lasting {
         }
         let together = best - LOOKS.log10();
         if together > own {
-            score.evidence = together;
+            score.neg_log10_p = together;
             *score = outside_if(together >= threshold, *score, value, threshold);
         }
     }
@@ -57,9 +57,9 @@ impl Lasting {
             return;
         }
         let [first, second, _] = self.past;
-        self.past = [(alone.evidence * alone.z.signum()) as f32, first, second];
+        self.past = [(alone.neg_log10_p * alone.z.signum()) as f32, first, second];
         let z = alone.z.clamp(-CLIP, CLIP);
-        if alone.evidence < threshold {
+        if alone.neg_log10_p < threshold {
             self.autocorrelation.learn(z, self.last);
         }
         self.last = z;

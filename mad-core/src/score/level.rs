@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tail::mad_degrees_of_freedom;
 use super::{
-    Learn, LevelConfig, ScaleSource, Score, Scorer, band_z, evidence_of, normal_equivalent,
+    Learn, LevelConfig, ScaleSource, Score, Scorer, band_z, neg_log10_sf, normal_equivalent,
 };
 use crate::error::Result;
 use crate::robust::RollingMad;
@@ -181,11 +181,11 @@ impl MadScorer {
 }
 
 /// Signed normal deviate to evidence in the watched direction.
-pub(super) fn directed_evidence(u: f64, direction: Direction) -> f64 {
+pub(super) fn directed_neg_log10_p(u: f64, direction: Direction) -> f64 {
     match direction {
-        Direction::Up => evidence_of(u),
-        Direction::Down => evidence_of(-u),
-        Direction::Both => (evidence_of(u.abs()) - std::f64::consts::LOG10_2).max(0.0),
+        Direction::Up => neg_log10_sf(u),
+        Direction::Down => neg_log10_sf(-u),
+        Direction::Both => (neg_log10_sf(u.abs()) - std::f64::consts::LOG10_2).max(0.0),
     }
 }
 
@@ -210,13 +210,13 @@ impl Scorer for MadScorer {
         let within = |edge: f64| edge.clamp(f64::MIN, f64::MAX);
         Score {
             z,
-            evidence: directed_evidence(normal_equivalent(z, dof), self.config.direction),
+            neg_log10_p: directed_neg_log10_p(normal_equivalent(z, dof), self.config.direction),
             expected: self.written(center),
             low: within(self.written(center - reach)),
             high: within(self.written(center + reach)),
             source,
             points: points as u32,
-            support: sample.n as f64,
+            effective_n: sample.n as f64,
         }
     }
 

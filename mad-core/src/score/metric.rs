@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::lasting::Lasting;
-use super::row::{accumulates, threshold_evidence};
+use super::row::{accumulates, threshold_neg_log10_p};
 use super::signal::learn_as;
 use super::slow::Slow;
 use super::{Learn, Leaving, Score, Scorer, SignalScorer};
@@ -42,7 +42,7 @@ pub struct MetricScorer {
     lasting: Lasting,
     slow: Option<Box<Slow>>,
     relearn_after: u32,
-    evidence: f64,
+    neg_log10_p: f64,
     counter: Option<Total>,
 }
 
@@ -61,11 +61,11 @@ impl MetricScorer {
     /// A config field outside its range.
     pub fn new(kind: SignalKind, config: &ScoreConfig) -> Result<Self> {
         config.validate()?;
-        let evidence = threshold_evidence(config.threshold);
-        let scorer = SignalScorer::new(kind, config, evidence)?;
+        let neg_log10_p = threshold_neg_log10_p(config.threshold);
+        let scorer = SignalScorer::new(kind, config, neg_log10_p)?;
         let relearn_after = config.relearn_after;
         let (lasting, slow) = (Lasting::default(), Slow::of(kind, config));
-        Ok(Self { kind, scorer, run: 0, lasting, slow, relearn_after, evidence, counter: None })
+        Ok(Self { kind, scorer, run: 0, lasting, slow, relearn_after, neg_log10_p, counter: None })
     }
 
     /// The same for a running total.
@@ -102,10 +102,10 @@ impl MetricScorer {
     pub fn score(&self, at: Timestamp, sample: Sample) -> Score {
         let mut score = self.scorer.score(at, sample);
         if accumulates(self.kind) {
-            self.lasting.raise(&mut score, sample.value, self.evidence);
+            self.lasting.raise(&mut score, sample.value, self.neg_log10_p);
         }
         if let Some(slow) = &self.slow {
-            slow.raise(at, sample, &mut score, self.evidence);
+            slow.raise(at, sample, &mut score, self.neg_log10_p);
         }
         score
     }
@@ -114,7 +114,7 @@ impl MetricScorer {
     /// goes.
     pub(crate) fn leaving(&self, at: Timestamp, sample: Sample) -> Option<Leaving> {
         match &self.slow {
-            Some(slow) => slow.leaving(at, sample, self.evidence),
+            Some(slow) => slow.leaving(at, sample, self.neg_log10_p),
             None => self.scorer.leaving(at, sample),
         }
     }
@@ -136,13 +136,13 @@ impl MetricScorer {
     pub fn learn(&mut self, at: Timestamp, sample: Sample, score: &Score) {
         if accumulates(self.kind) {
             let alone = self.scorer.score(at, sample);
-            self.lasting.learn(&alone, self.evidence);
+            self.lasting.learn(&alone, self.neg_log10_p);
             if let Some(slow) = &mut self.slow {
                 let accepted = self.run > self.relearn_after;
-                slow.learn(at, sample, alone.evidence >= self.evidence, accepted);
+                slow.learn(at, sample, alone.neg_log10_p >= self.neg_log10_p, accepted);
             }
         }
-        let anomalous = score.evidence >= self.evidence;
+        let anomalous = score.neg_log10_p >= self.neg_log10_p;
         let how = learn_as(anomalous, self.scorer.points(), &mut self.run, self.relearn_after);
         self.scorer.learn(at, sample, how);
     }
@@ -150,7 +150,7 @@ impl MetricScorer {
     /// Learns a sample of a time in which nobody wants to know of it: what is anomalous then teaches
     /// nothing.
     pub fn learn_muted(&mut self, at: Timestamp, sample: Sample, score: &Score) {
-        let anomalous = score.evidence >= self.evidence;
+        let anomalous = score.neg_log10_p >= self.neg_log10_p;
         self.scorer.learn(at, sample, if anomalous { Learn::Skip } else { Learn::Full });
     }
 

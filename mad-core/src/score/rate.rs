@@ -44,13 +44,13 @@ pub struct RateScorer {
 }
 
 impl RateScorer {
-    /// A scorer that has learnt nothing; `evidence` is where the expected band ends.
+    /// A scorer that has learnt nothing; `neg_log10_p` is where the expected band ends.
     ///
     /// # Errors
     ///
     /// A window outside 3 to 100,000, a memory below 10, evidence that is not above 0.
-    pub fn new(window: usize, memory: f64, evidence: f64) -> Result<Self> {
-        Ok(Self { single: BinomialScorer::learning(window, memory, evidence)? })
+    pub fn new(window: usize, memory: f64, neg_log10_p: f64) -> Result<Self> {
+        Ok(Self { single: BinomialScorer::learning(window, memory, neg_log10_p)? })
     }
 
     /// Rows remembered now.
@@ -133,10 +133,10 @@ impl Scorer for RateScorer {
             return score;
         };
         let (lasting, pooled) = self.lasting(events, trials);
-        if lasting > score.evidence {
-            score.evidence = lasting.min(300.0);
-            score.support = pooled as f64;
-            if lasting >= self.single.evidence {
+        if lasting > score.neg_log10_p {
+            score.neg_log10_p = lasting.min(300.0);
+            score.effective_n = pooled as f64;
+            if lasting >= self.single.neg_log10_p {
                 // what lasts is outside of the band, even with a row in it that alone would not be
                 let observed = (f64::from(events) / f64::from(trials)).min(sample.value);
                 score.high = score.high.min(observed.next_down()).max(0.0);

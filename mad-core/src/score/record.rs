@@ -42,19 +42,19 @@ impl Scorer for RecordScorer {
             Direction::Both => (sample.value > high, sample.value < low),
         };
         let sides = if self.direction == Direction::Both { 2.0 } else { 1.0 };
-        let evidence = ((self.count as f64 + 1.0) / sides).log10().max(0.0);
+        let neg_log10_p = ((self.count as f64 + 1.0) / sides).log10().max(0.0);
         let center = (low / 2.0 + high / 2.0).clamp(low, high);
         let half = (high / 2.0 - low / 2.0).max(1e-9);
         let z = (sample.value / 2.0 - center / 2.0) / (half / 2.0);
         Score {
             z: z.clamp(f64::MIN, f64::MAX),
-            evidence: if up || down { evidence } else { 0.0 },
+            neg_log10_p: if up || down { neg_log10_p } else { 0.0 },
             expected: center,
             low,
             high,
             source: if low < high { ScaleSource::Tail } else { ScaleSource::Floor },
             points: u32::try_from(self.count).unwrap_or(u32::MAX),
-            support: sample.n as f64,
+            effective_n: sample.n as f64,
         }
     }
 

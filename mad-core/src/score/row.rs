@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::lasting::Lasting;
-use super::score_type::{HALF_SCORE_EVIDENCE, score_of};
+use super::score_type::{HALF_SCORE_NEG_LOG10_P, score_of};
 use super::signal::learn_as;
 use super::slow::Slow;
-use super::tail::{exceedance_evidence, observations_above};
+use super::tail::{exceedance_neg_log10_p, observations_above};
 use super::together::Together;
 use super::{Learn, Score, Scorer, SignalScorer};
 use crate::config::ScoreConfig;
@@ -50,8 +50,8 @@ impl RowScores {
     /// Evidence that a signal brings to the row: its own less what looking at all signals costs
     /// (Bonferroni: the row's probability is the smallest one times the number of signals). Of signals
     /// that are each a little out it is the evidence of all of them together.
-    pub fn evidence_of(&self, signal: Signal) -> f64 {
-        (self.of(signal).evidence - look_elsewhere()).max(0.0)
+    pub fn neg_log10_p_of(&self, signal: Signal) -> f64 {
+        (self.of(signal).neg_log10_p - look_elsewhere()).max(0.0)
     }
 
     /// The signal with the strongest evidence; in a tie the one that lies farther out, in scales;
@@ -59,7 +59,7 @@ impl RowScores {
     pub fn leading(&self) -> Signal {
         let mut best = (Signal::P95Latency, (0.0, f64::INFINITY));
         for (signal, score) in self.iter() {
-            let rank = (score.evidence, score.z.abs());
+            let rank = (score.neg_log10_p, score.z.abs());
             if rank > best.1 {
                 best = (signal, rank);
             }
@@ -68,13 +68,13 @@ impl RowScores {
     }
 
     /// Evidence of the row.
-    pub fn evidence(&self) -> f64 {
-        self.evidence_of(self.leading())
+    pub fn neg_log10_p(&self) -> f64 {
+        self.neg_log10_p_of(self.leading())
     }
 
     /// The row's score, 0 to 1.
     pub fn value(&self) -> f64 {
-        score_of(self.evidence())
+        score_of(self.neg_log10_p())
     }
 }
 
@@ -102,7 +102,7 @@ pub struct RowScorer {
     lasting: [Lasting; Signal::ALL.len()],
     slow: [Option<Box<Slow>>; Signal::ALL.len()],
     relearn_after: u32,
-    evidence: f64,
+    neg_log10_p: f64,
 }
 
 impl RowScorer {
@@ -113,16 +113,16 @@ impl RowScorer {
     /// A config field outside its range.
     pub fn new(config: &ScoreConfig) -> Result<Self> {
         config.validate()?;
-        let evidence = threshold_evidence(config.threshold);
+        let neg_log10_p = threshold_neg_log10_p(config.threshold);
         let signals = Signal::ALL
             .iter()
-            .map(|signal| SignalScorer::new(signal.kind(), config, evidence))
+            .map(|signal| SignalScorer::new(signal.kind(), config, neg_log10_p))
             .collect::<Result<Vec<_>>>()?;
         let runs = [0; Signal::ALL.len()];
         let lasting = [Lasting::default(); Signal::ALL.len()];
         let slow = Signal::ALL.map(|signal| Slow::of(signal.kind(), config));
         let (together, relearn_after) = (Together::default(), config.relearn_after);
-        Ok(Self { signals, runs, together, lasting, slow, relearn_after, evidence })
+        Ok(Self { signals, runs, together, lasting, slow, relearn_after, neg_log10_p })
     }
 
     /// Judges a row without learning it.
@@ -132,15 +132,15 @@ impl RowScorer {
             scores.signals.iter_mut().zip(&self.lasting).zip(Signal::ALL)
         {
             if accumulates(signal.kind()) {
-                lasting.raise(score, row.sample(signal).value, self.evidence);
+                lasting.raise(score, row.sample(signal).value, self.neg_log10_p);
             }
         }
         let values = Signal::ALL.map(|signal| row.sample(signal).value);
-        self.together.raise(&mut scores.signals, &values, self.evidence);
+        self.together.raise(&mut scores.signals, &values, self.neg_log10_p);
         let raised = scores.signals.iter_mut().zip(&mut scores.leaving).zip(&self.slow);
         for (((score, since), slow), signal) in raised.zip(Signal::ALL) {
             if let Some(slow) = slow {
-                *since = slow.raise(row.bucket, row.sample(signal), score, self.evidence);
+                *since = slow.raise(row.bucket, row.sample(signal), score, self.neg_log10_p);
             }
         }
         scores
@@ -168,12 +168,12 @@ impl RowScorer {
         if !sample.value.is_finite() {
             return;
         }
-        score.support = observations_above(q, sample.n);
-        if score.evidence > 0.0 {
+        score.effective_n = observations_above(q, sample.n);
+        if score.neg_log10_p > 0.0 {
             let excess = (sample.value.max(1e-3) / score.expected).ln();
             let index = self.tail_index();
-            let bound = exceedance_evidence(q, sample.n, score.support, excess, index);
-            score.evidence = score.evidence.min(bound);
+            let bound = exceedance_neg_log10_p(q, sample.n, score.effective_n, excess, index);
+            score.neg_log10_p = score.neg_log10_p.min(bound);
         }
     }
 
@@ -209,7 +209,7 @@ impl RowScorer {
         for ((scorer, score), signal) in
             self.signals.iter_mut().zip(&scores.signals).zip(Signal::ALL)
         {
-            let anomalous = score.evidence >= self.evidence;
+            let anomalous = score.neg_log10_p >= self.neg_log10_p;
             let how = if anomalous { Learn::Skip } else { Learn::Full };
             scorer.learn(row.bucket, row.sample(signal), how);
         }
@@ -219,13 +219,13 @@ impl RowScorer {
     fn learn_lasting(&mut self, row: &FeatureRow) {
         let alone = self.score_alone(row);
         for (lasting, score) in self.lasting.iter_mut().zip(&alone.signals) {
-            lasting.learn(score, self.evidence);
+            lasting.learn(score, self.neg_log10_p);
         }
-        self.together.learn(&alone.signals, self.evidence);
+        self.together.learn(&alone.signals, self.neg_log10_p);
         let rows = self.slow.iter_mut().zip(&alone.signals).zip(&self.runs);
         for (((slow, score), run), signal) in rows.zip(Signal::ALL) {
             if let Some(slow) = slow {
-                let told = score.evidence >= self.evidence;
+                let told = score.neg_log10_p >= self.neg_log10_p;
                 let accepted = *run > self.relearn_after;
                 slow.learn(row.bucket, row.sample(signal), told, accepted);
             }
@@ -237,7 +237,7 @@ impl RowScorer {
         self.learn_lasting(row);
         let judged = self.signals.iter_mut().zip(&mut self.runs).zip(&scores.signals);
         for (((scorer, run), score), signal) in judged.zip(Signal::ALL) {
-            let anomalous = score.evidence >= self.evidence;
+            let anomalous = score.neg_log10_p >= self.neg_log10_p;
             let how = learn_as(anomalous, scorer.points(), run, self.relearn_after);
             scorer.learn(row.bucket, row.sample(signal), how);
         }
@@ -256,8 +256,8 @@ impl RowScorer {
     }
 
     /// Evidence at which one signal is anomalous.
-    pub fn signal_evidence(&self) -> f64 {
-        self.evidence
+    pub fn signal_neg_log10_p(&self) -> f64 {
+        self.neg_log10_p
     }
 }
 
@@ -268,6 +268,6 @@ pub(super) const fn accumulates(kind: SignalKind) -> bool {
 }
 
 /// The evidence at which a score reaches `threshold`.
-pub(crate) fn threshold_evidence(threshold: f64) -> f64 {
-    HALF_SCORE_EVIDENCE * threshold / (1.0 - threshold)
+pub(crate) fn threshold_neg_log10_p(threshold: f64) -> f64 {
+    HALF_SCORE_NEG_LOG10_P * threshold / (1.0 - threshold)
 }

@@ -6,7 +6,7 @@ use crate::series::Sample;
 use crate::time::Timestamp;
 
 /// Evidence at which the score is 0.5: one in ten thousand.
-pub const HALF_SCORE_EVIDENCE: f64 = 4.0;
+pub const HALF_SCORE_NEG_LOG10_P: f64 = 4.0;
 
 /// What the scale of a score rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ pub struct Score {
     pub z: f64,
     /// Minus log10 of the probability of a value at least this far out in the watched direction,
     /// 0 to 300. 0 when unknown.
-    pub evidence: f64,
+    pub neg_log10_p: f64,
     /// The center, in the signal's unit.
     #[serde(deserialize_with = "crate::time::unknown::number")]
     pub expected: f64,
@@ -51,7 +51,7 @@ pub struct Score {
     pub points: u32,
     /// Observations of the row that carry the evidence: half of a median's, a twentieth of a
     /// p95's, the errors of a rate. One is an anecdote.
-    pub support: f64,
+    pub effective_n: f64,
 }
 
 impl Score {
@@ -59,25 +59,25 @@ impl Score {
     pub const fn unknown() -> Self {
         Self {
             z: f64::NAN,
-            evidence: 0.0,
+            neg_log10_p: 0.0,
             expected: f64::NAN,
             low: f64::NAN,
             high: f64::NAN,
             source: ScaleSource::None,
             points: 0,
-            support: 0.0,
+            effective_n: 0.0,
         }
     }
 
     /// The evidence on a scale from 0 to 1: `e / (e + 4)`, so that one in ten thousand is 0.5.
     pub fn value(&self) -> f64 {
-        score_of(self.evidence)
+        score_of(self.neg_log10_p)
     }
 }
 
 /// Evidence on a scale from 0 to 1.
-pub(crate) fn score_of(evidence: f64) -> f64 {
-    if evidence > 0.0 { evidence / (evidence + HALF_SCORE_EVIDENCE) } else { 0.0 }
+pub(crate) fn score_of(neg_log10_p: f64) -> f64 {
+    if neg_log10_p > 0.0 { neg_log10_p / (neg_log10_p + HALF_SCORE_NEG_LOG10_P) } else { 0.0 }
 }
 
 /// How a value is learnt.
@@ -110,7 +110,7 @@ pub trait Scorer {
     /// Judges, then learns: anomalies (evidence at or above `threshold`) are clipped.
     fn observe(&mut self, at: Timestamp, sample: Sample, threshold: f64) -> Score {
         let score = self.score(at, sample);
-        let how = if score.evidence >= threshold { Learn::Clipped } else { Learn::Full };
+        let how = if score.neg_log10_p >= threshold { Learn::Clipped } else { Learn::Full };
         self.learn(at, sample, how);
         score
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::row::threshold_evidence;
+use super::row::threshold_neg_log10_p;
 use super::score_type::score_of;
 use super::{MetricScorer, Score};
 use crate::config::ScoreConfig;
@@ -31,7 +31,7 @@ pub(crate) struct Pause(u32);
 impl Pause {
     /// What is told of a value that is worth an alarm or not: whether one is raised, and the score
     /// of its evidence, 0 within the pause.
-    pub fn tell(&mut self, alarming: bool, evidence: f64, pause: u32) -> (bool, f64) {
+    pub fn tell(&mut self, alarming: bool, neg_log10_p: f64, pause: u32) -> (bool, f64) {
         if self.0 > 0 {
             self.0 -= 1;
             return (false, 0.0);
@@ -39,7 +39,7 @@ impl Pause {
         if alarming {
             self.0 = pause;
         }
-        (alarming, score_of(evidence))
+        (alarming, score_of(neg_log10_p))
     }
 }
 
@@ -67,7 +67,7 @@ impl Pause {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SeriesScorer {
     scorer: MetricScorer,
-    evidence: f64,
+    neg_log10_p: f64,
     min_points: usize,
     pause: u32,
     paused: Pause,
@@ -82,7 +82,7 @@ impl SeriesScorer {
     pub fn new(kind: SignalKind, config: &ScoreConfig) -> Result<Self> {
         Ok(Self {
             scorer: MetricScorer::new(kind, config)?,
-            evidence: threshold_evidence(config.threshold),
+            neg_log10_p: threshold_neg_log10_p(config.threshold),
             min_points: config.series_min_points,
             pause: config.alarm_cooldown,
             paused: Pause::default(),
@@ -98,10 +98,10 @@ impl SeriesScorer {
     pub fn observe(&mut self, at: Timestamp, sample: Sample) -> SeriesScore {
         let mature = self.scorer.points() >= self.min_points;
         let score = self.scorer.score(at, sample);
-        let alarm = self.scorer.alarm(at, sample, &score).evidence;
+        let alarm = self.scorer.alarm(at, sample, &score).neg_log10_p;
         self.scorer.learn(at, sample, &score);
-        let is_anomaly = mature && score.evidence >= self.evidence;
-        let alarming = mature && alarm >= self.evidence;
+        let is_anomaly = mature && score.neg_log10_p >= self.neg_log10_p;
+        let alarming = mature && alarm >= self.neg_log10_p;
         let (is_alarm, alarm_score) = self.paused.tell(alarming, alarm, self.pause);
         SeriesScore { score, is_anomaly, is_alarm, alarm_score }
     }

@@ -25,14 +25,15 @@ pub enum SignalScorer {
 }
 
 impl SignalScorer {
-    /// The default scorer of a kind of signal; `evidence` is where its expected band ends.
+    /// The default scorer of a kind of signal; `neg_log10_p` is where its expected band ends.
     ///
     /// # Errors
     ///
     /// A config field outside its range.
-    pub fn new(kind: SignalKind, config: &ScoreConfig, evidence: f64) -> Result<Self> {
+    pub fn new(kind: SignalKind, config: &ScoreConfig, neg_log10_p: f64) -> Result<Self> {
         let window = config.window;
-        let (up, both) = (deviate_of(evidence), deviate_of(evidence + std::f64::consts::LOG10_2));
+        let (up, both) =
+            (deviate_of(neg_log10_p), deviate_of(neg_log10_p + std::f64::consts::LOG10_2));
         Ok(match kind {
             SignalKind::Latency => Self::Level(MadScorer::new(LevelConfig {
                 window,
@@ -48,9 +49,11 @@ impl SignalScorer {
                 if config.profile == Profile::Mad {
                     return Ok(Self::Level(MadScorer::new(level)?));
                 }
-                Self::Gauge(Box::new(GaugeScorer::new(level, evidence)?))
+                Self::Gauge(Box::new(GaugeScorer::new(level, neg_log10_p)?))
             }
-            SignalKind::Rate => Self::Rate(RateScorer::new(window, config.rate_memory, evidence)?),
+            SignalKind::Rate => {
+                Self::Rate(RateScorer::new(window, config.rate_memory, neg_log10_p)?)
+            }
             SignalKind::Count => Self::Count(CountScorer::new(window, Direction::Both, both)?),
         })
     }

@@ -59,20 +59,20 @@ const SECOND: f64 = 1e9;
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SilenceScorer {
-    evidence: f64,
+    neg_log10_p: f64,
     gaps: RollingMad,
     newest: Option<Timestamp>,
     now: Option<Timestamp>,
 }
 
 impl SilenceScorer {
-    /// A scorer that has learnt nothing but the gap that is expected, in seconds; `evidence` is
+    /// A scorer that has learnt nothing but the gap that is expected, in seconds; `neg_log10_p` is
     /// where the band ends.
     ///
     /// # Errors
     ///
     /// An expected gap or evidence that is not a finite number above 0.
-    pub fn new(expected: Option<f64>, evidence: f64) -> Result<Self> {
+    pub fn new(expected: Option<f64>, neg_log10_p: f64) -> Result<Self> {
         let mut gaps = RollingMad::new(WINDOW)?;
         if let Some(gap) = expected {
             if !(gap.is_finite() && gap > 0.0) {
@@ -80,7 +80,7 @@ impl SilenceScorer {
             }
             gaps.push(gap);
         }
-        Ok(Self { evidence: checked(evidence)?, gaps, newest: None, now: None })
+        Ok(Self { neg_log10_p: checked(neg_log10_p)?, gaps, newest: None, now: None })
     }
 
     /// The gap from the newest point to the newest time that was told.
@@ -98,18 +98,18 @@ impl SilenceScorer {
         let (Some(gap), Some(past)) = (self.gap(at), Gaps::of(self.gaps.sorted())) else {
             return Score::unknown();
         };
-        let evidence = past.evidence(gap);
+        let neg_log10_p = past.neg_log10_p(gap);
         let score = Score {
             z: (gap - past.usual) / past.scale,
-            evidence,
+            neg_log10_p,
             expected: past.usual,
             low: 0.0,
-            high: past.longest_expected(self.evidence),
+            high: past.longest_expected(self.neg_log10_p),
             source: ScaleSource::Tail,
             points: self.gaps.len() as u32,
-            support: n as f64,
+            effective_n: n as f64,
         };
-        outside_if(evidence >= self.evidence, score, gap, self.evidence)
+        outside_if(neg_log10_p >= self.neg_log10_p, score, gap, self.neg_log10_p)
     }
 }
 
@@ -124,7 +124,7 @@ impl Scorer for SilenceScorer {
         }
         if let (Some(gap), true) = (self.gap(at), how != Learn::Skip) {
             let most = match (how, Gaps::of(self.gaps.sorted())) {
-                (Learn::Clipped, Some(past)) => past.longest_expected(self.evidence),
+                (Learn::Clipped, Some(past)) => past.longest_expected(self.neg_log10_p),
                 _ => f64::MAX,
             };
             self.gaps.push(gap.min(most));
@@ -175,7 +175,7 @@ impl<'a> Gaps<'a> {
     }
 
     /// Minus log10 of the chance of a gap at least as long.
-    pub fn evidence(&self, gap: f64) -> f64 {
+    pub fn neg_log10_p(&self, gap: f64) -> f64 {
         if gap < self.usual {
             return 0.0;
         }
@@ -187,12 +187,12 @@ impl<'a> Gaps<'a> {
     }
 
     /// The longest gap that has no more evidence.
-    fn longest_expected(&self, evidence: f64) -> f64 {
-        let by_size = self.usual + self.beyond(evidence - LOG10_2);
-        let spared = ((self.count() + 1.0) / 10_f64.powf(evidence)) as usize;
+    fn longest_expected(&self, neg_log10_p: f64) -> f64 {
+        let by_size = self.usual + self.beyond(neg_log10_p - LOG10_2);
+        let spared = ((self.count() + 1.0) / 10_f64.powf(neg_log10_p)) as usize;
         let kept = self.sorted.len().checked_sub(spared.max(1));
         let known = kept.and_then(|place| self.sorted.get(place)).copied().unwrap_or(0.0);
-        let by_rank = known + self.beyond(evidence - (self.count() + 1.0).log10());
+        let by_rank = known + self.beyond(neg_log10_p - (self.count() + 1.0).log10());
         by_size.max(by_rank).min(f64::MAX)
     }
 }

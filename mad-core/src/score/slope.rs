@@ -37,7 +37,7 @@ const FLAT: f64 = 1e-3;
 ///
 /// let mut scorer = SlopeScorer::new(24, Direction::Up, 3.5)?;
 /// let mut observe = |i: i64, value: f64| {
-///     scorer.observe(Timestamp::from_seconds(60 * i), Sample { value, n: 1 }, 4.0).evidence
+///     scorer.observe(Timestamp::from_seconds(60 * i), Sample { value, n: 1 }, 4.0).neg_log10_p
 /// };
 /// let noise = |i: i64| (i * 37 % 11) as f64;
 /// assert!((0..300).all(|i| observe(i, 100.0 + noise(i)) < 4.0));

@@ -122,8 +122,8 @@ impl Slow {
         Begin { leap: leap.max(begin.leap), ..begin }
     }
 
-    /// That the latency is leaving with this row; `evidence` is the threshold.
-    pub fn leaving(&self, at: Timestamp, sample: Sample, evidence: f64) -> Option<Leaving> {
+    /// That the latency is leaving with this row; `neg_log10_p` is the threshold.
+    pub fn leaving(&self, at: Timestamp, sample: Sample, neg_log10_p: f64) -> Option<Leaving> {
         let (far, now) = self.far(sample)?;
         let sum = self.sum_with(at, far);
         let goes = sum >= LEFT && far >= SLACK && self.still < LEAVES_FOR;
@@ -139,15 +139,15 @@ impl Slow {
         }
         let score = Score {
             z,
-            evidence: evidence * sum / LEFT,
+            neg_log10_p: neg_log10_p * sum / LEFT,
             expected: past.center.exp(),
             low: (past.center - 3.0 * past.scale).exp(),
             high: (past.center + 3.0 * past.scale).exp().min(f64::MAX),
             source: ScaleSource::Mad,
             points: self.past.points() as u32,
-            support: sample.n as f64,
+            effective_n: sample.n as f64,
         };
-        let score = outside_if(true, score, sample.value, evidence);
+        let score = outside_if(true, score, sample.value, neg_log10_p);
         Some(Leaving { score, since: begin.of_slow(far) })
     }
 
@@ -158,11 +158,11 @@ impl Slow {
         at: Timestamp,
         sample: Sample,
         score: &mut Score,
-        evidence: f64,
+        neg_log10_p: f64,
     ) -> Option<Timestamp> {
-        let leaving = self.leaving(at, sample, evidence)?;
-        let evidence = score.evidence.max(leaving.score.evidence);
-        *score = Score { evidence, support: score.support, ..leaving.score };
+        let leaving = self.leaving(at, sample, neg_log10_p)?;
+        let neg_log10_p = score.neg_log10_p.max(leaving.score.neg_log10_p);
+        *score = Score { neg_log10_p, effective_n: score.effective_n, ..leaving.score };
         leaving.since
     }
 

@@ -37,7 +37,7 @@ pub fn band_z(u: f64, dof: f64) -> f64 {
 }
 
 /// Evidence of a one-sided normal deviate: minus log10 of the upper tail, 0 to 300.
-pub fn evidence_of(u: f64) -> f64 {
+pub fn neg_log10_sf(u: f64) -> f64 {
     if u.is_nan() {
         return 0.0;
     }
@@ -57,7 +57,7 @@ pub(super) fn observations_above(q: f64, n: u64) -> f64 {
 /// `1 - q` of them usually exceeds, when the chance to exceed a level falls as its power
 /// `-index`: minus log10 of the binomial tail P(X >= needed) with probability
 /// `(1 - q) e^(-index excess)`.
-pub(super) fn exceedance_evidence(q: f64, n: u64, needed: f64, excess: f64, index: f64) -> f64 {
+pub(super) fn exceedance_neg_log10_p(q: f64, n: u64, needed: f64, excess: f64, index: f64) -> f64 {
     let p = ((1.0 - q) * (-index * excess.max(0.0)).exp()).clamp(1e-300, 1.0);
     let n = n as f64;
     if needed <= n * p {
@@ -75,12 +75,12 @@ pub(super) fn exceedance_evidence(q: f64, n: u64, needed: f64, excess: f64, inde
     (-(start + sum.ln()) / std::f64::consts::LN_10).clamp(0.0, 300.0)
 }
 
-/// The normal deviate whose one-sided evidence is `evidence`, by bisection.
-pub(super) fn deviate_of(evidence: f64) -> f64 {
+/// The normal deviate whose one-sided evidence is `neg_log10_p`, by bisection.
+pub(super) fn deviate_of(neg_log10_p: f64) -> f64 {
     let (mut low, mut high) = (-40.0_f64, 40.0_f64);
     for _ in 0..64 {
         let middle = 0.5 * (low + high);
-        if evidence_of(middle) < evidence {
+        if neg_log10_sf(middle) < neg_log10_p {
             low = middle;
         } else {
             high = middle;

@@ -36,28 +36,28 @@ impl Together {
     /// Raises the evidence of the signals that carry the row's; `values` are theirs. One that is
     /// anomalous for that, from `threshold` on, lies outside of its band.
     pub fn raise(&self, scores: &mut [Score; SIGNALS], values: &[f64; SIGNALS], threshold: f64) {
-        let carrying = scores.iter().filter(|score| score.evidence >= CARRIES).count();
-        let strongest = scores.iter().map(|score| score.evidence).fold(0.0, f64::max);
+        let carrying = scores.iter().filter(|score| score.neg_log10_p >= CARRIES).count();
+        let strongest = scores.iter().map(|score| score.neg_log10_p).fold(0.0, f64::max);
         if carrying < 2 || strongest >= PLAIN * threshold {
             return;
         }
         // as a signal's evidence, of which looking at all signals is taken off again
-        let together = self.evidence(scores) - LOOKS.log10() + look_elsewhere();
+        let together = self.neg_log10_p(scores) - LOOKS.log10() + look_elsewhere();
         for (score, value) in scores.iter_mut().zip(values) {
-            if (CARRIES..together).contains(&score.evidence) {
-                score.evidence = together;
+            if (CARRIES..together).contains(&score.neg_log10_p) {
+                score.neg_log10_p = together;
                 *score = outside_if(together >= threshold, *score, *value, threshold);
             }
         }
     }
 
-    fn evidence(&self, scores: &[Score; SIGNALS]) -> f64 {
+    fn neg_log10_p(&self, scores: &[Score; SIGNALS]) -> f64 {
         let known =
             || scores.iter().zip(&self.products).enumerate().filter(|(_, (s, _))| s.z.is_finite());
         let (mut count, mut sum, mut alike) = (0.0, 0.0, 0.0);
         for (place, (score, row)) in known() {
             count += 1.0;
-            sum += score.evidence;
+            sum += score.neg_log10_p;
             for (other, (beside, squares)) in known().take_while(|(other, _)| *other < place) {
                 let at = |of: &[f32; SIGNALS], place: usize| of.get(place).copied().unwrap_or(0.0);
                 let (square, other_square) = (at(row, place) + DOUBT, at(squares, other) + DOUBT);
@@ -72,7 +72,7 @@ impl Together {
 
     /// Learns a row by the scores that it has alone, where none is anomalous.
     pub fn learn(&mut self, alone: &[Score; SIGNALS], threshold: f64) {
-        if alone.iter().any(|score| score.evidence >= threshold) {
+        if alone.iter().any(|score| score.neg_log10_p >= threshold) {
             return;
         }
         let distance = |score: &Score| {

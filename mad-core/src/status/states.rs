@@ -332,7 +332,7 @@ impl Past {
         let mut gaps: Vec<f64> = gaps.map(|gap| gap as f64).collect();
         gaps.sort_unstable_by(f64::total_cmp);
         let silence = now.since(*newest) as f64;
-        Gaps::of(&gaps).is_some_and(|past| past.evidence(silence) >= SILENT)
+        Gaps::of(&gaps).is_some_and(|past| past.neg_log10_p(silence) >= SILENT)
     }
 }
 

@@ -27,20 +27,20 @@ fn minute(i: i64) -> Timestamp {
     Timestamp::from_nanos(i * MINUTE)
 }
 
-fn signal(signal: Signal, evidence: f64) -> FlaggedSignal {
+fn signal(signal: Signal, neg_log10_p: f64) -> FlaggedSignal {
     FlaggedSignal {
         signal: signal.into(),
-        value: 900.0 + evidence,
+        value: 900.0 + neg_log10_p,
         expected: 100.0,
         low: 50.0,
         high: 200.0,
         z: 9.0,
-        evidence,
+        neg_log10_p,
         leaving: None,
     }
 }
 
-fn row(entity: u32, at: i64, evidence: f64) -> FlaggedRow {
+fn row(entity: u32, at: i64, neg_log10_p: f64) -> FlaggedRow {
     FlaggedRow {
         entity: EntityId(entity),
         bucket: minute(at),
@@ -50,8 +50,8 @@ fn row(entity: u32, at: i64, evidence: f64) -> FlaggedRow {
         expected_error_rate: 0.01,
         objectives: None,
         severity: Severity::Warning,
-        evidence,
-        signals: vec![signal(Signal::P95Latency, evidence)],
+        neg_log10_p,
+        signals: vec![signal(Signal::P95Latency, neg_log10_p)],
     }
 }
 
@@ -264,10 +264,10 @@ fn the_ends_of_time_are_times() {
 fn any_row() -> impl Strategy<Value = FlaggedRow> {
     let severity = prop::sample::select(vec![Severity::Warning, Severity::Critical]);
     (0..6_u32, -3..20_i64, 4.0..300.0_f64, severity, 1..50_u64, any::<bool>()).prop_map(
-        |(entity, at, evidence, severity, errors, failing)| {
-            let mut row = FlaggedRow { severity, errors, ..row(entity, at, evidence) };
+        |(entity, at, neg_log10_p, severity, errors, failing)| {
+            let mut row = FlaggedRow { severity, errors, ..row(entity, at, neg_log10_p) };
             if failing {
-                row.signals.insert(0, signal(Signal::ErrorRate, evidence));
+                row.signals.insert(0, signal(Signal::ErrorRate, neg_log10_p));
             }
             row
         },

@@ -179,7 +179,7 @@ fn critical_needs_errors_that_are_many_and_significant() {
     assert_eq!(verdict.severity, Severity::Critical);
     // one of six is 17 %, and chance
     let (verdict, scores) = with_errors(6, 1);
-    assert!(scores.of(Signal::ErrorRate).evidence < 4.0);
+    assert!(scores.of(Signal::ErrorRate).neg_log10_p < 4.0);
     assert_eq!(verdict.severity, Severity::Info);
     // slow, with one error of six: a warning
     let row = FeatureRow { count: 12, samples: 12, errors: 1, ..slow(20.0) };
@@ -191,7 +191,7 @@ fn entity(name: &str) -> Entity {
     Entity::new(name, "/x")
 }
 
-fn flagged(i: i64, evidence: f64) -> FlaggedRow {
+fn flagged(i: i64, neg_log10_p: f64) -> FlaggedRow {
     FlaggedRow {
         entity: EntityId(0),
         bucket: minute(i),
@@ -201,7 +201,7 @@ fn flagged(i: i64, evidence: f64) -> FlaggedRow {
         expected_error_rate: 0.05,
         objectives: None,
         severity: Severity::Warning,
-        evidence,
+        neg_log10_p,
         signals: vec![FlaggedSignal {
             signal: Signal::P95Latency.into(),
             value: 900.0,
@@ -209,7 +209,7 @@ fn flagged(i: i64, evidence: f64) -> FlaggedRow {
             low: 100.0,
             high: 210.0,
             z: 12.0,
-            evidence,
+            neg_log10_p,
             leaving: None,
         }],
     }
@@ -231,13 +231,19 @@ impl Group {
         Self::with(IncidentConfig { cooldown_minutes: 0.0, ..IncidentConfig::default() })
     }
 
-    fn flagged(&mut self, i: i64, evidence: f64, support: f64) -> &mut Self {
-        self.grouper.flagged(&entity("a"), flagged(i, evidence), support, &(), &mut self.changes);
+    fn flagged(&mut self, i: i64, neg_log10_p: f64, effective_n: f64) -> &mut Self {
+        self.grouper.flagged(
+            &entity("a"),
+            flagged(i, neg_log10_p),
+            effective_n,
+            &(),
+            &mut self.changes,
+        );
         self
     }
 
-    fn quiet(&mut self, i: i64, evidence: f64) -> &mut Self {
-        self.grouper.quiet(EntityId(0), minute(i), MINUTE, evidence, &mut self.changes);
+    fn quiet(&mut self, i: i64, neg_log10_p: f64) -> &mut Self {
+        self.grouper.quiet(EntityId(0), minute(i), MINUTE, neg_log10_p, &mut self.changes);
         self
     }
 
@@ -407,7 +413,7 @@ fn the_worst_of_its_rows_is_what_an_incident_says() {
     group.grouper.flagged(&entity("a"), worse, 9.0, &(), &mut group.changes);
     group.flagged(2, WEAK, 9.0);
     let incident = group.open().unwrap();
-    assert_eq!((incident.severity, incident.evidence), (Severity::Critical, 9.0));
+    assert_eq!((incident.severity, incident.neg_log10_p), (Severity::Critical, 9.0));
     assert_eq!(incident.confidence(), Confidence::High);
     let peaks: Vec<_> =
         incident.peaks.iter().map(|peak| (peak.signal.signal.as_str(), peak.at)).collect();
@@ -503,7 +509,7 @@ fn bad_config_names_field_value_and_range() {
     );
     for bad in [
         IncidentConfig { open_rows: 0, ..IncidentConfig::default() },
-        IncidentConfig { open_evidence: f64::NAN, ..IncidentConfig::default() },
+        IncidentConfig { open_threshold: f64::NAN, ..IncidentConfig::default() },
         IncidentConfig { resolve_after_minutes: 0.0, ..IncidentConfig::default() },
         IncidentConfig { ttl_minutes: f64::INFINITY, ..IncidentConfig::default() },
         IncidentConfig { sustain_threshold: -1.0, ..IncidentConfig::default() },
@@ -567,7 +573,7 @@ proptest! {
         let apart = IncidentConfig { cooldown_minutes: 0.0, ..IncidentConfig::default() };
         let (plain, rows, pipeline) = run(apart);
         let other = IncidentConfig {
-            open_rows, open_steps, sustain_threshold: keep, resolve_after_minutes: gap, open_evidence: 300.0,
+            open_rows, open_steps, sustain_threshold: keep, resolve_after_minutes: gap, open_threshold: 300.0,
             ..IncidentConfig::default()
         };
         prop_assert_eq!(&plain, &run(other).0);
@@ -596,7 +602,7 @@ proptest! {
             let below = verdict.reason == Reason::BelowExpected;
             prop_assert_eq!(verdict.is_anomaly, above || below);
             if verdict.is_anomaly {
-                prop_assert!(verdict.evidence >= 4.0);
+                prop_assert!(verdict.neg_log10_p >= 4.0);
                 prop_assert_eq!(above, scores.of(verdict.signal).z > 0.0);
             }
         }

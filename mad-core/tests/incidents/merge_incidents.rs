@@ -73,7 +73,7 @@ impl<T: Topology> Group<T> {
             low: 100.0,
             high: 210.0,
             z: 12.0,
-            evidence: 12.0,
+            neg_log10_p: 12.0,
             leaving: None,
         };
         let row = FlaggedRow {
@@ -85,7 +85,7 @@ impl<T: Topology> Group<T> {
             expected_error_rate: 0.01,
             objectives: None,
             severity: self.severity,
-            evidence: 12.0,
+            neg_log10_p: 12.0,
             signals: vec![signal],
         };
         let name = self.names[id.index()].clone();

@@ -38,7 +38,7 @@ fn incident() -> Incident {
         errors_rose: false,
         peaks: Vec::new(),
         onset: None,
-        evidence: 12.3,
+        neg_log10_p: 12.3,
         slo: None,
         members: Vec::new(),
         reached: 0,
@@ -47,7 +47,7 @@ fn incident() -> Incident {
     }
 }
 
-fn peak(signal: Signal, value: f64, expected: f64, z: f64, evidence: f64) -> Peak {
+fn peak(signal: Signal, value: f64, expected: f64, z: f64, neg_log10_p: f64) -> Peak {
     let (low, high) = (expected * 0.5, expected * 1.5);
     let signal = FlaggedSignal {
         signal: signal.into(),
@@ -56,7 +56,7 @@ fn peak(signal: Signal, value: f64, expected: f64, z: f64, evidence: f64) -> Pea
         low,
         high,
         z,
-        evidence,
+        neg_log10_p,
         leaving: None,
     };
     Peak { at: Timestamp::from_nanos(START + 3 * MINUTE), signal }
@@ -315,7 +315,7 @@ fn what_is_not_known_is_not_said() {
     for unknown in odd {
         let mut incident = incident();
         (incident.requests, incident.errors, incident.errors_rose) = (0, 3, true);
-        (incident.evidence, incident.expected_error_rate) = (0.0, unknown);
+        (incident.neg_log10_p, incident.expected_error_rate) = (0.0, unknown);
         for signal in Signal::ALL {
             incident.peaks.push(peak(signal, unknown, 1.0, 9.0, 9.0));
             incident.peaks.push(peak(signal, 1.0, unknown, 9.0, 9.0));
@@ -396,18 +396,18 @@ fn evidence_of(incident: &Incident, score: f64, step: i64) -> Vec<(f64, &'static
         (100.0 * incident.error_rate(), "%"),
         (100.0 * incident.expected_error_rate, "%"),
         (100.0 * score, "%"),
-        (incident.evidence.floor(), ""),
-        (10_f64.powf(incident.evidence), ""),
+        (incident.neg_log10_p.floor(), ""),
+        (10_f64.powf(incident.neg_log10_p), ""),
     ];
     let length = incident.end.since(incident.start) as f64;
     for unit in [step, SECOND, MINUTE, 60 * MINUTE] {
         out.push((length / unit as f64, ""));
     }
     for peak in &incident.peaks {
-        let FlaggedSignal { signal, value, expected, low, high, z, evidence, .. } =
+        let FlaggedSignal { signal, value, expected, low, high, z, neg_log10_p, .. } =
             peak.signal.clone();
         let signal = signal.request().unwrap();
-        out.extend([(z, ""), (evidence.floor(), ""), (10_f64.powf(evidence), "")]);
+        out.extend([(z, ""), (neg_log10_p.floor(), ""), (10_f64.powf(neg_log10_p), "")]);
         for number in [value, expected, low, high] {
             out.extend(match signal {
                 Signal::P50Latency | Signal::P95Latency => {
@@ -450,15 +450,15 @@ fn any_incident() -> impl Strategy<Value = Incident> {
     );
     let counts = (1..200_u64, 1..1_000_000_u64, 0.0..1.0_f64, 0.0001..0.5_f64, any::<bool>());
     (signals, numbers, counts, 0..40_i64, 0.0..300.0_f64).prop_map(
-        |(signals, numbers, (rows, requests, share, usual, rose), quiet, evidence)| {
+        |(signals, numbers, (rows, requests, share, usual, rose), quiet, neg_log10_p)| {
             let mut incident = incident();
             incident.rows = rows;
             incident.requests = requests;
             incident.errors = (share * requests as f64) as u64;
             incident.end = incident.start.plus((rows as i64 + quiet) * MINUTE);
             incident.expected_error_rate = usual;
-            incident.evidence = evidence;
-            for (signal, (a, b, z, evidence, up, at)) in signals.into_iter().zip(numbers) {
+            incident.neg_log10_p = neg_log10_p;
+            for (signal, (a, b, z, neg_log10_p, up, at)) in signals.into_iter().zip(numbers) {
                 let share = signal == Signal::ErrorRate;
                 let (a, b) = if share { (a / (a + 1.0), b / (b + 1.0)) } else { (a, b) };
                 let (a, b) = match signal {
@@ -471,7 +471,7 @@ fn any_incident() -> impl Strategy<Value = Incident> {
                 let value = if signal == Signal::RequestCount { value.round() } else { value };
                 let z = if up { z } else { -z };
                 let edge = f64::midpoint(value, expected);
-                let mut peak = peak(signal, value, expected, z, evidence);
+                let mut peak = peak(signal, value, expected, z, neg_log10_p);
                 (peak.signal.low, peak.signal.high) = (edge.min(expected), edge.max(expected));
                 peak.at = incident.start.plus(at * MINUTE);
                 if share {

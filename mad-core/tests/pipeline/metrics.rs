@@ -48,7 +48,7 @@ fn a_metric_is_scored_as_a_single_series_is() {
     assert_eq!(update.points.len(), 600);
     for (i, judged) in (0..).zip(&update.points) {
         let single = alone.observe(minute(i), Sample { value: value(i), n: 1 });
-        assert_eq!(judged.score.evidence.to_bits(), single.score.evidence.to_bits(), "{i}");
+        assert_eq!(judged.score.neg_log10_p.to_bits(), single.score.neg_log10_p.to_bits(), "{i}");
         assert_eq!(judged.verdict.is_anomaly, single.is_anomaly, "{i}");
     }
     assert!(update.points.iter().any(|judged| judged.verdict.is_anomaly));
@@ -79,12 +79,12 @@ fn a_signal_of_requests_is_scored_as_a_single_series_is() {
             let single = alone.observe(judged.row.bucket, judged.row.sample(signal)).score;
             let row = judged.scores.of(signal);
             assert_eq!(row.z.to_bits(), single.z.to_bits(), "{signal:?}");
-            anomalous += u32::from(row.evidence > 4.0);
+            anomalous += u32::from(row.neg_log10_p > 4.0);
             if signal.quantile().is_none() {
-                assert_eq!(row.evidence.to_bits(), single.evidence.to_bits(), "{signal:?}");
+                assert_eq!(row.neg_log10_p.to_bits(), single.neg_log10_p.to_bits(), "{signal:?}");
             } else {
                 // what few requests can prove is known of a quantile and not of a number
-                assert!(row.evidence <= single.evidence);
+                assert!(row.neg_log10_p <= single.neg_log10_p);
             }
         }
         assert!(anomalous > 0, "{signal:?}");
@@ -185,7 +185,7 @@ fn series_beyond_the_limits_are_counted_and_change_nothing() {
     let of_a = |points: &[JudgedPoint]| -> Vec<u64> {
         let id = bounded.entities().find("a", "").unwrap();
         let mine = points.iter().filter(|judged| judged.point.entity == id);
-        mine.map(|judged| judged.score.evidence.to_bits()).collect()
+        mine.map(|judged| judged.score.neg_log10_p.to_bits()).collect()
     };
     assert_eq!(of_a(&points).len(), 300);
     let counters = bounded.counters();
@@ -282,7 +282,7 @@ fn the_profile_of_median_and_mad_is_the_mad_scorer() {
         let (at, sample) = (minute(i64::from(i)), Sample { value, n: 1 });
         let score = series.observe(at, sample).score;
         assert_eq!(score.z.to_bits(), plain.observe(at, sample, 4.0).z.to_bits());
-        differ += u32::from(score.evidence != full.observe(at, sample).score.evidence);
+        differ += u32::from(score.neg_log10_p != full.observe(at, sample).score.neg_log10_p);
     }
     assert!(differ > 100);
 }

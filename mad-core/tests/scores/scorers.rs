@@ -6,7 +6,7 @@ use mad_core::feature::FeatureRow;
 use mad_core::score::{
     BinomialScorer, CountScorer, CusumScorer, DifferenceScorer, DoubleMadScorer, Learn,
     LevelConfig, LongScorer, MadScorer, MetricScorer, RateScorer, RecordScorer, RowScorer, Score,
-    Scorer, SeasonalScorer, SeriesScorer, ShiftScorer, SignalScorer, band_z, evidence_of,
+    Scorer, SeasonalScorer, SeriesScorer, ShiftScorer, SignalScorer, band_z, neg_log10_sf,
     normal_equivalent,
 };
 use mad_core::series::{Direction, EntityId, Sample, Signal, SignalKind};
@@ -96,7 +96,7 @@ struct Case {
     domain: Domain,
     direction: Direction,
     /// Where its expected band ends.
-    evidence: f64,
+    neg_log10_p: f64,
 }
 
 impl Case {
@@ -127,7 +127,7 @@ fn level(name: &'static str, logarithm: bool, direction: Direction) -> Case {
         judge: Box::new(MadScorer::new(config).unwrap()),
         domain: Domain::Level,
         direction,
-        evidence: evidence_of(config.band) - two_sided,
+        neg_log10_p: neg_log10_sf(config.band) - two_sided,
     }
 }
 
@@ -136,29 +136,29 @@ fn kind(
     kind: SignalKind,
     domain: Domain,
     direction: Direction,
-    evidence: f64,
+    neg_log10_p: f64,
 ) -> Case {
     let config = ScoreConfig { window: WINDOW, ..ScoreConfig::default() };
-    let judge = Box::new(SignalScorer::new(kind, &config, evidence).unwrap());
-    Case { name, judge, domain, direction, evidence }
+    let judge = Box::new(SignalScorer::new(kind, &config, neg_log10_p).unwrap());
+    Case { name, judge, domain, direction, neg_log10_p }
 }
 
 fn cases() -> Vec<Case> {
     use Direction::{Both, Down, Up};
     let count = |direction| CountScorer::new(WINDOW, direction, 4.0).unwrap();
-    let counts = |name, direction, evidence| Case {
+    let counts = |name, direction, neg_log10_p| Case {
         name,
         judge: Box::new(count(direction)),
         domain: Domain::Count,
         direction,
-        evidence,
+        neg_log10_p,
     };
-    let rates = |name, evidence| Case {
+    let rates = |name, neg_log10_p| Case {
         name,
-        judge: Box::new(RateScorer::new(WINDOW, 1_000.0, evidence).unwrap()),
+        judge: Box::new(RateScorer::new(WINDOW, 1_000.0, neg_log10_p).unwrap()),
         domain: Domain::Share,
         direction: Up,
-        evidence,
+        neg_log10_p,
     };
     let binomial = BinomialScorer::learning(WINDOW, 1_000.0, 4.0).unwrap();
     let view = |name, judge: Box<dyn Judge>, direction| Case {
@@ -166,7 +166,7 @@ fn cases() -> Vec<Case> {
         judge,
         domain: Domain::Level,
         direction,
-        evidence: evidence_of(BAND)
+        neg_log10_p: neg_log10_sf(BAND)
             - if direction == Both { std::f64::consts::LOG10_2 } else { 0.0 },
     };
     vec![
@@ -176,7 +176,7 @@ fn cases() -> Vec<Case> {
         view("jump", Box::new(DifferenceScorer::new(25, Down, BAND).unwrap()), Down),
         view("double", Box::new(DoubleMadScorer::new(WINDOW, Both, BAND).unwrap()), Both),
         // a record of 40 values is one in 20 for two sides
-        Case { evidence: 1.3, ..view("record", Box::new(RecordScorer::new(Both)), Both) },
+        Case { neg_log10_p: 1.3, ..view("record", Box::new(RecordScorer::new(Both)), Both) },
         level("level, both ways", false, Both),
         level("level, up", false, Up),
         level("level, down", false, Down),
@@ -187,9 +187,9 @@ fn cases() -> Vec<Case> {
         rates("rate", 4.0),
         rates("rate, sure", 12.0),
         rates("rate, surer than rounding", 25.0),
-        counts("count, both ways", Both, evidence_of(4.0) - std::f64::consts::LOG10_2),
-        counts("count, up", Up, evidence_of(4.0)),
-        counts("count, down", Down, evidence_of(4.0)),
+        counts("count, both ways", Both, neg_log10_sf(4.0) - std::f64::consts::LOG10_2),
+        counts("count, up", Up, neg_log10_sf(4.0)),
+        counts("count, down", Down, neg_log10_sf(4.0)),
         kind("signal: latency", SignalKind::Latency, Domain::Level, Up, 4.6),
         kind("signal: gauge", SignalKind::Gauge, Domain::Level, Both, 4.6),
         kind("signal: rate", SignalKind::Rate, Domain::Share, Up, 4.6),
@@ -209,8 +209,8 @@ fn outside(score: &Score, value: f64) -> bool {
 /// What holds for the score of any number whatever.
 fn check_ranges(score: &Score, name: &str) -> Result<(), TestCaseError> {
     prop_assert!((0.0..=1.0).contains(&score.value()), "{name}: {score:?}");
-    prop_assert!((0.0..=300.0).contains(&score.evidence), "{name}: {score:?}");
-    prop_assert!(score.support.is_finite() && score.support >= 0.0, "{name}: {score:?}");
+    prop_assert!((0.0..=300.0).contains(&score.neg_log10_p), "{name}: {score:?}");
+    prop_assert!(score.effective_n.is_finite() && score.effective_n >= 0.0, "{name}: {score:?}");
     if same(score, &Score::unknown()) {
         return Ok(());
     }
@@ -303,7 +303,7 @@ fn nonsense_is_unknown_and_teaches_nothing() {
                     judge.learn(at(points), sample, how);
                     assert_eq!(judge.state(), before, "{} {sample:?} {how:?}", case.name);
                 }
-                judge.observe(at(points), sample, case.evidence);
+                judge.observe(at(points), sample, case.neg_log10_p);
                 assert_eq!(judge.state(), before, "{} {sample:?}", case.name);
             }
         }
@@ -318,10 +318,10 @@ fn constant_and_two_valued_series_have_scores() {
         for series in [vec![constant], vec![constant, other], vec![constant, constant, other]] {
             let mut judge = case.judge.copy();
             for i in 0..2 * WINDOW {
-                let score = judge.observe(at(i), series[i % series.len()], case.evidence);
+                let score = judge.observe(at(i), series[i % series.len()], case.neg_log10_p);
                 if i >= series.len() {
                     check_ranges(&score, case.name).unwrap();
-                    assert!(score.evidence < case.evidence, "{} {i}: {score:?}", case.name);
+                    assert!(score.neg_log10_p < case.neg_log10_p, "{} {i}: {score:?}", case.name);
                     let value = series[i % series.len()].value;
                     assert!(!outside(&score, value), "{} {i}: {score:?}", case.name);
                 }
@@ -347,7 +347,7 @@ fn a_value_far_outside_is_evidence_and_outside_of_the_band() {
             }
             let far = *case.domain.away(up).last().unwrap();
             let score = judge.score(at(WINDOW), far);
-            assert!(score.evidence >= case.evidence, "{}: {score:?}", case.name);
+            assert!(score.neg_log10_p >= case.neg_log10_p, "{}: {score:?}", case.name);
             assert!(outside(&score, far.value), "{}: {score:?}", case.name);
             assert_eq!(score.z > 0.0, up, "{}: {score:?}", case.name);
         }
@@ -367,10 +367,10 @@ fn evidence_grows_with_the_distance_on_the_watched_side_only() {
                 let mut last = 0.0;
                 for score in scores {
                     if case.watches(up) {
-                        assert!(score.evidence >= last, "{}: {score:?} after {last}", case.name);
-                        last = score.evidence;
+                        assert!(score.neg_log10_p >= last, "{}: {score:?} after {last}", case.name);
+                        last = score.neg_log10_p;
                     } else {
-                        assert!(score.evidence <= none, "{}: {score:?}", case.name);
+                        assert!(score.neg_log10_p <= none, "{}: {score:?}", case.name);
                     }
                 }
             }
@@ -390,9 +390,9 @@ fn fewer_observations_are_never_more_evidence() {
                 let mut last = 0.0;
                 for n in [4, 8, 12, 40, 400, 40_000] {
                     let score = judge.score(at(0), Sample { value, n });
-                    assert!(score.evidence >= last - 1e-9, "{} {n}: {score:?}", case.name);
+                    assert!(score.neg_log10_p >= last - 1e-9, "{} {n}: {score:?}", case.name);
                     // on the unwatched side less spread takes the last doubt away
-                    last = if score.evidence > 0.302 { score.evidence } else { 0.0 };
+                    last = if score.neg_log10_p > 0.302 { score.neg_log10_p } else { 0.0 };
                 }
             }
         }
@@ -455,8 +455,8 @@ fn read_back_it_goes_on_as_if_it_had_never_stopped() {
                 16 => *case.domain.away(i % 2 == 0).last().unwrap(),
                 _ => case.domain.usual(i),
             };
-            let a = straight.observe(at(i), sample, case.evidence);
-            let b = stopped.observe(at(i), sample, case.evidence);
+            let a = straight.observe(at(i), sample, case.neg_log10_p);
+            let b = stopped.observe(at(i), sample, case.neg_log10_p);
             assert!(same(&a, &b), "{} {i}: {a:?} {b:?}", case.name);
             if i % 5 == 0 {
                 stopped = stopped.restored();
@@ -534,7 +534,7 @@ proptest! {
                 let score = judge.score(at(past.len()), *probe);
                 check_ranges(&score, case.name)?;
                 prop_assert!(
-                    score.evidence < case.evidence || outside(&score, probe.value),
+                    score.neg_log10_p < case.neg_log10_p || outside(&score, probe.value),
                     "{}: {probe:?} {score:?}", case.name
                 );
             }
@@ -556,10 +556,10 @@ proptest! {
             };
             let mut judge = case.judge.copy();
             for (i, sample) in past.iter().enumerate() {
-                let score = judge.observe(at(i), *sample, case.evidence);
+                let score = judge.observe(at(i), *sample, case.neg_log10_p);
                 check_ranges(&score, case.name)?;
                 prop_assert!(
-                    score.evidence < case.evidence || outside(&score, sample.value),
+                    score.neg_log10_p < case.neg_log10_p || outside(&score, sample.value),
                     "{} {i}: {sample:?} {score:?}", case.name
                 );
             }
@@ -579,7 +579,7 @@ proptest! {
                 continue;
             }
             prop_assert!(close(a.z, b.z, 1.0), "{i}: {a:?} {b:?}");
-            prop_assert!(close(a.evidence, b.evidence, 1.0), "{i}: {a:?} {b:?}");
+            prop_assert!(close(a.neg_log10_p, b.neg_log10_p, 1.0), "{i}: {a:?} {b:?}");
             prop_assert!(close(a.high + shift, b.high, 1e3 + shift.abs()), "{i}: {a:?} {b:?}");
         }
     }
@@ -594,7 +594,7 @@ proptest! {
         let scale = 2.0_f64.powi(power);
         let scaled: Vec<f64> = values.iter().map(|x| x * scale).collect();
         for (a, b) in level_scores(gauge, &values).iter().zip(level_scores(gauge, &scaled)) {
-            prop_assert!(close(a.z, b.z, 0.0) && close(a.evidence, b.evidence, 0.0), "{a:?} {b:?}");
+            prop_assert!(close(a.z, b.z, 0.0) && close(a.neg_log10_p, b.neg_log10_p, 0.0), "{a:?} {b:?}");
             prop_assert!(close(a.high * scale, b.high, 0.0), "{a:?} {b:?}");
         }
         let config = ScoreConfig { window: WINDOW, ..ScoreConfig::default() };
@@ -603,7 +603,7 @@ proptest! {
         for (i, value) in values.iter().enumerate() {
             let a = one.observe(at(i), Sample { value: *value, n: 9 }, 4.6);
             let b = other.observe(at(i), Sample { value: value * factor, n: 9 }, 4.6);
-            prop_assert!(close(a.z, b.z, 1.0) && close(a.evidence, b.evidence, 1.0), "{i}: {a:?} {b:?}");
+            prop_assert!(close(a.z, b.z, 1.0) && close(a.neg_log10_p, b.neg_log10_p, 1.0), "{i}: {a:?} {b:?}");
             // of one value the band is as wide as numbers go
             let endless = a.high == f64::MAX || b.high == f64::MAX;
             prop_assert!(endless || close(a.high * factor, b.high, 1e-3), "{i}: {a:?} {b:?}");
@@ -616,7 +616,7 @@ proptest! {
             (any_value(), any_value(), 0..400_u64, 0..500_u64, 0..400_u64), 1..40),
     ) {
         let mut scorer = RowScorer::new(&ScoreConfig { window: 12, ..ScoreConfig::default() }).unwrap();
-        let evidence = scorer.signal_evidence();
+        let neg_log10_p = scorer.signal_neg_log10_p();
         for (i, (p50, p95, count, errors, samples)) in rows.iter().enumerate() {
             let row = FeatureRow {
                 bucket: at(i), entity: EntityId(0), gap: 0, whole: true, slow: 0, count: *count,
@@ -629,11 +629,11 @@ proptest! {
             prop_assert_eq!(&before, &serde_json::to_string(&scorer).unwrap());
             prop_assert!((0.0..=1.0).contains(&scores.value()));
             for (signal, score) in scores.iter() {
-                prop_assert!((0.0..=300.0).contains(&score.evidence), "{signal:?} {score:?}");
+                prop_assert!((0.0..=300.0).contains(&score.neg_log10_p), "{signal:?} {score:?}");
                 prop_assert!((0.0..=1.0).contains(&score.value()), "{signal:?} {score:?}");
-                prop_assert!(score.support >= 0.0, "{signal:?} {score:?}");
+                prop_assert!(score.effective_n >= 0.0, "{signal:?} {score:?}");
                 prop_assert!(
-                    score.evidence < evidence || outside(score, row.sample(signal).value),
+                    score.neg_log10_p < neg_log10_p || outside(score, row.sample(signal).value),
                     "{signal:?} {score:?} {row:?}"
                 );
             }
@@ -667,13 +667,13 @@ fn a_few_slow_requests_prove_no_more_than_single_requests_can() {
     let one = scorer.score(&row(100, 300.0, 1));
     let many = scorer.score(&row(100, 300.0, 20));
     for signal in [Signal::P50Latency, Signal::P95Latency] {
-        assert!(one.of(signal).evidence < 5.0, "{one:?}");
-        assert_eq!(one.of(signal).support, 1.0);
+        assert!(one.of(signal).neg_log10_p < 5.0, "{one:?}");
+        assert_eq!(one.of(signal).effective_n, 1.0);
     }
     // half of twenty were slow, while one of twenty is what their p95 says
-    assert!(many.of(Signal::P50Latency).evidence > 8.0, "{many:?}");
-    assert_eq!(many.of(Signal::P50Latency).support, 10.0);
-    assert_eq!(many.of(Signal::P95Latency).support, 1.0);
+    assert!(many.of(Signal::P50Latency).neg_log10_p > 8.0, "{many:?}");
+    assert_eq!(many.of(Signal::P50Latency).effective_n, 10.0);
+    assert_eq!(many.of(Signal::P95Latency).effective_n, 1.0);
 }
 
 #[test]
@@ -718,13 +718,13 @@ fn a_shift_is_seen_by_what_lasts_and_not_by_one_value() {
         shift.learn(at(i), Domain::Level.usual(i), Learn::Full);
     }
     let spike = Sample { value: 1e6, n: 1 };
-    assert!(shift.score(at(400), spike).evidence < 2.0, "{:?}", shift.score(at(400), spike));
+    assert!(shift.score(at(400), spike).neg_log10_p < 2.0, "{:?}", shift.score(at(400), spike));
     let restored: ShiftScorer =
         serde_json::from_str(&serde_json::to_string(&shift).unwrap()).unwrap();
     let mut found = None;
     for i in 400..420 {
         let moved = Sample { value: Domain::Level.usual(i).value + 15.0, n: 1 };
-        if shift.observe(at(i), moved, 4.0).evidence >= 4.0 {
+        if shift.observe(at(i), moved, 4.0).neg_log10_p >= 4.0 {
             found = found.or(Some(i));
         }
     }
@@ -744,25 +744,25 @@ fn a_gauge_learns_a_new_level_and_knows_its_hours() {
     for i in 0..600 {
         judge.observe(at(i), value(i, 0.0), 4.0);
     }
-    assert!(judge.score(at(600), value(600, 60.0)).evidence >= 4.0);
+    assert!(judge.score(at(600), value(600, 60.0)).neg_log10_p >= 4.0);
     for i in 600..840 {
         judge.observe(at(i), value(i, 60.0), 4.0);
     }
-    assert!(judge.score(at(840), value(840, 60.0)).evidence < 4.0);
+    assert!(judge.score(at(840), value(840, 60.0)).neg_log10_p < 4.0);
     // a constant: nothing, and any other value is one
     let mut constant = gauge();
     for i in 0..300 {
         let same = constant.observe(at(i), Sample { value: 7.0, n: 1 }, 4.0);
-        assert!(same.evidence < 0.5, "{i}: {same:?}");
+        assert!(same.neg_log10_p < 0.5, "{i}: {same:?}");
     }
-    assert!(constant.score(at(300), Sample { value: 8.0, n: 1 }).evidence >= 4.0);
+    assert!(constant.score(at(300), Sample { value: 8.0, n: 1 }).neg_log10_p >= 4.0);
     // one value, then silence: still one value
     let mut once = gauge();
     once.learn(at(0), Sample { value: 7.0, n: 1 }, Learn::Full);
     for i in 1..500 {
         once.tick(at(i));
     }
-    assert!(once.score(at(500), Sample { value: 9.0, n: 1 }).evidence < 4.0);
+    assert!(once.score(at(500), Sample { value: 9.0, n: 1 }).neg_log10_p < 4.0);
     // an hour that is always high
     let hourly = |i: usize| {
         let high = if i % 24 == 9 { 50.0 } else { 0.0 };
@@ -787,16 +787,16 @@ fn a_share_that_is_raised_a_little_for_long_is_found_and_over_when_it_is_over() 
         rate.observe(at(i), row(u32::from(i % 4 == 0)), 4.6);
     }
     // three of forty alone prove little, eight rows of them do
-    assert!(rate.score(at(100), row(3)).evidence < 3.0);
+    assert!(rate.score(at(100), row(3)).neg_log10_p < 3.0);
     let raised: Vec<Score> = (100..108).map(|i| rate.observe(at(i), row(3), 4.6)).collect();
     let last = raised.last().unwrap();
-    assert!(last.evidence >= 4.6 && last.support > 3.0, "{last:?}");
+    assert!(last.neg_log10_p >= 4.6 && last.effective_n > 3.0, "{last:?}");
     assert!(outside(last, row(3).value), "{last:?}");
-    assert!(raised[0].evidence < 3.0 && raised[3].evidence < last.evidence, "{raised:?}");
+    assert!(raised[0].neg_log10_p < 3.0 && raised[3].neg_log10_p < last.neg_log10_p, "{raised:?}");
     // a row without errors says that it is over, and one error after it nothing
-    assert!(rate.observe(at(108), row(0), 4.6).evidence < 1.0);
-    assert!(rate.observe(at(109), row(0), 4.6).evidence < 1.0);
-    assert!(rate.observe(at(110), row(1), 4.6).evidence < 2.0);
+    assert!(rate.observe(at(108), row(0), 4.6).neg_log10_p < 1.0);
+    assert!(rate.observe(at(109), row(0), 4.6).neg_log10_p < 1.0);
+    assert!(rate.observe(at(110), row(1), 4.6).neg_log10_p < 2.0);
 }
 
 #[test]
@@ -809,7 +809,7 @@ fn after_many_errors_a_row_with_a_few_of_them_is_over() {
         {
             rate.observe(at(i), row(events), 4.6);
         }
-        rate.score(at(200), row(now)).evidence
+        rate.score(at(200), row(now)).neg_log10_p
     };
     let (outage, little) = ([14, 16, 13, 15, 14, 17], [5, 4, 6, 3, 5, 4]);
     let (still, over) = (after(&outage, 14), after(&outage, 2));
@@ -842,7 +842,7 @@ fn latencies_that_are_a_little_slow_for_long_are_found_and_over_when_it_is_over(
         let slow = if (300..312).contains(&i) { 1.25 } else { 1.0 };
         let sample = Sample { value: 100.0 * slow * (0.08 * deviate(i)).exp(), n: 1 };
         let score = scorer.observe(at(i as usize), sample);
-        if score.evidence >= 4.0 {
+        if score.neg_log10_p >= 4.0 {
             assert!(outside(&score, sample.value), "{i} {score:?}");
             flagged.push(i);
         }
@@ -858,7 +858,7 @@ fn neighbours_that_are_alike_do_not_add_up() {
         for i in 0..20_000_u64 {
             level = alike * level + (1.0_f64 - alike * alike).sqrt() * deviate(i);
             let sample = Sample { value: 100.0 * (0.08 * level).exp(), n: 1 };
-            flagged += u32::from(scorer.observe(at(i as usize), sample).evidence >= 4.0);
+            flagged += u32::from(scorer.observe(at(i as usize), sample).neg_log10_p >= 4.0);
         }
         assert!(flagged <= 20, "{flagged} of 20,000 at {alike}");
     }
@@ -896,7 +896,7 @@ fn a_cumulative_sum_sees_what_no_block_shows() {
         let climb = i.saturating_sub(1_000) as f64 / 40.0;
         let sample = Sample { value: 100.0 + 4.0 * deviate(i) + climb, n: 1 };
         let score = cusum.observe(at(i as usize), sample, 4.0);
-        if score.evidence >= 4.0 {
+        if score.neg_log10_p >= 4.0 {
             assert!(outside(&score, sample.value) && score.z > 0.0, "{i} {score:?}");
             told.push(i);
         }
@@ -933,7 +933,7 @@ fn signals_that_are_each_a_little_out_are_told_together() {
     };
     let usual = |i: usize| row(i, 1.0, u64::from(i.is_multiple_of(2)), 60 + (i as u64 * 7) % 11);
     for i in 0..300 {
-        let score = scorer.observe(&usual(i)).evidence();
+        let score = scorer.observe(&usual(i)).neg_log10_p();
         assert!(score < 4.0, "{i} {score}");
     }
     let calm = |row: FeatureRow| FeatureRow { p50: 100.0, p95: 200.0, ..row };
@@ -943,16 +943,16 @@ fn signals_that_are_each_a_little_out_are_told_together() {
         scorer.score(&calm(row(300, 1.0, 4, 65))),
         scorer.score(&calm(row(300, 1.0, 0, 41))),
     ];
-    assert!(alone.iter().all(|scores| scores.evidence() < 3.5), "{alone:?}");
+    assert!(alone.iter().all(|scores| scores.neg_log10_p() < 3.5), "{alone:?}");
     let together = scorer.score(&slow(row(300, 1.0, 4, 41)));
-    assert!(together.evidence() >= 4.0, "{together:?}");
+    assert!(together.neg_log10_p() >= 4.0, "{together:?}");
     for (signal, score) in together.iter() {
         // all that carry it say so, outside of their bands
         let value = slow(row(300, 1.0, 4, 41)).sample(signal).value;
-        assert!(score.evidence >= 4.0 && outside(score, value), "{signal:?} {score:?}");
+        assert!(score.neg_log10_p >= 4.0 && outside(score, value), "{signal:?} {score:?}");
     }
     // two that are always alike are one
-    let weak = |scorer: &RowScorer| scorer.score(&slow(row(300, 1.0, 4, 65))).evidence();
+    let weak = |scorer: &RowScorer| scorer.score(&slow(row(300, 1.0, 4, 65))).neg_log10_p();
     let mut alike = RowScorer::new(&ScoreConfig::default()).unwrap();
     let mut apart = alike.clone();
     for i in 0..300 {
@@ -963,6 +963,6 @@ fn signals_that_are_each_a_little_out_are_told_together() {
     assert!(weak(&alike) < weak(&apart), "{} {}", weak(&alike), weak(&apart));
     // a row that is plain by one signal is told by that one
     let plain = scorer.score(&FeatureRow { p95: 2_000.0, ..calm(row(300, 1.0, 2, 65)) });
-    assert!(plain.of(Signal::P95Latency).evidence >= 4.6);
-    assert!(plain.of(Signal::ErrorRate).evidence < 3.0, "{plain:?}");
+    assert!(plain.of(Signal::P95Latency).neg_log10_p >= 4.6);
+    assert!(plain.of(Signal::ErrorRate).neg_log10_p < 3.0, "{plain:?}");
 }

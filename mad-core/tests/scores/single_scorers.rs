@@ -46,7 +46,7 @@ fn heard(times: impl IntoIterator<Item = i64>) -> SilenceScorer {
 fn missed_after(mut scorer: SilenceScorer, last: i64) -> i64 {
     let told = |gap: &i64| {
         scorer.tick(second(last + gap));
-        scorer.silence().evidence >= 4.0
+        scorer.silence().neg_log10_p >= 4.0
     };
     (1..1_000_000).find(told).unwrap()
 }
@@ -94,7 +94,7 @@ fn bursts_are_missed_when_they_are_away_for_longer_than_ever() {
     assert!((3_600..4 * 3_600).contains(&missed), "{missed}");
     let mut next = scorer;
     next.tick(second(last + 3_000));
-    assert!(next.silence().evidence < 2.0, "{:?}", next.silence());
+    assert!(next.silence().neg_log10_p < 2.0, "{:?}", next.silence());
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn points_at_random_are_rarely_missed() {
         at += -100.0 * (((state >> 11) as f64 + 1.0) / (1_u64 << 53) as f64).ln();
         let time = Timestamp::from_nanos((at * 1e9) as i64);
         let score = scorer.observe(time, POINT, 4.0);
-        told += u32::from(score.evidence >= 4.0);
+        told += u32::from(score.neg_log10_p >= 4.0);
     }
     assert!(told <= 10, "{told} of 20,000");
 }
@@ -118,14 +118,14 @@ proptest! {
     fn silence_grows_and_a_gap_with_evidence_is_outside_of_the_band(
         gaps in prop::collection::vec(prop_oneof![1..100_i64, 1..1_000_000_i64, Just(60)], 0..300),
         more in prop::collection::vec(1..10_000_000_i64, 1..20),
-        evidence in 0.5..8.0_f64,
+        neg_log10_p in 0.5..8.0_f64,
     ) {
-        let mut scorer = SilenceScorer::new(None, evidence).unwrap();
+        let mut scorer = SilenceScorer::new(None, neg_log10_p).unwrap();
         let mut at = 0;
         scorer.learn(second(at), POINT, Learn::Full);
         for gap in &gaps {
             at += gap;
-            scorer.observe(second(at), POINT, evidence);
+            scorer.observe(second(at), POINT, neg_log10_p);
         }
         let mut more = more;
         more.sort_unstable();
@@ -133,16 +133,16 @@ proptest! {
         for gap in more {
             scorer.tick(second(at + gap));
             let score = scorer.silence();
-            prop_assert_eq!(score.evidence, scorer.score(second(at + gap), POINT).evidence);
-            prop_assert_eq!(score.evidence, restored(&scorer).silence().evidence);
+            prop_assert_eq!(score.neg_log10_p, scorer.score(second(at + gap), POINT).neg_log10_p);
+            prop_assert_eq!(score.neg_log10_p, restored(&scorer).silence().neg_log10_p);
             if gaps.is_empty() {
                 prop_assert!(unknown(&score));
                 continue;
             }
-            prop_assert!((last..=300.0).contains(&score.evidence), "{:?} after {}", score, last);
+            prop_assert!((last..=300.0).contains(&score.neg_log10_p), "{:?} after {}", score, last);
             prop_assert!(score.low <= score.expected && score.expected <= score.high, "{:?}", score);
-            prop_assert_eq!(score.evidence >= evidence, gap as f64 > score.high, "{} {:?}", gap, score);
-            last = score.evidence;
+            prop_assert_eq!(score.neg_log10_p >= neg_log10_p, gap as f64 > score.high, "{} {:?}", gap, score);
+            last = score.neg_log10_p;
         }
     }
 }
@@ -151,7 +151,7 @@ proptest! {
 fn an_outage_does_not_become_the_usual_gap() {
     let mut scorer = heard((0..60).map(|i| 60 * i));
     let back = 59 * 60 + 86_400;
-    assert!(scorer.observe(second(back), POINT, 4.0).evidence >= 4.0);
+    assert!(scorer.observe(second(back), POINT, 4.0).neg_log10_p >= 4.0);
     let mut skipped = heard((0..60).map(|i| 60 * i));
     skipped.learn(second(back), POINT, Learn::Skip);
     assert_eq!(missed_after(skipped, back), 334);
@@ -169,10 +169,10 @@ fn a_slope_is_seen_and_one_value_is_none() {
     for i in 0..400 {
         let score = slope.observe(minute(i), value(i), 4.0);
         assert_eq!(i < 33, unknown(&score), "{i} {score:?}");
-        assert!(score.evidence < 4.0, "{i} {score:?}");
+        assert!(score.neg_log10_p < 4.0, "{i} {score:?}");
     }
     let spike = slope.score(minute(400), Sample { value: 1e6, n: 1 });
-    assert!(spike.evidence < 2.0, "{spike:?}");
+    assert!(spike.neg_log10_p < 2.0, "{spike:?}");
     assert!(nonsense().iter().all(|sample| unknown(&slope.score(minute(400), *sample))));
     // the time of the last value again: the other pairs still tell
     assert!(!unknown(&slope.score(minute(399), value(400))));
@@ -184,7 +184,7 @@ fn a_slope_is_seen_and_one_value_is_none() {
             let climb = sign * (i - 400) as f64;
             let sample = Sample { value: value(*i).value + climb, n: 1 };
             let score = slope.observe(minute(*i), sample, 4.0);
-            let found = score.evidence >= 4.0;
+            let found = score.neg_log10_p >= 4.0;
             // a unit a minute
             assert!(!found || score.z.signum() == sign && score.high < 1.0 / 60.0, "{score:?}");
             found
@@ -202,18 +202,20 @@ fn a_slope_is_seen_and_one_value_is_none() {
 fn a_constant_and_extremes_have_slopes() {
     let mut slope = SlopeScorer::new(8, Direction::Both, 3.89).unwrap();
     for i in 0..100 {
-        assert!(slope.observe(second(i), Sample { value: 1e9, n: 1 }, 4.0).evidence < 1.0);
+        assert!(slope.observe(second(i), Sample { value: 1e9, n: 1 }, 4.0).neg_log10_p < 1.0);
     }
     // rounding noise of a large level is flat
     for i in 100..110 {
-        assert!(slope.observe(second(i), Sample { value: 1e9 + 1e-3, n: 1 }, 4.0).evidence < 1.0);
+        assert!(
+            slope.observe(second(i), Sample { value: 1e9 + 1e-3, n: 1 }, 4.0).neg_log10_p < 1.0
+        );
     }
     for (i, value) in
         [f64::MAX, f64::MIN, 1e300, -1e300, 5e-324].into_iter().cycle().take(50).enumerate()
     {
         let score = slope.observe(second(110 + i as i64), Sample { value, n: 1 }, 4.0);
         assert!(score.z.is_finite() && score.low <= score.high, "{score:?}");
-        assert!((0.0..=300.0).contains(&score.evidence), "{score:?}");
+        assert!((0.0..=300.0).contains(&score.neg_log10_p), "{score:?}");
     }
 }
 
@@ -230,22 +232,22 @@ fn a_given_share_is_a_binomial_and_learns_nothing() {
         let reach = n * 3 / 100 + 1;
         for events in [reach, 2 * reach, 4 * reach] {
             let score = judge(&known, events, n);
-            if events > n || score.evidence > 200.0 {
+            if events > n || score.neg_log10_p > 200.0 {
                 continue;
             }
             let exact = binomial.sf(events) + binomial.pmf(events) / 2.0;
             assert!(
-                (score.evidence + exact.log10()).abs() < 1e-3,
+                (score.neg_log10_p + exact.log10()).abs() < 1e-3,
                 "{events} of {n}: {score:?} {exact}"
             );
             let outside = events as f64 / n as f64 > score.high;
-            assert_eq!(score.evidence >= 4.0, outside, "{events} of {n}: {score:?}");
+            assert_eq!(score.neg_log10_p >= 4.0, outside, "{events} of {n}: {score:?}");
         }
-        assert_eq!(judge(&known, 0, n).evidence, 0.0);
+        assert_eq!(judge(&known, 0, n).neg_log10_p, 0.0);
     }
     known.observe(second(0), Sample { value: 1.0, n: 50 }, 4.0);
     assert_eq!(serde_json::to_string(&known).unwrap(), before);
-    assert_eq!(judge(&restored(&known), 9, 40).evidence, judge(&known, 9, 40).evidence);
+    assert_eq!(judge(&restored(&known), 9, 40).neg_log10_p, judge(&known, 9, 40).neg_log10_p);
     assert!(nonsense().iter().all(|sample| unknown(&known.score(second(0), *sample))));
     for bad in [0.0, 1.0, -0.1, f64::NAN] {
         assert!(BinomialScorer::given(bad, 4.0).is_err());
@@ -265,12 +267,12 @@ fn a_rate_is_the_binomial_and_what_lasts() {
         }
     }
     assert_eq!(serde_json::to_string(&binomial).unwrap(), serde_json::to_string(&rate).unwrap());
-    let once = |scorer: &dyn Scorer| scorer.score(second(6_000), row(9)).evidence;
+    let once = |scorer: &dyn Scorer| scorer.score(second(6_000), row(9)).neg_log10_p;
     assert_eq!(once(&binomial), once(&rate));
     for i in 100..108 {
         rate.observe(second(60 * i), row(3), 4.6);
         binomial.observe(second(60 * i), row(3), 4.6);
     }
-    let last = |scorer: &dyn Scorer| scorer.score(second(6_480), row(3)).evidence;
+    let last = |scorer: &dyn Scorer| scorer.score(second(6_480), row(3)).neg_log10_p;
     assert!(last(&rate) >= 4.6 && last(&binomial) < 3.0);
 }

@@ -45,8 +45,8 @@ fn usual(minute: u32) -> f64 {
 
 /// Rows whose median is anomalous.
 fn flagged(scores: &[RowScores]) -> Vec<usize> {
-    let evidence = |i: &usize| scores[*i].evidence_of(Signal::P50Latency);
-    (0..scores.len()).filter(|i| evidence(i) >= 4.0).collect()
+    let neg_log10_p = |i: &usize| scores[*i].neg_log10_p_of(Signal::P50Latency);
+    (0..scores.len()).filter(|i| neg_log10_p(i) >= 4.0).collect()
 }
 
 #[test]
@@ -99,8 +99,8 @@ fn a_metric_of_latency_is_watched_as_a_row_is_and_goes_on_when_it_is_read_back()
             serde_json::from_str(&serde_json::to_string(&scorer).unwrap()).unwrap();
         let score = scorer.score(at(minute), sample);
         let again = restored.score(at(minute), sample);
-        assert_eq!(score.evidence.to_bits(), again.evidence.to_bits(), "{minute}");
-        told += u32::from(score.evidence >= 4.0);
+        assert_eq!(score.neg_log10_p.to_bits(), again.neg_log10_p.to_bits(), "{minute}");
+        told += u32::from(score.neg_log10_p >= 4.0);
         scorer.learn(at(minute), sample, &score);
     }
     assert!(told > 15, "{told}");

@@ -151,7 +151,7 @@ impl Culprit {
             dict.set_item("expected_low", evidence.low)?;
             dict.set_item("expected_high", evidence.high)?;
             dict.set_item("z", evidence.z)?;
-            dict.set_item("evidence", evidence.evidence)?;
+            dict.set_item("neg_log10_p", evidence.neg_log10_p)?;
             Ok(dict)
         };
         self.core.evidence.iter().map(one).collect()

@@ -46,7 +46,7 @@ impl Rows {
             (Some(scores), Some(verdicts)) => {
                 scored_table(&self.features, scores, verdicts, &self.entities)
             }
-            (Some(scores), None) => evidence_table(&self.features, scores, &self.entities),
+            (Some(scores), None) => score_table(&self.features, scores, &self.entities),
             _ => features_table(&self.features, &self.entities),
         }
     }
@@ -82,14 +82,16 @@ pub fn features_table(rows: &[FeatureRow], entities: &EntityTable) -> PyResult<T
 }
 
 /// A table with z and evidence of each signal.
-fn evidence_table(
+fn score_table(
     rows: &[FeatureRow],
     scores: &[RowScores],
     entities: &EntityTable,
 ) -> PyResult<Table> {
     let names: Vec<(String, String)> = Signal::ALL
         .iter()
-        .map(|signal| (format!("{}_z", signal.as_str()), format!("{}_evidence", signal.as_str())))
+        .map(|signal| {
+            (format!("{}_z", signal.as_str()), format!("{}_neg_log10_p", signal.as_str()))
+        })
         .collect();
     let mut columns = vec![
         ("bucket_ts", times(rows.iter().map(|row| row.bucket))),
@@ -97,9 +99,10 @@ fn evidence_table(
         ("endpoint", strings(endpoint(rows, entities))),
         ("score", floats(scores.iter().map(RowScores::value))),
     ];
-    for (signal, (z, evidence)) in Signal::ALL.into_iter().zip(&names) {
+    for (signal, (z, neg_log10_p)) in Signal::ALL.into_iter().zip(&names) {
         columns.push((z, floats(scores.iter().map(move |row| row.of(signal).z))));
-        columns.push((evidence, floats(scores.iter().map(move |row| row.evidence_of(signal)))));
+        columns
+            .push((neg_log10_p, floats(scores.iter().map(move |row| row.neg_log10_p_of(signal)))));
     }
     Table::new(columns)
 }

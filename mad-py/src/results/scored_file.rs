@@ -158,7 +158,8 @@ fn flagged_row(file: &ScoredFile<'_>, bucket: Timestamp, entities: &mut EntityTa
     let signal = signal.unwrap_or(Signal::P95Latency);
     let z = if named.is_empty() { file.number("mad_z") } else { file.number("z") };
     let score = file.number("score");
-    let evidence = if score.is_finite() { 4.0 * score / (1.0 - score) } else { z.abs().min(300.0) };
+    let neg_log10_p =
+        if score.is_finite() { 4.0 * score / (1.0 - score) } else { z.abs().min(300.0) };
     FlaggedRow {
         entity: entities.id(file.text("service"), file.text("endpoint")),
         bucket,
@@ -172,7 +173,7 @@ fn flagged_row(file: &ScoredFile<'_>, bucket: Timestamp, entities: &mut EntityTa
             "Warning" => Severity::Warning,
             _ => Severity::Info,
         },
-        evidence,
+        neg_log10_p,
         signals: vec![FlaggedSignal {
             signal: signal.into(),
             value: if named.is_empty() {
@@ -184,7 +185,7 @@ fn flagged_row(file: &ScoredFile<'_>, bucket: Timestamp, entities: &mut EntityTa
             low: file.number("expected_low"),
             high: file.number("expected_high"),
             z,
-            evidence,
+            neg_log10_p,
             leaving: None,
         }],
     }

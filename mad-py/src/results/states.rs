@@ -78,8 +78,8 @@ pub fn why(
     };
     let all = || points.0.iter().filter(wanted);
     let newest = all().filter(|judged| in_time(judged.point.bucket)).max_by(|a, b| {
-        let evidence = a.score.evidence.total_cmp(&b.score.evidence);
-        a.point.bucket.cmp(&b.point.bucket).then(evidence)
+        let neg_log10_p = a.score.neg_log10_p.total_cmp(&b.score.neg_log10_p);
+        a.point.bucket.cmp(&b.point.bucket).then(neg_log10_p)
     });
     match (newest, all().next()) {
         (Some(point), _) => Ok(status::why_point(pipeline, point)),

@@ -29,7 +29,7 @@ pub struct Score {
     /// 0 to 1; 0.5 is one in ten thousand.
     pub score: f64,
     /// Minus log10 of the tail probability.
-    pub evidence: f64,
+    pub neg_log10_p: f64,
     /// The center.
     pub expected: f64,
     /// Lower end of the expected band.
@@ -56,7 +56,7 @@ impl From<mad_core::Score> for Score {
         Self {
             z: core.z,
             score: core.value(),
-            evidence: core.evidence,
+            neg_log10_p: core.neg_log10_p,
             expected: core.expected,
             expected_low: core.low,
             expected_high: core.high,
@@ -84,7 +84,7 @@ impl MadScorer {
         threshold: f64,
     ) -> PyResult<Self> {
         let direction = direction_of(direction)?;
-        let threshold = evidence_of(threshold)?;
+        let threshold = threshold_neg_log10_p(threshold)?;
         let config = LevelConfig {
             window,
             direction,
@@ -154,7 +154,7 @@ pub fn direction_of(name: &str) -> PyResult<Direction> {
 }
 
 /// The evidence at which a score reaches `threshold`.
-pub fn evidence_of(threshold: f64) -> PyResult<f64> {
+pub fn threshold_neg_log10_p(threshold: f64) -> PyResult<f64> {
     if !(threshold > 0.0 && threshold < 1.0) {
         return Err(value_error(format!("threshold = {threshold}; expected above 0, below 1")));
     }

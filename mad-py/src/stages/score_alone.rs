@@ -14,7 +14,7 @@ use crate::errors::{to_py, value_error};
 use crate::stages::score_series::{Columns, SeriesScores};
 
 /// Evidence from which a value is flagged, and its deviate on two sides.
-const EVIDENCE: f64 = 4.0;
+const NEG_LOG10_P: f64 = 4.0;
 const BAND: f64 = 3.89;
 /// Values before the first flag, and after an alarm before the next.
 const LEAST: usize = 20;
@@ -74,11 +74,13 @@ pub fn score_alone(
             "difference" => judge(DifferenceScorer::new(LAST, both, BAND)?, rows),
             "slope" => judge(SlopeScorer::new(SPAN, both, BAND)?, rows),
             "shift" => judge(ShiftScorer::new(LAST, both, BAND)?, rows),
-            "cusum" => judge(CusumScorer::new(BLOCK, both, EVIDENCE)?, rows),
+            "cusum" => judge(CusumScorer::new(BLOCK, both, NEG_LOG10_P)?, rows),
             "record" => judge(RecordScorer::new(both), rows),
-            "silence" => judge(SilenceScorer::new(None, EVIDENCE)?, rows),
-            "binomial" => judge(BinomialScorer::learning(level.window, TRUSTED, EVIDENCE)?, rows),
-            "gauge" => judge(GaugeScorer::new(level, EVIDENCE)?, rows),
+            "silence" => judge(SilenceScorer::new(None, NEG_LOG10_P)?, rows),
+            "binomial" => {
+                judge(BinomialScorer::learning(level.window, TRUSTED, NEG_LOG10_P)?, rows)
+            }
+            "gauge" => judge(GaugeScorer::new(level, NEG_LOG10_P)?, rows),
             _ => return Err(Error::argument("scorer", scorer, &scorer_names().join(", "))),
         })
     });
@@ -89,8 +91,8 @@ pub fn score_alone(
 fn judge(mut scorer: impl Scorer, rows: impl Iterator<Item = (Timestamp, Sample)>) -> Columns {
     let (mut columns, mut next) = (Columns::default(), 0);
     for (place, (at, sample)) in rows.enumerate() {
-        let score = scorer.observe(at, sample, EVIDENCE);
-        let is_anomaly = place >= LEAST && score.evidence >= EVIDENCE;
+        let score = scorer.observe(at, sample, NEG_LOG10_P);
+        let is_anomaly = place >= LEAST && score.neg_log10_p >= NEG_LOG10_P;
         let quiet = place < next;
         let is_alarm = is_anomaly && !quiet;
         if is_alarm {

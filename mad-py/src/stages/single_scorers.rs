@@ -5,7 +5,7 @@ use mad_core::{Sample, Timestamp};
 use pyo3::prelude::*;
 
 use crate::errors::{to_py, value_error};
-use crate::stages::mad_scorer::{Score, direction_of, evidence_of, learn_of};
+use crate::stages::mad_scorer::{Score, direction_of, learn_of, threshold_neg_log10_p};
 
 /// What the scorers that judge a value at a time have in common.
 macro_rules! judging {
@@ -14,7 +14,7 @@ macro_rules! judging {
         #[pyclass(module = "mad._core")]
         pub struct $name {
             core: mad_core::score::$name,
-            evidence: f64,
+            neg_log10_p: f64,
         }
 
         #[pymethods]
@@ -39,7 +39,7 @@ macro_rules! judging {
             #[pyo3(signature = (x, at=0, n=1))]
             fn observe(&mut self, x: f64, at: i64, n: u64) -> Score {
                 let sample = Sample { value: x, n };
-                self.core.observe(Timestamp::from_nanos(at), sample, self.evidence).into()
+                self.core.observe(Timestamp::from_nanos(at), sample, self.neg_log10_p).into()
             }
         }
     };
@@ -53,7 +53,7 @@ judging! {
     #[pyo3(signature = (span=24, *, direction="both", band=3.89, threshold=0.5))]
     fn new(span: usize, direction: &str, band: f64, threshold: f64) -> PyResult<Self> {
         let core = mad_core::score::SlopeScorer::new(span, direction_of(direction)?, band);
-        Ok(Self { core: core.map_err(|error| to_py(&error))?, evidence: evidence_of(threshold)? })
+        Ok(Self { core: core.map_err(|error| to_py(&error))?, neg_log10_p: threshold_neg_log10_p(threshold)? })
     }
 }
 
@@ -63,9 +63,9 @@ judging! {
     #[new]
     #[pyo3(signature = (expected_seconds=None, *, threshold=0.5))]
     fn new(expected_seconds: Option<f64>, threshold: f64) -> PyResult<Self> {
-        let evidence = evidence_of(threshold)?;
-        let core = mad_core::score::SilenceScorer::new(expected_seconds, evidence);
-        Ok(Self { core: core.map_err(|error| to_py(&error))?, evidence })
+        let neg_log10_p = threshold_neg_log10_p(threshold)?;
+        let core = mad_core::score::SilenceScorer::new(expected_seconds, neg_log10_p);
+        Ok(Self { core: core.map_err(|error| to_py(&error))?, neg_log10_p })
     }
 
     /// Tells the time, in nanoseconds.
@@ -91,18 +91,18 @@ judging! {
         memory: Option<f64>,
         threshold: f64,
     ) -> PyResult<Self> {
-        let evidence = evidence_of(threshold)?;
+        let neg_log10_p = threshold_neg_log10_p(threshold)?;
         let core = match (share, window, memory) {
-            (Some(share), None, None) => mad_core::score::BinomialScorer::given(share, evidence),
+            (Some(share), None, None) => mad_core::score::BinomialScorer::given(share, neg_log10_p),
             (Some(_), _, _) => {
                 return Err(value_error("a share that is given has no window and no memory"));
             }
             (None, window, memory) => mad_core::score::BinomialScorer::learning(
                 window.unwrap_or(240),
                 memory.unwrap_or(1_000.0),
-                evidence,
+                neg_log10_p,
             ),
         };
-        Ok(Self { core: core.map_err(|error| to_py(&error))?, evidence })
+        Ok(Self { core: core.map_err(|error| to_py(&error))?, neg_log10_p })
     }
 }

@@ -19,7 +19,7 @@ fn flagged(rows: &Rows, step: i64) -> PyResult<Vec<(Option<FlaggedRow>, f64)>> {
     let judged = rows.features.iter().zip(scores).zip(verdicts);
     Ok(judged
         .map(|((row, scores), verdict)| {
-            (FlaggedRow::new(row, step, scores, verdict), verdict.support)
+            (FlaggedRow::new(row, step, scores, verdict), verdict.effective_n)
         })
         .collect())
 }
@@ -50,13 +50,15 @@ impl IncidentGrouper {
         let mut changes: Vec<IncidentChange> = Vec::new();
         let judged = flagged(rows, self.step)?;
         let verdicts = rows.verdicts.iter().flatten();
-        for ((row, (flagged, support)), verdict) in rows.features.iter().zip(judged).zip(verdicts) {
+        for ((row, (flagged, effective_n)), verdict) in
+            rows.features.iter().zip(judged).zip(verdicts)
+        {
             self.core.advance(row.bucket, &mut changes);
             if let (Some(flagged), Some(entity)) = (flagged, rows.entities.get(row.entity)) {
-                self.core.flagged(entity, flagged, support, &(), &mut changes);
+                self.core.flagged(entity, flagged, effective_n, &(), &mut changes);
             } else {
-                let (bucket, evidence) = (row.bucket, verdict.evidence);
-                self.core.quiet(row.entity, bucket, self.step, evidence, &mut changes);
+                let (bucket, neg_log10_p) = (row.bucket, verdict.neg_log10_p);
+                self.core.quiet(row.entity, bucket, self.step, neg_log10_p, &mut changes);
             }
             changes.clear();
         }

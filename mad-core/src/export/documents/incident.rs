@@ -54,7 +54,7 @@ pub struct PeakDocument {
     pub expected_low: f64,
     pub expected_high: f64,
     pub z: f64,
-    pub evidence: f64,
+    pub neg_log10_p: f64,
     pub at: String,
 }
 
@@ -131,7 +131,7 @@ fn peak_document(peak: &Peak) -> (String, PeakDocument) {
         expected_low: flagged.low,
         expected_high: flagged.high,
         z: flagged.z,
-        evidence: flagged.evidence,
+        neg_log10_p: flagged.neg_log10_p,
         at: peak.at.to_string(),
     };
     (flagged.signal.to_string(), document)

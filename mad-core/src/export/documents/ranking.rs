@@ -43,7 +43,7 @@ pub struct EvidenceDocument {
     pub expected_low: f64,
     pub expected_high: f64,
     pub z: f64,
-    pub evidence: f64,
+    pub neg_log10_p: f64,
     pub text: String,
 }
 
@@ -85,7 +85,7 @@ fn evidence_document(evidence: &Evidence) -> EvidenceDocument {
         expected_low: evidence.low,
         expected_high: evidence.high,
         z: evidence.z,
-        evidence: evidence.evidence,
+        neg_log10_p: evidence.neg_log10_p,
         text: crate::explain::evidence_text(evidence),
     }
 }

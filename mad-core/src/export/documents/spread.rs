@@ -17,7 +17,7 @@ pub struct MemberDocument {
     pub end: String,
     pub rows: u64,
     pub signal: String,
-    pub evidence: f64,
+    pub neg_log10_p: f64,
     pub slo: Option<SloDocument>,
 }
 
@@ -31,7 +31,7 @@ impl From<&Member> for MemberDocument {
             end: member.end.to_string(),
             rows: member.rows,
             signal: member.signal.to_string(),
-            evidence: member.evidence,
+            neg_log10_p: member.neg_log10_p,
             slo: member.slo.as_ref().map(Into::into),
         }
     }
@@ -47,7 +47,7 @@ pub struct LinkDocument {
     pub signal: String,
     pub value: f64,
     pub expected: f64,
-    pub evidence: f64,
+    pub neg_log10_p: f64,
     pub tie: Option<&'static str>,
     pub to: Option<String>,
     pub change: Option<ChangeDocument>,
@@ -73,7 +73,7 @@ impl From<&Link> for LinkDocument {
             signal: signal.signal.to_string(),
             value: signal.value,
             expected: signal.expected,
-            evidence: signal.evidence,
+            neg_log10_p: signal.neg_log10_p,
             tie: link.tie.as_ref().map(|(_, tie)| tie.as_str()),
             to: link.tie.as_ref().map(|(to, _)| to.to_string()),
             change: link.change.as_ref().map(|change| ChangeDocument {
