@@ -80,7 +80,10 @@ pub use culprit::{
 pub use error::{Error, ErrorKind, Result};
 pub use explain::{Explanation, TemplateExplainer};
 pub use export::{Document, IncidentDocument};
-pub use feature::{FeatureBuilder, FeaturePoint, FeatureRow, LogBuilder, MetricBuilder};
+pub use feature::{
+    FeatureBuilder, FeaturePoint, FeatureRow, LogBuilder, MetricBuilder, RequestFacts, Row,
+    RowBuffer, RowBuilder, RowHead, RowKind, SignalSample,
+};
 pub use graph::{CallEdge, GraphCounters, GraphDocument, Latency, ServiceGraph, ServiceNode};
 pub use guard::{Confidence, Guardrails, Reason, Severity, Verdict};
 pub use history::{FlaggedRow, History};
@@ -90,7 +93,7 @@ pub use pipeline::{Command, JudgedRow, Pipeline, Update};
 pub use score::{MadScorer, RowScorer, Score, Scorer, SeriesScorer};
 pub use series::{
     Direction, Entity, EntityId, EntityTable, Glob, Sample, SeriesId, SeriesTable, Signal,
-    SignalKind, SignalName,
+    SignalId, SignalKind, SignalName,
 };
 pub use slo::SloImpact;
 pub use telemetry::{

@@ -8,6 +8,8 @@ mod open_step;
 mod point;
 mod recent_ids;
 mod row;
+mod row_buffer;
+mod row_builder;
 
 pub use builder::FeatureBuilder;
 pub use log_builder::LogBuilder;
@@ -16,3 +18,5 @@ pub use point::FeaturePoint;
 pub(crate) use point::StepFinder;
 pub(crate) use recent_ids::RecentIds;
 pub use row::FeatureRow;
+pub use row_buffer::{RequestFacts, Row, RowBuffer, RowHead, RowKind, SignalSample};
+pub use row_builder::RowBuilder;

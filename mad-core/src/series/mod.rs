@@ -5,6 +5,7 @@ mod glob;
 mod kind;
 mod metric;
 mod signal;
+mod signal_id;
 
 pub use entity::{Entity, EntityId, EntityTable};
 pub use glob::Glob;
@@ -15,3 +16,4 @@ pub use signal::{
     counts_lines,
 };
 pub(crate) use signal::{counts, is_made_here};
+pub use signal_id::SignalId;
