@@ -5,7 +5,9 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use mad_core::simulate::{Shop, ShopConfig, SimulatedRequest};
-use mad_core::{EntityTable, FeatureBuilder, FeatureConfig, Limits, Pipeline, PipelineConfig};
+use mad_core::{
+    EntityTable, FeatureBuilder, FeatureConfig, Limits, Pipeline, PipelineConfig, Source,
+};
 
 /// Requests a minute and endpoint, requests in all, and the hours that they are spread over.
 const TRAFFIC: [(&str, u64, f64); 2] =
@@ -61,7 +63,7 @@ fn pipeline(c: &mut Criterion) {
                     let Ok(mut pipeline) = pipeline else { return 0 };
                     let mut update = mad_core::Update::default();
                     for (position, request) in (1..).zip(&requests) {
-                        pipeline.push(&request.request(), position, &mut update);
+                        pipeline.push(request.request(), &Source::at(position), &mut update);
                         black_box(&update.rows);
                         update.rows.clear();
                         update.changes.clear();

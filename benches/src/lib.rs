@@ -5,7 +5,7 @@ pub mod slow;
 
 use mad_core::evaluate::{EvaluatedIncident, Evaluation, Evaluator};
 use mad_core::simulate::{IncidentSpec, Shop, ShopConfig, TruthIncident};
-use mad_core::{Entity, Pipeline, PipelineConfig, Result, Update};
+use mad_core::{Entity, Pipeline, PipelineConfig, Result, Source, Update};
 
 /// One scored run.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ pub fn run_shop_with(
     let mut evaluator = Evaluator::new(step, lateness, &truth);
     let mut update = Update::default();
     for (position, request) in (1..).zip(shop.requests()) {
-        pipeline.push(&request.request(), position, &mut update);
+        pipeline.push(request.request(), &Source::at(position), &mut update);
         if update.rows.len() > 1_000 {
             score_rows(&mut evaluator, &pipeline, &mut update);
         }

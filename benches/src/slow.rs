@@ -5,7 +5,7 @@ use mad_core::simulate::{
     IncidentKind, Radar, RadarScenario, Shop, ShopConfig, SimulatedRequest, random_incident,
 };
 use mad_core::time::{MINUTE, Timestamp};
-use mad_core::{Entity, MetricPoint, Pipeline, PipelineConfig, Result, Update};
+use mad_core::{Entity, MetricPoint, Pipeline, PipelineConfig, Result, Source, Update};
 
 /// Minutes for which a request ramp goes on.
 const CLIMBS: u16 = 35;
@@ -126,7 +126,7 @@ pub fn run_ramp(seed: u64, calm: u16, a_minute: u64, ramp: Ramp) -> Result<Told>
             ramp.change(&mut request, since as f64 / MINUTE as f64);
         }
         last = request.timestamp;
-        watch.pipeline.push(&request.request(), position, &mut watch.update);
+        watch.pipeline.push(request.request(), &Source::at(position), &mut watch.update);
         if !watch.update.rows.is_empty() {
             watch.look(last);
         }
@@ -160,7 +160,7 @@ pub fn run_radar(scenario: RadarScenario, seed: u64, calm: u16, days: usize) -> 
                 resource: "drift",
                 ..MetricPoint::new(point.at, "radar", metric, value)
             };
-            watch.pipeline.push_metric(&point, 3 * position + place, &mut watch.update);
+            watch.pipeline.push(point, &Source::at(3 * position + place), &mut watch.update);
         }
         watch.look(last);
     }

@@ -97,8 +97,8 @@ pub use series::{
 };
 pub use slo::SloImpact;
 pub use telemetry::{
-    Change, ChangeEvent, Edge, LogLevel, LogLine, MetricPoint, RejectReason, Rejections, Request,
-    RouteTemplates, Span, SpanKind,
+    Change, ChangeEvent, Edge, LogLevel, LogLine, MetricPoint, Record, RecordCounts, RecordKind,
+    RejectReason, Rejections, Request, RouteTemplates, Source, Span, SpanKind,
 };
 pub use time::Timestamp;
 pub use wire::{

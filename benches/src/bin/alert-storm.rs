@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use mad_core::error::Result;
 use mad_core::time::{MINUTE, Timestamp};
-use mad_core::{Edge, MetricPoint, Pipeline, PipelineConfig, Update};
+use mad_core::{Edge, MetricPoint, Pipeline, PipelineConfig, Source, Update};
 
 const CAUSES: usize = 5;
 const SERVICES: usize = 500;
@@ -32,7 +32,7 @@ fn feed(pipeline: &mut Pipeline, names: &[(String, String)], minute: i64) -> Upd
         let point = MetricPoint::new(at, service, "load", value(series, minute));
         MetricPoint { resource, ..point }
     });
-    pipeline.ingest_metrics(points)
+    pipeline.ingest(points)
 }
 
 fn main() -> Result<()> {
@@ -48,7 +48,7 @@ fn main() -> Result<()> {
     for service in CAUSES..SERVICES {
         let caller = format!("service-{service}");
         let callee = format!("service-{}", service % CAUSES + (service / CAUSES - 1) / 2 * CAUSES);
-        pipeline.push_edge(&Edge::new(&caller, &callee), 1, &mut update);
+        pipeline.push(Edge::new(&caller, &callee), &Source::at(1), &mut update);
     }
     for minute in 0..CALM_MINUTES {
         feed(&mut pipeline, &names, minute);

@@ -14,7 +14,9 @@ use std::io::{self, Write};
 
 use mad_core::simulate::{Shop, ShopConfig};
 use mad_core::time::MINUTE;
-use mad_core::{Command, IncidentChange, Pipeline, PipelineConfig, Severity, Timestamp, Update};
+use mad_core::{
+    Command, IncidentChange, Pipeline, PipelineConfig, Severity, Source, Timestamp, Update,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut out = io::stdout().lock();
@@ -25,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (position, request) in (1..).zip(shop.requests()) {
         let request = request.request();
         now = now.max(request.timestamp);
-        pipeline.push(&request, position, &mut update);
+        pipeline.push(request, &Source::at(position), &mut update);
         // nearly every call closes no step: there is nothing to see then
         if !update.changes.is_empty() {
             react(&mut pipeline, &update, &mut out)?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::metrics::SeriesState;
-use super::partition::{Partition, PartitionId};
+use super::partition::Partition;
 use super::rules::{Rules, unflagged};
 use super::{Counters, IncidentRecord, JudgedRow, Update};
 use crate::config::{MuteWindow, PipelineConfig};
@@ -20,7 +20,7 @@ use crate::incident::IncidentGrouper;
 use crate::score::RowScorer;
 use crate::series::{EntityId, EntityTable, SeriesTable};
 use crate::slo::{RowObjectives, Traffic};
-use crate::telemetry::{Rejections, Request};
+use crate::telemetry::{PartitionId, Record, Rejections, Request, Source};
 use crate::time::Timestamp;
 
 /// What is known of one entity.
@@ -144,32 +144,87 @@ impl Pipeline {
         })
     }
 
-    /// Takes a batch of requests; they are numbered on from the batch before.
-    pub fn ingest<'a>(&mut self, requests: impl IntoIterator<Item = Request<'a>>) -> Update {
+    /// Takes a batch of records of any kind. Their positions follow those of the batch before.
+    ///
+    /// ```
+    /// use mad_core::{LogLine, Pipeline, PipelineConfig, Record, Request, Timestamp};
+    ///
+    /// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+    /// let at = Timestamp::from_seconds(0);
+    /// pipeline.ingest([Request::new(at, "payments", "/pay", 200, 80.0)]);
+    /// pipeline.ingest([
+    ///     Record::from(Request::new(at, "payments", "/pay", 200, 90.0)),
+    ///     Record::from(LogLine::new(at, "payments", "ERROR", "card refused")),
+    /// ]);
+    /// pipeline.finish();
+    /// assert_eq!((pipeline.counters().requests, pipeline.counters().lines), (2, 1));
+    /// # Ok::<(), mad_core::Error>(())
+    /// ```
+    pub fn ingest<'a, R: Into<Record<'a>>>(
+        &mut self,
+        records: impl IntoIterator<Item = R>,
+    ) -> Update {
         let mut update = Update::default();
-        for request in requests {
-            let position = self.position + 1;
-            self.push(&request, position, &mut update);
+        for record in records {
+            let source = Source::at(self.position + 1);
+            self.push(record, &source, &mut update);
         }
         self.rejections.merge(update.rejected.clone());
         update
     }
 
-    /// Takes one request that stands at `position` of its source. Its rejection, if any, is only
-    /// in `update`: hand that to [`note_rejections`](Self::note_rejections).
-    pub fn push(&mut self, request: &Request<'_>, position: u64, update: &mut Update) {
-        self.push_from(PartitionId::default(), request, position, update);
-    }
-
-    /// The same for a request of a partition.
-    pub fn push_from(
+    /// Takes one record of any kind. Rows that it closes are judged, and what came of them is added
+    /// to `update`. A rejection is only in `update`: hand it to
+    /// [`note_rejections`](Self::note_rejections).
+    ///
+    /// | record | effect |
+    /// |---|---|
+    /// | request | counts in the row of its service and endpoint; requests with the same trace id give the service graph an edge |
+    /// | metric point | a value of its series. It is judged as a gauge; a name that ends in `_total` is a running total, of which the increase per second is judged |
+    /// | span | an edge of the service graph, and a row of its service and operation as a request gives one, unless it is the caller's view of a call or its service also sends requests with trace ids. Spans that are missing from their traces ([`TraceProfiles`](crate::graph::TraceProfiles)) are counted per operation and step and judged as a metric, `missing_spans` |
+    /// | log line | counts in `log_errors` or `log_warnings` of its service, by its level. Only more lines than expected are flagged |
+    /// | change | evidence against its service in the half hour after it |
+    /// | edge | an edge of the service graph |
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mad_core::{MetricPoint, Pipeline, PipelineConfig, Source, Timestamp, Update};
+    ///
+    /// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+    /// let mut update = Update::default();
+    /// for minute in 0..3 {
+    ///     let at = Timestamp::from_seconds(60 * minute);
+    ///     let point = MetricPoint::new(at, "payments", "cpu", 0.4);
+    ///     pipeline.push(point, &Source::at(1), &mut update);
+    /// }
+    /// assert_eq!(update.points.len(), 2);
+    /// # Ok::<(), mad_core::Error>(())
+    /// ```
+    pub fn push<'a>(
         &mut self,
-        partition: PartitionId,
-        request: &Request<'_>,
-        position: u64,
+        record: impl Into<Record<'a>>,
+        source: &Source,
         update: &mut Update,
     ) {
-        self.position = position;
+        self.position = source.position;
+        match record.into() {
+            Record::Request(request) => self.push_request(&request, source, update),
+            Record::Metric(point) => self.push_metric(&point, source, update),
+            Record::Span(span) => self.push_span(&span, source, update),
+            Record::Log(line) => self.push_log(&line, source, update),
+            Record::Change(change) => self.push_change(&change, source, update),
+            Record::Edge(edge) => self.push_edge(&edge, source, update),
+        }
+    }
+
+    pub(super) fn push_request(
+        &mut self,
+        request: &Request<'_>,
+        source: &Source,
+        update: &mut Update,
+    ) {
+        let Source { partition, position, .. } = *source;
         let Self { partitions, entities, closed_rows, config, .. } = self;
         let Some(Partition { features, .. }) = partitions.get_mut(partition.index()) else {
             return;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::partition::{Partition, PartitionId};
+use super::partition::Partition;
 use super::rules::metric_scorer;
 use super::{JudgedPoint, Pipeline, Update};
 use crate::feature::FeaturePoint;
@@ -11,7 +11,7 @@ use crate::guard::{EntityMaturity, PointVerdict, Reason, Severity};
 use crate::history::{Decision, FlaggedRow, FlaggedSignal, HistoryPoint};
 use crate::score::{Leaving, MetricScorer, Pause, Score};
 use crate::series::{Entity, EntityId, SeriesId, SignalKind, SignalName};
-use crate::telemetry::MetricPoint;
+use crate::telemetry::{MetricPoint, PartitionId, Source};
 use crate::time::Timestamp;
 
 use serde::{Deserialize, Serialize};
@@ -30,38 +30,13 @@ pub(super) struct SeriesState {
 }
 
 impl Pipeline {
-    /// Takes a batch of points; they are numbered on from the batch before.
-    pub fn ingest_metrics<'a>(
+    pub(super) fn push_metric(
         &mut self,
-        points: impl IntoIterator<Item = MetricPoint<'a>>,
-    ) -> Update {
-        let mut update = Update::default();
-        for point in points {
-            let position = self.position + 1;
-            self.push_metric(&point, position, &mut update);
-        }
-        self.rejections.merge(update.rejected.clone());
-        update
-    }
-
-    /// Takes one point of a metric that stands at `position` of its source, as
-    /// [`push`](Self::push) takes a request.
-    ///
-    /// A metric is judged as a gauge; one whose name ends in `_total` is a running total, of which
-    /// the increase a second is judged.
-    pub fn push_metric(&mut self, point: &MetricPoint<'_>, position: u64, update: &mut Update) {
-        self.push_metric_from(PartitionId::default(), point, position, update);
-    }
-
-    /// The same for a point of a partition.
-    pub fn push_metric_from(
-        &mut self,
-        partition: PartitionId,
         point: &MetricPoint<'_>,
-        position: u64,
+        source: &Source,
         update: &mut Update,
     ) {
-        self.position = position;
+        let Source { partition, position, .. } = *source;
         let Self { partitions, entities, series_names, closed_points, .. } = self;
         let Some(Partition { metrics, .. }) = partitions.get_mut(partition.index()) else { return };
         let rejected = &mut update.rejected;

@@ -23,7 +23,6 @@ mod update;
 pub use command::Command;
 pub use compose::Pipeline;
 pub use counters::Counters;
-pub use partition::PartitionId;
 pub use pieces::Pieces;
 pub use record::{IncidentRecord, Trace};
 pub use update::{JudgedPoint, JudgedRow, Update};

@@ -8,17 +8,8 @@ use super::{Pipeline, Update};
 use crate::config::PipelineConfig;
 use crate::error::{Error, Result};
 use crate::feature::{FeatureBuilder, LogBuilder, MetricBuilder};
+use crate::telemetry::PartitionId;
 use crate::time::Timestamp;
-
-/// A partition of the input, such as one of a Kafka topic. The default is the partition `""`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PartitionId(u32);
-
-impl PartitionId {
-    pub(super) const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
 
 /// What a partition brought that is not in order yet.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -111,7 +102,7 @@ impl Pipeline {
     /// # Examples
     ///
     /// ```
-    /// use mad_core::{Pipeline, PipelineConfig, Request, Timestamp, Update};
+    /// use mad_core::{Pipeline, PipelineConfig, Request, Source, Timestamp, Update};
     ///
     /// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
     /// let mut update = Update::default();
@@ -119,7 +110,8 @@ impl Pipeline {
     ///     let partition = pipeline.partition(name)?;
     ///     for second in 0..120 {
     ///         let request = Request::new(Timestamp::from_seconds(second), service, "/", 200, 9.0);
-    ///         pipeline.push_from(partition, &request, 1, &mut update);
+    ///         let source = Source::at(1).in_partition(partition);
+    ///         pipeline.push(request, &source, &mut update);
     ///     }
     /// }
     /// // the second partition came wholly after the first, and nothing was late
@@ -139,7 +131,7 @@ impl Pipeline {
             let trusting = self.trusting;
             self.partitions.push(if trusting { partition.trusting_the_clock() } else { partition });
         }
-        Ok(PartitionId(place as u32))
+        Ok(PartitionId::new(place as u32))
     }
 
     /// Moves the watermark of every partition to `at`: a tick of a source that went idle.
@@ -218,7 +210,7 @@ impl Pipeline {
     }
 
     fn partition_ids(&self) -> impl Iterator<Item = PartitionId> + use<> {
-        (0..self.partitions.len() as u32).map(PartitionId)
+        (0..self.partitions.len() as u32).map(PartitionId::new)
     }
 
     fn silence(&mut self, at: Timestamp, update: &mut Update) {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::partition::PartitionId;
 use super::{Pipeline, Update};
 use crate::culprit::{Evidence, Surroundings};
 use crate::graph::ServiceGraph;
@@ -11,7 +10,7 @@ use crate::guard::Reason;
 use crate::history::{History, HistoryRow};
 use crate::incident::{IncidentGrouper, Topology};
 use crate::series::{EntityId, Signal};
-use crate::telemetry::{Change, ChangeEvent, Edge, LogLine, Request, Span, SpanKind};
+use crate::telemetry::{Change, ChangeEvent, Edge, LogLine, Request, Source, Span, SpanKind};
 use crate::time::Timestamp;
 
 /// What is known of calls and changes.
@@ -77,29 +76,9 @@ impl Topology for ServiceGraph {
 }
 
 impl Pipeline {
-    /// Takes one span that stands at `position` of its source: it goes into the service graph, and
-    /// it is a row of its service and operation as a request is, its status an error or not.
-    ///
-    /// A span whose kind is `client` is its caller's view of the work and makes no row; one whose kind
-    /// is `server` makes none either where its service tells of its requests with their traces: they
-    /// are the same work. Spans that are
-    /// missing from their traces ([`TraceProfiles`](crate::graph::TraceProfiles)) are counts that are
-    /// judged as metrics are, `missing_spans` of their operation.
-    pub fn push_span(&mut self, span: &Span<'_>, position: u64, update: &mut Update) {
-        self.push_span_from(PartitionId::default(), span, position, update);
-    }
-
-    /// The same for a span of a partition.
-    pub fn push_span_from(
-        &mut self,
-        partition: PartitionId,
-        span: &Span<'_>,
-        position: u64,
-        update: &mut Update,
-    ) {
+    pub(super) fn push_span(&mut self, span: &Span<'_>, source: &Source, update: &mut Update) {
         if let Err((reason, field)) = span.check() {
-            self.position = position;
-            update.rejected.add(reason, position, || field.to_owned());
+            update.rejected.add(reason, source.position, || field.to_owned());
             return;
         }
         self.graph.span(span);
@@ -112,31 +91,16 @@ impl Pipeline {
         }
         let told_twice = span.kind == SpanKind::Server && self.graph.has_requests(service);
         if span.kind.is_caller() || told_twice {
-            self.position = position;
             return;
         }
         let status = if span.is_error() { 500 } else { 200 };
         let request = Request::new(span.start, service, operation, status, span.duration_ms);
-        self.push_from(partition, &request, position, update);
-        self.judge_traces(partition, update);
+        self.push_request(&request, source, update);
+        self.judge_traces(source.partition, update);
     }
 
-    /// Takes one line of a log that stands at `position` of its source: the error and the warning
-    /// lines of each service and step are counts that are judged as metrics are, `log_errors` and
-    /// `log_warnings` of the service as a whole; only more than expected is flagged.
-    pub fn push_log(&mut self, line: &LogLine<'_>, position: u64, update: &mut Update) {
-        self.push_log_from(PartitionId::default(), line, position, update);
-    }
-
-    /// The same for a line of a partition.
-    pub fn push_log_from(
-        &mut self,
-        partition: PartitionId,
-        line: &LogLine<'_>,
-        position: u64,
-        update: &mut Update,
-    ) {
-        self.position = position;
+    pub(super) fn push_log(&mut self, line: &LogLine<'_>, source: &Source, update: &mut Update) {
+        let Source { partition, position, .. } = *source;
         let Self { partitions, entities, series_names, closed_points, .. } = self;
         let Some(open) = partitions.get_mut(partition.index()) else { return };
         let rejected = &mut update.rejected;
@@ -146,21 +110,23 @@ impl Pipeline {
         }
     }
 
-    /// Takes one edge of the service graph.
-    pub fn push_edge(&mut self, edge: &Edge<'_>, position: u64, update: &mut Update) {
-        self.position = position;
+    pub(super) fn push_edge(&mut self, edge: &Edge<'_>, source: &Source, update: &mut Update) {
         match edge.check() {
             Ok(()) => self.graph.edge(edge),
-            Err((reason, field)) => update.rejected.add(reason, position, || field.to_owned()),
+            Err((reason, field)) => {
+                update.rejected.add(reason, source.position, || field.to_owned());
+            }
         }
     }
 
-    /// Takes one change of a service: it counts as evidence against the service in the half hour
-    /// after it.
-    pub fn push_change(&mut self, change: &Change<'_>, position: u64, update: &mut Update) {
-        self.position = position;
+    pub(super) fn push_change(
+        &mut self,
+        change: &Change<'_>,
+        source: &Source,
+        update: &mut Update,
+    ) {
         if let Err((reason, field)) = change.check() {
-            update.rejected.add(reason, position, || field.to_owned());
+            update.rejected.add(reason, source.position, || field.to_owned());
             return;
         }
         self.history.push_change(ChangeEvent {

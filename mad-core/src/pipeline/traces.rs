@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::partition::PartitionId;
 use super::{Pipeline, Update};
 use crate::feature::FeaturePoint;
 use crate::graph::{TraceProfile, TraceProfiles};
 use crate::robust::median;
 use crate::series::{CALLS_TO, Entity, MISSING_SPANS, NETWORK_GAP, Sample};
+use crate::telemetry::PartitionId;
 use crate::time::Timestamp;
 
 impl Pipeline {

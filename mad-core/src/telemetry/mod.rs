@@ -1,18 +1,22 @@
-//! Plain records in, and what is rejected and why.
+//! Records of every kind of telemetry, and the reasons for which a record is rejected.
 
 mod change;
+mod counts;
 mod edge;
 mod log_line;
 mod metric;
+mod record;
 mod rejection;
 mod request;
 mod route;
 mod span;
 
 pub use change::{Change, ChangeEvent};
+pub use counts::{KindCounts, RecordCounts};
 pub use edge::Edge;
 pub use log_line::{LogLevel, LogLine};
 pub use metric::MetricPoint;
+pub use record::{PartitionId, Record, RecordKind, Source};
 pub use rejection::{RejectReason, Rejected, Rejections};
 pub use request::Request;
 pub use route::RouteTemplates;

@@ -1,7 +1,9 @@
 //! The kinds of records that files and tables hold, and how one is built from its fields.
 
 use super::value::Value;
-use crate::telemetry::{Change, Edge, LogLine, MetricPoint, RejectReason, Request, Span, SpanKind};
+use crate::telemetry::{
+    Change, Edge, LogLine, MetricPoint, Record, RecordKind, RejectReason, Request, Span, SpanKind,
+};
 use crate::time::ZonePolicy;
 
 /// As many fields as the widest kind has.
@@ -22,16 +24,16 @@ mod sealed {
 /// ```
 /// use mad_core::wire::{Kind, Metrics};
 ///
-/// assert_eq!(Metrics::NAME, "metrics");
+/// assert_eq!(Metrics::KIND.as_str(), "metrics");
 /// assert_eq!(Metrics::needed(), ["timestamp", "service", "metric", "value"]);
 /// assert_eq!(Metrics::FIELDS[Metrics::NEEDED..], ["resource", "n"]);
 /// ```
 pub trait Kind: sealed::Sealed + 'static {
     /// One record.
-    type Record<'a>;
+    type Record<'a>: Into<Record<'a>>;
 
-    /// The kind as commands and calls name it.
-    const NAME: &'static str;
+    /// The kind.
+    const KIND: RecordKind;
     /// The fields, at most [`MAX_FIELDS`], those that a header must have first.
     const FIELDS: &'static [&'static str];
     /// How many of [`FIELDS`](Self::FIELDS), from the front, a header must have.
@@ -91,7 +93,7 @@ impl sealed::Sealed for Edges {}
 
 impl Kind for Requests {
     type Record<'a> = Request<'a>;
-    const NAME: &'static str = "requests";
+    const KIND: RecordKind = RecordKind::Requests;
     const FIELDS: &'static [&'static str] = &[
         "timestamp",
         "service",
@@ -124,7 +126,7 @@ impl Kind for Requests {
 
 impl Kind for Metrics {
     type Record<'a> = MetricPoint<'a>;
-    const NAME: &'static str = "metrics";
+    const KIND: RecordKind = RecordKind::Metrics;
     const FIELDS: &'static [&'static str] =
         &["timestamp", "service", "metric", "value", "resource", "n"];
     const NEEDED: usize = 4;
@@ -152,7 +154,7 @@ impl Kind for Metrics {
 
 impl Kind for Spans {
     type Record<'a> = Span<'a>;
-    const NAME: &'static str = "spans";
+    const KIND: RecordKind = RecordKind::Spans;
     const FIELDS: &'static [&'static str] = &[
         "trace_id",
         "span_id",
@@ -191,7 +193,7 @@ impl Kind for Spans {
 
 impl Kind for Logs {
     type Record<'a> = LogLine<'a>;
-    const NAME: &'static str = "logs";
+    const KIND: RecordKind = RecordKind::Logs;
     const FIELDS: &'static [&'static str] = &["timestamp", "service", "body", "level", "trace_id"];
     const NEEDED: usize = 3;
     const TIME: Option<&'static str> = Some("timestamp");
@@ -213,7 +215,7 @@ impl Kind for Logs {
 
 impl Kind for Changes {
     type Record<'a> = Change<'a>;
-    const NAME: &'static str = "changes";
+    const KIND: RecordKind = RecordKind::Changes;
     const FIELDS: &'static [&'static str] = &["timestamp", "service", "kind", "name", "version"];
     const NEEDED: usize = 3;
     const TIME: Option<&'static str> = Some("timestamp");
@@ -235,7 +237,7 @@ impl Kind for Changes {
 
 impl Kind for Edges {
     type Record<'a> = Edge<'a>;
-    const NAME: &'static str = "edges";
+    const KIND: RecordKind = RecordKind::Edges;
     const FIELDS: &'static [&'static str] = &["caller", "callee", "calls"];
     const NEEDED: usize = 2;
     const TIME: Option<&'static str> = None;

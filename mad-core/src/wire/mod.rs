@@ -15,6 +15,7 @@ use crate::limits::MAX_LINE_BYTES;
 use crate::telemetry::Rejections;
 use crate::time::ZonePolicy;
 
+mod any;
 #[cfg(feature = "csv")]
 mod csv;
 #[cfg(feature = "jsonl")]
@@ -26,6 +27,7 @@ mod lines;
 mod number;
 mod value;
 
+pub use any::{AnyDecoder, Sink, fields_of};
 pub use kind::{Changes, Edges, Fault, Kind, Logs, MAX_FIELDS, Metrics, Requests, Spans};
 pub use value::{Value, time_reason};
 

@@ -3,7 +3,7 @@
 use mad_core::config::PipelineConfig;
 use mad_core::pipeline::{JudgedPoint, Pipeline, Update};
 use mad_core::time::{MINUTE, Timestamp};
-use mad_core::{Entity, LogLine, MetricPoint};
+use mad_core::{Entity, LogLine, MetricPoint, Source};
 use proptest::prelude::*;
 
 const LEVELS: [&str; 6] = ["INFO", "info", "", "DEBUG", "WARN", "INFO"];
@@ -28,7 +28,7 @@ fn lines() -> Vec<(Timestamp, &'static str, &'static str)> {
 fn feed(pipeline: &mut Pipeline, lines: &[(Timestamp, &str, &str)]) -> Update {
     let mut update = Update::default();
     for (at, service, level) in lines {
-        pipeline.push_log(&LogLine::new(*at, service, level, "x"), 1, &mut update);
+        pipeline.push(LogLine::new(*at, service, level, "x"), &Source::at(1), &mut update);
     }
     update
 }
@@ -104,7 +104,7 @@ fn what_is_wrong_or_late_is_counted_and_stops_nothing() {
         LogLine::new(late, "", "ERROR", "x"),
         LogLine::new(late, "cart", "ERROR", ""),
     ] {
-        pipeline.push_log(&line, 7, &mut update);
+        pipeline.push(line, &Source::at(7), &mut update);
     }
     assert_eq!(update.rejected.total(), 3);
     assert_eq!(update.rejected.first()[0].position, 7);
@@ -153,7 +153,7 @@ proptest! {
         let beside = |pipeline: &mut Pipeline, piece: &[(Timestamp, &str, &str)]| {
             let mut update = Update::default();
             for (at, ..) in piece.iter().filter(|_| metric) {
-                pipeline.push_metric(&MetricPoint::new(*at, "cart", "cpu", 1.0), 1, &mut update);
+                pipeline.push(MetricPoint::new(*at, "cart", "cpu", 1.0), &Source::at(1), &mut update);
             }
         };
         let (mut at_once, mut told) = (Vec::new(), Vec::new());

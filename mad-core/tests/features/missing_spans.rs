@@ -7,7 +7,7 @@ use mad_core::graph::TraceProfiles;
 use mad_core::simulate::{MeltTraces, SimulatedSpan, TraceScenario, Traces, TracesConfig};
 use mad_core::telemetry::SpanKind;
 use mad_core::time::{MINUTE, Timestamp};
-use mad_core::{Limits, Pipeline, PipelineConfig, Update};
+use mad_core::{Limits, Pipeline, PipelineConfig, Source, Update};
 
 const START: Timestamp = Timestamp::from_seconds(1_767_693_600);
 
@@ -86,7 +86,7 @@ fn bounds_hold() {
 fn feed(pipeline: &mut Pipeline, spans: &[SimulatedSpan]) -> Update {
     let mut update = Update::default();
     for span in spans {
-        pipeline.push_span(&span.span(), 1, &mut update);
+        pipeline.push(span.span(), &Source::at(1), &mut update);
     }
     update
 }

@@ -2,7 +2,7 @@
 
 use mad_core::explain::Tie;
 use mad_core::time::{MINUTE, Timestamp};
-use mad_core::{Change, Edge, IncidentDocument, Pipeline, PipelineConfig, Request, Update};
+use mad_core::{Change, Edge, IncidentDocument, Pipeline, PipelineConfig, Request, Source, Update};
 
 fn at(minute: i64, second: i64) -> Timestamp {
     Timestamp::from_nanos((29_461_560 + minute) * MINUTE + second * 1_000_000_000)
@@ -14,11 +14,11 @@ fn spread(edges: &[(&str, &str)], deployed: bool) -> Pipeline {
     let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
     let mut update = Update::default();
     for (caller, callee) in edges {
-        pipeline.push_edge(&Edge::new(caller, callee), 1, &mut update);
+        pipeline.push(Edge::new(caller, callee), &Source::at(1), &mut update);
     }
     if deployed {
         let deploy = Change::new(at(98, 0), "store", "deploy");
-        pipeline.push_change(&Change { version: "1.4.2", ..deploy }, 1, &mut update);
+        pipeline.push(Change { version: "1.4.2", ..deploy }, &Source::at(1), &mut update);
     }
     let places =
         [("store", "/a", 100), ("store", "/b", 101), ("cart", "/x", 101), ("front", "/", 102)];
@@ -28,7 +28,7 @@ fn spread(edges: &[(&str, &str)], deployed: bool) -> Pipeline {
                 let slow = if (from..115).contains(&minute) { 900.0 } else { 0.0 };
                 let latency = 100.0 + (second * 37 % 41) as f64 + slow;
                 let request = Request::new(at(minute, second), service, endpoint, 200, latency);
-                pipeline.push(&request, 1, &mut update);
+                pipeline.push(request, &Source::at(1), &mut update);
             }
         }
     }
@@ -93,7 +93,7 @@ fn a_storm_is_one_incident_for_each_connected_cause() {
     let mut update = Update::default();
     for service in 2..40 {
         let (caller, callee) = (format!("s{service}"), format!("s{}", service - 2));
-        pipeline.push_edge(&Edge::new(&caller, &callee), 1, &mut update);
+        pipeline.push(Edge::new(&caller, &callee), &Source::at(1), &mut update);
     }
     for minute in 0..70_i64 {
         for series in 0..400_i64 {
@@ -102,7 +102,7 @@ fn a_storm_is_one_incident_for_each_connected_cause() {
             let value = 10.0 + wander + if minute >= 65 { 60.0 } else { 0.0 };
             let point = MetricPoint::new(at(minute, 0), &service, "load", value);
             let point = MetricPoint { resource: &resource, ..point };
-            pipeline.push_metric(&point, 1, &mut update);
+            pipeline.push(point, &Source::at(1), &mut update);
         }
     }
     pipeline.finish();

@@ -10,7 +10,7 @@ use mad_core::limits::Limits;
 use mad_core::series::{EntityId, EntityTable, Signal, SignalName};
 use mad_core::telemetry::ChangeEvent;
 use mad_core::time::{MINUTE, Timestamp};
-use mad_core::{MetricPoint, Pipeline, PipelineConfig, Update};
+use mad_core::{MetricPoint, Pipeline, PipelineConfig, Source, Update};
 use proptest::prelude::*;
 
 const NAMES: [&str; 6] = ["delta", "alpha", "echo", "bravo", "foxtrot", "charlie"];
@@ -324,7 +324,11 @@ fn slow_store() -> Pipeline {
         {
             let bad = if (100..until).contains(&minute) { rise } else { 0.0 };
             let value = level + wander * (minute * 7_919 % 97) as f64 / 97.0 + bad;
-            pipeline.push_metric(&MetricPoint::new(at, service, "latency", value), 1, &mut update);
+            pipeline.push(
+                MetricPoint::new(at, service, "latency", value),
+                &Source::at(1),
+                &mut update,
+            );
         }
     }
     pipeline.finish();

@@ -1,5 +1,6 @@
 //! What is suppressed and why, how bad a row is, and the life of an incident.
 
+use mad_core::Source;
 use mad_core::config::{GuardConfig, IncidentConfig, PipelineConfig, ScoreConfig};
 use mad_core::feature::FeatureRow;
 use mad_core::guard::{Confidence, EntityMaturity, Guardrails, Reason, Severity, Verdict};
@@ -387,9 +388,9 @@ fn silence_expires_it_after_its_time_to_live() {
         let mut update = mad_core::Update::default();
         if second < 3_900 {
             let request = Request::new(at, "a", "/x", 200, latency * slow);
-            pipeline.push(&request, 0, &mut update);
+            pipeline.push(request, &Source::at(0), &mut update);
         }
-        pipeline.push(&Request::new(at, "b", "/x", 200, latency), 0, &mut update);
+        pipeline.push(Request::new(at, "b", "/x", 200, latency), &Source::at(0), &mut update);
         closed.extend(update.changes.into_iter().filter_map(|change| match change {
             IncidentChange::Closed(closed) => Some(closed),
             _ => None,

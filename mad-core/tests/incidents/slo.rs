@@ -104,7 +104,7 @@ fn metrics_alone_have_no_objectives() {
         let value = if (200..210).contains(&minute) { 90.0 } else { 5.0 + (minute % 7) as f64 };
         MetricPoint::new(at(minute, 0), "pay", "cpu", value)
     };
-    pipeline.ingest_metrics((0..240).map(point));
+    pipeline.ingest((0..240).map(point));
     pipeline.finish();
     let incident = pipeline.incidents()[0];
     assert_eq!(incident.slo, None);

@@ -1,14 +1,14 @@
 //! Two services that go bad at once: each incident names its own, unless one calls the other.
 
 use mad_core::telemetry::Edge;
-use mad_core::{Pipeline, PipelineConfig, Request, Timestamp, Update};
+use mad_core::{Pipeline, PipelineConfig, Request, Source, Timestamp, Update};
 
 /// Cart is three times as slow for five minutes; mail, from a minute later, forty times for eight.
 fn pipeline(edge: Option<(&str, &str)>) -> Pipeline {
     let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
     let mut update = Update::default();
     if let Some((caller, callee)) = edge {
-        pipeline.push_edge(&Edge { caller, callee, calls: 1 }, 1, &mut update);
+        pipeline.push(Edge { caller, callee, calls: 1 }, &Source::at(1), &mut update);
     }
     for second in 0..5_400_i64 {
         let at = Timestamp::from_seconds(second);
@@ -21,7 +21,7 @@ fn pipeline(edge: Option<(&str, &str)>) -> Pipeline {
             [("cart", slow(3_600, 5, 3.0)), ("mail", slow(3_660, 8, 40.0)), ("shop", usual)]
         {
             let request = Request::new(at, service, "/x", 200, latency_ms);
-            pipeline.push(&request, 1, &mut update);
+            pipeline.push(request, &Source::at(1), &mut update);
         }
     }
     pipeline.finish();

@@ -8,7 +8,7 @@ use mad_core::simulate::{IncidentSpec, Shop, ShopConfig, SimulatedRequest};
 use mad_core::telemetry::SpanKind;
 use mad_core::time::{MINUTE, Timestamp};
 use mad_core::{
-    Change, Document, Edge, Entity, LogLine, MetricPoint, Request, Sample, SignalKind, Span,
+    Change, Document, Edge, Entity, LogLine, MetricPoint, Request, Sample, SignalKind, Source, Span,
 };
 use proptest::prelude::*;
 
@@ -32,16 +32,16 @@ fn feed(pipeline: &mut Pipeline, requests: &[SimulatedRequest]) -> String {
         let SimulatedRequest { timestamp, service, endpoint, status_code, latency_ms, .. } = row;
         let status = i64::from(*status_code);
         let request = Request::new(*timestamp, service, endpoint, status, *latency_ms);
-        pipeline.push(&request, 1, &mut update);
+        pipeline.push(request, &Source::at(1), &mut update);
         let cpu = if (2_400..2_700).contains(&(timestamp.nanos() / 1_000_000_000 % 3_600)) {
             9.0
         } else {
             1.0
         };
         let at = timestamp.floor(MINUTE);
-        pipeline.push_metric(
-            &MetricPoint::new(at, service, "cpu", cpu + latency_ms % 0.1),
-            1,
+        pipeline.push(
+            MetricPoint::new(at, service, "cpu", cpu + latency_ms % 0.1),
+            &Source::at(1),
             &mut update,
         );
     }
@@ -161,9 +161,13 @@ fn of_every_kind() -> Pipeline {
         let at = Timestamp::from_seconds(1_767_693_600 + second);
         let slow = if second >= 5_000 { 700.0 } else { 0.0 };
         let wander = (second * 7919 % 997) as f64 / 50.0;
-        pipeline.push(&Request::new(at, "cart", "/add", 200, 40.0 + wander + slow), 1, &mut update);
+        pipeline.push(
+            Request::new(at, "cart", "/add", 200, 40.0 + wander + slow),
+            &Source::at(1),
+            &mut update,
+        );
         let busy = MetricPoint::new(at.floor(MINUTE), "cart", "busy", 0.5 + wander / 100.0);
-        pipeline.push_metric(&busy, 1, &mut update);
+        pipeline.push(busy, &Source::at(1), &mut update);
         let trace = second.to_string();
         let span = Span {
             trace_id: &trace,
@@ -177,14 +181,14 @@ fn of_every_kind() -> Pipeline {
             kind: SpanKind::Server,
             peer: None,
         };
-        pipeline.push_span(&span, 1, &mut update);
+        pipeline.push(span, &Source::at(1), &mut update);
         let level = if second % 90 == 0 { "ERROR" } else { "INFO" };
-        pipeline.push_log(&LogLine::new(at, "cart", level, "refused"), 1, &mut update);
+        pipeline.push(LogLine::new(at, "cart", level, "refused"), &Source::at(1), &mut update);
     }
     let at = Timestamp::from_seconds(1_767_693_600 + 4_900);
     let deploy = Change { version: "1.4.2", ..Change::new(at, "cart", "deploy") };
-    pipeline.push_change(&deploy, 1, &mut update);
-    pipeline.push_edge(&Edge { caller: "cart", callee: "mail", calls: 3 }, 1, &mut update);
+    pipeline.push(deploy, &Source::at(1), &mut update);
+    pipeline.push(Edge { caller: "cart", callee: "mail", calls: 3 }, &Source::at(1), &mut update);
     pipeline
 }
 

@@ -27,7 +27,7 @@ fn pipeline(config: PipelineConfig) -> Pipeline {
 /// All points of a run to the end.
 fn judged(points: &[MetricPoint<'_>]) -> (Pipeline, Update) {
     let mut pipeline = pipeline(PipelineConfig::default());
-    let mut update = pipeline.ingest_metrics(points.iter().copied());
+    let mut update = pipeline.ingest(points.iter().copied());
     let end = pipeline.finish();
     update.points.extend(end.points);
     update.changes.extend(end.changes);
@@ -128,7 +128,7 @@ fn order_within_the_lateness_does_not_matter_and_what_is_later_is_counted() {
         let mut pipeline = pipeline(PipelineConfig::default());
         let at = |second: i64| Timestamp::from_nanos(second * SECOND);
         let points = points.iter().map(|(second, value)| point(at(*second), "a", *value));
-        let mut update = pipeline.ingest_metrics(points);
+        let mut update = pipeline.ingest(points);
         update.points.extend(pipeline.finish().points);
         let values: Vec<f64> =
             update.points.iter().map(|judged| judged.point.sample.value).collect();
@@ -172,12 +172,12 @@ fn series_beyond_the_limits_are_counted_and_change_nothing() {
     let (mut alone, mut points) = (pipeline(PipelineConfig::default()), Vec::new());
     for i in 0..300 {
         let a = point(minute(i), "a", wobble(i));
-        alone.ingest_metrics([a]);
-        let mut update = bounded.ingest_metrics([a]);
+        alone.ingest([a]);
+        let mut update = bounded.ingest([a]);
         for k in 0..100 {
             let service = format!("s{}", 100 * i + k);
             let more = MetricPoint::new(minute(i), &service, "cpu", 1.0);
-            update.points.extend(bounded.ingest_metrics([more]).points);
+            update.points.extend(bounded.ingest([more]).points);
         }
         points.extend(update.points);
     }
@@ -235,8 +235,8 @@ proptest! {
         let run = |cut: usize| {
             let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
             let (first, rest) = points.split_at(cut.min(points.len()));
-            let mut out = pipeline.ingest_metrics(first.iter().copied()).points;
-            out.extend(pipeline.ingest_metrics(rest.iter().copied()).points);
+            let mut out = pipeline.ingest(first.iter().copied()).points;
+            out.extend(pipeline.ingest(rest.iter().copied()).points);
             out.extend(pipeline.finish().points);
             (format!("{out:?}"), serde_json::to_string(&pipeline).unwrap())
         };
@@ -344,7 +344,7 @@ fn no_alarm_is_raised_of_what_is_muted() {
         reason: "planned".to_owned(),
     };
     muted.apply(&mute).unwrap();
-    let update = muted.ingest_metrics(with_values(|i| (i > 300).then_some(60.0)));
+    let update = muted.ingest(with_values(|i| (i > 300).then_some(60.0)));
     assert!(update.points.len() > 300 && update.points.iter().all(|judged| !judged.is_alarm));
     assert_eq!(muted.incidents().len(), 0);
 }
@@ -361,7 +361,7 @@ fn radar(scenario: RadarScenario, minutes: usize) -> Option<(f64, String)> {
             ("cpu_pct", second.cpu_pct),
         ];
         let row = values.map(|(name, value)| MetricPoint::new(second.at, "radar", name, value));
-        let update = pipeline.ingest_metrics(row);
+        let update = pipeline.ingest(row);
         if let Some(change) = update.changes.first() {
             let words = pipeline.explain(change.incident());
             let after = second.at.since(begins) as f64 / MINUTE as f64;

@@ -19,7 +19,7 @@ fn judged(config: PipelineConfig, jump: f64) -> (Pipeline, Vec<JudgedPoint>) {
             let usual = 10.0 + (i * 7919 % 997) as f64 / 997.0;
             let value = if (100..105).contains(&i) { jump } else { usual };
             let point = MetricPoint::new(minute(i), service, "cpu", value);
-            points.extend(pipeline.ingest_metrics([point]).points);
+            points.extend(pipeline.ingest([point]).points);
         }
     }
     points.extend(pipeline.finish().points);

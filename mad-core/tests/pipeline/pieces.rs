@@ -6,7 +6,7 @@ use mad_core::config::PipelineConfig;
 use mad_core::pipeline::{Pieces, Pipeline, Update};
 use mad_core::simulate::{Shop, ShopConfig};
 use mad_core::time::{MINUTE, Timestamp};
-use mad_core::{Limits, MetricPoint, Request};
+use mad_core::{Limits, MetricPoint, Request, Source};
 
 /// What a store would have.
 #[derive(Default)]
@@ -42,7 +42,7 @@ fn of(limits: Limits) -> PipelineConfig {
 fn minute(pipeline: &mut Pipeline, service: &str, minute: i64) {
     let at = Timestamp::from_nanos(minute * MINUTE);
     pipeline.ingest([Request::new(at, service, "/", 200, 9.0)]);
-    pipeline.ingest_metrics([MetricPoint::new(at, service, "cpu", 0.5)]);
+    pipeline.ingest([MetricPoint::new(at, service, "cpu", 0.5)]);
 }
 
 #[test]
@@ -55,9 +55,9 @@ fn the_newest_pieces_are_the_whole_at_every_place() {
         let status = i64::from(row.status_code);
         let request =
             Request::new(row.timestamp, &row.service, &row.endpoint, status, row.latency_ms);
-        pipeline.push(&request, i as u64, &mut update);
+        pipeline.push(request, &Source::at(i as u64), &mut update);
         let busy = MetricPoint::new(row.timestamp.floor(MINUTE), &row.service, "busy", 3.0);
-        pipeline.push_metric(&busy, i as u64, &mut update);
+        pipeline.push(busy, &Source::at(i as u64), &mut update);
         if i % 397 == 0 {
             store.save(&mut pipeline);
             let restored = store.restore(config.clone()).unwrap();

@@ -10,7 +10,7 @@ use mad_core::pipeline::{Command, Pipeline, Update};
 use mad_core::simulate::{IncidentKind, IncidentSpec, Shop, ShopConfig};
 use mad_core::telemetry::{RejectReason, Request};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
-use mad_core::{Document, Span, SpanKind};
+use mad_core::{Document, Source, Span, SpanKind};
 use proptest::prelude::*;
 
 /// A request that owns its names.
@@ -549,7 +549,7 @@ fn work_that_is_told_as_a_request_and_as_a_span_is_one_row() {
         let trace = format!("{minute}");
         let mut request = Request::new(at, "pay", "/pay", 200, 30.0);
         request.trace_id = Some(&trace);
-        pipeline.push(&request, 1, &mut update);
+        pipeline.push(request, &Source::at(1), &mut update);
         for (kind, span_id, service, operation) in [
             (SpanKind::Server, "a", "pay", "POST /pay"),
             (SpanKind::Internal, "b", "pay", "charge"),
@@ -567,7 +567,7 @@ fn work_that_is_told_as_a_request_and_as_a_span_is_one_row() {
                 kind,
                 peer: None,
             };
-            pipeline.push_span(&span, 1, &mut update);
+            pipeline.push(span, &Source::at(1), &mut update);
         }
     }
     pipeline.finish();

@@ -6,7 +6,7 @@ use mad_core::pipeline::{Command, Pipeline, Update};
 use mad_core::series::Glob;
 use mad_core::simulate::{IncidentSpec, Shop, ShopConfig, SimulatedRequest};
 use mad_core::time::{MINUTE, Timestamp};
-use mad_core::{Document, Entity, Limits, MetricPoint, Reason, RejectReason, Request};
+use mad_core::{Document, Entity, Limits, MetricPoint, Reason, RejectReason, Request, Source};
 
 /// Three hours of the shop with an incident at 02:00.
 fn shop() -> Vec<SimulatedRequest> {
@@ -30,9 +30,9 @@ fn feed<'a>(
         let SimulatedRequest { timestamp, service, endpoint, status_code, latency_ms, .. } = row;
         let status = i64::from(*status_code);
         let request = Request::new(*timestamp, service, endpoint, status, *latency_ms);
-        pipeline.push(&request, 1, &mut update);
+        pipeline.push(request, &Source::at(1), &mut update);
         let busy = MetricPoint::new(timestamp.floor(MINUTE), service, "busy", latency_ms % 7.0);
-        pipeline.push_metric(&busy, 1, &mut update);
+        pipeline.push(busy, &Source::at(1), &mut update);
     }
     update
 }
@@ -54,7 +54,7 @@ fn steady(pipeline: &mut Pipeline, service: &str, minutes: std::ops::Range<i64>)
     for minute in minutes {
         let at = Timestamp::from_nanos(minute * MINUTE);
         pipeline.ingest([Request::new(at, service, "/", 200, 9.0)]);
-        pipeline.ingest_metrics([MetricPoint::new(at, service, "cpu", 0.5)]);
+        pipeline.ingest([MetricPoint::new(at, service, "cpu", 0.5)]);
     }
 }
 
@@ -159,9 +159,9 @@ fn partitions_have_their_own_time() {
                 row;
             let status = i64::from(*status_code);
             let request = Request::new(*timestamp, service, endpoint, status, *latency_ms);
-            apart.push_from(partition, &request, 1, &mut update);
+            apart.push(request, &Source::at(1).in_partition(partition), &mut update);
             let busy = MetricPoint::new(timestamp.floor(MINUTE), service, "busy", latency_ms % 7.0);
-            apart.push_metric_from(partition, &busy, 1, &mut update);
+            apart.push(busy, &Source::at(1).in_partition(partition), &mut update);
         }
     }
     apart.finish();
@@ -244,11 +244,11 @@ fn a_name_for_every_record_stays_within_the_limit() {
         if k % 10 == 0 {
             for pipeline in [&mut pipeline, &mut alone] {
                 pipeline.ingest([Request::new(at, "kept", "/", 200, (k % 7) as f64)]);
-                pipeline.ingest_metrics([MetricPoint::new(at, "kept", "cpu", (k % 7) as f64)]);
+                pipeline.ingest([MetricPoint::new(at, "kept", "cpu", (k % 7) as f64)]);
             }
         }
         pipeline.ingest([Request::new(at, &name, "/", 200, 5.0)]);
-        pipeline.ingest_metrics([MetricPoint::new(at, &name, "cpu", 5.0)]);
+        pipeline.ingest([MetricPoint::new(at, &name, "cpu", 5.0)]);
         if k % 15_000 == 14_999 {
             sizes.push(pipeline.checkpoint().unwrap().len());
         }

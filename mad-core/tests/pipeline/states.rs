@@ -5,7 +5,7 @@ use mad_core::pipeline::{JudgedRow, Pipeline, Update};
 use mad_core::series::Glob;
 use mad_core::status::{Standing, State, states, why, why_point};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
-use mad_core::{MetricPoint, Reason, Request};
+use mad_core::{MetricPoint, Reason, Request, Source};
 
 fn minute(i: i64) -> Timestamp {
     Timestamp::from_nanos(i * MINUTE)
@@ -165,7 +165,7 @@ fn metrics_have_their_own_states_and_no_requests_in_them() {
     };
     let temperature = |i: i64| MetricPoint::new(minute(5 * i), "db", "heat", wobble(i));
     let points = (0..60).flat_map(|i| [Some(cpu(i)), (i < 30).then(|| temperature(i))]);
-    pipeline.ingest_metrics(points.flatten());
+    pipeline.ingest(points.flatten());
     pipeline.finish();
     let found = states(&pipeline);
     let of = |metric: &str| found.iter().find(|s| s.metric.as_deref() == Some(metric)).unwrap();
@@ -229,7 +229,7 @@ fn hostile_names_and_gaps_are_told_on_one_line() {
     for i in 0..40 {
         let value = if i == 39 { f64::NAN } else { wobble(i) };
         let point = MetricPoint::new(minute(i), "db", "c\u{202e}pu", value);
-        pipeline.push_metric(&point, 1, &mut update);
+        pipeline.push(point, &Source::at(1), &mut update);
     }
     update.points.extend(pipeline.finish().points);
     let gap = update.points.last().unwrap();

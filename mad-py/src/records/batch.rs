@@ -1,17 +1,18 @@
 //! A batch into a pipeline.
 
 use mad_core::time::ZonePolicy;
-use mad_core::{Format, Pipeline, Rejections, Update};
+use mad_core::wire::AnyDecoder;
+use mad_core::{Format, Pipeline, Record, RecordKind, Rejections, Source, Update};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::errors::to_py;
-use crate::records::kinds::{KindName, Record};
+use crate::records::kinds::read_table;
 use crate::service::seen::Seen;
 
 /// What is known of a batch beside its records.
 pub struct Batch<'a> {
-    pub kind: KindName,
+    pub kind: RecordKind,
     pub partition: &'a str,
     /// The id by which it is known when it is sent again.
     pub id: Option<&'a str>,
@@ -48,37 +49,26 @@ impl Batch<'_> {
         let mut rejections = Rejections::default();
         let mut push = |record: Record<'_>, position: u64| {
             read += 1;
-            match record {
-                Record::Request(request) => {
-                    core.push_from(partition, &request, position, &mut update);
-                    if let Some(seen) = seen.as_deref_mut() {
-                        seen.request(core, &request);
-                    }
+            let source = Source::at(position).in_partition(partition);
+            core.push(record, &source, &mut update);
+            if let Some(seen) = seen.as_deref_mut() {
+                match record {
+                    Record::Request(request) => seen.request(core, &request),
+                    Record::Span(span) => seen.span(&span),
+                    _ => {}
                 }
-                Record::Metric(point) => {
-                    core.push_metric_from(partition, &point, position, &mut update);
-                }
-                Record::Span(span) => {
-                    core.push_span_from(partition, &span, position, &mut update);
-                    if let Some(seen) = seen.as_deref_mut() {
-                        seen.span(&span);
-                    }
-                }
-                Record::Change(change) => core.push_change(&change, position, &mut update),
-                Record::Edge(edge) => core.push_edge(&edge, position, &mut update),
-                Record::Log(line) => core.push_log_from(partition, &line, position, &mut update),
             }
         };
         if let Ok(bytes) = table.cast::<PyBytes>() {
             let bytes = bytes.as_bytes();
             py.detach(|| {
-                let mut decoder = self.kind.decoder(Format::sniff(bytes), zone);
-                decoder.feed(Some(bytes), &mut push, &mut rejections)?;
-                decoder.feed(None, &mut push, &mut rejections)
+                let mut decoder = AnyDecoder::new(self.kind, Format::sniff(bytes), zone);
+                decoder.feed(bytes, &mut push, &mut rejections)?;
+                decoder.finish(&mut push, &mut rejections)
             })
             .map_err(|error| to_py(&error))?;
         } else {
-            let table = self.kind.table(table, zone)?;
+            let table = read_table(self.kind, table, zone)?;
             py.detach(|| table.in_order(0, &mut push, &mut rejections));
         }
         // only now: a batch that cannot be read may be sent again

@@ -3,45 +3,26 @@
 use std::collections::BTreeMap;
 
 use mad_core::pipeline::JudgedPoint;
-use mad_core::telemetry::RejectReason;
-use mad_core::{Error, JudgedRow, Pipeline, PipelineConfig, Rejections, Update};
+use mad_core::telemetry::{KindCounts, RejectReason};
+use mad_core::{
+    Error, JudgedRow, Pipeline, PipelineConfig, Record, RecordCounts, RecordKind, Rejections,
+    Source, Update,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use serde::{Deserialize, Serialize};
 
 use crate::errors::to_py;
-use crate::records::kinds::{KindName, Record};
 use crate::records::rejected;
 
-/// What was read of a kind.
+/// What was read of each kind.
 #[derive(Clone, Default, Serialize, Deserialize)]
-pub struct Read {
-    pub records: u64,
-    pub rejected: Rejections,
-}
-
-/// What was read of each kind, in the order of [`KindName::ALL`].
-#[derive(Clone, Default, Serialize, Deserialize)]
-pub struct Reading([Read; KindName::ALL.len()]);
+pub struct Reading(RecordCounts);
 
 impl Reading {
     /// Of one kind.
-    pub fn of(&mut self, kind: KindName) -> &mut Read {
-        let Self([requests, metrics, spans, logs, changes, edges]) = self;
-        match kind {
-            KindName::Requests => requests,
-            KindName::Metrics => metrics,
-            KindName::Spans => spans,
-            KindName::Logs => logs,
-            KindName::Changes => changes,
-            KindName::Edges => edges,
-        }
-    }
-
-    /// The kinds of which there was anything.
-    fn known(&self) -> impl Iterator<Item = (KindName, &Read)> {
-        let any = |(_, read): &(KindName, &Read)| read.records + read.rejected.total() > 0;
-        KindName::ALL.into_iter().zip(&self.0).filter(any)
+    pub fn of_mut(&mut self, kind: RecordKind) -> &mut KindCounts {
+        self.0.of_mut(kind)
     }
 
     /// Records that were not taken, of all kinds: total, counts by reason, the first of each
@@ -50,13 +31,13 @@ impl Reading {
         let out = PyDict::new(py);
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
         let first = PyList::empty(py);
-        for (kind, read) in self.known() {
+        for (kind, read) in self.0.iter() {
             for (reason, count) in read.rejected.counts() {
                 *counts.entry(reason.as_str()).or_default() += count;
             }
             for record in read.rejected.first() {
                 let one = rejected::rejected_record(py, record)?;
-                if kind != KindName::Requests {
+                if kind != RecordKind::Requests {
                     one.set_item("kind", kind.as_str())?;
                 }
                 first.append(one)?;
@@ -71,7 +52,7 @@ impl Reading {
     /// By kind: good records, and what was rejected.
     pub fn by_kind<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let out = PyDict::new(py);
-        for (kind, read) in self.known() {
+        for (kind, read) in self.0.iter() {
             let one = PyDict::new(py);
             one.set_item("records", read.records)?;
             one.set_item("rejected", rejected::rejected(py, &read.rejected)?)?;
@@ -105,42 +86,38 @@ impl Intake {
         Ok(Self { pipeline, reading, update, aside: Default::default() })
     }
 
-    /// Takes a good record of that kind.
+    /// Takes a good record.
     #[inline]
-    pub fn push(&mut self, kind: KindName, record: &Record<'_>, position: u64) {
-        self.reading.of(kind).records += 1;
+    pub fn push(&mut self, record: &Record<'_>, position: u64) {
+        let kind = record.kind();
+        self.reading.of_mut(kind).records += 1;
         let Self { pipeline, update, aside: [points, lines], .. } = self;
-        match record {
-            Record::Request(request) => pipeline.push(request, position, update),
-            Record::Metric(point) => {
-                std::mem::swap(points, &mut update.rejected);
-                pipeline.push_metric(point, position, update);
-                std::mem::swap(points, &mut update.rejected);
-            }
-            Record::Span(span) => pipeline.push_span(span, position, update),
-            Record::Log(line) => {
-                std::mem::swap(lines, &mut update.rejected);
-                pipeline.push_log(line, position, update);
-                std::mem::swap(lines, &mut update.rejected);
-            }
-            Record::Change(change) => pipeline.push_change(change, position, update),
-            Record::Edge(edge) => pipeline.push_edge(edge, position, update),
-        }
+        let aside = match kind {
+            RecordKind::Metrics => Some(points),
+            RecordKind::Logs => Some(lines),
+            _ => None,
+        };
+        let Some(aside) = aside else {
+            return pipeline.push(record, &Source::at(position), update);
+        };
+        std::mem::swap(aside, &mut update.rejected);
+        pipeline.push(record, &Source::at(position), update);
+        std::mem::swap(aside, &mut update.rejected);
     }
 
     /// Notes what could not be read of a kind.
-    pub fn note(&mut self, kind: KindName, rejected: Rejections) {
+    pub fn note(&mut self, kind: RecordKind, rejected: Rejections) {
         if kind.is_timed() {
             self.pipeline.note_rejections(rejected.clone());
         }
-        self.reading.of(kind).rejected.merge(rejected);
+        self.reading.of_mut(kind).rejected.merge(rejected);
     }
 
     /// Notes what the pipeline did not take; with `sorted`, a record that comes late is an error.
     pub fn settle(&mut self, sorted: bool) -> mad_core::Result<()> {
         let requests = std::mem::take(&mut self.update.rejected);
         let [points, lines] = std::mem::take(&mut self.aside);
-        let kinds = [KindName::Requests, KindName::Metrics, KindName::Logs];
+        let kinds = [RecordKind::Requests, RecordKind::Metrics, RecordKind::Logs];
         for (kind, rejected) in kinds.into_iter().zip([requests, points, lines]) {
             let late = rejected.first().iter().find(|record| record.reason == RejectReason::Late);
             if sorted && let Some(first) = late {
@@ -165,6 +142,6 @@ impl Intake {
         let mut end = self.pipeline.finish();
         self.update.rows.append(&mut end.rows);
         self.update.points.append(&mut end.points);
-        self.reading.of(KindName::Requests).rejected.merge(end.rejected);
+        self.reading.of_mut(RecordKind::Requests).rejected.merge(end.rejected);
     }
 }

@@ -2,9 +2,7 @@
 
 use mad_core::series::{EntityId, EntityTable, SeriesId, SeriesTable};
 use mad_core::telemetry::SpanKind;
-use mad_core::{Change, LogLine, MetricPoint, Request, Span, Timestamp};
-
-use crate::records::kinds::{KindName, Record};
+use mad_core::{Change, LogLine, MetricPoint, Record, Request, Span, Timestamp};
 
 /// A record with its names replaced by ids.
 pub struct Owned {
@@ -110,10 +108,10 @@ impl Names {
         Some(Owned { timestamp, position, what })
     }
 
-    /// A held record as it was read, with its kind and position.
-    pub fn record<'a>(&'a self, held: &'a Owned) -> Option<(KindName, Record<'a>, u64)> {
+    /// A held record as it was read, with its position.
+    pub fn record<'a>(&'a self, held: &'a Owned) -> Option<(Record<'a>, u64)> {
         let &Owned { timestamp, position, .. } = held;
-        Some(match &held.what {
+        let record = match &held.what {
             What::Request { entity, status_code, latency_ms, request_id, trace_id } => {
                 let entity = self.entities.get(*entity)?;
                 let request = Request::new(
@@ -125,14 +123,14 @@ impl Names {
                 );
                 let (request_id, trace_id) = (request_id.as_deref(), trace_id.as_deref());
                 let request = Request { request_id, trace_id, ..request };
-                (KindName::Requests, Record::Request(request), position)
+                Record::Request(request)
             }
             What::Metric { series, value, n } => {
                 let name = self.series.get(*series)?;
                 let entity = self.entities.get(name.entity)?;
                 let point = MetricPoint::new(timestamp, &entity.service, &name.metric, *value);
                 let point = MetricPoint { resource: &entity.endpoint, n: *n, ..point };
-                (KindName::Metrics, Record::Metric(point), position)
+                Record::Metric(point)
             }
             What::Span(span) => {
                 let entity = self.entities.get(span.entity)?;
@@ -148,18 +146,19 @@ impl Names {
                     kind: span.kind,
                     peer: span.peer.as_deref(),
                 };
-                (KindName::Spans, Record::Span(record), position)
+                Record::Span(record)
             }
             What::Log { entity, level, body, trace_id } => {
                 let service = &self.entities.get(*entity)?.service;
                 let line = LogLine::new(timestamp, service, level, body);
                 let line = LogLine { trace_id: trace_id.as_deref(), ..line };
-                (KindName::Logs, Record::Log(line), position)
+                Record::Log(line)
             }
             What::Change { service, kind, name, version } => {
                 let change = Change { timestamp, service, kind, name, version };
-                (KindName::Changes, Record::Change(change), position)
+                Record::Change(change)
             }
-        })
+        };
+        Some((record, position))
     }
 }

@@ -1,9 +1,10 @@
 //! One source: bytes of a file, or tables that follow each other.
 
 use mad_core::time::ZonePolicy;
-use mad_core::{Format, Rejections, Result};
+use mad_core::wire::{AnyDecoder, Sink};
+use mad_core::{Format, RecordKind, Rejections, Result};
 
-use crate::records::kinds::{Columns, Feed, KindName, Sink};
+use crate::records::kinds::Columns;
 
 /// Bytes from which a format is guessed.
 const SNIFF_BYTES: usize = 64;
@@ -20,9 +21,9 @@ pub enum Piece<'a> {
 
 /// Bytes or tables of one kind.
 pub struct Source {
-    pub kind: KindName,
+    pub kind: RecordKind,
     pub ended: bool,
-    decoder: Option<Box<dyn Feed>>,
+    decoder: Option<AnyDecoder>,
     first_bytes: Vec<u8>,
     /// Rows of the tables so far; `None` for bytes.
     rows: Option<u64>,
@@ -30,7 +31,7 @@ pub struct Source {
 
 impl Source {
     /// A source at its start.
-    pub fn new(kind: KindName) -> Self {
+    pub fn new(kind: RecordKind) -> Self {
         Self { kind, ended: false, decoder: None, first_bytes: Vec::new(), rows: None }
     }
 
@@ -65,15 +66,19 @@ impl Source {
         rejections: &mut Rejections,
     ) -> Result<()> {
         if let Some(decoder) = &mut self.decoder {
-            return decoder.feed(bytes, sink, rejections);
+            return match bytes {
+                Some(bytes) => decoder.feed(bytes, sink, rejections),
+                None => decoder.finish(sink, rejections),
+            };
         }
         self.first_bytes.extend_from_slice(bytes.unwrap_or_default());
         if self.first_bytes.len() < SNIFF_BYTES && bytes.is_some() {
             return Ok(());
         }
         let first = std::mem::take(&mut self.first_bytes);
-        let decoder = self.decoder.insert(self.kind.decoder(Format::sniff(&first), zone));
-        decoder.feed(Some(&first), sink, rejections)?;
-        if bytes.is_none() { decoder.feed(None, sink, rejections) } else { Ok(()) }
+        let format = Format::sniff(&first);
+        let decoder = self.decoder.insert(AnyDecoder::new(self.kind, format, zone));
+        decoder.feed(&first, sink, rejections)?;
+        if bytes.is_none() { decoder.finish(sink, rejections) } else { Ok(()) }
     }
 }

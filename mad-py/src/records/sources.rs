@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use mad_core::time::ZonePolicy;
-use mad_core::{Error, Rejections, Result};
+use mad_core::wire::Sink;
+use mad_core::{Error, Record, RecordKind, Rejections, Result};
 
-use crate::records::kinds::{KindName, Record, Sink};
 use crate::records::owned::{Names, Owned};
 use crate::records::source::{Piece, Source};
 
@@ -21,8 +21,8 @@ pub struct Sources {
 
 impl Sources {
     /// `sort` is how many records may be held to sort them; `None` takes them as they come.
-    pub fn new(kinds: &[KindName], zone: ZonePolicy, sort: Option<usize>) -> Self {
-        let source = |kind: &KindName| (Source::new(*kind), VecDeque::new());
+    pub fn new(kinds: &[RecordKind], zone: ZonePolicy, sort: Option<usize>) -> Self {
+        let source = |kind: &RecordKind| (Source::new(*kind), VecDeque::new());
         Self {
             sources: kinds.iter().map(source).collect(),
             names: Names::new(),
@@ -33,7 +33,7 @@ impl Sources {
     }
 
     /// The kind of a source.
-    pub fn kind(&self, index: usize) -> Result<KindName> {
+    pub fn kind(&self, index: usize) -> Result<RecordKind> {
         let count = self.sources.len();
         let source = self.sources.get(index).filter(|(source, _)| !source.ended);
         source.map(|(source, _)| source.kind).ok_or_else(|| {
@@ -60,7 +60,7 @@ impl Sources {
         &mut self,
         index: usize,
         piece: &Piece<'_>,
-        sink: &mut dyn FnMut(KindName, Record<'_>, u64),
+        sink: &mut Sink<'_>,
         rejections: &mut Rejections,
     ) -> Result<()> {
         let kind = self.kind(index)?;
@@ -68,7 +68,7 @@ impl Sources {
         let Self { sources, names, zone, sort, held } = self;
         let Some((source, queue)) = sources.get_mut(index) else { return Ok(()) };
         if !kind.is_timed() || (judged == 1 && sort.is_none()) {
-            source.read(piece, *zone, &mut |record, at| sink(kind, record, at), rejections)?;
+            source.read(piece, *zone, sink, rejections)?;
         } else {
             let keep: &mut Sink<'_> = &mut |record, position| {
                 queue.extend(names.keep(&record, position));
@@ -98,13 +98,13 @@ impl Sources {
         all
     }
 
-    /// A held record as it was read, with its kind and position.
-    pub fn record<'a>(&'a self, held: &'a Owned) -> Option<(KindName, Record<'a>, u64)> {
+    /// A held record as it was read, with its position.
+    pub fn record<'a>(&'a self, held: &'a Owned) -> Option<(Record<'a>, u64)> {
         self.names.record(held)
     }
 
     /// Hands out the oldest records as long as every open source of judged records has one.
-    fn merge(&mut self, sink: &mut dyn FnMut(KindName, Record<'_>, u64)) {
+    fn merge(&mut self, sink: &mut Sink<'_>) {
         let ready = |(source, queue): &(Source, VecDeque<Owned>)| {
             source.ended || !source.kind.is_timed() || !queue.is_empty()
         };
@@ -116,8 +116,8 @@ impl Sources {
             let record = self.sources.get_mut(index).and_then(|(_, queue)| queue.pop_front());
             if let Some(held) = record {
                 self.held -= 1;
-                if let Some((kind, record, position)) = self.names.record(&held) {
-                    sink(kind, record, position);
+                if let Some((record, position)) = self.names.record(&held) {
+                    sink(record, position);
                 }
             }
         }

@@ -1,12 +1,12 @@
 //! Spans from a table, or from pieces of a file.
 
 use mad_core::time::ZonePolicy;
-use mad_core::{Rejections, Span};
+use mad_core::{Record, RecordKind, Rejections, Span};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::errors::to_py;
-use crate::records::kinds::{Columns, KindName, Record};
+use crate::records::kinds::{Columns, read_table};
 use crate::records::source::{Piece, Source};
 
 /// A piece of what was given.
@@ -26,7 +26,7 @@ pub fn given(source: &Bound<'_, PyAny>) -> PyResult<Vec<Given>> {
 fn one(piece: &Bound<'_, PyAny>) -> PyResult<Given> {
     match piece.cast::<PyBytes>() {
         Ok(bytes) => Ok(Given::Bytes(bytes.as_bytes().to_vec())),
-        Err(_) => Ok(Given::Table(KindName::Spans.table(piece, ZonePolicy::Refuse)?)),
+        Err(_) => Ok(Given::Table(read_table(RecordKind::Spans, piece, ZonePolicy::Refuse)?)),
     }
 }
 
@@ -41,7 +41,7 @@ pub fn read(
             take(&span);
         }
     };
-    let mut source = Source::new(KindName::Spans);
+    let mut source = Source::new(RecordKind::Spans);
     let mut before = 0;
     let zone = ZonePolicy::Refuse;
     for piece in pieces {

@@ -1,13 +1,13 @@
 //! Telemetry that is read and checked without being judged.
 
-use mad_core::Rejections;
+use mad_core::{Record, Rejections};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::config::parse;
 use crate::errors::to_py;
 use crate::records::intake::Reading;
-use crate::records::kinds::{KindName, Record};
+use crate::records::kinds::{parse_kind, read_table};
 use crate::records::source::{Piece, Source};
 
 /// What was read of one kind of telemetry: how many good records, and what was rejected.
@@ -25,7 +25,7 @@ impl Telemetry {
     #[pyo3(signature = (kind, config=None))]
     fn new(kind: &str, config: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let zone = parse(config)?.zone();
-        let source = Source::new(KindName::parse(kind)?);
+        let source = Source::new(parse_kind(kind)?);
         Ok(Self { source, reading: Reading::default(), zone })
     }
 
@@ -35,7 +35,7 @@ impl Telemetry {
             let bytes = bytes.as_bytes();
             return py.detach(|| self.take(&Piece::Bytes(bytes)));
         }
-        let table = Piece::Table(self.source.kind.table(chunk, self.zone)?);
+        let table = Piece::Table(read_table(self.source.kind, chunk, self.zone)?);
         py.detach(|| self.take(&table))
     }
 
@@ -57,12 +57,12 @@ impl Telemetry {
     }
 
     fn __len__(&mut self) -> usize {
-        self.reading.of(self.source.kind).records as usize
+        self.reading.of_mut(self.source.kind).records as usize
     }
 
     fn __repr__(&mut self) -> String {
         let kind = self.source.kind;
-        let read = self.reading.of(kind);
+        let read = self.reading.of_mut(kind);
         let (records, rejected) = (read.records, read.rejected.total());
         format!("Telemetry({records} {}, {rejected} rejected)", kind.as_str())
     }
@@ -70,7 +70,7 @@ impl Telemetry {
 
 impl Telemetry {
     fn take(&mut self, piece: &Piece<'_>) -> PyResult<()> {
-        let read = self.reading.of(self.source.kind);
+        let read = self.reading.of_mut(self.source.kind);
         let mut rejected = Rejections::default();
         let mut count = |_: Record<'_>, _: u64| read.records += 1;
         let outcome = self.source.read(piece, self.zone, &mut count, &mut rejected);

@@ -14,7 +14,7 @@ use crate::config::{json, parse};
 use crate::errors::to_py;
 use crate::records::batch::Batch;
 use crate::records::command::parse_command;
-use crate::records::kinds::KindName;
+use crate::records::kinds::parse_kind;
 use crate::results::states::documents;
 use crate::service::live_update::LiveUpdate;
 use crate::service::seen::Seen;
@@ -97,7 +97,7 @@ impl LivePipeline {
         naive_offset_seconds: Option<i32>,
     ) -> PyResult<LiveUpdate> {
         let zone = naive_offset_seconds.map(ZonePolicy::Offset);
-        let batch = Batch { kind: KindName::parse(kind)?, partition, id: None, zone };
+        let batch = Batch { kind: parse_kind(kind)?, partition, id: None, zone };
         let Live { core, seen } = &mut *self.lock(py);
         let ingested = batch.ingest(py, core, table, Some(seen))?;
         LiveUpdate::new(core, ingested.update, ingested.accepted, seen.take_failures())

@@ -1,11 +1,11 @@
 //! Detection over tables in memory.
 
+use mad_core::wire::Kind;
 use mad_core::{Rejections, Timestamp};
 use pyo3::prelude::*;
 
 use crate::config::parse;
 use crate::records::intake::Intake;
-use crate::records::kinds::{KindName, Readable};
 use crate::results::report::Report;
 use crate::tables::by_time::ByTime;
 use crate::tables::record_table::{
@@ -41,12 +41,12 @@ pub fn detect(
     Ok(py.detach(|| {
         // of equal times the first kind comes first; edges have no time and come before all
         let mut feeds: Vec<Box<dyn Feed + '_>> = Vec::new();
-        feeds.extend(edges.as_ref().map(|table| feed(KindName::Edges, table)));
-        feeds.extend(changes.as_ref().map(|table| feed(KindName::Changes, table)));
-        feeds.extend(requests.as_ref().map(|table| feed(KindName::Requests, table)));
-        feeds.extend(spans.as_ref().map(|table| feed(KindName::Spans, table)));
-        feeds.extend(metrics.as_ref().map(|table| feed(KindName::Metrics, table)));
-        feeds.extend(logs.as_ref().map(|table| feed(KindName::Logs, table)));
+        feeds.extend(edges.as_ref().map(|table| feed(table)));
+        feeds.extend(changes.as_ref().map(|table| feed(table)));
+        feeds.extend(requests.as_ref().map(|table| feed(table)));
+        feeds.extend(spans.as_ref().map(|table| feed(table)));
+        feeds.extend(metrics.as_ref().map(|table| feed(table)));
+        feeds.extend(logs.as_ref().map(|table| feed(table)));
         by_time(&mut feeds, &mut intake);
         intake.finish();
         let judged = intake.judged();
@@ -65,23 +65,21 @@ trait Feed {
 }
 
 struct Rows<'a, K> {
-    kind: KindName,
     rows: ByTime<'a, K>,
     bad: Rejections,
 }
 
-fn feed<'a, K: Readable + 'a>(kind: KindName, table: &'a RecordTable<K>) -> Box<dyn Feed + 'a> {
-    Box::new(Rows { kind, rows: ByTime::new(table), bad: Rejections::default() })
+fn feed<'a, K: Kind>(table: &'a RecordTable<K>) -> Box<dyn Feed + 'a> {
+    Box::new(Rows { rows: ByTime::new(table), bad: Rejections::default() })
 }
 
-impl<K: Readable> Feed for Rows<'_, K> {
+impl<K: Kind> Feed for Rows<'_, K> {
     fn peek(&self) -> Option<Timestamp> {
         self.rows.peek()
     }
 
     fn emit_until(&mut self, until: Timestamp, intake: &mut Intake) {
-        let mut push =
-            |record: K::Record<'_>, at: u64| intake.push(self.kind, &K::wrap(record), at);
+        let mut push = |record: K::Record<'_>, at: u64| intake.push(&record.into(), at);
         self.rows.emit_next(&mut push, &mut self.bad);
         while self.rows.peek().is_some_and(|next| next < until) {
             self.rows.emit_next(&mut push, &mut self.bad);
@@ -89,7 +87,7 @@ impl<K: Readable> Feed for Rows<'_, K> {
     }
 
     fn end(&mut self, intake: &mut Intake) {
-        intake.note(self.kind, std::mem::take(&mut self.bad));
+        intake.note(K::KIND, std::mem::take(&mut self.bad));
     }
 }
 

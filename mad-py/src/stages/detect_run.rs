@@ -7,14 +7,14 @@ use mad_core::export::{
     write_scored_points_header, write_scored_row,
 };
 use mad_core::pipeline::JudgedPoint;
-use mad_core::{Document, JudgedRow, Rejections};
+use mad_core::{Document, JudgedRow, Record, RecordKind, Rejections};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::config;
 use crate::errors::{to_py, value_error};
 use crate::records::intake::Intake;
-use crate::records::kinds::KindName;
+use crate::records::kinds::{parse_kind, read_table};
 use crate::records::source::Piece;
 use crate::records::sources::Sources;
 use crate::results::report::Report;
@@ -54,9 +54,9 @@ impl DetectRun {
         learn: bool,
     ) -> PyResult<Self> {
         let kinds = match sources {
-            Kinds::Count(count) => vec![KindName::Requests; count],
+            Kinds::Count(count) => vec![RecordKind::Requests; count],
             Kinds::Names(names) => {
-                names.iter().map(|name| KindName::parse(name)).collect::<PyResult<_>>()?
+                names.iter().map(|name| parse_kind(name)).collect::<PyResult<_>>()?
             }
         };
         let config = config::parse(config)?;
@@ -83,7 +83,7 @@ impl DetectRun {
             return py.detach(|| self.take(source, &Piece::Bytes(bytes))).map_err(|e| to_py(&e));
         }
         let kind = self.sources.kind(source).map_err(|error| to_py(&error))?;
-        let table = Piece::Table(kind.table(chunk, self.sources.zone())?);
+        let table = Piece::Table(read_table(kind, chunk, self.sources.zone())?);
         py.detach(|| self.take(source, &table)).map_err(|error| to_py(&error))
     }
 
@@ -101,8 +101,8 @@ impl DetectRun {
     fn finish(&mut self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| {
             for held in self.sources.sorted() {
-                if let Some((kind, record, position)) = self.sources.record(&held) {
-                    self.intake.push(kind, &record, position);
+                if let Some((record, position)) = self.sources.record(&held) {
+                    self.intake.push(&record, position);
                 }
             }
             self.flush()?;
@@ -165,8 +165,8 @@ impl DetectRun {
         let kind = self.sources.kind(index)?;
         let Self { sources, intake, .. } = self;
         let mut rejected = Rejections::default();
-        let mut push = |kind, record: crate::records::kinds::Record<'_>, position| {
-            intake.push(kind, &record, position);
+        let mut push = |record: Record<'_>, position: u64| {
+            intake.push(&record, position);
         };
         let outcome = sources.feed(index, piece, &mut push, &mut rejected);
         self.intake.note(kind, rejected);

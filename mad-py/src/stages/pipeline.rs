@@ -13,7 +13,7 @@ use crate::moment::Moment;
 use crate::pickle::{self, Reduced, Saved};
 use crate::records::batch::Batch;
 use crate::records::command::parse_command;
-use crate::records::kinds::KindName;
+use crate::records::kinds::parse_kind;
 use crate::records::rejected;
 use crate::results::explanation::Explanation;
 use crate::results::incident::Incident;
@@ -53,7 +53,7 @@ impl Pipeline {
         batch_id: Option<&str>,
         watermark: Option<Moment>,
     ) -> PyResult<Update> {
-        let batch = Batch { kind: KindName::parse(kind)?, partition, id: batch_id, zone: None };
+        let batch = Batch { kind: parse_kind(kind)?, partition, id: batch_id, zone: None };
         let mut update = batch.ingest(py, &mut self.core, table, None)?.update;
         if let Some(at) = watermark {
             let mut closed = self.core.advance(at.0);

@@ -2,13 +2,13 @@
 
 use mad_core::reference::{self, ReferenceConfig, ReferenceReport, ReferenceRow};
 use mad_core::time::ZonePolicy;
-use mad_core::{Limits, Rejections, Request};
+use mad_core::{Limits, Record, RecordKind, Rejections, Request};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::config::to_json;
 use crate::errors::to_py;
-use crate::records::kinds::{KindName, Record};
+use crate::records::kinds::read_table;
 use crate::records::source::Piece;
 use crate::records::sources::Sources;
 use crate::results::reference_document::document;
@@ -45,7 +45,7 @@ impl ReferenceRun {
         let zone = ZonePolicy::Offset(0);
         Ok(Self {
             sources: Sources::new(
-                &vec![KindName::Requests; sources],
+                &vec![RecordKind::Requests; sources],
                 zone,
                 Some(Limits::default().sort_records),
             ),
@@ -64,7 +64,7 @@ impl ReferenceRun {
             let bytes = bytes.as_bytes();
             return py.detach(|| self.take(source, &Piece::Bytes(bytes))).map_err(|e| to_py(&e));
         }
-        let table = Piece::Table(KindName::Requests.table(chunk, self.sources.zone())?);
+        let table = Piece::Table(read_table(RecordKind::Requests, chunk, self.sources.zone())?);
         py.detach(|| self.take(source, &table)).map_err(|error| to_py(&error))
     }
 
@@ -84,7 +84,7 @@ impl ReferenceRun {
             let held = self.sources.sorted();
             self.requests = held.len() as u64;
             let requests = held.iter().filter_map(|record| match self.sources.record(record)? {
-                (_, Record::Request(request), _) => Some(request),
+                (Record::Request(request), _) => Some(request),
                 _ => None,
             });
             let report = reference::detect(requests, &self.config)?;
@@ -126,7 +126,7 @@ impl ReferenceRun {
 
 impl ReferenceRun {
     fn take(&mut self, source: usize, piece: &Piece<'_>) -> mad_core::Result<()> {
-        let mut never = |_: KindName, _: Record<'_>, _: u64| {};
+        let mut never = |_: Record<'_>, _: u64| {};
         self.sources.feed(source, piece, &mut never, &mut self.rejections)
     }
 }

@@ -1,12 +1,12 @@
 //! The service graph.
 
-use mad_core::{CallEdge, Rejections, ServiceNode};
+use mad_core::{CallEdge, Record, RecordKind, Rejections, ServiceNode};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::config::{parse, to_json};
 use crate::errors::{to_py, value_error};
-use crate::records::kinds::{KindName, Record};
+use crate::records::kinds::{parse_kind, read_table};
 use crate::records::rejected::rejected;
 use crate::records::source::{Piece, Source};
 use crate::tables::table::{Table, flags, floats, integers, strings};
@@ -168,7 +168,7 @@ impl ServiceGraph {
             let bytes = bytes.as_bytes();
             return py.detach(|| self.take(source, &Piece::Bytes(bytes)));
         }
-        let table = Piece::Table(source.kind.table(chunk, self.zone)?);
+        let table = Piece::Table(read_table(source.kind, chunk, self.zone)?);
         py.detach(|| self.take(source, &table))
     }
 
@@ -189,9 +189,9 @@ fn named(reached: Vec<(std::sync::Arc<str>, usize)>) -> Vec<(String, usize)> {
 }
 
 /// A kind that tells of calls.
-fn kind_of(kind: &str) -> PyResult<KindName> {
-    match KindName::parse(kind)? {
-        known @ (KindName::Spans | KindName::Edges | KindName::Requests) => Ok(known),
+fn kind_of(kind: &str) -> PyResult<RecordKind> {
+    match parse_kind(kind)? {
+        known @ (RecordKind::Spans | RecordKind::Edges | RecordKind::Requests) => Ok(known),
         _ => Err(value_error(format!("kind = {kind:?}; a graph takes spans, edges or requests"))),
     }
 }

@@ -45,7 +45,7 @@ impl<K: Kind> RecordTable<K> {
     /// Reads any object with the Arrow stream interface, a pandas `DataFrame`, or a mapping of
     /// columns.
     pub fn read(table: &Bound<'_, PyAny>, zone: ZonePolicy) -> PyResult<Self> {
-        Self::read_as(K::NAME, table, zone)
+        Self::read_as(K::KIND.as_str(), table, zone)
     }
 
     /// The same; errors call the table `what`.
