@@ -1,11 +1,11 @@
-//! One opaque error for configuration and for input that cannot be read at all.
+//! The error of the crate: bad configuration, bad arguments, and input that cannot be read.
 //!
-//! Bad *records* are never errors: they are counted in
+//! Bad *records* are never errors. They are counted in
 //! [`Rejections`](crate::telemetry::Rejections) and stop nothing.
 
 use std::fmt::Display;
 
-/// What went wrong, for programs; the [`Error`] itself speaks to people.
+/// The kind of an [`Error`], for programs. The message of the error is for users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -14,22 +14,25 @@ pub enum ErrorKind {
         /// Dotted path of the field, such as `guard.min_points`.
         field: String,
     },
-    /// The input as a whole cannot be read, such as a file without a needed column.
+    /// The whole input cannot be read, such as a file without a required column.
     Input,
-    /// An argument of a call is unusable, such as a window of zero.
+    /// An argument of a call is invalid, such as a window of zero.
     Argument {
         /// Name of the argument.
         name: String,
     },
-    /// The thing asked for is not there, such as an unknown incident id.
+    /// An item that was requested does not exist, such as an unknown incident id.
     NotFound,
-    /// A saved state cannot be restored: cut, damaged, of a newer version, or of another config.
+    /// A saved state cannot be restored: it is truncated, damaged, of a newer version, or of a config
+    /// with other windows.
     State,
-    /// The input is not ordered by time and is larger than what may be sorted in memory.
+    /// The input is not ordered by time and has more records than
+    /// [`Limits::sort_records`](crate::Limits::sort_records).
     Unsorted,
 }
 
-/// The crate's error: a kind for programs and a message that names field, value and way out.
+/// The error of the crate: a kind for programs, and a message that names the field, its value and the
+/// expected range.
 ///
 /// # Examples
 ///
@@ -63,7 +66,8 @@ impl Error {
         }
     }
 
-    /// The same error of a configuration field whose stage stands at another place.
+    /// The same error with the path of the field moved from `stage` to `place`, such as from `score`
+    /// to `override[0]`.
     pub(crate) fn moved(self, stage: &str, place: &str) -> Self {
         let ErrorKind::Config { field } = &self.kind else { return self };
         let Some(rest) = field.strip_prefix(stage) else { return self };
@@ -72,7 +76,7 @@ impl Error {
         Self { kind: ErrorKind::Config { field: moved }, message }
     }
 
-    /// An unusable argument.
+    /// An invalid argument.
     pub fn argument(name: &str, value: impl Display, expected: &str) -> Self {
         Self {
             kind: ErrorKind::Argument { name: name.to_owned() },
@@ -80,12 +84,12 @@ impl Error {
         }
     }
 
-    /// Input that cannot be read at all.
+    /// Input that cannot be read.
     pub fn input(message: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Input, message: message.into() }
     }
 
-    /// Something asked for that is not there.
+    /// An item that does not exist.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self { kind: ErrorKind::NotFound, message: message.into() }
     }

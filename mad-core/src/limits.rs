@@ -1,60 +1,70 @@
 //! Every bound in the crate, by name.
 //!
-//! Reaching a bound is never an error and never a panic: the overflow goes to a named bucket or is
-//! dropped, and a counter says how often ([`Counters`](crate::pipeline::Counters)).
+//! Reaching a bound is never an error or a panic. The overflow goes to a named bucket or is dropped,
+//! and a counter records it ([`Counters`](crate::pipeline::Counters)).
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Widest window of an exact rolling statistic, in values. Longer memories are sketches.
+/// Widest window of an exact rolling statistic, in values. Longer memories are decimated.
 pub const MAX_WINDOW: usize = 100_000;
-/// Longest service or endpoint name, in bytes; longer names are rejected.
+/// Longest service or endpoint name, in bytes. Longer names are rejected.
 pub const MAX_NAME_BYTES: usize = 512;
-/// Longest line of a text file, in bytes; longer lines are rejected and skipped without being held.
+/// Longest line of a text file, in bytes. Longer lines are rejected without being held in memory.
 pub const MAX_LINE_BYTES: usize = 1 << 20;
 /// Rejected records whose position and detail are kept, per reason.
 pub const REJECTED_SAMPLES: usize = 5;
 
 /// Bounds on memory, per partition.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::Limits;
+///
+/// let small = Limits { entities: 100, history_rows: 60, ..Limits::default() };
+/// assert!(small.validate().is_ok());
+/// assert!(Limits { entities: 0, ..small }.validate().is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Entities with state of their own; further ones share the entity `(other)`. Default 10,000.
+    /// Entities with their own state. Further ones share the entity `(other)`. Default 10,000.
     pub entities: usize,
-    /// Series of metrics with state of their own; points of further ones are counted and not judged.
+    /// Series of metrics with their own state. Points of further series are counted and not judged.
     /// Default 40,000.
     pub series: usize,
-    /// Latencies held for one entity in one open window; further ones count in `count` and
-    /// `errors`, not in the latency signals. Default 1,000,000.
+    /// Latencies held for one entity in one open step. Further requests count in `count` and `errors`
+    /// and not in the latency signals. Default 1,000,000.
     pub window_samples: usize,
     /// Records held because they are dated too far ahead. Default 10,000.
     pub held_records: usize,
     /// Recent rows of each entity kept for reports and explanations. Default 120.
     pub history_rows: usize,
-    /// Recent flagged rows of all entities kept for ranking. Default 20,000.
+    /// Recent flagged rows of all entities, kept for ranking. Default 20,000.
     pub flagged_rows: usize,
-    /// Closed incidents kept; the oldest leave first. Default 1,000.
+    /// Closed incidents kept. The oldest are dropped first. Default 1,000.
     pub closed_incidents: usize,
-    /// `request_id`s remembered to drop repeated deliveries. Default 100,000.
+    /// Values of `request_id` remembered to drop repeated deliveries. Default 100,000.
     pub request_ids: usize,
-    /// Batch ids remembered to drop batches that are sent again. Default 10,000.
+    /// Batch ids remembered to drop batches that are sent twice. Default 10,000.
     pub batch_ids: usize,
-    /// Mute windows that somebody asked for and that are not over. Default 1,000.
+    /// Mute windows that were set by a command and have not ended. Default 1,000.
     pub mutes: usize,
-    /// Recent changes of services kept; the oldest leave first. Default 1,000.
+    /// Recent changes of services kept. The oldest are dropped first. Default 1,000.
     pub changes: usize,
     /// Partitions of the input. Default 256.
     pub partitions: usize,
-    /// Event time without a record after which an entity or a series is forgotten, and its place
-    /// another's, seconds. Default 1,209,600 (14 days).
+    /// Event time without a record after which an entity or a series is forgotten and its place is
+    /// free, seconds. Default 1,209,600 (14 days).
     pub idle_seconds: usize,
-    /// Services of a service graph; further ones share the node `(other)`. Default 10,000.
+    /// Services of a service graph. Further ones share the node `(other)`. Default 10,000.
     pub services: usize,
-    /// Edges of a service graph; calls of further ones are counted and left out. Default 20,000.
+    /// Edges of a service graph. Calls of further edges are counted and left out. Default 20,000.
     pub graph_edges: usize,
-    /// Spans that a service graph holds because parents or children of them may still come, and the
-    /// same of requests with a trace; the oldest leave first. Default 100,000.
+    /// Spans that a service graph holds because their parents or children may still arrive, and as
+    /// many requests with a trace id. The oldest are dropped first. Default 100,000.
     pub open_spans: usize,
     /// Records that may be sorted in memory when a file is not ordered by time. Default 5,000,000.
     pub sort_records: usize,

@@ -2,15 +2,27 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use super::check::{above_zero, within};
+use crate::error::Result;
 
-/// How culprits are ranked.
+/// How culprits are ranked: the look-back window and the number of culprits.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::CulpritConfig;
+///
+/// let config = CulpritConfig { minutes: 30.0, top_k: 5 };
+/// assert!(config.validate().is_ok());
+/// assert!(CulpritConfig { top_k: 0, ..config }.validate().is_err());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CulpritConfig {
-    /// How far back flagged rows count, minutes, above 0, at most 1e6. Default 15.
+    /// Length of the look-back window in which flagged rows count, minutes, above 0, at most 1e6.
+    /// Default 15.
     pub minutes: f64,
-    /// How many culprits are named, 1 to 1,000. Default 3.
+    /// Number of culprits in a ranking, 1 to 1,000. Default 3.
     pub top_k: usize,
 }
 
@@ -27,16 +39,7 @@ impl CulpritConfig {
     ///
     /// Names the field, its value and its range.
     pub fn validate(&self) -> Result<()> {
-        if !(self.minutes > 0.0 && self.minutes <= 1e6) {
-            return Err(Error::config(
-                "culprit.minutes",
-                self.minutes,
-                "above 0, at most 1e6 minutes",
-            ));
-        }
-        if !(1..=1_000).contains(&self.top_k) {
-            return Err(Error::config("culprit.top_k", self.top_k, "an integer from 1 to 1000"));
-        }
-        Ok(())
+        above_zero("culprit.minutes", self.minutes, 1e6, "above 0, at most 1e6 minutes")?;
+        within("culprit.top_k", self.top_k, 1..=1_000, "an integer from 1 to 1000")
     }
 }

@@ -1,4 +1,4 @@
-//! A span of the day that comes again, and days of the week.
+//! A time span of every day, and days of the week.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ const MINUTES_OF_A_DAY: u32 = 1440;
 /// A day of the week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "the names say it")]
+#[allow(missing_docs, reason = "the names are their documentation")]
 pub enum Weekday {
     Mon,
     Tue,
@@ -36,7 +36,8 @@ impl Weekday {
     }
 }
 
-/// A span of each day such as `22:00-04:30`; one that ends before it begins ends the next day.
+/// A time span of every day, such as `22:00-04:30`. A span whose end is before its start ends on the
+/// next day.
 ///
 /// # Examples
 ///
@@ -53,15 +54,15 @@ impl Weekday {
 pub struct Daily {
     /// First minute of the day, 0 to 1439.
     pub from: u32,
-    /// The minute at which it is over, 0 to 1440.
+    /// The minute of the day at which it ends, 0 to 1440. The end is not part of the span.
     pub to: u32,
 }
 
 impl Daily {
-    /// All day.
+    /// The whole day.
     pub const ALL_DAY: Self = Self { from: 0, to: MINUTES_OF_A_DAY };
 
-    /// Minutes from the start of the day on which it begins to its end, up to 2,879.
+    /// Minutes from midnight of the day on which the span starts to its end, up to 2,879.
     pub(super) const fn end(self) -> u32 {
         if self.to > self.from { self.to } else { self.to + MINUTES_OF_A_DAY }
     }
@@ -77,7 +78,7 @@ impl FromStr for Daily {
             (daily.from < MINUTES_OF_A_DAY).then_some(daily)
         };
         read().ok_or_else(|| {
-            format!("no span of the day: {text:?}, expected two times such as 22:00-04:30")
+            format!("not a span of the day: {text:?}, expected two times such as 22:00-04:30")
         })
     }
 }

@@ -1,19 +1,34 @@
-//! The settings of one entity and of its signals, overrides applied.
+//! The settings of one entity and of its signals, with the overrides applied.
 
 use super::overrides::set;
 use super::{GuardConfig, MetricKind, Override, PipelineConfig, ScoreConfig, SloConfig};
 use crate::series::{Direction, Entity, NETWORK_GAP, counts};
 
-/// The settings of one entity: those of all, with the overrides that are for it.
+/// The settings of one entity: the general settings with the overrides that match it.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::{Entity, Glob, Override, PipelineConfig};
+///
+/// let patient = Override {
+///     service: Glob::new("batch"),
+///     warm_up_minutes: Some(120.0),
+///     ..Override::default()
+/// };
+/// let config = PipelineConfig { overrides: vec![patient], ..PipelineConfig::default() };
+/// assert_eq!(config.resolve(&Entity::new("batch", "/run")).guard.warm_up_minutes, 120.0);
+/// assert_eq!(config.resolve(&Entity::new("cart", "/add")).guard.warm_up_minutes, 15.0);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct EntitySettings {
-    /// How its rows are judged.
+    /// How its rows are scored.
     pub score: ScoreConfig,
-    /// What of it is not worth waking anyone.
+    /// Which of its anomalous rows are suppressed.
     pub guard: GuardConfig,
-    /// What its callers were promised.
+    /// Its service level objectives.
     pub slo: SloConfig,
-    /// Whether it is judged at all; a signal of one that is not may be all the same.
+    /// Whether its rows are judged. A signal of its own may be judged even if this is false.
     pub watched: bool,
     all: SignalSettings,
     overrides: Vec<Override>,
@@ -22,21 +37,21 @@ pub struct EntitySettings {
 /// The settings of one signal of one entity.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SignalSettings {
-    /// What kind of number a metric is; none where nothing says so. Not for request signals,
-    /// whose kinds are fixed.
+    /// The kind of a metric, where an override or the name decides it. Request signals have fixed
+    /// kinds.
     pub kind: Option<MetricKind>,
-    /// Which way out counts; none for what its kind has by itself. Up for a metric of the kind
-    /// rate, and for counts of log lines and missing spans and for network gaps unless an override
-    /// says otherwise.
+    /// The direction that is anomalous; none for the default of the kind. It is up for metrics of
+    /// the kind rate. It is also up for counts of log lines and missing spans and for network gaps,
+    /// unless an override changes it.
     pub direction: Option<Direction>,
     /// A score of at least this is anomalous, above 0 and below 1.
     pub threshold: f64,
-    /// Whether it is judged.
+    /// Whether the signal is judged.
     pub watched: bool,
     /// Whether a metric is known to be in milliseconds, so that
-    /// [`GuardConfig::latency_absolute_ms`] holds for it.
+    /// [`GuardConfig::latency_absolute_ms`] applies to it.
     pub in_ms: bool,
-    /// What of it is not worth waking anyone.
+    /// Which of its anomalous values are suppressed.
     pub guard: GuardConfig,
 }
 
@@ -56,7 +71,7 @@ impl EntitySettings {
         Self::with(config, Vec::new())
     }
 
-    /// The settings of `entity`; allocates only when an override is for it.
+    /// The settings of `entity`. It allocates only when an override matches.
     pub(crate) fn new(config: &PipelineConfig, entity: &Entity) -> Self {
         let overrides: Vec<Override> =
             config.overrides.iter().filter(|over| over.is_for(entity)).cloned().collect();
@@ -127,7 +142,7 @@ impl EntitySettings {
         settings
     }
 
-    /// Whether any override is for this entity; without one all its signals are as the others'.
+    /// Whether any override matches this entity. Otherwise all its signals have the general settings.
     pub fn is_special(&self) -> bool {
         !self.overrides.is_empty()
     }

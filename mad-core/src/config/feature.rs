@@ -1,22 +1,33 @@
-//! How requests become rows.
+//! Settings of event time: the step of rows, lateness, and records from the future.
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use super::check::within;
+use crate::error::Result;
 use crate::time::SECOND;
 
-/// How requests become rows.
+/// How records become rows: the length of a step and the tolerance for late and early records.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::FeatureConfig;
+///
+/// let config = FeatureConfig { step_seconds: 10.0, ..FeatureConfig::default() };
+/// assert!(config.validate().is_ok());
+/// assert!(FeatureConfig { lateness_seconds: -1.0, ..config }.validate().is_err());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FeatureConfig {
-    /// Length of a step, seconds, 1 to 3600; steps are aligned to 1970 UTC. Default 60.
+    /// Length of a step, seconds, 1 to 3600. Steps are aligned to 1970-01-01 UTC. Default 60: a
+    /// shorter step reports faults earlier, with fewer requests in each row.
     pub step_seconds: f64,
-    /// How far behind the newest record a record may come and still count as on time, seconds,
-    /// 0 to 86,400. A step closes when the watermark (newest time less this) has passed it.
-    /// Default 10.
+    /// Allowed lateness of a record behind the newest record, seconds, 0 to 86,400. A step closes
+    /// when the watermark has passed it; the watermark is the newest time minus this. Default 10.
     pub lateness_seconds: f64,
-    /// A record further ahead of the watermark than this is held until others agree with it,
-    /// seconds, 1 to 31,536,000. Default 3600.
+    /// How far ahead of the watermark a record may be dated, seconds, 1 to 31,536,000. A record
+    /// beyond it is held until other records confirm its time. Default 3600.
     pub max_ahead_seconds: f64,
 }
 
@@ -33,28 +44,12 @@ impl FeatureConfig {
     ///
     /// Names the field, its value and its range.
     pub fn validate(&self) -> Result<()> {
-        let range = |field: &str, value: f64, low: f64, high: f64, expected: &str| {
-            if value >= low && value <= high {
-                Ok(())
-            } else {
-                Err(Error::config(field, value, expected))
-            }
-        };
-        range("features.step_seconds", self.step_seconds, 1.0, 3600.0, "1 to 3600 seconds")?;
-        range(
-            "features.lateness_seconds",
-            self.lateness_seconds,
-            0.0,
-            86_400.0,
-            "0 to 86400 seconds",
-        )?;
-        range(
-            "features.max_ahead_seconds",
-            self.max_ahead_seconds,
-            1.0,
-            31_536_000.0,
-            "1 to 31536000 seconds",
-        )
+        let Self { step_seconds, lateness_seconds, max_ahead_seconds } = *self;
+        within("features.step_seconds", step_seconds, 1.0..=3600.0, "1 to 3600 seconds")?;
+        let expected = "0 to 86400 seconds";
+        within("features.lateness_seconds", lateness_seconds, 0.0..=86_400.0, expected)?;
+        let expected = "1 to 31536000 seconds";
+        within("features.max_ahead_seconds", max_ahead_seconds, 1.0..=31_536_000.0, expected)
     }
 
     /// The step in nanoseconds.
@@ -73,7 +68,7 @@ impl FeatureConfig {
     }
 }
 
-/// Seconds to nanoseconds, to the microsecond so that 0.1 s is what was written.
+/// Seconds to nanoseconds, rounded to the microsecond so that 0.1 s is exact.
 fn nanos(seconds: f64) -> i64 {
     (seconds * 1e6).round() as i64 * (SECOND / 1_000_000)
 }

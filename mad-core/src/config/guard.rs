@@ -1,34 +1,49 @@
-//! What is not worth waking anyone.
+//! Settings of the guardrails.
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use super::check::{not_negative, within};
+use crate::error::Result;
 
-/// What is not worth waking anyone.
+/// Which anomalous rows are suppressed: of entities that are new, of too few requests, and of
+/// changes too small to matter.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::GuardConfig;
+///
+/// // a latency has to double, and by 50 ms at least
+/// let config =
+///     GuardConfig { latency_relative: 1.0, latency_absolute_ms: 50.0, ..GuardConfig::default() };
+/// assert!(config.validate().is_ok());
+/// assert!(GuardConfig { error_rate_absolute: 1.5, ..config }.validate().is_err());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GuardConfig {
-    /// Time after an entity's first row in which nothing is flagged, minutes, 0 to 1e6. Default 15.
+    /// Time after an entity's first row in which no row is flagged, minutes, 0 to 1e6. Default 15.
     pub warm_up_minutes: f64,
-    /// Rows that have to be learnt before one is flagged, 1 to 100,000. Default 20.
+    /// Rows that are learnt before one is flagged, 1 to 100,000. Default 20, because a median of
+    /// fewer rows is unreliable.
     pub min_points: usize,
-    /// Requests that a row needs to be flagged, 0 or more; for a traffic anomaly the expected
-    /// requests count. The default is 1, since evidence already knows how few they are.
+    /// Requests that a row needs to be flagged, 0 or more. For an anomaly of the request count the
+    /// expected requests count too. Default 1, because the score already allows for few requests.
     pub min_requests: u64,
-    /// Smallest change of a latency, as a share of what is expected, 0 or more. Default 0.25.
+    /// Smallest change of a latency, as a share of the expected value, 0 or more. Default 0.25.
     pub latency_relative: f64,
     /// Smallest change of a latency, ms, 0 or more. Default 2.
     pub latency_absolute_ms: f64,
-    /// Smallest rise of the error rate, 0 to 1. Default 0.02: two points.
+    /// Smallest rise of the error rate, 0 to 1. Default 0.02: two percentage points.
     pub error_rate_absolute: f64,
-    /// Errors that a row needs before its error rate is flagged. Default 2.
+    /// Errors that a row needs before its error rate is flagged, 0 or more. Default 2.
     pub min_errors: u64,
-    /// Smallest change of the number of requests, as a share of what is expected, 0 or more.
+    /// Smallest change of the number of requests, as a share of the expected number, 0 or more.
     /// Default 0.5.
     pub traffic_relative: f64,
     /// Smallest change of the number of requests, 0 or more. Default 5.
     pub traffic_absolute: f64,
-    /// Error rate from which a significant rise is critical, 0 to 1. Default 0.05.
+    /// Error rate from which a flagged rise is critical, 0 to 1. Default 0.05.
     pub critical_error_rate: f64,
 }
 
@@ -50,8 +65,8 @@ impl Default for GuardConfig {
 }
 
 impl GuardConfig {
-    /// Whether so many requests, or so many expected ones for a traffic anomaly, are too few for a
-    /// row to be flagged.
+    /// Whether a row has too few requests to be flagged. For an anomaly of the request count,
+    /// `requests` is the larger of the expected and the observed number.
     pub fn too_few_requests(&self, requests: f64) -> bool {
         requests < self.min_requests as f64
     }
@@ -62,38 +77,15 @@ impl GuardConfig {
     ///
     /// Names the field, its value and its range.
     pub fn validate(&self) -> Result<()> {
-        if !(self.warm_up_minutes >= 0.0 && self.warm_up_minutes <= 1e6) {
-            return Err(Error::config(
-                "guard.warm_up_minutes",
-                self.warm_up_minutes,
-                "0 to 1e6 minutes",
-            ));
-        }
-        if !(1..=100_000).contains(&self.min_points) {
-            return Err(Error::config(
-                "guard.min_points",
-                self.min_points,
-                "an integer from 1 to 100000",
-            ));
-        }
-        for (field, value) in [
-            ("guard.latency_relative", self.latency_relative),
-            ("guard.latency_absolute_ms", self.latency_absolute_ms),
-            ("guard.traffic_relative", self.traffic_relative),
-            ("guard.traffic_absolute", self.traffic_absolute),
-        ] {
-            if !(value.is_finite() && value >= 0.0) {
-                return Err(Error::config(field, value, "a finite number of 0 or more"));
-            }
-        }
-        for (field, value) in [
-            ("guard.error_rate_absolute", self.error_rate_absolute),
-            ("guard.critical_error_rate", self.critical_error_rate),
-        ] {
-            if !(0.0..=1.0).contains(&value) {
-                return Err(Error::config(field, value, "a share from 0 to 1"));
-            }
-        }
-        Ok(())
+        within("guard.warm_up_minutes", self.warm_up_minutes, 0.0..=1e6, "0 to 1e6 minutes")?;
+        let expected = "an integer from 1 to 100000";
+        within("guard.min_points", self.min_points, 1..=100_000, expected)?;
+        not_negative("guard.latency_relative", self.latency_relative)?;
+        not_negative("guard.latency_absolute_ms", self.latency_absolute_ms)?;
+        not_negative("guard.traffic_relative", self.traffic_relative)?;
+        not_negative("guard.traffic_absolute", self.traffic_absolute)?;
+        let expected = "a share from 0 to 1";
+        within("guard.error_rate_absolute", self.error_rate_absolute, 0.0..=1.0, expected)?;
+        within("guard.critical_error_rate", self.critical_error_rate, 0.0..=1.0, expected)
     }
 }

@@ -1,4 +1,4 @@
-//! Times in which nobody is to be woken.
+//! Windows of time in which entities are muted.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -9,8 +9,11 @@ use crate::time::{MINUTE, SECOND, Timestamp, ZonePolicy};
 
 const DAY: i64 = 86_400 * SECOND;
 
-/// A window in which some entities are muted: once, from one moment to another; or again and
-/// again, at times of the day and on days of the week; or both, the second within the first.
+/// A window of time in which some entities are muted: their rows are judged and learnt, and none is
+/// flagged.
+///
+/// A window covers the time from `from` to `to`, or a part of each day or of some days of the week,
+/// or both: that part of the days between `from` and `to`.
 ///
 /// # Examples
 ///
@@ -37,38 +40,38 @@ const DAY: i64 = 86_400 * SECOND;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MuteWindow {
-    /// Services it is for. Default `*`.
+    /// Pattern of services. Default `*`.
     pub service: Glob,
-    /// Their endpoints; of metrics, their resources (`resource` is the same field). Default `*`.
+    /// Pattern of endpoints, or of resources of metrics (`resource` is the same field). Default `*`.
     #[serde(alias = "resource")]
     pub endpoint: Glob,
-    /// When it begins, RFC 3339 with a zone. Default: it always has.
+    /// When it starts, RFC 3339 with a zone. Default: it has always started.
     #[serde(with = "written", skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
-    /// When it is over, RFC 3339 with a zone, after `from`. Default: never.
+    /// When it ends, RFC 3339 with a zone, after `from`. Default: never.
     #[serde(with = "written", skip_serializing_if = "Option::is_none")]
     pub to: Option<Timestamp>,
-    /// The part of each day, such as `22:00-04:30`. Default: all of it.
+    /// The part of each day, such as `22:00-04:30`. Default: the whole day.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub daily: Option<Daily>,
-    /// The days of the week on which the part begins, such as `["sat", "sun"]`. Default: all.
+    /// The days of the week on which the part starts, such as `["sat", "sun"]`. Default: all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub days: Vec<Weekday>,
-    /// Seconds east of UTC of `daily` and `days`, -86,400 to 86,400; the same in summer and winter.
-    /// Default 0.
+    /// Offset of `daily` and `days` from UTC, seconds east, -86,400 to 86,400. It does not change with
+    /// daylight saving time. Default 0.
     pub offset_seconds: i32,
-    /// Why, for people.
+    /// The reason, shown to users.
     pub reason: String,
 }
 
 impl MuteWindow {
-    /// Whether it is for this entity, at some time.
+    /// Whether the patterns match this entity.
     pub fn is_for(&self, entity: &Entity) -> bool {
         self.service.matches(&entity.service) && self.endpoint.matches(&entity.endpoint)
     }
 
-    /// When the mute that holds at `at` is over; none where none holds. The end itself is outside.
-    /// One that never ends gives [`Timestamp::MAX`]; spans that touch are one.
+    /// The end of the mute that covers `entity` at `at`; none if it is not muted then. The end is not
+    /// muted. A mute without an end gives [`Timestamp::MAX`]. Adjoining spans count as one.
     pub fn muted_until(&self, entity: &Entity, at: Timestamp) -> Option<Timestamp> {
         let begun = self.from.is_none_or(|from| from <= at);
         let over = self.to.is_some_and(|to| to <= at);
@@ -79,7 +82,7 @@ impl MuteWindow {
             Timestamp::MAX
         } else {
             let mut end = self.span_end(at)?;
-            // a week of spans that touch has no end
+            // eight adjoining spans cover every day of the week, so the mute has no end
             let touching = (0..8).all(|_| self.span_end(end).map(|next| end = next).is_some());
             if touching { Timestamp::MAX } else { end }
         };
@@ -107,7 +110,7 @@ impl MuteWindow {
     /// # Errors
     ///
     /// Names the field, its value and its range: an end that is not after the start, a span of the
-    /// day of no length, and a window that would mute everything for ever.
+    /// day that is empty or outside the day, and a window that would mute everything for ever.
     pub fn validate(&self, at: &str) -> Result<()> {
         let fault = |field: &str, value: &dyn std::fmt::Display, expected: &str| {
             Err(Error::config(&format!("{at}.{field}"), value, expected))
@@ -116,6 +119,11 @@ impl MuteWindow {
             && from >= to
         {
             return fault("to", &to, &format!("a time after `from`, {from}"));
+        }
+        if let Some(daily) = self.daily
+            && !(daily.from < 1_440 && daily.to <= 1_440)
+        {
+            return fault("daily", &daily, "two times from 00:00 to 24:00");
         }
         if let Some(daily) = self.daily
             && daily.from == daily.to

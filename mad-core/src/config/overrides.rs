@@ -1,4 +1,4 @@
-//! Settings that differ for some entities or signals.
+//! Overrides: settings of some entities or signals.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,24 +6,24 @@ use super::{GuardConfig, ScoreConfig, SloConfig};
 use crate::error::{Error, Result};
 use crate::series::{Direction, Entity, Glob, SignalKind};
 
-/// What kind of number a metric is, as a configuration writes it.
+/// The kind of a metric in a configuration file. It decides how the metric is scored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MetricKind {
-    /// A level that may be anything; judged as it is.
+    /// A level of any value, judged as it is.
     Gauge,
-    /// Positive and skewed, such as a duration; judged by its logarithm.
+    /// A positive and skewed value such as a duration, judged by its logarithm.
     Latency,
     /// A share of `n` trials, 0 to 1.
     Rate,
     /// A number of events in each step.
     Count,
-    /// A total that only grows, until it starts again at 0; its increase a second is judged.
+    /// A total that only grows and can restart at 0. Its increase per second is judged.
     Counter,
 }
 
 impl MetricKind {
-    /// How its values are judged; a counter's increases a second as a gauge.
+    /// The kind of the judged signal. The increase per second of a counter is a gauge.
     pub const fn signal(self) -> SignalKind {
         match self {
             Self::Gauge | Self::Counter => SignalKind::Gauge,
@@ -34,8 +34,8 @@ impl MetricKind {
     }
 }
 
-/// Settings of the entities and signals that match; what is not given stays as it is. Of several
-/// that match, later ones win field by field.
+/// Settings of the entities and signals that match its patterns. A field that is not set keeps its
+/// general value. If several overrides match, the last one that sets a field wins.
 ///
 /// # Examples
 ///
@@ -58,34 +58,34 @@ impl MetricKind {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Override {
-    /// Services it is for. Default `*`.
+    /// Pattern of services. Default `*`.
     pub service: Glob,
-    /// Their endpoints; of metrics, their resources (`resource` is the same field). Default `*`.
+    /// Pattern of endpoints, or of resources of metrics (`resource` is the same field). Default `*`.
     #[serde(alias = "resource")]
     pub endpoint: Glob,
-    /// Signals of requests (`p50_latency_ms`, `p95_latency_ms`, `error_rate`, `req_count`) or
-    /// names of metrics (`metric` is the same field). Default `*`.
+    /// Pattern of signals of requests (`p50_latency_ms`, `p95_latency_ms`, `error_rate`, `req_count`)
+    /// or of names of metrics (`metric` is the same field). Default `*`.
     #[serde(alias = "metric")]
     pub signal: Glob,
     /// See [`ScoreConfig::threshold`]: above 0 and below 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
-    /// Which way out of the expected band counts. A rate is judged upwards only.
+    /// The direction that is anomalous. A rate is judged upwards only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
-    /// What kind of number a metric is. The kinds of request signals are fixed.
+    /// The kind of a metric. The kinds of request signals are fixed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<MetricKind>,
-    /// `false`: never judged.
+    /// Whether it is judged; `false` turns judging off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watched: Option<bool>,
-    /// See [`GuardConfig::warm_up_minutes`]; of whole rows, so only where `signal` is `*`.
+    /// See [`GuardConfig::warm_up_minutes`]. Only where `signal` is `*`, because it applies to whole rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warm_up_minutes: Option<f64>,
-    /// See [`GuardConfig::min_points`]; of whole rows, so only where `signal` is `*`.
+    /// See [`GuardConfig::min_points`]. Only where `signal` is `*`, because it applies to whole rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_points: Option<usize>,
-    /// See [`GuardConfig::min_requests`]; of whole rows, so only where `signal` is `*`.
+    /// See [`GuardConfig::min_requests`]. Only where `signal` is `*`, because it applies to whole rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_requests: Option<u64>,
     /// See [`GuardConfig::latency_relative`].
@@ -106,22 +106,22 @@ pub struct Override {
     /// See [`GuardConfig::traffic_absolute`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traffic_absolute: Option<f64>,
-    /// See [`GuardConfig::critical_error_rate`]; of whole rows, so only where `signal` is `*`.
+    /// See [`GuardConfig::critical_error_rate`]. Only where `signal` is `*`, because it applies to whole rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub critical_error_rate: Option<f64>,
-    /// See [`SloConfig::error_objective`]; of whole rows, so only where `signal` is `*`.
+    /// See [`SloConfig::error_objective`]. Only where `signal` is `*`, because it applies to whole rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_objective: Option<f64>,
-    /// See [`SloConfig::latency_objective`]; of whole rows, so only where `signal` is `*`.
+    /// See [`SloConfig::latency_objective`]. Only where `signal` is `*`, because it applies to whole rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_objective: Option<f64>,
-    /// See [`SloConfig::latency_objective_ms`]; of whole rows, so only where `signal` is `*`.
+    /// See [`SloConfig::latency_objective_ms`]. Only where `signal` is `*`, because it applies to whole rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_objective_ms: Option<f64>,
 }
 
 impl Override {
-    /// Whether it is for this entity, or for some of its signals.
+    /// Whether it matches this entity, or some of its signals.
     pub fn is_for(&self, entity: &Entity) -> bool {
         self.service.matches(&entity.service) && self.endpoint.matches(&entity.endpoint)
     }
@@ -130,8 +130,8 @@ impl Override {
     ///
     /// # Errors
     ///
-    /// Names the field, its value and its range; also when nothing is set, when a field of whole
-    /// rows is set for some signals only, and for a direction that the kind cannot have.
+    /// Names the field, its value and its range. An override is also refused if it sets nothing, if
+    /// it sets a field of whole rows for some signals only, or if its kind cannot have its direction.
     pub fn validate(&self, at: &str) -> Result<()> {
         let globs = Self {
             service: self.service.clone(),
@@ -176,14 +176,14 @@ impl Override {
         ] {
             if set {
                 let value = format!("set for the signal {}", self.signal);
-                let expected = "an override without `signal`: it is of whole rows";
+                let expected = "an override without `signal`, because it applies to whole rows";
                 return Err(Error::config(&format!("{at}.{field}"), value, expected));
             }
         }
         Ok(())
     }
 
-    /// Puts its guardrail fields over others.
+    /// Writes its guardrail fields to `guard`.
     pub(super) fn guard(&self, guard: &mut GuardConfig) {
         set(&mut guard.warm_up_minutes, self.warm_up_minutes);
         set(&mut guard.min_points, self.min_points);
@@ -197,7 +197,7 @@ impl Override {
         set(&mut guard.critical_error_rate, self.critical_error_rate);
     }
 
-    /// Puts its objectives over others.
+    /// Writes its objectives to `slo`.
     pub(super) fn slo(&self, slo: &mut SloConfig) {
         set(&mut slo.error_objective, self.error_objective);
         set(&mut slo.latency_objective, self.latency_objective);
@@ -205,7 +205,7 @@ impl Override {
     }
 }
 
-/// Replaces a field by what is given.
+/// Replaces a field if a value is given.
 pub(super) fn set<T>(field: &mut T, given: Option<T>) {
     if let Some(value) = given {
         *field = value;

@@ -1,4 +1,4 @@
-//! All of the configuration.
+//! The whole configuration of a pipeline.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::series::Entity;
 use crate::telemetry::RouteTemplates;
 use crate::time::{Timestamp, ZonePolicy};
 
-/// All of the configuration; every field has a default that is meant to be kept.
+/// The whole configuration of a pipeline. Every field has a default that fits most systems.
 ///
 /// # Examples
 ///
@@ -29,18 +29,18 @@ use crate::time::{Timestamp, ZonePolicy};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PipelineConfig {
-    /// Seconds east of UTC for times that carry no zone, -86,400 to 86,400. Default none: such
-    /// times are refused.
+    /// Seconds east of UTC for times without a zone, -86,400 to 86,400. Default none: such times
+    /// are rejected.
     pub naive_offset_seconds: Option<i32>,
-    /// How requests become rows.
+    /// The step of rows, lateness, and records from the future.
     pub features: FeatureConfig,
-    /// How rows are judged.
+    /// How rows are scored.
     pub score: ScoreConfig,
-    /// What is not worth waking anyone.
+    /// Which anomalous rows are suppressed.
     pub guard: GuardConfig,
-    /// When an incident opens and when it is over.
+    /// When incidents open, merge and close.
     pub incident: IncidentConfig,
-    /// What callers were promised, of which an incident takes its part.
+    /// Service level objectives.
     pub slo: SloConfig,
     /// How culprits are ranked.
     pub culprit: CulpritConfig,
@@ -48,7 +48,7 @@ pub struct PipelineConfig {
     pub limits: Limits,
     /// How raw paths become routes.
     pub routes: RouteTemplates,
-    /// What is otherwise for some entities and signals, `override` in files; later ones win.
+    /// Settings of some entities and signals, `override` in files. Later ones win.
     #[serde(rename = "override")]
     pub overrides: Vec<Override>,
     /// Windows in which some entities are muted, `mute` in files.
@@ -62,7 +62,7 @@ impl PipelineConfig {
     /// # Errors
     ///
     /// Names the first field outside its range, its value and its range. Overrides and mutes are
-    /// counted from 0: `override[2].threshold`.
+    /// counted from 0, such as `override[2].threshold`.
     pub fn validate(&self) -> Result<()> {
         if let Some(offset) = self.naive_offset_seconds
             && !(-86_400..=86_400).contains(&offset)
@@ -86,8 +86,8 @@ impl PipelineConfig {
         Ok(())
     }
 
-    /// Of the mutes that hold for `entity` at `at` the one that ends last, and its end; see
-    /// [`MuteWindow::muted_until`].
+    /// The mute window that covers `entity` at `at`, and its end. Of several windows it is the one
+    /// that ends last. See [`MuteWindow::muted_until`].
     pub fn mute_at(&self, entity: &Entity, at: Timestamp) -> Option<(&MuteWindow, Timestamp)> {
         let holding = |mute| MuteWindow::muted_until(mute, entity, at).map(|end| (mute, end));
         self.mutes.iter().filter_map(holding).max_by_key(|(_, end)| *end)
@@ -110,7 +110,7 @@ impl PipelineConfig {
         Ok(())
     }
 
-    /// What to do with times that carry no zone.
+    /// How times without a zone are read.
     pub fn zone(&self) -> ZonePolicy {
         self.naive_offset_seconds.map_or(ZonePolicy::Refuse, ZonePolicy::Offset)
     }

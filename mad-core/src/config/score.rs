@@ -2,44 +2,57 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::positive;
-use crate::error::{Error, Result};
+use super::check::{between_zero_and_one, positive, within};
+use crate::error::Result;
 use crate::limits::MAX_WINDOW;
 
-/// How much of the past a gauge is judged by.
+/// How much of the past a gauge is compared with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Profile {
-    /// All views of the value: the last rows, a long memory, the season, the jump.
+    /// The rolling window, a long memory, the season and the change from the previous value.
     #[default]
     Full,
-    /// Median and MAD of the last `window` values alone: half the memory, a third of the time.
+    /// Median and MAD of the last `window` values only. It takes half the memory and a third of
+    /// the time.
     Mad,
 }
 
-/// How rows are judged by default.
+/// How rows and single series are scored.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::ScoreConfig;
+///
+/// let strict = ScoreConfig { threshold: 0.7, ..ScoreConfig::default() };
+/// assert!(strict.validate().is_ok());
+/// let error = ScoreConfig { relearn_after: 0, ..strict }.validate().unwrap_err();
+/// assert!(error.to_string().contains("score.relearn_after"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScoreConfig {
-    /// How much of the past a gauge is judged by: `full` or `mad`. Default full.
+    /// How much of the past a gauge is compared with: `full` or `mad`. Default full.
     pub profile: Profile,
-    /// Rows remembered per signal, 3 to 100,000. Default 240.
+    /// Rows remembered per signal, 3 to 100,000. Default 240: four hours of minutes.
     pub window: usize,
-    /// A row is anomalous when its score is at least this, above 0 and below 1. 0.5 is a
-    /// probability of one in ten thousand rows. Default 0.5.
+    /// A row is anomalous when its score is at least this, above 0 and below 1. Default 0.5, which
+    /// is a probability of one in ten thousand rows.
     pub threshold: f64,
-    /// Smallest scale of a latency, as a share of its level, above 0. Default 0.05.
+    /// Smallest scale of a latency, as a share of its level, above 0. Default 0.05, so that a very
+    /// steady endpoint is not anomalous for one millisecond.
     pub latency_floor: f64,
-    /// Requests whose worth of evidence the error baseline is trusted with at most: real rates
-    /// wander more than coin tosses. 10 to 1e9. Default 1,000.
+    /// Largest number of requests that the error baseline counts as evidence, 10 to 1e9.
+    /// Default 1,000, because real error rates vary more than independent trials.
     pub rate_memory: f64,
-    /// Anomalous rows in a row of one signal after which the new level is learnt as it is,
+    /// Consecutive anomalous rows of one signal after which the new level is learnt as normal,
     /// 1 to 1e9. Default 120.
     pub relearn_after: u32,
-    /// Values of a single series that have to be learnt before one is anomalous, 1 to 100,000
-    /// (rows have `guard.min_points`). Default 20.
+    /// Values of a single series that are learnt before one is anomalous, 1 to 100,000. Rows have
+    /// `guard.min_points` instead. Default 20.
     pub series_min_points: usize,
-    /// Values of a single series after an alarm in which none is raised again, 0 to 1e9.
+    /// Values of a single series after an alarm in which no other alarm is raised, 0 to 1e9.
     /// Default 100.
     pub alarm_cooldown: u32,
 }
@@ -59,6 +72,9 @@ impl Default for ScoreConfig {
     }
 }
 
+/// Largest number of rows or values that a setting counts.
+const MOST_ROWS: u32 = 1_000_000_000;
+
 impl ScoreConfig {
     /// Checks every field.
     ///
@@ -66,27 +82,17 @@ impl ScoreConfig {
     ///
     /// Names the field, its value and its range.
     pub fn validate(&self) -> Result<()> {
-        if !(3..=MAX_WINDOW).contains(&self.window) {
-            return Err(Error::config("score.window", self.window, "an integer from 3 to 100000"));
-        }
-        if !(self.threshold > 0.0 && self.threshold < 1.0) {
-            return Err(Error::config(
-                "score.threshold",
-                self.threshold,
-                "a number above 0 and below 1",
-            ));
-        }
+        let expected = "an integer from 3 to 100000";
+        within("score.window", self.window, 3..=MAX_WINDOW, expected)?;
+        let expected = "a number above 0 and below 1";
+        between_zero_and_one("score.threshold", self.threshold, expected)?;
         positive("score.latency_floor", self.latency_floor)?;
-        if !(self.rate_memory >= 10.0 && self.rate_memory <= 1e9) {
-            return Err(Error::config("score.rate_memory", self.rate_memory, "10 to 1e9 requests"));
-        }
-        if !(1..=100_000).contains(&self.series_min_points) {
-            let expected = "an integer from 1 to 100000";
-            return Err(Error::config("score.series_min_points", self.series_min_points, expected));
-        }
-        if self.relearn_after == 0 {
-            return Err(Error::config("score.relearn_after", 0, "an integer of 1 or more"));
-        }
-        Ok(())
+        within("score.rate_memory", self.rate_memory, 10.0..=1e9, "10 to 1e9 requests")?;
+        let expected = "an integer from 1 to 100000";
+        within("score.series_min_points", self.series_min_points, 1..=100_000, expected)?;
+        let expected = "an integer from 1 to 1000000000";
+        within("score.relearn_after", self.relearn_after, 1..=MOST_ROWS, expected)?;
+        let expected = "an integer from 0 to 1000000000";
+        within("score.alarm_cooldown", self.alarm_cooldown, 0..=MOST_ROWS, expected)
     }
 }

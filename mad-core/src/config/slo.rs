@@ -1,22 +1,35 @@
-//! Service level objectives.
+//! Service level objectives of requests.
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use super::check::{above_zero, between_zero_and_one};
+use crate::error::Result;
 
-/// What callers were promised: that requests succeed, and that they are answered in time. What an
-/// objective leaves is its budget: of 1,000,000 requests in the window, 99.9 % let 1,000 fail.
+/// Service level objectives: which share of requests has to succeed, and which share in time.
+///
+/// An objective leaves an error budget. Of 1,000,000 requests in the window, an objective of
+/// 99.9 % lets 1,000 fail.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::SloConfig;
+///
+/// let strict = SloConfig { latency_objective_ms: 200.0, ..SloConfig::default() };
+/// assert!(strict.validate().is_ok());
+/// assert!(SloConfig { error_objective: 1.0, ..strict }.validate().is_err());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SloConfig {
-    /// Share of requests that are to succeed, above 0 and below 1. Default 0.999.
+    /// Share of requests that have to succeed, above 0 and below 1. Default 0.999.
     pub error_objective: f64,
-    /// Share of requests that are to be answered within `latency_objective_ms`, above 0 and below
-    /// 1. Default 0.99.
+    /// Share of requests that have to be answered within `latency_objective_ms`, above 0 and
+    /// below 1. Default 0.99.
     pub latency_objective: f64,
-    /// How long a request may take, ms, above 0, at most 1e9. Default 500.
+    /// Longest time in which a request is answered in time, ms, above 0, at most 1e9. Default 500.
     pub latency_objective_ms: f64,
-    /// The time for which a budget is, days, above 0, at most 3,650. Default 30.
+    /// Length of the window of the budgets, days, above 0, at most 3,650. Default 30.
     pub window_days: f64,
 }
 
@@ -38,23 +51,13 @@ impl SloConfig {
     ///
     /// Names the field, its value and its range.
     pub fn validate(&self) -> Result<()> {
-        for (field, value) in [
-            ("slo.error_objective", self.error_objective),
-            ("slo.latency_objective", self.latency_objective),
-        ] {
-            if !(value > 0.0 && value < 1.0) {
-                return Err(Error::config(field, value, "a share above 0 and below 1"));
-            }
-        }
-        for (field, value, most, expected) in [
-            ("slo.latency_objective_ms", self.latency_objective_ms, 1e9, "above 0, at most 1e9 ms"),
-            ("slo.window_days", self.window_days, 3_650.0, "above 0, at most 3650 days"),
-        ] {
-            if !(value > 0.0 && value <= most) {
-                return Err(Error::config(field, value, expected));
-            }
-        }
-        Ok(())
+        let expected = "a share above 0 and below 1";
+        between_zero_and_one("slo.error_objective", self.error_objective, expected)?;
+        between_zero_and_one("slo.latency_objective", self.latency_objective, expected)?;
+        let expected = "above 0, at most 1e9 ms";
+        above_zero("slo.latency_objective_ms", self.latency_objective_ms, 1e9, expected)?;
+        let expected = "above 0, at most 3650 days";
+        above_zero("slo.window_days", self.window_days, 3_650.0, expected)
     }
 
     /// The window in seconds.

@@ -125,7 +125,7 @@ fn wrong_mutes_are_named() {
             "`mute[0].to` is 2026-01-07T00:00:00Z; expected a time after `from`",
         ),
         (json!({"daily": "22:00-22:00"}), "`mute[0].daily` is 22:00-22:00; expected two different"),
-        (json!({"daily": "25:00-26:00"}), "no span of the day: \"25:00-26:00\""),
+        (json!({"daily": "25:00-26:00"}), "not a span of the day: \"25:00-26:00\""),
         (json!({"daily": "00:00-24:00", "offset_seconds": 90_000}), "`mute[0].offset_seconds`"),
         (json!({"from": "2026-01-07T00:00:00"}), "expected a time with a zone"),
         (json!({"days": ["someday"]}), "unknown variant `someday`"),
