@@ -485,7 +485,7 @@ class Report:
         """What each service and endpoint, and each metric, is at the end, and why; worst first:
         service, endpoint (of a metric its resource), metric, state, reason, points, since,
         last_seen, score. The states are anomalous, suppressed, silent, too_few_requests, learning,
-        muted, unwatched, normal."""
+        muted, disabled, normal."""
     def why(
         self,
         service: str,

@@ -3,4 +3,4 @@
 mod states;
 
 pub(crate) use states::state_documents;
-pub use states::{Standing, State, StateDocument, states, why, why_point};
+pub use states::{EntityStatus, HealthState, StateDocument, states, why, why_point};

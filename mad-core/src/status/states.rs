@@ -22,7 +22,7 @@ const LISTED: usize = 200;
 /// What an entity or series is now; worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum HealthState {
     /// Its newest row is flagged.
     Anomalous,
     /// Its newest row was unlikely, and a guardrail suppressed it.
@@ -36,12 +36,12 @@ pub enum State {
     /// A mute holds.
     Muted,
     /// An override says that it is not judged.
-    Unwatched,
+    Disabled,
     /// Nothing is unlikely about its newest row.
     Normal,
 }
 
-impl State {
+impl HealthState {
     /// The state in files and answers.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -51,7 +51,7 @@ impl State {
             Self::TooFewRequests => "too_few_requests",
             Self::Learning => "learning",
             Self::Muted => "muted",
-            Self::Unwatched => "unwatched",
+            Self::Disabled => "disabled",
             Self::Normal => "normal",
         }
     }
@@ -71,13 +71,13 @@ impl State {
 
 /// What an entity, or one metric of it, is now, and why.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Standing {
+pub struct EntityStatus {
     /// Whose it is.
     pub entity: Entity,
     /// The metric; none for the requests of an entity.
     pub metric: Option<Arc<str>>,
     /// What it is.
-    pub state: State,
+    pub state: HealthState,
     /// Why, in words: one sentence without a full stop.
     pub reason: String,
     /// Points learnt and remembered.
@@ -121,7 +121,7 @@ pub struct StateDocument {
 /// # Examples
 ///
 /// ```
-/// use mad_core::status::{State, states};
+/// use mad_core::status::{HealthState, states};
 /// use mad_core::{Pipeline, PipelineConfig, Request, Timestamp};
 ///
 /// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
@@ -131,15 +131,15 @@ pub struct StateDocument {
 /// }
 /// pipeline.finish();
 /// let found = states(&pipeline);
-/// assert_eq!(found[0].state, State::Learning);
+/// assert_eq!(found[0].state, HealthState::Learning);
 /// assert_eq!(found[0].reason, "17 of 20 points (guard.min_points)");
 /// # Ok::<(), mad_core::Error>(())
 /// ```
-pub fn states(pipeline: &Pipeline) -> Vec<Standing> {
+pub fn states(pipeline: &Pipeline) -> Vec<EntityStatus> {
     let view = View::new(pipeline);
     let entities = pipeline.entities().iter().filter_map(|(id, _)| view.entity_state(id));
     let series = pipeline.series().iter().filter_map(|(id, _)| view.series_state(id));
-    let mut all: Vec<Standing> = entities.chain(series).collect();
+    let mut all: Vec<EntityStatus> = entities.chain(series).collect();
     all.sort_by(|a, b| {
         let score = b.score.total_cmp(&a.score);
         let name = (&a.entity, &a.metric).cmp(&(&b.entity, &b.metric));
@@ -173,8 +173,8 @@ pub(crate) fn state_documents(
 ) -> (BTreeMap<&'static str, u64>, Vec<StateDocument>) {
     let states = states(pipeline);
     let mut counts = BTreeMap::new();
-    for standing in &states {
-        *counts.entry(standing.state.as_str()).or_default() += 1;
+    for status in &states {
+        *counts.entry(status.state.as_str()).or_default() += 1;
     }
     (counts, states.into_iter().take(LISTED).map(StateDocument::from).collect())
 }
@@ -225,7 +225,7 @@ impl<'a> View<'a> {
         Self { pipeline, now: pipeline.watermark().max(last) }
     }
 
-    fn entity_state(&self, id: EntityId) -> Option<Standing> {
+    fn entity_state(&self, id: EntityId) -> Option<EntityStatus> {
         let (maturity, newest) = self.pipeline.newest_row(id)?;
         let entity = self.pipeline.entities().get(id)?;
         let settings = self.pipeline.config().resolve(entity);
@@ -233,34 +233,34 @@ impl<'a> View<'a> {
         let rows = || self.pipeline.history().recent(id).rev();
         let past = Past {
             times: rows().map(|row| row.bucket).collect(),
-            states: rows().map(|row| State::of(row.reason, enough(u64::from(row.count)))).collect(),
+            states: rows()
+                .map(|row| HealthState::of(row.reason, enough(u64::from(row.count))))
+                .collect(),
             step: Some(self.pipeline.config().features.step()),
-            unwatched: !Signal::ALL
-                .iter()
-                .any(|signal| settings.of_signal(signal.as_str()).watched),
+            disabled: !Signal::ALL.iter().any(|signal| settings.of_signal(signal.as_str()).watched),
             enough: enough(newest.count),
         };
         let health = self.pipeline.history().recent(id).next_back().map(HistoryRow::health);
-        Some(Standing { health, ..self.standing(id, None, maturity, newest, &settings, &past) })
+        Some(EntityStatus { health, ..self.status(id, None, maturity, newest, &settings, &past) })
     }
 
-    fn series_state(&self, id: SeriesId) -> Option<Standing> {
+    fn series_state(&self, id: SeriesId) -> Option<EntityStatus> {
         let (maturity, newest) = self.pipeline.newest_point(id)?;
         let name = self.pipeline.series().get(id)?;
         let settings = self.pipeline.config().resolve(self.pipeline.entities().get(name.entity)?);
         let points = || self.pipeline.history().points(id).rev();
         let past = Past {
             times: points().map(|point| point.bucket).collect(),
-            states: points().map(|point| State::of(point.reason, true)).collect(),
+            states: points().map(|point| HealthState::of(point.reason, true)).collect(),
             step: None,
-            unwatched: !settings.of_signal(&name.metric).watched,
+            disabled: !settings.of_signal(&name.metric).watched,
             enough: true,
         };
         let metric = Some(Arc::clone(&name.metric));
-        Some(self.standing(name.entity, metric, maturity, newest, &settings, &past))
+        Some(self.status(name.entity, metric, maturity, newest, &settings, &past))
     }
 
-    fn standing(
+    fn status(
         &self,
         id: EntityId,
         metric: Option<Arc<str>>,
@@ -268,7 +268,7 @@ impl<'a> View<'a> {
         newest: Decision,
         settings: &EntitySettings,
         past: &Past,
-    ) -> Standing {
+    ) -> EntityStatus {
         let now = self.now;
         let mute = self.pipeline.muted_until(id, now);
         let why = Why {
@@ -279,18 +279,22 @@ impl<'a> View<'a> {
             muted_until: mute.or_else(|| self.pipeline.muted_until(id, newest.bucket)),
             step: self.pipeline.config().features.step(),
         };
-        let state = State::of(newest.reason, past.enough);
+        let state = HealthState::of(newest.reason, past.enough);
         let (state, reason, since) = if mute.is_some() {
-            (State::Muted, muted(&why), past.since(State::Muted))
-        } else if past.unwatched {
-            (State::Unwatched, "an override says watched = false".to_owned(), Some(maturity.first))
+            (HealthState::Muted, muted(&why), past.since(HealthState::Muted))
+        } else if past.disabled {
+            (
+                HealthState::Disabled,
+                "an override says watched = false".to_owned(),
+                Some(maturity.first),
+            )
         } else if past.is_silent(now) {
             let reason = silence(newest.bucket, now, why.step, metric.is_some());
-            (State::Silent, reason, Some(newest.bucket))
+            (HealthState::Silent, reason, Some(newest.bucket))
         } else {
             (state, TemplateExplainer.reason(&why), past.since(state))
         };
-        Standing {
+        EntityStatus {
             entity: self
                 .pipeline
                 .entities()
@@ -311,16 +315,16 @@ impl<'a> View<'a> {
 /// The rows or points that are kept, newest first.
 struct Past {
     times: Vec<Timestamp>,
-    states: Vec<State>,
+    states: Vec<HealthState>,
     /// None where it is to be found.
     step: Option<i64>,
-    unwatched: bool,
+    disabled: bool,
     enough: bool,
 }
 
 impl Past {
     /// The first of the newest rows that are all of this state.
-    fn since(&self, state: State) -> Option<Timestamp> {
+    fn since(&self, state: HealthState) -> Option<Timestamp> {
         let same = self.times.iter().zip(&self.states).take_while(|(_, known)| **known == state);
         same.last().map(|(time, _)| *time)
     }
@@ -336,19 +340,19 @@ impl Past {
     }
 }
 
-impl From<Standing> for StateDocument {
-    fn from(standing: Standing) -> Self {
+impl From<EntityStatus> for StateDocument {
+    fn from(status: EntityStatus) -> Self {
         Self {
-            service: standing.entity.service.to_string(),
-            endpoint: standing.entity.endpoint.to_string(),
-            metric: standing.metric.map(|name| name.to_string()).unwrap_or_default(),
-            state: standing.state.as_str(),
-            reason: standing.reason,
-            points: standing.points,
-            since: standing.since.to_string(),
-            last_seen: standing.last_seen.to_string(),
-            score: standing.score,
-            health: standing.health,
+            service: status.entity.service.to_string(),
+            endpoint: status.entity.endpoint.to_string(),
+            metric: status.metric.map(|name| name.to_string()).unwrap_or_default(),
+            state: status.state.as_str(),
+            reason: status.reason,
+            points: status.points,
+            since: status.since.to_string(),
+            last_seen: status.last_seen.to_string(),
+            score: status.score,
+            health: status.health,
         }
     }
 }

@@ -3,7 +3,7 @@
 use mad_core::config::{MuteWindow, Override, PipelineConfig};
 use mad_core::pipeline::{JudgedRow, Pipeline, Update};
 use mad_core::series::Glob;
-use mad_core::status::{Standing, State, states, why, why_point};
+use mad_core::status::{EntityStatus, HealthState, states, why, why_point};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use mad_core::{MetricPoint, Reason, Request, Source};
 
@@ -33,7 +33,7 @@ fn run(config: PipelineConfig, requests: &[Request<'_>]) -> (Pipeline, Vec<Judge
 }
 
 /// The only state of a run of `minutes`, the last of them `factor` times as slow.
-fn last(config: PipelineConfig, minutes: i64, factor: f64) -> Standing {
+fn last(config: PipelineConfig, minutes: i64, factor: f64) -> EntityStatus {
     let slow = |i| if i + 1 == minutes { factor } else { 1.0 };
     let all: Vec<_> = (0..minutes).flat_map(|i| requests("a", i, slow(i))).collect();
     let found = states(&run(config, &all).0);
@@ -48,13 +48,13 @@ fn default() -> PipelineConfig {
 #[test]
 fn young_ones_say_how_much_is_missing() {
     let known = last(default(), 5, 1.0);
-    assert_eq!(known.state, State::Learning);
+    assert_eq!(known.state, HealthState::Learning);
     assert_eq!(
         known.reason,
         "warming up until 1970-01-01 00:15 UTC (guard.warm_up_minutes is 15); 5 points so far"
     );
     let known = last(default(), 17, 50.0);
-    assert_eq!((known.state, known.points), (State::Learning, 17));
+    assert_eq!((known.state, known.points), (HealthState::Learning, 17));
     assert_eq!(known.reason, "17 of 20 points (guard.min_points)");
     assert_eq!((known.since, known.last_seen), (minute(0), minute(16)));
 }
@@ -62,13 +62,13 @@ fn young_ones_say_how_much_is_missing() {
 #[test]
 fn flagged_and_normal_ones_say_what_was_seen_and_what_was_expected() {
     let known = last(default(), 60, 40.0);
-    assert_eq!(known.state, State::Anomalous);
+    assert_eq!(known.state, HealthState::Anomalous);
     assert_eq!((known.since, known.last_seen), (minute(59), minute(59)));
     assert!(known.score > 0.5);
     assert!(known.reason.contains(" ms, expected "), "{}", known.reason);
     assert!(known.reason.ends_with(", flagged from 0.5 on"), "{}", known.reason);
     let known = last(default(), 60, 1.0);
-    assert_eq!((known.state, known.points), (State::Normal, 60));
+    assert_eq!((known.state, known.points), (HealthState::Normal, 60));
     assert_eq!(known.since, minute(20), "since it is judged");
     assert!(known.score < 0.5);
     assert!(known.reason.contains("; score 0"), "{}", known.reason);
@@ -79,7 +79,7 @@ fn what_was_suppressed_says_what_would_have_to_be_otherwise() {
     let mut config = default();
     config.guard.latency_relative = 50.0;
     let known = last(config, 60, 40.0);
-    assert_eq!(known.state, State::Suppressed);
+    assert_eq!(known.state, HealthState::Suppressed);
     assert!(
         known.reason.ends_with(
             "; a change of 5,000 % (guard.latency_relative) and 2 ms (guard.latency_absolute_ms) \
@@ -89,12 +89,12 @@ fn what_was_suppressed_says_what_would_have_to_be_otherwise() {
         known.reason
     );
     let known = last(default(), 60, 0.2);
-    assert_eq!(known.state, State::Suppressed);
+    assert_eq!(known.state, HealthState::Suppressed);
     assert!(known.reason.ends_with("; a latency below its band is no fault"), "{}", known.reason);
     let downwards =
         Override { direction: Some(mad_core::series::Direction::Down), ..Override::default() };
     let known = last(PipelineConfig { overrides: vec![downwards], ..default() }, 60, 40.0);
-    assert_eq!(known.state, State::Suppressed);
+    assert_eq!(known.state, HealthState::Suppressed);
     assert!(known.reason.ends_with("; only a fall counts"), "{}", known.reason);
 }
 
@@ -104,13 +104,13 @@ fn too_few_requests_are_told_whether_or_not_they_were_unlikely() {
     config.guard.min_requests = 20;
     for factor in [1.0, 40.0] {
         let known = last(config.clone(), 60, factor);
-        assert_eq!(known.state, State::TooFewRequests, "{factor}");
+        assert_eq!(known.state, HealthState::TooFewRequests, "{factor}");
         let told = "10 requests in the minute; 20 (guard.min_requests) are needed";
         assert_eq!(known.reason, told);
         assert_eq!(known.since, minute(20));
     }
     config.guard.min_requests = 10;
-    assert_eq!(last(config, 60, 1.0).state, State::Normal);
+    assert_eq!(last(config, 60, 1.0).state, HealthState::Normal);
 }
 
 #[test]
@@ -118,14 +118,14 @@ fn a_mute_says_when_it_is_over_and_an_override_that_it_is_one() {
     let mute = |to| MuteWindow { service: Glob::new("a"), to, ..MuteWindow::default() };
     let config = |to| PipelineConfig { mutes: vec![mute(to)], ..default() };
     let known = last(config(Some(minute(90))), 60, 40.0);
-    assert_eq!(known.state, State::Muted);
+    assert_eq!(known.state, HealthState::Muted);
     assert_eq!(known.reason, "muted until 1970-01-01 01:30 UTC");
     assert_eq!(known.since, minute(0));
     assert_eq!(last(config(None), 60, 40.0).reason, "muted for good");
-    assert_eq!(last(config(Some(minute(30))), 60, 40.0).state, State::Anomalous);
+    assert_eq!(last(config(Some(minute(30))), 60, 40.0).state, HealthState::Anomalous);
     let out = Override { watched: Some(false), ..Override::default() };
     let known = last(PipelineConfig { overrides: vec![out], ..default() }, 60, 40.0);
-    assert_eq!(known.state, State::Unwatched);
+    assert_eq!(known.state, HealthState::Disabled);
     assert_eq!(known.reason, "an override says watched = false");
 }
 
@@ -135,7 +135,7 @@ fn who_stopped_is_silent_after_longer_than_ever() {
     all.extend((60..90).flat_map(|i| requests("b", i, 1.0)));
     let found = states(&run(default(), &all).0);
     let a = found.iter().find(|known| &*known.entity.service == "a").unwrap();
-    assert_eq!(a.state, State::Silent);
+    assert_eq!(a.state, HealthState::Silent);
     assert_eq!(a.reason, "no requests since 1970-01-01 00:59 UTC: 31 minutes");
     assert_eq!(a.since, minute(59));
     // every ten minutes is its way
@@ -143,7 +143,7 @@ fn who_stopped_is_silent_after_longer_than_ever() {
     all.extend((0..6).flat_map(|i| requests("a", 10 * i, 1.0)));
     all.sort_by_key(|request| request.timestamp);
     let found = states(&run(default(), &all).0);
-    assert!(found.iter().all(|known| known.state != State::Silent), "{found:?}");
+    assert!(found.iter().all(|known| known.state != HealthState::Silent), "{found:?}");
 }
 
 #[test]
@@ -151,9 +151,9 @@ fn a_tick_that_closes_nothing_still_makes_it_silent() {
     let mut pipeline = Pipeline::new(default()).unwrap();
     pipeline.ingest((0..60).flat_map(|i| requests("a", i, 1.0)));
     pipeline.advance(minute(62));
-    assert_eq!(states(&pipeline)[0].state, State::Normal);
+    assert_eq!(states(&pipeline)[0].state, HealthState::Normal);
     pipeline.advance(minute(66));
-    assert_eq!(states(&pipeline)[0].state, State::Silent);
+    assert_eq!(states(&pipeline)[0].state, HealthState::Silent);
 }
 
 #[test]
@@ -170,10 +170,10 @@ fn metrics_have_their_own_states_and_no_requests_in_them() {
     let found = states(&pipeline);
     let of = |metric: &str| found.iter().find(|s| s.metric.as_deref() == Some(metric)).unwrap();
     assert_eq!(found.len(), 2);
-    assert_eq!(of("cpu").state, State::Anomalous);
+    assert_eq!(of("cpu").state, HealthState::Anomalous);
     assert_eq!(&*of("cpu").entity.endpoint, "node 1");
     assert!(of("cpu").reason.starts_with("cpu 90, expected "), "{}", of("cpu").reason);
-    assert_eq!(of("heat").state, State::Silent);
+    assert_eq!(of("heat").state, HealthState::Silent);
     assert_eq!(of("heat").reason, "no points since 1970-01-01 02:25 UTC: 2.5 hours");
 }
 
@@ -196,7 +196,7 @@ fn batches_ticks_and_a_restore_change_no_state() {
     }
     pipeline.finish();
     assert_eq!(states(&pipeline), states(&whole));
-    assert_eq!(states(&whole)[0].state, State::Anomalous);
+    assert_eq!(states(&whole)[0].state, HealthState::Anomalous);
 }
 
 #[test]

@@ -47,7 +47,7 @@ _STATES = {
     "too_few_requests": "Too few requests",
     "learning": "Learning",
     "muted": "Muted",
-    "unwatched": "Disabled",
+    "disabled": "Disabled",
     "normal": "Normal",
 }
 
