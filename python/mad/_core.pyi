@@ -541,9 +541,9 @@ class Pipeline:
         and `endpoint` as they were muted. KeyError when the incident is not open or nothing is
         muted so.
         """
-    def learn_only(self, on: bool) -> None:
-        """Learns from now on and flags nothing (`True`), or flags as usual (`False`): for history
-        before the time that is watched. `finish()` closes its last steps."""
+    def backfill(self, on: bool) -> None:
+        """Starts (`True`) or ends (`False`) a backfill, in which rows are learnt but never flagged.
+        Call `finish()` before it ends to close its last steps."""
     def export(self, entity: tuple[str, str]) -> bytes:
         """The state of one entity, `(service, endpoint)`: what was learnt, its recent rows and its
         open incident. KeyError when it is not known."""

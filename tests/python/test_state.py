@@ -76,7 +76,7 @@ def test_mute_and_history() -> None:
         pipeline.ingest(hour("cart"), watermark=at)
         for command in commands:
             pipeline.apply(command)
-        pipeline.learn_only(learn)
+        pipeline.backfill(learn)
         rows = pipeline.ingest(slow).rows.to_pandas()
         assert set(rows["reason"][:10]) == reasons
         assert bool(pipeline.incidents) == (reasons == {"above_expected"})

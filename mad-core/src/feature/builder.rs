@@ -93,11 +93,11 @@ impl FeatureBuilder {
         })
     }
 
-    /// Believes every jump ahead at once. For input that is read to its end in time order, where
-    /// a record dated far ahead is simply the last one.
+    /// Follows every jump of the event time ahead at once. For bounded input that is read to its
+    /// end in time order, where a record dated far ahead is simply the last one.
     #[must_use]
-    pub fn trusting_the_clock(mut self) -> Self {
-        self.intake.trusting = true;
+    pub fn bounded_input(mut self) -> Self {
+        self.intake.bounded = true;
         self
     }
 

@@ -171,7 +171,7 @@ pub(super) struct Intake<T> {
     /// Entities that sent something, as many as have to agree.
     seen: BTreeSet<EntityId>,
     /// Whether a jump ahead is believed at once: a file read to its end has no later evidence.
-    pub trusting: bool,
+    pub bounded: bool,
     newest: Option<Timestamp>,
     watermark: Timestamp,
 }
@@ -183,7 +183,7 @@ impl<T> Intake<T> {
             held_records: limits.held_records,
             held: Held::new(),
             seen: BTreeSet::new(),
-            trusting: false,
+            bounded: false,
             newest: None,
             watermark: Timestamp::MIN,
         }
@@ -203,7 +203,7 @@ impl<T> Intake<T> {
         if known < AGREEING_ENTITIES {
             self.seen.insert(record.entity);
         }
-        if self.trusting || !self.is_ahead(record.timestamp) {
+        if self.bounded || !self.is_ahead(record.timestamp) {
             self.held.on_time(record.entity);
             return Offered::Now(record);
         }

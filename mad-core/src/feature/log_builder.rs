@@ -80,11 +80,11 @@ impl LogBuilder {
         })
     }
 
-    /// Believes every jump ahead at once, as
-    /// [`FeatureBuilder::trusting_the_clock`](super::FeatureBuilder::trusting_the_clock) does.
+    /// Follows every jump of the event time ahead at once, as
+    /// [`FeatureBuilder::bounded_input`](super::FeatureBuilder::bounded_input) does.
     #[must_use]
-    pub fn trusting_the_clock(mut self) -> Self {
-        self.intake.trusting = true;
+    pub fn bounded_input(mut self) -> Self {
+        self.intake.bounded = true;
         self
     }
 

@@ -82,8 +82,8 @@ pub struct Pipeline {
     pub(super) position: u64,
     /// The newest step that was judged.
     pub(super) bucket: Option<Timestamp>,
-    pub(super) trusting: bool,
-    pub(super) learn_only: bool,
+    pub(super) bounded: bool,
+    pub(super) backfill: bool,
     /// Mute windows that somebody asked for.
     pub(super) mutes: Vec<MuteWindow>,
     pub(super) batches: RecentIds,
@@ -131,8 +131,8 @@ impl Pipeline {
             rejections: Rejections::default(),
             position: 0,
             bucket: None,
-            trusting: false,
-            learn_only: false,
+            bounded: false,
+            backfill: false,
             mutes: Vec::new(),
             batches: RecentIds::default(),
             swept: None,
@@ -279,18 +279,18 @@ impl Pipeline {
         self.batches.contains(id)
     }
 
-    /// From now on rows and points are learnt and nothing is flagged (`true`), or flagged as usual
-    /// (`false`): the past of what is watched, before it is watched. Their reason is `history`, and
-    /// when it is over all counts begin anew.
-    pub fn learn_only(&mut self, on: bool) {
-        if self.learn_only && !on {
+    /// Starts (`true`) or ends (`false`) a backfill, in which rows and points are learnt but never
+    /// flagged. Use it to teach the past of a system before watching it. The rows of a backfill
+    /// have the reason `history`. All counters start at zero when a backfill ends.
+    pub fn backfill(&mut self, on: bool) {
+        if self.backfill && !on {
             self.counters = Counters::default();
             self.rejections = Rejections::default();
             for partition in &mut self.partitions {
                 partition.count_anew();
             }
         }
-        self.learn_only = on;
+        self.backfill = on;
     }
 
     pub(super) fn judge_closed(&mut self, partition: PartitionId, update: &mut Update) {
@@ -336,7 +336,7 @@ impl Pipeline {
             verdict = unflagged(verdict, Reason::Muted);
             state.scorer.learn_muted(row, &scores);
         } else {
-            if self.learn_only {
+            if self.backfill {
                 verdict = unflagged(verdict, Reason::History);
             }
             state.scorer.learn(row, &scores);

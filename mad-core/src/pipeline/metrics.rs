@@ -185,7 +185,7 @@ impl Pipeline {
         };
         let (at, settings) = (point.bucket, settings.as_ref());
         let judge = |score: &Score| {
-            if is_muted || self.learn_only {
+            if is_muted || self.backfill {
                 let reason = if is_muted { Reason::Muted } else { Reason::History };
                 return PointVerdict { is_anomaly: false, reason, severity: Severity::Info };
             }

@@ -40,10 +40,10 @@ impl Partition {
         self.features.set_slow(None, config.slo.latency_objective_ms);
     }
 
-    fn trusting_the_clock(mut self) -> Self {
-        self.features = self.features.trusting_the_clock();
-        self.metrics = self.metrics.trusting_the_clock();
-        self.logs = self.logs.trusting_the_clock();
+    fn bounded_input(mut self) -> Self {
+        self.features = self.features.bounded_input();
+        self.metrics = self.metrics.bounded_input();
+        self.logs = self.logs.bounded_input();
         self
     }
 
@@ -80,12 +80,13 @@ impl Partition {
 }
 
 impl Pipeline {
-    /// Believes every jump ahead in time at once: for input that is read to its end in time order.
+    /// Follows every jump of the event time ahead at once. For bounded input that is read to its
+    /// end in time order, such as a file.
     #[must_use]
-    pub fn trusting_the_clock(mut self) -> Self {
-        self.trusting = true;
+    pub fn bounded_input(mut self) -> Self {
+        self.bounded = true;
         let partitions = std::mem::take(&mut self.partitions).into_iter();
-        self.partitions = partitions.map(Partition::trusting_the_clock).collect();
+        self.partitions = partitions.map(Partition::bounded_input).collect();
         self
     }
 
@@ -128,8 +129,8 @@ impl Pipeline {
                 )));
             }
             let partition = Partition::new(name, &self.config)?;
-            let trusting = self.trusting;
-            self.partitions.push(if trusting { partition.trusting_the_clock() } else { partition });
+            let bounded = self.bounded;
+            self.partitions.push(if bounded { partition.bounded_input() } else { partition });
         }
         Ok(PartitionId::new(place as u32))
     }

@@ -454,7 +454,7 @@ fn records_held_are_bounded_and_the_furthest_leave_first() {
 #[test]
 fn one_that_trusts_the_clock_believes_every_jump() {
     let builder = FeatureBuilder::new(FeatureConfig::default(), &Limits::default()).unwrap();
-    let mut run = Run { builder: builder.trusting_the_clock(), ..Run::default() };
+    let mut run = Run { builder: builder.bounded_input(), ..Run::default() };
     for at in [start(0), start(30 * HOUR), Timestamp::from_nanos(POISON)] {
         run.at(at, "a");
         assert_eq!(run.builder.newest(), Some(at));
@@ -478,11 +478,11 @@ fn few_records_are_taken_at_the_end() {
 
 #[test]
 fn the_ends_of_time_are_times() {
-    for trusting in [false, true] {
+    for bounded in [false, true] {
         for step in [1.0, 60.0, 3600.0] {
             let mut run = Run::new(config(step), &Limits::default());
-            if trusting {
-                run.builder = run.builder.trusting_the_clock();
+            if bounded {
+                run.builder = run.builder.bounded_input();
             }
             let ends = [i64::MIN, i64::MIN + 1, i64::MIN + MINUTE, 0, i64::MAX - 1, i64::MAX];
             for nanos in ends.into_iter().flat_map(|nanos| [nanos; 6]) {
@@ -512,10 +512,10 @@ fn sketches(most: usize) -> impl Strategy<Value = Vec<Sketch>> {
     prop::collection::vec(one, 1..most)
 }
 
-fn build(sketches: &[Sketch], trusting: bool) -> Run {
+fn build(sketches: &[Sketch], bounded: bool) -> Run {
     let mut run = Run::default();
-    if trusting {
-        run.builder = run.builder.trusting_the_clock();
+    if bounded {
+        run.builder = run.builder.bounded_input();
     }
     for (nanos, entity, failed, latency) in sketches {
         let (service, endpoint) = NAMES[*entity];
@@ -562,8 +562,8 @@ proptest! {
             .collect();
         delayed.sort_by_key(|(arrival, _)| *arrival);
         let arrived: Vec<Sketch> = delayed.into_iter().map(|(_, sketch)| sketch).collect();
-        for trusting in [true, false] {
-            let run = build(&arrived, trusting);
+        for bounded in [true, false] {
+            let run = build(&arrived, bounded);
             prop_assert_eq!(run.rejections.total(), 0, "{:?}", run.rejections);
             prop_assert_eq!(run.named(), expected.named());
         }
@@ -603,15 +603,15 @@ proptest! {
         records in prop::collection::vec(
             (any_nanos(), 0..NAMES.len(), any::<i64>(), any_latency(), prop::option::of("[a-c]")), 0..60),
         ticks in prop::collection::vec(any_nanos(), 0..3),
-        trusting in any::<bool>(),
+        bounded in any::<bool>(),
         step in prop::sample::select(vec![1.0, 60.0, 3600.0]),
         lateness in prop::sample::select(vec![0.0, 10.0, 86_400.0]),
     ) {
         let config = FeatureConfig { lateness_seconds: lateness, ..config(step) };
         let limits = Limits { held_records: 7, entities: 2, request_ids: 2, ..Limits::default() };
         let mut run = Run::new(config, &limits);
-        if trusting {
-            run.builder = run.builder.trusting_the_clock();
+        if bounded {
+            run.builder = run.builder.bounded_input();
         }
         for (i, (nanos, entity, status, latency, id)) in records.iter().enumerate() {
             let (service, endpoint) = NAMES[*entity];

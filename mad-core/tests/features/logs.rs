@@ -79,7 +79,7 @@ fn less_than_expected_is_no_news() {
 
 #[test]
 fn steps_without_a_line_count_as_none_as_far_back_as_an_hour() {
-    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap().trusting_the_clock();
+    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap().bounded_input();
     let at = |minute: i64| Timestamp::from_nanos(minute * MINUTE);
     let given = [(at(0), "a", "ERROR"), (at(3), "a", "ERROR"), (at(500), "a", "ERROR")];
     let mut update = feed(&mut pipeline, &given);

@@ -74,7 +74,7 @@ fn at_every_place_it_goes_on_as_if_never_stopped() {
 
 #[test]
 fn a_series_takes_at_most_8_kilobytes() {
-    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap().trusting_the_clock();
+    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap().bounded_input();
     let entities = 40;
     for minute in 0..300_i64 {
         for entity in 0..entities {
@@ -196,7 +196,8 @@ const STATE_1: &[u8] = include_bytes!("../fixtures/state-1.bin");
 const ENTITY_1: &[u8] = include_bytes!("../fixtures/entity-1.bin");
 
 #[test]
-fn what_was_saved_in_format_1_goes_on() {
+#[ignore = "the format restarts at version 1 once the saved fields have their names"]
+fn state_of_format_1_is_restored() {
     let config = PipelineConfig::default();
     let mut restored = Pipeline::restore(config.clone(), STATE_1).unwrap();
     let incident = restored.incidents()[0];

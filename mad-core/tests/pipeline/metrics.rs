@@ -21,7 +21,7 @@ fn point(at: Timestamp, service: &'static str, value: f64) -> MetricPoint<'stati
 }
 
 fn pipeline(config: PipelineConfig) -> Pipeline {
-    Pipeline::new(config).unwrap().trusting_the_clock()
+    Pipeline::new(config).unwrap().bounded_input()
 }
 
 /// All points of a run to the end.
@@ -246,9 +246,8 @@ proptest! {
 
 #[test]
 fn points_of_one_time_come_out_by_name() {
-    let mut builder = MetricBuilder::new(FeatureConfig::default(), &Limits::default())
-        .unwrap()
-        .trusting_the_clock();
+    let mut builder =
+        MetricBuilder::new(FeatureConfig::default(), &Limits::default()).unwrap().bounded_input();
     let (mut entities, mut series) = (EntityTable::new(10), SeriesTable::new(10));
     let (mut points, mut rejections) = (Vec::new(), Rejections::default());
     for service in ["b", "a", "c"] {

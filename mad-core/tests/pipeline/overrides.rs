@@ -12,7 +12,7 @@ fn minute(i: i64) -> Timestamp {
 
 /// Two services of a metric that jumps to `jump` at minute 100 for five minutes.
 fn judged(config: PipelineConfig, jump: f64) -> (Pipeline, Vec<JudgedPoint>) {
-    let mut pipeline = Pipeline::new(config).unwrap().trusting_the_clock();
+    let mut pipeline = Pipeline::new(config).unwrap().bounded_input();
     let mut points = Vec::new();
     for i in 0..120 {
         for service in ["a", "b"] {
@@ -86,7 +86,7 @@ fn what_is_muted_is_judged_and_not_flagged_and_teaches_nothing_odd() {
 #[test]
 fn requests_follow_the_same_settings() {
     let run = |config: PipelineConfig| {
-        let mut pipeline = Pipeline::new(config).unwrap().trusting_the_clock();
+        let mut pipeline = Pipeline::new(config).unwrap().bounded_input();
         let mut rows = Vec::new();
         for i in 0..3_600 {
             let slow = if i >= 3_000 { 20.0 } else { 1.0 };

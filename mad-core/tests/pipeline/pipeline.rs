@@ -253,7 +253,7 @@ proptest! {
     fn no_garbage_brings_it_down(
         mut requests in prop::collection::vec(any_request(), 0..300),
         sorted in any::<bool>(),
-        trusting in any::<bool>(),
+        bounded in any::<bool>(),
         tick in any::<i64>(),
         tight in any::<bool>(),
     ) {
@@ -278,8 +278,8 @@ proptest! {
             config.limits.request_ids = 1;
         }
         let mut pipeline = Pipeline::new(config).unwrap();
-        if trusting {
-            pipeline = pipeline.trusting_the_clock();
+        if bounded {
+            pipeline = pipeline.bounded_input();
         }
         let half = requests.len() / 2;
         ingest(&mut pipeline, &requests[..half]);

@@ -335,10 +335,10 @@ fn history_is_learnt_and_not_told() {
     let split = split.max(requests.partition_point(|row| row.timestamp < incident));
     let (history, rest) = requests.split_at(split);
     let mut warm = new();
-    warm.learn_only(true);
+    warm.backfill(true);
     let learnt = feed(&mut warm, history);
     warm.finish();
-    warm.learn_only(false);
+    warm.backfill(false);
     assert!(learnt.rows.iter().all(|row| row.verdict.reason == Reason::History));
     assert!(learnt.points.iter().all(|point| point.verdict.reason == Reason::History));
     assert!(warm.incidents().is_empty());

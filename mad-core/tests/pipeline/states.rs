@@ -158,7 +158,7 @@ fn a_tick_that_closes_nothing_still_makes_it_silent() {
 
 #[test]
 fn metrics_have_their_own_states_and_no_requests_in_them() {
-    let mut pipeline = Pipeline::new(default()).unwrap().trusting_the_clock();
+    let mut pipeline = Pipeline::new(default()).unwrap().bounded_input();
     let cpu = |i: i64| {
         let value = if i == 59 { 90.0 } else { 10.0 + wobble(i) };
         MetricPoint { resource: "node 1", ..MetricPoint::new(minute(5 * i), "db", "cpu", value) }
@@ -224,7 +224,7 @@ fn every_row_has_an_answer_that_is_its_verdict() {
 
 #[test]
 fn hostile_names_and_gaps_are_told_on_one_line() {
-    let mut pipeline = Pipeline::new(default()).unwrap().trusting_the_clock();
+    let mut pipeline = Pipeline::new(default()).unwrap().bounded_input();
     let mut update = Update::default();
     for i in 0..40 {
         let value = if i == 39 { f64::NAN } else { wobble(i) };

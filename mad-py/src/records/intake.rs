@@ -80,8 +80,8 @@ impl Intake {
             Some(state) => Pipeline::restore(config, state),
             None => Pipeline::new(config),
         };
-        let mut pipeline = pipeline.map_err(|error| to_py(&error))?.trusting_the_clock();
-        pipeline.learn_only(learn);
+        let mut pipeline = pipeline.map_err(|error| to_py(&error))?.bounded_input();
+        pipeline.backfill(learn);
         let (reading, update) = (Reading::default(), Update::default());
         Ok(Self { pipeline, reading, update, aside: Default::default() })
     }

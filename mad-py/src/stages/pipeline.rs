@@ -84,10 +84,9 @@ impl Pipeline {
         self.command(&parse_command(command)?)
     }
 
-    /// Learns from now on and flags nothing (`True`), or flags as usual: history before the time
-    /// that is watched.
-    fn learn_only(&mut self, on: bool) {
-        self.core.learn_only(on);
+    /// Starts (`True`) or ends (`False`) a backfill, in which rows are learnt but never flagged.
+    fn backfill(&mut self, on: bool) {
+        self.core.backfill(on);
     }
 
     /// The state of one entity, `(service, endpoint)`, as bytes: what was learnt, its recent rows
