@@ -14,4 +14,4 @@ pub use ranker::CulpritRanker;
 pub use trace::{
     TraceCulprit, TraceFault, TraceRanker, TraceRankerConfig, TraceRanking, TraceWindow,
 };
-pub use types::{Culprit, Evidence, NotCalled, Ranking, Surroundings};
+pub use types::{Culprit, Evidence, NotCalled, Ranking, RankingContext};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::weigh::weigh;
-use super::{Culprit, Evidence, NotCalled, Ranking, Surroundings};
+use super::{Culprit, Evidence, NotCalled, Ranking, RankingContext};
 use crate::config::CulpritConfig;
 use crate::error::Result;
 use crate::guard::Severity;
@@ -21,13 +21,13 @@ use crate::time::{MINUTE, Timestamp};
 /// Ranks entities by the evidence in their flagged rows of a look-back window.
 ///
 /// A row weighs its score (0.5 to 1), so that a lasting fault outweighs a loud moment; an entity
-/// weighs the sum of its rows, [those that go on](Surroundings::goes_on) as the flagged ones with
+/// weighs the sum of its rows, [those that go on](RankingContext::persisting_rows) as the flagged ones with
 /// them, and its score is its share of the sum over all entities. One that
 /// calls a service whose anomalies began no later weighs a quarter: a caller suffers with those that
 /// it calls. So do calls whose callee's did, beside it, and their caller beside calls that were longer
 /// on their way. One that is only called less, or whose spans are missing, weighs a quarter as well where
 /// a caller of it went bad because of another: what was never called is no cause. So does one in
-/// [another incident](Surroundings::in_other_incident). Those whose metrics were ranked by
+/// [another incident](RankingContext::in_other_incident). Those whose metrics were ranked by
 /// [`MetricRanker`](super::MetricRanker), which knows calls too, weigh by that. One whose service was
 /// changed in the half hour before weighs half as much again. Ties go to the worse severity, then the
 /// stronger single row, the earlier onset, the name. Abstains when
@@ -87,7 +87,7 @@ impl CulpritRanker {
         rows: impl IntoIterator<Item = &'a FlaggedRow>,
         entities: &EntityTable,
         at: Timestamp,
-        surroundings: &impl Surroundings,
+        context: &impl RankingContext,
     ) -> Ranking {
         let from = self.from(at);
         let mut suspects: BTreeMap<EntityId, Suspect> = BTreeMap::new();
@@ -98,7 +98,7 @@ impl CulpritRanker {
                 suspects.entry(row.entity).or_default().add(row);
             }
         }
-        weigh(&mut suspects, entities, at, surroundings);
+        weigh(&mut suspects, entities, at, context);
         let total: f64 = suspects.values().map(|suspect| suspect.weight).sum();
         let mut ranked: Vec<(f64, Culprit)> = suspects
             .into_iter()
@@ -142,8 +142,8 @@ impl Suspect {
     }
 
     /// Rows that go on as the flagged ones weigh as these do.
-    pub fn go_on(&mut self, id: EntityId, to: Timestamp, surroundings: &impl Surroundings) {
-        let rows = self.evidence.values().map(|known| surroundings.goes_on(id, known, to));
+    pub fn go_on(&mut self, id: EntityId, to: Timestamp, context: &impl RankingContext) {
+        let rows = self.evidence.values().map(|known| context.persisting_rows(id, known, to));
         self.weight *= 1.0 + rows.max().unwrap_or(0) as f64 / self.rows as f64;
     }
 

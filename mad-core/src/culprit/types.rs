@@ -78,31 +78,33 @@ pub struct NotCalled {
     pub because_of: Arc<str>,
 }
 
-/// What a ranking knows beside flagged rows.
-pub trait Surroundings {
+/// What a ranking reads besides flagged rows: calls, changes, metrics and recent rows.
+pub trait RankingContext {
     /// The services that a service calls.
     fn callees(&self, service: &str) -> Vec<Arc<str>>;
     /// The last change of a service from `from` to `to`.
     fn change(&self, service: &str, from: Timestamp, to: Timestamp) -> Option<ChangeEvent>;
-    /// How strongly the metrics of a service speak against it, held against normal time and each
-    /// other's, 0 to 1, the first of a ranking having 1; None where its metrics were not ranked.
+    /// Score of a service by its metrics, compared with normal time and with each other, from 0 to
+    /// 1 for the first of the ranking. None where its metrics were not ranked.
     fn by_metrics(&self, _service: &str) -> Option<f64> {
         None
     }
-    /// How many rows of an entity right after this evidence, until `to`, were not flagged although
-    /// their latency or errors were still beyond the middle between what was expected and the
-    /// evidence: what goes wrong while little is known is soon taken for normal.
-    fn goes_on(&self, _entity: EntityId, _evidence: &Evidence, _to: Timestamp) -> u64 {
+    /// Counts the unflagged rows of an entity that directly follow this evidence, until `to`, whose
+    /// latency or error rate stays beyond the middle between the expected value and the evidence.
+    ///
+    /// They count as evidence, because a fault that begins while little is known of an entity is
+    /// soon learnt as its normal level.
+    fn persisting_rows(&self, _entity: EntityId, _evidence: &Evidence, _to: Timestamp) -> u64 {
         0
     }
-    /// Whether an entity belongs to another incident whose services do not call those of the ranked one.
+    /// Whether an entity is in another incident that no call connects with this one.
     fn in_other_incident(&self, _entity: EntityId) -> bool {
         false
     }
 }
 
-/// Nothing is known of calls and changes.
-impl Surroundings for () {
+/// A context without calls and changes.
+impl RankingContext for () {
     fn callees(&self, _: &str) -> Vec<Arc<str>> {
         Vec::new()
     }

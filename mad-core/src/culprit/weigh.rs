@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::ranker::Suspect;
-use super::{NotCalled, Surroundings};
+use super::{NotCalled, RankingContext};
 use crate::series::{EntityId, EntityTable};
 use crate::time::{MINUTE, Timestamp};
 
@@ -39,13 +39,13 @@ pub(super) fn weigh(
     suspects: &mut BTreeMap<EntityId, Suspect>,
     entities: &EntityTable,
     at: Timestamp,
-    surroundings: &impl Surroundings,
+    context: &impl RankingContext,
 ) {
     for (id, suspect) in &mut *suspects {
-        suspect.go_on(*id, at, surroundings);
+        suspect.go_on(*id, at, context);
     }
-    let services = services(suspects, entities, surroundings);
-    stand(suspects, entities, surroundings);
+    let services = services(suspects, entities, context);
+    stand(suspects, entities, context);
     // those that went bad because of a callee that did, by the callee
     let mut gave_up: BTreeMap<&str, Arc<str>> = BTreeMap::new();
     for (id, suspect) in &mut *suspects {
@@ -79,13 +79,13 @@ pub(super) fn weigh(
         suspect.not_called = not_called.get(&*entity.service).cloned();
         // a change in the step in which it began may have come before
         let until = first.plus(suspect.step).min(at.plus(suspect.step));
-        suspect.change = surroundings.change(&entity.service, first.plus(-CHANGE_REACH), until);
+        suspect.change = context.change(&entity.service, first.plus(-CHANGE_REACH), until);
         let explained =
-            suspect.explained_by.is_some() && surroundings.by_metrics(&entity.service).is_none();
+            suspect.explained_by.is_some() && context.by_metrics(&entity.service).is_none();
         if explained || suspect.not_called.is_some() || suspect.slow_way_to.is_some() {
             suspect.weight *= EXPLAINED;
         }
-        if surroundings.in_other_incident(*id) {
+        if context.in_other_incident(*id) {
             suspect.weight *= APART;
         }
         if suspect.change.is_some() {
@@ -97,7 +97,7 @@ pub(super) fn weigh(
 fn services<'a>(
     suspects: &BTreeMap<EntityId, Suspect>,
     entities: &'a EntityTable,
-    surroundings: &impl Surroundings,
+    context: &impl RankingContext,
 ) -> BTreeMap<&'a str, Service> {
     let mut services: BTreeMap<&str, Service> = BTreeMap::new();
     for (id, suspect) in suspects {
@@ -107,7 +107,7 @@ fn services<'a>(
             step: 0,
             weight: None,
             seen: false,
-            callees: surroundings.callees(&entity.service),
+            callees: context.callees(&entity.service),
         };
         let known = services.entry(&entity.service).or_insert_with(new);
         known.seen |= !suspect.is_absent();
@@ -182,13 +182,13 @@ fn not_called(
 fn stand(
     suspects: &mut BTreeMap<EntityId, Suspect>,
     entities: &EntityTable,
-    surroundings: &impl Surroundings,
+    context: &impl RankingContext,
 ) {
     let mut heaviest: f64 = 0.0;
     let mut services: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
     for (id, suspect) in &*suspects {
         let Some(entity) = entities.get(*id) else { continue };
-        let Some(standing) = surroundings.by_metrics(&entity.service) else { continue };
+        let Some(standing) = context.by_metrics(&entity.service) else { continue };
         heaviest = heaviest.max(suspect.weight);
         let (_, most) = services.entry(&entity.service).or_insert((standing, 0.0));
         *most = most.max(suspect.weight);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::TemplateExplainer;
 use super::template::{change, is_whole};
 use super::words::{duration, moment, named, number, one_line};
-use crate::culprit::Surroundings;
+use crate::culprit::RankingContext;
 use crate::history::FlaggedSignal;
 use crate::incident::{Incident, Peak};
 use crate::series::Entity;
@@ -59,7 +59,7 @@ impl TemplateExplainer {
     /// The first anomalies of all that an incident lists, in order of time, then by name; nothing
     /// for one that reached nobody. What is said is who went bad when and who calls whom: an order in
     /// time, no proof of a cause.
-    pub fn chain(&self, incident: &Incident, surroundings: &impl Surroundings) -> Vec<Link> {
+    pub fn chain(&self, incident: &Incident, context: &impl RankingContext) -> Vec<Link> {
         if incident.members.is_empty() {
             return Vec::new();
         }
@@ -72,7 +72,7 @@ impl TemplateExplainer {
         let mut callees: BTreeMap<&str, Vec<Arc<str>>> = BTreeMap::new();
         for (entity, _) in &all {
             let service = &*entity.service;
-            callees.entry(service).or_insert_with(|| surroundings.callees(service));
+            callees.entry(service).or_insert_with(|| context.callees(service));
         }
         let calls = |caller: &str, callee: &str| {
             callees.get(caller).is_some_and(|known| known.iter().any(|name| **name == *callee))
@@ -98,7 +98,7 @@ impl TemplateExplainer {
                 entity: entity.clone(),
                 signal: onset.signal.clone(),
                 tie,
-                change: surroundings.change(&entity.service, onset.at.plus(-CHANGE_REACH), until),
+                change: context.change(&entity.service, onset.at.plus(-CHANGE_REACH), until),
             });
         }
         chain

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::surroundings::Known;
+use super::view::View;
 use super::{Counters, IncidentRecord, Pipeline};
 use crate::config::{CulpritConfig, PipelineConfig};
 use crate::culprit::{CulpritRanker, Ranking};
@@ -41,8 +41,8 @@ impl Pipeline {
         let ranker = CulpritRanker::new(config)?;
         let at = at.or(self.bucket).unwrap_or_default();
         let rows: Vec<&FlaggedRow> = self.history.flagged(ranker.from(at), at).collect();
-        let known = Known { by_metrics: self.by_metrics(&rows, at), ..self.surroundings() };
-        Ok(ranker.rank_within(rows, &self.entities, at, &known))
+        let view = View { by_metrics: self.by_metrics(&rows, at), ..self.view() };
+        Ok(ranker.rank_within(rows, &self.entities, at, &view))
     }
 
     /// The ranking at an incident's end: kept since it closed, or as of now. Entities of another
@@ -60,8 +60,8 @@ impl Pipeline {
         let rows: Vec<&FlaggedRow> = self.history.flagged(ranker.from(at), at).collect();
         let by_metrics = self.by_metrics(&rows, at);
         let in_other_incident = self.in_other_incidents(incident, &by_metrics);
-        let known = Known { by_metrics, in_other_incident, ..self.surroundings() };
-        ranker.rank_within(rows, &self.entities, at, &known)
+        let view = View { by_metrics, in_other_incident, ..self.view() };
+        ranker.rank_within(rows, &self.entities, at, &view)
     }
 
     /// The entities of other incidents whose services are not next to this one's. What metrics
@@ -99,7 +99,7 @@ impl Pipeline {
 
     /// How an incident spread: see [`TemplateExplainer::chain`].
     pub fn chain(&self, incident: &Incident) -> Vec<Link> {
-        TemplateExplainer.chain(incident, &self.surroundings())
+        TemplateExplainer.chain(incident, &self.view())
     }
 
     /// What was taken, flagged, suppressed and dropped.
@@ -160,8 +160,8 @@ impl Pipeline {
         &self.config
     }
 
-    fn surroundings(&self) -> Known<'_> {
-        Known {
+    fn view(&self) -> View<'_> {
+        View {
             graph: &self.graph,
             history: &self.history,
             grouper: &self.grouper,

@@ -14,11 +14,12 @@ mod metrics;
 mod part;
 mod partition;
 mod pieces;
+mod push;
 mod record;
 mod rules;
-mod surroundings;
 mod traces;
 mod update;
+mod view;
 
 pub use command::Command;
 pub use compose::Pipeline;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mad_core::config::CulpritConfig;
-use mad_core::culprit::{CulpritRanker, Ranking, Surroundings};
+use mad_core::culprit::{CulpritRanker, Ranking, RankingContext};
 use mad_core::guard::Severity;
 use mad_core::history::{FlaggedRow, FlaggedSignal, History};
 use mad_core::limits::Limits;
@@ -152,7 +152,7 @@ fn ties_go_to_severity_then_strength_then_onset_then_name() {
 /// Alpha calls bravo and charlie, bravo calls delta.
 struct Calls;
 
-impl Surroundings for Calls {
+impl RankingContext for Calls {
     fn callees(&self, service: &str) -> Vec<Arc<str>> {
         match service {
             "alpha" => vec!["bravo".into(), "charlie".into()],
