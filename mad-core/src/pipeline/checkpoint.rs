@@ -44,7 +44,7 @@ impl Pipeline {
     pub fn restore(config: PipelineConfig, saved: &[u8]) -> Result<Self> {
         let pipeline: Self = envelope::open(envelope::PIPELINE, saved)?;
         let mut pipeline = pipeline.configured(config)?;
-        pipeline.touch_all();
+        pipeline.mark_all_dirty();
         Ok(pipeline)
     }
 

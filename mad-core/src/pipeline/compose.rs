@@ -93,7 +93,7 @@ pub struct Pipeline {
     pub(super) rules: HashMap<EntityId, Option<Rules>>,
     /// Entities that changed since state was last saved by what changed.
     #[serde(skip)]
-    pub(super) touched: BTreeSet<EntityId>,
+    pub(super) dirty: BTreeSet<EntityId>,
     #[serde(skip)]
     pub(super) closed_rows: Vec<FeatureRow>,
     #[serde(skip)]
@@ -137,7 +137,7 @@ impl Pipeline {
             batches: RecentIds::default(),
             swept: None,
             rules: HashMap::new(),
-            touched: BTreeSet::new(),
+            dirty: BTreeSet::new(),
             closed_rows: Vec::new(),
             closed_points: Vec::new(),
             config,
@@ -306,7 +306,7 @@ impl Pipeline {
 
     fn judge(&mut self, row: &FeatureRow, update: &mut Update) {
         self.learn_rules(row.entity);
-        self.touched.insert(row.entity);
+        self.dirty.insert(row.entity);
         let is_muted = self.muted_until(row.entity, row.bucket).is_some();
         if self.rows.len() <= row.entity.index() {
             self.rows.resize_with(row.entity.index() + 1, || None);

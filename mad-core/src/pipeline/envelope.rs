@@ -10,7 +10,7 @@ pub(super) const PIPELINE: [u8; 8] = *b"MADSTATE";
 /// What the state of one entity begins with.
 pub(super) const ENTITY: [u8; 8] = *b"MADPART1";
 /// What the state of a pipeline without its entities begins with.
-pub(super) const CORE: [u8; 8] = *b"MADCORE1";
+pub(super) const GLOBAL: [u8; 8] = *b"MADGLOBL";
 /// What the piece of one entity begins with.
 pub(super) const PIECE: [u8; 8] = *b"MADPIECE";
 /// Version of what follows the envelope; a reader knows all versions up to its own.
@@ -45,8 +45,8 @@ pub(super) fn open<T: DeserializeOwned>(magic: [u8; 8], saved: &[u8]) -> Result<
 fn what(magic: &[u8; 8]) -> &'static str {
     match *magic {
         ENTITY => "state of an entity",
-        CORE => "core of a state",
-        PIECE => "piece of a state",
+        GLOBAL => "global part of a state",
+        PIECE => "entity part of a state",
         _ => "state",
     }
 }

@@ -68,7 +68,7 @@ impl Pipeline {
         self.counters.entities_forgotten += entities.len() as u64;
         self.counters.series_forgotten += series.len() as u64;
         let of_series = series.iter().filter_map(|id| Some(self.series_names.get(*id)?.entity));
-        self.touched.extend(of_series.chain(entities.iter().copied()));
+        self.dirty.extend(of_series.chain(entities.iter().copied()));
         for partition in &mut self.partitions {
             partition.features.forget(entities);
             partition.metrics.forget(entities, series);

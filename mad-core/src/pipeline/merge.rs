@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::part::{Part, known_already};
+use super::entity_export::{EntityExport, known_already};
 use super::partition::Partition;
 use super::{IncidentRecord, Pipeline};
 use crate::culprit::Ranking;
@@ -52,7 +52,7 @@ impl Pipeline {
             ));
         }
         let known = other.entities.iter().filter(|(id, _)| other.knows(*id));
-        let parts: Vec<(Entity, Part)> =
+        let parts: Vec<(Entity, EntityExport)> =
             known.map(|(id, entity)| (Entity::clone(entity), other.part(id))).collect();
         let names: HashSet<&Entity> = parts.iter().map(|(entity, _)| entity).collect();
         let here = self.entities.iter().filter(|(id, _)| self.knows(*id));

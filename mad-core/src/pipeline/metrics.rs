@@ -90,7 +90,7 @@ impl Pipeline {
         self.time_comes_to(partition, bucket, update);
         let Some(name) = self.entities.get(entity).map(Arc::clone) else { return };
         self.learn_rules(entity);
-        self.touched.insert(entity);
+        self.dirty.insert(entity);
         // what looking at all of them costs (Bonferroni)
         let look_elsewhere = (points.len() as f64).log10();
         let (mut worth, mut told) = (0.0_f64, Vec::new());

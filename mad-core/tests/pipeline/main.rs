@@ -9,10 +9,10 @@
 
 #[cfg(feature = "simulate")]
 mod checkpoint;
+#[cfg(feature = "simulate")]
+mod delta;
 mod metrics;
 mod overrides;
-#[cfg(feature = "simulate")]
-mod pieces;
 #[cfg(feature = "simulate")]
 mod pipeline;
 #[cfg(feature = "simulate")]

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mad_core::export::RankingDocument;
-use mad_core::pipeline::Pieces;
+use mad_core::pipeline::DeltaCheckpoint;
 use mad_core::time::ZonePolicy;
 use mad_core::{CulpritConfig, Timestamp};
 use pyo3::prelude::*;
@@ -19,8 +19,8 @@ use crate::results::states::documents;
 use crate::service::live_update::LiveUpdate;
 use crate::service::seen::Seen;
 
-/// State by what changed: the core, and pieces by number; `None` removes one.
-type Changed<'py> = (Bound<'py, PyBytes>, Vec<(u32, Option<Bound<'py, PyBytes>>)>);
+/// A delta checkpoint: the global part, and parts of entities by number; `None` removes one.
+type Delta<'py> = (Bound<'py, PyBytes>, Vec<(u32, Option<Bound<'py, PyBytes>>)>);
 
 /// A pipeline that any thread may use: one at a time, with the GIL released. Times are nanoseconds
 /// since 1970 UTC; answers are JSON as files have it.
@@ -44,37 +44,37 @@ impl LivePipeline {
         Ok(Self::of(core))
     }
 
-    /// A pipeline that goes on where the saved one stopped: from the newest of each piece that
-    /// `changed` gave.
+    /// Restores a pipeline from the newest global part and the newest part of each entity that
+    /// `take_delta` returned.
     #[staticmethod]
-    #[pyo3(signature = (config, core, pieces))]
+    #[pyo3(signature = (config, global_part, entities))]
     fn restore(
         py: Python<'_>,
         config: Option<&Bound<'_, PyAny>>,
-        core: &[u8],
-        pieces: Vec<(u32, Bound<'_, PyBytes>)>,
+        global_part: &[u8],
+        entities: Vec<(u32, Bound<'_, PyBytes>)>,
     ) -> PyResult<Self> {
         let config = parse(config)?;
         let pieces: Vec<(u32, &[u8])> =
             pieces.iter().map(|(id, piece)| (*id, piece.as_bytes())).collect();
-        let core = py.detach(|| mad_core::Pipeline::restore_pieces(config, core, pieces));
+        let core = py.detach(|| mad_core::Pipeline::restore_delta(config, global_part, entities));
         Ok(Self::of(core.map_err(|error| to_py(&error))?))
     }
 
-    /// What changed since the last time it was asked: the core, and the pieces of entities.
-    fn changed<'py>(&self, py: Python<'py>) -> PyResult<Changed<'py>> {
+    /// Takes what changed since the last call: the global part, and the parts of entities.
+    fn take_delta<'py>(&self, py: Python<'py>) -> PyResult<Delta<'py>> {
         let mut live = self.lock(py);
         let core = &mut live.core;
-        let pieces = py.detach(|| core.changed());
-        let Pieces { core, entities } = pieces.map_err(|error| to_py(&error))?;
-        let bytes = |piece: &Vec<u8>| PyBytes::new(py, piece);
-        let entities = entities.iter().map(|(id, piece)| (*id, piece.as_ref().map(bytes)));
-        Ok((PyBytes::new(py, &core), entities.collect()))
+        let delta = py.detach(|| core.take_delta());
+        let DeltaCheckpoint { global, entities } = delta.map_err(|error| to_py(&error))?;
+        let bytes = |part: &Vec<u8>| PyBytes::new(py, part);
+        let entities = entities.iter().map(|(id, part)| (*id, part.as_ref().map(bytes)));
+        Ok((PyBytes::new(py, &global), entities.collect()))
     }
 
-    /// Pieces of these numbers could not be stored: `changed` gives them again.
-    fn not_saved(&self, py: Python<'_>, ids: Vec<u32>) {
-        self.lock(py).core.not_saved(ids);
+    /// DeltaCheckpoint of these numbers could not be stored: `changed` gives them again.
+    fn mark_dirty(&self, py: Python<'_>, ids: Vec<u32>) {
+        self.lock(py).core.mark_dirty(ids);
     }
 
     /// The whole state as bytes, as `Pipeline.checkpoint` gives it.

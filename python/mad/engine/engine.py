@@ -341,13 +341,13 @@ class Engine:
 
     def _checkpoint(self) -> None:
         began = monotonic()
-        core, pieces = self.pipeline.changed()
+        global_part, parts = self.pipeline.take_delta()
         try:
             self.journal.checkpoint(
-                core, pieces, self._writes, {"accepted_total": self.stats.accepted_total}
+                global_part, parts, self._writes, {"accepted_total": self.stats.accepted_total}
             )
         except sqlite3.Error:
-            self.pipeline.not_saved([place for place, _ in pieces])
+            self.pipeline.mark_dirty([place for place, _ in parts])
             raise
         self._writes = TableWrites()
         self._bytes = 0

@@ -17,7 +17,7 @@ use crate::time::Timestamp;
 
 /// All that is known of one entity.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Part {
+pub(super) struct EntityExport {
     shape: PipelineConfig,
     last_bucket: Option<Timestamp>,
     last_log: Option<Timestamp>,
@@ -28,7 +28,7 @@ pub(super) struct Part {
     record: Option<IncidentRecord>,
 }
 
-impl Part {
+impl EntityExport {
     /// Series of metrics in it.
     pub fn series(&self) -> usize {
         self.series.len()
@@ -83,7 +83,7 @@ impl Pipeline {
     /// are no state of an entity, are cut, damaged or of a newer version; they are of another config
     /// of `features`, `score` or `limits`.
     pub fn load(&mut self, entity: &Entity, part: &[u8]) -> Result<()> {
-        let part: Part = envelope::open(envelope::ENTITY, part)?;
+        let part: EntityExport = envelope::open(envelope::ENTITY, part)?;
         self.config.check_shape(&part.shape)?;
         let known = self.entities.find(&entity.service, &entity.endpoint);
         if known.is_some_and(|id| self.knows(id)) {
@@ -100,7 +100,7 @@ impl Pipeline {
         requests || self.series_names.iter().any(|(_, name)| name.entity == id)
     }
 
-    pub(super) fn part(&self, id: EntityId) -> Part {
+    pub(super) fn part(&self, id: EntityId) -> EntityExport {
         let series = self.series_names.iter().filter(|(_, name)| name.entity == id);
         let series = series.map(|(series, name)| SeriesPart {
             metric: Arc::clone(&name.metric),
@@ -109,7 +109,7 @@ impl Pipeline {
             points: self.history.points(series).copied().collect(),
         });
         let record = self.recording.get(&id).and_then(|record| self.records.get(record)).cloned();
-        Part {
+        EntityExport {
             shape: self.config.clone(),
             last_bucket: self.last_bucket(id),
             last_log: self.partitions.iter().filter_map(|open| open.logs.last_bucket(id)).max(),
@@ -121,10 +121,12 @@ impl Pipeline {
         }
     }
 
-    pub(super) fn put(&mut self, entity: &Entity, part: Part) {
-        let Part { last_bucket, last_log, requests, recent, series, incident, record, .. } = part;
+    pub(super) fn put(&mut self, entity: &Entity, part: EntityExport) {
+        let EntityExport {
+            last_bucket, last_log, requests, recent, series, incident, record, ..
+        } = part;
         let id = self.entities.id(&entity.service, &entity.endpoint);
-        self.touched.insert(id);
+        self.dirty.insert(id);
         let slot = id.index();
         if self.rows.len() <= slot {
             self.rows.resize_with(slot + 1, || None);

@@ -1,4 +1,4 @@
-//! The state in pieces, so that it can be saved by what changed.
+//! The delta checkpoint: the global state and the entities that changed since the last one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,24 +12,24 @@ use crate::error::{Error, Result};
 use crate::history::{HistoryPoint, HistoryRow, Ring};
 use crate::series::{EntityId, SeriesId};
 
-/// What changed since state was saved the last time.
+/// The state that changed since the previous delta checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Pieces {
+pub struct DeltaCheckpoint {
     /// What belongs to no entity: it replaces the one saved before.
     pub core: Vec<u8>,
-    /// Pieces of entities by number: each replaces the one of its number, or removes it (`None`).
+    /// DeltaCheckpoint of entities by number: each replaces the one of its number, or removes it (`None`).
     pub entities: Vec<(u32, Option<Vec<u8>>)>,
 }
 
 /// What belongs to no entity, and how long the tables of the others are.
 #[derive(Serialize)]
-struct Core<'a> {
+struct Global<'a> {
     pipeline: &'a Pipeline,
     lengths: [usize; 4],
 }
 
 #[derive(Deserialize)]
-struct SavedCore {
+struct SavedGlobal {
     pipeline: Pipeline,
     lengths: [usize; 4],
 }
@@ -74,15 +74,15 @@ struct Tables {
 }
 
 impl Pipeline {
-    /// What changed since this was asked the last time: with all answers so far, each piece in
-    /// the place of the one before, [`restore_pieces`](Self::restore_pieces) makes the same
-    /// pipeline. The first answer of a pipeline that was made by [`restore`](Self::restore) is all
-    /// of it.
+    /// Takes the state that changed since the last call.
+    ///
+    /// Store each part in place of the one before it; from the newest parts
+    /// [`restore_delta`](Self::restore_delta) makes the same pipeline again. The first delta of a
+    /// pipeline made by [`restore`](Self::restore) holds the whole state.
     ///
     /// # Errors
     ///
-    /// None is known; an encoder that fails is handed on, and the next answer has what this one
-    /// would have had.
+    /// A failure of the encoder. The next delta then holds what this one would have held.
     ///
     /// # Examples
     ///
@@ -94,48 +94,48 @@ impl Pipeline {
     /// let config = PipelineConfig::default();
     /// let mut pipeline = Pipeline::new(config.clone())?;
     /// let mut saved = BTreeMap::new();
-    /// let mut core = Vec::new();
+    /// let mut global = Vec::new();
     /// for (minute, service) in [(0, "cart"), (2, "mail"), (4, "mail")] {
     ///     let at = Timestamp::from_seconds(60 * minute);
     ///     pipeline.ingest([Request::new(at, service, "/", 200, 30.0)]);
-    ///     let pieces = pipeline.changed()?;
-    ///     core = pieces.core;
-    ///     for (id, piece) in pieces.entities {
-    ///         match piece {
-    ///             Some(piece) => saved.insert(id, piece),
+    ///     let delta = pipeline.take_delta()?;
+    ///     global = delta.global;
+    ///     for (id, part) in delta.entities {
+    ///         match part {
+    ///             Some(part) => saved.insert(id, part),
     ///             None => saved.remove(&id),
     ///         };
     ///     }
     /// }
-    /// let pieces = saved.iter().map(|(id, piece)| (*id, piece.as_slice()));
-    /// let restored = Pipeline::restore_pieces(config, &core, pieces)?;
+    /// let parts = saved.iter().map(|(id, part)| (*id, part.as_slice()));
+    /// let restored = Pipeline::restore_delta(config, &global, parts)?;
     /// assert_eq!(restored.checkpoint()?, pipeline.checkpoint()?);
     /// # Ok::<(), mad_core::Error>(())
     /// ```
-    pub fn changed(&mut self) -> Result<Pieces> {
-        let touched = std::mem::take(&mut self.touched);
+    pub fn take_delta(&mut self) -> Result<DeltaCheckpoint> {
+        let dirty = std::mem::take(&mut self.dirty);
         let tables = self.take_tables();
-        let pieces = self.pieces(&touched, &tables);
+        let delta = self.delta(&dirty, &tables);
         self.put_tables(tables);
-        if pieces.is_err() {
-            self.touched = touched;
+        if delta.is_err() {
+            self.dirty = dirty;
         }
-        pieces
+        delta
     }
 
-    /// A pipeline that goes on where the saved one stopped, from the newest of each piece.
+    /// Restores a pipeline from the newest global part and the newest part of each entity.
     ///
     /// # Errors
     ///
-    /// Those of [`restore`](Self::restore), for any of the pieces; a piece that is of no entity of
-    /// the core.
-    pub fn restore_pieces<'a>(
+    /// Those of [`restore`](Self::restore), for any of the parts, and a part whose entity the
+    /// global part does not know.
+    pub fn restore_delta<'a>(
         config: PipelineConfig,
-        core: &[u8],
-        pieces: impl IntoIterator<Item = (u32, &'a [u8])>,
+        global: &[u8],
+        parts: impl IntoIterator<Item = (u32, &'a [u8])>,
     ) -> Result<Self> {
-        let SavedCore { pipeline, lengths: [rows, series, recent, points] } =
-            envelope::open(envelope::CORE, core)?;
+        let SavedGlobal { pipeline, lengths: [rows, series, recent, points] } =
+            envelope::open(envelope::GLOBAL, global)?;
         // lengths come from outside: no more is laid out than the limits allow
         let most = [config.limits.entities, config.limits.series];
         if rows.max(recent) > most[0].saturating_add(1) || series.max(points) > most[1] {
@@ -146,10 +146,12 @@ impl Pipeline {
         tables.series.resize_with(series, || None);
         tables.recent.resize_with(recent, Ring::default);
         tables.points.resize_with(points, Ring::default);
-        for (id, piece) in pieces {
-            let piece: SavedPiece = envelope::open(envelope::PIECE, piece)?;
+        for (id, part) in parts {
+            let piece: SavedPiece = envelope::open(envelope::PIECE, part)?;
             tables.put(id as usize, piece).ok_or_else(|| {
-                Error::state(format!("piece {id} of the saved state does not fit to its core"))
+                Error::state(format!(
+                    "part {id} of the saved state has no place in its global part"
+                ))
             })?;
         }
         let mut pipeline = pipeline.configured(config)?;
@@ -159,32 +161,32 @@ impl Pipeline {
 
     /// Says that pieces of these numbers could not be stored: the next answer of
     /// [`changed`](Self::changed) has them again.
-    pub fn not_saved(&mut self, ids: impl IntoIterator<Item = u32>) {
-        self.touched.extend(ids.into_iter().map(EntityId));
+    pub fn mark_dirty(&mut self, ids: impl IntoIterator<Item = u32>) {
+        self.dirty.extend(ids.into_iter().map(EntityId));
     }
 
-    /// Says that all of the state has to be saved.
-    pub(super) fn touch_all(&mut self) {
-        self.touched = (0..self.entities.slots() as u32).map(EntityId).collect();
+    /// Marks all entities as changed.
+    pub(super) fn mark_all_dirty(&mut self) {
+        self.dirty = (0..self.entities.slots() as u32).map(EntityId).collect();
     }
 
-    fn pieces(&self, touched: &BTreeSet<EntityId>, tables: &Tables) -> Result<Pieces> {
+    fn delta(&self, dirty: &BTreeSet<EntityId>, tables: &Tables) -> Result<DeltaCheckpoint> {
         let mut series: BTreeMap<EntityId, Vec<SeriesId>> = BTreeMap::new();
         for (id, name) in self.series_names.iter() {
-            if touched.contains(&name.entity) {
+            if dirty.contains(&name.entity) {
                 series.entry(name.entity).or_default().push(id);
             }
         }
-        let mut entities = Vec::with_capacity(touched.len());
-        for id in touched {
+        let mut entities = Vec::with_capacity(dirty.len());
+        for id in dirty {
             let piece = tables.piece(*id, series.get(id).map_or(&[], Vec::as_slice));
             let sealed = piece.map(|piece| envelope::seal(envelope::PIECE, &piece)).transpose()?;
             entities.push((id.0, sealed));
         }
         let Tables { rows, series, recent, points } = tables;
         let lengths = [rows.len(), series.len(), recent.len(), points.len()];
-        let core = envelope::seal(envelope::CORE, &Core { pipeline: self, lengths })?;
-        Ok(Pieces { core, entities })
+        let global = envelope::seal(envelope::GLOBAL, &Global { pipeline: self, lengths })?;
+        Ok(DeltaCheckpoint { global, entities })
     }
 
     fn take_tables(&mut self) -> Tables {

@@ -1,9 +1,9 @@
-//! State saved by what changed: the newest pieces are the whole.
+//! State saved by what changed: the newest delta are the whole.
 
 use std::collections::BTreeMap;
 
 use mad_core::config::PipelineConfig;
-use mad_core::pipeline::{Pieces, Pipeline, Update};
+use mad_core::pipeline::{DeltaCheckpoint, Pipeline, Update};
 use mad_core::simulate::{Shop, ShopConfig};
 use mad_core::time::{MINUTE, Timestamp};
 use mad_core::{Limits, MetricPoint, Request, Source};
@@ -11,26 +11,26 @@ use mad_core::{Limits, MetricPoint, Request, Source};
 /// What a store would have.
 #[derive(Default)]
 struct Store {
-    core: Vec<u8>,
+    global: Vec<u8>,
     entities: BTreeMap<u32, Vec<u8>>,
 }
 
 impl Store {
-    fn save(&mut self, pipeline: &mut Pipeline) -> Pieces {
-        let pieces = pipeline.changed().unwrap();
-        self.core.clone_from(&pieces.core);
-        for (id, piece) in &pieces.entities {
+    fn save(&mut self, pipeline: &mut Pipeline) -> DeltaCheckpoint {
+        let delta = pipeline.take_delta().unwrap();
+        self.global.clone_from(&delta.global);
+        for (id, piece) in &delta.entities {
             match piece {
                 Some(piece) => self.entities.insert(*id, piece.clone()),
                 None => self.entities.remove(id),
             };
         }
-        pieces
+        delta
     }
 
     fn restore(&self, config: PipelineConfig) -> mad_core::Result<Pipeline> {
-        let pieces = self.entities.iter().map(|(id, piece)| (*id, piece.as_slice()));
-        Pipeline::restore_pieces(config, &self.core, pieces)
+        let delta = self.entities.iter().map(|(id, piece)| (*id, piece.as_slice()));
+        Pipeline::restore_delta(config, &self.global, delta)
     }
 }
 
@@ -105,11 +105,11 @@ fn who_is_idle_is_not_saved_again() {
         minute(&mut pipeline, "mail", at);
     }
     // a disk that was full
-    let lost = pipeline.changed().unwrap();
+    let lost = pipeline.take_delta().unwrap();
     assert_eq!(lost.entities.len(), 4);
-    pipeline.not_saved(lost.entities.iter().map(|(id, _)| *id));
-    assert_eq!(pipeline.changed().unwrap(), lost);
-    pipeline.not_saved(lost.entities.iter().map(|(id, _)| *id));
+    pipeline.mark_dirty(lost.entities.iter().map(|(id, _)| *id));
+    assert_eq!(pipeline.take_delta().unwrap(), lost);
+    pipeline.mark_dirty(lost.entities.iter().map(|(id, _)| *id));
     // the last minutes of the cart closed meanwhile
     store.save(&mut pipeline);
     for at in 40..50 {
@@ -151,15 +151,15 @@ fn damage_is_told() {
     store.save(&mut pipeline);
     let told = |store: &Store| store.restore(config.clone()).unwrap_err().to_string();
     let first = *store.entities.keys().next().unwrap();
-    let mut damaged = Store { core: store.core.clone(), entities: store.entities.clone() };
+    let mut damaged = Store { global: store.global.clone(), entities: store.entities.clone() };
     damaged.entities.get_mut(&first).unwrap()[40] ^= 1;
     assert!(told(&damaged).contains("checksum"), "{}", told(&damaged));
-    let mut strange = Store { core: store.core.clone(), entities: store.entities.clone() };
+    let mut strange = Store { global: store.global.clone(), entities: store.entities.clone() };
     let piece = strange.entities.remove(&first).unwrap();
     strange.entities.insert(5_000, piece);
-    assert_eq!(told(&strange), "piece 5000 of the saved state does not fit to its core");
-    let whole = Store { core: pipeline.checkpoint().unwrap(), ..Store::default() };
-    assert_eq!(told(&whole), "this is no saved core of a state of mad");
+    assert_eq!(told(&strange), "part 5000 of the saved state has no place in its global part");
+    let whole = Store { global: pipeline.checkpoint().unwrap(), ..Store::default() };
+    assert_eq!(told(&whole), "this is no saved global part of a state of mad");
     let other =
         PipelineConfig { limits: Limits { entities: 7, ..Limits::default() }, ..config.clone() };
     assert!(store.restore(other).unwrap_err().to_string().contains("`limits`"));
