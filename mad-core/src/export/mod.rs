@@ -11,7 +11,8 @@ pub use csv::{
     write_scored_points_header, write_scored_row,
 };
 pub use documents::{
-    BurnDocument, ChangeDocument, CulpritDocument, Document, EntityDocument, EvidenceDocument,
-    IncidentDocument, LaneDocument, LinkDocument, MemberDocument, PeakDocument, RankingDocument,
-    RejectedDocument, RejectedRecord, SCHEMA_VERSION, SeriesDocument, SignalSeries, SloDocument,
+    BurnDocument, ChangeDocument, CulpritDocument, Document, EntityDocument, EntitySummary,
+    EvidenceDocument, IncidentDocument, LinkDocument, MemberDocument, PeakDocument,
+    RankingDocument, RejectedDocument, RejectedRecord, SCHEMA_VERSION, SeriesDocument,
+    SignalSeries, SloDocument,
 };

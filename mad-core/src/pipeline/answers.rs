@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::view::View;
-use super::{Counters, IncidentRecord, Pipeline};
+use super::{Counters, IncidentWindow, Pipeline};
 use crate::config::{CulpritConfig, PipelineConfig};
 use crate::culprit::{CulpritRanker, Ranking};
 use crate::error::Result;
@@ -23,8 +23,8 @@ impl Pipeline {
     }
 
     /// What is kept of an incident for its report.
-    pub fn record(&self, id: &str) -> Option<&IncidentRecord> {
-        self.records.get(id)
+    pub fn incident_window(&self, id: &str) -> Option<&IncidentWindow> {
+        self.windows.get(id)
     }
 
     /// Ranks by the flagged rows known by `at` (the newest row where it is `None`).
@@ -48,7 +48,7 @@ impl Pipeline {
     /// The ranking at an incident's end: kept since it closed, or as of now. Entities of another
     /// incident weigh a quarter, unless their services call or are called by those of this one.
     pub fn ranking_of(&self, incident: &Incident) -> Ranking {
-        let kept = self.records.get(&incident.id).and_then(|record| record.ranking.clone());
+        let kept = self.windows.get(&incident.id).and_then(|window| window.ranking.clone());
         kept.unwrap_or_else(|| self.rank_incident(incident))
     }
 

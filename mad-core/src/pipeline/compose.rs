@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::metrics::SeriesState;
 use super::partition::Partition;
 use super::rules::{Rules, unflagged};
-use super::{Counters, IncidentRecord, JudgedRow, Update};
+use super::{Counters, IncidentWindow, JudgedRow, Update};
 use crate::config::{MuteWindow, PipelineConfig};
 use crate::error::Result;
 use crate::feature::{FeaturePoint, FeatureRow, RecentIds};
@@ -74,9 +74,9 @@ pub struct Pipeline {
     pub(super) guardrails: Guardrails,
     pub(super) history: History,
     pub(super) grouper: IncidentGrouper,
-    pub(super) records: BTreeMap<String, IncidentRecord>,
+    pub(super) windows: BTreeMap<String, IncidentWindow>,
     /// Records that still take rows of their entity.
-    pub(super) recording: BTreeMap<EntityId, String>,
+    pub(super) open_windows: BTreeMap<EntityId, String>,
     pub(super) counters: Counters,
     pub(super) rejections: Rejections,
     pub(super) position: u64,
@@ -125,8 +125,8 @@ impl Pipeline {
                 config.limits.closed_incidents,
             )?
             .with_critical_error_rate(config.guard.critical_error_rate),
-            records: BTreeMap::new(),
-            recording: BTreeMap::new(),
+            windows: BTreeMap::new(),
+            open_windows: BTreeMap::new(),
             counters: Counters::default(),
             rejections: Rejections::default(),
             position: 0,
@@ -366,10 +366,10 @@ impl Pipeline {
     fn remember(&mut self, judged: &JudgedRow, objectives: RowObjectives, update: &mut Update) {
         let JudgedRow { entity, row, scores, verdict } = judged;
         let kept = HistoryRow::new(row, scores, verdict);
-        if let Some(id) = self.recording.get(&row.entity) {
-            let more = self.records.get_mut(id).is_some_and(|record| record.push(&kept));
+        if let Some(id) = self.open_windows.get(&row.entity) {
+            let more = self.windows.get_mut(id).is_some_and(|window| window.push(&kept));
             if !more {
-                self.recording.remove(&row.entity);
+                self.open_windows.remove(&row.entity);
             }
         }
         self.history.push(row.entity, kept);

@@ -15,9 +15,9 @@ use crate::series::{EntityId, SeriesId};
 /// The state that changed since the previous delta checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeltaCheckpoint {
-    /// What belongs to no entity: it replaces the one saved before.
-    pub core: Vec<u8>,
-    /// DeltaCheckpoint of entities by number: each replaces the one of its number, or removes it (`None`).
+    /// The state that belongs to no entity. It replaces the global part saved before.
+    pub global: Vec<u8>,
+    /// States of entities by number. Each replaces the one of its number, or removes it (`None`).
     pub entities: Vec<(u32, Option<Vec<u8>>)>,
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::compose::EntityState;
 use super::metrics::SeriesState;
-use super::{IncidentRecord, Pipeline, envelope};
+use super::{IncidentWindow, Pipeline, envelope};
 use crate::config::PipelineConfig;
 use crate::error::{Error, Result};
 use crate::feature::StepFinder;
@@ -25,7 +25,7 @@ pub(super) struct EntityExport {
     recent: Ring<HistoryRow>,
     series: Vec<SeriesPart>,
     incident: OpenState,
-    record: Option<IncidentRecord>,
+    window: Option<IncidentWindow>,
 }
 
 impl EntityExport {
@@ -108,7 +108,8 @@ impl Pipeline {
             state: self.series.get(series.index()).cloned().flatten(),
             points: self.history.points(series).copied().collect(),
         });
-        let record = self.recording.get(&id).and_then(|record| self.records.get(record)).cloned();
+        let window =
+            self.open_windows.get(&id).and_then(|window| self.windows.get(window)).cloned();
         EntityExport {
             shape: self.config.clone(),
             last_bucket: self.last_bucket(id),
@@ -117,13 +118,13 @@ impl Pipeline {
             recent: self.history.recent(id).copied().collect(),
             series: series.collect(),
             incident: self.grouper.open_state(id),
-            record,
+            window,
         }
     }
 
     pub(super) fn put(&mut self, entity: &Entity, part: EntityExport) {
         let EntityExport {
-            last_bucket, last_log, requests, recent, series, incident, record, ..
+            last_bucket, last_log, requests, recent, series, incident, window, ..
         } = part;
         let id = self.entities.id(&entity.service, &entity.endpoint);
         self.dirty.insert(id);
@@ -156,9 +157,9 @@ impl Pipeline {
                 self.history.push_point(series, point);
             }
         }
-        if let (Some(open), Some(record)) = (&incident.open, record) {
-            self.recording.insert(id, open.id.clone());
-            self.records.insert(open.id.clone(), IncidentRecord { entity: id, ..record });
+        if let (Some(open), Some(window)) = (&incident.open, window) {
+            self.open_windows.insert(id, open.id.clone());
+            self.windows.insert(open.id.clone(), IncidentWindow { entity: id, ..window });
         }
         self.grouper.put(id, incident);
         self.learn_objective(id);

@@ -79,7 +79,7 @@ impl Pipeline {
                 *state = None;
             }
             self.rules.remove(id);
-            self.recording.remove(id);
+            self.open_windows.remove(id);
         }
         for id in series {
             if let Some(state) = self.series.get_mut(id.index()) {

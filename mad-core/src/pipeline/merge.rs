@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::entity_export::{EntityExport, known_already};
 use super::partition::Partition;
-use super::{IncidentRecord, Pipeline};
+use super::{IncidentWindow, Pipeline};
 use crate::culprit::Ranking;
 use crate::error::{Error, Result};
 use crate::history::FlaggedRow;
@@ -83,7 +83,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Incidents that are closed, records and flagged rows.
+    /// Incidents that are closed, windows and flagged rows.
     fn take_incidents(&mut self, other: &mut Self) {
         let here = |entity: &Entity| self.entities.find(&entity.service, &entity.endpoint);
         for row in other.history.take_flagged() {
@@ -91,10 +91,10 @@ impl Pipeline {
                 self.history.push_flagged(FlaggedRow { entity, ..row });
             }
         }
-        for (id, record) in std::mem::take(&mut other.records) {
-            let entity = other.entities.get(record.entity).and_then(|name| here(name));
-            let entity = entity.unwrap_or(record.entity);
-            self.records.entry(id).or_insert(IncidentRecord { entity, ..record });
+        for (id, window) in std::mem::take(&mut other.windows) {
+            let entity = other.entities.get(window.entity).and_then(|name| here(name));
+            let entity = entity.unwrap_or(window.entity);
+            self.windows.entry(id).or_insert(IncidentWindow { entity, ..window });
         }
         self.graph.absorb(other.graph.clone());
         self.profiles.absorb(&other.profiles);
@@ -102,7 +102,7 @@ impl Pipeline {
             self.history.push_change(change);
         }
         self.grouper.take_closed(&mut other.grouper, here);
-        self.forget_records();
+        self.forget_windows();
     }
 
     /// Makes the rankings of closed incidents again, as far as their flagged rows are still there.
@@ -116,9 +116,9 @@ impl Pipeline {
         let oldest = oldest.map(|row| row.bucket);
         for (id, ranking) in rankings {
             if (whole || oldest.is_some_and(|oldest| oldest <= ranking.from))
-                && let Some(record) = self.records.get_mut(&id)
+                && let Some(window) = self.windows.get_mut(&id)
             {
-                record.ranking = Some(ranking);
+                window.ranking = Some(ranking);
             }
         }
     }

@@ -137,10 +137,10 @@ impl Pipeline {
             None => self.grouper.quiet(entity, bucket, step, worth, &mut update.changes),
         }
         self.follow_changes(before, update);
-        if let Some(id) = self.recording.get(&entity)
-            && !self.records.get_mut(id).is_some_and(super::IncidentRecord::wants_more)
+        if let Some(id) = self.open_windows.get(&entity)
+            && !self.windows.get_mut(id).is_some_and(super::IncidentWindow::wants_more)
         {
-            self.recording.remove(&entity);
+            self.open_windows.remove(&entity);
         }
     }
 
@@ -211,10 +211,10 @@ impl Pipeline {
             *self.counters.suppressed.entry(verdict.reason).or_default() += 1;
         }
         let kept = HistoryPoint::new(point.bucket, sample.value, &score, &verdict);
-        if let Some(id) = self.recording.get(&point.entity)
-            && let Some(record) = self.records.get_mut(id)
+        if let Some(id) = self.open_windows.get(&point.entity)
+            && let Some(window) = self.windows.get_mut(id)
         {
-            record.push_point(&metric, &kept);
+            window.push_point(&metric, &kept);
         }
         self.history.push_point(point.series, kept);
         let entity = Arc::clone(entity);

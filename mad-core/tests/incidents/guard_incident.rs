@@ -492,10 +492,10 @@ fn records_of_closed_incidents_are_bounded_too() {
     assert_eq!(pipeline.incidents().len(), 2);
     assert_eq!(pipeline.counters().incidents_dropped, 37);
     assert!(pipeline.counters().flagged_dropped > 100);
-    let kept = ids.iter().filter(|id| pipeline.record(id).is_some()).count();
+    let kept = ids.iter().filter(|id| pipeline.incident_window(id).is_some()).count();
     assert!((2..=4).contains(&kept), "{kept}");
     for incident in pipeline.incidents() {
-        assert!(pipeline.record(&incident.id).is_some());
+        assert!(pipeline.incident_window(&incident.id).is_some());
     }
     let most = sizes[8..20].iter().max().unwrap();
     assert!(sizes.iter().all(|size| size * 10 < most * 11), "{sizes:?}");

@@ -408,7 +408,7 @@ fn an_incident_is_taken_and_resolved_by_command() {
     let [IncidentChange::Closed(closed)] = &update.changes[..] else { panic!("{update:?}") };
     assert_eq!(closed.close_reason, Some(CloseReason::Command));
     assert_eq!((closed.closed_at, closed.status), (Some(at(67)), IncidentStatus::Resolved));
-    assert!(pipeline.record(&id).unwrap().ranking.is_some());
+    assert!(pipeline.incident_window(&id).unwrap().ranking.is_some());
     assert_eq!(pipeline.incidents().len(), 1);
 
     for command in
@@ -465,7 +465,7 @@ fn a_long_incident_is_thinned_evenly() {
     pipeline.finish();
     let [incident] = pipeline.incidents()[..] else { panic!("one") };
     assert_eq!(incident.rows, 1_500);
-    let record = pipeline.record(&incident.id).unwrap();
+    let record = pipeline.incident_window(&incident.id).unwrap();
     assert!(
         record.requests.rows.len() <= 361 && record.requests.rows.len() > 150,
         "{}",

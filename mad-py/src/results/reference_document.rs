@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use mad_core::export::{
-    CulpritDocument, Document, EntityDocument, IncidentDocument, LaneDocument, RankingDocument,
+    CulpritDocument, Document, EntityDocument, EntitySummary, IncidentDocument, RankingDocument,
     RejectedDocument, SCHEMA_VERSION,
 };
 use mad_core::pipeline::Counters;
@@ -15,7 +15,7 @@ use mad_core::{Explanation, Rejections};
 /// Everything a report shows of the original's numbers.
 pub fn document(report: &ReferenceReport, rejections: &Rejections) -> Document {
     let rows = &report.rows;
-    let lanes = lanes(report);
+    let summaries = summaries(report);
     let counters = Counters {
         requests: rows.iter().map(|row| row.req_count).sum(),
         errors: rows.iter().map(|row| row.error_count).sum(),
@@ -39,12 +39,12 @@ pub fn document(report: &ReferenceReport, rejections: &Rejections) -> Document {
         points: 0,
         flagged_points: 0,
         series: 0,
-        entities: lanes.len() as u64,
+        entities: summaries.len() as u64,
         suppressed: BTreeMap::new(),
         rejected: RejectedDocument::new(rejections),
         incidents: report.incidents.iter().map(|one| incident(report, one)).collect(),
         ranking: ranking(report, None),
-        timeline: lanes,
+        timeline: summaries,
         state_counts: BTreeMap::new(),
         states: Vec::new(),
         counters,
@@ -146,25 +146,26 @@ fn incident(report: &ReferenceReport, one: &ReferenceIncident) -> IncidentDocume
 }
 
 /// Rows, flagged rows and incidents of each endpoint, those with most incidents first.
-fn lanes(report: &ReferenceReport) -> Vec<LaneDocument> {
-    let mut lanes: BTreeMap<(&str, &str), LaneDocument> = BTreeMap::new();
+fn summaries(report: &ReferenceReport) -> Vec<EntitySummary> {
+    let mut summaries: BTreeMap<(&str, &str), EntitySummary> = BTreeMap::new();
     for row in &report.rows {
-        let lane = lanes.entry((&row.service, &row.endpoint)).or_insert_with(|| LaneDocument {
-            service: row.service.to_string(),
-            endpoint: row.endpoint.to_string(),
-            rows: 0,
-            flagged: 0,
-            incidents: 0,
-        });
-        lane.rows += 1;
-        lane.flagged += u64::from(row.is_anomaly);
+        let summary =
+            summaries.entry((&row.service, &row.endpoint)).or_insert_with(|| EntitySummary {
+                service: row.service.to_string(),
+                endpoint: row.endpoint.to_string(),
+                rows: 0,
+                flagged: 0,
+                incidents: 0,
+            });
+        summary.rows += 1;
+        summary.flagged += u64::from(row.is_anomaly);
     }
     for incident in &report.incidents {
-        if let Some(lane) = lanes.get_mut(&(&*incident.service, &*incident.endpoint)) {
-            lane.incidents += 1;
+        if let Some(summary) = summaries.get_mut(&(&*incident.service, &*incident.endpoint)) {
+            summary.incidents += 1;
         }
     }
-    let mut lanes: Vec<LaneDocument> = lanes.into_values().collect();
-    lanes.sort_by_key(|lane| Reverse((lane.incidents, lane.flagged)));
-    lanes
+    let mut summaries: Vec<EntitySummary> = summaries.into_values().collect();
+    summaries.sort_by_key(|summary| Reverse((summary.incidents, summary.flagged)));
+    summaries
 }

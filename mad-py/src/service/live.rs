@@ -55,8 +55,8 @@ impl LivePipeline {
         entities: Vec<(u32, Bound<'_, PyBytes>)>,
     ) -> PyResult<Self> {
         let config = parse(config)?;
-        let pieces: Vec<(u32, &[u8])> =
-            pieces.iter().map(|(id, piece)| (*id, piece.as_bytes())).collect();
+        let entities: Vec<(u32, &[u8])> =
+            entities.iter().map(|(id, part)| (*id, part.as_bytes())).collect();
         let core = py.detach(|| mad_core::Pipeline::restore_delta(config, global_part, entities));
         Ok(Self::of(core.map_err(|error| to_py(&error))?))
     }

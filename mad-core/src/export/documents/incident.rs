@@ -107,11 +107,11 @@ impl IncidentDocument {
             chain: pipeline.chain(incident).iter().map(Into::into).collect(),
             culprit: ranking.culprits.first().map(|culprit| entity_document(&culprit.entity)),
             explanation: pipeline.explain(incident),
-            series: pipeline.record(&incident.id).map(|record| {
-                if record.requests.rows.is_empty() {
-                    SeriesDocument::of_metrics(record, incident.step)
+            series: pipeline.incident_window(&incident.id).map(|window| {
+                if window.requests.rows.is_empty() {
+                    SeriesDocument::of_metrics(window, incident.step)
                 } else {
-                    SeriesDocument::of_requests(record, pipeline.config())
+                    SeriesDocument::of_requests(window, pipeline.config())
                 }
             }),
             ranking: RankingDocument::new(&ranking),

@@ -11,7 +11,7 @@ mod spread;
 pub use incident::{EntityDocument, IncidentDocument, PeakDocument};
 pub use ranking::{CulpritDocument, EvidenceDocument, RankingDocument};
 pub use rejected::{RejectedDocument, RejectedRecord};
-pub use report::{Document, LaneDocument, SCHEMA_VERSION};
+pub use report::{Document, EntitySummary, SCHEMA_VERSION};
 pub use series::{SeriesDocument, SignalSeries};
 pub use slo::{BurnDocument, SloDocument};
 pub use spread::{ChangeDocument, LinkDocument, MemberDocument};

@@ -13,7 +13,7 @@ use crate::status::{StateDocument, state_documents};
 /// Version of the document's shape; it grows when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
 /// Entities listed with their row counts, those with most flagged rows first.
-const LANES: usize = 200;
+const SUMMARIES: usize = 200;
 
 /// Everything a report shows. Times are RFC 3339 in UTC.
 #[derive(Debug, Clone, Serialize)]
@@ -37,7 +37,7 @@ pub struct Document {
     pub rejected: RejectedDocument,
     pub incidents: Vec<IncidentDocument>,
     pub ranking: RankingDocument,
-    pub timeline: Vec<LaneDocument>,
+    pub timeline: Vec<EntitySummary>,
     pub state_counts: BTreeMap<&'static str, u64>,
     pub states: Vec<StateDocument>,
     pub counters: Counters,
@@ -48,7 +48,7 @@ pub struct Document {
 /// Rows of one entity.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
-pub struct LaneDocument {
+pub struct EntitySummary {
     pub service: String,
     pub endpoint: String,
     pub rows: u64,
@@ -66,13 +66,13 @@ impl Document {
             *with_incidents.entry(&incident.entity).or_default() += 1;
         }
         let points = pipeline.points_of_entities();
-        let mut timeline: Vec<LaneDocument> = pipeline
+        let mut timeline: Vec<EntitySummary> = pipeline
             .entities()
             .iter()
             .map(|(id, entity)| {
                 let (rows, flagged) = pipeline.rows_of(id);
                 let (points, flagged_points) = points.get(&id).copied().unwrap_or_default();
-                LaneDocument {
+                EntitySummary {
                     service: entity.service.to_string(),
                     endpoint: entity.endpoint.to_string(),
                     rows: rows + points,
@@ -89,7 +89,7 @@ impl Document {
                 &b.endpoint,
             ))
         });
-        timeline.truncate(LANES);
+        timeline.truncate(SUMMARIES);
         let (state_counts, states) = state_documents(pipeline);
         Self {
             schema_version: SCHEMA_VERSION,

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::config::PipelineConfig;
 use crate::history::HistoryPoint;
-use crate::pipeline::{IncidentRecord, Trace};
+use crate::pipeline::{IncidentWindow, WindowRows};
 use crate::series::Signal;
 use crate::time::Timestamp;
 
@@ -36,27 +36,27 @@ pub struct SignalSeries {
 
 impl SeriesDocument {
     /// The rows of requests around an incident.
-    pub(super) fn of_requests(record: &IncidentRecord, config: &PipelineConfig) -> Self {
+    pub(super) fn of_requests(window: &IncidentWindow, config: &PipelineConfig) -> Self {
         let signal = |signal: Signal| SignalSeries {
             name: signal.as_str().to_owned(),
             unit: signal.unit(),
-            values: record.requests.rows.iter().map(|row| pick(&row.values, signal)).collect(),
-            low: record.requests.rows.iter().map(|row| pick(&row.low, signal)).collect(),
-            high: record.requests.rows.iter().map(|row| pick(&row.high, signal)).collect(),
+            values: window.requests.rows.iter().map(|row| pick(&row.values, signal)).collect(),
+            low: window.requests.rows.iter().map(|row| pick(&row.low, signal)).collect(),
+            high: window.requests.rows.iter().map(|row| pick(&row.high, signal)).collect(),
         };
         Self {
-            step_seconds: config.features.step_seconds * f64::from(record.requests.stride),
-            bucket: record.requests.rows.iter().map(|row| row.bucket.to_string()).collect(),
-            flagged: record.requests.rows.iter().map(|row| row.is_anomaly).collect(),
-            count: record.requests.rows.iter().map(|row| row.count).collect(),
-            errors: record.requests.rows.iter().map(|row| row.errors).collect(),
+            step_seconds: config.features.step_seconds * f64::from(window.requests.stride),
+            bucket: window.requests.rows.iter().map(|row| row.bucket.to_string()).collect(),
+            flagged: window.requests.rows.iter().map(|row| row.is_anomaly).collect(),
+            count: window.requests.rows.iter().map(|row| row.count).collect(),
+            errors: window.requests.rows.iter().map(|row| row.errors).collect(),
             signals: Signal::ALL.into_iter().map(signal).collect(),
         }
     }
 
     /// The metrics of an incident that has no requests, on one axis of times.
-    pub(super) fn of_metrics(record: &IncidentRecord, step: i64) -> Self {
-        let traces = || record.metrics.values();
+    pub(super) fn of_metrics(window: &IncidentWindow, step: i64) -> Self {
+        let traces = || window.metrics.values();
         let times: BTreeSet<Timestamp> =
             traces().flat_map(|trace| trace.rows.iter().map(|point| point.bucket)).collect();
         let flagged: BTreeSet<Timestamp> = traces()
@@ -64,7 +64,7 @@ impl SeriesDocument {
             .filter(|point| point.is_anomaly)
             .map(|point| point.bucket)
             .collect();
-        let signal = |(name, trace): (&Arc<str>, &Trace<HistoryPoint>)| {
+        let signal = |(name, trace): (&Arc<str>, &WindowRows<HistoryPoint>)| {
             let known: BTreeMap<Timestamp, &HistoryPoint> =
                 trace.rows.iter().map(|point| (point.bucket, point)).collect();
             let pick = |part: fn(&HistoryPoint) -> f32| {
@@ -88,7 +88,7 @@ impl SeriesDocument {
             flagged: times.iter().map(|time| flagged.contains(time)).collect(),
             count: Vec::new(),
             errors: Vec::new(),
-            signals: record.metrics.iter().map(signal).collect(),
+            signals: window.metrics.iter().map(signal).collect(),
         }
     }
 }

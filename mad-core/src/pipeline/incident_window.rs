@@ -21,7 +21,7 @@ const MOST_METRICS: usize = 8;
 /// Rows around an incident, oldest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "T: HistoryEntry")]
-pub struct Trace<T> {
+pub struct WindowRows<T> {
     /// The rows.
     pub rows: Ring<T>,
     /// Each row stands for so many steps (1 unless the incident is long).
@@ -29,7 +29,7 @@ pub struct Trace<T> {
     skipped: u32,
 }
 
-impl<T: Copy> Trace<T> {
+impl<T: Copy> WindowRows<T> {
     fn begin<'a>(recent: impl DoubleEndedIterator<Item = &'a T>) -> Self
     where
         T: 'a,
@@ -60,24 +60,24 @@ impl<T: Copy> Trace<T> {
 
 /// What is kept of an incident for its report: the rows around it, and the ranking at its end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct IncidentRecord {
+pub struct IncidentWindow {
     /// Whose it is.
     pub entity: EntityId,
     /// The rows of requests around it.
-    pub requests: Trace<HistoryRow>,
+    pub requests: WindowRows<HistoryRow>,
     /// The points around it of the metrics that were flagged.
-    pub metrics: BTreeMap<Arc<str>, Trace<HistoryPoint>>,
+    pub metrics: BTreeMap<Arc<str>, WindowRows<HistoryPoint>>,
     /// The ranking at its end, once it is closed.
     pub ranking: Option<Ranking>,
     pub(super) tail: u32,
 }
 
-impl IncidentRecord {
+impl IncidentWindow {
     pub(super) fn open<'a>(
         entity: EntityId,
         recent: impl DoubleEndedIterator<Item = &'a HistoryRow>,
     ) -> Self {
-        let requests = Trace::begin(recent);
+        let requests = WindowRows::begin(recent);
         Self { entity, requests, metrics: BTreeMap::new(), ranking: None, tail: 0 }
     }
 
@@ -94,7 +94,7 @@ impl IncidentRecord {
         recent: impl DoubleEndedIterator<Item = &'a HistoryPoint>,
     ) {
         if self.metrics.len() < MOST_METRICS && !self.metrics.contains_key(metric) {
-            self.metrics.insert(Arc::clone(metric), Trace::begin(recent));
+            self.metrics.insert(Arc::clone(metric), WindowRows::begin(recent));
         }
     }
 
