@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::level::{Spread, directed_neg_log10_p};
+use super::mad::{Spread, directed_neg_log10_p};
 use super::tail::mad_degrees_of_freedom;
-use super::{Learn, LevelConfig, MadScorer, ScaleSource, Score, Scorer, band_z, normal_equivalent};
+use super::{Learn, MadConfig, MadScorer, ScaleSource, Score, Scorer, band_z, normal_equivalent};
 use crate::error::Result;
 use crate::series::{Direction, Sample};
 use crate::time::Timestamp;
@@ -28,7 +28,7 @@ impl CountScorer {
     ///
     /// A window outside 3 to 100,000, or a band that is not above 0.
     pub fn new(window: usize, direction: Direction, band: f64) -> Result<Self> {
-        let config = LevelConfig {
+        let config = MadConfig {
             window,
             direction,
             band,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{checked, clipped, sound};
-use super::level::{MAD_TO_SIGMA, directed_neg_log10_p};
+use super::mad::{MAD_TO_SIGMA, directed_neg_log10_p};
 use super::tail::mad_degrees_of_freedom;
 use super::{Learn, ScaleSource, Score, Scorer, band_z, normal_equivalent};
 use crate::error::Result;

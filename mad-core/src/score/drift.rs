@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Score;
-use super::level::MAD_TO_SIGMA;
+use super::mad::MAD_TO_SIGMA;
 use super::memory::{LARGEST, Memory, Reference};
 use crate::robust::quantile_sorted;
 use crate::time::Timestamp;

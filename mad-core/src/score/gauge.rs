@@ -8,7 +8,7 @@ use super::drift::{Drift, Leaving, SLACK};
 use super::memory::{LEAST, Memory, Reference, SIGMA_OF_RANGE, scale_of};
 use super::season::Season;
 use super::shift::median_with;
-use super::{Learn, LevelConfig, MadScorer, ScaleSource, Score, Scorer};
+use super::{Learn, MadConfig, MadScorer, ScaleSource, Score, Scorer};
 use crate::error::Result;
 use crate::robust::RollingMad;
 use crate::series::Sample;
@@ -102,7 +102,7 @@ impl GaugeScorer {
     /// # Errors
     ///
     /// A config field outside its range.
-    pub fn new(config: LevelConfig, neg_log10_p: f64) -> Result<Self> {
+    pub fn new(config: MadConfig, neg_log10_p: f64) -> Result<Self> {
         Ok(Self {
             recent: MadScorer::new(config)?,
             recent_now: None,

@@ -1,6 +1,6 @@
 //! What the scorers of one view share: a distance made a score.
 
-use super::level::directed_neg_log10_p;
+use super::mad::directed_neg_log10_p;
 use super::memory::{Memory, Reference};
 use super::tail::mad_degrees_of_freedom;
 use super::{ScaleSource, Score, band_z, normal_equivalent};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ScaleSource;
-use super::level::MAD_TO_SIGMA;
+use super::mad::MAD_TO_SIGMA;
 use crate::error::{Error, Result};
 use crate::robust::{SIGMA_OF_MEAN_AD, quantile_sorted};
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::drift::Leaving;
 use super::tail::deviate_of;
-use super::{CountScorer, GaugeScorer, Learn, LevelConfig, MadScorer, RateScorer, Score, Scorer};
+use super::{CountScorer, GaugeScorer, Learn, MadConfig, MadScorer, RateScorer, Score, Scorer};
 use crate::config::{Profile, ScoreConfig};
 use crate::error::Result;
 use crate::series::{Direction, Sample, SignalKind};
@@ -35,7 +35,7 @@ impl SignalScorer {
         let (up, both) =
             (deviate_of(neg_log10_p), deviate_of(neg_log10_p + std::f64::consts::LOG10_2));
         Ok(match kind {
-            SignalKind::Latency => Self::Level(MadScorer::new(LevelConfig {
+            SignalKind::Latency => Self::Level(MadScorer::new(MadConfig {
                 window,
                 direction: Direction::Up,
                 logarithm: true,
@@ -45,7 +45,7 @@ impl SignalScorer {
                 band: up,
             })?),
             SignalKind::Gauge => {
-                let level = LevelConfig { window, band: both, ..LevelConfig::default() };
+                let level = MadConfig { window, band: both, ..MadConfig::default() };
                 if config.profile == Profile::Mad {
                     return Ok(Self::Level(MadScorer::new(level)?));
                 }

@@ -6,7 +6,7 @@ use super::autocorrelation::Autocorrelation;
 use super::band::outside_if;
 use super::drift::{Begin, LEFT, Leaving, SLACK, added};
 use super::judge::sound;
-use super::level::SMALLEST;
+use super::mad::SMALLEST;
 use super::memory::{Memory, Reference};
 use super::tail::mad_degrees_of_freedom;
 use super::{ScaleSource, Score, normal_equivalent};

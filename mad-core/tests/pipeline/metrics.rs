@@ -270,10 +270,10 @@ fn points_of_one_time_come_out_by_name() {
 #[test]
 fn the_profile_of_median_and_mad_is_the_mad_scorer() {
     use mad_core::config::Profile;
-    use mad_core::score::{LevelConfig, MadScorer, Scorer};
+    use mad_core::score::{MadConfig, MadScorer, Scorer};
     let config = ScoreConfig { profile: Profile::Mad, ..ScoreConfig::default() };
     let mut series = SeriesScorer::new(SignalKind::Gauge, &config).unwrap();
-    let mut plain = MadScorer::new(LevelConfig::default()).unwrap();
+    let mut plain = MadScorer::new(MadConfig::default()).unwrap();
     let mut full = SeriesScorer::new(SignalKind::Gauge, &ScoreConfig::default()).unwrap();
     let mut differ = 0;
     for i in 0..400 {

@@ -4,9 +4,9 @@
 use mad_core::config::ScoreConfig;
 use mad_core::feature::FeatureRow;
 use mad_core::score::{
-    BinomialScorer, CountScorer, CusumScorer, DifferenceScorer, DoubleMadScorer, Learn,
-    LevelConfig, LongScorer, MadScorer, MetricScorer, RateScorer, RecordScorer, RowScorer, Score,
-    Scorer, SeasonalScorer, SeriesScorer, ShiftScorer, SignalScorer, band_z, neg_log10_sf,
+    BinomialScorer, CountScorer, CusumScorer, DifferenceScorer, DoubleMadScorer, Learn, LongScorer,
+    MadConfig, MadScorer, MetricScorer, RateScorer, RecordScorer, RowScorer, Score, Scorer,
+    SeasonalScorer, SeriesScorer, ShiftScorer, SignalScorer, band_z, neg_log10_sf,
     normal_equivalent,
 };
 use mad_core::series::{Direction, EntityId, Sample, Signal, SignalKind};
@@ -119,8 +119,8 @@ fn at(i: usize) -> Timestamp {
 }
 
 fn level(name: &'static str, logarithm: bool, direction: Direction) -> Case {
-    let config = LevelConfig { window: WINDOW, direction, logarithm, ..LevelConfig::default() };
-    let config = if logarithm { LevelConfig { absolute_floor: 0.02, ..config } } else { config };
+    let config = MadConfig { window: WINDOW, direction, logarithm, ..MadConfig::default() };
+    let config = if logarithm { MadConfig { absolute_floor: 0.02, ..config } } else { config };
     let two_sided = if direction == Direction::Both { std::f64::consts::LOG10_2 } else { 0.0 };
     Case {
         name,
@@ -505,7 +505,7 @@ fn nothing_learnt_later_changes_an_earlier_score() {
     }
 }
 
-fn level_scores(config: LevelConfig, values: &[f64]) -> Vec<Score> {
+fn level_scores(config: MadConfig, values: &[f64]) -> Vec<Score> {
     let mut scorer = MadScorer::new(config).unwrap();
     let samples = values.iter().map(|value| Sample { value: *value, n: 1 });
     samples.enumerate().map(|(i, sample)| scorer.observe(at(i), sample, 4.0)).collect()
@@ -571,7 +571,7 @@ proptest! {
         values in prop::collection::vec(-50.0..50.0_f64, 2..80),
         shift in -1e4..1e4_f64,
     ) {
-        let config = LevelConfig { window: WINDOW, relative_floor: 0.0, ..LevelConfig::default() };
+        let config = MadConfig { window: WINDOW, relative_floor: 0.0, ..MadConfig::default() };
         let shifted: Vec<f64> = values.iter().map(|x| x + shift).collect();
         for (i, (a, b)) in level_scores(config, &values).iter().zip(level_scores(config, &shifted)).enumerate() {
             // of one value, or of equal ones, the floor is the scale, and rounding is not small to it
@@ -590,7 +590,7 @@ proptest! {
         power in -6..10_i32,
         factor in 0.2..100.0_f64,
     ) {
-        let gauge = LevelConfig { window: WINDOW, absolute_floor: 1e-300, ..LevelConfig::default() };
+        let gauge = MadConfig { window: WINDOW, absolute_floor: 1e-300, ..MadConfig::default() };
         let scale = 2.0_f64.powi(power);
         let scaled: Vec<f64> = values.iter().map(|x| x * scale).collect();
         for (a, b) in level_scores(gauge, &values).iter().zip(level_scores(gauge, &scaled)) {

@@ -1,6 +1,6 @@
 //! The MAD scorer alone.
 
-use mad_core::score::{Learn, LevelConfig, Scorer};
+use mad_core::score::{Learn, MadConfig, Scorer};
 use mad_core::series::Direction;
 use mad_core::{Sample, Timestamp};
 use numpy::PyArray1;
@@ -85,7 +85,7 @@ impl MadScorer {
     ) -> PyResult<Self> {
         let direction = direction_of(direction)?;
         let threshold = threshold_neg_log10_p(threshold)?;
-        let config = LevelConfig {
+        let config = MadConfig {
             window,
             direction,
             logarithm,

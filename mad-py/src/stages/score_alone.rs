@@ -1,8 +1,8 @@
 //! One series judged by a single scorer.
 
 use mad_core::score::{
-    BinomialScorer, CusumScorer, DifferenceScorer, DoubleMadScorer, GaugeScorer, LevelConfig,
-    LongScorer, MadScorer, RecordScorer, Scorer, SeasonalScorer, SeriesScore, ShiftScorer,
+    BinomialScorer, CusumScorer, DifferenceScorer, DoubleMadScorer, GaugeScorer, LongScorer,
+    MadConfig, MadScorer, RecordScorer, Scorer, SeasonalScorer, SeriesScore, ShiftScorer,
     SilenceScorer, SlopeScorer,
 };
 use mad_core::series::Direction;
@@ -64,7 +64,7 @@ pub fn score_alone(
         .zip(values)
         .map(|(at, value)| (Timestamp::from_nanos(*at), Sample { value: *value, n: 1 }));
     let both = Direction::Both;
-    let level = LevelConfig { band: BAND, ..LevelConfig::default() };
+    let level = MadConfig { band: BAND, ..MadConfig::default() };
     let made: Result<Columns, Error> = py.detach(|| {
         Ok(match scorer {
             "mad" => judge(MadScorer::new(level)?, rows),

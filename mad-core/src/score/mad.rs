@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tail::mad_degrees_of_freedom;
 use super::{
-    Learn, LevelConfig, ScaleSource, Score, Scorer, band_z, neg_log10_sf, normal_equivalent,
+    Learn, MadConfig, ScaleSource, Score, Scorer, band_z, neg_log10_sf, normal_equivalent,
 };
 use crate::error::Result;
 use crate::robust::RollingMad;
@@ -40,10 +40,10 @@ pub(super) const SMALLEST: f64 = 1e-3;
 /// # Examples
 ///
 /// ```
-/// use mad_core::score::{LevelConfig, Learn, MadScorer, Scorer};
+/// use mad_core::score::{MadConfig, Learn, MadScorer, Scorer};
 /// use mad_core::{Sample, Timestamp};
 ///
-/// let mut scorer = MadScorer::new(LevelConfig::default())?;
+/// let mut scorer = MadScorer::new(MadConfig::default())?;
 /// let at = Timestamp::from_seconds(0);
 /// for i in 0..60 {
 ///     let sample = Sample { value: 100.0 + f64::from(i % 7), n: 1 };
@@ -55,7 +55,7 @@ pub(super) const SMALLEST: f64 = 1e-3;
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MadScorer {
-    config: LevelConfig,
+    config: MadConfig,
     values: RollingMad,
     /// Exponentially forgotten mean of 1/n over about a window.
     mean_inverse_n: f64,
@@ -76,14 +76,14 @@ impl MadScorer {
     /// # Errors
     ///
     /// A config field outside its range.
-    pub fn new(config: LevelConfig) -> Result<Self> {
+    pub fn new(config: MadConfig) -> Result<Self> {
         config.validate()?;
         let values = RollingMad::new(config.window)?;
         Ok(Self { config, values, mean_inverse_n: 1.0, learnt: 0 })
     }
 
     /// How this scorer judges.
-    pub fn config(&self) -> &LevelConfig {
+    pub fn config(&self) -> &MadConfig {
         &self.config
     }
 
@@ -96,10 +96,10 @@ impl MadScorer {
     /// Anomalies (evidence at or above `threshold`) are learnt clipped. Any stride.
     ///
     /// ```
-    /// use mad_core::{MadScorer, score::LevelConfig};
+    /// use mad_core::{MadScorer, score::MadConfig};
     ///
     /// let values = ndarray::Array1::from_iter((0..100).map(|i| f64::from(i * 37 % 11)));
-    /// let mut scorer = MadScorer::new(LevelConfig::default())?;
+    /// let mut scorer = MadScorer::new(MadConfig::default())?;
     /// assert_eq!(scorer.observe_many(values.view(), 4.0).len(), 100);
     /// # Ok::<(), mad_core::Error>(())
     /// ```

@@ -10,7 +10,7 @@ use crate::series::Direction;
 /// How one signal is judged by median and MAD.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct LevelConfig {
+pub struct MadConfig {
     /// Values remembered, 3 to 100,000. Default 240.
     pub window: usize,
     /// Which way out counts. Default both.
@@ -32,7 +32,7 @@ pub struct LevelConfig {
     pub band: f64,
 }
 
-impl Default for LevelConfig {
+impl Default for MadConfig {
     fn default() -> Self {
         Self {
             window: 240,
@@ -46,7 +46,7 @@ impl Default for LevelConfig {
     }
 }
 
-impl LevelConfig {
+impl MadConfig {
     /// Checks every field.
     ///
     /// # Errors
