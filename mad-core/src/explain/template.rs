@@ -128,7 +128,7 @@ impl TemplateExplainer {
 
     fn why(incident: &Incident, peak: &Peak) -> String {
         let flagged = &peak.signal;
-        if let Some(leaving) = flagged.leaving {
+        if let Some(leaving) = flagged.drifting_for {
             return format!(
                 "{} the {} had been leaving {} for {}: it was {} (z {}).",
                 Self::at(incident, peak),
@@ -173,7 +173,8 @@ impl TemplateExplainer {
         let what = peaks(incident).next().map_or_else(
             || "flagged".to_owned(),
             |peak| {
-                let FlaggedSignal { signal, value, expected, leaving, .. } = &peak.signal;
+                let FlaggedSignal { signal, value, expected, drifting_for: leaving, .. } =
+                    &peak.signal;
                 let usual = match leaving {
                     Some(leaving) => {
                         format!(
@@ -310,7 +311,7 @@ fn whose(first: &Entity, own: &Entity) -> String {
 /// `median latency rose to 3,260 ms (12.3 times the expected 265 ms)`, of a slow change `median
 /// latency left 120 ms slowly: 156 ms after 12 minutes`.
 pub(super) fn change(flagged: &FlaggedSignal) -> String {
-    let FlaggedSignal { signal, value, expected, z, leaving, .. } = flagged;
+    let FlaggedSignal { signal, value, expected, z, drifting_for: leaving, .. } = flagged;
     if let Some(leaving) = leaving {
         return format!(
             "{} left {} slowly: {} after {}",

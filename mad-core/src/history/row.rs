@@ -118,7 +118,7 @@ pub struct FlaggedSignal {
     /// For how long its level had been leaving what was expected, nanoseconds, where that is what
     /// the evidence is of: a slow change.
     #[serde(default)]
-    pub leaving: Option<i64>,
+    pub drifting_for: Option<i64>,
 }
 
 /// A flagged row with all that a ranking or an explanation needs of it.
@@ -165,7 +165,7 @@ impl FlaggedRow {
                     high: score.high,
                     z: score.z,
                     neg_log10_p: scores.neg_log10_p_of(signal),
-                    leaving: scores.leaving_since(signal).map(|since| row.bucket.since(since)),
+                    drifting_for: scores.drift_since(signal).map(|since| row.bucket.since(since)),
                 }
             })
             .collect();

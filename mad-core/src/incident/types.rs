@@ -367,7 +367,7 @@ fn begin(onset: &mut Option<Peak>, row: &FlaggedRow) {
 
 /// Whether a signal is stronger than it was at its peak, or has left further with the same evidence.
 fn is_worse(now: &FlaggedSignal, then: &FlaggedSignal) -> bool {
-    (now.neg_log10_p, now.leaving) > (then.neg_log10_p, then.leaving)
+    (now.neg_log10_p, now.drifting_for) > (then.neg_log10_p, then.drifting_for)
 }
 
 /// What a row takes of the budgets.

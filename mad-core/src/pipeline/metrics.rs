@@ -9,7 +9,7 @@ use super::{JudgedPoint, Pipeline, Update};
 use crate::feature::FeaturePoint;
 use crate::guard::{EntityMaturity, PointVerdict, Reason, Severity};
 use crate::history::{Decision, FlaggedRow, FlaggedSignal, HistoryPoint};
-use crate::score::{Leaving, MetricScorer, Pause, Score};
+use crate::score::{DriftAlarm, MetricScorer, Pause, Score};
 use crate::series::{Entity, EntityId, SeriesId, SignalKind, SignalName};
 use crate::telemetry::{MetricPoint, PartitionId, Source};
 use crate::time::Timestamp;
@@ -230,7 +230,7 @@ struct Alarm {
     score: Score,
     verdict: PointVerdict,
     /// That its level is leaving.
-    leaving: Option<(PointVerdict, Leaving)>,
+    leaving: Option<(PointVerdict, DriftAlarm)>,
 }
 
 /// A point's part in what incidents are told.
@@ -268,7 +268,7 @@ impl Told {
                 high: score.high,
                 z: score.z,
                 neg_log10_p: flagged.max(alarming),
-                leaving: leaving
+                drifting_for: leaving
                     .and_then(|(_, leaving)| leaving.since)
                     .map(|since| point.bucket.since(since)),
             },

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::band::outside_if;
-use super::drift::Drift;
+use super::block_cusum::BlockCusum;
 use super::judge::{checked, sound};
 use super::memory::Reference;
 use super::{Learn, ScaleSource, Score, Scorer};
@@ -26,7 +26,7 @@ use crate::time::Timestamp;
 pub struct CusumScorer {
     direction: Direction,
     neg_log10_p: f64,
-    drift: Drift,
+    drift: BlockCusum,
 }
 
 impl CusumScorer {
@@ -40,7 +40,7 @@ impl CusumScorer {
         if !(1..=1_000).contains(&block) {
             return Err(Error::config("score.block", block, "an integer from 1 to 1000"));
         }
-        Ok(Self { direction, neg_log10_p: checked(neg_log10_p)?, drift: Drift::new(block) })
+        Ok(Self { direction, neg_log10_p: checked(neg_log10_p)?, drift: BlockCusum::new(block) })
     }
 }
 

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::band::{band, outside_if};
+use super::block_cusum::{BlockCusum, DriftAlarm, SLACK};
 use super::calibration::{Calibration, DECADES};
-use super::drift::{Drift, Leaving, SLACK};
 use super::memory::{LEAST, Memory, Reference, SIGMA_OF_RANGE, scale_of};
 use super::season::Season;
 use super::shift::median_with;
@@ -75,7 +75,7 @@ pub struct GaugeScorer {
     rows: Calibration,
     alarms: Calibration,
     #[serde(default = "blocks")]
-    drift: Drift,
+    drift: BlockCusum,
     neg_log10_p: f64,
     lingering: f64,
     learnt: u32,
@@ -92,8 +92,8 @@ struct View {
     source: ScaleSource,
 }
 
-fn blocks() -> Drift {
-    Drift::new(BLOCK)
+fn blocks() -> BlockCusum {
+    BlockCusum::new(BLOCK)
 }
 
 impl GaugeScorer {
@@ -174,7 +174,7 @@ impl GaugeScorer {
     /// That the level is leaving, said of a value that lies 1.5 scales out on the side to which it
     /// goes: expected is what it left when that began, the band three of its scales around it. The
     /// evidence is the threshold times 1 to 1.5, by what the blocks add up to.
-    pub(super) fn leaving(&self, at: Timestamp, sample: Sample) -> Option<Leaving> {
+    pub(super) fn leaving(&self, at: Timestamp, sample: Sample) -> Option<DriftAlarm> {
         let sound = sample.value.is_finite() && sample.n > 0;
         let left = self.drift.leaving().filter(|_| sound)?;
         let Reference { center, scale, .. } = left.past;
@@ -196,7 +196,7 @@ impl GaugeScorer {
             effective_n: sample.n as f64,
         };
         let score = outside_if(true, score, sample.value, self.neg_log10_p);
-        Some(Leaving { score, since: left.since })
+        Some(DriftAlarm { score, since: left.since })
     }
 
     /// The product of `1 + z` over the parts at which a row is flagged.

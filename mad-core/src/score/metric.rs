@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::lasting::Lasting;
+use super::latency_cusum::LatencyCusum;
 use super::row::{accumulates, threshold_neg_log10_p};
 use super::signal::learn_as;
-use super::slow::Slow;
-use super::{Learn, Leaving, Score, Scorer, SignalScorer};
+use super::{DriftAlarm, Learn, Score, Scorer, SignalScorer};
 use crate::config::ScoreConfig;
 use crate::error::Result;
 use crate::series::{Sample, SignalKind};
@@ -40,7 +40,7 @@ pub struct MetricScorer {
     run: u32,
     #[serde(default)]
     lasting: Lasting,
-    slow: Option<Box<Slow>>,
+    slow: Option<Box<LatencyCusum>>,
     relearn_after: u32,
     neg_log10_p: f64,
     counter: Option<Total>,
@@ -64,7 +64,7 @@ impl MetricScorer {
         let neg_log10_p = threshold_neg_log10_p(config.threshold);
         let scorer = SignalScorer::new(kind, config, neg_log10_p)?;
         let relearn_after = config.relearn_after;
-        let (lasting, slow) = (Lasting::default(), Slow::of(kind, config));
+        let (lasting, slow) = (Lasting::default(), LatencyCusum::of(kind, config));
         Ok(Self { kind, scorer, run: 0, lasting, slow, relearn_after, neg_log10_p, counter: None })
     }
 
@@ -112,7 +112,7 @@ impl MetricScorer {
 
     /// That the level is leaving slowly, if it is: said of a sample that lies on the side to which it
     /// goes.
-    pub(crate) fn leaving(&self, at: Timestamp, sample: Sample) -> Option<Leaving> {
+    pub(crate) fn leaving(&self, at: Timestamp, sample: Sample) -> Option<DriftAlarm> {
         match &self.slow {
             Some(slow) => slow.leaving(at, sample, self.neg_log10_p),
             None => self.scorer.leaving(at, sample),

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::lasting::Lasting;
+use super::latency_cusum::LatencyCusum;
 use super::score_type::{HALF_SCORE_NEG_LOG10_P, score_of};
 use super::signal::learn_as;
-use super::slow::Slow;
 use super::tail::{exceedance_neg_log10_p, observations_above};
 use super::together::Together;
 use super::{Learn, Score, Scorer, SignalScorer};
@@ -22,7 +22,7 @@ pub struct RowScores {
     pub signals: [Score; Signal::ALL.len()],
     /// Since when each signal has been leaving slowly, where its score says that it has.
     #[serde(default)]
-    pub leaving: [Option<Timestamp>; Signal::ALL.len()],
+    pub drift_since: [Option<Timestamp>; Signal::ALL.len()],
 }
 
 impl RowScores {
@@ -38,8 +38,8 @@ impl RowScores {
     }
 
     /// Since when a signal has been leaving slowly: its score is then what the rows since add up to.
-    pub fn leaving_since(&self, signal: Signal) -> Option<Timestamp> {
-        self.leaving.get(signal.index()).copied().flatten()
+    pub fn drift_since(&self, signal: Signal) -> Option<Timestamp> {
+        self.drift_since.get(signal.index()).copied().flatten()
     }
 
     /// Signals with their scores.
@@ -100,7 +100,7 @@ pub struct RowScorer {
     together: Together,
     #[serde(default)]
     lasting: [Lasting; Signal::ALL.len()],
-    slow: [Option<Box<Slow>>; Signal::ALL.len()],
+    slow: [Option<Box<LatencyCusum>>; Signal::ALL.len()],
     relearn_after: u32,
     neg_log10_p: f64,
 }
@@ -120,7 +120,7 @@ impl RowScorer {
             .collect::<Result<Vec<_>>>()?;
         let runs = [0; Signal::ALL.len()];
         let lasting = [Lasting::default(); Signal::ALL.len()];
-        let slow = Signal::ALL.map(|signal| Slow::of(signal.kind(), config));
+        let slow = Signal::ALL.map(|signal| LatencyCusum::of(signal.kind(), config));
         let (together, relearn_after) = (Together::default(), config.relearn_after);
         Ok(Self { signals, runs, together, lasting, slow, relearn_after, neg_log10_p })
     }
@@ -137,7 +137,7 @@ impl RowScorer {
         }
         let values = Signal::ALL.map(|signal| row.sample(signal).value);
         self.together.raise(&mut scores.signals, &values, self.neg_log10_p);
-        let raised = scores.signals.iter_mut().zip(&mut scores.leaving).zip(&self.slow);
+        let raised = scores.signals.iter_mut().zip(&mut scores.drift_since).zip(&self.slow);
         for (((score, since), slow), signal) in raised.zip(Signal::ALL) {
             if let Some(slow) = slow {
                 *since = slow.raise(row.bucket, row.sample(signal), score, self.neg_log10_p);
@@ -157,7 +157,7 @@ impl RowScorer {
                 self.bound_by_requests(slot, row, signal, q);
             }
         }
-        RowScores { signals: scores, leaving: [None; Signal::ALL.len()] }
+        RowScores { signals: scores, drift_since: [None; Signal::ALL.len()] }
     }
 
     /// A quantile of few requests proves no more than those of them that lie above it: its

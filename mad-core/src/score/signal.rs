@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::drift::Leaving;
+use super::block_cusum::DriftAlarm;
 use super::tail::deviate_of;
 use super::{CountScorer, GaugeScorer, Learn, MadConfig, MadScorer, RateScorer, Score, Scorer};
 use crate::config::{Profile, ScoreConfig};
@@ -78,7 +78,7 @@ impl SignalScorer {
     }
 
     /// That the level of a gauge is leaving slowly.
-    pub(super) fn leaving(&self, at: Timestamp, sample: Sample) -> Option<Leaving> {
+    pub(super) fn leaving(&self, at: Timestamp, sample: Sample) -> Option<DriftAlarm> {
         match self {
             Self::Gauge(scorer) => scorer.leaving(at, sample),
             Self::Level(_) | Self::Rate(_) | Self::Count(_) => None,

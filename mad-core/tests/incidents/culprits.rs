@@ -36,7 +36,7 @@ fn signal(signal: Signal, neg_log10_p: f64) -> FlaggedSignal {
         high: 200.0,
         z: 9.0,
         neg_log10_p,
-        leaving: None,
+        drifting_for: None,
     }
 }
 

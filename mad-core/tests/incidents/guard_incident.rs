@@ -211,7 +211,7 @@ fn flagged(i: i64, neg_log10_p: f64) -> FlaggedRow {
             high: 210.0,
             z: 12.0,
             neg_log10_p,
-            leaving: None,
+            drifting_for: None,
         }],
     }
 }

@@ -74,7 +74,7 @@ impl<T: Topology> Group<T> {
             high: 210.0,
             z: 12.0,
             neg_log10_p: 12.0,
-            leaving: None,
+            drifting_for: None,
         };
         let row = FlaggedRow {
             entity: id,

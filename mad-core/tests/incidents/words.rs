@@ -57,7 +57,7 @@ fn peak(signal: Signal, value: f64, expected: f64, z: f64, neg_log10_p: f64) -> 
         high,
         z,
         neg_log10_p,
-        leaving: None,
+        drifting_for: None,
     };
     Peak { at: Timestamp::from_nanos(START + 3 * MINUTE), signal }
 }
@@ -100,7 +100,7 @@ fn texts(explanation: &Explanation) -> Vec<String> {
 fn a_slow_change_is_told_as_one() {
     let mut incident = incident();
     let mut slow = peak(Signal::P50Latency, 156.0, 120.0, 4.2, 5.0);
-    slow.signal.leaving = Some(12 * MINUTE);
+    slow.signal.drifting_for = Some(12 * MINUTE);
     incident.peaks = vec![slow];
     let told = explain(&incident, None);
     let why = ["At 10:03 UTC the median latency had been leaving 120 ms for 12 minutes: \

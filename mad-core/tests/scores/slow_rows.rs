@@ -65,7 +65,7 @@ fn two_percent_a_minute_after_half_an_hour() {
     // what it left is what was before, and the begin lies close to the true one
     let last = scores[64].of(Signal::P50Latency);
     assert!((76.0..86.0).contains(&last.expected), "{last:?}");
-    let since = scores[64].leaving_since(Signal::P50Latency).unwrap();
+    let since = scores[64].drift_since(Signal::P50Latency).unwrap();
     assert!((at(30)..at(42)).contains(&since), "{since}");
 }
 
@@ -77,7 +77,7 @@ fn calm_a_fall_and_one_step_are_no_slow_change() {
     assert_eq!(flagged(&scored((0..120).map(|m| (m, falls(m))))), [] as [usize; 0]);
     let step = scored((0..60).map(|m| (m, usual(m) * if m < 40 { 1.0 } else { 3.0 })));
     assert_eq!(flagged(&step), (40..60).collect::<Vec<_>>());
-    assert!(step.iter().all(|scores| scores.leaving_since(Signal::P50Latency).is_none()));
+    assert!(step.iter().all(|scores| scores.drift_since(Signal::P50Latency).is_none()));
 }
 
 /// What stays is the new normal after two hours, as without this view.

@@ -186,7 +186,7 @@ fn flagged_row(file: &ScoredFile<'_>, bucket: Timestamp, entities: &mut EntityTa
             high: file.number("expected_high"),
             z,
             neg_log10_p,
-            leaving: None,
+            drifting_for: None,
         }],
     }
 }

@@ -9,28 +9,28 @@ use crate::robust::quantile_sorted;
 use crate::time::Timestamp;
 
 /// Blocks without which there is no past to leave.
-const LEAST_BLOCKS: usize = 20;
+const MIN_BLOCKS: usize = 20;
 /// Scales that a block may lie away without counting, and those that count at most: no block
 /// alone is a drift.
 pub(super) const SLACK: f64 = 1.5;
-const MOST: f64 = 4.0;
+const MOST_DEVIATE: f64 = 4.0;
 /// Scales beyond the slack, added up over blocks, at which a level has left.
-pub(super) const LEFT: f64 = 8.0;
+pub(super) const ALARM: f64 = 8.0;
 /// The sum is held here, so that what comes back is soon forgotten.
-const HELD: f64 = 1.5 * LEFT;
+const MOST_SUM: f64 = 1.5 * ALARM;
 /// A block's scale is at least this share of the scatter of single values: a move that disappears
 /// in the scatter is nobody's concern.
-const OF_SCATTER: f64 = 0.5;
+const SCATTER_SHARE: f64 = 0.5;
 /// Blocks over which the scatter is averaged.
 const SCATTER_BLOCKS: f64 = 40.0;
 /// What is said of a level that stays away after it was told of.
-const STAYS: f64 = 0.75;
+const AFTER_ALARM: f64 = 0.75;
 /// Blocks in which a jump adds up to a drift, and one more.
-const KNOWN_FOR: u32 = 5;
+const ALARMED_BLOCKS: u32 = 5;
 /// Blocks for which a level that left is leaving, and scales by which it has to go on for as many
 /// more.
-const LEAVES_FOR: u32 = 5;
-const FURTHER: f64 = 1.0;
+const ALARM_LENGTH: u32 = 5;
+const EXTENDS_AT: f64 = 1.0;
 /// Blocks after which the level that a series went to is accepted.
 const ACCEPTED_AFTER: u32 = 24;
 /// Smallest scale as a share of the level, and in the unit of the values.
@@ -48,7 +48,7 @@ const ABSOLUTE_FLOOR: f64 = 1e-9;
 /// A level that left *is leaving* for five blocks, and for as many more whenever it went on by a
 /// scale, until a block comes back to the slack.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Drift {
+pub(super) struct BlockCusum {
     size: usize,
     #[serde(deserialize_with = "finite")]
     block: Vec<f32>,
@@ -67,17 +67,17 @@ pub(super) struct Drift {
     alone: u32,
     known: u32,
     #[serde(default)]
-    way: Way,
+    way: CusumState,
 }
 
 /// From where a level goes and how far.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Way {
+struct CusumState {
     /// Start of the block that is not closed, and what was taken off its first value.
     block: Timestamp,
     season: f64,
     /// The begin of each sum, up and down.
-    begins: [Option<Begin>; 2],
+    begins: [Option<CusumStart>; 2],
     /// How many scales the last two blocks lay above, the newest first, and the last one away on the
     /// side that leaves.
     before: [f64; 2],
@@ -90,13 +90,13 @@ struct Way {
 /// The begin of a sum: when, what its first block was held against (with what was taken off it), and
 /// the longest way that two blocks in a row made since then, in scales.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(super) struct Begin {
+pub(super) struct CusumStart {
     pub at: Timestamp,
     pub past: Reference,
     pub leap: f64,
 }
 
-impl Begin {
+impl CusumStart {
     /// When it was, of a level that is so far away and made no more than half of the way in two
     /// blocks: what came in a step did not go slowly.
     pub fn of_slow(&self, far: f64) -> Option<Timestamp> {
@@ -106,7 +106,7 @@ impl Begin {
 
 /// A level that is leaving.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Left {
+pub(super) struct LevelChange {
     /// Whether upwards.
     pub up: bool,
     /// The sum as a share of what makes it gone, 1 to 1.5.
@@ -119,7 +119,7 @@ pub(super) struct Left {
 
 /// What is said of a value whose level is leaving slowly.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Leaving {
+pub(crate) struct DriftAlarm {
     /// The value against what its level leaves.
     pub score: Score,
     /// Since when the level has been going, if it did so slowly.
@@ -128,8 +128,8 @@ pub(crate) struct Leaving {
 
 /// A sum after one more distance in scales, of which so many, being alike, count as one.
 pub(super) fn added(sum: f64, z: f64, alike: f64) -> f64 {
-    let more = z.min(MOST) - SLACK;
-    (sum + if more > 0.0 { more / alike } else { more }).clamp(0.0, HELD)
+    let more = z.min(MOST_DEVIATE) - SLACK;
+    (sum + if more > 0.0 { more / alike } else { more }).clamp(0.0, MOST_SUM)
 }
 
 fn finite<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<f32>, D::Error> {
@@ -141,7 +141,7 @@ fn finite<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<f32>, D::Erro
     }
 }
 
-impl Drift {
+impl BlockCusum {
     /// Nothing seen; so many values are a block, 1 or more.
     pub fn new(size: usize) -> Self {
         Self {
@@ -157,7 +157,7 @@ impl Drift {
             since_told: 0,
             alone: 0,
             known: 0,
-            way: Way::default(),
+            way: CusumState::default(),
         }
     }
 
@@ -173,14 +173,14 @@ impl Drift {
     }
 
     /// The level that is leaving, if one is.
-    pub fn leaving(&self) -> Option<Left> {
-        let Way { begins: [upwards, downwards], far, still, .. } = self.way;
+    pub fn leaving(&self) -> Option<LevelChange> {
+        let CusumState { begins: [upwards, downwards], far, still, .. } = self.way;
         let up = self.up >= self.down;
-        let goes = self.since_told > 0 && self.sum() >= LEFT;
+        let goes = self.since_told > 0 && self.sum() >= ALARM;
         let begin = (if up { upwards } else { downwards })
-            .filter(|_| goes && far >= SLACK && still < LEAVES_FOR)?;
-        let (share, since) = (self.sum() / LEFT, begin.of_slow(far));
-        Some(Left { up, share, past: begin.past, began: begin.at, since })
+            .filter(|_| goes && far >= SLACK && still < ALARM_LENGTH)?;
+        let (share, since) = (self.sum() / ALARM, begin.of_slow(far));
+        Some(LevelChange { up, share, past: begin.past, began: begin.at, since })
     }
 
     /// Blocks that the past is made of.
@@ -189,8 +189,8 @@ impl Drift {
     }
 
     fn told_of(&self, sum: f64) -> f64 {
-        let share = sum / LEFT;
-        if self.since_told == 1 { share } else { share.min(STAYS) }
+        let share = sum / ALARM;
+        if self.since_told == 1 { share } else { share.min(AFTER_ALARM) }
     }
 
     fn sum(&self) -> f64 {
@@ -200,12 +200,12 @@ impl Drift {
     /// The past that blocks are held against: the one of the long memory and the accepted level
     /// that is nearer to `value`. Nothing before 20 blocks.
     pub fn reference(&self, value: f64) -> Option<Reference> {
-        if self.levels.points() < LEAST_BLOCKS {
+        if self.levels.points() < MIN_BLOCKS {
             return None;
         }
         let long = self.levels.reference()?;
         let floor = (RELATIVE_FLOOR * long.center.abs()).max(ABSOLUTE_FLOOR);
-        let scale = long.scale.max(OF_SCATTER * self.scatter).max(floor);
+        let scale = long.scale.max(SCATTER_SHARE * self.scatter).max(floor);
         let near = |center: &f64| (value / 2.0 - center / 2.0).abs();
         let accepted = self.accepted.filter(|center| near(center) < near(&long.center));
         Some(Reference { center: accepted.unwrap_or(long.center), scale, ..long })
@@ -216,7 +216,7 @@ impl Drift {
     pub fn told(&mut self, alone: bool) {
         self.alone = if alone { self.alone.saturating_add(1) } else { 0 };
         if self.alone >= 2 {
-            self.known = KNOWN_FOR;
+            self.known = ALARMED_BLOCKS;
         }
     }
 
@@ -234,15 +234,16 @@ impl Drift {
 
     /// Adds a block's distance to both sums.
     fn add(&mut self, z: f64, past: Reference) {
-        let Way { block, season, begins: [up, down], before: [last, earlier], .. } = &mut self.way;
+        let CusumState { block, season, begins: [up, down], before: [last, earlier], .. } =
+            &mut self.way;
         let leap = z - *earlier;
         let past = Reference { center: past.center + *season, ..past };
         for (sum, begin, z, leap) in
             [(&mut self.up, up, z, leap), (&mut self.down, down, -z, -leap)]
         {
             let goes_on = begin.filter(|_| *sum > 0.0);
-            let begin_of = goes_on.unwrap_or(Begin { at: *block, past, leap });
-            *begin = Some(Begin { leap: leap.max(begin_of.leap), ..begin_of });
+            let begin_of = goes_on.unwrap_or(CusumStart { at: *block, past, leap });
+            *begin = Some(CusumStart { leap: leap.max(begin_of.leap), ..begin_of });
             *sum = added(*sum, z, 1.0);
         }
         (*last, *earlier) = (z, *last);
@@ -262,18 +263,19 @@ impl Drift {
         if let Some(past) = self.reference(level) {
             let z = (level / 2.0 - past.center / 2.0) / (past.scale / 2.0);
             self.add(z, past);
-            self.lasting = if self.sum() > LEFT / 2.0 { self.lasting.saturating_add(1) } else { 0 };
+            self.lasting =
+                if self.sum() > ALARM / 2.0 { self.lasting.saturating_add(1) } else { 0 };
             self.since_told = match self.since_told {
                 _ if self.lasting == 0 => 0,
-                0 if self.sum() < LEFT => 0,
+                0 if self.sum() < ALARM => 0,
                 0 => {
                     // what is known already is told of when it goes on
                     self.way.reached = self.way.far;
-                    self.way.still = if self.known > 0 { LEAVES_FOR } else { 0 };
+                    self.way.still = if self.known > 0 { ALARM_LENGTH } else { 0 };
                     1 + u32::from(self.known > 0)
                 }
                 blocks => {
-                    let goes_on = self.way.far >= self.way.reached + FURTHER;
+                    let goes_on = self.way.far >= self.way.reached + EXTENDS_AT;
                     self.way.still = if goes_on { 0 } else { self.way.still.saturating_add(1) };
                     self.way.reached = if goes_on { self.way.far } else { self.way.reached };
                     blocks.saturating_add(1)

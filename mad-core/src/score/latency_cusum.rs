@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::autocorrelation::Autocorrelation;
 use super::band::outside_if;
-use super::drift::{Begin, LEFT, Leaving, SLACK, added};
+use super::block_cusum::{ALARM, CusumStart, DriftAlarm, SLACK, added};
 use super::judge::sound;
 use super::mad::SMALLEST;
 use super::memory::{Memory, Reference};
@@ -21,14 +21,14 @@ const WITHIN: u32 = 60;
 /// Rows over which the observations behind a row are averaged.
 const TYPICAL: f64 = 240.0;
 /// Rows for which a latency that left is leaving, and scales by which it has to go on for as many more.
-const LEAVES_FOR: u32 = 10;
-const FURTHER: f64 = 1.0;
+const ALARM_LENGTH: u32 = 10;
+const EXTENDS_AT: f64 = 1.0;
 /// Steps without a row after which it is another story.
 const AWAY: i64 = 10;
 /// Rows in which a rise of little adds up.
 const TOGETHER: usize = 16;
 
-/// A cumulative sum of rows of one latency (Page, 1954), as [`Drift`](super::drift::Drift) has it of
+/// A cumulative sum of rows of one latency (Page, 1954), as [`BlockCusum`](super::block_cusum::BlockCusum) has it of
 /// blocks: a rise of little a row, which any past that learns from rows learns as it goes.
 ///
 /// With the logarithm of a row, center and scale of the rows before (`Memory`; the scale at least
@@ -42,13 +42,13 @@ const TOGETHER: usize = 16;
 /// a level that lasts is learnt as it is, the past begins anew. A row that is flagged alone before
 /// `s` is above half is neither added nor learnt: it is told already.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Slow {
+pub(super) struct LatencyCusum {
     past: Memory,
     /// Mean of 1/n.
     inverse_n: f64,
     floor: f64,
     sum: f64,
-    begin: Option<Begin>,
+    begin: Option<CusumStart>,
     /// How far the last two rows were, the newest first.
     before: [f64; 2],
     /// Correlation of neighbouring deviates, learnt while the sum is 0.
@@ -68,7 +68,7 @@ const fn rises(kind: SignalKind) -> bool {
     matches!(kind, SignalKind::Latency)
 }
 
-impl Slow {
+impl LatencyCusum {
     /// The one of a signal, where its kind is watched here.
     pub fn of(kind: SignalKind, config: &ScoreConfig) -> Option<Box<Self>> {
         rises(kind).then(|| Box::new(Self::new(config.latency_floor)))
@@ -114,19 +114,22 @@ impl Slow {
     }
 
     /// The begin of the sum that goes on with a row.
-    fn begin(&self, at: Timestamp, far: f64, past: Reference) -> Begin {
+    fn begin(&self, at: Timestamp, far: f64, past: Reference) -> CusumStart {
         let [_, earlier] = self.before;
         let leap = far - earlier;
-        let begin =
-            self.begin.filter(|_| self.sum_before(at) > 0.0).unwrap_or(Begin { at, past, leap });
-        Begin { leap: leap.max(begin.leap), ..begin }
+        let begin = self.begin.filter(|_| self.sum_before(at) > 0.0).unwrap_or(CusumStart {
+            at,
+            past,
+            leap,
+        });
+        CusumStart { leap: leap.max(begin.leap), ..begin }
     }
 
     /// That the latency is leaving with this row; `neg_log10_p` is the threshold.
-    pub fn leaving(&self, at: Timestamp, sample: Sample, neg_log10_p: f64) -> Option<Leaving> {
+    pub fn leaving(&self, at: Timestamp, sample: Sample, neg_log10_p: f64) -> Option<DriftAlarm> {
         let (far, now) = self.far(sample)?;
         let sum = self.sum_with(at, far);
-        let goes = sum >= LEFT && far >= SLACK && self.still < LEAVES_FOR;
+        let goes = sum >= ALARM && far >= SLACK && self.still < ALARM_LENGTH;
         if !goes || self.past.points() < LEAST {
             return None;
         }
@@ -139,7 +142,7 @@ impl Slow {
         }
         let score = Score {
             z,
-            neg_log10_p: neg_log10_p * sum / LEFT,
+            neg_log10_p: neg_log10_p * sum / ALARM,
             expected: past.center.exp(),
             low: (past.center - 3.0 * past.scale).exp(),
             high: (past.center + 3.0 * past.scale).exp().min(f64::MAX),
@@ -148,7 +151,7 @@ impl Slow {
             effective_n: sample.n as f64,
         };
         let score = outside_if(true, score, sample.value, neg_log10_p);
-        Some(Leaving { score, since: begin.of_slow(far) })
+        Some(DriftAlarm { score, since: begin.of_slow(far) })
     }
 
     /// Raises a row's score to what it and the rows before it add up to; since when the latency has
@@ -178,9 +181,9 @@ impl Slow {
 
     /// Remembers how far the latency has gone since it left.
     fn go_on(&mut self, z: f64) {
-        if self.sum < LEFT {
+        if self.sum < ALARM {
             (self.reached, self.still) = (0.0, 0);
-        } else if z >= self.reached + FURTHER {
+        } else if z >= self.reached + EXTENDS_AT {
             (self.reached, self.still) = (z, 0);
         } else {
             self.still = self.still.saturating_add(1);
@@ -208,7 +211,7 @@ impl Slow {
             return;
         }
         self.come_to(at);
-        if told && self.sum <= LEFT / 2.0 {
+        if told && self.sum <= ALARM / 2.0 {
             return;
         }
         let mut value = sample.value.max(SMALLEST).ln();
@@ -219,7 +222,7 @@ impl Slow {
                 self.sum = self.sum_with(at, far);
                 self.go_on((value - begin.past.center) / begin.past.scale);
             }
-            let clear = self.sum > LEFT / 2.0;
+            let clear = self.sum > ALARM / 2.0;
             self.rising = if clear { self.rising.saturating_add(1) } else { 0 };
             self.compare(far);
             if self.rising > WITHIN {
