@@ -1,14 +1,14 @@
 //! Where several parts together begin to find a value anomalous.
 
 use super::Score;
-use super::memory::Reference;
+use super::long_memory::Baseline;
 
 /// Newton steps at most; a handful is enough.
 const STEPS: usize = 40;
 
 /// The values whose product of `1 + z` over the parts stays below `limit`: lower end, middle, upper
 /// end. The middle is the median of the centers.
-pub(super) fn band(parts: &[Option<Reference>; 4], limit: f64) -> (f64, f64, f64) {
+pub(super) fn band(parts: &[Option<Baseline>; 4], limit: f64) -> (f64, f64, f64) {
     let mut centers = [f64::NAN; 4];
     let mut count = 0;
     for part in parts.iter().flatten() {
@@ -33,7 +33,7 @@ pub(super) fn band(parts: &[Option<Reference>; 4], limit: f64) -> (f64, f64, f64
 /// scales at which all parts alike would. Beyond the farthest center the product is a convex
 /// polynomial, so Newton's method from beyond the root falls onto it; where the root lies before
 /// that center, the way is halved instead.
-fn edge(parts: &[Option<Reference>; 4], limit: f64, each: f64, middle: f64, side: f64) -> f64 {
+fn edge(parts: &[Option<Baseline>; 4], limit: f64, each: f64, middle: f64, side: f64) -> f64 {
     // a part's factor at `reach` is `at_middle + reach * slope`, beyond its center
     let (mut at_middle, mut slopes) = ([1.0; 4], [0.0; 4]);
     let (mut far, mut start) = (0.0_f64, 0.0_f64);

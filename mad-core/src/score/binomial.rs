@@ -59,12 +59,12 @@ pub struct BinomialScorer {
 
 /// A share and the trials it is trusted with.
 #[derive(Clone, Copy)]
-pub(super) struct Baseline {
+pub(super) struct RateBaseline {
     pub share: f64,
     pub memory: f64,
 }
 
-impl Baseline {
+impl RateBaseline {
     /// Of so many events among so many trials, trusted with at most `memory`.
     pub fn of(events: u64, trials: u64, memory: f64) -> Self {
         let trials = trials as f64 + 1.0;
@@ -126,16 +126,16 @@ impl BinomialScorer {
     }
 
     /// What is expected; nothing before the first row.
-    fn baseline(&self) -> Option<Baseline> {
+    fn baseline(&self) -> Option<RateBaseline> {
         if let Some(share) = self.given {
-            return Some(Baseline { share, memory: CERTAIN });
+            return Some(RateBaseline { share, memory: CERTAIN });
         }
-        (!self.rows.is_empty()).then(|| Baseline::of(self.events, self.trials, self.memory))
+        (!self.rows.is_empty()).then(|| RateBaseline::of(self.events, self.trials, self.memory))
     }
 
     /// The largest share of `trials` that is still expected: one more event has the evidence.
-    fn upper(&self, baseline: Baseline, trials: u32) -> f64 {
-        let (Baseline { share, memory }, n) = (baseline, f64::from(trials));
+    fn upper(&self, baseline: RateBaseline, trials: u32) -> f64 {
+        let (RateBaseline { share, memory }, n) = (baseline, f64::from(trials));
         let guess = || share + self.band * baseline.deviation(trials);
         let events = self
             .summed(share, memory, n)

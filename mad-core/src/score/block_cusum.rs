@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Score;
+use super::long_memory::{Baseline, LARGEST, LongMemory};
 use super::mad::MAD_TO_SIGMA;
-use super::memory::{LARGEST, Memory, Reference};
 use crate::robust::quantile_sorted;
 use crate::time::Timestamp;
 
@@ -39,7 +39,7 @@ const ABSOLUTE_FLOOR: f64 = 1e-9;
 
 /// CUSUM of medians of blocks against a long memory of such medians (Page, 1954).
 ///
-/// With the median `m` of a block, and center and scale of the blocks before (`Memory`; the scale
+/// With the median `m` of a block, and center and scale of the blocks before (`LongMemory`; the scale
 /// at least half the scatter within blocks), each side keeps `s = max(0, s + min(z, 4) - 1.5)`.
 /// At `s = 8` the level has left. While `s` is above half of that, blocks are learnt clipped to
 /// 1.5 scales: the memory does not follow what it tells of. After 24 such blocks the level reached
@@ -52,7 +52,7 @@ pub(super) struct BlockCusum {
     size: usize,
     #[serde(deserialize_with = "finite")]
     block: Vec<f32>,
-    levels: Memory,
+    levels: LongMemory,
     /// Mean scatter within blocks, and the blocks it rests on.
     scatter: f64,
     blocks: u32,
@@ -92,7 +92,7 @@ struct CusumState {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct CusumStart {
     pub at: Timestamp,
-    pub past: Reference,
+    pub past: Baseline,
     pub leap: f64,
 }
 
@@ -112,7 +112,7 @@ pub(super) struct LevelChange {
     /// The sum as a share of what makes it gone, 1 to 1.5.
     pub share: f64,
     /// What it leaves, the begin, and the same if it has been going slowly since.
-    pub past: Reference,
+    pub past: Baseline,
     pub began: Timestamp,
     pub since: Option<Timestamp>,
 }
@@ -147,7 +147,7 @@ impl BlockCusum {
         Self {
             size,
             block: Vec::new(),
-            levels: Memory::default(),
+            levels: LongMemory::default(),
             scatter: 0.0,
             blocks: 0,
             accepted: None,
@@ -199,16 +199,16 @@ impl BlockCusum {
 
     /// The past that blocks are held against: the one of the long memory and the accepted level
     /// that is nearer to `value`. Nothing before 20 blocks.
-    pub fn reference(&self, value: f64) -> Option<Reference> {
+    pub fn baseline(&self, value: f64) -> Option<Baseline> {
         if self.levels.points() < MIN_BLOCKS {
             return None;
         }
-        let long = self.levels.reference()?;
+        let long = self.levels.baseline()?;
         let floor = (RELATIVE_FLOOR * long.center.abs()).max(ABSOLUTE_FLOOR);
         let scale = long.scale.max(SCATTER_SHARE * self.scatter).max(floor);
         let near = |center: &f64| (value / 2.0 - center / 2.0).abs();
         let accepted = self.accepted.filter(|center| near(center) < near(&long.center));
-        Some(Reference { center: accepted.unwrap_or(long.center), scale, ..long })
+        Some(Baseline { center: accepted.unwrap_or(long.center), scale, ..long })
     }
 
     /// Whether a row is worth an alarm by itself. Two of them in a row tell of whatever adds up to a
@@ -233,11 +233,11 @@ impl BlockCusum {
     }
 
     /// Adds a block's distance to both sums.
-    fn add(&mut self, z: f64, past: Reference) {
+    fn add(&mut self, z: f64, past: Baseline) {
         let CusumState { block, season, begins: [up, down], before: [last, earlier], .. } =
             &mut self.way;
         let leap = z - *earlier;
-        let past = Reference { center: past.center + *season, ..past };
+        let past = Baseline { center: past.center + *season, ..past };
         for (sum, begin, z, leap) in
             [(&mut self.up, up, z, leap), (&mut self.down, down, -z, -leap)]
         {
@@ -260,7 +260,7 @@ impl BlockCusum {
         values.sort_unstable_by(f64::total_cmp);
         let scatter = MAD_TO_SIGMA * quantile_sorted(&values, 0.5);
         let mut learnt = level;
-        if let Some(past) = self.reference(level) {
+        if let Some(past) = self.baseline(level) {
             let z = (level / 2.0 - past.center / 2.0) / (past.scale / 2.0);
             self.add(z, past);
             self.lasting =

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::band::outside_if;
 use super::block_cusum::BlockCusum;
 use super::judge::{checked, sound};
-use super::memory::Reference;
+use super::long_memory::Baseline;
 use super::{Learn, ScaleSource, Score, Scorer};
 use crate::error::{Error, Result};
 use crate::series::{Direction, Sample};
@@ -46,10 +46,10 @@ impl CusumScorer {
 
 impl Scorer for CusumScorer {
     fn score(&self, _at: Timestamp, sample: Sample) -> Score {
-        let Some(past) = self.drift.reference(sample.value).filter(|_| sound(sample)) else {
+        let Some(past) = self.drift.baseline(sample.value).filter(|_| sound(sample)) else {
             return Score::unknown();
         };
-        let Reference { center, scale, .. } = past;
+        let Baseline { center, scale, .. } = past;
         let z = ((sample.value / 2.0 - center / 2.0) / (scale / 2.0)).clamp(f64::MIN, f64::MAX);
         let watched = match self.direction {
             Direction::Up => z > 0.0,

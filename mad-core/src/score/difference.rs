@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{checked, clipped, judged, sound};
-use super::memory::Memory;
+use super::long_memory::LongMemory;
 use super::{Learn, Score, Scorer};
 use crate::error::Result;
 use crate::robust::RollingMad;
@@ -21,7 +21,7 @@ pub struct DifferenceScorer {
     direction: Direction,
     band: f64,
     last: RollingMad,
-    past: Memory,
+    past: LongMemory,
 }
 
 impl DifferenceScorer {
@@ -32,7 +32,7 @@ impl DifferenceScorer {
     /// `last` outside 1 to 100,000, a band that is not above 0.
     pub fn new(last: usize, direction: Direction, band: f64) -> Result<Self> {
         let last = RollingMad::new(last)?;
-        Ok(Self { direction, band: checked(band)?, last, past: Memory::default() })
+        Ok(Self { direction, band: checked(band)?, last, past: LongMemory::default() })
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::band::{band, outside_if};
 use super::block_cusum::{BlockCusum, DriftAlarm, SLACK};
 use super::calibration::{Calibration, DECADES};
-use super::memory::{LEAST, Memory, Reference, SIGMA_OF_RANGE, scale_of};
+use super::long_memory::{Baseline, LEAST, LongMemory, SIGMA_OF_RANGE, scale_of};
 use super::season::Season;
 use super::shift::median_with;
 use super::{Learn, MadConfig, MadScorer, ScaleSource, Score, Scorer};
@@ -64,14 +64,14 @@ const LINGERS_TO: f64 = 0.975;
 pub struct GaugeScorer {
     recent: MadScorer,
     /// Its center and scale, read once a value.
-    recent_now: Option<(Reference, ScaleSource)>,
-    long: Memory,
+    recent_now: Option<(Baseline, ScaleSource)>,
+    long: LongMemory,
     season: Season,
-    seasonal: Memory,
+    seasonal: LongMemory,
     now: RollingMad,
-    jumps: Memory,
+    jumps: LongMemory,
     last: RollingMad,
-    levels: Memory,
+    levels: LongMemory,
     rows: Calibration,
     alarms: Calibration,
     #[serde(default = "blocks")]
@@ -84,7 +84,7 @@ pub struct GaugeScorer {
 /// A value as the parts see it.
 struct View {
     /// Center and scale of each part that speaks, in the gauge's unit.
-    parts: [Option<Reference>; 4],
+    parts: [Option<Baseline>; 4],
     /// Median of the last twelve deviations from the long-term center and the season.
     lasting: f64,
     floor: f64,
@@ -106,13 +106,13 @@ impl GaugeScorer {
         Ok(Self {
             recent: MadScorer::new(config)?,
             recent_now: None,
-            long: Memory::default(),
+            long: LongMemory::default(),
             season: Season::default(),
-            seasonal: Memory::default(),
+            seasonal: LongMemory::default(),
             now: RollingMad::new(NOW)?,
-            jumps: Memory::default(),
+            jumps: LongMemory::default(),
             last: RollingMad::new(LASTING)?,
-            levels: Memory::default(),
+            levels: LongMemory::default(),
             rows: Calibration::new(DECADES),
             alarms: Calibration::new(ALARM_EPISODE),
             drift: blocks(),
@@ -133,7 +133,7 @@ impl GaugeScorer {
     /// [`Score::unknown`] before 20 values and for what is not finite.
     pub fn alarm(&self, at: Timestamp, sample: Sample) -> Score {
         let known = sample.value.is_finite() && sample.n > 0 && self.learnt >= FIRST;
-        let Some(long) = self.long.reference().filter(|_| known) else {
+        let Some(long) = self.long.baseline().filter(|_| known) else {
             return Score::unknown();
         };
         let view = self.view(at, sample);
@@ -146,7 +146,7 @@ impl GaugeScorer {
         let (mut center, mut scale) = (long.center, long.scale.max(view.floor));
         let drifted = self.neg_log10_p * self.drift.left();
         if drifted > neg_log10_p
-            && let Some(past) = self.drift.reference(sample.value - season)
+            && let Some(past) = self.drift.baseline(sample.value - season)
         {
             (neg_log10_p, center, scale) = (drifted, past.center, past.scale);
         }
@@ -177,7 +177,7 @@ impl GaugeScorer {
     pub(super) fn leaving(&self, at: Timestamp, sample: Sample) -> Option<DriftAlarm> {
         let sound = sample.value.is_finite() && sample.n > 0;
         let left = self.drift.leaving().filter(|_| sound)?;
-        let Reference { center, scale, .. } = left.past;
+        let Baseline { center, scale, .. } = left.past;
         // what the season learnt since then is the change itself
         let season = self.season.at(at) - self.season.at(left.began);
         let expected = (center + season).clamp(f64::MIN, f64::MAX);
@@ -206,7 +206,7 @@ impl GaugeScorer {
 
     #[inline]
     fn view(&self, at: Timestamp, sample: Sample) -> View {
-        let Some(long) = self.long.reference() else {
+        let Some(long) = self.long.baseline() else {
             return View {
                 parts: [None; 4],
                 lasting: 0.0,
@@ -216,8 +216,8 @@ impl GaugeScorer {
         };
         let usual = (long.center + self.season.at(at)).clamp(f64::MIN, f64::MAX);
         let rest = (sample.value - usual).clamp(f64::MIN, f64::MAX);
-        let moved = |by: f64, part: Option<Reference>| {
-            part.map(|part| Reference {
+        let moved = |by: f64, part: Option<Baseline>| {
+            part.map(|part| Baseline {
                 center: (usual + by + part.center).clamp(f64::MIN, f64::MAX),
                 ..part
             })
@@ -227,11 +227,11 @@ impl GaugeScorer {
         let parts = [
             self.recent_now.map(|(recent, _)| recent),
             Some(long),
-            moved(0.0, self.seasonal.reference()),
-            moved(now, self.jumps.reference()),
+            moved(0.0, self.seasonal.baseline()),
+            moved(now, self.jumps.baseline()),
         ];
         let floor = (RELATIVE_FLOOR * long.center.abs()).max(ABSOLUTE_FLOOR);
-        let widen = |part: Reference| Reference {
+        let widen = |part: Baseline| Baseline {
             scale: (part.scale.max(floor) * sparse).min(f64::MAX),
             ..part
         };
@@ -247,7 +247,7 @@ impl GaugeScorer {
         }
     }
 
-    fn read_recent(&self) -> Option<(Reference, ScaleSource)> {
+    fn read_recent(&self) -> Option<(Baseline, ScaleSource)> {
         let values = self.recent.values();
         if values.len() < LEAST {
             return None;
@@ -256,18 +256,18 @@ impl GaugeScorer {
         let range = values.quantile(0.95) - values.quantile(0.05);
         let (scale, source) = scale_of(center, mad, range, || values.mean_abs_deviation());
         let tail = (range * SIGMA_OF_RANGE).min(f64::MAX);
-        Some((Reference { center, scale: scale.min(f64::MAX), tail }, source))
+        Some((Baseline { center, scale: scale.min(f64::MAX), tail }, source))
     }
 
     /// What the last rows, the long past and the season say of a level.
     fn lasting_deviation(&self, value: f64, view: &View) -> f64 {
         let [_, long, seasonal, _] = view.parts;
-        let far = |part: Option<Reference>, value: f64| {
+        let far = |part: Option<Baseline>, value: f64| {
             1.0 + part.map_or(0.0, |part| part.distance(value, view.floor))
         };
         // far from the long past is no news where the time of day explains it
         let weight = self.season.unexplained();
-        let product = far(seasonal, value) * far(self.levels.reference(), view.lasting);
+        let product = far(seasonal, value) * far(self.levels.baseline(), view.lasting);
         (weight * far(long, value).ln() + product.ln()) / (2.0 + weight)
     }
 }
@@ -279,8 +279,8 @@ fn calibrated_neg_log10_p(deviation: f64, past: &Calibration) -> f64 {
 
 /// The mean of `ln(1 + z)` over the parts.
 #[inline]
-fn deviation(value: f64, parts: &[Option<Reference>; 4]) -> f64 {
-    let far = |part: &Option<Reference>| part.map_or(1.0, |part| 1.0 + part.distance(value, 0.0));
+fn deviation(value: f64, parts: &[Option<Baseline>; 4]) -> f64 {
+    let far = |part: &Option<Baseline>| part.map_or(1.0, |part| 1.0 + part.distance(value, 0.0));
     parts.iter().map(far).product::<f64>().ln() / 4.0
 }
 
@@ -332,7 +332,7 @@ impl Scorer for GaugeScorer {
             let (low, _, high) = band(&view.parts, self.limit());
             value = value.clamp(low, high);
         }
-        if let Some(long) = self.long.reference() {
+        if let Some(long) = self.long.baseline() {
             let season = self.season.at(at);
             let rest = |value: f64| (value - long.center - season).clamp(f64::MIN, f64::MAX);
             // what lasts is learnt as it came: an alarm is about the level that it leads to

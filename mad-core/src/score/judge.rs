@@ -1,7 +1,7 @@
 //! What the scorers of one view share: a distance made a score.
 
+use super::long_memory::{Baseline, LongMemory};
 use super::mad::directed_neg_log10_p;
-use super::memory::{Memory, Reference};
 use super::tail::mad_degrees_of_freedom;
 use super::{ScaleSource, Score, band_z, normal_equivalent};
 use crate::error::{Error, Result};
@@ -27,11 +27,11 @@ pub(super) fn checked(band: f64) -> Result<f64> {
 pub(super) fn judged(
     sample: Sample,
     base: f64,
-    memory: &Memory,
+    memory: &LongMemory,
     direction: Direction,
     band: f64,
 ) -> Score {
-    let center = memory.reference().map_or(0.0, |past| base + past.center);
+    let center = memory.baseline().map_or(0.0, |past| base + past.center);
     let floor = (1e-3 * center.abs()).clamp(1e-9, f64::MAX);
     judged_above(floor, sample, base, memory, direction, band)
 }
@@ -41,12 +41,11 @@ pub(super) fn judged_above(
     floor: f64,
     sample: Sample,
     base: f64,
-    memory: &Memory,
+    memory: &LongMemory,
     direction: Direction,
     band: f64,
 ) -> Score {
-    let Some(Reference { center, scale, tail }) = memory.reference().filter(|_| sound(sample))
-    else {
+    let Some(Baseline { center, scale, tail }) = memory.baseline().filter(|_| sound(sample)) else {
         return Score::unknown();
     };
     let center = (base + center).clamp(f64::MIN, f64::MAX);

@@ -6,8 +6,8 @@ use super::autocorrelation::Autocorrelation;
 use super::band::outside_if;
 use super::block_cusum::{ALARM, CusumStart, DriftAlarm, SLACK, added};
 use super::judge::sound;
+use super::long_memory::{Baseline, LongMemory};
 use super::mad::SMALLEST;
-use super::memory::{Memory, Reference};
 use super::tail::mad_degrees_of_freedom;
 use super::{ScaleSource, Score, normal_equivalent};
 use crate::config::ScoreConfig;
@@ -31,7 +31,7 @@ const TOGETHER: usize = 16;
 /// A cumulative sum of rows of one latency (Page, 1954), as [`BlockCusum`](super::block_cusum::BlockCusum) has it of
 /// blocks: a rise of little a row, which any past that learns from rows learns as it goes.
 ///
-/// With the logarithm of a row, center and scale of the rows before (`Memory`; the scale at least
+/// With the logarithm of a row, center and scale of the rows before (`LongMemory`; the scale at least
 /// `latency_floor`, wider for a row of fewer requests) and the normal deviate `u` that is as
 /// unlikely under Student's t, `s = max(0, s + min(u, 4) - 1.5)`; where neighbours are alike, what
 /// is added is divided by how many of them are worth one. At `s = 8` the latency is leaving, for ten
@@ -43,7 +43,7 @@ const TOGETHER: usize = 16;
 /// `s` is above half is neither added nor learnt: it is told already.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct LatencyCusum {
-    past: Memory,
+    past: LongMemory,
     /// Mean of 1/n.
     inverse_n: f64,
     floor: f64,
@@ -76,7 +76,7 @@ impl LatencyCusum {
 
     /// Nothing seen; the smallest scale is a share of the level.
     fn new(floor: f64) -> Self {
-        let past = Memory::default();
+        let past = LongMemory::default();
         Self {
             past,
             inverse_n: 1.0,
@@ -99,13 +99,13 @@ impl LatencyCusum {
     }
 
     /// How unlikely a row is as a normal deviate, and what it is held against.
-    fn far(&self, sample: Sample) -> Option<(f64, Reference)> {
-        let past = self.past.reference().filter(|_| sound(sample))?;
+    fn far(&self, sample: Sample) -> Option<(f64, Baseline)> {
+        let past = self.past.baseline().filter(|_| sound(sample))?;
         let sparse = (1.0 / (self.inverse_n * sample.n as f64)).max(1.0).sqrt();
         let scale = past.scale.max(self.floor) * sparse;
         let z = (sample.value.max(SMALLEST).ln() - past.center) / scale;
         let deviate = normal_equivalent(z, mad_degrees_of_freedom(self.past.points()));
-        Some((deviate, Reference { scale, ..past }))
+        Some((deviate, Baseline { scale, ..past }))
     }
 
     /// The sum after a row with this deviate.
@@ -114,7 +114,7 @@ impl LatencyCusum {
     }
 
     /// The begin of the sum that goes on with a row.
-    fn begin(&self, at: Timestamp, far: f64, past: Reference) -> CusumStart {
+    fn begin(&self, at: Timestamp, far: f64, past: Baseline) -> CusumStart {
         let [_, earlier] = self.before;
         let leap = far - earlier;
         let begin = self.begin.filter(|_| self.sum_before(at) > 0.0).unwrap_or(CusumStart {

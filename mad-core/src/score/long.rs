@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{checked, clipped, judged, sound};
-use super::memory::Memory;
+use super::long_memory::LongMemory;
 use super::{Learn, Score, Scorer};
 use crate::error::Result;
 use crate::series::{Direction, Sample};
@@ -19,7 +19,7 @@ use crate::time::Timestamp;
 pub struct LongScorer {
     direction: Direction,
     band: f64,
-    past: Memory,
+    past: LongMemory,
 }
 
 impl LongScorer {
@@ -29,7 +29,7 @@ impl LongScorer {
     ///
     /// A band that is not above 0.
     pub fn new(direction: Direction, band: f64) -> Result<Self> {
-        Ok(Self { direction, band: checked(band)?, past: Memory::default() })
+        Ok(Self { direction, band: checked(band)?, past: LongMemory::default() })
     }
 }
 

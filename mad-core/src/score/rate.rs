@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::binomial::{Baseline, tally};
+use super::binomial::{RateBaseline, tally};
 use super::{BinomialScorer, Learn, Score, Scorer};
 use crate::error::Result;
 use crate::series::Sample;
@@ -60,7 +60,7 @@ impl RateScorer {
 
     /// The rows, this one included, since a raised share was over; all of them where none was.
     fn since_over(&self, events: u32, trials: u32) -> usize {
-        let usual = Baseline::of(self.single.events, self.single.trials, 1.0).share;
+        let usual = RateBaseline::of(self.single.events, self.single.trials, 1.0).share;
         let last = || self.single.rows.iter().rev();
         let (mut events, mut trials) = (f64::from(events), f64::from(trials));
         for (place, (more_events, more_trials)) in last().take(LONGEST).enumerate() {
@@ -68,7 +68,7 @@ impl RateScorer {
                 .skip(place)
                 .take(RAISED)
                 .fold((0, 0), |(k, n), row| (k + u64::from(row.0), n + u64::from(row.1)));
-            let raised = Baseline::of(before, of, 1.0).share;
+            let raised = RateBaseline::of(before, of, 1.0).share;
             let likelier = events * (usual / raised).ln()
                 + (trials - events) * ((1.0 - usual) / (1.0 - raised)).ln();
             if raised > usual && likelier > OVER.ln() {
@@ -105,7 +105,7 @@ impl RateScorer {
             }
             let less =
                 |all: u64, pooled: u64, now: u32| (all + u64::from(now)).saturating_sub(pooled);
-            let before = Baseline::of(
+            let before = RateBaseline::of(
                 less(self.single.events, pooled_events, events),
                 less(self.single.trials, pooled_trials, trials),
                 STEADIER * self.single.memory(),

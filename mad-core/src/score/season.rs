@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::memory::{LARGEST, Reference};
+use super::long_memory::{Baseline, LARGEST};
 use crate::error::{Error, Result};
 use crate::time::{SECOND, Timestamp};
 
@@ -188,7 +188,7 @@ impl Season {
 
     /// Learns a deviation from the long-term center, whose scale is `long.scale`.
     #[inline]
-    pub fn learn(&mut self, at: Timestamp, deviation: f64, long: Reference) {
+    pub fn learn(&mut self, at: Timestamp, deviation: f64, long: Baseline) {
         let (hour, _) = hour_of(at);
         let before = self.last.replace(at);
         if let Some(before) = before {
@@ -264,11 +264,11 @@ impl TryFrom<Saved> for Season {
 mod tests {
     use super::*;
 
-    const LONG: Reference = Reference { center: 0.0, scale: 1.0, tail: 1.0 };
+    const LONG: Baseline = Baseline { center: 0.0, scale: 1.0, tail: 1.0 };
 
     /// What a season says of noon after so many days of `level` from 12 to 13 and 0 otherwise, with
     /// `chance` added to each value.
-    fn noon(days: i64, level: f64, long: Reference, chance: impl Fn(i64) -> f64) -> Season {
+    fn noon(days: i64, level: f64, long: Baseline, chance: impl Fn(i64) -> f64) -> Season {
         let mut season = Season::default();
         for step in 0..days * 24 * 12 {
             let hour = step / 12 % 24;
@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn a_level_of_an_hour_is_learnt_as_far_as_the_range_reaches() {
         let narrow = noon(2, 40.0, LONG, |_| 0.0);
-        let wide = noon(2, 40.0, Reference { tail: 20.0, ..LONG }, |_| 0.0);
+        let wide = noon(2, 40.0, Baseline { tail: 20.0, ..LONG }, |_| 0.0);
         assert!(at_noon(&wide, 2) > 30.0, "{}", at_noon(&wide, 2));
         assert!(at_noon(&narrow, 2) < 20.0, "{}", at_noon(&narrow, 2));
     }

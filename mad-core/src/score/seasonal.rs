@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{checked, clipped, judged, sound};
-use super::memory::Memory;
+use super::long_memory::LongMemory;
 use super::season::Season;
 use super::{Learn, Score, Scorer};
 use crate::error::Result;
@@ -21,9 +21,9 @@ use crate::time::Timestamp;
 pub struct SeasonalScorer {
     direction: Direction,
     band: f64,
-    long: Memory,
+    long: LongMemory,
     season: Season,
-    rest: Memory,
+    rest: LongMemory,
 }
 
 impl SeasonalScorer {
@@ -33,14 +33,15 @@ impl SeasonalScorer {
     ///
     /// A band that is not above 0.
     pub fn new(direction: Direction, band: f64) -> Result<Self> {
-        let (long, season, rest) = (Memory::default(), Season::default(), Memory::default());
+        let (long, season, rest) =
+            (LongMemory::default(), Season::default(), LongMemory::default());
         Ok(Self { direction, band: checked(band)?, long, season, rest })
     }
 }
 
 impl Scorer for SeasonalScorer {
     fn score(&self, at: Timestamp, sample: Sample) -> Score {
-        let Some(long) = self.long.reference() else { return Score::unknown() };
+        let Some(long) = self.long.baseline() else { return Score::unknown() };
         let usual = long.center + self.season.at(at);
         judged(sample, usual, &self.rest, self.direction, self.band)
     }
@@ -53,7 +54,7 @@ impl Scorer for SeasonalScorer {
             Learn::Clipped => clipped(sample.value, &self.score(at, sample)),
             Learn::Full | Learn::Skip => sample.value,
         };
-        if let Some(long) = self.long.reference() {
+        if let Some(long) = self.long.baseline() {
             let deviation = (value - long.center).clamp(f64::MIN, f64::MAX);
             self.rest.push((deviation - self.season.at(at)).clamp(f64::MIN, f64::MAX));
             self.season.learn(at, deviation, long);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::{checked, judged, sound};
-use super::memory::Memory;
+use super::long_memory::LongMemory;
 use super::{Learn, Score, Scorer};
 use crate::error::Result;
 use crate::robust::RollingMad;
@@ -23,7 +23,7 @@ pub struct ShiftScorer {
     direction: Direction,
     band: f64,
     last: RollingMad,
-    past: Memory,
+    past: LongMemory,
 }
 
 impl ShiftScorer {
@@ -34,7 +34,7 @@ impl ShiftScorer {
     /// `last` outside 2 to 100,000, a band that is not above 0.
     pub fn new(last: usize, direction: Direction, band: f64) -> Result<Self> {
         let last = RollingMad::new(last.saturating_sub(1))?;
-        Ok(Self { direction, band: checked(band)?, last, past: Memory::default() })
+        Ok(Self { direction, band: checked(band)?, last, past: LongMemory::default() })
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::judge::{checked, judged_above, sound};
-use super::memory::{LARGEST, Memory};
+use super::long_memory::{LARGEST, LongMemory};
 use super::{Learn, Score, Scorer};
 use crate::error::{Error, Result};
 use crate::robust::quantile_sorted;
@@ -50,7 +50,7 @@ pub struct SlopeScorer {
     band: f64,
     span: usize,
     last: VecDeque<(Timestamp, f64)>,
-    past: Memory,
+    past: LongMemory,
 }
 
 /// A slope per second, and the smallest one that is not flat.
@@ -70,7 +70,7 @@ impl SlopeScorer {
             return Err(Error::config("score.span", span, "an integer from 4 to 1000"));
         }
         let last = VecDeque::new();
-        Ok(Self { direction, band: checked(band)?, span, last, past: Memory::default() })
+        Ok(Self { direction, band: checked(band)?, span, last, past: LongMemory::default() })
     }
 
     /// The line through the last values and one more; nothing while there are too few.

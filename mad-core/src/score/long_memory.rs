@@ -23,14 +23,14 @@ pub(super) const LARGEST: f64 = 1e38;
 
 /// Center and scale of a past, both in the unit of its values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(super) struct Reference {
+pub(super) struct Baseline {
     pub center: f64,
     pub scale: f64,
     /// What the range from the 5th to the 95th percentile makes of the scale.
     pub tail: f64,
 }
 
-impl Reference {
+impl Baseline {
     /// How many scales a value lies away, with a floor to the scale; at most a million.
     #[inline]
     pub fn distance(self, value: f64, floor: f64) -> f64 {
@@ -50,34 +50,34 @@ impl Reference {
 /// range from the 5th to the 95th percentile would make it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
-pub(super) struct Memory {
+pub(super) struct LongMemory {
     values: Vec<f32>,
     oldest: u32,
     stride: u32,
     /// Values since one was taken, below `stride`.
     since: u32,
-    reference: Option<Reference>,
+    baseline: Option<Baseline>,
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename = "Memory", deny_unknown_fields)]
+#[serde(rename = "LongMemory", deny_unknown_fields)]
 struct Saved {
     stride: u32,
     since: u32,
     values: Vec<f32>,
 }
 
-impl Default for Memory {
+impl Default for LongMemory {
     fn default() -> Self {
-        Self { values: Vec::new(), oldest: 0, stride: 1, since: 0, reference: None }
+        Self { values: Vec::new(), oldest: 0, stride: 1, since: 0, baseline: None }
     }
 }
 
-impl Memory {
+impl LongMemory {
     /// Center and scale; nothing before 10 values.
     #[inline]
-    pub fn reference(&self) -> Option<Reference> {
-        self.reference
+    pub fn baseline(&self) -> Option<Baseline> {
+        self.baseline
     }
 
     /// Values kept now.
@@ -112,11 +112,11 @@ impl Memory {
             *slot = value;
             self.oldest = (self.oldest + 1) % KEPT as u32;
         }
-        self.reference = reference(&self.values);
+        self.baseline = baseline_of(&self.values);
     }
 }
 
-fn reference(values: &[f32]) -> Option<Reference> {
+fn baseline_of(values: &[f32]) -> Option<Baseline> {
     if values.len() < LEAST {
         return None;
     }
@@ -130,7 +130,7 @@ fn reference(values: &[f32]) -> Option<Reference> {
     let mean = sorted.iter().sum::<f64>() / sorted.len() as f64;
     sorted.sort_unstable_by(f64::total_cmp);
     let mad = quantile_sorted(&sorted, 0.5);
-    Some(Reference {
+    Some(Baseline {
         center,
         scale: scale_of(center, mad, range, || mean).0,
         tail: range * SIGMA_OF_RANGE,
@@ -151,15 +151,15 @@ pub(super) fn scale_of(
     if mean > scale.0 { (mean, ScaleSource::MeanAbsoluteDeviation) } else { scale }
 }
 
-impl From<Memory> for Saved {
-    fn from(mut memory: Memory) -> Self {
+impl From<LongMemory> for Saved {
+    fn from(mut memory: LongMemory) -> Self {
         let oldest = (memory.oldest as usize).min(memory.values.len());
         memory.values.rotate_left(oldest);
         Self { stride: memory.stride, since: memory.since, values: memory.values }
     }
 }
 
-impl TryFrom<Saved> for Memory {
+impl TryFrom<Saved> for LongMemory {
     type Error = Error;
 
     fn try_from(saved: Saved) -> Result<Self> {
@@ -174,7 +174,7 @@ impl TryFrom<Saved> for Memory {
         if let Some(bad) = values.iter().find(|value| !value.is_finite()) {
             return Err(Error::argument("values", bad, "finite numbers"));
         }
-        let reference = reference(&values);
-        Ok(Self { values, oldest: 0, stride, since, reference })
+        let baseline = baseline_of(&values);
+        Ok(Self { values, oldest: 0, stride, since, baseline })
     }
 }
