@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::lasting::Lasting;
 use super::latency_cusum::LatencyCusum;
 use super::row::{accumulates, threshold_neg_log10_p};
+use super::run_combiner::RunCombiner;
 use super::signal::learn_as;
 use super::{DriftAlarm, Learn, Score, Scorer, SignalScorer};
 use crate::config::ScoreConfig;
@@ -39,7 +39,7 @@ pub struct MetricScorer {
     scorer: SignalScorer,
     run: u32,
     #[serde(default)]
-    lasting: Lasting,
+    lasting: RunCombiner,
     slow: Option<Box<LatencyCusum>>,
     relearn_after: u32,
     neg_log10_p: f64,
@@ -64,7 +64,7 @@ impl MetricScorer {
         let neg_log10_p = threshold_neg_log10_p(config.threshold);
         let scorer = SignalScorer::new(kind, config, neg_log10_p)?;
         let relearn_after = config.relearn_after;
-        let (lasting, slow) = (Lasting::default(), LatencyCusum::of(kind, config));
+        let (lasting, slow) = (RunCombiner::default(), LatencyCusum::of(kind, config));
         Ok(Self { kind, scorer, run: 0, lasting, slow, relearn_after, neg_log10_p, counter: None })
     }
 

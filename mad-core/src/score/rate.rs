@@ -28,7 +28,7 @@ const OVER: f64 = 2.0;
 /// A row alone is judged by a [`BinomialScorer`] that learns. One error among six requests is no
 /// evidence; nine among forty is.
 ///
-/// *Lasting*: a share that is raised a little for long shows in no row alone. The last 2, 3, 4, 6,
+/// *RunCombiner*: a share that is raised a little for long shows in no row alone. The last 2, 3, 4, 6,
 /// 8, 11 and 16 rows, this one included, are therefore also judged as one, against the rows before
 /// them, trusted with twice the memory; the strongest test counts, less log10 2 for having looked
 /// often. Only where the row has an event and with the one before it half of that share. What is

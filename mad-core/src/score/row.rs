@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::lasting::Lasting;
 use super::latency_cusum::LatencyCusum;
+use super::run_combiner::RunCombiner;
 use super::score_type::{HALF_SCORE_NEG_LOG10_P, score_of};
 use super::signal::learn_as;
+use super::signal_combiner::SignalCombiner;
 use super::tail::{exceedance_neg_log10_p, observations_above};
-use super::together::Together;
 use super::{Learn, Score, Scorer, SignalScorer};
 use crate::config::ScoreConfig;
 use crate::error::Result;
@@ -97,9 +97,9 @@ pub struct RowScorer {
     signals: Vec<SignalScorer>,
     runs: [u32; Signal::ALL.len()],
     #[serde(default)]
-    together: Together,
+    together: SignalCombiner,
     #[serde(default)]
-    lasting: [Lasting; Signal::ALL.len()],
+    lasting: [RunCombiner; Signal::ALL.len()],
     slow: [Option<Box<LatencyCusum>>; Signal::ALL.len()],
     relearn_after: u32,
     neg_log10_p: f64,
@@ -119,9 +119,9 @@ impl RowScorer {
             .map(|signal| SignalScorer::new(signal.kind(), config, neg_log10_p))
             .collect::<Result<Vec<_>>>()?;
         let runs = [0; Signal::ALL.len()];
-        let lasting = [Lasting::default(); Signal::ALL.len()];
+        let lasting = [RunCombiner::default(); Signal::ALL.len()];
         let slow = Signal::ALL.map(|signal| LatencyCusum::of(signal.kind(), config));
-        let (together, relearn_after) = (Together::default(), config.relearn_after);
+        let (together, relearn_after) = (SignalCombiner::default(), config.relearn_after);
         Ok(Self { signals, runs, together, lasting, slow, relearn_after, neg_log10_p })
     }
 

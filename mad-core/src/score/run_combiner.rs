@@ -21,14 +21,14 @@ const LOOKS: f64 = 2.0;
 /// shape as well (Brown, 1975). Two, three and four rows are looked at, the strongest counts, less
 /// log10 2 for having looked often. A row has to have evidence of 1 by itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Lasting {
+pub(super) struct RunCombiner {
     /// Evidence of the last rows, the newest first; negative below what is expected.
     past: [f32; BEFORE],
     last: f64,
     autocorrelation: Autocorrelation,
 }
 
-impl Lasting {
+impl RunCombiner {
     /// Raises the evidence of a row to that of the last rows together. A value that is flagged for
     /// that, from `threshold` on, lies outside of the band.
     pub fn raise(&self, score: &mut Score, value: f64, threshold: f64) {

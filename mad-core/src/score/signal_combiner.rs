@@ -27,12 +27,12 @@ const DOUBT: f32 = 10.0;
 /// as well (Brown, 1975). The signals with evidence of 1 or more, if there are two, are given that of
 /// all, less log10 2 for having looked in two ways, unless one of them is plain by itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Together {
+pub(super) struct SignalCombiner {
     /// Sums of products of the z of two signals, with forgetting.
     products: [[f32; SIGNALS]; SIGNALS],
 }
 
-impl Together {
+impl SignalCombiner {
     /// Raises the evidence of the signals that carry the row's; `values` are theirs. One that is
     /// anomalous for that, from `threshold` on, lies outside of its band.
     pub fn raise(&self, scores: &mut [Score; SIGNALS], values: &[f64; SIGNALS], threshold: f64) {
