@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::band::outside_if;
 use super::block_cusum::BlockCusum;
-use super::judge::{checked, sound};
+use super::from_memory::{check_band, is_usable};
 use super::long_memory::Baseline;
 use super::{Learn, ScaleSource, Score, Scorer};
 use crate::error::{Error, Result};
@@ -40,13 +40,13 @@ impl CusumScorer {
         if !(1..=1_000).contains(&block) {
             return Err(Error::config("score.block", block, "an integer from 1 to 1000"));
         }
-        Ok(Self { direction, neg_log10_p: checked(neg_log10_p)?, drift: BlockCusum::new(block) })
+        Ok(Self { direction, neg_log10_p: check_band(neg_log10_p)?, drift: BlockCusum::new(block) })
     }
 }
 
 impl Scorer for CusumScorer {
     fn score(&self, _at: Timestamp, sample: Sample) -> Score {
-        let Some(past) = self.drift.baseline(sample.value).filter(|_| sound(sample)) else {
+        let Some(past) = self.drift.baseline(sample.value).filter(|_| is_usable(sample)) else {
             return Score::unknown();
         };
         let Baseline { center, scale, .. } = past;
@@ -71,7 +71,7 @@ impl Scorer for CusumScorer {
     }
 
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
-        if sound(sample) && how != Learn::Skip {
+        if is_usable(sample) && how != Learn::Skip {
             self.drift.push(at, sample.value, 0.0);
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::{checked, clipped, judged, sound};
+use super::from_memory::{check_band, clipped, is_usable, score_against};
 use super::long_memory::LongMemory;
 use super::{Learn, Score, Scorer};
 use crate::error::Result;
@@ -32,7 +32,7 @@ impl DifferenceScorer {
     /// `last` outside 1 to 100,000, a band that is not above 0.
     pub fn new(last: usize, direction: Direction, band: f64) -> Result<Self> {
         let last = RollingMad::new(last)?;
-        Ok(Self { direction, band: checked(band)?, last, past: LongMemory::default() })
+        Ok(Self { direction, band: check_band(band)?, last, past: LongMemory::default() })
     }
 }
 
@@ -41,11 +41,11 @@ impl Scorer for DifferenceScorer {
         if self.last.is_empty() {
             return Score::unknown();
         }
-        judged(sample, self.last.median(), &self.past, self.direction, self.band)
+        score_against(sample, self.last.median(), &self.past, self.direction, self.band)
     }
 
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
-        if !sound(sample) || how == Learn::Skip {
+        if !is_usable(sample) || how == Learn::Skip {
             return;
         }
         if !self.last.is_empty() {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::autocorrelation::Autocorrelation;
 use super::band::outside_if;
 use super::block_cusum::{ALARM, CusumStart, DriftAlarm, SLACK, added};
-use super::judge::sound;
+use super::from_memory::is_usable;
 use super::long_memory::{Baseline, LongMemory};
 use super::mad::SMALLEST;
 use super::tail::mad_degrees_of_freedom;
@@ -100,7 +100,7 @@ impl LatencyCusum {
 
     /// How unlikely a row is as a normal deviate, and what it is held against.
     fn far(&self, sample: Sample) -> Option<(f64, Baseline)> {
-        let past = self.past.baseline().filter(|_| sound(sample))?;
+        let past = self.past.baseline().filter(|_| is_usable(sample))?;
         let sparse = (1.0 / (self.inverse_n * sample.n as f64)).max(1.0).sqrt();
         let scale = past.scale.max(self.floor) * sparse;
         let z = (sample.value.max(SMALLEST).ln() - past.center) / scale;
@@ -207,7 +207,7 @@ impl LatencyCusum {
         if accepted {
             *self = Self::new(self.floor);
         }
-        if !sound(sample) {
+        if !is_usable(sample) {
             return;
         }
         self.come_to(at);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::{checked, clipped, judged, sound};
+use super::from_memory::{check_band, clipped, is_usable, score_against};
 use super::long_memory::LongMemory;
 use super::{Learn, Score, Scorer};
 use crate::error::Result;
@@ -29,17 +29,17 @@ impl LongScorer {
     ///
     /// A band that is not above 0.
     pub fn new(direction: Direction, band: f64) -> Result<Self> {
-        Ok(Self { direction, band: checked(band)?, past: LongMemory::default() })
+        Ok(Self { direction, band: check_band(band)?, past: LongMemory::default() })
     }
 }
 
 impl Scorer for LongScorer {
     fn score(&self, _at: Timestamp, sample: Sample) -> Score {
-        judged(sample, 0.0, &self.past, self.direction, self.band)
+        score_against(sample, 0.0, &self.past, self.direction, self.band)
     }
 
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
-        if !sound(sample) || how == Learn::Skip {
+        if !is_usable(sample) || how == Learn::Skip {
             return;
         }
         let value = match how {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::latency_cusum::LatencyCusum;
-use super::row::{accumulates, threshold_neg_log10_p};
+use super::row_scorer::{accumulates, threshold_neg_log10_p};
 use super::run_combiner::RunCombiner;
 use super::signal::learn_as;
 use super::{DriftAlarm, Learn, Score, Scorer, SignalScorer};

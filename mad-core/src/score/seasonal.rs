@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::{checked, clipped, judged, sound};
+use super::from_memory::{check_band, clipped, is_usable, score_against};
 use super::long_memory::LongMemory;
 use super::season::Season;
 use super::{Learn, Score, Scorer};
@@ -35,7 +35,7 @@ impl SeasonalScorer {
     pub fn new(direction: Direction, band: f64) -> Result<Self> {
         let (long, season, rest) =
             (LongMemory::default(), Season::default(), LongMemory::default());
-        Ok(Self { direction, band: checked(band)?, long, season, rest })
+        Ok(Self { direction, band: check_band(band)?, long, season, rest })
     }
 }
 
@@ -43,11 +43,11 @@ impl Scorer for SeasonalScorer {
     fn score(&self, at: Timestamp, sample: Sample) -> Score {
         let Some(long) = self.long.baseline() else { return Score::unknown() };
         let usual = long.center + self.season.at(at);
-        judged(sample, usual, &self.rest, self.direction, self.band)
+        score_against(sample, usual, &self.rest, self.direction, self.band)
     }
 
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
-        if !sound(sample) || how == Learn::Skip {
+        if !is_usable(sample) || how == Learn::Skip {
             return;
         }
         let value = match how {

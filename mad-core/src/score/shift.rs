@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::{checked, judged, sound};
+use super::from_memory::{check_band, is_usable, score_against};
 use super::long_memory::LongMemory;
 use super::{Learn, Score, Scorer};
 use crate::error::Result;
@@ -34,21 +34,21 @@ impl ShiftScorer {
     /// `last` outside 2 to 100,000, a band that is not above 0.
     pub fn new(last: usize, direction: Direction, band: f64) -> Result<Self> {
         let last = RollingMad::new(last.saturating_sub(1))?;
-        Ok(Self { direction, band: checked(band)?, last, past: LongMemory::default() })
+        Ok(Self { direction, band: check_band(band)?, last, past: LongMemory::default() })
     }
 }
 
 impl Scorer for ShiftScorer {
     fn score(&self, _at: Timestamp, sample: Sample) -> Score {
-        if !sound(sample) {
+        if !is_usable(sample) {
             return Score::unknown();
         }
         let level = median_with(self.last.sorted(), sample.value);
-        judged(Sample { value: level, ..sample }, 0.0, &self.past, self.direction, self.band)
+        score_against(Sample { value: level, ..sample }, 0.0, &self.past, self.direction, self.band)
     }
 
     fn learn(&mut self, _at: Timestamp, sample: Sample, how: Learn) {
-        if !sound(sample) || how == Learn::Skip {
+        if !is_usable(sample) || how == Learn::Skip {
             return;
         }
         self.past.push(median_with(self.last.sorted(), sample.value));

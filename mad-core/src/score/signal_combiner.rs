@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Score;
 use super::autocorrelation::{CLIP, brown_fisher};
 use super::band::outside_if;
-use super::row::look_elsewhere;
+use super::row_scorer::look_elsewhere;
 use crate::series::Signal;
 
 const SIGNALS: usize = Signal::ALL.len();

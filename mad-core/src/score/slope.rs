@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::{checked, judged_above, sound};
+use super::from_memory::{check_band, is_usable, score_with_floor};
 use super::long_memory::{LARGEST, LongMemory};
 use super::{Learn, Score, Scorer};
 use crate::error::{Error, Result};
@@ -70,7 +70,7 @@ impl SlopeScorer {
             return Err(Error::config("score.span", span, "an integer from 4 to 1000"));
         }
         let last = VecDeque::new();
-        Ok(Self { direction, band: checked(band)?, span, last, past: LongMemory::default() })
+        Ok(Self { direction, band: check_band(band)?, span, last, past: LongMemory::default() })
     }
 
     /// The line through the last values and one more; nothing while there are too few.
@@ -102,14 +102,14 @@ impl SlopeScorer {
 
 impl Scorer for SlopeScorer {
     fn score(&self, at: Timestamp, sample: Sample) -> Score {
-        let line = if sound(sample) { self.line(at, sample.value) } else { None };
+        let line = if is_usable(sample) { self.line(at, sample.value) } else { None };
         let Some(Line { slope, flat }) = line else { return Score::unknown() };
         let slope = Sample { value: slope, ..sample };
-        judged_above(flat, slope, 0.0, &self.past, self.direction, self.band)
+        score_with_floor(flat, slope, 0.0, &self.past, self.direction, self.band)
     }
 
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
-        if !sound(sample) || how == Learn::Skip {
+        if !is_usable(sample) || how == Learn::Skip {
             return;
         }
         if let Some(Line { slope, .. }) = self.line(at, sample.value) {

@@ -4,8 +4,8 @@
 use mad_core::config::ScoreConfig;
 use mad_core::feature::FeatureRow;
 use mad_core::score::{
-    BinomialScorer, CountScorer, CusumScorer, DifferenceScorer, DoubleMadScorer, Learn, LongScorer,
-    MadConfig, MadScorer, MetricScorer, RateScorer, RecordScorer, RowScorer, Score, Scorer,
+    BinomialScorer, CountScorer, CusumScorer, DifferenceScorer, DoubleMadScorer, ExtremeScorer,
+    Learn, LongScorer, MadConfig, MadScorer, MetricScorer, RateScorer, RowScorer, Score, Scorer,
     SeasonalScorer, SeriesScorer, ShiftScorer, SignalScorer, band_z, neg_log10_sf,
     normal_equivalent,
 };
@@ -176,7 +176,7 @@ fn cases() -> Vec<Case> {
         view("jump", Box::new(DifferenceScorer::new(25, Down, BAND).unwrap()), Down),
         view("double", Box::new(DoubleMadScorer::new(WINDOW, Both, BAND).unwrap()), Both),
         // a record of 40 values is one in 20 for two sides
-        Case { neg_log10_p: 1.3, ..view("record", Box::new(RecordScorer::new(Both)), Both) },
+        Case { neg_log10_p: 1.3, ..view("record", Box::new(ExtremeScorer::new(Both)), Both) },
         level("level, both ways", false, Both),
         level("level, up", false, Up),
         level("level, down", false, Down),

@@ -1,8 +1,8 @@
 //! One series judged by a single scorer.
 
 use mad_core::score::{
-    BinomialScorer, CusumScorer, DifferenceScorer, DoubleMadScorer, GaugeScorer, LongScorer,
-    MadConfig, MadScorer, RecordScorer, Scorer, SeasonalScorer, SeriesScore, ShiftScorer,
+    BinomialScorer, CusumScorer, DifferenceScorer, DoubleMadScorer, ExtremeScorer, GaugeScorer,
+    LongScorer, MadConfig, MadScorer, Scorer, SeasonalScorer, SeriesScore, ShiftScorer,
     SilenceScorer, SlopeScorer,
 };
 use mad_core::series::Direction;
@@ -75,7 +75,7 @@ pub fn score_alone(
             "slope" => judge(SlopeScorer::new(SPAN, both, BAND)?, rows),
             "shift" => judge(ShiftScorer::new(LAST, both, BAND)?, rows),
             "cusum" => judge(CusumScorer::new(BLOCK, both, NEG_LOG10_P)?, rows),
-            "record" => judge(RecordScorer::new(both), rows),
+            "record" => judge(ExtremeScorer::new(both), rows),
             "silence" => judge(SilenceScorer::new(None, NEG_LOG10_P)?, rows),
             "binomial" => {
                 judge(BinomialScorer::learning(level.window, TRUSTED, NEG_LOG10_P)?, rows)

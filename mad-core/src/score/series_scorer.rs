@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::row::threshold_neg_log10_p;
-use super::score_type::score_of;
+use super::row_scorer::threshold_neg_log10_p;
+use super::score::score_of;
 use super::{MetricScorer, Score};
 use crate::config::ScoreConfig;
 use crate::error::Result;

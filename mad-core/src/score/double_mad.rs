@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::{checked, clipped, sound};
+use super::from_memory::{check_band, clipped, is_usable};
 use super::mad::{MAD_TO_SIGMA, directed_neg_log10_p};
 use super::tail::mad_degrees_of_freedom;
 use super::{Learn, ScaleSource, Score, Scorer, band_z, normal_equivalent};
@@ -32,7 +32,7 @@ impl DoubleMadScorer {
     ///
     /// `window` outside 1 to 100,000, a band that is not above 0.
     pub fn new(window: usize, direction: Direction, band: f64) -> Result<Self> {
-        Ok(Self { direction, band: checked(band)?, values: RollingMad::new(window)? })
+        Ok(Self { direction, band: check_band(band)?, values: RollingMad::new(window)? })
     }
 
     fn scale(&self, center: f64, upper: bool) -> (f64, ScaleSource) {
@@ -55,7 +55,7 @@ impl DoubleMadScorer {
 
 impl Scorer for DoubleMadScorer {
     fn score(&self, _at: Timestamp, sample: Sample) -> Score {
-        if !sound(sample) || self.values.len() < 10 {
+        if !is_usable(sample) || self.values.len() < 10 {
             return Score::unknown();
         }
         let center = self.values.median();
@@ -77,7 +77,7 @@ impl Scorer for DoubleMadScorer {
     }
 
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
-        if !sound(sample) || how == Learn::Skip {
+        if !is_usable(sample) || how == Learn::Skip {
             return;
         }
         let value = match how {

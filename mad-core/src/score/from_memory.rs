@@ -8,12 +8,12 @@ use crate::error::{Error, Result};
 use crate::series::{Direction, Sample};
 
 /// Whether a sample can be judged at all.
-pub(super) fn sound(sample: Sample) -> bool {
+pub(super) fn is_usable(sample: Sample) -> bool {
     sample.value.is_finite() && sample.n > 0
 }
 
 /// A band that is a finite number above 0.
-pub(super) fn checked(band: f64) -> Result<f64> {
+pub(super) fn check_band(band: f64) -> Result<f64> {
     if band.is_finite() && band > 0.0 {
         Ok(band)
     } else {
@@ -24,7 +24,7 @@ pub(super) fn checked(band: f64) -> Result<f64> {
 /// What a memory of distances says of a value, when the distance 0 lies at `base`: z on Student's t
 /// with the degrees of freedom that a MAD of so many values is worth. The scale is at least what
 /// the range of the past makes of it, and a thousandth of the level.
-pub(super) fn judged(
+pub(super) fn score_against(
     sample: Sample,
     base: f64,
     memory: &LongMemory,
@@ -33,11 +33,11 @@ pub(super) fn judged(
 ) -> Score {
     let center = memory.baseline().map_or(0.0, |past| base + past.center);
     let floor = (1e-3 * center.abs()).clamp(1e-9, f64::MAX);
-    judged_above(floor, sample, base, memory, direction, band)
+    score_with_floor(floor, sample, base, memory, direction, band)
 }
 
 /// The same with another floor of the scale.
-pub(super) fn judged_above(
+pub(super) fn score_with_floor(
     floor: f64,
     sample: Sample,
     base: f64,
@@ -45,7 +45,8 @@ pub(super) fn judged_above(
     direction: Direction,
     band: f64,
 ) -> Score {
-    let Some(Baseline { center, scale, tail }) = memory.baseline().filter(|_| sound(sample)) else {
+    let Some(Baseline { center, scale, tail }) = memory.baseline().filter(|_| is_usable(sample))
+    else {
         return Score::unknown();
     };
     let center = (base + center).clamp(f64::MIN, f64::MAX);

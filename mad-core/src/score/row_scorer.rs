@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::latency_cusum::LatencyCusum;
 use super::run_combiner::RunCombiner;
-use super::score_type::{HALF_SCORE_NEG_LOG10_P, score_of};
+use super::score::{HALF_SCORE_NEG_LOG10_P, score_of};
 use super::signal::learn_as;
 use super::signal_combiner::SignalCombiner;
 use super::tail::{exceedance_neg_log10_p, observations_above};

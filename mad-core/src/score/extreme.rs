@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::sound;
+use super::from_memory::is_usable;
 use super::{Learn, ScaleSource, Score, Scorer};
 use crate::series::{Direction, Sample};
 use crate::time::Timestamp;
@@ -18,22 +18,22 @@ use crate::time::Timestamp;
 /// Unknown before one value. `Clipped` teaches nothing but the count; values that are not finite
 /// are unknown.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct RecordScorer {
+pub struct ExtremeScorer {
     direction: Direction,
     range: Option<(f64, f64)>,
     count: u64,
 }
 
-impl RecordScorer {
+impl ExtremeScorer {
     /// A scorer that has learnt nothing.
     pub const fn new(direction: Direction) -> Self {
         Self { direction, range: None, count: 0 }
     }
 }
 
-impl Scorer for RecordScorer {
+impl Scorer for ExtremeScorer {
     fn score(&self, _at: Timestamp, sample: Sample) -> Score {
-        let Some((low, high)) = self.range.filter(|_| sound(sample)) else {
+        let Some((low, high)) = self.range.filter(|_| is_usable(sample)) else {
             return Score::unknown();
         };
         let (up, down) = match self.direction {
@@ -59,7 +59,7 @@ impl Scorer for RecordScorer {
     }
 
     fn learn(&mut self, _at: Timestamp, sample: Sample, how: Learn) {
-        if !sound(sample) || how == Learn::Skip {
+        if !is_usable(sample) || how == Learn::Skip {
             return;
         }
         self.count = self.count.saturating_add(1);
