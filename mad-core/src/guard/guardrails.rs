@@ -1,16 +1,16 @@
-//! The judgement of a whole row.
+//! The judgement of a scored row.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Confidence, PointVerdict, Reason, Severity, Verdict};
+use super::{Confidence, Reason, Severity, SignalTraits, Verdict, exceeds_min_effect};
 use crate::config::{GuardConfig, SignalSettings};
 use crate::error::{Error, Result};
 use crate::feature::FeatureRow;
-use crate::score::{RowScores, Score};
-use crate::series::{Direction, Signal, SignalKind};
+use crate::score::{RowScores, Score, threshold_neg_log10_p};
+use crate::series::{Direction, Sample, Signal, SignalKind};
 use crate::time::{MINUTE, Timestamp};
 
-/// How long an entity has been known.
+/// How long an entity or a series has been known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntityMaturity {
     /// Start of its first row.
@@ -19,19 +19,110 @@ pub struct EntityMaturity {
     pub points: usize,
 }
 
-/// Judges rows: what their scores say, less what is not worth anyone's attention.
+/// One signal of a row with its score.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ScoredSignal<'a> {
+    /// The traits of the signal.
+    pub traits: SignalTraits,
+    /// Its value and the observations behind it.
+    pub sample: Sample,
+    /// Its score.
+    pub score: &'a Score,
+    /// `-log10 p` that the signal contributes to its row: that of the score, less the price of
+    /// looking at several signals.
+    pub neg_log10_p: f64,
+}
+
+/// A row of any signals with their scores.
 ///
-/// Suppressions apply in this order, and the first one is the reason given: warm-up, minimum
-/// points, minimum traffic, effect size, direction. Whether an incident opens is decided later,
-/// by [`IncidentGrouper`](crate::IncidentGrouper).
+/// # Examples
+///
+/// ```
+/// use mad_core::guard::{EntityMaturity, Guardrails, Reason, ScoredRow, ScoredSignal, SignalTraits};
+/// use mad_core::{GuardConfig, Sample, Score, SignalKind, Timestamp};
+///
+/// let guardrails = Guardrails::new(GuardConfig::default(), 0.5)?;
+/// let score = Score { z: 9.0, neg_log10_p: 12.0, expected: 4.0, ..Score::unknown() };
+/// let memory = ScoredSignal {
+///     traits: SignalTraits { kind: SignalKind::Gauge, in_ms: false, has_trials: false },
+///     sample: Sample { value: 7.5, n: 1 },
+///     score: &score,
+///     neg_log10_p: 12.0,
+/// };
+/// let at = Timestamp::from_seconds(7200);
+/// let row = ScoredRow { at, requests: None, leading: 0, signals: &[memory] };
+/// let known = EntityMaturity { first: Timestamp::from_seconds(0), points: 120 };
+/// let verdict = guardrails.judge_row(&row, known, &[]);
+/// assert!(verdict.is_anomaly);
+/// assert_eq!(verdict.reason, Reason::AboveExpected);
+/// # Ok::<(), mad_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ScoredRow<'a> {
+    /// Start of the step, or the time of a metric.
+    pub at: Timestamp,
+    /// Number of requests; `None` for a row of metrics.
+    pub requests: Option<u64>,
+    /// Place of the signal with the strongest score.
+    pub leading: u16,
+    /// The signals. Those beyond the 64th are never marked as flagged.
+    pub signals: &'a [ScoredSignal<'a>],
+}
+
+/// Judges rows: decides which anomalous rows are flagged and which are suppressed.
+///
+/// A signal is unlikely if its `-log10 p` reaches the threshold. It is suppressed for the first of
+/// these reasons that applies: warm-up, too few learnt rows, the direction, too few requests,
+/// too small an effect. A row is flagged if one of its signals is unlikely and not suppressed.
+/// [`IncidentGrouper`](crate::IncidentGrouper) decides later whether an incident opens.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::guard::{EntityMaturity, Guardrails, Reason};
+/// use mad_core::{EntityId, FeatureRow, GuardConfig, RowScorer, ScoreConfig, Timestamp};
+///
+/// let config = ScoreConfig::default();
+/// let mut scorer = RowScorer::new(&config)?;
+/// let guardrails = Guardrails::new(GuardConfig::default(), config.threshold)?;
+/// let row = |minute: i64, latency: f64| FeatureRow {
+///     bucket: Timestamp::from_seconds(60 * minute),
+///     entity: EntityId(0),
+///     gap: 0,
+///     whole: true,
+///     count: 50,
+///     errors: 0,
+///     slow: 0,
+///     samples: 50,
+///     mean: latency,
+///     p50: latency,
+///     p95: 1.5 * latency,
+///     p99: 1.6 * latency,
+///     max: 1.7 * latency,
+/// };
+/// for minute in 0..60 {
+///     scorer.observe(&row(minute, 100.0 + (minute % 7) as f64));
+/// }
+/// let slow = row(60, 900.0);
+/// let known = EntityMaturity { first: Timestamp::from_seconds(0), points: 60 };
+/// let verdict = guardrails.judge(&slow, &scorer.score(&slow), known);
+/// assert!(verdict.is_anomaly && verdict.reason == Reason::AboveExpected);
+///
+/// // a new entity is still warming up
+/// let new = EntityMaturity { first: slow.bucket, points: 0 };
+/// let verdict = guardrails.judge(&slow, &scorer.score(&slow), new);
+/// assert_eq!(verdict.reason, Reason::WarmUp);
+/// # Ok::<(), mad_core::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Guardrails {
     config: GuardConfig,
+    /// `-log10 p` of the threshold.
     threshold: f64,
 }
 
 impl Guardrails {
-    /// Guardrails for rows whose score is anomalous from `threshold` (0 to 1) on.
+    /// Guardrails for rows that are anomalous from a score of `threshold`, above 0 and below 1.
     ///
     /// # Errors
     ///
@@ -45,7 +136,7 @@ impl Guardrails {
                 "a number above 0 and below 1",
             ));
         }
-        Ok(Self { config, threshold: crate::score::threshold_neg_log10_p(threshold) })
+        Ok(Self { config, threshold: threshold_neg_log10_p(threshold) })
     }
 
     /// `-log10 p` from which on a row is anomalous.
@@ -53,70 +144,97 @@ impl Guardrails {
         self.threshold
     }
 
-    /// Judges a row.
+    /// Judges a row of requests.
     pub fn judge(&self, row: &FeatureRow, scores: &RowScores, maturity: EntityMaturity) -> Verdict {
-        self.judge_by(row, scores, maturity, None)
+        self.judge_by(row, scores, maturity, &[])
     }
 
-    /// The same with settings of each signal, in the order of [`Signal::ALL`]: its threshold, the
-    /// direction that counts, what is too small, whether it is watched.
+    /// Judges a row of requests with the settings of each signal, in the order of [`Signal::ALL`].
     pub fn judge_by(
         &self,
         row: &FeatureRow,
         scores: &RowScores,
         maturity: EntityMaturity,
-        settings: Option<&[SignalSettings; Signal::ALL.len()]>,
+        settings: &[SignalSettings],
     ) -> Verdict {
-        let immature = self.immature(row.bucket, maturity);
+        let signals = Signal::ALL.map(|signal| ScoredSignal {
+            traits: signal.into(),
+            sample: row.sample(signal),
+            score: scores.of(signal),
+            neg_log10_p: scores.neg_log10_p_of(signal),
+        });
+        let row = ScoredRow {
+            at: row.bucket,
+            requests: Some(row.count),
+            leading: scores.leading().index() as u16,
+            signals: &signals,
+        };
+        self.judge_row(&row, maturity, settings)
+    }
+
+    /// Judges a row of any signals. `settings` are those of its signals, in the same order; a
+    /// signal without settings has those of the guardrails.
+    pub fn judge_row(
+        &self,
+        row: &ScoredRow<'_>,
+        maturity: EntityMaturity,
+        settings: &[SignalSettings],
+    ) -> Verdict {
+        let immature = self.immature(row.at, maturity);
+        let leading = row.signals.get(usize::from(row.leading));
         let mut verdict = Verdict {
             is_anomaly: false,
             reason: Reason::Normal,
             severity: Severity::Info,
             confidence: Confidence::Low,
-            signal: scores.leading(),
+            leading: row.leading,
             flagged: 0,
-            neg_log10_p: scores.neg_log10_p(),
-            effective_n: scores.of(scores.leading()).effective_n,
+            neg_log10_p: leading.map_or(0.0, |signal| signal.neg_log10_p),
+            effective_n: leading.map_or(0.0, |signal| signal.score.effective_n),
         };
+        let mut is_critical = false;
+        // the strongest flagged signal, and the strongest suppressed one with its reason
         let (mut best, mut suppressed) = (0.0, (0.0, Reason::Normal));
-        for (signal, score) in scores.iter() {
-            let neg_log10_p = scores.neg_log10_p_of(signal);
-            let own = settings.and_then(|settings| settings.get(signal.index()));
-            let threshold = own
-                .map_or(self.threshold, |own| crate::score::threshold_neg_log10_p(own.threshold));
-            if neg_log10_p < threshold || own.is_some_and(|own| !own.watched) {
+        for (place, signal) in (0_u16..).zip(row.signals) {
+            let own = settings.get(usize::from(place));
+            let threshold = own.map_or(self.threshold, |own| threshold_neg_log10_p(own.threshold));
+            let is_watched = own.is_none_or(|own| own.watched);
+            if !(signal.neg_log10_p >= threshold && is_watched) {
                 continue;
             }
             let config = own.map_or(&self.config, |own| &own.guard);
             let direction = own.and_then(|own| own.direction);
-            let suppression = immature.or_else(|| wrong_direction(direction, score));
-            if let Some(reason) =
-                suppression.or_else(|| below_min_effect(config, row, signal, score))
-            {
-                if neg_log10_p > suppressed.0 {
-                    suppressed = (neg_log10_p, reason);
+            let reason = immature
+                .or_else(|| wrong_direction(direction, signal.score))
+                .or_else(|| below_min_effect(config, row.requests, signal));
+            if let Some(reason) = reason {
+                if signal.neg_log10_p > suppressed.0 {
+                    suppressed = (signal.neg_log10_p, reason);
                 }
                 continue;
             }
-            verdict.flagged |= 1 << signal.index();
-            if neg_log10_p > best {
-                best = neg_log10_p;
-                verdict.signal = signal;
-                verdict.neg_log10_p = neg_log10_p;
-                verdict.effective_n = score.effective_n;
+            verdict.flagged |= 1_u64.checked_shl(u32::from(place)).unwrap_or_default();
+            verdict.is_anomaly = true;
+            is_critical |= signal.traits.kind == SignalKind::Rate
+                && signal.sample.value >= self.config.critical_error_rate;
+            if signal.neg_log10_p > best {
+                best = signal.neg_log10_p;
+                verdict.leading = place;
+                verdict.neg_log10_p = signal.neg_log10_p;
+                verdict.effective_n = signal.score.effective_n;
+                let is_below = signal.score.z < 0.0;
                 verdict.reason =
-                    if score.z < 0.0 { Reason::BelowExpected } else { Reason::AboveExpected };
+                    if is_below { Reason::BelowExpected } else { Reason::AboveExpected };
             }
         }
-        if verdict.flagged == 0 {
+        if !verdict.is_anomaly {
             verdict.reason = match (suppressed.1, immature) {
-                (Reason::Normal, None) if unwatched(row, scores) => Reason::Direction,
+                (Reason::Normal, None) if is_faster(row) => Reason::Direction,
                 (Reason::Normal, Some(reason)) | (reason, _) => reason,
             };
             return verdict;
         }
-        verdict.is_anomaly = true;
-        verdict.severity = self.severity(row, verdict.flagged);
+        verdict.severity = if is_critical { Severity::Critical } else { Severity::Warning };
         verdict.confidence = confidence(verdict.neg_log10_p, verdict.effective_n);
         verdict
     }
@@ -126,6 +244,7 @@ impl Guardrails {
         !verdict.is_anomaly && verdict.neg_log10_p >= self.threshold
     }
 
+    /// The reason why an entity is too new to be flagged.
     fn immature(&self, at: Timestamp, maturity: EntityMaturity) -> Option<Reason> {
         let warm_up = (self.config.warm_up_minutes * MINUTE as f64) as i64;
         if at.since(maturity.first) < warm_up {
@@ -136,65 +255,14 @@ impl Guardrails {
             None
         }
     }
-
-    /// Judges a point of a metric: warm-up and minimum points as for rows, then the size of the
-    /// effect as the kind of the metric has it. A gauge has none: what is small is not known.
-    pub fn judge_point(
-        &self,
-        at: Timestamp,
-        kind: SignalKind,
-        value: f64,
-        score: &Score,
-        maturity: EntityMaturity,
-        settings: Option<&SignalSettings>,
-    ) -> PointVerdict {
-        let immature = self.immature(at, maturity);
-        let threshold = settings
-            .map_or(self.threshold, |own| crate::score::threshold_neg_log10_p(own.threshold));
-        let watched = settings.is_none_or(|own| own.watched);
-        let unlikely = score.neg_log10_p >= threshold && watched;
-        let config = settings.map_or(&self.config, |own| &own.guard);
-        let direction = settings.and_then(|own| own.direction);
-        let in_ms = settings.is_some_and(|own| own.in_ms);
-        let suppressed = immature.or_else(|| {
-            let wrong_direction = wrong_direction(direction, score);
-            let small = || {
-                (!exceeds_min_effect(config, kind, in_ms, value, score))
-                    .then_some(Reason::SmallEffect)
-            };
-            if unlikely { wrong_direction.or_else(small) } else { None }
-        });
-        let is_anomaly = unlikely && suppressed.is_none();
-        let reason = match suppressed {
-            Some(reason) => reason,
-            None if !is_anomaly => Reason::Normal,
-            None if score.z < 0.0 => Reason::BelowExpected,
-            None => Reason::AboveExpected,
-        };
-        let critical = kind == SignalKind::Rate && value >= self.config.critical_error_rate;
-        let severity = match (is_anomaly, critical) {
-            (false, _) => Severity::Info,
-            (true, false) => Severity::Warning,
-            (true, true) => Severity::Critical,
-        };
-        PointVerdict { is_anomaly, reason, severity }
-    }
-
-    fn severity(&self, row: &FeatureRow, flagged: u8) -> Severity {
-        let errors = flagged & (1 << Signal::ErrorRate.index()) != 0;
-        if errors && row.error_rate() >= self.config.critical_error_rate {
-            Severity::Critical
-        } else {
-            Severity::Warning
-        }
-    }
 }
 
-/// Whether a latency lies below its band: faster is no evidence of a fault.
-fn unwatched(row: &FeatureRow, scores: &RowScores) -> bool {
-    [Signal::P50Latency, Signal::P95Latency]
-        .into_iter()
-        .any(|signal| row.sample(signal).value < scores.of(signal).low)
+/// Whether a latency of a row of requests lies below its band. Faster requests are no fault.
+fn is_faster(row: &ScoredRow<'_>) -> bool {
+    row.requests.is_some()
+        && row.signals.iter().any(|signal| {
+            signal.traits.kind == SignalKind::Latency && signal.sample.value < signal.score.low
+        })
 }
 
 /// See [`Verdict::confidence`].
@@ -208,66 +276,31 @@ fn confidence(neg_log10_p: f64, effective_n: f64) -> Confidence {
     }
 }
 
-/// Whether a signal went the way that does not count.
+/// The reason why a deviation in its direction is not watched.
 fn wrong_direction(direction: Option<Direction>, score: &Score) -> Option<Reason> {
-    let counts = match direction {
+    let is_watched = match direction {
         Some(Direction::Up) => score.z > 0.0,
         Some(Direction::Down) => score.z < 0.0,
         Some(Direction::Both) | None => true,
     };
-    (!counts).then_some(Reason::Direction)
+    (!is_watched).then_some(Reason::Direction)
 }
 
-/// Why an unlikely signal is not worth attention.
+/// The reason why an unlikely signal has too few requests or too small an effect.
 fn below_min_effect(
     config: &GuardConfig,
-    row: &FeatureRow,
-    signal: Signal,
-    score: &Score,
+    requests: Option<u64>,
+    signal: &ScoredSignal<'_>,
 ) -> Option<Reason> {
-    let value = row.sample(signal).value;
-    let change = (value - score.expected).abs();
-    let relative = |share: f64| change >= share * score.expected.abs();
-    let requests = match signal {
-        Signal::RequestCount => score.expected.max(row.count as f64),
-        _ => row.count as f64,
-    };
-    if config.too_few_requests(requests) {
-        return Some(Reason::TooLittleTraffic);
+    let ScoredSignal { traits, sample, score, .. } = *signal;
+    if let Some(requests) = requests {
+        let requests = requests as f64;
+        // requests that are missing count as requests
+        let is_count = traits.kind == SignalKind::Count;
+        let requests = if is_count { score.expected.max(requests) } else { requests };
+        if config.too_few_requests(requests) {
+            return Some(Reason::TooLittleTraffic);
+        }
     }
-    let exceeds_min_effect = match signal {
-        Signal::P50Latency | Signal::P95Latency => {
-            relative(config.latency_relative) && change >= config.latency_absolute_ms
-        }
-        Signal::ErrorRate => {
-            // what lasts rests on the errors of several rows
-            let errors = score.effective_n.max(row.errors as f64);
-            change >= config.error_rate_absolute && errors >= config.min_errors as f64
-        }
-        Signal::RequestCount => {
-            relative(config.traffic_relative) && change >= config.traffic_absolute
-        }
-    };
-    (!exceeds_min_effect).then_some(Reason::SmallEffect)
-}
-
-/// Whether an unlikely point is a change that matters, as its kind has it.
-fn exceeds_min_effect(
-    config: &GuardConfig,
-    kind: SignalKind,
-    in_ms: bool,
-    value: f64,
-    score: &Score,
-) -> bool {
-    let change = (value - score.expected).abs();
-    let relative = |share: f64| change >= share * score.expected.abs();
-    match kind {
-        SignalKind::Gauge => true,
-        SignalKind::Latency => {
-            let least = if in_ms { config.latency_absolute_ms } else { 0.0 };
-            relative(config.latency_relative) && change >= least
-        }
-        SignalKind::Rate => change >= config.error_rate_absolute,
-        SignalKind::Count => relative(config.traffic_relative) && change >= config.traffic_absolute,
-    }
+    (!exceeds_min_effect(config, traits, sample, score)).then_some(Reason::SmallEffect)
 }

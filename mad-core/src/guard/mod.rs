@@ -1,7 +1,9 @@
-//! Rows of scores to verdicts: what is worth anyone's attention, and why the rest is not.
+//! Guardrails: rows of scores become verdicts, and anomalous rows that do not matter are suppressed.
 
+mod effect;
 mod guardrails;
 mod verdict;
 
-pub use guardrails::{EntityMaturity, Guardrails};
-pub use verdict::{Confidence, PointVerdict, Reason, Severity, Verdict};
+pub use effect::{SignalTraits, exceeds_min_effect};
+pub use guardrails::{EntityMaturity, Guardrails, ScoredRow, ScoredSignal};
+pub use verdict::{Confidence, Reason, Severity, Verdict};

@@ -1,18 +1,18 @@
-//! What was decided about a row, and why.
+//! Verdicts: the decision about a row, its reason, severity and confidence.
 
 use serde::{Deserialize, Serialize};
 
 use crate::series::Signal;
 
-/// Why a row is flagged or not.
+/// Why a row is flagged, or why it is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// Nothing unlikely about it.
+    /// Not flagged: no signal is unlikely.
     Normal,
-    /// Flagged: the leading signal is above what is expected.
+    /// Flagged: the leading signal is above its expected value.
     AboveExpected,
-    /// Flagged: the leading signal is below what is expected.
+    /// Flagged: the leading signal is below its expected value.
     BelowExpected,
     /// Suppressed: the entity was first seen less than the warm-up time ago.
     WarmUp,
@@ -20,13 +20,14 @@ pub enum Reason {
     TooFewPoints,
     /// Suppressed: too few requests.
     TooLittleTraffic,
-    /// Suppressed: unlikely, but too small a change to matter.
+    /// Suppressed: the change is too small to matter.
     SmallEffect,
-    /// Suppressed: a mute window or a command holds for the entity.
+    /// Suppressed: a mute window or a command covers the entity.
     Muted,
-    /// Suppressed: a row of history, which is learnt and not told.
+    /// Suppressed: the row is history, which is learnt and not flagged.
     History,
-    /// Suppressed: outside of the band on the side that is not watched, such as a faster response.
+    /// Suppressed: the value is outside the band on the side that is not watched, such as a faster
+    /// response.
     Direction,
 }
 
@@ -61,13 +62,13 @@ impl Reason {
         }
     }
 
-    /// Whether something unlikely was suppressed.
+    /// Whether it is a reason of suppression.
     pub const fn is_suppression(self) -> bool {
         !matches!(self, Self::Normal | Self::AboveExpected | Self::BelowExpected)
     }
 }
 
-/// How bad.
+/// How bad a row or an incident is.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -98,17 +99,17 @@ impl Severity {
     }
 }
 
-/// How sure.
+/// How certain a verdict is.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub enum Confidence {
-    /// Little stands behind it.
+    /// Little evidence or few observations.
     #[default]
     Low,
-    /// Some.
+    /// `-log10 p` of 6, or 3 observations.
     Medium,
-    /// Much.
+    /// `-log10 p` of 8, and 5 observations.
     High,
 }
 
@@ -129,37 +130,27 @@ impl Confidence {
     }
 }
 
-/// What was decided about a row.
+/// The decision about a row.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// Whether the row is anomalous and worth attention.
+    /// Whether the row is flagged: anomalous and not suppressed.
     pub is_anomaly: bool,
-    /// Why, or why not.
+    /// Why it is flagged, or why it is not.
     pub reason: Reason,
-    /// How bad.
+    /// How bad it is; `Info` if it is not flagged.
     pub severity: Severity,
-    /// How sure: High with evidence of 8 (one in 10^8) and 5 observations behind it, Medium with
+    /// How certain it is: High with evidence of 8 (one in 10^8) and 5 observations behind it, Medium with
     /// evidence of 6 or 3 observations, Low otherwise.
     pub confidence: Confidence,
-    /// The signal it is about: the strongest one that was flagged, otherwise the strongest.
-    pub signal: Signal,
-    /// Signals that were flagged, one bit each in the order of [`Signal::ALL`].
-    pub flagged: u8,
+    /// Place of the leading signal among the signals of the row: the strongest flagged one, or the
+    /// strongest one if none is flagged.
+    pub leading: u16,
+    /// The flagged signals, one bit for each place among the signals of the row.
+    pub flagged: u64,
     /// Minus log10 of the row's probability.
     pub neg_log10_p: f64,
     /// Observations that carry the evidence.
     pub effective_n: f64,
-}
-
-/// What was decided about a point of a metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PointVerdict {
-    /// Whether the point is anomalous and worth attention.
-    pub is_anomaly: bool,
-    /// Why, or why not.
-    pub reason: Reason,
-    /// How bad.
-    pub severity: Severity,
 }
 
 impl Verdict {
@@ -168,9 +159,20 @@ impl Verdict {
         crate::score::score_of(self.neg_log10_p)
     }
 
-    /// The signals that were flagged.
+    /// The leading signal of a row of requests.
+    pub fn request_signal(&self) -> Signal {
+        Signal::ALL.get(usize::from(self.leading)).copied().unwrap_or(Signal::P95Latency)
+    }
+
+    /// The flagged signals of a row of requests.
     pub fn flagged_signals(&self) -> impl Iterator<Item = Signal> + use<> {
         let flagged = self.flagged;
         Signal::ALL.into_iter().filter(move |signal| flagged & (1 << signal.index()) != 0)
+    }
+
+    /// The same row, suppressed for a reason that its signals do not show, such as a mute.
+    #[must_use]
+    pub fn suppressed_by(self, reason: Reason) -> Self {
+        Self { is_anomaly: false, reason, severity: Severity::Info, flagged: 0, ..self }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::feature::{FeaturePoint, FeatureRow};
-use crate::guard::{PointVerdict, Reason, Verdict};
+use crate::guard::{Reason, Verdict};
 use crate::score::{RowScores, Score};
 use crate::series::{Signal, SignalKind};
 use crate::time::Timestamp;
@@ -42,13 +42,13 @@ pub struct Decision {
 impl Decision {
     /// Of a row.
     pub fn of_row(row: &FeatureRow, scores: &RowScores, verdict: &Verdict) -> Self {
-        let score = scores.of(verdict.signal);
+        let score = scores.of(verdict.request_signal());
         Self {
             bucket: row.bucket,
             count: row.count,
-            signal: Some(verdict.signal),
-            kind: verdict.signal.kind(),
-            value: row.sample(verdict.signal).value,
+            signal: Some(verdict.request_signal()),
+            kind: verdict.request_signal().kind(),
+            value: row.sample(verdict.request_signal()).value,
             expected: score.expected,
             low: score.low,
             high: score.high,
@@ -63,7 +63,7 @@ impl Decision {
         point: &FeaturePoint,
         kind: SignalKind,
         score: &Score,
-        verdict: &PointVerdict,
+        verdict: &Verdict,
     ) -> Self {
         Self {
             bucket: point.bucket,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::feature::FeatureRow;
-use crate::guard::{PointVerdict, Reason, Severity, Verdict};
+use crate::guard::{Reason, Severity, Verdict};
 use crate::score::{RowScores, Score};
 use crate::series::{EntityId, Signal, SignalName};
 use crate::slo::RowObjectives;
@@ -79,7 +79,7 @@ pub struct HistoryPoint {
 
 impl HistoryPoint {
     /// What is remembered of a point.
-    pub fn new(bucket: Timestamp, value: f64, score: &Score, verdict: &PointVerdict) -> Self {
+    pub fn new(bucket: Timestamp, value: f64, score: &Score, verdict: &Verdict) -> Self {
         let judged = !matches!(verdict.reason, Reason::WarmUp | Reason::TooFewPoints);
         let band = |edge: f64| if judged { short(edge) } else { f32::NAN };
         Self {

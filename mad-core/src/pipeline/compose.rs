@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::metrics::SeriesState;
 use super::partition::Partition;
-use super::rules::{Rules, unflagged};
+use super::rules::Rules;
 use super::{Counters, IncidentWindow, JudgedRow, Update};
 use crate::config::{MuteWindow, PipelineConfig};
 use crate::error::Result;
@@ -327,17 +327,15 @@ impl Pipeline {
         let scores = state.scorer.score(row);
         let maturity = EntityMaturity { first: state.first, points: state.scorer.points() };
         let mut verdict = match self.rules.get(&row.entity) {
-            Some(Some(rules)) => {
-                rules.guardrails.judge_by(row, &scores, maturity, Some(&rules.signals))
-            }
+            Some(Some(rules)) => rules.guardrails.judge_by(row, &scores, maturity, &rules.signals),
             _ => self.guardrails.judge(row, &scores, maturity),
         };
         if is_muted {
-            verdict = unflagged(verdict, Reason::Muted);
+            verdict = verdict.suppressed_by(Reason::Muted);
             state.scorer.learn_muted(row, &scores);
         } else {
             if self.backfill {
-                verdict = unflagged(verdict, Reason::History);
+                verdict = verdict.suppressed_by(Reason::History);
             }
             state.scorer.learn(row, &scores);
         }

@@ -7,7 +7,9 @@ use super::partition::Partition;
 use super::rules::metric_scorer;
 use super::{JudgedPoint, Pipeline, Update};
 use crate::feature::FeaturePoint;
-use crate::guard::{EntityMaturity, PointVerdict, Reason, Severity};
+use crate::guard::{
+    EntityMaturity, Reason, ScoredRow, ScoredSignal, Severity, SignalTraits, Verdict,
+};
 use crate::history::{Decision, FlaggedRow, FlaggedSignal, HistoryPoint};
 use crate::score::{DriftAlarm, MetricScorer, Pause, Score};
 use crate::series::{Entity, EntityId, SeriesId, SignalKind, SignalName};
@@ -184,12 +186,21 @@ impl Pipeline {
             _ => &self.guardrails,
         };
         let (at, settings) = (point.bucket, settings.as_ref());
+        let in_ms = settings.is_some_and(|own| own.in_ms);
+        let traits = SignalTraits { kind, in_ms, has_trials: sample.n > 1 };
+        let settings = settings.map(std::slice::from_ref).unwrap_or_default();
         let judge = |score: &Score| {
-            if is_muted || self.backfill {
-                let reason = if is_muted { Reason::Muted } else { Reason::History };
-                return PointVerdict { is_anomaly: false, reason, severity: Severity::Info };
+            let neg_log10_p = score.neg_log10_p;
+            let signals = &[ScoredSignal { traits, sample, score, neg_log10_p }];
+            let row = ScoredRow { at, requests: None, leading: 0, signals };
+            let verdict = guardrails.judge_row(&row, maturity, settings);
+            if is_muted {
+                verdict.suppressed_by(Reason::Muted)
+            } else if self.backfill {
+                verdict.suppressed_by(Reason::History)
+            } else {
+                verdict
             }
-            guardrails.judge_point(at, kind, sample.value, score, maturity, settings)
         };
         let (verdict, alarmed) = (judge(&score), judge(&alarm));
         let leaving = leaving.map(|leaving| (judge(&leaving.score), leaving));
@@ -228,9 +239,9 @@ impl Pipeline {
 struct Alarm {
     kind: SignalKind,
     score: Score,
-    verdict: PointVerdict,
+    verdict: Verdict,
     /// That its level is leaving.
-    leaving: Option<(PointVerdict, DriftAlarm)>,
+    leaving: Option<(Verdict, DriftAlarm)>,
 }
 
 /// A point's part in what incidents are told.

@@ -1,7 +1,7 @@
 //! What the configuration says of one entity: overrides and mutes.
 
 use crate::config::{EntitySettings, MetricKind, ScoreConfig, SignalSettings};
-use crate::guard::{Guardrails, Reason, Severity, Verdict};
+use crate::guard::Guardrails;
 use crate::score::MetricScorer;
 use crate::series::{Entity, EntityId, Signal, SignalKind, is_made_here};
 use crate::time::Timestamp;
@@ -96,9 +96,4 @@ pub(super) fn metric_scorer(
         MetricKind::Count => MetricScorer::new(SignalKind::Count, &config),
         MetricKind::Counter => MetricScorer::counter(&config),
     }
-}
-
-/// A row that is judged and not flagged.
-pub(super) fn unflagged(verdict: Verdict, reason: Reason) -> Verdict {
-    Verdict { is_anomaly: false, reason, severity: Severity::Info, flagged: 0, ..verdict }
 }

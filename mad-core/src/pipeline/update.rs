@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::feature::{FeaturePoint, FeatureRow};
-use crate::guard::{PointVerdict, Verdict};
+use crate::guard::Verdict;
 use crate::incident::IncidentChange;
 use crate::score::{RowScores, Score};
 use crate::series::Entity;
@@ -36,7 +36,7 @@ pub struct JudgedPoint {
     /// How unlikely it is.
     pub score: Score,
     /// What was decided.
-    pub verdict: PointVerdict,
+    pub verdict: Verdict,
     /// How much it is worth an alarm, 0 to 1: of a gauge how far a level that lasts lies out,
     /// otherwise the score; 0 within the pause after an alarm.
     pub alarm_score: f64,

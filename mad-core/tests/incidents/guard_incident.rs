@@ -1,4 +1,4 @@
-//! What is suppressed and why, how bad a row is, and the life of an incident.
+//! Guardrails, severities, and the life cycle of an incident.
 
 use mad_core::Source;
 use mad_core::config::{GuardConfig, IncidentConfig, PipelineConfig, ScoreConfig};
@@ -39,7 +39,7 @@ fn usual(i: i64) -> FeatureRow {
     }
 }
 
-/// A scorer after 60 usual rows of so many requests in the place of 60.
+/// A scorer after 60 usual rows, with the number of requests multiplied by `scale`.
 fn taught(scale: f64) -> RowScorer {
     let mut scorer = RowScorer::new(&ScoreConfig::default()).unwrap();
     for i in 0..60 {
@@ -67,7 +67,7 @@ fn slow(factor: f64) -> FeatureRow {
     FeatureRow { p50: row.p50 * factor, p95: row.p95 * factor, ..row }
 }
 
-/// A verdict that holds back; that nothing of it says otherwise.
+/// Checks that a verdict is suppressed for a reason, in all its fields.
 fn assert_suppressed(verdict: &Verdict, reason: Reason) {
     assert_eq!(verdict.reason, reason, "{verdict:?}");
     assert!(!verdict.is_anomaly && verdict.flagged == 0, "{verdict:?}");
@@ -106,7 +106,7 @@ fn too_few_points() {
     assert_suppressed(&judge(GuardConfig::default(), &slow(5.0), immature), Reason::TooFewPoints);
     let old = EntityMaturity { points: 20, ..mature() };
     assert!(judge(GuardConfig::default(), &slow(5.0), old).is_anomaly);
-    // the time comes first
+    // the warm-up is the first reason
     let config = GuardConfig { warm_up_minutes: 90.0, ..GuardConfig::default() };
     assert_suppressed(&judge(config, &slow(5.0), immature), Reason::WarmUp);
 }
@@ -115,17 +115,20 @@ fn too_few_points() {
 fn too_little_traffic() {
     let config = GuardConfig { min_requests: 100, ..GuardConfig::default() };
     assert_suppressed(&judge(config, &slow(5.0), mature()), Reason::TooLittleTraffic);
-    // a drop is measured by what should have come
+    // for a drop, the expected requests count
     let config = GuardConfig { min_requests: 40, ..GuardConfig::default() };
     let dropped = FeatureRow { count: 4, samples: 4, errors: 0, ..usual(60) };
     let verdict = judge(config, &dropped, mature());
     assert!(verdict.is_anomaly, "{verdict:?}");
-    assert_eq!((verdict.signal, verdict.reason), (Signal::RequestCount, Reason::BelowExpected));
+    assert_eq!(
+        (verdict.request_signal(), verdict.reason),
+        (Signal::RequestCount, Reason::BelowExpected)
+    );
 }
 
 #[test]
 fn small_effect() {
-    // 30 % slower is unlikely here, and not worth a night's sleep
+    // 80 % slower is unlikely here, and less than the smallest effect
     let config = GuardConfig { latency_relative: 1.0, ..GuardConfig::default() };
     assert_suppressed(&judge(config, &slow(1.8), mature()), Reason::SmallEffect);
     let config = GuardConfig { latency_absolute_ms: 1_000.0, ..GuardConfig::default() };
@@ -157,7 +160,7 @@ fn a_suppressed_signal_does_not_suppress_another_one() {
     let config = GuardConfig { latency_absolute_ms: 1e6, ..GuardConfig::default() };
     let verdict = judge(config, &row, mature());
     let signals: Vec<Signal> = verdict.flagged_signals().collect();
-    assert_eq!((signals, verdict.signal), (vec![Signal::ErrorRate], Signal::ErrorRate));
+    assert_eq!((signals, verdict.request_signal()), (vec![Signal::ErrorRate], Signal::ErrorRate));
     assert!(verdict.is_anomaly);
 }
 
@@ -604,7 +607,7 @@ proptest! {
             prop_assert_eq!(verdict.is_anomaly, above || below);
             if verdict.is_anomaly {
                 prop_assert!(verdict.neg_log10_p >= 4.0);
-                prop_assert_eq!(above, scores.of(verdict.signal).z > 0.0);
+                prop_assert_eq!(above, scores.of(verdict.request_signal()).z > 0.0);
             }
         }
     }

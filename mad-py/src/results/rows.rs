@@ -114,7 +114,8 @@ pub fn scored_table(
     verdicts: &[Verdict],
     entities: &EntityTable,
 ) -> PyResult<Table> {
-    let leading = || scores.iter().zip(verdicts).map(|(row, verdict)| row.of(verdict.signal));
+    let leading =
+        || scores.iter().zip(verdicts).map(|(row, verdict)| row.of(verdict.request_signal()));
     let verdict = || verdicts.iter();
     Table::new(vec![
         ("bucket_ts", times(rows.iter().map(|row| row.bucket))),
@@ -129,14 +130,16 @@ pub fn scored_table(
         ("is_anomaly", flags(verdict().map(|verdict| verdict.is_anomaly))),
         ("severity", strings(verdict().map(|verdict| verdict.severity.as_str()))),
         ("score", floats(verdict().map(Verdict::score))),
-        ("signal", strings(verdict().map(|verdict| verdict.signal.as_str()))),
+        ("signal", strings(verdict().map(|verdict| verdict.request_signal().as_str()))),
         ("reason", strings(verdict().map(|verdict| verdict.reason.as_str()))),
         ("expected_low", floats(leading().map(|score| score.low))),
         ("expected_high", floats(leading().map(|score| score.high))),
         (
             "value",
             floats(
-                rows.iter().zip(verdicts).map(|(row, verdict)| row.sample(verdict.signal).value),
+                rows.iter()
+                    .zip(verdicts)
+                    .map(|(row, verdict)| row.sample(verdict.request_signal()).value),
             ),
         ),
         ("expected", floats(leading().map(|score| score.expected))),

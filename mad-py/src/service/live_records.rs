@@ -63,7 +63,7 @@ fn rank(severity: Severity) -> u8 {
 /// A judged row as a record.
 pub fn row_record(judged: &JudgedRow) -> PyResult<RowRecord> {
     let JudgedRow { entity, row, scores, verdict } = judged;
-    let leading = scores.of(verdict.signal);
+    let leading = scores.of(verdict.request_signal());
     let (z, baseline) = (scores.of(Signal::P95Latency).z, scores.of(Signal::P50Latency).expected);
     let json = json!({
         "bucket_ts": row.bucket.to_string(),
@@ -80,9 +80,9 @@ pub fn row_record(judged: &JudgedRow) -> PyResult<RowRecord> {
         "is_anomaly": verdict.is_anomaly,
         "severity": verdict.severity.as_str(),
         "score": verdict.score(),
-        "signal": verdict.signal.as_str(),
+        "signal": verdict.request_signal().as_str(),
         "reason": verdict.reason.as_str(),
-        "value": finite(row.sample(verdict.signal).value),
+        "value": finite(row.sample(verdict.request_signal()).value),
         "expected": finite(leading.expected),
         "expected_low": finite(leading.low),
         "expected_high": finite(leading.high),

@@ -42,7 +42,7 @@ mad_z,is_anomaly,severity,score,signal,reason,expected_low,expected_high,value,e
 /// What is not known is empty.
 pub fn write_scored_row(judged: &JudgedRow, out: &mut Vec<u8>) {
     let JudgedRow { entity, row, scores, verdict } = judged;
-    let score: &Score = scores.of(verdict.signal);
+    let score: &Score = scores.of(verdict.request_signal());
     let mut line = Line { out };
     line.key(row.bucket, entity);
     line.integer(row.count);
@@ -53,9 +53,10 @@ pub fn write_scored_row(judged: &JudgedRow, out: &mut Vec<u8>) {
     line.word(if verdict.is_anomaly { "true" } else { "false" });
     line.word(verdict.severity.as_str());
     line.float(verdict.score());
-    line.word(verdict.signal.as_str());
+    line.word(verdict.request_signal().as_str());
     line.word(verdict.reason.as_str());
-    for value in [score.low, score.high, row.sample(verdict.signal).value, score.expected, score.z]
+    for value in
+        [score.low, score.high, row.sample(verdict.request_signal()).value, score.expected, score.z]
     {
         line.float(value);
     }
