@@ -22,7 +22,7 @@ fn request(at: Timestamp, service: &str) -> Request<'_> {
     Request::new(at, service, "/x", 200, 10.0)
 }
 
-/// A builder with what came out of it.
+/// A builder and its output.
 struct Run {
     builder: FeatureBuilder,
     entities: EntityTable,
@@ -57,7 +57,8 @@ impl Run {
         self.push(&request(at, service));
     }
 
-    /// Every second one of `services`, from `from` to `to`, in nanoseconds after the start.
+    /// One request each second, of the services in turn, between two times in nanoseconds after the
+    /// start.
     fn stream(&mut self, from: i64, to: i64, services: &[&str]) {
         for (i, second) in (from / SECOND..to / SECOND).enumerate() {
             self.at(start(second * SECOND), services[i % services.len()]);
@@ -72,7 +73,7 @@ impl Run {
         self.rejections.count(reason)
     }
 
-    /// Rows with their names in the place of their ids, which follow the order of arrival.
+    /// Rows with names instead of ids, because ids depend on the order of arrival.
     fn named(&self) -> Vec<String> {
         let name = |row: &FeatureRow| self.entities.get(row.entity).unwrap().to_string();
         let bare = |row: &FeatureRow| FeatureRow { entity: mad_core::EntityId(0), ..*row };
@@ -88,7 +89,7 @@ fn config(step_seconds: f64) -> FeatureConfig {
     FeatureConfig { step_seconds, ..FeatureConfig::default() }
 }
 
-/// Type 7 of Hyndman and Fan, written down as they did.
+/// Type 7 of Hyndman and Fan, as in their definition.
 fn naive_quantile(values: &[f64], q: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -134,7 +135,7 @@ fn empty_steps_are_counted_as_a_gap() {
 }
 
 #[test]
-fn the_step_in_which_the_stream_ends_is_not_whole() {
+fn the_last_step_of_a_stream_is_not_whole() {
     let ends = |seconds: i64, tick: Option<i64>| {
         let mut run = Run::default();
         run.stream(0, seconds * SECOND, &["a", "b"]);
@@ -153,7 +154,7 @@ fn the_step_in_which_the_stream_ends_is_not_whole() {
     assert_eq!(ends(150, None), [true, true, true, true, false, false]);
     assert_eq!(ends(120, None), [true, true, false, false]);
     assert_eq!(ends(121, None), [true, true, true, true, false]);
-    // a tick says that nothing more came
+    // after a tick the step is complete
     assert_eq!(ends(120, Some(120)), [true, true, true, true]);
     assert_eq!(ends(120, Some(119)), [true, true, false, false]);
     let mut run = Run::default();
@@ -165,7 +166,7 @@ fn the_step_in_which_the_stream_ends_is_not_whole() {
 }
 
 #[test]
-fn lateness_counts_to_the_nanosecond() {
+fn lateness_is_exact_to_the_nanosecond() {
     // the watermark is the newest time less ten seconds; a step is closed once it has passed its end
     for (newest, taken) in [(10 * SECOND - 1, true), (10 * SECOND, false)] {
         let mut run = Run::default();
@@ -180,7 +181,7 @@ fn lateness_counts_to_the_nanosecond() {
 }
 
 #[test]
-fn what_is_late_names_its_position() {
+fn late_records_name_their_position() {
     let mut run = Run::default();
     run.stream(0, 5 * MINUTE, &["a"]);
     for second in 0..10 {
@@ -194,13 +195,13 @@ fn what_is_late_names_its_position() {
 }
 
 #[test]
-fn a_tick_closes_what_it_passes() {
+fn a_tick_closes_earlier_steps() {
     let mut run = Run::default();
     run.stream(0, 90 * SECOND, &["a", "b"]);
     assert_eq!(run.rows.len(), 2);
     run.builder.advance(start(2 * MINUTE), &run.entities, &mut run.rows, &mut run.rejections);
     assert_eq!(run.rows.len(), 4);
-    // it never goes back
+    // the watermark never moves back
     run.builder.advance(start(MINUTE), &run.entities, &mut run.rows, &mut run.rejections);
     assert_eq!(run.builder.watermark(), start(2 * MINUTE));
     run.at(start(119 * SECOND), "a");
@@ -210,7 +211,7 @@ fn a_tick_closes_what_it_passes() {
 }
 
 #[test]
-fn latencies_beyond_the_bound_count_but_are_not_measured() {
+fn latencies_beyond_the_bound_are_counted_but_not_measured() {
     let limits = Limits { window_samples: 10, ..Limits::default() };
     let mut run = Run::new(FeatureConfig::default(), &limits);
     for i in 0..50_i64 {
@@ -243,7 +244,7 @@ fn entities_beyond_the_bound_share_a_row() {
 }
 
 #[test]
-fn an_entity_named_like_the_rest_is_the_rest() {
+fn an_entity_named_like_the_overflow_bucket_is_in_it() {
     let limits = Limits { entities: 2, ..Limits::default() };
     let mut run = Run::new(FeatureConfig::default(), &limits);
     for minute in 0..3 {
@@ -266,7 +267,7 @@ fn an_entity_named_like_the_rest_is_the_rest() {
 }
 
 #[test]
-fn a_repeated_delivery_is_dropped_by_its_id_alone() {
+fn a_repeated_delivery_is_dropped_by_its_id_only() {
     let limits = Limits { request_ids: 100, ..Limits::default() };
     let mut run = Run::new(FeatureConfig::default(), &limits);
     let ids: Vec<String> = (0..1_000).map(|i| format!("id-{i}")).collect();
@@ -282,12 +283,12 @@ fn a_repeated_delivery_is_dropped_by_its_id_alone() {
     }
     assert_eq!(run.rejected(RejectReason::Duplicate), 1_000);
     assert_eq!(run.rejections.first()[0].detail, "request_id = \"id-0\"");
-    // one that was forgotten is taken again, one that is remembered is not
+    // an evicted id is accepted again, a remembered one is not
     run.push(&Request { request_id: Some("id-899"), ..request(start(10 * SECOND), "a") });
     assert_eq!(run.rejected(RejectReason::Duplicate), 1_000);
     run.push(&Request { request_id: Some("id-999"), ..request(start(10 * SECOND), "a") });
     assert_eq!(run.rejected(RejectReason::Duplicate), 1_001);
-    // a hundred ids and, of those 801 requests more, the latencies
+    // a hundred ids and the latencies of the 801 other requests
     let grown = serde_json::to_string(&run.builder).unwrap().len() - size;
     assert!(grown < 801 * 5 + 200, "{grown}");
     // equal rows without an id are separate requests
@@ -299,7 +300,7 @@ fn a_repeated_delivery_is_dropped_by_its_id_alone() {
 }
 
 #[test]
-fn three_entities_that_agree_are_believed() {
+fn three_agreeing_entities_move_the_watermark() {
     let mut run = Run::default();
     run.stream(0, 5 * MINUTE, &["a", "b", "c", "d"]);
     let later = 30 * HOUR;
@@ -315,7 +316,7 @@ fn three_entities_that_agree_are_believed() {
 }
 
 #[test]
-fn of_two_entities_both_have_to_agree() {
+fn with_two_entities_both_have_to_agree() {
     let mut run = Run::default();
     run.stream(0, 5 * MINUTE, &["a", "b"]);
     run.at(start(30 * HOUR), "a");
@@ -327,7 +328,7 @@ fn of_two_entities_both_have_to_agree() {
 }
 
 #[test]
-fn five_records_in_a_row_of_one_entity_are_believed() {
+fn five_consecutive_records_of_one_entity_move_the_watermark() {
     let mut run = Run::default();
     run.stream(0, 5 * MINUTE, &["a"]);
     for i in 0..4 {
@@ -341,11 +342,11 @@ fn five_records_in_a_row_of_one_entity_are_believed() {
 }
 
 #[test]
-fn five_records_that_do_not_agree_are_not_believed() {
+fn five_disagreeing_records_do_not_move_the_watermark() {
     let mut run = Run::default();
     for minute in 0..30 {
         run.stream(minute * MINUTE, (minute + 1) * MINUTE, &["a", "b"]);
-        // a clock that jumps about
+        // a clock that jumps
         run.at(start((100 + 70 * (minute * 7 % 30)) * 24 * HOUR), "broken");
     }
     run.finish();
@@ -354,7 +355,7 @@ fn five_records_that_do_not_agree_are_not_believed() {
 }
 
 #[test]
-fn a_record_on_time_breaks_the_row() {
+fn a_record_on_time_restarts_the_count() {
     let mut run = Run::default();
     run.stream(0, 5 * MINUTE, &["a", "b"]);
     for i in 0..20 {
@@ -408,7 +409,7 @@ fn a_lone_first_record_from_1970_hides_nothing_either() {
 }
 
 #[test]
-fn what_was_held_is_taken_when_its_time_comes_and_hides_nothing_before() {
+fn a_held_record_is_accepted_at_its_time_and_hides_no_other() {
     let mut run = Run::default();
     run.stream(0, 5 * MINUTE, &["a", "b"]);
     run.at(start(90 * MINUTE), "b");
@@ -423,7 +424,7 @@ fn what_was_held_is_taken_when_its_time_comes_and_hides_nothing_before() {
 }
 
 #[test]
-fn at_the_end_what_was_held_is_taken_if_it_is_near() {
+fn near_held_records_are_accepted_at_the_end() {
     for (minutes, taken) in [(20, false), (40, true)] {
         let mut run = Run::default();
         run.stream(0, 5 * MINUTE, &["a", "b"]);
@@ -436,7 +437,7 @@ fn at_the_end_what_was_held_is_taken_if_it_is_near() {
 }
 
 #[test]
-fn records_held_are_bounded_and_the_furthest_leave_first() {
+fn held_records_are_bounded_and_the_furthest_are_evicted_first() {
     let limits = Limits { held_records: 10, ..Limits::default() };
     let mut run = Run::new(FeatureConfig::default(), &limits);
     run.stream(0, 5 * MINUTE, &["a", "b", "c"]);
@@ -464,7 +465,7 @@ fn one_that_trusts_the_clock_believes_every_jump() {
 }
 
 #[test]
-fn few_records_are_taken_at_the_end() {
+fn few_records_are_accepted_at_the_end() {
     for records in 1..5 {
         let mut run = Run::default();
         for i in 0..records {
@@ -477,7 +478,7 @@ fn few_records_are_taken_at_the_end() {
 }
 
 #[test]
-fn the_ends_of_time_are_times() {
+fn extreme_times_do_not_overflow() {
     for bounded in [false, true] {
         for step in [1.0, 60.0, 3600.0] {
             let mut run = Run::new(config(step), &Limits::default());
@@ -570,7 +571,7 @@ proptest! {
     }
 
     #[test]
-    fn rows_hold_what_a_plain_count_gives(sketches in sketches(200)) {
+    fn rows_equal_a_plain_count(sketches in sketches(200)) {
         let mut sorted = sketches;
         sorted.sort_by_key(|sketch| sketch.0);
         let run = build(&sorted, false);
@@ -599,7 +600,7 @@ proptest! {
     }
 
     #[test]
-    fn no_time_and_no_number_is_too_much(
+    fn no_time_or_number_panics(
         records in prop::collection::vec(
             (any_nanos(), 0..NAMES.len(), any::<i64>(), any_latency(), prop::option::of("[a-c]")), 0..60),
         ticks in prop::collection::vec(any_nanos(), 0..3),

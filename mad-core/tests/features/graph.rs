@@ -1,4 +1,4 @@
-//! The service graph: what it is made of, in any order, within its bounds.
+//! The service graph: built from spans, edges and requests in any order, within its bounds.
 
 use mad_core::{Edge, Limits, Request, ServiceGraph, Span, SpanKind, Timestamp};
 use proptest::prelude::*;
@@ -40,7 +40,7 @@ fn chain() -> [Span<'static>; 4] {
 }
 
 #[test]
-fn halves_of_a_call_are_one_edge_and_peers_are_inferred() {
+fn both_spans_of_a_call_are_one_edge_and_peers_are_inferred() {
     let graph = of(&chain());
     let edges = graph.edges();
     assert_eq!(edges.len(), 2);
@@ -60,12 +60,12 @@ fn halves_of_a_call_are_one_edge_and_peers_are_inferred() {
 }
 
 #[test]
-fn a_peer_that_answers_under_its_own_name_is_no_node() {
+fn a_peer_that_is_a_known_service_is_no_node() {
     let [root, call, cart, _] = chain();
     let graph = of(&[root, Span { peer: Some("cart:8080"), ..call }, cart]);
     assert_eq!(graph.callees("front"), ["cart".into()]);
     assert!(graph.nodes().iter().all(|node| !node.service.contains(':')));
-    // nobody calls through a server's peer, which is who called it
+    // the peer of a server span is its caller and no callee
     let graph = of(&[Span { peer: Some("browser"), ..ROOT }]);
     assert_eq!((graph.nodes().len(), graph.edges().len()), (1, 0));
 }
@@ -90,7 +90,7 @@ fn a_gap_is_never_below_zero_and_messages_have_none() {
 }
 
 #[test]
-fn a_service_that_calls_itself_is_an_edge_only_over_the_wire() {
+fn a_self_call_is_an_edge_only_over_the_network() {
     let [_, call, cart, _] = chain();
     let own = Span { service: "front", ..cart };
     assert_eq!(of(&[call, own]).edges()[0].caller, "front".into());
@@ -123,7 +123,7 @@ fn requests_of_one_trace_nest() {
             ..Request::new(at, service, "/", status, latency)
         });
     };
-    // a child first, cut to the millisecond below its parent's end
+    // the child first, truncated to the millisecond below its parent's end
     take(0.010, "payment", 200, 50.0, Some("a"));
     take(0.0, "checkout", 200, 150.0, Some("a"));
     take(0.070, "inventory", 500, 80.5, Some("a"));
@@ -149,7 +149,7 @@ fn requests_of_one_trace_nest() {
 }
 
 #[test]
-fn a_request_dated_far_ahead_ends_no_trace() {
+fn a_request_dated_far_ahead_closes_no_trace() {
     let at = |second: i64| Timestamp::from_seconds(second);
     let request = |service, second: i64, ms, trace| Request {
         trace_id: Some(trace),
@@ -162,7 +162,7 @@ fn a_request_dated_far_ahead_ends_no_trace() {
     graph.request_by(&request("cart", 2, 1_000.0, "t"), now);
     assert!(graph.edges().is_empty());
     assert_eq!(&*graph.settled().callees("front")[0], "cart");
-    // neither does the one dated far ahead keep those behind it from leaving
+    // and it does not keep later ones from being evicted
     for second in 10..20 {
         graph.request_by(&request("front", second * 10_000, 1.0, "v"), Some(at(second * 10_000)));
     }
@@ -170,7 +170,7 @@ fn a_request_dated_far_ahead_ends_no_trace() {
 }
 
 #[test]
-fn what_is_idle_is_forgotten_and_what_was_told_stays() {
+fn idle_services_are_evicted_and_counts_are_kept() {
     let mut graph = graph();
     for span in chain() {
         graph.span(&span);
@@ -183,8 +183,8 @@ fn what_is_idle_is_forgotten_and_what_was_told_stays() {
     graph.edge(&Edge::new("web", "front"));
     let before = graph.settled();
     graph.forget(Timestamp::from_seconds(0));
-    let told = |graph: &ServiceGraph| format!("{:?}", graph.edges());
-    assert_eq!(told(&graph.settled()), told(&before));
+    let printed = |graph: &ServiceGraph| format!("{:?}", graph.edges());
+    assert_eq!(printed(&graph.settled()), printed(&before));
     graph.forget(Timestamp::from_seconds(500));
     let names: Vec<String> = graph.nodes().iter().map(|node| node.service.to_string()).collect();
     assert_eq!(names, ["front", "mail", "web"]);
@@ -195,7 +195,7 @@ fn what_is_idle_is_forgotten_and_what_was_told_stays() {
         .collect();
     let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
     assert_eq!(edges, [pair("front", "mail"), pair("web", "front")]);
-    // names that come again and spans that were open find their places
+    // returning names and open spans are matched
     graph.span(&Span { trace_id: "u", span_id: "3", parent_id: Some("2"), ..late(chain()[2]) });
     graph.edge(&Edge::new("db", "web"));
     let graph = graph.settled();
@@ -203,11 +203,11 @@ fn what_is_idle_is_forgotten_and_what_was_told_stays() {
     assert_eq!(&*graph.callees("db")[0], "web");
     let saved = serde_json::to_string(&graph).unwrap();
     let restored: ServiceGraph = serde_json::from_str(&saved).unwrap();
-    assert_eq!(told(&restored), told(&graph));
+    assert_eq!(printed(&restored), printed(&graph));
 }
 
 #[test]
-fn two_graphs_made_one_keep_the_latencies_and_join_their_traces() {
+fn merged_graphs_keep_latencies_and_join_traces() {
     let spans = chain();
     let later = |span: &Span<'static>| Span {
         trace_id: "u",
@@ -218,7 +218,7 @@ fn two_graphs_made_one_keep_the_latencies_and_join_their_traces() {
     let both: Vec<Span<'_>> = spans.iter().copied().chain(spans.iter().map(later)).collect();
     let whole = of(&both);
     let (mut here, mut there) = (graph(), graph());
-    // by service, as shards have them
+    // divided by service, as in shards
     for span in &both {
         if span.service == "front" { here.span(span) } else { there.span(span) }
     }
@@ -231,7 +231,7 @@ fn two_graphs_made_one_keep_the_latencies_and_join_their_traces() {
         assert_eq!((made.gap.n, made.inferred), (whole.gap.n, whole.inferred));
     }
     assert_eq!(made.edges().len(), 2);
-    // of an edge that both know the later latencies stay
+    // a shared edge keeps the later latencies
     let (mut old, mut new) = (graph(), graph());
     for i in 0..64 {
         let trace = i.to_string();
@@ -252,7 +252,7 @@ fn two_graphs_made_one_keep_the_latencies_and_join_their_traces() {
 }
 
 #[test]
-fn reach_has_depth_and_survives_circles() {
+fn reach_has_a_depth_and_handles_cycles() {
     let mut graph = graph();
     for (caller, callee) in [("a", "b"), ("b", "c"), ("c", "a"), ("c", "d"), ("a", "a"), ("b", "d")]
     {
@@ -264,7 +264,7 @@ fn reach_has_depth_and_survives_circles() {
     assert_eq!(graph.downstream("a", 1), [("b".into(), 1)]);
     assert_eq!(graph.upstream("d", 9), [("b".into(), 1), ("c".into(), 1), ("a".into(), 2)]);
     assert_eq!(graph.callers("b"), ["a".into()]);
-    assert!(graph.callees("nobody").is_empty() && graph.downstream("a", 0).is_empty());
+    assert!(graph.callees("unknown").is_empty() && graph.downstream("a", 0).is_empty());
     assert!(graph.nodes().iter().all(|node| !node.inferred));
 }
 
@@ -363,7 +363,7 @@ fn take(graph: &mut ServiceGraph, one: &(u8, Option<u8>, u8, u8, u8, f64)) {
 proptest! {
     #[test]
     fn any_spans_in_any_order_are_one_graph(spans in spans(), seed in any::<u64>()) {
-        // of spans with one id the first counts, so each id comes once here
+        // the first span of an id counts, so each id occurs once here
         let mut spans = spans;
         spans.sort_by_key(|span| span.0);
         spans.dedup_by_key(|span| span.0);
@@ -381,7 +381,7 @@ proptest! {
     }
 
     #[test]
-    fn restored_and_continued_is_never_stopped(spans in spans(), cut in 0_usize..60, held in 1_usize..30) {
+    fn a_restored_graph_continues_unchanged(spans in spans(), cut in 0_usize..60, held in 1_usize..30) {
         let limits = Limits { open_spans: held, services: 4, graph_edges: 6, ..Limits::default() };
         let mut whole = ServiceGraph::new(&limits).unwrap();
         let mut cut_off = whole.clone();

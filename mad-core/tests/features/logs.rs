@@ -38,7 +38,7 @@ fn points_of<'a>(update: &'a Update, metric: &str) -> Vec<&'a JudgedPoint> {
 }
 
 #[test]
-fn a_burst_of_error_lines_is_an_incident_told_with_its_numbers() {
+fn a_burst_of_error_lines_is_an_incident_with_its_numbers() {
     let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
     let update = feed(&mut pipeline, &lines());
     pipeline.finish();
@@ -51,19 +51,21 @@ fn a_burst_of_error_lines_is_an_incident_told_with_its_numbers() {
     assert_eq!(incident.entity, Entity::new("cart", ""));
     assert_eq!(incident.start, Timestamp::from_seconds(7_200));
     assert_eq!(incident.end, Timestamp::from_seconds(7_500));
-    let told = pipeline.explain(incident);
+    let explanation = pipeline.explain(incident);
     let summary = "cart: number of error lines rose to 16 (0 expected), \
                    1970-01-01 02:00 to 02:05 UTC (5 minutes, all flagged). \
                    Nothing else was flagged around that time.";
-    assert_eq!(told.summary, summary);
-    assert!(told.why_flagged[0].contains("the number of error lines was 16; at most "));
-    assert_eq!(told.likely_causes.len(), 1);
-    assert!(told.likely_causes[0].contains("cart itself tells of in its log"));
-    assert!(told.recommended_actions[0].starts_with("Read the errors that cart logged from"));
+    assert_eq!(explanation.summary, summary);
+    assert!(explanation.why_flagged[0].contains("the number of error lines was 16; at most "));
+    assert_eq!(explanation.likely_causes.len(), 1);
+    assert!(explanation.likely_causes[0].contains("cart itself tells of in its log"));
+    assert!(
+        explanation.recommended_actions[0].starts_with("Read the errors that cart logged from")
+    );
 }
 
 #[test]
-fn less_than_expected_is_no_news() {
+fn fewer_lines_than_expected_are_no_anomaly() {
     let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
     let mut all = Vec::new();
     for minute in 0..120_i64 {
@@ -78,24 +80,24 @@ fn less_than_expected_is_no_news() {
 }
 
 #[test]
-fn steps_without_a_line_count_as_none_as_far_back_as_an_hour() {
+fn steps_without_a_line_count_as_zero_up_to_an_hour_back() {
     let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap().bounded_input();
     let at = |minute: i64| Timestamp::from_nanos(minute * MINUTE);
     let given = [(at(0), "a", "ERROR"), (at(3), "a", "ERROR"), (at(500), "a", "ERROR")];
     let mut update = feed(&mut pipeline, &given);
     update.points.extend(pipeline.finish().points);
     let errors = points_of(&update, "log_errors");
-    let told: Vec<(i64, f64)> = errors
+    let counts: Vec<(i64, f64)> = errors
         .iter()
         .map(|judged| (judged.point.bucket.nanos() / MINUTE, judged.point.sample.value))
         .collect();
-    assert_eq!(told[..4], [(0, 1.0), (1, 0.0), (2, 0.0), (3, 1.0)]);
-    assert_eq!(told[4], (440, 0.0));
-    assert_eq!((told.len(), told[told.len() - 1]), (65, (500, 1.0)));
+    assert_eq!(counts[..4], [(0, 1.0), (1, 0.0), (2, 0.0), (3, 1.0)]);
+    assert_eq!(counts[4], (440, 0.0));
+    assert_eq!((counts.len(), counts[counts.len() - 1]), (65, (500, 1.0)));
 }
 
 #[test]
-fn what_is_wrong_or_late_is_counted_and_stops_nothing() {
+fn wrong_and_late_lines_are_counted_and_stop_nothing() {
     let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
     let mut update = feed(&mut pipeline, &lines());
     let late = Timestamp::from_seconds(60);
@@ -124,7 +126,7 @@ fn services_beyond_the_limit_are_counted_and_not_judged() {
 }
 
 #[test]
-fn an_entity_that_moves_takes_its_log_along() {
+fn an_exported_entity_keeps_its_counts_of_lines() {
     let all = lines();
     let at = Timestamp::from_seconds(5_400);
     let (first, rest) = all.split_at(all.partition_point(|line| line.0 < at));
@@ -146,7 +148,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
-    fn cut_anywhere_and_saved_in_between_it_is_the_same(cut in 1_usize..900, metric: bool) {
+    fn batches_and_restores_change_nothing(cut in 1_usize..900, metric: bool) {
         let all = lines();
         let mut whole = Pipeline::new(PipelineConfig::default()).unwrap();
         let mut parts = whole.clone();
@@ -156,18 +158,18 @@ proptest! {
                 pipeline.push(MetricPoint::new(*at, "cart", "cpu", 1.0), &Source::at(1), &mut update);
             }
         };
-        let (mut at_once, mut told) = (Vec::new(), Vec::new());
+        let (mut at_once, mut in_parts) = (Vec::new(), Vec::new());
         for piece in all.chunks(cut) {
             beside(&mut whole, piece);
             at_once.extend(feed(&mut whole, piece).changes);
             let saved = parts.checkpoint().unwrap();
             parts = Pipeline::restore(PipelineConfig::default(), &saved).unwrap();
             beside(&mut parts, piece);
-            told.extend(feed(&mut parts, piece).changes);
+            in_parts.extend(feed(&mut parts, piece).changes);
         }
         whole.finish();
         parts.finish();
-        prop_assert_eq!(format!("{at_once:?}"), format!("{told:?}"));
+        prop_assert_eq!(format!("{at_once:?}"), format!("{in_parts:?}"));
         prop_assert!(whole.checkpoint().unwrap() == parts.checkpoint().unwrap());
         let mut batch = Pipeline::new(PipelineConfig::default()).unwrap();
         if !metric {

@@ -1,5 +1,5 @@
-//! What whole traces tell: spans that are missing from them, found one by one and told when they become
-//! many, and calls that are long on their way.
+//! Signals of whole traces: missing spans, found one by one and reported when there are many, and
+//! network time between services.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use mad_core::{Limits, Pipeline, PipelineConfig, Source, Update};
 
 const START: Timestamp = Timestamp::from_seconds(1_767_693_600);
 
-/// What is missing from which minute's trace, by service.
+/// The services of missing spans, by the minute of the trace.
 fn found(profiles: &mut TraceProfiles, spans: &[SimulatedSpan]) -> BTreeSet<(Timestamp, String)> {
     let mut traces = Vec::new();
     for span in spans {
@@ -27,7 +27,7 @@ fn found(profiles: &mut TraceProfiles, spans: &[SimulatedSpan]) -> BTreeSet<(Tim
 }
 
 #[test]
-fn lost_spans_are_found_from_what_is_left_of_their_traces() {
+fn lost_spans_are_found_from_the_rest_of_their_traces() {
     let (spans, lost) = MeltTraces::new(1_000, 0.2, 1, START).unwrap().run();
     let truth: BTreeSet<(Timestamp, String)> =
         lost.iter().map(|lost| (lost.minute, lost.service.to_owned())).collect();
@@ -47,7 +47,7 @@ fn the_order_of_spans_within_a_minute_is_free() {
     shuffled.sort_by_key(|span| (span.start.floor(MINUTE), span.span_id.clone()));
     let new = || TraceProfiles::new(&Limits::default());
     assert_eq!(found(&mut new(), &shuffled), found(&mut new(), &spans));
-    // split by service, as shards have them, and made one before they end
+    // divided by service, as in shards, and merged before the end
     let mut profiles = [new(), new()];
     for span in &spans {
         profiles[usize::from(&*span.service == "frontend")].span(&span.span());
@@ -58,7 +58,7 @@ fn the_order_of_spans_within_a_minute_is_free() {
     for span in &spans {
         whole.span(&span.span());
     }
-    let told = |profiles: &mut TraceProfiles| -> Vec<(Timestamp, Vec<String>)> {
+    let finished = |profiles: &mut TraceProfiles| -> Vec<(Timestamp, Vec<String>)> {
         let traces = profiles.close(Timestamp::MAX);
         let of = |place: &u32| profiles.operation(*place).unwrap().0.to_owned();
         let named = |places: &[u32]| -> Vec<String> {
@@ -67,7 +67,7 @@ fn the_order_of_spans_within_a_minute_is_free() {
         };
         traces.iter().map(|trace| (trace.start, named(&trace.missing))).collect()
     };
-    assert_eq!(told(&mut one), told(&mut whole));
+    assert_eq!(finished(&mut one), finished(&mut whole));
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn spans() -> Vec<SimulatedSpan> {
 }
 
 #[test]
-fn many_at_once_are_an_incident_told_in_words() {
+fn many_missing_spans_are_an_explained_incident() {
     let spans = spans();
     let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
     feed(&mut pipeline, &spans);
@@ -117,17 +117,20 @@ fn many_at_once_are_an_incident_told_in_words() {
     let incident = incidents[0];
     assert_eq!(&*incident.entity.service, "cache-service");
     assert_eq!(incident.start, START.plus(90 * MINUTE));
-    let told = pipeline.explain(incident);
+    let explanation = pipeline.explain(incident);
     assert!(
-        told.summary.contains("number of missing spans rose to 8 (0 expected)"),
+        explanation.summary.contains("number of missing spans rose to 8 (0 expected)"),
         "{}",
-        told.summary
+        explanation.summary
     );
-    assert!(told.likely_causes[0].starts_with("Calls of cache-service call that no longer happen"));
+    assert!(
+        explanation.likely_causes[0]
+            .starts_with("Calls of cache-service call that no longer happen")
+    );
 }
 
 #[test]
-fn cut_anywhere_and_saved_in_between_it_is_the_same() {
+fn batches_and_restores_change_nothing() {
     for spans in [spans(), checkout(TraceScenario::SlowNetwork)] {
         cut_and_saved(&spans);
     }
@@ -155,7 +158,7 @@ fn checkout(scenario: TraceScenario) -> Vec<SimulatedSpan> {
     Traces::new(TracesConfig { scenario, ..TracesConfig::default() }).unwrap().run().spans
 }
 
-/// As services write them that tell nothing of the calls they make.
+/// The spans of services that write server spans only.
 fn server_halves(spans: Vec<SimulatedSpan>) -> Vec<SimulatedSpan> {
     let clients = spans.iter().filter(|span| span.kind == SpanKind::Client);
     let callers: BTreeMap<String, Option<String>> =
@@ -177,7 +180,7 @@ fn judged(spans: &[SimulatedSpan]) -> Pipeline {
 }
 
 #[test]
-fn what_a_caller_that_gave_up_did_not_come_to_is_not_missing() {
+fn calls_that_a_failed_caller_never_made_are_not_missing() {
     let spans = checkout(TraceScenario::Cascade);
     for spans in [spans.clone(), server_halves(spans)] {
         let pipeline = judged(&spans);
@@ -185,13 +188,13 @@ fn what_a_caller_that_gave_up_did_not_come_to_is_not_missing() {
         assert_eq!(incidents.len(), 1);
         let ranking = pipeline.ranking_of(incidents[0]);
         assert_eq!(&*ranking.culprits[0].entity.service, "payment", "{ranking:#?}");
-        let told = format!("{:?}", pipeline.explain(incidents[0]));
-        assert!(!told.contains("missing") && !told.contains("inventory"), "{told}");
+        let text = format!("{:?}", pipeline.explain(incidents[0]));
+        assert!(!text.contains("missing") && !text.contains("inventory"), "{text}");
     }
 }
 
 #[test]
-fn one_that_died_is_missing_although_its_caller_failed() {
+fn spans_of_a_dead_service_are_missing_although_its_caller_failed() {
     let mut spans = checkout(TraceScenario::FailingInventory);
     let from = START.plus(18 * MINUTE)..START.plus(27 * MINUTE);
     let is_dead = |span: &SimulatedSpan| {
@@ -208,7 +211,7 @@ fn one_that_died_is_missing_although_its_caller_failed() {
 }
 
 #[test]
-fn a_slow_network_is_told_between_two_services() {
+fn a_slow_network_is_reported_between_two_services() {
     let pipeline = judged(&checkout(TraceScenario::SlowNetwork));
     let incidents = pipeline.incidents();
     assert_eq!(incidents.len(), 1);
@@ -218,20 +221,24 @@ fn a_slow_network_is_told_between_two_services() {
     assert_eq!(first.metric.as_str(), "network_gap_ms");
     let slow = ranking.culprits.iter().find(|one| one.slow_way_to.is_some()).unwrap();
     assert_eq!(slow.slow_way_to.as_deref(), Some("payment"));
-    let told = pipeline.explain(incidents[0]);
+    let explanation = pipeline.explain(incidents[0]);
     assert_eq!(
-        told.likely_causes[0],
+        explanation.likely_causes[0],
         "What lies between checkout and payment: calls took longer on their way, no later.",
     );
-    assert!(told.summary.contains("checkout -> payment comes first"), "{}", told.summary);
-    // what takes the callee itself longer is no way
+    assert!(
+        explanation.summary.contains("checkout -> payment comes first"),
+        "{}",
+        explanation.summary
+    );
+    // time in the callee is no network time
     let pipeline = judged(&checkout(TraceScenario::SlowPayment));
     let document = format!("{:?}", pipeline.explain(pipeline.incidents()[0]));
     assert!(!document.contains("between"), "{document}");
 }
 
 #[test]
-fn the_way_is_what_the_caller_waited_beyond_the_work() {
+fn network_time_is_the_wait_beyond_the_callees_work() {
     let mut profiles = TraceProfiles::new(&Limits::default());
     let base = checkout(TraceScenario::Quiet)[0].clone();
     let span = |id: &str, parent: Option<&str>, service: &str, kind, duration_ms| SimulatedSpan {
@@ -246,10 +253,10 @@ fn the_way_is_what_the_caller_waited_beyond_the_work() {
         span("1", None, "front", SpanKind::Server, 50.0),
         span("2", Some("1"), "front", SpanKind::Client, 40.0),
         span("3", Some("2"), "cart", SpanKind::Server, 30.0),
-        // a clock or a timeout: the callee worked longer than the caller waited
+        // clock skew or a timeout: the callee worked longer than the caller waited
         span("4", Some("1"), "front", SpanKind::Client, 5.0),
         span("5", Some("4"), "mail", SpanKind::Unknown, 9.0),
-        // no wait, no other service, no client half
+        // no wait, the same service, no client span
         span("6", Some("2"), "queue", SpanKind::Consumer, 1.0),
         span("7", Some("2"), "front", SpanKind::Internal, 1.0),
         span("8", Some("3"), "store", SpanKind::Server, 1.0),

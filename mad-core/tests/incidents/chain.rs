@@ -1,4 +1,4 @@
-//! How an incident spread: who went bad when, and what ties each to the one before.
+//! The chain of an incident: when each entity became anomalous, and its relation to an earlier one.
 
 use mad_core::explain::Tie;
 use mad_core::time::{MINUTE, Timestamp};
@@ -8,8 +8,8 @@ fn at(minute: i64, second: i64) -> Timestamp {
     Timestamp::from_nanos((29_461_560 + minute) * MINUTE + second * 1_000_000_000)
 }
 
-/// Front calls cart, cart calls store; the store slows down in minute 100, and a minute later each
-/// the others do. `mail` does so on its own, and `store /b` with the store.
+/// Front calls cart, cart calls store. The store slows down in minute 100, its callers follow a
+/// minute apart, and `store /b` follows the store.
 fn spread(edges: &[(&str, &str)], deployed: bool) -> Pipeline {
     let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
     let mut update = Update::default();
@@ -39,12 +39,12 @@ fn spread(edges: &[(&str, &str)], deployed: bool) -> Pipeline {
 const EDGES: [(&str, &str); 2] = [("front", "cart"), ("cart", "store")];
 
 #[test]
-fn each_is_tied_to_one_before_it() {
+fn each_link_has_a_relation_to_an_earlier_one() {
     let pipeline = spread(&EDGES, true);
     let incidents = pipeline.incidents();
     assert_eq!(incidents.len(), 1);
     let chain = pipeline.chain(incidents[0]);
-    let told: Vec<_> = chain
+    let links: Vec<_> = chain
         .iter()
         .map(|link| {
             let minute = link.at.since(at(0, 0)) / MINUTE;
@@ -53,20 +53,24 @@ fn each_is_tied_to_one_before_it() {
         })
         .collect();
     let tied = |to: &str, tie| Some((to.to_owned(), tie));
-    assert_eq!(told[0], (100, "store /a".to_owned(), None));
-    assert_eq!(told[1], (101, "cart /x".to_owned(), tied("store /a", Tie::Calls)));
-    // the nearest one before it to which something ties it
-    assert_eq!(told[2], (101, "store /b".to_owned(), tied("cart /x", Tie::CalledBy)));
-    assert_eq!(told[3], (102, "front /".to_owned(), tied("cart /x", Tie::Calls)));
+    assert_eq!(links[0], (100, "store /a".to_owned(), None));
+    assert_eq!(links[1], (101, "cart /x".to_owned(), tied("store /a", Tie::Calls)));
+    // the nearest earlier one with a relation to it
+    assert_eq!(links[2], (101, "store /b".to_owned(), tied("cart /x", Tie::CalledBy)));
+    assert_eq!(links[3], (102, "front /".to_owned(), tied("cart /x", Tie::Calls)));
     assert_eq!(chain[0].change.as_ref().unwrap().version, "1.4.2");
     assert!(chain[1].change.is_none());
-    let told = pipeline.explain(incidents[0]).chain;
-    assert_eq!(told.len(), 4);
+    let sentences = pipeline.explain(incidents[0]).chain;
+    assert_eq!(sentences.len(), 4);
     let start = "11:40 UTC: store /a: median latency rose to 1,0";
-    assert!(told[0].starts_with(start), "{}", told[0]);
+    assert!(sentences[0].starts_with(start), "{}", sentences[0]);
     let change = ", within 3 minutes of a change: deploy 1.4.2.";
-    assert!(told[0].ends_with(change), "{}", told[0]);
-    assert!(told[1].starts_with("11:41 UTC: cart /x, which calls store: "), "{}", told[1]);
+    assert!(sentences[0].ends_with(change), "{}", sentences[0]);
+    assert!(
+        sentences[1].starts_with("11:41 UTC: cart /x, which calls store: "),
+        "{}",
+        sentences[1]
+    );
     let document = serde_json::to_value(IncidentDocument::new(&pipeline, incidents[0])).unwrap();
     assert_eq!(document["chain"][1]["tie"], "calls");
     assert_eq!(document["chain"][1]["to"], "store /a");
@@ -74,7 +78,7 @@ fn each_is_tied_to_one_before_it() {
 }
 
 #[test]
-fn without_calls_services_are_apart_and_one_alone_has_no_chain() {
+fn services_without_calls_are_separate_and_one_alone_has_no_chain() {
     let pipeline = spread(&[], false);
     let incidents = pipeline.incidents();
     assert_eq!(incidents.len(), 3);
@@ -109,6 +113,6 @@ fn a_storm_is_one_incident_for_each_connected_cause() {
     let reached: Vec<(bool, u64)> =
         pipeline.incidents().iter().map(|found| (found.is_open(), found.reached)).collect();
     assert_eq!(reached, [(true, 199), (true, 199)]);
-    let told = pipeline.explain(pipeline.incidents()[0]).chain;
-    assert_eq!((told.len(), told[8].as_str()), (9, "192 more followed."));
+    let sentences = pipeline.explain(pipeline.incidents()[0]).chain;
+    assert_eq!((sentences.len(), sentences[8].as_str()), (9, "192 more followed."));
 }

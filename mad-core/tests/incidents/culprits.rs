@@ -1,4 +1,4 @@
-//! Who is blamed: shares, ties, the look-back window, and when nobody is.
+//! Ranking of culprits: shares, ties, the look-back window, and abstention.
 
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ fn rank(rows: &[FlaggedRow]) -> Ranking {
 }
 
 #[test]
-fn the_one_with_most_evidence_is_first() {
+fn the_entity_with_most_evidence_is_first() {
     let rows = [row(0, 10, 5.0), row(1, 10, 9.0), row(1, 11, 9.0), row(2, 11, 20.0)];
     let ranking = rank(&rows);
     // two rows of 9 / 13 outweigh one of 20 / 24
@@ -83,7 +83,7 @@ fn the_one_with_most_evidence_is_first() {
 }
 
 #[test]
-fn its_strongest_signal_is_the_metric_and_its_strongest_row_the_evidence() {
+fn the_strongest_signal_gives_metric_and_evidence() {
     let mut rows = [row(0, 10, 5.0), row(0, 12, 8.0), row(0, 11, 6.0)];
     rows[2].signals.push(signal(Signal::ErrorRate, 12.0));
     (rows[2].severity, rows[2].errors) = (Severity::Critical, 30);
@@ -135,13 +135,13 @@ fn the_history_gives_the_rows_of_the_window() {
 
 #[test]
 fn ties_go_to_severity_then_strength_then_onset_then_name() {
-    // of one weight each
+    // equal weights
     let equal = |entity: u32, at: i64| row(entity, at, 6.0);
     assert_eq!(names(&rank(&[equal(0, 5), equal(1, 5), equal(3, 5)])), ["alpha", "bravo", "delta"]);
     assert_eq!(names(&rank(&[equal(1, 5), equal(0, 4)])), ["delta", "alpha"]);
     let critical = FlaggedRow { severity: Severity::Critical, ..equal(0, 9) };
     assert_eq!(names(&rank(&[equal(1, 5), critical])), ["delta", "alpha"]);
-    // twice 12 / 16 is three times 4 / 8, to the bit
+    // 2 x 12 / 16 equals 3 x 4 / 8 exactly
     let mut rows = vec![row(0, 5, 12.0), row(0, 6, 12.0)];
     rows.extend([row(1, 1, 4.0), row(1, 2, 4.0), row(1, 3, 4.0)]);
     let ranking = rank(&rows);
@@ -167,7 +167,7 @@ impl RankingContext for Calls {
 }
 
 #[test]
-fn the_worst_callee_explains_and_fewer_calls_do_not() {
+fn the_worst_callee_explains_its_caller_and_fewer_calls_do_not() {
     let (alpha, bravo, charlie) = (1, 3, 5);
     let fewer = |entity| FlaggedRow {
         signals: vec![signal(Signal::RequestCount, 5.0)],
@@ -175,7 +175,7 @@ fn the_worst_callee_explains_and_fewer_calls_do_not() {
     };
     let rank =
         |rows: &[FlaggedRow]| ranker(15.0, 3).rank_within(rows, &table(), minute(12), &Calls);
-    // a slow caller calls less often: the callee has no part in it
+    // a slow caller calls less often, so the callee's traffic is no cause
     let alone = rank(&[row(alpha, 10, 6.0), fewer(bravo)]);
     assert_eq!(names(&alone), ["alpha", "bravo"]);
     assert_eq!(alone.culprits[0].explained_by, None);
@@ -189,7 +189,7 @@ fn the_worst_callee_explains_and_fewer_calls_do_not() {
 }
 
 #[test]
-fn what_was_never_called_is_not_the_cause() {
+fn a_service_that_was_never_called_is_not_the_cause() {
     let (alpha, bravo, charlie, delta) = (1, 3, 5, 0);
     let without = |entity, at, name: SignalName, z| {
         let signals = vec![FlaggedSignal { signal: name, z, ..signal(Signal::P95Latency, 12.0) }];
@@ -208,34 +208,34 @@ fn what_was_never_called_is_not_the_cause() {
         let why = of(&ranking, "bravo").not_called.unwrap();
         assert_eq!((&*why.caller, &*why.because_of), ("alpha", "charlie"));
         assert_eq!(of(&ranking, "alpha").explained_by.as_deref(), Some("charlie"));
-        // its caller is well, or nothing else explains it
+        // its caller is normal, or nothing else explains it
         assert_eq!(of(&rank(&[absent.clone(), row(charlie, 10, 5.0)]), "bravo").not_called, None);
         assert_eq!(of(&rank(&[absent, row(alpha, 10, 9.0)]), "bravo").not_called, None);
     }
     // a service that died: its caller fails because of it
     let died = rank(&[lost(bravo, 10), row(alpha, 10, 9.0)]);
     assert_eq!(names(&died), ["bravo", "alpha"]);
-    // it was gone before the caller went bad, or is slow as well
+    // it stopped before the caller became anomalous, or it is slow as well
     let before = rank(&[lost(bravo, 7), row(alpha, 10, 9.0), row(charlie, 10, 5.0)]);
     assert_eq!(of(&before, "bravo").not_called, None);
     let mut slow = lost(bravo, 10);
     slow.signals.push(signal(Signal::P95Latency, 6.0));
     let ranking = rank(&[slow, row(alpha, 10, 9.0), row(charlie, 10, 5.0)]);
     assert_eq!(of(&ranking, "bravo").not_called, None);
-    // what it calls was not called either
+    // its callees were not called either
     let behind =
         rank(&[lost(bravo, 10), fewer(delta, 10), row(alpha, 10, 9.0), row(charlie, 10, 5.0)]);
     assert_eq!(&*of(&behind, "delta").not_called.unwrap().caller, "alpha");
 }
 
 #[test]
-fn nobody_is_named_when_nothing_is_flagged() {
+fn the_ranking_abstains_without_flagged_rows() {
     for rows in [vec![], vec![row(0, 99, 9.0)]] {
         let ranking = rank(&rows);
         assert!(ranking.abstained && ranking.culprits.is_empty());
         assert_eq!((ranking.rows, ranking.at), (0, minute(15)));
     }
-    // neither is one that the table does not know
+    // and for an entity that the table does not know
     let ranking = rank(&[row(77, 10, 9.0)]);
     assert!(ranking.abstained);
 }
@@ -253,7 +253,7 @@ fn config_is_checked() {
 }
 
 #[test]
-fn the_ends_of_time_are_times() {
+fn extreme_times_do_not_overflow() {
     for at in [Timestamp::MIN, Timestamp::MAX] {
         let mut only = row(0, 0, 9.0);
         only.bucket = at;
@@ -297,11 +297,11 @@ proptest! {
                 prop_assert!(part.rows >= 1 && part.rows <= culprit.rows);
             }
         }
-        // fewer names are the first of more, with the same shares
+        // a smaller top_k is a prefix with the same shares
         let few = ranker(15.0, top_k).rank(&rows, &table(), minute(15));
         prop_assert_eq!(&few.culprits[..], &all.culprits[..top_k.min(all.culprits.len())]);
         prop_assert_eq!(few.rows, all.rows);
-        // and the order in which rows come makes no difference but of rounding
+        // the order of rows matters only for rounding
         let mut backwards = rows.clone();
         backwards.reverse();
         for (a, b) in rank(&backwards).culprits.iter().zip(&all.culprits) {
@@ -312,8 +312,8 @@ proptest! {
     }
 }
 
-/// Two hours of two services' latencies. From minute 100 on the front's doubles, and for eight
-/// minutes the store's is four times as long.
+/// Two hours of latencies of two services. From minute 100 on the front's latency doubles, and for
+/// eight minutes the store's is four times as long.
 fn slow_store() -> Pipeline {
     let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
     let mut update = Update::default();
@@ -336,7 +336,7 @@ fn slow_store() -> Pipeline {
 }
 
 #[test]
-fn metrics_of_the_stream_are_held_against_normal_time_and_each_other() {
+fn metrics_of_the_stream_are_compared_with_normal_time_and_each_other() {
     let pipeline = slow_store();
     let names = |ranking: &Ranking| -> Vec<String> {
         ranking.culprits.iter().map(|culprit| culprit.entity.service.to_string()).collect()
@@ -345,7 +345,7 @@ fn metrics_of_the_stream_are_held_against_normal_time_and_each_other() {
     assert_eq!(names(&ranking), ["store", "front"], "{ranking:#?}");
     let total: f64 = ranking.culprits.iter().map(|culprit| culprit.score).sum();
     assert!((total - 1.0).abs() < 1e-9);
-    // by its flagged rows alone the front, which was bad for longer, would come first
+    // with flagged rows only, the front would rank first, because it was anomalous for longer
     let rows = pipeline.history().flagged(Timestamp::MIN, Timestamp::MAX);
     let ranker = CulpritRanker::new(CulpritConfig::default()).unwrap();
     assert_eq!(names(&ranker.rank(rows, pipeline.entities(), ranking.at)), ["front", "store"]);

@@ -18,7 +18,7 @@ fn minute(i: i64) -> Timestamp {
     Timestamp::from_nanos(i * MINUTE)
 }
 
-/// A usual row: about 60 requests of about 100 ms, one failure in every other row.
+/// A normal row: about 60 requests of about 100 ms, one failure in every other row.
 fn usual(i: i64) -> FeatureRow {
     let p50 = 100.0 + (i * 37 % 11) as f64;
     let count = (55 + i * 53 % 13).unsigned_abs();
@@ -77,7 +77,7 @@ fn assert_suppressed(verdict: &Verdict, reason: Reason) {
 }
 
 #[test]
-fn a_slow_row_is_flagged_and_a_usual_one_is_not() {
+fn a_slow_row_is_flagged_and_a_normal_one_is_not() {
     let verdict = judge(GuardConfig::default(), &slow(5.0), mature());
     assert!(verdict.is_anomaly);
     assert_eq!((verdict.reason, verdict.severity), (Reason::AboveExpected, Severity::Warning));
@@ -165,14 +165,14 @@ fn a_suppressed_signal_does_not_suppress_another_one() {
 }
 
 #[test]
-fn critical_needs_errors_that_are_many_and_significant() {
+fn critical_needs_many_significant_errors() {
     let config = GuardConfig::default();
     let with_errors = |count: u64, errors: u64| {
         let row = FeatureRow { count, samples: count, errors, ..usual(60) };
         let scores = taught(count as f64 / 60.0).score(&row);
         (guardrails(config).judge(&row, &scores, mature()), scores)
     };
-    // many and significant
+    // many errors, significant
     let (verdict, _) = with_errors(60, 20);
     assert_eq!(verdict.severity, Severity::Critical);
     // significant, but below 5 %
@@ -181,7 +181,7 @@ fn critical_needs_errors_that_are_many_and_significant() {
     assert_eq!(verdict.severity, Severity::Warning);
     let (verdict, _) = with_errors(6_000, 300);
     assert_eq!(verdict.severity, Severity::Critical);
-    // one of six is 17 %, and chance
+    // one error of six is 17 % and not significant
     let (verdict, scores) = with_errors(6, 1);
     assert!(scores.of(Signal::ErrorRate).neg_log10_p < 4.0);
     assert_eq!(verdict.severity, Severity::Info);
@@ -219,7 +219,7 @@ fn flagged(i: i64, neg_log10_p: f64) -> FlaggedRow {
     }
 }
 
-/// A grouper and what it did.
+/// A grouper and its changes.
 struct Group {
     grouper: IncidentGrouper,
     changes: Vec<IncidentChange>,
@@ -267,7 +267,7 @@ const WEAK: f64 = 4.5;
 const DECISIVE: f64 = 12.0;
 
 #[test]
-fn one_weak_row_opens_nothing_and_two_of_three_do() {
+fn two_weak_rows_of_three_open_an_incident_and_one_does_not() {
     let mut group = Group::new();
     group.flagged(0, WEAK, 9.0);
     assert!(group.open().is_none() && group.changes.is_empty());
@@ -281,7 +281,7 @@ fn one_weak_row_opens_nothing_and_two_of_three_do() {
 }
 
 #[test]
-fn two_rows_too_far_apart_open_nothing() {
+fn two_rows_beyond_open_steps_open_nothing() {
     let mut group = Group::new();
     group.flagged(0, WEAK, 9.0).flagged(3, WEAK, 9.0);
     assert!(group.open().is_none());
@@ -292,7 +292,7 @@ fn two_rows_too_far_apart_open_nothing() {
 }
 
 #[test]
-fn three_of_five_when_so_configured() {
+fn three_of_five_rows_when_configured() {
     let mut group =
         Group::with(IncidentConfig { open_rows: 3, open_steps: 5, ..IncidentConfig::default() });
     group.flagged(0, WEAK, 9.0).flagged(2, WEAK, 9.0);
@@ -302,7 +302,7 @@ fn three_of_five_when_so_configured() {
 }
 
 #[test]
-fn a_decisive_row_opens_alone_unless_one_request_carries_it() {
+fn a_decisive_row_opens_alone_unless_it_has_one_request() {
     let mut group = Group::new();
     group.flagged(0, DECISIVE, 1.0);
     assert!(group.open().is_none(), "one slow request is an anecdote");
@@ -315,7 +315,7 @@ fn a_decisive_row_opens_alone_unless_one_request_carries_it() {
 }
 
 #[test]
-fn an_unlikely_row_keeps_it_open_without_joining() {
+fn an_unlikely_row_keeps_an_incident_open_without_joining() {
     let mut group = Group::new();
     group.flagged(0, DECISIVE, 9.0);
     for i in 1..30 {
@@ -328,7 +328,7 @@ fn an_unlikely_row_keeps_it_open_without_joining() {
     group.flagged(30, WEAK, 9.0);
     assert_eq!(group.open().unwrap().rows, 2);
     assert_eq!(group.open().unwrap().end, minute(31));
-    // and with less than that it is over
+    // with less evidence it ends
     for i in 31..37 {
         group.quiet(i, 2.49);
     }
@@ -336,7 +336,7 @@ fn an_unlikely_row_keeps_it_open_without_joining() {
 }
 
 #[test]
-fn a_gap_of_normal_rows_closes_it_as_quiet() {
+fn normal_rows_close_an_incident_as_quiet() {
     let mut group = Group::new();
     group.flagged(0, DECISIVE, 9.0).flagged(1, WEAK, 9.0);
     for i in 2..7 {
@@ -352,7 +352,7 @@ fn a_gap_of_normal_rows_closes_it_as_quiet() {
 }
 
 #[test]
-fn a_row_at_the_gap_joins_and_one_beyond_it_begins_another() {
+fn a_row_at_the_end_of_the_gap_joins_and_a_later_one_opens_another() {
     let mut group = Group::new();
     group.flagged(0, DECISIVE, 9.0).flagged(6, DECISIVE, 9.0);
     assert_eq!(group.open().unwrap().rows, 2);
@@ -371,7 +371,7 @@ fn a_row_at_the_gap_joins_and_one_beyond_it_begins_another() {
 }
 
 #[test]
-fn silence_expires_it_after_its_time_to_live() {
+fn an_incident_without_rows_expires_after_its_ttl() {
     let mut group = Group::new();
     group.flagged(0, DECISIVE, 9.0);
     group.grouper.advance(minute(31).plus(-1), &mut group.changes);
@@ -379,7 +379,7 @@ fn silence_expires_it_after_its_time_to_live() {
     group.grouper.advance(minute(31), &mut group.changes);
     assert_eq!(group.last_closed().close_reason, Some(CloseReason::Expired));
     assert_eq!(group.last_closed().closed_at, Some(minute(31)));
-    // other entities' rows pass the time, too
+    // rows of other entities advance the time too
     let mut config = PipelineConfig::default();
     config.incident.ttl_minutes = 10.0;
     let mut pipeline = Pipeline::new(config).unwrap();
@@ -405,7 +405,7 @@ fn silence_expires_it_after_its_time_to_live() {
 }
 
 #[test]
-fn the_worst_of_its_rows_is_what_an_incident_says() {
+fn the_worst_row_gives_the_severity_of_an_incident() {
     let mut group = Group::new();
     group.flagged(0, WEAK, 9.0);
     let mut worse = flagged(1, 9.0);
@@ -426,7 +426,7 @@ fn the_worst_of_its_rows_is_what_an_incident_says() {
 }
 
 #[test]
-fn errors_of_all_rows_together_make_it_critical() {
+fn errors_of_all_rows_together_make_an_incident_critical() {
     let mut group = Group::new();
     group.flagged(0, DECISIVE, 9.0);
     let mut rows = 1..;
@@ -439,7 +439,7 @@ fn errors_of_all_rows_together_make_it_critical() {
     let incident = group.open().unwrap();
     assert_eq!(incident.severity, Severity::Critical);
     assert!(incident.error_rate() >= 0.05 && incident.errors > 3);
-    // as many as are expected do not
+    // the expected number of errors does not
     let mut group = Group::new();
     for i in 0..20 {
         group.flagged(i, DECISIVE, 9.0);
@@ -535,7 +535,7 @@ fn bad_config_names_field_value_and_range() {
     }
 }
 
-/// A stretch of requests: minutes, requests a minute, factor of latency, share of errors.
+/// A period of requests: minutes, requests a minute, factor of latency, share of errors.
 fn stretches() -> impl Strategy<Value = Vec<(i64, i64, f64, f64)>> {
     let factor = prop_oneof![3 => Just(1.0), 1 => 1.0..10.0_f64, 1 => 0.1..1.0_f64];
     let errors = prop_oneof![3 => Just(0.0), 1 => 0.0..0.5_f64];

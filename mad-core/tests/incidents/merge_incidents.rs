@@ -1,4 +1,4 @@
-//! What graph and time tie together is one incident; what they do not stays apart.
+//! Anomalies that graph and time connect are one incident; others are separate.
 
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ impl<T: Topology> Group<T> {
         EntityId(u32::try_from(place).unwrap())
     }
 
-    /// Flagged decisively.
+    /// A row with decisive evidence.
     fn bad(&mut self, i: i64, service: &str, endpoint: &str) {
         let id = self.id(service, endpoint);
         let signal = FlaggedSignal {
@@ -108,16 +108,16 @@ impl<T: Topology> Group<T> {
 }
 
 #[test]
-fn endpoints_of_one_service_share_an_incident_when_they_begin_together() {
+fn endpoints_of_one_service_share_an_incident_when_they_start_together() {
     let mut group = Group::new((), 5.0);
     group.bad(0, "pay", "/a");
     group.bad(4, "pay", "/b");
     group.bad(4, "mail", "/a");
     assert_eq!(group.incidents(), ["mail /a + ", "pay /a + pay /b"]);
-    // the next one begins in time of the one that joined last
+    // the next one starts within the time after the one that joined last
     group.bad(9, "pay", "/c");
     assert_eq!(group.incidents()[1], "pay /a + pay /b, pay /c");
-    // one that begins long after the others is another matter
+    // one that starts long after the others is separate
     for i in 10..30 {
         group.bad(i, "pay", "/a");
     }
@@ -142,9 +142,10 @@ fn services_that_call_each_other_share_an_incident() {
     assert_eq!((incident.reached, incident.rows, incident.end), (2, 1, minute(3)));
     assert_eq!(incident.members[0].joined_at, minute(2).plus(10 * SECOND));
     let impact = TemplateExplainer.explain(incident, None).impact;
-    let told = "2 others became anomalous too: cart /x from 10:01 UTC and front / from 10:02 UTC.";
-    assert_eq!(impact.last().unwrap(), told);
-    // it is over once all are quiet
+    let sentence =
+        "2 others became anomalous too: cart /x from 10:01 UTC and front / from 10:02 UTC.";
+    assert_eq!(impact.last().unwrap(), sentence);
+    // it ends when all members are quiet
     for i in 3..8 {
         group.quiet(i, "store", "");
         group.bad(i, "front", "/");
@@ -154,13 +155,13 @@ fn services_that_call_each_other_share_an_incident() {
         group.quiet(i, "cart", "/x");
     }
     assert!(!group.grouper.incidents()[1].is_open());
-    // and what comes long after begins anew
+    // a much later anomaly opens a new incident
     group.bad(25, "front", "/");
     assert_eq!(group.incidents()[0], "front / + ");
 }
 
 #[test]
-fn one_that_stands_between_two_makes_them_one() {
+fn a_service_between_two_incidents_merges_them() {
     let mut group = Group::new(Calls(vec![("front", "cart"), ("cart", "store")]), 5.0);
     group.bad(0, "store", "");
     group.bad(1, "front", "/");
@@ -199,7 +200,7 @@ fn a_storm_is_one_incident_for_each_connected_cause() {
     assert_eq!(restored.incidents(), incidents);
 }
 
-/// `pay /a` bad in minute 0 and over in minute 6.
+/// `pay /a` is anomalous in minute 0 and its incident ends in minute 6.
 fn over() -> Group<()> {
     let mut group = Group::new((), 5.0);
     group.bad(0, "pay", "/a");
@@ -211,7 +212,7 @@ fn over() -> Group<()> {
 }
 
 #[test]
-fn one_that_comes_back_soon_goes_on_and_says_so() {
+fn an_incident_that_returns_soon_is_reopened() {
     let mut group = over();
     let before = group.grouper.incidents()[0].clone();
     let saved = serde_json::to_string(&group.grouper).unwrap();
@@ -225,20 +226,20 @@ fn one_that_comes_back_soon_goes_on_and_says_so() {
     assert!(back.is_open() && back.closed_at.is_none() && back.close_reason.is_none());
     assert_eq!((back.start, back.end, back.rows), (minute(0), minute(11), 2));
     assert_eq!((back.reopened, back.quiet), (1, Some((minute(1), minute(10)))));
-    let told = TemplateExplainer.explain(back, None).impact;
+    let impact = TemplateExplainer.explain(back, None).impact;
     let words = "It ended at 10:01 UTC and came back at 10:10 UTC, 9 minutes later.";
-    assert!(told.iter().any(|said| said == words), "{told:?}");
+    assert!(impact.iter().any(|said| said == words), "{impact:?}");
     for i in 11..19 {
         group.quiet(i, "pay", "/a");
     }
     group.bad(20, "pay", "/a");
     assert_eq!(group.grouper.incidents()[0].reopened, 2);
-    let told = TemplateExplainer.explain(group.grouper.incidents()[0], None).impact;
-    assert!(told.iter().any(|said| said.ends_with("later, the last of 2 times.")), "{told:?}");
+    let impact = TemplateExplainer.explain(group.grouper.incidents()[0], None).impact;
+    assert!(impact.iter().any(|said| said.ends_with("later, the last of 2 times.")), "{impact:?}");
 }
 
 #[test]
-fn one_that_comes_back_late_is_new() {
+fn an_incident_that_returns_late_is_new() {
     let mut group = over();
     // its last row ended at minute 1
     group.bad(11, "pay", "/a");
@@ -252,7 +253,7 @@ fn one_that_comes_back_late_is_new() {
 }
 
 #[test]
-fn what_somebody_resolved_is_over() {
+fn a_resolved_incident_is_not_reopened() {
     let mut group = Group::new((), 5.0);
     group.bad(0, "pay", "/a");
     let id = group.grouper.incidents()[0].id.clone();
@@ -270,7 +271,7 @@ fn what_somebody_resolved_is_over() {
 }
 
 #[test]
-fn a_member_that_comes_back_first_brings_the_same_incident_back() {
+fn a_member_that_returns_first_reopens_the_same_incident() {
     let mut group = Group::new(Calls(vec![("cart", "store")]), 5.0);
     group.bad(0, "store", "");
     group.bad(1, "cart", "/x");
@@ -284,7 +285,7 @@ fn a_member_that_comes_back_first_brings_the_same_incident_back() {
     assert_eq!(group.incidents(), ["store + cart /x"]);
     let incident = group.grouper.incidents()[0];
     assert_eq!((incident.reached, incident.members[0].rows, incident.rows), (1, 2, 2));
-    // whose id was given to another is not brought back
+    // an entity whose id was reused does not reopen it
     let mut group = over();
     let id = group.id("pay", "/a");
     group.grouper.forget(&[id].into());
@@ -293,7 +294,7 @@ fn a_member_that_comes_back_first_brings_the_same_incident_back() {
 }
 
 #[test]
-fn one_that_grows_worse_is_an_update_of_the_same() {
+fn a_worse_row_updates_the_same_incident() {
     let mut group = Group::new((), 5.0);
     group.bad(0, "pay", "/a");
     group.severity = Severity::Critical;

@@ -1,4 +1,4 @@
-//! Objectives: what of their budgets an incident takes, from what the stream counted.
+//! Service level objectives: the budget use of incidents from counted requests.
 
 use mad_core::config::{Override, SloConfig};
 use mad_core::series::Glob;
@@ -9,7 +9,7 @@ fn at(minute: i64, second: i64) -> Timestamp {
     Timestamp::from_nanos(minute * MINUTE + second * 1_000_000_000)
 }
 
-/// Four hours of 60 requests a minute; for five minutes a third of them fails and a sixth is slow.
+/// Four hours of 60 requests a minute; for five minutes a third of them fail and a sixth are slow.
 fn requests() -> Vec<Request<'static>> {
     let mut out = Vec::new();
     for minute in 0..240_i64 {
@@ -32,7 +32,7 @@ fn detected(config: PipelineConfig) -> Pipeline {
 }
 
 #[test]
-fn an_incident_tells_what_of_both_budgets_it_took() {
+fn an_incident_reports_its_use_of_both_budgets() {
     let pipeline = detected(PipelineConfig::default());
     let incident = pipeline.incidents()[0];
     let slo = incident.slo.unwrap();
@@ -43,7 +43,7 @@ fn an_incident_tells_what_of_both_budgets_it_took() {
     assert!((slo.errors.budget_share() - 100.0 / 2_592.0).abs() < 1e-9);
     assert!((slo.errors.rate() - 1_000.0 / 3.0).abs() < 1e-6);
     assert!((slo.latency.budget_share() - 50.0 / 25_920.0).abs() < 1e-9);
-    let told = pipeline.explain(incident);
+    let explanation = pipeline.explain(incident);
     let words = [
         "100 failed requests used 3.9 % of the error budget of 30 days (objective 99.9 %, at the \
          traffic so far), 333 times as fast as it allows.",
@@ -51,21 +51,21 @@ fn an_incident_tells_what_of_both_budgets_it_took() {
          (objective 99 %, at the traffic so far), 16.7 times as fast as it allows.",
     ];
     for sentence in words {
-        assert!(told.impact.iter().any(|said| said == sentence), "{:?}", told.impact);
+        assert!(explanation.impact.iter().any(|said| said == sentence), "{:?}", explanation.impact);
     }
     let severity = [
         "33.3 % of its requests failed; 0 % is usual.",
         "The error budget was used 333 times as fast as it allows.",
         "The latency budget was used 16.7 times as fast as it allows.",
     ];
-    assert_eq!(told.severity_evidence[1..], severity[1..]);
+    assert_eq!(explanation.severity_evidence[1..], severity[1..]);
     let document = serde_json::to_value(IncidentDocument::new(&pipeline, incident)).unwrap();
     assert_eq!(document["slo"]["errors"]["bad"], 100);
     assert_eq!(document["slo"]["window_days"], 30.0);
 }
 
 #[test]
-fn objectives_differ_by_entity_and_hold_after_a_restore() {
+fn objectives_differ_by_entity_and_survive_a_restore() {
     let strict = Override {
         service: Glob::new("p*"),
         error_objective: Some(0.99),
@@ -89,7 +89,7 @@ fn objectives_differ_by_entity_and_hold_after_a_restore() {
     restored.ingest(rest.iter().copied());
     restored.finish();
     assert_eq!(slow(&restored), slow(&whole));
-    // other objectives hold from the restore on
+    // changed objectives apply from the restore on
     let config = PipelineConfig::default();
     let mut other = Pipeline::restore(config, &saved.checkpoint().unwrap()).unwrap();
     other.ingest(rest.iter().copied());
@@ -114,7 +114,7 @@ fn metrics_alone_have_no_objectives() {
 }
 
 #[test]
-fn objectives_are_shares_and_times_that_can_be() {
+fn objectives_out_of_range_are_refused() {
     let problem = |slo: SloConfig| slo.validate().unwrap_err().to_string();
     let all = SloConfig { error_objective: 1.0, ..SloConfig::default() };
     let expected = "config field `slo.error_objective` is 1; expected a share above 0 and below 1";
@@ -124,8 +124,8 @@ fn objectives_are_shares_and_times_that_can_be() {
     let never = SloConfig { latency_objective_ms: 0.0, ..SloConfig::default() };
     assert!(problem(never).contains("above 0, at most 1e9 ms"));
     let over = Override { error_objective: Some(1.5), ..Override::default() };
-    let told = over.validate("override[0]").unwrap_err().to_string();
-    assert!(told.contains("override[0].error_objective"), "{told}");
+    let message = over.validate("override[0]").unwrap_err().to_string();
+    assert!(message.contains("override[0].error_objective"), "{message}");
     let signal = Glob::new("error_rate");
     let over = Override { signal, error_objective: Some(0.5), ..Override::default() };
     assert!(over.validate("override[0]").is_err());

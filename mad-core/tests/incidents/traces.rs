@@ -11,7 +11,7 @@ fn rank(window: &TraceWindow) -> TraceRanking {
     TraceRanker::new(TraceRankerConfig::default()).unwrap().rank(window)
 }
 
-/// The incident as far as the clocks tell it, against what was before; or all of it together.
+/// Ranks the incident against the spans before it, separated by their clocks, or all spans together.
 fn ranked(traces: &Traces, with_reference: bool) -> TraceRanking {
     let mut window = TraceWindow::new(&Limits::default());
     let start = Timestamp::from_seconds(1_767_693_600);
@@ -30,7 +30,7 @@ fn config(scenario: TraceScenario, seed: u64) -> TracesConfig {
     TracesConfig { scenario, seed, traces: 120, ..TracesConfig::default() }
 }
 
-/// The scenarios, lossy and skewed or not, in which another service than the root came first.
+/// The scenarios (with and without loss and skew) in which another service than the root came first.
 fn wrong(scenario: TraceScenario, depth: u32, fault: TraceFault) -> Vec<String> {
     let ways = [(0.0, 0.0), (0.0, 500.0), (0.1, 0.0), (0.1, 500.0)];
     let mut wrong = Vec::new();
@@ -76,7 +76,7 @@ fn the_root_of_cascades_comes_first_at_any_depth() {
 }
 
 #[test]
-fn an_answer_tells_share_chain_onset_and_traces() {
+fn a_ranking_has_share_chain_onset_and_traces() {
     let traces =
         Traces::new(TracesConfig { depth: 3, ..config(TraceScenario::Errors, 7) }).unwrap();
     let (ranking, truth) = (ranked(&traces, true), traces.truth());
@@ -86,7 +86,7 @@ fn an_answer_tells_share_chain_onset_and_traces() {
         first.share > 0.9 && first.traces <= ranking.failing && ranking.failing < ranking.traces
     );
     assert_eq!(first.sample_traces.len(), 5);
-    // errors of no cause come before it
+    // unrelated errors come before it
     for ranking in [&ranking, &ranked(&traces, false)] {
         let onset = ranking.culprits[0].onset;
         assert!(truth.incidents[0].start <= onset, "{onset}");
@@ -99,12 +99,12 @@ fn an_answer_tells_share_chain_onset_and_traces() {
 }
 
 #[test]
-fn nobody_is_named_when_nothing_more_fails_than_it_used_to() {
+fn the_ranking_abstains_when_failures_do_not_increase() {
     for seed in 0..50 {
         let ranking = ranked(&Traces::new(config(TraceScenario::Quiet, seed)).unwrap(), true);
         let share: u64 = ranking.culprits.iter().map(|one| one.traces).sum();
         assert!(ranking.abstained == ranking.culprits.is_empty());
-        // an error that never was before is told, as the single trace that it is
+        // an error that never happened before is reported, as a single trace
         assert!(share <= 3, "{seed}: {:?}", ranking.culprits);
     }
     assert!(rank(&TraceWindow::new(&Limits::default())).abstained);
@@ -133,7 +133,7 @@ fn first(spans: &[Span<'_>]) -> (String, TraceFault, Vec<String>) {
 }
 
 #[test]
-fn a_client_half_without_an_answer_blames_its_peer() {
+fn a_client_span_without_an_answer_blames_its_peer() {
     let call = Span { span_id: "2", parent_id: Some("1"), kind: SpanKind::Client, ..ROOT };
     let chain = vec!["front".to_owned(), "db".to_owned()];
     let query = Span { peer: Some("db"), ..call };
@@ -151,7 +151,7 @@ fn a_client_half_without_an_answer_blames_its_peer() {
 }
 
 #[test]
-fn of_two_failing_callees_the_earlier_is_first_whatever_the_clocks_say() {
+fn of_two_failing_callees_the_earlier_is_first_for_any_clock_skew() {
     let at = |ms: i64| Timestamp::from_nanos(ms * 1_000_000);
     let call = |id, ms| Span {
         span_id: id,
@@ -181,7 +181,7 @@ fn of_two_failing_callees_the_earlier_is_first_whatever_the_clocks_say() {
 }
 
 #[test]
-fn circles_and_self_calls_end() {
+fn cycles_and_self_calls_terminate() {
     let circle = [
         Span { parent_id: Some("2"), ..ROOT },
         Span { span_id: "2", parent_id: Some("1"), service: "b", ..ROOT },
@@ -191,7 +191,7 @@ fn circles_and_self_calls_end() {
 }
 
 #[test]
-fn a_call_that_is_nearly_always_there_is_missed() {
+fn a_call_that_is_nearly_always_made_is_missed() {
     let mut window = TraceWindow::new(&Limits::default());
     for n in 0..60 {
         let trace = n.to_string();
@@ -210,7 +210,7 @@ fn a_call_that_is_nearly_always_there_is_missed() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_bytes_and_another_others() {
+fn the_same_seed_gives_the_same_bytes_and_other_seeds_differ() {
     let bytes = |seed| {
         let config =
             TracesConfig { missing: 0.1, skew_ms: 50.0, ..config(TraceScenario::Cascade, seed) };
@@ -247,7 +247,7 @@ fn the_graph_of_the_traces_is_the_system() {
 }
 
 #[test]
-fn config_outside_of_its_range_is_refused_by_name() {
+fn errors_name_the_config_field_out_of_range() {
     for (config, field) in [
         (TracesConfig { traces: 0, ..TracesConfig::default() }, "traces"),
         (

@@ -1,9 +1,10 @@
-//! Two services that go bad at once: each incident names its own, unless one calls the other.
+//! Two simultaneous outages: separate incidents and culprits, unless one service calls the other.
 
 use mad_core::telemetry::Edge;
 use mad_core::{Pipeline, PipelineConfig, Request, Source, Timestamp, Update};
 
-/// Cart is three times as slow for five minutes; mail, from a minute later, forty times for eight.
+/// Cart is three times as slow for five minutes. Mail starts a minute later and is forty times as
+/// slow for eight minutes.
 fn pipeline(edge: Option<(&str, &str)>) -> Pipeline {
     let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
     let mut update = Update::default();
@@ -28,25 +29,25 @@ fn pipeline(edge: Option<(&str, &str)>) -> Pipeline {
     pipeline
 }
 
-/// Each incident's service and whom it names first.
-fn told(pipeline: &Pipeline) -> Vec<(String, String)> {
+/// The service of each incident and its first culprit.
+fn first_culprits(pipeline: &Pipeline) -> Vec<(String, String)> {
     let incidents = pipeline.incidents().into_iter();
-    let told = incidents.map(|incident| {
+    let culprits = incidents.map(|incident| {
         let first = pipeline.ranking_of(incident).culprits[0].entity.service.to_string();
         (incident.entity.service.to_string(), first)
     });
-    let mut told: Vec<(String, String)> = told.collect();
-    told.sort();
-    told
+    let mut culprits: Vec<(String, String)> = culprits.collect();
+    culprits.sort();
+    culprits
 }
 
 #[test]
-fn what_nothing_ties_is_told_apart() {
+fn unrelated_outages_have_separate_culprits() {
     let own = |name: &str| (name.to_owned(), name.to_owned());
     for edge in [None, Some(("shop", "cart"))] {
         let pipeline = pipeline(edge);
-        assert_eq!(told(&pipeline), [own("cart"), own("mail")]);
-        // of all together the worse one is first
+        assert_eq!(first_culprits(&pipeline), [own("cart"), own("mail")]);
+        // in the ranking of all rows the worse one is first
         let all = pipeline.culprits(Some(Timestamp::from_seconds(4_100)));
         assert_eq!(&*all.culprits[0].entity.service, "mail");
         let cart = pipeline.incidents().into_iter().find(|one| &*one.entity.service == "cart");
@@ -56,17 +57,17 @@ fn what_nothing_ties_is_told_apart() {
 }
 
 #[test]
-fn what_a_call_ties_is_one_incident() {
+fn outages_connected_by_a_call_are_one_incident() {
     let pipeline = pipeline(Some(("mail", "cart")));
-    assert_eq!(told(&pipeline), [("cart".to_owned(), "cart".to_owned())]);
+    assert_eq!(first_culprits(&pipeline), [("cart".to_owned(), "cart".to_owned())]);
     let incident = pipeline.incidents()[0];
     assert_eq!(incident.members[0].entity.to_string(), "mail /x");
 }
 
 #[test]
-fn a_restored_pipeline_says_the_same() {
+fn a_restored_pipeline_gives_the_same_culprits() {
     let pipeline = pipeline(None);
     let blob = pipeline.checkpoint().unwrap();
     let restored = Pipeline::restore(PipelineConfig::default(), &blob).unwrap();
-    assert_eq!(told(&restored), told(&pipeline));
+    assert_eq!(first_culprits(&restored), first_culprits(&pipeline));
 }

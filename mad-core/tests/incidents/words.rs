@@ -1,4 +1,4 @@
-//! Explanations are true: every number in them is one of the evidence, and every direction too.
+//! Explanations: every number and every direction in them comes from the evidence.
 
 use mad_core::culprit::{Culprit, Ranking};
 use mad_core::explain::{Explanation, TemplateExplainer};
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 const START: i64 = 1_767_693_600 * SECOND;
 
-/// Payments `/pay`, from 10:00 to 10:09, nine rows, without peaks.
+/// Payments `/pay` from 10:00 to 10:09 with nine rows and no peaks.
 fn incident() -> Incident {
     let start = Timestamp::from_nanos(START);
     Incident {
@@ -66,7 +66,7 @@ fn explain(incident: &Incident, ranking: Option<&Ranking>) -> Explanation {
     TemplateExplainer.explain(incident, ranking)
 }
 
-/// Who comes first in a ranking, with which share.
+/// A ranking with this entity first, with this share.
 fn ranking(entity: Entity, score: f64) -> Ranking {
     let at = Timestamp::from_nanos(START + 8 * MINUTE);
     let culprit = Culprit {
@@ -97,37 +97,41 @@ fn texts(explanation: &Explanation) -> Vec<String> {
 }
 
 #[test]
-fn a_slow_change_is_told_as_one() {
+fn a_slow_change_is_reported_as_slow() {
     let mut incident = incident();
     let mut slow = peak(Signal::P50Latency, 156.0, 120.0, 4.2, 5.0);
     slow.signal.drifting_for = Some(12 * MINUTE);
     incident.peaks = vec![slow];
-    let told = explain(&incident, None);
+    let explanation = explain(&incident, None);
     let why = ["At 10:03 UTC the median latency had been leaving 120 ms for 12 minutes: \
                 it was 156 ms (z 4.2)."];
-    assert_eq!(told.why_flagged, why);
+    assert_eq!(explanation.why_flagged, why);
     let summary = "payments /pay: median latency left 120 ms slowly: 156 ms after 12 minutes, ";
-    assert!(told.summary.starts_with(summary), "{}", told.summary);
-    assert!(told.line.contains("median latency 156 ms (leaving 120 ms for 12 minutes), "));
+    assert!(explanation.summary.starts_with(summary), "{}", explanation.summary);
+    assert!(explanation.line.contains("median latency 156 ms (leaving 120 ms for 12 minutes), "));
 }
 
 #[test]
-fn a_value_that_needs_those_before_it_is_not_told_as_unexpected_alone() {
+fn a_value_that_needs_earlier_rows_is_not_reported_as_unexpected_alone() {
     let mut incident = incident();
     let mut slow = peak(Signal::P50Latency, 321.0, 287.0, 1.6, 5.1);
     slow.signal.high = slow.signal.value.next_down();
     incident.peaks = vec![slow];
-    let told = explain(&incident, None);
+    let explanation = explain(&incident, None);
     assert_eq!(
-        told.why_flagged[0],
+        explanation.why_flagged[0],
         "At 10:03 UTC the median latency was 321 ms; 287 ms was expected (z 1.6, about 1 in 130,000 \
          by chance with those before it)."
     );
-    assert!(told.line.contains("median latency 321 ms (287 ms expected), "), "{}", told.line);
+    assert!(
+        explanation.line.contains("median latency 321 ms (287 ms expected), "),
+        "{}",
+        explanation.line
+    );
 }
 
 #[test]
-fn an_outage_reads_well() {
+fn the_text_of_an_outage() {
     let mut incident = incident();
     incident.severity = Severity::Critical;
     incident.peaks = vec![
@@ -175,7 +179,7 @@ fn an_outage_reads_well() {
 }
 
 #[test]
-fn a_drop_and_a_surge_read_well() {
+fn the_text_of_a_drop_and_of_a_surge() {
     let mut incident = incident();
     (incident.rows, incident.requests) = (1, 1);
     incident.peaks = vec![peak(Signal::RequestCount, 1.0, 33.4, -7.3, 4.31)];
@@ -217,7 +221,7 @@ fn a_drop_and_a_surge_read_well() {
 }
 
 #[test]
-fn errors_alone_read_well() {
+fn the_text_of_errors_alone() {
     let mut incident = incident();
     (incident.errors, incident.errors_rose, incident.expected_error_rate) = (110, true, 0.0097);
     incident.peaks = vec![peak(Signal::ErrorRate, 0.286, 0.0097, 17.8, 11.6)];
@@ -235,25 +239,25 @@ fn errors_alone_read_well() {
 }
 
 #[test]
-fn the_ranking_is_told_as_it_is() {
+fn the_text_states_the_ranking() {
     let mut incident = incident();
     incident.peaks = vec![peak(Signal::P95Latency, 900.0, 100.0, 9.0, 9.0)];
-    let told =
+    let summary_of =
         |entity: Entity, score: f64| explain(&incident, Some(&ranking(entity, score))).summary;
-    let summary = told(incident.entity.clone(), 0.834);
+    let summary = summary_of(incident.entity.clone(), 0.834);
     assert!(summary.ends_with(" It holds 83.4 % of the evidence around that time."), "{summary}");
-    let summary = told(Entity::new("auth", "/login"), 0.6);
+    let summary = summary_of(Entity::new("auth", "/login"), 0.6);
     assert!(
         summary.ends_with(
             " auth /login comes first in the ranking, with 60 % of the evidence around that time."
         ),
         "{summary}"
     );
-    assert!(told(incident.entity.clone(), f64::NAN).ends_with("(9 minutes, all flagged)."));
+    assert!(summary_of(incident.entity.clone(), f64::NAN).ends_with("(9 minutes, all flagged)."));
 }
 
 #[test]
-fn days_and_short_steps_are_told() {
+fn days_and_short_steps_are_written_out() {
     let mut incident = incident();
     incident.peaks = vec![peak(Signal::P95Latency, 900.0, 100.0, 9.0, 9.0)];
     incident.end = incident.start.plus(20 * 60 * MINUTE);
@@ -275,7 +279,7 @@ fn days_and_short_steps_are_told() {
 }
 
 #[test]
-fn names_are_hints_only_by_whole_words() {
+fn only_whole_words_of_names_are_hints() {
     let hinted = |service: &str, endpoint: &str| {
         let mut incident = Incident { entity: Entity::new(service, endpoint), ..incident() };
         incident.peaks = vec![peak(Signal::P95Latency, 900.0, 100.0, 9.0, 9.0)];
@@ -310,7 +314,7 @@ fn a_hostile_name_stays_on_its_line() {
 }
 
 #[test]
-fn what_is_not_known_is_not_said() {
+fn unknown_values_are_not_mentioned() {
     let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
     for unknown in odd {
         let mut incident = incident();
@@ -334,14 +338,14 @@ fn what_is_not_known_is_not_said() {
 #[derive(Debug, Clone)]
 struct Written {
     value: f64,
-    /// Half a unit of its last digit.
+    /// Half a unit of the last digit.
     rounding: f64,
     unit: String,
 }
 
 const UNITS: [&str; 4] = ["ms", "s", "%", "times"];
 
-/// All numbers of a text, but for those that belong to a name (`95th`, `10^8` is one).
+/// All numbers of a text, except those in a name (`95th`; `10^8` is one).
 fn numbers(text: &str) -> Vec<Written> {
     let chars: Vec<char> = text.chars().collect();
     let mut out = Vec::new();
@@ -387,7 +391,7 @@ fn numbers(text: &str) -> Vec<Written> {
     out
 }
 
-/// What an incident's evidence holds, in every unit in which it may be written.
+/// The values of an incident's evidence in every unit in which a text may write them.
 fn evidence_of(incident: &Incident, score: f64, step: i64) -> Vec<(f64, &'static str)> {
     let mut out = vec![
         (incident.rows as f64, ""),
@@ -428,7 +432,7 @@ fn evidence_of(incident: &Incident, score: f64, step: i64) -> Vec<(f64, &'static
     out
 }
 
-/// Dates and times of day are taken out, after a look at whether they are the incident's.
+/// Removes dates and times of day after checking that they belong to the incident.
 fn without_times(text: &str, incident: &Incident) -> String {
     let mut out = text.to_owned();
     let moments = [incident.start, incident.end];
@@ -489,7 +493,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_number_is_one_of_the_evidence(incident in any_incident(), score in 0.0..=1.0_f64, own in any::<bool>()) {
+    fn every_number_is_in_the_evidence(incident in any_incident(), score in 0.0..=1.0_f64, own in any::<bool>()) {
         let entity = if own { incident.entity.clone() } else { Entity::new("auth", "/login") };
         let explanation = explain(&incident, Some(&ranking(entity, score)));
         prop_assert_eq!(&explanation, &explain(&incident, Some(&ranking(
@@ -504,7 +508,7 @@ proptest! {
             for written in numbers(&bare) {
                 let Written { value, rounding, unit } = &written;
                 let near = |(known, known_unit): &(f64, &str)| {
-                    // a chance is written with two digits
+                    // a probability is written with two digits
                     let chance = 0.06 * known.abs() * f64::from(text.contains("about"));
                     unit == known_unit
                         && (known - value).abs() <= rounding * 1.001 + 1e-9 * known.abs() + chance
@@ -515,7 +519,7 @@ proptest! {
     }
 
     #[test]
-    fn every_direction_is_that_of_the_evidence(incident in any_incident()) {
+    fn every_direction_matches_the_evidence(incident in any_incident()) {
         let explanation = explain(&incident, None);
         let peaks = &incident.peaks;
         prop_assert_eq!(explanation.why_flagged.len(), peaks.len());
@@ -552,7 +556,7 @@ proptest! {
 }
 
 #[test]
-fn signals_that_have_one_evidence_in_one_row_have_it_together() {
+fn signals_with_shared_evidence_are_reported_together() {
     let mut incident = incident();
     incident.peaks = vec![
         peak(Signal::P95Latency, 500.0, 330.0, 2.4, 4.4),
@@ -565,5 +569,5 @@ fn signals_that_have_one_evidence_in_one_row_have_it_together() {
     assert!(!why[2].contains("together"), "{}", why[2]);
     incident.peaks[1].at = incident.start;
     let why = explain(&incident, None).why_flagged;
-    assert!(why.iter().all(|told| !told.contains("together")), "{why:?}");
+    assert!(why.iter().all(|sentence| !sentence.contains("together")), "{why:?}");
 }

@@ -1,4 +1,4 @@
-//! Saved state: goes on as if never stopped, small, and refused when it is not whole.
+//! Saved state: it continues unchanged, is small, and is refused when damaged.
 
 use mad_core::config::{PipelineConfig, ScoreConfig};
 use mad_core::error::ErrorKind;
@@ -49,7 +49,7 @@ fn feed(pipeline: &mut Pipeline, requests: &[SimulatedRequest]) -> String {
 }
 
 #[test]
-fn at_every_place_it_goes_on_as_if_never_stopped() {
+fn a_restored_pipeline_continues_unchanged_at_every_place() {
     let requests = shop();
     let config = PipelineConfig::default();
     let mut whole = Pipeline::new(config.clone()).unwrap();
@@ -59,7 +59,7 @@ fn at_every_place_it_goes_on_as_if_never_stopped() {
     let end = whole.checkpoint().unwrap();
     let mut one = Pipeline::new(config.clone()).unwrap();
     let mut other = Pipeline::new(config.clone()).unwrap();
-    // 1,500 places, one after the other
+    // restores after each of 1,500 requests
     for request in requests.chunks(1) {
         let restored = Pipeline::restore(config.clone(), &other.checkpoint().unwrap()).unwrap();
         other = restored;
@@ -93,7 +93,7 @@ fn a_series_takes_at_most_8_kilobytes() {
 }
 
 #[test]
-fn so_does_a_gauge_however_long_it_is_watched() {
+fn a_gauge_takes_at_most_8_kilobytes_after_any_time() {
     let mut gauge = MetricScorer::new(SignalKind::Gauge, &ScoreConfig::default()).unwrap();
     let mut most = 0;
     for minute in 0..30_000_i64 {
@@ -108,7 +108,7 @@ fn so_does_a_gauge_however_long_it_is_watched() {
 }
 
 #[test]
-fn what_is_not_whole_is_refused_with_the_reason() {
+fn incomplete_state_is_refused_with_the_reason() {
     let config = PipelineConfig::default();
     let mut pipeline = Pipeline::new(config.clone()).unwrap();
     feed(&mut pipeline, &shop()[..500]);
@@ -141,7 +141,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn a_flipped_bit_is_noticed(place in any::<prop::sample::Index>(), bit in 0..8) {
+    fn a_flipped_bit_is_refused(place in any::<prop::sample::Index>(), bit in 0..8) {
         let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
         let at = |second: i64| Timestamp::from_seconds(second);
         pipeline.ingest((0..200).map(|i| Request::new(at(i), "a", "/x", 200, i as f64)));
@@ -216,9 +216,9 @@ fn state_of_format_1_is_restored() {
     assert_eq!(elsewhere.incidents().len(), 1);
 }
 
-/// With `MAD_WRITE_FIXTURES` set it writes the fixtures: once, when the format is new.
+/// Writes the fixtures when `MAD_WRITE_FIXTURES` is set, which is done once for each new format.
 #[test]
-fn a_state_of_every_kind_comes_back() {
+fn state_of_every_kind_is_restored() {
     let pipeline = of_every_kind();
     let saved = pipeline.checkpoint().unwrap();
     let restored = Pipeline::restore(PipelineConfig::default(), &saved).unwrap();

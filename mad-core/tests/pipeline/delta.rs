@@ -1,4 +1,4 @@
-//! State saved by what changed: the newest delta are the whole.
+//! Delta checkpoints: the newest parts together are the whole state.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use mad_core::simulate::{Shop, ShopConfig};
 use mad_core::time::{MINUTE, Timestamp};
 use mad_core::{Limits, MetricPoint, Request, Source};
 
-/// What a store would have.
+/// The parts that a store has kept.
 #[derive(Default)]
 struct Store {
     global: Vec<u8>,
@@ -46,7 +46,7 @@ fn minute(pipeline: &mut Pipeline, service: &str, minute: i64) {
 }
 
 #[test]
-fn the_newest_pieces_are_the_whole_at_every_place() {
+fn the_newest_parts_are_the_whole_state_at_every_place() {
     let config = PipelineConfig::default();
     let shop = Shop::new(ShopConfig { rows: 12_000, ..ShopConfig::default() }).unwrap();
     let mut pipeline = Pipeline::new(config.clone()).unwrap();
@@ -68,7 +68,7 @@ fn the_newest_pieces_are_the_whole_at_every_place() {
 }
 
 #[test]
-fn a_restored_one_goes_on_saving_by_what_changed() {
+fn a_restored_pipeline_continues_with_deltas() {
     let config = PipelineConfig::default();
     let (mut pipeline, mut store) = (Pipeline::new(config.clone()).unwrap(), Store::default());
     for at in 0..90 {
@@ -82,7 +82,7 @@ fn a_restored_one_goes_on_saving_by_what_changed() {
     store.save(&mut pipeline);
     let restored = store.restore(config.clone()).unwrap();
     assert_eq!(restored.checkpoint().unwrap(), pipeline.checkpoint().unwrap());
-    // one that comes from a whole checkpoint has saved nothing yet
+    // a pipeline from a full checkpoint has saved no part yet
     let whole = pipeline.checkpoint().unwrap();
     let mut moved = Pipeline::restore(config.clone(), &whole).unwrap();
     let mut fresh = Store::default();
@@ -91,7 +91,7 @@ fn a_restored_one_goes_on_saving_by_what_changed() {
 }
 
 #[test]
-fn who_is_idle_is_not_saved_again() {
+fn unchanged_entities_are_not_saved_again() {
     let (mut pipeline, mut store) =
         (Pipeline::new(of(Limits::default())).unwrap(), Store::default());
     for at in 0..30 {
@@ -104,13 +104,13 @@ fn who_is_idle_is_not_saved_again() {
     for at in 30..40 {
         minute(&mut pipeline, "mail", at);
     }
-    // a disk that was full
+    // after a failed write
     let lost = pipeline.take_delta().unwrap();
     assert_eq!(lost.entities.len(), 4);
     pipeline.mark_dirty(lost.entities.iter().map(|(id, _)| *id));
     assert_eq!(pipeline.take_delta().unwrap(), lost);
     pipeline.mark_dirty(lost.entities.iter().map(|(id, _)| *id));
-    // the last minutes of the cart closed meanwhile
+    // the last minutes of the cart have closed in the meantime
     store.save(&mut pipeline);
     for at in 40..50 {
         minute(&mut pipeline, "mail", at);
@@ -119,7 +119,7 @@ fn who_is_idle_is_not_saved_again() {
 }
 
 #[test]
-fn what_is_forgotten_leaves_its_place_to_others() {
+fn evicted_entities_free_their_ids() {
     let config = of(Limits { idle_seconds: 3600, ..Limits::default() });
     let (mut pipeline, mut store) = (Pipeline::new(config.clone()).unwrap(), Store::default());
     for hour in 0..6 {
@@ -142,24 +142,24 @@ fn what_is_forgotten_leaves_its_place_to_others() {
 }
 
 #[test]
-fn damage_is_told() {
+fn damaged_parts_are_refused() {
     let config = PipelineConfig::default();
     let (mut pipeline, mut store) = (Pipeline::new(config.clone()).unwrap(), Store::default());
     for at in 0..30 {
         minute(&mut pipeline, "cart", at);
     }
     store.save(&mut pipeline);
-    let told = |store: &Store| store.restore(config.clone()).unwrap_err().to_string();
+    let message = |store: &Store| store.restore(config.clone()).unwrap_err().to_string();
     let first = *store.entities.keys().next().unwrap();
     let mut damaged = Store { global: store.global.clone(), entities: store.entities.clone() };
     damaged.entities.get_mut(&first).unwrap()[40] ^= 1;
-    assert!(told(&damaged).contains("checksum"), "{}", told(&damaged));
+    assert!(message(&damaged).contains("checksum"), "{}", message(&damaged));
     let mut strange = Store { global: store.global.clone(), entities: store.entities.clone() };
     let piece = strange.entities.remove(&first).unwrap();
     strange.entities.insert(5_000, piece);
-    assert_eq!(told(&strange), "part 5000 of the saved state has no place in its global part");
+    assert_eq!(message(&strange), "part 5000 of the saved state has no place in its global part");
     let whole = Store { global: pipeline.checkpoint().unwrap(), ..Store::default() };
-    assert_eq!(told(&whole), "this is no saved global part of a state of mad");
+    assert_eq!(message(&whole), "this is no saved global part of a state of mad");
     let other =
         PipelineConfig { limits: Limits { entities: 7, ..Limits::default() }, ..config.clone() };
     assert!(store.restore(other).unwrap_err().to_string().contains("`limits`"));

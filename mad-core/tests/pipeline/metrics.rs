@@ -1,4 +1,4 @@
-//! Metrics: one default with single series, the step found, and whatever comes in.
+//! Metrics in the pipeline: the scorer of single series, detected steps, counters, any input.
 
 use mad_core::config::{FeatureConfig, PipelineConfig, ScoreConfig};
 use mad_core::feature::MetricBuilder;
@@ -24,7 +24,7 @@ fn pipeline(config: PipelineConfig) -> Pipeline {
     Pipeline::new(config).unwrap().bounded_input()
 }
 
-/// All points of a run to the end.
+/// All judged points of a complete run.
 fn judged(points: &[MetricPoint<'_>]) -> (Pipeline, Update) {
     let mut pipeline = pipeline(PipelineConfig::default());
     let mut update = pipeline.ingest(points.iter().copied());
@@ -34,7 +34,7 @@ fn judged(points: &[MetricPoint<'_>]) -> (Pipeline, Update) {
     (pipeline, update)
 }
 
-/// Something between 0 and 1 that never repeats.
+/// Deterministic noise between 0 and 1 without a short period.
 fn wobble(i: i64) -> f64 {
     f64::midpoint((i * 7919 % 997) as f64 / 997.0, (i * 104_729 % 641) as f64 / 641.0)
 }
@@ -83,7 +83,7 @@ fn a_signal_of_requests_is_scored_as_a_single_series_is() {
             if signal.quantile().is_none() {
                 assert_eq!(row.neg_log10_p.to_bits(), single.neg_log10_p.to_bits(), "{signal:?}");
             } else {
-                // what few requests can prove is known of a quantile and not of a number
+                // the bound for few requests applies to quantiles and not to single values
                 assert!(row.neg_log10_p <= single.neg_log10_p);
             }
         }
@@ -123,7 +123,7 @@ fn a_lasting_deviation_is_an_incident_with_its_metric() {
 }
 
 #[test]
-fn order_within_the_lateness_does_not_matter_and_what_is_later_is_counted() {
+fn order_within_the_lateness_is_irrelevant_and_later_points_are_counted() {
     let run = |points: &[(i64, f64)]| {
         let mut pipeline = pipeline(PipelineConfig::default());
         let at = |second: i64| Timestamp::from_nanos(second * SECOND);
@@ -215,7 +215,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn nothing_brings_it_down_and_batches_do_not_matter(
+    fn no_point_panics_and_batches_are_irrelevant(
         raw in prop::collection::vec(any_point(), 0..300),
         cut in 0..300_usize,
     ) {
@@ -245,7 +245,7 @@ proptest! {
 }
 
 #[test]
-fn points_of_one_time_come_out_by_name() {
+fn points_of_one_time_are_ordered_by_name() {
     let mut builder =
         MetricBuilder::new(FeatureConfig::default(), &Limits::default()).unwrap().bounded_input();
     let (mut entities, mut series) = (EntityTable::new(10), SeriesTable::new(10));
@@ -305,14 +305,14 @@ fn a_metric_raises_the_alarms_of_a_single_series() {
     assert!((2..=10).contains(&alarms), "{alarms}");
 }
 
-/// Points of one series, five minutes apart, with values of their own at some places.
+/// Points of one series, five minutes apart, with given values at some places.
 fn with_values(at: impl Fn(i64) -> Option<f64>) -> Vec<MetricPoint<'static>> {
     let value = |i: i64| at(i).unwrap_or(10.0 + wobble(i));
     (0..400).map(|i| MetricPoint { n: 50, ..point(minute(5 * i), "a", value(i)) }).collect()
 }
 
 #[test]
-fn a_stray_point_of_a_gauge_is_flagged_and_opens_nothing() {
+fn an_outlier_of_a_gauge_is_flagged_and_opens_nothing() {
     let (pipeline, update) = judged(&with_values(|i| (i % 80 == 70).then_some(60.0)));
     assert!(update.points.iter().filter(|judged| judged.verdict.is_anomaly).count() >= 3);
     assert_eq!(pipeline.incidents().len(), 0);
@@ -333,7 +333,7 @@ fn a_level_that_lasts_opens_one_incident_and_flagged_points_join_it() {
 }
 
 #[test]
-fn no_alarm_is_raised_of_what_is_muted() {
+fn muted_metrics_raise_no_alarm() {
     let mut muted = pipeline(PipelineConfig::default());
     let mute = mad_core::Command::Mute {
         service: mad_core::series::Glob::new("a"),
@@ -348,7 +348,7 @@ fn no_alarm_is_raised_of_what_is_muted() {
     assert_eq!(muted.incidents().len(), 0);
 }
 
-/// What opened over a service of three metrics, and how many minutes after the begin of a scenario.
+/// Incidents of a service with three metrics, and minutes after the start of a scenario.
 fn radar(scenario: RadarScenario, minutes: usize) -> Option<(f64, String)> {
     let radar = Radar::new(scenario, 3, minute(0)).unwrap().with_calm(25);
     let begins = radar.begins();

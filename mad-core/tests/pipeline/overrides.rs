@@ -1,4 +1,4 @@
-//! What is configured for some entities holds in the pipeline: overrides, mutes, routes.
+//! Settings of some entities in the pipeline: overrides, mutes, routes.
 
 use mad_core::config::{MetricKind, MuteWindow, Override, PipelineConfig};
 use mad_core::pipeline::{JudgedPoint, Pipeline};
@@ -38,7 +38,7 @@ fn with(over: Override) -> PipelineConfig {
 }
 
 #[test]
-fn an_override_holds_for_its_entities_alone() {
+fn an_override_applies_to_its_entities_only() {
     for (over, a) in [
         (Override { direction: Some(Direction::Down), ..Override::default() }, 0),
         (Override { direction: Some(Direction::Up), ..Override::default() }, 5),
@@ -57,13 +57,13 @@ fn an_override_holds_for_its_entities_alone() {
 fn a_kind_decides_how_a_metric_is_judged() {
     let over = Override { kind: Some(MetricKind::Latency), ..Override::default() };
     assert_eq!(MetricKind::Latency.signal(), SignalKind::Latency);
-    // faster is no evidence of a fault
+    // a fall is no evidence
     let (pipeline, points) = judged(with(over), 0.1);
     assert_eq!((flagged(&pipeline, &points, "a"), flagged(&pipeline, &points, "b")), (0, 5));
 }
 
 #[test]
-fn what_is_muted_is_judged_and_not_flagged_and_teaches_nothing_odd() {
+fn muted_rows_are_judged_but_not_flagged_and_learnt_clipped() {
     let mute = MuteWindow {
         service: Glob::new("a"),
         from: Some(minute(99)),

@@ -1,5 +1,5 @@
-//! The pipeline as a whole: the stream is the batch, state goes on where it stopped, nothing looks
-//! ahead, and nothing that comes in brings it down.
+//! The pipeline as a whole: a stream equals the batch, restored state continues unchanged, there is
+//! no lookahead, and no input panics.
 
 use std::collections::BTreeSet;
 
@@ -57,7 +57,7 @@ fn shop(seed: u64) -> Vec<Owned> {
         .collect()
 }
 
-/// The shop with what goes wrong on the way: late, early, repeated and broken records.
+/// The shop with late, early, repeated and broken records.
 fn rough_shop(seed: u64) -> Vec<Owned> {
     let mut requests = shop(seed);
     for i in (0..requests.len()).step_by(97) {
@@ -80,7 +80,7 @@ fn pipeline() -> Pipeline {
     Pipeline::new(PipelineConfig::default()).unwrap()
 }
 
-/// All that came out, in words.
+/// The whole output as text.
 #[derive(Default, PartialEq, Debug)]
 struct Output {
     rows: Vec<String>,
@@ -111,7 +111,7 @@ fn ingest(pipeline: &mut Pipeline, requests: &[Owned]) -> Update {
     pipeline.ingest(requests.iter().map(Owned::request))
 }
 
-/// Everything at once, to the end.
+/// One batch, run to its end.
 fn batch(requests: &[Owned]) -> (Pipeline, Output) {
     let (mut pipeline, mut output) = (pipeline(), Output::default());
     output.add(&ingest(&mut pipeline, requests));
@@ -138,7 +138,7 @@ fn steady(name: &str, from: i64, to: i64, per_minute: i64, factor: f64) -> Vec<O
         .collect()
 }
 
-/// An hour, and then a slow stretch of so many minutes.
+/// A normal hour and then a slow period of `minutes`.
 fn slow_for(name: &str, minutes: i64) -> Vec<Owned> {
     let mut requests = steady(name, 0, 60, 10, 1.0);
     requests.extend(steady(name, 60, 60 + minutes, 10, 20.0));
@@ -167,7 +167,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_stream_is_the_batch_however_it_is_cut(
+    fn a_stream_equals_the_batch_for_any_division(
         seed in 0..4_u64,
         places in prop::collection::vec(any::<usize>(), 0..40),
     ) {
@@ -186,7 +186,7 @@ proptest! {
     }
 
     #[test]
-    fn read_back_it_goes_on_as_if_it_had_never_stopped(
+    fn a_restored_pipeline_continues_unchanged(
         seed in 0..4_u64,
         places in prop::collection::vec(any::<usize>(), 1..6),
     ) {
@@ -209,7 +209,7 @@ proptest! {
     }
 
     #[test]
-    fn what_comes_later_changes_no_row(seed in 0..4_u64, place in 1..2_000_usize) {
+    fn later_records_change_no_earlier_row(seed in 0..4_u64, place in 1..2_000_usize) {
         let requests = rough_shop(seed);
         let (_, all) = batch(&requests);
         let (mut start, mut output) = (pipeline(), Output::default());
@@ -250,7 +250,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_garbage_brings_it_down(
+    fn no_request_panics(
         mut requests in prop::collection::vec(any_request(), 0..300),
         sorted in any::<bool>(),
         bounded in any::<bool>(),
@@ -296,7 +296,7 @@ proptest! {
 }
 
 #[test]
-fn rows_are_the_same_with_and_without_more_entities() {
+fn rows_are_independent_of_other_entities() {
     let pay = slow_for("payments", 8);
     let (alone, _) = batch(&pay);
     let mut all = pay.clone();
@@ -324,7 +324,7 @@ fn rows_are_the_same_with_and_without_more_entities() {
 }
 
 #[test]
-fn a_recurrence_has_the_fingerprint_and_another_id() {
+fn a_recurrence_has_the_same_fingerprint_and_a_new_id() {
     let mut requests = slow_for("a", 8);
     requests.extend(steady("a", 68, 120, 10, 1.0));
     requests.extend(steady("a", 120, 128, 10, 20.0));
@@ -336,7 +336,7 @@ fn a_recurrence_has_the_fingerprint_and_another_id() {
 }
 
 #[test]
-fn an_id_tells_times_before_1970_from_those_after() {
+fn ids_differ_for_times_before_and_after_1970() {
     let shifted = |minutes: i64| {
         let mut requests = slow_for("a", 8);
         for request in &mut requests {
@@ -364,7 +364,7 @@ fn a_tick_closes_steps_and_then_silent_incidents() {
     let last = pipeline.advance(end);
     assert_eq!(last.rows.len(), 1);
     assert!(matches!(last.changes[..], [IncidentChange::Updated(_)]));
-    // nothing came for half an hour
+    // half an hour without records
     assert!(pipeline.advance(end.plus(30 * MINUTE - 1)).changes.is_empty());
     let [IncidentChange::Closed(closed)] = &pipeline.advance(end.plus(30 * MINUTE)).changes[..]
     else {
@@ -375,14 +375,14 @@ fn a_tick_closes_steps_and_then_silent_incidents() {
     assert_eq!((closed.start, closed.end), (Timestamp::from_nanos(60 * MINUTE), end));
     assert_eq!(closed.status, IncidentStatus::Resolved);
     assert!(pipeline.advance(end.plus(90 * MINUTE)).changes.is_empty());
-    // what comes now of that time is late
+    // records of that time are now late
     let late = ingest(&mut pipeline, &requests[600..601]);
     assert_eq!(late.rejected.count(RejectReason::Late), 1);
     assert_eq!(pipeline.rejected().total(), 1);
 }
 
 #[test]
-fn an_incident_is_taken_and_resolved_by_command() {
+fn commands_acknowledge_and_resolve_an_incident() {
     let mut pipeline = pipeline();
     ingest(&mut pipeline, &slow_for("a", 5));
     let id = pipeline.incidents()[0].id.clone();
@@ -396,7 +396,7 @@ fn an_incident_is_taken_and_resolved_by_command() {
     assert_eq!(taken.status, IncidentStatus::Acknowledged);
     assert_eq!(taken.acknowledged_at, Some(at(64)));
     assert!(taken.is_open());
-    // the first one to take it stays the first
+    // the first acknowledgement stays
     pipeline.apply(&acknowledge(66)).unwrap();
     assert_eq!(pipeline.incidents()[0].acknowledged_at, Some(at(64)));
     // it still grows
@@ -425,7 +425,7 @@ fn an_incident_is_taken_and_resolved_by_command() {
 }
 
 #[test]
-fn the_document_adds_up() {
+fn the_counts_of_the_document_are_consistent() {
     let requests = rough_shop(1);
     let (pipeline, output) = batch(&requests);
     let document = Document::new(&pipeline);
@@ -480,7 +480,7 @@ fn a_long_incident_is_thinned_evenly() {
 
 #[test]
 fn late_and_early_records_open_nothing() {
-    // a poison record a day ahead of each third minute, and a repeated delivery an hour old
+    // every third minute a record dated a day ahead and an hour-old repeated delivery
     let mut requests = steady("a", 0, 120, 10, 1.0);
     for i in (30..requests.len()).step_by(30).rev() {
         let mut early = requests[i].clone();
@@ -507,7 +507,7 @@ fn a_stream_that_ends_within_a_minute_ends_without_an_incident() {
         assert!(pipeline.incidents().is_empty(), "{seconds}: {:?}", pipeline.incidents());
         assert_eq!(pipeline.counters().flagged, 0);
     }
-    // what is slow in a part of a minute is slow all the same
+    // a part of a minute can be slow too
     let mut requests = steady("a", 0, 120, 60, 1.0);
     requests.extend(steady("a", 120, 121, 60, 20.0).into_iter().take(30));
     let (pipeline, _) = batch(&requests);
@@ -517,7 +517,7 @@ fn a_stream_that_ends_within_a_minute_ends_without_an_incident() {
 }
 
 #[test]
-fn an_outage_that_only_drops_traffic_is_an_incident_too() {
+fn a_drop_of_traffic_opens_an_incident() {
     let incident = IncidentSpec {
         start_seconds: 2_400.0,
         duration_seconds: 600.0,
@@ -541,7 +541,7 @@ fn an_outage_that_only_drops_traffic_is_an_incident_too() {
 }
 
 #[test]
-fn work_that_is_told_as_a_request_and_as_a_span_is_one_row() {
+fn a_request_and_its_span_are_one_row() {
     let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
     let mut update = Update::default();
     for minute in 0..5 {

@@ -1,4 +1,4 @@
-//! State by entity: partitions, the idle, export and load, shards made one, commands, history.
+//! State by entity: partitions, eviction, export and load, merging of shards, commands, history.
 
 use mad_core::config::PipelineConfig;
 use mad_core::error::ErrorKind;
@@ -49,7 +49,7 @@ fn limited(limits: Limits) -> Pipeline {
     Pipeline::new(PipelineConfig { limits, ..PipelineConfig::default() }).unwrap()
 }
 
-/// A steady minute after minute of one service.
+/// Steady requests of one service in these minutes.
 fn steady(pipeline: &mut Pipeline, service: &str, minutes: std::ops::Range<i64>) {
     for minute in minutes {
         let at = Timestamp::from_nanos(minute * MINUTE);
@@ -59,7 +59,7 @@ fn steady(pipeline: &mut Pipeline, service: &str, minutes: std::ops::Range<i64>)
 }
 
 #[test]
-fn an_entity_moves_and_goes_on_as_if_it_had_stayed() {
+fn an_exported_entity_continues_unchanged() {
     let requests = shop();
     let paid = Entity::new("payments", "/pay");
     let of_paid: Vec<&SimulatedRequest> = requests
@@ -97,7 +97,7 @@ fn an_entity_moves_and_goes_on_as_if_it_had_stayed() {
 }
 
 #[test]
-fn a_part_is_refused_where_it_does_not_belong() {
+fn a_part_is_refused_by_another_pipeline() {
     let (mut here, mut there) = (new(), new());
     steady(&mut here, "a", 0..40);
     let a = Entity::new("a", "/");
@@ -119,7 +119,7 @@ fn a_part_is_refused_where_it_does_not_belong() {
 }
 
 #[test]
-fn shards_of_different_entities_become_the_whole() {
+fn shards_of_different_entities_merge_into_the_whole() {
     let requests = shop();
     let mut whole = new();
     feed(&mut whole, &requests);
@@ -145,7 +145,7 @@ fn shards_of_different_entities_become_the_whole() {
 }
 
 #[test]
-fn partitions_have_their_own_time() {
+fn each_partition_has_its_own_watermark() {
     let requests = shop();
     let mut together = new();
     feed(&mut together, &requests);
@@ -180,7 +180,7 @@ fn partitions_have_their_own_time() {
 }
 
 #[test]
-fn the_idle_make_room_and_nobody_else_is_touched() {
+fn idle_entities_are_evicted_and_no_other_entity_changes() {
     let limits = Limits { entities: 4, series: 2, idle_seconds: 2 * 3600, ..Limits::default() };
     let mut pipeline = limited(limits.clone());
     let mut alone = limited(limits);
@@ -201,18 +201,18 @@ fn the_idle_make_room_and_nobody_else_is_touched() {
     assert_eq!((counters.entities_overflowed, counters.points_overflowed), (0, 0));
     let stays = Entity::new("stays", "/");
     assert!(pipeline.export(&stays).unwrap() == alone.export(&stays).unwrap());
-    // the same after a restore in the middle, free places included
+    // the same after a restore in the middle, with the free ids
     let restored =
         Pipeline::restore(pipeline.config().clone(), &pipeline.checkpoint().unwrap()).unwrap();
     assert!(restored.checkpoint().unwrap() == pipeline.checkpoint().unwrap());
 }
 
 #[test]
-fn however_cut_the_idle_are_forgotten_at_the_same_place() {
+fn eviction_is_independent_of_batches() {
     let limits = Limits { idle_seconds: 1800, ..Limits::default() };
     let requests: Vec<Request<'static>> = (0..3_000)
         .map(|k| {
-            // each service speaks for ten minutes
+            // each service sends requests for ten minutes
             let service: &'static str = ["a", "b", "c", "d", "e"][(k / 60 % 5) as usize];
             Request::new(Timestamp::from_seconds(k * 10), service, "/", 200, 5.0)
         })
@@ -233,7 +233,7 @@ fn however_cut_the_idle_are_forgotten_at_the_same_place() {
 }
 
 #[test]
-fn a_name_for_every_record_stays_within_the_limit() {
+fn a_new_name_in_every_record_stays_within_the_limit() {
     let limits = Limits { entities: 500, series: 300, ..Limits::default() };
     let mut pipeline = limited(limits.clone());
     let mut alone = limited(limits);
@@ -264,7 +264,7 @@ fn a_name_for_every_record_stays_within_the_limit() {
 }
 
 #[test]
-fn a_batch_counts_once() {
+fn a_repeated_batch_is_ignored() {
     let mut pipeline = limited(Limits { batch_ids: 2, ..Limits::default() });
     for (id, is_new) in
         [("a", true), ("a", false), ("b", true), ("a", false), ("c", true), ("a", true)]
@@ -278,7 +278,7 @@ fn a_batch_counts_once() {
 }
 
 #[test]
-fn a_mute_holds_from_the_command_to_its_end() {
+fn a_mute_lasts_from_the_command_to_its_end() {
     let at = |minute: i64| Timestamp::from_nanos(minute * MINUTE);
     let reasons = |commands: &[(i64, Command)]| {
         let mut pipeline = new();
@@ -327,7 +327,7 @@ fn a_mute_holds_from_the_command_to_its_end() {
 }
 
 #[test]
-fn history_is_learnt_and_not_told() {
+fn backfill_is_learnt_and_opens_no_incident() {
     let requests = shop();
     let split = requests.partition_point(|row| row.timestamp < Timestamp::from_seconds(9_000));
     let day = requests[0].timestamp.floor(MINUTE).nanos();

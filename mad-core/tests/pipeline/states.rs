@@ -1,4 +1,4 @@
-//! Why something is quiet: every state, its reason and since when, the same however it came in.
+//! Health states: every state with its reason and start, independent of batches and restores.
 
 use mad_core::config::{MuteWindow, Override, PipelineConfig};
 use mad_core::pipeline::{JudgedRow, Pipeline, Update};
@@ -11,7 +11,7 @@ fn minute(i: i64) -> Timestamp {
     Timestamp::from_nanos(i * MINUTE)
 }
 
-/// Something between 0 and 1 that never repeats.
+/// Deterministic noise between 0 and 1 without a short period.
 fn wobble(i: i64) -> f64 {
     f64::midpoint((i * 7919 % 997) as f64 / 997.0, (i * 104_729 % 641) as f64 / 641.0)
 }
@@ -46,7 +46,7 @@ fn default() -> PipelineConfig {
 }
 
 #[test]
-fn young_ones_say_how_much_is_missing() {
+fn learning_entities_state_how_many_points_are_missing() {
     let known = last(default(), 5, 1.0);
     assert_eq!(known.state, HealthState::Learning);
     assert_eq!(
@@ -60,7 +60,7 @@ fn young_ones_say_how_much_is_missing() {
 }
 
 #[test]
-fn flagged_and_normal_ones_say_what_was_seen_and_what_was_expected() {
+fn flagged_and_normal_entities_state_the_value_and_the_expectation() {
     let known = last(default(), 60, 40.0);
     assert_eq!(known.state, HealthState::Anomalous);
     assert_eq!((known.since, known.last_seen), (minute(59), minute(59)));
@@ -75,7 +75,7 @@ fn flagged_and_normal_ones_say_what_was_seen_and_what_was_expected() {
 }
 
 #[test]
-fn what_was_suppressed_says_what_would_have_to_be_otherwise() {
+fn suppressed_entities_name_the_deciding_setting() {
     let mut config = default();
     config.guard.latency_relative = 50.0;
     let known = last(config, 60, 40.0);
@@ -99,14 +99,14 @@ fn what_was_suppressed_says_what_would_have_to_be_otherwise() {
 }
 
 #[test]
-fn too_few_requests_are_told_whether_or_not_they_were_unlikely() {
+fn too_few_requests_are_reported_for_any_score() {
     let mut config = default();
     config.guard.min_requests = 20;
     for factor in [1.0, 40.0] {
         let known = last(config.clone(), 60, factor);
         assert_eq!(known.state, HealthState::TooFewRequests, "{factor}");
-        let told = "10 requests in the minute; 20 (guard.min_requests) are needed";
-        assert_eq!(known.reason, told);
+        let reason = "10 requests in the minute; 20 (guard.min_requests) are needed";
+        assert_eq!(known.reason, reason);
         assert_eq!(known.since, minute(20));
     }
     config.guard.min_requests = 10;
@@ -114,7 +114,7 @@ fn too_few_requests_are_told_whether_or_not_they_were_unlikely() {
 }
 
 #[test]
-fn a_mute_says_when_it_is_over_and_an_override_that_it_is_one() {
+fn a_mute_states_its_end_and_an_override_states_itself() {
     let mute = |to| MuteWindow { service: Glob::new("a"), to, ..MuteWindow::default() };
     let config = |to| PipelineConfig { mutes: vec![mute(to)], ..default() };
     let known = last(config(Some(minute(90))), 60, 40.0);
@@ -130,7 +130,7 @@ fn a_mute_says_when_it_is_over_and_an_override_that_it_is_one() {
 }
 
 #[test]
-fn who_stopped_is_silent_after_longer_than_ever() {
+fn an_entity_is_silent_after_its_longest_gap() {
     let mut all: Vec<_> = (0..60).flat_map(|i| requests("a", i, 1.0)).collect();
     all.extend((60..90).flat_map(|i| requests("b", i, 1.0)));
     let found = states(&run(default(), &all).0);
@@ -138,7 +138,7 @@ fn who_stopped_is_silent_after_longer_than_ever() {
     assert_eq!(a.state, HealthState::Silent);
     assert_eq!(a.reason, "no requests since 1970-01-01 00:59 UTC: 31 minutes");
     assert_eq!(a.since, minute(59));
-    // every ten minutes is its way
+    // its regular interval is ten minutes
     let mut all: Vec<_> = (0..60).flat_map(|i| requests("b", i, 1.0)).collect();
     all.extend((0..6).flat_map(|i| requests("a", 10 * i, 1.0)));
     all.sort_by_key(|request| request.timestamp);
@@ -147,7 +147,7 @@ fn who_stopped_is_silent_after_longer_than_ever() {
 }
 
 #[test]
-fn a_tick_that_closes_nothing_still_makes_it_silent() {
+fn a_tick_without_closed_steps_can_report_silence() {
     let mut pipeline = Pipeline::new(default()).unwrap();
     pipeline.ingest((0..60).flat_map(|i| requests("a", i, 1.0)));
     pipeline.advance(minute(62));
@@ -157,7 +157,7 @@ fn a_tick_that_closes_nothing_still_makes_it_silent() {
 }
 
 #[test]
-fn metrics_have_their_own_states_and_no_requests_in_them() {
+fn metrics_have_separate_states_without_requests() {
     let mut pipeline = Pipeline::new(default()).unwrap().bounded_input();
     let cpu = |i: i64| {
         let value = if i == 59 { 90.0 } else { 10.0 + wobble(i) };
@@ -205,17 +205,17 @@ fn every_row_has_an_answer_that_is_its_verdict() {
     let all: Vec<_> = (0..60).flat_map(|i| requests("a", i, slow(i))).collect();
     let (pipeline, rows) = run(default(), &all);
     for judged in &rows {
-        let told = why(&pipeline, judged);
+        let answer = why(&pipeline, judged);
         let flagged = judged.verdict.is_anomaly;
         let head = if flagged { ": flagged, " } else { ": not flagged, " };
-        assert!(told.starts_with("a /x, 1970-01-01 00:") && told.contains(head), "{told}");
+        assert!(answer.starts_with("a /x, 1970-01-01 00:") && answer.contains(head), "{answer}");
         assert_eq!(
-            told.contains("guard.min_points"),
+            answer.contains("guard.min_points"),
             judged.verdict.reason == Reason::TooFewPoints
         );
         if judged.verdict.reason == Reason::TooFewPoints {
             let before = judged.row.bucket.nanos() / MINUTE;
-            assert!(told.contains(&format!("{before} of 20 points")), "{told}");
+            assert!(answer.contains(&format!("{before} of 20 points")), "{answer}");
         }
     }
     assert!(why(&pipeline, &rows[50]).contains(" Part of incident "));
@@ -223,7 +223,7 @@ fn every_row_has_an_answer_that_is_its_verdict() {
 }
 
 #[test]
-fn hostile_names_and_gaps_are_told_on_one_line() {
+fn hostile_names_and_gaps_stay_on_one_line() {
     let mut pipeline = Pipeline::new(default()).unwrap().bounded_input();
     let mut update = Update::default();
     for i in 0..40 {
@@ -233,8 +233,8 @@ fn hostile_names_and_gaps_are_told_on_one_line() {
     }
     update.points.extend(pipeline.finish().points);
     let gap = update.points.last().unwrap();
-    let told = why_point(&pipeline, gap);
-    assert!(told.contains("no value of c\\u{202e}pu: a gap"), "{told}");
-    assert!(!told.contains(['\n', '\u{202e}']), "{told}");
+    let answer = why_point(&pipeline, gap);
+    assert!(answer.contains("no value of c\\u{202e}pu: a gap"), "{answer}");
+    assert!(!answer.contains(['\n', '\u{202e}']), "{answer}");
     assert!(!states(&pipeline)[0].reason.contains('\u{202e}'));
 }

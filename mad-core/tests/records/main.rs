@@ -1,4 +1,4 @@
-//! Records: what is read, what is rejected, routes and the settings of some entities.
+//! Records: decoding, rejections, routes, and settings of some entities.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -17,7 +17,7 @@ fn problem(config: &PipelineConfig) -> String {
 }
 
 #[test]
-fn what_names_one_thing_becomes_an_id() {
+fn segments_that_name_one_object_become_ids() {
     for id in [
         "3",
         "0",
@@ -48,7 +48,7 @@ fn what_names_one_thing_becomes_an_id() {
 }
 
 #[test]
-fn words_stay() {
+fn words_are_not_replaced() {
     for path in [
         "/",
         "/v1/items",
@@ -106,7 +106,7 @@ fn methods_hosts_queries_and_fragments() {
 }
 
 #[test]
-fn patterns_win_and_give_their_own_text() {
+fn patterns_win_over_rules_and_give_their_text() {
     let routes = routes(&["/v/latest", "/item/{sku}", "/files/{one}", "/files/{path*}", "/t/{x*}"]);
     for (endpoint, route) in [
         ("/item/red-shoe?x", "/item/{sku}"),
@@ -126,13 +126,13 @@ fn patterns_win_and_give_their_own_text() {
 }
 
 #[test]
-fn switched_off_it_touches_nothing() {
+fn disabled_routes_change_no_path() {
     let routes = RouteTemplates { enabled: false, ..routes(&["/item/{sku}"]) };
     assert_eq!(routes.template("/item/3?x=1"), "/item/3?x=1");
 }
 
 #[test]
-fn patterns_that_are_none() {
+fn invalid_patterns_are_refused() {
     for pattern in [
         "",
         "item/{id}",
@@ -195,7 +195,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn a_route_stays_what_it_is(
+    fn templating_a_route_changes_nothing(
         patterns in prop::collection::vec(pattern(), 0..4),
         endpoint in endpoint(),
     ) {
@@ -209,7 +209,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_fine(endpoint in "\\PC{0,60}", pattern in "\\PC{0,20}") {
+    fn any_text_gives_a_route(endpoint in "\\PC{0,60}", pattern in "\\PC{0,20}") {
         let routes = RouteTemplates { patterns: vec![pattern], ..RouteTemplates::default() };
         let _ = routes.validate();
         let _ = routes.template(&endpoint);

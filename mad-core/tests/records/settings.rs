@@ -25,7 +25,7 @@ fn time(text: &str) -> Timestamp {
 }
 
 #[test]
-fn without_overrides_every_entity_is_alike() {
+fn without_overrides_all_entities_have_the_same_settings() {
     let config = PipelineConfig::default();
     let settings = config.resolve(&Entity::new("payments", "/pay"));
     assert_eq!((settings.score, settings.guard), (config.score, config.guard));
@@ -71,7 +71,7 @@ fn metrics_have_kinds_and_directions() {
     assert_eq!(disk.of_signal("bytes_free").direction, Some(Direction::Down));
     assert_eq!(disk.of_signal("reads_total").kind, Some(MetricKind::Counter));
     assert_eq!(config.resolve(&Entity::new("db", "")).of_signal("reads_total").kind, None);
-    // a rate is judged upwards only, whatever another override says
+    // a rate is judged upwards only, for any override
     assert_eq!(disk.of_signal("success_rate").direction, Some(Direction::Up));
     assert_eq!(disk.of_signal("successes").direction, Some(Direction::Down));
 }
@@ -96,7 +96,7 @@ fn every_guardrail_field_can_be_overridden() {
 }
 
 #[test]
-fn wrong_overrides_are_named() {
+fn errors_name_the_wrong_override() {
     for (over, message) in [
         (json!({"threshold": 1.0}), "`override[1].threshold` is 1; expected a number above 0 and"),
         (json!({"min_points": 0}), "`override[1].min_points` is 0; expected an integer from 1 to"),
@@ -118,7 +118,7 @@ fn wrong_overrides_are_named() {
 }
 
 #[test]
-fn wrong_mutes_are_named() {
+fn errors_name_the_wrong_mute() {
     for (mute, message) in [
         (
             json!({"from": "2026-01-07T00:00:00Z", "to": "2026-01-07T00:00:00Z"}),
@@ -137,7 +137,7 @@ fn wrong_mutes_are_named() {
 }
 
 #[test]
-fn a_window_from_one_moment_to_another() {
+fn a_mute_window_has_a_start_and_an_end() {
     let config = read(json!({"mute": [
         {"service": "pay*", "from": "2026-01-06T10:00:00Z", "to": "2026-01-06T12:00:00+01:00"}
     ]}));
@@ -169,18 +169,18 @@ fn nights_weekends_and_zones() {
     assert_eq!(until("a", "2026-01-10T02:29:59Z").as_deref(), Some("2026-01-10T02:30:00Z"));
     assert_eq!(until("a", "2026-01-10T02:30:00Z"), None);
     assert_eq!(until("a", "2026-01-10T21:00:00Z"), None);
-    // days that touch are one span
+    // adjacent days are one window
     assert_eq!(until("b", "2026-01-10T12:00:00Z").as_deref(), Some("2026-01-12T00:00:00Z"));
     assert_eq!(until("b", "2026-01-12T00:00:00Z"), None);
     assert_eq!(until("b", "2026-01-09T23:59:59Z"), None);
     let forever = Some(Timestamp::MAX.to_string());
     assert_eq!(until("c", "2026-01-10T12:00:00Z"), forever);
-    // of several the one that ends last
+    // the window that ends last wins
     assert_eq!(until("d", "2026-01-06T12:00:00Z"), forever);
 }
 
 #[test]
-fn written_and_read_again() {
+fn settings_survive_serialization() {
     let config = read(json!({
         "routes": {"patterns": ["/item/{sku}"]},
         "override": [{"service": "a*", "metric": "cpu", "direction": "down", "kind": "gauge"}],
@@ -191,14 +191,14 @@ fn written_and_read_again() {
     assert_eq!(written["override"][0]["signal"], "cpu");
     assert_eq!(written["mute"][0]["from"], "2026-01-06T10:00:00.5Z");
     assert_eq!(serde_json::from_value::<PipelineConfig>(written).unwrap(), config);
-    // and within the saved state of a pipeline
+    // also within the saved state of a pipeline
     let saved = Pipeline::new(config.clone()).unwrap().checkpoint().unwrap();
     assert_eq!(Pipeline::restore(config, &saved).unwrap().checkpoint().unwrap(), saved);
 }
 
 proptest! {
     #[test]
-    fn a_mute_holds_until_it_says(
+    fn a_mute_ends_at_its_end(
         from in 0_u32..1440, to in 0_u32..=1440, at in -10_000_000_000_000_000_i64..4_000_000_000_000_000_000,
         offset in -86_400_i32..=86_400, days in 0_usize..8,
     ) {
@@ -223,7 +223,7 @@ proptest! {
     }
 
     #[test]
-    fn an_override_changes_only_what_it_names(service in "[ab]{1,2}", glob in "[ab*?]{1,2}") {
+    fn an_override_changes_only_matching_entities(service in "[ab]{1,2}", glob in "[ab*?]{1,2}") {
         let over = Override {
             service: Glob::new(glob.as_str()),
             min_requests: Some(9),

@@ -7,7 +7,7 @@ use mad_core::robust::{
 };
 use proptest::prelude::*;
 
-/// The textbook: sort, take the middle, sort the distances, take the middle.
+/// The definition: the median, and the median of the distances to it.
 fn naive_median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -34,7 +34,7 @@ fn same_pair(a: (f64, f64), b: (f64, f64)) -> bool {
     same(a.0, b.0) && same(a.1, b.1)
 }
 
-/// Numbers of all sorts: ordinary, tied, extreme, not numbers.
+/// Ordinary, tied, extreme and non-finite numbers.
 fn any_value() -> impl Strategy<Value = f64> {
     prop_oneof![
         8 => -1e3..1e3,
@@ -66,7 +66,7 @@ fn feed(rolling: &mut RollingMad, values: &[f64]) {
 
 proptest! {
     #[test]
-    fn rolling_is_the_naive_computation(values in series(), window in 1usize..130) {
+    fn rolling_equals_the_naive_computation(values in series(), window in 1usize..130) {
         let mut rolling = RollingMad::new(window).unwrap();
         let mut held: Vec<f64> = Vec::new();
         for x in values {
@@ -88,7 +88,7 @@ proptest! {
     }
 
     #[test]
-    fn arrays_are_the_naive_computation(values in series(), q in 0.0..=1.0) {
+    fn arrays_equal_the_naive_computation(values in series(), q in 0.0..=1.0) {
         let held: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
         prop_assert!(same_pair(median_mad(&values), naive(&held)));
         prop_assert!(same_pair((median(&values), mad(&values)), naive(&held)));
@@ -136,7 +136,7 @@ proptest! {
     }
 
     #[test]
-    fn shifting_and_scaling_carry_over(
+    fn statistics_shift_and_scale_with_the_values(
         values in prop::collection::vec(-1000i32..1000, 1..200),
         window in 1usize..80,
         shift in -1000i32..1000,
@@ -155,7 +155,7 @@ proptest! {
     }
 
     #[test]
-    fn restored_state_goes_on_as_if_never_stopped(
+    fn restored_state_continues_unchanged(
         before in series(), after in series(), window in 1usize..100,
     ) {
         let mut kept = RollingMad::new(window).unwrap();
@@ -184,7 +184,7 @@ proptest! {
     }
 
     #[test]
-    fn tails_fall(
+    fn tail_probabilities_decrease(
         z in -50.0..50.0, step in 1e-9..3.0, ln_dof in -1.0..20.0, scale in -3.0..4.0,
     ) {
         let (z, dof) = (z * f64::exp(scale), f64::exp(ln_dof));
@@ -194,20 +194,20 @@ proptest! {
         let (near, far) = (student_t_log10_sf(z, dof), student_t_log10_sf(z + step, dof));
         prop_assert!(far <= near + 1e-12 * near.abs(), "{near} {far}");
         prop_assert!((LOG10_SF_MIN..=0.0).contains(&far));
-        // the two sides are one
+        // both sides add up to one
         let both = 10f64.powf(near) + 10f64.powf(student_t_log10_sf(-z, dof));
         prop_assert!((both - 1.0).abs() < 1e-12);
     }
 
     #[test]
-    fn beta_binomial_tails_fall(
+    fn beta_binomial_tail_probabilities_decrease(
         n in prop_oneof![1u64..50, 1u64..10_000, 1u64..1_000_000_000],
         share in 0.0..=1.0,
         ln_a in -7.0..20.0,
         ln_b in -7.0..20.0,
     ) {
         let (a, b) = (f64::exp(ln_a), f64::exp(ln_b));
-        // near the mean, where neighbours differ least, and anywhere
+        // near the mean, where neighbouring counts differ least, and elsewhere
         let mean = n as f64 * a / (a + b);
         let spread = (mean * b / (a + b) * (1.0 + n as f64 / (a + b + 1.0))).sqrt();
         for k in [(n as f64 * share) as u64, (mean + 20.0 * (share - 0.5) * spread) as u64] {

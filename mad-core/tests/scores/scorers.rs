@@ -1,5 +1,5 @@
-//! One contract, kept by every scorer: what it says before it knows anything, what teaches it
-//! nothing, what its numbers may be, and that it never looks ahead.
+//! The contract of all scorers: the score before anything is learnt, values that are ignored,
+//! ranges of the numbers, and no lookahead.
 
 use mad_core::config::ScoreConfig;
 use mad_core::feature::FeatureRow;
@@ -21,12 +21,12 @@ const WINDOW: usize = 40;
 const BAND: f64 = 4.5;
 const LEARNS: [Learn; 3] = [Learn::Full, Learn::Clipped, Learn::Skip];
 
-/// A scorer whose type is forgotten, so that all of them go through the same tests.
+/// A scorer behind a trait object, so that all scorers run through the same tests.
 trait Judge: Scorer {
     fn copy(&self) -> Box<dyn Judge>;
-    /// All that it knows.
+    /// Its whole state.
     fn state(&self) -> String;
-    /// Itself, read back from its state.
+    /// A scorer restored from its state.
     fn restored(&self) -> Box<dyn Judge>;
 }
 
@@ -44,7 +44,7 @@ impl<T: Scorer + Clone + Serialize + DeserializeOwned + 'static> Judge for T {
     }
 }
 
-/// What values a scorer is made for.
+/// The values that a scorer expects.
 #[derive(Clone, Copy, PartialEq)]
 enum Domain {
     /// Around 100.
@@ -56,7 +56,7 @@ enum Domain {
 }
 
 impl Domain {
-    /// The `i`-th of a series in which nothing happens: scattered, but the same in every run.
+    /// The `i`-th value of a normal series: noise that is the same in every run.
     fn usual(self, i: usize) -> Sample {
         let noise = (i.wrapping_mul(2_654_435_761) >> 7) % 101;
         let noise = noise as f64 / 100.0;
@@ -75,7 +75,7 @@ impl Domain {
         }
     }
 
-    /// Values farther and farther from the usual ones, above or below them.
+    /// Values at growing distances above or below the normal ones.
     fn away(self, up: bool) -> Vec<Sample> {
         let n = self.constant().n;
         let values: &[f64] = match (self, up) {
@@ -95,12 +95,12 @@ struct Case {
     judge: Box<dyn Judge>,
     domain: Domain,
     direction: Direction,
-    /// Where its expected band ends.
+    /// Evidence at the edge of the expected band.
     neg_log10_p: f64,
 }
 
 impl Case {
-    /// The scorer after `points` usual values.
+    /// The scorer after `points` normal values.
     fn taught(&self, points: usize) -> Box<dyn Judge> {
         let mut judge = self.judge.copy();
         for i in 0..points {
@@ -175,7 +175,7 @@ fn cases() -> Vec<Case> {
         view("difference", Box::new(DifferenceScorer::new(1, Both, BAND).unwrap()), Both),
         view("jump", Box::new(DifferenceScorer::new(25, Down, BAND).unwrap()), Down),
         view("double", Box::new(DoubleMadScorer::new(WINDOW, Both, BAND).unwrap()), Both),
-        // a record of 40 values is one in 20 for two sides
+        // an extreme of 40 values is one in 20 for two sides
         Case { neg_log10_p: 1.3, ..view("record", Box::new(ExtremeScorer::new(Both)), Both) },
         level("level, both ways", false, Both),
         level("level, up", false, Up),
@@ -206,7 +206,7 @@ fn outside(score: &Score, value: f64) -> bool {
     value > score.high || value < score.low
 }
 
-/// What holds for the score of any number whatever.
+/// Checks the ranges that hold for the score of any number.
 fn check_ranges(score: &Score, name: &str) -> Result<(), TestCaseError> {
     prop_assert!((0.0..=1.0).contains(&score.value()), "{name}: {score:?}");
     prop_assert!((0.0..=300.0).contains(&score.neg_log10_p), "{name}: {score:?}");
@@ -244,7 +244,7 @@ fn any_sample() -> impl Strategy<Value = Sample> {
     (any_value(), n).prop_map(|(value, n)| Sample { value, n })
 }
 
-/// Samples as they come in practice, at one level or jumping between some.
+/// Realistic samples at one level or at several.
 fn sane_sample(domain: Domain) -> BoxedStrategy<Sample> {
     match domain {
         Domain::Level => (prop_oneof![1e-2..1e4_f64, Just(100.0), 90.0..110.0_f64], 1..300_u64)
@@ -260,7 +260,7 @@ fn sane_sample(domain: Domain) -> BoxedStrategy<Sample> {
 }
 
 #[test]
-fn nothing_is_known_before_anything_is_learnt() {
+fn a_new_scorer_answers_unknown() {
     for case in cases() {
         for value in [0.0, 1.0, -1.0, 100.0, 1e300] {
             let score = case.judge.score(at(0), Sample { value, n: 10 });
@@ -287,7 +287,7 @@ fn scoring_changes_nothing() {
 }
 
 #[test]
-fn nonsense_is_unknown_and_teaches_nothing() {
+fn invalid_samples_are_unknown_and_not_learnt() {
     let numbers = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
     let nonsense = numbers.map(|value| Sample { value, n: 5 });
     let nonsense =
@@ -338,7 +338,7 @@ fn constant_and_two_valued_series_have_scores() {
 }
 
 #[test]
-fn a_value_far_outside_is_evidence_and_outside_of_the_band() {
+fn a_distant_value_is_anomalous_and_outside_the_band() {
     for case in cases() {
         let judge = case.taught(WINDOW);
         for up in [true, false] {
@@ -356,7 +356,7 @@ fn a_value_far_outside_is_evidence_and_outside_of_the_band() {
 
 #[test]
 fn evidence_grows_with_the_distance_on_the_watched_side_only() {
-    // a value in the middle has half of the probability above it
+    // a value at the median has half of the probability above it
     let none = std::f64::consts::LOG10_2 + 1e-9;
     for case in cases() {
         for points in [3, 10, WINDOW, 2 * WINDOW] {
@@ -384,14 +384,14 @@ fn fewer_observations_are_never_more_evidence() {
         let judge = case.taught(WINDOW);
         for up in [true, false] {
             for away in case.domain.away(up) {
-                // shares of which these numbers of trials have whole events
+                // shares with a whole number of events for these trials
                 let share = case.domain == Domain::Share;
                 let value = if share && away.value < 1.0 { 0.25 } else { away.value };
                 let mut last = 0.0;
                 for n in [4, 8, 12, 40, 400, 40_000] {
                     let score = judge.score(at(0), Sample { value, n });
                     assert!(score.neg_log10_p >= last - 1e-9, "{} {n}: {score:?}", case.name);
-                    // on the unwatched side less spread takes the last doubt away
+                    // on the unwatched side a smaller spread removes the remaining evidence
                     last = if score.neg_log10_p > 0.302 { score.neg_log10_p } else { 0.0 };
                 }
             }
@@ -400,7 +400,7 @@ fn fewer_observations_are_never_more_evidence() {
 }
 
 #[test]
-fn what_is_skipped_is_not_learnt() {
+fn skipped_values_are_not_learnt() {
     for case in cases() {
         let mut judge = case.taught(10);
         let before = judge.state();
@@ -412,7 +412,7 @@ fn what_is_skipped_is_not_learnt() {
 }
 
 #[test]
-fn what_is_clipped_is_pulled_inside() {
+fn clipped_values_are_learnt_at_the_edge_of_the_range() {
     for case in cases() {
         for up in [true, false] {
             if !case.watches(up) {
@@ -426,7 +426,7 @@ fn what_is_clipped_is_pulled_inside() {
             a.learn(at(0), farthest, Learn::Clipped);
             b.learn(at(0), far, Learn::Clipped);
             if case.name == "signal: gauge" {
-                // all but how long suspicion lingers
+                // everything except the decaying evidence
                 let (a, b) =
                     (a.score(at(0), case.domain.usual(0)), b.score(at(0), case.domain.usual(0)));
                 let known = |score: &Score| (score.low, score.expected, score.high, score.z);
@@ -446,7 +446,7 @@ fn what_is_clipped_is_pulled_inside() {
 }
 
 #[test]
-fn read_back_it_goes_on_as_if_it_had_never_stopped() {
+fn a_restored_scorer_continues_unchanged() {
     for case in cases() {
         let mut straight = case.judge.copy();
         let mut stopped = case.judge.copy();
@@ -481,11 +481,11 @@ fn memory_is_bounded() {
         }
         let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
         if ["signal: gauge", "long", "seasonal", "difference", "jump"].contains(&case.name) {
-            // their long memories are thinned to a third whenever they are full
+            // a full long memory is thinned to a third
             assert!(*most <= 8_000, "{}: {sizes:?}", case.name);
             continue;
         }
-        // a counter and a mean may write a few digits more
+        // a counter and a mean may have a few more digits
         assert!(most - least <= 24, "{}: {sizes:?}", case.name);
     }
 }
@@ -543,7 +543,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_flagged_is_always_outside_of_the_band(
+    fn flagged_values_are_outside_the_band(
         level in prop::collection::vec(sane_sample(Domain::Level), 1..60),
         share in prop::collection::vec(sane_sample(Domain::Share), 1..60),
         count in prop::collection::vec(sane_sample(Domain::Count), 1..60),
@@ -567,14 +567,14 @@ proptest! {
     }
 
     #[test]
-    fn a_gauge_does_not_care_where_zero_is(
+    fn a_gauge_is_invariant_under_shifts(
         values in prop::collection::vec(-50.0..50.0_f64, 2..80),
         shift in -1e4..1e4_f64,
     ) {
         let config = MadConfig { window: WINDOW, relative_floor: 0.0, ..MadConfig::default() };
         let shifted: Vec<f64> = values.iter().map(|x| x + shift).collect();
         for (i, (a, b)) in level_scores(config, &values).iter().zip(level_scores(config, &shifted)).enumerate() {
-            // of one value, or of equal ones, the floor is the scale, and rounding is not small to it
+            // for equal values the scale is the floor, and rounding is not small relative to it
             if i < 3 || a.source == mad_core::score::ScaleSource::Floor {
                 continue;
             }
@@ -585,7 +585,7 @@ proptest! {
     }
 
     #[test]
-    fn neither_a_gauge_nor_a_latency_cares_about_its_unit(
+    fn gauges_and_latencies_are_invariant_under_units(
         values in prop::collection::vec(1.0..500.0_f64, 2..80),
         power in -6..10_i32,
         factor in 0.2..100.0_f64,
@@ -604,7 +604,7 @@ proptest! {
             let a = one.observe(at(i), Sample { value: *value, n: 9 }, 4.6);
             let b = other.observe(at(i), Sample { value: value * factor, n: 9 }, 4.6);
             prop_assert!(close(a.z, b.z, 1.0) && close(a.neg_log10_p, b.neg_log10_p, 1.0), "{i}: {a:?} {b:?}");
-            // of one value the band is as wide as numbers go
+            // with one value the band covers all numbers
             let endless = a.high == f64::MAX || b.high == f64::MAX;
             prop_assert!(endless || close(a.high * factor, b.high, 1e-3), "{i}: {a:?} {b:?}");
         }
@@ -644,7 +644,7 @@ proptest! {
 }
 
 #[test]
-fn a_few_slow_requests_prove_no_more_than_single_requests_can() {
+fn the_evidence_of_few_requests_is_bounded_by_that_of_single_ones() {
     let mut scorer = RowScorer::new(&ScoreConfig::default()).unwrap();
     let row = |i: usize, latency: f64, n: u64| FeatureRow {
         bucket: at(i),
@@ -670,7 +670,7 @@ fn a_few_slow_requests_prove_no_more_than_single_requests_can() {
         assert!(one.of(signal).neg_log10_p < 5.0, "{one:?}");
         assert_eq!(one.of(signal).effective_n, 1.0);
     }
-    // half of twenty were slow, while one of twenty is what their p95 says
+    // half of twenty requests were slow, and the p95 shows one of twenty
     assert!(many.of(Signal::P50Latency).neg_log10_p > 8.0, "{many:?}");
     assert_eq!(many.of(Signal::P50Latency).effective_n, 10.0);
     assert_eq!(many.of(Signal::P95Latency).effective_n, 1.0);
@@ -708,7 +708,7 @@ fn the_normal_deviate_and_its_inverse_are_close_to_students_t() {
 }
 
 #[test]
-fn a_shift_is_seen_by_what_lasts_and_not_by_one_value() {
+fn a_shift_needs_several_values() {
     let mut shift = ShiftScorer::new(12, Direction::Both, 3.5).unwrap();
     let mut unknown = shift.clone();
     assert!(same(&unknown.score(at(0), Sample { value: 1.0, n: 1 }), &Score::unknown()));
@@ -736,9 +736,9 @@ fn a_shift_is_seen_by_what_lasts_and_not_by_one_value() {
 }
 
 #[test]
-fn a_gauge_learns_a_new_level_and_knows_its_hours() {
+fn a_gauge_accepts_a_new_level_and_learns_the_hours() {
     let gauge = || SignalScorer::new(SignalKind::Gauge, &ScoreConfig::default(), 4.0).unwrap();
-    // a level that stays is normal again within 240 values
+    // a lasting level becomes normal within 240 values
     let mut judge = gauge();
     let value = |i: usize, level: f64| Sample { value: level + Domain::Level.usual(i).value, n: 1 };
     for i in 0..600 {
@@ -749,21 +749,21 @@ fn a_gauge_learns_a_new_level_and_knows_its_hours() {
         judge.observe(at(i), value(i, 60.0), 4.0);
     }
     assert!(judge.score(at(840), value(840, 60.0)).neg_log10_p < 4.0);
-    // a constant: nothing, and any other value is one
+    // in a constant series only other values are anomalous
     let mut constant = gauge();
     for i in 0..300 {
         let same = constant.observe(at(i), Sample { value: 7.0, n: 1 }, 4.0);
         assert!(same.neg_log10_p < 0.5, "{i}: {same:?}");
     }
     assert!(constant.score(at(300), Sample { value: 8.0, n: 1 }).neg_log10_p >= 4.0);
-    // one value, then silence: still one value
+    // one value and then gaps are still one value
     let mut once = gauge();
     once.learn(at(0), Sample { value: 7.0, n: 1 }, Learn::Full);
     for i in 1..500 {
         once.tick(at(i));
     }
     assert!(once.score(at(500), Sample { value: 9.0, n: 1 }).neg_log10_p < 4.0);
-    // an hour that is always high
+    // an hour of the day that is always high
     let hourly = |i: usize| {
         let high = if i % 24 == 9 { 50.0 } else { 0.0 };
         (Timestamp::from_seconds(3_600 * i as i64), value(i, high))
@@ -780,27 +780,27 @@ fn a_gauge_learns_a_new_level_and_knows_its_hours() {
 }
 
 #[test]
-fn a_share_that_is_raised_a_little_for_long_is_found_and_over_when_it_is_over() {
+fn a_small_lasting_rise_of_a_rate_is_found_and_ends_in_time() {
     let mut rate = RateScorer::new(240, 1_000.0, 4.6).unwrap();
     let row = |events: u32| Sample { value: f64::from(events) / 40.0, n: 40 };
     for i in 0..100 {
         rate.observe(at(i), row(u32::from(i % 4 == 0)), 4.6);
     }
-    // three of forty alone prove little, eight rows of them do
+    // three of forty in one row are not significant, in eight rows they are
     assert!(rate.score(at(100), row(3)).neg_log10_p < 3.0);
     let raised: Vec<Score> = (100..108).map(|i| rate.observe(at(i), row(3), 4.6)).collect();
     let last = raised.last().unwrap();
     assert!(last.neg_log10_p >= 4.6 && last.effective_n > 3.0, "{last:?}");
     assert!(outside(last, row(3).value), "{last:?}");
     assert!(raised[0].neg_log10_p < 3.0 && raised[3].neg_log10_p < last.neg_log10_p, "{raised:?}");
-    // a row without errors says that it is over, and one error after it nothing
+    // a row without errors ends it, and a single error after it changes nothing
     assert!(rate.observe(at(108), row(0), 4.6).neg_log10_p < 1.0);
     assert!(rate.observe(at(109), row(0), 4.6).neg_log10_p < 1.0);
     assert!(rate.observe(at(110), row(1), 4.6).neg_log10_p < 2.0);
 }
 
 #[test]
-fn after_many_errors_a_row_with_a_few_of_them_is_over() {
+fn a_row_with_few_errors_after_an_outage_is_not_flagged() {
     let row = |events: u32| Sample { value: f64::from(events) / 70.0, n: 70 };
     let after = |past: &[u32], now: u32| {
         let mut rate = RateScorer::new(240, 1_000.0, 4.6).unwrap();
@@ -814,14 +814,14 @@ fn after_many_errors_a_row_with_a_few_of_them_is_over() {
     let (outage, little) = ([14, 16, 13, 15, 14, 17], [5, 4, 6, 3, 5, 4]);
     let (still, over) = (after(&outage, 14), after(&outage, 2));
     assert!(still >= 4.6 && over < 1.5, "{still} {over}");
-    // nor do two such rows, or one that is a little high, bring it back
+    // two such rows, or one slightly high row, do not flag it again
     assert!(after(&[14, 16, 13, 15, 14, 17, 2], 2) < 1.5);
     assert!(after(&[14, 16, 13, 15, 14, 17, 1, 0, 2], 3) < 2.0);
-    // what is a little raised is not over with a row that is a little lower
+    // a small rise does not end with a slightly lower row
     assert!(after(&little, 3) >= 4.6 && after(&little, 1) < 1.5);
 }
 
-/// A number between -1 and 1 that never repeats soon.
+/// Deterministic noise between -1 and 1 with a long period.
 fn jitter(i: u64) -> f64 {
     let mut x = i.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -829,13 +829,13 @@ fn jitter(i: u64) -> f64 {
     ((x ^ (x >> 31)) >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
 }
 
-/// Near enough a normal deviate.
+/// An approximately normal deviate.
 fn deviate(i: u64) -> f64 {
     (0..12).map(|k| jitter(12 * i + k)).sum::<f64>() / 2.0
 }
 
 #[test]
-fn latencies_that_are_a_little_slow_for_long_are_found_and_over_when_it_is_over() {
+fn a_small_lasting_rise_of_a_latency_is_found_and_ends_in_time() {
     let mut scorer = MetricScorer::new(SignalKind::Latency, &ScoreConfig::default()).unwrap();
     let mut flagged = Vec::new();
     for i in 0..400_u64 {
@@ -851,7 +851,7 @@ fn latencies_that_are_a_little_slow_for_long_are_found_and_over_when_it_is_over(
 }
 
 #[test]
-fn neighbours_that_are_alike_do_not_add_up() {
+fn autocorrelated_rows_do_not_add_up() {
     for alike in [0.0, 0.5, 0.9, 0.98] {
         let mut scorer = MetricScorer::new(SignalKind::Latency, &ScoreConfig::default()).unwrap();
         let (mut level, mut flagged) = (0.0, 0);
@@ -875,33 +875,33 @@ fn alarms(seconds: u64, value: impl Fn(u64) -> f64) -> Vec<u64> {
 }
 
 #[test]
-fn a_slow_drift_is_told_once_and_its_end_is_accepted() {
+fn a_slow_drift_raises_one_alarm_and_its_level_is_accepted() {
     let noise = |i: u64| 120.0 + 9.0 * deviate(i);
     assert_eq!(alarms(40_000, noise), [] as [u64; 0]);
-    // half an hour from 120 to 156, a twentieth of the scatter a minute, then it stays
+    // from 120 to 156 in half an hour, 5 % of the scatter a minute, then constant
     let climb = |i: u64| 36.0 * (i.saturating_sub(20_000) as f64 / 1_800.0).min(1.0);
-    let told = alarms(40_000, |i| noise(i) + climb(i));
-    assert!((20_300..21_200).contains(&told[0]), "{told:?}");
-    assert!(told.iter().filter(|i| **i > 24_000).count() <= 1, "{told:?}");
-    // a climb that the scatter hides is nobody's concern
-    let told = alarms(40_000, |i| noise(i) + climb(i) / 12.0);
-    assert_eq!(told, [] as [u64; 0]);
+    let found = alarms(40_000, |i| noise(i) + climb(i));
+    assert!((20_300..21_200).contains(&found[0]), "{found:?}");
+    assert!(found.iter().filter(|i| **i > 24_000).count() <= 1, "{found:?}");
+    // a rise below the scatter raises no alarm
+    let found = alarms(40_000, |i| noise(i) + climb(i) / 12.0);
+    assert_eq!(found, [] as [u64; 0]);
 }
 
 #[test]
-fn a_cumulative_sum_sees_what_no_block_shows() {
+fn the_cusum_detects_a_rise_that_no_block_shows() {
     let mut cusum = CusumScorer::new(10, Direction::Up, 4.0).unwrap();
-    let mut told = Vec::new();
+    let mut found = Vec::new();
     for i in 0..2_000_u64 {
         let climb = i.saturating_sub(1_000) as f64 / 40.0;
         let sample = Sample { value: 100.0 + 4.0 * deviate(i) + climb, n: 1 };
         let score = cusum.observe(at(i as usize), sample, 4.0);
         if score.neg_log10_p >= 4.0 {
             assert!(outside(&score, sample.value) && score.z > 0.0, "{i} {score:?}");
-            told.push(i);
+            found.push(i);
         }
     }
-    assert!((1_050..1_400).contains(&told[0]), "{told:?}");
+    assert!((1_050..1_400).contains(&found[0]), "{found:?}");
     assert!(CusumScorer::new(0, Direction::Both, 4.0).is_err());
     assert!(CusumScorer::new(60, Direction::Both, f64::NAN).is_err());
     let restored: CusumScorer =
@@ -911,7 +911,7 @@ fn a_cumulative_sum_sees_what_no_block_shows() {
 }
 
 #[test]
-fn signals_that_are_each_a_little_out_are_told_together() {
+fn weak_deviations_of_several_signals_are_combined() {
     let mut scorer = RowScorer::new(&ScoreConfig::default()).unwrap();
     let row = |i: usize, slower: f64, errors: u64, count: u64| {
         let latency = |k: u64| 100.0 * slower * (0.1 * deviate(7 * i as u64 + k)).exp();
@@ -947,11 +947,11 @@ fn signals_that_are_each_a_little_out_are_told_together() {
     let together = scorer.score(&slow(row(300, 1.0, 4, 41)));
     assert!(together.neg_log10_p() >= 4.0, "{together:?}");
     for (signal, score) in together.iter() {
-        // all that carry it say so, outside of their bands
+        // all contributing signals are flagged outside their bands
         let value = slow(row(300, 1.0, 4, 41)).sample(signal).value;
         assert!(score.neg_log10_p >= 4.0 && outside(score, value), "{signal:?} {score:?}");
     }
-    // two that are always alike are one
+    // two perfectly correlated signals count as one
     let weak = |scorer: &RowScorer| scorer.score(&slow(row(300, 1.0, 4, 65))).neg_log10_p();
     let mut alike = RowScorer::new(&ScoreConfig::default()).unwrap();
     let mut apart = alike.clone();
@@ -961,7 +961,7 @@ fn signals_that_are_each_a_little_out_are_told_together() {
         alike.observe(&FeatureRow { p95: 2.0 * plain.p50, ..plain });
     }
     assert!(weak(&alike) < weak(&apart), "{} {}", weak(&alike), weak(&apart));
-    // a row that is plain by one signal is told by that one
+    // a row that one signal flags is attributed to that signal
     let plain = scorer.score(&FeatureRow { p95: 2_000.0, ..calm(row(300, 1.0, 2, 65)) });
     assert!(plain.of(Signal::P95Latency).neg_log10_p >= 4.6);
     assert!(plain.of(Signal::ErrorRate).neg_log10_p < 3.0, "{plain:?}");

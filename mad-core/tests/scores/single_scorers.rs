@@ -1,4 +1,4 @@
-//! Scorers of one question each: how fast it rises, whether anything comes, how many of how many.
+//! Single-purpose scorers: slope, silence and binomial rates.
 
 use mad_core::score::{
     BinomialScorer, Learn, RateScorer, Score, Scorer, SilenceScorer, SlopeScorer,
@@ -22,7 +22,7 @@ fn restored<T: serde::Serialize + serde::de::DeserializeOwned>(scorer: &T) -> T 
     serde_json::from_str(&serde_json::to_string(scorer).unwrap()).unwrap()
 }
 
-/// What is no value, and samples without observations.
+/// Non-finite values, and samples without observations.
 fn nonsense() -> Vec<Sample> {
     let mut all = vec![Sample { value: 5.0, n: 0 }];
     all.extend([f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(|value| Sample { value, n: 3 }));
@@ -33,7 +33,7 @@ fn noise(i: i64) -> f64 {
     (i.wrapping_mul(2_654_435_761) >> 7).rem_euclid(101) as f64 / 50.0 - 1.0
 }
 
-/// A silence scorer that saw a point at each of these seconds.
+/// A silence scorer that has seen a point at each of these seconds.
 fn heard(times: impl IntoIterator<Item = i64>) -> SilenceScorer {
     let mut scorer = SilenceScorer::new(None, 4.0).unwrap();
     for time in times {
@@ -42,17 +42,17 @@ fn heard(times: impl IntoIterator<Item = i64>) -> SilenceScorer {
     scorer
 }
 
-/// How long after the last point it is missed, in seconds.
+/// Seconds after the last point until silence is reported.
 fn missed_after(mut scorer: SilenceScorer, last: i64) -> i64 {
-    let told = |gap: &i64| {
+    let is_reported = |gap: &i64| {
         scorer.tick(second(last + gap));
         scorer.silence().neg_log10_p >= 4.0
     };
-    (1..1_000_000).find(told).unwrap()
+    (1..1_000_000).find(is_reported).unwrap()
 }
 
 #[test]
-fn steady_points_are_missed_after_some_gaps_and_later_where_few_are_known() {
+fn silence_of_regular_points_is_reported_later_when_few_gaps_are_known() {
     assert_eq!(missed_after(heard((0..60).map(|i| 60 * i)), 59 * 60), 334);
     assert_eq!(missed_after(heard((0..240).map(|i| 60 * i)), 239 * 60), 321);
     let young = missed_after(heard([0, 60]), 60);
@@ -66,7 +66,7 @@ fn steady_points_are_missed_after_some_gaps_and_later_where_few_are_known() {
 }
 
 #[test]
-fn nothing_and_one_point_say_nothing_of_silence() {
+fn silence_is_unknown_with_less_than_two_points() {
     let mut scorer = SilenceScorer::new(None, 4.0).unwrap();
     scorer.tick(second(10));
     assert!(unknown(&scorer.silence()) && unknown(&scorer.score(second(99), POINT)));
@@ -77,7 +77,7 @@ fn nothing_and_one_point_say_nothing_of_silence() {
     scorer.learn(second(30), POINT, Learn::Full);
     scorer.tick(second(1_000_000));
     assert!(unknown(&scorer.silence()));
-    // the same time again, an older one and no value are no gap
+    // a repeated time, an older time and a missing value are no gap
     scorer.learn(second(30), POINT, Learn::Full);
     scorer.learn(second(20), POINT, Learn::Full);
     scorer.learn(second(900_000), nonsense()[1], Learn::Full);
@@ -85,7 +85,7 @@ fn nothing_and_one_point_say_nothing_of_silence() {
 }
 
 #[test]
-fn bursts_are_missed_when_they_are_away_for_longer_than_ever() {
+fn silence_of_bursts_is_reported_after_the_longest_gap() {
     // ten points a second apart, every hour
     let burst = |hour: i64| (0..10).map(move |i| 3_600 * hour + i);
     let scorer = heard((0..24).flat_map(burst));
@@ -98,24 +98,24 @@ fn bursts_are_missed_when_they_are_away_for_longer_than_ever() {
 }
 
 #[test]
-fn points_at_random_are_rarely_missed() {
+fn silence_of_random_points_is_rarely_reported() {
     // gaps of an exponential distribution with a mean of 100 s
     let mut scorer = SilenceScorer::new(None, 4.0).unwrap();
-    let (mut at, mut told, mut state) = (0.0_f64, 0, 1_u64);
+    let (mut at, mut reported, mut state) = (0.0_f64, 0, 1_u64);
     for _ in 0..20_000 {
         state =
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         at += -100.0 * (((state >> 11) as f64 + 1.0) / (1_u64 << 53) as f64).ln();
         let time = Timestamp::from_nanos((at * 1e9) as i64);
         let score = scorer.observe(time, POINT, 4.0);
-        told += u32::from(score.neg_log10_p >= 4.0);
+        reported += u32::from(score.neg_log10_p >= 4.0);
     }
-    assert!(told <= 10, "{told} of 20,000");
+    assert!(reported <= 10, "{reported} of 20,000");
 }
 
 proptest! {
     #[test]
-    fn silence_grows_and_a_gap_with_evidence_is_outside_of_the_band(
+    fn evidence_of_silence_grows_and_an_anomalous_gap_is_outside_the_band(
         gaps in prop::collection::vec(prop_oneof![1..100_i64, 1..1_000_000_i64, Just(60)], 0..300),
         more in prop::collection::vec(1..10_000_000_i64, 1..20),
         neg_log10_p in 0.5..8.0_f64,
@@ -159,7 +159,7 @@ fn an_outage_does_not_become_the_usual_gap() {
 }
 
 #[test]
-fn a_slope_is_seen_and_one_value_is_none() {
+fn a_slope_is_detected_and_a_single_outlier_is_not() {
     let mut slope = SlopeScorer::new(24, Direction::Both, 3.89).unwrap();
     let minute = |i: i64| second(60 * i);
     let value = |i: i64| Sample { value: 100.0 + 4.0 * noise(i), n: 1 };
@@ -174,12 +174,12 @@ fn a_slope_is_seen_and_one_value_is_none() {
     let spike = slope.score(minute(400), Sample { value: 1e6, n: 1 });
     assert!(spike.neg_log10_p < 2.0, "{spike:?}");
     assert!(nonsense().iter().all(|sample| unknown(&slope.score(minute(400), *sample))));
-    // the time of the last value again: the other pairs still tell
+    // a repeated last time: the other pairs still give a slope
     assert!(!unknown(&slope.score(minute(399), value(400))));
-    // all of them at one time do not
+    // equal times of all values give none
     assert!(unknown(&slope.score(minute(0), value(400))));
     let (mut up, mut down) = (slope.clone(), restored(&slope));
-    let told = |slope: &mut SlopeScorer, sign: f64| {
+    let detects = |slope: &mut SlopeScorer, sign: f64| {
         (400..440).find(|i| {
             let climb = sign * (i - 400) as f64;
             let sample = Sample { value: value(*i).value + climb, n: 1 };
@@ -190,7 +190,7 @@ fn a_slope_is_seen_and_one_value_is_none() {
             found
         })
     };
-    let (rose, fell) = (told(&mut up, 1.0), told(&mut down, -1.0));
+    let (rose, fell) = (detects(&mut up, 1.0), detects(&mut down, -1.0));
     assert!(rose.is_some_and(|i| i < 424) && fell.is_some_and(|i| i < 424), "{rose:?} {fell:?}");
     for bad in [3, 1_001] {
         assert!(SlopeScorer::new(bad, Direction::Both, 3.5).is_err());
@@ -220,7 +220,7 @@ fn a_constant_and_extremes_have_slopes() {
 }
 
 #[test]
-fn a_given_share_is_a_binomial_and_learns_nothing() {
+fn a_fixed_rate_is_binomial_and_learns_nothing() {
     let share = 0.03;
     let mut known = BinomialScorer::given(share, 4.0).unwrap();
     let before = serde_json::to_string(&known).unwrap();
@@ -257,7 +257,7 @@ fn a_given_share_is_a_binomial_and_learns_nothing() {
 }
 
 #[test]
-fn a_rate_is_the_binomial_and_what_lasts() {
+fn a_rate_combines_the_binomial_tail_and_lasting_rises() {
     let mut binomial = BinomialScorer::learning(240, 1_000.0, 4.6).unwrap();
     let mut rate = RateScorer::new(240, 1_000.0, 4.6).unwrap();
     let row = |events: u32| Sample { value: f64::from(events) / 40.0, n: 40 };

@@ -1,4 +1,4 @@
-//! A latency that rises slowly is seen although each row is hardly beyond the one before.
+//! Slow rises of a latency, detected by the CUSUM although no single row is anomalous.
 
 use mad_core::config::ScoreConfig;
 use mad_core::feature::FeatureRow;
@@ -10,12 +10,12 @@ fn at(minute: u32) -> Timestamp {
     Timestamp::from_nanos(i64::from(minute) * MINUTE)
 }
 
-/// Something between -1 and 1 that never repeats.
+/// Deterministic noise between -1 and 1 without a short period.
 fn wobble(i: u32) -> f64 {
     f64::from(i * 7919 % 997) / 997.0 + f64::from(i * 10_473 % 641) / 641.0 - 1.0
 }
 
-/// A minute of 60 requests with such a median.
+/// A minute of 60 requests with this median.
 fn row(minute: u32, p50: f64) -> FeatureRow {
     FeatureRow {
         bucket: at(minute),
@@ -52,7 +52,7 @@ fn flagged(scores: &[RowScores]) -> Vec<usize> {
 #[test]
 fn two_percent_a_minute_after_half_an_hour() {
     let climb = |minute: u32| 1.02_f64.powi(minute.saturating_sub(30).min(35) as i32);
-    // it climbs for 35 minutes, and is back at once
+    // it rises for 35 minutes and then drops back
     let value = |m: u32| usual(m) * if m < 65 { climb(m) } else { 1.0 };
     let scores = scored((0..120).map(|m| (m, value(m))));
     let rows = flagged(&scores);
@@ -62,7 +62,7 @@ fn two_percent_a_minute_after_half_an_hour() {
         let score = scores[*i].of(Signal::P50Latency);
         assert!(value(*i as u32) > score.high && score.z > 0.0, "{i} {score:?}");
     }
-    // what it left is what was before, and the begin lies close to the true one
+    // the expected value is the level before, and the onset is close to the true one
     let last = scores[64].of(Signal::P50Latency);
     assert!((76.0..86.0).contains(&last.expected), "{last:?}");
     let since = scores[64].drift_since(Signal::P50Latency).unwrap();
@@ -70,7 +70,7 @@ fn two_percent_a_minute_after_half_an_hour() {
 }
 
 #[test]
-fn calm_a_fall_and_one_step_are_no_slow_change() {
+fn noise_a_fall_and_a_step_are_no_slow_change() {
     let calm = scored((0..3_000).map(|m| (m, usual(m))));
     assert_eq!(flagged(&calm), [] as [usize; 0]);
     let falls = |m: u32| usual(m) * 0.98_f64.powi(m.saturating_sub(30).min(35) as i32);
@@ -80,18 +80,18 @@ fn calm_a_fall_and_one_step_are_no_slow_change() {
     assert!(step.iter().all(|scores| scores.drift_since(Signal::P50Latency).is_none()));
 }
 
-/// What stays is the new normal after two hours, as without this view.
+/// A level that stays becomes normal after two hours, as without the CUSUM.
 #[test]
-fn the_end_of_a_climb_is_accepted() {
+fn the_level_at_the_end_of_a_rise_is_accepted() {
     let climb = |m: u32| 1.02_f64.powi(m.saturating_sub(30).min(35) as i32);
     let rows = flagged(&scored((0..600).map(|m| (m, usual(m) * climb(m)))));
     assert!(*rows.last().unwrap() < 30 + 35 + 240, "{rows:?}");
 }
 
 #[test]
-fn a_metric_of_latency_is_watched_as_a_row_is_and_goes_on_when_it_is_read_back() {
+fn a_latency_metric_is_scored_like_a_row_and_survives_a_restore() {
     let mut scorer = MetricScorer::new(SignalKind::Latency, &ScoreConfig::default()).unwrap();
-    let mut told = 0;
+    let mut reported = 0;
     for minute in 0..70 {
         let value = usual(minute) * 1.02_f64.powi(minute.saturating_sub(30) as i32);
         let sample = Sample { value, n: 60 };
@@ -100,8 +100,8 @@ fn a_metric_of_latency_is_watched_as_a_row_is_and_goes_on_when_it_is_read_back()
         let score = scorer.score(at(minute), sample);
         let again = restored.score(at(minute), sample);
         assert_eq!(score.neg_log10_p.to_bits(), again.neg_log10_p.to_bits(), "{minute}");
-        told += u32::from(score.neg_log10_p >= 4.0);
+        reported += u32::from(score.neg_log10_p >= 4.0);
         scorer.learn(at(minute), sample, &score);
     }
-    assert!(told > 15, "{told}");
+    assert!(reported > 15, "{reported}");
 }

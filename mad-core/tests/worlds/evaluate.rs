@@ -1,4 +1,4 @@
-//! Evaluation on cases worked out by hand.
+//! Evaluation against cases computed by hand.
 
 use mad_core::evaluate::{
     EvaluatedIncident, EvaluatedRow, Evaluation, Scores, Truth, TruthIncident, evaluate,
@@ -7,7 +7,7 @@ use mad_core::time::{MINUTE, SECOND, Timestamp};
 
 const LATENESS: i64 = 10 * SECOND;
 
-/// A moment `minutes` after the beginning.
+/// The time `minutes` after the start.
 fn at(minutes: f64) -> Timestamp {
     Timestamp::from_nanos(((29_461_560.0 + minutes) * MINUTE as f64).round() as i64)
 }
@@ -84,7 +84,7 @@ fn an_end_on_the_minute_is_exclusive() {
     let all: Vec<u32> = (0..60).collect();
     let counts = judge(&rows("payments /pay", 60, &all), &[], truths()).rows;
     assert_eq!((counts.tp, counts.fp, counts.fn_), (9, 51, 0));
-    // an incident that begins where the true one ends does not find it, nor one that ends there
+    // an incident that starts at the end of the true one, or ends at its start, does not find it
     let touching = [
         incident("payments /pay", 54.0, 55.0, 55.0, &[]),
         incident("payments /pay", 40.0, 45.0, 41.0, &[]),
@@ -106,7 +106,7 @@ fn rows_of_other_entities_and_other_times_are_false() {
 }
 
 #[test]
-fn affected_entities_are_neither_right_nor_wrong_while_it_lasts() {
+fn rows_of_affected_entities_are_ignored_during_the_incident() {
     let truths = vec![truth("payments /pay", 10.0, 12.0, &["checkout /checkout", "auth"])];
     let mut all = rows("checkout /checkout", 20, &[10, 11, 12]);
     all.extend(rows("auth /login", 20, &[3, 11]));
@@ -122,7 +122,7 @@ fn affected_entities_are_neither_right_nor_wrong_while_it_lasts() {
     let counts = evaluation.incidents;
     assert_eq!((counts.matched, counts.false_incidents, counts.ignored), (0, 2, 1));
     assert_eq!((counts.found, counts.missed), (0, 1));
-    // a second incident at fault there makes its rows count
+    // a second true incident at this entity makes its rows count
     let both = vec![
         truth("payments /pay", 10.0, 12.0, &["checkout"]),
         truth("checkout /checkout", 11.0, 13.0, &[]),
@@ -132,7 +132,7 @@ fn affected_entities_are_neither_right_nor_wrong_while_it_lasts() {
 }
 
 #[test]
-fn the_incident_known_first_gives_delay_and_rank() {
+fn the_earliest_incident_gives_delay_and_rank() {
     let truths = vec![
         truth("payments /pay", 10.5, 20.0, &[]),
         truth("auth /login", 30.0, 40.0, &[]),
@@ -153,7 +153,7 @@ fn the_incident_known_first_gives_delay_and_rank() {
     let [pay, login, verify] = &evaluation.outcomes[..] else { panic!("three outcomes") };
     assert_eq!((pay.found, pay.delay_seconds, pay.culprit_rank), (true, Some(105.0), Some(2)));
     assert_eq!((login.found, login.delay_seconds, login.culprit_rank), (false, None, None));
-    // open before it began, and blames another
+    // opened before the start, with another culprit
     assert_eq!((verify.delay_seconds, verify.culprit_rank), (Some(-30.0), None));
     assert_eq!(evaluation.median_delay_seconds, Some(37.5));
     let culprits = evaluation.culprits;
@@ -170,7 +170,7 @@ fn one_detected_incident_may_find_two() {
 }
 
 #[test]
-fn what_cannot_be_divided_is_none() {
+fn figures_without_a_denominator_are_none() {
     let nothing = judge(&[], &[], vec![]);
     assert_eq!(nothing, Evaluation::default());
     let quiet = judge(&rows("a /", 5, &[]), &[], vec![truth("a /", 1.0, 2.0, &[])]);
@@ -187,7 +187,7 @@ fn what_cannot_be_divided_is_none() {
 }
 
 #[test]
-fn pooled_runs_are_as_one_run() {
+fn pooled_runs_equal_one_run() {
     let first = judge(
         &rows("a /", 30, &[10, 11, 25]),
         &[incident("a /", 10.0, 12.0, 11.5, &["a /"])],

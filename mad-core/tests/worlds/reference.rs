@@ -1,4 +1,4 @@
-//! The original's numbers against formulas written out here, and its rules at their edges.
+//! The reference mode against formulas written out here, and its rules at their edges.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ fn scored(requests: &[SimulatedRequest], config: &ReferenceConfig) -> ReferenceR
     detect(requests.iter().map(SimulatedRequest::request), config).unwrap()
 }
 
-/// No guard for thin traffic, so that there is something to look at.
+/// No minimum traffic, so that small files have flagged rows.
 fn eager() -> ReferenceConfig {
     ReferenceConfig { min_requests: 0, ..ReferenceConfig::default() }
 }
@@ -160,7 +160,7 @@ fn incidents_culprits_and_metrics_agree_with_the_rules_written_out() {
     assert_eq!(error.kind(), &ErrorKind::NotFound);
 }
 
-/// One request a minute unless `count` says more; latencies by minute, failures by minute.
+/// `count` requests a minute with the latency and the failures of each minute.
 fn series(latencies: &[f64], count: usize, failed: &[(usize, usize)]) -> Vec<Request<'static>> {
     let mut requests = Vec::new();
     for (n, latency) in latencies.iter().enumerate() {
@@ -173,7 +173,7 @@ fn series(latencies: &[f64], count: usize, failed: &[(usize, usize)]) -> Vec<Req
     requests
 }
 
-/// 99, 100, 101, ...: median 100 and MAD 1 as long as spikes are few; z of x is .6745 (x - 100).
+/// 99, 100, 101, ...: median 100 and MAD 1 while spikes are few, so z of x is .6745 (x - 100).
 fn calm(n: usize, spikes: &[(usize, f64)]) -> Vec<f64> {
     let level = |i: usize| 99.0 + (i % 3) as f64;
     let at = |i| spikes.iter().find(|(at, _)| *at == i).map_or(level(i), |(_, value)| *value);
@@ -187,7 +187,7 @@ fn flags(latencies: &[f64], count: usize, config: &ReferenceConfig) -> Vec<usize
 }
 
 #[test]
-fn each_guard_begins_where_it_should() {
+fn each_guard_starts_at_its_limit() {
     let one = ReferenceConfig { min_requests: 1, ..ReferenceConfig::default() };
     // the first 15 rows are never flagged, the sixteenth may be
     assert_eq!(flags(&calm(40, &[(14, 900.0)]), 1, &one), [] as [usize; 0]);
@@ -257,7 +257,7 @@ fn ties_of_culprits_go_by_severity_then_errors_then_name() {
 }
 
 #[test]
-fn confidence_counts_flagged_rows_and_looks_at_the_peak() {
+fn confidence_depends_on_flagged_rows_and_the_peak() {
     let one = ReferenceConfig { min_requests: 1, ..ReferenceConfig::default() };
     let confidence = |spikes: &[(usize, f64)]| {
         let report = detect(series(&calm(90, spikes), 1, &[]).into_iter(), &one).unwrap();
@@ -271,7 +271,7 @@ fn confidence_counts_flagged_rows_and_looks_at_the_peak() {
 }
 
 #[test]
-fn nothing_gives_nothing_and_bad_records_are_counted() {
+fn empty_input_gives_no_rows_and_bad_records_are_counted() {
     let report = detect(std::iter::empty(), &ReferenceConfig::default()).unwrap();
     assert!(report.rows.is_empty() && report.incidents.is_empty());
     let ranking = report.culprit(15, None, 3);
@@ -359,7 +359,7 @@ proptest! {
     }
 
     #[test]
-    fn no_latency_makes_it_panic(latencies in prop::collection::vec(any::<f64>(), 0..60)) {
+    fn no_latency_panics(latencies in prop::collection::vec(any::<f64>(), 0..60)) {
         let one = ReferenceConfig { min_requests: 1, ..ReferenceConfig::default() };
         let requests = latencies.iter().enumerate().map(|(i, latency)| {
             Request::new(minute(i as i64), "a", "/", 200, *latency)

@@ -38,8 +38,8 @@ fn twenty(rows: u64, config: &ReferenceConfig) -> Evaluation {
     pooled
 }
 
-/// What was measured of the original over its own twenty files: incidents found, false rows and
-/// recall by settings. The files here have the same law and other random numbers.
+/// Figures of the original over its twenty files: incidents found, false rows and
+/// recall by settings. The files here have the same distribution and other random numbers.
 #[test]
 fn the_originals_results_are_reproduced() {
     let eager = ReferenceConfig { min_requests: 0, ..ReferenceConfig::default() };

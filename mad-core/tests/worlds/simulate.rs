@@ -1,4 +1,4 @@
-//! The simulated shop: its moments, its order, its incidents, and that its bytes stay the same.
+//! The simulated shop: distributions, order, incidents, and stable bytes.
 
 use std::collections::BTreeMap;
 
@@ -103,7 +103,7 @@ fn times_are_sorted_uniforms() {
         (uniform - i as f64 / n).abs()
     });
     assert!(distance.fold(0.0, f64::max) * n.sqrt() < 1.95);
-    // and neither too even nor too clustered: counts of a minute vary as a binomial's do
+    // the counts of a minute have the variance of a binomial
     let mut counts = [0.0; 120];
     for row in &rows {
         counts[(row.timestamp.since(start) / MINUTE) as usize] += 1.0;
@@ -114,7 +114,7 @@ fn times_are_sorted_uniforms() {
 }
 
 #[test]
-fn the_default_incident_is_the_originals() {
+fn the_default_incident_equals_the_originals() {
     let rows = shop(ShopConfig { rows: 1_000_000, ..ShopConfig::default() });
     let from = ShopConfig::default().start.plus(45 * MINUTE);
     let inside: Vec<_> = rows.iter().filter(|row| row.is_anomaly).collect();
@@ -150,7 +150,7 @@ fn an_incident_changes_nothing_outside_it() {
 }
 
 #[test]
-fn each_kind_does_what_it_says_and_overlapping_ones_compose() {
+fn each_kind_has_its_effect_and_overlapping_ones_compose() {
     let spec = |text: &str| text.parse::<IncidentSpec>().unwrap();
     let base = ShopConfig { rows: 1_000_000, seed: 5, incidents: vec![], ..ShopConfig::default() };
     let run = |incidents| shop(ShopConfig { incidents, ..base.clone() });
@@ -201,9 +201,9 @@ fn more_services_share_the_traffic_and_fewer_keep_payments() {
     assert!(rows.iter().any(|row| row.is_anomaly));
 }
 
-/// The bytes of a seed are a promise: published numbers rest on them.
+/// The bytes of a seed are stable, because published figures depend on them.
 #[test]
-fn the_bytes_stay_the_same() {
+fn the_bytes_of_a_seed_are_stable() {
     let rows = shop(ShopConfig { rows: 1_000, seed: 42, ..ShopConfig::default() });
     let text = csv(&rows, true);
     let first: Vec<_> = std::str::from_utf8(&text).unwrap().lines().take(3).collect();
@@ -215,7 +215,7 @@ fn the_bytes_stay_the_same() {
     assert_ne!(csv(&other, true), text);
 }
 
-// also reached by a second implementation, written from the module's description in another language
+// an independent implementation in another language gives the same hash
 const GOLDEN_LINES: [&str; 3] = [
     "timestamp,service,endpoint,method,status_code,latency_ms,trace_id,is_anomaly",
     "2026-01-06T10:00:09.980064Z,checkout,/checkout,POST,200,163.764,cb231c3874846a73,false",
@@ -224,7 +224,7 @@ const GOLDEN_LINES: [&str; 3] = [
 const GOLDEN_SUM: &str = "1803743c5e221487";
 
 #[test]
-fn a_line_holds_what_the_request_holds() {
+fn a_line_has_the_fields_of_the_request() {
     for row in shop(ShopConfig { rows: 2_000, ..ShopConfig::default() }) {
         let mut line = Vec::new();
         row.write_csv(&mut line, true);
@@ -250,7 +250,7 @@ fn a_line_holds_what_the_request_holds() {
 }
 
 #[test]
-fn the_truth_tells_what_was_injected() {
+fn the_truth_lists_the_injected_incidents() {
     let incidents = vec![
         IncidentSpec::default(),
         "start=110m,length=30m,kind=latency,factor=2.5".parse().unwrap(),
@@ -307,7 +307,7 @@ fn errors_name_field_value_and_range() {
 }
 
 #[test]
-fn a_spec_that_cannot_be_read_says_which_key_and_what_to_write() {
+fn errors_of_a_spec_name_the_key_and_the_expected_value() {
     for (text, words) in [
         ("", ["``", "start=45m"]),
         ("when=3m", ["`when`", "one of service"]),

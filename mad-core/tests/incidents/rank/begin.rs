@@ -1,11 +1,11 @@
-//! Where an incident begins.
+//! The onset of an incident.
 
 use mad_core::LogLine;
 
 use super::{EDGES, INCIDENT, NORMAL, minute, rank, ranker, services, shop, window, with};
 
 #[test]
-fn without_normal_time_the_begin_is_found() {
+fn the_onset_is_found_without_normal_time() {
     let points = with(shop(), NORMAL, "cart", "latency/p95", 0.3);
     let points = with(points, NORMAL, "front", "latency/p95", 0.3);
     for target in [None, Some(("front", "latency/p95"))] {
@@ -16,12 +16,12 @@ fn without_normal_time_the_begin_is_found() {
 }
 
 #[test]
-fn a_begin_that_was_told_late_is_found_again() {
+fn the_onset_is_found_when_the_alarm_is_late() {
     let points = with(shop(), 20, "cart", "latency/p95", 0.3);
     let ranking = rank(&points, NORMAL, None);
     assert_eq!(services(&ranking)[0], "cart");
     assert_eq!(ranking.start, Some(minute(20)));
-    // what was over before was another incident
+    // an anomaly that ended before is another incident
     let points = with(shop(), 10, "mail", "latency/p95", 0.3);
     let points = with(points, 20, "mail", "latency/p95", -0.3);
     let points = with(points, NORMAL, "cart", "latency/p95", 0.3);
@@ -30,7 +30,7 @@ fn a_begin_that_was_told_late_is_found_again() {
 }
 
 #[test]
-fn a_target_that_is_well_again_is_followed_back() {
+fn the_onset_of_a_recovered_target_is_found() {
     let mut points = shop();
     for service in ["front", "cart"] {
         points = with(points, NORMAL - 2, service, "latency/p95", 0.3);
@@ -38,13 +38,13 @@ fn a_target_that_is_well_again_is_followed_back() {
     }
     let ranking = rank(&points, NORMAL, Some(("front", "latency/p95")));
     assert_eq!((services(&ranking)[0], ranking.start), ("cart", Some(minute(NORMAL - 2))));
-    // it was never bad
+    // it was never anomalous
     assert!(rank(&shop(), NORMAL, Some(("front", "latency/p95"))).abstained);
 }
 
 #[test]
-fn what_steps_up_everywhere_is_not_the_begin() {
-    // at row 20 all services take on more work, at row 36 the cart alone goes slow
+fn a_step_of_all_services_is_not_the_onset() {
+    // at row 20 the load of all services rises, at row 36 only the cart slows down
     let mut points = with(shop(), 36, "cart", "latency/p95", 0.3);
     for service in ["front", "cart", "store", "mail"] {
         points = with(points, 20, service, "cpu", 0.4);
@@ -54,7 +54,7 @@ fn what_steps_up_everywhere_is_not_the_begin() {
 }
 
 #[test]
-fn lines_are_cut_where_the_begin_is_found() {
+fn log_lines_are_divided_at_the_onset() {
     let begin = NORMAL - 4;
     let points = with(shop(), begin, "cart", "latency/p95", 0.3);
     let mut window = window(&points, NORMAL);

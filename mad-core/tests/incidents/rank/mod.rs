@@ -1,4 +1,4 @@
-//! Who is named over metrics, and when nobody is.
+//! Ranking over metrics: culprits, evidence and abstention.
 
 mod begin;
 mod shapes;
@@ -14,14 +14,14 @@ const NORMAL: i64 = 40;
 const INCIDENT: i64 = 6;
 const EDGES: [(&str, &str); 3] = [("front", "cart"), ("front", "mail"), ("cart", "store")];
 
-/// A point of the made-up shop: row, service, metric, value.
+/// A point of the simulated shop: row, service, metric, value.
 type Point = (i64, &'static str, &'static str, f64);
 
 fn minute(row: i64) -> Timestamp {
     Timestamp::from_nanos(row * MINUTE)
 }
 
-/// Some scatter without a pattern, -1 to 1.
+/// Noise without a pattern, -1 to 1.
 fn scatter(row: i64, salt: i64) -> f64 {
     let mixed = (row * 7_919 + salt * 104_729).wrapping_mul(2_654_435_761) >> 7;
     (mixed.rem_euclid(2_001) - 1_000) as f64 / 1_000.0
@@ -92,7 +92,7 @@ fn a_single_culprit_is_named_with_its_evidence() {
 }
 
 #[test]
-fn a_caller_that_its_callee_explains_steps_back() {
+fn a_caller_that_its_callee_explains_ranks_lower() {
     let mut points = shop();
     for service in ["front", "cart", "store"] {
         points = with(points, NORMAL, service, "latency/p95", 0.5);
@@ -109,7 +109,7 @@ fn a_caller_that_its_callee_explains_steps_back() {
 }
 
 #[test]
-fn a_quiet_service_does_not_win_by_its_tiny_scale() {
+fn a_quiet_service_does_not_rank_first_by_its_small_scale() {
     let mut points = with(shop(), NORMAL, "cart", "latency/p95", 0.3);
     for row in 0..NORMAL + INCIDENT {
         let value = if row < NORMAL { 1e-7 } else { 2e-7 };
@@ -122,7 +122,7 @@ fn a_quiet_service_does_not_win_by_its_tiny_scale() {
 }
 
 #[test]
-fn directions_count() {
+fn the_direction_of_a_change_matters() {
     let better = with(shop(), NORMAL, "cart", "latency/p95", -0.09);
     assert!(rank(&better, NORMAL, None).abstained);
     let better = with(shop(), 0, "cart", "availability", -5.0);
@@ -133,19 +133,19 @@ fn directions_count() {
 }
 
 #[test]
-fn nobody_is_named_where_nothing_is_wrong() {
+fn the_ranking_abstains_in_normal_time() {
     for target in [None, Some(("front", "latency/p95")), Some(("front", "availability"))] {
         let ranking = rank(&shop(), NORMAL, target);
         assert!(ranking.abstained && ranking.culprits.is_empty(), "{target:?}");
     }
-    // something is, but not at the target
+    // an anomaly elsewhere, with a normal target
     let points = with(shop(), NORMAL, "mail", "cpu", 0.6);
     assert!(rank(&points, NORMAL, Some(("front", "latency/p95"))).abstained);
 }
 
 #[test]
-fn only_what_moves_with_the_target_counts() {
-    // mail is another since the incident's first row, cart since the third, as the target
+fn only_anomalies_that_move_with_the_target_count() {
+    // mail changes in the first row of the incident, cart in the third together with the target
     let points = with(shop(), NORMAL, "mail", "latency/p95", 0.5);
     let points = with(points, NORMAL + 3, "cart", "latency/p95", 0.3);
     let points = with(points, NORMAL + 3, "front", "latency/p95", 0.3);
@@ -155,7 +155,7 @@ fn only_what_moves_with_the_target_counts() {
 }
 
 #[test]
-fn a_clients_view_of_a_call_is_about_its_peer() {
+fn a_client_view_of_a_call_is_about_its_peer() {
     let mut points = shop();
     for row in 0..NORMAL + INCIDENT {
         let gap = if row < NORMAL { 0.0 } else { 0.75 };
@@ -170,7 +170,7 @@ fn a_clients_view_of_a_call_is_about_its_peer() {
 }
 
 #[test]
-fn a_view_that_one_caller_alone_has_counts_half() {
+fn the_view_of_a_single_caller_counts_half() {
     let mut points = shop();
     for service in ["front", "cart"] {
         points = with(points, NORMAL, service, "latency/p95", 0.5);
@@ -185,7 +185,7 @@ fn a_view_that_one_caller_alone_has_counts_half() {
 }
 
 #[test]
-fn gaps_and_missing_series_say_nothing() {
+fn gaps_and_missing_series_are_no_evidence() {
     let points = with(shop(), NORMAL, "cart", "latency/p95", 0.3);
     let plain = rank(&points, NORMAL, None);
     let mut holes = points.clone();
@@ -210,7 +210,7 @@ fn bad_points_are_counted() {
 }
 
 #[test]
-fn slow_calls_are_charged_to_where_they_meet() {
+fn slow_calls_count_against_their_common_service() {
     let mut window = window(&shop(), NORMAL);
     let mut id = 0;
     for row in 0..NORMAL + INCIDENT {
@@ -244,7 +244,7 @@ fn slow_calls_are_charged_to_where_they_meet() {
 }
 
 #[test]
-fn log_lines_tell_of_errors_and_of_silence() {
+fn log_lines_show_errors_and_silence() {
     let write = |errors: bool, silent: bool| {
         let mut window = window(&shop(), NORMAL);
         for row in 0..NORMAL + INCIDENT {
@@ -288,21 +288,21 @@ fn configs_are_checked() {
     }
 }
 
-/// The answer with every service called by its place in `NAMES`.
+/// The ranking with every service renamed to its place in `NAMES`.
 fn renamed(ranking: &MetricRanking, names: &[(&str, &str)]) -> Vec<(String, f64)> {
     let original = |name: &str| {
         names.iter().find(|(_, new)| *new == name).map_or(name, |(old, _)| old).to_owned()
     };
-    let told = |one: &mad_core::MetricCulprit| (original(&one.entity.service), one.score);
-    ranking.culprits.iter().map(told).collect()
+    let share = |one: &mad_core::MetricCulprit| (original(&one.entity.service), one.score);
+    ranking.culprits.iter().map(share).collect()
 }
 
 proptest! {
     #[test]
-    fn order_and_names_do_not_matter(seed in any::<u64>(), told in any::<bool>()) {
+    fn order_and_names_do_not_matter(seed in any::<u64>(), given in any::<bool>()) {
         let mut points = with(shop(), NORMAL, "cart", "latency/p95", 0.3);
         points = with(points, NORMAL, "front", "latency/p95", 0.3);
-        let begin = if told { NORMAL } else { 0 };
+        let begin = if given { NORMAL } else { 0 };
         let target = Some(("front", "latency/p95"));
         let plain = rank(&points, begin, target);
         let mut state = seed | 1;
@@ -316,8 +316,8 @@ proptest! {
         let moved: Vec<Point> = points.iter().map(|p| (p.0, new(p.1), p.2, p.3)).collect();
         let edges = EDGES.map(|(caller, callee)| (new(caller), new(callee)));
         let window = window(&moved, begin);
-        let told = ranker().rank(&window, edges, Some((new("front"), "latency/p95")));
-        prop_assert_eq!(renamed(&told, &names), renamed(&plain, &[]));
+        let targeted = ranker().rank(&window, edges, Some((new("front"), "latency/p95")));
+        prop_assert_eq!(renamed(&targeted, &names), renamed(&plain, &[]));
     }
 
     #[test]
@@ -363,19 +363,19 @@ proptest! {
 }
 
 #[test]
-fn what_a_metric_measures_can_be_told() {
-    // a backlog that fell is good for one who knows that it is a queue, and a drop of requests served
+fn the_kind_of_a_metric_can_be_configured() {
+    // a falling backlog is good for a queue, and a drop for a count of served requests
     let points = with(shop(), NORMAL, "store", "cpu", -0.3);
-    let told = |kinds: &[(&str, MetricKind)]| {
+    let rank_with = |kinds: &[(&str, MetricKind)]| {
         let metric_kinds = kinds.iter().map(|(name, kind)| ((*name).to_owned(), *kind)).collect();
         let config = MetricRankerConfig { metric_kinds, ..MetricRankerConfig::default() };
         MetricRanker::new(config).unwrap().rank(&window(&points, NORMAL), EDGES, None)
     };
-    assert!(told(&[]).abstained);
-    let named = told(&[("c*", MetricKind::Latency), ("cpu", MetricKind::Availability)]);
+    assert!(rank_with(&[]).abstained);
+    let named = rank_with(&[("c*", MetricKind::Latency), ("cpu", MetricKind::Availability)]);
     assert_eq!(&*named.culprits[0].entity.service, "store");
     assert_eq!(named.culprits[0].evidence[0].kind, MetricKind::Availability);
-    assert!(told(&[("c*", MetricKind::Latency)]).abstained);
+    assert!(rank_with(&[("c*", MetricKind::Latency)]).abstained);
     let metric_kinds = [("cpu".to_owned(), MetricKind::Logs)].into();
     let config = MetricRankerConfig { metric_kinds, ..MetricRankerConfig::default() };
     let error = MetricRanker::new(config).unwrap_err().to_string();

@@ -50,14 +50,14 @@ fn two_causes_at_once_are_both_named_before_their_callers() {
 }
 
 #[test]
-fn cycles_and_calls_to_oneself_end() {
+fn cycles_and_self_calls_terminate() {
     let window = fleet(&["a", "b", "c"], &["a", "b", "c"]);
     let edges = [("a", "b"), ("b", "c"), ("c", "a"), ("b", "b")];
     let ranking = rank(&window, &edges, Some("a"));
     assert_eq!(ranking.culprits.len(), 3);
     let again = rank(&window, &edges, None);
     assert!(again.culprits.iter().all(|one| one.chain.len() <= 3));
-    // a call to oneself explains nothing
+    // a self-call explains nothing
     let window = fleet(&["a", "b", "c"], &["b"]);
     assert_eq!(services(&rank(&window, &[("a", "b"), ("b", "b")], None))[0], "b");
 }
@@ -66,41 +66,41 @@ fn cycles_and_calls_to_oneself_end() {
 fn edges_of_services_without_metrics_change_nothing() {
     let window = fleet(&["front", "cart"], &["front", "cart"]);
     let plain = rank(&window, &[("front", "cart")], Some("front"));
-    let edges = [("front", "cart"), ("nobody", "front"), ("cart", "ghost"), ("ghost", "other")];
+    let edges = [("front", "cart"), ("unknown", "front"), ("cart", "ghost"), ("ghost", "other")];
     let with = rank(&window, &edges, Some("front"));
     assert_eq!(services(&with), services(&plain));
     assert_eq!(with.culprits[0].chain, ["front", "cart"]);
 }
 
 #[test]
-fn the_chain_goes_through_what_is_bad() {
+fn the_chain_leads_through_anomalous_services() {
     let names = ["front", "fine", "ill", "deep"];
     let window = fleet(&names, &["front", "ill", "deep"]);
     let edges = [("front", "fine"), ("front", "ill"), ("fine", "deep"), ("ill", "deep")];
     let ranking = rank(&window, &edges, Some("front"));
     assert_eq!(ranking.culprits[0].chain, ["front", "ill", "deep"]);
-    let untold = rank(&window, &edges, None);
-    assert_eq!(untold.culprits[0].chain, ["front", "ill", "deep"]);
-    // no way leads there
+    let without_target = rank(&window, &edges, None);
+    assert_eq!(without_target.culprits[0].chain, ["front", "ill", "deep"]);
+    // there is no path
     assert_eq!(rank(&window, &[], Some("front")).culprits[0].chain.len(), 1);
 }
 
 #[test]
-fn one_service_alone_is_named_or_not() {
+fn a_single_service_is_named_only_if_anomalous() {
     assert_eq!(services(&rank(&fleet(&["a"], &["a"]), &[], None)), ["a"]);
     assert_eq!(services(&rank(&fleet(&["a"], &["a"]), &[("a", "a")], Some("a"))), ["a"]);
     assert!(rank(&fleet(&["a"], &[]), &[], None).abstained);
 }
 
 #[test]
-fn a_target_that_does_not_exist_is_as_none() {
+fn an_unknown_target_counts_as_no_target() {
     let window = fleet(&["front", "cart"], &["cart"]);
     let plain = rank(&window, &[("front", "cart")], None);
-    assert_eq!(rank(&window, &[("front", "cart")], Some("nobody")), plain);
+    assert_eq!(rank(&window, &[("front", "cart")], Some("unknown")), plain);
 }
 
 #[test]
-fn metrics_of_nothing_but_gaps_are_none() {
+fn metrics_with_gaps_only_are_ignored() {
     let mut window = fleet(&["front", "cart"], &["cart"]);
     let plain = rank(&window, &[], None);
     for row in 0..ROWS {
@@ -126,7 +126,7 @@ fn one_of_ten_thousand_services_is_found() {
 }
 
 #[test]
-fn a_change_decides_between_equals_and_names_nobody_by_itself() {
+fn a_change_decides_between_equal_suspects_and_accuses_none() {
     let mut window = fleet(&["a", "b"], &["a", "b"]);
     let deploy = Change::new(at(NORMAL - 5), "b", "deploy");
     window.change(&Change { version: "2", ..deploy }, 1);
@@ -142,7 +142,7 @@ fn a_change_decides_between_equals_and_names_nobody_by_itself() {
 }
 
 #[test]
-fn what_moves_alike_is_correlated() {
+fn anomalies_that_move_together_are_correlated() {
     let window = fleet(&["a", "b", "calm"], &["a", "b"]);
     let ranking = rank(&window, &[], None);
     let first = &ranking.culprits[0];

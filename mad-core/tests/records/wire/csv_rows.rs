@@ -56,7 +56,7 @@ fn headers_that_cannot_be_used() {
 }
 
 #[test]
-fn values_that_are_wrong() {
+fn wrong_values_are_rejected_with_detail() {
     use RejectReason::*;
     let cases = [
         ("x,a,/,200,1", BadTimestamp, "timestamp = \"x\""),
@@ -113,7 +113,7 @@ fn quotes() {
          1767696300,\"\",/pay,200,1\n\
          1767696300,a,\"/é\"\"\",200,1",
     );
-    // the name with a line feed is rejected for it, at the record's first line
+    // a name with a line feed is rejected at the first line of its record
     let name = (RejectReason::BadName, 2, "endpoint = \"/a,b\\nc\"");
     let empty = (RejectReason::MissingField, 5, "service is empty");
     assert_eq!(outcome.rejected(), [name, empty]);
@@ -124,7 +124,7 @@ fn quotes() {
 }
 
 #[test]
-fn an_unclosed_quote_costs_its_own_record() {
+fn an_unclosed_quote_rejects_only_its_record() {
     let stray = "1767696300,\"a,/pay,200,1\n";
     let unclosed = |line| [(RejectReason::Truncated, line, "a quote is not closed")];
     // to the end of the input
@@ -139,7 +139,7 @@ fn an_unclosed_quote_costs_its_own_record() {
     // on the last line
     let outcome = rows(&format!("{GOOD}1,\"a"));
     assert_eq!((outcome.rejected(), outcome.lines()), (unclosed(3).into(), vec![2]));
-    // for more than a line may hold
+    // longer than the limit of a line
     let many = MAX_LINE_BYTES / GOOD.len() + 1000;
     let text = format!("{HEADER}{stray}{}", GOOD.repeat(many));
     let whole = decode_chunks(Format::Csv, ZonePolicy::Refuse, [text.as_bytes()]);
@@ -152,8 +152,8 @@ fn an_unclosed_quote_costs_its_own_record() {
 }
 
 #[test]
-fn many_stray_quotes_cost_linear_time() {
-    // every line hides the next ones until a quote with text behind it shows the mistake
+fn many_stray_quotes_take_linear_time() {
+    // every line hides the next ones until a quote followed by text reveals the error
     let stray = "1767696300,\"a,/,200,1\n".repeat(40_000);
     let text = format!("{HEADER}{stray}{GOOD}");
     for size in [64, 1 << 16, text.len()] {

@@ -1,4 +1,4 @@
-//! Every other kind of record: what is good, what is rejected, and that no cut changes anything.
+//! All kinds of records: accepted and rejected values, independent of how the bytes are divided.
 
 use std::fmt::Debug;
 
@@ -9,7 +9,7 @@ use mad_core::time::ZonePolicy;
 use mad_core::wire::{Changes, Decoder, Edges, Format, Kind, Logs, Metrics, Requests, Spans};
 use proptest::prelude::*;
 
-/// Rows as they print, or the message of the error.
+/// Debug output of the rows, or the message of the error.
 type Decoded = (Result<Vec<(u64, String)>, String>, Rejections);
 
 fn chunks<'a, K: Kind>(format: Format, chunks: impl IntoIterator<Item = &'a [u8]>) -> Decoded
@@ -26,12 +26,12 @@ where
     (fed.map(|()| rows).map_err(|error| error.to_string()), rejections)
 }
 
-/// One good record of a kind: its fields, what it prints, and what each wrong value comes to.
+/// A valid record of a kind: its fields, its debug output, and the rejection of each wrong value.
 struct Case {
     fields: &'static [(&'static str, &'static str)],
     printed: &'static str,
     wrong: &'static [(&'static str, &'static str, RejectReason)],
-    /// Values that change the record, and what then is in its print.
+    /// Values that change the record, and the resulting part of its debug output.
     right: &'static [(&'static str, &'static str, &'static str)],
 }
 
@@ -243,7 +243,7 @@ where
             assert!(rows[0].contains(want), "{name} = {value:?}: {}", rows[0]);
         }
 
-        // any order, other columns, and none of the optional ones
+        // any order of columns, unknown columns, and no optional ones
         let mut turned = good.clone();
         turned.reverse();
         turned.insert(1, ("note".into(), "x".into()));
@@ -256,7 +256,7 @@ where
     nulls::<K>(&good);
 }
 
-/// Headers that lack a needed column or have one twice.
+/// Headers without a required column or with a repeated one.
 fn headers<K: Kind>(good: &Fields)
 where
     for<'r> K::Record<'r>: Debug,
@@ -300,7 +300,7 @@ where
         let (rows, rejections) = line(Some(serde_json::json!([1])));
         assert_eq!((rows.unwrap().len(), rejections.total()), (0, 1), "{name}");
         assert_eq!(rejections.first()[0].detail, format!("{name} is an array"));
-        // an integer is text where ids, levels and versions stand, and nowhere else
+        // an integer is accepted as text for ids, levels and versions only
         let printed = line(Some(7.into())).0.unwrap();
         if K::NUMBERED.contains(name) && *name != "kind" {
             assert!(printed[0].1.contains("\"7\""), "{name}");
@@ -318,7 +318,7 @@ fn good_and_bad_records_of_every_kind() {
 }
 
 #[test]
-fn names_and_ids_end_at_512_bytes_and_bodies_at_the_line() {
+fn names_have_at_most_512_bytes_and_bodies_at_most_a_line() {
     for (long, taken) in [("i".repeat(512), 1), ("i".repeat(513), 0)] {
         let text = format!(
             "trace_id,span_id,parent_id,service,operation,start,duration_ms\n\
@@ -352,7 +352,7 @@ fn every_kind_is_consistent() {
     consistent::<Edges>();
 }
 
-/// Text that is nearly a file of a case's records.
+/// Text that resembles a file of a case's records.
 fn nearly(case: &'static Case) -> impl Strategy<Value = (String, String)> {
     let changes = case.wrong.iter().map(|(k, v, _)| (*k, *v));
     let changes: Vec<_> = changes.chain(case.right.iter().map(|(k, v, _)| (*k, *v))).collect();
@@ -382,7 +382,7 @@ where
 
 proptest! {
     #[test]
-    fn no_cut_changes_any_kind(
+    fn records_of_any_kind_are_independent_of_chunks(
         metrics in nearly(&METRICS),
         spans in nearly(&SPANS),
         logs in nearly(&LOGS),

@@ -1,4 +1,4 @@
-//! What both formats share: marks, line ends, lines that are cut, too long or not text.
+//! Lines of both formats: byte order marks, line ends, truncated, long and non-UTF-8 lines.
 
 use mad_core::limits::MAX_LINE_BYTES;
 use mad_core::telemetry::RejectReason;
@@ -38,13 +38,13 @@ fn marks_line_ends_and_blank_lines() {
     let text = format!("\u{feff}\n{}\n\n{}", object("x", "1"), object("y", "2"));
     let outcome = jsonl(text.replace('\n', "\r\n"));
     assert_eq!((outcome.lines(), outcome.rejected()), (vec![2, 5], vec![]));
-    // half a mark is text
+    // half a byte order mark is text
     assert_eq!(jsonl(b"\xef\xbb").rejections.count(RejectReason::NotUtf8), 1);
     assert_eq!(jsonl(b"\xef\xbb{}").rejections.count(RejectReason::NotUtf8), 1);
 }
 
 #[test]
-fn lines_that_are_not_utf8_are_rejected_alone() {
+fn only_the_lines_that_are_not_utf8_are_rejected() {
     let bad = [b"1767696300,pay\xffments,/,200,1\n".as_slice(), b"\"\xe2\x82\n\",a,b,c,d\n"];
     for bad in bad {
         let text = [HEADER.as_bytes(), GOOD.as_bytes(), bad, GOOD.as_bytes()].concat();
@@ -79,7 +79,7 @@ fn lines_at_and_over_the_limit() {
 }
 
 #[test]
-fn a_line_of_100_mb_is_skipped_in_little_memory() {
+fn a_line_of_100_mb_is_skipped_in_constant_memory() {
     for (format, head, row) in [
         (Format::Csv, format!("{HEADER}1767696300,"), GOOD.to_owned()),
         (Format::JsonLines, "\n{\"service\": \"".to_owned(), object("x", "1")),

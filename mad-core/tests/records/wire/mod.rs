@@ -1,4 +1,4 @@
-//! The decoders: every fault of an input, and that no cut of the bytes changes anything.
+//! Decoders: every fault of an input, independent of how the bytes are divided.
 
 use mad_core::limits::MAX_LINE_BYTES;
 use mad_core::telemetry::{RejectReason, Rejections};
@@ -34,12 +34,12 @@ struct Outcome {
 }
 
 impl Outcome {
-    /// Lines of the rows that were taken.
+    /// Lines of the accepted rows.
     fn lines(&self) -> Vec<u64> {
         self.rows.iter().map(|row| row.line).collect()
     }
 
-    /// Reason, line and detail of what was rejected.
+    /// Reason, line and detail of each rejected record.
     fn rejected(&self) -> Vec<(RejectReason, u64, &str)> {
         let first = self.rejections.first().iter();
         first.map(|r| (r.reason, r.position, r.detail.as_str())).collect()
@@ -82,7 +82,7 @@ fn decode_chunks<'a>(
     Outcome { rows, rejections, error: result.err() }
 }
 
-/// Decodes the bytes whole and in pieces of a few sizes, which must agree.
+/// Decodes the bytes as a whole and in chunks of a few sizes, which must agree.
 fn decode(format: Format, zone: ZonePolicy, bytes: &[u8]) -> Outcome {
     let whole = decode_chunks(format, zone, [bytes]);
     for size in [1, 2, 3, 7, 64] {
@@ -104,7 +104,7 @@ fn rows(text: &str) -> Outcome {
     csv(format!("{HEADER}{text}"))
 }
 
-/// A JSON line with one value replaced or added; an empty value leaves the key out.
+/// A JSON line with one value replaced or added; an empty value omits the key.
 fn object(key: &str, value: &str) -> String {
     let usual = [
         ("timestamp", "\"2026-01-06T10:45:00Z\""),

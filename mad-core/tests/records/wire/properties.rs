@@ -1,4 +1,4 @@
-//! No cut of the bytes changes anything, no bytes panic, what was written is read.
+//! Properties of decoders: independence of chunks, no panic, and a round trip.
 
 use mad_core::telemetry::RejectReason;
 use mad_core::time::{Timestamp, ZonePolicy};
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{HEADER, Row, decode, decode_chunks};
 
-/// Writes a CSV field: quoted when it must be, or always.
+/// Writes a CSV field, quoted where necessary or always.
 fn field(text: &str, always: bool) -> String {
     if always || text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
@@ -25,7 +25,7 @@ fn name() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Text that is nearly a file of requests.
+/// Text that resembles a file of requests.
 fn nearly(pieces: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         8 => prop::sample::select(pieces).prop_map(|text| text.as_bytes().to_vec()),
@@ -50,7 +50,7 @@ const JSON_PIECES: &[&str] = &[
 
 proptest! {
     #[test]
-    fn no_cut_changes_anything(
+    fn decoding_is_independent_of_chunks(
         csv in nearly(CSV_PIECES),
         json in nearly(JSON_PIECES),
         headed in any::<bool>(),
@@ -80,7 +80,7 @@ proptest! {
     }
 
     #[test]
-    fn what_was_written_is_read(
+    fn written_records_are_read_back(
         records in prop::collection::vec(
             (any::<i64>(), name(), name(), 100_i64..600, 0.0..1e9_f64, any::<bool>(), name()),
             0..20,
