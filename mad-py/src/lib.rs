@@ -99,12 +99,8 @@ mod _core {
     #[pymodule_export]
     use super::toml_places::toml_places;
 
-    use pyo3::prelude::*;
-
     /// The version of the package.
-    #[pymodule_init]
-    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        super::pickle::add_makers(module)?;
-        module.add("__version__", env!("CARGO_PKG_VERSION"))
-    }
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "the name that Python expects")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
 }

@@ -137,11 +137,9 @@ def test_a_copied_pipeline_goes_on_by_itself() -> None:
 
 
 def test_a_damaged_pickle_is_refused(report: mad.Report) -> None:
-    make, (kind, state) = report.incidents[0].__reduce__()
+    make, (state,) = report.incidents[0].__reduce__()
     with pytest.raises(ValueError, match="another version"):
-        make(kind, state[:-5])
-    with pytest.raises(ValueError, match="no class"):
-        make("Nothing", state)
+        make(state[:-5])
     make, (config, saved) = pipeline().__reduce__()
     with pytest.raises(ValueError, match=r"damaged|cut"):
         make(config, saved[:-5])

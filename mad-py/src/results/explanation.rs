@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::pickle::{Reduced, Whole, reduce};
+use crate::pickle::{self, Reduced, State};
 use crate::tables::html;
 
 /// What is said about an incident; every sentence holds numbers of its evidence.
@@ -34,8 +34,13 @@ pub struct Explanation {
 
 #[pymethods]
 impl Explanation {
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Whole<'py>> {
-        reduce(py, "Explanation", self)
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
+        pickle::reduce(py, self)
+    }
+
+    #[staticmethod]
+    fn _from_state(state: &[u8]) -> PyResult<Self> {
+        pickle::read(state)
     }
 
     fn _repr_html_(&self) -> String {

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde::{Deserialize, Serialize};
 
-use crate::pickle::{Reduced, Whole, reduce};
+use crate::pickle::{self, Reduced, State};
 use crate::tables::html;
 
 /// Suspects, the likeliest first.
@@ -64,8 +64,13 @@ impl Ranking {
         self.core.culprits.len()
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Whole<'py>> {
-        reduce(py, "Ranking", self)
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
+        pickle::reduce(py, self)
+    }
+
+    #[staticmethod]
+    fn _from_state(state: &[u8]) -> PyResult<Self> {
+        pickle::read(state)
     }
 
     fn _repr_html_(&self) -> String {
@@ -157,8 +162,13 @@ impl Culprit {
         self.core.evidence.iter().map(one).collect()
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Whole<'py>> {
-        reduce(py, "Culprit", self)
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
+        pickle::reduce(py, self)
+    }
+
+    #[staticmethod]
+    fn _from_state(state: &[u8]) -> PyResult<Self> {
+        pickle::read(state)
     }
 
     fn __repr__(&self) -> String {

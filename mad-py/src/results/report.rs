@@ -10,7 +10,7 @@ use pyo3::types::{PyBytes, PyDict};
 use crate::config::to_json;
 use crate::errors::to_py;
 use crate::moment::Moment;
-use crate::pickle::{self, Reduced, Saved};
+use crate::pickle::{self, Reduced, SavedPipeline};
 use crate::records::intake::Reading;
 use crate::results::explanation::Explanation;
 use crate::results::incident::Incident;
@@ -133,10 +133,19 @@ impl Report {
         Ok(())
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, (Saved<'py>, Bound<'py, PyBytes>)> {
+    fn __reduce__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> Reduced<'py, (SavedPipeline<'py>, Bound<'py, PyBytes>)> {
         let judged = pickle::bytes(py, &(&self.rows, &self.points, &self.reading))?;
-        let arguments = (pickle::saved(py, &self.pipeline)?, judged);
-        Ok((pickle::maker(py, "_restored_report")?, arguments))
+        pickle::reduce_with::<Self, _>(py, (pickle::saved(py, &self.pipeline)?, judged))
+    }
+
+    #[staticmethod]
+    fn _from_state(py: Python<'_>, pipeline: (String, Vec<u8>), judged: &[u8]) -> PyResult<Self> {
+        let pipeline = pickle::pipeline(py, &pipeline.0, &pipeline.1)?;
+        let (rows, points, reading) = pickle::read(judged)?;
+        Ok(Self { pipeline, rows, points, reading })
     }
 
     fn _repr_html_(&self) -> String {

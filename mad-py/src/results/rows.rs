@@ -6,7 +6,7 @@ use mad_core::{EntityTable, FeatureRow, JudgedRow, Signal};
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::pickle::{Reduced, Whole, reduce};
+use crate::pickle::{self, Reduced, State};
 use crate::tables::table::{Table, flags, floats, integers, strings, times};
 
 /// Rows as the stages hand them on: features, then with scores, then with verdicts. Reads as a
@@ -36,8 +36,13 @@ impl Rows {
         format!("Rows({} rows, {stage})", self.features.len())
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Whole<'py>> {
-        reduce(py, "Rows", self)
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
+        pickle::reduce(py, self)
+    }
+
+    #[staticmethod]
+    fn _from_state(state: &[u8]) -> PyResult<Self> {
+        pickle::read(state)
     }
 
     /// The rows as a table: features; scores and verdicts where they are known.

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde::{Deserialize, Serialize};
 
-use crate::pickle::{Reduced, Whole, reduce};
+use crate::pickle::{self, Reduced, State};
 use crate::records::rejected;
 use crate::results::incident::Incident;
 use crate::results::points::Points;
@@ -53,8 +53,13 @@ impl Update {
         rejected::rejected(py, &self.rejected)
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Whole<'py>> {
-        reduce(py, "Update", self)
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
+        pickle::reduce(py, self)
+    }
+
+    #[staticmethod]
+    fn _from_state(state: &[u8]) -> PyResult<Self> {
+        pickle::read(state)
     }
 
     /// Whether the batch id was known, so that nothing of the batch was taken.

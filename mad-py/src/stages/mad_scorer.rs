@@ -9,7 +9,7 @@ use pyo3::types::PyDict;
 use serde::{Deserialize, Serialize};
 
 use crate::errors::{to_py, value_error};
-use crate::pickle::{Reduced, Whole, reduce};
+use crate::pickle::{self, Reduced, State};
 use crate::tables::arrays::Floats;
 
 /// Median and MAD of the values before: a causal modified z, with a tail that knows how few they
@@ -42,8 +42,13 @@ pub struct Score {
 
 #[pymethods]
 impl Score {
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Whole<'py>> {
-        reduce(py, "Score", self)
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
+        pickle::reduce(py, self)
+    }
+
+    #[staticmethod]
+    fn _from_state(state: &[u8]) -> PyResult<Self> {
+        pickle::read(state)
     }
 
     fn __repr__(&self) -> String {

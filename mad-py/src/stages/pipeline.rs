@@ -10,7 +10,7 @@ use pyo3::types::{PyBytes, PyDict};
 use crate::config::{parse, to_json};
 use crate::errors::to_py;
 use crate::moment::Moment;
-use crate::pickle::{self, Reduced, Saved};
+use crate::pickle::{self, Reduced, SavedPipeline};
 use crate::records::batch::Batch;
 use crate::records::command::parse_command;
 use crate::records::kinds::parse_kind;
@@ -122,8 +122,13 @@ impl Pipeline {
         Ok(Self { core: core.map_err(|error| to_py(&error))? })
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, Saved<'py>> {
-        Ok((pickle::maker(py, "_restored_pipeline")?, pickle::saved(py, &self.core)?))
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, SavedPipeline<'py>> {
+        pickle::reduce_with::<Self, _>(py, pickle::saved(py, &self.core)?)
+    }
+
+    #[staticmethod]
+    fn _from_state(py: Python<'_>, config: &str, saved: &[u8]) -> PyResult<Self> {
+        Ok(Self { core: pickle::pipeline(py, config, saved)? })
     }
 
     /// Somebody takes an incident.

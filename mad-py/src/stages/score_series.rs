@@ -8,7 +8,7 @@ use pyo3::types::PyTuple;
 
 use crate::config::parse;
 use crate::errors::{to_py, value_error};
-use crate::pickle::{Reduced, maker};
+use crate::pickle::{Reduced, reduce_with};
 
 /// A score a value, as arrays of one length.
 #[pyclass(module = "mad._core", frozen, get_all)]
@@ -45,7 +45,20 @@ impl SeriesScores {
             self.expected_low.bind(py).clone().into_any(),
             self.expected_high.bind(py).clone().into_any(),
         ];
-        Ok((maker(py, "_restored_series")?, PyTuple::new(py, arrays)?))
+        reduce_with::<Self, _>(py, PyTuple::new(py, arrays)?)
+    }
+
+    #[staticmethod]
+    fn _from_state(
+        score: Py<PyArray1<f64>>,
+        is_anomaly: Py<PyArray1<bool>>,
+        alarm_score: Py<PyArray1<f64>>,
+        is_alarm: Py<PyArray1<bool>>,
+        z: Py<PyArray1<f64>>,
+        expected_low: Py<PyArray1<f64>>,
+        expected_high: Py<PyArray1<f64>>,
+    ) -> Self {
+        Self { score, is_anomaly, alarm_score, is_alarm, z, expected_low, expected_high }
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

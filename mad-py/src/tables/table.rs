@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList};
 
 use crate::errors::{missing, value_error};
-use crate::pickle::{Reduced, maker};
+use crate::pickle::{Reduced, reduce_with};
 use crate::tables::html;
 
 /// A column by its name, as Python sees it.
@@ -125,7 +125,17 @@ impl Table {
     fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, (Vec<NamedColumn<'py>>,)> {
         let named = |name: String| Ok((name.clone(), self.column(py, &name)?));
         let columns = self.column_names().into_iter().map(named).collect::<PyResult<_>>()?;
-        Ok((maker(py, "_restored_table")?, (columns,)))
+        reduce_with::<Self, _>(py, (columns,))
+    }
+
+    /// From its columns: arrays, or lists of text.
+    #[staticmethod]
+    fn _from_state(columns: Vec<NamedColumn<'_>>) -> PyResult<Self> {
+        let mut read = Vec::new();
+        for (name, column) in &columns {
+            read.push((name.as_str(), from_python(column)?));
+        }
+        Self::new(read)
     }
 
     fn _repr_html_(&self) -> String {
@@ -176,6 +186,25 @@ impl Table {
     fn to_pyarrow<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         import(slf.py(), "pyarrow")?.call_method1("table", (slf,))
     }
+}
+
+/// A column as [`Table::column`] gives it.
+fn from_python(column: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
+    let kind = column.getattr_opt("dtype")?.map(|dtype| dtype.getattr("kind")).transpose()?;
+    let kind: Option<String> = kind.map(|kind| kind.extract()).transpose()?;
+    Ok(match kind.as_deref() {
+        Some("f") => floats(column.extract::<Vec<f64>>()?.into_iter()),
+        Some("b") => flags(column.extract::<Vec<bool>>()?.into_iter()),
+        Some("M") => {
+            let nanos: Vec<i64> = column.call_method1("view", ("int64",))?.extract()?;
+            times(nanos.into_iter().map(mad_core::Timestamp::from_nanos))
+        }
+        Some(_) => signed(column.extract()?),
+        None => {
+            let names: Vec<String> = column.extract()?;
+            strings(names.iter().map(String::as_str))
+        }
+    })
 }
 
 /// Imports an optional package; the error names the extra.
