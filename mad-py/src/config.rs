@@ -2,7 +2,6 @@
 
 use mad_core::PipelineConfig;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 
 use crate::config_problems::problems;
 use crate::errors::{to_py, value_error};
@@ -60,7 +59,6 @@ pub fn to_json(value: &impl serde::Serialize) -> PyResult<String> {
 }
 
 /// Any serializable value as bytes of JSON.
-pub fn json<'py>(py: Python<'py>, value: &impl serde::Serialize) -> PyResult<Bound<'py, PyBytes>> {
-    let bytes = serde_json::to_vec(value).map_err(|error| value_error(error.to_string()))?;
-    Ok(PyBytes::new(py, &bytes))
+pub fn json_bytes(value: &impl serde::Serialize) -> PyResult<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| value_error(error.to_string()))
 }

@@ -17,6 +17,7 @@ mod pickle;
 mod records;
 mod results;
 mod service;
+mod shared;
 mod stages;
 mod tables;
 mod toml_places;

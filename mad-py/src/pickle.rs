@@ -51,10 +51,15 @@ pub fn read<T: DeserializeOwned>(state: &[u8]) -> PyResult<T> {
     rmp_serde::from_slice(state).map_err(fault)
 }
 
-/// A pipeline as its configuration and its checkpoint.
-pub fn saved<'py>(py: Python<'py>, pipeline: &mad_core::Pipeline) -> PyResult<SavedPipeline<'py>> {
-    let saved = py.detach(|| pipeline.checkpoint()).map_err(|error| to_py(&error))?;
-    Ok((crate::config::to_json(pipeline.config())?, PyBytes::new(py, &saved)))
+/// A pipeline as its configuration and its checkpoint; needs no GIL.
+pub fn saved(pipeline: &mad_core::Pipeline) -> PyResult<(String, Vec<u8>)> {
+    let saved = pipeline.checkpoint().map_err(|error| to_py(&error))?;
+    Ok((crate::config::to_json(pipeline.config())?, saved))
+}
+
+/// The same as objects of Python.
+pub fn to_python(py: Python<'_>, saved: (String, Vec<u8>)) -> SavedPipeline<'_> {
+    (saved.0, PyBytes::new(py, &saved.1))
 }
 
 /// A pipeline from its configuration and its checkpoint.

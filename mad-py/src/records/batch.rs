@@ -1,4 +1,4 @@
-//! A batch into a pipeline.
+//! A batch of records for a pipeline.
 
 use mad_core::time::ZonePolicy;
 use mad_core::wire::AnyDecoder;
@@ -6,21 +6,39 @@ use mad_core::{Format, Pipeline, Record, RecordKind, Rejections, Source, Update}
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::errors::to_py;
-use crate::records::kinds::read_table;
+use crate::records::kinds::{Columns, read_table};
 use crate::service::seen::Seen;
 
-/// What is known of a batch beside its records.
+/// Records of one kind that are handed over at once, readable without Python.
 pub struct Batch<'a> {
     pub kind: RecordKind,
+    pub records: Records<'a>,
+    /// The name of the partition whose clock the batch follows.
     pub partition: &'a str,
-    /// The id by which it is known when it is sent again.
+    /// The id by which the batch is known when it is sent again.
     pub id: Option<&'a str>,
-    /// How times without a zone are read; the config's way where it is none.
-    pub zone: Option<ZonePolicy>,
+    /// The zone of times in bytes that carry none.
+    pub zone: ZonePolicy,
 }
 
-/// What came of a batch.
+/// What holds the records.
+pub enum Records<'a> {
+    /// CSV or JSON Lines.
+    Bytes(&'a [u8]),
+    Table(Box<dyn Columns>),
+}
+
+impl<'a> Records<'a> {
+    /// Of a `bytes` object or of any table.
+    pub fn new(source: &'a Bound<'_, PyAny>, kind: RecordKind, zone: ZonePolicy) -> PyResult<Self> {
+        match source.cast::<PyBytes>() {
+            Ok(bytes) => Ok(Self::Bytes(bytes.as_bytes())),
+            Err(_) => Ok(Self::Table(read_table(kind, source, zone)?)),
+        }
+    }
+}
+
+/// The result of a batch.
 pub struct Ingested {
     pub update: Update,
     /// Records that the pipeline took, those that it holds included.
@@ -28,15 +46,13 @@ pub struct Ingested {
 }
 
 impl Batch<'_> {
-    /// Takes the records of a table or of bytes, unless they were taken before.
+    /// Takes the records, unless a batch of the same id was taken before.
     pub fn ingest(
         &self,
-        py: Python<'_>,
         core: &mut Pipeline,
-        table: &Bound<'_, PyAny>,
         mut seen: Option<&mut Seen>,
-    ) -> PyResult<Ingested> {
-        let partition = core.partition(self.partition).map_err(|error| to_py(&error))?;
+    ) -> mad_core::Result<Ingested> {
+        let partition = core.partition(self.partition)?;
         if let Some(id) = self.id
             && core.has_batch(id)
         {
@@ -44,7 +60,6 @@ impl Batch<'_> {
             let update = Update { repeated: true, ..Update::default() };
             return Ok(Ingested { update, accepted: 0 });
         }
-        let zone = self.zone.unwrap_or_else(|| core.config().zone());
         let (mut update, mut read) = (Update::default(), 0_u64);
         let mut rejections = Rejections::default();
         let mut push = |record: Record<'_>, position: u64| {
@@ -59,17 +74,13 @@ impl Batch<'_> {
                 }
             }
         };
-        if let Ok(bytes) = table.cast::<PyBytes>() {
-            let bytes = bytes.as_bytes();
-            py.detach(|| {
-                let mut decoder = AnyDecoder::new(self.kind, Format::sniff(bytes), zone);
+        match &self.records {
+            Records::Bytes(bytes) => {
+                let mut decoder = AnyDecoder::new(self.kind, Format::sniff(bytes), self.zone);
                 decoder.feed(bytes, &mut push, &mut rejections)?;
-                decoder.finish(&mut push, &mut rejections)
-            })
-            .map_err(|error| to_py(&error))?;
-        } else {
-            let table = read_table(self.kind, table, zone)?;
-            py.detach(|| table.in_order(0, &mut push, &mut rejections));
+                decoder.finish(&mut push, &mut rejections)?;
+            }
+            Records::Table(table) => table.in_order(0, &mut push, &mut rejections),
         }
         // only now: a batch that cannot be read may be sent again
         if let Some(id) = self.id {

@@ -86,7 +86,7 @@ impl Report {
     /// What each service and endpoint, and each metric, is at the end, and why; worst first.
     #[getter]
     fn states(&self, py: Python<'_>) -> PyResult<Table> {
-        states::states(py, &self.pipeline)
+        py.detach(|| states::states(&self.pipeline))
     }
 
     /// Why the newest row by `at` (default: of all) was flagged or not, in sentences; of a metric,
@@ -138,7 +138,8 @@ impl Report {
         py: Python<'py>,
     ) -> Reduced<'py, (SavedPipeline<'py>, Bound<'py, PyBytes>)> {
         let judged = pickle::bytes(py, &(&self.rows, &self.points, &self.reading))?;
-        pickle::reduce_with::<Self, _>(py, (pickle::saved(py, &self.pipeline)?, judged))
+        let saved = py.detach(|| pickle::saved(&self.pipeline))?;
+        pickle::reduce_with::<Self, _>(py, (pickle::to_python(py, saved), judged))
     }
 
     #[staticmethod]

@@ -16,8 +16,8 @@ use crate::tables::table::{Table, floats, integers, strings, times};
 const NAMED: usize = 10;
 
 /// What each entity and series is now, worst first; `endpoint` is the resource of a metric.
-pub fn states(py: Python<'_>, pipeline: &mad_core::Pipeline) -> PyResult<Table> {
-    let all = py.detach(|| status::states(pipeline));
+pub fn states(pipeline: &mad_core::Pipeline) -> PyResult<Table> {
+    let all = status::states(pipeline);
     Table::new(vec![
         ("service", strings(all.iter().map(|one| &*one.entity.service))),
         ("endpoint", strings(all.iter().map(|one| &*one.entity.endpoint))),

@@ -1,37 +1,40 @@
 //! The pipeline as a service holds it: bytes in, records for tables and bytes of JSON out.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::borrow::Cow;
 
 use mad_core::export::RankingDocument;
 use mad_core::pipeline::DeltaCheckpoint;
 use mad_core::time::ZonePolicy;
-use mad_core::{CulpritConfig, Timestamp};
+use mad_core::{CulpritConfig, Pipeline, Timestamp};
 use pyo3::prelude::*;
-use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyDict};
+use serde::Serialize;
 
-use crate::config::{json, parse};
+use crate::config::{json_bytes, parse};
 use crate::errors::to_py;
-use crate::records::batch::Batch;
+use crate::records::batch::{Batch, Records};
 use crate::records::command::parse_command;
 use crate::records::kinds::parse_kind;
 use crate::results::states::documents;
+use crate::service::exposition::exposition;
 use crate::service::live_update::LiveUpdate;
 use crate::service::seen::Seen;
+use crate::shared::Shared;
 
 /// A delta checkpoint: the global part, and parts of entities by number; `None` removes one.
 type Delta<'py> = (Bound<'py, PyBytes>, Vec<(u32, Option<Bound<'py, PyBytes>>)>);
 
-/// A pipeline that any thread may use: one at a time, with the GIL released. Times are nanoseconds
-/// since 1970 UTC; answers are JSON as files have it.
+/// A pipeline that threads share: each call waits for its turn, with the GIL released. Times are
+/// nanoseconds since 1970 UTC; answers are JSON as files have it.
 #[pyclass(module = "mad._core", frozen)]
 pub struct LivePipeline {
-    live: Mutex<Live>,
+    live: Shared<Live>,
+    zone: ZonePolicy,
 }
 
-/// A pipeline and what is told beside it.
+/// A pipeline, and what the service shows beside it.
 struct Live {
-    core: mad_core::Pipeline,
+    core: Pipeline,
     seen: Seen,
 }
 
@@ -40,7 +43,7 @@ impl LivePipeline {
     #[new]
     #[pyo3(signature = (config=None))]
     fn new(config: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
-        let core = mad_core::Pipeline::new(parse(config)?).map_err(|error| to_py(&error))?;
+        let core = Pipeline::new(parse(config)?).map_err(|error| to_py(&error))?;
         Ok(Self::of(core))
     }
 
@@ -57,36 +60,32 @@ impl LivePipeline {
         let config = parse(config)?;
         let entities: Vec<(u32, &[u8])> =
             entities.iter().map(|(id, part)| (*id, part.as_bytes())).collect();
-        let core = py.detach(|| mad_core::Pipeline::restore_delta(config, global_part, entities));
+        let core = py.detach(|| Pipeline::restore_delta(config, global_part, entities));
         Ok(Self::of(core.map_err(|error| to_py(&error))?))
     }
 
     /// Takes what changed since the last call: the global part, and the parts of entities.
     fn take_delta<'py>(&self, py: Python<'py>) -> PyResult<Delta<'py>> {
-        let mut live = self.lock(py);
-        let core = &mut live.core;
-        let delta = py.detach(|| core.take_delta());
+        let delta = self.live.with(py, |live| live.core.take_delta())?;
         let DeltaCheckpoint { global, entities } = delta.map_err(|error| to_py(&error))?;
         let bytes = |part: &Vec<u8>| PyBytes::new(py, part);
         let entities = entities.iter().map(|(id, part)| (*id, part.as_ref().map(bytes)));
         Ok((PyBytes::new(py, &global), entities.collect()))
     }
 
-    /// DeltaCheckpoint of these numbers could not be stored: `changed` gives them again.
-    fn mark_dirty(&self, py: Python<'_>, ids: Vec<u32>) {
-        self.lock(py).core.mark_dirty(ids);
+    /// The parts of these entities could not be stored: `take_delta` gives them again.
+    fn mark_dirty(&self, py: Python<'_>, ids: Vec<u32>) -> PyResult<()> {
+        self.live.with(py, |live| live.core.mark_dirty(ids))
     }
 
     /// The whole state as bytes, as `Pipeline.checkpoint` gives it.
-    fn checkpoint<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let live = self.lock(py);
-        let core = &live.core;
-        let saved = py.detach(|| core.checkpoint()).map_err(|error| to_py(&error))?;
-        Ok(PyBytes::new(py, &saved))
+    fn checkpoint(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
+        let saved = self.live.with(py, |live| live.core.checkpoint())?;
+        Ok(saved.map_err(|error| to_py(&error))?.into())
     }
 
     /// Takes a batch as `Pipeline.ingest` does. `naive_offset_seconds` is the zone of times that
-    /// carry none, where it is not the configuration's.
+    /// carry none; the default is the configuration's.
     #[pyo3(signature = (table, kind="requests", *, partition="", naive_offset_seconds=None))]
     fn ingest(
         &self,
@@ -96,103 +95,107 @@ impl LivePipeline {
         partition: &str,
         naive_offset_seconds: Option<i32>,
     ) -> PyResult<LiveUpdate> {
-        let zone = naive_offset_seconds.map(ZonePolicy::Offset);
-        let batch = Batch { kind: parse_kind(kind)?, partition, id: None, zone };
-        let Live { core, seen } = &mut *self.lock(py);
-        let ingested = batch.ingest(py, core, table, Some(seen))?;
-        LiveUpdate::new(core, ingested.update, ingested.accepted, seen.take_failures())
+        let zone = naive_offset_seconds.map_or(self.zone, ZonePolicy::Offset);
+        let kind = parse_kind(kind)?;
+        // read before the lock is taken, because reading a table runs Python code
+        let records = Records::new(table, kind, zone)?;
+        let batch = Batch { kind, records, partition, id: None, zone };
+        self.live.with(py, |Live { core, seen }| {
+            let ingested = batch.ingest(core, Some(seen)).map_err(|error| to_py(&error))?;
+            LiveUpdate::new(core, ingested.update, ingested.accepted, seen.take_failures())
+        })?
     }
 
     /// Moves the watermark: a tick.
     fn advance(&self, py: Python<'_>, at: i64) -> PyResult<LiveUpdate> {
-        let core = &mut self.lock(py).core;
-        let update = py.detach(|| core.advance(Timestamp::from_nanos(at)));
-        LiveUpdate::new(core, update, 0, Vec::new())
+        self.live.with(py, |Live { core, .. }| {
+            let update = core.advance(Timestamp::from_nanos(at));
+            LiveUpdate::new(core, update, 0, Vec::new())
+        })?
     }
 
-    /// Does what somebody says: see `Pipeline.apply`.
+    /// Applies a command: see `Pipeline.apply`.
     fn apply(&self, py: Python<'_>, command: &Bound<'_, PyDict>) -> PyResult<LiveUpdate> {
         let command = parse_command(command)?;
-        let core = &mut self.lock(py).core;
-        let update = core.apply(&command).map_err(|error| to_py(&error))?;
-        LiveUpdate::new(core, update, 0, Vec::new())
+        self.live.with(py, |Live { core, .. }| {
+            let update = core.apply(&command).map_err(|error| to_py(&error))?;
+            LiveUpdate::new(core, update, 0, Vec::new())
+        })?
     }
 
     /// The newest event time taken; None before the first.
     #[getter]
-    fn newest(&self, py: Python<'_>) -> Option<i64> {
-        self.lock(py).core.newest().map(Timestamp::nanos)
+    fn newest(&self, py: Python<'_>) -> PyResult<Option<i64>> {
+        self.live.with(py, |live| live.core.newest().map(Timestamp::nanos))
     }
 
     /// Everything before this moment is closed; None before the first record.
     #[getter]
-    fn watermark(&self, py: Python<'_>) -> Option<i64> {
-        let core = &self.lock(py).core;
-        core.newest().map(|_| core.watermark().nanos())
+    fn watermark(&self, py: Python<'_>) -> PyResult<Option<i64>> {
+        self.live.with(py, |Live { core, .. }| core.newest().map(|_| core.watermark().nanos()))
     }
 
     /// The ranking by the flagged rows of the `minutes` up to `at` (default: the newest row).
     #[pyo3(signature = (at=None, minutes=15.0, top_k=3))]
-    fn culprits<'py>(
+    fn culprits(
         &self,
-        py: Python<'py>,
+        py: Python<'_>,
         at: Option<i64>,
         minutes: f64,
         top_k: usize,
-    ) -> PyResult<Bound<'py, PyBytes>> {
-        let core = &self.lock(py).core;
-        let config = CulpritConfig { minutes, top_k };
-        let ranking = core.culprits_with(config, at.map(Timestamp::from_nanos));
-        json(py, &RankingDocument::new(&ranking.map_err(|error| to_py(&error))?))
+    ) -> PyResult<Cow<'static, [u8]>> {
+        let (config, at) = (CulpritConfig { minutes, top_k }, at.map(Timestamp::from_nanos));
+        let ranking = self.live.with(py, |live| live.core.culprits_with(config, at))?;
+        let ranking = ranking.map_err(|error| to_py(&error))?;
+        Ok(json_bytes(&RankingDocument::new(&ranking))?.into())
     }
 
-    /// What each entity and series is now, and why: all, or those of a service and endpoint.
+    /// The state of each entity and series, and its reason: of all, or of a service and endpoint.
     #[pyo3(signature = (service=None, endpoint=None, metric=None))]
-    fn states<'py>(
+    fn states(
         &self,
-        py: Python<'py>,
+        py: Python<'_>,
         service: Option<&str>,
         endpoint: Option<&str>,
         metric: Option<&str>,
-    ) -> PyResult<Bound<'py, PyBytes>> {
-        let live = self.lock(py);
-        let core = &live.core;
-        json(py, &py.detach(|| documents(core, [service, endpoint, metric])))
+    ) -> PyResult<Cow<'static, [u8]>> {
+        self.json(py, |live| documents(&live.core, [service, endpoint, metric]))
     }
 
-    /// What was taken, flagged, suppressed and dropped.
-    fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        json(py, &self.lock(py).core.counters())
+    /// Counts of records taken, and of rows flagged, suppressed and dropped.
+    fn counters(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
+        self.json(py, |live| live.core.counters().clone())
     }
 
     /// Requests by endpoint and status code, of the minutes from a moment on; at most the last ten.
-    fn status_codes<'py>(&self, py: Python<'py>, since: i64) -> PyResult<Bound<'py, PyBytes>> {
-        let live = self.lock(py);
-        json(py, &live.seen.codes(live.core.entities(), since))
+    fn status_codes(&self, py: Python<'_>, since: i64) -> PyResult<Cow<'static, [u8]>> {
+        self.json(py, |live| live.seen.codes(live.core.entities(), since))
     }
 
-    /// Who calls whom.
-    fn graph<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let graph = self.lock(py).core.graph().settled().document();
-        json(py, &graph)
+    /// The service graph: nodes, edges and counters.
+    fn graph(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
+        self.json(py, |live| live.core.graph().settled().document())
     }
 
     /// Scores and expected bands of every entity's and series' newest row, in the text format of
     /// Prometheus.
-    fn exposition<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        let live = self.lock(py);
-        let core = &live.core;
-        let text = py.detach(|| crate::service::exposition::exposition(core));
-        PyBytes::new(py, text.as_bytes())
+    fn exposition(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
+        Ok(self.live.with(py, |live| exposition(&live.core))?.into_bytes().into())
     }
 }
 
 impl LivePipeline {
-    fn of(core: mad_core::Pipeline) -> Self {
-        Self { live: Mutex::new(Live { core, seen: Seen::default() }) }
+    fn of(core: Pipeline) -> Self {
+        let zone = core.config().zone();
+        Self { live: Shared::new(Live { core, seen: Seen::default() }), zone }
     }
 
-    fn lock(&self, py: Python<'_>) -> MutexGuard<'_, Live> {
-        self.live.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
+    /// The answer of a query as JSON.
+    fn json<T: Serialize>(
+        &self,
+        py: Python<'_>,
+        query: impl FnOnce(&Live) -> T + Send,
+    ) -> PyResult<Cow<'static, [u8]>> {
+        Ok(self.live.with(py, |live| json_bytes(&query(live)))??.into())
     }
 }

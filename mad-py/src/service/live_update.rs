@@ -1,12 +1,13 @@
 //! What a batch, a tick or a command brought about, as records for tables.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use mad_core::export::RejectedDocument;
 use mad_core::{Incident, Rejections};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 
+use crate::config::json_bytes;
 use crate::service::live_records::{
     ChangeRecord, IncidentRecord, PointRecord, RowRecord, change_record, incident_record,
     point_record, row_record,
@@ -50,8 +51,8 @@ impl LiveUpdate {
     }
 
     /// Why records were not taken: counts by reason, and the first of each with their positions.
-    fn problems<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        crate::config::json(py, &RejectedDocument::new(&self.update.rejected))
+    fn problems(&self) -> PyResult<Cow<'static, [u8]>> {
+        Ok(json_bytes(&RejectedDocument::new(&self.update.rejected))?.into())
     }
 
     /// Counts of records not taken, by reason.

@@ -1,8 +1,9 @@
-//! The pipeline as a live object.
+//! The pipeline as an object of Python.
 
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
+use mad_core::time::ZonePolicy;
 use mad_core::{Command, Document, Entity};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -11,7 +12,7 @@ use crate::config::{parse, to_json};
 use crate::errors::to_py;
 use crate::moment::Moment;
 use crate::pickle::{self, Reduced, SavedPipeline};
-use crate::records::batch::Batch;
+use crate::records::batch::{Batch, Records};
 use crate::records::command::parse_command;
 use crate::records::kinds::parse_kind;
 use crate::records::rejected;
@@ -21,12 +22,16 @@ use crate::results::ranking::Ranking;
 use crate::results::report;
 use crate::results::states;
 use crate::results::update::Update;
+use crate::shared::Shared;
 use crate::tables::table::Table;
 
-/// Requests in, batch by batch; judged rows and incident changes out.
-#[pyclass(module = "mad._core")]
+/// Telemetry in, batch by batch; judged rows and changes of incidents out.
+///
+/// Threads can share a pipeline: each call waits for its turn, with the GIL released.
+#[pyclass(module = "mad._core", frozen)]
 pub struct Pipeline {
-    pub core: mad_core::Pipeline,
+    core: Shared<mad_core::Pipeline>,
+    zone: ZonePolicy,
 }
 
 #[pymethods]
@@ -35,17 +40,17 @@ impl Pipeline {
     #[pyo3(signature = (config=None))]
     fn new(config: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let core = mad_core::Pipeline::new(parse(config)?).map_err(|error| to_py(&error))?;
-        Ok(Self { core })
+        Ok(Self::of(core))
     }
 
     /// Takes a batch of a kind in the order in which it stands: a table, or bytes of CSV or JSON
     /// Lines.
     ///
-    /// Each `partition` has a time of its own. Of batches with one `batch_id` the first is taken,
-    /// and the others are left out. `watermark` then closes what is older.
+    /// Each `partition` has a clock of its own. Of batches with the same `batch_id` only the first
+    /// is taken. `watermark` then closes every older step.
     #[pyo3(signature = (table, kind="requests", *, partition="", batch_id=None, watermark=None))]
     fn ingest(
-        &mut self,
+        &self,
         py: Python<'_>,
         table: &Bound<'_, PyAny>,
         kind: &str,
@@ -53,138 +58,167 @@ impl Pipeline {
         batch_id: Option<&str>,
         watermark: Option<Moment>,
     ) -> PyResult<Update> {
-        let batch = Batch { kind: parse_kind(kind)?, partition, id: batch_id, zone: None };
-        let mut update = batch.ingest(py, &mut self.core, table, None)?.update;
-        if let Some(at) = watermark {
-            let mut closed = self.core.advance(at.0);
-            update.rows.append(&mut closed.rows);
-            update.points.append(&mut closed.points);
-            update.changes.append(&mut closed.changes);
-            update.rejected.merge(closed.rejected);
-        }
-        Ok(Update::new(&self.core, update))
+        let (kind, zone) = (parse_kind(kind)?, self.zone);
+        // read before the lock is taken, because reading a table runs Python code
+        let records = Records::new(table, kind, zone)?;
+        let batch = Batch { kind, records, partition, id: batch_id, zone };
+        self.change(py, |core| {
+            let mut update = batch.ingest(core, None)?.update;
+            if let Some(at) = watermark {
+                let mut closed = core.advance(at.0);
+                update.rows.append(&mut closed.rows);
+                update.points.append(&mut closed.points);
+                update.changes.append(&mut closed.changes);
+                update.rejected.merge(closed.rejected);
+            }
+            Ok(update)
+        })
     }
 
-    /// Moves the watermark to `at`: a tick of a source that went idle.
-    fn advance(&mut self, py: Python<'_>, at: Moment) -> Update {
-        let update = py.detach(|| self.core.advance(at.0));
-        Update::new(&self.core, update)
+    /// Moves the watermark to `at`: the tick of a source that went idle.
+    fn advance(&self, py: Python<'_>, at: Moment) -> PyResult<Update> {
+        self.change(py, |core| Ok(core.advance(at.0)))
     }
 
     /// Closes every open step: the stream has ended.
-    fn finish(&mut self, py: Python<'_>) -> Update {
-        let update = py.detach(|| self.core.finish());
-        Update::new(&self.core, update)
+    fn finish(&self, py: Python<'_>) -> PyResult<Update> {
+        self.change(py, |core| Ok(core.finish()))
     }
 
-    /// Does what somebody says: a dict with the `command` (`acknowledge` or `resolve` with the
-    /// incident's `id`; `mute` with `service`, `endpoint` and `until`; `unmute` with `service` and
-    /// `endpoint`) and the time, `at`.
-    fn apply(&mut self, command: &Bound<'_, PyDict>) -> PyResult<Update> {
-        self.command(&parse_command(command)?)
+    /// Applies a command, a dict with its name (`acknowledge` or `resolve` with the incident's
+    /// `id`; `mute` with `service`, `endpoint` and `until`; `unmute` with `service` and
+    /// `endpoint`) as `command`, and its time as `at`.
+    fn apply(&self, py: Python<'_>, command: &Bound<'_, PyDict>) -> PyResult<Update> {
+        let command = parse_command(command)?;
+        self.change(py, |core| core.apply(&command))
     }
 
     /// Starts (`True`) or ends (`False`) a backfill, in which rows are learnt but never flagged.
-    fn backfill(&mut self, on: bool) {
-        self.core.backfill(on);
+    fn backfill(&self, py: Python<'_>, on: bool) -> PyResult<()> {
+        self.core.with(py, |core| core.backfill(on))
     }
 
-    /// The state of one entity, `(service, endpoint)`, as bytes: what was learnt, its recent rows
+    /// The state of one entity, `(service, endpoint)`, as bytes: its baselines, its recent rows
     /// and its open incident.
-    fn export(&self, entity: (String, String)) -> PyResult<Cow<'static, [u8]>> {
-        let part = self.core.export(&Entity::new(&entity.0, &entity.1));
+    fn export(&self, py: Python<'_>, entity: (String, String)) -> PyResult<Cow<'static, [u8]>> {
+        let part = self.core.with(py, |core| core.export(&Entity::new(&entity.0, &entity.1)))?;
         Ok(part.map_err(|error| to_py(&error))?.into())
     }
 
-    /// Takes over what another pipeline knew of an entity, under this name.
-    fn load(&mut self, entity: (String, String), part: &[u8]) -> PyResult<()> {
-        let loaded = self.core.load(&Entity::new(&entity.0, &entity.1), part);
-        loaded.map_err(|error| to_py(&error))
+    /// Takes over the state of an entity that another pipeline exported, under this name.
+    fn load(&self, py: Python<'_>, entity: (String, String), part: &[u8]) -> PyResult<()> {
+        let entity = Entity::new(&entity.0, &entity.1);
+        self.core.with(py, |core| core.load(&entity, part))?.map_err(|error| to_py(&error))
     }
 
-    /// Takes over all that a pipeline of other entities knows; both have to be finished.
-    fn merge(&mut self, py: Python<'_>, other: &Self) -> PyResult<()> {
-        py.detach(|| self.core.merge(other.core.clone())).map_err(|error| to_py(&error))
+    /// Takes over the state of a pipeline of other entities; both have to be finished.
+    fn merge(&self, py: Python<'_>, other: &Self) -> PyResult<()> {
+        // the clone releases the lock of the other one, so that two merges cannot block each other
+        let other = other.core.with(py, |core| core.clone())?;
+        self.core.with(py, |core| core.merge(other))?.map_err(|error| to_py(&error))
     }
 
     /// The whole state as bytes, with version and checksum.
     fn checkpoint<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let saved = py.detach(|| self.core.checkpoint()).map_err(|error| to_py(&error))?;
-        Ok(PyBytes::new(py, &saved))
+        let saved = self.core.with(py, |core| core.checkpoint())?;
+        Ok(PyBytes::new(py, &saved.map_err(|error| to_py(&error))?))
     }
 
-    /// A pipeline that goes on where the saved one stopped. `features`, `score` and `limits` of
+    /// A pipeline that continues where the saved one stopped. `features`, `score` and `limits` of
     /// the config have to be those it was saved with.
     #[staticmethod]
     fn restore(py: Python<'_>, config: Option<&Bound<'_, PyAny>>, saved: &[u8]) -> PyResult<Self> {
         let config = parse(config)?;
         let core = py.detach(|| mad_core::Pipeline::restore(config, saved));
-        Ok(Self { core: core.map_err(|error| to_py(&error))? })
+        Ok(Self::of(core.map_err(|error| to_py(&error))?))
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, SavedPipeline<'py>> {
-        pickle::reduce_with::<Self, _>(py, pickle::saved(py, &self.core)?)
+        let saved = self.core.with(py, |core| pickle::saved(core))??;
+        pickle::reduce_with::<Self, _>(py, pickle::to_python(py, saved))
     }
 
     #[staticmethod]
     fn _from_state(py: Python<'_>, config: &str, saved: &[u8]) -> PyResult<Self> {
-        Ok(Self { core: pickle::pipeline(py, config, saved)? })
+        Ok(Self::of(pickle::pipeline(py, config, saved)?))
     }
 
-    /// Somebody takes an incident.
-    fn acknowledge(&mut self, id: &str, at: Moment) -> PyResult<Update> {
-        self.command(&Command::Acknowledge { id: id.to_owned(), at: at.0 })
+    /// Marks an incident as acknowledged.
+    fn acknowledge(&self, py: Python<'_>, id: &str, at: Moment) -> PyResult<Update> {
+        let command = Command::Acknowledge { id: id.to_owned(), at: at.0 };
+        self.change(py, |core| core.apply(&command))
     }
 
-    /// Somebody says that an incident is over.
-    fn resolve(&mut self, id: &str, at: Moment) -> PyResult<Update> {
-        self.command(&Command::Resolve { id: id.to_owned(), at: at.0 })
+    /// Resolves an incident.
+    fn resolve(&self, py: Python<'_>, id: &str, at: Moment) -> PyResult<Update> {
+        let command = Command::Resolve { id: id.to_owned(), at: at.0 };
+        self.change(py, |core| core.apply(&command))
     }
 
     /// Incidents, newest first.
     #[getter]
-    fn incidents(&self) -> Vec<Incident> {
-        report::incidents(&self.core)
+    fn incidents(&self, py: Python<'_>) -> PyResult<Vec<Incident>> {
+        self.core.with(py, |core| report::incidents(core))
     }
 
     /// Ranks by the flagged rows of the `minutes` up to `at` (default: the newest row).
     #[pyo3(signature = (at=None, minutes=15.0, top_k=3))]
-    fn culprits(&self, at: Option<Moment>, minutes: f64, top_k: usize) -> PyResult<Ranking> {
-        report::culprits(&self.core, at, minutes, top_k)
+    fn culprits(
+        &self,
+        py: Python<'_>,
+        at: Option<Moment>,
+        minutes: f64,
+        top_k: usize,
+    ) -> PyResult<Ranking> {
+        self.core.with(py, |core| report::culprits(core, at, minutes, top_k))?
     }
 
     /// Explains an incident.
-    fn explain(&self, incident: &Incident) -> Explanation {
-        self.core.explain(&incident.core).into()
+    fn explain(&self, py: Python<'_>, incident: &Incident) -> PyResult<Explanation> {
+        Ok(self.core.with(py, |core| core.explain(&incident.core))?.into())
     }
 
-    /// What each service and endpoint, and each metric, is now, and why; worst first.
+    /// The state of each service and endpoint, and of each metric, and its reason; worst first.
     fn states(&self, py: Python<'_>) -> PyResult<Table> {
-        states::states(py, &self.core)
+        self.core.with(py, |core| states::states(core))?
     }
 
     /// Records that were not taken since the beginning.
     #[getter]
     fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        rejected::rejected(py, self.core.rejected())
+        let rejections = self.core.with(py, |core| core.rejected().clone())?;
+        rejected::rejected(py, &rejections)
     }
 
     /// Everything a report shows, as JSON.
     fn document(&self, py: Python<'_>) -> PyResult<String> {
-        py.detach(|| to_json(&Document::new(&self.core)))
+        self.core.with(py, |core| to_json(&Document::new(core)))?
     }
 
-    /// Everything before this moment is closed; None before the first request.
+    /// Everything before this moment is closed; None before the first record.
     #[getter]
-    fn watermark(&self) -> Option<DateTime<Utc>> {
-        let at = self.core.watermark();
-        (at != mad_core::Timestamp::MIN).then(|| at.into())
+    fn watermark(&self, py: Python<'_>) -> PyResult<Option<DateTime<Utc>>> {
+        let at = self.core.with(py, |core| core.watermark())?;
+        Ok((at != mad_core::Timestamp::MIN).then(|| at.into()))
     }
 }
 
 impl Pipeline {
-    fn command(&mut self, command: &Command) -> PyResult<Update> {
-        let update = self.core.apply(command).map_err(|error| to_py(&error))?;
-        Ok(Update::new(&self.core, update))
+    fn of(core: mad_core::Pipeline) -> Self {
+        let zone = core.config().zone();
+        Self { core: Shared::new(core), zone }
+    }
+
+    /// Changes the core and gives what came of it.
+    fn change(
+        &self,
+        py: Python<'_>,
+        call: impl FnOnce(&mut mad_core::Pipeline) -> mad_core::Result<mad_core::Update> + Send,
+    ) -> PyResult<Update> {
+        let update = self.core.with(py, |core| {
+            let update = call(core)?;
+            Ok(Update::new(core, update))
+        })?;
+        update.map_err(|error: mad_core::Error| to_py(&error))
     }
 }
