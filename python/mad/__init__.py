@@ -1,4 +1,4 @@
-"""Finds what is wrong in a fleet of microservices, from the first minutes and with no training.
+"""Detects anomalies and incidents in microservice telemetry, names the culprit and explains both.
 
     import mad
 
@@ -7,10 +7,10 @@
         print(report.explain(incident).summary)
     report.to_html("report.html")
 
-The work is done by the Rust core; this package moves tables and bytes. Every stage is usable
-alone: `FeatureBuilder`, `RowScorer`, `Guardrails`, `IncidentGrouper`, `CulpritRanker`,
-`TemplateExplainer`, `ServiceGraph`, and for a single series `MadScorer`, `SlopeScorer`,
-`SilenceScorer` and `BinomialScorer`.
+The detector needs no training and no labels. The Rust core does the work; this package moves
+tables and bytes. Every stage can be used alone: `FeatureBuilder`, `RowScorer`, `Guardrails`,
+`IncidentGrouper`, `CulpritRanker`, `TemplateExplainer`, `ServiceGraph`, and for a single series
+`MadScorer`, `SlopeScorer`, `SilenceScorer` and `BinomialScorer`.
 """
 
 from mad import reference

@@ -1,4 +1,4 @@
-"""Errors with a message for people, the way out, and the exit code of a command."""
+"""Errors with a message for the user, a hint, and the exit code of a command."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from contextlib import contextmanager
 
 FINE = 0
 FAILED = 1
-"""What was asked to fail did: `--fail-on` was met, or the demo named the wrong culprit."""
+"""`--fail-on` was met, or the demo named the wrong culprit."""
 USAGE = 2
 INPUT = 3
 SERVICE = 4
 INTERNAL = 70
-"""A fault of the program itself; a traceback comes with it."""
+"""An internal error; a traceback is printed."""
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 TERMINATED = 143
 
 
 class CommandError(Exception):
-    """A message for the user, what to do about it, and the exit code."""
+    """An error with a message for the user, a hint, and the exit code."""
 
     code = INTERNAL
 
@@ -29,7 +29,7 @@ class CommandError(Exception):
 
 
 class UsageError(CommandError):
-    """Wrong arguments or configuration, or a place that cannot be written to."""
+    """Wrong arguments or configuration, or an output that cannot be written."""
 
     code = USAGE
 
@@ -47,13 +47,13 @@ class StateError(CommandError):
 
 
 class ServiceError(CommandError):
-    """A server that cannot be reached, cannot start, or does not take what it is sent."""
+    """A server that cannot be reached, cannot start, or does not accept data."""
 
     code = SERVICE
 
 
 class MissingExtraError(InputError, ImportError):
-    """Input that needs a package which is not installed; the message names the extra."""
+    """A missing optional package; the message names the extra."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The original system's numbers, kept exact: one median and MAD over the whole file, in hindsight.
+"""The exact numbers of the original system, with one median and MAD over the whole file.
 
 For comparison only; `mad.detect` is the detector.
 """
@@ -14,12 +14,28 @@ from mad import _core
 def detect(
     requests: Any, min_points: int = 20, warmup: int = 15, min_requests: int = 20
 ) -> _core.Table:
-    """A's scored rows: bucket_ts, service, endpoint, req_count, error_count, error_rate,
-    avg_latency_ms, p95_latency_ms, mad_z, is_anomaly, severity; by time, service and endpoint.
+    """Scores requests like the original system: one median and MAD over the whole file.
 
-    `requests` is as in `mad.detect`, but naive times are UTC. A row is flagged when
-    |mad_z| > 3.5, its group has `min_points` rows, it is not among the group's first `warmup` rows,
-    and it has `min_requests` requests.
+    `requests` is as in `mad.detect`, but naive times are UTC. The result has one row per minute and
+    endpoint, ordered by time, service and endpoint, with the columns bucket_ts, service, endpoint,
+    req_count, error_count, error_rate, avg_latency_ms (ms), p95_latency_ms (ms), mad_z, is_anomaly
+    and severity. A row is flagged when |mad_z| > 3.5, its group has at least `min_points` rows, it
+    is not among the first `warmup` rows of the group, and it has at least `min_requests` requests.
+
+    Empty input gives an empty table. Raises ValueError and OSError as `mad.detect` does.
+
+    >>> import mad
+    >>> scored = mad.reference.detect(
+    ...     {
+    ...         "timestamp": ["2026-01-06T10:00:00Z", "2026-01-06T10:00:30Z"],
+    ...         "service": ["shop", "shop"],
+    ...         "endpoint": ["/pay", "/pay"],
+    ...         "status_code": [200, 500],
+    ...         "latency_ms": [10.0, 20.0],
+    ...     }
+    ... )
+    >>> len(scored)
+    1
     """
     if isinstance(requests, str | os.PathLike):
         from mad.detection.files import reference_file

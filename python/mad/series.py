@@ -1,4 +1,4 @@
-"""Scores of a single series."""
+"""Scores a single series."""
 
 from __future__ import annotations
 
@@ -16,18 +16,32 @@ def score_series(
     n: Any = None,
     kind: str = "gauge",
 ) -> _core.SeriesScores:
-    """Judges one series, each value by what came before it.
+    """Scores one series; each value is judged by earlier values only.
 
-    `timestamps` are int64 milliseconds or datetime64, in UTC and ascending; `values` are float64,
-    NaN for a gap; `n` the observations behind each value (1 unless given); `kind` is gauge,
-    latency, rate (a share of n) or count. The answer has an array per output: `score` (0 to 1; 0.5
-    is one in ten thousand, for a gauge as rare for this series as an anomaly should be),
-    `is_anomaly` (score at or above `score.threshold`, after `score.series_min_points` values),
-    `alarm_score` and `is_alarm` (of a gauge whether a level lasts, otherwise the score; 0 in the
-    pause after an alarm), `z`, `expected_low`, `expected_high`.
+    `timestamps` are int64 milliseconds since 1970 or datetime64, in UTC and ascending. `values` are
+    float64; NaN is a gap and gets the score 0. `n` is the number of observations behind each value
+    (default 1). `kind` is gauge, latency (ms), rate (a share of n) or count.
 
-    An empty series gives empty arrays. Raises ValueError for lengths that differ, timestamps that
-    are neither, and a kind or config that is not known.
+    The result has one array per output, as long as `values`:
+
+    - `score`: from 0 to 1; 0.5 corresponds to a probability of one in ten thousand. The score of a
+      gauge is calibrated by the series' own past.
+    - `is_anomaly`: score at or above `score.threshold`, after `score.series_min_points` values.
+    - `alarm_score`, `is_alarm`: the same after the alarm policy, with a cooldown after an alarm.
+    - `z`, `expected_low`, `expected_high`: deviation and expected range, in the unit of `values`.
+
+    An empty series gives empty arrays.
+
+    Raises ValueError for arrays of different lengths, for timestamps of another type, and for an
+    unknown `kind` or invalid `config`.
+
+    >>> import mad
+    >>> times = [60_000 * minute for minute in range(300)]
+    >>> values = [100.0 + minute % 7 for minute in range(300)]
+    >>> values[250] = 180.0
+    >>> scores = mad.score_series(times, values)
+    >>> scores.is_anomaly.nonzero()[0].tolist()
+    [250]
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""Root causes of failing traces, from tables and files."""
+"""Ranks the root causes of failing traces, from tables and files."""
 
 from __future__ import annotations
 
@@ -16,19 +16,42 @@ def rank_traces(
     min_traces: int = 1,
     top_k: int = 10,
 ) -> _core.TraceRanking:
-    """Ranks services by the share of failing traces whose first cause they are.
+    """Ranks services by the share of failing traces that they cause.
 
-    `spans` is the incident, a path or a table: trace_id, span_id, parent_id, service, operation,
-    start (aware), duration_ms; optional status, kind, peer. `reference` is the same for normal
-    time: a span is slow against it, and what failed as often then names nobody; without it `spans`
-    holds both. A fault is followed from the entry to the deepest callee that explains it; lost
-    spans and clocks that differ are allowed for. A span is slow when its own time, without its
-    children's, is `slow_effect` scales above the usual, or above `slow_ms` where it has no past.
+    `spans` is the incident, a path or a table with trace_id, span_id, parent_id, service,
+    operation, start (aware time) and duration_ms (milliseconds); status, kind and peer are
+    optional. `reference` is the same for a normal period. With it, a span is slow compared with the
+    reference, and an error that was as frequent there counts for no culprit. Without it, `spans`
+    holds both periods.
 
-    The answer has `.culprits`, best first, each with `.service`, `.operation`, `.fault` (error,
-    slow, network, missing), `.share` of the failing traces, `.onset`, `.sample_traces` and `.chain`
-    (from the entry to the culprit); it has `.abstained` when nothing fails. Raises ValueError for a
-    missing column and for times without a zone, OSError when a file cannot be opened.
+    A fault is followed from the entry of a trace to the deepest callee that explains it. Lost spans
+    and clock skew between services are allowed for. A span is slow when its own time, without that
+    of its children, is `slow_effect` scales above the usual, or above `slow_ms` milliseconds where
+    the span has no past. A culprit needs `min_traces` failing traces; at most `top_k` are returned.
+
+    The result has `.culprits`, best first, each with `.service`, `.operation`, `.fault` (error,
+    slow, network or missing), `.share` of the failing traces, `.onset`, `.sample_traces` and
+    `.chain` (from the entry to the culprit). Ties are ordered by name. `.abstained` is true when
+    nothing fails, also for empty input.
+
+    Raises ValueError for a missing column and for times without a zone, OSError when a file cannot
+    be opened.
+
+    >>> import mad
+    >>> ranking = mad.rank_traces(
+    ...     {
+    ...         "trace_id": ["a", "a", "b", "b"],
+    ...         "span_id": ["1", "2", "3", "4"],
+    ...         "parent_id": ["", "1", "", "3"],
+    ...         "service": ["front", "db", "front", "db"],
+    ...         "operation": ["GET /", "query", "GET /", "query"],
+    ...         "start": ["2026-01-06T10:00:00Z"] * 4,
+    ...         "duration_ms": [10.0, 5.0, 12.0, 6.0],
+    ...         "status": ["error", "error", "ok", "ok"],
+    ...     }
+    ... )
+    >>> [(one.service, one.fault, one.chain) for one in ranking.culprits]
+    [('db', 'error', ['front', 'db'])]
     """
     return _core.rank_traces(
         _pieces(spans),

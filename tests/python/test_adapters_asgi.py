@@ -404,5 +404,5 @@ def test_a_server_that_is_away_does_not_touch_the_app() -> None:
 
 def test_where_to_send_has_to_be_told(sender: Sender) -> None:
     for wrong in ({}, {"sender": sender, "url": "http://x"}):
-        with pytest.raises(ValueError, match="one of url and sender"):
+        with pytest.raises(ValueError, match="either url or sender"):
             MadMiddleware(FastAPI(), "shop", **wrong)  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ import pytest
 from receiver import Receiver, receiving
 
 from mad.adapters import Recorder, Sender, call, note, outgoing, urlopen
-from mad.adapters.record import Exchange, current, told
+from mad.adapters.record import Exchange, current, described
 from mad.adapters.wsgi import MadMiddleware, noted
 from mad.demo.service import Served
 
@@ -289,8 +289,8 @@ def test_a_stack_trace_is_bounded_and_never_raises() -> None:
     try:
         deeper(50)
     except ValueError as error:
-        assert len(told(error)) <= 32_001
-    assert "MuteError" in told(MuteError())
+        assert len(described(error)) <= 32_001
+    assert "MuteError" in described(MuteError())
 
 
 def test_a_recorder_works_without_a_framework(receiver: Receiver, sender: Sender) -> None:

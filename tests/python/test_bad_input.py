@@ -370,7 +370,7 @@ UNREADABLE: dict[str, tuple[bytes, str]] = {
     "Arrow": (b"ARROW1" + b"\0" * 40, "Arrow"),
     "random": (bytes(range(128, 256)) * 4, "UTF-8"),
     "damaged gzip": (b"\x1f\x8b" + b"\xff" * 40, "gzip"),
-    "cut gzip": (gzip.compress(HEADER.encode() * 100)[:-9], "gzip data is cut off"),
+    "cut gzip": (gzip.compress(HEADER.encode() * 100)[:-9], "gzip data is truncated"),
     "damaged zstd": (b"\x28\xb5\x2f\xfd" + b"\xff" * 40, "zstd"),
     "cut zstd": (zstandard.compress(HEADER.encode() * 100)[:-3], "zstd"),
 }

@@ -157,7 +157,7 @@ def test_verbose_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_only_the_shop_is_there_yet(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["simulate", "--out", str(tmp_path), "--system", "melt"]) == errors.USAGE
-    assert "'melt' is not there yet" in capsys.readouterr().err
+    assert "'melt' is not supported yet" in capsys.readouterr().err
 
 
 def test_values_are_read_as_people_write_them() -> None:
@@ -190,7 +190,7 @@ def test_decompressed_pieces_stay_small(tmp_path: Path) -> None:
 def test_cut_gzip_names_the_file(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "requests.csv.gz"
     path.write_bytes(gzip.compress(LINES)[:cut])
-    with pytest.raises(errors.InputError, match=r"requests\.csv\.gz: the gzip data is cut off"):
+    with pytest.raises(errors.InputError, match=r"requests\.csv\.gz: the gzip data is truncated"):
         content(path)
 
 
@@ -306,7 +306,7 @@ class TestDetect:
         [
             ("c.json", '{"unknown": 1}', "`unknown` does not exist"),
             ("c.json", "{", "cannot be read as settings"),
-            ("c.json", "[]", "holds no settings"),
+            ("c.json", "[]", "does not contain named settings"),
             ("missing.json", None, "no such file"),
         ],
     )

@@ -157,7 +157,10 @@ def test_an_error_rate(watched: tuple[Receiver, mad.demo.Shop, Sender]) -> None:
     lines = {one["service"]: one for one in receiver.of("logs") if one["trace_id"] == trace}
     found = [one for one in receiver.of("requests") if one["trace_id"] == trace]
     assert set(lines) == {"inventory", "checkout"}
-    assert "InjectedError: /inventory failed as it was told to" in lines["inventory"]["body"]
+    assert (
+        "InjectedError: /inventory failed because of an injected fault"
+        in lines["inventory"]["body"]
+    )
     assert "in strike" in lines["inventory"]["body"]
     assert {one["service"]: one["status_code"] for one in found} == {
         "payment": 200,
@@ -282,7 +285,7 @@ def test_mad_names_who_failed(scenario: str) -> None:
         (outcome,) = outcomes
         assert outcome.culprit == outcome.root, words
         assert outcome.right
-        assert outcome.told_after is not None
+        assert outcome.named_after is not None
         assert receiver.pipeline.rejected["total"] <= len(receiver.of("requests")) // 100
     assert any("event time passes 50 times" in line for line in words)
     assert any(f"{' '.join(outcome.root)} named after" in line for line in words)

@@ -228,7 +228,10 @@ def test_bytes_that_wait_are_bounded_too(tmp_path: Path) -> None:
 
 
 def test_a_second_server_is_told_who_has_the_journal(tmp_path: Path) -> None:
-    with Server(tmp_path), pytest.raises(StateError, match=r"process \d+ writes this journal"):
+    with (
+        Server(tmp_path),
+        pytest.raises(StateError, match=r"process \d+ is already writing this journal"),
+    ):
         Journal(tmp_path)
     Journal(tmp_path).close()
 

@@ -273,7 +273,7 @@ def test_a_server_that_is_away(capsys: pytest.CaptureFixture[str]) -> None:
         (["--system", "aiops", "--scenario", "fire"], "fire"),
         (["--system", "shop", "--pattern", "burst"], "--pattern is not for --system shop"),
         (["--system", "radar", "--incident", "none"], "--incident is not for --system radar"),
-        (["--incident", "none", "--incident", "kind=outage"], "none cannot stand beside"),
+        (["--incident", "none", "--incident", "kind=outage"], "none excludes other incidents"),
         (["--incident", "kind=fire"], "fire"),
         (["--accelerate", "0"], "--accelerate"),
         (["--accelerate", "nan"], "--accelerate"),
@@ -296,7 +296,7 @@ def test_without_live_a_place_is_needed(capsys: pytest.CaptureFixture[str], tmp_
         assert ended.value.code == errors.USAGE
         assert "--live" in capsys.readouterr().err
     assert main(["simulate", "--out", str(tmp_path / "x"), "--rate", "5"]) == errors.USAGE
-    assert "--rate goes with --live URL" in capsys.readouterr().err
+    assert "--rate needs --live URL" in capsys.readouterr().err
     assert main(["simulate", "--live", "nowhere"]) == errors.USAGE
 
 

@@ -146,7 +146,7 @@ def test_an_incident_is_explained_by_its_names_and_times(hour: Server) -> None:
     quiet = hour.get(
         "/explain_incident", **{**asked, "start_ts": "2026-01-06T10:10:00", "end_ts": "1767695400"}
     )
-    assert quiet["summary"] == "No incident is known in this time; 0 of 21 rows are flagged."
+    assert quiet["summary"] == "There is no incident in this time range; 0 of 21 rows are flagged."
     for parameters, status in [
         ({**asked, "start_ts": "yesterday"}, 400),
         ({**asked, "service": "nobody"}, 404),

@@ -205,13 +205,13 @@ def test_the_command_refuses_what_it_cannot_answer(out: Path) -> None:
     assert run("explain", out, "--at", "2026-01-06T10:46:30Z").returncode == 2
     early = run("explain", out, "--service", "payments", "--at", "2020-01-01T00:00:00Z")
     assert early.returncode == 3
-    assert "has no such rows of 'payments'" in early.stderr
+    assert "has no matching rows of 'payments'" in early.stderr
 
 
 def test_the_page_tells_why_it_is_quiet(out: Path) -> None:
     page = (out / "report.html").read_text(encoding="utf-8")
     assert '<h2 id="unflagged">Entities without an anomaly</h2>' in page
-    assert "of all there are 12 normal, 2 silent" in page
+    assert "(of all entities: 12 normal, 2 silent)" in page
 
 
 def test_a_page_is_bounded_and_names_are_escaped(report: mad.Report) -> None:

@@ -1,11 +1,11 @@
-"""What a service takes in to be watched: middleware, outgoing calls, an OpenTelemetry exporter.
+"""Instruments a service: ASGI and WSGI middleware, outgoing calls and an OpenTelemetry exporter.
 
     from mad.adapters.asgi import MadMiddleware
 
     app.add_middleware(MadMiddleware, service="checkout", url="http://127.0.0.1:8000")
 
-Nothing here breaks a service or waits for mad: records go out in the background, and what cannot
-be sent is counted and dropped. Only the standard library is needed.
+The adapters never fail a request and never wait for mad. Records are sent in the background;
+records that cannot be sent are counted and dropped. Only the standard library is needed.
 """
 
 from mad.adapters.clock import Clock

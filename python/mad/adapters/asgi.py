@@ -1,4 +1,4 @@
-"""ASGI middleware: Starlette, FastAPI, Quart, Django and whatever else speaks ASGI.
+"""ASGI middleware for Starlette, FastAPI, Quart, Django and other ASGI frameworks.
 
 from mad.adapters.asgi import MadMiddleware
 
@@ -22,10 +22,10 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class MadMiddleware:
-    """Records every HTTP request of `app`; websockets and lifespan pass through untouched.
+    """Records every HTTP request of `app`; websockets and lifespan events pass through unchanged.
 
-    A request lasts until the last byte of its answer. Its endpoint is the route's template where
-    the framework names it, else the path.
+    A request lasts until the last byte of its response. Its endpoint is the template of the route
+    if the framework provides it, else the path.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class MadMiddleware:
 
 
 class _Request:
-    """One request on its way through the app."""
+    """One request while the app serves it."""
 
     def __init__(self, exchange: Exchange, receive: Receive, send: Send) -> None:
         self.exchange = exchange
@@ -98,7 +98,8 @@ class _Request:
             self._complete = True
 
     def failed(self, error: BaseException) -> None:
-        """The app raised; leaving and being cancelled are no faults of it."""
+        """Records that the app raised. Neither a disconnect of the client nor a cancellation is
+        a failure."""
         if not isinstance(error, Exception):
             self._gone = True
         elif not self._gone:
@@ -106,16 +107,16 @@ class _Request:
             self.exchange.error = error
 
     def outcome(self) -> int:
-        """The status to record; an app that raised, or said nothing, failed."""
+        """The status to record; 500 for an app that raised or sent no response."""
         if self._broken or (self._status is None and not self._gone):
             return 500
         return DISCONNECTED if self._status is None else self._status
 
 
 def _endpoint(scope: Scope, root: str, path: str) -> str:
-    """The template of the route, with what its app is mounted at."""
+    """The template of the route with the mount path of its app."""
     route = scope.get("route")
-    # FastAPI keeps the prefixes of included routers beside the route
+    # FastAPI stores the prefixes of included routers beside the route
     included = scope.get("fastapi", {}).get("effective_route_context")
     if included is not None and getattr(included, "original_route", None) is route:
         route = included

@@ -1,4 +1,4 @@
-"""Event time that may pass faster than real time."""
+"""An event-time clock that can run faster than real time."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ import time
 from datetime import datetime, timezone
 
 TRACES = 4096
-"""Traces whose first moment is remembered."""
+"""Most traces whose start time is remembered."""
 HELD = 5.0
-"""Seconds of event time for which it is."""
+"""Seconds of event time for which a start time is remembered."""
 LONGEST = 8.0
-"""Seconds of event time by which a record may lie back: less than what mad waits for by default."""
+"""Largest age of a record in seconds of event time; less than the default lateness of mad."""
 
 
 class Clock:
-    """Event time is `start` plus `factor` times what has really passed since the clock was made.
+    """Event time is `start` plus `factor` times the real time since the clock was created.
 
-    Within one trace time passes as it really does, so that spans keep their durations and stay
-    inside each other. Times are seconds since 1970; `start` is such a number or an aware datetime,
-    now by default. ValueError for a factor outside of above 0 to 1000.
+    Within one trace time runs at real speed, so that spans keep their durations and their nesting.
+    Times are seconds since 1970. `start` is such a number or an aware datetime; the default is the
+    present.
+
+    Raises ValueError for a factor that is not above 0 and at most 1000.
     """
 
     def __init__(self, start: float | datetime | None = None, factor: float = 1.0) -> None:
@@ -36,26 +38,26 @@ class Clock:
         self._lock = threading.Lock()
 
     def now(self) -> float:
-        """Event time now."""
+        """The present event time."""
         return self.at(time.time())
 
     def at(self, real: float, trace: str = "") -> float:
-        """Event time of a real moment, seconds since 1970, of a trace that is being served."""
+        """The event time of a real time (seconds since 1970) within a trace."""
         known = self._known(trace) if trace and self.factor != 1.0 else real
         return self.start + self.factor * (known - self._real) + (real - known)
 
     def began(self, real: float, trace: str) -> float:
-        """The time to record for a request that is over now and began at a real moment: that one,
-        or a few seconds ago where it took so long that it would come late."""
+        """The event time for a request that started at a real time and has just ended: its
+        start, or at most `LONGEST` seconds ago, because an older record would be late."""
         return max(self.at(real, trace), self.now() - LONGEST)
 
     def seconds(self, event: float) -> float:
-        """Real seconds that so many seconds of event time take."""
+        """The real seconds that `event` seconds of event time take."""
         return event / self.factor
 
     def _known(self, trace: str) -> float:
-        """The real moment from which a trace's times are counted: when it was first told of, again
-        where that is long ago."""
+        """The real time from which the times of a trace are counted: its first use, or the
+        present when the first use is too long ago."""
         now = time.time()
         with self._lock:
             known = self._traces.get(trace, -math.inf)
@@ -67,6 +69,6 @@ class Clock:
 
 
 def rfc3339(seconds: float) -> str:
-    """`2026-01-06T10:45:00.000000Z` of seconds since 1970."""
+    """`2026-01-06T10:45:00.000000Z` for seconds since 1970."""
     moment = datetime.fromtimestamp(seconds, timezone.utc)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

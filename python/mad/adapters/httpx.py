@@ -1,4 +1,4 @@
-"""Transports for httpx that hand the trace on and leave a span behind.
+"""Transports for httpx that propagate the trace and record a span for each call.
 
 client = httpx.Client(transport=MadTransport())
 client = httpx.AsyncClient(transport=AsyncMadTransport())
@@ -34,7 +34,7 @@ class MadTransport(httpx.BaseTransport):
 
 
 class AsyncMadTransport(httpx.AsyncBaseTransport):
-    """The same for asyncio."""
+    """The same for an asyncio client."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._inner = transport if transport is not None else httpx.AsyncHTTPTransport()

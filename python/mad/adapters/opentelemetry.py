@@ -1,4 +1,4 @@
-"""Spans of the OpenTelemetry SDK to mad. Needs `pip install 'mad-py[otel]'`.
+"""An exporter that sends spans of the OpenTelemetry SDK to mad. Needs `pip install 'mad-py[otel]'`.
 
 provider = TracerProvider(resource=Resource.create({"service.name": "checkout"}))
 provider.add_span_processor(SimpleSpanProcessor(MadSpanExporter("http://127.0.0.1:8000")))
@@ -24,10 +24,11 @@ except ImportError as error:
 
 
 class MadSpanExporter(SpanExporter):
-    """Sends each span; of a server's span with a status also the request, and recorded exceptions
-    as log lines. `to` is a server's URL or a sender, which stays open at shutdown.
+    """Sends each span. A server span with a status also becomes a request, and a recorded exception
+    a log line.
 
-    The sender batches and never blocks, so that `SimpleSpanProcessor` is enough.
+    `to` is the URL of a server, or a sender; a given sender stays open at shutdown. The sender
+    batches and never blocks, so that `SimpleSpanProcessor` is sufficient.
     """
 
     def __init__(
@@ -116,7 +117,7 @@ def _first(marks: Mapping[str, Any], *names: str) -> Any:
 
 
 def _peer(kind: SpanKind, marks: Mapping[str, Any]) -> str:
-    """Who is called, where the span tells."""
+    """The name of the callee, if the span has one."""
     if kind not in (SpanKind.CLIENT, SpanKind.PRODUCER):
         return ""
     if name := _first(marks, "peer.service"):

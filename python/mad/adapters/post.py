@@ -1,4 +1,4 @@
-"""One batch to one ingest route, again until it is answered."""
+"""Sends one batch to an ingest route, with retries until it is acknowledged."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from urllib.parse import urlsplit
 from mad.times import time_or_none
 
 FIRST_PAUSE, LAST_PAUSE = 0.1, 5.0
-"""Seconds before the first and the later retries; each pause is twice the one before."""
+"""Seconds before the first and the later retries; each pause is twice the previous one."""
 LONGEST_PAUSE = 60.0
-"""Seconds that a server may ask for with Retry-After."""
+"""Longest `Retry-After` in seconds that is followed."""
 LONGEST_ANSWER = 1 << 20
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)
 
 
 class NotTakenError(Exception):
-    """A batch that the server refused, or did not take in time; `status` 0 is no answer."""
+    """The server refused a batch or did not acknowledge it in time; `status` 0 means that there
+    was no response."""
 
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
@@ -34,7 +35,7 @@ class NotTakenError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server said of a batch, and how often it was sent again."""
+    """The response to a batch, and how often the batch was sent again."""
 
     accepted: int
     rejected: int
@@ -42,10 +43,10 @@ class Answer:
 
 
 class Post:
-    """A connection to the server at `url`; for one thread at a time.
+    """A connection to the server at `url`, for one thread at a time.
 
-    A batch is sent again with the same key until it was answered, for at most `patience` seconds;
-    `timeout` is for one attempt.
+    A batch is sent with the same idempotency key until it is acknowledged, for at most `patience`
+    seconds; `timeout` limits one attempt.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Post:
         place = urlsplit(url)
         if place.scheme not in ("http", "https") or not place.hostname:
             raise ValueError(f"{url!r} is not a URL such as http://127.0.0.1:8000")
-        _ = place.port  # ValueError where it is none
+        _ = place.port  # raises ValueError for an invalid port
         self._https = place.scheme == "https"
         self._host, self._port = place.hostname, place.port
         self._path = place.path.rstrip("/")
@@ -71,10 +72,10 @@ class Post:
         self._connection: http.client.HTTPConnection | None = None
         self.retried = 0
         self.stop = threading.Event()
-        """Once set, nothing is waited for or sent again."""
+        """Once set, nothing is sent again and no pause is waited for."""
 
     def send(self, kind: str, body: bytes, key: str, records: int) -> Answer:
-        """Hands over a batch of JSON Lines. NotTakenError when it was not taken."""
+        """Sends a batch of JSON Lines. Raises `NotTakenError` when it is not acknowledged."""
         headers = self._headers | {"Idempotency-Key": key}
         if self._compress:
             body, headers["Content-Encoding"] = gzip.compress(body, 1), "gzip"
@@ -83,7 +84,8 @@ class Post:
             if self.stop.is_set():
                 raise NotTakenError(f"{kind}: closed before it was sent")
             status, answer, wait = self._try("POST", f"/v1/ingest/{kind}", body, headers)
-            # 422 tells of a batch of which nothing could be taken, record by record
+            # With status 422 all records of the batch were rejected; it was acknowledged all the
+            # same.
             if 200 <= status < 300 or (status == 422 and _count(answer, "rejected", 0)):
                 return Answer(
                     _count(answer, "accepted", records), _count(answer, "rejected", 0), retried
@@ -98,9 +100,9 @@ class Post:
             self.retried += 1
 
     def get(self, path: str) -> Any:
-        """The JSON of a route. NotTakenError when there is none."""
+        """The JSON of a route. Raises `NotTakenError` without a response of status 200."""
         status, answer, _ = self._try("GET", path, None, self._headers)
-        if not status:  # a server closes connections on which nothing came for a while
+        if not status:  # the server may have closed an idle connection
             status, answer, _ = self._try("GET", path, None, self._headers)
         if status != 200:
             raise NotTakenError(f"{path}: {status or ''} {_message(answer)}", status)
@@ -115,7 +117,7 @@ class Post:
     def _try(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str]
     ) -> tuple[int, Any, float]:
-        """Status, JSON, and the seconds to wait; status 0 and the reason without an answer."""
+        """Status, JSON and the seconds to wait; without a response status 0 and the reason."""
         try:
             if self._connection is not None and _is_closed(self._connection):
                 self.close()
@@ -138,7 +140,7 @@ class Post:
 
 
 def _is_closed(connection: http.client.HTTPConnection) -> bool:
-    """Whether the server closed a connection on which nothing is asked: it can be read from."""
+    """Whether the server closed an idle connection: then it is readable."""
     if connection.sock is None:
         return True
     poll = select.poll()
@@ -147,7 +149,8 @@ def _is_closed(connection: http.client.HTTPConnection) -> bool:
 
 
 def after_newest(server: Post) -> float | None:
-    """Where event time has to begin so that nothing is late, seconds since 1970; None is now."""
+    """The event time from which new records are not late, in seconds since 1970; None for the
+    present."""
     try:
         newest = server.get("/ingest/stats").get("newest_ts")
     except (NotTakenError, AttributeError):
@@ -170,7 +173,7 @@ def _message(answer: Any) -> str:
 
 
 def _seconds(retry_after: str | None) -> float:
-    """Seconds of a Retry-After header, which is a number or a date."""
+    """The seconds of a `Retry-After` header, which holds a number or a date."""
     if not retry_after:
         return 0.0
     try:

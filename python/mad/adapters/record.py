@@ -1,6 +1,5 @@
-"""What one request leaves behind: a request, a span, and a log line where it failed; and the trace
-that goes with the calls it makes.
-"""
+"""Records of one request: the request itself, its span, a log line if it failed, and the trace
+headers for the calls that it makes."""
 
 from __future__ import annotations
 
@@ -20,20 +19,20 @@ from mad.adapters.clock import Clock, rfc3339
 from mad.adapters.sender import Sender
 
 TRACE, SPAN, PARENT = "X-Trace-ID", "X-Span-ID", "traceparent"
-"""Headers: trace and span of the caller, and both in the form of W3C."""
+"""Header names: trace and parent span of mad, and the W3C form of both."""
 DISCONNECTED = 499
-"""The status of a request whose client left before there was an answer."""
+"""The status of a request whose client disconnected before the response."""
 LONGEST_TRACE = 16_000
-"""Characters of a stack trace that are kept, the last ones."""
+"""The last characters of a stack trace that are sent."""
 _ID = re.compile(r"[!-~]{1,128}")
 _W3C = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}.*")
 _current: ContextVar[Exchange | None] = ContextVar("mad_exchange", default=None)
 
 
 class Recorder:
-    """Records requests of `service` through a sender, or through one of its own to `url`.
+    """Records requests of `service` through a sender, either a given one or a new one for `url`.
 
-    Paths that begin with one of `skip` are left out. `clock` tells the time of records.
+    Paths that begin with one of `skip` are ignored. `clock` provides the times of records.
     """
 
     def __init__(
@@ -47,18 +46,18 @@ class Recorder:
         skip: Sequence[str] = (),
     ) -> None:
         if (sender is None) == (url is None):
-            raise ValueError("one of url and sender is needed")
+            raise ValueError("give either url or sender")
         self.service = service
         self.sender = sender if sender is not None else Sender(url or "", token)
         self.clock = clock if clock is not None else Clock()
         self._skip = tuple(skip)
 
     def skips(self, path: str) -> bool:
-        """Whether a path is left out."""
+        """Whether requests of a path are ignored."""
         return bool(self._skip) and path.startswith(self._skip)
 
     def begin(self, method: str, header: Callable[[str], str | None]) -> Exchange:
-        """A request begins; `header` gives a header by its name in lower case."""
+        """Starts a request; `header` returns a header by its name in lower case."""
         return Exchange(self, method, *_incoming(header))
 
 
@@ -73,7 +72,7 @@ class Exchange:
         self._begun, self._began = time.time(), time.perf_counter()
 
     def finish(self, endpoint: str, status: int) -> None:
-        """The request was answered: leaves its records behind."""
+        """Ends the request and sends its records."""
         latency, recorder = self._latency(), self.recorder
         begun = rfc3339(recorder.clock.began(self._begun, self.trace_id))
         recorder.sender.send(
@@ -96,21 +95,21 @@ class Exchange:
                     "timestamp": rfc3339(recorder.clock.now()),
                     "service": recorder.service,
                     "level": "ERROR",
-                    "body": f"{self.method} {endpoint}: {told(self.error)}",
+                    "body": f"{self.method} {endpoint}: {described(self.error)}",
                     "trace_id": self.trace_id,
                 },
             )
 
     def call(self) -> Exchange:
-        """A call made while this is served."""
+        """Starts a call that this request makes."""
         return Exchange(self.recorder, "", self.trace_id, self.span_id)
 
     def called(self, operation: str, failed: bool, peer: str) -> None:
-        """The call was answered, or failed: leaves its span behind."""
+        """Ends the call and sends its span."""
         self._span(operation, self._latency(), failed, "client", peer)
 
     def headers(self) -> dict[str, str]:
-        """What tells the callee of a call where it belongs."""
+        """The headers that tell the callee its trace and parent span."""
         headers = {TRACE: self.trace_id, SPAN: self.span_id}
         if re.fullmatch(r"[0-9a-f]{32}", self.trace_id):
             headers[PARENT] = f"00-{self.trace_id}-{self.span_id}-01"
@@ -146,18 +145,18 @@ def serving(exchange: Exchange | None) -> Iterator[None]:
 
 
 def current() -> Exchange | None:
-    """The request that is being served here."""
+    """The request that this thread or task serves, if any."""
     return _current.get()
 
 
 def note(error: BaseException) -> None:
-    """Tells of an exception that the app answered itself, so that its stack trace is kept."""
+    """Records an exception that the app handled itself, so that its stack trace is sent."""
     if (exchange := _current.get()) is not None:
         exchange.error = error
 
 
 def outgoing() -> dict[str, str]:
-    """Headers for a call to another service; none where no request is being served."""
+    """The trace headers for a call to another service; empty when no request is being served."""
     exchange = _current.get()
     return {} if exchange is None else exchange.headers()
 
@@ -174,7 +173,8 @@ class Call:
 def call(operation: str, peer: str = "") -> Iterator[Call]:
     """A call to another service, as a span of the request that is being served.
 
-    It failed when it raises or its status is 500 or more. `peer` is who is called, as far as known.
+    The call has failed when the block raises or the status is 500 or more. `peer` is the name of
+    the callee, if known.
     """
     exchange = _current.get()
     if exchange is None:
@@ -191,7 +191,7 @@ def call(operation: str, peer: str = "") -> Iterator[Call]:
 
 
 def urlopen(request: str | urllib.request.Request, *args: Any, **kwargs: Any) -> Any:
-    """`urllib.request.urlopen` that hands the trace on and leaves a span behind."""
+    """`urllib.request.urlopen` that propagates the trace and records a span."""
     if isinstance(request, str):
         request = urllib.request.Request(request)
     place = urlsplit(request.full_url)
@@ -209,7 +209,7 @@ def urlopen(request: str | urllib.request.Request, *args: Any, **kwargs: Any) ->
         return answer
 
 
-def told(error: BaseException) -> str:
+def described(error: BaseException) -> str:
     """Type, message and stack trace of an exception."""
     short = "".join(traceback.format_exception_only(error)).strip()
     trace = "".join(traceback.format_exception(error))
@@ -217,8 +217,8 @@ def told(error: BaseException) -> str:
 
 
 def _incoming(header: Callable[[str], str | None]) -> tuple[str, str | None]:
-    """Trace and parent span of a request. An X-Trace-ID wins over a traceparent of another trace;
-    what is no id is as if it were missing."""
+    """Trace and parent span of a request. X-Trace-ID takes precedence over a traceparent of
+    another trace; an invalid id counts as missing."""
     trace, parent = (_id(header(name.lower())) for name in (TRACE, SPAN))
     match = _W3C.fullmatch(header(PARENT) or "")
     if match and set(match[1]) != {"0"} and set(match[2]) != {"0"} and trace in (None, match[1]):

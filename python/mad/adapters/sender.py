@@ -1,4 +1,4 @@
-"""Sends records to mad in the background: bounded, in batches, and never in the way of the app.
+"""Sends records to mad in the background: bounded, in batches, without ever blocking the app.
 
 sender = Sender("http://127.0.0.1:8000")
 sender.send("metrics", {"timestamp": now, "service": "shop", "metric": "cpu", "value": 40.0})
@@ -23,38 +23,41 @@ from typing import Any
 from mad.adapters.post import NotTakenError, Post
 
 KINDS = ("changes", "requests", "metrics", "logs", "spans")
-"""What can be sent, in the order in which a batch is: what is judged comes first, so that nothing
-else of the batch makes it late."""
+"""The kinds of records in the order of a batch. Judged kinds come first, so that the other kinds
+cannot make them late."""
 HELD_BYTES, BODY_BYTES = 32 << 20, 4 << 20
-"""What may wait, and how much of it goes in one batch."""
+"""Most bytes in the queue, and most bytes of one batch."""
 _log = logging.getLogger("mad")
 _open: weakref.WeakSet[Sender] = weakref.WeakSet()
 
 
 @dataclass
 class Figures:
-    """What became of the records so far."""
+    """Numbers of records by their outcome."""
 
     sent: int = 0
-    """Answered by the server: accepted or rejected."""
+    """Acknowledged by the server: accepted or rejected."""
     accepted: int = 0
     rejected: int = 0
     dropped: int = 0
-    """Never arrived: no room, refused, not taken in time, no JSON."""
+    """Never delivered: the queue was full, the server refused or did not answer in time, or the
+    record was not JSON."""
     retried: int = 0
     """Batches that were sent again."""
     waiting: int = 0
     problem: str = ""
-    """Why the last batch that was dropped was."""
+    """The reason why the last dropped batch was dropped."""
 
 
 class Sender:
-    """A queue and a thread that empties it to the server at `url`.
+    """A queue, and a thread that sends its records to the server at `url`.
 
-    At most `capacity` records of 32 MiB wait; more are dropped. A batch goes after `interval`
-    seconds or with `batch` records, and again with the same key until it was answered, for at most
-    `patience` seconds. `send` never raises and never waits. The thread begins with the first
-    record, also after a fork; what waits at the end of the program is sent for at most two seconds.
+    At most `capacity` records of 32 MiB are queued; further ones are dropped. A batch is sent after
+    `interval` seconds or with `batch` records, and again with the same idempotency key until it is
+    acknowledged, for at most `patience` seconds.
+
+    `send` never raises and never waits. The thread starts with the first record, also after a fork.
+    At the end of the program the queue is sent for at most two seconds.
     """
 
     def __init__(
@@ -70,7 +73,7 @@ class Sender:
         compress: bool = False,
     ) -> None:
         if not (capacity >= 1 and batch >= 1 and interval > 0.0):
-            raise ValueError("capacity and batch are 1 or more, interval is above 0 seconds")
+            raise ValueError("capacity and batch must be 1 or more, interval above 0 seconds")
 
         def post() -> Post:
             return Post(url, token, timeout=timeout, patience=patience, compress=compress)
@@ -91,7 +94,7 @@ class Sender:
         self._name, self._number = uuid.uuid4().hex, 0
 
     def send(self, kind: str, record: Mapping[str, Any]) -> None:
-        """Puts a record of requests, spans, logs, metrics or changes on its way."""
+        """Queues a record of requests, spans, logs, metrics or changes."""
         line = _line(record)
         with self._changed:
             is_full = len(self._queue) >= self._capacity or self._held + len(line) > HELD_BYTES
@@ -106,11 +109,12 @@ class Sender:
                 self._thread = threading.Thread(target=self._run, name="mad-sender", daemon=True)
                 try:
                     self._thread.start()
-                except RuntimeError:  # no more threads, or the program ends
+                except RuntimeError:  # no more threads can start, or the program is ending
                     self._thread = None
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Sends what waits; whether all of it was answered or dropped within `timeout` seconds."""
+        """Sends the queue. Returns whether every record was acknowledged or dropped within
+        `timeout` seconds."""
         with self._changed:
             self._asked = True
             self._changed.notify_all()
@@ -122,7 +126,7 @@ class Sender:
                 self._asked = False
 
     def close(self, timeout: float = 5.0) -> None:
-        """Sends what waits for at most `timeout` seconds, drops the rest, ends the thread."""
+        """Sends the queue for at most `timeout` seconds, drops the rest and ends the thread."""
         until = time.monotonic() + timeout
         with self._changed:
             self._closed = True
@@ -141,7 +145,7 @@ class Sender:
 
     @property
     def figures(self) -> Figures:
-        """What became of the records so far."""
+        """Numbers of records by their outcome so far."""
         with self._changed:
             figures = Figures(**vars(self._figures))
             figures.retried = self._post.retried
@@ -186,7 +190,7 @@ class Sender:
             accepted, rejected = answer.accepted, answer.rejected
         except NotTakenError as error:
             problem = str(error)
-        except Exception as error:  # nothing may end the thread
+        except Exception as error:  # no error may end the thread
             problem = f"{kind}: {type(error).__name__}: {error}"
         with self._changed:
             figures, sent = self._figures, 0 if problem else len(lines)
@@ -202,7 +206,7 @@ class Sender:
 
 
 def _in_child() -> None:
-    """A fork has none of its parent's threads, and what waited there is the parent's to send."""
+    """Starts fresh in a forked process: it has no threads, and the queue belongs to the parent."""
     for sender in list(_open):
         sender._begin()
 
@@ -217,8 +221,8 @@ atexit.register(_at_end)
 
 
 def _line(record: Mapping[str, Any]) -> bytes:
-    """A line of JSON; empty for what cannot be one."""
+    """The record as a line of JSON; empty when that is not possible."""
     try:
         return json.dumps(record, default=str, allow_nan=False).encode() + b"\n"
-    except Exception:  # whatever the values do, the app goes on
+    except Exception:  # A value may raise any error, which must not reach the app.
         return b""

@@ -1,11 +1,11 @@
-"""WSGI middleware: Flask, Django, Bottle and whatever else speaks WSGI.
+"""WSGI middleware for Flask, Django, Bottle and other WSGI frameworks.
 
     from mad.adapters.wsgi import MadMiddleware
 
     app.wsgi_app = MadMiddleware(app.wsgi_app, service="checkout", url="http://127.0.0.1:8000")
 
-Flask answers exceptions itself; `flask.got_request_exception.connect(mad.adapters.wsgi.noted, app)`
-keeps their stack traces.
+Flask handles exceptions itself; `flask.got_request_exception.connect(mad.adapters.wsgi.noted, app)`
+records their stack traces.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 
 class MadMiddleware:
-    """Records every request of `app`, from its first byte to the last of its answer.
+    """Records every request of `app`, from its first byte to the last byte of its response.
 
-    Its endpoint is the route's template where the framework names it, else the path.
+    Its endpoint is the template of the route if the framework provides it, else the path.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class MadMiddleware:
 
 
 class _Answer:
-    """The body of an answer; the request ends where it is closed."""
+    """The body of a response; closing it ends the request."""
 
     def __init__(self, exchange: Exchange, path: str) -> None:
         self.body: Iterable[bytes] = ()
@@ -100,7 +100,7 @@ class _Answer:
                 raise
 
     def close(self) -> None:
-        """Called by the server at the end, also when the client left."""
+        """Ends the request. The server calls this also when the client has disconnected."""
         try:
             with serving(self._exchange):
                 if (close := getattr(self.body, "close", None)) is not None:
@@ -109,13 +109,13 @@ class _Answer:
             self.finish()
 
     def failed(self, error: BaseException) -> None:
-        """The app raised."""
+        """Records that the app raised."""
         if isinstance(error, Exception):
             self._broken = True
             self._exchange.error = error
 
     def finish(self) -> None:
-        """Leaves the records behind, once."""
+        """Sends the records, once."""
         if self._finished:
             return
         self._finished = True
@@ -124,7 +124,7 @@ class _Answer:
 
 
 def noted(*_: Any, exception: BaseException, **__: Any) -> None:
-    """A receiver for signals of frameworks that answer exceptions themselves."""
+    """A receiver for exception signals of frameworks that handle exceptions themselves."""
     if current() is not None:
         note(exception)
 
@@ -135,7 +135,7 @@ def _path(environ: Environ) -> str:
 
 
 def _endpoint(environ: Environ, path: str) -> str:
-    """The template of the route: `mad.route` of the environ, else that of Flask."""
+    """The template of the route: `mad.route` of the environ, else the rule of Flask."""
     named = environ.get("mad.route")
     rule = getattr(getattr(environ.get("werkzeug.request"), "url_rule", None), "rule", None)
     return next((name for name in (named, rule) if isinstance(name, str) and name), path)

@@ -1,8 +1,8 @@
 """The command line `mad`.
 
-Exit codes: 0 fine; 1 what `--fail-on` names was found, or the demo failed; 2 usage or
-configuration; 3 input that cannot be read; 4 a server that cannot be reached. Besides these 130
-and 143 when interrupted, 141 when the reader of the output went away, 70 for a fault in mad.
+Exit codes: 0 success; 1 `--fail-on` was met, or the demo failed; 2 usage or configuration; 3
+unreadable input; 4 a server that cannot be reached. Also 130 and 143 after an interruption, 141
+when the reader of the output left, 70 for an internal error of mad.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ examples:
   mad demo --open                      simulate a shop with an incident and find it
   mad detect requests.csv.gz           read a log, write out/report.html and tables
   mad detect a.jsonl b.jsonl --json    several files, merged by time, for machines
-  mad explain out                      why the worst incident is one
-  mad explain out --service payments   why its endpoints are flagged or quiet
+  mad explain out                      explain the worst incident
+  mad explain out --service payments   why its endpoints are flagged or not
   mad culprits out --at 2026-01-06T10:54:00Z
-  mad graph spans.csv --out graph.html who calls whom, the blamed path marked
-  mad serve --data DIR                 the live service: takes telemetry, tells incidents
-  mad config check mad.toml            every problem of a settings file, with its line
+  mad graph spans.csv --out graph.html draw the service graph
+  mad serve --data DIR                 run the live service
+  mad config check mad.toml            list the problems of a settings file
 
 exit codes:
-  0 fine   1 --fail-on was met   2 usage or configuration   3 unreadable input
+  0 success   1 --fail-on was met   2 usage or configuration   3 unreadable input
   4 a server that cannot be reached
 """
 
@@ -63,7 +63,7 @@ def version() -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+    """The parser of the whole command line."""
     from mad.cli import (
         bench,
         config,
@@ -87,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
-        "--verbose", action="store_true", help="say more, and show a traceback on errors"
+        "--verbose", action="store_true", help="print more details, and a traceback on errors"
     )
     commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     modules = (
@@ -145,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         import traceback
 
         traceback.print_exc()
-        _complain("this is a fault in mad, not in your input", "please report it with the above")
+        _complain("this is an internal error of mad", "please report it with the traceback above")
         return errors.INTERNAL
 
 
@@ -158,7 +158,7 @@ def _complain(message: str, hint: str) -> None:
 
 
 def _end_on_termination() -> None:
-    """Lets a termination signal unwind, so that unfinished files are removed."""
+    """Turns a termination signal into SystemExit, so that unfinished files are removed."""
 
     def leave(*_: object) -> NoReturn:
         raise SystemExit(errors.TERMINATED)

@@ -1,4 +1,4 @@
-"""Reading and checking argument values."""
+"""Parsers of argument values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def duration(text: str) -> float:
 
 
 def time(text: str) -> str:
-    """An RFC 3339 time, checked and handed on as written in UTC."""
+    """An RFC 3339 time in UTC, as text."""
     from mad.times import parse_time
 
     try:
@@ -33,7 +33,7 @@ def time(text: str) -> str:
 
 
 def whole(least: int, most: int | None = None) -> Callable[[str], int]:
-    """A whole number from `least` to `most`; `10_000` and `10,000` are fine too."""
+    """A parser of whole numbers from `least` to `most`; accepts `10_000` and `10,000`."""
 
     def read(text: str) -> int:
         try:
@@ -49,11 +49,11 @@ def whole(least: int, most: int | None = None) -> Callable[[str], int]:
 
 
 def incidents(specs: list[str] | None) -> list[str] | None:
-    """What `--incident` was given: None for never, an empty list for `none`."""
+    """The value of `--incident`: None without the option, an empty list for `none`."""
     if specs is None or "none" not in specs:
         return specs
     if len(specs) > 1:
-        raise errors.UsageError("--incident none cannot stand beside other incidents")
+        raise errors.UsageError("--incident none excludes other incidents")
     return []
 
 

@@ -1,4 +1,4 @@
-"""`mad bench`: how right the scorers are on public data."""
+"""`mad bench`: accuracy of the scorers on public data."""
 
 from __future__ import annotations
 
@@ -20,23 +20,25 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     bench = commands.add_parser(
         "bench",
         parents=[common],
-        help="run a scorer over labelled public series",
-        description="Figures of the default or of single scorers beside what others reach.",
+        help="measure scorers on labelled public series",
+        description="Measures the default or single scorers and compares "
+        "them with published results.",
     )
     what = bench.add_subparsers(title="benches", metavar="BENCH", dest="bench", required=True)
     quality = what.add_parser(
         "quality",
         parents=[common],
-        help="how right a scorer is",
-        description="Runs scorers over the sets in DIR: microsoft/, kpi/ and nab/ as published.",
+        help="measure the accuracy of scorers",
+        description="Runs scorers over the data sets in DIR: microsoft/, "
+        "kpi/ and nab/ as published.",
     )
-    quality.add_argument("directory", metavar="DIR", help="the folder of the sets")
+    quality.add_argument("directory", metavar="DIR", help="directory of the data sets")
     quality.add_argument(
         "--scorer",
         action="append",
         metavar="NAME",
         help="default (if none is given), mad, double_mad, long, seasonal, difference, "
-        "slope, shift, cusum, record, silence, binomial or gauge; may be given again",
+        "slope, shift, cusum, record, silence, binomial or gauge; repeatable",
     )
     quality.add_argument("--json", action="store_true", help="print one JSON document")
     quality.set_defaults(run=run)

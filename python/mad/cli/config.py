@@ -1,4 +1,4 @@
-"""`mad config`: what is wrong with a settings file, and which settings hold."""
+"""`mad config`: checks a settings file and shows the settings in effect."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     """Adds the commands."""
     command = commands.add_parser(
         "config",
-        help="check a settings file, show the settings that hold",
-        description="Checks a settings file, or shows the settings that hold here.",
+        help="check a settings file, show the settings in effect",
+        description="Checks a settings file, or shows the settings in effect.",
     )
     inner = command.add_subparsers(title="commands", metavar="COMMAND", required=True)
     check = inner.add_parser(
         "check",
         parents=[common],
-        help="name every problem of a file with its line",
+        help="list every problem of a file with its line",
         description="Names every problem of a TOML, YAML or JSON file with its line, exit code 2; "
         "or what differs from the defaults.",
     )
@@ -38,7 +38,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     show = inner.add_parser(
         "show",
         parents=[common],
-        help="print the settings that hold as TOML",
+        help="print the settings in effect as TOML",
         description="Prints the settings that hold as TOML; of each that is not the default, "
         "where it came from.",
     )
@@ -64,9 +64,8 @@ def run_check(args: argparse.Namespace) -> int:
 
 
 def problems(text: str, path: str) -> list[dict[str, Any]]:
-    """Every problem of a settings file in the order of its lines: field, message, line, column;
-    the last two are None where they are not known.
-    """
+    """Every problem of a settings file in the order of its lines: field, message, line and
+    column. Line and column are None where they are unknown."""
     try:
         fields = parse(text, path)
         known = settings.places(text, path)
@@ -91,9 +90,9 @@ def _print(path: str, found: list[dict[str, Any]], changes: dict[str, tuple[Any,
     if found:
         return
     if not changes:
-        sys.stdout.write(visible(f"{path}: fine; every field has its default") + "\n")
+        sys.stdout.write(visible(f"{path}: valid; every field has its default") + "\n")
         return
-    sys.stdout.write(visible(f"{path}: fine; what differs from the defaults:") + "\n")
+    sys.stdout.write(visible(f"{path}: valid; changes from the defaults:") + "\n")
     for field, (value, default) in changes.items():
         usual = "none" if default in (None, []) else default
         sys.stdout.write(visible(f"  {field} = {as_json(value)}  (default {usual})") + "\n")

@@ -1,4 +1,4 @@
-"""`mad culprits`: who is to blame, at any moment of a run or in failing traces."""
+"""`mad culprits`: ranks the likely culprits at any time of a run or in failing traces."""
 
 from __future__ import annotations
 
@@ -20,19 +20,21 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "culprits",
         parents=[common],
         help="rank the likely culprits",
-        description="Ranks endpoints by the rows of the last minutes, using only what was known "
-        "at the given moment; with --spans services, by the failing traces that they cause.",
+        description="Ranks endpoints by the rows of the last minutes, using only rows known "
+        "at the given time. With --spans: ranks services by the failing traces that they cause.",
     )
     command.add_argument(
         "source",
         nargs="?",
         metavar="DIR|URL",
-        help="what mad detect wrote, a scored.csv, or a running server",
+        help="output of mad detect, a scored.csv, or the URL of a server",
     )
-    command.add_argument("--spans", metavar="FILE", help="instead of DIR: spans of traces")
-    command.add_argument("--reference", metavar="FILE", help="spans of normal time")
+    command.add_argument("--spans", metavar="FILE", help="spans of traces, instead of DIR")
+    command.add_argument("--reference", metavar="FILE", help="spans of a normal period")
     command.add_argument(
-        "--graph", action="store_true", help="of spans: show who calls whom, the blamed path marked"
+        "--graph",
+        action="store_true",
+        help="with --spans: show the service graph with the path to the culprit",
     )
     command.add_argument(
         "--at", type=arguments.time, metavar="TIME", help="RFC 3339 (default: the newest row)"
@@ -74,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _of_traces(args: argparse.Namespace) -> int:
     if args.at is not None:
-        raise errors.UsageError("--at is of DIR: spans are ranked as a whole")
+        raise errors.UsageError("--at needs DIR; --spans ranks all spans")
     ranking = graph.rank_traces(args.spans, args.reference, args.top_k)
     document = graph.build({"spans": args.spans}) if args.graph else None
     if document is not None:
@@ -94,6 +96,6 @@ def _of_traces(args: argparse.Namespace) -> int:
 def rank_rows(
     name: str, scored: Iterator[bytes], at: str | None, minutes: float, top_k: int
 ) -> dict[str, Any]:
-    """A ranking from scored rows, using only rows known at `at`."""
+    """Ranks scored rows, using only rows known at `at`."""
     with errors.input_of(name):
         return dict(json.loads(_core.culprits_from_scored(scored, at, minutes, top_k)))

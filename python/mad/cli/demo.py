@@ -1,4 +1,4 @@
-"""`mad demo`: a shop with one incident, found, blamed and explained, in one command."""
+"""`mad demo`: simulates a shop with one incident, finds it, names the culprit and explains it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mad.sinks import files
 from mad.sources.files import Source
 
 CULPRIT = ("payments", "/pay")
-"""Whom the default incident strikes, and whom the demo must name."""
+"""The endpoint of the default incident, which the demo must name."""
 
 
 def register(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -29,7 +29,8 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="simulate a shop with an incident and find it",
         description="Simulates two hours of a shop in which payments /pay slows down and fails "
-        "from minute 45 to 53, finds that, and compares with the truth. Exits with 1 when "
+        "from minute 45 to 53, detects the incident and compares the result "
+        "with the truth. Exits with 1 when "
         "payments /pay is not named as the culprit.",
     )
     command.add_argument("--out", default="mad-demo", metavar="DIR", help="default: mad-demo")
@@ -100,8 +101,8 @@ def matching(document: dict[str, Any], truth: list[dict[str, Any]]) -> summary.J
     return summary.top_incident(overlapping)
 
 
-def known_after(incident: summary.Json, truth: list[dict[str, Any]]) -> timedelta | None:
-    """How long after the true start of its endpoint's incident this one was opened."""
+def detection_delay(incident: summary.Json, truth: list[dict[str, Any]]) -> timedelta | None:
+    """The time from the true start of the incident's endpoint until the incident was opened."""
     opened = times.time_or_none(incident.get("opened_at"))
     starts = [
         start
@@ -125,6 +126,6 @@ def _show(
     console = text.console()
     text.print_detection(console, outcome.document, outcome.seconds, verbose=verbose)
     text.print_evaluation(console, evaluation)
-    delay = known_after(found, truth) if found else None
+    delay = detection_delay(found, truth) if found else None
     text.print_demo_verdict(console, found, right, " ".join(CULPRIT), delay)
     text.print_files(console, outcome.paths)

@@ -1,4 +1,4 @@
-"""`mad detect`: from request logs to incidents, culprits and a report."""
+"""`mad detect`: finds incidents in files and writes tables, culprits and a report."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mad.sources.files import CHUNK
 
 _GATES = {"warning": ("Warning", "Critical"), "critical": ("Critical",)}
 _OTHERS = {
-    "metrics": "metrics; scored.csv is theirs and of logs where there are no requests, else "
+    "metrics": "metrics; their rows go to scored.csv if there are no requests, else to "
     "scored_metrics.csv",
-    "spans": "spans: rows of their service and operation, and who calls whom",
-    "logs": "logs: the error and warning lines of each service and minute",
-    "edges": "the service graph: caller, callee",
-    "changes": "changes: evidence against a service in the half hour after",
+    "spans": "spans; they give rows of service and operation, and the service graph",
+    "logs": "logs; error and warning lines of each service are counted",
+    "edges": "the service graph with the columns caller and callee",
+    "changes": "changes; each is evidence against its service for half an hour",
 }
 _LEARNT = ("requests", "metrics")
 
@@ -49,10 +49,10 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
             action="append",
             default=[],
             metavar="FILE",
-            help=f"earlier {kind}: learnt first, not flagged, so that there is no warm-up",
+            help=f"earlier {kind}: learnt first and not flagged, so that no warm-up is needed",
         )
     command.add_argument(
-        "--resume", metavar="STATE", help="go on from the state that an earlier run saved"
+        "--resume", metavar="STATE", help="continue from the saved state of an earlier run"
     )
     command.add_argument("--save", metavar="STATE", help="save the state at the end")
     command.add_argument("--out", default="out", metavar="DIR", help="default: out")
@@ -61,13 +61,13 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "--mode",
         choices=("default", "reference"),
         default="default",
-        help="reference: one median and MAD over the whole file, as the original did",
+        help="reference: one median and MAD over the whole file, as in the original system",
     )
     command.add_argument(
         "--fail-on",
         choices=tuple(_GATES),
         metavar="SEVERITY",
-        help="exit with 1 when an incident is at least: warning, critical",
+        help="exit with 1 when an incident has at least this severity: warning, critical",
     )
     command.add_argument(
         "--batch-size",
@@ -79,7 +79,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--sort",
         action="store_true",
-        help="sort all records in memory first; done by itself when a file is not in order",
+        help="sort all records in memory first; automatic when a file is not in order",
     )
     command.add_argument("--no-report", action="store_true", help="write no report.html")
     command.add_argument("--json", action="store_true", help="print one JSON document")
@@ -113,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def machine(outcome: Outcome) -> dict[str, Any]:
-    """The one document `--json` prints."""
+    """The document that `--json` prints."""
     return {
         **{key: value for key, value in outcome.document.items() if key != "incidents"},
         "incidents": without_series(outcome.document),
@@ -123,7 +123,7 @@ def machine(outcome: Outcome) -> dict[str, Any]:
 
 
 def show(outcome: Outcome, *, as_json: bool, verbose: bool) -> None:
-    """Prints what was found."""
+    """Prints the result of a run."""
     for note in outcome.notes:
         sys.stderr.write(f"mad: {note}\n")
     if as_json:

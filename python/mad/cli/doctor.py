@@ -1,4 +1,4 @@
-"""`mad doctor`: whether mad can work here, and what it finds."""
+"""`mad doctor`: checks the installation and its environment."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from mad.config.layers import CONFIDENCE, FILE, PREFIX, is_setting
 
 Check = dict[str, Any]
 _OTHERS = {
-    CONFIDENCE: "a confidence; sets score.threshold, see docs/config.md",
-    "BATCH_SIZE": "records read at a time, about 100 bytes each: the default of --batch-size",
-    "LOG_LEVEL": "DEBUG is --verbose; other levels change nothing",
-    "LLM_API_KEY": "not used: explanations are made of facts and templates",
-    FILE: "the settings file where --config names none",
+    CONFIDENCE: "a confidence that sets score.threshold, see docs/config.md",
+    "BATCH_SIZE": "default of --batch-size in records of about 100 bytes",
+    "LOG_LEVEL": "DEBUG has the effect of --verbose; other levels have none",
+    "LLM_API_KEY": "not used; explanations come from templates",
+    FILE: "the settings file without --config",
 }
 
 
@@ -35,9 +35,9 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     command = commands.add_parser(
         "doctor",
         parents=[common],
-        help="check that mad can work here",
+        help="check the installation and its environment",
         description="Checks versions, optional packages, settings, environment, the output "
-        "directory, the clock and the core. Exit code 2 when something is wrong.",
+        "directory, the clock and the core. Exit code 2 when a check fails.",
     )
     command.add_argument("--out", default="out", metavar="DIR", help="default: out")
     command.add_argument("--config", metavar="FILE", help=settings.HELP)
@@ -73,14 +73,14 @@ def _check(name: str, call: Callable[[], str]) -> Check:
 
 
 def config(path: str | None) -> str:
-    """The settings file that is read, and that all settings are valid."""
+    """Finds the settings file and validates all settings."""
     settings.load(path)
     file = settings.file_of(path, os.environ)
-    return f"{file}: valid" if file else f"no file ({settings.DEFAULT} is read where there is one)"
+    return f"{file}: valid" if file else f"no file ({settings.DEFAULT} is read if it exists)"
 
 
 def writable(directory: Path) -> str:
-    """That files can be written to a directory, or that it can be made."""
+    """Checks that the directory is writable or can be created."""
     place = directory
     while not place.exists() and place != place.parent:
         place = place.parent
@@ -93,7 +93,7 @@ def writable(directory: Path) -> str:
 
 
 def clock() -> str:
-    """That the clock is not behind the package's own files, nor far ahead of any sense."""
+    """Checks that the clock is plausible compared with the package's own files."""
     now = time.time()
     installed = Path(_core.__file__).stat().st_mtime
     written = datetime.fromtimestamp(now, timezone.utc).isoformat(timespec="seconds")
@@ -105,7 +105,8 @@ def clock() -> str:
 
 
 def core() -> str:
-    """Detects over an hour whose last ten minutes are slow, and compares with the known answer."""
+    """Runs a detection over one hour whose last ten minutes are slow, and compares the result
+    with the known answer."""
     import numpy as np
 
     import mad
@@ -125,11 +126,11 @@ def core() -> str:
     expected = [("payments", "/pay", 3000.0, 3600.0)]
     if found != expected:
         raise ValueError(f"found {found} in the built-in example; expected {expected}")
-    return "finds the incident of the built-in example"
+    return "detected the incident of the built-in example"
 
 
 def packages() -> list[dict[str, str | None]]:
-    """The optional packages: which extra adds each, and its version where it is installed."""
+    """The optional packages, the extra that adds each, and the installed versions."""
     try:
         required = metadata.requires("mad-py") or []
     except metadata.PackageNotFoundError:
@@ -149,7 +150,7 @@ def packages() -> list[dict[str, str | None]]:
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """What each variable that is meant for mad does; values are not shown, they may be secret."""
+    """The effect of each variable for mad. Values are not shown because they may be secret."""
     seen = {}
     for name in sorted(environ):
         if is_setting(name):

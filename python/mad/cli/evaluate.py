@@ -1,4 +1,4 @@
-"""`mad evaluate`: a run against the truth."""
+"""`mad evaluate`: compares a run with the truth."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "evaluate",
         parents=[common],
         help="compare a run with the truth",
-        description="Row and incident precision and recall, delay, and the culprit's rank.",
+        description="Prints precision and recall of rows and incidents, "
+        "delays, and ranks of the culprits.",
     )
-    command.add_argument("directory", nargs="?", metavar="DIR", help="what mad detect wrote")
+    command.add_argument("directory", nargs="?", metavar="DIR", help="output of mad detect")
     command.add_argument("--truth", required=True, metavar="FILE", help="truth.json")
-    command.add_argument("--scored", metavar="FILE", help="instead of DIR: scored.csv")
-    command.add_argument("--incidents", metavar="FILE", help="instead of DIR: incidents.json")
-    command.add_argument("--culprits", metavar="FILE", help="instead of DIR: culprits.json")
+    command.add_argument("--scored", metavar="FILE", help="scored.csv, instead of DIR")
+    command.add_argument("--incidents", metavar="FILE", help="incidents.json, instead of DIR")
+    command.add_argument("--culprits", metavar="FILE", help="culprits.json, instead of DIR")
     command.add_argument("--json", action="store_true", help="print one JSON document")
     command.set_defaults(run=run)
 
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _text(given: str | None, directory: str | None, name: str) -> str | None:
-    """The file that was named, else the directory's where it has one."""
+    """The given file, else the file of that name in the directory, if it exists."""
     if given is not None:
         return files.read_text(Path(given))
     if directory is not None and (Path(directory) / name).exists():
@@ -63,6 +64,6 @@ def _text(given: str | None, directory: str | None, name: str) -> str | None:
 def evaluate(
     scored: Iterator[bytes], incidents: str | None, culprits: str | None, truth: str
 ) -> dict[str, Any]:
-    """How well a run found what the truth lists."""
+    """Compares the results of a run with the truth."""
     with errors.input_of("cannot evaluate"):
         return dict(json.loads(_core.evaluate(scored, incidents, culprits, truth)))

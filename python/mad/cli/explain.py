@@ -1,4 +1,4 @@
-"""`mad explain`: why an incident is one, and what to do; why an endpoint is flagged or quiet."""
+"""`mad explain`: explains an incident, or why an endpoint is flagged or not."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from mad.report import summary
 from mad.sinks import files
 from mad.sources.files import Source
 
-_HINT = "name a directory that mad detect wrote to"
+_HINT = "give a directory that mad detect wrote"
 _LISTED = 200
-"""States that a document lists at most."""
-_NAMES = "names are told as they stand in scored.csv; --at may lie before the first row"
+"""Most states that a document lists."""
+_NAMES = "give names as in scored.csv; --at may be before the first row"
 
 
 def register(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -28,18 +28,22 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     command = commands.add_parser(
         "explain",
         parents=[common],
-        help="explain an incident, or why an endpoint is quiet",
+        help="explain an incident, or why an endpoint is flagged or not",
         description="Explains the incident to read first, or the one that is named. With "
         "--service: what its endpoints and metrics are at the end of the run, and why; with --at: "
         "why their newest rows by then were flagged or not.",
     )
     command.add_argument(
-        "directory", metavar="DIR|URL", help="what mad detect wrote, or a running server"
+        "directory", metavar="DIR|URL", help="output of mad detect, or the URL of a server"
     )
-    command.add_argument("--incident", metavar="ID", help="an id or its beginning; all: every one")
-    command.add_argument("--service", metavar="NAME", help="why it is flagged or quiet")
-    command.add_argument("--endpoint", metavar="NAME", help="one endpoint, or resource, of it")
-    command.add_argument("--metric", metavar="NAME", help="one metric of it")
+    command.add_argument("--incident", metavar="ID", help="an id or its prefix, or all")
+    command.add_argument(
+        "--service", metavar="NAME", help="explain why this service is flagged or not"
+    )
+    command.add_argument(
+        "--endpoint", metavar="NAME", help="one endpoint or resource of the service"
+    )
+    command.add_argument("--metric", metavar="NAME", help="one metric of the service")
     command.add_argument("--at", type=arguments.time, metavar="TIME", help="RFC 3339")
     command.add_argument("--json", action="store_true", help="print one JSON document")
     command.set_defaults(run=run, refuse=command.error)
@@ -58,13 +62,13 @@ def run(args: argparse.Namespace) -> int:
     content = files.read_json(file, _HINT)
     listed = content.get("incidents") if isinstance(content, dict) else None
     if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
-        raise errors.InputError(f"{file} holds no incidents of mad", _HINT)
+        raise errors.InputError(f"{file} contains no incidents of mad", _HINT)
     return _tell(choose(listed, args.incident), content.get("schema_version", 1), args)
 
 
 def _of_server(args: argparse.Namespace) -> int:
     if args.at is not None:
-        args.refuse("--at is of DIR: a server tells what is now")
+        args.refuse("--at needs DIR; a server only knows the present state")
     if args.service is None:
         listed = remote.ask(args.directory, "incidents", limit=1000)["data"]
         return _tell(choose(listed, args.incident), 1, args)
@@ -73,7 +77,7 @@ def _of_server(args: argparse.Namespace) -> int:
     ]
     found = [state for state in states if _is_asked(state, args)]
     if not found:
-        raise errors.UsageError(f"{args.directory} knows nothing of {args.service!r}")
+        raise errors.UsageError(f"{args.service!r} is unknown to {args.directory}")
     return _tell_states(found, args)
 
 
@@ -92,7 +96,8 @@ def _tell(chosen: list[dict[str, Any]], version: int, args: argparse.Namespace) 
 
 
 def why(args: argparse.Namespace, path: Path) -> int:
-    """Why a service is flagged or quiet: as the run says of its end, or by the scored rows."""
+    """Explains why a service is flagged or not: by its states at the end of the run, or by its
+    scored rows."""
     found: list[dict[str, Any]] = []
     listed = None
     if args.at is None:
@@ -107,7 +112,7 @@ def why(args: argparse.Namespace, path: Path) -> int:
             asked = (args.service, args.endpoint, args.metric, args.at)
             found += newest_rows(str(file), Source(str(file)).chunks(), *asked)
     if not found:
-        raise errors.InputError(f"{path} has no such rows of {args.service!r}", _NAMES)
+        raise errors.InputError(f"{path} has no matching rows of {args.service!r}", _NAMES)
     if not args.json and args.at is None and args.endpoint is None and len(listed or []) >= _LISTED:
         sys.stderr.write(f"mad: of all, the worst {_LISTED} are listed; name others: --endpoint\n")
     return _tell_states(found, args)
@@ -129,7 +134,7 @@ def _is_asked(state: dict[str, Any], args: argparse.Namespace) -> bool:
 
 
 def choose(listed: list[dict[str, Any]], wanted: str | None) -> list[dict[str, Any]]:
-    """The incidents meant by `--incident`; without it the one to read first, if any."""
+    """The incidents that `--incident` selects; without the option the one to read first, if any."""
     if wanted == "all":
         return listed
     if wanted is None:
@@ -140,8 +145,8 @@ def choose(listed: list[dict[str, Any]], wanted: str | None) -> list[dict[str, A
     if len(found) == 1:
         return found
     known = ", ".join(str(entry.get("id")) for entry in (found or listed)[:10])
-    problem = "is not the id of an incident" if not found else "is the beginning of several ids"
-    raise errors.UsageError(f"{wanted!r} {problem}", f"there are: {known or 'none'}")
+    problem = "is not the id of an incident" if not found else "is a prefix of several ids"
+    raise errors.UsageError(f"{wanted!r} {problem}", f"known ids: {known or 'none'}")
 
 
 def newest_rows(
@@ -152,6 +157,6 @@ def newest_rows(
     metric: str | None,
     at: str | None,
 ) -> list[dict[str, Any]]:
-    """The newest row by `at` of each endpoint of a service, and why it was flagged or not."""
+    """The newest row at `at` of each endpoint of a service, and why it was flagged or not."""
     with errors.input_of(name):
         return list(json.loads(_core.why_from_scored(scored, service, endpoint, metric, at)))

@@ -1,4 +1,4 @@
-"""`mad graph`: who calls whom, and how a fault reached the entry."""
+"""`mad graph`: shows the service graph and the path of a fault."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     command = commands.add_parser(
         "graph",
         parents=[common],
-        help="who calls whom, and how a fault spread",
-        description="Builds the service graph from spans, an edge list, or requests that share a "
-        "trace_id. Of spans, the path of the likeliest fault is marked.",
+        help="show the service graph and the path of a fault",
+        description="Builds the service graph from spans, an edge list, or requests with a shared "
+        "trace_id. From spans, the path of the most likely fault is marked.",
     )
     command.add_argument("spans", nargs="?", metavar="SPANS", help="a file of spans")
-    command.add_argument("--edges", metavar="FILE", help="caller, callee; optional calls")
+    command.add_argument(
+        "--edges", metavar="FILE", help="columns caller, callee and optionally calls"
+    )
     command.add_argument("--requests", metavar="FILE", help="requests with a trace_id")
     command.add_argument("--reference", metavar="FILE", help="spans of normal time")
     command.add_argument(
-        "--out", metavar="FILE", help="write a picture: .html or .svg; or the graph: .json"
+        "--out", metavar="FILE", help="write a picture (.html, .svg) or the graph (.json)"
     )
     command.add_argument("--json", action="store_true", help="print one JSON document")
     command.set_defaults(run=run)
@@ -45,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
             "give SPANS, --edges FILE or --requests FILE", "mad graph spans.csv"
         )
     if args.reference and not args.spans:
-        raise errors.UsageError("--reference is of spans: give SPANS too")
+        raise errors.UsageError("--reference needs SPANS")
     if args.out and Path(args.out).suffix.lower() not in _FORMS:
         raise errors.UsageError(f"--out {args.out}: give a name that ends in .html, .svg or .json")
     document = build(sources)
@@ -68,13 +70,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def blamed(ranking: dict[str, Any] | None) -> list[str]:
-    """The path of the likeliest fault, from the entry to the culprit."""
+    """The path of the most likely fault, from the entry to the culprit."""
     culprits = ranking["culprits"] if ranking else []
     return list(culprits[0]["chain"]) if culprits else []
 
 
 def print_graph(console: Any, document: dict[str, Any]) -> None:
-    """The graph as a tree."""
+    """Prints the graph as a tree."""
     from mad.report import graph, text
 
     for line, style in graph.lines(document, document["chain"]):
@@ -82,25 +84,26 @@ def print_graph(console: Any, document: dict[str, Any]) -> None:
 
 
 def print_ranking(console: Any, ranking: dict[str, Any]) -> None:
-    """The likeliest faults, a line each."""
+    """Prints the most likely faults with their share, onset and path."""
     from mad.report import text, words
 
     failing, traces = ranking["failing"], ranking["traces"]
     text.say(console, "")
     text.say(console, f"{words.plural(failing, 'trace')} of {words.count(traces)} failing")
     if not ranking["culprits"]:
-        text.say(console, "No culprit: nothing fails, or no more than it used to.")
+        text.say(console, "No culprit: nothing fails, or not more than usual.")
     for place, one in enumerate(ranking["culprits"], start=1):
         took, usual = one["duration_ms"], one["expected_ms"]
-        slower = f", {words.quantity(took, 'ms')} for the usual {words.quantity(usual, 'ms')}"
+        slower = f", {words.quantity(took, 'ms')} (usually {words.quantity(usual, 'ms')})"
         what = f"{words.visible(one['service'])} {words.visible(one['operation'])}"
         text.say(
             console,
-            f"{place}  {what}: {one['fault']} in {words.quantity(one['share'], 'share')} of them, "
+            f"{place}  {what}: {one['fault']} in {words.quantity(one['share'], 'share')} "
+            f"of the failing traces, "
             f"since {one['onset']}{slower if one['fault'] == 'slow' and usual is not None else ''}",
             "bold" if place == 1 else "",
         )
-        text.say(console, f"   by way of {' → '.join(map(words.visible, one['chain']))}")
+        text.say(console, f"   path {' → '.join(map(words.visible, one['chain']))}")
         text.say(console, f"   traces {', '.join(map(words.visible, one['sample_traces']))}")
 
 
@@ -115,7 +118,7 @@ def _rendered(document: dict[str, Any], form: str) -> bytes:
 
 
 def build(sources: Mapping[str, str]) -> dict[str, Any]:
-    """The service graph of files by kind: spans, edges, requests."""
+    """Builds the service graph from files by kind: spans, edges, requests."""
     built = _core.ServiceGraph()
     for kind, path in sources.items():
         with errors.input_of(path):
@@ -126,7 +129,7 @@ def build(sources: Mapping[str, str]) -> dict[str, Any]:
 
 
 def rank_traces(spans: str, reference: str | None, top_k: int) -> dict[str, Any]:
-    """Root causes of the failing traces in a file, as JSON has them."""
+    """The root causes of the failing traces in a file, as JSON objects."""
     import mad
 
     with errors.input_of(spans):

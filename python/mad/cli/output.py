@@ -1,4 +1,4 @@
-"""What commands print: JSON for machines, progress for people."""
+"""Output of commands: JSON for machines, notes and progress for people."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from mad.detection.directory import Meter, Observer
 
 
 class Terminal(Observer):
-    """Writes the notes of a run, and its progress where it takes long, to standard error."""
+    """Writes the notes and the progress of a run to standard error."""
 
     def note(self, text: str) -> None:
         """Writes the sentence on a line."""
         sys.stderr.write(f"mad: {text}\n")
 
     def progress(self, label: str, total: int) -> AbstractContextManager[Meter]:
-        """Shows a bar for inputs that are not read in an instant."""
+        """Shows a progress bar for large inputs."""
         return Progress(label, total, worth=total > WORTH_BYTES)
 
 
 def print_json(value: object) -> None:
-    """One JSON document on standard output, ASCII so that any terminal can take it.
+    """Prints one JSON document on standard output, in ASCII so that every terminal can show it.
 
-    Written in pieces: an unbuffered stream says nothing of the rest of a piece that a reader
-    who went away did not take; the next piece then fails as it should.
+    The text is written in pieces. An unbuffered stream does not report the rest of a piece that was
+    not read; after a broken pipe the next piece then fails.
     """
     text = json.dumps(value, indent=2) + "\n"
     for start in range(0, len(text), 1 << 16):
@@ -36,7 +36,8 @@ def print_json(value: object) -> None:
 
 
 def discard_standard_output() -> None:
-    """After a broken pipe: nothing more can be written, also not by the interpreter's exit."""
+    """Redirects standard output after a broken pipe, so that the interpreter's exit does not
+    fail."""
     try:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())

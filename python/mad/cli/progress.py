@@ -1,4 +1,4 @@
-"""A progress bar on standard error, for long work in front of a person."""
+"""A progress bar on standard error."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from types import TracebackType
 from typing import Any
 
 WORTH_BYTES = 8 * 1024 * 1024
-"""Inputs below this are read in an instant and need no bar."""
+"""Inputs below this many bytes need no progress bar."""
 
 
 class Progress:
-    """Counts up to `total`; shows itself only on a terminal and when `worth` showing."""
+    """Counts up to `total`; visible only on a terminal and if `worth` is true."""
 
     def __init__(self, label: str, total: int, *, worth: bool, unit: str = "bytes") -> None:
         self._label, self._total, self._unit = label, total, unit

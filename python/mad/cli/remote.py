@@ -1,4 +1,4 @@
-"""Asking a running server."""
+"""Requests to a running server."""
 
 from __future__ import annotations
 
@@ -12,19 +12,15 @@ _HINT = "start it with mad serve; a token comes from MAD_TOKEN"
 
 
 def is_url(text: str) -> bool:
-    """Whether a server is meant, and no file."""
+    """Whether a text is the URL of a server rather than a path."""
     return text.startswith(("http://", "https://"))
 
 
 def ask(url: str, *path: str, **parameters: Any) -> Any:
-    """What a server answers to a GET of a path, whose parts may have any characters.
+    """The response of a server to GET of a path, whose parts may contain any characters.
 
-    Raises
-    ------
-    ServiceError
-        It cannot be reached, or refuses.
-    UsageError
-        The URL is none, or there is no such thing.
+    Raises `ServiceError` when the server cannot be reached or refuses, `UsageError` for an invalid
+    URL and for an unknown resource.
     """
     from mad.adapters.post import NotTakenError, Post
 

@@ -1,4 +1,5 @@
-"""`mad simulate --live URL`: telemetry with known incidents, sent as it would come."""
+"""`mad simulate --live URL`: sends simulated telemetry with known incidents to a server in real
+time."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ _OWN = {
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Adds what only goes with --live."""
+    """Adds the arguments that need --live."""
     group = command.add_argument_group("sending to a server")
     group.add_argument(
         "--accelerate", type=float, metavar="X", help="event time passes X times as fast"
@@ -38,23 +39,25 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--warm-up",
         type=arguments.duration,
         metavar="TIME",
-        help="how long all is well at first (default: 25m; of aiops 60 %% of the time)",
+        help="time before the first incident (default: 25m; aiops: 60 %% of the duration)",
     )
     group.add_argument(
         "--pattern",
         metavar="NAME",
-        help="of api: normal (default), high_traffic, high_latency, high_error, degrading, burst",
+        help="for api: normal (default), high_traffic, high_latency, high_error, degrading, burst",
     )
     group.add_argument(
         "--batch-size", type=arguments.whole(1, 100_000), metavar="N", help="default: 1,000"
     )
     group.add_argument(
-        "--token-file", metavar="FILE", help="with the server's token (or the variable MAD_TOKEN)"
+        "--token-file",
+        metavar="FILE",
+        help="file with the token of the server (default: the variable MAD_TOKEN)",
     )
 
 
 def only(args: argparse.Namespace) -> dict[str, Any]:
-    """The arguments that only go with --live."""
+    """The arguments that need --live."""
     return {
         "--accelerate": args.accelerate,
         "--rate": args.rate,
@@ -66,7 +69,7 @@ def only(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Sends a stream to the server and tells what became of it."""
+    """Sends a stream to the server and prints the number of records by outcome."""
     from mad.adapters.clock import Clock
     from mad.adapters.post import NotTakenError, Post, after_newest
     from mad.cli.progress import Progress
@@ -74,9 +77,7 @@ def run(args: argparse.Namespace) -> int:
     from mad.times import parse_time
 
     if args.rows is not None:
-        raise errors.UsageError(
-            "--rows does not go with --live", "--rate and --duration say how much is sent"
-        )
+        raise errors.UsageError("--rows does not go with --live", "use --rate and --duration")
     try:
         post = Post(args.live, token(args.token_file))
     except ValueError as error:
@@ -101,16 +102,16 @@ def run(args: argparse.Namespace) -> int:
             feed(post, stream, clock, batch=args.batch_size or 1_000, said=said)
         except NotTakenError as error:
             raise errors.ServiceError(
-                f"{args.live} did not take {error}", f"{fed.sent:,} records arrived before"
+                f"{args.live} did not accept {error}", f"{fed.sent:,} records were sent before"
             ) from error
         finally:
             post.close()
-    _tell(args, fed, stream)
+    _print_result(args, fed, stream)
     return errors.FINE
 
 
 def token(path: str | None) -> str | None:
-    """The token of a file or of the environment."""
+    """The token from a file or from the environment."""
     if path is None:
         return os.environ.get("MAD_TOKEN") or None
     try:
@@ -120,7 +121,7 @@ def token(path: str | None) -> str | None:
 
 
 def reach(post: Post, url: str) -> None:
-    """ServiceError when nobody answers there."""
+    """Raises `ServiceError` when the server does not respond."""
     from mad.adapters.post import NotTakenError
 
     try:
@@ -133,14 +134,14 @@ def reach(post: Post, url: str) -> None:
 
 
 def _stream(args: argparse.Namespace, start: datetime) -> Stream:
-    """The stream that was asked for."""
+    """The stream that the arguments select."""
     from mad import simulate
     from mad.simulate import worlds
 
     args.system = args.system or ("api" if args.pattern else "shop")
     if args.system not in _OWN:
         raise errors.UsageError(
-            f"the system {args.system!r} cannot be sent", f"use --system {', '.join(_OWN)}"
+            f"the system {args.system!r} does not support --live", f"use --system {', '.join(_OWN)}"
         )
     given = {
         "--services": args.services,
@@ -178,7 +179,7 @@ def _one_of(option: str, value: str, known: tuple[str, ...]) -> str:
     return value
 
 
-def _tell(args: argparse.Namespace, fed: Fed, stream: Stream) -> None:
+def _print_result(args: argparse.Namespace, fed: Fed, stream: Stream) -> None:
     figures = {
         "sent": fed.sent,
         "accepted": fed.accepted,

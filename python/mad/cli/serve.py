@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from mad.cli.show import Show
     from mad.engine import Engine
 
-#: How long a thread keeps the interpreter while another waits for it.
+#: Longest time that a thread keeps the interpreter while another one waits, in seconds.
 SWITCH_SECONDS = 0.0005
 
 _EPILOG = """\
-ask it, once it runs:
+examples:
   curl -s localhost:8000/health
   curl -s localhost:8000/v1/ingest/requests -H 'Content-Type: text/csv' --data-binary @requests.csv
   curl -s 'localhost:8000/v1/query/incidents?active=true'
@@ -45,31 +45,43 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     command = commands.add_parser(
         "serve",
         parents=[common],
-        help="the live service: takes telemetry over HTTP, tells incidents",
-        description="Takes requests, spans, logs, metrics and changes over HTTP, keeps them safe, "
-        "judges them as they come, and tells incidents, culprits and reasons. What it answered as "
-        "taken survives a crash.",
+        help="run the live service: telemetry in over HTTP, incidents out",
+        description="Accepts requests, spans, logs, metrics and changes over HTTP, journals them, "
+        "judges them as they arrive, and reports incidents, culprits and explanations. "
+        "Acknowledged data survives a crash.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
+    command.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"
+    )
     command.add_argument(
         "--port",
         type=arguments.whole(0, 65_535),
         default=8000,
         metavar="N",
-        help="default: 8000; 0: any that is free",
+        help="default: 8000; 0 selects a free port",
     )
     command.add_argument(
-        "--data", metavar="DIR", help="the journal (default: mad-data; of the demo a temporary one)"
+        "--data",
+        metavar="DIR",
+        help="directory of the journal (default: mad-data; with --demo a temporary one)",
     )
     command.add_argument("--config", metavar="FILE", help=settings.HELP)
     command.add_argument(
-        "--token-file", metavar="FILE", help="lines of scopes (read,ingest,admin), token, name"
+        "--token-file",
+        metavar="FILE",
+        help="file with lines of scopes (read,ingest,admin), token and name",
     )
-    command.add_argument("--read-only", action="store_true", help="answer, and take nothing")
     command.add_argument(
-        "--retain", action="append", default=[], metavar="TABLE=N", help="rows kept of a table"
+        "--read-only", action="store_true", help="answer queries, accept no data and no commands"
+    )
+    command.add_argument(
+        "--retain",
+        action="append",
+        default=[],
+        metavar="TABLE=N",
+        help="most rows of a table, such as rows=50000; repeatable",
     )
     command.add_argument(
         "--max-body",
@@ -83,37 +95,37 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         type=float,
         default=60.0,
         metavar="S",
-        help="how often the state is saved (default: 60)",
+        help="pause between checkpoints of the state (default: 60)",
     )
     command.add_argument(
-        "--no-ticks", action="store_true", help="when nothing comes, time stands still"
+        "--no-ticks", action="store_true", help="do not advance event time while no data arrives"
     )
     command.add_argument(
-        "--fresh", action="store_true", help="forget what was learnt; incidents and rows stay"
+        "--fresh", action="store_true", help="delete the learnt state; incidents and rows are kept"
     )
     command.add_argument(
         "--demo",
         action="store_true",
-        help="start a shop of real services too, let a failure in, and tell who is to blame",
+        help="also start a shop of real services with a failure, and name the culprit",
     )
     command.add_argument(
         "--scenario",
         default="slow-payment",
         metavar="NAME",
-        help="of the demo: slow-payment (default), failing-inventory, cascade, or all",
+        help="scenario of the demo: slow-payment (default), failing-inventory, cascade, all",
     )
     command.add_argument(
         "--accelerate",
         type=float,
         default=20.0,
         metavar="X",
-        help="of the demo: seconds of event time that pass in a second (default: 20)",
+        help="speed of event time in the demo (default: 20)",
     )
     command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the command until it is told to stop."""
+    """Runs the service until it receives a termination signal."""
     try:
         import fastapi  # noqa: F401
         import uvicorn  # noqa: F401
@@ -134,7 +146,7 @@ def run(args: argparse.Namespace) -> int:
     tokens = Tokens.read(Path(args.token_file)) if args.token_file else None
     if tokens is None and not _is_loopback(args.host):
         raise errors.UsageError(
-            f"--host {args.host} can be reached from other machines, and no token is asked for",
+            f"--host {args.host} is reachable from other machines without a token",
             "give --token-file FILE, or listen on 127.0.0.1",
         )
     retention = Retention.parse(args.retain)
@@ -152,7 +164,7 @@ def run(args: argparse.Namespace) -> int:
         )
         ending.callback(engine.stop)
         engine.start()
-        # the engine's thread needs the interpreter for moments only, but needs it soon
+        # The engine's thread needs the interpreter for short times, but without delay.
         sys.setswitchinterval(SWITCH_SECONDS)
         with contextlib.suppress(KeyboardInterrupt, SystemExit):
             _serve(args, engine, tokens, listening, show)
@@ -181,7 +193,8 @@ def _serve(
     port = listening.getsockname()[1]
     figures = engine.stats
     lines = [
-        f"mad listens on http://{_shown(args.host)}:{port}; its journal is {engine.journal.path}",
+        f"mad is listening on http://{_shown(args.host)}:{port}; its "
+        f"journal is {engine.journal.path}",
         f"  recovered {figures.recovered_entries} entries in {figures.recovery_seconds:.1f} s",
         f"  curl -s http://{_shown(args.host)}:{port}/v1/query/incidents",
         f"  routes: http://{_shown(args.host)}:{port}/docs",
@@ -200,7 +213,7 @@ def _serve(
 def server_of(
     app: Application, endings: Sequence[Callable[[], None]], *, verbose: bool = False
 ) -> uvicorn.Server:
-    """A server that first has others end when it is told to stop."""
+    """A uvicorn server that stops the demo and the event streams before it shuts down."""
     import uvicorn
 
     class Server(uvicorn.Server):

@@ -1,4 +1,4 @@
-"""Settings of a command: arguments over the environment over a file over the defaults."""
+"""Settings of a command: arguments, environment, file and defaults, in this order of precedence."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from mad.config import as_json
 from mad.config.layers import FILE, Layers, parse
 
 DEFAULT = "mad.toml"
-HELP = f"settings as TOML, YAML or JSON (default: MAD_CONFIG, else {DEFAULT} if there)"
+HELP = f"settings as TOML, YAML or JSON (default: MAD_CONFIG, else {DEFAULT} if it exists)"
 _BYTES_PER_RECORD = 100
 _LEAST, _MOST = 4096, 64 * 1024**2
 
 
 def load(path: str | None, *, verbose: bool = False) -> str | None:
-    """The settings as JSON text, checked; None where nothing differs from the defaults."""
+    """The validated settings as JSON text; None when every field has its default."""
     found = layers(path, verbose=verbose)
     problems = [
         f"{origin}: {message}" if (origin := found.origin(field)) else message
         for field, message in _core.config_problems(as_json(found.fields))
     ]
     if problems:
-        hint = "mad config check FILE says where" if found.file else ""
+        hint = "mad config check FILE shows the lines" if found.file else ""
         raise errors.UsageError("; ".join(problems), hint)
     return as_json(found.fields) if found.fields else None
 
 
 def layers(path: str | None, *, verbose: bool = False) -> Layers:
-    """File and environment, merged but not checked."""
+    """The merged settings of file and environment, not validated."""
     file = file_of(path, os.environ)
     if verbose and file is not None:
         sys.stderr.write(f"mad: settings from {file}\n")
@@ -44,13 +44,14 @@ def layers(path: str | None, *, verbose: bool = False) -> Layers:
 
 
 def file_of(path: str | None, environ: Mapping[str, str]) -> str | None:
-    """The file that is read: the argument's, else that of `MAD_CONFIG`, else ./mad.toml."""
+    """The settings file: the argument, else that of `MAD_CONFIG`, else ./mad.toml."""
     named = path or environ.get(FILE)
     return named or (DEFAULT if Path(DEFAULT).is_file() else None)
 
 
 def as_written(path: str | None) -> str | None:
-    """A file's settings as JSON text, for a mode with settings of its own; None without one."""
+    """The settings of a file as JSON text, for the reference mode, which has other settings;
+    None without a file."""
     if path is None:
         return None
     try:
@@ -70,7 +71,7 @@ def batch_size(default: int) -> int:
 
 
 def is_verbose() -> bool:
-    """Whether `LOG_LEVEL` asks for more to be said."""
+    """Whether `LOG_LEVEL` asks for verbose output."""
     return os.environ.get("LOG_LEVEL", "").upper() in ("DEBUG", "TRACE", "10")
 
 
@@ -109,7 +110,7 @@ def _yaml_places(text: str) -> dict[str, tuple[int, int]]:
 
 
 def place_of(field: str, known: Mapping[str, tuple[int, int]]) -> tuple[int, int] | None:
-    """Where a field stands; where it is not written, what it belongs to."""
+    """Line and column of a field, or of the table that it belongs to."""
     named = [place for path, place in known.items() if path.rsplit(".", 1)[-1] == field]
     path = field
     while path and path not in known:

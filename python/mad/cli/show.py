@@ -1,4 +1,4 @@
-"""What `mad serve --demo` plays beside the server."""
+"""The demo shop beside the server of `mad serve --demo`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Show:
-    """The demo shop in a process of its own: a scenario, then traffic until the server stops."""
+    """The demo shop in a separate process: a scenario, then traffic until the server stops."""
 
     scenario: str
     accelerate: float
@@ -27,7 +27,7 @@ class Show:
 
     @contextlib.contextmanager
     def beside(self, server: uvicorn.Server, url: str) -> Iterator[None]:
-        """Plays while the server runs."""
+        """Runs the shop while the server runs."""
         starting = threading.Thread(target=self._start, args=(server, url), name="mad-demo")
         starting.start()
         try:
@@ -39,7 +39,7 @@ class Show:
                 self.process.wait(30)
 
     def stop(self) -> None:
-        """Asks the shop to close; it may be gone already."""
+        """Asks the shop to stop, if it is still running."""
         if self.process is not None:
             self.process.terminate()
 
@@ -54,20 +54,18 @@ class Show:
 
 
 def show_of(args: argparse.Namespace) -> Show:
-    """The show that arguments ask for.
+    """The show that the arguments select.
 
-    Raises
-    ------
-    UsageError
-        A scenario that is not there; a speed outside its limits; arguments that do not go together.
+    Raises `UsageError` for an unknown scenario, a speed outside its limits, and arguments that
+    exclude each other.
     """
     from mad.demo import SCENARIOS
 
     if args.token_file or args.read_only:
-        raise errors.UsageError("--demo sends to its own server, without a token")
+        raise errors.UsageError("--demo excludes --token-file and --read-only")
     if args.scenario not in (*SCENARIOS, "all"):
         raise errors.UsageError(
-            f"--scenario {args.scenario}: there is none", f"there are {', '.join(SCENARIOS)}, all"
+            f"--scenario {args.scenario} is unknown", f"use {', '.join(SCENARIOS)} or all"
         )
     if not 1.0 <= args.accelerate <= 60.0:
         raise errors.UsageError(f"--accelerate {args.accelerate:g}: expected 1 to 60")

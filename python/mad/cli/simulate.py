@@ -31,13 +31,13 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "simulate",
         parents=[common],
         help="write traffic with known incidents, or send it to a server",
-        description="Writes requests.csv and truth.json; of aiops also spans.csv, in which one "
-        "service goes wrong. The same arguments give the same bytes. With --live the traffic is "
-        "sent to a server as it would come.",
+        description="Writes requests.csv and truth.json; for aiops also spans.csv, in which one "
+        "service fails. The same arguments give the same bytes. With --live the traffic is "
+        "sent to a server in real time.",
     )
     place = command.add_mutually_exclusive_group(required=True)
-    place.add_argument("--out", metavar="DIR", help="where to write the files")
-    place.add_argument("--live", metavar="URL", help="the server to send it to instead")
+    place.add_argument("--out", metavar="DIR", help="directory for the files")
+    place.add_argument("--live", metavar="URL", help="server to send to, instead of writing files")
     command.add_argument(
         "--system", metavar="NAME", help="shop (default), aiops; with --live also api, radar"
     )
@@ -45,26 +45,29 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "--rows",
         type=arguments.whole(1),
         metavar="N",
-        help="requests (default: 10,000); of aiops traces (default: 900); not with --live",
+        help="requests (default: 10,000), for aiops traces (default: 900); not with --live",
     )
     command.add_argument(
-        "--services", type=arguments.whole(1, 10_000), metavar="N", help="of shop (default: 4)"
+        "--services",
+        type=arguments.whole(1, 10_000),
+        metavar="N",
+        help="number of services, for shop (default: 4)",
     )
     command.add_argument(
         "--duration",
         type=arguments.duration,
         metavar="TIME",
-        help="90s, 15m, 2h, 1d (default: 2h; of aiops 30m; with --live 1h of event time)",
+        help="90s, 15m, 2h, 1d (default: 2h; aiops: 30m; with --live: 1h of event time)",
     )
     command.add_argument(
-        "--start", type=arguments.time, metavar="TIME", help="RFC 3339; with --live from now on"
+        "--start", type=arguments.time, metavar="TIME", help="RFC 3339 (default with --live: now)"
     )
     command.add_argument("--seed", type=arguments.whole(0, 2**64 - 1), default=SEED, metavar="N")
     command.add_argument(
         "--incident",
         action="append",
         metavar="SPEC",
-        help="may be given again; none for quiet traffic (default: payments /pay, minute 45 to 53; "
+        help="repeatable; none for normal traffic only (default: payments /pay, minute 45 to 53; "
         "with --live eight minutes after the warm-up)",
     )
     traces = command.add_argument_group("aiops")
@@ -72,7 +75,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "--scenario",
         metavar="NAME",
         help="slow-payment (default), failing-inventory, cascade, slow-network, quiet: a checkout; "
-        "errors, delays: a chain; of radar: drift (default), saturation, calm",
+        "errors, delays: a chain; for radar: drift (default), saturation, calm",
     )
     traces.add_argument(
         "--depth",
@@ -80,10 +83,10 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="N",
         help="services in the chain (default: 4)",
     )
-    traces.add_argument("--missing", type=float, metavar="SHARE", help="of spans that are lost")
-    traces.add_argument("--skew", type=float, metavar="MS", help="by how much clocks are off")
+    traces.add_argument("--missing", type=float, metavar="SHARE", help="share of lost spans")
+    traces.add_argument("--skew", type=float, metavar="MS", help="clock skew of the services")
     sending.add_arguments(command)
-    command.add_argument("--no-labels", action="store_true", help="leave the label column out")
+    command.add_argument("--no-labels", action="store_true", help="omit the label column")
     command.add_argument("--json", action="store_true", help="print one JSON document")
     command.set_defaults(run=run)
 
@@ -94,10 +97,10 @@ def run(args: argparse.Namespace) -> int:
         return sending.run(args)
     for name, value in sending.only(args).items():
         if value is not None:
-            raise errors.UsageError(f"{name} goes with --live URL")
+            raise errors.UsageError(f"{name} needs --live URL")
     args.system = args.system or "shop"
     if args.system not in _BUILT:
-        known = "is not there yet" if args.system in _SYSTEMS else "is not known"
+        known = "is not supported yet" if args.system in _SYSTEMS else "is not known"
         raise errors.UsageError(
             f"the system {args.system!r} {known}", "use --system shop or --system aiops"
         )
@@ -175,7 +178,7 @@ def _finish(args: argparse.Namespace, rows: int, truth: str, paths: list[Path]) 
 
 
 def write_requests(simulation: _core.ShopSimulation, outputs: files.Outputs) -> str:
-    """Streams requests.csv out; returns the truth as JSON text."""
+    """Writes requests.csv piece by piece; returns the truth as JSON text."""
     rows, written = simulation.rows, 0
     with Progress("simulating", rows, worth=rows > _WORTH_ROWS, unit="rows") as bar:
         while chunk := simulation.take_csv(_BATCH_ROWS):
@@ -187,6 +190,6 @@ def write_requests(simulation: _core.ShopSimulation, outputs: files.Outputs) -> 
 
 
 def truth_list(truth: Any) -> list[dict[str, Any]]:
-    """The incidents of a truth file, a list or an object with `incidents`."""
+    """The incidents of a truth file, which is a list or an object with `incidents`."""
     listed = truth.get("incidents") if isinstance(truth, dict) else truth
     return [entry for entry in listed or [] if isinstance(entry, dict)]

@@ -1,4 +1,4 @@
-"""Configuration: nested settings that the core checks field by field, and where they come from."""
+"""Configuration: nested settings from files, the environment and arguments, checked by the core."""
 
 from mad.config.settings import AnyConfig, Config, as_json
 

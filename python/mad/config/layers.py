@@ -1,4 +1,4 @@
-"""Where settings come from: files, the environment, arguments; later layers win field by field."""
+"""Layers of settings: defaults, file, environment, arguments. Later layers win, field by field."""
 
 from __future__ import annotations
 
@@ -42,12 +42,13 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def read_yaml(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """A YAML file as nested dicts; an empty one holds none."""
+    """A YAML file as nested dicts; an empty file has no settings."""
     return _by_name(parse_yaml(Path(path).read_text(encoding="utf-8-sig")) or {}, path)
 
 
 def parse(text: str, path: str | os.PathLike[str]) -> dict[str, Any]:
-    """TOML, YAML or JSON text, told by the name's ending; JSON without a known one."""
+    """TOML, YAML or JSON text as nested dicts. The ending of the file name decides; JSON is the
+    default."""
     ending = Path(path).suffix.lower()
     if ending == ".toml":
         return parse_toml(text)
@@ -57,22 +58,22 @@ def parse(text: str, path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _by_name(fields: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(fields, dict):
-        raise ValueError(f"{os.fspath(path)} holds no settings by name")
+        raise ValueError(f"{os.fspath(path)} does not contain named settings")
     return fields
 
 
 def threshold_of(confidence: float) -> float:
-    """`score.threshold` of a confidence above 0 and below 1.
+    """The `score.threshold` for a confidence above 0 and below 1.
 
-    A row that chance explains with probability p has the evidence e = -log10 p and the score
-    e / (e + 4). The confidence c is p = 1 - c: 0.95 is one row in twenty, the score 0.245.
+    A row with the p-value p has the score e / (e + 4) with e = -log10 p, and the confidence c
+    stands for p = 1 - c. The confidence 0.95 means one row in twenty and the score 0.245.
     """
     evidence = -math.log10(1.0 - confidence)
     return evidence / (evidence + 4.0)
 
 
 class Layers:
-    """Settings merged layer by layer, and where each field came from."""
+    """Settings merged layer by layer, with the origin of each field."""
 
     def __init__(self) -> None:
         self.fields: dict[str, Any] = {}
@@ -86,7 +87,7 @@ class Layers:
         environ: Mapping[str, str],
         arguments: Mapping[str, Any] | None = None,
     ) -> Layers:
-        """File (or that of `MAD_CONFIG`), then environment, then arguments."""
+        """The layers file (or that of `MAD_CONFIG`), environment and arguments."""
         layers = cls()
         path = file if file is not None else environ.get(FILE) or None
         if path is not None:
@@ -97,7 +98,7 @@ class Layers:
         return layers
 
     def add_file(self, path: str | os.PathLike[str]) -> None:
-        """A TOML, YAML or JSON file."""
+        """Adds a TOML, YAML or JSON file."""
         origin = os.fspath(path)
         try:
             fields = parse(Path(path).read_text(encoding="utf-8-sig"), path)
@@ -108,7 +109,7 @@ class Layers:
             self.put([str(name)], value, origin)
 
     def add_environment(self, environ: Mapping[str, str]) -> None:
-        """`MAD_STAGE__FIELD` and `MAD_FIELD`, above `ANOMALY_THRESHOLD`."""
+        """Adds `MAD_STAGE__FIELD` and `MAD_FIELD`, which win over `ANOMALY_THRESHOLD`."""
         if CONFIDENCE in environ:
             self.put(["score", "threshold"], _confidence(environ[CONFIDENCE]), CONFIDENCE)
         for variable in sorted(environ):
@@ -117,7 +118,7 @@ class Layers:
                 self.put(path, _value(environ[variable]), variable)
 
     def put(self, path: list[str], value: Any, origin: str) -> None:
-        """Puts a field, or all the fields of a stage, over what is there."""
+        """Overrides a field, or all given fields of a stage."""
         if isinstance(value, Mapping):
             for name, inner in value.items():
                 self.put([*path, str(name)], inner, origin)
@@ -136,7 +137,7 @@ class Layers:
         self._origins[".".join(path)] = origin
 
     def origin(self, field: str) -> str:
-        """Where a field came from: a file, a variable; empty for an argument or a default."""
+        """The origin of a field: a file or a variable; empty for an argument or a default."""
         path = field
         while path and path not in self._origins:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
@@ -145,9 +146,8 @@ class Layers:
 
 
 def is_setting(variable: str) -> bool:
-    """Whether a variable of the environment sets a field: it names a stage and a field, or one of
-    the fields and lists that stand alone.
-    """
+    """Whether a variable of the environment sets a field: its name contains a stage and a field,
+    or one of the top-level fields."""
     if not variable.startswith(PREFIX):
         return False
     name = variable[len(PREFIX) :].lower()
@@ -155,7 +155,7 @@ def is_setting(variable: str) -> bool:
 
 
 def _value(text: str) -> Any:
-    """JSON where it is JSON (numbers, true, lists), else text."""
+    """The value of a variable: JSON where it parses (numbers, true, lists), else text."""
     try:
         return json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Configuration: a nested mapping that the core checks field by field."""
+"""The configuration: a nested mapping that the core checks field by field."""
 
 from __future__ import annotations
 
@@ -12,16 +12,24 @@ from mad.config.layers import Layers, read_toml, read_yaml
 
 
 def as_json(fields: object) -> str:
-    """Nested settings as JSON; the dates of TOML and YAML as text."""
+    """Nested settings as JSON text; dates of TOML and YAML become text."""
     return json.dumps(dict(fields) if isinstance(fields, Mapping) else fields, default=str)
 
 
 class Config:
-    """All of the configuration, every default filled in and every field checked.
+    """A complete configuration: defaults filled in, every field checked.
 
     `Config({"guard": {"min_points": 30}})` changes one field of one stage; `config["guard"]` reads
-    a stage's fields. A field that does not exist or lies outside its range is a `ValueError` that
-    names it. A configuration does not change: it can be a key, and be pickled.
+    the fields of a stage. Configurations are immutable, hashable and can be pickled.
+
+    Raises ValueError for a field that does not exist or is outside its range; the message names the
+    field, its value and the range.
+
+    >>> config = Config({"guard": {"min_points": 30}})
+    >>> config["guard"]["min_points"]
+    30
+    >>> config.changes()
+    {'guard.min_points': (30, 20)}
     """
 
     def __init__(self, fields: Mapping[str, Any] | None = None) -> None:
@@ -29,18 +37,27 @@ class Config:
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> Config:
-        """Reads a TOML file."""
+        """Reads a TOML file.
+
+        Raises OSError when the file cannot be read, ValueError when it is not valid.
+        """
         return cls(read_toml(path))
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str]) -> Config:
-        """Reads a YAML file; needs the extra `mad-py[yaml]`."""
+        """Reads a YAML file; needs the extra `mad-py[yaml]`.
+
+        Raises OSError when the file cannot be read, ValueError when it is not valid.
+        """
         return cls(read_yaml(path))
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Config:
-        """Reads the environment: `MAD_GUARD__MIN_POINTS=30`, two underscores between stage and
-        field; lists as JSON. See docs/config.md for the other names that are read.
+        """Reads `MAD_STAGE__FIELD` variables, such as `MAD_GUARD__MIN_POINTS=30`; lists are JSON.
+        docs/config.md lists all variables.
+
+        >>> Config.from_env({"MAD_GUARD__MIN_POINTS": "30"})["guard"]["min_points"]
+        30
         """
         layers = Layers()
         layers.add_environment(os.environ if environ is None else environ)
@@ -53,10 +70,14 @@ class Config:
         environ: Mapping[str, str] | None = None,
         **arguments: Any,
     ) -> Config:
-        """Argument over environment over file over default, field by field.
+        """Merges argument, environment, file and defaults, in this order of precedence, field by
+        field.
 
-        The file is TOML, YAML or JSON; without one, that of `MAD_CONFIG`, if set. An argument is
-        a stage (`guard={"min_points": 30}`) or a field of one (`guard__min_points=30`).
+        The file is TOML, YAML or JSON; the default is the file of `MAD_CONFIG`, if set. An argument
+        is a stage (`guard={"min_points": 30}`) or a field (`guard__min_points=30`).
+
+        >>> Config.load(environ={}, guard__min_points=30)["guard"]["min_points"]
+        30
         """
         return cls._of(Layers.of(file, os.environ if environ is None else environ, arguments))
 
@@ -72,17 +93,17 @@ class Config:
         return dict(json.loads(self._json))
 
     def to_json(self) -> str:
-        """As JSON text."""
+        """The configuration as JSON text."""
         return self._json
 
     def to_toml(self) -> str:
-        """As TOML text, every field; `from_toml` reads it back."""
+        """The configuration as TOML text with every field; `from_toml` reads it back."""
         from mad.config.toml import write_toml
 
         return write_toml(self.to_dict())
 
     def changes(self) -> dict[str, tuple[Any, Any]]:
-        """The fields that differ from the defaults by dotted path: value and default."""
+        """The fields that differ from the defaults, by dotted path: (value, default)."""
         defaults = dict(_flat(json.loads(_core.default_config())))
         return {
             path: (value, defaults.get(path))

@@ -1,4 +1,4 @@
-"""Settings as TOML."""
+"""Writes nested settings as TOML."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def write_toml(fields: Mapping[str, Any], notes: Mapping[str, str] | None = None) -> str:
-    """Nested settings as TOML; None and empty lists are left out.
+    """Nested settings as TOML text; None and empty lists are left out.
 
     `notes` are comments by dotted path.
     """
@@ -43,5 +43,5 @@ def _is_tables(value: Any) -> bool:
 def _scalar(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_scalar, value)) + "]"
-    # JSON's scalars are TOML's, but for one character
+    # JSON scalars are TOML scalars, except for one character.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

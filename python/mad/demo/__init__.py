@@ -1,10 +1,10 @@
-"""Something to watch: a shop of real HTTP services, traffic, and a failure that mad has to find.
+"""A demo shop of real HTTP services with traffic and a failure that mad has to find.
 
     outcome = mad.demo.run("http://127.0.0.1:8000", scenario="slow-payment", accelerate=20)
     outcome.right    # the API named the failing endpoint first
 
-Event time passes faster than real time, so that the hour a detector wants to see takes minutes;
-latencies stay as they are measured.
+Event time runs faster than real time, so that the warm-up of an hour takes minutes. Latencies are
+the measured ones.
 """
 
 from mad.demo.run import Demo, Outcome, launch, run

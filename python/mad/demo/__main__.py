@@ -1,5 +1,5 @@
-"""`python -m mad.demo URL`: the demo shop against a running server. Exits with 1 when mad named
-somebody else than who failed."""
+"""`python -m mad.demo URL`: runs the demo shop against a running server. Exits with 1 when mad
+named a wrong culprit."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main() -> int:
-    """Runs the demo until it is over, or stopped by Ctrl-C or a termination signal."""
+    """Runs the demo to its end, or until Ctrl-C or a termination signal."""
     command = argparse.ArgumentParser(prog="python -m mad.demo", description=__doc__)
-    command.add_argument("url", metavar="URL", help="of mad, such as http://127.0.0.1:8000")
+    command.add_argument("url", metavar="URL", help="mad server, such as http://127.0.0.1:8000")
     command.add_argument("--scenario", choices=[*SCENARIOS, "all"], default="slow-payment")
     command.add_argument("--accelerate", type=float, default=20.0, metavar="X")
     command.add_argument("--rate", type=float, default=RATE, metavar="N", help="checkouts a minute")
     command.add_argument("--seed", type=int, default=0, metavar="N")
-    command.add_argument("--keep", action="store_true", help="go on with traffic until stopped")
+    command.add_argument("--keep", action="store_true", help="continue the traffic until stopped")
     args = command.parse_args()
     stop = threading.Event()
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -49,9 +49,9 @@ def main() -> int:
 
 
 def _listen(parent: int, stop: threading.Event) -> None:
-    """Stops at a signal, or when who started this is gone; a second signal ends it at once.
+    """Stops at a signal, or when the parent process has ended; a second signal exits at once.
 
-    A thread of its own, since what a signal interrupts may hold the lock of `stop`.
+    This is a separate thread, because the interrupted code may hold the lock of `stop`.
     """
     while os.getppid() == parent and signal.sigtimedwait(SIGNALS, 1.0) is None:
         pass

@@ -1,5 +1,7 @@
-"""Two services in a chain, watched by the OpenTelemetry SDK: service-a `/start` and `/test` call
-service-b `/ping`. Needs `pip install 'mad-py[otel]'`.
+"""Two services in a chain, instrumented with the OpenTelemetry SDK: service-a `/start` and `/test`
+call service-b `/ping`.
+
+Needs `pip install 'mad-py[otel]'`.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 def services(
     sender: Sender, clock: Clock, faults: Faults, ports: Mapping[str, int]
 ) -> Iterator[tuple[str, Served]]:
-    """Both services, running; the callee first."""
+    """Starts both services, the callee first."""
     exporter = MadSpanExporter(sender, clock=clock)
 
     def ping() -> Mapping[str, Any]:
@@ -63,7 +65,7 @@ def _tracer(service: str, exporter: MadSpanExporter) -> Tracer:
 
 
 def _watched(inner: App, tracer: Tracer) -> App:
-    """A WSGI app as the SDK's instrumentation would watch it."""
+    """A WSGI app with the spans that the SDK's instrumentation would create."""
 
     def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO") or "/"

@@ -1,4 +1,4 @@
-"""Failures that are switched on and off while services run: delays and errors by endpoint."""
+"""Injected faults: delays and errors by endpoint, switched on and off while services run."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from urllib.parse import parse_qs
 
 ROUTES = "/simulate"
 LONGEST_DELAY = 60_000.0
-"""Milliseconds; longer delays are cut to this."""
+"""Longest delay in milliseconds; larger values are reduced to it."""
 
 
 class InjectedError(Exception):
-    """An error that was asked for."""
+    """An injected error."""
 
 
 class Faults:
-    """What is switched on now; the services of a shop share it, so that each takes any endpoint."""
+    """The active faults. The services of a shop share one object, so that each of them can
+    switch faults of all endpoints."""
 
     def __init__(self, endpoints: Iterable[str], seed: int = 0) -> None:
         self._endpoints = frozenset(endpoints)
@@ -32,15 +33,16 @@ class Faults:
         self._stopped = threading.Event()
 
     def delay(self, endpoint: str, milliseconds: float) -> str:
-        """Makes an endpoint slower, 0 ends that; its full name. KeyError for one not there."""
+        """Delays an endpoint by `milliseconds`; 0 ends the delay. Returns its full name; raises
+        KeyError for an unknown endpoint."""
         return self._set(self._delays, endpoint, min(max(milliseconds, 0.0), LONGEST_DELAY))
 
     def error(self, endpoint: str, rate: float) -> str:
-        """Makes a share of an endpoint's requests fail: 0 to 1, beyond that cut."""
+        """Lets a share (0 to 1) of an endpoint's requests fail; other values are clamped."""
         return self._set(self._rates, endpoint, min(max(rate, 0.0), 1.0))
 
     def clear(self, endpoint: str | None = None) -> None:
-        """Ends what was switched on, for one endpoint or all."""
+        """Ends the faults of one endpoint or of all."""
         names = self._endpoints if endpoint is None else {self.full(endpoint)}
         with self._lock:
             for name in names:
@@ -53,21 +55,22 @@ class Faults:
             return {"delays": dict(self._delays), "error_rates": dict(self._rates)}
 
     def strike(self, endpoint: str) -> None:
-        """Waits and fails as was asked for. InjectedError where a request is to fail."""
+        """Applies the faults of an endpoint: waits, and raises `InjectedError` for a failing
+        request."""
         with self._lock:
             delay, rate = self._delays.get(endpoint, 0.0), self._rates.get(endpoint, 0.0)
             fails = self._draws.random() < rate
         if delay:
             self._stopped.wait(delay / 1e3)
         if fails:
-            raise InjectedError(f"{endpoint} failed as it was told to")
+            raise InjectedError(f"{endpoint} failed because of an injected fault")
 
     def stop(self) -> None:
-        """Ends every delay that is being waited for."""
+        """Ends all pending delays."""
         self._stopped.set()
 
     def full(self, endpoint: str) -> str:
-        """`/payment` of `payment` and `/payment`; KeyError for one that is not there."""
+        """`/payment` for `payment` and `/payment`; raises KeyError for an unknown endpoint."""
         name = "/" + endpoint.strip().strip("/")
         if name not in self._endpoints:
             raise KeyError(name)
@@ -84,9 +87,9 @@ class Faults:
 
 
 def answer(faults: Faults, method: str, path: str, query: str) -> tuple[int, Mapping[str, Any]]:
-    """The routes: `POST /simulate/delay?endpoint=payment&duration=2000` (ms),
-    `/simulate/error?endpoint=inventory&rate=0.5`, `/simulate/clear[?endpoint=]` and
-    `GET /simulate/status`. Status and JSON."""
+    """Serves `POST /simulate/delay?endpoint=payment&duration=2000` (ms),
+    `/simulate/error?endpoint=inventory&rate=0.5`, `/simulate/clear[?endpoint=]` and `GET
+    /simulate/status`. Returns status and JSON."""
     asked = {name: values[-1] for name, values in parse_qs(query, keep_blank_values=True).items()}
     routes: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
         "/delay": ("POST", lambda: _delay(faults, asked)),
@@ -116,7 +119,7 @@ _EXAMPLES = {
 
 
 def problem(error: str, message: str, hint: str = "") -> dict[str, str]:
-    """An answer that tells what is wrong."""
+    """The JSON of an error response."""
     return {"error": error, "message": message, "hint": hint}
 
 
@@ -157,10 +160,10 @@ def _number(asked: Mapping[str, str], name: str) -> float:
 
 
 def work(milliseconds: float) -> None:
-    """Takes about so long, a tenth more or less."""
+    """Sleeps for about `milliseconds`, plus or minus a tenth."""
     time.sleep(milliseconds * random.uniform(0.9, 1.1) / 1e3)
 
 
 def to_json(document: Mapping[str, Any]) -> bytes:
-    """The body of an answer."""
+    """The JSON body of a response."""
     return json.dumps(document).encode() + b"\n"

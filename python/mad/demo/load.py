@@ -1,4 +1,4 @@
-"""Requests at a steady rate, sent by a pool of threads."""
+"""A load generator: requests at a steady rate from a pool of threads."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 TOGETHER = 96
-"""Requests on their way at once; what comes on top is left out and counted."""
+"""Most requests in flight; further ones are skipped and counted."""
 TIMEOUT = 15.0
 UNANSWERED = 0
-"""Stands for the status of a request without an answer."""
+"""Status of a request without a response."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is asked for, and how many times a minute of event time."""
+    """One URL and its requests per minute of event time."""
 
     method: str
     url: str
@@ -29,7 +29,8 @@ class Target:
 
 
 class Load:
-    """Sends to `targets` until it is closed; a minute takes `minute` real seconds."""
+    """Sends requests to `targets` until closed; `minute` is the length of a minute of event time
+    in real seconds."""
 
     def __init__(self, targets: Sequence[Target], minute: float, seed: int = 0) -> None:
         self._targets = list(targets)
@@ -46,26 +47,26 @@ class Load:
         self._thread.start()
 
     def close(self) -> None:
-        """Sends nothing more, and waits for the answers that are due."""
+        """Stops sending and waits for pending responses."""
         self._stop.set()
         self._thread.join()
         self._pool.shutdown(cancel_futures=True)
 
     @property
     def statuses(self) -> dict[int, int]:
-        """Answers so far by status; 0 for none."""
+        """Number of responses by status; 0 for none."""
         with self._lock:
             return dict(self._statuses)
 
     @property
     def left_out(self) -> int:
-        """Requests that were not sent because too many were on their way."""
+        """Requests that were skipped because too many were in flight."""
         return self._left_out
 
     def _run(self) -> None:
         due = time.monotonic()
         while not self._stop.wait(max(due - time.monotonic(), 0.0)):
-            # after a standstill the rate is the same again, not a burst
+            # After a pause the rate continues without a burst.
             due = max(due, time.monotonic() - 1.0) + self._gap * self._draws.uniform(0.5, 1.5)
             target = self._draws.choices(self._targets, self._weights)[0]
             if self._free.acquire(blocking=False):

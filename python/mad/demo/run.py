@@ -1,6 +1,5 @@
-"""The demo: starts everything, lets a failure in once the detector knows what is normal, asks mad
-who was to blame, and stops everything.
-"""
+"""The demo: starts the shop, injects a failure after the warm-up, asks mad for the culprit and
+stops everything."""
 
 from __future__ import annotations
 
@@ -22,42 +21,44 @@ from mad.demo.scenarios import SCENARIOS, Scenario
 from mad.demo.shop import Shop
 
 WARM_UP, FAILING, AFTER = 25, 8, 5
-"""Minutes of event time before a failure, of it, and after it."""
+"""Minutes of event time before the failure, during it and after it."""
 BETWEEN = 20
-"""Minutes before the next failure, so that the look-back of the last is over."""
+"""Minutes before the next failure, so that the ranking's window no longer covers the last one."""
 RATE = 20.0
-"""Checkouts a minute of event time."""
+"""Checkouts per minute of event time."""
 LATENESS = 4.0
-"""Seconds of event time that a record may wait to be sent."""
+"""Longest wait of a record before it is sent, in seconds of event time."""
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was let in and what mad said of it."""
+    """An injected failure and the result of mad."""
 
     scenario: str
     root: tuple[str, str]
-    """Service and endpoint that failed."""
+    """Service and endpoint of the failure."""
     culprit: tuple[str, str] | None
-    """Those that `GET /culprit` named first, after the failure."""
-    told_after: float | None
-    """Minutes of event time from the failure until `GET /culprit` named the root."""
+    """The first culprit of `GET /culprit` after the failure."""
+    named_after: float | None
+    """Minutes of event time from the failure until `GET /culprit` named the failing endpoint."""
     incidents: list[Mapping[str, Any]] = field(default_factory=list)
-    """Those of `GET /v1/query/incidents`."""
+    """The incidents of `GET /v1/query/incidents`."""
 
     @property
     def right(self) -> bool:
-        """Whether mad told of incidents and named the root first."""
+        """Whether mad reported incidents and ranked the failing endpoint first."""
         return self.culprit == self.root and bool(self.incidents)
 
 
 class Demo:
-    """The shop and its traffic, watched by the server at `url`; running until `close`.
+    """The running shop and its traffic, which report to the server at `url`, until `close`.
 
-    A minute of event time takes 60 / `accelerate` seconds. It begins now, or after the newest
-    record that the server has. `rate` is checkouts a minute of event time. `say` is told what
-    happens; `stop`, when set, ends what is going on.
+    A minute of event time takes 60 / `accelerate` seconds. Event time starts at the present, or
+    after the newest record of the server. `rate` is checkouts per minute of event time. `say`
+    receives progress messages; setting `stop` ends the demo early.
+
+    Raises ValueError for a rate that is not above 0 and at most 6000.
     """
 
     def __init__(
@@ -102,32 +103,35 @@ class Demo:
         failing: float = FAILING,
         after: float = AFTER,
     ) -> Outcome:
-        """Lets a failure in after `warm_up` minutes of event time, for `failing`, then waits
-        `after`; ends early when stopped. KeyError for a scenario that is not known."""
+        """Injects a failure after `warm_up` minutes of event time for `failing` minutes, then waits
+        `after` minutes; ends early when stopped.
+
+        Raises KeyError for an unknown scenario.
+        """
         one = SCENARIOS[scenario]
-        self._tell(f"traffic as usual for {warm_up:g} minutes, so that mad learns what is normal")
+        self._tell(f"normal traffic for {warm_up:g} minutes as warm-up")
         if self._wait(warm_up):
             return Outcome(one.name, one.root, None, None)
         began = self.clock.now()
         for route in one.routes:
             self._tell(f"{one.words}: curl -X POST '{self.shop.urls[one.root[0]]}{route}'")
             self._inject(one, route)
-        told_after = self._watch(one, failing, began)
+        named_after = self._watch(one, failing, began)
         if self._stop.is_set():
-            return Outcome(one.name, one.root, None, told_after)
+            return Outcome(one.name, one.root, None, named_after)
         self._tell("failure cleared")
         self._inject(one, "/simulate/clear")
-        if told_after is None:
-            told_after = self._watch(one, after, began)
+        if named_after is None:
+            named_after = self._watch(one, after, began)
         else:
             self._wait(after)
         self.sender.flush(5.0)
         incidents = self._get("/v1/query/incidents").get("data")
-        return Outcome(one.name, one.root, self._culprit(), told_after, list(incidents or ()))
+        return Outcome(one.name, one.root, self._culprit(), named_after, list(incidents or ()))
 
     def keep(self) -> None:
-        """Goes on with traffic until stopped."""
-        self._tell("traffic goes on; let failures in yourself, and stop with Ctrl-C")
+        """Continues the traffic until stopped."""
+        self._tell("traffic continues; inject failures with the URLs above, stop with Ctrl-C")
         self._stop.wait()
 
     def close(self) -> None:
@@ -137,7 +141,7 @@ class Demo:
 
     @property
     def figures(self) -> Figures:
-        """What became of the records."""
+        """Numbers of sent records by their outcome."""
         return self.sender.figures
 
     def __enter__(self) -> Demo:
@@ -150,9 +154,9 @@ class Demo:
         for name, url in self.shop.urls.items():
             self._say(f"{name:<10} {url}")
         if "service-a" not in self.shop.urls:
-            self._say("service-a and service-b are left out: pip install 'mad-py[otel]'")
+            self._say("service-a and service-b are not started: pip install 'mad-py[otel]'")
         if self.clock.factor != 1.0:
-            self._say(f"event time passes {self.clock.factor:g} times as fast as the clock")
+            self._say(f"event time runs at {self.clock.factor:g} times real time")
 
     def _tell(self, words: str) -> None:
         self._say(f"{rfc3339(self.clock.now())[:19]}Z  {words}")
@@ -161,15 +165,16 @@ class Demo:
         return self._stop.wait(self.clock.seconds(minutes * 60.0))
 
     def _watch(self, one: Scenario, minutes: float, began: float) -> float | None:
-        """Asks twice a minute who is to blame, for so many minutes; when it was the root."""
-        told = None
+        """Asks for the culprit twice a minute for `minutes`. Returns the minutes until it was
+        the failing endpoint, or None."""
+        named_after = None
         for _ in range(round(minutes * 2)):
             if self._wait(0.5):
                 break
-            if told is None and self._culprit() == one.root:
-                told = round((self.clock.now() - began) / 60.0, 1)
+            if named_after is None and self._culprit() == one.root:
+                named_after = round((self.clock.now() - began) / 60.0, 1)
                 self._tell(f"mad names {' '.join(one.root)}: curl {self.url}/culprit")
-        return told
+        return named_after
 
     def _inject(self, one: Scenario, route: str) -> None:
         request = urllib.request.Request(self.shop.urls[one.root[0]] + route, b"", method="POST")
@@ -180,7 +185,7 @@ class Demo:
         found = self._get("/culprit").get("culprit")
         if not isinstance(found, dict):
             return None
-        # rows of spans are named after method and route
+        # Rows of spans are named after method and route.
         return str(found.get("service")), str(found.get("endpoint")).rpartition(" ")[2]
 
     def _get(self, path: str) -> dict[str, Any]:
@@ -207,10 +212,13 @@ def run(
     say: Say = print,
     stop: threading.Event | None = None,
 ) -> list[Outcome]:
-    """The whole demo against the server at `url`: one outcome, or three of scenario `all`.
+    """Runs the whole demo against the server at `url`; returns one outcome, or three for the
+    scenario `all`.
 
-    With `keep` the shop and its traffic stay until `stop` is set or Ctrl-C. All that was started is
-    stopped in any case. ValueError for a scenario that is not known.
+    With `keep` the shop and its traffic continue until `stop` is set or Ctrl-C. Everything is
+    stopped at the end.
+
+    Raises ValueError for an unknown scenario.
     """
     names = list(SCENARIOS) if scenario == "all" else [scenario]
     if not set(names) <= set(SCENARIOS):
@@ -250,8 +258,10 @@ def launch(
     accelerate: float = 20.0,
     keep: bool = True,
 ) -> subprocess.Popen[bytes]:
-    """The demo in a process of its own, which speaks on standard output. It ends with a termination
-    signal, or with the process that launched it."""
+    """Starts the demo in a separate process that prints to standard output.
+
+    It ends with a termination signal, or with the process that launched it.
+    """
     command = [sys.executable, "-m", "mad.demo", url, "--scenario", scenario]
     command += ["--accelerate", str(accelerate), *(["--keep"] if keep else [])]
     environment = dict(os.environ)
@@ -262,16 +272,16 @@ def launch(
 
 
 def verdict(outcome: Outcome) -> str:
-    """An outcome in words."""
+    """One sentence about an outcome."""
     root = " ".join(outcome.root)
-    if outcome.right and outcome.told_after is not None:
-        return f"{outcome.scenario}: found, {root} named after {outcome.told_after:g} minutes"
-    named = " ".join(outcome.culprit) if outcome.culprit else "nobody"
+    if outcome.right and outcome.named_after is not None:
+        return f"{outcome.scenario}: found, {root} named after {outcome.named_after:g} minutes"
+    named = " ".join(outcome.culprit) if outcome.culprit else "no culprit"
     return f"{outcome.scenario}: {root} failed, and mad names {named}"
 
 
 def targets(urls: Mapping[str, str], rate: float) -> list[Target]:
-    """What customers ask for, and who looks whether the services are there."""
+    """The requests of customers and of health checks."""
     wanted = [Target("POST", urls["checkout"] + "/checkout", rate)]
     wanted += [Target("GET", url + "/health", rate / 5) for url in list(urls.values())[:3]]
     if "service-a" in urls:

@@ -1,4 +1,4 @@
-"""What goes wrong in the demo shop, and who is to blame."""
+"""Scenarios of the demo shop: the failure and the endpoint that must be named."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Scenario:
-    """A failure of one endpoint; its service has the endpoint's name."""
+    """A failure of one endpoint, whose service has the name of the endpoint."""
 
     name: str
     words: str
@@ -17,12 +17,12 @@ class Scenario:
 
     @property
     def root(self) -> tuple[str, str]:
-        """Service and endpoint that have to be named."""
+        """Service and endpoint that must be named."""
         return self.endpoint.strip("/"), self.endpoint
 
     @property
     def routes(self) -> list[str]:
-        """The requests that switch it on."""
+        """The requests that switch the failure on."""
         name, routes = self.endpoint.strip("/"), []
         if self.delay_ms:
             routes.append(f"/simulate/delay?endpoint={name}&duration={self.delay_ms:g}")
@@ -40,7 +40,7 @@ SCENARIOS = {
         ),
         Scenario(
             "cascade",
-            "payment takes 4 s longer, checkout gives up on it after 3 s",
+            "payment takes 4 s longer, checkout times out after 3 s",
             "/payment",
             delay_ms=4000.0,
         ),

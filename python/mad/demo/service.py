@@ -1,4 +1,4 @@
-"""A small HTTP service: routes of a method and a path, failures, and whatever watches it."""
+"""A small HTTP service: routes, injected faults and instrumentation."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from mad.demo.faults import Faults
 Routes = Mapping[tuple[str, str], Callable[[], Mapping[str, Any]]]
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 PATIENCE = 3.0
-"""Seconds that a service waits for the answer of another one."""
+"""Timeout for calls to another service, in seconds."""
 
 
 class FailedError(Exception):
-    """A request that cannot be served, with its status."""
+    """A request that cannot be served, with the status of its response."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -37,7 +37,8 @@ def app(
     injected: Faults,
     noted: Callable[[BaseException], None] = note,
 ) -> App:
-    """A WSGI app of routes, `/health` and `/simulate/...`; what it answers for is `noted`."""
+    """A WSGI app with routes, `/health` and `/simulate/...`; handled exceptions are passed to
+    `noted`."""
 
     def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO") or "/"
@@ -77,7 +78,7 @@ def _serve(name: str, routes: Routes, method: str, path: str) -> tuple[int, Mapp
 
 
 class Served:
-    """An app on a free port of this machine, served by threads until it is closed."""
+    """An app on a free port of this machine, served by threads until closed."""
 
     def __init__(self, serve: App, port: int = 0) -> None:
         self._server = _Server(("127.0.0.1", port), _Quiet)
@@ -89,7 +90,7 @@ class Served:
         self._thread.start()
 
     def close(self) -> None:
-        """Stops serving and gives the port back."""
+        """Stops serving and releases the port."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -101,17 +102,17 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
     request_queue_size = 128
 
     def server_bind(self) -> None:
-        socketserver.TCPServer.server_bind(self)  # without asking who the host is
+        socketserver.TCPServer.server_bind(self)  # without a reverse lookup of the host name
         self.server_name, self.server_port = "127.0.0.1", int(self.server_address[1])
         self.setup_environ()
 
     def handle_error(self, *_: Any) -> None:
-        """A client that left is no news."""
+        """Ignores errors of clients that disconnected."""
 
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, *_: Any) -> None:
-        """Requests are recorded by the middleware."""
+        """Writes no log, because the middleware records requests."""
 
     def get_stderr(self) -> Any:
         return io.StringIO()
@@ -121,7 +122,10 @@ class _Quiet(WSGIRequestHandler):
 
 
 def ask(method: str, url: str, opener: Callable[..., Any], **headers: str) -> Any:
-    """The JSON of another service. FailedError when there is none."""
+    """The JSON response of another service.
+
+    Raises `FailedError` when there is no successful response.
+    """
     request = urllib.request.Request(url, b"" if method == "POST" else None, headers, method=method)
     try:
         with opener(request, timeout=PATIENCE) as answer:
@@ -132,5 +136,5 @@ def ask(method: str, url: str, opener: Callable[..., Any], **headers: str) -> An
     except TimeoutError:
         why, status = f"took over {PATIENCE:g} s", 504
     except OSError as error:
-        why, status = f"cannot be asked: {error}", 502
+        why, status = f"cannot be reached: {error}", 502
     raise FailedError(f"{method} {url} {why}", status)

@@ -1,6 +1,5 @@
-"""The demo shop: checkout calls payment and inventory; each is a service of its own with the
-middleware in front. And a chain of two services that the OpenTelemetry SDK watches.
-"""
+"""The demo shop: checkout calls payment and inventory, each a separate service with the
+middleware; and a chain of two services with the OpenTelemetry SDK."""
 
 from __future__ import annotations
 
@@ -21,9 +20,10 @@ CHAIN = ("/start", "/test", "/ping")
 
 
 class Shop:
-    """The services, each on a port of its own, until `close`; `ports` fixes some of them by name.
+    """The running services, each on its own port, until `close`; `ports` fixes ports by service
+    name.
 
-    All share `faults`. The chain is left out where the OpenTelemetry SDK is not installed.
+    All services share `faults`. The chain is not started without the OpenTelemetry SDK.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Shop:
             raise
 
     def close(self) -> None:
-        """Ends all services and every delay in them."""
+        """Stops all services and every pending delay."""
         self.faults.stop()
         self._services.close()
 
@@ -87,7 +87,7 @@ class Shop:
 def _chain(
     sender: Sender, clock: Clock, faults: Faults, ports: Mapping[str, int]
 ) -> Iterable[tuple[str, Served]]:
-    """The services of the chain, running; none without the SDK."""
+    """The running services of the chain; none without the SDK."""
     try:
         from mad.demo.chain import services
     except ImportError:

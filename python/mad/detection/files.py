@@ -1,4 +1,4 @@
-"""Detection over files, its rows kept."""
+"""Detection over files in memory, with all rows in the report."""
 
 from __future__ import annotations
 

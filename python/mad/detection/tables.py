@@ -1,4 +1,4 @@
-"""Detection over files and tables."""
+"""The functions `detect`, `detect_metrics` and `read` over files and tables."""
 
 from __future__ import annotations
 
@@ -20,29 +20,49 @@ def detect(
     history: Any = None,
     config: AnyConfig = None,
 ) -> _core.Report:
-    """Detects over requests, metrics or both. Each is a path (CSV, JSON Lines or Parquet; plain,
-    gzip or zstd), a dataframe or any Arrow object (pandas, polars, pyarrow, duckdb), or a mapping
-    of columns.
+    """Detects incidents in telemetry: requests, metrics, spans, logs, or several of them.
 
-    Needed columns of requests: timestamp, service, endpoint, status_code, latency_ms; with
-    `request_id`, repeated deliveries are dropped. Of metrics: timestamp, service, metric, value (a
-    missing one or NaN is a gap); optional resource and n. docs/files.md has those of all kinds.
-    Others are ignored. Times are aware datetimes of any unit and zone, RFC 3339 text, or seconds,
-    ms, us or ns since 1970; naive ones need the setting `naive_offset_seconds`. A null, None, or
-    NaN of pandas or numpy is a missing field.
+    Each input is a path (CSV, JSON Lines or Parquet; plain, gzip or zstd), a dataframe or Arrow
+    object (pandas, polars, pyarrow, duckdb), or a mapping of columns. docs/files.md lists the
+    columns of each kind; other columns are ignored. Requests need timestamp, service, endpoint,
+    status_code (HTTP status) and latency_ms (milliseconds); a `request_id` drops repeated
+    deliveries. Metrics need timestamp, service, metric and value. `edges` are pairs of caller and
+    callee.
 
-    Causal: each row is judged by what came before it. Tables are sorted by time first; so are files
-    that are not in order, and a file with a table beside it, up to `limits.sort_records` records.
-    All are merged by time. A span is a row of its service and operation, unless it is a client's
-    view, and tells who calls whom, as `edges` (caller, callee) do; a change is evidence against its
-    service in the half hour after. Log lines are read, checked and counted in `report.read`. Bad
-    records are counted in `report.rejected` and stop nothing.
+    Times are aware datetimes, RFC 3339 text, or seconds, ms, us or ns since 1970. Naive times need
+    the setting `naive_offset_seconds`. A null, None or NaN is a missing field; a missing value of a
+    metric is a gap.
 
-    `history` is what came before: requests, or a mapping such as `{"requests": ..., "metrics":
-    ...}`. It is learnt and nothing of it is flagged or counted, so that there is no warm-up.
+    The detection is causal: a row is judged by earlier rows only. All inputs are merged by time.
+    Tables are sorted first, and so are files that are not in order, up to `limits.sort_records`
+    records. A span becomes a row of its service and operation, unless it is a client's span, and an
+    edge of the service graph. A change is evidence against its service for half an hour. Error and
+    warning lines of logs are counted by service.
 
-    Raises ValueError when an input as a whole cannot be read (a missing column, times without a
-    zone), OSError when a file cannot be opened, ImportError when Parquet needs pyarrow.
+    `history` is earlier telemetry: requests, or a mapping such as `{"requests": ..., "metrics":
+    ...}`. It is learnt and never flagged, so that no warm-up is needed.
+
+    Records that cannot be read are counted in `report.rejected` and stop nothing. Empty input gives
+    a report without incidents.
+
+    Raises TypeError without any input, ValueError when an input as a whole cannot be read (such as
+    a missing column) or the configuration is not valid, OSError when a file cannot be opened, and
+    ImportError when Parquet needs pyarrow.
+
+    >>> import mad
+    >>> minutes = [minute for minute in range(120) for _ in range(30)]
+    >>> slow = [90 <= minute < 100 for minute in minutes]
+    >>> report = mad.detect(
+    ...     {
+    ...         "timestamp": [f"2026-01-06T{10 + m // 60}:{m % 60:02}:00Z" for m in minutes],
+    ...         "service": ["payments"] * 3600,
+    ...         "endpoint": ["/pay"] * 3600,
+    ...         "status_code": [200] * 3600,
+    ...         "latency_ms": [900.0 if bad else 20.0 + i % 9 for i, bad in enumerate(slow)],
+    ...     }
+    ... )
+    >>> [(one.service, one.endpoint) for one in report.incidents]
+    [('payments', '/pay')]
     """
     sources = {
         "requests": requests,
@@ -55,8 +75,8 @@ def detect(
     given = {kind: source for kind, source in sources.items() if source is not None}
     if not given:
         raise TypeError(
-            "requests is absent, and so is all else; give a path, a dataframe, an Arrow table or a "
-            "mapping of columns"
+            "no input is given; give requests or another kind as a path, a dataframe, an Arrow "
+            "table or a mapping of columns"
         )
     state = None
     if history is not None:
@@ -80,16 +100,45 @@ def _detect(
 
 
 def detect_metrics(metrics: Any, config: AnyConfig = None) -> _core.Report:
-    """Detects over metrics alone: `detect(metrics=metrics)`."""
+    """Detects incidents in metrics alone; the same as `detect(metrics=metrics)`.
+
+    >>> import mad
+    >>> report = mad.detect_metrics(
+    ...     {
+    ...         "timestamp": ["2026-01-06T10:00:00Z", "2026-01-06T10:01:00Z"],
+    ...         "service": ["shop", "shop"],
+    ...         "metric": ["cpu", "cpu"],
+    ...         "value": [40.0, float("nan")],
+    ...     }
+    ... )
+    >>> report.read["metrics"]["records"], report.incidents
+    (2, [])
+    """
     return detect(metrics=metrics, config=config)
 
 
 def read(source: Any, kind: str = "requests", config: AnyConfig = None) -> _core.Telemetry:
-    """Reads and checks a path or a table without judging it: `len()` tells the good records,
-    `.rejected` the others.
+    """Reads and validates a path or a table without judging it.
 
-    `kind` is requests, metrics, spans, logs, changes or edges; of `config`, only
-    `naive_offset_seconds` matters. Raises as `detect` does, and ValueError for another kind.
+    `kind` is requests, metrics, spans, logs, changes or edges. Of `config` only
+    `naive_offset_seconds` has an effect. The result has the number of accepted records as `len()`
+    and the others by reason in `.rejected`. Empty input gives an empty result.
+
+    Raises ValueError for an unknown kind and when the input as a whole cannot be read, OSError when
+    a file cannot be opened, ImportError when Parquet needs pyarrow.
+
+    >>> import mad
+    >>> read = mad.read(
+    ...     {
+    ...         "timestamp": ["2026-01-06T10:00:00Z", "2026-01-06T10:00:00"],
+    ...         "service": ["shop", "shop"],
+    ...         "metric": ["cpu", "cpu"],
+    ...         "value": [40.0, 41.0],
+    ...     },
+    ...     "metrics",
+    ... )
+    >>> len(read), read.rejected["counts"]
+    (1, {'naive_timestamp': 1})
     """
     from mad.detection import files
 

@@ -1,1 +1,1 @@
-"""How right a scorer is on labelled public series; what `mad bench quality` runs."""
+"""Accuracy of scorers on labelled public series, as `mad bench quality` measures it."""

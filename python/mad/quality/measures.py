@@ -1,4 +1,4 @@
-"""Figures of a detector on labelled rows. Higher is better everywhere."""
+"""Accuracy measures of a detector on labelled rows; higher is better for all of them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from mad.quality.sets import Flags, Floats, Times
 Places = npt.NDArray[np.intp]
 
 BLOCK = 24
-"""False flags of different blocks of so many rows are different false events."""
+"""Rows of a block; false flags of different blocks are different false events."""
 
 
 def runs(flags: Flags) -> tuple[Places, Places]:
-    """First place of each run of flags, and the one behind its last."""
+    """First index of each run of flags, and the index after its last."""
     edges = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
     return np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
 
 
 def false_events(flags: Flags, labels: Flags, delay: int) -> int:
-    """Flags outside of all labelled runs and more than `delay` rows behind one. Those at most
-    `delay` rows apart are one, within a block of 24 rows."""
+    """Number of false events: flags outside all labelled runs and more than `delay` rows after
+    one. Flags at most `delay` rows apart within a block of 24 rows are one event."""
     free = flags.copy()
     for first, end in zip(*runs(labels), strict=True):
         free[first : end + delay] = False
@@ -35,12 +35,12 @@ def false_events(flags: Flags, labels: Flags, delay: int) -> int:
 
 
 def f1(found: float, false: float, missed: float) -> float:
-    """The harmonic mean of precision and recall; 0 where there is nothing."""
+    """The harmonic mean of precision and recall; 0 without any event."""
     return 2 * found / max(2 * found + false + missed, 1)
 
 
 def event_f1(series: Iterable[tuple[Flags, Flags]], delay: int) -> float:
-    """F1 of events over (flags, labels) of all series: a labelled run is found where a row from
+    """F1 of events over (flags, labels) of all series: a labelled run is found when a row from
     its first to `delay` rows later is flagged."""
     found = false = missed = 0
     for flags, labels in series:
@@ -52,7 +52,7 @@ def event_f1(series: Iterable[tuple[Flags, Flags]], delay: int) -> float:
 
 
 def on_grid(times: Times, flags: Flags) -> Flags:
-    """Flags at every step from the first time to the last; what is missing is not flagged."""
+    """Flags on a regular grid from the first time to the last; missing steps are not flagged."""
     places = (times - times[0]) // np.diff(times).min()
     grid = np.zeros(int(places[-1]) + 1, np.bool_)
     grid[places] = flags
@@ -60,9 +60,9 @@ def on_grid(times: Times, flags: Flags) -> Flags:
 
 
 def delay_f1(series: Iterable[tuple[Flags, Flags]], delay: int) -> float:
-    """F1 of rows over (flags, labels) of all series by the rule of the AIOps challenge: a run that
-    is flagged at most `delay` rows after its first counts as wholly found, otherwise as wholly
-    missed."""
+    """F1 of rows over (flags, labels) of all series by the rule of the AIOps challenge: a run
+    that is flagged at most `delay` rows after its first row counts as found as a whole,
+    otherwise as missed as a whole."""
     found = false = missed = 0
     for flags, labels in series:
         for first, end in zip(*runs(labels), strict=True):
@@ -75,16 +75,18 @@ def delay_f1(series: Iterable[tuple[Flags, Flags]], delay: int) -> float:
 
 
 def vus_pr(labels: Flags, score: Floats, window: int = 24, thresholds: int = 250) -> float:
-    """Volume under the precision-recall surface of ranges (Paparrizos et al., 2022), as TSB-AD
-    computes it: labels reach out of their run with a weight that falls off over half of each
-    width from 0 to `window`, and recall counts the runs that are touched."""
+    """Volume under the precision-recall surface of ranges (Paparrizos et al., 2022) as in TSB-AD.
+
+    Labels extend beyond their run with a weight that decreases over half of each width from 0 to
+    `window`; recall counts the runs that are touched.
+    """
     order = np.argsort(-score, kind="stable")
     falling = score[order]
     levels = falling[np.linspace(0, len(score) - 1, thresholds).astype(np.intp)]
     flagged = np.searchsorted(-falling, -levels, "right")
 
     def above(weights: Floats) -> Floats:
-        """Weight of the rows at or above each level."""
+        """The weight of the rows at or above each level."""
         total = np.concatenate([[0.0], np.cumsum(weights[order])])
         return np.asarray(total[flagged], np.float64)
 
@@ -104,7 +106,8 @@ def vus_pr(labels: Flags, score: Floats, window: int = 24, thresholds: int = 250
 
 
 def _reaching_out(labels: Flags, width: int) -> tuple[Floats, list[tuple[int, int]]]:
-    """Labels that fall off on both sides, and the zones that they make: first and last row."""
+    """Labels with decreasing weights on both sides, and the resulting zones as (first, last)
+    rows."""
     soft, half, rows = labels.astype(np.float64), width // 2, len(labels)
     zones: list[tuple[int, int]] = []
     for first, end in zip(*runs(labels), strict=True):

@@ -1,4 +1,5 @@
-"""The score of the Numenta Anomaly Benchmark (Lavin and Ahmad, 2015): early is worth more."""
+"""The score of the Numenta Anomaly Benchmark (Lavin and Ahmad, 2015), which rewards early
+detection."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import numpy as np
 from mad.quality.sets import Flags, Floats, Labelled
 
 PROFILES = {"standard": (1.0, 0.11), "low FP": (1.0, 0.22), "low FN": (2.0, 0.11)}
-"""What a missed window and a false row cost; a window found at its begin gives 1."""
+"""Cost of a missed window and of a false row; a window found at its first row gives 1."""
 PROBATION = 0.15
 MOST_PROBATION = 750
 
@@ -20,7 +21,7 @@ def _sigmoid(x: Floats) -> Floats:
 
 
 def _worth(one: Labelled) -> tuple[Floats, Floats]:
-    """Of each row in file order: its reward, and the number of its window, -1 outside."""
+    """For each row in file order its reward and the number of its window, -1 outside windows."""
     count = len(one.times)
     times = np.empty(count, np.int64)
     times[one.order] = one.times
@@ -40,8 +41,8 @@ def _worth(one: Labelled) -> tuple[Floats, Floats]:
 def nab_score(
     series: Iterable[tuple[Labelled, Floats]], profile: str, *, threshold: float | None = None
 ) -> float:
-    """The score of all series together, 0 for no alarm and 100 for perfect ones: of the rows at or
-    above a threshold, or with the one threshold that is best on these labels."""
+    """The score of all series together, from 0 (no alarm) to 100 (perfect), for rows at or above
+    `threshold`, or at the best threshold for these labels."""
     missed_cost, false_cost = PROFILES[profile]
     scores, rewards, windows, count = [], [], [], 0
     for one, score in series:
@@ -64,7 +65,8 @@ def nab_score(
 def _swept(
     score: Floats, gain: Floats, window: Floats, missed_cost: float, threshold: float | None
 ) -> float:
-    """What the rows from a threshold on add to missing everything; the best of all thresholds."""
+    """The gain over missing every window of the rows above a threshold, or of the best
+    threshold."""
     order = np.argsort(-score, kind="stable")
     falling, gain, window = score[order], gain[order], window[order]
     step = np.where(window < 0, gain, 0.0)

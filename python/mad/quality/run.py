@@ -1,4 +1,4 @@
-"""A scorer over the public sets, and its figures beside what is known of others."""
+"""Runs a scorer over the public sets and compares its measures with published results."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Judged = dict[str, tuple[Labelled, _core.SeriesScores]]
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of one set; `baseline` is an expanding MAD with floors, `best` the best anchor
-    known, `goal` what is to be reached."""
+    """One measure of one set; `baseline` is an expanding MAD with floors, `best` the best
+    published result, `goal` the target."""
 
     set: str
     name: str
@@ -46,29 +46,29 @@ ANCHORS: dict[tuple[str, str], tuple[float | None, float | None, float | None]] 
     ("nab", "low FN, optimised"): (18.0, 80.6, 74.0),
     ("nab", "standard, as shipped"): (-1194.0, None, 45.0),
 }
-"""Baseline, best anchor, goal. Anchors: a tuned prototype (microsoft, of the event F1 with an
-oracle threshold), SR-CNN and an oracle threshold a series (kpi), ARTime (nab)."""
+"""(baseline, best published, goal). The best are a tuned prototype (microsoft, event F1 with an
+oracle threshold), SR-CNN and an oracle threshold for each series (kpi), and ARTime (nab)."""
 
 
 def scorer_names() -> list[str]:
-    """What can be run: the default, and single scorers."""
+    """Names of the default and of all single scorers."""
     return [DEFAULT, *_core.scorer_names()]
 
 
 def judge_of(scorer: str) -> Judge:
-    """How a series is judged by a scorer of that name."""
+    """The function that judges a series with the named scorer."""
     if scorer == DEFAULT:
         return lambda one: score_series(one.times, one.values)
     return lambda one: _core.score_alone(one.times * 1_000_000, one.values, scorer)
 
 
 def present(folder: Path) -> list[str]:
-    """The sets that a folder has."""
+    """The sets that a folder contains."""
     return [name for name in SETS if (folder / name).is_dir()]
 
 
 def figures_of(name: str, judged: Judged) -> Iterator[Figure]:
-    """The figures of one set."""
+    """The measures of one set."""
     for label, value in _values(name, judged):
         yield Figure(name, label, value, *ANCHORS.get((name, label), (None, None, None)))
 
@@ -106,7 +106,7 @@ def _values(name: str, judged: Judged) -> Iterator[tuple[str, float]]:
 
 
 def false_alarms_a_day(name: str, judged: Judged) -> float:
-    """Alarms outside of what is labelled, by the days of all series."""
+    """Alarms outside labelled ranges, divided by the days of all series."""
     false = 0
     for one, said in judged.values():
         alarms = np.flatnonzero(said.is_alarm[one.start :]) + one.start

@@ -1,4 +1,4 @@
-"""Labelled series as they were published: the sets of Microsoft, the AIOps challenge and NAB."""
+"""Labelled series in their published form: the sets of Microsoft, the AIOps challenge and NAB."""
 
 from __future__ import annotations
 
@@ -20,32 +20,35 @@ Times = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 NOT_SCORED = 0.1
-"""Share of a series at its begin that is learnt from and not scored."""
+"""Share at the start of a series that is learnt and not scored."""
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """One series in time order: milliseconds, values (NaN for a gap) and what was labelled."""
+    """One series in time order: milliseconds, values (NaN for a gap) and labels."""
 
     times: Times
     values: Floats
     labels: Flags
-    """Anomalous rows; none in a set of windows."""
+    """Anomalous rows; none in a set with windows."""
     start: int = 0
-    """The first row that is scored."""
+    """The first scored row."""
     order: npt.NDArray[np.intp] | None = None
-    """Places of the rows in the file, where the score is of the file's order."""
+    """The file position of each row, for scores in file order."""
     windows: tuple[tuple[int, int], ...] = ()
     """First and last millisecond of each window."""
 
     @property
     def days(self) -> float:
-        """Days that are scored."""
+        """The length of the scored part in days."""
         return float(self.times[-1] - self.times[self.start]) / 86_400_000
 
 
 def read(folder: Path, name: str) -> dict[str, Labelled]:
-    """The series of one set by name. Raises OSError and ValueError for what cannot be read."""
+    """The series of one set by name.
+
+    Raises OSError and ValueError for unreadable files.
+    """
     if name == "nab":
         text = (folder / "labels" / "combined_windows.json").read_text()
         windows = json.loads(text)

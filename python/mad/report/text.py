@@ -130,7 +130,7 @@ def _print_rejected(out: Console, document: Json) -> None:
     if not rejected.get("total"):
         return
     _title(out, summary.rejected_line(document))
-    table = _table("Records", "What is wrong", "First at", "Found", "What to do", right=["Records"])
+    table = _table("Records", "Problem", "First at", "Found", "What to do", right=["Records"])
     counts = sorted((rejected.get("counts") or {}).items(), key=lambda item: -item[1])
     for reason, number in counts:
         first: Json = next(

@@ -1,4 +1,4 @@
-"""Simulated telemetry, sent to a server as it would come: paced, in batches, with retries."""
+"""Simulated telemetry that is sent to a server in real time: paced, in batches, with retries."""
 
 from mad.simulate.feed import Fed, feed
 from mad.simulate.streams import Run, Slice, Stream, api, radar, shop, traces

@@ -12,17 +12,17 @@ from mad.adapters.post import Post
 from mad.simulate.streams import Stream
 
 STEP = 1.0
-"""Seconds between two rounds at most."""
+"""Longest pause between two rounds, in seconds."""
 LATENESS = 4.0
-"""Seconds of event time between two rounds at most."""
+"""Longest pause between two rounds, in seconds of event time."""
 
 
 @dataclass
 class Fed:
-    """What became of a stream."""
+    """Numbers of sent records and batches."""
 
     sent: int = 0
-    """Records that the server answered."""
+    """Records that the server acknowledged."""
     accepted: int = 0
     rejected: int = 0
     batches: int = 0
@@ -39,16 +39,18 @@ def feed(
     stop: threading.Event | None = None,
     said: Callable[[Fed], None] = lambda _: None,
 ) -> Fed:
-    """Sends what is due, in batches of at most `batch` records, until the stream is over or `stop`
-    is set; `said` is told after each batch. NotTakenError when the server does not take one.
+    """Sends due records in batches of at most `batch` until the stream ends or `stop` is set; calls
+    `said` after each batch.
 
-    Behind a slow server the stream waits, and its pace is made up for afterwards.
+    Behind a slow server the stream waits and catches up later.
+
+    Raises `NotTakenError` when the server does not accept a batch.
     """
     fed, name = Fed(), uuid.uuid4().hex
     stop = stop if stop is not None else threading.Event()
     step, elapsed = min(STEP, clock.seconds(LATENESS)), 0.0
     while elapsed < stream.duration and not stop.is_set():
-        # kinds take turns, so that none is late where this is behind
+        # Kinds take turns, so that none becomes late while the stream is behind.
         behind = clock.now() - clock.start - elapsed
         if behind < LATENESS:
             stop.wait(step)

@@ -1,16 +1,16 @@
-"""Lines of CSV to lines of JSON, many at a time: the regular expression is the loop."""
+"""Converts lines of CSV to lines of JSON in bulk with regular expressions."""
 
 from __future__ import annotations
 
 import re
 
 TRACES = (4, 5)
-"""Requests of a trace, in turn."""
+"""Numbers of requests in a trace, in turn."""
 _NUMBERS = ("status_code", "latency_ms", "duration_ms")
 
 
 class Columns:
-    """CSV without quotes, as the simulators write it, of the columns that its header names."""
+    """The columns of CSV without quotes, as the simulators write it."""
 
     def __init__(self, header: bytes) -> None:
         self.names = header.decode().strip().split(",")
@@ -18,12 +18,12 @@ class Columns:
         self._one, self._many = re.compile(line), re.compile(line * sum(TRACES))
 
     def to_json(self, lines: bytes) -> bytes:
-        """A line of JSON for each line."""
+        """One line of JSON for each line."""
         return self._one.sub(self._template(0, 0), lines)
 
     def to_traces(self, lines: bytes) -> bytes:
-        """The same, the lines in groups of four and five that share the trace id of their first;
-        what is left at the end keeps its own."""
+        """Like `to_json`, but groups of four and five lines share the trace id of their first
+        line. Lines after the last whole group keep their own."""
         first, template = 0, b""
         for size in TRACES:
             template += b"".join(self._template(first + line, first) for line in range(size))
@@ -34,7 +34,7 @@ class Columns:
         return self._many.sub(template, head) + self.to_json(tail)
 
     def _template(self, line: int, leader: int) -> bytes:
-        """What a line becomes, with the trace id of the leading line."""
+        """The replacement for a line, with the trace id of the leading line."""
         fields = []
         for place, name in enumerate(self.names, 1):
             of = leader if name == "trace_id" else line

@@ -1,4 +1,4 @@
-"""Streams of simulated telemetry: what is due by a moment, as slices of JSON Lines."""
+"""Streams of simulated telemetry, cut into slices of JSON Lines by time."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from mad.simulate import worlds
 from mad.simulate.lines import TRACES, Columns
 
 LENGTH = 480.0
-"""Seconds of the shop's incident."""
+"""Length of the shop's default incident in seconds."""
 RATE = 5.0
-"""Requests a second of the shop and of the API."""
+"""Requests per second of the shop and of the API."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Slice:
 
 @dataclass(frozen=True)
 class Run:
-    """What all streams have in common: seconds of event time and of it before anything goes wrong,
-    records a second, and the seed."""
+    """Settings of all streams: start, duration and warm-up in seconds of event time, records per
+    second, and seed."""
 
     start: datetime
     duration: float
@@ -42,24 +42,24 @@ class Run:
 
     @property
     def begin(self) -> str:
-        """The start in RFC 3339."""
+        """The start as RFC 3339 text."""
         return self.start.isoformat().replace("+00:00", "Z")
 
 
 class Stream(Protocol):
-    """Records of a run of `duration` seconds; `records` is about how many there are."""
+    """A stream of `duration` seconds with about `records` records."""
 
     duration: float
     records: int
     incidents: list[dict[str, Any]]
 
     def due(self, elapsed: float, most: int) -> Iterator[Slice]:
-        """What has come since the last call and until `elapsed` seconds after the start, in slices
-        of at most `most` records."""
+        """The records from the last call until `elapsed` seconds after the start, in slices of
+        at most `most` records."""
 
 
 class _Shop:
-    """The shop's traffic from the core, in traces of four and five requests."""
+    """The shop's traffic in traces of four and five requests."""
 
     def __init__(self, simulation: Any, duration: float) -> None:
         self._simulation = simulation
@@ -81,7 +81,7 @@ class _Shop:
 
 
 class _Traces:
-    """Spans and requests of a small system from the core."""
+    """Spans and requests of a small system."""
 
     def __init__(self, simulation: Any, run: Run) -> None:
         self.duration, self._start = run.duration, run.start
@@ -100,7 +100,7 @@ class _Traces:
 
 
 class _Timed:
-    """Lines of CSV in order of their times."""
+    """Lines of CSV in time order."""
 
     def __init__(self, text: bytes, time: str) -> None:
         header, _, body = text.partition(b"\n")
@@ -110,7 +110,7 @@ class _Timed:
         self._taken = 0
 
     def before(self, moment: datetime | None, most: int) -> Iterator[list[bytes]]:
-        """What was not taken yet of the lines before a moment, or of all, in pieces."""
+        """The remaining lines before a time, or all remaining lines, in pieces."""
         bound = b"~" if moment is None else moment.isoformat(timespec="microseconds").encode()
         until, first = bisect_left(self._times, bound), self._taken
         self._taken = max(until, first)
@@ -119,7 +119,7 @@ class _Timed:
 
 
 class _World:
-    """A world that is made a minute at a time."""
+    """A world that is generated minute by minute."""
 
     def __init__(self, world: worlds.World, duration: float) -> None:
         self._world, self.duration = world, duration
@@ -145,7 +145,10 @@ class _World:
 
 
 def shop(run: Run, incidents: list[str] | None = None, services: int = 4) -> Stream:
-    """The shop; without `incidents`, payments `/pay` is slow and fails for eight minutes."""
+    """The shop. Without `incidents`, payments `/pay` is slow and fails for eight minutes.
+
+    Raises ValueError for settings outside their limits.
+    """
     if incidents is None:
         length = min(LENGTH, run.duration - run.warm_up)
         spec = f"service=payments,endpoint=/pay,start={run.warm_up:g}s,length={length:g}s"
@@ -158,7 +161,10 @@ def shop(run: Run, incidents: list[str] | None = None, services: int = 4) -> Str
 
 
 def traces(run: Run, scenario: str, depth: int, missing: float, skew: float) -> Stream:
-    """A checkout or a chain in traces; it goes wrong from 60 to 90 % of the time."""
+    """Traces of a checkout or a chain with a fault from 60 to 90 % of the duration.
+
+    Raises ValueError for settings outside their limits.
+    """
     count = max(round(run.rate * run.duration / 4.0), 1)
     simulation = _core.TraceSimulation(
         scenario, count, run.duration, run.begin, run.seed, depth, missing, skew
@@ -172,5 +178,5 @@ def api(run: Run, pattern: str) -> Stream:
 
 
 def radar(run: Run, scenario: str) -> Stream:
-    """A service measured once a second."""
+    """One service that is measured once a second."""
     return _World(worlds.Radar(scenario, run.start, run.warm_up, run.seed), run.duration)

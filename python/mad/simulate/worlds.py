@@ -1,6 +1,5 @@
-"""Two worlds that are made a minute at a time: an API of two services under a load pattern, and a
-service that is measured once a second.
-"""
+"""Two simulated systems, generated minute by minute: an API of two services under a load
+pattern, and a service that is measured once a second."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ import numpy.typing as npt
 PATTERNS = ("normal", "high_traffic", "high_latency", "high_error", "degrading", "burst")
 RADAR_SCENARIOS = ("calm", "drift", "saturation")
 Minute = dict[str, tuple[list[float], list[bytes]]]
-"""By kind: seconds since the start in order, and a line for each."""
+"""For each kind the seconds since the start in order, and one line for each."""
 _Floats = npt.NDArray[np.float64]
 
 _REQUEST = (
@@ -27,20 +26,20 @@ _LOG = '{"timestamp":"%sZ","service":"radar","level":"%s","body":"%s"}\n'
 
 
 class World(Protocol):
-    """Telemetry of a minute, the same for the same seed; `per_minute` records, about."""
+    """Telemetry by the minute, deterministic for a seed; about `per_minute` records."""
 
     per_minute: float
 
     def minute(self, number: int) -> Minute:
-        """The minute that begins so many minutes after the start."""
+        """The minute with this number, counted from the start."""
 
     def truth(self, duration: float) -> list[dict[str, Any]]:
-        """What goes wrong within so many seconds."""
+        """The incidents within `duration` seconds."""
 
 
 class Api:
-    """Service-a `/start` and `/test` call service-b `/ping`: 10 to 50 ms and 1 % errors, and after
-    `warm_up` seconds one of `PATTERNS`.
+    """Service-a `/start` and `/test` call service-b `/ping` with 10 to 50 ms and 1 % errors; after
+    `warm_up` seconds one of `PATTERNS` applies.
 
     high_traffic is five times the calls, high_latency 400 to 800 ms, high_error 30 % errors,
     degrading 5 % slower each minute, burst ten times the calls for ten seconds a minute.
@@ -102,12 +101,13 @@ class Api:
 
 
 class Radar:
-    """One service, once a second: `latency_ms` 120, `error_rate` 0.2 percent and `cpu_pct` 40, and
-    lines of its log; after `warm_up` seconds one of `RADAR_SCENARIOS`, which is the resource too.
+    """One service, measured once a second: `latency_ms` 120, `error_rate` 0.2 percent, `cpu_pct`
+    40, and log lines; after `warm_up` seconds one of `RADAR_SCENARIOS`, which is also the resource.
 
-    drift, after a deployment: in 20 minutes 120 to 180 ms and 0.2 to 0.6 %, and on at that pace.
-    saturation: a database whose utilisation rises from 40 % by 5 % a minute, its latency that of an
-    M/M/1 queue, with bursts of timeouts beyond 90 %. As the core's `simulate::Radar`.
+    drift follows a deployment: within 20 minutes 120 to 180 ms and 0.2 to 0.6 %, and further at
+    that rate. saturation is a database whose utilisation rises from 40 % by 5 % a minute, with the
+    latency of an M/M/1 queue and bursts of timeouts beyond 90 %. The core's `simulate::Radar` is
+    the same model.
     """
 
     def __init__(self, scenario: str, start: datetime, warm_up: float, seed: int) -> None:
@@ -149,7 +149,7 @@ class Radar:
     def _log(
         self, times: _Floats, iso: list[str], bursts: npt.NDArray[np.bool_]
     ) -> tuple[list[float], list[bytes]]:
-        """A calm line every ten seconds; three timeouts in each second of a burst."""
+        """An info line every ten seconds; three timeouts in each second of a burst."""
         calm = np.arange(0, 60, 10)
         lines = _lines(_LOG, [iso[at] for at in calm], ["INFO"] * 6, ["GET /orders 200"] * 6)
         struck = np.repeat(np.flatnonzero(bursts), 3)
@@ -176,14 +176,14 @@ def _iso(start: datetime, seconds: _Floats) -> list[str]:
 
 
 def _lines(template: str, *columns: Iterable[Any]) -> list[bytes]:
-    """A line for each row of the columns, all in one go."""
+    """One line for each row of the columns, formatted in one call."""
     values = tuple(chain.from_iterable(zip(*columns, strict=True)))
     count = len(values) // len(columns)
     return ((template * count) % values).encode().splitlines(keepends=True)
 
 
 def _merged(*parts: tuple[_Floats, list[bytes]]) -> tuple[list[float], list[bytes]]:
-    """Rows of all parts in order of time."""
+    """The rows of all parts in time order."""
     times = np.concatenate([part[0] for part in parts])
     lines = list(chain.from_iterable(part[1] for part in parts))
     order = np.argsort(times, kind="stable")

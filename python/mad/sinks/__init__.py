@@ -1,1 +1,1 @@
-"""Where results go: files of a directory."""
+"""Sinks for results: files of a directory."""

@@ -1,4 +1,4 @@
-"""Small files in; outputs that appear whole or not at all."""
+"""Reads small files, and writes files that appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mad.errors import InputError, UsageError, reason
 
 
 def read_text(path: Path, hint: str = "") -> str:
-    """A whole small file as text."""
+    """A small file as text."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -22,7 +22,7 @@ def read_text(path: Path, hint: str = "") -> str:
 
 
 def read_json(path: Path, hint: str = "") -> Any:
-    """A whole small file as JSON."""
+    """A small file as JSON."""
     try:
         return json.loads(read_text(path, hint))
     except ValueError as error:
@@ -30,7 +30,7 @@ def read_json(path: Path, hint: str = "") -> Any:
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """A whole file."""
+    """A file as bytes."""
     try:
         return Path(path).read_bytes()
     except OSError as error:
@@ -38,7 +38,7 @@ def read_bytes(path: str | Path) -> bytes:
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
-    """A file that appears whole, and stays so when the power goes."""
+    """Writes a file atomically and flushes it to disk."""
     partial = Path(path).with_name(f".{Path(path).name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
@@ -57,10 +57,10 @@ def to_json(value: object, *, indent: int | None = 2) -> str:
 
 
 class Outputs:
-    """Files of one directory, written under other names and renamed together by `commit`.
+    """Files of one directory, written under temporary names that `commit` replaces.
 
-    Leaving the `with` block without a commit removes what was written; files of an earlier run
-    stay as they were.
+    Leaving the `with` block without `commit` deletes the temporary files; files of an earlier run
+    stay unchanged.
     """
 
     def __init__(self, directory: str | Path) -> None:
@@ -93,7 +93,7 @@ class Outputs:
         return UsageError(f"cannot write to {self.directory}: {reason(error)}")
 
     def append(self, name: str, data: bytes) -> None:
-        """Adds bytes to the file `name`."""
+        """Appends bytes to the file `name`."""
         try:
             if name not in self._open:
                 self._open[name] = self._partial(name).open("wb", buffering=1 << 20)
@@ -106,7 +106,7 @@ class Outputs:
         self.append(name, text.encode("utf-8"))
 
     def commit(self) -> list[Path]:
-        """Closes all files and gives them their names."""
+        """Closes all files and gives them their final names."""
         try:
             for name, file in list(self._open.items()):
                 file.close()

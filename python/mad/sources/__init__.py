@@ -1,1 +1,1 @@
-"""Where telemetry comes from."""
+"""Sources of telemetry: files, plain or compressed."""

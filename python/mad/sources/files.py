@@ -1,4 +1,4 @@
-"""Files in, plain or compressed, read piece by piece."""
+"""Reads input files in pieces: plain, gzip or zstd text, and Parquet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import IO, Any
 from mad.errors import InputError, reason
 
 CHUNK = 2 * 1024 * 1024
-"""Bytes handed to the core at a time, unless asked otherwise."""
+"""Default number of bytes that one piece has."""
 _ZSTD_STEP = 64 * 1024
 _PARQUET = b"PAR1"
 _GZIP = b"\x1f\x8b"
@@ -21,17 +21,17 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 _FOREIGN = {
     _PARQUET: (
         "Parquet",
-        "telemetry may be Parquet in a file that is named, not on standard input",
+        "give the Parquet file by name, not on standard input",
     ),
     b"PK\x03\x04": ("a zip archive", "unpack it first"),
     b"\xfd7zXZ\x00": ("xz-compressed", "use gzip or zstd"),
     b"BZh": ("bzip2-compressed", "use gzip or zstd"),
-    b"ARROW1": ("an Arrow file", "hand the table to mad.detect"),
+    b"ARROW1": ("an Arrow file", "pass the table to mad.detect"),
 }
 
 
 class Source:
-    """One input: a file, or standard input as `-`. `consumed` counts its bytes as stored."""
+    """One input: a file, or standard input as `-`. `consumed` counts bytes as stored."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -57,8 +57,8 @@ class Source:
         return InputError(f"cannot read {self.path}: {reason(error)}")
 
     def pieces(self, kind: str, size: int = CHUNK) -> Iterator[Any]:
-        """The content of a file of telemetry: bytes as `chunks` gives them, or the record batches
-        of a Parquet file with the columns of that kind."""
+        """The content of a telemetry file: bytes in pieces, or the record batches of a Parquet
+        file with the columns of that kind."""
         if not self._is_parquet():
             yield from self.chunks(size)
             return
@@ -79,7 +79,7 @@ class Source:
     def chunks(self, size: int = CHUNK) -> Iterator[bytes]:
         """The decompressed content in pieces of about `size` bytes.
 
-        The compression is told by the first bytes, never by the name.
+        The first bytes decide about the compression, not the name.
         """
         self.consumed = 0
         file = self._open()
@@ -93,7 +93,7 @@ class Source:
                 first += more
             for magic, (what, hint) in _FOREIGN.items():
                 if first.startswith(magic):
-                    raise InputError(f"{self.name} is {what}, which is not read here", hint)
+                    raise InputError(f"{self.name} is {what}, which is not supported", hint)
             if first.startswith(_GZIP):
                 yield from self._gunzip(first, raw, size)
             elif first.startswith(_ZSTD) or _is_skippable(first):
@@ -125,7 +125,7 @@ class Source:
             yield chunk
 
     def _gunzip(self, first: bytes, raw: Iterator[bytes], size: int) -> Iterator[bytes]:
-        """Every member of the file; zero bytes between and after members are padding."""
+        """All members of a gzip file; zero bytes between and after members are padding."""
         data = first
         member = zlib.decompressobj(wbits=31)
         begun = False
@@ -151,7 +151,7 @@ class Source:
             raise InputError(f"{self.name}: damaged gzip data: {error}") from error
         if begun:
             raise InputError(
-                f"{self.name}: the gzip data is cut off", "copy or download the file again"
+                f"{self.name}: the gzip data is truncated", "copy or download the file again"
             )
 
     def _unzstd(self, first: bytes, raw: Iterator[bytes]) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Parquet files in, batch by batch."""
+"""Reads Parquet files batch by batch."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _TEXT = ("string", "large_string")
 
 
 def batches(path: str, kind: str) -> Iterator[tuple[Any, float]]:
-    """The record batches of a file with the columns that `kind` reads, at least one; and the share
-    of the rows read with each."""
+    """The record batches of a file with the columns of `kind`, at least one batch, each with the
+    share of rows read so far."""
     try:
         import pyarrow
         from pyarrow import parquet
@@ -26,7 +26,7 @@ def batches(path: str, kind: str) -> Iterator[tuple[Any, float]]:
         with parquet.ParquetFile(path) as schema_of:
             schema = schema_of.schema_arrow
         columns = _columns(schema.names, kind)
-        # names stay codes, as most files hold them
+        # Names stay dictionary codes, as in most files.
         coded = [name for name in columns or [] if str(schema.field(name).type) in _TEXT]
         with parquet.ParquetFile(path, read_dictionary=coded) as file:
             total, done = file.metadata.num_rows, 0
@@ -42,7 +42,8 @@ def batches(path: str, kind: str) -> Iterator[tuple[Any, float]]:
 
 
 def _columns(names: list[str], kind: str) -> list[str] | None:
-    """The columns to read; all where a needed one is missing, so that the error can list them."""
+    """The columns to read; all of them when a required one is missing, so that the error can
+    list them."""
     from mad._core import columns_of
 
     needed, optional = columns_of(kind)
