@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import mad
+from mad.severity import FOUR_LEVELS
 
 PACKAGE = Path(mad.__file__).parent
 LAYERS = (
-    ("_core", "errors", "times"),
+    ("_core", "errors", "severity", "times"),
     ("config", "sources", "sinks", "report"),
     ("_config", "detection", "series", "journal"),
     ("traces", "reference"),
@@ -90,3 +91,9 @@ def test_no_import_cycles() -> None:
         for name in free:
             del left[name]
     assert not left
+
+
+def test_the_documented_severities_are_those_of_the_code() -> None:
+    text = (PACKAGE.parent.parent / "docs" / "files.md").read_text()
+    for severity, level in FOUR_LEVELS.items():
+        assert f"| {severity} | {level} |" in text

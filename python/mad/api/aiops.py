@@ -13,6 +13,7 @@ from mad.api.commands import analyse_now, resolve
 from mad.api.errors import not_found
 from mad.api.service import Service, moment, service_of
 from mad.journal.reader import Page
+from mad.severity import FOUR_LEVELS
 
 router = APIRouter(prefix="/aiops", tags=["AIOps"])
 
@@ -20,8 +21,6 @@ _GONE: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such
 IncidentId = Annotated[str, Path(max_length=64)]
 #: The time range of the metrics of an endpoint, in nanoseconds.
 WINDOW = 5 * 60 * 1_000_000_000
-#: Four levels of other systems.
-_LEVELS = {"Critical": "critical", "Warning": "high", "Info": "medium"}
 
 
 @router.get("/incidents")
@@ -88,7 +87,7 @@ def _incident(service: Service, incident: dict[str, Any]) -> dict[str, Any]:
     first = culprits[0] if culprits else None
     return {
         "id": incident["id"],
-        "severity": _LEVELS[incident["severity"]],
+        "severity": FOUR_LEVELS[incident["severity"]],
         "status": incident["status"],
         "title": incident["explanation"]["summary"],
         "root_cause": first

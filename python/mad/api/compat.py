@@ -22,6 +22,7 @@ from mad.api.service import (
 )
 from mad.engine import Batch
 from mad.journal.reader import Page, TimeRange
+from mad.severity import SEVERITIES
 
 router = APIRouter(tags=["MAD for microservices"])
 
@@ -277,4 +278,4 @@ def _rounded(value: float | None, digits: int) -> float:
 
 
 def _severity(rank: int | None) -> str:
-    return ("Info", "Warning", "Critical")[rank or 0]
+    return SEVERITIES[rank or 0]

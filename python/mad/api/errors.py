@@ -89,7 +89,19 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def plain(_: Request, error: HTTPException) -> Response:
         name = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-        hint = "see /docs for the routes" if error.status_code in (404, 405) else ""
         return Refused(
-            error.status_code, name, str(error.detail), hint, headers=dict(error.headers or {})
+            error.status_code,
+            name,
+            str(error.detail),
+            "see /docs for the routes",
+            headers=dict(error.headers or {}),
+        ).response()
+
+    @app.exception_handler(Exception)
+    async def internal(_: Request, error: Exception) -> Response:
+        return Refused(
+            500,
+            "internal",
+            f"internal error: {type(error).__name__}",
+            "the log of the server has the traceback; please report it",
         ).response()

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-#: Severities in the order of their rank.
-SEVERITIES = ("Info", "Warning", "Critical")
+from mad.severity import SEVERITIES
+
 Record = dict[str, Any]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from mad import times
 from mad.report import charts, graph, scales, summary, words
+from mad.severity import SEVERITIES
 
 Json = Mapping[str, Any]
 
@@ -166,7 +167,7 @@ def _timeline(
 
 def _kind(severity: object) -> str:
     """A severity as a class name, safe for any text."""
-    return str(severity) if severity in words.SEVERITIES else "Info"
+    return str(severity) if severity in SEVERITIES else "Info"
 
 
 def _row(incident: Json, step: float) -> dict[str, Any]:

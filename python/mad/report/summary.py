@@ -9,6 +9,7 @@ from typing import Any
 
 from mad import times
 from mad.report import words
+from mad.severity import SEVERITIES
 
 Json = Mapping[str, Any]
 
@@ -24,7 +25,7 @@ def top_incident(found: Sequence[Json]) -> Json | None:
 
     def order(incident: Json) -> tuple[int, bool, float]:
         severity = incident.get("severity")
-        rank = words.SEVERITIES.index(severity) if severity in words.SEVERITIES else 9
+        rank = -SEVERITIES.index(severity) if severity in SEVERITIES else 1
         rows = incident.get("rows")
         return rank, not is_open(incident), -float(rows) if words.is_number(rows) else 0.0
 

@@ -10,9 +10,6 @@ from typing import TypeGuard
 DASH = "\u2013"
 """An en dash: between the ends of a range, and in place of a missing value."""
 
-SEVERITIES = ("Critical", "Warning", "Info")
-"""Severities, the most severe first."""
-
 MARKS = {"Critical": "▲", "Warning": "◆", "Info": "●"}
 """A shape for each severity, so that colour is never the only sign."""
 
