@@ -1,5 +1,5 @@
-"""A real HTTP server with the face of mad's ingest: takes batches, or refuses them as told, and
-hands them to a pipeline that says what is wrong."""
+"""A real HTTP server with mad's ingest routes. It accepts batches or refuses them on request,
+and passes accepted ones to a pipeline."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from typing import Any
 import mad
 
 CLOSE, LOST = 0, -1
-"""Instead of a status: closes the connection without an answer; the same, but takes the batch."""
+"""Used instead of a status: close the connection without a response; the same after accepting
+the batch."""
 
 
 class Receiver:
-    """What arrived, and what to answer next: one of `statuses` a batch, then it takes all."""
+    """The batches that arrived, and the statuses of the next responses; after those every batch
+    is accepted."""
 
     def __init__(self, url: str, token: str | None) -> None:
         self.url, self.token = url, token
         self.statuses: list[tuple[int, dict[str, str]]] = []
         self.tries: list[tuple[str, str]] = []
-        """Kind and key of every batch, also of those that were refused."""
+        """Kind and key of every batch, including refused ones."""
         self.records: dict[str, list[dict[str, Any]]] = {}
         self.encodings: set[str] = set()
         self.pipeline = mad.Pipeline()
@@ -40,14 +42,14 @@ class Receiver:
         return [one for one in records if service is None or one["service"] == service]
 
     def wait(self, kind: str, count: int, timeout: float = 30.0) -> list[dict[str, Any]]:
-        """The records of a kind once there are so many."""
+        """The records of a kind once there are at least `count`."""
         with self.arrived:
             there = self.arrived.wait_for(lambda: len(self.records.get(kind, ())) >= count, timeout)
             assert there, f"{len(self.records.get(kind, ()))} of {count} {kind} arrived"
         return self.of(kind)
 
     def take(self, kind: str, key: str, body: bytes) -> dict[str, Any]:
-        """What a server does with a batch; the caller holds the lock."""
+        """Handles a batch; the caller holds the lock."""
         repeated = key in self.keys
         self.keys.add(key)
         lines = [json.loads(line) for line in body.splitlines()]
@@ -79,7 +81,7 @@ def _face(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
     class Face(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
-        timeout = 0.5  # as servers do, it closes what is idle
+        timeout = 0.5  # closes idle connections, as servers do
 
         def do_GET(self) -> None:
             with receiver.lock:

@@ -1,4 +1,4 @@
-"""A real server for tests: started, asked, killed."""
+"""A real server for tests: started, queried, killed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ START = datetime(2026, 1, 6, 10, 0, tzinfo=timezone.utc)
 
 
 class Server:
-    """`mad serve` as a process of its own, on a free port."""
+    """`mad serve` in a separate process on a free port."""
 
     def __init__(self, data: Path, *arguments: str) -> None:
         command = [sys.executable, "-m", "mad.cli", "serve", "--port", "0", "--data", str(data)]
@@ -62,13 +62,13 @@ class Server:
         raise AssertionError(f"the server does not answer: {self.said}")
 
     def get(self, path: str, **parameters: Any) -> Any:
-        """The answer to a GET, which has to be a success."""
+        """The response to a GET, which must succeed."""
         response = self.http.get(path, params=parameters)
         assert response.status_code == 200, (path, response.status_code, response.text)
         return response.json()
 
     def post(self, path: str, body: Any = None, **headers: str) -> Any:
-        """The answer to a POST of records or of an object, which has to be a success."""
+        """The response to a POST of records or of an object, which must succeed."""
         response = self.send(path, body, **headers)
         assert response.status_code < 300, (path, response.status_code, response.text)
         return response.json()
@@ -84,7 +84,7 @@ class Server:
         return self.http.post(path, json=body, headers=names)
 
     def eventually(self, path: str, holds: Any, seconds: float = 15.0, **parameters: Any) -> Any:
-        """The first answer for which something holds."""
+        """The first response that satisfies a condition."""
         answer = None
         for _ in range(int(seconds / 0.1)):
             answer = self.get(path, **parameters)
@@ -94,13 +94,13 @@ class Server:
         raise AssertionError((path, answer))
 
     def kill(self) -> None:
-        """As if the power went."""
+        """Kills the process, as a power failure would."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(30)
         self.http.close()
 
     def stop(self) -> int:
-        """Asks it to stop; its exit code."""
+        """Stops the process; returns its exit code."""
         self.http.close()
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(30)

@@ -72,7 +72,7 @@ def one_request(receiver: Receiver) -> dict[str, Any]:
     return request
 
 
-def test_a_request_leaves_a_record_and_a_span(receiver: Receiver, sender: Sender) -> None:
+def test_a_request_is_recorded_with_its_span(receiver: Receiver, sender: Sender) -> None:
     app = watched(sender)
 
     @app.get("/item/{item}")
@@ -97,7 +97,7 @@ def test_a_request_leaves_a_record_and_a_span(receiver: Receiver, sender: Sender
 
 
 @pytest.mark.parametrize("framework", ["fastapi", "starlette"])
-def test_templates_carry_what_they_are_mounted_at(
+def test_route_templates_include_their_mount_path(
     receiver: Receiver, sender: Sender, framework: str
 ) -> None:
     async def plain(_: Any) -> PlainTextResponse:
@@ -142,7 +142,7 @@ def test_templates_carry_what_they_are_mounted_at(
         ({"traceparent": "rubbish"}, None, ""),
     ],
 )
-def test_trace_ids_come_in_and_go_out(
+def test_trace_ids_are_read_and_returned(
     receiver: Receiver, sender: Sender, headers: dict[str, str], trace: str | None, parent: str
 ) -> None:
     app = watched(sender)
@@ -163,7 +163,7 @@ def test_trace_ids_come_in_and_go_out(
     assert ("traceparent" in sent_on) == (len(span["trace_id"]) == 32)
 
 
-def test_an_exception_leaves_its_stack_trace(receiver: Receiver, sender: Sender) -> None:
+def test_an_exception_is_sent_with_its_stack_trace(receiver: Receiver, sender: Sender) -> None:
     app = watched(sender)
 
     def deep_inside() -> None:
@@ -190,9 +190,7 @@ def test_an_exception_leaves_its_stack_trace(receiver: Receiver, sender: Sender)
     assert [span["status"] for span in receiver.wait("spans", 2)] == ["error", "ok"]
 
 
-def test_an_exception_that_the_app_answered_can_be_noted(
-    receiver: Receiver, sender: Sender
-) -> None:
+def test_an_exception_that_the_app_handled_can_be_noted(receiver: Receiver, sender: Sender) -> None:
     app = watched(sender)
 
     @app.exception_handler(ZeroDivisionError)
@@ -242,7 +240,7 @@ def test_a_stream_lasts_until_its_last_byte(
         assert "broke in the middle" in receiver.wait("logs", 1)[0]["body"]
 
 
-def test_a_client_that_leaves_is_no_fault(receiver: Receiver, sender: Sender) -> None:
+def test_a_disconnect_of_the_client_is_no_error(receiver: Receiver, sender: Sender) -> None:
     app, left = watched(sender), threading.Event()
 
     async def endless() -> AsyncIterator[bytes]:
@@ -264,7 +262,7 @@ def test_a_client_that_leaves_is_no_fault(receiver: Receiver, sender: Sender) ->
     assert not receiver.of("logs")
 
 
-def test_a_client_that_leaves_before_the_answer(receiver: Receiver, sender: Sender) -> None:
+def test_a_disconnect_before_the_response(receiver: Receiver, sender: Sender) -> None:
     async def waits(scope: Any, receive: Any, send: Any) -> None:
         assert scope["type"] == "http"
         while (await receive())["type"] != "http.disconnect":
@@ -316,7 +314,7 @@ def test_websockets_and_lifespan_pass_through(receiver: Receiver, sender: Sender
     assert [one["endpoint"] for one in receiver.of("requests")] == ["/counted"]
 
 
-def test_requests_at_once_keep_their_traces_apart(receiver: Receiver, sender: Sender) -> None:
+def test_concurrent_requests_have_separate_traces(receiver: Receiver, sender: Sender) -> None:
     app = watched(sender)
 
     def trace() -> str:
@@ -350,7 +348,7 @@ def test_requests_at_once_keep_their_traces_apart(receiver: Receiver, sender: Se
 
 
 @pytest.mark.parametrize("kind", ["asyncio", "threads"])
-def test_calls_hand_the_trace_on(receiver: Receiver, sender: Sender, kind: str) -> None:
+def test_calls_propagate_the_trace(receiver: Receiver, sender: Sender, kind: str) -> None:
     callee, caller = watched(sender, "stock"), watched(sender, "shop")
 
     @callee.get("/level")
@@ -388,7 +386,7 @@ def test_calls_hand_the_trace_on(receiver: Receiver, sender: Sender, kind: str) 
     assert graph.callees("shop") == ["stock"]
 
 
-def test_a_server_that_is_away_does_not_touch_the_app() -> None:
+def test_an_unreachable_server_does_not_affect_the_app() -> None:
     with receiving() as gone:
         away = gone.url
     app = FastAPI()
@@ -402,7 +400,7 @@ def test_a_server_that_is_away_does_not_touch_the_app() -> None:
         assert [httpx.get(url).json() for _ in range(5)] == ["fine"] * 5
 
 
-def test_where_to_send_has_to_be_told(sender: Sender) -> None:
+def test_a_recorder_needs_a_url_or_a_sender(sender: Sender) -> None:
     for wrong in ({}, {"sender": sender, "url": "http://x"}):
         with pytest.raises(ValueError, match="either url or sender"):
             MadMiddleware(FastAPI(), "shop", **wrong)  # type: ignore[arg-type]

@@ -30,7 +30,7 @@ def provider(service: str, exporter: MadSpanExporter) -> TracerProvider:
     return one
 
 
-def test_spans_keep_who_called_whom(receiver: Receiver) -> None:
+def test_spans_keep_their_parents(receiver: Receiver) -> None:
     exporter = MadSpanExporter(receiver.url)
     shop, stock = (provider(name, exporter).get_tracer("test") for name in ("shop", "stock"))
     with shop.start_as_current_span("GET /buy", kind=SpanKind.SERVER) as top:
@@ -61,7 +61,7 @@ def test_spans_keep_who_called_whom(receiver: Receiver) -> None:
     assert (server["status"], below["status"], client["peer"]) == ("ok", "error", "stock.local:80")
     assert spans["shop", "internal"]["operation"] == "cart"
     assert server["duration_ms"] >= client["duration_ms"] >= below["duration_ms"] > 0.0
-    # only the server's span that told a status is a request
+    # only a server span with a status is a request
     (request,) = receiver.of("requests")
     assert (request["service"], request["endpoint"], request["method"]) == (
         "shop",
@@ -100,7 +100,7 @@ def test_exceptions_become_log_lines(receiver: Receiver) -> None:
     exporter.shutdown()
 
 
-def test_a_batch_processor_and_a_sender_of_ones_own(receiver: Receiver) -> None:
+def test_a_batch_processor_and_a_given_sender(receiver: Receiver) -> None:
     sender = Sender(receiver.url)
     exporter = MadSpanExporter(sender, clock=Clock(start=1_767_696_300.0, factor=20.0))
     one = TracerProvider(shutdown_on_exit=False)
@@ -120,7 +120,7 @@ def test_a_batch_processor_and_a_sender_of_ones_own(receiver: Receiver) -> None:
     sender.close()
 
 
-def test_a_server_that_is_away_does_not_touch_the_app() -> None:
+def test_an_unreachable_server_does_not_affect_the_app() -> None:
     with receiving() as gone:
         away = gone.url
     sender = Sender(away, patience=0.01, interval=0.01)

@@ -71,7 +71,7 @@ def test_flask_names_its_routes(receiver: Receiver, sender: Sender) -> None:
     with serving(app) as url:
         assert get(url + "/item/7", **{TRACE: "t-7"}) == (200, b'{"item":7}\n', "t-7")
         assert get(url + "/caf%C3%A9?x=1")[0] == 404
-    # two threads of the server told of them, in any order
+    # two threads of the server recorded them, in any order
     second, first = sorted(receiver.wait("requests", 2), key=lambda one: str(one["endpoint"]))
     assert (first["endpoint"], first["status_code"], first["trace_id"]) == (
         "/item/<int:item>",
@@ -85,7 +85,7 @@ def test_flask_names_its_routes(receiver: Receiver, sender: Sender) -> None:
     }
 
 
-def test_flask_tells_of_its_exceptions(receiver: Receiver, sender: Sender) -> None:
+def test_flask_exceptions_are_recorded(receiver: Receiver, sender: Sender) -> None:
     app = flask.Flask("shop")
     app.wsgi_app = MadMiddleware(app.wsgi_app, "shop", sender=sender)  # type: ignore[method-assign]
     flask.got_request_exception.connect(noted, app)
@@ -119,7 +119,7 @@ def test_a_bare_app(receiver: Receiver, sender: Sender) -> None:
 
 
 @pytest.mark.parametrize("where", ["call", "body", "exc_info"])
-def test_an_exception_leaves_its_stack_trace(
+def test_an_exception_is_sent_with_its_stack_trace(
     receiver: Receiver, sender: Sender, where: str
 ) -> None:
     def deep_inside() -> None:
@@ -192,7 +192,7 @@ def test_a_stream_lasts_until_it_is_closed(receiver: Receiver, sender: Sender) -
     assert traces == [request["trace_id"]] * 2
 
 
-def test_a_client_that_leaves_is_no_fault(receiver: Receiver, sender: Sender) -> None:
+def test_a_disconnect_of_the_client_is_no_error(receiver: Receiver, sender: Sender) -> None:
     left = threading.Event()
 
     def endless() -> Iterator[bytes]:
@@ -215,7 +215,7 @@ def test_a_client_that_leaves_is_no_fault(receiver: Receiver, sender: Sender) ->
     assert not receiver.of("logs")
 
 
-def test_threads_keep_their_traces_apart(receiver: Receiver, sender: Sender) -> None:
+def test_threads_have_separate_traces(receiver: Receiver, sender: Sender) -> None:
     def app(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         before = outgoing()[TRACE]
         time.sleep(0.01)
@@ -234,7 +234,7 @@ def test_threads_keep_their_traces_apart(receiver: Receiver, sender: Sender) -> 
     assert current() is None
 
 
-def test_calls_with_urllib_hand_the_trace_on(receiver: Receiver, sender: Sender) -> None:
+def test_calls_with_urllib_propagate_the_trace(receiver: Receiver, sender: Sender) -> None:
     def stock(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         start({"/none": "503 None", "/lost": "404 Lost"}.get(environ["PATH_INFO"], "200 OK"), [])
         return [b"3"]
@@ -267,11 +267,11 @@ def test_calls_with_urllib_hand_the_trace_on(receiver: Receiver, sender: Sender)
     assert served == [one["span_id"] for one in calls[:3]]
 
 
-def test_outside_of_a_request_nothing_is_handed_on() -> None:
+def test_without_a_request_no_headers_are_sent() -> None:
     assert outgoing() == {}
     with call("GET /x") as made:
         assert made.headers == {}
-    note(ValueError("nobody listens"))
+    note(ValueError("no request is active"))
     assert current() is None
 
 

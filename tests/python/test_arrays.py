@@ -183,7 +183,7 @@ def test_percentiles_of_features_are_those_of_numpy() -> None:
 
 
 @given(ANY_FLOATS | TIES)
-def test_nothing_but_what_is_not_finite_gives_nan(values: Floats) -> None:
+def test_only_non_finite_values_give_nan(values: Floats) -> None:
     z = mad.modified_z(values)
     assert z.dtype == np.float64
     np.testing.assert_array_equal(np.isnan(z), ~np.isfinite(values))
@@ -249,7 +249,7 @@ WAYS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_numbers_in_any_form(way: str) -> None:
+def test_numbers_of_any_numeric_type(way: str) -> None:
     plain, given_ = np.array(WHOLE), WAYS[way]
     np.testing.assert_array_equal(mad.modified_z(given_), mad.modified_z(plain))
     np.testing.assert_array_equal(mad.rolling_z(given_, 4, 2), mad.rolling_z(plain, 4, 2))
@@ -263,7 +263,7 @@ def test_a_gap_may_be_none() -> None:
     np.testing.assert_array_equal(mad.modified_z([1, None, 3]), [-0.6745, np.nan, 0.6745])
 
 
-def test_the_input_is_left_alone() -> None:
+def test_the_input_is_not_changed() -> None:
     values = np.array(WHOLE)
     mad.modified_z(values)
     mad.rolling_mad(values, 3)
@@ -298,7 +298,7 @@ def test_shorter_than_the_window() -> None:
         [[1.0], [2.0]],
     ],
 )
-def test_what_is_no_row_of_numbers_is_refused(wrong: Any) -> None:
+def test_input_that_is_not_a_vector_of_numbers_is_refused(wrong: Any) -> None:
     for call in (mad.modified_z, lambda x: mad.rolling_mad(x, 3), lambda x: mad.rolling_z(x, 3, 2)):
         with pytest.raises((TypeError, ValueError)) as caught:
             call(wrong)

@@ -1,4 +1,5 @@
-"""Bad input: a clear error, or a counted rejection with its position and every good row there."""
+"""Bad input gives a clear error, or counted rejections with positions while every good row is
+used."""
 
 from __future__ import annotations
 
@@ -33,14 +34,14 @@ def as_json(line: str, **changed: Any) -> str:
 
 @dataclass
 class Case:
-    """Lines in the middle of a good file; what is rejected of them, by their place from 0."""
+    """Lines in the middle of a good file, and the rejections among them by position from 0."""
 
     lines: list[bytes]
     rejected: list[tuple[int, str]]
     end: bytes = b"\n"
     start: bytes = b""
     good: list[str] = field(default_factory=list)
-    """What they hold besides, as a file would say it plainly."""
+    """Their other fields, as a file would have them."""
 
     def csv(self) -> bytes:
         lines = [HEADER, *BEFORE, *AFTER]
@@ -211,7 +212,7 @@ JSON_CASES: dict[str, Case] = {
 
 
 def run(*argv: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """`mad` as users run it."""
+    """Runs `mad` as users do."""
     line = [sys.executable, "-m", "mad.cli", *map(str, argv)]
     return subprocess.run(line, cwd=cwd, capture_output=True, encoding="utf-8", check=False)
 
@@ -222,7 +223,7 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def assert_taken(case: Case, text: bytes, first_line: int, tmp_path: Path) -> None:
-    """Detects over the file in both ways and over what is good in it."""
+    """Detects over the file in both ways and over its good lines."""
     path = tmp_path / "requests"
     path.write_bytes(text)
     plain = tmp_path / "plain.csv"
@@ -282,7 +283,7 @@ def test_a_name_over_two_lines_keeps_the_line_numbers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", range(1, 35))
-def test_a_file_cut_anywhere_keeps_the_rows_before(keep: int, tmp_path: Path) -> None:
+def test_a_truncated_file_keeps_the_rows_before_the_cut(keep: int, tmp_path: Path) -> None:
     whole = "\n".join([HEADER, *BEFORE, *AFTER[:1]]).encode()
     cut = whole + b"\n" + AFTER[1].encode()[:keep]
     path = tmp_path / "requests.csv"
@@ -420,7 +421,7 @@ def detected(tmp_path: Path, lines: list[str]) -> mad.Report:
 
 
 @pytest.mark.parametrize("wrong", ["none.csv", ".", "a\0b"])
-def test_paths_that_are_no_file(
+def test_paths_that_are_not_files(
     wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

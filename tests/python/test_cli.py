@@ -124,7 +124,7 @@ def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("argv", [["--version"], ["--help"], ["detect", "--help"]])
-def test_asking_is_fine(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_and_help_exit_with_0(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(argv)
     assert ended.value.code == errors.FINE
@@ -145,9 +145,9 @@ def test_unreadable_input_exits_with_3(
     argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(argv) == errors.INPUT
-    told = capsys.readouterr().err
-    assert message in told
-    assert "Traceback" not in told
+    result = capsys.readouterr().err
+    assert message in result
+    assert "Traceback" not in result
 
 
 def test_verbose_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,12 +155,14 @@ def test_verbose_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_only_the_shop_is_there_yet(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_an_unsupported_system_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     assert main(["simulate", "--out", str(tmp_path), "--system", "melt"]) == errors.USAGE
     assert "'melt' is not supported yet" in capsys.readouterr().err
 
 
-def test_values_are_read_as_people_write_them() -> None:
+def test_argument_values_accept_common_forms() -> None:
     assert arguments.duration("90s") == 90
     assert arguments.duration("1h30m") == 5400
     assert arguments.duration("1d") == 86400
@@ -170,7 +172,7 @@ def test_values_are_read_as_people_write_them() -> None:
 
 
 @pytest.mark.parametrize("size", [4096, 1 << 20])
-def test_gzip_is_told_by_content_not_name(tmp_path: Path, size: int) -> None:
+def test_gzip_is_detected_by_content_not_by_name(tmp_path: Path, size: int) -> None:
     parts = [LINES[:7], b"", LINES[7:90_000], LINES[90_000:]]
     path = tmp_path / "requests.csv"
     path.write_bytes(b"".join(gzip.compress(part) for part in parts) + bytes(512))
@@ -187,7 +189,7 @@ def test_decompressed_pieces_stay_small(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [11, 40, -9, -1])
-def test_cut_gzip_names_the_file(tmp_path: Path, cut: int) -> None:
+def test_a_truncated_gzip_file_is_named(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "requests.csv.gz"
     path.write_bytes(gzip.compress(LINES)[:cut])
     with pytest.raises(errors.InputError, match=r"requests\.csv\.gz: the gzip data is truncated"):
@@ -326,13 +328,13 @@ class TestDetect:
         assert main(argv) == errors.USAGE
         assert message in capsys.readouterr().err
 
-    def test_a_place_that_cannot_be_written_to(
+    def test_an_output_that_is_not_writable(
         self, log: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(["detect", str(log), "--out", str(log)]) == errors.USAGE
         assert "cannot write to" in capsys.readouterr().err
 
-    def test_an_old_report_is_pointed_out(
+    def test_a_report_of_an_earlier_run_is_pointed_out(
         self, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         out = tmp_path / "out"
@@ -340,7 +342,7 @@ class TestDetect:
         main(["detect", str(log), "--out", str(out), "--no-report"])
         assert "report.html is from an earlier run" in capsys.readouterr().err
 
-    def test_interruption_leaves_nothing(
+    def test_an_interruption_leaves_no_files(
         self, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def interrupt(*_: object) -> None:
@@ -361,7 +363,7 @@ def written_incidents(directory: Path, count: int) -> Path:
     return directory
 
 
-def test_explain_chooses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_selects_incidents(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(written_incidents(tmp_path, 12))
     assert main(["explain", out, "--incident", "INC-3", "--json"]) == errors.FINE
     assert [i["id"] for i in json.loads(capsys.readouterr().out)["incidents"]] == ["INC-3"]
@@ -382,7 +384,7 @@ def test_names_reach_the_terminal_escaped(
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])
-def test_a_reader_that_goes_away_is_no_error(tmp_path: Path, form: list[str]) -> None:
+def test_a_closed_pipe_is_no_error(tmp_path: Path, form: list[str]) -> None:
     out = written_incidents(tmp_path, 3000)
     command = [sys.executable, "-m", "mad.cli", "explain", str(out), "--incident", "all", *form]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

@@ -39,7 +39,7 @@ def demo(command: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
     yield out, done.stdout
 
 
-def test_demo_finds_and_blames(demo: tuple[Path, str]) -> None:
+def test_the_demo_finds_its_incident_and_the_culprit(demo: tuple[Path, str]) -> None:
     out, printed = demo
     assert "Correct: payments /pay was named as the culprit" in printed
     assert str(out / "report.html") in printed
@@ -56,7 +56,7 @@ def outputs_of(out: Path) -> dict[str, Any]:
     }
 
 
-def test_compression_pieces_and_pipes_change_nothing(
+def test_compression_piece_size_and_pipes_change_nothing(
     command: Run, demo: tuple[Path, str], tmp_path: Path
 ) -> None:
     source = demo[0] / "requests.csv"
@@ -119,7 +119,7 @@ def test_wrong_columns_exit_with_3(command: Run, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_what_detect_wrote_can_be_asked(command: Run, demo: tuple[Path, str]) -> None:
+def test_the_output_of_detect_can_be_queried(command: Run, demo: tuple[Path, str]) -> None:
     out = demo[0]
     explained = command("explain", out)
     assert explained.returncode == errors.FINE, explained.stderr
@@ -153,7 +153,7 @@ def test_simulations_repeat_to_the_byte(command: Run, tmp_path: Path) -> None:
     assert "Traceback" not in wrong.stderr
 
 
-def test_the_reference_report_counts_what_it_looked_at(
+def test_the_reference_report_counts_requests_and_rows(
     command: Run, demo: tuple[Path, str], tmp_path: Path
 ) -> None:
     done = command(

@@ -1,4 +1,4 @@
-"""Settings: files, environment, arguments; what is wrong with them; the commands."""
+"""Settings from files, environment and arguments, their problems, and the commands."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_any_text_is_read_back(names: list[str], minutes: float) -> None:
     assert mad.Config(parse_toml(config.to_toml())) == config
 
 
-def test_yaml_is_the_same(tmp_path: Path) -> None:
+def test_yaml_gives_the_same_settings(tmp_path: Path) -> None:
     import yaml
 
     path = tmp_path / "mad.yaml"
@@ -116,7 +116,7 @@ def test_yaml_needs_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         mad.Config.from_yaml(tmp_path / "mad.yaml")
 
 
-def test_a_config_is_a_key_and_can_be_pickled() -> None:
+def test_a_config_is_hashable_and_can_be_pickled() -> None:
     config = mad.Config(EVERYTHING)
     copy = pickle.loads(pickle.dumps(config))
     assert copy == config
@@ -195,7 +195,7 @@ def test_errors_name_the_file(tmp_path: Path) -> None:
         mad.Config.load(environ={}, guard__min_points=0)
 
 
-def test_one_problem_hides_no_other() -> None:
+def test_all_problems_are_listed_together() -> None:
     def fields(config: object) -> list[str]:
         return [field for field, _ in _core.config_problems(json.dumps(config))]
 
@@ -255,7 +255,7 @@ def test_check_knows_the_lines_of_yaml_and_json(tmp_path: Path) -> None:
     assert run("config", "check", path).stdout.startswith(f"{path}:2:3: config field")
 
 
-def test_check_of_what_is_no_settings_file(tmp_path: Path) -> None:
+def test_check_of_a_file_without_settings(tmp_path: Path) -> None:
     path = tmp_path / "mad.toml"
     path.write_text("[guard]\nmin_points =\n")
     done = run("config", "check", path)
@@ -269,7 +269,7 @@ def test_check_of_what_is_no_settings_file(tmp_path: Path) -> None:
     assert (done.returncode, "no such file" in done.stderr) == (2, True)
 
 
-def test_check_says_what_differs(tmp_path: Path) -> None:
+def test_check_shows_changes_from_the_defaults(tmp_path: Path) -> None:
     path = tmp_path / "mad.toml"
     path.write_text("[guard]\nmin_points = 30\nmin_errors = 2\n")
     done = run("config", "check", path)
@@ -281,14 +281,14 @@ def test_check_says_what_differs(tmp_path: Path) -> None:
     assert "every field has its default" in run("config", "check", path).stdout
 
 
-def test_the_example_is_fine() -> None:
+def test_the_example_file_is_valid() -> None:
     done = run("config", "check", DOCS / "mad.toml")
     assert done.returncode == 0, done.stdout
     config = mad.Config.from_toml(DOCS / "mad.toml")
     assert (len(config["override"]), len(config["mute"])) == (5, 2)
 
 
-def test_show_says_where_each_setting_came_from(tmp_path: Path) -> None:
+def test_show_names_the_origin_of_each_setting(tmp_path: Path) -> None:
     (tmp_path / "mad.toml").write_text("[guard]\nmin_points = 30\nmin_errors = 3\n")
     done = run("config", "show", cwd=tmp_path, MAD_GUARD__MIN_ERRORS="4")
     assert done.returncode == 0, done.stderr
@@ -348,7 +348,7 @@ def test_doctor(tmp_path: Path) -> None:
     assert "finds the incident" in run("doctor", cwd=tmp_path).stdout
 
 
-def test_doctor_says_what_is_wrong(tmp_path: Path) -> None:
+def test_doctor_reports_failed_checks(tmp_path: Path) -> None:
     (tmp_path / "mad.toml").write_text("[guard]\nmin_points = 0\n")
     (tmp_path / "file").touch()
     done = run("doctor", "--out", "file", cwd=tmp_path)
@@ -358,7 +358,7 @@ def test_doctor_says_what_is_wrong(tmp_path: Path) -> None:
     assert "mad.toml: config field `guard.min_points` is 0" in wrong[0]
 
 
-def test_doctor_knows_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_detects_a_wrong_result(monkeypatch: pytest.MonkeyPatch) -> None:
     assert doctor.core()
     quiet = mad.Config({"score": {"threshold": 0.99999}})
     detect = mad.detect

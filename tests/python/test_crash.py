@@ -1,4 +1,5 @@
-"""Killed under load, again and again: nothing that was acknowledged is lost or taken twice."""
+"""Kills the server under load again and again: acknowledged batches are neither lost nor judged
+twice."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from service import Server, an_hour, lines
 
 from mad import Pipeline
 
-#: Times that the server is killed: `MAD_KILLS=25` for more.
+#: Number of kills: `MAD_KILLS=25` for more.
 KILLS = int(os.environ.get("MAD_KILLS", "5"))
 
 
@@ -26,7 +27,7 @@ class Sender:
         self._bodies = bodies
 
     def run(self, url: str, stop: threading.Event) -> None:
-        """Goes on where it was, until told to stop or the server is gone."""
+        """Continues with the next batch until stopped or the server is gone."""
         with httpx.Client(base_url=url, timeout=10, trust_env=False) as http:
             while len(self.acknowledged) < len(self._bodies) and not stop.is_set():
                 place = len(self.acknowledged)

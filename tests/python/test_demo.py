@@ -1,4 +1,4 @@
-"""The demo shop as real services: who calls whom, failures let in, and mad naming who it was."""
+"""The demo shop with real services: calls, injected failures, and the culprit that mad names."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ E2E = list(mad.demo.SCENARIOS) if os.environ.get("MAD_TEST_ALL") else ["failing-
 
 @pytest.fixture(scope="module")
 def watched() -> Iterator[tuple[Receiver, mad.demo.Shop, Sender]]:
-    """A shop and who receives what it says."""
+    """A shop and the receiver of its records."""
     with receiving() as receiver:
         sender = Sender(receiver.url, interval=0.01)
         with mad.demo.Shop(sender) as shop:
@@ -40,7 +40,7 @@ def watched() -> Iterator[tuple[Receiver, mad.demo.Shop, Sender]]:
 
 @pytest.fixture
 def shop(watched: tuple[Receiver, mad.demo.Shop, Sender]) -> Iterator[mad.demo.Shop]:
-    """The shop with nothing let in."""
+    """The shop without faults."""
     yield watched[1]
     watched[1].faults.clear()
 
@@ -57,9 +57,9 @@ def ask(method: str, url: str, **headers: str) -> tuple[int, dict[str, Any], str
             return error.code, json.loads(error.read()), error.headers["X-Trace-ID"]
 
 
-def told(watched: tuple[Receiver, mad.demo.Shop, Sender], trace: Any, **counts: int) -> None:
-    """Waits until so many records of a trace came: a service tells of a request when its answer is
-    gone."""
+def wait_for(watched: tuple[Receiver, mad.demo.Shop, Sender], trace: Any, **counts: int) -> None:
+    """Waits until `count` records of a trace have arrived, because a service sends its records
+    after the response."""
     receiver, _, sender = watched
     for _ in range(200):
         assert sender.flush(30.0)
@@ -78,7 +78,7 @@ def test_checkout_calls_payment_and_inventory(
     assert status == 200
     assert answer["payment"]["status"] == "paid"
     assert answer["inventory"]["in_stock"] is True
-    told(watched, trace, requests=3, spans=5)
+    wait_for(watched, trace, requests=3, spans=5)
     requests = {one["service"]: one for one in receiver.of("requests") if one["trace_id"] == trace}
     assert set(requests) == {"checkout", "payment", "inventory"}
     assert requests["payment"]["latency_ms"] >= 90.0
@@ -94,13 +94,13 @@ def test_checkout_calls_payment_and_inventory(
 
 
 @pytest.mark.parametrize("path", ["/start", "/test"])
-def test_the_chain_is_watched_by_the_sdk(
+def test_the_chain_is_instrumented_with_the_sdk(
     watched: tuple[Receiver, mad.demo.Shop, Sender], path: str
 ) -> None:
     receiver, shop, _ = watched
     status, answer, trace = ask("GET", shop.urls["service-a"] + path)
     assert (status, answer) == (200, {"answer": {"message": "pong"}})
-    told(watched, trace, requests=2, spans=3)
+    wait_for(watched, trace, requests=2, spans=3)
     spans = [one for one in receiver.of("spans") if one["trace_id"] == trace]
     by = {(one["service"], one["kind"]): one for one in spans}
     top, call, below = (
@@ -141,7 +141,7 @@ def test_a_delay(
     assert (status, answer) == (200, {"delays": {"/payment": 300.0}, "error_rates": {}})
     status, _, trace = ask("POST", shop.urls["payment"] + "/payment")
     assert status == 200
-    told(watched, trace, requests=1)
+    wait_for(watched, trace, requests=1)
     (served,) = [one for one in watched[0].of("requests") if one["trace_id"] == trace]
     assert served["latency_ms"] >= 380.0
 
@@ -153,7 +153,7 @@ def test_an_error_rate(watched: tuple[Receiver, mad.demo.Shop, Sender]) -> None:
     assert (status, answer["error_rate"]) == (200, 1.0)
     status, answer, trace = ask("POST", shop.urls["checkout"] + "/checkout")
     assert (status, answer["error"]) == (502, "failed")
-    told(watched, trace, logs=2, requests=3)
+    wait_for(watched, trace, logs=2, requests=3)
     lines = {one["service"]: one for one in receiver.of("logs") if one["trace_id"] == trace}
     found = [one for one in receiver.of("requests") if one["trace_id"] == trace]
     assert set(lines) == {"inventory", "checkout"}
@@ -177,7 +177,7 @@ def test_an_error_rate_of_half_fails_some(shop: mad.demo.Shop) -> None:
 
 
 @pytest.mark.parametrize(("rate", "cut"), [("7", 1.0), ("-1", 0.0), ("0.25", 0.25)])
-def test_a_rate_is_cut_to_its_range(shop: mad.demo.Shop, rate: str, cut: float) -> None:
+def test_a_rate_is_clamped_to_its_range(shop: mad.demo.Shop, rate: str, cut: float) -> None:
     route = f"{shop.urls['payment']}/simulate/error?endpoint=payment&rate={rate}"
     assert ask("POST", route)[1]["error_rate"] == cut
     assert shop.faults.status()["error_rates"] == ({"/payment": cut} if cut else {})
@@ -216,7 +216,9 @@ def test_clear_one_and_clear_all(shop: mad.demo.Shop) -> None:
         ("clear?endpoint=nowhere", 404, "no endpoint /nowhere"),
     ],
 )
-def test_what_cannot_be_let_in(shop: mad.demo.Shop, route: str, status: int, says: str) -> None:
+def test_invalid_faults_are_refused(
+    shop: mad.demo.Shop, route: str, status: int, says: str
+) -> None:
     found, answer, _ = ask("POST", f"{shop.urls['checkout']}/simulate/{route}")
     assert found == status
     assert says in answer["message"]
@@ -226,7 +228,7 @@ def test_what_cannot_be_let_in(shop: mad.demo.Shop, route: str, status: int, say
     assert ask("GET", f"{shop.urls['checkout']}/simulate/{name}")[0] == 405
 
 
-def test_checkout_gives_up_on_a_slow_payment(shop: mad.demo.Shop) -> None:
+def test_checkout_times_out_on_a_slow_payment(shop: mad.demo.Shop) -> None:
     shop.faults.delay("payment", 60_000.0)
     status, answer, _ = ask("POST", shop.urls["checkout"] + "/checkout")
     assert (status, answer["message"].endswith("took over 3 s")) == (504, True)
@@ -247,7 +249,7 @@ def test_faults_are_the_same_for_a_seed() -> None:
     assert failed(1) == failed(1) != failed(2)
 
 
-def test_load_asks_and_counts(shop: mad.demo.Shop) -> None:
+def test_the_load_sends_requests_and_counts_statuses(shop: mad.demo.Shop) -> None:
     load = Load(
         [
             Target("GET", shop.urls["service-b"] + "/ping", 10.0),
@@ -268,7 +270,7 @@ def test_load_asks_and_counts(shop: mad.demo.Shop) -> None:
 
 
 @pytest.mark.parametrize("scenario", E2E)
-def test_mad_names_who_failed(scenario: str) -> None:
+def test_mad_names_the_failing_endpoint(scenario: str) -> None:
     before = {thread.name for thread in threading.enumerate()}
     words: list[str] = []
     with receiving() as receiver:
@@ -293,7 +295,7 @@ def test_mad_names_who_failed(scenario: str) -> None:
     assert not [name for name in left if name.startswith("mad-")]
 
 
-def test_it_begins_after_what_the_server_knows() -> None:
+def test_event_time_starts_after_the_newest_record_of_the_server() -> None:
     with receiving() as receiver:
         receiver.newest = "2099-01-06T10:45:00Z"
         with mad.demo.Demo(receiver.url, accelerate=100.0, say=lambda _: None) as demo:
@@ -302,7 +304,7 @@ def test_it_begins_after_what_the_server_knows() -> None:
     assert {one["timestamp"][:13] for one in requests} == {"2099-01-06T10"}
 
 
-def test_it_stops_when_told_to() -> None:
+def test_the_stop_event_ends_the_demo() -> None:
     stop, began = threading.Event(), threading.Event()
     with receiving() as receiver:
         results: list[Any] = []
@@ -343,7 +345,7 @@ def test_a_signal_ends_the_program_and_its_ports(number: signal.Signals) -> None
             ask("GET", url + "/health")
 
 
-def test_without_the_sdk_the_chain_is_left_out() -> None:
+def test_without_the_sdk_the_chain_is_not_started() -> None:
     program = """
 import sys
 sys.modules["opentelemetry"] = None  # as if it were not installed
@@ -357,11 +359,11 @@ except ImportError as error:
 """
     with receiving() as receiver:
         command = [sys.executable, "-c", program, receiver.url]
-        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60.0)
-    assert told.stdout.count("pip install 'mad-py[otel]'") == 2
+        result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60.0)
+    assert result.stdout.count("pip install 'mad-py[otel]'") == 2
 
 
-def test_a_launched_demo_has_the_token_and_ends_when_told() -> None:
+def test_a_launched_demo_has_the_token_and_ends_on_a_signal() -> None:
     with receiving(token="secret") as receiver:
         process = mad.demo.launch(receiver.url, "secret", accelerate=100.0)
         try:
@@ -372,7 +374,7 @@ def test_a_launched_demo_has_the_token_and_ends_when_told() -> None:
             process.kill()
 
 
-def test_a_shop_with_a_clock_of_its_own() -> None:
+def test_a_shop_with_its_default_clock() -> None:
     with receiving() as receiver:
         sender = Sender(receiver.url)
         with mad.demo.Shop(sender, Clock(start=1_767_696_300.0, factor=100.0)) as shop:

@@ -117,7 +117,7 @@ def traced(cause: str) -> dict[str, list[Any]]:
 
 
 @pytest.mark.parametrize("cause", ["store", "cart"])
-def test_a_chain_of_calls_is_one_incident_and_the_last_is_to_blame(cause: str) -> None:
+def test_a_chain_of_calls_is_one_incident_whose_last_callee_is_the_culprit(cause: str) -> None:
     report = mad.detect(spans=traced(cause))
     (incident,) = report.incidents
     members = {member["service"] for member in json.loads(incident.to_json())["members"]}
@@ -134,7 +134,7 @@ def test_a_chain_of_calls_is_one_incident_and_the_last_is_to_blame(cause: str) -
     assert culprit.service == cause
 
 
-def test_edges_tie_metrics_together(tmp_path: Path) -> None:
+def test_edges_connect_metrics_of_services(tmp_path: Path) -> None:
     columns: Columns = {name: [] for name in ("timestamp", "service", "metric", "value")}
     rng = np.random.default_rng(3)
     for service in ("front", "store", "island"):
@@ -176,7 +176,7 @@ def test_a_change_is_evidence() -> None:
         assert "deploy" not in report.explain(report.incidents[0]).likely_causes[0]
 
 
-def test_what_was_done_while_it_was_bad_is_no_evidence() -> None:
+def test_a_change_during_the_incident_is_no_evidence() -> None:
     requests: Columns = {
         name: [] for name in ("timestamp", "service", "endpoint", "status_code", "latency_ms")
     }
@@ -200,7 +200,7 @@ def test_what_was_done_while_it_was_bad_is_no_evidence() -> None:
     assert mad.detect(requests).incidents[0].start == START + timedelta(minutes=90)
 
 
-def test_what_is_rejected_says_its_kind(tmp_path: Path) -> None:
+def test_rejected_records_name_their_kind(tmp_path: Path) -> None:
     bad = {"metrics": changed("metrics", "n", -1), "spans": changed("spans", "duration_ms", -1.0)}
     bad["changes"] = changed("changes", "kind", "")
     for kind, columns in bad.items():

@@ -1,4 +1,4 @@
-"""What was taken survives: recovery, ticks, full disks, a second server."""
+"""Acknowledged data survives: recovery, ticks, full disks, a second server."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def batches(records: list[dict[str, Any]], size: int = 200) -> list[Batch]:
 
 @contextlib.contextmanager
 def running(directory: Path, **options: Any) -> Iterator[Engine]:
-    """An engine that takes what is submitted; it is not stopped, as in a crash, unless told to."""
+    """A running engine, which ends as in a crash at the end of the block."""
     engine = Engine(Journal(directory), ticking=False, **options)
     engine.start()
     try:
@@ -41,22 +41,19 @@ def running(directory: Path, **options: Any) -> Iterator[Engine]:
 
 
 def crash(engine: Engine) -> None:
-    """Ends an engine without saving anything."""
-    if engine._thread.is_alive():
-        engine._stopping.set()
-        engine._thread.join(30)
-    engine.journal.close()
+    """Ends an engine without saving its state."""
+    engine.stop(save=False)
 
 
 def tables(directory: Path) -> dict[str, list[Any]]:
-    """All that readers could ask for."""
+    """All rows that readers can query."""
     with contextlib.closing(sqlite3.connect(directory / "mad.db")) as db:
         names = ("rows", "points", "log_lines", "incidents", "history", "batches")
         return {name: sorted(db.execute(f"SELECT * FROM {name}").fetchall()) for name in names}
 
 
 def whole(directory: Path, work: list[Any]) -> tuple[bytes, dict[str, list[Any]]]:
-    """State and tables of an engine that was never stopped."""
+    """State and tables of an engine that ran without interruption."""
     with running(directory) as engine:
         for one in work:
             _do(engine, one)
@@ -99,8 +96,10 @@ def some_work() -> list[Any]:
 
 
 @pytest.mark.parametrize("saved_every", [1, 4, 1000])
-def test_recovered_is_as_if_never_stopped(tmp_path: Path, saved_every: int) -> None:
-    """State byte for byte and tables row for row, wherever it is cut off and saved."""
+def test_recovery_gives_the_same_state_as_an_uninterrupted_run(
+    tmp_path: Path, saved_every: int
+) -> None:
+    """State byte for byte and tables row for row, wherever the run is cut and saved."""
     work = [one for one in some_work() if not _unreadable(one)]
     expected = whole(tmp_path / "whole", work)
     cut = tmp_path / "cut"
@@ -109,7 +108,7 @@ def test_recovered_is_as_if_never_stopped(tmp_path: Path, saved_every: int) -> N
             for place, one in enumerate(work[start : start + 5], start):
                 _do(engine, one)
                 if place % saved_every == 0:
-                    engine._checkpoint()
+                    engine.checkpoint().result(30)
     with running(cut) as engine:
         assert engine.pipeline.checkpoint() == expected[0]
     assert tables(cut) == expected[1]
@@ -119,7 +118,7 @@ def _unreadable(one: Any) -> bool:
     return isinstance(one, Batch) and one.batch_id == "unreadable"
 
 
-def test_what_cannot_be_read_is_refused_again_after_a_crash(tmp_path: Path) -> None:
+def test_an_unreadable_batch_is_refused_again_after_a_crash(tmp_path: Path) -> None:
     bad = Batch("requests", b"a,b\n1,2\n", batch_id="bad")
     with running(tmp_path) as engine:
         with pytest.raises(ValueError, match="timestamp"):
@@ -139,7 +138,7 @@ def test_a_batch_is_known_after_a_crash_and_after_a_checkpoint(tmp_path: Path) -
     with running(tmp_path) as engine:
         again = engine.submit(first).result(30)
         assert again.repeated and (again.seq, again.accepted) == (taken.seq, taken.accepted)
-        engine._checkpoint()
+        engine.checkpoint().result(30)
     with running(tmp_path) as engine:
         assert engine.submit(first).result(30).repeated
         both = [engine.submit(batches(an_hour())[1]) for _ in range(2)]
@@ -147,60 +146,58 @@ def test_a_batch_is_known_after_a_crash_and_after_a_checkpoint(tmp_path: Path) -
         assert engine.stats.accepted_total == 400
 
 
-def test_a_checkpoint_lets_go_of_what_it_covers(tmp_path: Path) -> None:
+def test_a_checkpoint_deletes_the_entries_that_it_covers(tmp_path: Path) -> None:
     with running(tmp_path) as engine:
         for batch in batches(an_hour()):
             engine.submit(batch).result(30)
-        engine._checkpoint()
+        engine.checkpoint().result(30)
         assert list(engine.journal.entries()) == []
         _, first = engine.journal.state() or (b"", [])
         engine.submit(Batch("requests", lines(list(minute_of(62))))).result(30)
-        engine._checkpoint()
+        engine.checkpoint().result(30)
         _, then = engine.journal.state() or (b"", [])
         # two of three endpoints had nothing new, once the last minutes of all of them had closed
         engine.submit(Batch("requests", lines(list(minute_of(64))))).result(30)
-        engine._checkpoint()
+        engine.checkpoint().result(30)
         _, last = engine.journal.state() or (b"", [])
     assert len(first) == len(then) == len(last) == 3
     assert [one == two for one, two in zip(then, last, strict=True)].count(True) == 2
 
 
-def test_a_full_disk_refuses_and_loses_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_refuses_batches_and_loses_nothing(tmp_path: Path) -> None:
     work = batches(an_hour(), 300)
     with running(tmp_path) as engine:
         engine.submit(work[0]).result(30)
-        (pages,) = engine.journal._db.execute("PRAGMA page_count").fetchone()
         before = engine.pipeline.checkpoint()
-        engine.journal._db.execute(f"PRAGMA max_page_count = {pages}")
+        engine.journal.limit_growth(0)
         large = Batch("requests", work[1].body + b"\n" * 1_000_000, batch_id="large")
         with pytest.raises(StorageFailed, match="full"):
             engine.submit(large).result(30)
-        assert engine.pipeline.checkpoint() == before  # what is not on the disk is not judged
-        engine.journal._db.execute("PRAGMA max_page_count = 1000000")
+        assert engine.pipeline.checkpoint() == before  # data that is not on disk is not judged
+        engine.journal.limit_growth(None)
         for batch in work[1:]:
             engine.submit(batch).result(30)
         state = engine.pipeline.checkpoint()
     assert state == whole(tmp_path / "whole", work)[0]
 
 
-def test_a_checkpoint_that_found_no_room_is_made_again(tmp_path: Path) -> None:
+def test_a_checkpoint_that_failed_on_a_full_disk_is_repeated(tmp_path: Path) -> None:
     work = batches(an_hour())
     with running(tmp_path) as engine:
         for batch in work:
             engine.submit(batch).result(30)
-        (pages,) = engine.journal._db.execute("PRAGMA page_count").fetchone()
-        engine.journal._db.execute(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(sqlite3.Error, match="full"):
-            engine._checkpoint()
-        engine.journal._db.execute("PRAGMA max_page_count = 1000000")
-        engine._checkpoint()
+        engine.journal.limit_growth(0)
+        with pytest.raises(StorageFailed, match="full"):
+            engine.checkpoint().result(30)
+        engine.journal.limit_growth(None)
+        engine.checkpoint().result(30)
         state = engine.pipeline.checkpoint()
     with running(tmp_path) as engine:
         assert engine.stats.recovered_entries == 0
         assert engine.pipeline.checkpoint() == state
 
 
-def test_more_than_the_queue_holds_is_refused(tmp_path: Path) -> None:
+def test_a_full_queue_refuses_batches(tmp_path: Path) -> None:
     engine = Engine(Journal(tmp_path), ticking=False, queue_batches=4)
     work = batches(an_hour())
     waiting = [engine.submit(batch) for batch in work[:4]]
@@ -213,7 +210,7 @@ def test_more_than_the_queue_holds_is_refused(tmp_path: Path) -> None:
     engine.stop()
 
 
-def test_bytes_that_wait_are_bounded_too(tmp_path: Path) -> None:
+def test_the_bytes_in_the_queue_are_bounded(tmp_path: Path) -> None:
     first, second, *_ = batches(an_hour())
     engine = Engine(Journal(tmp_path), ticking=False, queue_bytes=len(first.body) + 10)
     waiting = engine.submit(first)
@@ -227,7 +224,7 @@ def test_bytes_that_wait_are_bounded_too(tmp_path: Path) -> None:
         engine.submit(second)
 
 
-def test_a_second_server_is_told_who_has_the_journal(tmp_path: Path) -> None:
+def test_a_second_server_learns_which_process_holds_the_journal(tmp_path: Path) -> None:
     with (
         Server(tmp_path),
         pytest.raises(StateError, match=r"process \d+ is already writing this journal"),
@@ -236,7 +233,7 @@ def test_a_second_server_is_told_who_has_the_journal(tmp_path: Path) -> None:
     Journal(tmp_path).close()
 
 
-def test_a_journal_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+def test_an_unusable_journal_is_reported(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     with contextlib.closing(sqlite3.connect(other / "mad.db")) as db:
@@ -256,22 +253,22 @@ def test_a_journal_that_cannot_be_used_is_told(tmp_path: Path) -> None:
         Journal(newer / "mad.db" / "deeper")
 
 
-def test_another_shape_of_state_begins_anew_when_told_to(tmp_path: Path) -> None:
+def test_fresh_replaces_a_state_of_another_shape(tmp_path: Path) -> None:
     with running(tmp_path) as engine:
         for batch in batches(an_hour()):
             engine.submit(batch).result(30)
-        engine._checkpoint()
+        engine.checkpoint().result(30)
     config = Config({"score": {"window": 100}})
     with pytest.raises(StateError, match="`score`"):
         Engine(Journal(tmp_path), config)
-    Journal(tmp_path).close()  # what could not start lets go
+    Journal(tmp_path).close()  # an engine that failed to start releases the journal
     engine = Engine(Journal(tmp_path), config, fresh=True)
     assert engine.pipeline.newest is None
     assert len(Reader(engine.journal.path).incidents()) == 1
     engine.journal.close()
 
 
-def test_old_rows_leave_at_a_checkpoint(tmp_path: Path) -> None:
+def test_a_checkpoint_deletes_rows_beyond_the_retention(tmp_path: Path) -> None:
     retention = Retention.parse(["rows=50", "batches=3", "incidents=1"])
     engine = Engine(Journal(tmp_path, retention=retention), ticking=False)
     engine.start()
@@ -286,18 +283,18 @@ def test_old_rows_leave_at_a_checkpoint(tmp_path: Path) -> None:
             Retention.parse([given])
 
 
-def test_the_clock_goes_on_from_the_newest_event() -> None:
+def test_the_clock_advances_from_the_newest_event() -> None:
     seconds = [500.0]
     clock = EventClock(lateness=2 * SECOND, patience=1.0, time=lambda: seconds[0])
     assert clock.now() is None and clock.tick() is None
     clock.saw(1_000 * SECOND)
-    assert (clock.now(), clock.tick()) == (1_000 * SECOND, None)  # something came just now
+    assert (clock.now(), clock.tick()) == (1_000 * SECOND, None)  # data arrived just now
     seconds[0] += 1.5
     assert clock.tick() == 999 * SECOND + SECOND // 2
-    assert clock.tick() is None  # the next comes a while later
+    assert clock.tick() is None  # the next tick is due later
     seconds[0] += 1.0
     assert clock.tick() == 1_000 * SECOND + SECOND // 2
-    seconds[0] += 997.5  # the longer it is quiet, the further apart
+    seconds[0] += 997.5  # the pause between ticks grows with the idle time
     assert clock.tick() == 1_998 * SECOND
     seconds[0] += 59.0
     assert clock.tick() is None
@@ -327,8 +324,8 @@ def test_ticks_are_in_the_journal(tmp_path: Path) -> None:
     again.journal.close()
 
 
-def test_who_reads_sees_nothing_half_written(tmp_path: Path) -> None:
-    """Readers in other threads while batches come: counts only grow, and never fail."""
+def test_readers_see_only_complete_batches(tmp_path: Path) -> None:
+    """While other threads read, counts only grow and queries never fail."""
     with running(tmp_path) as engine:
         reader, seen, failed = Reader(engine.journal.path), [0], []
 
@@ -349,7 +346,7 @@ def test_who_reads_sees_nothing_half_written(tmp_path: Path) -> None:
     assert not failed and seen == sorted(seen) and seen[-1] == 3 * 59
 
 
-def test_entries_of_another_kind_of_body(tmp_path: Path) -> None:
+def test_entries_with_arrow_bodies(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     entry = Entry("requests", b"\x00\xff", "arrow", "p", "id", 3600)
     assert journal.append([entry], TableWrites()) == [1]

@@ -66,7 +66,7 @@ def test_bytes_cut_anywhere(form: str) -> None:
     check(graph)
 
 
-def test_edges_and_requests_join_in_and_state_goes_on() -> None:
+def test_edges_and_requests_extend_a_saved_graph() -> None:
     graph = mad.ServiceGraph({"limits": {"graph_edges": 3}})
     graph.add({"caller": ["a", "a", ""], "callee": ["b", "c", "d"], "calls": [2, 3, 4]}, "edges")
     requests = {
@@ -86,12 +86,12 @@ def test_edges_and_requests_join_in_and_state_goes_on() -> None:
         2,
         3,
         2,
-    ]  # the calls of a trace are known when it has left
+    ]  # the calls of a trace are known when the trace is evicted
     assert graph.document()["counters"]["calls_dropped"] == 1
     assert repr(graph) == "ServiceGraph(7 services, 3 edges)"
 
 
-def test_what_is_wrong_is_told() -> None:
+def test_invalid_input_is_named() -> None:
     graph = mad.ServiceGraph()
     with pytest.raises(ValueError, match="a graph takes spans, edges or requests"):
         graph.add({}, "metrics")

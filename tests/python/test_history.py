@@ -1,4 +1,4 @@
-"""Learning from history, and going on where an earlier run stopped: Python and command line."""
+"""Learning from history and resuming an earlier run, in Python and on the command line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def parts() -> tuple[pd.DataFrame, pd.DataFrame]:
     return requests[times < cut], requests[times >= cut]
 
 
-def test_history_is_learnt_and_not_told() -> None:
+def test_history_is_learnt_and_not_flagged() -> None:
     past, now = parts()
     assert mad.detect(now).incidents == []
     for history in (past, {"requests": past}):
@@ -35,7 +35,7 @@ def test_history_is_learnt_and_not_told() -> None:
         assert len(report.scored) == len(mad.detect(now).scored)
 
 
-def test_the_command_line_learns_and_goes_on(
+def test_the_command_line_learns_history_and_resumes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     past, now = parts()

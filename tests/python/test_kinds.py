@@ -23,7 +23,7 @@ def pairs(*, optional: bool) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("kind", GOOD)
 @pytest.mark.parametrize("build", BUILDS)
-def test_good_tables_are_read_whole(build: str, kind: str) -> None:
+def test_valid_tables_are_read_completely(build: str, kind: str) -> None:
     read = mad.read(BUILDS[build](GOOD[kind]), kind)
     assert read.rejected == {"total": 0, "counts": {}, "first": []}
     assert (len(read), read.kind) == (4, kind)
@@ -32,7 +32,7 @@ def test_good_tables_are_read_whole(build: str, kind: str) -> None:
 
 @pytest.mark.parametrize(("kind", "field", "value", "reason"), BAD)
 @pytest.mark.parametrize("build", BUILDS)
-def test_bad_values_are_counted_where_they_stand(
+def test_bad_values_are_counted_with_their_positions(
     build: str, kind: str, field: str, value: Any, reason: str
 ) -> None:
     read = mad.read(BUILDS[build](changed(kind, field, value)), kind)
@@ -58,7 +58,7 @@ def test_an_optional_value_may_be_missing(build: str, kind: str, field: str) -> 
 
 
 @pytest.mark.parametrize("kind", GOOD)
-def test_needed_columns_are_named_and_others_may_lack(kind: str) -> None:
+def test_required_columns_are_named_and_others_are_optional(kind: str) -> None:
     needed, optional = _core.columns_of(kind)
     for build in (name for name in ("lists", "pandas", "polars", "pyarrow") if name in BUILDS):
         for field in needed:
@@ -69,7 +69,7 @@ def test_needed_columns_are_named_and_others_may_lack(kind: str) -> None:
         assert len(mad.read(table, kind)) == 4
 
 
-def test_what_is_wrong_with_the_call() -> None:
+def test_invalid_calls_are_explained() -> None:
     with pytest.raises(ValueError, match='kind = "events"; there are: requests, metrics, spans'):
         mad.read({}, "events")
     with pytest.raises(TypeError, match="spans is a int; give a path"):

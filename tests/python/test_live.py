@@ -8,6 +8,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from itertools import groupby
@@ -40,7 +41,7 @@ def send_simulated(receiver: Receiver, *arguments: str, accelerate: str = "600")
 
 
 def records(stream: simulate.Stream, *, step: float = 7.0, most: int = 100) -> dict[str, Any]:
-    """All that a stream says, by kind, as its lines."""
+    """All records of a stream by kind, as lines."""
     found: dict[str, list[Any]] = {}
     elapsed = 0.0
     while elapsed < stream.duration:
@@ -88,7 +89,7 @@ def test_a_stream_is_the_same_however_it_is_cut(name: str) -> None:
         assert checked.rejected["total"] == 0
 
 
-def test_the_shop_is_the_core_s_in_traces_of_four_and_five() -> None:
+def test_the_shop_has_traces_of_four_and_five_requests() -> None:
     sent = records(simulate.shop(run()))["requests"]
     incident = "service=payments,endpoint=/pay,start=900s,length=480s,kind=outage"
     simulation = _core.ShopSimulation(3600, 4, 1800.0, BEGIN, 7, [incident], False)
@@ -105,7 +106,7 @@ def test_the_shop_is_the_core_s_in_traces_of_four_and_five() -> None:
     assert sizes == [4, 5] * 400
 
 
-def test_lines_of_csv_keep_what_is_left_over() -> None:
+def test_lines_after_the_last_whole_group_are_kept() -> None:
     columns = Columns(b"timestamp,service,status_code,trace_id\n")
     lines = b"".join(b"t%d,s,200,%d\n" % (at, at) for at in range(11))
     traces = [json.loads(line)["trace_id"] for line in columns.to_traces(lines).splitlines()]
@@ -119,7 +120,7 @@ def test_lines_of_csv_keep_what_is_left_over() -> None:
     }
 
 
-def test_patterns_do_what_they_say() -> None:
+def test_each_pattern_has_its_documented_effect() -> None:
     def halves(pattern: str) -> list[list[dict[str, Any]]]:
         found = records(simulate.api(run(rate=10.0), pattern))["requests"]
         pings = [one for one in found if one["endpoint"] == "/ping"]
@@ -187,11 +188,11 @@ def test_the_incident_is_found_after_the_warm_up(
 ) -> None:
     arguments = ["--duration", "40m", "--rate", "4", "--seed", "3", "--json"]
     assert send_simulated(receiver, *arguments) == errors.FINE
-    told = json.loads(capsys.readouterr().out)
-    assert told["sent"] == told["accepted"] == len(receiver.of("requests")) == 9600
-    assert (told["rejected"], told["retried"]) == (0, 0)
-    assert told["batches"] == len(receiver.tries) == len(receiver.keys)
-    (truth,) = told["incidents"]
+    result = json.loads(capsys.readouterr().out)
+    assert result["sent"] == result["accepted"] == len(receiver.of("requests")) == 9600
+    assert (result["rejected"], result["retried"]) == (0, 0)
+    assert result["batches"] == len(receiver.tries) == len(receiver.keys)
+    (truth,) = result["incidents"]
     assert (truth["service"], truth["endpoint"]) == ("payments", "/pay")
     assert truth["start"].startswith("2026-01-06T10:25")
     receiver.pipeline.finish()
@@ -209,7 +210,7 @@ def test_the_incident_is_found_after_the_warm_up(
         (["--incident", "none", "--services", "2"], {"requests"}),
     ],
 )
-def test_every_system_can_be_sent(
+def test_every_system_supports_live(
     receiver: Receiver, capsys: pytest.CaptureFixture[str], arguments: list[str], kinds: set[str]
 ) -> None:
     assert (
@@ -220,17 +221,17 @@ def test_every_system_can_be_sent(
     assert "0 rejected" in capsys.readouterr().out
 
 
-def test_batches_are_sent_again_and_counted(
+def test_repeated_batches_are_counted(
     receiver: Receiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
     receiver.statuses = [(429, {"Retry-After": "0"}), (CLOSE, {}), (503, {}), (LOST, {})]
     arguments = ["--duration", "5m", "--warm-up", "1m", "--batch-size", "50", "--json"]
     assert send_simulated(receiver, *arguments, accelerate="1000") == errors.FINE
-    told = json.loads(capsys.readouterr().out)
-    assert told["retried"] == 4
-    assert len(receiver.tries) == told["batches"] + 4
-    assert len(receiver.keys) == told["batches"]
-    assert told["sent"] == len(receiver.of("requests")) == 1500
+    result = json.loads(capsys.readouterr().out)
+    assert result["retried"] == 4
+    assert len(receiver.tries) == result["batches"] + 4
+    assert len(receiver.keys) == result["batches"]
+    assert result["sent"] == len(receiver.of("requests")) == 1500
 
 
 def test_a_token_comes_from_a_file_or_the_environment(
@@ -247,20 +248,20 @@ def test_a_token_comes_from_a_file_or_the_environment(
     assert send_simulated(receiver, *short, "--token-file", str(tmp_path / "none")) == errors.USAGE
 
 
-def test_it_begins_where_the_server_s_data_ends(receiver: Receiver) -> None:
+def test_sending_starts_after_the_data_of_the_server(receiver: Receiver) -> None:
     receiver.newest = "2099-01-06T10:45:00Z"
     short = ["--duration", "1m", "--warm-up", "30s", "--accelerate", "600"]
     assert main(["simulate", "--live", receiver.url, *short]) == errors.FINE
     assert min(one["timestamp"] for one in receiver.of("requests")) >= "2099-01-06T10:46"
 
 
-def test_a_server_that_is_away(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreachable_server_exits_with_4(capsys: pytest.CaptureFixture[str]) -> None:
     with receiving() as gone:
         away = gone.url
     assert main(["simulate", "--live", away]) == errors.SERVICE
-    told = capsys.readouterr().err
-    assert f"{away} cannot be reached" in told
-    assert "mad serve" in told
+    result = capsys.readouterr().err
+    assert f"{away} cannot be reached" in result
+    assert "mad serve" in result
 
 
 @pytest.mark.parametrize(
@@ -281,7 +282,7 @@ def test_a_server_that_is_away(capsys: pytest.CaptureFixture[str]) -> None:
         (["--rate", "inf"], "--rate is inf"),
     ],
 )
-def test_wrong_arguments_are_told(
+def test_wrong_arguments_are_named(
     receiver: Receiver, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
 ) -> None:
     assert main(["simulate", "--live", receiver.url, *arguments]) == errors.USAGE
@@ -289,7 +290,9 @@ def test_wrong_arguments_are_told(
     assert not receiver.tries
 
 
-def test_without_live_a_place_is_needed(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
+def test_without_live_an_output_directory_is_required(
+    capsys: pytest.CaptureFixture[str], tmp_path: Any
+) -> None:
     for arguments in ([], ["--out", "x", "--live", "http://x"]):
         with pytest.raises(SystemExit) as ended:
             main(["simulate", *arguments])
@@ -300,23 +303,23 @@ def test_without_live_a_place_is_needed(capsys: pytest.CaptureFixture[str], tmp_
     assert main(["simulate", "--live", "nowhere"]) == errors.USAGE
 
 
-def test_a_signal_stops_it(receiver: Receiver) -> None:
+def test_a_signal_stops_sending(receiver: Receiver) -> None:
     command = [sys.executable, "-m", "mad.cli", "simulate", "--live", receiver.url]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             receiver.wait("requests", 1)
             process.send_signal(signal.SIGINT)
-            _, told = process.communicate(timeout=60.0)
+            _, result = process.communicate(timeout=60.0)
         finally:
             process.kill()
     assert process.returncode == errors.INTERRUPTED
-    assert "interrupted" in told
+    assert "interrupted" in result
 
 
-def test_feed_makes_up_for_a_slow_server_in_turns(receiver: Receiver) -> None:
-    # far behind from the start: kinds still take turns, so nothing is late
-    clock = Clock(START, 1000.0)
-    clock._real -= 1800.0 / 1000.0
+def test_feed_catches_up_and_alternates_kinds(receiver: Receiver) -> None:
+    # far behind from the start: kinds alternate, so that nothing is late
+    created = [time.time() - 1800.0 / 1000.0]
+    clock = Clock(START, 1000.0, real=lambda: created.pop() if created else time.time())
     stream = simulate.traces(run(rate=1.0), "slow-payment", 4, 0.0, 0.0)
     fed = simulate.feed(Post(receiver.url), stream, clock)
     assert fed.sent == fed.accepted == stream.records

@@ -1,4 +1,4 @@
-"""Log lines in detection: files, tables and streams; budgets and chains in Python."""
+"""Log lines in detection: files, tables and streams; error budgets and call chains in Python."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def column(table: mad.Table, name: str) -> list[Any]:
     return list(content(table)[name])
 
 
-def told(incidents: list[mad.Incident]) -> list[str]:
+def result(incidents: list[mad.Incident]) -> list[str]:
     return [incident.to_json() for incident in incidents]
 
 
-def test_a_burst_of_errors_is_an_incident_told_in_words() -> None:
+def test_a_burst_of_errors_is_an_explained_incident() -> None:
     report = mad.detect(logs=lines())
     (incident,) = report.incidents
     assert (incident.service, incident.endpoint) == ("cart", "")
@@ -67,7 +67,7 @@ def test_a_burst_of_errors_is_an_incident_told_in_words() -> None:
     assert {metric for metric, flagged in rows if flagged} == {"log_errors"}
 
 
-def test_a_stream_and_a_batch_are_one() -> None:
+def test_a_stream_and_a_batch_give_the_same() -> None:
     pipeline = mad.Pipeline()
     columns = lines()
     half = len(columns["body"]) // 2
@@ -80,7 +80,7 @@ def test_a_stream_and_a_batch_are_one() -> None:
         pipeline = mad.Pipeline.restore(None, pipeline.checkpoint())
     changes += [name for name, _ in pipeline.finish().changes]
     assert changes[0] == "opened"
-    assert told(pipeline.incidents) == told(mad.detect(logs=lines()).incidents)
+    assert result(pipeline.incidents) == result(mad.detect(logs=lines()).incidents)
 
 
 def test_files_give_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,10 +100,10 @@ def test_files_give_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(["detect", str(asked), "--logs", str(path), "--out", str(out)]) == 0
     assert ",log_errors," in (out / "scored_metrics.csv").read_text()
     both = mad.detect(asked, logs=path)
-    assert told(both.incidents) == told(mad.detect(requests("mail"), logs=lines()).incidents)
+    assert result(both.incidents) == result(mad.detect(requests("mail"), logs=lines()).incidents)
 
 
-def test_what_an_incident_took_of_its_budgets() -> None:
+def test_an_incident_reports_its_share_of_the_error_budget() -> None:
     report = mad.detect(requests())
     (incident,) = report.incidents
     slo = incident.slo
@@ -120,7 +120,7 @@ def test_what_an_incident_took_of_its_budgets() -> None:
         mad.detect(requests(), config={"slo": {"latency_objective": 1.0}})
 
 
-def test_how_an_incident_spread() -> None:
+def test_an_incident_reports_how_it_spread() -> None:
     report = mad.detect(requests(), logs=lines())
     (incident,) = report.incidents
     chain = json.loads(incident.to_json())["chain"]

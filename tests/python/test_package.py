@@ -1,4 +1,4 @@
-"""The package as such: light to import, typed, documented, and nothing makes it panic."""
+"""The package as a whole: fast to import, typed, documented, and free of panics."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_import_is_light() -> None:
     assert modules.isdisjoint(HEAVY), modules.intersection(HEAVY)
 
 
-def test_detection_imports_no_library_that_it_was_not_given() -> None:
+def test_detection_imports_only_libraries_of_its_input() -> None:
     columns = {name: [str(x) for x in values] for name, values in small().items()}
     code = f"import mad, sys; r = mad.detect({columns!r}); r.scored; r.document();"
     code += f"print([name for name in {HEAVY!r} if name in sys.modules])"
@@ -49,7 +49,7 @@ def test_detection_imports_no_library_that_it_was_not_given() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
-def test_the_stubs_are_true() -> None:
+def test_the_stubs_match_the_extension() -> None:
     done = python(
         "-m", "mypy.stubtest", "mad._core", "--mypy-config-file", "pyproject.toml", cwd=ROOT
     )
@@ -72,7 +72,7 @@ def test_every_public_name_is_documented() -> None:
     assert set(mad.__all__) <= set(dir(mad))
 
 
-def test_it_is_typed() -> None:
+def test_the_package_is_typed() -> None:
     assert (Path(inspect.getfile(mad)).parent / "py.typed").exists()
 
 

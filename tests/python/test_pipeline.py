@@ -1,4 +1,4 @@
-"""The pipeline live, stage by stage and configured in every way: always the same answer."""
+"""The pipeline as a stream, stage by stage and with every configuration: always the same result."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def pieces(columns: Columns, cuts: list[int]) -> Iterator[Columns]:
 
 
 def fed(batches: Iterator[Any]) -> tuple[mad.Pipeline, list[mad.Update]]:
-    """A pipeline that took all batches and ended."""
+    """A pipeline that took all batches and was finished."""
     pipeline = mad.Pipeline()
     updates = [pipeline.ingest(batch) for batch in batches]
     return pipeline, [*updates, pipeline.finish()]
@@ -79,7 +79,7 @@ def test_bytes_give_the_same(report: mad.Report) -> None:
     assert_same(*fed(iter(["".join(text).encode()])), report)
 
 
-def test_a_bad_batch_leaves_the_pipeline_as_it_was(report: mad.Report) -> None:
+def test_an_unreadable_batch_does_not_change_the_pipeline(report: mad.Report) -> None:
     pipeline = mad.Pipeline()
     updates = []
     bad: list[Any] = [{}, b"", b"a,b\n1,2\n", 5, small(service=["a"])]
@@ -91,7 +91,7 @@ def test_a_bad_batch_leaves_the_pipeline_as_it_was(report: mad.Report) -> None:
     assert_same(pipeline, [*updates, pipeline.finish()], report)
 
 
-def test_incident_changes_tell_a_story() -> None:
+def test_incident_changes_follow_the_life_cycle() -> None:
     pipeline, updates = fed(pieces(shop(), list(range(0, 8000, 100))))
     changes = [change for update in updates for change in update.changes]
     (incident,) = pipeline.incidents
@@ -126,13 +126,13 @@ def test_the_watermark_follows_the_newest_request() -> None:
 
 
 def whole_steps(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """Without the last step: one that the end of the stream cut off says nothing of traffic."""
+    """Without the last step, whose row is incomplete at the end of the stream."""
     last = max(rows["bucket_ts"])
     kept = [i for i, bucket in enumerate(rows["bucket_ts"]) if bucket < last]
     return {name: [column[i] for i in kept] for name, column in rows.items()}
 
 
-def test_a_watermark_handed_in_closes_steps() -> None:
+def test_a_given_watermark_closes_steps() -> None:
     pipeline = mad.Pipeline()
     last = shop()["timestamp"][-1].replace(second=0) + timedelta(minutes=1)
     update = pipeline.ingest(shop(), watermark=last)
@@ -142,7 +142,7 @@ def test_a_watermark_handed_in_closes_steps() -> None:
     assert len(pipeline.finish().rows) == 0
 
 
-def test_advance_closes_what_is_older(report: mad.Report) -> None:
+def test_advance_closes_older_steps(report: mad.Report) -> None:
     pipeline = mad.Pipeline()
     updates = [pipeline.ingest(shop()), pipeline.advance(FUTURE)]
     closed = joined([update.rows for update in updates])
@@ -168,7 +168,7 @@ def test_advance_ends_an_incident() -> None:
 
 
 @pytest.mark.parametrize("year", [1, 1677, 1678, 2262, 2263, 9999])
-def test_advance_takes_any_moment(year: int) -> None:
+def test_advance_accepts_any_time(year: int) -> None:
     pipeline = mad.Pipeline()
     pipeline.ingest(small())
     pipeline.advance(datetime(year, 1, 1, tzinfo=UTC))
@@ -177,7 +177,7 @@ def test_advance_takes_any_moment(year: int) -> None:
     assert pipeline.watermark is not None
 
 
-def test_moments_need_a_zone() -> None:
+def test_times_need_a_zone() -> None:
     pipeline = mad.Pipeline()
     naive = datetime(2026, 1, 6)
     for call in (
@@ -194,7 +194,7 @@ def test_moments_need_a_zone() -> None:
 
 
 @pytest.mark.parametrize("zone", [timezone(timedelta(hours=-3.5)), ZoneInfo("Europe/Berlin")])
-def test_moments_may_have_any_zone(zone: tzinfo) -> None:
+def test_times_may_have_any_zone(zone: tzinfo) -> None:
     at = datetime(2026, 1, 6, 12, tzinfo=zone)
     pipeline = mad.Pipeline()
     pipeline.advance(at)
@@ -235,7 +235,7 @@ def test_unknown_incidents_are_a_key_error(name: str) -> None:
     assert pipeline.incidents[0].status == "open"
 
 
-def test_other_kinds_are_told() -> None:
+def test_unknown_kinds_are_named() -> None:
     with pytest.raises(ValueError, match='kind = "dreams"; there are: requests, metrics'):
         mad.Pipeline().ingest(small(), kind="dreams")
 
@@ -263,10 +263,19 @@ def test_the_stages_one_by_one_are_the_pipeline(report: mad.Report) -> None:
     assert len(first) + len(whole.finish()) == len(report.scored)
 
     expected = report.incidents
-    told = ("id", "fingerprint", "service", "endpoint", "start", "end", "opened_at", "closed_at")
-    told += ("severity", "status", "signals", "rows", "requests", "errors")
+    reported = (
+        "id",
+        "fingerprint",
+        "service",
+        "endpoint",
+        "start",
+        "end",
+        "opened_at",
+        "closed_at",
+    )
+    reported += ("severity", "status", "signals", "rows", "requests", "errors")
     for mine, theirs in zip(incidents, expected, strict=True):
-        for name in told:
+        for name in reported:
             assert getattr(mine, name) == getattr(theirs, name), name
 
 
@@ -281,7 +290,7 @@ def test_ranking_and_explanation_by_stages(report: mad.Report) -> None:
     at = expected.end - timedelta(minutes=1)
     ranking = mad.CulpritRanker(minutes=15.0, top_k=3).rank(judged, at=at)
     theirs = report.culprits(at=at)
-    assert [told(one) for one in ranking.culprits] == [told(one) for one in theirs.culprits]
+    assert [reported(one) for one in ranking.culprits] == [reported(one) for one in theirs.culprits]
     assert (ranking.start, ranking.at, ranking.rows) == (theirs.start, theirs.at, theirs.rows)
     assert ranking.culprits[0].endpoint == "/pay"
     mine = mad.TemplateExplainer().explain(incident, ranking)
@@ -291,20 +300,20 @@ def test_ranking_and_explanation_by_stages(report: mad.Report) -> None:
         *("confidence", "confidence_rule", "line"),
     ):
         assert getattr(mine, name) == getattr(full, name), name
-    # how much traffic there is, and so what the budgets are, a pipeline alone knows
+    # only the pipeline knows the traffic and so the error budgets
     assert mine.impact == [said for said in full.impact if "budget" not in said]
     assert full.confidence in ("High", "Medium", "Low")
     assert mad.TemplateExplainer().explain(incident).summary
 
 
-def told(culprit: mad.Culprit) -> tuple[Any, ...]:
+def reported(culprit: mad.Culprit) -> tuple[Any, ...]:
     return (
         *(culprit.service, culprit.endpoint, culprit.metric, culprit.score, culprit.onset),
         *(culprit.rows, culprit.severity, culprit.evidence),
     )
 
 
-def test_stages_say_what_they_need() -> None:
+def test_stages_name_their_required_input() -> None:
     rows = mad.FeatureBuilder().push(shop())
     with pytest.raises(ValueError, match=r"RowScorer.observe"):
         mad.Guardrails().judge(rows)
@@ -353,9 +362,9 @@ def test_the_ways_to_observe_agree(values: list[float], config: dict[str, Any]) 
     for at, value in enumerate(values):
         before = one.score(value)
         score = one.observe(value)
-        told = scored(score)
-        np.testing.assert_array_equal(told, scored(before))
-        np.testing.assert_array_equal(told, [many[name][at] for name in SCORED])
+        reported = scored(score)
+        np.testing.assert_array_equal(reported, scored(before))
+        np.testing.assert_array_equal(reported, [many[name][at] for name in SCORED])
         flagged = two.score(value)
         two.learn(value, how="clipped" if flagged.score >= threshold else "full")
         assert 0.0 <= score.score <= 1.0
@@ -377,7 +386,7 @@ def one_window(config: dict[str, Any]) -> int:
     return window
 
 
-def test_a_scorer_learns_what_it_is_told() -> None:
+def test_a_scorer_learns_only_given_values() -> None:
     scorer = mad.MadScorer(window=20)
     for value in range(20):
         scorer.learn(float(value % 5))
@@ -505,7 +514,7 @@ def test_config_errors_name_field_value_and_range(fields: dict[str, Any], messag
             call(fields)
 
 
-def test_what_is_no_configuration() -> None:
+def test_invalid_configurations_are_refused() -> None:
     for wrong in (5, [1], [], {"guard": [15.0]}, object()):
         with pytest.raises((TypeError, ValueError)):
             mad.Pipeline(wrong)  # type: ignore[arg-type]
@@ -513,7 +522,7 @@ def test_what_is_no_configuration() -> None:
         mad.Pipeline("{")
 
 
-def test_a_file_that_is_no_toml(tmp_path: Path) -> None:
+def test_a_file_that_is_not_toml(tmp_path: Path) -> None:
     path = tmp_path / "mad.toml"
     path.write_text("guard = ")
     with pytest.raises(ValueError):
@@ -534,7 +543,7 @@ def test_rankings_have_a_range(report: mad.Report, minutes: float, top_k: int) -
             call(minutes=minutes, top_k=top_k)
 
 
-def test_rankings_know_only_what_was_known(report: mad.Report) -> None:
+def test_rankings_use_only_rows_known_at_the_time(report: mad.Report) -> None:
     (incident,) = report.incidents
     early = report.culprits(at=incident.start - timedelta(minutes=30))
     assert (early.abstained, len(early)) == (True, 0)

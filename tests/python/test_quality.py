@@ -1,4 +1,4 @@
-"""Figures of quality on cases that can be counted by hand, and the command that prints them."""
+"""Accuracy measures on cases that can be counted by hand, and the command that prints them."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def folder_of_sets(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_command_runs_scorers_over_what_a_folder_has(
+def test_the_command_runs_scorers_over_the_sets_of_a_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = folder_of_sets(tmp_path)
@@ -132,7 +132,9 @@ def test_the_command_runs_scorers_over_what_a_folder_has(
     assert "expanding MAD" in capsys.readouterr().out
 
 
-def test_what_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_sets_and_scorers_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["bench", "quality", str(tmp_path)]) == 3
     assert "none of the folders" in capsys.readouterr().err
     folder = folder_of_sets(tmp_path)
@@ -176,7 +178,7 @@ def test_a_slope_is_per_second_and_one_value_is_none() -> None:
         mad.SlopeScorer(direction="sideways")
 
 
-def test_silence_is_told_by_ticks() -> None:
+def test_silence_is_detected_by_ticks() -> None:
     minute = 60_000_000_000
     silence = mad.SilenceScorer()
     for i in range(60):
@@ -185,11 +187,11 @@ def test_silence_is_told_by_ticks() -> None:
     silence.tick(62 * minute)
     assert silence.silence().score < 0.5
     silence.tick(66 * minute)
-    told = silence.silence()
-    assert told.score >= 0.5 and told.expected == 60.0 and told.points == 59
-    assert told.expected_high < 7 * 60.0
-    # the point that ends it is late by as much, and what is learnt of it is clipped
-    assert silence.observe(1.0, at=66 * minute).score == told.score
+    result = silence.silence()
+    assert result.score >= 0.5 and result.expected == 60.0 and result.points == 59
+    assert result.expected_high < 7 * 60.0
+    # the end of the spike is late by as much, and the learnt part is clipped
+    assert silence.observe(1.0, at=66 * minute).score == result.score
     assert silence.score(1.0, at=67 * minute).expected == 60.0
     with pytest.raises(ValueError, match="expected seconds above 0"):
         mad.SilenceScorer(0.0)

@@ -1,4 +1,4 @@
-"""mad.rank_culprits: who is named over metrics, and when nobody is."""
+"""mad.rank_culprits: culprits over metrics, and abstention on normal data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TARGET = ("front", "latency/p95")
 
 
 def shop() -> pd.DataFrame:
-    """Three services with latency and cpu, nothing wrong."""
+    """Three services with latency and cpu in normal operation."""
     rng = np.random.default_rng(1)
     frames = []
     for service, level in (("front", 0.2), ("cart", 0.1), ("mail", 0.05)):
@@ -45,12 +45,12 @@ def broken() -> pd.DataFrame:
 
 
 def cut(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The incident and normal time."""
+    """The incident and a normal period."""
     late = table.timestamp >= START + pd.Timedelta(minutes=NORMAL)
     return table[late], table[~late]
 
 
-def told(ranking: mad.MetricRanking) -> list[tuple[str, str, float]]:
+def result(ranking: mad.MetricRanking) -> list[tuple[str, str, float]]:
     return [(one.service, one.metric, one.score) for one in ranking.culprits]
 
 
@@ -71,13 +71,13 @@ def test_the_callee_is_named_with_its_evidence() -> None:
     assert repr(ranking).startswith("MetricRanking([cart ")
 
 
-def test_without_a_reference_the_begin_is_found() -> None:
+def test_without_a_reference_the_onset_is_found() -> None:
     ranking = mad.rank_culprits(broken(), edges=EDGES, target=TARGET)
     assert ranking.culprits[0].service == "cart"
     assert ranking.start == datetime(2026, 1, 6, 10, NORMAL, tzinfo=timezone.utc)
 
 
-def test_nothing_wrong_names_nobody() -> None:
+def test_normal_data_gives_no_culprit() -> None:
     incident, normal = cut(shop())
     for target in (None, TARGET):
         ranking = mad.rank_culprits(incident, normal, EDGES, target)
@@ -94,22 +94,22 @@ def test_shuffled_rows_and_new_names_change_nothing() -> None:
         ]
         for seed, table in enumerate((incident, normal))
     ]
-    assert told(mad.rank_culprits(*shuffled, EDGES, TARGET)) == told(plain)
+    assert result(mad.rank_culprits(*shuffled, EDGES, TARGET)) == result(plain)
     names = {"front": "n7", "cart": "n9", "mail": "n1"}
     renamed = [table.assign(service=table.service.map(names)) for table in (incident, normal)]
     edges = EDGES.replace(names)
     answer = mad.rank_culprits(*renamed, edges, (names["front"], TARGET[1]))
-    assert told(answer) == [(names[service], *rest) for service, *rest in told(plain)]
+    assert result(answer) == [(names[service], *rest) for service, *rest in result(plain)]
 
 
 @pytest.mark.parametrize("kind", [pl.from_pandas, pa.Table.from_pandas], ids=["polars", "pyarrow"])
 def test_any_table_gives_the_same(kind: Any) -> None:
     incident, normal = cut(broken())
-    plain = told(mad.rank_culprits(incident, normal, EDGES, TARGET))
-    assert told(mad.rank_culprits(kind(incident), kind(normal), kind(EDGES), TARGET)) == plain
+    plain = result(mad.rank_culprits(incident, normal, EDGES, TARGET))
+    assert result(mad.rank_culprits(kind(incident), kind(normal), kind(EDGES), TARGET)) == plain
 
 
-def test_resources_are_series_of_their_own() -> None:
+def test_each_resource_is_a_separate_series() -> None:
     incident, normal = cut(broken().assign(resource="pod-1"))
     calm, usual = cut(shop().assign(resource="pod-2"))
     ranking = mad.rank_culprits(
@@ -131,11 +131,11 @@ def test_gaps_and_bad_rows_stop_nothing() -> None:
     empty = incident.iloc[:0]
     assert mad.rank_culprits(empty, normal, EDGES, TARGET).abstained
     assert mad.rank_culprits(empty, empty, EDGES.iloc[:0]).abstained
-    unknown = mad.rank_culprits(incident, normal, EDGES, ("nobody", "latency/p95"))
+    unknown = mad.rank_culprits(incident, normal, EDGES, ("unknown", "latency/p95"))
     assert unknown.culprits[0].service == "cart"
 
 
-def test_what_cannot_be_read_is_told() -> None:
+def test_unreadable_input_is_named() -> None:
     incident, normal = cut(broken())
     with pytest.raises(ValueError, match="the metrics table has no column `value`"):
         mad.rank_culprits(incident.drop(columns="value"))
@@ -193,9 +193,9 @@ def test_a_change_before_the_onset_is_evidence() -> None:
     plain = mad.rank_culprits(incident, normal, EDGES, TARGET).culprits[0]
     first = mad.rank_culprits(incident, normal, EDGES, TARGET, changes=changes).culprits[0]
     assert first.score > plain.score
-    told = first.evidence[-1]
-    assert (told["kind"], told["change"], told["onset"]) == ("change", "deploy", rows[0][0])
-    assert told["sentence"] == (
+    result = first.evidence[-1]
+    assert (result["kind"], result["change"], result["onset"]) == ("change", "deploy", rows[0][0])
+    assert result["sentence"] == (
         "deploy cart-api 2.4.1 of cart at 2026-01-06T10:38:00Z, 120 s before it went bad"
     )
     assert len(plain.evidence) == len(first.evidence) - 1
@@ -209,7 +209,7 @@ def test_a_change_before_the_onset_is_evidence() -> None:
         mad.rank_culprits(incident, changes=changes.drop(columns="kind"))
 
 
-def test_what_moves_with_the_culprit_is_told() -> None:
+def test_metrics_that_move_with_the_culprit_are_listed() -> None:
     incident, normal = cut(broken())
     first, *others = mad.rank_culprits(incident, normal, EDGES, TARGET).culprits
     closest = first.correlated[0]
@@ -219,12 +219,12 @@ def test_what_moves_with_the_culprit_is_told() -> None:
     assert all(other.correlated == [] for other in others)
 
 
-def test_parts_can_be_switched_off() -> None:
+def test_parts_of_the_ranking_can_be_disabled() -> None:
     late = broken()
     begin = START + pd.Timedelta(minutes=NORMAL + 2)
     incident, normal = late[late.timestamp >= begin], late[late.timestamp < begin]
-    told = mad.rank_culprits(incident, normal, EDGES, config={"find_begin": False})
-    assert told.start == begin
+    result = mad.rank_culprits(incident, normal, EDGES, config={"find_begin": False})
+    assert result.start == begin
     found = mad.rank_culprits(incident, normal, EDGES)
     assert found.start == begin - pd.Timedelta(minutes=2)
     with pytest.raises(ValueError, match="top_k"):
@@ -233,7 +233,7 @@ def test_parts_can_be_switched_off() -> None:
         mad.rank_culprits(incident, config={"no_such": 1})
 
 
-def test_what_a_metric_measures_can_be_told() -> None:
+def test_the_kind_of_a_metric_can_be_given() -> None:
     incident = broken()
     with pytest.raises(ValueError, match=r"metric_kinds.*sums|unknown variant"):
         mad.rank_culprits(incident, config={"metric_kinds": {"cpu": "sums"}})

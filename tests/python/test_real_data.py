@@ -1,4 +1,5 @@
-"""The converters of public data: on made-up files always, on the recorded ones where they are."""
+"""The converters of public data: on generated files always, on the recorded ones where they
+exist."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ SERIES = ROOT / "examples" / "series.py"
 
 
 def recorded(name: str) -> Path:
-    """A folder of the recorded data; the test is left out where it is not."""
+    """A folder of the recorded data; the test is skipped without it."""
     place = Path(os.environ.get("DATA") or ROOT.parent / "shared" / "data") / name
     if not place.is_dir():
         assert not os.environ.get("MAD_TEST_ALL"), f"DATA has no {name}"
@@ -126,11 +127,11 @@ def test_series_become_metrics_files(tmp_path: Path) -> None:
         assert rows == [[time, name, "value", value] for time, value in values]
 
 
-def test_a_folder_without_data_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_data_is_named(tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert "no incidents below" in run(PETSHOP, "--data", tmp_path, "--out", out, code=3)
-    told = run(SERIES, "--data", tmp_path, "--set", "kpi", "--out", out, code=3)
-    assert "no series below" in told
+    result = run(SERIES, "--data", tmp_path, "--set", "kpi", "--out", out, code=3)
+    assert "no series below" in result
 
 
 def test_recorded_culprits_are_found_as_documented(tmp_path: Path) -> None:

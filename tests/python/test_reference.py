@@ -1,4 +1,4 @@
-"""The original's numbers, against a numpy formula of their own."""
+"""The numbers of the original system, compared with a separate numpy formula."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import mad
 
 @dataclass(frozen=True)
 class Settings:
-    """What A can be told."""
+    """Values of the original's parameters."""
 
     min_points: int = 20
     warmup: int = 15
@@ -188,7 +188,7 @@ def test_the_command_line_writes_the_same(tmp_path: Path) -> None:
         np.testing.assert_allclose(found, expected[name], rtol=1e-12, atol=0.0, err_msg=name)
     assert [row["severity"] for row in rows] == expected["severity"]
     written = json.loads((tmp_path / "out" / "incidents.json").read_text())["incidents"]
-    told = [
+    result = [
         (
             *(one["service"], one["endpoint"], one["start"]),
             *(one["end"], one["rows"], one["severity"]),
@@ -200,7 +200,7 @@ def test_the_command_line_writes_the_same(tmp_path: Path) -> None:
         for a, b, c, d, e, f in grouped(expected)
     ]
     assert len(rule) > 5
-    assert told == rule
+    assert result == rule
 
 
 def test_naive_times_are_utc() -> None:
@@ -209,12 +209,12 @@ def test_naive_times_are_utc() -> None:
     assert content(mad.reference.detect(small(timestamp=naive))) == expected
 
 
-def test_nothing_in_nothing_out() -> None:
+def test_empty_input_gives_an_empty_table() -> None:
     found = mad.reference.detect({name: [] for name in small()})
     assert len(found) == 0
     assert found.column_names[:3] == ["bucket_ts", "service", "endpoint"]
 
 
-def test_bad_rows_are_left_out() -> None:
+def test_bad_rows_are_skipped() -> None:
     columns = small(latency_ms=[10.0, -1.0, 30.5, float("inf")])
     assert mad.reference.detect(columns)["p95_latency_ms"].tolist() == [10.0, 30.5]

@@ -1,4 +1,4 @@
-"""The HTML page and its charts: nothing hostile gets through, nothing false is drawn."""
+"""The HTML page and its charts: hostile names are escaped, and every drawn value is true."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_hostile_text_stays_text(count: int) -> None:
     assert svgs(page)
 
 
-def test_nothing_is_loaded_from_elsewhere() -> None:
+def test_the_page_loads_no_external_resources() -> None:
     page = render_html(make_document([make_incident()]))
     for _, attributes in tags(page):
         assert not {"src", "href", "srcset", "action", "data"} & set(attributes)
@@ -168,7 +168,7 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
     assert not re.search(r"https?:|//[a-z]|url\(|@import", without_namespaces)
 
 
-def test_the_page_says_what_is_wrong() -> None:
+def test_the_page_shows_incidents_and_reasons() -> None:
     page = render_html(make_document([make_incident()]))
     title = re.findall(r"<h1>(.*?)</h1>", page, re.DOTALL)[0]
     assert title == "payments /pay: p95 latency 12 times the expected maximum, 10:45\u201310:54 UTC"
@@ -188,7 +188,7 @@ def test_every_svg_is_xml_with_a_label() -> None:
     assert all(svg.get("role") == "img" or svg.get("aria-hidden") == "true" for svg in found)
 
 
-def test_no_incident_says_so() -> None:
+def test_a_run_without_incidents_says_so() -> None:
     page = render_html(make_document([], flagged=3))
     assert "<h1>No incident found</h1>" in page
     assert "3 minutes flagged" in page
@@ -277,7 +277,7 @@ def test_gaps_break_the_line() -> None:
     assert line_of(series([None, None])) == ""
 
 
-def test_dots_tell_the_responsible_signal_from_others() -> None:
+def test_dots_of_the_responsible_signal_differ() -> None:
     high = [10.0, 10.0, 10.0]
     flagged = [False, True, True]
     own = charts.chart(series([5.0, 99.0, 5.0], high=high, flagged=flagged), charts.WIDE, None, "")
@@ -364,7 +364,7 @@ def test_a_drop_is_called_a_drop() -> None:
     assert "requests 1 (expected 20\u201340)" in lead
 
 
-def test_rendering_leaves_the_document_alone(tmp_path: Any) -> None:
+def test_rendering_does_not_change_the_document(tmp_path: Any) -> None:
     document = make_document([make_incident()])
     before = copy.deepcopy(document)
     write_html(document, tmp_path / "report.html")

@@ -1,4 +1,4 @@
-"""The page and the terminal of metrics: told as metrics, drawn at their own times."""
+"""The page and the terminal for metrics: metrics are named as such and drawn at their own times."""
 
 from __future__ import annotations
 
@@ -63,15 +63,15 @@ class Text(HTMLParser):
             self.read.append(data)
 
 
-def test_metrics_are_not_told_as_requests(document: dict[str, Any]) -> None:
+def test_metrics_are_not_reported_as_requests(document: dict[str, Any]) -> None:
     text = Text()
     text.feed(render_html(document))
-    told = " ".join(text.read)
-    assert not re.findall(r"\w*(?:endpoint|request|Endpoint|Request)\w*", told)
-    assert "Points" in told
-    assert "1,080" in told, "720 points of cpu and 360 of disk"
-    assert "of 1,080 judged" in told
-    assert "nan" not in told.lower()
+    result = " ".join(text.read)
+    assert not re.findall(r"\w*(?:endpoint|request|Endpoint|Request)\w*", result)
+    assert "Points" in result
+    assert "1,080" in result, "720 points of cpu and 360 of disk"
+    assert "of 1,080 judged" in result
+    assert "nan" not in result.lower()
 
 
 def test_the_headline_counts_points(document: dict[str, Any]) -> None:
@@ -95,7 +95,7 @@ def test_each_metric_is_drawn_at_its_own_times(document: dict[str, Any]) -> None
     assert len(lines) == 3, "the first one wide and narrow, the other narrow"
     pieces = sorted({line.count("M") for line in lines})
     assert pieces == [1, 2], "disk in one, cpu around its gap; not a dot each"
-    assert "2026-01-07" in page, "days are told"
+    assert "2026-01-07" in page, "days are shown"
 
 
 def test_a_series_alone_has_its_own_step() -> None:
@@ -120,7 +120,7 @@ def test_a_series_alone_has_its_own_step() -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "told"),
+    ("low", "high", "result"),
     [
         (-3.0, 2.0, "-3 to 2"),
         (-3.0, -1.0, "-3 to -1"),
@@ -128,8 +128,8 @@ def test_a_series_alone_has_its_own_step() -> None:
         (-1.0, -1.0, "-1"),
     ],
 )
-def test_a_range_below_zero_can_be_read(low: float, high: float, told: str) -> None:
-    assert words.quantity_range(low, high, "") == told
+def test_a_range_below_zero_can_be_read(low: float, high: float, result: str) -> None:
+    assert words.quantity_range(low, high, "") == result
 
 
 def test_the_terminal_says_the_same(tmp_path: Path) -> None:

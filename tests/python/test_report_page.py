@@ -1,4 +1,4 @@
-"""The report in a real browser: nothing spills over on a phone, nothing is fetched."""
+"""The report in a real browser: nothing overflows on a phone, nothing is fetched."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROBE = """<script>
 addEventListener("load", () => {
   const frame = document.querySelector("iframe");
   const page = frame.contentDocument.documentElement;
-  const told = {
+  const sizes = {
     width: page.clientWidth,
     content: page.scrollWidth,
     charts: [...page.querySelectorAll("svg")]
@@ -26,7 +26,7 @@ addEventListener("load", () => {
     fetched: frame.contentWindow.performance.getEntriesByType("resource").length,
   };
   const out = document.createElement("pre");
-  out.textContent = JSON.stringify(told);
+  out.textContent = JSON.stringify(sizes);
   document.body.append(out);
 });
 </script>"""
@@ -77,12 +77,12 @@ def test_fits_the_screen(chromium: str, page: str, tmp_path: Path, width: int) -
     )
     found = re.search(r"<pre>(\{.*?\})</pre>", done.stdout)
     assert found, done.stdout[-2000:] + done.stderr[-2000:]
-    told = json.loads(html.unescape(found.group(1)))
-    assert width - 20 < told["width"] <= width, "less a scroll bar at most"
-    assert told["content"] <= told["width"], "the page is wider than the screen"
-    assert told["charts"] >= 4
-    assert told["incidents"] >= 1
-    assert told["fetched"] == 0
+    sizes = json.loads(html.unescape(found.group(1)))
+    assert width - 20 < sizes["width"] <= width, "less a scroll bar at most"
+    assert sizes["content"] <= sizes["width"], "the page is wider than the screen"
+    assert sizes["charts"] >= 4
+    assert sizes["incidents"] >= 1
+    assert sizes["fetched"] == 0
 
 
 def test_the_same_page_from_a_report(tmp_path: Path) -> None:

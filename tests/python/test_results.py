@@ -1,5 +1,5 @@
-"""What results are good for beside being read: pickled, copied, shown in a notebook, handed over
-without a copy, made while other threads run."""
+"""Results pickled, copied, shown in a notebook, shared without a copy, and made while other
+threads run."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ def ranking() -> mad.MetricRanking:
     return mad.rank_culprits(gauges())
 
 
-def told(result: Any) -> Any:
-    """All that a result says."""
+def reported(result: Any) -> Any:
+    """All fields of a result."""
     if isinstance(result, mad.Table):
         return content(result)
     if isinstance(result, mad.Report):
         tables = (result.features, result.scored, result.scored_metrics, result.states)
         return [content(table) for table in tables], result.document(), result.read
     if isinstance(result, mad.Update):
-        changes = [(name, told(incident)) for name, incident in result.changes]
+        changes = [(name, reported(incident)) for name, incident in result.changes]
         return content(result.rows), content(result.points), changes, result.rejected
     if isinstance(result, mad.Pipeline):
         return result.checkpoint(), result.document()
@@ -106,13 +106,13 @@ def test_results_are_pickled_and_copied(report: mad.Report, name: str) -> None:
     for protocol in (2, pickle.HIGHEST_PROTOCOL):
         again = pickle.loads(pickle.dumps(result, protocol))
         assert type(again) is type(result)
-        assert told(again) == told(result)
-        assert told(pickle.loads(pickle.dumps(again))) == told(result), "once more"
+        assert reported(again) == reported(result)
+        assert reported(pickle.loads(pickle.dumps(again))) == reported(result), "once more"
     for duplicate in (copy.copy(result), copy.deepcopy(result)):
-        assert told(duplicate) == told(result)
+        assert reported(duplicate) == reported(result)
 
 
-def test_what_came_out_of_a_pickle_still_works(report: mad.Report) -> None:
+def test_unpickled_results_still_work(report: mad.Report) -> None:
     again = pickle.loads(pickle.dumps(report))
     incident = again.incidents[0]
     assert again.explain(incident).summary == report.explain(report.incidents[0]).summary
@@ -122,7 +122,7 @@ def test_what_came_out_of_a_pickle_still_works(report: mad.Report) -> None:
         np.testing.assert_array_equal(got, expected)
 
 
-def test_a_copied_pipeline_goes_on_by_itself() -> None:
+def test_a_copied_pipeline_continues_independently() -> None:
     one = pipeline()
     other = copy.deepcopy(one)
     rest = {name: values[4000:] for name, values in shop().items()}
@@ -209,7 +209,7 @@ def test_a_notebook_shows_ten_rows(report: mad.Report) -> None:
 
 if "pyarrow" in HAVE:
 
-    def test_arrow_reads_a_table_where_it_stands(report: mad.Report) -> None:
+    def test_arrow_reads_a_table_without_a_copy(report: mad.Report) -> None:
         table = report.scored
         first, second = pyarrow.table(table), pyarrow.table(table)
         for name in table.column_names:
@@ -228,7 +228,7 @@ if "pyarrow" in HAVE:
         assert values.tolist() == report.scored["score"].tolist(), "the memory outlives the table"
 
 
-def test_scores_of_a_series_are_handed_over() -> None:
+def test_scores_of_a_series_are_numpy_arrays() -> None:
     scores = series()
     for name in ("score", "is_anomaly", "alarm_score", "is_alarm", "z", "expected_low"):
         array = getattr(scores, name)
@@ -266,7 +266,7 @@ def ticks() -> Any:
     sys.setswitchinterval(interval)
 
 
-def test_other_threads_run_meanwhile(ticks: Callable[[Callable[[], Any]], int]) -> None:
+def test_other_threads_run_during_detection(ticks: Callable[[Callable[[], Any]], int]) -> None:
     columns = shop(rows=60_000)
     columns |= {
         "timestamp": np.array([t.replace(tzinfo=None) for t in columns["timestamp"]], "M8[ns]")

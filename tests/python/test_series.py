@@ -67,7 +67,7 @@ def test_degenerate_series_are_defined(values: list[float]) -> None:
     assert np.isfinite(answer.score).all()
 
 
-def test_wrong_calls_say_what_is_wrong() -> None:
+def test_invalid_calls_are_explained() -> None:
     with pytest.raises(ValueError, match="expected gauge, latency, rate or count"):
         mad.score_series(times(3), np.zeros(3), kind="level")
     with pytest.raises(ValueError, match="3, 4 and 4 rows"):

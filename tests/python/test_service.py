@@ -1,4 +1,4 @@
-"""The live service over HTTP: what it takes, what it answers."""
+"""The live service over HTTP: ingest and queries."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ROW = {
     "is_anomaly",
     "severity",
 }
-#: What the original's own clients send.
+#: A request as the original's clients send it.
 EVENT = {
     "timestamp": "2026-01-06T10:45:00",
     "service": "payments",
@@ -56,12 +56,12 @@ def hour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[Server]:
-    """A server that was sent nothing."""
+    """A server without data."""
     with Server(tmp_path / "data", "--no-ticks") as server:
         yield server
 
 
-def test_the_incident_is_told_with_its_culprit_and_why(hour: Server) -> None:
+def test_an_incident_has_its_culprit_and_explanation(hour: Server) -> None:
     (incident,) = hour.get("/v1/query/incidents")["data"]
     assert (incident["service"], incident["endpoint"]) == ("payments", "/pay")
     assert incident["start"] == "2026-01-06T10:40:00Z"
@@ -76,7 +76,7 @@ def test_the_incident_is_told_with_its_culprit_and_why(hour: Server) -> None:
     assert explained["summary"].startswith("payments /pay: ")
 
 
-def test_the_original_nine_answer_in_their_shapes(hour: Server) -> None:
+def test_the_nine_original_routes_keep_their_fields(hour: Server) -> None:
     assert hour.get("/health")["status"] == "ok"
     stats = hour.get("/stats")
     assert set(stats) == {
@@ -140,16 +140,16 @@ def test_an_incident_is_explained_by_its_names_and_times(hour: Server) -> None:
         "start_ts": "2026-01-06T10:40:00",  # as the original's clients write it: naive
         "end_ts": "2026-01-06T10:49:00",
     }
-    told = hour.get("/explain_incident", **asked)
-    assert told["metrics"]["count_points"] == told["metrics"]["anomaly_points"] == 10
-    assert told["confidence"] in ("High", "Medium", "Low") and told["why_flagged"]
+    result = hour.get("/explain_incident", **asked)
+    assert result["metrics"]["count_points"] == result["metrics"]["anomaly_points"] == 10
+    assert result["confidence"] in ("High", "Medium", "Low") and result["why_flagged"]
     quiet = hour.get(
         "/explain_incident", **{**asked, "start_ts": "2026-01-06T10:10:00", "end_ts": "1767695400"}
     )
     assert quiet["summary"] == "There is no incident in this time range; 0 of 21 rows are flagged."
     for parameters, status in [
         ({**asked, "start_ts": "yesterday"}, 400),
-        ({**asked, "service": "nobody"}, 404),
+        ({**asked, "service": "unknown"}, 404),
         ({"service": "payments"}, 422),
     ]:
         refused = hour.http.get("/explain_incident", params=parameters)
@@ -173,7 +173,7 @@ def test_an_incident_is_explained_by_its_names_and_times(hour: Server) -> None:
         ("/v1/query/culprits", {"at": "9999-12-31T00:00:00Z"}),
     ],
 )
-def test_what_is_outside_its_limits_is_told(
+def test_parameters_outside_their_limits_are_refused(
     hour: Server, path: str, parameters: dict[str, Any]
 ) -> None:
     refused = hour.http.get(path, params=parameters)
@@ -182,7 +182,7 @@ def test_what_is_outside_its_limits_is_told(
     assert next(iter(parameters)) in refused.json()["message"]
 
 
-def test_the_radar_and_the_aiops_answer_in_their_shapes(hour: Server) -> None:
+def test_the_radar_and_aiops_routes_keep_their_fields(hour: Server) -> None:
     (line,) = hour.get("/api/incidents")
     assert {"ts", "scenario", "summary", "score", "top_cluster", "sample_log"} <= set(line)
     assert hour.get("/api/health")["status"] == "ok"
@@ -191,8 +191,8 @@ def test_the_radar_and_the_aiops_answer_in_their_shapes(hour: Server) -> None:
     assert pay["health_score"] == 100 and pay["health"] == "healthy"
     assert pay["status_distribution"] == {"200": 150} and pay["request_count"] == 150
     incident = hour.get("/v1/query/incidents")["data"][0]
-    told = hour.get(f"/aiops/incidents/{incident['id']}")
-    assert told["root_cause"]["endpoint"] == "/pay" and told["severity"] == "high"
+    result = hour.get(f"/aiops/incidents/{incident['id']}")
+    assert result["root_cause"]["endpoint"] == "/pay" and result["severity"] == "high"
     assert hour.http.get("/aiops/incidents/INC-none").status_code == 404
 
 
@@ -231,7 +231,7 @@ def test_metrics_and_lines_of_the_radar(empty: Server) -> None:
     assert len(empty.get("/v1/query/points", metric="cpu_pct", limit=5)["data"]) == 5
 
 
-def test_every_way_to_write_a_batch(empty: Server) -> None:
+def test_every_form_of_a_batch_is_accepted(empty: Server) -> None:
     json_type, lines_type = "application/json", "application/x-ndjson"
     ways: list[tuple[str, str, Callable[[list[dict[str, Any]]], bytes]]] = [
         (lines_type, "", lines),
@@ -273,7 +273,7 @@ def _arrow(records: list[dict[str, Any]]) -> bytes:
     return sink.getvalue()
 
 
-def test_a_batch_with_a_key_is_taken_once(empty: Server) -> None:
+def test_a_batch_with_a_key_is_accepted_once(empty: Server) -> None:
     records = list(minute_of(0))
     first = empty.post("/v1/ingest/requests", records, Idempotency_Key="a-1")
     again = empty.post("/v1/ingest/requests", records, Idempotency_Key="a-1")
@@ -283,7 +283,7 @@ def test_a_batch_with_a_key_is_taken_once(empty: Server) -> None:
     assert empty.get("/ingest/stats")["accepted_total"] == 60
 
 
-def test_good_records_are_taken_beside_bad_ones(empty: Server) -> None:
+def test_valid_records_are_accepted_beside_bad_ones(empty: Server) -> None:
     good = list(minute_of(0))[:3]
     bad = [{**good[0], "timestamp": "not a time"}, {**good[0], "latency_ms": "fast"}, [1], "x"]
     answer = empty.post("/v1/ingest/requests", [good[0], *bad[:2], good[1], *bad[2:], good[2]])
@@ -296,7 +296,8 @@ def test_good_records_are_taken_beside_bad_ones(empty: Server) -> None:
 
 
 def test_one_bad_event_stops_nothing_of_the_original_ingest(empty: Server) -> None:
-    """A poison time stamp, mixed formats, offset times, wrong types: each post goes on."""
+    """Bad timestamps, mixed formats, offsets, wrong types: each post is answered, and later ones
+    work."""
     poison = {**EVENT, "timestamp": "garbage"}
     assert empty.send("/ingest", poison).status_code == 422
     mixed = [
@@ -328,7 +329,7 @@ def test_one_bad_event_stops_nothing_of_the_original_ingest(empty: Server) -> No
     assert empty.get("/ingest/stats")["accepted_total"] == 6
 
 
-def test_one_event_dated_in_the_future_hides_nothing(empty: Server) -> None:
+def test_one_event_in_the_future_hides_no_other(empty: Server) -> None:
     records = an_hour(bad=range(0), minutes=10)
     future = {**records[0], "timestamp": "2099-01-01T00:00:00Z", "service": "clock"}
     empty.post("/v1/ingest/requests", [*records[:300], future, *records[300:]])
@@ -380,7 +381,7 @@ def test_bodies_that_are_too_large_or_damaged_are_refused(tmp_path: Path) -> Non
         assert server.send("/v1/ingest/requests", b"a,b\n1,2\n").status_code == 400
 
 
-def test_a_client_that_leaves_in_the_middle_leaves_nothing(empty: Server) -> None:
+def test_a_batch_of_a_disconnected_client_is_discarded(empty: Server) -> None:
     host, port = empty.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as client:
         head = (
@@ -391,7 +392,7 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing(empty: Server) -> Non
     assert empty.get("/ingest/stats")["accepted_total"] == 30
 
 
-def test_people_take_an_incident_and_say_what_they_know(empty: Server) -> None:
+def test_an_incident_is_acknowledged_and_commented(empty: Server) -> None:
     empty.post("/v1/ingest/requests", an_hour(minutes=46))
     (incident,) = empty.get("/v1/query/incidents", active=True)["data"]
     path = f"/v1/incidents/{incident['id']}"
@@ -415,7 +416,7 @@ def test_people_take_an_incident_and_say_what_they_know(empty: Server) -> None:
     assert actions.count("resolve") >= 2 and "acknowledge" in actions and "comment" in actions
 
 
-def test_a_mute_holds_until_it_is_over(empty: Server) -> None:
+def test_a_mute_lasts_until_its_end(empty: Server) -> None:
     empty.post("/v1/ingest/requests", an_hour(minutes=30))
     muted = empty.post("/v1/mutes", {"service": "payments", "minutes": 60, "reason": "move"})
     assert muted["until"].startswith("2026-01-06T11:")
@@ -433,16 +434,16 @@ def test_a_mute_holds_until_it_is_over(empty: Server) -> None:
     assert empty.send("/v1/mutes", {"until": "2020-01-06T12:00:00Z"}).status_code == 409
 
 
-def test_why_something_is_quiet(empty: Server) -> None:
+def test_the_reason_of_an_unflagged_entity(empty: Server) -> None:
     empty.post("/v1/ingest/requests", an_hour(bad=range(0), minutes=13))
-    told = empty.get("/v1/query/why", service="payments", endpoint="/pay")
-    assert told["state"] == "learning" and told["reason"].endswith("; 12 points so far")
-    assert empty.http.get("/v1/query/why", params={"service": "nobody"}).status_code == 404
+    result = empty.get("/v1/query/why", service="payments", endpoint="/pay")
+    assert result["state"] == "learning" and result["reason"].endswith("; 12 points so far")
+    assert empty.http.get("/v1/query/why", params={"service": "unknown"}).status_code == 404
     entities = empty.get("/v1/query/entities")["data"]
     assert len(entities) == 3 and all(one["health"] == 100 for one in entities)
 
 
-def test_pages_and_tags(hour: Server) -> None:
+def test_pages_and_etags(hour: Server) -> None:
     first = hour.get("/v1/query/rows", limit=100)
     second = hour.get("/v1/query/rows", limit=100, offset=first["next"])
     assert (first["count"], second["count"], second["next"]) == (100, 77, None)
@@ -458,7 +459,7 @@ def test_pages_and_tags(hour: Server) -> None:
     assert hour.get("/v1/query/rows", flagged=True)["count"] == 10
 
 
-def test_what_changes_with_every_batch_is_never_old(empty: Server) -> None:
+def test_changing_routes_are_never_cached(empty: Server) -> None:
     # no step closes
     records = [{**one, "trace_id": f"t{place}"} for place, one in enumerate(minute_of(0))]
     for count in (10, 20, 30):
@@ -467,7 +468,7 @@ def test_what_changes_with_every_batch_is_never_old(empty: Server) -> None:
         assert empty.get("/v1/query/graph")["nodes"][0]["requests"] == count
 
 
-def test_changes_are_told_as_they_happen_and_again(empty: Server) -> None:
+def test_changes_are_streamed_and_replayed(empty: Server) -> None:
     def events(count: int, headers: dict[str, str]) -> list[tuple[str, dict[str, Any]]]:
         found: list[tuple[str, dict[str, Any]]] = []
         place = ""
@@ -546,7 +547,7 @@ def test_tokens_allow_what_their_scopes_say(tmp_path: Path) -> None:
         assert any(one["who"] == "?" and one["outcome"] == "unauthorized" for one in audit)
 
 
-def test_no_other_page_gets_in(empty: Server) -> None:
+def test_requests_of_foreign_pages_are_refused(empty: Server) -> None:
     other = {"Host": "evil.example"}
     assert empty.http.get("/stats", headers=other).json()["error"] == "other_host"
     crossed = {"Origin": "https://evil.example"}
@@ -556,13 +557,13 @@ def test_no_other_page_gets_in(empty: Server) -> None:
     assert empty.http.post("/v1/analyze", headers=own).status_code == 200
 
 
-def test_a_reading_server_takes_nothing(tmp_path: Path) -> None:
+def test_a_read_only_server_accepts_no_data(tmp_path: Path) -> None:
     with Server(tmp_path / "data", "--read-only") as server:
         assert server.send("/v1/ingest/requests", list(minute_of(0))).status_code == 403
         assert server.get("/stats")["total_points"] == 0
 
 
-def test_when_nothing_comes_time_goes_on(tmp_path: Path) -> None:
+def test_event_time_advances_without_data(tmp_path: Path) -> None:
     config = tmp_path / "mad.toml"
     config.write_text("[features]\nlateness_seconds = 1.0\nstep_seconds = 2.0\n")
     with Server(tmp_path / "data", "--config", str(config)) as server:
@@ -574,7 +575,9 @@ def test_when_nothing_comes_time_goes_on(tmp_path: Path) -> None:
         server.eventually("/stats", lambda stats: stats["total_points"] == 2)
 
 
-def test_the_command_line_asks_a_server(hour: Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_queries_a_server(
+    hour: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["culprits", hour.url, "--minutes", "30", "--json"]) == 0
     ranking = json.loads(capsys.readouterr().out)
     assert ranking["culprits"][0]["service"] == "payments"
@@ -582,12 +585,12 @@ def test_the_command_line_asks_a_server(hour: Server, capsys: pytest.CaptureFixt
     assert "payments /pay" in capsys.readouterr().out
     assert main(["explain", hour.url, "--service", "payments", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["states"][0]["endpoint"] == "/pay"
-    assert main(["explain", hour.url, "--service", "nobody"]) == 2
+    assert main(["explain", hour.url, "--service", "unknown"]) == 2
     assert main(["explain", "http://127.0.0.1:9", "--json"]) == 4
     assert "http://127.0.0.1:9" in capsys.readouterr().err
 
 
-def test_the_documents_of_the_routes_are_there(hour: Server) -> None:
+def test_the_routes_are_documented(hour: Server) -> None:
     paths = hour.get("/openapi.json")["paths"]
     assert len(paths) > 35 and "/v1/ingest/{kind}" in paths and "/aiops/analyze" in paths
     page = hour.http.get("/docs").text
@@ -597,7 +600,7 @@ def test_the_documents_of_the_routes_are_there(hour: Server) -> None:
     assert unknown.status_code == 404 and set(unknown.json()) == {"error", "message", "hint"}
 
 
-def test_it_stops_when_told_to_and_goes_on_after(tmp_path: Path) -> None:
+def test_the_service_stops_on_a_signal_and_resumes(tmp_path: Path) -> None:
     records = an_hour()
     with Server(tmp_path / "data", "--no-ticks") as server:
         server.post("/v1/ingest/requests", records[:3000])
@@ -612,9 +615,9 @@ def test_it_stops_when_told_to_and_goes_on_after(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "result"),
     [
-        (["--host", "0.0.0.0"], "no token is asked for"),
+        (["--host", "0.0.0.0"], "without a token"),
         (["--retain", "things=5"], "no table"),
         (["--checkpoint-seconds", "0"], "--checkpoint-seconds"),
         (["--demo", "--read-only"], "--demo"),
@@ -623,15 +626,15 @@ def test_it_stops_when_told_to_and_goes_on_after(tmp_path: Path) -> None:
         (["--token-file", "/nothing"], "no such file"),
     ],
 )
-def test_arguments_that_make_no_service(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+def test_invalid_arguments_of_serve(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], result: str
 ) -> None:
     assert main(["serve", "--port", "0", "--data", str(tmp_path / "data"), *arguments]) == 2
-    assert told in capsys.readouterr().err
+    assert result in capsys.readouterr().err
     assert not (tmp_path / "data").exists()
 
 
-def test_a_port_that_is_taken(empty: Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_reported(empty: Server, capsys: pytest.CaptureFixture[str]) -> None:
     port = empty.url.rpartition(":")[2]
     assert main(["serve", "--port", port, "--data", "unused"]) == 4
     assert "address already in use" in capsys.readouterr().err
@@ -642,7 +645,7 @@ def test_a_port_that_is_taken(empty: Server, capsys: pytest.CaptureFixture[str])
     "text",
     ["", "# only words\n", "read\n", "write 12345678 x\n", "read short x\n", "read a b c d\n"],
 )
-def test_files_that_hold_no_tokens(tmp_path: Path, text: str) -> None:
+def test_invalid_token_files_are_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "tokens"
     file.write_text(text)
     with pytest.raises(UsageError, match=r"line 1|no token"):

@@ -1,4 +1,4 @@
-"""The routes do what their OpenAPI document says, whatever they are asked."""
+"""The routes follow their OpenAPI document for any request."""
 
 from __future__ import annotations
 

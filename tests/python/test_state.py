@@ -1,4 +1,4 @@
-"""State from Python: batches, partitions, entities that move, shards made one, mutes, history."""
+"""State from Python: batches, partitions, entities that move, merged shards, mutes, history."""
 
 from __future__ import annotations
 

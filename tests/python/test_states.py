@@ -1,4 +1,4 @@
-"""Why something is quiet: the states of everything, and why one row was flagged or not."""
+"""The states of all entities, and the reason why a row was flagged or not."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_batch_is_the_stream(report: mad.Report, size: int) -> None:
     assert content(restored.states()) == content(report.states)
 
 
-def test_a_stream_tells_what_it_waits_for() -> None:
+def test_a_stream_reports_its_open_steps() -> None:
     pipeline = mad.Pipeline({"guard": {"min_requests": 1000}})
     assert len(pipeline.states()) == 0
     columns = shop()
@@ -89,17 +89,17 @@ def test_a_stream_tells_what_it_waits_for() -> None:
     assert set(pipeline.states()["state"]) == {"silent"}
 
 
-def test_a_mute_is_told_with_its_end() -> None:
+def test_a_mute_is_reported_with_its_end() -> None:
     mute = {"service": "payments", "to": "2026-01-07T00:00:00Z"}
     states = mad.detect(shop(), config={"mute": [mute]}).states
-    told = {
+    result = {
         (service, state, reason if state == "muted" else "")
         for service, state, reason in zip(
             states["service"], states["state"], states["reason"], strict=True
         )
     }
-    assert ("payments", "muted", "muted until 2026-01-07 00:00 UTC") in told
-    assert ("auth", "normal", "") in told
+    assert ("payments", "muted", "muted until 2026-01-07 00:00 UTC") in result
+    assert ("auth", "normal", "") in result
 
 
 def test_why_a_row_was_flagged_and_why_not(report: mad.Report) -> None:
@@ -130,14 +130,14 @@ def test_every_row_is_answered_by_its_own_verdict(report: mad.Report) -> None:
     )
     for nanos, service, endpoint, flagged, reason in rows:
         at = datetime.fromtimestamp(int(nanos) / 1e9, UTC)
-        told = report.why(service, endpoint, at)
-        assert told.startswith(f"{service} {endpoint}, {at:%Y-%m-%d %H:%M} UTC: ")
-        assert (": flagged, " in told) == flagged
-        assert ("guard.warm_up_minutes" in told) == (reason == "warm_up")
-        assert ("guard.min_points" in told) == (reason == "too_few_points")
+        result = report.why(service, endpoint, at)
+        assert result.startswith(f"{service} {endpoint}, {at:%Y-%m-%d %H:%M} UTC: ")
+        assert (": flagged, " in result) == flagged
+        assert ("guard.warm_up_minutes" in result) == (reason == "warm_up")
+        assert ("guard.min_points" in result) == (reason == "too_few_points")
 
 
-def test_metrics_are_told_without_requests() -> None:
+def test_metrics_are_reported_without_requests() -> None:
     report = mad.detect_metrics(metrics())
     states = content(report.states)
     assert states["metric"] == ["cpu", "queue"]
@@ -180,7 +180,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_command_tells_the_same(out: Path, report: mad.Report) -> None:
+def test_the_command_reports_the_same(out: Path, report: mad.Report) -> None:
     listed = json.loads((out / "incidents.json").read_text(encoding="utf-8"))["states"]
     assert {state["service"] for state in listed} >= {"payments", "db", "auth"}
     done = run("explain", out, "--service", "payments", "--endpoint", "/pay", "--json")
@@ -208,7 +208,7 @@ def test_the_command_refuses_what_it_cannot_answer(out: Path) -> None:
     assert "has no matching rows of 'payments'" in early.stderr
 
 
-def test_the_page_tells_why_it_is_quiet(out: Path) -> None:
+def test_the_page_explains_unflagged_entities(out: Path) -> None:
     page = (out / "report.html").read_text(encoding="utf-8")
     assert '<h2 id="unflagged">Entities without an anomaly</h2>' in page
     assert "(of all entities: 12 normal, 2 silent)" in page

@@ -1,4 +1,4 @@
-"""Tables of every kind in and out: the same requests give the same answer."""
+"""Tables of every kind in and out: the same requests give the same result."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ UNITS = ("s", "ms", "us", "ns")
 
 @pytest.fixture(scope="module")
 def expected() -> tuple[Any, ...]:
-    """What the shop's requests come to as a mapping of lists."""
+    """The shop's requests as a mapping of lists."""
     report = mad.detect(shop())
     assert report.rejected["total"] == 0
     assert [(i.service, i.endpoint) for i in report.incidents] == [("payments", "/pay")]
     return whole(report)
 
 
-def test_the_environment_is_what_it_says() -> None:
+def test_the_test_environment_has_the_expected_libraries() -> None:
     """pandas changes its ways where it finds pyarrow."""
     found = importlib.util.find_spec("pyarrow") is not None
-    assert found == ("pyarrow" in HAVE), "MAD_TEST_TABLES and what is installed do not agree"
+    assert found == ("pyarrow" in HAVE), "MAD_TEST_TABLES does not match the installed libraries"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -244,7 +244,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("kind", "field", "value"), CASES)
-def test_nulls_are_counted_where_they_stand(kind: str, field: str, value: str) -> None:
+def test_nulls_are_counted_with_their_positions(kind: str, field: str, value: str) -> None:
     values = list(small()[field])
     values[2] = missing(kind)[value]
     if kind.startswith("duckdb") and field == "timestamp":
@@ -284,7 +284,7 @@ BAD: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("field", BAD)
 @pytest.mark.parametrize("kind", KINDS)
-def test_bad_values_are_counted_where_they_stand(kind: str, field: str) -> None:
+def test_bad_values_are_counted_with_their_positions(kind: str, field: str) -> None:
     values, reason = BAD[field]
     report = mad.detect(KINDS[kind](small(**{field: values})))
     assert report.rejected["counts"] == {reason: 3}
@@ -361,14 +361,14 @@ def far_tables() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", far_tables())
-def test_times_far_off_are_counted(kind: str) -> None:
+def test_times_out_of_range_are_counted(kind: str) -> None:
     report = mad.detect(far_tables()[kind], config=NAIVE)
     assert report.rejected["counts"] == {"bad_timestamp": 2}
     assert sorted(one["position"] for one in report.rejected["first"]) == [1, 3]
     assert report.features["service"] == ["b", "b"]
 
 
-def test_names_that_are_no_text() -> None:
+def test_names_that_are_not_text() -> None:
     columns = small(service=[7, 8, 7, 8], endpoint=[1.5, 2.5, 1.5, 2.5])
     tables: list[Any] = [columns, {**columns, "service": np.array(columns["service"])}]
     tables += [KINDS[kind](columns) for kind in ("pandas", "polars", "pyarrow") if kind in KINDS]
@@ -472,7 +472,7 @@ def test_no_column_at_all() -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, 5, b"x", object(), ["requests"], 2.5])
-def test_what_is_no_table_is_refused(wrong: Any) -> None:
+def test_objects_that_are_not_tables_are_refused(wrong: Any) -> None:
     with pytest.raises((TypeError, ValueError), match=r"requests is a|no column `timestamp`"):
         mad.detect(wrong)
 
@@ -500,7 +500,7 @@ def test_columns_of_the_wrong_type(field: str, values: Any, message: str) -> Non
         mad.detect(small() | {field: values})
 
 
-def test_a_duration_is_no_number_of_milliseconds() -> None:
+def test_a_duration_column_is_refused_as_milliseconds() -> None:
     spans = small(latency_ms=[timedelta(milliseconds=5)] * 4)
     for kind in ("pandas", "polars", "pyarrow"):
         if kind in KINDS:
@@ -508,7 +508,7 @@ def test_a_duration_is_no_number_of_milliseconds() -> None:
                 mad.detect(KINDS[kind](spans))
 
 
-def test_a_column_that_is_there_twice() -> None:
+def test_a_duplicate_column() -> None:
     if pandas is not None:
         frame = as_pandas(small())
         with pytest.raises(ValueError, match="latency_ms"):
@@ -547,7 +547,7 @@ def test_nan_in_a_column_that_has_nulls_is_a_value() -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("numpy", "duckdb")])
-def test_columns_of_nothing_but_nulls(kind: str) -> None:
+def test_columns_of_nulls_only(kind: str) -> None:
     nothing: list[Any] = [None] * 4
     expected = content(mad.detect(small()).features)
     report = mad.detect(KINDS[kind](small(request_id=nothing, label=nothing)))
@@ -659,7 +659,7 @@ def test_a_library_that_is_not_installed_is_named(
         getattr(mad.detect(small()).scored, f"to_{library}")()
 
 
-def test_moments_out_are_aware() -> None:
+def test_returned_times_are_aware() -> None:
     report = mad.detect(shop())
     (incident,) = report.incidents
     ranking = report.culprits(at=incident.end)
@@ -672,7 +672,7 @@ def test_moments_out_are_aware() -> None:
     assert incident.start < incident.end
 
 
-def test_a_table_out_can_go_in() -> None:
+def test_a_returned_table_can_be_read_again() -> None:
     """A table of mad's own is an Arrow object like any other."""
     with pytest.raises(ValueError, match="no column `timestamp`; it has bucket_ts, service"):
         mad.detect(mad.detect(small()).scored)

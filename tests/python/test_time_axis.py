@@ -21,7 +21,7 @@ def recorded_now_and_then(times: int) -> list[float]:
     return [5400.0 * turn + MINUTE * minute for turn in range(times) for minute in range(3)]
 
 
-def test_whole_time_is_drawn_where_rows_come_all_along() -> None:
+def test_the_whole_time_is_drawn_for_continuous_rows() -> None:
     assert stretches([], MINUTE) == []
     assert stretches(minutes(0, 1, 2, 5, 20), MINUTE) == [(0.0, 21 * MINUTE)]
     an_hour_lost = minutes(*range(100), *range(160, 300))
@@ -55,7 +55,7 @@ def test_positions_never_go_back() -> None:
         assert 52.0 - 1e-9 <= at[0] <= at[-1] <= 312.0 + 1e-9
 
 
-def test_labels_leave_room_and_the_incident_is_labelled() -> None:
+def test_labels_do_not_overlap_and_the_incident_has_one() -> None:
     pieces = stretches(recorded_now_and_then(20), MINUTE)
     for right, most in ((988.0, 10), (312.0, 4)):
         ticks = TimeAxis(pieces, 52.0, right).ticks(most, 5400.0 * 7)

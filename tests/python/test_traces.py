@@ -46,7 +46,7 @@ def test_the_deepest_failing_callee_is_named_from_every_table(build: str) -> Non
     assert repr(first) == "TraceCulprit(db call, error, share 1.00)"
 
 
-def test_nothing_failing_names_nobody_and_wrong_input_is_told() -> None:
+def test_without_failures_there_is_no_culprit_and_invalid_input_is_named() -> None:
     assert mad.rank_traces(spans(failing=False)).abstained
     # it failed as often before
     assert mad.rank_traces(spans(), spans()).abstained
@@ -100,7 +100,7 @@ def test_the_tree_names_each_service_and_ends_in_circles() -> None:
     assert any("(above)" in line for line, _ in text)
 
 
-def test_many_services_are_cut_but_the_path_is_not() -> None:
+def test_many_services_are_omitted_but_not_the_path() -> None:
     built = mad.ServiceGraph()
     names = [f"s{n}" for n in range(400)]
     built.add({"caller": names[:-1], "callee": names[1:], "calls": [9] * 399}, "edges")

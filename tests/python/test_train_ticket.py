@@ -1,4 +1,4 @@
-"""The Train Ticket example: on a made-up trace always, on the recorded data where it is."""
+"""The Train Ticket example: on a generated trace always, on the recorded data where it exists."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def span(name: str, parent: str, pod: str, operation: str, at_ms: int, us: int) 
 
 
 def traces(data: Path) -> None:
-    """Two minutes of one day: a trace over two files, a span told twice, an error, a bad row."""
+    """Two minutes of one day: a trace over two files, a duplicate span, an error, a bad row."""
     day = data / "rca_data" / "2023-01-29"
     repeated = span("b", "inner", TRAVEL, "/trips/{id}", 3, 2_000)
     first = [
@@ -88,19 +88,19 @@ def test_server_spans_become_requests(tmp_path: Path) -> None:
         ("2023-01-29T08:44:18.697Z", "ts-food-service", "/foods", "200", "0.001", "d"),
     ]
     run("-m", "mad.cli", "detect", out, "--out", tmp_path / "out", "--config", SETTINGS)
-    told = run("-m", "mad.cli", "detect", out, "--out", tmp_path / "out", "--json")
-    counts = json.loads(told)
+    result = run("-m", "mad.cli", "detect", out, "--out", tmp_path / "out", "--json")
+    counts = json.loads(result)
     assert (counts["requests"], counts["errors"]) == (4, 1)
     assert counts["rejected"]["counts"] == {"duplicate": 1}
 
 
-def test_without_logs_every_request_is_fine(tmp_path: Path) -> None:
+def test_without_logs_every_request_succeeds(tmp_path: Path) -> None:
     traces(tmp_path)
     said = run(CONVERTER, tmp_path, tmp_path / "requests.csv", "--no-logs")
     assert "5 requests (0 failed, 1 repeated)" in said
 
 
-def test_a_folder_without_traces_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_traces_is_named(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(CONVERTER), str(tmp_path), str(tmp_path / "out.csv")],
         capture_output=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime, timezone
 
 TRACES = 4096
@@ -20,16 +21,23 @@ class Clock:
 
     Within one trace time runs at real speed, so that spans keep their durations and their nesting.
     Times are seconds since 1970. `start` is such a number or an aware datetime; the default is the
-    present.
+    present. `real` returns the real time, by default that of the host.
 
     Raises ValueError for a factor that is not above 0 and at most 1000.
     """
 
-    def __init__(self, start: float | datetime | None = None, factor: float = 1.0) -> None:
+    def __init__(
+        self,
+        start: float | datetime | None = None,
+        factor: float = 1.0,
+        *,
+        real: Callable[[], float] | None = None,
+    ) -> None:
         if not 0.0 < factor <= 1000.0:
             raise ValueError(f"factor is {factor}; expected a number above 0 up to 1000")
         self.factor = factor
-        self._real = time.time()
+        self._source = real
+        self._real = self._real_now()
         moment = start.timestamp() if isinstance(start, datetime) else start
         self.start = self._real if moment is None else moment
         if not math.isfinite(self.start):
@@ -39,7 +47,7 @@ class Clock:
 
     def now(self) -> float:
         """The present event time."""
-        return self.at(time.time())
+        return self.at(self._real_now())
 
     def at(self, real: float, trace: str = "") -> float:
         """The event time of a real time (seconds since 1970) within a trace."""
@@ -55,10 +63,13 @@ class Clock:
         """The real seconds that `event` seconds of event time take."""
         return event / self.factor
 
+    def _real_now(self) -> float:
+        return time.time() if self._source is None else self._source()
+
     def _known(self, trace: str) -> float:
         """The real time from which the times of a trace are counted: its first use, or the
         present when the first use is too long ago."""
-        now = time.time()
+        now = self._real_now()
         with self._lock:
             known = self._traces.get(trace, -math.inf)
             if not self.factor * (now - known) <= HELD:

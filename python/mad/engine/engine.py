@@ -108,12 +108,19 @@ class Engine:
         """Number of jobs in the queue."""
         return self._jobs.qsize()
 
-    def stop(self) -> None:
-        """Works through the queue, saves the state and closes the journal."""
+    def checkpoint(self) -> Future[None]:
+        """Queues a checkpoint of the state. The future raises `StorageFailed` when it fails."""
+        return self.write(lambda _: self._checkpoint())
+
+    def stop(self, *, save: bool = True) -> None:
+        """Works through the queue, saves the state and closes the journal.
+
+        Without `save` the next start applies every entry since the last checkpoint again.
+        """
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join()
-        if not self.failure:
+        if save and not self.failure:
             with contextlib.suppress(sqlite3.Error):
                 self._checkpoint()
         self.journal.close()

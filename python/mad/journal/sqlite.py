@@ -16,6 +16,8 @@ from mad.journal.schema import migrate
 
 #: Page size in bytes. Batches are large, so large pages are written faster.
 PAGE_BYTES = 16_384
+#: The largest number of pages that SQLite allows.
+MOST_PAGES = 2**32 - 2
 #: Pages of the write-ahead log after which SQLite copies it back into the file.
 LOG_PAGES = 1_000
 #: Most entries that one commit deletes after a checkpoint has covered them.
@@ -191,6 +193,15 @@ class Journal:
                 "VALUES (?, ?, ?, ?, ?)",
                 (_now(), who, action, target, outcome),
             )
+
+    def limit_growth(self, size: int | None) -> None:
+        """Limits the growth of the file from now on to `size` bytes; None removes the limit.
+
+        A write beyond the limit fails like a write to a full disk.
+        """
+        (pages,) = self._db.execute("PRAGMA page_count").fetchone()
+        most = MOST_PAGES if size is None else pages + size // PAGE_BYTES
+        self._db.execute(f"PRAGMA max_page_count = {most}")
 
     def close(self) -> None:
         """Closes the file and releases the lock."""
