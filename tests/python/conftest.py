@@ -1,11 +1,18 @@
-"""Shared fixtures: tests that need a system package which may be missing."""
+"""Shared fixtures: a browser, which may be missing, and a server that receives records."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from receiver import Receiver
+
+    from mad.adapters import Sender
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -22,3 +29,22 @@ def chromium() -> str:
     """The path of the browser."""
     assert CHROMIUM is not None, "chromium is missing: apt-get install -y chromium"
     return CHROMIUM
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A server with mad's ingest routes."""
+    from receiver import receiving
+
+    with receiving() as one:
+        yield one
+
+
+@pytest.fixture
+def sender(receiver: Receiver) -> Iterator[Sender]:
+    """A sender to the receiver."""
+    from mad.adapters import Sender
+
+    one = Sender(receiver.url, interval=0.01)
+    yield one
+    one.close()

@@ -48,19 +48,6 @@ def serving(app: Any) -> Iterator[str]:
         thread.join(30.0)
 
 
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as one:
-        yield one
-
-
-@pytest.fixture
-def sender(receiver: Receiver) -> Iterator[Sender]:
-    one = Sender(receiver.url, interval=0.01)
-    yield one
-    one.close()
-
-
 def watched(sender: Sender, service: str = "shop") -> FastAPI:
     app = FastAPI()
     app.add_middleware(MadMiddleware, service=service, sender=sender)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from opentelemetry.sdk.resources import Resource
@@ -15,12 +14,6 @@ from receiver import Receiver, receiving
 import mad
 from mad.adapters import Clock, Sender
 from mad.adapters.opentelemetry import MadSpanExporter
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as one:
-        yield one
 
 
 def provider(service: str, exporter: MadSpanExporter) -> TracerProvider:

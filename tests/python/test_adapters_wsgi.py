@@ -15,7 +15,7 @@ from typing import Any
 
 import flask
 import pytest
-from receiver import Receiver, receiving
+from receiver import Receiver
 
 from mad.adapters import Recorder, Sender, call, note, outgoing, urlopen
 from mad.adapters.record import Exchange, current, described
@@ -34,19 +34,6 @@ def serving(app: App) -> Iterator[str]:
         yield served.url
     finally:
         served.close()
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as one:
-        yield one
-
-
-@pytest.fixture
-def sender(receiver: Receiver) -> Iterator[Sender]:
-    one = Sender(receiver.url, interval=0.01)
-    yield one
-    one.close()
 
 
 def get(url: str, **headers: str) -> tuple[int, bytes, str]:

@@ -14,17 +14,17 @@ import pytest
 from service import Server, an_hour, lines, minute_of
 
 from mad import Config, _core
-from mad.engine import Batch, Busy, Engine, StorageFailed
+from mad.engine import Busy, Engine, StorageFailed
 from mad.engine.clock import SECOND, EventClock
 from mad.errors import StateError, UsageError
 from mad.journal import Entry, Journal, Retention, TableWrites
 from mad.journal.reader import Reader
 
 
-def batches(records: list[dict[str, Any]], size: int = 200) -> list[Batch]:
+def batches(records: list[dict[str, Any]], size: int = 200) -> list[Entry]:
     """Batches with ids."""
     return [
-        Batch("requests", lines(records[start : start + size]), batch_id=f"b{start}")
+        Entry("requests", lines(records[start : start + size]), batch_id=f"b{start}")
         for start in range(0, len(records), size)
     ]
 
@@ -62,7 +62,7 @@ def whole(directory: Path, work: list[Any]) -> tuple[bytes, dict[str, list[Any]]
 
 
 def _do(engine: Engine, work: Any) -> None:
-    if isinstance(work, Batch):
+    if isinstance(work, Entry):
         engine.submit(work).result(30)
     elif isinstance(work, int):
         engine.tick(work).result(30)
@@ -83,11 +83,11 @@ def some_work() -> list[Any]:
         for i, one in enumerate(records[::30])
     ]
     work: list[Any] = batches(records)
-    work.insert(6, Batch("logs", lines(logs), batch_id="logs"))
-    work.insert(9, Batch("metrics", lines(metrics), batch_id="metrics"))
+    work.insert(6, Entry("logs", lines(logs), batch_id="logs"))
+    work.insert(9, Entry("metrics", lines(metrics), batch_id="metrics"))
     newest = 1767693600 * SECOND
     work.insert(3, newest + 120 * SECOND)
-    work.insert(12, Batch("requests", b"a,b\n1,2\n", batch_id="unreadable"))
+    work.insert(12, Entry("requests", b"a,b\n1,2\n", batch_id="unreadable"))
     mute = {"command": "mute", "service": "auth", "endpoint": "*", "at": newest}
     work.insert(14, {**mute, "until": newest + 600 * SECOND})
     work.insert(15, {"command": "resolve", "id": "INC-none", "at": newest})
@@ -115,11 +115,11 @@ def test_recovery_gives_the_same_state_as_an_uninterrupted_run(
 
 
 def _unreadable(one: Any) -> bool:
-    return isinstance(one, Batch) and one.batch_id == "unreadable"
+    return isinstance(one, Entry) and one.batch_id == "unreadable"
 
 
 def test_an_unreadable_batch_is_refused_again_after_a_crash(tmp_path: Path) -> None:
-    bad = Batch("requests", b"a,b\n1,2\n", batch_id="bad")
+    bad = Entry("requests", b"a,b\n1,2\n", batch_id="bad")
     with running(tmp_path) as engine:
         with pytest.raises(ValueError, match="timestamp"):
             engine.submit(bad).result(30)
@@ -153,11 +153,11 @@ def test_a_checkpoint_deletes_the_entries_that_it_covers(tmp_path: Path) -> None
         engine.checkpoint().result(30)
         assert list(engine.journal.entries()) == []
         _, first = engine.journal.state() or (b"", [])
-        engine.submit(Batch("requests", lines(list(minute_of(62))))).result(30)
+        engine.submit(Entry("requests", lines(list(minute_of(62))))).result(30)
         engine.checkpoint().result(30)
         _, then = engine.journal.state() or (b"", [])
         # two of three endpoints had nothing new, once the last minutes of all of them had closed
-        engine.submit(Batch("requests", lines(list(minute_of(64))))).result(30)
+        engine.submit(Entry("requests", lines(list(minute_of(64))))).result(30)
         engine.checkpoint().result(30)
         _, last = engine.journal.state() or (b"", [])
     assert len(first) == len(then) == len(last) == 3
@@ -170,7 +170,7 @@ def test_a_full_disk_refuses_batches_and_loses_nothing(tmp_path: Path) -> None:
         engine.submit(work[0]).result(30)
         before = engine.pipeline.checkpoint()
         engine.journal.limit_growth(0)
-        large = Batch("requests", work[1].body + b"\n" * 1_000_000, batch_id="large")
+        large = Entry("requests", work[1].body + b"\n" * 1_000_000, batch_id="large")
         with pytest.raises(StorageFailed, match="full"):
             engine.submit(large).result(30)
         assert engine.pipeline.checkpoint() == before  # data that is not on disk is not judged

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from itertools import groupby
 from typing import Any
@@ -27,12 +26,6 @@ from mad.simulate.worlds import PATTERNS, RADAR_SCENARIOS
 START = datetime(2026, 1, 6, 10, 0, tzinfo=timezone.utc)
 BEGIN = "2026-01-06T10:00:00Z"
 FAST = ["--accelerate", "600", "--start", BEGIN]
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as one:
-        yield one
 
 
 def send_simulated(receiver: Receiver, *arguments: str, accelerate: str = "600") -> int:

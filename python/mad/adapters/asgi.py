@@ -7,12 +7,10 @@ app.add_middleware(MadMiddleware, service="checkout", url="http://127.0.0.1:8000
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from mad.adapters.clock import Clock
-from mad.adapters.record import DISCONNECTED, TRACE, Exchange, Recorder, serving
-from mad.adapters.sender import Sender
+from mad.adapters.record import DISCONNECTED, TRACE, Exchange, Middleware, serving
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -21,28 +19,12 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-class MadMiddleware:
+class MadMiddleware(Middleware[App]):
     """Records every HTTP request of `app`; websockets and lifespan events pass through unchanged.
 
     A request lasts until the last byte of its response. Its endpoint is the template of the route
     if the framework provides it, else the path.
     """
-
-    def __init__(
-        self,
-        app: App,
-        service: str,
-        *,
-        url: str | None = None,
-        token: str | None = None,
-        sender: Sender | None = None,
-        clock: Clock | None = None,
-        skip: Sequence[str] = (),
-    ) -> None:
-        self.app = app
-        self.recorder = Recorder(
-            service, url=url, token=token, sender=sender, clock=clock, skip=skip
-        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")

@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from mad.adapters.clock import Clock, rfc3339
@@ -27,6 +27,9 @@ LONGEST_TRACE = 16_000
 _ID = re.compile(r"[!-~]{1,128}")
 _W3C = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}.*")
 _current: ContextVar[Exchange | None] = ContextVar("mad_exchange", default=None)
+
+
+App = TypeVar("App")
 
 
 class Recorder:
@@ -59,6 +62,29 @@ class Recorder:
     def begin(self, method: str, header: Callable[[str], str | None]) -> Exchange:
         """Starts a request; `header` returns a header by its name in lower case."""
         return Exchange(self, method, *_incoming(header))
+
+
+class Middleware(Generic[App]):
+    """The base of middleware: the wrapped `app`, and the recorder of its requests.
+
+    The arguments after `app` are those of `Recorder`.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        service: str,
+        *,
+        url: str | None = None,
+        token: str | None = None,
+        sender: Sender | None = None,
+        clock: Clock | None = None,
+        skip: Sequence[str] = (),
+    ) -> None:
+        self.app = app
+        self.recorder = Recorder(
+            service, url=url, token=token, sender=sender, clock=clock, skip=skip
+        )
 
 
 class Exchange:

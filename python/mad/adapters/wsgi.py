@@ -10,38 +10,20 @@ records their stack traces.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from mad.adapters.clock import Clock
-from mad.adapters.record import DISCONNECTED, TRACE, Exchange, Recorder, current, note, serving
-from mad.adapters.sender import Sender
+from mad.adapters.record import DISCONNECTED, TRACE, Exchange, Middleware, current, note, serving
 
 Environ = dict[str, Any]
 App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 
-class MadMiddleware:
+class MadMiddleware(Middleware[App]):
     """Records every request of `app`, from its first byte to the last byte of its response.
 
     Its endpoint is the template of the route if the framework provides it, else the path.
     """
-
-    def __init__(
-        self,
-        app: App,
-        service: str,
-        *,
-        url: str | None = None,
-        token: str | None = None,
-        sender: Sender | None = None,
-        clock: Clock | None = None,
-        skip: Sequence[str] = (),
-    ) -> None:
-        self.app = app
-        self.recorder = Recorder(
-            service, url=url, token=token, sender=sender, clock=clock, skip=skip
-        )
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = _path(environ)

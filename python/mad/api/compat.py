@@ -20,7 +20,7 @@ from mad.api.service import (
     rfc3339,
     service_of,
 )
-from mad.engine import Batch
+from mad.journal import Entry
 from mad.journal.reader import Page, TimeRange
 from mad.severity import SEVERITIES
 
@@ -201,7 +201,7 @@ async def ingest(request: Request) -> Response:
     service = service_of(request)
     body, encoding = await body_of(request)
     key = request.headers.get("idempotency-key", "")[:200]
-    batch = Batch("requests", body, encoding, "", key or None, service.naive_offset_seconds)
+    batch = Entry("requests", body, encoding, "", key or None, service.naive_offset_seconds)
     taken = await submit(request, batch)
     answer = taken.answer(batch.batch_id)
     if taken.rejected and not taken.accepted:

@@ -14,8 +14,9 @@ from starlette.responses import JSONResponse, Response
 from mad.api.bodies import is_plain, read_body, records
 from mad.api.errors import Refused
 from mad.api.service import service_of
-from mad.engine import Batch, IngestReceipt
+from mad.engine import IngestReceipt
 from mad.errors import MissingExtraError
+from mad.journal import Entry
 
 router = APIRouter(prefix="/v1/ingest", tags=["ingest"])
 
@@ -71,7 +72,7 @@ async def ingest(
     accepted.
     """
     body, encoding = await body_of(request)
-    batch = Batch(kind.value, body, encoding, partition, idempotency_key or None)
+    batch = Entry(kind.value, body, encoding, partition, idempotency_key or None)
     taken = await submit(request, batch)
     answer = taken.answer(batch.batch_id)
     if taken.rejected and not taken.accepted:
@@ -89,7 +90,7 @@ async def body_of(request: Request) -> tuple[bytes, str]:
     return await run_in_threadpool(records, body, *of, most)
 
 
-async def submit(request: Request, batch: Batch) -> IngestReceipt:
+async def submit(request: Request, batch: Entry) -> IngestReceipt:
     """Passes a batch to the engine and waits until it is on disk.
 
     Raises `Refused` when none of it can be read, for example CSV without the required columns.

@@ -1,14 +1,13 @@
 """The running pipeline: one thread commits inputs to the journal, judges them and writes the
 results."""
 
-from mad.engine.batch import Batch, IngestReceipt, decoded
+from mad.engine.batch import IngestReceipt, decoded
 from mad.engine.clock import EventClock
 from mad.engine.engine import Engine
 from mad.engine.job import Busy, StorageFailed
 from mad.engine.stats import EngineStats
 
 __all__ = [
-    "Batch",
     "Busy",
     "Engine",
     "EngineStats",

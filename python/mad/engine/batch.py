@@ -1,4 +1,4 @@
-"""Batches for the engine and the receipts that it returns."""
+"""Receipts of batches, and the records of journal entries."""
 
 from __future__ import annotations
 
@@ -8,29 +8,6 @@ from typing import Any
 
 from mad.errors import MissingExtraError
 from mad.journal import Entry
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Records of one kind as they arrived: bytes of CSV, JSON Lines or an Arrow stream."""
-
-    kind: str
-    body: bytes
-    encoding: str = "text"
-    partition: str = ""
-    batch_id: str | None = None
-    naive_offset_seconds: int | None = None
-
-    def entry(self) -> Entry:
-        """The journal entry of this batch."""
-        return Entry(
-            self.kind,
-            self.body,
-            self.encoding,
-            self.partition,
-            self.batch_id,
-            self.naive_offset_seconds,
-        )
 
 
 @dataclass(frozen=True, slots=True)

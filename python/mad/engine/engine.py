@@ -15,7 +15,7 @@ from typing import Any
 
 from mad import _core
 from mad.config import Config
-from mad.engine.batch import Batch, IngestReceipt, decoded
+from mad.engine.batch import IngestReceipt, decoded
 from mad.engine.clock import SECOND, EventClock
 from mad.engine.command import command_entry, command_of
 from mad.engine.job import Busy, ByteBudget, Job, StorageFailed
@@ -81,12 +81,12 @@ class Engine:
         """Starts the thread. Batches are taken from now on."""
         self._thread.start()
 
-    def submit(self, batch: Batch) -> Future[IngestReceipt]:
+    def submit(self, batch: Entry) -> Future[IngestReceipt]:
         """Queues a batch.
 
         Raises `Busy` when the queue is full, `StorageFailed` when the engine has stopped.
         """
-        return self._put(Job(batch.entry(), Future()))
+        return self._put(Job(batch, Future()))
 
     def command(self, command: dict[str, Any]) -> Future[IngestReceipt]:
         """Queues a command; without a time it gets the present event time.

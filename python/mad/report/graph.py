@@ -11,6 +11,7 @@ from html import escape
 from typing import Any
 
 from mad.report import words
+from mad.report.page import render_page
 
 Json = Mapping[str, Any]
 
@@ -111,17 +112,8 @@ def lines(graph: Json, chain: Sequence[str] = ()) -> list[tuple[str, str]]:
 
 def page(graph: Json, chain: Sequence[str] = (), title: str = "Service graph") -> str:
     """A self-contained page with the picture and a table of the calls."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=PackageLoader("mad.report", "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters["number"] = words.count
     drawn = picture(graph, chain)
     view = {
         "title": title,
@@ -130,7 +122,7 @@ def page(graph: Json, chain: Sequence[str] = (), title: str = "Service graph") -
         "hidden": drawn.hidden,
         "edges": [_row(edge) for edge in graph["edges"]],
     }
-    return environment.get_template("graph.html.j2").render(view)
+    return render_page("graph.html.j2", view)
 
 
 def section(graph: Json | None) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mad import times
 from mad.report import charts, graph, scales, summary, words
+from mad.report.page import render_page
 from mad.severity import SEVERITIES
 
 Json = Mapping[str, Any]
@@ -36,17 +37,7 @@ _SIGNAL_ORDER = ("p95_latency_ms", "p50_latency_ms", "error_rate", "req_count")
 
 def render(document: Json) -> str:
     """The page for `document`; the template escapes every name."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("mad.report", "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters["number"] = words.count
-    return environment.get_template("report.html.j2").render(view(document))
+    return render_page("report.html.j2", view(document))
 
 
 def view(document: Json) -> dict[str, Any]:
