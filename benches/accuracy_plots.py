@@ -17,11 +17,11 @@ import numpy as np
 from mad.quality import sets
 from mad.quality.run import (
     DEFAULT,
-    Figure,
     Judged,
+    Measure,
     false_alarms_a_day,
-    figures_of,
     judge_of,
+    measures_of,
     present,
 )
 
@@ -47,12 +47,12 @@ def picture(height: float, parts: list[str], label: str) -> str:
     )
 
 
-def share(figure: Figure, number: float) -> float:
+def share(figure: Measure, number: float) -> float:
     """The place of a number from 0 to 1: NAB's is of 100."""
     return float(np.clip(number / (100.0 if figure.set == "nab" else 1.0), 0.0, 1.0))
 
 
-def bars(found: list[Figure]) -> str:
+def bars(found: list[Measure]) -> str:
     parts = [
         text(LEFT, 18, "mad", fill=OURS),
         text(LEFT + 60, 18, "expanding MAD", fill=SOFT),
@@ -124,7 +124,7 @@ def main(data: Path, folder: Path) -> None:
     for name in present(data):
         series = sets.read(data / name, name)
         judged[name] = {key: (one, judge(one)) for key, one in series.items()}
-    found = [figure for name, series in judged.items() for figure in figures_of(name, series)]
+    found = [figure for name, series in judged.items() for figure in measures_of(name, series)]
     (folder / "accuracy.svg").write_text(bars(found))
     (folder / "false-alarms.svg").write_text(dots(judged))
 

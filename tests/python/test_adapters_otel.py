@@ -109,7 +109,7 @@ def test_a_batch_processor_and_a_given_sender(receiver: Receiver) -> None:
     one.shutdown()
     sender.send("spans", spans[0])
     assert sender.flush(30.0)
-    assert sender.figures.sent == 101, "a sender that was given stays open"
+    assert sender.stats.sent == 101, "a sender that was given stays open"
     sender.close()
 
 
@@ -122,5 +122,5 @@ def test_an_unreachable_server_does_not_affect_the_app() -> None:
         with tracer.start_as_current_span("work"):
             pass
     assert sender.flush(30.0)
-    assert sender.figures.dropped == 10
+    assert sender.stats.dropped == 10
     sender.close()

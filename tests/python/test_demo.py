@@ -240,7 +240,7 @@ def test_faults_are_the_same_for_a_seed() -> None:
         faults.error("x", 0.5)
         for _ in range(50):
             try:
-                faults.strike("/x")
+                faults.apply("/x")
                 found.append(False)
             except InjectedError:
                 found.append(True)
@@ -263,7 +263,7 @@ def test_the_load_sends_requests_and_counts_statuses(shop: mad.demo.Shop) -> Non
         time.sleep(0.02)
     load.close()
     assert set(load.statuses) == {0, 200, 404}
-    assert load.left_out == 0
+    assert load.skipped == 0
     count = sum(load.statuses.values())
     time.sleep(0.1)
     assert sum(load.statuses.values()) == count
@@ -286,7 +286,7 @@ def test_mad_names_the_failing_endpoint(scenario: str) -> None:
         )
         (outcome,) = outcomes
         assert outcome.culprit == outcome.root, words
-        assert outcome.right
+        assert outcome.correct
         assert outcome.named_after is not None
         assert receiver.pipeline.rejected["total"] <= len(receiver.of("requests")) // 100
     assert any("event time passes 50 times" in line for line in words)
@@ -300,7 +300,7 @@ def test_event_time_starts_after_the_newest_record_of_the_server() -> None:
         receiver.newest = "2099-01-06T10:45:00Z"
         with mad.demo.Demo(receiver.url, accelerate=100.0, say=lambda _: None) as demo:
             requests = receiver.wait("requests", 5)
-            assert demo.figures.dropped == 0
+            assert demo.stats.dropped == 0
     assert {one["timestamp"][:13] for one in requests} == {"2099-01-06T10"}
 
 

@@ -287,7 +287,7 @@ def test_the_clock_advances_from_the_newest_event() -> None:
     seconds = [500.0]
     clock = EventClock(lateness=2 * SECOND, patience=1.0, time=lambda: seconds[0])
     assert clock.now() is None and clock.tick() is None
-    clock.saw(1_000 * SECOND)
+    clock.observe(1_000 * SECOND)
     assert (clock.now(), clock.tick()) == (1_000 * SECOND, None)  # data arrived just now
     seconds[0] += 1.5
     assert clock.tick() == 999 * SECOND + SECOND // 2
@@ -301,7 +301,7 @@ def test_the_clock_advances_from_the_newest_event() -> None:
     seconds[0] += 1.0
     assert clock.tick() == 2_058 * SECOND
     assert clock.now() == 2_060 * SECOND
-    clock.saw(900 * SECOND)  # a restart that knows an older newest event
+    clock.observe(900 * SECOND)  # a restart that knows an older newest event
     assert clock.now() == 900 * SECOND
 
 

@@ -10,6 +10,6 @@ records that cannot be sent are counted and dropped. Only the standard library i
 
 from mad.adapters.clock import Clock
 from mad.adapters.record import Recorder, call, note, outgoing, urlopen
-from mad.adapters.sender import Figures, Sender
+from mad.adapters.sender import Sender, SenderStats
 
-__all__ = ["Clock", "Figures", "Recorder", "Sender", "call", "note", "outgoing", "urlopen"]
+__all__ = ["Clock", "Recorder", "Sender", "SenderStats", "call", "note", "outgoing", "urlopen"]

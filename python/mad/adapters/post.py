@@ -24,7 +24,7 @@ LONGEST_ANSWER = 1 << 20
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)
 
 
-class NotTakenError(Exception):
+class DeliveryError(Exception):
     """The server refused a batch or did not acknowledge it in time; `status` 0 means that there
     was no response."""
 
@@ -75,14 +75,14 @@ class Post:
         """Once set, nothing is sent again and no pause is waited for."""
 
     def send(self, kind: str, body: bytes, key: str, records: int) -> Answer:
-        """Sends a batch of JSON Lines. Raises `NotTakenError` when it is not acknowledged."""
+        """Sends a batch of JSON Lines. Raises `DeliveryError` when it is not acknowledged."""
         headers = self._headers | {"Idempotency-Key": key}
         if self._compress:
             body, headers["Content-Encoding"] = gzip.compress(body, 1), "gzip"
         until, pause, retried = time.monotonic() + self._patience, FIRST_PAUSE, 0
         while True:
             if self.stop.is_set():
-                raise NotTakenError(f"{kind}: closed before it was sent")
+                raise DeliveryError(f"{kind}: closed before it was sent")
             status, answer, wait = self._try("POST", f"/v1/ingest/{kind}", body, headers)
             # With status 422 all records of the batch were rejected; it was acknowledged all the
             # same.
@@ -92,21 +92,26 @@ class Post:
                 )
             message = f"{kind}: {answer if status == 0 else f'{status} {_message(answer)}'}".strip()
             if status not in (0, *_AGAIN):
-                raise NotTakenError(message, status)
+                raise DeliveryError(message, status)
             wait = max(min(wait, LONGEST_PAUSE), pause * random.uniform(0.5, 1.0))
             if time.monotonic() + wait > until or self.stop.wait(wait):
-                raise NotTakenError(message, status)
+                raise DeliveryError(message, status)
             pause, retried = min(pause * 2, LAST_PAUSE), retried + 1
             self.retried += 1
 
     def get(self, path: str) -> Any:
-        """The JSON of a route. Raises `NotTakenError` without a response of status 200."""
+        """The JSON of a route. Raises `DeliveryError` without a response of status 200."""
         status, answer, _ = self._try("GET", path, None, self._headers)
         if not status:  # the server may have closed an idle connection
             status, answer, _ = self._try("GET", path, None, self._headers)
         if status != 200:
-            raise NotTakenError(f"{path}: {status or ''} {_message(answer)}", status)
+            raise DeliveryError(f"{path}: {status or ''} {_message(answer)}", status)
         return answer
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection that the server has not closed."""
+        return self._connection is not None and not _is_closed(self._connection)
 
     def close(self) -> None:
         """Closes the connection."""
@@ -136,7 +141,7 @@ class Post:
             found = json.loads(text)
         except ValueError:
             found = None
-        return answer.status, found, _seconds(answer.getheader("Retry-After"))
+        return answer.status, found, retry_after_seconds(answer.getheader("Retry-After"))
 
 
 def _is_closed(connection: http.client.HTTPConnection) -> bool:
@@ -153,7 +158,7 @@ def after_newest(server: Post) -> float | None:
     present."""
     try:
         newest = server.get("/ingest/stats").get("newest_ts")
-    except (NotTakenError, AttributeError):
+    except (DeliveryError, AttributeError):
         return None
     moment = time_or_none(newest) or time_or_none(f"{newest}Z")
     if moment is None or moment.timestamp() < time.time():
@@ -172,7 +177,7 @@ def _message(answer: Any) -> str:
     return answer if isinstance(answer, str) else ""
 
 
-def _seconds(retry_after: str | None) -> float:
+def retry_after_seconds(retry_after: str | None) -> float:
     """The seconds of a `Retry-After` header, which holds a number or a date."""
     if not retry_after:
         return 0.0

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mad.adapters.post import NotTakenError, Post
+from mad.adapters.post import DeliveryError, Post
 
 KINDS = ("changes", "requests", "metrics", "logs", "spans")
 """The kinds of records in the order of a batch. Judged kinds come first, so that the other kinds
@@ -32,7 +32,7 @@ _open: weakref.WeakSet[Sender] = weakref.WeakSet()
 
 
 @dataclass
-class Figures:
+class SenderStats:
     """Numbers of records by their outcome."""
 
     sent: int = 0
@@ -88,7 +88,7 @@ class Sender:
         self._queue: deque[tuple[str, bytes]] = deque()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._figures = Figures()
+        self._stats = SenderStats()
         self._asked = self._closed = False
         self._held = self._under_way = 0
         self._name, self._number = uuid.uuid4().hex, 0
@@ -99,7 +99,7 @@ class Sender:
         with self._changed:
             is_full = len(self._queue) >= self._capacity or self._held + len(line) > HELD_BYTES
             if self._closed or is_full or kind not in KINDS or not line:
-                self._figures.dropped += 1
+                self._stats.dropped += 1
                 return
             self._queue.append((kind, line))
             self._held += len(line)
@@ -135,7 +135,7 @@ class Sender:
         if thread is not None:
             thread.join(timeout)
         with self._changed:
-            self._figures.dropped += len(self._queue)
+            self._stats.dropped += len(self._queue)
             self._queue.clear()
             self._held = 0
             self._changed.notify_all()
@@ -144,13 +144,18 @@ class Sender:
             thread.join(max(until + 1.0 - time.monotonic(), 0.0))
 
     @property
-    def figures(self) -> Figures:
+    def is_running(self) -> bool:
+        """Whether the thread is running."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def stats(self) -> SenderStats:
         """Numbers of records by their outcome so far."""
         with self._changed:
-            figures = Figures(**vars(self._figures))
-            figures.retried = self._post.retried
-            figures.waiting = len(self._queue) + self._under_way
-        return figures
+            stats = SenderStats(**vars(self._stats))
+            stats.retried = self._post.retried
+            stats.waiting = len(self._queue) + self._under_way
+        return stats
 
     def _run(self) -> None:
         while True:
@@ -188,19 +193,19 @@ class Sender:
             key = f"{self._name}-{self._number}"
             answer = self._post.send(kind, b"".join(lines), key, len(lines))
             accepted, rejected = answer.accepted, answer.rejected
-        except NotTakenError as error:
+        except DeliveryError as error:
             problem = str(error)
         except Exception as error:  # no error may end the thread
             problem = f"{kind}: {type(error).__name__}: {error}"
         with self._changed:
-            figures, sent = self._figures, 0 if problem else len(lines)
-            figures.sent += sent
-            figures.accepted += accepted
-            figures.rejected += rejected
-            figures.dropped += len(lines) - sent
+            stats, sent = self._stats, 0 if problem else len(lines)
+            stats.sent += sent
+            stats.accepted += accepted
+            stats.rejected += rejected
+            stats.dropped += len(lines) - sent
             self._under_way -= len(lines)
-            is_new = bool(problem) and not figures.problem
-            figures.problem = problem or figures.problem
+            is_new = bool(problem) and not stats.problem
+            stats.problem = problem or stats.problem
         if is_new:
             _log.warning("records for mad are dropped: %s", problem)
 

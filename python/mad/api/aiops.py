@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from mad.api.commands import analyse_now, resolve
 from mad.api.errors import not_found
-from mad.api.service import Service, moment, service_of
+from mad.api.service import Service, query_time, service_of
 from mad.journal.reader import Page
 from mad.severity import FOUR_LEVELS
 
@@ -110,7 +110,10 @@ def _incident(service: Service, incident: dict[str, Any]) -> dict[str, Any]:
 def _traces(service: Service, incident: dict[str, Any]) -> dict[str, Any]:
     """Traces with failed calls during an incident; the trace with the most failed calls comes
     first."""
-    start, end = moment(incident["start"], "start") or 0, moment(incident["end"], "end") or 0
+    start, end = (
+        query_time(incident["start"], "start") or 0,
+        query_time(incident["end"], "end") or 0,
+    )
     total, traces = service.reader.failed_traces(start, end)
     samples = [
         {

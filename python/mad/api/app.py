@@ -21,7 +21,7 @@ from mad.api import aiops, commands, compat, docs, errors, ingest, query, radar,
 from mad.api.auth import Access, Tokens
 from mad.api.cache import AnswerCache
 from mad.api.service import Service, service_of
-from mad.api.stream import Readers
+from mad.api.stream import EventStreams
 from mad.engine import Busy, Engine, StorageFailed
 from mad.journal.reader import Reader
 
@@ -32,9 +32,9 @@ MAX_BODY = 32 * 1024 * 1024
 class Application:
     """The application as a server runs it."""
 
-    def __init__(self, served: ASGIApp, routes: FastAPI, readers: Readers) -> None:
+    def __init__(self, served: ASGIApp, routes: FastAPI, streams: EventStreams) -> None:
         self.routes = routes
-        self._served, self._readers = served, readers
+        self._served, self._streams = served, streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one ASGI connection."""
@@ -42,10 +42,10 @@ class Application:
 
     def close(self) -> None:
         """Ends all event streams because the server stops."""
-        self._readers.close()
+        self._streams.close()
 
 
-class RefusalsKept:
+class RefusalLog:
     """Writes refused requests to the audit trail, at most one a second."""
 
     def __init__(self, engine: Engine) -> None:
@@ -74,13 +74,13 @@ def create_app(
     Without `tokens` every client may do everything, as long as the host name of its request is in
     `hosts` (or `hosts` is empty).
     """
-    readers = Readers()
+    streams = EventStreams()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        engine.listeners.append(readers.tell)
+        engine.listeners.append(streams.publish)
         yield
-        engine.listeners.remove(readers.tell)
+        engine.listeners.remove(streams.publish)
 
     app = FastAPI(
         title="mad",
@@ -99,7 +99,7 @@ def create_app(
         naive_offset_seconds,
         retention_minutes,
     )
-    app.state.readers = readers
+    app.state.streams = streams
     errors.install(app)
     for part in (compat, ingest, query, commands, stream, radar, aiops):
         app.include_router(part.router)
@@ -125,9 +125,9 @@ def create_app(
         tokens=tokens,
         read_only=read_only,
         hosts=frozenset(hosts),
-        refused=RefusalsKept(engine),
+        refused=RefusalLog(engine),
     )
-    return Application(access, app, readers)
+    return Application(access, app, streams)
 
 
 async def exposition(request: Request) -> Response:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mad.api.errors import Refused
+from mad.api.errors import ApiError
 from mad.errors import UsageError, reason
 
 SCOPES = ("read", "ingest", "admin")
@@ -118,18 +118,18 @@ class Access:
             self._refused(scope["method"], scope["path"], refused.error)
         await refused.response()(scope, receive, send)
 
-    def _check(self, scope: Scope) -> Refused | None:
+    def _check(self, scope: Scope) -> ApiError | None:
         headers = dict(scope["headers"])
         method, path = scope["method"], scope["path"]
         reading = method in ("GET", "HEAD", "OPTIONS")
         if self._read_only and not reading:
-            return Refused(
+            return ApiError(
                 403, "read_only", "this server is read-only", "start it without --read-only"
             )
         host = headers.get(b"host", b"").decode("latin-1")
         origin = headers.get(b"origin", b"").decode("latin-1")
         if not reading and origin and origin.partition("://")[2] != host:
-            return Refused(
+            return ApiError(
                 403,
                 "other_site",
                 f"the request comes from the foreign page {origin}",
@@ -139,7 +139,7 @@ class Access:
             scope["mad.principal"] = ANYBODY
             name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
             if self._hosts and name not in self._hosts:
-                return Refused(
+                return ApiError(
                     403,
                     "other_host",
                     f"the host {name!r} is not this server's",
@@ -153,7 +153,7 @@ class Access:
         bearer = given[1] if len(given) == 2 and given[0].lower() == "bearer" else ""
         principal = self._tokens.principal(bearer) if bearer else None
         if principal is None:
-            return Refused(
+            return ApiError(
                 401,
                 "unauthorized",
                 "the token is not known" if bearer else "a token is needed",
@@ -162,7 +162,7 @@ class Access:
             )
         needed = _needed(path, reading)
         if not principal.may(needed):
-            return Refused(
+            return ApiError(
                 403,
                 "forbidden",
                 f"this needs a token with the scope {needed}",

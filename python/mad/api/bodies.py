@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 
 from mad import _core
-from mad.api.errors import Refused
+from mad.api.errors import ApiError
 
 #: Compressed bytes per decompression step, so that the size of the output is bounded at every step.
 _PIECE = 1024
@@ -19,7 +19,7 @@ _LINES = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines"
 async def read_body(request: Request, most: int) -> bytes:
     """Reads the whole body.
 
-    Raises `Refused` when it is larger than `most` bytes or the client leaves early.
+    Raises `ApiError` when it is larger than `most` bytes or the client leaves early.
     """
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > most:
@@ -32,7 +32,7 @@ async def read_body(request: Request, most: int) -> bytes:
                 raise _too_large(most)
             pieces.append(piece)
     except ClientDisconnect:
-        raise Refused(400, "cut", "the client left before the end of the body", "") from None
+        raise ApiError(400, "cut", "the client left before the end of the body", "") from None
     return b"".join(pieces)
 
 
@@ -45,7 +45,7 @@ def is_plain(request: Request) -> bool:
 def records(body: bytes, content_type: str, content_encoding: str, most: int) -> tuple[bytes, str]:
     """The body in the form that the journal stores, and its encoding: `text` or `arrow`.
 
-    Raises `Refused` when it cannot be decompressed, is too large or is not JSON.
+    Raises `ApiError` when it cannot be decompressed, is too large or is not JSON.
     """
     for coding in reversed([one.strip().lower() for one in content_encoding.split(",")]):
         body = _decompressed(body, coding, most)
@@ -59,7 +59,7 @@ def records(body: bytes, content_type: str, content_encoding: str, most: int) ->
     except ValueError as error:
         if _looks_like_lines(body):
             return body, "text"
-        raise Refused(
+        raise ApiError(
             400,
             "not_json",
             f"the body is not JSON: {error}",
@@ -76,12 +76,14 @@ def _decompressed(body: bytes, coding: str, most: int) -> bytes:
     if coding in ("", "identity"):
         return body
     if coding not in ("gzip", "x-gzip", "deflate", "zstd"):
-        raise Refused(415, "unsupported", f"Content-Encoding {coding!r}", "send gzip, zstd or none")
+        raise ApiError(
+            415, "unsupported", f"Content-Encoding {coding!r}", "send gzip, zstd or none"
+        )
     decoder: Any = _core.ZstdDecoder() if coding == "zstd" else None
     try:
         return _zstd(decoder, body, most) if decoder else _zlib(body, most)
     except (zlib.error, ValueError) as error:
-        raise Refused(
+        raise ApiError(
             400, "damaged", f"the {coding} data is damaged: {error}", "send it again"
         ) from None
 
@@ -113,8 +115,8 @@ def _zlib(body: bytes, most: int) -> bytes:
     return b"".join(out)
 
 
-def _too_large(most: int) -> Refused:
-    return Refused(
+def _too_large(most: int) -> ApiError:
+    return ApiError(
         413,
         "too_large",
         f"the body is larger than {most} bytes",

@@ -30,7 +30,7 @@ NEVER = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _CachedResponse:
     version: int
     tag: bytes
     start: Message
@@ -43,7 +43,7 @@ class AnswerCache:
 
     def __init__(self, app: ASGIApp, version: Callable[[], int]) -> None:
         self._app, self._version = app, version
-        self._answers: OrderedDict[tuple[str, bytes], _Answer] = OrderedDict()
+        self._answers: OrderedDict[tuple[str, bytes], _CachedResponse] = OrderedDict()
         self._bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +55,7 @@ class AnswerCache:
         key = (scope["path"], scope["query_string"])
         kept = self._answers.get(key)
         if kept is None or kept.version != version:
-            await self._app(scope, receive, _Keeper(self, key, version, send))
+            await self._app(scope, receive, _CacheWriter(self, key, version, send))
             return
         for name, value in scope["headers"]:
             if name == b"if-none-match" and kept.tag in value:
@@ -67,7 +67,7 @@ class AnswerCache:
         await send(kept.start)
         await send(kept.body)
 
-    def keep(self, key: tuple[str, bytes], answer: _Answer) -> None:
+    def keep(self, key: tuple[str, bytes], answer: _CachedResponse) -> None:
         """Stores a response and evicts the oldest ones."""
         before = self._answers.pop(key, None)
         self._bytes += answer.size - (before.size if before else 0)
@@ -77,7 +77,7 @@ class AnswerCache:
             self._bytes -= oldest.size
 
 
-class _Keeper:
+class _CacheWriter:
     """Sends a response on with its ETag, and stores it when it is complete and has status 200."""
 
     def __init__(
@@ -98,7 +98,7 @@ class _Keeper:
         if not message.get("more_body"):
             tag = b'"' + hashlib.blake2b(body, digest_size=12).hexdigest().encode() + b'"'
             start["headers"] = [*start["headers"], (b"etag", tag), (b"cache-control", b"no-cache")]
-            answer = _Answer(self._version, tag, start, dict(message), len(body) + 500)
+            answer = _CachedResponse(self._version, tag, start, dict(message), len(body) + 500)
             if answer.size < BYTES // 8:
                 self._cache.keep(self._key, answer)
         await self._send(start)

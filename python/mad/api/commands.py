@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from mad.api.errors import Refused, not_found
-from mad.api.service import moment, principal_of, raw, rfc3339, service_of
+from mad.api.errors import ApiError, not_found
+from mad.api.service import principal_of, query_time, raw, rfc3339, service_of
 
 router = APIRouter(prefix="/v1", tags=["act"])
 _GONE: dict[int | str, dict[str, Any]] = {
@@ -61,13 +61,13 @@ class Unmute(BaseModel):
 @router.post("/incidents/{incident}/acknowledge", responses=_GONE)
 async def acknowledge(request: Request, incident: IncidentId) -> Response:
     """Marks an incident as acknowledged."""
-    return await _do(request, {"command": "acknowledge", "id": incident}, incident)
+    return await _run_command(request, {"command": "acknowledge", "id": incident}, incident)
 
 
 @router.post("/incidents/{incident}/resolve", responses=_GONE)
 async def resolve(request: Request, incident: IncidentId) -> Response:
     """Marks an incident as resolved."""
-    return await _do(request, {"command": "resolve", "id": incident}, incident)
+    return await _run_command(request, {"command": "resolve", "id": incident}, incident)
 
 
 @router.post("/incidents/{incident}/comments", responses=_GONE)
@@ -75,7 +75,7 @@ async def comment(
     request: Request, incident: IncidentId, note: Annotated[Note, Body()]
 ) -> Response:
     """Saves a comment on an incident."""
-    return await _note(request, incident, "comment", note.text)
+    return await _save_note(request, incident, "comment", note.text)
 
 
 @router.post("/incidents/{incident}/feedback", responses=_GONE)
@@ -83,7 +83,7 @@ async def feedback(
     request: Request, incident: IncidentId, given: Annotated[Feedback, Body()]
 ) -> Response:
     """Saves feedback on an incident. The detector does not learn from it."""
-    return await _note(request, incident, given.verdict, given.text)
+    return await _save_note(request, incident, given.verdict, given.text)
 
 
 @router.post(
@@ -92,13 +92,13 @@ async def feedback(
 )
 async def mute(request: Request, mute: Annotated[Mute, Body()]) -> Response:
     """Mutes matching services and endpoints for `minutes` of event time or `until` a time."""
-    until = moment(mute.until, "until")
+    until = query_time(mute.until, "until")
     if (until is None) == (mute.minutes is None):
-        raise Refused(422, "invalid", "give either minutes or until", '{"minutes": 30}')
-    at = service_of(request).engine.clock.now() or _wall()
+        raise ApiError(422, "invalid", "give either minutes or until", '{"minutes": 30}')
+    at = service_of(request).engine.clock.now() or _wall_clock()
     end = until if until is not None else at + int((mute.minutes or 0) * 60e9)
     command = {"command": "mute", "service": mute.service, "endpoint": mute.endpoint, "at": at}
-    return await _do(
+    return await _run_command(
         request,
         {**command, "until": end, "reason": mute.reason},
         f"{mute.service} {mute.endpoint}",
@@ -110,7 +110,7 @@ async def mute(request: Request, mute: Annotated[Mute, Body()]) -> Response:
 async def unmute(request: Request, mute: Annotated[Unmute, Body()]) -> Response:
     """Ends the mutes with exactly these patterns."""
     command = {"command": "unmute", "service": mute.service, "endpoint": mute.endpoint}
-    return await _do(request, command, f"{mute.service} {mute.endpoint}")
+    return await _run_command(request, command, f"{mute.service} {mute.endpoint}")
 
 
 @router.post("/analyze")
@@ -130,7 +130,7 @@ async def analyze(request: Request) -> Response:
 async def state(request: Request) -> Response:
     """The whole state in the form that `Pipeline.restore` takes. Needs the scope admin."""
     saved = await run_in_threadpool(service_of(request).engine.pipeline.checkpoint)
-    await audited(request, "state", "", "sent")
+    await write_audit(request, "state", "", "sent")
     return Response(saved, media_type="application/octet-stream")
 
 
@@ -140,40 +140,44 @@ async def analyse_now(request: Request) -> None:
     now = engine.clock.now()
     if now is not None:
         await asyncio.wrap_future(engine.tick(now - engine.clock.lateness))
-    await audited(request, "analyze", "", "done")
+    await write_audit(request, "analyze", "", "done")
 
 
-async def audited(request: Request, action: str, target: str, outcome: str) -> None:
+async def write_audit(request: Request, action: str, target: str, outcome: str) -> None:
     """Writes to the audit trail who did what."""
     who = principal_of(request).name
     write = service_of(request).engine.write(lambda to: to.audit(who, action, target, outcome))
     await asyncio.wrap_future(write)
 
 
-async def _do(request: Request, command: dict[str, Any], target: str, **more: Any) -> Response:
+async def _run_command(
+    request: Request, command: dict[str, Any], target: str, **more: Any
+) -> Response:
     engine = service_of(request).engine
     try:
         taken = await asyncio.wrap_future(engine.command(command))
     except KeyError as error:
-        await audited(request, command["command"], target, "not found")
+        await write_audit(request, command["command"], target, "not found")
         raise not_found(str(error.args[0]), "see /v1/query/incidents?active=true") from None
     except ValueError as error:
-        await audited(request, command["command"], target, "refused")
-        raise Refused(409, "refused", str(error), "see the status in /v1/query/incidents") from None
-    await audited(request, command["command"], target, "done")
+        await write_audit(request, command["command"], target, "refused")
+        raise ApiError(
+            409, "refused", str(error), "see the status in /v1/query/incidents"
+        ) from None
+    await write_audit(request, command["command"], target, "done")
     return JSONResponse({"done": command["command"], "target": target, "seq": taken.seq, **more})
 
 
-async def _note(request: Request, incident: str, kind: str, text: str) -> Response:
+async def _save_note(request: Request, incident: str, kind: str, text: str) -> Response:
     service = service_of(request)
     if await run_in_threadpool(service.reader.incident, incident) is None:
         raise not_found(f"there is no incident {incident!r}", "see /v1/query/incidents")
     who = principal_of(request).name
     await asyncio.wrap_future(service.engine.write(lambda to: to.note(incident, who, kind, text)))
-    await audited(request, kind, incident, "kept")
+    await write_audit(request, kind, incident, "kept")
     return JSONResponse({"done": kind, "target": incident}, 201)
 
 
-def _wall() -> int:
+def _wall_clock() -> int:
     since = datetime.now(timezone.utc) - datetime(1970, 1, 1, tzinfo=timezone.utc)
     return since // timedelta(microseconds=1) * 1000

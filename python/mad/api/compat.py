@@ -9,13 +9,13 @@ from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from mad.api.errors import Refused, not_found
-from mad.api.ingest import REFUSALS, body_of, nothing_taken, submit
+from mad.api.errors import ApiError, not_found
+from mad.api.ingest import REFUSALS, all_rejected, body_of, submit
 from mad.api.service import (
     Service,
     json_array,
     json_object,
-    moment,
+    query_time,
     raw,
     rfc3339,
     service_of,
@@ -117,8 +117,8 @@ def culprit(
     """The most likely culprit of the last minutes; null when no endpoint stands out."""
     service = service_of(request)
     ranking = json.loads(service.engine.pipeline.culprits(None, float(minutes), top_k))
-    start, end = moment(ranking["from"], "from") or 0, moment(ranking["at"], "at") or 0
-    top = [_suspect(service, one, start, end) for one in ranking["culprits"]]
+    start, end = query_time(ranking["from"], "from") or 0, query_time(ranking["at"], "at") or 0
+    top = [_culprit_fields(service, one, start, end) for one in ranking["culprits"]]
     return JSONResponse(
         {
             "window_minutes": minutes,
@@ -149,10 +149,10 @@ def explain_incident(
     configured zone, by default UTC."""
     of = service_of(request)
     try:
-        start = moment(start_ts, "start_ts", of.naive_offset_seconds)
-        end = moment(end_ts, "end_ts", of.naive_offset_seconds)
-    except Refused as error:
-        raise Refused(400, "bad_time", error.message, error.hint) from None
+        start = query_time(start_ts, "start_ts", of.naive_offset_seconds)
+        end = query_time(end_ts, "end_ts", of.naive_offset_seconds)
+    except ApiError as error:
+        raise ApiError(400, "bad_time", error.message, error.hint) from None
     assert start is not None and end is not None
     figures = of.reader.flagged_rows(service, endpoint, start, end)
     if not figures["rows"]:
@@ -163,7 +163,7 @@ def explain_incident(
     known = of.reader.incidents(
         service=service, endpoint=endpoint, within=TimeRange(start, end + 1), page=Page(1)
     )
-    words = json.loads(known[0])["explanation"] if known else _quiet(figures)
+    words = json.loads(known[0])["explanation"] if known else _without_incident(figures)
     return JSONResponse(
         {
             "service": service,
@@ -205,7 +205,7 @@ async def ingest(request: Request) -> Response:
     taken = await submit(request, batch)
     answer = taken.answer(batch.batch_id)
     if taken.rejected and not taken.accepted:
-        raise nothing_taken(answer)
+        raise all_rejected(answer)
     counters = json.loads(await run_in_threadpool(service.engine.pipeline.counters))
     return JSONResponse(
         {
@@ -243,7 +243,9 @@ def ingest_stats(request: Request) -> Response:
     )
 
 
-def _suspect(service: Service, culprit: dict[str, Any], start: int, end: int) -> dict[str, Any]:
+def _culprit_fields(
+    service: Service, culprit: dict[str, Any], start: int, end: int
+) -> dict[str, Any]:
     figures = service.reader.flagged_rows(culprit["service"], culprit["endpoint"], start, end)
     return {
         "service": culprit["service"],
@@ -261,7 +263,7 @@ def _suspect(service: Service, culprit: dict[str, Any], start: int, end: int) ->
     }
 
 
-def _quiet(figures: dict[str, Any]) -> dict[str, Any]:
+def _without_incident(figures: dict[str, Any]) -> dict[str, Any]:
     flagged = f"{figures['points']} of {figures['rows']} rows are flagged"
     return {
         "summary": f"There is no incident in this time range; {flagged}.",

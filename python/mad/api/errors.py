@@ -14,7 +14,7 @@ from mad.engine import Busy, StorageFailed
 from mad.errors import MissingExtraError
 
 
-class Refused(Exception):
+class ApiError(Exception):
     """An error response and the hint that resolves it."""
 
     def __init__(
@@ -40,21 +40,21 @@ class Refused(Exception):
         )
 
 
-def not_found(what: str, hint: str = "") -> Refused:
+def not_found(what: str, hint: str = "") -> ApiError:
     """An error response with status 404."""
-    return Refused(404, "not_found", what, hint)
+    return ApiError(404, "not_found", what, hint)
 
 
 def install(app: FastAPI) -> None:
     """Makes every error of an application a response of the same shape."""
 
-    @app.exception_handler(Refused)
-    async def refused(_: Request, error: Refused) -> Response:
+    @app.exception_handler(ApiError)
+    async def refused(_: Request, error: ApiError) -> Response:
         return error.response()
 
     @app.exception_handler(Busy)
     async def busy(_: Request, error: Busy) -> Response:
-        return Refused(
+        return ApiError(
             429,
             "busy",
             str(error),
@@ -64,7 +64,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(StorageFailed)
     async def storage(_: Request, error: StorageFailed) -> Response:
-        return Refused(
+        return ApiError(
             503,
             "storage",
             str(error),
@@ -74,7 +74,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(MissingExtraError)
     async def missing(_: Request, error: MissingExtraError) -> Response:
-        return Refused(415, "unsupported", str(error), error.hint).response()
+        return ApiError(415, "unsupported", str(error), error.hint).response()
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
@@ -82,14 +82,14 @@ def install(app: FastAPI) -> None:
         place = ".".join(str(part) for part in first["loc"])
         given = first.get("input")
         value = "" if given is None or isinstance(given, (dict, list)) else f"; given {given!r}"
-        return Refused(
+        return ApiError(
             422, "invalid", f"{place}: {first['msg']}{value}", "see /docs for the allowed values"
         ).response()
 
     @app.exception_handler(HTTPException)
     async def plain(_: Request, error: HTTPException) -> Response:
         name = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-        return Refused(
+        return ApiError(
             error.status_code,
             name,
             str(error.detail),
@@ -99,7 +99,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def internal(_: Request, error: Exception) -> Response:
-        return Refused(
+        return ApiError(
             500,
             "internal",
             f"internal error: {type(error).__name__}",

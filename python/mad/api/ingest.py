@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from mad.api.bodies import is_plain, read_body, records
-from mad.api.errors import Refused
+from mad.api.errors import ApiError
 from mad.api.service import service_of
 from mad.engine import IngestReceipt
 from mad.errors import MissingExtraError
@@ -76,7 +76,7 @@ async def ingest(
     taken = await submit(request, batch)
     answer = taken.answer(batch.batch_id)
     if taken.rejected and not taken.accepted:
-        raise nothing_taken(answer)
+        raise all_rejected(answer)
     return JSONResponse(answer)
 
 
@@ -93,7 +93,7 @@ async def body_of(request: Request) -> tuple[bytes, str]:
 async def submit(request: Request, batch: Entry) -> IngestReceipt:
     """Passes a batch to the engine and waits until it is on disk.
 
-    Raises `Refused` when none of it can be read, for example CSV without the required columns.
+    Raises `ApiError` when none of it can be read, for example CSV without the required columns.
     """
     future: Future[IngestReceipt] = service_of(request).engine.submit(batch)
     try:
@@ -101,14 +101,14 @@ async def submit(request: Request, batch: Entry) -> IngestReceipt:
     except MissingExtraError:
         raise
     except ValueError as error:
-        raise Refused(400, "unreadable", str(error), "no record was accepted") from None
+        raise ApiError(400, "unreadable", str(error), "no record was accepted") from None
 
 
-def nothing_taken(answer: dict[str, Any]) -> Refused:
+def all_rejected(answer: dict[str, Any]) -> ApiError:
     """An error response with status 422: the batch is stored under its key, and all its records
     were rejected."""
     first = answer["problems"][0] if answer["problems"] else {}
-    return Refused(
+    return ApiError(
         422,
         "nothing_taken",
         f"all {answer['rejected']} records were rejected: {first.get('detail', '')}",

@@ -14,7 +14,7 @@ from mad.api.service import (
     at_time,
     json_object,
     listed,
-    moment,
+    query_time,
     raw,
     records,
     rfc3339,
@@ -33,7 +33,7 @@ IncidentId = Annotated[str, Path(max_length=64)]
 
 
 def _within(start: Time = None, end: Time = None) -> TimeRange:
-    return TimeRange(moment(start, "start"), moment(end, "end"))
+    return TimeRange(query_time(start, "start"), query_time(end, "end"))
 
 
 def _page(limit: Limit = 200, offset: Offset = 0) -> Page:
@@ -227,7 +227,7 @@ def culprits(
     """The most likely culprits of the flagged rows of the `minutes` up to `at` (default: the
     newest row)."""
     pipeline = service_of(request).engine.pipeline
-    return raw(pipeline.culprits(moment(at, "at"), minutes, top_k))
+    return raw(pipeline.culprits(query_time(at, "at"), minutes, top_k))
 
 
 @router.get("/graph")

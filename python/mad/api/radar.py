@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from mad.api.compat import health
-from mad.api.service import Service, moment, rfc3339, service_of
+from mad.api.service import Service, query_time, rfc3339, service_of
 from mad.journal.reader import Page
 
 router = APIRouter(prefix="/api", tags=["Live Ops Radar"])
@@ -69,17 +69,20 @@ def logs(request: Request, limit: Annotated[int, Query(ge=1, le=10_000)] = 200) 
 
 
 def _line(service: Service, incident: dict[str, Any]) -> dict[str, Any]:
-    start, end = moment(incident["start"], "start") or 0, moment(incident["end"], "end") or 0
+    start, end = (
+        query_time(incident["start"], "start") or 0,
+        query_time(incident["end"], "end") or 0,
+    )
     services = sorted({incident["service"], *(one["service"] for one in incident["members"])})
-    loudest = service.reader.loudest_line(services[:50], start - _BEFORE, end)
+    frequent = service.reader.most_frequent_problem(services[:50], start - _BEFORE, end)
     scores = [culprit["score"] for culprit in incident["ranking"]["culprits"]]
     return {
         "ts": incident["start"],
         "scenario": incident["endpoint"] or None,
         "summary": incident["explanation"]["summary"],
         "score": max(scores, default=0.0),
-        "top_cluster": loudest[0] if loudest else None,
-        "sample_log": loudest[1] if loudest else None,
+        "top_cluster": frequent[0] if frequent else None,
+        "sample_log": frequent[1] if frequent else None,
         "id": incident["id"],
         "service": incident["service"],
     }

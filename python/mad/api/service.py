@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mad.api.auth import Principal
-from mad.api.errors import Refused
+from mad.api.errors import ApiError
 from mad.engine import Engine
 from mad.journal.reader import Page, Reader
 
@@ -87,17 +87,17 @@ def at_time(record: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {name: rfc3339(record["at"]), **others}
 
 
-def moment(text: str | None, name: str, naive_offset_seconds: int | None = None) -> int | None:
+def query_time(text: str | None, name: str, naive_offset_seconds: int | None = None) -> int | None:
     """A time of a query string, RFC 3339 or seconds since 1970, in nanoseconds since 1970.
 
-    Raises `Refused` when the text is not a time, or has no zone and no default offset is given.
+    Raises `ApiError` when the text is not a time, or has no zone and no default offset is given.
     """
     if text is None or text == "":
         return None
     try:
         return _nanoseconds(text.strip(), naive_offset_seconds)
     except (ValueError, OverflowError) as error:
-        raise Refused(
+        raise ApiError(
             422,
             "invalid",
             f"{name} = {text!r}: {error}",

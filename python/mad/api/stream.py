@@ -10,20 +10,20 @@ from fastapi import APIRouter, Header, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from mad.api.errors import Refused
+from mad.api.errors import ApiError
 from mad.api.service import Service, service_of
 
 router = APIRouter(prefix="/v1", tags=["stream"])
 
 Change = tuple[int, int, str]
-#: Most changes that a reader may lag behind, most readers, and seconds between keep-alive comments.
-WAITING = 1_000
-READERS = 500
-SIGN = 15.0
+#: Most changes that a reader may lag behind, most streams, and seconds between keep-alive comments.
+MAX_LAG = 1_000
+MAX_STREAMS = 500
+KEEP_ALIVE_SECONDS = 15.0
 _PAGE = 500
 
 
-class Readers:
+class EventStreams:
     """The open event streams. The engine's thread hands changes to their event loops."""
 
     def __init__(self) -> None:
@@ -32,39 +32,39 @@ class Readers:
     def __len__(self) -> int:
         return len(self._queues)
 
-    def tell(self, changes: list[Change]) -> None:
+    def publish(self, changes: list[Change]) -> None:
         """Hands changes to every stream. The engine's thread calls this."""
         for queue, loop in list(self._queues.items()):
-            loop.call_soon_threadsafe(self._hand_over, queue, changes)
+            loop.call_soon_threadsafe(self._enqueue, queue, changes)
 
-    def join(self) -> asyncio.Queue[Change | None]:
+    def open_queue(self) -> asyncio.Queue[Change | None]:
         """Opens a queue of future changes; None in it means that this reader was too slow.
 
-        Raises `Refused` when there are too many readers.
+        Raises `ApiError` when there are too many streams.
         """
-        if len(self._queues) >= READERS:
-            raise Refused(
+        if len(self._queues) >= MAX_STREAMS:
+            raise ApiError(
                 503,
                 "busy",
-                f"all {READERS} event streams are in use",
+                f"all {MAX_STREAMS} event streams are in use",
                 "try again in half a minute",
                 headers={"Retry-After": "30"},
             )
-        queue: asyncio.Queue[Change | None] = asyncio.Queue(WAITING)
+        queue: asyncio.Queue[Change | None] = asyncio.Queue(MAX_LAG)
         self._queues[queue] = asyncio.get_running_loop()
         return queue
 
-    def leave(self, queue: asyncio.Queue[Change | None]) -> None:
+    def close_queue(self, queue: asyncio.Queue[Change | None]) -> None:
         """Removes the queue of a reader that left."""
         self._queues.pop(queue, None)
 
     def close(self) -> None:
         """Ends every stream because the server stops."""
         for queue, loop in list(self._queues.items()):
-            loop.call_soon_threadsafe(self._hand_over, queue, [None])
+            loop.call_soon_threadsafe(self._enqueue, queue, [None])
 
     @staticmethod
-    def _hand_over(queue: asyncio.Queue[Change | None], changes: Sequence[Change | None]) -> None:
+    def _enqueue(queue: asyncio.Queue[Change | None], changes: Sequence[Change | None]) -> None:
         for change in changes:
             if queue.full():
                 while not queue.empty():
@@ -84,8 +84,8 @@ async def stream(
     A client that reconnects with `Last-Event-ID` first receives the changes that it missed.
     """
     place = _place(last_event_id)
-    readers: Readers = request.app.state.readers
-    events = _events(service_of(request), readers, readers.join(), place)
+    streams: EventStreams = request.app.state.streams
+    events = _events(service_of(request), streams, streams.open_queue(), place)
     return StreamingResponse(
         events, media_type="text/event-stream", headers={"Cache-Control": "no-store"}
     )
@@ -96,13 +96,13 @@ def _place(last_event_id: str | None) -> tuple[int, int] | None:
         return None
     seq, _, position = last_event_id.partition(".")
     if not (seq + position).isdigit() or not position or len(last_event_id) > 36:
-        raise Refused(422, "invalid", f"Last-Event-ID = {last_event_id!r}", "such as 17.0")
+        raise ApiError(422, "invalid", f"Last-Event-ID = {last_event_id!r}", "such as 17.0")
     return min(int(seq), 2**62), min(int(position), 2**62)
 
 
 async def _events(
     service: Service,
-    readers: Readers,
+    streams: EventStreams,
     queue: asyncio.Queue[Change | None],
     place: tuple[int, int] | None,
 ) -> AsyncIterator[str]:
@@ -117,7 +117,7 @@ async def _events(
                 break
         while True:
             try:
-                next_one: Change | None = await asyncio.wait_for(queue.get(), SIGN)
+                next_one: Change | None = await asyncio.wait_for(queue.get(), KEEP_ALIVE_SECONDS)
             except asyncio.TimeoutError:
                 yield ": still here\n\n"
                 continue
@@ -126,7 +126,7 @@ async def _events(
             if place is None or next_one[:2] > place:
                 yield _event(next_one)
     finally:
-        readers.leave(queue)
+        streams.close_queue(queue)
 
 
 def _event(change: Change) -> str:

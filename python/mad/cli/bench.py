@@ -12,7 +12,7 @@ from mad.cli.output import print_json
 from mad.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from mad.quality.run import Figure
+    from mad.quality.run import Measure
 
 
 def register(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -65,11 +65,11 @@ def run(args: argparse.Namespace) -> int:
     return errors.FINE
 
 
-def _figures(folder: Path, scorers: list[str]) -> dict[str, list[Figure]]:
+def _figures(folder: Path, scorers: list[str]) -> dict[str, list[Measure]]:
     from mad.quality import sets
-    from mad.quality.run import figures_of, judge_of, present
+    from mad.quality.run import judge_of, measures_of, present
 
-    results: dict[str, list[Figure]] = {name: [] for name in scorers}
+    results: dict[str, list[Measure]] = {name: [] for name in scorers}
     for place in present(folder):
         try:
             series = sets.read(folder / place, place)
@@ -83,11 +83,11 @@ def _figures(folder: Path, scorers: list[str]) -> dict[str, list[Figure]]:
                 for done, (key, one) in enumerate(series.items(), round_ * len(series) + 1):
                     judged[key] = (one, judge(one))
                     bar.reached(done)
-                results[name] += figures_of(place, judged)
+                results[name] += measures_of(place, judged)
     return results
 
 
-def _print(results: dict[str, list[Figure]]) -> None:
+def _print(results: dict[str, list[Measure]]) -> None:
     from rich.table import Table
 
     from mad.report import text

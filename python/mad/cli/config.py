@@ -68,7 +68,7 @@ def problems(text: str, path: str) -> list[dict[str, Any]]:
     column. Line and column are None where they are unknown."""
     try:
         fields = parse(text, path)
-        known = settings.places(text, path)
+        known = settings.positions(text, path)
     except ValueError as error:
         at = re.search(r"line (\d+),? column (\d+)", str(error))
         line, column = (int(at[1]), int(at[2])) if at else (None, None)
@@ -76,7 +76,7 @@ def problems(text: str, path: str) -> list[dict[str, Any]]:
         return [{"field": "", "message": message, "line": line, "column": column}]
     found = []
     for field, message in _core.config_problems(as_json(fields)):
-        line, column = settings.place_of(field, known) or (None, None)
+        line, column = settings.position_of(field, known) or (None, None)
         found.append({"field": field, "message": message, "line": line, "column": column})
     return sorted(found, key=lambda problem: (problem["line"] or 0, problem["column"] or 0))
 

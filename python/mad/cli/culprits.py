@@ -80,7 +80,7 @@ def _of_traces(args: argparse.Namespace) -> int:
     ranking = graph.rank_traces(args.spans, args.reference, args.top_k)
     document = graph.build({"spans": args.spans}) if args.graph else None
     if document is not None:
-        document["chain"] = graph.blamed(ranking)
+        document["chain"] = graph.culprit_path(ranking)
     if args.json:
         print_json(ranking | ({"graph": document} if document else {}))
         return errors.FINE

@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
         {"requests": args.inputs, **others},
         config=settings.load(args.config, verbose=args.verbose)
         if args.mode == "default"
-        else settings.as_written(args.config),
+        else settings.unchecked(args.config),
         mode=args.mode,
         batch_size=args.batch_size,
         sort=args.sort,

@@ -57,13 +57,13 @@ def run(args: argparse.Namespace) -> int:
     if remote.is_url(args.directory):
         return _of_server(args)
     if args.service is not None:
-        return why(args, path)
+        return explain_service(args, path)
     file = path / "incidents.json" if path.is_dir() or not path.exists() else path
     content = files.read_json(file, _HINT)
     listed = content.get("incidents") if isinstance(content, dict) else None
     if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
         raise errors.InputError(f"{file} contains no incidents of mad", _HINT)
-    return _tell(choose(listed, args.incident), content.get("schema_version", 1), args)
+    return _print_incidents(choose(listed, args.incident), content.get("schema_version", 1), args)
 
 
 def _of_server(args: argparse.Namespace) -> int:
@@ -71,17 +71,17 @@ def _of_server(args: argparse.Namespace) -> int:
         args.refuse("--at needs DIR; a server only knows the present state")
     if args.service is None:
         listed = remote.ask(args.directory, "incidents", limit=1000)["data"]
-        return _tell(choose(listed, args.incident), 1, args)
+        return _print_incidents(choose(listed, args.incident), 1, args)
     states = remote.ask(args.directory, "entities", service=args.service, endpoint=args.endpoint)[
         "data"
     ]
     found = [state for state in states if _is_asked(state, args)]
     if not found:
         raise errors.UsageError(f"{args.service!r} is unknown to {args.directory}")
-    return _tell_states(found, args)
+    return _print_states(found, args)
 
 
-def _tell(chosen: list[dict[str, Any]], version: int, args: argparse.Namespace) -> int:
+def _print_incidents(chosen: list[dict[str, Any]], version: int, args: argparse.Namespace) -> int:
     if args.json:
         print_json({"schema_version": version, "incidents": chosen})
         return errors.FINE
@@ -95,7 +95,7 @@ def _tell(chosen: list[dict[str, Any]], version: int, args: argparse.Namespace) 
     return errors.FINE
 
 
-def why(args: argparse.Namespace, path: Path) -> int:
+def explain_service(args: argparse.Namespace, path: Path) -> int:
     """Explains why a service is flagged or not: by its states at the end of the run, or by its
     scored rows."""
     found: list[dict[str, Any]] = []
@@ -115,10 +115,10 @@ def why(args: argparse.Namespace, path: Path) -> int:
         raise errors.InputError(f"{path} has no matching rows of {args.service!r}", _NAMES)
     if not args.json and args.at is None and args.endpoint is None and len(listed or []) >= _LISTED:
         sys.stderr.write(f"mad: of all, the worst {_LISTED} are listed; name others: --endpoint\n")
-    return _tell_states(found, args)
+    return _print_states(found, args)
 
 
-def _tell_states(found: list[dict[str, Any]], args: argparse.Namespace) -> int:
+def _print_states(found: list[dict[str, Any]], args: argparse.Namespace) -> int:
     if args.json:
         print_json({"schema_version": 1, "states": found})
         return errors.FINE

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         raise errors.UsageError(f"--out {args.out}: give a name that ends in .html, .svg or .json")
     document = build(sources)
     ranking = rank_traces(args.spans, args.reference, 3) if args.spans else None
-    document["chain"] = blamed(ranking)
+    document["chain"] = culprit_path(ranking)
     if args.out:
         files.write_bytes(args.out, _rendered(document, Path(args.out).suffix.lower()))
     if args.json:
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     return errors.FINE
 
 
-def blamed(ranking: dict[str, Any] | None) -> list[str]:
+def culprit_path(ranking: dict[str, Any] | None) -> list[str]:
     """The path of the most likely fault, from the entry to the culprit."""
     culprits = ranking["culprits"] if ranking else []
     return list(culprits[0]["chain"]) if culprits else []

@@ -22,7 +22,7 @@ def ask(url: str, *path: str, **parameters: Any) -> Any:
     Raises `ServiceError` when the server cannot be reached or refuses, `UsageError` for an invalid
     URL and for an unknown resource.
     """
-    from mad.adapters.post import NotTakenError, Post
+    from mad.adapters.post import DeliveryError, Post
 
     given = {name: value for name, value in parameters.items() if value is not None}
     route = "/v1/query/" + "/".join(quote(part, safe="") for part in path)
@@ -32,7 +32,7 @@ def ask(url: str, *path: str, **parameters: Any) -> Any:
         raise errors.UsageError(str(error)) from error
     try:
         return post.get(f"{route}?{urlencode(given)}" if given else route)
-    except NotTakenError as error:
+    except DeliveryError as error:
         if error.status in (404, 422):
             raise errors.UsageError(f"{url}: {error}") from error
         raise errors.ServiceError(f"{url}: {error}", _HINT) from error

@@ -14,7 +14,7 @@ from mad.cli import arguments
 
 if TYPE_CHECKING:
     from mad.adapters.post import Post
-    from mad.simulate import Fed, Stream
+    from mad.simulate import FeedStats, Stream
 
 DURATION, WARM_UP = 3600.0, 1500.0
 """Seconds of event time."""
@@ -71,9 +71,9 @@ def only(args: argparse.Namespace) -> dict[str, Any]:
 def run(args: argparse.Namespace) -> int:
     """Sends a stream to the server and prints the number of records by outcome."""
     from mad.adapters.clock import Clock
-    from mad.adapters.post import NotTakenError, Post, after_newest
+    from mad.adapters.post import DeliveryError, Post, after_newest
     from mad.cli.progress import Progress
-    from mad.simulate import Fed, feed
+    from mad.simulate import FeedStats, feed
     from mad.times import parse_time
 
     if args.rows is not None:
@@ -90,17 +90,17 @@ def run(args: argparse.Namespace) -> int:
         raise errors.UsageError(f"--accelerate: {error}") from error
     with errors.usage():
         stream = _stream(args, datetime.fromtimestamp(clock.start, timezone.utc))
-    fed = Fed()
+    fed = FeedStats()
     with Progress("sending", stream.records, worth=True, unit="records") as bar:
 
-        def said(so_far: Fed) -> None:
+        def progress(so_far: FeedStats) -> None:
             nonlocal fed
             fed = so_far
             bar.reached(min(fed.sent, stream.records))
 
         try:
-            feed(post, stream, clock, batch=args.batch_size or 1_000, said=said)
-        except NotTakenError as error:
+            feed(post, stream, clock, batch=args.batch_size or 1_000, progress=progress)
+        except DeliveryError as error:
             raise errors.ServiceError(
                 f"{args.live} did not accept {error}", f"{fed.sent:,} records were sent before"
             ) from error
@@ -122,11 +122,11 @@ def token(path: str | None) -> str | None:
 
 def reach(post: Post, url: str) -> None:
     """Raises `ServiceError` when the server does not respond."""
-    from mad.adapters.post import NotTakenError
+    from mad.adapters.post import DeliveryError
 
     try:
         post.get("/health")
-    except NotTakenError as error:
+    except DeliveryError as error:
         if error.status == 0:
             raise errors.ServiceError(
                 f"{url} cannot be reached: {error}", "mad serve starts a server"
@@ -179,7 +179,7 @@ def _one_of(option: str, value: str, known: tuple[str, ...]) -> str:
     return value
 
 
-def _print_result(args: argparse.Namespace, fed: Fed, stream: Stream) -> None:
+def _print_result(args: argparse.Namespace, fed: FeedStats, stream: Stream) -> None:
     figures = {
         "sent": fed.sent,
         "accepted": fed.accepted,

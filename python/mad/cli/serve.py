@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mad import errors
 from mad.cli import arguments, settings
-from mad.cli.show import show_of
+from mad.cli.demo_shop import demo_shop_of
 from mad.config import Config
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from mad.api import Tokens
     from mad.api.app import Application
-    from mad.cli.show import Show
+    from mad.cli.demo_shop import DemoShop
     from mad.engine import Engine
 
 #: Longest time that a thread keeps the interpreter while another one waits, in seconds.
@@ -151,7 +151,7 @@ def run(args: argparse.Namespace) -> int:
         )
     retention = Retention.parse(args.retain)
     with contextlib.ExitStack() as ending:
-        show = show_of(args) if args.demo else None
+        demo_shop = demo_shop_of(args) if args.demo else None
         listening = ending.enter_context(_bound(args.host, args.port))
         data = args.data or (ending.enter_context(_temporary()) if args.demo else "mad-data")
         journal = Journal(Path(data), retention=retention)
@@ -167,7 +167,7 @@ def run(args: argparse.Namespace) -> int:
         # The engine's thread needs the interpreter for short times, but without delay.
         sys.setswitchinterval(SWITCH_SECONDS)
         with contextlib.suppress(KeyboardInterrupt, SystemExit):
-            _serve(args, engine, tokens, listening, show)
+            _serve(args, engine, tokens, listening, demo_shop)
     return errors.FINE if not engine.failure else errors.INTERNAL
 
 
@@ -176,7 +176,7 @@ def _serve(
     engine: Engine,
     tokens: Tokens | None,
     listening: socket.socket,
-    show: Show | None,
+    demo_shop: DemoShop | None,
 ) -> None:
     from mad.api import create_app
 
@@ -201,12 +201,12 @@ def _serve(
     ]
     sys.stderr.write("\n".join(lines) + "\n")
     sys.stderr.flush()
-    endings = [app.close] if show is None else [show.stop, app.close]
+    endings = [app.close] if demo_shop is None else [demo_shop.stop, app.close]
     server = server_of(app, endings, verbose=args.verbose)
-    if show is None:
+    if demo_shop is None:
         server.run(sockets=[listening])
         return
-    with show.beside(server, f"http://{_shown(args.host)}:{port}"):
+    with demo_shop.beside(server, f"http://{_shown(args.host)}:{port}"):
         server.run(sockets=[listening])
 
 

@@ -49,7 +49,7 @@ def file_of(path: str | None, environ: Mapping[str, str]) -> str | None:
     return named or (DEFAULT if Path(DEFAULT).is_file() else None)
 
 
-def as_written(path: str | None) -> str | None:
+def unchecked(path: str | None) -> str | None:
     """The settings of a file as JSON text, for the reference mode, which has other settings;
     None without a file."""
     if path is None:
@@ -75,7 +75,7 @@ def is_verbose() -> bool:
     return os.environ.get("LOG_LEVEL", "").upper() in ("DEBUG", "TRACE", "10")
 
 
-def places(text: str, path: str) -> dict[str, tuple[int, int]]:
+def positions(text: str, path: str) -> dict[str, tuple[int, int]]:
     """Line and column of every field of a TOML or YAML file by its dotted path."""
     ending = Path(path).suffix.lower()
     if ending == ".toml":
@@ -109,7 +109,7 @@ def _yaml_places(text: str) -> dict[str, tuple[int, int]]:
     return found
 
 
-def place_of(field: str, known: Mapping[str, tuple[int, int]]) -> tuple[int, int] | None:
+def position_of(field: str, known: Mapping[str, tuple[int, int]]) -> tuple[int, int] | None:
     """Line and column of a field, or of the table that it belongs to."""
     named = [place for path, place in known.items() if path.rsplit(".", 1)[-1] == field]
     path = field

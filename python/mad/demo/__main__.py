@@ -45,7 +45,7 @@ def main() -> int:
         command.error(str(error))
     if stop.is_set() and not outcomes:
         return errors.INTERRUPTED
-    return errors.FINE if all(outcome.right for outcome in outcomes) else errors.FAILED
+    return errors.FINE if all(outcome.correct for outcome in outcomes) else errors.FAILED
 
 
 def _listen(parent: int, stop: threading.Event) -> None:

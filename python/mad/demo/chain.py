@@ -20,7 +20,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from mad.adapters.clock import Clock
 from mad.adapters.opentelemetry import MadSpanExporter
 from mad.adapters.sender import Sender
-from mad.demo.faults import ROUTES, Faults, work
+from mad.demo.faults import ROUTES, Faults, simulate_work
 from mad.demo.service import App, Served, app, ask
 
 _PROPAGATOR = TraceContextTextMapPropagator()
@@ -33,7 +33,7 @@ def services(
     exporter = MadSpanExporter(sender, clock=clock)
 
     def ping() -> Mapping[str, Any]:
-        work(10.0)
+        simulate_work(10.0)
         return {"message": "pong"}
 
     tracer = _tracer("service-b", exporter)
@@ -44,7 +44,7 @@ def services(
     tracer = _tracer("service-a", exporter)
 
     def call() -> Mapping[str, Any]:
-        work(5.0)
+        simulate_work(5.0)
         with tracer.start_as_current_span("GET /ping", kind=SpanKind.CLIENT) as span:
             span.set_attribute("server.address", "service-b")
             headers: dict[str, str] = {}

@@ -54,7 +54,7 @@ class Faults:
         with self._lock:
             return {"delays": dict(self._delays), "error_rates": dict(self._rates)}
 
-    def strike(self, endpoint: str) -> None:
+    def apply(self, endpoint: str) -> None:
         """Applies the faults of an endpoint: waits, and raises `InjectedError` for a failing
         request."""
         with self._lock:
@@ -159,7 +159,7 @@ def _number(asked: Mapping[str, str], name: str) -> float:
     return value
 
 
-def work(milliseconds: float) -> None:
+def simulate_work(milliseconds: float) -> None:
     """Sleeps for about `milliseconds`, plus or minus a tenth."""
     time.sleep(milliseconds * random.uniform(0.9, 1.1) / 1e3)
 

@@ -59,7 +59,7 @@ class Load:
             return dict(self._statuses)
 
     @property
-    def left_out(self) -> int:
+    def skipped(self) -> int:
         """Requests that were skipped because too many were in flight."""
         return self._left_out
 

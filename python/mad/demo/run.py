@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mad.adapters.clock import Clock, rfc3339
-from mad.adapters.post import NotTakenError, Post, after_newest
-from mad.adapters.sender import Figures, Sender
+from mad.adapters.post import DeliveryError, Post, after_newest
+from mad.adapters.sender import Sender, SenderStats
 from mad.demo.load import Load, Target
 from mad.demo.scenarios import SCENARIOS, Scenario
 from mad.demo.shop import Shop
@@ -46,7 +46,7 @@ class Outcome:
     """The incidents of `GET /v1/query/incidents`."""
 
     @property
-    def right(self) -> bool:
+    def correct(self) -> bool:
         """Whether mad reported incidents and ranked the failing endpoint first."""
         return self.culprit == self.root and bool(self.incidents)
 
@@ -109,17 +109,17 @@ class Demo:
         Raises KeyError for an unknown scenario.
         """
         one = SCENARIOS[scenario]
-        self._tell(f"normal traffic for {warm_up:g} minutes as warm-up")
+        self._log(f"normal traffic for {warm_up:g} minutes as warm-up")
         if self._wait(warm_up):
             return Outcome(one.name, one.root, None, None)
         began = self.clock.now()
         for route in one.routes:
-            self._tell(f"{one.words}: curl -X POST '{self.shop.urls[one.root[0]]}{route}'")
+            self._log(f"{one.words}: curl -X POST '{self.shop.urls[one.root[0]]}{route}'")
             self._inject(one, route)
         named_after = self._watch(one, failing, began)
         if self._stop.is_set():
             return Outcome(one.name, one.root, None, named_after)
-        self._tell("failure cleared")
+        self._log("failure cleared")
         self._inject(one, "/simulate/clear")
         if named_after is None:
             named_after = self._watch(one, after, began)
@@ -131,7 +131,7 @@ class Demo:
 
     def keep(self) -> None:
         """Continues the traffic until stopped."""
-        self._tell("traffic continues; inject failures with the URLs above, stop with Ctrl-C")
+        self._log("traffic continues; inject failures with the URLs above, stop with Ctrl-C")
         self._stop.wait()
 
     def close(self) -> None:
@@ -140,9 +140,9 @@ class Demo:
         self._open.close()
 
     @property
-    def figures(self) -> Figures:
+    def stats(self) -> SenderStats:
         """Numbers of sent records by their outcome."""
-        return self.sender.figures
+        return self.sender.stats
 
     def __enter__(self) -> Demo:
         return self
@@ -158,7 +158,7 @@ class Demo:
         if self.clock.factor != 1.0:
             self._say(f"event time runs at {self.clock.factor:g} times real time")
 
-    def _tell(self, words: str) -> None:
+    def _log(self, words: str) -> None:
         self._say(f"{rfc3339(self.clock.now())[:19]}Z  {words}")
 
     def _wait(self, minutes: float) -> bool:
@@ -173,7 +173,7 @@ class Demo:
                 break
             if named_after is None and self._culprit() == one.root:
                 named_after = round((self.clock.now() - began) / 60.0, 1)
-                self._tell(f"mad names {' '.join(one.root)}: curl {self.url}/culprit")
+                self._log(f"mad names {' '.join(one.root)}: curl {self.url}/culprit")
         return named_after
 
     def _inject(self, one: Scenario, route: str) -> None:
@@ -191,7 +191,7 @@ class Demo:
     def _get(self, path: str) -> dict[str, Any]:
         try:
             answer = self._asking.get(path)
-        except NotTakenError:
+        except DeliveryError:
             return {}
         return answer if isinstance(answer, dict) else {}
 
@@ -274,7 +274,7 @@ def launch(
 def verdict(outcome: Outcome) -> str:
     """One sentence about an outcome."""
     root = " ".join(outcome.root)
-    if outcome.right and outcome.named_after is not None:
+    if outcome.correct and outcome.named_after is not None:
         return f"{outcome.scenario}: found, {root} named after {outcome.named_after:g} minutes"
     named = " ".join(outcome.culprit) if outcome.culprit else "no culprit"
     return f"{outcome.scenario}: {root} failed, and mad names {named}"

@@ -47,7 +47,7 @@ def app(
             status, document = faults.answer(injected, method, path, query)
         else:
             try:
-                injected.strike(path)
+                injected.apply(path)
                 status, document = _serve(name, routes, method, path)
             except Exception as error:
                 noted(error)

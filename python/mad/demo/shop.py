@@ -12,7 +12,7 @@ from mad.adapters.clock import Clock
 from mad.adapters.record import urlopen
 from mad.adapters.sender import Sender
 from mad.adapters.wsgi import MadMiddleware
-from mad.demo.faults import ROUTES, Faults, work
+from mad.demo.faults import ROUTES, Faults, simulate_work
 from mad.demo.service import Routes, Served, app, ask
 
 SHOP = ("/checkout", "/payment", "/inventory")
@@ -51,11 +51,11 @@ class Shop:
             return {"order": next(orders), "payment": paid, "inventory": there}
 
         def payment() -> Mapping[str, Any]:
-            work(100.0)
+            simulate_work(100.0)
             return {"status": "paid"}
 
         def inventory() -> Mapping[str, Any]:
-            work(50.0)
+            simulate_work(50.0)
             return {"items": 3, "in_stock": True}
 
         try:

@@ -31,7 +31,7 @@ class EventClock:
     def __post_init__(self) -> None:
         self._arrived = self._busy = self.time()
 
-    def saw(self, newest: int | None) -> None:
+    def observe(self, newest: int | None) -> None:
         """Records that data arrived and that the newest event time is now `newest`."""
         self._busy = self.time()
         if newest is not None and newest != self._newest:

@@ -65,7 +65,7 @@ class Engine:
         self._budget = ByteBudget(queue_bytes)
         self._writes = TableWrites()
         self._working: list[Job] = []
-        self._news: list[tuple[int, int, str]] = []
+        self._changes: list[tuple[int, int, str]] = []
         self._bytes = 0
         self._saved_at = monotonic()
         self._stopping = threading.Event()
@@ -144,13 +144,13 @@ class Engine:
     def _run(self) -> None:
         try:
             while True:
-                jobs = self._working = self._waited()
+                jobs = self._working = self._next_jobs()
                 if jobs:
                     self._work(jobs)
                 elif self._stopping.is_set():
                     return
                 else:
-                    self._pass_time()
+                    self._tick_or_checkpoint()
         except BaseException as error:  # a panic of the core is a BaseException
             self.failure = f"{type(error).__name__}: {error}"
             self._refuse_all(error)
@@ -166,7 +166,7 @@ class Engine:
             except queue.Empty:
                 return
 
-    def _waited(self) -> list[Job]:
+    def _next_jobs(self) -> list[Job]:
         jobs: list[Job] = []
         try:
             jobs.append(self._jobs.get(timeout=0.05 if self._stopping.is_set() else 0.25))
@@ -179,7 +179,7 @@ class Engine:
 
     def _work(self, jobs: list[Job]) -> None:
         try:
-            new, repeated = self._sorted_out(jobs)
+            new, repeated = self._split_repeated(jobs)
             entries = [job.entry for job in new if job.entry is not None]
             seqs = iter(self.journal.append(entries, self._writes) if entries else ())
         except sqlite3.Error as error:
@@ -204,14 +204,14 @@ class Engine:
             else:
                 job.result = replace(before.result, repeated=True)
         # Results are written before the batch is acknowledged (read-your-writes).
-        self._write_news(news)
+        self._publish(news)
         for job in jobs:
             if job.entry is not None:
-                self.stats.answered(monotonic() - job.came)
+                self.stats.answered(monotonic() - job.arrived)
             job.answer()
         self._checkpoint_if_due(news)
 
-    def _sorted_out(
+    def _split_repeated(
         self, jobs: list[Job]
     ) -> tuple[list[Job], list[tuple[Job, Job | IngestReceipt]]]:
         """Splits jobs into new ones and repetitions of a known batch id; each repetition comes with
@@ -259,8 +259,8 @@ class Engine:
                     (entry.batch_id, entry.seq, update.accepted, update.rejected, problems)
                 )
         if entry.kind != TICK:
-            self.clock.saw(self.pipeline.newest)
-        news = self._keep(entry, update)
+            self.clock.observe(self.pipeline.newest)
+        news = self._collect(entry, update)
         if job is not None:
             job.result = IngestReceipt(entry.seq, update.accepted, update.rejected, problems)
         return news
@@ -290,7 +290,7 @@ class Engine:
             for why, count in update.rejected_counts():
                 stats.rejected[why] = stats.rejected.get(why, 0) + count
 
-    def _keep(self, entry: Entry, update: _core.LiveUpdate) -> bool:
+    def _collect(self, entry: Entry, update: _core.LiveUpdate) -> bool:
         self._bytes += len(entry.body)
         writes = self._writes
         if entry.kind == "logs":
@@ -305,7 +305,7 @@ class Engine:
         writes.incidents.extend(update.incidents())
         changes = [(entry.seq, i, *change) for i, change in enumerate(update.changes())]
         writes.history.extend(changes)
-        self._news.extend((seq, i, data) for seq, i, _, _, _, data in changes)
+        self._changes.extend((seq, i, data) for seq, i, _, _, _, data in changes)
         return True
 
     def _write(self, job: Job) -> None:
@@ -316,7 +316,7 @@ class Engine:
             job.error = StorageFailed(error)
         self.version += 1
 
-    def _write_news(self, news: bool) -> None:
+    def _publish(self, news: bool) -> None:
         """Writes new results to the tables and then raises the version, so that readers never see
         an old table under a new version."""
         if not news:
@@ -325,11 +325,11 @@ class Engine:
             self.journal.write_tables(self._writes)
             self._writes = TableWrites()
         self.version += 1
-        told, self._news = self._news, []
-        for listener in self.listeners if told else ():
-            listener(told)
+        changes, self._changes = self._changes, []
+        for listener in self.listeners if changes else ():
+            listener(changes)
 
-    def _pass_time(self) -> None:
+    def _tick_or_checkpoint(self) -> None:
         at = self.clock.tick() if self._ticking else None
         if at is not None and at > (self.pipeline.watermark or 0):
             self._work([Job(Entry(TICK, str(at).encode(), "time"), Future())])
@@ -386,8 +386,8 @@ class Engine:
                 f"{self.journal.path}: {error}",
                 "free space on the disk, or restore the journal from a copy",
             ) from error
-        self._news.clear()
-        self.clock.saw(self.pipeline.newest)
+        self._changes.clear()
+        self.clock.observe(self.pipeline.newest)
         self.stats.recovery_seconds = monotonic() - began
         return self.pipeline
 

@@ -36,7 +36,7 @@ class Job:
     entry: Entry | None
     future: Future[Any]
     write: Callable[[Journal], Any] | None = None
-    came: float = field(default_factory=monotonic)
+    arrived: float = field(default_factory=monotonic)
     result: Any = None
     error: BaseException | None = None
 

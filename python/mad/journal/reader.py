@@ -269,7 +269,9 @@ class Reader:
         ]
         return count, calls
 
-    def loudest_line(self, services: Sequence[str], start: int, end: int) -> tuple[str, str] | None:
+    def most_frequent_problem(
+        self, services: Sequence[str], start: int, end: int
+    ) -> tuple[str, str] | None:
         """The most frequent warning or error of some services in a time range: its text without
         digits at the end, and one full line. None without any."""
         marks = ", ".join("?" * len(services))

@@ -23,7 +23,7 @@ Judged = dict[str, tuple[Labelled, _core.SeriesScores]]
 
 
 @dataclass(frozen=True)
-class Figure:
+class Measure:
     """One measure of one set; `baseline` is an expanding MAD with floors, `best` the best
     published result, `goal` the target."""
 
@@ -67,10 +67,10 @@ def present(folder: Path) -> list[str]:
     return [name for name in SETS if (folder / name).is_dir()]
 
 
-def figures_of(name: str, judged: Judged) -> Iterator[Figure]:
+def measures_of(name: str, judged: Judged) -> Iterator[Measure]:
     """The measures of one set."""
     for label, value in _values(name, judged):
-        yield Figure(name, label, value, *ANCHORS.get((name, label), (None, None, None)))
+        yield Measure(name, label, value, *ANCHORS.get((name, label), (None, None, None)))
 
 
 def _values(name: str, judged: Judged) -> Iterator[tuple[str, float]]:

@@ -175,7 +175,7 @@ def _row(incident: Json, step: float) -> dict[str, Any]:
         "status": words.visible(incident.get("status") or ""),
         "when": times.span(start, end),
         "length": times.length(seconds),
-        "what": summary.what(incident),
+        "what": summary.peaks_text(incident),
         "culprit": words.entity(culprit) if culprit else "",
     }
 

@@ -94,7 +94,7 @@ def peaks(incident: Json) -> list[dict[str, Any]]:
     return sorted(found, key=lambda peak: -float(peak["size"]))
 
 
-def what(incident: Json, limit: int = 2) -> str:
+def peaks_text(incident: Json, limit: int = 2) -> str:
     """`p95 latency 5.1 s (expected 180-420 ms), error rate 31 % (expected 0-8 %)`."""
     parts = [
         f"{peak['name']} {peak['value']}"
@@ -149,7 +149,7 @@ def headline(document: Json) -> tuple[str, str]:
         blame = f"The most likely culprit is {words.entity(culprit)} itself."
     else:
         blame = f"The most likely culprit is {words.entity(culprit)}."
-    measured = what(top)
+    measured = peaks_text(top)
     measured = f"Peaks: {measured}. " if measured else ""
     others = len(found) - 1
     more = f" {words.plural(others, 'more incident')} below." if others else ""

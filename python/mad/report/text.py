@@ -169,8 +169,8 @@ def _print_incidents(out: Console, found: Sequence[Json], document: Json) -> Non
             Text("\n").join([mark, name]) if crowded else mark,
             Text(words.entity(incident)),
             Text(when + (" (open)" if summary.is_open(incident) else "")),
-            Text(summary.what(incident)),
-            Text(_blamed(incident)),
+            Text(summary.peaks_text(incident)),
+            Text(_culprit(incident)),
             *([] if crowded else [name]),
         )
     out.print(table)
@@ -178,7 +178,7 @@ def _print_incidents(out: Console, found: Sequence[Json], document: Json) -> Non
         say(out, f"{len(found) - _LISTED} more are in incidents.json.", "dim")
 
 
-def _blamed(incident: Json) -> str:
+def _culprit(incident: Json) -> str:
     culprit = summary.culprit_of(incident)
     if culprit is None:
         return "unclear"

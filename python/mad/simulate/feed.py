@@ -18,7 +18,7 @@ LATENESS = 4.0
 
 
 @dataclass
-class Fed:
+class FeedStats:
     """Numbers of sent records and batches."""
 
     sent: int = 0
@@ -37,16 +37,16 @@ def feed(
     *,
     batch: int = 1_000,
     stop: threading.Event | None = None,
-    said: Callable[[Fed], None] = lambda _: None,
-) -> Fed:
+    progress: Callable[[FeedStats], None] = lambda _: None,
+) -> FeedStats:
     """Sends due records in batches of at most `batch` until the stream ends or `stop` is set; calls
-    `said` after each batch.
+    `progress` after each batch.
 
     Behind a slow server the stream waits and catches up later.
 
-    Raises `NotTakenError` when the server does not accept a batch.
+    Raises `DeliveryError` when the server does not accept a batch.
     """
-    fed, name = Fed(), uuid.uuid4().hex
+    fed, name = FeedStats(), uuid.uuid4().hex
     stop = stop if stop is not None else threading.Event()
     step, elapsed = min(STEP, clock.seconds(LATENESS)), 0.0
     while elapsed < stream.duration and not stop.is_set():
@@ -62,7 +62,7 @@ def feed(
             fed.accepted += answer.accepted
             fed.rejected += answer.rejected
             fed.retried += answer.retried
-            said(fed)
+            progress(fed)
             if stop.is_set():
                 break
     return fed

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Show:
+class DemoShop:
     """The demo shop in a separate process: a scenario, then traffic until the server stops."""
 
     scenario: str
@@ -53,8 +53,8 @@ class Show:
         self.process = launch(url, scenario=self.scenario, accelerate=self.accelerate)
 
 
-def show_of(args: argparse.Namespace) -> Show:
-    """The show that the arguments select.
+def demo_shop_of(args: argparse.Namespace) -> DemoShop:
+    """The demo shop that the arguments select.
 
     Raises `UsageError` for an unknown scenario, a speed outside its limits, and arguments that
     exclude each other.
@@ -69,4 +69,4 @@ def show_of(args: argparse.Namespace) -> Show:
         )
     if not 1.0 <= args.accelerate <= 60.0:
         raise errors.UsageError(f"--accelerate {args.accelerate:g}: expected 1 to 60")
-    return Show(args.scenario, args.accelerate)
+    return DemoShop(args.scenario, args.accelerate)
