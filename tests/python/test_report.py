@@ -28,6 +28,7 @@ def make_incident(**changes: Any) -> dict[str, Any]:
     inside = [45 <= m < 54 for m in minutes]
     slow = [5100.0 if hit else 390.0 for hit in inside]
     peak = {"value": 5100.0, "expected_low": 180.0, "expected_high": 420.0, "z": 31.2}
+    peak["expected"] = 361.0
     evidence = {"signal": "p95_latency_ms", "value": 5100.0, "expected": [180.0, 420.0]}
     culprit = {"service": "payments", "endpoint": "/pay", "metric": "p95_latency_ms"}
     ranked = {**culprit, "score": 31.2, "onset": at(45)}
@@ -171,8 +172,8 @@ def test_the_page_loads_no_external_resources() -> None:
 def test_the_page_shows_incidents_and_reasons() -> None:
     page = render_html(make_document([make_incident()]))
     title = re.findall(r"<h1>(.*?)</h1>", page, re.DOTALL)[0]
-    assert title == "payments /pay: p95 latency 12 times the expected maximum, 10:45\u201310:54 UTC"
-    for text in ("5.1 s", "180\u2013420 ms", "A slow dependency.", "Look at the dependencies."):
+    assert title == "payments /pay: p95 latency 14 times the expected 361 ms, 10:45\u201310:54 UTC"
+    for text in ("5,100 ms", "180\u2013420 ms", "A slow dependency.", "Look at the dependencies."):
         assert text in page
     assert "detected 1 min 12 s after its start" in page
     assert "Warm-up" in page
@@ -310,7 +311,9 @@ def test_latency_goes_logarithmic_when_it_spans_much() -> None:
     ("value", "unit", "text"),
     [
         (182.34, "ms", "182 ms"),
-        (5100.2, "ms", "5.1 s"),
+        (5100.2, "ms", "5,100 ms"),
+        (95_200.0, "ms", "95.2 s"),
+        (0.0042, "share", "0.42 %"),
         (0.1239, "share", "12.4 %"),
         (12345, "count", "12,345"),
         (None, "ms", words.DASH),
@@ -324,7 +327,7 @@ def test_quantities_are_readable(value: object, unit: str, text: str) -> None:
 
 def test_ranges_name_their_unit_once() -> None:
     assert words.quantity_range(180.0, 420.0, "ms") == "180\u2013420 ms"
-    assert words.quantity_range(900.0, 1200.0, "ms") == "900 ms \u2013 1.2 s"
+    assert words.quantity_range(900.0, 1200.0, "ms") == "900\u20131,200 ms"
     assert words.quantity_range(None, 0.05, "share") == "at most 5 %"
     assert words.quantity_range(None, None, "ms") == words.DASH
 

@@ -40,10 +40,18 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "--at", type=arguments.time, metavar="TIME", help="RFC 3339 (default: the newest row)"
     )
     command.add_argument(
-        "--minutes", type=arguments.minutes, default=15.0, metavar="N", help="default: 15"
+        "--minutes",
+        type=arguments.minutes,
+        default=15.0,
+        metavar="N",
+        help="minutes before --at (default: 15)",
     )
     command.add_argument(
-        "--top-k", type=arguments.whole(1, 20), default=3, metavar="N", help="default: 3"
+        "--top-k",
+        type=arguments.whole(1, 20),
+        default=3,
+        metavar="N",
+        help="number of culprits (default: 3)",
     )
     command.add_argument("--json", action="store_true", help="print one JSON document")
     command.set_defaults(run=run)

@@ -33,12 +33,16 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "with the truth. Exits with 1 when "
         "payments /pay is not named as the culprit.",
     )
-    command.add_argument("--out", default="mad-demo", metavar="DIR", help="default: mad-demo")
     command.add_argument(
-        "--seed", type=arguments.whole(0, 2**64 - 1), default=simulate.SEED, metavar="N"
+        "--out", default="mad-demo", metavar="DIR", help="output directory (default: mad-demo)"
     )
+    simulate.add_seed(command)
     command.add_argument(
-        "--rows", type=arguments.whole(1), default=simulate.ROWS, metavar="N", help="requests"
+        "--rows",
+        type=arguments.whole(1),
+        default=simulate.ROWS,
+        metavar="N",
+        help="requests (default: 10,000)",
     )
     command.add_argument("--open", action="store_true", help="open the report in a browser")
     command.add_argument("--json", action="store_true", help="print one JSON document")

@@ -55,7 +55,9 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "--resume", metavar="STATE", help="continue from the saved state of an earlier run"
     )
     command.add_argument("--save", metavar="STATE", help="save the state at the end")
-    command.add_argument("--out", default="out", metavar="DIR", help="default: out")
+    command.add_argument(
+        "--out", default="out", metavar="DIR", help="output directory (default: out)"
+    )
     command.add_argument("--config", metavar="FILE", help=settings.HELP)
     command.add_argument(
         "--mode",

@@ -44,7 +44,9 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "--endpoint", metavar="NAME", help="one endpoint or resource of the service"
     )
     command.add_argument("--metric", metavar="NAME", help="one metric of the service")
-    command.add_argument("--at", type=arguments.time, metavar="TIME", help="RFC 3339")
+    command.add_argument(
+        "--at", type=arguments.time, metavar="TIME", help="explain the rows at this time, RFC 3339"
+    )
     command.add_argument("--json", action="store_true", help="print one JSON document")
     command.set_defaults(run=run, refuse=command.error)
 

@@ -47,7 +47,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="for api: normal (default), high_traffic, high_latency, high_error, degrading, burst",
     )
     group.add_argument(
-        "--batch-size", type=arguments.whole(1, 100_000), metavar="N", help="default: 1,000"
+        "--batch-size",
+        type=arguments.whole(1, 100_000),
+        metavar="N",
+        help="records of a batch (default: 1,000)",
     )
     group.add_argument(
         "--token-file",

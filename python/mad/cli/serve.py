@@ -46,8 +46,8 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "serve",
         parents=[common],
         help="run the live service: telemetry in over HTTP, incidents out",
-        description="Accepts requests, spans, logs, metrics and changes over HTTP, journals them, "
-        "judges them as they arrive, and reports incidents, culprits and explanations. "
+        description="Accepts requests, spans, logs, metrics and changes over HTTP, journals them,\n"
+        "judges them as they arrive, and reports incidents, culprits and explanations.\n"
         "Acknowledged data survives a crash.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -60,7 +60,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         type=arguments.whole(0, 65_535),
         default=8000,
         metavar="N",
-        help="default: 8000; 0 selects a free port",
+        help="port (default: 8000); 0 selects a free one",
     )
     command.add_argument(
         "--data",

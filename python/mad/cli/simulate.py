@@ -62,7 +62,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--start", type=arguments.time, metavar="TIME", help="RFC 3339 (default with --live: now)"
     )
-    command.add_argument("--seed", type=arguments.whole(0, 2**64 - 1), default=SEED, metavar="N")
+    add_seed(command)
     command.add_argument(
         "--incident",
         action="append",
@@ -89,6 +89,17 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("--no-labels", action="store_true", help="omit the label column")
     command.add_argument("--json", action="store_true", help="print one JSON document")
     command.set_defaults(run=run)
+
+
+def add_seed(command: argparse.ArgumentParser) -> None:
+    """Adds the argument --seed."""
+    command.add_argument(
+        "--seed",
+        type=arguments.whole(0, 2**64 - 1),
+        default=SEED,
+        metavar="N",
+        help=f"seed of the simulation (default: {SEED})",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -70,24 +69,23 @@ def peaks(incident: Json) -> list[dict[str, Any]]:
         value = peak.get("value")
         below = words.is_number(value) and words.is_number(low) and value < low
         above = words.is_number(value) and words.is_number(high) and value > high
-        # A band that ends at the value itself says nothing; then the usual value is shown.
-        alone = not any(
-            words.is_number(value) and words.is_number(end) and math.isclose(value, end)
-            for end in (low, high)
-        )
-        usual = words.quantity(peak.get("expected"), unit)
-        # A factor over a maximum near zero would be huge and without meaning.
-        much = above and 0 < 2 * high <= value <= 1000 * high
+        # The explanation quotes the usual value, so this does too; the range only stands in for it.
+        usual = peak.get("expected")
+        expected = words.quantity(usual, unit)
+        if not words.is_number(usual):
+            expected, usual = words.quantity_range(low, high, unit), high
+        # A factor over a value near zero would be huge and without meaning.
+        large = above and words.is_number(usual) and 0 < 2 * usual <= value <= 1000 * usual
         found.append(
             {
                 "signal": name,
                 "name": words.signal_name(name),
                 "value": words.quantity(value, unit),
-                "expected": words.quantity_range(low, high, unit) if alone else usual,
+                "expected": expected,
                 "z": words.z_score(peak.get("z")),
                 "size": abs(peak["z"]) if words.is_number(peak.get("z")) else 0.0,
                 "below": below,
-                "times": words.significant(value / high, 2) if much else "",
+                "times": words.significant(value / usual, 2) if large else "",
                 "at": times.time_or_none(peak.get("at")),
             }
         )
@@ -131,7 +129,7 @@ def headline(document: Json) -> tuple[str, str]:
         if not peak["below"] and peak["expected"] != words.DASH:
             trouble = f"{peak['name']} {peak['value']} (expected {peak['expected']})"
         if peak["times"]:
-            trouble = f"{peak['name']} {peak['times']} times the expected maximum"
+            trouble = f"{peak['name']} {peak['times']} times the expected {peak['expected']}"
     else:
         trouble = "unusual behaviour"
     title = f"{words.short(words.entity(top), 90)}: {trouble}"

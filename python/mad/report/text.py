@@ -312,8 +312,19 @@ def _nested(value: object) -> bool:
     )
 
 
+_LABELS = {
+    "tp": "True positives",
+    "fp": "False positives",
+    "fn": "False negatives",
+    "tn": "True negatives",
+    "of": "Incidents",
+    "first": "Ranked first",
+    "among_three": "Among the first three",
+}
+
+
 def _label(name: object) -> str:
-    return words.visible(name).replace("_", " ").capitalize()
+    return _LABELS.get(str(name)) or words.visible(name).replace("_", " ").capitalize()
 
 
 def _figure(name: str, value: object) -> Text:

@@ -163,17 +163,31 @@ def significant(value: float, digits: int = 3) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def _digits(value: float, digits: int) -> str:
+    """A number with separated thousands and at most `digits` decimals."""
+    text = f"{value:,.{digits}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
 def quantity(value: object, unit: str) -> str:
-    """A number with its unit: `182 ms`, `5.1 s`, `12.4 %`, `1,204`."""
+    """A number with its unit: `182 ms`, `5,100 ms`, `95.2 s`, `12.4 %`, `1,204`.
+
+    Milliseconds and percentages have the digits of the core's sentences, so that a page shows one
+    number for one value.
+    """
     if not is_number(value):
         return DASH
     if abs(value) >= 1e15:
         return f"{value:.3g} {unit}".removesuffix(" count")
     if unit == "ms":
-        seconds = abs(value) >= 1000
-        return f"{significant(value / 1000)} s" if seconds else f"{significant(value)} ms"
+        if abs(value) >= 60_000:
+            return f"{_digits(value / 1000, 1)} s"
+        return f"{_digits(value, 0 if abs(value) >= 100 else 1)} ms"
     if unit == "share":
-        return f"{significant(value * 100)} %"
+        percent = abs(value) * 100
+        digits = (percent < 99.95) + (0 < percent < 0.995)
+        return f"{_digits(value * 100, digits)} %"
     if unit == "count":
         return count(value) if float(value).is_integer() else significant(value)
     return f"{significant(value)} {unit}".rstrip()
