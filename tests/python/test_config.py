@@ -345,7 +345,7 @@ def test_doctor(tmp_path: Path) -> None:
     assert {"package", "extra", "version"} == set(report["packages"][0])
     assert any(entry["extra"] == "yaml" and entry["version"] for entry in report["packages"])
     assert not (tmp_path / "out").exists()
-    assert "finds the incident" in run("doctor", cwd=tmp_path).stdout
+    assert "detected the incident" in run("doctor", cwd=tmp_path).stdout
 
 
 def test_doctor_reports_failed_checks(tmp_path: Path) -> None:

@@ -261,7 +261,7 @@ def test_an_unreachable_server_exits_with_4(capsys: pytest.CaptureFixture[str]) 
     ("arguments", "says"),
     [
         (["--rows", "5"], "--rows does not go with --live"),
-        (["--system", "melt"], "'melt' cannot be sent"),
+        (["--system", "melt"], "'melt' does not support --live"),
         (["--system", "api", "--pattern", "wild"], "--pattern is 'wild'"),
         (["--system", "radar", "--scenario", "fire"], "--scenario is 'fire'"),
         (["--system", "aiops", "--scenario", "fire"], "fire"),

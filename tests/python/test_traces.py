@@ -151,10 +151,10 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["graph"], "give SPANS"),
         (["graph", "x.csv", "--out", "x.png"], "ends in .html"),
-        (["graph", "--edges", "x.csv", "--reference", "y.csv"], "give SPANS too"),
+        (["graph", "--edges", "x.csv", "--reference", "y.csv"], "--reference needs SPANS"),
         (["culprits"], "either DIR or --spans"),
         (["culprits", "out", "--graph"], "need --spans"),
-        (["culprits", "--spans", "x.csv", "--at", "2026-01-06T10:00:00Z"], "--at is of DIR"),
+        (["culprits", "--spans", "x.csv", "--at", "2026-01-06T10:00:00Z"], "--at needs DIR"),
         (["simulate", "--out", "x", "--depth", "3"], "--depth is not for --system shop"),
         (["simulate", "--out", "x", "--system", "aiops", "--services", "3"], "--services is not"),
         (["simulate", "--out", "x", "--system", "aiops", "--missing", "2"], "missing"),
