@@ -92,10 +92,13 @@ quality-spans: ## missing spans found in simulated traces
 quality-cascades: $(VENV)/.installed ## culprits of incidents seen in spans alone
 	$(BIN)/python benches/cascades.py
 
-quality-late: ## culprits of simulated fleets, told 30 and 60 s late
-	$(CARGO) run --release -q -p mad-benches --bin told-late
+quality-late: ## culprits of simulated fleets, onset declared 30 and 60 s late
+	$(CARGO) run --release -q -p mad-benches --bin late-onset
 
-quality-ablation: $(VENV)/.installed $(VENV)/.tested ## culprits with one part of the ranking off at a time; DATA=DIR
+# builds the extension with the feature `ablation`; the next target builds it again without
+quality-ablation: $(VENV)/.installed $(VENV)/.tested ## culprits with one part of the ranking left out at a time; DATA=DIR
+	@VIRTUAL_ENV="$(abspath $(VENV))" $(BIN)/maturin develop --release -q --features ablation
+	@rm -f $(VENV)/.installed
 	$(BIN)/python benches/ablation.py "$(DATA)/rca" "$(SCORERS)/rca.py"
 
 bench-core: $(VENV)/.installed $(VENV)/.tested ## side by side with DuckDB and pandas

@@ -1,10 +1,11 @@
-"""What each part of the ranking over metrics is worth: AC@1 / AC@3 on recorded incidents with known
-culprits, with one part switched off at a time.
+"""Ablation of the ranking over metrics: AC@1 / AC@3 on recorded incidents with known culprits, with
+one part left out at a time.
 
     python benches/ablation.py DATA RCA      # DATA holds petshop, nezha_ob, nezha_tt; RCA is rca.py
 
-Parts are the settings of `mad.rank_culprits(config=...)`; spans, log lines and the call graph are
-left out of the input.
+The extension has to be built with the feature `ablation`, as `make quality-ablation` does. It adds
+the setting `without` to `mad.rank_culprits(config=...)`. The search for the onset is switched off by
+a setting; edges, spans and log lines are removed from the input.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ import mad
 
 PARTS: dict[str, dict[str, Any]] = {
     "all": {},
-    **{f"no {part}": {"config": {part: False}} for part in ("floors", "kinds", "align")},
-    **{f"no {part}": {"config": {part: False}} for part in ("find_begin", "explain")},
-    "no client_views": {"config": {"client_views": False}},
+    **{
+        f"no {part}": {"config": {"without": [part]}}
+        for part in ("floors", "kinds", "alignment", "callee_explanation", "client_views")
+    },
+    "no find_onset": {"config": {"find_onset": False}},
     "no edges": {"edges": None},
     "no spans": {"spans": None},
     "no logs": {"logs": None},

@@ -1,9 +1,9 @@
-//! Fleets of services whose metrics are written every second, with one broken service.
+//! Simulated fleets of services with one metric value a second and one faulty service.
 
 use mad_core::culprit::MetricWindow;
 use mad_core::{MetricPoint, Timestamp};
 
-/// What can break, and the metric that shows it first.
+/// Kinds of faults, each with the metric that shows it first.
 pub const FAULTS: [(&str, &str); 5] = [
     ("cpu", "cpu"),
     ("mem", "memory"),
@@ -11,6 +11,7 @@ pub const FAULTS: [(&str, &str); 5] = [
     ("delay", "latency_p90"),
     ("loss", "errors"),
 ];
+/// Metrics of every service.
 const METRICS: [&str; 10] = [
     "latency_p50",
     "latency_p90",
@@ -24,45 +25,47 @@ const METRICS: [&str; 10] = [
     "threads",
 ];
 
-/// How a fleet is drawn.
+/// Parameters of a simulated fleet.
 #[derive(Debug, Clone, Copy)]
 pub struct FleetConfig {
-    /// Seed of every number.
+    /// Seed of the random numbers.
     pub seed: u64,
-    /// How many services.
+    /// Number of services.
     pub services: usize,
-    /// Seconds before the fault, and from it on.
+    /// Seconds before the fault, and from its start to the end.
     pub rows: (i64, i64),
-    /// Which of [`FAULTS`].
+    /// Index of the fault in [`FAULTS`].
     pub fault: usize,
 }
 
-/// One metric of one service, a value a second.
+/// One metric of one service, with one value a second.
 #[derive(Debug, Clone)]
 pub struct FleetSeries {
     /// The service.
     pub service: String,
     /// The metric.
     pub metric: &'static str,
-    /// From the first second on; the fault begins at `rows.0`.
+    /// Values from the first second on. The fault starts at `rows.0`.
     pub values: Vec<f64>,
 }
 
 /// A fleet over time.
 #[derive(Debug, Clone)]
 pub struct Fleet {
-    /// Every metric of every service.
+    /// All metrics of all services.
     pub series: Vec<FleetSeries>,
-    /// Caller and callee.
+    /// Calls as (caller, callee).
     pub edges: Vec<(String, String)>,
-    /// The broken service.
+    /// The faulty service.
     pub culprit: String,
 }
 
 impl Fleet {
-    /// Draws a fleet: a tree of calls; noise that lasts for some seconds, with a stray outlier in a
-    /// hundred; memory that drifts; a fault of 15 to 100 percent above the usual at one service that sets in over
-    /// some seconds, and reaches every caller 2 to 6 seconds later, weaker.
+    /// Simulates a fleet.
+    ///
+    /// The calls form a tree. The noise is autocorrelated over some seconds, with one outlier in a
+    /// hundred values; memory drifts. The fault raises a metric of one service by 15 to 100 % within
+    /// some seconds and reaches each caller 2 to 6 seconds later, weaker.
     pub fn draw(config: FleetConfig) -> Self {
         let mut noise = Noise(config.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let callers: Vec<usize> = (0..config.services)
@@ -73,7 +76,7 @@ impl Fleet {
             .filter_map(|at| Some((name(*callers.get(at)?), name(at))))
             .collect();
         let culprit = 1 + noise.below(config.services.saturating_sub(1).max(1));
-        // what of the fault reaches whom, and how many seconds later
+        // share and delay in seconds with which the fault reaches each service
         let mut reached = vec![(0.0, 0_i64); config.services];
         let (mut at, mut share, mut after) = (culprit, 1.0, 0);
         loop {
@@ -94,7 +97,7 @@ impl Fleet {
             for metric in METRICS {
                 let latency = metric.starts_with("latency");
                 let own = if at == culprit && metric == fault { size } else { 0.0 };
-                // every fault makes calls slow, a loss makes them fail as well
+                // every fault makes calls slow; a loss also makes them fail
                 let spread = if latency { 0.8 * size * share } else { 0.0 };
                 let failing =
                     if metric == "errors" && fault == "errors" { size * share } else { 0.0 };
@@ -106,16 +109,17 @@ impl Fleet {
         Self { series, edges, culprit: name(culprit) }
     }
 
-    /// The seconds from `told` on as the incident and the `window` before as normal time.
-    pub fn window(&self, told: i64, window: i64) -> MetricWindow {
+    /// The `window` seconds from the declared `onset` on as the incident, and as many before it as normal
+    /// time.
+    pub fn window(&self, onset: i64, window: i64) -> MetricWindow {
         let mut gathered = MetricWindow::new();
         for series in &self.series {
             for (row, value) in (0_i64..).zip(&series.values) {
                 let at = Timestamp::from_seconds(1_700_000_000 + row);
                 let point = MetricPoint::new(at, &series.service, series.metric, *value);
-                if row >= told && row < told + window {
+                if row >= onset && row < onset + window {
                     gathered.incident(&point, 1);
-                } else if row < told && row >= told - window {
+                } else if row < onset && row >= onset - window {
                     gathered.normal(&point, 1);
                 }
             }
@@ -124,6 +128,7 @@ impl Fleet {
     }
 }
 
+/// Values of one metric; the fault raises them by the share `grows` from `after` seconds on.
 fn one_series(
     noise: &mut Noise,
     config: FleetConfig,
@@ -151,6 +156,7 @@ fn one_series(
 struct Noise(u64);
 
 impl Noise {
+    /// Uniform from 0 to 1.
     fn unit(&mut self) -> f64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -158,11 +164,12 @@ impl Noise {
         (self.0 >> 11) as f64 / (1_u64 << 53) as f64
     }
 
+    /// A uniform integer from 0 to `most - 1`.
     fn below(&mut self, most: usize) -> usize {
         (self.unit() * most as f64) as usize
     }
 
-    /// About normal: twelve uniforms less six.
+    /// Approximately standard normal: the sum of twelve uniform numbers minus six.
     fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.unit()).sum::<f64>() - 6.0
     }

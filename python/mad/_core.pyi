@@ -382,9 +382,9 @@ def rank_culprits(
     parent_id, service, start, duration_ms) and `logs` (timestamp, service, level, body) hold the
     incident and normal time; `changes` (timestamp, service, kind; optional name, version) before a
     culprit's onset are evidence. `config` is a mapping of settings: min_effect, min_lasting_effect,
-    min_target_effect, top_k, metric_kinds (what metrics measure by name or pattern, such as
-    {"*_backlog": "traffic"}), and parts that can be switched off: floors, kinds, align,
-    find_begin, explain, client_views. Rows stand in any order; NaN and null values are gaps; rows
+    min_target_effect, top_k, metric_kinds (kinds of metrics by name or pattern, such as
+    {"*_backlog": "traffic"}) and find_onset (False: the start of the given incident is its onset).
+    Rows stand in any order; NaN and null values are gaps; rows
     that cannot be taken are counted in `.rejected`.
 
     The answer has `.culprits`, best first, one a service, each with `.service`, `.endpoint` (the

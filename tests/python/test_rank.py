@@ -223,7 +223,7 @@ def test_parts_of_the_ranking_can_be_disabled() -> None:
     late = broken()
     begin = START + pd.Timedelta(minutes=NORMAL + 2)
     incident, normal = late[late.timestamp >= begin], late[late.timestamp < begin]
-    result = mad.rank_culprits(incident, normal, EDGES, config={"find_begin": False})
+    result = mad.rank_culprits(incident, normal, EDGES, config={"find_onset": False})
     assert result.start == begin
     found = mad.rank_culprits(incident, normal, EDGES)
     assert found.start == begin - pd.Timedelta(minutes=2)

@@ -1,58 +1,55 @@
 //! Ranks entities by the evidence in their flagged rows.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::weigh::weigh;
-use super::{Culprit, Evidence, NotCalled, Ranking, RankingContext};
+use super::context::RankingContext;
+use super::ranking::{Culprit, Ranking};
+use super::suspect::Suspect;
+use super::weights::weigh;
 use crate::config::CulpritConfig;
 use crate::error::Result;
-use crate::guard::Severity;
 use crate::history::FlaggedRow;
-use crate::score::score_of;
-use crate::series::{
-    CALLS_TO, Entity, EntityId, EntityTable, MISSING_SPANS, NETWORK_GAP, Signal, SignalName,
-};
-use crate::telemetry::ChangeEvent;
+use crate::series::{EntityId, EntityTable};
 use crate::time::{MINUTE, Timestamp};
 
 /// Ranks entities by the evidence in their flagged rows of a look-back window.
 ///
-/// A row weighs its score (0.5 to 1), so that a lasting fault outweighs a loud moment; an entity
-/// weighs the sum of its rows, [those that go on](RankingContext::persisting_rows) as the flagged ones with
-/// them, and its score is its share of the sum over all entities. One that
-/// calls a service whose anomalies began no later weighs a quarter: a caller suffers with those that
-/// it calls. So do calls whose callee's did, beside it, and their caller beside calls that were longer
-/// on their way. One that is only called less, or whose spans are missing, weighs a quarter as well where
-/// a caller of it went bad because of another: what was never called is no cause. So does one in
-/// [another incident](RankingContext::in_other_incident). Those whose metrics were ranked by
-/// [`MetricRanker`](super::MetricRanker), which knows calls too, weigh by that. One whose service was
-/// changed in the half hour before weighs half as much again. Ties go to the worse severity, then the
-/// stronger single row, the earlier onset, the name. Abstains when
-/// no row of the window is flagged.
+/// # Method
+///
+/// 1. **Weight.** A row weighs its anomaly score (0.5 to 1), so that a lasting fault outweighs a
+///    single extreme row. An entity weighs the sum of its rows. Rows that [persist without a
+///    flag](RankingContext::persisting_rows) right after its evidence count like the flagged ones.
+/// 2. **Metrics.** Entities of services that a [`MetricRanker`](super::MetricRanker) ranked take
+///    their weight from that ranking, because it already considers calls.
+/// 3. **Calls.** The weight is multiplied by 0.25 in each of these cases, because the anomaly of a
+///    callee also shows in its callers:
+///    - The entity calls a service whose anomalies began no later.
+///    - Its calls to another service spent longer in the network, no later.
+///    - Only missing requests or missing spans speak against it, and one of its callers failed
+///      because of another callee. A service that was never called is not a cause.
+/// 4. **Other incidents.** The weight of an entity in [another
+///    incident](RankingContext::in_other_incident) is multiplied by 0.25.
+/// 5. **Changes.** The weight is multiplied by 1.5 if the service was changed in the half hour before
+///    its first flagged row.
+///
+/// The score of an entity is its share of the total weight, 0 to 1. Ties go to the worse severity,
+/// then the stronger single row, the earlier onset, and the name.
+///
+/// # Small samples
+///
+/// One flagged row is enough to be ranked. Without any flagged row in the window the ranking is empty
+/// and [`abstained`](Ranking::abstained) is set.
+///
+/// # Limits
+///
+/// The order of onsets decides between caller and callee. If both are flagged in the same step, the
+/// callee is preferred even if the caller failed first. Without a [`RankingContext`] only step 1
+/// applies.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CulpritRanker {
     config: CulpritConfig,
-}
-
-/// What an entity's rows say against it.
-#[derive(Default)]
-pub(super) struct Suspect {
-    pub weight: f64,
-    strongest: f64,
-    rows: u64,
-    pub step: i64,
-    pub explained_by: Option<Arc<str>>,
-    pub slow_way_to: Option<Arc<str>>,
-    pub not_called: Option<NotCalled>,
-    pub change: Option<ChangeEvent>,
-    pub first: Option<Timestamp>,
-    last: Option<Timestamp>,
-    severity: Severity,
-    peak_error_rate: f64,
-    evidence: BTreeMap<SignalName, Evidence>,
 }
 
 impl CulpritRanker {
@@ -78,11 +75,11 @@ impl CulpritRanker {
         entities: &EntityTable,
         at: Timestamp,
     ) -> Ranking {
-        self.rank_within(rows, entities, at, &())
+        self.rank_with(rows, entities, at, &())
     }
 
-    /// The same with what is known of calls and changes.
-    pub fn rank_within<'a>(
+    /// Ranks with a context: calls, changes and rankings over metrics.
+    pub fn rank_with<'a>(
         &self,
         rows: impl IntoIterator<Item = &'a FlaggedRow>,
         entities: &EntityTable,
@@ -118,90 +115,5 @@ impl CulpritRanker {
         ranked.truncate(self.config.top_k);
         let culprits: Vec<Culprit> = ranked.into_iter().map(|(_, culprit)| culprit).collect();
         Ranking { from, at, rows: total_rows, abstained: culprits.is_empty(), culprits }
-    }
-}
-
-impl Suspect {
-    /// Whether it may be why its callers are bad: fewer calls are what a slow caller brings about.
-    pub fn explains(&self) -> bool {
-        self.evidence.keys().any(|signal| signal.request() != Some(Signal::RequestCount))
-    }
-
-    /// Whom the calls go to, where it is one service's calls to another.
-    pub fn callee<'a>(&self, entity: &'a Entity) -> Option<&'a str> {
-        let on_the_way = self.evidence.keys().any(|signal| signal.as_str() == NETWORK_GAP);
-        entity.endpoint.strip_prefix(CALLS_TO).filter(|_| on_the_way)
-    }
-
-    /// Whether all that speaks against it is what did not come: requests, spans.
-    pub fn is_absent(&self) -> bool {
-        self.evidence.values().all(|Evidence { signal, z, .. }| {
-            signal.as_str() == MISSING_SPANS
-                || *z < 0.0 && signal.request() == Some(Signal::RequestCount)
-        })
-    }
-
-    /// Rows that go on as the flagged ones weigh as these do.
-    pub fn go_on(&mut self, id: EntityId, to: Timestamp, context: &impl RankingContext) {
-        let rows = self.evidence.values().map(|known| context.persisting_rows(id, known, to));
-        self.weight *= 1.0 + rows.max().unwrap_or(0) as f64 / self.rows as f64;
-    }
-
-    fn add(&mut self, row: &FlaggedRow) {
-        self.weight += score_of(row.neg_log10_p);
-        self.strongest = self.strongest.max(row.neg_log10_p);
-        self.rows += 1;
-        self.step = self.step.max(row.step);
-        self.first = Some(self.first.map_or(row.bucket, |first| first.min(row.bucket)));
-        self.last = Some(self.last.map_or(row.bucket, |last| last.max(row.bucket)));
-        self.severity = self.severity.max(row.severity);
-        self.peak_error_rate =
-            self.peak_error_rate.max(row.errors as f64 / row.count.max(1) as f64);
-        for flagged in &row.signals {
-            let here = Evidence {
-                signal: flagged.signal.clone(),
-                rows: 1,
-                at: row.bucket,
-                value: flagged.value,
-                expected: flagged.expected,
-                low: flagged.low,
-                high: flagged.high,
-                z: flagged.z,
-                neg_log10_p: flagged.neg_log10_p,
-            };
-            match self.evidence.get_mut(&flagged.signal) {
-                Some(known) => {
-                    let rows = known.rows + 1;
-                    if flagged.neg_log10_p > known.neg_log10_p {
-                        *known = here;
-                    }
-                    known.rows = rows;
-                }
-                None => {
-                    self.evidence.insert(flagged.signal.clone(), here);
-                }
-            }
-        }
-    }
-
-    fn into_culprit(self, id: EntityId, entities: &EntityTable, total: f64) -> Option<Culprit> {
-        let mut evidence: Vec<Evidence> = self.evidence.into_values().collect();
-        evidence.sort_by(|a, b| b.neg_log10_p.total_cmp(&a.neg_log10_p));
-        Some(Culprit {
-            entity: Entity::clone(entities.get(id)?),
-            entity_id: id,
-            metric: evidence.first()?.signal.clone(),
-            score: self.weight / total,
-            onset: self.first?,
-            last: self.last?,
-            rows: self.rows,
-            severity: self.severity,
-            peak_error_rate: self.peak_error_rate,
-            evidence,
-            explained_by: self.explained_by,
-            slow_way_to: self.slow_way_to,
-            not_called: self.not_called,
-            change: self.change,
-        })
     }
 }

@@ -1,6 +1,6 @@
 //! What an incident took of what callers were promised, and what its severity goes by.
 
-use super::template::{failing, peaks};
+use super::phrases::{failing, peaks};
 use super::words::{milliseconds, named, number, percent, plural};
 use crate::incident::Incident;
 use crate::series::Signal;

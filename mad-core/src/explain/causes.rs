@@ -1,6 +1,6 @@
 //! What a pattern of signals suggests, and what to look at first.
 
-use super::template::{change, failing, peaks};
+use super::phrases::{change, failing, peaks};
 use super::words::{date_clock, milliseconds, named, number, one_line, percent, plural};
 use crate::culprit::Ranking;
 use crate::history::FlaggedSignal;

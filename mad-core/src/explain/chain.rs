@@ -1,10 +1,9 @@
-//! How an incident spread: the first anomalies of those it reached, and what ties each to the rest.
+//! The propagation chain of an incident: the first anomaly of each entity and its link to an earlier one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::TemplateExplainer;
-use super::template::{change, is_whole};
+use super::phrases::{change, is_whole};
 use super::words::{duration, moment, named, number, one_line};
 use crate::culprit::RankingContext;
 use crate::history::FlaggedSignal;
@@ -13,24 +12,24 @@ use crate::series::Entity;
 use crate::telemetry::ChangeEvent;
 use crate::time::{MINUTE, Timestamp};
 
-/// How long before a first anomaly a change is told of, nanoseconds.
+/// How long before a first anomaly a change is mentioned, ns.
 const CHANGE_REACH: i64 = 30 * MINUTE;
-/// Links told in words; further ones are counted.
-const MOST_TOLD: usize = 8;
+/// Largest number of links in sentences; further ones are counted.
+const MAX_SENTENCES: usize = 8;
 
-/// What ties one to another that went bad no later.
+/// The relation of an entity to another one that became anomalous no later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tie {
-    /// It calls the other one's service.
+    /// Its service calls the other one's service.
     Calls,
-    /// The other one's service calls it.
+    /// The other one's service calls its service.
     CalledBy,
-    /// Both are of one service.
+    /// Both belong to one service.
     SameService,
 }
 
 impl Tie {
-    /// The tie in files and answers.
+    /// The relation in files and API responses.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Calls => "calls",
@@ -40,80 +39,75 @@ impl Tie {
     }
 }
 
-/// The first anomaly of one that an incident reached.
+/// The first anomaly of one entity of an incident.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Link {
     /// Start of its first flagged row.
     pub at: Timestamp,
-    /// Whose.
+    /// The entity.
     pub entity: Entity,
     /// The strongest signal of that row.
     pub signal: FlaggedSignal,
-    /// The nearest one before it in the chain to which something ties it, and what.
+    /// The nearest earlier entity of the chain with a relation to this one.
     pub tie: Option<(Entity, Tie)>,
     /// The last change of its service in the half hour before.
     pub change: Option<ChangeEvent>,
 }
 
-impl TemplateExplainer {
-    /// The first anomalies of all that an incident lists, in order of time, then by name; nothing
-    /// for one that reached nobody. What is said is who went bad when and who calls whom: an order in
-    /// time, no proof of a cause.
-    pub fn chain(&self, incident: &Incident, context: &impl RankingContext) -> Vec<Link> {
-        if incident.members.is_empty() {
-            return Vec::new();
-        }
-        let members = incident.members.iter().map(|member| (&member.entity, &member.onset));
-        let mut all: Vec<(&Entity, &Peak)> = std::iter::once((&incident.entity, &incident.onset))
-            .chain(members)
-            .filter_map(|(entity, onset)| Some((entity, onset.as_ref()?)))
-            .collect();
-        all.sort_by(|(a, a_onset), (b, b_onset)| (a_onset.at, a).cmp(&(b_onset.at, b)));
-        let mut callees: BTreeMap<&str, Vec<Arc<str>>> = BTreeMap::new();
-        for (entity, _) in &all {
-            let service = &*entity.service;
-            callees.entry(service).or_insert_with(|| context.callees(service));
-        }
-        let calls = |caller: &str, callee: &str| {
-            callees.get(caller).is_some_and(|known| known.iter().any(|name| **name == *callee))
-        };
-        let tie = |entity: &Entity, earlier: &Entity| {
-            let (own, other) = (&*entity.service, &*earlier.service);
-            if own == other {
-                Some(Tie::SameService)
-            } else if calls(own, other) {
-                Some(Tie::Calls)
-            } else {
-                calls(other, own).then_some(Tie::CalledBy)
-            }
-        };
-        let mut chain: Vec<Link> = Vec::new();
-        for (entity, onset) in all {
-            let mut before = chain.iter().rev();
-            let tie =
-                before.find_map(|link| Some((link.entity.clone(), tie(entity, &link.entity)?)));
-            let until = onset.at.plus(incident.step);
-            chain.push(Link {
-                at: onset.at,
-                entity: entity.clone(),
-                signal: onset.signal.clone(),
-                tie,
-                change: context.change(&entity.service, onset.at.plus(-CHANGE_REACH), until),
-            });
-        }
-        chain
+/// The links of [`TemplateExplainer::chain`](super::TemplateExplainer::chain).
+pub(super) fn links(incident: &Incident, context: &impl RankingContext) -> Vec<Link> {
+    if incident.members.is_empty() {
+        return Vec::new();
     }
+    let members = incident.members.iter().map(|member| (&member.entity, &member.onset));
+    let mut all: Vec<(&Entity, &Peak)> = std::iter::once((&incident.entity, &incident.onset))
+        .chain(members)
+        .filter_map(|(entity, onset)| Some((entity, onset.as_ref()?)))
+        .collect();
+    all.sort_by(|(a, a_onset), (b, b_onset)| (a_onset.at, a).cmp(&(b_onset.at, b)));
+    let mut callees: BTreeMap<&str, Vec<Arc<str>>> = BTreeMap::new();
+    for (entity, _) in &all {
+        let service = &*entity.service;
+        callees.entry(service).or_insert_with(|| context.callees(service));
+    }
+    let calls = |caller: &str, callee: &str| {
+        callees.get(caller).is_some_and(|known| known.iter().any(|name| **name == *callee))
+    };
+    let tie = |entity: &Entity, earlier: &Entity| {
+        let (own, other) = (&*entity.service, &*earlier.service);
+        if own == other {
+            Some(Tie::SameService)
+        } else if calls(own, other) {
+            Some(Tie::Calls)
+        } else {
+            calls(other, own).then_some(Tie::CalledBy)
+        }
+    };
+    let mut chain: Vec<Link> = Vec::new();
+    for (entity, onset) in all {
+        let mut before = chain.iter().rev();
+        let tie = before.find_map(|link| Some((link.entity.clone(), tie(entity, &link.entity)?)));
+        let until = onset.at.plus(incident.step);
+        chain.push(Link {
+            at: onset.at,
+            entity: entity.clone(),
+            signal: onset.signal.clone(),
+            tie,
+            change: context.change(&entity.service, onset.at.plus(-CHANGE_REACH), until),
+        });
+    }
+    chain
+}
 
-    /// The chain in sentences.
-    pub(super) fn told(incident: &Incident, chain: &[Link]) -> Vec<String> {
-        let mut out: Vec<String> =
-            chain.iter().take(MOST_TOLD).filter_map(|link| sentence(incident, link)).collect();
-        let more = incident.reached.saturating_add(1).saturating_sub(MOST_TOLD as u64);
-        if !chain.is_empty() && more > 0 {
-            out.push(format!("{} more followed.", number(more as f64, 0)));
-        }
-        out
+/// The chain as sentences, at most [`MAX_SENTENCES`].
+pub(super) fn sentences(incident: &Incident, chain: &[Link]) -> Vec<String> {
+    let mut out: Vec<String> =
+        chain.iter().take(MAX_SENTENCES).filter_map(|link| sentence(incident, link)).collect();
+    let more = incident.reached.saturating_add(1).saturating_sub(MAX_SENTENCES as u64);
+    if !chain.is_empty() && more > 0 {
+        out.push(format!("{} more followed.", number(more as f64, 0)));
     }
+    out
 }
 
 /// `10:42 UTC: cart /x, which calls store: median latency rose to 310 ms (...).`

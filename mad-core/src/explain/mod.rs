@@ -4,6 +4,7 @@ mod budgets;
 mod causes;
 mod chain;
 mod explanation;
+mod phrases;
 mod template;
 mod why;
 mod words;

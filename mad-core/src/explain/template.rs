@@ -4,15 +4,16 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::Explanation;
 use super::budgets::{budgets, severity_evidence};
 use super::causes::Pattern;
-use super::chain::Link;
+use super::chain::{self, Link};
+use super::explanation::Explanation;
+use super::phrases::{change, failing, peaks};
 use super::words::{
     bound, date_clock, duration, likelihood, milliseconds, moment, name, named, number, one_line,
-    percent, plural, quantity, says_alone, span, times,
+    percent, plural, quantity, says_alone, span,
 };
-use crate::culprit::{Evidence, NotCalled, Ranking};
+use crate::culprit::{Evidence, NotCalled, Ranking, RankingContext};
 use crate::history::FlaggedSignal;
 use crate::incident::{Incident, Member, Peak};
 use crate::series::{Entity, Signal};
@@ -25,25 +26,6 @@ use crate::series::{Entity, Signal};
 /// See [`Pipeline::explain`](crate::Pipeline::explain).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TemplateExplainer;
-
-/// The peaks that can be put in words: all of their numbers are there and say which way it went.
-pub(super) fn peaks(incident: &Incident) -> impl Iterator<Item = &Peak> {
-    incident.peaks.iter().filter(|peak| is_whole(&peak.signal))
-}
-
-/// Whether all numbers of a signal are there and say which way it went.
-pub(super) fn is_whole(signal: &FlaggedSignal) -> bool {
-    let FlaggedSignal { value, expected, low, high, z, neg_log10_p, .. } = signal;
-    [value, expected, low, high, neg_log10_p].iter().all(|number| number.is_finite())
-        && z.is_finite()
-        && *z != 0.0
-}
-
-/// Share of failed requests over all flagged rows and the expected share, where it rose.
-pub(super) fn failing(incident: &Incident) -> Option<(f64, f64)> {
-    let (share, usual) = (incident.error_rate(), incident.expected_error_rate);
-    (incident.errors_rose && share.is_finite() && share > usual).then_some((share, usual))
-}
 
 /// Others named in words; further ones are counted.
 const MOST_NAMED: usize = 3;
@@ -68,7 +50,7 @@ impl TemplateExplainer {
             summary: Self::summary(incident, ranking),
             why_flagged: peaks(incident).map(|peak| Self::why(incident, peak)).collect(),
             impact: Self::impact(incident),
-            chain: Self::told(incident, chain),
+            chain: chain::sentences(incident, chain),
             likely_causes,
             recommended_actions: pattern.actions(),
             confidence: incident.confidence(),
@@ -76,6 +58,14 @@ impl TemplateExplainer {
             severity_evidence: severity_evidence(incident),
             line: Self::line(incident),
         }
+    }
+
+    /// The first anomalies of all entities that an incident lists, in order of time, then by name.
+    ///
+    /// Empty for an incident of a single entity. The chain says which entity became anomalous when and
+    /// which services call each other. It is an order in time and no proof of a cause.
+    pub fn chain(&self, incident: &Incident, context: &impl RankingContext) -> Vec<Link> {
+        chain::links(incident, context)
     }
 
     fn summary(incident: &Incident, ranking: Option<&Ranking>) -> String {
@@ -283,7 +273,7 @@ fn told(ranking: &Ranking, incident: &Incident) -> Vec<String> {
         let callee = one_line(callee);
         out.push(format!("{callee}, which {service} calls: its anomalies began no later."));
     }
-    if let Some(callee) = own.and_then(|own| own.slow_way_to.as_ref()) {
+    if let Some(callee) = own.and_then(|own| own.slow_calls_to.as_ref()) {
         out.push(format!(
             "What lies between {service} and {}: calls took longer on their way, no later.",
             one_line(callee),
@@ -306,37 +296,6 @@ fn whose(first: &Entity, own: &Entity) -> String {
     } else {
         format!("{} comes first in the ranking, with", named(first))
     }
-}
-
-/// `median latency rose to 3,260 ms (12.3 times the expected 265 ms)`, of a slow change `median
-/// latency left 120 ms slowly: 156 ms after 12 minutes`.
-pub(super) fn change(flagged: &FlaggedSignal) -> String {
-    let FlaggedSignal { signal, value, expected, z, drifting_for: leaving, .. } = flagged;
-    if let Some(leaving) = leaving {
-        return format!(
-            "{} left {} slowly: {} after {}",
-            name(signal),
-            quantity(signal, *expected),
-            quantity(signal, *value),
-            duration(*leaving),
-        );
-    }
-    let (value, z) = (*value, *z);
-    // what is left of a sum that should be 0 is no number to tell
-    let rest = 1e-6 * value.abs().min(1.0);
-    let is_rest = signal.request().is_none() && expected.abs() < rest;
-    let expected = if is_rest { 0.0 } else { *expected };
-    let verb = if z < 0.0 { "fell" } else { "rose" };
-    let usual = quantity(signal, expected);
-    let factor = match signal.request() {
-        Some(Signal::P50Latency | Signal::P95Latency) => times(value, expected),
-        _ => None,
-    };
-    let usual = match factor {
-        Some(factor) => format!("{factor} times the expected {usual}"),
-        None => format!("{usual} expected"),
-    };
-    format!("{} {verb} to {} ({usual})", name(signal), quantity(signal, value))
 }
 
 /// Nothing for an incident of metrics alone.

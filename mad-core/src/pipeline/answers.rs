@@ -42,7 +42,7 @@ impl Pipeline {
         let at = at.or(self.bucket).unwrap_or_default();
         let rows: Vec<&FlaggedRow> = self.history.flagged(ranker.from(at), at).collect();
         let view = View { by_metrics: self.by_metrics(&rows, at), ..self.view() };
-        Ok(ranker.rank_within(rows, &self.entities, at, &view))
+        Ok(ranker.rank_with(rows, &self.entities, at, &view))
     }
 
     /// The ranking at an incident's end: kept since it closed, or as of now. Entities of another
@@ -61,7 +61,7 @@ impl Pipeline {
         let by_metrics = self.by_metrics(&rows, at);
         let in_other_incident = self.in_other_incidents(incident, &by_metrics);
         let view = View { by_metrics, in_other_incident, ..self.view() };
-        ranker.rank_within(rows, &self.entities, at, &view)
+        ranker.rank_with(rows, &self.entities, at, &view)
     }
 
     /// The entities of other incidents whose services are not next to this one's. What metrics

@@ -44,7 +44,7 @@ impl RankingContext for View<'_> {
         (!answered).then(|| change.clone())
     }
 
-    fn by_metrics(&self, service: &str) -> Option<f64> {
+    fn metric_share(&self, service: &str) -> Option<f64> {
         self.by_metrics.get(service).copied()
     }
 

@@ -219,8 +219,8 @@ fn a_slow_network_is_reported_between_two_services() {
     let first = &ranking.culprits[0];
     assert_eq!(first.entity.to_string(), "checkout -> payment", "{ranking:#?}");
     assert_eq!(first.metric.as_str(), "network_gap_ms");
-    let slow = ranking.culprits.iter().find(|one| one.slow_way_to.is_some()).unwrap();
-    assert_eq!(slow.slow_way_to.as_deref(), Some("payment"));
+    let slow = ranking.culprits.iter().find(|one| one.slow_calls_to.is_some()).unwrap();
+    assert_eq!(slow.slow_calls_to.as_deref(), Some("payment"));
     let explanation = pipeline.explain(incidents[0]);
     assert_eq!(
         explanation.likely_causes[0],

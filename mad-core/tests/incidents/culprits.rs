@@ -173,8 +173,7 @@ fn the_worst_callee_explains_its_caller_and_fewer_calls_do_not() {
         signals: vec![signal(Signal::RequestCount, 5.0)],
         ..row(entity, 10, 5.0)
     };
-    let rank =
-        |rows: &[FlaggedRow]| ranker(15.0, 3).rank_within(rows, &table(), minute(12), &Calls);
+    let rank = |rows: &[FlaggedRow]| ranker(15.0, 3).rank_with(rows, &table(), minute(12), &Calls);
     // a slow caller calls less often, so the callee's traffic is no cause
     let alone = rank(&[row(alpha, 10, 6.0), fewer(bravo)]);
     assert_eq!(names(&alone), ["alpha", "bravo"]);
@@ -197,8 +196,7 @@ fn a_service_that_was_never_called_is_not_the_cause() {
     };
     let lost = |entity, at| without(entity, at, SignalName::Metric("missing_spans".into()), 9.0);
     let fewer = |entity, at| without(entity, at, Signal::RequestCount.into(), -9.0);
-    let rank =
-        |rows: &[FlaggedRow]| ranker(15.0, 4).rank_within(rows, &table(), minute(12), &Calls);
+    let rank = |rows: &[FlaggedRow]| ranker(15.0, 4).rank_with(rows, &table(), minute(12), &Calls);
     let of = |ranking: &Ranking, name: &str| {
         ranking.culprits.iter().find(|one| &*one.entity.service == name).unwrap().clone()
     };

@@ -71,7 +71,7 @@ fn ranking(entity: Entity, score: f64) -> Ranking {
     let at = Timestamp::from_nanos(START + 8 * MINUTE);
     let culprit = Culprit {
         explained_by: None,
-        slow_way_to: None,
+        slow_calls_to: None,
         not_called: None,
         change: None,
         entity,

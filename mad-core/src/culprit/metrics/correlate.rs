@@ -1,40 +1,41 @@
-//! Which other anomalies move as the first suspect's does.
+//! Anomalies that correlate with that of the first suspect.
 
 use std::collections::BTreeMap;
 
-use super::blame::{Charge, Suspect};
+use super::charges::{Candidate, Charge};
+use super::ranking::Correlated;
+use super::series::Series;
 use super::timeline::Timeline;
-use super::types::Correlated;
-use super::window::Series;
 
-/// Rows before the begin that are compared, at least; as many as the incident has, if it has more.
-const BEFORE: i64 = 10;
-/// Fewest rows that two series must have in common.
+/// Smallest number of rows before the onset that are compared; as many as the incident has, if it has
+/// more.
+const ROWS_BEFORE: i64 = 10;
+/// Smallest number of rows that two series must have in common.
 const MIN_ROWS: usize = 5;
-/// Least correlation that is told.
+/// Smallest correlation that is reported.
 const MIN_SCORE: f64 = 0.5;
-/// Most correlated anomalies that are told.
-const MOST: usize = 10;
+/// Largest number of correlated anomalies that are reported.
+const MAX_REPORTED: usize = 10;
 
-/// The anomalies of at least `least` scales whose ranks go with those of the first suspect's strongest
-/// series, in the rows around the begin; the closest first.
+/// The anomalies of at least `least` scales that correlate with the strongest series of the first
+/// candidate in the rows around the onset, the closest first.
 pub(super) fn correlated(
-    suspects: &[Suspect<'_>],
+    candidates: &[Candidate<'_>],
     timeline: &Timeline,
     least: f64,
 ) -> Vec<Correlated> {
     let has_points = |charge: &&Charge<'_>| !charge.series.points().is_empty();
-    let Some(first) = suspects.first().and_then(|one| one.charges.iter().find(has_points)) else {
+    let Some(first) = candidates.first().and_then(|one| one.charges.iter().find(has_points)) else {
         return Vec::new();
     };
-    let from = -BEFORE.max(timeline.rows as i64);
+    let from = -ROWS_BEFORE.max(timeline.rows as i64);
     let rows = |series: &Series| -> BTreeMap<i64, f64> {
         let badness = |value| series.kind.badness(value);
         let all = series.points().iter().map(|point| (timeline.row(point.0), badness(point.1)));
         all.filter(|(row, _)| *row >= from).collect()
     };
     let own = rows(first.series);
-    let charges = suspects.iter().flat_map(|suspect| &suspect.charges);
+    let charges = candidates.iter().flat_map(|candidate| &candidate.charges);
     let others = charges.filter(|charge| {
         charge.effect.size >= least && charge.series.name() != first.series.name()
     });
@@ -49,14 +50,14 @@ pub(super) fn correlated(
             })
         })
         .collect();
-    // stable: of equal ones the service that is blamed more
+    // the sort is stable: equal scores stay in the order of the candidates
     found.sort_by(|a, b| b.correlation_score.total_cmp(&a.correlation_score));
-    found.truncate(MOST);
+    found.truncate(MAX_REPORTED);
     found
 }
 
-/// Spearman's correlation over the rows that both have: Pearson's of the ranks, of which equal values
-/// share the mean. None of fewer than five rows, and where one does not move.
+/// Spearman's rank correlation over the common rows: Pearson's correlation of the ranks. Equal values
+/// share their mean rank. `None` for fewer than five rows, and if a series is constant.
 fn rank_correlation(a: &BTreeMap<i64, f64>, b: &BTreeMap<i64, f64>) -> Option<f64> {
     let common = a.iter().filter_map(|(row, a)| Some((*a, *b.get(row)?)));
     let (a, b): (Vec<f64>, Vec<f64>) = common.unzip();
@@ -72,6 +73,7 @@ fn rank_correlation(a: &BTreeMap<i64, f64>, b: &BTreeMap<i64, f64>) -> Option<f6
     score.is_finite().then_some(score)
 }
 
+/// Ranks from 0, the mean rank for equal values.
 fn ranks(values: &[f64]) -> Vec<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);

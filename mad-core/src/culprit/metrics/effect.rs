@@ -1,18 +1,18 @@
-//! How far a series left its normal level, in scales.
+//! The effect of an incident on one series: its distance from the normal level in scales.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::MetricKind;
+use super::kind::MetricKind;
+use super::series::{Point, Series};
 use super::timeline::Timeline;
-use super::window::{Point, Series};
 use crate::robust::{MAD_OF_SIGMA, mad_sorted, median, median_sorted, quantile_sorted};
 
-/// Fewest normal values that a scale is made of.
+/// Smallest number of normal values for a level.
 const MIN_NORMAL: usize = 4;
-/// Rows before the first bad one that tell the level there.
-const BEFORE: usize = 3;
-/// An effect is not told beyond this.
-const MOST: f64 = 1e9;
+/// Rows before the first anomalous row from which the level there is taken.
+const ROWS_BEFORE: usize = 3;
+/// Upper bound of a distance in scales.
+const MAX_Z: f64 = 1e9;
 
 /// The normal level of a series.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,28 +21,34 @@ pub(super) struct Level {
     pub scale: f64,
 }
 
-/// How far a series left its level.
+/// The distance of a series from its level.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Effect {
-    /// In scales, in the bad direction, above 0.
+    /// Distance in scales in the bad direction, above 0.
     pub size: f64,
-    /// The value in the bad rows.
+    /// The value in the anomalous rows.
     pub value: f64,
-    /// What was expected there.
+    /// The expected value there.
     pub expected: f64,
     /// Scale of `size`.
     pub scale: f64,
-    /// Nanoseconds of the first row at half of the effect.
+    /// Time of the first row that reaches half of the effect, ns.
     pub onset: i64,
 }
 
-/// The level of every series; None where too little is known.
+/// The normal level of every series; `None` for fewer than four normal values.
 ///
-/// The scale is the largest of: 1.4826 MAD; the width between the 5th and 95th percentile over 3.29
-/// (of fewer than 50 values the 10th and 90th, over 2.56, since one strange row must not hide the
-/// next); 5 % of the level; a tenth of the median scale of all series of that metric. An
-/// availability has an absolute floor of a tenth of a percent point instead of the last two. Of more
-/// than `points` values every second, third, ... is taken.
+/// The scale is the largest of:
+///
+/// - 1.4826 MAD;
+/// - the width between the 5th and 95th percentile over 3.29, which is the standard deviation of a
+///   normal distribution (for fewer than 50 values the 10th and 90th over 2.56, because one extreme
+///   row must not hide the next);
+/// - 5 % of the level;
+/// - a tenth of the median scale of all series of that metric.
+///
+/// An availability has an absolute floor of a tenth of a percentage point instead of the last two.
+/// Of more than `points` values every second, third and so on is used.
 pub(super) fn levels(series: &[Series], points: usize, floors: bool) -> Vec<Option<Level>> {
     let mut sorted = Vec::new();
     let raw_level = |series: &Series| raw_level(series.normal(), points, &mut sorted);
@@ -78,12 +84,13 @@ pub(super) fn floor(kind: MetricKind, center: f64) -> f64 {
     }
 }
 
+/// Median and scale without floors.
 fn raw_level(normal: &[Point], points: usize, sorted: &mut Vec<f64>) -> Option<Level> {
     if normal.len() < MIN_NORMAL {
         return None;
     }
     sorted.clear();
-    sorted.extend(some(normal, points).map(|(_, value)| value + 0.0));
+    sorted.extend(sample(normal, points).map(|(_, value)| value + 0.0));
     sorted.sort_unstable_by(f64::total_cmp);
     let center = median_sorted(sorted);
     let mad = mad_sorted(sorted, center);
@@ -93,14 +100,18 @@ fn raw_level(normal: &[Point], points: usize, sorted: &mut Vec<f64>) -> Option<L
 }
 
 impl Level {
+    /// Distance of a value in scales.
     fn z(&self, value: f64) -> f64 {
-        (value / self.scale - self.center / self.scale).clamp(-MOST, MOST)
+        (value / self.scale - self.center / self.scale).clamp(-MAX_Z, MAX_Z)
     }
 }
 
-/// The rows of the incident in which the target is bad: those beyond the middle between its calm
-/// level and its peak. None where that says nothing.
-pub(super) fn bad_rows(
+/// The anomalous rows of the target: those beyond the middle between its calm level and its peak.
+/// `None` if there are none.
+///
+/// The calm level is the median of the better half of the incident and as many rows before it. The
+/// peak is the 90th percentile of the incident.
+pub(super) fn anomalous_rows(
     target: &Series,
     level: &Level,
     timeline: &Timeline,
@@ -120,12 +131,12 @@ pub(super) fn bad_rows(
     (!bad.is_empty()).then_some(bad)
 }
 
-/// The effect of a series; None where it did not move in the bad direction.
+/// The effect of a series; `None` if it did not move in the bad direction.
 ///
-/// With bad rows: the median of these against the normal level and against the rows just before
-/// the first of them, whichever is closer, since normal time can be long ago and the level another
-/// since. Without: what half of the incident's rows reach, of
-/// more than `points` some.
+/// With anomalous rows of a target, the effect is the median in these rows, relative to the normal
+/// level or to the rows just before, whichever is closer. Normal time can be long ago, and the level
+/// may have changed since. Without a target it is the value that half of the incident's rows reach.
+/// Of more than `points` rows some are used.
 pub(super) fn effect(
     series: &Series,
     level: &Level,
@@ -139,6 +150,7 @@ pub(super) fn effect(
         None => (lasting(series, level, points)?, level.center),
     };
     let moved = level.z(value) - level.z(expected);
+    // a single point of a longer incident is weak evidence that the effect lasts
     let alone =
         if bad.is_none() && series.incident().len() == 1 && timeline.rows > 1 { 0.5 } else { 1.0 };
     let size = alone * kind.badness(moved);
@@ -155,7 +167,7 @@ pub(super) fn effect(
     Some(Effect { size, value, expected, scale: level.scale, onset })
 }
 
-/// The value in the bad rows, and what it is held against.
+/// The value in the target's anomalous rows, and the level that it is compared with.
 fn aligned(
     series: &Series,
     level: &Level,
@@ -168,7 +180,7 @@ fn aligned(
     let within = series.incident().iter().filter(|point| timeline.row(point.0) < first);
     let mut before = values(within);
     if timeline.contiguous {
-        let missing = BEFORE.saturating_sub(before.len());
+        let missing = ROWS_BEFORE.saturating_sub(before.len());
         before.extend(series.normal().iter().rev().take(missing).map(|point| point.1));
     }
     let level_before = median(&before);
@@ -177,7 +189,7 @@ fn aligned(
     }
     let from_normal = level.z(value);
     let from_before = from_normal - level.z(level_before);
-    // a move that depends on what it is held against is none
+    // if the direction depends on the level chosen, there is no effect
     if from_normal.signum() != from_before.signum() {
         return None;
     }
@@ -185,15 +197,15 @@ fn aligned(
     Some((value, if closer { level_before } else { level.center }))
 }
 
-/// The value that half of the rows are at least as bad as.
+/// The value that half of the rows are at least as far in the bad direction as.
 fn lasting(series: &Series, level: &Level, points: usize) -> Option<f64> {
     if series.kind.is_one_sided() {
-        let mut values = values(some(series.incident(), points));
+        let mut values = values(sample(series.incident(), points));
         let half = values.len().checked_sub(1)? / 2;
         let (least, most) =
             (values.iter().copied().reduce(f64::min)?, values.iter().copied().reduce(f64::max)?);
-        // beyond that distances are equal, and the value decides
-        if level.z(least).abs() < MOST && level.z(most).abs() < MOST {
+        // at the bound all distances are equal, so the slower path below compares the values too
+        if level.z(least).abs() < MAX_Z && level.z(most).abs() < MAX_Z {
             let worse =
                 |a: &f64, b: &f64| series.kind.badness(*b).total_cmp(&series.kind.badness(*a));
             let (_, value, _) = values.select_nth_unstable_by(half, worse);
@@ -201,18 +213,19 @@ fn lasting(series: &Series, level: &Level, points: usize) -> Option<f64> {
         }
     }
     let badness = |point: &Point| (series.kind.badness(level.z(point.1)), point.1);
-    let mut worst: Vec<(f64, f64)> = some(series.incident(), points).map(badness).collect();
+    let mut worst: Vec<(f64, f64)> = sample(series.incident(), points).map(badness).collect();
     let half = worst.len().checked_sub(1)? / 2;
     let (_, (_, value), _) =
         worst.select_nth_unstable_by(half, |a, b| b.0.total_cmp(&a.0).then(a.1.total_cmp(&b.1)));
     Some(*value)
 }
 
-/// Every second, third, ... of more than so many points.
-fn some(all: &[Point], points: usize) -> impl Iterator<Item = &Point> {
+/// At most about `points` of all points, evenly spaced.
+fn sample(all: &[Point], points: usize) -> impl Iterator<Item = &Point> {
     all.iter().step_by(all.len().div_ceil(points.max(1)).max(1))
 }
 
+/// The values of points.
 fn values<'a>(points: impl Iterator<Item = &'a Point>) -> Vec<f64> {
     points.map(|point| point.1).collect()
 }

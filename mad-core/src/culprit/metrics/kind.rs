@@ -1,11 +1,13 @@
-//! What a metric measures, told by its name.
+//! Kinds of metrics, guessed from their names.
 
 use serde::{Deserialize, Serialize};
 
-/// What a metric measures, guessed from its name by [`MetricKind::guess`] where
-/// [`MetricRankerConfig::metric_kinds`](super::MetricRankerConfig::metric_kinds) says nothing of it.
+/// The kind of quantity that a metric measures.
 ///
-/// | kind | a word of the name, any case | bad is | weight |
+/// [`MetricRankerConfig::metric_kinds`](super::MetricRankerConfig::metric_kinds) sets it; otherwise
+/// [`MetricKind::guess`] finds it from the name:
+///
+/// | kind | name contains, in any case | bad direction | weight |
 /// |---|---|---|---|
 /// | availability | avail, success | down | 1 |
 /// | errors | error, fail, fault, exception, 5xx | up | 1 |
@@ -17,8 +19,8 @@ use serde::{Deserialize, Serialize};
 /// | network | network, bytes, packet, socket | either | .5 |
 /// | other | | either | .5 |
 ///
-/// The first row that fits counts. Traffic weighs little because it falls everywhere below a fault
-/// and rises wherever it is retried.
+/// The first fitting row counts. Traffic weighs little because it falls in all services below a fault
+/// and rises where callers retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -27,11 +29,11 @@ pub enum MetricKind {
     Availability,
     /// Errors, as a count or a rate.
     Errors,
-    /// How long something takes.
+    /// Durations.
     Latency,
     /// Work of disks and system calls.
     Storage,
-    /// How much is asked for.
+    /// Demand: requests, operations, calls.
     Traffic,
     /// Processor use.
     Cpu,
@@ -39,15 +41,15 @@ pub enum MetricKind {
     Memory,
     /// Bytes and packets sent or received.
     Network,
-    /// Calls between services, from spans: how much longer the caller waited than the callee
-    /// worked. No metric has this kind.
+    /// Gaps of calls between services, from spans. Metrics never have this kind.
     Calls,
-    /// Log lines. No metric has this kind.
+    /// Log lines. Metrics never have this kind.
     Logs,
     /// Anything else.
     Other,
 }
 
+/// Words by which [`MetricKind::guess`] finds the kind.
 const WORDS: [(MetricKind, &[&str]); 8] = [
     (MetricKind::Availability, &["avail", "success"]),
     (MetricKind::Errors, &["error", "fail", "fault", "exception", "5xx"]),
@@ -80,7 +82,7 @@ impl MetricKind {
         WORDS.iter().find(|(_, words)| fits(words)).map_or(Self::Other, |(kind, _)| *kind)
     }
 
-    /// The kind as files and answers write it.
+    /// The kind in files and API responses.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Availability => "availability",
@@ -97,7 +99,7 @@ impl MetricKind {
         }
     }
 
-    /// How bad a move by `z` is: the move itself, its negative, or its size.
+    /// The distance `z` in the bad direction: `z`, its negative, or its absolute value.
     pub(super) fn badness(self, z: f64) -> f64 {
         match self {
             Self::Availability => -z,
@@ -106,12 +108,12 @@ impl MetricKind {
         }
     }
 
-    /// Whether one direction alone is bad.
+    /// Whether only one direction is bad.
     pub(super) const fn is_one_sided(self) -> bool {
         matches!(self, Self::Availability | Self::Errors | Self::Latency | Self::Cpu | Self::Memory)
     }
 
-    /// How much a move says.
+    /// Weight of an effect of this kind.
     pub(super) const fn weight(self) -> f64 {
         match self {
             Self::Traffic => 0.25,
@@ -120,12 +122,12 @@ impl MetricKind {
         }
     }
 
-    /// Whether it tells of a service by itself, whatever the target and the callees show.
+    /// Whether it is evidence about its service regardless of target and callees.
     pub(super) const fn is_direct(self) -> bool {
         matches!(self, Self::Calls | Self::Logs)
     }
 
-    /// Whether both tell of the same symptom: errors lower availability.
+    /// Whether both measure the same symptom. Errors lower availability, so these two do.
     pub(super) fn is_kin(self, other: Self) -> bool {
         let failing = |kind| matches!(kind, Self::Availability | Self::Errors);
         self == other || (failing(self) && failing(other))

@@ -1,30 +1,30 @@
-//! Rows of time, and where among them the incident begins.
+//! The rows of an incident on a common time grid.
 
-use super::window::Series;
+use super::series::Series;
 
-/// Normal time that ends at most this many rows before the incident runs into it.
+/// Normal time that ends at most this many rows before the incident is contiguous with it.
 pub(super) const CONTIGUOUS_ROWS: i64 = 3;
 
-/// The incident's rows.
+/// The time grid of an incident.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timeline {
-    /// Nanoseconds of row 0, the incident's first.
+    /// Time of row 0, the first row of the incident, ns.
     pub start: i64,
-    /// Nanoseconds of its last row.
+    /// Time of the last row, ns.
     pub end: i64,
-    /// Nanoseconds from row to row, above 0.
+    /// Time from row to row, ns, above 0.
     pub step: i64,
-    /// Rows of the incident: the most that a series has.
+    /// Rows of the incident: the largest number that a series has.
     pub rows: usize,
     /// Whether normal time runs into the incident, or is a part of it.
     pub contiguous: bool,
-    /// Whether there is normal time: the incident's begin was told.
-    pub told: bool,
+    /// Whether the caller declared the onset, by giving normal time.
+    pub declared: bool,
 }
 
 impl Timeline {
-    /// The incident as it was told; None without points.
-    pub fn told(series: &[Series]) -> Option<Self> {
+    /// The incident as declared by the window; `None` without points.
+    pub fn declared(series: &[Series]) -> Option<Self> {
         let step = step(series);
         let start = series.iter().filter_map(|series| Some(series.incident().first()?.0)).min()?;
         let end = series.iter().filter_map(|series| Some(series.incident().last()?.0)).max()?;
@@ -32,19 +32,19 @@ impl Timeline {
         let gap = normal_end.map(|end| start.saturating_sub(end));
         let contiguous =
             gap.is_none_or(|gap| gap > 0 && gap <= step.saturating_mul(CONTIGUOUS_ROWS));
-        Some(Self { start, end, step, rows: rows(series), contiguous, told: gap.is_some() })
+        Some(Self { start, end, step, rows: rows(series), contiguous, declared: gap.is_some() })
     }
 
-    /// The incident that begins at this row of the told one; its points are moved to it.
-    pub fn begun_at(&self, row: i64, series: &mut [Series]) -> Self {
+    /// The incident with its onset at another row; splits the points of all series there.
+    pub fn with_onset(&self, row: i64, series: &mut [Series]) -> Self {
         let start = self.start.saturating_add(row.saturating_mul(self.step));
         for series in &mut *series {
-            series.begin_at(start.saturating_sub(self.step / 2));
+            series.set_onset(start.saturating_sub(self.step / 2));
         }
         Self { start, rows: rows(series), ..*self }
     }
 
-    /// Whether a moment lies within the incident's rows, of which each tells the time up to it.
+    /// Whether a moment lies within the incident. A row covers the step that ends at its time.
     pub fn holds(&self, at: i64) -> bool {
         at > self.start.saturating_sub(self.step) && at <= self.end
     }
@@ -55,11 +55,12 @@ impl Timeline {
     }
 }
 
+/// The largest number of incident points of a series.
 fn rows(series: &[Series]) -> usize {
     series.iter().map(|series| series.incident().len()).max().unwrap_or(0)
 }
 
-/// The usual time between two points of a series, over all series; 1 where there is none.
+/// The median time between two points, first by series, then over all series; 1 without any.
 fn step(series: &[Series]) -> i64 {
     let mut steps: Vec<i64> = Vec::new();
     for series in series {

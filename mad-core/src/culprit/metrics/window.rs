@@ -1,37 +1,35 @@
-//! The metrics of an incident and of normal time, by series.
+//! Collects the metrics, spans, log lines and changes of an incident and of normal time.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::MetricKind;
-use super::calls::Calls;
-use super::lines::Lines;
+use super::call_gaps::CallSpans;
+use super::kind::MetricKind;
+use super::log_lines::LogLines;
+use super::series::{Point, Series};
 use crate::telemetry::{Change, ChangeEvent, LogLine, MetricPoint, Rejections, Span};
 
-/// Metrics of an incident and of normal time, gathered point by point in any order.
+/// Metrics, spans, log lines and changes of an incident and of normal time, added in any order.
 ///
-/// Points that cannot be taken are counted in [`rejected`](Self::rejected). NaN is a gap. Of several
-/// points of one series at one moment the mean counts.
+/// Invalid records are counted in [`rejected`](Self::rejected). A NaN value is a gap. Several points
+/// of one series at the same moment are averaged.
 #[derive(Debug, Clone, Default)]
 pub struct MetricWindow {
     series: Vec<Gathered>,
     /// By service, resource and metric.
     by_name: HashMap<Arc<str>, HashMap<Arc<str>, ByMetric>>,
     last: usize,
-    pub(super) calls: Calls,
-    pub(super) lines: Lines,
+    pub(super) calls: CallSpans,
+    pub(super) lines: LogLines,
     /// By service.
     pub(super) changes: HashMap<Arc<str>, Vec<ChangeEvent>>,
     rejected: Rejections,
 }
 
-/// Places of a resource's series by metric.
+/// Index of a series by metric.
 type ByMetric = HashMap<Arc<str>, usize>;
 
-/// Nanoseconds and value.
-pub(super) type Point = (i64, f64);
-
-/// A series as its points came.
+/// A series with its points in order of arrival.
 #[derive(Debug, Clone)]
 struct Gathered {
     name: Series,
@@ -39,26 +37,14 @@ struct Gathered {
     incident: Vec<Point>,
 }
 
-/// One metric of one resource of one service.
-#[derive(Debug, Clone)]
-pub(super) struct Series {
-    pub service: Arc<str>,
-    pub resource: Arc<str>,
-    pub metric: Arc<str>,
-    pub kind: MetricKind,
-    /// Normal time, then the incident; each in order of time.
-    points: Vec<Point>,
-    /// Place of the incident's first point.
-    begin: usize,
-}
-
 impl MetricWindow {
-    /// No points yet.
+    /// An empty window.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes a point of the incident; `position` tells the record in [`rejected`](Self::rejected).
+    /// Takes a point of the incident. `position` identifies the record in
+    /// [`rejected`](Self::rejected).
     pub fn incident(&mut self, point: &MetricPoint<'_>, position: u64) {
         let at = (point.timestamp.nanos(), point.value);
         if let Some(series) = self.gathered(point, position) {
@@ -74,7 +60,7 @@ impl MetricWindow {
         }
     }
 
-    /// Takes a span. Those within the incident's rows are of the incident, all others of normal
+    /// Takes a span. Spans within the incident's time belong to the incident, all others to normal
     /// time.
     pub fn span(&mut self, span: &Span<'_>, position: u64) {
         match span.check() {
@@ -83,7 +69,8 @@ impl MetricWindow {
         }
     }
 
-    /// Takes a log line, of the incident or of normal time as [`span`](Self::span).
+    /// Takes a log line. Its time decides between incident and normal time, as for
+    /// [`span`](Self::span).
     pub fn log(&mut self, line: &LogLine<'_>, position: u64) {
         match line.check() {
             Ok(()) => self.lines.push(line),
@@ -91,7 +78,7 @@ impl MetricWindow {
         }
     }
 
-    /// Takes a change of the system, at any time.
+    /// Takes a change of a service, at any time.
     pub fn change(&mut self, change: &Change<'_>, position: u64) {
         if let Err((reason, field)) = change.check() {
             self.rejected.add(reason, position, || field.to_owned());
@@ -107,28 +94,26 @@ impl MetricWindow {
         });
     }
 
-    /// Points that were not taken.
+    /// Invalid records, by reason.
     pub fn rejected(&self) -> &Rejections {
         &self.rejected
     }
 
-    /// Counts of records that did not become points.
+    /// Invalid records, for counting those that a decoder could not read.
     pub fn rejected_mut(&mut self) -> &mut Rejections {
         &mut self.rejected
     }
 
-    /// Every series in order of time, gaps left out; ordered by name, so that the order of the
-    /// points never matters.
+    /// All series, ordered by name, with their points in order of time. The order in which points
+    /// arrived therefore never matters.
     pub(super) fn sorted(&self) -> Vec<Series> {
         let whole = |series: &Gathered| {
             let mut points = Vec::with_capacity(series.normal.len() + series.incident.len());
             points.extend_from_slice(&series.normal);
             let mut incident = series.incident.clone();
-            tidy(&mut points);
-            tidy(&mut incident);
-            let begin = points.len();
-            points.append(&mut incident);
-            Series { points, begin, ..series.name.clone() }
+            sort_points(&mut points);
+            sort_points(&mut incident);
+            Series::with_points(&series.name, points, incident)
         };
         let mut sorted: Vec<Series> = self.series.iter().map(whole).collect();
         sorted.sort_by(|a, b| a.name().cmp(&b.name()));
@@ -137,7 +122,7 @@ impl MetricWindow {
 
     fn gathered(&mut self, point: &MetricPoint<'_>, position: u64) -> Option<&mut Gathered> {
         let name = (point.service, point.resource, point.metric);
-        // long tables hold series in runs, whose names are known to be fine
+        // tables hold series in runs, so the name of the previous point was already checked
         let known = self.series.get(self.last).is_some_and(|series| series.name.name() == name);
         if !known || point.value.is_infinite() {
             if let Err((reason, field)) = point.check() {
@@ -156,14 +141,9 @@ impl MetricWindow {
             return *index;
         }
         let index = self.series.len();
-        let series = Series {
-            service: point.service.into(),
-            resource: point.resource.into(),
-            metric: point.metric.into(),
-            kind: MetricKind::guess(point.metric),
-            points: Vec::new(),
-            begin: 0,
-        };
+        let kind = MetricKind::guess(point.metric);
+        let mut series = Series::of_service(point.service.into(), point.metric, kind);
+        series.resource = point.resource.into();
         let metrics = self.by_name.entry(Arc::clone(&series.service)).or_default();
         let metrics = metrics.entry(Arc::clone(&series.resource)).or_default();
         metrics.insert(Arc::clone(&series.metric), index);
@@ -172,49 +152,8 @@ impl MetricWindow {
     }
 }
 
-impl Series {
-    /// Of a service as a whole and without points.
-    pub fn told(service: Arc<str>, metric: &str, kind: MetricKind) -> Self {
-        let (resource, metric) = (Arc::from(""), Arc::from(metric));
-        Self { service, resource, metric, kind, points: Vec::new(), begin: 0 }
-    }
-
-    /// Points of normal time.
-    pub fn normal(&self) -> &[Point] {
-        self.points.get(..self.begin).unwrap_or_default()
-    }
-
-    /// Points of the incident.
-    pub fn incident(&self) -> &[Point] {
-        self.points.get(self.begin..).unwrap_or_default()
-    }
-
-    /// All points: normal time first.
-    pub fn points(&self) -> &[Point] {
-        &self.points
-    }
-
-    /// Makes the incident begin at this moment; of normal time that runs into it.
-    pub fn begin_at(&mut self, at: i64) {
-        self.begin = self.points.partition_point(|point| point.0 < at);
-    }
-
-    pub fn name(&self) -> (&str, &str, &str) {
-        (&self.service, &self.resource, &self.metric)
-    }
-
-    /// The metric's name, and the peer of a call that it measures: `latency->cart` is `latency` and
-    /// `cart`.
-    pub fn base(&self) -> (&str, Option<&str>) {
-        match self.metric.split_once("->") {
-            Some((base, peer)) => (base, Some(peer)),
-            None => (&self.metric, None),
-        }
-    }
-}
-
-/// Sorts by time, leaves gaps out, and makes one point of several at one moment.
-fn tidy(points: &mut Vec<Point>) {
+/// Sorts points by time, drops gaps, and averages points of the same moment.
+fn sort_points(points: &mut Vec<Point>) {
     if points.is_sorted_by(|a, b| a.0 < b.0) && points.iter().all(|point| point.1.is_finite()) {
         return;
     }

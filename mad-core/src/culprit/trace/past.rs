@@ -1,40 +1,44 @@
-//! What calls usually take, and whom they usually reach.
+//! Usual durations and usual callees of operations.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::config::TraceRankerConfig;
 use super::tree::{Leaf, Tree};
-use super::types::TraceRankerConfig;
 use super::window::{Call, Names, Place};
 use crate::robust::{MAD_OF_SIGMA, median, median_mad, quantile_sorted};
 
-/// Fewest spans that tell what is usual.
+/// Smallest number of spans for a usual duration.
 const MIN_SPANS: usize = 5;
-/// Smallest scale of a duration: a share of it, and ms.
-const FLOOR: (f64, f64) = (0.25, 1.0);
-/// What a slow span as a whole has to take longer, as a share of what its own time does.
-const LATER: f64 = 0.5;
-/// Calls seen, and the share of them that a callee has to be part of, for its absence to tell.
-const EXPECTED: (u64, f64) = (20, 0.95);
+/// Smallest scale of a duration, as a share of the usual duration.
+const RELATIVE_FLOOR: f64 = 0.25;
+/// Smallest scale of a duration, ms.
+const FLOOR_MS: f64 = 1.0;
+/// Smallest excess of the whole span, as a share of the excess of its own time.
+const MIN_WHOLE_SHARE: f64 = 0.5;
+/// Smallest number of spans of an operation before an absent callee counts as missing.
+const MIN_CALLS: u64 = 20;
+/// Smallest share of these spans that called the callee.
+const USUAL_SHARE: f64 = 0.95;
 
-/// What was learnt of the calls.
+/// The learned durations and callees.
 #[derive(Debug, Default)]
 pub(super) struct Past {
     /// Usual own time and scale, ms.
     levels: HashMap<Place, (f64, f64)>,
     /// Usual duration, ms.
     durations: HashMap<Place, f64>,
-    /// Spans of a place, and whom they called: in how many of them.
+    /// Number of spans of a place, and of those that called each callee.
     callees: BTreeMap<Place, (u64, BTreeMap<Place, u64>)>,
-    /// Where each name stands among all by the alphabet.
+    /// Alphabetical rank of each name.
     ranks: Vec<u32>,
-    /// Whether what is usual was learnt of normal time, so that what is absent is missing.
-    pub tells_missing: bool,
-    /// Who calls whom, by service.
+    /// Whether callees were learned from normal time, so that an absent callee is missing.
+    pub finds_missing: bool,
+    /// Callees of each service.
     edges: BTreeMap<u32, BTreeSet<u32>>,
 }
 
 impl Past {
-    /// Nothing learnt yet; ties go by these names.
+    /// Nothing learned. Ties are decided by these names.
     pub fn new(names: &Names) -> Self {
         Self { ranks: names.ranks(), ..Self::default() }
     }
@@ -44,8 +48,8 @@ impl Past {
         (rank(service), rank(operation), side)
     }
 
-    /// Learns durations: of normal time; without it, of the faster half of all there is, taking it
-    /// that a fault does not slow down three spans of four.
+    /// Learns durations from normal time or, without it, from the faster half of all spans. The latter
+    /// assumes that a fault slows down at most half of the spans of an operation.
     pub fn learn_durations<'a>(
         &mut self,
         trees: impl Iterator<Item = &'a Tree<'a>>,
@@ -67,16 +71,17 @@ impl Past {
                     times.truncate(times.len().div_ceil(2));
                 }
             }
+            // the scale is the largest of MAD, upper tail and floors; the faster half has no upper tail
             let (usual, mad) = median_mad(&own[..]);
             let tail = (quantile_sorted(&own, 0.95) - usual) / 1.645;
             let spread = if is_normal { tail.max(mad / MAD_OF_SIGMA) } else { mad / MAD_OF_SIGMA };
-            let scale = spread.max(FLOOR.0 * usual).max(FLOOR.1);
+            let scale = spread.max(RELATIVE_FLOOR * usual).max(FLOOR_MS);
             self.levels.insert(place, (usual, scale));
             self.durations.insert(place, median(&whole[..]));
         }
     }
 
-    /// Learns whom calls reach.
+    /// Learns the callees of a trace.
     pub fn learn_calls(&mut self, tree: &Tree<'_>) {
         for span in &tree.spans {
             let called: BTreeSet<Place> = span
@@ -100,15 +105,16 @@ impl Past {
         self.durations.get(&place).copied()
     }
 
-    /// By how much a call's own time is longer than usual, ms; 0 when it is not slow.
+    /// Excess of a span's own time over the usual own time, ms; 0 if it is not slow.
     pub fn excess(&self, span: &Leaf<'_>, config: &TraceRankerConfig) -> f64 {
         let place = span.call.place();
         match self.levels.get(&place) {
             Some((usual, scale)) => {
                 let excess = span.own_ms - usual;
-                // where a callee's span is lost, its time looks like the caller's own
+                // a lost span of a callee counts as own time, so the whole span must be longer too
                 let later = span.call.duration_ms - self.usual(place).unwrap_or_default();
-                let is_slow = excess > config.slow_effect * scale && later >= LATER * excess;
+                let is_slow =
+                    excess > config.slow_effect * scale && later >= MIN_WHOLE_SHARE * excess;
                 if is_slow { excess } else { 0.0 }
             }
             None if span.own_ms > config.slow_ms => span.own_ms,
@@ -116,25 +122,25 @@ impl Past {
         }
     }
 
-    /// Whom a call usually reaches.
+    /// The most frequent callee.
     pub fn usual_callee(&self, place: Place) -> Option<Place> {
         let (_, callees) = self.callees.get(&place)?;
         let best = callees.iter().max_by_key(|(callee, seen)| (**seen, self.rank(**callee)));
         best.map(|(callee, _)| *callee)
     }
 
-    /// Whom a call reaches nearly always, of those that are absent the first by name.
+    /// A callee that is nearly always called and is absent; the first by name.
     pub fn missing_callee(&self, place: Place, is_absent: impl Fn(Place) -> bool) -> Option<Place> {
         let (seen, callees) = self.callees.get(&place)?;
-        if !(self.tells_missing && *seen >= EXPECTED.0) {
+        if !(self.finds_missing && *seen >= MIN_CALLS) {
             return None;
         }
-        let is_usual = |of: u64| of as f64 >= EXPECTED.1 * *seen as f64;
+        let is_usual = |of: u64| of as f64 >= USUAL_SHARE * *seen as f64;
         let absent = callees.iter().filter(|(callee, of)| is_usual(**of) && is_absent(**callee));
         absent.map(|(callee, _)| *callee).min_by_key(|callee| self.rank(*callee))
     }
 
-    /// Whether a service calls another, directly or through others.
+    /// Whether a service calls another directly or through others.
     pub fn reaches(&self, from: u32, to: u32) -> bool {
         let (mut seen, mut next) = (BTreeSet::from([from]), vec![from]);
         while let Some(service) = next.pop() {

@@ -1,4 +1,4 @@
-//! One trace as a tree, whatever its spans claim.
+//! One trace as a tree of spans, with corrected clocks and own times.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,20 +6,20 @@ use std::sync::Arc;
 use super::window::Call;
 use crate::telemetry::SpanKind;
 
-/// What clocks may differ by before they are corrected, ns.
+/// Clock difference that is not corrected, ns.
 const TOLERANCE: i64 = 1_000_000;
 
-/// A span within its trace.
+/// A span within its trace. Parent and children are indices.
 #[derive(Debug)]
 pub(super) struct Leaf<'a> {
     pub call: &'a Call,
     pub parent: Option<usize>,
     pub children: Vec<usize>,
-    /// Whether it names a parent that is not there.
+    /// Whether it names a parent that is not in the trace.
     pub is_orphan: bool,
-    /// When it began by the clock of the trace's root.
+    /// Start by the clock of the root span, ns.
     pub start: i64,
-    /// What it took less the time within its children, ms: its own work, or the wait for what is lost.
+    /// Duration without the time within its children, ms: its own work, or the wait for lost spans.
     pub own_ms: f64,
 }
 
@@ -32,8 +32,8 @@ pub(super) struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    /// From the spans of one trace in any order; of those with one id the first by time counts. A
-    /// circle is cut at its first span.
+    /// From the spans of one trace in any order. Of spans with the same id the earliest counts. A cycle
+    /// of parents is cut at its earliest span.
     pub fn new(calls: impl IntoIterator<Item = &'a Call>) -> Self {
         let mut calls: Vec<&Call> = calls.into_iter().collect();
         calls.sort_by(|a, b| {
@@ -73,7 +73,7 @@ impl<'a> Tree<'a> {
         tree
     }
 
-    /// Finds an order in which parents come first, cutting circles.
+    /// Finds an order in which parents come before their children, and cuts cycles.
     fn sort(&mut self) {
         let mut seen = vec![false; self.spans.len()];
         let roots = |tree: &Self| -> Vec<usize> {
@@ -90,6 +90,7 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// Appends the spans below `next` to the order, depth first.
     fn walk(&mut self, mut next: Vec<usize>, seen: &mut [bool]) {
         next.reverse();
         while let Some(place) = next.pop() {
@@ -102,7 +103,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Makes a span a root.
+    /// Removes the link of a span to its parent.
     fn cut(&mut self, place: usize) {
         let parent = self.spans.get_mut(place).and_then(|span| span.parent.take());
         if let Some(parent) = parent.and_then(|parent| self.spans.get_mut(parent)) {
@@ -110,8 +111,10 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// A child in another service that lies outside of its parent is moved to its middle, and what
-    /// belongs to the same service with it.
+    /// Corrects the clock of each service relative to its caller.
+    ///
+    /// A child in another service that lies outside of its parent is centred in the parent. Its spans
+    /// in the same service move with it.
     fn correct_clocks(&mut self) {
         for place in self.order.clone() {
             let Some(span) = self.spans.get(place) else { continue };
@@ -138,7 +141,8 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Takes the time within children off each span; messages are not waited for.
+    /// Subtracts the time within children from each span. Consumer spans are not subtracted, because
+    /// the producer of a message does not wait for them.
     fn find_own_times(&mut self) {
         let own: Vec<f64> = self.spans.iter().map(|span| self.own_ms(span)).collect();
         for (span, own_ms) in self.spans.iter_mut().zip(own) {
@@ -146,6 +150,7 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// Duration without the union of the children's times, ms.
     fn own_ms(&self, span: &Leaf<'_>) -> f64 {
         let length = |call: &Call| call.end().saturating_sub(call.start);
         let last = span.start.saturating_add(length(span.call));

@@ -1,4 +1,4 @@
-//! Spans of an incident and of normal time, names held once.
+//! Collects the spans of an incident and of normal time, with interned names.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::limits::Limits;
 use crate::telemetry::{Span, SpanKind};
 
-/// Names by their places.
+/// Interned names.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     all: Vec<Arc<str>>,
@@ -14,6 +14,7 @@ pub(super) struct Names {
 }
 
 impl Names {
+    /// The id of a name.
     fn place(&mut self, name: &str) -> u32 {
         if let Some(place) = self.places.get(name) {
             return *place;
@@ -24,7 +25,7 @@ impl Names {
         place
     }
 
-    /// Where each name stands among all by the alphabet.
+    /// Alphabetical rank of each name.
     pub fn ranks(&self) -> Vec<u32> {
         let mut order: Vec<usize> = (0..self.all.len()).collect();
         order.sort_by_key(|place| self.all.get(*place));
@@ -37,15 +38,16 @@ impl Names {
         ranks
     }
 
+    /// The name of an id.
     pub fn name(&self, place: u32) -> Arc<str> {
         self.all.get(place as usize).cloned().unwrap_or_default()
     }
 }
 
-/// What is called: a service, its operation, and which side of the call tells of it.
+/// Service, operation, and whether the span is on the client side.
 pub(super) type Place = (u32, u32, bool);
 
-/// A span as the ranker needs it.
+/// A span with interned names.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     pub trace: u32,
@@ -65,13 +67,13 @@ impl Call {
         (self.service, self.operation, self.kind.is_caller())
     }
 
-    /// When it ended, by its own clock.
+    /// End by its own clock, ns.
     pub fn end(&self) -> i64 {
         self.start.saturating_add((self.duration_ms * 1e6) as i64)
     }
 }
 
-/// Spans of an incident, and of normal time as far as there are some.
+/// Spans of an incident and, optionally, of normal time.
 #[derive(Debug, Clone)]
 pub struct TraceWindow {
     cap: usize,
@@ -83,29 +85,29 @@ pub struct TraceWindow {
 }
 
 impl TraceWindow {
-    /// An empty window, for as many spans as [`Limits::sort_records`].
+    /// An empty window for at most [`Limits::sort_records`] spans.
     pub fn new(limits: &Limits) -> Self {
         let (names, traces) = (Names::default(), Names::default());
         let (incident, reference) = (Vec::new(), Vec::new());
         Self { cap: limits.sort_records, dropped: 0, names, traces, incident, reference }
     }
 
-    /// Takes a span of the incident. One with a negative or infinite duration, or without room, is
-    /// counted and left out.
+    /// Takes a span of the incident. A span with a negative or infinite duration, or beyond the limit,
+    /// is only counted.
     pub fn span(&mut self, span: &Span<'_>) {
         if let Some(call) = self.call(span) {
             self.incident.push(call);
         }
     }
 
-    /// Takes a span of normal time.
+    /// Takes a span of normal time, as [`span`](Self::span).
     pub fn reference(&mut self, span: &Span<'_>) {
         if let Some(call) = self.call(span) {
             self.reference.push(call);
         }
     }
 
-    /// Spans left out.
+    /// Spans that were not taken.
     pub const fn dropped(&self) -> u64 {
         self.dropped
     }

@@ -1,6 +1,6 @@
 //! Ranking over metrics: culprits, evidence and abstention.
 
-mod begin;
+mod onset;
 mod shapes;
 
 use mad_core::culprit::{

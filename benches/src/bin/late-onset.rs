@@ -1,8 +1,8 @@
-//! Culprits of simulated incidents that are told 0, 30 and 60 seconds late:
-//! `cargo run --release --bin told-late`.
+//! Culprits of simulated incidents whose onset is declared 0, 30 and 60 seconds late:
+//! `cargo run --release --bin late-onset`.
 //!
-//! Prints a line per fault and lateness; exits 1 when lateness costs more than its goal. With `--told`
-//! the begin is taken as told, for comparison.
+//! Prints one line per fault and delay. Exits with 1 if a delay costs more accuracy than its goal. With
+//! `--declared` the declared onset is used without a search, for comparison.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -10,22 +10,23 @@ use std::process::ExitCode;
 use mad_benches::fleet::{FAULTS, Fleet, FleetConfig};
 use mad_core::culprit::{MetricRanker, MetricRankerConfig};
 
+/// Fleets for each fault and delay.
 const SEEDS: u64 = 20;
-/// Seconds of normal time and of the incident, at most.
+/// Largest number of seconds of normal time, and of the incident.
 const WINDOW: i64 = 120;
-/// Seconds late, and what it may cost of AC@1.
-const LATE: [(i64, f64); 3] = [(0, 0.0), (30, 0.1), (60, 0.2)];
+/// Delay in seconds, and the largest accepted loss of AC@1.
+const DELAYS: [(i64, f64); 3] = [(0, 0.0), (30, 0.1), (60, 0.2)];
 
 fn main() -> ExitCode {
-    let find_begin = !std::env::args().any(|argument| argument == "--told");
-    let config = MetricRankerConfig { find_begin, ..MetricRankerConfig::default() };
+    let find_onset = !std::env::args().any(|argument| argument == "--declared");
+    let config = MetricRankerConfig { find_onset, ..MetricRankerConfig::default() };
     let Ok(ranker) = MetricRanker::new(config) else {
         return ExitCode::FAILURE;
     };
     let mut out = std::io::stdout().lock();
     let mut missed = false;
     let mut on_time = 0.0;
-    for (late, goal) in LATE {
+    for (late, goal) in DELAYS {
         let mut all = [0.0; 2];
         for (fault, (name, _)) in FAULTS.iter().enumerate() {
             let mut hits = [0.0; 2];
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
                 *all += hits / FAULTS.len() as f64;
             }
             let [first, third] = hits;
-            // a closed pipe ends the printing, not the run
+            // the result of a write is ignored, so that a closed pipe does not end the run
             drop(writeln!(out, "{late:2} s late  {name:5}  AC@1 {first:.2}  AC@3 {third:.2}"));
         }
         let [first, third] = all;

@@ -60,7 +60,7 @@ pub struct Culprit {
     pub explained_by: Option<Arc<str>>,
     /// A service that it calls, where its calls took longer on their way there and back, no later: it
     /// weighs a quarter beside them.
-    pub slow_way_to: Option<Arc<str>>,
+    pub slow_calls_to: Option<Arc<str>>,
     /// Why it may never have been called, where requests that did not come or missing spans are all
     /// that speaks against it: it weighs a quarter.
     pub not_called: Option<NotCalled>,
@@ -76,42 +76,6 @@ pub struct NotCalled {
     pub caller: Arc<str>,
     /// Another service that this one calls, whose anomalies began no later.
     pub because_of: Arc<str>,
-}
-
-/// What a ranking reads besides flagged rows: calls, changes, metrics and recent rows.
-pub trait RankingContext {
-    /// The services that a service calls.
-    fn callees(&self, service: &str) -> Vec<Arc<str>>;
-    /// The last change of a service from `from` to `to`.
-    fn change(&self, service: &str, from: Timestamp, to: Timestamp) -> Option<ChangeEvent>;
-    /// Score of a service by its metrics, compared with normal time and with each other, from 0 to
-    /// 1 for the first of the ranking. None where its metrics were not ranked.
-    fn by_metrics(&self, _service: &str) -> Option<f64> {
-        None
-    }
-    /// Counts the unflagged rows of an entity that directly follow this evidence, until `to`, whose
-    /// latency or error rate stays beyond the middle between the expected value and the evidence.
-    ///
-    /// They count as evidence, because a fault that begins while little is known of an entity is
-    /// soon learnt as its normal level.
-    fn persisting_rows(&self, _entity: EntityId, _evidence: &Evidence, _to: Timestamp) -> u64 {
-        0
-    }
-    /// Whether an entity is in another incident that no call connects with this one.
-    fn in_other_incident(&self, _entity: EntityId) -> bool {
-        false
-    }
-}
-
-/// A context without calls and changes.
-impl RankingContext for () {
-    fn callees(&self, _: &str) -> Vec<Arc<str>> {
-        Vec::new()
-    }
-
-    fn change(&self, _: &str, _: Timestamp, _: Timestamp) -> Option<ChangeEvent> {
-        None
-    }
 }
 
 /// Suspects, the likeliest first.

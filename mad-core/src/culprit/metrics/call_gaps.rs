@@ -1,4 +1,4 @@
-//! Calls between services, from spans: how much longer the caller waited than the callee worked.
+//! Call gaps from spans: the time of a call that the caller waited and the callee did not work.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -6,25 +6,25 @@ use std::sync::Arc;
 use super::effect::Effect;
 use crate::robust::{MAD_OF_SIGMA, median_mad, quantile_sorted};
 
-/// Fewest calls, in normal time and in the incident, that say anything of an edge.
+/// Smallest number of calls of an edge, in normal time and in the incident.
 const MIN_CALLS: usize = 3;
-/// Smallest scale of a gap, ms.
+/// Smallest scale of a gap, ms. Clocks and serialisation alone vary by about this much.
 const MIN_SCALE: f64 = 0.5;
-/// Scales from which an edge counts as slow.
+/// Effect from which an edge counts as slow, in scales.
 const SLOW: f64 = 2.0;
 
 /// Caller and callee.
 type Edge<'a> = (&'a Arc<str>, &'a Arc<str>);
 
-/// Spans by trace and span id.
+/// Spans of calls, indexed by trace and span id.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Calls {
-    spans: Vec<Span>,
+pub(super) struct CallSpans {
+    spans: Vec<CallSpan>,
     by_id: HashMap<(Arc<str>, Arc<str>), usize>,
 }
 
 #[derive(Debug, Clone)]
-struct Span {
+struct CallSpan {
     trace: Arc<str>,
     parent: Option<Arc<str>>,
     service: Arc<str>,
@@ -32,7 +32,7 @@ struct Span {
     duration_ms: f64,
 }
 
-impl Calls {
+impl CallSpans {
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
@@ -41,7 +41,7 @@ impl Calls {
         let trace: Arc<str> = span.trace_id.into();
         let index = self.spans.len();
         self.by_id.insert((Arc::clone(&trace), span.span_id.into()), index);
-        self.spans.push(Span {
+        self.spans.push(CallSpan {
             trace,
             parent: span.parent_id.map(Into::into),
             service: span.service.into(),
@@ -50,9 +50,9 @@ impl Calls {
         });
     }
 
-    /// How far the calls of each service went slow between the services: the mean over its edges, in
-    /// and out, of `ln(1 + effect)` times k / (k + 1) with k slow edges, so that the service where
-    /// slow edges meet comes before its neighbours.
+    /// The effect of slow calls on each service: the mean of `ln(1 + effect)` over its edges in and
+    /// out, times k / (k + 1) with k slow edges. The factor ranks the service where slow edges meet
+    /// before its neighbours.
     pub fn effects(&self, is_incident: impl Fn(i64) -> bool) -> Vec<(Arc<str>, Effect)> {
         let mut edges: BTreeMap<Edge<'_>, [Vec<f64>; 2]> = BTreeMap::new();
         for span in &self.spans {
@@ -75,15 +75,15 @@ impl Calls {
             .collect()
     }
 
-    /// The other service that asked for this span, and how long it waited.
-    fn caller(&self, span: &Span) -> Option<(&Arc<str>, f64)> {
+    /// The calling service of this span and how long it waited, if it is another service.
+    fn caller(&self, span: &CallSpan) -> Option<(&Arc<str>, f64)> {
         let key = (Arc::clone(&span.trace), Arc::clone(span.parent.as_ref()?));
         let parent = self.spans.get(*self.by_id.get(&key)?)?;
         (parent.service != span.service).then_some((&parent.service, parent.duration_ms))
     }
 }
 
-/// How an edge changed.
+/// The change of the gap of one edge.
 #[derive(Debug, Clone, Copy)]
 struct Gap {
     size: f64,
@@ -92,6 +92,7 @@ struct Gap {
     scale: f64,
 }
 
+/// The change of a gap; `None` for too few calls.
 fn gap(normal: &mut [f64], incident: &mut [f64]) -> Option<Gap> {
     if normal.len() < MIN_CALLS || incident.len() < MIN_CALLS {
         return None;
@@ -101,15 +102,16 @@ fn gap(normal: &mut [f64], incident: &mut [f64]) -> Option<Gap> {
     let (expected, mad) = median_mad(&*normal);
     let width = (quantile_sorted(normal, 0.9) - quantile_sorted(normal, 0.1)) / 2.563;
     let scale = (mad / MAD_OF_SIGMA).max(width).max(0.05 * expected).max(MIN_SCALE);
-    // a fault need not last for all of the incident
+    // the upper quartile, because a fault need not last for the whole incident
     let value = quantile_sorted(incident, 0.75);
     let size = ((value - expected) / scale).max(0.0);
     size.is_finite().then_some(Gap { size, value, expected, scale })
 }
 
+/// The effect on one service from the gaps of its edges.
 fn node(gaps: &[Gap], onset: i64) -> Option<Effect> {
     let mut logs: Vec<f64> = gaps.iter().map(|gap| gap.size.ln_1p()).collect();
-    // the sum must not depend on the names' order
+    // sorted, so that the floating-point sum does not depend on the order of names
     logs.sort_unstable_by(f64::total_cmp);
     let slow = gaps.iter().filter(|gap| gap.size > SLOW).count() as f64;
     let weight = logs.iter().sum::<f64>() / logs.len() as f64 * slow / (slow + 1.0);

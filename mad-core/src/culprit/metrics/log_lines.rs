@@ -1,4 +1,4 @@
-//! Log lines: errors that became more, and lines that stopped.
+//! Effects from log lines: more error lines than expected, and lines that stopped.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,10 +8,11 @@ use crate::telemetry::LogLine;
 
 /// Log lines by service.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Lines {
+pub(super) struct LogLines {
     services: BTreeMap<Arc<str>, Vec<Line>>,
 }
 
+/// One line. `place` identifies the statement that wrote it.
 #[derive(Debug, Clone)]
 struct Line {
     at: i64,
@@ -19,7 +20,7 @@ struct Line {
     place: String,
 }
 
-/// What a service's lines say.
+/// The effects from the lines of one service.
 pub(super) struct LineEffects {
     pub errors: Option<Effect>,
     pub missing: Option<Effect>,
@@ -43,15 +44,17 @@ impl Count {
         }
     }
 
-    /// What is expected in the incident by what was there in normal time, half a line added, when
-    /// `all` lines say how much more or less is written; and the scale of the difference of two
-    /// Poisson counts.
+    /// The expected count in the incident, and the scale of the difference of two Poisson counts.
+    ///
+    /// Half a line is added to the count of normal time. The ratio of `all` lines between incident
+    /// and normal time adjusts for their lengths and for the load.
     fn expected(self, all: Self) -> (f64, f64) {
         let ratio = (all.incident as f64 + 1.0) / (all.normal as f64 + 1.0);
         let expected = (self.normal as f64 + 0.5) * ratio;
         (expected, (expected * (1.0 + ratio)).sqrt())
     }
 
+    /// The effect in the direction of `sign`: 1 for more lines, -1 for fewer.
     fn effect(self, all: Self, sign: f64) -> Option<Effect> {
         let (expected, scale) = self.expected(all);
         let value = self.incident as f64;
@@ -61,7 +64,7 @@ impl Count {
     }
 }
 
-impl Lines {
+impl LogLines {
     pub fn push(&mut self, line: &LogLine<'_>) {
         let level = line.level.to_ascii_lowercase();
         let error = matches!(level.as_str(), "error" | "fatal" | "critical" | "severe");
@@ -72,7 +75,7 @@ impl Lines {
         }
     }
 
-    /// Of every service: more errors than expected, and the place in the code that fell silent most.
+    /// For every service: the effect of error lines, and that of the statement that fell silent most.
     pub fn effects(&self, is_incident: impl Fn(i64) -> bool) -> Vec<(Arc<str>, LineEffects)> {
         let of = |lines: &[Line]| {
             let (mut all, mut errors) = (Count::default(), Count::default());
@@ -85,6 +88,7 @@ impl Lines {
                     errors.add(line.at, inside);
                 }
             }
+            // at least half of the lines of a statement must be absent
             let silent = |place: Count| {
                 let effect = place.effect(all, -1.0)?;
                 (effect.value <= 0.5 * effect.expected).then_some(effect)
@@ -99,8 +103,8 @@ impl Lines {
     }
 }
 
-/// Where a line comes from: the place in the code if it names one (`TripService#42`), otherwise
-/// its words, without those that hold a digit.
+/// The statement that wrote a line: the place in the code if the line names one (`TripService#42`),
+/// otherwise its first twelve words without digits.
 fn place(body: &str) -> String {
     let is_place = |word: &&str| {
         word.rsplit_once('#').is_some_and(|(name, line)| {

@@ -1,54 +1,56 @@
-//! From the effects of single series to the services behind them.
+//! Charges the effects of single series to services.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::config::{MetricRankerConfig, RankerPart};
 use super::effect::Effect;
-use super::window::Series;
-use super::{MetricKind, MetricRankerConfig};
+use super::kind::MetricKind;
+use super::series::Series;
 
-/// What is left of the weight of a metric of another kind than the target's, and of another
-/// statistic of the same kind.
+/// Factor for a metric of another kind than the target's.
 const OTHER_KIND: f64 = 0.5;
+/// Factor for another metric of the target's kind.
 const OTHER_METRIC: f64 = 0.7;
-/// What is left of the weight of a view from the client's side.
+/// Factor for a client's view of all its calls together.
 const CLIENT_VIEW: f64 = 0.5;
-/// The same of a call that names its peer: it is known whom it is about.
+/// Factor for a client's view of calls to a named peer. It is higher because the peer is known.
 const CLIENT_CALL: f64 = 0.8;
-/// The same of a latency, where there are spans.
+/// Factor for a latency metric if there are spans, which measure latency more precisely.
 const TRACED: f64 = 0.5;
-/// How much of a service's weight a callee can take over by explaining its effect.
+/// Largest share of a service's weight that a callee can explain.
 const EXPLAINED: f64 = 0.9;
-/// Scales at which an effect explains half of what it could.
+/// Effect of a callee at which half of its change counts as an explanation, in scales.
 const HALF_EXPLAINS: f64 = 2.0;
-/// Scales from which an effect explains anything, and from which it makes a sibling a twin.
+/// Smallest effect that can explain or be explained, in scales.
 const MIN_EXPLAINS: f64 = 1.5;
+/// Smallest effect of a sibling for [`has_twin`], in scales.
 const MIN_TWIN: f64 = 3.5;
 
-/// One effect against a service.
+/// One effect charged to a service.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Charge<'a> {
     pub series: &'a Series,
     pub effect: Effect,
-    /// `ln(1 + effect)`, times what the series counts.
+    /// `ln(1 + effect)` times the weight of the series.
     pub weight: f64,
 }
 
-/// A service and what speaks against it.
+/// A service with its charges.
 #[derive(Debug, Clone)]
-pub(super) struct Suspect<'a> {
+pub(super) struct Candidate<'a> {
     pub service: &'a str,
     pub weight: f64,
-    /// The strongest first; never empty.
+    /// Strongest first; never empty.
     pub charges: Vec<Charge<'a>>,
 }
 
-/// Who calls whom.
-pub(super) struct Graph<'a> {
+/// The call graph of the services.
+pub(super) struct CallGraph<'a> {
     callees: BTreeMap<&'a str, BTreeSet<&'a str>>,
     callers: BTreeMap<&'a str, BTreeSet<&'a str>>,
 }
 
-impl<'a> Graph<'a> {
+impl<'a> CallGraph<'a> {
     pub fn new(edges: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
         let mut graph = Self { callees: BTreeMap::new(), callers: BTreeMap::new() };
         for (caller, callee) in edges.filter(|(caller, callee)| caller != callee) {
@@ -66,7 +68,7 @@ impl<'a> Graph<'a> {
         self.callers.get(service).into_iter().flatten().copied()
     }
 
-    /// The shortest way down the calls, both ends included; services between must be `fine`.
+    /// The shortest path along calls, with both ends. Services in between must satisfy `fine`.
     pub fn path<'b>(
         &'b self,
         from: &'b str,
@@ -93,7 +95,7 @@ impl<'a> Graph<'a> {
         None
     }
 
-    /// The only caller of a service that calls nobody.
+    /// The caller of a service that has exactly one caller and no callees.
     fn only_caller(&self, service: &str) -> Option<&'a str> {
         let callers = self.callers.get(service).filter(|callers| callers.len() == 1)?;
         let leaf = !self.callees.contains_key(service);
@@ -101,18 +103,18 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// The suspects, the heaviest first.
-pub(super) fn suspects<'a>(
+/// All candidates, heaviest first.
+pub(super) fn candidates<'a>(
     effects: &[(&'a Series, Effect)],
     target: Option<&'a Series>,
-    graph: &Graph<'_>,
+    graph: &CallGraph<'_>,
     has_spans: bool,
     config: &MetricRankerConfig,
-) -> Vec<Suspect<'a>> {
+) -> Vec<Candidate<'a>> {
     let mut charges: BTreeMap<&str, Vec<Charge<'a>>> = BTreeMap::new();
     for (series, effect) in effects {
-        let (service, counts) = if config.client_views {
-            about(series, has_spans)
+        let (service, counts) = if config.applies(RankerPart::ClientViews) {
+            charged_service(series, has_spans)
         } else {
             (&*series.service, series.kind.weight())
         };
@@ -126,7 +128,7 @@ pub(super) fn suspects<'a>(
         });
     }
     let own_target = target.map(|series| &*series.service);
-    let mut suspects: Vec<Suspect<'a>> = charges
+    let mut candidates: Vec<Candidate<'a>> = charges
         .iter()
         .filter_map(|(service, list)| {
             let first = list.first()?;
@@ -136,24 +138,27 @@ pub(super) fn suspects<'a>(
                 .filter_map(|callee| charges.get(callee))
                 .map(|callee| explained_by(list, callee, first.series.kind))
                 .fold(0.0, f64::max);
-            let explained = if config.explain { explained } else { 0.0 };
+            let explained =
+                if config.applies(RankerPart::CalleeExplanation) { explained } else { 0.0 };
             let mut weight = first.weight * (1.0 - EXPLAINED * explained);
             let viewed =
                 is_client_view(service) || has_twin(service, first.series.kind, &charges, graph);
-            if config.client_views && viewed {
+            if config.applies(RankerPart::ClientViews) && viewed {
                 weight *= CLIENT_VIEW;
             }
-            Some(Suspect { service, weight, charges: list.clone() })
+            Some(Candidate { service, weight, charges: list.clone() })
         })
         .collect();
-    suspects.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.service.cmp(b.service)));
-    suspects
+    candidates.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.service.cmp(b.service)));
+    candidates
 }
 
-/// Whom a series is about, and how much it counts: a client's view of a call is about the peer.
-/// What a service sees of all its calls together is about none of them, and where spans tell of
-/// calls, latencies that were counted elsewhere tell little more.
-fn about(series: &Series, has_spans: bool) -> (&str, f64) {
+/// The service that a series is charged to, and its weight.
+///
+/// A client's view of a call is charged to the called peer. A client's view of all calls together
+/// weighs less, because it does not say which callee is slow. If there are spans, latency metrics add
+/// little and weigh less.
+fn charged_service(series: &Series, has_spans: bool) -> (&str, f64) {
     let (base, peer) = series.base();
     let client = base.to_ascii_lowercase().contains("client");
     let traced = has_spans && series.kind == MetricKind::Latency;
@@ -165,6 +170,7 @@ fn about(series: &Series, has_spans: bool) -> (&str, f64) {
     }
 }
 
+/// Factor of a series by its kind and metric relative to the target.
 fn relevance(series: &Series, target: Option<&Series>) -> f64 {
     match target {
         Some(_) if series.kind.is_direct() => 1.0,
@@ -176,9 +182,10 @@ fn relevance(series: &Series, target: Option<&Series>) -> f64 {
     }
 }
 
-/// Share of a caller's change that a callee's change of the same kind makes up, 0 to 1: by the
-/// metric of both in which the caller's effect is the largest, or by the largest changes where they
-/// share none.
+/// The share of a caller's change that a callee's change of the same kind explains, 0 to 1.
+///
+/// Both changes are taken from the common metric in which the caller's effect is largest, or from
+/// their largest changes if they have no metric in common.
 fn explained_by(caller: &[Charge<'_>], callee: &[Charge<'_>], kind: MetricKind) -> f64 {
     let (own, theirs) = (changes(caller, kind), changes(callee, kind));
     let common = own.iter().filter_map(|(metric, own)| Some((own, theirs.get(metric)?)));
@@ -192,18 +199,18 @@ fn explained_by(caller: &[Charge<'_>], callee: &[Charge<'_>], kind: MetricKind) 
         };
         most(&theirs, sure) / most(&own, |change| change.amount)
     };
-    // NaN where neither changed
+    // the share is NaN if neither changed
     if share > 0.0 { share.min(1.0) } else { 0.0 }
 }
 
-/// A change of a metric: in scales, and in the metric's own unit.
+/// A change of a metric, in scales and in the unit of the metric.
 #[derive(Clone, Copy)]
 struct Change {
     size: f64,
     amount: f64,
 }
 
-/// The largest change of each metric of a kind.
+/// The largest change of each metric of one kind.
 fn changes<'a>(charges: &[Charge<'a>], kind: MetricKind) -> BTreeMap<&'a str, Change> {
     let mut found: BTreeMap<&str, Change> = BTreeMap::new();
     for charge in charges {
@@ -219,18 +226,20 @@ fn changes<'a>(charges: &[Charge<'a>], kind: MetricKind) -> BTreeMap<&'a str, Ch
     found
 }
 
-/// Whether a service is named as the inferred other end of calls (X-Ray's way).
+/// Whether a name marks an inferred peer: AWS X-Ray adds these endings.
 fn is_client_view(service: &str) -> bool {
     service.ends_with("_remote") || service.ends_with("_client")
 }
 
-/// Whether a service that one caller alone sees may be that caller's view of another callee: one
-/// with a life of its own (callees or other callers) that shows the same kind of effect.
+/// Whether a leaf with a single caller may be that caller's view of another service.
+///
+/// That is so if the caller has another callee with callees or callers of its own that shows the same
+/// kind of effect.
 fn has_twin(
     service: &str,
     kind: MetricKind,
     charges: &BTreeMap<&str, Vec<Charge<'_>>>,
-    graph: &Graph<'_>,
+    graph: &CallGraph<'_>,
 ) -> bool {
     let Some(caller) = graph.only_caller(service) else { return false };
     graph.callees(caller).any(|sibling| {

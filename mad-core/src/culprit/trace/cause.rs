@@ -1,64 +1,65 @@
-//! The first cause in one trace.
+//! Finds the first cause of a fault in one trace.
 
 use std::collections::BTreeSet;
 
+use super::config::TraceRankerConfig;
 use super::past::Past;
+use super::ranking::TraceFault;
 use super::tree::{Leaf, Tree};
-use super::types::{TraceFault, TraceRankerConfig};
 use super::window::Place;
 use crate::telemetry::SpanKind;
 
-/// What a slow callee's duration has to be of its caller's for the caller to have given up on it.
-const EXPLAINS: f64 = 0.5;
-/// What a slow call has to lose of the longest duration in its trace.
-const LOST: f64 = 0.25;
+/// Smallest share of the caller's duration of a slow callee for which the caller can have timed out.
+const TIMEOUT_SHARE: f64 = 0.5;
+/// Smallest excess of a slow span, as a share of the longest duration in its trace.
+const MIN_EXCESS_SHARE: f64 = 0.25;
 
 /// The first cause in one trace.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Cause {
     pub place: Place,
     pub fault: TraceFault,
-    /// When the failing call began, by its own clock.
+    /// Start of the failing call by its own clock, ns.
     pub at: i64,
-    /// How long it took, ms; NaN where there is none.
+    /// Its duration, ms; NaN for a missing call.
     pub duration_ms: f64,
-    /// Services from the entry to the cause.
+    /// Services from the entry of the trace to the cause.
     pub chain: Vec<u32>,
 }
 
-/// A trace and how each of its spans did.
+/// A trace with the excess time of each span.
 struct Trace<'a> {
     tree: &'a Tree<'a>,
     past: &'a Past,
-    /// By how much each span is slow, ms.
+    /// Excess of each span over its usual own time, ms; 0 for spans that are not slow.
     excess: Vec<f64>,
 }
 
-/// A suspect and what speaks for its being the first.
-struct Suspect {
+/// A span that may be the first cause.
+struct CauseCandidate {
     leaf: usize,
-    /// The least comes first: of those that failed the begin, of slow ones what is lost, below zero.
+    /// Smallest first: the start of a failed span, the negative excess of a slow one.
     order: i64,
     is_orphan: bool,
     service: u32,
 }
 
-/// The first cause of a trace; `None` when all is well.
+/// The first cause of a trace; `None` if no span is faulty and no call is missing.
 pub(super) fn cause(tree: &Tree<'_>, past: &Past, config: &TraceRankerConfig) -> Option<Cause> {
     let excess = tree.spans.iter().map(|span| past.excess(span, config)).collect();
     let trace = Trace { tree, past, excess };
-    let mut suspects = trace.failed_suspects();
-    if suspects.is_empty() {
-        suspects = trace.slow_suspects();
+    let mut candidates = trace.failed_candidates();
+    if candidates.is_empty() {
+        candidates = trace.slow_candidates();
     }
-    // the span between may be lost: what an orphan did explains those who call it through others
+    // a span in between may be lost, so an orphan explains the services that call it through others
     let orphans: BTreeSet<u32> =
-        suspects.iter().filter(|one| one.is_orphan).map(|one| one.service).collect();
-    suspects.retain(|one| {
+        candidates.iter().filter(|one| one.is_orphan).map(|one| one.service).collect();
+    candidates.retain(|one| {
         let explains = |orphan: &u32| *orphan != one.service && past.reaches(one.service, *orphan);
         !orphans.iter().any(explains)
     });
-    let first = suspects.iter().min_by_key(|one| (one.order, one.leaf));
+    let first = candidates.iter().min_by_key(|one| (one.order, one.leaf));
     match first {
         Some(first) => trace.cause(first.leaf),
         None => trace.missing(),
@@ -66,10 +67,12 @@ pub(super) fn cause(tree: &Tree<'_>, past: &Past, config: &TraceRankerConfig) ->
 }
 
 impl Trace<'_> {
+    /// Whether a span failed.
     fn failed(&self, place: usize) -> bool {
         self.tree.spans.get(place).is_some_and(|span| span.call.failed)
     }
 
+    /// Excess of a span, ms.
     fn slow_by(&self, place: usize) -> f64 {
         self.excess.get(place).copied().unwrap_or_default()
     }
@@ -78,45 +81,45 @@ impl Trace<'_> {
         self.tree.spans.get(place).map_or(0.0, |span| span.call.duration_ms)
     }
 
-    /// The first causes below failed spans above which nothing failed.
-    fn failed_suspects(&self) -> Vec<Suspect> {
+    /// The first causes below the uppermost failed spans.
+    fn failed_candidates(&self) -> Vec<CauseCandidate> {
         let mut covered = vec![false; self.tree.spans.len()];
-        let mut suspects = Vec::new();
+        let mut candidates = Vec::new();
         for place in self.tree.order.iter().copied() {
             let parent = self.tree.spans.get(place).and_then(|span| span.parent);
             let above = parent.and_then(|parent| covered.get(parent)).copied().unwrap_or_default();
             let failed = self.failed(place);
             if failed && !above {
                 let leaf = std::iter::successors(Some(place), |place| self.explained_by(*place));
-                suspects.extend(leaf.last().and_then(|leaf| self.suspect(leaf, None)));
+                candidates.extend(leaf.last().and_then(|leaf| self.candidate(leaf, None)));
             }
             if let Some(covered) = covered.get_mut(place) {
                 *covered = above || failed;
             }
         }
-        suspects
+        candidates
     }
 
-    /// Slow spans that lose a good part of their trace's time.
-    fn slow_suspects(&self) -> Vec<Suspect> {
+    /// Slow spans whose excess is a large part of the trace.
+    fn slow_candidates(&self) -> Vec<CauseCandidate> {
         let durations = self.tree.spans.iter().map(|span| span.call.duration_ms);
-        let least = LOST * durations.fold(0.0, f64::max);
+        let least = MIN_EXCESS_SHARE * durations.fold(0.0, f64::max);
         let slow = (0..self.tree.spans.len())
             .filter(|place| self.slow_by(*place) > 0.0 && self.slow_by(*place) >= least);
-        slow.filter_map(|place| self.suspect(place, Some(self.slow_by(place)))).collect()
+        slow.filter_map(|place| self.candidate(place, Some(self.slow_by(place)))).collect()
     }
 
-    fn suspect(&self, leaf: usize, lost_ms: Option<f64>) -> Option<Suspect> {
+    fn candidate(&self, leaf: usize, excess_ms: Option<f64>) -> Option<CauseCandidate> {
         let span = self.tree.spans.get(leaf)?;
         let above = |place: &usize| self.tree.spans.get(*place)?.parent;
         let top = std::iter::successors(Some(leaf), above).last()?;
         let is_orphan = self.tree.spans.get(top)?.is_orphan;
-        let order = lost_ms.map_or(span.start, |ms| -((ms * 1e6) as i64));
-        Some(Suspect { leaf, order, is_orphan, service: span.call.service })
+        let order = excess_ms.map_or(span.start, |ms| -((ms * 1e6) as i64));
+        Some(CauseCandidate { leaf, order, is_orphan, service: span.call.service })
     }
 
-    /// The callee that explains why a span failed: the first that failed too, or a slow one that was
-    /// given up on.
+    /// The span below that explains a failed span: the earliest that failed too, or a slow one for
+    /// which the caller can have timed out.
     fn explained_by(&self, place: usize) -> Option<usize> {
         if !self.failed(place) {
             return None;
@@ -125,7 +128,7 @@ impl Trace<'_> {
         let failed = self.below(place, |one| self.failed(one));
         let failed = failed.into_iter().min_by_key(|one| (start(one), *one));
         let slow = || {
-            let least = EXPLAINS * self.duration(place);
+            let least = TIMEOUT_SHARE * self.duration(place);
             let slow = self.below(place, |one| self.slow_by(one) > 0.0);
             let slow = slow.into_iter().filter(|one| self.duration(*one) >= least);
             slow.max_by(|a, b| self.slow_by(*a).total_cmp(&self.slow_by(*b)).then(b.cmp(a)))
@@ -133,14 +136,14 @@ impl Trace<'_> {
         failed.or_else(slow)
     }
 
-    /// The nearest spans below a span that are so.
-    fn below(&self, place: usize, is_so: impl Fn(usize) -> bool) -> Vec<usize> {
+    /// The nearest spans below a span that match.
+    fn below(&self, place: usize, matches: impl Fn(usize) -> bool) -> Vec<usize> {
         let children =
             |place: usize| self.tree.spans.get(place).map(|span| span.children.as_slice());
         let mut next = children(place).unwrap_or_default().to_vec();
         let mut found = Vec::new();
         while let Some(place) = next.pop() {
-            if is_so(place) {
+            if matches(place) {
                 found.push(place);
             } else {
                 next.extend(children(place).unwrap_or_default());
@@ -149,8 +152,8 @@ impl Trace<'_> {
         found
     }
 
-    /// Whether a span is the caller's half of a call: by its kind, or, where that is not told, by its
-    /// place between its own service and others.
+    /// Whether a span is a client span: by its kind or, if the kind is unknown, because its parent
+    /// belongs to its own service and all its children to others.
     fn is_client(&self, span: &Leaf<'_>) -> bool {
         let service = |place: usize| self.tree.spans.get(place).map(|span| span.call.service);
         let own = Some(span.call.service);
@@ -161,7 +164,7 @@ impl Trace<'_> {
                 && span.children.iter().all(|child| service(*child) != own)
     }
 
-    /// Who is to blame for a span that nothing below explains.
+    /// The cause of a span that no span below explains.
     fn cause(&self, leaf: usize) -> Option<Cause> {
         let span = self.tree.spans.get(leaf)?;
         let call = span.call;
@@ -183,7 +186,7 @@ impl Trace<'_> {
         Some(Cause { place, fault, at: call.start, duration_ms: call.duration_ms, chain })
     }
 
-    /// Where all is well: a call that is nearly always there and is not.
+    /// A missing call, in a trace without faulty spans.
     fn missing(&self) -> Option<Cause> {
         self.tree.order.iter().find_map(|place| {
             let span = self.tree.spans.get(*place)?;
@@ -200,7 +203,7 @@ impl Trace<'_> {
         })
     }
 
-    /// Services from the entry down to a span.
+    /// Services from the entry of the trace to a span.
     fn chain(&self, place: usize) -> Vec<u32> {
         let above = |place: &usize| self.tree.spans.get(*place)?.parent;
         let path = std::iter::successors(Some(place), above);

@@ -1,0 +1,44 @@
+//! What a ranking reads beside flagged rows: calls, changes and rankings over metrics.
+
+use std::sync::Arc;
+
+use super::ranking::Evidence;
+use crate::series::EntityId;
+use crate::telemetry::ChangeEvent;
+use crate::time::Timestamp;
+
+/// What a [`CulpritRanker`](super::CulpritRanker) reads beside flagged rows.
+///
+/// `()` is the empty context: no calls and no changes are known.
+pub trait RankingContext {
+    /// The services that a service calls.
+    fn callees(&self, service: &str) -> Vec<Arc<str>>;
+    /// The last change of a service from `from` to `to`.
+    fn change(&self, service: &str, from: Timestamp, to: Timestamp) -> Option<ChangeEvent>;
+    /// The score of a service in a ranking over metrics, relative to the first of that ranking: 0
+    /// to 1. `None` if its metrics were not ranked.
+    fn metric_share(&self, _service: &str) -> Option<f64> {
+        None
+    }
+    /// The number of rows of an entity right after this evidence, until `to`, that persist without a
+    /// flag: their latency or errors are still beyond the middle between the expected value and the
+    /// evidence. A young baseline soon learns such rows as normal.
+    fn persisting_rows(&self, _entity: EntityId, _evidence: &Evidence, _to: Timestamp) -> u64 {
+        0
+    }
+    /// Whether an entity belongs to another incident whose services do not call those of the ranked one.
+    fn in_other_incident(&self, _entity: EntityId) -> bool {
+        false
+    }
+}
+
+/// The empty context.
+impl RankingContext for () {
+    fn callees(&self, _: &str) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+
+    fn change(&self, _: &str, _: Timestamp, _: Timestamp) -> Option<ChangeEvent> {
+        None
+    }
+}

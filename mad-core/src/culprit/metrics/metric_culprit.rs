@@ -1,0 +1,85 @@
+//! Builds the culprits of the ranking, with evidence and propagation path, from the candidates.
+
+use super::charges::{CallGraph, Candidate};
+use super::ranking::{MetricCulprit, MetricEvidence};
+use crate::series::Entity;
+use crate::telemetry::ChangeEvent;
+use crate::time::{SECOND, Timestamp};
+
+/// Largest number of evidence entries of a culprit.
+const MAX_EVIDENCE: usize = 5;
+/// Effect from which a service is part of the propagation path, in scales.
+const MIN_PATH_EFFECT: f64 = 2.0;
+/// How long before the onset a change counts, ns.
+pub(super) const CHANGE_REACH: i64 = 30 * 60 * SECOND;
+
+/// The culprit of a candidate. `least` is the weight that gives a score of 0.5.
+pub(super) fn culprit(
+    candidate: &Candidate<'_>,
+    least: f64,
+    change: Option<ChangeEvent>,
+    chain: Vec<String>,
+) -> Option<MetricCulprit> {
+    let first = candidate.charges.first()?;
+    let evidence = candidate.charges.iter().take(MAX_EVIDENCE).map(|charge| MetricEvidence {
+        service: charge.series.service.to_string(),
+        resource: charge.series.resource.to_string(),
+        metric: charge.series.metric.to_string(),
+        kind: charge.series.kind,
+        value: charge.effect.value,
+        expected: charge.effect.expected,
+        effect: charge.effect.size,
+        onset: Timestamp::from_nanos(charge.effect.onset),
+    });
+    let own = &*first.series.service == candidate.service;
+    Some(MetricCulprit {
+        entity: Entity::new(candidate.service, if own { &first.series.resource } else { "" }),
+        metric: first.series.metric.to_string(),
+        score: candidate.weight / (candidate.weight + least),
+        onset: Timestamp::from_nanos(first.effect.onset),
+        evidence: evidence.collect(),
+        change,
+        chain,
+        correlated: Vec::new(),
+    })
+}
+
+/// The propagation path to a candidate: services that each call the next.
+///
+/// With a target it is the shortest path from the target, through anomalous services if possible.
+/// Without, it leads from the heaviest anomalous caller of the heaviest anomalous caller, and so on,
+/// down to the candidate. Without known calls it is the candidate alone.
+pub(super) fn chain(
+    candidate: &Candidate<'_>,
+    candidates: &[Candidate<'_>],
+    target: Option<&str>,
+    graph: &CallGraph<'_>,
+) -> Vec<String> {
+    let anomalous = |one: &Candidate<'_>| {
+        one.charges.iter().any(|charge| charge.effect.size >= MIN_PATH_EFFECT)
+    };
+    let place =
+        |service: &str| candidates.iter().position(|one| one.service == service && anomalous(one));
+    let own = candidate.service;
+    let path = target.map(|target| {
+        let path = graph.path(target, own, |service| place(service).is_some());
+        let path = path.or_else(|| graph.path(target, own, |_| true));
+        path.unwrap_or_else(|| vec![own])
+    });
+    let path = path.unwrap_or_else(|| {
+        let mut path = vec![own];
+        while let Some(next) = path
+            .last()
+            .into_iter()
+            .flat_map(|service| graph.callers(service))
+            .filter(|caller| !path.contains(caller))
+            .filter_map(|caller| Some((place(caller)?, caller)))
+            .min()
+        {
+            path.push(next.1);
+        }
+        path.reverse();
+        path
+    });
+    path.into_iter().map(str::to_owned).collect()
+}

@@ -1,0 +1,284 @@
+//! The ranker over metrics.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::charges::{CallGraph, Candidate, candidates};
+use super::config::{MetricRankerConfig, RankerPart};
+use super::correlate::correlated;
+use super::effect::{Effect, anomalous_rows, effect, levels};
+use super::kind::MetricKind;
+use super::metric_culprit::{CHANGE_REACH, chain, culprit};
+use super::onset;
+use super::ranking::{MetricCulprit, MetricRanking};
+use super::series::Series;
+use super::timeline::Timeline;
+use super::window::MetricWindow;
+use crate::error::Result;
+use crate::telemetry::ChangeEvent;
+use crate::time::Timestamp;
+
+/// Largest number of points of a series, in normal time and in the incident, while the onset is
+/// searched.
+const SEARCH_POINTS: usize = 100;
+/// By how much another onset has to stand out more than the declared one: e times the effect.
+const DECLARED_LEAD: f64 = 1.0;
+/// Factor of the effect for a change before the onset.
+const CHANGED: f64 = 1.5;
+
+/// Ranks services by the effect of an incident on their metrics, spans and log lines.
+///
+/// # Method
+///
+/// 1. **Scale.** The effect of a series is its distance from its normal median in scales. The scale
+///    is the largest of 1.4826 MAD, the width of its percentiles, 5 % of its level, and a tenth of
+///    the median scale of its peers (the same metric elsewhere). Without these floors the service
+///    with the least variation would rank first.
+/// 2. **Direction.** Latencies, errors, cpu and memory are bad when they rise, availability when it
+///    falls, other metrics in both directions ([`MetricKind`]).
+/// 3. **Alignment.** With a target, a series is evaluated in the target's anomalous rows, relative to
+///    normal time or to the rows just before, whichever is closer.
+/// 4. **Onset.** If normal time is contiguous with the incident, or is not given, the onset is
+///    searched. With a target it is where the target became anomalous. Without, it is the one of the
+///    largest common level steps from which on a single service stands out most, because a wrong
+///    onset gives many suspects or none.
+/// 5. **Charges.** A service weighs `ln(1 + effect)` of its strongest series, and half of it for
+///    another kind than the target's. The part of a caller's change that a callee's change of the
+///    same metric explains is subtracted. A client's view of a call is charged to the called peer.
+/// 6. **Spans and log lines.** Call gaps (the time a caller waited and the callee did not work) are
+///    charged to the service where slow calls meet. More error lines than expected, and statements
+///    that stopped logging, are charged to their service.
+/// 7. **Changes.** A change in the half hour before the onset adds `ln 1.5` to the weight of a service
+///    that is large enough to be reported without it.
+/// 8. **Abstaining.** The ranking is empty if the effect of the first service or of the target is too
+///    small.
+///
+/// # Small samples
+///
+/// A series needs four normal values. An edge needs three calls in normal time and three in the
+/// incident.
+///
+/// # Limits
+///
+/// The order of the points and the names of services do not matter, except for the endings `_remote`
+/// and `_client`, by which AWS X-Ray marks inferred peers. Services that only share a resource with
+/// the culprit cannot be distinguished from it.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::culprit::{MetricRanker, MetricRankerConfig, MetricWindow};
+/// use mad_core::{MetricPoint, Timestamp};
+///
+/// let mut window = MetricWindow::new();
+/// for minute in 0..40_i64 {
+///     let at = Timestamp::from_seconds(60 * minute);
+///     for (service, slow) in [("front", 0.3), ("cart", 0.3), ("mail", 0.0)] {
+///         let usual = 0.1 + 0.001 * (minute % 5) as f64;
+///         if minute < 30 {
+///             window.normal(&MetricPoint::new(at, service, "latency", usual), 1);
+///         } else {
+///             window.incident(&MetricPoint::new(at, service, "latency", usual + slow), 1);
+///         }
+///     }
+/// }
+/// let ranker = MetricRanker::new(MetricRankerConfig::default())?;
+/// let ranking = ranker.rank(&window, [("front", "cart"), ("front", "mail")], None);
+/// assert_eq!(&*ranking.culprits[0].entity.service, "cart");
+/// # Ok::<(), mad_core::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricRanker {
+    config: MetricRankerConfig,
+}
+
+impl MetricRanker {
+    /// A ranker.
+    ///
+    /// # Errors
+    ///
+    /// A config field outside its range.
+    pub fn new(config: MetricRankerConfig) -> Result<Self> {
+        config.validate()?;
+        Ok(Self { config })
+    }
+
+    /// Ranks the services of a window.
+    ///
+    /// `edges` are the known calls as (caller, callee). `target` is the service and metric that showed
+    /// the symptom, of any resource. A target without points is ignored.
+    pub fn rank<'a>(
+        &self,
+        window: &MetricWindow,
+        edges: impl IntoIterator<Item = (&'a str, &'a str)>,
+        target: Option<(&str, &str)>,
+    ) -> MetricRanking {
+        let mut series = window.sorted();
+        if !self.config.applies(RankerPart::Kinds) {
+            for series in &mut series {
+                series.kind = MetricKind::Other;
+            }
+        } else if !self.config.metric_kinds.is_empty() {
+            for series in &mut series {
+                series.kind = self.config.kind_of(&series.metric).unwrap_or(series.kind);
+            }
+        }
+        let target = target.and_then(|(service, metric)| {
+            let is_target = |one: &Series| {
+                (&*one.service, &*one.metric) == (service, metric) && !one.incident().is_empty()
+            };
+            series.iter().position(is_target)
+        });
+        let graph = CallGraph::new(edges.into_iter());
+        let Some(timeline) = Timeline::declared(&series) else {
+            return MetricRanking { culprits: Vec::new(), abstained: true, start: None };
+        };
+        let case = Case { window, graph: &graph, target };
+        let timeline = self.find_onset(case, &mut series, timeline);
+        let culprits = self.judge(case, &series, &timeline, usize::MAX).culprits;
+        MetricRanking {
+            abstained: culprits.is_empty(),
+            culprits,
+            start: Some(Timestamp::from_nanos(timeline.start)),
+        }
+    }
+
+    /// The incident with its onset.
+    ///
+    /// Of the candidate rows, the one from which on the first service stands out most, moved to an
+    /// earlier row if that service was already anomalous then. The declared onset has a lead if it
+    /// gives any culprit.
+    fn find_onset(&self, case: Case<'_>, series: &mut [Series], given: Timeline) -> Timeline {
+        if !given.contiguous || given.declared && !self.config.find_onset {
+            return given;
+        }
+        if !self.config.find_onset {
+            return given.with_onset(given.row(given.end) / 2, series);
+        }
+        let rows = onset::candidates(series, case.target.and_then(|at| series.get(at)), &given);
+        let mut best = (f64::NEG_INFINITY, rows.first().copied().unwrap_or(0));
+        for row in rows.iter().copied().filter(|_| rows.len() > 1) {
+            let timeline = given.with_onset(row, series);
+            let Judgement { stands_out, culprits } =
+                self.judge(case, series, &timeline, SEARCH_POINTS);
+            let leads = given.declared && row == 0 && !culprits.is_empty();
+            let lead = if leads { DECLARED_LEAD } else { 0.0 };
+            // the first of equal ones, which has the larger level step
+            if stands_out + lead > best.0 {
+                best = (stands_out + lead, row);
+            }
+        }
+        let timeline = given.with_onset(best.1, series);
+        let first = self.judge(case, series, &timeline, SEARCH_POINTS).culprits.into_iter().next();
+        let first = first.and_then(|first| first.evidence.into_iter().next());
+        let row = first.and_then(|evidence| onset::earlier(series, &evidence, &given));
+        row.map_or(timeline, |row| given.with_onset(row, series))
+    }
+
+    /// Ranks for a given onset, with at most `points` points of a series in normal time and incident.
+    fn judge(
+        &self,
+        case: Case<'_>,
+        series: &[Series],
+        timeline: &Timeline,
+        points: usize,
+    ) -> Judgement {
+        let levels = levels(series, points, self.config.applies(RankerPart::Floors));
+        let aligned = case.target.and_then(|index| {
+            let (target, level) = (series.get(index)?, levels.get(index)?.as_ref()?);
+            Some((target, anomalous_rows(target, level, timeline)?))
+        });
+        let bad = aligned
+            .as_ref()
+            .map(|(_, bad)| bad)
+            .filter(|_| self.config.applies(RankerPart::Alignment));
+        let metrics = series.iter().zip(&levels).filter_map(|(series, level)| {
+            Some((series, effect(series, level.as_ref()?, timeline, bad, points)?))
+        });
+        let direct = span_and_log_effects(case.window, timeline);
+        let direct = direct.iter().map(|(series, effect)| (series, *effect));
+        let effects: Vec<(&Series, Effect)> = metrics.chain(direct).collect();
+        let target = aligned.as_ref().map(|(target, _)| *target);
+        let target_moved = target.is_none_or(|target| {
+            let own = effects.iter().find(|(series, _)| series.name() == target.name());
+            own.map_or(0.0, |(_, effect)| effect.size) >= self.config.min_target_effect
+        });
+        let mut candidates =
+            candidates(&effects, target, case.graph, !case.window.calls.is_empty(), &self.config);
+        let least = match target {
+            Some(_) => self.config.min_effect.ln_1p(),
+            None => self.config.min_lasting_effect.ln_1p(),
+        };
+        weigh_changes(&mut candidates, case.window, least);
+        let first = candidates.first().map_or(0.0, |first| first.weight);
+        let others = candidates.iter().skip(1).map(|other| (other.weight - least).max(0.0));
+        let named = if first >= least && target_moved { self.config.top_k } else { 0 };
+        let target = target.map(|series| &*series.service);
+        let reported = candidates.iter().take(named).filter_map(|one| {
+            let change = change_of(one, case.window).cloned();
+            culprit(one, least, change, chain(one, &candidates, target, case.graph))
+        });
+        let mut culprits: Vec<MetricCulprit> = reported.collect();
+        if let Some(first) = culprits.first_mut().filter(|_| points == usize::MAX) {
+            first.correlated = correlated(&candidates, timeline, self.config.min_effect);
+        }
+        Judgement { stands_out: first - others.sum::<f64>(), culprits }
+    }
+}
+
+/// Adds weight to candidates of at least the weight `least` whose service was changed shortly before.
+fn weigh_changes(candidates: &mut [Candidate<'_>], window: &MetricWindow, least: f64) {
+    for candidate in candidates.iter_mut().filter(|candidate| candidate.weight >= least) {
+        if change_of(candidate, window).is_some() {
+            candidate.weight += CHANGED.ln();
+        }
+    }
+    candidates.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.service.cmp(b.service)));
+}
+
+/// The last change of a candidate in the half hour before its onset.
+fn change_of<'a>(candidate: &Candidate<'_>, window: &'a MetricWindow) -> Option<&'a ChangeEvent> {
+    let onset = candidate.charges.first()?.effect.onset;
+    let before = |change: &&ChangeEvent| {
+        let at = change.at.nanos();
+        at <= onset && at >= onset.saturating_sub(CHANGE_REACH)
+    };
+    let all = window.changes.get(candidate.service)?;
+    let key = |change: &&ChangeEvent| {
+        (change.at, change.kind.clone(), change.name.clone(), change.version.clone())
+    };
+    all.iter().filter(before).max_by_key(key)
+}
+
+/// The input beside the series.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    window: &'a MetricWindow,
+    graph: &'a CallGraph<'a>,
+    /// Index of the target among the series.
+    target: Option<usize>,
+}
+
+/// A ranking for one onset.
+struct Judgement {
+    /// The first weight minus the excess of the other weights over the smallest reported weight. It is
+    /// low for a wrong onset, which gives many candidates or none.
+    stands_out: f64,
+    culprits: Vec<MetricCulprit>,
+}
+
+/// The effects from call gaps and log lines, each as a series without points.
+fn span_and_log_effects(window: &MetricWindow, timeline: &Timeline) -> Vec<(Series, Effect)> {
+    let holds = |at: i64| timeline.holds(at);
+    let gaps = window.calls.effects(holds).into_iter();
+    let gaps = gaps
+        .map(|(service, gap)| (Series::of_service(service, "call gap", MetricKind::Calls), gap));
+    let lines = window.lines.effects(holds).into_iter().flat_map(|(service, lines)| {
+        let series = |metric| Series::of_service(Arc::clone(&service), metric, MetricKind::Logs);
+        let errors = lines.errors.map(|effect| (series("log errors"), effect));
+        let missing = lines.missing.map(|effect| (series("missing log lines"), effect));
+        [errors, missing].into_iter().flatten()
+    });
+    gaps.chain(lines).collect()
+}

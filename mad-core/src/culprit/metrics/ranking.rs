@@ -1,0 +1,113 @@
+//! The result of a ranking over metrics: suspects and their evidence.
+
+use serde::{Deserialize, Serialize};
+
+use super::kind::MetricKind;
+use crate::series::Entity;
+use crate::telemetry::ChangeEvent;
+use crate::time::{SECOND, Timestamp};
+
+/// The anomaly of one series, as evidence against a culprit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricEvidence {
+    /// The service that reported the series: the caller, if it measures a call.
+    pub service: String,
+    /// The resource, or empty.
+    pub resource: String,
+    /// The metric.
+    pub metric: String,
+    /// What the metric measures.
+    pub kind: MetricKind,
+    /// The value in the anomalous rows, in the unit of the metric.
+    pub value: f64,
+    /// The expected value in these rows.
+    pub expected: f64,
+    /// Distance of the value from the expected value in scales, above 0 in the bad direction.
+    pub effect: f64,
+    /// The first row that reaches half of the effect.
+    pub onset: Timestamp,
+}
+
+impl MetricEvidence {
+    /// The evidence as a sentence without a full stop.
+    pub fn sentence(&self) -> String {
+        let Self { service, metric, value, expected, effect, onset, .. } = self;
+        format!(
+            "{metric} of {service} was {} where {} was expected ({effect:.1} scales), since {onset}",
+            short(*value),
+            short(*expected),
+        )
+    }
+}
+
+fn short(value: f64) -> String {
+    if value == 0.0 || (1e-3..1e6).contains(&value.abs()) {
+        let places = if value.abs() < 1.0 { 4 } else { 2 };
+        let text = format!("{value:.places$}");
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        format!("{value:.2e}")
+    }
+}
+
+/// An anomaly that is correlated with that of the first suspect.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Correlated {
+    /// The service.
+    pub service: String,
+    /// The resource, or empty.
+    pub resource: String,
+    /// The metric.
+    pub metric: String,
+    /// Spearman's rank correlation of the rows around the onset, in the bad directions: 0.5 to 1.
+    pub correlation_score: f64,
+}
+
+/// One suspected service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricCulprit {
+    /// The service and the resource with the strongest evidence.
+    pub entity: Entity,
+    /// The metric with the strongest evidence.
+    pub metric: String,
+    /// Score, 0 to 1. A score of 0.5 corresponds to the smallest effect that is ever reported.
+    pub score: f64,
+    /// Start of the first row in which that metric is anomalous.
+    pub onset: Timestamp,
+    /// The evidence, strongest first, at most five entries.
+    pub evidence: Vec<MetricEvidence>,
+    /// The last change of the service in the half hour before its onset.
+    pub change: Option<ChangeEvent>,
+    /// The propagation path: services from the target, or else from the uppermost anomalous caller,
+    /// to this one, each calling the next. Only this service if no calls are known.
+    pub chain: Vec<String>,
+    /// For the first culprit: other anomalies that correlate with its strongest metric, the closest
+    /// first, at most ten.
+    pub correlated: Vec<Correlated>,
+}
+
+impl MetricCulprit {
+    /// The evidence as sentences: each series, the strongest first, then the change.
+    pub fn sentences(&self) -> Vec<String> {
+        let mut all: Vec<String> = self.evidence.iter().map(MetricEvidence::sentence).collect();
+        all.extend(self.change.as_ref().map(|change| {
+            let ChangeEvent { at, service, kind, name, version } = change;
+            let what = [kind.as_str(), name, version].into_iter().filter(|word| !word.is_empty());
+            let what = what.collect::<Vec<&str>>().join(" ");
+            let seconds = self.onset.nanos().saturating_sub(at.nanos()) / SECOND;
+            format!("{what} of {service} at {at}, {seconds} s before it went bad")
+        }));
+        all
+    }
+}
+
+/// Suspected services, the likeliest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricRanking {
+    /// The likeliest culprits, at most one entry a service.
+    pub culprits: Vec<MetricCulprit>,
+    /// Whether no culprit is reported because no effect is large enough.
+    pub abstained: bool,
+    /// Onset of the incident, as given or as found; `None` without points.
+    pub start: Option<Timestamp>,
+}
