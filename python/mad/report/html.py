@@ -304,8 +304,11 @@ def _charts(
         if not any(map(words.is_number, counts)):
             line = charts.alone(line)
         peak = peaks.get(name)
-        worst = "lowest" if peak and peak["below"] else "peak"
-        note = f"{worst} {peak['value']}, expected {peak['expected']}" if peak else "not flagged"
+        note = (
+            f"strongest deviation {peak['value']}, expected {peak['expected']}"
+            if peak
+            else "not flagged"
+        )
         label = f"{words.signal_name(name)} of {words.entity(incident)}: {note}"
         sizes = (charts.WIDE, charts.NARROW) if not drawn else (charts.NARROW,)
         drawn.append(

@@ -148,7 +148,7 @@ def headline(document: Json) -> tuple[str, str]:
     else:
         blame = f"The most likely culprit is {words.entity(culprit)}."
     measured = peaks_text(top)
-    measured = f"Peaks: {measured}. " if measured else ""
+    measured = f"Strongest deviations: {measured}. " if measured else ""
     others = len(found) - 1
     more = f" {words.plural(others, 'more incident')} below." if others else ""
     return title, f"{measured}{blame}{more}"
