@@ -89,7 +89,7 @@ def writable(directory: Path) -> str:
             pass
     except OSError as error:
         raise ValueError(f"cannot write to {directory}: {errors.reason(error)}") from error
-    return f"{directory} can be " + ("written to" if place == directory else "made")
+    return f"{directory} can be " + ("written to" if place == directory else "created")
 
 
 def clock() -> str:

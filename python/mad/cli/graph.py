@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mad import _core, errors
+from mad import _core, errors, times
 from mad.cli.output import print_json
 from mad.sinks import files
 from mad.sources.files import Source
@@ -89,7 +89,7 @@ def print_ranking(console: Any, ranking: dict[str, Any]) -> None:
 
     failing, traces = ranking["failing"], ranking["traces"]
     text.say(console, "")
-    text.say(console, f"{words.plural(failing, 'trace')} of {words.count(traces)} failing")
+    text.say(console, f"{words.count(failing)} of {words.plural(traces, 'trace')} failed")
     if not ranking["culprits"]:
         text.say(console, "No culprit: nothing fails, or not more than usual.")
     for place, one in enumerate(ranking["culprits"], start=1):
@@ -100,7 +100,7 @@ def print_ranking(console: Any, ranking: dict[str, Any]) -> None:
             console,
             f"{place}  {what}: {one['fault']} in {words.quantity(one['share'], 'share')} "
             f"of the failing traces, "
-            f"since {one['onset']}{slower if one['fault'] == 'slow' and usual is not None else ''}",
+            f"since {times.moment(times.time_or_none(one['onset']))}{slower if one['fault'] == 'slow' and usual is not None else ''}",
             "bold" if place == 1 else "",
         )
         text.say(console, f"   path {' → '.join(map(words.visible, one['chain']))}")

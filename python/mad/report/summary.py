@@ -110,6 +110,8 @@ def headline(document: Json) -> tuple[str, str]:
     top = top_incident(found)
     if top is None:
         if not document.get("requests") and not document.get("points"):
+            if (document.get("rejected") or {}).get("total"):
+                return rejected_line(document), "The list of rejected records names the problems."
             return "No requests were read", "There is nothing to report."
         flagged, whose = judged(document)[1], "endpoint"
         interval = "minute" if document.get("step_seconds") in (None, 60) else "interval"
