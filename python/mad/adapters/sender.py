@@ -165,11 +165,11 @@ class Sender:
                     lambda: self._asked or self._closed or len(self._queue) >= self._batch,
                     self._interval,
                 )
-                taken = self._take()
-                if not taken and self._closed:
+                batch = self._take()
+                if not batch and self._closed:
                     break
             for kind in KINDS:
-                if lines := [line for one, line in taken if one == kind]:
+                if lines := [line for one, line in batch if one == kind]:
                     self._deliver(kind, lines)
             with self._changed:
                 self._changed.notify_all()
@@ -177,14 +177,14 @@ class Sender:
 
     def _take(self) -> list[tuple[str, bytes]]:
         """The next batch; the caller holds the lock."""
-        taken: list[tuple[str, bytes]] = []
+        batch: list[tuple[str, bytes]] = []
         size = 0
-        while self._queue and len(taken) < self._batch and size < BODY_BYTES:
-            taken.append(self._queue.popleft())
-            size += len(taken[-1][1])
+        while self._queue and len(batch) < self._batch and size < BODY_BYTES:
+            batch.append(self._queue.popleft())
+            size += len(batch[-1][1])
         self._held -= size
-        self._under_way = len(taken)
-        return taken
+        self._under_way = len(batch)
+        return batch
 
     def _deliver(self, kind: str, lines: list[bytes]) -> None:
         self._number += 1

@@ -53,19 +53,23 @@ class AnswerCache:
             return
         version = self._version()
         key = (scope["path"], scope["query_string"])
-        kept = self._answers.get(key)
-        if kept is None or kept.version != version:
+        cached = self._answers.get(key)
+        if cached is None or cached.version != version:
             await self._app(scope, receive, _CacheWriter(self, key, version, send))
             return
         for name, value in scope["headers"]:
-            if name == b"if-none-match" and kept.tag in value:
+            if name == b"if-none-match" and cached.tag in value:
                 await send(
-                    {"type": "http.response.start", "status": 304, "headers": [(b"etag", kept.tag)]}
+                    {
+                        "type": "http.response.start",
+                        "status": 304,
+                        "headers": [(b"etag", cached.tag)],
+                    }
                 )
                 await send({"type": "http.response.body", "body": b""})
                 return
-        await send(kept.start)
-        await send(kept.body)
+        await send(cached.start)
+        await send(cached.body)
 
     def keep(self, key: tuple[str, bytes], answer: _CachedResponse) -> None:
         """Stores a response and evicts the oldest ones."""

@@ -155,7 +155,7 @@ async def _run_command(
 ) -> Response:
     engine = service_of(request).engine
     try:
-        taken = await asyncio.wrap_future(engine.command(command))
+        receipt = await asyncio.wrap_future(engine.command(command))
     except KeyError as error:
         await write_audit(request, command["command"], target, "not found")
         raise not_found(str(error.args[0]), "see /v1/query/incidents?active=true") from None
@@ -165,7 +165,7 @@ async def _run_command(
             409, "refused", str(error), "see the status in /v1/query/incidents"
         ) from None
     await write_audit(request, command["command"], target, "done")
-    return JSONResponse({"done": command["command"], "target": target, "seq": taken.seq, **more})
+    return JSONResponse({"done": command["command"], "target": target, "seq": receipt.seq, **more})
 
 
 async def _save_note(request: Request, incident: str, kind: str, text: str) -> Response:

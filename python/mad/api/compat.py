@@ -202,9 +202,9 @@ async def ingest(request: Request) -> Response:
     body, encoding = await body_of(request)
     key = request.headers.get("idempotency-key", "")[:200]
     batch = Entry("requests", body, encoding, "", key or None, service.naive_offset_seconds)
-    taken = await submit(request, batch)
-    answer = taken.answer(batch.batch_id)
-    if taken.rejected and not taken.accepted:
+    receipt = await submit(request, batch)
+    answer = receipt.answer(batch.batch_id)
+    if receipt.rejected and not receipt.accepted:
         raise all_rejected(answer)
     counters = json.loads(await run_in_threadpool(service.engine.pipeline.counters))
     return JSONResponse(

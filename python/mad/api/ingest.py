@@ -73,9 +73,9 @@ async def ingest(
     """
     body, encoding = await body_of(request)
     batch = Entry(kind.value, body, encoding, partition, idempotency_key or None)
-    taken = await submit(request, batch)
-    answer = taken.answer(batch.batch_id)
-    if taken.rejected and not taken.accepted:
+    receipt = await submit(request, batch)
+    answer = receipt.answer(batch.batch_id)
+    if receipt.rejected and not receipt.accepted:
         raise all_rejected(answer)
     return JSONResponse(answer)
 

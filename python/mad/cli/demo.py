@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     culprit = summary.culprit_of(found) if found else None
     right = culprit is not None and _name(culprit) == CULPRIT
     if args.json:
-        verdict = {"culprit_right": right, "truth": listed, "evaluation": evaluation}
+        verdict = {"culprit_correct": right, "truth": listed, "evaluation": evaluation}
         print_json({**machine(outcome), **verdict})
     else:
         _show(outcome, found, listed, evaluation, right, args.verbose)

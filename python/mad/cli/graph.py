@@ -94,15 +94,13 @@ def print_ranking(console: Any, ranking: dict[str, Any]) -> None:
         text.say(console, "No culprit: nothing fails, or not more than usual.")
     for place, one in enumerate(ranking["culprits"], start=1):
         took, usual = one["duration_ms"], one["expected_ms"]
-        slower = f", {words.quantity(took, 'ms')} (usually {words.quantity(usual, 'ms')})"
         what = f"{words.visible(one['service'])} {words.visible(one['operation'])}"
-        text.say(
-            console,
-            f"{place}  {what}: {one['fault']} in {words.quantity(one['share'], 'share')} "
-            f"of the failing traces, "
-            f"since {times.moment(times.time_or_none(one['onset']))}{slower if one['fault'] == 'slow' and usual is not None else ''}",
-            "bold" if place == 1 else "",
-        )
+        share = words.quantity(one["share"], "share")
+        since = times.moment(times.time_or_none(one["onset"]))
+        line = f"{place}  {what}: {one['fault']} in {share} of the failing traces, since {since}"
+        if one["fault"] == "slow" and usual is not None:
+            line += f", {words.quantity(took, 'ms')} (usually {words.quantity(usual, 'ms')})"
+        text.say(console, line, "bold" if place == 1 else "")
         text.say(console, f"   path {' → '.join(map(words.visible, one['chain']))}")
         text.say(console, f"   traces {', '.join(map(words.visible, one['sample_traces']))}")
 

@@ -78,7 +78,7 @@ class Engine:
             raise
 
     def start(self) -> None:
-        """Starts the thread. Batches are taken from now on."""
+        """Starts the thread. It accepts batches from now on."""
         self._thread.start()
 
     def submit(self, batch: Entry) -> Future[IngestReceipt]:

@@ -31,7 +31,7 @@ class Retention:
 
         Raises `UsageError` for an unknown table and for a number that is not a positive integer.
         """
-        kept = cls()
+        retention = cls()
         known = [field.name for field in fields(cls)]
         for argument in given:
             table, _, number = argument.partition("=")
@@ -44,5 +44,5 @@ class Retention:
                 raise UsageError(
                     f"--retain {argument}: expected a positive integer", f"--retain {table}=100000"
                 )
-            kept = replace(kept, **{table: int(number)})
-        return kept
+            retention = replace(retention, **{table: int(number)})
+        return retention

@@ -93,15 +93,15 @@ class TimeAxis:
             if fitting > 1:
                 found = time_ticks(start, end, fitting)
                 wanted += [(self.at(at), label, "middle") for at, label in found]
-        taken: list[tuple[float, float]] = []
+        occupied: list[tuple[float, float]] = []
         ticks = []
         for x, label, anchor in wanted:
             width = len(label) * _DIGIT
             begin = x - width * {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor]
             clear = max(room - width, 8.0)
-            apart = all(begin >= e + clear or begin + width + clear <= b for b, e in taken)
+            apart = all(begin >= e + clear or begin + width + clear <= b for b, e in occupied)
             if apart and begin + width <= self.right + 8.0:
-                taken.append((begin, begin + width))
+                occupied.append((begin, begin + width))
                 ticks.append((x, label, "" if anchor == "middle" else anchor))
         return sorted(ticks)
 
