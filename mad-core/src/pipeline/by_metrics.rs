@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::Pipeline;
+use super::view::View;
 use crate::culprit::{MetricKind, MetricRanker, MetricRankerConfig, MetricWindow};
 use crate::history::FlaggedRow;
 use crate::series::{EntityId, NETWORK_GAP, SignalName};
@@ -17,7 +17,7 @@ const MOST_SERVICES: usize = 200;
 /// Weight of a service that the ranking does not name, beside the last that it names.
 const UNNAMED: f64 = 0.5;
 
-impl Pipeline {
+impl View<'_> {
     /// The standing of each service with a flagged metric among `rows`, the first flagged one of
     /// which is where the incident begins; nothing where there is one service only, or where nobody
     /// stands out.
@@ -31,14 +31,14 @@ impl Pipeline {
         let of_metrics =
             || rows.iter().filter(|row| row.objectives.is_none()).filter(|row| !is_way(row));
         let entities: BTreeSet<EntityId> = of_metrics().map(|row| row.entity).collect();
-        let names = entities.iter().filter_map(|id| self.entities.get(*id));
+        let names = entities.iter().filter_map(|id| self.shared.names.entities.get(*id));
         let services: BTreeSet<&Arc<str>> = names.map(|entity| &entity.service).collect();
         let target = self.target(of_metrics().copied(), &services);
         let first = || of_metrics().map(|row| row.bucket).min();
         let start = target.as_ref().map(|target| target.since).or_else(first);
         let Some(start) = start.filter(|_| services.len() >= 2) else { return BTreeMap::new() };
-        let named = self.series_names.iter().filter_map(|(id, name)| {
-            let entity = self.entities.get(name.entity)?;
+        let named = self.shared.names.series.iter().filter_map(|(id, name)| {
+            let entity = self.shared.names.entities.get(name.entity)?;
             let is_meant = services.contains(&entity.service) && *name.metric != *NETWORK_GAP;
             is_meant.then_some((id, entity, &name.metric))
         });
@@ -49,7 +49,7 @@ impl Pipeline {
         };
         let mut window = MetricWindow::new();
         for (id, entity, metric) in series {
-            for point in self.history.points(id).filter(|point| point.bucket <= at) {
+            for point in self.log.history().points(id).filter(|point| point.bucket <= at) {
                 let value = f64::from(point.value);
                 let point = MetricPoint {
                     resource: &entity.endpoint,
@@ -63,7 +63,7 @@ impl Pipeline {
             }
         }
         let target = target.as_ref().map(|target| (&*target.service, &*target.metric));
-        let ranking = ranker.rank(&window, self.graph.pairs(), target);
+        let ranking = ranker.rank(&window, self.shared.graph.pairs(), target);
         let Some(first) = ranking.culprits.first().map(|first| first.score) else {
             return BTreeMap::new();
         };
@@ -76,7 +76,7 @@ impl Pipeline {
     }
 
     /// The symptom: of the services with a flagged latency, error or availability the one that calls,
-    /// directly and through others, most that were flagged, and its strongest such metric. None
+    /// directly and through shared, most that were flagged, and its strongest such metric. None
     /// where none of them calls another.
     fn target<'a>(
         &self,
@@ -88,7 +88,7 @@ impl Pipeline {
         }
         let mut symptoms: BTreeMap<Arc<str>, (f64, Target)> = BTreeMap::new();
         for row in rows {
-            let Some(entity) = self.entities.get(row.entity) else { continue };
+            let Some(entity) = self.shared.names.entities.get(row.entity) else { continue };
             for flagged in &row.signals {
                 let SignalName::Metric(metric) = &flagged.signal else { continue };
                 if !is_symptom(metric) {
@@ -105,7 +105,7 @@ impl Pipeline {
             }
         }
         let reached = |service: &str| {
-            let below = self.graph.downstream(service, usize::MAX);
+            let below = self.shared.graph.downstream(service, usize::MAX);
             below.iter().filter(|(name, _)| services.contains(name)).count()
         };
         let counted = symptoms.into_values().map(|(most, found)| {

@@ -2,9 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Pipeline, Update};
-use crate::config::MuteWindow;
-use crate::error::{Error, Result};
 use crate::series::Glob;
 use crate::time::Timestamp;
 
@@ -52,71 +49,4 @@ pub enum Command {
         /// When.
         at: Timestamp,
     },
-}
-
-impl Pipeline {
-    /// Does what somebody says.
-    ///
-    /// # Errors
-    ///
-    /// The incident that the command names is not open; a mute ends before it begins, or is one
-    /// more than [`Limits::mutes`](crate::Limits::mutes); nothing is muted by these patterns.
-    pub fn apply(&mut self, command: &Command) -> Result<Update> {
-        let mut update = Update::default();
-        match command {
-            Command::Acknowledge { id, at } => {
-                update.changes.push(self.grouper.acknowledge(id, *at)?);
-            }
-            Command::Resolve { id, at } => update.changes.push(self.grouper.resolve(id, *at)?),
-            Command::Mute { service, endpoint, at, until, reason } => {
-                let from = at.floor(self.config.features.step());
-                self.mute(MuteWindow {
-                    service: service.clone(),
-                    endpoint: endpoint.clone(),
-                    from: Some(from),
-                    to: Some(*until),
-                    reason: reason.clone(),
-                    ..MuteWindow::default()
-                })?;
-            }
-            Command::Unmute { service, endpoint, at } => self.unmute(service, endpoint, *at)?,
-        }
-        self.follow_changes(0, &mut update);
-        Ok(update)
-    }
-
-    /// Mutes that somebody asked for.
-    pub fn mutes(&self) -> &[MuteWindow] {
-        &self.mutes
-    }
-
-    fn mute(&mut self, mute: MuteWindow) -> Result<()> {
-        mute.validate("mute")?;
-        let limit = self.config.limits.mutes;
-        if self.mutes.len() >= limit {
-            let closed = self.watermark();
-            self.mutes.retain(|mute| mute.to.is_none_or(|to| to > closed));
-        }
-        if self.mutes.len() >= limit {
-            return Err(Error::state(format!(
-                "there are limits.mutes = {limit} mutes already: end one first"
-            )));
-        }
-        self.mutes.push(mute);
-        Ok(())
-    }
-
-    fn unmute(&mut self, service: &Glob, endpoint: &Glob, at: Timestamp) -> Result<()> {
-        let mut found = false;
-        for mute in &mut self.mutes {
-            let meant = mute.service == *service && mute.endpoint == *endpoint;
-            if meant && mute.to.is_none_or(|to| to > at) {
-                mute.to = Some(at);
-                found = true;
-            }
-        }
-        self.mutes.retain(|mute| mute.from < mute.to);
-        let name = || format!("nothing is muted by service = `{service}`, endpoint = `{endpoint}`");
-        if found { Ok(()) } else { Err(Error::not_found(name())) }
-    }
 }

@@ -1,29 +1,81 @@
-//! The stages composed: telemetry in, verdicts and incidents out.
+//! The pipeline: telemetry in; judged rows, incidents, culprits and explanations out.
+//!
+//! [`Pipeline`] composes private parts that own their state. `Ingest` turns records into rows,
+//! `Judge` scores and judges them, `IncidentLog` groups and ranks, `Checkpointer` knows what has to
+//! be saved, and `Tally` counts.
 
-mod answers;
 mod by_metrics;
-mod checkpoint;
+mod checkpointer;
 mod command;
-mod compose;
 mod counters;
 mod delta;
 mod entity_export;
 mod envelope;
-mod follow;
-mod idle;
+mod flow;
+mod incident_log;
 mod incident_window;
-mod merge;
-mod metrics;
+mod ingest;
+mod input;
+mod judge;
+mod names;
+mod outcome;
 mod partition;
-mod push;
-mod rules;
-mod traces;
+mod queries;
+mod state;
+mod tally;
+mod trace_rows;
 mod update;
 mod view;
 
-pub use command::Command;
-pub use compose::Pipeline;
-pub use counters::Counters;
-pub use delta::DeltaCheckpoint;
-pub use incident_window::{IncidentWindow, WindowRows};
-pub use update::{JudgedPoint, JudgedRow, Update};
+use serde::{Deserialize, Serialize};
+
+use self::checkpointer::Checkpointer;
+use self::incident_log::IncidentLog;
+use self::ingest::Ingest;
+use self::judge::Judge;
+use self::names::Names;
+use self::tally::Tally;
+use crate::config::PipelineConfig;
+
+pub use self::command::Command;
+pub use self::counters::Counters;
+pub use self::delta::DeltaCheckpoint;
+pub use self::incident_window::{IncidentWindow, WindowRows};
+pub use self::update::{JudgedPoint, JudgedRow, Update};
+
+/// Takes telemetry and returns judged rows and incidents; ranks culprits and explains.
+///
+/// The same inputs give the same outputs however they are cut into batches, and a batch is the
+/// stream run to its end. Each row is judged by the rows before it.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::{Pipeline, PipelineConfig, Request, Timestamp};
+///
+/// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+/// let mut requests = Vec::new();
+/// for second in 0..3600_i64 {
+///     let slow = (2400..2700).contains(&second);
+///     let latency = if slow { 2000.0 } else { 100.0 + (second * 37 % 50) as f64 };
+///     let at = Timestamp::from_seconds(second);
+///     requests.push(Request::new(at, "payments", "/pay", 200, latency));
+/// }
+/// pipeline.ingest(requests);
+/// pipeline.finish();
+/// let incident = pipeline.incidents()[0];
+/// assert_eq!(&*incident.entity.service, "payments");
+/// assert_eq!(incident.start, Timestamp::from_seconds(2400));
+/// println!("{}", pipeline.explain(incident).summary);
+/// # Ok::<(), mad_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Pipeline {
+    config: PipelineConfig,
+    names: Names,
+    ingest: Ingest,
+    judge: Judge,
+    incidents: IncidentLog,
+    checkpointer: Checkpointer,
+    tally: Tally,
+}

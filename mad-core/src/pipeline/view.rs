@@ -1,41 +1,117 @@
-//! What a ranking and an explanation read of a pipeline besides flagged rows.
+//! The parts of a pipeline that rankings and explanations read, borrowed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::culprit::{Evidence, RankingContext};
+use super::incident_log::{IncidentLog, Shared};
+use crate::config::CulpritConfig;
+use crate::culprit::{CulpritRanker, Evidence, Ranking, RankingContext};
+use crate::error::Result;
+use crate::explain::{Link, TemplateExplainer};
 use crate::graph::ServiceGraph;
 use crate::guard::Reason;
-use crate::history::{History, HistoryRow};
-use crate::incident::{IncidentGrouper, Topology};
-use crate::series::{EntityId, Signal};
+use crate::history::{FlaggedRow, HistoryRow};
+use crate::incident::{Incident, Topology};
+use crate::series::{Entity, EntityId, Signal};
 use crate::telemetry::ChangeEvent;
 use crate::time::Timestamp;
 
-/// The calls, changes and recent rows that a ranking reads, borrowed from a pipeline.
+/// Names, calls, recent rows, flagged rows and changes, as they are now.
+#[derive(Clone, Copy)]
 pub(super) struct View<'a> {
-    pub graph: &'a ServiceGraph,
-    pub history: &'a History,
-    pub grouper: &'a IncidentGrouper,
-    /// Score of each service by its metrics, 0 to 1; empty where they were not ranked.
-    pub by_metrics: BTreeMap<Arc<str>, f64>,
-    /// Entities of other incidents that no call connects with this one.
-    pub in_other_incident: BTreeSet<EntityId>,
+    pub(super) shared: Shared<'a>,
+    pub(super) log: &'a IncidentLog,
 }
 
-impl RankingContext for View<'_> {
+/// A view with the results that one ranking needs besides it.
+struct Context<'a> {
+    view: &'a View<'a>,
+    /// Score of each service by its metrics, 0 to 1; empty where they were not ranked.
+    by_metrics: BTreeMap<Arc<str>, f64>,
+    /// Entities of other incidents that no call connects with this one.
+    in_other_incident: BTreeSet<EntityId>,
+}
+
+impl<'a> View<'a> {
+    pub fn new(shared: Shared<'a>, log: &'a IncidentLog) -> Self {
+        Self { shared, log }
+    }
+
+    /// Ranks by the flagged rows known by `at`.
+    pub fn rank(&self, config: CulpritConfig, at: Timestamp) -> Result<Ranking> {
+        let ranker = CulpritRanker::new(config)?;
+        let rows: Vec<&FlaggedRow> = self.log.history().flagged(ranker.from(at), at).collect();
+        let by_metrics = self.by_metrics(&rows, at);
+        let context = Context { view: self, by_metrics, in_other_incident: BTreeSet::new() };
+        Ok(ranker.rank_with(rows, &self.shared.names.entities, at, &context))
+    }
+
+    /// Ranks the flagged rows before the end of an incident.
+    pub fn rank_incident(&self, incident: &Incident) -> Ranking {
+        let at = incident.end.plus(-incident.step);
+        let Ok(ranker) = CulpritRanker::new(self.shared.config.culprit) else {
+            return abstained(at);
+        };
+        let rows: Vec<&FlaggedRow> = self.log.history().flagged(ranker.from(at), at).collect();
+        let by_metrics = self.by_metrics(&rows, at);
+        let in_other_incident = self.in_other_incidents(incident, &by_metrics);
+        let context = Context { view: self, by_metrics, in_other_incident };
+        ranker.rank_with(rows, &self.shared.names.entities, at, &context)
+    }
+
+    /// The entities of other incidents whose services neither call nor are called by those of this
+    /// one. A service that was ranked by its metrics counts only where the graph has calls of it.
+    fn in_other_incidents(
+        &self,
+        incident: &Incident,
+        by_metrics: &BTreeMap<Arc<str>, f64>,
+    ) -> BTreeSet<EntityId> {
+        let own: BTreeSet<&Entity> = incident.entities().collect();
+        let services: BTreeSet<&Arc<str>> = own.iter().map(|entity| &entity.service).collect();
+        let near = services.iter().flat_map(|service| self.shared.graph.neighbours(service));
+        let near: BTreeSet<Arc<str>> = near.collect();
+        let in_other_incident = |entity: &&Entity| {
+            let service = &entity.service;
+            let is_tied = services.contains(service) || near.contains(service);
+            let is_known = !by_metrics.contains_key(service)
+                || !near.is_empty() && !self.shared.graph.neighbours(service).is_empty();
+            !own.contains(*entity) && !is_tied && is_known
+        };
+        let overlapping = self.log.grouper().incidents().into_iter().filter(|other| {
+            other.id != incident.id && other.start < incident.end && incident.start < other.end
+        });
+        let entities = overlapping.flat_map(Incident::entities).filter(in_other_incident);
+        entities
+            .filter_map(|entity| self.shared.names.entities.find(&entity.service, &entity.endpoint))
+            .collect()
+    }
+
+    /// The first anomalies of an incident's entities in order of time.
+    pub fn chain(&self, incident: &Incident) -> Vec<Link> {
+        let (by_metrics, in_other_incident) = (BTreeMap::new(), BTreeSet::new());
+        let context = Context { view: self, by_metrics, in_other_incident };
+        TemplateExplainer.chain(incident, &context)
+    }
+}
+
+/// The ranking without a culprit.
+pub(super) fn abstained(at: Timestamp) -> Ranking {
+    Ranking { from: at, at, rows: 0, culprits: Vec::new(), abstained: true }
+}
+
+impl RankingContext for Context<'_> {
     fn callees(&self, service: &str) -> Vec<Arc<str>> {
-        self.graph.callees(service)
+        self.view.shared.graph.callees(service)
     }
 
     fn change(&self, service: &str, from: Timestamp, to: Timestamp) -> Option<ChangeEvent> {
-        let mut newest_first = self.history.changes().rev();
+        let mut newest_first = self.view.log.history().changes().rev();
         let meant = |change: &&ChangeEvent| {
             *change.service == *service && change.at >= from && change.at < to
         };
         let change = newest_first.find(meant)?;
         // a change during an open incident of the service answers it and did not cause it
-        let incidents = self.grouper.incidents();
+        let incidents = self.view.log.grouper().incidents();
         let answered = incidents.iter().any(|incident| {
             incident.entity.service == change.service
                 && incident.start.plus(incident.step) <= change.at
@@ -56,7 +132,8 @@ impl RankingContext for View<'_> {
             let value = row.values.get(signal.index()).map_or(f64::NAN, |value| f64::from(*value));
             (value - evidence.expected) / half >= 1.0 && row.reason != Reason::Muted
         };
-        let after = self.history.recent(entity).skip_while(|row| row.bucket <= evidence.at);
+        let after =
+            self.view.log.history().recent(entity).skip_while(|row| row.bucket <= evidence.at);
         let rows = after.take_while(|row| row.bucket <= to).take_while(persists);
         rows.filter(|row| !row.is_anomaly).count() as u64
     }

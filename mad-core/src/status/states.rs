@@ -194,7 +194,7 @@ fn answer(
         metric,
         settings: Some(&settings),
         maturity,
-        muted_until: pipeline.mute_of(name, decision.bucket),
+        muted_until: pipeline.muted_until(name, decision.bucket),
         step: pipeline.config().features.step(),
     };
     let told = TemplateExplainer.answer(name, &why);
@@ -223,6 +223,10 @@ impl<'a> View<'a> {
     fn new(pipeline: &'a Pipeline) -> Self {
         let last = pipeline.counters().last.unwrap_or(Timestamp::MIN);
         Self { pipeline, now: pipeline.watermark().max(last) }
+    }
+
+    fn muted_until(&self, id: EntityId, at: Timestamp) -> Option<Timestamp> {
+        self.pipeline.muted_until(self.pipeline.entities().get(id)?, at)
     }
 
     fn entity_state(&self, id: EntityId) -> Option<EntityStatus> {
@@ -270,13 +274,13 @@ impl<'a> View<'a> {
         past: &Past,
     ) -> EntityStatus {
         let now = self.now;
-        let mute = self.pipeline.muted_until(id, now);
+        let mute = self.muted_until(id, now);
         let why = Why {
             decision: &newest,
             metric: metric.as_deref(),
             settings: Some(settings),
             maturity: Some(maturity),
-            muted_until: mute.or_else(|| self.pipeline.muted_until(id, newest.bucket)),
+            muted_until: mute.or_else(|| self.muted_until(id, newest.bucket)),
             step: self.pipeline.config().features.step(),
         };
         let state = HealthState::of(newest.reason, past.enough);

@@ -1,0 +1,166 @@
+//! The way of closed rows through the parts: judged, counted, grouped, ranked.
+
+use std::collections::BTreeSet;
+
+use super::incident_log::Shared;
+use super::{Pipeline, Update};
+use crate::feature::{FeaturePoint, FeatureRow};
+use crate::series::{EntityId, SeriesId};
+use crate::telemetry::{PartitionId, Request, Source};
+use crate::time::{SECOND, Timestamp};
+
+impl Pipeline {
+    /// Takes one request and judges the rows that it closes.
+    pub(super) fn push_request(
+        &mut self,
+        request: &Request<'_>,
+        source: &Source,
+        update: &mut Update,
+    ) {
+        let names = (&self.config, &mut self.names);
+        let new = self.ingest.request(request, source, names, &mut update.rejected);
+        if let Some(entity) = new {
+            self.set_objective(entity);
+        }
+        self.drain(source.partition, update);
+    }
+
+    /// Counts the slow requests of an entity by the objective that an override gives it.
+    pub(super) fn set_objective(&mut self, entity: EntityId) {
+        if let Some(ms) = self.judge.objective_ms(entity, &self.config, &self.names) {
+            self.ingest.set_objective(entity, ms);
+        }
+    }
+
+    /// Closes the steps of all partitions before `at`, or all of them where `at` is None.
+    pub(super) fn close(&mut self, at: Option<Timestamp>, update: &mut Update) {
+        for partition in self.ingest.partition_ids() {
+            self.ingest.close(partition, at, &mut self.names, &mut update.rejected);
+            self.drain(partition, update);
+        }
+        self.ingest.close_traces(at.is_none(), &self.config, &mut self.names);
+        self.drain(PartitionId::default(), update);
+    }
+
+    /// Judges the rows and points that the last input closed.
+    pub(super) fn drain(&mut self, partition: PartitionId, update: &mut Update) {
+        let rows = self.ingest.take_rows();
+        if !rows.is_empty() {
+            for row in &rows {
+                self.begin_step(partition, row.bucket, update);
+                self.judge_row(row, update);
+            }
+            self.ingest.recycle_rows(rows);
+            self.sweep();
+        }
+        let points = self.ingest.take_points();
+        if !points.is_empty() {
+            let same =
+                |a: &FeaturePoint, b: &FeaturePoint| (a.bucket, a.entity) == (b.bucket, b.entity);
+            for row in points.chunk_by(same) {
+                self.judge_points(partition, row, update);
+            }
+            self.ingest.recycle_points(points);
+            self.sweep();
+        }
+    }
+
+    /// Closes the incidents that expire when a new step begins.
+    fn begin_step(&mut self, partition: PartitionId, step: Timestamp, update: &mut Update) {
+        if let Some(at) = self.ingest.step_begins(partition, step) {
+            self.expire(at, update);
+        }
+    }
+
+    /// Closes the incidents without a flagged row for too long at `at`.
+    pub(super) fn expire(&mut self, at: Timestamp, update: &mut Update) {
+        let Self { config, names, ingest, incidents, .. } = self;
+        let shared = Shared { config, names, graph: ingest.graph() };
+        incidents.advance(at, shared, &mut update.changes);
+    }
+
+    fn judge_row(&mut self, row: &FeatureRow, update: &mut Update) {
+        let Self { config, names, ingest, judge, incidents, checkpointer, tally } = self;
+        checkpointer.mark_dirty([row.entity]);
+        let Some((judged, outcome)) = judge.judge_row(row, config, names) else { return };
+        tally.row(&judged, row.bucket.plus(config.features.step()), judge.is_suppressed(&judged));
+        incidents.push_row(&judged);
+        let shared = Shared { config, names, graph: ingest.graph() };
+        incidents.take(&judged.entity, outcome, shared, &mut update.changes);
+        update.rows.push(judged);
+    }
+
+    /// Judges the points of one entity at one time.
+    fn judge_points(
+        &mut self,
+        partition: PartitionId,
+        points: &[FeaturePoint],
+        update: &mut Update,
+    ) {
+        let Some(FeaturePoint { bucket, entity, .. }) = points.first().copied() else { return };
+        self.begin_step(partition, bucket, update);
+        let Self { config, names, ingest, judge, incidents, checkpointer, tally } = self;
+        let Some(name) = names.entities.get(entity) else { return };
+        checkpointer.mark_dirty([entity]);
+        let before = update.points.len();
+        let Some(outcome) = judge.judge_points(points, config, names, &mut update.points) else {
+            return;
+        };
+        let threshold = judge.threshold_neg_log10_p();
+        for judged in update.points.iter().skip(before) {
+            let is_unlikely = judged.score.neg_log10_p >= threshold;
+            tally.point(judged, is_unlikely && !judged.verdict.is_anomaly);
+            incidents.push_point(judged);
+        }
+        let shared = Shared { config, names, graph: ingest.graph() };
+        incidents.take(name, outcome, shared, &mut update.changes);
+        incidents.end_row(entity);
+    }
+
+    /// Forgets what has been idle for [`Limits::idle_seconds`](crate::Limits::idle_seconds), at the
+    /// full hours of event time, so that new entities and series have room.
+    fn sweep(&mut self) {
+        let Some(at) = self.ingest.sweep_due() else { return };
+        let idle_since = at.plus(-(self.config.limits.idle_seconds as i64).saturating_mul(SECOND));
+        self.ingest.forget_calls(idle_since);
+        self.judge.forget_mutes(idle_since);
+        let Self { names, ingest, judge, incidents, .. } = self;
+        let (mut kept, in_flight) = ingest.in_flight();
+        let series: BTreeSet<SeriesId> = names
+            .series
+            .iter()
+            .filter(|(id, name)| {
+                !in_flight.contains(id)
+                    && incidents.grouper().open_of(name.entity).is_none()
+                    && judge.is_idle_series(*id, idle_since)
+            })
+            .map(|(id, _)| id)
+            .collect();
+        kept.extend(incidents.grouper().open_entities());
+        let alive = names.series.iter().filter(|(id, _)| !series.contains(id));
+        kept.extend(alive.map(|(_, name)| name.entity));
+        let entities: BTreeSet<EntityId> = names
+            .entities
+            .iter()
+            .map(|(id, _)| id)
+            .filter(|id| !kept.contains(id) && !names.entities.is_overflow(*id))
+            .filter(|id| judge.is_idle(*id, idle_since))
+            .collect();
+        self.forget(&entities, &series);
+    }
+
+    fn forget(&mut self, entities: &BTreeSet<EntityId>, series: &BTreeSet<SeriesId>) {
+        if entities.is_empty() && series.is_empty() {
+            return;
+        }
+        let Self { names, ingest, judge, incidents, checkpointer, tally, .. } = self;
+        tally.forgotten(entities.len(), series.len());
+        let of_series = series.iter().filter_map(|id| Some(names.series.get(*id)?.entity));
+        checkpointer.mark_dirty(of_series.chain(entities.iter().copied()));
+        ingest.forget(entities, series);
+        judge.forget(entities, series);
+        incidents.forget(entities, series);
+        names.series.forget(series);
+        names.entities.forget(entities);
+    }
+}

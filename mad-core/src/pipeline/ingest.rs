@@ -1,0 +1,391 @@
+//! The part that takes telemetry: windows, service graph and trace profiles.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::Counters;
+use super::names::Names;
+use super::partition::Partition;
+use crate::config::PipelineConfig;
+use crate::error::{Error, Result};
+use crate::feature::{FeaturePoint, FeatureRow, StepFinder};
+use crate::graph::{ServiceGraph, TraceProfiles};
+use crate::series::{EntityId, SeriesId};
+use crate::telemetry::{Edge, PartitionId, Record, Rejections, Request, Source, Span, SpanKind};
+use crate::time::{SECOND, Timestamp};
+
+/// How often idle entities are looked for, in event time.
+const SWEEP_INTERVAL: i64 = 3600 * SECOND;
+
+/// Telemetry on its way to rows: the windows of each partition, the service graph and the traces.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Ingest {
+    partitions: Vec<Partition>,
+    graph: ServiceGraph,
+    profiles: TraceProfiles,
+    /// Position of the newest record in its source.
+    position: u64,
+    /// Start of the newest step that was judged.
+    newest_step: Option<Timestamp>,
+    /// The hour of event time in which idle entities were looked for last.
+    swept: Option<Timestamp>,
+    bounded: bool,
+    /// Closed rows and points that are not judged yet. Their buffers are reused.
+    #[serde(skip)]
+    rows: Vec<FeatureRow>,
+    #[serde(skip)]
+    points: Vec<FeaturePoint>,
+}
+
+impl Ingest {
+    pub fn new(config: &PipelineConfig) -> Result<Self> {
+        Ok(Self {
+            partitions: vec![Partition::new("", config)?],
+            graph: ServiceGraph::new(&config.limits)?,
+            profiles: TraceProfiles::new(&config.limits),
+            position: 0,
+            newest_step: None,
+            swept: None,
+            bounded: false,
+            rows: Vec::new(),
+            points: Vec::new(),
+        })
+    }
+
+    pub fn bounded_input(mut self) -> Self {
+        self.bounded = true;
+        let partitions = std::mem::take(&mut self.partitions).into_iter();
+        self.partitions = partitions.map(Partition::bounded_input).collect();
+        self
+    }
+
+    /// Finds or adds the partition of a name.
+    pub fn partition(&mut self, name: &str, config: &PipelineConfig) -> Result<PartitionId> {
+        let known = self.partitions.iter().position(|partition| *partition.name == *name);
+        let place = known.unwrap_or(self.partitions.len());
+        if known.is_none() {
+            if place >= config.limits.partitions {
+                return Err(Error::state(format!(
+                    "partition {name:?} is one more than limits.partitions = {place} allows"
+                )));
+            }
+            let partition = Partition::new(name, config)?;
+            self.partitions.push(if self.bounded { partition.bounded_input() } else { partition });
+        }
+        Ok(PartitionId::new(place as u32))
+    }
+
+    pub fn partition_ids(&self) -> impl Iterator<Item = PartitionId> + use<> {
+        (0..self.partitions.len() as u32).map(PartitionId::new)
+    }
+
+    /// Position of the newest record in its source.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    pub fn set_position(&mut self, position: u64) {
+        self.position = position;
+    }
+
+    /// Takes a request into its window, and into the graph if it has a trace id. Returns the
+    /// entity if its name is new.
+    pub fn request(
+        &mut self,
+        request: &Request<'_>,
+        source: &Source,
+        (config, names): (&PipelineConfig, &mut Names),
+        rejected: &mut Rejections,
+    ) -> Option<EntityId> {
+        let Partition { features, .. } = self.partitions.get_mut(source.partition.index())?;
+        if request.trace_id.is_some() && request.check().is_ok() {
+            let known = features.newest();
+            self.graph.request_by(request, known.map(|known| known.min(request.timestamp)));
+        }
+        let entities = &mut names.entities;
+        // a name that is known needs no route template
+        let is_known = entities.find(request.service, request.endpoint).is_some();
+        let route = if is_known {
+            Cow::Borrowed(request.endpoint)
+        } else {
+            config.routes.template(request.endpoint)
+        };
+        let request = Request { endpoint: &route, ..*request };
+        features.push(&request, source.position, entities, &mut self.rows, rejected);
+        if is_known { None } else { entities.find(request.service, &route) }
+    }
+
+    /// Takes a span into the graph and the trace profiles. Returns the request that it stands for,
+    /// or None where the span is the caller's view of a call, or where its service also sends
+    /// requests with trace ids.
+    pub fn span<'a>(
+        &mut self,
+        span: &Span<'a>,
+        source: &Source,
+        (config, names): (&PipelineConfig, &Names),
+        rejected: &mut Rejections,
+    ) -> Option<Request<'a>> {
+        if let Err((reason, field)) = span.check() {
+            rejected.add(reason, source.position, || field.to_owned());
+            return None;
+        }
+        self.graph.span(span);
+        let (service, operation) = (span.service, span.operation);
+        if names.entities.find(service, operation).is_some() {
+            self.profiles.span(span);
+        } else {
+            let operation = config.routes.template(operation);
+            self.profiles.span(&Span { operation: &operation, ..*span });
+        }
+        let has_request = span.kind == SpanKind::Server && self.graph.has_requests(service);
+        if span.kind.is_caller() || has_request {
+            return None;
+        }
+        let status = if span.is_error() { 500 } else { 200 };
+        Some(Request::new(span.start, service, operation, status, span.duration_ms))
+    }
+
+    /// Takes an edge into the graph.
+    pub fn edge(&mut self, edge: &Edge<'_>, source: &Source, rejected: &mut Rejections) {
+        match edge.check() {
+            Ok(()) => self.graph.edge(edge),
+            Err((reason, field)) => rejected.add(reason, source.position, || field.to_owned()),
+        }
+    }
+
+    /// Takes a metric point or a log line into its window. Other kinds have methods of their own.
+    pub fn point_or_line(
+        &mut self,
+        record: &Record<'_>,
+        source: &Source,
+        names: &mut Names,
+        rejected: &mut Rejections,
+    ) {
+        let Some(open) = self.partitions.get_mut(source.partition.index()) else { return };
+        let Names { entities, series } = names;
+        let (points, position) = (&mut self.points, source.position);
+        match record {
+            Record::Metric(point) => {
+                open.metrics.push(point, position, entities, series, points, rejected);
+            }
+            Record::Log(line) => {
+                open.logs.push(line, position, entities, series, points, rejected);
+            }
+            _ => {}
+        }
+    }
+
+    /// Closes the steps of a partition before `at`, or all of them where `at` is None.
+    pub fn close(
+        &mut self,
+        partition: PartitionId,
+        at: Option<Timestamp>,
+        names: &mut Names,
+        rejected: &mut Rejections,
+    ) {
+        let Some(open) = self.partitions.get_mut(partition.index()) else { return };
+        let (Names { entities, series }, rows, points) = (names, &mut self.rows, &mut self.points);
+        if let Some(at) = at {
+            open.features.advance(at, entities, rows, rejected);
+            open.metrics.advance(at, series, points, rejected);
+            open.logs.advance(at, entities, series, points, rejected);
+        } else {
+            open.features.finish(entities, rows, rejected);
+            open.metrics.finish(series, points, rejected);
+            open.logs.finish(entities, series, points, rejected);
+        }
+    }
+
+    /// Closes the traces that have waited long enough for their spans, or all where `all` is set,
+    /// and adds the counts of their missing spans and their network gaps to the points.
+    pub fn close_traces(&mut self, all: bool, config: &PipelineConfig, names: &mut Names) {
+        let step = config.features.step();
+        let until = if all {
+            Timestamp::MAX
+        } else {
+            (self.watermark() - TraceProfiles::HOLD).floor(step) + TraceProfiles::HOLD
+        };
+        let traces = self.profiles.close(until);
+        super::trace_rows::points_of(&traces, &self.profiles, step, names, &mut self.points);
+    }
+
+    /// The closed rows, out of here.
+    pub fn take_rows(&mut self) -> Vec<FeatureRow> {
+        std::mem::take(&mut self.rows)
+    }
+
+    /// The closed points, out of here.
+    pub fn take_points(&mut self) -> Vec<FeaturePoint> {
+        std::mem::take(&mut self.points)
+    }
+
+    /// Takes the buffer of judged rows back.
+    pub fn recycle_rows(&mut self, mut rows: Vec<FeatureRow>) {
+        rows.clear();
+        self.rows = rows;
+    }
+
+    /// Takes the buffer of judged points back.
+    pub fn recycle_points(&mut self, mut points: Vec<FeaturePoint>) {
+        points.clear();
+        self.points = points;
+    }
+
+    /// Notes that a step of a partition is judged. Returns the clock if the step is new.
+    pub fn step_begins(&mut self, partition: PartitionId, step: Timestamp) -> Option<Timestamp> {
+        let open = self.partitions.get_mut(partition.index())?;
+        if open.bucket.is_some_and(|known| step <= known) {
+            return None;
+        }
+        open.bucket = Some(step);
+        self.newest_step = self.newest_step.max(Some(step));
+        self.clock()
+    }
+
+    /// The clock, if it has entered an hour in which idle entities were not looked for yet.
+    pub fn sweep_due(&mut self) -> Option<Timestamp> {
+        let at = self.clock()?;
+        let hour = at.floor(SWEEP_INTERVAL);
+        let is_due = self.swept.replace(hour).is_some_and(|swept| swept < hour);
+        is_due.then_some(at)
+    }
+
+    /// Entities and series with records or rows that are not judged yet.
+    pub fn in_flight(&self) -> (BTreeSet<EntityId>, BTreeSet<SeriesId>) {
+        let mut entities = BTreeSet::new();
+        let mut series: BTreeSet<SeriesId> = self.points.iter().map(|point| point.series).collect();
+        for partition in &self.partitions {
+            entities.extend(partition.features.in_flight());
+            entities.extend(partition.logs.in_flight());
+            for (entity, id) in partition.metrics.in_flight() {
+                entities.insert(entity);
+                series.insert(id);
+            }
+        }
+        (entities, series)
+    }
+
+    pub fn forget(&mut self, entities: &BTreeSet<EntityId>, series: &BTreeSet<SeriesId>) {
+        for partition in &mut self.partitions {
+            partition.features.forget(entities);
+            partition.metrics.forget(entities, series);
+            partition.logs.forget(entities);
+        }
+    }
+
+    /// Forgets calls that were seen last before `idle_since`.
+    pub fn forget_calls(&mut self, idle_since: Timestamp) {
+        self.graph.forget(idle_since);
+    }
+
+    /// Sets the latency objective of an entity: slower requests are counted.
+    pub fn set_objective(&mut self, entity: EntityId, objective_ms: f64) {
+        for partition in &mut self.partitions {
+            partition.features.set_slow(Some(entity), objective_ms);
+        }
+    }
+
+    /// Sets the latency objective that holds where no override gives another one.
+    pub fn reconfigure(&mut self, config: &PipelineConfig) {
+        for partition in &mut self.partitions {
+            partition.set_slow(config);
+        }
+    }
+
+    /// Starts the counts of accepted records at zero.
+    pub fn reset_counts(&mut self) {
+        for partition in &mut self.partitions {
+            partition.count_anew();
+        }
+    }
+
+    /// Whether no record waits for its step to close.
+    pub fn is_at_rest(&self) -> bool {
+        self.partitions.iter().all(Partition::is_at_rest)
+    }
+
+    /// Takes over the graph, trace profiles and clocks of another pipeline at rest.
+    pub fn absorb(&mut self, other: &Self) {
+        let watermark = other.watermark();
+        self.graph.absorb(other.graph.clone());
+        self.profiles.absorb(&other.profiles);
+        self.newest_step = self.newest_step.max(other.newest_step);
+        for partition in &mut self.partitions {
+            partition.raise(watermark);
+        }
+    }
+
+    pub fn graph(&self) -> &ServiceGraph {
+        &self.graph
+    }
+
+    /// Everything before this time is closed, in every partition that has records.
+    pub fn watermark(&self) -> Timestamp {
+        let furthest_behind = self.partitions.iter().flat_map(Partition::watermarks).min();
+        let first = self.partitions.first().map(|first| first.features.watermark());
+        furthest_behind.or(first).unwrap_or_default()
+    }
+
+    /// The newest event time of all partitions.
+    pub fn newest(&self) -> Option<Timestamp> {
+        let times = |open: &Partition| open.features.newest().max(open.metrics.newest());
+        self.partitions.iter().filter_map(times).max()
+    }
+
+    /// The newest step that was judged, of the partition that is furthest behind.
+    pub fn clock(&self) -> Option<Timestamp> {
+        self.partitions.iter().filter_map(|partition| partition.bucket).min()
+    }
+
+    /// Start of the newest step that was judged.
+    pub fn newest_step(&self) -> Option<Timestamp> {
+        self.newest_step
+    }
+
+    /// Adds the counts of records that were taken.
+    pub fn count(&self, counters: &mut Counters) {
+        for Partition { features, metrics, logs, .. } in &self.partitions {
+            counters.requests += features.accepted();
+            counters.errors += features.errors();
+            counters.lines += logs.accepted();
+            counters.points_overflowed += metrics.overflowed() + logs.overflowed();
+            counters.samples_dropped += features.samples_dropped();
+        }
+    }
+
+    /// Starts of the newest closed steps with requests and with log lines of an entity.
+    pub fn last_steps(&self, entity: EntityId) -> (Option<Timestamp>, Option<Timestamp>) {
+        let of =
+            |open: &Partition| (open.features.last_bucket(entity), open.logs.last_bucket(entity));
+        let (requests, logs): (Vec<_>, Vec<_>) = self.partitions.iter().map(of).unzip();
+        (requests.into_iter().flatten().max(), logs.into_iter().flatten().max())
+    }
+
+    /// Sets the newest closed steps of an entity, in the first partition.
+    pub fn set_last_steps(
+        &mut self,
+        entity: EntityId,
+        requests: Option<Timestamp>,
+        logs: Option<Timestamp>,
+    ) {
+        if let Some(partition) = self.partitions.first_mut() {
+            partition.features.set_last_bucket(entity, requests);
+            partition.logs.set_last_bucket(entity, logs);
+        }
+    }
+
+    /// The step of a series as far as it is known.
+    pub fn step_of(&self, series: SeriesId) -> StepFinder {
+        let known = self.partitions.iter().map(|partition| partition.metrics.step_of(series));
+        known.max_by_key(StepFinder::last).unwrap_or_default()
+    }
+
+    /// Sets the step of a series, in the first partition.
+    pub fn set_step(&mut self, series: SeriesId, step: StepFinder) {
+        if let Some(partition) = self.partitions.first_mut() {
+            partition.metrics.set_step(series, step);
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Everything that goes into a pipeline: records, ticks and commands.
+
+use super::checkpointer::Checkpointer;
+use super::incident_log::{IncidentLog, Shared};
+use super::ingest::Ingest;
+use super::judge::Judge;
+use super::names::Names;
+use super::tally::Tally;
+use super::{Command, Pipeline, Update};
+use crate::config::{MuteWindow, PipelineConfig};
+use crate::error::Result;
+use crate::telemetry::{ChangeEvent, PartitionId, Record, Rejections, Source};
+use crate::time::Timestamp;
+
+impl Pipeline {
+    /// Makes a pipeline without state.
+    ///
+    /// # Errors
+    ///
+    /// A config field outside its range.
+    pub fn new(config: PipelineConfig) -> Result<Self> {
+        config.validate()?;
+        Ok(Self {
+            names: Names::new(&config.limits),
+            ingest: Ingest::new(&config)?,
+            judge: Judge::new(&config)?,
+            incidents: IncidentLog::new(&config)?,
+            checkpointer: Checkpointer::default(),
+            tally: Tally::default(),
+            config,
+        })
+    }
+
+    /// Follows every jump of the event time ahead at once. For bounded input that is read to its
+    /// end in time order, such as a file.
+    #[must_use]
+    pub fn bounded_input(mut self) -> Self {
+        self.ingest = self.ingest.bounded_input();
+        self
+    }
+
+    /// The partition of a name, a new one included.
+    ///
+    /// Each partition has a watermark of its own, so that one may be behind another by any time.
+    /// All records of one entity have to come in one partition. Incidents expire by the time of the
+    /// partition that is furthest behind; [`advance`](Self::advance) moves all of them.
+    ///
+    /// # Errors
+    ///
+    /// There are [`Limits::partitions`](crate::Limits::partitions) already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mad_core::{Pipeline, PipelineConfig, Request, Source, Timestamp, Update};
+    ///
+    /// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+    /// let mut update = Update::default();
+    /// for (name, service) in [("topic-0", "cart"), ("topic-1", "mail")] {
+    ///     let partition = pipeline.partition(name)?;
+    ///     for second in 0..120 {
+    ///         let request = Request::new(Timestamp::from_seconds(second), service, "/", 200, 9.0);
+    ///         let source = Source::at(1).in_partition(partition);
+    ///         pipeline.push(request, &source, &mut update);
+    ///     }
+    /// }
+    /// // the second partition came wholly after the first, and nothing was late
+    /// assert_eq!((update.rows.len(), update.rejected.total()), (2, 0));
+    /// # Ok::<(), mad_core::Error>(())
+    /// ```
+    pub fn partition(&mut self, name: &str) -> Result<PartitionId> {
+        self.ingest.partition(name, &self.config)
+    }
+
+    /// Takes a batch of records of any kind. Their positions follow those of the batch before.
+    ///
+    /// ```
+    /// use mad_core::{LogLine, Pipeline, PipelineConfig, Record, Request, Timestamp};
+    ///
+    /// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+    /// let at = Timestamp::from_seconds(0);
+    /// pipeline.ingest([Request::new(at, "payments", "/pay", 200, 80.0)]);
+    /// pipeline.ingest([
+    ///     Record::from(Request::new(at, "payments", "/pay", 200, 90.0)),
+    ///     Record::from(LogLine::new(at, "payments", "ERROR", "card refused")),
+    /// ]);
+    /// pipeline.finish();
+    /// assert_eq!((pipeline.counters().requests, pipeline.counters().lines), (2, 1));
+    /// # Ok::<(), mad_core::Error>(())
+    /// ```
+    pub fn ingest<'a, R: Into<Record<'a>>>(
+        &mut self,
+        records: impl IntoIterator<Item = R>,
+    ) -> Update {
+        let mut update = Update::default();
+        for record in records {
+            let source = Source::at(self.ingest.position() + 1);
+            self.push(record, &source, &mut update);
+        }
+        self.tally.reject(update.rejected.clone());
+        update
+    }
+
+    /// Takes one record of any kind. Rows that it closes are judged, and what came of them is added
+    /// to `update`. A rejection is only in `update`: hand it to
+    /// [`note_rejections`](Self::note_rejections).
+    ///
+    /// | record | effect |
+    /// |---|---|
+    /// | request | counts in the row of its service and endpoint; requests with the same trace id give the service graph an edge |
+    /// | metric point | a value of its series. It is judged as a gauge; a name that ends in `_total` is a running total, of which the increase per second is judged |
+    /// | span | an edge of the service graph, and a row of its service and operation as a request gives one, unless it is the caller's view of a call or its service also sends requests with trace ids. Spans that are missing from their traces ([`TraceProfiles`](crate::graph::TraceProfiles)) are counted per operation and step and judged as a metric, `missing_spans` |
+    /// | log line | counts in `log_errors` or `log_warnings` of its service, by its level. Only more lines than expected are flagged |
+    /// | change | evidence against its service in the half hour after it |
+    /// | edge | an edge of the service graph |
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mad_core::{MetricPoint, Pipeline, PipelineConfig, Source, Timestamp, Update};
+    ///
+    /// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+    /// let mut update = Update::default();
+    /// for minute in 0..3 {
+    ///     let at = Timestamp::from_seconds(60 * minute);
+    ///     let point = MetricPoint::new(at, "payments", "cpu", 0.4);
+    ///     pipeline.push(point, &Source::at(1), &mut update);
+    /// }
+    /// assert_eq!(update.points.len(), 2);
+    /// # Ok::<(), mad_core::Error>(())
+    /// ```
+    pub fn push<'a>(
+        &mut self,
+        record: impl Into<Record<'a>>,
+        source: &Source,
+        update: &mut Update,
+    ) {
+        self.ingest.set_position(source.position);
+        let rejected = &mut update.rejected;
+        match record.into() {
+            Record::Request(request) => self.push_request(&request, source, update),
+            Record::Span(span) => {
+                let names = (&self.config, &self.names);
+                if let Some(request) = self.ingest.span(&span, source, names, rejected) {
+                    self.push_request(&request, source, update);
+                    self.ingest.close_traces(false, &self.config, &mut self.names);
+                    self.drain(source.partition, update);
+                }
+            }
+            record @ (Record::Metric(_) | Record::Log(_)) => {
+                self.ingest.point_or_line(&record, source, &mut self.names, rejected);
+                self.drain(source.partition, update);
+            }
+            Record::Change(change) => match change.check() {
+                Ok(()) => self.incidents.push_change(ChangeEvent {
+                    at: change.timestamp,
+                    service: change.service.into(),
+                    kind: change.kind.to_owned(),
+                    name: change.name.to_owned(),
+                    version: change.version.to_owned(),
+                }),
+                Err((reason, field)) => rejected.add(reason, source.position, || field.to_owned()),
+            },
+            Record::Edge(edge) => self.ingest.edge(&edge, source, rejected),
+        }
+    }
+
+    /// Adds rejected records of a decoder or a push to the counts of the pipeline.
+    pub fn note_rejections(&mut self, rejections: Rejections) {
+        self.tally.reject(rejections);
+    }
+
+    /// Begins a batch that its sender may repeat. Returns whether the batch is new: skip a batch
+    /// whose id is among the last [`Limits::batch_ids`](crate::Limits::batch_ids), because it was
+    /// taken already.
+    ///
+    /// ```
+    /// use mad_core::{Pipeline, PipelineConfig};
+    ///
+    /// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+    /// assert!(pipeline.begin_batch("2026-01-06/17"));
+    /// assert!(!pipeline.begin_batch("2026-01-06/17"));
+    /// assert_eq!(pipeline.counters().batches_repeated, 1);
+    /// # Ok::<(), mad_core::Error>(())
+    /// ```
+    pub fn begin_batch(&mut self, id: &str) -> bool {
+        let is_new = self.checkpointer.remember_batch(id, self.config.limits.batch_ids);
+        if !is_new {
+            self.tally.repeated_batch();
+        }
+        is_new
+    }
+
+    /// Whether a batch of this id was begun.
+    pub fn has_batch(&self, id: &str) -> bool {
+        self.checkpointer.has_batch(id)
+    }
+
+    /// Starts (`true`) or ends (`false`) a backfill, in which rows and points are learnt but never
+    /// flagged. Use it to teach the past of a system before watching it. The rows of a backfill
+    /// have the reason `history`. All counters start at zero when a backfill ends.
+    pub fn backfill(&mut self, on: bool) {
+        if self.judge.set_backfill(on) {
+            self.tally.reset();
+            self.ingest.reset_counts();
+        }
+    }
+
+    /// Moves the watermark of every partition to `at`: a tick of a source that went idle.
+    pub fn advance(&mut self, at: Timestamp) -> Update {
+        let mut update = Update::default();
+        self.close(Some(at), &mut update);
+        self.expire(at, &mut update);
+        self.tally.reject(update.rejected.clone());
+        update
+    }
+
+    /// Closes every open step: the stream has ended.
+    pub fn finish(&mut self) -> Update {
+        let mut update = Update::default();
+        self.close(None, &mut update);
+        self.tally.reject(update.rejected.clone());
+        update
+    }
+
+    /// Applies a command, such as to acknowledge an incident or to mute an entity.
+    ///
+    /// # Errors
+    ///
+    /// - The incident that the command names is not open.
+    /// - A mute ends before it begins, or exceeds [`Limits::mutes`](crate::Limits::mutes).
+    /// - Nothing is muted by these patterns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mad_core::series::Glob;
+    /// use mad_core::{Command, Pipeline, PipelineConfig, Timestamp};
+    ///
+    /// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+    /// let at = Timestamp::from_seconds(0);
+    /// pipeline.apply(&Command::Mute {
+    ///     service: "pay*".parse()?,
+    ///     endpoint: Glob::default(),
+    ///     at,
+    ///     until: Timestamp::from_seconds(3600),
+    ///     reason: "load test".to_owned(),
+    /// })?;
+    /// assert_eq!(pipeline.mutes().len(), 1);
+    /// # Ok::<(), mad_core::Error>(())
+    /// ```
+    pub fn apply(&mut self, command: &Command) -> Result<Update> {
+        let mut update = Update::default();
+        let Self { config, names, ingest, judge, incidents, .. } = self;
+        match command {
+            Command::Acknowledge { id, at } => {
+                update.changes.push(incidents.acknowledge(id, *at)?);
+            }
+            Command::Resolve { id, at } => {
+                let shared = Shared { config, names, graph: ingest.graph() };
+                update.changes.push(incidents.resolve(id, *at, shared)?);
+            }
+            Command::Mute { service, endpoint, at, until, reason } => {
+                let mute = MuteWindow {
+                    service: service.clone(),
+                    endpoint: endpoint.clone(),
+                    from: Some(at.floor(config.features.step())),
+                    to: Some(*until),
+                    reason: reason.clone(),
+                    ..MuteWindow::default()
+                };
+                judge.mute(mute, config.limits.mutes, ingest.watermark())?;
+            }
+            Command::Unmute { service, endpoint, at } => judge.unmute(service, endpoint, *at)?,
+        }
+        Ok(update)
+    }
+}

@@ -1,0 +1,237 @@
+//! The part that judges rows: the state of each entity and series, guardrails, overrides and mutes.
+
+mod points;
+mod rules;
+mod state;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use self::rules::Rules;
+pub(super) use self::state::{EntityState, SeriesState};
+use super::JudgedRow;
+use super::names::Names;
+use super::outcome::Outcome;
+use crate::config::{MuteWindow, PipelineConfig};
+use crate::error::Result;
+use crate::feature::FeatureRow;
+use crate::guard::{EntityMaturity, Guardrails, Reason};
+use crate::history::{Decision, FlaggedRow};
+use crate::series::{EntityId, SeriesId};
+use crate::slo::RowObjectives;
+use crate::time::Timestamp;
+
+/// Scores rows, applies the guardrails and learns.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Judge {
+    /// By entity.
+    rows: Vec<Option<Box<EntityState>>>,
+    /// By series.
+    series: Vec<Option<Box<SeriesState>>>,
+    guardrails: Guardrails,
+    /// Mute windows of commands. Those of the configuration stand there.
+    mutes: Vec<MuteWindow>,
+    backfill: bool,
+    /// Settings of the entities that an override applies to. They are derived from the
+    /// configuration and not saved.
+    #[serde(skip)]
+    rules: HashMap<EntityId, Option<Rules>>,
+}
+
+impl Judge {
+    pub fn new(config: &PipelineConfig) -> Result<Self> {
+        Ok(Self {
+            rows: Vec::new(),
+            series: Vec::new(),
+            guardrails: Guardrails::new(config.guard, config.score.threshold)?,
+            mutes: Vec::new(),
+            backfill: false,
+            rules: HashMap::new(),
+        })
+    }
+
+    /// Applies another configuration.
+    pub fn reconfigure(&mut self, config: &PipelineConfig) -> Result<()> {
+        self.guardrails = Guardrails::new(config.guard, config.score.threshold)?;
+        self.rules.clear();
+        Ok(())
+    }
+
+    /// Starts or ends a backfill. Returns whether one ended.
+    pub fn set_backfill(&mut self, on: bool) -> bool {
+        let ended = self.backfill && !on;
+        self.backfill = on;
+        ended
+    }
+
+    /// Judges a row of requests, then learns from it.
+    pub fn judge_row(
+        &mut self,
+        row: &FeatureRow,
+        config: &PipelineConfig,
+        names: &Names,
+    ) -> Option<(JudgedRow, Outcome)> {
+        self.learn_rules(row.entity, config, names);
+        let entity = Arc::clone(names.entities.get(row.entity)?);
+        let is_muted = self.is_muted(row.entity, row.bucket, config, names);
+        let rules = self.rules.get(&row.entity).and_then(Option::as_ref);
+        let slot = slot(&mut self.rows, row.entity.index())?;
+        if slot.is_none() {
+            // the configuration was validated when the pipeline was made
+            let score = rules.map_or(&config.score, |rules| &rules.settings.score);
+            *slot = Some(Box::new(EntityState::new(score, row.bucket).ok()?));
+        }
+        let state = slot.as_mut()?;
+        let scores = state.scorer.score(row);
+        let maturity = state.maturity();
+        let mut verdict = match rules {
+            Some(rules) => rules.guardrails.judge_by(row, &scores, maturity, &rules.signals),
+            None => self.guardrails.judge(row, &scores, maturity),
+        };
+        if is_muted {
+            verdict = verdict.suppressed_by(Reason::Muted);
+            state.scorer.learn_muted(row, &scores);
+        } else {
+            if self.backfill {
+                verdict = verdict.suppressed_by(Reason::History);
+            }
+            state.scorer.learn(row, &scores);
+        }
+        let slo = rules.map_or(config.slo, |rules| rules.settings.slo);
+        let seconds = config.features.step_seconds * (row.gap + 1) as f64;
+        state.traffic.add(row.count, seconds, slo.window_seconds());
+        let window_requests = state.traffic.expected(slo.window_seconds());
+        state.judged(row.bucket, Decision::of_row(row, &scores, &verdict));
+        let step = config.features.step();
+        let outcome = match FlaggedRow::new(row, step, &scores, &verdict) {
+            Some(flagged) => {
+                let objectives = Some(RowObjectives { slo, slow: row.slow, window_requests });
+                let row = FlaggedRow { objectives, ..flagged };
+                Outcome::Alarm { row, effective_n: verdict.effective_n }
+            }
+            None => Outcome::Quiet {
+                entity: row.entity,
+                at: row.bucket,
+                step,
+                neg_log10_p: verdict.neg_log10_p,
+            },
+        };
+        Some((JudgedRow { entity, row: *row, scores, verdict }, outcome))
+    }
+
+    /// Whether a guardrail kept an unlikely row from being flagged.
+    pub fn is_suppressed(&self, judged: &JudgedRow) -> bool {
+        self.guardrails.suppressed(&judged.verdict)
+    }
+
+    /// Evidence from which a row is unlikely.
+    pub fn threshold_neg_log10_p(&self) -> f64 {
+        self.guardrails.threshold_neg_log10_p()
+    }
+
+    /// Whether anything was learnt of the requests of an entity.
+    pub fn knows_requests(&self, entity: EntityId) -> bool {
+        self.rows.get(entity.index()).is_some_and(Option::is_some)
+    }
+
+    /// Rows and flagged rows of an entity.
+    pub fn rows_of(&self, entity: EntityId) -> (u64, u64) {
+        let state = self.rows.get(entity.index()).and_then(Option::as_ref);
+        state.map_or((0, 0), |state| (state.rows, state.flagged))
+    }
+
+    /// Points and flagged points of each entity.
+    pub fn points_of_entities(&self, names: &Names) -> BTreeMap<EntityId, (u64, u64)> {
+        let mut out: BTreeMap<EntityId, (u64, u64)> = BTreeMap::new();
+        for (id, name) in names.series.iter() {
+            if let Some(Some(state)) = self.series.get(id.index()) {
+                let (points, flagged) = out.entry(name.entity).or_default();
+                *points += state.points;
+                *flagged += state.flagged;
+            }
+        }
+        out
+    }
+
+    /// How long an entity has been known and the decision on its newest row, if it has rows.
+    pub fn newest_row(&self, entity: EntityId) -> Option<(EntityMaturity, Decision)> {
+        let state = self.rows.get(entity.index())?.as_ref()?;
+        state.newest.map(|newest| (state.maturity(), newest))
+    }
+
+    /// How long a series has been known and the decision on its newest point, if it has one.
+    pub fn newest_point(&self, series: SeriesId) -> Option<(EntityMaturity, Decision)> {
+        let state = self.series.get(series.index())?.as_ref()?;
+        state.newest.map(|newest| (state.maturity(), newest))
+    }
+
+    /// Whether an entity had no row since a time.
+    pub fn is_idle(&self, entity: EntityId, since: Timestamp) -> bool {
+        let state = self.rows.get(entity.index()).and_then(Option::as_ref);
+        state.is_none_or(|state| state.last < since)
+    }
+
+    /// Whether a series had no point since a time.
+    pub fn is_idle_series(&self, series: SeriesId, since: Timestamp) -> bool {
+        let state = self.series.get(series.index()).and_then(Option::as_ref);
+        state.is_none_or(|state| state.last < since)
+    }
+
+    pub fn forget(&mut self, entities: &BTreeSet<EntityId>, series: &BTreeSet<SeriesId>) {
+        for id in entities {
+            if let Some(state) = self.rows.get_mut(id.index()) {
+                *state = None;
+            }
+            self.rules.remove(id);
+        }
+        for id in series {
+            if let Some(state) = self.series.get_mut(id.index()) {
+                *state = None;
+            }
+        }
+    }
+
+    /// Everything learnt of the requests of an entity.
+    pub fn entity(&self, id: EntityId) -> Option<&EntityState> {
+        self.rows.get(id.index()).and_then(Option::as_deref)
+    }
+
+    /// Everything learnt of a series.
+    pub fn series(&self, id: SeriesId) -> Option<&SeriesState> {
+        self.series.get(id.index()).and_then(Option::as_deref)
+    }
+
+    pub fn put_entity(&mut self, id: EntityId, state: Option<Box<EntityState>>) {
+        if let Some(slot) = slot(&mut self.rows, id.index()) {
+            *slot = state;
+        }
+    }
+
+    pub fn put_series(&mut self, id: SeriesId, state: Option<Box<SeriesState>>) {
+        if let Some(slot) = slot(&mut self.series, id.index()) {
+            *slot = state;
+        }
+    }
+
+    /// The states of all entities and series, out of here.
+    pub fn take_states(&mut self) -> States {
+        (std::mem::take(&mut self.rows), std::mem::take(&mut self.series))
+    }
+
+    pub fn put_states(&mut self, (rows, series): States) {
+        (self.rows, self.series) = (rows, series);
+    }
+}
+
+/// The states of entities and of series, by id.
+pub(super) type States = (Vec<Option<Box<EntityState>>>, Vec<Option<Box<SeriesState>>>);
+
+/// The place of an id, made if it is not there.
+fn slot<T>(states: &mut Vec<Option<T>>, index: usize) -> Option<&mut Option<T>> {
+    if states.len() <= index {
+        states.resize_with(index + 1, || None);
+    }
+    states.get_mut(index)
+}

@@ -1,0 +1,188 @@
+//! Points of metrics: each is judged alone, and all points of one entity and time make one row.
+
+use std::sync::Arc;
+
+use super::rules::metric_scorer;
+use super::{Judge, SeriesState, slot};
+use crate::config::PipelineConfig;
+use crate::feature::FeaturePoint;
+use crate::guard::{Reason, ScoredRow, ScoredSignal, Severity, SignalTraits, Verdict};
+use crate::history::{Decision, FlaggedRow, FlaggedSignal};
+use crate::pipeline::JudgedPoint;
+use crate::pipeline::names::Names;
+use crate::pipeline::outcome::Outcome;
+use crate::score::{DriftAlarm, Score};
+use crate::series::{Entity, SignalKind, SignalName};
+
+impl Judge {
+    /// Judges the points of one entity at one time, then learns from them. Appends the judged
+    /// points to `out`.
+    pub fn judge_points(
+        &mut self,
+        points: &[FeaturePoint],
+        config: &PipelineConfig,
+        names: &Names,
+        out: &mut Vec<JudgedPoint>,
+    ) -> Option<Outcome> {
+        let FeaturePoint { bucket, entity, step, .. } = *points.first()?;
+        let name = names.entities.get(entity)?;
+        self.learn_rules(entity, config, names);
+        // the price of looking at several points (Bonferroni)
+        let look_elsewhere = (points.len() as f64).log10();
+        let (mut worth, mut told) = (0.0_f64, Vec::new());
+        for point in points {
+            if let Some((judged, alarm)) = self.judge_point(name, point, config, names) {
+                worth = worth.max(alarm.score.neg_log10_p - look_elsewhere);
+                told.push(Told::new(&judged, &alarm, look_elsewhere));
+                out.push(judged);
+            }
+        }
+        let threshold = self.threshold_neg_log10_p();
+        told.retain(|told| told.signal.neg_log10_p >= threshold);
+        told.sort_by(|a, b| b.signal.neg_log10_p.total_cmp(&a.signal.neg_log10_p));
+        let Some(strongest) = told.first() else {
+            return Some(Outcome::Quiet { entity, at: bucket, step, neg_log10_p: worth });
+        };
+        let neg_log10_p = strongest.signal.neg_log10_p;
+        let severity = told.iter().map(|told| told.severity).max();
+        let alarms = told.iter().filter(|told| told.alarming >= threshold);
+        let effective_n = alarms.map(|told| told.effective_n).reduce(f64::max);
+        let row = FlaggedRow {
+            entity,
+            bucket,
+            step,
+            count: 0,
+            errors: 0,
+            expected_error_rate: f64::NAN,
+            objectives: None,
+            severity: severity.unwrap_or_default(),
+            neg_log10_p,
+            signals: told.into_iter().map(|told| told.signal).collect(),
+        };
+        Some(match effective_n {
+            Some(effective_n) => Outcome::Alarm { row, effective_n },
+            None => Outcome::Flagged(row),
+        })
+    }
+
+    /// Judges a point, the point as an alarm, and a slow change of the level.
+    fn judge_point(
+        &mut self,
+        entity: &Arc<Entity>,
+        point: &FeaturePoint,
+        config: &PipelineConfig,
+        names: &Names,
+    ) -> Option<(JudgedPoint, Alarm)> {
+        let metric = Arc::clone(&names.series.get(point.series)?.metric);
+        let settings = self.metric_settings(point.entity, &metric, config);
+        let is_muted = self.is_muted(point.entity, point.bucket, config, names);
+        let slot = slot(&mut self.series, point.series.index())?;
+        if slot.is_none() {
+            // the configuration was validated when the pipeline was made
+            let scorer = metric_scorer(&metric, settings.as_ref(), &config.score).ok()?;
+            *slot = Some(Box::new(SeriesState::new(scorer, point.bucket)));
+        }
+        let state = slot.as_mut()?;
+        let sample = state.scorer.sample(point.bucket, point.sample);
+        let maturity = state.maturity();
+        let score = state.scorer.score(point.bucket, sample);
+        let alarm = state.scorer.alarm(point.bucket, sample, &score);
+        let leaving = state.scorer.leaving(point.bucket, sample);
+        if is_muted {
+            state.scorer.learn_muted(point.bucket, sample, &score);
+        } else {
+            state.scorer.learn(point.bucket, sample, &score);
+        }
+        let kind = state.scorer.kind();
+        let guardrails = match self.rules.get(&point.entity) {
+            Some(Some(rules)) => &rules.guardrails,
+            _ => &self.guardrails,
+        };
+        let (at, settings, is_backfill) = (point.bucket, settings.as_ref(), self.backfill);
+        let in_ms = settings.is_some_and(|own| own.in_ms);
+        let traits = SignalTraits { kind, in_ms, has_trials: sample.n > 1 };
+        let settings = settings.map(std::slice::from_ref).unwrap_or_default();
+        let judge = |score: &Score| {
+            let neg_log10_p = score.neg_log10_p;
+            let signals = &[ScoredSignal { traits, sample, score, neg_log10_p }];
+            let row = ScoredRow { at, requests: None, leading: 0, signals };
+            let verdict = guardrails.judge_row(&row, maturity, settings);
+            if is_muted {
+                verdict.suppressed_by(Reason::Muted)
+            } else if is_backfill {
+                verdict.suppressed_by(Reason::History)
+            } else {
+                verdict
+            }
+        };
+        let (verdict, alarmed) = (judge(&score), judge(&alarm));
+        let leaving = leaving.map(|leaving| (judge(&leaving.score), leaving));
+        let leaving = leaving.filter(|(verdict, _)| verdict.is_anomaly);
+        let cooldown = config.score.alarm_cooldown;
+        let (is_alarm, alarm_score) =
+            state.paused.tell(alarmed.is_anomaly, alarm.neg_log10_p, cooldown);
+        let judged = FeaturePoint { sample, ..*point };
+        state.judged(point.bucket, Decision::of_point(&judged, kind, &score, &verdict));
+        let entity = Arc::clone(entity);
+        let judged =
+            JudgedPoint { entity, metric, point: judged, score, verdict, alarm_score, is_alarm };
+        Some((judged, Alarm { kind, score: alarm, verdict: alarmed, leaving }))
+    }
+}
+
+/// The judgement of a point as an alarm, before the cooldown: incidents have their own.
+struct Alarm {
+    kind: SignalKind,
+    score: Score,
+    verdict: Verdict,
+    /// The slow change of its level, if there is one.
+    leaving: Option<(Verdict, DriftAlarm)>,
+}
+
+/// The part of a point in the outcome of its row.
+struct Told {
+    signal: FlaggedSignal,
+    severity: Severity,
+    /// Evidence for an alarm.
+    alarming: f64,
+    /// Observations behind the evidence. It is 0 for a gauge, because one point of a gauge is no
+    /// level that lasts, however many observations it was made of.
+    effective_n: f64,
+}
+
+impl Told {
+    /// The evidence is 0 for a point that is neither flagged nor an alarm and has no slow change.
+    /// A slow change pays no price for the other metrics of the row, because hundreds of values
+    /// stand behind it: blocks that add up by chance are far rarer than its evidence says.
+    fn new(judged: &JudgedPoint, alarm: &Alarm, look_elsewhere: f64) -> Self {
+        let JudgedPoint { metric, point, score: own, verdict, .. } = judged;
+        let less = |said: bool, neg_log10_p: f64| {
+            if said { (neg_log10_p - look_elsewhere).max(0.0) } else { 0.0 }
+        };
+        let flagged = less(verdict.is_anomaly, own.neg_log10_p);
+        let leaving = &alarm.leaving;
+        let slow = leaving.map_or(0.0, |(_, leaving)| leaving.score.neg_log10_p);
+        let alarming = less(alarm.verdict.is_anomaly, alarm.score.neg_log10_p).max(slow);
+        let alone = if verdict.is_anomaly { own } else { &alarm.score };
+        let score = leaving.as_ref().map_or(alone, |(_, leaving)| &leaving.score);
+        Self {
+            signal: FlaggedSignal {
+                signal: SignalName::Metric(Arc::clone(metric)),
+                value: point.sample.value,
+                expected: score.expected,
+                low: score.low,
+                high: score.high,
+                z: score.z,
+                neg_log10_p: flagged.max(alarming),
+                drifting_for: leaving
+                    .and_then(|(_, leaving)| leaving.since)
+                    .map(|since| point.bucket.since(since)),
+            },
+            severity: leaving
+                .map_or(Severity::Info, |(verdict, _)| verdict.severity)
+                .max(verdict.severity.max(alarm.verdict.severity)),
+            alarming,
+            effective_n: if alarm.kind == SignalKind::Gauge { 0.0 } else { own.effective_n },
+        }
+    }
+}

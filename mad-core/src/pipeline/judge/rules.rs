@@ -1,0 +1,163 @@
+//! Overrides and mutes of one entity.
+
+use super::Judge;
+use crate::config::{
+    EntitySettings, MetricKind, MuteWindow, PipelineConfig, ScoreConfig, SignalSettings,
+};
+use crate::error::{Error, Result};
+use crate::guard::Guardrails;
+use crate::pipeline::names::Names;
+use crate::score::MetricScorer;
+use crate::series::{Entity, EntityId, Glob, Signal, SignalKind, is_made_here};
+use crate::time::Timestamp;
+
+/// The settings of an entity that an override applies to.
+#[derive(Debug, Clone)]
+pub(super) struct Rules {
+    pub settings: EntitySettings,
+    pub guardrails: Guardrails,
+    pub signals: [SignalSettings; Signal::ALL.len()],
+}
+
+/// Suffix of running totals by the convention of `OpenMetrics`.
+const COUNTER_SUFFIX: &str = "_total";
+
+impl Judge {
+    /// Derives the settings of an entity from the overrides, if any applies to it.
+    pub fn learn_rules(&mut self, entity: EntityId, config: &PipelineConfig, names: &Names) {
+        if config.overrides.is_empty() || self.rules.contains_key(&entity) {
+            return;
+        }
+        let Some(name) = names.entities.get(entity) else { return };
+        let settings = config.resolve(name);
+        // the configuration was validated when the pipeline was made
+        let Ok(guardrails) = Guardrails::new(settings.guard, settings.score.threshold) else {
+            return;
+        };
+        let rules = settings.is_special().then(|| Rules {
+            guardrails,
+            signals: Signal::ALL.map(|signal| settings.of_signal(signal.as_str())),
+            settings,
+        });
+        self.rules.insert(entity, rules);
+    }
+
+    /// The latency objective that an override gives an entity, in ms.
+    pub fn objective_ms(
+        &mut self,
+        entity: EntityId,
+        config: &PipelineConfig,
+        names: &Names,
+    ) -> Option<f64> {
+        self.learn_rules(entity, config, names);
+        let rules = self.rules.get(&entity).and_then(Option::as_ref);
+        rules.map(|rules| rules.settings.slo.latency_objective_ms)
+    }
+
+    pub(super) fn is_muted(
+        &self,
+        entity: EntityId,
+        at: Timestamp,
+        config: &PipelineConfig,
+        names: &Names,
+    ) -> bool {
+        if config.mutes.is_empty() && self.mutes.is_empty() {
+            return false;
+        }
+        let name = names.entities.get(entity);
+        name.is_some_and(|name| self.muted_until(name, at, config).is_some())
+    }
+
+    /// The end of the mute that holds for an entity at `at`, if there is one.
+    pub fn muted_until(
+        &self,
+        entity: &Entity,
+        at: Timestamp,
+        config: &PipelineConfig,
+    ) -> Option<Timestamp> {
+        let configured = config.mute_at(entity, at).map(|(_, until)| until);
+        let asked = self.mutes.iter().filter_map(|mute| mute.muted_until(entity, at)).max();
+        configured.max(asked)
+    }
+
+    /// The settings of a metric, if an override applies to its entity or its name implies some.
+    pub(super) fn metric_settings(
+        &self,
+        entity: EntityId,
+        metric: &str,
+        config: &PipelineConfig,
+    ) -> Option<SignalSettings> {
+        if let Some(rules) = self.rules.get(&entity).and_then(Option::as_ref) {
+            return Some(rules.settings.of_signal(metric));
+        }
+        // signals that are made of log lines or spans imply their kind and direction
+        is_made_here(metric).then(|| EntitySettings::of_all(config).of_signal(metric))
+    }
+
+    /// Mute windows of commands.
+    pub fn mutes(&self) -> &[MuteWindow] {
+        &self.mutes
+    }
+
+    /// Adds a mute window. Those that ended before `closed` leave if there are too many.
+    pub fn mute(&mut self, mute: MuteWindow, limit: usize, closed: Timestamp) -> Result<()> {
+        mute.validate("mute")?;
+        if self.mutes.len() >= limit {
+            self.forget_mutes(closed);
+        }
+        if self.mutes.len() >= limit {
+            return Err(Error::state(format!(
+                "there are limits.mutes = {limit} mutes already: end one first"
+            )));
+        }
+        self.mutes.push(mute);
+        Ok(())
+    }
+
+    /// Ends the mute windows of exactly these patterns at `at`.
+    pub fn unmute(&mut self, service: &Glob, endpoint: &Glob, at: Timestamp) -> Result<()> {
+        let mut found = false;
+        for mute in &mut self.mutes {
+            let meant = mute.service == *service && mute.endpoint == *endpoint;
+            if meant && mute.to.is_none_or(|to| to > at) {
+                mute.to = Some(at);
+                found = true;
+            }
+        }
+        self.mutes.retain(|mute| mute.from < mute.to);
+        let name = || format!("nothing is muted by service = `{service}`, endpoint = `{endpoint}`");
+        if found { Ok(()) } else { Err(Error::not_found(name())) }
+    }
+
+    /// Forgets the mute windows that ended before `at`.
+    pub fn forget_mutes(&mut self, at: Timestamp) {
+        self.mutes.retain(|mute| mute.to.is_none_or(|to| to > at));
+    }
+
+    /// Takes over the mute windows of another pipeline, as far as there is room.
+    pub fn absorb_mutes(&mut self, other: &Self, limit: usize) {
+        self.mutes.extend(other.mutes.iter().cloned());
+        self.mutes.truncate(limit);
+    }
+}
+
+/// The scorer of a metric: of the kind that an override gives, else of a running total by its name,
+/// else of a gauge.
+pub(super) fn metric_scorer(
+    metric: &str,
+    settings: Option<&SignalSettings>,
+    config: &ScoreConfig,
+) -> Result<MetricScorer> {
+    let threshold = settings.map_or(config.threshold, |settings| settings.threshold);
+    let config = ScoreConfig { threshold, ..*config };
+    let named = || {
+        if metric.ends_with(COUNTER_SUFFIX) { MetricKind::Counter } else { MetricKind::Gauge }
+    };
+    match settings.and_then(|settings| settings.kind).unwrap_or_else(named) {
+        MetricKind::Gauge => MetricScorer::new(SignalKind::Gauge, &config),
+        MetricKind::Latency => MetricScorer::new(SignalKind::Latency, &config),
+        MetricKind::Rate => MetricScorer::new(SignalKind::Rate, &config),
+        MetricKind::Count => MetricScorer::new(SignalKind::Count, &config),
+        MetricKind::Counter => MetricScorer::counter(&config),
+    }
+}

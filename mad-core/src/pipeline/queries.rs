@@ -1,0 +1,155 @@
+//! The queries of a pipeline. Status, reports and documents are built from them alone.
+
+use std::collections::BTreeMap;
+
+use super::incident_log::Shared;
+use super::view::{View, abstained};
+use super::{Counters, IncidentWindow, Pipeline};
+use crate::config::{CulpritConfig, MuteWindow, PipelineConfig};
+use crate::culprit::Ranking;
+use crate::error::Result;
+use crate::explain::{Explanation, Link, TemplateExplainer};
+use crate::graph::ServiceGraph;
+use crate::guard::EntityMaturity;
+use crate::history::{Decision, History};
+use crate::incident::Incident;
+use crate::series::{Entity, EntityId, EntityTable, SeriesId, SeriesTable};
+use crate::telemetry::Rejections;
+use crate::time::Timestamp;
+
+impl Pipeline {
+    /// All kept incidents, newest start first.
+    pub fn incidents(&self) -> Vec<&Incident> {
+        self.incidents.grouper().incidents()
+    }
+
+    /// The rows around an incident and its final ranking, by the incident's id.
+    pub fn incident_window(&self, id: &str) -> Option<&IncidentWindow> {
+        self.incidents.window(id)
+    }
+
+    /// Ranks by the flagged rows known by `at`. The default is the newest judged step.
+    pub fn culprits(&self, at: Option<Timestamp>) -> Ranking {
+        let at = at.or(self.ingest.newest_step()).unwrap_or_default();
+        self.view().rank(self.config.culprit, at).unwrap_or_else(|_| abstained(at))
+    }
+
+    /// The same with another look-back window or another number of culprits.
+    ///
+    /// # Errors
+    ///
+    /// A config field outside its range.
+    pub fn culprits_with(&self, config: CulpritConfig, at: Option<Timestamp>) -> Result<Ranking> {
+        self.view().rank(config, at.or(self.ingest.newest_step()).unwrap_or_default())
+    }
+
+    /// The ranking at the end of an incident: the final one if it is closed, else as of now.
+    /// Entities of another incident weigh a quarter, unless their services call or are called by
+    /// those of this one.
+    pub fn ranking_of(&self, incident: &Incident) -> Ranking {
+        let window = self.incidents.window(&incident.id);
+        let ranking = window.and_then(|window| window.ranking.clone());
+        ranking.unwrap_or_else(|| self.view().rank_incident(incident))
+    }
+
+    /// Explains an incident.
+    pub fn explain(&self, incident: &Incident) -> Explanation {
+        let (ranking, chain) = (self.ranking_of(incident), self.chain(incident));
+        TemplateExplainer.explain_with(incident, Some(&ranking), &chain)
+    }
+
+    /// The first anomalies of an incident in order of time: see [`TemplateExplainer::chain`].
+    pub fn chain(&self, incident: &Incident) -> Vec<Link> {
+        self.view().chain(incident)
+    }
+
+    /// Counts of records, rows, flagged and suppressed rows, and of everything dropped at a limit.
+    pub fn counters(&self) -> Counters {
+        let mut counters = Counters {
+            entities: self.names.entities.len() as u64,
+            series: self.names.series.len() as u64,
+            entities_overflowed: self.names.entities.overflowed(),
+            flagged_dropped: self.incidents.history().flagged_dropped(),
+            incidents_dropped: self.incidents.grouper().closed_dropped(),
+            ..Counters::default()
+        };
+        self.ingest.count(&mut counters);
+        counters.add(self.tally.counters());
+        counters
+    }
+
+    /// Rejected records by reason, with the first positions of each.
+    pub fn rejected(&self) -> &Rejections {
+        self.tally.rejections()
+    }
+
+    /// The known entities by id.
+    pub fn entities(&self) -> &EntityTable {
+        &self.names.entities
+    }
+
+    /// The known series of metrics by id.
+    pub fn series(&self) -> &SeriesTable {
+        &self.names.series
+    }
+
+    /// Rows and flagged rows of an entity.
+    pub fn rows_of(&self, entity: EntityId) -> (u64, u64) {
+        self.judge.rows_of(entity)
+    }
+
+    /// Points and flagged points of each entity.
+    pub fn points_of_entities(&self) -> BTreeMap<EntityId, (u64, u64)> {
+        self.judge.points_of_entities(&self.names)
+    }
+
+    /// How long an entity has been known and the decision on its newest row, if it has rows.
+    pub fn newest_row(&self, entity: EntityId) -> Option<(EntityMaturity, Decision)> {
+        self.judge.newest_row(entity)
+    }
+
+    /// How long a series has been known and the decision on its newest point, if it has one.
+    pub fn newest_point(&self, series: SeriesId) -> Option<(EntityMaturity, Decision)> {
+        self.judge.newest_point(series)
+    }
+
+    /// Recent rows and points, flagged rows and changes.
+    pub fn history(&self) -> &History {
+        self.incidents.history()
+    }
+
+    /// The service graph from spans, edges and requests with the same trace id.
+    pub fn graph(&self) -> &ServiceGraph {
+        self.ingest.graph()
+    }
+
+    /// The mute windows of commands. Those of the configuration are in [`config`](Self::config).
+    pub fn mutes(&self) -> &[MuteWindow] {
+        self.judge.mutes()
+    }
+
+    /// The end of the mute that holds for an entity at `at`, if there is one.
+    pub fn muted_until(&self, entity: &Entity, at: Timestamp) -> Option<Timestamp> {
+        self.judge.muted_until(entity, at, &self.config)
+    }
+
+    /// Everything before this time is closed, in every partition that has records.
+    pub fn watermark(&self) -> Timestamp {
+        self.ingest.watermark()
+    }
+
+    /// The newest event time of all partitions.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.ingest.newest()
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &PipelineConfig {
+        &self.config
+    }
+
+    fn view(&self) -> View<'_> {
+        let Self { config, names, ingest, incidents, .. } = self;
+        View::new(Shared { config, names, graph: ingest.graph() }, incidents)
+    }
+}
