@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
 
 from mad import _core
 from mad.config import AnyConfig
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def score_series(
@@ -18,8 +26,9 @@ def score_series(
 ) -> _core.SeriesScores:
     """Scores one series; each value is judged by earlier values only.
 
-    `timestamps` are int64 milliseconds since 1970 or datetime64, in UTC and ascending. `values` are
-    float64; NaN is a gap and gets the score 0. `n` is the number of observations behind each value
+    `timestamps` are int64 milliseconds since 1970 or datetime64, in UTC, or aware datetimes. They
+    must be ascending; equal ones keep their order. `values` are float64; NaN is a gap and gets the
+    score 0. `n` is the number of observations behind each value
     (default 1). `kind` is gauge, latency (ms), rate (a share of n) or count.
 
     The result has one array per output, as long as `values`:
@@ -32,8 +41,8 @@ def score_series(
 
     An empty series gives empty arrays.
 
-    Raises ValueError for arrays of different lengths, for timestamps of another type, and for an
-    unknown `kind` or invalid `config`.
+    Raises ValueError for arrays of different lengths, for timestamps that are of another type, have
+    no time zone or are not ascending, and for an unknown `kind` or invalid `config`.
 
     >>> import mad
     >>> times = [60_000 * minute for minute in range(300)]
@@ -45,6 +54,15 @@ def score_series(
     """
     import numpy as np
 
+    weights = None if n is None else np.asarray(n).astype(np.int64, copy=False)
+    floats = np.asarray(values, dtype=np.float64)
+    return _core.score_series(_nanoseconds(timestamps), floats, weights, kind, config)
+
+
+def _nanoseconds(timestamps: Any) -> npt.NDArray[np.int64]:
+    """Timestamps as nanoseconds since 1970, in ascending order."""
+    import numpy as np
+
     times = np.asarray(timestamps)
     if times.dtype.kind == "M":
         nanos = times.astype("datetime64[ns]").view(np.int64)
@@ -52,10 +70,19 @@ def score_series(
         nanos = times.astype(np.int64, copy=False) * 1_000_000
     elif times.size == 0:
         nanos = np.zeros(0, np.int64)
+    elif times.dtype.kind == "O" and isinstance(times.flat[0], datetime):
+        try:
+            nanos = ((times - _EPOCH) // _MICROSECOND).astype(np.int64) * 1000
+        except TypeError:
+            raise ValueError("timestamps have no time zone; give aware datetimes") from None
     else:
         raise ValueError(
-            f"timestamps have the type {times.dtype}; give int64 milliseconds or datetime64"
+            f"timestamps have the type {times.dtype}; give int64 milliseconds, datetime64 or aware "
+            "datetimes"
         )
-    weights = None if n is None else np.asarray(n).astype(np.int64, copy=False)
-    floats = np.asarray(values, dtype=np.float64)
-    return _core.score_series(nanos, floats, weights, kind, config)
+    backwards = np.flatnonzero(nanos[1:] < nanos[:-1])
+    if backwards.size:
+        raise ValueError(
+            f"timestamps are not ascending: row {backwards[0] + 1} is before row {backwards[0]}"
+        )
+    return nanos

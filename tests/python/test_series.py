@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,9 @@ def test_the_forms_of_time_agree() -> None:
         stamps = times(50).astype("datetime64[ms]").astype(f"datetime64[{unit}]")
         assert mad.score_series(stamps, values).score.tobytes() == ints.score.tobytes()
     assert mad.score_series(times(50), values.tolist()).score.tobytes() == ints.score.tobytes()
+    for zone in (timezone.utc, timezone(timedelta(hours=2))):
+        aware = [datetime.fromtimestamp(ms / 1000, zone) for ms in times(50).tolist()]
+        assert mad.score_series(aware, values).score.tobytes() == ints.score.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -72,8 +77,12 @@ def test_invalid_calls_are_explained() -> None:
         mad.score_series(times(3), np.zeros(3), kind="level")
     with pytest.raises(ValueError, match="3, 4 and 4 rows"):
         mad.score_series(times(3), np.zeros(4))
-    with pytest.raises(ValueError, match="int64 milliseconds or datetime64"):
+    with pytest.raises(ValueError, match="int64 milliseconds, datetime64 or aware"):
         mad.score_series(np.array(["a", "b"]), np.zeros(2))
+    with pytest.raises(ValueError, match="no time zone"):
+        mad.score_series([datetime(2026, 1, 6)], np.zeros(1))
+    with pytest.raises(ValueError, match="row 2 is before row 1"):
+        mad.score_series(times(3)[[0, 2, 1]], np.zeros(3))
     with pytest.raises(ValueError, match=r"score\.alarm_cooldown|alarm_cooldown"):
         mad.score_series(times(2), np.zeros(2), {"score": {"alarm_cooldown": -1}})
 
