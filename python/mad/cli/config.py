@@ -39,8 +39,8 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "show",
         parents=[common],
         help="print the settings in effect as TOML",
-        description="Prints the settings that hold as TOML; of each that is not the default, "
-        "where it came from.",
+        description="Prints the settings in effect as TOML, with the origin of each setting that "
+        "differs from its default.",
     )
     show.add_argument("--config", metavar="FILE", help=settings.HELP)
     show.set_defaults(run=run_show)

@@ -21,10 +21,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def stretches(buckets: Sequence[float], step: float) -> list[tuple[float, float]]:
-    """What to draw of the time of `buckets`, which ascend: all of it, or only where rows are.
+    """The stretches of time to draw for ascending `buckets`: all of it, or only stretches with
+    rows.
 
-    Gaps of more than `LONG_GAP` steps are left out when they are most of the time and rows still
-    come several together, as in a recording that was made now and then.
+    Gaps of more than `LONG_GAP` steps are left out when they cover most of the time and rows are
+    still grouped, as in a recording with long pauses.
     """
     found: list[tuple[float, float]] = []
     for bucket in buckets:
