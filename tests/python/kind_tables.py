@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-from table_kinds import UTC, Build, Columns, duckdb, pandas, polars, pyarrow, seconds, small
+from table_kinds import UTC, Build, Columns, cast, duckdb, pandas, polars, pyarrow, seconds, small
 
 START = datetime(2026, 1, 6, 10, tzinfo=UTC)
 TIMES = [START + timedelta(minutes=minute) for minute in range(4)]
@@ -109,14 +109,7 @@ def as_arrow(columns: Columns) -> Any:
 def arrow_names(kind: Callable[[], Any]) -> Build:
     """A pyarrow table whose names have another type."""
 
-    def build(columns: Columns) -> Any:
-        table = as_arrow(columns)
-        for name in texts(columns):
-            at = table.column_names.index(name)
-            table = table.set_column(at, name, table[name].cast(kind()))
-        return table
-
-    return build
+    return lambda columns: cast(as_arrow(columns), texts(columns), kind())
 
 
 def as_duckdb(columns: Columns) -> Any:

@@ -12,7 +12,7 @@ import importlib
 import io
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -116,17 +116,18 @@ def as_arrow(columns: Columns) -> Any:
     )
 
 
+def cast(table: Any, names: Iterable[str], kind: Any) -> Any:
+    """A pyarrow table with some columns of another type."""
+    for name in names:
+        at = table.column_names.index(name)
+        table = table.set_column(at, name, table[name].cast(kind))
+    return table
+
+
 def arrow_names(kind: Callable[[], Any]) -> Build:
     """A pyarrow table whose names have another type."""
 
-    def build(columns: Columns) -> Any:
-        table = as_arrow(columns)
-        for name in ("service", "endpoint"):
-            at = table.column_names.index(name)
-            table = table.set_column(at, name, table[name].cast(kind()))
-        return table
-
-    return build
+    return lambda columns: cast(as_arrow(columns), ("service", "endpoint"), kind())
 
 
 def arrow_chunks(columns: Columns) -> Any:
