@@ -3,18 +3,7 @@
 use mad_core::{Edge, Limits, Request, ServiceGraph, Span, SpanKind, Timestamp};
 use proptest::prelude::*;
 
-const ROOT: Span<'static> = Span {
-    trace_id: "t",
-    span_id: "1",
-    parent_id: None,
-    service: "front",
-    operation: "GET /",
-    start: Timestamp::from_seconds(0),
-    duration_ms: 10.0,
-    status: "ok",
-    kind: SpanKind::Server,
-    peer: None,
-};
+use crate::common::ROOT;
 
 fn graph() -> ServiceGraph {
     ServiceGraph::new(&Limits::default()).unwrap()

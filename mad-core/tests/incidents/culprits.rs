@@ -13,6 +13,8 @@ use mad_core::time::{MINUTE, Timestamp};
 use mad_core::{MetricPoint, Pipeline, PipelineConfig, Source, Update};
 use proptest::prelude::*;
 
+use crate::common::minute;
+
 const NAMES: [&str; 6] = ["delta", "alpha", "echo", "bravo", "foxtrot", "charlie"];
 
 fn table() -> EntityTable {
@@ -21,10 +23,6 @@ fn table() -> EntityTable {
         table.id(name, "/x");
     }
     table
-}
-
-fn minute(i: i64) -> Timestamp {
-    Timestamp::from_nanos(i * MINUTE)
 }
 
 fn signal(signal: Signal, neg_log10_p: f64) -> FlaggedSignal {

@@ -14,9 +14,7 @@ use mad_core::telemetry::Request;
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use proptest::prelude::*;
 
-fn minute(i: i64) -> Timestamp {
-    Timestamp::from_nanos(i * MINUTE)
-}
+use crate::common::minute;
 
 /// A normal row: about 60 requests of about 100 ms, one failure in every other row.
 fn usual(i: i64) -> FeatureRow {

@@ -7,6 +7,8 @@ use mad_core::{
 };
 use proptest::prelude::*;
 
+use crate::common;
+
 fn rank(window: &TraceWindow) -> TraceRanking {
     TraceRanker::new(TraceRankerConfig::default()).unwrap().rank(window)
 }
@@ -110,18 +112,8 @@ fn the_ranking_abstains_when_failures_do_not_increase() {
     assert!(rank(&TraceWindow::new(&Limits::default())).abstained);
 }
 
-const ROOT: Span<'static> = Span {
-    trace_id: "t",
-    span_id: "1",
-    parent_id: None,
-    service: "front",
-    operation: "GET /",
-    start: Timestamp::from_seconds(0),
-    duration_ms: 20.0,
-    status: "error",
-    kind: SpanKind::Server,
-    peer: None,
-};
+/// The root span of a failed trace.
+const ROOT: Span<'static> = Span { duration_ms: 20.0, status: "error", ..common::ROOT };
 
 fn first(spans: &[Span<'_>]) -> (String, TraceFault, Vec<String>) {
     let mut window = TraceWindow::new(&Limits::default());

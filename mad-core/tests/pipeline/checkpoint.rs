@@ -4,7 +4,7 @@ use mad_core::config::{PipelineConfig, ScoreConfig};
 use mad_core::error::ErrorKind;
 use mad_core::pipeline::{Pipeline, Update};
 use mad_core::score::MetricScorer;
-use mad_core::simulate::{IncidentSpec, Shop, ShopConfig, SimulatedRequest};
+use mad_core::simulate::{ShopConfig, SimulatedRequest};
 use mad_core::telemetry::SpanKind;
 use mad_core::time::{MINUTE, Timestamp};
 use mad_core::{
@@ -12,27 +12,20 @@ use mad_core::{
 };
 use proptest::prelude::*;
 
+use crate::common::{request, shop_with_outage};
+
 /// An hour of a small shop with an incident and a metric beside it.
 fn shop() -> Vec<SimulatedRequest> {
-    let incident =
-        IncidentSpec { start_seconds: 2_400.0, duration_seconds: 540.0, ..IncidentSpec::default() };
-    let config = ShopConfig {
-        rows: 1_500,
-        duration_seconds: 3_600.0,
-        services: 1,
-        incidents: vec![incident],
-        ..ShopConfig::default()
-    };
-    Shop::new(config).unwrap().requests().collect()
+    let config =
+        ShopConfig { rows: 1_500, duration_seconds: 3_600.0, services: 1, ..ShopConfig::default() };
+    shop_with_outage(config, (2_400.0, 540.0))
 }
 
 fn feed(pipeline: &mut Pipeline, requests: &[SimulatedRequest]) -> String {
     let mut update = Update::default();
     for row in requests {
-        let SimulatedRequest { timestamp, service, endpoint, status_code, latency_ms, .. } = row;
-        let status = i64::from(*status_code);
-        let request = Request::new(*timestamp, service, endpoint, status, *latency_ms);
-        pipeline.push(request, &Source::at(1), &mut update);
+        let SimulatedRequest { timestamp, service, latency_ms, .. } = row;
+        pipeline.push(request(row), &Source::at(1), &mut update);
         let cpu = if (2_400..2_700).contains(&(timestamp.nanos() / 1_000_000_000 % 3_600)) {
             9.0
         } else {

@@ -1,11 +1,9 @@
 //! The pipeline as a whole: batches, streams, saved state, commands and health states.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a failing test may panic"
-)]
+// A failing test may panic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "../common/mod.rs"]
+mod common;
 
 #[cfg(feature = "simulate")]
 mod checkpoint;

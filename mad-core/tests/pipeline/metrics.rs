@@ -12,9 +12,7 @@ use mad_core::{
 };
 use proptest::prelude::*;
 
-fn minute(i: i64) -> Timestamp {
-    Timestamp::from_nanos(i * MINUTE)
-}
+use crate::common::{minute, wobble};
 
 fn point(at: Timestamp, service: &'static str, value: f64) -> MetricPoint<'static> {
     MetricPoint::new(at, service, "cpu", value)
@@ -32,11 +30,6 @@ fn judged(points: &[MetricPoint<'_>]) -> (Pipeline, Update) {
     update.points.extend(end.points);
     update.changes.extend(end.changes);
     (pipeline, update)
-}
-
-/// Deterministic noise between 0 and 1 without a short period.
-fn wobble(i: i64) -> f64 {
-    f64::midpoint((i * 7919 % 997) as f64 / 997.0, (i * 104_729 % 641) as f64 / 641.0)
 }
 
 #[test]

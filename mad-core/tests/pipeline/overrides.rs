@@ -3,12 +3,10 @@
 use mad_core::config::{MetricKind, MuteWindow, Override, PipelineConfig};
 use mad_core::pipeline::{JudgedPoint, Pipeline};
 use mad_core::series::{Direction, Glob};
-use mad_core::time::{MINUTE, SECOND, Timestamp};
+use mad_core::time::{SECOND, Timestamp};
 use mad_core::{MetricPoint, Reason, Request, SignalKind};
 
-fn minute(i: i64) -> Timestamp {
-    Timestamp::from_nanos(i * MINUTE)
-}
+use crate::common::minute;
 
 /// Two services of a metric that jumps to `jump` at minute 100 for five minutes.
 fn judged(config: PipelineConfig, jump: f64) -> (Pipeline, Vec<JudgedPoint>) {

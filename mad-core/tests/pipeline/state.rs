@@ -4,21 +4,16 @@ use mad_core::config::PipelineConfig;
 use mad_core::error::ErrorKind;
 use mad_core::pipeline::{Command, Pipeline, Update};
 use mad_core::series::Glob;
-use mad_core::simulate::{IncidentSpec, Shop, ShopConfig, SimulatedRequest};
+use mad_core::simulate::{ShopConfig, SimulatedRequest};
 use mad_core::time::{MINUTE, Timestamp};
 use mad_core::{Document, Entity, Limits, MetricPoint, Reason, RejectReason, Request, Source};
 
+use crate::common::{request, shop_with_outage};
+
 /// Three hours of the shop with an incident at 02:00.
 fn shop() -> Vec<SimulatedRequest> {
-    let incident =
-        IncidentSpec { start_seconds: 7_200.0, duration_seconds: 900.0, ..IncidentSpec::default() };
-    let config = ShopConfig {
-        rows: 20_000,
-        duration_seconds: 10_800.0,
-        incidents: vec![incident],
-        ..ShopConfig::default()
-    };
-    Shop::new(config).unwrap().requests().collect()
+    let config = ShopConfig { rows: 20_000, duration_seconds: 10_800.0, ..ShopConfig::default() };
+    shop_with_outage(config, (7_200.0, 900.0))
 }
 
 fn feed<'a>(
@@ -27,10 +22,8 @@ fn feed<'a>(
 ) -> Update {
     let mut update = Update::default();
     for row in requests {
-        let SimulatedRequest { timestamp, service, endpoint, status_code, latency_ms, .. } = row;
-        let status = i64::from(*status_code);
-        let request = Request::new(*timestamp, service, endpoint, status, *latency_ms);
-        pipeline.push(request, &Source::at(1), &mut update);
+        let SimulatedRequest { timestamp, service, latency_ms, .. } = row;
+        pipeline.push(request(row), &Source::at(1), &mut update);
         let busy = MetricPoint::new(timestamp.floor(MINUTE), service, "busy", latency_ms % 7.0);
         pipeline.push(busy, &Source::at(1), &mut update);
     }

@@ -4,17 +4,10 @@ use mad_core::config::{MuteWindow, Override, PipelineConfig};
 use mad_core::pipeline::{JudgedRow, Pipeline, Update};
 use mad_core::series::Glob;
 use mad_core::status::{EntityStatus, HealthState, states, why, why_point};
-use mad_core::time::{MINUTE, SECOND, Timestamp};
+use mad_core::time::{MINUTE, SECOND};
 use mad_core::{MetricPoint, Reason, Request, Source};
 
-fn minute(i: i64) -> Timestamp {
-    Timestamp::from_nanos(i * MINUTE)
-}
-
-/// Deterministic noise between 0 and 1 without a short period.
-fn wobble(i: i64) -> f64 {
-    f64::midpoint((i * 7919 % 997) as f64 / 997.0, (i * 104_729 % 641) as f64 / 641.0)
-}
+use crate::common::{minute, wobble};
 
 /// A minute of ten requests, each `factor` times as slow as usual.
 fn requests(service: &'static str, i: i64, factor: f64) -> Vec<Request<'static>> {

@@ -1,11 +1,6 @@
 //! Simulated systems, evaluation against a truth, and the reference mode.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a failing test may panic"
-)]
+// A failing test may panic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod evaluate;
 #[cfg(feature = "simulate")]

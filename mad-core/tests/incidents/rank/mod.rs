@@ -10,16 +10,14 @@ use mad_core::time::MINUTE;
 use mad_core::{LogLine, MetricPoint, RejectReason, Span, Timestamp};
 use proptest::prelude::*;
 
+use crate::common::minute;
+
 const NORMAL: i64 = 40;
 const INCIDENT: i64 = 6;
 const EDGES: [(&str, &str); 3] = [("front", "cart"), ("front", "mail"), ("cart", "store")];
 
 /// A point of the simulated shop: row, service, metric, value.
 type Point = (i64, &'static str, &'static str, f64);
-
-fn minute(row: i64) -> Timestamp {
-    Timestamp::from_nanos(row * MINUTE)
-}
 
 /// Noise without a pattern, -1 to 1.
 fn scatter(row: i64, salt: i64) -> f64 {
