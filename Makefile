@@ -1,4 +1,4 @@
-# Two commands do everything: `make demo` and `make test`. No target installs a system package.
+# The two main commands are `make demo` and `make test`. No target installs a system package.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -13,7 +13,7 @@ SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__p
 
 .PHONY: help demo serve-demo test test-rust test-python test-tables lint quality quality-shop quality-public quality-early quality-spans quality-cascades bench-core bench-metrics bench-graph bench-storm bench bench-service soak quality-late quality-ablation bench-culprits clean
 
-help: ## what there is
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(VENV)/.made:
@@ -32,17 +32,17 @@ $(VENV)/.tested: requirements-test.txt $(VENV)/.made
 	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-test.txt
 	@touch $@
 
-demo: $(VENV)/.installed ## simulate, detect, name the culprit, write and print the report
+demo: $(VENV)/.installed ## simulate a shop, find its incident, name the culprit, write the report
 	@$(BIN)/mad demo --seed $(SEED)
 
-serve-demo: $(VENV)/.installed $(VENV)/.tested ## the live service beside a shop of real services, a failure, its culprit
+serve-demo: $(VENV)/.installed $(VENV)/.tested ## run the live service with a demo shop and a failure
 	@$(BIN)/mad serve --demo
 
-test: lint test-rust test-python test-tables ## all tests; names what it left out
+test: lint test-rust test-python test-tables ## run all tests; names the tests that it left out
 	@sh tests/left_out.sh
 	@echo "make test: all passed"
 
-lint: $(VENV)/.installed $(VENV)/.tested ## formats, lints, types, prose, docs without a warning
+lint: $(VENV)/.installed $(VENV)/.tested ## check formats, lints, types, prose and docs
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -q -- -D warnings
 	$(CARGO) clippy -p mad-core --no-default-features -q -- -D warnings
@@ -53,10 +53,10 @@ lint: $(VENV)/.installed $(VENV)/.tested ## formats, lints, types, prose, docs w
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest mad._core
 
-test-rust: ## unit, property and doc tests of the crates
+test-rust: ## run unit, property and doc tests of the crates
 	$(CARGO) test --workspace --exclude mad-py -q
 
-test-python: $(VENV)/.installed $(VENV)/.tested ## tests of the package against the real libraries
+test-python: $(VENV)/.installed $(VENV)/.tested ## run the tests of the Python package
 	DATA="$(DATA)" $(BIN)/python -m pytest -q
 
 # the oldest pandas line that is supported, and no pyarrow
@@ -68,28 +68,28 @@ test-tables: $(VENV)/.installed
 	MAD_TEST_TABLES=pandas $(VENV)-pandas2/bin/python -m pytest -q tests/python/test_tables.py \
 	  tests/python/test_kinds.py tests/python/test_detect_kinds.py tests/python/test_results.py
 
-quality: quality-shop quality-public ## figures of quality, at the shipped defaults
+quality: quality-shop quality-public ## measure accuracy with the shipped defaults
 
-quality-public: $(VENV)/.installed $(VENV)/.tested ## labelled series and root causes; DATA=DIR, SCORERS=DIR
+quality-public: $(VENV)/.installed $(VENV)/.tested ## measure accuracy on public data; DATA=DIR SCORERS=DIR
 	@if [ -d "$(DATA)/detection" ] && [ -f "$(SCORERS)/detection.py" ]; then \
 	  $(BIN)/python "$(SCORERS)/detection.py" --data "$(DATA)/detection" --method mad && \
 	  $(BIN)/python benches/halves.py "$(DATA)/detection" "$(SCORERS)/detection.py" && \
 	  $(BIN)/python "$(SCORERS)/rca.py" --data "$(DATA)/rca" --method mad; \
 	else echo "left out: no public data in $(DATA) or no scorers in $(SCORERS); make quality DATA=DIR SCORERS=DIR"; fi
 
-quality-shop: ## simulated shops: found, blamed, false, how soon
+quality-shop: ## measure accuracy on simulated shops
 	$(CARGO) run --release -q -p mad-benches --bin quality-shop
 
-quality-early: ## slow change: minutes warned before a static rule fires, and after a ramp of requests began
+quality-early: ## measure early warning of slow change
 	$(CARGO) run --release -q -p mad-benches --bin early-warning
 
-bench-storm: ## 5,000 series bad at once: incidents and time
+bench-storm: ## measure a storm of 5,000 anomalous series
 	$(CARGO) run --release -q -p mad-benches --bin alert-storm
 
-quality-spans: ## missing spans found in simulated traces
+quality-spans: ## measure accuracy on missing spans
 	$(CARGO) run --release -q -p mad-benches --bin missing-spans
 
-quality-cascades: $(VENV)/.installed ## culprits of incidents seen in spans alone
+quality-cascades: $(VENV)/.installed ## measure culprits of faults that only spans show
 	$(BIN)/python benches/cascades.py
 
 quality-late: ## culprits of simulated fleets, onset declared 30 and 60 s late
@@ -101,28 +101,28 @@ quality-ablation: $(VENV)/.installed $(VENV)/.tested ## culprits with one part o
 	@rm -f $(VENV)/.installed
 	$(BIN)/python benches/ablation.py "$(DATA)/rca" "$(SCORERS)/rca.py"
 
-bench-core: $(VENV)/.installed $(VENV)/.tested ## side by side with DuckDB and pandas
+bench-core: $(VENV)/.installed $(VENV)/.tested ## compare CPU and memory with DuckDB and pandas
 	$(BIN)/python benches/peers.py
 
-bench-metrics: $(VENV)/.installed $(VENV)/.tested ## metrics beside pandas, state, memory at the limits
+bench-metrics: $(VENV)/.installed $(VENV)/.tested ## compare metrics with pandas; measure state and memory
 	$(BIN)/python benches/metrics.py
 
-bench-graph: $(VENV)/.installed $(VENV)/.tested ## a million spans into a service graph
+bench-graph: $(VENV)/.installed $(VENV)/.tested ## measure a service graph of a million spans
 	$(BIN)/python benches/graph.py
 
-bench-service: $(VENV)/.installed $(VENV)/.tested ## the live service: acknowledged, answered, at most
+bench-service: $(VENV)/.installed $(VENV)/.tested ## measure the live service
 	$(BIN)/python benches/service.py
 
-soak: $(VENV)/.installed $(VENV)/.tested ## half an hour at 20,000 a second; 25 kills; 10,000 endpoints recovered
+soak: $(VENV)/.installed $(VENV)/.tested ## run the service for half an hour; kill and recover it
 	MAD_KILLS=25 $(BIN)/python -m pytest -q tests/python/test_crash.py
 	$(BIN)/python benches/soak.py --recovery
 	$(BIN)/python benches/soak.py --minutes $(MINUTES)
 
-bench-culprits: $(VENV)/.installed $(VENV)/.tested ## culprits over 500 series of 1,000 rows
+bench-culprits: $(VENV)/.installed $(VENV)/.tested ## measure the time of a ranking
 	$(BIN)/python benches/culprits.py
 
-bench: ## criterion benches of the kernels
+bench: ## run the criterion benchmarks
 	$(CARGO) bench -p mad-benches
 
-clean: ## everything that was built
+clean: ## delete everything that was built
 	rm -rf target $(VENV) $(VENV)-pandas2 python/mad/*.so
