@@ -101,7 +101,17 @@ impl Limits {
     ///
     /// A limit of zero, or one beyond what fits in memory on any machine (2^32 records).
     pub fn validate(&self) -> Result<()> {
-        for (field, value) in [
+        for (field, value) in self.fields() {
+            if !(1..=(u32::MAX as usize)).contains(&value) {
+                return Err(Error::config(field, value, "an integer from 1 to 4294967295"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The paths of all fields with their values.
+    pub(crate) fn fields(&self) -> [(&'static str, usize); 17] {
+        [
             ("limits.entities", self.entities),
             ("limits.series", self.series),
             ("limits.window_samples", self.window_samples),
@@ -119,11 +129,6 @@ impl Limits {
             ("limits.graph_edges", self.graph_edges),
             ("limits.open_spans", self.open_spans),
             ("limits.sort_records", self.sort_records),
-        ] {
-            if !(1..=(u32::MAX as usize)).contains(&value) {
-                return Err(Error::config(field, value, "an integer from 1 to 4294967295"));
-            }
-        }
-        Ok(())
+        ]
     }
 }

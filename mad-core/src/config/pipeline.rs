@@ -1,5 +1,7 @@
 //! The whole configuration of a pipeline.
 
+use std::fmt::Display;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -93,21 +95,73 @@ impl PipelineConfig {
         self.mutes.iter().filter_map(holding).max_by_key(|(_, end)| *end)
     }
 
-    /// Checks that state of this config can go on under another.
-    pub(crate) fn check_shape(&self, other: &Self) -> Result<()> {
-        for (stage, same) in [
-            ("features", self.features == other.features),
-            ("score", self.score == other.score),
-            ("limits", self.limits == other.limits),
-        ] {
-            if !same {
-                return Err(Error::state(format!(
-                    "the state was saved with another config of `{stage}`, which shapes what is \
-                     remembered: restore it with that one, or begin anew"
-                )));
+    /// Checks that state which was saved under another config can be used with this one.
+    ///
+    /// Most fields can change: thresholds, guardrails, incidents, objectives, overrides and mutes
+    /// apply from the restore on, and what was learnt stays. The fields that decide what is
+    /// remembered have to be the same: all of `features` and `limits`, `score.window` and
+    /// `score.profile`.
+    ///
+    /// # Errors
+    ///
+    /// Names the first of these fields that differs, with both values.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mad_core::PipelineConfig;
+    ///
+    /// let saved = PipelineConfig::default();
+    /// let mut config = saved.clone();
+    /// config.score.threshold = 0.7;
+    /// config.guard.min_points = 50;
+    /// assert!(config.check_saved(&saved).is_ok());
+    ///
+    /// config.score.window = 60;
+    /// let error = config.check_saved(&saved).unwrap_err().to_string();
+    /// assert!(error.contains("saved with `score.window` = 240, and the config has 60"));
+    /// ```
+    pub fn check_saved(&self, saved: &Self) -> Result<()> {
+        let differs = |field: &str, saved: &dyn Display, here: &dyn Display| {
+            Err(Error::state(format!(
+                "the state was saved with `{field}` = {saved}, and the config has {here}; this field \
+                 decides what is remembered: set it back, or start without the saved state"
+            )))
+        };
+        let seconds = |config: &Self| {
+            let FeatureConfig { step_seconds, lateness_seconds, max_ahead_seconds } =
+                config.features;
+            [
+                ("features.step_seconds", step_seconds),
+                ("features.lateness_seconds", lateness_seconds),
+                ("features.max_ahead_seconds", max_ahead_seconds),
+            ]
+        };
+        for ((field, here), (_, saved)) in seconds(self).into_iter().zip(seconds(saved)) {
+            if here != saved {
+                return differs(field, &saved, &here);
+            }
+        }
+        let (here, there) = (&self.score, &saved.score);
+        if here.window != there.window {
+            return differs("score.window", &there.window, &here.window);
+        }
+        if here.profile != there.profile {
+            return differs("score.profile", &there.profile.as_str(), &here.profile.as_str());
+        }
+        for ((field, here), (_, saved)) in
+            self.limits.fields().into_iter().zip(saved.limits.fields())
+        {
+            if here != saved {
+                return differs(field, &saved, &here);
             }
         }
         Ok(())
+    }
+
+    /// Whether scorers of the other config may have other settings than those of this one.
+    pub(crate) fn scores_differently(&self, other: &Self) -> bool {
+        self.score != other.score || self.overrides != other.overrides
     }
 
     /// How times without a zone are read.

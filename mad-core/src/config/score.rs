@@ -18,6 +18,16 @@ pub enum Profile {
     Mad,
 }
 
+impl Profile {
+    /// The name in a configuration file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Mad => "mad",
+        }
+    }
+}
+
 /// How rows and single series are scored.
 ///
 /// # Examples

@@ -37,17 +37,20 @@ impl Pipeline {
 
     /// A pipeline that goes on where the saved one stopped, byte for byte.
     ///
-    /// `features`, `score` and `limits` of the config shape what is remembered and have to be
-    /// those of the saved state; the rest may be changed and holds from now on. The kind and the
-    /// threshold that an override gives a series shape its scorer and hold for series that are new.
+    /// Thresholds, guardrails and most other fields of the config may differ from those of the saved
+    /// state: they apply from now on, and what was learnt stays. [`PipelineConfig::check_saved`] lists
+    /// the fields that have to be the same. The kind that an override gives a series applies to new
+    /// series only.
     ///
     /// # Errors
     ///
     /// A config field outside its range; bytes that are no saved state, are cut, damaged or of a
-    /// newer version; a config of another shape, by the name of the stage.
+    /// newer version; a config that [`PipelineConfig::check_saved`] refuses.
     pub fn restore(config: PipelineConfig, saved: &[u8]) -> Result<Self> {
         let pipeline: Self = envelope::open(envelope::PIPELINE, saved)?;
+        let saved = pipeline.config.clone();
         let mut pipeline = pipeline.configured(config)?;
+        pipeline.reconfigure_scorers(&saved);
         let all = 0..pipeline.names.entities.slots() as u32;
         pipeline.checkpointer.mark_dirty(all.map(EntityId));
         Ok(pipeline)
@@ -123,8 +126,10 @@ impl Pipeline {
                 ))
             })?;
         }
+        let saved = pipeline.config.clone();
         let mut pipeline = pipeline.configured(config)?;
         pipeline.put_tables(tables);
+        pipeline.reconfigure_scorers(&saved);
         Ok(pipeline)
     }
 
@@ -169,11 +174,11 @@ impl Pipeline {
     /// # Errors
     ///
     /// Something is known of the entity already; there is no room for it or for its series; the bytes
-    /// are no state of an entity, are cut, damaged or of a newer version; they are of another config
-    /// of `features`, `score` or `limits`.
+    /// are no state of an entity, are cut, damaged or of a newer version; their config is one
+    /// that [`PipelineConfig::check_saved`] refuses.
     pub fn load(&mut self, entity: &Entity, part: &[u8]) -> Result<()> {
         let part: EntityExport = envelope::open(envelope::ENTITY, part)?;
-        self.config.check_shape(part.config())?;
+        self.config.check_saved(part.config())?;
         let known = self.names.entities.find(&entity.service, &entity.endpoint);
         if known.is_some_and(|id| self.knows(id)) {
             return Err(known_already(entity));
@@ -192,7 +197,7 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// The two have an entity in common, or another config of `features`, `score` or `limits`; one
+    /// The two have an entity in common, or configs that [`PipelineConfig::check_saved`] refuses; one
     /// has steps that are not closed ([`finish`](Self::finish) or [`advance`](Self::advance) it
     /// first); together they exceed a limit. Nothing is taken over then.
     ///
@@ -215,7 +220,7 @@ impl Pipeline {
     /// # Ok::<(), mad_core::Error>(())
     /// ```
     pub fn merge(&mut self, other: Self) -> Result<()> {
-        self.config.check_shape(&other.config)?;
+        self.config.check_saved(&other.config)?;
         if !(self.ingest.is_at_rest() && other.ingest.is_at_rest()) {
             return Err(Error::state(
                 "a step is not closed: finish or advance both pipelines first",
@@ -249,10 +254,10 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Applies another configuration of the same shape.
+    /// Applies another configuration to all but the scorers.
     fn configured(mut self, config: PipelineConfig) -> Result<Self> {
         config.validate()?;
-        self.config.check_shape(&config)?;
+        config.check_saved(&self.config)?;
         self.judge.reconfigure(&config)?;
         self.incidents = self.incidents.reconfigure(&config)?;
         self.ingest.reconfigure(&config);
@@ -262,6 +267,13 @@ impl Pipeline {
             self.set_objective(entity);
         }
         Ok(self)
+    }
+
+    /// Applies the configuration to the scorers, if they were saved under another one.
+    fn reconfigure_scorers(&mut self, saved: &PipelineConfig) {
+        if self.config.scores_differently(saved) {
+            self.judge.reconfigure_scorers(&self.config, &self.names);
+        }
     }
 
     /// Whether anything was learnt of an entity.
@@ -280,8 +292,12 @@ impl Pipeline {
     }
 
     fn put(&mut self, entity: &Entity, part: EntityExport) {
-        let Self { names, ingest, judge, incidents, checkpointer, .. } = self;
+        let Self { config, names, ingest, judge, incidents, checkpointer, .. } = self;
+        let is_other = config.scores_differently(part.config());
         let id = part.put(entity, names, (ingest, judge, incidents));
+        if is_other {
+            judge.reconfigure_entity(id, config, names);
+        }
         checkpointer.mark_dirty([id]);
         self.set_objective(id);
     }

@@ -103,6 +103,11 @@ impl BinomialScorer {
         Ok(Self { window, memory, neg_log10_p, band, rows, events: 0, trials: 0, given: None })
     }
 
+    /// Applies another memory and threshold. The learnt rows stay.
+    pub(super) fn reconfigure(&mut self, memory: f64, neg_log10_p: f64) {
+        (self.memory, self.neg_log10_p, self.band) = (memory, neg_log10_p, deviate_of(neg_log10_p));
+    }
+
     /// A scorer that knows the share of events and learns nothing.
     ///
     /// # Errors

@@ -40,6 +40,11 @@ impl CountScorer {
         Ok(Self { level: MadScorer::new(config)? })
     }
 
+    /// Applies another band. The learnt values stay.
+    pub(super) fn reconfigure(&mut self, band: f64) {
+        self.level.reconfigure(MadConfig { band, ..*self.level.config() });
+    }
+
     /// Values remembered now.
     pub fn points(&self) -> usize {
         self.level.points()

@@ -122,6 +122,12 @@ impl GaugeScorer {
         })
     }
 
+    /// Applies another config and threshold. The window and the learnt values stay.
+    pub(super) fn reconfigure(&mut self, config: MadConfig, neg_log10_p: f64) {
+        self.recent.reconfigure(config);
+        self.neg_log10_p = neg_log10_p;
+    }
+
     /// Values remembered now, of the last `window`.
     pub fn points(&self) -> usize {
         self.recent.points()

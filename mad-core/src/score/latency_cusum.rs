@@ -74,6 +74,11 @@ impl LatencyCusum {
         rises(kind).then(|| Box::new(Self::new(config.latency_floor)))
     }
 
+    /// Applies another smallest scale. The sum and the baseline stay.
+    pub fn reconfigure(&mut self, config: &ScoreConfig) {
+        self.floor = config.latency_floor;
+    }
+
     /// Nothing seen; the smallest scale is a share of the level.
     fn new(floor: f64) -> Self {
         let past = LongMemory::default();

@@ -82,6 +82,11 @@ impl MadScorer {
         Ok(Self { config, values, mean_inverse_n: 1.0, learnt: 0 })
     }
 
+    /// Applies another config. The window and the learnt values stay.
+    pub(super) fn reconfigure(&mut self, config: MadConfig) {
+        self.config = MadConfig { window: self.config.window, ..config };
+    }
+
     /// How this scorer judges.
     pub fn config(&self) -> &MadConfig {
         &self.config

@@ -68,6 +68,23 @@ impl MetricScorer {
         Ok(Self { kind, scorer, run: 0, lasting, slow, relearn_after, neg_log10_p, counter: None })
     }
 
+    /// Applies another config. What was learnt stays, so `window` and `profile` stay too: they
+    /// decide what is remembered.
+    ///
+    /// # Errors
+    ///
+    /// A config field outside its range.
+    pub fn reconfigure(&mut self, config: &ScoreConfig) -> Result<()> {
+        config.validate()?;
+        self.neg_log10_p = threshold_neg_log10_p(config.threshold);
+        self.relearn_after = config.relearn_after;
+        self.scorer.reconfigure(config, self.neg_log10_p);
+        if let Some(slow) = &mut self.slow {
+            slow.reconfigure(config);
+        }
+        Ok(())
+    }
+
     /// The same for a running total.
     ///
     /// # Errors

@@ -53,6 +53,11 @@ impl RateScorer {
         Ok(Self { single: BinomialScorer::learning(window, memory, neg_log10_p)? })
     }
 
+    /// Applies another memory and threshold. The learnt rows stay.
+    pub(super) fn reconfigure(&mut self, memory: f64, neg_log10_p: f64) {
+        self.single.reconfigure(memory, neg_log10_p);
+    }
+
     /// Rows remembered now.
     pub fn points(&self) -> usize {
         self.single.points()

@@ -125,6 +125,25 @@ impl RowScorer {
         Ok(Self { signals, runs, together, lasting, slow, relearn_after, neg_log10_p })
     }
 
+    /// Applies another config. What was learnt stays, so `window` and `profile` stay too: they
+    /// decide what is remembered.
+    ///
+    /// # Errors
+    ///
+    /// A config field outside its range.
+    pub fn reconfigure(&mut self, config: &ScoreConfig) -> Result<()> {
+        config.validate()?;
+        self.neg_log10_p = threshold_neg_log10_p(config.threshold);
+        self.relearn_after = config.relearn_after;
+        for scorer in &mut self.signals {
+            scorer.reconfigure(config, self.neg_log10_p);
+        }
+        for slow in self.slow.iter_mut().flatten() {
+            slow.reconfigure(config);
+        }
+        Ok(())
+    }
+
     /// Judges a row without learning it.
     pub fn score(&self, row: &FeatureRow) -> RowScores {
         let mut scores = self.score_alone(row);

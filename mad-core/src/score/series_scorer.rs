@@ -89,6 +89,20 @@ impl SeriesScorer {
         })
     }
 
+    /// Applies another config. What was learnt stays, so `window` and `profile` stay too: they
+    /// decide what is remembered.
+    ///
+    /// # Errors
+    ///
+    /// A config field outside its range.
+    pub fn reconfigure(&mut self, config: &ScoreConfig) -> Result<()> {
+        config.validate()?;
+        self.scorer.reconfigure(config)?;
+        self.neg_log10_p = threshold_neg_log10_p(config.threshold);
+        (self.min_points, self.pause) = (config.series_min_points, config.alarm_cooldown);
+        Ok(())
+    }
+
     /// Judges a value without learning it; the alarm policy is not consulted.
     pub fn score(&self, at: Timestamp, sample: Sample) -> Score {
         self.scorer.score(at, sample)

@@ -32,20 +32,13 @@ impl SignalScorer {
     /// A config field outside its range.
     pub fn new(kind: SignalKind, config: &ScoreConfig, neg_log10_p: f64) -> Result<Self> {
         let window = config.window;
-        let (up, both) =
-            (deviate_of(neg_log10_p), deviate_of(neg_log10_p + std::f64::consts::LOG10_2));
+        let both = both_sides(neg_log10_p);
         Ok(match kind {
-            SignalKind::Latency => Self::Level(MadScorer::new(MadConfig {
-                window,
-                direction: Direction::Up,
-                logarithm: true,
-                absolute_floor: config.latency_floor,
-                relative_floor: 0.0,
-                tail_weight: 1.0,
-                band: up,
-            })?),
+            SignalKind::Latency => {
+                Self::Level(MadScorer::new(latency_config(config, neg_log10_p))?)
+            }
             SignalKind::Gauge => {
-                let level = MadConfig { window, band: both, ..MadConfig::default() };
+                let level = gauge_config(config, neg_log10_p);
                 if config.profile == Profile::Mad {
                     return Ok(Self::Level(MadScorer::new(level)?));
                 }
@@ -56,6 +49,21 @@ impl SignalScorer {
             }
             SignalKind::Count => Self::Count(CountScorer::new(window, Direction::Both, both)?),
         })
+    }
+
+    /// Applies another config with the same window and profile. The learnt values stay.
+    pub(super) fn reconfigure(&mut self, config: &ScoreConfig, neg_log10_p: f64) {
+        match self {
+            Self::Level(scorer) if scorer.config().logarithm => {
+                scorer.reconfigure(latency_config(config, neg_log10_p));
+            }
+            Self::Level(scorer) => scorer.reconfigure(gauge_config(config, neg_log10_p)),
+            Self::Gauge(scorer) => {
+                scorer.reconfigure(gauge_config(config, neg_log10_p), neg_log10_p);
+            }
+            Self::Rate(scorer) => scorer.reconfigure(config.rate_memory, neg_log10_p),
+            Self::Count(scorer) => scorer.reconfigure(both_sides(neg_log10_p)),
+        }
     }
 
     /// Values remembered now.
@@ -84,6 +92,28 @@ impl SignalScorer {
             Self::Level(_) | Self::Rate(_) | Self::Count(_) => None,
         }
     }
+}
+
+/// The normal deviate of a two-sided test at a threshold.
+fn both_sides(neg_log10_p: f64) -> f64 {
+    deviate_of(neg_log10_p + std::f64::consts::LOG10_2)
+}
+
+/// Only slow latencies are anomalous, so the test is one-sided.
+fn latency_config(config: &ScoreConfig, neg_log10_p: f64) -> MadConfig {
+    MadConfig {
+        window: config.window,
+        direction: Direction::Up,
+        logarithm: true,
+        absolute_floor: config.latency_floor,
+        relative_floor: 0.0,
+        tail_weight: 1.0,
+        band: deviate_of(neg_log10_p),
+    }
+}
+
+fn gauge_config(config: &ScoreConfig, neg_log10_p: f64) -> MadConfig {
+    MadConfig { window: config.window, band: both_sides(neg_log10_p), ..MadConfig::default() }
 }
 
 /// Values that are learnt as they are, whatever they look like: clipped to the range of the one or

@@ -124,10 +124,54 @@ fn incomplete_state_is_refused_with_the_reason() {
         ..config.clone()
     };
     let error = Pipeline::restore(other, &saved).unwrap_err().to_string();
-    assert!(error.contains("another config of `score`"), "{error}");
+    assert!(error.contains("`score.window` = 240, and the config has 100"), "{error}");
     let mut milder = config;
     milder.guard.min_points = 50;
+    milder.score.threshold = 0.7;
     assert_eq!(Pipeline::restore(milder.clone(), &saved).unwrap().config(), &milder);
+}
+
+/// A pipeline that has learnt calm requests, gauges and log lines.
+fn calm(config: PipelineConfig) -> Pipeline {
+    let mut pipeline = Pipeline::new(config).unwrap();
+    let mut update = Update::default();
+    for second in 0..7_200_i64 {
+        let at = Timestamp::from_seconds(second);
+        let source = Source::at(second.unsigned_abs() + 1);
+        let status = if second % 97 == 0 { 500 } else { 200 };
+        let latency = 50.0 + (second * 37 % 11) as f64;
+        pipeline.push(Request::new(at, "cart", "/add", status, latency), &source, &mut update);
+        if second % 60 == 0 {
+            let cpu = 0.4 + (second / 60 * 17 % 7) as f64 / 100.0;
+            pipeline.push(MetricPoint::new(at, "cart", "cpu", cpu), &source, &mut update);
+        }
+    }
+    assert_eq!(pipeline.incidents().len(), 0);
+    pipeline
+}
+
+#[test]
+fn a_changed_threshold_keeps_what_was_learnt() {
+    let before = PipelineConfig::default();
+    let mut after = before.clone();
+    after.score.threshold = 0.6;
+    after.score.relearn_after = 60;
+    after.guard.min_points = 40;
+    let saved = calm(before).checkpoint().unwrap();
+    let mut restored = Pipeline::restore(after.clone(), &saved).unwrap();
+    let mut always = calm(after);
+    // from now on it judges as a pipeline which had the new config from the start
+    let slow = |second| Request::new(Timestamp::from_seconds(second), "cart", "/add", 200, 900.0);
+    let busy = |second| MetricPoint::new(Timestamp::from_seconds(second), "cart", "cpu", 0.9);
+    for start in (7_200..7_800).step_by(60) {
+        let requests = |pipeline: &mut Pipeline| {
+            let mut update = pipeline.ingest((start..start + 60).map(slow));
+            pipeline.push(busy(start), &Source::at(1), &mut update);
+            update
+        };
+        assert_eq!(requests(&mut restored), requests(&mut always));
+    }
+    assert_eq!(restored.incidents().len(), 1);
 }
 
 proptest! {

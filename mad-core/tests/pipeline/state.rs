@@ -106,7 +106,7 @@ fn a_part_is_refused_by_another_pipeline() {
     let wrong = there.load(&a, &saved).unwrap_err().to_string();
     assert_eq!(wrong, "this is no saved state of an entity of mad");
     let mut other = limited(Limits { entities: 1, ..Limits::default() });
-    assert!(other.load(&a, &part).unwrap_err().to_string().contains("another config of `limits`"));
+    assert!(other.load(&a, &part).unwrap_err().to_string().contains("`limits.entities`"));
     there.load(&Entity::new("renamed", "/"), &part).unwrap();
     assert!(there.export(&Entity::new("renamed", "/")).unwrap() == part);
 }

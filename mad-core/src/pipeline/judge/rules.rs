@@ -8,7 +8,9 @@ use crate::error::{Error, Result};
 use crate::guard::Guardrails;
 use crate::pipeline::names::Names;
 use crate::score::MetricScorer;
-use crate::series::{Entity, EntityId, Glob, Signal, SignalKind, is_made_here};
+use crate::series::{
+    Entity, EntityId, Glob, SeriesId, SeriesName, Signal, SignalKind, is_made_here,
+};
 use crate::time::Timestamp;
 
 /// The settings of an entity that an override applies to.
@@ -23,6 +25,43 @@ pub(super) struct Rules {
 const COUNTER_SUFFIX: &str = "_total";
 
 impl Judge {
+    /// Applies a config to all scorers. What they learnt stays.
+    pub fn reconfigure_scorers(&mut self, config: &PipelineConfig, names: &Names) {
+        for (entity, _) in names.entities.iter() {
+            self.reconfigure_rows(entity, config, names);
+        }
+        for (series, name) in names.series.iter() {
+            self.reconfigure_series(series, name, config);
+        }
+    }
+
+    /// Applies a config to the scorers of one entity. What they learnt stays.
+    pub fn reconfigure_entity(&mut self, id: EntityId, config: &PipelineConfig, names: &Names) {
+        self.reconfigure_rows(id, config, names);
+        for (series, name) in names.series.iter().filter(|(_, name)| name.entity == id) {
+            self.reconfigure_series(series, name, config);
+        }
+    }
+
+    fn reconfigure_rows(&mut self, entity: EntityId, config: &PipelineConfig, names: &Names) {
+        self.learn_rules(entity, config, names);
+        let rules = self.rules.get(&entity).and_then(Option::as_ref);
+        let score = rules.map_or(config.score, |rules| rules.settings.score);
+        if let Some(Some(state)) = self.rows.get_mut(entity.index()) {
+            // it does not fail, because the configuration was validated before
+            let _ = state.scorer.reconfigure(&score);
+        }
+    }
+
+    /// The rules of its entity are known.
+    fn reconfigure_series(&mut self, id: SeriesId, name: &SeriesName, config: &PipelineConfig) {
+        let settings = self.metric_settings(name.entity, &name.metric, config);
+        let threshold = settings.map_or(config.score.threshold, |own| own.threshold);
+        if let Some(Some(state)) = self.series.get_mut(id.index()) {
+            let _ = state.scorer.reconfigure(&ScoreConfig { threshold, ..config.score });
+        }
+    }
+
     /// Derives the settings of an entity from the overrides, if any applies to it.
     pub fn learn_rules(&mut self, entity: EntityId, config: &PipelineConfig, names: &Names) {
         if config.overrides.is_empty() || self.rules.contains_key(&entity) {
