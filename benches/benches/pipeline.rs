@@ -6,7 +6,8 @@ use std::hint::black_box;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use mad_core::simulate::{Shop, ShopConfig, SimulatedRequest};
 use mad_core::{
-    EntityTable, FeatureBuilder, FeatureConfig, Limits, Pipeline, PipelineConfig, Source,
+    EntityTable, FeatureBuilder, FeatureConfig, FeatureSink, Limits, Pipeline, PipelineConfig,
+    Rejections, RowBuffer, SeriesTable, Source,
 };
 
 /// Requests a minute and endpoint, requests in all, and the hours that they are spread over.
@@ -34,24 +35,23 @@ fn pipeline(c: &mut Criterion) {
                 || FeatureBuilder::new(FeatureConfig::default(), &Limits::default()),
                 |builder| {
                     let Ok(mut builder) = builder else { return 0 };
-                    let (mut closed, mut rejections) =
-                        (Vec::new(), mad_core::Rejections::default());
-                    let mut entities = EntityTable::new(10_000);
+                    let (mut rows, mut rejections) = (RowBuffer::default(), Rejections::default());
+                    let (mut entities, mut series) =
+                        (EntityTable::new(10_000), SeriesTable::new(0));
+                    let mut sink = FeatureSink {
+                        entities: &mut entities,
+                        series: &mut series,
+                        rows: &mut rows,
+                        rejections: &mut rejections,
+                    };
                     let mut count = 0;
                     for (position, request) in (1..).zip(&requests) {
-                        let request = request.request();
-                        builder.push(
-                            &request,
-                            position,
-                            &mut entities,
-                            &mut closed,
-                            &mut rejections,
-                        );
-                        count += closed.len();
-                        closed.clear();
+                        builder.push(request.request(), &Source::at(position), &mut sink);
+                        count += sink.rows.len();
+                        sink.rows.clear();
                     }
-                    builder.finish(&entities, &mut closed, &mut rejections);
-                    count + closed.len()
+                    builder.finish(&mut sink);
+                    count + rows.len()
                 },
                 BatchSize::PerIteration,
             );

@@ -81,7 +81,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use explain::{Explanation, TemplateExplainer};
 pub use export::{Document, IncidentDocument};
 pub use feature::{
-    FeatureBuilder, FeaturePoint, FeatureRow, LogBuilder, MetricBuilder, RequestFacts, Row,
+    FeatureBuilder, FeatureCounts, FeaturePoint, FeatureRow, FeatureSink, RequestFacts, Row,
     RowBuffer, RowBuilder, RowHead, RowKind, SignalSample,
 };
 pub use graph::{CallEdge, GraphCounters, GraphDocument, Latency, ServiceGraph, ServiceNode};

@@ -1,19 +1,19 @@
-//! Telemetry to one row per entity and step, and to one point per series and time.
+//! Event-time windows: telemetry in, rows of any number of signals out.
 
-mod builder;
-mod intake;
-mod log_builder;
-mod metric_builder;
-mod open_step;
+mod event_time_window;
+mod feature_builder;
+mod log_step;
+mod metric_points;
 mod point;
 mod recent_ids;
+mod request_step;
 mod row;
 mod row_buffer;
 mod row_builder;
+mod window_clock;
 
-pub use builder::FeatureBuilder;
-pub use log_builder::LogBuilder;
-pub use metric_builder::MetricBuilder;
+pub use event_time_window::FeatureSink;
+pub use feature_builder::{FeatureBuilder, FeatureCounts};
 pub use point::FeaturePoint;
 pub(crate) use point::StepFinder;
 pub(crate) use recent_ids::RecentIds;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Row;
 use crate::series::{EntityId, Sample, SeriesId};
 use crate::time::Timestamp;
 
@@ -20,6 +21,22 @@ pub struct FeaturePoint {
     pub gap: u64,
     /// The series' step as known by now, nanoseconds: the median of its latest intervals.
     pub step: i64,
+}
+
+impl FeaturePoint {
+    /// The points of a row.
+    pub(crate) fn all_of(row: Row<'_>) -> impl Iterator<Item = Self> {
+        row.samples.iter().filter_map(move |signal| {
+            Some(Self {
+                bucket: row.head.at,
+                entity: row.head.entity,
+                series: signal.signal.series()?,
+                sample: signal.sample,
+                gap: u64::from(signal.gap),
+                step: row.head.step,
+            })
+        })
+    }
 }
 
 /// Finds the step of a series: the median of its latest intervals, so that gaps do not count and a

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{RequestFacts, Row};
 use crate::series::{EntityId, Sample, Signal};
 use crate::time::Timestamp;
 
@@ -24,8 +25,8 @@ pub struct FeatureRow {
     pub count: u64,
     /// Requests that failed.
     pub errors: u64,
-    /// Requests that took longer than [`FeatureBuilder::set_slow`](super::FeatureBuilder::set_slow)
-    /// says, of those whose latencies were kept.
+    /// Requests with a kept latency that took longer than the latency objective
+    /// ([`FeatureBuilder::set_latency_objective`](super::FeatureBuilder::set_latency_objective)).
     pub slow: u64,
     /// Latencies behind the percentiles: `count`, or the bound
     /// [`Limits::window_samples`](crate::Limits::window_samples).
@@ -40,6 +41,29 @@ pub struct FeatureRow {
     pub p99: f64,
     /// Longest, ms.
     pub max: f64,
+}
+
+impl From<Row<'_>> for FeatureRow {
+    /// The row as requests have it. Figures that a row of another kind does not have are 0 or NaN.
+    fn from(row: Row<'_>) -> Self {
+        let figure = |of: fn(&RequestFacts) -> f64| row.requests.map_or(f64::NAN, of);
+        let count = |of: fn(&RequestFacts) -> u64| row.requests.map_or(0, of);
+        Self {
+            bucket: row.head.at,
+            entity: row.head.entity,
+            gap: u64::from(row.head.gap),
+            whole: row.head.whole,
+            count: count(|facts| facts.requests),
+            errors: count(|facts| facts.errors),
+            slow: count(|facts| facts.over_objective),
+            samples: count(|facts| facts.measured),
+            mean: figure(|facts| facts.mean_ms),
+            p50: row.sample(Signal::P50Latency).value,
+            p95: row.sample(Signal::P95Latency).value,
+            p99: figure(|facts| facts.p99_ms),
+            max: figure(|facts| facts.max_ms),
+        }
+    }
 }
 
 impl FeatureRow {

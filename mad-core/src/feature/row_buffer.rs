@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{FeaturePoint, FeatureRow};
-use crate::series::{EntityId, Sample, Signal, SignalId};
+use crate::series::{EntityId, Sample, SeriesId, Signal, SignalId};
 use crate::time::{MINUTE, Timestamp};
 
 /// Which telemetry a row was made from. It selects the policy by which the row is judged.
@@ -39,11 +39,11 @@ pub struct RowHead {
     /// ends within it: the number of requests in a part of a step is no evidence.
     pub whole: bool,
     /// Where the row's samples begin in the buffer.
-    first: u32,
+    pub(super) first: u32,
     /// How many samples the row has.
-    len: u16,
+    pub(super) len: u16,
     /// Where the row's request facts are in the buffer, [`NO_FACTS`] if it has none.
-    facts: u32,
+    pub(super) facts: u32,
 }
 
 /// `RowHead::facts` of a row without request facts.
@@ -228,12 +228,7 @@ impl RowBuffer {
             whole: row.whole,
             ..RowHead::new(RowKind::Requests, row.entity, row.bucket)
         };
-        self.begin(head);
-        for signal in Signal::ALL {
-            let sample = row.sample(signal);
-            self.add(SignalSample { sample, signal: signal.into(), gap: head.gap });
-        }
-        self.set_facts(RequestFacts {
+        let facts = RequestFacts {
             requests: row.count,
             errors: row.errors,
             over_objective: row.slow,
@@ -241,28 +236,49 @@ impl RowBuffer {
             mean_ms: row.mean,
             p99_ms: row.p99,
             max_ms: row.max,
-        });
+        };
+        self.add_row(head, Signal::ALL.map(|signal| (signal, row.sample(signal))), facts);
     }
 
     /// Adds a point of a series: to the last row if that is of the same kind, entity and time, and
     /// as a new row otherwise.
     pub fn push_point(&mut self, point: &FeaturePoint, kind: RowKind) {
-        let gap = saturate(point.gap);
+        let signal = (point.series, point.sample, saturate(point.gap));
+        self.add_sample(kind, point.entity, point.bucket, point.step, signal);
+    }
+
+    /// Adds a row of requests.
+    pub(super) fn add_row(
+        &mut self,
+        head: RowHead,
+        signals: impl IntoIterator<Item = (Signal, Sample)>,
+        facts: RequestFacts,
+    ) {
+        self.begin(head);
+        for (signal, sample) in signals {
+            self.add(SignalSample { sample, signal: signal.into(), gap: head.gap });
+        }
+        self.set_facts(facts);
+    }
+
+    /// Adds a value of a series and its gap: to the last row if that is of the same kind, entity
+    /// and time, and as a new row otherwise.
+    pub(super) fn add_sample(
+        &mut self,
+        kind: RowKind,
+        entity: EntityId,
+        at: Timestamp,
+        step: i64,
+        (series, sample, gap): (SeriesId, Sample, u32),
+    ) {
         let same = |last: &RowHead| {
-            last.kind == kind
-                && last.entity == point.entity
-                && last.at == point.bucket
-                && last.len < u16::MAX
+            last.kind == kind && last.entity == entity && last.at == at && last.len < u16::MAX
         };
         match self.heads.last_mut().filter(|last| same(last)) {
             Some(last) => last.gap = last.gap.min(gap),
-            None => self.begin(RowHead {
-                step: point.step,
-                gap,
-                ..RowHead::new(kind, point.entity, point.bucket)
-            }),
+            None => self.begin(RowHead { step, gap, ..RowHead::new(kind, entity, at) }),
         }
-        self.add(SignalSample { sample: point.sample, signal: point.series.into(), gap });
+        self.add(SignalSample { sample, signal: series.into(), gap });
     }
 
     /// Begins a row without signals.
@@ -325,14 +341,13 @@ impl fmt::Debug for RowBuffer {
 }
 
 /// A gap as a row holds it.
-fn saturate(gap: u64) -> u32 {
+pub(super) fn saturate(gap: u64) -> u32 {
     u32::try_from(gap).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::series::SeriesId;
 
     fn point(minute: i64, entity: u32, series: u32, gap: u64) -> FeaturePoint {
         FeaturePoint {

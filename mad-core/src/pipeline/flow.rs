@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::incident_log::Shared;
 use super::{Pipeline, Update};
-use crate::feature::{FeaturePoint, FeatureRow};
+use crate::feature::{FeaturePoint, FeatureRow, Row, RowKind};
 use crate::series::{EntityId, SeriesId};
 use crate::telemetry::{PartitionId, Request, Source};
 use crate::time::{SECOND, Timestamp};
@@ -44,24 +44,30 @@ impl Pipeline {
 
     /// Judges the rows and points that the last input closed.
     pub(super) fn drain(&mut self, partition: PartitionId, update: &mut Update) {
-        let rows = self.ingest.take_rows();
-        if !rows.is_empty() {
-            for row in &rows {
-                self.begin_step(partition, row.bucket, update);
-                self.judge_row(row, update);
-            }
-            self.ingest.recycle_rows(rows);
-            self.sweep();
+        let closed = self.ingest.take_closed();
+        if closed.is_empty() {
+            return;
         }
-        let points = self.ingest.take_points();
+        let is_request = |row: &Row<'_>| row.head.kind == RowKind::Requests;
+        let mut judged = false;
+        for row in closed.iter().filter(is_request) {
+            self.begin_step(partition, row.head.at, update);
+            self.judge_row(&FeatureRow::from(row), update);
+            judged = true;
+        }
+        let points: Vec<FeaturePoint> =
+            closed.iter().filter(|row| !is_request(row)).flat_map(FeaturePoint::all_of).collect();
+        self.ingest.recycle(closed);
+        if judged {
+            self.sweep(&points);
+        }
         if !points.is_empty() {
             let same =
                 |a: &FeaturePoint, b: &FeaturePoint| (a.bucket, a.entity) == (b.bucket, b.entity);
             for row in points.chunk_by(same) {
                 self.judge_points(partition, row, update);
             }
-            self.ingest.recycle_points(points);
-            self.sweep();
+            self.sweep(&[]);
         }
     }
 
@@ -118,14 +124,15 @@ impl Pipeline {
     }
 
     /// Forgets what has been idle for [`Limits::idle_seconds`](crate::Limits::idle_seconds), at the
-    /// full hours of event time, so that new entities and series have room.
-    fn sweep(&mut self) {
+    /// full hours of event time, so that new entities and series have room. Series with `waiting`
+    /// points stay.
+    fn sweep(&mut self, waiting: &[FeaturePoint]) {
         let Some(at) = self.ingest.sweep_due() else { return };
         let idle_since = at.plus(-(self.config.limits.idle_seconds as i64).saturating_mul(SECOND));
         self.ingest.forget_calls(idle_since);
         self.judge.forget_mutes(idle_since);
         let Self { names, ingest, judge, incidents, .. } = self;
-        let (mut kept, in_flight) = ingest.in_flight();
+        let (mut kept, in_flight) = ingest.in_flight(waiting);
         let series: BTreeSet<SeriesId> = names
             .series
             .iter()

@@ -10,7 +10,7 @@ use super::names::Names;
 use super::partition::Partition;
 use crate::config::PipelineConfig;
 use crate::error::{Error, Result};
-use crate::feature::{FeaturePoint, FeatureRow, StepFinder};
+use crate::feature::{FeaturePoint, RowBuffer, StepFinder};
 use crate::graph::{ServiceGraph, TraceProfiles};
 use crate::series::{EntityId, SeriesId};
 use crate::telemetry::{Edge, PartitionId, Record, Rejections, Request, Source, Span, SpanKind};
@@ -32,11 +32,9 @@ pub(super) struct Ingest {
     /// The hour of event time in which idle entities were looked for last.
     swept: Option<Timestamp>,
     bounded: bool,
-    /// Closed rows and points that are not judged yet. Their buffers are reused.
+    /// Rows of closed steps that are not judged yet. The buffer is reused.
     #[serde(skip)]
-    rows: Vec<FeatureRow>,
-    #[serde(skip)]
-    points: Vec<FeaturePoint>,
+    closed: RowBuffer,
 }
 
 impl Ingest {
@@ -49,8 +47,7 @@ impl Ingest {
             newest_step: None,
             swept: None,
             bounded: false,
-            rows: Vec::new(),
-            points: Vec::new(),
+            closed: RowBuffer::default(),
         })
     }
 
@@ -101,10 +98,10 @@ impl Ingest {
     ) -> Option<EntityId> {
         let Partition { features, .. } = self.partitions.get_mut(source.partition.index())?;
         if request.trace_id.is_some() && request.check().is_ok() {
-            let known = features.newest();
+            let known = features.newest_request();
             self.graph.request_by(request, known.map(|known| known.min(request.timestamp)));
         }
-        let entities = &mut names.entities;
+        let entities = &names.entities;
         // a name that is known needs no route template
         let is_known = entities.find(request.service, request.endpoint).is_some();
         let route = if is_known {
@@ -113,8 +110,8 @@ impl Ingest {
             config.routes.template(request.endpoint)
         };
         let request = Request { endpoint: &route, ..*request };
-        features.push(&request, source.position, entities, &mut self.rows, rejected);
-        if is_known { None } else { entities.find(request.service, &route) }
+        features.push(request, source, &mut names.sink(&mut self.closed, rejected));
+        if is_known { None } else { names.entities.find(request.service, &route) }
     }
 
     /// Takes a span into the graph and the trace profiles. Returns the request that it stands for,
@@ -143,8 +140,7 @@ impl Ingest {
         if span.kind.is_caller() || has_request {
             return None;
         }
-        let status = if span.is_error() { 500 } else { 200 };
-        Some(Request::new(span.start, service, operation, status, span.duration_ms))
+        Some(span.as_request())
     }
 
     /// Takes an edge into the graph.
@@ -164,17 +160,7 @@ impl Ingest {
         rejected: &mut Rejections,
     ) {
         let Some(open) = self.partitions.get_mut(source.partition.index()) else { return };
-        let Names { entities, series } = names;
-        let (points, position) = (&mut self.points, source.position);
-        match record {
-            Record::Metric(point) => {
-                open.metrics.push(point, position, entities, series, points, rejected);
-            }
-            Record::Log(line) => {
-                open.logs.push(line, position, entities, series, points, rejected);
-            }
-            _ => {}
-        }
+        open.features.push(record, source, &mut names.sink(&mut self.closed, rejected));
     }
 
     /// Closes the steps of a partition before `at`, or all of them where `at` is None.
@@ -186,20 +172,15 @@ impl Ingest {
         rejected: &mut Rejections,
     ) {
         let Some(open) = self.partitions.get_mut(partition.index()) else { return };
-        let (Names { entities, series }, rows, points) = (names, &mut self.rows, &mut self.points);
-        if let Some(at) = at {
-            open.features.advance(at, entities, rows, rejected);
-            open.metrics.advance(at, series, points, rejected);
-            open.logs.advance(at, entities, series, points, rejected);
-        } else {
-            open.features.finish(entities, rows, rejected);
-            open.metrics.finish(series, points, rejected);
-            open.logs.finish(entities, series, points, rejected);
+        let mut sink = names.sink(&mut self.closed, rejected);
+        match at {
+            Some(at) => open.features.advance(at, &mut sink),
+            None => open.features.finish(&mut sink),
         }
     }
 
     /// Closes the traces that have waited long enough for their spans, or all where `all` is set,
-    /// and adds the counts of their missing spans and their network gaps to the points.
+    /// and adds the counts of their missing spans and their network gaps to the closed rows.
     pub fn close_traces(&mut self, all: bool, config: &PipelineConfig, names: &mut Names) {
         let step = config.features.step();
         let until = if all {
@@ -208,29 +189,18 @@ impl Ingest {
             (self.watermark() - TraceProfiles::HOLD).floor(step) + TraceProfiles::HOLD
         };
         let traces = self.profiles.close(until);
-        super::trace_rows::points_of(&traces, &self.profiles, step, names, &mut self.points);
+        super::trace_rows::add_rows(&traces, &self.profiles, step, names, &mut self.closed);
     }
 
-    /// The closed rows, out of here.
-    pub fn take_rows(&mut self) -> Vec<FeatureRow> {
-        std::mem::take(&mut self.rows)
-    }
-
-    /// The closed points, out of here.
-    pub fn take_points(&mut self) -> Vec<FeaturePoint> {
-        std::mem::take(&mut self.points)
+    /// Takes the closed rows out.
+    pub fn take_closed(&mut self) -> RowBuffer {
+        std::mem::take(&mut self.closed)
     }
 
     /// Takes the buffer of judged rows back.
-    pub fn recycle_rows(&mut self, mut rows: Vec<FeatureRow>) {
-        rows.clear();
-        self.rows = rows;
-    }
-
-    /// Takes the buffer of judged points back.
-    pub fn recycle_points(&mut self, mut points: Vec<FeaturePoint>) {
-        points.clear();
-        self.points = points;
+    pub fn recycle(&mut self, mut closed: RowBuffer) {
+        closed.clear();
+        self.closed = closed;
     }
 
     /// Notes that a step of a partition is judged. Returns the clock if the step is new.
@@ -252,26 +222,20 @@ impl Ingest {
         is_due.then_some(at)
     }
 
-    /// Entities and series with records or rows that are not judged yet.
-    pub fn in_flight(&self) -> (BTreeSet<EntityId>, BTreeSet<SeriesId>) {
+    /// Entities and series with records that are not judged yet, `waiting` points included.
+    pub fn in_flight(&self, waiting: &[FeaturePoint]) -> (BTreeSet<EntityId>, BTreeSet<SeriesId>) {
         let mut entities = BTreeSet::new();
-        let mut series: BTreeSet<SeriesId> = self.points.iter().map(|point| point.series).collect();
+        let mut series: BTreeSet<SeriesId> = waiting.iter().map(|point| point.series).collect();
         for partition in &self.partitions {
-            entities.extend(partition.features.in_flight());
-            entities.extend(partition.logs.in_flight());
-            for (entity, id) in partition.metrics.in_flight() {
-                entities.insert(entity);
-                series.insert(id);
-            }
+            entities.extend(partition.features.entities_in_flight());
+            series.extend(partition.features.series_in_flight());
         }
         (entities, series)
     }
 
     pub fn forget(&mut self, entities: &BTreeSet<EntityId>, series: &BTreeSet<SeriesId>) {
         for partition in &mut self.partitions {
-            partition.features.forget(entities);
-            partition.metrics.forget(entities, series);
-            partition.logs.forget(entities);
+            partition.features.forget(entities, series);
         }
     }
 
@@ -283,21 +247,21 @@ impl Ingest {
     /// Sets the latency objective of an entity: slower requests are counted.
     pub fn set_objective(&mut self, entity: EntityId, objective_ms: f64) {
         for partition in &mut self.partitions {
-            partition.features.set_slow(Some(entity), objective_ms);
+            partition.features.set_latency_objective(Some(entity), objective_ms);
         }
     }
 
     /// Sets the latency objective that holds where no override gives another one.
     pub fn reconfigure(&mut self, config: &PipelineConfig) {
         for partition in &mut self.partitions {
-            partition.set_slow(config);
+            partition.set_latency_objective(config);
         }
     }
 
     /// Starts the counts of accepted records at zero.
     pub fn reset_counts(&mut self) {
         for partition in &mut self.partitions {
-            partition.count_anew();
+            partition.reset_counts();
         }
     }
 
@@ -323,15 +287,14 @@ impl Ingest {
 
     /// Everything before this time is closed, in every partition that has records.
     pub fn watermark(&self) -> Timestamp {
-        let furthest_behind = self.partitions.iter().flat_map(Partition::watermarks).min();
+        let furthest_behind = self.partitions.iter().filter_map(Partition::watermark).min();
         let first = self.partitions.first().map(|first| first.features.watermark());
         furthest_behind.or(first).unwrap_or_default()
     }
 
     /// The newest event time of all partitions.
     pub fn newest(&self) -> Option<Timestamp> {
-        let times = |open: &Partition| open.features.newest().max(open.metrics.newest());
-        self.partitions.iter().filter_map(times).max()
+        self.partitions.iter().filter_map(|open| open.features.newest()).max()
     }
 
     /// The newest step that was judged, of the partition that is furthest behind.
@@ -346,19 +309,21 @@ impl Ingest {
 
     /// Adds the counts of records that were taken.
     pub fn count(&self, counters: &mut Counters) {
-        for Partition { features, metrics, logs, .. } in &self.partitions {
-            counters.requests += features.accepted();
-            counters.errors += features.errors();
-            counters.lines += logs.accepted();
-            counters.points_overflowed += metrics.overflowed() + logs.overflowed();
-            counters.samples_dropped += features.samples_dropped();
+        for partition in &self.partitions {
+            let counts = partition.features.counts();
+            counters.requests += counts.requests;
+            counters.errors += counts.errors;
+            counters.lines += counts.lines;
+            counters.points_overflowed += counts.overflowed;
+            counters.samples_dropped += counts.samples_dropped;
         }
     }
 
     /// Starts of the newest closed steps with requests and with log lines of an entity.
     pub fn last_steps(&self, entity: EntityId) -> (Option<Timestamp>, Option<Timestamp>) {
-        let of =
-            |open: &Partition| (open.features.last_bucket(entity), open.logs.last_bucket(entity));
+        let of = |open: &Partition| {
+            (open.features.last_request_step(entity), open.features.last_log_step(entity))
+        };
         let (requests, logs): (Vec<_>, Vec<_>) = self.partitions.iter().map(of).unzip();
         (requests.into_iter().flatten().max(), logs.into_iter().flatten().max())
     }
@@ -371,21 +336,21 @@ impl Ingest {
         logs: Option<Timestamp>,
     ) {
         if let Some(partition) = self.partitions.first_mut() {
-            partition.features.set_last_bucket(entity, requests);
-            partition.logs.set_last_bucket(entity, logs);
+            partition.features.set_last_request_step(entity, requests);
+            partition.features.set_last_log_step(entity, logs);
         }
     }
 
     /// The step of a series as far as it is known.
     pub fn step_of(&self, series: SeriesId) -> StepFinder {
-        let known = self.partitions.iter().map(|partition| partition.metrics.step_of(series));
+        let known = self.partitions.iter().map(|partition| partition.features.step_of(series));
         known.max_by_key(StepFinder::last).unwrap_or_default()
     }
 
     /// Sets the step of a series, in the first partition.
     pub fn set_step(&mut self, series: SeriesId, step: StepFinder) {
         if let Some(partition) = self.partitions.first_mut() {
-            partition.metrics.set_step(series, step);
+            partition.features.set_step(series, step);
         }
     }
 }

@@ -1,23 +1,23 @@
-//! Points of metrics from whole traces: missing spans per operation and network gaps per call.
+//! Rows from whole traces: missing spans per operation and network gaps per call.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::names::Names;
-use crate::feature::FeaturePoint;
+use crate::feature::{FeaturePoint, RowBuffer, RowKind};
 use crate::graph::{TraceProfile, TraceProfiles};
 use crate::robust::median;
 use crate::series::{CALLS_TO, Entity, MISSING_SPANS, NETWORK_GAP, Sample};
 use crate::time::Timestamp;
 
-/// Appends the points of closed traces: the number of missing spans of each usual operation, and the
+/// Adds the rows of closed traces: the number of missing spans of each usual operation, and the
 /// median time that calls of one service to another spend between the two, both per step.
-pub(super) fn points_of(
+pub(super) fn add_rows(
     traces: &[TraceProfile],
     profiles: &TraceProfiles,
     step: i64,
     names: &mut Names,
-    points: &mut Vec<FeaturePoint>,
+    rows: &mut RowBuffer,
 ) {
     if traces.is_empty() {
         return;
@@ -57,13 +57,9 @@ pub(super) fn points_of(
             continue;
         }
         let series = names.series.id(entity, &Arc::from(metric), &names.entities);
-        points.extend(series.map(|series| FeaturePoint {
-            bucket,
-            entity,
-            series,
-            sample,
-            gap: 0,
-            step,
-        }));
+        if let Some(series) = series {
+            let point = FeaturePoint { bucket, entity, series, sample, gap: 0, step };
+            rows.push_point(&point, RowKind::Traces);
+        }
     }
 }

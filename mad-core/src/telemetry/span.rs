@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RejectReason;
 use super::request::{check_amount, check_name, check_optional_name};
+use super::{RejectReason, Request};
 use crate::time::Timestamp;
 
 /// One span of a trace, borrowed from wherever it stands.
@@ -53,7 +53,7 @@ pub struct Span<'a> {
     pub peer: Option<&'a str>,
 }
 
-impl Span<'_> {
+impl<'a> Span<'a> {
     /// Checks every field.
     ///
     /// # Errors
@@ -70,6 +70,30 @@ impl Span<'_> {
         check_amount(self.duration_ms).map_err(|reason| (reason, "duration_ms"))?;
         check_optional_name(self.status).map_err(|reason| (reason, "status"))?;
         self.peer.map_or(Ok(()), check_name).map_err(|reason| (reason, "peer"))
+    }
+
+    /// The span as a request of its service and operation: an error has status 500, the rest 200.
+    ///
+    /// ```
+    /// use mad_core::{Span, SpanKind, Timestamp};
+    ///
+    /// let span = Span {
+    ///     trace_id: "4bf9",
+    ///     span_id: "00f0",
+    ///     parent_id: None,
+    ///     service: "payments",
+    ///     operation: "charge",
+    ///     start: Timestamp::from_seconds(0),
+    ///     duration_ms: 12.5,
+    ///     status: "error",
+    ///     kind: SpanKind::Server,
+    ///     peer: None,
+    /// };
+    /// assert_eq!((span.as_request().endpoint, span.as_request().status_code), ("charge", 500));
+    /// ```
+    pub fn as_request(&self) -> Request<'a> {
+        let status = if self.is_error() { 500 } else { 200 };
+        Request::new(self.start, self.service, self.operation, status, self.duration_ms)
     }
 
     /// Whether its status says that it failed: a word for it, upper or lower case (`error`,

@@ -1,10 +1,10 @@
 //! Requests to rows: order, lateness, gaps, bounds, and records from the wrong time.
 
 use mad_core::config::FeatureConfig;
-use mad_core::feature::{FeatureBuilder, FeatureRow};
+use mad_core::feature::{FeatureBuilder, FeatureRow, FeatureSink, RowBuffer};
 use mad_core::limits::Limits;
-use mad_core::series::EntityTable;
-use mad_core::telemetry::{RejectReason, Rejections, Request};
+use mad_core::series::{EntityTable, SeriesTable};
+use mad_core::telemetry::{RejectReason, Rejections, Request, Source};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use proptest::prelude::*;
 
@@ -26,6 +26,8 @@ fn request(at: Timestamp, service: &str) -> Request<'_> {
 struct Run {
     builder: FeatureBuilder,
     entities: EntityTable,
+    series: SeriesTable,
+    closed: RowBuffer,
     rows: Vec<FeatureRow>,
     rejections: Rejections,
     position: u64,
@@ -37,6 +39,8 @@ impl Run {
         Self {
             builder,
             entities: EntityTable::new(limits.entities),
+            series: SeriesTable::new(limits.series),
+            closed: RowBuffer::default(),
             rows: Vec::new(),
             rejections: Rejections::default(),
             position: 0,
@@ -49,8 +53,19 @@ impl Run {
 
     fn push(&mut self, request: &Request<'_>) {
         self.position += 1;
-        let Self { builder, entities, rows, rejections, .. } = self;
-        builder.push(request, self.position, entities, rows, rejections);
+        let source = Source::at(self.position);
+        self.with(|builder, sink| builder.push(request, &source, sink));
+    }
+
+    fn with(&mut self, call: impl FnOnce(&mut FeatureBuilder, &mut FeatureSink<'_>)) {
+        let Self { builder, entities, series, closed: rows, rejections, .. } = self;
+        call(builder, &mut FeatureSink { entities, series, rows, rejections });
+        self.rows.extend(self.closed.iter().map(FeatureRow::from));
+        self.closed.clear();
+    }
+
+    fn advance(&mut self, at: Timestamp) {
+        self.with(|builder, sink| builder.advance(at, sink));
     }
 
     fn at(&mut self, at: Timestamp, service: &str) {
@@ -66,7 +81,7 @@ impl Run {
     }
 
     fn finish(&mut self) {
-        self.builder.finish(&self.entities, &mut self.rows, &mut self.rejections);
+        self.with(FeatureBuilder::finish);
     }
 
     fn rejected(&self, reason: RejectReason) -> u64 {
@@ -140,12 +155,7 @@ fn the_last_step_of_a_stream_is_not_whole() {
         let mut run = Run::default();
         run.stream(0, seconds * SECOND, &["a", "b"]);
         if let Some(tick) = tick {
-            run.builder.advance(
-                start(tick * SECOND),
-                &run.entities,
-                &mut run.rows,
-                &mut run.rejections,
-            );
+            run.advance(start(tick * SECOND));
         }
         run.finish();
         run.rows.iter().map(|row| row.whole).collect::<Vec<bool>>()
@@ -199,10 +209,10 @@ fn a_tick_closes_earlier_steps() {
     let mut run = Run::default();
     run.stream(0, 90 * SECOND, &["a", "b"]);
     assert_eq!(run.rows.len(), 2);
-    run.builder.advance(start(2 * MINUTE), &run.entities, &mut run.rows, &mut run.rejections);
+    run.advance(start(2 * MINUTE));
     assert_eq!(run.rows.len(), 4);
     // the watermark never moves back
-    run.builder.advance(start(MINUTE), &run.entities, &mut run.rows, &mut run.rejections);
+    run.advance(start(MINUTE));
     assert_eq!(run.builder.watermark(), start(2 * MINUTE));
     run.at(start(119 * SECOND), "a");
     assert_eq!(run.rejected(RejectReason::Late), 1);
@@ -222,7 +232,7 @@ fn latencies_beyond_the_bound_are_counted_but_not_measured() {
     run.finish();
     let row = run.rows[0];
     assert_eq!((row.count, row.errors, row.samples, row.max), (50, 40, 10, 10.0));
-    assert_eq!(run.builder.samples_dropped(), 40);
+    assert_eq!(run.builder.counts().samples_dropped, 40);
 }
 
 #[test]
@@ -414,7 +424,7 @@ fn a_held_record_is_accepted_at_its_time_and_hides_no_other() {
     run.stream(0, 5 * MINUTE, &["a", "b"]);
     run.at(start(90 * MINUTE), "b");
     run.stream(5 * MINUTE, 90 * MINUTE, &["a", "b"]);
-    assert_eq!(run.builder.accepted(), 90 * 60);
+    assert_eq!(run.builder.counts().requests, 90 * 60);
     run.stream(90 * MINUTE, 95 * MINUTE, &["a", "b"]);
     run.finish();
     assert_eq!(run.rejections.total(), 0, "{:?}", run.rejections);
@@ -453,7 +463,7 @@ fn held_records_are_bounded_and_the_furthest_are_evicted_first() {
 }
 
 #[test]
-fn one_that_trusts_the_clock_believes_every_jump() {
+fn a_builder_of_bounded_input_follows_every_jump() {
     let builder = FeatureBuilder::new(FeatureConfig::default(), &Limits::default()).unwrap();
     let mut run = Run { builder: builder.bounded_input(), ..Run::default() };
     for at in [start(0), start(30 * HOUR), Timestamp::from_nanos(POISON)] {
@@ -489,7 +499,7 @@ fn extreme_times_do_not_overflow() {
             for nanos in ends.into_iter().flat_map(|nanos| [nanos; 6]) {
                 run.at(Timestamp::from_nanos(nanos), "a");
             }
-            run.builder.advance(Timestamp::MAX, &run.entities, &mut run.rows, &mut run.rejections);
+            run.advance(Timestamp::MAX);
             run.finish();
             assert_eq!(run.requests() + run.rejections.total(), 36);
             for pair in run.rows.windows(2) {
@@ -621,7 +631,7 @@ proptest! {
             let request = Request { request_id: id.as_deref(), ..Request::new(at, service, endpoint, status, *latency) };
             run.push(&request);
             if let Some(tick) = ticks.get(i / 20).filter(|_| i % 20 == 19) {
-                run.builder.advance(Timestamp::from_nanos(*tick), &run.entities, &mut run.rows, &mut run.rejections);
+                run.advance(Timestamp::from_nanos(*tick));
             }
             let state = serde_json::to_string(&run.builder).unwrap();
             run.builder = serde_json::from_str(&state).unwrap();
@@ -629,7 +639,7 @@ proptest! {
         }
         run.finish();
         prop_assert_eq!(run.requests() + run.rejections.total(), records.len() as u64);
-        prop_assert_eq!(run.requests(), run.builder.accepted());
+        prop_assert_eq!(run.requests(), run.builder.counts().requests);
         for pair in run.rows.windows(2) {
             prop_assert!(pair[0].bucket <= pair[1].bucket);
         }

@@ -1,11 +1,11 @@
 //! Metrics in the pipeline: the scorer of single series, detected steps, counters, any input.
 
 use mad_core::config::{FeatureConfig, PipelineConfig, ScoreConfig};
-use mad_core::feature::MetricBuilder;
+use mad_core::feature::{FeatureBuilder, FeatureSink, RowBuffer};
 use mad_core::pipeline::{JudgedPoint, Pipeline, Update};
 use mad_core::score::SeriesScorer;
 use mad_core::simulate::{Radar, RadarScenario};
-use mad_core::telemetry::{MetricPoint, RejectReason, Rejections};
+use mad_core::telemetry::{MetricPoint, RejectReason, Rejections, Source};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use mad_core::{
     EntityTable, IncidentDocument, Limits, Reason, Sample, SeriesTable, Signal, SignalKind,
@@ -239,24 +239,32 @@ proptest! {
 
 #[test]
 fn points_of_one_time_are_ordered_by_name() {
-    let mut builder =
-        MetricBuilder::new(FeatureConfig::default(), &Limits::default()).unwrap().bounded_input();
+    let builder = FeatureBuilder::new(FeatureConfig::default(), &Limits::default());
+    let mut builder = builder.unwrap().bounded_input();
     let (mut entities, mut series) = (EntityTable::new(10), SeriesTable::new(10));
-    let (mut points, mut rejections) = (Vec::new(), Rejections::default());
+    let (mut rows, mut rejections) = (RowBuffer::default(), Rejections::default());
+    let mut sink = FeatureSink {
+        entities: &mut entities,
+        series: &mut series,
+        rows: &mut rows,
+        rejections: &mut rejections,
+    };
     for service in ["b", "a", "c"] {
         for metric in ["y", "x"] {
             let point = MetricPoint::new(minute(0), service, metric, 1.0);
-            builder.push(&point, 1, &mut entities, &mut series, &mut points, &mut rejections);
+            builder.push(point, &Source::at(1), &mut sink);
         }
     }
-    builder.finish(&mut series, &mut points, &mut rejections);
-    let names: Vec<String> = points
+    builder.finish(&mut sink);
+    let names: Vec<String> = rows
         .iter()
-        .map(|point| {
-            let name = series.get(point.series).unwrap();
+        .flat_map(|row| row.samples.iter().filter_map(|sample| sample.signal.series()))
+        .map(|id| {
+            let name = series.get(id).unwrap();
             format!("{}{}", entities.get(name.entity).unwrap(), name.metric)
         })
         .collect();
+    assert_eq!(rows.len(), 3);
     assert_eq!(names, ["ax", "ay", "bx", "by", "cx", "cy"]);
 }
 

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use mad_core::guard::EntityMaturity;
-use mad_core::{EntityId, EntityTable, PipelineConfig, Rejections};
+use mad_core::{
+    EntityId, EntityTable, FeatureRow, FeatureSink, PipelineConfig, Rejections, RowBuffer,
+    SeriesTable, Source,
+};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -18,6 +21,7 @@ use crate::tables::record_table::RequestTable;
 pub struct FeatureBuilder {
     core: mad_core::FeatureBuilder,
     entities: EntityTable,
+    series: SeriesTable,
     config: PipelineConfig,
     rejections: Rejections,
 }
@@ -31,30 +35,33 @@ impl FeatureBuilder {
         let core = mad_core::FeatureBuilder::new(config.features, &config.limits)
             .map_err(|error| to_py(&error))?;
         let entities = EntityTable::new(config.limits.entities);
-        Ok(Self { core, entities, config, rejections: Rejections::default() })
+        let series = SeriesTable::new(config.limits.series);
+        Ok(Self { core, entities, series, config, rejections: Rejections::default() })
     }
 
     /// Takes a request table in the order in which it stands; gives the rows that closed.
     fn push(&mut self, py: Python<'_>, requests: &Bound<'_, PyAny>) -> PyResult<Rows> {
         let table = RequestTable::read(requests, self.config.zone())?;
         let rows = py.detach(|| {
-            let (mut rows, mut late) = (Vec::new(), Rejections::default());
-            let Self { core, entities, rejections, .. } = self;
+            let (mut rows, mut late) = (RowBuffer::default(), Rejections::default());
+            let Self { core, entities, series, rejections, .. } = self;
+            let mut sink = FeatureSink { entities, series, rows: &mut rows, rejections: &mut late };
             let mut push = |request: mad_core::Request<'_>, position: u64| {
-                core.push(&request, position, entities, &mut rows, &mut late);
+                core.push(request, &Source::at(position), &mut sink);
             };
             table.in_order(&mut push, rejections);
             rejections.merge(late);
             rows
         });
-        Ok(self.rows(rows))
+        Ok(self.rows(&rows))
     }
 
     /// Closes every open step.
     fn finish(&mut self) -> Rows {
-        let mut rows = Vec::new();
-        self.core.finish(&self.entities, &mut rows, &mut self.rejections);
-        self.rows(rows)
+        let mut rows = RowBuffer::default();
+        let Self { core, entities, series, rejections, .. } = self;
+        core.finish(&mut FeatureSink { entities, series, rows: &mut rows, rejections });
+        self.rows(&rows)
     }
 
     /// Records that were not taken.
@@ -65,7 +72,8 @@ impl FeatureBuilder {
 }
 
 impl FeatureBuilder {
-    fn rows(&self, features: Vec<mad_core::FeatureRow>) -> Rows {
+    fn rows(&self, rows: &RowBuffer) -> Rows {
+        let features = rows.iter().map(FeatureRow::from).collect();
         Rows { entities: self.entities.clone(), features, ..Rows::default() }
     }
 }

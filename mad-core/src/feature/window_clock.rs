@@ -1,4 +1,5 @@
-//! Event time: the watermark, and records dated too far ahead of it, held until others agree.
+//! The clock of an event-time window: its watermark, and the records that are dated too far ahead
+//! of it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -10,37 +11,37 @@ use crate::series::EntityId;
 use crate::telemetry::{RejectReason, Rejections};
 use crate::time::Timestamp;
 
-/// Entities that must agree before a jump in time is believed.
+/// Entities that have to agree before the clock follows a jump ahead in time.
 const AGREEING_ENTITIES: usize = 3;
-/// Records in a row of one entity that are believed alone.
+/// Consecutive early records of one entity that the clock follows without other entities.
 const AGREEING_RECORDS: u32 = 5;
 
-/// A record without its names.
+/// What a record says beside its names, with its time and origin.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(super) struct HeldRecord<T> {
+pub(super) struct Timed<T> {
     pub timestamp: Timestamp,
     pub entity: EntityId,
     pub position: u64,
-    pub what: T,
+    pub item: T,
 }
 
-/// Early records of one entity, one after the other, each within reach of the one before it.
+/// Consecutive early records of one entity, each within reach of the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct InARow {
+struct EarlyRun {
     records: u32,
     earliest: Timestamp,
     last: Timestamp,
 }
 
-impl InARow {
-    fn begin(at: Timestamp) -> Self {
+impl EarlyRun {
+    fn start(at: Timestamp) -> Self {
         Self { records: 1, earliest: at, last: at }
     }
 
-    /// With one more record; one out of reach begins a new row.
-    fn and(self, at: Timestamp, reach: i64) -> Self {
+    /// The run with one more record. A record out of reach starts a new run.
+    fn with(self, at: Timestamp, reach: i64) -> Self {
         if at.since(self.last).unsigned_abs() > reach.unsigned_abs() {
-            return Self::begin(at);
+            return Self::start(at);
         }
         Self { records: self.records + 1, earliest: self.earliest.min(at), last: at }
     }
@@ -50,37 +51,37 @@ impl InARow {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(from = "Saved<T>", into = "Saved<T>", bound(serialize = "T: Clone + Serialize"))]
 struct Held<T> {
-    records: BTreeMap<(Timestamp, u64), HeldRecord<T>>,
-    in_a_row: BTreeMap<EntityId, InARow>,
+    records: BTreeMap<(Timestamp, u64), Timed<T>>,
+    runs: BTreeMap<EntityId, EarlyRun>,
     arrivals: u64,
 }
 
-/// What is saved: JSON has no pairs for keys.
+/// The saved form, because JSON has no pairs as keys.
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "Held", deny_unknown_fields)]
 struct Saved<T> {
-    records: Vec<(u64, HeldRecord<T>)>,
-    in_a_row: BTreeMap<EntityId, InARow>,
+    records: Vec<(u64, Timed<T>)>,
+    runs: BTreeMap<EntityId, EarlyRun>,
     arrivals: u64,
 }
 
 impl<T> From<Saved<T>> for Held<T> {
-    fn from(Saved { records, in_a_row, arrivals }: Saved<T>) -> Self {
-        let keyed = |(arrival, held): (u64, HeldRecord<T>)| ((held.timestamp, arrival), held);
-        Self { records: records.into_iter().map(keyed).collect(), in_a_row, arrivals }
+    fn from(Saved { records, runs, arrivals }: Saved<T>) -> Self {
+        let keyed = |(arrival, held): (u64, Timed<T>)| ((held.timestamp, arrival), held);
+        Self { records: records.into_iter().map(keyed).collect(), runs, arrivals }
     }
 }
 
 impl<T> From<Held<T>> for Saved<T> {
-    fn from(Held { records, in_a_row, arrivals }: Held<T>) -> Self {
+    fn from(Held { records, runs, arrivals }: Held<T>) -> Self {
         let records = records.into_iter().map(|((_, arrival), held)| (arrival, held)).collect();
-        Self { records, in_a_row, arrivals }
+        Self { records, runs, arrivals }
     }
 }
 
 impl<T> Held<T> {
     fn new() -> Self {
-        Self { records: BTreeMap::new(), in_a_row: BTreeMap::new(), arrivals: 0 }
+        Self { records: BTreeMap::new(), runs: BTreeMap::new(), arrivals: 0 }
     }
 
     fn len(&self) -> usize {
@@ -91,33 +92,28 @@ impl<T> Held<T> {
         self.records.is_empty()
     }
 
-    /// An entity sent a record that is on time: its run of early ones is over.
+    /// Ends the run of early records of an entity that sent a record on time.
     fn on_time(&mut self, entity: EntityId) {
-        if !self.in_a_row.is_empty() {
-            self.in_a_row.remove(&entity);
+        if !self.runs.is_empty() {
+            self.runs.remove(&entity);
         }
     }
 
-    /// Holds a record. The answer is what is now believed, in time order, or nothing: all held
-    /// records within `reach` of this one, once enough entities stand behind them, or enough
-    /// records in a row of its entity, which then come along from their first one on.
-    fn hold(
-        &mut self,
-        record: HeldRecord<T>,
-        reach: i64,
-        known_entities: usize,
-    ) -> Vec<HeldRecord<T>> {
+    /// Holds a record and returns the records that are released by it, in time order: all held
+    /// records within `reach` of this one, once enough entities or enough consecutive records of
+    /// its entity agree. In the second case the whole run of its entity is released.
+    fn hold(&mut self, record: Timed<T>, reach: i64, known_entities: usize) -> Vec<Timed<T>> {
         let at = record.timestamp;
-        let run = self.in_a_row.get(&record.entity);
-        let run = run.map_or_else(|| InARow::begin(at), |run| run.and(at, reach));
-        self.in_a_row.insert(record.entity, run);
+        let run = self.runs.get(&record.entity);
+        let run = run.map_or_else(|| EarlyRun::start(at), |run| run.with(at, reach));
+        self.runs.insert(record.entity, run);
         self.arrivals += 1;
         self.records.insert((at, self.arrivals), record);
         let alone = run.records >= AGREEING_RECORDS;
         let from = if alone { at.plus(-reach).min(run.earliest) } else { at.plus(-reach) };
         let within = (from, 0)..=(at.plus(reach), u64::MAX);
         let near: Vec<(Timestamp, u64)> = self.records.range(within).map(|(key, _)| *key).collect();
-        // two at least: one entity's clock is what this guards against
+        // at least two, because the clock of one entity is what this guards against
         let needed = if known_entities == 0 {
             AGREEING_ENTITIES
         } else {
@@ -128,16 +124,16 @@ impl<T> Held<T> {
         if !alone && entities.len() < needed {
             return Vec::new();
         }
-        let believed: Vec<HeldRecord<T>> =
+        let released: Vec<Timed<T>> =
             near.iter().filter_map(|key| self.records.remove(key)).collect();
-        for held in &believed {
-            self.in_a_row.remove(&held.entity);
+        for held in &released {
+            self.runs.remove(&held.entity);
         }
-        believed
+        released
     }
 
-    /// Takes out what is dated at or before `until`, in time order.
-    fn due(&mut self, until: Timestamp) -> Vec<HeldRecord<T>> {
+    /// Takes out the records that are dated at or before `until`, in time order.
+    fn due(&mut self, until: Timestamp) -> Vec<Timed<T>> {
         match self.records.first_key_value() {
             Some(((first, _), _)) if *first <= until => {}
             _ => return Vec::new(),
@@ -146,44 +142,46 @@ impl<T> Held<T> {
         std::mem::replace(&mut self.records, later).into_values().collect()
     }
 
-    /// Takes out the record dated furthest ahead.
-    fn furthest(&mut self) -> Option<HeldRecord<T>> {
+    /// Takes out the record that is dated furthest ahead.
+    fn furthest(&mut self) -> Option<Timed<T>> {
         self.records.pop_last().map(|(_, held)| held)
     }
 
-    /// Takes out everything.
-    fn drain(&mut self) -> Vec<HeldRecord<T>> {
-        self.in_a_row.clear();
+    /// Takes out all records.
+    fn drain(&mut self) -> Vec<Timed<T>> {
+        self.runs.clear();
         std::mem::take(&mut self.records).into_values().collect()
     }
 }
 
-/// Decides when a record is taken: the watermark, and what is held until it is believed.
+/// Decides when a record may enter its step.
 ///
 /// The watermark is the newest event time less the lateness. A record more than `max_ahead` past
-/// it, and every record before there is one, is held.
+/// the watermark is held, and so is every record before there is a watermark. It is released when
+/// enough other records agree with it, or when the time of the others reaches it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound(serialize = "T: Clone + Serialize"))]
-pub(super) struct Intake<T> {
+pub(super) struct WindowClock<T> {
     config: FeatureConfig,
     held_records: usize,
     held: Held<T>,
-    /// Entities that sent something, as many as have to agree.
+    /// Entities that sent a record, as many as have to agree.
     seen: BTreeSet<EntityId>,
-    /// Whether a jump ahead is believed at once: a file read to its end has no later evidence.
-    pub bounded: bool,
+    /// Whether the input is read to its end in time order, so that a jump ahead is followed at
+    /// once: no later record could confirm it.
+    pub bounded_input: bool,
     newest: Option<Timestamp>,
     watermark: Timestamp,
 }
 
-impl<T> Intake<T> {
+impl<T> WindowClock<T> {
     pub fn new(config: FeatureConfig, limits: &Limits) -> Self {
         Self {
             config,
             held_records: limits.held_records,
             held: Held::new(),
             seen: BTreeSet::new(),
-            bounded: false,
+            bounded_input: false,
             newest: None,
             watermark: Timestamp::MIN,
         }
@@ -197,26 +195,26 @@ impl<T> Intake<T> {
         self.watermark
     }
 
-    /// Offers a record; the answer is what is to be taken now, in order.
-    pub fn offer(&mut self, record: HeldRecord<T>, rejections: &mut Rejections) -> Offered<T> {
+    /// Offers a record.
+    pub fn offer(&mut self, record: Timed<T>, rejections: &mut Rejections) -> Offered<T> {
         let known = self.seen.len();
         if known < AGREEING_ENTITIES {
             self.seen.insert(record.entity);
         }
-        if self.bounded || !self.is_ahead(record.timestamp) {
+        if self.bounded_input || !self.is_ahead(record.timestamp) {
             self.held.on_time(record.entity);
-            return Offered::Now(record);
+            return Offered::OnTime(record);
         }
-        let believed = self.held.hold(record, self.config.max_ahead(), known);
+        let released = self.held.hold(record, self.config.max_ahead(), known);
         if self.held.len() > self.held_records
             && let Some(held) = self.held.furthest()
         {
             reject_future(&held, rejections);
         }
-        Offered::Believed(believed)
+        Offered::Held(released)
     }
 
-    /// A record of this time was taken; the answer is whether the watermark rose.
+    /// Notes that a record of this time entered its step; returns whether the watermark rose.
     pub fn saw(&mut self, time: Timestamp) -> bool {
         if self.newest.is_some_and(|newest| time <= newest) {
             return false;
@@ -225,25 +223,25 @@ impl<T> Intake<T> {
         self.raise(time.plus(-self.config.lateness()))
     }
 
-    /// Raises the watermark; the answer is whether it was lower.
+    /// Raises the watermark; returns whether it was lower.
     pub fn raise(&mut self, to: Timestamp) -> bool {
         let rises = to > self.watermark;
         self.watermark = self.watermark.max(to);
         rises
     }
 
-    /// Held records that time has come to.
-    pub fn due(&mut self) -> Vec<HeldRecord<T>> {
+    /// Takes out the held records whose time has come.
+    pub fn due(&mut self) -> Vec<Timed<T>> {
         match self.newest {
-            // not a moment earlier: alone they must not move the watermark
+            // not before the newest time, because a held record must not move the watermark alone
             Some(newest) if !self.held.is_empty() => self.held.due(newest.max(self.watermark)),
             _ => Vec::new(),
         }
     }
 
-    /// The stream has ended: what of the held is near enough to be taken, or nothing else was
-    /// ever seen. The rest is rejected.
-    pub fn drain(&mut self, rejections: &mut Rejections) -> Vec<HeldRecord<T>> {
+    /// Takes out the held records at the end of the stream that are within `max_ahead` of the
+    /// others, or all where no other record was ever taken. The rest is rejected.
+    pub fn drain(&mut self, rejections: &mut Rejections) -> Vec<Timed<T>> {
         let mut taken = Vec::new();
         let mut newest = self.newest;
         for held in self.held.drain() {
@@ -268,33 +266,33 @@ impl<T> Intake<T> {
     }
 
     /// The held records.
-    pub fn held(&self) -> impl Iterator<Item = &HeldRecord<T>> {
+    pub fn held(&self) -> impl Iterator<Item = &Timed<T>> {
         self.held.records.values()
     }
 
-    /// Forgets entities that have no record here: their ids will be others'.
+    /// Forgets entities that have no held record, because their ids are given to others.
     pub fn forget(&mut self, gone: &BTreeSet<EntityId>) {
-        self.held.in_a_row.retain(|entity, _| !gone.contains(entity));
+        self.held.runs.retain(|entity, _| !gone.contains(entity));
         self.seen.retain(|entity| !gone.contains(entity));
     }
 
-    /// Counts a record that came after the watermark had passed it.
-    pub fn reject_late(&self, record: &HeldRecord<T>, rejections: &mut Rejections) {
+    /// Counts a record whose step the watermark has passed.
+    pub fn reject_late(&self, record: &Timed<T>, rejections: &mut Rejections) {
         rejections.add(RejectReason::Late, record.position, || {
             format!("timestamp = {}, watermark = {}", record.timestamp, self.watermark)
         });
     }
 }
 
-/// What is to be taken.
+/// What becomes of an offered record.
 pub(super) enum Offered<T> {
-    /// The record itself.
-    Now(HeldRecord<T>),
-    /// What is now believed, or nothing.
-    Believed(Vec<HeldRecord<T>>),
+    /// It may enter its step.
+    OnTime(Timed<T>),
+    /// It is held. These records may enter their steps, in this order; it may be among them.
+    Held(Vec<Timed<T>>),
 }
 
-fn reject_future<T>(held: &HeldRecord<T>, rejections: &mut Rejections) {
+fn reject_future<T>(held: &Timed<T>, rejections: &mut Rejections) {
     rejections
         .add(RejectReason::Future, held.position, || format!("timestamp = {}", held.timestamp));
 }

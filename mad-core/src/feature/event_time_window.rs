@@ -1,0 +1,186 @@
+//! Tumbling windows in event time: the one protocol for requests, metrics and logs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::RowBuffer;
+use super::window_clock::{Offered, Timed, WindowClock};
+use crate::config::FeatureConfig;
+use crate::limits::Limits;
+use crate::series::{EntityId, EntityTable, SeriesTable};
+use crate::telemetry::Rejections;
+use crate::time::Timestamp;
+
+/// What a [`FeatureBuilder`](super::FeatureBuilder) writes to: the tables of names, the rows of
+/// steps that close, and the records that are not taken. All calls of one builder take the same
+/// tables.
+#[derive(Debug)]
+pub struct FeatureSink<'a> {
+    /// Names of entities.
+    pub entities: &'a mut EntityTable,
+    /// Names of series.
+    pub series: &'a mut SeriesTable,
+    /// Rows of closed steps are added here.
+    pub rows: &'a mut RowBuffer,
+    /// Records that are not taken are counted here.
+    pub rejections: &'a mut Rejections,
+}
+
+/// The content of one open step of all entities.
+pub(super) trait Accumulator: Clone + fmt::Debug + Default {
+    /// What a record adds.
+    type Item: Clone + fmt::Debug;
+    /// What outlives a step, such as the newest row of each entity.
+    type Memory: Clone + fmt::Debug;
+
+    /// Adds a record.
+    fn add(&mut self, record: Timed<Self::Item>, memory: &mut Self::Memory);
+
+    /// Writes the rows of the step and empties it, so that it can be used again.
+    fn close(&mut self, step: ClosedStep, memory: &mut Self::Memory, sink: &mut FeatureSink<'_>);
+}
+
+/// A step that closes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ClosedStep {
+    /// Its start.
+    pub at: Timestamp,
+    /// Its length, nanoseconds.
+    pub step: i64,
+    /// Whether it had ended.
+    pub whole: bool,
+}
+
+/// Collects records into steps by their event time and closes the steps in order.
+///
+/// A step closes when the watermark has passed its end. A record of a closed step is late and
+/// rejected. [`WindowClock`] decides when a record may enter its step.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(bound(
+    serialize = "A: Serialize, A::Item: Serialize, A::Memory: Serialize",
+    deserialize = "A: Deserialize<'de>, A::Item: Deserialize<'de>, A::Memory: Deserialize<'de>"
+))]
+pub(super) struct EventTimeWindow<A: Accumulator> {
+    /// Length of a step, nanoseconds. Points of metrics keep their own times: their step is 1 ns.
+    step: i64,
+    clock: WindowClock<A::Item>,
+    open: BTreeMap<Timestamp, A>,
+    /// Emptied steps, kept for their memory.
+    #[serde(skip)]
+    spare: Vec<A>,
+    pub memory: A::Memory,
+}
+
+impl<A: Accumulator> EventTimeWindow<A> {
+    /// A window without records, with steps of `step` nanoseconds.
+    pub fn new(step: i64, config: FeatureConfig, limits: &Limits, memory: A::Memory) -> Self {
+        let (open, spare) = (BTreeMap::new(), Vec::new());
+        Self { step, clock: WindowClock::new(config, limits), open, spare, memory }
+    }
+
+    /// Follows every jump ahead in time at once.
+    pub fn bound_input(&mut self) {
+        self.clock.bounded_input = true;
+    }
+
+    /// Takes one record and closes the steps that the watermark then has passed.
+    pub fn push(&mut self, record: Timed<A::Item>, sink: &mut FeatureSink<'_>) {
+        match self.clock.offer(record, sink.rejections) {
+            Offered::OnTime(record) => self.take(record, sink),
+            Offered::Held(released) => {
+                for record in released {
+                    self.take(record, sink);
+                }
+            }
+        }
+        self.take_due(sink);
+    }
+
+    /// Moves the watermark to `at` and closes the steps before it.
+    pub fn advance(&mut self, at: Timestamp, sink: &mut FeatureSink<'_>) {
+        self.clock.raise(at);
+        self.close_steps(self.clock.watermark(), sink);
+        self.take_due(sink);
+    }
+
+    /// Closes every open step at the end of the stream. The step in which it ends is not whole.
+    pub fn finish(&mut self, sink: &mut FeatureSink<'_>) {
+        for record in self.clock.drain(sink.rejections) {
+            self.take(record, sink);
+        }
+        if let Some(last) = self.open.keys().next_back().copied() {
+            let watermark = self.clock.watermark();
+            let reached = self.clock.newest().map_or(watermark, |newest| newest.max(watermark));
+            self.clock.raise(last.plus(self.step));
+            self.close_steps(reached, sink);
+        }
+    }
+
+    /// All steps before this moment are closed.
+    pub fn watermark(&self) -> Timestamp {
+        self.clock.watermark()
+    }
+
+    /// The newest event time that was taken.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.clock.newest()
+    }
+
+    /// Raises the watermark while no step is open.
+    pub fn raise(&mut self, watermark: Timestamp) {
+        self.clock.raise(watermark);
+    }
+
+    /// The open steps.
+    pub fn open(&self) -> impl Iterator<Item = &A> {
+        self.open.values()
+    }
+
+    /// The held records.
+    pub fn held(&self) -> impl Iterator<Item = &Timed<A::Item>> {
+        self.clock.held()
+    }
+
+    /// Forgets entities without open or held records, because their ids are given to others.
+    pub fn forget(&mut self, gone: &BTreeSet<EntityId>) {
+        self.clock.forget(gone);
+    }
+
+    fn take_due(&mut self, sink: &mut FeatureSink<'_>) {
+        for record in self.clock.due() {
+            self.take(record, sink);
+        }
+    }
+
+    fn take(&mut self, record: Timed<A::Item>, sink: &mut FeatureSink<'_>) {
+        let at = record.timestamp;
+        let start = at.floor(self.step);
+        if start.plus(self.step) <= self.clock.watermark() {
+            self.clock.reject_late(&record, sink.rejections);
+            return;
+        }
+        let spare = &mut self.spare;
+        let open = self.open.entry(start).or_insert_with(|| spare.pop().unwrap_or_default());
+        open.add(record, &mut self.memory);
+        if self.clock.saw(at) {
+            self.close_steps(self.clock.watermark(), sink);
+        }
+    }
+
+    /// Closes the steps that the watermark has passed; event time itself has come to `reached`.
+    fn close_steps(&mut self, reached: Timestamp, sink: &mut FeatureSink<'_>) {
+        while let Some(first) = self.open.first_entry() {
+            let at = *first.key();
+            let end = at.plus(self.step);
+            if end > self.clock.watermark() {
+                return;
+            }
+            let mut closing = first.remove();
+            let step = ClosedStep { at, step: self.step, whole: end <= reached };
+            closing.close(step, &mut self.memory, sink);
+            self.spare.push(closing);
+        }
+    }
+}

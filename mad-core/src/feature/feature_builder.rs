@@ -1,0 +1,410 @@
+//! Telemetry of any kind to rows of closed steps.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::RecentIds;
+use super::event_time_window::{EventTimeWindow, FeatureSink};
+use super::log_step::{LogMemory, LogStep};
+use super::metric_points::{Measured, MetricMemory, MetricPoints};
+use super::point::StepFinder;
+use super::request_step::{RequestMemory, RequestStep, Served};
+use super::window_clock::Timed;
+use crate::config::{FeatureConfig, SloConfig};
+use crate::error::Result;
+use crate::limits::Limits;
+use crate::series::{EntityId, Sample, SeriesId};
+use crate::telemetry::{LogLevel, LogLine, MetricPoint, Record, RejectReason, Request, Source};
+use crate::time::Timestamp;
+
+/// Points of metrics keep their own times: their window has a step of one nanosecond.
+const METRIC_STEP: i64 = 1;
+
+/// Builds rows from telemetry in any order within the allowed lateness.
+///
+/// | record | rows |
+/// |---|---|
+/// | request | one row per service, endpoint and step with the signals of [`Signal::ALL`](crate::Signal::ALL) |
+/// | span | counts as a request of its service and operation, unless it is the caller's view of a call |
+/// | metric point | one row per service, resource and time with the series that have a point; nothing is averaged |
+/// | log line | one row per service and step with the counts [`LOG_ERRORS`](crate::series::LOG_ERRORS) and [`LOG_WARNINGS`](crate::series::LOG_WARNINGS) |
+/// | change, edge | none |
+///
+/// # Event time
+///
+/// Requests, metrics and logs each have a watermark: their newest event time less
+/// `lateness_seconds`. It follows each record. A step closes when the watermark has passed its end.
+/// Its rows come out in the order of the names. A record of a closed step is rejected as `late`.
+///
+/// A record more than `max_ahead_seconds` past the watermark, and every record before there is a
+/// watermark, is held. A held record alone never moves the watermark. It is taken in one of three
+/// cases:
+///
+/// - Three entities (two where only two are known), or five consecutive records of its own entity,
+///   agree within `max_ahead_seconds`.
+/// - The time of the other records reaches it.
+/// - The stream ends and it is within `max_ahead_seconds` of the others.
+///
+/// Otherwise it is rejected as `future`.
+///
+/// # Logs
+///
+/// Steps between two rows of a service are counts of 0. At most 60 of them come out, with the next
+/// line of the service. A service that writes only when something is wrong is therefore not taken
+/// for one that is always wrong.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::feature::FeatureSink;
+/// use mad_core::{
+///     EntityTable, FeatureBuilder, FeatureConfig, Limits, MetricPoint, Record, Rejections, Request,
+///     RowBuffer, RowKind, SeriesTable, Signal, Source, Timestamp,
+/// };
+///
+/// let mut builder = FeatureBuilder::new(FeatureConfig::default(), &Limits::default())?;
+/// let (mut entities, mut series) = (EntityTable::new(100), SeriesTable::new(100));
+/// let (mut rows, mut rejections) = (RowBuffer::default(), Rejections::default());
+/// let mut sink = FeatureSink {
+///     entities: &mut entities,
+///     series: &mut series,
+///     rows: &mut rows,
+///     rejections: &mut rejections,
+/// };
+/// for (second, latency) in [(0, 10.0), (30, 30.0), (90, 20.0)] {
+///     let at = Timestamp::from_seconds(second);
+///     let records = [
+///         Record::from(Request::new(at, "payments", "/pay", 200, latency)),
+///         Record::from(MetricPoint::new(at, "payments", "cpu", 0.5)),
+///     ];
+///     for record in records {
+///         builder.push(record, &Source::at(1), &mut sink);
+///     }
+/// }
+/// builder.finish(&mut sink);
+/// let requests = rows.iter().filter(|row| row.head.kind == RowKind::Requests);
+/// let medians: Vec<f64> = requests.map(|row| row.sample(Signal::P50Latency).value).collect();
+/// assert_eq!(medians, [20.0, 20.0]);
+/// assert_eq!(rows.len(), 5);
+/// # Ok::<(), mad_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FeatureBuilder {
+    config: FeatureConfig,
+    request_ids: usize,
+    ids: RecentIds,
+    requests: EventTimeWindow<RequestStep>,
+    metrics: EventTimeWindow<MetricPoints>,
+    logs: EventTimeWindow<LogStep>,
+}
+
+/// Counts of the records that a [`FeatureBuilder`] took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FeatureCounts {
+    /// Requests.
+    pub requests: u64,
+    /// Requests that failed.
+    pub errors: u64,
+    /// Points of metrics.
+    pub points: u64,
+    /// Log lines.
+    pub lines: u64,
+    /// Points, lines and counts of lines beyond [`Limits::series`] and [`Limits::entities`].
+    pub overflowed: u64,
+    /// Latencies beyond [`Limits::window_samples`].
+    pub samples_dropped: u64,
+}
+
+impl FeatureBuilder {
+    /// A builder without records.
+    ///
+    /// # Errors
+    ///
+    /// A field of the configuration or of the limits is outside its range.
+    pub fn new(config: FeatureConfig, limits: &Limits) -> Result<Self> {
+        config.validate()?;
+        limits.validate()?;
+        let objective_ms = SloConfig::default().latency_objective_ms;
+        let requests = RequestMemory::new(limits.window_samples, objective_ms);
+        let metrics = MetricMemory::new(config.step());
+        Ok(Self {
+            config,
+            request_ids: limits.request_ids,
+            ids: RecentIds::default(),
+            requests: EventTimeWindow::new(config.step(), config, limits, requests),
+            metrics: EventTimeWindow::new(METRIC_STEP, config, limits, metrics),
+            logs: EventTimeWindow::new(config.step(), config, limits, LogMemory::default()),
+        })
+    }
+
+    /// Follows every jump ahead in time at once. For input that is read to its end in time order,
+    /// where a record that is dated far ahead is simply the last one.
+    #[must_use]
+    pub fn bounded_input(mut self) -> Self {
+        self.requests.bound_input();
+        self.metrics.bound_input();
+        self.logs.bound_input();
+        self
+    }
+
+    /// Sets the latency objective in ms for the rows that close from now on: of one entity, or of
+    /// all of them. Longer requests count as
+    /// [`over_objective`](super::RequestFacts::over_objective). The default is 500.
+    pub fn set_latency_objective(&mut self, entity: Option<EntityId>, objective_ms: f64) {
+        let memory = &mut self.requests.memory;
+        if let Some(entity) = entity {
+            memory.objective_of.insert(entity, objective_ms);
+        } else {
+            memory.objective_ms = objective_ms;
+            memory.objective_of.clear();
+        }
+    }
+
+    /// Takes one record. Rows of steps that it closes are added to `sink.rows`. Of `source`, only
+    /// the position is used.
+    pub fn push<'a>(
+        &mut self,
+        record: impl Into<Record<'a>>,
+        source: &Source,
+        sink: &mut FeatureSink<'_>,
+    ) {
+        match record.into() {
+            Record::Request(request) => self.push_request(&request, source, sink),
+            Record::Span(span) if span.kind.is_caller() => {}
+            Record::Span(span) => self.push_request(&span.as_request(), source, sink),
+            Record::Metric(point) => self.push_metric(&point, source, sink),
+            Record::Log(line) => self.push_log(&line, source, sink),
+            Record::Change(_) | Record::Edge(_) => {}
+        }
+    }
+
+    fn push_request(&mut self, request: &Request<'_>, source: &Source, sink: &mut FeatureSink<'_>) {
+        let position = source.position;
+        if let Err((reason, field)) = request.check() {
+            sink.rejections.add(reason, position, || describe_request(request, field));
+            return;
+        }
+        if let Some(id) = request.request_id
+            && !self.ids.remember(id, self.request_ids)
+        {
+            let detail = || format!("request_id = {id:?}");
+            sink.rejections.add(RejectReason::Duplicate, position, detail);
+            return;
+        }
+        let record = Timed {
+            timestamp: request.timestamp,
+            entity: sink.entities.id(request.service, request.endpoint),
+            position,
+            item: Served { error: request.is_error(), latency_ms: request.latency_ms },
+        };
+        self.requests.push(record, sink);
+    }
+
+    /// A point of a series beyond [`Limits::series`], or of an entity beyond [`Limits::entities`],
+    /// is counted and makes no row, because values of different series cannot be judged together.
+    fn push_metric(
+        &mut self,
+        point: &MetricPoint<'_>,
+        source: &Source,
+        sink: &mut FeatureSink<'_>,
+    ) {
+        let position = source.position;
+        if let Err((reason, field)) = point.check() {
+            sink.rejections.add(reason, position, || describe_point(point, field));
+            return;
+        }
+        let FeatureSink { entities, series: names, .. } = sink;
+        // sources send their series in rounds, so the series after the last one is tried first
+        let name = (point.service, point.resource, point.metric);
+        let found = names.guess(name, entities).or_else(|| {
+            let entity = entities.id(point.service, point.resource);
+            let within = !entities.is_overflow(entity);
+            let series = within.then(|| names.id(entity, point.metric, entities)).flatten();
+            series.map(|series| (entity, series))
+        });
+        let Some((entity, series)) = found else {
+            self.metrics.memory.overflowed += 1;
+            return;
+        };
+        names.came(series);
+        let sample = Sample { value: point.value, n: point.n };
+        let item = Measured { series, sample };
+        self.metrics.push(Timed { timestamp: point.timestamp, entity, position, item }, sink);
+    }
+
+    /// A line of a service beyond [`Limits::entities`] is counted and makes no row.
+    fn push_log(&mut self, line: &LogLine<'_>, source: &Source, sink: &mut FeatureSink<'_>) {
+        let position = source.position;
+        if let Err((reason, field)) = line.check() {
+            sink.rejections.add(reason, position, || field.to_owned());
+            return;
+        }
+        let entity = sink.entities.id(line.service, "");
+        if sink.entities.is_overflow(entity) {
+            self.logs.memory.overflowed += 1;
+            return;
+        }
+        let item = LogLevel::of(line.level);
+        self.logs.push(Timed { timestamp: line.timestamp, entity, position, item }, sink);
+    }
+
+    /// Moves the watermarks to `at` and closes the steps before it. A source without records calls
+    /// it, so that its last steps close.
+    pub fn advance(&mut self, at: Timestamp, sink: &mut FeatureSink<'_>) {
+        self.requests.advance(at, sink);
+        self.metrics.advance(at, sink);
+        self.logs.advance(at, sink);
+    }
+
+    /// Closes every open step at the end of the stream. The step in which it ends is not whole.
+    /// Records that are still held are rejected as `future`, unless they are near the others or no
+    /// other record was ever taken.
+    pub fn finish(&mut self, sink: &mut FeatureSink<'_>) {
+        self.requests.finish(sink);
+        self.metrics.finish(sink);
+        self.logs.finish(sink);
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &FeatureConfig {
+        &self.config
+    }
+
+    /// All steps before this moment are closed, of each kind of telemetry that has sent a record.
+    pub fn watermark(&self) -> Timestamp {
+        let Self { requests, metrics, logs, .. } = self;
+        let all = [
+            (requests.newest(), requests.watermark()),
+            (metrics.newest(), metrics.watermark()),
+            (logs.newest(), logs.watermark()),
+        ];
+        let started = all.into_iter().filter_map(|(newest, watermark)| newest.map(|_| watermark));
+        started.min().unwrap_or(requests.watermark())
+    }
+
+    /// Whether a record was taken.
+    pub(crate) fn has_started(&self) -> bool {
+        self.newest().or(self.logs.newest()).is_some()
+    }
+
+    /// The newest event time of requests and metrics.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.newest_request().max(self.metrics.newest())
+    }
+
+    /// The newest event time of requests.
+    pub(crate) fn newest_request(&self) -> Option<Timestamp> {
+        self.requests.newest()
+    }
+
+    /// Counts of the records that were taken.
+    pub fn counts(&self) -> FeatureCounts {
+        let Self { requests, metrics, logs, .. } = self;
+        FeatureCounts {
+            requests: requests.memory.requests,
+            errors: requests.memory.errors,
+            points: metrics.memory.points,
+            lines: logs.memory.lines,
+            overflowed: metrics.memory.overflowed + logs.memory.overflowed,
+            samples_dropped: requests.memory.dropped,
+        }
+    }
+
+    /// Sets all counts to 0.
+    pub(crate) fn reset_counts(&mut self) {
+        let Self { requests, metrics, logs, .. } = self;
+        let requests = &mut requests.memory;
+        (requests.requests, requests.errors, requests.dropped) = (0, 0, 0);
+        (metrics.memory.points, metrics.memory.overflowed) = (0, 0);
+        (logs.memory.lines, logs.memory.overflowed) = (0, 0);
+    }
+
+    /// The entities with a record in an open step or with a held record.
+    pub(crate) fn entities_in_flight(&self) -> impl Iterator<Item = EntityId> {
+        let Self { requests, metrics, logs, .. } = self;
+        let open = requests.open().flat_map(RequestStep::entities);
+        let held = requests.held().map(|record| record.entity);
+        let lines = logs.open().flat_map(LogStep::entities);
+        let held_lines = logs.held().map(|record| record.entity);
+        let points = metrics.open().flat_map(MetricPoints::iter).chain(metrics.held());
+        open.chain(held).chain(lines).chain(held_lines).chain(points.map(|record| record.entity))
+    }
+
+    /// The series with an open or held point.
+    pub(crate) fn series_in_flight(&self) -> impl Iterator<Item = SeriesId> {
+        let points = self.metrics.open().flat_map(MetricPoints::iter).chain(self.metrics.held());
+        points.map(|record| record.item.series)
+    }
+
+    /// Raises the watermarks while no step is open.
+    pub(crate) fn raise(&mut self, watermark: Timestamp) {
+        self.requests.raise(watermark);
+        self.metrics.raise(watermark);
+        self.logs.raise(watermark);
+    }
+
+    /// Forgets entities and series, because their ids are given to others.
+    pub(crate) fn forget(&mut self, entities: &BTreeSet<EntityId>, series: &BTreeSet<SeriesId>) {
+        self.requests.forget(entities);
+        self.metrics.forget(entities);
+        self.logs.forget(entities);
+        for id in entities {
+            self.requests.memory.set_last(*id, None);
+            self.requests.memory.objective_of.remove(id);
+            self.logs.memory.last.remove(id);
+        }
+        self.metrics.memory.forget(series);
+    }
+
+    /// Start of the newest closed step of an entity with requests.
+    pub(crate) fn last_request_step(&self, entity: EntityId) -> Option<Timestamp> {
+        self.requests.memory.last(entity)
+    }
+
+    /// Sets the newest closed step of an entity with requests.
+    pub(crate) fn set_last_request_step(&mut self, entity: EntityId, at: Option<Timestamp>) {
+        self.requests.memory.set_last(entity, at);
+    }
+
+    /// Start of the newest closed step of a service with log lines.
+    pub(crate) fn last_log_step(&self, entity: EntityId) -> Option<Timestamp> {
+        self.logs.memory.last.get(&entity).copied()
+    }
+
+    /// Sets the newest closed step of a service with log lines.
+    pub(crate) fn set_last_log_step(&mut self, entity: EntityId, at: Option<Timestamp>) {
+        match at {
+            Some(at) => drop(self.logs.memory.last.insert(entity, at)),
+            None => drop(self.logs.memory.last.remove(&entity)),
+        }
+    }
+
+    /// What is known of the step of a series.
+    pub(crate) fn step_of(&self, series: SeriesId) -> StepFinder {
+        self.metrics.memory.step_of(series)
+    }
+
+    /// Sets what is known of the step of a series.
+    pub(crate) fn set_step(&mut self, series: SeriesId, step: StepFinder) {
+        self.metrics.memory.set_step(series, step);
+    }
+}
+
+fn describe_request(request: &Request<'_>, field: &str) -> String {
+    match field {
+        "service" => format!("service = {:?}", request.service),
+        "endpoint" => format!("endpoint = {:?}", request.endpoint),
+        "status_code" => format!("status_code = {}", request.status_code),
+        _ => format!("latency_ms = {}", request.latency_ms),
+    }
+}
+
+fn describe_point(point: &MetricPoint<'_>, field: &str) -> String {
+    match field {
+        "service" => format!("service = {:?}", point.service),
+        "resource" => format!("resource = {:?}", point.resource),
+        "metric" => format!("metric = {:?}", point.metric),
+        _ => format!("value = {}", point.value),
+    }
+}

@@ -1,0 +1,182 @@
+//! The requests of one step, before it closes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::event_time_window::{Accumulator, ClosedStep, FeatureSink};
+use super::row_buffer::{RequestFacts, RowHead, RowKind};
+use super::window_clock::Timed;
+use crate::robust::quantile_sorted;
+use crate::series::{EntityId, Sample, Signal};
+use crate::time::Timestamp;
+
+/// What a request adds to its step.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct Served {
+    pub error: bool,
+    pub latency_ms: f64,
+}
+
+/// The requests of one entity in the step.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Requests {
+    count: u64,
+    errors: u64,
+    latencies: Vec<f64>,
+}
+
+/// One step of all entities, indexed by entity id.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct RequestStep {
+    entities: Vec<Requests>,
+}
+
+/// What outlives a step of requests.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct RequestMemory {
+    /// Latencies kept for one entity and step.
+    pub window_samples: usize,
+    /// Start of the newest closed step of each entity.
+    last: Vec<Option<Timestamp>>,
+    /// Latency objective in ms, and that of the entities with their own.
+    pub objective_ms: f64,
+    pub objective_of: BTreeMap<EntityId, f64>,
+    pub requests: u64,
+    pub errors: u64,
+    /// Latencies beyond `window_samples`.
+    pub dropped: u64,
+}
+
+impl RequestMemory {
+    pub fn new(window_samples: usize, objective_ms: f64) -> Self {
+        Self {
+            window_samples,
+            last: Vec::new(),
+            objective_ms,
+            objective_of: BTreeMap::new(),
+            requests: 0,
+            errors: 0,
+            dropped: 0,
+        }
+    }
+
+    /// Start of the newest closed step of an entity.
+    pub fn last(&self, entity: EntityId) -> Option<Timestamp> {
+        self.last.get(entity.index()).copied().flatten()
+    }
+
+    /// Sets the newest closed step of an entity.
+    pub fn set_last(&mut self, entity: EntityId, at: Option<Timestamp>) {
+        if at.is_some() && self.last.len() <= entity.index() {
+            self.last.resize(entity.index() + 1, None);
+        }
+        if let Some(last) = self.last.get_mut(entity.index()) {
+            *last = at;
+        }
+    }
+}
+
+impl RequestStep {
+    /// The entities with requests.
+    pub fn entities(&self) -> impl Iterator<Item = EntityId> {
+        let ids = (0..).map(EntityId);
+        ids.zip(&self.entities).filter(|(_, requests)| requests.count > 0).map(|(id, _)| id)
+    }
+}
+
+impl Accumulator for RequestStep {
+    type Item = Served;
+    type Memory = RequestMemory;
+
+    fn add(&mut self, record: Timed<Served>, memory: &mut RequestMemory) {
+        let Served { error, latency_ms } = record.item;
+        memory.requests += 1;
+        memory.errors += u64::from(error);
+        let index = record.entity.index();
+        if self.entities.len() <= index {
+            self.entities.resize_with(index + 1, Requests::default);
+        }
+        let Some(requests) = self.entities.get_mut(index) else { return };
+        requests.count += 1;
+        requests.errors += u64::from(error);
+        if requests.latencies.len() < memory.window_samples {
+            requests.latencies.push(latency_ms);
+        } else {
+            memory.dropped += 1;
+        }
+    }
+
+    fn close(&mut self, step: ClosedStep, memory: &mut RequestMemory, sink: &mut FeatureSink<'_>) {
+        if memory.last.len() < sink.entities.slots() {
+            memory.last.resize(sink.entities.slots(), None);
+        }
+        for id in sink.entities.in_order() {
+            let requests = self.entities.get_mut(id.index());
+            let Some(requests) = requests.filter(|requests| requests.count > 0) else { continue };
+            let last = memory.last.get_mut(id.index()).and_then(|last| last.replace(step.at));
+            let gap = last.map_or(0, |last| (step.at.since(last) / step.step - 1).max(0));
+            let head = RowHead {
+                step: step.step,
+                gap: u32::try_from(gap).unwrap_or(u32::MAX),
+                whole: step.whole,
+                ..RowHead::new(RowKind::Requests, *id, step.at)
+            };
+            let own = memory.objective_of.get(id).copied();
+            let row = requests.close(own.unwrap_or(memory.objective_ms));
+            let sample = |signal: Signal| row.sample(signal, step.whole);
+            sink.rows.add_row(head, Signal::ALL.map(|signal| (signal, sample(signal))), row.facts);
+        }
+    }
+}
+
+/// The figures of one entity in a closed step.
+struct RequestFigures {
+    facts: RequestFacts,
+    p50_ms: f64,
+    p95_ms: f64,
+}
+
+impl RequestFigures {
+    /// One signal. The count of a step that had not ended is no evidence, so its `n` is 0.
+    fn sample(&self, signal: Signal, whole: bool) -> Sample {
+        let Self { facts, p50_ms, p95_ms } = self;
+        match signal {
+            Signal::P50Latency => Sample { value: *p50_ms, n: facts.measured },
+            Signal::P95Latency => Sample { value: *p95_ms, n: facts.measured },
+            Signal::ErrorRate => Sample { value: facts.error_rate(), n: facts.requests },
+            Signal::RequestCount => Sample { value: facts.requests as f64, n: u64::from(whole) },
+        }
+    }
+}
+
+impl Requests {
+    /// Works out the figures and empties the step. Latencies are sorted first, so that the figures
+    /// do not depend on the order of arrival.
+    fn close(&mut self, objective_ms: f64) -> RequestFigures {
+        self.latencies.sort_unstable_by(f64::total_cmp);
+        let sorted = self.latencies.as_slice();
+        let n = sorted.len() as f64;
+        let sum: f64 = sorted.iter().sum();
+        // where the sum overflows, the mean is summed up from the parts
+        let mean = if sum.is_finite() { sum / n } else { sorted.iter().map(|x| x / n).sum() };
+        let within = sorted.partition_point(|latency| *latency <= objective_ms);
+        let figures = RequestFigures {
+            facts: RequestFacts {
+                requests: self.count,
+                errors: self.errors,
+                over_objective: (sorted.len() - within) as u64,
+                measured: sorted.len() as u64,
+                mean_ms: mean.min(f64::MAX),
+                p99_ms: quantile_sorted(sorted, 0.99),
+                max_ms: sorted.last().copied().unwrap_or(f64::NAN),
+            },
+            p50_ms: quantile_sorted(sorted, 0.50),
+            p95_ms: quantile_sorted(sorted, 0.95),
+        };
+        self.latencies.clear();
+        self.count = 0;
+        self.errors = 0;
+        figures
+    }
+}
