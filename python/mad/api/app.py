@@ -107,7 +107,7 @@ def create_app(
         "/metrics/prometheus",
         exposition,
         methods=["GET"],
-        tags=["query"],
+        tags=["Query API"],
         response_class=Response,
         responses={200: {"content": {"text/plain": {}}}},
     )

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from mad.api.errors import ApiError, not_found
 from mad.api.service import principal_of, query_time, raw, rfc3339, service_of
 
-router = APIRouter(prefix="/v1", tags=["act"])
+router = APIRouter(prefix="/v1", tags=["Commands"])
 _GONE: dict[int | str, dict[str, Any]] = {
     404: {"description": "There is no such incident, or it is resolved."},
     409: {"description": "The status of the incident does not allow this."},

@@ -17,7 +17,7 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .4rem; }
 details { border: 1px solid var(--line); border-radius: 6px; margin: .35rem 0; }
 summary { cursor: pointer; padding: .45rem .7rem; display: flex; gap: .8rem; }
 summary { align-items: baseline; }
-summary code { font-weight: 600; } summary span { opacity: .75; }
+summary code { font-weight: 600; flex: none; max-width: 70%; } summary span { opacity: .75; }
 .body { padding: 0 .9rem .7rem; } p { white-space: pre-line; margin: .4rem 0; }
 b.get, b.post, b.delete { font: 600 .75rem ui-monospace, monospace; min-width: 3.6rem; }
 b.get { color: #1f6feb; } b.post { color: #1a7f37; } b.delete { color: #cf222e; }

@@ -87,12 +87,15 @@ def install(app: FastAPI) -> None:
         ).response()
 
     @app.exception_handler(HTTPException)
-    async def plain(_: Request, error: HTTPException) -> Response:
+    async def plain(request: Request, error: HTTPException) -> Response:
         name = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+        message = str(error.detail)
+        if error.status_code in (404, 405):
+            message = f"there is no route {request.method} {request.url.path}"
         return ApiError(
             error.status_code,
             name,
-            str(error.detail),
+            message,
             "see /docs for the routes",
             headers=dict(error.headers or {}),
         ).response()

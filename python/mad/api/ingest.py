@@ -18,7 +18,7 @@ from mad.engine import IngestReceipt
 from mad.errors import MissingExtraError
 from mad.journal import Entry
 
-router = APIRouter(prefix="/v1/ingest", tags=["ingest"])
+router = APIRouter(prefix="/v1/ingest", tags=["Ingest API"])
 
 _BODY: dict[str, Any] = {
     "requestBody": {

@@ -22,7 +22,7 @@ from mad.api.service import (
 )
 from mad.journal.reader import Page, TimeRange
 
-router = APIRouter(prefix="/v1/query", tags=["query"])
+router = APIRouter(prefix="/v1/query", tags=["Query API"])
 
 Limit = Annotated[int, Query(ge=1, le=10_000)]
 Offset = Annotated[int, Query(ge=0, le=1_000_000)]

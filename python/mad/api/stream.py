@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 from mad.api.errors import ApiError
 from mad.api.service import Service, service_of
 
-router = APIRouter(prefix="/v1", tags=["stream"])
+router = APIRouter(prefix="/v1", tags=["Event stream"])
 
 Change = tuple[int, int, str]
 #: Most changes that a reader may lag behind, most streams, and seconds between keep-alive comments.

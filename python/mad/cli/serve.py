@@ -193,8 +193,7 @@ def _serve(
     port = listening.getsockname()[1]
     figures = engine.stats
     lines = [
-        f"mad listens on http://{_shown(args.host)}:{port}; its "
-        f"journal is {engine.journal.path}",
+        f"mad listens on http://{_shown(args.host)}:{port}; its journal is {engine.journal.path}",
         f"  recovered {figures.recovered_entries} entries in {figures.recovery_seconds:.1f} s",
         f"  curl -s http://{_shown(args.host)}:{port}/v1/query/incidents",
         f"  routes: http://{_shown(args.host)}:{port}/docs",

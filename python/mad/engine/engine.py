@@ -282,7 +282,7 @@ class Engine:
     def _count(self, entry: Entry, update: _core.LiveUpdate) -> None:
         stats = self.stats
         stats.batches += 1
-        stats.bytes_taken += len(entry.body)
+        stats.accepted_bytes += len(entry.body)
         stats.records[entry.kind] = stats.records.get(entry.kind, 0) + update.accepted
         if entry.kind == "requests":
             stats.accepted_total += update.accepted

@@ -26,7 +26,7 @@ class EngineStats:
     refused_storage: int = 0
     recovered_entries: int = 0
     recovery_seconds: float = 0.0
-    bytes_taken: int = 0
+    accepted_bytes: int = 0
     answer_counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
     answer_seconds: float = 0.0
 
@@ -52,7 +52,7 @@ class EngineStats:
             ("mad_ticks_total", "Ticks while no data arrived.", self.ticks),
             ("mad_commands_total", "Commands, such as acknowledge or mute.", self.commands),
             ("mad_checkpoints_total", "Checkpoints of the state.", self.checkpoints),
-            ("mad_bytes_taken_total", "Bytes of accepted batches.", self.bytes_taken),
+            ("mad_accepted_bytes_total", "Bytes of accepted batches.", self.accepted_bytes),
         ):
             family(name, "counter", text, [("", value)])
         family(
