@@ -253,13 +253,32 @@ def test_an_unusable_journal_is_reported(tmp_path: Path) -> None:
         Journal(newer / "mad.db" / "deeper")
 
 
+def test_a_changed_threshold_keeps_the_learnt_state(tmp_path: Path) -> None:
+    with running(tmp_path) as engine:
+        for batch in batches(an_hour()):
+            engine.submit(batch).result(30)
+        engine.checkpoint().result(30)
+        newest = engine.pipeline.newest
+    config = Config(
+        {
+            "score": {"threshold": 0.6},
+            "guard": {"min_points": 30, "warm_up_minutes": 5.0},
+            "override": [{"service": "payments", "warm_up_minutes": 20.0}],
+        }
+    )
+    with running(tmp_path, config=config) as engine:
+        assert engine.stats.recovered_entries == 0
+        assert engine.pipeline.newest == newest
+        assert engine.submit(Entry("requests", lines(list(minute_of(62))))).result(30).accepted
+
+
 def test_fresh_replaces_a_state_of_another_shape(tmp_path: Path) -> None:
     with running(tmp_path) as engine:
         for batch in batches(an_hour()):
             engine.submit(batch).result(30)
         engine.checkpoint().result(30)
     config = Config({"score": {"window": 100}})
-    with pytest.raises(StateError, match="`score`"):
+    with pytest.raises(StateError, match=r"`score\.window` = 240, and the config has 100"):
         Engine(Journal(tmp_path), config)
     Journal(tmp_path).close()  # an engine that failed to start releases the journal
     engine = Engine(Journal(tmp_path), config, fresh=True)

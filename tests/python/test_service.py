@@ -614,6 +614,18 @@ def test_the_service_stops_on_a_signal_and_resumes(tmp_path: Path) -> None:
         assert len(server.get("/v1/query/incidents")["data"]) == 1
 
 
+def test_the_service_starts_with_a_changed_threshold(tmp_path: Path) -> None:
+    settings = tmp_path / "mad.toml"
+    records = an_hour()
+    for threshold, part in ((0.5, records[:3000]), (0.6, records[3000:])):
+        settings.write_text(f"[score]\nthreshold = {threshold}\n")
+        with Server(tmp_path / "data", "--no-ticks", "--config", str(settings)) as server:
+            server.post("/v1/ingest/requests", part)
+            stats = server.get("/ingest/stats")
+            assert server.stop() == 0
+    assert stats["accepted_total"] == len(records)
+
+
 @pytest.mark.parametrize(
     ("arguments", "result"),
     [
