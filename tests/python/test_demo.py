@@ -161,7 +161,7 @@ def test_an_error_rate(watched: tuple[Receiver, mad.demo.Shop, Sender]) -> None:
         "InjectedError: /inventory failed because of an injected fault"
         in lines["inventory"]["body"]
     )
-    assert "in strike" in lines["inventory"]["body"]
+    assert "in apply" in lines["inventory"]["body"]
     assert {one["service"]: one["status_code"] for one in found} == {
         "payment": 200,
         "inventory": 500,
@@ -289,7 +289,7 @@ def test_mad_names_the_failing_endpoint(scenario: str) -> None:
         assert outcome.correct
         assert outcome.named_after is not None
         assert receiver.pipeline.rejected["total"] <= len(receiver.of("requests")) // 100
-    assert any("event time passes 50 times" in line for line in words)
+    assert any("event time runs at 50 times" in line for line in words)
     assert any(f"{' '.join(outcome.root)} named after" in line for line in words)
     left = {thread.name for thread in threading.enumerate()} - before
     assert not [name for name in left if name.startswith("mad-")]

@@ -238,7 +238,7 @@ def test_an_unusable_journal_is_reported(tmp_path: Path) -> None:
     other.mkdir()
     with contextlib.closing(sqlite3.connect(other / "mad.db")) as db:
         db.execute("CREATE TABLE things (name)")
-    with pytest.raises(StateError, match="no journal of mad"):
+    with pytest.raises(StateError, match="is not a mad journal"):
         Journal(other)
     (other / "mad.db").write_bytes(b"this is no database" * 100)
     with pytest.raises(StateError, match="not a database"):

@@ -219,7 +219,7 @@ def test_a_page_is_bounded_and_names_are_escaped(report: mad.Report) -> None:
     state = {**document["states"][0], "service": "<script>alert(1)</script>\u202e", "state": "new"}
     document["states"] = [state] * 50
     page = render_html(document)
-    assert page.count('data-label="State">New</td>') == 20
+    assert page.count('data-label="State" class="short">New</td>') == 20
     assert "<script>" not in page
     assert "\u202e" not in page
     document["states"] = [{**state, "state": "anomalous"}]
