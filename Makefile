@@ -92,11 +92,11 @@ quality-spans: ## measure accuracy on missing spans
 quality-cascades: $(VENV)/.installed ## measure culprits of faults that only spans show
 	$(BIN)/python benches/cascades.py
 
-quality-late: ## culprits of simulated fleets, onset declared 30 and 60 s late
+quality-late: ## measure culprits when the alarm is 30 and 60 s late
 	$(CARGO) run --release -q -p mad-benches --bin late-onset
 
 # builds the extension with the feature `ablation`; the next target builds it again without
-quality-ablation: $(VENV)/.installed $(VENV)/.tested ## culprits with one part of the ranking left out at a time; DATA=DIR
+quality-ablation: $(VENV)/.installed $(VENV)/.tested ## measure the parts of the ranking; DATA=DIR SCORERS=DIR
 	@VIRTUAL_ENV="$(abspath $(VENV))" $(BIN)/maturin develop --release -q --features ablation
 	@rm -f $(VENV)/.installed
 	$(BIN)/python benches/ablation.py "$(DATA)/rca" "$(SCORERS)/rca.py"

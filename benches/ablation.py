@@ -4,8 +4,8 @@ one part left out at a time.
     python benches/ablation.py DATA RCA      # DATA holds petshop, nezha_ob, nezha_tt; RCA is rca.py
 
 The extension has to be built with the feature `ablation`, as `make quality-ablation` does. It adds
-the setting `without` to `mad.rank_culprits(config=...)`. The search for the onset is switched off by
-a setting; edges, spans and log lines are removed from the input.
+the setting `without` to `mad.rank_culprits(config=...)`. A setting switches off the search for the
+onset; edges, spans and log lines are removed from the input.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ two to six services whose last fails or is slow, over half an hour and an hour a
 
     python benches/cascades.py [--seeds 20] [--missing 0.0]
 
-For each, of so many seeds: those in which an incident was found, those in which each incident of
+For each scenario, the number of seeds in which an incident was found, in which each incident of
 that time names the right one first, by which signals, and incidents at other times. Exits 1 when
 one is not found or not named.
 """
@@ -49,8 +49,8 @@ def blamed(
     # a way between services by its name; routes are templates, so that the service has to do
     way = truth["endpoint"] if truth["kind"] == "network" else None
     right = [who.service == truth["service"] and way in (None, who.endpoint) for who in named]
-    told = [f"{who.service}:{who.metric}" for who in named]
-    return told, bool(right) and all(right), len(report.incidents) - len(within)
+    named_first = [f"{who.service}:{who.metric}" for who in named]
+    return named_first, bool(right) and all(right), len(report.incidents) - len(within)
 
 
 def main() -> int:
@@ -75,10 +75,10 @@ def main() -> int:
                     incidents, others = incidents + len(named), others + other
                 wrong += 2 * args.seeds - found - right
                 depths = f" {depth}" if scenario in ("errors", "delays") else ""
-                told = ", ".join(f"{name} {count}" for name, count in signals.most_common(4))
+                seen = ", ".join(f"{name} {count}" for name, count in signals.most_common(4))
                 print(
                     f"{minutes} min  {scenario + depths:18} found {found:3} of {args.seeds}  named"
-                    f" first {right:3}  incidents {incidents:3}, at other times {others:2}  {told}",
+                    f" first {right:3}  incidents {incidents:3}, at other times {others:2}  {seen}",
                     flush=True,
                 )
     print("all found and named" if wrong == 0 else "some not found or not named")

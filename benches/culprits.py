@@ -1,6 +1,6 @@
 """Time of `mad.rank_culprits`: 50 services x 10 metrics x 1,000 rows a case, from Arrow tables
-whose names are dictionary columns. The median of some runs, three ways: the begin told right, with
-normal time far away; told late, so that it may be older; and without normal time.
+whose names are dictionary columns. The median of some runs, three ways: with the right onset and
+normal time far away; with a late alarm, so that the onset is earlier; and without normal time.
 
     python benches/culprits.py [--runs 9]        # exits 1 above 50 ms
 """
@@ -64,8 +64,8 @@ def main() -> int:
     edges = pa.table({"caller": callers, "callee": callees})
     begin = ROWS - INCIDENT
     cases = {
-        "told right": (table(drawn, begin, ROWS), table(drawn, 0, begin, years=1)),
-        "told late": (table(drawn, begin + LATE, ROWS), table(drawn, 0, begin + LATE)),
+        "right onset": (table(drawn, begin, ROWS), table(drawn, 0, begin, years=1)),
+        "late alarm": (table(drawn, begin + LATE, ROWS), table(drawn, 0, begin + LATE)),
         "no reference": (table(drawn, 0, ROWS), None),
     }
     worst = 0.0
@@ -75,7 +75,7 @@ def main() -> int:
             began = time.perf_counter()
             ranking = mad.rank_culprits(metrics, reference, edges)
             took.append(1e3 * (time.perf_counter() - began))
-        first = ranking.culprits[0].service if ranking.culprits else "nobody"
+        first = ranking.culprits[0].service if ranking.culprits else "none"
         fastest, middle = min(took), statistics.median(took)
         worst = max(worst, middle)
         print(f"{name:14} median {middle:6.1f} ms, fastest {fastest:6.1f} ms, names {first}")

@@ -3,8 +3,8 @@
     python benches/halves.py DATA [SCORER]
 
 DATA is the folder of labelled series, SCORER the script that scores them (../../bench/detection.py
-of DATA unless given). The halves are every second series by name: what was chosen while looking at
-one has to hold on the other.
+of DATA unless given). The halves are every second series by name: a choice made on
+one half has to hold on the other.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python benches/metrics.py [--quick]
 
-Each figure is taken in a child process of its own: CPU seconds of the call alone, peak memory as
+Each figure is taken in a separate child process: CPU seconds of the call alone, peak memory as
 the kernel says it (`ru_maxrss`). The exit code is 1 when a goal is missed. `--quick` is a smoke run
 over small inputs: its figures are printed and not judged.
 """
@@ -99,7 +99,7 @@ def checkpoint(entities: int, minutes: int) -> None:
 
 
 def names(count: int) -> None:
-    """A new name for every record: peak memory, and what was counted."""
+    """A new name for every record: peak memory, and the counters."""
     import pyarrow as pa
 
     import mad
@@ -126,7 +126,7 @@ PROGRAMS = {run.__name__: run for run in (detect_metrics, pandas_median, checkpo
 
 
 def child(name: str, *arguments: int) -> list[float]:
-    """Runs one of the programs in a process of its own; the numbers that it prints."""
+    """Runs one of the programs in a separate process and returns the numbers that it prints."""
     command = [sys.executable, __file__, name, *map(str, arguments)]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     return [float(word) for word in output.split()]

@@ -1,4 +1,4 @@
-"""The peers, each as a program of its own: `python peer_programs.py NAME INPUT OUTPUT`.
+"""The peers, each as a separate program: `python peer_programs.py NAME INPUT OUTPUT`.
 
 `peers.py` starts them as child processes and measures what they take.
 """

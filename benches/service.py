@@ -1,4 +1,4 @@
-"""The live service under load: batches acknowledged, reads answered, incidents told, memory.
+"""The live service under load: batches acknowledged, reads answered, incidents reported, memory.
 
     python benches/service.py [--rate 100000] [--seconds 20] [--reads]
 
@@ -198,16 +198,16 @@ async def visible(host: str, port: int) -> float:
         _, answer = await connection.ask(_head("GET", "/v1/query/incidents"))
         if json.loads(answer)["count"]:
             return time.monotonic() - began
-    raise SystemExit("no incident was told")
+    raise SystemExit("no incident was reported")
 
 
 def reading(host: str, port: int, path: str, seconds: float, width: int, out: Any) -> None:
-    """In a process of its own; it says when it begins."""
+    """Runs in a separate process and signals when it starts."""
     out.put(None)
     out.put(np.array(_run(read(host, port, path, seconds, width))))
 
 
-def told(times: Any) -> str:
+def figures(times: Any) -> str:
     """Median, 99th percentile and longest, in milliseconds."""
     p50, p99 = np.percentile(np.asarray(times) * 1e3, [50, 99])
     return f"p50 {p50:6.1f} ms  p99 {p99:6.1f} ms  longest {np.max(times) * 1e3:6.1f} ms"
@@ -249,14 +249,16 @@ def main() -> None:
         took, times, refused = _run(send(server.host, server.port, work, args.rate))
         print(
             f"ingest        {rows / took:9,.0f} requests a second (asked {args.rate:,.0f})  "
-            f"{told(times)}  refused {refused}  "
+            f"{figures(times)}  refused {refused}  "
             f"CPU {server.cpu() / took:.2f}  memory {server.peak():.0f} MB at most"
         )
         for path in ("/incidents", "/culprit"):
             process, out = in_process(reading, server.host, server.port, path, 5.0, 16)
             answers = out.get()
             process.join()
-            print(f"GET {path:10s}{len(answers) / 5:9,.0f} answers a second{'':21s}{told(answers)}")
+            print(
+                f"GET {path:10s}{len(answers) / 5:9,.0f} answers a second{'':21s}{figures(answers)}"
+            )
         server.stop()
     half = work[: len(work) // 2]
     with tempfile.TemporaryDirectory() as data:
@@ -267,8 +269,8 @@ def main() -> None:
         process.join()
         print(
             f"with reads    {len(half) * BATCH / took:9,.0f} requests a second (asked "
-            f"{args.rate / 2:,.0f})  {told(times)}  beside {len(answers) / args.seconds:,.0f} "
-            f"reads a second  {told(answers)}"
+            f"{args.rate / 2:,.0f})  {figures(times)}  beside {len(answers) / args.seconds:,.0f} "
+            f"reads a second  {figures(answers)}"
         )
         server.stop()
     with tempfile.TemporaryDirectory() as data:

@@ -3,7 +3,7 @@
     python benches/soak.py [--minutes 30] [--rate 20000] [--services 20]
     python benches/soak.py --recovery [--entities 10000]
 
-A second of the clock is a minute of event time, so that what is kept by event time fills soon.
+A second of the clock is a minute of event time, so that stores bounded by event time fill soon.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from service import BATCH, Connection, Server, _head, told
+from service import BATCH, Connection, Server, _head, figures
 
 if TYPE_CHECKING:
     import polars as pl
@@ -85,7 +85,7 @@ async def soak(minutes: float, rate: float, services: int, data: Path) -> bool:
             after_five = memory if minute == 5 else after_five
             reached = place * BATCH / (time.monotonic() - began)
             print(
-                f"minute {minute:3d}  {reached:8,.0f} requests a second  {told(times)}  "
+                f"minute {minute:3d}  {reached:8,.0f} requests a second  {figures(times)}  "
                 f"memory {memory:6.1f} MB  disk {disk:6.1f} MB",
                 flush=True,
             )
@@ -104,7 +104,7 @@ async def soak(minutes: float, rate: float, services: int, data: Path) -> bool:
 
 
 async def recovery(entities: int, data: Path) -> None:
-    """Kills a server of so many endpoints, and takes the time until it answers again."""
+    """Kills a server with this number of endpoints and measures the time until it answers."""
     services = max(1, entities // ENDPOINTS)
     server = Server(data, "--checkpoint-seconds", "20", "--no-ticks")
     connection = Connection(server.host, server.port)

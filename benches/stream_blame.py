@@ -3,7 +3,7 @@
     python examples/petshop.py --data DATA/rca/petshop --out petshop
     python benches/stream_blame.py petshop/low_traffic
 
-Each incident's metrics run through `mad.detect`; `report.culprits()` at their end is held against
+Each incident's metrics run through `mad.detect`; `report.culprits()` at their end is compared with
 `truth.json`. Prints the share of incidents whose cause is named first, and among the first three.
 """
 

@@ -114,7 +114,7 @@ def convert(scenario: Path, out: Path, rows: int) -> int:
 
 
 def main() -> int:
-    """Reads the arguments, converts, and says what was done."""
+    """Reads the arguments, converts, and prints a summary."""
     parser = argparse.ArgumentParser(description="PetShop incidents to metrics files")
     parser.add_argument("--data", type=Path, required=True, help="holds <scenario>/graph.csv")
     parser.add_argument("--out", type=Path, required=True)

@@ -60,7 +60,7 @@ def convert(data: Path, which: str, out: Path) -> tuple[int, int]:
 
 
 def main() -> int:
-    """Reads the arguments, converts, and says what was done."""
+    """Reads the arguments, converts, and prints a summary."""
     parser = argparse.ArgumentParser(description="Labelled public series to metrics files")
     parser.add_argument("--data", type=Path, required=True, help="holds microsoft, kpi, nab")
     parser.add_argument("--set", choices=tuple(SETS), required=True)

@@ -6,15 +6,15 @@
 DATA is a folder with `rca_data` and `construct_data`, such as Nezha's own. What comes out, where
 the data is from and how far the result can be trusted: docs/train-ticket.md.
 
-Which spans are requests: those that a service was asked for from outside of itself, so the first
-of a trace (`ParentID` is `root`) and those whose parent ran in another pod. All others are steps
-within a service or calls that it makes. Where the parent was not recorded, a name that begins
-with `/` tells. Of the recording's spans this takes every HTTP route and the one queue consumer.
+Requests are the spans whose caller is outside the service: the first span of a trace (`ParentID`
+is `root`) and spans whose parent ran in another pod. All others are steps within a service or
+calls that it makes. Where the parent was not recorded, a span is a request when its name begins
+with `/`. Of the recording's spans this takes every HTTP route and the one queue consumer.
 
 What a request's row holds: the service is the pod's name without its last two dash-separated
 parts, the endpoint is the operation's name, the time is the span's start, the latency is
 `Duration`. The traces have no status. A request counts as failed (500) when its service wrote a log
-line of level ERROR while serving it, told by the line's span, and as fine (200) otherwise: an
+line of level ERROR while serving it, found by the line's span, and as fine (200) otherwise: an
 error that a service noticed, not a status that a caller saw. `--no-logs` writes 200 everywhere.
 
 Spans that were recorded twice are written twice under one `request_id`, and dropped by mad.
@@ -42,7 +42,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What is kept of a span."""
+    """The fields of a span that the conversion uses."""
 
     trace: str
     id: str
@@ -55,7 +55,7 @@ class Span:
 
 @dataclass
 class Counts:
-    """What was read and written."""
+    """Counts of read and written records."""
 
     files: int = 0
     spans: int = 0
@@ -184,7 +184,7 @@ def convert(data: Path, out: Path, day: str = "all", *, logs: bool = True) -> Co
 
 
 def main() -> int:
-    """Reads the arguments, converts, and says what was done."""
+    """Reads the arguments, converts, and prints a summary."""
     parser = argparse.ArgumentParser(description="Train Ticket traces to a requests file")
     parser.add_argument("data", type=Path, metavar="DATA", help="holds rca_data, construct_data")
     parser.add_argument("out", type=Path, metavar="OUT.csv")

@@ -80,6 +80,10 @@ class Mask:
         """Counts the characters from `start` to `end` as prose."""
         self.out[start:end] = self.text[start:end]
 
+    def drop(self, start: int, end: int) -> None:
+        """Marks the characters from `start` to `end` as no prose."""
+        self.out[start:end] = CODE_MARK * (end - start)
+
     def prose(self) -> str:
         """The prose, without comment signs at the start of a line and without quotations."""
         text = "".join(self.out)
@@ -115,6 +119,10 @@ def python_prose(path: str, text: str) -> str:
         if part.type in kinds:
             (row, column), (last_row, last_column) = part.start, part.end
             mask.keep(starts[row - 1] + column, starts[last_row - 1] + last_column)
+            if part.type == token.STRING and re.match(r"[rR]?[fF]", part.string):
+                first = starts[row - 1] + column
+                for code in re.finditer(r"\{[^{}]*\}", part.string):  # expressions are no prose
+                    mask.drop(first + code.start(), first + code.end())
     return with_names(path, mask.prose(), text, r"\bdef (test_\w+)")
 
 

@@ -7,7 +7,7 @@ use mad_core::simulate::{
 use mad_core::time::{MINUTE, Timestamp};
 use mad_core::{Entity, MetricPoint, Pipeline, PipelineConfig, Result, Source, Update};
 
-/// Minutes for which a request ramp goes on.
+/// Minutes that a ramp of requests lasts.
 const CLIMBS: u16 = 35;
 
 /// What became of one run.
@@ -35,7 +35,7 @@ pub enum Ramp {
 }
 
 impl Ramp {
-    /// A request so many minutes after the begin.
+    /// Changes a request `minutes` after the start.
     fn change(self, request: &mut SimulatedRequest, minutes: f64) {
         match self {
             Self::Latency(share) => request.latency_ms *= (1.0 + share).powf(minutes),
@@ -100,8 +100,8 @@ impl Watch {
     }
 }
 
-/// A shop of twelve endpoints and so many requests a minute; after `calm` minutes one endpoint gets
-/// worse for 35. Which one, the seed says.
+/// A shop of twelve endpoints with `per_minute` requests a minute. After `calm` minutes one endpoint,
+/// chosen by the seed, gets worse for 35 minutes.
 ///
 /// # Errors
 ///
@@ -134,8 +134,8 @@ pub fn run_ramp(seed: u64, calm: u16, a_minute: u64, ramp: Ramp) -> Result<Told>
     Ok(watch.end(last))
 }
 
-/// A service measured once a second in three metrics, until the static rule fires; calm ends after
-/// so many days.
+/// A service measured once a second in three metrics, until the static rule fires. `Calm` ends after
+/// `days` days.
 ///
 /// # Errors
 ///

@@ -18,7 +18,7 @@ const CALM_MINUTES: i64 = 60;
 const BAD_MINUTES: i64 = 5;
 const START: Timestamp = Timestamp::from_seconds(1_767_693_600);
 
-/// The value of a series in a minute: a level of its own that wanders a little.
+/// The value of a series in a minute: its own level that drifts a little.
 fn value(series: usize, minute: i64) -> f64 {
     let wander = ((series as i64 * 7_919 + minute * 104_729) % 997) as f64 / 997.0;
     let bad = if minute >= CALM_MINUTES { 60.0 } else { 0.0 };
@@ -44,7 +44,7 @@ fn main() -> Result<()> {
         })
         .collect();
     let mut update = Update::default();
-    // each calls one of its own cause, so that a cause is a tree of services
+    // each calls one with the same cause, so that a cause is a tree of services
     for service in CAUSES..SERVICES {
         let caller = format!("service-{service}");
         let callee = format!("service-{}", service % CAUSES + (service / CAUSES - 1) / 2 * CAUSES);
@@ -66,7 +66,7 @@ fn main() -> Result<()> {
     let _ = writeln!(
         std::io::stdout(),
         "alert storm: {} series in {BAD_MINUTES} bad minutes: {open} incidents for {CAUSES} causes \
-         ({before} before), {reached} entities in them, {changes} changes told, {seconds:.2} s",
+         ({before} before), {reached} entities in them, {changes} changes reported, {seconds:.2} s",
         names.len(),
     );
     if open != CAUSES || seconds >= 1.0 {
