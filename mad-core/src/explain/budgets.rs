@@ -1,84 +1,102 @@
-//! What an incident took of what callers were promised, and what its severity goes by.
+//! Sentences about error and latency budgets, and the facts behind the severity.
 
 use super::phrases::{failing, peaks};
-use super::words::{milliseconds, named, number, percent, plural};
+use super::words::{milliseconds, named, number, percent, rough_duration};
 use crate::incident::Incident;
 use crate::series::Signal;
 use crate::slo::{Burn, SloImpact};
 
-/// What the incident's own rows took, and the member that took most if that was more.
+/// The budget use of the incident's own rows, and of the member that used most if it used more.
 pub(super) fn budgets(incident: &Incident) -> Vec<String> {
-    let mut out: Vec<String> = incident.slo.iter().flat_map(|impact| told(impact, "")).collect();
+    let mut out: Vec<String> =
+        incident.slo.iter().flat_map(|impact| sentences(impact, None)).collect();
     let own = incident.slo.as_ref().map_or(0.0, SloImpact::worst_share);
     let impacts = incident.members.iter().filter_map(|member| Some((member, member.slo.as_ref()?)));
     let worst = impacts.max_by(|(_, a), (_, b)| a.worst_share().total_cmp(&b.worst_share()));
     if let Some((member, impact)) = worst
         && impact.worst_share() > own
     {
-        out.extend(told(impact, &format!("{}: ", named(&member.entity))));
+        out.extend(sentences(impact, Some(&named(&member.entity))));
     }
     out
 }
 
-/// `126 failed requests are 0.4 % of what may fail in 30 days (objective 99.9 %), ...`.
-fn told(impact: &SloImpact, whose: &str) -> Vec<String> {
-    let slow = format!("longer than {}", milliseconds(impact.latency_ms));
-    let lines = [(&impact.errors, None), (&impact.latency, Some(slow))];
-    let told = lines.into_iter().filter_map(|(burn, slow)| {
-        let (share, rate) = (burn.budget_share(), burn.rate());
-        let what =
-            plural(burn.bad as f64, if slow.is_some() { "request" } else { "failed request" });
-        let (took, may) = match &slow {
-            Some(slow) => (format!("{what} that took {slow} used"), "latency"),
-            None => (format!("{what} used"), "error"),
+/// `Failed requests used 3.9 % of the 30-day error budget (objective 99.9 %).` and, if the budget would
+/// not last, `At this rate the 30-day error budget is used up in 2 hours.`
+fn sentences(impact: &SloImpact, entity: Option<&str>) -> Vec<String> {
+    let slow = format!("requests longer than {}", milliseconds(impact.latency_ms));
+    let burns = [
+        (&impact.errors, "failed requests".to_owned(), "error"),
+        (&impact.latency, slow, "latency"),
+    ];
+    let mut out = Vec::new();
+    for (burn, what, which) in burns {
+        let share = burn.budget_share();
+        if burn.bad == 0 || !share.is_finite() {
+            continue;
+        }
+        let subject = match entity {
+            Some(entity) => format!("{entity}: {what}"),
+            None => capitalized(&what),
         };
-        (burn.bad > 0 && share.is_finite() && rate.is_finite()).then(|| {
-            format!(
-                "{whose}{took} {} of the {may} budget of {} (objective {}, at the traffic so far), \
-                 {}.",
-                percent(share),
-                plural(impact.window_days, "day"),
-                objective(burn),
-                pace(rate),
-            )
-        })
-    });
-    told.collect()
+        out.push(format!(
+            "{subject} used {} of the {} budget (objective {}).",
+            percent(share),
+            budget(impact, which),
+            objective(burn),
+        ));
+        // for another entity the share is enough
+        out.extend(entity.is_none().then(|| pace(impact, burn, which)).flatten());
+    }
+    out
 }
 
-/// `99.9 %`, with all digits that were promised.
+/// `30-day error`.
+fn budget(impact: &SloImpact, which: &str) -> String {
+    format!("{}-day {which}", number(impact.window_days, 2))
+}
+
+/// `99.9 %`, with all digits of the configured objective.
 fn objective(burn: &Burn) -> String {
     format!("{} %", number(100.0 * burn.objective, 4))
 }
 
-fn pace(rate: f64) -> String {
-    format!("{} times as fast as it allows", number(rate, usize::from(rate < 100.0)))
+/// `At this rate the 30-day error budget is used up in 45 minutes.` `None` if the budget lasts.
+fn pace(impact: &SloImpact, burn: &Burn, which: &str) -> Option<String> {
+    let rate = burn.rate();
+    (rate.is_finite() && rate > 1.0).then(|| {
+        let days = impact.window_days / rate;
+        let budget = budget(impact, which);
+        format!("At this rate the {budget} budget is used up in {}.", rough_duration(days))
+    })
 }
 
-/// What the severity goes by.
+/// A phrase with a capital letter at its start.
+fn capitalized(phrase: &str) -> String {
+    let mut letters = phrase.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// The facts behind the severity.
 pub(super) fn severity_evidence(incident: &Incident) -> Vec<String> {
     let mut out = Vec::new();
     let rate = peaks(incident).find(|peak| peak.signal.signal == Signal::ErrorRate);
     if let Some((share, usual)) = failing(incident) {
-        out.push(format!(
-            "{} of its requests failed; {} is usual.",
-            percent(share),
-            percent(usual)
-        ));
+        let (share, usual) = (percent(share), percent(usual));
+        out.push(format!("{share} of its requests failed (usual {usual})."));
     } else if let Some(peak) = rate.filter(|peak| peak.signal.z > 0.0) {
-        let (value, high) = (percent(peak.signal.value), percent(peak.signal.high));
-        out.push(format!("Its error rate reached {value}; at most {high} was expected."));
+        let (value, usual) = (percent(peak.signal.value), percent(peak.signal.expected));
+        out.push(format!("Its error rate reached {value} (usual {usual})."));
     }
     if let Some(impact) = &incident.slo {
         for (which, burn) in [("error", &impact.errors), ("latency", &impact.latency)] {
-            if burn.rate() >= 1.0 {
-                out.push(format!("The {which} budget was used {}.", pace(burn.rate())));
-            }
+            out.extend(pace(impact, burn, which));
         }
     }
     if incident.reached > 0 {
-        let others = plural(incident.reached as f64, "other");
-        out.push(format!("It reached {others}."));
+        let entities = if incident.reached == 1 { "entity" } else { "entities" };
+        let count = number(incident.reached as f64, 0);
+        out.push(format!("{count} other {entities} became anomalous."));
     }
     out
 }

@@ -1,4 +1,4 @@
-//! What a pattern of signals suggests, and what to look at first.
+//! Likely causes and recommended actions by the pattern of flagged signals.
 
 use super::phrases::{change, failing, peaks};
 use super::words::{date_clock, milliseconds, named, number, one_line, percent, plural};
@@ -7,10 +7,10 @@ use crate::history::FlaggedSignal;
 use crate::incident::Incident;
 use crate::series::{CALLS_TO, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, Signal, counts_lines};
 
-/// At most so many causes and actions.
-const MOST: usize = 5;
+/// Largest number of causes, and of actions.
+const MAX_ITEMS: usize = 5;
 
-/// Names by which endpoints of a kind go, what they are called, and what they usually depend on.
+/// Words in names of endpoints, the kind of endpoint, and its usual dependencies.
 const KINDS: [(&[&str], &str, &str); 4] = [
     (
         &["pay", "payment", "payments", "refund", "refunds", "billing", "charge", "charges"],
@@ -22,39 +22,36 @@ const KINDS: [(&[&str], &str, &str); 4] = [
         "an authentication endpoint",
         "the identity provider or the session store",
     ),
-    (
-        &["search", "query", "suggest"],
-        "a search endpoint",
-        "the search index, or a query that misses it",
-    ),
+    (&["search", "query", "suggest"], "a search endpoint", "the search index"),
     (
         &["cart", "checkout", "order", "orders"],
         "an ordering endpoint",
-        "stock or payment calls, or the order database",
+        "stock and payment calls and the order database",
     ),
 ];
 
-/// Which signals were flagged, and which way. Latency and errors count when they rose.
+/// The flagged signals by kind. Latency and errors count if they rose.
 pub(super) struct Pattern<'a> {
     incident: &'a Incident,
     service: String,
-    /// When it began: `2026-01-06 10:45 UTC`.
+    /// Start of the incident: `2026-01-06 10:45 UTC`.
     since: String,
     latency: Option<&'a FlaggedSignal>,
-    /// Share of failed requests and the expected one.
+    /// Share of failed requests and the usual share.
     errors: Option<(f64, f64)>,
     traffic: Option<&'a FlaggedSignal>,
     /// The metric with the strongest evidence.
     metric: Option<&'a FlaggedSignal>,
-    /// Spans that are missing from their traces, where nobody else is why it was not called.
+    /// Missing spans, unless another service explains why there were no calls.
     spans: Option<&'a FlaggedSignal>,
-    /// Whom its calls go to, and how long they were on their way.
-    way: Option<(String, &'a FlaggedSignal)>,
+    /// The callee of a call edge and its network time.
+    network: Option<(String, &'a FlaggedSignal)>,
     /// Error or warning lines.
     lines: Option<&'a FlaggedSignal>,
 }
 
 impl<'a> Pattern<'a> {
+    /// The pattern of an incident's peaks.
     pub fn new(incident: &'a Incident, ranking: Option<&Ranking>) -> Self {
         let own = ranking.into_iter().flat_map(|ranking| &ranking.culprits);
         let mut own = own.filter(|culprit| culprit.entity == incident.entity);
@@ -76,7 +73,7 @@ impl<'a> Pattern<'a> {
             traffic: find(&[Signal::RequestCount]),
             metric: metrics().find(|flagged| flagged.signal.unit().is_empty()),
             spans: metrics().find(|flagged| is_called && flagged.signal.as_str() == MISSING_SPANS),
-            way: incident.entity.endpoint.strip_prefix(CALLS_TO).and_then(|callee| {
+            network: incident.entity.endpoint.strip_prefix(CALLS_TO).and_then(|callee| {
                 let gap = metrics().find(|flagged| flagged.signal.as_str() == NETWORK_GAP)?;
                 Some((one_line(callee), gap))
             }),
@@ -84,26 +81,25 @@ impl<'a> Pattern<'a> {
         }
     }
 
+    /// Likely causes, each with the signals that suggest it.
     pub fn causes(&self) -> Vec<String> {
         let service = &self.service;
         let mut out = Vec::new();
         match (self.latency, self.errors) {
-            (Some(latency), Some((share, usual))) => out.push(format!(
-                "A dependency of {service} that is overloaded or timing out: latency ({} against \
-                 {}) and errors ({} against {}) rose together.",
+            (Some(latency), Some((share, _))) => out.push(format!(
+                "A dependency of {service} that is overloaded or timing out: latency ({}) and error \
+                 rate ({}) rose together.",
                 milliseconds(latency.value),
-                milliseconds(latency.expected),
                 percent(share),
-                percent(usual),
             )),
             (Some(latency), None) => out.push(format!(
-                "A slow dependency, a lock, or saturation of {service} itself: {}, with no \
+                "A slow dependency, a lock, or saturation of {service} itself: {}, without a \
                  significant rise of errors.",
                 change(latency),
             )),
             (None, Some((share, usual))) => out.push(format!(
                 "A failing dependency, or a faulty release or configuration of {service}: {} of \
-                 the requests failed ({} expected), while latency did not stand out.",
+                 the requests failed (usual {}), without a latency anomaly.",
                 percent(share),
                 percent(usual),
             )),
@@ -114,58 +110,58 @@ impl<'a> Pattern<'a> {
             && !self.incident.signals().any(|signal| *signal == Signal::P50Latency)
         {
             out.push(format!(
-                "Something that only some requests meet (a shard, a cold cache, large payloads): \
-                 the 95th percentile rose to {}, the median was not flagged.",
+                "A fault that affects only some requests (a shard, a cold cache, large payloads): \
+                 the 95th percentile reached {} and the median was not flagged.",
                 milliseconds(latency.value),
             ));
         }
         if let Some(traffic) = self.traffic {
-            let came = format!(
-                "{} came in a step where {} were expected.",
+            let arrived = format!(
+                "{} arrived in one step (usual {}).",
                 plural(traffic.value.round(), "request"),
                 number(traffic.expected, 0),
             );
             out.push(if traffic.z < 0.0 {
                 format!(
-                    "Callers that stopped calling, or a fault in front of {service} that keeps \
-                     requests away: {came}",
+                    "Callers that stopped calling, or a fault in front of {service} that blocks \
+                     requests: {arrived}",
                 )
             } else if self.latency.is_some() || self.errors.is_some() {
-                format!("Overload: {came}")
+                format!("Overload: {arrived}")
             } else {
-                format!("A surge of demand, retries of a caller, or a crawler: {came}")
+                format!("A surge of demand, retries of a caller, or a crawler: {arrived}")
             });
         }
         if let Some(spans) = self.spans {
             out.push(format!(
-                "Calls of {} that no longer happen, or spans that get lost on their way: {}.",
+                "Calls to {} that no longer happen, or spans that are lost before they arrive: {}.",
                 named(&self.incident.entity),
                 change(spans),
             ));
         }
-        if let Some((callee, gap)) = &self.way {
+        if let Some((callee, gap)) = &self.network {
             out.push(format!(
-                "The network between {service} and {callee}, a queue or a pool of connections: {}.",
+                "The network between {service} and {callee}, a queue or a connection pool: {}.",
                 change(gap),
             ));
         }
         if let Some(lines) = self.lines {
-            out.push(format!("What {service} itself tells of in its log: {}.", change(lines)));
+            out.push(format!("A fault that {service} reports in its log: {}.", change(lines)));
         }
         if let (Some(metric), true) = (self.metric, out.is_empty()) {
             out.push(format!(
-                "A change in the load of {service}, in its release or configuration, or in what it \
-                 depends on: {}.",
+                "A change in the load, release, configuration or dependencies of {service}: {}.",
                 change(metric),
             ));
         }
         if self.latency.is_some() || self.errors.is_some() {
             out.extend(self.hint());
         }
-        out.truncate(MOST);
+        out.truncate(MAX_ITEMS);
         out
     }
 
+    /// Recommended actions, most urgent first.
     pub fn actions(&self) -> Vec<String> {
         let Self { service, since, .. } = self;
         let surge = self.traffic.is_some_and(|traffic| traffic.z > 0.0);
@@ -182,7 +178,7 @@ impl<'a> Pattern<'a> {
             let endpoint = named(&self.incident.entity);
             out.push(format!("Follow a slow trace of {endpoint} to see where its time goes."));
         }
-        if let Some((callee, _)) = &self.way {
+        if let Some((callee, _)) = &self.network {
             out.push(format!(
                 "Check the network, the connection pools and the queues between {service} and {callee}.",
             ));
@@ -191,11 +187,12 @@ impl<'a> Pattern<'a> {
             out.push(format!("Check the callers of {service} and the gateway before it."));
         }
         if surge {
-            out.push(format!("Look up who calls {service} more than before."));
+            out.push(format!(
+                "Find out which callers send more requests to {service} than before."
+            ));
         }
         out.push(format!(
-            "Check what changed in {service} shortly before {since}: releases, configuration, \
-             restarts.",
+            "Check the changes of {service} shortly before {since}: releases, configuration, restarts.",
         ));
         if self.latency.is_some() || surge {
             out.push(format!(
@@ -203,19 +200,19 @@ impl<'a> Pattern<'a> {
             ));
         }
         if self.latency.is_some() || self.errors.is_some() || self.metric.is_some() {
-            out.push(format!("Check the health of what {service} depends on."));
+            out.push(format!("Check the health of the dependencies of {service}."));
         }
-        out.truncate(MOST);
+        out.truncate(MAX_ITEMS);
         out
     }
 
-    /// What endpoints of this kind usually depend on; said as a hint, not as a finding.
+    /// The usual dependencies of endpoints with such a name. It is a hint and no finding.
     fn hint(&self) -> Option<String> {
         let entity = &self.incident.entity;
         let name = format!("{} {}", entity.service, entity.endpoint).to_ascii_lowercase();
         let words: Vec<&str> = name.split(|c: char| !c.is_alphanumeric()).collect();
         let (_, kind, usual) =
             KINDS.into_iter().find(|(names, ..)| words.iter().any(|word| names.contains(word)))?;
-        Some(format!("Its name suggests {kind}: a usual suspect is {usual}."))
+        Some(format!("Its name suggests {kind}, which often depends on {usual}."))
     }
 }

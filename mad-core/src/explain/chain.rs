@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::phrases::{change, is_whole};
+use super::phrases::{change, is_complete};
 use super::words::{duration, moment, named, number, one_line};
 use crate::culprit::RankingContext;
 use crate::history::FlaggedSignal;
@@ -105,14 +105,14 @@ pub(super) fn sentences(incident: &Incident, chain: &[Link]) -> Vec<String> {
         chain.iter().take(MAX_SENTENCES).filter_map(|link| sentence(incident, link)).collect();
     let more = incident.reached.saturating_add(1).saturating_sub(MAX_SENTENCES as u64);
     if !chain.is_empty() && more > 0 {
-        out.push(format!("{} more followed.", number(more as f64, 0)));
+        out.push(format!("{} more entities followed.", number(more as f64, 0)));
     }
     out
 }
 
-/// `10:42 UTC: cart /x, which calls store: median latency rose to 310 ms (...).`
+/// `10:42 UTC: cart /x, which calls store: median latency reached 310 ms (usual 120 ms).`
 fn sentence(incident: &Incident, link: &Link) -> Option<String> {
-    if !is_whole(&link.signal) {
+    if !is_complete(&link.signal) {
         return None;
     }
     let at = moment(link.at, incident.start, incident.end, incident.step);
@@ -121,14 +121,14 @@ fn sentence(incident: &Incident, link: &Link) -> Option<String> {
         match tie {
             Tie::Calls => format!(", which calls {service}"),
             Tie::CalledBy => format!(", which {service} calls"),
-            Tie::SameService => format!(", like {}", named(other)),
+            Tie::SameService => format!(", same service as {}", named(other)),
         }
     });
     let after = link.change.as_ref().map_or_else(String::new, |event| {
         let what = [&event.kind, &event.name, &event.version].map(|word| one_line(word));
         let what: Vec<String> = what.into_iter().filter(|word| !word.is_empty()).collect();
         let before = link.at.plus(incident.step).since(event.at);
-        format!(", within {} of a change: {}", duration(before), what.join(" "))
+        format!(", {} after a change: {}", duration(before), what.join(" "))
     });
     Some(format!("{at}: {}{tie}: {}{after}.", named(&link.entity), change(&link.signal)))
 }

@@ -1,30 +1,30 @@
-//! What is said about an incident.
+//! The explanation of an incident.
 
 use serde::{Deserialize, Serialize};
 
 use crate::guard::Confidence;
 
-/// What is said about an incident. Every sentence is built from a number of its evidence.
+/// The explanation of an incident. Every number is taken from its evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
-    /// What happened, where, when: one or two sentences.
+    /// What happened, where and when, the other anomalous signals, and the first culprit.
     pub summary: String,
-    /// One sentence per flagged signal: value, expectation, likelihood.
+    /// One sentence per flagged signal: value, usual value, likelihood.
     pub why_flagged: Vec<String>,
-    /// What users felt.
+    /// The effect on users and on the budgets of objectives.
     pub impact: Vec<String>,
-    /// Who became anomalous when and what ties each to the one before, at most 8 and how many more.
+    /// The first anomalies of all entities in order of time, at most 8, and the number of further ones.
     pub chain: Vec<String>,
-    /// What it could be, at most 5; each names the pattern that suggests it.
+    /// Likely causes, each with the pattern that suggests it: at most 5, after those from the ranking.
     pub likely_causes: Vec<String>,
-    /// What to look at first, at most 5.
+    /// What to check first, at most 5.
     pub recommended_actions: Vec<String>,
-    /// How sure.
+    /// Confidence that the incident is real.
     pub confidence: Confidence,
-    /// The rule behind the confidence, with this incident's numbers.
+    /// The rule behind the confidence, with the numbers of this incident.
     pub confidence_rule: String,
-    /// What the severity goes by: failed requests, budgets of objectives, how far it reached.
+    /// The facts behind the severity: failed requests, budgets, affected entities.
     pub severity_evidence: Vec<String>,
-    /// All of it in one line, for logs and chat.
+    /// A summary on one line, for logs and chat.
     pub line: String,
 }

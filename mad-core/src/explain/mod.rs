@@ -1,4 +1,8 @@
-//! Evidence to words that are true by construction.
+//! Explanations of incidents and decisions: sentences whose numbers come from the evidence.
+//!
+//! [`TemplateExplainer`] explains incidents and single decisions. [`format_value`],
+//! [`describe_signal`] and [`describe_reason`] give the wording of values, signals and reasons to other
+//! outputs, so that each is defined once.
 
 mod budgets;
 mod causes;
@@ -15,3 +19,4 @@ pub use template::TemplateExplainer;
 pub(crate) use template::evidence_text;
 pub use why::Why;
 pub(crate) use why::{muted, silence};
+pub use words::{describe_reason, describe_signal, format_value, reason_label};

@@ -1,56 +1,62 @@
 //! Phrases that several parts of an explanation share.
 
-use super::words::{duration, name, quantity, times};
+use super::words::{describe_signal, duration, format_value};
 use crate::history::FlaggedSignal;
 use crate::incident::{Incident, Peak};
 use crate::series::Signal;
 
-/// The peaks that can be put in words: all of their numbers are there and say which way it went.
+/// The peaks whose numbers are all finite and have a direction.
 pub(super) fn peaks(incident: &Incident) -> impl Iterator<Item = &Peak> {
-    incident.peaks.iter().filter(|peak| is_whole(&peak.signal))
+    incident.peaks.iter().filter(|peak| is_complete(&peak.signal))
 }
 
-/// Whether all numbers of a signal are there and say which way it went.
-pub(super) fn is_whole(signal: &FlaggedSignal) -> bool {
+/// Whether all numbers of a signal are finite and its z has a direction.
+pub(super) fn is_complete(signal: &FlaggedSignal) -> bool {
     let FlaggedSignal { value, expected, low, high, z, neg_log10_p, .. } = signal;
     [value, expected, low, high, neg_log10_p].iter().all(|number| number.is_finite())
         && z.is_finite()
         && *z != 0.0
 }
 
-/// Share of failed requests over all flagged rows and the expected share, where it rose.
+/// The share of failed requests over all flagged rows and the usual share, if it rose.
+///
+/// The usual share is that of the error rate's peak if there is one, so that a text has one usual
+/// value of the signal.
 pub(super) fn failing(incident: &Incident) -> Option<(f64, f64)> {
-    let (share, usual) = (incident.error_rate(), incident.expected_error_rate);
-    (incident.errors_rose && share.is_finite() && share > usual).then_some((share, usual))
+    let share = incident.error_rate();
+    if !(incident.errors_rose && share.is_finite() && share > incident.expected_error_rate) {
+        return None;
+    }
+    let peak = peaks(incident).find(|peak| peak.signal.signal == Signal::ErrorRate);
+    let usual = peak.map_or(incident.expected_error_rate, |peak| peak.signal.expected);
+    (share > usual).then_some((share, usual))
 }
 
-/// `median latency rose to 3,260 ms (12.3 times the expected 265 ms)`, of a slow change `median
-/// latency left 120 ms slowly: 156 ms after 12 minutes`.
+/// The usual value of a signal: what was expected in the row of its peak.
+pub(super) fn usual(flagged: &FlaggedSignal) -> String {
+    let FlaggedSignal { signal, value, expected, .. } = flagged;
+    // an expected value that differs from 0 only by rounding is written as 0
+    let rounding = 1e-6 * value.abs().min(1.0);
+    let is_rounding = signal.request().is_none() && expected.abs() < rounding;
+    format_value(signal, if is_rounding { 0.0 } else { *expected })
+}
+
+/// `median latency reached 3,260 ms (usual 265 ms)`, and for a slow change `median latency has climbed
+/// from 120 ms to 156 ms over 12 minutes`.
 pub(super) fn change(flagged: &FlaggedSignal) -> String {
-    let FlaggedSignal { signal, value, expected, z, drifting_for: leaving, .. } = flagged;
-    if let Some(leaving) = leaving {
-        return format!(
-            "{} left {} slowly: {} after {}",
-            name(signal),
-            quantity(signal, *expected),
-            quantity(signal, *value),
-            duration(*leaving),
-        );
+    let name = describe_signal(&flagged.signal);
+    if let Some(slow) = slow_change(flagged) {
+        return format!("{name} has {slow}");
     }
-    let (value, z) = (*value, *z);
-    // what is left of a sum that should be 0 is no number to tell
-    let rest = 1e-6 * value.abs().min(1.0);
-    let is_rest = signal.request().is_none() && expected.abs() < rest;
-    let expected = if is_rest { 0.0 } else { *expected };
-    let verb = if z < 0.0 { "fell" } else { "rose" };
-    let usual = quantity(signal, expected);
-    let factor = match signal.request() {
-        Some(Signal::P50Latency | Signal::P95Latency) => times(value, expected),
-        _ => None,
-    };
-    let usual = match factor {
-        Some(factor) => format!("{factor} times the expected {usual}"),
-        None => format!("{usual} expected"),
-    };
-    format!("{} {verb} to {} ({usual})", name(signal), quantity(signal, value))
+    let value = format_value(&flagged.signal, flagged.value);
+    let verb = if flagged.z < 0.0 { "was down to" } else { "reached" };
+    format!("{name} {verb} {value} (usual {})", usual(flagged))
+}
+
+/// `climbed from 120 ms to 156 ms over 12 minutes`; `None` unless the change is slow.
+pub(super) fn slow_change(flagged: &FlaggedSignal) -> Option<String> {
+    let verb = if flagged.z < 0.0 { "fallen" } else { "climbed" };
+    let value = format_value(&flagged.signal, flagged.value);
+    let since = flagged.drifting_for?;
+    Some(format!("{verb} from {} to {value} over {}", usual(flagged), duration(since)))
 }

@@ -1,4 +1,4 @@
-//! Templates that can only say what the evidence holds.
+//! The explainer: sentences that take every number from the evidence of an incident.
 
 use std::cmp::Ordering;
 
@@ -8,35 +8,55 @@ use super::budgets::{budgets, severity_evidence};
 use super::causes::Pattern;
 use super::chain::{self, Link};
 use super::explanation::Explanation;
-use super::phrases::{change, failing, peaks};
+use super::phrases::{change, failing, peaks, slow_change, usual};
 use super::words::{
-    bound, date_clock, duration, likelihood, milliseconds, moment, name, named, number, one_line,
-    percent, plural, quantity, says_alone, span,
+    date_clock, describe_signal, duration, format_value, is_outside_alone, likelihood,
+    milliseconds, moment, named, number, one_line, percent, plural, span,
 };
 use crate::culprit::{Evidence, NotCalled, Ranking, RankingContext};
 use crate::history::FlaggedSignal;
 use crate::incident::{Incident, Member, Peak};
-use crate::series::{Entity, Signal};
+use crate::series::Signal;
+use crate::time::MINUTE;
 
-/// Explains incidents by templates: each sentence takes its numbers from the incident's evidence
-/// and is left out where there are none. Names are written on one line, control characters escaped.
+/// Explains incidents with sentence templates.
+///
+/// Every number comes from the evidence of the incident, and a sentence without evidence is left out.
+/// Each text quotes one usual value of a signal: the value expected in the row of its peak. Names are
+/// written on one line with control characters escaped.
 ///
 /// # Examples
 ///
-/// See [`Pipeline::explain`](crate::Pipeline::explain).
+/// ```
+/// use mad_core::{Pipeline, PipelineConfig, Request, TemplateExplainer, Timestamp};
+///
+/// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+/// let requests: Vec<Request<'_>> = (0..3_600_i64)
+///     .map(|second| {
+///         let ms = if second >= 3_000 { 2_000.0 } else { 100.0 + (second * 37 % 50) as f64 };
+///         Request::new(Timestamp::from_seconds(second), "payments", "/pay", 200, ms)
+///     })
+///     .collect();
+/// pipeline.ingest(requests);
+/// pipeline.finish();
+/// let incident = pipeline.incidents()[0];
+/// let explanation = TemplateExplainer.explain(incident, None);
+/// assert!(explanation.summary.starts_with("payments /pay: median latency reached 2,000 ms"));
+/// # Ok::<(), mad_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TemplateExplainer;
 
-/// Others named in words; further ones are counted.
-const MOST_NAMED: usize = 3;
+/// Largest number of other entities that are named; further ones are counted.
+const MAX_NAMED: usize = 3;
 
 impl TemplateExplainer {
-    /// Explains an incident; `ranking` is the one at its end, if there is one.
+    /// Explains an incident. `ranking` is the ranking at its end.
     pub fn explain(&self, incident: &Incident, ranking: Option<&Ranking>) -> Explanation {
         self.explain_with(incident, ranking, &[])
     }
 
-    /// The same with how it spread, as [`chain`](Self::chain) tells.
+    /// Explains an incident with its propagation [`chain`](Self::chain).
     pub fn explain_with(
         &self,
         incident: &Incident,
@@ -45,7 +65,8 @@ impl TemplateExplainer {
     ) -> Explanation {
         let pattern = Pattern::new(incident, ranking);
         let mut likely_causes = pattern.causes();
-        likely_causes.splice(0..0, ranking.into_iter().flat_map(|ranking| told(ranking, incident)));
+        likely_causes
+            .splice(0..0, ranking.into_iter().flat_map(|ranking| causes_of(ranking, incident)));
         Explanation {
             summary: Self::summary(incident, ranking),
             why_flagged: peaks(incident).map(|peak| Self::why(incident, peak)).collect(),
@@ -69,44 +90,55 @@ impl TemplateExplainer {
     }
 
     fn summary(incident: &Incident, ranking: Option<&Ranking>) -> String {
-        let mut changes: Vec<String> = peaks(incident).map(|peak| change(&peak.signal)).collect();
-        if let Some((share, usual)) = failing(incident)
-            && !incident.signals().any(|signal| *signal == Signal::ErrorRate)
-        {
-            let (share, usual) = (percent(share), percent(usual));
-            changes.push(format!("error rate rose to {share} ({usual} expected)"));
-        }
-        let what = format!(
-            "{}: {}, {} ({}).",
+        let first = peaks(incident).next();
+        let failed = failing(incident)
+            .filter(|_| !incident.signals().any(|signal| *signal == Signal::ErrorRate));
+        let what = match (first, failed) {
+            (Some(peak), _) => change(&peak.signal),
+            (None, Some((share, usual))) => {
+                format!("error rate was {} (usual {})", percent(share), percent(usual))
+            }
+            (None, None) => "flagged".to_owned(),
+        };
+        let mut out = format!(
+            "{}: {what}, {} ({}).",
             named(&incident.entity),
-            if changes.is_empty() { "flagged".to_owned() } else { list(&changes) },
             span(incident.start, incident.end, incident.step),
             Self::rows(incident),
         );
+        // the other signals with their values; their usual values are in `why_flagged`
+        let mut others: Vec<String> =
+            peaks(incident).skip(1).map(|peak| value(&peak.signal)).collect();
+        if let (Some(_), Some((share, _))) = (first, failed) {
+            others.push(format!("error rate {}", percent(share)));
+        }
+        if !others.is_empty() {
+            out.push_str(&format!(" Also anomalous: {}.", list(&others)));
+        }
         match ranking.and_then(|ranking| ranking.culprits.first()) {
             Some(first) if first.entity == incident.entity && first.score >= 1.0 => {
-                format!("{what} Nothing else was flagged around that time.")
+                out.push_str(" Nothing else was flagged around that time.");
             }
-            Some(first) if first.score.is_finite() => {
-                let whose = whose(&first.entity, &incident.entity);
-                format!("{what} {whose} {} of the evidence around that time.", percent(first.score))
-            }
-            _ => what,
+            Some(first) if first.score.is_finite() => out.push_str(&format!(
+                " {} ranks first with a share of {} of the anomaly evidence.",
+                named(&first.entity),
+                percent(first.score)
+            )),
+            _ => {}
         }
+        out
     }
 
+    /// `9 minutes, all flagged`, or how many rows or steps were flagged.
     fn rows(incident: &Incident) -> String {
-        let unit = if incident.step == crate::time::MINUTE { "minute" } else { "step" };
         let length = incident.end.since(incident.start);
-        let all = (length / incident.step.max(1)).max(0).unsigned_abs();
-        match all.cmp(&incident.rows) {
+        let steps = (length / incident.step.max(1)).max(0).unsigned_abs();
+        match steps.cmp(&incident.rows) {
             Ordering::Equal => format!("{}, all flagged", duration(length)),
-            // its metrics come at steps of their own
-            Ordering::Less => {
-                format!("{}, {} flagged", duration(length), plural(incident.rows as f64, "row"))
-            }
+            // metrics have steps of their own, so there can be more rows than steps
+            Ordering::Less => format!("{} flagged", plural(incident.rows as f64, "row")),
             Ordering::Greater => {
-                format!("flagged in {} of {}", incident.rows, plural(all as f64, unit))
+                format!("{} flagged", plural(incident.rows as f64, step_unit(incident)))
             }
         }
     }
@@ -118,44 +150,39 @@ impl TemplateExplainer {
 
     fn why(incident: &Incident, peak: &Peak) -> String {
         let flagged = &peak.signal;
-        if let Some(leaving) = flagged.drifting_for {
-            return format!(
-                "{} the {} had been leaving {} for {}: it was {} (z {}).",
-                Self::at(incident, peak),
-                name(&flagged.signal),
-                quantity(&flagged.signal, flagged.expected),
-                duration(leaving),
-                quantity(&flagged.signal, flagged.value),
-                number(flagged.z, 1),
-            );
+        let (at, name) = (Self::at(incident, peak), describe_signal(&flagged.signal));
+        if let Some(slow) = slow_change(flagged) {
+            return format!("{at} the {name} had {slow}.");
         }
         format!(
-            "{} the {} was {}; {} was expected (z {}, {}{}).",
-            Self::at(incident, peak),
-            name(&flagged.signal),
-            quantity(&flagged.signal, flagged.value),
-            bound(flagged),
-            number(flagged.z, 1),
+            "{at} the {name} was {} (usual {}), {}{}.",
+            format_value(&flagged.signal, flagged.value),
+            usual(flagged),
             likelihood(flagged.neg_log10_p),
             Self::together(incident, peak),
         )
     }
 
-    /// Signals that have one evidence in one row have it together; else it is of the rows before too
-    /// where a value does not have it alone.
+    /// Names the signals or rows that share the evidence of a peak.
+    ///
+    /// Signals with the same evidence in the same row were combined. Otherwise, a value inside its
+    /// range was flagged together with the rows before it.
     fn together(incident: &Incident, peak: &Peak) -> String {
         let FlaggedSignal { signal, neg_log10_p, .. } = &peak.signal;
-        let beside = |other: &&Peak| {
+        let combined = |other: &&Peak| {
             let same = other.signal.neg_log10_p.to_bits() == neg_log10_p.to_bits();
             other.at == peak.at && other.signal.signal != *signal && same && *neg_log10_p < 300.0
         };
-        let names: Vec<_> =
-            peaks(incident).filter(beside).map(|other| name(&other.signal.signal)).collect();
-        if names.is_empty() {
-            let before = if says_alone(&peak.signal) { "" } else { " with those before it" };
-            before.to_owned()
-        } else {
+        let names: Vec<_> = peaks(incident)
+            .filter(combined)
+            .map(|other| describe_signal(&other.signal.signal))
+            .collect();
+        if !names.is_empty() {
             format!(" together with the {}", names.join(" and the "))
+        } else if is_outside_alone(&peak.signal) {
+            String::new()
+        } else {
+            " together with the rows before it".to_owned()
         }
     }
 
@@ -163,29 +190,19 @@ impl TemplateExplainer {
         let what = peaks(incident).next().map_or_else(
             || "flagged".to_owned(),
             |peak| {
-                let FlaggedSignal { signal, value, expected, drifting_for: leaving, .. } =
-                    &peak.signal;
-                let usual = match leaving {
-                    Some(leaving) => {
-                        format!(
-                            "leaving {} for {}",
-                            quantity(signal, *expected),
-                            duration(*leaving)
-                        )
-                    }
-                    None => format!("{} expected", bound(&peak.signal)),
-                };
-                format!("{} {} ({usual})", name(signal), quantity(signal, *value))
+                let flagged = &peak.signal;
+                let against =
+                    slow_change(flagged).unwrap_or_else(|| format!("usual {}", usual(flagged)));
+                format!("{} ({against})", value(flagged))
             },
         );
         let failed = failing(incident)
             .map_or_else(String::new, |(share, _)| format!(", {} failed", percent(share)));
         format!(
-            "[{}] {}: {what}{failed}, {}, {}",
+            "[{}] {}: {what}{failed}, {}",
             incident.severity.as_str(),
             named(&incident.entity),
             span(incident.start, incident.end, incident.step),
-            plural(incident.rows as f64, "row"),
         )
     }
 
@@ -194,63 +211,65 @@ impl TemplateExplainer {
         let find = |signal: Signal| peaks(incident).find(|peak| peak.signal.signal == signal);
         let slow = |signal: Signal| find(signal).filter(|peak| peak.signal.z > 0.0);
         let p50 = slow(Signal::P50Latency).map(|peak| (peak, "half of the requests"));
-        let p95 = || slow(Signal::P95Latency).map(|peak| (peak, "the slowest twentieth"));
+        let p95 = || slow(Signal::P95Latency).map(|peak| (peak, "the slowest 5 % of the requests"));
         if let Some((peak, who)) = p50.or_else(p95) {
             out.push(format!(
-                "{} {who} took {} or longer; {} is usual.",
+                "{} {who} took {} or longer (usual {}).",
                 Self::at(incident, peak),
                 milliseconds(peak.signal.value),
                 milliseconds(peak.signal.expected),
             ));
         }
         if let Some(peak) = find(Signal::RequestCount).filter(|peak| peak.signal.z < 0.0) {
+            let missing = (peak.signal.expected - peak.signal.value).max(0.0).round();
             out.push(format!(
-                "{} about {} expected {} did not come.",
+                "{} about {} fewer than usual arrived.",
                 Self::at(incident, peak),
-                number((peak.signal.expected - peak.signal.value).max(0.0), 0),
-                if peak.signal.expected - peak.signal.value < 1.5 { "request" } else { "requests" },
+                plural(missing, "request"),
             ));
         }
         out.extend(budgets(incident));
-        out.extend(came_back(incident));
-        out.extend(reached(incident));
+        out.extend(reopened(incident));
+        out.extend(members(incident));
         out
     }
 }
 
-/// `It ended at 10:48 UTC and came back at 10:56 UTC, 2 times so far.`
-fn came_back(incident: &Incident) -> Option<String> {
+/// `It ended at 10:48 UTC and reopened at 10:56 UTC, 8 minutes later.`
+fn reopened(incident: &Incident) -> Option<String> {
     let (ended, back) = incident.quiet?;
     let when = |time| moment(time, incident.start, incident.end, incident.step);
     let often = match incident.reopened {
         0 | 1 => String::new(),
-        times => format!(", the last of {times} times"),
+        times => format!(" It has reopened {times} times."),
     };
     Some(format!(
-        "It ended at {} and came back at {}, {} later{often}.",
+        "It ended at {} and reopened at {}, {} later.{often}",
         when(ended),
         when(back),
         duration(back.since(ended)),
     ))
 }
 
-/// `2 others became anomalous too: cart /add from 10:44 UTC and mail /send from 10:45 UTC.`
-fn reached(incident: &Incident) -> Option<String> {
+/// `2 other entities became anomalous: cart /add at 10:44 UTC and mail /send at 10:45 UTC.`
+fn members(incident: &Incident) -> Option<String> {
     let named_at = |member: &Member| {
         let at = moment(member.start, incident.start, incident.end, incident.step);
-        format!("{} from {at}", named(&member.entity))
+        format!("{} at {at}", named(&member.entity))
     };
-    let mut names: Vec<String> = incident.members.iter().take(MOST_NAMED).map(named_at).collect();
+    let mut names: Vec<String> = incident.members.iter().take(MAX_NAMED).map(named_at).collect();
     let more = incident.reached.saturating_sub(names.len() as u64);
     if more > 0 {
         names.push(format!("{} more", number(more as f64, 0)));
     }
-    let others = plural(incident.reached as f64, "other");
-    (incident.reached > 0).then(|| format!("{others} became anomalous too: {}.", list(&names)))
+    let entities = if incident.reached == 1 { "entity" } else { "entities" };
+    let count = number(incident.reached as f64, 0);
+    (incident.reached > 0)
+        .then(|| format!("{count} other {entities} became anomalous: {}.", list(&names)))
 }
 
-/// What the first of a ranking had done to it, and whom the incident's own entity waits for.
-fn told(ranking: &Ranking, incident: &Incident) -> Vec<String> {
+/// Causes from a ranking: a change of its first culprit, and the callees of the incident's own entity.
+fn causes_of(ranking: &Ranking, incident: &Incident) -> Vec<String> {
     let mut out = Vec::new();
     if let Some(first) = ranking.culprits.first()
         && let Some(change) = &first.change
@@ -264,41 +283,43 @@ fn told(ranking: &Ranking, incident: &Incident) -> Vec<String> {
             one_line(&change.kind),
             date_clock(change.at, incident.step),
             duration(first.onset.plus(incident.step).since(change.at)),
-            if incident.step == crate::time::MINUTE { "minute" } else { "step" },
+            step_unit(incident),
         ));
     }
     let service = one_line(&incident.entity.service);
     let own = ranking.culprits.iter().find(|culprit| culprit.entity == incident.entity);
     if let Some(callee) = own.and_then(|own| own.explained_by.as_ref()) {
         let callee = one_line(callee);
-        out.push(format!("{callee}, which {service} calls: its anomalies began no later."));
+        out.push(format!("{callee}, which {service} calls and whose anomalies began no later."));
     }
     if let Some(callee) = own.and_then(|own| own.slow_calls_to.as_ref()) {
         out.push(format!(
-            "What lies between {service} and {}: calls took longer on their way, no later.",
+            "The network between {service} and {}: calls spent longer in it, beginning no later.",
             one_line(callee),
         ));
     }
     if let Some(NotCalled { caller, because_of }) = own.and_then(|own| own.not_called.as_ref()) {
         let (caller, because_of) = (one_line(caller), one_line(because_of));
         out.push(format!(
-            "Calls of {service} that were never made: {because_of}, which {caller} calls too, went \
-             bad no later.",
+            "Calls to {service} that were never made, because {caller} failed with its calls to \
+             {because_of} no later.",
         ));
     }
     out
 }
 
-/// Whose part of the evidence is told, and in what relation to the incident.
-fn whose(first: &Entity, own: &Entity) -> String {
-    if first == own {
-        "It holds".to_owned()
-    } else {
-        format!("{} comes first in the ranking, with", named(first))
-    }
+/// `95th-percentile latency 3,260 ms`.
+fn value(flagged: &FlaggedSignal) -> String {
+    let name = describe_signal(&flagged.signal);
+    format!("{name} {}", format_value(&flagged.signal, flagged.value))
 }
 
-/// Nothing for an incident of metrics alone.
+/// The noun for a step of the incident.
+fn step_unit(incident: &Incident) -> &'static str {
+    if incident.step == MINUTE { "minute" } else { "step" }
+}
+
+/// The failed requests of the flagged rows; `None` for an incident of metrics.
 fn failures(incident: &Incident) -> Option<String> {
     if incident.requests == 0 {
         return None;
@@ -309,29 +330,38 @@ fn failures(incident: &Incident) -> Option<String> {
     }
     let rate = incident.error_rate();
     let share = match failing(incident) {
-        Some((share, usual)) => format!(" ({}; {} is usual)", percent(share), percent(usual)),
+        Some((share, usual)) => {
+            let (share, usual) = (percent(share), percent(usual));
+            return Some(format!(
+                "{share} of {requests} failed in the flagged time (usual {usual})."
+            ));
+        }
         None if rate.is_finite() => format!(" ({})", percent(rate)),
         None => String::new(),
     };
     let failed = number(incident.errors as f64, 0);
-    Some(format!("{failed} of {requests} in the flagged time failed{share}."))
+    Some(format!("{failed} of {requests} failed in the flagged time{share}."))
 }
 
 fn confidence_rule(incident: &Incident) -> String {
     format!(
-        "{} flagged, the strongest {}; High needs 3 rows and 1 in 10^8, Medium 2 rows or 1 in 10^6.",
-        plural(incident.rows as f64, "row"),
+        "{} flagged, the strongest {}. High needs 3 rows and 1 in 10^8. Medium needs 2 rows or 1 in \
+         10^6.",
+        match incident.rows {
+            1 => "1 row was".to_owned(),
+            rows => format!("{} rows were", number(rows as f64, 0)),
+        },
         likelihood(incident.neg_log10_p),
     )
 }
 
-/// `median latency 3,260 ms against 265 ms expected, flagged in 9 rows`.
+/// `median latency 3,260 ms (usual 265 ms), flagged in 9 rows`.
 pub(crate) fn evidence_text(evidence: &Evidence) -> String {
     format!(
-        "{} {} against {} expected, flagged in {}",
-        name(&evidence.signal),
-        quantity(&evidence.signal, evidence.value),
-        quantity(&evidence.signal, evidence.expected),
+        "{} {} (usual {}), flagged in {}",
+        describe_signal(&evidence.signal),
+        format_value(&evidence.signal, evidence.value),
+        format_value(&evidence.signal, evidence.expected),
         plural(evidence.rows as f64, "row"),
     )
 }

@@ -1,8 +1,9 @@
-//! Why a row or point was flagged, and more often why it was not.
+//! Explains why one row or point was flagged or not.
 
 use super::TemplateExplainer;
 use super::words::{
-    date_clock, duration, milliseconds, name, named, number, one_line, percent, plural, quantity,
+    date_clock, describe_signal, duration, format_value, milliseconds, named, number, one_line,
+    percent, plural,
 };
 use crate::config::{EntitySettings, GuardConfig, SignalSettings};
 use crate::guard::{EntityMaturity, Reason};
@@ -10,20 +11,20 @@ use crate::history::Decision;
 use crate::series::{Direction, Entity, Signal, SignalKind, SignalName};
 use crate::time::{MINUTE, Timestamp};
 
-/// A question about one row or point. What is not known is left out of the answer.
+/// A question about one row or point. Unknown parts are left out of the answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Why<'a> {
-    /// What was decided.
+    /// The decision.
     pub decision: &'a Decision,
-    /// The metric, if it is about a point.
+    /// The metric, for a point of a metric.
     pub metric: Option<&'a str>,
-    /// What the configuration says of the entity.
+    /// The settings of the entity.
     pub settings: Option<&'a EntitySettings>,
-    /// How long the entity or series had been known by then.
+    /// The maturity of the entity or series at that time.
     pub maturity: Option<EntityMaturity>,
-    /// When the mute that held is over.
+    /// End of the mute that applied.
     pub muted_until: Option<Timestamp>,
-    /// Length of a step, nanoseconds: how exactly times are told.
+    /// Length of a step, ns. Times are written with seconds below one minute.
     pub step: i64,
 }
 
@@ -80,7 +81,9 @@ impl TemplateExplainer {
             Reason::TooFewPoints => few_points(why, guard.as_ref()),
             Reason::TooLittleTraffic => few_requests(why, guard.as_ref()),
             Reason::Muted => muted(why),
-            Reason::History => "history, which is learnt and not told".to_owned(),
+            Reason::History => {
+                "history before the watched time, learned but not flagged".to_owned()
+            }
             Reason::SmallEffect => {
                 let needed = needed(decision, settings.as_ref().map(|settings| &settings.guard));
                 format!("{}; {needed}", seen(decision, &signal))
@@ -96,19 +99,19 @@ impl TemplateExplainer {
                 if !(decision.score.is_finite() && decision.value.is_finite()) {
                     return seen;
                 }
-                let told = format!("{seen}; score {}", number(decision.score, 3));
+                let scored = format!("{seen}; score {}", number(decision.score, 3));
                 match settings {
                     Some(own) if own.watched => {
-                        format!("{told}, flagged from {} on", number(own.threshold, 3))
+                        format!("{scored}, flagged from {} on", number(own.threshold, 3))
                     }
-                    Some(_) => format!("{told}, not watched by an override"),
-                    None => told,
+                    Some(_) => format!("{scored}, not watched by an override"),
+                    None => scored,
                 }
             }
         }
     }
 
-    /// Whose row or point of when it is, whether it was flagged, and why: a sentence or two.
+    /// A sentence with entity and time, whether the row was flagged, and the reason.
     pub(crate) fn answer(&self, entity: &Entity, why: &Why<'_>) -> String {
         let whose = match why.metric {
             Some(metric) => format!("{} {}", named(entity), one_line(metric)),
@@ -123,17 +126,19 @@ impl TemplateExplainer {
     }
 }
 
-/// Nothing came since the newest row or point.
+/// `no requests since 2026-01-06 10:45 UTC: 9 minutes`.
 pub(crate) fn silence(newest: Timestamp, now: Timestamp, step: i64, metric: bool) -> String {
     let what = if metric { "points" } else { "requests" };
     format!("no {what} since {}: {}", date_clock(newest, step), duration(now.since(newest)))
 }
 
+/// Whether a row has fewer requests than the guard needs.
 fn short_of_requests(decision: &Decision, guard: Option<&GuardConfig>) -> bool {
     let requests = decision.count as f64;
     decision.signal.is_some() && guard.is_some_and(|guard| guard.too_few_requests(requests))
 }
 
+/// `7 requests in the minute; 20 (guard.min_requests) are needed`.
 fn few_requests(why: &Why<'_>, guard: Option<&GuardConfig>) -> String {
     let requests = plural(why.decision.count as f64, "request");
     let unit = if why.step == MINUTE { "minute" } else { "step" };
@@ -141,6 +146,7 @@ fn few_requests(why: &Why<'_>, guard: Option<&GuardConfig>) -> String {
     format!("{requests} in the {unit}; {} are needed", setting("guard.min_requests", needed))
 }
 
+/// `muted until 2026-01-06 10:45 UTC`.
 pub(crate) fn muted(why: &Why<'_>) -> String {
     match why.muted_until {
         Some(Timestamp::MAX) => "muted for good".to_owned(),
@@ -149,6 +155,7 @@ pub(crate) fn muted(why: &Why<'_>) -> String {
     }
 }
 
+/// `warming up until ...; 7 points so far`.
 fn warming_up(why: &Why<'_>, guard: Option<&GuardConfig>) -> String {
     let (Some(guard), Some(maturity)) = (guard, why.maturity) else {
         return "warming up (guard.warm_up_minutes)".to_owned();
@@ -162,6 +169,7 @@ fn warming_up(why: &Why<'_>, guard: Option<&GuardConfig>) -> String {
     )
 }
 
+/// `7 of 20 points (guard.min_points)`.
 fn few_points(why: &Why<'_>, guard: Option<&GuardConfig>) -> String {
     match (why.maturity, guard) {
         (Some(known), Some(guard)) => format!(
@@ -169,26 +177,26 @@ fn few_points(why: &Why<'_>, guard: Option<&GuardConfig>) -> String {
             number(known.points as f64, 0),
             number(guard.min_points as f64, 0)
         ),
-        _ => "fewer points learnt than guard.min_points".to_owned(),
+        _ => "fewer points than guard.min_points".to_owned(),
     }
 }
 
 /// `95th-percentile latency 182 ms, expected 150 ms to 260 ms`.
 fn seen(decision: &Decision, signal: &SignalName) -> String {
-    let what = name(signal);
+    let what = describe_signal(signal);
     if !decision.value.is_finite() {
-        return format!("no value of {what}: a gap");
+        return format!("no value of {what}");
     }
-    let value = quantity(signal, decision.value);
+    let value = format_value(signal, decision.value);
     if decision.low.is_finite() && decision.high.is_finite() {
-        let (low, high) = (quantity(signal, decision.low), quantity(signal, decision.high));
+        let (low, high) = (format_value(signal, decision.low), format_value(signal, decision.high));
         format!("{what} {value}, expected {low} to {high}")
     } else {
         format!("{what} {value}")
     }
 }
 
-/// The change that would not have been too small.
+/// The smallest change that would have counted.
 fn needed(decision: &Decision, guard: Option<&GuardConfig>) -> String {
     let of = |name: &str, value: &dyn Fn(&GuardConfig) -> String| setting(name, guard.map(value));
     let of_requests = decision.signal.is_some();
@@ -210,7 +218,7 @@ fn needed(decision: &Decision, guard: Option<&GuardConfig>) -> String {
             of("guard.traffic_relative", &|guard| percent(guard.traffic_relative)),
             Some(of("guard.traffic_absolute", &|guard| number(guard.traffic_absolute, 2))),
         ),
-        SignalKind::Gauge => return "too small a change to matter".to_owned(),
+        SignalKind::Gauge => return "the change is too small to matter".to_owned(),
     };
     match both {
         (first, Some(second)) => format!("a change of {first} and {second} is needed"),
@@ -218,17 +226,17 @@ fn needed(decision: &Decision, guard: Option<&GuardConfig>) -> String {
     }
 }
 
-/// `25 % (guard.latency_relative)`, or the name alone.
+/// `25 % (guard.latency_relative)`, or only the name without a value.
 fn setting(name: &str, value: Option<String>) -> String {
     value.map_or_else(|| name.to_owned(), |value| format!("{value} ({name})"))
 }
 
-/// The direction that counts.
+/// The direction in which deviations count.
 fn counted(decision: &Decision, settings: Option<&SignalSettings>) -> &'static str {
     match settings.and_then(|settings| settings.direction) {
         Some(Direction::Up) => "only a rise counts",
         Some(Direction::Down) => "only a fall counts",
-        _ if decision.signal.is_some() => "a latency below its band is no fault",
+        _ if decision.signal.is_some() => "a latency below its expected range is no fault",
         Some(Direction::Both) | None => "this direction does not count",
     }
 }

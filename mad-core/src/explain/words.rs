@@ -1,16 +1,32 @@
-//! Numbers and times as people read them.
+//! Words for signals and reasons, and numbers and times as text. Other outputs use these too.
 
 use std::borrow::Cow;
 
+use crate::guard::Reason;
 use crate::history::FlaggedSignal;
 use crate::series::{
     Entity, LOG_ERRORS, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, Signal, SignalName,
 };
 use crate::time::{SECOND, Timestamp};
 
-/// A value with its unit: `3,260 ms`, `21.6 %`; a count is bare, as its name says of what: `37`.
-/// A metric has the digits that it needs and no unit, as nobody said one: `0.0312`, `41.7`.
-pub(super) fn quantity(signal: &SignalName, value: f64) -> String {
+/// A value of a signal with its unit: `3,260 ms`, `21.6 %`, `518 MB`.
+///
+/// Counts have no unit, because the name of the signal says what is counted. The unit of a metric
+/// comes from the end of its name (`_ms`, `_seconds`, `_bytes`, `_kb`, `_mb`, `_gb`, `_percent`). A
+/// metric has three significant digits. Values that are not finite are written as `NaN` or `inf`.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::explain::format_value;
+/// use mad_core::{Signal, SignalName};
+///
+/// assert_eq!(format_value(&Signal::P95Latency.into(), 3_260.4), "3,260 ms");
+/// assert_eq!(format_value(&Signal::ErrorRate.into(), 0.216), "21.6 %");
+/// assert_eq!(format_value(&SignalName::Metric("rss_mb".into()), 518.2), "518 MB");
+/// assert_eq!(format_value(&SignalName::Metric("queue_depth".into()), 37.25), "37.2");
+/// ```
+pub fn format_value(signal: &SignalName, value: f64) -> String {
     match signal {
         SignalName::Request(Signal::P50Latency | Signal::P95Latency) => milliseconds(value),
         SignalName::Request(Signal::ErrorRate) => percent(value),
@@ -18,11 +34,39 @@ pub(super) fn quantity(signal: &SignalName, value: f64) -> String {
         signal if signal.is_count() => {
             number(value, usize::from(value.fract() != 0.0 && value.abs() < 9.95))
         }
-        _ => significant(value),
+        SignalName::Metric(name) => with_unit(name, value),
+        SignalName::Request(_) => significant(value),
     }
 }
 
-/// Three significant digits, and all that stand before the point; tiny numbers as powers of ten.
+/// A value of a metric with the unit that ends its name.
+fn with_unit(metric: &str, value: f64) -> String {
+    let name = metric.to_ascii_lowercase();
+    let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
+    let unit = match () {
+        () if ends(&["_ms", "_millis", "_milliseconds"]) => return milliseconds(value),
+        () if ends(&["_seconds", "_secs"]) => "s",
+        () if ends(&["_percent", "_pct"]) => "%",
+        () if ends(&["_bytes"]) => return bytes(value),
+        () if ends(&["_kb"]) => "kB",
+        () if ends(&["_mb"]) => "MB",
+        () if ends(&["_gb"]) => "GB",
+        () if ends(&["_mib"]) => "MiB",
+        () if ends(&["_gib"]) => "GiB",
+        () => return significant(value),
+    };
+    format!("{} {unit}", significant(value))
+}
+
+/// `512 B`, `1.5 MB`: bytes in decimal units.
+fn bytes(value: f64) -> String {
+    let units = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    let fitting = units.into_iter().find(|(size, _)| value.abs() >= *size);
+    let (size, unit) = fitting.unwrap_or((1.0, "B"));
+    format!("{} {unit}", significant(value / size))
+}
+
+/// Three significant digits and all digits before the point; very small numbers as powers of ten.
 fn significant(value: f64) -> String {
     let magnitude = value.abs().log10().floor();
     if value != 0.0 && magnitude < -4.0 {
@@ -31,8 +75,17 @@ fn significant(value: f64) -> String {
     number(value, if value == 0.0 { 0 } else { (2.0 - magnitude).clamp(0.0, 6.0) as usize })
 }
 
-/// The signal as people call it.
-pub(super) fn name(signal: &SignalName) -> Cow<'static, str> {
+/// The name of a signal in text: `median latency`, `number of error lines`. Metrics keep their names.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::Signal;
+/// use mad_core::explain::describe_signal;
+///
+/// assert_eq!(describe_signal(&Signal::P95Latency.into()), "95th-percentile latency");
+/// ```
+pub fn describe_signal(signal: &SignalName) -> Cow<'static, str> {
     match signal {
         SignalName::Request(Signal::P50Latency) => "median latency".into(),
         SignalName::Request(Signal::P95Latency) => "95th-percentile latency".into(),
@@ -42,7 +95,7 @@ pub(super) fn name(signal: &SignalName) -> Cow<'static, str> {
             LOG_ERRORS => "number of error lines".into(),
             LOG_WARNINGS => "number of warning lines".into(),
             MISSING_SPANS => "number of missing spans".into(),
-            NETWORK_GAP => "time between caller and callee".into(),
+            NETWORK_GAP => "network time of calls".into(),
             name => one_line(name).into(),
         },
     }
@@ -67,7 +120,7 @@ pub(super) fn percent(share: f64) -> String {
     format!("{} %", number(percent, digits))
 }
 
-/// A count with its noun: `1 request`, `1,204 requests`.
+/// A count with its noun in the right number: `1 request`, `1,204 requests`.
 pub(super) fn plural(count: f64, noun: &str) -> String {
     let digits = usize::from(count.fract() != 0.0 && count < 100.0);
     let written = number(count, digits);
@@ -100,27 +153,19 @@ pub(super) fn number(value: f64, digits: usize) -> String {
     out
 }
 
-/// How many times `usual` the value is: `14.7`; nothing where that is no number.
-pub(super) fn times(value: f64, usual: f64) -> Option<String> {
-    let factor = value / usual;
-    // 0.02 and the like keep two digits
-    let digits = if factor.abs() < 0.1 { 3 } else { 1 };
-    (usual > 0.0 && factor.is_finite()).then(|| number(factor, digits))
-}
-
-/// `1 in 20,000 by chance`, from minus log10 of a probability.
+/// `about 1 in 20,000 by chance`, from the negative logarithm of a probability.
 pub(super) fn likelihood(neg_log10_p: f64) -> String {
     if neg_log10_p >= 6.0 {
         format!("less than 1 in 10^{} by chance", neg_log10_p.floor())
     } else {
-        // two digits are more than a probability of this kind has
+        // two digits: the probability is not known more precisely
         let once_in = 10_f64.powf(neg_log10_p.max(0.0));
         let unit = 10_f64.powf((once_in.log10().floor() - 1.0).max(0.0));
         format!("about 1 in {} by chance", number((once_in / unit).round() * unit, 0))
     }
 }
 
-/// Date and time of day; with seconds where the step is shorter than a minute.
+/// Date and time of day, with seconds if the step is shorter than a minute.
 fn date_and_clock(time: Timestamp, step: i64) -> (String, String) {
     let written = time.to_string();
     let end = if step < 60 * SECOND { 19 } else { 16 };
@@ -134,26 +179,25 @@ pub(super) fn date_clock(time: Timestamp, step: i64) -> String {
     format!("{date} {clock} UTC")
 }
 
-/// A moment of something that went from `start` to `end`: `10:45 UTC`, with the date where the day
-/// is not clear.
+/// A moment of an interval: `10:45 UTC`, with the date if the interval covers more than one day.
 pub(super) fn moment(time: Timestamp, start: Timestamp, end: Timestamp, step: i64) -> String {
     let (date, clock) = date_and_clock(time, step);
     let one_day = [start, end].iter().all(|other| date_and_clock(*other, step).0 == date);
     if one_day { format!("{clock} UTC") } else { date_clock(time, step) }
 }
 
-/// `2026-01-06 10:45 to 10:54 UTC`, with the second date where it is another day.
+/// `2026-01-06 10:45 to 10:54 UTC`, with the second date if it is another day.
 pub(super) fn span(start: Timestamp, end: Timestamp, step: i64) -> String {
     let (date, clock) = date_and_clock(start, step);
     format!("{date} {clock} to {}", moment(end, start, end, step))
 }
 
-/// An entity's names, on one line.
+/// The name of an entity on one line.
 pub(super) fn named(entity: &Entity) -> String {
     one_line(&entity.to_string())
 }
 
-/// A name with everything escaped that could break or turn around a line.
+/// A name with control and bidirectional characters escaped, so that it cannot break or reorder a line.
 pub(super) fn one_line(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for c in name.chars() {
@@ -176,27 +220,67 @@ pub(super) fn duration(nanos: i64) -> String {
     }
 }
 
-/// Whether a value lies outside of what was expected by itself. Where rows before it or signals
-/// beside it are needed, the band ends right at it.
-pub(super) fn says_alone(flagged: &FlaggedSignal) -> bool {
-    let FlaggedSignal { value, low, high, z, .. } = flagged;
-    let end = if *z < 0.0 { low } else { high };
-    let ends_at_it = (value - end).abs() <= 1e-12 * value.abs();
-    !ends_at_it
+/// A rough duration in days: `45 minutes`, `5 hours`, `12 days`.
+pub(super) fn rough_duration(days: f64) -> String {
+    let minutes = days * 1_440.0;
+    if minutes < 90.0 {
+        plural(minutes.round().max(1.0), "minute")
+    } else if minutes < 2_880.0 {
+        plural((minutes / 60.0).round(), "hour")
+    } else {
+        plural(days.round(), "day")
+    }
 }
 
-/// `at most 534 ms`: the end of the expected band that was passed, counts as whole numbers. `179 ms`,
-/// what was expected itself, of a value that does not say it alone.
-pub(super) fn bound(flagged: &FlaggedSignal) -> String {
-    let FlaggedSignal { signal, expected, low, high, z, .. } = flagged;
-    let count = signal.is_count();
-    if !says_alone(flagged) {
-        quantity(signal, *expected)
-    } else if *z < 0.0 {
-        format!("at least {}", quantity(signal, if count { low.ceil() } else { *low }))
-    } else {
-        format!("at most {}", quantity(signal, if count { high.floor() } else { *high }))
+/// A short name of a guardrail decision, for tables: `Warm-up`.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::Reason;
+/// use mad_core::explain::{describe_reason, reason_label};
+///
+/// assert_eq!(reason_label(Reason::WarmUp), "Warm-up");
+/// assert_eq!(describe_reason(Reason::WarmUp), "The series was still in its warm-up period.");
+/// ```
+pub const fn reason_label(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Normal => "Normal",
+        Reason::AboveExpected => "Above expected",
+        Reason::BelowExpected => "Below expected",
+        Reason::WarmUp => "Warm-up",
+        Reason::TooFewPoints => "Too few points",
+        Reason::TooLittleTraffic => "Too little traffic",
+        Reason::SmallEffect => "Small effect",
+        Reason::Muted => "Muted",
+        Reason::History => "History",
+        Reason::Direction => "Harmless direction",
     }
+}
+
+/// A guardrail decision as one sentence. See [`reason_label`] for the short name.
+pub const fn describe_reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Normal => "No signal was outside its expected range.",
+        Reason::AboveExpected => "The leading signal was above its expected range.",
+        Reason::BelowExpected => "The leading signal was below its expected range.",
+        Reason::WarmUp => "The series was still in its warm-up period.",
+        Reason::TooFewPoints => "The history is too short for an expected range.",
+        Reason::TooLittleTraffic => "The step had too few requests to be judged.",
+        Reason::SmallEffect => "The deviation was too small to matter.",
+        Reason::Muted => "A mute covers the entity.",
+        Reason::History => "The row was learned as history and is before the watched time.",
+        Reason::Direction => "The deviation was an improvement, such as lower latency.",
+    }
+}
+
+/// Whether a value is outside its expected range without the rows before it or other signals of its
+/// row. If it needs them, its range ends exactly at the value.
+pub(super) fn is_outside_alone(flagged: &FlaggedSignal) -> bool {
+    let FlaggedSignal { value, low, high, z, .. } = flagged;
+    let end = if *z < 0.0 { low } else { high };
+    let ends_at_value = (value - end).abs() <= 1e-12 * value.abs();
+    !ends_at_value
 }
 
 #[cfg(test)]
@@ -204,7 +288,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_read_as_people_write_them() {
+    fn numbers_have_units_and_separators() {
         assert_eq!(milliseconds(3260.4), "3,260 ms");
         assert_eq!(milliseconds(0.0), "0 ms");
         assert_eq!(milliseconds(12.5), "12.5 ms");
@@ -221,6 +305,12 @@ mod tests {
         assert_eq!(duration(60 * SECOND), "1 minute");
         assert_eq!(duration(90 * SECOND), "90 seconds");
         assert_eq!(duration(9 * 60 * SECOND), "9 minutes");
+        assert_eq!(rough_duration(30.0 / 952.0), "45 minutes");
+        assert_eq!(rough_duration(0.2), "5 hours");
+        assert_eq!(rough_duration(12.4), "12 days");
+        assert_eq!(bytes(1_530_000.0), "1.53 MB");
+        assert_eq!(with_unit("rss_mb", 518.2), "518 MB");
+        assert_eq!(with_unit("cpu_percent", 41.7), "41.7 %");
         assert_eq!(likelihood(4.3), "about 1 in 20,000 by chance");
         assert_eq!(likelihood(0.0), "about 1 in 1 by chance");
         assert_eq!(likelihood(13.2), "less than 1 in 10^13 by chance");

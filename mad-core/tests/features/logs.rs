@@ -52,7 +52,7 @@ fn a_burst_of_error_lines_is_an_incident_with_its_numbers() {
     assert_eq!(incident.start, Timestamp::from_seconds(7_200));
     assert_eq!(incident.end, Timestamp::from_seconds(7_500));
     let explanation = pipeline.explain(incident);
-    let summary = "cart: number of error lines rose to 16 (0 expected), \
+    let summary = "cart: number of error lines reached 16 (usual 0), \
                    1970-01-01 02:00 to 02:05 UTC (5 minutes, all flagged). \
                    Nothing else was flagged around that time.";
     assert_eq!(explanation.summary, summary);

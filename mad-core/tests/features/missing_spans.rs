@@ -119,7 +119,7 @@ fn many_missing_spans_are_an_explained_incident() {
     assert_eq!(incident.start, START.plus(90 * MINUTE));
     let explanation = pipeline.explain(incident);
     assert!(
-        explanation.summary.contains("number of missing spans rose to 8 (0 expected)"),
+        explanation.summary.contains("number of missing spans reached 8 (usual 0)"),
         "{}",
         explanation.summary
     );

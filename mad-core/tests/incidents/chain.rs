@@ -62,7 +62,7 @@ fn each_link_has_a_relation_to_an_earlier_one() {
     assert!(chain[1].change.is_none());
     let sentences = pipeline.explain(incidents[0]).chain;
     assert_eq!(sentences.len(), 4);
-    let start = "11:40 UTC: store /a: median latency rose to 1,0";
+    let start = "11:40 UTC: store /a: median latency reached 1,0";
     assert!(sentences[0].starts_with(start), "{}", sentences[0]);
     let change = ", within 3 minutes of a change: deploy 1.4.2.";
     assert!(sentences[0].ends_with(change), "{}", sentences[0]);

@@ -143,7 +143,7 @@ fn services_that_call_each_other_share_an_incident() {
     assert_eq!(incident.members[0].joined_at, minute(2).plus(10 * SECOND));
     let impact = TemplateExplainer.explain(incident, None).impact;
     let sentence =
-        "2 others became anomalous too: cart /x from 10:01 UTC and front / from 10:02 UTC.";
+        "2 other entities became anomalous: cart /x at 10:01 UTC and front / at 10:02 UTC.";
     assert_eq!(impact.last().unwrap(), sentence);
     // it ends when all members are quiet
     for i in 3..8 {
@@ -227,7 +227,7 @@ fn an_incident_that_returns_soon_is_reopened() {
     assert_eq!((back.start, back.end, back.rows), (minute(0), minute(11), 2));
     assert_eq!((back.reopened, back.quiet), (1, Some((minute(1), minute(10)))));
     let impact = TemplateExplainer.explain(back, None).impact;
-    let words = "It ended at 10:01 UTC and came back at 10:10 UTC, 9 minutes later.";
+    let words = "It ended at 10:01 UTC and reopened at 10:10 UTC, 9 minutes later.";
     assert!(impact.iter().any(|said| said == words), "{impact:?}");
     for i in 11..19 {
         group.quiet(i, "pay", "/a");
