@@ -1,25 +1,51 @@
-//! Flagged rows to incidents, per entity.
+//! The grouping of flagged rows into incidents.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CloseReason, Incident, IncidentChange, IncidentStatus, Topology};
+use super::{CloseReason, Incident, IncidentChange, IncidentStatus, RowOutcome, Topology};
 use crate::config::{GuardConfig, IncidentConfig};
 use crate::error::{Error, Result};
 use crate::history::FlaggedRow;
 use crate::series::{Entity, EntityId};
 use crate::time::Timestamp;
 
-/// Groups flagged rows of each entity into incidents.
+/// Groups flagged rows into incidents.
 ///
-/// One opens when `open_rows` flagged rows lie within `open_steps` steps, or at once when a row's
-/// evidence is overwhelming and carried by enough observations; it then begins at the first of
-/// those rows. Flagged rows join until `resolve_after_minutes` have passed since the last one; rows that are
-/// merely unlikely keep it alive without joining. It closes when the entity's rows were normal for
-/// the gap, when the entity sent nothing for the time to live, or by command. One that ended by
-/// itself and comes back within the cooldown is the same one again.
+/// - An incident opens when `open_rows` flagged rows lie within `open_steps` steps. It also opens for
+///   a single row with `open_threshold` and `open_effective_n`. It starts at the first of these rows.
+/// - Flagged rows join the open incident of their entity. Entities of the same or of neighbouring
+///   services ([`Topology`]) share an incident if their anomalies start within `merge_minutes`.
+/// - An unflagged row with `sustain_threshold` keeps an incident open without joining it.
+/// - An incident closes after `resolve_after_minutes` without a flagged row, after `ttl_minutes`
+///   without any row, or by command.
+/// - If anomalies return within `cooldown_minutes`, the same incident opens again, unless it was
+///   closed by command.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::history::{FlaggedRow, FlaggedSignal};
+/// use mad_core::incident::RowOutcome;
+/// use mad_core::{Entity, EntityId, IncidentConfig, IncidentGrouper, Signal, Timestamp};
+///
+/// let mut grouper = IncidentGrouper::new(IncidentConfig::default(), 0, 100)?;
+/// let pay = Entity::new("payments", "/pay");
+/// let mut changes = Vec::new();
+/// for minute in 10..13 {
+///     let row = FlaggedRow::new(EntityId(0), Timestamp::from_seconds(60 * minute))
+///         .requests(50, 3)
+///         .effective_n(10.0)
+///         .signal(FlaggedSignal::new(Signal::P95Latency, 900.0, 6.0));
+///     grouper.take(&pay, RowOutcome::Alarm(row), &(), &mut changes);
+/// }
+/// let incident = grouper.incidents()[0];
+/// assert_eq!((incident.rows, incident.requests), (3, 150));
+/// assert_eq!(incident.start, Timestamp::from_seconds(600));
+/// # Ok::<(), mad_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct IncidentGrouper {
     config: IncidentConfig,
@@ -39,8 +65,8 @@ pub struct IncidentGrouper {
 }
 
 impl IncidentGrouper {
-    /// No incidents yet. `lateness` is that of the rows, in nanoseconds; `keep_closed` is how many
-    /// closed incidents are kept.
+    /// A grouper without incidents. `lateness` is the allowed lateness of the rows, nanoseconds.
+    /// `keep_closed` is the number of closed incidents that are kept.
     ///
     /// # Errors
     ///
@@ -61,14 +87,14 @@ impl IncidentGrouper {
         })
     }
 
-    /// With another error rate from which an incident whose errors rose is critical.
+    /// Sets the error rate from which an incident with a rise of errors is critical.
     #[must_use]
     pub fn with_critical_error_rate(mut self, share: f64) -> Self {
         self.critical_error_rate = share;
         self
     }
 
-    /// Goes on with another configuration; incidents that are open stay so.
+    /// Applies another configuration. Open incidents stay open.
     ///
     /// # Errors
     ///
@@ -79,13 +105,31 @@ impl IncidentGrouper {
         Ok(())
     }
 
-    /// Takes a flagged row. `effective_n` is how many observations carry its evidence; `topology` gives
-    /// which services call each other.
-    pub fn flagged(
+    /// Takes the outcome of a row and appends the changes of incidents. `topology` gives the services
+    /// that call each other. Rows of one entity come in the order of their time.
+    pub fn take(
+        &mut self,
+        entity: &Entity,
+        outcome: RowOutcome,
+        topology: &impl Topology,
+        changes: &mut Vec<IncidentChange>,
+    ) {
+        match outcome {
+            RowOutcome::Alarm(row) => self.alarm(entity, row, topology, changes),
+            RowOutcome::Flagged(row) => {
+                self.extend(entity, &row, changes);
+            }
+            RowOutcome::Quiet { entity, at, step, neg_log10_p } => {
+                self.quiet(entity, at, step, neg_log10_p, changes);
+            }
+        }
+    }
+
+    /// Takes a row that can open an incident.
+    fn alarm(
         &mut self,
         entity: &Entity,
         row: FlaggedRow,
-        effective_n: f64,
         topology: &impl Topology,
         changes: &mut Vec<IncidentChange>,
     ) {
@@ -96,12 +140,12 @@ impl IncidentGrouper {
         let (bucket, step) = (row.bucket, row.step);
         let known = bucket.plus(step).plus(self.lateness);
         let decisive = row.neg_log10_p >= self.config.open_threshold
-            && effective_n >= self.config.open_effective_n;
+            && row.effective_n >= self.config.open_effective_n;
         let reach = row.step.saturating_mul(i64::from(self.config.open_steps));
         let pending = self.pending.entry(id).or_default();
         pending.retain(|earlier| row.bucket.since(earlier.bucket) < reach);
         pending.push_back(row);
-        if !decisive && apart(pending) < self.config.open_rows {
+        if !decisive && distinct_steps(pending) < self.config.open_rows {
             return;
         }
         let rows: Vec<FlaggedRow> = self.pending.remove(&id).unwrap_or_default().into();
@@ -128,9 +172,8 @@ impl IncidentGrouper {
         self.place(&entity.service, id);
     }
 
-    /// Takes a flagged row that opens nothing by itself: it joins the incident that its entity is
-    /// in. The answer is whether there is one.
-    pub fn extend(
+    /// Adds a flagged row to the open incident of its entity. Returns whether there is one.
+    fn extend(
         &mut self,
         entity: &Entity,
         row: &FlaggedRow,
@@ -151,9 +194,9 @@ impl IncidentGrouper {
         true
     }
 
-    /// The open incident that an entity whose anomalies began at `start` belongs to: of those that
-    /// its service or a neighbour is in and that have spread lately, the oldest. The others become
-    /// part of it.
+    /// The open incident that an entity with anomalies since `start` belongs to: the oldest one that
+    /// includes its service or a neighbour and that spread within the merge time. Other such
+    /// incidents are merged into it.
     fn tied(
         &mut self,
         entity: &Entity,
@@ -191,7 +234,7 @@ impl IncidentGrouper {
         Some(*oldest)
     }
 
-    /// Makes one incident part of another.
+    /// Merges one incident into another.
     fn merge(
         &mut self,
         into: EntityId,
@@ -214,18 +257,18 @@ impl IncidentGrouper {
         }
     }
 
-    /// The entity that opened the incident which an entity is in, or would be.
+    /// The entity that opened the incident of `entity`, or `entity` itself.
     fn lead(&self, entity: EntityId) -> EntityId {
         self.joined.get(&entity).copied().unwrap_or(entity)
     }
 
-    /// A service is part of an incident.
+    /// Notes that a service is part of an incident.
     pub(super) fn place(&mut self, service: &Arc<str>, lead: EntityId) {
         self.in_service.entry(Arc::clone(service)).or_default().insert(lead);
     }
 
-    /// Takes a row of `step` nanoseconds that was not flagged, with its evidence.
-    pub fn quiet(
+    /// Takes a row that was not flagged.
+    fn quiet(
         &mut self,
         entity: EntityId,
         bucket: Timestamp,
@@ -245,7 +288,7 @@ impl IncidentGrouper {
         self.expire(entity, end, step, changes);
     }
 
-    /// Time has come to `at`: incidents of entities that went silent are closed.
+    /// Closes the incidents of entities that sent nothing for `ttl_minutes` before `at`.
     pub fn advance(&mut self, at: Timestamp, changes: &mut Vec<IncidentChange>) {
         let silent: Vec<EntityId> = self
             .open
@@ -260,7 +303,7 @@ impl IncidentGrouper {
         }
     }
 
-    /// Somebody takes an incident.
+    /// Acknowledges an open incident.
     ///
     /// # Errors
     ///
@@ -273,7 +316,7 @@ impl IncidentGrouper {
         Ok(IncidentChange::Acknowledged(incident.clone()))
     }
 
-    /// Somebody says that an incident is over.
+    /// Closes an open incident by command.
     ///
     /// # Errors
     ///
@@ -286,7 +329,7 @@ impl IncidentGrouper {
         changes.pop().ok_or_else(|| unknown(id))
     }
 
-    /// Forgets what entities without an open incident have waiting: their ids will be others'.
+    /// Forgets the pending rows of entities. Their ids are given to other entities.
     pub fn forget(&mut self, gone: &BTreeSet<EntityId>) {
         self.pending.retain(|id, _| !gone.contains(id));
         self.end_cooldown(gone);
@@ -297,12 +340,12 @@ impl IncidentGrouper {
         self.open.keys().chain(self.joined.keys()).copied()
     }
 
-    /// The open incident that an entity is in.
+    /// The open incident of an entity.
     pub fn open_of(&self, entity: EntityId) -> Option<&Incident> {
         self.open.get(&self.lead(entity))
     }
 
-    /// All incidents that are kept, newest start first; of one start, by entity.
+    /// All incidents, the newest start first, and by entity for equal starts.
     pub fn incidents(&self) -> Vec<&Incident> {
         let mut all: Vec<&Incident> = self.closed.iter().chain(self.open.values()).collect();
         all.sort_by(|a, b| b.start.cmp(&a.start).then_with(|| a.entity.cmp(&b.entity)));
@@ -361,17 +404,17 @@ impl IncidentGrouper {
     }
 }
 
-/// Rows of different steps: what several sources say of one step counts once.
-fn apart(rows: &VecDeque<FlaggedRow>) -> u32 {
+/// The number of different steps among rows. Several rows of one step count once.
+fn distinct_steps(rows: &VecDeque<FlaggedRow>) -> u32 {
     let mut counted: Option<Timestamp> = None;
-    let mut apart = 0;
+    let mut steps = 0;
     for row in rows {
         if counted.is_none_or(|last| row.bucket.since(last).abs() > row.step / 2) {
             counted = Some(row.bucket);
-            apart += 1;
+            steps += 1;
         }
     }
-    apart
+    steps
 }
 
 fn unknown(id: &str) -> Error {

@@ -18,7 +18,7 @@ pub(crate) struct OpenState {
 
 impl IncidentGrouper {
     /// Takes out what is open or waiting of an entity.
-    pub(crate) fn take(&mut self, entity: EntityId) -> OpenState {
+    fn take_state(&mut self, entity: EntityId) -> OpenState {
         for leads in self.in_service.values_mut() {
             leads.remove(&entity);
         }
@@ -33,7 +33,7 @@ impl IncidentGrouper {
 
     /// Puts it under an id, in place of what was there.
     pub(crate) fn put(&mut self, entity: EntityId, state: OpenState) {
-        self.take(entity);
+        self.take_state(entity);
         let OpenState { pending, open } = state;
         if let Some(mut rows) = pending {
             for row in &mut rows {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::names::Names;
-use super::outcome::Outcome;
 use super::view::View;
 use super::{IncidentWindow, JudgedPoint, JudgedRow};
 use crate::config::PipelineConfig;
@@ -14,7 +13,9 @@ use crate::culprit::Ranking;
 use crate::error::Result;
 use crate::graph::ServiceGraph;
 use crate::history::{FlaggedRow, History, HistoryPoint, HistoryRow, Ring};
-use crate::incident::{CloseReason, Incident, IncidentChange, IncidentGrouper, OpenState};
+use crate::incident::{
+    CloseReason, Incident, IncidentChange, IncidentGrouper, OpenState, RowOutcome,
+};
 use crate::series::{Entity, EntityId, SeriesId, SignalName};
 use crate::telemetry::ChangeEvent;
 use crate::time::Timestamp;
@@ -104,24 +105,15 @@ impl IncidentLog {
     pub fn take(
         &mut self,
         entity: &Arc<Entity>,
-        outcome: Outcome,
+        outcome: RowOutcome,
         shared: Shared<'_>,
         changes: &mut Vec<IncidentChange>,
     ) {
         let before = changes.len();
-        match outcome {
-            Outcome::Alarm { row, effective_n } => {
-                self.history.push_flagged(row.clone());
-                self.grouper.flagged(entity, row, effective_n, shared.graph, changes);
-            }
-            Outcome::Flagged(row) => {
-                self.history.push_flagged(row.clone());
-                self.grouper.extend(entity, &row, changes);
-            }
-            Outcome::Quiet { entity, at, step, neg_log10_p } => {
-                self.grouper.quiet(entity, at, step, neg_log10_p, changes);
-            }
+        if let RowOutcome::Alarm(row) | RowOutcome::Flagged(row) = &outcome {
+            self.history.push_flagged(row.clone());
         }
+        self.grouper.take(entity, outcome, shared.graph, changes);
         self.follow(shared, changes.get(before..).unwrap_or_default());
     }
 

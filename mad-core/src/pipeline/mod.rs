@@ -18,7 +18,6 @@ mod ingest;
 mod input;
 mod judge;
 mod names;
-mod outcome;
 mod partition;
 mod queries;
 mod state;

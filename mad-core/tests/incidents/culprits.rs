@@ -49,6 +49,7 @@ fn row(entity: u32, at: i64, neg_log10_p: f64) -> FlaggedRow {
         objectives: None,
         severity: Severity::Warning,
         neg_log10_p,
+        effective_n: 0.0,
         signals: vec![signal(Signal::P95Latency, neg_log10_p)],
     }
 }

@@ -5,7 +5,9 @@ use mad_core::config::{GuardConfig, IncidentConfig, PipelineConfig, ScoreConfig}
 use mad_core::feature::FeatureRow;
 use mad_core::guard::{Confidence, EntityMaturity, Guardrails, Reason, Severity, Verdict};
 use mad_core::history::{FlaggedRow, FlaggedSignal};
-use mad_core::incident::{CloseReason, Incident, IncidentChange, IncidentGrouper, IncidentStatus};
+use mad_core::incident::{
+    CloseReason, Incident, IncidentChange, IncidentGrouper, IncidentStatus, RowOutcome,
+};
 use mad_core::limits::Limits;
 use mad_core::pipeline::Pipeline;
 use mad_core::score::{RowScorer, RowScores};
@@ -204,6 +206,7 @@ fn flagged(i: i64, neg_log10_p: f64) -> FlaggedRow {
         objectives: None,
         severity: Severity::Warning,
         neg_log10_p,
+        effective_n: 9.0,
         signals: vec![FlaggedSignal {
             signal: Signal::P95Latency.into(),
             value: 900.0,
@@ -234,18 +237,15 @@ impl Group {
     }
 
     fn flagged(&mut self, i: i64, neg_log10_p: f64, effective_n: f64) -> &mut Self {
-        self.grouper.flagged(
-            &entity("a"),
-            flagged(i, neg_log10_p),
-            effective_n,
-            &(),
-            &mut self.changes,
-        );
+        let row = FlaggedRow { effective_n, ..flagged(i, neg_log10_p) };
+        self.grouper.take(&entity("a"), RowOutcome::Alarm(row), &(), &mut self.changes);
         self
     }
 
     fn quiet(&mut self, i: i64, neg_log10_p: f64) -> &mut Self {
-        self.grouper.quiet(EntityId(0), minute(i), MINUTE, neg_log10_p, &mut self.changes);
+        let quiet =
+            RowOutcome::Quiet { entity: EntityId(0), at: minute(i), step: MINUTE, neg_log10_p };
+        self.grouper.take(&entity("a"), quiet, &(), &mut self.changes);
         self
     }
 
@@ -412,7 +412,7 @@ fn the_worst_row_gives_the_severity_of_an_incident() {
     worse
         .signals
         .push(FlaggedSignal { signal: Signal::ErrorRate.into(), ..worse.signals[0].clone() });
-    group.grouper.flagged(&entity("a"), worse, 9.0, &(), &mut group.changes);
+    group.grouper.take(&entity("a"), RowOutcome::Alarm(worse), &(), &mut group.changes);
     group.flagged(2, WEAK, 9.0);
     let incident = group.open().unwrap();
     assert_eq!((incident.severity, incident.neg_log10_p), (Severity::Critical, 9.0));
@@ -431,7 +431,7 @@ fn errors_of_all_rows_together_make_an_incident_critical() {
     while !group.open().unwrap().errors_rose {
         let i = rows.next().unwrap();
         let row = FlaggedRow { errors: 10, ..flagged(i, WEAK) };
-        group.grouper.flagged(&entity("a"), row, 9.0, &(), &mut group.changes);
+        group.grouper.take(&entity("a"), RowOutcome::Alarm(row), &(), &mut group.changes);
         assert!(i < 10);
     }
     let incident = group.open().unwrap();

@@ -7,7 +7,7 @@ use mad_core::explain::TemplateExplainer;
 use mad_core::guard::Severity;
 use mad_core::history::{FlaggedRow, FlaggedSignal};
 use mad_core::incident::{
-    CloseReason, Incident, IncidentChange, IncidentGrouper, MOST_MEMBERS, Topology,
+    CloseReason, Incident, IncidentChange, IncidentGrouper, MOST_MEMBERS, RowOutcome, Topology,
 };
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use mad_core::{Entity, EntityId, Signal};
@@ -86,15 +86,18 @@ impl<T: Topology> Group<T> {
             objectives: None,
             severity: self.severity,
             neg_log10_p: 12.0,
+            effective_n: 9.0,
             signals: vec![signal],
         };
         let name = self.names[id.index()].clone();
-        self.grouper.flagged(&name, row, 9.0, &self.topology, &mut self.changes);
+        self.grouper.take(&name, RowOutcome::Alarm(row), &self.topology, &mut self.changes);
     }
 
     fn quiet(&mut self, i: i64, service: &str, endpoint: &str) {
         let id = self.id(service, endpoint);
-        self.grouper.quiet(id, minute(i), MINUTE, 0.0, &mut self.changes);
+        let name = self.names[id.index()].clone();
+        let quiet = RowOutcome::Quiet { entity: id, at: minute(i), step: MINUTE, neg_log10_p: 0.0 };
+        self.grouper.take(&name, quiet, &self.topology, &mut self.changes);
     }
 
     fn incidents(&self) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use mad_core::export::RankingDocument;
 use mad_core::history::FlaggedSignal;
-use mad_core::time::{MINUTE, ZonePolicy};
+use mad_core::time::ZonePolicy;
 use mad_core::{
     CulpritConfig, CulpritRanker, EntityTable, FlaggedRow, Severity, Signal, Timestamp,
 };
@@ -160,33 +160,18 @@ fn flagged_row(file: &ScoredFile<'_>, bucket: Timestamp, entities: &mut EntityTa
     let score = file.number("score");
     let neg_log10_p =
         if score.is_finite() { 4.0 * score / (1.0 - score) } else { z.abs().min(300.0) };
-    FlaggedRow {
-        entity: entities.id(file.text("service"), file.text("endpoint")),
-        bucket,
-        step: MINUTE,
-        count: file.number("req_count") as u64,
-        errors: file.number("error_count") as u64,
-        expected_error_rate: f64::NAN,
-        objectives: None,
-        severity: match file.text("severity") {
-            "Critical" => Severity::Critical,
-            "Warning" => Severity::Warning,
-            _ => Severity::Info,
-        },
-        neg_log10_p,
-        signals: vec![FlaggedSignal {
-            signal: signal.into(),
-            value: if named.is_empty() {
-                file.number("p95_latency_ms")
-            } else {
-                file.number("value")
-            },
-            expected: file.number("expected"),
-            low: file.number("expected_low"),
-            high: file.number("expected_high"),
-            z,
-            neg_log10_p,
-            drifting_for: None,
-        }],
-    }
+    let severity = match file.text("severity") {
+        "Critical" => Severity::Critical,
+        "Warning" => Severity::Warning,
+        _ => Severity::Info,
+    };
+    let value = file.number(if named.is_empty() { "p95_latency_ms" } else { "value" });
+    let band = ["expected", "expected_low", "expected_high"].map(|column| file.number(column));
+    let [expected, low, high] = band;
+    let signal = FlaggedSignal::new(signal, value, neg_log10_p).expected(expected, low, high).z(z);
+    let entity = entities.id(file.text("service"), file.text("endpoint"));
+    FlaggedRow::new(entity, bucket)
+        .requests(file.number("req_count") as u64, file.number("error_count") as u64)
+        .severity(severity)
+        .signal(signal)
 }

@@ -1,5 +1,6 @@
 //! The later stages one by one: judged rows to incidents, culprits and words.
 
+use mad_core::incident::RowOutcome;
 use mad_core::{CulpritConfig, FlaggedRow, IncidentChange};
 use pyo3::prelude::*;
 
@@ -11,16 +12,14 @@ use crate::results::incident::Incident;
 use crate::results::ranking::Ranking;
 use crate::results::rows::Rows;
 
-/// The flagged ones of judged rows, with what carries them.
-fn flagged(rows: &Rows, step: i64) -> PyResult<Vec<(Option<FlaggedRow>, f64)>> {
+/// The flagged rows among judged rows, in their places.
+fn flagged(rows: &Rows, step: i64) -> PyResult<Vec<Option<FlaggedRow>>> {
     let (Some(scores), Some(verdicts)) = (&rows.scores, &rows.verdicts) else {
         return Err(value_error("these rows have no verdicts: Guardrails.judge(rows) first"));
     };
     let judged = rows.features.iter().zip(scores).zip(verdicts);
     Ok(judged
-        .map(|((row, scores), verdict)| {
-            (FlaggedRow::new(row, step, scores, verdict), verdict.effective_n)
-        })
+        .map(|((row, scores), verdict)| FlaggedRow::of_requests(row, step, scores, verdict))
         .collect())
 }
 
@@ -50,16 +49,19 @@ impl IncidentGrouper {
         let mut changes: Vec<IncidentChange> = Vec::new();
         let judged = flagged(rows, self.step)?;
         let verdicts = rows.verdicts.iter().flatten();
-        for ((row, (flagged, effective_n)), verdict) in
-            rows.features.iter().zip(judged).zip(verdicts)
-        {
+        for ((row, flagged), verdict) in rows.features.iter().zip(judged).zip(verdicts) {
             self.core.advance(row.bucket, &mut changes);
-            if let (Some(flagged), Some(entity)) = (flagged, rows.entities.get(row.entity)) {
-                self.core.flagged(entity, flagged, effective_n, &(), &mut changes);
-            } else {
-                let (bucket, neg_log10_p) = (row.bucket, verdict.neg_log10_p);
-                self.core.quiet(row.entity, bucket, self.step, neg_log10_p, &mut changes);
-            }
+            let Some(entity) = rows.entities.get(row.entity) else { continue };
+            let outcome = flagged.map_or_else(
+                || RowOutcome::Quiet {
+                    entity: row.entity,
+                    at: row.bucket,
+                    step: self.step,
+                    neg_log10_p: verdict.neg_log10_p,
+                },
+                RowOutcome::Alarm,
+            );
+            self.core.take(entity, outcome, &(), &mut changes);
             changes.clear();
         }
         let all = self.core.incidents();
@@ -93,7 +95,7 @@ impl CulpritRanker {
         let newest = rows.features.iter().map(|row| row.bucket).max();
         let at = at.map(|at| at.0).or(newest).unwrap_or_default();
         let flagged: Vec<FlaggedRow> =
-            flagged(rows, mad_core::time::MINUTE)?.into_iter().filter_map(|(row, _)| row).collect();
+            flagged(rows, mad_core::time::MINUTE)?.into_iter().flatten().collect();
         Ok(self.core.rank(&flagged, &rows.entities, at).into())
     }
 }

@@ -13,12 +13,12 @@ use self::rules::Rules;
 pub(super) use self::state::{EntityState, SeriesState};
 use super::JudgedRow;
 use super::names::Names;
-use super::outcome::Outcome;
 use crate::config::{MuteWindow, PipelineConfig};
 use crate::error::Result;
 use crate::feature::FeatureRow;
 use crate::guard::{EntityMaturity, Guardrails, Reason};
 use crate::history::{Decision, FlaggedRow};
+use crate::incident::RowOutcome;
 use crate::series::{EntityId, SeriesId};
 use crate::slo::RowObjectives;
 use crate::time::Timestamp;
@@ -72,7 +72,7 @@ impl Judge {
         row: &FeatureRow,
         config: &PipelineConfig,
         names: &Names,
-    ) -> Option<(JudgedRow, Outcome)> {
+    ) -> Option<(JudgedRow, RowOutcome)> {
         self.learn_rules(row.entity, config, names);
         let entity = Arc::clone(names.entities.get(row.entity)?);
         let is_muted = self.is_muted(row.entity, row.bucket, config, names);
@@ -105,13 +105,12 @@ impl Judge {
         let window_requests = state.traffic.expected(slo.window_seconds());
         state.judged(row.bucket, Decision::of_row(row, &scores, &verdict));
         let step = config.features.step();
-        let outcome = match FlaggedRow::new(row, step, &scores, &verdict) {
+        let outcome = match FlaggedRow::of_requests(row, step, &scores, &verdict) {
             Some(flagged) => {
-                let objectives = Some(RowObjectives { slo, slow: row.slow, window_requests });
-                let row = FlaggedRow { objectives, ..flagged };
-                Outcome::Alarm { row, effective_n: verdict.effective_n }
+                let slow = row.slow;
+                RowOutcome::Alarm(flagged.objectives(RowObjectives { slo, slow, window_requests }))
             }
-            None => Outcome::Quiet {
+            None => RowOutcome::Quiet {
                 entity: row.entity,
                 at: row.bucket,
                 step,

@@ -8,9 +8,9 @@ use crate::config::PipelineConfig;
 use crate::feature::FeaturePoint;
 use crate::guard::{Reason, ScoredRow, ScoredSignal, Severity, SignalTraits, Verdict};
 use crate::history::{Decision, FlaggedRow, FlaggedSignal};
+use crate::incident::RowOutcome;
 use crate::pipeline::JudgedPoint;
 use crate::pipeline::names::Names;
-use crate::pipeline::outcome::Outcome;
 use crate::score::{DriftAlarm, Score};
 use crate::series::{Entity, SignalKind, SignalName};
 
@@ -23,7 +23,7 @@ impl Judge {
         config: &PipelineConfig,
         names: &Names,
         out: &mut Vec<JudgedPoint>,
-    ) -> Option<Outcome> {
+    ) -> Option<RowOutcome> {
         let FeaturePoint { bucket, entity, step, .. } = *points.first()?;
         let name = names.entities.get(entity)?;
         self.learn_rules(entity, config, names);
@@ -41,27 +41,22 @@ impl Judge {
         told.retain(|told| told.signal.neg_log10_p >= threshold);
         told.sort_by(|a, b| b.signal.neg_log10_p.total_cmp(&a.signal.neg_log10_p));
         let Some(strongest) = told.first() else {
-            return Some(Outcome::Quiet { entity, at: bucket, step, neg_log10_p: worth });
+            return Some(RowOutcome::Quiet { entity, at: bucket, step, neg_log10_p: worth });
         };
         let neg_log10_p = strongest.signal.neg_log10_p;
         let severity = told.iter().map(|told| told.severity).max();
         let alarms = told.iter().filter(|told| told.alarming >= threshold);
         let effective_n = alarms.map(|told| told.effective_n).reduce(f64::max);
         let row = FlaggedRow {
-            entity,
-            bucket,
             step,
-            count: 0,
-            errors: 0,
-            expected_error_rate: f64::NAN,
-            objectives: None,
             severity: severity.unwrap_or_default(),
             neg_log10_p,
             signals: told.into_iter().map(|told| told.signal).collect(),
+            ..FlaggedRow::new(entity, bucket)
         };
         Some(match effective_n {
-            Some(effective_n) => Outcome::Alarm { row, effective_n },
-            None => Outcome::Flagged(row),
+            Some(effective_n) => RowOutcome::Alarm(row.effective_n(effective_n)),
+            None => RowOutcome::Flagged(row),
         })
     }
 

@@ -1,0 +1,25 @@
+//! The outcome of judging a row, which the grouping of incidents takes.
+
+use crate::history::FlaggedRow;
+use crate::series::EntityId;
+use crate::time::Timestamp;
+
+/// The outcome of judging one row of any signals.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RowOutcome {
+    /// The row raises an alarm: it joins an open incident or can open one.
+    Alarm(FlaggedRow),
+    /// The row is flagged without an alarm: it joins an open incident and opens none.
+    Flagged(FlaggedRow),
+    /// The row is not flagged.
+    Quiet {
+        /// The entity.
+        entity: EntityId,
+        /// Start of the step.
+        at: Timestamp,
+        /// Length of the step, nanoseconds.
+        step: i64,
+        /// `-log10 p` of the row.
+        neg_log10_p: f64,
+    },
+}
