@@ -45,6 +45,12 @@ def not_found(what: str, hint: str = "") -> ApiError:
     return ApiError(404, "not_found", what, hint)
 
 
+def _later(status: int, name: str, error: Busy | StorageFailed, hint: str) -> Response:
+    """An error response to a batch that the client has to send again."""
+    wait = {"Retry-After": str(error.retry_after)}
+    return ApiError(status, name, str(error), hint, headers=wait).response()
+
+
 def install(app: FastAPI) -> None:
     """Makes every error of an application a response of the same shape."""
 
@@ -54,23 +60,12 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Busy)
     async def busy(_: Request, error: Busy) -> Response:
-        return ApiError(
-            429,
-            "busy",
-            str(error),
-            "send the batch again, with the same Idempotency-Key",
-            headers={"Retry-After": str(error.retry_after)},
-        ).response()
+        return _later(429, "busy", error, "send the batch again, with the same Idempotency-Key")
 
     @app.exception_handler(StorageFailed)
     async def storage(_: Request, error: StorageFailed) -> Response:
-        return ApiError(
-            503,
-            "storage",
-            str(error),
-            "the batch was not accepted; free space on the disk and send it again",
-            headers={"Retry-After": str(error.retry_after)},
-        ).response()
+        hint = "the batch was not accepted; free space on the disk and send it again"
+        return _later(503, "storage", error, hint)
 
     @app.exception_handler(MissingExtraError)
     async def missing(_: Request, error: MissingExtraError) -> Response:

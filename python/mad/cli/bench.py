@@ -21,16 +21,14 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "bench",
         parents=[common],
         help="measure scorers on labelled public series",
-        description="Measures the default or single scorers and compares "
-        "them with published results.",
+        description="Measures scorers and compares them with published results.",
     )
     what = bench.add_subparsers(title="benches", metavar="BENCH", dest="bench", required=True)
     quality = what.add_parser(
         "quality",
         parents=[common],
         help="measure the accuracy of scorers",
-        description="Runs scorers over the data sets in DIR: microsoft/, "
-        "kpi/ and nab/ as published.",
+        description="Runs scorers over the published data sets in DIR: microsoft/, kpi/, nab/.",
     )
     quality.add_argument("directory", metavar="DIR", help="directory of the data sets")
     quality.add_argument(

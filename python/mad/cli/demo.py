@@ -29,9 +29,8 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="simulate a shop with an incident and find it",
         description="Simulates two hours of a shop in which payments /pay slows down and fails "
-        "from minute 45 to 53, detects the incident and compares the result "
-        "with the truth. Exits with 1 when "
-        "payments /pay is not named as the culprit.",
+        "from minute 45 to 53, detects the incident and compares the result with the truth. "
+        "Exits with 1 when payments /pay is not named as the culprit.",
     )
     command.add_argument(
         "--out", default="mad-demo", metavar="DIR", help="output directory (default: mad-demo)"

@@ -39,7 +39,9 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         description="Checks versions, optional packages, settings, environment, the output "
         "directory, the clock and the core. Exit code 2 when a check fails.",
     )
-    command.add_argument("--out", default="out", metavar="DIR", help="default: out")
+    command.add_argument(
+        "--out", default="out", metavar="DIR", help="directory to check (default: out)"
+    )
     command.add_argument("--config", metavar="FILE", help=settings.HELP)
     command.add_argument("--json", action="store_true", help="print one JSON document")
     command.set_defaults(run=run)

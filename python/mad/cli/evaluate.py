@@ -20,8 +20,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "evaluate",
         parents=[common],
         help="compare a run with the truth",
-        description="Prints precision and recall of rows and incidents, "
-        "delays, and ranks of the culprits.",
+        description="Prints precision and recall of rows and incidents, delays and culprit ranks.",
     )
     command.add_argument("directory", nargs="?", metavar="DIR", help="output of mad detect")
     command.add_argument("--truth", required=True, metavar="FILE", help="truth.json")

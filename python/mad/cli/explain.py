@@ -29,9 +29,9 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "explain",
         parents=[common],
         help="explain an incident, or why an endpoint is flagged or not",
-        description="Explains the incident to read first, or the one that is named. With "
-        "--service: what its endpoints and metrics are at the end of the run, and why; with --at: "
-        "why their newest rows by then were flagged or not.",
+        description="Explains the most important incident, or the one of --incident. With "
+        "--service: shows the state of each endpoint and metric at the end of the run and its "
+        "reason; with --at: why their rows at that time were flagged or not.",
     )
     command.add_argument(
         "directory", metavar="DIR|URL", help="output of mad detect, or the URL of a server"

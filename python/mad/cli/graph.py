@@ -30,7 +30,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "--edges", metavar="FILE", help="columns caller, callee and optionally calls"
     )
     command.add_argument("--requests", metavar="FILE", help="requests with a trace_id")
-    command.add_argument("--reference", metavar="FILE", help="spans of normal time")
+    command.add_argument("--reference", metavar="FILE", help="spans of a normal period")
     command.add_argument(
         "--out", metavar="FILE", help="write a picture (.html, .svg) or the graph (.json)"
     )

@@ -30,7 +30,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the arguments that need --live."""
     group = command.add_argument_group("sending to a server")
     group.add_argument(
-        "--accelerate", type=float, metavar="X", help="event time passes X times as fast"
+        "--accelerate", type=float, metavar="X", help="speed of event time (default: 1)"
     )
     group.add_argument(
         "--rate", type=float, metavar="N", help="requests a second of event time (default: 5)"
