@@ -172,7 +172,7 @@ def test_the_page_loads_no_external_resources() -> None:
 def test_the_page_shows_incidents_and_reasons() -> None:
     page = render_html(make_document([make_incident()]))
     title = re.findall(r"<h1>(.*?)</h1>", page, re.DOTALL)[0]
-    assert title == "payments /pay: p95 latency 14 times the expected 361 ms, 10:45\u201310:54 UTC"
+    assert title == "payments /pay: p95 latency 14 times the usual 361 ms, 10:45\u201310:54 UTC"
     for text in ("5,100 ms", "180\u2013420 ms", "A slow dependency.", "Look at the dependencies."):
         assert text in page
     assert "detected 1 min 12 s after its start" in page

@@ -305,7 +305,7 @@ def _charts(
             line = charts.alone(line)
         peak = peaks.get(name)
         note = (
-            f"strongest deviation {peak['value']}, expected {peak['expected']}"
+            f"strongest deviation {peak['value']}, {peak['expected']}".removesuffix(", ")
             if peak
             else "not flagged"
         )

@@ -69,11 +69,7 @@ def peaks(incident: Json) -> list[dict[str, Any]]:
         value = peak.get("value")
         below = words.is_number(value) and words.is_number(low) and value < low
         above = words.is_number(value) and words.is_number(high) and value > high
-        # The explanation quotes the usual value, so this does too; the range only stands in for it.
-        usual = peak.get("expected")
-        expected = words.quantity(usual, unit)
-        if not words.is_number(usual):
-            expected, usual = words.quantity_range(low, high, unit), high
+        base, usual, expected = _base(peak, unit)
         # A factor over a value near zero would be huge and without meaning.
         large = above and words.is_number(usual) and 0 < 2 * usual <= value <= 1000 * usual
         found.append(
@@ -85,18 +81,31 @@ def peaks(incident: Json) -> list[dict[str, Any]]:
                 "z": words.z_score(peak.get("z")),
                 "size": abs(peak["z"]) if words.is_number(peak.get("z")) else 0.0,
                 "below": below,
-                "times": words.significant(value / usual, 2) if large else "",
+                "times": f"{words.significant(value / usual, 2)} times the {base}" if large else "",
                 "at": times.time_or_none(peak.get("at")),
             }
         )
     return sorted(found, key=lambda peak: -float(peak["size"]))
 
 
+def _base(peak: Json, unit: str) -> tuple[str, Any, str]:
+    """What a peak is compared with: its name, its number, and a remark on it.
+
+    The explanation quotes the usual value, so this does too; the range only stands in for it.
+    """
+    usual, high = peak.get("expected"), peak.get("expected_high")
+    if words.is_number(usual):
+        text = f"usual {words.quantity(usual, unit)}"
+        return text, usual, text
+    between = words.quantity_range(peak.get("expected_low"), high, unit)
+    remark = f"expected {between}" if between != words.DASH else ""
+    return f"expected maximum {words.quantity(high, unit)}", high, remark
+
+
 def peaks_text(incident: Json, limit: int = 2) -> str:
-    """`p95 latency 5.1 s (expected 180-420 ms), error rate 31 % (expected 0-8 %)`."""
+    """`p95 latency 5,100 ms (usual 361 ms), error rate 31 % (usual 3 %)`."""
     parts = [
-        f"{peak['name']} {peak['value']}"
-        + (f" (expected {peak['expected']})" if peak["expected"] != words.DASH else "")
+        f"{peak['name']} {peak['value']}" + (f" ({peak['expected']})" if peak["expected"] else "")
         for peak in peaks(incident)[:limit]
     ]
     if parts:
@@ -128,10 +137,10 @@ def headline(document: Json) -> tuple[str, str]:
     peak = next(iter(peaks(top)), None)
     if peak is not None:
         trouble = f"{peak['name']} {'below' if peak['below'] else 'above'} normal"
-        if not peak["below"] and peak["expected"] != words.DASH:
-            trouble = f"{peak['name']} {peak['value']} (expected {peak['expected']})"
+        if not peak["below"] and peak["expected"]:
+            trouble = f"{peak['name']} {peak['value']} ({peak['expected']})"
         if peak["times"]:
-            trouble = f"{peak['name']} {peak['times']} times the expected {peak['expected']}"
+            trouble = f"{peak['name']} {peak['times']}"
     else:
         trouble = "unusual behaviour"
     title = f"{words.short(words.entity(top), 90)}: {trouble}"
