@@ -1,4 +1,4 @@
-//! What metrics say of services, from history: who left their normal levels, and whose fault it is.
+//! The ranking of services by their metrics, which compares recent points with earlier ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,17 +10,18 @@ use crate::series::{EntityId, NETWORK_GAP, SignalName};
 use crate::telemetry::MetricPoint;
 use crate::time::Timestamp;
 
-/// Series ranked at most; a storm of more is ranked by its flagged rows alone.
+/// Maximum of ranked series. With more, services are ranked by their flagged rows alone.
 const MOST_SERIES: usize = 2_000;
-/// Services among which a symptom is looked for at most.
+/// Maximum of services among which a symptom is looked for.
 const MOST_SERVICES: usize = 200;
-/// Weight of a service that the ranking does not name, beside the last that it names.
+/// Score of a service that the ranking does not name, relative to the last one that it names.
 const UNNAMED: f64 = 0.5;
 
 impl View<'_> {
-    /// The standing of each service with a flagged metric among `rows`, the first flagged one of
-    /// which is where the incident begins; nothing where there is one service only, or where nobody
-    /// stands out.
+    /// Scores the services with a flagged metric among `rows`, from 0 to 1 for the first.
+    ///
+    /// The points before the first flagged row of the symptom are the normal time. The result is
+    /// empty if there is only one service, or if no metric stands out.
     pub(super) fn by_metrics(
         &self,
         rows: &[&FlaggedRow],
@@ -75,9 +76,9 @@ impl View<'_> {
         services.into_iter().map(|name| (Arc::clone(name), score(name))).collect()
     }
 
-    /// The symptom: of the services with a flagged latency, error or availability the one that calls,
-    /// directly and through shared, most that were flagged, and its strongest such metric. None
-    /// where none of them calls another.
+    /// The symptom: the service with a flagged latency, error rate or availability that calls most
+    /// of the flagged services, directly or through others, and its strongest such metric. None if
+    /// none of them calls another.
     fn target<'a>(
         &self,
         rows: impl Iterator<Item = &'a FlaggedRow>,
@@ -120,7 +121,7 @@ impl View<'_> {
     }
 }
 
-/// What showed the symptom, and since when.
+/// The service and metric of the symptom, and its first flagged row.
 struct Target {
     service: Arc<str>,
     metric: Arc<str>,

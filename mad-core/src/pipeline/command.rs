@@ -1,52 +1,64 @@
-//! What people tell the pipeline.
+//! The commands of people: acknowledge, resolve, mute, unmute.
 
 use serde::{Deserialize, Serialize};
 
 use crate::series::Glob;
 use crate::time::Timestamp;
 
-/// What people tell the pipeline. Commands are inputs like telemetry and carry their time.
+/// A command of a person. Commands are inputs like telemetry and carry their event time.
+///
+/// # Examples
+///
+/// As JSON, a command has the name of its kind in the field `command`:
+///
+/// ```
+/// use mad_core::{Command, Timestamp};
+///
+/// let command = Command::Resolve { id: "i-1".to_owned(), at: Timestamp::from_seconds(60) };
+/// let json = serde_json::to_value(&command).expect("a command is JSON");
+/// assert_eq!(json["command"], "resolve");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "command")]
 pub enum Command {
-    /// Somebody takes an incident.
+    /// Acknowledges an open incident.
     Acknowledge {
-        /// The incident's id.
+        /// Id of the incident.
         id: String,
-        /// When.
+        /// Time of the command.
         at: Timestamp,
     },
-    /// Somebody says that an incident is over.
+    /// Closes an open incident.
     Resolve {
-        /// The incident's id.
+        /// Id of the incident.
         id: String,
-        /// When.
+        /// Time of the command.
         at: Timestamp,
     },
-    /// Nobody is to be woken for some entities for a while: from the step that holds `at`. Their
-    /// anomalies are judged with the reason `muted` and teach nothing.
+    /// Mutes entities from the step that contains `at`. Their rows are not flagged and have the
+    /// reason `muted`. Their anomalies are not learnt.
     Mute {
-        /// Services it is for.
+        /// Pattern of the services.
         service: Glob,
-        /// Their endpoints, or of metrics their resources.
+        /// Pattern of the endpoints, or of the resources of metrics.
         #[serde(default, alias = "resource")]
         endpoint: Glob,
-        /// When.
+        /// Time of the command.
         at: Timestamp,
-        /// When it is over, after `at`.
+        /// End of the mute, later than `at`.
         until: Timestamp,
-        /// Why, for people.
+        /// Reason, for people.
         #[serde(default)]
         reason: String,
     },
-    /// Mutes of these very patterns are over. Those of the configuration stay.
+    /// Ends the mutes of exactly these patterns. Mutes of the configuration stay.
     Unmute {
-        /// Services, as they were muted.
+        /// Pattern of the services, as in the mute.
         service: Glob,
-        /// Endpoints or resources, as they were muted.
+        /// Pattern of the endpoints or resources, as in the mute.
         #[serde(default, alias = "resource")]
         endpoint: Glob,
-        /// When.
+        /// Time of the command.
         at: Timestamp,
     },
 }

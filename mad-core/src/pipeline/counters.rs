@@ -1,4 +1,4 @@
-//! What was taken, flagged, suppressed and dropped.
+//! Counts of records, rows, flagged and suppressed rows, and of everything dropped at a limit.
 
 use std::collections::BTreeMap;
 
@@ -7,22 +7,38 @@ use serde::{Deserialize, Serialize};
 use crate::guard::Reason;
 use crate::time::Timestamp;
 
-/// What was taken, flagged, suppressed and dropped.
+/// Counts of a pipeline since it was made, or since its backfill ended.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::{Pipeline, PipelineConfig, Request, Timestamp};
+///
+/// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+/// let at = Timestamp::from_seconds(0);
+/// pipeline.ingest([
+///     Request::new(at, "payments", "/pay", 200, 80.0),
+///     Request::new(at, "payments", "/pay", 503, 80.0),
+/// ]);
+/// let counters = pipeline.counters();
+/// assert_eq!((counters.requests, counters.errors, counters.rows), (2, 1, 0));
+/// # Ok::<(), mad_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
-    /// Requests taken.
+    /// Accepted requests.
     pub requests: u64,
-    /// Requests taken that failed.
+    /// Accepted requests that failed.
     pub errors: u64,
-    /// Rows judged.
+    /// Judged rows of requests.
     pub rows: u64,
-    /// Rows flagged.
+    /// Flagged rows of requests.
     pub flagged: u64,
-    /// Log lines taken.
+    /// Accepted log lines.
     pub lines: u64,
-    /// Points of metrics judged.
+    /// Judged points of metrics.
     pub points: u64,
-    /// Points of metrics flagged.
+    /// Flagged points of metrics.
     pub flagged_points: u64,
     /// Unlikely rows and points that were suppressed, by reason.
     pub suppressed: BTreeMap<Reason, u64>,
@@ -30,21 +46,21 @@ pub struct Counters {
     pub first: Option<Timestamp>,
     /// End of the newest row.
     pub last: Option<Timestamp>,
-    /// Entities known, `(other)` included.
+    /// Known entities, `(other)` included.
     pub entities: u64,
-    /// Series of metrics known.
+    /// Known series of metrics.
     pub series: u64,
     /// Points not judged because of [`Limits::series`](crate::Limits::series).
     pub points_overflowed: u64,
     /// Records that went to `(other)` because of [`Limits::entities`](crate::Limits::entities).
     pub entities_overflowed: u64,
-    /// Batches that came again and were left out.
+    /// Batches that were sent again and skipped.
     pub batches_repeated: u64,
     /// Entities forgotten because of [`Limits::idle_seconds`](crate::Limits::idle_seconds).
     pub entities_forgotten: u64,
     /// Series forgotten because of [`Limits::idle_seconds`](crate::Limits::idle_seconds).
     pub series_forgotten: u64,
-    /// Latencies left out because of [`Limits::window_samples`](crate::Limits::window_samples).
+    /// Latencies that were not sampled because of [`Limits::window_samples`](crate::Limits::window_samples).
     pub samples_dropped: u64,
     /// Flagged rows forgotten because of [`Limits::flagged_rows`](crate::Limits::flagged_rows).
     pub flagged_dropped: u64,
@@ -54,7 +70,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Adds what another pipeline counted; entities and series are not added up.
+    /// Adds the counts of another pipeline, except those of known entities and series.
     pub(super) fn add(&mut self, other: &Self) {
         for (here, there) in [
             (&mut self.requests, other.requests),
@@ -82,7 +98,7 @@ impl Counters {
         self.last = self.last.max(other.last);
     }
 
-    /// A row or point that lasts from `start` to `end` was judged.
+    /// Extends the range of judged rows by one that lasts from `start` to `end`.
     pub(super) fn saw(&mut self, start: Timestamp, end: Timestamp) {
         self.first = Some(self.first.map_or(start, |first| first.min(start)));
         self.last = self.last.max(Some(end));

@@ -102,6 +102,6 @@ impl EntityExport {
 
 pub(super) fn known_already(entity: &Entity) -> Error {
     Error::state(format!(
-        "`{entity}` is known here already: two histories of one entity cannot be made one"
+        "`{entity}` is known here already: two histories of one entity cannot be merged"
     ))
 }

@@ -1,25 +1,25 @@
-//! What state is saved in: an envelope that tells what it holds and whether it is whole.
+//! The envelope of saved state: magic, version, length and checksum.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 
-/// What the state of a pipeline begins with.
+/// Magic of the state of a pipeline.
 pub(super) const PIPELINE: [u8; 8] = *b"MADSTATE";
-/// What the state of one entity begins with.
+/// Magic of an exported entity.
 pub(super) const ENTITY: [u8; 8] = *b"MADPART1";
-/// What the state of a pipeline without its entities begins with.
+/// Magic of the global part of a delta checkpoint.
 pub(super) const GLOBAL: [u8; 8] = *b"MADGLOBL";
-/// What the piece of one entity begins with.
+/// Magic of the entity part of a delta checkpoint.
 pub(super) const PIECE: [u8; 8] = *b"MADPIECE";
-/// Version of what follows the envelope; a reader knows all versions up to its own.
+/// Version of the payload. A reader knows all versions up to its own.
 const VERSION: u32 = 1;
-/// Magic, version, length, checksum.
+/// Length of the envelope in bytes: magic, version, length, checksum.
 const ENVELOPE: usize = 8 + 4 + 8 + 4;
 
-/// State as bytes: magic, version, length and CRC-32 of what follows, which is `MessagePack` with the
-/// names of the fields.
+/// Encodes state: an envelope with magic, version, length and CRC-32 of the payload, which is
+/// `MessagePack` with the names of the fields.
 pub(super) fn seal(magic: [u8; 8], state: &impl Serialize) -> Result<Vec<u8>> {
     let mut out = vec![0; ENVELOPE];
     rmp_serde::encode::write_named(&mut out, state)
@@ -36,13 +36,13 @@ pub(super) fn seal(magic: [u8; 8], state: &impl Serialize) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// State from bytes, after a look at whether they are whole.
+/// Decodes state after checking the envelope.
 pub(super) fn open<T: DeserializeOwned>(magic: [u8; 8], saved: &[u8]) -> Result<T> {
     rmp_serde::from_slice(opened(&magic, saved)?)
         .map_err(|error| Error::state(format!("the saved state cannot be read: {error}")))
 }
 
-fn what(magic: &[u8; 8]) -> &'static str {
+fn name_of(magic: &[u8; 8]) -> &'static str {
     match *magic {
         ENTITY => "state of an entity",
         GLOBAL => "global part of a state",
@@ -51,7 +51,7 @@ fn what(magic: &[u8; 8]) -> &'static str {
     }
 }
 
-/// What the envelope holds, after a look at whether it is whole.
+/// The payload, if the envelope says that it is complete and undamaged.
 fn opened<'a>(magic: &[u8; 8], saved: &'a [u8]) -> Result<&'a [u8]> {
     let cut = || Error::state(format!("the saved state is cut: {} bytes are left", saved.len()));
     let Some(rest) = saved.strip_prefix(magic) else {
@@ -59,7 +59,7 @@ fn opened<'a>(magic: &[u8; 8], saved: &'a [u8]) -> Result<&'a [u8]> {
         return Err(if begun {
             cut()
         } else {
-            Error::state(format!("this is no saved {} of mad", what(magic)))
+            Error::state(format!("this is no saved {} of mad", name_of(magic)))
         });
     };
     let (version, rest) = rest.split_first_chunk().ok_or_else(cut)?;

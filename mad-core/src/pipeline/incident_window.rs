@@ -1,4 +1,4 @@
-//! What is kept of an incident for its report.
+//! The rows around an incident and its final ranking, for reports.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use crate::culprit::Ranking;
 use crate::history::{HistoryEntry, HistoryPoint, HistoryRow, Ring};
 use crate::series::EntityId;
 
-/// Rows before an incident that its report shows.
+/// Rows before the start of an incident that a report shows.
 const LEAD_ROWS: usize = 60;
-/// Rows after its end.
+/// Rows after the end of an incident that a report shows.
 const TAIL_ROWS: u32 = 10;
-/// Rows kept at most; a longer incident is thinned to every second row, again and again.
+/// Maximum of kept rows. Beyond it every second row is dropped and the stride doubles.
 const MOST_ROWS: usize = 360;
-/// Metrics shown at most.
+/// Maximum of metrics in one window.
 const MOST_METRICS: usize = 8;
 
 /// Rows around an incident, oldest first.
@@ -24,7 +24,7 @@ const MOST_METRICS: usize = 8;
 pub struct WindowRows<T> {
     /// The rows.
     pub rows: Ring<T>,
-    /// Each row stands for so many steps (1 unless the incident is long).
+    /// Number of steps that each row stands for: 1 unless the incident is long.
     pub stride: u32,
     skipped: u32,
 }
@@ -58,14 +58,14 @@ impl<T: Copy> WindowRows<T> {
     }
 }
 
-/// What is kept of an incident for its report: the rows around it, and the ranking at its end.
+/// The rows around an incident, and the ranking at its end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IncidentWindow {
-    /// Whose it is.
+    /// The entity that opened the incident.
     pub entity: EntityId,
     /// The rows of requests around it.
     pub requests: WindowRows<HistoryRow>,
-    /// The points around it of the metrics that were flagged.
+    /// The points of the flagged metrics around it.
     pub metrics: BTreeMap<Arc<str>, WindowRows<HistoryPoint>>,
     /// The ranking at its end, once it is closed.
     pub ranking: Option<Ranking>,
@@ -81,13 +81,13 @@ impl IncidentWindow {
         Self { entity, requests, metrics: BTreeMap::new(), ranking: None, tail: 0 }
     }
 
-    /// The incident goes on.
+    /// Takes rows again, because the incident reopened.
     pub(super) fn reopen(&mut self) {
         self.ranking = None;
         self.tail = 0;
     }
 
-    /// Shows one more metric, unless it is shown already or there are too many.
+    /// Adds a metric with its recent points, unless it is there or there are too many.
     pub(super) fn show<'a>(
         &mut self,
         metric: &Arc<str>,
@@ -98,20 +98,20 @@ impl IncidentWindow {
         }
     }
 
-    /// Adds a row of requests of the entity; the answer is whether more are wanted.
+    /// Adds a row of requests. Returns whether the window takes more rows.
     pub(super) fn push(&mut self, row: &HistoryRow) -> bool {
         self.requests.push(row);
         self.wants_more()
     }
 
-    /// Adds a point of the entity, if its metric is shown.
+    /// Adds a point, if its metric is in the window.
     pub(super) fn push_point(&mut self, metric: &str, point: &HistoryPoint) {
-        if let Some(trace) = self.metrics.get_mut(metric) {
-            trace.push(point);
+        if let Some(rows) = self.metrics.get_mut(metric) {
+            rows.push(point);
         }
     }
 
-    /// After a step of the entity: whether more rows are wanted.
+    /// Counts a row after the end of the incident. Returns whether the window takes more rows.
     pub(super) fn wants_more(&mut self) -> bool {
         if self.ranking.is_some() {
             self.tail += 1;

@@ -39,11 +39,11 @@ impl Pipeline {
         self
     }
 
-    /// The partition of a name, a new one included.
+    /// The partition of a name. A new name gets a new partition.
     ///
-    /// Each partition has a watermark of its own, so that one may be behind another by any time.
-    /// All records of one entity have to come in one partition. Incidents expire by the time of the
-    /// partition that is furthest behind; [`advance`](Self::advance) moves all of them.
+    /// Each partition has its own watermark, so that one may be behind another by any time. All
+    /// records of one entity have to come in one partition. Incidents expire by the time of the
+    /// partition that is furthest behind. [`advance`](Self::advance) moves all partitions.
     ///
     /// # Errors
     ///
@@ -206,7 +206,7 @@ impl Pipeline {
         }
     }
 
-    /// Moves the watermark of every partition to `at`: a tick of a source that went idle.
+    /// Moves the watermark of every partition to `at`, for example when a source is idle.
     pub fn advance(&mut self, at: Timestamp) -> Update {
         let mut update = Update::default();
         self.close(Some(at), &mut update);
@@ -215,7 +215,7 @@ impl Pipeline {
         update
     }
 
-    /// Closes every open step: the stream has ended.
+    /// Closes all open steps at the end of the stream.
     pub fn finish(&mut self) -> Update {
         let mut update = Update::default();
         self.close(None, &mut update);
@@ -240,7 +240,7 @@ impl Pipeline {
     /// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
     /// let at = Timestamp::from_seconds(0);
     /// pipeline.apply(&Command::Mute {
-    ///     service: "pay*".parse()?,
+    ///     service: Glob::new("pay*"),
     ///     endpoint: Glob::default(),
     ///     at,
     ///     until: Timestamp::from_seconds(3600),

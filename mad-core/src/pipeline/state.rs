@@ -11,12 +11,12 @@ use crate::error::{Error, Result};
 use crate::series::{Entity, EntityId, SeriesId};
 
 impl Pipeline {
-    /// The whole state as bytes: magic, version, length and CRC-32 of what follows, which is
+    /// The whole state as bytes: magic, version, length and CRC-32 of the payload, which is
     /// `MessagePack` with the names of the fields.
     ///
     /// # Errors
     ///
-    /// None is known; an encoder that fails is handed on.
+    /// A failure of the encoder.
     ///
     /// # Examples
     ///
@@ -35,7 +35,7 @@ impl Pipeline {
         envelope::seal(envelope::PIPELINE, self)
     }
 
-    /// A pipeline that goes on where the saved one stopped, byte for byte.
+    /// Restores a pipeline. It gives the same output as the saved one would have given, byte for byte.
     ///
     /// Thresholds, guardrails and most other fields of the config may differ from those of the saved
     /// state: they apply from now on, and what was learnt stays. [`PipelineConfig::check_saved`] lists
@@ -44,8 +44,9 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// A config field outside its range; bytes that are no saved state, are cut, damaged or of a
-    /// newer version; a config that [`PipelineConfig::check_saved`] refuses.
+    /// - A config field is outside its range.
+    /// - The bytes are no saved state, are cut, damaged or of a newer version.
+    /// - [`PipelineConfig::check_saved`] refuses the config.
     pub fn restore(config: PipelineConfig, saved: &[u8]) -> Result<Self> {
         let pipeline: Self = envelope::open(envelope::PIPELINE, saved)?;
         let saved = pipeline.config.clone();
@@ -139,9 +140,8 @@ impl Pipeline {
         self.checkpointer.mark_dirty(ids.into_iter().map(EntityId));
     }
 
-    /// The state of one entity as bytes: what was learnt of its requests and metrics, its recent
-    /// rows and its open incident. Requests of steps that are not closed are not in it:
-    /// [`advance`](Self::advance) first.
+    /// The state of one entity as bytes: the state of its scorers, its recent rows and its open
+    /// incident. Requests of open steps are not in it: call [`advance`](Self::advance) first.
     ///
     /// # Errors
     ///
@@ -169,13 +169,14 @@ impl Pipeline {
         envelope::seal(envelope::ENTITY, &self.entity_export(id))
     }
 
-    /// Takes over what another pipeline knew of an entity. It may be given another name here.
+    /// Takes over the exported state of an entity, under this or another name.
     ///
     /// # Errors
     ///
-    /// Something is known of the entity already; there is no room for it or for its series; the bytes
-    /// are no state of an entity, are cut, damaged or of a newer version; their config is one
-    /// that [`PipelineConfig::check_saved`] refuses.
+    /// - The entity is known already.
+    /// - There is no room for it or for its series.
+    /// - The bytes are no state of an entity, are cut, damaged or of a newer version.
+    /// - [`PipelineConfig::check_saved`] refuses the config of the state.
     pub fn load(&mut self, entity: &Entity, part: &[u8]) -> Result<()> {
         let part: EntityExport = envelope::open(envelope::ENTITY, part)?;
         self.config.check_saved(part.config())?;
@@ -188,18 +189,21 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Takes over all that another pipeline knows, which judged other entities with the same config:
-    /// the entities' state, incidents, flagged rows, counts. The rankings at the end of closed
-    /// incidents are made again, over the flagged rows of both.
+    /// Takes over the entities, incidents, flagged rows and counts of another pipeline that judged
+    /// other entities with the same config. Closed incidents are ranked again by the flagged rows of
+    /// both.
     ///
-    /// Statistics of one entity in two pipelines cannot be made one: their windows are exact, and
-    /// the order of the values is gone. So an entity belongs to one shard.
+    /// An entity belongs to one shard, because the statistics of one entity in two pipelines cannot
+    /// be merged: their windows are exact, and the order of the values is lost.
     ///
     /// # Errors
     ///
-    /// The two have an entity in common, or configs that [`PipelineConfig::check_saved`] refuses; one
-    /// has steps that are not closed ([`finish`](Self::finish) or [`advance`](Self::advance) it
-    /// first); together they exceed a limit. Nothing is taken over then.
+    /// Nothing is taken over in these cases:
+    ///
+    /// - Both know the same entity.
+    /// - [`PipelineConfig::check_saved`] refuses the config of the other pipeline.
+    /// - One has open steps: [`finish`](Self::finish) or [`advance`](Self::advance) it first.
+    /// - Together they exceed a limit.
     ///
     /// # Examples
     ///

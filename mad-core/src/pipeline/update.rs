@@ -1,4 +1,4 @@
-//! What a batch of telemetry brought about.
+//! The result of a batch, a tick or a command: judged rows and points, and incident changes.
 
 use std::sync::Arc;
 
@@ -11,51 +11,65 @@ use crate::score::{RowScores, Score};
 use crate::series::Entity;
 use crate::telemetry::Rejections;
 
-/// A row with its scores and the verdict.
+/// A row of requests with its scores and its verdict.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JudgedRow {
-    /// Whose row it is.
+    /// The entity.
     pub entity: Arc<Entity>,
-    /// What happened.
+    /// The signals of the step.
     pub row: FeatureRow,
-    /// How unlikely each signal is.
+    /// One score for each signal.
     pub scores: RowScores,
-    /// What was decided.
+    /// The verdict of the guardrails.
     pub verdict: Verdict,
 }
 
-/// A point of a metric with its score and the verdict.
+/// A point of a metric with its score and its verdict.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JudgedPoint {
-    /// Whose point it is.
+    /// The entity.
     pub entity: Arc<Entity>,
     /// The metric.
     pub metric: Arc<str>,
-    /// What was judged: of a running total its increase a second.
+    /// The judged value. For a running total it is the increase per second.
     pub point: FeaturePoint,
-    /// How unlikely it is.
+    /// The score of the value.
     pub score: Score,
-    /// What was decided.
+    /// The verdict of the guardrails.
     pub verdict: Verdict,
-    /// How much it is worth an alarm, 0 to 1: of a gauge how far a level that lasts lies out,
-    /// otherwise the score; 0 within the pause after an alarm.
+    /// Score of the point as an alarm, 0 to 1. For a gauge it rates a level that lasts, for other
+    /// kinds it is the score. It is 0 in the cooldown after an alarm.
     pub alarm_score: f64,
-    /// Whether it raises an alarm: it is worth one, nothing holds it back, and none was raised
-    /// within the pause.
+    /// Whether the point raises an alarm: its alarm score reaches the threshold, no guardrail
+    /// suppresses it, and the cooldown after the previous alarm has passed.
     pub is_alarm: bool,
 }
 
-/// What a batch of telemetry, a tick or a command brought about.
+/// The result of a batch of telemetry, a tick or a command.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::{Pipeline, PipelineConfig, Request, Timestamp};
+///
+/// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+/// let at = Timestamp::from_seconds(0);
+/// pipeline.ingest([Request::new(at, "payments", "/pay", 200, 80.0)]);
+/// let update = pipeline.finish();
+/// assert_eq!(update.rows[0].row.count, 1);
+/// assert!(update.changes.is_empty());
+/// # Ok::<(), mad_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Update {
-    /// Rows that closed, judged; by step, then service and endpoint.
+    /// Judged rows of requests, ordered by step, service and endpoint.
     pub rows: Vec<JudgedRow>,
-    /// Points of metrics that are in order, judged; by time, then service, resource and metric.
+    /// Judged points of metrics, ordered by time, service, resource and metric.
     pub points: Vec<JudgedPoint>,
-    /// What happened to incidents, in order.
+    /// Changes of incidents, in order.
     pub changes: Vec<IncidentChange>,
-    /// Records that were not taken.
+    /// Rejected records.
     pub rejected: Rejections,
-    /// Whether the batch was known already and nothing of it was taken.
+    /// Whether the batch was a repetition, so that nothing of it was taken.
     pub repeated: bool,
 }

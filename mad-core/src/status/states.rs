@@ -1,4 +1,4 @@
-//! What each entity and series is now, with a reason: the answers to "why is it quiet".
+//! The health state of each entity and series, and why a row was flagged or not.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,12 +14,21 @@ use crate::score::Gaps;
 use crate::series::{Entity, EntityId, SeriesId, Signal};
 use crate::time::Timestamp;
 
-/// Evidence at which something is silent: it is one in ten thousand that nothing comes for so long.
+/// Evidence from which an entity is silent: a gap of this length has a probability of 1 in 10,000.
 const SILENT: f64 = 4.0;
-/// States that a document lists, worst first.
+/// Maximum of states in a document.
 const LISTED: usize = 200;
 
-/// What an entity or series is now; worst first.
+/// The health state of an entity or series. The worst state comes first.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::status::HealthState;
+///
+/// assert!(HealthState::Anomalous < HealthState::Normal);
+/// assert_eq!(HealthState::TooFewRequests.as_str(), "too_few_requests");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HealthState {
@@ -27,17 +36,17 @@ pub enum HealthState {
     Anomalous,
     /// Its newest row was unlikely, and a guardrail suppressed it.
     Suppressed,
-    /// It had rows and has none any more.
+    /// It had rows and has had none for longer than its usual gaps explain.
     Silent,
     /// Its newest row has too few requests to be flagged.
     TooFewRequests,
-    /// It warms up, or too few points are known of it.
+    /// It is warming up or has too few points.
     Learning,
-    /// A mute holds.
+    /// It is muted.
     Muted,
-    /// An override says that it is not judged.
+    /// An override sets `watched = false`, so it is not judged.
     Disabled,
-    /// Nothing is unlikely about its newest row.
+    /// Its newest row is not unlikely.
     Normal,
 }
 
@@ -56,7 +65,7 @@ impl HealthState {
         }
     }
 
-    /// What the guardrails' word on a row amounts to; `enough` requests are in it.
+    /// The state by the reason of a row's verdict. `enough`: the row has enough requests.
     const fn of(reason: Reason, enough: bool) -> Self {
         match reason {
             Reason::AboveExpected | Reason::BelowExpected => Self::Anomalous,
@@ -69,20 +78,20 @@ impl HealthState {
     }
 }
 
-/// What an entity, or one metric of it, is now, and why.
+/// The health state of an entity or of one of its metrics, with the reason.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EntityStatus {
-    /// Whose it is.
+    /// The entity.
     pub entity: Entity,
     /// The metric; none for the requests of an entity.
     pub metric: Option<Arc<str>>,
-    /// What it is.
+    /// The state.
     pub state: HealthState,
-    /// Why, in words: one sentence without a full stop.
+    /// The reason: one sentence without a full stop.
     pub reason: String,
-    /// Points learnt and remembered.
+    /// Number of learnt points.
     pub points: u64,
-    /// Since when it is so, as far as the rows reach that are kept.
+    /// Start of the state, as far back as rows are kept.
     pub since: Timestamp,
     /// Start of its newest row.
     pub last_seen: Timestamp,
@@ -110,13 +119,13 @@ pub struct StateDocument {
     pub health: Option<f64>,
 }
 
-/// What every entity (its requests) and every series of a metric is now, and why: the worst
-/// first, then by score, service, endpoint and metric.
+/// The health states of all entities (by their requests) and of all series of metrics, ordered from
+/// the worst, then by score, service, endpoint and metric.
 ///
-/// The reason is the guardrails' own for the newest row, in words. Something is silent when it
-/// has had no row for longer than the gaps between the rows that are kept explain
-/// ([`SilenceScorer`](crate::score::SilenceScorer), evidence 4): five or six steps where it had one
-/// in every step.
+/// The reason is that of the newest row's verdict, in words. An entity is silent when it has had no
+/// row for longer than the gaps between its kept rows explain
+/// ([`SilenceScorer`](crate::score::SilenceScorer), evidence 4). With a row in every step that is
+/// after five or six steps.
 ///
 /// # Examples
 ///
@@ -167,7 +176,7 @@ pub fn why_point(pipeline: &Pipeline, judged: &JudgedPoint) -> String {
     answer(pipeline, entity, Some(metric), &decision, first, score.points)
 }
 
-/// Of how many states there are how many, and the worst ones.
+/// The number of entities and series in each state, and the worst states.
 pub(crate) fn state_documents(
     pipeline: &Pipeline,
 ) -> (BTreeMap<&'static str, u64>, Vec<StateDocument>) {
@@ -197,9 +206,9 @@ fn answer(
         muted_until: pipeline.muted_until(name, decision.bucket),
         step: pipeline.config().features.step(),
     };
-    let told = TemplateExplainer.answer(name, &why);
+    let sentences = TemplateExplainer.answer(name, &why);
     if !decision.is_anomaly {
-        return told;
+        return sentences;
     }
     let at = decision.bucket;
     let holds = |incident: &&crate::Incident| {
@@ -210,7 +219,7 @@ fn answer(
         || "no incident that is kept".to_owned(),
         |incident| format!("incident {}", incident.id),
     );
-    format!("{told} Part of {part}.")
+    format!("{sentences} Part of {part}.")
 }
 
 /// A pipeline and the event time at which its states are asked for.
@@ -316,18 +325,18 @@ impl<'a> View<'a> {
     }
 }
 
-/// The rows or points that are kept, newest first.
+/// The kept rows or points, newest first.
 struct Past {
     times: Vec<Timestamp>,
     states: Vec<HealthState>,
-    /// None where it is to be found.
+    /// The step of the rows. None for metrics, whose step follows from their gaps.
     step: Option<i64>,
     disabled: bool,
     enough: bool,
 }
 
 impl Past {
-    /// The first of the newest rows that are all of this state.
+    /// Start of the unbroken run of newest rows in this state.
     fn since(&self, state: HealthState) -> Option<Timestamp> {
         let same = self.times.iter().zip(&self.states).take_while(|(_, known)| **known == state);
         same.last().map(|(time, _)| *time)

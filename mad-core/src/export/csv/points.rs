@@ -11,8 +11,8 @@ expected_high,expected,n,gap_steps,alarm_score,is_alarm\n",
     );
 }
 
-/// Appends a row of a scored file of metrics. The value of a running total is its increase a
-/// second. What is not known is empty.
+/// Appends a row of a scored file of metrics. The value of a running total is its increase per
+/// second. An unknown value is an empty field.
 pub fn write_scored_point(judged: &JudgedPoint, out: &mut Vec<u8>) {
     let JudgedPoint { entity, metric, point, score, verdict, alarm_score, is_alarm } = judged;
     let mut line = Line { out };

@@ -37,9 +37,9 @@ mad_z,is_anomaly,severity,score,signal,reason,expected_low,expected_high,value,e
     );
 }
 
-/// Appends a row of a scored file. `mad_z` is the p95 signal's z; `signal` is the one the verdict
-/// is about, and `expected_low`, `expected_high`, `value`, `expected` and `z` are that signal's.
-/// What is not known is empty.
+/// Appends a row of a scored file. `mad_z` is the p95 signal's z; `signal` is the leading signal of
+/// the verdict, and `expected_low`, `expected_high`, `value`, `expected` and `z` are that signal's.
+/// An unknown value is an empty field.
 pub fn write_scored_row(judged: &JudgedRow, out: &mut Vec<u8>) {
     let JudgedRow { entity, row, scores, verdict } = judged;
     let score: &Score = scores.of(verdict.request_signal());

@@ -10,7 +10,7 @@ use crate::incident::{Incident, Peak};
 use crate::pipeline::Pipeline;
 use crate::series::Entity;
 
-/// Entities listed as affected by an incident.
+/// Maximum of affected entities in a document.
 const AFFECTED: usize = 50;
 
 /// One incident.
@@ -45,7 +45,7 @@ pub struct IncidentDocument {
     pub series: Option<SeriesDocument>,
 }
 
-/// A signal at its worst.
+/// The most extreme value of a signal.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
 pub struct PeakDocument {
@@ -67,7 +67,7 @@ pub struct EntityDocument {
 }
 
 impl IncidentDocument {
-    /// One incident with its explanation, ranking and the rows around it.
+    /// The document of an incident: its explanation, ranking and the rows around it.
     pub fn new(pipeline: &Pipeline, incident: &Incident) -> Self {
         let ranking = pipeline.ranking_of(incident);
         let last = incident.end.plus(-incident.step);

@@ -16,7 +16,7 @@ pub struct RankingDocument {
     pub culprits: Vec<CulpritDocument>,
 }
 
-/// A suspect.
+/// One culprit of a ranking.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
 pub struct CulpritDocument {
@@ -31,7 +31,7 @@ pub struct CulpritDocument {
     pub evidence: Vec<EvidenceDocument>,
 }
 
-/// What a signal says against a suspect.
+/// The evidence of one signal against a culprit.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
 pub struct EvidenceDocument {
@@ -48,7 +48,7 @@ pub struct EvidenceDocument {
 }
 
 impl RankingDocument {
-    /// A ranking in words and numbers.
+    /// The document of a ranking.
     pub fn new(ranking: &Ranking) -> Self {
         Self {
             at: ranking.at.to_string(),

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::telemetry::Rejections;
 
-/// Records that were not taken.
+/// Rejected records: counts by reason, and the first ones.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
 pub struct RejectedDocument {
@@ -15,7 +15,7 @@ pub struct RejectedDocument {
     pub first: Vec<RejectedRecord>,
 }
 
-/// One record that was not taken.
+/// One rejected record.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
 pub struct RejectedRecord {
@@ -26,7 +26,7 @@ pub struct RejectedRecord {
 }
 
 impl RejectedDocument {
-    /// What was not taken, with hints.
+    /// Rejected records with hints how to mend them.
     pub fn new(rejected: &Rejections) -> Self {
         Self {
             total: rejected.total(),

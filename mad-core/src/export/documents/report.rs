@@ -10,12 +10,25 @@ use crate::pipeline::{Counters, Pipeline};
 use crate::series::Entity;
 use crate::status::{StateDocument, state_documents};
 
-/// Version of the document's shape; it grows when a field changes its meaning or goes.
+/// Version of the document's shape. It grows when a field changes its meaning or is removed.
 pub const SCHEMA_VERSION: u32 = 1;
-/// Entities listed with their row counts, those with most flagged rows first.
+/// Maximum of entities in the timeline, those with most flagged rows first.
 const SUMMARIES: usize = 200;
 
-/// Everything a report shows. Times are RFC 3339 in UTC.
+/// Everything that a report shows. Times are RFC 3339 in UTC.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::{Document, Pipeline, PipelineConfig, Request, Timestamp};
+///
+/// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+/// pipeline.ingest([Request::new(Timestamp::from_seconds(0), "payments", "/pay", 200, 80.0)]);
+/// pipeline.finish();
+/// let document = Document::new(&pipeline);
+/// assert_eq!((document.requests, document.rows, document.incidents.len()), (1, 1, 0));
+/// # Ok::<(), mad_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
 pub struct Document {
@@ -45,7 +58,7 @@ pub struct Document {
     pub graph: Option<GraphDocument>,
 }
 
-/// Rows of one entity.
+/// Counts of rows and incidents of one entity.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
 pub struct EntitySummary {

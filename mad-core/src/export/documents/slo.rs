@@ -1,10 +1,10 @@
-//! What of its objectives' budgets an incident took, as reports and files show it.
+//! The use of error budgets by an incident, as reports and files show it.
 
 use serde::Serialize;
 
 use crate::slo::{Burn, SloImpact};
 
-/// What an entity's flagged rows took of the budgets of its objectives.
+/// The use of an entity's error budgets by its flagged rows.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
 pub struct SloDocument {

@@ -1,4 +1,4 @@
-//! Whom an incident reached and how it spread, as reports and files show it.
+//! The entities of an incident and its spread, as reports and files show them.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::SloDocument;
 use crate::explain::Link;
 use crate::incident::Member;
 
-/// Another entity that an incident reached.
+/// Another entity of an incident.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
 pub struct MemberDocument {
@@ -37,7 +37,7 @@ impl From<&Member> for MemberDocument {
     }
 }
 
-/// The first anomaly of one that an incident reached.
+/// The first anomaly of one entity of an incident.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
 pub struct LinkDocument {

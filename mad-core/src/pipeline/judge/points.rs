@@ -29,29 +29,29 @@ impl Judge {
         self.learn_rules(entity, config, names);
         // the price of looking at several points (Bonferroni)
         let look_elsewhere = (points.len() as f64).log10();
-        let (mut worth, mut told) = (0.0_f64, Vec::new());
+        let (mut highest, mut outcomes) = (0.0_f64, Vec::new());
         for point in points {
             if let Some((judged, alarm)) = self.judge_point(name, point, config, names) {
-                worth = worth.max(alarm.score.neg_log10_p - look_elsewhere);
-                told.push(Told::new(&judged, &alarm, look_elsewhere));
+                highest = highest.max(alarm.score.neg_log10_p - look_elsewhere);
+                outcomes.push(PointOutcome::new(&judged, &alarm, look_elsewhere));
                 out.push(judged);
             }
         }
         let threshold = self.threshold_neg_log10_p();
-        told.retain(|told| told.signal.neg_log10_p >= threshold);
-        told.sort_by(|a, b| b.signal.neg_log10_p.total_cmp(&a.signal.neg_log10_p));
-        let Some(strongest) = told.first() else {
-            return Some(RowOutcome::Quiet { entity, at: bucket, step, neg_log10_p: worth });
+        outcomes.retain(|one: &PointOutcome| one.signal.neg_log10_p >= threshold);
+        outcomes.sort_by(|a, b| b.signal.neg_log10_p.total_cmp(&a.signal.neg_log10_p));
+        let Some(strongest) = outcomes.first() else {
+            return Some(RowOutcome::Quiet { entity, at: bucket, step, neg_log10_p: highest });
         };
         let neg_log10_p = strongest.signal.neg_log10_p;
-        let severity = told.iter().map(|told| told.severity).max();
-        let alarms = told.iter().filter(|told| told.alarming >= threshold);
-        let effective_n = alarms.map(|told| told.effective_n).reduce(f64::max);
+        let severity = outcomes.iter().map(|one| one.severity).max();
+        let alarms = outcomes.iter().filter(|one| one.alarming >= threshold);
+        let effective_n = alarms.map(|one| one.effective_n).reduce(f64::max);
         let row = FlaggedRow {
             step,
             severity: severity.unwrap_or_default(),
             neg_log10_p,
-            signals: told.into_iter().map(|told| told.signal).collect(),
+            signals: outcomes.into_iter().map(|one| one.signal).collect(),
             ..FlaggedRow::new(entity, bucket)
         };
         Some(match effective_n {
@@ -135,7 +135,7 @@ struct Alarm {
 }
 
 /// The part of a point in the outcome of its row.
-struct Told {
+struct PointOutcome {
     signal: FlaggedSignal,
     severity: Severity,
     /// Evidence for an alarm.
@@ -145,7 +145,7 @@ struct Told {
     effective_n: f64,
 }
 
-impl Told {
+impl PointOutcome {
     /// The evidence is 0 for a point that is neither flagged nor an alarm and has no slow change.
     /// A slow change pays no price for the other metrics of the row, because hundreds of values
     /// stand behind it: blocks that add up by chance are far rarer than its evidence says.
