@@ -1,4 +1,5 @@
-//! Finds what is wrong in a fleet of microservices, from the first minutes and with no training.
+//! Finds anomalies and incidents in a fleet of microservices, from the first minutes and without
+//! training.
 //!
 //! ```text
 //! telemetry ─▶ features ─▶ scores ─▶ verdicts ─▶ incidents ─▶ culprits ─▶ explanations

@@ -113,8 +113,8 @@ fn suspect(rows: &[&ReferenceRow]) -> Option<ReferenceCulprit> {
     })
 }
 
-/// The nearest number of so many decimals; of two equally near ones that with an even last digit,
-/// as Python's `round` does. Infinities stay.
+/// Rounds to `decimals` digits, and ties to an even last digit as Python's `round` does. Infinities
+/// stay.
 fn rounded(value: f64, decimals: usize) -> f64 {
     format!("{value:.decimals$}").parse().unwrap_or(value)
 }

@@ -14,7 +14,7 @@ use crate::time::{MINUTE, Timestamp};
 /// Share of failed requests that makes a flagged row critical.
 const CRITICAL_ERROR_RATE: f64 = 0.05;
 
-/// All that the original tells of a file.
+/// All results of the original for a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReferenceReport {
     /// Every minute of every endpoint that has requests, ordered by time, service, endpoint.

@@ -1,4 +1,4 @@
-//! What is judged: a service and one of its endpoints or resources.
+//! Entities: a service and one of its endpoints or resources.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// What is judged: a service and one of its endpoints.
+/// The entity that is judged: a service and one of its endpoints.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Entity {
     /// The service.

@@ -32,7 +32,7 @@ pub enum SignalKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
-    /// Only values above what is expected.
+    /// Only values above the expected one.
     Up,
     /// Only values below.
     Down,

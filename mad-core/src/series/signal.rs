@@ -99,7 +99,7 @@ impl SignalName {
         }
     }
 
-    /// The unit of its values; empty where nobody said.
+    /// The unit of its values; empty where it is unknown.
     pub fn unit(&self) -> &'static str {
         match self {
             Self::Request(signal) => signal.unit(),

@@ -88,7 +88,7 @@ impl SloImpact {
         }
     }
 
-    /// Adds a row of so many requests, so many of which failed.
+    /// Adds a row with its requests and errors.
     pub fn add(&mut self, row: &RowObjectives, requests: u64, errors: u64) {
         self.errors.add(errors, requests, row.window_requests);
         self.latency.add(row.slow, requests, row.window_requests);

@@ -10,7 +10,7 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    /// Adds requests of so many seconds; what is older than `window` seconds fades.
+    /// Adds the requests of `seconds`; requests older than `window` seconds decay.
     pub fn add(&mut self, requests: u64, seconds: f64, window: f64) {
         self.requests += requests as f64;
         self.seconds += seconds;
@@ -20,7 +20,7 @@ impl Traffic {
         }
     }
 
-    /// Requests that so many seconds bring.
+    /// Expected requests in `seconds`.
     pub fn expected(&self, seconds: f64) -> f64 {
         self.requests / self.seconds * seconds
     }

@@ -27,9 +27,9 @@ pub struct Change<'a> {
     pub service: &'a str,
     /// What kind of change: `deploy`, `config`, `restart`, or any other word.
     pub kind: &'a str,
-    /// What was changed, such as the name of a flag; may be empty.
+    /// The changed item, such as the name of a flag; may be empty.
     pub name: &'a str,
-    /// What it was changed to; may be empty.
+    /// The new version or value; may be empty.
     pub version: &'a str,
 }
 
@@ -61,8 +61,8 @@ pub struct ChangeEvent {
     pub service: Arc<str>,
     /// What kind of change, such as `deploy`.
     pub kind: String,
-    /// What was changed; may be empty.
+    /// The changed item; may be empty.
     pub name: String,
-    /// What it was changed to; may be empty.
+    /// The new version or value; may be empty.
     pub version: String,
 }

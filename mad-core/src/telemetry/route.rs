@@ -8,22 +8,22 @@ use crate::error::{Error, Result};
 
 /// What a part of a path becomes that names one thing among many.
 const ID: &str = "{id}";
-/// Most patterns of one configuration: each new path is held against all of them.
+/// Most patterns of one configuration: each new path is compared with all of them.
 const MAX_PATTERNS: usize = 1_000;
 
-/// How raw paths become routes, so that a path per customer is not an entity per customer.
+/// Turns raw paths into routes, so that a path per customer does not make an entity per customer.
 ///
-/// Only what is a path is touched: a text that begins with `/`, or with a scheme and a host, behind
-/// an optional method (`GET /item/3`). Query and fragment are cut off. A pattern that matches the
-/// whole path gives its own text, the first one wins. Otherwise a segment becomes `{id}` when it is
+/// Only paths are changed: texts that begin with `/`, or with a scheme and a host, after an optional
+/// method (`GET /item/3`). Query and fragment are removed. The first pattern that matches the whole
+/// path gives its text. Otherwise a segment becomes `{id}` when it is
 ///
 /// - a number, a date, or several joined (`42`, `2026-01-06`, `10.0.0.7`, `3,4`); a short decimal
 ///   is a version and stays (`1.0`), as do `v1` and every other word;
 /// - a UUID, or eight and more hexadecimal digits with a decimal one among them;
 /// - an e-mail address;
-/// - sixteen and more letters and digits, mixed as no words are (ULIDs, tokens, keys).
+/// - sixteen and more letters and digits, unlike words (ULIDs, tokens, keys).
 ///
-/// Templating what is a route already changes nothing.
+/// Templating a route again changes nothing.
 ///
 /// # Examples
 ///
@@ -163,7 +163,7 @@ fn is_id(segment: &str) -> bool {
     is_numeric(segment) || is_hexadecimal(segment) || is_address(segment) || is_token(segment)
 }
 
-/// Numbers and what is made of them, dates with their time included.
+/// Numbers and combinations of them, such as dates with their time.
 fn is_numeric(segment: &str) -> bool {
     let version = segment.len() <= 4 && segment.contains('.') && !segment.starts_with('-');
     let numbers = segment.bytes().all(|b| b.is_ascii_digit() || b",;:.-_+".contains(&b));

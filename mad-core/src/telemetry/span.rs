@@ -39,7 +39,7 @@ pub struct Span<'a> {
     pub parent_id: Option<&'a str>,
     /// The service that did the work.
     pub service: &'a str,
-    /// What was done.
+    /// The operation, such as a route.
     pub operation: &'a str,
     /// When it began.
     pub start: Timestamp,
@@ -49,7 +49,8 @@ pub struct Span<'a> {
     pub status: &'a str,
     /// Which side of a call it is.
     pub kind: SpanKind,
-    /// Who was called, where that is told; needed for what writes no spans itself, such as a database.
+    /// The called service, where the span names it; needed for services without spans, such as a
+    /// database.
     pub peer: Option<&'a str>,
 }
 
@@ -129,7 +130,7 @@ impl<'a> Span<'a> {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum SpanKind {
-    /// Not told.
+    /// The kind is unknown.
     #[default]
     Unknown,
     /// Work within a service.
@@ -166,7 +167,7 @@ impl SpanKind {
         found.map_or(Self::Unknown, |(_, kind)| *kind)
     }
 
-    /// Its name in files and answers; empty where it is not told.
+    /// Its name in files and answers; empty where it is unknown.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "",

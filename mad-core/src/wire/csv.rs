@@ -25,7 +25,7 @@ pub(super) struct CsvDecoder<K> {
     table: Table<K>,
 }
 
-/// What is known about the rows.
+/// The header and the position of the columns.
 #[derive(Debug, Clone)]
 struct Table<K> {
     /// The slot of every column; `None` before the header.

@@ -88,7 +88,7 @@ fn take<K: Kind>(
             let cut = !ended && error.is_eof();
             let reason = if cut { RejectReason::Truncated } else { RejectReason::BadJson };
             rejections.add(reason, line, || {
-                // the text is one line, so only the column of "at line 1 column 7" tells anything
+                // the text is one line, so only the column of "at line 1 column 7" is useful
                 error.to_string().replace("line 1 column", "column")
             });
         }

@@ -9,7 +9,7 @@ use crate::time::ZonePolicy;
 /// As many fields as the widest kind has.
 pub const MAX_FIELDS: usize = 10;
 
-/// What is wrong with a record: the reason, and the field at fault.
+/// The fault of a record: the reason and the field.
 pub type Fault = (RejectReason, &'static str);
 
 mod sealed {

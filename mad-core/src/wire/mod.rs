@@ -98,7 +98,7 @@ pub type EdgeDecoder = Decoder<Edges>;
 /// unquoted field is an ordinary character. Header names are trimmed, case does not matter, order
 /// is free. A quote that is never closed (up to the end of the input or for more than
 /// `MAX_LINE_BYTES`), or whose field spans lines and ends in a quote with text right behind it,
-/// was a stray one: its record is rejected as `truncated`, and reading goes on at the line after
+/// was a stray one: its record is rejected as `truncated`, and reading continues at the line after
 /// the quote, so that no other row is lost. A status may be written `200` or `200.0`.
 ///
 /// **JSON Lines.** Times are text or epoch numbers; numbers may be text that holds one; ids, levels
@@ -177,8 +177,8 @@ impl<K: Kind> Decoder<K> {
     /// # Errors
     ///
     /// The input as a whole cannot be read: a CSV header that lacks a needed column, has one
-    /// twice, is not UTF-8 or is no header at all. The message names what is missing, what was
-    /// found and the way out. Every later call gives the same error.
+    /// twice, is not UTF-8 or is no header at all. The message names the missing
+    /// columns, the found ones and the way out. Every later call gives the same error.
     pub fn feed(
         &mut self,
         bytes: &[u8],
