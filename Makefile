@@ -5,7 +5,6 @@ BIN    := $(VENV)/bin
 DATA   ?= ../shared/data
 SCORERS ?= $(DATA)/../bench
 CARGO  ?= cargo
-SEED   ?= 0
 MINUTES ?= 30
 
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
@@ -33,7 +32,7 @@ $(VENV)/.tested: requirements-test.txt $(VENV)/.made
 	@touch $@
 
 demo: $(VENV)/.installed ## simulate a shop, find its incident, name the culprit, write the report
-	@$(BIN)/mad demo --seed $(SEED)
+	@$(BIN)/mad demo $(if $(SEED),--seed $(SEED))
 
 serve-demo: $(VENV)/.installed $(VENV)/.tested ## run the live service with a demo shop and a failure
 	@$(BIN)/mad serve --demo

@@ -1,36 +1,38 @@
-//! Runs of the whole pipeline over simulated shops, scored against their truth.
+//! Runs the whole pipeline on simulated shops and evaluates it with their truth.
 
 pub mod fleet;
 pub mod slow;
+
+use std::time::Duration;
 
 use mad_core::evaluate::{EvaluatedIncident, Evaluation, Evaluator};
 use mad_core::simulate::{IncidentSpec, Shop, ShopConfig, TruthIncident};
 use mad_core::{Entity, Pipeline, PipelineConfig, Result, Source, Update};
 
-/// One scored run.
+/// One evaluated run.
 #[derive(Debug, Clone)]
 pub struct ShopRun {
-    /// Rows and incidents against the truth.
+    /// Evaluation of rows and incidents.
     pub evaluation: Evaluation,
-    /// True incidents in whose found one the endpoint is named first; of several that became one,
-    /// among as many.
+    /// True incidents whose endpoint ranks first in the detected incident. If n true incidents share a
+    /// detected one, the first n ranks count.
     pub blamed: u64,
 }
 
-/// Simulates a shop, runs the pipeline at its defaults over it, and scores the outcome.
+/// Simulates a shop, runs the pipeline with its defaults, and evaluates the result.
 ///
 /// # Errors
 ///
-/// A shop that cannot be.
+/// A shop outside its range.
 pub fn run_shop(seed: u64, rows: u64, hours: f64, incidents: Vec<IncidentSpec>) -> Result<ShopRun> {
     run_shop_with(PipelineConfig::default(), seed, rows, hours, incidents)
 }
 
-/// The same with another configuration.
+/// [`run_shop`] with another configuration.
 ///
 /// # Errors
 ///
-/// A shop or a configuration that cannot be.
+/// A shop or configuration outside its range.
 pub fn run_shop_with(
     config: PipelineConfig,
     seed: u64,
@@ -46,7 +48,8 @@ pub fn run_shop_with(
         ..ShopConfig::default()
     })?;
     let truth = shop.truth();
-    let (step, lateness) = (config.features.step(), config.features.lateness());
+    let [step, lateness] = [config.features.step(), config.features.lateness()]
+        .map(|nanos| Duration::from_nanos(nanos.unsigned_abs()));
     let mut pipeline = Pipeline::new(config)?;
     let mut evaluator = Evaluator::new(step, lateness, &truth);
     let mut update = Update::default();
@@ -109,6 +112,7 @@ pub fn run_shop_with(
     Ok(ShopRun { evaluation: evaluator.finish(&found), blamed })
 }
 
+/// Moves the rows of an update into the evaluator.
 fn score_rows(evaluator: &mut Evaluator<'_>, pipeline: &Pipeline, update: &mut Update) {
     for judged in &update.rows {
         if let Some(entity) = pipeline.entities().get(judged.row.entity) {

@@ -1,4 +1,4 @@
-//! What a ranking says.
+//! The result of a ranking: culprits and their evidence.
 
 use std::sync::Arc;
 
@@ -9,39 +9,39 @@ use crate::series::{Entity, EntityId, SignalName};
 use crate::telemetry::ChangeEvent;
 use crate::time::Timestamp;
 
-/// What one signal says against a culprit: its strongest row.
+/// The strongest row of one signal, as evidence against a culprit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// Which signal.
+    /// The signal.
     pub signal: SignalName,
-    /// In how many flagged rows it was flagged.
+    /// Number of rows in which the signal was flagged.
     pub rows: u64,
-    /// The row in which it was strongest.
+    /// Start of the row with the strongest evidence.
     pub at: Timestamp,
-    /// Its value there.
+    /// The value in that row.
     pub value: f64,
-    /// What was expected there.
+    /// The expected value.
     pub expected: f64,
-    /// Lower end of the expected band there.
+    /// Lower end of the expected range.
     pub low: f64,
-    /// Upper end of the expected band there.
+    /// Upper end of the expected range.
     pub high: f64,
-    /// Distance from what was expected, in scales.
+    /// Distance from the expected value in scales.
     pub z: f64,
-    /// Minus log10 of its probability.
+    /// Negative decimal logarithm of the probability of the value.
     pub neg_log10_p: f64,
 }
 
-/// One suspect.
+/// One suspected entity.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Culprit {
-    /// Who.
+    /// The entity.
     pub entity: Entity,
-    /// Its id in its pipeline.
+    /// Its id in the table of entities.
     pub entity_id: EntityId,
-    /// The signal with the strongest evidence against it.
+    /// The signal with the strongest evidence.
     pub metric: SignalName,
-    /// Its share of the evidence of all suspects in the window, 0 to 1.
+    /// Its share of the weight of all suspects, 0 to 1.
     pub score: f64,
     /// Start of its first flagged row in the window.
     pub onset: Timestamp,
@@ -49,36 +49,36 @@ pub struct Culprit {
     pub last: Timestamp,
     /// Flagged rows in the window.
     pub rows: u64,
-    /// Its worst severity.
+    /// Its highest severity.
     pub severity: Severity,
     /// Highest error rate of a flagged row.
     pub peak_error_rate: f64,
-    /// What speaks against it, strongest signal first.
+    /// The evidence, strongest signal first.
     pub evidence: Vec<Evidence>,
-    /// A service that it calls and whose anomalies began no later: what is seen here may come from
-    /// there, and weighs a quarter.
+    /// A called service whose anomalies began no later and may explain those of this entity. The weight
+    /// is then multiplied by 0.25.
     pub explained_by: Option<Arc<str>>,
-    /// A service that it calls, where its calls took longer on their way there and back, no later: it
-    /// weighs a quarter beside them.
+    /// A called service for which calls spent longer in the network, no later. The weight is then
+    /// multiplied by 0.25.
     pub slow_calls_to: Option<Arc<str>>,
-    /// Why it may never have been called, where requests that did not come or missing spans are all
-    /// that speaks against it: it weighs a quarter.
+    /// Why it may never have been called, if only missing requests or spans speak against it. The
+    /// weight is then multiplied by 0.25.
     pub not_called: Option<NotCalled>,
-    /// The last change of its service in the half hour before its first flagged row: its evidence
-    /// weighs half as much again.
+    /// The last change of its service in the half hour before its first flagged row. The weight is then
+    /// multiplied by 1.5.
     pub change: Option<ChangeEvent>,
 }
 
-/// Why a service may never have been called: a caller gave up before it came to it.
+/// Why a service may never have been called: a caller failed before it made the call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotCalled {
-    /// The service that calls it, directly or through others, and that went bad.
+    /// The failed service that calls it directly or through others.
     pub caller: Arc<str>,
-    /// Another service that this one calls, whose anomalies began no later.
+    /// Another service that the caller calls, whose anomalies began no later.
     pub because_of: Arc<str>,
 }
 
-/// Suspects, the likeliest first.
+/// Suspected entities, the likeliest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ranking {
     /// Start of the look-back window.
@@ -87,8 +87,8 @@ pub struct Ranking {
     pub at: Timestamp,
     /// Flagged rows within it.
     pub rows: u64,
-    /// The likeliest suspects.
+    /// The likeliest culprits.
     pub culprits: Vec<Culprit>,
-    /// Whether nobody is named because nothing stands out.
+    /// Whether no culprit is reported because no row of the window is flagged.
     pub abstained: bool,
 }

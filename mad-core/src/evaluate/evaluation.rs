@@ -1,22 +1,22 @@
-//! What an evaluation tells.
+//! The result of an evaluation: counts, scores and the outcome of each true incident.
 
 use serde::{Deserialize, Serialize};
 
 use super::TruthIncident;
 
-/// Precision, recall and F1, each 0 to 1; `None` where there is nothing to divide by.
+/// Precision, recall and F1, each from 0 to 1; `None` if the denominator is 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
-    /// Right alarms by all alarms; `None` without alarms.
+    /// Share of correct alarms among all alarms.
     pub precision: Option<f64>,
-    /// Right alarms by all that should have been raised; `None` where none should.
+    /// Share of correct alarms among all that should have been raised.
     pub recall: Option<f64>,
-    /// `2 right / (2 right + wrong + missed)`, the harmonic mean of both; `None` where all are 0.
+    /// Harmonic mean of both: `2 right / (2 right + wrong + missed)`.
     pub f1: Option<f64>,
 }
 
 impl Scores {
-    /// From the three counts.
+    /// Scores of correct, false and missed alarms.
     pub fn new(right: u64, wrong: u64, missed: u64) -> Self {
         let share = |part: u64, all: u64| (all > 0).then(|| part as f64 / all as f64);
         Self {
@@ -27,7 +27,7 @@ impl Scores {
     }
 }
 
-/// Rows counted by what was expected and what was flagged.
+/// Counts of rows by truth and decision.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct RowCounts {
     /// Expected and flagged.
@@ -46,17 +46,17 @@ pub struct RowCounts {
     pub scores: Scores,
 }
 
-/// Incidents counted.
+/// Counts of incidents.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct IncidentCounts {
     /// True incidents that were found.
     pub found: u64,
-    /// True incidents that were not.
+    /// True incidents that were not found.
     pub missed: u64,
-    /// Detected incidents that overlap a true incident of their entity; more than `found` where a
-    /// true incident was split.
+    /// Detected incidents that overlap a true incident of their entity. They exceed `found` if a true
+    /// incident was split.
     pub matched: u64,
-    /// Detected incidents that overlap none.
+    /// Detected incidents that overlap no true incident.
     pub false_incidents: u64,
     /// Detected incidents of affected entities.
     pub ignored: u64,
@@ -65,52 +65,51 @@ pub struct IncidentCounts {
     pub scores: Scores,
 }
 
-/// Where the entity at fault stood in the rankings.
+/// Ranks of the faulty entities.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Culprits {
-    /// True incidents in all, found or not.
+    /// All true incidents, found or not.
     pub of: u64,
-    /// The entity at fault was ranked first.
+    /// True incidents whose faulty entity ranks first.
     pub first: u64,
-    /// It was among the first three.
+    /// True incidents whose faulty entity is among the first three.
     pub among_three: u64,
 }
 
-/// What became of one true incident.
+/// The outcome of one true incident.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TruthOutcome {
     /// The incident.
     pub incident: TruthIncident,
     /// Whether a detected incident of its entity overlaps it.
     pub found: bool,
-    /// Seconds from its start until the first of those was known; below 0 where one was open before.
+    /// Seconds from its start until the first of these was known; negative if it was open before.
     pub delay_seconds: Option<f64>,
-    /// Seconds from its start until the first right row was known: the end of the row's step plus
-    /// the allowed lateness.
+    /// Seconds from its start until the first correctly flagged row was known: the end of the row's
+    /// step plus the allowed lateness.
     pub first_row_delay_seconds: Option<f64>,
-    /// Place of the entity at fault, from 1, in the ranking of the detected incident that was known
-    /// first; `None` where it is not in it.
+    /// Rank of the faulty entity, from 1, in the ranking of the detected incident that was known first;
+    /// `None` if it is not ranked.
     pub culprit_rank: Option<u64>,
 }
 
-/// How well a detector did.
+/// The evaluation of a detector.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Row by row.
+    /// Counts of rows.
     pub rows: RowCounts,
-    /// Incident by incident.
+    /// Counts of incidents.
     pub incidents: IncidentCounts,
-    /// Who was blamed.
+    /// Ranks of the faulty entities.
     pub culprits: Culprits,
-    /// Median of the delays of the incidents found, in seconds; the mean of the two middle ones of
-    /// an even number.
+    /// Median delay of the found incidents, in seconds.
     pub median_delay_seconds: Option<f64>,
     /// Each true incident, in the order of the truth.
     pub outcomes: Vec<TruthOutcome>,
 }
 
 impl Evaluation {
-    /// Adds the counts of another run and derives the scores anew, so that runs are pooled and not
+    /// Adds the counts of another run and derives the scores again, so that runs are pooled and not
     /// averaged. [`Evaluation::default`] is the empty run.
     ///
     /// # Examples
@@ -137,7 +136,7 @@ impl Evaluation {
         self.derive();
     }
 
-    /// Derives everything that follows from the counts and outcomes.
+    /// Derives the scores and medians from the counts and outcomes.
     pub(super) fn derive(&mut self) {
         let outcomes = &self.outcomes;
         let rows = &mut self.rows;
@@ -158,6 +157,7 @@ impl Evaluation {
     }
 }
 
+/// Median; the mean of the middle two for an even number, `None` without values.
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let upper = *values.get(values.len() / 2)?;

@@ -1,8 +1,10 @@
-//! Rows and incidents against the truth.
+//! Compares rows and incidents with the truth.
+
+use std::time::Duration;
 
 use super::evaluation::{Evaluation, IncidentCounts, RowCounts, TruthOutcome};
 use super::{Truth, TruthIncident};
-use crate::time::{SECOND, Timestamp};
+use crate::time::{SECOND, Timestamp, nanos_of};
 
 /// A judged row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,20 +30,21 @@ pub struct EvaluatedIncident {
     pub start: Timestamp,
     /// End of its last row's step, exclusive.
     pub end: Timestamp,
-    /// When the detector could tell of it first.
+    /// When the detector first reported it.
     pub opened_at: Timestamp,
     /// Service and endpoint of its culprits, the most likely first.
     pub rank_of_culprits: Vec<(String, String)>,
-    /// Others that it reached: service, endpoint, and when the detector could tell of each.
+    /// Other entities of the incident: service, endpoint, and when each was first reported.
     pub members: Vec<(String, String, Timestamp)>,
 }
 
 impl EvaluatedIncident {
+    /// Whether it overlaps a true incident of one of its entities.
     fn finds(&self, truth: &TruthIncident) -> bool {
         self.known(truth).is_some()
     }
 
-    /// When it could tell of a true incident first; none where it is another.
+    /// When it first reported a true incident; `None` if it does not find it.
     fn known(&self, truth: &TruthIncident) -> Option<Timestamp> {
         let own = std::iter::once((&self.service, &self.endpoint, self.opened_at));
         let members = self.members.iter().map(|(service, endpoint, at)| (service, endpoint, *at));
@@ -52,25 +55,26 @@ impl EvaluatedIncident {
     }
 }
 
-/// Takes rows one at a time, in any order, and holds none of them.
+/// Evaluates rows one at a time, in any order, without keeping them.
 ///
 /// # Examples
 ///
 /// ```
 /// use mad_core::evaluate::{EvaluatedIncident, Evaluator, Truth, TruthIncident};
-/// use mad_core::time::{MINUTE, SECOND, Timestamp};
+/// use mad_core::time::Timestamp;
+/// use std::time::Duration;
 ///
 /// let minute = |n: i64| Timestamp::from_seconds(60 * n);
 /// let truth = Truth::new(vec![TruthIncident {
 ///     service: "payments".into(),
 ///     endpoint: "/pay".into(),
-///     start: minute(10).plus(30 * SECOND), // inside the minute
+///     start: minute(10) + Duration::from_secs(30), // inside the minute
 ///     end: minute(13),
 ///     kind: "outage".into(),
 ///     affected: vec![],
 ///     spec: None,
 /// }]);
-/// let mut evaluator = Evaluator::new(MINUTE, 10 * SECOND, &truth);
+/// let mut evaluator = Evaluator::new(Duration::from_secs(60), Duration::from_secs(10), &truth);
 /// for n in 0..20 {
 ///     evaluator.push_row(minute(n), "payments", "/pay", (11..14).contains(&n));
 /// }
@@ -79,7 +83,7 @@ impl EvaluatedIncident {
 ///     endpoint: "/pay".into(),
 ///     start: minute(11),
 ///     end: minute(14),
-///     opened_at: minute(12).plus(10 * SECOND),
+///     opened_at: minute(12) + Duration::from_secs(10),
 ///     rank_of_culprits: vec![("payments".into(), "/pay".into())],
 ///     members: vec![],
 /// }]);
@@ -95,17 +99,17 @@ pub struct Evaluator<'a> {
     lateness: i64,
     truth: &'a Truth,
     rows: RowCounts,
-    /// Of each true incident, the bucket of its first flagged row.
+    /// Start of the first flagged row of each true incident.
     first_flagged: Vec<Option<Timestamp>>,
 }
 
 impl<'a> Evaluator<'a> {
-    /// Against `truth`; rows cover `step_nanos` and are known `lateness_nanos` after their end. A
-    /// step below a nanosecond counts as one.
-    pub fn new(step_nanos: i64, lateness_nanos: i64, truth: &'a Truth) -> Self {
+    /// An evaluator for rows that cover `step` and are known `lateness` after their end. A step of zero
+    /// counts as one nanosecond.
+    pub fn new(step: Duration, lateness: Duration, truth: &'a Truth) -> Self {
         Self {
-            step: step_nanos.max(1),
-            lateness: lateness_nanos,
+            step: nanos_of(step).max(1),
+            lateness: nanos_of(lateness),
             truth,
             rows: RowCounts::default(),
             first_flagged: vec![None; truth.incidents.len()],
@@ -139,7 +143,7 @@ impl<'a> Evaluator<'a> {
         *count += 1;
     }
 
-    /// The evaluation of the rows so far and of these detected incidents.
+    /// The evaluation of the rows so far and of the detected incidents.
     pub fn finish(self, incidents: &[EvaluatedIncident]) -> Evaluation {
         let truth = &self.truth.incidents;
         let mut counts = IncidentCounts::default();
@@ -187,16 +191,16 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// Evaluates all at once; see [`Evaluator`] for the arguments and the [module](crate::evaluate) for
-/// the rules.
+/// Evaluates rows and incidents at once. [`Evaluator`] documents the arguments, the
+/// [module](crate::evaluate) the rules.
 pub fn evaluate(
     rows: &[EvaluatedRow],
-    step_nanos: i64,
-    lateness_nanos: i64,
+    step: Duration,
+    lateness: Duration,
     incidents: &[EvaluatedIncident],
     truth: &Truth,
 ) -> Evaluation {
-    let mut evaluator = Evaluator::new(step_nanos, lateness_nanos, truth);
+    let mut evaluator = Evaluator::new(step, lateness, truth);
     for row in rows {
         evaluator.push_row(row.bucket, &row.service, &row.endpoint, row.is_anomaly);
     }

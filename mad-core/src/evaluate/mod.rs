@@ -1,4 +1,4 @@
-//! Precision, recall, delay and ranking against a known truth.
+//! Evaluates detection results: precision, recall, delay and culprit rank for a known truth.
 //!
 //! # What counts
 //!
@@ -14,8 +14,8 @@
 //! unless its entity is affected by a true incident that it overlaps: then it is ignored. Several
 //! detected incidents inside a true one find it once and earn nothing more.
 //!
-//! *Delay* is counted from the start of the true incident to the moment at which the detector could
-//! have told.
+//! *Delay* is counted from the start of the true incident to the moment at which the detector
+//! first reported it.
 
 mod evaluation;
 mod evaluator;

@@ -1,11 +1,11 @@
-//! What really happened: the incidents that a generator injected or that people labelled.
+//! The true incidents of a data set: injected by a generator or labelled by people.
 
 use serde::{Deserialize, Serialize};
 
 use crate::series::Entity;
 use crate::time::Timestamp;
 
-/// One incident that really happened.
+/// One true incident.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TruthIncident {
     /// The service at fault.
@@ -18,13 +18,13 @@ pub struct TruthIncident {
     /// First moment after it.
     #[serde(with = "rfc3339")]
     pub end: Timestamp,
-    /// What went wrong, such as `outage`; empty where it is not told.
+    /// Kind of fault, such as `outage`; empty if unknown.
     #[serde(default)]
     pub kind: String,
-    /// Others that suffer with it, each as `service endpoint` or as a service alone.
+    /// Other entities that it affects, each as `service endpoint` or as a service.
     #[serde(default)]
     pub affected: Vec<String>,
-    /// What a generator was told to do, in the form of the command line.
+    /// Specification of the generator, in the form of the command line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec: Option<String>,
 }
@@ -55,7 +55,7 @@ impl TruthIncident {
     }
 }
 
-/// All incidents of one data set, and where they come from as far as it is known.
+/// All incidents of one data set, and the known facts about the data set.
 ///
 /// It is written as a list of incidents; each element repeats the facts about the data set, so
 /// that the list needs nothing around it. Without incidents those facts are lost.
@@ -72,7 +72,7 @@ pub struct Truth {
     pub start: Option<Timestamp>,
     /// First moment after the data.
     pub end: Option<Timestamp>,
-    /// What happened, in no particular order.
+    /// The incidents, in no particular order.
     pub incidents: Vec<TruthIncident>,
 }
 
@@ -80,7 +80,7 @@ impl Truth {
     /// The version that is written.
     pub const SCHEMA_VERSION: u32 = 1;
 
-    /// Of these incidents, nothing else known.
+    /// A truth of these incidents, without facts about the data set.
     pub fn new(incidents: Vec<TruthIncident>) -> Self {
         Self {
             schema_version: Self::SCHEMA_VERSION,
@@ -102,7 +102,7 @@ struct Element {
     facts: Facts,
 }
 
-/// What is known of the data set.
+/// The facts about the data set.
 #[derive(Clone, Default, Serialize, Deserialize)]
 struct Facts {
     #[serde(default)]
@@ -155,7 +155,7 @@ pub(crate) mod rfc3339 {
     }
 }
 
-/// The same for times that may be missing.
+/// Optional times as RFC 3339.
 pub(crate) mod rfc3339_option {
     use serde::{Deserialize, Deserializer, Serializer};
 

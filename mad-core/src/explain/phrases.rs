@@ -32,7 +32,7 @@ pub(super) fn failing(incident: &Incident) -> Option<(f64, f64)> {
     (share > usual).then_some((share, usual))
 }
 
-/// The usual value of a signal: what was expected in the row of its peak.
+/// The usual value of a signal: the value expected in the row of its peak.
 pub(super) fn usual(flagged: &FlaggedSignal) -> String {
     let FlaggedSignal { signal, value, expected, .. } = flagged;
     // an expected value that differs from 0 only by rounding is written as 0

@@ -1,5 +1,7 @@
 //! Explains why one row or point was flagged or not.
 
+use std::time::Duration;
+
 use super::TemplateExplainer;
 use super::words::{
     date_clock, describe_signal, duration, format_value, milliseconds, named, number, one_line,
@@ -9,7 +11,7 @@ use crate::config::{EntitySettings, GuardConfig, SignalSettings};
 use crate::guard::{EntityMaturity, Reason};
 use crate::history::Decision;
 use crate::series::{Direction, Entity, Signal, SignalKind, SignalName};
-use crate::time::{MINUTE, Timestamp};
+use crate::time::{MINUTE, Timestamp, nanos_of};
 
 /// A question about one row or point. Unknown parts are left out of the answer.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +26,8 @@ pub struct Why<'a> {
     pub maturity: Option<EntityMaturity>,
     /// End of the mute that applied.
     pub muted_until: Option<Timestamp>,
-    /// Length of a step, ns. Times are written with seconds below one minute.
-    pub step: i64,
+    /// Length of a step. Times are written with seconds below one minute.
+    pub step: Duration,
 }
 
 impl TemplateExplainer {
@@ -61,7 +63,7 @@ impl TemplateExplainer {
     ///     settings: Some(&settings),
     ///     maturity: None,
     ///     muted_until: None,
-    ///     step: 60_000_000_000,
+    ///     step: std::time::Duration::from_secs(60),
     /// };
     /// assert_eq!(
     ///     TemplateExplainer.reason(&why),
@@ -119,7 +121,7 @@ impl TemplateExplainer {
         };
         format!(
             "{whose}, {}: {}, {}.",
-            date_clock(why.decision.bucket, why.step),
+            date_clock(why.decision.bucket, nanos_of(why.step)),
             if why.decision.is_anomaly { "flagged" } else { "not flagged" },
             self.reason(why),
         )
@@ -127,9 +129,13 @@ impl TemplateExplainer {
 }
 
 /// `no requests since 2026-01-06 10:45 UTC: 9 minutes`.
-pub(crate) fn silence(newest: Timestamp, now: Timestamp, step: i64, metric: bool) -> String {
+pub(crate) fn silence(newest: Timestamp, now: Timestamp, step: Duration, metric: bool) -> String {
     let what = if metric { "points" } else { "requests" };
-    format!("no {what} since {}: {}", date_clock(newest, step), duration(now.since(newest)))
+    format!(
+        "no {what} since {}: {}",
+        date_clock(newest, nanos_of(step)),
+        duration(now.since(newest))
+    )
 }
 
 /// Whether a row has fewer requests than the guard needs.
@@ -141,7 +147,7 @@ fn short_of_requests(decision: &Decision, guard: Option<&GuardConfig>) -> bool {
 /// `7 requests in the minute; 20 (guard.min_requests) are needed`.
 fn few_requests(why: &Why<'_>, guard: Option<&GuardConfig>) -> String {
     let requests = plural(why.decision.count as f64, "request");
-    let unit = if why.step == MINUTE { "minute" } else { "step" };
+    let unit = if nanos_of(why.step) == MINUTE { "minute" } else { "step" };
     let needed = guard.map(|guard| number(guard.min_requests as f64, 0));
     format!("{requests} in the {unit}; {} are needed", setting("guard.min_requests", needed))
 }
@@ -150,7 +156,7 @@ fn few_requests(why: &Why<'_>, guard: Option<&GuardConfig>) -> String {
 pub(crate) fn muted(why: &Why<'_>) -> String {
     match why.muted_until {
         Some(Timestamp::MAX) => "muted for good".to_owned(),
-        Some(until) => format!("muted until {}", date_clock(until, why.step)),
+        Some(until) => format!("muted until {}", date_clock(until, nanos_of(why.step))),
         None => "muted".to_owned(),
     }
 }
@@ -163,7 +169,7 @@ fn warming_up(why: &Why<'_>, guard: Option<&GuardConfig>) -> String {
     let length = (guard.warm_up_minutes * MINUTE as f64) as i64;
     format!(
         "warming up until {} (guard.warm_up_minutes is {}); {} so far",
-        date_clock(maturity.first.plus(length), why.step),
+        date_clock(maturity.first.plus(length), nanos_of(why.step)),
         number(guard.warm_up_minutes, 2),
         plural(maturity.points as f64, "point"),
     )

@@ -11,7 +11,7 @@ use crate::time::{SECOND, Timestamp};
 
 /// A value of a signal with its unit: `3,260 ms`, `21.6 %`, `518 MB`.
 ///
-/// Counts have no unit, because the name of the signal says what is counted. The unit of a metric
+/// Counts have no unit, because the name of the signal includes the unit. The unit of a metric
 /// comes from the end of its name (`_ms`, `_seconds`, `_bytes`, `_kb`, `_mb`, `_gb`, `_percent`). A
 /// metric has three significant digits. Values that are not finite are written as `NaN` or `inf`.
 ///

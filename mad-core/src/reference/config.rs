@@ -1,10 +1,20 @@
-//! The original's settings.
+//! Settings of the reference system.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// The original's settings, with its defaults.
+/// Settings of the reference system, with its defaults.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::reference::ReferenceConfig;
+///
+/// assert_eq!(ReferenceConfig::live().min_points, 10);
+/// let refused = ReferenceConfig { eps: 0.0, ..ReferenceConfig::default() };
+/// assert!(refused.validate().is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReferenceConfig {
@@ -37,7 +47,7 @@ impl Default for ReferenceConfig {
 }
 
 impl ReferenceConfig {
-    /// The original's settings for live data: 10 rows, a warm-up of 5, 10 requests.
+    /// Settings for live data: 10 rows, a warm-up of 5, 10 requests.
     pub fn live() -> Self {
         Self { min_points: 10, warmup: 5, min_requests: 10, ..Self::default() }
     }

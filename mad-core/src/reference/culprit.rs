@@ -1,4 +1,4 @@
-//! Who is most to blame in a time window.
+//! The culprit of a time window, by the rules of the reference system.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::row::{ReferenceRow, civil, civil_option};
 use crate::guard::Severity;
 use crate::time::{MINUTE, Timestamp};
 
-/// One suspect.
+/// One suspected entity.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReferenceCulprit {
     /// Its service.
@@ -113,8 +113,8 @@ fn suspect(rows: &[&ReferenceRow]) -> Option<ReferenceCulprit> {
     })
 }
 
-/// Rounds to `decimals` digits, and ties to an even last digit as Python's `round` does. Infinities
-/// stay.
+/// Rounds to `decimals` decimals; of two equally near numbers to that with an even last digit,
+/// as Python's `round` does. Infinities stay.
 fn rounded(value: f64, decimals: usize) -> f64 {
     format!("{value:.decimals$}").parse().unwrap_or(value)
 }

@@ -1,4 +1,4 @@
-//! Requests to scored rows.
+//! Scores the requests of a whole file in hindsight.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::time::{MINUTE, Timestamp};
 /// Share of failed requests that makes a flagged row critical.
 const CRITICAL_ERROR_RATE: f64 = 0.05;
 
-/// All results of the original for a file.
+/// The results of the reference system for a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReferenceReport {
     /// Every minute of every endpoint that has requests, ordered by time, service, endpoint.
@@ -127,8 +127,8 @@ fn features(mut latencies: Vec<f64>) -> Features {
 }
 
 /// Type 7 of Hyndman and Fan (1996): `h = (n - 1) q`, linear between the neighbours. As numpy does,
-/// it starts from the nearer one, which differs from the plain formula in the last bit. NaN of
-/// nothing.
+/// it starts from the nearer one, which differs from the plain formula in the last bit. NaN without
+/// values.
 fn percentile(sorted: &[f64], q: f64) -> f64 {
     let h = sorted.len().saturating_sub(1) as f64 * q;
     let at = h.floor() as usize;
@@ -141,7 +141,7 @@ fn percentile(sorted: &[f64], q: f64) -> f64 {
     }
 }
 
-/// The middle value, or the mean of the two middle ones; NaN of nothing.
+/// The middle value, or the mean of the two middle ones; NaN without values.
 fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     let upper = values.len() / 2;

@@ -29,8 +29,8 @@ pub struct ReferenceMetrics {
     pub peak_severity: Severity,
 }
 
-/// What the original's explanation is made from. Its sentences are not kept: several of them said
-/// what the numbers did not.
+/// The facts behind an explanation of the reference system. Its sentences are left out, because several
+/// of them did not follow from the numbers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReferenceExplanation {
     /// The service asked for.

@@ -1,4 +1,4 @@
-//! The original's two files, as bytes.
+//! The two files of the reference system.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use crate::export::push_field;
 
 impl ReferenceReport {
     /// Appends `features_1min.csv`: bucket, names, counts, mean, p95, error rate. Times have no zone
-    /// (`2026-01-06T10:45:00`, in UTC), numbers as many digits as tell them apart.
+    /// (`2026-01-06T10:45:00`, in UTC), numbers the shortest digits that identify them.
     pub fn write_features_csv(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(
             b"bucket_ts,service,endpoint,req_count,error_count,avg_latency_ms,p95_latency_ms,\

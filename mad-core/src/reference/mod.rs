@@ -1,4 +1,4 @@
-//! The original system's numbers, kept exact.
+//! The reference system: its numbers, reproduced exactly.
 //!
 //! One signal, the p95 of latency in each minute, judged per service and endpoint against one
 //! median and one MAD over the whole file. So every row is judged in hindsight: this module is here

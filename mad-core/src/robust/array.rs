@@ -7,9 +7,10 @@ use super::rolling::RollingMad;
 use super::sorted::{between, mean_abs_deviation_about, quantile_rank};
 use crate::error::{Error, Result};
 
-/// The MAD of a normal distribution with standard deviation 1 (Iglewicz and Hoaglin, 1993).
+/// The MAD of a normal distribution with standard deviation 1 (Iglewicz and Hoaglin, 1993). Dividing a
+/// MAD by it gives a standard deviation.
 pub const MAD_OF_SIGMA: f64 = 0.6745;
-/// The standard deviation of a normal distribution whose mean absolute deviation is 1, sqrt(pi / 2).
+/// The standard deviation of a normal distribution whose mean absolute deviation is 1: sqrt(pi / 2).
 pub const SIGMA_OF_MEAN_AD: f64 = 1.253_314;
 
 /// The median: the middle value, or the mean of the middle two.
@@ -32,6 +33,16 @@ pub fn median<'a>(values: impl IntoIterator<Item = &'a f64>) -> f64 {
 /// The raw median absolute deviation: the median of |x - median|.
 ///
 /// Values that are not finite are ignored; NaN if none is left. No overflow. O(n).
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::robust::{MAD_OF_SIGMA, mad};
+///
+/// let sigma = mad(&[1.0, 2.0, 4.0, 9.0, 3.0]) / MAD_OF_SIGMA;
+/// assert!((sigma - 1.4826).abs() < 1e-4);
+/// assert!(mad(&[]).is_nan());
+/// ```
 pub fn mad<'a>(values: impl IntoIterator<Item = &'a f64>) -> f64 {
     median_mad(values).1
 }
@@ -62,14 +73,25 @@ pub fn median_mad<'a>(values: impl IntoIterator<Item = &'a f64>) -> (f64, f64) {
 pub fn quantile<'a>(values: impl IntoIterator<Item = &'a f64>, q: f64) -> f64 {
     let mut values = finite(values);
     let Some((low, fraction)) = quantile_rank(values.len(), q) else { return f64::NAN };
+    // the next order statistic is the smallest of the values above
     let (_, low, above) = values.select_nth_unstable_by(low, f64::total_cmp);
     let next = above.iter().copied().min_by(f64::total_cmp);
     between(*low, next.unwrap_or(*low), fraction)
 }
 
-/// The mean of |x - median|.
+/// The mean absolute deviation about the median: the mean of |x - median|.
 ///
-/// Values that are not finite are ignored; NaN if none is left. No overflow. 0 when all are equal.
+/// It replaces the MAD as a scale if more than half of the values are equal. Values that are not finite
+/// are ignored; NaN if none is left. No overflow. 0 if all values are equal.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::robust::{mad, mean_abs_deviation};
+///
+/// let mostly_equal = [5.0, 5.0, 5.0, 5.0, 15.0];
+/// assert_eq!((mad(&mostly_equal), mean_abs_deviation(&mostly_equal)), (0.0, 2.0));
+/// ```
 pub fn mean_abs_deviation<'a>(values: impl IntoIterator<Item = &'a f64>) -> f64 {
     let mut values = finite(values);
     let center = select_median(&mut values);
@@ -78,10 +100,10 @@ pub fn mean_abs_deviation<'a>(values: impl IntoIterator<Item = &'a f64>) -> f64 
 
 /// The modified z-score of every value, `0.6745 (x - median) / MAD` (Iglewicz and Hoaglin, 1993).
 ///
-/// Where the MAD is 0, because more than half of the values are equal, it is
-/// `(x - median) / (1.253314 mean|x - median|)` as they advise, and where that is 0 too, because all
-/// values are equal, it is 0. As long as the values. A value that is not finite gets NaN and does not
-/// count in the median and MAD. May overflow to an infinity, never to NaN.
+/// The result has one z-score for each value. If the MAD is 0, because more than half of the values are
+/// equal, the score is `(x - median) / (1.253314 mean|x - median|)` as the authors advise. If all values
+/// are equal, it is 0. A value that is not finite gets NaN and does not count in the median and MAD. A
+/// score may overflow to an infinity, never to NaN.
 ///
 /// # Examples
 ///
@@ -93,9 +115,11 @@ pub fn mean_abs_deviation<'a>(values: impl IntoIterator<Item = &'a f64>) -> f64 
 /// ```
 pub fn modified_z<'a>(values: impl IntoIterator<Item = &'a f64>) -> Vec<f64> {
     let mut z: Vec<f64> = values.into_iter().copied().collect();
+    // the selection reorders its input, so it works on a copy of the finite values
     let mut scratch = finite(&z);
     let (center, mad) = select_median_mad(&mut scratch);
     let mean_ad = if mad > 0.0 { 0.0 } else { mean_abs_deviation_about(&finite(&z), center) };
+    // MAD, then mean absolute deviation, then a constant series
     for x in &mut z {
         *x = if !x.is_finite() {
             f64::NAN
@@ -110,7 +134,7 @@ pub fn modified_z<'a>(values: impl IntoIterator<Item = &'a f64>) -> Vec<f64> {
     z
 }
 
-/// Median and MAD of each value and the `window - 1` before it, both as long as the values.
+/// Median and MAD of each value and the `window - 1` values before it.
 ///
 /// Row `i` is NaN unless the rows `i - window + 1` to `i` are all there and all finite, as in pandas
 /// with `min_periods = window`. Exact; see [`RollingMad`] for the cost.
@@ -136,11 +160,20 @@ pub fn rolling_mad<'a>(
     Ok(values.into_iter().map(|x| rolling_row(&mut rolling, *x)).unzip())
 }
 
-/// [`rolling_mad`] into arrays that are there already.
+/// [`rolling_mad`] into existing arrays.
 ///
 /// # Errors
 ///
 /// As [`rolling_mad`]; also if `median` or `mad` is not as long as `values`. Nothing is written then.
+///
+/// # Examples
+///
+/// ```
+/// let (mut median, mut mad) = ([0.0; 4], [0.0; 4]);
+/// mad_core::robust::rolling_mad_into(&[1.0, 2.0, 4.0, 8.0], 3, &mut median, &mut mad)?;
+/// assert_eq!((median[3], mad[3]), (4.0, 2.0));
+/// # Ok::<(), mad_core::Error>(())
+/// ```
 pub fn rolling_mad_into<'a, I>(
     values: I,
     window: usize,
@@ -164,6 +197,7 @@ where
     Ok(())
 }
 
+/// One row of [`rolling_mad`]. A gap empties the window, so that a full window has no gap.
 #[inline]
 fn rolling_row(rolling: &mut RollingMad, x: f64) -> (f64, f64) {
     if !rolling.push(x) {
@@ -172,13 +206,13 @@ fn rolling_row(rolling: &mut RollingMad, x: f64) -> (f64, f64) {
     if rolling.is_full() { rolling.median_mad() } else { (f64::NAN, f64::NAN) }
 }
 
-/// The modified z-score of each value against those before it: no lookahead.
+/// The modified z-score of each value relative to the values before it, without lookahead.
 ///
-/// Each is judged by the median and MAD of the at most `window` finite values before it. The scale
-/// falls back as in [`modified_z`]; where all those values are equal, it is [`scale_floor`] of the
-/// median, so that a value that leaves a constant series stands out by how far it moved. As long as
-/// the values. NaN where the value is not finite and where fewer than `min_points` finite values
-/// come before it. May overflow to an infinity.
+/// Median and MAD are those of the at most `window` finite values before the value. The scale falls
+/// back as in [`modified_z`]. If all these values are equal, the scale is [`scale_floor`] of the median,
+/// so that the score of a value after a constant stretch reflects how far it moved. The result is NaN
+/// for a value that is not finite and for one with fewer than `min_points` finite values before it. A
+/// score may overflow to an infinity.
 ///
 /// # Errors
 ///
@@ -215,6 +249,7 @@ pub fn rolling_z<'a>(
     Ok(values.into_iter().map(judge).collect())
 }
 
+/// z-score with the same fallbacks of the scale as [`modified_z`], and the floor below them.
 fn z_against(rolling: &RollingMad, x: f64) -> f64 {
     let (center, mad) = rolling.median_mad();
     if mad > 0.0 {
@@ -228,8 +263,16 @@ fn z_against(rolling: &RollingMad, x: f64) -> f64 {
     }
 }
 
-/// The standard deviation taken for a series of equal values: a thousandth of its level, at least
-/// 1e-9.
+/// The scale of a series of equal values: a thousandth of its level, at least 1e-9.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::robust::scale_floor;
+///
+/// assert_eq!(scale_floor(-200.0), 0.2);
+/// assert_eq!(scale_floor(0.0), 1e-9);
+/// ```
 pub fn scale_floor(center: f64) -> f64 {
     (1e-3 * center.abs()).max(1e-9)
 }
@@ -249,6 +292,7 @@ fn ratio(x: f64, center: f64, scale: f64) -> f64 {
 fn finite<'a>(values: impl IntoIterator<Item = &'a f64>) -> Vec<f64> {
     let values = values.into_iter();
     let mut kept = Vec::with_capacity(values.size_hint().0);
+    // adding 0.0 turns -0.0 into 0.0, so that equal values have one order
     kept.extend(values.filter(|x| x.is_finite()).map(|x| x + 0.0));
     kept
 }
@@ -260,6 +304,7 @@ fn select_median(values: &mut [f64]) -> f64 {
     }
     let even = values.len().is_multiple_of(2);
     let (below, upper, _) = values.select_nth_unstable_by(values.len() / 2, f64::total_cmp);
+    // an even number has two middle values: the selected one and the largest below it
     match below.iter().copied().max_by(f64::total_cmp) {
         Some(lower) if even => f64::midpoint(lower, *upper),
         _ => *upper,

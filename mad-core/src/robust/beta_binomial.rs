@@ -4,32 +4,40 @@ use std::f64::consts::TAU;
 
 use super::tail::log10_of;
 
-/// Terms added one by one where they are all that count, about.
+/// Number of terms up to which the tail is summed term by term.
 const TERMS: f64 = 1000.0;
-/// Terms added one by one before the rest is integrated.
+/// Terms summed one by one before the rest is integrated.
 const FIRST_TERMS: f64 = 64.0;
-/// Terms at the far end that are added one by one, where the integrand may be singular.
+/// Terms at the far end that are summed one by one, because the integrand may be singular there.
 const LAST_TERMS: f64 = 32.0;
-/// Relative size of a term that no longer counts, and its logarithm.
+/// Relative size below which a term is dropped.
 const NEGLIGIBLE: f64 = 1e-13;
+/// Logarithm of the relative size below which the terms of an integral are dropped.
 const LN_NEGLIGIBLE: f64 = -30.0;
-/// Trials beyond which a float no longer holds every whole number.
+/// Largest number of trials: beyond it an f64 no longer holds every integer.
 const MAX_TRIALS: u64 = 1 << 53;
 
-/// log10 P(X >= k) where X counts the successes among `n` trials whose probability of success is
-/// itself drawn from a Beta(a, b) distribution.
+/// log10 P(X >= k) of a beta-binomial distribution: X counts the successes among `n` trials whose
+/// probability of success is drawn from a Beta(a, b) distribution.
 ///
-/// `a` successes and `b` failures are what is known beforehand; they need not be whole. Between
+/// # Parameters
+///
+/// `a` successes and `b` failures are the prior counts; they need not be integers. The result is between
 /// [`LOG10_SF_MIN`](super::LOG10_SF_MIN) and 0, falling in `k`; 0 at `k` = 0 and the smallest
 /// answer for `k` > `n`. NaN unless `a` and `b` are above 0; they are taken as at least 1e-9 and at
 /// most 1e12 (beyond that the distribution is binomial).
 ///
-/// The terms of the tail are added up exactly, by the ratio of neighbours
+/// # Method
+///
+/// The terms of the tail are summed exactly by the ratio of neighbours
 /// `(n - j)(j + a) / ((j + 1)(n - j - 1 + b))` from a start in Loader's deviance form (C. Loader, Fast
 /// and Accurate Computation of Binomial Probabilities, 2000; Stirling's series for the rest), which
-/// loses no digits to large `n`. Where more than about 1,000 terms count, all but the first 64 and the
-/// last 32 are the integral of the same function (Gauss and Legendre, ten points a panel) with the
-/// first Euler-Maclaurin correction.
+/// loses no digits to large `n`. If more than about 1,000 terms count, all but the first 64 and the
+/// last 32 are replaced by the integral of the same function (Gauss-Legendre, ten points a panel) with
+/// the first Euler-Maclaurin correction.
+///
+/// # Limits
+///
 /// The error of the probability is below 1e-8 of itself for `n` up to 1e9. Below the mean it is the
 /// complement of the lower tail. About 100 ns and 2 ns a term that counts, or some microseconds for an
 /// integral.
@@ -58,8 +66,9 @@ pub fn beta_binomial_log10_sf(k: u64, n: u64, a: f64, b: f64) -> f64 {
     let (k, n) = (k.min(MAX_TRIALS) as f64, n.min(MAX_TRIALS) as f64);
     let counts = BetaBinomial::new(n, a.clamp(1e-9, 1e12), b.clamp(1e-9, 1e12));
     if k <= n * (counts.a / (counts.a + counts.b)) {
+        // below the mean the lower tail is shorter
         let lower = counts.reversed().ln_upper(n - k + 1.0).exp();
-        // closer to 1 the complement loses digits; such a skewed tail is added up itself
+        // near 1 the complement loses digits; such a skewed tail is summed directly
         if lower < 0.95 {
             return log10_of((-lower).ln_1p());
         }
@@ -84,7 +93,7 @@ impl BetaBinomial {
         Self { n, a, b, constant }
     }
 
-    /// Failures in the place of successes.
+    /// The distribution of the failures.
     fn reversed(&self) -> Self {
         Self { n: self.n, a: self.b, b: self.a, constant: self.constant }
     }
@@ -93,7 +102,7 @@ impl BetaBinomial {
     fn ln_pmf(&self, x: f64) -> f64 {
         let Self { n, a, b, .. } = *self;
         let rest = n - x;
-        // x successes are this many more than a share of (x + a) / (n + a + b) of n would be
+        // excess of x over its expectation if trials and prior had one common share
         let excess = (x * b - rest * a) / (n + a + b);
         let deviances = deviance(x, excess)
             + deviance(rest, -excess)
@@ -116,6 +125,7 @@ impl BetaBinomial {
     /// ln P(X >= k), for k from 1 to n, not far below the mean.
     fn ln_upper(&self, k: f64) -> f64 {
         let Self { n, a, b, .. } = *self;
+        // a short tail is summed completely, a long one only at its start
         let few = n - k <= TERMS || self.terms_that_count(k) <= TERMS;
         let last = n.min(k + if few { 4.0 * TERMS } else { FIRST_TERMS });
         let (mut sum, mut term) = (1.0, 1.0);
@@ -125,6 +135,7 @@ impl BetaBinomial {
             sum += term;
             j += 1.0;
         }
+        // the sum is relative to the first term
         let start = self.ln_pmf(k);
         if j < n && term > NEGLIGIBLE * sum {
             sum += self.far_sum(j + 1.0, start, sum);
@@ -132,7 +143,8 @@ impl BetaBinomial {
         start + sum.ln()
     }
 
-    /// About how many terms from `k` on count: where `decay s + curvature s^2 / 2` is large enough.
+    /// Approximate number of terms from `k` on that count: up to the s at which
+    /// `decay s + curvature s^2 / 2` exceeds the logarithm of a negligible term.
     fn terms_that_count(&self, k: f64) -> f64 {
         let (decay, curvature) = (self.decay(k), self.curvature(k));
         if decay > 0.0 && curvature >= 0.0 {
@@ -143,10 +155,10 @@ impl BetaBinomial {
         }
     }
 
-    /// Sum of P(X = j) / exp(unit) over `first <= j <= n`, as far as it counts beside `so_far`.
+    /// Sum of P(X = j) / exp(unit) over `first <= j <= n`, up to terms negligible beside `so_far`.
     fn far_sum(&self, first: f64, unit: f64, so_far: f64) -> f64 {
         let relative = |x: f64| (self.ln_pmf(x) - unit).exp();
-        // the derivative of the integrand at `x`, as Euler and Maclaurin want it
+        // derivative of the integrand at `x`, for the Euler-Maclaurin correction
         let slope = |x: f64| -self.decay(x - 0.5) * relative(x);
         let end = self.n - LAST_TERMS + 0.5;
         let mut x = first - 0.5;
@@ -154,6 +166,7 @@ impl BetaBinomial {
         // each panel halves the way to the end, doubles the way from 0, or covers a good part of the
         // remaining mass: some 100 are the most there can be
         for _ in 0..1000 {
+            // Gauss-Legendre quadrature of one panel
             let decay = self.decay(x);
             let width = self.panel(x, decay).min(end - x);
             let middle = x + 0.5 * width;
@@ -175,6 +188,7 @@ impl BetaBinomial {
             }
         }
         sum -= slope(end) / 24.0;
+        // the last terms, summed one by one
         let mut j = self.n - LAST_TERMS + 1.0;
         let mut term = relative(j);
         while j < self.n {

@@ -1,4 +1,4 @@
-//! The rolling window: median and MAD of the last values, exact.
+//! The rolling window with the exact median and MAD of the last values.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,17 +8,24 @@ use crate::limits::MAX_WINDOW;
 
 /// Exact median and median absolute deviation (MAD) of the last `window` finite values.
 ///
-/// The values are kept twice: in order of arrival, to know which one leaves, and sorted. A new value
-/// takes the place of the oldest by one move of what lies between the two places (`memmove`; O(w) with
-/// a very small constant). The median is then read off, and the MAD found in O(log w), because the
-/// values nearest the median stand side by side.
+/// # Method
 ///
-/// * **Not finite**: ignored by [`push`](Self::push), which says so.
-/// * **Ties** and constants are ordinary; the MAD is then often 0, and
-///   [`mean_abs_deviation`](Self::mean_abs_deviation) is the next scale to try.
-/// * **-0.0** is taken as 0.0.
-/// * **Empty**: every statistic is NaN.
-/// * **Memory**: 16 bytes a value held, growing with what is held and never beyond the window.
+/// The values are kept in order of arrival and sorted. A new value replaces the oldest in the sorted
+/// array by one `memmove` of the values between both places, which is O(w) with a very small constant.
+/// The median is the middle of the sorted array. The MAD takes O(log w), because the values nearest the
+/// median are adjacent.
+///
+/// # Special values
+///
+/// * [`push`](Self::push) ignores a value that is not finite and returns `false`.
+/// * For ties and constants the MAD is often 0;
+///   [`mean_abs_deviation`](Self::mean_abs_deviation) is then the next scale.
+/// * -0.0 counts as 0.0.
+/// * Every statistic of an empty window is NaN.
+///
+/// # Limits
+///
+/// A value takes 16 bytes. The memory grows with the number of values, at most to the window.
 ///
 /// Saved with serde as the window and the values from oldest to newest, and checked when it is
 /// restored. The format must keep every bit of a float (`serde_json` does with `float_roundtrip`).
@@ -39,7 +46,7 @@ use crate::limits::MAX_WINDOW;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 pub struct RollingMad {
-    /// Values in order of arrival; once it is full, the oldest is at `oldest`.
+    /// Values in order of arrival. In a full window the oldest is at `oldest`.
     ring: Vec<f64>,
     /// The same values in ascending order.
     sorted: Vec<f64>,
@@ -47,7 +54,7 @@ pub struct RollingMad {
     window: u32,
 }
 
-/// What is saved: the sorted copy follows from it.
+/// The saved form. The sorted array is restored from it.
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "RollingMad", deny_unknown_fields)]
 struct Saved {
@@ -69,9 +76,9 @@ impl RollingMad {
         Ok(Self { ring: Vec::new(), sorted: Vec::new(), oldest: 0, window: window as u32 })
     }
 
-    /// Takes a value in, and the oldest one out if the window is full.
+    /// Adds a value and removes the oldest one if the window is full.
     ///
-    /// Answers whether it was taken: a value that is not finite is not, and changes nothing.
+    /// Returns `false` for a value that is not finite, which changes nothing.
     #[inline]
     pub fn push(&mut self, x: f64) -> bool {
         if !x.is_finite() {
@@ -80,11 +87,13 @@ impl RollingMad {
         // -0.0 becomes 0.0, so that equal values are the same value
         let x = x + 0.0;
         if self.ring.len() < self.window() {
+            // not full yet: insert at its place
             self.grow();
             self.ring.push(x);
             let place = self.sorted.partition_point(|value| *value < x);
             self.sorted.insert(place, x);
         } else if let Some(slot) = self.ring.get_mut(self.oldest as usize) {
+            // full: the new value takes the slot of the oldest in both arrays
             let leaving = std::mem::replace(slot, x);
             self.oldest = if self.oldest + 1 < self.window { self.oldest + 1 } else { 0 };
             replace(&mut self.sorted, leaving, x);
@@ -92,7 +101,7 @@ impl RollingMad {
         true
     }
 
-    /// Makes room for one more value: by doubling, but never beyond the window.
+    /// Makes room for one more value by doubling the capacity, at most to the window.
     fn grow(&mut self) {
         let len = self.ring.len();
         if len == self.ring.capacity() || len == self.sorted.capacity() {
@@ -102,22 +111,22 @@ impl RollingMad {
         }
     }
 
-    /// Values held.
+    /// Number of values in the window.
     pub fn len(&self) -> usize {
         self.ring.len()
     }
 
-    /// Whether no value is held.
+    /// Whether the window is empty.
     pub fn is_empty(&self) -> bool {
         self.ring.is_empty()
     }
 
-    /// Whether as many values are held as the window takes.
+    /// Whether the window is full.
     pub fn is_full(&self) -> bool {
         self.ring.len() == self.window()
     }
 
-    /// How many values the window takes.
+    /// The size of the window.
     pub fn window(&self) -> usize {
         self.window as usize
     }
@@ -135,7 +144,7 @@ impl RollingMad {
 
     /// The raw MAD, the median of |x - median|, in the unit of the values. NaN when empty.
     ///
-    /// Exactly what computing and sorting all deviations would give. It never overflows.
+    /// It equals the median of all computed deviations to the bit and never overflows.
     pub fn mad(&self) -> f64 {
         self.median_mad().1
     }
@@ -147,8 +156,8 @@ impl RollingMad {
         (median, mad_sorted(&self.sorted, median))
     }
 
-    /// The mean of |x - median|, in the unit of the values: the scale to use where the MAD is 0.
-    /// NaN when empty, 0 only when all values are equal (or differ by less than 1e-320). O(w).
+    /// The mean of |x - median| in the unit of the values: the scale to use if the MAD is 0. NaN when
+    /// empty; 0 only if all values are equal (or differ by less than 1e-320). O(w).
     pub fn mean_abs_deviation(&self) -> f64 {
         mean_abs_deviation_about(&self.sorted, self.median())
     }
@@ -171,7 +180,7 @@ impl RollingMad {
         &self.sorted
     }
 
-    /// Forgets all values and keeps the memory.
+    /// Removes all values and keeps the memory.
     pub fn clear(&mut self) {
         self.ring.clear();
         self.sorted.clear();
@@ -179,12 +188,12 @@ impl RollingMad {
     }
 }
 
-/// Puts `entering` in the place of one `leaving` and keeps the order: only what lies between the two
-/// places moves, by one.
+/// Replaces one `leaving` by `entering` in a sorted array. Only the values between both places move.
 #[inline]
 fn replace(sorted: &mut [f64], leaving: f64, entering: f64) {
     let from = sorted.partition_point(|value| *value < leaving);
     let to = sorted.partition_point(|value| *value < entering);
+    // the values between move up if the new value belongs below the old one, else down
     if to <= from {
         if let Some(moved @ [.., _]) = sorted.get_mut(to..=from) {
             moved.copy_within(..moved.len() - 1, 1);
@@ -200,7 +209,7 @@ fn replace(sorted: &mut [f64], leaving: f64, entering: f64) {
     }
 }
 
-/// Equal windows and equal values in equal order.
+/// Windows are equal if size, values and order of arrival are.
 impl PartialEq for RollingMad {
     fn eq(&self, other: &Self) -> bool {
         self.window == other.window && self.values().eq(other.values())
@@ -210,6 +219,7 @@ impl PartialEq for RollingMad {
 impl From<RollingMad> for Saved {
     fn from(mut rolling: RollingMad) -> Self {
         let window = rolling.window();
+        // oldest value first, wherever the ring currently starts
         let oldest = (rolling.oldest as usize).min(rolling.ring.len());
         rolling.ring.rotate_left(oldest);
         Self { window, values: rolling.ring }

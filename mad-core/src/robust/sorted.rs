@@ -2,7 +2,8 @@
 
 use std::hint::select_unpredictable;
 
-/// The bisection of [`nearest_from`] stops at this many candidates and compares them all at once.
+/// The bisection of [`nearest_from`] stops at this many candidates and compares them all at once. 16
+/// doubles are compared in a few vector instructions.
 const RUN: usize = 16;
 
 /// The quantile of values in ascending order, by linear interpolation.
@@ -11,8 +12,8 @@ const RUN: usize = 16;
 /// `h = (n - 1) q`, the value between the order statistics `floor(h)` and `floor(h) + 1`
 /// (counted from 0) at the fraction `h - floor(h)`. `q` = 0.5 is exactly the median.
 ///
-/// `sorted` must be in ascending order and finite; otherwise the answer is one of the values or
-/// something between them, without meaning. NaN if it is empty or `q` is outside 0 to 1.
+/// `sorted` must be in ascending order and finite; otherwise the result has no meaning. NaN if it is
+/// empty or `q` is outside 0 to 1.
 ///
 /// # Examples
 ///
@@ -31,7 +32,7 @@ pub fn quantile_sorted(sorted: &[f64], q: f64) -> f64 {
     }
 }
 
-/// Place of the lower order statistic of a quantile, and how far beyond it the quantile lies.
+/// Index of the lower order statistic of a quantile, and the fraction of the way to the next one.
 pub(super) fn quantile_rank(n: usize, q: f64) -> Option<(usize, f64)> {
     let last = n.checked_sub(1)?;
     if !(0.0..=1.0).contains(&q) {
@@ -42,8 +43,9 @@ pub(super) fn quantile_rank(n: usize, q: f64) -> Option<(usize, f64)> {
     Some((low, h - low as f64))
 }
 
-/// The point at a fraction of the way from `a` up to `b`; never outside them, never NaN.
+/// Linear interpolation between `a` and `b`; never outside of them, never NaN.
 pub(super) fn between(a: f64, b: f64, fraction: f64) -> f64 {
+    // from the nearer end, so that the result never passes the other end by rounding
     let width = b - a;
     if fraction == 0.5 || a == b {
         f64::midpoint(a, b)
@@ -68,32 +70,38 @@ pub(crate) fn median_sorted(sorted: &[f64]) -> f64 {
     }
 }
 
-/// Median of |x - median| of values in ascending order whose median is known.
+/// Median of |x - median| of values in ascending order with a known median, in O(log n).
 ///
-/// The `n / 2 + 1` values nearest the median stand side by side. Once their left edge is found, the
-/// largest two of their distances, which are the middle two of all distances, are at their ends.
-/// The answer is the one that computing, sorting and halving all distances would give, to the bit.
+/// # Method
 ///
-/// No overflow: at least `n / 2 + 1` values lie between the median and the largest number of its
-/// own sign, so that the distance sought is at most `f64::MAX`; and the two sides of a comparison
-/// cannot both be infinite, since they add up to at most `2 f64::MAX`.
+/// The `n / 2 + 1` values nearest the median are adjacent. A bisection finds their left edge. The
+/// largest two of their distances, which are the middle two of all distances, are at the ends of this
+/// run. The result equals the median of all computed distances to the bit.
+///
+/// # Limits
+///
+/// It cannot overflow: at least `n / 2 + 1` values lie between the median and the largest number of the
+/// same sign, so the distance sought is at most `f64::MAX`. The two sides of a comparison cannot both
+/// be infinite, because they add up to at most `2 f64::MAX`.
 pub(crate) fn mad_sorted(sorted: &[f64], median: f64) -> f64 {
     let upper = sorted.len() / 2;
     let even = sorted.len().is_multiple_of(2);
     let (Some(left), Some(right)) =
         (sorted.get(..upper.wrapping_sub(usize::from(even))), sorted.get(upper + 1..))
     else {
-        // one value, or none
+        // fewer than two values
         return if sorted.is_empty() { f64::NAN } else { 0.0 };
     };
     let edge = nearest_from(left, right, median);
     match sorted.get(edge..=edge + upper) {
         Some([first, inner @ .., last]) => {
+            // the largest distance is at one end of the run
             let (below, above) = (median - first, last - median);
             let largest = below.max(above);
             if !even {
                 return largest;
             }
+            // an even number needs the second largest too: at the other end, or next to this one
             let next = if below >= above {
                 above.max(median - inner.first().unwrap_or(last))
             } else {
@@ -117,11 +125,11 @@ pub(super) fn mean_abs_deviation_about(values: &[f64], center: f64) -> f64 {
     (2.0 * half).min(f64::MAX)
 }
 
-/// How many of the leading values are not among those nearest the median.
+/// The number of leading values that are not among the nearest to the median.
 ///
-/// `left[i]` leaves and `right[i]` enters when the run of nearest values moves up by one; it should
-/// while the one that leaves is farther away. That is true up to some `i` and false from there on,
-/// so the edge is found by bisection, without a branch that depends on the data.
+/// If the run of nearest values moves up by one, `left[i]` leaves it and `right[i]` enters. The move
+/// is right while the leaving value is farther away. This holds up to some `i` and not beyond it, so
+/// the edge is found by bisection, without a branch that depends on the data.
 fn nearest_from(left: &[f64], right: &[f64], median: f64) -> usize {
     let len = left.len().min(right.len());
     let (Some(left), Some(right)) = (left.get(..len), right.get(..len)) else { return 0 };

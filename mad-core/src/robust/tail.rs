@@ -2,21 +2,21 @@
 
 use std::f64::consts::{LN_10, SQRT_2};
 
-/// Smallest logarithm of a tail probability that is given: 10^-300 stands for anything rarer.
+/// Smallest returned logarithm of a tail probability: 10^-300 stands for anything rarer.
 pub const LOG10_SF_MIN: f64 = -300.0;
 
-/// Above this many degrees of freedom Student's t is the normal distribution.
+/// Degrees of freedom above which Student's t distribution is treated as normal.
 const NORMAL_DOF: f64 = 1e9;
-/// Fewer degrees of freedom are taken as this many.
+/// Smallest degrees of freedom; fewer are treated as this many.
 const MIN_DOF: f64 = 1e-3;
-/// Relative size of a term that no longer counts.
+/// Relative size below which a term of a series is dropped.
 const NEGLIGIBLE: f64 = 1e-17;
-/// A natural logarithm that is certainly below the smallest answer.
+/// A natural logarithm below the smallest returned one.
 const BEYOND: f64 = (LOG10_SF_MIN - 10.0) * LN_10;
 /// sqrt(pi)
 const SQRT_PI: f64 = 1.772_453_850_905_516;
 
-/// A natural logarithm of a probability as the answer.
+/// The returned decimal logarithm of a natural logarithm.
 pub(super) fn log10_of(ln: f64) -> f64 {
     (ln / LN_10).clamp(LOG10_SF_MIN, 0.0)
 }
@@ -45,12 +45,14 @@ pub fn normal_log10_sf(z: f64) -> f64 {
 
 /// ln P(Z >= z) for z >= 0.
 fn normal_ln_upper(z: f64) -> f64 {
+    // the density factor alone is already below the smallest result
     let power = -0.5 * z * z;
     if power < BEYOND {
         return BEYOND;
     }
     // half of Gamma(1/2, z^2 / 2) / sqrt(pi)
     let factor = z / (SQRT_2 * SQRT_PI);
+    // near 0 the series of the lower tail converges fast; beyond 2 the continued fraction of the upper
     if z <= 2.0 {
         return (0.5 - power.exp() * factor * series(|n| -power / (1.5 + n))).ln();
     }
@@ -99,12 +101,14 @@ fn t_ln_upper(z: f64, dof: f64) -> f64 {
         return -dof * t.ln() + rest + (root / (dof * SQRT_PI)).ln();
     }
     let square = t * t;
+    // x = dof / (dof + z^2) and y = 1 - x, without cancellation
     let (x, y) = (1.0 / (1.0 + square), square / (1.0 + square));
     let half = 0.5 * dof;
     let (root, rest) = gamma_ratio(half);
     // x^half y^(1/2) / B(half, 1/2) = exp(power) factor
     let power = rest - half * square.ln_1p();
     let factor = root * y.sqrt() / SQRT_PI;
+    // whichever of series in x, series in y, continued fraction converges fast at this x
     if x < 0.5 {
         let series = series(|n| x * ((half + 0.5 + n) / (half + 1.0 + n)));
         power + (0.5 * factor / half * series).ln()
@@ -125,9 +129,9 @@ fn t_ln_upper(z: f64, dof: f64) -> f64 {
     }
 }
 
-/// Sum of positive terms that starts with 1 and goes on by the ratio after the n-th term.
+/// Sum of positive terms: the first is 1, and `ratio(n)` is the factor from term n to the next.
 ///
-/// The ratios used here tend to at most one half, so that the cap is never reached.
+/// The ratios used here tend to at most one half, so the cap of 1,000 terms is never reached.
 fn series(ratio: impl Fn(f64) -> f64) -> f64 {
     let (mut sum, mut term) = (1.0, 1.0);
     let mut n = 0.0;
@@ -146,6 +150,7 @@ fn series(ratio: impl Fn(f64) -> f64) -> f64 {
 fn fraction(first: f64, step: impl Fn(f64) -> (f64, f64)) -> f64 {
     let (mut over_before, mut over) = (1.0, first);
     let (mut under_before, mut under) = (0.0, 1.0);
+    // numerators (over) and denominators (under) of successive convergents
     let mut m = 1.0;
     while m < 80.0 {
         let (a, b) = step(m);
@@ -162,6 +167,7 @@ fn fraction(first: f64, step: impl Fn(f64) -> (f64, f64)) -> f64 {
 
 /// Gamma(a + 1/2) / Gamma(a) as `root * exp(rest)`, from the asymptotic series beyond 8.
 fn gamma_ratio(a: f64) -> (f64, f64) {
+    // below 8 the recurrence Gamma(a + 1) = a Gamma(a) shifts the argument up by 8
     let (mut shifted, mut product) = (a, 1.0);
     if a < 8.0 {
         let (mut over, mut under) = (1.0, 1.0);
@@ -172,6 +178,7 @@ fn gamma_ratio(a: f64) -> (f64, f64) {
         }
         (shifted, product) = (a + 8.0, over / under);
     }
+    // Stirling-type series in 1 / a^2, evaluated by Horner's rule
     let inverse = 1.0 / shifted;
     let square = inverse * inverse;
     let series = [-31.0 / 18432.0, 17.0 / 14336.0, -1.0 / 640.0, 1.0 / 192.0, -1.0 / 8.0];

@@ -1,4 +1,4 @@
-//! What to simulate.
+//! Configuration of the simulated shop.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,18 @@ const MAX_ROWS: u64 = 10_000_000_000;
 const MAX_SECONDS: f64 = 315_360_000.0;
 const MAX_SERVICES: u32 = 10_000;
 
-/// The shop to simulate.
+/// Configuration of a [`Shop`](super::Shop).
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::simulate::{Shop, ShopConfig};
+///
+/// let shop = Shop::new(ShopConfig { rows: 1_000, seed: 7, ..ShopConfig::default() })?;
+/// assert_eq!(shop.requests().count(), 1_000);
+/// assert!(ShopConfig { rows: 0, ..ShopConfig::default() }.validate().is_err());
+/// # Ok::<(), mad_core::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ShopConfig {
@@ -20,11 +31,11 @@ pub struct ShopConfig {
     pub rows: u64,
     /// Time that they are spread over, in seconds: above 0, at most ten years. Default 7,200.
     pub duration_seconds: f64,
-    /// When it begins; cut to the microsecond. Default 2026-01-06T10:00:00Z.
+    /// Start of the data, cut to the microsecond. Default 2026-01-06T10:00:00Z.
     pub start: Timestamp,
     /// Seed of all random numbers. Default 0.
     pub seed: u64,
-    /// What goes wrong. Incidents may overlap, on one endpoint too: latency factors multiply, added
+    /// Incidents to inject. They may overlap, on one endpoint too: latency factors multiply, added
     /// error rates add, and the highest rate of several outages counts. One that outlasts the data
     /// is cut. Default: payments `/pay`, 45 to 54 minutes after the beginning, an outage.
     pub incidents: Vec<IncidentSpec>,
@@ -51,8 +62,8 @@ impl ShopConfig {
     ///
     /// # Errors
     ///
-    /// The first field outside its range; an incident of an endpoint that the shop has not, or one
-    /// that starts after the data's end.
+    /// The first field outside its range, an incident of an unknown endpoint, or an incident that
+    /// starts after the end of the data.
     pub fn validate(&self) -> Result<()> {
         if !(1..=MAX_ROWS).contains(&self.rows) {
             return Err(Error::config("rows", self.rows, "an integer from 1 to 10000000000"));
@@ -116,7 +127,7 @@ impl ShopConfig {
         self.duration_micros().saturating_mul(SECOND / 1_000_000)
     }
 
-    /// The beginning, to the microsecond.
+    /// Start of the data, cut to the microsecond.
     pub(super) fn first_moment(&self) -> Timestamp {
         self.start.floor(1_000)
     }

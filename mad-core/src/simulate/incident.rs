@@ -1,4 +1,4 @@
-//! What goes wrong, where and when.
+//! Incidents of the simulated shop: kind, place and time.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,10 +16,10 @@ use crate::error::{Error, Result};
 pub enum IncidentKind {
     /// Slow and failing: each request draws its own latency factor and its own chance to fail.
     Outage {
-        /// Range of the latency factor: above 0, at most 10^6. The original system has 5 to 20.
+        /// Range of the latency factor: above 0, at most 10^6. The reference system has 5 to 20.
         latency: (f64, f64),
         /// Range of the chance to fail, which takes the place of the endpoint's own: 0 to 1. The
-        /// original system has 0.1 to 0.3.
+        /// reference system has 0.1 to 0.3.
         errors: (f64, f64),
     },
     /// Slow: every latency times `factor`.
@@ -40,7 +40,7 @@ pub enum IncidentKind {
 }
 
 impl IncidentKind {
-    /// The original system's incident.
+    /// The incident of the reference system.
     pub const OUTAGE: Self = Self::Outage { latency: (5.0, 20.0), errors: (0.1, 0.3) };
 
     /// The name in files and on the command line.
@@ -109,13 +109,14 @@ pub struct IncidentSpec {
     pub start_seconds: f64,
     /// How long it lasts, in seconds, above 0.
     pub duration_seconds: f64,
-    /// What goes wrong.
+    /// Kind of fault.
     #[serde(flatten)]
     pub kind: IncidentKind,
 }
 
 impl Default for IncidentSpec {
-    /// The original system's: payments `/pay`, from minute 45 to minute 53 inclusive, an outage.
+    /// The incident of the reference system: an outage of payments `/pay` from minute 45 to minute 53
+    /// inclusive.
     fn default() -> Self {
         Self {
             service: "payments".to_owned(),
@@ -172,7 +173,7 @@ impl FromStr for IncidentSpec {
     /// Reads `key=value` pairs separated by commas: `service`, `endpoint`, `start`, `length`
     /// (`45m`, `90s`, `1.5h`, `1h30m`; a bare number is seconds), `kind`, and what the kind needs:
     /// `latency=5..20` and `errors=0.1..0.3` for an outage (both optional), `factor` for latency
-    /// and traffic, `add` for errors. What is left out is as in the [`Default`].
+    /// and traffic, `add` for errors. Omitted keys have the values of the [`Default`].
     ///
     /// # Errors
     ///
@@ -248,7 +249,7 @@ impl FromStr for IncidentSpec {
 }
 
 impl IncidentSpec {
-    /// A's incident, moved to the same share of the run where that is shorter than A's two hours.
+    /// The incident of the reference system, moved to the same share of a run shorter than two hours.
     pub fn default_within(duration_seconds: f64) -> Self {
         let shrink = (duration_seconds / 7_200.0).clamp(0.0, 1.0);
         let whole = Self::default();

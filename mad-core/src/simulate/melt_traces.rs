@@ -1,4 +1,4 @@
-//! Traces of the MELT world: a chain of four services whose spans get lost.
+//! Traces of a chain of four services with lost spans (the MELT system).
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ const CHAIN: [&str; 4] = ["frontend", "auth-service", "database-service", "cache
 
 /// Traces of a chain of four services, one a minute, 20 to 49 ms a span, from which spans get lost.
 ///
-/// A span that is lost is not there: what it called still names it as its parent.
+/// Children of a lost span still name it as their parent.
 ///
 /// # Examples
 ///
@@ -40,12 +40,12 @@ pub struct MeltTraces {
 pub struct LostSpan {
     /// The minute of its trace.
     pub minute: Timestamp,
-    /// Whose it was.
+    /// Service of the span.
     pub service: &'static str,
 }
 
 impl MeltTraces {
-    /// Traces of so many minutes; each span gets lost with probability `missing`.
+    /// One trace for each of `minutes`; each span is lost with probability `missing`.
     ///
     /// # Errors
     ///

@@ -1,10 +1,10 @@
-//! A service measured once a second that drifts or saturates: the world of system D.
+//! A service measured once a second that drifts or saturates (the radar system).
 
 use super::random::Draws;
 use crate::error::{Error, Result};
 use crate::time::{MINUTE, SECOND, Timestamp};
 
-/// Minutes before anything goes wrong, unless another number is asked for.
+/// Default number of minutes before the scenario starts.
 const CALM: u16 = 60;
 /// Latency of a calm second, ms.
 const LATENCY: f64 = 120.0;
@@ -13,7 +13,7 @@ const ERRORS: f64 = 0.2;
 /// Processor of a calm second, percent.
 const CPU: f64 = 40.0;
 
-/// What goes wrong.
+/// The scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RadarScenario {
     /// Nothing.
@@ -26,10 +26,10 @@ pub enum RadarScenario {
     Saturation,
 }
 
-/// A second.
+/// The measurements of one second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RadarPoint {
-    /// When.
+    /// Time.
     pub at: Timestamp,
     /// Mean latency, ms.
     pub latency_ms: f64,
@@ -46,8 +46,9 @@ impl RadarPoint {
     }
 }
 
-/// Seconds of a service, the same for the same seed: an hour of calm, then the scenario, until the
-/// static rule fires; calm goes on for ever.
+/// An iterator over the seconds of a service, the same for the same seed.
+///
+/// After an hour of calm the scenario runs until the static rule fires. The calm scenario never ends.
 ///
 /// # Examples
 ///
@@ -83,7 +84,7 @@ impl Radar {
         Ok(Self { scenario, start, calm: CALM, second: 0, over: false, draws: Draws::new(seed) })
     }
 
-    /// With so many minutes of calm before the scenario.
+    /// Sets the minutes of calm before the scenario.
     #[must_use]
     pub fn with_calm(mut self, minutes: u16) -> Self {
         self.calm = minutes;
@@ -95,7 +96,7 @@ impl Radar {
         self.start.plus(i64::from(self.calm) * MINUTE)
     }
 
-    /// A sum of twelve uniforms: near enough to a normal deviate, and the same bits everywhere.
+    /// An approximate normal deviate: the sum of twelve uniforms, identical on every machine.
     fn deviate(&mut self) -> f64 {
         (0..12).map(|_| self.draws.unit()).sum::<f64>() - 6.0
     }
@@ -121,7 +122,7 @@ impl Iterator for Radar {
                 (LATENCY * 0.6 / (1.0 - used), errors, (100.0 * used).min(100.0))
             }
         };
-        // the rate is what some hundred requests a second say of it
+        // the measured rate of some hundred requests a second
         let (wide, few, busy) = (self.deviate(), self.deviate(), self.deviate());
         let point = RadarPoint {
             at: self.start.plus(i64::from(self.second) * SECOND),

@@ -139,7 +139,7 @@ impl Shop {
         }
     }
 
-    /// What was injected, with ends cut to the data.
+    /// The injected incidents, with ends cut to the data.
     pub fn truth(&self) -> Truth {
         let config = &self.config;
         let incident = |spec: &super::IncidentSpec| {

@@ -17,7 +17,7 @@ pub struct SimulatedSpan {
     pub parent_id: Option<String>,
     /// The service that wrote it.
     pub service: Arc<str>,
-    /// What was done: method and route.
+    /// Operation: method and route.
     pub operation: Arc<str>,
     /// When it began by the clock of the service, to the microsecond.
     pub start: Timestamp,

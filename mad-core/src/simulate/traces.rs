@@ -1,4 +1,4 @@
-//! Traces of a small system in which one service goes wrong.
+//! Traces of a small system with one faulty service.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::series::CALLS_TO;
 use crate::telemetry::SpanKind;
 use crate::time::Timestamp;
 
-/// Share of calls that fail for no reason.
+/// Share of calls that fail outside the fault.
 const BACKGROUND: f64 = 0.002;
 /// Share of calls of a failing service that fail.
 const FAILING: f64 = 0.9;
@@ -25,26 +25,26 @@ struct Place {
     operation: Arc<str>,
     work_us: f64,
     callees: Vec<usize>,
-    /// How long it waits for a callee, µs.
+    /// Timeout for a callee, µs.
     patience_us: i64,
-    /// By how much its clock is ahead, ns.
+    /// Offset of its clock, ns.
     skew: i64,
 }
 
-/// What goes wrong, and where.
+/// Kind and place of the fault.
 #[derive(Debug, Clone, Copy)]
 struct Fault {
     place: usize,
     fails: bool,
     delay_us: i64,
-    /// How much longer what goes to it takes, and what comes back, µs.
+    /// Additional time of calls to it and of answers from it, µs.
     way_us: i64,
 }
 
-/// Traces of a small system in which one service goes wrong between 60 % and 90 % of the time.
+/// Traces of a small system with a faulty service between 60 % and 90 % of the time.
 ///
-/// Every call is two spans, the caller's client half and the callee's server half; a call that fails
-/// makes its caller fail. The same configuration gives the same bytes on every machine.
+/// Every call has a client span of the caller and a server span of the callee. A failing call makes its
+/// caller fail. The same configuration gives the same bytes on every machine.
 ///
 /// # Examples
 ///
@@ -67,7 +67,7 @@ pub struct Traces {
     draws: Draws,
 }
 
-/// What a run wrote, in order of time.
+/// The telemetry of a run, in order of time.
 #[derive(Debug, Clone, Default)]
 pub struct TracesTelemetry {
     /// Spans that were not lost.
@@ -76,7 +76,7 @@ pub struct TracesTelemetry {
     pub requests: Vec<SimulatedRequest>,
 }
 
-/// One trace as it grows.
+/// One trace under construction.
 struct Trace<'a> {
     id: u64,
     name: Arc<str>,
@@ -151,7 +151,7 @@ impl Traces {
         out
     }
 
-    /// What goes wrong.
+    /// The injected incident.
     pub fn truth(&self) -> Truth {
         let (start, end) = self.config.incident();
         let incidents = self.fault.iter().filter_map(|fault| {
@@ -194,7 +194,7 @@ impl Traces {
 }
 
 impl Trace<'_> {
-    /// A service works on a call; when it is done by the true clock, and whether it failed.
+    /// Simulates a service on a call: its end by the true clock, and whether it failed.
     fn serve(&mut self, at: usize, begin: Timestamp, parent: Option<String>) -> (Timestamp, bool) {
         let places = self.places;
         let Some(place) = places.get(at) else { return (begin, false) };
@@ -274,7 +274,7 @@ impl Trace<'_> {
         });
     }
 
-    /// One way over the network, µs.
+    /// One-way network time, µs.
     fn network(&mut self) -> i64 {
         self.draws.within(200.0, 1_200.0).round() as i64
     }
@@ -311,7 +311,7 @@ fn place(
     }
 }
 
-/// The checkout of system E.
+/// The checkout of the aiops system.
 fn shop(patience_us: i64) -> Vec<Place> {
     let checkout = Place { patience_us, ..place("checkout", "POST", "/checkout", 10.0, &[1, 2]) };
     let payment = place("payment", "POST", "/payment", 100.0, &[]);

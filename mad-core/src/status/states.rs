@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -204,7 +205,7 @@ fn answer(
         settings: Some(&settings),
         maturity,
         muted_until: pipeline.muted_until(name, decision.bucket),
-        step: pipeline.config().features.step(),
+        step: Duration::from_nanos(pipeline.config().features.step().unsigned_abs()),
     };
     let sentences = TemplateExplainer.answer(name, &why);
     if !decision.is_anomaly {
@@ -290,7 +291,7 @@ impl<'a> View<'a> {
             settings: Some(settings),
             maturity: Some(maturity),
             muted_until: mute.or_else(|| self.muted_until(id, newest.bucket)),
-            step: self.pipeline.config().features.step(),
+            step: Duration::from_nanos(self.pipeline.config().features.step().unsigned_abs()),
         };
         let state = HealthState::of(newest.reason, past.enough);
         let (state, reason, since) = if mute.is_some() {

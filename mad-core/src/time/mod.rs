@@ -9,6 +9,7 @@ mod timestamp;
 pub(crate) mod unknown;
 mod zone;
 
+pub(crate) use duration::nanos_of;
 pub use duration::{MINUTE, SECOND};
 pub use timestamp::Timestamp;
 pub use zone::{TimeError, ZonePolicy};

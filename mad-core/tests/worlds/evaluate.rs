@@ -1,11 +1,13 @@
 //! Evaluation against cases computed by hand.
 
+use std::time::Duration;
+
 use mad_core::evaluate::{
     EvaluatedIncident, EvaluatedRow, Evaluation, Scores, Truth, TruthIncident, evaluate,
 };
-use mad_core::time::{MINUTE, SECOND, Timestamp};
+use mad_core::time::{MINUTE, Timestamp};
 
-const LATENESS: i64 = 10 * SECOND;
+const LATENESS: Duration = Duration::from_secs(10);
 
 /// The time `minutes` after the start.
 fn at(minutes: f64) -> Timestamp {
@@ -60,7 +62,7 @@ fn judge(
     incidents: &[EvaluatedIncident],
     truths: Vec<TruthIncident>,
 ) -> Evaluation {
-    evaluate(rows, MINUTE, LATENESS, incidents, &Truth::new(truths))
+    evaluate(rows, Duration::from_secs(60), LATENESS, incidents, &Truth::new(truths))
 }
 
 #[test]
@@ -221,6 +223,7 @@ fn times_at_the_ends_of_the_calendar_do_not_panic() {
     row[0].bucket = Timestamp::from_nanos(i64::MAX - 1);
     let mut detected = incident("a /", 0.0, 1.0, 0.0, &[]);
     detected.opened_at = Timestamp::MAX;
-    let evaluation = evaluate(&row, 0, i64::MAX, &[detected], &Truth::new(vec![far]));
+    let evaluation =
+        evaluate(&row, Duration::ZERO, Duration::MAX, &[detected], &Truth::new(vec![far]));
     assert_eq!((evaluation.rows.tp, evaluation.incidents.found), (1, 1));
 }

@@ -1,5 +1,7 @@
 //! The original's published results, reproduced on twenty simulated files.
 
+use std::time::Duration;
+
 use mad_core::evaluate::{EvaluatedIncident, Evaluation, Evaluator};
 use mad_core::reference::{ReferenceConfig, detect};
 use mad_core::simulate::{Shop, ShopConfig, SimulatedRequest};
@@ -13,7 +15,7 @@ fn twenty(rows: u64, config: &ReferenceConfig) -> Evaluation {
         let requests: Vec<_> = shop.requests().collect();
         let report = detect(requests.iter().map(SimulatedRequest::request), config).unwrap();
         let truth = shop.truth();
-        let mut evaluator = Evaluator::new(MINUTE, 0, &truth);
+        let mut evaluator = Evaluator::new(Duration::from_secs(60), Duration::ZERO, &truth);
         for row in &report.rows {
             evaluator.push_row(row.bucket, &row.service, &row.endpoint, row.is_anomaly);
         }

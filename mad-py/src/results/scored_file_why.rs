@@ -1,10 +1,11 @@
 //! Why rows of a scored file were flagged or not.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use mad_core::explain::{TemplateExplainer, Why};
 use mad_core::history::Decision;
-use mad_core::time::{MINUTE, ZonePolicy};
+use mad_core::time::ZonePolicy;
 use mad_core::{Reason, Signal, SignalKind, Timestamp};
 use pyo3::prelude::*;
 use serde::Serialize;
@@ -62,7 +63,7 @@ pub fn why_from_scored(
             settings: None,
             maturity: None,
             muted_until: None,
-            step: MINUTE,
+            step: Duration::from_secs(60),
         };
         let reason = TemplateExplainer.reason(&why);
         Answer {

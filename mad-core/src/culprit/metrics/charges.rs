@@ -233,7 +233,7 @@ fn is_client_view(service: &str) -> bool {
 
 /// Whether a leaf with a single caller may be that caller's view of another service.
 ///
-/// That is so if the caller has another callee with callees or callers of its own that shows the same
+/// That is so if the caller has another callee with further callees or callers that shows the same
 /// kind of effect.
 fn has_twin(
     service: &str,

@@ -39,7 +39,7 @@ pub struct MetricRankerConfig {
     /// Largest number of culprits, 1 to 1,000. Default 10.
     pub top_k: usize,
     /// Kinds of metrics by name or pattern (`*_backlog`), for names from which [`MetricKind::guess`]
-    /// cannot tell. The longest fitting pattern counts. Default empty.
+    /// does not find them. The longest fitting pattern counts. Default empty.
     pub metric_kinds: BTreeMap<String, MetricKind>,
     /// Whether the onset of the incident is searched. If not, it is the start of the given incident,
     /// or the middle of all rows without normal time. Default true.

@@ -1,4 +1,4 @@
-//! Truths as JSON.
+//! Reads and writes truths as JSON.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -7,7 +7,7 @@ use super::{Element, Facts, Truth, TruthIncident, rfc3339};
 use crate::error::{Error, Result};
 use crate::time::Timestamp;
 
-/// The original system's ground truth: one incident, both ends inclusive.
+/// The ground truth of the reference system: one incident, both ends inclusive.
 #[derive(Deserialize)]
 struct Original {
     #[serde(rename = "incident_service")]
@@ -29,16 +29,16 @@ impl Truth {
     ///
     /// # Errors
     ///
-    /// None is known: every part of it has a written form.
+    /// None in practice, because every part has a JSON form.
     pub fn to_json(&self) -> Result<String> {
         let mut text = serde_json::to_string_pretty(self).map_err(|e| unreadable(&e))?;
         text.push('\n');
         Ok(text)
     }
 
-    /// Reads a list of incidents, an object whose `incidents` is that list, or the single
-    /// object that the original system writes. Times without a zone are taken as UTC; the
-    /// original's end, which is inclusive, becomes the nanosecond after it.
+    /// Reads a list of incidents, an object whose `incidents` is that list, or the single object that
+    /// the reference system writes. Times without a zone are UTC. The inclusive end of the reference
+    /// system becomes the nanosecond after it.
     ///
     /// # Errors
     ///
