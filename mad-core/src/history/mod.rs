@@ -1,13 +1,14 @@
-//! Bounded recent rows: what culprits, explanations, reports and "why not" read.
+//! Bounded recent rows, which rankings, explanations, reports and states read.
 
 mod decision;
 mod flagged;
+mod history_row;
 mod ring;
-mod row;
 mod store;
 
 pub use decision::Decision;
 pub use flagged::{FlaggedRow, FlaggedSignal};
-pub use ring::{HistoryEntry, Ring};
-pub use row::{HistoryPoint, HistoryRow};
+pub use history_row::HistoryRow;
+pub(crate) use history_row::NewHistoryRow;
+pub use ring::HistoryRing;
 pub use store::History;

@@ -1,10 +1,10 @@
-//! Rings of recent rows.
+//! The recent rows of all entities and series, the flagged rows, and the changes of services.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::{FlaggedRow, HistoryPoint, HistoryRow, Ring};
+use super::{FlaggedRow, HistoryRing, HistoryRow};
 use crate::limits::Limits;
 use crate::series::{EntityId, SeriesId};
 use crate::telemetry::ChangeEvent;
@@ -15,8 +15,8 @@ use crate::time::Timestamp;
 pub struct History {
     rows_per_entity: usize,
     flagged_rows: usize,
-    recent: Vec<Ring<HistoryRow>>,
-    points: Vec<Ring<HistoryPoint>>,
+    recent: Vec<HistoryRing>,
+    points: Vec<HistoryRing>,
     flagged: VecDeque<FlaggedRow>,
     flagged_dropped: u64,
     /// Changes of services by time.
@@ -39,17 +39,18 @@ impl History {
         }
     }
 
-    /// Adds a row.
-    pub fn push(&mut self, entity: EntityId, row: HistoryRow) {
+    /// Adds a row of an entity. If it has `limits.history_rows` rows, the oldest one leaves.
+    pub fn push(&mut self, entity: EntityId, row: HistoryRow<'_>) {
         push(&mut self.recent, entity.index(), row, self.rows_per_entity);
     }
 
-    /// Adds a point.
-    pub fn push_point(&mut self, series: SeriesId, point: HistoryPoint) {
+    /// Adds a point of a series, in the same way.
+    pub fn push_point(&mut self, series: SeriesId, point: HistoryRow<'_>) {
         push(&mut self.points, series.index(), point, self.rows_per_entity);
     }
 
-    /// Adds a flagged row. Rows of requests and metrics do not come in the order of their time.
+    /// Adds a flagged row at its place in time, because rows of requests and metrics arrive out of
+    /// order.
     pub fn push_flagged(&mut self, row: FlaggedRow) {
         if self.flagged.len() >= self.flagged_rows {
             self.flagged.pop_front();
@@ -59,7 +60,7 @@ impl History {
         self.flagged.insert(place, row);
     }
 
-    /// Adds a change; the oldest leaves when there are too many.
+    /// Adds a change of a service. If there are `limits.changes`, the oldest one leaves.
     pub fn push_change(&mut self, change: ChangeEvent) {
         let place = self.changes.partition_point(|known| known.at <= change.at);
         self.changes.insert(place, change);
@@ -68,7 +69,7 @@ impl History {
         }
     }
 
-    /// The changes kept, oldest first.
+    /// The changes, the oldest first.
     pub fn changes(&self) -> impl DoubleEndedIterator<Item = &ChangeEvent> {
         self.changes.iter()
     }
@@ -77,23 +78,23 @@ impl History {
         std::mem::take(&mut self.changes)
     }
 
-    /// The rows kept of an entity, oldest first.
-    pub fn recent(&self, entity: EntityId) -> impl DoubleEndedIterator<Item = &HistoryRow> {
+    /// The recent rows of an entity, the oldest first.
+    pub fn recent(&self, entity: EntityId) -> impl DoubleEndedIterator<Item = HistoryRow<'_>> {
         self.recent.get(entity.index()).into_iter().flat_map(|ring| ring.iter())
     }
 
-    /// The points kept of a series, oldest first.
-    pub fn points(&self, series: SeriesId) -> impl DoubleEndedIterator<Item = &HistoryPoint> {
+    /// The recent points of a series, the oldest first.
+    pub fn points(&self, series: SeriesId) -> impl DoubleEndedIterator<Item = HistoryRow<'_>> {
         self.points.get(series.index()).into_iter().flat_map(|ring| ring.iter())
     }
 
-    /// Flagged rows of all entities with a step that starts in `[from, to]`, oldest first.
+    /// The flagged rows of all entities whose steps start in `[from, to]`, the oldest first.
     pub fn flagged(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &FlaggedRow> {
         let first = self.flagged.partition_point(|row| row.bucket < from);
         self.flagged.range(first..).take_while(move |row| row.bucket <= to)
     }
 
-    /// Forgets entities and series: their ids will be others'.
+    /// Forgets entities and series. Their ids are given to others.
     pub fn forget(&mut self, entities: &BTreeSet<EntityId>, series: &BTreeSet<SeriesId>) {
         for id in entities {
             drop(self.take_recent(*id));
@@ -110,24 +111,20 @@ impl History {
         std::mem::take(&mut self.flagged)
     }
 
-    /// The rows of entities and the points of series, out of here.
-    pub(crate) fn take_rings(&mut self) -> (Vec<Ring<HistoryRow>>, Vec<Ring<HistoryPoint>>) {
+    /// Takes out the rows of entities and the points of series.
+    pub(crate) fn take_rings(&mut self) -> (Vec<HistoryRing>, Vec<HistoryRing>) {
         (std::mem::take(&mut self.recent), std::mem::take(&mut self.points))
     }
 
-    pub(crate) fn put_rings(
-        &mut self,
-        recent: Vec<Ring<HistoryRow>>,
-        points: Vec<Ring<HistoryPoint>>,
-    ) {
+    pub(crate) fn put_rings(&mut self, recent: Vec<HistoryRing>, points: Vec<HistoryRing>) {
         (self.recent, self.points) = (recent, points);
     }
 
-    pub(crate) fn take_recent(&mut self, entity: EntityId) -> Ring<HistoryRow> {
+    pub(crate) fn take_recent(&mut self, entity: EntityId) -> HistoryRing {
         self.recent.get_mut(entity.index()).map(std::mem::take).unwrap_or_default()
     }
 
-    pub(crate) fn take_points(&mut self, series: SeriesId) -> Ring<HistoryPoint> {
+    pub(crate) fn take_points(&mut self, series: SeriesId) -> HistoryRing {
         self.points.get_mut(series.index()).map(std::mem::take).unwrap_or_default()
     }
 
@@ -137,14 +134,11 @@ impl History {
     }
 }
 
-fn push<T>(rings: &mut Vec<Ring<T>>, index: usize, item: T, most: usize) {
+fn push(rings: &mut Vec<HistoryRing>, index: usize, row: HistoryRow<'_>, most: usize) {
     if rings.len() <= index {
-        rings.resize_with(index + 1, Ring::default);
+        rings.resize_with(index + 1, HistoryRing::default);
     }
     if let Some(ring) = rings.get_mut(index) {
-        if ring.len() >= most {
-            ring.pop_front();
-        }
-        ring.push_back(item);
+        ring.push(row, most);
     }
 }

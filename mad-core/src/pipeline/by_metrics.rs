@@ -50,11 +50,11 @@ impl View<'_> {
         };
         let mut window = MetricWindow::new();
         for (id, entity, metric) in series {
-            for point in self.log.history().points(id).filter(|point| point.bucket <= at) {
-                let value = f64::from(point.value);
+            for point in self.log.history().points(id).filter(|point| point.at <= at) {
+                let value = f64::from(point.value(0));
                 let point = MetricPoint {
                     resource: &entity.endpoint,
-                    ..MetricPoint::new(point.bucket, &entity.service, metric, value)
+                    ..MetricPoint::new(point.at, &entity.service, metric, value)
                 };
                 if point.timestamp < start {
                     window.normal(&point, 0);

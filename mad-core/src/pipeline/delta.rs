@@ -6,7 +6,7 @@ use super::Pipeline;
 use super::incident_log::Rings;
 use super::judge::{EntityState, SeriesState, States};
 use crate::error::{Error, Result};
-use crate::history::{HistoryPoint, HistoryRow, Ring};
+use crate::history::HistoryRing;
 use crate::limits::Limits;
 use crate::series::{EntityId, SeriesId};
 
@@ -37,7 +37,7 @@ pub(super) struct SavedGlobal {
 #[derive(Serialize)]
 pub(super) struct EntityPart<'a> {
     rows: Option<&'a EntityState>,
-    recent: Option<&'a Ring<HistoryRow>>,
+    recent: Option<&'a HistoryRing>,
     series: Vec<SeriesPart<'a>>,
 }
 
@@ -46,14 +46,14 @@ pub(super) struct EntityPart<'a> {
 struct SeriesPart<'a> {
     id: u32,
     state: Option<&'a SeriesState>,
-    points: Option<&'a Ring<HistoryPoint>>,
+    points: Option<&'a HistoryRing>,
 }
 
 /// A part of an entity that was read.
 #[derive(Deserialize)]
 pub(super) struct SavedEntity {
     rows: Option<Box<EntityState>>,
-    recent: Option<Ring<HistoryRow>>,
+    recent: Option<HistoryRing>,
     series: Vec<SavedSeries>,
 }
 
@@ -61,15 +61,15 @@ pub(super) struct SavedEntity {
 struct SavedSeries {
     id: u32,
     state: Option<Box<SeriesState>>,
-    points: Option<Ring<HistoryPoint>>,
+    points: Option<HistoryRing>,
 }
 
 /// The tables with a place for each entity or series.
 pub(super) struct Tables {
     rows: Vec<Option<Box<EntityState>>>,
     series: Vec<Option<Box<SeriesState>>>,
-    recent: Vec<Ring<HistoryRow>>,
-    points: Vec<Ring<HistoryPoint>>,
+    recent: Vec<HistoryRing>,
+    points: Vec<HistoryRing>,
 }
 
 impl Tables {
@@ -95,8 +95,8 @@ impl Tables {
         let mut tables = Self::new((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
         tables.rows.resize_with(rows, || None);
         tables.series.resize_with(series, || None);
-        tables.recent.resize_with(recent, Ring::default);
-        tables.points.resize_with(points, Ring::default);
+        tables.recent.resize_with(recent, HistoryRing::default);
+        tables.points.resize_with(points, HistoryRing::default);
         Ok(tables)
     }
 

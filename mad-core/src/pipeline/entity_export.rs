@@ -12,7 +12,7 @@ use super::names::Names;
 use crate::config::PipelineConfig;
 use crate::error::Error;
 use crate::feature::StepFinder;
-use crate::history::{HistoryPoint, HistoryRow, Ring};
+use crate::history::HistoryRing;
 use crate::incident::OpenState;
 use crate::series::{Entity, EntityId};
 use crate::time::Timestamp;
@@ -24,7 +24,7 @@ pub(super) struct EntityExport {
     last_bucket: Option<Timestamp>,
     last_log: Option<Timestamp>,
     requests: Option<Box<EntityState>>,
-    recent: Ring<HistoryRow>,
+    recent: HistoryRing,
     series: Vec<SeriesExport>,
     incident: OpenState,
     window: Option<IncidentWindow>,
@@ -36,7 +36,7 @@ struct SeriesExport {
     metric: Arc<str>,
     step: StepFinder,
     state: Option<Box<SeriesState>>,
-    points: Ring<HistoryPoint>,
+    points: HistoryRing,
 }
 
 impl EntityExport {
@@ -52,7 +52,7 @@ impl EntityExport {
             metric: Arc::clone(&name.metric),
             step: ingest.step_of(series),
             state: judge.series(series).cloned().map(Box::new),
-            points: incidents.history().points(series).copied().collect(),
+            points: incidents.history().points(series).collect(),
         });
         let (last_bucket, last_log) = ingest.last_steps(id);
         let (incident, window) = incidents.open_state(id);
@@ -61,7 +61,7 @@ impl EntityExport {
             last_bucket,
             last_log,
             requests: judge.entity(id).cloned().map(Box::new),
-            recent: incidents.history().recent(id).copied().collect(),
+            recent: incidents.history().recent(id).collect(),
             series: series.collect(),
             incident,
             window,
@@ -88,12 +88,12 @@ impl EntityExport {
         let id = names.entities.id(&entity.service, &entity.endpoint);
         judge.put_entity(id, self.requests);
         ingest.set_last_steps(id, self.last_bucket, self.last_log);
-        incidents.put_rows(id, self.recent);
+        incidents.put_rows(id, &self.recent);
         for SeriesExport { metric, step, state, points } in self.series {
             let Some(series) = names.series.id(id, &metric, &names.entities) else { continue };
             judge.put_series(series, state);
             ingest.set_step(series, step);
-            incidents.put_points(series, points);
+            incidents.put_points(series, &points);
         }
         incidents.put_open_state(id, self.incident, self.window);
         id

@@ -12,7 +12,7 @@ use crate::config::PipelineConfig;
 use crate::culprit::Ranking;
 use crate::error::Result;
 use crate::graph::ServiceGraph;
-use crate::history::{FlaggedRow, History, HistoryPoint, HistoryRow, Ring};
+use crate::history::{FlaggedRow, History, HistoryRing, NewHistoryRow};
 use crate::incident::{
     CloseReason, Incident, IncidentChange, IncidentGrouper, OpenState, RowOutcome,
 };
@@ -79,26 +79,26 @@ impl IncidentLog {
     /// Remembers a judged row of requests.
     pub fn push_row(&mut self, judged: &JudgedRow) {
         let JudgedRow { row, scores, verdict, .. } = judged;
-        let kept = HistoryRow::new(row, scores, verdict);
+        let kept = NewHistoryRow::of_requests(row, scores, verdict);
         if let Some(id) = self.open_windows.get(&row.entity) {
-            let wants_more = self.windows.get_mut(id).is_some_and(|window| window.push(&kept));
+            let wants_more = self.windows.get_mut(id).is_some_and(|window| window.push(kept.row()));
             if !wants_more {
                 self.open_windows.remove(&row.entity);
             }
         }
-        self.history.push(row.entity, kept);
+        self.history.push(row.entity, kept.row());
     }
 
     /// Remembers a judged point of a metric.
     pub fn push_point(&mut self, judged: &JudgedPoint) {
         let JudgedPoint { metric, point, score, verdict, .. } = judged;
-        let kept = HistoryPoint::new(point.bucket, point.sample.value, score, verdict);
+        let kept = NewHistoryRow::of_point(point.bucket, point.sample.value, score, verdict);
         if let Some(id) = self.open_windows.get(&point.entity)
             && let Some(window) = self.windows.get_mut(id)
         {
-            window.push_point(metric, &kept);
+            window.push_point(metric, kept.row());
         }
-        self.history.push_point(point.series, kept);
+        self.history.push_point(point.series, kept.row());
     }
 
     /// Groups the outcome of a row.
@@ -236,15 +236,15 @@ impl IncidentLog {
     }
 
     /// Takes over recent rows of an entity.
-    pub fn put_rows(&mut self, entity: EntityId, rows: Ring<HistoryRow>) {
-        for row in rows {
+    pub fn put_rows(&mut self, entity: EntityId, rows: &HistoryRing) {
+        for row in rows.iter() {
             self.history.push(entity, row);
         }
     }
 
     /// Takes over recent points of a series.
-    pub fn put_points(&mut self, series: SeriesId, points: Ring<HistoryPoint>) {
-        for point in points {
+    pub fn put_points(&mut self, series: SeriesId, points: &HistoryRing) {
+        for point in points.iter() {
             self.history.push_point(series, point);
         }
     }
@@ -300,7 +300,7 @@ impl IncidentLog {
 }
 
 /// Recent rows by entity and recent points by series.
-pub(super) type Rings = (Vec<Ring<HistoryRow>>, Vec<Ring<HistoryPoint>>);
+pub(super) type Rings = (Vec<HistoryRing>, Vec<HistoryRing>);
 
 /// Adds the metrics of an incident that were flagged so far to its window.
 fn show_metrics(

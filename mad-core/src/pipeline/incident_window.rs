@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::culprit::Ranking;
-use crate::history::{HistoryEntry, HistoryPoint, HistoryRow, Ring};
+use crate::history::{HistoryRing, HistoryRow};
 use crate::series::EntityId;
 
 /// Rows before the start of an incident that a report shows.
@@ -18,42 +18,31 @@ const MOST_ROWS: usize = 360;
 /// Maximum of metrics in one window.
 const MOST_METRICS: usize = 8;
 
-/// Rows around an incident, oldest first.
+/// Rows around an incident, the oldest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(bound = "T: HistoryEntry")]
-pub struct WindowRows<T> {
+pub struct WindowRows {
     /// The rows.
-    pub rows: Ring<T>,
+    pub rows: HistoryRing,
     /// Number of steps that each row stands for: 1 unless the incident is long.
     pub stride: u32,
     skipped: u32,
 }
 
-impl<T: Copy> WindowRows<T> {
-    fn begin<'a>(recent: impl DoubleEndedIterator<Item = &'a T>) -> Self
-    where
-        T: 'a,
-    {
-        let mut rows: Ring<T> = Ring::default();
-        for row in recent.rev().take(LEAD_ROWS) {
-            rows.push_front(*row);
-        }
-        Self { rows, stride: 1, skipped: 0 }
+impl WindowRows {
+    fn begin<'a>(recent: impl DoubleEndedIterator<Item = HistoryRow<'a>>) -> Self {
+        let newest: Vec<HistoryRow<'a>> = recent.rev().take(LEAD_ROWS).collect();
+        Self { rows: newest.into_iter().rev().collect(), stride: 1, skipped: 0 }
     }
 
-    fn push(&mut self, row: &T) {
+    fn push(&mut self, row: HistoryRow<'_>) {
         self.skipped += 1;
         if self.skipped >= self.stride {
             self.skipped = 0;
-            self.rows.push_back(*row);
+            self.rows.push(row, usize::MAX);
         }
         if self.rows.len() > MOST_ROWS {
             self.stride = self.stride.saturating_mul(2);
-            let mut keep = false;
-            self.rows.retain(|_| {
-                keep = !keep;
-                keep
-            });
+            self.rows.thin();
         }
     }
 }
@@ -64,9 +53,9 @@ pub struct IncidentWindow {
     /// The entity that opened the incident.
     pub entity: EntityId,
     /// The rows of requests around it.
-    pub requests: WindowRows<HistoryRow>,
+    pub requests: WindowRows,
     /// The points of the flagged metrics around it.
-    pub metrics: BTreeMap<Arc<str>, WindowRows<HistoryPoint>>,
+    pub metrics: BTreeMap<Arc<str>, WindowRows>,
     /// The ranking at its end, once it is closed.
     pub ranking: Option<Ranking>,
     pub(super) tail: u32,
@@ -75,7 +64,7 @@ pub struct IncidentWindow {
 impl IncidentWindow {
     pub(super) fn open<'a>(
         entity: EntityId,
-        recent: impl DoubleEndedIterator<Item = &'a HistoryRow>,
+        recent: impl DoubleEndedIterator<Item = HistoryRow<'a>>,
     ) -> Self {
         let requests = WindowRows::begin(recent);
         Self { entity, requests, metrics: BTreeMap::new(), ranking: None, tail: 0 }
@@ -91,7 +80,7 @@ impl IncidentWindow {
     pub(super) fn show<'a>(
         &mut self,
         metric: &Arc<str>,
-        recent: impl DoubleEndedIterator<Item = &'a HistoryPoint>,
+        recent: impl DoubleEndedIterator<Item = HistoryRow<'a>>,
     ) {
         if self.metrics.len() < MOST_METRICS && !self.metrics.contains_key(metric) {
             self.metrics.insert(Arc::clone(metric), WindowRows::begin(recent));
@@ -99,13 +88,13 @@ impl IncidentWindow {
     }
 
     /// Adds a row of requests. Returns whether the window takes more rows.
-    pub(super) fn push(&mut self, row: &HistoryRow) -> bool {
+    pub(super) fn push(&mut self, row: HistoryRow<'_>) -> bool {
         self.requests.push(row);
         self.wants_more()
     }
 
     /// Adds a point, if its metric is in the window.
-    pub(super) fn push_point(&mut self, metric: &str, point: &HistoryPoint) {
+    pub(super) fn push_point(&mut self, metric: &str, point: HistoryRow<'_>) {
         if let Some(rows) = self.metrics.get_mut(metric) {
             rows.push(point);
         }

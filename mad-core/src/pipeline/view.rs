@@ -128,13 +128,12 @@ impl RankingContext for Context<'_> {
         let signal = evidence.signal.request().filter(|signal| *signal != Signal::RequestCount);
         let Some(signal) = signal else { return 0 };
         let half = (evidence.value - evidence.expected) / 2.0;
-        let persists = |row: &&HistoryRow| {
-            let value = row.values.get(signal.index()).map_or(f64::NAN, |value| f64::from(*value));
+        let persists = |row: &HistoryRow<'_>| {
+            let value = f64::from(row.value(signal.index()));
             (value - evidence.expected) / half >= 1.0 && row.reason != Reason::Muted
         };
-        let after =
-            self.view.log.history().recent(entity).skip_while(|row| row.bucket <= evidence.at);
-        let rows = after.take_while(|row| row.bucket <= to).take_while(persists);
+        let after = self.view.log.history().recent(entity).skip_while(|row| row.at <= evidence.at);
+        let rows = after.take_while(|row| row.at <= to).take_while(persists);
         rows.filter(|row| !row.is_anomaly).count() as u64
     }
 

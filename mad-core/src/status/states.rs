@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::EntitySettings;
 use crate::explain::{TemplateExplainer, Why, muted, silence};
 use crate::guard::{EntityMaturity, Reason};
-use crate::history::{Decision, HistoryRow};
+use crate::history::Decision;
 use crate::pipeline::{JudgedPoint, JudgedRow, Pipeline};
 use crate::score::Gaps;
 use crate::series::{Entity, EntityId, SeriesId, Signal};
@@ -246,15 +246,15 @@ impl<'a> View<'a> {
         let enough = |count: u64| !settings.guard.too_few_requests(count as f64);
         let rows = || self.pipeline.history().recent(id).rev();
         let past = Past {
-            times: rows().map(|row| row.bucket).collect(),
+            times: rows().map(|row| row.at).collect(),
             states: rows()
-                .map(|row| HealthState::of(row.reason, enough(u64::from(row.count))))
+                .map(|row| HealthState::of(row.reason, enough(u64::from(row.requests()))))
                 .collect(),
             step: Some(self.pipeline.config().features.step()),
             disabled: !Signal::ALL.iter().any(|signal| settings.of_signal(signal.as_str()).watched),
             enough: enough(newest.count),
         };
-        let health = self.pipeline.history().recent(id).next_back().map(HistoryRow::health);
+        let health = self.pipeline.history().recent(id).next_back().map(|row| row.health());
         Some(EntityStatus { health, ..self.status(id, None, maturity, newest, &settings, &past) })
     }
 
@@ -264,7 +264,7 @@ impl<'a> View<'a> {
         let settings = self.pipeline.config().resolve(self.pipeline.entities().get(name.entity)?);
         let points = || self.pipeline.history().points(id).rev();
         let past = Past {
-            times: points().map(|point| point.bucket).collect(),
+            times: points().map(|point| point.at).collect(),
             states: points().map(|point| HealthState::of(point.reason, true)).collect(),
             step: None,
             disabled: !settings.of_signal(&name.metric).watched,

@@ -474,7 +474,7 @@ fn a_long_incident_is_thinned_evenly() {
     let step = i64::from(record.requests.stride) * MINUTE;
     let rows: Vec<_> = record.requests.rows.iter().collect();
     for pair in rows.windows(2) {
-        assert_eq!(pair[1].bucket.since(pair[0].bucket), step);
+        assert_eq!(pair[1].at.since(pair[0].at), step);
     }
 }
 

@@ -14,10 +14,9 @@ pub fn exposition(pipeline: &Pipeline) -> String {
         let name = labels(&[("service", &entity.service), ("endpoint", &entity.endpoint)]);
         families.health.add(&name, row.health());
         families.anomalous.add(&name, f64::from(u8::from(row.is_anomaly)));
-        let edges = row.values.iter().zip(row.low).zip(row.high);
-        for (signal, ((value, low), high)) in Signal::ALL.iter().zip(edges) {
+        for (place, signal) in Signal::ALL.into_iter().enumerate() {
             let name = format!("{name},signal=\"{}\"", signal.as_str());
-            families.band(&name, *value, low, high);
+            families.band(&name, row.value(place), row.low(place), row.high(place));
         }
     }
     for (id, series) in pipeline.series().iter() {
@@ -29,7 +28,7 @@ pub fn exposition(pipeline: &Pipeline) -> String {
             ("signal", &series.metric),
         ]);
         families.anomalous.add(&name, f64::from(u8::from(point.is_anomaly)));
-        families.band(&name, point.value, point.low, point.high);
+        families.band(&name, point.value(0), point.low(0), point.high(0));
     }
     for state in status::states(pipeline) {
         let mut of =

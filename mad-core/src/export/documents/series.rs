@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::config::PipelineConfig;
-use crate::history::HistoryPoint;
+use crate::history::HistoryRow;
 use crate::pipeline::{IncidentWindow, WindowRows};
 use crate::series::Signal;
 use crate::time::Timestamp;
@@ -40,16 +40,16 @@ impl SeriesDocument {
         let signal = |signal: Signal| SignalSeries {
             name: signal.as_str().to_owned(),
             unit: signal.unit(),
-            values: window.requests.rows.iter().map(|row| pick(&row.values, signal)).collect(),
-            low: window.requests.rows.iter().map(|row| pick(&row.low, signal)).collect(),
-            high: window.requests.rows.iter().map(|row| pick(&row.high, signal)).collect(),
+            values: window.requests.rows.iter().map(|row| row.value(signal.index())).collect(),
+            low: window.requests.rows.iter().map(|row| row.low(signal.index())).collect(),
+            high: window.requests.rows.iter().map(|row| row.high(signal.index())).collect(),
         };
         Self {
             step_seconds: config.features.step_seconds * f64::from(window.requests.stride),
-            bucket: window.requests.rows.iter().map(|row| row.bucket.to_string()).collect(),
+            bucket: window.requests.rows.iter().map(|row| row.at.to_string()).collect(),
             flagged: window.requests.rows.iter().map(|row| row.is_anomaly).collect(),
-            count: window.requests.rows.iter().map(|row| row.count).collect(),
-            errors: window.requests.rows.iter().map(|row| row.errors).collect(),
+            count: window.requests.rows.iter().map(|row| row.requests()).collect(),
+            errors: window.requests.rows.iter().map(|row| row.errors()).collect(),
             signals: Signal::ALL.into_iter().map(signal).collect(),
         }
     }
@@ -58,16 +58,16 @@ impl SeriesDocument {
     pub(super) fn of_metrics(window: &IncidentWindow, step: i64) -> Self {
         let traces = || window.metrics.values();
         let times: BTreeSet<Timestamp> =
-            traces().flat_map(|trace| trace.rows.iter().map(|point| point.bucket)).collect();
+            traces().flat_map(|trace| trace.rows.iter().map(|point| point.at)).collect();
         let flagged: BTreeSet<Timestamp> = traces()
             .flat_map(|trace| trace.rows.iter())
             .filter(|point| point.is_anomaly)
-            .map(|point| point.bucket)
+            .map(|point| point.at)
             .collect();
-        let signal = |(name, trace): (&Arc<str>, &WindowRows<HistoryPoint>)| {
-            let known: BTreeMap<Timestamp, &HistoryPoint> =
-                trace.rows.iter().map(|point| (point.bucket, point)).collect();
-            let pick = |part: fn(&HistoryPoint) -> f32| {
+        let signal = |(name, trace): (&Arc<str>, &WindowRows)| {
+            let known: BTreeMap<Timestamp, HistoryRow<'_>> =
+                trace.rows.iter().map(|point| (point.at, point)).collect();
+            let pick = |part: fn(&HistoryRow<'_>) -> f32| {
                 times
                     .iter()
                     .map(|time| known.get(time).map_or(f32::NAN, |point| part(point)))
@@ -76,9 +76,9 @@ impl SeriesDocument {
             SignalSeries {
                 name: name.to_string(),
                 unit: "",
-                values: pick(|point| point.value),
-                low: pick(|point| point.low),
-                high: pick(|point| point.high),
+                values: pick(|point| point.value(0)),
+                low: pick(|point| point.low(0)),
+                high: pick(|point| point.high(0)),
             }
         };
         let stride = traces().map(|trace| trace.stride).max().unwrap_or(1);
@@ -91,8 +91,4 @@ impl SeriesDocument {
             signals: window.metrics.iter().map(signal).collect(),
         }
     }
-}
-
-fn pick(values: &[f32; Signal::ALL.len()], signal: Signal) -> f32 {
-    values.get(signal.index()).copied().unwrap_or(f32::NAN)
 }
