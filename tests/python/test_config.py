@@ -353,7 +353,7 @@ def test_doctor_reports_failed_checks(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = run("doctor", "--out", "file", cwd=tmp_path)
     assert done.returncode == 2
-    wrong = [line for line in done.stdout.splitlines() if line.startswith("WRONG")]
+    wrong = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
     assert [line.split()[1] for line in wrong] == ["config", "output"]
     assert "mad.toml: config field `guard.min_points` is 0" in wrong[0]
 

@@ -170,13 +170,16 @@ def _print(
     from mad.report.words import visible
 
     lines = [
-        f"{'ok   ' if check['ok'] else 'WRONG'} {check['name']:<8} {check['detail']}"
+        f"{'ok   ' if check['ok'] else 'FAIL '} {check['name']:<8} {check['detail']}"
         for check in checks
     ]
     lines += ["", "optional packages:"] if extras else []
+    unique: dict[str | None, dict[str, str | None]] = {}
     for entry in extras:
+        unique.setdefault(entry["package"], entry)  # one package may belong to several extras
+    for entry in unique.values():
         add = f"missing: pip install 'mad-py[{entry['extra']}]'"
-        lines.append(f"  {entry['package']:<12} {entry['version'] or add}")
+        lines.append(f"  {entry['package']:<18} {entry['version'] or add}")
     lines += ["", "environment:"] if seen else []
     lines += [f"  {name}  {meaning}" for name, meaning in seen.items()]
     sys.stdout.write("".join(visible(line) + "\n" for line in lines))
