@@ -51,9 +51,10 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     out = Path(args.out)
-    simulation = _core.ShopSimulation(
-        args.rows, simulate.SERVICES, simulate.DURATION, None, args.seed, None, True
-    )
+    with errors.usage():
+        simulation = _core.ShopSimulation(
+            args.rows, simulate.SERVICES, simulate.DURATION, None, args.seed, None, True
+        )
     with files.Outputs(out) as outputs:
         truth = simulate.write_requests(simulation, outputs)
         outputs.write("truth.json", truth)
