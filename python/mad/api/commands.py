@@ -174,7 +174,7 @@ async def _save_note(request: Request, incident: str, kind: str, text: str) -> R
         raise not_found(f"there is no incident {incident!r}", "see /v1/query/incidents")
     who = principal_of(request).name
     await asyncio.wrap_future(service.engine.write(lambda to: to.note(incident, who, kind, text)))
-    await write_audit(request, kind, incident, "kept")
+    await write_audit(request, kind, incident, "saved")
     return JSONResponse({"done": kind, "target": incident}, 201)
 
 
