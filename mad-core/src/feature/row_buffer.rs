@@ -2,12 +2,15 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::{FeaturePoint, FeatureRow};
 use crate::series::{EntityId, Sample, SeriesId, Signal, SignalId};
 use crate::time::{MINUTE, Timestamp};
 
 /// Which telemetry a row was made from. It selects the policy by which the row is judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RowKind {
     /// Requests, and spans that count as requests.
     Requests,

@@ -80,10 +80,13 @@ pub struct ScoredRow<'a> {
 ///
 /// ```
 /// use mad_core::guard::{EntityMaturity, Guardrails, Reason};
-/// use mad_core::{EntityId, FeatureRow, GuardConfig, RowScorer, ScoreConfig, Timestamp};
+/// use mad_core::score::RowScores;
+/// use mad_core::{
+///     EntityId, FeatureRow, GuardConfig, RowBuffer, RowKind, RowScorer, ScoreConfig, Timestamp,
+/// };
 ///
 /// let config = ScoreConfig::default();
-/// let mut scorer = RowScorer::new(&config)?;
+/// let mut scorer = RowScorer::new(RowKind::Requests, &config)?;
 /// let guardrails = Guardrails::new(GuardConfig::default(), config.threshold)?;
 /// let row = |minute: i64, latency: f64| FeatureRow {
 ///     bucket: Timestamp::from_seconds(60 * minute),
@@ -100,18 +103,23 @@ pub struct ScoredRow<'a> {
 ///     p99: 1.6 * latency,
 ///     max: 1.7 * latency,
 /// };
+/// let (mut rows, mut scores) = (RowBuffer::default(), RowScores::default());
 /// for minute in 0..60 {
-///     scorer.observe(&row(minute, 100.0 + (minute % 7) as f64));
+///     rows.push_requests(&row(minute, 100.0 + (minute % 7) as f64), 60_000_000_000);
+/// }
+/// for row in rows.iter() {
+///     scorer.observe(&row, &mut scores);
 /// }
 /// let slow = row(60, 900.0);
+/// rows.push_requests(&slow, 60_000_000_000);
+/// scorer.score(&rows.get(60).unwrap(), &mut scores);
 /// let known = EntityMaturity { first: Timestamp::from_seconds(0), points: 60 };
-/// let verdict = guardrails.judge(&slow, &scorer.score(&slow), known);
+/// let verdict = guardrails.judge(&slow, &scores, known);
 /// assert!(verdict.is_anomaly && verdict.reason == Reason::AboveExpected);
 ///
 /// // a new entity is still warming up
 /// let new = EntityMaturity { first: slow.bucket, points: 0 };
-/// let verdict = guardrails.judge(&slow, &scorer.score(&slow), new);
-/// assert_eq!(verdict.reason, Reason::WarmUp);
+/// assert_eq!(guardrails.judge(&slow, &scores, new).reason, Reason::WarmUp);
 /// # Ok::<(), mad_core::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::incident_log::Shared;
 use super::{Pipeline, Update};
-use crate::feature::{FeaturePoint, FeatureRow, Row, RowKind};
+use crate::feature::{FeaturePoint, Row, RowKind};
 use crate::series::{EntityId, SeriesId};
 use crate::telemetry::{PartitionId, Request, Source};
 use crate::time::{SECOND, Timestamp};
@@ -52,7 +52,7 @@ impl Pipeline {
         let mut judged = false;
         for row in closed.iter().filter(is_request) {
             self.begin_step(partition, row.head.at, update);
-            self.judge_row(&FeatureRow::from(row), update);
+            self.judge_row(&row, update);
             judged = true;
         }
         let points: Vec<FeaturePoint> =
@@ -85,11 +85,11 @@ impl Pipeline {
         incidents.advance(at, shared, &mut update.changes);
     }
 
-    fn judge_row(&mut self, row: &FeatureRow, update: &mut Update) {
+    fn judge_row(&mut self, row: &Row<'_>, update: &mut Update) {
         let Self { config, names, ingest, judge, incidents, checkpointer, tally } = self;
-        checkpointer.mark_dirty([row.entity]);
+        checkpointer.mark_dirty([row.head.entity]);
         let Some((judged, outcome)) = judge.judge_row(row, config, names) else { return };
-        tally.row(&judged, row.bucket.plus(config.features.step()), judge.is_suppressed(&judged));
+        tally.row(&judged, row.head.at.plus(config.features.step()), judge.is_suppressed(&judged));
         incidents.push_row(&judged);
         let shared = Shared { config, names, graph: ingest.graph() };
         incidents.take(&judged.entity, outcome, shared, &mut update.changes);

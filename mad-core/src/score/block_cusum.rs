@@ -14,7 +14,7 @@ const MIN_BLOCKS: usize = 20;
 /// alone is a drift.
 pub(super) const SLACK: f64 = 1.5;
 const MOST_DEVIATE: f64 = 4.0;
-/// Scales beyond the slack, added up over blocks, at which a level has left.
+/// Scales beyond the slack, next_sum up over blocks, at which a level has left.
 pub(super) const ALARM: f64 = 8.0;
 /// The sum is held here, so that what comes back is soon forgotten.
 const MOST_SUM: f64 = 1.5 * ALARM;
@@ -62,7 +62,7 @@ pub(super) struct BlockCusum {
     /// Blocks in a row with a sum above half.
     lasting: u32,
     /// Blocks since the level left, it included; 0 where it did not.
-    since_told: u32,
+    since_alarm: u32,
     /// Rows in a row that said so by themselves, and the blocks for which that is known.
     alone: u32,
     known: u32,
@@ -127,7 +127,7 @@ pub(crate) struct DriftAlarm {
 }
 
 /// A sum after one more distance in scales, of which so many, being alike, count as one.
-pub(super) fn added(sum: f64, z: f64, alike: f64) -> f64 {
+pub(super) fn next_sum(sum: f64, z: f64, alike: f64) -> f64 {
     let more = z.min(MOST_DEVIATE) - SLACK;
     (sum + if more > 0.0 { more / alike } else { more }).clamp(0.0, MOST_SUM)
 }
@@ -154,7 +154,7 @@ impl BlockCusum {
             up: 0.0,
             down: 0.0,
             lasting: 0,
-            since_told: 0,
+            since_alarm: 0,
             alone: 0,
             known: 0,
             way: CusumState::default(),
@@ -163,20 +163,20 @@ impl BlockCusum {
 
     /// How far the level has left, as a share of what makes it gone: from 1 on for the block after
     /// it left, and at most .75 before and for as long as it stays away: a level leaves once.
-    pub fn left(&self) -> f64 {
-        self.told_of(self.sum())
+    pub fn alarm_share(&self) -> f64 {
+        self.share_of(self.sum())
     }
 
     /// The same of one side alone.
-    pub fn left_to(&self, up: bool) -> f64 {
-        self.told_of(if up { self.up } else { self.down })
+    pub fn alarm_share_to(&self, up: bool) -> f64 {
+        self.share_of(if up { self.up } else { self.down })
     }
 
     /// The level that is leaving, if one is.
-    pub fn leaving(&self) -> Option<LevelChange> {
+    pub fn drifting(&self) -> Option<LevelChange> {
         let CusumState { begins: [upwards, downwards], far, still, .. } = self.way;
         let up = self.up >= self.down;
-        let goes = self.since_told > 0 && self.sum() >= ALARM;
+        let goes = self.since_alarm > 0 && self.sum() >= ALARM;
         let begin = (if up { upwards } else { downwards })
             .filter(|_| goes && far >= SLACK && still < ALARM_LENGTH)?;
         let (share, since) = (self.sum() / ALARM, begin.of_slow(far));
@@ -188,9 +188,9 @@ impl BlockCusum {
         self.levels.points() as u32
     }
 
-    fn told_of(&self, sum: f64) -> f64 {
+    fn share_of(&self, sum: f64) -> f64 {
         let share = sum / ALARM;
-        if self.since_told == 1 { share } else { share.min(AFTER_ALARM) }
+        if self.since_alarm == 1 { share } else { share.min(AFTER_ALARM) }
     }
 
     fn sum(&self) -> f64 {
@@ -213,7 +213,7 @@ impl BlockCusum {
 
     /// Whether a row is worth an alarm by itself. Two of them in a row tell of whatever adds up to a
     /// drift in the next blocks.
-    pub fn told(&mut self, alone: bool) {
+    pub fn note_alarm(&mut self, alone: bool) {
         self.alone = if alone { self.alone.saturating_add(1) } else { 0 };
         if self.alone >= 2 {
             self.known = ALARMED_BLOCKS;
@@ -244,7 +244,7 @@ impl BlockCusum {
             let goes_on = begin.filter(|_| *sum > 0.0);
             let begin_of = goes_on.unwrap_or(CusumStart { at: *block, past, leap });
             *begin = Some(CusumStart { leap: leap.max(begin_of.leap), ..begin_of });
-            *sum = added(*sum, z, 1.0);
+            *sum = next_sum(*sum, z, 1.0);
         }
         (*last, *earlier) = (z, *last);
         self.way.far = if self.up >= self.down { z } else { -z };
@@ -265,7 +265,7 @@ impl BlockCusum {
             self.add(z, past);
             self.lasting =
                 if self.sum() > ALARM / 2.0 { self.lasting.saturating_add(1) } else { 0 };
-            self.since_told = match self.since_told {
+            self.since_alarm = match self.since_alarm {
                 _ if self.lasting == 0 => 0,
                 0 if self.sum() < ALARM => 0,
                 0 => {
@@ -284,7 +284,7 @@ impl BlockCusum {
             self.known = self.known.saturating_sub(1);
             if self.lasting > ACCEPTED_AFTER {
                 self.accepted = Some(level);
-                (self.up, self.down, self.lasting, self.since_told) = (0.0, 0.0, 0, 0);
+                (self.up, self.down, self.lasting, self.since_alarm) = (0.0, 0.0, 0, 0);
             } else if self.lasting > 0 {
                 let reach = SLACK * past.scale;
                 learnt = level.clamp(past.center - reach, past.center + reach);

@@ -56,7 +56,7 @@ impl Scorer for CusumScorer {
             Direction::Down => z < 0.0,
             Direction::Both => true,
         };
-        let left = if watched { self.drift.left_to(z > 0.0) } else { 0.0 };
+        let left = if watched { self.drift.alarm_share_to(z > 0.0) } else { 0.0 };
         let score = Score {
             z,
             neg_log10_p: self.neg_log10_p * left,

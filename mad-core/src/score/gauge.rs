@@ -1,10 +1,11 @@
-//! The default for gauges: four views of a value, one evidence.
+//! The likelihood of gauges: four views of a value, calibrated by the series' own past.
 
 use serde::{Deserialize, Serialize};
 
 use super::band::{band, outside_if};
 use super::block_cusum::{BlockCusum, DriftAlarm, SLACK};
 use super::calibration::{Calibration, DECADES};
+use super::from_memory::is_usable;
 use super::long_memory::{Baseline, LEAST, LongMemory, SIGMA_OF_RANGE, scale_of};
 use super::season::Season;
 use super::shift::median_with;
@@ -14,90 +15,138 @@ use crate::robust::RollingMad;
 use crate::series::Sample;
 use crate::time::Timestamp;
 
-/// Values learnt before the parts speak; until then [`MadScorer`] judges alone.
-const FIRST: u32 = 20;
-/// Values until which [`MadScorer`]'s evidence is the most there is.
-const YOUNG: u32 = 120;
-/// Deviations of about two hours (in steps of five minutes) that say where the series is just now.
-const NOW: usize = 25;
-/// Deviations before this one that with it make a lasting level.
-const LASTING: usize = 11;
-/// Values of a block that says whether the level leaves slowly.
-const BLOCK: usize = 60;
-/// Smallest scale of a part, as a share of the level, and in the gauge's unit.
+/// Values that are judged by [`MadScorer`] alone, before the long views know enough.
+const MAD_ONLY: u32 = 20;
+/// Values until which the `-log10 p` of [`MadScorer`] is an upper bound.
+const IMMATURE: u32 = 120;
+/// Deviations that say where the series is just now: two hours in steps of five minutes.
+const PRESENT_VALUES: usize = 25;
+/// Deviations before the current one that with it make a lasting level: one hour in steps of five
+/// minutes.
+const LASTING_VALUES: usize = 11;
+/// Values of a block of the CUSUM: five hours in steps of five minutes, one hour of minutes.
+const BLOCK_VALUES: usize = 60;
+/// Smallest scale of a view, as a share of the level: smaller differences are rounding.
 const RELATIVE_FLOOR: f64 = 1e-3;
+/// Smallest scale of a view in the gauge's unit, for levels near 0.
 const ABSOLUTE_FLOOR: f64 = 1e-9;
-/// Decades from which rows are one episode to what lasts.
+/// Decades from which rows belong to one episode of the alarm view.
 const ALARM_EPISODE: f64 = 4.0;
-/// Share of a row's evidence that is left a row later, and the most of the threshold that this
-/// reaches.
-const LINGERS: f64 = 0.9;
-const LINGERS_TO: f64 = 0.975;
+/// Share of a row's `-log10 p` that is left one row later.
+const DECAY: f64 = 0.9;
+/// Largest decayed `-log10 p`, as a share of the threshold, so that decay alone never flags a row.
+const DECAY_LIMIT: f64 = 0.975;
 
-/// A value against four pasts, weighed by the series' own history of being far out.
+/// Judges a gauge against four views of its past, calibrated by how far it deviated so far.
 ///
-/// With the distance `z = |value - center| / scale` from each of
+/// # Method
 ///
-/// 1. the last `window` values ([`MadScorer`]'s),
-/// 2. thousands of values in few (a thinned long memory),
-/// 3. the same after the hour of the day and of the week was taken off (the season),
-/// 4. the same again, with the median of the last 25 deviations as the center: a jump,
+/// `z = |value - center| / scale` is the distance from each of
 ///
-/// the *deviation* is the mean of `ln(1 + z)`: what is far out in one view only counts a quarter.
-/// It becomes evidence by how often this series deviated so far (`Calibration`), so that noisy
-/// series do not flood. What is flagged is outside of the band, which is where the deviation
-/// reaches the threshold.
+/// 1. the last `window` values (median and scale, as [`MadScorer`] has them),
+/// 2. a long memory: thousands of values, thinned to 81,
+/// 3. the season: the long memory after the level of the hour of the day and week was taken off,
+/// 4. the present: the same, with the median of the last 25 deviations as the center.
 ///
-/// *Suspicion lingers*: anomalous rows come together, so nine tenths of a row's evidence is left
-/// for the next one, but never enough to flag it.
+/// The *deviation* is the mean of `ln(1 + z)` over the views that know enough. A value that is far
+/// out in one view only therefore counts a quarter. `Calibration` turns the deviation into
+/// `-log10 p` by how often this series deviated so far, so that noisy series do not flood. The
+/// expected band ends where the deviation reaches the threshold.
 ///
-/// *Small samples*: the first 20 values are judged by [`MadScorer`], whose tail knows how few they
-/// were, and until the 120th its evidence is the most there is. A part of fewer than 10 values says
-/// nothing.
+/// A row inherits 90 % of the `-log10 p` of the row before it, up to 97.5 % of the threshold,
+/// because anomalous rows come in runs. Decay alone never flags a row.
 ///
-/// *Learning*: medians of hundreds are not moved by an anomaly; a level that stays becomes the new
-/// one as it fills half of a memory: first the last rows, then the last `window`, at last the long
-/// one. [`Learn::Clipped`] pulls a value to the edge of the band for the last `window`, the long
-/// memory and the jumps; what lasts and the season learn it as it is. NaN and infinite values are
-/// unknown and teach nothing. A constant series has the floors as scale.
+/// # Alarms
+///
+/// A value that only jumps is no alarm. [`alarm`](Self::alarm) judges a lasting level: the value
+/// and the median of the last twelve deviations, against the long memory and the season.
+///
+/// # Small samples
+///
+/// The first 20 values are judged by [`MadScorer`], whose tail probability knows how few values it
+/// has. Until the 120th value its `-log10 p` is an upper bound. A view of fewer than ten values is
+/// left out.
+///
+/// # Learning
+///
+/// A median of hundreds of values is not moved by an anomaly. A level that stays becomes the new
+/// one as it fills half of a view: the present first, then the window, at last the long memory.
+/// [`Learn::Clipped`] clips a value to the band for the window, the long memory and the present;
+/// the alarm view and the season learn it as it is.
+///
+/// # Limits
+///
+/// NaN and infinite values score [`Score::unknown`] and teach nothing. A constant series has the
+/// floors as its scale.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::score::{GaugeScorer, MadConfig, Scorer};
+/// use mad_core::{Sample, Timestamp};
+///
+/// let mut scorer = GaugeScorer::new(MadConfig::default(), 4.0)?;
+/// for minute in 0..200 {
+///     let at = Timestamp::from_seconds(60 * minute);
+///     scorer.observe(at, Sample { value: 50.0 + (minute * 37 % 11) as f64, n: 1 }, 4.0);
+/// }
+/// let at = Timestamp::from_seconds(60 * 200);
+/// assert!(scorer.score(at, Sample { value: 900.0, n: 1 }).neg_log10_p >= 4.0);
+/// assert!(scorer.score(at, Sample { value: 54.0, n: 1 }).neg_log10_p < 4.0);
+/// # Ok::<(), mad_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GaugeScorer {
     recent: MadScorer,
-    /// Its center and scale, read once a value.
+    /// Center and scale of `recent`, computed once a value.
     recent_now: Option<(Baseline, ScaleSource)>,
     long: LongMemory,
     season: Season,
+    /// Deviations from the long-term center and the season.
     seasonal: LongMemory,
-    now: RollingMad,
+    /// The last of these deviations: where the series is just now.
+    present: RollingMad,
+    /// Deviations from the present.
     jumps: LongMemory,
+    /// The last deviations, not clipped, for the alarm view.
     last: RollingMad,
+    /// Medians of the last twelve deviations.
     levels: LongMemory,
-    rows: Calibration,
-    alarms: Calibration,
+    row_calibration: Calibration,
+    alarm_calibration: Calibration,
     #[serde(default = "blocks")]
-    drift: BlockCusum,
-    neg_log10_p: f64,
-    lingering: f64,
+    cusum: BlockCusum,
+    /// `-log10 p` from which on a value is anomalous.
+    threshold: f64,
+    /// Decayed `-log10 p` of earlier rows.
+    decayed: f64,
     learnt: u32,
 }
 
-/// A value as the parts see it.
-struct View {
-    /// Center and scale of each part that speaks, in the gauge's unit.
+/// A value as the views see it: computed once for score, alarm and learning.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GaugeView {
+    /// Center and scale of each view that knows enough, in the gauge's unit.
     parts: [Option<Baseline>; 4],
+    /// Level of the season at the time, 0 without a long memory.
+    season: f64,
     /// Median of the last twelve deviations from the long-term center and the season.
     lasting: f64,
     floor: f64,
     /// What the scale of the last `window` values rests on.
     source: ScaleSource,
+    /// Mean of `ln(1 + z)` over the views.
+    deviation: f64,
+    /// The same for a lasting level.
+    lasting_deviation: f64,
 }
 
 fn blocks() -> BlockCusum {
-    BlockCusum::new(BLOCK)
+    BlockCusum::new(BLOCK_VALUES)
 }
 
 impl GaugeScorer {
-    /// A scorer that has learnt nothing; `neg_log10_p` is where its expected band ends.
+    /// A scorer that has learnt nothing. The expected band ends at `neg_log10_p`.
     ///
     /// # Errors
     ///
@@ -109,15 +158,15 @@ impl GaugeScorer {
             long: LongMemory::default(),
             season: Season::default(),
             seasonal: LongMemory::default(),
-            now: RollingMad::new(NOW)?,
+            present: RollingMad::new(PRESENT_VALUES)?,
             jumps: LongMemory::default(),
-            last: RollingMad::new(LASTING)?,
+            last: RollingMad::new(LASTING_VALUES)?,
             levels: LongMemory::default(),
-            rows: Calibration::new(DECADES),
-            alarms: Calibration::new(ALARM_EPISODE),
-            drift: blocks(),
-            neg_log10_p,
-            lingering: 0.0,
+            row_calibration: Calibration::new(DECADES),
+            alarm_calibration: Calibration::new(ALARM_EPISODE),
+            cusum: blocks(),
+            threshold: neg_log10_p,
+            decayed: 0.0,
             learnt: 0,
         })
     }
@@ -125,43 +174,46 @@ impl GaugeScorer {
     /// Applies another config and threshold. The window and the learnt values stay.
     pub(super) fn reconfigure(&mut self, config: MadConfig, neg_log10_p: f64) {
         self.recent.reconfigure(config);
-        self.neg_log10_p = neg_log10_p;
+        self.threshold = neg_log10_p;
     }
 
-    /// Values remembered now, of the last `window`.
+    /// The number of values remembered in the window.
     pub fn points(&self) -> usize {
         self.recent.points()
     }
 
-    /// How much a value is worth an alarm: that a level, of the value alone or of the last twelve,
-    /// lies far from the long past and the season. What only jumps is none. The expected value is
-    /// that of the long past and the season, the band three of its scales around it; z is about it.
-    /// [`Score::unknown`] before 20 values and for what is not finite.
+    /// How much a value is worth an alarm: how far a level, of the value and of the last twelve
+    /// values, lies from the long memory and the season.
+    ///
+    /// Expected is the center of the long memory and the season, with a band of three scales; z is
+    /// the distance from it. [`Score::unknown`] before 20 values, and for a value that is not finite.
     pub fn alarm(&self, at: Timestamp, sample: Sample) -> Score {
-        let known = sample.value.is_finite() && sample.n > 0 && self.learnt >= FIRST;
-        let Some(long) = self.long.baseline().filter(|_| known) else {
+        let view = self.view_of(at, sample);
+        view.map_or_else(Score::unknown, |view| self.alarm_view(at, sample, &view))
+    }
+
+    /// See [`alarm`](Self::alarm).
+    pub(super) fn alarm_view(&self, at: Timestamp, sample: Sample, view: &GaugeView) -> Score {
+        let Some(long) = self.long.baseline().filter(|_| self.learnt >= MAD_ONLY) else {
             return Score::unknown();
         };
-        let view = self.view(at, sample);
-        let mut neg_log10_p =
-            calibrated_neg_log10_p(self.lasting_deviation(sample.value, &view), &self.alarms);
-        if self.learnt < YOUNG {
+        let mut neg_log10_p = calibrated(view.lasting_deviation, &self.alarm_calibration);
+        if self.learnt < IMMATURE {
             neg_log10_p = neg_log10_p.min(self.recent.score(at, sample).neg_log10_p);
         }
-        let season = self.season.at(at);
         let (mut center, mut scale) = (long.center, long.scale.max(view.floor));
-        let drifted = self.neg_log10_p * self.drift.left();
+        // The CUSUM of blocks, where it says more.
+        let drifted = self.threshold * self.cusum.alarm_share();
         if drifted > neg_log10_p
-            && let Some(past) = self.drift.baseline(sample.value - season)
+            && let Some(past) = self.cusum.baseline(sample.value - view.season)
         {
             (neg_log10_p, center, scale) = (drifted, past.center, past.scale);
         }
-        let expected = (center + season).clamp(f64::MIN, f64::MAX);
-        // what is back is no alarm, although the level of the last ones is not back yet
+        let expected = (center + view.season).clamp(f64::MIN, f64::MAX);
+        // A value that has recovered is no alarm, although the median of the last ones has not.
         let away = |value: f64| (value / 2.0 - expected / 2.0).abs();
-        if away(sample.value)
-            < away((long.center + season + view.lasting).clamp(f64::MIN, f64::MAX)) / 2.0
-        {
+        let level = (long.center + view.season + view.lasting).clamp(f64::MIN, f64::MAX);
+        if away(sample.value) < away(level) / 2.0 {
             neg_log10_p = 0.0;
         }
         let score = Score {
@@ -174,75 +226,96 @@ impl GaugeScorer {
             points: self.long.points() as u32,
             effective_n: sample.n as f64,
         };
-        outside_if(neg_log10_p >= self.neg_log10_p, score, sample.value, self.neg_log10_p)
+        outside_if(neg_log10_p >= self.threshold, score, sample.value, self.threshold)
     }
 
-    /// That the level is leaving, said of a value that lies 1.5 scales out on the side to which it
-    /// goes: expected is what it left when that began, the band three of its scales around it. The
-    /// evidence is the threshold times 1 to 1.5, by what the blocks add up to.
-    pub(super) fn leaving(&self, at: Timestamp, sample: Sample) -> Option<DriftAlarm> {
-        let sound = sample.value.is_finite() && sample.n > 0;
-        let left = self.drift.leaving().filter(|_| sound)?;
-        let Baseline { center, scale, .. } = left.past;
-        // what the season learnt since then is the change itself
-        let season = self.season.at(at) - self.season.at(left.began);
+    /// The alarm of a drifting level, for a value that lies at least 1.5 scales out on the side of
+    /// the drift.
+    ///
+    /// Expected is the level at the start of the drift, with a band of three of its scales. The
+    /// `-log10 p` is the threshold times 1 to 1.5, by the sum of the CUSUM.
+    pub(super) fn drift_alarm(&self, at: Timestamp, sample: Sample) -> Option<DriftAlarm> {
+        let change = self.cusum.drifting().filter(|_| is_usable(sample))?;
+        let Baseline { center, scale, .. } = change.past;
+        // What the season learnt since the start is the drift itself.
+        let season = self.season.at(at) - self.season.at(change.began);
         let expected = (center + season).clamp(f64::MIN, f64::MAX);
         let z = (sample.value / 2.0 - expected / 2.0) / (scale / 2.0);
-        if !(if left.up { z >= SLACK } else { z <= -SLACK }) {
+        if !(if change.up { z >= SLACK } else { z <= -SLACK }) {
             return None;
         }
         let score = Score {
             z: z.clamp(f64::MIN, f64::MAX),
-            neg_log10_p: self.neg_log10_p * left.share,
+            neg_log10_p: self.threshold * change.share,
             expected,
             low: (expected - 3.0 * scale).max(f64::MIN),
             high: (expected + 3.0 * scale).min(f64::MAX),
             source: ScaleSource::Mad,
-            points: self.drift.blocks(),
+            points: self.cusum.blocks(),
             effective_n: sample.n as f64,
         };
-        let score = outside_if(true, score, sample.value, self.neg_log10_p);
-        Some(DriftAlarm { score, since: left.since })
+        let score = outside_if(true, score, sample.value, self.threshold);
+        Some(DriftAlarm { score, since: change.since })
     }
 
-    /// The product of `1 + z` over the parts at which a row is flagged.
+    /// The product of `1 + z` over the four views at which a row is flagged.
     fn limit(&self) -> f64 {
-        (4.0 * self.rows.decade() * DECADES / 4.0 * self.neg_log10_p).exp()
+        (4.0 * self.row_calibration.decade() * DECADES / 4.0 * self.threshold).exp()
+    }
+
+    /// A value as the views see it; `None` for a value that is not usable.
+    #[inline]
+    pub(super) fn view_of(&self, at: Timestamp, sample: Sample) -> Option<GaugeView> {
+        if !is_usable(sample) {
+            return None;
+        }
+        let mut view = self.view(at, sample);
+        if self.learnt >= MAD_ONLY {
+            view.deviation = deviation(sample.value, &view.parts);
+            view.lasting_deviation = self.lasting_deviation(sample.value, &view);
+        }
+        Some(view)
     }
 
     #[inline]
-    fn view(&self, at: Timestamp, sample: Sample) -> View {
+    fn view(&self, at: Timestamp, sample: Sample) -> GaugeView {
         let Some(long) = self.long.baseline() else {
-            return View {
+            return GaugeView {
                 parts: [None; 4],
+                season: 0.0,
                 lasting: 0.0,
                 floor: ABSOLUTE_FLOOR,
                 source: ScaleSource::None,
+                deviation: 0.0,
+                lasting_deviation: 0.0,
             };
         };
-        let usual = (long.center + self.season.at(at)).clamp(f64::MIN, f64::MAX);
+        let season = self.season.at(at);
+        let usual = (long.center + season).clamp(f64::MIN, f64::MAX);
         let rest = (sample.value - usual).clamp(f64::MIN, f64::MAX);
+        // Views of deviations, moved back into the gauge's unit.
         let moved = |by: f64, part: Option<Baseline>| {
             part.map(|part| Baseline {
                 center: (usual + by + part.center).clamp(f64::MIN, f64::MAX),
                 ..part
             })
         };
-        let now = if self.now.is_empty() { 0.0 } else { self.now.median() };
-        let sparse = self.recent.sparse(sample.n);
+        let present = if self.present.is_empty() { 0.0 } else { self.present.median() };
+        let widened = self.recent.sparse(sample.n);
         let parts = [
             self.recent_now.map(|(recent, _)| recent),
             Some(long),
             moved(0.0, self.seasonal.baseline()),
-            moved(now, self.jumps.baseline()),
+            moved(present, self.jumps.baseline()),
         ];
         let floor = (RELATIVE_FLOOR * long.center.abs()).max(ABSOLUTE_FLOOR);
         let widen = |part: Baseline| Baseline {
-            scale: (part.scale.max(floor) * sparse).min(f64::MAX),
+            scale: (part.scale.max(floor) * widened).min(f64::MAX),
             ..part
         };
-        View {
+        GaugeView {
             parts: parts.map(|part| part.map(widen)),
+            season,
             lasting: median_with(self.last.sorted(), rest),
             floor,
             source: match self.recent_now {
@@ -250,6 +323,8 @@ impl GaugeScorer {
                 Some((_, source)) => source,
                 None => ScaleSource::None,
             },
+            deviation: 0.0,
+            lasting_deviation: 0.0,
         }
     }
 
@@ -265,51 +340,36 @@ impl GaugeScorer {
         Some((Baseline { center, scale: scale.min(f64::MAX), tail }, source))
     }
 
-    /// What the last rows, the long past and the season say of a level.
-    fn lasting_deviation(&self, value: f64, view: &View) -> f64 {
+    /// Mean of `ln(1 + z)` of a lasting level: the value against the long memory and the season, and
+    /// the median of the last twelve deviations against such medians.
+    fn lasting_deviation(&self, value: f64, view: &GaugeView) -> f64 {
         let [_, long, seasonal, _] = view.parts;
-        let far = |part: Option<Baseline>, value: f64| {
+        let one_plus_z = |part: Option<Baseline>, value: f64| {
             1.0 + part.map_or(0.0, |part| part.distance(value, view.floor))
         };
-        // far from the long past is no news where the time of day explains it
+        // A distance from the long memory that the hour of the day explains is no deviation.
         let weight = self.season.unexplained();
-        let product = far(seasonal, value) * far(self.levels.baseline(), view.lasting);
-        (weight * far(long, value).ln() + product.ln()) / (2.0 + weight)
+        let product =
+            one_plus_z(seasonal, value) * one_plus_z(self.levels.baseline(), view.lasting);
+        (weight * one_plus_z(long, value).ln() + product.ln()) / (2.0 + weight)
     }
-}
 
-/// Evidence of a deviation.
-fn calibrated_neg_log10_p(deviation: f64, past: &Calibration) -> f64 {
-    (deviation / past.decade() * 4.0 / DECADES).min(300.0)
-}
-
-/// The mean of `ln(1 + z)` over the parts.
-#[inline]
-fn deviation(value: f64, parts: &[Option<Baseline>; 4]) -> f64 {
-    let far = |part: &Option<Baseline>| part.map_or(1.0, |part| 1.0 + part.distance(value, 0.0));
-    parts.iter().map(far).product::<f64>().ln() / 4.0
-}
-
-impl Scorer for GaugeScorer {
-    fn score(&self, at: Timestamp, sample: Sample) -> Score {
-        if !(sample.value.is_finite() && sample.n > 0) {
-            return Score::unknown();
-        }
-        if self.learnt < FIRST {
+    /// Scores a value by its view.
+    pub(super) fn score_view(&self, at: Timestamp, sample: Sample, view: &GaugeView) -> Score {
+        if self.learnt < MAD_ONLY {
             return self.recent.score(at, sample);
         }
-        let view = self.view(at, sample);
-        let deviation = deviation(sample.value, &view.parts);
-        let mut own = calibrated_neg_log10_p(deviation, &self.rows);
-        if self.learnt < YOUNG {
+        let mut own = calibrated(view.deviation, &self.row_calibration);
+        if self.learnt < IMMATURE {
             own = own.min(self.recent.score(at, sample).neg_log10_p);
         }
-        let lingering = (self.lingering * LINGERS).min(self.neg_log10_p * LINGERS_TO);
+        let decayed = (self.decayed * DECAY).min(self.threshold * DECAY_LIMIT);
         let (low, expected, high) = band(&view.parts, self.limit());
-        let away = deviation.exp_m1().min(f64::MAX);
+        // The deviation as a distance in scales, with the side as its sign.
+        let away = view.deviation.exp_m1().min(f64::MAX);
         let score = Score {
             z: if sample.value < expected { -away } else { away },
-            neg_log10_p: own.max(lingering),
+            neg_log10_p: own.max(decayed),
             expected,
             low,
             high,
@@ -317,45 +377,79 @@ impl Scorer for GaugeScorer {
             points: self.recent.points() as u32,
             effective_n: sample.n as f64,
         };
-        outside_if(own >= self.neg_log10_p, score, sample.value, self.neg_log10_p)
+        outside_if(own >= self.threshold, score, sample.value, self.threshold)
     }
 
-    fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
-        if !(sample.value.is_finite() && sample.n > 0) || how == Learn::Skip {
+    /// Learns a value with its view, made before anything else was learnt.
+    pub(super) fn learn_view(
+        &mut self,
+        at: Timestamp,
+        sample: Sample,
+        how: Learn,
+        view: &GaugeView,
+    ) {
+        if how == Learn::Skip {
             return;
         }
-        let view = self.view(at, sample);
         let mut value = sample.value;
-        if self.learnt >= FIRST {
-            let far = deviation(value, &view.parts);
-            let lasting = self.lasting_deviation(value, &view);
-            self.lingering = calibrated_neg_log10_p(far, &self.rows).max(self.lingering * LINGERS);
-            self.rows.learn(far);
-            self.drift.told(calibrated_neg_log10_p(lasting, &self.alarms) >= self.neg_log10_p);
-            self.alarms.learn(lasting);
+        if self.learnt >= MAD_ONLY {
+            let own = calibrated(view.deviation, &self.row_calibration);
+            self.decayed = own.max(self.decayed * DECAY);
+            self.row_calibration.learn(view.deviation);
+            let alarm = calibrated(view.lasting_deviation, &self.alarm_calibration);
+            self.cusum.note_alarm(alarm >= self.threshold);
+            self.alarm_calibration.learn(view.lasting_deviation);
         }
         if how == Learn::Clipped {
+            // By the calibration that has just learnt the value.
             let (low, _, high) = band(&view.parts, self.limit());
             value = value.clamp(low, high);
         }
         if let Some(long) = self.long.baseline() {
-            let season = self.season.at(at);
+            let season = view.season;
             let rest = |value: f64| (value - long.center - season).clamp(f64::MIN, f64::MAX);
-            // what lasts is learnt as it came: an alarm is about the level that it leads to
+            // The alarm view learns the value as it came: its level is what an alarm is about.
             let (raw, rest) = (rest(sample.value), rest(value));
-            let now = if self.now.is_empty() { 0.0 } else { self.now.median() };
+            let present = if self.present.is_empty() { 0.0 } else { self.present.median() };
             self.levels.push(median_with(self.last.sorted(), raw));
             self.last.push(raw);
             self.seasonal.push(raw);
-            self.jumps.push(rest - now);
-            self.now.push(rest);
+            self.jumps.push(rest - present);
+            self.present.push(rest);
             self.season.learn(at, rest + season, long);
         }
+        // The season after this value was learnt.
         let season = self.season.at(at);
-        self.drift.push(at, (sample.value - season).clamp(f64::MIN, f64::MAX), season);
+        self.cusum.push(at, (sample.value - season).clamp(f64::MIN, f64::MAX), season);
         self.long.push(value);
         self.recent.learn(at, Sample { value, n: sample.n }, Learn::Full);
         self.recent_now = self.read_recent();
         self.learnt = self.learnt.saturating_add(1);
+    }
+}
+
+/// `-log10 p` of a deviation, at most 300.
+fn calibrated(deviation: f64, past: &Calibration) -> f64 {
+    (deviation / past.decade() * 4.0 / DECADES).min(300.0)
+}
+
+/// The mean of `ln(1 + z)` over the four views; a view without a baseline counts as `z = 0`.
+#[inline]
+fn deviation(value: f64, parts: &[Option<Baseline>; 4]) -> f64 {
+    let one_plus_z =
+        |part: &Option<Baseline>| part.map_or(1.0, |part| 1.0 + part.distance(value, 0.0));
+    parts.iter().map(one_plus_z).product::<f64>().ln() / 4.0
+}
+
+impl Scorer for GaugeScorer {
+    fn score(&self, at: Timestamp, sample: Sample) -> Score {
+        let view = self.view_of(at, sample);
+        view.map_or_else(Score::unknown, |view| self.score_view(at, sample, &view))
+    }
+
+    fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
+        if let Some(view) = self.view_of(at, sample) {
+            self.learn_view(at, sample, how, &view);
+        }
     }
 }

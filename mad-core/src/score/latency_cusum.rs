@@ -1,202 +1,243 @@
-//! A latency that rises slowly.
+//! CUSUM of a latency: finds a slow rise that no single row shows.
 
 use serde::{Deserialize, Serialize};
 
 use super::autocorrelation::Autocorrelation;
 use super::band::outside_if;
-use super::block_cusum::{ALARM, CusumStart, DriftAlarm, SLACK, added};
+use super::block_cusum::{ALARM, CusumStart, DriftAlarm, SLACK, next_sum};
 use super::from_memory::is_usable;
 use super::long_memory::{Baseline, LongMemory};
 use super::mad::SMALLEST;
 use super::tail::mad_degrees_of_freedom;
 use super::{ScaleSource, Score, normal_equivalent};
-use crate::config::ScoreConfig;
-use crate::series::{Sample, SignalKind};
+use crate::series::Sample;
 use crate::time::Timestamp;
 
-/// Rows without which there is no past to leave.
-const LEAST: usize = 20;
-/// Rows within which a rise has to be told: what takes longer is a time of day.
-const WITHIN: u32 = 60;
-/// Rows over which the observations behind a row are averaged.
-const TYPICAL: f64 = 240.0;
-/// Rows for which a latency that left is leaving, and scales by which it has to go on for as many more.
+/// Rows that the baseline needs before the CUSUM runs. A MAD of fewer rows is too uncertain.
+const MIN_ROWS: usize = 20;
+/// Rows in which a rise has to raise an alarm. A rise over more rows is the time of day, so the
+/// baseline starts again.
+const MAX_RISE_ROWS: u32 = 60;
+/// Rows over which the usual number of requests is averaged: four hours of one-minute rows.
+const N_MEMORY: f64 = 240.0;
+/// Rows that an alarm lasts.
 const ALARM_LENGTH: u32 = 10;
+/// A further rise by this many scales extends the alarm by [`ALARM_LENGTH`] rows.
 const EXTENDS_AT: f64 = 1.0;
-/// Steps without a row after which it is another story.
-const AWAY: i64 = 10;
-/// Rows in which a rise of little adds up.
-const TOGETHER: usize = 16;
+/// Steps without a row after which the sum is reset. A gap breaks the trend.
+const MAX_GAP_STEPS: i64 = 10;
+/// Rows over which deviates of a slow rise typically add up to an alarm. The correction for
+/// autocorrelation is that of a sum of so many rows.
+const SUMMED_ROWS: usize = 16;
 
-/// A cumulative sum of rows of one latency (Page, 1954), as [`BlockCusum`](super::block_cusum::BlockCusum) has it of
-/// blocks: a rise of little a row, which any past that learns from rows learns as it goes.
+/// Detects a slow rise of one latency signal with a one-sided CUSUM (Page, 1954).
 ///
-/// With the logarithm of a row, center and scale of the rows before (`LongMemory`; the scale at least
-/// `latency_floor`, wider for a row of fewer requests) and the normal deviate `u` that is as
-/// unlikely under Student's t, `s = max(0, s + min(u, 4) - 1.5)`; where neighbours are alike, what
-/// is added is divided by how many of them are worth one. At `s = 8` the latency is leaving, for ten
-/// rows and for as many more whenever it went on by a scale, as long as `u` is above 1.5. After ten
-/// steps without a row the sum begins anew.
+/// A baseline that learns from every row also learns a rise of a few per cent per row, so that no
+/// single row looks anomalous. The CUSUM adds up such small deviations.
 ///
-/// While `s` is above half of that, rows are learnt clipped to 1.5 scales; after 60 such rows, or when
-/// a level that lasts is learnt as it is, the past begins anew. A row that is flagged alone before
-/// `s` is above half is neither added nor learnt: it is told already.
+/// # Method
+///
+/// For each row with value `x` (ms) and `n` requests:
+///
+/// 1. `z = (ln x - center) / scale`, with the center and scale of the baseline. The scale is at
+///    least `latency_floor`. It is widened by `sqrt(usual n / n)` for rows with fewer requests than
+///    usual.
+/// 2. `u` is the standard normal deviate with the same tail probability as `z` under Student's t.
+///    The degrees of freedom reflect the size of the baseline.
+/// 3. `s = max(0, s + min(u, 4) - 1.5)`. A positive increment is divided by the number of
+///    autocorrelated rows that carry the information of one independent row (Brown, 1975). `s` is
+///    at most 12.
+///
+/// An alarm starts at `s >= 8` and lasts ten rows. Each further rise by one scale extends it by ten
+/// rows. A row of the alarm needs `u >= 1.5`. Its `-log10 p` is the threshold times `s / 8`.
+///
+/// # Learning
+///
+/// - While `s > 4`, rows enter the baseline clipped at 1.5 scales, so that the rise does not become
+///   the baseline. After 60 such rows the baseline starts again.
+/// - A row that was flagged on its own while `s <= 4` enters neither the sum nor the baseline.
+/// - When the signal's new level is accepted, the baseline starts again.
+///
+/// # Small samples and gaps
+///
+/// Nothing is judged before 20 rows of the baseline. `s` is reset after ten steps without a row,
+/// because the rows before the gap say nothing about the trend after it. The step is the shortest
+/// time between two rows so far.
+///
+/// # Limits
+///
+/// A rise that takes more than 60 rows is taken for the time of day and is not found.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct LatencyCusum {
-    past: LongMemory,
-    /// Mean of 1/n.
+    baseline: LongMemory,
+    /// Fading mean of 1/n.
     inverse_n: f64,
+    /// Smallest scale, in the unit of the logarithm.
     floor: f64,
     sum: f64,
-    begin: Option<CusumStart>,
-    /// How far the last two rows were, the newest first.
-    before: [f64; 2],
+    start: Option<CusumStart>,
+    /// Deviates of the last two rows, the newest first.
+    previous: [f64; 2],
     /// Correlation of neighbouring deviates, learnt while the sum is 0.
     autocorrelation: Autocorrelation,
-    /// Rows in a row with a sum above half.
+    /// Rows in a row with a sum above half an alarm.
     rising: u32,
-    /// Where it had gone on by a scale last, in scales, and the rows since then.
+    /// Highest z of the alarm at its last extension, in scales of its start.
     reached: f64,
-    still: u32,
-    /// The newest row, and the shortest time between two, nanoseconds.
+    /// Rows since that extension.
+    rows_since_extension: u32,
+    /// The newest row, and the shortest time between two rows, nanoseconds.
     newest: Option<(Timestamp, i64)>,
 }
 
-/// Whether a kind of signal is watched for slow change here: a rate adds up its rows by itself,
-/// counts follow the day, and a gauge has blocks.
-const fn rises(kind: SignalKind) -> bool {
-    matches!(kind, SignalKind::Latency)
-}
-
 impl LatencyCusum {
-    /// The one of a signal, where its kind is watched here.
-    pub fn of(kind: SignalKind, config: &ScoreConfig) -> Option<Box<Self>> {
-        rises(kind).then(|| Box::new(Self::new(config.latency_floor)))
-    }
-
-    /// Applies another smallest scale. The sum and the baseline stay.
-    pub fn reconfigure(&mut self, config: &ScoreConfig) {
-        self.floor = config.latency_floor;
-    }
-
-    /// Nothing seen; the smallest scale is a share of the level.
-    fn new(floor: f64) -> Self {
-        let past = LongMemory::default();
+    /// A CUSUM that has learnt nothing. `floor` is the smallest scale as a share of the level.
+    pub fn new(floor: f64) -> Self {
         Self {
-            past,
+            baseline: LongMemory::default(),
             inverse_n: 1.0,
             floor,
             sum: 0.0,
-            begin: None,
-            before: [0.0; 2],
+            start: None,
+            previous: [0.0; 2],
             autocorrelation: Autocorrelation::default(),
             rising: 0,
             reached: 0.0,
-            still: 0,
+            rows_since_extension: 0,
             newest: None,
         }
     }
 
-    /// The sum that a row is added to.
-    fn sum_before(&self, at: Timestamp) -> f64 {
-        let apart = |(last, step): (Timestamp, i64)| at.since(last) > step.saturating_mul(AWAY);
-        if self.newest.is_some_and(apart) { 0.0 } else { self.sum }
+    /// Applies another smallest scale. The sum and the baseline stay.
+    pub const fn reconfigure(&mut self, floor: f64) {
+        self.floor = floor;
     }
 
-    /// How unlikely a row is as a normal deviate, and what it is held against.
-    fn far(&self, sample: Sample) -> Option<(f64, Baseline)> {
-        let past = self.past.baseline().filter(|_| is_usable(sample))?;
-        let sparse = (1.0 / (self.inverse_n * sample.n as f64)).max(1.0).sqrt();
-        let scale = past.scale.max(self.floor) * sparse;
-        let z = (sample.value.max(SMALLEST).ln() - past.center) / scale;
-        let deviate = normal_equivalent(z, mad_degrees_of_freedom(self.past.points()));
-        Some((deviate, Baseline { scale, ..past }))
-    }
-
-    /// The sum after a row with this deviate.
-    fn sum_with(&self, at: Timestamp, deviate: f64) -> f64 {
-        added(self.sum_before(at), deviate, self.autocorrelation.rows_per_independent(TOGETHER))
-    }
-
-    /// The begin of the sum that goes on with a row.
-    fn begin(&self, at: Timestamp, far: f64, past: Baseline) -> CusumStart {
-        let [_, earlier] = self.before;
-        let leap = far - earlier;
-        let begin = self.begin.filter(|_| self.sum_before(at) > 0.0).unwrap_or(CusumStart {
-            at,
-            past,
-            leap,
-        });
-        CusumStart { leap: leap.max(begin.leap), ..begin }
-    }
-
-    /// That the latency is leaving with this row; `neg_log10_p` is the threshold.
-    pub fn leaving(&self, at: Timestamp, sample: Sample, neg_log10_p: f64) -> Option<DriftAlarm> {
-        let (far, now) = self.far(sample)?;
-        let sum = self.sum_with(at, far);
-        let goes = sum >= ALARM && far >= SLACK && self.still < ALARM_LENGTH;
-        if !goes || self.past.points() < LEAST {
+    /// The alarm of a row, if the latency is rising slowly. `threshold` is the `-log10 p` of an
+    /// anomaly.
+    pub fn alarm(&self, at: Timestamp, sample: Sample, threshold: f64) -> Option<DriftAlarm> {
+        let (deviate, now) = self.deviate(sample)?;
+        let sum = self.sum_with(at, deviate);
+        let alarming = sum >= ALARM && deviate >= SLACK && self.rows_since_extension < ALARM_LENGTH;
+        if !alarming || self.baseline.points() < MIN_ROWS {
             return None;
         }
-        let begin = self.begin(at, far, now);
-        let past = begin.past;
+        let start = self.start_with(at, deviate, now);
+        let past = start.past;
+        // The row against the baseline at the start of the rise, which has learnt nothing of it.
         let z = (sample.value.max(SMALLEST).ln() - past.center) / past.scale;
-        // both are finite
+        // z is finite: values are at least SMALLEST, scales at least the floor.
         if z < SLACK {
             return None;
         }
         let score = Score {
             z,
-            neg_log10_p: neg_log10_p * sum / ALARM,
+            neg_log10_p: threshold * sum / ALARM,
             expected: past.center.exp(),
             low: (past.center - 3.0 * past.scale).exp(),
             high: (past.center + 3.0 * past.scale).exp().min(f64::MAX),
             source: ScaleSource::Mad,
-            points: self.past.points() as u32,
+            points: self.baseline.points() as u32,
             effective_n: sample.n as f64,
         };
-        let score = outside_if(true, score, sample.value, neg_log10_p);
-        Some(DriftAlarm { score, since: begin.of_slow(far) })
+        let score = outside_if(true, score, sample.value, threshold);
+        Some(DriftAlarm { score, since: start.of_slow(deviate) })
     }
 
-    /// Raises a row's score to what it and the rows before it add up to; since when the latency has
-    /// been leaving slowly.
-    pub fn raise(
-        &self,
-        at: Timestamp,
-        sample: Sample,
-        score: &mut Score,
-        neg_log10_p: f64,
-    ) -> Option<Timestamp> {
-        let leaving = self.leaving(at, sample, neg_log10_p)?;
-        let neg_log10_p = score.neg_log10_p.max(leaving.score.neg_log10_p);
-        *score = Score { neg_log10_p, effective_n: score.effective_n, ..leaving.score };
-        leaving.since
+    /// Learns a row. `flagged_alone` is whether it is anomalous without the CUSUM, `accepted`
+    /// whether the signal accepts its new level.
+    pub fn learn(&mut self, at: Timestamp, sample: Sample, flagged_alone: bool, accepted: bool) {
+        if accepted {
+            *self = Self::new(self.floor);
+        }
+        if !is_usable(sample) {
+            return;
+        }
+        self.advance_to(at);
+        // A jump is flagged already and is no slow rise.
+        if flagged_alone && self.sum <= ALARM / 2.0 {
+            return;
+        }
+        let mut value = sample.value.max(SMALLEST).ln();
+        if let Some((deviate, past)) = self.deviate(sample) {
+            if self.baseline.points() >= MIN_ROWS {
+                let start = self.start_with(at, deviate, past);
+                self.start = Some(start);
+                self.sum = self.sum_with(at, deviate);
+                self.extend((value - start.past.center) / start.past.scale);
+            }
+            let is_rising = self.sum > ALARM / 2.0;
+            self.rising = if is_rising { self.rising.saturating_add(1) } else { 0 };
+            self.learn_autocorrelation(deviate);
+            if self.rising > MAX_RISE_ROWS {
+                *self = Self::new(self.floor);
+            } else if is_rising {
+                // The rise must not become the baseline.
+                value = value.min(past.center + SLACK * past.scale);
+            }
+        }
+        self.baseline.push(value);
+        self.inverse_n += (1.0 / sample.n as f64 - self.inverse_n)
+            / (self.baseline.points() as f64).clamp(1.0, N_MEMORY);
     }
 
-    /// Remembers how far a row was and, of one that adds nothing, how alike it is to the one before: a
-    /// rise is no likeness.
-    fn compare(&mut self, far: f64) {
-        let [last, _] = self.before;
-        self.before = [far, last];
+    /// The sum that a row adds to: 0 after a gap.
+    fn sum_before(&self, at: Timestamp) -> f64 {
+        let is_gap =
+            |(last, step): (Timestamp, i64)| at.since(last) > step.saturating_mul(MAX_GAP_STEPS);
+        if self.newest.is_some_and(is_gap) { 0.0 } else { self.sum }
+    }
+
+    /// The sum after a row with this deviate.
+    fn sum_with(&self, at: Timestamp, deviate: f64) -> f64 {
+        let inflation = self.autocorrelation.rows_per_independent(SUMMED_ROWS);
+        next_sum(self.sum_before(at), deviate, inflation)
+    }
+
+    /// The normal deviate of a row, and the baseline with the scale of a row of so many requests.
+    fn deviate(&self, sample: Sample) -> Option<(f64, Baseline)> {
+        let past = self.baseline.baseline().filter(|_| is_usable(sample))?;
+        // Sampling noise of a quantile falls with the square root of the requests behind it.
+        let widened = (1.0 / (self.inverse_n * sample.n as f64)).max(1.0).sqrt();
+        let scale = past.scale.max(self.floor) * widened;
+        let z = (sample.value.max(SMALLEST).ln() - past.center) / scale;
+        let deviate = normal_equivalent(z, mad_degrees_of_freedom(self.baseline.points()));
+        Some((deviate, Baseline { scale, ..past }))
+    }
+
+    /// The start of the sum that a row adds to: the one that is known, or this row.
+    fn start_with(&self, at: Timestamp, deviate: f64, past: Baseline) -> CusumStart {
+        let [_, earlier] = self.previous;
+        // The largest rise within two rows tells a step from a slow rise.
+        let leap = deviate - earlier;
+        let known = self.start.filter(|_| self.sum_before(at) > 0.0);
+        let start = known.unwrap_or(CusumStart { at, past, leap });
+        CusumStart { leap: leap.max(start.leap), ..start }
+    }
+
+    /// Remembers a deviate, and learns the autocorrelation unless the row adds to a sum: a rise is
+    /// no autocorrelation.
+    fn learn_autocorrelation(&mut self, deviate: f64) {
+        let [last, _] = self.previous;
+        self.previous = [deviate, last];
         if self.sum <= 0.0 {
-            self.autocorrelation.learn(far, last);
+            self.autocorrelation.learn(deviate, last);
         }
     }
 
-    /// Remembers how far the latency has gone since it left.
-    fn go_on(&mut self, z: f64) {
+    /// Extends an alarm if the latency rose by a further scale to `z`.
+    fn extend(&mut self, z: f64) {
         if self.sum < ALARM {
-            (self.reached, self.still) = (0.0, 0);
+            (self.reached, self.rows_since_extension) = (0.0, 0);
         } else if z >= self.reached + EXTENDS_AT {
-            (self.reached, self.still) = (z, 0);
+            (self.reached, self.rows_since_extension) = (z, 0);
         } else {
-            self.still = self.still.saturating_add(1);
+            self.rows_since_extension = self.rows_since_extension.saturating_add(1);
         }
     }
 
-    /// Tells the time of a row.
-    fn come_to(&mut self, at: Timestamp) {
+    /// Moves to the time of a row: resets the sum after a gap, and learns the step.
+    fn advance_to(&mut self, at: Timestamp) {
         self.sum = self.sum_before(at);
         let step = match self.newest {
             Some((last, step)) if at > last => at.since(last).min(step),
@@ -204,40 +245,5 @@ impl LatencyCusum {
             None => i64::MAX,
         };
         self.newest = Some((at, step));
-    }
-
-    /// Learns a row. `told` is whether it is flagged alone, `accepted` whether the signal's level is
-    /// learnt as it is.
-    pub fn learn(&mut self, at: Timestamp, sample: Sample, told: bool, accepted: bool) {
-        if accepted {
-            *self = Self::new(self.floor);
-        }
-        if !is_usable(sample) {
-            return;
-        }
-        self.come_to(at);
-        if told && self.sum <= ALARM / 2.0 {
-            return;
-        }
-        let mut value = sample.value.max(SMALLEST).ln();
-        if let Some((far, past)) = self.far(sample) {
-            if self.past.points() >= LEAST {
-                let begin = self.begin(at, far, past);
-                self.begin = Some(begin);
-                self.sum = self.sum_with(at, far);
-                self.go_on((value - begin.past.center) / begin.past.scale);
-            }
-            let clear = self.sum > ALARM / 2.0;
-            self.rising = if clear { self.rising.saturating_add(1) } else { 0 };
-            self.compare(far);
-            if self.rising > WITHIN {
-                *self = Self::new(self.floor);
-            } else if clear {
-                value = value.min(past.center + SLACK * past.scale);
-            }
-        }
-        self.past.push(value);
-        self.inverse_n += (1.0 / sample.n as f64 - self.inverse_n)
-            / (self.past.points() as f64).clamp(1.0, TYPICAL);
     }
 }

@@ -1,131 +1,186 @@
-//! All signals of a row together.
+//! All signals of a row, judged together.
 
 use serde::{Deserialize, Serialize};
 
-use super::latency_cusum::LatencyCusum;
-use super::run_combiner::RunCombiner;
-use super::score::{HALF_SCORE_NEG_LOG10_P, score_of};
-use super::signal::learn_as;
+use super::policy::{RowPolicy, price_of_signals, threshold_neg_log10_p};
+use super::score::score_of;
 use super::signal_combiner::SignalCombiner;
+use super::signal_scorer::SignalScores;
 use super::tail::{exceedance_neg_log10_p, observations_above};
-use super::{Learn, Score, Scorer, SignalScorer};
+use super::{Likelihood, Score, SignalScorer};
 use crate::config::ScoreConfig;
 use crate::error::Result;
-use crate::feature::FeatureRow;
-use crate::series::{Signal, SignalKind};
+use crate::feature::{Row, RowKind, SignalSample};
+use crate::series::{Sample, Signal, SignalId, SignalKind};
 use crate::time::Timestamp;
 
-/// Scores of one row's signals, in the order of [`Signal::ALL`].
+/// The score of a signal that a row does not have.
+static UNKNOWN: Score = Score::unknown();
+
+/// The score of one signal of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SignalScore {
+    /// The signal.
+    pub signal: SignalId,
+    /// How unlikely its value is, with neighbouring rows and other signals taken into account.
+    pub score: Score,
+    /// Since when the level has been drifting slowly, if the score is that of a slow change.
+    pub drift_since: Option<Timestamp>,
+}
+
+/// Scores of the signals of one row, in the order of the row's samples.
+///
+/// A buffer that is meant to be reused: [`RowScorer::score`] clears and fills it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RowScores {
-    /// One score per signal.
-    pub signals: [Score; Signal::ALL.len()],
-    /// Since when each signal has been leaving slowly, where its score says that it has.
-    #[serde(default)]
-    pub drift_since: [Option<Timestamp>; Signal::ALL.len()],
+    signals: Vec<SignalScore>,
+    /// What learning needs of each signal; empty in a copy made by [`kept`](Self::kept).
+    #[serde(skip)]
+    judged: Vec<SignalScores>,
+    /// What looking at all signals costs, in decades.
+    price: f64,
 }
 
 impl RowScores {
-    /// The score of one signal.
-    pub fn of(&self, signal: Signal) -> &Score {
-        let [p50, p95, errors, count] = &self.signals;
-        match signal {
-            Signal::P50Latency => p50,
-            Signal::P95Latency => p95,
-            Signal::ErrorRate => errors,
-            Signal::RequestCount => count,
-        }
+    /// The score of one signal; [`Score::unknown`] if the row does not have it.
+    pub fn of(&self, signal: impl Into<SignalId>) -> &Score {
+        self.get(signal.into()).map_or(&UNKNOWN, |(_, signal)| &signal.score)
     }
 
-    /// Since when a signal has been leaving slowly: its score is then what the rows since add up to.
-    pub fn drift_since(&self, signal: Signal) -> Option<Timestamp> {
-        self.drift_since.get(signal.index()).copied().flatten()
+    /// Since when a signal has been drifting slowly: its score is then the sum over the rows since.
+    pub fn drift_since(&self, signal: impl Into<SignalId>) -> Option<Timestamp> {
+        self.get(signal.into()).and_then(|(_, signal)| signal.drift_since)
     }
 
-    /// Signals with their scores.
-    pub fn iter(&self) -> impl Iterator<Item = (Signal, &Score)> {
-        Signal::ALL.into_iter().zip(&self.signals)
+    /// How much a signal is worth an alarm; `None` if the row does not have it or if this is a
+    /// copy for later stages.
+    pub fn alarm_of(&self, signal: impl Into<SignalId>) -> Option<&Score> {
+        let (place, _) = self.get(signal.into())?;
+        self.judged.get(place).map(|judged| &judged.alarm)
     }
 
-    /// Evidence that a signal brings to the row: its own less what looking at all signals costs
-    /// (Bonferroni: the row's probability is the smallest one times the number of signals). Of signals
-    /// that are each a little out it is the evidence of all of them together.
-    pub fn neg_log10_p_of(&self, signal: Signal) -> f64 {
-        (self.of(signal).neg_log10_p - look_elsewhere()).max(0.0)
+    /// The signals with their scores, in the order of the row's samples.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &SignalScore> {
+        self.signals.iter()
     }
 
-    /// The signal with the strongest evidence; in a tie the one that lies farther out, in scales;
-    /// p95 when there is none.
-    pub fn leading(&self) -> Signal {
-        let mut best = (Signal::P95Latency, (0.0, f64::INFINITY));
-        for (signal, score) in self.iter() {
+    /// `-log10 p` of a signal for the row: its own less the price of looking at all signals
+    /// (Bonferroni: the probability of the row is the smallest one times the number of signals). 0
+    /// or more.
+    pub fn neg_log10_p_of(&self, signal: impl Into<SignalId>) -> f64 {
+        (self.of(signal).neg_log10_p - self.price).max(0.0)
+    }
+
+    /// The signal with the largest `-log10 p`. In a tie the one whose value lies farther from the
+    /// expected one, in scales. The 95th percentile of latency if no signal deviates.
+    pub fn leading(&self) -> SignalId {
+        let mut best = (Signal::P95Latency.into(), (0.0, f64::INFINITY));
+        for SignalScore { signal, score, .. } in &self.signals {
             let rank = (score.neg_log10_p, score.z.abs());
             if rank > best.1 {
-                best = (signal, rank);
+                best = (*signal, rank);
             }
         }
         best.0
     }
 
-    /// Evidence of the row.
+    /// `-log10 p` of the row.
     pub fn neg_log10_p(&self) -> f64 {
         self.neg_log10_p_of(self.leading())
     }
 
-    /// The row's score, 0 to 1.
+    /// The score of the row, 0 to 1.
     pub fn value(&self) -> f64 {
         score_of(self.neg_log10_p())
     }
+
+    /// A copy for later stages, without what only learning needs.
+    #[must_use]
+    pub fn kept(&self) -> Self {
+        Self { signals: self.signals.clone(), judged: Vec::new(), price: self.price }
+    }
+
+    /// A signal and its place; signals are usually at their own index.
+    fn get(&self, signal: SignalId) -> Option<(usize, &SignalScore)> {
+        match self.signals.get(signal.index()) {
+            Some(found) if found.signal == signal => Some((signal.index(), found)),
+            _ => self.signals.iter().enumerate().find(|(_, found)| found.signal == signal),
+        }
+    }
 }
 
-/// log10 of the number of signals.
-pub(crate) fn look_elsewhere() -> f64 {
-    (Signal::ALL.len() as f64).log10()
+/// Compares scores and not what only learning needs.
+impl PartialEq for RowScores {
+    fn eq(&self, other: &Self) -> bool {
+        self.signals == other.signals && self.price.to_bits() == other.price.to_bits()
+    }
 }
 
-/// Judges rows of one entity: a scorer per signal. Signals that are each a little out are taken
-/// together where none is plain by itself (Fisher's sum, with their correlation in calm rows by Brown's
-/// method): those with evidence of 1 or more then have the evidence of all.
+/// Judges the rows of one entity and kind: any signals.
 ///
-/// Learning: a signal that is anomalous by its own evidence is learnt clipped to the
-/// ordinary range, so that an incident cannot become the new normal within its first hours; after
-/// `relearn_after` anomalous rows in a row it is learnt as it is, so that a lasting shift does. The
-/// first 20 rows are learnt as they are.
-/// Guardrails have no say in this.
+/// # Method
+///
+/// 1. Each signal is scored by its [`SignalScorer`]: alone, with the rows before it, and by the
+///    CUSUM of slow changes.
+/// 2. A quantile of few requests is bounded by the requests above it: its `-log10 p` is at most that
+///    of so many requests being so slow, by the tail of single latencies in the past.
+/// 3. Rows of requests: weak deviations of several signals are combined with Fisher's method.
+/// 4. The row pays for having looked at all its signals (Bonferroni).
+///
+/// # Learning
+///
+/// Each signal learns by its own score, see [`SignalScorer`]. Guardrails have no influence on
+/// learning. A signal that a row does not have learns nothing.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::config::ScoreConfig;
+/// use mad_core::score::RowScores;
+/// use mad_core::{EntityId, RowBuilder, RowKind, RowScorer, Signal, Timestamp};
+///
+/// let mut scorer = RowScorer::new(RowKind::Requests, &ScoreConfig::default())?;
+/// let mut scores = RowScores::default();
+/// for minute in 0..90 {
+///     let slow = if minute == 80 { 20.0 } else { 1.0 };
+///     let latencies: Vec<f64> = (0..40).map(|i| slow * (30.0 + f64::from(i))).collect();
+///     let at = Timestamp::from_seconds(60 * minute);
+///     let row = RowBuilder::requests(EntityId(0), at).latencies(&latencies);
+///     scorer.observe(&row.row(), &mut scores);
+///     assert_eq!(scores.neg_log10_p_of(Signal::P50Latency) >= 4.0, minute == 80);
+/// }
+/// # Ok::<(), mad_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RowScorer {
-    signals: Vec<SignalScorer>,
-    runs: [u32; Signal::ALL.len()],
-    #[serde(default)]
-    together: SignalCombiner,
-    #[serde(default)]
-    lasting: [RunCombiner; Signal::ALL.len()],
-    slow: [Option<Box<LatencyCusum>>; Signal::ALL.len()],
-    relearn_after: u32,
-    neg_log10_p: f64,
+    kind: RowKind,
+    signals: Vec<(SignalId, SignalScorer)>,
+    combiner: Option<Box<SignalCombiner>>,
+    config: ScoreConfig,
 }
 
 impl RowScorer {
-    /// A scorer that has learnt nothing.
+    /// A scorer of a kind of row that has learnt nothing.
+    ///
+    /// A row of requests has the signals of [`Signal::ALL`]. Signals of other rows are added by
+    /// [`add`](Self::add), or as gauges when a row first has them.
     ///
     /// # Errors
     ///
     /// A config field outside its range.
-    pub fn new(config: &ScoreConfig) -> Result<Self> {
+    pub fn new(kind: RowKind, config: &ScoreConfig) -> Result<Self> {
         config.validate()?;
-        let neg_log10_p = threshold_neg_log10_p(config.threshold);
-        let signals = Signal::ALL
-            .iter()
-            .map(|signal| SignalScorer::new(signal.kind(), config, neg_log10_p))
-            .collect::<Result<Vec<_>>>()?;
-        let runs = [0; Signal::ALL.len()];
-        let lasting = [RunCombiner::default(); Signal::ALL.len()];
-        let slow = Signal::ALL.map(|signal| LatencyCusum::of(signal.kind(), config));
-        let (together, relearn_after) = (SignalCombiner::default(), config.relearn_after);
-        Ok(Self { signals, runs, together, lasting, slow, relearn_after, neg_log10_p })
+        let combiner = RowPolicy::of(kind).combines_signals.then(Box::default);
+        let mut scorer = Self { kind, signals: Vec::new(), combiner, config: *config };
+        if kind == RowKind::Requests {
+            for signal in Signal::ALL {
+                scorer.add(signal, signal.kind())?;
+            }
+        }
+        Ok(scorer)
     }
 
-    /// Applies another config. What was learnt stays, so `window` and `profile` stay too: they
+    /// Applies another config. Everything learnt stays, so `window` and `profile` stay too: they
     /// decide what is remembered.
     ///
     /// # Errors
@@ -133,83 +188,156 @@ impl RowScorer {
     /// A config field outside its range.
     pub fn reconfigure(&mut self, config: &ScoreConfig) -> Result<()> {
         config.validate()?;
-        self.neg_log10_p = threshold_neg_log10_p(config.threshold);
-        self.relearn_after = config.relearn_after;
-        for scorer in &mut self.signals {
-            scorer.reconfigure(config, self.neg_log10_p);
-        }
-        for slow in self.slow.iter_mut().flatten() {
-            slow.reconfigure(config);
+        let ScoreConfig { window, profile, .. } = self.config;
+        self.config = ScoreConfig { window, profile, ..*config };
+        for (_, scorer) in &mut self.signals {
+            scorer.reconfigure(config)?;
         }
         Ok(())
     }
 
-    /// Judges a row without learning it.
-    pub fn score(&self, row: &FeatureRow) -> RowScores {
-        let mut scores = self.score_alone(row);
-        for ((score, lasting), signal) in
-            scores.signals.iter_mut().zip(&self.lasting).zip(Signal::ALL)
-        {
-            if accumulates(signal.kind()) {
-                lasting.raise(score, row.sample(signal).value, self.neg_log10_p);
-            }
-        }
-        let values = Signal::ALL.map(|signal| row.sample(signal).value);
-        self.together.raise(&mut scores.signals, &values, self.neg_log10_p);
-        let raised = scores.signals.iter_mut().zip(&mut scores.drift_since).zip(&self.slow);
-        for (((score, since), slow), signal) in raised.zip(Signal::ALL) {
-            if let Some(slow) = slow {
-                *since = slow.raise(row.bucket, row.sample(signal), score, self.neg_log10_p);
-            }
-        }
-        scores
-    }
-
-    /// The same without the rows before it.
-    fn score_alone(&self, row: &FeatureRow) -> RowScores {
-        let mut scores = [Score::unknown(); Signal::ALL.len()];
-        for ((slot, scorer), signal) in scores.iter_mut().zip(&self.signals).zip(Signal::ALL) {
-            *slot = scorer.score(row.bucket, row.sample(signal));
-        }
-        for (slot, signal) in scores.iter_mut().zip(Signal::ALL) {
-            if let Some(q) = signal.quantile() {
-                self.bound_by_requests(slot, row, signal, q);
-            }
-        }
-        RowScores { signals: scores, drift_since: [None; Signal::ALL.len()] }
-    }
-
-    /// A quantile of few requests proves no more than those of them that lie above it: its
-    /// evidence is at most that of so many requests being so slow, given how the tail of single
-    /// requests fell off in the past.
-    fn bound_by_requests(&self, score: &mut Score, row: &FeatureRow, signal: Signal, q: f64) {
-        let sample = row.sample(signal);
-        if !sample.value.is_finite() {
-            return;
-        }
-        score.effective_n = observations_above(q, sample.n);
-        if score.neg_log10_p > 0.0 {
-            let excess = (sample.value.max(1e-3) / score.expected).ln();
-            let index = self.tail_index();
-            let bound = exceedance_neg_log10_p(q, sample.n, score.effective_n, excess, index);
-            score.neg_log10_p = score.neg_log10_p.min(bound);
-        }
-    }
-
-    /// How fast the tail of single latencies falls off: P(latency > x) as x^-index.
+    /// Adds a signal of a kind, unless the scorer has it already.
     ///
-    /// From past 95th percentiles: half of them exceed their median, a twentieth their own 95th
-    /// percentile, so the chance falls tenfold over that reach; a row's p95 needs
-    /// `observations_above` slow requests, so a single request's index is that much smaller.
-    /// Shrunk towards 3 (a heavy tail with a finite variance) with the weight of 20 rows, at most
-    /// 8, and at least 3 where many requests stand behind a p95 and its spread says nothing
-    /// about single ones any more.
+    /// # Errors
+    ///
+    /// None if the config was accepted by [`new`](Self::new).
+    pub fn add(&mut self, signal: impl Into<SignalId>, kind: SignalKind) -> Result<()> {
+        let signal = signal.into();
+        if self.place(0, signal).is_none() {
+            self.signals.push((signal, SignalScorer::new(kind, &self.config)?));
+        }
+        Ok(())
+    }
+
+    /// Judges a row without learning it. `out` is cleared and filled.
+    pub fn score(&self, row: &Row<'_>, out: &mut RowScores) {
+        let RowScores { signals, judged, price } = out;
+        signals.clear();
+        judged.clear();
+        *price = price_of_signals(row.samples.len());
+        let (at, threshold) = (row.head.at, self.signal_neg_log10_p());
+        // Each signal alone, bounded by the requests behind a quantile.
+        let mut tail_index = None;
+        judged.extend(row.samples.iter().enumerate().map(|(place, sample)| {
+            let Some(scorer) = self.scorer(place, sample.signal) else {
+                return SignalScores::unknown();
+            };
+            let mut scores = scorer.judge_alone(at, sample.sample);
+            if let Some(q) = sample.signal.builtin().and_then(Signal::quantile) {
+                let index = *tail_index.get_or_insert_with(|| self.tail_index());
+                bound_by_requests(&mut scores, *sample, q, index);
+            }
+            // The rows before it.
+            scorer.combine_rows(sample.sample, &mut scores);
+            scores
+        }));
+        // The other signals of the row.
+        if let Some(combiner) = &self.combiner {
+            combiner.raise(judged, row.samples, *price, threshold);
+        }
+        // Slow changes.
+        for (place, (scores, sample)) in judged.iter_mut().zip(row.samples).enumerate() {
+            let mut drift_since = None;
+            if let Some(scorer) = self.scorer(place, sample.signal) {
+                scorer.raise_drift(at, sample.sample, scores);
+                scorer.set_alarm(at, sample.sample, scores);
+                drift_since = scores.drift_since().filter(|_| scorer.drift_raises_score());
+            }
+            signals.push(SignalScore { signal: sample.signal, score: scores.score, drift_since });
+        }
+    }
+
+    /// Learns a row with the scores that this scorer gave it, before it learnt anything else.
+    pub fn learn(&mut self, row: &Row<'_>, scores: &RowScores) {
+        let threshold = self.signal_neg_log10_p();
+        if let Some(combiner) = &mut self.combiner {
+            combiner.learn(&scores.judged, threshold);
+        }
+        self.each(row, scores, SignalScorer::learn_judged);
+    }
+
+    /// Learns a row of a muted time: an anomalous signal teaches nothing.
+    pub fn learn_muted(&mut self, row: &Row<'_>, scores: &RowScores) {
+        self.each(row, scores, SignalScorer::learn_muted);
+    }
+
+    /// Judges a row into `out`, then learns it.
+    pub fn observe(&mut self, row: &Row<'_>, out: &mut RowScores) {
+        self.score(row, out);
+        self.learn(row, out);
+    }
+
+    /// Takes note that time has passed without a row.
+    pub fn tick(&mut self, at: Timestamp) {
+        for (_, scorer) in &mut self.signals {
+            scorer.tick(at);
+        }
+    }
+
+    /// The kind of row.
+    pub const fn kind(&self) -> RowKind {
+        self.kind
+    }
+
+    /// Rows learnt and remembered: the largest number of any signal.
+    pub fn points(&self) -> usize {
+        self.signals.iter().map(|(_, scorer)| scorer.points()).max().unwrap_or(0)
+    }
+
+    /// `-log10 p` from which on one signal is anomalous.
+    pub fn signal_neg_log10_p(&self) -> f64 {
+        threshold_neg_log10_p(self.config.threshold)
+    }
+
+    /// Lets each signal of a row learn; signals that are seen for the first time are gauges.
+    fn each(
+        &mut self,
+        row: &Row<'_>,
+        scores: &RowScores,
+        learn: fn(&mut SignalScorer, Timestamp, Sample, &SignalScores),
+    ) {
+        for (place, (sample, scores)) in row.samples.iter().zip(&scores.judged).enumerate() {
+            // The config was validated when the scorer was made, so adding cannot fail.
+            if self.add(sample.signal, SignalKind::Gauge).is_err() {
+                continue;
+            }
+            let found = self.place(place, sample.signal);
+            if let Some((_, scorer)) = found.and_then(|place| self.signals.get_mut(place)) {
+                learn(scorer, row.head.at, sample.sample, scores);
+            }
+        }
+    }
+
+    /// Where a signal is; `hint` is where it probably is, since rows repeat their order.
+    fn place(&self, hint: usize, signal: SignalId) -> Option<usize> {
+        match self.signals.get(hint) {
+            Some((known, _)) if *known == signal => Some(hint),
+            _ => self.signals.iter().position(|(known, _)| *known == signal),
+        }
+    }
+
+    fn scorer(&self, hint: usize, signal: SignalId) -> Option<&SignalScorer> {
+        let place = self.place(hint, signal)?;
+        self.signals.get(place).map(|(_, scorer)| scorer)
+    }
+
+    /// Index of the power law of single latencies: `P(latency > x)` falls off as `x^-index`.
+    ///
+    /// Half of the past 95th percentiles exceed their median, and a twentieth exceed their own 95th
+    /// percentile. The chance therefore falls tenfold over the distance between the two. A p95
+    /// needs several slow requests, so the index of a single request is smaller by that number.
+    /// The estimate is shrunk towards 3 (a heavy tail with a finite variance) with the weight of 20
+    /// rows. It is at most 8, and at least 3 where so many requests are behind a p95 that its
+    /// spread says nothing about single requests.
     fn tail_index(&self) -> f64 {
         const PRIOR: f64 = 3.0;
         const PRIOR_ROWS: f64 = 20.0;
         const STEEPEST: f64 = 8.0;
         const MANY: f64 = 10.0;
-        let Some(SignalScorer::Level(p95)) = self.signals.get(Signal::P95Latency.index()) else {
+        let p95 = Signal::P95Latency;
+        let Some(Likelihood::Level(p95)) =
+            self.scorer(p95.index(), p95.into()).map(SignalScorer::likelihood)
+        else {
             return PRIOR;
         };
         let needed = observations_above(0.95, p95.typical_n().round().max(1.0) as u64);
@@ -221,72 +349,22 @@ impl RowScorer {
         let rows = p95.points() as f64;
         (own.min(STEEPEST) * rows + PRIOR * PRIOR_ROWS) / (rows + PRIOR_ROWS)
     }
-
-    /// Learns a row of a time in which nobody wants to know of it: what is anomalous then teaches
-    /// nothing.
-    pub fn learn_muted(&mut self, row: &FeatureRow, scores: &RowScores) {
-        for ((scorer, score), signal) in
-            self.signals.iter_mut().zip(&scores.signals).zip(Signal::ALL)
-        {
-            let anomalous = score.neg_log10_p >= self.neg_log10_p;
-            let how = if anomalous { Learn::Skip } else { Learn::Full };
-            scorer.learn(row.bucket, row.sample(signal), how);
-        }
-    }
-
-    /// Learns what adds up over rows, by what is said of this one alone.
-    fn learn_lasting(&mut self, row: &FeatureRow) {
-        let alone = self.score_alone(row);
-        for (lasting, score) in self.lasting.iter_mut().zip(&alone.signals) {
-            lasting.learn(score, self.neg_log10_p);
-        }
-        self.together.learn(&alone.signals, self.neg_log10_p);
-        let rows = self.slow.iter_mut().zip(&alone.signals).zip(&self.runs);
-        for (((slow, score), run), signal) in rows.zip(Signal::ALL) {
-            if let Some(slow) = slow {
-                let told = score.neg_log10_p >= self.neg_log10_p;
-                let accepted = *run > self.relearn_after;
-                slow.learn(row.bucket, row.sample(signal), told, accepted);
-            }
-        }
-    }
-
-    /// Learns a row that was judged as `scores`.
-    pub fn learn(&mut self, row: &FeatureRow, scores: &RowScores) {
-        self.learn_lasting(row);
-        let judged = self.signals.iter_mut().zip(&mut self.runs).zip(&scores.signals);
-        for (((scorer, run), score), signal) in judged.zip(Signal::ALL) {
-            let anomalous = score.neg_log10_p >= self.neg_log10_p;
-            let how = learn_as(anomalous, scorer.points(), run, self.relearn_after);
-            scorer.learn(row.bucket, row.sample(signal), how);
-        }
-    }
-
-    /// Judges a row, then learns it.
-    pub fn observe(&mut self, row: &FeatureRow) -> RowScores {
-        let scores = self.score(row);
-        self.learn(row, &scores);
-        scores
-    }
-
-    /// Rows learnt and remembered.
-    pub fn points(&self) -> usize {
-        self.signals.iter().map(SignalScorer::points).max().unwrap_or(0)
-    }
-
-    /// Evidence at which one signal is anomalous.
-    pub fn signal_neg_log10_p(&self) -> f64 {
-        self.neg_log10_p
-    }
 }
 
-/// Whether the last rows of a kind of signal are taken together: a rate does so by itself, and of a
-/// gauge what lasts is an alarm.
-pub(super) const fn accumulates(kind: SignalKind) -> bool {
-    matches!(kind, SignalKind::Latency | SignalKind::Count)
-}
-
-/// The evidence at which a score reaches `threshold`.
-pub(crate) fn threshold_neg_log10_p(threshold: f64) -> f64 {
-    HALF_SCORE_NEG_LOG10_P * threshold / (1.0 - threshold)
+/// Bounds the score of the `q`-quantile of few requests. The quantile is large only if the requests
+/// above it are, so its `-log10 p` is at most that of so many single requests being so slow.
+fn bound_by_requests(scores: &mut SignalScores, sample: SignalSample, q: f64, tail_index: f64) {
+    let SignalSample { sample, .. } = sample;
+    if !sample.value.is_finite() {
+        return;
+    }
+    let score = &mut scores.alone;
+    score.effective_n = observations_above(q, sample.n);
+    if score.neg_log10_p > 0.0 {
+        // How far the quantile lies above the expected one, as a logarithm.
+        let excess = (sample.value.max(1e-3) / score.expected).ln();
+        let bound = exceedance_neg_log10_p(q, sample.n, score.effective_n, excess, tail_index);
+        score.neg_log10_p = score.neg_log10_p.min(bound);
+    }
+    scores.score = scores.alone;
 }

@@ -1,53 +1,53 @@
-//! One series alone, with the same scorer that judges rows.
+//! One series alone, with the same scorers that judge rows.
 
 use serde::{Deserialize, Serialize};
 
-use super::row_scorer::threshold_neg_log10_p;
 use super::score::score_of;
-use super::{MetricScorer, Score};
+use super::{Score, SignalScorer};
 use crate::config::ScoreConfig;
 use crate::error::Result;
 use crate::series::{Sample, SignalKind};
 use crate::time::Timestamp;
 
-/// What is said of one value of a series.
+/// The scores of one value of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SeriesScore {
     /// How unlikely the value is.
     pub score: Score,
     /// Whether it is anomalous: its score is at least the threshold.
     pub is_anomaly: bool,
-    /// Whether it raises an alarm: it is worth one and none was raised within the pause.
+    /// Whether it raises an alarm: its alarm score is at least the threshold, and no alarm was
+    /// raised within the cooldown.
     pub is_alarm: bool,
-    /// How much it is worth an alarm: of a gauge how far a level that lasts lies out, otherwise the
-    /// score; 0 within the pause.
+    /// How much it is worth an alarm, 0 to 1. For a gauge it is the score of a level that lasts, for
+    /// other kinds the score. 0 within the cooldown.
     pub alarm_score: f64,
 }
 
-/// Values after an alarm in which none is raised again.
+/// Values left of the cooldown after an alarm, in which no alarm is raised again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Pause(u32);
+pub(crate) struct Cooldown(u32);
 
-impl Pause {
-    /// What is told of a value that is worth an alarm or not: whether one is raised, and the score
-    /// of its evidence, 0 within the pause.
-    pub fn tell(&mut self, alarming: bool, neg_log10_p: f64, pause: u32) -> (bool, f64) {
+impl Cooldown {
+    /// Whether a value raises an alarm, and its alarm score, 0 within the cooldown. `alarming` is
+    /// whether the value is worth an alarm, `length` the number of values of a cooldown.
+    pub fn step(&mut self, alarming: bool, neg_log10_p: f64, length: u32) -> (bool, f64) {
         if self.0 > 0 {
             self.0 -= 1;
             return (false, 0.0);
         }
         if alarming {
-            self.0 = pause;
+            self.0 = length;
         }
         (alarming, score_of(neg_log10_p))
     }
 }
 
-/// Judges one series by what came before each value: the scorer of the signal's kind, the learning
-/// policy of [`RowScorer`](super::RowScorer), and an alarm policy as a separate output.
+/// Judges one series by the values before each value: a [`SignalScorer`] and an alarm policy.
 ///
-/// Values that are not finite are gaps: they score 0 and teach nothing. Until `min_points` values
-/// were learnt nothing is anomalous, whatever its score.
+/// A value that is not finite is a gap: it scores 0 and teaches nothing. Until
+/// `series_min_points` values were learnt no value is anomalous. After an alarm no other one is
+/// raised for `alarm_cooldown` values.
 ///
 /// # Examples
 ///
@@ -66,11 +66,10 @@ impl Pause {
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SeriesScorer {
-    scorer: MetricScorer,
-    neg_log10_p: f64,
+    scorer: SignalScorer,
     min_points: usize,
-    pause: u32,
-    paused: Pause,
+    alarm_cooldown: u32,
+    cooldown: Cooldown,
 }
 
 impl SeriesScorer {
@@ -81,42 +80,44 @@ impl SeriesScorer {
     /// A config field outside its range.
     pub fn new(kind: SignalKind, config: &ScoreConfig) -> Result<Self> {
         Ok(Self {
-            scorer: MetricScorer::new(kind, config)?,
-            neg_log10_p: threshold_neg_log10_p(config.threshold),
+            scorer: SignalScorer::new(kind, config)?,
             min_points: config.series_min_points,
-            pause: config.alarm_cooldown,
-            paused: Pause::default(),
+            alarm_cooldown: config.alarm_cooldown,
+            cooldown: Cooldown::default(),
         })
     }
 
-    /// Applies another config. What was learnt stays, so `window` and `profile` stay too: they
+    /// Applies another config. Everything learnt stays, so `window` and `profile` stay too: they
     /// decide what is remembered.
     ///
     /// # Errors
     ///
     /// A config field outside its range.
     pub fn reconfigure(&mut self, config: &ScoreConfig) -> Result<()> {
-        config.validate()?;
         self.scorer.reconfigure(config)?;
-        self.neg_log10_p = threshold_neg_log10_p(config.threshold);
-        (self.min_points, self.pause) = (config.series_min_points, config.alarm_cooldown);
+        (self.min_points, self.alarm_cooldown) = (config.series_min_points, config.alarm_cooldown);
         Ok(())
     }
 
-    /// Judges a value without learning it; the alarm policy is not consulted.
+    /// Judges a value without learning it and without the alarm policy.
     pub fn score(&self, at: Timestamp, sample: Sample) -> Score {
-        self.scorer.score(at, sample)
+        self.scorer.judge(at, sample).score
     }
 
     /// Judges a value, then learns it.
     pub fn observe(&mut self, at: Timestamp, sample: Sample) -> SeriesScore {
         let mature = self.scorer.points() >= self.min_points;
-        let score = self.scorer.score(at, sample);
-        let alarm = self.scorer.alarm(at, sample, &score).neg_log10_p;
-        self.scorer.learn(at, sample, &score);
-        let is_anomaly = mature && score.neg_log10_p >= self.neg_log10_p;
-        let alarming = mature && alarm >= self.neg_log10_p;
-        let (is_alarm, alarm_score) = self.paused.tell(alarming, alarm, self.pause);
+        let scores = self.scorer.observe(at, sample);
+        let (score, alarm) = (scores.score, scores.alarm.neg_log10_p);
+        let threshold = self.scorer.threshold_neg_log10_p();
+        let is_anomaly = mature && score.neg_log10_p >= threshold;
+        let alarming = mature && alarm >= threshold;
+        let (is_alarm, alarm_score) = self.cooldown.step(alarming, alarm, self.alarm_cooldown);
         SeriesScore { score, is_anomaly, is_alarm, alarm_score }
+    }
+
+    /// Takes note that time has passed without a value.
+    pub fn tick(&mut self, at: Timestamp) {
+        self.scorer.tick(at);
     }
 }

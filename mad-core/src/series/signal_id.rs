@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::{SeriesId, Signal};
 
 /// Which signal a sample belongs to: a built-in [`Signal`], or a metric's series in a
@@ -23,7 +25,7 @@ use super::{SeriesId, Signal};
 /// assert_eq!(metric.builtin(), None);
 /// assert_eq!(metric.series(), Some(SeriesId(7)));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SignalId(u32);
 
 /// The number of built-in signals.

@@ -161,7 +161,7 @@ pub fn states(pipeline: &Pipeline) -> Vec<EntityStatus> {
 /// Why a row of requests was flagged or not, in sentences.
 pub fn why(pipeline: &Pipeline, judged: &JudgedRow) -> String {
     let JudgedRow { entity, row, scores, verdict } = judged;
-    let points = scores.iter().map(|(_, score)| score.points).max().unwrap_or(0);
+    let points = scores.iter().map(|signal| signal.score.points).max().unwrap_or(0);
     let decision = Decision::of_row(row, scores, verdict);
     let first = pipeline.newest_row(row.entity).map(|(known, _)| known.first);
     answer(pipeline, entity, None, &decision, first, points)

@@ -2,7 +2,7 @@
 
 use mad_core::Source;
 use mad_core::config::{GuardConfig, IncidentConfig, PipelineConfig, ScoreConfig};
-use mad_core::feature::FeatureRow;
+use mad_core::feature::{FeatureRow, Row, RowBuffer, RowKind};
 use mad_core::guard::{Confidence, EntityMaturity, Guardrails, Reason, Severity, Verdict};
 use mad_core::history::{FlaggedRow, FlaggedSignal};
 use mad_core::incident::{
@@ -39,13 +39,33 @@ fn usual(i: i64) -> FeatureRow {
     }
 }
 
+/// Judges the only row of a buffer.
+fn with_row<T>(row: &FeatureRow, judge: impl FnOnce(&Row<'_>) -> T) -> T {
+    let mut rows = RowBuffer::default();
+    rows.push_requests(row, MINUTE);
+    judge(&rows.get(0).unwrap())
+}
+
+fn score(scorer: &RowScorer, row: &FeatureRow) -> RowScores {
+    let mut scores = RowScores::default();
+    with_row(row, |row| scorer.score(row, &mut scores));
+    scores
+}
+
+fn observe(scorer: &mut RowScorer, row: &FeatureRow) -> RowScores {
+    let mut scores = RowScores::default();
+    with_row(row, |row| scorer.observe(row, &mut scores));
+    scores
+}
+
 /// A scorer after 60 usual rows, with the number of requests multiplied by `scale`.
 fn taught(scale: f64) -> RowScorer {
-    let mut scorer = RowScorer::new(&ScoreConfig::default()).unwrap();
+    let mut scorer = RowScorer::new(RowKind::Requests, &ScoreConfig::default()).unwrap();
     for i in 0..60 {
         let row = usual(i);
         let count = (row.count as f64 * scale).ceil() as u64;
-        scorer.observe(&FeatureRow { count, samples: count, errors: row.errors.min(count), ..row });
+        let errors = row.errors.min(count);
+        observe(&mut scorer, &FeatureRow { count, samples: count, errors, ..row });
     }
     scorer
 }
@@ -59,7 +79,7 @@ fn guardrails(config: GuardConfig) -> Guardrails {
 }
 
 fn judge(config: GuardConfig, row: &FeatureRow, maturity: EntityMaturity) -> Verdict {
-    guardrails(config).judge(row, &taught(1.0).score(row), maturity)
+    guardrails(config).judge(row, &score(&taught(1.0), row), maturity)
 }
 
 fn slow(factor: f64) -> FeatureRow {
@@ -169,7 +189,7 @@ fn critical_needs_many_significant_errors() {
     let config = GuardConfig::default();
     let with_errors = |count: u64, errors: u64| {
         let row = FeatureRow { count, samples: count, errors, ..usual(60) };
-        let scores = taught(count as f64 / 60.0).score(&row);
+        let scores = score(&taught(count as f64 / 60.0), &row);
         (guardrails(config).judge(&row, &scores, mature()), scores)
     };
     // many errors, significant
@@ -187,7 +207,7 @@ fn critical_needs_many_significant_errors() {
     assert_eq!(verdict.severity, Severity::Info);
     // slow, with one error of six: a warning
     let row = FeatureRow { count: 12, samples: 12, errors: 1, ..slow(20.0) };
-    let verdict = guardrails(config).judge(&row, &taught(0.2).score(&row), mature());
+    let verdict = guardrails(config).judge(&row, &score(&taught(0.2), &row), mature());
     assert_eq!((verdict.is_anomaly, verdict.severity), (true, Severity::Warning));
 }
 
@@ -564,12 +584,12 @@ proptest! {
                     let latency = factor * (50.0 + (i * 37 % 41) as f64);
                     let time = Timestamp::from_nanos(at + i * (MINUTE / per_minute));
                     let update = pipeline.ingest([Request::new(time, "a", "/x", status, latency)]);
-                    rows.extend(update.rows.iter().map(|row| (row.row.bucket, row.scores, row.verdict)));
+                    rows.extend(update.rows.iter().map(|row| (row.row.bucket, row.scores.clone(), row.verdict)));
                 }
                 at += minutes * MINUTE;
             }
             let update = pipeline.finish();
-            rows.extend(update.rows.iter().map(|row| (row.row.bucket, row.scores, row.verdict)));
+            rows.extend(update.rows.iter().map(|row| (row.row.bucket, row.scores.clone(), row.verdict)));
             (format!("{rows:?}"), rows, pipeline)
         };
         let apart = IncidentConfig { cooldown_minutes: 0.0, ..IncidentConfig::default() };

@@ -3,7 +3,7 @@
 use mad_core::config::{PipelineConfig, ScoreConfig};
 use mad_core::error::ErrorKind;
 use mad_core::pipeline::{Pipeline, Update};
-use mad_core::score::MetricScorer;
+use mad_core::score::SignalScorer;
 use mad_core::simulate::{ShopConfig, SimulatedRequest};
 use mad_core::telemetry::SpanKind;
 use mad_core::time::{MINUTE, Timestamp};
@@ -87,7 +87,7 @@ fn a_series_takes_at_most_8_kilobytes() {
 
 #[test]
 fn a_gauge_takes_at_most_8_kilobytes_after_any_time() {
-    let mut gauge = MetricScorer::new(SignalKind::Gauge, &ScoreConfig::default()).unwrap();
+    let mut gauge = SignalScorer::new(SignalKind::Gauge, &ScoreConfig::default()).unwrap();
     let mut most = 0;
     for minute in 0..30_000_i64 {
         let at = Timestamp::from_nanos(minute * MINUTE);

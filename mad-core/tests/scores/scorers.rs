@@ -2,15 +2,15 @@
 //! ranges of the numbers, and no lookahead.
 
 use mad_core::config::ScoreConfig;
-use mad_core::feature::FeatureRow;
+use mad_core::feature::{FeatureRow, Row, RowBuffer, RowKind};
 use mad_core::score::{
     BinomialScorer, CountScorer, CusumScorer, DifferenceScorer, DoubleMadScorer, ExtremeScorer,
-    Learn, LongScorer, MadConfig, MadScorer, MetricScorer, RateScorer, RowScorer, Score, Scorer,
-    SeasonalScorer, SeriesScorer, ShiftScorer, SignalScorer, band_z, neg_log10_sf,
-    normal_equivalent,
+    Learn, Likelihood, LongScorer, MadConfig, MadScorer, RateScorer, RowScorer, RowScores, Score,
+    Scorer, SeasonalScorer, SeriesScorer, ShiftScorer, SignalScore, SignalScorer, band_z,
+    neg_log10_sf, normal_equivalent,
 };
 use mad_core::series::{Direction, EntityId, Sample, Signal, SignalKind};
-use mad_core::time::Timestamp;
+use mad_core::time::{MINUTE, Timestamp};
 use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -139,7 +139,7 @@ fn kind(
     neg_log10_p: f64,
 ) -> Case {
     let config = ScoreConfig { window: WINDOW, ..ScoreConfig::default() };
-    let judge = Box::new(SignalScorer::new(kind, &config, neg_log10_p).unwrap());
+    let judge = Box::new(Likelihood::new(kind, &config, neg_log10_p).unwrap());
     Case { name, judge, domain, direction, neg_log10_p }
 }
 
@@ -598,7 +598,7 @@ proptest! {
             prop_assert!(close(a.high * scale, b.high, 0.0), "{a:?} {b:?}");
         }
         let config = ScoreConfig { window: WINDOW, ..ScoreConfig::default() };
-        let latency = SignalScorer::new(SignalKind::Latency, &config, 4.6).unwrap();
+        let latency = Likelihood::new(SignalKind::Latency, &config, 4.6).unwrap();
         let (mut one, mut other) = (latency.clone(), latency);
         for (i, value) in values.iter().enumerate() {
             let a = one.observe(at(i), Sample { value: *value, n: 9 }, 4.6);
@@ -615,7 +615,7 @@ proptest! {
         rows in prop::collection::vec(
             (any_value(), any_value(), 0..400_u64, 0..500_u64, 0..400_u64), 1..40),
     ) {
-        let mut scorer = RowScorer::new(&ScoreConfig { window: 12, ..ScoreConfig::default() }).unwrap();
+        let mut scorer = RowScorer::new(RowKind::Requests, &ScoreConfig { window: 12, ..ScoreConfig::default() }).unwrap();
         let neg_log10_p = scorer.signal_neg_log10_p();
         for (i, (p50, p95, count, errors, samples)) in rows.iter().enumerate() {
             let row = FeatureRow {
@@ -624,28 +624,47 @@ proptest! {
                 p99: *p95, max: *p95,
             };
             let before = serde_json::to_string(&scorer).unwrap();
-            let scores = scorer.score(&row);
-            prop_assert_eq!(format!("{scores:?}"), format!("{:?}", scorer.score(&row)));
+            let scores = score(&scorer, &row);
+            prop_assert_eq!(format!("{scores:?}"), format!("{:?}", score(&scorer, &row)));
             prop_assert_eq!(&before, &serde_json::to_string(&scorer).unwrap());
             prop_assert!((0.0..=1.0).contains(&scores.value()));
-            for (signal, score) in scores.iter() {
+            for SignalScore { signal, score, .. } in scores.iter() {
                 prop_assert!((0.0..=300.0).contains(&score.neg_log10_p), "{signal:?} {score:?}");
                 prop_assert!((0.0..=1.0).contains(&score.value()), "{signal:?} {score:?}");
                 prop_assert!(score.effective_n >= 0.0, "{signal:?} {score:?}");
                 prop_assert!(
-                    score.neg_log10_p < neg_log10_p || outside(score, row.sample(signal).value),
+                    score.neg_log10_p < neg_log10_p || outside(score, row.sample(signal.builtin().unwrap()).value),
                     "{signal:?} {score:?} {row:?}"
                 );
             }
-            scorer.learn(&row, &scores);
+            with_row(&row, |row| scorer.learn(row, &scores));
             scorer = serde_json::from_str(&serde_json::to_string(&scorer).unwrap()).unwrap();
         }
     }
 }
 
+/// Judges the only row of a buffer.
+fn with_row<T>(row: &FeatureRow, judge: impl FnOnce(&Row<'_>) -> T) -> T {
+    let mut rows = RowBuffer::default();
+    rows.push_requests(row, MINUTE);
+    judge(&rows.get(0).unwrap())
+}
+
+fn score(scorer: &RowScorer, row: &FeatureRow) -> RowScores {
+    let mut scores = RowScores::default();
+    with_row(row, |row| scorer.score(row, &mut scores));
+    scores
+}
+
+fn observe(scorer: &mut RowScorer, row: &FeatureRow) -> RowScores {
+    let mut scores = RowScores::default();
+    with_row(row, |row| scorer.observe(row, &mut scores));
+    scores
+}
+
 #[test]
 fn the_evidence_of_few_requests_is_bounded_by_that_of_single_ones() {
-    let mut scorer = RowScorer::new(&ScoreConfig::default()).unwrap();
+    let mut scorer = RowScorer::new(RowKind::Requests, &ScoreConfig::default()).unwrap();
     let row = |i: usize, latency: f64, n: u64| FeatureRow {
         bucket: at(i),
         entity: EntityId(0),
@@ -662,10 +681,10 @@ fn the_evidence_of_few_requests_is_bounded_by_that_of_single_ones() {
         max: latency,
     };
     for i in 0..100 {
-        scorer.observe(&row(i, 100.0 + (i % 9) as f64, 20));
+        observe(&mut scorer, &row(i, 100.0 + (i % 9) as f64, 20));
     }
-    let one = scorer.score(&row(100, 300.0, 1));
-    let many = scorer.score(&row(100, 300.0, 20));
+    let one = score(&scorer, &row(100, 300.0, 1));
+    let many = score(&scorer, &row(100, 300.0, 20));
     for signal in [Signal::P50Latency, Signal::P95Latency] {
         assert!(one.of(signal).neg_log10_p < 5.0, "{one:?}");
         assert_eq!(one.of(signal).effective_n, 1.0);
@@ -737,7 +756,7 @@ fn a_shift_needs_several_values() {
 
 #[test]
 fn a_gauge_accepts_a_new_level_and_learns_the_hours() {
-    let gauge = || SignalScorer::new(SignalKind::Gauge, &ScoreConfig::default(), 4.0).unwrap();
+    let gauge = || Likelihood::new(SignalKind::Gauge, &ScoreConfig::default(), 4.0).unwrap();
     // a lasting level becomes normal within 240 values
     let mut judge = gauge();
     let value = |i: usize, level: f64| Sample { value: level + Domain::Level.usual(i).value, n: 1 };
@@ -836,12 +855,12 @@ fn deviate(i: u64) -> f64 {
 
 #[test]
 fn a_small_lasting_rise_of_a_latency_is_found_and_ends_in_time() {
-    let mut scorer = MetricScorer::new(SignalKind::Latency, &ScoreConfig::default()).unwrap();
+    let mut scorer = SignalScorer::new(SignalKind::Latency, &ScoreConfig::default()).unwrap();
     let mut flagged = Vec::new();
     for i in 0..400_u64 {
         let slow = if (300..312).contains(&i) { 1.25 } else { 1.0 };
         let sample = Sample { value: 100.0 * slow * (0.08 * deviate(i)).exp(), n: 1 };
-        let score = scorer.observe(at(i as usize), sample);
+        let score = scorer.observe(at(i as usize), sample).score;
         if score.neg_log10_p >= 4.0 {
             assert!(outside(&score, sample.value), "{i} {score:?}");
             flagged.push(i);
@@ -853,12 +872,12 @@ fn a_small_lasting_rise_of_a_latency_is_found_and_ends_in_time() {
 #[test]
 fn autocorrelated_rows_do_not_add_up() {
     for alike in [0.0, 0.5, 0.9, 0.98] {
-        let mut scorer = MetricScorer::new(SignalKind::Latency, &ScoreConfig::default()).unwrap();
+        let mut scorer = SignalScorer::new(SignalKind::Latency, &ScoreConfig::default()).unwrap();
         let (mut level, mut flagged) = (0.0, 0);
         for i in 0..20_000_u64 {
             level = alike * level + (1.0_f64 - alike * alike).sqrt() * deviate(i);
             let sample = Sample { value: 100.0 * (0.08 * level).exp(), n: 1 };
-            flagged += u32::from(scorer.observe(at(i as usize), sample).neg_log10_p >= 4.0);
+            flagged += u32::from(scorer.observe(at(i as usize), sample).score.neg_log10_p >= 4.0);
         }
         assert!(flagged <= 20, "{flagged} of 20,000 at {alike}");
     }
@@ -912,7 +931,7 @@ fn the_cusum_detects_a_rise_that_no_block_shows() {
 
 #[test]
 fn weak_deviations_of_several_signals_are_combined() {
-    let mut scorer = RowScorer::new(&ScoreConfig::default()).unwrap();
+    let mut scorer = RowScorer::new(RowKind::Requests, &ScoreConfig::default()).unwrap();
     let row = |i: usize, slower: f64, errors: u64, count: u64| {
         let latency = |k: u64| 100.0 * slower * (0.1 * deviate(7 * i as u64 + k)).exp();
         FeatureRow {
@@ -933,36 +952,36 @@ fn weak_deviations_of_several_signals_are_combined() {
     };
     let usual = |i: usize| row(i, 1.0, u64::from(i.is_multiple_of(2)), 60 + (i as u64 * 7) % 11);
     for i in 0..300 {
-        let score = scorer.observe(&usual(i)).neg_log10_p();
+        let score = observe(&mut scorer, &usual(i)).neg_log10_p();
         assert!(score < 4.0, "{i} {score}");
     }
     let calm = |row: FeatureRow| FeatureRow { p50: 100.0, p95: 200.0, ..row };
     let slow = |row: FeatureRow| FeatureRow { p50: 128.0, p95: 257.0, ..row };
     let alone = [
-        scorer.score(&slow(row(300, 1.0, 0, 65))),
-        scorer.score(&calm(row(300, 1.0, 4, 65))),
-        scorer.score(&calm(row(300, 1.0, 0, 41))),
+        score(&scorer, &slow(row(300, 1.0, 0, 65))),
+        score(&scorer, &calm(row(300, 1.0, 4, 65))),
+        score(&scorer, &calm(row(300, 1.0, 0, 41))),
     ];
     assert!(alone.iter().all(|scores| scores.neg_log10_p() < 3.5), "{alone:?}");
-    let together = scorer.score(&slow(row(300, 1.0, 4, 41)));
+    let together = score(&scorer, &slow(row(300, 1.0, 4, 41)));
     assert!(together.neg_log10_p() >= 4.0, "{together:?}");
-    for (signal, score) in together.iter() {
+    for SignalScore { signal, score, .. } in together.iter() {
         // all contributing signals are flagged outside their bands
-        let value = slow(row(300, 1.0, 4, 41)).sample(signal).value;
+        let value = slow(row(300, 1.0, 4, 41)).sample(signal.builtin().unwrap()).value;
         assert!(score.neg_log10_p >= 4.0 && outside(score, value), "{signal:?} {score:?}");
     }
     // two perfectly correlated signals count as one
-    let weak = |scorer: &RowScorer| scorer.score(&slow(row(300, 1.0, 4, 65))).neg_log10_p();
-    let mut alike = RowScorer::new(&ScoreConfig::default()).unwrap();
+    let weak = |scorer: &RowScorer| score(scorer, &slow(row(300, 1.0, 4, 65))).neg_log10_p();
+    let mut alike = RowScorer::new(RowKind::Requests, &ScoreConfig::default()).unwrap();
     let mut apart = alike.clone();
     for i in 0..300 {
         let plain = usual(i);
-        apart.observe(&plain);
-        alike.observe(&FeatureRow { p95: 2.0 * plain.p50, ..plain });
+        observe(&mut apart, &plain);
+        observe(&mut alike, &FeatureRow { p95: 2.0 * plain.p50, ..plain });
     }
     assert!(weak(&alike) < weak(&apart), "{} {}", weak(&alike), weak(&apart));
     // a row that one signal flags is attributed to that signal
-    let plain = scorer.score(&FeatureRow { p95: 2_000.0, ..calm(row(300, 1.0, 2, 65)) });
+    let plain = score(&scorer, &FeatureRow { p95: 2_000.0, ..calm(row(300, 1.0, 2, 65)) });
     assert!(plain.of(Signal::P95Latency).neg_log10_p >= 4.6);
     assert!(plain.of(Signal::ErrorRate).neg_log10_p < 3.0, "{plain:?}");
 }

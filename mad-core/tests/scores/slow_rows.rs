@@ -1,8 +1,8 @@
 //! Slow rises of a latency, detected by the CUSUM although no single row is anomalous.
 
 use mad_core::config::ScoreConfig;
-use mad_core::feature::FeatureRow;
-use mad_core::score::{MetricScorer, RowScorer, RowScores};
+use mad_core::feature::{FeatureRow, RowBuffer, RowKind};
+use mad_core::score::{RowScorer, RowScores, SignalScorer};
 use mad_core::series::{EntityId, Sample, Signal, SignalKind};
 use mad_core::time::{MINUTE, Timestamp};
 
@@ -34,9 +34,16 @@ fn row(minute: u32, p50: f64) -> FeatureRow {
     }
 }
 
+fn observe(scorer: &mut RowScorer, row: &FeatureRow) -> RowScores {
+    let (mut rows, mut scores) = (RowBuffer::default(), RowScores::default());
+    rows.push_requests(row, MINUTE);
+    scorer.observe(&rows.get(0).unwrap(), &mut scores);
+    scores
+}
+
 fn scored(rows: impl Iterator<Item = (u32, f64)>) -> Vec<RowScores> {
-    let mut scorer = RowScorer::new(&ScoreConfig::default()).unwrap();
-    rows.map(|(minute, p50)| scorer.observe(&row(minute, p50))).collect()
+    let mut scorer = RowScorer::new(RowKind::Requests, &ScoreConfig::default()).unwrap();
+    rows.map(|(minute, p50)| observe(&mut scorer, &row(minute, p50))).collect()
 }
 
 fn usual(minute: u32) -> f64 {
@@ -90,18 +97,19 @@ fn the_level_at_the_end_of_a_rise_is_accepted() {
 
 #[test]
 fn a_latency_metric_is_scored_like_a_row_and_survives_a_restore() {
-    let mut scorer = MetricScorer::new(SignalKind::Latency, &ScoreConfig::default()).unwrap();
+    let mut scorer = SignalScorer::new(SignalKind::Latency, &ScoreConfig::default()).unwrap();
     let mut reported = 0;
     for minute in 0..70 {
         let value = usual(minute) * 1.02_f64.powi(minute.saturating_sub(30) as i32);
         let sample = Sample { value, n: 60 };
-        let restored: MetricScorer =
+        let restored: SignalScorer =
             serde_json::from_str(&serde_json::to_string(&scorer).unwrap()).unwrap();
-        let score = scorer.score(at(minute), sample);
-        let again = restored.score(at(minute), sample);
+        let scores = scorer.judge(at(minute), sample);
+        let score = scores.score;
+        let again = restored.judge(at(minute), sample).score;
         assert_eq!(score.neg_log10_p.to_bits(), again.neg_log10_p.to_bits(), "{minute}");
         reported += u32::from(score.neg_log10_p >= 4.0);
-        scorer.learn(at(minute), sample, &score);
+        scorer.learn_judged(at(minute), sample, &scores);
     }
     assert!(reported > 15, "{reported}");
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use mad_core::guard::Verdict;
 use mad_core::pipeline::{JudgedPoint, JudgedRow};
+use mad_core::score::RowScores;
 use mad_core::status::{self, StateDocument};
 use mad_core::{Entity, FeatureRow, Timestamp};
 use pyo3::exceptions::PyKeyError;
@@ -90,9 +92,9 @@ pub fn why(
 
 fn judged(rows: &Rows) -> impl Iterator<Item = JudgedRow> {
     let scored = rows.scores.iter().flatten().zip(rows.verdicts.iter().flatten());
-    let one = |(row, (scores, verdict)): (&FeatureRow, (&_, &_))| {
+    let one = |(row, (scores, verdict)): (&FeatureRow, (&RowScores, &Verdict))| {
         let entity = Arc::clone(rows.entities.get(row.entity)?);
-        Some(JudgedRow { entity, row: *row, scores: *scores, verdict: *verdict })
+        Some(JudgedRow { entity, row: *row, scores: scores.clone(), verdict: *verdict })
     };
     rows.features.iter().zip(scored).filter_map(one)
 }

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use mad_core::guard::EntityMaturity;
+use mad_core::score::RowScores;
 use mad_core::{
-    EntityId, EntityTable, FeatureRow, FeatureSink, PipelineConfig, Rejections, RowBuffer,
+    EntityId, EntityTable, FeatureRow, FeatureSink, PipelineConfig, Rejections, RowBuffer, RowKind,
     SeriesTable, Source,
 };
 use pyo3::prelude::*;
@@ -98,15 +99,22 @@ impl RowScorer {
         let mut out = rows.clone();
         let scores = py.detach(|| -> PyResult<Vec<_>> {
             let mut scores = Vec::with_capacity(rows.features.len());
+            let (mut buffer, mut judged) = (RowBuffer::default(), RowScores::default());
+            let step = self.config.features.step();
             for row in &rows.features {
                 let scorer = match self.entities.entry(row.entity) {
                     std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
                     std::collections::hash_map::Entry::Vacant(new) => new.insert(
-                        mad_core::RowScorer::new(&self.config.score)
+                        mad_core::RowScorer::new(RowKind::Requests, &self.config.score)
                             .map_err(|error| to_py(&error))?,
                     ),
                 };
-                scores.push(scorer.observe(row));
+                buffer.clear();
+                buffer.push_requests(row, step);
+                if let Some(row) = buffer.get(0) {
+                    scorer.observe(&row, &mut judged);
+                }
+                scores.push(judged.kept());
             }
             Ok(scores)
         })?;

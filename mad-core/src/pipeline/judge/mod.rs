@@ -15,10 +15,11 @@ use super::JudgedRow;
 use super::names::Names;
 use crate::config::{MuteWindow, PipelineConfig};
 use crate::error::Result;
-use crate::feature::FeatureRow;
+use crate::feature::{FeatureRow, Row};
 use crate::guard::{EntityMaturity, Guardrails, Reason};
 use crate::history::{Decision, FlaggedRow};
 use crate::incident::RowOutcome;
+use crate::score::RowScores;
 use crate::series::{EntityId, SeriesId};
 use crate::slo::RowObjectives;
 use crate::time::Timestamp;
@@ -38,6 +39,9 @@ pub(super) struct Judge {
     /// configuration and not saved.
     #[serde(skip)]
     rules: HashMap<EntityId, Option<Rules>>,
+    /// Scores of the row that is judged: a buffer that is reused.
+    #[serde(skip)]
+    scores: RowScores,
 }
 
 impl Judge {
@@ -49,6 +53,7 @@ impl Judge {
             mutes: Vec::new(),
             backfill: false,
             rules: HashMap::new(),
+            scores: RowScores::default(),
         })
     }
 
@@ -69,10 +74,11 @@ impl Judge {
     /// Judges a row of requests, then learns from it.
     pub fn judge_row(
         &mut self,
-        row: &FeatureRow,
+        judged: &Row<'_>,
         config: &PipelineConfig,
         names: &Names,
     ) -> Option<(JudgedRow, RowOutcome)> {
+        let row = &FeatureRow::from(*judged);
         self.learn_rules(row.entity, config, names);
         let entity = Arc::clone(names.entities.get(row.entity)?);
         let is_muted = self.is_muted(row.entity, row.bucket, config, names);
@@ -84,28 +90,29 @@ impl Judge {
             *slot = Some(Box::new(EntityState::new(score, row.bucket).ok()?));
         }
         let state = slot.as_mut()?;
-        let scores = state.scorer.score(row);
+        let scores = &mut self.scores;
+        state.scorer.score(judged, scores);
         let maturity = state.maturity();
         let mut verdict = match rules {
-            Some(rules) => rules.guardrails.judge_by(row, &scores, maturity, &rules.signals),
-            None => self.guardrails.judge(row, &scores, maturity),
+            Some(rules) => rules.guardrails.judge_by(row, scores, maturity, &rules.signals),
+            None => self.guardrails.judge(row, scores, maturity),
         };
         if is_muted {
             verdict = verdict.suppressed_by(Reason::Muted);
-            state.scorer.learn_muted(row, &scores);
+            state.scorer.learn_muted(judged, scores);
         } else {
             if self.backfill {
                 verdict = verdict.suppressed_by(Reason::History);
             }
-            state.scorer.learn(row, &scores);
+            state.scorer.learn(judged, scores);
         }
         let slo = rules.map_or(config.slo, |rules| rules.settings.slo);
         let seconds = config.features.step_seconds * (row.gap + 1) as f64;
         state.traffic.add(row.count, seconds, slo.window_seconds());
         let window_requests = state.traffic.expected(slo.window_seconds());
-        state.judged(row.bucket, Decision::of_row(row, &scores, &verdict));
+        state.judged(row.bucket, Decision::of_row(row, scores, &verdict));
         let step = config.features.step();
-        let outcome = match FlaggedRow::of_requests(row, step, &scores, &verdict) {
+        let outcome = match FlaggedRow::of_requests(row, step, scores, &verdict) {
             Some(flagged) => {
                 let slow = row.slow;
                 RowOutcome::Alarm(flagged.objectives(RowObjectives { slo, slow, window_requests }))
@@ -117,7 +124,7 @@ impl Judge {
                 neg_log10_p: verdict.neg_log10_p,
             },
         };
-        Some((JudgedRow { entity, row: *row, scores, verdict }, outcome))
+        Some((JudgedRow { entity, row: *row, scores: scores.kept(), verdict }, outcome))
     }
 
     /// Whether a guardrail kept an unlikely row from being flagged.

@@ -11,7 +11,7 @@ use crate::history::{Decision, FlaggedRow, FlaggedSignal};
 use crate::incident::RowOutcome;
 use crate::pipeline::JudgedPoint;
 use crate::pipeline::names::Names;
-use crate::score::{DriftAlarm, Score};
+use crate::score::{DriftAlarm, Score, SignalScores};
 use crate::series::{Entity, SignalKind, SignalName};
 
 impl Judge {
@@ -74,19 +74,22 @@ impl Judge {
         let slot = slot(&mut self.series, point.series.index())?;
         if slot.is_none() {
             // the configuration was validated when the pipeline was made
-            let scorer = metric_scorer(&metric, settings.as_ref(), &config.score).ok()?;
-            *slot = Some(Box::new(SeriesState::new(scorer, point.bucket)));
+            let (scorer, counter) =
+                metric_scorer(&metric, settings.as_ref(), &config.score).ok()?;
+            *slot = Some(Box::new(SeriesState::new(scorer, counter, point.bucket)));
         }
         let state = slot.as_mut()?;
-        let sample = state.scorer.sample(point.bucket, point.sample);
+        let sample = match &mut state.counter {
+            Some(counter) => counter.rate(point.bucket, point.sample),
+            None => point.sample,
+        };
         let maturity = state.maturity();
-        let score = state.scorer.score(point.bucket, sample);
-        let alarm = state.scorer.alarm(point.bucket, sample, &score);
-        let leaving = state.scorer.leaving(point.bucket, sample);
+        let scores = state.scorer.judge(point.bucket, sample);
+        let SignalScores { score, alarm, drift, .. } = scores;
         if is_muted {
-            state.scorer.learn_muted(point.bucket, sample, &score);
+            state.scorer.learn_muted(point.bucket, sample, &scores);
         } else {
-            state.scorer.learn(point.bucket, sample, &score);
+            state.scorer.learn_judged(point.bucket, sample, &scores);
         }
         let kind = state.scorer.kind();
         let guardrails = match self.rules.get(&point.entity) {
@@ -111,11 +114,11 @@ impl Judge {
             }
         };
         let (verdict, alarmed) = (judge(&score), judge(&alarm));
-        let leaving = leaving.map(|leaving| (judge(&leaving.score), leaving));
+        let leaving = drift.map(|leaving| (judge(&leaving.score), leaving));
         let leaving = leaving.filter(|(verdict, _)| verdict.is_anomaly);
         let cooldown = config.score.alarm_cooldown;
         let (is_alarm, alarm_score) =
-            state.paused.tell(alarmed.is_anomaly, alarm.neg_log10_p, cooldown);
+            state.cooldown.step(alarmed.is_anomaly, alarm.neg_log10_p, cooldown);
         let judged = FeaturePoint { sample, ..*point };
         state.judged(point.bucket, Decision::of_point(&judged, kind, &score, &verdict));
         let entity = Arc::clone(entity);

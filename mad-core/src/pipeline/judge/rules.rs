@@ -7,7 +7,7 @@ use crate::config::{
 use crate::error::{Error, Result};
 use crate::guard::Guardrails;
 use crate::pipeline::names::Names;
-use crate::score::MetricScorer;
+use crate::score::{CounterRate, SignalScorer};
 use crate::series::{
     Entity, EntityId, Glob, SeriesId, SeriesName, Signal, SignalKind, is_made_here,
 };
@@ -186,17 +186,19 @@ pub(super) fn metric_scorer(
     metric: &str,
     settings: Option<&SignalSettings>,
     config: &ScoreConfig,
-) -> Result<MetricScorer> {
+) -> Result<(SignalScorer, Option<CounterRate>)> {
     let threshold = settings.map_or(config.threshold, |settings| settings.threshold);
     let config = ScoreConfig { threshold, ..*config };
     let named = || {
         if metric.ends_with(COUNTER_SUFFIX) { MetricKind::Counter } else { MetricKind::Gauge }
     };
-    match settings.and_then(|settings| settings.kind).unwrap_or_else(named) {
-        MetricKind::Gauge => MetricScorer::new(SignalKind::Gauge, &config),
-        MetricKind::Latency => MetricScorer::new(SignalKind::Latency, &config),
-        MetricKind::Rate => MetricScorer::new(SignalKind::Rate, &config),
-        MetricKind::Count => MetricScorer::new(SignalKind::Count, &config),
-        MetricKind::Counter => MetricScorer::counter(&config),
-    }
+    let kind = settings.and_then(|settings| settings.kind).unwrap_or_else(named);
+    let counter = (kind == MetricKind::Counter).then(CounterRate::default);
+    let kind = match kind {
+        MetricKind::Gauge | MetricKind::Counter => SignalKind::Gauge,
+        MetricKind::Latency => SignalKind::Latency,
+        MetricKind::Rate => SignalKind::Rate,
+        MetricKind::Count => SignalKind::Count,
+    };
+    Ok((SignalScorer::new(kind, &config)?, counter))
 }

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ScoreConfig;
 use crate::error::Result;
+use crate::feature::RowKind;
 use crate::guard::EntityMaturity;
 use crate::history::Decision;
-use crate::score::{MetricScorer, Pause, RowScorer};
+use crate::score::{Cooldown, CounterRate, RowScorer, SignalScorer};
 use crate::slo::Traffic;
 use crate::time::Timestamp;
 
@@ -24,7 +25,7 @@ pub(in crate::pipeline) struct EntityState {
 
 impl EntityState {
     pub fn new(config: &ScoreConfig, first: Timestamp) -> Result<Self> {
-        let scorer = RowScorer::new(config)?;
+        let scorer = RowScorer::new(RowKind::Requests, config)?;
         let traffic = Traffic::default();
         Ok(Self { first, last: first, scorer, traffic, rows: 0, flagged: 0, newest: None })
     }
@@ -47,18 +48,27 @@ impl EntityState {
 pub(in crate::pipeline) struct SeriesState {
     pub first: Timestamp,
     pub last: Timestamp,
-    pub scorer: MetricScorer,
+    pub scorer: SignalScorer,
+    /// Turns the readings of a counter into rates; `None` for a metric that is no counter.
+    pub counter: Option<CounterRate>,
     pub points: u64,
     pub flagged: u64,
     pub newest: Option<Decision>,
-    #[serde(default)]
-    pub paused: Pause,
+    pub cooldown: Cooldown,
 }
 
 impl SeriesState {
-    pub fn new(scorer: MetricScorer, first: Timestamp) -> Self {
-        let paused = Pause::default();
-        Self { first, last: first, scorer, points: 0, flagged: 0, newest: None, paused }
+    pub fn new(scorer: SignalScorer, counter: Option<CounterRate>, first: Timestamp) -> Self {
+        Self {
+            first,
+            last: first,
+            scorer,
+            counter,
+            points: 0,
+            flagged: 0,
+            newest: None,
+            cooldown: Cooldown::default(),
+        }
     }
 
     pub fn maturity(&self) -> EntityMaturity {

@@ -1,8 +1,9 @@
-//! The scorer of each kind of signal.
+//! The likelihood of one signal, by its kind.
 
 use serde::{Deserialize, Serialize};
 
 use super::block_cusum::DriftAlarm;
+use super::gauge::GaugeView;
 use super::tail::deviate_of;
 use super::{CountScorer, GaugeScorer, Learn, MadConfig, MadScorer, RateScorer, Score, Scorer};
 use crate::config::{Profile, ScoreConfig};
@@ -10,22 +11,41 @@ use crate::error::Result;
 use crate::series::{Direction, Sample, SignalKind};
 use crate::time::Timestamp;
 
-/// The default scorer of one signal: a closed choice, so that state can name it.
+/// How unlikely one value of a signal is by itself: a closed set, so that saved state can name it.
+///
+/// It knows nothing of neighbouring rows or other signals; [`SignalScorer`](super::SignalScorer)
+/// adds the first and [`RowScorer`](super::RowScorer) the second.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::config::ScoreConfig;
+/// use mad_core::score::{Learn, Likelihood, Scorer};
+/// use mad_core::{Sample, SignalKind, Timestamp};
+///
+/// let mut likelihood = Likelihood::new(SignalKind::Latency, &ScoreConfig::default(), 4.0)?;
+/// let at = Timestamp::from_seconds(0);
+/// for i in 0..60 {
+///     likelihood.learn(at, Sample { value: 100.0 + f64::from(i % 7), n: 20 }, Learn::Full);
+/// }
+/// assert!(likelihood.score(at, Sample { value: 400.0, n: 20 }).neg_log10_p > 4.0);
+/// # Ok::<(), mad_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum SignalScorer {
-    /// Latencies, by logarithm; gauges by [`Profile::Mad`].
+pub enum Likelihood {
+    /// Median and MAD: latencies, by their logarithm, and gauges by [`Profile::Mad`].
     Level(MadScorer),
-    /// Gauges.
+    /// Four views of a gauge.
     Gauge(Box<GaugeScorer>),
-    /// Shares of trials.
+    /// Beta-binomial tail of shares of trials.
     Rate(RateScorer),
-    /// Counts.
+    /// Poisson or overdispersed counts.
     Count(CountScorer),
 }
 
-impl SignalScorer {
-    /// The default scorer of a kind of signal; `neg_log10_p` is where its expected band ends.
+impl Likelihood {
+    /// The default likelihood of a kind of signal. The expected band ends at `neg_log10_p`.
     ///
     /// # Errors
     ///
@@ -66,7 +86,7 @@ impl SignalScorer {
         }
     }
 
-    /// Values remembered now.
+    /// The number of values remembered.
     pub fn points(&self) -> usize {
         match self {
             Self::Level(scorer) => scorer.points(),
@@ -76,20 +96,56 @@ impl SignalScorer {
         }
     }
 
-    /// How much a value which was judged as `score` is worth an alarm: of a gauge what is said of a
-    /// lasting level, otherwise the score itself.
-    pub fn alarm(&self, at: Timestamp, sample: Sample, score: &Score) -> Score {
+    /// Scores a value and, of a gauge, keeps how its parts see the value, for its alarm and for
+    /// learning.
+    pub(super) fn view(&self, at: Timestamp, sample: Sample) -> (Score, Option<GaugeView>) {
         match self {
-            Self::Gauge(scorer) => scorer.alarm(at, sample),
-            Self::Level(_) | Self::Rate(_) | Self::Count(_) => *score,
+            Self::Gauge(scorer) => {
+                let view = scorer.view_of(at, sample);
+                let score = view
+                    .as_ref()
+                    .map_or_else(Score::unknown, |view| scorer.score_view(at, sample, view));
+                (score, view)
+            }
+            Self::Level(_) | Self::Rate(_) | Self::Count(_) => (self.score(at, sample), None),
         }
     }
 
-    /// That the level of a gauge is leaving slowly.
-    pub(super) fn leaving(&self, at: Timestamp, sample: Sample) -> Option<DriftAlarm> {
+    /// How much a gauge's value is worth an alarm; `None` for other likelihoods, whose alarm is
+    /// their score.
+    pub(super) fn alarm(
+        &self,
+        at: Timestamp,
+        sample: Sample,
+        view: Option<&GaugeView>,
+    ) -> Option<Score> {
         match self {
-            Self::Gauge(scorer) => scorer.leaving(at, sample),
+            Self::Gauge(scorer) => {
+                Some(view.map_or_else(Score::unknown, |view| scorer.alarm_view(at, sample, view)))
+            }
             Self::Level(_) | Self::Rate(_) | Self::Count(_) => None,
+        }
+    }
+
+    /// Whether the level of a gauge drifts.
+    pub(super) fn drift(&self, at: Timestamp, sample: Sample) -> Option<DriftAlarm> {
+        match self {
+            Self::Gauge(scorer) => scorer.drift_alarm(at, sample),
+            Self::Level(_) | Self::Rate(_) | Self::Count(_) => None,
+        }
+    }
+
+    /// Learns a value; `view` is the one of [`view`](Self::view) for the same value and state.
+    pub(super) fn learn_view(
+        &mut self,
+        at: Timestamp,
+        sample: Sample,
+        how: Learn,
+        view: Option<&GaugeView>,
+    ) {
+        match (self, view) {
+            (Self::Gauge(scorer), Some(view)) => scorer.learn_view(at, sample, how, view),
+            (likelihood, _) => likelihood.learn(at, sample, how),
         }
     }
 }
@@ -99,7 +155,7 @@ fn both_sides(neg_log10_p: f64) -> f64 {
     deviate_of(neg_log10_p + std::f64::consts::LOG10_2)
 }
 
-/// Only slow latencies are anomalous, so the test is one-sided.
+/// Settings of latencies. Only slow latencies are anomalous, so the test is one-sided.
 fn latency_config(config: &ScoreConfig, neg_log10_p: f64) -> MadConfig {
     MadConfig {
         window: config.window,
@@ -112,26 +168,12 @@ fn latency_config(config: &ScoreConfig, neg_log10_p: f64) -> MadConfig {
     }
 }
 
+/// Settings of gauges.
 fn gauge_config(config: &ScoreConfig, neg_log10_p: f64) -> MadConfig {
     MadConfig { window: config.window, band: both_sides(neg_log10_p), ..MadConfig::default() }
 }
 
-/// Values that are learnt as they are, whatever they look like: clipped to the range of the one or
-/// two before them they would teach nothing, for ever.
-const LEARNT_AS_THEY_ARE: usize = 20;
-
-/// How a value is learnt: an anomaly clipped, once there is a past to tell it by, until so many
-/// came in a row that they are the new normal. `run` counts them.
-pub(super) fn learn_as(anomalous: bool, points: usize, run: &mut u32, relearn_after: u32) -> Learn {
-    *run = if anomalous { run.saturating_add(1) } else { 0 };
-    if anomalous && points >= LEARNT_AS_THEY_ARE && *run <= relearn_after {
-        Learn::Clipped
-    } else {
-        Learn::Full
-    }
-}
-
-impl Scorer for SignalScorer {
+impl Scorer for Likelihood {
     fn score(&self, at: Timestamp, sample: Sample) -> Score {
         match self {
             Self::Level(scorer) => scorer.score(at, sample),
