@@ -50,7 +50,7 @@ impl View<'_> {
         };
         let mut window = MetricWindow::new();
         for (id, entity, metric) in series {
-            for point in self.log.history().points(id).filter(|point| point.at <= at) {
+            for point in self.history.points(id).filter(|point| point.at <= at) {
                 let value = f64::from(point.value(0));
                 let point = MetricPoint {
                     resource: &entity.endpoint,

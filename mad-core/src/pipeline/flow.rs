@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::incident_log::Shared;
+use super::view::Shared;
 use super::{Pipeline, Update};
 use crate::feature::{FeaturePoint, Row, RowKind};
 use crate::series::{EntityId, SeriesId};

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::names::Names;
-use super::view::View;
+use super::view::{Shared, View};
 use super::{IncidentWindow, JudgedPoint, JudgedRow};
 use crate::config::PipelineConfig;
 use crate::culprit::Ranking;
 use crate::error::Result;
-use crate::graph::ServiceGraph;
 use crate::history::{FlaggedRow, History, HistoryRing, NewHistoryRow};
 use crate::incident::{
     CloseReason, Incident, IncidentChange, IncidentGrouper, OpenState, RowOutcome,
@@ -29,14 +28,6 @@ pub(super) struct IncidentLog {
     windows: BTreeMap<String, IncidentWindow>,
     /// Ids of the incidents whose windows still take rows, by entity.
     open_windows: BTreeMap<EntityId, String>,
-}
-
-/// The parts that grouping and ranking read beside the log.
-#[derive(Clone, Copy)]
-pub(super) struct Shared<'a> {
-    pub config: &'a PipelineConfig,
-    pub names: &'a Names,
-    pub graph: &'a ServiceGraph,
 }
 
 impl IncidentLog {
@@ -64,6 +55,11 @@ impl IncidentLog {
 
     pub fn grouper(&self) -> &IncidentGrouper {
         &self.grouper
+    }
+
+    /// A view of incidents and history with the other parts.
+    pub fn view<'a>(&'a self, shared: Shared<'a>) -> View<'a> {
+        View { shared, grouper: &self.grouper, history: &self.history }
     }
 
     /// The rows around an incident and its final ranking.
@@ -174,7 +170,7 @@ impl IncidentLog {
                     self.windows.remove(&incident.id);
                 }
                 IncidentChange::Closed(incident) => {
-                    let ranking = View::new(shared, self).rank_incident(incident);
+                    let ranking = self.view(shared).rank_incident(incident);
                     if let Some(window) = self.windows.get_mut(&incident.id) {
                         window.ranking = Some(ranking);
                     }
@@ -284,7 +280,7 @@ impl IncidentLog {
     pub fn rank_again(&mut self, is_whole: bool, shared: Shared<'_>) {
         let incidents = self.grouper.incidents().into_iter();
         let closed = incidents.filter(|incident| incident.closed_at.is_some());
-        let view = View::new(shared, self);
+        let view = self.view(shared);
         let rankings: Vec<(String, Ranking)> =
             closed.map(|incident| (incident.id.clone(), view.rank_incident(incident))).collect();
         let oldest = self.history.flagged(Timestamp::MIN, Timestamp::MAX).next();

@@ -1,11 +1,12 @@
 //! Everything that goes into a pipeline: records, ticks and commands.
 
 use super::checkpointer::Checkpointer;
-use super::incident_log::{IncidentLog, Shared};
+use super::incident_log::IncidentLog;
 use super::ingest::Ingest;
 use super::judge::Judge;
 use super::names::Names;
 use super::tally::Tally;
+use super::view::Shared;
 use super::{Command, Pipeline, Update};
 use crate::config::{MuteWindow, PipelineConfig};
 use crate::error::Result;

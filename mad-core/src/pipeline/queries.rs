@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::incident_log::Shared;
-use super::view::{View, abstained};
+use super::view::{Shared, View, abstained};
 use super::{Counters, IncidentWindow, Pipeline};
 use crate::config::{CulpritConfig, MuteWindow, PipelineConfig};
 use crate::culprit::Ranking;
@@ -150,6 +149,6 @@ impl Pipeline {
 
     fn view(&self) -> View<'_> {
         let Self { config, names, ingest, incidents, .. } = self;
-        View::new(Shared { config, names, graph: ingest.graph() }, incidents)
+        incidents.view(Shared { config, names, graph: ingest.graph() })
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::delta::{DeltaCheckpoint, Global, SavedEntity, SavedGlobal, Tables};
 use super::entity_export::{EntityExport, known_already};
-use super::incident_log::Shared;
+use super::view::Shared;
 use super::{Pipeline, envelope};
 use crate::config::PipelineConfig;
 use crate::error::{Error, Result};

@@ -3,24 +3,33 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::incident_log::{IncidentLog, Shared};
-use crate::config::CulpritConfig;
+use super::names::Names;
+use crate::config::{CulpritConfig, PipelineConfig};
 use crate::culprit::{CulpritRanker, Evidence, Ranking, RankingContext};
 use crate::error::Result;
 use crate::explain::{Link, TemplateExplainer};
 use crate::graph::ServiceGraph;
 use crate::guard::Reason;
-use crate::history::{FlaggedRow, HistoryRow};
-use crate::incident::{Incident, Topology};
+use crate::history::{FlaggedRow, History, HistoryRow};
+use crate::incident::{Incident, IncidentGrouper, Topology};
 use crate::series::{Entity, EntityId, Signal};
 use crate::telemetry::ChangeEvent;
 use crate::time::Timestamp;
+
+/// The parts that grouping and ranking read beside the log.
+#[derive(Clone, Copy)]
+pub(super) struct Shared<'a> {
+    pub config: &'a PipelineConfig,
+    pub names: &'a Names,
+    pub graph: &'a ServiceGraph,
+}
 
 /// Names, calls, recent rows, flagged rows and changes, as they are now.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     pub(super) shared: Shared<'a>,
-    pub(super) log: &'a IncidentLog,
+    pub(super) grouper: &'a IncidentGrouper,
+    pub(super) history: &'a History,
 }
 
 /// A view with the results that one ranking needs besides it.
@@ -33,14 +42,10 @@ struct Context<'a> {
 }
 
 impl<'a> View<'a> {
-    pub fn new(shared: Shared<'a>, log: &'a IncidentLog) -> Self {
-        Self { shared, log }
-    }
-
     /// Ranks by the flagged rows known by `at`.
     pub fn rank(&self, config: CulpritConfig, at: Timestamp) -> Result<Ranking> {
         let ranker = CulpritRanker::new(config)?;
-        let rows: Vec<&FlaggedRow> = self.log.history().flagged(ranker.from(at), at).collect();
+        let rows: Vec<&FlaggedRow> = self.history.flagged(ranker.from(at), at).collect();
         let by_metrics = self.by_metrics(&rows, at);
         let context = Context { view: self, by_metrics, in_other_incident: BTreeSet::new() };
         Ok(ranker.rank_with(rows, &self.shared.names.entities, at, &context))
@@ -52,7 +57,7 @@ impl<'a> View<'a> {
         let Ok(ranker) = CulpritRanker::new(self.shared.config.culprit) else {
             return abstained(at);
         };
-        let rows: Vec<&FlaggedRow> = self.log.history().flagged(ranker.from(at), at).collect();
+        let rows: Vec<&FlaggedRow> = self.history.flagged(ranker.from(at), at).collect();
         let by_metrics = self.by_metrics(&rows, at);
         let in_other_incident = self.in_other_incidents(incident, &by_metrics);
         let context = Context { view: self, by_metrics, in_other_incident };
@@ -77,7 +82,7 @@ impl<'a> View<'a> {
                 || !near.is_empty() && !self.shared.graph.neighbours(service).is_empty();
             !own.contains(*entity) && !is_tied && is_known
         };
-        let overlapping = self.log.grouper().incidents().into_iter().filter(|other| {
+        let overlapping = self.grouper.incidents().into_iter().filter(|other| {
             other.id != incident.id && other.start < incident.end && incident.start < other.end
         });
         let entities = overlapping.flat_map(Incident::entities).filter(in_other_incident);
@@ -105,13 +110,13 @@ impl RankingContext for Context<'_> {
     }
 
     fn change(&self, service: &str, from: Timestamp, to: Timestamp) -> Option<ChangeEvent> {
-        let mut newest_first = self.view.log.history().changes().rev();
+        let mut newest_first = self.view.history.changes().rev();
         let meant = |change: &&ChangeEvent| {
             *change.service == *service && change.at >= from && change.at < to
         };
         let change = newest_first.find(meant)?;
         // a change during an open incident of the service answers it and did not cause it
-        let incidents = self.view.log.grouper().incidents();
+        let incidents = self.view.grouper.incidents();
         let answered = incidents.iter().any(|incident| {
             incident.entity.service == change.service
                 && incident.start.plus(incident.step) <= change.at
@@ -132,7 +137,7 @@ impl RankingContext for Context<'_> {
             let value = f64::from(row.value(signal.index()));
             (value - evidence.expected) / half >= 1.0 && row.reason != Reason::Muted
         };
-        let after = self.view.log.history().recent(entity).skip_while(|row| row.at <= evidence.at);
+        let after = self.view.history.recent(entity).skip_while(|row| row.at <= evidence.at);
         let rows = after.take_while(|row| row.at <= to).take_while(persists);
         rows.filter(|row| !row.is_anomaly).count() as u64
     }

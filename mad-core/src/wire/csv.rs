@@ -7,8 +7,9 @@ use memchr::{memchr, memchr_iter};
 
 use super::kind::{Kind, MAX_FIELDS};
 use super::lines::{Piece, Splitter};
+use super::number;
+use super::text::{shown, too_long};
 use super::value::{Value, time_reason};
-use super::{number, shown, too_long};
 use crate::error::{Error, Result};
 use crate::telemetry::{RejectReason, Rejections};
 use crate::time::{Timestamp, ZonePolicy};

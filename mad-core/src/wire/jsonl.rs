@@ -10,8 +10,9 @@ use serde::de::{
 
 use super::kind::{Kind, MAX_FIELDS};
 use super::lines::{Piece, Splitter};
+use super::number;
+use super::text::{shown, too_long};
 use super::value::{Value, time_reason};
-use super::{number, shown, too_long};
 use crate::error::Result;
 use crate::telemetry::{RejectReason, Rejections};
 use crate::time::{TimeError, Timestamp, ZonePolicy};

@@ -6,7 +6,7 @@
 
 use memchr::{memchr, memchr_iter, memchr2};
 
-use super::BOM;
+use super::text::BOM;
 use crate::error::Result;
 use crate::limits::MAX_LINE_BYTES;
 

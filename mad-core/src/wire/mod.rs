@@ -10,8 +10,6 @@
 //! | [`Format::JsonLines`] | `jsonl` | a JSON object on a line |
 
 use crate::error::{Error, Result};
-#[cfg(any(feature = "csv", feature = "jsonl"))]
-use crate::limits::MAX_LINE_BYTES;
 use crate::telemetry::Rejections;
 use crate::time::ZonePolicy;
 
@@ -25,13 +23,13 @@ mod kind;
 mod lines;
 #[cfg(any(feature = "csv", feature = "jsonl"))]
 mod number;
+mod text;
 mod value;
 
 pub use any::{AnyDecoder, Sink, fields_of};
 pub use kind::{Changes, Edges, Fault, Kind, Logs, MAX_FIELDS, Metrics, Requests, Spans};
+use text::BOM;
 pub use value::{Value, time_reason};
-
-const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 
 /// How a file of records is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -88,7 +86,7 @@ pub type EdgeDecoder = Decoder<Edges>;
 ///
 /// A byte order mark at the start is skipped, lines end in LF or CRLF, blank lines are skipped,
 /// the last line needs no line end. A line longer than
-/// [`MAX_LINE_BYTES`] is rejected without being held, so memory
+/// [`MAX_LINE_BYTES`](crate::limits::MAX_LINE_BYTES) is rejected without being held, so memory
 /// stays below a few MiB whatever is fed. A line that is not UTF-8 is rejected alone.
 ///
 /// Positions are line numbers counted from 1 (a CSV header is line 1); a record that spans lines
@@ -234,7 +232,7 @@ impl<K: Kind> Decoder<K> {
     }
 
     /// Bytes of memory kept for the record that is not complete yet; at most twice
-    /// [`MAX_LINE_BYTES`] and a little.
+    /// [`MAX_LINE_BYTES`](crate::limits::MAX_LINE_BYTES) and a little.
     pub fn held_bytes(&self) -> usize {
         match &self.inner {
             #[cfg(feature = "csv")]
@@ -250,18 +248,4 @@ impl<K: Kind> Decoder<K> {
 #[cfg(not(all(feature = "csv", feature = "jsonl")))]
 fn absent(feature: &str) -> Error {
     Error::input(format!("this build cannot read {feature}: enable the cargo feature `{feature}`"))
-}
-
-/// The detail of a line that is too long.
-#[cfg(any(feature = "csv", feature = "jsonl"))]
-fn too_long() -> String {
-    format!("more than {MAX_LINE_BYTES} bytes without a line end")
-}
-
-/// The beginning of some bytes as text in backticks, without control characters.
-#[cfg(any(feature = "csv", feature = "jsonl"))]
-fn shown(bytes: &[u8]) -> String {
-    let start = bytes.get(..60).unwrap_or(bytes);
-    let cut = if start.len() < bytes.len() { "…" } else { "" };
-    format!("`{}{cut}`", String::from_utf8_lossy(start).escape_debug())
 }
