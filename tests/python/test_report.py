@@ -172,7 +172,10 @@ def test_the_page_loads_no_external_resources() -> None:
 def test_the_page_shows_incidents_and_reasons() -> None:
     page = render_html(make_document([make_incident()]))
     title = re.findall(r"<h1>(.*?)</h1>", page, re.DOTALL)[0]
-    assert title == "payments /pay: p95 latency 14 times the usual 361 ms, 10:45\u201310:54 UTC"
+    assert (
+        title
+        == "payments /pay: 95th-percentile latency 14 times the usual 361 ms, 10:45\u201310:54 UTC"
+    )
     for text in ("5,100 ms", "180\u2013420 ms", "A slow dependency.", "Look at the dependencies."):
         assert text in page
     assert "detected 1 min 12 s after its start" in page
@@ -314,6 +317,8 @@ def test_latency_goes_logarithmic_when_it_spans_much() -> None:
         (5100.2, "ms", "5,100 ms"),
         (95_200.0, "ms", "95.2 s"),
         (0.0042, "share", "0.42 %"),
+        (1_520_000.0, "bytes", "1.52 MB"),
+        (518.2, "MB", "518 MB"),
         (0.1239, "share", "12.4 %"),
         (12345, "count", "12,345"),
         (None, "ms", words.DASH),
@@ -363,8 +368,8 @@ def test_a_drop_is_called_a_drop() -> None:
     peak = {"value": 1.0, "expected_low": 20.0, "expected_high": 40.0, "z": -8.0}
     incident = make_incident(signals=["req_count"], peaks={"req_count": peak})
     title, lead = summary.headline(make_document([incident]))
-    assert "requests below normal" in title
-    assert "requests 1 (expected 20\u201340)" in lead
+    assert "number of requests below normal" in title
+    assert "number of requests 1 (expected 20\u201340)" in lead
 
 
 def test_rendering_does_not_change_the_document(tmp_path: Any) -> None:

@@ -473,7 +473,9 @@ def test_no_column_at_all() -> None:
 
 @pytest.mark.parametrize("wrong", [None, 5, b"x", object(), ["requests"], 2.5])
 def test_objects_that_are_not_tables_are_refused(wrong: Any) -> None:
-    with pytest.raises((TypeError, ValueError), match=r"no input is given|requests is a|no column `timestamp`"):
+    with pytest.raises(
+        (TypeError, ValueError), match=r"no input is given|requests is a|no column `timestamp`"
+    ):
         mad.detect(wrong)
 
 

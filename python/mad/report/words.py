@@ -15,17 +15,33 @@ MARKS = {"Critical": "▲", "Warning": "◆", "Info": "●"}
 
 _SIGNALS = {
     "p50_latency_ms": "median latency",
-    "p95_latency_ms": "p95 latency",
-    "p99_latency_ms": "p99 latency",
-    "avg_latency_ms": "mean latency",
-    "mean_latency_ms": "mean latency",
-    "max_latency_ms": "slowest request",
+    "p95_latency_ms": "95th-percentile latency",
     "error_rate": "error rate",
-    "error_count": "errors",
-    "req_count": "requests",
-    "log_errors": "error lines",
-    "log_warnings": "warning lines",
+    "req_count": "number of requests",
+    "log_errors": "number of error lines",
+    "log_warnings": "number of warning lines",
+    "missing_spans": "number of missing spans",
+    "network_gap_ms": "network time of calls",
 }
+"""Names of signals, as in the core's explanations. A metric keeps its name."""
+
+_UNITS = {
+    "_ms": "ms",
+    "_millis": "ms",
+    "_milliseconds": "ms",
+    "_seconds": "s",
+    "_secs": "s",
+    "_percent": "%",
+    "_pct": "%",
+    "_bytes": "bytes",
+    "_kb": "kB",
+    "_mb": "MB",
+    "_gb": "GB",
+    "_mib": "MiB",
+    "_gib": "GiB",
+}
+"""Units of metrics by the end of their names, as in the core's explanations."""
+_BYTES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 _SUPPRESSIONS = {
     "warm_up": ("Warm-up", "The series was still in its warm-up period."),
@@ -105,19 +121,18 @@ def entity(record: Mapping[str, object] | None) -> str:
 
 
 def signal_name(name: str) -> str:
-    """`p95 latency` for `p95_latency_ms`."""
-    return _SIGNALS.get(name) or visible(name).replace("_", " ")
+    """`median latency` for `p50_latency_ms`; a metric keeps its name."""
+    return _SIGNALS.get(name) or visible(name)
 
 
 def unit_of(signal: str, declared: object = None) -> str:
-    """The unit of a signal: `ms`, `share`, `count`, or the declared unit."""
-    if signal.endswith("_ms"):
-        return "ms"
+    """The unit of a signal: `ms`, `share`, `count`, the declared unit, or that of its name."""
     if signal == "error_rate" or declared in ("share", "ratio", "rate"):
         return "share"
-    if signal.endswith("_count") or declared in ("count", "requests"):
+    if signal.endswith("_count") or declared in ("count", "requests", "lines", "spans"):
         return "count"
-    return visible(declared) if declared else ""
+    by_name = next((unit for end, unit in _UNITS.items() if signal.lower().endswith(end)), "")
+    return by_name or (visible(declared) if declared else "")
 
 
 def suppression(reason: str) -> tuple[str, str]:
@@ -188,6 +203,9 @@ def quantity(value: object, unit: str) -> str:
         percent = abs(value) * 100
         digits = (percent < 99.95) + (0 < percent < 0.995)
         return f"{_digits(value * 100, digits)} %"
+    if unit == "bytes":
+        size, name = next((pair for pair in _BYTES if abs(value) >= pair[0]), (1.0, "B"))
+        return f"{significant(value / size)} {name}"
     if unit == "count":
         return count(value) if float(value).is_integer() else significant(value)
     return f"{significant(value)} {unit}".rstrip()
