@@ -104,7 +104,5 @@ def test_invalid_input_is_named() -> None:
         mad.ServiceGraph({"limits": {"open_spans": 0}})
     state = json.loads(graph.state())
     state["nodes"].pop()
-    with pytest.raises(
-        ValueError, match=r"damaged: .* names an unknown service"
-    ):
+    with pytest.raises(ValueError, match=r"damaged: .* names an unknown service"):
         mad.ServiceGraph.restore(json.dumps(state))
