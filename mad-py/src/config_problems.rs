@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mad_core::{ErrorKind, PipelineConfig};
 use serde_json::{Map, Value, json};
 
-/// What is wrong with one field.
+/// The fault of one field.
 pub struct Problem {
     /// Its path, such as `guard.min_points` or `override[2].threshold`; empty for all of it.
     pub field: String,
@@ -21,7 +21,7 @@ impl Problem {
 
 /// Every problem of a configuration in JSON: first of fields that cannot be read, then of values.
 ///
-/// What is wrong is taken out and the rest is checked again, so that one field hides no other.
+/// Each wrong field is removed and the rest is checked again, so that one field hides no other.
 pub fn problems(json: &str) -> Vec<Problem> {
     let mut all = match serde_json::from_str(json) {
         Ok(Value::Object(all)) => all,
@@ -90,7 +90,7 @@ fn unreadable(all: &mut Map<String, Value>) -> Vec<Problem> {
     found
 }
 
-/// Checks each field of `fields`, then all together, and takes out what is wrong.
+/// Checks each field of `fields`, then all together, and removes the wrong ones.
 fn check(
     place: &str,
     fields: &mut Value,

@@ -2,11 +2,12 @@
 
 #![allow(
     clippy::needless_pass_by_value,
+    clippy::doc_link_with_quotes,
     clippy::doc_markdown,
     clippy::struct_field_names,
     clippy::unsafe_derive_deserialize,
-    reason = "pyo3 hands arguments over by value; the docs are read in Python; names are the \
-              contract's; what is unsafe are pyo3's own macros"
+    reason = "pyo3 hands arguments over by value; the docs are read in Python and hold its \
+              examples; names are the contract's; the unsafe code is in pyo3's own macros"
 )]
 
 mod config;
@@ -68,9 +69,17 @@ mod _core {
     #[pymodule_export]
     use super::service::live_update::LiveUpdate;
     #[pymodule_export]
+    use super::stages::culprit_ranker::CulpritRanker;
+    #[pymodule_export]
     use super::stages::detect::detect;
     #[pymodule_export]
     use super::stages::detect_run::DetectRun;
+    #[pymodule_export]
+    use super::stages::feature_builder::FeatureBuilder;
+    #[pymodule_export]
+    use super::stages::guardrails::Guardrails;
+    #[pymodule_export]
+    use super::stages::incident_grouper::IncidentGrouper;
     #[pymodule_export]
     use super::stages::mad_scorer::{MadScorer, Score};
     #[pymodule_export]
@@ -82,7 +91,7 @@ mod _core {
     #[pymodule_export]
     use super::stages::reference::{ReferenceRun, reference_detect};
     #[pymodule_export]
-    use super::stages::rows_to_verdicts::{FeatureBuilder, Guardrails, RowScorer};
+    use super::stages::row_scorer::RowScorer;
     #[pymodule_export]
     use super::stages::score_alone::{score_alone, scorer_names};
     #[pymodule_export]
@@ -92,7 +101,7 @@ mod _core {
     #[pymodule_export]
     use super::stages::single_scorers::{BinomialScorer, SilenceScorer, SlopeScorer};
     #[pymodule_export]
-    use super::stages::verdicts_to_words::{CulpritRanker, IncidentGrouper, TemplateExplainer};
+    use super::stages::template_explainer::TemplateExplainer;
     #[pymodule_export]
     use super::tables::arrays::{modified_z, rolling_mad, rolling_z};
     #[pymodule_export]

@@ -31,3 +31,24 @@ impl FromPyObject<'_, '_> for Moment {
         Ok(Self(time.into()))
     }
 }
+
+/// The time of an observation: an aware datetime, or nanoseconds since 1970 in UTC.
+pub struct At(pub Timestamp);
+
+impl At {
+    /// The time, or the start of 1970 where it was left out.
+    pub fn or_epoch(at: Option<Self>) -> Timestamp {
+        at.map_or_else(Timestamp::default, |at| at.0)
+    }
+}
+
+impl FromPyObject<'_, '_> for At {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        match value.extract::<i64>() {
+            Ok(nanos) => Ok(Self(Timestamp::from_nanos(nanos))),
+            Err(_) => Ok(Self(value.extract::<Moment>()?.0)),
+        }
+    }
+}

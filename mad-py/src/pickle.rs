@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::errors::{to_py, value_error};
+use crate::shared::Shared;
 
 /// The answer of `__reduce__`: the function that makes the object again, and its arguments.
 pub type Reduced<'py, Arguments> = PyResult<(Bound<'py, PyAny>, Arguments)>;
@@ -32,6 +33,16 @@ pub fn reduce_with<'py, T: PyTypeInfo, Arguments: IntoPyObject<'py>>(
     arguments: Arguments,
 ) -> Reduced<'py, Arguments> {
     Ok((T::type_object(py).getattr("_from_state")?, arguments))
+}
+
+/// An object of the class `T` as the state that its threads share.
+pub fn reduce_shared<'py, T: PyTypeInfo, S: Serialize + Send>(
+    py: Python<'py>,
+    state: &Shared<S>,
+) -> Reduced<'py, State<'py>> {
+    let written = state.with(py, |state| rmp_serde::to_vec_named(state))?;
+    let written = written.map_err(|error| value_error(error.to_string()))?;
+    reduce_with::<T, _>(py, (PyBytes::new(py, &written),))
 }
 
 /// A state as bytes.

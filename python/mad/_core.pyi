@@ -89,7 +89,7 @@ def modified_z(values: _Numbers) -> _Floats:
     Iglewicz and Hoaglin, 1993.
 
     `values`, here and below, is one-dimensional: a float64 array, strided or not, is read where it
-    stands; other numbers (lists, integers, float32) are copied. TypeError for what is no number,
+    stands; other numbers (lists, integers, float32) are copied. TypeError for other values,
     ValueError for more than one dimension. Empty in, empty out.
     """
 
@@ -127,9 +127,9 @@ def detect(
     state: bytes | None = None,
     learn: bool = False,
 ) -> Report:
-    """Detects over tables in memory: sorted by time, then the stream run to its end. Logs are read
-    and counted. `state`: the pipeline to go on from; to
-    `learn` is to flag nothing."""
+    """Detects over tables in memory: they are sorted by time, and then the stream runs to its end.
+    The rates of error and warning lines of each service are judged like other signals.
+    `state` is the checkpoint of the pipeline to continue from; with `learn`, nothing is flagged."""
 
 def json_lines(body: bytes) -> bytes: ...
 def log_records(
@@ -193,7 +193,8 @@ class Table:
 
 @final
 class Telemetry:
-    """What was read of one kind of telemetry: how many good records, and what was rejected."""
+    """Counts of the records of one kind of telemetry: the good ones, and the rejected ones by
+    reason."""
 
     def __new__(cls, kind: str, config: _Config = None) -> Telemetry: ...
     def feed(self, chunk: Any) -> None:
@@ -208,10 +209,45 @@ class Telemetry:
 
 @final
 class Rows:
-    """Rows as the stages hand them on: features, then with scores, then with verdicts."""
+    """Rows that one stage hands to the next: features of each service, endpoint and step; then with
+    scores; then with verdicts.
 
-    def to_table(self) -> Table:
-        """The rows as a table: features; scores and verdicts where they are known."""
+    `Rows(table)` reads them from a dataframe, an Arrow table or a mapping of columns: that of
+    `report.features` or `report.scored`, of `features.csv` or `scored.csv`, or of `to_table()`.
+    Needed columns are bucket_ts (aware), service, endpoint and req_count. A table with the columns
+    `signal` and `score` has scores, and one with `is_anomaly` has verdicts too. Of a table without
+    columns of its own for every signal, only the leading signal of each row is known.
+
+    NaN and missing numbers are unknown; an empty table gives no rows. The rows are sorted by time.
+    Every stage takes such a table in place of `Rows`.
+
+    Raises ValueError for a missing column, for a value that cannot be read (named with its column
+    and row), for naive times, and for two rows of one service, endpoint and time.
+
+    >>> import mad
+    >>> rows = mad.Rows({
+    ...     "bucket_ts": ["2026-01-06T10:00:00Z", "2026-01-06T10:01:00Z"],
+    ...     "service": ["shop", "shop"],
+    ...     "endpoint": ["/pay", "/pay"],
+    ...     "req_count": [60, 58],
+    ...     "error_count": [0, 1],
+    ...     "p50_latency_ms": [40.0, 41.0],
+    ...     "p95_latency_ms": [80.0, 82.0],
+    ... })
+    >>> rows
+    Rows(2 rows, features)
+    >>> rows.to_table()["error_count"].tolist()
+    [0, 1]
+    """
+
+    def __new__(cls, table: Any) -> Rows: ...
+    def to_table(self, *, signals: bool = False) -> Table:
+        """The rows as a table: their features; their scores and verdicts where they are known.
+
+        Features have the columns of `features.csv`, judged rows those of `scored.csv`. With
+        `signals`, the table has the scores of every signal too, so that `Rows(table)` gives the
+        same rows again.
+        """
     def __len__(self) -> int: ...
 
 @final
@@ -263,7 +299,7 @@ class Incident:
 
 @final
 class Explanation:
-    """What is said about an incident; every sentence holds numbers of its evidence."""
+    """The explanation of an incident in sentences; each holds numbers of its evidence."""
 
     @property
     def summary(self) -> str: ...
@@ -376,8 +412,8 @@ def rank_culprits(
 
     `metrics` is the incident window in long form: timestamp (aware), service, metric, value;
     optional resource. `reference` is the same for normal time, which may be months away; without
-    it `metrics` holds both and the begin of the incident is found; where it runs into `metrics`, an
-    earlier begin than told is found too. `edges` are caller, callee;
+    it `metrics` holds both and the onset of the incident is found; where it runs into `metrics`, an
+    onset earlier than its first row is found too. `edges` are caller, callee;
     `target` is the (service, metric) that showed the symptom. `spans` (trace_id, span_id,
     parent_id, service, start, duration_ms) and `logs` (timestamp, service, level, body) hold the
     incident and normal time; `changes` (timestamp, service, kind; optional name, version) before a
@@ -389,7 +425,7 @@ def rank_culprits(
 
     The answer has `.culprits`, best first, one a service, each with `.service`, `.endpoint` (the
     resource), `.metric`, `.score` (0 to 1), `.onset`, `.evidence`, `.chain` and `.correlated`; it
-    has `.abstained` when nobody stands out. Raises ValueError for a missing column, for times
+    has `.abstained` when no service stands out. Raises ValueError for a missing column, for times
     without a zone and for a wrong setting.
     """
 
@@ -435,7 +471,7 @@ class TraceRanking:
     def culprits(self) -> list[TraceCulprit]: ...
     @property
     def abstained(self) -> bool:
-        """Whether nobody is named, because nothing fails or no more than it used to."""
+        """Whether no culprit is named because nothing fails, or no more than usual."""
     @property
     def traces(self) -> int: ...
     @property
@@ -473,7 +509,7 @@ class Report:
     def rejected(self) -> dict[str, Any]: ...
     @property
     def read(self) -> dict[str, Any]:
-        """What was read, by kind: good `records`, and what was `rejected`."""
+        """The records read, by kind: the number of good `records`, and the `rejected` ones."""
     def culprits(
         self, at: datetime | None = None, minutes: float = 15.0, top_k: int = 3
     ) -> Ranking:
@@ -521,12 +557,39 @@ class Update:
 
 @final
 class Pipeline:
-    """Telemetry in, batch by batch; judged rows and incident changes out."""
+    """Telemetry in, batch by batch; judged rows and changes of incidents out.
+
+    `ingest` takes tables of requests, metrics, spans, logs, changes or edges in the order in which
+    they arrive, and gives the rows that closed, their verdicts and the changes of incidents. Times
+    in and out are aware (UTC), latencies are in ms. Records that cannot be read are counted in
+    `rejected` and stop nothing; an empty table changes nothing. Run to its end, a pipeline gives
+    what `mad.detect` gives.
+
+    Threads can share a pipeline: each call waits for its turn, with the GIL released. After a call
+    that failed half-way, calls raise RuntimeError. A pipeline can be pickled and copied.
+
+    >>> from datetime import datetime, timedelta, timezone
+    >>> import mad
+    >>> start = datetime(2026, 1, 6, 10, tzinfo=timezone.utc)
+    >>> pipeline = mad.Pipeline()
+    >>> update = pipeline.ingest({
+    ...     "timestamp": [start + timedelta(seconds=second) for second in range(300)],
+    ...     "service": ["shop" for _ in range(300)],
+    ...     "endpoint": ["/pay" for _ in range(300)],
+    ...     "status_code": [200 for _ in range(300)],
+    ...     "latency_ms": [40.0 for _ in range(300)],
+    ... })
+    >>> update.rows["req_count"].tolist(), str(pipeline.watermark)
+    ([60, 60, 60], '2026-01-06 10:03:59+00:00')
+    >>> again = mad.Pipeline.restore(None, pipeline.checkpoint())
+    >>> again.finish().rows["req_count"].tolist()
+    [60, 60]
+    """
 
     def __new__(cls, config: _Config = None) -> Pipeline: ...
     @staticmethod
     def restore(config: _Config, saved: bytes) -> Pipeline:
-        """A pipeline that goes on where the saved one stopped, byte for byte.
+        """A pipeline that continues where the saved one stopped, byte for byte.
 
         `features`, `score` and `limits` of the config have to be those it was saved with.
         ValueError for bytes that are cut, damaged, of a newer version or no saved state.
@@ -545,7 +608,7 @@ class Pipeline:
         """Starts (`True`) or ends (`False`) a backfill, in which rows are learnt but never flagged.
         Call `finish()` before it ends to close its last steps."""
     def export(self, entity: tuple[str, str]) -> bytes:
-        """The state of one entity, `(service, endpoint)`: what was learnt, its recent rows and its
+        """The state of one entity, `(service, endpoint)`: its baselines, its recent rows and its
         open incident. KeyError when it is not known."""
     def load(self, entity: tuple[str, str], part: bytes) -> None:
         """Takes over what another pipeline knew of an entity, under this name.
@@ -569,9 +632,9 @@ class Pipeline:
         """Takes a batch of a kind in the order in which it stands: a table, or bytes of CSV or JSON
         Lines.
 
-        Each `partition` has a time of its own; all records of an entity come in one. Of batches
+        Each `partition` has its own clock; all records of an entity come in one. Of batches
         with one `batch_id` the first is taken and the others are left out: `Update.repeated`.
-        `watermark` then closes what is older.
+        `watermark` then closes every older step.
         """
     def advance(self, at: datetime) -> Update:
         """Moves the watermark to `at`: a tick of a source that went idle."""
@@ -580,7 +643,7 @@ class Pipeline:
     def acknowledge(self, id: str, at: datetime) -> Update:
         """Somebody takes an incident. KeyError when it is not open."""
     def resolve(self, id: str, at: datetime) -> Update:
-        """Somebody says that an incident is over. KeyError when it is not open."""
+        """Resolves an incident. KeyError when it is not open."""
     @property
     def incidents(self) -> list[Incident]: ...
     @property
@@ -658,8 +721,28 @@ class SeriesScores:
 
 @final
 class MadScorer:
-    """Median and MAD of the values before: a causal modified z, with a tail that knows how few
-    they were."""
+    """Scores single values by the median and the MAD (median absolute deviation) of the values
+    before them: a causal modified z-score (Iglewicz and Hoaglin, 1993).
+
+    `z = (x - median) / scale`, where the scale is the MAD of the last `window` values over 0.6745,
+    or the floor `absolute_floor + relative_floor * |median|` where that is larger. The score is
+    `-log10` of the tail probability under Student's t, whose degrees of freedom follow the number
+    of values, on a scale from 0 to 1 on which one in ten thousand is 0.5. `direction` (up, down or
+    both) says which side counts; with `logarithm`, values are compared by their logarithm, as for
+    latencies. Values and band have the unit of the series.
+
+    NaN scores 0 and is not learnt. The first values score 0. A scorer can be pickled and copied
+    with all that it has learnt. Raises ValueError for a setting outside its range.
+
+    >>> import mad
+    >>> scorer = mad.MadScorer(window=60)
+    >>> for value in [10.0, 11.0, 10.5, 9.5, 10.2] * 12:
+    ...     _ = scorer.observe(value)
+    >>> scorer.score(10.4).score < 0.5 < scorer.score(25.0).score
+    True
+    >>> scorer.score(25.0).expected
+    10.2
+    """
 
     def __new__(
         cls,
@@ -673,55 +756,92 @@ class MadScorer:
         band: float = 3.5,
         threshold: float = 0.5,
     ) -> MadScorer: ...
-    def score(self, x: float, at: int | None = None, n: int = 1) -> Score:
-        """Judges a value without learning it; `at` in nanoseconds, `n` observations behind it."""
-    def learn(self, x: float, at: int | None = None, n: int = 1, how: str = "full") -> None:
+    def score(self, x: float, at: int | datetime | None = None, n: int = 1) -> Score:
+        """Scores a value without learning it. `at` is an aware datetime or nanoseconds since 1970,
+        `n` the number of observations behind the value."""
+    def learn(
+        self, x: float, at: int | datetime | None = None, n: int = 1, how: str = "full"
+    ) -> None:
         """Learns a value: "full", "clipped" to the ordinary range, or "skip"."""
-    def observe(self, x: float, at: int | None = None, n: int = 1) -> Score:
-        """Judges, then learns; anomalies are clipped."""
+    def observe(self, x: float, at: int | datetime | None = None, n: int = 1) -> Score:
+        """Scores a value, then learns it; an anomalous value is learnt clipped."""
     def observe_many(self, values: _Numbers) -> dict[str, _Floats]:
-        """Judges and learns a whole array: z, score, expected, expected_low, expected_high."""
+        """Scores and learns a whole array: a dict of the arrays z, score, expected, expected_low
+        and expected_high, each as long as `values`."""
     @property
     def points(self) -> int: ...
 
 @final
 class SlopeScorer:
-    """The slope of the last `span` values (Theil's incomplete method), per second, against the
-    slopes before."""
+    """Scores the slope of the last `span` values, per second, by the slopes before it. The slope is
+    the median of the slopes between pairs of values half a span apart (Theil's incomplete
+    method). NaN scores 0 and is not learnt.
+
+    >>> import mad
+    >>> scorer = mad.SlopeScorer(span=12)
+    >>> SECOND = 1_000_000_000
+    >>> for i in range(300):
+    ...     _ = scorer.observe(100.0 + i % 5, i * 60 * SECOND)
+    >>> scores = [scorer.observe(100.0 + 5 * i, (300 + i) * 60 * SECOND).score for i in range(12)]
+    >>> scores[-1] > 0.5
+    True
+    """
 
     def __new__(
         cls, span: int = 24, *, direction: str = "both", band: float = 3.89, threshold: float = 0.5
     ) -> SlopeScorer: ...
-    def score(self, x: float, at: int = 0, n: int = 1) -> Score:
-        """Judges a value without learning it; `at` in nanoseconds, `n` observations behind it."""
-    def learn(self, x: float, at: int = 0, n: int = 1, how: str = "full") -> None:
-        """Learns a value: "full", "clipped" to what is expected, or "skip"."""
-    def observe(self, x: float, at: int = 0, n: int = 1) -> Score:
-        """Judges, then learns; anomalies are clipped."""
+    def score(self, x: float, at: int | datetime | None = None, n: int = 1) -> Score:
+        """Scores a value without learning it. `at` is an aware datetime or nanoseconds since 1970,
+        `n` the number of observations behind the value."""
+    def learn(
+        self, x: float, at: int | datetime | None = None, n: int = 1, how: str = "full"
+    ) -> None:
+        """Learns a value: "full", "clipped" to the expected band, or "skip"."""
+    def observe(self, x: float, at: int | datetime | None = None, n: int = 1) -> Score:
+        """Scores a value, then learns it; an anomalous value is learnt clipped."""
 
 @final
 class SilenceScorer:
-    """How improbable it is that nothing came for so long, by the gaps between the points before."""
+    """Scores the time since the last point by the gaps between the points before it. With
+    `expected_seconds`, the usual gap is given instead of learnt.
+
+    >>> import mad
+    >>> scorer = mad.SilenceScorer(expected_seconds=60.0)
+    >>> SECOND = 1_000_000_000
+    >>> for i in range(30):
+    ...     _ = scorer.observe(1.0, i * 60 * SECOND)
+    >>> scorer.tick(29 * 60 * SECOND + 3600 * SECOND)
+    >>> scorer.silence().score > 0.5
+    True
+    """
 
     def __new__(
         cls, expected_seconds: float | None = None, *, threshold: float = 0.5
     ) -> SilenceScorer: ...
-    def score(self, x: float, at: int = 0, n: int = 1) -> Score:
-        """Judges the gap that a point ends, without learning it; `at` in nanoseconds."""
-    def learn(self, x: float, at: int = 0, n: int = 1, how: str = "full") -> None:
-        """Learns the gap: "full", "clipped" to what is expected, or "skip"."""
-    def observe(self, x: float, at: int = 0, n: int = 1) -> Score:
-        """Judges, then learns; anomalies are clipped."""
-    def tick(self, at: int) -> None:
-        """Tells the time, in nanoseconds."""
+    def score(self, x: float, at: int | datetime | None = None, n: int = 1) -> Score:
+        """Scores the gap that a point ends, without learning it."""
+    def learn(
+        self, x: float, at: int | datetime | None = None, n: int = 1, how: str = "full"
+    ) -> None:
+        """Learns the gap: "full", "clipped" to the expected band, or "skip"."""
+    def observe(self, x: float, at: int | datetime | None = None, n: int = 1) -> Score:
+        """Scores a value, then learns it; an anomalous value is learnt clipped."""
+    def tick(self, at: int | datetime) -> None:
+        """Moves the time to `at`, an aware datetime or nanoseconds since 1970."""
     def silence(self) -> Score:
-        """Judges the gap from the newest point to the newest time that was told."""
+        """Scores the gap from the newest point to the newest time that `tick` was given."""
 
 @final
 class BinomialScorer:
-    """How improbable so many events of `n` trials are: the mid-p of a binomial with a given share,
-    or of a beta-binomial with the share of the rows before (`window`, 240 of them, trusted with at
-    most `memory`, 1,000 trials)."""
+    """Scores the number of events in `n` trials, given as their share: by the mid-p of a binomial
+    with the given share, or of a beta-binomial with the share of the last `window` rows (240),
+    which are trusted with at most `memory` trials (1,000).
+
+    >>> import mad
+    >>> scorer = mad.BinomialScorer(share=0.01)
+    >>> scorer.score(0.01, n=1000).score < 0.5 < scorer.score(0.05, n=1000).score
+    True
+    """
 
     def __new__(
         cls,
@@ -731,52 +851,155 @@ class BinomialScorer:
         memory: float | None = None,
         threshold: float = 0.5,
     ) -> BinomialScorer: ...
-    def score(self, x: float, at: int = 0, n: int = 1) -> Score:
-        """Judges the share of events `x` of `n` trials without learning it."""
-    def learn(self, x: float, at: int = 0, n: int = 1, how: str = "full") -> None:
-        """Learns a share: "full", "clipped" to what is expected, or "skip"."""
-    def observe(self, x: float, at: int = 0, n: int = 1) -> Score:
-        """Judges, then learns; anomalies are clipped."""
+    def score(self, x: float, at: int | datetime | None = None, n: int = 1) -> Score:
+        """Scores the share `x` of events in `n` trials without learning it."""
+    def learn(
+        self, x: float, at: int | datetime | None = None, n: int = 1, how: str = "full"
+    ) -> None:
+        """Learns a share: "full", "clipped" to the expected band, or "skip"."""
+    def observe(self, x: float, at: int | datetime | None = None, n: int = 1) -> Score:
+        """Scores a value, then learns it; an anomalous value is learnt clipped."""
 
 @final
 class FeatureBuilder:
-    """Requests to one row per service, endpoint and step."""
+    """Turns requests into one row of features per service, endpoint and step.
+
+    A row has the number of requests and errors of its step (a minute, unless
+    `features.step_seconds` says otherwise) and the mean, the percentiles and the maximum of their
+    latencies in ms. Percentiles are exact, by linear interpolation. A step without requests has no
+    row. Of `config`, `features`, `limits` and `naive_offset_seconds` matter.
+
+    Records that cannot be read are counted in `rejected` and stop nothing; an empty table gives no
+    rows. A builder can be pickled and copied, and threads can share it.
+
+    >>> import mad
+    >>> requests = {
+    ...     "timestamp": ["2026-01-06T10:00:05Z", "2026-01-06T10:00:20Z", "2026-01-06T10:01:02Z"],
+    ...     "service": ["shop", "shop", "shop"],
+    ...     "endpoint": ["/pay", "/pay", "/pay"],
+    ...     "status_code": [200, 500, 200],
+    ...     "latency_ms": [40.0, 60.0, 45.0],
+    ... }
+    >>> rows = mad.FeatureBuilder().build(requests)
+    >>> rows.to_table()["req_count"].tolist(), rows.to_table()["error_count"].tolist()
+    ([2, 1], [1, 0])
+    >>> rows.to_table()["avg_latency_ms"].tolist()
+    [50.0, 45.0]
+    """
 
     def __new__(cls, config: _Config = None) -> FeatureBuilder: ...
+    def build(self, requests: Any) -> Rows:
+        """Takes all requests of a table and gives their rows: `push`, then `finish`.
+
+        Raises ValueError when the table as a whole cannot be read: a missing column, or times
+        without a zone.
+        """
     def push(self, requests: Any) -> Rows:
-        """Takes a request table in the order in which it stands; gives the rows that closed."""
+        """Takes requests in the order in which they stand and gives the rows of the steps that
+        closed. A step closes when the watermark, which follows the newest request at a distance of
+        `features.lateness_seconds`, has passed its end."""
     def finish(self) -> Rows:
-        """Closes every open step."""
+        """Closes every open step and gives its rows."""
     @property
-    def rejected(self) -> dict[str, Any]: ...
+    def rejected(self) -> dict[str, Any]:
+        """Records that were not taken: total, counts by reason, and the first of each."""
 
 @final
 class RowScorer:
-    """Judges each signal of each row by what came before it, then learns it."""
+    """Scores every signal of every row by the rows of its service and endpoint before it, then
+    learns the row.
+
+    A score is `-log10` of the probability of a value this far out, on a scale from 0 to 1 on which
+    one in ten thousand is 0.5. The first rows of an endpoint score 0, because nothing is known
+    yet. Of `config`, `score` and
+    `features.step_seconds` matter.
+
+    `observe` takes `Rows` or any table of rows, such as `report.features`; see `mad.Rows` for the
+    columns and errors. NaN is an unknown value, which scores 0 and teaches nothing. No rows give no
+    rows. A scorer can be pickled and copied with all that it has learnt, and threads can share it.
+
+    >>> import mad
+    >>> steps = range(90)
+    >>> features = {
+    ...     "bucket_ts": [f"2026-01-06T{10 + i // 60}:{i % 60:02}:00Z" for i in steps],
+    ...     "service": ["shop" for _ in steps],
+    ...     "endpoint": ["/pay" for _ in steps],
+    ...     "req_count": [100 for _ in steps],
+    ...     "p50_latency_ms": [40.0 + i % 7 if i < 80 else 200.0 for i in steps],
+    ...     "p95_latency_ms": [80.0 + i % 5 if i < 80 else 500.0 for i in steps],
+    ... }
+    >>> scored = mad.RowScorer().observe(features)
+    >>> scores = scored.to_table()["score"]
+    >>> bool((scores[:80] < 0.5).all()), bool(scores[80] > 0.5)
+    (True, True)
+    """
 
     def __new__(cls, config: _Config = None) -> RowScorer: ...
-    def observe(self, rows: Rows) -> Rows:
-        """Scores rows of one feature builder, in order."""
+    def observe(self, rows: Rows | Any) -> Rows:
+        """Scores rows in order of time, and gives them with their scores."""
 
 @final
 class Guardrails:
-    """Suppresses what is not worth waking anyone."""
+    """Flags the rows whose score reaches the threshold, and suppresses those that are not worth an
+    alert.
+
+    A row is suppressed in the warm-up of its service and endpoint, after too few rows, with too
+    little traffic, when the effect is small in absolute or relative terms, and when it deviates
+    in the direction that is not watched. Its `reason` names the first rule that applies. Of
+    `config`, `guard` and `score.threshold` matter.
+
+    `judge` takes scored `Rows` or any table of rows with scores, such as `report.scored` or
+    `scored.csv`; see `mad.Rows` for the columns and errors. A row without a score is not flagged.
+    No rows give no rows. Guardrails count the rows of each endpoint, so give them all rows in order
+    of time. They can be pickled and copied, and threads can share them.
+
+    >>> import mad
+    >>> steps = range(90)
+    >>> scored = {
+    ...     "bucket_ts": [f"2026-01-06T{10 + i // 60}:{i % 60:02}:00Z" for i in steps],
+    ...     "service": ["shop" for _ in steps],
+    ...     "endpoint": ["/pay" for _ in steps],
+    ...     "req_count": [100 for _ in steps],
+    ...     "p95_latency_ms": [80.0 if i < 80 else 500.0 for i in steps],
+    ...     "signal": ["p95_latency_ms" for _ in steps],
+    ...     "score": [0.1 if i < 80 else 0.7 for i in steps],
+    ...     "expected_low": [60.0 for _ in steps],
+    ...     "expected_high": [100.0 for _ in steps],
+    ... }
+    >>> judged = mad.Guardrails().judge(scored).to_table()
+    >>> int(judged["is_anomaly"].sum()), judged["reason"][-1], judged["severity"][-1]
+    (10, 'above_expected', 'Warning')
+    """
 
     def __new__(cls, config: _Config = None) -> Guardrails: ...
-    def judge(self, rows: Rows) -> Rows:
-        """Judges scored rows, in order."""
+    def judge(self, rows: Rows | Any) -> Rows:
+        """Judges scored rows in order of time, and gives them with their verdicts.
+
+        Raises ValueError for rows without scores.
+        """
 
 @final
 class ServiceGraph:
-    """Who calls whom, live and bounded, from spans, edge lists and requests that share a trace.
+    """The graph of services and their calls, from spans, edges and requests that share a trace.
 
-    Of `config`, `limits.services`, `limits.graph_edges`, `limits.open_spans` and
-    `naive_offset_seconds` matter. Related records may come in any order.
+    Related records may come in any order and in pieces. The number of services, calls and open
+    spans is bounded: of `config`, `limits.services`, `limits.graph_edges`, `limits.open_spans` and
+    `naive_offset_seconds` matter. Durations are in ms; NaN stands where nothing was seen. Records
+    that cannot be read are counted in `rejected`; an empty graph has empty tables. A graph can be
+    pickled and copied unless a source that was fed in pieces has not ended.
+
+    >>> import mad
+    >>> graph = mad.ServiceGraph()
+    >>> graph.add({"caller": ["web", "shop"], "callee": ["shop", "payments"]}, kind="edges")
+    >>> graph.callees("shop"), graph.upstream("payments")
+    (['payments'], [('shop', 1), ('web', 2)])
+    >>> graph.edges()["caller"]
+    ['shop', 'web']
     """
 
     def __new__(cls, config: _Config = None) -> ServiceGraph: ...
     def add(self, table: Any, kind: str = "spans") -> None:
-        """Takes a table of spans, edges or requests (those with a trace_id tell of calls)."""
+        """Takes a table of spans, edges or requests (those that share a trace_id show calls)."""
     def feed(self, kind: str, chunk: Any) -> None:
         """Takes a piece of a source: bytes, cut anywhere, or a table."""
     def end(self, kind: str) -> None:
@@ -810,27 +1033,119 @@ class ServiceGraph:
 
 @final
 class IncidentGrouper:
-    """Groups flagged rows into incidents."""
+    """Groups the flagged rows of a service and endpoint into incidents.
+
+    An incident opens with strong evidence in one row or with several flagged rows, grows with each
+    flagged row, and closes after `incident.resolve_after_minutes` without one. Rows that are not
+    flagged close incidents, so give all rows. Of `config`, `incident`, `features.step_seconds`,
+    `features.lateness_seconds`, `guard.critical_error_rate` and `limits.closed_incidents` matter.
+
+    `group` takes judged `Rows` or any table of rows with verdicts, such as `report.scored` or
+    `scored.csv`; see `mad.Rows` for the columns and errors. No rows give no incidents. The
+    incidents of a whole run also join services that call each other; here no calls are known. A
+    grouper can be pickled and copied, and threads can share it.
+
+    >>> import mad
+    >>> steps = range(30)
+    >>> judged = {
+    ...     "bucket_ts": [f"2026-01-06T10:{i:02}:00Z" for i in steps],
+    ...     "service": ["shop" for _ in steps],
+    ...     "endpoint": ["/pay" for _ in steps],
+    ...     "req_count": [100 for _ in steps],
+    ...     "error_count": [30 if 10 <= i < 15 else 0 for i in steps],
+    ...     "is_anomaly": [10 <= i < 15 for i in steps],
+    ...     "signal": ["error_rate" for _ in steps],
+    ...     "score": [0.8 if 10 <= i < 15 else 0.0 for i in steps],
+    ...     "severity": ["Critical" if 10 <= i < 15 else "Info" for i in steps],
+    ... }
+    >>> (incident,) = mad.IncidentGrouper().group(judged)
+    >>> incident.service, incident.endpoint, incident.severity, incident.errors
+    ('shop', '/pay', 'Critical', 150)
+    >>> str(incident.start), str(incident.end)
+    ('2026-01-06 10:10:00+00:00', '2026-01-06 10:15:00+00:00')
+    """
 
     def __new__(cls, config: _Config = None) -> IncidentGrouper: ...
-    def group(self, rows: Rows) -> list[Incident]:
-        """Takes judged rows, in order; gives all incidents so far, newest first."""
+    def group(self, rows: Rows | Any) -> list[Incident]:
+        """Takes judged rows in order of time; gives all incidents so far, newest first.
+
+        Raises ValueError for rows without verdicts.
+        """
 
 @final
 class CulpritRanker:
-    """Ranks services and endpoints by the evidence in their flagged rows."""
+    """Ranks services and endpoints by the evidence in their flagged rows.
+
+    `rank` looks at the `minutes` up to a moment and names at most `top_k` culprits. The score of a
+    culprit is its share of the evidence of all, 0 to 1, and its onset is the start of its first
+    flagged row. Where no row is flagged, the ranking has no culprits and `abstained` is true.
+
+    It takes judged `Rows` or any table of rows with verdicts, such as `report.scored` or
+    `scored.csv`; see `mad.Rows` for the columns and errors. A ranker can be pickled and copied.
+    Raises ValueError for `minutes` or `top_k` outside their range.
+
+    >>> import mad
+    >>> judged = {
+    ...     "bucket_ts": ["2026-01-06T10:00:00Z", "2026-01-06T10:00:00Z", "2026-01-06T10:01:00Z"],
+    ...     "service": ["shop", "payments", "payments"],
+    ...     "endpoint": ["/cart", "/pay", "/pay"],
+    ...     "req_count": [100, 100, 100],
+    ...     "error_count": [10, 40, 50],
+    ...     "is_anomaly": [True, True, True],
+    ...     "signal": ["error_rate", "error_rate", "error_rate"],
+    ...     "score": [0.6, 0.8, 0.8],
+    ...     "severity": ["Critical", "Critical", "Critical"],
+    ... }
+    >>> ranking = mad.CulpritRanker(minutes=15, top_k=3).rank(judged)
+    >>> [culprit.service for culprit in ranking.culprits]
+    ['payments', 'shop']
+    """
 
     def __new__(cls, minutes: float = 15.0, top_k: int = 3) -> CulpritRanker: ...
-    def rank(self, rows: Rows, at: datetime | None = None) -> Ranking:
-        """Ranks by judged rows up to `at` (default: the newest one)."""
+    def rank(self, rows: Rows | Any, at: datetime | None = None) -> Ranking:
+        """Ranks by judged rows up to `at`, an aware datetime (default: the newest row).
+
+        Raises ValueError for rows without verdicts and for a naive `at`.
+        """
 
 @final
 class TemplateExplainer:
-    """Explains incidents by templates that can only say what the evidence holds."""
+    """Explains incidents by templates, which state only what the evidence shows.
+
+    An explanation has a summary, a sentence for each flagged signal, the impact, likely causes,
+    recommended actions, and a confidence with the rule behind it. Numbers carry their units: ms,
+    per cent, requests. A value that is not known is left out of the text.
+
+    An explainer can be pickled and copied.
+
+    >>> import mad
+    >>> steps = range(30)
+    >>> judged = {
+    ...     "bucket_ts": [f"2026-01-06T10:{i:02}:00Z" for i in steps],
+    ...     "service": ["shop" for _ in steps],
+    ...     "endpoint": ["/pay" for _ in steps],
+    ...     "req_count": [100 for _ in steps],
+    ...     "error_count": [30 if 10 <= i < 15 else 0 for i in steps],
+    ...     "is_anomaly": [10 <= i < 15 for i in steps],
+    ...     "signal": ["error_rate" for _ in steps],
+    ...     "score": [0.8 if 10 <= i < 15 else 0.0 for i in steps],
+    ...     "severity": ["Critical" if 10 <= i < 15 else "Info" for i in steps],
+    ...     "expected": [0.01 for _ in steps],
+    ...     "expected_low": [0.0 for _ in steps],
+    ...     "expected_high": [0.05 for _ in steps],
+    ... }
+    >>> (incident,) = mad.IncidentGrouper().group(judged)
+    >>> explanation = mad.TemplateExplainer().explain(incident)
+    >>> "shop" in explanation.summary and "30" in explanation.summary
+    True
+    >>> explanation.confidence
+    'High'
+    """
 
     def __new__(cls) -> TemplateExplainer: ...
     def explain(self, incident: Incident, ranking: Ranking | None = None) -> Explanation:
-        """Explains an incident; `ranking` is the one at its end, if there is one."""
+        """Explains an incident; `ranking` is the one at its end, whose culprits become likely
+        causes."""
 
 @final
 class DetectRun:
@@ -865,7 +1180,7 @@ class DetectRun:
         """Lines of the scored file of metrics since the last call."""
     @property
     def read(self) -> dict[str, Any]:
-        """What was read so far, by kind."""
+        """The records read so far, by kind."""
     @property
     def requests(self) -> int: ...
     def document(self) -> str:

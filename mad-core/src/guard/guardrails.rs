@@ -243,7 +243,7 @@ impl Guardrails {
             return verdict;
         }
         verdict.severity = if is_critical { Severity::Critical } else { Severity::Warning };
-        verdict.confidence = confidence(verdict.neg_log10_p, verdict.effective_n);
+        verdict.confidence = Confidence::of(verdict.neg_log10_p, verdict.effective_n);
         verdict
     }
 
@@ -271,17 +271,6 @@ fn is_faster(row: &ScoredRow<'_>) -> bool {
         && row.signals.iter().any(|signal| {
             signal.traits.kind == SignalKind::Latency && signal.sample.value < signal.score.low
         })
-}
-
-/// See [`Verdict::confidence`].
-fn confidence(neg_log10_p: f64, effective_n: f64) -> Confidence {
-    if neg_log10_p >= 8.0 && effective_n >= 5.0 {
-        Confidence::High
-    } else if neg_log10_p >= 6.0 || effective_n >= 3.0 {
-        Confidence::Medium
-    } else {
-        Confidence::Low
-    }
 }
 
 /// The reason why a deviation in its direction is not watched.

@@ -120,6 +120,17 @@ impl std::fmt::Display for Confidence {
 }
 
 impl Confidence {
+    /// The confidence of a row with this `-log10 p`, carried by `effective_n` observations.
+    pub fn of(neg_log10_p: f64, effective_n: f64) -> Self {
+        if neg_log10_p >= 8.0 && effective_n >= 5.0 {
+            Self::High
+        } else if neg_log10_p >= 6.0 || effective_n >= 3.0 {
+            Self::Medium
+        } else {
+            Self::Low
+        }
+    }
+
     /// The confidence in files and answers.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -9,8 +9,9 @@ use crate::series::SignalKind;
 /// of one or two earlier ones would keep that range narrow for good.
 const LEARNT_IN_FULL: usize = 20;
 
-/// The `-log10 p` at which a score from 0 to 1 reaches `threshold`.
-pub(crate) fn threshold_neg_log10_p(threshold: f64) -> f64 {
+/// The `-log10 p` at which a score from 0 to 1 reaches `threshold`: the inverse of
+/// [`Score::value`](super::Score::value).
+pub fn threshold_neg_log10_p(threshold: f64) -> f64 {
     HALF_SCORE_NEG_LOG10_P * threshold / (1.0 - threshold)
 }
 

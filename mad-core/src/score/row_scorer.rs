@@ -42,6 +42,12 @@ pub struct RowScores {
 }
 
 impl RowScores {
+    /// Scores that were kept in a table, in the order of the row's samples. The `-log10 p` of each
+    /// is that for the row, as [`neg_log10_p_of`](Self::neg_log10_p_of) gives it.
+    pub fn from_kept(signals: Vec<SignalScore>) -> Self {
+        Self { signals, judged: Vec::new(), price: 0.0 }
+    }
+
     /// The score of one signal; [`Score::unknown`] if the row does not have it.
     pub fn of(&self, signal: impl Into<SignalId>) -> &Score {
         self.get(signal.into()).map_or(&UNKNOWN, |(_, signal)| &signal.score)

@@ -27,14 +27,14 @@ pub fn parse_command(command: &Bound<'_, PyDict>) -> PyResult<Command> {
         let name = if command.contains("resource")? { "resource" } else { "endpoint" };
         glob(name)
     };
-    let (told, at) = (text("command")?, time("at")?);
-    let known: &[&str] = match told.as_str() {
+    let (name, at) = (text("command")?, time("at")?);
+    let known: &[&str] = match name.as_str() {
         "acknowledge" | "resolve" => &["command", "at", "id"],
         "mute" => &["command", "at", "service", "endpoint", "resource", "until", "reason"],
         "unmute" => &["command", "at", "service", "endpoint", "resource"],
         _ => {
             return Err(value_error(format!(
-                "command = {told:?}; give \"acknowledge\", \"resolve\", \"mute\" or \"unmute\""
+                "command = {name:?}; give \"acknowledge\", \"resolve\", \"mute\" or \"unmute\""
             )));
         }
     };
@@ -42,10 +42,10 @@ pub fn parse_command(command: &Bound<'_, PyDict>) -> PyResult<Command> {
         let key: String = key.extract()?;
         if !known.contains(&key.as_str()) {
             let known = known.join(", ");
-            return Err(value_error(format!("the command {told} has no {key:?}; it has {known}")));
+            return Err(value_error(format!("the command {name} has no {key:?}; it has {known}")));
         }
     }
-    Ok(match told.as_str() {
+    Ok(match name.as_str() {
         "acknowledge" => Command::Acknowledge { id: text("id")?, at },
         "resolve" => Command::Resolve { id: text("id")?, at },
         "mute" => Command::Mute {

@@ -1,4 +1,4 @@
-//! A pipeline and what was read for it.
+//! A pipeline and counts of the records read for it.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::errors::to_py;
 use crate::records::rejected;
 
-/// What was read of each kind.
+/// Counts of the records read, by kind.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Reading(RecordCounts);
 
@@ -49,7 +49,7 @@ impl Reading {
         Ok(out)
     }
 
-    /// By kind: good records, and what was rejected.
+    /// By kind: the number of good records, and the rejected ones.
     pub fn by_kind<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let out = PyDict::new(py);
         for (kind, read) in self.0.iter() {
@@ -62,7 +62,7 @@ impl Reading {
     }
 }
 
-/// A pipeline, and what was read for it.
+/// A pipeline, and counts of the records read for it.
 pub struct Intake {
     pub pipeline: Pipeline,
     pub reading: Reading,
@@ -74,7 +74,7 @@ pub struct Intake {
 
 impl Intake {
     /// A pipeline over telemetry that is read to its end: one that has seen nothing, or one that
-    /// goes on from `state`; to `learn` is to flag nothing.
+    /// continues from `state`; with `learn`, it flags nothing.
     pub fn new(config: PipelineConfig, state: Option<&[u8]>, learn: bool) -> PyResult<Self> {
         let pipeline = match state {
             Some(state) => Pipeline::restore(config, state),

@@ -1,4 +1,4 @@
-//! What was not taken, as Python sees it.
+//! Rejected records as dicts of Python.
 
 use std::collections::BTreeMap;
 

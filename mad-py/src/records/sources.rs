@@ -55,7 +55,7 @@ impl Sources {
         timeless.or_else(empty).or_else(|| open().next()).map(|(i, _)| i)
     }
 
-    /// Reads a piece of a source. What is then in order goes to `sink`.
+    /// Reads a piece of a source. Records that are then in order go to `sink`.
     pub fn feed(
         &mut self,
         index: usize,
@@ -89,7 +89,7 @@ impl Sources {
         }
     }
 
-    /// What was held to be sorted, by time; equal times keep their order.
+    /// The records held for sorting, by time; equal times keep their order.
     pub fn sorted(&mut self) -> Vec<Owned> {
         let queues = self.sources.iter_mut().flat_map(|(_, queue)| std::mem::take(queue));
         let mut all: Vec<Owned> = queues.collect();

@@ -9,7 +9,7 @@ use crate::errors::to_py;
 use crate::records::kinds::{Columns, read_table};
 use crate::records::source::{Piece, Source};
 
-/// A piece of what was given.
+/// A piece of the input.
 pub enum Given {
     Bytes(Vec<u8>),
     Table(Box<dyn Columns>),

@@ -10,7 +10,7 @@ use crate::records::intake::Reading;
 use crate::records::kinds::{parse_kind, read_table};
 use crate::records::source::{Piece, Source};
 
-/// What was read of one kind of telemetry: how many good records, and what was rejected.
+/// Counts of the records of one kind of telemetry: the good ones, and the rejected ones by reason.
 #[pyclass(module = "mad._core")]
 pub struct Telemetry {
     source: Source,

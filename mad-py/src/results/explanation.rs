@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::pickle::{self, Reduced, State};
 use crate::tables::html;
 
-/// What is said about an incident; every sentence holds numbers of its evidence.
+/// The explanation of an incident in sentences; each holds numbers of its evidence.
 #[pyclass(module = "mad._core", frozen, get_all)]
 #[derive(Serialize, Deserialize)]
 pub struct Explanation {

@@ -63,7 +63,7 @@ impl Incident {
         self.core.opened_at.into()
     }
 
-    /// When it was over; None while it goes on.
+    /// When it closed; None while it is open.
     #[getter]
     fn closed_at(&self) -> Option<DateTime<Utc>> {
         self.core.closed_at.map(Into::into)

@@ -32,13 +32,13 @@ impl MetricRanking {
         self.core.culprits.iter().map(|core| MetricCulprit { core: core.clone() }).collect()
     }
 
-    /// Whether nobody is named because nothing stands out.
+    /// Whether no culprit is named because nothing stands out.
     #[getter]
     fn abstained(&self) -> bool {
         self.core.abstained
     }
 
-    /// Where the incident begins, as told or as found.
+    /// The onset of the incident, given or found.
     #[getter]
     fn start(&self) -> Option<DateTime<Utc>> {
         self.core.start.map(Into::into)
@@ -69,7 +69,7 @@ impl MetricRanking {
             vec![service, metric, html::number(one.score), one.onset.to_string()]
         };
         let rows = self.core.culprits.iter().map(row);
-        let line = if self.core.abstained { "Nobody stands out." } else { "Likely culprits" };
+        let line = if self.core.abstained { "No service stands out." } else { "Likely culprits" };
         html::table(line, &["Culprit", "Metric", "Score", "Since"], rows, self.core.culprits.len())
     }
 

@@ -9,6 +9,7 @@ pub mod points;
 pub mod ranking;
 pub mod reference_document;
 pub mod report;
+pub mod row_reader;
 pub mod rows;
 pub mod scored_file;
 pub mod scored_file_why;

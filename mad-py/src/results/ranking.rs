@@ -36,7 +36,7 @@ impl Ranking {
         self.core.culprits.iter().map(|core| Culprit { core: core.clone() }).collect()
     }
 
-    /// Whether nobody is named because nothing stands out.
+    /// Whether no culprit is named because nothing stands out.
     #[getter]
     fn abstained(&self) -> bool {
         self.core.abstained
@@ -79,7 +79,7 @@ impl Ranking {
             vec![one.entity.to_string(), metric, html::number(one.score), one.onset.to_string()]
         };
         let rows = self.core.culprits.iter().map(row);
-        let line = if self.core.abstained { "Nobody stands out." } else { "Likely culprits" };
+        let line = if self.core.abstained { "No service stands out." } else { "Likely culprits" };
         html::table(line, &["Culprit", "Signal", "Score", "Since"], rows, self.core.culprits.len())
     }
 

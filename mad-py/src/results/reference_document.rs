@@ -54,15 +54,15 @@ pub fn document(report: &ReferenceReport, rejections: &Rejections) -> Document {
 
 /// A's ranking: it knows no evidence per signal, and its score is the peak of |z|.
 fn ranking(report: &ReferenceReport, now: Option<mad_core::Timestamp>) -> RankingDocument {
-    let told = report.culprit(15, now, 3);
-    let at = told.window_end.unwrap_or_default();
+    let reference = report.culprit(15, now, 3);
+    let at = reference.window_end.unwrap_or_default();
     RankingDocument {
         at: at.to_string(),
-        from: told.window_start.unwrap_or_default().to_string(),
-        minutes: told.window_minutes as f64,
-        rows: told.total_anomalies,
-        abstained: told.culprit.is_none(),
-        culprits: told
+        from: reference.window_start.unwrap_or_default().to_string(),
+        minutes: reference.window_minutes as f64,
+        rows: reference.total_anomalies,
+        abstained: reference.culprit.is_none(),
+        culprits: reference
             .top
             .iter()
             .map(|culprit| CulpritDocument {
@@ -81,7 +81,7 @@ fn ranking(report: &ReferenceReport, now: Option<mad_core::Timestamp>) -> Rankin
 }
 
 fn incident(report: &ReferenceReport, one: &ReferenceIncident) -> IncidentDocument {
-    let told = report.explain(&one.service, &one.endpoint, one.start, one.end).ok();
+    let reference = report.explain(&one.service, &one.endpoint, one.start, one.end).ok();
     let ranking = ranking(report, Some(one.end));
     let id = format!("{} {} {}", one.service, one.endpoint, one.start);
     let summary = format!(
@@ -92,7 +92,8 @@ fn incident(report: &ReferenceReport, one: &ReferenceIncident) -> IncidentDocume
         one.max_p95_latency_ms,
         100.0 * one.max_error_rate,
     );
-    let confidence = told.as_ref().map_or(mad_core::Confidence::Low, |told| told.confidence);
+    let confidence =
+        reference.as_ref().map_or(mad_core::Confidence::Low, |reference| reference.confidence);
     let (requests, errors) = report
         .rows
         .iter()

@@ -31,7 +31,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// From a pipeline that has ended, the rows and points it judged, and what was read for it.
+    /// From a pipeline that has ended, the rows and points it judged, and the counts of records.
     pub fn new(
         pipeline: mad_core::Pipeline,
         (rows, points): (Vec<JudgedRow>, Vec<JudgedPoint>),
@@ -57,7 +57,7 @@ impl Report {
         if self.rows.features.is_empty() && !self.points.0.is_empty() {
             return self.points.to_table();
         }
-        self.rows.to_table()
+        self.rows.to_table(false)
     }
 
     /// The points of metrics with scores and verdicts.
@@ -109,7 +109,7 @@ impl Report {
         self.reading.rejected(py)
     }
 
-    /// What was read, by kind: good records, and what was rejected.
+    /// The records read, by kind: the number of good `records`, and the `rejected` ones.
     #[getter]
     fn read<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         self.reading.by_kind(py)

@@ -138,7 +138,7 @@ pub fn culprits_from_scored(
             continue;
         }
         newest = newest.max(Some(bucket));
-        // what is out of reach of the newest row so far can never be within the window
+        // rows out of reach of the newest row so far can never be within the window
         if file.flagged() {
             rows.push(flagged_row(&file, bucket, &mut entities));
             if rows.len() > 100_000 {

@@ -65,10 +65,10 @@ pub fn why(
         let first = of_entity.peek().map(|judged| judged.row.bucket);
         if let Some(row) = of_entity.take_while(|judged| in_time(judged.row.bucket)).last() {
             let end = row.row.bucket.plus(pipeline.config().features.step());
-            let told = status::why(pipeline, &row);
+            let reason = status::why(pipeline, &row);
             return Ok(match asked.at {
-                Some(at) if at >= end => format!("No requests at {at}; the row before: {told}"),
-                _ => told,
+                Some(at) if at >= end => format!("No requests at {at}; the row before: {reason}"),
+                _ => reason,
             });
         }
         if let Some(first) = first {

@@ -31,7 +31,7 @@ impl Update {
     /// Rows that closed, judged.
     #[getter]
     fn rows(&self) -> PyResult<Table> {
-        self.rows.to_table()
+        self.rows.to_table(false)
     }
 
     /// Points of metrics that are in order, judged.
@@ -81,7 +81,7 @@ impl Update {
 impl Update {
     /// Of a pipeline that has just done it.
     pub fn new(pipeline: &mad_core::Pipeline, update: mad_core::Update) -> Self {
-        let told = |change: IncidentChange| {
+        let named = |change: IncidentChange| {
             let core = change.incident().clone();
             (name(&change).to_owned(), Incident::of(pipeline, core))
         };
@@ -105,7 +105,7 @@ impl Update {
             changes.push(change);
         }
         Self {
-            changes: changes.into_iter().map(told).collect(),
+            changes: changes.into_iter().map(named).collect(),
             rows: split(update.rows),
             points: Points(update.points),
             rejected: update.rejected,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use mad_core::series::Signal;
 use mad_core::{Pipeline, status};
 
-/// What is known of the newest row of each entity, and of the newest point of each series:
+/// The newest row of each entity and the newest point of each series as metrics:
 /// <https://prometheus.io/docs/instrumenting/exposition_formats/>.
 pub fn exposition(pipeline: &Pipeline) -> String {
     let mut families = Families::default();

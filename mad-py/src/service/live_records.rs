@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::errors::value_error;
 
 /// A row: start of its step (nanoseconds), service, endpoint, requests, errors, mean and p95 latency,
-/// z of the p95, the middle of what was expected of the median, whether it is flagged, severity (0 to 2), all of it as JSON.
+/// z of the p95, the center that was expected of the median, whether it is flagged, severity (0 to 2), all of it as JSON.
 pub type RowRecord =
     (i64, String, String, u64, u64, Option<f64>, Option<f64>, f64, Option<f64>, bool, u8, String);
 /// A point: time, service, resource, metric, value, whether it is flagged, severity, as JSON.
@@ -137,7 +137,7 @@ pub fn point_record(judged: &JudgedPoint) -> PyResult<PointRecord> {
 
 /// A change of an incident as a record.
 pub fn change_record(change: &IncidentChange) -> PyResult<ChangeRecord> {
-    let told = match change {
+    let name = match change {
         IncidentChange::Opened(_) => "opened",
         IncidentChange::Updated(_) => "updated",
         IncidentChange::Reopened(_) => "reopened",
@@ -146,7 +146,7 @@ pub fn change_record(change: &IncidentChange) -> PyResult<ChangeRecord> {
     };
     let incident = change.incident();
     let json = json!({
-        "change": told,
+        "change": name,
         "id": incident.id,
         "fingerprint": incident.fingerprint,
         "service": &*incident.entity.service,
@@ -158,5 +158,5 @@ pub fn change_record(change: &IncidentChange) -> PyResult<ChangeRecord> {
         "rows": incident.rows,
         "reached": incident.reached,
     });
-    Ok((told, incident.id.clone(), incident.end.nanos(), text(&json)?))
+    Ok((name, incident.id.clone(), incident.end.nanos(), text(&json)?))
 }

@@ -1,5 +1,5 @@
-//! What the service tells and the pipeline does not keep: status codes of the last minutes, and calls
-//! of traces that failed.
+//! Facts that the service shows and the pipeline does not keep: status codes of the last minutes,
+//! and failed calls of traces.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -10,7 +10,7 @@ use mad_core::{EntityId, EntityTable, Pipeline, Request, Span};
 const MINUTES: usize = 10;
 /// Status codes kept of a minute; further ones are left out.
 const CODES: usize = 64;
-/// Failed calls that one batch tells at most.
+/// Failed calls kept of one batch at most.
 const FAILURES: usize = 1_000;
 /// A call that takes longer failed too, milliseconds.
 const TOO_LONG_MS: f64 = 5_000.0;

@@ -133,7 +133,7 @@ impl DetectRun {
         self.intake.pipeline.counters().requests
     }
 
-    /// What was read so far, by kind: records and what was rejected.
+    /// The records read so far, by kind: the number of good `records`, and the `rejected` ones.
     #[getter]
     fn read<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         self.intake.reading.by_kind(py)
@@ -150,7 +150,7 @@ impl DetectRun {
         py.detach(|| config::to_json(&Document::new(&self.intake.pipeline)))
     }
 
-    /// The report over the rows kept; the run then starts anew with nothing kept.
+    /// The report over the rows kept; the run keeps no row of before the call.
     fn report(&mut self) -> PyResult<Report> {
         let kept = self
             .kept

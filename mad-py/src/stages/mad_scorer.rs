@@ -1,30 +1,51 @@
 //! The MAD scorer alone.
 
+use mad_core::Sample;
 use mad_core::score::{Learn, MadConfig, Scorer};
 use mad_core::series::Direction;
-use mad_core::{Sample, Timestamp};
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde::{Deserialize, Serialize};
 
 use crate::errors::{to_py, value_error};
+use crate::moment::At;
 use crate::pickle::{self, Reduced, State};
 use crate::tables::arrays::Floats;
 
-/// Median and MAD of the values before: a causal modified z, with a tail that knows how few they
-/// were.
+/// Scores single values by the median and the MAD (median absolute deviation) of the values
+/// before them: a causal modified z-score (Iglewicz and Hoaglin, 1993).
+///
+/// `z = (x - median) / scale`, where the scale is the MAD of the last `window` values over 0.6745,
+/// or the floor `absolute_floor + relative_floor * |median|` where that is larger. The score is
+/// `-log10` of the tail probability under Student's t, whose degrees of freedom follow the number
+/// of values, on a scale from 0 to 1 on which one in ten thousand is 0.5. `direction` (up, down or
+/// both) says which side counts; with `logarithm`, values are compared by their logarithm, as for
+/// latencies. Values and band have the unit of the series.
+///
+/// NaN scores 0 and is not learnt. The first values score 0. A scorer can be pickled and copied
+/// with all that it has learnt. Raises ValueError for a setting outside its range.
+///
+/// >>> import mad
+/// >>> scorer = mad.MadScorer(window=60)
+/// >>> for value in [10.0, 11.0, 10.5, 9.5, 10.2] * 12:
+/// ...     _ = scorer.observe(value)
+/// >>> scorer.score(10.4).score < 0.5 < scorer.score(25.0).score
+/// True
+/// >>> scorer.score(25.0).expected
+/// 10.2
 #[pyclass(module = "mad._core")]
+#[derive(Serialize, Deserialize)]
 pub struct MadScorer {
     core: mad_core::MadScorer,
     threshold: f64,
 }
 
-/// How unlikely one value is.
+/// The score of one value.
 #[pyclass(module = "mad._core", frozen, get_all)]
 #[derive(Serialize, Deserialize)]
 pub struct Score {
-    /// Distance from what was expected, in scales; NaN when nothing was learnt.
+    /// Distance from the expected value, in scales; NaN when nothing was learnt.
     pub z: f64,
     /// 0 to 1; 0.5 is one in ten thousand.
     pub score: f64,
@@ -103,27 +124,28 @@ impl MadScorer {
         Ok(Self { core, threshold })
     }
 
-    /// Judges a value without learning it; `at` in nanoseconds, `n` observations behind it.
+    /// Scores a value without learning it. `at` is an aware datetime or nanoseconds since 1970, `n`
+    /// the number of observations behind the value.
     #[pyo3(signature = (x, at=None, n=1))]
-    fn score(&self, x: f64, at: Option<i64>, n: u64) -> Score {
-        self.core.score(moment(at), Sample { value: x, n }).into()
+    fn score(&self, x: f64, at: Option<At>, n: u64) -> Score {
+        self.core.score(At::or_epoch(at), Sample { value: x, n }).into()
     }
 
     /// Learns a value: "full", "clipped" to the ordinary range, or "skip".
     #[pyo3(signature = (x, at=None, n=1, how="full"))]
-    fn learn(&mut self, x: f64, at: Option<i64>, n: u64, how: &str) -> PyResult<()> {
-        self.core.learn(moment(at), Sample { value: x, n }, learn_of(how)?);
+    fn learn(&mut self, x: f64, at: Option<At>, n: u64, how: &str) -> PyResult<()> {
+        self.core.learn(At::or_epoch(at), Sample { value: x, n }, learn_of(how)?);
         Ok(())
     }
 
-    /// Judges, then learns; anomalies are clipped.
+    /// Scores a value, then learns it; an anomalous value is learnt clipped.
     #[pyo3(signature = (x, at=None, n=1))]
-    fn observe(&mut self, x: f64, at: Option<i64>, n: u64) -> Score {
-        self.core.observe(moment(at), Sample { value: x, n }, self.threshold).into()
+    fn observe(&mut self, x: f64, at: Option<At>, n: u64) -> Score {
+        self.core.observe(At::or_epoch(at), Sample { value: x, n }, self.threshold).into()
     }
 
-    /// Judges and learns a whole array: a dict of arrays z, score, expected, expected_low,
-    /// expected_high.
+    /// Scores and learns a whole array: a dict of the arrays z, score, expected, expected_low and
+    /// expected_high, each as long as `values`.
     fn observe_many<'py>(
         &mut self,
         py: Python<'py>,
@@ -142,10 +164,19 @@ impl MadScorer {
         Ok(out)
     }
 
-    /// Values remembered now.
+    /// Number of values in the window.
     #[getter]
     fn points(&self) -> usize {
         self.core.points()
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
+        pickle::reduce(py, self)
+    }
+
+    #[staticmethod]
+    fn _from_state(state: &[u8]) -> PyResult<Self> {
+        pickle::read(state)
     }
 }
 
@@ -173,8 +204,4 @@ pub fn learn_of(name: &str) -> PyResult<Learn> {
         "skip" => Ok(Learn::Skip),
         other => Err(value_error(format!("how = {other:?}; expected full, clipped or skip"))),
     }
-}
-
-fn moment(at: Option<i64>) -> Timestamp {
-    Timestamp::from_nanos(at.unwrap_or_default())
 }

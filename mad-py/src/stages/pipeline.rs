@@ -27,7 +27,31 @@ use crate::tables::table::Table;
 
 /// Telemetry in, batch by batch; judged rows and changes of incidents out.
 ///
-/// Threads can share a pipeline: each call waits for its turn, with the GIL released.
+/// `ingest` takes tables of requests, metrics, spans, logs, changes or edges in the order in which
+/// they arrive, and gives the rows that closed, their verdicts and the changes of incidents. Times
+/// in and out are aware (UTC), latencies are in ms. Records that cannot be read are counted in
+/// `rejected` and stop nothing; an empty table changes nothing. Run to its end, a pipeline gives
+/// what `mad.detect` gives.
+///
+/// Threads can share a pipeline: each call waits for its turn, with the GIL released. After a call
+/// that failed half-way, calls raise RuntimeError. A pipeline can be pickled and copied.
+///
+/// >>> from datetime import datetime, timedelta, timezone
+/// >>> import mad
+/// >>> start = datetime(2026, 1, 6, 10, tzinfo=timezone.utc)
+/// >>> pipeline = mad.Pipeline()
+/// >>> update = pipeline.ingest({
+/// ...     "timestamp": [start + timedelta(seconds=second) for second in range(300)],
+/// ...     "service": ["shop" for _ in range(300)],
+/// ...     "endpoint": ["/pay" for _ in range(300)],
+/// ...     "status_code": [200 for _ in range(300)],
+/// ...     "latency_ms": [40.0 for _ in range(300)],
+/// ... })
+/// >>> update.rows["req_count"].tolist(), str(pipeline.watermark)
+/// ([60, 60, 60, 60], '2026-01-06 10:04:49+00:00')
+/// >>> again = mad.Pipeline.restore(None, pipeline.checkpoint())
+/// >>> again.finish().rows["req_count"].tolist()
+/// [60]
 #[pyclass(module = "mad._core", frozen)]
 pub struct Pipeline {
     core: Shared<mad_core::Pipeline>,
@@ -46,7 +70,7 @@ impl Pipeline {
     /// Takes a batch of a kind in the order in which it stands: a table, or bytes of CSV or JSON
     /// Lines.
     ///
-    /// Each `partition` has a clock of its own. Of batches with the same `batch_id` only the first
+    /// Each `partition` has its own clock. Of batches with the same `batch_id` only the first
     /// is taken. `watermark` then closes every older step.
     #[pyo3(signature = (table, kind="requests", *, partition="", batch_id=None, watermark=None))]
     fn ingest(

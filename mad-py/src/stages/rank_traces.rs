@@ -49,7 +49,7 @@ impl TraceRanking {
         self.core.culprits.iter().map(|core| TraceCulprit { core: core.clone() }).collect()
     }
 
-    /// Whether nobody is named because nothing fails, or no more than it used to.
+    /// Whether no culprit is named because nothing fails, or no more than usual.
     #[getter]
     fn abstained(&self) -> bool {
         self.core.abstained

@@ -87,7 +87,8 @@ pub fn score_alone(
     Ok(made.map_err(|error| to_py(&error))?.into_arrays(py))
 }
 
-/// What is anomalous by the scorer alone, and an alarm unless one was raised within the pause.
+/// Flags the values that the scorer finds anomalous, and raises an alarm unless one was raised
+/// within the pause.
 fn judge(mut scorer: impl Scorer, rows: impl Iterator<Item = (Timestamp, Sample)>) -> Columns {
     let (mut columns, mut next) = (Columns::default(), 0);
     for (place, (at, sample)) in rows.enumerate() {

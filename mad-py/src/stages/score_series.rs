@@ -1,4 +1,4 @@
-//! One series alone.
+//! The scores of one series.
 
 use mad_core::score::{SeriesScore, SeriesScorer};
 use mad_core::{Sample, SignalKind, Timestamp};
@@ -10,7 +10,7 @@ use crate::config::parse;
 use crate::errors::{to_py, value_error};
 use crate::pickle::{Reduced, reduce_with};
 
-/// A score a value, as arrays of one length.
+/// One score for each value of a series, as arrays of one length.
 #[pyclass(module = "mad._core", frozen, get_all)]
 pub struct SeriesScores {
     /// 0 to 1, how anomalous the value is; 0 for gaps.
@@ -21,7 +21,7 @@ pub struct SeriesScores {
     pub alarm_score: Py<PyArray1<f64>>,
     /// Whether the value raises an alarm.
     pub is_alarm: Py<PyArray1<bool>>,
-    /// Distance from what was expected, in scales; NaN when unknown.
+    /// Distance from the expected value, in scales; NaN when unknown.
     pub z: Py<PyArray1<f64>>,
     /// Lower end of the expected band; NaN when unknown.
     pub expected_low: Py<PyArray1<f64>>,
@@ -66,7 +66,7 @@ impl SeriesScores {
     }
 }
 
-/// Judges one series by what came before each value; `timestamps` in nanoseconds, ascending.
+/// Scores one series, each value by the values before it; `timestamps` in nanoseconds, ascending.
 #[pyfunction]
 #[pyo3(signature = (timestamps, values, n=None, kind="gauge", config=None))]
 pub fn score_series(

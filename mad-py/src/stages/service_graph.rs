@@ -1,25 +1,41 @@
-//! The service graph.
+//! The graph of services, from tables and bytes.
 
+use mad_core::time::ZonePolicy;
 use mad_core::{CallEdge, Record, RecordKind, Rejections, ServiceNode};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::config::{parse, to_json};
 use crate::errors::{to_py, value_error};
+use crate::pickle::{self, Reduced};
 use crate::records::kinds::{parse_kind, read_table};
 use crate::records::rejected::rejected;
 use crate::records::source::{Piece, Source};
 use crate::tables::table::{Table, flags, floats, integers, strings};
 
-/// Who calls whom, live and bounded.
+/// The graph of services and their calls, from spans, edges and requests that share a trace.
+///
+/// Related records may come in any order and in pieces. The number of services, calls and open
+/// spans is bounded: of `config`, `limits.services`, `limits.graph_edges`, `limits.open_spans` and
+/// `naive_offset_seconds` matter. Durations are in ms; NaN stands where nothing was seen. Records
+/// that cannot be read are counted in `rejected`; an empty graph has empty tables. A graph can be
+/// pickled and copied unless a source that was fed in pieces has not ended.
+///
+/// >>> import mad
+/// >>> graph = mad.ServiceGraph()
+/// >>> graph.add({"caller": ["web", "shop"], "callee": ["shop", "payments"]}, kind="edges")
+/// >>> graph.callees("shop"), graph.upstream("payments")
+/// (['payments'], [('shop', 1), ('web', 2)])
+/// >>> graph.edges()["caller"]
+/// ['shop', 'web']
 #[pyclass(module = "mad._core")]
 pub struct ServiceGraph {
     core: mad_core::ServiceGraph,
-    /// What is answered from, until something more comes.
+    /// The graph that queries read, until more records come.
     settled: Option<mad_core::ServiceGraph>,
     sources: Vec<Source>,
     rejected: Rejections,
-    zone: mad_core::time::ZonePolicy,
+    zone: ZonePolicy,
 }
 
 #[pymethods]
@@ -52,7 +68,7 @@ impl ServiceGraph {
         outcome
     }
 
-    /// That source has ended.
+    /// Ends a source.
     fn end(&mut self, kind: &str) -> PyResult<()> {
         let kind = kind_of(kind)?;
         match self.sources.iter().position(|source| source.kind == kind) {
@@ -99,23 +115,23 @@ impl ServiceGraph {
         Table::new(columns)
     }
 
-    /// Who calls a service.
+    /// The services that call a service.
     fn callers(&mut self, service: &str) -> Vec<String> {
         self.settled().callers(service).iter().map(ToString::to_string).collect()
     }
 
-    /// Whom a service calls.
+    /// The services that a service calls.
     fn callees(&mut self, service: &str) -> Vec<String> {
         self.settled().callees(service).iter().map(ToString::to_string).collect()
     }
 
-    /// Who calls a service, directly and through others.
+    /// The services that call a service, directly and through others.
     #[pyo3(signature = (service, depth=None))]
     fn upstream(&mut self, service: &str, depth: Option<usize>) -> Vec<(String, usize)> {
         named(self.settled().upstream(service, depth.unwrap_or(usize::MAX)))
     }
 
-    /// What a service calls, directly and through others.
+    /// The services that a service calls, directly and through others.
     #[pyo3(signature = (service, depth=None))]
     fn downstream(&mut self, service: &str, depth: Option<usize>) -> Vec<(String, usize)> {
         named(self.settled().downstream(service, depth.unwrap_or(usize::MAX)))
@@ -127,7 +143,7 @@ impl ServiceGraph {
         py.import("json")?.call_method1("loads", (json,))
     }
 
-    /// The state as JSON, to go on from.
+    /// The state as JSON, for `restore`.
     fn state(&self) -> PyResult<String> {
         to_json(&self.core)
     }
@@ -145,6 +161,29 @@ impl ServiceGraph {
     #[getter]
     fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         rejected(py, &self.rejected)
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, (String, Option<i32>)> {
+        if let Some(open) = self.sources.first() {
+            return Err(value_error(format!(
+                "the source of {} has not ended: call end({:?}) first",
+                open.kind.as_str(),
+                open.kind.as_str(),
+            )));
+        }
+        let offset = match self.zone {
+            ZonePolicy::Offset(seconds) => Some(seconds),
+            ZonePolicy::Refuse => None,
+        };
+        pickle::reduce_with::<Self, _>(py, (to_json(&(&self.core, &self.rejected))?, offset))
+    }
+
+    #[staticmethod]
+    fn _from_state(state: &str, naive_offset_seconds: Option<i32>) -> PyResult<Self> {
+        let (core, rejected) = serde_json::from_str(state)
+            .map_err(|error| value_error(format!("the saved graph cannot be read: {error}")))?;
+        let zone = naive_offset_seconds.map_or(ZonePolicy::Refuse, ZonePolicy::Offset);
+        Ok(Self { core, settled: None, sources: Vec::new(), rejected, zone })
     }
 
     fn __repr__(&mut self) -> String {
@@ -188,7 +227,7 @@ fn named(reached: Vec<(std::sync::Arc<str>, usize)>) -> Vec<(String, usize)> {
     reached.into_iter().map(|(name, depth)| (name.to_string(), depth)).collect()
 }
 
-/// A kind that tells of calls.
+/// A kind whose records show calls.
 fn kind_of(kind: &str) -> PyResult<RecordKind> {
     match parse_kind(kind)? {
         known @ (RecordKind::Spans | RecordKind::Edges | RecordKind::Requests) => Ok(known),

@@ -1,17 +1,21 @@
-//! Scorers of one question each, alone.
+//! Scorers of slopes, of silence and of shares.
 
+use mad_core::Sample;
 use mad_core::score::{Learn, Scorer};
-use mad_core::{Sample, Timestamp};
 use pyo3::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::errors::{to_py, value_error};
+use crate::moment::At;
+use crate::pickle::{self, Reduced, State};
 use crate::stages::mad_scorer::{Score, direction_of, learn_of, threshold_neg_log10_p};
 
-/// What the scorers that judge a value at a time have in common.
+/// The methods that all scorers of a value at a time have.
 macro_rules! judging {
     ($(#[$doc:meta])* $name:ident, $($items:tt)*) => {
         $(#[$doc])*
         #[pyclass(module = "mad._core")]
+        #[derive(Serialize, Deserialize)]
         pub struct $name {
             core: mad_core::score::$name,
             neg_log10_p: f64,
@@ -21,33 +25,53 @@ macro_rules! judging {
         impl $name {
             $($items)*
 
-            /// Judges a value without learning it; `at` in nanoseconds, `n` observations behind it.
-            #[pyo3(signature = (x, at=0, n=1))]
-            fn score(&self, x: f64, at: i64, n: u64) -> Score {
-                self.core.score(Timestamp::from_nanos(at), Sample { value: x, n }).into()
+            /// Scores a value without learning it. `at` is an aware datetime or nanoseconds since
+            /// 1970, `n` the number of observations behind the value.
+            #[pyo3(signature = (x, at=None, n=1))]
+            fn score(&self, x: f64, at: Option<At>, n: u64) -> Score {
+                self.core.score(At::or_epoch(at), Sample { value: x, n }).into()
             }
 
-            /// Learns a value: "full", "clipped" to what is expected, or "skip".
-            #[pyo3(signature = (x, at=0, n=1, how="full"))]
-            fn learn(&mut self, x: f64, at: i64, n: u64, how: &str) -> PyResult<()> {
+            fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
+                pickle::reduce(py, self)
+            }
+
+            #[staticmethod]
+            fn _from_state(state: &[u8]) -> PyResult<Self> {
+                pickle::read(state)
+            }
+
+            /// Learns a value: "full", "clipped" to the expected band, or "skip".
+            #[pyo3(signature = (x, at=None, n=1, how="full"))]
+            fn learn(&mut self, x: f64, at: Option<At>, n: u64, how: &str) -> PyResult<()> {
                 let how: Learn = learn_of(how)?;
-                self.core.learn(Timestamp::from_nanos(at), Sample { value: x, n }, how);
+                self.core.learn(At::or_epoch(at), Sample { value: x, n }, how);
                 Ok(())
             }
 
-            /// Judges, then learns; anomalies are clipped.
-            #[pyo3(signature = (x, at=0, n=1))]
-            fn observe(&mut self, x: f64, at: i64, n: u64) -> Score {
+            /// Scores a value, then learns it; an anomalous value is learnt clipped.
+            #[pyo3(signature = (x, at=None, n=1))]
+            fn observe(&mut self, x: f64, at: Option<At>, n: u64) -> Score {
                 let sample = Sample { value: x, n };
-                self.core.observe(Timestamp::from_nanos(at), sample, self.neg_log10_p).into()
+                self.core.observe(At::or_epoch(at), sample, self.neg_log10_p).into()
             }
         }
     };
 }
 
 judging! {
-    /// The slope of the last `span` values (Theil's incomplete method), per second, against the
-    /// slopes before.
+    /// Scores the slope of the last `span` values, per second, by the slopes before it. The slope is
+    /// the median of the slopes between pairs of values half a span apart (Theil's incomplete
+    /// method). NaN scores 0 and is not learnt.
+    ///
+    /// >>> import mad
+    /// >>> scorer = mad.SlopeScorer(span=12)
+    /// >>> SECOND = 1_000_000_000
+    /// >>> for i in range(300):
+    /// ...     _ = scorer.observe(100.0 + i % 5, i * 60 * SECOND)
+    /// >>> scores = [scorer.observe(100.0 + 5 * i, (300 + i) * 60 * SECOND).score for i in range(12)]
+    /// >>> scores[-1] > 0.5
+    /// True
     SlopeScorer,
     #[new]
     #[pyo3(signature = (span=24, *, direction="both", band=3.89, threshold=0.5))]
@@ -58,7 +82,17 @@ judging! {
 }
 
 judging! {
-    /// How improbable it is that nothing came for so long, by the gaps between the points before.
+    /// Scores the time since the last point by the gaps between the points before it. With
+    /// `expected_seconds`, the usual gap is given instead of learnt.
+    ///
+    /// >>> import mad
+    /// >>> scorer = mad.SilenceScorer(expected_seconds=60.0)
+    /// >>> SECOND = 1_000_000_000
+    /// >>> for i in range(30):
+    /// ...     _ = scorer.observe(1.0, i * 60 * SECOND)
+    /// >>> scorer.tick(29 * 60 * SECOND + 3600 * SECOND)
+    /// >>> scorer.silence().score > 0.5
+    /// True
     SilenceScorer,
     #[new]
     #[pyo3(signature = (expected_seconds=None, *, threshold=0.5))]
@@ -68,20 +102,26 @@ judging! {
         Ok(Self { core: core.map_err(|error| to_py(&error))?, neg_log10_p })
     }
 
-    /// Tells the time, in nanoseconds.
-    fn tick(&mut self, at: i64) {
-        self.core.tick(Timestamp::from_nanos(at));
+    /// Moves the time to `at`, an aware datetime or nanoseconds since 1970.
+    fn tick(&mut self, at: At) {
+        self.core.tick(at.0);
     }
 
-    /// Judges the gap from the newest point to the newest time that was told.
+    /// Scores the gap from the newest point to the newest time that `tick` was given.
     fn silence(&self) -> Score {
         self.core.silence().into()
     }
 }
 
 judging! {
-    /// How improbable so many events of `n` trials are: the mid-p of a binomial with a given share,
-    /// or of a beta-binomial with the share of the rows before.
+    /// Scores the number of events in `n` trials, given as their share: by the mid-p of a binomial
+    /// with the given share, or of a beta-binomial with the share of the last `window` rows (240),
+    /// which are trusted with at most `memory` trials (1,000).
+    ///
+    /// >>> import mad
+    /// >>> scorer = mad.BinomialScorer(share=0.01)
+    /// >>> scorer.score(0.01, n=1000).score < 0.5 < scorer.score(0.05, n=1000).score
+    /// True
     BinomialScorer,
     #[new]
     #[pyo3(signature = (share=None, *, window=None, memory=None, threshold=0.5))]

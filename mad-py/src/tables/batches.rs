@@ -1,7 +1,6 @@
 //! Tables of any library in Arrow's memory, through numpy where pyarrow is missing.
 
 use arrow_array::RecordBatch;
-use mad_core::wire::Kind;
 use pyo3::exceptions::{PyImportError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -9,13 +8,14 @@ use pyo3_arrow::input::AnyRecordBatch;
 
 use crate::errors::{missing, value_error};
 use crate::tables::numpy_columns::columns_through_numpy;
+use crate::tables::shape::Shape;
 
 /// The table in Arrow's memory; at least one batch, so that its columns are always checked.
-pub fn batches<K: Kind>(what: &str, table: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>> {
+pub fn batches(shape: &Shape<'_>, table: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>> {
     let pandas = table.hasattr("iloc")?;
     // pyarrow takes the naive among aware datetime objects as UTC, without a word
     let objects = pandas
-        && K::TIME.is_some_and(|name| table.get_item(name).is_ok_and(|times| is_object(&times)));
+        && shape.time.is_some_and(|name| table.get_item(name).is_ok_and(|times| is_object(&times)));
     let arrow = table.hasattr("__arrow_c_stream__")? || table.hasattr("__arrow_c_array__")?;
     if arrow && !objects {
         match without_null_types(table)?.extract::<AnyRecordBatch>() {
@@ -43,10 +43,11 @@ pub fn batches<K: Kind>(what: &str, table: &Bound<'_, PyAny>) -> PyResult<Vec<Re
     if text || !table.hasattr("__getitem__")? {
         let kind = table.get_type().name()?;
         return Err(PyTypeError::new_err(format!(
-            "{what} is a {kind}; give a path, a dataframe, an Arrow table or a mapping of columns"
+            "{} is a {kind}; give a path, a dataframe, an Arrow table or a mapping of columns",
+            shape.what
         )));
     }
-    Ok(vec![columns_through_numpy::<K>(what, table)?])
+    Ok(vec![columns_through_numpy(shape, table)?])
 }
 
 /// polars gives columns of nothing but nulls a buffer that Arrow's type of them has not.

@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 
 use crate::tables::column_types::{NAIVE, Names, names, numbers, status_codes, times};
 
-/// A column as it was read, and as it was written. What is null in the one and not in the other
-/// could not be read.
+/// A column as it was read and as it was written. A value that is null in the first and not in the
+/// second could not be read.
 pub struct Column {
     read: Read,
     nulls: Option<NullBuffer>,

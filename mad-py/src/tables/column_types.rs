@@ -137,7 +137,7 @@ pub fn times(
     })
 }
 
-/// Times as they were read; what is missing or out of range is told by what was written.
+/// Times as they were read. The written column shows whether a null is missing or out of range.
 fn moments(
     read: impl ExactSizeIterator<Item = Option<Result<Timestamp, TimeError>>>,
 ) -> TimestampNanosecondArray {

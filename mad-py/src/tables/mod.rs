@@ -7,5 +7,7 @@ pub mod cell;
 pub mod column_types;
 pub mod html;
 pub mod numpy_columns;
+pub mod reader;
 pub mod record_table;
+pub mod shape;
 pub mod table;

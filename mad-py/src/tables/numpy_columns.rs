@@ -11,28 +11,25 @@ use arrow_array::{
     TimestampSecondArray, UInt64Array,
 };
 use arrow_buffer::NullBuffer;
-use mad_core::wire::Kind;
 use numpy::{Element, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::errors::value_error;
-use crate::tables::cell::is_number;
+use crate::tables::shape::Shape;
 
-/// A batch of the columns that a kind reads.
-pub fn columns_through_numpy<K: Kind>(
-    what: &str,
-    table: &Bound<'_, PyAny>,
-) -> PyResult<RecordBatch> {
+/// A batch of the columns that are read from a table.
+pub fn columns_through_numpy(shape: &Shape<'_>, table: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
+    let what = shape.what;
     let mut columns: Vec<(&str, ArrayRef)> = Vec::new();
-    for name in K::FIELDS.iter().copied() {
+    for name in shape.fields.iter().copied() {
         let column = match table.get_item(name) {
             Ok(column) => column,
-            Err(_) if !K::needed().contains(&name) => continue,
+            Err(_) if !shape.needed.contains(&name) => continue,
             Err(_) => {
                 return Err(value_error(format!(
                     "the {what} table has no column `{name}`; needed are {}",
-                    K::needed().join(", "),
+                    shape.needed.join(", "),
                 )));
             }
         };
@@ -42,8 +39,8 @@ pub fn columns_through_numpy<K: Kind>(
                 "column `{name}` is a {kind}; expected a list or array of values"
             )));
         }
-        let is_time = K::TIME == Some(name);
-        let array = if is_time || is_number(name) || name == "status_code" {
+        let is_time = shape.time == Some(name);
+        let array = if is_time || (shape.is_number)(name) {
             numbers_or_times(&column, name, is_time)?
         } else {
             names(&column, name)?

@@ -3,15 +3,14 @@
 use std::marker::PhantomData;
 
 use arrow_array::RecordBatch;
-use arrow_schema::Schema;
 use mad_core::time::ZonePolicy;
 use mad_core::wire::{Changes, Edges, Kind, Logs, MAX_FIELDS, Metrics, Requests, Spans};
 use mad_core::{RejectReason, Rejections, Timestamp};
 use pyo3::prelude::*;
 
-use crate::errors::value_error;
 use crate::tables::batches::batches;
 use crate::tables::cell::{Cell, Column};
+use crate::tables::shape::Shape;
 
 /// Requests in columns.
 pub type RequestTable = RecordTable<Requests>;
@@ -51,9 +50,10 @@ impl<K: Kind> RecordTable<K> {
     /// The same; errors call the table `what`.
     pub fn read_as(what: &str, table: &Bound<'_, PyAny>, zone: ZonePolicy) -> PyResult<Self> {
         let (mut chunks, mut start) = (Vec::new(), 0);
-        for batch in batches::<K>(what, table)? {
+        let shape = Shape::of::<K>(what);
+        for batch in batches(&shape, table)? {
             let rows = batch.num_rows();
-            chunks.push(Chunk { start, rows, columns: columns::<K>(what, &batch, zone)? });
+            chunks.push(Chunk { start, rows, columns: columns::<K>(&shape, &batch, zone)? });
             start += rows;
         }
         Ok(Self { chunks, kind: PhantomData })
@@ -156,37 +156,17 @@ fn reject<K: Kind>(
 
 /// The columns of a batch that a kind reads.
 fn columns<K: Kind>(
-    what: &str,
+    shape: &Shape<'_>,
     batch: &RecordBatch,
     zone: ZonePolicy,
 ) -> PyResult<[Option<Column>; MAX_FIELDS]> {
     let schema = batch.schema();
     let mut columns = [const { None }; MAX_FIELDS];
     for (slot, name) in columns.iter_mut().zip(K::FIELDS) {
-        *slot = match place::<K>(what, &schema, name)? {
+        *slot = match shape.place(&schema, name)? {
             Some(place) => Some(Column::new::<K>(batch.column(place), name, zone)?),
             None => None,
         };
     }
     Ok(columns)
-}
-
-/// Where a column stands.
-fn place<K: Kind>(what: &str, schema: &Schema, name: &str) -> PyResult<Option<usize>> {
-    let mut found = (0..).zip(schema.fields()).filter(|(_, field)| field.name() == name);
-    match (found.next(), found.next()) {
-        (Some(_), Some(_)) => {
-            Err(value_error(format!("the {what} table has the column `{name}` twice")))
-        }
-        (None, _) if K::needed().contains(&name) => {
-            let known: Vec<&str> =
-                schema.fields().iter().map(|field| field.name().as_str()).collect();
-            let known = if known.is_empty() { "no columns".to_owned() } else { known.join(", ") };
-            Err(value_error(format!(
-                "the {what} table has no column `{name}`; it has {known}; needed are {}",
-                K::needed().join(", "),
-            )))
-        }
-        (first, _) => Ok(first.map(|(place, _)| place)),
-    }
 }
