@@ -627,6 +627,33 @@ def test_the_service_starts_with_a_changed_threshold(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nowhere", 404),
+        ("DELETE", "/incidents", 405),
+        ("GET", "/metrics?limit=0", 422),
+        ("GET", "/v1/query/rows?start=soon", 422),
+        ("GET", "/v1/query/incidents/INC-none", 404),
+        ("GET", "/v1/query/why?service=none", 404),
+        ("GET", "/aiops/incidents/INC-none", 404),
+        ("GET", "/explain_incident?service=a&endpoint=b&start_ts=x&end_ts=y", 400),
+        ("POST", "/v1/ingest/requests", 400),
+        ("POST", "/v1/ingest/dreams", 422),
+        ("POST", "/v1/incidents/INC-none/resolve", 404),
+        ("POST", "/v1/mutes", 422),
+    ],
+)
+def test_every_error_has_a_code_a_message_and_a_hint(
+    hour: Server, method: str, path: str, status: int
+) -> None:
+    response = hour.http.request(method, path)
+    assert response.status_code == status, response.text
+    body = response.json()
+    assert {"error", "message", "hint"} <= set(body)
+    assert all(body[name] for name in ("error", "message", "hint")), body
+
+
+@pytest.mark.parametrize(
     ("arguments", "result"),
     [
         (["--host", "0.0.0.0"], "without a token"),
