@@ -1,4 +1,4 @@
-//! What was decided of one row or point, for those who ask why.
+//! The decision about the newest row or point, with its numbers.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,39 +8,39 @@ use crate::score::{RowScores, Score};
 use crate::series::{Signal, SignalKind};
 use crate::time::Timestamp;
 
-/// What was decided of one row or point: the verdict and the numbers that it rests on.
+/// The decision about one row or point: the verdict and its numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
-    /// Start of the step, or when the point was measured.
+    /// Start of the step, or the time of the point.
     pub bucket: Timestamp,
     /// Requests of the row; 0 for a point.
     pub count: u64,
-    /// The signal that a row's verdict is about; none for a point.
+    /// The leading signal of a row of requests; none for a point.
     pub signal: Option<Signal>,
-    /// What kind of number it is.
+    /// The kind of the signal.
     pub kind: SignalKind,
-    /// Its value, in its unit; NaN for a gap.
+    /// The value of the signal, in its unit; NaN for a gap.
     #[serde(deserialize_with = "crate::time::unknown::number")]
     pub value: f64,
-    /// What was expected; NaN when unknown.
+    /// The expected value; NaN if unknown.
     #[serde(deserialize_with = "crate::time::unknown::number")]
     pub expected: f64,
-    /// Lower end of the expected band; NaN when unknown.
+    /// Lower end of the expected band; NaN if unknown.
     #[serde(deserialize_with = "crate::time::unknown::number")]
     pub low: f64,
-    /// Upper end of the expected band; NaN when unknown.
+    /// Upper end of the expected band; NaN if unknown.
     #[serde(deserialize_with = "crate::time::unknown::number")]
     pub high: f64,
-    /// The row's or point's score, 0 to 1.
+    /// The score, 0 to 1.
     pub score: f64,
     /// Whether it was flagged.
     pub is_anomaly: bool,
-    /// Why, or why not.
+    /// Why it was flagged, or why it was not.
     pub reason: Reason,
 }
 
 impl Decision {
-    /// Of a row.
+    /// The decision about a row of requests.
     pub fn of_row(row: &FeatureRow, scores: &RowScores, verdict: &Verdict) -> Self {
         let score = scores.of(verdict.request_signal());
         Self {
@@ -58,7 +58,7 @@ impl Decision {
         }
     }
 
-    /// Of a point of a metric of that kind.
+    /// The decision about a point of a metric.
     pub fn of_point(
         point: &FeaturePoint,
         kind: SignalKind,

@@ -1,23 +1,23 @@
-//! What happens to incidents.
+//! Changes of incidents.
 
 use serde::{Deserialize, Serialize};
 
 use super::Incident;
 
-/// What happened to an incident.
+/// A change of an incident, with the incident after it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IncidentChange {
     /// It opened.
     Opened(Incident),
-    /// It grew: a row of the first entity, a longer or worse one of another, or one more that is
-    /// listed.
+    /// It grew: by a row of its first entity, by a row of a member that made it longer or worse, or by a
+    /// listed member.
     Updated(Incident),
-    /// It had ended, and came back within the cooldown.
+    /// It opened again within the cooldown.
     Reopened(Incident),
-    /// Somebody took it.
+    /// It was acknowledged.
     Acknowledged(Incident),
-    /// It is over.
+    /// It closed.
     Closed(Incident),
 }
 

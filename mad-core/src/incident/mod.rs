@@ -1,16 +1,19 @@
-//! Verdicts to incidents: when one opens, what belongs to it, when it is over.
+//! Incidents: the grouping of flagged rows, from the first row to the close.
 
 mod change;
 mod grouper;
+#[expect(clippy::module_inception, reason = "the file holds the type `Incident`")]
+mod incident;
+mod member;
 mod open_state;
 mod outcome;
 mod reopen;
 mod topology;
-mod types;
 
 pub use change::IncidentChange;
 pub use grouper::IncidentGrouper;
+pub use incident::{CloseReason, Incident, IncidentStatus};
+pub use member::{MOST_MEMBERS, Member, Peak};
 pub(crate) use open_state::OpenState;
 pub use outcome::RowOutcome;
 pub use topology::Topology;
-pub use types::{CloseReason, Incident, IncidentStatus, MOST_MEMBERS, Member, Peak};

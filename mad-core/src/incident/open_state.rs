@@ -1,4 +1,4 @@
-//! What is open of one entity, out of one grouper and into another.
+//! The open state of one entity, to move it from one grouper into another.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::{Incident, IncidentGrouper};
 use crate::history::FlaggedRow;
 use crate::series::{Entity, EntityId};
 
-/// What is open or waiting of one entity.
+/// The open incident and the pending rows of one entity.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct OpenState {
     pending: Option<VecDeque<FlaggedRow>>,
@@ -17,7 +17,7 @@ pub(crate) struct OpenState {
 }
 
 impl IncidentGrouper {
-    /// Takes out what is open or waiting of an entity.
+    /// Takes out the open state of an entity.
     fn take_state(&mut self, entity: EntityId) -> OpenState {
         for leads in self.in_service.values_mut() {
             leads.remove(&entity);
@@ -25,13 +25,13 @@ impl IncidentGrouper {
         OpenState { pending: self.pending.remove(&entity), open: self.open.remove(&entity) }
     }
 
-    /// What is open or waiting of an entity.
+    /// The open state of an entity.
     pub(crate) fn open_state(&self, entity: EntityId) -> OpenState {
         let pending = self.pending.get(&entity).cloned();
         OpenState { pending, open: self.open.get(&entity).cloned() }
     }
 
-    /// Puts it under an id, in place of what was there.
+    /// Replaces the open state of an entity.
     pub(crate) fn put(&mut self, entity: EntityId, state: OpenState) {
         self.take_state(entity);
         let OpenState { pending, open } = state;

@@ -1,4 +1,4 @@
-//! An incident that comes back soon goes on instead of a new one.
+//! Reopening: anomalies that return within the cooldown open the same incident again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use crate::series::{Entity, EntityId};
 use crate::time::Timestamp;
 
 impl IncidentGrouper {
-    /// Goes on with the last incident that an entity was in, if that ended by itself and `rows` begin
-    /// within the cooldown.
+    /// Opens the last incident of an entity again, if `rows` start within its cooldown. Returns whether
+    /// there is one.
     pub(super) fn reopen(
         &mut self,
         entity: &Entity,
@@ -19,17 +19,17 @@ impl IncidentGrouper {
         changes: &mut Vec<IncidentChange>,
     ) -> bool {
         let Some(first) = rows.first() else { return false };
-        let goes_on = |incident: &Incident| {
+        let can_reopen = |incident: &Incident| {
             let until = incident.reopens_until;
             until.is_some_and(|until| first.bucket <= until)
                 && incident.start < first.bucket
                 && !self.open.contains_key(&incident.entity_id)
                 && incident.is_about(entity)
         };
-        let Some(place) = self.closed.iter().rposition(goes_on) else { return false };
+        let Some(place) = self.closed.iter().rposition(can_reopen) else { return false };
         let Some(mut incident) = self.closed.remove(place) else { return false };
         let lead = incident.entity_id;
-        incident.come_back(first);
+        incident.reopen_at(first);
         if lead == first.entity {
             for row in rows {
                 incident.add(row, self.critical_error_rate);
@@ -45,7 +45,7 @@ impl IncidentGrouper {
         true
     }
 
-    /// Incidents of entities that are forgotten do not come back: their ids will be others'.
+    /// Ends the cooldown of incidents of forgotten entities, because their ids are given to others.
     pub(super) fn end_cooldown(&mut self, gone: &BTreeSet<EntityId>) {
         for incident in &mut self.closed {
             if gone.contains(&incident.entity_id) {
@@ -56,8 +56,8 @@ impl IncidentGrouper {
 }
 
 impl Incident {
-    /// Closed by itself or by somebody; one that ended by itself may come back until `cooldown`
-    /// nanoseconds after its last flagged row.
+    /// Closes it. Unless a command or a merge closed it, it can open again until `cooldown` nanoseconds
+    /// after its last flagged row.
     pub(super) fn end_at(&mut self, at: Timestamp, reason: CloseReason, cooldown: i64) {
         self.status = IncidentStatus::Resolved;
         self.closed_at = Some(at);
@@ -66,7 +66,7 @@ impl Incident {
         self.reopens_until = (by_itself && cooldown > 0).then(|| self.end.plus(cooldown));
     }
 
-    fn come_back(&mut self, first: &FlaggedRow) {
+    fn reopen_at(&mut self, first: &FlaggedRow) {
         self.reopened += 1;
         self.quiet = Some((self.end, first.bucket));
         self.status = IncidentStatus::Open;

@@ -6,22 +6,31 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The entity that is judged: a service and one of its endpoints.
+/// An entity, which is what rows are about: a service and one of its endpoints or resources.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::Entity;
+///
+/// let pay = Entity::new("payments", "/pay");
+/// assert_eq!(pay.to_string(), "payments /pay");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Entity {
     /// The service.
     pub service: Arc<str>,
-    /// The endpoint of a request log; the resource of a metric, empty for the service as a whole.
+    /// The endpoint of requests or the resource of metrics; empty for the whole service.
     pub endpoint: Arc<str>,
 }
 
 impl Entity {
-    /// From its two names.
+    /// An entity from its two names.
     pub fn new(service: &str, endpoint: &str) -> Self {
         Self { service: service.into(), endpoint: endpoint.into() }
     }
 
-    /// The entity that takes what comes after the table is full.
+    /// The entity of all records whose entity has no place in a full table.
     pub fn overflow() -> Self {
         Self::new("(other)", "(other)")
     }
@@ -30,25 +39,36 @@ impl Entity {
 impl fmt::Display for Entity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.service)?;
-        // a metric may be about the service as a whole
+        // metrics of the whole service have no endpoint
         if self.endpoint.is_empty() { Ok(()) } else { write!(f, " {}", self.endpoint) }
     }
 }
 
-/// Dense id of an entity within one table, in order of first appearance. The id of an entity that
-/// was forgotten is given again.
+/// Dense id of an entity within one table, in order of first appearance. The id of a forgotten entity
+/// is given to another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EntityId(pub u32);
 
 impl EntityId {
-    /// As an index.
+    /// The id as an index.
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// Entities by id, at most `cap` of them and one more, `(other)`, for the rest.
+/// Entities by id: at most `cap` of them, and `(other)` for the rest.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::EntityTable;
+///
+/// let mut table = EntityTable::new(1);
+/// let pay = table.id("payments", "/pay");
+/// let other = table.id("cart", "/add");
+/// assert!(!table.is_overflow(pay) && table.is_overflow(other));
+/// ```
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(from = "EntityList", into = "EntityList")]
 pub struct EntityTable {
@@ -56,7 +76,7 @@ pub struct EntityTable {
     entities: Vec<Option<Arc<Entity>>>,
     free: BTreeSet<EntityId>,
     by_name: HashMap<Arc<str>, HashMap<Arc<str>, EntityId>>,
-    /// Entities by name: the order of rows within a step.
+    /// Entities by name, which is the order of rows within a step.
     order: Vec<EntityId>,
     overflow: Option<EntityId>,
     overflowed: u64,
@@ -76,7 +96,7 @@ impl EntityTable {
         Self { cap, ..Self::default() }
     }
 
-    /// The id of an entity, new ones included while there is room.
+    /// The id of an entity. A new entity gets its own while there is room.
     pub fn id(&mut self, service: &str, endpoint: &str) -> EntityId {
         if let Some(id) = self.find(service, endpoint) {
             return id;
@@ -88,7 +108,7 @@ impl EntityTable {
                 return id;
             }
             let other = Entity::overflow();
-            // one that is called so already takes the rest in
+            // an entity with this name takes the rest too
             let known = self.find(&other.service, &other.endpoint);
             let id = known.unwrap_or_else(|| self.push(other));
             self.overflow = Some(id);
@@ -113,7 +133,7 @@ impl EntityTable {
         ids.zip(&self.entities).filter_map(|(id, entity)| Some((id, entity.as_ref()?)))
     }
 
-    /// How many entities have an id, `(other)` included.
+    /// Number of entities with an id, `(other)` included.
     pub fn len(&self) -> usize {
         self.order.len()
     }
@@ -123,7 +143,7 @@ impl EntityTable {
         self.entities.len()
     }
 
-    /// Forgets entities; their ids will be others'. `(other)` stays.
+    /// Forgets entities. Their ids are given to others. `(other)` stays.
     pub fn forget(&mut self, gone: &BTreeSet<EntityId>) {
         let Self { order, entities, by_name, free, .. } = self;
         for id in gone.iter().filter(|id| self.overflow != Some(**id)) {
@@ -140,7 +160,7 @@ impl EntityTable {
         order.retain(|id| entities.get(id.index()).is_some_and(Option::is_some));
     }
 
-    /// Whether nothing was seen yet.
+    /// Whether there are no entities.
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }

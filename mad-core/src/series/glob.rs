@@ -1,12 +1,12 @@
-//! Patterns of names.
+//! Patterns of names with wildcards.
 
 use std::fmt;
 use std::str::Chars;
 
 use serde::{Deserialize, Serialize};
 
-/// A pattern of names: `*` stands for any number of characters, slashes and none included, `?`
-/// for exactly one, every other character for itself. The default, `*`, matches every name.
+/// A pattern of names. `*` matches any number of characters, including slashes and none. `?` matches
+/// exactly one character, and every other character matches itself. The default `*` matches all names.
 ///
 /// # Examples
 ///
@@ -22,12 +22,12 @@ use serde::{Deserialize, Serialize};
 pub struct Glob(String);
 
 impl Glob {
-    /// From its written form; every text is one. The empty one matches the empty name only.
+    /// A pattern from its text. Every text is a pattern; the empty text matches only the empty name.
     pub fn new(pattern: impl Into<String>) -> Self {
         Self(pattern.into())
     }
 
-    /// As it is written.
+    /// The text of the pattern.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -40,7 +40,7 @@ impl Glob {
     /// Whether it matches the whole of `name`.
     pub fn matches(&self, name: &str) -> bool {
         let (mut pattern, mut rest) = (self.0.chars(), name.chars());
-        // what follows the last star, and where in the name it is tried
+        // the pattern after the last star, and the rest of the name where it was tried
         let mut star: Option<(Chars<'_>, Chars<'_>)> = None;
         loop {
             let before = rest.clone();
@@ -55,7 +55,7 @@ impl Glob {
                 None if rest.as_str().is_empty() => return true,
                 _ => {}
             }
-            // the last star takes one more character
+            // no match: the last star takes one more character
             let Some((after, from)) = &mut star else { return false };
             if from.next().is_none() {
                 return false;

@@ -2,33 +2,33 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A value and how many observations stand behind it.
+/// The value of a signal and the number of observations behind it.
 ///
-/// `n` is 0 where there is nothing to say; the value is then NaN.
+/// An unknown value is NaN with `n` of 0.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
-    /// The value, in the signal's unit.
+    /// The value, in the unit of the signal.
     #[serde(deserialize_with = "crate::time::unknown::number")]
     pub value: f64,
-    /// Observations behind it.
+    /// Number of observations behind it, such as the requests of an error rate.
     pub n: u64,
 }
 
-/// What kind of number a signal is: which likelihood its scorer uses.
+/// The kind of the values of a signal. It selects the likelihood of the scorer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SignalKind {
-    /// Positive, skewed, multiplicative: judged by its logarithm.
+    /// Positive and skewed values, judged by their logarithm.
     Latency,
-    /// A share of `n` trials, 0 to 1: judged by a binomial tail.
+    /// Shares of `n` trials, 0 to 1, judged by a binomial tail.
     Rate,
-    /// A number of independent events: judged by a Poisson-like tail.
+    /// Numbers of independent events, judged after a square-root transform (Anscombe).
     Count,
-    /// Anything else: judged as it is.
+    /// Any other values, judged as they are.
     Gauge,
 }
 
-/// Which way out of the band counts.
+/// The direction in which a deviation is anomalous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
@@ -36,6 +36,6 @@ pub enum Direction {
     Up,
     /// Only values below.
     Down,
-    /// Either; the probability is doubled for the two tails.
+    /// Both sides. The probability is doubled for the two tails.
     Both,
 }

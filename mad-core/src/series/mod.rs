@@ -3,14 +3,14 @@
 mod entity;
 mod glob;
 mod kind;
-mod metric;
+mod series_table;
 mod signal;
 mod signal_id;
 
 pub use entity::{Entity, EntityId, EntityTable};
 pub use glob::Glob;
 pub use kind::{Direction, Sample, SignalKind};
-pub use metric::{SeriesId, SeriesName, SeriesTable};
+pub use series_table::{SeriesId, SeriesName, SeriesTable};
 pub use signal::{
     CALLS_TO, LOG_ERRORS, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, Signal, SignalName,
     counts_lines,

@@ -7,18 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use super::SignalKind;
 
-/// Signal of the spans of an operation that are missing in a step.
+/// Signal: number of missing spans of an operation in a step.
 pub const MISSING_SPANS: &str = "missing_spans";
-/// Signal of the median time that the calls from one service to another are on their way, ms.
+/// Signal: median network time of the calls from one service to another, ms.
 pub const NETWORK_GAP: &str = "network_gap_ms";
 /// Prefix of an endpoint that stands for the calls to another service, such as `-> store` of `cart`.
 pub const CALLS_TO: &str = "-> ";
-/// Signal of the error lines of a service in a step.
+/// Signal: number of error lines of a service in a step.
 pub const LOG_ERRORS: &str = "log_errors";
-/// Signal of the warning lines of a service in a step.
+/// Signal: number of warning lines of a service in a step.
 pub const LOG_WARNINGS: &str = "log_warnings";
 
-/// The signals of a request row.
+/// The signals of a row of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Signal {
@@ -47,7 +47,7 @@ impl Signal {
         }
     }
 
-    /// Which quantile of the row's observations it is, if it is one.
+    /// The quantile of latency, 0 to 1; none for other signals.
     pub const fn quantile(self) -> Option<f64> {
         match self {
             Self::P50Latency => Some(0.50),
@@ -56,7 +56,7 @@ impl Signal {
         }
     }
 
-    /// The unit of its values; a share has none.
+    /// The unit of its values.
     pub const fn unit(self) -> &'static str {
         match self {
             Self::P50Latency | Self::P95Latency => "ms",
@@ -65,7 +65,7 @@ impl Signal {
         }
     }
 
-    /// Its kind.
+    /// The kind of its values.
     pub const fn kind(self) -> SignalKind {
         match self {
             Self::P50Latency | Self::P95Latency => SignalKind::Latency,
@@ -74,19 +74,19 @@ impl Signal {
         }
     }
 
-    /// Its place in [`Signal::ALL`].
+    /// The place in [`Signal::ALL`].
     pub const fn index(self) -> usize {
         self as usize
     }
 }
 
-/// A signal of a request row, or a metric by its name.
+/// The name of a signal: a signal of requests or a metric.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SignalName {
-    /// A signal of a request row.
+    /// A signal of a row of requests.
     Request(Signal),
-    /// A metric.
+    /// A metric by its name.
     Metric(Arc<str>),
 }
 
@@ -99,7 +99,7 @@ impl SignalName {
         }
     }
 
-    /// The unit of its values; empty where it is unknown.
+    /// The unit of its values; empty if it is unknown.
     pub fn unit(&self) -> &'static str {
         match self {
             Self::Request(signal) => signal.unit(),
@@ -127,17 +127,17 @@ impl SignalName {
     }
 }
 
-/// Whether a signal of this name is a number of log lines.
+/// Whether the signal of this name counts log lines.
 pub fn counts_lines(signal: &str) -> bool {
     matches!(signal, LOG_ERRORS | LOG_WARNINGS)
 }
 
-/// Whether a metric of this name counts log lines or missing spans.
+/// Whether the metric of this name counts log lines or missing spans.
 pub(crate) fn counts(metric: &str) -> bool {
     counts_lines(metric) || metric == MISSING_SPANS
 }
 
-/// Whether a metric of this name has a kind and a direction by itself.
+/// Whether the crate computes the metric of this name, so that its kind and direction are known.
 pub(crate) fn is_made_here(metric: &str) -> bool {
     counts(metric) || metric == NETWORK_GAP
 }

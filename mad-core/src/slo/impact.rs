@@ -1,41 +1,41 @@
-//! Service level objectives: what of their budgets an incident took.
+//! Error budgets: how much of them an incident used up.
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::SloConfig;
 
-/// What a row of requests means for its entity's objectives.
+/// The objectives of a row of requests with the counts that their budgets need.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RowObjectives {
     /// The objectives.
     pub slo: SloConfig,
     /// Requests that took longer than the objective allows.
     pub slow: u64,
-    /// Requests in the whole window at the traffic counted so far.
+    /// Expected requests in the whole window, from the traffic so far.
     pub window_requests: f64,
 }
 
-/// Bad requests against the budget of one objective.
+/// The bad requests of an incident and the error budget of one objective.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Burn {
-    /// Share of requests that are to be good.
+    /// Share of requests that have to be good.
     pub objective: f64,
-    /// Requests that were not.
+    /// Number of bad requests.
     pub bad: u64,
-    /// All requests among which they were.
+    /// Number of all requests.
     pub requests: u64,
-    /// Requests in the whole window at the traffic counted so far.
+    /// Expected requests in the whole window, from the traffic so far.
     pub window_requests: f64,
 }
 
 impl Burn {
-    /// Part of the window's budget that the bad requests took; above 1 there was not enough. NaN
+    /// Share of the budget of the window that the bad requests used up; above 1 if they exceed it. NaN
     /// without traffic.
     pub fn budget_share(&self) -> f64 {
         self.bad as f64 / ((1.0 - self.objective) * self.window_requests)
     }
 
-    /// How many times as fast as the objective allows the budget was used; NaN without requests.
+    /// Burn rate: 1 uses up the budget exactly within the window. NaN without requests.
     pub fn rate(&self) -> f64 {
         self.bad as f64 / self.requests as f64 / (1.0 - self.objective)
     }
@@ -47,7 +47,7 @@ impl Burn {
     }
 }
 
-/// What the flagged rows of one entity took of the budgets of its objectives.
+/// The error budgets that the flagged rows of one entity used up.
 ///
 /// # Examples
 ///
@@ -67,16 +67,16 @@ impl Burn {
 pub struct SloImpact {
     /// Length of the window, days.
     pub window_days: f64,
-    /// How long a request may take, ms.
+    /// Longest latency of a request that is in time, ms.
     pub latency_ms: f64,
-    /// Failed requests.
+    /// Budget of failed requests.
     pub errors: Burn,
-    /// Slow requests.
+    /// Budget of slow requests.
     pub latency: Burn,
 }
 
 impl SloImpact {
-    /// Nothing yet.
+    /// An impact without requests.
     pub fn new(slo: &SloConfig) -> Self {
         let unburnt =
             |objective| Burn { objective, bad: 0, requests: 0, window_requests: f64::NAN };
@@ -94,7 +94,7 @@ impl SloImpact {
         self.latency.add(row.slow, requests, row.window_requests);
     }
 
-    /// The larger part of a budget that was taken.
+    /// The larger of both shares of the budgets.
     pub fn worst_share(&self) -> f64 {
         self.errors.budget_share().max(self.latency.budget_share())
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How much is asked of an entity: requests over time, of the window at most.
+/// Requests of an entity over time, at most over the window of its objectives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Traffic {
     requests: f64,

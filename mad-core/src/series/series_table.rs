@@ -1,4 +1,4 @@
-//! The series of metrics: one per entity and metric.
+//! The table of series of metrics: one series for each entity and metric.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{EntityId, EntityTable};
 
-/// Dense id of a series within one table, in order of first appearance. The id of a series that
-/// was forgotten is given again.
+/// Dense id of a series within one table, in order of first appearance. The id of a forgotten series
+/// is given to another one.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -16,22 +16,35 @@ use super::{EntityId, EntityTable};
 pub struct SeriesId(pub u32);
 
 impl SeriesId {
-    /// As an index.
+    /// The id as an index.
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// Whose series it is, and of which metric.
+/// The entity and the metric of a series.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeriesName {
-    /// Whose.
+    /// The entity.
     pub entity: EntityId,
     /// The metric.
     pub metric: Arc<str>,
 }
 
 /// Series by id, at most `cap` of them.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::{EntityTable, SeriesTable};
+///
+/// let mut entities = EntityTable::new(10);
+/// let mut series = SeriesTable::new(1);
+/// let db = entities.id("db", "");
+/// let cpu = series.id(db, "cpu", &entities);
+/// assert!(cpu.is_some());
+/// assert_eq!(series.id(db, "memory", &entities), None); // the table is full
+/// ```
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(from = "SeriesList", into = "SeriesList")]
 pub struct SeriesTable {
@@ -39,11 +52,12 @@ pub struct SeriesTable {
     series: Vec<Option<SeriesName>>,
     free: BTreeSet<SeriesId>,
     by_metric: HashMap<Arc<str>, HashMap<EntityId, SeriesId>>,
-    /// Series by the names of service, resource and metric.
+    /// Series in the order of service, resource and metric.
     order: Vec<SeriesId>,
-    /// Place of each series in `order`; empty once `order` has changed.
+    /// Place of each series in `order`; empty after `order` has changed.
     ranks: Vec<u32>,
-    /// The series that came after each one, the last time: sources send theirs in rounds.
+    /// The series that followed each series the last time. Sources send their series in rounds, so it is
+    /// a good guess.
     following: Vec<SeriesId>,
     last: SeriesId,
 }
@@ -61,7 +75,7 @@ impl SeriesTable {
         Self { cap, ..Self::default() }
     }
 
-    /// The id of a series, a new one included while there is room.
+    /// The id of a series. A new series gets one while there is room.
     pub fn id(&mut self, entity: EntityId, metric: &str, names: &EntityTable) -> Option<SeriesId> {
         if let Some(id) = self.find(entity, metric) {
             return Some(id);
@@ -83,7 +97,7 @@ impl SeriesTable {
         Some(id)
     }
 
-    /// Forgets series; their ids will be others'.
+    /// Forgets series. Their ids are given to others.
     pub fn forget(&mut self, gone: &BTreeSet<SeriesId>) {
         for id in gone {
             let slot = self.series.get_mut(id.index());
@@ -101,7 +115,7 @@ impl SeriesTable {
         self.ranks.clear();
     }
 
-    /// The series of these names if it is the one that came after the last one before, too.
+    /// The series of these names, if it is the one that followed the last series before.
     pub(crate) fn guess(
         &self,
         (service, resource, metric): (&str, &str, &str),
@@ -115,7 +129,7 @@ impl SeriesTable {
         same.then_some((name.entity, id))
     }
 
-    /// A series has come: the next guess follows it.
+    /// Notes the series of a record, from which the next guess starts.
     pub(crate) fn came(&mut self, id: SeriesId) {
         if self.following.len() < self.series.len() {
             self.following.resize(self.series.len(), SeriesId::default());
@@ -136,7 +150,7 @@ impl SeriesTable {
         self.series.get(id.index())?.as_ref()
     }
 
-    /// Series known.
+    /// Number of series.
     pub fn len(&self) -> usize {
         self.order.len()
     }
@@ -151,12 +165,12 @@ impl SeriesTable {
         self.order.is_empty()
     }
 
-    /// All series, by the names of service, resource and metric.
+    /// All series in the order of service, resource and metric.
     pub fn iter(&self) -> impl Iterator<Item = (SeriesId, &SeriesName)> {
         self.order.iter().filter_map(|id| Some((*id, self.get(*id)?)))
     }
 
-    /// Places of the series by name, indexed by id.
+    /// The place of each series in that order, by id.
     pub(crate) fn ranks(&mut self) -> &[u32] {
         if self.ranks.is_empty() {
             self.ranks.resize(self.series.len(), u32::MAX);

@@ -1,7 +1,8 @@
-//! What an incident is.
+//! The incident: its rows, entities, severity and status.
 
 use serde::{Deserialize, Serialize};
 
+use super::member::{MOST_MEMBERS, Member, Peak};
 use crate::guard::{Confidence, Severity};
 use crate::history::{FlaggedRow, FlaggedSignal};
 use crate::robust::beta_binomial_log10_sf;
@@ -9,20 +10,21 @@ use crate::series::{Entity, EntityId, SignalName};
 use crate::slo::SloImpact;
 use crate::time::Timestamp;
 
-/// Requests that the expected error rate is trusted with: that of the first hours at least.
+/// Number of requests that the expected error rate counts as, which is that of the first hours.
 const ERROR_MEMORY: f64 = 200.0;
-/// Evidence from which an incident's errors rose; it is one already, so that less is needed.
+/// `-log10 p` from which the errors of an incident rose. It is lower than that of a row, because the
+/// incident has been found already.
 const ERRORS_NEG_LOG10_P: f64 = 3.0;
 
-/// Where an incident stands in its life.
+/// The status of an incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IncidentStatus {
-    /// Going on, and nobody has taken it.
+    /// It is open and not acknowledged.
     Open,
-    /// Going on, and somebody has taken it.
+    /// It is open and acknowledged.
     Acknowledged,
-    /// Over.
+    /// It is closed.
     Resolved,
 }
 
@@ -41,66 +43,31 @@ impl IncidentStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CloseReason {
-    /// The entity's rows were normal again for the gap.
+    /// The rows of its entities were normal for `resolve_after_minutes`.
     Quiet,
-    /// The entity sent nothing for the time to live.
+    /// Its entities sent nothing for `ttl_minutes`.
     Expired,
-    /// Somebody resolved it.
+    /// A command resolved it.
     Command,
-    /// It turned out to belong to an older incident.
+    /// It was merged into an older incident.
     Merged,
 }
 
-/// A signal at its worst within an incident.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Peak {
-    /// The row in which it was.
-    pub at: Timestamp,
-    /// Value, expectation and evidence in that row.
-    pub signal: FlaggedSignal,
-}
-
-/// Members that an incident lists; further ones are counted.
-pub const MOST_MEMBERS: usize = 100;
-
-/// Another entity that an incident reached.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Member {
-    /// Whose.
-    pub entity: Entity,
-    /// When it was known that it belongs here.
-    pub joined_at: Timestamp,
-    /// Start of its first flagged row.
-    pub start: Timestamp,
-    /// End of its last flagged row.
-    pub end: Timestamp,
-    /// Its flagged rows.
-    pub rows: u64,
-    /// The strongest evidence of one.
-    pub neg_log10_p: f64,
-    /// The signal with the strongest evidence.
-    pub signal: SignalName,
-    /// Its first flagged row: the strongest signal there.
-    pub onset: Option<Peak>,
-    /// What its rows took of the budgets of its objectives; none without requests.
-    pub slo: Option<SloImpact>,
-}
-
-/// A stretch of anomalous rows of one entity, and of those that it reached: entities of the same
-/// service or of services that call each other, one after the other within
-/// [`IncidentConfig::merge_minutes`](crate::IncidentConfig::merge_minutes).
+/// A run of anomalous rows of one entity and of its members.
 ///
-/// Rows, requests, errors and peaks are those of the first entity; severity, end and evidence are of
-/// all.
+/// Members are entities of the same service, or of services that call each other, whose anomalies
+/// start within [`IncidentConfig::merge_minutes`](crate::IncidentConfig::merge_minutes). Rows,
+/// requests, errors and peaks are those of the first entity. Severity, end and `neg_log10_p` are
+/// those of all entities.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
-    /// Stable: made of the entity's names and the start, the same in every run over the same data.
+    /// Id, made of the names of the entity and the start. Every run over the same data gives the same.
     pub id: String,
-    /// Stable over recurrences: made of the entity's names.
+    /// Fingerprint, made of the names of the entity. It stays the same when the fault returns.
     pub fingerprint: String,
-    /// Whose it is.
+    /// The entity that opened it.
     pub entity: Entity,
-    /// The entity's id in its pipeline.
+    /// The id of the entity in its pipeline.
     pub entity_id: EntityId,
     /// Start of the first flagged row.
     pub start: Timestamp,
@@ -108,52 +75,53 @@ pub struct Incident {
     pub end: Timestamp,
     /// The longest step of its rows, nanoseconds.
     pub step: i64,
-    /// When it was known: the end of the row that opened it plus the allowed lateness.
+    /// When it opened: the end of the row that opened it plus the allowed lateness.
     pub opened_at: Timestamp,
     /// When it was closed.
     pub closed_at: Option<Timestamp>,
     /// Why it was closed.
     pub close_reason: Option<CloseReason>,
-    /// Until when it goes on if one of it comes back.
+    /// The end of the cooldown, within which it can open again.
     pub reopens_until: Option<Timestamp>,
-    /// How often it came back after it had ended.
+    /// How often it opened again after it had closed.
     pub reopened: u64,
-    /// The last time in which it was over: its end before, and when it came back.
+    /// The last quiet time within it: its end before it reopened, and the start of the row that reopened
+    /// it.
     pub quiet: Option<(Timestamp, Timestamp)>,
-    /// When somebody acknowledged it.
+    /// When it was acknowledged.
     pub acknowledged_at: Option<Timestamp>,
-    /// Where it stands.
+    /// Its status.
     pub status: IncidentStatus,
-    /// The worst severity of its rows; Critical too when its errors rose, all rows together, to the
-    /// critical error rate.
+    /// The worst severity of its rows. It is also Critical if the errors of all rows together rose to
+    /// the critical error rate.
     pub severity: Severity,
-    /// Flagged rows.
+    /// Number of flagged rows.
     pub rows: u64,
     /// Requests in its flagged rows.
     pub requests: u64,
     /// Failed requests in its flagged rows.
     pub errors: u64,
-    /// Share of requests that was expected to fail when it began; NaN when unknown.
+    /// Share of requests that was expected to fail at its start; NaN if unknown.
     #[serde(deserialize_with = "crate::time::unknown::number")]
     pub expected_error_rate: f64,
-    /// Whether at some moment its failed requests, all rows so far together, were more than chance
-    /// makes of the expected share (less than one in a thousand by a beta-binomial tail).
+    /// Whether its failed requests, those of all rows up to some row, were more than the expected share
+    /// explains: less than one in a thousand by a beta-binomial tail.
     pub errors_rose: bool,
-    /// Signals that were flagged, each at its strongest evidence, strongest first.
+    /// The flagged signals, each in its strongest row, the strongest signal first.
     pub peaks: Vec<Peak>,
-    /// Its own first flagged row: the strongest signal there.
+    /// The strongest signal of its first flagged row.
     pub onset: Option<Peak>,
-    /// Strongest evidence of a row.
+    /// The largest `-log10 p` of a row.
     pub neg_log10_p: f64,
-    /// The last moment at which something spoke for it (hysteresis included).
+    /// End of the last row that was flagged or kept it open (hysteresis).
     pub last_active: Timestamp,
-    /// What its rows took of the budgets of its objectives; none without requests.
+    /// The error budgets that its rows used up; none without requests.
     pub slo: Option<SloImpact>,
-    /// Others that it reached, in the order in which they joined: the first [`MOST_MEMBERS`].
+    /// The first [`MOST_MEMBERS`] other entities, in the order in which they joined.
     pub members: Vec<Member>,
-    /// How many others it reached.
+    /// Number of other entities.
     pub reached: u64,
-    /// Start of the first flagged row of the one that joined last.
+    /// Start of the first flagged row of the entity that joined last.
     pub last_joined: Timestamp,
 }
 
@@ -218,8 +186,8 @@ impl Incident {
         self.peaks.sort_by(|a, b| b.signal.neg_log10_p.total_cmp(&a.signal.neg_log10_p));
     }
 
-    /// Another entity joins, with its flagged rows so far; answers whether that is worth telling:
-    /// one more that is listed, or [`add_other`](Self::add_other) says so.
+    /// Adds another entity with its flagged rows. Returns whether the incident changed visibly: by a
+    /// listed member, or as [`add_other`](Self::add_other) returns.
     pub(super) fn join(
         &mut self,
         entity: &Entity,
@@ -254,8 +222,8 @@ impl Incident {
         tells
     }
 
-    /// A flagged row of another entity that has joined; answers whether it makes the incident longer
-    /// or worse: in a storm, what thousands do in one step is told once.
+    /// Adds a flagged row of a member. Returns whether the incident became longer or worse, so that a
+    /// storm of thousands of entities gives one change a step.
     pub(super) fn add_other(&mut self, entity: &Entity, row: &FlaggedRow) -> bool {
         let end = row.bucket.plus(row.step);
         let tells = end > self.end || row.severity > self.severity;
@@ -278,7 +246,7 @@ impl Incident {
         tells
     }
 
-    /// Takes over what another incident, which began later, reached.
+    /// Takes over the entity and the members of another incident, which started later.
     pub(super) fn absorb(&mut self, other: Self) {
         self.end = self.end.max(other.end);
         self.last_active = self.last_active.max(other.last_active);
@@ -303,7 +271,8 @@ impl Incident {
         self.members.truncate(MOST_MEMBERS);
     }
 
-    /// One row rarely has enough requests to prove that errors rose; all of them together may.
+    /// Tests the errors of all rows together, because one row rarely has enough requests to prove a
+    /// rise.
     fn judge_errors(&mut self, critical_error_rate: f64) {
         let share = self.expected_error_rate;
         if !(share > 0.0 && share < 1.0 && self.errors > 1) {
@@ -311,29 +280,29 @@ impl Incident {
         }
         let (a, b) = (ERROR_MEMORY * share, ERROR_MEMORY * (1.0 - share));
         let tail = beta_binomial_log10_sf(self.errors, self.requests, a, b);
-        // once proved it stays so: an incident that goes on more mildly was still that bad
+        // a proved rise stays proved when the incident becomes milder
         self.errors_rose |= tail <= -ERRORS_NEG_LOG10_P && self.error_rate() > share;
         if self.errors_rose && self.error_rate() >= critical_error_rate {
             self.severity = Severity::Critical;
         }
     }
 
-    /// The entity that opened it and its members that are listed.
+    /// The entity that opened it and the listed members.
     pub fn entities(&self) -> impl Iterator<Item = &Entity> + '_ {
         std::iter::once(&self.entity).chain(self.members.iter().map(|member| &member.entity))
     }
 
-    /// Whether an entity opened it or is one of its members that are listed.
+    /// Whether an entity opened it or is a listed member.
     pub fn is_about(&self, entity: &Entity) -> bool {
         self.entities().any(|one| one == entity)
     }
 
-    /// Whether it is still going on.
+    /// Whether it is open.
     pub fn is_open(&self) -> bool {
         self.status != IncidentStatus::Resolved
     }
 
-    /// The flagged signals, strongest first.
+    /// The flagged signals, the strongest first.
     pub fn signals(&self) -> impl Iterator<Item = &SignalName> + '_ {
         self.peaks.iter().map(|peak| &peak.signal.signal)
     }
@@ -343,8 +312,8 @@ impl Incident {
         self.errors as f64 / self.requests as f64
     }
 
-    /// How sure: High with 3 flagged rows and evidence of 8 (one in 10^8) in one of them, Medium
-    /// with 2 rows or evidence of 6, Low otherwise.
+    /// How certain it is: High with 3 flagged rows and a `-log10 p` of 8 (one in 10^8) in one of them,
+    /// Medium with 2 rows or a `-log10 p` of 6, Low otherwise.
     pub fn confidence(&self) -> Confidence {
         if self.rows >= 3 && self.neg_log10_p >= 8.0 {
             Confidence::High
@@ -356,7 +325,7 @@ impl Incident {
     }
 }
 
-/// The first row, if it is that one.
+/// Replaces the onset if the row is earlier.
 fn begin(onset: &mut Option<Peak>, row: &FlaggedRow) {
     if let Some(signal) = row.signals.first()
         && onset.as_ref().is_none_or(|known| row.bucket < known.at)
@@ -365,12 +334,12 @@ fn begin(onset: &mut Option<Peak>, row: &FlaggedRow) {
     }
 }
 
-/// Whether a signal is stronger than it was at its peak, or has left further with the same evidence.
+/// Whether a signal is stronger than at its peak, or as strong and drifting for longer.
 fn is_worse(now: &FlaggedSignal, then: &FlaggedSignal) -> bool {
     (now.neg_log10_p, now.drifting_for) > (then.neg_log10_p, then.drifting_for)
 }
 
-/// What a row takes of the budgets.
+/// Adds the error budgets that a row used up.
 fn burn(slo: &mut Option<SloImpact>, row: &FlaggedRow) {
     if let Some(objectives) = &row.objectives {
         let impact = slo.get_or_insert_with(|| SloImpact::new(&objectives.slo));
@@ -378,7 +347,7 @@ fn burn(slo: &mut Option<SloImpact>, row: &FlaggedRow) {
     }
 }
 
-/// FNV-1a over the parts, each ended by a byte that no name can hold.
+/// FNV-1a hash of the parts, each ended by a byte that no name can contain.
 fn fnv1a(parts: &[&str], seed: u64) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     let bytes = parts.iter().flat_map(|part| part.bytes().chain(std::iter::once(0)));

@@ -1,0 +1,43 @@
+//! The other entities of an incident, and its signals at their worst.
+
+use serde::{Deserialize, Serialize};
+
+use crate::history::FlaggedSignal;
+use crate::series::{Entity, SignalName};
+use crate::slo::SloImpact;
+use crate::time::Timestamp;
+
+/// A flagged signal in the row in which it was strongest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Peak {
+    /// Start of the row.
+    pub at: Timestamp,
+    /// The signal in that row.
+    pub signal: FlaggedSignal,
+}
+
+/// Members that an incident lists. Further members are only counted.
+pub const MOST_MEMBERS: usize = 100;
+
+/// Another entity of an incident.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// The entity.
+    pub entity: Entity,
+    /// When it joined: the end of the row with which it joined plus the allowed lateness.
+    pub joined_at: Timestamp,
+    /// Start of its first flagged row.
+    pub start: Timestamp,
+    /// End of its last flagged row.
+    pub end: Timestamp,
+    /// Number of its flagged rows.
+    pub rows: u64,
+    /// The largest `-log10 p` of a row.
+    pub neg_log10_p: f64,
+    /// The signal with the largest `-log10 p`.
+    pub signal: SignalName,
+    /// The strongest signal of its first flagged row.
+    pub onset: Option<Peak>,
+    /// The error budgets that its rows used up; none without requests.
+    pub slo: Option<SloImpact>,
+}
