@@ -152,14 +152,14 @@ def test_a_checkpoint_deletes_the_entries_that_it_covers(tmp_path: Path) -> None
             engine.submit(batch).result(30)
         engine.checkpoint().result(30)
         assert list(engine.journal.entries()) == []
-        _, first = engine.journal.state() or (b"", [])
+        _, first, _ = engine.journal.state() or (b"", [], [])
         engine.submit(Entry("requests", lines(list(minute_of(62))))).result(30)
         engine.checkpoint().result(30)
-        _, then = engine.journal.state() or (b"", [])
+        _, then, _ = engine.journal.state() or (b"", [], [])
         # two of three endpoints had nothing new, once the last minutes of all of them had closed
         engine.submit(Entry("requests", lines(list(minute_of(64))))).result(30)
         engine.checkpoint().result(30)
-        _, last = engine.journal.state() or (b"", [])
+        _, last, _ = engine.journal.state() or (b"", [], [])
     assert len(first) == len(then) == len(last) == 3
     assert [one == two for one, two in zip(then, last, strict=True)].count(True) == 2
 

@@ -1,6 +1,6 @@
 //! The open state of one entity, to move it from one grouper into another.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,21 @@ impl IncidentGrouper {
             self.place(&Arc::clone(&incident.entity.service), entity);
             self.open.insert(entity, Incident { entity_id: entity, ..incident });
         }
+    }
+
+    /// Takes out the closed incidents, in the order in which they closed.
+    pub(crate) fn take_all_closed(&mut self) -> VecDeque<Incident> {
+        std::mem::take(&mut self.closed)
+    }
+
+    /// Puts closed incidents in place of those that are here.
+    pub(crate) fn put_closed(&mut self, closed: VecDeque<Incident>) {
+        self.closed = closed;
+    }
+
+    /// The ids of the open incidents.
+    pub(crate) fn open_ids(&self) -> BTreeSet<&str> {
+        self.open.values().map(|incident| incident.id.as_str()).collect()
     }
 
     /// Takes over the closed incidents of another grouper.

@@ -1,4 +1,5 @@
-//! The delta checkpoint: the global state and the entities that changed since the last one.
+//! The delta checkpoint: the global state, and the entities and closed incidents that changed since
+//! the last one.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,8 @@ pub struct DeltaCheckpoint {
     pub global: Vec<u8>,
     /// States of entities by number. Each replaces the one of its number, or removes it (`None`).
     pub entities: Vec<(u32, Option<Vec<u8>>)>,
+    /// Closed incidents by id. Each replaces the one of its id, or removes it (`None`).
+    pub incidents: Vec<(String, Option<Vec<u8>>)>,
 }
 
 /// The state that belongs to no entity, and the lengths of the tables of entities and series.

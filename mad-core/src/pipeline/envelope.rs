@@ -13,6 +13,8 @@ pub(super) const ENTITY: [u8; 8] = *b"MADPART1";
 pub(super) const GLOBAL: [u8; 8] = *b"MADGLOBL";
 /// Magic of the entity part of a delta checkpoint.
 pub(super) const PIECE: [u8; 8] = *b"MADPIECE";
+/// Magic of the part of a closed incident in a delta checkpoint.
+pub(super) const INCIDENT: [u8; 8] = *b"MADINCID";
 /// Version of the payload. A reader knows all versions up to its own.
 const VERSION: u32 = 1;
 /// Length of the envelope in bytes: magic, version, length, checksum.
@@ -47,6 +49,7 @@ fn name_of(magic: &[u8; 8]) -> &'static str {
         ENTITY => "state of an entity",
         GLOBAL => "global part of a state",
         PIECE => "entity part of a state",
+        INCIDENT => "incident part of a state",
         _ => "state",
     }
 }

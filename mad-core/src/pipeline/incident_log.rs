@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::closed_incidents::ClosedIncidents;
 use super::names::Names;
 use super::view::{Shared, View};
 use super::{IncidentWindow, JudgedPoint, JudgedRow};
@@ -252,6 +253,22 @@ impl IncidentLog {
 
     pub fn put_rings(&mut self, (rows, points): Rings) {
         self.history.put_rings(rows, points);
+    }
+
+    /// The closed incidents and all windows but those of open incidents, out of here.
+    pub fn take_closed(&mut self) -> ClosedIncidents {
+        let open = self.grouper.open_ids();
+        let (kept, windows) = std::mem::take(&mut self.windows)
+            .into_iter()
+            .partition(|(id, _)| open.contains(id.as_str()));
+        self.windows = kept;
+        let dropped = self.grouper.closed_dropped();
+        ClosedIncidents { incidents: self.grouper.take_all_closed(), windows, dropped }
+    }
+
+    pub fn put_closed(&mut self, closed: ClosedIncidents) {
+        self.grouper.put_closed(closed.incidents);
+        self.windows.extend(closed.windows);
     }
 
     /// Takes over the closed incidents, windows, flagged rows and changes of another pipeline.

@@ -6,6 +6,7 @@
 
 mod by_metrics;
 mod checkpointer;
+mod closed_incidents;
 mod command;
 mod counters;
 mod delta;

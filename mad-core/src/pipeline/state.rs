@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use super::closed_incidents::{ClosedIncidents, SavedIncident};
 use super::delta::{DeltaCheckpoint, Global, SavedEntity, SavedGlobal, Tables};
 use super::entity_export::{EntityExport, known_already};
 use super::view::Shared;
@@ -77,12 +78,18 @@ impl Pipeline {
     /// let config = PipelineConfig::default();
     /// let mut pipeline = Pipeline::new(config.clone())?;
     /// let mut saved = BTreeMap::new();
-    /// let mut global = Vec::new();
+    /// let (mut global, mut incidents) = (Vec::new(), BTreeMap::new());
     /// for (minute, service) in [(0, "cart"), (2, "mail"), (4, "mail")] {
     ///     let at = Timestamp::from_seconds(60 * minute);
     ///     pipeline.ingest([Request::new(at, service, "/", 200, 30.0)]);
     ///     let delta = pipeline.take_delta()?;
     ///     global = delta.global;
+    ///     for (id, part) in delta.incidents {
+    ///         match part {
+    ///             Some(part) => incidents.insert(id, part),
+    ///             None => incidents.remove(&id),
+    ///         };
+    ///     }
     ///     for (id, part) in delta.entities {
     ///         match part {
     ///             Some(part) => saved.insert(id, part),
@@ -91,22 +98,33 @@ impl Pipeline {
     ///     }
     /// }
     /// let parts = saved.iter().map(|(id, part)| (*id, part.as_slice()));
-    /// let restored = Pipeline::restore_delta(config, &global, parts)?;
+    /// let closed = incidents.iter().map(|(id, part)| (id.as_str(), part.as_slice()));
+    /// let restored = Pipeline::restore_delta(config, &global, parts, closed)?;
     /// assert_eq!(restored.checkpoint()?, pipeline.checkpoint()?);
     /// # Ok::<(), mad_core::Error>(())
     /// ```
     pub fn take_delta(&mut self) -> Result<DeltaCheckpoint> {
         let dirty = self.checkpointer.take_dirty();
         let tables = Tables::new(self.judge.take_states(), self.incidents.take_rings());
+        let closed = self.incidents.take_closed();
         let delta = self.delta(&dirty, &tables);
+        let parts = seal_incidents(&closed);
+        self.incidents.put_closed(closed);
         self.put_tables(tables);
-        if delta.is_err() {
-            self.checkpointer.mark_dirty(dirty);
+        match (delta, parts) {
+            (Ok((global, entities)), Ok(parts)) => {
+                let incidents = self.checkpointer.changed_incidents(parts);
+                Ok(DeltaCheckpoint { global, entities, incidents })
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                self.checkpointer.mark_dirty(dirty);
+                Err(error)
+            }
         }
-        delta
     }
 
-    /// Restores a pipeline from the newest global part and the newest part of each entity.
+    /// Restores a pipeline from the newest global part, the newest part of each entity, and the
+    /// newest part of each closed incident.
     ///
     /// # Errors
     ///
@@ -115,11 +133,12 @@ impl Pipeline {
     pub fn restore_delta<'a>(
         config: PipelineConfig,
         global: &[u8],
-        parts: impl IntoIterator<Item = (u32, &'a [u8])>,
+        entities: impl IntoIterator<Item = (u32, &'a [u8])>,
+        incidents: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     ) -> Result<Self> {
         let SavedGlobal { pipeline, lengths } = envelope::open(envelope::GLOBAL, global)?;
         let mut tables = Tables::with_lengths(lengths, &config.limits)?;
-        for (id, part) in parts {
+        for (id, part) in entities {
             let part: SavedEntity = envelope::open(envelope::PIECE, part)?;
             tables.put(id as usize, part).ok_or_else(|| {
                 Error::state(format!(
@@ -131,13 +150,25 @@ impl Pipeline {
         let mut pipeline = pipeline.configured(config)?;
         pipeline.put_tables(tables);
         pipeline.reconfigure_scorers(&saved);
+        let mut closed = Vec::new();
+        for (id, part) in incidents {
+            let read: SavedIncident = envelope::open(envelope::INCIDENT, part)?;
+            pipeline.checkpointer.restored_incident(id, part);
+            closed.push((id.to_owned(), read));
+        }
+        pipeline.incidents.put_closed(ClosedIncidents::from_parts(closed));
         Ok(pipeline)
     }
 
-    /// Marks entities as changed, by their numbers. Call it for the parts of a delta that could not
-    /// be stored, so that the next [`take_delta`](Self::take_delta) holds them again.
-    pub fn mark_dirty(&mut self, ids: impl IntoIterator<Item = u32>) {
-        self.checkpointer.mark_dirty(ids.into_iter().map(EntityId));
+    /// Marks entities and closed incidents as changed. Call it with the numbers and ids of a delta
+    /// that could not be stored, so that the next [`take_delta`](Self::take_delta) holds them again.
+    pub fn mark_dirty(
+        &mut self,
+        entities: impl IntoIterator<Item = u32>,
+        incidents: impl IntoIterator<Item = String>,
+    ) {
+        self.checkpointer.mark_dirty(entities.into_iter().map(EntityId));
+        self.checkpointer.mark_incidents(incidents);
     }
 
     /// The state of one entity as bytes: the state of its scorers, its recent rows and its open
@@ -323,7 +354,7 @@ impl Pipeline {
         Ok(())
     }
 
-    fn delta(&self, dirty: &BTreeSet<EntityId>, tables: &Tables) -> Result<DeltaCheckpoint> {
+    fn delta(&self, dirty: &BTreeSet<EntityId>, tables: &Tables) -> Result<EncodedDelta> {
         let mut series: BTreeMap<EntityId, Vec<SeriesId>> = BTreeMap::new();
         for (id, name) in self.names.series.iter() {
             if dirty.contains(&name.entity) {
@@ -338,7 +369,7 @@ impl Pipeline {
         }
         let lengths = tables.lengths();
         let global = envelope::seal(envelope::GLOBAL, &Global { pipeline: self, lengths })?;
-        Ok(DeltaCheckpoint { global, entities })
+        Ok((global, entities))
     }
 
     fn put_tables(&mut self, tables: Tables) {
@@ -346,4 +377,15 @@ impl Pipeline {
         self.judge.put_states(states);
         self.incidents.put_rings(rings);
     }
+}
+
+/// The global part of a delta, and its entity parts.
+type EncodedDelta = (Vec<u8>, Vec<(u32, Option<Vec<u8>>)>);
+
+/// The encoded parts of all closed incidents, by id.
+fn seal_incidents(closed: &ClosedIncidents) -> Result<Vec<(String, Vec<u8>)>> {
+    let parts = closed.parts().into_iter();
+    parts
+        .map(|(id, part)| Ok((id.to_owned(), envelope::seal(envelope::INCIDENT, &part)?)))
+        .collect()
 }

@@ -9,28 +9,36 @@ use mad_core::time::{MINUTE, Timestamp};
 use mad_core::{Limits, MetricPoint, Request, Source};
 
 /// The parts that a store has kept.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Store {
     global: Vec<u8>,
     entities: BTreeMap<u32, Vec<u8>>,
+    incidents: BTreeMap<String, Vec<u8>>,
 }
 
 impl Store {
     fn save(&mut self, pipeline: &mut Pipeline) -> DeltaCheckpoint {
         let delta = pipeline.take_delta().unwrap();
         self.global.clone_from(&delta.global);
-        for (id, piece) in &delta.entities {
-            match piece {
-                Some(piece) => self.entities.insert(*id, piece.clone()),
+        for (id, part) in &delta.entities {
+            match part {
+                Some(part) => self.entities.insert(*id, part.clone()),
                 None => self.entities.remove(id),
+            };
+        }
+        for (id, part) in &delta.incidents {
+            match part {
+                Some(part) => self.incidents.insert(id.clone(), part.clone()),
+                None => self.incidents.remove(id),
             };
         }
         delta
     }
 
     fn restore(&self, config: PipelineConfig) -> mad_core::Result<Pipeline> {
-        let delta = self.entities.iter().map(|(id, piece)| (*id, piece.as_slice()));
-        Pipeline::restore_delta(config, &self.global, delta)
+        let entities = self.entities.iter().map(|(id, part)| (*id, part.as_slice()));
+        let incidents = self.incidents.iter().map(|(id, part)| (id.as_str(), part.as_slice()));
+        Pipeline::restore_delta(config, &self.global, entities, incidents)
     }
 }
 
@@ -107,9 +115,9 @@ fn unchanged_entities_are_not_saved_again() {
     // after a failed write
     let lost = pipeline.take_delta().unwrap();
     assert_eq!(lost.entities.len(), 4);
-    pipeline.mark_dirty(lost.entities.iter().map(|(id, _)| *id));
+    pipeline.mark_dirty(lost.entities.iter().map(|(id, _)| *id), []);
     assert_eq!(pipeline.take_delta().unwrap(), lost);
-    pipeline.mark_dirty(lost.entities.iter().map(|(id, _)| *id));
+    pipeline.mark_dirty(lost.entities.iter().map(|(id, _)| *id), []);
     // the last minutes of the cart have closed in the meantime
     store.save(&mut pipeline);
     for at in 40..50 {
@@ -151,10 +159,10 @@ fn damaged_parts_are_refused() {
     store.save(&mut pipeline);
     let message = |store: &Store| store.restore(config.clone()).unwrap_err().to_string();
     let first = *store.entities.keys().next().unwrap();
-    let mut damaged = Store { global: store.global.clone(), entities: store.entities.clone() };
+    let mut damaged = store.clone();
     damaged.entities.get_mut(&first).unwrap()[40] ^= 1;
     assert!(message(&damaged).contains("checksum"), "{}", message(&damaged));
-    let mut strange = Store { global: store.global.clone(), entities: store.entities.clone() };
+    let mut strange = store.clone();
     let piece = strange.entities.remove(&first).unwrap();
     strange.entities.insert(5_000, piece);
     assert_eq!(message(&strange), "part 5000 of the saved state has no place in its global part");
@@ -163,4 +171,52 @@ fn damaged_parts_are_refused() {
     let other =
         PipelineConfig { limits: Limits { entities: 7, ..Limits::default() }, ..config.clone() };
     assert!(store.restore(other).unwrap_err().to_string().contains("`limits`"));
+}
+
+/// Twelve hours in which the only service is slow for ten minutes of each hour.
+fn with_incidents(config: &PipelineConfig, each_hour: &mut dyn FnMut(&mut Pipeline)) -> Pipeline {
+    let mut pipeline = Pipeline::new(config.clone()).unwrap();
+    for minute in 0..12 * 60 {
+        let factor = if minute > 60 && minute % 60 < 10 { 30.0 } else { 1.0 };
+        let at = Timestamp::from_nanos(minute * MINUTE);
+        let ms = |k: i64| factor * (100.0 + ((minute * 20 + k) * 7919 % 41) as f64);
+        pipeline.ingest((0..20).map(|k| Request::new(at, "pay", "/", 200, ms(k))));
+        if minute % 60 == 59 {
+            each_hour(&mut pipeline);
+        }
+    }
+    pipeline
+}
+
+#[test]
+fn each_closed_incident_is_saved_once() {
+    let mut config = PipelineConfig::default();
+    config.incident.cooldown_minutes = 1.0;
+    let (mut store, mut saved) = (Store::default(), 0);
+    let pipeline = with_incidents(&config, &mut |pipeline| {
+        let delta = store.save(pipeline);
+        saved += delta.incidents.len();
+        let restored = store.restore(config.clone()).unwrap();
+        assert_eq!(restored.checkpoint().unwrap(), pipeline.checkpoint().unwrap());
+    });
+    let closed = pipeline.incidents().iter().filter(|one| !one.is_open()).count();
+    assert!(closed >= 8, "{closed}");
+    assert_eq!((store.incidents.len(), saved), (closed, closed));
+}
+
+#[test]
+fn a_restored_pipeline_saves_no_closed_incident_again() {
+    let mut config = PipelineConfig::default();
+    config.incident.cooldown_minutes = 1.0;
+    let mut store = Store::default();
+    let mut pipeline = with_incidents(&config, &mut |_| {});
+    let first = store.save(&mut pipeline).incidents.len();
+    assert!(first >= 8, "{first}");
+    let mut restored = store.restore(config).unwrap();
+    assert_eq!(restored.take_delta().unwrap().incidents, []);
+    // after a failed write
+    let id = store.incidents.keys().next().unwrap().clone();
+    restored.mark_dirty([], [id.clone(), "gone".to_owned()]);
+    let again = restored.take_delta().unwrap().incidents;
+    assert_eq!(again, [(id.clone(), store.incidents.get(&id).cloned()), ("gone".to_owned(), None)]);
 }

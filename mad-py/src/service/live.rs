@@ -21,8 +21,10 @@ use crate::service::live_update::LiveUpdate;
 use crate::service::seen::Seen;
 use crate::shared::Shared;
 
-/// A delta checkpoint: the global part, and parts of entities by number; `None` removes one.
-type Delta<'py> = (Bound<'py, PyBytes>, Vec<(u32, Option<Bound<'py, PyBytes>>)>);
+/// Parts of a delta checkpoint by key; `None` removes one.
+type Parts<'py, K> = Vec<(K, Option<Bound<'py, PyBytes>>)>;
+/// A delta checkpoint: the global part, parts of entities by number, closed incidents by id.
+type Delta<'py> = (Bound<'py, PyBytes>, Parts<'py, u32>, Parts<'py, String>);
 
 /// A pipeline that threads share: each call waits for its turn, with the GIL released. Times are
 /// nanoseconds since 1970 UTC; answers are JSON as files have it.
@@ -47,35 +49,46 @@ impl LivePipeline {
         Ok(Self::of(core))
     }
 
-    /// Restores a pipeline from the newest global part and the newest part of each entity that
-    /// `take_delta` returned.
+    /// Restores a pipeline from the newest global part and the newest part of each entity and closed
+    /// incident that `take_delta` returned.
     #[staticmethod]
-    #[pyo3(signature = (config, global_part, entities))]
+    #[pyo3(signature = (config, global_part, entities, incidents))]
     fn restore(
         py: Python<'_>,
         config: Option<&Bound<'_, PyAny>>,
         global_part: &[u8],
         entities: Vec<(u32, Bound<'_, PyBytes>)>,
+        incidents: Vec<(String, Bound<'_, PyBytes>)>,
     ) -> PyResult<Self> {
         let config = parse(config)?;
+        let incidents: Vec<(&str, &[u8])> =
+            incidents.iter().map(|(id, part)| (id.as_str(), part.as_bytes())).collect();
         let entities: Vec<(u32, &[u8])> =
             entities.iter().map(|(id, part)| (*id, part.as_bytes())).collect();
-        let core = py.detach(|| Pipeline::restore_delta(config, global_part, entities));
+        let core = py.detach(|| Pipeline::restore_delta(config, global_part, entities, incidents));
         Ok(Self::of(core.map_err(|error| to_py(&error))?))
     }
 
-    /// Takes what changed since the last call: the global part, and the parts of entities.
+    /// Takes what changed since the last call: the global part, and the parts of entities and of
+    /// closed incidents.
     fn take_delta<'py>(&self, py: Python<'py>) -> PyResult<Delta<'py>> {
         let delta = self.live.with(py, |live| live.core.take_delta())?;
-        let DeltaCheckpoint { global, entities } = delta.map_err(|error| to_py(&error))?;
+        let DeltaCheckpoint { global, entities, incidents } =
+            delta.map_err(|error| to_py(&error))?;
         let bytes = |part: &Vec<u8>| PyBytes::new(py, part);
         let entities = entities.iter().map(|(id, part)| (*id, part.as_ref().map(bytes)));
-        Ok((PyBytes::new(py, &global), entities.collect()))
+        let incidents = incidents.into_iter().map(|(id, part)| (id, part.as_ref().map(bytes)));
+        Ok((PyBytes::new(py, &global), entities.collect(), incidents.collect()))
     }
 
-    /// The parts of these entities could not be stored: `take_delta` gives them again.
-    fn mark_dirty(&self, py: Python<'_>, ids: Vec<u32>) -> PyResult<()> {
-        self.live.with(py, |live| live.core.mark_dirty(ids))
+    /// The parts of these entities and incidents could not be stored: `take_delta` gives them again.
+    fn mark_dirty(
+        &self,
+        py: Python<'_>,
+        entities: Vec<u32>,
+        incidents: Vec<String>,
+    ) -> PyResult<()> {
+        self.live.with(py, |live| live.core.mark_dirty(entities, incidents))
     }
 
     /// The whole state as bytes, as `Pipeline.checkpoint` gives it.

@@ -348,13 +348,14 @@ class Engine:
 
     def _checkpoint(self) -> None:
         began = monotonic()
-        global_part, parts = self.pipeline.take_delta()
+        delta = self.pipeline.take_delta()
         try:
             self.journal.checkpoint(
-                global_part, parts, self._writes, {"accepted_total": self.stats.accepted_total}
+                delta, self._writes, {"accepted_total": self.stats.accepted_total}
             )
         except sqlite3.Error:
-            self.pipeline.mark_dirty([place for place, _ in parts])
+            _, entities, incidents = delta
+            self.pipeline.mark_dirty([id for id, _ in entities], [id for id, _ in incidents])
             raise
         self._writes = TableWrites()
         self._bytes = 0

@@ -19,7 +19,8 @@ MIGRATIONS = (
         naive_offset_seconds INTEGER,
         body BLOB NOT NULL
     );
-    CREATE TABLE state (id INTEGER PRIMARY KEY, piece BLOB NOT NULL);
+    CREATE TABLE state (id INTEGER PRIMARY KEY, part BLOB NOT NULL);
+    CREATE TABLE closed_incidents (id TEXT PRIMARY KEY, part BLOB NOT NULL);
     CREATE TABLE batches (
         batch_id TEXT PRIMARY KEY, seq INTEGER NOT NULL, accepted INTEGER NOT NULL,
         rejected INTEGER NOT NULL, problems TEXT NOT NULL

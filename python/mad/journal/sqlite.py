@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TypeAlias
 
 from mad.errors import StateError, reason
 from mad.journal.entries import Entry, TableWrites
@@ -22,6 +23,12 @@ MOST_PAGES = 2**32 - 2
 LOG_PAGES = 1_000
 #: Most entries that one commit deletes after a checkpoint has covered them.
 CLEARED = 16
+
+#: Parts of the state by key; None deletes one.
+EntityParts: TypeAlias = Sequence[tuple[int, bytes | None]]
+IncidentParts: TypeAlias = Sequence[tuple[str, bytes | None]]
+#: What changed since the last checkpoint: the global part, entities and closed incidents.
+Delta: TypeAlias = tuple[bytes, EntityParts, IncidentParts]
 
 _ENTRY = "seq, kind, encoding, partition, batch_id, naive_offset_seconds, body"
 _TABLES = {
@@ -119,44 +126,49 @@ class Journal:
 
     def checkpoint(
         self,
-        core: bytes,
-        pieces: Iterable[tuple[int, bytes | None]],
+        delta: Delta,
         writes: TableWrites,
         meta: dict[str, int | str],
     ) -> None:
         """Saves the state as of the newest entry and deletes the entries that it covers in one
         transaction, so that recovery reads only the entries after `checkpoint_seq`."""
-        pieces = list(pieces)
+        global_part, entities, incidents = delta
         with self._transaction():
             self._write_tables(writes)
-            changed = [(place, piece) for place, piece in pieces if piece is not None]
-            self._db.executemany(
-                "INSERT OR REPLACE INTO state VALUES (?, ?)", [(-1, core), *changed]
-            )
-            gone = [(place,) for place, piece in pieces if piece is None]
-            self._db.executemany("DELETE FROM state WHERE id = ?", gone)
+            self._save_parts("state", [(-1, global_part), *entities])
+            self._save_parts("closed_incidents", incidents)
             for key, value in {**meta, "checkpoint_seq": self.seq}.items():
                 self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
             self._forget()
         self.checkpoint_seq = self.seq
 
+    def _save_parts(self, table: str, parts: EntityParts | IncidentParts) -> None:
+        """Replaces parts of the state by their keys; one without bytes is deleted."""
+        kept = [(key, part) for key, part in parts if part is not None]
+        self._db.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", kept)
+        gone = [(key,) for key, part in parts if part is None]
+        self._db.executemany(f"DELETE FROM {table} WHERE id = ?", gone)
+
     def forget_state(self) -> None:
         """Deletes the saved state and the inputs since then; the tables stay."""
         with self._transaction():
             self._db.execute("DELETE FROM state")
+            self._db.execute("DELETE FROM closed_incidents")
             self._db.execute("DELETE FROM journal")
             self._db.execute(
                 "INSERT OR REPLACE INTO meta VALUES ('checkpoint_seq', ?)", (self.seq,)
             )
         self.checkpoint_seq = self.seq
 
-    def state(self) -> tuple[bytes, list[tuple[int, bytes]]] | None:
-        """The core and the entity parts of the last checkpoint; None before the first."""
-        core = self._db.execute("SELECT piece FROM state WHERE id = -1").fetchone()
-        if core is None:
+    def state(self) -> tuple[bytes, list[tuple[int, bytes]], list[tuple[str, bytes]]] | None:
+        """The global part, the entity parts and the parts of closed incidents of the last
+        checkpoint; None before the first."""
+        global_part = self._db.execute("SELECT part FROM state WHERE id = -1").fetchone()
+        if global_part is None:
             return None
-        pieces = self._db.execute("SELECT id, piece FROM state WHERE id >= 0 ORDER BY id")
-        return core[0], pieces.fetchall()
+        entities = self._db.execute("SELECT id, part FROM state WHERE id >= 0 ORDER BY id")
+        incidents = self._db.execute("SELECT id, part FROM closed_incidents ORDER BY id")
+        return global_part[0], entities.fetchall(), incidents.fetchall()
 
     def entries(self) -> Iterator[Entry]:
         """Inputs since the last checkpoint, in order."""
