@@ -283,7 +283,7 @@ def test_fresh_replaces_a_state_of_another_shape(tmp_path: Path) -> None:
     Journal(tmp_path).close()  # an engine that failed to start releases the journal
     engine = Engine(Journal(tmp_path), config, fresh=True)
     assert engine.pipeline.newest is None
-    assert len(Reader(engine.journal.path).incidents()) == 1
+    assert len(Reader(engine.journal.path).incidents({})) == 1
     engine.journal.close()
 
 

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from mad.api.commands import analyse_now, resolve
 from mad.api.errors import not_found
 from mad.api.service import Service, query_time, service_of
-from mad.journal.reader import Page
+from mad.journal.reader import Selection
 from mad.severity import FOUR_LEVELS
 
 router = APIRouter(prefix="/aiops", tags=["AIOps"])
@@ -27,7 +27,7 @@ WINDOW = 5 * 60 * 1_000_000_000
 def incidents(request: Request) -> Response:
     """Incidents that are not resolved."""
     service = service_of(request)
-    found = service.reader.incidents(active=True, page=Page(1_000))
+    found = service.reader.incidents({}, Selection.first(1_000), active=True)
     return JSONResponse(
         {"active_incidents": [_incident(service, json.loads(text)) for text in found]}
     )

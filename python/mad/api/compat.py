@@ -21,7 +21,7 @@ from mad.api.service import (
     service_of,
 )
 from mad.journal import Entry
-from mad.journal.reader import Page, TimeRange
+from mad.journal.reader import Page, Selection, TimeRange
 from mad.severity import SEVERITIES
 
 router = APIRouter(tags=["MAD for microservices"])
@@ -68,7 +68,8 @@ def metrics(
     limit: Annotated[int, Query(ge=1, le=10_000)] = 200,
 ) -> Response:
     """Judged rows, newest first."""
-    rows = service_of(request).reader.rows(service=service, endpoint=endpoint, page=Page(limit))
+    names = {"service": service, "endpoint": endpoint}
+    rows = service_of(request).reader.rows(names, Selection.first(limit))
     return raw(json_object(count=str(len(rows)), data=json_array(rows)))
 
 
@@ -81,11 +82,10 @@ def anomalies(
     limit: Annotated[int, Query(ge=1, le=1_000)] = 50,
 ) -> Response:
     """Flagged rows, newest first."""
-    rows = service_of(request).reader.rows(
-        service=service, endpoint=endpoint, severity=severity, flagged=True, page=Page(limit)
-    )
-    filters = json.dumps({"service": service, "endpoint": endpoint, "severity": severity})
-    return raw(json_object(count=str(len(rows)), filters=filters, data=json_array(rows)))
+    names = {"service": service, "endpoint": endpoint, "severity": severity}
+    rows = service_of(request).reader.rows(names, Selection.first(limit, flagged=True))
+    count, filters = str(len(rows)), json.dumps(names)
+    return raw(json_object(count=count, filters=filters, data=json_array(rows)))
 
 
 @router.get("/incidents")
@@ -160,9 +160,8 @@ def explain_incident(
             f"there are no rows of {service} {endpoint} from {start_ts} to {end_ts}",
             "see /metrics for the known rows",
         )
-    known = of.reader.incidents(
-        service=service, endpoint=endpoint, within=TimeRange(start, end + 1), page=Page(1)
-    )
+    names = {"service": service, "endpoint": endpoint}
+    known = of.reader.incidents(names, Selection(TimeRange(start, end + 1), Page(1)))
     words = json.loads(known[0])["explanation"] if known else _without_incident(figures)
     return JSONResponse(
         {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -20,7 +21,7 @@ from mad.api.service import (
     rfc3339,
     service_of,
 )
-from mad.journal.reader import Page, TimeRange
+from mad.journal.reader import Page, Selection, TimeRange
 
 router = APIRouter(prefix="/v1/query", tags=["Query API"])
 
@@ -32,28 +33,42 @@ Severity = Literal["Info", "Warning", "Critical"]
 IncidentId = Annotated[str, Path(max_length=64)]
 
 
-def _within(start: Time = None, end: Time = None) -> TimeRange:
-    return TimeRange(query_time(start, "start"), query_time(end, "end"))
+def _select(
+    start: Time = None, end: Time = None, limit: Limit = 200, offset: Offset = 0
+) -> Selection:
+    within = TimeRange(query_time(start, "start"), query_time(end, "end"))
+    return Selection(within, Page(limit, offset))
+
+
+def _select_flagged(
+    select: Annotated[Selection, Depends(_select)], flagged: bool = False
+) -> Selection:
+    return replace(select, flagged=flagged)
+
+
+def _select_incidents(
+    start: Time = None,
+    end: Time = None,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 20,
+    offset: Offset = 0,
+) -> Selection:
+    return _select(start, end, limit, offset)
 
 
 def _page(limit: Limit = 200, offset: Offset = 0) -> Page:
     return Page(limit, offset)
 
 
-def _short_page(limit: Annotated[int, Query(ge=1, le=1_000)] = 20, offset: Offset = 0) -> Page:
-    return Page(limit, offset)
-
-
-InTime = Annotated[TimeRange, Depends(_within)]
+Selected = Annotated[Selection, Depends(_select)]
+FlaggedSelected = Annotated[Selection, Depends(_select_flagged)]
+IncidentsSelected = Annotated[Selection, Depends(_select_incidents)]
 OfPage = Annotated[Page, Depends(_page)]
-ShortPage = Annotated[Page, Depends(_short_page)]
 
 
 @router.get("/incidents")
 def incidents(
     request: Request,
-    within: InTime,
-    page: ShortPage,
+    select: IncidentsSelected,
     service: Name = None,
     endpoint: Name = None,
     status: Literal["open", "acknowledged", "resolved"] | None = None,
@@ -61,15 +76,9 @@ def incidents(
 ) -> Response:
     """Incidents that overlap [start, end), newest start first, with explanation, impact, culprit
     and ranking."""
-    found = service_of(request).reader.incidents(
-        service=service,
-        endpoint=endpoint,
-        status=status,
-        active=active,
-        within=within,
-        page=page,
-    )
-    return listed(found, page)
+    names = {"service": service, "endpoint": endpoint, "status": status}
+    found = service_of(request).reader.incidents(names, select, active=active)
+    return listed(found, select.page)
 
 
 @router.get("/incidents/{incident}", responses={404: {"description": "There is no such incident."}})
@@ -113,82 +122,52 @@ def explain(request: Request, incident: IncidentId) -> Response:
 @router.get("/rows")
 def rows(
     request: Request,
-    within: InTime,
-    page: OfPage,
+    select: FlaggedSelected,
     service: Name = None,
     endpoint: Name = None,
     severity: Severity | None = None,
-    flagged: bool = False,
 ) -> Response:
     """Judged rows of requests, newest first."""
-    found = service_of(request).reader.rows(
-        service=service,
-        endpoint=endpoint,
-        severity=severity,
-        flagged=flagged,
-        within=within,
-        page=page,
-    )
-    return listed(found, page)
+    names = {"service": service, "endpoint": endpoint, "severity": severity}
+    return listed(service_of(request).reader.rows(names, select), select.page)
 
 
 @router.get("/features")
 def features(
-    request: Request,
-    within: InTime,
-    page: OfPage,
-    service: Name = None,
-    endpoint: Name = None,
+    request: Request, select: Selected, service: Name = None, endpoint: Name = None
 ) -> Response:
     """Features of requests by step, newest first."""
-    found = service_of(request).reader.features(
-        service=service, endpoint=endpoint, within=within, page=page
-    )
-    return records([at_time(record, "bucket_ts") for record in found], page)
+    names = {"service": service, "endpoint": endpoint}
+    found = service_of(request).reader.features(names, select)
+    return records([at_time(record, "bucket_ts") for record in found], select.page)
 
 
 @router.get("/points")
 def points(
     request: Request,
-    within: InTime,
-    page: OfPage,
+    select: FlaggedSelected,
     service: Name = None,
     resource: Name = None,
     metric: Name = None,
-    flagged: bool = False,
 ) -> Response:
     """Judged points of metrics, newest first."""
-    found = service_of(request).reader.points(
-        service=service,
-        resource=resource,
-        metric=metric,
-        flagged=flagged,
-        within=within,
-        page=page,
-    )
-    return listed(found, page)
+    names = {"service": service, "resource": resource, "metric": metric}
+    return listed(service_of(request).reader.points(names, select), select.page)
 
 
 @router.get("/logs")
 def logs(
     request: Request,
-    within: InTime,
-    page: OfPage,
+    select: Selected,
     service: Name = None,
     level: Annotated[str | None, Query(max_length=64)] = None,
     trace_id: Name = None,
     text: Name = None,
 ) -> Response:
     """Log lines, newest first."""
-    found = service_of(request).reader.logs(
-        service=service,
-        level=level,
-        trace_id=trace_id,
-        text=text,
-        within=within,
-        page=page,
-    )
-    return records([at_time(record, "timestamp") for record in found], page)
+    names = {"service": service, "level": level, "trace_id": trace_id}
+    found = service_of(request).reader.logs(names, select, text=text)
+    return records([at_time(record, "timestamp") for record in found], select.page)
 
 
 @router.get("/entities")

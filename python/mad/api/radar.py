@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from mad.api.compat import health
 from mad.api.service import Service, query_time, rfc3339, service_of
-from mad.journal.reader import Page
+from mad.journal.reader import Selection
 
 router = APIRouter(prefix="/api", tags=["Live Ops Radar"])
 router.add_api_route("/health", health, methods=["GET"])
@@ -47,14 +47,14 @@ def metrics(request: Request, limit: Annotated[int, Query(ge=1, le=10_000)] = 30
 def incidents(request: Request, limit: Annotated[int, Query(ge=1, le=1_000)] = 50) -> Response:
     """One line for each incident, with the most frequent warning or error, newest first."""
     service = service_of(request)
-    found = [json.loads(text) for text in service.reader.incidents(page=Page(limit))]
+    found = [json.loads(text) for text in service.reader.incidents({}, Selection.first(limit))]
     return JSONResponse([_line(service, incident) for incident in found])
 
 
 @router.get("/logs")
 def logs(request: Request, limit: Annotated[int, Query(ge=1, le=10_000)] = 200) -> Response:
     """Log lines, newest first."""
-    lines = service_of(request).reader.logs(page=Page(limit))
+    lines = service_of(request).reader.logs({}, Selection.first(limit))
     return JSONResponse(
         [
             {

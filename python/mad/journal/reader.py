@@ -30,7 +30,23 @@ class Page:
     offset: int = 0
 
 
-ALWAYS, FIRST = TimeRange(), Page()
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which records a query returns: a time range, a page of it, and flagged rows only."""
+
+    within: TimeRange = TimeRange()
+    page: Page = Page()
+    flagged: bool = False
+
+    @classmethod
+    def first(cls, limit: int, *, flagged: bool = False) -> Selection:
+        """The first `limit` records of any time."""
+        return cls(page=Page(limit), flagged=flagged)
+
+
+NEWEST = Selection()
+Names = Mapping[str, str | None]
+"""Values that columns must have; None allows any value."""
 
 
 class Reader:
@@ -40,95 +56,55 @@ class Reader:
         self._uri = f"{path.resolve().as_uri()}?mode=ro"
         self._local = threading.local()
 
-    def rows(
-        self,
-        *,
-        service: str | None = None,
-        endpoint: str | None = None,
-        severity: str | None = None,
-        flagged: bool = False,
-        within: TimeRange = ALWAYS,
-        page: Page = FIRST,
-    ) -> list[str]:
-        """Judged rows, newest first, each as JSON."""
+    def rows(self, names: Names, select: Selection = NEWEST) -> list[str]:
+        """Judged rows, newest first, each as JSON. Names: service, endpoint, severity."""
+        severity = names.get("severity")
         rank = SEVERITIES.index(severity) if severity else None
-        names = {"service": service, "endpoint": endpoint, "severity": rank}
-        return self._judged("rows", "service, endpoint", names, flagged, within, page)
+        return self._judged("rows", "service, endpoint", {**names, "severity": rank}, select)
 
-    def points(
-        self,
-        *,
-        service: str | None = None,
-        resource: str | None = None,
-        metric: str | None = None,
-        flagged: bool = False,
-        within: TimeRange = ALWAYS,
-        page: Page = FIRST,
-    ) -> list[str]:
-        """Judged points of metrics, newest first, each as JSON."""
-        names = {"service": service, "resource": resource, "metric": metric}
-        return self._judged("points", "service, resource, metric", names, flagged, within, page)
+    def points(self, names: Names, select: Selection = NEWEST) -> list[str]:
+        """Judged points, newest first, each as JSON. Names: service, resource, metric."""
+        return self._judged("points", "service, resource, metric", names, select)
 
-    def features(
-        self,
-        *,
-        service: str | None = None,
-        endpoint: str | None = None,
-        within: TimeRange = ALWAYS,
-        page: Page = FIRST,
-    ) -> list[Record]:
-        """Features of rows, newest first."""
-        where = _Where({"service": service, "endpoint": endpoint}, within)
+    def features(self, names: Names, select: Selection = NEWEST) -> list[Record]:
+        """Features of rows, newest first. Names: service, endpoint."""
+        where = _Where(names, select.within)
         return self._records(
             f"""SELECT at, service, endpoint, req_count, error_count,
             error_count * 1.0 / req_count AS error_rate, avg_latency_ms, p95_latency_ms
             FROM features {where} ORDER BY at DESC, service, endpoint LIMIT ? OFFSET ?""",
-            [*where.values, page.limit, page.offset],
+            where.values_of(select.page),
         )
 
     def logs(
-        self,
-        *,
-        service: str | None = None,
-        level: str | None = None,
-        trace_id: str | None = None,
-        text: str | None = None,
-        within: TimeRange = ALWAYS,
-        page: Page = FIRST,
+        self, names: Names, select: Selection = NEWEST, *, text: str | None = None
     ) -> list[Record]:
-        """Log lines, newest first."""
-        upper = level.upper() if level else None
-        names = {"service": service, "upper(level)": upper, "trace_id": trace_id}
-        where = _Where(names, within)
+        """Log lines that contain `text`, newest first. Names: service, level, trace_id."""
+        others = {name: value for name, value in names.items() if name != "level"}
+        level = names.get("level")
+        where = _Where({**others, "upper(level)": level.upper() if level else None}, select.within)
         if text:
             where.add("instr(body, ?) > 0", text)
         return self._records(
             f"""SELECT at, service, level, body, trace_id
             FROM log_lines {where} ORDER BY at DESC, seq DESC, position DESC LIMIT ? OFFSET ?""",
-            [*where.values, page.limit, page.offset],
+            where.values_of(select.page),
         )
 
     def incidents(
-        self,
-        *,
-        service: str | None = None,
-        endpoint: str | None = None,
-        status: str | None = None,
-        active: bool = False,
-        within: TimeRange = ALWAYS,
-        page: Page = FIRST,
+        self, names: Names, select: Selection = NEWEST, *, active: bool = False
     ) -> list[str]:
         """Incidents that overlap the time range, newest start first, each as JSON without the rows
-        around it."""
-        where = _Where({"service": service, "endpoint": endpoint, "status": status})
+        around it. Names: service, endpoint, status."""
+        where = _Where(names)
         where.holds("status <> 'resolved'", active)
-        if within.start is not None:
-            where.add("end > ?", within.start)
-        if within.end is not None:
-            where.add("start < ?", within.end)
+        if select.within.start is not None:
+            where.add("end > ?", select.within.start)
+        if select.within.end is not None:
+            where.add("start < ?", select.within.end)
         return self._texts(
             f"SELECT data FROM incidents {where} ORDER BY start DESC, id LIMIT ? OFFSET ?",
-            [*where.values, page.limit, page.offset],
+            where.values_of(select.page),
         )
 
     def flagged_incidents(self, limit: int) -> list[Record]:
@@ -174,7 +150,7 @@ class Reader:
             [incident],
         )
 
-    def audit(self, page: Page = FIRST) -> list[Record]:
+    def audit(self, page: Page = NEWEST.page) -> list[Record]:
         """The audit trail, newest first: who did what to which target, and the outcome."""
         return self._records(
             "SELECT written_at, who, action, target, outcome FROM audit "
@@ -292,19 +268,13 @@ class Reader:
             self._local.db = None
 
     def _judged(
-        self,
-        table: str,
-        order: str,
-        names: Mapping[str, str | int | None],
-        flagged: bool,
-        within: TimeRange,
-        page: Page,
+        self, table: str, order: str, names: Mapping[str, str | int | None], select: Selection
     ) -> list[str]:
-        where = _Where(names, within)
-        where.holds("is_anomaly", flagged)
+        where = _Where(names, select.within)
+        where.holds("is_anomaly", select.flagged)
         return self._texts(
             f"SELECT data FROM {table} {where} ORDER BY at DESC, {order} LIMIT ? OFFSET ?",
-            [*where.values, page.limit, page.offset],
+            where.values_of(select.page),
         )
 
     def _texts(self, query: str, values: Iterable[Any]) -> list[str]:
@@ -331,7 +301,7 @@ class _Where:
     def __init__(
         self, names: Mapping[str, str | int | None], within: TimeRange | None = None
     ) -> None:
-        self.values: list[str | int] = []
+        self._values: list[str | int] = []
         self._conditions: list[str] = []
         for column, value in names.items():
             if value is not None:
@@ -343,7 +313,11 @@ class _Where:
 
     def add(self, condition: str, value: str | int) -> None:
         self._conditions.append(condition)
-        self.values.append(value)
+        self._values.append(value)
+
+    def values_of(self, page: Page) -> list[str | int]:
+        """The values of the conditions, then those of LIMIT and OFFSET."""
+        return [*self._values, page.limit, page.offset]
 
     def holds(self, condition: str, wanted: bool) -> None:
         if wanted:
