@@ -12,7 +12,7 @@ const CLIMBS: u16 = 35;
 
 /// What became of one run.
 #[derive(Debug, Clone, Default)]
-pub struct Told {
+pub struct Outcome {
     /// Minutes from the begin of the change to the incident that it opened, if it did.
     pub after: Option<f64>,
     /// Minutes from the incident to the end of the data.
@@ -55,7 +55,7 @@ struct Watch {
     update: Update,
     entity: Entity,
     begins: Timestamp,
-    told: Told,
+    outcome: Outcome,
     found: Option<(Timestamp, String)>,
 }
 
@@ -66,7 +66,7 @@ impl Watch {
             update: Update::default(),
             entity,
             begins,
-            told: Told::default(),
+            outcome: Outcome::default(),
             found: None,
         })
     }
@@ -76,26 +76,26 @@ impl Watch {
         for change in std::mem::take(&mut self.update).changes {
             let IncidentChange::Opened(incident) = change else { continue };
             if at < self.begins || incident.entity != self.entity {
-                self.told.others += 1;
+                self.outcome.others += 1;
             } else if self.found.is_none() {
                 self.found = Some((at, incident.id));
             }
         }
     }
 
-    fn end(mut self, at: Timestamp) -> Told {
+    fn end(mut self, at: Timestamp) -> Outcome {
         self.pipeline.finish();
-        let Some((found, id)) = self.found else { return self.told };
+        let Some((found, id)) = self.found else { return self.outcome };
         let minutes = |from: Timestamp, to: Timestamp| to.since(from) as f64 / MINUTE as f64;
         let incidents = self.pipeline.incidents();
         let incident = incidents.into_iter().find(|incident| incident.id == id);
         let first = |incident| self.pipeline.ranking_of(incident).culprits.into_iter().next();
-        Told {
+        Outcome {
             after: Some(minutes(self.begins, found)),
             before_end: Some(minutes(found, at)).filter(|minutes| *minutes > 0.0),
             blamed: incident.and_then(first).is_some_and(|first| first.entity == self.entity),
             line: incident.map(|incident| self.pipeline.explain(incident).line).unwrap_or_default(),
-            ..self.told
+            ..self.outcome
         }
     }
 }
@@ -106,7 +106,7 @@ impl Watch {
 /// # Errors
 ///
 /// A shop that cannot be.
-pub fn run_ramp(seed: u64, calm: u16, a_minute: u64, ramp: Ramp) -> Result<Told> {
+pub fn run_ramp(seed: u64, calm: u16, a_minute: u64, ramp: Ramp) -> Result<Outcome> {
     let place = random_incident(seed, IncidentKind::OUTAGE);
     let minutes = u64::from(calm + CLIMBS);
     let shop = Shop::new(ShopConfig {
@@ -140,7 +140,7 @@ pub fn run_ramp(seed: u64, calm: u16, a_minute: u64, ramp: Ramp) -> Result<Told>
 /// # Errors
 ///
 /// A world that cannot be.
-pub fn run_radar(scenario: RadarScenario, seed: u64, calm: u16, days: usize) -> Result<Told> {
+pub fn run_radar(scenario: RadarScenario, seed: u64, calm: u16, days: usize) -> Result<Outcome> {
     let radar = Radar::new(scenario, seed, ShopConfig::default().start)?.with_calm(calm);
     let begins = match scenario {
         RadarScenario::Calm => Timestamp::MAX,

@@ -16,7 +16,7 @@ ROWS = 200
 
 
 def batch(worker: int, part: int) -> dict[str, list[Any]]:
-    """Requests of one service of its own, all within one minute."""
+    """Requests of one service per worker, all within one minute."""
     return {
         "timestamp": [START + timedelta(milliseconds=i * 100 + part) for i in range(ROWS)],
         "service": [f"service-{worker}"] * ROWS,

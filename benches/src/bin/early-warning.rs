@@ -6,7 +6,7 @@
 
 use std::io::Write;
 
-use mad_benches::slow::{Ramp, Told, run_radar, run_ramp};
+use mad_benches::slow::{Outcome, Ramp, run_radar, run_ramp};
 use mad_core::config::ScoreConfig;
 use mad_core::error::Result;
 use mad_core::score::SeriesScorer;
@@ -71,7 +71,7 @@ fn quiet(days: u64) -> Result<usize> {
 }
 
 /// Runs of all seeds, by two threads.
-fn runs(seeds: u64, one: impl Fn(u64) -> Result<Told> + Sync) -> Result<Vec<Told>> {
+fn runs(seeds: u64, one: impl Fn(u64) -> Result<Outcome> + Sync) -> Result<Vec<Outcome>> {
     let half = |first: u64| (first..seeds).step_by(2).map(&one).collect::<Result<Vec<_>>>();
     let (mut even, odd) = std::thread::scope(|scope| {
         let odd = scope.spawn(|| half(1));

@@ -17,7 +17,7 @@ const MISSING: f64 = 0.2;
 const START: Timestamp = Timestamp::from_seconds(1_767_693_600);
 
 fn main() -> Result<()> {
-    let (mut right, mut told, mut lost) = (0, 0, 0);
+    let (mut right, mut reported, mut lost) = (0, 0, 0);
     for seed in 0..SEEDS {
         let (spans, labels) = MeltTraces::new(MINUTES, MISSING, seed, START)?.run();
         let truth: BTreeSet<(Timestamp, &str)> =
@@ -35,10 +35,10 @@ fn main() -> Result<()> {
             .filter_map(|(minute, place)| Some((minute, profiles.operation(place)?.0)))
             .collect();
         right += found.intersection(&truth).count();
-        told += found.len();
+        reported += found.len();
         lost += truth.len();
     }
-    let (precision, recall) = (right as f64 / told as f64, right as f64 / lost as f64);
+    let (precision, recall) = (right as f64 / reported as f64, right as f64 / lost as f64);
     let f1 = 2.0 * precision * recall / (precision + recall);
     let _ = writeln!(
         std::io::stdout(),

@@ -58,7 +58,7 @@ fn a_burst_of_error_lines_is_an_incident_with_its_numbers() {
     assert_eq!(explanation.summary, summary);
     assert!(explanation.why_flagged[0].contains("the number of error lines was 16; at most "));
     assert_eq!(explanation.likely_causes.len(), 1);
-    assert!(explanation.likely_causes[0].contains("cart itself tells of in its log"));
+    assert!(explanation.likely_causes[0].contains("cart reports in its log"));
     assert!(
         explanation.recommended_actions[0].starts_with("Read the errors that cart logged from")
     );

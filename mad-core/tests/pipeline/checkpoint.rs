@@ -151,7 +151,7 @@ fn calm(config: PipelineConfig) -> Pipeline {
 }
 
 #[test]
-fn a_changed_threshold_keeps_what_was_learnt() {
+fn a_changed_threshold_keeps_the_learnt_state() {
     let before = PipelineConfig::default();
     let mut after = before.clone();
     after.score.threshold = 0.6;
