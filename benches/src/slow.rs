@@ -1,4 +1,4 @@
-//! Slow change: what the whole pipeline makes of it, and when.
+//! Runs of the whole pipeline on slow changes.
 
 use mad_core::incident::IncidentChange;
 use mad_core::simulate::{

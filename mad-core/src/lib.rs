@@ -74,20 +74,24 @@ pub use config::{
     Override, PipelineConfig, ScoreConfig, SignalSettings, SloConfig,
 };
 pub use culprit::{
-    Correlated, Culprit, CulpritRanker, Evidence, MetricCulprit, MetricEvidence, MetricRanker,
-    MetricRankerConfig, MetricRanking, MetricWindow, Ranking, TraceCulprit, TraceFault,
-    TraceRanker, TraceRankerConfig, TraceRanking, TraceWindow,
+    Correlated, Culprit, CulpritRanker, Evidence, MetricCulprit, MetricEvidence, MetricKind,
+    MetricRanker, MetricRankerConfig, MetricRanking, MetricWindow, NotCalled, Ranking,
+    RankingContext, TraceCulprit, TraceFault, TraceRanker, TraceRankerConfig, TraceRanking,
+    TraceWindow,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use explain::{Explanation, TemplateExplainer};
+pub use explain::{Explanation, TemplateExplainer, describe_reason, describe_signal, format_value};
 pub use export::{Document, IncidentDocument};
 pub use feature::{
     FeatureBuilder, FeatureCounts, FeaturePoint, FeatureRow, FeatureSink, RequestFacts, Row,
     RowBuffer, RowBuilder, RowHead, RowKind, SignalSample,
 };
-pub use graph::{CallEdge, GraphCounters, GraphDocument, Latency, ServiceGraph, ServiceNode};
+pub use graph::{
+    CallEdge, GraphCounters, GraphDocument, Latency, ServiceGraph, ServiceNode, TraceProfile,
+    TraceProfiles,
+};
 pub use guard::{Confidence, Guardrails, Reason, Severity, Verdict};
-pub use history::{FlaggedRow, History};
+pub use history::{FlaggedRow, FlaggedSignal, History};
 pub use incident::{Incident, IncidentChange, IncidentGrouper, IncidentStatus};
 pub use limits::Limits;
 pub use pipeline::{Command, JudgedRow, Pipeline, Update};
@@ -101,7 +105,7 @@ pub use telemetry::{
     Change, ChangeEvent, Edge, LogLevel, LogLine, MetricPoint, Record, RecordCounts, RecordKind,
     RejectReason, Rejections, Request, RouteTemplates, Source, Span, SpanKind,
 };
-pub use time::Timestamp;
+pub use time::{Timestamp, ZonePolicy};
 pub use wire::{
     ChangeDecoder, EdgeDecoder, Format, LogDecoder, MetricDecoder, RequestDecoder, SpanDecoder,
 };

@@ -43,7 +43,7 @@ fn main() -> Result<()> {
     let _ = writeln!(
         std::io::stdout(),
         "missing spans: precision {precision:.3}, recall {recall:.3}, F1 {f1:.3} ({lost} lost in \
-         {SEEDS} x {MINUTES} traces; the first 20 are learnt)",
+         {SEEDS} x {MINUTES} traces; the first 20 are only learned)",
     );
     if f1 >= 0.9 { Ok(()) } else { std::process::exit(1) }
 }

@@ -10,6 +10,27 @@ use crate::time::Timestamp;
 /// What a [`CulpritRanker`](super::CulpritRanker) reads beside flagged rows.
 ///
 /// `()` is the empty context: no calls and no changes are known.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use mad_core::{ChangeEvent, RankingContext, ServiceGraph, Timestamp};
+///
+/// /// Calls from a service graph, without changes.
+/// struct Calls(ServiceGraph);
+///
+/// impl RankingContext for Calls {
+///     fn callees(&self, service: &str) -> Vec<Arc<str>> {
+///         self.0.callees(service)
+///     }
+///
+///     fn change(&self, _: &str, _: Timestamp, _: Timestamp) -> Option<ChangeEvent> {
+///         None
+///     }
+/// }
+/// ```
 pub trait RankingContext {
     /// The services that a service calls.
     fn callees(&self, service: &str) -> Vec<Arc<str>>;

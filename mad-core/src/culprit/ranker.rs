@@ -47,6 +47,30 @@ use crate::time::{MINUTE, Timestamp};
 /// The order of onsets decides between caller and callee. If both are flagged in the same step, the
 /// callee is preferred even if the caller failed first. Without a [`RankingContext`] only step 1
 /// applies.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::{
+///     CulpritConfig, CulpritRanker, EntityTable, FlaggedRow, FlaggedSignal, Signal, Timestamp,
+/// };
+///
+/// let mut entities = EntityTable::new(100);
+/// let pay = entities.id("payments", "/pay");
+/// let cart = entities.id("cart", "/add");
+/// let minute = |n: i64| Timestamp::from_seconds(60 * n);
+/// let flagged = |entity, at| {
+///     FlaggedRow::new(entity, at).signal(FlaggedSignal::new(Signal::P95Latency, 900.0, 6.0))
+/// };
+/// let rows = [flagged(pay, minute(10)), flagged(pay, minute(11)), flagged(cart, minute(11))];
+///
+/// let ranker = CulpritRanker::new(CulpritConfig::default())?;
+/// let ranking = ranker.rank(&rows, &entities, minute(12));
+/// assert_eq!(&*ranking.culprits[0].entity.service, "payments");
+/// assert_eq!(ranking.culprits[0].rows, 2);
+/// assert!((ranking.culprits[0].score - 2.0 / 3.0).abs() < 1e-9);
+/// # Ok::<(), mad_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CulpritRanker {
     config: CulpritConfig,
@@ -68,7 +92,8 @@ impl CulpritRanker {
         at.plus(-((self.config.minutes * MINUTE as f64) as i64))
     }
 
-    /// Ranks the entities of `rows` that start in `[at - minutes, at]`.
+    /// Ranks the entities of the rows that start in the look-back window `[at - minutes, at]`. Without
+    /// such rows the ranking is empty and has abstained.
     pub fn rank<'a>(
         &self,
         rows: impl IntoIterator<Item = &'a FlaggedRow>,

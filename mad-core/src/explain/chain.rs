@@ -128,7 +128,7 @@ fn sentence(incident: &Incident, link: &Link) -> Option<String> {
         let what = [&event.kind, &event.name, &event.version].map(|word| one_line(word));
         let what: Vec<String> = what.into_iter().filter(|word| !word.is_empty()).collect();
         let before = link.at.plus(incident.step).since(event.at);
-        format!(", {} after a change: {}", duration(before), what.join(" "))
+        format!(", within {} of a change: {}", duration(before), what.join(" "))
     });
     Some(format!("{at}: {}{tie}: {}{after}.", named(&link.entity), change(&link.signal)))
 }

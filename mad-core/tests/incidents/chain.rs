@@ -114,5 +114,5 @@ fn a_storm_is_one_incident_for_each_connected_cause() {
         pipeline.incidents().iter().map(|found| (found.is_open(), found.reached)).collect();
     assert_eq!(reached, [(true, 199), (true, 199)]);
     let sentences = pipeline.explain(pipeline.incidents()[0]).chain;
-    assert_eq!((sentences.len(), sentences[8].as_str()), (9, "192 more followed."));
+    assert_eq!((sentences.len(), sentences[8].as_str()), (9, "192 more entities followed."));
 }

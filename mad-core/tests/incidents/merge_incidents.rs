@@ -238,7 +238,10 @@ fn an_incident_that_returns_soon_is_reopened() {
     group.bad(20, "pay", "/a");
     assert_eq!(group.grouper.incidents()[0].reopened, 2);
     let impact = TemplateExplainer.explain(group.grouper.incidents()[0], None).impact;
-    assert!(impact.iter().any(|said| said.ends_with("later, the last of 2 times.")), "{impact:?}");
+    assert!(
+        impact.iter().any(|said| said.ends_with("later. It has reopened 2 times.")),
+        "{impact:?}"
+    );
 }
 
 #[test]

@@ -19,8 +19,8 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TraceRankerConfig {
-    /// Effect from which a span is slow: scales of its own time (without its children) above the usual
-    /// own time. Above 0, at most 1e6. Default 6, which is at least 2.5 times the usual time, because a
+    /// Effect from which a span is slow: scales by which its self time (without its children) exceeds the usual
+    /// self time. Above 0, at most 1e6. Default 6, which is at least 2.5 times the usual time, because a
     /// scale is at least a quarter of it.
     pub slow_effect: f64,
     /// Own time from which a span of an operation with fewer than five past spans is slow, ms, above 0.

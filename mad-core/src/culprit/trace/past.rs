@@ -13,7 +13,7 @@ const MIN_SPANS: usize = 5;
 const RELATIVE_FLOOR: f64 = 0.25;
 /// Smallest scale of a duration, ms.
 const FLOOR_MS: f64 = 1.0;
-/// Smallest excess of the whole span, as a share of the excess of its own time.
+/// Smallest excess of the whole span, as a share of the excess of its self time.
 const MIN_WHOLE_SHARE: f64 = 0.5;
 /// Smallest number of spans of an operation before an absent callee counts as missing.
 const MIN_CALLS: u64 = 20;
