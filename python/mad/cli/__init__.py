@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any, NoReturn
 
 from mad import errors
@@ -104,8 +105,26 @@ def parser() -> argparse.ArgumentParser:
         doctor,
     )
     for module in modules:
-        module.register(commands, common)
+        command = commands.add_parser(
+            module.__name__.rpartition(".")[2],
+            parents=[common],
+            help=module.HELP,
+            description=module.DESCRIPTION,
+            epilog=getattr(module, "EPILOG", None),
+            formatter_class=_formatter(module),
+        )
+        if hasattr(module, "add_commands"):
+            module.add_commands(command, common)
+        else:
+            module.add_arguments(command)
+            command.set_defaults(run=module.run, refuse=command.error)
     return top
+
+
+def _formatter(module: ModuleType) -> type[argparse.HelpFormatter]:
+    """Keeps the lines of a module that has an epilog."""
+    is_raw = hasattr(module, "EPILOG")
+    return argparse.RawDescriptionHelpFormatter if is_raw else argparse.HelpFormatter
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mad import errors
 from mad.cli.output import print_json
@@ -15,15 +15,13 @@ if TYPE_CHECKING:
     from mad.quality.run import Measure
 
 
-def register(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command."""
-    bench = commands.add_parser(
-        "bench",
-        parents=[common],
-        help="measure scorers on labelled public series",
-        description="Measures scorers and compares them with published results.",
-    )
-    what = bench.add_subparsers(title="benches", metavar="BENCH", dest="bench", required=True)
+HELP = "measure scorers on labelled public series"
+DESCRIPTION = "Measures scorers and compares them with published results."
+
+
+def add_commands(command: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    """Adds the command `quality`."""
+    what = command.add_subparsers(title="benches", metavar="BENCH", dest="bench", required=True)
     quality = what.add_parser(
         "quality",
         parents=[common],

@@ -16,14 +16,12 @@ from mad.config.layers import parse
 from mad.config.toml import write_toml
 from mad.sinks import files
 
+HELP = "check a settings file, show the settings in effect"
+DESCRIPTION = "Checks a settings file, or shows the settings in effect."
 
-def register(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the commands."""
-    command = commands.add_parser(
-        "config",
-        help="check a settings file, show the settings in effect",
-        description="Checks a settings file, or shows the settings in effect.",
-    )
+
+def add_commands(command: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    """Adds the commands `check` and `show`."""
     inner = command.add_subparsers(title="commands", metavar="COMMAND", required=True)
     check = inner.add_parser(
         "check",

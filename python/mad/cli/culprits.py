@@ -13,16 +13,15 @@ from mad.cli import arguments, graph, remote
 from mad.cli.output import print_json
 from mad.sources.files import Source
 
+HELP = "rank the likely culprits"
+DESCRIPTION = (
+    "Ranks endpoints by the rows of the last minutes, using only rows known "
+    "at the given time. With --spans: ranks services by the failing traces that they cause."
+)
 
-def register(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command."""
-    command = commands.add_parser(
-        "culprits",
-        parents=[common],
-        help="rank the likely culprits",
-        description="Ranks endpoints by the rows of the last minutes, using only rows known "
-        "at the given time. With --spans: ranks services by the failing traces that they cause.",
-    )
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the command."""
     command.add_argument(
         "source",
         nargs="?",
@@ -54,7 +53,6 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         help="number of culprits (default: 3)",
     )
     command.add_argument("--json", action="store_true", help="print one JSON document")
-    command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

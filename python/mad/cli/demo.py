@@ -22,16 +22,16 @@ CULPRIT = ("payments", "/pay")
 """The endpoint of the default incident, which the demo must name."""
 
 
-def register(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command."""
-    command = commands.add_parser(
-        "demo",
-        parents=[common],
-        help="simulate a shop with an incident and find it",
-        description="Simulates two hours of a shop in which payments /pay slows down and fails "
-        "from minute 45 to 53, detects the incident and compares the result with the truth. "
-        "Exits with 1 when payments /pay is not named as the culprit.",
-    )
+HELP = "simulate a shop with an incident and find it"
+DESCRIPTION = (
+    "Simulates two hours of a shop in which payments /pay slows down and fails "
+    "from minute 45 to 53, detects the incident and compares the result with the truth. "
+    "Exits with 1 when payments /pay is not named as the culprit."
+)
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the command."""
     command.add_argument(
         "--out", default="mad-demo", metavar="DIR", help="output directory (default: mad-demo)"
     )
@@ -45,7 +45,6 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--open", action="store_true", help="open the report in a browser")
     command.add_argument("--json", action="store_true", help="print one JSON document")
-    command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -24,17 +24,17 @@ _OTHERS = {
 _LEARNT = ("requests", "metrics")
 
 
-def register(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command."""
-    command = commands.add_parser(
-        "detect",
-        parents=[common],
-        help="find incidents in request logs and metrics",
-        description="Reads requests and metrics from CSV, JSON Lines (plain, gzip or zstd) or "
-        "Parquet files, and writes features.csv, scored.csv, incidents.json, culprits.json and "
-        "report.html. Several inputs are merged by time. Fields of requests: timestamp, service, "
-        "endpoint, status_code, latency_ms; of metrics: timestamp, service, metric, value.",
-    )
+HELP = "find incidents in request logs and metrics"
+DESCRIPTION = (
+    "Reads requests and metrics from CSV, JSON Lines (plain, gzip or zstd) or "
+    "Parquet files, and writes features.csv, scored.csv, incidents.json, culprits.json and "
+    "report.html. Several inputs are merged by time. Fields of requests: timestamp, service, "
+    "endpoint, status_code, latency_ms; of metrics: timestamp, service, metric, value."
+)
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the command."""
     command.add_argument(
         "inputs", nargs="*", metavar="INPUT", help="a file of requests, or - for stdin"
     )
@@ -85,7 +85,6 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--no-report", action="store_true", help="write no report.html")
     command.add_argument("--json", action="store_true", help="print one JSON document")
-    command.set_defaults(run=run, refuse=command.error)
 
 
 def run(args: argparse.Namespace) -> int:

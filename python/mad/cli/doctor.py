@@ -30,21 +30,20 @@ _OTHERS = {
 }
 
 
-def register(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command."""
-    command = commands.add_parser(
-        "doctor",
-        parents=[common],
-        help="check the installation and its environment",
-        description="Checks versions, optional packages, settings, environment, the output "
-        "directory, the clock and the core. Exit code 2 when a check fails.",
-    )
+HELP = "check the installation and its environment"
+DESCRIPTION = (
+    "Checks versions, optional packages, settings, environment, the output "
+    "directory, the clock and the core. Exit code 2 when a check fails."
+)
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the command."""
     command.add_argument(
         "--out", default="out", metavar="DIR", help="directory to check (default: out)"
     )
     command.add_argument("--config", metavar="FILE", help=settings.HELP)
     command.add_argument("--json", action="store_true", help="print one JSON document")
-    command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -13,22 +13,18 @@ from mad.cli.output import print_json
 from mad.sinks import files
 from mad.sources.files import Source
 
+HELP = "compare a run with the truth"
+DESCRIPTION = "Prints precision and recall of rows and incidents, delays and culprit ranks."
 
-def register(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command."""
-    command = commands.add_parser(
-        "evaluate",
-        parents=[common],
-        help="compare a run with the truth",
-        description="Prints precision and recall of rows and incidents, delays and culprit ranks.",
-    )
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the command."""
     command.add_argument("directory", nargs="?", metavar="DIR", help="output of mad detect")
     command.add_argument("--truth", required=True, metavar="FILE", help="truth.json")
     command.add_argument("--scored", metavar="FILE", help="scored.csv, instead of DIR")
     command.add_argument("--incidents", metavar="FILE", help="incidents.json, instead of DIR")
     command.add_argument("--culprits", metavar="FILE", help="culprits.json, instead of DIR")
     command.add_argument("--json", action="store_true", help="print one JSON document")
-    command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -23,16 +23,16 @@ _LISTED = 200
 _NAMES = "give names as in scored.csv; --at may be before the first row"
 
 
-def register(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command."""
-    command = commands.add_parser(
-        "explain",
-        parents=[common],
-        help="explain an incident, or why an endpoint is flagged or not",
-        description="Explains the most important incident, or the one of --incident. With "
-        "--service: shows the state of each endpoint and metric at the end of the run and its "
-        "reason; with --at: why their rows at that time were flagged or not.",
-    )
+HELP = "explain an incident, or why an endpoint is flagged or not"
+DESCRIPTION = (
+    "Explains the most important incident, or the one of --incident. With "
+    "--service: shows the state of each endpoint and metric at the end of the run and its "
+    "reason; with --at: why their rows at that time were flagged or not."
+)
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the command."""
     command.add_argument(
         "directory", metavar="DIR|URL", help="output of mad detect, or the URL of a server"
     )
@@ -48,7 +48,6 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "--at", type=arguments.time, metavar="TIME", help="explain the rows at this time, RFC 3339"
     )
     command.add_argument("--json", action="store_true", help="print one JSON document")
-    command.set_defaults(run=run, refuse=command.error)
 
 
 def run(args: argparse.Namespace) -> int:

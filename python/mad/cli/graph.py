@@ -16,15 +16,15 @@ from mad.sources.files import Source
 _FORMS = (".html", ".svg", ".json")
 
 
-def register(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command."""
-    command = commands.add_parser(
-        "graph",
-        parents=[common],
-        help="show the service graph and the path of a fault",
-        description="Builds the service graph from spans, an edge list, or requests with a shared "
-        "trace_id. From spans, the path of the most likely fault is marked.",
-    )
+HELP = "show the service graph and the path of a fault"
+DESCRIPTION = (
+    "Builds the service graph from spans, an edge list, or requests with a shared "
+    "trace_id. From spans, the path of the most likely fault is marked."
+)
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the command."""
     command.add_argument("spans", nargs="?", metavar="SPANS", help="a file of spans")
     command.add_argument(
         "--edges", metavar="FILE", help="columns caller, callee and optionally calls"
@@ -35,7 +35,6 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         "--out", metavar="FILE", help="write a picture (.html, .svg) or the graph (.json)"
     )
     command.add_argument("--json", action="store_true", help="print one JSON document")
-    command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

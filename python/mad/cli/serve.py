@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: Longest time that a thread keeps the interpreter while another one waits, in seconds.
 SWITCH_SECONDS = 0.0005
 
-_EPILOG = """\
+EPILOG = """\
 examples:
   curl -s localhost:8000/health
   curl -s localhost:8000/v1/ingest/requests -H 'Content-Type: text/csv' --data-binary @requests.csv
@@ -40,18 +40,16 @@ examples:
 """
 
 
-def register(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command."""
-    command = commands.add_parser(
-        "serve",
-        parents=[common],
-        help="run the live service: telemetry in over HTTP, incidents out",
-        description="Accepts requests, spans, logs, metrics and changes over HTTP, journals them,\n"
-        "judges them as they arrive, and reports incidents, culprits and explanations.\n"
-        "Acknowledged data survives a crash.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+HELP = "run the live service: telemetry in over HTTP, incidents out"
+DESCRIPTION = (
+    "Accepts requests, spans, logs, metrics and changes over HTTP, journals them,\n"
+    "judges them as they arrive, and reports incidents, culprits and explanations.\n"
+    "Acknowledged data survives a crash."
+)
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the command."""
     command.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"
     )
@@ -121,7 +119,6 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="X",
         help="speed of event time in the demo (default: 20)",
     )
-    command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

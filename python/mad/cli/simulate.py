@@ -25,16 +25,16 @@ _BATCH_ROWS = 20_000
 _WORTH_ROWS = 500_000
 
 
-def register(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Adds the command."""
-    command = commands.add_parser(
-        "simulate",
-        parents=[common],
-        help="write traffic with known incidents, or send it to a server",
-        description="Writes requests.csv and truth.json; for aiops also spans.csv, in which one "
-        "service fails. The same arguments give the same bytes. With --live the traffic is "
-        "sent to a server in real time.",
-    )
+HELP = "write traffic with known incidents, or send it to a server"
+DESCRIPTION = (
+    "Writes requests.csv and truth.json; for aiops also spans.csv, in which one "
+    "service fails. The same arguments give the same bytes. With --live the traffic is "
+    "sent to a server in real time."
+)
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the command."""
     place = command.add_mutually_exclusive_group(required=True)
     place.add_argument("--out", metavar="DIR", help="directory for the files")
     place.add_argument("--live", metavar="URL", help="server to send to, instead of writing files")
@@ -88,7 +88,6 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     sending.add_arguments(command)
     command.add_argument("--no-labels", action="store_true", help="omit the label column")
     command.add_argument("--json", action="store_true", help="print one JSON document")
-    command.set_defaults(run=run)
 
 
 def add_seed(command: argparse.ArgumentParser) -> None:
