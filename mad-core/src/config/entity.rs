@@ -1,7 +1,7 @@
 //! The settings of one entity and of its signals, with the overrides applied.
 
 use super::overrides::set;
-use super::{GuardConfig, MetricKind, Override, PipelineConfig, ScoreConfig, SloConfig};
+use super::{GuardConfig, Override, PipelineConfig, ScoreConfig, SeriesKind, SloConfig};
 use crate::series::{Direction, Entity, NETWORK_GAP, counts};
 
 /// The settings of one entity: the general settings with the overrides that match it.
@@ -39,7 +39,7 @@ pub struct EntitySettings {
 pub struct SignalSettings {
     /// The kind of a metric, where an override or the name decides it. Request signals have fixed
     /// kinds.
-    pub kind: Option<MetricKind>,
+    pub kind: Option<SeriesKind>,
     /// The direction that is anomalous; none for the default of the kind. It is up for metrics of
     /// the kind rate. It is also up for counts of log lines and missing spans and for network gaps,
     /// unless an override changes it.
@@ -125,18 +125,18 @@ impl EntitySettings {
     pub fn of_signal(&self, name: &str) -> SignalSettings {
         let mut settings = self.all;
         if counts(name) {
-            settings.kind = Some(MetricKind::Count);
+            settings.kind = Some(SeriesKind::Count);
             settings.direction = Some(Direction::Up);
         }
         if name == NETWORK_GAP {
-            settings.kind = Some(MetricKind::Latency);
+            settings.kind = Some(SeriesKind::Latency);
             settings.direction = Some(Direction::Up);
             settings.in_ms = true;
         }
         for over in self.overrides.iter().filter(|over| over.signal.matches(name)) {
             settings.apply(over);
         }
-        if settings.kind == Some(MetricKind::Rate) {
+        if settings.kind == Some(SeriesKind::Rate) {
             settings.direction = Some(Direction::Up);
         }
         settings

@@ -25,7 +25,7 @@ pub use feature::FeatureConfig;
 pub use guard::GuardConfig;
 pub use incident::IncidentConfig;
 pub use mute::MuteWindow;
-pub use overrides::{MetricKind, Override};
+pub use overrides::{Override, SeriesKind};
 pub use pipeline::PipelineConfig;
 pub use score::{Profile, ScoreConfig};
 pub use slo::SloConfig;

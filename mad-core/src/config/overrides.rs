@@ -9,7 +9,7 @@ use crate::series::{Direction, Entity, Glob, SignalKind};
 /// The kind of a metric in a configuration file. It decides how the metric is scored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum MetricKind {
+pub enum SeriesKind {
     /// A level of any value, judged as it is.
     Gauge,
     /// A positive and skewed value such as a duration, judged by its logarithm.
@@ -22,7 +22,7 @@ pub enum MetricKind {
     Counter,
 }
 
-impl MetricKind {
+impl SeriesKind {
     /// The kind of the judged signal. The increase per second of a counter is a gauge.
     pub const fn signal(self) -> SignalKind {
         match self {
@@ -75,7 +75,7 @@ pub struct Override {
     pub direction: Option<Direction>,
     /// The kind of a metric. The kinds of request signals are fixed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub kind: Option<MetricKind>,
+    pub kind: Option<SeriesKind>,
     /// Whether it is judged; `false` turns judging off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watched: Option<bool>,
@@ -152,7 +152,7 @@ impl Override {
         slo.validate().map_err(|error| error.moved("slo", at))?;
         self.of_whole_rows(at)?;
         match (self.kind, self.direction) {
-            (Some(MetricKind::Rate), Some(direction @ (Direction::Down | Direction::Both))) => {
+            (Some(SeriesKind::Rate), Some(direction @ (Direction::Down | Direction::Both))) => {
                 let value = if direction == Direction::Down { "down" } else { "both" };
                 let expected = "up for a rate; another direction needs kind = \"gauge\"";
                 Err(Error::config(&format!("{at}.direction"), value, expected))

@@ -58,7 +58,7 @@ pub use policy::threshold_neg_log10_p;
 pub use rate::RateScorer;
 pub use row_scorer::{RowScorer, RowScores, SignalScore};
 pub(crate) use score::score_of;
-pub use score::{Learn, ScaleSource, Score, Scorer};
+pub use score::{Learn, ScaleSource, Score, Scorer, neg_log10_p_of};
 pub use seasonal::SeasonalScorer;
 pub(crate) use series_scorer::Cooldown;
 pub use series_scorer::{SeriesScore, SeriesScorer};

@@ -75,6 +75,15 @@ impl Score {
     }
 }
 
+/// The evidence behind a score from 0 to 1: the inverse of [`Score::value`].
+///
+/// ```
+/// assert_eq!(mad_core::score::neg_log10_p_of(0.5), 4.0);
+/// ```
+pub fn neg_log10_p_of(score: f64) -> f64 {
+    HALF_SCORE_NEG_LOG10_P * score / (1.0 - score)
+}
+
 /// Evidence on a scale from 0 to 1.
 pub(crate) fn score_of(neg_log10_p: f64) -> f64 {
     if neg_log10_p > 0.0 { neg_log10_p / (neg_log10_p + HALF_SCORE_NEG_LOG10_P) } else { 0.0 }

@@ -36,7 +36,7 @@ struct Table<K> {
 }
 
 /// One row, its fields unescaped and in the order of [`Kind::FIELDS`].
-struct Row<'a> {
+struct CsvRow<'a> {
     line: u64,
     columns: usize,
     /// Whether a line feed ended it, not the end of the input.
@@ -114,12 +114,12 @@ impl<K: Kind> Table<K> {
                 }
             });
             let fields = fields.each_ref().map(AsRef::as_ref);
-            let row = Row { line, columns, ended, fields };
+            let row = CsvRow { line, columns, ended, fields };
             row.judge::<K>(slots.len(), self.zone, sink, rejections);
         } else {
             let mut fields = [""; MAX_FIELDS];
             let columns = split_plain(text, slots, &mut fields);
-            let row = Row { line, columns, ended, fields };
+            let row = CsvRow { line, columns, ended, fields };
             if columns > 1 || !text.trim_ascii().is_empty() {
                 row.judge::<K>(slots.len(), self.zone, sink, rejections);
             }
@@ -128,7 +128,7 @@ impl<K: Kind> Table<K> {
     }
 }
 
-impl Row<'_> {
+impl CsvRow<'_> {
     /// Hands the row on, or counts it.
     #[inline]
     fn judge<K: Kind>(

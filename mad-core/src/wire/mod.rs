@@ -23,11 +23,13 @@ mod kind;
 mod lines;
 #[cfg(any(feature = "csv", feature = "jsonl"))]
 mod number;
+mod scored;
 mod text;
 mod value;
 
 pub use any::{AnyDecoder, Sink, fields_of};
 pub use kind::{Changes, Edges, Fault, Kind, Logs, MAX_FIELDS, Metrics, Requests, Spans};
+pub use scored::flagged_row;
 use text::BOM;
 pub use value::{Value, time_reason};
 

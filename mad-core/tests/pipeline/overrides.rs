@@ -1,6 +1,6 @@
 //! Settings of some entities in the pipeline: overrides, mutes, routes.
 
-use mad_core::config::{MetricKind, MuteWindow, Override, PipelineConfig};
+use mad_core::config::{MuteWindow, Override, PipelineConfig, SeriesKind};
 use mad_core::pipeline::{JudgedPoint, Pipeline};
 use mad_core::series::{Direction, Glob};
 use mad_core::time::{SECOND, Timestamp};
@@ -53,8 +53,8 @@ fn an_override_applies_to_its_entities_only() {
 
 #[test]
 fn a_kind_decides_how_a_metric_is_judged() {
-    let over = Override { kind: Some(MetricKind::Latency), ..Override::default() };
-    assert_eq!(MetricKind::Latency.signal(), SignalKind::Latency);
+    let over = Override { kind: Some(SeriesKind::Latency), ..Override::default() };
+    assert_eq!(SeriesKind::Latency.signal(), SignalKind::Latency);
     // a fall is no evidence
     let (pipeline, points) = judged(with(over), 0.1);
     assert_eq!((flagged(&pipeline, &points, "a"), flagged(&pipeline, &points, "b")), (0, 5));

@@ -1,6 +1,6 @@
 //! Settings of some entities: overrides and mutes.
 
-use mad_core::config::{MetricKind, MuteWindow, Override, Weekday};
+use mad_core::config::{MuteWindow, Override, SeriesKind, Weekday};
 use mad_core::series::{Direction, Glob};
 use mad_core::time::{Timestamp, ZonePolicy};
 use mad_core::{Entity, GuardConfig, Pipeline, PipelineConfig};
@@ -69,7 +69,7 @@ fn metrics_have_kinds_and_directions() {
     ]}));
     let disk = config.resolve(&Entity::new("db", "sda"));
     assert_eq!(disk.of_signal("bytes_free").direction, Some(Direction::Down));
-    assert_eq!(disk.of_signal("reads_total").kind, Some(MetricKind::Counter));
+    assert_eq!(disk.of_signal("reads_total").kind, Some(SeriesKind::Counter));
     assert_eq!(config.resolve(&Entity::new("db", "")).of_signal("reads_total").kind, None);
     // a rate is judged upwards only, for any override
     assert_eq!(disk.of_signal("success_rate").direction, Some(Direction::Up));

@@ -4,11 +4,9 @@ use std::collections::HashMap;
 use std::io::{self, Read};
 
 use mad_core::export::RankingDocument;
-use mad_core::history::FlaggedSignal;
 use mad_core::time::ZonePolicy;
-use mad_core::{
-    CulpritConfig, CulpritRanker, EntityTable, FlaggedRow, Severity, Signal, Timestamp,
-};
+use mad_core::wire::flagged_row;
+use mad_core::{CulpritConfig, CulpritRanker, EntityTable, FlaggedRow, Timestamp};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyIterator};
 
@@ -140,7 +138,7 @@ pub fn culprits_from_scored(
         newest = newest.max(Some(bucket));
         // rows out of reach of the newest row so far can never be within the window
         if file.flagged() {
-            rows.push(flagged_row(&file, bucket, &mut entities));
+            rows.push(flagged_row(|column| file.text(column), bucket, &mut entities));
             if rows.len() > 100_000 {
                 let from = ranker.from(newest.unwrap_or(bucket));
                 rows.retain(|row: &FlaggedRow| row.bucket >= from);
@@ -149,29 +147,4 @@ pub fn culprits_from_scored(
     }
     let ranking = ranker.rank(&rows, &entities, at.or(newest).unwrap_or_default());
     to_json(&RankingDocument::new(&ranking))
-}
-
-fn flagged_row(file: &ScoredFile<'_>, bucket: Timestamp, entities: &mut EntityTable) -> FlaggedRow {
-    let named = file.text("signal");
-    let signal = Signal::ALL.into_iter().find(|signal| signal.as_str() == named);
-    // a file of the reference mode judges the p95 alone and has its z in `mad_z`
-    let signal = signal.unwrap_or(Signal::P95Latency);
-    let z = if named.is_empty() { file.number("mad_z") } else { file.number("z") };
-    let score = file.number("score");
-    let neg_log10_p =
-        if score.is_finite() { 4.0 * score / (1.0 - score) } else { z.abs().min(300.0) };
-    let severity = match file.text("severity") {
-        "Critical" => Severity::Critical,
-        "Warning" => Severity::Warning,
-        _ => Severity::Info,
-    };
-    let value = file.number(if named.is_empty() { "p95_latency_ms" } else { "value" });
-    let band = ["expected", "expected_low", "expected_high"].map(|column| file.number(column));
-    let [expected, low, high] = band;
-    let signal = FlaggedSignal::new(signal, value, neg_log10_p).expected(expected, low, high).z(z);
-    let entity = entities.id(file.text("service"), file.text("endpoint"));
-    FlaggedRow::new(entity, bucket)
-        .requests(file.number("req_count") as u64, file.number("error_count") as u64)
-        .severity(severity)
-        .signal(signal)
 }

@@ -2,7 +2,7 @@
 
 use super::Judge;
 use crate::config::{
-    EntitySettings, MetricKind, MuteWindow, PipelineConfig, ScoreConfig, SignalSettings,
+    EntitySettings, MuteWindow, PipelineConfig, ScoreConfig, SeriesKind, SignalSettings,
 };
 use crate::error::{Error, Result};
 use crate::guard::Guardrails;
@@ -190,15 +190,9 @@ pub(super) fn metric_scorer(
     let threshold = settings.map_or(config.threshold, |settings| settings.threshold);
     let config = ScoreConfig { threshold, ..*config };
     let named = || {
-        if metric.ends_with(COUNTER_SUFFIX) { MetricKind::Counter } else { MetricKind::Gauge }
+        if metric.ends_with(COUNTER_SUFFIX) { SeriesKind::Counter } else { SeriesKind::Gauge }
     };
     let kind = settings.and_then(|settings| settings.kind).unwrap_or_else(named);
-    let counter = (kind == MetricKind::Counter).then(CounterRate::default);
-    let kind = match kind {
-        MetricKind::Gauge | MetricKind::Counter => SignalKind::Gauge,
-        MetricKind::Latency => SignalKind::Latency,
-        MetricKind::Rate => SignalKind::Rate,
-        MetricKind::Count => SignalKind::Count,
-    };
-    Ok((SignalScorer::new(kind, &config)?, counter))
+    let counter = (kind == SeriesKind::Counter).then(CounterRate::default);
+    Ok((SignalScorer::new(kind.signal(), &config)?, counter))
 }
