@@ -1,4 +1,4 @@
-//! What is known of one series at one time.
+//! One value of a series, and the detection of its step.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,20 +6,20 @@ use super::Row;
 use crate::series::{EntityId, Sample, SeriesId};
 use crate::time::Timestamp;
 
-/// One point of a series, in its place in time. Metrics keep their own times; nothing is averaged.
+/// One value of a series. Metrics keep their own times; nothing is averaged.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct FeaturePoint {
     /// When it was measured.
     pub bucket: Timestamp,
-    /// Whose it is.
+    /// The entity.
     pub entity: EntityId,
-    /// Which series.
+    /// The series.
     pub series: SeriesId,
     /// The value and the observations behind it; NaN is a gap.
     pub sample: Sample,
     /// Steps without a point between this one and the series' point before it.
     pub gap: u64,
-    /// The series' step as known by now, nanoseconds: the median of its latest intervals.
+    /// Step of the series, nanoseconds: the median of its latest intervals.
     pub step: i64,
 }
 
@@ -39,8 +39,8 @@ impl FeaturePoint {
     }
 }
 
-/// Finds the step of a series: the median of its latest intervals, so that gaps do not count and a
-/// step that changes is followed.
+/// Finds the step of a series as the median of its last seven intervals, so that single gaps do not
+/// change it and a new step is followed after four points.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StepFinder {
     last: Option<Timestamp>,
@@ -50,12 +50,13 @@ pub(crate) struct StepFinder {
 }
 
 impl StepFinder {
-    /// Takes the time of the next point; the answer is the step and the steps left out before it.
+    /// Takes the time of the next point and returns the step and the number of steps without a point
+    /// before it. The step of a series with one point is `unknown`.
     pub fn next(&mut self, at: Timestamp, unknown: i64) -> (i64, u64) {
         let Some(last) = self.last.replace(at) else { return (unknown, 0) };
         let interval = at.since(last).max(1);
         let before = self.step().unwrap_or(interval);
-        // rounded: times of a source wander about its step
+        // rounded, because the times of a source vary around its step
         let gap = (interval.saturating_add(before / 2) / before - 1).max(0).unsigned_abs();
         if let Some(slot) = self.intervals.get_mut(usize::from(self.next)) {
             *slot = interval;

@@ -1,11 +1,11 @@
-//! The request ids of late, so that a repeated delivery is known as one.
+//! The most recent ids, by which repeated deliveries are recognised.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Ids in order of arrival, the oldest leaving first. Saved as a list, in that order.
+/// The most recent ids in order of arrival, saved as a list in that order.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<Arc<str>>", into = "Vec<Arc<str>>")]
 pub(crate) struct RecentIds {
@@ -19,7 +19,7 @@ impl RecentIds {
         self.seen.contains(id)
     }
 
-    /// Whether `id` is new; the oldest of more than `most` is forgotten.
+    /// Adds an id and returns whether it is new. Beyond `most` ids the oldest one is dropped.
     pub fn remember(&mut self, id: &str, most: usize) -> bool {
         if self.seen.contains(id) {
             return false;

@@ -1,4 +1,4 @@
-//! What is known of one entity in one step.
+//! A row of requests in plain fields.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,9 @@ use super::{RequestFacts, Row};
 use crate::series::{EntityId, Sample, Signal};
 use crate::time::Timestamp;
 
-/// One entity in one step. A step without a request has no row.
+/// A row of requests in plain fields: one entity in one step. A step without a request has no row.
+///
+/// It is the form in which judged rows are handed out. The stages take a [`Row`].
 ///
 /// Percentiles are exact, by linear interpolation between order statistics (type 7 of Hyndman and
 /// Fan, 1996). They do not depend on the order in which the step's requests came.
@@ -14,12 +16,12 @@ use crate::time::Timestamp;
 pub struct FeatureRow {
     /// Start of the step.
     pub bucket: Timestamp,
-    /// Whose row it is.
+    /// The entity.
     pub entity: EntityId,
     /// Empty steps between this row and the entity's row before it (0 for its first row).
     pub gap: u64,
-    /// Whether the step was over when it was closed. The last one of a stream that ends within it
-    /// is not: how many requests came in a part of it is no evidence.
+    /// Whether the step had ended when it was closed. It had not for the last step of a stream that
+    /// ends within it: the number of requests in a part of a step is no evidence.
     pub whole: bool,
     /// Requests.
     pub count: u64,
@@ -72,7 +74,7 @@ impl FeatureRow {
         self.errors as f64 / self.count as f64
     }
 
-    /// One signal of the row with its weight; that of a count is 1, and 0 where the step is not whole.
+    /// One signal of the row. The `n` of a count is 1, or 0 where the step is not whole.
     pub fn sample(&self, signal: Signal) -> Sample {
         match signal {
             Signal::P50Latency => Sample { value: self.p50, n: self.samples },

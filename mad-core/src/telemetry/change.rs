@@ -8,7 +8,7 @@ use super::RejectReason;
 use super::request::{check_name, check_optional_name};
 use crate::time::Timestamp;
 
-/// One change of a system, such as a deploy, borrowed from wherever it stands.
+/// One change of a system, such as a deploy, borrowed from its source.
 ///
 /// # Examples
 ///

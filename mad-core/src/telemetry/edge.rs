@@ -3,7 +3,7 @@
 use super::RejectReason;
 use super::request::check_name;
 
-/// Who calls whom, borrowed from wherever it stands.
+/// A call from one service to another, borrowed from its source.
 ///
 /// # Examples
 ///

@@ -7,7 +7,7 @@ use super::request::{check_name, check_optional_name};
 use crate::limits::MAX_LINE_BYTES;
 use crate::time::Timestamp;
 
-/// How bad a line of a log says that it is.
+/// Severity of a log line, by the level that its source gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {
@@ -15,12 +15,12 @@ pub enum LogLevel {
     Error,
     /// `warning`, `warn`.
     Warning,
-    /// Anything else, nothing included.
+    /// Any other level, and lines without one.
     Other,
 }
 
 impl LogLevel {
-    /// The level behind a source's own word, in upper or lower case.
+    /// The level for a source's word, in upper or lower case.
     ///
     /// # Examples
     ///
@@ -43,7 +43,7 @@ impl LogLevel {
     }
 }
 
-/// One line of a log, borrowed from wherever it stands.
+/// One line of a log, borrowed from its source.
 ///
 /// # Examples
 ///
@@ -61,9 +61,9 @@ pub struct LogLine<'a> {
     pub timestamp: Timestamp,
     /// The service that wrote it.
     pub service: &'a str,
-    /// Its level in the source's own words; empty where there is none.
+    /// Its level in the source's words; empty where there is none.
     pub level: &'a str,
-    /// What it says: any text of 1 byte to [`MAX_LINE_BYTES`], line ends included.
+    /// Its text, of 1 byte to [`MAX_LINE_BYTES`]; it may have line ends.
     pub body: &'a str,
     /// The trace during which it was written.
     pub trace_id: Option<&'a str>,

@@ -4,7 +4,7 @@ use super::RejectReason;
 use super::request::{check_name, check_optional_name};
 use crate::time::Timestamp;
 
-/// One point of a metric, borrowed from wherever it stands.
+/// One point of a metric, borrowed from its source.
 ///
 /// # Examples
 ///
@@ -24,11 +24,11 @@ pub struct MetricPoint<'a> {
     pub timestamp: Timestamp,
     /// The service it is about.
     pub service: &'a str,
-    /// What of the service: a pod, a disk, an endpoint. Empty for the service as a whole.
+    /// The part of the service: a pod, a disk, an endpoint. Empty for the service as a whole.
     pub resource: &'a str,
     /// The metric's name, such as `cpu` or `latency/p95`.
     pub metric: &'a str,
-    /// The value; NaN where the source says that it has none.
+    /// The value; NaN where the source has none.
     pub value: f64,
     /// Observations behind the value (1 unless given): the trials of a rate, the requests of a
     /// latency. 0 is a gap.

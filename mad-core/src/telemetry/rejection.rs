@@ -1,4 +1,4 @@
-//! Records that were not taken: counted by reason, the first of each kept with their positions.
+//! Rejected records: counts by reason, and the first records of each reason.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::REJECTED_SAMPLES;
 
-/// Why a record was not taken.
+/// Why a record was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -66,7 +66,7 @@ impl RejectReason {
         }
     }
 
-    /// What the sender can do about it.
+    /// The remedy for the sender.
     pub const fn hint(self) -> &'static str {
         match self {
             Self::MissingField => "give every needed field: docs/files.md lists them for each kind",
@@ -93,13 +93,25 @@ impl RejectReason {
 pub struct Rejected {
     /// Why.
     pub reason: RejectReason,
-    /// Where: the line of a text file or the row of a table, counted from 1 (a CSV header is line 1).
+    /// The line of a text file or the row of a table, counted from 1 (a CSV header is line 1).
     pub position: u64,
     /// The field and value at fault, shortened.
     pub detail: String,
 }
 
-/// Counts by reason, and the first few of each with their positions.
+/// Counts of rejected records by reason, and the first [`REJECTED_SAMPLES`] records of each.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::{RejectReason, Rejections};
+///
+/// let mut rejections = Rejections::default();
+/// rejections.add(RejectReason::BadStatus, 7, || "status_code = 999".to_owned());
+/// assert_eq!((rejections.total(), rejections.count(RejectReason::BadStatus)), (1, 1));
+/// assert_eq!(rejections.first()[0].position, 7);
+/// assert_eq!(RejectReason::BadStatus.hint(), "give an HTTP status from 100 to 599");
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejections {
     counts: BTreeMap<RejectReason, u64>,
@@ -117,7 +129,7 @@ impl Rejections {
         }
     }
 
-    /// Adds all of `other`'s.
+    /// Adds the counts and records of `other`.
     pub fn merge(&mut self, other: Self) {
         for rejected in other.first {
             let kept = self.first.iter().filter(|kept| kept.reason == rejected.reason).count();
@@ -130,12 +142,12 @@ impl Rejections {
         }
     }
 
-    /// All rejected records.
+    /// The number of rejected records.
     pub fn total(&self) -> u64 {
         self.counts.values().sum()
     }
 
-    /// How many were rejected for `reason`.
+    /// The number of records rejected for `reason`.
     pub fn count(&self, reason: RejectReason) -> u64 {
         self.counts.get(&reason).copied().unwrap_or(0)
     }
@@ -145,7 +157,7 @@ impl Rejections {
         self.counts.iter().map(|(reason, count)| (*reason, *count))
     }
 
-    /// The first few of each reason.
+    /// The first records of each reason, at most [`REJECTED_SAMPLES`].
     pub fn first(&self) -> &[Rejected] {
         &self.first
     }

@@ -4,7 +4,7 @@ use super::RejectReason;
 use crate::limits::MAX_NAME_BYTES;
 use crate::time::Timestamp;
 
-/// One served request, borrowed from wherever it stands.
+/// One served request, borrowed from its source.
 ///
 /// # Examples
 ///
@@ -28,9 +28,10 @@ pub struct Request<'a> {
     pub status_code: i64,
     /// How long it took, milliseconds.
     pub latency_ms: f64,
-    /// Drops repeated deliveries of the same record; without it equal rows are separate requests.
+    /// Id by which a repeated delivery is recognised and dropped. Without it, equal records are
+    /// separate requests.
     pub request_id: Option<&'a str>,
-    /// The trace that it is part of: requests of one trace tell who calls whom.
+    /// The trace that it is part of. Requests of one trace give the calls between services.
     pub trace_id: Option<&'a str>,
 }
 
@@ -54,7 +55,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Whether the status says that the server failed.
+    /// Whether the server failed: the status is 500 or above.
     pub const fn is_error(&self) -> bool {
         self.status_code >= 500
     }
@@ -83,6 +84,7 @@ impl<'a> Request<'a> {
     }
 }
 
+/// A name of 1 to [`MAX_NAME_BYTES`] without control characters.
 pub(super) fn check_name(name: &str) -> Result<(), RejectReason> {
     if name.is_empty() {
         return Err(RejectReason::MissingField);
@@ -94,12 +96,12 @@ pub(super) fn check_name(name: &str) -> Result<(), RejectReason> {
     if suspicious { Err(RejectReason::BadName) } else { Ok(()) }
 }
 
-/// The same for a name that may be empty.
+/// A name as in [`check_name`], or an empty one.
 pub(super) fn check_optional_name(name: &str) -> Result<(), RejectReason> {
     if name.is_empty() { Ok(()) } else { check_name(name) }
 }
 
-/// An amount that is finite and not negative.
+/// A finite amount of 0 or more.
 pub(super) fn check_amount(value: f64) -> Result<(), RejectReason> {
     if value.is_finite() && value >= 0.0 { Ok(()) } else { Err(RejectReason::BadValue) }
 }

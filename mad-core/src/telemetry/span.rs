@@ -6,7 +6,7 @@ use super::request::{check_amount, check_name, check_optional_name};
 use super::{RejectReason, Request};
 use crate::time::Timestamp;
 
-/// One span of a trace, borrowed from wherever it stands.
+/// One span of a trace, borrowed from its source.
 ///
 /// # Examples
 ///
@@ -97,7 +97,7 @@ impl<'a> Span<'a> {
         Request::new(self.start, self.service, self.operation, status, self.duration_ms)
     }
 
-    /// Whether its status says that it failed: a word for it, upper or lower case (`error`,
+    /// Whether it failed, by its status: a word for failure in upper or lower case (`error`,
     /// `failed`, `timeout`, `STATUS_CODE_ERROR`, ...), `2` as OpenTelemetry counts, or 500 to 599.
     pub fn is_error(&self) -> bool {
         const WORDS: [&str; 12] = [
