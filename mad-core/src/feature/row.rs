@@ -74,6 +74,19 @@ impl FeatureRow {
         self.errors as f64 / self.count as f64
     }
 
+    /// The figures that are not signals.
+    pub(super) fn facts(&self) -> RequestFacts {
+        RequestFacts {
+            requests: self.count,
+            errors: self.errors,
+            over_objective: self.slow,
+            measured: self.samples,
+            mean_ms: self.mean,
+            p99_ms: self.p99,
+            max_ms: self.max,
+        }
+    }
+
     /// One signal of the row. The `n` of a count is 1, or 0 where the step is not whole.
     pub fn sample(&self, signal: Signal) -> Sample {
         match signal {

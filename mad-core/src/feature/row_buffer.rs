@@ -4,7 +4,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FeaturePoint, FeatureRow};
 use crate::series::{EntityId, Sample, SeriesId, Signal, SignalId};
 use crate::time::{MINUTE, Timestamp};
 
@@ -223,33 +222,6 @@ impl RowBuffer {
         }
     }
 
-    /// Adds a row of requests with the built-in signals.
-    pub fn push_requests(&mut self, row: &FeatureRow, step: i64) {
-        let head = RowHead {
-            step,
-            gap: saturate(row.gap),
-            whole: row.whole,
-            ..RowHead::new(RowKind::Requests, row.entity, row.bucket)
-        };
-        let facts = RequestFacts {
-            requests: row.count,
-            errors: row.errors,
-            over_objective: row.slow,
-            measured: row.samples,
-            mean_ms: row.mean,
-            p99_ms: row.p99,
-            max_ms: row.max,
-        };
-        self.add_row(head, Signal::ALL.map(|signal| (signal, row.sample(signal))), facts);
-    }
-
-    /// Adds a point of a series: to the last row if that is of the same kind, entity and time, and
-    /// as a new row otherwise.
-    pub fn push_point(&mut self, point: &FeaturePoint, kind: RowKind) {
-        let signal = (point.series, point.sample, saturate(point.gap));
-        self.add_sample(kind, point.entity, point.bucket, point.step, signal);
-    }
-
     /// Adds a row of requests.
     pub(super) fn add_row(
         &mut self,
@@ -266,7 +238,7 @@ impl RowBuffer {
 
     /// Adds a value of a series and its gap: to the last row if that is of the same kind, entity
     /// and time, and as a new row otherwise.
-    pub(super) fn add_sample(
+    pub(crate) fn add_sample(
         &mut self,
         kind: RowKind,
         entity: EntityId,
@@ -352,46 +324,48 @@ pub(super) fn saturate(gap: u64) -> u32 {
 mod tests {
     use super::*;
 
-    fn point(minute: i64, entity: u32, series: u32, gap: u64) -> FeaturePoint {
-        FeaturePoint {
-            bucket: Timestamp::from_nanos(minute * MINUTE),
-            entity: EntityId(entity),
-            series: SeriesId(series),
-            sample: Sample { value: f64::from(series), n: 1 },
-            gap,
-            step: MINUTE,
-        }
+    /// Adds a value of a series at a minute.
+    fn add(
+        rows: &mut RowBuffer,
+        kind: RowKind,
+        (minute, entity, series, gap): (i64, u32, u32, u32),
+    ) {
+        let at = Timestamp::from_nanos(minute * MINUTE);
+        let sample = Sample { value: f64::from(series), n: 1 };
+        rows.add_sample(kind, EntityId(entity), at, MINUTE, (SeriesId(series), sample, gap));
     }
 
-    fn requests() -> FeatureRow {
-        FeatureRow {
-            bucket: Timestamp::from_nanos(5 * MINUTE),
-            entity: EntityId(2),
+    /// Adds a row of requests whose step had not ended.
+    fn add_requests(rows: &mut RowBuffer) {
+        let head = RowHead {
             gap: 3,
             whole: false,
-            count: 10,
+            ..RowHead::new(RowKind::Requests, EntityId(2), Timestamp::from_nanos(5 * MINUTE))
+        };
+        let facts = RequestFacts {
+            requests: 10,
             errors: 4,
-            slow: 1,
-            samples: 9,
-            mean: 20.0,
-            p50: 18.0,
-            p95: 40.0,
-            p99: 44.0,
-            max: 45.0,
-        }
+            over_objective: 1,
+            measured: 9,
+            mean_ms: 20.0,
+            p99_ms: 44.0,
+            max_ms: 45.0,
+        };
+        let sample = |signal: Signal| Sample { value: signal.index() as f64, n: 9 };
+        rows.add_row(head, Signal::ALL.map(|signal| (signal, sample(signal))), facts);
     }
 
     #[test]
     fn a_row_of_requests_holds_each_figure_once() {
         let mut rows = RowBuffer::default();
-        rows.push_requests(&requests(), MINUTE);
+        add_requests(&mut rows);
         let row = rows.get(0).unwrap();
         assert_eq!((row.head.kind, row.head.gap, row.head.whole), (RowKind::Requests, 3, false));
         assert_eq!(row.head.end(), Timestamp::from_nanos(6 * MINUTE));
         let signals: Vec<SignalId> = row.samples.iter().map(|sample| sample.signal).collect();
         assert_eq!(signals, Signal::ALL.map(SignalId::from));
         for signal in Signal::ALL {
-            assert_eq!(row.sample(signal), requests().sample(signal));
+            assert_eq!(row.sample(signal).value, signal.index() as f64);
         }
         let facts = row.requests.unwrap();
         assert_eq!((facts.requests, facts.errors, facts.measured), (10, 4, 9));
@@ -401,10 +375,10 @@ mod tests {
     #[test]
     fn points_of_one_entity_and_time_make_one_row() {
         let mut rows = RowBuffer::default();
-        for point in [point(0, 1, 0, 0), point(0, 1, 1, 2), point(0, 2, 2, 0), point(1, 2, 2, 0)] {
-            rows.push_point(&point, RowKind::Metrics);
+        for point in [(0, 1, 0, 0), (0, 1, 1, 2), (0, 2, 2, 0), (1, 2, 2, 0)] {
+            add(&mut rows, RowKind::Metrics, point);
         }
-        rows.push_point(&point(1, 2, 3, 0), RowKind::Logs);
+        add(&mut rows, RowKind::Logs, (1, 2, 3, 0));
         let lengths: Vec<usize> = rows.iter().map(|row| row.samples.len()).collect();
         assert_eq!(lengths, [2, 1, 1, 1]);
         let first = rows.get(0).unwrap();
@@ -416,7 +390,7 @@ mod tests {
     #[test]
     fn a_signal_that_a_row_does_not_have_is_unknown() {
         let mut rows = RowBuffer::default();
-        rows.push_point(&point(0, 1, 0, 0), RowKind::Metrics);
+        add(&mut rows, RowKind::Metrics, (0, 1, 0, 0));
         let missing = rows.get(0).unwrap().sample(Signal::P50Latency);
         assert!(missing.value.is_nan() && missing.n == 0);
     }
@@ -424,8 +398,8 @@ mod tests {
     #[test]
     fn a_copied_buffer_is_equal_and_a_cleared_one_is_empty() {
         let mut rows = RowBuffer::default();
-        rows.push_point(&point(0, 1, 0, 0), RowKind::Metrics);
-        rows.push_requests(&requests(), MINUTE);
+        add(&mut rows, RowKind::Metrics, (0, 1, 0, 0));
+        add_requests(&mut rows);
         let copy: RowBuffer = rows.iter().collect();
         assert_eq!(copy, rows);
         let last: RowBuffer = rows.iter().rev().take(1).collect();

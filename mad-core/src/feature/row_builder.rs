@@ -1,5 +1,6 @@
 //! Rows made by hand, for users of a single stage and for tests.
 
+use super::FeatureRow;
 use super::row_buffer::{RequestFacts, Row, RowHead, RowKind, SignalSample};
 use crate::robust::quantile_sorted;
 use crate::series::{EntityId, Sample, Signal, SignalId};
@@ -174,6 +175,20 @@ impl RowBuilder {
     }
 }
 
+impl From<&FeatureRow> for RowBuilder {
+    /// A row of requests in a step of one minute.
+    fn from(row: &FeatureRow) -> Self {
+        let mut builder = Self::requests(row.entity, row.bucket);
+        builder.head.whole = row.whole;
+        let gap = u32::try_from(row.gap).unwrap_or(u32::MAX);
+        builder
+            .gap(gap)
+            .signal(Signal::P50Latency, row.p50, row.samples)
+            .signal(Signal::P95Latency, row.p95, row.samples)
+            .facts(|facts| *facts = row.facts())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::RowBuffer;
@@ -209,6 +224,17 @@ mod tests {
         let row = RowBuilder::requests(EntityId(0), Timestamp::from_seconds(0)).latencies(&[]);
         let median = row.row().sample(Signal::P50Latency);
         assert!(median.value.is_nan() && median.n == 0);
+    }
+
+    #[test]
+    fn a_row_in_plain_fields_is_the_same_row() {
+        let made = RowBuilder::requests(EntityId(3), Timestamp::from_seconds(60))
+            .latencies(&[1.0, 2.0, 9.0])
+            .errors(1)
+            .gap(4)
+            .partial();
+        let plain = FeatureRow::from(made.row());
+        assert_eq!(RowBuilder::from(&plain), made);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Confidence, Reason, Severity, SignalTraits, Verdict, exceeds_min_effect};
 use crate::config::{GuardConfig, SignalSettings};
 use crate::error::{Error, Result};
-use crate::feature::FeatureRow;
+use crate::feature::Row;
 use crate::score::{RowScores, Score, threshold_neg_log10_p};
 use crate::series::{Direction, Sample, Signal, SignalKind};
 use crate::time::{MINUTE, Timestamp};
@@ -82,44 +82,30 @@ pub struct ScoredRow<'a> {
 /// use mad_core::guard::{EntityMaturity, Guardrails, Reason};
 /// use mad_core::score::RowScores;
 /// use mad_core::{
-///     EntityId, FeatureRow, GuardConfig, RowBuffer, RowKind, RowScorer, ScoreConfig, Timestamp,
+///     EntityId, GuardConfig, RowBuilder, RowKind, RowScorer, ScoreConfig, Timestamp,
 /// };
 ///
 /// let config = ScoreConfig::default();
 /// let mut scorer = RowScorer::new(RowKind::Requests, &config)?;
 /// let guardrails = Guardrails::new(GuardConfig::default(), config.threshold)?;
-/// let row = |minute: i64, latency: f64| FeatureRow {
-///     bucket: Timestamp::from_seconds(60 * minute),
-///     entity: EntityId(0),
-///     gap: 0,
-///     whole: true,
-///     count: 50,
-///     errors: 0,
-///     slow: 0,
-///     samples: 50,
-///     mean: latency,
-///     p50: latency,
-///     p95: 1.5 * latency,
-///     p99: 1.6 * latency,
-///     max: 1.7 * latency,
+/// let row = |minute: i64, latency: f64| {
+///     let at = Timestamp::from_seconds(60 * minute);
+///     let latencies: Vec<f64> = (0..50).map(|i| latency + f64::from(i)).collect();
+///     RowBuilder::requests(EntityId(0), at).latencies(&latencies)
 /// };
-/// let (mut rows, mut scores) = (RowBuffer::default(), RowScores::default());
+/// let mut scores = RowScores::default();
 /// for minute in 0..60 {
-///     rows.push_requests(&row(minute, 100.0 + (minute % 7) as f64), 60_000_000_000);
-/// }
-/// for row in rows.iter() {
-///     scorer.observe(&row, &mut scores);
+///     scorer.observe(&row(minute, 100.0 + (minute % 7) as f64).row(), &mut scores);
 /// }
 /// let slow = row(60, 900.0);
-/// rows.push_requests(&slow, 60_000_000_000);
-/// scorer.score(&rows.get(60).unwrap(), &mut scores);
+/// scorer.score(&slow.row(), &mut scores);
 /// let known = EntityMaturity { first: Timestamp::from_seconds(0), points: 60 };
-/// let verdict = guardrails.judge(&slow, &scores, known);
+/// let verdict = guardrails.judge(&slow.row(), &scores, known);
 /// assert!(verdict.is_anomaly && verdict.reason == Reason::AboveExpected);
 ///
 /// // a new entity is still warming up
-/// let new = EntityMaturity { first: slow.bucket, points: 0 };
-/// assert_eq!(guardrails.judge(&slow, &scores, new).reason, Reason::WarmUp);
+/// let new = EntityMaturity { first: Timestamp::from_seconds(3600), points: 0 };
+/// assert_eq!(guardrails.judge(&slow.row(), &scores, new).reason, Reason::WarmUp);
 /// # Ok::<(), mad_core::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -153,14 +139,14 @@ impl Guardrails {
     }
 
     /// Judges a row of requests.
-    pub fn judge(&self, row: &FeatureRow, scores: &RowScores, maturity: EntityMaturity) -> Verdict {
+    pub fn judge(&self, row: &Row<'_>, scores: &RowScores, maturity: EntityMaturity) -> Verdict {
         self.judge_by(row, scores, maturity, &[])
     }
 
     /// Judges a row of requests with the settings of each signal, in the order of [`Signal::ALL`].
     pub fn judge_by(
         &self,
-        row: &FeatureRow,
+        row: &Row<'_>,
         scores: &RowScores,
         maturity: EntityMaturity,
         settings: &[SignalSettings],
@@ -172,8 +158,8 @@ impl Guardrails {
             neg_log10_p: scores.neg_log10_p_of(signal),
         });
         let row = ScoredRow {
-            at: row.bucket,
-            requests: Some(row.count),
+            at: row.head.at,
+            requests: row.requests.map(|facts| facts.requests),
             leading: scores.leading().index() as u16,
             signals: &signals,
         };

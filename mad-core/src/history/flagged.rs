@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::feature::FeatureRow;
+use crate::feature::Row;
 use crate::guard::{Severity, Verdict};
 use crate::score::RowScores;
 use crate::series::{EntityId, Signal, SignalName};
@@ -124,12 +124,7 @@ impl FlaggedRow {
     }
 
     /// A judged row of requests; `None` if it is not flagged. The objectives are not set.
-    pub fn of_requests(
-        row: &FeatureRow,
-        step: i64,
-        scores: &RowScores,
-        verdict: &Verdict,
-    ) -> Option<Self> {
+    pub fn of_requests(row: &Row<'_>, scores: &RowScores, verdict: &Verdict) -> Option<Self> {
         if !verdict.is_anomaly {
             return None;
         }
@@ -145,21 +140,21 @@ impl FlaggedRow {
                     high: score.high,
                     z: score.z,
                     neg_log10_p: scores.neg_log10_p_of(signal),
-                    drifting_for: scores.drift_since(signal).map(|since| row.bucket.since(since)),
+                    drifting_for: scores.drift_since(signal).map(|since| row.head.at.since(since)),
                 }
             })
             .collect();
         signals.sort_by(|a, b| b.neg_log10_p.total_cmp(&a.neg_log10_p));
         Some(Self {
-            step,
-            count: row.count,
-            errors: row.errors,
+            step: row.head.step,
+            count: row.requests.map_or(0, |facts| facts.requests),
+            errors: row.requests.map_or(0, |facts| facts.errors),
             expected_error_rate: scores.of(Signal::ErrorRate).expected,
             severity: verdict.severity,
             neg_log10_p: verdict.neg_log10_p,
             effective_n: verdict.effective_n,
             signals,
-            ..Self::new(row.entity, row.bucket)
+            ..Self::new(row.head.entity, row.head.at)
         })
     }
 

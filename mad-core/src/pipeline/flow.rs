@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::view::Shared;
 use super::{Pipeline, Update};
-use crate::feature::{FeaturePoint, Row, RowKind};
+use crate::feature::{Row, RowBuffer, RowKind};
 use crate::series::{EntityId, SeriesId};
 use crate::telemetry::{PartitionId, Request, Source};
 use crate::time::{SECOND, Timestamp};
@@ -42,33 +42,30 @@ impl Pipeline {
         self.drain(PartitionId::default(), update);
     }
 
-    /// Judges the rows and points that the last input closed.
+    /// Judges the rows that the last input closed.
     pub(super) fn drain(&mut self, partition: PartitionId, update: &mut Update) {
         let closed = self.ingest.take_closed();
         if closed.is_empty() {
             return;
         }
+        // all rows of requests are judged before those of other kinds
         let is_request = |row: &Row<'_>| row.head.kind == RowKind::Requests;
-        let mut judged = false;
+        let requests = closed.iter().filter(is_request).count();
         for row in closed.iter().filter(is_request) {
             self.begin_step(partition, row.head.at, update);
             self.judge_row(&row, update);
-            judged = true;
         }
-        let points: Vec<FeaturePoint> =
-            closed.iter().filter(|row| !is_request(row)).flat_map(FeaturePoint::all_of).collect();
+        if requests > 0 {
+            self.sweep(&closed);
+        }
+        for row in closed.iter().filter(|row| !is_request(row)) {
+            self.begin_step(partition, row.head.at, update);
+            self.judge_points(&row, update);
+        }
+        if requests < closed.len() {
+            self.sweep(&RowBuffer::default());
+        }
         self.ingest.recycle(closed);
-        if judged {
-            self.sweep(&points);
-        }
-        if !points.is_empty() {
-            let same =
-                |a: &FeaturePoint, b: &FeaturePoint| (a.bucket, a.entity) == (b.bucket, b.entity);
-            for row in points.chunk_by(same) {
-                self.judge_points(partition, row, update);
-            }
-            self.sweep(&[]);
-        }
     }
 
     /// Closes the incidents that expire when a new step begins.
@@ -89,27 +86,21 @@ impl Pipeline {
         let Self { config, names, ingest, judge, incidents, checkpointer, tally } = self;
         checkpointer.mark_dirty([row.head.entity]);
         let Some((judged, outcome)) = judge.judge_row(row, config, names) else { return };
-        tally.row(&judged, row.head.at.plus(config.features.step()), judge.is_suppressed(&judged));
+        tally.row(&judged, row.head.end(), judge.is_suppressed(&judged));
         incidents.push_row(&judged);
         let shared = Shared { config, names, graph: ingest.graph() };
         incidents.take(&judged.entity, outcome, shared, &mut update.changes);
         update.rows.push(judged);
     }
 
-    /// Judges the points of one entity at one time.
-    fn judge_points(
-        &mut self,
-        partition: PartitionId,
-        points: &[FeaturePoint],
-        update: &mut Update,
-    ) {
-        let Some(FeaturePoint { bucket, entity, .. }) = points.first().copied() else { return };
-        self.begin_step(partition, bucket, update);
+    /// Judges a row of metrics, logs or traces.
+    fn judge_points(&mut self, row: &Row<'_>, update: &mut Update) {
+        let entity = row.head.entity;
         let Self { config, names, ingest, judge, incidents, checkpointer, tally } = self;
         let Some(name) = names.entities.get(entity) else { return };
         checkpointer.mark_dirty([entity]);
         let before = update.points.len();
-        let Some(outcome) = judge.judge_points(points, config, names, &mut update.points) else {
+        let Some(outcome) = judge.judge_points(row, config, names, &mut update.points) else {
             return;
         };
         let threshold = judge.threshold_neg_log10_p();
@@ -124,9 +115,9 @@ impl Pipeline {
     }
 
     /// Forgets what has been idle for [`Limits::idle_seconds`](crate::Limits::idle_seconds), at the
-    /// full hours of event time, so that new entities and series have room. Series with `waiting`
-    /// points stay.
-    fn sweep(&mut self, waiting: &[FeaturePoint]) {
+    /// full hours of event time, so that new entities and series have room. Series in `waiting`
+    /// rows stay.
+    fn sweep(&mut self, waiting: &RowBuffer) {
         let Some(at) = self.ingest.sweep_due() else { return };
         let idle_since = at.plus(-(self.config.limits.idle_seconds as i64).saturating_mul(SECOND));
         self.ingest.forget_calls(idle_since);

@@ -10,7 +10,7 @@ use super::names::Names;
 use super::partition::Partition;
 use crate::config::PipelineConfig;
 use crate::error::{Error, Result};
-use crate::feature::{FeaturePoint, RowBuffer, StepFinder};
+use crate::feature::{RowBuffer, StepFinder};
 use crate::graph::{ServiceGraph, TraceProfiles};
 use crate::series::{EntityId, SeriesId};
 use crate::telemetry::{Edge, PartitionId, Record, Rejections, Request, Source, Span, SpanKind};
@@ -222,10 +222,12 @@ impl Ingest {
         is_due.then_some(at)
     }
 
-    /// Entities and series with records that are not judged yet, `waiting` points included.
-    pub fn in_flight(&self, waiting: &[FeaturePoint]) -> (BTreeSet<EntityId>, BTreeSet<SeriesId>) {
+    /// Entities and series with records that are not judged yet, those of `waiting` rows included.
+    pub fn in_flight(&self, waiting: &RowBuffer) -> (BTreeSet<EntityId>, BTreeSet<SeriesId>) {
         let mut entities = BTreeSet::new();
-        let mut series: BTreeSet<SeriesId> = waiting.iter().map(|point| point.series).collect();
+        let waiting = waiting.iter().flat_map(|row| row.samples);
+        let mut series: BTreeSet<SeriesId> =
+            waiting.filter_map(|sample| sample.signal.series()).collect();
         for partition in &self.partitions {
             entities.extend(partition.features.entities_in_flight());
             series.extend(partition.features.series_in_flight());

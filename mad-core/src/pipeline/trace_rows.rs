@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::names::Names;
-use crate::feature::{FeaturePoint, RowBuffer, RowKind};
+use crate::feature::{RowBuffer, RowKind};
 use crate::graph::{TraceProfile, TraceProfiles};
 use crate::robust::median;
 use crate::series::{CALLS_TO, Entity, MISSING_SPANS, NETWORK_GAP, Sample};
@@ -58,8 +58,7 @@ pub(super) fn add_rows(
         }
         let series = names.series.id(entity, &Arc::from(metric), &names.entities);
         if let Some(series) = series {
-            let point = FeaturePoint { bucket, entity, series, sample, gap: 0, step };
-            rows.push_point(&point, RowKind::Traces);
+            rows.add_sample(RowKind::Traces, entity, bucket, step, (series, sample, 0));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use mad_core::Source;
 use mad_core::config::{GuardConfig, IncidentConfig, PipelineConfig, ScoreConfig};
-use mad_core::feature::{FeatureRow, Row, RowBuffer, RowKind};
+use mad_core::feature::{FeatureRow, Row, RowBuilder, RowKind};
 use mad_core::guard::{Confidence, EntityMaturity, Guardrails, Reason, Severity, Verdict};
 use mad_core::history::{FlaggedRow, FlaggedSignal};
 use mad_core::incident::{
@@ -39,11 +39,10 @@ fn usual(i: i64) -> FeatureRow {
     }
 }
 
-/// Judges the only row of a buffer.
+/// Judges a row in plain fields.
 fn with_row<T>(row: &FeatureRow, judge: impl FnOnce(&Row<'_>) -> T) -> T {
-    let mut rows = RowBuffer::default();
-    rows.push_requests(row, MINUTE);
-    judge(&rows.get(0).unwrap())
+    let row = RowBuilder::from(row);
+    judge(&row.row())
 }
 
 fn score(scorer: &RowScorer, row: &FeatureRow) -> RowScores {
@@ -79,7 +78,8 @@ fn guardrails(config: GuardConfig) -> Guardrails {
 }
 
 fn judge(config: GuardConfig, row: &FeatureRow, maturity: EntityMaturity) -> Verdict {
-    guardrails(config).judge(row, &score(&taught(1.0), row), maturity)
+    let scores = score(&taught(1.0), row);
+    with_row(row, |row| guardrails(config).judge(row, &scores, maturity))
 }
 
 fn slow(factor: f64) -> FeatureRow {
@@ -190,7 +190,7 @@ fn critical_needs_many_significant_errors() {
     let with_errors = |count: u64, errors: u64| {
         let row = FeatureRow { count, samples: count, errors, ..usual(60) };
         let scores = score(&taught(count as f64 / 60.0), &row);
-        (guardrails(config).judge(&row, &scores, mature()), scores)
+        (with_row(&row, |row| guardrails(config).judge(row, &scores, mature())), scores)
     };
     // many errors, significant
     let (verdict, _) = with_errors(60, 20);
@@ -207,7 +207,8 @@ fn critical_needs_many_significant_errors() {
     assert_eq!(verdict.severity, Severity::Info);
     // slow, with one error of six: a warning
     let row = FeatureRow { count: 12, samples: 12, errors: 1, ..slow(20.0) };
-    let verdict = guardrails(config).judge(&row, &score(&taught(0.2), &row), mature());
+    let scores = score(&taught(0.2), &row);
+    let verdict = with_row(&row, |row| guardrails(config).judge(row, &scores, mature()));
     assert_eq!((verdict.is_anomaly, verdict.severity), (true, Severity::Warning));
 }
 

@@ -2,7 +2,7 @@
 //! ranges of the numbers, and no lookahead.
 
 use mad_core::config::ScoreConfig;
-use mad_core::feature::{FeatureRow, Row, RowBuffer, RowKind};
+use mad_core::feature::{FeatureRow, Row, RowBuilder, RowKind};
 use mad_core::score::{
     BinomialScorer, CountScorer, CusumScorer, DifferenceScorer, DoubleMadScorer, ExtremeScorer,
     Learn, Likelihood, LongScorer, MadConfig, MadScorer, RateScorer, RowScorer, RowScores, Score,
@@ -10,7 +10,7 @@ use mad_core::score::{
     neg_log10_sf, normal_equivalent,
 };
 use mad_core::series::{Direction, EntityId, Sample, Signal, SignalKind};
-use mad_core::time::{MINUTE, Timestamp};
+use mad_core::time::Timestamp;
 use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -643,11 +643,10 @@ proptest! {
     }
 }
 
-/// Judges the only row of a buffer.
+/// Judges a row in plain fields.
 fn with_row<T>(row: &FeatureRow, judge: impl FnOnce(&Row<'_>) -> T) -> T {
-    let mut rows = RowBuffer::default();
-    rows.push_requests(row, MINUTE);
-    judge(&rows.get(0).unwrap())
+    let row = RowBuilder::from(row);
+    judge(&row.row())
 }
 
 fn score(scorer: &RowScorer, row: &FeatureRow) -> RowScores {

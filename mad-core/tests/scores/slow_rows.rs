@@ -1,7 +1,7 @@
 //! Slow rises of a latency, detected by the CUSUM although no single row is anomalous.
 
 use mad_core::config::ScoreConfig;
-use mad_core::feature::{FeatureRow, RowBuffer, RowKind};
+use mad_core::feature::{FeatureRow, RowBuilder, RowKind};
 use mad_core::score::{RowScorer, RowScores, SignalScorer};
 use mad_core::series::{EntityId, Sample, Signal, SignalKind};
 use mad_core::time::{MINUTE, Timestamp};
@@ -35,9 +35,8 @@ fn row(minute: u32, p50: f64) -> FeatureRow {
 }
 
 fn observe(scorer: &mut RowScorer, row: &FeatureRow) -> RowScores {
-    let (mut rows, mut scores) = (RowBuffer::default(), RowScores::default());
-    rows.push_requests(row, MINUTE);
-    scorer.observe(&rows.get(0).unwrap(), &mut scores);
+    let mut scores = RowScores::default();
+    scorer.observe(&RowBuilder::from(row).row(), &mut scores);
     scores
 }
 

@@ -1,6 +1,6 @@
 //! The stage that ranks culprits by their flagged rows.
 
-use mad_core::{CulpritConfig, FlaggedRow};
+use mad_core::{CulpritConfig, FlaggedRow, RowBuilder};
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +67,7 @@ impl CulpritRanker {
             let newest = rows.features.iter().map(|row| row.bucket).max();
             let at = at.map(|at| at.0).or(newest).unwrap_or_default();
             let flagged = judged.filter_map(|(row, scores, verdict)| {
-                FlaggedRow::of_requests(row, mad_core::time::MINUTE, scores, verdict)
+                FlaggedRow::of_requests(&RowBuilder::from(row).row(), scores, verdict)
             });
             let flagged: Vec<FlaggedRow> = flagged.collect();
             Ok(self.core.rank(&flagged, &rows.entities, at).into())

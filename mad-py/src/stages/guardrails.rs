@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mad_core::guard::EntityMaturity;
-use mad_core::{EntityId, EntityTable};
+use mad_core::{EntityId, EntityTable, RowBuilder};
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -84,7 +84,7 @@ impl Guardrails {
                 let id = rows.known(row, &mut state.entities);
                 let first = EntityMaturity { first: row.bucket, points: 0 };
                 let maturity = state.known.entry(id).or_insert(first);
-                verdicts.push(state.core.judge(row, scores, *maturity));
+                verdicts.push(state.core.judge(&RowBuilder::from(row).row(), scores, *maturity));
                 maturity.points += 1;
             }
             rows.scores = Some(scores);

@@ -1,7 +1,7 @@
 //! The stage that groups flagged rows into incidents.
 
 use mad_core::incident::RowOutcome;
-use mad_core::{EntityTable, FlaggedRow, IncidentChange};
+use mad_core::{EntityTable, FlaggedRow, IncidentChange, RowBuilder};
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -82,7 +82,8 @@ impl IncidentGrouper {
                 let id = rows.known(row, &mut state.entities);
                 state.core.advance(row.bucket, &mut changes);
                 let Some(entity) = rows.entities.get(row.entity) else { continue };
-                let outcome = match FlaggedRow::of_requests(row, state.step, scores, verdict) {
+                let judged = RowBuilder::from(row).step(state.step);
+                let outcome = match FlaggedRow::of_requests(&judged.row(), scores, verdict) {
                     Some(flagged) => RowOutcome::Alarm(FlaggedRow { entity: id, ..flagged }),
                     None => RowOutcome::Quiet {
                         entity: id,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use mad_core::score::RowScores;
-use mad_core::{EntityId, EntityTable, RowBuffer, RowKind, ScoreConfig};
+use mad_core::{EntityId, EntityTable, RowBuilder, RowKind, ScoreConfig};
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -73,7 +73,7 @@ impl RowScorer {
             .with(py, move |state| {
                 let mut scores = Vec::with_capacity(rows.features.len());
                 // reused for every row
-                let (mut buffer, mut judged) = (RowBuffer::default(), RowScores::default());
+                let mut judged = RowScores::default();
                 for row in &rows.features {
                     let id = rows.known(row, &mut state.entities);
                     let scorer = match state.scorers.entry(id) {
@@ -82,11 +82,7 @@ impl RowScorer {
                             new.insert(mad_core::RowScorer::new(RowKind::Requests, &state.config)?)
                         }
                     };
-                    buffer.clear();
-                    buffer.push_requests(row, state.step);
-                    if let Some(row) = buffer.get(0) {
-                        scorer.observe(&row, &mut judged);
-                    }
+                    scorer.observe(&RowBuilder::from(row).step(state.step).row(), &mut judged);
                     scores.push(judged.kept());
                 }
                 rows.scores = Some(scores);

@@ -15,7 +15,7 @@ use super::JudgedRow;
 use super::names::Names;
 use crate::config::{MuteWindow, PipelineConfig};
 use crate::error::Result;
-use crate::feature::{FeatureRow, Row};
+use crate::feature::{FeatureRow, Row, RowHead};
 use crate::guard::{EntityMaturity, Guardrails, Reason};
 use crate::history::{Decision, FlaggedRow};
 use crate::incident::RowOutcome;
@@ -74,24 +74,25 @@ impl Judge {
     /// Judges a row of requests, then learns from it.
     pub fn judge_row(
         &mut self,
-        judged: &Row<'_>,
+        row: &Row<'_>,
         config: &PipelineConfig,
         names: &Names,
     ) -> Option<(JudgedRow, RowOutcome)> {
-        let row = &FeatureRow::from(*judged);
-        self.learn_rules(row.entity, config, names);
-        let entity = Arc::clone(names.entities.get(row.entity)?);
-        let is_muted = self.is_muted(row.entity, row.bucket, config, names);
-        let rules = self.rules.get(&row.entity).and_then(Option::as_ref);
-        let slot = slot(&mut self.rows, row.entity.index())?;
+        let RowHead { entity: id, at, step, .. } = *row.head;
+        let facts = row.requests?;
+        self.learn_rules(id, config, names);
+        let entity = Arc::clone(names.entities.get(id)?);
+        let is_muted = self.is_muted(id, at, config, names);
+        let rules = self.rules.get(&id).and_then(Option::as_ref);
+        let slot = slot(&mut self.rows, id.index())?;
         if slot.is_none() {
             // the configuration was validated when the pipeline was made
             let score = rules.map_or(&config.score, |rules| &rules.settings.score);
-            *slot = Some(Box::new(EntityState::new(score, row.bucket).ok()?));
+            *slot = Some(Box::new(EntityState::new(score, at).ok()?));
         }
         let state = slot.as_mut()?;
         let scores = &mut self.scores;
-        state.scorer.score(judged, scores);
+        state.scorer.score(row, scores);
         let maturity = state.maturity();
         let mut verdict = match rules {
             Some(rules) => rules.guardrails.judge_by(row, scores, maturity, &rules.signals),
@@ -99,32 +100,27 @@ impl Judge {
         };
         if is_muted {
             verdict = verdict.suppressed_by(Reason::Muted);
-            state.scorer.learn_muted(judged, scores);
+            state.scorer.learn_muted(row, scores);
         } else {
             if self.backfill {
                 verdict = verdict.suppressed_by(Reason::History);
             }
-            state.scorer.learn(judged, scores);
+            state.scorer.learn(row, scores);
         }
         let slo = rules.map_or(config.slo, |rules| rules.settings.slo);
-        let seconds = config.features.step_seconds * (row.gap + 1) as f64;
-        state.traffic.add(row.count, seconds, slo.window_seconds());
+        let seconds = config.features.step_seconds * (u64::from(row.head.gap) + 1) as f64;
+        state.traffic.add(facts.requests, seconds, slo.window_seconds());
         let window_requests = state.traffic.expected(slo.window_seconds());
-        state.judged(row.bucket, Decision::of_row(row, scores, &verdict));
-        let step = config.features.step();
-        let outcome = match FlaggedRow::of_requests(row, step, scores, &verdict) {
+        let plain = FeatureRow::from(*row);
+        state.judged(at, Decision::of_row(&plain, scores, &verdict));
+        let outcome = match FlaggedRow::of_requests(row, scores, &verdict) {
             Some(flagged) => {
-                let slow = row.slow;
+                let slow = facts.over_objective;
                 RowOutcome::Alarm(flagged.objectives(RowObjectives { slo, slow, window_requests }))
             }
-            None => RowOutcome::Quiet {
-                entity: row.entity,
-                at: row.bucket,
-                step,
-                neg_log10_p: verdict.neg_log10_p,
-            },
+            None => RowOutcome::Quiet { entity: id, at, step, neg_log10_p: verdict.neg_log10_p },
         };
-        Some((JudgedRow { entity, row: *row, scores: scores.kept(), verdict }, outcome))
+        Some((JudgedRow { entity, row: plain, scores: scores.kept(), verdict }, outcome))
     }
 
     /// Whether a guardrail kept an unlikely row from being flagged.

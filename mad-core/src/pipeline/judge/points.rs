@@ -1,11 +1,11 @@
-//! Points of metrics: each is judged alone, and all points of one entity and time make one row.
+//! Rows of series: each signal is judged alone, and the row pays for all of them.
 
 use std::sync::Arc;
 
 use super::rules::metric_scorer;
 use super::{Judge, SeriesState, slot};
 use crate::config::PipelineConfig;
-use crate::feature::FeaturePoint;
+use crate::feature::{FeaturePoint, Row, RowHead};
 use crate::guard::{Reason, ScoredRow, ScoredSignal, Severity, SignalTraits, Verdict};
 use crate::history::{Decision, FlaggedRow, FlaggedSignal};
 use crate::incident::RowOutcome;
@@ -15,23 +15,23 @@ use crate::score::{DriftAlarm, Score, SignalScores};
 use crate::series::{Entity, SignalKind, SignalName};
 
 impl Judge {
-    /// Judges the points of one entity at one time, then learns from them. Appends the judged
-    /// points to `out`.
+    /// Judges a row of metrics, logs or traces, then learns from it. Appends its judged points to
+    /// `out`.
     pub fn judge_points(
         &mut self,
-        points: &[FeaturePoint],
+        row: &Row<'_>,
         config: &PipelineConfig,
         names: &Names,
         out: &mut Vec<JudgedPoint>,
     ) -> Option<RowOutcome> {
-        let FeaturePoint { bucket, entity, step, .. } = *points.first()?;
+        let RowHead { at: bucket, entity, step, .. } = *row.head;
         let name = names.entities.get(entity)?;
         self.learn_rules(entity, config, names);
         // the price of looking at several points (Bonferroni)
-        let look_elsewhere = (points.len() as f64).log10();
+        let look_elsewhere = (row.samples.len() as f64).log10();
         let (mut highest, mut outcomes) = (0.0_f64, Vec::new());
-        for point in points {
-            if let Some((judged, alarm)) = self.judge_point(name, point, config, names) {
+        for point in FeaturePoint::all_of(*row) {
+            if let Some((judged, alarm)) = self.judge_point(name, &point, config, names) {
                 highest = highest.max(alarm.score.neg_log10_p - look_elsewhere);
                 outcomes.push(PointOutcome::new(&judged, &alarm, look_elsewhere));
                 out.push(judged);

@@ -8,9 +8,7 @@ use crate::error::{Error, Result};
 use crate::guard::Guardrails;
 use crate::pipeline::names::Names;
 use crate::score::{CounterRate, SignalScorer};
-use crate::series::{
-    Entity, EntityId, Glob, SeriesId, SeriesName, Signal, SignalKind, is_made_here,
-};
+use crate::series::{Entity, EntityId, Glob, SeriesId, SeriesName, Signal, is_made_here};
 use crate::time::Timestamp;
 
 /// The settings of an entity that an override applies to.
