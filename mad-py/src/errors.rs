@@ -8,7 +8,7 @@ pyo3::create_exception!(
     mad._core,
     UnsortedError,
     PyValueError,
-    "An input is not ordered by time and was to be read as it comes."
+    "An input that is read as it comes is not ordered by time."
 );
 
 /// The exception of an error.

@@ -65,9 +65,9 @@ mod _core {
     #[pymodule_export]
     use super::results::update::Update;
     #[pymodule_export]
-    use super::service::live::LivePipeline;
+    use super::service::engine_pipeline::EnginePipeline;
     #[pymodule_export]
-    use super::service::live_update::LiveUpdate;
+    use super::service::engine_update::EngineUpdate;
     #[pymodule_export]
     use super::stages::culprit_ranker::CulpritRanker;
     #[pymodule_export]

@@ -15,13 +15,13 @@ __all__ = [
     "Culprit",
     "CulpritRanker",
     "DetectRun",
+    "EnginePipeline",
+    "EngineUpdate",
     "Explanation",
     "FeatureBuilder",
     "Guardrails",
     "Incident",
     "IncidentGrouper",
-    "LivePipeline",
-    "LiveUpdate",
     "MadScorer",
     "MetricCulprit",
     "MetricRanking",
@@ -79,7 +79,7 @@ class _ToJson(Protocol):
 _Config: TypeAlias = str | Mapping[str, Any] | _ToJson | None
 
 class UnsortedError(ValueError):
-    """An input is not ordered by time and was to be read as it comes."""
+    """An input that is read as it comes is not ordered by time."""
 
 def modified_z(values: _Numbers) -> _Floats:
     """Modified z-scores of a whole array: 0.6745 (x - median) / MAD.
@@ -88,22 +88,43 @@ def modified_z(values: _Numbers) -> _Floats:
     equal (MAD 0), the mean absolute deviation takes the MAD's place; where all are, every z is 0.
     Iglewicz and Hoaglin, 1993.
 
-    `values`, here and below, is one-dimensional: a float64 array, strided or not, is read where it
-    stands; other numbers (lists, integers, float32) are copied. TypeError for other values,
-    ValueError for more than one dimension. Empty in, empty out.
+    `values` is one-dimensional: a float64 array, strided or not, is read where it stands; other
+    numbers (lists, integers, float32) are copied. An empty array gives an empty array.
+
+    Raises TypeError for other values, ValueError for more than one dimension.
+
+    >>> import mad
+    >>> mad.modified_z([1.0, 2.0, 3.0, 4.0, 100.0]).round(2).tolist()
+    [-1.35, -0.67, 0.0, 0.67, 65.43]
     """
 
 def rolling_z(values: _Numbers, window: int, min_points: int) -> _Floats:
-    """Causal modified z-scores: each value against the at most `window` finite values before it.
+    """Causal modified z-scores: each value by the at most `window` finite values before it.
 
-    NaN until `min_points` of them are there, and where the value is not finite. ValueError for a
-    window outside 1 to 100,000, and for `min_points` outside 1 to the window.
+    The result is as long as `values`. It is NaN until `min_points` values have come, and where the
+    value is not finite. An empty array gives an empty array.
+
+    Raises ValueError for a window outside 1 to 100,000, and for `min_points` outside 1 to the
+    window.
+
+    >>> import mad
+    >>> z = mad.rolling_z([10.0, 11.0, 10.0, 12.0, 11.0, 30.0], window=5, min_points=5)
+    >>> z.round(2).tolist()
+    [nan, nan, nan, nan, nan, 12.82]
     """
 
 def rolling_mad(values: _Numbers, window: int) -> tuple[_Floats, _Floats]:
-    """Rolling median and MAD of the last `window` values, the value's own included, exact.
+    """Rolling median and MAD of the last `window` values, each value's own included; exact.
 
-    NaN until the window is full of finite values. ValueError for a window outside 1 to 100,000.
+    Both results are as long as `values` and NaN until the window is full of finite values. An empty
+    array gives empty arrays.
+
+    Raises ValueError for a window outside 1 to 100,000.
+
+    >>> import mad
+    >>> median, mad_ = mad.rolling_mad([1.0, 2.0, 3.0, 10.0], window=3)
+    >>> median.tolist(), mad_.tolist()
+    ([nan, nan, 2.0, 3.0], [nan, nan, 1.0, 1.0])
     """
 
 def check_config(json: str) -> str:
@@ -145,7 +166,7 @@ def reference_detect(
     min_requests: int = 20,
     threshold: float = 3.5,
 ) -> Table:
-    """The original system's numbers over a request table."""
+    """The numbers of the original system for a request table."""
 
 def evaluate(
     scored: Iterable[bytes],
@@ -200,7 +221,7 @@ class Telemetry:
     def feed(self, chunk: Any) -> None:
         """Reads a piece: bytes, cut anywhere, or a table."""
     def end(self) -> None:
-        """There is no more."""
+        """Ends the input."""
     @property
     def kind(self) -> str: ...
     @property
@@ -216,7 +237,7 @@ class Rows:
     `report.features` or `report.scored`, of `features.csv` or `scored.csv`, or of `to_table()`.
     Needed columns are bucket_ts (aware), service, endpoint and req_count. A table with the columns
     `signal` and `score` has scores, and one with `is_anomaly` has verdicts too. Of a table without
-    columns of its own for every signal, only the leading signal of each row is known.
+    separate columns for every signal, only the leading signal of each row is known.
 
     NaN and missing numbers are unknown; an empty table gives no rows. The rows are sorted by time.
     Every stage takes such a table in place of `Rows`.
@@ -288,14 +309,14 @@ class Incident:
     def errors(self) -> int: ...
     @property
     def reopened(self) -> int:
-        """How often it came back after it had ended."""
+        """How often it reopened after it had closed."""
 
     @property
     def slo(self) -> dict[str, Any] | None:
-        """What its rows took of the budgets of its objectives; None without requests."""
+        """The share of the error budgets that its rows used up; None without requests."""
 
     def to_json(self) -> str:
-        """All of it as JSON, as in incidents.json."""
+        """The whole incident as JSON, as in incidents.json."""
 
 @final
 class Explanation:
@@ -324,7 +345,7 @@ class Explanation:
 
 @final
 class Culprit:
-    """One suspect."""
+    """A culprit of a ranking: a service and endpoint with its evidence."""
 
     @property
     def service(self) -> str: ...
@@ -345,7 +366,7 @@ class Culprit:
 
 @final
 class Ranking:
-    """Suspects, the likeliest first."""
+    """Culprits by their flagged rows, best first."""
 
     @property
     def culprits(self) -> list[Culprit]: ...
@@ -361,7 +382,7 @@ class Ranking:
 
 @final
 class MetricCulprit:
-    """One suspect of a ranking over metrics."""
+    """A culprit of a ranking over metrics."""
 
     @property
     def service(self) -> str: ...
@@ -381,12 +402,12 @@ class MetricCulprit:
         """Services from the target, or the uppermost caller, to this one, each calling the next."""
     @property
     def correlated(self) -> list[dict[str, Any]]:
-        """Of the first culprit: service, resource, metric and correlation_score (0.5 to 1) of what
-        else moved as its strongest metric did."""
+        """Of the first culprit: service, resource, metric and correlation_score (0.5 to 1) of
+        each other series that moved like its strongest metric."""
 
 @final
 class MetricRanking:
-    """Suspects by their metrics, the likeliest first."""
+    """Culprits by their metrics, best first."""
 
     @property
     def culprits(self) -> list[MetricCulprit]: ...
@@ -408,7 +429,7 @@ def rank_culprits(
     changes: Any = None,
     config: Any = None,
 ) -> MetricRanking:
-    """Ranks the services of an incident by what their metrics did.
+    """Ranks the services of an incident by the changes of their metrics.
 
     `metrics` is the incident window in long form: timestamp (aware), service, metric, value;
     optional resource. `reference` is the same for normal time, which may be months away; without
@@ -420,24 +441,40 @@ def rank_culprits(
     culprit's onset are evidence. `config` is a mapping of settings: min_effect, min_lasting_effect,
     min_target_effect, top_k, metric_kinds (kinds of metrics by name or pattern, such as
     {"*_backlog": "traffic"}) and find_onset (False: the start of the given incident is its onset).
-    Rows stand in any order; NaN and null values are gaps; rows
-    that cannot be taken are counted in `.rejected`.
+    Rows stand in any order; NaN and null values are gaps; rows that cannot be read are counted in
+    `.rejected`. An empty table gives no culprits.
 
     The answer has `.culprits`, best first, one a service, each with `.service`, `.endpoint` (the
     resource), `.metric`, `.score` (0 to 1), `.onset`, `.evidence`, `.chain` and `.correlated`; it
     has `.abstained` when no service stands out. Raises ValueError for a missing column, for times
     without a zone and for a wrong setting.
+
+    >>> import mad
+    >>> minutes, services = range(120), ("web", "db")
+    >>> metrics = {
+    ...     "timestamp": [60_000 * i for _ in services for i in minutes],
+    ...     "service": [name for name in services for _ in minutes],
+    ...     "metric": ["cpu" for _ in services for _ in minutes],
+    ...     "value": [
+    ...         80.0 if name == "db" and i >= 90 else 20.0 + i % 5
+    ...         for name in services
+    ...         for i in minutes
+    ...     ],
+    ... }
+    >>> ranking = mad.rank_culprits(metrics)
+    >>> [culprit.service for culprit in ranking.culprits], ranking.abstained
+    (['db'], False)
     """
 
 @final
 class TraceCulprit:
-    """One suspect of a ranking over traces."""
+    """A culprit of a ranking over traces."""
 
     @property
     def service(self) -> str: ...
     @property
     def operation(self) -> str:
-        """What it was asked to do."""
+        """The operation that fails, is slow or is missing."""
     @property
     def fault(self) -> str:
         """error, slow, network (the caller fails or waits, the callee is well) or missing."""
@@ -449,13 +486,13 @@ class TraceCulprit:
         """Failing traces in which it is the first cause."""
     @property
     def onset(self) -> datetime:
-        """The first failing call, strays long before the others left aside."""
+        """The first failing call; single failures long before the others are left out."""
     @property
     def duration_ms(self) -> float:
-        """Median duration of the failing calls; NaN for missing ones."""
+        """Median duration of the failing calls; NaN for missing calls."""
     @property
     def expected_ms(self) -> float:
-        """Its usual duration; NaN where it has too little past."""
+        """Its usual duration; NaN where too few calls came before."""
     @property
     def sample_traces(self) -> list[str]:
         """The first failing traces from the onset on, at most five."""
@@ -465,7 +502,7 @@ class TraceCulprit:
 
 @final
 class TraceRanking:
-    """Suspects by failing traces, the likeliest first."""
+    """Culprits by failing traces, best first."""
 
     @property
     def culprits(self) -> list[TraceCulprit]: ...
@@ -494,7 +531,7 @@ def rank_traces(
 
 @final
 class Report:
-    """Everything found in a batch of telemetry."""
+    """The result of a detection: rows, incidents, rankings and explanations."""
 
     @property
     def features(self) -> Table: ...
@@ -518,7 +555,7 @@ class Report:
         """Explains an incident."""
     @property
     def states(self) -> Table:
-        """What each service and endpoint, and each metric, is at the end, and why; worst first:
+        """The state of each service and endpoint, and of each metric, at the end; worst first:
         service, endpoint (of a metric its resource), metric, state, reason, points, since,
         last_seen, score. The states are anomalous, suppressed, silent, too_few_requests, learning,
         muted, disabled, normal."""
@@ -541,7 +578,7 @@ class Report:
 
 @final
 class Update:
-    """What a batch, a tick or a command brought about."""
+    """The result of a batch, a tick or a command: rows that closed, and changes of incidents."""
 
     @property
     def rows(self) -> Table: ...
@@ -580,10 +617,10 @@ class Pipeline:
     ...     "latency_ms": [40.0 for _ in range(300)],
     ... })
     >>> update.rows["req_count"].tolist(), str(pipeline.watermark)
-    ([60, 60, 60], '2026-01-06 10:03:59+00:00')
+    ([60, 60, 60, 60], '2026-01-06 10:04:49+00:00')
     >>> again = mad.Pipeline.restore(None, pipeline.checkpoint())
     >>> again.finish().rows["req_count"].tolist()
-    [60, 60]
+    [60]
     """
 
     def __new__(cls, config: _Config = None) -> Pipeline: ...
@@ -591,13 +628,14 @@ class Pipeline:
     def restore(config: _Config, saved: bytes) -> Pipeline:
         """A pipeline that continues where the saved one stopped, byte for byte.
 
-        `features`, `score` and `limits` of the config have to be those it was saved with.
+        Thresholds, guardrails and most other fields of the config may differ: they apply from now
+        on, and the baselines stay. ValueError names a field that has to be the same.
         ValueError for bytes that are cut, damaged, of a newer version or no saved state.
         """
     def checkpoint(self) -> bytes:
         """The whole state as bytes, with version and checksum."""
     def apply(self, command: dict[str, Any]) -> Update:
-        """Does what somebody says: a dict with the `command` and the time, `at`.
+        """Applies a command: a dict with its name as `command` and its time as `at`.
 
         `acknowledge` and `resolve` have the incident's `id`; `mute` has `service` and `endpoint`
         (patterns such as `pay*`, default all), `until` and maybe a `reason`; `unmute` has `service`
@@ -611,14 +649,14 @@ class Pipeline:
         """The state of one entity, `(service, endpoint)`: its baselines, its recent rows and its
         open incident. KeyError when it is not known."""
     def load(self, entity: tuple[str, str], part: bytes) -> None:
-        """Takes over what another pipeline knew of an entity, under this name.
+        """Takes over the state of an entity that another pipeline exported, under this name.
 
-        ValueError when something is known of it already, or the bytes are damaged.
+        ValueError when this pipeline has rows of the entity already, or the bytes are damaged.
         """
     def merge(self, other: Pipeline) -> None:
-        """Takes over all that a pipeline of other entities knows; both have to be finished.
+        """Takes over the state of a pipeline of other entities; both have to be finished.
 
-        ValueError when they have an entity in common: two histories cannot be made one.
+        ValueError when they have an entity in common, because two histories cannot be merged.
         """
     def ingest(
         self,
@@ -641,7 +679,7 @@ class Pipeline:
     def finish(self) -> Update:
         """Closes every open step: the stream has ended."""
     def acknowledge(self, id: str, at: datetime) -> Update:
-        """Somebody takes an incident. KeyError when it is not open."""
+        """Marks an incident as acknowledged. KeyError when it is not open."""
     def resolve(self, id: str, at: datetime) -> Update:
         """Resolves an incident. KeyError when it is not open."""
     @property
@@ -657,13 +695,13 @@ class Pipeline:
     def explain(self, incident: Incident) -> Explanation:
         """Explains an incident."""
     def states(self) -> Table:
-        """What each service and endpoint, and each metric, is now, and why; see `Report.states`."""
+        """The state of each service and endpoint, and of each metric, now; see `Report.states`."""
     def document(self) -> str:
         """Everything a report shows, as JSON."""
 
 @final
 class Score:
-    """How unlikely one value is."""
+    """The score of one value."""
 
     @property
     def z(self) -> float: ...
@@ -687,21 +725,21 @@ def score_series(
     kind: str = "gauge",
     config: _Config = None,
 ) -> SeriesScores:
-    """Judges one series; `timestamps` in nanoseconds. See `mad.score_series`."""
+    """Scores one series; `timestamps` in nanoseconds. See `mad.score_series`."""
 
 def score_alone(
     timestamps: npt.NDArray[np.int64],
     values: npt.NDArray[np.float64],
     scorer: str,
 ) -> SeriesScores:
-    """Judges one series by one of `scorer_names`; `timestamps` in nanoseconds."""
+    """Scores one series by one of `scorer_names`; `timestamps` in nanoseconds."""
 
 def scorer_names() -> list[str]:
-    """Names of the scorers that judge a series alone."""
+    """Names of the scorers that `score_alone` takes."""
 
 @final
 class SeriesScores:
-    """A score a value, as arrays of one length."""
+    """One score for each value of a series, as arrays of one length."""
 
     @property
     def score(self) -> _Floats: ...
@@ -773,8 +811,8 @@ class MadScorer:
 
 @final
 class SlopeScorer:
-    """Scores the slope of the last `span` values, per second, by the slopes before it. The slope is
-    the median of the slopes between pairs of values half a span apart (Theil's incomplete
+    """Scores the slope of the last `span` values, per second, by the slopes before it. The slope
+    is the median of the slopes between pairs of values half a span apart (Theil's incomplete
     method). NaN scores 0 and is not learnt.
 
     >>> import mad
@@ -782,8 +820,9 @@ class SlopeScorer:
     >>> SECOND = 1_000_000_000
     >>> for i in range(300):
     ...     _ = scorer.observe(100.0 + i % 5, i * 60 * SECOND)
-    >>> scores = [scorer.observe(100.0 + 5 * i, (300 + i) * 60 * SECOND).score for i in range(12)]
-    >>> scores[-1] > 0.5
+    >>> for i in range(300, 312):
+    ...     score = scorer.observe(5.0 * i - 1400.0, i * 60 * SECOND).score
+    >>> score > 0.5
     True
     """
 
@@ -1003,7 +1042,7 @@ class ServiceGraph:
     def feed(self, kind: str, chunk: Any) -> None:
         """Takes a piece of a source: bytes, cut anywhere, or a table."""
     def end(self, kind: str) -> None:
-        """That source has ended."""
+        """Ends a source."""
     def nodes(self) -> Table:
         """The services by name: service, spans, requests, errors, inferred (known only because
         callers name it, as databases are)."""
@@ -1160,18 +1199,18 @@ class DetectRun:
         state: bytes | None = None,
         learn: bool = False,
     ) -> DetectRun:
-        """`sources`: how many sources of requests there are, or the kind of each source. `state`:
-        the pipeline to go on from; to `learn` is to flag nothing."""
+        """`sources` is the number of sources of requests, or the kind of each source. `state` is
+        the checkpoint of the pipeline to continue from; with `learn`, nothing is flagged."""
     def checkpoint(self) -> bytes:
-        """The state of the pipeline, to go on from."""
+        """The state of the pipeline, for `state` of another run."""
     def feed(self, source: int, chunk: Any) -> None:
         """Reads a piece of a source: bytes, cut anywhere, or a table."""
     def end(self, source: int) -> None:
-        """That source has ended."""
+        """Ends a source."""
     def wants(self) -> int | None:
-        """Which source has to be read next; None when all have ended."""
+        """The source that has to be read next; None when all have ended."""
     def finish(self) -> None:
-        """All sources have ended: the last steps close."""
+        """Closes the last steps after all sources have ended."""
     def take_features_csv(self) -> bytes:
         """Lines of the features file since the last call."""
     def take_scored_csv(self) -> bytes:
@@ -1190,17 +1229,17 @@ class DetectRun:
 
 @final
 class ReferenceRun:
-    """The original's detector over request logs."""
+    """The detector of the original system over request logs."""
 
     def __new__(cls, config: _Config, sources: int, sort: bool = False) -> ReferenceRun: ...
     def feed(self, source: int, chunk: Any) -> None:
         """Reads bytes or a table of a source."""
     def end(self, source: int) -> None:
-        """That source has ended."""
+        """Ends a source."""
     def wants(self) -> int | None:
-        """Which source has to be read next; None when all have ended."""
+        """The source that has to be read next; None when all have ended."""
     def finish(self) -> None:
-        """Detects."""
+        """Detects after all sources have ended."""
     def take_features_csv(self) -> bytes:
         """Lines of the features file since the last call."""
     def take_scored_csv(self) -> bytes:
@@ -1214,7 +1253,7 @@ class ReferenceRun:
 
 @final
 class ShopSimulation:
-    """Traffic of system A's shop, as CSV, with a truth."""
+    """Traffic of system A's shop with incidents, as CSV, and the truth about them."""
 
     def __new__(
         cls,
@@ -1235,7 +1274,7 @@ class ShopSimulation:
 
 @final
 class TraceSimulation:
-    """Spans and requests of a small system in which one service goes wrong, with a truth."""
+    """Spans and requests of a small system with a faulty service, as CSV, and the truth."""
 
     def __new__(
         cls,
@@ -1254,24 +1293,24 @@ class TraceSimulation:
     def spans_csv(self) -> bytes: ...
     def requests_csv(self, labels: bool = True) -> bytes: ...
     def truth_json(self) -> str:
-        """What goes wrong, as JSON."""
+        """The fault, as JSON."""
     def __len__(self) -> int: ...
 
 @final
-class LivePipeline:
-    """A pipeline that any thread may use: one at a time, with the GIL released.
+class EnginePipeline:
+    """A pipeline that threads share: each call waits for its turn, with the GIL released.
 
     Times are nanoseconds since 1970 UTC; answers are JSON as files have it.
     """
 
-    def __new__(cls, config: object = None) -> LivePipeline: ...
+    def __new__(cls, config: object = None) -> EnginePipeline: ...
     @staticmethod
     def restore(
         config: object,
         global_part: bytes,
         entities: Sequence[tuple[int, bytes]],
         incidents: Sequence[tuple[str, bytes]],
-    ) -> LivePipeline: ...
+    ) -> EnginePipeline: ...
     def take_delta(
         self,
     ) -> tuple[bytes, list[tuple[int, bytes | None]], list[tuple[str, bytes | None]]]: ...
@@ -1284,9 +1323,9 @@ class LivePipeline:
         *,
         partition: str = "",
         naive_offset_seconds: int | None = None,
-    ) -> LiveUpdate: ...
-    def advance(self, at: int) -> LiveUpdate: ...
-    def apply(self, command: dict[str, Any]) -> LiveUpdate: ...
+    ) -> EngineUpdate: ...
+    def advance(self, at: int) -> EngineUpdate: ...
+    def apply(self, command: dict[str, Any]) -> EngineUpdate: ...
     @property
     def newest(self) -> int | None: ...
     @property
@@ -1304,8 +1343,8 @@ class LivePipeline:
     def exposition(self) -> bytes: ...
 
 @final
-class LiveUpdate:
-    """What a batch, a tick or a command brought about, as records for tables."""
+class EngineUpdate:
+    """The result of a batch, a tick or a command, as records for the journal's tables."""
 
     @property
     def accepted(self) -> int: ...
@@ -1329,9 +1368,9 @@ class ZstdDecoder:
 
     def __new__(cls) -> ZstdDecoder: ...
     def feed(self, chunk: bytes) -> bytes:
-        """Takes compressed bytes and gives what they decompress to so far."""
+        """Takes compressed bytes and gives the bytes that they decompress to so far."""
     def finish(self) -> bytes:
-        """There is no more: gives the rest; an unfinished frame is an error."""
+        """Ends the input and gives the rest. ValueError for an unfinished frame."""
 
 def toml_places(text: str) -> dict[str, tuple[int, int]]:
     """Line and column, counted from 1, of every field of a TOML text by its dotted path, such as

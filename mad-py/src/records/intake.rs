@@ -25,8 +25,8 @@ impl Reading {
         self.0.of_mut(kind)
     }
 
-    /// Records that were not taken, of all kinds: total, counts by reason, the first of each
-    /// kind; what is no request says its kind.
+    /// Rejected records of all kinds: total, counts by reason, and the first of each kind. A record
+    /// that is no request carries its kind.
     pub fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let out = PyDict::new(py);
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
@@ -67,13 +67,13 @@ pub struct Intake {
     pub pipeline: Pipeline,
     pub reading: Reading,
     update: Update,
-    /// What the pipeline itself did not take of metrics and of log lines; of the other kinds,
-    /// `update` tells.
+    /// Metrics and log lines that the pipeline rejected; `update` holds the rejections of the other
+    /// kinds.
     aside: [Rejections; 2],
 }
 
 impl Intake {
-    /// A pipeline over telemetry that is read to its end: one that has seen nothing, or one that
+    /// A pipeline over telemetry that is read to its end: a new one, or one that
     /// continues from `state`; with `learn`, it flags nothing.
     pub fn new(config: PipelineConfig, state: Option<&[u8]>, learn: bool) -> PyResult<Self> {
         let pipeline = match state {
@@ -105,7 +105,7 @@ impl Intake {
         std::mem::swap(aside, &mut update.rejected);
     }
 
-    /// Notes what could not be read of a kind.
+    /// Counts records of a kind that could not be read.
     pub fn note(&mut self, kind: RecordKind, rejected: Rejections) {
         if kind.is_timed() {
             self.pipeline.note_rejections(rejected.clone());
@@ -113,7 +113,7 @@ impl Intake {
         self.reading.of_mut(kind).rejected.merge(rejected);
     }
 
-    /// Notes what the pipeline did not take; with `sorted`, a record that comes late is an error.
+    /// Counts records that the pipeline rejected; with `sorted`, a late record is an error.
     pub fn settle(&mut self, sorted: bool) -> mad_core::Result<()> {
         let requests = std::mem::take(&mut self.update.rejected);
         let [points, lines] = std::mem::take(&mut self.aside);

@@ -1,4 +1,4 @@
-//! JSON that is no JSON Lines, and log lines as records.
+//! JSON arrays as JSON Lines, and log lines as records.
 
 use std::borrow::Cow;
 

@@ -19,7 +19,8 @@ pub struct ShopSimulation {
 
 #[pymethods]
 impl ShopSimulation {
-    /// `incidents` None is A's fixed incident, at the same share of a shorter run; an empty list is none. `start` is RFC 3339.
+    /// `incidents` None is A's fixed incident, at the same share of a shorter run; an empty list is
+    /// none. `start` is RFC 3339.
     #[new]
     #[pyo3(signature = (
         rows=10_000, services=4, duration_seconds=7200.0, start=None, seed=0, incidents=None,

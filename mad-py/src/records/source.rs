@@ -1,4 +1,4 @@
-//! One source: bytes of a file, or tables that follow each other.
+//! One source: the bytes of a file, or tables one after the other.
 
 use mad_core::time::ZonePolicy;
 use mad_core::wire::{AnyDecoder, Sink};
@@ -9,13 +9,13 @@ use crate::records::kinds::Columns;
 /// Bytes from which a format is guessed.
 const SNIFF_BYTES: usize = 64;
 
-/// What a source gives next.
+/// The next piece of a source.
 pub enum Piece<'a> {
     /// Bytes, cut anywhere.
     Bytes(&'a [u8]),
     /// Rows that follow those before.
     Table(Box<dyn Columns>),
-    /// Nothing more.
+    /// The end of the source.
     End,
 }
 

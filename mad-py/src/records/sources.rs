@@ -46,7 +46,7 @@ impl Sources {
         self.zone
     }
 
-    /// Which source has to be read next; `None` when all have ended.
+    /// The source that has to be read next; `None` when all have ended.
     pub fn wants(&self) -> Option<usize> {
         let open = || self.sources.iter().enumerate().filter(|(_, (source, _))| !source.ended);
         // what has no time is known before all else

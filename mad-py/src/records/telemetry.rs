@@ -39,7 +39,7 @@ impl Telemetry {
         py.detach(|| self.take(&table))
     }
 
-    /// There is no more.
+    /// Ends the input.
     fn end(&mut self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.take(&Piece::End))
     }

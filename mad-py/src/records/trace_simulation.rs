@@ -10,7 +10,7 @@ use pyo3::types::PyBytes;
 
 use crate::errors::{to_py, value_error};
 
-/// Spans and requests of a small system in which one service goes wrong, as CSV, with a truth.
+/// Spans and requests of a small system with a faulty service, as CSV, and the truth about it.
 #[pyclass(module = "mad._core", frozen)]
 pub struct TraceSimulation {
     traces: Traces,
@@ -77,7 +77,7 @@ impl TraceSimulation {
         PyBytes::new(py, &out)
     }
 
-    /// What goes wrong, as JSON.
+    /// The fault, as JSON.
     fn truth_json(&self) -> PyResult<String> {
         self.traces.truth().to_json().map_err(|error| to_py(&error))
     }

@@ -26,14 +26,14 @@ impl ZstdDecoder {
         Self { frame: FrameDecoder::new(), started: false, pending: Vec::new() }
     }
 
-    /// Takes compressed bytes and gives what they decompress to so far.
+    /// Takes compressed bytes and gives the bytes that they decompress to so far.
     fn feed<'py>(&mut self, py: Python<'py>, chunk: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         self.pending.extend_from_slice(chunk);
         let out = py.detach(|| self.decode(false)).map_err(value_error)?;
         Ok(PyBytes::new(py, &out))
     }
 
-    /// There is no more: gives the rest; an unfinished frame is an error.
+    /// Ends the input and gives the rest. ValueError for an unfinished frame.
     fn finish<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let out = py.detach(|| self.decode(true)).map_err(value_error)?;
         Ok(PyBytes::new(py, &out))

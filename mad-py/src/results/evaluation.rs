@@ -1,4 +1,4 @@
-//! A run's files against a truth.
+//! The evaluation of a run's files by a truth.
 
 use std::time::Duration;
 

@@ -10,25 +10,25 @@ use crate::tables::html;
 #[pyclass(module = "mad._core", frozen, get_all)]
 #[derive(Serialize, Deserialize)]
 pub struct Explanation {
-    /// What happened, where, when.
+    /// A summary with the signal, the place and the time.
     pub summary: String,
     /// One sentence per flagged signal.
     pub why_flagged: Vec<String>,
-    /// What users felt.
+    /// The impact on users.
     pub impact: Vec<String>,
-    /// Who became anomalous when, and what ties each to the one before.
+    /// The order in which services became anomalous, and the calls between them.
     pub chain: Vec<String>,
-    /// What it could be.
+    /// Likely causes.
     pub likely_causes: Vec<String>,
-    /// What to look at first.
+    /// Checks to make first.
     pub recommended_actions: Vec<String>,
     /// High, Medium or Low.
     pub confidence: String,
     /// The rule behind the confidence.
     pub confidence_rule: String,
-    /// What the severity goes by.
+    /// The facts behind the severity.
     pub severity_evidence: Vec<String>,
-    /// All of it in one line.
+    /// The explanation in one line.
     pub line: String,
 }
 

@@ -16,7 +16,7 @@ use crate::tables::html;
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Incident {
     pub core: mad_core::Incident,
-    /// Known where a pipeline stands behind it.
+    /// The document of an incident of a pipeline; none for one of a grouper alone.
     pub document: Option<Told>,
     pub ranking: Option<mad_core::Ranking>,
 }
@@ -57,7 +57,7 @@ impl Incident {
         self.core.end.into()
     }
 
-    /// When it was known.
+    /// When it opened.
     #[getter]
     fn opened_at(&self) -> DateTime<Utc> {
         self.core.opened_at.into()
@@ -120,13 +120,13 @@ impl Incident {
         self.core.errors
     }
 
-    /// How often it came back after it had ended.
+    /// How often it reopened after it had closed.
     #[getter]
     fn reopened(&self) -> u64 {
         self.core.reopened
     }
 
-    /// What its rows took of the budgets of its objectives; None without requests.
+    /// The share of the error budgets that its rows used up; None without requests.
     #[getter]
     fn slo<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Some(impact) = &self.core.slo else { return Ok(None) };
@@ -134,7 +134,7 @@ impl Incident {
         Ok(Some(py.import("json")?.call_method1("loads", (json,))?))
     }
 
-    /// All of it as JSON, as in incidents.json.
+    /// The whole incident as JSON, as in incidents.json.
     fn to_json(&self) -> PyResult<String> {
         match &self.document {
             Some(document) => document.json(),
@@ -168,7 +168,7 @@ impl Incident {
 }
 
 impl Incident {
-    /// What a notebook shows of one.
+    /// The columns that a notebook shows of an incident.
     pub const CELLS: [&str; 6] = ["Severity", "Where", "Start", "End", "Signals", "Status"];
 
     /// Of a pipeline.

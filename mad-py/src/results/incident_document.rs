@@ -1,4 +1,4 @@
-//! An incident in words and numbers: as the core made it, or as it was pickled.
+//! The document of an incident, as the core made it or as it was pickled.
 
 use mad_core::IncidentDocument;
 use pyo3::prelude::*;
@@ -15,7 +15,7 @@ pub struct Told {
     json: Json,
 }
 
-/// Written as text when somebody asks for it.
+/// The document, serialized when it is asked for.
 #[derive(Clone, Deserialize)]
 #[serde(from = "String")]
 enum Json {

@@ -10,7 +10,7 @@ use crate::pickle::{self, Reduced, State};
 use crate::records::rejected::rejected;
 use crate::tables::html;
 
-/// Suspects by their metrics, the likeliest first.
+/// Culprits by their metrics, best first.
 #[pyclass(module = "mad._core", frozen)]
 #[derive(Serialize, Deserialize)]
 pub struct MetricRanking {
@@ -26,7 +26,7 @@ impl MetricRanking {
 
 #[pymethods]
 impl MetricRanking {
-    /// The suspects, one a service.
+    /// The culprits, one a service.
     #[getter]
     fn culprits(&self) -> Vec<MetricCulprit> {
         self.core.culprits.iter().map(|core| MetricCulprit { core: core.clone() }).collect()
@@ -81,7 +81,7 @@ impl MetricRanking {
     }
 }
 
-/// One suspect of a ranking over metrics.
+/// A culprit of a ranking over metrics.
 #[pyclass(module = "mad._core", frozen)]
 #[derive(Serialize, Deserialize)]
 pub struct MetricCulprit {
@@ -107,7 +107,7 @@ impl MetricCulprit {
         &self.core.metric
     }
 
-    /// 0 to 1; 0.5 is the evidence of the least effect that names anybody.
+    /// 0 to 1; 0.5 is the evidence of the least effect that names a culprit.
     #[getter]
     fn score(&self) -> f64 {
         self.core.score
@@ -119,7 +119,7 @@ impl MetricCulprit {
         self.core.onset.into()
     }
 
-    /// What speaks against it, the strongest first: a dict per series, then one of the change before it.
+    /// The evidence against it: a dict per series, the strongest first, then the change before it.
     #[getter]
     fn evidence<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
         let one = |evidence: &mad_core::MetricEvidence| {
@@ -151,13 +151,13 @@ impl MetricCulprit {
         Ok(all)
     }
 
-    /// How the fault went: services from the target to this one, each calling the next.
+    /// Services from the target to this one, each calling the next.
     #[getter]
     fn chain(&self) -> Vec<String> {
         self.core.chain.clone()
     }
 
-    /// Of the first culprit, what else moved as its strongest metric did: a dict per anomaly.
+    /// Of the first culprit: a dict for each other series that moved like its strongest metric.
     #[getter]
     fn correlated<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
         let one = |other: &mad_core::Correlated| {

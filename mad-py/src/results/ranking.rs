@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::pickle::{self, Reduced, State};
 use crate::tables::html;
 
-/// Suspects, the likeliest first.
+/// Culprits by their flagged rows, best first.
 #[pyclass(module = "mad._core", frozen)]
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Ranking {
@@ -22,7 +22,7 @@ impl From<mad_core::Ranking> for Ranking {
 }
 
 impl Ranking {
-    /// The likeliest suspect.
+    /// The best culprit.
     pub fn first(&self) -> Option<Culprit> {
         self.core.culprits.first().map(|core| Culprit { core: core.clone() })
     }
@@ -30,7 +30,7 @@ impl Ranking {
 
 #[pymethods]
 impl Ranking {
-    /// The suspects.
+    /// The culprits.
     #[getter]
     fn culprits(&self) -> Vec<Culprit> {
         self.core.culprits.iter().map(|core| Culprit { core: core.clone() }).collect()
@@ -94,7 +94,7 @@ impl Ranking {
     }
 }
 
-/// One suspect.
+/// A culprit of a ranking: a service and endpoint with its evidence.
 #[pyclass(module = "mad._core", frozen)]
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Culprit {
@@ -119,7 +119,7 @@ impl Culprit {
         self.core.metric.as_str()
     }
 
-    /// Its share of the evidence of all suspects, 0 to 1.
+    /// Its share of the evidence of all culprits, 0 to 1.
     #[getter]
     fn score(&self) -> f64 {
         self.core.score
@@ -143,7 +143,7 @@ impl Culprit {
         self.core.severity.as_str()
     }
 
-    /// What speaks against it, strongest signal first: a dict per signal.
+    /// The evidence against it, a dict per signal, the strongest first.
     #[getter]
     fn evidence<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
         let one = |evidence: &mad_core::Evidence| {

@@ -1,4 +1,4 @@
-//! What a report shows of the original's numbers.
+//! The document of a report with the original's numbers.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use mad_core::reference::{ReferenceIncident, ReferenceReport};
 use mad_core::time::MINUTE;
 use mad_core::{Explanation, Rejections};
 
-/// Everything a report shows of the original's numbers.
+/// The document of a report with the original's numbers.
 pub fn document(report: &ReferenceReport, rejections: &Rejections) -> Document {
     let rows = &report.rows;
     let summaries = summaries(report);
@@ -52,7 +52,7 @@ pub fn document(report: &ReferenceReport, rejections: &Rejections) -> Document {
     }
 }
 
-/// A's ranking: it knows no evidence per signal, and its score is the peak of |z|.
+/// The ranking of the original, which has no evidence per signal and scores by the peak of |z|.
 fn ranking(report: &ReferenceReport, now: Option<mad_core::Timestamp>) -> RankingDocument {
     let reference = report.culprit(15, now, 3);
     let at = reference.window_end.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The outcome of a detection.
+//! The result of a detection.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ use crate::results::states::{self, Asked};
 use crate::tables::html;
 use crate::tables::table::Table;
 
-/// Everything found in a batch of telemetry.
+/// The result of a detection: rows, incidents, rankings and explanations.
 #[pyclass(module = "mad._core", frozen)]
 pub struct Report {
     pub pipeline: mad_core::Pipeline,
@@ -83,7 +83,7 @@ impl Report {
         self.pipeline.explain(&incident.core).into()
     }
 
-    /// What each service and endpoint, and each metric, is at the end, and why; worst first.
+    /// The state of each service and endpoint, and of each metric, at the end; worst first.
     #[getter]
     fn states(&self, py: Python<'_>) -> PyResult<Table> {
         py.detach(|| states::states(&self.pipeline))
@@ -115,7 +115,7 @@ impl Report {
         self.reading.by_kind(py)
     }
 
-    /// The state at the end, to go on from.
+    /// The state at the end, for `Pipeline.restore`.
     fn checkpoint(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
         let state = py.detach(|| self.pipeline.checkpoint());
         Ok(state.map_err(|error| to_py(&error))?.into())

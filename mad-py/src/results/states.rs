@@ -1,4 +1,4 @@
-//! What everything is now, and why a row was flagged or not.
+//! The states of entities and series, and the reasons for which rows were flagged or not.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::tables::table::{Table, floats, integers, strings, times};
 /// Names that an error lists at most.
 const NAMED: usize = 10;
 
-/// What each entity and series is now, worst first; `endpoint` is the resource of a metric.
+/// The state of each entity and series, worst first; `endpoint` is the resource of a metric.
 pub fn states(pipeline: &mad_core::Pipeline) -> PyResult<Table> {
     let all = status::states(pipeline);
     Table::new(vec![
@@ -33,7 +33,7 @@ pub fn states(pipeline: &mad_core::Pipeline) -> PyResult<Table> {
     ])
 }
 
-/// What each entity and series is now, worst first: all, or those of a service, endpoint and metric.
+/// The states of entities and series, worst first: of all, or of a service, endpoint and metric.
 pub fn documents(pipeline: &mad_core::Pipeline, asked: [Option<&str>; 3]) -> Vec<StateDocument> {
     let meant = |one: &StateDocument| {
         let names = [&one.service, &one.endpoint, &one.metric];
@@ -42,7 +42,7 @@ pub fn documents(pipeline: &mad_core::Pipeline, asked: [Option<&str>; 3]) -> Vec
     status::states(pipeline).into_iter().map(StateDocument::from).filter(meant).collect()
 }
 
-/// Whose row is asked for.
+/// The entity whose row is explained.
 pub struct Asked<'a> {
     pub service: &'a str,
     pub endpoint: &'a str,

@@ -1,4 +1,4 @@
-//! What came of a batch, a tick or a command.
+//! The result of a batch, a tick or a command.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use crate::results::points::Points;
 use crate::results::rows::{Rows, split};
 use crate::tables::table::Table;
 
-/// What a batch, a tick or a command brought about.
+/// The result of a batch, a tick or a command: rows that closed, and changes of incidents.
 #[pyclass(module = "mad._core", frozen)]
 #[derive(Serialize, Deserialize)]
 pub struct Update {

@@ -1,7 +1,7 @@
-//! The pipeline as the service holds it.
+//! The pipeline as the service runs it: answers as JSON, and records for the journal's tables.
 
+pub mod engine_pipeline;
+pub mod engine_update;
 pub mod exposition;
-pub mod live;
-pub mod live_records;
-pub mod live_update;
+pub mod journal_records;
 pub mod seen;

@@ -87,7 +87,7 @@ impl DetectRun {
         py.detach(|| self.take(source, &table)).map_err(|error| to_py(&error))
     }
 
-    /// That source has ended.
+    /// Ends a source.
     fn end(&mut self, py: Python<'_>, source: usize) -> PyResult<()> {
         py.detach(|| self.take(source, &Piece::End)).map_err(|error| to_py(&error))
     }

@@ -148,8 +148,9 @@ impl Pipeline {
         Ok(PyBytes::new(py, &saved.map_err(|error| to_py(&error))?))
     }
 
-    /// A pipeline that continues where the saved one stopped. `features`, `score` and `limits` of
-    /// the config have to be those it was saved with.
+    /// A pipeline that continues where the saved one stopped. Thresholds, guardrails and most other
+    /// fields of the config may differ: they apply from now on, and the baselines stay. ValueError
+    /// names a field that has to be the same.
     #[staticmethod]
     fn restore(py: Python<'_>, config: Option<&Bound<'_, PyAny>>, saved: &[u8]) -> PyResult<Self> {
         let config = parse(config)?;

@@ -13,8 +13,41 @@ use crate::tables::record_table::{
     ChangeTable, EdgeTable, LogTable, MetricTable, RecordTable, SpanTable,
 };
 
-/// Ranks the services of an incident by what their metrics did, and by spans and log lines where
-/// there are some.
+/// Ranks the services of an incident by the changes of their metrics.
+///
+/// `metrics` is the incident window in long form: timestamp (aware), service, metric, value;
+/// optional resource. `reference` is the same for normal time, which may be months away; without
+/// it `metrics` holds both and the onset of the incident is found; where it runs into `metrics`, an
+/// onset earlier than its first row is found too. `edges` are caller, callee;
+/// `target` is the (service, metric) that showed the symptom. `spans` (trace_id, span_id,
+/// parent_id, service, start, duration_ms) and `logs` (timestamp, service, level, body) hold the
+/// incident and normal time; `changes` (timestamp, service, kind; optional name, version) before a
+/// culprit's onset are evidence. `config` is a mapping of settings: min_effect, min_lasting_effect,
+/// min_target_effect, top_k, metric_kinds (kinds of metrics by name or pattern, such as
+/// {"*_backlog": "traffic"}) and find_onset (False: the start of the given incident is its onset).
+/// Rows stand in any order; NaN and null values are gaps; rows that cannot be read are counted in
+/// `.rejected`. An empty table gives no culprits.
+///
+/// The answer has `.culprits`, best first, one a service, each with `.service`, `.endpoint` (the
+/// resource), `.metric`, `.score` (0 to 1), `.onset`, `.evidence`, `.chain` and `.correlated`; it
+/// has `.abstained` when no service stands out. Raises ValueError for a missing column, for times
+/// without a zone and for a wrong setting.
+///
+/// >>> import mad
+/// >>> minutes, services = range(120), ("web", "db")
+/// >>> metrics = {
+/// ...     "timestamp": [60_000 * i for _ in services for i in minutes],
+/// ...     "service": [name for name in services for _ in minutes],
+/// ...     "metric": ["cpu" for _ in services for _ in minutes],
+/// ...     "value": [
+/// ...         80.0 if name == "db" and i >= 90 else 20.0 + i % 5
+/// ...         for name in services
+/// ...         for i in minutes
+/// ...     ],
+/// ... }
+/// >>> ranking = mad.rank_culprits(metrics)
+/// >>> [culprit.service for culprit in ranking.culprits], ranking.abstained
+/// (['db'], False)
 #[pyfunction]
 #[pyo3(signature = (metrics, reference=None, edges=None, target=None, spans=None, logs=None, changes=None, config=None))]
 #[allow(clippy::too_many_arguments, reason = "one a table")]

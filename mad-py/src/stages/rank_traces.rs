@@ -34,7 +34,7 @@ pub fn rank_traces(
     })
 }
 
-/// Suspects by failing traces, the likeliest first.
+/// Culprits by failing traces, best first.
 #[pyclass(module = "mad._core", frozen)]
 pub struct TraceRanking {
     core: mad_core::TraceRanking,
@@ -86,7 +86,7 @@ impl TraceRanking {
     }
 }
 
-/// One suspect of a ranking over traces.
+/// A culprit of a ranking over traces.
 #[pyclass(module = "mad._core", frozen)]
 pub struct TraceCulprit {
     core: mad_core::TraceCulprit,
@@ -99,7 +99,7 @@ impl TraceCulprit {
         &self.core.service
     }
 
-    /// What it was asked to do.
+    /// The operation that fails, is slow or is missing.
     #[getter]
     fn operation(&self) -> &str {
         &self.core.operation

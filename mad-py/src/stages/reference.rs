@@ -68,12 +68,12 @@ impl ReferenceRun {
         py.detach(|| self.take(source, &table)).map_err(|error| to_py(&error))
     }
 
-    /// That source has ended.
+    /// Ends a source.
     fn end(&mut self, py: Python<'_>, source: usize) -> PyResult<()> {
         py.detach(|| self.take(source, &Piece::End)).map_err(|error| to_py(&error))
     }
 
-    /// Which source has to be read next; None when all have ended.
+    /// The source that has to be read next; None when all have ended.
     fn wants(&self) -> Option<usize> {
         self.sources.wants()
     }

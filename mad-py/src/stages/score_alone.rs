@@ -26,7 +26,7 @@ const BLOCK: usize = 60;
 /// Trials that a learnt share is trusted with at most.
 const TRUSTED: f64 = 1_000.0;
 
-/// Names of the scorers that judge a series alone.
+/// Names of the scorers that `score_alone` takes.
 #[pyfunction]
 pub fn scorer_names() -> Vec<&'static str> {
     vec![
@@ -45,7 +45,7 @@ pub fn scorer_names() -> Vec<&'static str> {
     ]
 }
 
-/// Judges one series by one scorer; `timestamps` in nanoseconds, ascending.
+/// Scores one series by one scorer; `timestamps` in nanoseconds, ascending.
 #[pyfunction]
 pub fn score_alone(
     py: Python<'_>,

@@ -60,8 +60,8 @@ macro_rules! judging {
 }
 
 judging! {
-    /// Scores the slope of the last `span` values, per second, by the slopes before it. The slope is
-    /// the median of the slopes between pairs of values half a span apart (Theil's incomplete
+    /// Scores the slope of the last `span` values, per second, by the slopes before it. The slope
+    /// is the median of the slopes between pairs of values half a span apart (Theil's incomplete
     /// method). NaN scores 0 and is not learnt.
     ///
     /// >>> import mad
@@ -69,15 +69,17 @@ judging! {
     /// >>> SECOND = 1_000_000_000
     /// >>> for i in range(300):
     /// ...     _ = scorer.observe(100.0 + i % 5, i * 60 * SECOND)
-    /// >>> scores = [scorer.observe(100.0 + 5 * i, (300 + i) * 60 * SECOND).score for i in range(12)]
-    /// >>> scores[-1] > 0.5
+    /// >>> for i in range(300, 312):
+    /// ...     score = scorer.observe(5.0 * i - 1400.0, i * 60 * SECOND).score
+    /// >>> score > 0.5
     /// True
     SlopeScorer,
     #[new]
     #[pyo3(signature = (span=24, *, direction="both", band=3.89, threshold=0.5))]
     fn new(span: usize, direction: &str, band: f64, threshold: f64) -> PyResult<Self> {
         let core = mad_core::score::SlopeScorer::new(span, direction_of(direction)?, band);
-        Ok(Self { core: core.map_err(|error| to_py(&error))?, neg_log10_p: threshold_neg_log10_p(threshold)? })
+        let core = core.map_err(|error| to_py(&error))?;
+        Ok(Self { core, neg_log10_p: threshold_neg_log10_p(threshold)? })
     }
 }
 

@@ -43,6 +43,19 @@ fn count(name: &str, value: i64) -> PyResult<usize> {
 }
 
 /// Modified z-scores of a whole array: 0.6745 (x - median) / MAD.
+///
+/// Values that are not finite are left out and score NaN. Where more than half of the values are
+/// equal (MAD 0), the mean absolute deviation takes the MAD's place; where all are, every z is 0.
+/// Iglewicz and Hoaglin, 1993.
+///
+/// `values` is one-dimensional: a float64 array, strided or not, is read where it stands; other
+/// numbers (lists, integers, float32) are copied. An empty array gives an empty array.
+///
+/// Raises TypeError for other values, ValueError for more than one dimension.
+///
+/// >>> import mad
+/// >>> mad.modified_z([1.0, 2.0, 3.0, 4.0, 100.0]).round(2).tolist()
+/// [-1.35, -0.67, 0.0, 0.67, 65.43]
 #[pyfunction]
 pub fn modified_z<'py>(py: Python<'py>, values: Floats<'py>) -> Bound<'py, PyArray1<f64>> {
     let view = values.0.as_array();
@@ -50,7 +63,18 @@ pub fn modified_z<'py>(py: Python<'py>, values: Floats<'py>) -> Bound<'py, PyArr
     PyArray1::from_vec(py, z)
 }
 
-/// Causal modified z-scores: each value against the finite values of the `window` before it.
+/// Causal modified z-scores: each value by the at most `window` finite values before it.
+///
+/// The result is as long as `values`. It is NaN until `min_points` values have come, and where the
+/// value is not finite. An empty array gives an empty array.
+///
+/// Raises ValueError for a window outside 1 to 100,000, and for `min_points` outside 1 to the
+/// window.
+///
+/// >>> import mad
+/// >>> z = mad.rolling_z([10.0, 11.0, 10.0, 12.0, 11.0, 30.0], window=5, min_points=5)
+/// >>> z.round(2).tolist()
+/// [nan, nan, nan, nan, nan, 12.82]
 #[pyfunction]
 #[pyo3(signature = (values, window, min_points))]
 pub fn rolling_z<'py>(
@@ -67,7 +91,17 @@ pub fn rolling_z<'py>(
     Ok(PyArray1::from_vec(py, z))
 }
 
-/// Rolling median and MAD of the last `window` values, NaN until the window is full.
+/// Rolling median and MAD of the last `window` values, each value's own included; exact.
+///
+/// Both results are as long as `values` and NaN until the window is full of finite values. An empty
+/// array gives empty arrays.
+///
+/// Raises ValueError for a window outside 1 to 100,000.
+///
+/// >>> import mad
+/// >>> median, mad_ = mad.rolling_mad([1.0, 2.0, 3.0, 10.0], window=3)
+/// >>> median.tolist(), mad_.tolist()
+/// ([nan, nan, 2.0, 3.0], [nan, nan, 1.0, 1.0])
 #[pyfunction]
 #[expect(clippy::type_complexity, reason = "a pair of arrays")]
 pub fn rolling_mad<'py>(

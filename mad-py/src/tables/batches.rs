@@ -13,7 +13,7 @@ use crate::tables::shape::Shape;
 /// The table in Arrow's memory; at least one batch, so that its columns are always checked.
 pub fn batches(shape: &Shape<'_>, table: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>> {
     let pandas = table.hasattr("iloc")?;
-    // pyarrow takes the naive among aware datetime objects as UTC, without a word
+    // pyarrow takes naive datetimes among aware ones as UTC and does not report it
     let objects = pandas
         && shape.time.is_some_and(|name| table.get_item(name).is_ok_and(|times| is_object(&times)));
     let arrow = table.hasattr("__arrow_c_stream__")? || table.hasattr("__arrow_c_array__")?;
@@ -50,7 +50,7 @@ pub fn batches(shape: &Shape<'_>, table: &Bound<'_, PyAny>) -> PyResult<Vec<Reco
     Ok(vec![columns_through_numpy(shape, table)?])
 }
 
-/// polars gives columns of nothing but nulls a buffer that Arrow's type of them has not.
+/// polars gives columns that hold only nulls a buffer, which Arrow's null type does not have.
 fn without_null_types<'py>(table: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let module: String = table.get_type().getattr("__module__")?.extract()?;
     if !module.starts_with("polars.") {

@@ -1,4 +1,4 @@
-//! What a notebook shows of a result: short, escaped, without scripts.
+//! Short HTML of results for notebooks, escaped and without scripts.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use arrow_schema::DataType;
 /// Rows that a notebook shows at most.
 pub const ROWS: usize = 10;
 
-/// Text without markup and without characters that are not seen or turn text around.
+/// Text without markup, invisible characters and changes of the direction of text.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

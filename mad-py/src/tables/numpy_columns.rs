@@ -190,7 +190,8 @@ fn categories(column: &Bound<'_, PyAny>, name: &str) -> PyResult<ArrayRef> {
     Ok(Arc::new(coded))
 }
 
-/// NaN and "not a time" differ from themselves; NA does not even say whether it does.
+/// Whether a value is missing: NaN and "not a time" differ from themselves, and comparing NA is
+/// an error.
 fn is_missing(value: &Bound<'_, PyAny>) -> bool {
     value.is_none() || value.ne(value).unwrap_or(true)
 }

@@ -64,7 +64,7 @@ impl<K: Kind> RecordTable<K> {
         self.chunks.last().map_or(0, |chunk| chunk.start + chunk.rows)
     }
 
-    /// Hands out every good record as it stands; the others are counted. Positions are rows
+    /// Passes on every good record in order; the others are counted. Positions are rows
     /// counted from 1.
     pub fn in_order(&self, sink: &mut impl FnMut(K::Record<'_>, u64), rejections: &mut Rejections) {
         self.in_order_after(0, sink, rejections);

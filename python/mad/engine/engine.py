@@ -265,7 +265,7 @@ class Engine:
             job.result = IngestReceipt(entry.seq, update.accepted, update.rejected, problems)
         return news
 
-    def _apply(self, entry: Entry) -> _core.LiveUpdate:
+    def _apply(self, entry: Entry) -> _core.EngineUpdate:
         if entry.kind == TICK:
             self.stats.ticks += 1
             return self.pipeline.advance(int(entry.body))
@@ -279,7 +279,7 @@ class Engine:
             naive_offset_seconds=entry.naive_offset_seconds,
         )
 
-    def _count(self, entry: Entry, update: _core.LiveUpdate) -> None:
+    def _count(self, entry: Entry, update: _core.EngineUpdate) -> None:
         stats = self.stats
         stats.batches += 1
         stats.accepted_bytes += len(entry.body)
@@ -290,7 +290,7 @@ class Engine:
             for why, count in update.rejected_counts():
                 stats.rejected[why] = stats.rejected.get(why, 0) + count
 
-    def _collect(self, entry: Entry, update: _core.LiveUpdate) -> bool:
+    def _collect(self, entry: Entry, update: _core.EngineUpdate) -> bool:
         self._bytes += len(entry.body)
         writes = self._writes
         if entry.kind == "logs":
@@ -363,7 +363,7 @@ class Engine:
         self.stats.checkpoints += 1
         self.stats.checkpoint_seconds = self._saved_at - began
 
-    def _recovered(self, fresh: bool) -> _core.LivePipeline:
+    def _recovered(self, fresh: bool) -> _core.EnginePipeline:
         """The pipeline of the last checkpoint with every later entry applied again."""
         began = monotonic()
         if fresh:
@@ -371,9 +371,9 @@ class Engine:
         saved = self.journal.state()
         try:
             self.pipeline = (
-                _core.LivePipeline(self.config)
+                _core.EnginePipeline(self.config)
                 if saved is None
-                else _core.LivePipeline.restore(self.config, *saved)
+                else _core.EnginePipeline.restore(self.config, *saved)
             )
         except ValueError as error:
             raise StateError(

@@ -1,4 +1,4 @@
-//! What a batch, a tick or a command brought about, as records for tables.
+//! The result of a batch, a tick or a command, as records for the journal's tables.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,15 +8,15 @@ use mad_core::{Incident, Rejections};
 use pyo3::prelude::*;
 
 use crate::config::json_bytes;
-use crate::service::live_records::{
+use crate::service::journal_records::{
     ChangeRecord, IncidentRecord, PointRecord, RowRecord, change_record, incident_record,
     point_record, row_record,
 };
 use crate::service::seen::FailureRecord;
 
-/// What a batch, a tick or a command brought about.
+/// The result of a batch, a tick or a command, as records for the journal's tables.
 #[pyclass(module = "mad._core", frozen)]
-pub struct LiveUpdate {
+pub struct EngineUpdate {
     update: mad_core::Update,
     accepted: u64,
     incidents: Vec<IncidentRecord>,
@@ -24,7 +24,7 @@ pub struct LiveUpdate {
 }
 
 #[pymethods]
-impl LiveUpdate {
+impl EngineUpdate {
     /// Records taken, those that are held because they are dated ahead included.
     #[getter]
     fn accepted(&self) -> u64 {
@@ -91,7 +91,7 @@ impl LiveUpdate {
     }
 }
 
-impl LiveUpdate {
+impl EngineUpdate {
     /// Of a pipeline that has just done it.
     pub fn new(
         pipeline: &mad_core::Pipeline,

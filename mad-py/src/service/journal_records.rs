@@ -1,4 +1,4 @@
-//! Rows, points and incidents as records for tables.
+//! Rows, points and incidents as records for the journal's tables.
 
 use mad_core::pipeline::{JudgedPoint, JudgedRow};
 use mad_core::series::Signal;
@@ -9,8 +9,9 @@ use serde_json::json;
 
 use crate::errors::value_error;
 
-/// A row: start of its step (nanoseconds), service, endpoint, requests, errors, mean and p95 latency,
-/// z of the p95, the center that was expected of the median, whether it is flagged, severity (0 to 2), all of it as JSON.
+/// A row: start of its step (nanoseconds), service, endpoint, requests, errors, mean and p95
+/// latency, z of the p95, expected median, whether it is flagged, severity (0 to 2), and the whole
+/// row as JSON.
 pub type RowRecord =
     (i64, String, String, u64, u64, Option<f64>, Option<f64>, f64, Option<f64>, bool, u8, String);
 /// A point: time, service, resource, metric, value, whether it is flagged, severity, as JSON.

@@ -16,8 +16,8 @@ use crate::records::batch::{Batch, Records};
 use crate::records::command::parse_command;
 use crate::records::kinds::parse_kind;
 use crate::results::states::documents;
+use crate::service::engine_update::EngineUpdate;
 use crate::service::exposition::exposition;
-use crate::service::live_update::LiveUpdate;
 use crate::service::seen::Seen;
 use crate::shared::Shared;
 
@@ -29,19 +29,19 @@ type Delta<'py> = (Bound<'py, PyBytes>, Parts<'py, u32>, Parts<'py, String>);
 /// A pipeline that threads share: each call waits for its turn, with the GIL released. Times are
 /// nanoseconds since 1970 UTC; answers are JSON as files have it.
 #[pyclass(module = "mad._core", frozen)]
-pub struct LivePipeline {
-    live: Shared<Live>,
+pub struct EnginePipeline {
+    served: Shared<Served>,
     zone: ZonePolicy,
 }
 
 /// A pipeline, and what the service shows beside it.
-struct Live {
+struct Served {
     core: Pipeline,
     seen: Seen,
 }
 
 #[pymethods]
-impl LivePipeline {
+impl EnginePipeline {
     #[new]
     #[pyo3(signature = (config=None))]
     fn new(config: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
@@ -72,7 +72,7 @@ impl LivePipeline {
     /// Takes what changed since the last call: the global part, and the parts of entities and of
     /// closed incidents.
     fn take_delta<'py>(&self, py: Python<'py>) -> PyResult<Delta<'py>> {
-        let delta = self.live.with(py, |live| live.core.take_delta())?;
+        let delta = self.served.with(py, |served| served.core.take_delta())?;
         let DeltaCheckpoint { global, entities, incidents } =
             delta.map_err(|error| to_py(&error))?;
         let bytes = |part: &Vec<u8>| PyBytes::new(py, part);
@@ -88,12 +88,12 @@ impl LivePipeline {
         entities: Vec<u32>,
         incidents: Vec<String>,
     ) -> PyResult<()> {
-        self.live.with(py, |live| live.core.mark_dirty(entities, incidents))
+        self.served.with(py, |served| served.core.mark_dirty(entities, incidents))
     }
 
     /// The whole state as bytes, as `Pipeline.checkpoint` gives it.
     fn checkpoint(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
-        let saved = self.live.with(py, |live| live.core.checkpoint())?;
+        let saved = self.served.with(py, |served| served.core.checkpoint())?;
         Ok(saved.map_err(|error| to_py(&error))?.into())
     }
 
@@ -107,45 +107,45 @@ impl LivePipeline {
         kind: &str,
         partition: &str,
         naive_offset_seconds: Option<i32>,
-    ) -> PyResult<LiveUpdate> {
+    ) -> PyResult<EngineUpdate> {
         let zone = naive_offset_seconds.map_or(self.zone, ZonePolicy::Offset);
         let kind = parse_kind(kind)?;
         // read before the lock is taken, because reading a table runs Python code
         let records = Records::new(table, kind, zone)?;
         let batch = Batch { kind, records, partition, id: None, zone };
-        self.live.with(py, |Live { core, seen }| {
+        self.served.with(py, |Served { core, seen }| {
             let ingested = batch.ingest(core, Some(seen)).map_err(|error| to_py(&error))?;
-            LiveUpdate::new(core, ingested.update, ingested.accepted, seen.take_failures())
+            EngineUpdate::new(core, ingested.update, ingested.accepted, seen.take_failures())
         })?
     }
 
     /// Moves the watermark: a tick.
-    fn advance(&self, py: Python<'_>, at: i64) -> PyResult<LiveUpdate> {
-        self.live.with(py, |Live { core, .. }| {
+    fn advance(&self, py: Python<'_>, at: i64) -> PyResult<EngineUpdate> {
+        self.served.with(py, |Served { core, .. }| {
             let update = core.advance(Timestamp::from_nanos(at));
-            LiveUpdate::new(core, update, 0, Vec::new())
+            EngineUpdate::new(core, update, 0, Vec::new())
         })?
     }
 
     /// Applies a command: see `Pipeline.apply`.
-    fn apply(&self, py: Python<'_>, command: &Bound<'_, PyDict>) -> PyResult<LiveUpdate> {
+    fn apply(&self, py: Python<'_>, command: &Bound<'_, PyDict>) -> PyResult<EngineUpdate> {
         let command = parse_command(command)?;
-        self.live.with(py, |Live { core, .. }| {
+        self.served.with(py, |Served { core, .. }| {
             let update = core.apply(&command).map_err(|error| to_py(&error))?;
-            LiveUpdate::new(core, update, 0, Vec::new())
+            EngineUpdate::new(core, update, 0, Vec::new())
         })?
     }
 
     /// The newest event time taken; None before the first.
     #[getter]
     fn newest(&self, py: Python<'_>) -> PyResult<Option<i64>> {
-        self.live.with(py, |live| live.core.newest().map(Timestamp::nanos))
+        self.served.with(py, |served| served.core.newest().map(Timestamp::nanos))
     }
 
     /// Everything before this moment is closed; None before the first record.
     #[getter]
     fn watermark(&self, py: Python<'_>) -> PyResult<Option<i64>> {
-        self.live.with(py, |Live { core, .. }| core.newest().map(|_| core.watermark().nanos()))
+        self.served.with(py, |Served { core, .. }| core.newest().map(|_| core.watermark().nanos()))
     }
 
     /// The ranking by the flagged rows of the `minutes` up to `at` (default: the newest row).
@@ -158,7 +158,7 @@ impl LivePipeline {
         top_k: usize,
     ) -> PyResult<Cow<'static, [u8]>> {
         let (config, at) = (CulpritConfig { minutes, top_k }, at.map(Timestamp::from_nanos));
-        let ranking = self.live.with(py, |live| live.core.culprits_with(config, at))?;
+        let ranking = self.served.with(py, |served| served.core.culprits_with(config, at))?;
         let ranking = ranking.map_err(|error| to_py(&error))?;
         Ok(json_bytes(&RankingDocument::new(&ranking))?.into())
     }
@@ -172,43 +172,43 @@ impl LivePipeline {
         endpoint: Option<&str>,
         metric: Option<&str>,
     ) -> PyResult<Cow<'static, [u8]>> {
-        self.json(py, |live| documents(&live.core, [service, endpoint, metric]))
+        self.json(py, |served| documents(&served.core, [service, endpoint, metric]))
     }
 
     /// Counts of records taken, and of rows flagged, suppressed and dropped.
     fn counters(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
-        self.json(py, |live| live.core.counters().clone())
+        self.json(py, |served| served.core.counters().clone())
     }
 
     /// Requests by endpoint and status code, of the minutes from a moment on; at most the last ten.
     fn status_codes(&self, py: Python<'_>, since: i64) -> PyResult<Cow<'static, [u8]>> {
-        self.json(py, |live| live.seen.codes(live.core.entities(), since))
+        self.json(py, |served| served.seen.codes(served.core.entities(), since))
     }
 
     /// The service graph: nodes, edges and counters.
     fn graph(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
-        self.json(py, |live| live.core.graph().settled().document())
+        self.json(py, |served| served.core.graph().settled().document())
     }
 
     /// Scores and expected bands of every entity's and series' newest row, in the text format of
     /// Prometheus.
     fn exposition(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
-        Ok(self.live.with(py, |live| exposition(&live.core))?.into_bytes().into())
+        Ok(self.served.with(py, |served| exposition(&served.core))?.into_bytes().into())
     }
 }
 
-impl LivePipeline {
+impl EnginePipeline {
     fn of(core: Pipeline) -> Self {
         let zone = core.config().zone();
-        Self { live: Shared::new(Live { core, seen: Seen::default() }), zone }
+        Self { served: Shared::new(Served { core, seen: Seen::default() }), zone }
     }
 
     /// The answer of a query as JSON.
     fn json<T: Serialize>(
         &self,
         py: Python<'_>,
-        query: impl FnOnce(&Live) -> T + Send,
+        query: impl FnOnce(&Served) -> T + Send,
     ) -> PyResult<Cow<'static, [u8]>> {
-        Ok(self.live.with(py, |live| json_bytes(&query(live)))??.into())
+        Ok(self.served.with(py, |served| json_bytes(&query(served)))??.into())
     }
 }
