@@ -1,6 +1,10 @@
 //! Helpers that the tests of several areas share.
 #![allow(dead_code, reason = "no test binary uses all of them")]
 
+use mad_core::feature::{FeatureRow, Row, RowBuilder};
+use mad_core::history::FlaggedSignal;
+use mad_core::score::{RowScorer, RowScores};
+use mad_core::series::Signal;
 #[cfg(feature = "simulate")]
 use mad_core::simulate::{IncidentSpec, Shop, ShopConfig, SimulatedRequest};
 use mad_core::time::{MINUTE, Timestamp};
@@ -46,4 +50,29 @@ pub fn shop_with_outage(
 pub fn request(row: &SimulatedRequest) -> Request<'_> {
     let status = i64::from(row.status_code);
     Request::new(row.timestamp, &row.service, &row.endpoint, status, row.latency_ms)
+}
+
+/// Judges a row in plain fields.
+pub fn with_row<T>(row: &FeatureRow, judge: impl FnOnce(&Row<'_>) -> T) -> T {
+    let row = RowBuilder::from(row);
+    judge(&row.row())
+}
+
+/// The scores of a row, which is not learnt.
+pub fn score(scorer: &RowScorer, row: &FeatureRow) -> RowScores {
+    let mut scores = RowScores::default();
+    with_row(row, |row| scorer.score(row, &mut scores));
+    scores
+}
+
+/// The scores of a row, which is learnt.
+pub fn observe(scorer: &mut RowScorer, row: &FeatureRow) -> RowScores {
+    let mut scores = RowScores::default();
+    with_row(row, |row| scorer.observe(row, &mut scores));
+    scores
+}
+
+/// A p95 latency of 900 ms where 140 ms were expected.
+pub fn slow_p95(neg_log10_p: f64) -> FlaggedSignal {
+    FlaggedSignal::new(Signal::P95Latency, 900.0, neg_log10_p).expected(140.0, 100.0, 210.0).z(12.0)
 }

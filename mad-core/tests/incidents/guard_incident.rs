@@ -2,7 +2,7 @@
 
 use mad_core::Source;
 use mad_core::config::{GuardConfig, IncidentConfig, PipelineConfig, ScoreConfig};
-use mad_core::feature::{FeatureRow, Row, RowBuilder, RowKind};
+use mad_core::feature::{FeatureRow, RowKind};
 use mad_core::guard::{Confidence, EntityMaturity, Guardrails, Reason, Severity, Verdict};
 use mad_core::history::{FlaggedRow, FlaggedSignal};
 use mad_core::incident::{
@@ -16,7 +16,7 @@ use mad_core::telemetry::Request;
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use proptest::prelude::*;
 
-use crate::common::minute;
+use crate::common::{minute, observe, score, slow_p95, with_row};
 
 /// A normal row: about 60 requests of about 100 ms, one failure in every other row.
 fn usual(i: i64) -> FeatureRow {
@@ -37,24 +37,6 @@ fn usual(i: i64) -> FeatureRow {
         p99: p50 + 80.0,
         max: p50 + 90.0,
     }
-}
-
-/// Judges a row in plain fields.
-fn with_row<T>(row: &FeatureRow, judge: impl FnOnce(&Row<'_>) -> T) -> T {
-    let row = RowBuilder::from(row);
-    judge(&row.row())
-}
-
-fn score(scorer: &RowScorer, row: &FeatureRow) -> RowScores {
-    let mut scores = RowScores::default();
-    with_row(row, |row| scorer.score(row, &mut scores));
-    scores
-}
-
-fn observe(scorer: &mut RowScorer, row: &FeatureRow) -> RowScores {
-    let mut scores = RowScores::default();
-    with_row(row, |row| scorer.observe(row, &mut scores));
-    scores
 }
 
 /// A scorer after 60 usual rows, with the number of requests multiplied by `scale`.
@@ -228,16 +210,7 @@ fn flagged(i: i64, neg_log10_p: f64) -> FlaggedRow {
         severity: Severity::Warning,
         neg_log10_p,
         effective_n: 9.0,
-        signals: vec![FlaggedSignal {
-            signal: Signal::P95Latency.into(),
-            value: 900.0,
-            expected: 140.0,
-            low: 100.0,
-            high: 210.0,
-            z: 12.0,
-            neg_log10_p,
-            drifting_for: None,
-        }],
+        signals: vec![slow_p95(neg_log10_p)],
     }
 }
 

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use mad_core::config::IncidentConfig;
 use mad_core::explain::TemplateExplainer;
 use mad_core::guard::Severity;
-use mad_core::history::{FlaggedRow, FlaggedSignal};
+use mad_core::history::FlaggedRow;
 use mad_core::incident::{
     CloseReason, Incident, IncidentChange, IncidentGrouper, MOST_MEMBERS, RowOutcome, Topology,
 };
 use mad_core::time::{MINUTE, SECOND, Timestamp};
-use mad_core::{Entity, EntityId, Signal};
+use mad_core::{Entity, EntityId};
+
+use crate::common::slow_p95;
 
 fn minute(i: i64) -> Timestamp {
     Timestamp::from_seconds(1_767_693_600).plus(i * MINUTE)
@@ -66,16 +68,6 @@ impl<T: Topology> Group<T> {
     /// A row with decisive evidence.
     fn bad(&mut self, i: i64, service: &str, endpoint: &str) {
         let id = self.id(service, endpoint);
-        let signal = FlaggedSignal {
-            signal: Signal::P95Latency.into(),
-            value: 900.0,
-            expected: 140.0,
-            low: 100.0,
-            high: 210.0,
-            z: 12.0,
-            neg_log10_p: 12.0,
-            drifting_for: None,
-        };
         let row = FlaggedRow {
             entity: id,
             bucket: minute(i),
@@ -87,7 +79,7 @@ impl<T: Topology> Group<T> {
             severity: self.severity,
             neg_log10_p: 12.0,
             effective_n: 9.0,
-            signals: vec![signal],
+            signals: vec![slow_p95(12.0)],
         };
         let name = self.names[id.index()].clone();
         self.grouper.take(&name, RowOutcome::Alarm(row), &self.topology, &mut self.changes);

@@ -2,6 +2,9 @@
 // A failing test may panic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod robust;
 mod scorers;
 mod single_scorers;

@@ -2,12 +2,12 @@
 //! ranges of the numbers, and no lookahead.
 
 use mad_core::config::ScoreConfig;
-use mad_core::feature::{FeatureRow, Row, RowBuilder, RowKind};
+use mad_core::feature::{FeatureRow, RowKind};
 use mad_core::score::{
     BinomialScorer, CountScorer, CusumScorer, DifferenceScorer, DoubleMadScorer, ExtremeScorer,
-    Learn, Likelihood, LongScorer, MadConfig, MadScorer, RateScorer, RowScorer, RowScores, Score,
-    Scorer, SeasonalScorer, SeriesScorer, ShiftScorer, SignalScore, SignalScorer, band_z,
-    neg_log10_sf, normal_equivalent,
+    Learn, Likelihood, LongScorer, MadConfig, MadScorer, RateScorer, RowScorer, Score, Scorer,
+    SeasonalScorer, SeriesScorer, ShiftScorer, SignalScore, SignalScorer, band_z, neg_log10_sf,
+    normal_equivalent,
 };
 use mad_core::series::{Direction, EntityId, Sample, Signal, SignalKind};
 use mad_core::time::Timestamp;
@@ -15,6 +15,8 @@ use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+
+use crate::common::{observe, score, with_row};
 
 const WINDOW: usize = 40;
 /// Normal deviate at the edge of the band of the single views.
@@ -641,24 +643,6 @@ proptest! {
             scorer = serde_json::from_str(&serde_json::to_string(&scorer).unwrap()).unwrap();
         }
     }
-}
-
-/// Judges a row in plain fields.
-fn with_row<T>(row: &FeatureRow, judge: impl FnOnce(&Row<'_>) -> T) -> T {
-    let row = RowBuilder::from(row);
-    judge(&row.row())
-}
-
-fn score(scorer: &RowScorer, row: &FeatureRow) -> RowScores {
-    let mut scores = RowScores::default();
-    with_row(row, |row| scorer.score(row, &mut scores));
-    scores
-}
-
-fn observe(scorer: &mut RowScorer, row: &FeatureRow) -> RowScores {
-    let mut scores = RowScores::default();
-    with_row(row, |row| scorer.observe(row, &mut scores));
-    scores
 }
 
 #[test]
