@@ -196,12 +196,12 @@ def test_a_change_before_the_onset_is_evidence() -> None:
     result = first.evidence[-1]
     assert (result["kind"], result["change"], result["onset"]) == ("change", "deploy", rows[0][0])
     assert result["sentence"] == (
-        "deploy cart-api 2.4.1 of cart at 2026-01-06T10:38:00Z, 120 s before it went bad"
+        "deploy cart-api 2.4.1 of cart at 2026-01-06T10:38:00Z, 120 s before its onset"
     )
     assert len(plain.evidence) == len(first.evidence) - 1
     sentence = first.evidence[0]["sentence"]
-    assert sentence.startswith("latency/p95 of cart was 0.5982 where 0.0995 was expected (95.3 sc")
-    # after it went bad, or of another, it is none
+    assert sentence.startswith("latency/p95 of cart was 0.5982 (usual 0.0995), 95.3 scales away")
+    # a change after the onset, or of another service, is no evidence
     for late in (changes.iloc[1:], changes.iloc[:1].assign(service="mail")):
         answer = mad.rank_culprits(incident, normal, EDGES, TARGET, changes=late).culprits[0]
         assert (answer.score, answer.evidence) == (plain.score, plain.evidence)

@@ -46,6 +46,7 @@ impl EvaluatedIncident {
 
     /// When it first reported a true incident; `None` if it does not find it.
     fn known(&self, truth: &TruthIncident) -> Option<Timestamp> {
+        // the entity of the incident and its members can find it
         let own = std::iter::once((&self.service, &self.endpoint, self.opened_at));
         let members = self.members.iter().map(|(service, endpoint, at)| (service, endpoint, *at));
         let there =
@@ -119,6 +120,7 @@ impl<'a> Evaluator<'a> {
     /// Counts a row.
     pub fn push_row(&mut self, bucket: Timestamp, service: &str, endpoint: &str, is_anomaly: bool) {
         let end = bucket.plus(self.step);
+        // a row is expected or affected by any incident that overlaps it
         let (mut expected, mut affected) = (false, false);
         for (incident, first) in self.truth.incidents.iter().zip(&mut self.first_flagged) {
             if !incident.overlaps(bucket, end) {
@@ -133,6 +135,7 @@ impl<'a> Evaluator<'a> {
                 affected |= incident.affects(service, endpoint);
             }
         }
+        // an expected row counts even if another incident affects its entity
         let count = match (expected, affected, is_anomaly) {
             (true, _, true) => &mut self.rows.tp,
             (true, _, false) => &mut self.rows.fn_,
@@ -162,6 +165,7 @@ impl<'a> Evaluator<'a> {
             *count += 1;
         }
         let outcome = |(truth, first_row): (&TruthIncident, &Option<Timestamp>)| {
+            // the detected incident that was known first
             let finder = incidents
                 .iter()
                 .filter_map(|incident| Some((incident.known(truth)?, incident)))

@@ -100,12 +100,12 @@ impl TemplateExplainer {
             }
             (None, None) => "flagged".to_owned(),
         };
-        let mut out = format!(
+        let mut sentences = vec![format!(
             "{}: {what}, {} ({}).",
             named(&incident.entity),
             span(incident.start, incident.end, incident.step),
             Self::rows(incident),
-        );
+        )];
         // the other signals with their values; their usual values are in `why_flagged`
         let mut others: Vec<String> =
             peaks(incident).skip(1).map(|peak| value(&peak.signal)).collect();
@@ -113,20 +113,20 @@ impl TemplateExplainer {
             others.push(format!("error rate {}", percent(share)));
         }
         if !others.is_empty() {
-            out.push_str(&format!(" Also anomalous: {}.", list(&others)));
+            sentences.push(format!("Also anomalous: {}.", list(&others)));
         }
         match ranking.and_then(|ranking| ranking.culprits.first()) {
             Some(first) if first.entity == incident.entity && first.score >= 1.0 => {
-                out.push_str(" Nothing else was flagged around that time.");
+                sentences.push("Nothing else was flagged around that time.".to_owned());
             }
-            Some(first) if first.score.is_finite() => out.push_str(&format!(
-                " {} ranks first with a share of {} of the anomaly evidence.",
+            Some(first) if first.score.is_finite() => sentences.push(format!(
+                "{} ranks first with a share of {} of the anomaly evidence.",
                 named(&first.entity),
                 percent(first.score)
             )),
             _ => {}
         }
-        out
+        sentences.join(" ")
     }
 
     /// `9 minutes, all flagged`, or how many rows or steps were flagged.

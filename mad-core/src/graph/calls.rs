@@ -98,6 +98,7 @@ impl Calls {
         self.count = self.count.saturating_add(other.count);
         self.errors = self.errors.saturating_add(other.errors);
         let mut newer = other;
+        // the older latencies go first, so that the window keeps the later ones
         if newer.last < self.last {
             std::mem::swap(&mut self.client, &mut newer.client);
             std::mem::swap(&mut self.server, &mut newer.server);
@@ -203,6 +204,7 @@ impl CallTable {
             None if self.all.len() >= self.cap => return None,
             None => {
                 let [client, server, gap] = [&self.empty; 3].map(RollingMad::clone);
+                // a new edge, with empty windows cloned from one of the right size
                 let (count, errors, last) = (0, 0, i64::MIN);
                 self.all.push(Calls { caller, callee, count, errors, last, client, server, gap });
                 self.places.insert(key, self.all.len() - 1);

@@ -103,6 +103,7 @@ impl ServiceGraph {
                 next.push(to);
             }
         }
+        // one round for each distance
         let mut known = BTreeSet::from([*start]);
         let mut front = vec![*start];
         let mut found = Vec::new();

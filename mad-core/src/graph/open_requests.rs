@@ -59,6 +59,7 @@ impl OpenTraces {
     /// Adds a request and returns the traces evicted for it.
     pub fn push(&mut self, trace: u64, request: OpenRequest) -> Vec<Vec<OpenRequest>> {
         let mut evicted = Vec::new();
+        // whole traces are evicted, oldest first
         while self.held >= self.cap {
             let Some(oldest) = self.pop() else { break };
             evicted.push(oldest);

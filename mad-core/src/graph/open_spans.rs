@@ -90,6 +90,7 @@ impl OpenSpans {
         joined.pairs.clear();
         joined.cycles = 0;
         joined.evicted = if self.order.len() >= self.cap { self.pop() } else { None };
+        // children that arrived before their parent
         if let Some(children) = self.waiting.remove(&span.key) {
             for key in children {
                 let Some(child) = self.spans.get_mut(&key) else { continue };
@@ -103,6 +104,7 @@ impl OpenSpans {
                 joined.pairs.push((span, *child));
             }
         }
+        // join to the parent, or wait for it
         if let (Some(key), false) = (span.parent, span.joined) {
             if let Some(parent) = self.spans.get_mut(&key) {
                 span.joined = true;

@@ -114,6 +114,7 @@ impl ServiceGraph {
             self.counters.bad_spans += 1;
             return;
         }
+        // span ids are unique only within their trace
         let trace = ids::id(0, span.trace_id);
         let key = ids::id(trace, span.span_id);
         if self.open.contains(key) {
@@ -129,6 +130,7 @@ impl ServiceGraph {
             node.last = node.last.max(start);
             node.errors += u64::from(failed);
         }
+        // only the calling side of a call can name a peer
         let calls = span.kind.is_caller() || span.kind == SpanKind::Unknown;
         let mut parent = span.parent_id.map(|parent| ids::id(trace, parent));
         if parent == Some(key) {
@@ -203,6 +205,7 @@ impl ServiceGraph {
             node.last = node.last.max(request.timestamp.nanos());
             node.errors += u64::from(failed);
         }
+        // requests without a trace add no calls
         let Some(trace) = request.trace_id else { return };
         let start = request.timestamp.nanos();
         let request = OpenRequest { service, start, duration_ms, failed };
@@ -269,6 +272,7 @@ impl ServiceGraph {
         if span.answered {
             return;
         }
+        // an unanswered client span with a peer is a call to that peer
         if let Some(peer) = span.peer {
             let client_ms = Some(span.duration_ms);
             self.call(
@@ -324,6 +328,7 @@ impl ServiceGraph {
                 node.seen |= there.seen;
             }
         }
+        // open spans and traces enter as if they arrived here
         let place = |of: u32| places.get(of as usize).copied();
         for open in other.open.in_order() {
             let Some(service) = place(open.service) else { continue };

@@ -175,6 +175,7 @@ impl TraceProfiles {
             return;
         }
         let Some(operation) = self.place(span.service, span.operation) else { return };
+        // over the limit the oldest traces are evicted without a judgement
         while self.held >= self.most_spans {
             let Some((_, oldest)) = self.order.pop_first() else { break };
             self.held -= self.open.remove(&oldest).map_or(0, |trace| trace.spans.len());
@@ -182,6 +183,7 @@ impl TraceProfiles {
         let key = ids::id(0, span.trace_id);
         let id = |text: &str| ids::id(key, text);
         let trace = self.open.entry(key).or_default();
+        // the start of a trace is that of its earliest span
         if trace.spans.is_empty() || span.start < trace.start {
             self.order.remove(&(trace.start, key));
             self.order.insert((span.start, key));
@@ -232,6 +234,7 @@ impl TraceProfiles {
     /// Adds the profiles and the open traces of another instance.
     pub fn absorb(&mut self, other: &Self) {
         let names = other.operations.iter();
+        // places of the other instance's operations in this one
         let places: Vec<Option<u32>> =
             names.map(|known| self.place(&known.service, &known.name)).collect();
         let here = |place: u32| places.get(place as usize).copied().flatten();
@@ -290,6 +293,7 @@ impl TraceProfiles {
         let present: BTreeSet<u32> = trace.spans.iter().map(|span| span.operation).collect();
         let of = |place: u32| self.operations.get(place as usize);
         let failed = trace.failed();
+        // whether an operation got as far as calling the callee before it failed
         let was_tried = |caller: &Operation, place: u32, callee: u32| {
             failed.get(&place).is_none_or(|explained_by_call| {
                 !explained_by_call
@@ -334,6 +338,7 @@ impl TraceProfiles {
             .spans
             .iter()
             .filter_map(|span| Some((*by_id.get(&span.parent?)?, span.operation)));
+        // each pair of operations counts once in a trace
         let calls: BTreeSet<(u32, u32)> = calls.filter(|(a, b)| a != b).collect();
         for place in present {
             if let Some(known) = self.operations.get_mut(place as usize) {

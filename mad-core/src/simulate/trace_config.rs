@@ -71,17 +71,28 @@ impl FromStr for TraceScenario {
     }
 }
 
-/// The traces to simulate.
+/// Configuration of simulated [`Traces`](super::Traces).
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::simulate::{Traces, TracesConfig};
+///
+/// let config = TracesConfig { traces: 100, depth: 3, ..TracesConfig::default() };
+/// assert!(Traces::new(config).is_ok());
+/// let refused = TracesConfig { missing: 0.95, ..TracesConfig::default() };
+/// assert!(refused.validate().is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TracesConfig {
-    /// What goes wrong. Default: slow payment.
+    /// Kind of fault. Default: slow payment.
     pub scenario: TraceScenario,
     /// Traces, 1 to 1,000,000. Default 900.
     pub traces: u32,
-    /// Time that they are spread over evenly, in seconds: 1 to ten years. Default 1,800.
+    /// Duration over which the traces are spread evenly, in seconds: 1 to ten years. Default 1,800.
     pub duration_seconds: f64,
-    /// When it begins; cut to the microsecond. Default 2026-01-06T10:00:00Z.
+    /// Start of the data, cut to the microsecond. Default 2026-01-06T10:00:00Z.
     pub start: Timestamp,
     /// Seed of all random numbers. Default 0.
     pub seed: u64,
@@ -90,7 +101,7 @@ pub struct TracesConfig {
     pub depth: u32,
     /// Share of spans that are lost, 0 to 0.9. Default 0.
     pub missing: f64,
-    /// By how much the clock of a service is off at most, either way, ms: 0 to 3,600,000. Default 0.
+    /// Largest offset of the clock of a service in either direction, ms: 0 to 3,600,000. Default 0.
     pub skew_ms: f64,
 }
 

@@ -54,6 +54,7 @@ impl CallSpans {
     /// out, times k / (k + 1) with k slow edges. The factor ranks the service where slow edges meet
     /// before its neighbours.
     pub fn effects(&self, is_incident: impl Fn(i64) -> bool) -> Vec<(Arc<str>, Effect)> {
+        // gaps of each edge, in normal time and in the incident
         let mut edges: BTreeMap<Edge<'_>, [Vec<f64>; 2]> = BTreeMap::new();
         for span in &self.spans {
             let Some((caller, waited)) = self.caller(span) else { continue };
@@ -61,6 +62,7 @@ impl CallSpans {
             let side = if is_incident(span.start) { incident } else { normal };
             side.push((waited - span.duration_ms).max(0.0));
         }
+        // a slow edge is evidence about both of its ends
         let mut nodes: BTreeMap<&Arc<str>, Vec<Gap>> = BTreeMap::new();
         for ((caller, callee), [mut normal, mut incident]) in edges {
             if let Some(gap) = gap(&mut normal, &mut incident) {
@@ -100,6 +102,7 @@ fn gap(normal: &mut [f64], incident: &mut [f64]) -> Option<Gap> {
     normal.sort_unstable_by(f64::total_cmp);
     incident.sort_unstable_by(f64::total_cmp);
     let (expected, mad) = median_mad(&*normal);
+    // interdecile range as a normal standard deviation
     let width = (quantile_sorted(normal, 0.9) - quantile_sorted(normal, 0.1)) / 2.563;
     let scale = (mad / MAD_OF_SIGMA).max(width).max(0.05 * expected).max(MIN_SCALE);
     // the upper quartile, because a fault need not last for the whole incident
@@ -114,6 +117,7 @@ fn node(gaps: &[Gap], onset: i64) -> Option<Effect> {
     // sorted, so that the floating-point sum does not depend on the order of names
     logs.sort_unstable_by(f64::total_cmp);
     let slow = gaps.iter().filter(|gap| gap.size > SLOW).count() as f64;
+    // mean over all edges, reduced for a single slow edge
     let weight = logs.iter().sum::<f64>() / logs.len() as f64 * slow / (slow + 1.0);
     let widest = gaps.iter().max_by(|a, b| a.size.total_cmp(&b.size))?;
     let Gap { value, expected, scale, .. } = *widest;

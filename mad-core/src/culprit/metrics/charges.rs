@@ -75,6 +75,7 @@ impl<'a> CallGraph<'a> {
         to: &'b str,
         fine: impl Fn(&str) -> bool,
     ) -> Option<Vec<&'b str>> {
+        // breadth-first search; `came` holds the predecessor of each visited service
         let mut came: BTreeMap<&str, &str> = BTreeMap::from([(from, from)]);
         let mut queue = VecDeque::from([from]);
         while let Some(at) = queue.pop_front() {
@@ -111,6 +112,7 @@ pub(super) fn candidates<'a>(
     has_spans: bool,
     config: &MetricRankerConfig,
 ) -> Vec<Candidate<'a>> {
+    // charge every effect to a service with its weight
     let mut charges: BTreeMap<&str, Vec<Charge<'a>>> = BTreeMap::new();
     for (series, effect) in effects {
         let (service, counts) = if config.applies(RankerPart::ClientViews) {
@@ -122,6 +124,7 @@ pub(super) fn candidates<'a>(
         let charge = Charge { series, effect: *effect, weight };
         charges.entry(service).or_default().push(charge);
     }
+    // strongest charge first; names decide ties
     for list in charges.values_mut() {
         list.sort_by(|a, b| {
             b.weight.total_cmp(&a.weight).then_with(|| a.series.name().cmp(&b.series.name()))
@@ -132,6 +135,7 @@ pub(super) fn candidates<'a>(
         .iter()
         .filter_map(|(service, list)| {
             let first = list.first()?;
+            // largest share of the effect that one callee explains; the target cannot explain its callers
             let explained = graph
                 .callees(service)
                 .filter(|callee| Some(*callee) != own_target && !first.series.kind.is_direct())
@@ -140,6 +144,7 @@ pub(super) fn candidates<'a>(
                 .fold(0.0, f64::max);
             let explained =
                 if config.applies(RankerPart::CalleeExplanation) { explained } else { 0.0 };
+            // a service weighs its strongest charge, less the explained part
             let mut weight = first.weight * (1.0 - EXPLAINED * explained);
             let viewed =
                 is_client_view(service) || has_twin(service, first.series.kind, &charges, graph);
@@ -188,8 +193,10 @@ fn relevance(series: &Series, target: Option<&Series>) -> f64 {
 /// their largest changes if they have no metric in common.
 fn explained_by(caller: &[Charge<'_>], callee: &[Charge<'_>], kind: MetricKind) -> f64 {
     let (own, theirs) = (changes(caller, kind), changes(callee, kind));
+    // prefer a metric that both services have
     let common = own.iter().filter_map(|(metric, own)| Some((own, theirs.get(metric)?)));
     let widest = common.max_by(|a, b| a.0.size.total_cmp(&b.0.size));
+    // the callee's change counts less if it is only a few scales
     let sure = |change: &Change| change.amount * change.size / (change.size + HALF_EXPLAINS);
     let share = if let Some((own, theirs)) = widest {
         sure(theirs) / own.amount

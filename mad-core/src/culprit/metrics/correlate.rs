@@ -28,6 +28,7 @@ pub(super) fn correlated(
     let Some(first) = candidates.first().and_then(|one| one.charges.iter().find(has_points)) else {
         return Vec::new();
     };
+    // as many rows before the onset as the incident has
     let from = -ROWS_BEFORE.max(timeline.rows as i64);
     let rows = |series: &Series| -> BTreeMap<i64, f64> {
         let badness = |value| series.kind.badness(value);
@@ -65,6 +66,7 @@ fn rank_correlation(a: &BTreeMap<i64, f64>, b: &BTreeMap<i64, f64>) -> Option<f6
         return None;
     }
     let middle = (a.len() as f64 - 1.0) / 2.0;
+    // Pearson correlation of the ranks, whose mean is known
     let (a, b) = (ranks(&a), ranks(&b));
     let product = |a: &[f64], b: &[f64]| -> f64 {
         a.iter().zip(b).map(|(a, b)| (a - middle) * (b - middle)).sum()

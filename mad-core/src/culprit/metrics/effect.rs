@@ -57,6 +57,7 @@ pub(super) fn levels(series: &[Series], points: usize, floors: bool) -> Vec<Opti
         let least = |level: Level| Level { scale: level.scale.clamp(1e-12, f64::MAX), ..level };
         return raw.into_iter().map(|level| level.map(least)).collect();
     }
+    // median scale of the same metric elsewhere, as a floor
     let mut peers: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for (series, level) in series.iter().zip(&raw) {
         if let Some(level) = level {
@@ -93,6 +94,7 @@ fn raw_level(normal: &[Point], points: usize, sorted: &mut Vec<f64>) -> Option<L
     sorted.extend(sample(normal, points).map(|(_, value)| value + 0.0));
     sorted.sort_unstable_by(f64::total_cmp);
     let center = median_sorted(sorted);
+    // MAD, and the width of the percentiles as a normal standard deviation
     let mad = mad_sorted(sorted, center);
     let (q, width) = if sorted.len() < 50 { (0.1, 2.563) } else { (0.05, 3.290) };
     let wide = quantile_sorted(sorted, 1.0 - q) / width - quantile_sorted(sorted, q) / width;
@@ -119,12 +121,14 @@ pub(super) fn anomalous_rows(
     let badness = |value: f64| target.kind.badness(level.z(value));
     let rows: Vec<(i64, f64)> =
         target.incident().iter().map(|point| (timeline.row(point.0), badness(point.1))).collect();
+    // calm level: median of the better half of incident and time before it
     let mut peaks: Vec<f64> = rows.iter().map(|(_, bad)| *bad).collect();
     peaks.sort_unstable_by(f64::total_cmp);
     let before = target.normal().iter().rev().take(timeline.rows).map(|point| badness(point.1));
     let mut pool: Vec<f64> = peaks.iter().copied().chain(before).collect();
     pool.sort_unstable_by(f64::total_cmp);
     let calm = median(pool.get(..(pool.len() / 2).max(1))?);
+    // anomalous beyond the middle between calm level and peak
     let limit = f64::midpoint(calm, quantile_sorted(&peaks, 0.9));
     let bad: BTreeSet<i64> =
         rows.into_iter().filter(|(_, bad)| *bad >= limit).map(|(row, _)| row).collect();
@@ -158,6 +162,7 @@ pub(super) fn effect(
     if !moved_there {
         return None;
     }
+    // the onset is the first row that reaches half of the effect
     let half = |value: f64| kind.badness(level.z(value) - level.z(expected)) >= 0.5 * size;
     let first = series
         .incident()
@@ -176,8 +181,10 @@ fn aligned(
 ) -> Option<(f64, f64)> {
     let first = *bad.first()?;
     let in_bad = series.incident().iter().filter(|point| bad.contains(&timeline.row(point.0)));
+    // the value is the median in the anomalous rows
     let value = median(&values(in_bad));
     let within = series.incident().iter().filter(|point| timeline.row(point.0) < first);
+    // the level just before: earlier rows of the incident, filled up with normal time
     let mut before = values(within);
     if timeline.contiguous {
         let missing = ROWS_BEFORE.saturating_sub(before.len());
@@ -193,6 +200,7 @@ fn aligned(
     if from_normal.signum() != from_before.signum() {
         return None;
     }
+    // the closer of both levels gives the smaller effect
     let closer = from_before.abs() < from_normal.abs();
     Some((value, if closer { level_before } else { level.center }))
 }

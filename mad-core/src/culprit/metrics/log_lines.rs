@@ -78,6 +78,7 @@ impl LogLines {
     /// For every service: the effect of error lines, and that of the statement that fell silent most.
     pub fn effects(&self, is_incident: impl Fn(i64) -> bool) -> Vec<(Arc<str>, LineEffects)> {
         let of = |lines: &[Line]| {
+            // counts of all lines, of error lines and of each statement
             let (mut all, mut errors) = (Count::default(), Count::default());
             let mut places: BTreeMap<&str, Count> = BTreeMap::new();
             for line in lines {

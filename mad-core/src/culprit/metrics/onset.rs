@@ -77,6 +77,7 @@ pub(super) fn earlier(
 ) -> Option<i64> {
     let MetricEvidence { service, resource, metric, value, expected, .. } = evidence;
     let series = series.iter().find(|one| one.name() == (service, resource, metric))?;
+    // rows backwards from the incident while half of the effect persists
     let half = 0.5 * series.kind.badness(value - expected);
     let newest = series.normal().iter().rev();
     let last = newest.take_while(|point| series.kind.badness(point.1 - expected) >= half).last()?;
@@ -91,10 +92,13 @@ fn steps(series: &[Series], timeline: &Timeline, least: f64) -> BTreeMap<i64, u6
     for series in series {
         let points = series.points();
         let values: Vec<f64> = points.iter().map(|point| point.1).collect();
+        // scale of the whole series, because the onset is not known yet
         let (_, scale) = level(series, &values);
+        // running medians of three points
         let middles: Vec<f64> = values.windows(SIDE).filter_map(middle).collect();
         let places = points.iter().enumerate().skip(SIDE);
         for (at, (time, value)) in places {
+            // medians just before and from this row on
             let Some(before) = middles.get(at - SIDE) else { continue };
             let after = middles.get(at).or(middles.last()).unwrap_or(value);
             let size = |after: f64| series.kind.badness((after - before) / scale);
@@ -128,6 +132,7 @@ fn unbroken_from(series: &[Series], timeline: &Timeline) -> i64 {
         rows.take_while(|row| *row >= -MAX_LATE_ROWS).collect::<Vec<i64>>()
     };
     let rows: BTreeSet<i64> = series.iter().flat_map(newest).filter(|row| *row < 0).collect();
+    // stop at the first gap of more than a few rows
     let near = |from: i64, row: i64| from.saturating_sub(row) <= CONTIGUOUS_ROWS;
     rows.into_iter()
         .rev()

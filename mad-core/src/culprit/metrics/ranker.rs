@@ -115,6 +115,7 @@ impl MetricRanker {
         target: Option<(&str, &str)>,
     ) -> MetricRanking {
         let mut series = window.sorted();
+        // kinds of metrics: none in an ablation, else the configured kind or the guess from the name
         if !self.config.applies(RankerPart::Kinds) {
             for series in &mut series {
                 series.kind = MetricKind::Other;
@@ -125,6 +126,7 @@ impl MetricRanker {
             }
         }
         let target = target.and_then(|(service, metric)| {
+            // a target counts only if it has points in the incident
             let is_target = |one: &Series| {
                 (&*one.service, &*one.metric) == (service, metric) && !one.incident().is_empty()
             };
@@ -135,6 +137,7 @@ impl MetricRanker {
             return MetricRanking { culprits: Vec::new(), abstained: true, start: None };
         };
         let case = Case { window, graph: &graph, target };
+        // the onset splits all series, spans and lines; the final ranking uses all points
         let timeline = self.find_onset(case, &mut series, timeline);
         let culprits = self.judge(case, &series, &timeline, usize::MAX).culprits;
         MetricRanking {
@@ -156,6 +159,7 @@ impl MetricRanker {
         if !self.config.find_onset {
             return given.with_onset(given.row(given.end) / 2, series);
         }
+        // rank once for each candidate row with a sample of the points
         let rows = onset::candidates(series, case.target.and_then(|at| series.get(at)), &given);
         let mut best = (f64::NEG_INFINITY, rows.first().copied().unwrap_or(0));
         for row in rows.iter().copied().filter(|_| rows.len() > 1) {
@@ -169,6 +173,7 @@ impl MetricRanker {
                 best = (stands_out + lead, row);
             }
         }
+        // the first service may have been anomalous before the best row
         let timeline = given.with_onset(best.1, series);
         let first = self.judge(case, series, &timeline, SEARCH_POINTS).culprits.into_iter().next();
         let first = first.and_then(|first| first.evidence.into_iter().next());
@@ -185,6 +190,7 @@ impl MetricRanker {
         points: usize,
     ) -> Judgement {
         let levels = levels(series, points, self.config.applies(RankerPart::Floors));
+        // the anomalous rows of the target, in which all series are compared
         let aligned = case.target.and_then(|index| {
             let (target, level) = (series.get(index)?, levels.get(index)?.as_ref()?);
             Some((target, anomalous_rows(target, level, timeline)?))
@@ -200,18 +206,21 @@ impl MetricRanker {
         let direct = direct.iter().map(|(series, effect)| (series, *effect));
         let effects: Vec<(&Series, Effect)> = metrics.chain(direct).collect();
         let target = aligned.as_ref().map(|(target, _)| *target);
+        // with a target the ranking abstains unless the target itself is anomalous
         let target_moved = target.is_none_or(|target| {
             let own = effects.iter().find(|(series, _)| series.name() == target.name());
             own.map_or(0.0, |(_, effect)| effect.size) >= self.config.min_target_effect
         });
         let mut candidates =
             candidates(&effects, target, case.graph, !case.window.calls.is_empty(), &self.config);
+        // smallest reported weight: the logarithm of the smallest effect
         let least = match target {
             Some(_) => self.config.min_effect.ln_1p(),
             None => self.config.min_lasting_effect.ln_1p(),
         };
         weigh_changes(&mut candidates, case.window, least);
         let first = candidates.first().map_or(0.0, |first| first.weight);
+        // excess of all other candidates over the smallest reported weight
         let others = candidates.iter().skip(1).map(|other| (other.weight - least).max(0.0));
         let named = if first >= least && target_moved { self.config.top_k } else { 0 };
         let target = target.map(|series| &*series.service);
@@ -220,6 +229,7 @@ impl MetricRanker {
             culprit(one, least, change, chain(one, &candidates, target, case.graph))
         });
         let mut culprits: Vec<MetricCulprit> = reported.collect();
+        // correlations only for the final ranking, which uses all points
         if let Some(first) = culprits.first_mut().filter(|_| points == usize::MAX) {
             first.correlated = correlated(&candidates, timeline, self.config.min_effect);
         }

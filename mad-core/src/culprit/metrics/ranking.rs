@@ -33,13 +33,14 @@ impl MetricEvidence {
     pub fn sentence(&self) -> String {
         let Self { service, metric, value, expected, effect, onset, .. } = self;
         format!(
-            "{metric} of {service} was {} where {} was expected ({effect:.1} scales), since {onset}",
+            "{metric} of {service} was {} (usual {}), {effect:.1} scales away, since {onset}",
             short(*value),
             short(*expected),
         )
     }
 }
 
+/// A number with at most four decimals; very small and large numbers as powers of ten.
 fn short(value: f64) -> String {
     if value == 0.0 || (1e-3..1e6).contains(&value.abs()) {
         let places = if value.abs() < 1.0 { 4 } else { 2 };
@@ -95,7 +96,7 @@ impl MetricCulprit {
             let what = [kind.as_str(), name, version].into_iter().filter(|word| !word.is_empty());
             let what = what.collect::<Vec<&str>>().join(" ");
             let seconds = self.onset.nanos().saturating_sub(at.nanos()) / SECOND;
-            format!("{what} of {service} at {at}, {seconds} s before it went bad")
+            format!("{what} of {service} at {at}, {seconds} s before its onset")
         }));
         all
     }

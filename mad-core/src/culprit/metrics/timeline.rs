@@ -29,6 +29,7 @@ impl Timeline {
         let start = series.iter().filter_map(|series| Some(series.incident().first()?.0)).min()?;
         let end = series.iter().filter_map(|series| Some(series.incident().last()?.0)).max()?;
         let normal_end = series.iter().filter_map(|series| Some(series.normal().last()?.0)).max();
+        // the onset is declared if there is normal time; contiguous if it ends just before the incident
         let gap = normal_end.map(|end| start.saturating_sub(end));
         let contiguous =
             gap.is_none_or(|gap| gap > 0 && gap <= step.saturating_mul(CONTIGUOUS_ROWS));
@@ -64,6 +65,7 @@ fn rows(series: &[Series]) -> usize {
 fn step(series: &[Series]) -> i64 {
     let mut steps: Vec<i64> = Vec::new();
     for series in series {
+        // steps between neighbouring points, on either side of the onset
         let gaps = |points: &[(i64, f64)]| -> Vec<i64> {
             points
                 .windows(2)

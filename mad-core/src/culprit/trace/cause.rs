@@ -59,6 +59,7 @@ pub(super) fn cause(tree: &Tree<'_>, past: &Past, config: &TraceRankerConfig) ->
         let explains = |orphan: &u32| *orphan != one.service && past.reaches(one.service, *orphan);
         !orphans.iter().any(explains)
     });
+    // the earliest failure or the largest excess; the index decides ties
     let first = candidates.iter().min_by_key(|one| (one.order, one.leaf));
     match first {
         Some(first) => trace.cause(first.leaf),
@@ -90,6 +91,7 @@ impl Trace<'_> {
             let above = parent.and_then(|parent| covered.get(parent)).copied().unwrap_or_default();
             let failed = self.failed(place);
             if failed && !above {
+                // descend from the uppermost failed span to the one that nothing explains
                 let leaf = std::iter::successors(Some(place), |place| self.explained_by(*place));
                 candidates.extend(leaf.last().and_then(|leaf| self.candidate(leaf, None)));
             }
@@ -125,6 +127,7 @@ impl Trace<'_> {
             return None;
         }
         let start = |place: &usize| self.tree.spans.get(*place).map(|span| span.start);
+        // the earliest failed span below, else the slowest that can have caused a timeout
         let failed = self.below(place, |one| self.failed(one));
         let failed = failed.into_iter().min_by_key(|one| (start(one), *one));
         let slow = || {
@@ -169,6 +172,7 @@ impl Trace<'_> {
         let span = self.tree.spans.get(leaf)?;
         let call = span.call;
         let own = if call.failed { TraceFault::Error } else { TraceFault::Slow };
+        // the server span that answers a client span
         let answers = span.children.iter().filter_map(|child| self.tree.spans.get(*child));
         let answer = answers.map(|child| child.call).find(|child| child.service != call.service);
         let (place, fault) = match answer {
@@ -179,6 +183,7 @@ impl Trace<'_> {
                 (self.past.usual_callee(call.place()).or(peer).unwrap_or(call.place()), own)
             }
         };
+        // the path ends at the cause, which may be a peer without spans
         let mut chain = self.chain(leaf);
         if chain.last() != Some(&place.0) {
             chain.push(place.0);

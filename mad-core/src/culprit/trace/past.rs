@@ -55,6 +55,7 @@ impl Past {
         trees: impl Iterator<Item = &'a Tree<'a>>,
         is_normal: bool,
     ) {
+        // self times and durations of successful spans by place
         let mut times: HashMap<Place, (Vec<f64>, Vec<f64>)> = HashMap::new();
         for span in trees.flat_map(|tree| &tree.spans).filter(|span| !span.call.failed) {
             let (own, whole) = times.entry(span.call.place()).or_default();
@@ -142,6 +143,7 @@ impl Past {
 
     /// Whether a service calls another directly or through others.
     pub fn reaches(&self, from: u32, to: u32) -> bool {
+        // depth-first search along the calls
         let (mut seen, mut next) = (BTreeSet::from([from]), vec![from]);
         while let Some(service) = next.pop() {
             for callee in self.edges.get(&service).into_iter().flatten() {

@@ -102,6 +102,7 @@ impl TraceRanker {
     /// Ranks the services of a window.
     pub fn rank(&self, window: &TraceWindow) -> TraceRanking {
         let (incident, normal) = (traces(&window.incident), traces(&window.reference));
+        // learn durations and callees from normal time, else from the incident itself
         let mut past = Past::new(&window.names);
         if normal.is_empty() {
             past.learn_durations(incident.iter().map(|(_, tree)| tree), false);
@@ -112,12 +113,14 @@ impl TraceRanker {
             past.learn_calls(tree);
         }
         past.finds_missing = !normal.is_empty();
+        // causes in normal time give the expected number of votes
         let mut usual: BTreeMap<Key, u64> = BTreeMap::new();
         for (_, tree) in &normal {
             if let Some(cause) = cause(tree, &past, &self.config) {
                 *usual.entry(key(window, &cause)).or_default() += 1;
             }
         }
+        // one vote for the first cause of each failing trace
         let mut votes: BTreeMap<Key, Vec<Vote>> = BTreeMap::new();
         let mut times: Vec<i64> = Vec::with_capacity(incident.len());
         for (trace, tree) in &incident {
@@ -130,10 +133,12 @@ impl TraceRanker {
         }
         times.sort_unstable();
         let failing = votes.values().map(Vec::len).sum::<usize>() as u64;
+        // scale the expectation to the number of traces in the incident
         let scaled = incident.len() as f64 / (normal.len() as f64).max(1.0);
         let mut votes: Vec<(Key, Vec<Vote>)> = votes
             .into_iter()
             .filter(|(key, votes)| {
+                // three standard deviations of a Poisson count above the expectation
                 let expected = usual.get(key).map_or(0.0, |seen| *seen as f64 * scaled);
                 votes.len() as u64 >= self.config.min_traces
                     && votes.len() as f64 > expected + 3.0 * expected.sqrt()
@@ -169,6 +174,7 @@ fn onset(votes: &[Vote], times: &[i64]) -> usize {
     let (mut sum, mut start, mut before) = (0.0_f64, 0, 0);
     for (place, vote) in votes.iter().enumerate() {
         let rank = times.partition_point(|time| *time < vote.began);
+        // traces without this cause since the last vote lower the sum
         sum -= cost * rank.saturating_sub(before) as f64;
         if sum < 0.0 {
             (sum, start) = (0.0, place);
@@ -211,6 +217,7 @@ fn culprit(
         let chain = vote.cause.chain.iter().map(|service| window.names.name(*service)).collect();
         *chains.entry(chain).or_default() += 1;
     }
+    // the most common path, the longer of equally common ones
     let chain = chains.into_iter().max_by_key(|(chain, seen)| (*seen, chain.len()));
     let durations: Vec<f64> = votes.iter().map(|vote| vote.cause.duration_ms).collect();
     let traces = votes.len() as u64;

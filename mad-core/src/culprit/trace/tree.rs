@@ -39,6 +39,7 @@ impl<'a> Tree<'a> {
         calls.sort_by(|a, b| {
             (a.start, &a.id).cmp(&(b.start, &b.id)).then(a.duration_ms.total_cmp(&b.duration_ms))
         });
+        // the earliest span of each id
         let mut places: HashMap<&Arc<str>, usize> = HashMap::new();
         calls.retain(|call| {
             let place = places.len();
@@ -60,6 +61,7 @@ impl<'a> Tree<'a> {
                 own_ms: call.duration_ms,
             });
         }
+        // link children to their parents
         let links: Vec<_> = spans.iter().map(|span| span.parent).enumerate().collect();
         for (child, parent) in links {
             if let Some(parent) = parent.and_then(|parent| spans.get_mut(parent)) {
@@ -121,6 +123,7 @@ impl<'a> Tree<'a> {
             let Some(parent) = span.parent.and_then(|parent| self.spans.get(parent)) else {
                 continue;
             };
+            // offset of the parent's clock, already corrected
             let corrected = parent.start.saturating_sub(parent.call.start);
             let (begin, length) =
                 (parent.start, parent.call.end().saturating_sub(parent.call.start));
@@ -155,11 +158,13 @@ impl<'a> Tree<'a> {
         let length = |call: &Call| call.end().saturating_sub(call.start);
         let last = span.start.saturating_add(length(span.call));
         let children = span.children.iter().filter_map(|child| self.spans.get(*child));
+        // children that the span waited for, each cut at its end
         let waited = children.filter(|child| child.call.kind != SpanKind::Consumer);
         let mut times: Vec<(i64, i64)> = waited
             .map(|child| (child.start, child.start.saturating_add(length(child.call)).min(last)))
             .collect();
         times.sort_unstable();
+        // length of the union of the children's intervals
         let (mut covered, mut until) = (0_i64, span.start);
         for (from, to) in times {
             covered = covered.saturating_add(to.saturating_sub(from.max(until)).max(0));

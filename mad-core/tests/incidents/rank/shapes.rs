@@ -134,7 +134,7 @@ fn a_change_decides_between_equal_suspects_and_accuses_none() {
     let ranking = rank(&window, &[], None);
     assert_eq!(services(&ranking), ["b", "a"]);
     let last = ranking.culprits[0].sentences().pop().unwrap();
-    assert_eq!(last, "deploy 2 of b at 1970-01-01T00:25:00Z, 300 s before it went bad");
+    assert_eq!(last, "deploy 2 of b at 1970-01-01T00:25:00Z, 300 s before its onset");
     assert_eq!(window.rejected().count(RejectReason::MissingField), 1);
     let mut calm = fleet(&["a", "b"], &[]);
     calm.change(&deploy, 1);
