@@ -168,7 +168,7 @@ def test_an_error_names_column_row_value_and_remedy(
         mad.Rows(table)
 
 
-def test_what_is_no_table_is_a_type_error() -> None:
+def test_an_input_that_is_no_table_is_a_type_error() -> None:
     for value in (3, "rows.csv", None):
         with pytest.raises(TypeError, match="rows is a"):
             mad.IncidentGrouper().group(value)
