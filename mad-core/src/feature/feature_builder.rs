@@ -380,12 +380,12 @@ impl FeatureBuilder {
         }
     }
 
-    /// What is known of the step of a series.
+    /// The step of a series as it is known so far.
     pub(crate) fn step_of(&self, series: SeriesId) -> StepFinder {
         self.metrics.memory.step_of(series)
     }
 
-    /// Sets what is known of the step of a series.
+    /// Sets the step of a series as it is known so far.
     pub(crate) fn set_step(&mut self, series: SeriesId, step: StepFinder) {
         self.metrics.memory.set_step(series, step);
     }

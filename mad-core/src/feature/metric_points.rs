@@ -41,12 +41,12 @@ impl MetricMemory {
         Self { unknown_step, steps: Vec::new(), points: 0, overflowed: 0 }
     }
 
-    /// What is known of the step of a series.
+    /// The step of a series as it is known so far.
     pub fn step_of(&self, series: SeriesId) -> StepFinder {
         self.steps.get(series.index()).copied().unwrap_or_default()
     }
 
-    /// Sets what is known of the step of a series.
+    /// Sets the step of a series as it is known so far.
     pub fn set_step(&mut self, series: SeriesId, step: StepFinder) {
         if self.steps.len() <= series.index() {
             self.steps.resize(series.index() + 1, StepFinder::default());

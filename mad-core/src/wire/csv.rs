@@ -1,4 +1,4 @@
-//! Records from CSV rows.
+//! The decoder of CSV: a header, then one record a row.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -14,9 +14,9 @@ use crate::error::{Error, Result};
 use crate::telemetry::{RejectReason, Rejections};
 use crate::time::{Timestamp, ZonePolicy};
 
-/// The slot of a column that is not read; the others are places in [`Kind::FIELDS`].
+/// The slot of a column that is not read. Other slots are places in [`Kind::FIELDS`].
 const IGNORED: usize = MAX_FIELDS;
-/// Columns of a header that an error message lists.
+/// Most columns of a header that an error message lists.
 const LISTED: usize = 20;
 
 /// The decoder of [`Format::Csv`](super::Format::Csv).
@@ -39,7 +39,7 @@ struct Table<K> {
 struct CsvRow<'a> {
     line: u64,
     columns: usize,
-    /// Whether a line feed ended it, not the end of the input.
+    /// Whether a line feed ended it. Otherwise the input ended.
     ended: bool,
     fields: [&'a str; MAX_FIELDS],
 }
@@ -129,7 +129,7 @@ impl<K: Kind> Table<K> {
 }
 
 impl CsvRow<'_> {
-    /// Hands the row on, or counts it.
+    /// Passes the record on, or counts the row as rejected.
     #[inline]
     fn judge<K: Kind>(
         &self,
@@ -187,12 +187,12 @@ impl Value for &str {
     }
 }
 
-/// A value of nothing but white space is missing, whatever else it is.
+/// A value of white space alone is missing. Other values have `reason`.
 fn blank_or(value: &str, reason: RejectReason) -> RejectReason {
     if value.trim_ascii().is_empty() { RejectReason::MissingField } else { reason }
 }
 
-/// Puts the read fields of a row without quotes into their slots; gives the number of fields.
+/// Puts the fields of a row without quotes into their slots and returns the number of fields.
 #[inline]
 fn split_plain<'a>(text: &'a str, slots: &[usize], fields: &mut [&'a str; MAX_FIELDS]) -> usize {
     let mut columns = 0;
@@ -211,13 +211,13 @@ fn split_plain<'a>(text: &'a str, slots: &[usize], fields: &mut [&'a str; MAX_FI
     columns
 }
 
-/// A field as it stands in a row.
+/// A field of a row as it is written.
 struct Field<'a> {
-    /// What stands between the quotes, or all of it.
+    /// The text between the quotes, or the whole field where it has none.
     content: &'a str,
     /// Whether the content has doubled quotes.
     doubled: bool,
-    /// Text between the closing quote and the comma, which no standard allows.
+    /// Text between the closing quote and the comma. No standard allows it; it is kept.
     trailing: &'a str,
 }
 
@@ -232,7 +232,7 @@ impl<'a> Field<'a> {
     }
 }
 
-/// Calls `each` with every column and field of a row; gives the number of fields.
+/// Calls `each` with every column and field of a row and returns the number of fields.
 fn split_quoted<'a>(text: &'a str, mut each: impl FnMut(usize, Field<'a>)) -> usize {
     let mut rest = text;
     for column in 0.. {
@@ -259,7 +259,7 @@ fn split_quoted<'a>(text: &'a str, mut each: impl FnMut(usize, Field<'a>)) -> us
     0
 }
 
-/// Where the quote stands that closes the field, and whether doubled ones come before it.
+/// The place of the quote that closes the field, and whether doubled quotes come before it.
 fn closing_quote(inner: &[u8]) -> (usize, bool) {
     let mut at = 0;
     while let Some(hit) = memchr(b'"', inner.get(at..).unwrap_or_default()) {
@@ -271,7 +271,7 @@ fn closing_quote(inner: &[u8]) -> (usize, bool) {
     (inner.len(), at > 0)
 }
 
-/// What a header has to be.
+/// The requirement on a header, for error messages.
 fn way_out<K: Kind>() -> String {
     let needed = K::needed();
     let (last, first) = needed.split_last().map_or(("", needed), |(last, first)| (*last, first));

@@ -1,4 +1,4 @@
-//! Records from JSON Lines.
+//! The decoder of JSON Lines: one object with the fields of a record on each line.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -102,14 +102,14 @@ struct Fields<'a, K> {
     kind: PhantomData<K>,
 }
 
-/// A JSON value as far as a record can use it.
+/// A JSON value as a field of a record can use it.
 enum Scalar<'a> {
     /// No such key, or null.
     Missing,
     Text(Cow<'a, str>),
     Integer(i64),
     Float(f64),
-    /// Something no field may be.
+    /// A value that no field may have, described for the rejection.
     Other(&'static str),
 }
 

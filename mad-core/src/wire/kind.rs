@@ -1,4 +1,4 @@
-//! The kinds of records that files and tables hold, and how one is built from its fields.
+//! The kinds of records in files and tables, and how a record is built from its fields.
 
 use super::value::Value;
 use crate::telemetry::{
@@ -6,7 +6,7 @@ use crate::telemetry::{
 };
 use crate::time::ZonePolicy;
 
-/// As many fields as the widest kind has.
+/// The number of fields of the kind with the most fields.
 pub const MAX_FIELDS: usize = 10;
 
 /// The fault of a record: the reason and the field.
@@ -16,8 +16,8 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A kind of record. Its implementors are never made: they name what a
-/// [`Decoder`](super::Decoder) or a table reads.
+/// A kind of record, at compile time. The implementors have no values: they are type parameters of
+/// [`Decoder`](super::Decoder) and of tables. [`RecordKind`] is the kind at run time.
 ///
 /// # Examples
 ///
@@ -44,7 +44,7 @@ pub trait Kind: sealed::Sealed + 'static {
     const NUMBERED: &'static [&'static str];
 
     /// Builds a record from its fields in the order of [`FIELDS`](Self::FIELDS), and checks it.
-    /// Values beyond them are not looked at.
+    /// Values after them are ignored.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ pub trait Kind: sealed::Sealed + 'static {
         Self::FIELDS.get(..Self::NEEDED).unwrap_or(Self::FIELDS)
     }
 
-    /// Where a field stands in [`FIELDS`](Self::FIELDS).
+    /// The place of a field in [`FIELDS`](Self::FIELDS).
     fn place(field: &str) -> Option<usize> {
         Self::FIELDS.iter().position(|known| *known == field)
     }
@@ -80,7 +80,7 @@ pub enum Logs {}
 /// Deploys and other changes: [`Change`].
 #[derive(Debug, Clone, Copy)]
 pub enum Changes {}
-/// Who calls whom: [`Edge`].
+/// Calls between services: [`Edge`].
 #[derive(Debug, Clone, Copy)]
 pub enum Edges {}
 
@@ -255,19 +255,19 @@ impl Kind for Edges {
     }
 }
 
-/// Names the field of a reason.
+/// Adds the field to the reason of a fault.
 #[inline]
 fn at<T>(field: &'static str, read: Result<T, RejectReason>) -> Result<T, Fault> {
     read.map_err(|reason| (reason, field))
 }
 
-/// A number that has to be there.
+/// A number of a needed field.
 #[inline]
 fn needed<V: Value>(value: &V, wrong: RejectReason) -> Result<f64, RejectReason> {
     value.number(wrong)?.ok_or(RejectReason::MissingField)
 }
 
-/// Text that may be missing.
+/// Text of an optional field.
 #[inline]
 fn optional<V: Value>(value: &V) -> Result<Option<&str>, RejectReason> {
     Ok(Some(value.text()?).filter(|text| !text.is_empty()))

@@ -1,8 +1,8 @@
-//! Cuts a stream of bytes into records, wherever the stream itself was cut.
+//! Splits a stream of bytes into records, however the stream was cut into chunks.
 //!
-//! A complete record is handed on straight from the input; only the unfinished rest of a call is
-//! copied, and never more than [`MAX_LINE_BYTES`] of it. Every decision depends on the bytes since
-//! the record's start alone, so that no cut can change it.
+//! A complete record is passed on from the input without a copy. Only the unfinished rest of a call
+//! is copied, at most [`MAX_LINE_BYTES`] of it. Every decision depends only on the bytes since the
+//! start of the record, so that the cuts do not change the result.
 
 use memchr::{memchr, memchr_iter, memchr2};
 
@@ -10,7 +10,7 @@ use super::text::BOM;
 use crate::error::Result;
 use crate::limits::MAX_LINE_BYTES;
 
-/// What the stream consists of.
+/// One part of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
     /// A record without its line feed.
@@ -24,11 +24,11 @@ pub(super) enum Piece<'a> {
     },
     /// A record that was skipped for its length.
     TooLong { line: u64 },
-    /// A record whose quote is stray; the lines after that quote follow as pieces of their own.
+    /// A record with a quote that is never closed. The lines after the quote follow as own pieces.
     Unclosed { line: u64 },
 }
 
-/// The cutter. With `quotes`, a line feed inside a quoted CSV field ends no record.
+/// Splits the stream. With `quotes`, a line feed inside a quoted CSV field does not end the record.
 #[derive(Debug, Clone)]
 pub(super) struct Splitter {
     quotes: bool,
@@ -37,7 +37,7 @@ pub(super) struct Splitter {
     scan: Scan,
     /// The line on which the next record starts, counted from 1.
     line: u64,
-    /// Inside a line that was given up.
+    /// Whether the stream is inside a line that is too long and skipped.
     skipping: bool,
     /// Bytes of a byte order mark seen at the start; `None` once that is settled.
     bom: Option<usize>,
@@ -59,7 +59,7 @@ impl Splitter {
         self.tail.capacity()
     }
 
-    /// Takes the next bytes and hands on every piece they complete.
+    /// Takes the next bytes and passes on every piece that they complete.
     pub(super) fn feed(
         &mut self,
         bytes: &[u8],

@@ -1,6 +1,6 @@
-//! Numbers as request logs write them.
+//! Parsing of statuses and decimal numbers.
 
-/// Powers of ten that an f64 holds exactly, as far as fifteen digits need them.
+/// Powers of ten that fifteen digits need. An f64 holds each of them exactly.
 const POWERS: [f64; 16] =
     [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
@@ -21,8 +21,9 @@ pub(super) fn decimal(text: &str) -> Option<f64> {
     short_decimal(text.as_bytes()).or_else(|| text.parse().ok())
 }
 
-/// At most fifteen digits and one point: both parts of the quotient are exact, so the one rounding
-/// of the division is the right one (W. Clinger, "How to Read Floating Point Numbers Accurately").
+/// A number of at most fifteen digits and one point. Both parts of the quotient are exact, so that
+/// the division rounds once and correctly (W. Clinger, "How to Read Floating Point Numbers
+/// Accurately", 1990).
 fn short_decimal(bytes: &[u8]) -> Option<f64> {
     let mut mantissa = 0_u64;
     let mut point = None;

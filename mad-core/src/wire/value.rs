@@ -1,4 +1,4 @@
-//! One field as a format holds it.
+//! The fields of records in any format.
 
 use crate::telemetry::RejectReason;
 use crate::time::{TimeError, Timestamp, ZonePolicy};
@@ -7,28 +7,28 @@ use crate::time::{TimeError, Timestamp, ZonePolicy};
 ///
 /// A field that is absent, null or blank is *missing*.
 pub trait Value {
-    /// The moment it stands for; `zone` says what a time without a zone means.
+    /// The field as a time; `zone` decides on times without a zone.
     ///
     /// # Errors
     ///
     /// `MissingField`, `BadTimestamp` or `NaiveTimestamp`.
     fn time(&self, zone: ZonePolicy) -> Result<Timestamp, RejectReason>;
 
-    /// Its text as it stands; empty where it is missing.
+    /// The field as text; empty where it is missing.
     ///
     /// # Errors
     ///
     /// `BadName` or `NotUtf8` when it is no text.
     fn text(&self) -> Result<&str, RejectReason>;
 
-    /// An integer; the range is checked elsewhere.
+    /// The field as a status. [`Request::check`](crate::Request::check) checks its range.
     ///
     /// # Errors
     ///
     /// `MissingField`, or `BadStatus` when it is no integer.
     fn status(&self) -> Result<i64, RejectReason>;
 
-    /// A number, NaN and infinite ones among them; `None` where it is missing.
+    /// The field as a number, which may be NaN or infinite; `None` where it is missing.
     ///
     /// # Errors
     ///
@@ -36,7 +36,7 @@ pub trait Value {
     fn number(&self, wrong: RejectReason) -> Result<Option<f64>, RejectReason>;
 }
 
-/// The reason that counts a refused time.
+/// The rejection reason for a time that cannot be read.
 pub fn time_reason(error: TimeError) -> RejectReason {
     match error {
         TimeError::Naive => RejectReason::NaiveTimestamp,
