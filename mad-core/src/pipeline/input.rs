@@ -122,12 +122,13 @@ impl Pipeline {
     ///
     /// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
     /// let mut update = Update::default();
-    /// for minute in 0..3 {
+    /// for minute in 0..10 {
     ///     let at = Timestamp::from_seconds(60 * minute);
     ///     let point = MetricPoint::new(at, "payments", "cpu", 0.4);
     ///     pipeline.push(point, &Source::at(1), &mut update);
     /// }
-    /// assert_eq!(update.points.len(), 2);
+    /// // the newest point waits until the watermark has passed it
+    /// assert_eq!(update.points.len(), 9);
     /// # Ok::<(), mad_core::Error>(())
     /// ```
     pub fn push<'a>(
