@@ -28,7 +28,7 @@ pub struct EntitySettings {
     pub guard: GuardConfig,
     /// Its service level objectives.
     pub slo: SloConfig,
-    /// Whether its rows are judged. A signal of its own may be judged even if this is false.
+    /// Whether its rows are judged. A single signal may be judged even if this is false.
     pub watched: bool,
     all: SignalSettings,
     overrides: Vec<Override>,

@@ -98,8 +98,8 @@ impl PipelineConfig {
     /// Checks that state which was saved under another config can be used with this one.
     ///
     /// Most fields can change: thresholds, guardrails, incidents, objectives, overrides and mutes
-    /// apply from the restore on, and what was learnt stays. The fields that decide what is
-    /// remembered have to be the same: all of `features` and `limits`, `score.window` and
+    /// apply from the restore on, and the learnt state stays. The fields that shape the saved
+    /// state have to be the same: all of `features` and `limits`, `score.window` and
     /// `score.profile`.
     ///
     /// # Errors
@@ -125,7 +125,7 @@ impl PipelineConfig {
         let differs = |field: &str, saved: &dyn Display, here: &dyn Display| {
             Err(Error::state(format!(
                 "the state was saved with `{field}` = {saved}, and the config has {here}; this field \
-                 decides what is remembered: set it back, or start without the saved state"
+                 shapes the saved state: set it back, or start without the saved state"
             )))
         };
         let seconds = |config: &Self| {

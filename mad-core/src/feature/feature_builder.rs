@@ -41,7 +41,7 @@ const METRIC_STEP: i64 = 1;
 /// watermark, is held. A held record alone never moves the watermark. It is taken in one of three
 /// cases:
 ///
-/// - Three entities (two where only two are known), or five consecutive records of its own entity,
+/// - Three entities (two where only two are known), or five consecutive records of the same entity,
 ///   agree within `max_ahead_seconds`.
 /// - The time of the other records reaches it.
 /// - The stream ends and it is within `max_ahead_seconds` of the others.

@@ -156,8 +156,8 @@ impl Row<'_> {
     }
 }
 
-/// Rows one after the other. The samples of all rows are in one vector, so that a row costs no
-/// allocation of its own and has any number of signals. Buffers are meant to be cleared and reused.
+/// Rows one after the other. The samples of all rows are in one vector, so that a row needs no
+/// separate allocation and has any number of signals. Buffers are meant to be cleared and reused.
 ///
 /// # Examples
 ///

@@ -39,7 +39,7 @@ impl Pipeline {
     /// Restores a pipeline. It gives the same output as the saved one would have given, byte for byte.
     ///
     /// Thresholds, guardrails and most other fields of the config may differ from those of the saved
-    /// state: they apply from now on, and what was learnt stays. [`PipelineConfig::check_saved`] lists
+    /// state: they apply from now on, and the learnt state stays. [`PipelineConfig::check_saved`] lists
     /// the fields that have to be the same. The kind that an override gives a series applies to new
     /// series only.
     ///
