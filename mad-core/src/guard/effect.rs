@@ -1,6 +1,7 @@
 //! The size of an effect: which unlikely values are also a change that matters.
 
-use crate::config::GuardConfig;
+use crate::config::{GuardConfig, SeriesKind, SignalSettings};
+use crate::feature::SignalSample;
 use crate::score::Score;
 use crate::series::{Sample, Signal, SignalKind};
 
@@ -13,6 +14,22 @@ pub struct SignalTraits {
     pub in_ms: bool,
     /// Whether `n` of its samples is a number of trials, so that a share has a number of errors.
     pub has_trials: bool,
+}
+
+impl SignalTraits {
+    /// The traits of a signal of a row. The settings decide the kind of a metric, which is a gauge
+    /// without them.
+    pub fn of(signal: &SignalSample, settings: Option<&SignalSettings>) -> Self {
+        if let Some(signal) = signal.signal.builtin() {
+            return signal.into();
+        }
+        let kind = settings.and_then(|own| own.kind);
+        Self {
+            kind: kind.map_or(SignalKind::Gauge, SeriesKind::signal),
+            in_ms: settings.is_some_and(|own| own.in_ms),
+            has_trials: signal.sample.n > 1,
+        }
+    }
 }
 
 impl From<Signal> for SignalTraits {

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::{Confidence, Reason, Severity, SignalTraits, Verdict, exceeds_min_effect};
 use crate::config::{GuardConfig, SignalSettings};
 use crate::error::{Error, Result};
-use crate::feature::Row;
+use crate::feature::{Row, SignalSample};
 use crate::score::{RowScores, Score, threshold_neg_log10_p};
-use crate::series::{Direction, Sample, Signal, SignalKind};
+use crate::series::{Direction, Sample, SignalKind};
 use crate::time::{MINUTE, Timestamp};
 
 /// How long an entity or a series has been known.
@@ -138,12 +138,14 @@ impl Guardrails {
         self.threshold
     }
 
-    /// Judges a row of requests.
+    /// Judges a row of any signals with its scores.
     pub fn judge(&self, row: &Row<'_>, scores: &RowScores, maturity: EntityMaturity) -> Verdict {
         self.judge_by(row, scores, maturity, &[])
     }
 
-    /// Judges a row of requests with the settings of each signal, in the order of [`Signal::ALL`].
+    /// Judges a row of any signals with the settings of its signals, in the order of the row's
+    /// samples. A signal without settings has those of the guardrails, and a metric without a kind
+    /// is a gauge.
     pub fn judge_by(
         &self,
         row: &Row<'_>,
@@ -151,23 +153,26 @@ impl Guardrails {
         maturity: EntityMaturity,
         settings: &[SignalSettings],
     ) -> Verdict {
-        let signals = Signal::ALL.map(|signal| ScoredSignal {
-            traits: signal.into(),
-            sample: row.sample(signal),
-            score: scores.of(signal),
-            neg_log10_p: scores.neg_log10_p_of(signal),
-        });
+        let scored = |(place, one): (usize, &SignalSample)| ScoredSignal {
+            traits: SignalTraits::of(one, settings.get(place)),
+            sample: one.sample,
+            score: scores.of(one.signal),
+            neg_log10_p: scores.neg_log10_p_of(one.signal),
+        };
+        let signals: Vec<ScoredSignal<'_>> = row.samples.iter().enumerate().map(scored).collect();
+        let strongest = scores.leading();
+        let leading = row.samples.iter().position(|one| one.signal == strongest).unwrap_or(0);
         let row = ScoredRow {
             at: row.head.at,
             requests: row.requests.map(|facts| facts.requests),
-            leading: scores.leading().index() as u16,
+            leading: leading as u16,
             signals: &signals,
         };
         self.judge_row(&row, maturity, settings)
     }
 
-    /// Judges a row of any signals. `settings` are those of its signals, in the same order; a
-    /// signal without settings has those of the guardrails.
+    /// Judges a row whose scored signals are given one by one, with their settings as in
+    /// [`judge_by`](Self::judge_by).
     pub fn judge_row(
         &self,
         row: &ScoredRow<'_>,
@@ -286,4 +291,43 @@ fn below_min_effect(
         }
     }
     (!exceeds_min_effect(config, traits, sample, score)).then_some(Reason::SmallEffect)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{PipelineConfig, SeriesKind};
+    use crate::feature::{RowBuilder, RowKind};
+    use crate::score::SignalScore;
+    use crate::series::{Entity, EntityId, SeriesId};
+
+    #[test]
+    fn a_row_of_metrics_is_judged_as_one_of_requests() {
+        let at = Timestamp::from_seconds(7_200);
+        let row = RowBuilder::new(RowKind::Metrics, EntityId(0), at)
+            .signal(SeriesId(0), 4.1, 1)
+            .signal(SeriesId(1), 120.0, 1);
+        let score =
+            |z, neg_log10_p, expected| Score { z, neg_log10_p, expected, ..Score::unknown() };
+        let kept = |series: u32, score| SignalScore {
+            signal: SeriesId(series).into(),
+            score,
+            drift_since: None,
+        };
+        let scores = vec![kept(0, score(0.1, 0.3, 4.0)), kept(1, score(7.0, 9.0, 100.0))];
+        let scores = RowScores::from_kept(scores);
+        let guardrails = Guardrails::new(GuardConfig::default(), 0.5).unwrap();
+        let known = EntityMaturity { first: Timestamp::from_seconds(0), points: 60 };
+        let verdict = guardrails.judge(&row.row(), &scores, known);
+        assert_eq!((verdict.leading, verdict.flagged), (1, 0b10));
+        assert_eq!(verdict.reason, Reason::AboveExpected);
+        // a latency has to change by a quarter, and a gauge has no smallest effect
+        let config = PipelineConfig::default();
+        let own = config.resolve(&Entity::new("db", "")).of_signal("wait");
+        let own = [own, SignalSettings { kind: Some(SeriesKind::Latency), ..own }];
+        let verdict = guardrails.judge_by(&row.row(), &scores, known, &own);
+        assert_eq!((verdict.is_anomaly, verdict.reason), (false, Reason::SmallEffect));
+        let new = EntityMaturity { points: 3, ..known };
+        assert_eq!(guardrails.judge(&row.row(), &scores, new).reason, Reason::TooFewPoints);
+    }
 }
