@@ -17,6 +17,21 @@ p50_latency_ms,p99_latency_ms,max_latency_ms,gap_steps\n",
 
 /// Appends a row of a features file: latencies in ms, the error rate as a share, `gap_steps` the
 /// empty steps before the row. Numbers are the shortest that read back exactly.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::export::write_features_row;
+/// use mad_core::{Pipeline, PipelineConfig, Request, Timestamp};
+///
+/// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+/// pipeline.ingest([Request::new(Timestamp::from_seconds(0), "payments", "/pay", 200, 80.0)]);
+/// let update = pipeline.finish();
+/// let mut out = Vec::new();
+/// write_features_row(&update.rows[0].row, &update.rows[0].entity, &mut out);
+/// assert!(out.starts_with(b"1970-01-01T00:00:00Z,payments,/pay,1,0,80,80,"));
+/// # Ok::<(), mad_core::Error>(())
+/// ```
 pub fn write_features_row(row: &FeatureRow, entity: &Entity, out: &mut Vec<u8>) {
     let mut line = Line { out };
     line.key(row.bucket, entity);
@@ -40,6 +55,25 @@ mad_z,is_anomaly,severity,score,signal,reason,expected_low,expected_high,value,e
 /// Appends a row of a scored file. `mad_z` is the p95 signal's z; `signal` is the leading signal of
 /// the verdict, and `expected_low`, `expected_high`, `value`, `expected` and `z` are that signal's.
 /// An unknown value is an empty field.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::export::{write_scored_header, write_scored_row};
+/// use mad_core::{Pipeline, PipelineConfig, Request, Timestamp};
+///
+/// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+/// pipeline.ingest([Request::new(Timestamp::from_seconds(0), "payments", "/pay", 200, 80.0)]);
+/// let update = pipeline.finish();
+/// let mut out = Vec::new();
+/// write_scored_header(&mut out);
+/// for row in &update.rows {
+///     write_scored_row(row, &mut out);
+/// }
+/// assert!(out.starts_with(b"bucket_ts,service,endpoint,"));
+/// assert_eq!(out.split(|byte| *byte == b'\n').count(), 3);
+/// # Ok::<(), mad_core::Error>(())
+/// ```
 pub fn write_scored_row(judged: &JudgedRow, out: &mut Vec<u8>) {
     let JudgedRow { entity, row, scores, verdict } = judged;
     let score: &Score = scores.of(verdict.request_signal());
