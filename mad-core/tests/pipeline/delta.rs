@@ -170,7 +170,7 @@ fn damaged_parts_are_refused() {
     assert_eq!(message(&whole), "this is no saved global part of a state of mad");
     let other =
         PipelineConfig { limits: Limits { entities: 7, ..Limits::default() }, ..config.clone() };
-    assert!(store.restore(other).unwrap_err().to_string().contains("`limits`"));
+    assert!(store.restore(other).unwrap_err().to_string().contains("`limits.entities`"));
 }
 
 /// Twelve hours in which the only service is slow for ten minutes of each hour.
