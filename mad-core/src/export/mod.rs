@@ -4,6 +4,7 @@
 
 mod csv;
 mod documents;
+mod prometheus;
 
 pub(crate) use csv::push_field;
 pub use csv::{
@@ -16,3 +17,4 @@ pub use documents::{
     RankingDocument, RejectedDocument, RejectedRecord, SCHEMA_VERSION, SeriesDocument,
     SignalSeries, SloDocument,
 };
+pub use prometheus::prometheus_text;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use mad_core::export::RankingDocument;
+use mad_core::export::{RankingDocument, prometheus_text};
 use mad_core::pipeline::DeltaCheckpoint;
 use mad_core::time::ZonePolicy;
 use mad_core::{CulpritConfig, Pipeline, Timestamp};
@@ -17,7 +17,6 @@ use crate::records::command::parse_command;
 use crate::records::kinds::parse_kind;
 use crate::results::states::documents;
 use crate::service::engine_update::EngineUpdate;
-use crate::service::exposition::exposition;
 use crate::service::seen::Seen;
 use crate::shared::Shared;
 
@@ -193,7 +192,7 @@ impl EnginePipeline {
     /// Scores and expected bands of every entity's and series' newest row, in the text format of
     /// Prometheus.
     fn exposition(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
-        Ok(self.served.with(py, |served| exposition(&served.core))?.into_bytes().into())
+        Ok(self.served.with(py, |served| prometheus_text(&served.core))?.into_bytes().into())
     }
 }
 

@@ -2,6 +2,5 @@
 
 pub mod engine_pipeline;
 pub mod engine_update;
-pub mod exposition;
 pub mod journal_records;
 pub mod seen;

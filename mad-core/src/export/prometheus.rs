@@ -2,12 +2,32 @@
 
 use std::fmt::Write as _;
 
-use mad_core::series::Signal;
-use mad_core::{Pipeline, status};
+use crate::pipeline::Pipeline;
+use crate::series::Signal;
+use crate::status;
 
-/// The newest row of each entity and the newest point of each series as metrics:
-/// <https://prometheus.io/docs/instrumenting/exposition_formats/>.
-pub fn exposition(pipeline: &Pipeline) -> String {
+/// The newest row of each entity and the newest point of each series in the
+/// [text format](https://prometheus.io/docs/instrumenting/exposition_formats/) of Prometheus.
+///
+/// The gauges are `mad_score` and `mad_anomalous`; `mad_health_score` (0 to 100) of rows of
+/// requests; and `mad_value`, `mad_expected_low` and `mad_expected_high` with the label `signal`, in
+/// the unit of the signal. Unknown values are left out. A pipeline without rows gives an empty text.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::export::prometheus_text;
+/// use mad_core::{Pipeline, PipelineConfig, Request, Timestamp};
+///
+/// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+/// assert_eq!(prometheus_text(&pipeline), "");
+/// pipeline.ingest([Request::new(Timestamp::from_seconds(0), "shop", "/pay", 200, 12.0)]);
+/// pipeline.finish();
+/// let text = prometheus_text(&pipeline);
+/// assert!(text.contains("mad_anomalous{service=\"shop\",endpoint=\"/pay\"} 0"));
+/// # Ok::<(), mad_core::Error>(())
+/// ```
+pub fn prometheus_text(pipeline: &Pipeline) -> String {
     let mut families = Families::default();
     for (id, entity) in pipeline.entities().iter() {
         let Some(row) = pipeline.history().recent(id).next_back() else { continue };
