@@ -95,7 +95,10 @@ pub use history::{FlaggedRow, FlaggedSignal, History};
 pub use incident::{Incident, IncidentChange, IncidentGrouper, IncidentStatus};
 pub use limits::Limits;
 pub use pipeline::{Command, JudgedRow, Pipeline, Update};
-pub use score::{MadScorer, RowScorer, Score, Scorer, SeriesScorer};
+pub use score::{
+    MadConfig, MadScorer, RowScorer, RowScores, Score, Scorer, SeriesScorer, SignalScore,
+    SignalScorer, SignalScores,
+};
 pub use series::{
     Direction, Entity, EntityId, EntityTable, Glob, Sample, SeriesId, SeriesTable, Signal,
     SignalId, SignalKind, SignalName,

@@ -26,6 +26,7 @@ impl Autocorrelation {
     /// Learns one pair of neighbours: the deviate of a row and that of the row before it, in scales.
     pub fn learn(&mut self, deviate: f64, previous: f64) {
         let (deviate, previous) = (deviate.clamp(-CLIP, CLIP), previous.clamp(-CLIP, CLIP));
+        // Exponential forgetting, so that a changed correlation is learnt within hours.
         let keep = 1.0 - 1.0 / MEMORY;
         self.products = self.products * keep + deviate * previous;
         self.squares = self.squares * keep + deviate * deviate;
@@ -35,6 +36,7 @@ impl Autocorrelation {
     /// 1975): `1 + 2 sum_(j=1)^(rows-1) (1 - j / rows) r^j`. 1 for independent rows, `rows` for
     /// identical ones.
     pub fn rows_per_independent(self, rows: usize) -> f64 {
+        // Negative correlation counts as none, which errs towards larger probabilities.
         let correlation = (self.products / (self.squares + PSEUDO_COUNT)).clamp(0.0, 1.0);
         let (mut inflation, mut power) = (1.0, 1.0);
         for lag in 1..rows {

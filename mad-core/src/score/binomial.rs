@@ -1,4 +1,4 @@
-//! So many events of so many trials: a binomial tail.
+//! Binomial and beta-binomial tails of shares of trials.
 
 use std::collections::VecDeque;
 use std::f64::consts::LOG10_2;
@@ -14,23 +14,32 @@ use crate::robust::beta_binomial_log10_sf;
 use crate::series::Sample;
 use crate::time::Timestamp;
 
-/// Trials with which a given share is trusted: beyond these a beta-binomial is a binomial.
+/// Trials with which a given share is trusted. With this number the beta-binomial is a binomial.
 const CERTAIN: f64 = 1e12;
 
-/// How improbable `k` events of `n` trials are, given the share of events or learning it.
+/// Judges `k` events of `n` trials, with a share of events that is given or learnt.
 ///
-/// *Given* a share `p`, the evidence is minus log10 of the mid-p of the binomial distribution,
-/// `P(X > k) + P(X = k) / 2` (Lancaster, 1961): counts are coarse, and the whole tail of few of
-/// them says too little. *Learnt* from E events among N trials of the last `window` rows, the share
-/// is `p = (E + 1/2)/(N + 1)` (Jeffreys' prior), trusted as if it rested on `m = min(N + 1,
-/// memory)` trials, since real shares wander; the distribution is then the beta-binomial with
-/// parameters `m p` and `m (1 - p)`. Both tails are exact
-/// ([`beta_binomial_log10_sf`]).
+/// # Method
 ///
-/// Only shares above the expected are evidence (0 below). `sample.value` is the share (clamped to
-/// 0..1), `sample.n` the trials; NaN or no trials is unknown and teaches nothing, and so is anything
-/// before the first row where the share is learnt. `Clipped` learns no more events than are
-/// expected. [`RateScorer`](super::RateScorer) is this one and what lasts.
+/// 1. With a *given* share the probability is the mid-p of the binomial distribution,
+///    `P(X > k) + P(X = k) / 2` (Lancaster, 1961). Counts are coarse, and the whole tail of few events
+///    is too large.
+/// 2. With a *learnt* share, from `E` events among `N` trials of the last `window` rows, it is that of
+///    the beta-binomial distribution with parameters `m p` and `m (1 - p)`. Here
+///    `p = (E + 1/2) / (N + 1)` (Jeffreys' prior) and `m = min(N + 1, memory)`, because real shares
+///    wander more than coin tosses.
+///
+/// Both tails are exact ([`beta_binomial_log10_sf`]).
+///
+/// # Input
+///
+/// `sample.value` is the share, clamped to 0..1; `sample.n` the number of trials. Only shares above the
+/// expected one are unlikely. NaN or no trials is unknown and teaches nothing.
+///
+/// # Learning and small samples
+///
+/// Unknown before the first row if the share is learnt. [`Learn::Clipped`] learns at most the expected
+/// number of events.
 ///
 /// # Examples
 ///
@@ -40,7 +49,7 @@ const CERTAIN: f64 = 1e12;
 ///
 /// let (at, known) = (Timestamp::from_seconds(0), BinomialScorer::given(0.01, 4.0)?);
 /// let neg_log10_p = |events: f64, n: u64| known.score(at, Sample { value: events / n as f64, n }).neg_log10_p;
-/// // one error among six requests is an anecdote, nine among forty are not
+/// // one error among six requests is no anomaly, nine among forty are
 /// assert!(neg_log10_p(1.0, 6) < 2.0 && neg_log10_p(9.0, 40) > 8.0);
 /// # Ok::<(), mad_core::Error>(())
 /// ```
@@ -57,7 +66,7 @@ pub struct BinomialScorer {
     given: Option<f64>,
 }
 
-/// A share and the trials it is trusted with.
+/// A share of events, and the number of trials with which it is trusted.
 #[derive(Clone, Copy)]
 pub(super) struct RateBaseline {
     pub share: f64,
@@ -65,18 +74,18 @@ pub(super) struct RateBaseline {
 }
 
 impl RateBaseline {
-    /// Of so many events among so many trials, trusted with at most `memory`.
+    /// The share of `events` among `trials`, trusted with at most `memory` trials.
     pub fn of(events: u64, trials: u64, memory: f64) -> Self {
         let trials = trials as f64 + 1.0;
         Self { share: (events as f64 + 0.5) / trials, memory: trials.min(memory) }
     }
 
-    /// Evidence of so many events: minus log10 of the mid-p.
+    /// `-log10` of the mid-p of `events` among `trials`.
     pub fn surprise(self, events: u64, trials: u64) -> f64 {
         surprise(events, trials, self.memory * self.share, self.memory * (1.0 - self.share))
     }
 
-    /// Standard deviation of the share of so many trials.
+    /// Standard deviation of the share of `trials`.
     fn deviation(self, trials: u32) -> f64 {
         let n = f64::from(trials);
         (self.share * (1.0 - self.share) / n * (1.0 + (n - 1.0) / (self.memory + 1.0))).sqrt()
@@ -84,11 +93,11 @@ impl RateBaseline {
 }
 
 impl BinomialScorer {
-    /// A scorer that has learnt nothing; `neg_log10_p` is where the expected band ends.
+    /// A scorer that learns the share of events. The expected band ends at `neg_log10_p`.
     ///
     /// # Errors
     ///
-    /// A window outside 3 to 100,000, a memory below 10, evidence that is not above 0.
+    /// A window outside 3 to 100,000, a memory below 10, a `neg_log10_p` that is not above 0.
     pub fn learning(window: usize, memory: f64, neg_log10_p: f64) -> Result<Self> {
         if !(3..=MAX_WINDOW).contains(&window) {
             return Err(Error::config("score.window", window, "an integer from 3 to 100000"));
@@ -108,11 +117,11 @@ impl BinomialScorer {
         (self.memory, self.neg_log10_p, self.band) = (memory, neg_log10_p, deviate_of(neg_log10_p));
     }
 
-    /// A scorer that knows the share of events and learns nothing.
+    /// A scorer that knows the share of events and learns nothing. The band ends at `neg_log10_p`.
     ///
     /// # Errors
     ///
-    /// A share outside 0 to 1 (both excluded), evidence that is not above 0.
+    /// A share outside 0 to 1 (both excluded), a `neg_log10_p` that is not above 0.
     pub fn given(share: f64, neg_log10_p: f64) -> Result<Self> {
         if !(share > 0.0 && share < 1.0) {
             return Err(Error::config("score.share", share, "a number above 0 and below 1"));
@@ -120,17 +129,17 @@ impl BinomialScorer {
         Ok(Self { given: Some(share), ..Self::learning(3, CERTAIN, neg_log10_p)? })
     }
 
-    /// Rows remembered now.
+    /// The number of rows remembered.
     pub fn points(&self) -> usize {
         self.rows.len()
     }
 
-    /// Trials with which a learnt share is trusted at most.
+    /// Most trials with which a learnt share is trusted.
     pub(super) fn memory(&self) -> f64 {
         self.memory
     }
 
-    /// What is expected; nothing before the first row.
+    /// The expected share; `None` before the first row.
     fn baseline(&self) -> Option<RateBaseline> {
         if let Some(share) = self.given {
             return Some(RateBaseline { share, memory: CERTAIN });
@@ -138,23 +147,24 @@ impl BinomialScorer {
         (!self.rows.is_empty()).then(|| RateBaseline::of(self.events, self.trials, self.memory))
     }
 
-    /// The largest share of `trials` that is still expected: one more event has the evidence.
+    /// The largest expected share of `trials`: one more event reaches the threshold.
     fn upper(&self, baseline: RateBaseline, trials: u32) -> f64 {
         let (RateBaseline { share, memory }, n) = (baseline, f64::from(trials));
         let guess = || share + self.band * baseline.deviation(trials);
         let events = self
             .summed(share, memory, n)
             .unwrap_or_else(|| self.searched(share, memory, trials, guess()));
-        // of few trials one event may be too many; the expected share is inside all the same
+        // One event of few trials may be too many; the expected share is inside the band all the same.
         (events / n).max(share)
     }
 
-    /// The largest number of events that is still expected, by adding up the distribution from 0
-    /// on; nothing where that takes long or rounding would show.
+    /// The largest expected number of events, by summing the distribution from 0 on. `None` if that
+    /// takes long or if rounding would show.
     fn summed(&self, share: f64, memory: f64, trials: f64) -> Option<f64> {
         if share * trials > 500.0 || memory + trials > 1e5 || self.neg_log10_p > 6.0 {
             return None;
         }
+        // Add up P(0), P(1), ... until what is left of the distribution reaches the limit.
         let limit = 10_f64.powf(-self.neg_log10_p);
         let (a, b) = (memory * share, memory * (1.0 - share));
         let mut mass = (ln_gamma(b + trials) - ln_gamma(b) + ln_gamma(memory)
@@ -163,6 +173,7 @@ impl BinomialScorer {
         if mass < 1e-200 {
             return None;
         }
+        // Each term follows from the one before it.
         let (mut events, mut beyond) = (0.0, 1.0 - mass);
         while events < trials {
             mass *= (trials - events) * (a + events)
@@ -176,13 +187,13 @@ impl BinomialScorer {
         Some(events)
     }
 
-    /// The same by trying tails, in growing steps from a guess of the share and then by halves.
+    /// The same by exact tails: in growing steps from a guess of the share, then by bisection.
     fn searched(&self, share: f64, memory: f64, trials: u32, guess: f64) -> f64 {
         let (n, a, b) = (u64::from(trials), memory * share, memory * (1.0 - share));
         let expected = |events: u64| {
             events == 0 || events <= n && surprise(events, n, a, b) < self.neg_log10_p
         };
-        // `low` is expected, `high` is not
+        // Invariant: `low` is expected, `high` is not.
         let (mut low, mut high, mut step) = (0, n + 1, 1_u64);
         let guess = ((guess * n as f64) as u64).clamp(1, n);
         if expected(guess) {
@@ -206,6 +217,7 @@ impl BinomialScorer {
                 step *= 2;
             }
         }
+        // Bisection between the two.
         while high - low > 1 {
             let middle = low + (high - low) / 2;
             if expected(middle) {
@@ -218,9 +230,10 @@ impl BinomialScorer {
     }
 }
 
-/// Minus log10 of the mid-p, half the probability of as many and that of more.
+/// `-log10` of the mid-p: half the probability of as many events and that of more.
 fn surprise(events: u64, trials: u64, a: f64, b: f64) -> f64 {
     let tail = |events: u64| beta_binomial_log10_sf(events, trials, a, b);
+    // Both tails as logarithms; their difference cannot overflow.
     let (as_many, more) = (tail(events), tail(events + 1));
     LOG10_2 - as_many - (10_f64.powf(more - as_many) + 1.0).log10()
 }
@@ -231,6 +244,7 @@ pub(super) fn tally(sample: Sample) -> Option<(u32, u32)> {
         return None;
     }
     let trials = sample.n.min(u64::from(u32::MAX)) as u32;
+    // The share times the trials is a whole number, up to rounding.
     let events = (sample.value.clamp(0.0, 1.0) * f64::from(trials)).round() as u32;
     Some((events.min(trials), trials))
 }
@@ -242,6 +256,7 @@ impl Scorer for BinomialScorer {
         };
         let (share, deviation) = (baseline.share, baseline.deviation(trials));
         let observed = f64::from(events) / f64::from(trials);
+        // A share below the expected one is never unlikely.
         let tail = if observed > share {
             baseline.surprise(u64::from(events), u64::from(trials))
         } else {
@@ -267,12 +282,13 @@ impl Scorer for BinomialScorer {
             Learn::Full => {}
             Learn::Clipped => {
                 if let Some(baseline) = self.baseline() {
-                    // a share of whole events, up to rounding
+                    // The end of the band is a whole number of events, up to rounding.
                     let high = self.upper(baseline, trials) * f64::from(trials);
                     events = events.min((high + 1e-6) as u32);
                 }
             }
         }
+        // The oldest row leaves a full window.
         if self.rows.len() >= self.window
             && let Some((old_events, old_trials)) = self.rows.pop_front()
         {

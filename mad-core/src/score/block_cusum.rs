@@ -1,4 +1,4 @@
-//! A level that leaves slowly.
+//! CUSUM of block medians: finds a level that drifts slowly.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,87 +8,108 @@ use super::mad::MAD_TO_SIGMA;
 use crate::robust::quantile_sorted;
 use crate::time::Timestamp;
 
-/// Blocks without which there is no past to leave.
+/// Blocks that the baseline needs before the CUSUM runs. A MAD of fewer blocks is too uncertain.
 const MIN_BLOCKS: usize = 20;
-/// Scales that a block may lie away without counting, and those that count at most: no block
-/// alone is a drift.
+/// Reference value `k` of the CUSUM in standard deviations: smaller deviations lower the sum.
 pub(super) const SLACK: f64 = 1.5;
-const MOST_DEVIATE: f64 = 4.0;
-/// Scales beyond the slack, next_sum up over blocks, at which a level has left.
+/// Largest deviate that is added, in standard deviations, so that no single block or row raises an
+/// alarm.
+const MAX_DEVIATE: f64 = 4.0;
+/// Alarm threshold `h` of the CUSUM, in standard deviations beyond the slack.
 pub(super) const ALARM: f64 = 8.0;
-/// The sum is held here, so that what comes back is soon forgotten.
-const MOST_SUM: f64 = 1.5 * ALARM;
-/// A block's scale is at least this share of the scatter of single values: a move that disappears
-/// in the scatter is nobody's concern.
+/// Largest sum, so that a level that returns is soon forgotten.
+const MAX_SUM: f64 = 1.5 * ALARM;
+/// Smallest scale of a block as a share of the scatter of single values. A drift that disappears in
+/// the scatter matters to no one.
 const SCATTER_SHARE: f64 = 0.5;
 /// Blocks over which the scatter is averaged.
 const SCATTER_BLOCKS: f64 = 40.0;
-/// What is said of a level that stays away after it was told of.
+/// Share of an alarm that a level keeps after the block of its alarm: a level leaves once.
 const AFTER_ALARM: f64 = 0.75;
-/// Blocks in which a jump adds up to a drift, and one more.
+/// Blocks for which an alarm of single rows is known. A jump adds up to an alarm within these.
 const ALARMED_BLOCKS: u32 = 5;
-/// Blocks for which a level that left is leaving, and scales by which it has to go on for as many
-/// more.
+/// Blocks that a drift alarm lasts.
 const ALARM_LENGTH: u32 = 5;
+/// A further change by this many scales extends the alarm by [`ALARM_LENGTH`] blocks.
 const EXTENDS_AT: f64 = 1.0;
-/// Blocks after which the level that a series went to is accepted.
+/// Blocks with a sum above half an alarm after which the new level is accepted.
 const ACCEPTED_AFTER: u32 = 24;
-/// Smallest scale as a share of the level, and in the unit of the values.
+/// Smallest scale as a share of the level: smaller differences are rounding.
 const RELATIVE_FLOOR: f64 = 1e-3;
+/// Smallest scale in the unit of the values, for levels near 0.
 const ABSOLUTE_FLOOR: f64 = 1e-9;
 
-/// CUSUM of medians of blocks against a long memory of such medians (Page, 1954).
+/// Detects a level that drifts slowly with a two-sided CUSUM of block medians (Page, 1954).
 ///
-/// With the median `m` of a block, and center and scale of the blocks before (`LongMemory`; the scale
-/// at least half the scatter within blocks), each side keeps `s = max(0, s + min(z, 4) - 1.5)`.
-/// At `s = 8` the level has left. While `s` is above half of that, blocks are learnt clipped to
-/// 1.5 scales: the memory does not follow what it tells of. After 24 such blocks the level reached
-/// is accepted beside the long one, and what stays near either is normal.
+/// A memory that learns from every value also learns a slow drift. Medians of blocks are less noisy
+/// than values, so that a drift adds up that no value and no block shows.
 ///
-/// A level that left *is leaving* for five blocks, and for as many more whenever it went on by a
-/// scale, until a block comes back to the slack.
+/// # Method
+///
+/// For each block of `size` values with the median `m`:
+///
+/// 1. `z = (m - center) / scale` with the center and scale of the medians of earlier blocks. The
+///    scale is at least half the usual scatter within blocks.
+/// 2. `s = max(0, s + min(z, 4) - 1.5)`, and the same with `-z` for the other side. Both are at
+///    most 12.
+///
+/// A level leaves at `s >= 8`. The drift alarm lasts for five blocks, and for five more whenever
+/// the level moved on by a scale, as long as a block lies at least 1.5 scales away.
+///
+/// # Learning
+///
+/// While `s > 4`, blocks enter the baseline clipped at 1.5 scales, so that the drift does not become
+/// the baseline. After 24 such blocks the level reached is accepted beside the old one, and a value
+/// near either of the two is normal.
+///
+/// # Small samples and limits
+///
+/// Nothing is judged before 20 blocks. A step adds up in the same way as a drift; it has no start
+/// of a slow change ([`DriftAlarm::since`]). Values are neighbours in order, whatever the time
+/// between them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct BlockCusum {
     size: usize,
     #[serde(deserialize_with = "finite")]
     block: Vec<f32>,
     levels: LongMemory,
-    /// Mean scatter within blocks, and the blocks it rests on.
+    /// Usual scatter within blocks (1.4826 MAD), and the number of blocks behind it.
     scatter: f64,
     blocks: u32,
+    /// A level that is accepted beside the center of the baseline.
     accepted: Option<f64>,
+    /// Sums of both sides.
     up: f64,
     down: f64,
-    /// Blocks in a row with a sum above half.
+    /// Blocks in a row with a sum above half an alarm.
     lasting: u32,
-    /// Blocks since the level left, it included; 0 where it did not.
+    /// Blocks since the alarm, its own included; 0 without an alarm.
     since_alarm: u32,
-    /// Rows in a row that said so by themselves, and the blocks for which that is known.
+    /// Rows in a row with an alarm of their own, and the blocks for which that is known.
     alone: u32,
     known: u32,
     #[serde(default)]
-    way: CusumState,
+    state: CusumState,
 }
 
-/// From where a level goes and how far.
+/// Start, direction and extent of the sums.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct CusumState {
-    /// Start of the block that is not closed, and what was taken off its first value.
+    /// Start of the open block, and the level of the season at its first value.
     block: Timestamp,
     season: f64,
-    /// The begin of each sum, up and down.
+    /// The start of each sum, up and down.
     begins: [Option<CusumStart>; 2],
-    /// How many scales the last two blocks lay above, the newest first, and the last one away on the
-    /// side that leaves.
+    /// z of the last two blocks, the newest first, and the last one on the side that drifts.
     before: [f64; 2],
     far: f64,
-    /// Where it had gone on by a scale last, and the blocks since then.
+    /// z of the last extension of an alarm, and the blocks since then.
     reached: f64,
     still: u32,
 }
 
-/// The begin of a sum: when, what its first block was held against (with what was taken off it), and
-/// the longest way that two blocks in a row made since then, in scales.
+/// The start of a sum: its time, the baseline at that time, and the largest change within two
+/// blocks or rows since then, in scales.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct CusumStart {
     pub at: Timestamp,
@@ -97,39 +118,43 @@ pub(super) struct CusumStart {
 }
 
 impl CusumStart {
-    /// When it was, of a level that is so far away and made no more than half of the way in two
-    /// blocks: what came in a step did not go slowly.
+    /// The time of the start, if the change is slow: no two blocks or rows made more than half of the
+    /// distance `far` (in scales). A step is not slow.
     pub fn of_slow(&self, far: f64) -> Option<Timestamp> {
         (far >= 2.0 * self.leap).then_some(self.at)
     }
 }
 
-/// A level that is leaving.
+/// A level that drifts away from its baseline.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LevelChange {
-    /// Whether upwards.
+    /// Whether the level rises.
     pub up: bool,
-    /// The sum as a share of what makes it gone, 1 to 1.5.
+    /// The sum as a share of an alarm, 1 to 1.5.
     pub share: f64,
-    /// What it leaves, the begin, and the same if it has been going slowly since.
+    /// The baseline at the start.
     pub past: Baseline,
+    /// The time of the start.
     pub began: Timestamp,
+    /// The same, if the change has been slow.
     pub since: Option<Timestamp>,
 }
 
-/// What is said of a value whose level is leaving slowly.
+/// The alarm of a slow change.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DriftAlarm {
-    /// The value against what its level leaves.
+    /// The value against the baseline at the start of the change.
     pub score: Score,
-    /// Since when the level has been going, if it did so slowly.
+    /// The start of the change, if it has been slow.
     pub since: Option<Timestamp>,
 }
 
-/// A sum after one more distance in scales, of which so many, being alike, count as one.
-pub(super) fn next_sum(sum: f64, z: f64, alike: f64) -> f64 {
-    let more = z.min(MOST_DEVIATE) - SLACK;
-    (sum + if more > 0.0 { more / alike } else { more }).clamp(0.0, MOST_SUM)
+/// The sum after one more deviate `z`. `inflation` deviates carry the information of one independent
+/// deviate.
+pub(super) fn next_sum(sum: f64, z: f64, inflation: f64) -> f64 {
+    // Only increments count as correlated; the slack lowers the sum in full.
+    let more = z.min(MAX_DEVIATE) - SLACK;
+    (sum + if more > 0.0 { more / inflation } else { more }).clamp(0.0, MAX_SUM)
 }
 
 fn finite<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<f32>, D::Error> {
@@ -142,7 +167,7 @@ fn finite<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<f32>, D::Erro
 }
 
 impl BlockCusum {
-    /// Nothing seen; so many values are a block, 1 or more.
+    /// A CUSUM that has learnt nothing, with blocks of `size` values, 1 or more.
     pub fn new(size: usize) -> Self {
         Self {
             size,
@@ -157,24 +182,24 @@ impl BlockCusum {
             since_alarm: 0,
             alone: 0,
             known: 0,
-            way: CusumState::default(),
+            state: CusumState::default(),
         }
     }
 
-    /// How far the level has left, as a share of what makes it gone: from 1 on for the block after
-    /// it left, and at most .75 before and for as long as it stays away: a level leaves once.
+    /// The larger sum as a share of an alarm: 1 to 1.5 for the block of the alarm, and at most 0.75
+    /// before it and after it.
     pub fn alarm_share(&self) -> f64 {
         self.share_of(self.sum())
     }
 
-    /// The same of one side alone.
+    /// The same for one side.
     pub fn alarm_share_to(&self, up: bool) -> f64 {
         self.share_of(if up { self.up } else { self.down })
     }
 
-    /// The level that is leaving, if one is.
+    /// The drift, while its alarm lasts.
     pub fn drifting(&self) -> Option<LevelChange> {
-        let CusumState { begins: [upwards, downwards], far, still, .. } = self.way;
+        let CusumState { begins: [upwards, downwards], far, still, .. } = self.state;
         let up = self.up >= self.down;
         let goes = self.since_alarm > 0 && self.sum() >= ALARM;
         let begin = (if up { upwards } else { downwards })
@@ -183,22 +208,24 @@ impl BlockCusum {
         Some(LevelChange { up, share, past: begin.past, began: begin.at, since })
     }
 
-    /// Blocks that the past is made of.
+    /// The number of blocks in the baseline.
     pub fn blocks(&self) -> u32 {
         self.levels.points() as u32
     }
 
+    /// A sum as a share of an alarm, see [`alarm_share`](Self::alarm_share).
     fn share_of(&self, sum: f64) -> f64 {
         let share = sum / ALARM;
         if self.since_alarm == 1 { share } else { share.min(AFTER_ALARM) }
     }
 
+    /// The larger of both sums.
     fn sum(&self) -> f64 {
         self.up.max(self.down)
     }
 
-    /// The past that blocks are held against: the one of the long memory and the accepted level
-    /// that is nearer to `value`. Nothing before 20 blocks.
+    /// The baseline of a block with the median `value`: its center is that of the long memory or the
+    /// accepted level, whichever is nearer. `None` before 20 blocks.
     pub fn baseline(&self, value: f64) -> Option<Baseline> {
         if self.levels.points() < MIN_BLOCKS {
             return None;
@@ -206,13 +233,14 @@ impl BlockCusum {
         let long = self.levels.baseline()?;
         let floor = (RELATIVE_FLOOR * long.center.abs()).max(ABSOLUTE_FLOOR);
         let scale = long.scale.max(SCATTER_SHARE * self.scatter).max(floor);
+        // Halves, so that the difference of two extremes does not overflow.
         let near = |center: &f64| (value / 2.0 - center / 2.0).abs();
         let accepted = self.accepted.filter(|center| near(center) < near(&long.center));
         Some(Baseline { center: accepted.unwrap_or(long.center), scale, ..long })
     }
 
-    /// Whether a row is worth an alarm by itself. Two of them in a row tell of whatever adds up to a
-    /// drift in the next blocks.
+    /// Takes note whether a single row raised an alarm. After two in a row the next blocks raise no
+    /// second one for the same jump.
     pub fn note_alarm(&mut self, alone: bool) {
         self.alone = if alone { self.alone.saturating_add(1) } else { 0 };
         if self.alone >= 2 {
@@ -220,11 +248,11 @@ impl BlockCusum {
         }
     }
 
-    /// Takes a finite value from which so much was taken off for its time.
+    /// Takes a finite value; `season` is the level of the season that was taken off it.
     #[inline]
     pub fn push(&mut self, at: Timestamp, value: f64, season: f64) {
         if self.block.is_empty() {
-            (self.way.block, self.way.season) = (at, season);
+            (self.state.block, self.state.season) = (at, season);
         }
         self.block.push(value.clamp(-LARGEST, LARGEST) as f32);
         if self.block.len() >= self.size {
@@ -232,10 +260,11 @@ impl BlockCusum {
         }
     }
 
-    /// Adds a block's distance to both sums.
+    /// Adds the z of a block to both sums.
     fn add(&mut self, z: f64, past: Baseline) {
         let CusumState { block, season, begins: [up, down], before: [last, earlier], .. } =
-            &mut self.way;
+            &mut self.state;
+        // The largest change within two blocks separates a step from a slow change.
         let leap = z - *earlier;
         let past = Baseline { center: past.center + *season, ..past };
         for (sum, begin, z, leap) in
@@ -247,10 +276,12 @@ impl BlockCusum {
             *sum = next_sum(*sum, z, 1.0);
         }
         (*last, *earlier) = (z, *last);
-        self.way.far = if self.up >= self.down { z } else { -z };
+        self.state.far = if self.up >= self.down { z } else { -z };
     }
 
+    /// Closes a block: adds it to the sums and to the baseline.
     fn close(&mut self) {
+        // Median of the block, and 1.4826 MAD about it.
         let mut values: Vec<f64> = self.block.drain(..).map(f64::from).collect();
         values.sort_unstable_by(f64::total_cmp);
         let level = quantile_sorted(&values, 0.5);
@@ -261,6 +292,7 @@ impl BlockCusum {
         let scatter = MAD_TO_SIGMA * quantile_sorted(&values, 0.5);
         let mut learnt = level;
         if let Some(past) = self.baseline(level) {
+            // Halves again.
             let z = (level / 2.0 - past.center / 2.0) / (past.scale / 2.0);
             self.add(z, past);
             self.lasting =
@@ -269,19 +301,20 @@ impl BlockCusum {
                 _ if self.lasting == 0 => 0,
                 0 if self.sum() < ALARM => 0,
                 0 => {
-                    // what is known already is told of when it goes on
-                    self.way.reached = self.way.far;
-                    self.way.still = if self.known > 0 { ALARM_LENGTH } else { 0 };
+                    // A jump that rows have raised an alarm for is only an alarm if it continues.
+                    self.state.reached = self.state.far;
+                    self.state.still = if self.known > 0 { ALARM_LENGTH } else { 0 };
                     1 + u32::from(self.known > 0)
                 }
                 blocks => {
-                    let goes_on = self.way.far >= self.way.reached + EXTENDS_AT;
-                    self.way.still = if goes_on { 0 } else { self.way.still.saturating_add(1) };
-                    self.way.reached = if goes_on { self.way.far } else { self.way.reached };
+                    let goes_on = self.state.far >= self.state.reached + EXTENDS_AT;
+                    self.state.still = if goes_on { 0 } else { self.state.still.saturating_add(1) };
+                    self.state.reached = if goes_on { self.state.far } else { self.state.reached };
                     blocks.saturating_add(1)
                 }
             };
             self.known = self.known.saturating_sub(1);
+            // The level is accepted, or its block is clipped.
             if self.lasting > ACCEPTED_AFTER {
                 self.accepted = Some(level);
                 (self.up, self.down, self.lasting, self.since_alarm) = (0.0, 0.0, 0, 0);
@@ -291,6 +324,7 @@ impl BlockCusum {
             }
         }
         self.levels.push(learnt);
+        // A drift widens the scatter within blocks, so only calm blocks count.
         if self.lasting == 0 {
             self.blocks = self.blocks.saturating_add(1);
             self.scatter += (scatter - self.scatter) / f64::from(self.blocks).min(SCATTER_BLOCKS);

@@ -1,43 +1,55 @@
-//! How far out is rare for this very series.
+//! Calibration of deviations by the past of the same series.
 
 use serde::{Deserialize, Serialize};
 
-/// Bins of the histogram; one is `BIN` wide.
+/// Bins of the histogram of deviations; the last one holds all larger deviations.
 const BINS: usize = 140;
-const BIN: f64 = 0.1;
-/// A row counts as so many, so that halves of few rows are not lost.
+/// Width of a bin, in natural logarithms of a distance in scales.
+const BIN_WIDTH: f64 = 0.1;
+/// Count of one row, so that halving the counts does not lose bins with few rows.
 const ROW: u32 = 16;
-/// Rows after which the older ones count half.
+/// Rows after which all counts are halved: half a year of steps of five minutes.
 const MEMORY: f64 = 50_000.0;
-/// One row in so many lies beyond a quantile that is looked at.
+/// Depths of the quantiles that are read: the deviation that one row in 20 (60, ...) exceeds.
 const ONE_IN: [f64; 5] = [20.0, 60.0, 200.0, 600.0, 1_500.0];
-/// Deviation that makes a row ten times rarer, before the series says otherwise, and the rows
-/// beyond a quantile that this is worth.
+/// Prior of the deviation that makes a row ten times rarer.
 const PRIOR: f64 = 0.64;
+/// Rows beyond a quantile that the prior is worth.
 const PRIOR_ROWS: f64 = 10.0;
 /// Decades of rarity from which a row is anomalous.
 pub(super) const DECADES: f64 = 4.0 / 1.78;
-/// Rows since the last such row within which an episode goes on.
+/// Rows without an extreme row after which an episode ends.
 const EPISODE_GAP: u32 = 24;
-/// Rows of an episode that are not learnt, at most.
+/// Most rows of an episode that are not learnt.
 const EPISODE_ROWS: u32 = 120;
-/// Rows after which the quantiles are read only every `REFRESH`-th row.
-const YOUNG: u32 = 200;
+/// Rows until which the quantiles are read at every row.
+const EVERY_ROW: u32 = 200;
+/// Later the quantiles are read at every eighth row, because they hardly change.
 const REFRESH: u32 = 8;
 
-/// Turns deviations, which are logarithms of distances in scales, into evidence by the series' own
-/// past.
+/// Turns deviations, which are logarithms of distances in scales, into probabilities by the past of
+/// the same series. A series that spikes every hour needs larger spikes to be anomalous.
 ///
-/// The tail of a deviation is taken as exponential (that of the distance as a power law: the heavy
-/// tail that telemetry has): `-log10 P(deviation > s) = s / decade`. `decade` is the largest of
-/// `q(r) / -log10 r` over the quantiles `q(r)` that one row in 20, 60, 200, 600 and 1,500 exceeded,
-/// each shrunk to a prior of .64 with the weight of 10 rows beyond it: the heaviest tail the past
-/// shows at any depth. What one row in 600 or 1,500 exceeded divides by [`DECADES`] only, so that
-/// whatever comes back so often is not flagged, even if all spikes are alike. A series that spikes
-/// every hour needs larger spikes to be told of.
+/// # Method
 ///
-/// An *episode* (rows beyond so many decades, at most 24 rows apart) is learnt by its first row,
-/// for 120 rows, so that a long incident does not teach that incidents are usual.
+/// The tail of a deviation is taken as exponential, which is a power law of the distance: the heavy
+/// tail of telemetry. `-log10 P(deviation > s) = s / decade`.
+///
+/// 1. For `r` = 1/20, 1/60, 1/200, 1/600 and 1/1500 the quantile `q(r)` that a share `r` of the rows
+///    exceeded is read from a histogram.
+/// 2. `q(r) / -log10 r` estimates the decade. It is shrunk to the prior of 0.64 with the weight of ten
+///    rows beyond the quantile.
+/// 3. The largest estimate counts: the heaviest tail that the past shows at any depth. For 1/600 and
+///    1/1500 the quantile is divided by [`DECADES`] only, so that a spike that comes back so often is
+///    not flagged, even if all spikes are alike.
+///
+/// An *episode* is a run of extreme rows (beyond `from` decades) at most 24 rows apart. Only its
+/// first row is learnt, for up to 120 rows, so that a long incident does not teach that incidents
+/// are usual.
+///
+/// # Small samples and limits
+///
+/// Without rows the decade is the prior. Deviations beyond 14 count as 14.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Calibration {
     #[serde(deserialize_with = "bins")]
@@ -45,24 +57,26 @@ pub(super) struct Calibration {
     total: f64,
     decade: f64,
     learnt: u32,
-    /// Decades from which a row belongs to an episode.
+    /// Decades from which a row is extreme.
     from: f64,
-    /// Rows since the last one of an episode, and rows of the episode.
+    /// Rows since the last extreme row, and rows of the episode.
     since: u32,
     episode: u32,
 }
 
+/// Deserializes the histogram and checks its length.
 fn bins<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<u32>, D::Error> {
     let counts = Vec::<u32>::deserialize(from)?;
     if counts.len() == BINS { Ok(counts) } else { Err(serde::de::Error::custom("not 140 counts")) }
 }
 
+/// Rows of a count.
 fn rows(count: u32) -> f64 {
     f64::from(count) / f64::from(ROW)
 }
 
 impl Calibration {
-    /// Nothing learnt; rows of so many decades belong to an episode.
+    /// A calibration that has learnt nothing. Rows of `from` decades and more are extreme.
     pub fn new(from: f64) -> Self {
         Self {
             from,
@@ -75,7 +89,7 @@ impl Calibration {
         }
     }
 
-    /// Deviation that makes a row ten times rarer.
+    /// The deviation that makes a row ten times rarer.
     #[inline]
     pub fn decade(&self) -> f64 {
         self.decade
@@ -92,11 +106,13 @@ impl Calibration {
         if goes_on && self.episode < EPISODE_ROWS {
             return;
         }
-        let place = ((deviation / BIN) as usize).min(BINS - 1);
+        // An episode counts once.
+        let place = ((deviation / BIN_WIDTH) as usize).min(BINS - 1);
         if let Some(count) = self.counts.get_mut(place) {
             *count = count.saturating_add(ROW);
         }
         self.total += 1.0;
+        // Older rows count half.
         if self.total > MEMORY {
             self.total = 0.0;
             for count in &mut self.counts {
@@ -104,13 +120,15 @@ impl Calibration {
                 self.total += rows(*count);
             }
         }
-        if self.learnt < YOUNG || self.learnt.is_multiple_of(REFRESH) {
+        if self.learnt < EVERY_ROW || self.learnt.is_multiple_of(REFRESH) {
             self.decade = self.heaviest();
         }
     }
 
+    /// The largest decade of all quantiles.
     fn heaviest(&self) -> f64 {
         let (mut beyond, mut decade) = (0.0, 0.0_f64);
+        // From the largest deviation down, one pass for all quantiles.
         let mut bins = self.counts.iter().enumerate().rev();
         let mut bin = bins.next();
         for one_in in ONE_IN.iter().rev() {
@@ -122,8 +140,9 @@ impl Calibration {
                 bin = bins.next();
             }
             let quantile = bin.map_or(0.0, |(place, count)| {
+                // Linear within the bin.
                 let share = (wanted - beyond) / rows(*count).max(1e-9);
-                BIN * (place as f64 + 1.0 - share.clamp(0.0, 1.0))
+                BIN_WIDTH * (place as f64 + 1.0 - share.clamp(0.0, 1.0))
             });
             let own = quantile / one_in.log10().min(DECADES);
             decade = decade.max((own * wanted + PRIOR * PRIOR_ROWS) / (wanted + PRIOR_ROWS));

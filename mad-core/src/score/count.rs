@@ -1,4 +1,4 @@
-//! Counts of independent events: Poisson unless the past says that they vary more.
+//! Counts of independent events: Poisson, unless the past varies more.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,20 +9,49 @@ use crate::error::Result;
 use crate::series::{Direction, Sample};
 use crate::time::Timestamp;
 
-/// A count against the median of the counts before it, both as `2 sqrt(x + 3/8)`
-/// (Anscombe, 1948), where a Poisson count has a standard deviation of 1 whatever its mean.
+/// Judges a count against the median of the counts before it.
 ///
-/// The scale is 1, which no past has to teach, as long as the MAD of the past is what chance
-/// makes of a Poisson count (within two standard errors); beyond that it is the MAD, with the
-/// heavier tail of [`MadScorer`]. Negative values count as 0; NaN, infinite values and samples
-/// without observations (`n` = 0) are unknown and teach nothing.
+/// # Method
+///
+/// 1. Counts are transformed by `2 sqrt(x + 3/8)` (Anscombe, 1948). A Poisson count then has a
+///    standard deviation of 1, whatever its mean.
+/// 2. The scale is 1 as long as the MAD of the past is within two standard errors of that of a Poisson
+///    count. Beyond that it is the MAD, with Student's t as in [`MadScorer`].
+/// 3. The scale is widened by `sqrt(1 + pi / (2 points))` for the uncertainty of the median.
+///
+/// # Small samples and bad values
+///
+/// Unknown without a past. One past count is enough, because the scale of a Poisson count need not be
+/// learnt. Negative values count as 0. A value that is not finite, or with `n = 0`, is unknown and
+/// teaches nothing.
+///
+/// # Limits
+///
+/// The time of day is learnt as overdispersion: a count that follows it has a wide band.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::score::{CountScorer, Learn, Scorer};
+/// use mad_core::series::Direction;
+/// use mad_core::{Sample, Timestamp};
+///
+/// let at = Timestamp::from_seconds(0);
+/// let mut scorer = CountScorer::new(240, Direction::Both, 4.0)?;
+/// for i in 0..60 {
+///     scorer.learn(at, Sample { value: 100.0 + f64::from(i * 7 % 19), n: 1 }, Learn::Full);
+/// }
+/// assert!(scorer.score(at, Sample { value: 95.0, n: 1 }).neg_log10_p < 4.0);
+/// assert!(scorer.score(at, Sample { value: 30.0, n: 1 }).neg_log10_p > 4.0);
+/// # Ok::<(), mad_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CountScorer {
     level: MadScorer,
 }
 
 impl CountScorer {
-    /// A scorer that has learnt nothing.
+    /// A scorer that has learnt nothing; `band` is the normal deviate at the edge of the band.
     ///
     /// # Errors
     ///
@@ -45,17 +74,18 @@ impl CountScorer {
         self.level.reconfigure(MadConfig { band, ..*self.level.config() });
     }
 
-    /// Values remembered now.
+    /// The number of values remembered.
     pub fn points(&self) -> usize {
         self.level.points()
     }
 }
 
-/// Anscombe's transform.
+/// Anscombe's transform; its standard deviation is 1 for a Poisson count.
 fn stabilised(count: f64) -> f64 {
     2.0 * (count.max(0.0) + 0.375).sqrt()
 }
 
+/// The inverse of [`stabilised`], at least 0.
 fn count_of(stabilised: f64) -> f64 {
     let half = stabilised.max(0.0) / 2.0;
     (half * half - 0.375).clamp(0.0, f64::MAX)
@@ -71,12 +101,14 @@ impl Scorer for CountScorer {
         };
         let points = self.level.points();
         let dof = mad_degrees_of_freedom(points);
+        // Largest squared scale that chance makes of a Poisson count: two standard errors above 1.
         let chance = 1.0 + 2.0 * (2.0 / dof).sqrt();
         let (scale, source, dof) = if scale * scale <= chance {
             (1.0, ScaleSource::Counting, f64::INFINITY)
         } else {
             (scale, source, dof)
         };
+        // The uncertainty of the median.
         let scale = scale * (1.0 + std::f64::consts::FRAC_PI_2 / points as f64).sqrt();
         let z = (stabilised(sample.value) - center) / scale;
         let config = self.level.config();
@@ -89,13 +121,13 @@ impl Scorer for CountScorer {
             high: count_of(center + reach),
             source,
             points: points as u32,
-            // both what came and what did not come stand behind a count
+            // Events that came and events that are missing both count as observations.
             effective_n: count_of(center).max(sample.value),
         }
     }
 
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
-        // here, since the transform makes a number of anything
+        // Checked here, because the transform makes a number of anything.
         if !(sample.value.is_finite() && sample.n > 0) {
             return;
         }

@@ -1,4 +1,4 @@
-//! A value against the ones just before it.
+//! Scorer of one view: the difference to the values just before.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,12 +10,40 @@ use crate::robust::RollingMad;
 use crate::series::{Direction, Sample};
 use crate::time::Timestamp;
 
-/// The difference between a value and the median of the `last` before it, against such differences
-/// in the long past: of 1 the first difference, of 25 a jump out of the present level, which
-/// follows every slope.
+/// Judges the difference between a value and the median of the `last` values before it.
 ///
-/// A clipped value teaches its difference, clipped, and is not followed. Unknown before 11 values.
-/// Values that are not finite are unknown and teach nothing; a gap in time is not seen.
+/// # Method
+///
+/// The difference is judged by the median and scale of such differences in a thinned memory, with
+/// Student's t. With `last` = 1 it is the first difference. With 25 it is a jump out of the present
+/// level, and follows every slope.
+///
+/// # Learning
+///
+/// A clipped value teaches its difference, clipped, and does not become part of the present level.
+///
+/// # Small samples and limits
+///
+/// Unknown before eleven values. A value that is not finite is unknown and teaches nothing. The time
+/// between values does not count.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::score::{DifferenceScorer, Scorer};
+/// use mad_core::series::Direction;
+/// use mad_core::{Sample, Timestamp};
+///
+/// let at = Timestamp::from_seconds(0);
+/// let mut scorer = DifferenceScorer::new(1, Direction::Both, 3.5)?;
+/// for i in 0..100 {
+///     let rising = f64::from(10 * i) + f64::from(i * 37 % 11);
+///     scorer.observe(at, Sample { value: rising, n: 1 }, 4.0);
+/// }
+/// assert!(scorer.score(at, Sample { value: 1_005.0, n: 1 }).neg_log10_p < 4.0);
+/// assert!(scorer.score(at, Sample { value: 2_000.0, n: 1 }).neg_log10_p > 4.0);
+/// # Ok::<(), mad_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DifferenceScorer {
     direction: Direction,
@@ -55,6 +83,7 @@ impl Scorer for DifferenceScorer {
             };
             self.past.push((value - self.last.median()).clamp(f64::MIN, f64::MAX));
         }
+        // An anomalous value is not followed.
         if how == Learn::Full || self.last.is_empty() {
             self.last.push(sample.value);
         }

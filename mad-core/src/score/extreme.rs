@@ -1,4 +1,4 @@
-//! Farther out than ever.
+//! Record values: beyond the smallest or largest value so far.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,16 +7,35 @@ use super::{Learn, ScaleSource, Score, Scorer};
 use crate::series::{Direction, Sample};
 use crate::time::Timestamp;
 
-/// Whether a value is a record: beyond the smallest or largest one so far.
+/// Judges whether a value is a record: beyond the smallest or largest value so far.
 ///
-/// Of `n` past values and one new one in any order, the new one is the largest with probability `1
-/// / (n + 1)` (Renyi, 1962), whatever their distribution: a record's evidence is `log10 (n + 1)`,
-/// less log10 2 when both sides are watched, and anything else has none. No distance is believed,
-/// so that no heavy tail deceives it; a series with a trend sets records all the time, which is the
-/// truth about it.
+/// # Method
 ///
-/// Unknown before one value. `Clipped` teaches nothing but the count; values that are not finite
-/// are unknown.
+/// Of `n` past values and a new one in any order, the new one is the largest with probability
+/// `1 / (n + 1)`, whatever their distribution (Renyi, 1962). `-log10 p` of a record is therefore
+/// `log10(n + 1)`, less `log10 2` if both directions are watched. It is 0 for any other value. The
+/// distance beyond the old record does not count, so that heavy tails cause no false alarms.
+///
+/// # Small samples and limits
+///
+/// Unknown before the first value. A tie with the record is none. A series with a trend sets records
+/// all the time. [`Learn::Clipped`] only counts the value. A value that is not finite is unknown and
+/// teaches nothing.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::score::{ExtremeScorer, Learn, Scorer};
+/// use mad_core::series::Direction;
+/// use mad_core::{Sample, Timestamp};
+///
+/// let (at, mut scorer) = (Timestamp::from_seconds(0), ExtremeScorer::new(Direction::Up));
+/// for i in 0..999 {
+///     scorer.learn(at, Sample { value: f64::from(i % 50), n: 1 }, Learn::Full);
+/// }
+/// assert_eq!(scorer.score(at, Sample { value: 49.0, n: 1 }).neg_log10_p, 0.0);
+/// assert_eq!(scorer.score(at, Sample { value: 50.0, n: 1 }).neg_log10_p, 3.0);
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ExtremeScorer {
     direction: Direction,
@@ -41,8 +60,10 @@ impl Scorer for ExtremeScorer {
             Direction::Down => (false, sample.value < low),
             Direction::Both => (sample.value > high, sample.value < low),
         };
+        // Two watched sides double the probability.
         let sides = if self.direction == Direction::Both { 2.0 } else { 1.0 };
         let neg_log10_p = ((self.count as f64 + 1.0) / sides).log10().max(0.0);
+        // Expected is the middle of the range, and its half is the scale.
         let center = (low / 2.0 + high / 2.0).clamp(low, high);
         let half = (high / 2.0 - low / 2.0).max(1e-9);
         let z = (sample.value / 2.0 - center / 2.0) / (half / 2.0);
@@ -63,6 +84,7 @@ impl Scorer for ExtremeScorer {
             return;
         }
         self.count = self.count.saturating_add(1);
+        // + 0.0 turns a negative zero into zero.
         let value = sample.value + 0.0;
         self.range = Some(match (self.range, how) {
             (None, _) => (value, value),

@@ -1,4 +1,4 @@
-//! What the scorers of one view share: a distance made a score.
+//! Scores against a `LongMemory`, shared by the scorers of one view.
 
 use super::long_memory::{Baseline, LongMemory};
 use super::mad::directed_neg_log10_p;
@@ -7,12 +7,12 @@ use super::{ScaleSource, Score, band_z, normal_equivalent};
 use crate::error::{Error, Result};
 use crate::series::{Direction, Sample};
 
-/// Whether a sample can be judged at all.
+/// Whether a sample can be judged: its value is finite, and an observation is behind it.
 pub(super) fn is_usable(sample: Sample) -> bool {
     sample.value.is_finite() && sample.n > 0
 }
 
-/// A band that is a finite number above 0.
+/// Checks a band: a finite number above 0.
 pub(super) fn check_band(band: f64) -> Result<f64> {
     if band.is_finite() && band > 0.0 {
         Ok(band)
@@ -21,9 +21,11 @@ pub(super) fn check_band(band: f64) -> Result<f64> {
     }
 }
 
-/// What a memory of distances says of a value, when the distance 0 lies at `base`: z on Student's t
-/// with the degrees of freedom that a MAD of so many values is worth. The scale is at least what
-/// the range of the past makes of it, and a thousandth of the level.
+/// Scores a value against a memory of deviations from `base`.
+///
+/// z is the modified z-score, its tail probability that of Student's t with the degrees of freedom of
+/// the MAD of the remembered values. The scale is at least that of the range of the past, and a thousandth of
+/// the level. Unknown before ten values.
 pub(super) fn score_against(
     sample: Sample,
     base: f64,
@@ -50,13 +52,16 @@ pub(super) fn score_with_floor(
         return Score::unknown();
     };
     let center = (base + center).clamp(f64::MIN, f64::MAX);
+    // The largest of the three scales counts.
     let source = match scale.max(tail) {
         own if own <= floor => ScaleSource::Floor,
         own if own > scale => ScaleSource::Tail,
         _ => ScaleSource::Mad,
     };
     let (scale, dof) = (scale.max(tail).max(floor), mad_degrees_of_freedom(memory.points()));
+    // Halves, so that the difference of two extremes does not overflow.
     let z = ((sample.value / 2.0 - center / 2.0) / (scale / 2.0)).clamp(f64::MIN, f64::MAX);
+    // Distance at which the tail probability is that of the band.
     let reach = (band_z(band, dof) * scale).min(f64::MAX);
     Score {
         z,
@@ -70,7 +75,7 @@ pub(super) fn score_with_floor(
     }
 }
 
-/// The value that is learnt as a `Clipped` one: inside of the band, if there is one.
+/// A value clipped to the band of its score, if it has one.
 pub(super) fn clipped(value: f64, score: &Score) -> f64 {
     if score.low <= score.high { value.clamp(score.low, score.high) } else { value }
 }

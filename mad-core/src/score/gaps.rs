@@ -4,13 +4,15 @@ use std::f64::consts::{LN_10, LOG10_2};
 
 use crate::robust::quantile_sorted;
 
-/// Gaps that the past is believed to hold beside the ones it does.
+/// Pseudo-gaps added to the known ones: the degrees of freedom of a scale from few gaps.
 const PRIOR: f64 = 4.0;
-/// The scale of what comes after the usual gap: at least half of it, and a twentieth of the longest.
+/// Smallest scale as a share of the median gap, so that exact schedules tolerate some jitter.
 const OF_USUAL: f64 = 0.5;
+/// Smallest scale as a share of the longest gap, so that bursts are no silence.
 const OF_LONGEST: f64 = 0.05;
 
-/// Gaps in ascending order, of any unit, and what is made of them.
+/// Distribution of gaps, given in ascending order and in any unit. The method is that of
+/// [`SilenceScorer`](super::SilenceScorer).
 pub(crate) struct Gaps<'a> {
     sorted: &'a [f64],
     pub(super) usual: f64,
@@ -19,10 +21,11 @@ pub(crate) struct Gaps<'a> {
 }
 
 impl<'a> Gaps<'a> {
-    /// Nothing where there is none.
+    /// The distribution of these gaps; `None` without a gap.
     pub fn of(sorted: &'a [f64]) -> Option<Self> {
         let longest = *sorted.last()?;
         let usual = quantile_sorted(sorted, 0.5);
+        // An exponential tail falls tenfold between the median and the 95th percentile.
         let scale = ((quantile_sorted(sorted, 0.95) - usual) / LN_10)
             .max(OF_USUAL * usual)
             .max(OF_LONGEST * longest)
@@ -34,33 +37,37 @@ impl<'a> Gaps<'a> {
         self.sorted.len() as f64
     }
 
-    /// Decades by which the chance falls over so long a time.
+    /// Decades by which the probability falls over the time `beyond`: `-log10` of the Lomax tail.
     fn decades(&self, beyond: f64) -> f64 {
         let known = self.count() + PRIOR;
         known * (beyond / (known * self.scale)).ln_1p() / LN_10
     }
 
-    /// The inverse of that.
+    /// The inverse of [`decades`](Self::decades).
     fn beyond(&self, decades: f64) -> f64 {
         let known = self.count() + PRIOR;
         known * self.scale * (decades.max(0.0) * LN_10 / known).exp_m1()
     }
 
-    /// Minus log10 of the chance of a gap at least as long.
+    /// `-log10` of the probability of a gap at least as long, 0 to 300.
     pub fn neg_log10_p(&self, gap: f64) -> f64 {
         if gap < self.usual {
             return 0.0;
         }
+        // Half of the gaps are longer than the median: log10 2.
         let by_size = LOG10_2 + self.decades(gap - self.usual);
+        // Known gaps that are at least as long.
         let as_long = self.count() - self.sorted.partition_point(|past| *past < gap) as f64;
+        // Among n gaps and this one, the rank of this one is uniform.
         let by_rank = ((self.count() + 1.0) / (as_long + 1.0)).log10()
             + self.decades((gap - self.longest).max(0.0));
         by_size.min(by_rank).clamp(0.0, 300.0)
     }
 
-    /// The longest gap that has no more evidence.
+    /// The longest gap with at most this `-log10 p`.
     pub(super) fn longest_expected(&self, neg_log10_p: f64) -> f64 {
         let by_size = self.usual + self.beyond(neg_log10_p - LOG10_2);
+        // Number of longest gaps that the rank alone makes unlikely enough.
         let spared = ((self.count() + 1.0) / 10_f64.powf(neg_log10_p)) as usize;
         let kept = self.sorted.len().checked_sub(spared.max(1));
         let known = kept.and_then(|place| self.sorted.get(place)).copied().unwrap_or(0.0);

@@ -27,7 +27,7 @@ const EXTENDS_AT: f64 = 1.0;
 /// Steps without a row after which the sum is reset. A gap breaks the trend.
 const MAX_GAP_STEPS: i64 = 10;
 /// Rows over which deviates of a slow rise typically add up to an alarm. The correction for
-/// autocorrelation is that of a sum of so many rows.
+/// autocorrelation is that of a sum of this number of rows.
 const SUMMED_ROWS: usize = 16;
 
 /// Detects a slow rise of one latency signal with a one-sided CUSUM (Page, 1954).
@@ -194,7 +194,7 @@ impl LatencyCusum {
         next_sum(self.sum_before(at), deviate, inflation)
     }
 
-    /// The normal deviate of a row, and the baseline with the scale of a row of so many requests.
+    /// The normal deviate of a row, and the baseline with the scale for its number of requests.
     fn deviate(&self, sample: Sample) -> Option<(f64, Baseline)> {
         let past = self.baseline.baseline().filter(|_| is_usable(sample))?;
         // Sampling noise of a quantile falls with the square root of the requests behind it.
@@ -208,7 +208,7 @@ impl LatencyCusum {
     /// The start of the sum that a row adds to: the one that is known, or this row.
     fn start_with(&self, at: Timestamp, deviate: f64, past: Baseline) -> CusumStart {
         let [_, earlier] = self.previous;
-        // The largest rise within two rows tells a step from a slow rise.
+        // The largest rise within two rows separates a step from a slow rise.
         let leap = deviate - earlier;
         let known = self.start.filter(|_| self.sum_before(at) > 0.0);
         let start = known.unwrap_or(CusumStart { at, past, leap });

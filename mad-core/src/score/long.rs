@@ -1,4 +1,4 @@
-//! Thousands of values in few.
+//! Scorer of one view: a value against a long, thinned memory.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,12 +9,33 @@ use crate::error::Result;
 use crate::series::{Direction, Sample};
 use crate::time::Timestamp;
 
-/// A value against the median and scale of a long past, kept as at most 81 values: every one at
-/// first, every 243rd in the end, which reaches back 6,561 to 19,683 values. An error of the median
-/// of about `1.25 sigma / sqrt(points)` is the price; Student's t pays it.
+/// Judges a value against the median and scale of a long past.
 ///
-/// Unknown before 10 values. Values that are not finite are unknown and teach nothing; time plays
-/// no part.
+/// # Method
+///
+/// The past is kept as at most 81 values: every one at first, every 243rd in the end, which reaches
+/// back 6,561 to 19,683 values. The modified z-score is judged by Student's t, whose degrees of
+/// freedom account for the few values.
+///
+/// # Small samples and limits
+///
+/// Unknown before ten values. A value that is not finite is unknown and teaches nothing. The time of a
+/// value does not count.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::score::{LongScorer, Scorer};
+/// use mad_core::series::Direction;
+/// use mad_core::{Sample, Timestamp};
+///
+/// let (at, mut scorer) = (Timestamp::from_seconds(0), LongScorer::new(Direction::Both, 3.5)?);
+/// for i in 0..1_000 {
+///     scorer.observe(at, Sample { value: f64::from(i * 37 % 11), n: 1 }, 4.0);
+/// }
+/// assert!(scorer.score(at, Sample { value: 90.0, n: 1 }).neg_log10_p > 4.0);
+/// # Ok::<(), mad_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LongScorer {
     direction: Direction,

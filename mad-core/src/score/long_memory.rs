@@ -1,4 +1,4 @@
-//! A long past in few values.
+//! A thinned memory of thousands of values, and its center and scale.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,54 +7,66 @@ use super::mad::MAD_TO_SIGMA;
 use crate::error::{Error, Result};
 use crate::robust::{SIGMA_OF_MEAN_AD, quantile_sorted};
 
-/// Values kept at most; a third of them stays when they are thinned.
+/// Most values kept. A third of them stays when they are thinned.
 pub(super) const KEPT: usize = 81;
-/// Every so many-th value is kept in the end: the memory then reaches back 6,561 to 19,683 values.
+/// Longest stride: in the end every 243rd value is kept, so that 27 to 81 values reach back 6,561 to
+/// 19,683 values.
 const LONGEST_STRIDE: u32 = 243;
-/// Values without which a memory says nothing.
+/// Values that a baseline needs. The scale of fewer is too uncertain.
 pub(super) const LEAST: usize = 10;
-/// Share of the range from the 5th to the 95th percentile that counts as scale at least, in
-/// standard deviations of a normal distribution.
+/// Smallest scale as a share of the range from the 5th to the 95th percentile: 0.3 of the scale that
+/// the range has under a normal distribution.
 const RANGE_TO_SCALE: f64 = 0.3 * SIGMA_OF_RANGE;
-/// That range of a normal distribution is 3.29 standard deviations.
+/// Factor from that range to the standard deviation: the range of a normal distribution is 3.29
+/// standard deviations.
 pub(super) const SIGMA_OF_RANGE: f64 = 1.0 / 3.289_707_253_902_945;
-/// What is kept is a single-precision float.
+/// Largest magnitude kept, because values are kept as f32.
 pub(super) const LARGEST: f64 = 1e38;
 
-/// Center and scale of a past, both in the unit of its values.
+/// Center and scale of past values, in their unit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct Baseline {
     pub center: f64,
     pub scale: f64,
-    /// What the range from the 5th to the 95th percentile makes of the scale.
+    /// The scale by the range from the 5th to the 95th percentile.
     pub tail: f64,
 }
 
 impl Baseline {
-    /// How many scales a value lies away, with a floor to the scale; at most a million.
+    /// Distance of a value in scales of at least `floor`, at most a million.
     #[inline]
     pub fn distance(self, value: f64, floor: f64) -> f64 {
-        // halves, so that a difference of extremes does not overflow
+        // Halves, so that a difference of extremes does not overflow
         let away = (value / 2.0 - self.center / 2.0).abs() / (self.scale.max(floor) / 2.0);
         away.min(1e6)
     }
 }
 
-/// Median and scale of thousands of values from at most 81 of them: every value at first; when
-/// there are 81 two of three are dropped and from then on every third is taken, and so on up to
-/// every 243rd, when the oldest leaves for each that comes. The order of arrival decides alone, so
-/// the same values give the same memory. Factors of 3 keep all hours of the day and days of the
-/// week in it for steps that divide an hour.
+/// Median and scale of thousands of values, from at most 81 of them.
 ///
-/// *Scale*: 1.4826 MAD; 1.2533 mean absolute deviation where that is 0; at least 0.3 of what the
-/// range from the 5th to the 95th percentile would make it.
+/// # Method
+///
+/// Decimation: every value is kept at first. When 81 are kept, two of three are dropped, and from
+/// then on every third value is taken, and so on up to every 243rd. From then on the oldest value
+/// makes room for a new one. The order of arrival alone decides, so the same values give the same
+/// memory. Factors of 3 keep all hours of the day and days of the week for steps that divide an
+/// hour.
+///
+/// The scale is 1.4826 MAD. It is 1.2533 times the mean absolute deviation if the MAD is rounding
+/// noise, and at least 0.3 of the scale that the range from the 5th to the 95th percentile has under
+/// a normal distribution.
+///
+/// # Small samples and limits
+///
+/// No baseline before ten values. The standard error of the median is about
+/// `1.25 scale / sqrt(points)`. Values are kept as f32.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 pub(super) struct LongMemory {
     values: Vec<f32>,
     oldest: u32,
     stride: u32,
-    /// Values since one was taken, below `stride`.
+    /// Values since the last one that was kept, below `stride`.
     since: u32,
     baseline: Option<Baseline>,
 }
@@ -74,13 +86,13 @@ impl Default for LongMemory {
 }
 
 impl LongMemory {
-    /// Center and scale; nothing before 10 values.
+    /// Center and scale; `None` before ten values.
     #[inline]
     pub fn baseline(&self) -> Option<Baseline> {
         self.baseline
     }
 
-    /// Values kept now.
+    /// The number of values kept.
     pub fn points(&self) -> usize {
         self.values.len()
     }
@@ -97,10 +109,12 @@ impl LongMemory {
         }
     }
 
+    /// Keeps a value, and thins the kept ones if there are too many.
     fn take(&mut self, value: f32) {
         if self.values.len() < KEPT {
             self.values.push(value);
         } else if self.stride < LONGEST_STRIDE {
+            // Keep every third value, and from now on take every third.
             let mut place = 0_usize;
             self.values.retain(|_| {
                 place += 1;
@@ -109,6 +123,7 @@ impl LongMemory {
             self.values.push(value);
             self.stride *= 3;
         } else if let Some(slot) = self.values.get_mut(self.oldest as usize) {
+            // At the longest stride the oldest value makes room.
             *slot = value;
             self.oldest = (self.oldest + 1) % KEPT as u32;
         }
@@ -123,7 +138,9 @@ fn baseline_of(values: &[f32]) -> Option<Baseline> {
     let mut sorted: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();
     sorted.sort_unstable_by(f64::total_cmp);
     let center = quantile_sorted(&sorted, 0.5);
+    // 5th to 95th percentile, before the values become distances.
     let range = quantile_sorted(&sorted, 0.95) - quantile_sorted(&sorted, 0.05);
+    // Distances from the center, sorted again for their median.
     for value in &mut sorted {
         *value = (*value - center).abs();
     }
@@ -137,7 +154,7 @@ fn baseline_of(values: &[f32]) -> Option<Baseline> {
     })
 }
 
-/// The scale ladder of every part, and what the scale rests on.
+/// The scale of the views of a gauge, and the statistic behind it.
 pub(super) fn scale_of(
     center: f64,
     mad: f64,
@@ -146,7 +163,7 @@ pub(super) fn scale_of(
 ) -> (f64, ScaleSource) {
     let (own, tail) = (MAD_TO_SIGMA * mad, RANGE_TO_SCALE * range);
     let scale = if tail > own { (tail, ScaleSource::Tail) } else { (own, ScaleSource::Mad) };
-    // a MAD that is rounding noise is no spread
+    // A MAD of rounding noise is no spread.
     let mean = if mad <= 1e-3 * center.abs() + 1e-9 { SIGMA_OF_MEAN_AD * mean() } else { 0.0 };
     if mean > scale.0 { (mean, ScaleSource::MeanAbsoluteDeviation) } else { scale }
 }

@@ -1,4 +1,4 @@
-//! Median and MAD of the values before, and a tail that knows how few they were.
+//! Modified z-score of a value against the median and MAD of the values before it.
 
 use ndarray::ArrayView1;
 use serde::{Deserialize, Serialize};
@@ -12,30 +12,46 @@ use crate::robust::RollingMad;
 use crate::series::{Direction, Sample};
 use crate::time::Timestamp;
 
-/// MAD to standard deviation under a normal distribution: 1 / 0.6745.
+/// Factor from the MAD to the standard deviation of a normal distribution: 1 / 0.6745.
 pub(super) const MAD_TO_SIGMA: f64 = 1.482_602_218_505_602;
-/// Mean absolute deviation to standard deviation under a normal distribution: sqrt(pi / 2).
+/// Factor from the mean absolute deviation to the standard deviation of a normal distribution:
+/// sqrt(pi / 2).
 const MEAN_AD_TO_SIGMA: f64 = 1.253_314_137_315_500_3;
 /// 95th percentile of a normal distribution, in standard deviations.
 const Q95_TO_SIGMA: f64 = 1.644_853_626_951_472_7;
-/// Smallest value whose logarithm is taken.
+/// Smallest value whose logarithm is taken, in the unit of the values (1 microsecond of
+/// milliseconds). Smaller values count as this one.
 pub(super) const SMALLEST: f64 = 1e-3;
 
-/// The modified z-score, causal: a value against median and MAD of at most `window` values
-/// before it.
+/// Modified z-score (Iglewicz and Hoaglin, 1993) of a value against at most `window` values before
+/// it.
 ///
-/// *Scale*: 1.4826 MAD; where that is 0 (more than half of the values are equal) 1.2533 times the
-/// mean absolute deviation; never below the floors. [`Score::source`] says which.
+/// # Method
 ///
-/// *Sample size*: past values were made of about `n̄` observations each (their harmonic mean). A
-/// value made of fewer has a spread `sqrt(n̄ / n)` as large; one made of more is given no
-/// credit for it, since past spread need not be counting noise.
+/// `z = (x - median) / (scale * w * sqrt(1 + pi / (2 points)))`, of the logarithms where `logarithm`
+/// is set.
 ///
-/// *Tail*: Student's t with the degrees of freedom that a MAD of so many values is worth
-/// ([`normal_equivalent`]), widened by the uncertainty of the median itself,
-/// `sqrt(1 + pi / (2 points))`. Three values are no history, and the evidence says so.
+/// 1. The scale is 1.4826 MAD. If that is at most the floor, because more than half of the values
+///    are equal, it is 1.2533 times the mean absolute deviation. It is never below the floor, and
+///    at least `tail_weight` times the scale that the 95th (5th) percentile has under a normal
+///    distribution. [`Score::source`] names the one that counts.
+/// 2. `w = sqrt(usual n / n)`, at least 1, widens the scale for a value with fewer observations
+///    than usual. The usual number is the harmonic mean of the past ones. A value with more
+///    observations is not narrowed, because past spread need not be sampling noise.
+/// 3. The square root accounts for the uncertainty of the median itself.
+/// 4. The tail probability is that of Student's t with `0.3675 points` degrees of freedom, the
+///    information that a MAD of `points` values carries ([`normal_equivalent`]).
 ///
-/// NaN and infinite values score [`Score::unknown`] and teach nothing.
+/// # Small samples and bad values
+///
+/// Unknown without a past. Three values have one degree of freedom, so that hardly any value is
+/// anomalous. A value that is not finite, or without an observation behind it, is unknown and
+/// teaches nothing. Ties are normal: a constant series has the floor as its scale.
+///
+/// # Limits
+///
+/// A value costs `O(log window)` comparisons and moves of at most `window` numbers. Slow changes are learnt
+/// as they come and are not found.
 ///
 /// # Examples
 ///
@@ -57,7 +73,7 @@ pub(super) const SMALLEST: f64 = 1e-3;
 pub struct MadScorer {
     config: MadConfig,
     values: RollingMad,
-    /// Exponentially forgotten mean of 1/n over about a window.
+    /// Fading mean of 1/n over about a window.
     mean_inverse_n: f64,
     learnt: u64,
 }
@@ -87,18 +103,18 @@ impl MadScorer {
         self.config = MadConfig { window: self.config.window, ..config };
     }
 
-    /// How this scorer judges.
+    /// The settings.
     pub fn config(&self) -> &MadConfig {
         &self.config
     }
 
-    /// Values remembered now.
+    /// The number of values remembered.
     pub fn points(&self) -> usize {
         self.values.len()
     }
 
-    /// Judges and learns a series in order, each value made of one observation: one score a value.
-    /// Anomalies (evidence at or above `threshold`) are learnt clipped. Any stride.
+    /// Judges and learns a series in order, one observation a value, and returns one score a value.
+    /// A value whose `-log10 p` is `threshold` or more is learnt clipped. The view may have any stride.
     ///
     /// ```
     /// use mad_core::{MadScorer, score::MadConfig};
@@ -123,26 +139,29 @@ impl MadScorer {
         self.learnt = 0;
     }
 
-    /// Observations that a past value was typically made of: their harmonic mean.
+    /// The usual number of observations behind a value: the harmonic mean of the past ones.
     pub(super) fn typical_n(&self) -> f64 {
         1.0 / self.mean_inverse_n
     }
 
-    /// How far the 95th percentile of the past lies above its median, in the unit judged; NaN
+    /// Distance of the 95th percentile of the past from its median, in the unit that is judged. NaN
     /// without a past.
     pub(super) fn upper_reach(&self) -> f64 {
         self.values.quantile(0.95) - self.values.median()
     }
 
+    /// A value in the unit that is judged.
     fn judged(&self, value: f64) -> f64 {
         if self.config.logarithm { value.max(SMALLEST).ln() } else { value }
     }
 
+    /// The inverse of [`judged`](Self::judged).
     fn written(&self, judged: f64) -> f64 {
         if self.config.logarithm { judged.exp() } else { judged }
     }
 
-    /// Center and scale with the floors, before sample size; `None` without a past.
+    /// Center and scale with the floors, without the correction for sample size; `None` without a
+    /// past. `upper` is the side whose tail counts.
     pub(super) fn spread(&self, upper: bool) -> Option<Spread> {
         if self.values.is_empty() {
             return None;
@@ -152,7 +171,7 @@ impl MadScorer {
             if self.config.logarithm { 0.0 } else { self.config.relative_floor * center.abs() };
         let floor = self.config.absolute_floor.max(relative).min(f64::MAX);
         let (mut scale, mut source) = (MAD_TO_SIGMA * mad, ScaleSource::Mad);
-        // not `== 0`: a MAD that is rounding noise is no spread either
+        // Not `== 0`: a MAD of rounding noise is no spread either.
         if scale <= floor {
             scale = MEAN_AD_TO_SIGMA * self.values.mean_abs_deviation();
             source = ScaleSource::MeanAbsoluteDeviation;
@@ -161,6 +180,7 @@ impl MadScorer {
             scale = floor;
             source = ScaleSource::Floor;
         }
+        // A long tail on this side widens the scale.
         let tail = if upper {
             self.values.quantile(0.95) - center
         } else {
@@ -179,13 +199,14 @@ impl MadScorer {
         &self.values
     }
 
-    /// How much wider than usual a value of `n` observations is spread.
+    /// Factor by which the spread of a value with `n` observations exceeds the usual one, at least 1.
     pub(super) fn sparse(&self, n: u64) -> f64 {
         (1.0 / (self.mean_inverse_n * n as f64)).max(1.0).sqrt()
     }
 }
 
-/// Signed normal deviate to evidence in the watched direction.
+/// `-log10 p` of a signed normal deviate in the watched direction; both sides double the
+/// probability.
 pub(super) fn directed_neg_log10_p(u: f64, direction: Direction) -> f64 {
     match direction {
         Direction::Up => neg_log10_sf(u),
@@ -206,11 +227,13 @@ impl Scorer for MadScorer {
         };
         let points = self.values.len();
         let dof = mad_degrees_of_freedom(points);
+        // Standard error of a median of normal values, in scales: sqrt(pi / (2 points)).
         let uncertain = (1.0 + std::f64::consts::FRAC_PI_2 / points as f64).sqrt();
         let predictive = (scale * self.sparse(sample.n) * uncertain).min(f64::MAX);
-        // halves, so that a difference of extremes does not overflow
+        // Halves, so that the difference of two extremes does not overflow.
         let z = (value / 2.0 - center / 2.0) / (predictive / 2.0);
         let z = z.clamp(f64::MIN, f64::MAX);
+        // The band ends where the tail probability is that of `band`.
         let reach = (band_z(self.config.band, dof) * predictive).min(f64::MAX);
         let within = |edge: f64| edge.clamp(f64::MIN, f64::MAX);
         Score {
@@ -232,6 +255,7 @@ impl Scorer for MadScorer {
         let value = match how {
             Learn::Skip => return,
             Learn::Full => sample.value,
+            // To the 5th or 95th percentile, so that clipped values do not widen the range.
             Learn::Clipped => {
                 let (low, high) = (self.values.quantile(0.05), self.values.quantile(0.95));
                 let judged = self.judged(sample.value);
@@ -240,6 +264,7 @@ impl Scorer for MadScorer {
         };
         self.values.push(self.judged(value));
         self.learnt = self.learnt.saturating_add(1);
+        // A plain mean at first, an exponential one from a full window on.
         let weight = 1.0 / self.learnt.min(self.config.window as u64) as f64;
         self.mean_inverse_n += weight * (1.0 / sample.n as f64 - self.mean_inverse_n);
     }

@@ -1,4 +1,4 @@
-//! Settings of a scorer by median and MAD.
+//! Settings of a `MadScorer`.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,28 +7,40 @@ use crate::error::{Error, Result};
 use crate::limits::MAX_WINDOW;
 use crate::series::Direction;
 
-/// How one signal is judged by median and MAD.
+/// Settings of a [`MadScorer`](super::MadScorer).
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::score::{MadConfig, MadScorer};
+/// use mad_core::series::Direction;
+///
+/// let config = MadConfig { window: 60, direction: Direction::Up, ..MadConfig::default() };
+/// assert!(MadScorer::new(config).is_ok());
+/// assert!(MadConfig { window: 2, ..config }.validate().is_err());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MadConfig {
-    /// Values remembered, 3 to 100,000. Default 240.
+    /// Values remembered, 3 to 100,000. Default 240: four hours of one-minute values.
     pub window: usize,
-    /// Which way out counts. Default both.
+    /// The direction that is watched. Default both.
     pub direction: Direction,
-    /// Judge the logarithm: for positive, multiplicative values such as latencies. Values are
-    /// taken as at least 0.001. Default false.
+    /// Whether the logarithm of the values is judged, for positive values that vary by a factor, such
+    /// as latencies. Values below 0.001 count as 0.001. Default false.
     pub logarithm: bool,
-    /// Smallest scale, in the unit of what is judged (for logarithms 0.02 is 2 %), above 0.
-    /// Default 1e-9.
+    /// Smallest scale, above 0, in the unit of the values; for logarithms 0.02 is 2 %. Default 1e-9,
+    /// so that a constant series has a scale.
     pub absolute_floor: f64,
-    /// Smallest scale as a share of the center, 0 or more; for logarithms it is not used.
-    /// Default 0.01.
+    /// Smallest scale as a share of the center, 0 or more; not used for logarithms. Default 0.01:
+    /// changes of less than some per cent are no anomalies.
     pub relative_floor: f64,
-    /// Smallest scale as a share of what the 95th percentile (5th, below the center) would make it
-    /// under a normal distribution, 0 to 1. Default 1: a long tail in the past is taken at its
-    /// word.
+    /// Weight of the tail, 0 to 1. The scale is at least this share of the scale that the 95th
+    /// percentile (the 5th below the center) has under a normal distribution. Default 1, so that a
+    /// long tail in the past is expected again.
     pub tail_weight: f64,
-    /// Normal deviate at the edge of the expected band, above 0. Default 3.5.
+    /// Normal deviate at the edge of the expected band, above 0. Default 3.5 (Iglewicz and Hoaglin,
+    /// 1993).
     pub band: f64,
 }
 

@@ -1,8 +1,34 @@
-//! How unlikely a value is, given what came before it.
+//! Scores: how unlikely each value is, given the values before it.
 //!
-//! Every scorer answers with the same [`Score`]: a robust z, the *evidence* (minus log10 of the
-//! tail probability, one test), the expected band, and what the scale rests on. Evidence is what
-//! makes a p95 of four requests and a p95 of four thousand comparable.
+//! Every scorer answers with the same [`Score`]: a robust z, `-log10 p` (the negative logarithm of
+//! the tail probability of one test), the expected band, and what the scale rests on. The
+//! logarithm makes a p95 of four requests and a p95 of four thousand comparable.
+//!
+//! | type | judges |
+//! |---|---|
+//! | [`RowScorer`] | a row of any signals of one entity |
+//! | [`SignalScorer`] | one signal: its value, the rows before it, slow changes |
+//! | [`SeriesScorer`] | one series with an alarm policy |
+//! | [`Likelihood`] | one value alone, by the kind of its signal |
+//! | [`MadScorer`], [`CountScorer`], [`RateScorer`], [`GaugeScorer`] | the likelihoods of latencies, counts, rates and gauges |
+//! | [`BinomialScorer`], [`CusumScorer`], [`DifferenceScorer`], [`DoubleMadScorer`], [`ExtremeScorer`], [`LongScorer`], [`SeasonalScorer`], [`ShiftScorer`], [`SilenceScorer`], [`SlopeScorer`] | one view each, to be used alone |
+//!
+//! # Examples
+//!
+//! ```
+//! use mad_core::score::{MadConfig, MadScorer, Scorer};
+//! use mad_core::{Sample, Timestamp};
+//!
+//! let mut scorer = MadScorer::new(MadConfig::default())?;
+//! for minute in 0..60 {
+//!     let at = Timestamp::from_seconds(60 * minute);
+//!     let sample = Sample { value: 100.0 + (minute % 7) as f64, n: 1 };
+//!     scorer.observe(at, sample, 4.0);
+//! }
+//! let score = scorer.score(Timestamp::from_seconds(3_600), Sample { value: 160.0, n: 1 });
+//! assert!(score.neg_log10_p >= 4.0 && score.high < 160.0);
+//! # Ok::<(), mad_core::Error>(())
+//! ```
 
 mod autocorrelation;
 mod band;

@@ -1,4 +1,4 @@
-//! Shares of trials, such as errors among requests: a beta-binomial tail.
+//! Rates, such as the share of failed requests: beta-binomial tails of one row and of several.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,35 +8,65 @@ use crate::error::Result;
 use crate::series::Sample;
 use crate::time::Timestamp;
 
-/// Rows that are taken as one, the row that is judged included; and those before it, at most.
-const TOGETHER: [usize; 7] = [2, 3, 4, 6, 8, 11, 16];
-const LONGEST: usize = 15;
-/// The share wanders less within these rows than over all that are remembered: it is trusted with
-/// so many times the memory.
-const STEADIER: f64 = 2.0;
-/// Rows without which there is nothing to compare several rows with.
-const LEAST_BEFORE: usize = 20;
-/// Independent tests that so many nested ones are worth, about.
-const LOOKS: f64 = 2.0;
-/// Rows that say how high the share was, and how much likelier the usual share has to be after
-/// them for it to be over.
-const RAISED: usize = 3;
-const OVER: f64 = 2.0;
+/// Numbers of rows that are pooled, the current one included.
+const POOLED_ROWS: [usize; 7] = [2, 3, 4, 6, 8, 11, 16];
+/// Most earlier rows that are pooled.
+const MAX_EARLIER: usize = 15;
+/// Factor by which the baseline of pooled rows is trusted more than that of one row, because a rate
+/// wanders less within 16 rows than over the whole window.
+const POOLED_TRUST: f64 = 2.0;
+/// Rows before the pooled ones that the comparison needs.
+const MIN_ROWS_BEFORE: usize = 20;
+/// Independent tests that the seven nested ones are worth, about: they share most of their rows.
+const TESTS: f64 = 2.0;
+/// Rows that estimate a raised rate.
+const RAISED_ROWS: usize = 3;
+/// Likelihood ratio from which on the usual rate explains the rows since better: the raised rate has
+/// ended.
+const RECOVERED_RATIO: f64 = 2.0;
 
-/// The probability of so many events among so many trials, given the share in the past.
+/// Judges a rate by the probability of at least as many events among its trials.
 ///
-/// A row alone is judged by a [`BinomialScorer`] that learns. One error among six requests is no
-/// evidence; nine among forty is.
+/// # Method
 ///
-/// *RunCombiner*: a share that is raised a little for long shows in no row alone. The last 2, 3, 4, 6,
-/// 8, 11 and 16 rows, this one included, are therefore also judged as one, against the rows before
-/// them, trusted with twice the memory; the strongest test counts, less log10 2 for having looked
-/// often. Only where the row has an event and with the one before it half of that share. What is
-/// over is over: where the usual share makes the rows since twice as likely as the share of
-/// the three rows before them, those and all before are left out.
+/// 1. A row alone is judged by a learning [`BinomialScorer`]. One error among six requests is no
+///    anomaly; nine among forty are one.
+/// 2. A rate that is raised a little for long shows in no row alone. The last 2, 3, 4, 6, 8, 11 and
+///    16 rows are therefore pooled and judged against the rows before them. The smallest
+///    probability counts, doubled for having looked more than once.
+/// 3. A pooled test counts only if the current row has an event, if this row and the one before it
+///    still have half of the pooled rate, and if the excess is above two standard deviations.
+/// 4. Rows before a recovery are left out: if the usual rate makes the rows since at least twice as
+///    likely as the rate of the three rows before them, the raised rate has ended.
 ///
-/// Only shares above the expected are evidence (0 below). `sample.value` is the share (clamped to
-/// 0..1), `sample.n` the trials; NaN or no trials is unknown.
+/// # Input
+///
+/// `sample.value` is the rate, clamped to 0..1; `sample.n` the number of trials. Only rates above the
+/// expected one are unlikely. NaN or no trials is unknown and teaches nothing.
+///
+/// # Small samples
+///
+/// Pooled rows need 20 rows before them.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::score::{RateScorer, Scorer};
+/// use mad_core::{Sample, Timestamp};
+///
+/// let at = Timestamp::from_seconds(0);
+/// let mut scorer = RateScorer::new(240, 1_000.0, 4.0)?;
+/// for row in 0..100 {
+///     let errors = if row % 4 == 0 { 1.0 } else { 0.0 };
+///     scorer.observe(at, Sample { value: errors / 100.0, n: 100 }, 4.0);
+/// }
+/// // three errors are no anomaly in one row, and one in each of ten rows
+/// let scores: Vec<f64> = (0..10)
+///     .map(|_| scorer.observe(at, Sample { value: 0.03, n: 100 }, 4.0).neg_log10_p)
+///     .collect();
+/// assert!(scores[0] < 4.0 && scores[9] > 4.0);
+/// # Ok::<(), mad_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RateScorer {
@@ -44,11 +74,12 @@ pub struct RateScorer {
 }
 
 impl RateScorer {
-    /// A scorer that has learnt nothing; `neg_log10_p` is where the expected band ends.
+    /// A scorer that has learnt nothing. `memory` is the most trials with which the learnt rate is
+    /// trusted; the expected band ends at `neg_log10_p`.
     ///
     /// # Errors
     ///
-    /// A window outside 3 to 100,000, a memory below 10, evidence that is not above 0.
+    /// A window outside 3 to 100,000, a memory below 10, a `neg_log10_p` that is not above 0.
     pub fn new(window: usize, memory: f64, neg_log10_p: f64) -> Result<Self> {
         Ok(Self { single: BinomialScorer::learning(window, memory, neg_log10_p)? })
     }
@@ -58,25 +89,28 @@ impl RateScorer {
         self.single.reconfigure(memory, neg_log10_p);
     }
 
-    /// Rows remembered now.
+    /// The number of rows remembered.
     pub fn points(&self) -> usize {
         self.single.points()
     }
 
-    /// The rows, this one included, since a raised share was over; all of them where none was.
+    /// The number of rows since the end of a raised rate, this one included; `usize::MAX` without one.
     fn since_over(&self, events: u32, trials: u32) -> usize {
         let usual = RateBaseline::of(self.single.events, self.single.trials, 1.0).share;
         let last = || self.single.rows.iter().rev();
         let (mut events, mut trials) = (f64::from(events), f64::from(trials));
-        for (place, (more_events, more_trials)) in last().take(LONGEST).enumerate() {
+        // From the newest row back: does the usual rate explain the rows since better than a raised one?
+        for (place, (more_events, more_trials)) in last().take(MAX_EARLIER).enumerate() {
             let (before, of) = last()
                 .skip(place)
-                .take(RAISED)
+                .take(RAISED_ROWS)
                 .fold((0, 0), |(k, n), row| (k + u64::from(row.0), n + u64::from(row.1)));
+            // The rate of the three rows before.
             let raised = RateBaseline::of(before, of, 1.0).share;
-            let likelier = events * (usual / raised).ln()
+            // Binomial log-likelihood ratio of the rows since.
+            let log_ratio = events * (usual / raised).ln()
                 + (trials - events) * ((1.0 - usual) / (1.0 - raised)).ln();
-            if raised > usual && likelier > OVER.ln() {
+            if raised > usual && log_ratio > RECOVERED_RATIO.ln() {
                 return place + 1;
             }
             events += f64::from(*more_events);
@@ -85,7 +119,7 @@ impl RateScorer {
         usize::MAX
     }
 
-    /// Evidence and events of the last rows taken as one, whichever number of them says most.
+    /// `-log10 p` and events of the pooled rows, for the number of rows with the smallest probability.
     fn lasting(&self, events: u32, trials: u32) -> (f64, u64) {
         let (mut pooled_events, mut pooled_trials) = (u64::from(events), u64::from(trials));
         let mut best = (0.0, 0);
@@ -94,10 +128,11 @@ impl RateScorer {
         }
         let since = self.since_over(events, trials);
         let (last_events, last_trials) = self.single.rows.back().copied().unwrap_or((0, 0));
+        // The rate of this row and the one before it.
         let still = (f64::from(events) + f64::from(last_events))
             / (f64::from(trials) + f64::from(last_trials));
         for (place, (past_events, past_trials)) in
-            self.single.rows.iter().rev().take(LONGEST).enumerate()
+            self.single.rows.iter().rev().take(MAX_EARLIER).enumerate()
         {
             pooled_events += u64::from(*past_events);
             pooled_trials += u64::from(*past_trials);
@@ -105,7 +140,7 @@ impl RateScorer {
             if rows > since {
                 break;
             }
-            if !TOGETHER.contains(&rows) || self.single.rows.len() < LEAST_BEFORE + rows {
+            if !POOLED_ROWS.contains(&rows) || self.single.rows.len() < MIN_ROWS_BEFORE + rows {
                 continue;
             }
             let less =
@@ -113,10 +148,11 @@ impl RateScorer {
             let before = RateBaseline::of(
                 less(self.single.events, pooled_events, events),
                 less(self.single.trials, pooled_trials, trials),
-                STEADIER * self.single.memory(),
+                POOLED_TRUST * self.single.memory(),
             );
             let n = pooled_trials as f64;
-            // below two standard deviations there is nothing that so many looks would leave
+            // Below two standard deviations no probability survives the price of several tests. This also
+            // spares most of the exact tails.
             let excess = pooled_events as f64 - n * before.share;
             let over = still < 0.5 * pooled_events as f64 / n;
             if excess * excess <= 4.0 * n * before.share || excess <= 0.0 || over {
@@ -127,7 +163,7 @@ impl RateScorer {
                 best = (tail, pooled_events);
             }
         }
-        ((best.0 - LOOKS.log10()).max(0.0), best.1)
+        ((best.0 - TESTS.log10()).max(0.0), best.1)
     }
 }
 
@@ -142,7 +178,7 @@ impl Scorer for RateScorer {
             score.neg_log10_p = lasting.min(300.0);
             score.effective_n = pooled as f64;
             if lasting >= self.single.neg_log10_p {
-                // what lasts is outside of the band, even with a row in it that alone would not be
+                // A flagged value lies outside the band, although the row alone would not.
                 let observed = (f64::from(events) / f64::from(trials)).min(sample.value);
                 score.high = score.high.min(observed.next_down()).max(0.0);
                 score.expected = score.expected.min(score.high);

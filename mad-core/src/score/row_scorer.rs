@@ -100,7 +100,8 @@ impl RowScores {
         score_of(self.neg_log10_p())
     }
 
-    /// A copy for later stages, without what only learning needs.
+    /// A copy for later stages, without what only learning needs: [`RowScorer::learn`] learns nothing
+    /// from it.
     #[must_use]
     pub fn kept(&self) -> Self {
         Self { signals: self.signals.clone(), judged: Vec::new(), price: self.price }
@@ -129,7 +130,7 @@ impl PartialEq for RowScores {
 /// 1. Each signal is scored by its [`SignalScorer`]: alone, with the rows before it, and by the
 ///    CUSUM of slow changes.
 /// 2. A quantile of few requests is bounded by the requests above it: its `-log10 p` is at most that
-///    of so many requests being so slow, by the tail of single latencies in the past.
+///    of the requests above it being so slow, by the tail of single latencies in the past.
 /// 3. Rows of requests: weak deviations of several signals are combined with Fisher's method.
 /// 4. The row pays for having looked at all its signals (Bonferroni).
 ///
@@ -333,7 +334,7 @@ impl RowScorer {
     /// percentile. The chance therefore falls tenfold over the distance between the two. A p95
     /// needs several slow requests, so the index of a single request is smaller by that number.
     /// The estimate is shrunk towards 3 (a heavy tail with a finite variance) with the weight of 20
-    /// rows. It is at most 8, and at least 3 where so many requests are behind a p95 that its
+    /// rows. It is at most 8, and at least 3 where more than ten requests determine a p95 and its
     /// spread says nothing about single requests.
     fn tail_index(&self) -> f64 {
         const PRIOR: f64 = 3.0;
@@ -358,7 +359,7 @@ impl RowScorer {
 }
 
 /// Bounds the score of the `q`-quantile of few requests. The quantile is large only if the requests
-/// above it are, so its `-log10 p` is at most that of so many single requests being so slow.
+/// above it are, so its `-log10 p` is at most that of these single requests being so slow.
 fn bound_by_requests(scores: &mut SignalScores, sample: SignalSample, q: f64, tail_index: f64) {
     let SignalSample { sample, .. } = sample;
     if !sample.value.is_finite() {

@@ -1,4 +1,4 @@
-//! The time of day and the day of the week.
+//! Season: the level of each hour of the day and of the week.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,32 +9,38 @@ use crate::time::{SECOND, Timestamp};
 const HOUR: i64 = 3_600 * SECOND;
 const HOURS: usize = 24;
 const WEEK: usize = 7 * HOURS;
-/// Days and weeks that an hour remembers.
+/// Days that an hour of the day remembers.
 const DAYS: f64 = 7.0;
+/// Weeks that an hour of the week remembers.
 const WEEKS: f64 = 4.0;
-/// Days (weeks) after which an hour's own level is believed by half, at the latest.
+/// Largest number of days (weeks) after which an hour's level counts by half.
 const SHRINK: f64 = 2.0;
-/// Scales of the long past that one value can move an hour by at most.
+/// Deviations are clipped here, in scales of the long memory, so that one value moves an hour little.
 const CLIP: f64 = 3.0;
-/// Values for which it is taken that the hour explains nothing, and those that say what it does
-/// explain.
-const DOUBT: f64 = 100.0;
+/// Pseudo-values whose variance the hour does not explain, so that a few values prove no season.
+const PSEUDO_COUNT: f64 = 100.0;
+/// Values over which the explained variance is averaged.
 const EXPLAINED: u16 = 10_000;
 
-/// How far a series usually lies from its long-term center at an hour of the day, and on top of
-/// that at an hour of the week. Hours are those of UTC; a season needs no zone, only that the same
+/// Usual deviation of a series from its long-term center at each hour of the day, and on top of that
+/// at each hour of the week. Hours are those of UTC: a season needs no time zone, only that the same
 /// hour comes back.
 ///
-/// Each hour keeps a mean of deviations, each clipped to three scales (or to what the range from the
-/// 5th to the 95th percentile makes of them, so that a level of a few hours a day is learnt as it
-/// is), over about its last seven days (four weeks), and is *shrunk* by `days / (days + k)`: while
-/// history is short there is no season and the global level speaks alone.
+/// # Method
 ///
-/// `k` is how much of the deviations the hours leave to chance: with the share `u` of their squares
-/// that is left when the hour, as it was known before, is taken off, `k = u / (1 - u)`, the
-/// empirical Bayes estimate (Efron and Morris, 1973), at most 2. A clear rhythm is believed after a
-/// day. Between the middles of two hours the level is interpolated, for steps shorter than half an
-/// hour. Other periods than the day and the week are not looked for.
+/// 1. Each hour keeps a mean of deviations over about its last seven days (four weeks). A deviation is
+///    clipped to three scales of the long memory, or of its range, whichever is larger, so that a
+///    level of a few hours a day is learnt as it is.
+/// 2. The mean of an hour that came `d` times counts by the share `d / (d + k)`, so that a short
+///    history has no season.
+/// 3. `k = u / (1 - u)`, at most 2 (empirical Bayes; Efron and Morris, 1973). `u` is the share of the
+///    squared deviations that is left after the level of the hour, as it was known before, is taken
+///    off. A clear rhythm counts after one day.
+/// 4. For steps shorter than half an hour the level is interpolated between the middles of two hours.
+///
+/// # Small samples and limits
+///
+/// 0 for an hour that never came. Periods other than the day and the week are not found.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 pub(super) struct Season {
@@ -46,20 +52,20 @@ pub(super) struct Season {
     by_week: Unexplained,
 }
 
-/// How much of the deviations is left when an hour's level is taken off.
+/// Share of the squared deviations that the level of the hour does not explain.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Unexplained {
     values: u16,
-    /// Mean squares, of what is left and of all.
+    /// Mean squares of the deviations without the level of the hour, and with it.
     left: f64,
     all: f64,
-    /// 1 while nothing is known, towards 0 where the hour tells all.
+    /// 1 without values, towards 0 for a series that the hour explains.
     share: f64,
-    /// Visits after which an hour's level is believed by half.
+    /// Visits after which the level of an hour counts by half.
     shrink: f64,
 }
 
-/// Level of an hour, how often it came back and how many values it saw.
+/// Level of an hour, the number of its visits and of its values.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Hour {
     level: f32,
@@ -104,7 +110,7 @@ impl Unexplained {
     fn of(values: u16, left: f64, all: f64) -> Self {
         let ratio = if all > 0.0 { (left / all).min(1.0) } else { 1.0 };
         let known = f64::from(values);
-        let share = (known * ratio + DOUBT) / (known + DOUBT);
+        let share = (known * ratio + PSEUDO_COUNT) / (known + PSEUDO_COUNT);
         Self { values, left, all, share, shrink: (share / (1.0 - share)).min(SHRINK) }
     }
 
@@ -129,21 +135,24 @@ impl Unexplained {
 }
 
 impl Hour {
+    /// The level, shrunk towards 0.
     fn believed(self, shrink: f64) -> f64 {
         let visits = f64::from(self.visits);
         if visits > 0.0 { f64::from(self.level) * visits / (visits + shrink) } else { 0.0 }
     }
 
+    /// Learns the error of the level; `again` is whether the hour came back with this value.
     fn learn(&mut self, error: f64, again: bool, memory: f64) {
         self.visits = self.visits.saturating_add(u32::from(again));
         self.values = self.values.saturating_add(1);
+        // A plain mean at first, an exponential one over `memory` visits later.
         let a_visit = f64::from(self.values) / f64::from(self.visits.max(1));
         let weight = 1.0 / f64::from(self.values).min((a_visit * memory).max(1.0));
         self.level += (error * weight) as f32;
     }
 }
 
-/// Whole hours since a Thursday, and how far into the hour: 0 to 1.
+/// Whole hours since the epoch, a Thursday, and the share of the hour that has passed, 0 to 1.
 fn hour_of(at: Timestamp) -> (i64, f64) {
     let nanos = at.nanos();
     (nanos.div_euclid(HOUR), nanos.rem_euclid(HOUR) as f64 / HOUR as f64)
@@ -158,13 +167,14 @@ fn week_place(hour: i64) -> usize {
 }
 
 impl Season {
-    /// The usual deviation from the long-term center at a time.
+    /// The level of the season at a time: the usual deviation from the long-term center.
     #[inline]
     pub fn at(&self, at: Timestamp) -> f64 {
         let (hour, into) = hour_of(at);
         let believed = |hour: &Hour| hour.believed(self.by_day.shrink);
         let day = |hour: i64| self.days.get(day_place(hour)).map_or(0.0, believed);
         let daily = if self.step < HOUR / 2 {
+            // Linear between the middles of two hours.
             if into < 0.5 {
                 day(hour - 1) * (0.5 - into) + day(hour) * (0.5 + into)
             } else {
@@ -180,7 +190,7 @@ impl Season {
                 .map_or(0.0, |hour| hour.believed(self.by_week.shrink))
     }
 
-    /// The share of the deviations that the hour of the day doesn't explain, 0 to 1.
+    /// The share of the squared deviations that the hour of the day does not explain, 0 to 1.
     #[inline]
     pub fn unexplained(&self) -> f64 {
         self.by_day.share
@@ -197,17 +207,20 @@ impl Season {
                 self.step = step;
             }
         }
+        // A new visit of the hour.
         let again = before.is_none_or(|before| hour_of(before).0 != hour);
         let scale = long.scale.max(long.tail);
         let most = if scale > 0.0 { (CLIP * scale).min(LARGEST) } else { LARGEST };
         let clip = |error: f64| error.clamp(-most, most);
         let Some(day) = self.days.get_mut(day_place(hour)) else { return };
+        // An hour explains only values after its first visit.
         let known = |hour: &Hour| hour.visits > u32::from(!again);
         let error = clip(deviation - f64::from(day.level));
         if known(day) {
             self.by_day.learn(error, clip(deviation));
         }
         day.learn(error, again, DAYS);
+        // The hour of the week learns the rest.
         let rest = deviation - f64::from(day.level);
         if let Some(week) = self.weeks.get_mut(week_place(hour)) {
             let error = clip(rest - f64::from(week.level));
@@ -266,7 +279,7 @@ mod tests {
 
     const LONG: Baseline = Baseline { center: 0.0, scale: 1.0, tail: 1.0 };
 
-    /// What a season says of noon after so many days of `level` from 12 to 13 and 0 otherwise, with
+    /// A season after `days` days with `level` from 12 to 13 and 0 otherwise, with
     /// `chance` added to each value.
     fn noon(days: i64, level: f64, long: Baseline, chance: impl Fn(i64) -> f64) -> Season {
         let mut season = Season::default();

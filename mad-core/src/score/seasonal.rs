@@ -1,4 +1,4 @@
-//! A value against its hour.
+//! Scorer of one view: a value against the level of its hour.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,13 +10,38 @@ use crate::error::Result;
 use crate::series::{Direction, Sample};
 use crate::time::Timestamp;
 
-/// A value against the level of its hour of the day and of the week, both learnt from deviations
-/// from the long-term median that are clipped to three scales, and shrunk to that median by `days /
-/// (days + 2)` while history is short. The scale is that of what is left after the season was taken
-/// off.
+/// Judges a value against the level of its hour of the day and of the week.
 ///
-/// Unknown before 20 values. A gap in time is a gap: hours that did not come keep what they know.
-/// Values that are not finite are unknown and teach nothing.
+/// # Method
+///
+/// The level of an hour is a mean of clipped deviations from the long-term median, shrunk to that
+/// median while history is short. The deviation from it is judged by the median and scale of a
+/// thinned memory of such deviations, with Student's t.
+///
+/// # Small samples and limits
+///
+/// Unknown before 20 values. A gap keeps the levels of the hours that did not come. A value that is
+/// not finite is unknown and teaches nothing.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::score::{Scorer, SeasonalScorer};
+/// use mad_core::series::Direction;
+/// use mad_core::{Sample, Timestamp};
+///
+/// let mut scorer = SeasonalScorer::new(Direction::Both, 3.5)?;
+/// // hourly values for three weeks: 50 at noon, else 10
+/// let value = |hour: i64| if hour % 24 == 12 { 50.0 } else { 10.0 } + (hour * 7 % 5) as f64;
+/// for hour in 0..24 * 21 {
+///     let at = Timestamp::from_seconds(3_600 * hour);
+///     scorer.observe(at, Sample { value: value(hour), n: 1 }, 4.0);
+/// }
+/// let at = |hour: i64| Timestamp::from_seconds(3_600 * (24 * 21 + hour));
+/// let fifty = Sample { value: 50.0, n: 1 };
+/// assert!(scorer.score(at(3), fifty).neg_log10_p > scorer.score(at(12), fifty).neg_log10_p);
+/// # Ok::<(), mad_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SeasonalScorer {
     direction: Direction,
@@ -56,6 +81,7 @@ impl Scorer for SeasonalScorer {
         };
         if let Some(long) = self.long.baseline() {
             let deviation = (value - long.center).clamp(f64::MIN, f64::MAX);
+            // The scale is that of the rest, after the season was taken off.
             self.rest.push((deviation - self.season.at(at)).clamp(f64::MIN, f64::MAX));
             self.season.learn(at, deviation, long);
         }

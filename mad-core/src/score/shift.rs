@@ -1,4 +1,4 @@
-//! A level that moved.
+//! Scorer of one view: a shift of the level.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,14 +10,41 @@ use crate::robust::RollingMad;
 use crate::series::{Direction, Sample};
 use crate::time::Timestamp;
 
-/// The median of the `last` values, this one included, against such medians in the long past: a
-/// level shift or a slow drift, which no value shows alone. One value, however far out, moves a
-/// median of three or more hardly at all. The score's numbers are about the median: z, expected and
-/// the band.
+/// Judges whether the level has shifted: the median of the `last` values, the current one included.
 ///
-/// What is clipped is learnt as it is: the past of medians is robust by itself, and a shift that
-/// stays has to be learnt some day. Unknown before 10 values; values that are not finite are
-/// unknown and teach nothing.
+/// # Method
+///
+/// The median is judged by the median and scale of such medians in a thinned memory, with Student's t.
+/// One value, however far out, hardly moves a median of three or more. z, expected and the band are
+/// those of the median.
+///
+/// # Learning
+///
+/// A clipped value is learnt as it is: the memory of medians is robust by itself, and a shift that
+/// stays has to be learnt.
+///
+/// # Small samples and limits
+///
+/// Unknown before ten values. A value that is not finite is unknown and teaches nothing. The time
+/// between values does not count.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::score::{Scorer, ShiftScorer};
+/// use mad_core::series::Direction;
+/// use mad_core::{Sample, Timestamp};
+///
+/// let at = Timestamp::from_seconds(0);
+/// let mut scorer = ShiftScorer::new(12, Direction::Both, 3.5)?;
+/// let mut observe = |i: u32, level: f64| {
+///     let value = level + f64::from(i * 37 % 11);
+///     scorer.observe(at, Sample { value, n: 1 }, 4.0).neg_log10_p
+/// };
+/// assert!((0..300).all(|i| observe(i, 100.0) < 4.0));
+/// assert!((300..320).any(|i| observe(i, 110.0) >= 4.0));
+/// # Ok::<(), mad_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ShiftScorer {
     direction: Direction,
@@ -43,6 +70,7 @@ impl Scorer for ShiftScorer {
         if !is_usable(sample) {
             return Score::unknown();
         }
+        // The level with this value, against the levels before.
         let level = median_with(self.last.sorted(), sample.value);
         score_against(Sample { value: level, ..sample }, 0.0, &self.past, self.direction, self.band)
     }
@@ -56,9 +84,10 @@ impl Scorer for ShiftScorer {
     }
 }
 
-/// The median of sorted values and one more.
+/// The median of sorted values and one more, in constant time.
 pub(super) fn median_with(sorted: &[f64], value: f64) -> f64 {
     let at = |place: usize| sorted.get(place).copied();
+    // Only the two or three values in the middle can be the median.
     let middle = sorted.len() / 2;
     let below = middle.checked_sub(1).and_then(at).unwrap_or(f64::MIN);
     if sorted.len().is_multiple_of(2) {

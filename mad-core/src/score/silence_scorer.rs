@@ -1,4 +1,4 @@
-//! Nothing comes any more.
+//! Silence: how unlikely it is that no point came for so long.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,28 +11,37 @@ use crate::robust::RollingMad;
 use crate::series::Sample;
 use crate::time::Timestamp;
 
-/// Gaps remembered.
+/// Gaps remembered: four hours of points once a minute.
 const WINDOW: usize = 240;
 const SECOND: f64 = 1e9;
 
-/// How improbable it is that nothing came for so long, by the gaps between the points before.
+/// Judges the time since the last point by the gaps between the points before.
 ///
-/// With the median `m`, the 95th percentile `q` and the longest `L` of the last 240 gaps, what is
-/// beyond the usual gap is taken to fall off exponentially with the scale `s = max((q - m) / ln 10,
-/// m / 2, L / 20)`, which is the mean gap where points come at random. Known from `n` gaps, the
-/// chance of a gap longer than `t` is `A = (1 + (t - m) / (k s))^-k / 2` with `k = n + 4` (Lomax,
-/// 1954, the exponential whose scale is not known for sure), and no less than its rank says: `B` is the
-/// share of gaps of at least `t`, this one included, and beyond `L` `(1 + (t - L) / (k s))^-k / (n +
-/// 1)`. The evidence is minus log10 of the larger. Points that came every minute for an hour are
-/// missed (evidence 4) after five and a half; what comes in bursts is missed when it is away for
-/// longer than ever.
+/// # Method
 ///
-/// [`score`](Scorer::score) judges the gap that a point ended; [`tick`](Scorer::tick) tells the time and
-/// [`silence`](Self::silence) judges the gap until then. z, expected and the band are about the
-/// gap, in seconds. A sample that is not a finite number with an observation behind it is no
-/// point. Points at the time of the newest or before it change nothing. `Clipped` learns no more
-/// than the band; `Skip` no gap, though the point did come. One point alone has no gap: unknown,
-/// unless an expected one was given, which counts as one.
+/// From the median `m`, the 95th percentile `q` and the longest `L` of the last 240 gaps:
+///
+/// 1. The time beyond the median gap falls off exponentially with the scale
+///    `s = max((q - m) / ln 10, m / 2, L / 20)`. That is the mean gap if points come at random.
+/// 2. By size: `A = (1 + (t - m) / (k s))^-k / 2` with `k = n + 4` for `n` gaps (Lomax, 1954): an
+///    exponential tail whose scale is an estimate.
+/// 3. By rank: `B` is the share of gaps of at least `t`, this one included. Beyond `L` it falls off
+///    as `(1 + (t - L) / (k s))^-k / (n + 1)`.
+/// 4. The larger probability counts.
+///
+/// After an hour of points every minute, a point is missed (one in 10^4) after five and a half
+/// minutes. A source of bursts is missed when it is silent for longer than ever.
+///
+/// [`score`](Scorer::score) judges the gap that a point ends. [`tick`](Scorer::tick) sets the time,
+/// and [`silence`](Self::silence) judges the gap until then. z, expected and the band are those of the
+/// gap, in seconds.
+///
+/// # Small samples and bad values
+///
+/// One point has no gap and is unknown, unless an expected gap was given, which counts as one gap. A
+/// sample without a finite value and an observation is no point. A point at or before the time of the
+/// newest one changes nothing. [`Learn::Clipped`] learns a gap up to the end of the band;
+/// [`Learn::Skip`] learns no gap, but the time of the point.
 ///
 /// # Examples
 ///
@@ -60,12 +69,11 @@ pub struct SilenceScorer {
 }
 
 impl SilenceScorer {
-    /// A scorer that has learnt nothing but the gap that is expected, in seconds; `neg_log10_p` is
-    /// where the band ends.
+    /// A scorer that knows at most the expected gap, in seconds. The band ends at `neg_log10_p`.
     ///
     /// # Errors
     ///
-    /// An expected gap or evidence that is not a finite number above 0.
+    /// An expected gap or a `neg_log10_p` that is not a finite number above 0.
     pub fn new(expected: Option<f64>, neg_log10_p: f64) -> Result<Self> {
         let mut gaps = RollingMad::new(WINDOW)?;
         if let Some(gap) = expected {
@@ -77,17 +85,18 @@ impl SilenceScorer {
         Ok(Self { neg_log10_p: check_band(neg_log10_p)?, gaps, newest: None, now: None })
     }
 
-    /// The gap from the newest point to the newest time that was told.
+    /// Judges the gap from the newest point to the newest time.
     pub fn silence(&self) -> Score {
         self.now.map_or_else(Score::unknown, |now| self.judged(now, 1))
     }
 
-    /// Seconds since the newest point; nothing before it.
+    /// Seconds since the newest point; `None` at or before it.
     fn gap(&self, at: Timestamp) -> Option<f64> {
         let gap = at.since(self.newest?);
         (gap > 0).then(|| gap as f64 / SECOND)
     }
 
+    /// Judges the gap until `at`.
     fn judged(&self, at: Timestamp, n: u64) -> Score {
         let (Some(gap), Some(past)) = (self.gap(at), Gaps::of(self.gaps.sorted())) else {
             return Score::unknown();
@@ -117,6 +126,7 @@ impl Scorer for SilenceScorer {
             return;
         }
         if let (Some(gap), true) = (self.gap(at), how != Learn::Skip) {
+            // A clipped gap ends at the band.
             let most = match (how, Gaps::of(self.gaps.sorted())) {
                 (Learn::Clipped, Some(past)) => past.longest_expected(self.neg_log10_p),
                 _ => f64::MAX,

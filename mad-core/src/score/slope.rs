@@ -1,4 +1,4 @@
-//! A series that rises or falls faster than it does.
+//! Scorer of one view: the slope of the last values.
 
 use std::collections::VecDeque;
 
@@ -12,21 +12,31 @@ use crate::robust::quantile_sorted;
 use crate::series::{Direction, Sample};
 use crate::time::Timestamp;
 
-/// A line that moves less than this share of its level over its rows is flat.
+/// Smallest scale of a slope, as a share of the level over the time of its values: a smaller change
+/// is flat.
 const FLAT: f64 = 1e-3;
 
-/// The slope of the last `span` values, this one included, against the slopes in the long past: a
-/// drift or a recovery while no value is far out.
+/// Judges the slope of the last `span` values, the current one included: a drift or a recovery in which
+/// no value is far out.
 ///
-/// Each value of the newer half is paired with the one half a span before it, and the slope is the
-/// median of `(y[i + span/2] - y[i]) / (t[i + span/2] - t[i])`, Theil's incomplete method (1950):
-/// a quarter of the values may be anything. The scale of past slopes is at least what moves a
-/// thousandth of the level over the rows. z, expected and the band are about the slope, per
-/// second.
+/// # Method
 ///
-/// What is clipped is learnt as it is: the past of slopes is robust by itself. Unknown before
-/// `span + 9` values and where half of the pairs have no time between them; values that are not finite
-/// are unknown and teach nothing; a gap in time counts as the time it is.
+/// 1. Each value of the newer half is paired with the one half a span before it. The slope is the
+///    median of `(y[i + span/2] - y[i]) / (t[i + span/2] - t[i])`, Theil's incomplete method (1950).
+///    A quarter of the values may be arbitrary.
+/// 2. The slope is judged by the median and scale of a thinned memory of slopes, with Student's t. The
+///    scale is at least the slope that moves a thousandth of the level over the span.
+///
+/// z, expected and the band are those of the slope, per second.
+///
+/// # Learning
+///
+/// A clipped value is learnt as it is, because the memory of slopes is robust by itself.
+///
+/// # Small samples and limits
+///
+/// Unknown before `span + 9` values, and if half of the pairs have no time between them. A value that
+/// is not finite is unknown and teaches nothing. A gap counts as the time that it takes.
 ///
 /// # Examples
 ///
@@ -79,6 +89,7 @@ impl SlopeScorer {
             return None;
         }
         let apart = self.span / 2;
+        // Pairs half a span apart.
         let newer = self.last.iter().copied().chain([(at, value)]).skip(apart);
         let mut slopes: Vec<f64> = self
             .last
@@ -86,14 +97,17 @@ impl SlopeScorer {
             .zip(newer)
             .filter_map(|((start, from), (end, to))| {
                 let seconds = end.since(*start) as f64 / 1e9;
+                // Halves, so that the difference of two extremes does not overflow.
                 let slope = (to / 2.0 - from / 2.0) / (seconds / 2.0);
                 (seconds > 0.0).then(|| slope.clamp(-LARGEST, LARGEST))
             })
             .collect();
         let seconds = at.since(self.last.front()?.0) as f64 / 1e9;
+        // Values at the same time have no slope; half of the pairs is too few.
         if slopes.len() < apart.div_ceil(2) || seconds <= 0.0 {
             return None;
         }
+        // Theil's median of the slopes.
         slopes.sort_unstable_by(f64::total_cmp);
         let flat = (FLAT * value.abs() / seconds).max(1e-12);
         Some(Line { slope: quantile_sorted(&slopes, 0.5), flat })
