@@ -21,7 +21,7 @@ pub fn text(config: &Bound<'_, PyAny>) -> PyResult<String> {
     if config.hasattr("to_json")? {
         return config.call_method0("to_json")?.extract();
     }
-    config.py().import("mad._config")?.call_method1("as_json", (config,))?.extract()
+    config.py().import("mad.config")?.call_method1("as_json", (config,))?.extract()
 }
 
 /// Reads and checks a configuration in JSON.

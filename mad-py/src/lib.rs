@@ -65,6 +65,8 @@ mod _core {
     #[pymodule_export]
     use super::results::update::Update;
     #[pymodule_export]
+    use super::results::words::{describe_reason, describe_signal, format_value};
+    #[pymodule_export]
     use super::service::engine_pipeline::EnginePipeline;
     #[pymodule_export]
     use super::service::engine_update::EngineUpdate;

@@ -52,8 +52,11 @@ __all__ = [
     "config_problems",
     "culprits_from_scored",
     "default_config",
+    "describe_reason",
+    "describe_signal",
     "detect",
     "evaluate",
+    "format_value",
     "json_lines",
     "log_records",
     "modified_z",
@@ -167,6 +170,29 @@ def reference_detect(
     threshold: float = 3.5,
 ) -> Table:
     """The numbers of the original system for a request table."""
+
+def format_value(signal: str, value: float) -> str:
+    """A value of a signal with its unit, as explanations write it.
+
+    `signal` is a signal of request rows or the name of a metric.
+
+    >>> format_value("p95_latency_ms", 3260.4)
+    '3,260 ms'
+    """
+
+def describe_signal(signal: str) -> str:
+    """The name of a signal in text; a metric keeps its name.
+
+    >>> describe_signal("p50_latency_ms")
+    'median latency'
+    """
+
+def describe_reason(reason: str) -> tuple[str, str] | None:
+    """A short name and a sentence for the reason of a row; None for an unknown reason.
+
+    >>> describe_reason("warm_up")
+    ('Warm-up', 'The series was still in its warm-up period.')
+    """
 
 def evaluate(
     scored: Iterable[bytes],

@@ -13,7 +13,7 @@ PACKAGE = Path(mad.__file__).parent
 LAYERS = (
     ("_core", "errors", "severity", "times"),
     ("config", "sources", "sinks", "report"),
-    ("_config", "detection", "series", "journal"),
+    ("detection", "series", "journal"),
     ("traces", "reference"),
     ("mad", "engine", "adapters", "quality"),
     ("api", "simulate", "demo"),

@@ -254,7 +254,6 @@ def series(values: list[float | None], **changes: Any) -> charts.Series:
     size = len(values)
     settings: dict[str, Any] = {
         "name": "p95_latency_ms",
-        "unit": "ms",
         "buckets": [60.0 * i for i in range(size)],
         "step": 60.0,
         "values": values,
@@ -293,9 +292,9 @@ def test_dots_of_the_responsible_signal_differ() -> None:
 @pytest.mark.parametrize(
     "values", [[0.0, 0.0], [1e-300, 1e300], [-5.0, 5.0], [1.7e308, 1.7e308], [None, None], [5e-324]]
 )
-@pytest.mark.parametrize("unit", ["ms", "share", "count", "widgets"])
-def test_extreme_values_stay_inside_the_frame(values: list[float | None], unit: str) -> None:
-    drawn = series(values, unit=unit, low=values, high=values, flagged=[True] * len(values))
+@pytest.mark.parametrize("signal", ["p95_latency_ms", "error_rate", "req_count", "widgets"])
+def test_extreme_values_stay_inside_the_frame(values: list[float | None], signal: str) -> None:
+    drawn = series(values, name=signal, low=values, high=values, flagged=[True] * len(values))
     svg = ET.fromstring(charts.chart(drawn, charts.NARROW, (0.0, 60.0), "label"))
     text = ET.tostring(svg, encoding="unicode")
     assert "nan" not in text
@@ -305,36 +304,36 @@ def test_extreme_values_stay_inside_the_frame(values: list[float | None], unit: 
 
 
 def test_latency_goes_logarithmic_when_it_spans_much() -> None:
-    assert scales.value_axis([100.0, 5000.0], [], [], "ms").log
-    assert not scales.value_axis([100.0, 2000.0], [], [], "ms").log
-    assert not scales.value_axis([1.0, 5000.0], [], [], "count").log
+    assert scales.value_axis([100.0, 5000.0], [], [], "p95_latency_ms").log
+    assert not scales.value_axis([100.0, 2000.0], [], [], "p95_latency_ms").log
+    assert not scales.value_axis([1.0, 5000.0], [], [], "req_count").log
 
 
 @pytest.mark.parametrize(
-    ("value", "unit", "text"),
+    ("value", "signal", "text"),
     [
-        (182.34, "ms", "182 ms"),
-        (5100.2, "ms", "5,100 ms"),
-        (95_200.0, "ms", "95.2 s"),
-        (0.0042, "share", "0.42 %"),
-        (1_520_000.0, "bytes", "1.52 MB"),
-        (518.2, "MB", "518 MB"),
-        (0.1239, "share", "12.4 %"),
-        (12345, "count", "12,345"),
-        (None, "ms", words.DASH),
-        (float("nan"), "ms", words.DASH),
-        (True, "count", words.DASH),
+        (182.34, "p95_latency_ms", "182 ms"),
+        (5100.2, "p95_latency_ms", "5,100 ms"),
+        (95_200.0, "p95_latency_ms", "95.2 s"),
+        (0.0042, "error_rate", "0.42 %"),
+        (1_520_000.0, "rss_bytes", "1.52 MB"),
+        (518.2, "rss_mb", "518 MB"),
+        (0.1239, "error_rate", "12.4 %"),
+        (12345, "req_count", "12,345"),
+        (None, "p95_latency_ms", words.DASH),
+        (float("nan"), "p95_latency_ms", words.DASH),
+        (True, "req_count", words.DASH),
     ],
 )
-def test_quantities_are_readable(value: object, unit: str, text: str) -> None:
-    assert words.quantity(value, unit) == text
+def test_quantities_are_readable(value: object, signal: str, text: str) -> None:
+    assert words.quantity(value, signal) == text
 
 
 def test_ranges_name_their_unit_once() -> None:
-    assert words.quantity_range(180.0, 420.0, "ms") == "180\u2013420 ms"
-    assert words.quantity_range(900.0, 1200.0, "ms") == "900\u20131,200 ms"
-    assert words.quantity_range(None, 0.05, "share") == "at most 5 %"
-    assert words.quantity_range(None, None, "ms") == words.DASH
+    assert words.quantity_range(180.0, 420.0, "p95_latency_ms") == "180\u2013420 ms"
+    assert words.quantity_range(900.0, 1200.0, "p95_latency_ms") == "900\u20131,200 ms"
+    assert words.quantity_range(None, 0.05, "error_rate") == "at most 5 %"
+    assert words.quantity_range(None, None, "p95_latency_ms") == words.DASH
 
 
 def test_times_are_read_with_any_offset_and_precision() -> None:

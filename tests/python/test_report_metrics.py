@@ -101,7 +101,6 @@ def test_each_metric_is_drawn_at_its_own_times(document: dict[str, Any]) -> None
 def test_a_series_alone_has_its_own_step() -> None:
     series = charts.Series(
         name="disk",
-        unit="",
         buckets=[0.0, 5.0, 10.0, 15.0, 20.0, 40.0],
         step=5.0,
         values=[1.0, None, 2.0, None, 3.0, 4.0],
@@ -129,7 +128,7 @@ def test_a_series_alone_has_its_own_step() -> None:
     ],
 )
 def test_a_range_below_zero_can_be_read(low: float, high: float, result: str) -> None:
-    assert words.quantity_range(low, high, "") == result
+    assert words.quantity_range(low, high, "cpu") == result
 
 
 def test_the_terminal_says_the_same(tmp_path: Path) -> None:

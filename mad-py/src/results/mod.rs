@@ -15,3 +15,4 @@ pub mod scored_file;
 pub mod scored_file_why;
 pub mod states;
 pub mod update;
+pub mod words;

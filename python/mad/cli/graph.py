@@ -94,11 +94,12 @@ def print_ranking(console: Any, ranking: dict[str, Any]) -> None:
     for place, one in enumerate(ranking["culprits"], start=1):
         took, usual = one["duration_ms"], one["expected_ms"]
         what = f"{words.visible(one['service'])} {words.visible(one['operation'])}"
-        share = words.quantity(one["share"], "share")
+        share = words.quantity(one["share"], words.SHARE)
         since = times.moment(times.time_or_none(one["onset"]))
         line = f"{place}  {what}: {one['fault']} in {share} of the failing traces, since {since}"
         if one["fault"] == "slow" and usual is not None:
-            line += f", {words.quantity(took, 'ms')} (usually {words.quantity(usual, 'ms')})"
+            slow, normal = (words.quantity(value, words.LATENCY) for value in (took, usual))
+            line += f", {slow} (usually {normal})"
         text.say(console, line, "bold" if place == 1 else "")
         text.say(console, f"   path {' → '.join(map(words.visible, one['chain']))}")
         text.say(console, f"   traces {', '.join(map(words.visible, one['sample_traces']))}")

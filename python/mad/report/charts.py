@@ -22,7 +22,6 @@ class Series:
     """One signal of one incident with one value a step; None where nothing was measured."""
 
     name: str
-    unit: str
     buckets: Sequence[float]
     step: float
     values: Sequence[float | None]
@@ -84,7 +83,7 @@ def chart(
     """
     if not series.buckets:
         return ""
-    axis = value_axis(series.values, series.low, series.high, series.unit)
+    axis = value_axis(series.values, series.low, series.high, series.name)
     frame = _Frame(series, size, axis)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" '
@@ -228,12 +227,12 @@ def _titles(series: Series, frame: _Frame, every: bool) -> list[str]:
         begin = series.buckets[i]
         left, right = frame.x(begin), frame.x(begin + series.step)
         text = f"{times.moment(_EPOCH + timedelta(seconds=begin))}: "
-        text += words.quantity(value, series.unit)
-        expected = words.quantity_range(series.low[i], series.high[i], series.unit)
+        text += words.quantity(value, series.name)
+        expected = words.quantity_range(series.low[i], series.high[i], series.name)
         if expected != words.DASH:
             text += f", expected {expected}"
         counted = i < len(series.counts) and words.is_number(series.counts[i])
-        if counted and series.unit != "count":
+        if counted and words.unit_of(series.name) != "count":
             text += f", {words.plural(series.counts[i], 'request')}"
         if series.flagged[i]:
             text += ", flagged"

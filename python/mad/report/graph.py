@@ -170,7 +170,7 @@ def _branches(
 def _median(edge: Json, side: str) -> str:
     value = edge[side]["median_ms"]
     is_known = words.is_number(value) and math.isfinite(value)
-    return words.quantity(value, "ms") if is_known else ""
+    return words.quantity(value, words.LATENCY) if is_known else ""
 
 
 def _note(edge: Json) -> str:

@@ -85,9 +85,11 @@ def _tiles(document: Json, found: Sequence[Json]) -> list[dict[str, str]]:
     open_now = sum(summary.is_open(incident) for incident in found)
     rejected = (document.get("rejected") or {}).get("total") or 0
     records = requests + (document.get("points") or 0)
-    share = words.quantity(errors / requests, "share") + " of requests" if requests else ""
+    share = words.quantity(errors / requests, words.SHARE) + " of requests" if requests else ""
     of_services = f"of {words.plural(len(services), 'service')}" if services else ""
-    rejected_share = words.quantity(rejected / (records + rejected), "share") if rejected else ""
+    rejected_share = (
+        words.quantity(rejected / (records + rejected), words.SHARE) if rejected else ""
+    )
     if summary.of_metrics(document):
         accepted = [
             _tile("Points", document.get("points"), "accepted"),
@@ -220,12 +222,11 @@ def _ranking(incident: Json) -> dict[str, Any]:
         evidence = []
         for item in culprit.get("evidence") or []:
             signal = str(item.get("signal") or "")
-            unit = words.unit_of(signal, item.get("unit"))
             evidence.append(
                 {
                     "signal": words.signal_name(signal),
-                    "value": words.quantity(item.get("value"), unit),
-                    "expected": expected(item, unit),
+                    "value": words.quantity(item.get("value"), signal),
+                    "expected": expected(item, signal),
                     "z": words.z_score(item.get("z")),
                     "rows": words.count(item.get("rows")),
                     "text": words.visible(item.get("text") or ""),
@@ -245,14 +246,14 @@ def _ranking(incident: Json) -> dict[str, Any]:
     return {"culprits": culprits, "abstained": bool(ranking.get("abstained"))}
 
 
-def expected(item: Json, unit: str) -> str:
+def expected(item: Json, signal: str) -> str:
     """The expected value or range of an evidence item, as text."""
     value = item.get("expected")
     if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
-        return words.quantity_range(value[0], value[1], unit)
+        return words.quantity_range(value[0], value[1], signal)
     if words.is_number(value):
-        return words.quantity(value, unit)
-    return words.quantity_range(item.get("expected_low"), item.get("expected_high"), unit)
+        return words.quantity(value, signal)
+    return words.quantity_range(item.get("expected_low"), item.get("expected_high"), signal)
 
 
 def _charts(
@@ -284,14 +285,12 @@ def _charts(
     drawn: list[dict[str, Any]] = []
     for signal in [*ordered[:1], *sorted(ordered[1:], key=lambda signal: order(signal)[2])]:
         name = str(signal.get("name") or "")
-        unit = words.unit_of(name, signal.get("unit"))
         values, low, high = (
             [float(v) if words.is_number(v) else None for v in _column(signal.get(key), keep)]
             for key in ("values", "low", "high")
         )
         line = charts.Series(
             name=name,
-            unit=unit,
             buckets=buckets,
             step=step,
             values=values,
@@ -315,7 +314,7 @@ def _charts(
             {
                 "name": words.signal_name(name),
                 "note": note,
-                "log": scales.value_axis(values, low, high, unit).log,
+                "log": scales.value_axis(values, low, high, name).log,
                 "folded": charts.is_folded(line),
                 "svgs": [
                     Markup(charts.chart(line, size, shaded, label, every_title=titled))

@@ -50,7 +50,7 @@ def finite(values: Iterable[object]) -> list[float]:
 
 
 def value_axis(
-    values: Iterable[object], low: Iterable[object], high: Iterable[object], unit: str
+    values: Iterable[object], low: Iterable[object], high: Iterable[object], signal: str
 ) -> Axis:
     """An axis that contains every value, and as much of the expected band as keeps the values
     legible."""
@@ -59,36 +59,36 @@ def value_axis(
     top = max([*seen, 0.0])
     band = max([*upper, 0.0])
     top = max(top, min(band, 2.5 * top) if top > 0 else band)
-    if unit == "share":
+    if words.unit_of(signal) == "share":
         top = max(top, 0.02)
     top = top if top > _TINY else 1.0
     bottom = min([*seen, *lower, 0.0])
     positive = [value for value in seen if value > _TINY]
-    if unit == "ms" and positive and max(positive) / min(positive) > LOG_RANGE:
+    if words.unit_of(signal) == "ms" and positive and max(positive) / min(positive) > LOG_RANGE:
         smallest = min(positive)
         # A band that reaches far below would compress the values.
         floor = max(min([smallest, *(value for value in lower if value > 0)]), smallest / 10)
-        return _log_axis(floor, top, unit)
-    return _linear_axis(bottom, top, unit)
+        return _log_axis(floor, top, signal)
+    return _linear_axis(bottom, top, signal)
 
 
-def _linear_axis(bottom: float, top: float, unit: str) -> Axis:
-    scale = 100.0 if unit == "share" else 1.0
+def _linear_axis(bottom: float, top: float, signal: str) -> Axis:
+    scale = 100.0 if words.unit_of(signal) == "share" else 1.0
     step = _nice_step((top - bottom) * scale / 3.4)
-    if unit == "count":
+    if words.unit_of(signal) == "count":
         step = max(step, 1.0)
     step /= scale
     first = math.floor(bottom / step + 1e-9)
     last = math.ceil(top / step - 1e-9)
-    whole = unit == "share" and last * step > 1.0 >= top
+    whole = words.unit_of(signal) == "share" and last * step > 1.0 >= top
     highest = 1.0 if whole else last * step
     ticks = [index * step for index in range(first, last + 1) if index * step <= highest + 1e-12]
     head = 0.04 * (highest - first * step)
-    labels = [(tick, words.quantity(tick, unit)) for tick in ticks]
+    labels = [(tick, words.quantity(tick, signal)) for tick in ticks]
     return Axis(first * step, highest + head, False, labels)
 
 
-def _log_axis(floor: float, top: float, unit: str) -> Axis:
+def _log_axis(floor: float, top: float, signal: str) -> Axis:
     low = math.floor(math.log10(floor))
     high = math.ceil(math.log10(top) + 1e-12)
     marks = [m * 10.0**e for e in range(low, high + 1) for m in (1, 2, 5)]
@@ -100,7 +100,7 @@ def _log_axis(floor: float, top: float, unit: str) -> Axis:
         inside = [mark for mark in inside if mark in decades]
     if len(inside) > 7:
         inside = inside[:: math.ceil(len(inside) / 6)]
-    labels = [(mark, words.quantity(mark, unit)) for mark in inside]
+    labels = [(mark, words.quantity(mark, signal)) for mark in inside]
     return Axis(bottom, ceiling * 1.08, True, labels)
 
 

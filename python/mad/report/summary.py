@@ -64,19 +64,18 @@ def peaks(incident: Json) -> list[dict[str, Any]]:
     for name, peak in (incident.get("peaks") or {}).items():
         if flagged and name not in flagged:
             continue
-        unit = words.unit_of(name, peak.get("unit"))
         low, high = peak.get("expected_low"), peak.get("expected_high")
         value = peak.get("value")
         below = words.is_number(value) and words.is_number(low) and value < low
         above = words.is_number(value) and words.is_number(high) and value > high
-        base, usual, expected = _base(peak, unit)
+        base, usual, expected = _base(peak, name)
         # A factor over a value near zero would be huge and without meaning.
         large = above and words.is_number(usual) and 0 < 2 * usual <= value <= 1000 * usual
         found.append(
             {
                 "signal": name,
                 "name": words.signal_name(name),
-                "value": words.quantity(value, unit),
+                "value": words.quantity(value, name),
                 "expected": expected,
                 "z": words.z_score(peak.get("z")),
                 "size": abs(peak["z"]) if words.is_number(peak.get("z")) else 0.0,
@@ -88,18 +87,18 @@ def peaks(incident: Json) -> list[dict[str, Any]]:
     return sorted(found, key=lambda peak: -float(peak["size"]))
 
 
-def _base(peak: Json, unit: str) -> tuple[str, Any, str]:
+def _base(peak: Json, signal: str) -> tuple[str, Any, str]:
     """What a peak is compared with: its name, its number, and a remark on it.
 
     The explanation quotes the usual value, so this does too; the range only stands in for it.
     """
     usual, high = peak.get("expected"), peak.get("expected_high")
     if words.is_number(usual):
-        text = f"usual {words.quantity(usual, unit)}"
+        text = f"usual {words.quantity(usual, signal)}"
         return text, usual, text
-    between = words.quantity_range(peak.get("expected_low"), high, unit)
+    between = words.quantity_range(peak.get("expected_low"), high, signal)
     remark = f"expected {between}" if between != words.DASH else ""
-    return f"expected maximum {words.quantity(high, unit)}", high, remark
+    return f"expected maximum {words.quantity(high, signal)}", high, remark
 
 
 def peaks_text(incident: Json, limit: int = 2) -> str:

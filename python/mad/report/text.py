@@ -231,15 +231,14 @@ def print_ranking(out: Console, ranking: Json) -> None:
         evidence: list[Json] = culprit.get("evidence") or [{"signal": culprit.get("metric") or ""}]
         for index, item in enumerate(evidence):
             signal = str(item.get("signal") or "")
-            unit = words.unit_of(signal, item.get("unit"))
             first = index == 0
             table.add_row(
                 str(place) if first else "",
                 Text(words.entity(culprit) if first else "", style="bold" if place == 1 else ""),
                 Text(times.moment(onset) if onset and first else ""),
                 Text(words.signal_name(signal)),
-                words.quantity(item.get("value"), unit),
-                expected(item, unit),
+                words.quantity(item.get("value"), signal),
+                expected(item, signal),
                 words.z_score(item.get("z")),
                 words.count(item.get("rows")),
                 words.significant(score) if words.is_number(score) and first else "",

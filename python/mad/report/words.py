@@ -7,51 +7,17 @@ import unicodedata
 from collections.abc import Mapping
 from typing import TypeGuard
 
+from mad import _core
+
 DASH = "\u2013"
 """An en dash: between the ends of a range, and in place of a missing value."""
 
 MARKS = {"Critical": "▲", "Warning": "◆", "Info": "●"}
 """A shape for each severity, so that colour is never the only sign."""
 
-_SIGNALS = {
-    "p50_latency_ms": "median latency",
-    "p95_latency_ms": "95th-percentile latency",
-    "error_rate": "error rate",
-    "req_count": "number of requests",
-    "log_errors": "number of error lines",
-    "log_warnings": "number of warning lines",
-    "missing_spans": "number of missing spans",
-    "network_gap_ms": "network time of calls",
-}
-"""Names of signals, as in the core's explanations. A metric keeps its name."""
-
-_UNITS = {
-    "_ms": "ms",
-    "_millis": "ms",
-    "_milliseconds": "ms",
-    "_seconds": "s",
-    "_secs": "s",
-    "_percent": "%",
-    "_pct": "%",
-    "_bytes": "bytes",
-    "_kb": "kB",
-    "_mb": "MB",
-    "_gb": "GB",
-    "_mib": "MiB",
-    "_gib": "GiB",
-}
-"""Units of metrics by the end of their names, as in the core's explanations."""
-_BYTES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
-
-_SUPPRESSIONS = {
-    "warm_up": ("Warm-up", "The series was still in its warm-up period."),
-    "too_few_points": ("Too few points", "The history is too short for an expected range."),
-    "too_little_traffic": ("Too little traffic", "The step had too few requests to be judged."),
-    "small_effect": ("Small effect", "The deviation was too small to matter."),
-    "direction": ("Harmless direction", "The deviation was an improvement, such as lower latency."),
-    "muted": ("Muted", "A mute covers the entity."),
-    "history": ("History", "The row was learnt as history and is before the watched time."),
-}
+LATENCY, SHARE = "p95_latency_ms", "error_rate"
+"""Signals whose units serve for other values in milliseconds and for other shares."""
+_COUNTS = ("req_count", "log_errors", "log_warnings", "missing_spans")
 
 _STATES = {
     "anomalous": "Anomalous",
@@ -122,22 +88,22 @@ def entity(record: Mapping[str, object] | None) -> str:
 
 def signal_name(name: str) -> str:
     """`median latency` for `p50_latency_ms`; a metric keeps its name."""
-    return _SIGNALS.get(name) or visible(name)
+    return visible(_core.describe_signal(name))
 
 
-def unit_of(signal: str, declared: object = None) -> str:
-    """The unit of a signal: `ms`, `share`, `count`, the declared unit, or that of its name."""
-    if signal == "error_rate" or declared in ("share", "ratio", "rate"):
+def unit_of(signal: str) -> str:
+    """The kind of axis of a signal: `ms`, `share`, `count`, or empty for any other number."""
+    if signal == SHARE:
         return "share"
-    if signal.endswith("_count") or declared in ("count", "requests", "lines", "spans"):
+    if signal in _COUNTS:
         return "count"
-    by_name = next((unit for end, unit in _UNITS.items() if signal.lower().endswith(end)), "")
-    return by_name or (visible(declared) if declared else "")
+    return "ms" if signal.endswith("_ms") else ""
 
 
 def suppression(reason: str) -> tuple[str, str]:
     """A short name and a sentence for the reason of a suppressed row."""
-    return _SUPPRESSIONS.get(reason) or (visible(reason).replace("_", " ").capitalize(), "")
+    known = _core.describe_reason(reason)
+    return known or (visible(reason).replace("_", " ").capitalize(), "")
 
 
 def state(name: object) -> str:
@@ -178,48 +144,23 @@ def significant(value: float, digits: int = 3) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _digits(value: float, digits: int) -> str:
-    """A number with separated thousands and at most `digits` decimals."""
-    text = f"{value:,.{digits}f}"
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return "0" if text == "-0" else text
-
-
-def quantity(value: object, unit: str) -> str:
-    """A number with its unit: `182 ms`, `5,100 ms`, `95.2 s`, `12.4 %`, `1,204`.
-
-    Milliseconds and percentages have the digits of the core's sentences, so that a page shows one
-    number for one value.
-    """
+def quantity(value: object, signal: str) -> str:
+    """A value of a signal with its unit, as explanations write it: `182 ms`, `12.4 %`, `1,204`."""
     if not is_number(value):
         return DASH
-    if abs(value) >= 1e15:
-        return f"{value:.3g} {unit}".removesuffix(" count")
-    if unit == "ms":
-        if abs(value) >= 60_000:
-            return f"{_digits(value / 1000, 1)} s"
-        return f"{_digits(value, 0 if abs(value) >= 100 else 1)} ms"
-    if unit == "share":
-        percent = abs(value) * 100
-        digits = (percent < 99.95) + (0 < percent < 0.995)
-        return f"{_digits(value * 100, digits)} %"
-    if unit == "bytes":
-        size, name = next((pair for pair in _BYTES if abs(value) >= pair[0]), (1.0, "B"))
-        return f"{significant(value / size)} {name}"
-    if unit == "count":
-        return count(value) if float(value).is_integer() else significant(value)
-    return f"{significant(value)} {unit}".rstrip()
+    # a share in percent must not overflow
+    return _core.format_value(signal, value) if abs(value) < 1e15 else f"{value:.3g}"
 
 
-def quantity_range(low: object, high: object, unit: str) -> str:
+def quantity_range(low: object, high: object, signal: str) -> str:
     """`180-420 ms`, with a shared unit once; `at most` and `at least` for a single bound."""
     if not is_number(low) and not is_number(high):
         return DASH
     if not is_number(low):
-        return f"at most {quantity(high, unit)}"
+        return f"at most {quantity(high, signal)}"
     if not is_number(high):
-        return f"at least {quantity(low, unit)}"
-    first, last = quantity(low, unit), quantity(high, unit)
+        return f"at least {quantity(low, signal)}"
+    first, last = quantity(low, signal), quantity(high, signal)
     if first == last:
         return first
     if first.startswith("-"):
