@@ -3,8 +3,6 @@
 pub mod fleet;
 pub mod slow;
 
-use std::time::Duration;
-
 use mad_core::evaluate::{EvaluatedIncident, Evaluation, Evaluator};
 use mad_core::simulate::{IncidentSpec, Shop, ShopConfig, TruthIncident};
 use mad_core::{Entity, Pipeline, PipelineConfig, Result, Source, Update};
@@ -48,8 +46,7 @@ pub fn run_shop_with(
         ..ShopConfig::default()
     })?;
     let truth = shop.truth();
-    let [step, lateness] = [config.features.step(), config.features.lateness()]
-        .map(|nanos| Duration::from_nanos(nanos.unsigned_abs()));
+    let (step, lateness) = (config.features.step(), config.features.lateness());
     let mut pipeline = Pipeline::new(config)?;
     let mut evaluator = Evaluator::new(step, lateness, &truth);
     let mut update = Update::default();

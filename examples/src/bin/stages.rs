@@ -12,6 +12,7 @@
 use std::error::Error;
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use mad_core::incident::RowOutcome;
 use mad_core::score::MadConfig;
@@ -57,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let id = entities.id(service, "/items");
         watched.push((service, id, MadScorer::new(MadConfig::default())?));
     }
-    let mut grouper = IncidentGrouper::new(IncidentConfig::default(), 0, 100)?;
+    let mut grouper = IncidentGrouper::new(IncidentConfig::default(), Duration::ZERO, 100)?;
     let (mut flagged, mut changes) = (Vec::new(), Vec::new());
     let ten = 1_767_693_600;
     for minute in 0..50 {

@@ -1,5 +1,7 @@
 //! Settings of event time: the step of rows, lateness, and records from the future.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::check::within;
@@ -52,20 +54,36 @@ impl FeatureConfig {
         within("features.max_ahead_seconds", max_ahead_seconds, 1.0..=31_536_000.0, expected)
     }
 
-    /// The step in nanoseconds.
-    pub fn step(&self) -> i64 {
+    /// Length of a step.
+    pub fn step(&self) -> Duration {
+        duration(self.step_nanos())
+    }
+
+    /// Allowed lateness.
+    pub fn lateness(&self) -> Duration {
+        duration(self.lateness_nanos())
+    }
+
+    /// How far ahead of the watermark a record may be dated.
+    pub fn max_ahead(&self) -> Duration {
+        duration(self.max_ahead_nanos())
+    }
+
+    pub(crate) fn step_nanos(&self) -> i64 {
         nanos(self.step_seconds).max(1)
     }
 
-    /// The allowed lateness in nanoseconds.
-    pub fn lateness(&self) -> i64 {
+    pub(crate) fn lateness_nanos(&self) -> i64 {
         nanos(self.lateness_seconds)
     }
 
-    /// How far ahead a record may be dated, in nanoseconds.
-    pub fn max_ahead(&self) -> i64 {
+    pub(crate) fn max_ahead_nanos(&self) -> i64 {
         nanos(self.max_ahead_seconds)
     }
+}
+
+fn duration(nanos: i64) -> Duration {
+    Duration::from_nanos(nanos.max(0).unsigned_abs())
 }
 
 /// Seconds to nanoseconds, rounded to the microsecond so that 0.1 s is exact.

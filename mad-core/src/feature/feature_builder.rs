@@ -127,14 +127,14 @@ impl FeatureBuilder {
         limits.validate()?;
         let objective_ms = SloConfig::default().latency_objective_ms;
         let requests = RequestMemory::new(limits.window_samples, objective_ms);
-        let metrics = MetricMemory::new(config.step());
+        let metrics = MetricMemory::new(config.step_nanos());
         Ok(Self {
             config,
             request_ids: limits.request_ids,
             ids: RecentIds::default(),
-            requests: EventTimeWindow::new(config.step(), config, limits, requests),
+            requests: EventTimeWindow::new(config.step_nanos(), config, limits, requests),
             metrics: EventTimeWindow::new(METRIC_STEP, config, limits, metrics),
-            logs: EventTimeWindow::new(config.step(), config, limits, LogMemory::default()),
+            logs: EventTimeWindow::new(config.step_nanos(), config, limits, LogMemory::default()),
         })
     }
 

@@ -1,10 +1,12 @@
 //! Rows made by hand, for users of a single stage and for tests.
 
+use std::time::Duration;
+
 use super::FeatureRow;
 use super::row_buffer::{RequestFacts, Row, RowHead, RowKind, SignalSample};
 use crate::robust::quantile_sorted;
 use crate::series::{EntityId, Sample, Signal, SignalId};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, nanos_of};
 
 /// Makes one row by hand. Rows of telemetry come from a [`FeatureBuilder`](super::FeatureBuilder).
 ///
@@ -56,10 +58,10 @@ impl RowBuilder {
         row.counted()
     }
 
-    /// Sets the step, nanoseconds.
+    /// Sets the length of the step.
     #[must_use]
-    pub fn step(mut self, nanos: i64) -> Self {
-        self.head.step = nanos;
+    pub fn step(mut self, step: Duration) -> Self {
+        self.head.step = nanos_of(step);
         self
     }
 

@@ -205,7 +205,7 @@ impl<T> WindowClock<T> {
             self.held.on_time(record.entity);
             return Offered::OnTime(record);
         }
-        let released = self.held.hold(record, self.config.max_ahead(), known);
+        let released = self.held.hold(record, self.config.max_ahead_nanos(), known);
         if self.held.len() > self.held_records
             && let Some(held) = self.held.furthest()
         {
@@ -220,7 +220,7 @@ impl<T> WindowClock<T> {
             return false;
         }
         self.newest = Some(time);
-        self.raise(time.plus(-self.config.lateness()))
+        self.raise(time.plus(-self.config.lateness_nanos()))
     }
 
     /// Raises the watermark; returns whether it was lower.
@@ -247,9 +247,9 @@ impl<T> WindowClock<T> {
         for held in self.held.drain() {
             let reach = newest.map(|newest| {
                 newest
-                    .plus(-self.config.lateness())
+                    .plus(-self.config.lateness_nanos())
                     .max(self.watermark)
-                    .plus(self.config.max_ahead())
+                    .plus(self.config.max_ahead_nanos())
             });
             if reach.is_none_or(|reach| held.timestamp <= reach) {
                 newest = newest.max(Some(held.timestamp));
@@ -262,7 +262,7 @@ impl<T> WindowClock<T> {
     }
 
     fn is_ahead(&self, time: Timestamp) -> bool {
-        self.newest.is_none() || time > self.watermark.plus(self.config.max_ahead())
+        self.newest.is_none() || time > self.watermark.plus(self.config.max_ahead_nanos())
     }
 
     /// The held records.

@@ -1,5 +1,7 @@
 //! Flagged rows with everything that incidents, rankings and explanations read of them.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::feature::Row;
@@ -7,7 +9,7 @@ use crate::guard::{Severity, Verdict};
 use crate::score::RowScores;
 use crate::series::{EntityId, Signal, SignalName};
 use crate::slo::RowObjectives;
-use crate::time::{MINUTE, Timestamp};
+use crate::time::{MINUTE, Timestamp, nanos_of};
 
 /// A flagged signal of a flagged row.
 ///
@@ -158,10 +160,10 @@ impl FlaggedRow {
         })
     }
 
-    /// Sets the step, nanoseconds.
+    /// Sets the length of the step.
     #[must_use]
-    pub fn step(self, step: i64) -> Self {
-        Self { step, ..self }
+    pub fn step(self, step: Duration) -> Self {
+        Self { step: nanos_of(step), ..self }
     }
 
     /// Sets the number of requests and of failed requests.

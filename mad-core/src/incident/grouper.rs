@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,7 @@ use crate::config::{GuardConfig, IncidentConfig};
 use crate::error::{Error, Result};
 use crate::history::FlaggedRow;
 use crate::series::{Entity, EntityId};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, nanos_of};
 
 /// Groups flagged rows into incidents.
 ///
@@ -27,11 +28,13 @@ use crate::time::Timestamp;
 /// # Examples
 ///
 /// ```
+/// use std::time::Duration;
+///
 /// use mad_core::history::{FlaggedRow, FlaggedSignal};
 /// use mad_core::incident::RowOutcome;
 /// use mad_core::{Entity, EntityId, IncidentConfig, IncidentGrouper, Signal, Timestamp};
 ///
-/// let mut grouper = IncidentGrouper::new(IncidentConfig::default(), 0, 100)?;
+/// let mut grouper = IncidentGrouper::new(IncidentConfig::default(), Duration::ZERO, 100)?;
 /// let pay = Entity::new("payments", "/pay");
 /// let mut changes = Vec::new();
 /// for minute in 10..13 {
@@ -65,17 +68,17 @@ pub struct IncidentGrouper {
 }
 
 impl IncidentGrouper {
-    /// A grouper without incidents. `lateness` is the allowed lateness of the rows, nanoseconds.
+    /// A grouper without incidents. `lateness` is the allowed lateness of the rows, and
     /// `keep_closed` is the number of closed incidents that are kept.
     ///
     /// # Errors
     ///
     /// A config field outside its range.
-    pub fn new(config: IncidentConfig, lateness: i64, keep_closed: usize) -> Result<Self> {
+    pub fn new(config: IncidentConfig, lateness: Duration, keep_closed: usize) -> Result<Self> {
         config.validate()?;
         Ok(Self {
             config,
-            lateness,
+            lateness: nanos_of(lateness),
             keep_closed,
             critical_error_rate: GuardConfig::default().critical_error_rate,
             pending: BTreeMap::new(),

@@ -182,7 +182,7 @@ impl Ingest {
     /// Closes the traces that have waited long enough for their spans, or all where `all` is set,
     /// and adds the counts of their missing spans and their network gaps to the closed rows.
     pub fn close_traces(&mut self, all: bool, config: &PipelineConfig, names: &mut Names) {
-        let step = config.features.step();
+        let step = config.features.step_nanos();
         let until = if all {
             Timestamp::MAX
         } else {

@@ -266,7 +266,7 @@ impl Pipeline {
                 let mute = MuteWindow {
                     service: service.clone(),
                     endpoint: endpoint.clone(),
-                    from: Some(at.floor(config.features.step())),
+                    from: Some(at.floor(config.features.step_nanos())),
                     to: Some(*until),
                     reason: reason.clone(),
                     ..MuteWindow::default()

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::{EntityStatus, HealthState, StateDocument};
 use crate::config::EntitySettings;
@@ -96,7 +95,7 @@ impl<'a> Observer<'a> {
             states: rows()
                 .map(|row| HealthState::of(row.reason, enough(u64::from(row.requests()))))
                 .collect(),
-            step: Some(self.pipeline.config().features.step()),
+            step: Some(self.pipeline.config().features.step_nanos()),
             disabled: !Signal::ALL.iter().any(|signal| settings.of_signal(signal.as_str()).watched),
             enough: enough(newest.count),
         };
@@ -137,7 +136,7 @@ impl<'a> Observer<'a> {
             settings: Some(settings),
             maturity: Some(maturity),
             muted_until: mute.or_else(|| self.muted_until(id, newest.bucket)),
-            step: Duration::from_nanos(self.pipeline.config().features.step().unsigned_abs()),
+            step: self.pipeline.config().features.step(),
         };
         let state = HealthState::of(newest.reason, past.enough);
         let (state, reason, since) = if mute.is_some() {

@@ -1,7 +1,5 @@
 //! Why a row or a point was flagged or not, in sentences.
 
-use std::time::Duration;
-
 use crate::explain::{TemplateExplainer, Why};
 use crate::guard::EntityMaturity;
 use crate::history::Decision;
@@ -58,7 +56,7 @@ fn answer(
         settings: Some(&settings),
         maturity,
         muted_until: pipeline.muted_until(name, decision.bucket),
-        step: Duration::from_nanos(pipeline.config().features.step().unsigned_abs()),
+        step: pipeline.config().features.step(),
     };
     let sentences = TemplateExplainer.answer(name, &why);
     if !decision.is_anomaly {

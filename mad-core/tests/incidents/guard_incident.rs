@@ -1,5 +1,7 @@
 //! Guardrails, severities, and the life cycle of an incident.
 
+use std::time::Duration;
+
 use mad_core::Source;
 use mad_core::config::{GuardConfig, IncidentConfig, PipelineConfig, ScoreConfig};
 use mad_core::feature::{FeatureRow, RowKind};
@@ -222,7 +224,7 @@ struct Group {
 
 impl Group {
     fn with(config: IncidentConfig) -> Self {
-        let grouper = IncidentGrouper::new(config, 10 * SECOND, 3).unwrap();
+        let grouper = IncidentGrouper::new(config, Duration::from_secs(10), 3).unwrap();
         Self { grouper, changes: Vec::new() }
     }
 
@@ -511,7 +513,7 @@ fn bad_config_names_field_value_and_range() {
         IncidentConfig { sustain_threshold: -1.0, ..IncidentConfig::default() },
     ] {
         assert!(bad.validate().is_err(), "{bad:?}");
-        assert!(IncidentGrouper::new(bad, 0, 1).is_err());
+        assert!(IncidentGrouper::new(bad, Duration::ZERO, 1).is_err());
     }
     for bad in [
         GuardConfig { warm_up_minutes: -1.0, ..GuardConfig::default() },

@@ -1,6 +1,7 @@
 //! Anomalies that graph and time connect are one incident; others are separate.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mad_core::config::IncidentConfig;
 use mad_core::explain::TemplateExplainer;
@@ -45,7 +46,7 @@ impl<T: Topology> Group<T> {
     }
 
     fn with(topology: T, config: IncidentConfig) -> Self {
-        let grouper = IncidentGrouper::new(config, 10 * SECOND, 1_000).unwrap();
+        let grouper = IncidentGrouper::new(config, Duration::from_secs(10), 1_000).unwrap();
         Self {
             grouper,
             topology,

@@ -1,7 +1,5 @@
 //! The evaluation of a run's files by a truth.
 
-use std::time::Duration;
-
 use std::collections::HashMap;
 
 use mad_core::evaluate::{EvaluatedIncident, Evaluator, Truth};
@@ -86,9 +84,7 @@ pub fn evaluate(
     let mut config = FeatureConfig::default();
     config.step_seconds = incidents.step_seconds.unwrap_or(config.step_seconds);
     config.validate().map_err(|error| to_py(&error))?;
-    let [step, lateness] =
-        [config.step(), config.lateness()].map(|nanos| Duration::from_nanos(nanos.unsigned_abs()));
-    let mut evaluator = Evaluator::new(step, lateness, &truth);
+    let mut evaluator = Evaluator::new(config.step(), config.lateness(), &truth);
     let needed = ["bucket_ts", "service", "endpoint", "is_anomaly"];
     let mut file = ScoredFile::open(scored, &needed)?;
     while file.next()? {

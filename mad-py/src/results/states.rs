@@ -64,7 +64,7 @@ pub fn why(
         let mut of_entity = judged(rows).filter(|judged| *judged.entity == name).peekable();
         let first = of_entity.peek().map(|judged| judged.row.bucket);
         if let Some(row) = of_entity.take_while(|judged| in_time(judged.row.bucket)).last() {
-            let end = row.row.bucket.plus(pipeline.config().features.step());
+            let end = row.row.bucket + pipeline.config().features.step();
             let reason = status::why(pipeline, &row);
             return Ok(match asked.at {
                 Some(at) if at >= end => format!("No requests at {at}; the row before: {reason}"),

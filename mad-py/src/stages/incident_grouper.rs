@@ -1,5 +1,7 @@
 //! The stage that groups flagged rows into incidents.
 
+use std::time::Duration;
+
 use mad_core::incident::RowOutcome;
 use mad_core::{EntityTable, FlaggedRow, IncidentChange, RowBuilder};
 use pyo3::prelude::*;
@@ -51,7 +53,7 @@ pub struct IncidentGrouper {
 struct Grouping {
     core: mad_core::IncidentGrouper,
     entities: EntityTable,
-    step: i64,
+    step: Duration,
 }
 
 #[pymethods]
@@ -88,7 +90,7 @@ impl IncidentGrouper {
                     None => RowOutcome::Quiet {
                         entity: id,
                         at: row.bucket,
-                        step: state.step,
+                        step: judged.row().head.step,
                         neg_log10_p: verdict.neg_log10_p,
                     },
                 };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::time::Duration;
 
 use mad_core::score::RowScores;
 use mad_core::{EntityId, EntityTable, RowBuilder, RowKind, ScoreConfig};
@@ -49,8 +50,8 @@ pub struct RowScorer {
 #[derive(Serialize, Deserialize)]
 struct Scoring {
     config: ScoreConfig,
-    /// Length of a step, nanoseconds.
-    step: i64,
+    /// Length of a step.
+    step: Duration,
     entities: EntityTable,
     scorers: BTreeMap<EntityId, mad_core::RowScorer>,
 }
