@@ -1,8 +1,7 @@
 """Finds words that make prose hard to read: in comments, strings, docs, templates and test names.
 
-    python tests/prose.py            # fails when a folder has more of them than it is allowed
-    python tests/prose.py FOLDER     # lists every one below a folder
-    python tests/prose.py --shrink   # lowers the allowed counts to the present ones
+    python tests/prose.py            # lists every one of the repository, and fails if there is one
+    python tests/prose.py FOLDER     # the same for the files below a folder
 
 Text in backticks and in fenced code is a quotation and is not checked.
 """
@@ -15,12 +14,10 @@ import subprocess
 import sys
 import token
 import tokenize
-from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-ALLOWED = ROOT / "tests" / "prose_allowed.txt"
 
 # The word list: a pattern (a blank stands for any white space) and what to write instead.
 WORDS = {
@@ -139,7 +136,7 @@ def with_names(path: str, prose: str, text: str, pattern: str) -> str:
 def findings(path: str) -> list[Finding]:
     """All marked phrases of one file."""
     file = ROOT / path
-    if file == Path(__file__).resolve() or file == ALLOWED or not file.is_file():
+    if file == Path(__file__).resolve() or not file.is_file():
         return []
     kind, name = file.suffix, file.name
     if kind not in {".rs", ".py", ".pyi", ".md", *TEXT} and name not in TEXT_NAMES:
@@ -165,49 +162,14 @@ def findings(path: str) -> list[Finding]:
     ]
 
 
-def folder_of(path: str) -> str:
-    """The folder that a file counts for: at most two levels."""
-    return "/".join(Path(path).parent.parts[:2]) or "."
-
-
-def allowed_counts() -> dict[str, int]:
-    """How many phrases a folder may still have; a folder that is not listed may have none."""
-    if not ALLOWED.exists():
-        return {}
-    lines = [line.split() for line in ALLOWED.read_text(encoding="utf-8").splitlines()]
-    return {folder: int(count) for count, folder in lines}
-
-
-def main(arguments: list[str]) -> int:
-    """Checks the repository, or lists what stands below the folders that are named."""
-    listed = ["git", "ls-files", "-co", "--exclude-standard"]
+def main(folders: list[str]) -> int:
+    """Checks the repository, or the files below `folders`."""
+    listed = ["git", "ls-files", "-co", "--exclude-standard", *folders]
     paths = sorted(set(subprocess.check_output(listed, cwd=ROOT, text=True).split("\n")) - {""})
     found = [finding for path in paths for finding in findings(path)]
-    counts = Counter(folder_of(finding.path) for finding in found)
-    allowed = allowed_counts()
-    if arguments == ["--shrink"]:
-        kept = {f: min(n, allowed.get(f, 0)) for f, n in counts.items()}
-        lines = [f"{count} {folder}\n" for folder, count in sorted(kept.items()) if count]
-        if lines:
-            ALLOWED.write_text("".join(lines), encoding="utf-8")
-        else:
-            ALLOWED.unlink(missing_ok=True)
-        return 0
-    if arguments:
-        folders = tuple(argument.rstrip("/") for argument in arguments)
-        over = [
-            finding
-            for finding in found
-            if any(finding.path == f or finding.path.startswith(f + "/") for f in folders)
-        ]
-    else:
-        over = [f for f in found if counts[folder_of(f.path)] > allowed.get(folder_of(f.path), 0)]
-    for finding in over:
+    for finding in found:
         print(f"{finding.path}:{finding.line}: '{finding.phrase}': {finding.instead}")
-    if over and not arguments:
-        for folder in sorted({folder_of(finding.path) for finding in over}):
-            print(f"{folder}: {counts[folder]} phrases, {allowed.get(folder, 0)} allowed")
-    return 1 if over else 0
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -164,7 +164,7 @@ impl BinomialScorer {
         if share * trials > 500.0 || memory + trials > 1e5 || self.neg_log10_p > 6.0 {
             return None;
         }
-        // Add up P(0), P(1), ... until what is left of the distribution reaches the limit.
+        // Add up P(0), P(1), ... until the rest of the distribution reaches the limit.
         let limit = 10_f64.powf(-self.neg_log10_p);
         let (a, b) = (memory * share, memory * (1.0 - share));
         let mut mass = (ln_gamma(b + trials) - ln_gamma(b) + ln_gamma(memory)

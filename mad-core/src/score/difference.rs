@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::from_memory::{check_band, clipped, is_usable, score_against};
+use super::from_memory::{check_band, score_against, value_to_learn};
 use super::long_memory::LongMemory;
 use super::{Learn, Score, Scorer};
 use crate::error::Result;
@@ -73,14 +73,8 @@ impl Scorer for DifferenceScorer {
     }
 
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
-        if !is_usable(sample) || how == Learn::Skip {
-            return;
-        }
+        let Some(value) = value_to_learn(self, at, sample, how) else { return };
         if !self.last.is_empty() {
-            let value = match how {
-                Learn::Clipped => clipped(sample.value, &self.score(at, sample)),
-                Learn::Full | Learn::Skip => sample.value,
-            };
             self.past.push((value - self.last.median()).clamp(f64::MIN, f64::MAX));
         }
         // An anomalous value is not followed.

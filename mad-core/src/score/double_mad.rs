@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::from_memory::{check_band, clipped, is_usable};
+use super::from_memory::{check_band, is_usable, value_to_learn};
 use super::mad::{MAD_TO_SIGMA, directed_neg_log10_p};
 use super::tail::mad_degrees_of_freedom;
 use super::{Learn, ScaleSource, Score, Scorer, band_z, normal_equivalent};
@@ -107,13 +107,7 @@ impl Scorer for DoubleMadScorer {
     }
 
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
-        if !is_usable(sample) || how == Learn::Skip {
-            return;
-        }
-        let value = match how {
-            Learn::Clipped => clipped(sample.value, &self.score(at, sample)),
-            Learn::Full | Learn::Skip => sample.value,
-        };
+        let Some(value) = value_to_learn(self, at, sample, how) else { return };
         self.values.push(value);
     }
 }

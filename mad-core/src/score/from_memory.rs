@@ -3,9 +3,10 @@
 use super::long_memory::{Baseline, LongMemory};
 use super::mad::directed_neg_log10_p;
 use super::tail::mad_degrees_of_freedom;
-use super::{ScaleSource, Score, band_z, normal_equivalent};
+use super::{Learn, ScaleSource, Score, Scorer, band_z, normal_equivalent};
 use crate::error::{Error, Result};
 use crate::series::{Direction, Sample};
+use crate::time::Timestamp;
 
 /// Whether a sample can be judged: its value is finite, and an observation is behind it.
 pub(super) fn is_usable(sample: Sample) -> bool {
@@ -75,7 +76,23 @@ pub(super) fn score_with_floor(
     }
 }
 
+/// The value to learn of a sample: clipped to the band where `how` asks for it, `None` where nothing is
+/// to be learnt.
+pub(super) fn value_to_learn(
+    scorer: &impl Scorer,
+    at: Timestamp,
+    sample: Sample,
+    how: Learn,
+) -> Option<f64> {
+    match how {
+        Learn::Skip => None,
+        _ if !is_usable(sample) => None,
+        Learn::Clipped => Some(clipped(sample.value, &scorer.score(at, sample))),
+        Learn::Full => Some(sample.value),
+    }
+}
+
 /// A value clipped to the band of its score, if it has one.
-pub(super) fn clipped(value: f64, score: &Score) -> f64 {
+fn clipped(value: f64, score: &Score) -> f64 {
     if score.low <= score.high { value.clamp(score.low, score.high) } else { value }
 }

@@ -188,7 +188,7 @@ impl RowScorer {
     }
 
     /// Applies another config. Everything learnt stays, so `window` and `profile` stay too: they
-    /// decide what is remembered.
+    /// shape the learnt state.
     ///
     /// # Errors
     ///

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::from_memory::{check_band, clipped, is_usable, score_against};
+use super::from_memory::{check_band, score_against, value_to_learn};
 use super::long_memory::LongMemory;
 use super::season::Season;
 use super::{Learn, Score, Scorer};
@@ -72,13 +72,7 @@ impl Scorer for SeasonalScorer {
     }
 
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
-        if !is_usable(sample) || how == Learn::Skip {
-            return;
-        }
-        let value = match how {
-            Learn::Clipped => clipped(sample.value, &self.score(at, sample)),
-            Learn::Full | Learn::Skip => sample.value,
-        };
+        let Some(value) = value_to_learn(self, at, sample, how) else { return };
         if let Some(long) = self.long.baseline() {
             let deviation = (value - long.center).clamp(f64::MIN, f64::MAX);
             // The scale is that of the rest, after the season was taken off.

@@ -88,7 +88,7 @@ impl SeriesScorer {
     }
 
     /// Applies another config. Everything learnt stays, so `window` and `profile` stay too: they
-    /// decide what is remembered.
+    /// shape the learnt state.
     ///
     /// # Errors
     ///

@@ -118,7 +118,7 @@ impl SignalScorer {
     }
 
     /// Applies another config. Everything learnt stays, so `window` and `profile` stay too: they
-    /// decide what is remembered.
+    /// shape the learnt state.
     ///
     /// # Errors
     ///
