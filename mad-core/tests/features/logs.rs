@@ -56,7 +56,7 @@ fn a_burst_of_error_lines_is_an_incident_with_its_numbers() {
                    1970-01-01 02:00 to 02:05 UTC (5 minutes, all flagged). \
                    Nothing else was flagged around that time.";
     assert_eq!(explanation.summary, summary);
-    assert!(explanation.why_flagged[0].contains("the number of error lines was 16; at most "));
+    assert!(explanation.why_flagged[0].contains("the number of error lines was 16 (usual 0), "));
     assert_eq!(explanation.likely_causes.len(), 1);
     assert!(explanation.likely_causes[0].contains("cart reports in its log"));
     assert!(

@@ -125,7 +125,9 @@ fn many_missing_spans_are_an_explained_incident() {
     );
     assert!(
         explanation.likely_causes[0]
-            .starts_with("Calls of cache-service call that no longer happen")
+            .starts_with("Calls to cache-service call that no longer happen"),
+        "{}",
+        explanation.likely_causes[0]
     );
 }
 
@@ -224,10 +226,10 @@ fn a_slow_network_is_reported_between_two_services() {
     let explanation = pipeline.explain(incidents[0]);
     assert_eq!(
         explanation.likely_causes[0],
-        "What lies between checkout and payment: calls took longer on their way, no later.",
+        "The network between checkout and payment: calls spent longer in it, beginning no later.",
     );
     assert!(
-        explanation.summary.contains("checkout -> payment comes first"),
+        explanation.summary.contains("checkout -> payment ranks first"),
         "{}",
         explanation.summary
     );
