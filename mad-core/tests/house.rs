@@ -80,7 +80,7 @@ fn modules_use_only_modules_below_them() {
 fn files_do_not_import_each_other_in_a_cycle() {
     let tree = Tree::read();
     let cycles = cycles(&tree.edges());
-    let found = cycles.iter().map(|files| common_folder(files)).collect();
+    let found = cycles.iter().map(common_folder).collect();
     let known = CYCLES.iter().map(|folder| (*folder).to_owned()).collect();
     compare("folders with an import cycle", &found, &known);
 }
@@ -158,10 +158,10 @@ impl Tree {
                 at.pop();
             }
         }
-        self.find(at.join("/"), segments.collect())
+        self.find(at.join("/"), &segments.collect::<Vec<_>>())
     }
 
-    fn find(&self, mut module: String, segments: Vec<&str>) -> Option<String> {
+    fn find(&self, mut module: String, segments: &[&str]) -> Option<String> {
         for (i, segment) in segments.iter().enumerate() {
             let inner = if module.is_empty() {
                 (*segment).to_owned()
@@ -185,7 +185,7 @@ impl Tree {
             if matches!(inner[0], "crate" | "super") {
                 return self.resolve(here, &inner.join("::"));
             }
-            return self.find(module, inner);
+            return self.find(module, &inner);
         }
         (!module.is_empty()).then_some(module)
     }
@@ -233,7 +233,11 @@ fn scopes(file: &str, code: &str) -> Vec<(String, String)> {
             Some((before, name)) if before.is_empty() || before.starts_with("pub") => {
                 scopes.push((format!("{file}/{name}"), String::new()));
             }
-            _ => scopes.last_mut().unwrap().1.push_str(&format!("{line}\n")),
+            _ => {
+                let (_, code) = scopes.last_mut().unwrap();
+                code.push_str(line);
+                code.push('\n');
+            }
         }
         if line == "}" && scopes.len() > 1 {
             scopes.push((file.to_owned(), String::new()));

@@ -80,12 +80,12 @@ impl History {
 
     /// The recent rows of an entity, the oldest first.
     pub fn recent(&self, entity: EntityId) -> impl DoubleEndedIterator<Item = HistoryRow<'_>> {
-        self.recent.get(entity.index()).into_iter().flat_map(|ring| ring.iter())
+        self.recent.get(entity.index()).into_iter().flat_map(super::ring::HistoryRing::iter)
     }
 
     /// The recent points of a series, the oldest first.
     pub fn points(&self, series: SeriesId) -> impl DoubleEndedIterator<Item = HistoryRow<'_>> {
-        self.points.get(series.index()).into_iter().flat_map(|ring| ring.iter())
+        self.points.get(series.index()).into_iter().flat_map(super::ring::HistoryRing::iter)
     }
 
     /// The flagged rows of all entities whose steps start in `[from, to]`, the oldest first.

@@ -20,8 +20,9 @@ use crate::time::Timestamp;
 ///     Request::new(at, "payments", "/pay", 200, 80.0),
 ///     Request::new(at, "payments", "/pay", 503, 80.0),
 /// ]);
+/// pipeline.finish();
 /// let counters = pipeline.counters();
-/// assert_eq!((counters.requests, counters.errors, counters.rows), (2, 1, 0));
+/// assert_eq!((counters.requests, counters.errors, counters.rows), (2, 1, 1));
 /// # Ok::<(), mad_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -41,7 +41,7 @@ struct Context<'a> {
     in_other_incident: BTreeSet<EntityId>,
 }
 
-impl<'a> View<'a> {
+impl View<'_> {
     /// Ranks by the flagged rows known by `at`.
     pub fn rank(&self, config: CulpritConfig, at: Timestamp) -> Result<Ranking> {
         let ranker = CulpritRanker::new(config)?;

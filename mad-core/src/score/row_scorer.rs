@@ -196,7 +196,7 @@ impl RowScorer {
     pub fn reconfigure(&mut self, config: &ScoreConfig) -> Result<()> {
         config.validate()?;
         let ScoreConfig { window, profile, .. } = self.config;
-        self.config = ScoreConfig { window, profile, ..*config };
+        self.config = ScoreConfig { profile, window, ..*config };
         for (_, scorer) in &mut self.signals {
             scorer.reconfigure(config)?;
         }

@@ -37,11 +37,11 @@ pub const ROOT: Span<'static> = Span {
 /// The requests of the simulated shop with one outage; start and duration in seconds.
 #[cfg(feature = "simulate")]
 pub fn shop_with_outage(
-    config: ShopConfig,
+    mut config: ShopConfig,
     (start_seconds, duration_seconds): (f64, f64),
 ) -> Vec<SimulatedRequest> {
     let outage = IncidentSpec { start_seconds, duration_seconds, ..IncidentSpec::default() };
-    let config = ShopConfig { incidents: vec![outage], ..config };
+    config.incidents = vec![outage];
     Shop::new(config).unwrap().requests().collect()
 }
 

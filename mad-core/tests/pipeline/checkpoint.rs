@@ -233,7 +233,6 @@ const STATE_1: &[u8] = include_bytes!("../fixtures/state-1.bin");
 const ENTITY_1: &[u8] = include_bytes!("../fixtures/entity-1.bin");
 
 #[test]
-#[ignore = "the format restarts at version 1 once the saved fields have their names"]
 fn state_of_format_1_is_restored() {
     let config = PipelineConfig::default();
     let mut restored = Pipeline::restore(config.clone(), STATE_1).unwrap();
