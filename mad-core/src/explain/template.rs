@@ -331,16 +331,13 @@ fn failures(incident: &Incident) -> Option<String> {
     let rate = incident.error_rate();
     let share = match failing(incident) {
         Some((share, usual)) => {
-            let (share, usual) = (percent(share), percent(usual));
-            return Some(format!(
-                "{share} of {requests} failed in the flagged time (usual {usual})."
-            ));
+            format!(" The error rate was {} (usual {}).", percent(share), percent(usual))
         }
-        None if rate.is_finite() => format!(" ({})", percent(rate)),
+        None if rate.is_finite() => format!(" The error rate was {}.", percent(rate)),
         None => String::new(),
     };
     let failed = number(incident.errors as f64, 0);
-    Some(format!("{failed} of {requests} failed in the flagged time{share}."))
+    Some(format!("{failed} of {requests} failed in the flagged time.{share}"))
 }
 
 fn confidence_rule(incident: &Incident) -> String {

@@ -157,7 +157,7 @@ fn the_text_of_an_outage() {
     assert_eq!(
         explanation.impact,
         [
-            "24.8 % of 400 requests failed in the flagged time (usual 1 %).",
+            "99 of 400 requests failed in the flagged time. The error rate was 24.8 % (usual 1 %).",
             "At 10:03 UTC half of the requests took 4,214 ms or longer (usual 287 ms).",
         ]
     );
