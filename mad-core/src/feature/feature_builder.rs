@@ -1,4 +1,6 @@
 //! Telemetry of any kind to rows of closed steps.
+//!
+//! The file is longer than others because one type takes every kind of record and closes its steps.
 
 use std::collections::BTreeSet;
 

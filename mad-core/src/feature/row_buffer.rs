@@ -1,4 +1,7 @@
 //! Feature rows: one entity at one step with any number of signals, and the buffer that holds them.
+//!
+//! The file is longer than others because
+//! the row types and their buffer share one layout, and the tests stand beside it.
 
 use std::fmt;
 

@@ -1,4 +1,6 @@
 //! The grouping of flagged rows into incidents.
+//!
+//! The file is longer than others because its methods share one set of open and pending incidents.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -135,7 +135,7 @@ class Exchange:
         self._span(operation, self._latency(), failed, "client", peer)
 
     def headers(self) -> dict[str, str]:
-        """The headers that tell the callee its trace and parent span."""
+        """The headers that carry the trace and the parent span to the callee."""
         headers = {TRACE: self.trace_id, SPAN: self.span_id}
         if re.fullmatch(r"[0-9a-f]{32}", self.trace_id):
             headers[PARENT] = f"00-{self.trace_id}-{self.span_id}-01"

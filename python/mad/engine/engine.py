@@ -1,4 +1,7 @@
-"""The thread that commits inputs to the journal, judges them and writes the results."""
+"""The thread that commits inputs to the journal, judges them and writes the results.
+
+The file is longer than others because one class owns the thread, its queue and its state.
+"""
 
 from __future__ import annotations
 
