@@ -62,6 +62,7 @@ const MAX_NEIGHBOURS: usize = 64;
 ///         status: "ok",
 ///         kind: SpanKind::Server,
 ///         peer: None,
+///         host: "",
 ///     };
 ///     profiles.span(&front);
 ///     if i != 25 {

@@ -43,6 +43,7 @@ impl SimulatedSpan {
             status: if self.failed { "error" } else { "ok" },
             kind: self.kind,
             peer: None,
+            host: "",
         }
     }
 

@@ -67,6 +67,9 @@ pub struct LogLine<'a> {
     pub body: &'a str,
     /// The trace during which it was written.
     pub trace_id: Option<&'a str>,
+    /// The host, pod or instance that wrote it; empty where it is unknown. To the
+    /// event-time clock each host is a separate source.
+    pub host: &'a str,
 }
 
 impl<'a> LogLine<'a> {
@@ -77,7 +80,7 @@ impl<'a> LogLine<'a> {
         level: &'a str,
         body: &'a str,
     ) -> Self {
-        Self { timestamp, service, level, body, trace_id: None }
+        Self { timestamp, service, level, body, trace_id: None, host: "" }
     }
 
     /// Checks every field.
@@ -97,6 +100,6 @@ impl<'a> LogLine<'a> {
         if let Some(trace) = self.trace_id {
             check_name(trace).map_err(|reason| (reason, "trace_id"))?;
         }
-        Ok(())
+        check_optional_name(self.host).map_err(|reason| (reason, "host"))
     }
 }

@@ -33,12 +33,15 @@ pub struct MetricPoint<'a> {
     /// Observations behind the value (1 unless given): the trials of a rate, the requests of a
     /// latency. 0 is a gap.
     pub n: u64,
+    /// The host, pod or instance that measured it; empty where it is unknown. To the
+    /// event-time clock each host is a separate source.
+    pub host: &'a str,
 }
 
 impl<'a> MetricPoint<'a> {
     /// A point of a service as a whole, made of one observation.
     pub const fn new(timestamp: Timestamp, service: &'a str, metric: &'a str, value: f64) -> Self {
-        Self { timestamp, service, resource: "", metric, value, n: 1 }
+        Self { timestamp, service, resource: "", metric, value, n: 1, host: "" }
     }
 
     /// Checks every field.
@@ -53,6 +56,6 @@ impl<'a> MetricPoint<'a> {
         if self.value.is_infinite() {
             return Err((RejectReason::BadValue, "value"));
         }
-        Ok(())
+        check_optional_name(self.host).map_err(|reason| (reason, "host"))
     }
 }

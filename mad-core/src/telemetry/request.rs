@@ -33,6 +33,9 @@ pub struct Request<'a> {
     pub request_id: Option<&'a str>,
     /// The trace that it is part of. Requests of one trace give the calls between services.
     pub trace_id: Option<&'a str>,
+    /// The host, pod or instance that served it; empty where it is unknown. To the
+    /// event-time clock each host is a separate source.
+    pub host: &'a str,
 }
 
 impl<'a> Request<'a> {
@@ -52,6 +55,7 @@ impl<'a> Request<'a> {
             latency_ms,
             request_id: None,
             trace_id: None,
+            host: "",
         }
     }
 
@@ -80,7 +84,7 @@ impl<'a> Request<'a> {
         if self.trace_id.is_some_and(|id| id.len() > MAX_NAME_BYTES) {
             return Err((RejectReason::BadName, "trace_id"));
         }
-        Ok(())
+        check_optional_name(self.host).map_err(|reason| (reason, "host"))
     }
 }
 

@@ -24,6 +24,7 @@ use crate::time::Timestamp;
 ///     status: "ok",
 ///     kind: SpanKind::Server,
 ///     peer: None,
+///     host: "",
 /// };
 /// assert!(span.check().is_ok());
 /// let backwards = Span { duration_ms: -1.0, ..span };
@@ -52,6 +53,9 @@ pub struct Span<'a> {
     /// The called service, where the span names it; needed for services without spans, such as a
     /// database.
     pub peer: Option<&'a str>,
+    /// The host, pod or instance that recorded it; empty where it is unknown. To the
+    /// event-time clock each host is a separate source.
+    pub host: &'a str,
 }
 
 impl<'a> Span<'a> {
@@ -70,7 +74,8 @@ impl<'a> Span<'a> {
         check_name(self.operation).map_err(|reason| (reason, "operation"))?;
         check_amount(self.duration_ms).map_err(|reason| (reason, "duration_ms"))?;
         check_optional_name(self.status).map_err(|reason| (reason, "status"))?;
-        self.peer.map_or(Ok(()), check_name).map_err(|reason| (reason, "peer"))
+        self.peer.map_or(Ok(()), check_name).map_err(|reason| (reason, "peer"))?;
+        check_optional_name(self.host).map_err(|reason| (reason, "host"))
     }
 
     /// The span as a request of its service and operation: an error has status 500, the rest 200.
@@ -89,12 +94,15 @@ impl<'a> Span<'a> {
     ///     status: "error",
     ///     kind: SpanKind::Server,
     ///     peer: None,
+    ///     host: "",
     /// };
     /// assert_eq!((span.as_request().endpoint, span.as_request().status_code), ("charge", 500));
     /// ```
     pub fn as_request(&self) -> Request<'a> {
         let status = if self.is_error() { 500 } else { 200 };
-        Request::new(self.start, self.service, self.operation, status, self.duration_ms)
+        let request =
+            Request::new(self.start, self.service, self.operation, status, self.duration_ms);
+        Request { host: self.host, ..request }
     }
 
     /// Whether it failed, by its status: a word for failure in upper or lower case (`error`,

@@ -7,7 +7,7 @@ use crate::telemetry::{
 use crate::time::ZonePolicy;
 
 /// The number of fields of the kind with the most fields.
-pub const MAX_FIELDS: usize = 10;
+pub const MAX_FIELDS: usize = 11;
 
 /// The fault of a record: the reason and the field.
 pub type Fault = (RejectReason, &'static str);
@@ -26,7 +26,7 @@ mod sealed {
 ///
 /// assert_eq!(Metrics::KIND.as_str(), "metrics");
 /// assert_eq!(Metrics::needed(), ["timestamp", "service", "metric", "value"]);
-/// assert_eq!(Metrics::FIELDS[Metrics::NEEDED..], ["resource", "n"]);
+/// assert_eq!(Metrics::FIELDS[Metrics::NEEDED..], ["resource", "n", "host"]);
 /// ```
 pub trait Kind: sealed::Sealed + 'static {
     /// One record.
@@ -102,14 +102,16 @@ impl Kind for Requests {
         "latency_ms",
         "request_id",
         "trace_id",
+        "host",
     ];
     const NEEDED: usize = 5;
     const TIME: Option<&'static str> = Some("timestamp");
-    const NUMBERED: &'static [&'static str] = &["request_id", "trace_id"];
+    const NUMBERED: &'static [&'static str] = &["request_id", "trace_id", "host"];
 
     #[inline]
     fn record<V: Value>(fields: &[V; MAX_FIELDS], zone: ZonePolicy) -> Result<Request<'_>, Fault> {
-        let [timestamp, service, endpoint, status, latency, request_id, trace_id, ..] = fields;
+        let [timestamp, service, endpoint, status, latency, request_id, trace_id, host, ..] =
+            fields;
         let request = Request {
             timestamp: at("timestamp", timestamp.time(zone))?,
             service: at("service", service.text())?,
@@ -118,6 +120,7 @@ impl Kind for Requests {
             latency_ms: at("latency_ms", needed(latency, RejectReason::BadLatency))?,
             request_id: at("request_id", optional(request_id))?,
             trace_id: at("trace_id", optional(trace_id))?,
+            host: at("host", host.text())?,
         };
         request.check()?;
         Ok(request)
@@ -128,17 +131,17 @@ impl Kind for Metrics {
     type Record<'a> = MetricPoint<'a>;
     const KIND: RecordKind = RecordKind::Metrics;
     const FIELDS: &'static [&'static str] =
-        &["timestamp", "service", "metric", "value", "resource", "n"];
+        &["timestamp", "service", "metric", "value", "resource", "n", "host"];
     const NEEDED: usize = 4;
     const TIME: Option<&'static str> = Some("timestamp");
-    const NUMBERED: &'static [&'static str] = &["resource"];
+    const NUMBERED: &'static [&'static str] = &["resource", "host"];
 
     #[inline]
     fn record<V: Value>(
         fields: &[V; MAX_FIELDS],
         zone: ZonePolicy,
     ) -> Result<MetricPoint<'_>, Fault> {
-        let [timestamp, service, metric, value, resource, n, ..] = fields;
+        let [timestamp, service, metric, value, resource, n, host, ..] = fields;
         let point = MetricPoint {
             timestamp: at("timestamp", timestamp.time(zone))?,
             service: at("service", service.text())?,
@@ -146,6 +149,7 @@ impl Kind for Metrics {
             metric: at("metric", metric.text())?,
             value: at("value", value.number(RejectReason::BadValue))?.unwrap_or(f64::NAN),
             n: at("n", count(n))?,
+            host: at("host", host.text())?,
         };
         point.check()?;
         Ok(point)
@@ -166,14 +170,16 @@ impl Kind for Spans {
         "status",
         "kind",
         "peer",
+        "host",
     ];
     const NEEDED: usize = 7;
     const TIME: Option<&'static str> = Some("start");
     const NUMBERED: &'static [&'static str] =
-        &["trace_id", "span_id", "parent_id", "status", "kind"];
+        &["trace_id", "span_id", "parent_id", "status", "kind", "host"];
 
     fn record<V: Value>(fields: &[V; MAX_FIELDS], zone: ZonePolicy) -> Result<Span<'_>, Fault> {
-        let [trace, span, parent, service, operation, start, duration, status, kind, peer] = fields;
+        let [trace, span, parent, service, operation, start, duration, status, kind, peer, host] =
+            fields;
         let span = Span {
             trace_id: at("trace_id", trace.text())?,
             span_id: at("span_id", span.text())?,
@@ -185,6 +191,7 @@ impl Kind for Spans {
             status: at("status", status.text())?,
             kind: SpanKind::parse(at("kind", kind.text())?),
             peer: at("peer", optional(peer))?,
+            host: at("host", host.text())?,
         };
         span.check()?;
         Ok(span)
@@ -194,19 +201,21 @@ impl Kind for Spans {
 impl Kind for Logs {
     type Record<'a> = LogLine<'a>;
     const KIND: RecordKind = RecordKind::Logs;
-    const FIELDS: &'static [&'static str] = &["timestamp", "service", "body", "level", "trace_id"];
+    const FIELDS: &'static [&'static str] =
+        &["timestamp", "service", "body", "level", "trace_id", "host"];
     const NEEDED: usize = 3;
     const TIME: Option<&'static str> = Some("timestamp");
-    const NUMBERED: &'static [&'static str] = &["level", "trace_id"];
+    const NUMBERED: &'static [&'static str] = &["level", "trace_id", "host"];
 
     fn record<V: Value>(fields: &[V; MAX_FIELDS], zone: ZonePolicy) -> Result<LogLine<'_>, Fault> {
-        let [timestamp, service, body, level, trace_id, ..] = fields;
+        let [timestamp, service, body, level, trace_id, host, ..] = fields;
         let line = LogLine {
             timestamp: at("timestamp", timestamp.time(zone))?,
             service: at("service", service.text())?,
             level: at("level", level.text())?,
             body: at("body", body.text())?,
             trace_id: at("trace_id", optional(trace_id))?,
+            host: at("host", host.text())?,
         };
         line.check()?;
         Ok(line)

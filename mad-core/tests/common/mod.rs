@@ -32,6 +32,7 @@ pub const ROOT: Span<'static> = Span {
     status: "ok",
     kind: SpanKind::Server,
     peer: None,
+    host: "",
 };
 
 /// The requests of the simulated shop with one outage; start and duration in seconds.

@@ -217,6 +217,7 @@ fn of_every_kind() -> Pipeline {
             status: "ok",
             kind: SpanKind::Server,
             peer: None,
+            host: "",
         };
         pipeline.push(span, &Source::at(1), &mut update);
         let level = if second % 90 == 0 { "ERROR" } else { "INFO" };

@@ -220,6 +220,7 @@ proptest! {
                 metric: metrics[usize::from(*metric)],
                 value: *value,
                 n: *n,
+                host: "",
             })
             .collect();
         let run = |cut: usize| {

@@ -566,6 +566,7 @@ fn a_request_and_its_span_are_one_row() {
                 status: "ok",
                 kind,
                 peer: None,
+                host: "",
             };
             pipeline.push(span, &Source::at(1), &mut update);
         }

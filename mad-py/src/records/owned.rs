@@ -8,6 +8,7 @@ use mad_core::{Change, LogLine, MetricPoint, Record, Request, Span, Timestamp};
 pub struct Owned {
     pub timestamp: Timestamp,
     position: u64,
+    host: Option<EntityId>,
     what: What,
 }
 
@@ -66,18 +67,20 @@ impl Names {
 
     /// A record to be held; none of a kind that is not held.
     pub fn keep(&mut self, record: &Record<'_>, position: u64) -> Option<Owned> {
-        let (timestamp, what) = match record {
+        let (timestamp, host, what) = match record {
             Record::Request(request) => {
                 let entity = self.entities.id(request.service, request.endpoint);
                 let &Request { timestamp, status_code, latency_ms, .. } = request;
                 let [request_id, trace_id] =
                     [request.request_id, request.trace_id].map(|id| id.map(Into::into));
-                (timestamp, What::Request { entity, status_code, latency_ms, request_id, trace_id })
+                let what = What::Request { entity, status_code, latency_ms, request_id, trace_id };
+                (timestamp, request.host, what)
             }
             Record::Metric(point) => {
                 let entity = self.entities.id(point.service, point.resource);
                 let series = self.series.id(entity, point.metric, &self.entities)?;
-                (point.timestamp, What::Metric { series, value: point.value, n: point.n })
+                let what = What::Metric { series, value: point.value, n: point.n };
+                (point.timestamp, point.host, what)
             }
             Record::Span(span) => {
                 let owned = OwnedSpan {
@@ -90,27 +93,31 @@ impl Names {
                     kind: span.kind,
                     peer: span.peer.map(Into::into),
                 };
-                (span.start, What::Span(Box::new(owned)))
+                (span.start, span.host, What::Span(Box::new(owned)))
             }
             Record::Log(line) => {
                 let entity = self.entities.id(line.service, "");
                 let (level, body) = (line.level.into(), line.body.into());
                 let trace_id = line.trace_id.map(Into::into);
-                (line.timestamp, What::Log { entity, level, body, trace_id })
+                (line.timestamp, line.host, What::Log { entity, level, body, trace_id })
             }
             Record::Change(change) => {
                 let &Change { timestamp, service, kind, name, version } = change;
                 let [service, kind, name, version] = [service, kind, name, version].map(Into::into);
-                (timestamp, What::Change { service, kind, name, version })
+                (timestamp, "", What::Change { service, kind, name, version })
             }
             Record::Edge(_) => return None,
         };
-        Some(Owned { timestamp, position, what })
+        let host = Some(host).filter(|host| !host.is_empty());
+        let host = host.map(|host| self.entities.id(host, ""));
+        Some(Owned { timestamp, position, host, what })
     }
 
     /// A held record as it was read, with its position.
     pub fn record<'a>(&'a self, held: &'a Owned) -> Option<(Record<'a>, u64)> {
-        let &Owned { timestamp, position, .. } = held;
+        let &Owned { timestamp, position, host, .. } = held;
+        let host = host.and_then(|host| self.entities.get(host));
+        let host = host.map_or("", |host| &host.service);
         let record = match &held.what {
             What::Request { entity, status_code, latency_ms, request_id, trace_id } => {
                 let entity = self.entities.get(*entity)?;
@@ -122,14 +129,14 @@ impl Names {
                     *latency_ms,
                 );
                 let (request_id, trace_id) = (request_id.as_deref(), trace_id.as_deref());
-                let request = Request { request_id, trace_id, ..request };
+                let request = Request { request_id, trace_id, host, ..request };
                 Record::Request(request)
             }
             What::Metric { series, value, n } => {
                 let name = self.series.get(*series)?;
                 let entity = self.entities.get(name.entity)?;
                 let point = MetricPoint::new(timestamp, &entity.service, &name.metric, *value);
-                let point = MetricPoint { resource: &entity.endpoint, n: *n, ..point };
+                let point = MetricPoint { resource: &entity.endpoint, n: *n, host, ..point };
                 Record::Metric(point)
             }
             What::Span(span) => {
@@ -145,13 +152,14 @@ impl Names {
                     status: &span.status,
                     kind: span.kind,
                     peer: span.peer.as_deref(),
+                    host,
                 };
                 Record::Span(record)
             }
             What::Log { entity, level, body, trace_id } => {
                 let service = &self.entities.get(*entity)?.service;
                 let line = LogLine::new(timestamp, service, level, body);
-                let line = LogLine { trace_id: trace_id.as_deref(), ..line };
+                let line = LogLine { trace_id: trace_id.as_deref(), host, ..line };
                 Record::Log(line)
             }
             What::Change { service, kind, name, version } => {

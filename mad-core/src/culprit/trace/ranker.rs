@@ -70,6 +70,7 @@ const SAMPLES: usize = 5;
 ///         status: if second < 15 { "ok" } else { "error" },
 ///         kind: SpanKind::Server,
 ///         peer: None,
+///         host: "",
 ///     };
 ///     window.span(&front);
 ///     window.span(&Span { span_id: "2", parent_id: Some("1"), service: "cart", ..front });

@@ -46,9 +46,10 @@ const METRICS: Case = Case {
         ("value", "0.5"),
         ("resource", "pod-1"),
         ("n", "12"),
+        ("host", "node-7"),
     ],
     printed: "MetricPoint { timestamp: AT, service: \"db\", resource: \"pod-1\", \
-              metric: \"cpu\", value: 0.5, n: 12 }",
+              metric: \"cpu\", value: 0.5, n: 12, host: \"node-7\" }",
     wrong: &[
         ("timestamp", "", MissingField),
         ("timestamp", "noon", BadTimestamp),
@@ -66,6 +67,7 @@ const METRICS: Case = Case {
         ("n", "NaN", BadValue),
         ("n", "1e300", BadValue),
         ("n", "many", BadValue),
+        ("host", "a\tb", BadName),
     ],
     right: &[
         ("value", "", "value: NaN"),
@@ -74,9 +76,10 @@ const METRICS: Case = Case {
         ("value", "nan", "value: NaN"),
         ("value", "-1e3", "value: -1000.0"),
         ("resource", "", "resource: \"\""),
-        ("n", "", "n: 1 "),
-        ("n", "0", "n: 0 "),
-        ("n", "3.0", "n: 3 "),
+        ("n", "", "n: 1,"),
+        ("n", "0", "n: 0,"),
+        ("n", "3.0", "n: 3,"),
+        ("host", "", "host: \"\""),
     ],
 };
 
@@ -92,10 +95,11 @@ const SPANS: Case = Case {
         ("status", "ok"),
         ("kind", "Client"),
         ("peer", "disk"),
+        ("host", "node-7"),
     ],
     printed: "Span { trace_id: \"t\", span_id: \"s\", parent_id: Some(\"p\"), service: \"db\", \
               operation: \"select, all\", start: AT, duration_ms: 1.5, status: \"ok\", kind: Client, \
-              peer: Some(\"disk\") }",
+              peer: Some(\"disk\"), host: \"node-7\" }",
     wrong: &[
         ("trace_id", "", MissingField),
         ("span_id", "", MissingField),
@@ -112,6 +116,7 @@ const SPANS: Case = Case {
         ("duration_ms", "long", BadValue),
         ("status", "a\tb", BadName),
         ("peer", "a\tb", BadName),
+        ("host", "a\tb", BadName),
     ],
     right: &[
         ("kind", "", "kind: Unknown"),
@@ -133,9 +138,10 @@ const LOGS: Case = Case {
         ("level", "ERROR"),
         ("body", "disk \"full\", again\n\tat io"),
         ("trace_id", "t"),
+        ("host", "node-7"),
     ],
     printed: "LogLine { timestamp: AT, service: \"db\", level: \"ERROR\", \
-              body: \"disk \\\"full\\\", again\\n\\tat io\", trace_id: Some(\"t\") }",
+              body: \"disk \\\"full\\\", again\\n\\tat io\", trace_id: Some(\"t\"), host: \"node-7\" }",
     wrong: &[
         ("timestamp", "", MissingField),
         ("timestamp", "x", BadTimestamp),
@@ -143,6 +149,7 @@ const LOGS: Case = Case {
         ("level", "a\tb", BadName),
         ("body", "", MissingField),
         ("trace_id", "a\tb", BadName),
+        ("host", "a\tb", BadName),
     ],
     right: &[
         ("level", "", "level: \"\""),
