@@ -45,6 +45,48 @@ pub fn reduce_shared<'py, T: PyTypeInfo, S: Serialize + Send>(
     reduce_with::<T, _>(py, (PyBytes::new(py, &written),))
 }
 
+/// Gives classes that are serializable as a whole their methods for `pickle`.
+macro_rules! pickled {
+    ($($class:ty),+) => {$(
+        #[pyo3::pymethods]
+        impl $class {
+            fn __reduce__<'py>(
+                &self,
+                py: pyo3::Python<'py>,
+            ) -> crate::pickle::Reduced<'py, crate::pickle::State<'py>> {
+                crate::pickle::reduce(py, self)
+            }
+
+            #[staticmethod]
+            fn _from_state(state: &[u8]) -> pyo3::PyResult<Self> {
+                crate::pickle::read(state)
+            }
+        }
+    )+};
+}
+pub(crate) use pickled;
+
+/// The same for classes whose only field is a [`Shared`] `state`.
+macro_rules! pickled_shared {
+    ($($class:ty),+) => {$(
+        #[pyo3::pymethods]
+        impl $class {
+            fn __reduce__<'py>(
+                &self,
+                py: pyo3::Python<'py>,
+            ) -> crate::pickle::Reduced<'py, crate::pickle::State<'py>> {
+                crate::pickle::reduce_shared::<Self, _>(py, &self.state)
+            }
+
+            #[staticmethod]
+            fn _from_state(state: &[u8]) -> pyo3::PyResult<Self> {
+                Ok(Self { state: crate::shared::Shared::new(crate::pickle::read(state)?) })
+            }
+        }
+    )+};
+}
+pub(crate) use pickled_shared;
+
 /// A state as bytes.
 pub fn bytes<'py>(
     py: Python<'py>,

@@ -7,8 +7,10 @@ import csv
 import io
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
 from table_kinds import HAVE, content, pandas, pyarrow, shop
 
@@ -214,3 +216,20 @@ def test_a_copied_stage_continues_like_the_original(how: str) -> None:
 
 
 HALVES = (slice(0, 4000), slice(4000, None))
+
+
+def test_threads_share_a_scorer_and_a_graph() -> None:
+    scorer = mad.MadScorer(window=60)
+    graph = mad.ServiceGraph()
+    values = np.arange(50_000, dtype=float) % 17
+
+    def work(place: int) -> None:
+        scorer.observe_many(values)
+        scorer.observe(float(place))
+        graph.add({"caller": [f"web-{place}"] * 500, "callee": ["shop"] * 500}, kind="edges")
+        graph.callers("shop")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(16)))
+    assert graph.callers("shop") == sorted(f"web-{place}" for place in range(16))
+    assert scorer.points == 60

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::pickle::{self, Reduced, State};
+use crate::pickle::pickled;
 use crate::tables::html;
 
 /// The explanation of an incident in sentences; each holds numbers of its evidence.
@@ -34,15 +34,6 @@ pub struct Explanation {
 
 #[pymethods]
 impl Explanation {
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
-        pickle::reduce(py, self)
-    }
-
-    #[staticmethod]
-    fn _from_state(state: &[u8]) -> PyResult<Self> {
-        pickle::read(state)
-    }
-
     fn _repr_html_(&self) -> String {
         let parts: [(&str, &[String]); 5] = [
             ("Why it was flagged", &self.why_flagged),
@@ -79,3 +70,5 @@ impl From<mad_core::Explanation> for Explanation {
         }
     }
 }
+
+pickled!(Explanation);

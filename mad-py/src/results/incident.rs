@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::config::to_json;
-use crate::pickle::{self, Reduced, State};
+use crate::pickle::pickled;
 use crate::results::incident_document::Told;
 use crate::results::ranking::Ranking;
 use crate::tables::html;
@@ -142,15 +142,6 @@ impl Incident {
         }
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
-        pickle::reduce(py, self)
-    }
-
-    #[staticmethod]
-    fn _from_state(state: &[u8]) -> PyResult<Self> {
-        pickle::read(state)
-    }
-
     fn _repr_html_(&self) -> String {
         html::table(&self.__repr__(), &Self::CELLS, [self.cells()], 1)
     }
@@ -189,3 +180,5 @@ impl Incident {
         ]
     }
 }
+
+pickled!(Incident);

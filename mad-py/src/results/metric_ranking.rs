@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde::{Deserialize, Serialize};
 
-use crate::pickle::{self, Reduced, State};
+use crate::pickle::pickled;
 use crate::records::rejected::rejected;
 use crate::tables::html;
 
@@ -52,15 +52,6 @@ impl MetricRanking {
 
     fn __len__(&self) -> usize {
         self.core.culprits.len()
-    }
-
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
-        pickle::reduce(py, self)
-    }
-
-    #[staticmethod]
-    fn _from_state(state: &[u8]) -> PyResult<Self> {
-        pickle::read(state)
     }
 
     fn _repr_html_(&self) -> String {
@@ -171,15 +162,6 @@ impl MetricCulprit {
         self.core.correlated.iter().map(one).collect()
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
-        pickle::reduce(py, self)
-    }
-
-    #[staticmethod]
-    fn _from_state(state: &[u8]) -> PyResult<Self> {
-        pickle::read(state)
-    }
-
     fn __repr__(&self) -> String {
         format!(
             "MetricCulprit({}, {}, score {:.2}, since {})",
@@ -187,3 +169,5 @@ impl MetricCulprit {
         )
     }
 }
+
+pickled!(MetricRanking, MetricCulprit);

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde::{Deserialize, Serialize};
 
-use crate::pickle::{self, Reduced, State};
+use crate::pickle::pickled;
 use crate::tables::html;
 
 /// Culprits by their flagged rows, best first.
@@ -62,15 +62,6 @@ impl Ranking {
 
     fn __len__(&self) -> usize {
         self.core.culprits.len()
-    }
-
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
-        pickle::reduce(py, self)
-    }
-
-    #[staticmethod]
-    fn _from_state(state: &[u8]) -> PyResult<Self> {
-        pickle::read(state)
     }
 
     fn _repr_html_(&self) -> String {
@@ -162,15 +153,6 @@ impl Culprit {
         self.core.evidence.iter().map(one).collect()
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
-        pickle::reduce(py, self)
-    }
-
-    #[staticmethod]
-    fn _from_state(state: &[u8]) -> PyResult<Self> {
-        pickle::read(state)
-    }
-
     fn __repr__(&self) -> String {
         format!(
             "Culprit({}, {}, score {:.2}, since {})",
@@ -181,3 +163,5 @@ impl Culprit {
         )
     }
 }
+
+pickled!(Ranking, Culprit);

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::errors::value_error;
-use crate::pickle::{self, Reduced, State};
+use crate::pickle::pickled;
 use crate::results::row_reader::{OF_SIGNAL, rows_of};
 use crate::tables::table::{Table, flags, floats, integers, strings, times};
 
@@ -64,15 +64,6 @@ impl Rows {
             _ => "features",
         };
         format!("Rows({} rows, {stage})", self.features.len())
-    }
-
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
-        pickle::reduce(py, self)
-    }
-
-    #[staticmethod]
-    fn _from_state(state: &[u8]) -> PyResult<Self> {
-        pickle::read(state)
     }
 
     /// The rows as a table: their features; their scores and verdicts where they are known.
@@ -286,3 +277,5 @@ pub fn split(rows: Vec<JudgedRow>) -> Rows {
     out.verdicts = Some(verdicts);
     out
 }
+
+pickled!(Rows);

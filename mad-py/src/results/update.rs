@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde::{Deserialize, Serialize};
 
-use crate::pickle::{self, Reduced, State};
+use crate::pickle::pickled;
 use crate::records::rejected;
 use crate::results::incident::Incident;
 use crate::results::points::Points;
@@ -51,15 +51,6 @@ impl Update {
     #[getter]
     fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         rejected::rejected(py, &self.rejected)
-    }
-
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
-        pickle::reduce(py, self)
-    }
-
-    #[staticmethod]
-    fn _from_state(state: &[u8]) -> PyResult<Self> {
-        pickle::read(state)
     }
 
     /// Whether the batch id was known, so that nothing of the batch was taken.
@@ -123,3 +114,5 @@ fn name(change: &IncidentChange) -> &'static str {
         IncidentChange::Closed(_) => "closed",
     }
 }
+
+pickled!(Update);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::errors::to_py;
 use crate::moment::Moment;
-use crate::pickle::{self, Reduced, State};
+use crate::pickle::pickled;
 use crate::results::ranking::Ranking;
 use crate::results::row_reader::rows_of;
 
@@ -73,13 +73,6 @@ impl CulpritRanker {
             Ok(self.core.rank(&flagged, &rows.entities, at).into())
         })
     }
-
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
-        pickle::reduce(py, self)
-    }
-
-    #[staticmethod]
-    fn _from_state(state: &[u8]) -> PyResult<Self> {
-        pickle::read(state)
-    }
 }
+
+pickled!(CulpritRanker);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::parse;
 use crate::errors::to_py;
-use crate::pickle::{self, Reduced, State};
+use crate::pickle::pickled_shared;
 use crate::records::rejected;
 use crate::results::rows::Rows;
 use crate::shared::Shared;
@@ -110,15 +110,6 @@ impl FeatureBuilder {
         let rejections = self.state.with(py, |state| state.rejections.clone())?;
         rejected::rejected(py, &rejections)
     }
-
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
-        pickle::reduce_shared::<Self, _>(py, &self.state)
-    }
-
-    #[staticmethod]
-    fn _from_state(state: &[u8]) -> PyResult<Self> {
-        Ok(Self { state: Shared::new(pickle::read(state)?) })
-    }
 }
 
 impl FeatureBuilder {
@@ -150,3 +141,5 @@ impl Building {
         Rows { entities: self.entities.clone(), features, ..Rows::default() }
     }
 }
+
+pickled_shared!(FeatureBuilder);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::parse;
 use crate::errors::to_py;
-use crate::pickle::{self, Reduced, State};
+use crate::pickle::pickled_shared;
 use crate::results::incident::Incident;
 use crate::results::row_reader::rows_of;
 use crate::shared::Shared;
@@ -101,13 +101,6 @@ impl IncidentGrouper {
             all.map(|core| Incident { core: core.clone(), document: None, ranking: None }).collect()
         })
     }
-
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
-        pickle::reduce_shared::<Self, _>(py, &self.state)
-    }
-
-    #[staticmethod]
-    fn _from_state(state: &[u8]) -> PyResult<Self> {
-        Ok(Self { state: Shared::new(pickle::read(state)?) })
-    }
 }
+
+pickled_shared!(IncidentGrouper);

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::errors::{to_py, value_error};
 use crate::moment::At;
-use crate::pickle::{self, Reduced, State};
+use crate::pickle::{pickled, pickled_shared};
+use crate::shared::Shared;
 use crate::tables::arrays::Floats;
 
 /// Scores single values by the median and the MAD (median absolute deviation) of the values
@@ -24,7 +25,7 @@ use crate::tables::arrays::Floats;
 /// latencies. Values and band have the unit of the series.
 ///
 /// NaN scores 0 and is not learnt. The first values score 0. A scorer can be pickled and copied
-/// with all that it has learnt. Raises ValueError for a setting outside its range.
+/// with all that it has learnt, and threads can share it. Raises ValueError for a setting outside its range.
 ///
 /// >>> import mad
 /// >>> scorer = mad.MadScorer(window=60)
@@ -34,9 +35,13 @@ use crate::tables::arrays::Floats;
 /// True
 /// >>> scorer.score(25.0).expected
 /// 10.2
-#[pyclass(module = "mad._core")]
-#[derive(Serialize, Deserialize)]
+#[pyclass(module = "mad._core", frozen)]
 pub struct MadScorer {
+    state: Shared<State>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct State {
     core: mad_core::MadScorer,
     threshold: f64,
 }
@@ -63,15 +68,6 @@ pub struct Score {
 
 #[pymethods]
 impl Score {
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
-        pickle::reduce(py, self)
-    }
-
-    #[staticmethod]
-    fn _from_state(state: &[u8]) -> PyResult<Self> {
-        pickle::read(state)
-    }
-
     fn __repr__(&self) -> String {
         format!("Score({:.3}, z {:.2}, expected {})", self.score, self.z, self.expected)
     }
@@ -121,38 +117,42 @@ impl MadScorer {
             band,
         };
         let core = mad_core::MadScorer::new(config).map_err(|error| to_py(&error))?;
-        Ok(Self { core, threshold })
+        Ok(Self { state: Shared::new(State { core, threshold }) })
     }
 
     /// Scores a value without learning it. `at` is an aware datetime or nanoseconds since 1970, `n`
     /// the number of observations behind the value.
     #[pyo3(signature = (x, at=None, n=1))]
-    fn score(&self, x: f64, at: Option<At>, n: u64) -> Score {
-        self.core.score(At::or_epoch(at), Sample { value: x, n }).into()
+    fn score(&self, py: Python<'_>, x: f64, at: Option<At>, n: u64) -> PyResult<Score> {
+        let (at, sample) = (At::or_epoch(at), Sample { value: x, n });
+        Ok(self.state.with(py, |state| state.core.score(at, sample))?.into())
     }
 
     /// Learns a value: "full", "clipped" to the ordinary range, or "skip".
     #[pyo3(signature = (x, at=None, n=1, how="full"))]
-    fn learn(&mut self, x: f64, at: Option<At>, n: u64, how: &str) -> PyResult<()> {
-        self.core.learn(At::or_epoch(at), Sample { value: x, n }, learn_of(how)?);
-        Ok(())
+    fn learn(&self, py: Python<'_>, x: f64, at: Option<At>, n: u64, how: &str) -> PyResult<()> {
+        let (at, sample, how) = (At::or_epoch(at), Sample { value: x, n }, learn_of(how)?);
+        self.state.with(py, |state| state.core.learn(at, sample, how))
     }
 
     /// Scores a value, then learns it; an anomalous value is learnt clipped.
     #[pyo3(signature = (x, at=None, n=1))]
-    fn observe(&mut self, x: f64, at: Option<At>, n: u64) -> Score {
-        self.core.observe(At::or_epoch(at), Sample { value: x, n }, self.threshold).into()
+    fn observe(&self, py: Python<'_>, x: f64, at: Option<At>, n: u64) -> PyResult<Score> {
+        let (at, sample) = (At::or_epoch(at), Sample { value: x, n });
+        let observe = |state: &mut State| state.core.observe(at, sample, state.threshold);
+        Ok(self.state.with(py, observe)?.into())
     }
 
     /// Scores and learns a whole array: a dict of the arrays z, score, expected, expected_low and
     /// expected_high, each as long as `values`.
     fn observe_many<'py>(
-        &mut self,
+        &self,
         py: Python<'py>,
         values: Floats<'py>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let view = values.0.as_array();
-        let scores = py.detach(|| self.core.observe_many(view, self.threshold));
+        let observe = |state: &mut State| state.core.observe_many(view, state.threshold);
+        let scores = self.state.with(py, observe)?;
         let out = PyDict::new(py);
         let column =
             |f: fn(&mad_core::Score) -> f64| PyArray1::from_vec(py, scores.iter().map(f).collect());
@@ -166,17 +166,8 @@ impl MadScorer {
 
     /// Number of values in the window.
     #[getter]
-    fn points(&self) -> usize {
-        self.core.points()
-    }
-
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
-        pickle::reduce(py, self)
-    }
-
-    #[staticmethod]
-    fn _from_state(state: &[u8]) -> PyResult<Self> {
-        pickle::read(state)
+    fn points(&self, py: Python<'_>) -> PyResult<usize> {
+        self.state.with(py, |state| state.core.points())
     }
 }
 
@@ -205,3 +196,6 @@ pub fn learn_of(name: &str) -> PyResult<Learn> {
         other => Err(value_error(format!("how = {other:?}; expected full, clipped or skip"))),
     }
 }
+
+pickled!(Score);
+pickled_shared!(MadScorer);

@@ -11,6 +11,7 @@ use crate::pickle::{self, Reduced};
 use crate::records::kinds::{parse_kind, read_table};
 use crate::records::rejected::rejected;
 use crate::records::source::{Piece, Source};
+use crate::shared::Shared;
 use crate::tables::table::{Table, flags, floats, integers, strings};
 
 /// The graph of services and their calls, from spans, edges and requests that share a trace.
@@ -19,7 +20,8 @@ use crate::tables::table::{Table, flags, floats, integers, strings};
 /// spans is bounded: of `config`, `limits.services`, `limits.graph_edges`, `limits.open_spans` and
 /// `naive_offset_seconds` matter. Durations are in ms; NaN stands where nothing was seen. Records
 /// that cannot be read are counted in `rejected`; an empty graph has empty tables. A graph can be
-/// pickled and copied unless a source that was fed in pieces has not ended.
+/// pickled and copied unless a source that was fed in pieces has not ended, and threads can share
+/// it.
 ///
 /// >>> import mad
 /// >>> graph = mad.ServiceGraph()
@@ -28,14 +30,18 @@ use crate::tables::table::{Table, flags, floats, integers, strings};
 /// (['payments'], [('shop', 1), ('web', 2)])
 /// >>> graph.edges()["caller"]
 /// ['shop', 'web']
-#[pyclass(module = "mad._core")]
+#[pyclass(module = "mad._core", frozen)]
 pub struct ServiceGraph {
+    state: Shared<State>,
+    zone: ZonePolicy,
+}
+
+struct State {
     core: mad_core::ServiceGraph,
     /// The graph that queries read, until more records come.
     settled: Option<mad_core::ServiceGraph>,
     sources: Vec<Source>,
     rejected: Rejections,
-    zone: ZonePolicy,
 }
 
 #[pymethods]
@@ -45,44 +51,44 @@ impl ServiceGraph {
     fn new(config: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let config = parse(config)?;
         let core = mad_core::ServiceGraph::new(&config.limits).map_err(|error| to_py(&error))?;
-        let (sources, rejected) = (Vec::new(), Rejections::default());
-        Ok(Self { core, settled: None, sources, rejected, zone: config.zone() })
+        Ok(Self::of(core, Rejections::default(), config.zone()))
     }
 
     /// Takes a table of spans, edges or requests.
     #[pyo3(signature = (table, kind="spans"))]
-    fn add(&mut self, py: Python<'_>, table: &Bound<'_, PyAny>, kind: &str) -> PyResult<()> {
+    fn add(&self, py: Python<'_>, table: &Bound<'_, PyAny>, kind: &str) -> PyResult<()> {
         let mut source = Source::new(kind_of(kind)?);
-        self.read(py, &mut source, table)?;
-        py.detach(|| self.take(&mut source, &Piece::End))
+        let zone = self.zone;
+        self.with_piece(py, source.kind, table, |state, piece| {
+            state.take(&mut source, piece, zone)?;
+            state.take(&mut source, &Piece::End, zone)
+        })
     }
 
     /// Takes a piece of a source: bytes, cut anywhere, or a table.
-    fn feed(&mut self, py: Python<'_>, kind: &str, chunk: &Bound<'_, PyAny>) -> PyResult<()> {
-        let kind = kind_of(kind)?;
-        let place = self.sources.iter().position(|source| source.kind == kind);
-        let mut source =
-            place.map_or_else(|| Source::new(kind), |place| self.sources.swap_remove(place));
-        let outcome = self.read(py, &mut source, chunk);
-        self.sources.push(source);
-        outcome
+    fn feed(&self, py: Python<'_>, kind: &str, chunk: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (kind, zone) = (kind_of(kind)?, self.zone);
+        self.with_piece(py, kind, chunk, |state, piece| {
+            let mut source = state.open(kind).unwrap_or_else(|| Source::new(kind));
+            let outcome = state.take(&mut source, piece, zone);
+            state.sources.push(source);
+            outcome
+        })
     }
 
     /// Ends a source.
-    fn end(&mut self, kind: &str) -> PyResult<()> {
-        let kind = kind_of(kind)?;
-        match self.sources.iter().position(|source| source.kind == kind) {
-            Some(place) => {
-                let mut source = self.sources.swap_remove(place);
-                self.take(&mut source, &Piece::End)
-            }
+    fn end(&self, py: Python<'_>, kind: &str) -> PyResult<()> {
+        let (kind, zone) = (kind_of(kind)?, self.zone);
+        let outcome = self.state.with(py, |state| match state.open(kind) {
+            Some(mut source) => state.take(&mut source, &Piece::End, zone),
             None => Ok(()),
-        }
+        })?;
+        outcome.map_err(|error| to_py(&error))
     }
 
     /// The services.
-    fn nodes(&mut self) -> PyResult<Table> {
-        let nodes = self.settled().nodes();
+    fn nodes(&self, py: Python<'_>) -> PyResult<Table> {
+        let nodes = self.query(py, mad_core::ServiceGraph::nodes)?;
         let count = |of: fn(&ServiceNode) -> u64| integers(nodes.iter().map(of));
         Table::new(vec![
             ("service", strings(nodes.iter().map(|node| &*node.service))),
@@ -94,8 +100,8 @@ impl ServiceGraph {
     }
 
     /// The calls between them.
-    fn edges(&mut self) -> PyResult<Table> {
-        let edges = self.settled().edges();
+    fn edges(&self, py: Python<'_>) -> PyResult<Table> {
+        let edges = self.query(py, mad_core::ServiceGraph::edges)?;
         let number = |of: fn(&CallEdge) -> f64| floats(edges.iter().map(of));
         let mut columns = vec![
             ("caller", strings(edges.iter().map(|edge| &*edge.caller))),
@@ -116,36 +122,46 @@ impl ServiceGraph {
     }
 
     /// The services that call a service.
-    fn callers(&mut self, service: &str) -> Vec<String> {
-        self.settled().callers(service).iter().map(ToString::to_string).collect()
+    fn callers(&self, py: Python<'_>, service: &str) -> PyResult<Vec<String>> {
+        self.query(py, |graph| graph.callers(service).iter().map(ToString::to_string).collect())
     }
 
     /// The services that a service calls.
-    fn callees(&mut self, service: &str) -> Vec<String> {
-        self.settled().callees(service).iter().map(ToString::to_string).collect()
+    fn callees(&self, py: Python<'_>, service: &str) -> PyResult<Vec<String>> {
+        self.query(py, |graph| graph.callees(service).iter().map(ToString::to_string).collect())
     }
 
     /// The services that call a service, directly and through others.
     #[pyo3(signature = (service, depth=None))]
-    fn upstream(&mut self, service: &str, depth: Option<usize>) -> Vec<(String, usize)> {
-        named(self.settled().upstream(service, depth.unwrap_or(usize::MAX)))
+    fn upstream(
+        &self,
+        py: Python<'_>,
+        service: &str,
+        depth: Option<usize>,
+    ) -> PyResult<Vec<(String, usize)>> {
+        self.query(py, |graph| named(graph.upstream(service, depth.unwrap_or(usize::MAX))))
     }
 
     /// The services that a service calls, directly and through others.
     #[pyo3(signature = (service, depth=None))]
-    fn downstream(&mut self, service: &str, depth: Option<usize>) -> Vec<(String, usize)> {
-        named(self.settled().downstream(service, depth.unwrap_or(usize::MAX)))
+    fn downstream(
+        &self,
+        py: Python<'_>,
+        service: &str,
+        depth: Option<usize>,
+    ) -> PyResult<Vec<(String, usize)>> {
+        self.query(py, |graph| named(graph.downstream(service, depth.unwrap_or(usize::MAX))))
     }
 
     /// Nodes, edges and counters.
-    fn document<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let json = to_json(&self.settled().document())?;
+    fn document<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let json = to_json(&self.query(py, mad_core::ServiceGraph::document)?)?;
         py.import("json")?.call_method1("loads", (json,))
     }
 
     /// The state as JSON, for `restore`.
-    fn state(&self) -> PyResult<String> {
-        to_json(&self.core)
+    fn state(&self, py: Python<'_>) -> PyResult<String> {
+        self.state.with(py, |state| to_json(&state.core))?
     }
 
     /// A graph from its state; of `config`, only `naive_offset_seconds` matters.
@@ -154,28 +170,29 @@ impl ServiceGraph {
     fn restore(state: &str, config: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let core = serde_json::from_str(state)
             .map_err(|error| value_error(format!("the saved graph cannot be read: {error}")))?;
-        Ok(Self { core, ..Self::new(config)? })
+        Ok(Self::of(core, Rejections::default(), parse(config)?.zone()))
     }
 
     /// Records that were not taken: total, counts by reason, and the first of each.
     #[getter]
     fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        rejected(py, &self.rejected)
+        rejected(py, &self.state.with(py, |state| state.rejected.clone())?)
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, (String, Option<i32>)> {
-        if let Some(open) = self.sources.first() {
-            return Err(value_error(format!(
+        let saved = self.state.with(py, |state| match state.sources.first() {
+            Some(open) => Err(value_error(format!(
                 "the source of {} has not ended: call end({:?}) first",
                 open.kind.as_str(),
                 open.kind.as_str(),
-            )));
-        }
+            ))),
+            None => to_json(&(&state.core, &state.rejected)),
+        })??;
         let offset = match self.zone {
             ZonePolicy::Offset(seconds) => Some(seconds),
             ZonePolicy::Refuse => None,
         };
-        pickle::reduce_with::<Self, _>(py, (to_json(&(&self.core, &self.rejected))?, offset))
+        pickle::reduce_with::<Self, _>(py, (saved, offset))
     }
 
     #[staticmethod]
@@ -183,35 +200,67 @@ impl ServiceGraph {
         let (core, rejected) = serde_json::from_str(state)
             .map_err(|error| value_error(format!("the saved graph cannot be read: {error}")))?;
         let zone = naive_offset_seconds.map_or(ZonePolicy::Refuse, ZonePolicy::Offset);
-        Ok(Self { core, settled: None, sources: Vec::new(), rejected, zone })
+        Ok(Self::of(core, rejected, zone))
     }
 
-    fn __repr__(&mut self) -> String {
-        let graph = self.settled();
-        format!("ServiceGraph({} services, {} edges)", graph.nodes().len(), graph.edges().len())
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let size = |graph: &mad_core::ServiceGraph| (graph.nodes().len(), graph.edges().len());
+        let (services, edges) = self.query(py, size)?;
+        Ok(format!("ServiceGraph({services} services, {edges} edges)"))
     }
 }
 
 impl ServiceGraph {
+    fn of(core: mad_core::ServiceGraph, rejected: Rejections, zone: ZonePolicy) -> Self {
+        let state = State { core, settled: None, sources: Vec::new(), rejected };
+        Self { state: Shared::new(state), zone }
+    }
+
+    /// Asks the settled graph.
+    fn query<R: Send>(
+        &self,
+        py: Python<'_>,
+        ask: impl FnOnce(&mad_core::ServiceGraph) -> R + Send,
+    ) -> PyResult<R> {
+        self.state.with(py, |state| ask(state.settled()))
+    }
+
+    /// Takes a chunk: bytes or a table of a kind.
+    fn with_piece(
+        &self,
+        py: Python<'_>,
+        kind: RecordKind,
+        chunk: &Bound<'_, PyAny>,
+        take: impl FnOnce(&mut State, &Piece<'_>) -> mad_core::Result<()> + Send,
+    ) -> PyResult<()> {
+        let outcome = if let Ok(bytes) = chunk.cast::<PyBytes>() {
+            let bytes = bytes.as_bytes();
+            self.state.with(py, |state| take(state, &Piece::Bytes(bytes)))?
+        } else {
+            let table = Piece::Table(read_table(kind, chunk, self.zone)?);
+            self.state.with(py, |state| take(state, &table))?
+        };
+        outcome.map_err(|error| to_py(&error))
+    }
+}
+
+impl State {
     fn settled(&mut self) -> &mad_core::ServiceGraph {
         self.settled.get_or_insert_with(|| self.core.settled())
     }
 
-    fn read(
-        &mut self,
-        py: Python<'_>,
-        source: &mut Source,
-        chunk: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        if let Ok(bytes) = chunk.cast::<PyBytes>() {
-            let bytes = bytes.as_bytes();
-            return py.detach(|| self.take(source, &Piece::Bytes(bytes)));
-        }
-        let table = Piece::Table(read_table(source.kind, chunk, self.zone)?);
-        py.detach(|| self.take(source, &table))
+    /// Removes the source of a kind that has not ended.
+    fn open(&mut self, kind: RecordKind) -> Option<Source> {
+        let place = self.sources.iter().position(|source| source.kind == kind)?;
+        Some(self.sources.swap_remove(place))
     }
 
-    fn take(&mut self, source: &mut Source, piece: &Piece<'_>) -> PyResult<()> {
+    fn take(
+        &mut self,
+        source: &mut Source,
+        piece: &Piece<'_>,
+        zone: ZonePolicy,
+    ) -> mad_core::Result<()> {
         self.settled = None;
         let mut sink = |record: Record<'_>, _: u64| match record {
             Record::Span(span) => self.core.span(&span),
@@ -219,7 +268,7 @@ impl ServiceGraph {
             Record::Request(request) => self.core.request(&request),
             _ => {}
         };
-        source.read(piece, self.zone, &mut sink, &mut self.rejected).map_err(|error| to_py(&error))
+        source.read(piece, zone, &mut sink, &mut self.rejected)
     }
 }
 

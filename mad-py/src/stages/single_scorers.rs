@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::errors::{to_py, value_error};
 use crate::moment::At;
-use crate::pickle::{self, Reduced, State};
+use crate::pickle::pickled;
 use crate::stages::mad_scorer::{Score, direction_of, learn_of, threshold_neg_log10_p};
 
 /// The methods that all scorers of a value at a time have.
@@ -32,15 +32,6 @@ macro_rules! judging {
                 self.core.score(At::or_epoch(at), Sample { value: x, n }).into()
             }
 
-            fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
-                pickle::reduce(py, self)
-            }
-
-            #[staticmethod]
-            fn _from_state(state: &[u8]) -> PyResult<Self> {
-                pickle::read(state)
-            }
-
             /// Learns a value: "full", "clipped" to the expected band, or "skip".
             #[pyo3(signature = (x, at=None, n=1, how="full"))]
             fn learn(&mut self, x: f64, at: Option<At>, n: u64, how: &str) -> PyResult<()> {
@@ -56,6 +47,8 @@ macro_rules! judging {
                 self.core.observe(At::or_epoch(at), sample, self.neg_log10_p).into()
             }
         }
+
+        pickled!($name);
     };
 }
 

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::pickle::{self, Reduced, State};
+use crate::pickle::pickled;
 use crate::results::explanation::Explanation;
 use crate::results::incident::Incident;
 use crate::results::ranking::Ranking;
@@ -56,13 +56,6 @@ impl TemplateExplainer {
     fn explain(&self, incident: &Incident, ranking: Option<&Ranking>) -> Explanation {
         self.core.explain(&incident.core, ranking.map(|ranking| &ranking.core)).into()
     }
-
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, State<'py>> {
-        pickle::reduce(py, self)
-    }
-
-    #[staticmethod]
-    fn _from_state(state: &[u8]) -> PyResult<Self> {
-        pickle::read(state)
-    }
 }
+
+pickled!(TemplateExplainer);
