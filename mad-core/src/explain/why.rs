@@ -86,11 +86,11 @@ impl TemplateExplainer {
             Reason::History => {
                 "history before the watched time, learned but not flagged".to_owned()
             }
-            Reason::SmallEffect => {
+            Reason::BelowMinEffect => {
                 let needed = needed(decision, settings.as_ref().map(|settings| &settings.guard));
                 format!("{}; {needed}", seen(decision, &signal))
             }
-            Reason::Direction => {
+            Reason::WrongDirection => {
                 format!("{}; {}", seen(decision, &signal), counted(decision, settings.as_ref()))
             }
             Reason::Normal if short_of_requests(decision, guard.as_ref()) => {

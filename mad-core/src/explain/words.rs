@@ -251,10 +251,10 @@ pub const fn reason_label(reason: Reason) -> &'static str {
         Reason::WarmUp => "Warm-up",
         Reason::TooFewPoints => "Too few points",
         Reason::TooLittleTraffic => "Too little traffic",
-        Reason::SmallEffect => "Small effect",
+        Reason::BelowMinEffect => "Small effect",
         Reason::Muted => "Muted",
         Reason::History => "History",
-        Reason::Direction => "Harmless direction",
+        Reason::WrongDirection => "Harmless direction",
     }
 }
 
@@ -267,10 +267,10 @@ pub const fn describe_reason(reason: Reason) -> &'static str {
         Reason::WarmUp => "The series was still in its warm-up period.",
         Reason::TooFewPoints => "The history is too short for an expected range.",
         Reason::TooLittleTraffic => "The step had too few requests to be judged.",
-        Reason::SmallEffect => "The deviation was too small to matter.",
+        Reason::BelowMinEffect => "The deviation was too small to matter.",
         Reason::Muted => "A mute covers the entity.",
         Reason::History => "The row was learned as history and is before the watched time.",
-        Reason::Direction => "The deviation was an improvement, such as lower latency.",
+        Reason::WrongDirection => "The deviation was an improvement, such as lower latency.",
     }
 }
 

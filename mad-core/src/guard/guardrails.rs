@@ -6,7 +6,7 @@ use super::{Confidence, Reason, Severity, SignalTraits, Verdict, exceeds_min_eff
 use crate::config::{GuardConfig, SignalSettings};
 use crate::error::{Error, Result};
 use crate::feature::{Row, SignalSample};
-use crate::score::{RowScores, Score, threshold_neg_log10_p};
+use crate::score::{RowScores, Score, neg_log10_p_of};
 use crate::series::{Direction, Sample, SignalKind};
 use crate::time::{MINUTE, Timestamp};
 
@@ -130,7 +130,7 @@ impl Guardrails {
                 "a number above 0 and below 1",
             ));
         }
-        Ok(Self { config, threshold: threshold_neg_log10_p(threshold) })
+        Ok(Self { config, threshold: neg_log10_p_of(threshold) })
     }
 
     /// `-log10 p` from which on a row is anomalous.
@@ -196,7 +196,7 @@ impl Guardrails {
         let (mut best, mut suppressed) = (0.0, (0.0, Reason::Normal));
         for (place, signal) in (0_u16..).zip(row.signals) {
             let own = settings.get(usize::from(place));
-            let threshold = own.map_or(self.threshold, |own| threshold_neg_log10_p(own.threshold));
+            let threshold = own.map_or(self.threshold, |own| neg_log10_p_of(own.threshold));
             let is_watched = own.is_none_or(|own| own.watched);
             if !(signal.neg_log10_p >= threshold && is_watched) {
                 continue;
@@ -228,7 +228,7 @@ impl Guardrails {
         }
         if !verdict.is_anomaly {
             verdict.reason = match (suppressed.1, immature) {
-                (Reason::Normal, None) if is_faster(row) => Reason::Direction,
+                (Reason::Normal, None) if is_faster(row) => Reason::WrongDirection,
                 (Reason::Normal, Some(reason)) | (reason, _) => reason,
             };
             return verdict;
@@ -271,7 +271,7 @@ fn wrong_direction(direction: Option<Direction>, score: &Score) -> Option<Reason
         Some(Direction::Down) => score.z < 0.0,
         Some(Direction::Both) | None => true,
     };
-    (!is_watched).then_some(Reason::Direction)
+    (!is_watched).then_some(Reason::WrongDirection)
 }
 
 /// The reason why an unlikely signal has too few requests or too small an effect.
@@ -290,7 +290,7 @@ fn below_min_effect(
             return Some(Reason::TooLittleTraffic);
         }
     }
-    (!exceeds_min_effect(config, traits, sample, score)).then_some(Reason::SmallEffect)
+    (!exceeds_min_effect(config, traits, sample, score)).then_some(Reason::BelowMinEffect)
 }
 
 #[cfg(test)]
@@ -326,7 +326,7 @@ mod tests {
         let own = config.resolve(&Entity::new("db", "")).of_signal("wait");
         let own = [own, SignalSettings { kind: Some(SeriesKind::Latency), ..own }];
         let verdict = guardrails.judge_by(&row.row(), &scores, known, &own);
-        assert_eq!((verdict.is_anomaly, verdict.reason), (false, Reason::SmallEffect));
+        assert_eq!((verdict.is_anomaly, verdict.reason), (false, Reason::BelowMinEffect));
         let new = EntityMaturity { points: 3, ..known };
         assert_eq!(guardrails.judge(&row.row(), &scores, new).reason, Reason::TooFewPoints);
     }

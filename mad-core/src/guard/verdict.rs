@@ -21,14 +21,14 @@ pub enum Reason {
     /// Suppressed: too few requests.
     TooLittleTraffic,
     /// Suppressed: the change is too small to matter.
-    SmallEffect,
+    BelowMinEffect,
     /// Suppressed: a mute window or a command covers the entity.
     Muted,
     /// Suppressed: the row is history, which is learnt and not flagged.
     History,
     /// Suppressed: the value is outside the band on the side that is not watched, such as a faster
     /// response.
-    Direction,
+    WrongDirection,
 }
 
 impl Reason {
@@ -40,10 +40,10 @@ impl Reason {
         Self::WarmUp,
         Self::TooFewPoints,
         Self::TooLittleTraffic,
-        Self::SmallEffect,
+        Self::BelowMinEffect,
         Self::Muted,
         Self::History,
-        Self::Direction,
+        Self::WrongDirection,
     ];
 
     /// The reason in files and answers; empty for a normal row.
@@ -55,10 +55,10 @@ impl Reason {
             Self::WarmUp => "warm_up",
             Self::TooFewPoints => "too_few_points",
             Self::TooLittleTraffic => "too_little_traffic",
-            Self::SmallEffect => "small_effect",
+            Self::BelowMinEffect => "below_min_effect",
             Self::Muted => "muted",
             Self::History => "history",
-            Self::Direction => "direction",
+            Self::WrongDirection => "wrong_direction",
         }
     }
 

@@ -187,13 +187,13 @@ impl IncidentGrouper {
         self.expire(self.lead(row.entity), row.bucket, row.step, changes);
         let lead = self.lead(row.entity);
         let Some(incident) = self.open.get_mut(&lead) else { return false };
-        let tells = if lead == row.entity {
+        let changed = if lead == row.entity {
             incident.add(row, self.critical_error_rate);
             true
         } else {
             incident.add_other(entity, row)
         };
-        if tells {
+        if changed {
             changes.push(IncidentChange::Updated(incident.clone()));
         }
         true

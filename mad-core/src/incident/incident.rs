@@ -215,18 +215,18 @@ impl Incident {
                 slo: None,
             });
         }
-        let mut tells = self.members.len() > listed;
+        let mut changed = self.members.len() > listed;
         for row in rows {
-            tells |= self.add_other(entity, row);
+            changed |= self.add_other(entity, row);
         }
-        tells
+        changed
     }
 
     /// Adds a flagged row of a member. Returns whether the incident became longer or worse, so that a
     /// storm of thousands of entities gives one change a step.
     pub(super) fn add_other(&mut self, entity: &Entity, row: &FlaggedRow) -> bool {
         let end = row.bucket.plus(row.step);
-        let tells = end > self.end || row.severity > self.severity;
+        let changed = end > self.end || row.severity > self.severity;
         self.end = self.end.max(end);
         self.last_active = self.last_active.max(end);
         self.severity = self.severity.max(row.severity);
@@ -243,7 +243,7 @@ impl Incident {
                 member.signal = signal.signal.clone();
             }
         }
-        tells
+        changed
     }
 
     /// Takes over the entity and the members of another incident, which started later.

@@ -80,7 +80,6 @@ pub use likelihood::Likelihood;
 pub use long::LongScorer;
 pub use mad::MadScorer;
 pub use mad_config::MadConfig;
-pub use policy::threshold_neg_log10_p;
 pub use rate::RateScorer;
 pub use row_scorer::{RowScorer, RowScores, SignalScore};
 pub(crate) use score::score_of;

@@ -1,19 +1,12 @@
 //! Rules that scorers share: thresholds, the price of several signals, views and learning by kind.
 
 use super::Learn;
-use super::score::HALF_SCORE_NEG_LOG10_P;
 use crate::feature::RowKind;
 use crate::series::SignalKind;
 
 /// Values of a signal that are learnt in full, whatever they look like. Values clipped to the range
 /// of one or two earlier ones would keep that range narrow for good.
 const LEARNT_IN_FULL: usize = 20;
-
-/// The `-log10 p` at which a score from 0 to 1 reaches `threshold`: the inverse of
-/// [`Score::value`](super::Score::value).
-pub fn threshold_neg_log10_p(threshold: f64) -> f64 {
-    HALF_SCORE_NEG_LOG10_P * threshold / (1.0 - threshold)
-}
 
 /// What looking at several signals of one row costs, in decades: `log10` of their number
 /// (Bonferroni: the probability of the row is the smallest one times the number of signals).

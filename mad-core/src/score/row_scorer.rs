@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::policy::{RowPolicy, price_of_signals, threshold_neg_log10_p};
+use super::policy::{RowPolicy, price_of_signals};
+use super::score::neg_log10_p_of;
 use super::score::score_of;
 use super::signal_combiner::SignalCombiner;
 use super::signal_scorer::SignalScores;
@@ -293,7 +294,7 @@ impl RowScorer {
 
     /// `-log10 p` from which on one signal is anomalous.
     pub fn signal_neg_log10_p(&self) -> f64 {
-        threshold_neg_log10_p(self.config.threshold)
+        neg_log10_p_of(self.config.threshold)
     }
 
     /// Lets each signal of a row learn; signals that are seen for the first time are gauges.

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::block_cusum::DriftAlarm;
 use super::gauge::GaugeView;
 use super::latency_cusum::LatencyCusum;
-use super::policy::{Views, learn_as, threshold_neg_log10_p};
+use super::policy::{Views, learn_as};
 use super::run_combiner::RunCombiner;
+use super::score::neg_log10_p_of;
 use super::{Learn, Likelihood, Score, Scorer};
 use crate::config::ScoreConfig;
 use crate::error::Result;
@@ -102,7 +103,7 @@ impl SignalScorer {
     /// A config field outside its range.
     pub fn new(kind: SignalKind, config: &ScoreConfig) -> Result<Self> {
         config.validate()?;
-        let threshold = threshold_neg_log10_p(config.threshold);
+        let threshold = neg_log10_p_of(config.threshold);
         let cusum = Views::of(kind)
             .latency_cusum
             .then(|| Box::new(LatencyCusum::new(config.latency_floor)));
@@ -125,7 +126,7 @@ impl SignalScorer {
     /// A config field outside its range.
     pub fn reconfigure(&mut self, config: &ScoreConfig) -> Result<()> {
         config.validate()?;
-        self.threshold = threshold_neg_log10_p(config.threshold);
+        self.threshold = neg_log10_p_of(config.threshold);
         self.relearn_after = config.relearn_after;
         self.likelihood.reconfigure(config, self.threshold);
         if let Some(cusum) = &mut self.cusum {

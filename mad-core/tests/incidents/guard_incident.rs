@@ -134,28 +134,31 @@ fn too_little_traffic() {
 fn small_effect() {
     // 80 % slower is unlikely here, and less than the smallest effect
     let config = GuardConfig { latency_relative: 1.0, ..GuardConfig::default() };
-    assert_suppressed(&judge(config, &slow(1.8), mature()), Reason::SmallEffect);
+    assert_suppressed(&judge(config, &slow(1.8), mature()), Reason::BelowMinEffect);
     let config = GuardConfig { latency_absolute_ms: 1_000.0, ..GuardConfig::default() };
-    assert_suppressed(&judge(config, &slow(5.0), mature()), Reason::SmallEffect);
+    assert_suppressed(&judge(config, &slow(5.0), mature()), Reason::BelowMinEffect);
 
     let failing = FeatureRow { errors: 20, ..usual(60) };
     assert!(judge(GuardConfig::default(), &failing, mature()).is_anomaly);
     let config = GuardConfig { min_errors: 21, ..GuardConfig::default() };
-    assert_suppressed(&judge(config, &failing, mature()), Reason::SmallEffect);
+    assert_suppressed(&judge(config, &failing, mature()), Reason::BelowMinEffect);
     let config = GuardConfig { error_rate_absolute: 0.5, ..GuardConfig::default() };
-    assert_suppressed(&judge(config, &failing, mature()), Reason::SmallEffect);
+    assert_suppressed(&judge(config, &failing, mature()), Reason::BelowMinEffect);
 
     let surge = FeatureRow { count: 400, samples: 400, errors: 2, ..usual(60) };
     assert!(judge(GuardConfig::default(), &surge, mature()).is_anomaly);
     let config = GuardConfig { traffic_relative: 10.0, ..GuardConfig::default() };
-    assert_suppressed(&judge(config, &surge, mature()), Reason::SmallEffect);
+    assert_suppressed(&judge(config, &surge, mature()), Reason::BelowMinEffect);
     let config = GuardConfig { traffic_absolute: 400.0, ..GuardConfig::default() };
-    assert_suppressed(&judge(config, &surge, mature()), Reason::SmallEffect);
+    assert_suppressed(&judge(config, &surge, mature()), Reason::BelowMinEffect);
 }
 
 #[test]
 fn direction() {
-    assert_suppressed(&judge(GuardConfig::default(), &slow(0.01), mature()), Reason::Direction);
+    assert_suppressed(
+        &judge(GuardConfig::default(), &slow(0.01), mature()),
+        Reason::WrongDirection,
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::to_json;
 use crate::pickle::pickled;
-use crate::results::incident_document::Told;
+use crate::results::incident_document::DocumentText;
 use crate::results::ranking::Ranking;
 use crate::tables::html;
 
@@ -17,7 +17,7 @@ use crate::tables::html;
 pub struct Incident {
     pub core: mad_core::Incident,
     /// The document of an incident of a pipeline; none for one of a grouper alone.
-    pub document: Option<Told>,
+    pub document: Option<DocumentText>,
     pub ranking: Option<mad_core::Ranking>,
 }
 
@@ -164,7 +164,7 @@ impl Incident {
 
     /// Of a pipeline.
     pub fn of(pipeline: &mad_core::Pipeline, core: mad_core::Incident) -> Self {
-        let document = Some(Told::new(mad_core::IncidentDocument::new(pipeline, &core)));
+        let document = Some(DocumentText::new(mad_core::IncidentDocument::new(pipeline, &core)));
         Self { document, ranking: Some(pipeline.ranking_of(&core)), core }
     }
 

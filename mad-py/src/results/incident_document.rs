@@ -9,7 +9,7 @@ use crate::config::to_json;
 
 /// An incident as files have it.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct Told {
+pub struct DocumentText {
     affected: Vec<String>,
     #[serde(serialize_with = "as_text")]
     json: Json,
@@ -23,7 +23,7 @@ enum Json {
     Text(String),
 }
 
-impl Told {
+impl DocumentText {
     /// From the core's document.
     pub fn new(document: IncidentDocument) -> Self {
         Self { affected: document.affected.clone(), json: Json::Document(Box::new(document)) }

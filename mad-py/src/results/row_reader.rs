@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use mad_core::guard::{Confidence, Reason, Severity, Verdict};
-use mad_core::score::{RowScores, Score, SignalScore, threshold_neg_log10_p};
+use mad_core::score::{RowScores, Score, SignalScore};
 use mad_core::time::SECOND;
 use mad_core::{EntityId, EntityTable, FeatureRow, Signal};
 use pyo3::prelude::*;
@@ -328,7 +328,7 @@ fn flagged_of(names: &str) -> Option<u64> {
 
 /// The `-log10 p` of a score; 0 where it is missing.
 fn neg_log10_p_of(score: f64) -> f64 {
-    if score > 0.0 { threshold_neg_log10_p(score.min(0.99)) } else { 0.0 }
+    if score > 0.0 { mad_core::score::neg_log10_p_of(score.min(0.99)) } else { 0.0 }
 }
 
 /// The rows by time, those of one time as they stand.

@@ -185,7 +185,7 @@ pub fn threshold_neg_log10_p(threshold: f64) -> PyResult<f64> {
     if !(threshold > 0.0 && threshold < 1.0) {
         return Err(value_error(format!("threshold = {threshold}; expected above 0, below 1")));
     }
-    Ok(mad_core::score::threshold_neg_log10_p(threshold))
+    Ok(mad_core::score::neg_log10_p_of(threshold))
 }
 
 pub fn learn_of(name: &str) -> PyResult<Learn> {
