@@ -70,8 +70,8 @@ pub mod time;
 pub mod wire;
 
 pub use config::{
-    CulpritConfig, EntitySettings, FeatureConfig, GuardConfig, IncidentConfig, MuteWindow,
-    Override, PipelineConfig, ScoreConfig, SignalSettings, SloConfig,
+    CulpritConfig, EntitySettings, FeatureConfig, GuardConfig, IncidentConfig, IntakeConfig,
+    MuteWindow, Override, PipelineConfig, ScoreConfig, SignalSettings, SloConfig,
 };
 pub use culprit::{
     Correlated, Culprit, CulpritRanker, Evidence, MetricCulprit, MetricEvidence, MetricKind,

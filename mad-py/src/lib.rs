@@ -65,7 +65,9 @@ mod _core {
     #[pymodule_export]
     use super::results::update::Update;
     #[pymodule_export]
-    use super::results::words::{describe_reason, describe_signal, format_value};
+    use super::results::words::{
+        describe_reason, describe_rejection, describe_signal, format_value,
+    };
     #[pymodule_export]
     use super::service::engine_pipeline::EnginePipeline;
     #[pymodule_export]

@@ -53,6 +53,7 @@ __all__ = [
     "culprits_from_scored",
     "default_config",
     "describe_reason",
+    "describe_rejection",
     "describe_signal",
     "detect",
     "evaluate",
@@ -192,6 +193,13 @@ def describe_reason(reason: str) -> tuple[str, str] | None:
 
     >>> describe_reason("warm_up")
     ('Warm-up', 'The series was still in its warm-up period.')
+    """
+
+def describe_rejection(reason: str) -> str | None:
+    """The reason of a rejected record as part of a sentence; None for an unknown reason.
+
+    >>> describe_rejection("naive_timestamp")
+    'the timestamp has no time zone'
     """
 
 def evaluate(

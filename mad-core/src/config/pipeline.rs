@@ -5,8 +5,8 @@ use std::fmt::Display;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CulpritConfig, FeatureConfig, GuardConfig, IncidentConfig, MuteWindow, Override, ScoreConfig,
-    SloConfig,
+    CulpritConfig, FeatureConfig, GuardConfig, IncidentConfig, IntakeConfig, MuteWindow, Override,
+    ScoreConfig, SloConfig,
 };
 use crate::error::{Error, Result};
 use crate::limits::Limits;
@@ -34,6 +34,8 @@ pub struct PipelineConfig {
     /// Seconds east of UTC for times without a zone, -86,400 to 86,400. Default none: such times
     /// are rejected.
     pub naive_offset_seconds: Option<i32>,
+    /// When too few records could be read.
+    pub intake: IntakeConfig,
     /// The step of rows, lateness, and records from the future.
     pub features: FeatureConfig,
     /// How rows are scored.
@@ -71,6 +73,7 @@ impl PipelineConfig {
         {
             return Err(Error::config("naive_offset_seconds", offset, "-86400 to 86400 seconds"));
         }
+        self.intake.validate()?;
         self.features.validate()?;
         self.score.validate()?;
         self.guard.validate()?;

@@ -69,6 +69,20 @@ impl RecordCounts {
         }
     }
 
+    /// Good records of all kinds.
+    pub fn accepted(&self) -> u64 {
+        RecordKind::ALL.into_iter().map(|kind| self.of(kind).records).sum()
+    }
+
+    /// Rejections of all kinds.
+    pub fn rejected(&self) -> Rejections {
+        let mut all = Rejections::default();
+        for (_, counts) in self.iter() {
+            all.merge(counts.rejected.clone());
+        }
+        all
+    }
+
     /// The kinds with at least one record, good or bad, in the order of [`RecordKind::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (RecordKind, &KindCounts)> {
         let all = RecordKind::ALL.into_iter().map(|kind| (kind, self.of(kind)));

@@ -66,6 +66,51 @@ impl RejectReason {
         }
     }
 
+    /// The fault as part of a sentence.
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::MissingField => "a required field is missing",
+            Self::BadTimestamp => "the timestamp cannot be parsed",
+            Self::NaiveTimestamp => "the timestamp has no time zone",
+            Self::BadStatus => "the status is not between 100 and 599",
+            Self::BadLatency => "the latency is not a finite number of milliseconds of at least 0",
+            Self::BadValue => "the value is not a finite number",
+            Self::BadName => "a name is empty, too long or has control characters",
+            Self::LineTooLong => "the line is too long",
+            Self::NotUtf8 => "the line is not UTF-8",
+            Self::BadJson => "the line is not a JSON object with the required fields",
+            Self::FieldCount => "the row has more or fewer fields than the header",
+            Self::Truncated => "the record is truncated",
+            Self::Late => "its window was already closed",
+            Self::Future => "the timestamp is far ahead of all other records",
+            Self::Duplicate => "a record with this request_id was already accepted",
+        }
+    }
+
+    /// Every reason.
+    pub const ALL: [Self; 15] = [
+        Self::MissingField,
+        Self::BadTimestamp,
+        Self::NaiveTimestamp,
+        Self::BadStatus,
+        Self::BadLatency,
+        Self::BadValue,
+        Self::BadName,
+        Self::LineTooLong,
+        Self::NotUtf8,
+        Self::BadJson,
+        Self::FieldCount,
+        Self::Truncated,
+        Self::Late,
+        Self::Future,
+        Self::Duplicate,
+    ];
+
+    /// Whether the record was read, and refused because of its time or because it came before.
+    pub const fn was_read(self) -> bool {
+        matches!(self, Self::Late | Self::Future | Self::Duplicate)
+    }
+
     /// The remedy for the sender.
     pub const fn hint(self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! The wording of explanations for other outputs: values, signals and reasons as text.
 
 use mad_core::explain::{self, reason_label};
-use mad_core::{Reason, Signal, SignalName};
+use mad_core::{Reason, RejectReason, Signal, SignalName};
 use pyo3::prelude::*;
 
 /// A signal of request rows by its name; any other name is a metric.
@@ -31,4 +31,11 @@ pub fn describe_reason(reason: &str) -> Option<(&'static str, &'static str)> {
         .into_iter()
         .find(|known| known.as_str() == reason)
         .map(|known| (reason_label(known), explain::describe_reason(known)))
+}
+
+/// The reason of a rejected record as part of a sentence; `None` for an unknown reason.
+#[pyfunction]
+pub fn describe_rejection(reason: &str) -> Option<&'static str> {
+    let known = RejectReason::ALL.into_iter().find(|known| known.as_str() == reason);
+    known.map(RejectReason::describe)
 }
