@@ -549,6 +549,12 @@ class TraceRanking:
     def failing(self) -> int:
         """Traces in which a call fails, is slow or is missing."""
     @property
+    def accepted(self) -> int:
+        """The number of accepted spans, without those of the reference."""
+    def problem(self, min_accepted: float = 0.95) -> str | None:
+        """Why the spans, or those of the reference, were not read: nothing, or less than the share
+        `min_accepted`, was accepted; None when enough was accepted."""
+    @property
     def rejected(self) -> dict[str, Any]: ...
     def __len__(self) -> int: ...
 
@@ -1101,6 +1107,12 @@ class ServiceGraph:
         """A graph from its state; of `config`, only `naive_offset_seconds` matters. Raises
         ValueError when the state is damaged."""
     @property
+    def accepted(self) -> int:
+        """The number of accepted records."""
+    def problem(self, min_accepted: float = 0.95) -> str | None:
+        """Why the input as a whole was not read: nothing, or less than the share `min_accepted`, of
+        a kind of records was accepted; None when enough was accepted."""
+    @property
     def rejected(self) -> dict[str, Any]:
         """Records that were not taken: total, counts by reason, and the first of each."""
 
@@ -1232,9 +1244,14 @@ class DetectRun:
         keep_rows: bool = False,
         state: bytes | None = None,
         learn: bool = False,
+        names: Sequence[str] | None = None,
     ) -> DetectRun:
         """`sources` is the number of sources of requests, or the kind of each source. `state` is
-        the checkpoint of the pipeline to continue from; with `learn`, nothing is flagged."""
+        the checkpoint of the pipeline to continue from; with `learn`, nothing is flagged. `names`
+        are the names of the sources in messages."""
+    def problem(self) -> str | None:
+        """Why the input as a whole was not read: nothing, or less than `intake.min_accepted`, of a
+        source or of a kind of records was accepted; None when enough was accepted."""
     def checkpoint(self) -> bytes:
         """The state of the pipeline, for `state` of another run."""
     def feed(self, source: int, chunk: Any) -> None:

@@ -35,6 +35,7 @@ class FakeRun:
         sort: bool = False,
         state: bytes | None = None,
         learn: bool = False,
+        names: list[str] | None = None,
     ) -> None:
         assert state is None
         assert not learn
@@ -67,7 +68,9 @@ class FakeRun:
 
     def document(self) -> str:
         incident = {"id": "INC-1", "severity": self.severity, "series": {"bucket": []}}
-        return json.dumps({"requests": self.requests, "incidents": [incident]})
+        return json.dumps(
+            {"accepted": self.requests, "requests": self.requests, "incidents": [incident]}
+        )
 
 
 class FakeCore:

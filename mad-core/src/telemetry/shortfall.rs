@@ -31,7 +31,7 @@ impl KindCounts {
     /// assert!(counts.falls_short(0.95) && !counts.falls_short(0.94));
     /// assert_eq!(
     ///     counts.shortfall(RecordKind::Requests, "line"),
-    ///     "Only 94 of 100 requests could be read: the status is not between 100 and 599, \
+    ///     "6 of 100 requests could not be read: the status is not between 100 and 599, \
     ///      such as status_code = 999 (line 2)"
     /// );
     /// ```
@@ -40,7 +40,7 @@ impl KindCounts {
         offered > 0 && (accepted == 0 || (accepted as f64) < min_accepted * offered as f64)
     }
 
-    /// How much was accepted, the most frequent fault and its first example. `place` is the word
+    /// How much was lost, the most frequent fault and its first example. `place` is the word
     /// for the position of a record, such as `line` or `row`.
     pub fn shortfall(&self, kind: RecordKind, place: &str) -> String {
         let (accepted, offered) = (self.records, self.offered());
@@ -54,7 +54,9 @@ impl KindCounts {
         let mut text = match accepted {
             0 if offered == 1 => format!("The only {records} could not be {verb}"),
             0 => format!("None of the {all} {records} could be {verb}"),
-            _ => format!("Only {} of {all} {records} could be {verb}", thousands(accepted)),
+            _ => {
+                format!("{} of {all} {records} could not be {verb}", thousands(offered - accepted))
+            }
         };
         if let Some(Rejected { reason, position, detail }) = main {
             text += &format!(": {}", reason.describe());

@@ -1,107 +1,71 @@
 //! A pipeline and counts of the records read for it.
 
-use std::collections::BTreeMap;
-
 use mad_core::pipeline::JudgedPoint;
-use mad_core::telemetry::{KindCounts, RejectReason};
+use mad_core::telemetry::RejectReason;
 use mad_core::{
-    Error, JudgedRow, Pipeline, PipelineConfig, Record, RecordCounts, RecordKind, Rejections,
-    Source, Update,
+    Error, JudgedRow, Pipeline, PipelineConfig, Record, RecordKind, Rejections, Source, Timestamp,
+    Update,
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
-use serde::{Deserialize, Serialize};
 
 use crate::errors::to_py;
-use crate::records::rejected;
-
-/// Counts of the records read, by kind.
-#[derive(Clone, Default, Serialize, Deserialize)]
-pub struct Reading(RecordCounts);
-
-impl Reading {
-    /// Of one kind.
-    pub fn of_mut(&mut self, kind: RecordKind) -> &mut KindCounts {
-        self.0.of_mut(kind)
-    }
-
-    /// Rejected records of all kinds: total, counts by reason, and the first of each kind. A record
-    /// that is no request carries its kind.
-    pub fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let out = PyDict::new(py);
-        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-        let first = PyList::empty(py);
-        for (kind, read) in self.0.iter() {
-            for (reason, count) in read.rejected.counts() {
-                *counts.entry(reason.as_str()).or_default() += count;
-            }
-            for record in read.rejected.first() {
-                let one = rejected::rejected_record(py, record)?;
-                if kind != RecordKind::Requests {
-                    one.set_item("kind", kind.as_str())?;
-                }
-                first.append(one)?;
-            }
-        }
-        out.set_item("total", counts.values().sum::<u64>())?;
-        out.set_item("counts", counts)?;
-        out.set_item("first", first)?;
-        Ok(out)
-    }
-
-    /// By kind: the number of good records, and the rejected ones.
-    pub fn by_kind<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let out = PyDict::new(py);
-        for (kind, read) in self.0.iter() {
-            let one = PyDict::new(py);
-            one.set_item("records", read.records)?;
-            one.set_item("rejected", rejected::rejected(py, &read.rejected)?)?;
-            out.set_item(kind.as_str(), one)?;
-        }
-        Ok(out)
-    }
-}
+use crate::records::reading::Reading;
 
 /// A pipeline, and counts of the records read for it.
 pub struct Intake {
     pub pipeline: Pipeline,
     pub reading: Reading,
     update: Update,
-    /// Metrics and log lines that the pipeline rejected; `update` holds the rejections of the other
-    /// kinds.
-    aside: [Rejections; 2],
+    /// What the pipeline rejected, by kind; `update` holds the rejected requests.
+    aside: [Rejections; RecordKind::ALL.len()],
+    earlier: Option<Earlier>,
+}
+
+/// The run before, from whose state this one continues.
+struct Earlier {
+    /// Everything before this time was judged then.
+    end: Timestamp,
+    /// Records of this run from before that time, by kind.
+    records: [u64; RecordKind::ALL.len()],
 }
 
 impl Intake {
     /// A pipeline over telemetry that is read to its end: a new one, or one that
-    /// continues from `state`; with `learn`, it flags nothing.
+    /// continues from `state`; with `learn`, it flags nothing. All counters start at zero.
     pub fn new(config: PipelineConfig, state: Option<&[u8]>, learn: bool) -> PyResult<Self> {
         let pipeline = match state {
             Some(state) => Pipeline::restore(config, state),
             None => Pipeline::new(config),
         };
         let mut pipeline = pipeline.map_err(|error| to_py(&error))?.bounded_input();
+        let end = state.and_then(|_| pipeline.newest().map(|_| pipeline.watermark()));
+        let earlier = end.map(|end| Earlier { end, records: Default::default() });
+        // the end of a backfill starts the counters at zero, so that they count this run alone
+        pipeline.backfill(true);
         pipeline.backfill(learn);
         let (reading, update) = (Reading::default(), Update::default());
-        Ok(Self { pipeline, reading, update, aside: Default::default() })
+        Ok(Self { pipeline, reading, update, aside: Default::default(), earlier })
     }
 
     /// Takes a good record.
     #[inline]
     pub fn push(&mut self, record: &Record<'_>, position: u64) {
         let kind = record.kind();
-        self.reading.of_mut(kind).records += 1;
-        let Self { pipeline, update, aside: [points, lines], .. } = self;
-        let aside = match kind {
-            RecordKind::Metrics => Some(points),
-            RecordKind::Logs => Some(lines),
-            _ => None,
-        };
-        let Some(aside) = aside else {
-            return pipeline.push(record, &Source::at(position), update);
-        };
+        self.reading.see(record);
+        if let Some(earlier) = &mut self.earlier
+            && record.timestamp().is_some_and(|at| at < earlier.end)
+            && let Some(count) = earlier.records.get_mut(kind.index())
+        {
+            *count += 1;
+        }
+        let Self { pipeline, update, aside, .. } = self;
+        let source = Source::at(position);
+        if kind == RecordKind::Requests {
+            return pipeline.push(record, &source, update);
+        }
+        let Some(aside) = aside.get_mut(kind.index()) else { return };
         std::mem::swap(aside, &mut update.rejected);
-        pipeline.push(record, &Source::at(position), update);
+        pipeline.push(record, &source, update);
         std::mem::swap(aside, &mut update.rejected);
     }
 
@@ -113,20 +77,30 @@ impl Intake {
         self.reading.of_mut(kind).rejected.merge(rejected);
     }
 
-    /// Counts records that the pipeline rejected; with `sorted`, a late record is an error.
+    /// Counts records that the pipeline rejected; with `sorted`, a late record is an error unless
+    /// it is from before the state that the run continues from.
     pub fn settle(&mut self, sorted: bool) -> mad_core::Result<()> {
-        let requests = std::mem::take(&mut self.update.rejected);
-        let [points, lines] = std::mem::take(&mut self.aside);
-        let kinds = [RecordKind::Requests, RecordKind::Metrics, RecordKind::Logs];
-        for (kind, rejected) in kinds.into_iter().zip([requests, points, lines]) {
-            let late = rejected.first().iter().find(|record| record.reason == RejectReason::Late);
-            if sorted && let Some(first) = late {
+        for kind in RecordKind::ALL {
+            let rejected = match self.aside.get_mut(kind.index()) {
+                Some(_) if kind == RecordKind::Requests => {
+                    std::mem::take(&mut self.update.rejected)
+                }
+                Some(aside) => std::mem::take(aside),
+                None => continue,
+            };
+            let known = self.reading.of(kind).rejected.count(RejectReason::Late);
+            let late = known + rejected.count(RejectReason::Late);
+            let first = rejected.first().iter().find(|one| one.reason == RejectReason::Late);
+            if sorted && let Some(first) = first.filter(|_| late > self.from_before(kind)) {
                 return Err(Error::unsorted(format!(
                     "the input is not ordered by time (record {}: {})",
                     first.position, first.detail
                 )));
             }
-            self.note(kind, rejected);
+            if kind.is_timed() {
+                self.pipeline.note_rejections(rejected.clone());
+            }
+            self.reading.refuse(kind, rejected);
         }
         Ok(())
     }
@@ -142,6 +116,24 @@ impl Intake {
         let mut end = self.pipeline.finish();
         self.update.rows.append(&mut end.rows);
         self.update.points.append(&mut end.points);
-        self.reading.of_mut(RecordKind::Requests).rejected.merge(end.rejected);
+        // records that were held until the end, of which the pipeline does not name the kind
+        self.reading.refuse(self.reading.main_kind(), end.rejected);
+    }
+
+    /// The end of the run before; `None` when this run continues from nothing.
+    pub fn earlier_end(&self) -> Option<Timestamp> {
+        self.earlier.as_ref().map(|earlier| earlier.end)
+    }
+
+    /// Records of a kind from before the state that the run continues from.
+    fn from_before(&self, kind: RecordKind) -> u64 {
+        let earlier = self.earlier.as_ref();
+        earlier.and_then(|earlier| earlier.records.get(kind.index())).copied().unwrap_or(0)
+    }
+
+    /// All records from before the state that the run continues from, with the end of that state.
+    pub fn repeated(&self) -> Option<(u64, Timestamp)> {
+        let earlier = self.earlier.as_ref()?;
+        Some((earlier.records.iter().sum(), earlier.end)).filter(|(count, _)| *count > 0)
     }
 }

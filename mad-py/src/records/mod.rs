@@ -6,6 +6,7 @@ pub mod intake;
 pub mod json_records;
 pub mod kinds;
 pub mod owned;
+pub mod reading;
 pub mod rejected;
 pub mod shop_simulation;
 pub mod source;

@@ -2,17 +2,20 @@
 
 use std::collections::VecDeque;
 
+use mad_core::telemetry::KindCounts;
 use mad_core::time::ZonePolicy;
 use mad_core::wire::Sink;
 use mad_core::{Error, Record, RecordKind, Rejections, Result};
 
 use crate::records::owned::{Names, Owned};
+use crate::records::reading::LINE;
 use crate::records::source::{Piece, Source};
 
 /// Any number of sources. One comes out as it is read; several are merged by time, each being in
 /// order itself; or all are held and sorted. Edges, which have no time, only pass through.
 pub struct Sources {
     sources: Vec<(Source, VecDeque<Owned>)>,
+    read: Vec<KindCounts>,
     names: Names,
     zone: ZonePolicy,
     sort: Option<usize>,
@@ -25,6 +28,7 @@ impl Sources {
         let source = |kind: &RecordKind| (Source::new(*kind), VecDeque::new());
         Self {
             sources: kinds.iter().map(source).collect(),
+            read: vec![KindCounts::default(); kinds.len()],
             names: Names::new(),
             zone,
             sort,
@@ -39,6 +43,17 @@ impl Sources {
         source.map(|(source, _)| source.kind).ok_or_else(|| {
             Error::argument("source", index, &format!("the index of an open source, below {count}"))
         })
+    }
+
+    /// Which sources were read too little, of more than one: the place, and the sentence about it.
+    /// A source without any record is none of them.
+    pub fn shortfalls(&self, min_accepted: f64) -> Vec<(usize, String)> {
+        if self.read.len() < 2 {
+            return Vec::new();
+        }
+        let all = self.sources.iter().zip(&self.read).enumerate();
+        let short = all.filter(|(_, (_, read))| read.falls_short(min_accepted));
+        short.map(|(i, ((source, _), read))| (i, read.shortfall(source.kind, LINE))).collect()
     }
 
     /// How times without a zone are read.
@@ -65,17 +80,27 @@ impl Sources {
     ) -> Result<()> {
         let kind = self.kind(index)?;
         let judged = self.sources.iter().filter(|(source, _)| source.kind.is_timed()).count();
-        let Self { sources, names, zone, sort, held } = self;
+        let Self { sources, read, names, zone, sort, held } = self;
         let Some((source, queue)) = sources.get_mut(index) else { return Ok(()) };
-        if !kind.is_timed() || (judged == 1 && sort.is_none()) {
-            source.read(piece, *zone, sink, rejections)?;
+        let Some(read) = read.get_mut(index) else { return Ok(()) };
+        let mut rejected = Rejections::default();
+        let outcome = if !kind.is_timed() || (judged == 1 && sort.is_none()) {
+            let pass: &mut Sink<'_> = &mut |record, position| {
+                read.records += 1;
+                sink(record, position);
+            };
+            source.read(piece, *zone, pass, &mut rejected)
         } else {
             let keep: &mut Sink<'_> = &mut |record, position| {
                 queue.extend(names.keep(&record, position));
+                read.records += 1;
                 *held += 1;
             };
-            source.read(piece, *zone, keep, rejections)?;
-        }
+            source.read(piece, *zone, keep, &mut rejected)
+        };
+        read.rejected.merge(rejected.clone());
+        rejections.merge(rejected);
+        outcome?;
         match *sort {
             Some(limit) if *held > limit => Err(Error::input(format!(
                 "the input is not ordered by time and has more than {limit} records; sort it, or \

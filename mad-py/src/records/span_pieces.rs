@@ -1,7 +1,8 @@
 //! Spans from a table, or from pieces of a file.
 
+use mad_core::telemetry::KindCounts;
 use mad_core::time::ZonePolicy;
-use mad_core::{Record, RecordKind, Rejections, Span};
+use mad_core::{Record, RecordKind, Span};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
@@ -30,13 +31,15 @@ fn one(piece: &Bound<'_, PyAny>) -> PyResult<Given> {
     }
 }
 
-/// Hands every good span on; the rest is counted.
+/// Hands every good span on, and counts all.
 pub fn read(
     pieces: &[Given],
     mut take: impl FnMut(&Span<'_>),
-    rejected: &mut Rejections,
+    counts: &mut KindCounts,
 ) -> PyResult<()> {
+    let KindCounts { records, rejected } = counts;
     let mut sink = |record: Record<'_>, _: u64| {
+        *records += 1;
         if let Record::Span(span) = record {
             take(&span);
         }

@@ -6,8 +6,8 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::config::parse;
 use crate::errors::to_py;
-use crate::records::intake::Reading;
 use crate::records::kinds::{parse_kind, read_table};
+use crate::records::reading::Reading;
 use crate::records::source::{Piece, Source};
 
 /// Counts of the records of one kind of telemetry: the good ones, and the rejected ones by reason.

@@ -11,7 +11,7 @@ use crate::config::to_json;
 use crate::errors::to_py;
 use crate::moment::Moment;
 use crate::pickle::{self, Reduced, SavedPipeline};
-use crate::records::intake::Reading;
+use crate::records::reading::{ROW, Reading};
 use crate::results::explanation::Explanation;
 use crate::results::incident::Incident;
 use crate::results::points::Points;
@@ -123,7 +123,13 @@ impl Report {
 
     /// Everything a report shows, as JSON.
     fn document(&self, py: Python<'_>) -> PyResult<String> {
-        py.detach(|| to_json(&Document::new(&self.pipeline)))
+        py.detach(|| {
+            let config = self.pipeline.config();
+            let problem = self.reading.problem(config.intake.min_accepted, ROW);
+            let warnings = self.reading.warnings(config.features.step_seconds);
+            let document = Document::new(&self.pipeline);
+            to_json(&self.reading.document(document, problem, warnings))
+        })
     }
 
     /// Writes the report as one self-contained page with plots.

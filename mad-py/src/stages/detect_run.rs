@@ -1,13 +1,14 @@
 //! Detection over streams: bytes or tables in, bytes and a document out.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use mad_core::export::{
     write_features_header, write_features_row, write_scored_header, write_scored_point,
     write_scored_points_header, write_scored_row,
 };
 use mad_core::pipeline::JudgedPoint;
-use mad_core::{Document, JudgedRow, Record, RecordKind, Rejections};
+use mad_core::{Document, IncidentStatus, JudgedRow, Record, RecordKind, Rejections};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -15,6 +16,7 @@ use crate::config;
 use crate::errors::{to_py, value_error};
 use crate::records::intake::Intake;
 use crate::records::kinds::{parse_kind, read_table};
+use crate::records::reading::{LINE, RunDocument};
 use crate::records::source::Piece;
 use crate::records::sources::Sources;
 use crate::results::report::Report;
@@ -30,6 +32,7 @@ pub struct DetectRun {
     scored: Vec<u8>,
     scored_metrics: Vec<u8>,
     kept: Option<(Vec<JudgedRow>, Vec<JudgedPoint>)>,
+    names: Vec<String>,
 }
 
 /// How many sources of requests there are, or the kind of each source.
@@ -42,9 +45,11 @@ enum Kinds {
 #[pymethods]
 impl DetectRun {
     /// `sort` holds all records and sorts them; `keep_rows` keeps rows for `report()`, not as CSV;
-    /// `state` is that of the pipeline to go on from; to `learn` is to flag nothing.
+    /// `state` is that of the pipeline to go on from; to `learn` is to flag nothing; `names` are
+    /// those of the sources, for messages.
     #[new]
-    #[pyo3(signature = (config, sources, sort=false, keep_rows=false, state=None, learn=false))]
+    #[pyo3(signature = (config, sources, sort=false, keep_rows=false, state=None, learn=false, names=None))]
+    #[allow(clippy::too_many_arguments, reason = "the options of a run")]
     fn new(
         config: Option<&Bound<'_, PyAny>>,
         sources: Kinds,
@@ -52,6 +57,7 @@ impl DetectRun {
         keep_rows: bool,
         state: Option<&[u8]>,
         learn: bool,
+        names: Option<Vec<String>>,
     ) -> PyResult<Self> {
         let kinds = match sources {
             Kinds::Count(count) => vec![RecordKind::Requests; count],
@@ -73,6 +79,7 @@ impl DetectRun {
             scored,
             scored_metrics,
             kept: keep_rows.then(Default::default),
+            names: names.unwrap_or_default(),
         })
     }
 
@@ -147,7 +154,21 @@ impl DetectRun {
 
     /// Everything a report shows, as JSON.
     fn document(&self, py: Python<'_>) -> PyResult<String> {
-        py.detach(|| config::to_json(&Document::new(&self.intake.pipeline)))
+        py.detach(|| config::to_json(&self.run_document()))
+    }
+
+    /// Why the input as a whole was not read: a source, or a kind of records, of which nothing or
+    /// less than `intake.min_accepted` was accepted; None when enough was accepted.
+    fn problem(&self) -> Option<String> {
+        let min_accepted = self.intake.pipeline.config().intake.min_accepted;
+        let whole = self.intake.reading.problem(min_accepted, LINE);
+        let parts = self.sources.shortfalls(min_accepted).into_iter();
+        let parts: Vec<String> =
+            parts.map(|(i, text)| format!("{}: {text}", self.name(i))).collect();
+        match (whole, parts.is_empty()) {
+            (whole, true) => whole,
+            (_, false) => Some(parts.join("; ")),
+        }
     }
 
     /// The report over the rows kept; the run keeps no row of before the call.
@@ -161,6 +182,29 @@ impl DetectRun {
 }
 
 impl DetectRun {
+    fn name(&self, source: usize) -> String {
+        self.names.get(source).cloned().unwrap_or_else(|| format!("input {}", source + 1))
+    }
+
+    fn run_document(&self) -> RunDocument {
+        let pipeline = &self.intake.pipeline;
+        let mut document = Document::new(pipeline);
+        let mut warnings = self.intake.reading.warnings(pipeline.config().features.step_seconds);
+        if let Some(end) = self.intake.earlier_end() {
+            let all = pipeline.incidents().into_iter();
+            let ended = all.filter(|one| one.status == IncidentStatus::Resolved && one.end <= end);
+            let earlier: BTreeSet<&str> = ended.map(|one| one.id.as_str()).collect();
+            document.incidents.retain(|one| !earlier.contains(one.id.as_str()));
+        }
+        if let Some((count, end)) = self.intake.repeated() {
+            warnings.push(format!(
+                "{count} records are from before {end}, up to which the saved state has been \
+                 judged: the same input may be given twice"
+            ));
+        }
+        self.intake.reading.document(document, self.problem(), warnings)
+    }
+
     fn take(&mut self, index: usize, piece: &Piece<'_>) -> mad_core::Result<()> {
         let kind = self.sources.kind(index)?;
         let Self { sources, intake, .. } = self;

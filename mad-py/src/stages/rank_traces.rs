@@ -1,11 +1,13 @@
 //! Root causes of failing traces.
 
 use chrono::{DateTime, Utc};
-use mad_core::{Limits, Rejections, TraceRanker, TraceRankerConfig, TraceWindow};
+use mad_core::telemetry::KindCounts;
+use mad_core::{Limits, RecordKind, TraceRanker, TraceRankerConfig, TraceWindow};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::errors::to_py;
+use crate::records::reading::LINE;
 use crate::records::rejected::rejected;
 use crate::records::span_pieces::{given, read};
 
@@ -27,10 +29,10 @@ pub fn rank_traces(
     let normal = reference.map(given).transpose()?.unwrap_or_default();
     py.detach(|| {
         let mut window = TraceWindow::new(&Limits::default());
-        let mut rejected = Rejections::default();
-        read(&normal, |span| window.reference(span), &mut rejected)?;
-        read(&incident, |span| window.span(span), &mut rejected)?;
-        Ok(TraceRanking { core: ranker.rank(&window), rejected })
+        let (mut usual, mut spans) = (KindCounts::default(), KindCounts::default());
+        read(&normal, |span| window.reference(span), &mut usual)?;
+        read(&incident, |span| window.span(span), &mut spans)?;
+        Ok(TraceRanking { core: ranker.rank(&window), spans, reference: usual })
     })
 }
 
@@ -38,7 +40,8 @@ pub fn rank_traces(
 #[pyclass(module = "mad._core", frozen)]
 pub struct TraceRanking {
     core: mad_core::TraceRanking,
-    rejected: Rejections,
+    spans: KindCounts,
+    reference: KindCounts,
 }
 
 #[pymethods]
@@ -70,7 +73,26 @@ impl TraceRanking {
     /// Rows that were not taken: counts by reason, and the first positions.
     #[getter]
     fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        rejected(py, &self.rejected)
+        let mut all = self.reference.rejected.clone();
+        all.merge(self.spans.rejected.clone());
+        rejected(py, &all)
+    }
+
+    /// The number of accepted spans, without those of the reference.
+    #[getter]
+    fn accepted(&self) -> u64 {
+        self.spans.records
+    }
+
+    /// Why the spans, or those of the reference, were not read: nothing or less than the share
+    /// `min_accepted` was accepted; None when enough was accepted.
+    #[pyo3(signature = (min_accepted=0.95))]
+    fn problem(&self, min_accepted: f64) -> Option<String> {
+        let short = |spans: &KindCounts| {
+            spans.falls_short(min_accepted).then(|| spans.shortfall(RecordKind::Spans, LINE))
+        };
+        let reference = short(&self.reference).map(|text| format!("reference: {text}"));
+        short(&self.spans).or(reference)
     }
 
     fn __len__(&self) -> usize {

@@ -1,14 +1,16 @@
 //! The original system's numbers.
 
 use mad_core::reference::{self, ReferenceConfig, ReferenceReport, ReferenceRow};
+use mad_core::telemetry::KindCounts;
 use mad_core::time::ZonePolicy;
-use mad_core::{Limits, Record, RecordKind, Rejections, Request};
+use mad_core::{IntakeConfig, Limits, Record, RecordKind, Rejections, Request};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::config::to_json;
 use crate::errors::to_py;
 use crate::records::kinds::read_table;
+use crate::records::reading::{LINE, Reading};
 use crate::records::source::Piece;
 use crate::records::sources::Sources;
 use crate::results::reference_document::document;
@@ -120,7 +122,12 @@ impl ReferenceRun {
 
     /// Everything a report shows, as JSON.
     fn document(&self) -> PyResult<String> {
-        to_json(&self.report.as_ref().map(|report| document(report, &self.rejections)))
+        let Some(report) = &self.report else { return to_json(&None::<()>) };
+        let mut reading = Reading::default();
+        let rejected = self.rejections.clone();
+        *reading.of_mut(RecordKind::Requests) = KindCounts { records: self.requests, rejected };
+        let problem = reading.problem(IntakeConfig::default().min_accepted, LINE);
+        to_json(&reading.document(document(report, &self.rejections), problem, Vec::new()))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::config::{parse, to_json};
 use crate::errors::{to_py, value_error};
 use crate::pickle::{self, Reduced};
 use crate::records::kinds::{parse_kind, read_table};
-use crate::records::rejected::rejected;
+use crate::records::reading::{LINE, Reading};
 use crate::records::source::{Piece, Source};
 use crate::shared::Shared;
 use crate::tables::table::{Table, flags, floats, integers, strings};
@@ -41,7 +41,7 @@ struct State {
     /// The graph that queries read, until more records come.
     settled: Option<mad_core::ServiceGraph>,
     sources: Vec<Source>,
-    rejected: Rejections,
+    reading: Reading,
 }
 
 #[pymethods]
@@ -51,7 +51,7 @@ impl ServiceGraph {
     fn new(config: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let config = parse(config)?;
         let core = mad_core::ServiceGraph::new(&config.limits).map_err(|error| to_py(&error))?;
-        Ok(Self::of(core, Rejections::default(), config.zone()))
+        Ok(Self::of(core, Reading::default(), config.zone()))
     }
 
     /// Takes a table of spans, edges or requests.
@@ -170,13 +170,26 @@ impl ServiceGraph {
     fn restore(state: &str, config: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let core = serde_json::from_str(state)
             .map_err(|error| value_error(format!("the saved graph cannot be read: {error}")))?;
-        Ok(Self::of(core, Rejections::default(), parse(config)?.zone()))
+        Ok(Self::of(core, Reading::default(), parse(config)?.zone()))
     }
 
     /// Records that were not taken: total, counts by reason, and the first of each.
     #[getter]
     fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        rejected(py, &self.state.with(py, |state| state.rejected.clone())?)
+        self.state.with(py, |state| state.reading.clone())?.rejected(py)
+    }
+
+    /// The number of accepted records.
+    #[getter]
+    fn accepted(&self, py: Python<'_>) -> PyResult<u64> {
+        self.state.with(py, |state| state.reading.accepted())
+    }
+
+    /// Why the input as a whole was not read: nothing, or less than the share `min_accepted`, of a
+    /// kind of records was accepted; None when enough was accepted.
+    #[pyo3(signature = (min_accepted=0.95))]
+    fn problem(&self, py: Python<'_>, min_accepted: f64) -> PyResult<Option<String>> {
+        self.state.with(py, |state| state.reading.problem(min_accepted, LINE))
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, (String, Option<i32>)> {
@@ -186,7 +199,7 @@ impl ServiceGraph {
                 open.kind.as_str(),
                 open.kind.as_str(),
             ))),
-            None => to_json(&(&state.core, &state.rejected)),
+            None => to_json(&(&state.core, &state.reading)),
         })??;
         let offset = match self.zone {
             ZonePolicy::Offset(seconds) => Some(seconds),
@@ -197,10 +210,10 @@ impl ServiceGraph {
 
     #[staticmethod]
     fn _from_state(state: &str, naive_offset_seconds: Option<i32>) -> PyResult<Self> {
-        let (core, rejected) = serde_json::from_str(state)
+        let (core, reading) = serde_json::from_str(state)
             .map_err(|error| value_error(format!("the saved graph cannot be read: {error}")))?;
         let zone = naive_offset_seconds.map_or(ZonePolicy::Refuse, ZonePolicy::Offset);
-        Ok(Self::of(core, rejected, zone))
+        Ok(Self::of(core, reading, zone))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -211,8 +224,8 @@ impl ServiceGraph {
 }
 
 impl ServiceGraph {
-    fn of(core: mad_core::ServiceGraph, rejected: Rejections, zone: ZonePolicy) -> Self {
-        let state = State { core, settled: None, sources: Vec::new(), rejected };
+    fn of(core: mad_core::ServiceGraph, reading: Reading, zone: ZonePolicy) -> Self {
+        let state = State { core, settled: None, sources: Vec::new(), reading };
         Self { state: Shared::new(state), zone }
     }
 
@@ -262,13 +275,20 @@ impl State {
         zone: ZonePolicy,
     ) -> mad_core::Result<()> {
         self.settled = None;
-        let mut sink = |record: Record<'_>, _: u64| match record {
-            Record::Span(span) => self.core.span(&span),
-            Record::Edge(edge) => self.core.edge(&edge),
-            Record::Request(request) => self.core.request(&request),
-            _ => {}
+        let Self { core, reading, .. } = self;
+        let mut sink = |record: Record<'_>, _: u64| {
+            reading.see(&record);
+            match record {
+                Record::Span(span) => core.span(&span),
+                Record::Edge(edge) => core.edge(&edge),
+                Record::Request(request) => core.request(&request),
+                _ => {}
+            }
         };
-        source.read(piece, zone, &mut sink, &mut self.rejected)
+        let mut rejected = Rejections::default();
+        let outcome = source.read(piece, zone, &mut sink, &mut rejected);
+        self.reading.of_mut(source.kind).rejected.merge(rejected);
+        outcome
     }
 }
 

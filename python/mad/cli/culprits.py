@@ -11,6 +11,7 @@ from typing import Any
 from mad import _core, errors
 from mad.cli import arguments, graph, remote
 from mad.cli.output import print_json
+from mad.sinks import files
 from mad.sources.files import Source
 
 HELP = "rank the likely culprits"
@@ -70,14 +71,24 @@ def run(args: argparse.Namespace) -> int:
         path = Path(args.source)
         file = str(path / "scored.csv" if path.is_dir() else path)
         chunks = Source(file).chunks()
-        ranking = rank_rows(file, chunks, args.at, args.minutes, args.top_k)
+        ranking = intake_of(path) | rank_rows(file, chunks, args.at, args.minutes, args.top_k)
     if args.json:
         print_json(ranking)
     else:
         from mad.report import text
 
-        text.print_ranking(text.console(), ranking)
-    return errors.FINE
+        console = text.console()
+        text.print_problem(console, ranking.get("problem"))
+        text.print_ranking(console, ranking)
+    return errors.INPUT if ranking.get("problem") else errors.FINE
+
+
+def intake_of(directory: Path) -> dict[str, Any]:
+    """What the run that wrote a directory accepted; empty for a single file."""
+    file = directory / "incidents.json"
+    content = files.read_json(file) if directory.is_dir() and file.exists() else None
+    names = ("accepted", "rejected", "problem")
+    return {name: content[name] for name in names if isinstance(content, dict) and name in content}
 
 
 def _of_traces(args: argparse.Namespace) -> int:
@@ -87,16 +98,18 @@ def _of_traces(args: argparse.Namespace) -> int:
     document = graph.build({"spans": args.spans}) if args.graph else None
     if document is not None:
         document["chain"] = graph.culprit_path(ranking)
+    code = errors.INPUT if ranking["problem"] else errors.FINE
     if args.json:
         print_json(ranking | ({"graph": document} if document else {}))
-        return errors.FINE
+        return code
     from mad.report import text
 
     console = text.console()
+    text.print_problem(console, ranking["problem"])
     if document is not None:
         graph.print_graph(console, document)
     graph.print_ranking(console, ranking)
-    return errors.FINE
+    return code
 
 
 def rank_rows(

@@ -10,6 +10,7 @@ from mad import errors
 from mad.cli import arguments, settings
 from mad.cli.output import Terminal, print_json
 from mad.detection.directory import Outcome, detect_into, without_series
+from mad.report import words
 from mad.sources.files import CHUNK
 
 _GATES = {"warning": ("Warning", "Critical"), "critical": ("Critical",)}
@@ -108,6 +109,8 @@ def run(args: argparse.Namespace) -> int:
         observer=Terminal(),
     )
     show(outcome, as_json=args.json, verbose=args.verbose)
+    if outcome.document["problem"]:
+        return errors.INPUT
     gate = _GATES.get(args.fail_on or "", ())
     met = any(found.get("severity") in gate for found in outcome.document.get("incidents") or [])
     return errors.FAILED if met else errors.FINE
@@ -128,6 +131,8 @@ def show(outcome: Outcome, *, as_json: bool, verbose: bool) -> None:
     for note in outcome.notes:
         sys.stderr.write(f"mad: {note}\n")
     if as_json:
+        if outcome.document["problem"]:
+            sys.stderr.write(f"mad: {words.visible(outcome.document['problem'])}\n")
         print_json(machine(outcome))
         return
     from mad.report import text

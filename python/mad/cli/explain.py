@@ -18,6 +18,7 @@ from mad.sinks import files
 from mad.sources.files import Source
 
 _HINT = "give a directory that mad detect wrote"
+_READ = ("accepted", "rejected", "problem")
 _LISTED = 200
 """Most states that a document lists."""
 _NAMES = "give names as in scored.csv; --at may be before the first row"
@@ -64,7 +65,10 @@ def run(args: argparse.Namespace) -> int:
     listed = content.get("incidents") if isinstance(content, dict) else None
     if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
         raise errors.InputError(f"{file} contains no incidents of mad", _HINT)
-    return _print_incidents(choose(listed, args.incident), content.get("schema_version", 1), args)
+    read = {name: content[name] for name in _READ if name in content}
+    return _print_incidents(
+        choose(listed, args.incident), content.get("schema_version", 1), args, read
+    )
 
 
 def _of_server(args: argparse.Namespace) -> int:
@@ -82,18 +86,27 @@ def _of_server(args: argparse.Namespace) -> int:
     return _print_states(found, args)
 
 
-def _print_incidents(chosen: list[dict[str, Any]], version: int, args: argparse.Namespace) -> int:
+def _print_incidents(
+    chosen: list[dict[str, Any]],
+    version: int,
+    args: argparse.Namespace,
+    read: dict[str, Any] | None = None,
+) -> int:
+    """Prints incidents under what the run accepted. Returns the exit code."""
+    problem = (read or {}).get("problem")
+    code = errors.INPUT if problem else errors.FINE
     if args.json:
-        print_json({"schema_version": version, "incidents": chosen})
-        return errors.FINE
+        print_json({"schema_version": version, **(read or {}), "incidents": chosen})
+        return code
     from mad.report import text
 
     console = text.console()
+    text.print_problem(console, problem)
     if not chosen:
         text.say(console, "No incident was found, so there is nothing to explain.")
     for incident in chosen:
         text.print_incident(console, incident, full=True)
-    return errors.FINE
+    return code
 
 
 def explain_service(args: argparse.Namespace, path: Path) -> int:
@@ -101,8 +114,12 @@ def explain_service(args: argparse.Namespace, path: Path) -> int:
     scored rows."""
     found: list[dict[str, Any]] = []
     listed = None
+    summary_file = path / "incidents.json"
+    content = {}
+    if args.at is None or summary_file.exists():
+        content = files.read_json(summary_file, _HINT)
+    problem = content.get("problem") if isinstance(content, dict) else None
     if args.at is None:
-        content = files.read_json(path / "incidents.json", _HINT)
         listed = content.get("states") if isinstance(content, dict) else None
         found = [
             state for state in listed or [] if isinstance(state, dict) and _is_asked(state, args)
@@ -113,20 +130,27 @@ def explain_service(args: argparse.Namespace, path: Path) -> int:
             asked = (args.service, args.endpoint, args.metric, args.at)
             found += newest_rows(str(file), Source(str(file)).chunks(), *asked)
     if not found:
-        raise errors.InputError(f"{path} has no matching rows of {args.service!r}", _NAMES)
+        raise errors.InputError(
+            f"{path} has no matching rows of {args.service!r}", problem or _NAMES
+        )
     if not args.json and args.at is None and args.endpoint is None and len(listed or []) >= _LISTED:
         sys.stderr.write(f"mad: of all, the worst {_LISTED} are listed; name others: --endpoint\n")
-    return _print_states(found, args)
+    return _print_states(found, args, problem)
 
 
-def _print_states(found: list[dict[str, Any]], args: argparse.Namespace) -> int:
+def _print_states(
+    found: list[dict[str, Any]], args: argparse.Namespace, problem: str | None = None
+) -> int:
+    code = errors.INPUT if problem else errors.FINE
     if args.json:
-        print_json({"schema_version": 1, "states": found})
-        return errors.FINE
+        print_json({"schema_version": 1, "problem": problem, "states": found})
+        return code
     from mad.report import text
 
-    text.print_states(text.console(), found)
-    return errors.FINE
+    console = text.console()
+    text.print_problem(console, problem)
+    text.print_states(console, found)
+    return code
 
 
 def _is_asked(state: dict[str, Any], args: argparse.Namespace) -> bool:

@@ -54,18 +54,23 @@ def run(args: argparse.Namespace) -> int:
     document["chain"] = culprit_path(ranking)
     if args.out:
         files.write_bytes(args.out, _rendered(document, Path(args.out).suffix.lower()))
+    problem = document["problem"] or (ranking or {}).get("problem")
+    if problem is None and not document["accepted"]:
+        problem = f"There is no record in {', '.join(sources.values())}"
+    document["problem"] = problem
     if args.json:
         print_json(document | ({"ranking": ranking} if ranking else {}))
-        return errors.FINE
+        return errors.INPUT if problem else errors.FINE
     from mad.report import text
 
     console = text.console()
+    text.print_problem(console, problem)
     print_graph(console, document)
     if ranking:
         print_ranking(console, ranking)
     if args.out:
         text.print_files(console, [Path(args.out)])
-    return errors.FINE
+    return errors.INPUT if problem else errors.FINE
 
 
 def culprit_path(ranking: dict[str, Any] | None) -> list[str]:
@@ -89,7 +94,7 @@ def print_ranking(console: Any, ranking: dict[str, Any]) -> None:
     failing, traces = ranking["failing"], ranking["traces"]
     text.say(console, "")
     text.say(console, f"{words.count(failing)} of {words.plural(traces, 'trace')} failed")
-    if not ranking["culprits"]:
+    if not ranking["culprits"] and ranking["accepted"]:
         text.say(console, "No culprit: nothing fails, or not more than usual.")
     for place, one in enumerate(ranking["culprits"], start=1):
         took, usual = one["duration_ms"], one["expected_ms"]
@@ -123,7 +128,12 @@ def build(sources: Mapping[str, str]) -> dict[str, Any]:
             for piece in Source(path).pieces(kind):
                 built.feed(kind, piece)
             built.end(kind)
-    return built.document() | {"rejected": built.rejected}
+    return {
+        "accepted": built.accepted,
+        "rejected": built.rejected,
+        "problem": built.problem(),
+        **built.document(),
+    }
 
 
 def rank_traces(spans: str, reference: str | None, top_k: int) -> dict[str, Any]:
@@ -140,11 +150,18 @@ def rank_traces(spans: str, reference: str | None, top_k: int) -> dict[str, Any]
         for one in ranking.culprits
     ]
     return {
+        "accepted": ranking.accepted,
+        "rejected": ranking.rejected["total"],
+        "problem": ranking.problem() or _without_spans(ranking, spans),
         "culprits": culprits,
         "abstained": ranking.abstained,
         "traces": ranking.traces,
         "failing": ranking.failing,
     }
+
+
+def _without_spans(ranking: _core.TraceRanking, spans: str) -> str | None:
+    return None if ranking.accepted else f"There is no span in {spans}"
 
 
 def _number(value: float) -> float | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from mad import _core, errors
+from mad.detection import intake
 from mad.sinks import files
 from mad.sources.files import CHUNK, Source
 
@@ -92,10 +93,10 @@ def detect_into(
     cannot be written; `InputError` for an input that cannot be read.
     """
     started = time.perf_counter()
-    job = _Job(
-        Path(out), config, mode, batch_size, report, save, observer or Observer(), _sources(inputs)
-    )
-    past = _sources(history or {})
+    sources, repeated = once(_sources(inputs))
+    job = _Job(Path(out), config, mode, batch_size, report, save, observer or Observer(), sources)
+    past, again = once(_sources(history or {}))
+    repeated += again
     stateful = bool(past or resume or save)
     if mode == "reference" and (stateful or {kind for kind, _ in job.sources} - {"requests"}):
         raise errors.UsageError("--mode reference reads requests alone and keeps no state")
@@ -105,11 +106,28 @@ def detect_into(
     if past:
         state = job.in_order(past, lambda sort: job.learn(past, sort, state), sort)
     outcome = job.in_order(job.sources, lambda sort: job.detect(sort, state), sort)
+    outcome.notes[:0] = repeated
     outcome.seconds = time.perf_counter() - started
     for stale in (job.out / REPORT, job.out / SCORED_METRICS):
         if stale not in outcome.paths and stale.exists():
             outcome.notes.append(f"{stale} is from an earlier run")
     return outcome
+
+
+def once(sources: Inputs) -> tuple[Inputs, list[str]]:
+    """The inputs without those that are the same file as an earlier one, or have the same content,
+    and a sentence about each of them."""
+    kept: list[tuple[str, Source]] = []
+    notes = []
+    for kind, source in sources:
+        first = next((one for known, one in kept if known == kind and one.is_same(source)), None)
+        if first is None:
+            kept.append((kind, source))
+        elif first.name == source.name:
+            notes.append(f"{source.name} is given twice and was read once")
+        else:
+            notes.append(f"{source.name} has the same content as {first.name} and was not read")
+    return kept, notes
 
 
 def _sources(named: Mapping[str, Sequence[str]]) -> Inputs:
@@ -149,7 +167,9 @@ class _Job:
         for _ in self._read(run, past, "learning"):
             # rows of the history are not written
             _ = (run.take_features_csv(), run.take_scored_csv(), _scored_metrics(run))
-        _finish(run, past)
+        document = _finish(run, past)
+        if document["problem"]:
+            raise errors.InputError(f"history: {document['problem']}", document["hint"])
         return _checkpoint(run)
 
     def detect(self, sort: bool, state: bytes | None) -> Outcome:
@@ -169,7 +189,9 @@ class _Job:
 
                 outputs.write(REPORT, render_html(document))
             outcome = Outcome(document, outputs.commit(), 0.0)
-        if self.save:
+        if self.save and document["problem"]:
+            outcome.notes.append(f"the state was not saved to {self.save}: repeat the run first")
+        elif self.save:
             # the state is written last, so that an interrupted run can be repeated from the old one
             files.write_bytes(self.save, _checkpoint(run))
         return outcome
@@ -178,10 +200,13 @@ class _Job:
         self, sources: Inputs, sort: bool, state: bytes | None, *, learn: bool = False
     ) -> Run:
         kinds = [kind for kind, _ in sources]
+        names = [source.name for _, source in sources]
         try:
             if self.mode == "reference":
                 return _core.ReferenceRun(self.config, len(kinds), sort=sort)
-            return _core.DetectRun(self.config, kinds, sort=sort, state=state, learn=learn)
+            return _core.DetectRun(
+                self.config, kinds, sort=sort, state=state, learn=learn, names=names
+            )
         except ValueError as error:
             what = "the saved state" if "state" in str(error) else "the configuration"
             raise errors.UsageError(f"{what} is not valid: {error}") from error
@@ -222,7 +247,7 @@ def _finish(run: Run, sources: Inputs) -> dict[str, Any]:
         where = f"{sources[0][1].name}: " if len(sources) == 1 else ""
         raise errors.InputError(f"{where}{error}") from error
     document = dict(json.loads(run.document()))
-    document["read"] = getattr(run, "read", {})
+    document["problem"], document["hint"] = intake.problem(document, sources)
     return document
 
 
@@ -260,6 +285,7 @@ def incidents_file(document: dict[str, Any]) -> dict[str, Any]:
     return {
         "schema_version": document.get("schema_version", 1),
         "generator": document.get("generator"),
+        **intake.summary(document),
         "step_seconds": document.get("step_seconds"),
         "incidents": without_series(document),
         "states": document.get("states") or [],
@@ -270,6 +296,7 @@ def culprits_file(document: dict[str, Any]) -> dict[str, Any]:
     """The content of culprits.json: the ranking at the end of the run and that of each incident."""
     return {
         "schema_version": document.get("schema_version", 1),
+        **intake.summary(document),
         "ranking": document.get("ranking"),
         "by_incident": {
             incident["id"]: incident.get("ranking")

@@ -113,13 +113,27 @@ def peaks_text(incident: Json, limit: int = 2) -> str:
 
 
 def headline(document: Json) -> tuple[str, str]:
-    """A headline sentence, and a second sentence with the peaks and the culprit."""
+    """A headline sentence, and a second sentence with the peaks and the culprit.
+
+    Inputs that were not read come first, because the results do not speak of them.
+    """
+    problem = words.visible(document.get("problem") or "")
+    if not problem:
+        return _result(document)
+    hint = words.visible(document.get("hint") or "").rstrip(".")
+    remedy = f"{hint[:1].upper()}{hint[1:]}." if hint else "Correct the input and repeat the run."
+    if not document.get("accepted"):
+        return problem, f"Nothing was analysed. {remedy}"
+    title, lead = _result(document)
+    return problem, f"{remedy} In the records that were accepted: {title}. {lead}"
+
+
+def _result(document: Json) -> tuple[str, str]:
+    """The headline of the incidents."""
     found = incidents(document)
     top = top_incident(found)
     if top is None:
         if not document.get("requests") and not document.get("points"):
-            if (document.get("rejected") or {}).get("total"):
-                return rejected_line(document), "The list of rejected records names the problems."
             return "No requests were read", "There is nothing to report."
         flagged, whose = judged(document)[1], "endpoint"
         interval = "minute" if document.get("step_seconds") in (None, 60) else "interval"

@@ -95,8 +95,14 @@ def print_detection(out: Console, document: Json, seconds: float, *, verbose: bo
     title, lead = summary.headline(document)
     top = summary.top_incident(summary.incidents(document))
     style = STYLES.get(str(top.get("severity")), "bold") if top else "bold green"
-    out.print(Text(title, style=style))
+    if document.get("problem"):
+        style = STYLES["Critical"]
+    # the first line is whole, because scripts and people read it alone
+    out.print(Text(title, style=style), soft_wrap=True)
     out.print(Text(lead))
+    for warning in document.get("warnings") or []:
+        if warning != document.get("problem"):
+            out.print(Text(f"Check: {words.visible(warning)}.", style=STYLES["Warning"]))
     out.print()
     _print_read(out, document, seconds)
     _print_rejected(out, document)
@@ -109,6 +115,12 @@ def print_detection(out: Console, document: Json, seconds: float, *, verbose: bo
     if verbose and document.get("counters"):
         _title(out, "Counters")
         out.print(_pairs(document["counters"]))
+
+
+def print_problem(out: Console, problem: object) -> None:
+    """Prints why inputs were not read, if they were not, on one line."""
+    if problem:
+        out.print(Text(words.visible(problem), style=STYLES["Critical"]), soft_wrap=True)
 
 
 def _print_read(out: Console, document: Json, seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import stat
 import sys
 import zlib
@@ -55,6 +56,18 @@ class Source:
 
     def _unreadable(self, error: OSError) -> InputError:
         return InputError(f"cannot read {self.path}: {reason(error)}")
+
+    def is_same(self, other: Source) -> bool:
+        """Whether both are the same file, or files with the same content. Empty files and standard
+        input are never the same."""
+        if self.standard or other.standard or not self.size or self.size != other.size:
+            return False
+        try:
+            return Path(self.path).samefile(other.path) or filecmp.cmp(
+                self.path, other.path, shallow=False
+            )
+        except OSError as error:
+            raise self._unreadable(error) from error
 
     def pieces(self, kind: str, size: int = CHUNK) -> Iterator[Any]:
         """The content of a telemetry file: bytes in pieces, or the record batches of a Parquet

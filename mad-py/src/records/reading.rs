@@ -1,0 +1,162 @@
+//! Counts of the records read, by kind and by source, and what they say about the input.
+
+use std::collections::BTreeMap;
+
+use mad_core::export::{Document, RejectedDocument};
+use mad_core::telemetry::{KindCounts, Plausibility, RejectReason};
+use mad_core::{Record, RecordCounts, RecordKind, Rejections};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+use serde::{Deserialize, Serialize};
+
+use crate::records::rejected;
+
+/// The word for the position of a record.
+pub const LINE: &str = "line";
+/// The word for the position of a record of a table.
+pub const ROW: &str = "row";
+
+/// Counts of the records read.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct Reading {
+    counts: RecordCounts,
+    plausibility: Plausibility,
+}
+
+impl Reading {
+    /// The counts of one kind.
+    pub fn of(&self, kind: RecordKind) -> &KindCounts {
+        self.counts.of(kind)
+    }
+
+    /// The counts of one kind, to be changed.
+    pub fn of_mut(&mut self, kind: RecordKind) -> &mut KindCounts {
+        self.counts.of_mut(kind)
+    }
+
+    /// Counts a record that was read.
+    #[inline]
+    pub fn see(&mut self, record: &Record<'_>) {
+        self.counts.of_mut(record.kind()).records += 1;
+        self.plausibility.see(record);
+    }
+
+    /// Counts records that were read, and then not taken.
+    pub fn refuse(&mut self, kind: RecordKind, rejected: Rejections) {
+        let counts = self.counts.of_mut(kind);
+        counts.records = counts.records.saturating_sub(rejected.total());
+        counts.rejected.merge(rejected);
+    }
+
+    /// Good records of all kinds.
+    pub fn accepted(&self) -> u64 {
+        self.counts.accepted()
+    }
+
+    /// The kind that records of an unknown kind most likely have.
+    pub fn main_kind(&self) -> RecordKind {
+        let most = self.counts.iter().max_by_key(|(kind, read)| (read.records, kind.index() == 0));
+        most.map_or(RecordKind::Requests, |(kind, _)| kind)
+    }
+
+    /// Rejected records of all kinds: total, counts by reason, and the first of each kind. A record
+    /// that is no request carries its kind.
+    pub fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let out = PyDict::new(py);
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        let first = PyList::empty(py);
+        for (kind, read) in self.counts.iter() {
+            for (reason, count) in read.rejected.counts() {
+                *counts.entry(reason.as_str()).or_default() += count;
+            }
+            for record in read.rejected.first() {
+                let one = rejected::rejected_record(py, record)?;
+                if kind != RecordKind::Requests {
+                    one.set_item("kind", kind.as_str())?;
+                }
+                first.append(one)?;
+            }
+        }
+        out.set_item("total", counts.values().sum::<u64>())?;
+        out.set_item("counts", counts)?;
+        out.set_item("first", first)?;
+        Ok(out)
+    }
+
+    /// By kind: the number of accepted records, and the rejected ones.
+    pub fn by_kind<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let out = PyDict::new(py);
+        for (kind, read) in self.counts.iter() {
+            let one = PyDict::new(py);
+            one.set_item("records", read.records)?;
+            one.set_item("rejected", rejected::rejected(py, &read.rejected)?)?;
+            out.set_item(kind.as_str(), one)?;
+        }
+        Ok(out)
+    }
+
+    /// Why the input as a whole was not read: a kind of which nothing, or less than the share
+    /// `min_accepted`, was accepted. `None` when enough was accepted, and for an input without
+    /// records.
+    pub fn problem(&self, min_accepted: f64, place: &str) -> Option<String> {
+        let short = self.counts.iter().filter(|(_, read)| read.falls_short(min_accepted));
+        let all: Vec<String> = short.map(|(kind, read)| read.shortfall(kind, place)).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// Questions about values that may not mean what their fields say, and records that had been
+    /// accepted before.
+    pub fn warnings(&self, step_seconds: f64) -> Vec<String> {
+        let mut all = self.plausibility.doubts(step_seconds);
+        for (kind, read) in self.counts.iter() {
+            let repeated = read.rejected.count(RejectReason::Duplicate);
+            if repeated > 0 && repeated >= read.records {
+                all.push(format!(
+                    "{repeated} of {} {kind} had been accepted before: the same input may be given \
+                     twice",
+                    read.records + read.rejected.total()
+                ));
+            }
+        }
+        all
+    }
+
+    /// The document of a run with the counts of its records.
+    pub fn document(
+        &self,
+        mut document: Document,
+        problem: Option<String>,
+        warnings: Vec<String>,
+    ) -> RunDocument {
+        document.rejected = RejectedDocument::new(&self.counts.rejected());
+        let read = self.counts.iter().map(|(kind, read)| {
+            let rejected = RejectedDocument::new(&read.rejected);
+            (kind.as_str(), ReadDocument { records: read.records, rejected })
+        });
+        RunDocument {
+            accepted: self.counts.accepted(),
+            problem,
+            warnings,
+            read: read.collect(),
+            document,
+        }
+    }
+}
+
+/// The document of a run: what it accepted, and what a pipeline knows after it.
+#[derive(Serialize)]
+pub struct RunDocument {
+    accepted: u64,
+    problem: Option<String>,
+    warnings: Vec<String>,
+    read: BTreeMap<&'static str, ReadDocument>,
+    #[serde(flatten)]
+    document: Document,
+}
+
+/// Accepted and rejected records of one kind.
+#[derive(Serialize)]
+struct ReadDocument {
+    records: u64,
+    rejected: RejectedDocument,
+}
