@@ -111,10 +111,10 @@ pub fn run_shop_with(
 
 /// Moves the rows of an update into the evaluator.
 fn score_rows(evaluator: &mut Evaluator<'_>, pipeline: &Pipeline, update: &mut Update) {
-    for judged in &update.rows {
-        if let Some(entity) = pipeline.entities().get(judged.row.entity) {
+    for judged in update.rows.iter().filter(|row| row.requests.is_some()) {
+        if let Some(entity) = pipeline.entities().get(judged.head.entity) {
             let flag = judged.verdict.is_anomaly;
-            evaluator.push_row(judged.row.bucket, &entity.service, &entity.endpoint, flag);
+            evaluator.push_row(judged.head.at, &entity.service, &entity.endpoint, flag);
         }
     }
     *update = Update::default();

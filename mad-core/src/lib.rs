@@ -83,18 +83,18 @@ pub use error::{Error, ErrorKind, Result};
 pub use explain::{Explanation, TemplateExplainer, describe_reason, describe_signal, format_value};
 pub use export::{Document, IncidentDocument};
 pub use feature::{
-    FeatureBuilder, FeatureCounts, FeaturePoint, FeatureRow, FeatureSink, RequestFacts, Row,
-    RowBuffer, RowBuilder, RowHead, RowKind, SignalSample,
+    FeatureBuilder, FeatureCounts, FeatureRow, FeatureSink, RequestFacts, Row, RowBuffer,
+    RowBuilder, RowHead, RowKind, SignalSample,
 };
 pub use graph::{
     CallEdge, GraphCounters, GraphDocument, Latency, ServiceGraph, ServiceNode, TraceProfile,
     TraceProfiles,
 };
-pub use guard::{Confidence, Guardrails, Reason, Severity, Verdict};
+pub use guard::{Confidence, Guardrails, JudgedRow, JudgedSignal, Reason, Severity, Verdict};
 pub use history::{FlaggedRow, FlaggedSignal, History};
 pub use incident::{Incident, IncidentChange, IncidentGrouper, IncidentStatus};
 pub use limits::Limits;
-pub use pipeline::{Command, JudgedRow, Pipeline, Update};
+pub use pipeline::{Command, Pipeline, Update};
 pub use score::{
     MadConfig, MadScorer, RowScorer, RowScores, Score, Scorer, SeriesScorer, SignalScore,
     SignalScorer, SignalScores,

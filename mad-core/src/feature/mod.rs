@@ -14,7 +14,6 @@ mod window_clock;
 
 pub use event_time_window::FeatureSink;
 pub use feature_builder::{FeatureBuilder, FeatureCounts};
-pub use point::FeaturePoint;
 pub(crate) use point::StepFinder;
 pub(crate) use recent_ids::RecentIds;
 pub use row::FeatureRow;

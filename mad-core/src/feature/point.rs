@@ -1,43 +1,8 @@
-//! One value of a series, and the detection of its step.
+//! The detection of the step of a series.
 
 use serde::{Deserialize, Serialize};
 
-use super::Row;
-use crate::series::{EntityId, Sample, SeriesId};
 use crate::time::Timestamp;
-
-/// One value of a series. Metrics keep their own times; nothing is averaged.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct FeaturePoint {
-    /// When it was measured.
-    pub bucket: Timestamp,
-    /// The entity.
-    pub entity: EntityId,
-    /// The series.
-    pub series: SeriesId,
-    /// The value and the observations behind it; NaN is a gap.
-    pub sample: Sample,
-    /// Steps without a point between this one and the series' point before it.
-    pub gap: u64,
-    /// Step of the series, nanoseconds: the median of its latest intervals.
-    pub step: i64,
-}
-
-impl FeaturePoint {
-    /// The points of a row.
-    pub(crate) fn all_of(row: Row<'_>) -> impl Iterator<Item = Self> {
-        row.samples.iter().filter_map(move |signal| {
-            Some(Self {
-                bucket: row.head.at,
-                entity: row.head.entity,
-                series: signal.signal.series()?,
-                sample: signal.sample,
-                gap: u64::from(signal.gap),
-                step: row.head.step,
-            })
-        })
-    }
-}
 
 /// Finds the step of a series as the median of its last seven intervals, so that single gaps do not
 /// change it and a new step is followed after four points.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{RequestFacts, Row};
+use super::{RequestFacts, Row, RowHead};
 use crate::series::{EntityId, Sample, Signal};
 use crate::time::Timestamp;
 
@@ -48,27 +48,36 @@ pub struct FeatureRow {
 impl From<Row<'_>> for FeatureRow {
     /// The row as requests have it. Figures that a row of another kind does not have are 0 or NaN.
     fn from(row: Row<'_>) -> Self {
-        let figure = |of: fn(&RequestFacts) -> f64| row.requests.map_or(f64::NAN, of);
-        let count = |of: fn(&RequestFacts) -> u64| row.requests.map_or(0, of);
+        Self::new(row.head, row.requests, |signal| row.sample(signal).value)
+    }
+}
+
+impl FeatureRow {
+    /// The plain fields of a row with these values of its signals.
+    pub(crate) fn new(
+        head: &RowHead,
+        requests: Option<&RequestFacts>,
+        value: impl Fn(Signal) -> f64,
+    ) -> Self {
+        let figure = |of: fn(&RequestFacts) -> f64| requests.map_or(f64::NAN, of);
+        let count = |of: fn(&RequestFacts) -> u64| requests.map_or(0, of);
         Self {
-            bucket: row.head.at,
-            entity: row.head.entity,
-            gap: u64::from(row.head.gap),
-            whole: row.head.whole,
+            bucket: head.at,
+            entity: head.entity,
+            gap: u64::from(head.gap),
+            whole: head.whole,
             count: count(|facts| facts.requests),
             errors: count(|facts| facts.errors),
             slow: count(|facts| facts.over_objective),
             samples: count(|facts| facts.measured),
             mean: figure(|facts| facts.mean_ms),
-            p50: row.sample(Signal::P50Latency).value,
-            p95: row.sample(Signal::P95Latency).value,
+            p50: value(Signal::P50Latency),
+            p95: value(Signal::P95Latency),
             p99: figure(|facts| facts.p99_ms),
             max: figure(|facts| facts.max_ms),
         }
     }
-}
 
-impl FeatureRow {
     /// Share of requests that failed; NaN without requests.
     pub fn error_rate(&self) -> f64 {
         self.errors as f64 / self.count as f64

@@ -2,8 +2,10 @@
 
 mod effect;
 mod guardrails;
+mod judged_row;
 mod verdict;
 
 pub use effect::{SignalTraits, exceeds_min_effect};
 pub use guardrails::{EntityMaturity, Guardrails, ScoredRow, ScoredSignal};
+pub use judged_row::{JudgedRow, JudgedSignal};
 pub use verdict::{Confidence, Reason, Severity, Verdict};

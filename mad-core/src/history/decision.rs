@@ -2,9 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::feature::{FeaturePoint, FeatureRow};
-use crate::guard::{Reason, Verdict};
-use crate::score::{RowScores, Score};
+use crate::guard::{JudgedRow, JudgedSignal, Reason};
 use crate::series::{Signal, SignalKind};
 use crate::time::Timestamp;
 
@@ -41,14 +39,16 @@ pub struct Decision {
 
 impl Decision {
     /// The decision about a row of requests.
-    pub fn of_row(row: &FeatureRow, scores: &RowScores, verdict: &Verdict) -> Self {
-        let score = scores.of(verdict.request_signal());
+    pub fn of_row(judged: &JudgedRow) -> Self {
+        let verdict = &judged.verdict;
+        let leading = verdict.request_signal();
+        let score = judged.score(leading);
         Self {
-            bucket: row.bucket,
-            count: row.count,
-            signal: Some(verdict.request_signal()),
-            kind: verdict.request_signal().kind(),
-            value: row.sample(verdict.request_signal()).value,
+            bucket: judged.head.at,
+            count: judged.requests.map_or(0, |facts| facts.requests),
+            signal: Some(leading),
+            kind: leading.kind(),
+            value: judged.value(leading),
             expected: score.expected,
             low: score.low,
             high: score.high,
@@ -58,25 +58,20 @@ impl Decision {
         }
     }
 
-    /// The decision about a point of a metric.
-    pub fn of_point(
-        point: &FeaturePoint,
-        kind: SignalKind,
-        score: &Score,
-        verdict: &Verdict,
-    ) -> Self {
+    /// The decision about a value of a series.
+    pub fn of_series(at: Timestamp, kind: SignalKind, judged: &JudgedSignal) -> Self {
         Self {
-            bucket: point.bucket,
+            bucket: at,
             count: 0,
             signal: None,
             kind,
-            value: point.sample.value,
-            expected: score.expected,
-            low: score.low,
-            high: score.high,
-            score: score.value(),
-            is_anomaly: verdict.is_anomaly,
-            reason: verdict.reason,
+            value: judged.sample.value,
+            expected: judged.score.expected,
+            low: judged.score.low,
+            high: judged.score.high,
+            score: judged.score.value(),
+            is_anomaly: judged.is_anomaly,
+            reason: judged.reason,
         }
     }
 }

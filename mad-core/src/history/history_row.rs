@@ -1,8 +1,6 @@
 //! One recent row as reports show it.
 
-use crate::feature::FeatureRow;
-use crate::guard::{Reason, Verdict};
-use crate::score::{RowScores, Score};
+use crate::guard::{JudgedRow, JudgedSignal, Reason, Verdict};
 use crate::series::Signal;
 use crate::time::Timestamp;
 
@@ -83,32 +81,29 @@ pub(crate) struct NewHistoryRow<const N: usize> {
 
 impl NewHistoryRow<{ 3 * Signal::ALL.len() }> {
     /// A row of requests, with its signals in the order of [`Signal::ALL`].
-    pub fn of_requests(row: &FeatureRow, scores: &RowScores, verdict: &Verdict) -> Self {
+    pub fn of_requests(judged: &JudgedRow) -> Self {
         let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
         let mut numbers = [f32::NAN; 3 * Signal::ALL.len()];
-        for (place, signal) in Signal::ALL.into_iter().enumerate() {
-            fill(&mut numbers, place, row.sample(signal).value, scores.of(signal), verdict);
+        for (place, signal) in judged.signals.iter().enumerate() {
+            fill(&mut numbers, place, signal);
         }
-        let counts = Some([count(row.count), count(row.errors)]);
-        Self { counts, ..Self::new(row.bucket, verdict, numbers) }
+        let counts = judged.requests.map(|facts| [count(facts.requests), count(facts.errors)]);
+        let Verdict { is_anomaly, reason, .. } = judged.verdict;
+        Self { at: judged.head.at, is_anomaly, reason, counts, numbers }
     }
 }
 
 impl NewHistoryRow<3> {
-    /// A point of a metric.
-    pub fn of_point(at: Timestamp, value: f64, score: &Score, verdict: &Verdict) -> Self {
+    /// A value of a series.
+    pub fn of_series(at: Timestamp, judged: &JudgedSignal) -> Self {
         let mut numbers = [f32::NAN; 3];
-        fill(&mut numbers, 0, value, score, verdict);
-        Self::new(at, verdict, numbers)
+        fill(&mut numbers, 0, judged);
+        let JudgedSignal { is_anomaly, reason, .. } = *judged;
+        Self { at, is_anomaly, reason, counts: None, numbers }
     }
 }
 
 impl<const N: usize> NewHistoryRow<N> {
-    fn new(at: Timestamp, verdict: &Verdict, numbers: [f32; N]) -> Self {
-        let Verdict { is_anomaly, reason, .. } = *verdict;
-        Self { at, is_anomaly, reason, counts: None, numbers }
-    }
-
     /// The row, borrowed.
     pub fn row(&self) -> HistoryRow<'_> {
         let Self { at, is_anomaly, reason, counts, ref numbers } = *self;
@@ -118,11 +113,12 @@ impl<const N: usize> NewHistoryRow<N> {
 
 /// Fills the numbers of the signal at a place. The band stays unknown while the entity is too new
 /// to be judged.
-fn fill(numbers: &mut [f32], place: usize, value: f64, score: &Score, verdict: &Verdict) {
-    let is_judged = !matches!(verdict.reason, Reason::WarmUp | Reason::TooFewPoints);
+fn fill(numbers: &mut [f32], place: usize, judged: &JudgedSignal) {
+    let JudgedSignal { sample, score, reason, .. } = judged;
+    let is_judged = !matches!(reason, Reason::WarmUp | Reason::TooFewPoints);
     let band = |edge: f64| if is_judged { short(edge) } else { f32::NAN };
     let width = numbers.len() / 3;
-    let parts = [short(value), band(score.low), band(score.high)];
+    let parts = [short(sample.value), band(score.low), band(score.high)];
     for (part, number) in parts.into_iter().enumerate() {
         if let Some(slot) = numbers.get_mut(part * width + place) {
             *slot = number;

@@ -86,7 +86,7 @@ impl Pipeline {
         let Self { config, names, ingest, judge, incidents, checkpointer, tally } = self;
         checkpointer.mark_dirty([row.head.entity]);
         let Some((judged, outcome)) = judge.judge_row(row, config, names) else { return };
-        tally.row(&judged, row.head.end(), judge.is_suppressed(&judged));
+        tally.row(&judged, judge.is_suppressed(&judged));
         incidents.push_row(&judged);
         let shared = Shared { config, names, graph: ingest.graph() };
         incidents.take(&judged.entity, outcome, shared, &mut update.changes);
@@ -99,16 +99,14 @@ impl Pipeline {
         let Self { config, names, ingest, judge, incidents, checkpointer, tally } = self;
         let Some(name) = names.entities.get(entity) else { return };
         checkpointer.mark_dirty([entity]);
-        let before = update.points.len();
-        let Some(outcome) = judge.judge_points(row, config, names, &mut update.points) else {
-            return;
-        };
+        let Some((judged, outcome)) = judge.judge_points(row, config, names) else { return };
         let threshold = judge.threshold_neg_log10_p();
-        for judged in update.points.iter().skip(before) {
-            let is_unlikely = judged.score.neg_log10_p >= threshold;
-            tally.point(judged, is_unlikely && !judged.verdict.is_anomaly);
-            incidents.push_point(judged);
+        for signal in &judged.signals {
+            let is_unlikely = signal.score.neg_log10_p >= threshold;
+            tally.point(judged.head.at, signal, is_unlikely && !signal.is_anomaly);
+            incidents.push_point(&judged.head, signal);
         }
+        update.rows.push(judged);
         let shared = Shared { config, names, graph: ingest.graph() };
         incidents.take(name, outcome, shared, &mut update.changes);
         incidents.end_row(entity);

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::IncidentWindow;
 use super::closed_incidents::ClosedIncidents;
 use super::names::Names;
 use super::view::{Shared, View};
-use super::{IncidentWindow, JudgedPoint, JudgedRow};
 use crate::config::PipelineConfig;
 use crate::culprit::Ranking;
 use crate::error::Result;
+use crate::feature::RowHead;
+use crate::guard::{JudgedRow, JudgedSignal};
 use crate::history::{FlaggedRow, History, HistoryRing, NewHistoryRow};
 use crate::incident::{
     CloseReason, Incident, IncidentChange, IncidentGrouper, OpenState, RowOutcome,
@@ -75,27 +77,27 @@ impl IncidentLog {
 
     /// Remembers a judged row of requests.
     pub fn push_row(&mut self, judged: &JudgedRow) {
-        let JudgedRow { row, scores, verdict, .. } = judged;
-        let kept = NewHistoryRow::of_requests(row, scores, verdict);
-        if let Some(id) = self.open_windows.get(&row.entity) {
+        let entity = judged.head.entity;
+        let kept = NewHistoryRow::of_requests(judged);
+        if let Some(id) = self.open_windows.get(&entity) {
             let wants_more = self.windows.get_mut(id).is_some_and(|window| window.push(kept.row()));
             if !wants_more {
-                self.open_windows.remove(&row.entity);
+                self.open_windows.remove(&entity);
             }
         }
-        self.history.push(row.entity, kept.row());
+        self.history.push(entity, kept.row());
     }
 
-    /// Remembers a judged point of a metric.
-    pub fn push_point(&mut self, judged: &JudgedPoint) {
-        let JudgedPoint { metric, point, score, verdict, .. } = judged;
-        let kept = NewHistoryRow::of_point(point.bucket, point.sample.value, score, verdict);
-        if let Some(id) = self.open_windows.get(&point.entity)
+    /// Remembers a judged value of a series.
+    pub fn push_point(&mut self, head: &RowHead, judged: &JudgedSignal) {
+        let Some(series) = judged.id.series() else { return };
+        let kept = NewHistoryRow::of_series(head.at, judged);
+        if let Some(id) = self.open_windows.get(&head.entity)
             && let Some(window) = self.windows.get_mut(id)
         {
-            window.push_point(metric, kept.row());
+            window.push_point(judged.name.as_str(), kept.row());
         }
-        self.history.push_point(point.series, kept.row());
+        self.history.push_point(series, kept.row());
     }
 
     /// Groups the outcome of a row.

@@ -128,7 +128,7 @@ impl Pipeline {
     ///     pipeline.push(point, &Source::at(1), &mut update);
     /// }
     /// // the newest point waits until the watermark has passed it
-    /// assert_eq!(update.points.len(), 9);
+    /// assert_eq!(update.rows.len(), 9);
     /// # Ok::<(), mad_core::Error>(())
     /// ```
     pub fn push<'a>(

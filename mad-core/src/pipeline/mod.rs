@@ -41,7 +41,7 @@ pub use self::command::Command;
 pub use self::counters::Counters;
 pub use self::delta::DeltaCheckpoint;
 pub use self::incident_window::{IncidentWindow, WindowRows};
-pub use self::update::{JudgedPoint, JudgedRow, Update};
+pub use self::update::Update;
 
 /// Takes telemetry and returns judged rows and incidents; ranks culprits and explains.
 ///

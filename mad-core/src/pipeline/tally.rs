@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Counters, JudgedPoint, JudgedRow};
+use super::Counters;
+use crate::guard::{JudgedRow, JudgedSignal};
 use crate::telemetry::Rejections;
 use crate::time::Timestamp;
 
@@ -14,25 +15,24 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Counts a row of requests that lasts until `end`.
-    pub fn row(&mut self, judged: &JudgedRow, end: Timestamp, suppressed: bool) {
+    /// Counts a row of requests.
+    pub fn row(&mut self, judged: &JudgedRow, suppressed: bool) {
         let verdict = &judged.verdict;
         self.counters.rows += 1;
         self.counters.flagged += u64::from(verdict.is_anomaly);
-        self.counters.saw(judged.row.bucket, end);
+        self.counters.saw(judged.head.at, judged.head.end());
         if suppressed {
             *self.counters.suppressed.entry(verdict.reason).or_default() += 1;
         }
     }
 
-    /// Counts a point of a metric.
-    pub fn point(&mut self, judged: &JudgedPoint, suppressed: bool) {
-        let verdict = &judged.verdict;
+    /// Counts a value of a series.
+    pub fn point(&mut self, at: Timestamp, judged: &JudgedSignal, suppressed: bool) {
         self.counters.points += 1;
-        self.counters.flagged_points += u64::from(verdict.is_anomaly);
-        self.counters.saw(judged.point.bucket, judged.point.bucket);
+        self.counters.flagged_points += u64::from(judged.is_anomaly);
+        self.counters.saw(at, at);
         if suppressed {
-            *self.counters.suppressed.entry(verdict.reason).or_default() += 1;
+            *self.counters.suppressed.entry(judged.reason).or_default() += 1;
         }
     }
 

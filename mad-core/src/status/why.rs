@@ -1,9 +1,9 @@
 //! Why a row or a point was flagged or not, in sentences.
 
 use crate::explain::{TemplateExplainer, Why};
-use crate::guard::EntityMaturity;
+use crate::guard::{EntityMaturity, JudgedRow, JudgedSignal};
 use crate::history::Decision;
-use crate::pipeline::{JudgedPoint, JudgedRow, Pipeline};
+use crate::pipeline::Pipeline;
 use crate::series::Entity;
 use crate::time::Timestamp;
 
@@ -23,21 +23,24 @@ use crate::time::Timestamp;
 /// # Ok::<(), mad_core::Error>(())
 /// ```
 pub fn why(pipeline: &Pipeline, judged: &JudgedRow) -> String {
-    let JudgedRow { entity, row, scores, verdict } = judged;
-    let points = scores.iter().map(|signal| signal.score.points).max().unwrap_or(0);
-    let decision = Decision::of_row(row, scores, verdict);
-    let first = pipeline.newest_row(row.entity).map(|(known, _)| known.first);
-    answer(pipeline, entity, None, &decision, first, points)
+    let points = judged.signals.iter().map(|signal| signal.score.points).max().unwrap_or(0);
+    let first = pipeline.newest_row(judged.head.entity).map(|(known, _)| known.first);
+    answer(pipeline, &judged.entity, None, &Decision::of_row(judged), first, points)
 }
 
-/// Why a point of a metric was flagged or not, in sentences.
-pub fn why_point(pipeline: &Pipeline, judged: &JudgedPoint) -> String {
-    let JudgedPoint { entity, metric, point, score, verdict, .. } = judged;
-    let newest = pipeline.newest_point(point.series);
+/// Why a value of a series of an entity was flagged or not, in sentences.
+pub fn why_signal(
+    pipeline: &Pipeline,
+    entity: &Entity,
+    at: Timestamp,
+    judged: &JudgedSignal,
+) -> String {
+    let newest = judged.id.series().and_then(|series| pipeline.newest_point(series));
     let kind = newest.map_or(crate::SignalKind::Gauge, |(_, newest)| newest.kind);
-    let decision = Decision::of_point(point, kind, score, verdict);
+    let decision = Decision::of_series(at, kind, judged);
     let first = newest.map(|(known, _)| known.first);
-    answer(pipeline, entity, Some(metric), &decision, first, score.points)
+    let metric = Some(judged.name.as_str());
+    answer(pipeline, entity, metric, &decision, first, judged.score.points)
 }
 
 fn answer(

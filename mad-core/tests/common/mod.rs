@@ -8,7 +8,7 @@ use mad_core::series::Signal;
 #[cfg(feature = "simulate")]
 use mad_core::simulate::{IncidentSpec, Shop, ShopConfig, SimulatedRequest};
 use mad_core::time::{MINUTE, Timestamp};
-use mad_core::{Request, Span, SpanKind};
+use mad_core::{JudgedRow, JudgedSignal, Request, Span, SpanKind};
 
 /// The start of minute `i` after 1970.
 pub fn minute(i: i64) -> Timestamp {
@@ -76,4 +76,10 @@ pub fn observe(scorer: &mut RowScorer, row: &FeatureRow) -> RowScores {
 /// A p95 latency of 900 ms where 140 ms were expected.
 pub fn slow_p95(neg_log10_p: f64) -> FlaggedSignal {
     FlaggedSignal::new(Signal::P95Latency, 900.0, neg_log10_p).expected(140.0, 100.0, 210.0).z(12.0)
+}
+
+/// The values of series in judged rows, each with its row.
+pub fn series_in(rows: &[JudgedRow]) -> Vec<(&JudgedRow, &JudgedSignal)> {
+    let of_series = rows.iter().filter(|row| row.requests.is_none());
+    of_series.flat_map(|row| row.signals.iter().map(move |signal| (row, signal))).collect()
 }

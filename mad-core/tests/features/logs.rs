@@ -1,9 +1,11 @@
 //! Log lines: counts of each level per service and step, judged as metrics are.
 
 use mad_core::config::PipelineConfig;
-use mad_core::pipeline::{JudgedPoint, Pipeline, Update};
+use mad_core::pipeline::{Pipeline, Update};
 use mad_core::time::{MINUTE, Timestamp};
-use mad_core::{Entity, LogLine, MetricPoint, Source};
+use mad_core::{Entity, JudgedRow, JudgedSignal, LogLine, MetricPoint, Source};
+
+use crate::common::series_in;
 use proptest::prelude::*;
 
 const LEVELS: [&str; 6] = ["INFO", "info", "", "DEBUG", "WARN", "INFO"];
@@ -33,8 +35,8 @@ fn feed(pipeline: &mut Pipeline, lines: &[(Timestamp, &str, &str)]) -> Update {
     update
 }
 
-fn points_of<'a>(update: &'a Update, metric: &str) -> Vec<&'a JudgedPoint> {
-    update.points.iter().filter(|judged| *judged.metric == *metric).collect()
+fn points_of<'a>(update: &'a Update, metric: &str) -> Vec<(&'a JudgedRow, &'a JudgedSignal)> {
+    series_in(&update.rows).into_iter().filter(|(_, one)| one.name.as_str() == metric).collect()
 }
 
 #[test]
@@ -44,7 +46,7 @@ fn a_burst_of_error_lines_is_an_incident_with_its_numbers() {
     pipeline.finish();
     assert_eq!(pipeline.counters().lines, lines().len() as u64);
     let warnings = points_of(&update, "log_warnings");
-    assert!(warnings.iter().all(|judged| !judged.verdict.is_anomaly));
+    assert!(warnings.iter().all(|(_, judged)| !judged.is_anomaly));
     let incidents = pipeline.incidents();
     assert_eq!(incidents.len(), 1);
     let incident = incidents[0];
@@ -85,11 +87,11 @@ fn steps_without_a_line_count_as_zero_up_to_an_hour_back() {
     let at = |minute: i64| Timestamp::from_nanos(minute * MINUTE);
     let given = [(at(0), "a", "ERROR"), (at(3), "a", "ERROR"), (at(500), "a", "ERROR")];
     let mut update = feed(&mut pipeline, &given);
-    update.points.extend(pipeline.finish().points);
+    update.rows.extend(pipeline.finish().rows);
     let errors = points_of(&update, "log_errors");
     let counts: Vec<(i64, f64)> = errors
         .iter()
-        .map(|judged| (judged.point.bucket.nanos() / MINUTE, judged.point.sample.value))
+        .map(|(row, judged)| (row.head.at.nanos() / MINUTE, judged.sample.value))
         .collect();
     assert_eq!(counts[..4], [(0, 1.0), (1, 0.0), (2, 0.0), (3, 1.0)]);
     assert_eq!(counts[4], (440, 0.0));

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use mad_core::Source;
 use mad_core::config::{GuardConfig, IncidentConfig, PipelineConfig, ScoreConfig};
 use mad_core::feature::{FeatureRow, RowKind};
 use mad_core::guard::{Confidence, EntityMaturity, Guardrails, Reason, Severity, Verdict};
@@ -12,10 +11,11 @@ use mad_core::incident::{
 };
 use mad_core::limits::Limits;
 use mad_core::pipeline::Pipeline;
-use mad_core::score::{RowScorer, RowScores};
+use mad_core::score::RowScorer;
 use mad_core::series::{Entity, EntityId, Signal};
 use mad_core::telemetry::Request;
 use mad_core::time::{MINUTE, SECOND, Timestamp};
+use mad_core::{JudgedRow, Source};
 use proptest::prelude::*;
 
 use crate::common::{minute, observe, score, slow_p95, with_row};
@@ -555,7 +555,7 @@ proptest! {
             config.guard.warm_up_minutes = 0.0;
             config.guard.min_points = 5;
             let mut pipeline = Pipeline::new(config).unwrap();
-            let mut rows: Vec<(Timestamp, RowScores, Verdict)> = Vec::new();
+            let mut rows: Vec<JudgedRow> = Vec::new();
             let mut at = 0;
             for (minutes, per_minute, factor, errors) in &stretches {
                 for i in 0..minutes * per_minute {
@@ -563,12 +563,12 @@ proptest! {
                     let latency = factor * (50.0 + (i * 37 % 41) as f64);
                     let time = Timestamp::from_nanos(at + i * (MINUTE / per_minute));
                     let update = pipeline.ingest([Request::new(time, "a", "/x", status, latency)]);
-                    rows.extend(update.rows.iter().map(|row| (row.row.bucket, row.scores.clone(), row.verdict)));
+                    rows.extend(update.rows);
                 }
                 at += minutes * MINUTE;
             }
             let update = pipeline.finish();
-            rows.extend(update.rows.iter().map(|row| (row.row.bucket, row.scores.clone(), row.verdict)));
+            rows.extend(update.rows);
             (format!("{rows:?}"), rows, pipeline)
         };
         let apart = IncidentConfig { cooldown_minutes: 0.0, ..IncidentConfig::default() };
@@ -583,10 +583,10 @@ proptest! {
         incidents.reverse();
         let mut requests_in_rows = 0;
         for incident in &incidents {
-            let within = |(bucket, ..): &&(Timestamp, RowScores, Verdict)| {
-                *bucket >= incident.start && *bucket < incident.end
+            let within = |row: &&JudgedRow| {
+                row.head.at >= incident.start && row.head.at < incident.end
             };
-            let flagged = rows.iter().filter(within).filter(|(.., verdict)| verdict.is_anomaly).count();
+            let flagged = rows.iter().filter(within).filter(|row| row.verdict.is_anomaly).count();
             prop_assert_eq!(flagged as u64, incident.rows);
             prop_assert!(incident.errors <= incident.requests);
             prop_assert!(incident.start < incident.end);
@@ -596,7 +596,7 @@ proptest! {
         for pair in incidents.windows(2) {
             prop_assert!(pair[0].end <= pair[1].start);
         }
-        for (_, scores, verdict) in &rows {
+        for JudgedRow { signals, verdict, .. } in &rows {
             prop_assert_eq!(verdict.is_anomaly, verdict.flagged != 0);
             prop_assert_eq!(verdict.is_anomaly, verdict.severity > Severity::Info);
             let above = verdict.reason == Reason::AboveExpected;
@@ -604,7 +604,7 @@ proptest! {
             prop_assert_eq!(verdict.is_anomaly, above || below);
             if verdict.is_anomaly {
                 prop_assert!(verdict.neg_log10_p >= 4.0);
-                prop_assert_eq!(above, scores.of(verdict.request_signal()).z > 0.0);
+                prop_assert_eq!(above, signals[usize::from(verdict.leading)].score.z > 0.0);
             }
         }
     }

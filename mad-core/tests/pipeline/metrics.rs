@@ -2,17 +2,18 @@
 
 use mad_core::config::{FeatureConfig, PipelineConfig, ScoreConfig};
 use mad_core::feature::{FeatureBuilder, FeatureSink, RowBuffer};
-use mad_core::pipeline::{JudgedPoint, Pipeline, Update};
+use mad_core::pipeline::{Pipeline, Update};
 use mad_core::score::SeriesScorer;
 use mad_core::simulate::{Radar, RadarScenario};
 use mad_core::telemetry::{MetricPoint, RejectReason, Rejections, Source};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use mad_core::{
-    EntityTable, IncidentDocument, Limits, Reason, Sample, SeriesTable, Signal, SignalKind,
+    EntityTable, IncidentDocument, JudgedRow, Limits, Reason, Sample, SeriesTable, Signal,
+    SignalKind,
 };
 use proptest::prelude::*;
 
-use crate::common::{minute, wobble};
+use crate::common::{minute, series_in, wobble};
 
 fn point(at: Timestamp, service: &'static str, value: f64) -> MetricPoint<'static> {
     MetricPoint::new(at, service, "cpu", value)
@@ -27,7 +28,7 @@ fn judged(points: &[MetricPoint<'_>]) -> (Pipeline, Update) {
     let mut pipeline = pipeline(PipelineConfig::default());
     let mut update = pipeline.ingest(points.iter().copied());
     let end = pipeline.finish();
-    update.points.extend(end.points);
+    update.rows.extend(end.rows);
     update.changes.extend(end.changes);
     (pipeline, update)
 }
@@ -38,13 +39,14 @@ fn a_metric_is_scored_as_a_single_series_is() {
     let points: Vec<_> = (0..600).map(|i| point(minute(i), "a", value(i))).collect();
     let (_, update) = judged(&points);
     let mut alone = SeriesScorer::new(SignalKind::Gauge, &ScoreConfig::default()).unwrap();
-    assert_eq!(update.points.len(), 600);
-    for (i, judged) in (0..).zip(&update.points) {
+    let judged = series_in(&update.rows);
+    assert_eq!(judged.len(), 600);
+    for (i, (_, judged)) in (0..).zip(&judged) {
         let single = alone.observe(minute(i), Sample { value: value(i), n: 1 });
         assert_eq!(judged.score.neg_log10_p.to_bits(), single.score.neg_log10_p.to_bits(), "{i}");
-        assert_eq!(judged.verdict.is_anomaly, single.is_anomaly, "{i}");
+        assert_eq!(judged.is_anomaly, single.is_anomaly, "{i}");
     }
-    assert!(update.points.iter().any(|judged| judged.verdict.is_anomaly));
+    assert!(judged.iter().any(|(_, judged)| judged.is_anomaly));
 }
 
 /// The signals of requests have the scores that their values have as single series.
@@ -69,8 +71,8 @@ fn a_signal_of_requests_is_scored_as_a_single_series_is() {
         let mut alone = SeriesScorer::new(signal.kind(), &ScoreConfig::default()).unwrap();
         let mut anomalous = 0;
         for judged in &rows {
-            let single = alone.observe(judged.row.bucket, judged.row.sample(signal)).score;
-            let row = judged.scores.of(signal);
+            let single = alone.observe(judged.head.at, judged.signal(signal).unwrap().sample).score;
+            let row = judged.score(signal);
             assert_eq!(row.z.to_bits(), single.z.to_bits(), "{signal:?}");
             anomalous += u32::from(row.neg_log10_p > 4.0);
             if signal.quantile().is_none() {
@@ -119,9 +121,9 @@ fn order_within_the_lateness_is_irrelevant_and_later_points_are_counted() {
         let at = |second: i64| Timestamp::from_nanos(second * SECOND);
         let points = points.iter().map(|(second, value)| point(at(*second), "a", *value));
         let mut update = pipeline.ingest(points);
-        update.points.extend(pipeline.finish().points);
-        let values: Vec<f64> =
-            update.points.iter().map(|judged| judged.point.sample.value).collect();
+        update.rows.extend(pipeline.finish().rows);
+        let judged = series_in(&update.rows).into_iter();
+        let values: Vec<f64> = judged.map(|(_, judged)| judged.sample.value).collect();
         (values, pipeline.rejected().clone())
     };
     let (values, rejected) = run(&[(0, 1.0), (5, 3.0), (3, 2.0), (60, 4.0), (70, 6.0), (65, 5.0)]);
@@ -147,11 +149,12 @@ fn a_running_total_is_judged_by_its_increase() {
         })
         .collect();
     let (_, update) = judged(&points);
-    let value = |i: usize| update.points[i].point.sample.value;
+    let judged = series_in(&update.rows);
+    let value = |i: usize| judged[i].1.sample.value;
     assert!(value(0).is_nan() && value(60).is_nan());
     assert!((2.0..2.02).contains(&value(59)) && (2.0..2.02).contains(&value(61)));
     assert!((99.9..100.1).contains(&value(80)));
-    let flagged: Vec<usize> = (0..100).filter(|i| update.points[*i].verdict.is_anomaly).collect();
+    let flagged: Vec<usize> = (0..100).filter(|i| judged[*i].1.is_anomaly).collect();
     assert_eq!(flagged, [80]);
 }
 
@@ -167,15 +170,15 @@ fn series_beyond_the_limits_are_counted_and_change_nothing() {
         for k in 0..100 {
             let service = format!("s{}", 100 * i + k);
             let more = MetricPoint::new(minute(i), &service, "cpu", 1.0);
-            update.points.extend(bounded.ingest([more]).points);
+            update.rows.extend(bounded.ingest([more]).rows);
         }
-        points.extend(update.points);
+        points.extend(update.rows);
     }
-    points.extend(bounded.finish().points);
-    let of_a = |points: &[JudgedPoint]| -> Vec<u64> {
+    points.extend(bounded.finish().rows);
+    let of_a = |points: &[JudgedRow]| -> Vec<u64> {
         let id = bounded.entities().find("a", "").unwrap();
-        let mine = points.iter().filter(|judged| judged.point.entity == id);
-        mine.map(|judged| judged.score.neg_log10_p.to_bits()).collect()
+        let mine = series_in(points).into_iter().filter(|(row, _)| row.head.entity == id);
+        mine.map(|(_, judged)| judged.score.neg_log10_p.to_bits()).collect()
     };
     assert_eq!(of_a(&points).len(), 300);
     let counters = bounded.counters();
@@ -189,9 +192,10 @@ fn three_points_and_a_silent_series_are_no_anomaly() {
     points.push(point(minute(3), "b", 5.0));
     points.extend((4..50).map(|i| point(minute(i), "c", f64::NAN)));
     let (pipeline, update) = judged(&points);
-    assert_eq!(update.points.len(), 50);
-    assert!(update.points.iter().all(|judged| !judged.verdict.is_anomaly));
-    assert_eq!(update.points[2].verdict.reason, Reason::WarmUp);
+    let judged = series_in(&update.rows);
+    assert_eq!(judged.len(), 50);
+    assert!(judged.iter().all(|(_, judged)| !judged.is_anomaly));
+    assert_eq!(judged[2].1.reason, Reason::WarmUp);
     assert_eq!(pipeline.rejected().total(), 0);
 }
 
@@ -226,9 +230,9 @@ proptest! {
         let run = |cut: usize| {
             let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
             let (first, rest) = points.split_at(cut.min(points.len()));
-            let mut out = pipeline.ingest(first.iter().copied()).points;
-            out.extend(pipeline.ingest(rest.iter().copied()).points);
-            out.extend(pipeline.finish().points);
+            let mut out = pipeline.ingest(first.iter().copied()).rows;
+            out.extend(pipeline.ingest(rest.iter().copied()).rows);
+            out.extend(pipeline.finish().rows);
             (format!("{out:?}"), serde_json::to_string(&pipeline).unwrap())
         };
         prop_assert_eq!(run(cut), run(0));
@@ -295,12 +299,13 @@ fn a_metric_raises_the_alarms_of_a_single_series() {
     let points: Vec<_> = (0..1_500).map(|i| point(minute(i), "a", value(i))).collect();
     let (_, update) = judged(&points);
     let mut alone = SeriesScorer::new(SignalKind::Gauge, &ScoreConfig::default()).unwrap();
-    for (i, judged) in (0..).zip(&update.points) {
+    let judged = series_in(&update.rows);
+    for (i, (_, judged)) in (0..).zip(&judged) {
         let single = alone.observe(minute(i), Sample { value: value(i), n: 1 });
         assert_eq!(judged.alarm_score.to_bits(), single.alarm_score.to_bits(), "{i}");
         assert_eq!(judged.is_alarm, single.is_alarm, "{i}");
     }
-    let alarms = update.points.iter().filter(|judged| judged.is_alarm).count();
+    let alarms = judged.iter().filter(|(_, judged)| judged.is_alarm).count();
     assert!((2..=10).contains(&alarms), "{alarms}");
 }
 
@@ -313,7 +318,7 @@ fn with_values(at: impl Fn(i64) -> Option<f64>) -> Vec<MetricPoint<'static>> {
 #[test]
 fn an_outlier_of_a_gauge_is_flagged_and_opens_nothing() {
     let (pipeline, update) = judged(&with_values(|i| (i % 80 == 70).then_some(60.0)));
-    assert!(update.points.iter().filter(|judged| judged.verdict.is_anomaly).count() >= 3);
+    assert!(series_in(&update.rows).iter().filter(|(_, judged)| judged.is_anomaly).count() >= 3);
     assert_eq!(pipeline.incidents().len(), 0);
 }
 
@@ -327,7 +332,7 @@ fn a_level_that_lasts_opens_one_incident_and_flagged_points_join_it() {
     let incidents = pipeline.incidents();
     assert_eq!(incidents.len(), 1);
     assert_eq!((incidents[0].start, incidents[0].end), (minute(5 * 250), minute(5 * 255)));
-    assert!(update.points[250..252].iter().any(|judged| judged.is_alarm));
+    assert!(series_in(&update.rows)[250..252].iter().any(|(_, judged)| judged.is_alarm));
     assert_eq!(update.changes.iter().filter(|change| change.incident().is_open()).count(), 4);
 }
 
@@ -343,7 +348,8 @@ fn muted_metrics_raise_no_alarm() {
     };
     muted.apply(&mute).unwrap();
     let update = muted.ingest(with_values(|i| (i > 300).then_some(60.0)));
-    assert!(update.points.len() > 300 && update.points.iter().all(|judged| !judged.is_alarm));
+    let judged = series_in(&update.rows);
+    assert!(judged.len() > 300 && judged.iter().all(|(_, judged)| !judged.is_alarm));
     assert_eq!(muted.incidents().len(), 0);
 }
 

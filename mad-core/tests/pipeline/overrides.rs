@@ -1,15 +1,15 @@
 //! Settings of some entities in the pipeline: overrides, mutes, routes.
 
 use mad_core::config::{MuteWindow, Override, PipelineConfig, SeriesKind};
-use mad_core::pipeline::{JudgedPoint, Pipeline};
+use mad_core::pipeline::Pipeline;
 use mad_core::series::{Direction, Glob};
 use mad_core::time::{SECOND, Timestamp};
-use mad_core::{MetricPoint, Reason, Request, SignalKind};
+use mad_core::{JudgedRow, MetricPoint, Reason, Request, SignalKind};
 
 use crate::common::minute;
 
 /// Two services of a metric that jumps to `jump` at minute 100 for five minutes.
-fn judged(config: PipelineConfig, jump: f64) -> (Pipeline, Vec<JudgedPoint>) {
+fn judged(config: PipelineConfig, jump: f64) -> (Pipeline, Vec<JudgedRow>) {
     let mut pipeline = Pipeline::new(config).unwrap().bounded_input();
     let mut points = Vec::new();
     for i in 0..120 {
@@ -17,16 +17,16 @@ fn judged(config: PipelineConfig, jump: f64) -> (Pipeline, Vec<JudgedPoint>) {
             let usual = 10.0 + (i * 7919 % 997) as f64 / 997.0;
             let value = if (100..105).contains(&i) { jump } else { usual };
             let point = MetricPoint::new(minute(i), service, "cpu", value);
-            points.extend(pipeline.ingest([point]).points);
+            points.extend(pipeline.ingest([point]).rows);
         }
     }
-    points.extend(pipeline.finish().points);
+    points.extend(pipeline.finish().rows);
     (pipeline, points)
 }
 
-fn flagged(pipeline: &Pipeline, points: &[JudgedPoint], service: &str) -> usize {
+fn flagged(pipeline: &Pipeline, points: &[JudgedRow], service: &str) -> usize {
     let entity = pipeline.entities().find(service, "").unwrap();
-    let mine = points.iter().filter(|judged| judged.point.entity == entity);
+    let mine = points.iter().filter(|judged| judged.head.entity == entity);
     mine.filter(|judged| judged.verdict.is_anomaly).count()
 }
 
@@ -73,8 +73,7 @@ fn muted_rows_are_judged_but_not_flagged_and_learnt_clipped() {
     assert_eq!((flagged(&pipeline, &points, "a"), flagged(&pipeline, &points, "b")), (2, 5));
     let a = pipeline.entities().find("a", "").unwrap();
     let reason = |i: i64| {
-        let at =
-            |judged: &&JudgedPoint| judged.point.entity == a && judged.point.bucket == minute(i);
+        let at = |judged: &&JudgedRow| judged.head.entity == a && judged.head.at == minute(i);
         points.iter().find(at).unwrap().verdict.reason
     };
     assert_eq!([98, 99, 102].map(reason), [Reason::Normal, Reason::Muted, Reason::Muted]);

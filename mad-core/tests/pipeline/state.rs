@@ -8,7 +8,7 @@ use mad_core::simulate::{ShopConfig, SimulatedRequest};
 use mad_core::time::{MINUTE, Timestamp};
 use mad_core::{Document, Entity, Limits, MetricPoint, Reason, RejectReason, Request, Source};
 
-use crate::common::{request, shop_with_outage};
+use crate::common::{request, series_in, shop_with_outage};
 
 /// Three hours of the shop with an incident at 02:00.
 fn shop() -> Vec<SimulatedRequest> {
@@ -75,9 +75,9 @@ fn an_exported_entity_continues_unchanged() {
     }
     let went_on = feed(&mut to, after.iter().copied());
     let whole = feed(&mut stayed, after);
-    assert!(went_on.rows.len() > 10 && went_on.points.len() > 10);
+    assert!(went_on.rows.len() > 20 && !series_in(&went_on.rows).is_empty());
     let rows = |update: &Update| {
-        let row = |judged: &mad_core::JudgedRow| format!("{} {:?}", judged.entity, judged.scores);
+        let row = |judged: &mad_core::JudgedRow| format!("{} {:?}", judged.entity, judged.signals);
         update.rows.iter().map(row).collect::<Vec<_>>()
     };
     assert_eq!(rows(&went_on), rows(&whole));
@@ -214,12 +214,12 @@ fn eviction_is_independent_of_batches() {
     let rows: Vec<String> = requests
         .iter()
         .flat_map(|request| one_by_one.ingest([*request]).rows)
-        .map(|row| format!("{} {:?}", row.entity, row.scores))
+        .map(|row| format!("{} {:?}", row.entity, row.signals))
         .collect();
     let mut at_once = limited(limits);
     let update = at_once.ingest(requests);
     let together: Vec<String> =
-        update.rows.iter().map(|row| format!("{} {:?}", row.entity, row.scores)).collect();
+        update.rows.iter().map(|row| format!("{} {:?}", row.entity, row.signals)).collect();
     assert_eq!(rows, together);
     assert!(at_once.counters().entities_forgotten > 3);
     assert!(at_once.checkpoint().unwrap() == one_by_one.checkpoint().unwrap());
@@ -288,7 +288,7 @@ fn a_mute_lasts_from_the_command_to_its_end() {
                 Request::new(time, "pay", "/", 200, latency + k as f64)
             };
             let rows = pipeline.ingest((0..50).map(request)).rows;
-            out.extend(rows.into_iter().map(|row| (row.row.bucket, row.verdict.reason)));
+            out.extend(rows.into_iter().map(|row| (row.head.at, row.verdict.reason)));
         }
         out.retain(|(bucket, _)| *bucket >= at(120) && *bucket < at(160));
         let muted = out.iter().filter(|(_, reason)| *reason == Reason::Muted).count();
@@ -333,7 +333,8 @@ fn backfill_is_learnt_and_opens_no_incident() {
     warm.finish();
     warm.backfill(false);
     assert!(learnt.rows.iter().all(|row| row.verdict.reason == Reason::History));
-    assert!(learnt.points.iter().all(|point| point.verdict.reason == Reason::History));
+    let mut series = series_in(&learnt.rows).into_iter();
+    assert!(series.all(|(_, signal)| signal.reason == Reason::History));
     assert!(warm.incidents().is_empty());
     assert_eq!((warm.counters().requests, warm.counters().rows), (0, 0));
     feed(&mut warm, rest);

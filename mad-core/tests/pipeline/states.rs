@@ -1,11 +1,11 @@
 //! Health states: every state with its reason and start, independent of batches and restores.
 
 use mad_core::config::{MuteWindow, Override, PipelineConfig};
-use mad_core::pipeline::{JudgedRow, Pipeline, Update};
+use mad_core::pipeline::{Pipeline, Update};
 use mad_core::series::Glob;
-use mad_core::status::{EntityStatus, HealthState, states, why, why_point};
+use mad_core::status::{EntityStatus, HealthState, states, why, why_signal};
 use mad_core::time::{MINUTE, SECOND};
-use mad_core::{MetricPoint, Reason, Request, Source};
+use mad_core::{JudgedRow, MetricPoint, Reason, Request, Source};
 
 use crate::common::{minute, wobble};
 
@@ -211,7 +211,7 @@ fn every_row_has_an_answer_that_is_its_verdict() {
             judged.verdict.reason == Reason::TooFewPoints
         );
         if judged.verdict.reason == Reason::TooFewPoints {
-            let before = judged.row.bucket.nanos() / MINUTE;
+            let before = judged.head.at.nanos() / MINUTE;
             assert!(answer.contains(&format!("{before} of 20 points")), "{answer}");
         }
     }
@@ -228,9 +228,9 @@ fn hostile_names_and_gaps_stay_on_one_line() {
         let point = MetricPoint::new(minute(i), "db", "c\u{202e}pu", value);
         pipeline.push(point, &Source::at(1), &mut update);
     }
-    update.points.extend(pipeline.finish().points);
-    let gap = update.points.last().unwrap();
-    let answer = why_point(&pipeline, gap);
+    update.rows.extend(pipeline.finish().rows);
+    let gap = update.rows.last().unwrap();
+    let answer = why_signal(&pipeline, &gap.entity, gap.head.at, &gap.signals[0]);
     assert!(answer.contains("no value of c\\u{202e}pu"), "{answer}");
     assert!(!answer.contains(['\n', '\u{202e}']), "{answer}");
     assert!(!states(&pipeline)[0].reason.contains('\u{202e}'));

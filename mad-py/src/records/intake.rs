@@ -1,6 +1,5 @@
 //! A pipeline and counts of the records read for it.
 
-use mad_core::pipeline::JudgedPoint;
 use mad_core::telemetry::RejectReason;
 use mad_core::{
     Error, JudgedRow, Pipeline, PipelineConfig, Record, RecordKind, Rejections, Source, Timestamp,
@@ -105,17 +104,16 @@ impl Intake {
         Ok(())
     }
 
-    /// The rows and points judged since the last call.
-    pub fn judged(&mut self) -> (Vec<JudgedRow>, Vec<JudgedPoint>) {
+    /// The rows judged since the last call.
+    pub fn judged(&mut self) -> Vec<JudgedRow> {
         self.update.changes.clear();
-        (std::mem::take(&mut self.update.rows), std::mem::take(&mut self.update.points))
+        std::mem::take(&mut self.update.rows)
     }
 
     /// Closes every open step.
     pub fn finish(&mut self) {
         let mut end = self.pipeline.finish();
         self.update.rows.append(&mut end.rows);
-        self.update.points.append(&mut end.points);
         // records that were held until the end, of which the pipeline does not name the kind
         self.reading.refuse(self.reading.main_kind(), end.rejected);
     }

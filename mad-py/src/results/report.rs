@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use mad_core::pipeline::JudgedPoint;
 use mad_core::{CulpritConfig, Document, JudgedRow};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -31,14 +30,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// From a pipeline that has ended, the rows and points it judged, and the counts of records.
-    pub fn new(
-        pipeline: mad_core::Pipeline,
-        (rows, points): (Vec<JudgedRow>, Vec<JudgedPoint>),
-        reading: Reading,
-    ) -> Self {
-        let rows = split(rows);
-        let points = Points(points);
+    /// From a pipeline that has ended, the rows it judged, and the counts of records.
+    pub fn new(pipeline: mad_core::Pipeline, judged: Vec<JudgedRow>, reading: Reading) -> Self {
+        let (rows, points) = split(judged);
         Self { pipeline, rows, points, reading }
     }
 }

@@ -2,7 +2,7 @@
 
 use arrow_array::ArrayRef;
 use mad_core::guard::Verdict;
-use mad_core::score::{RowScores, Score};
+use mad_core::score::{RowScores, Score, SignalScore};
 use mad_core::time::SECOND;
 use mad_core::{EntityId, EntityTable, FeatureRow, JudgedRow, Signal};
 use pyo3::prelude::*;
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::errors::value_error;
 use crate::pickle::pickled;
+use crate::results::points::Points;
 use crate::results::row_reader::{OF_SIGNAL, rows_of};
 use crate::tables::table::{Table, flags, floats, integers, strings, times};
 
@@ -262,20 +263,29 @@ fn scored_columns(
     columns
 }
 
-/// Judged rows taken apart, with a table of their own entities: a pipeline gives the id of one that
-/// it forgot to another.
-pub fn split(rows: Vec<JudgedRow>) -> Rows {
+/// Judged rows taken apart: those of requests as columns, with a table of their own entities,
+/// because a pipeline gives the id of one that it forgot to another; and the values of series.
+pub fn split(judged: Vec<JudgedRow>) -> (Rows, Points) {
     let mut out = Rows { entities: EntityTable::new(usize::MAX), ..Rows::default() };
-    let (mut scores, mut verdicts) = (Vec::new(), Vec::new());
-    for judged in rows {
-        let entity = out.entities.id(&judged.entity.service, &judged.entity.endpoint);
-        out.features.push(FeatureRow { entity, ..judged.row });
-        scores.push(judged.scores);
-        verdicts.push(judged.verdict);
+    let (mut scores, mut verdicts, mut points) = (Vec::new(), Vec::new(), Points::default());
+    for row in judged {
+        if row.requests.is_none() {
+            points.push(row);
+            continue;
+        }
+        let entity = out.entities.id(&row.entity.service, &row.entity.endpoint);
+        out.features.push(FeatureRow { entity, ..FeatureRow::from(&row) });
+        let kept = row.signals.iter().map(|one| SignalScore {
+            signal: one.id,
+            score: Score { neg_log10_p: one.neg_log10_p, ..one.score },
+            drift_since: one.drift_since,
+        });
+        scores.push(RowScores::from_kept(kept.collect()));
+        verdicts.push(row.verdict);
     }
     out.scores = Some(scores);
     out.verdicts = Some(verdicts);
-    out
+    (out, points)
 }
 
 pickled!(Rows);

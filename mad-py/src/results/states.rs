@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 
-use mad_core::guard::Verdict;
-use mad_core::pipeline::{JudgedPoint, JudgedRow};
-use mad_core::score::RowScores;
 use mad_core::status::{self, StateDocument};
-use mad_core::{Entity, FeatureRow, Timestamp};
+use mad_core::{Entity, JudgedRow, RowBuilder, Timestamp};
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 
-use crate::results::points::Points;
+use crate::results::points::{Point, Points};
 use crate::results::rows::Rows;
 use crate::tables::table::{Table, floats, integers, strings, times};
 
@@ -62,9 +59,9 @@ pub fn why(
     let in_time = |bucket: Timestamp| asked.at.is_none_or(|at| bucket <= at);
     if asked.metric.is_none() {
         let mut of_entity = judged(rows).filter(|judged| *judged.entity == name).peekable();
-        let first = of_entity.peek().map(|judged| judged.row.bucket);
-        if let Some(row) = of_entity.take_while(|judged| in_time(judged.row.bucket)).last() {
-            let end = row.row.bucket + pipeline.config().features.step();
+        let first = of_entity.peek().map(|judged| judged.head.at);
+        if let Some(row) = of_entity.take_while(|judged| in_time(judged.head.at)).last() {
+            let end = row.head.at + pipeline.config().features.step();
             let reason = status::why(pipeline, &row);
             return Ok(match asked.at {
                 Some(at) if at >= end => format!("No requests at {at}; the row before: {reason}"),
@@ -75,28 +72,30 @@ pub fn why(
             return Ok(nothing_yet(&name, asked, first));
         }
     }
-    let wanted = |judged: &&JudgedPoint| {
-        *judged.entity == name && asked.metric.is_none_or(|metric| *judged.metric == *metric)
+    let wanted = |point: &&Point| {
+        let metric = point.signal.name.as_str();
+        *point.entity == name && asked.metric.is_none_or(|asked| metric == asked)
     };
     let all = || points.0.iter().filter(wanted);
-    let newest = all().filter(|judged| in_time(judged.point.bucket)).max_by(|a, b| {
-        let neg_log10_p = a.score.neg_log10_p.total_cmp(&b.score.neg_log10_p);
-        a.point.bucket.cmp(&b.point.bucket).then(neg_log10_p)
+    let newest = all().filter(|point| in_time(point.at)).max_by(|a, b| {
+        let [one, other] = [a, b].map(|point| point.signal.score.neg_log10_p);
+        a.at.cmp(&b.at).then(one.total_cmp(&other))
     });
     match (newest, all().next()) {
-        (Some(point), _) => Ok(status::why_point(pipeline, point)),
-        (None, Some(first)) => Ok(nothing_yet(&name, asked, first.point.bucket)),
+        (Some(point), _) => {
+            Ok(status::why_signal(pipeline, &point.entity, point.at, &point.signal))
+        }
+        (None, Some(first)) => Ok(nothing_yet(&name, asked, first.at)),
         (None, None) => Err(unknown(pipeline, asked)),
     }
 }
 
 fn judged(rows: &Rows) -> impl Iterator<Item = JudgedRow> {
     let scored = rows.scores.iter().flatten().zip(rows.verdicts.iter().flatten());
-    let one = |(row, (scores, verdict)): (&FeatureRow, (&RowScores, &Verdict))| {
+    rows.features.iter().zip(scored).filter_map(|(row, (scores, verdict))| {
         let entity = Arc::clone(rows.entities.get(row.entity)?);
-        Some(JudgedRow { entity, row: *row, scores: scores.clone(), verdict: *verdict })
-    };
-    rows.features.iter().zip(scored).filter_map(one)
+        Some(JudgedRow::new(entity, RowBuilder::from(row).row(), scores, *verdict))
+    })
 }
 
 fn nothing_yet(name: &Entity, asked: &Asked<'_>, first: Timestamp) -> String {

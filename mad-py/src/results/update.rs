@@ -95,10 +95,11 @@ impl Update {
             }
             changes.push(change);
         }
+        let (rows, points) = split(update.rows);
         Self {
             changes: changes.into_iter().map(named).collect(),
-            rows: split(update.rows),
-            points: Points(update.points),
+            rows,
+            points,
             rejected: update.rejected,
             repeated: update.repeated,
         }

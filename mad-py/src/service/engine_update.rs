@@ -43,11 +43,11 @@ impl EngineUpdate {
         self.update.repeated
     }
 
-    /// Whether there are rows, points or changes.
+    /// Whether there are rows or changes.
     #[getter]
     fn has_news(&self) -> bool {
         let update = &self.update;
-        !(update.rows.is_empty() && update.points.is_empty() && update.changes.is_empty())
+        !(update.rows.is_empty() && update.changes.is_empty())
     }
 
     /// Why records were not taken: counts by reason, and the first of each with their positions.
@@ -64,13 +64,15 @@ impl EngineUpdate {
     /// Judged rows as records: time, service, endpoint, requests, errors, mean, p95, z of the p95,
     /// expected median, whether it is flagged, severity, JSON.
     fn rows(&self) -> PyResult<Vec<RowRecord>> {
-        self.update.rows.iter().map(row_record).collect()
+        self.update.rows.iter().filter_map(row_record).collect()
     }
 
     /// Judged points as records: time, service, resource, metric, value, whether it is flagged,
     /// severity, JSON.
     fn points(&self) -> PyResult<Vec<PointRecord>> {
-        self.update.points.iter().map(point_record).collect()
+        let series = self.update.rows.iter().filter(|row| row.requests.is_none());
+        let points = series.flat_map(|row| row.signals.iter().map(move |one| (row, one)));
+        points.map(|(row, signal)| point_record(row, signal)).collect()
     }
 
     /// Changes of incidents in order: what happened, the id, when, JSON.

@@ -1,8 +1,7 @@
 //! Rows, points and incidents as records for the journal's tables.
 
-use mad_core::pipeline::{JudgedPoint, JudgedRow};
 use mad_core::series::Signal;
-use mad_core::{FeatureRow, Incident, IncidentChange, Severity};
+use mad_core::{FeatureRow, Incident, IncidentChange, JudgedRow, JudgedSignal, Severity};
 use pyo3::prelude::*;
 use serde::Serialize;
 use serde_json::json;
@@ -61,18 +60,24 @@ fn rank(severity: Severity) -> u8 {
     }
 }
 
-/// A judged row as a record.
-pub fn row_record(judged: &JudgedRow) -> PyResult<RowRecord> {
-    let JudgedRow { entity, row, scores, verdict } = judged;
-    let leading = scores.of(verdict.request_signal());
-    let (z, baseline) = (scores.of(Signal::P95Latency).z, scores.of(Signal::P50Latency).expected);
+/// A judged row of requests as a record; `None` for a row of series.
+pub fn row_record(judged: &JudgedRow) -> Option<PyResult<RowRecord>> {
+    judged.requests.map(|_| request_row_record(judged))
+}
+
+fn request_row_record(judged: &JudgedRow) -> PyResult<RowRecord> {
+    let JudgedRow { entity, verdict, .. } = judged;
+    let row = FeatureRow::from(judged);
+    let leading = judged.score(verdict.request_signal());
+    let z = judged.score(Signal::P95Latency).z;
+    let baseline = judged.score(Signal::P50Latency).expected;
     let json = json!({
         "bucket_ts": row.bucket.to_string(),
         "service": &*entity.service,
         "endpoint": &*entity.endpoint,
         "req_count": row.count,
         "error_count": row.errors,
-        "error_rate": finite(FeatureRow::error_rate(row)),
+        "error_rate": finite(row.error_rate()),
         "avg_latency_ms": finite(row.mean),
         "p50_latency_ms": finite(row.p50),
         "p95_latency_ms": finite(row.p95),
@@ -83,7 +88,7 @@ pub fn row_record(judged: &JudgedRow) -> PyResult<RowRecord> {
         "score": verdict.score(),
         "signal": verdict.request_signal().as_str(),
         "reason": verdict.reason.as_str(),
-        "value": finite(row.sample(verdict.request_signal()).value),
+        "value": finite(judged.value(verdict.request_signal())),
         "expected": finite(leading.expected),
         "expected_low": finite(leading.low),
         "expected_high": finite(leading.high),
@@ -105,33 +110,34 @@ pub fn row_record(judged: &JudgedRow) -> PyResult<RowRecord> {
     ))
 }
 
-/// A judged point as a record.
-pub fn point_record(judged: &JudgedPoint) -> PyResult<PointRecord> {
-    let JudgedPoint { entity, metric, point, score, verdict, alarm_score, is_alarm } = judged;
+/// A judged value of a series as a record.
+pub fn point_record(row: &JudgedRow, judged: &JudgedSignal) -> PyResult<PointRecord> {
+    let JudgedRow { entity, head, .. } = row;
+    let score = &judged.score;
     let json = json!({
-        "bucket_ts": point.bucket.to_string(),
+        "bucket_ts": head.at.to_string(),
         "service": &*entity.service,
         "resource": &*entity.endpoint,
-        "metric": &**metric,
-        "value": finite(point.sample.value),
+        "metric": judged.name.as_str(),
+        "value": finite(judged.sample.value),
         "z": finite(score.z),
-        "is_anomaly": verdict.is_anomaly,
-        "severity": verdict.severity.as_str(),
+        "is_anomaly": judged.is_anomaly,
+        "severity": judged.severity.as_str(),
         "score": score.value(),
-        "alarm_score": alarm_score,
-        "is_alarm": is_alarm,
-        "reason": verdict.reason.as_str(),
+        "alarm_score": judged.alarm_score,
+        "is_alarm": judged.is_alarm,
+        "reason": judged.reason.as_str(),
         "expected_low": finite(score.low),
         "expected_high": finite(score.high),
     });
     Ok((
-        point.bucket.nanos(),
+        head.at.nanos(),
         entity.service.to_string(),
         entity.endpoint.to_string(),
-        metric.to_string(),
-        finite(point.sample.value),
-        verdict.is_anomaly,
-        rank(verdict.severity),
+        judged.name.as_str().to_owned(),
+        finite(judged.sample.value),
+        judged.is_anomaly,
+        rank(judged.severity),
         text(&json)?,
     ))
 }

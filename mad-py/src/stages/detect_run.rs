@@ -4,10 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use mad_core::export::{
-    write_features_header, write_features_row, write_scored_header, write_scored_point,
+    write_features_header, write_features_row, write_scored_header, write_scored_points,
     write_scored_points_header, write_scored_row,
 };
-use mad_core::pipeline::JudgedPoint;
 use mad_core::{Document, IncidentStatus, JudgedRow, Record, RecordKind, Rejections};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -31,7 +30,7 @@ pub struct DetectRun {
     features: Vec<u8>,
     scored: Vec<u8>,
     scored_metrics: Vec<u8>,
-    kept: Option<(Vec<JudgedRow>, Vec<JudgedPoint>)>,
+    kept: Option<Vec<JudgedRow>>,
     names: Vec<String>,
 }
 
@@ -220,18 +219,18 @@ impl DetectRun {
 
     fn flush(&mut self) -> mad_core::Result<()> {
         self.intake.settle(!self.sort)?;
-        let (rows, points) = self.intake.judged();
-        if let Some((kept_rows, kept_points)) = &mut self.kept {
-            kept_rows.extend(rows);
-            kept_points.extend(points);
+        let rows = self.intake.judged();
+        if let Some(kept) = &mut self.kept {
+            kept.extend(rows);
             return Ok(());
         }
         for judged in &rows {
-            write_features_row(&judged.row, &judged.entity, &mut self.features);
-            write_scored_row(judged, &mut self.scored);
-        }
-        for judged in &points {
-            write_scored_point(judged, &mut self.scored_metrics);
+            if judged.requests.is_some() {
+                write_features_row(judged, &mut self.features);
+                write_scored_row(judged, &mut self.scored);
+            } else {
+                write_scored_points(judged, &mut self.scored_metrics);
+            }
         }
         Ok(())
     }

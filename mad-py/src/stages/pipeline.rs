@@ -91,7 +91,6 @@ impl Pipeline {
             if let Some(at) = watermark {
                 let mut closed = core.advance(at.0);
                 update.rows.append(&mut closed.rows);
-                update.points.append(&mut closed.points);
                 update.changes.append(&mut closed.changes);
                 update.rejected.merge(closed.rejected);
             }

@@ -5,5 +5,5 @@ mod points;
 mod rows;
 
 pub(crate) use field::push_field;
-pub use points::{write_scored_point, write_scored_points_header};
+pub use points::{write_scored_points, write_scored_points_header};
 pub use rows::{write_features_header, write_features_row, write_scored_header, write_scored_row};

@@ -1,7 +1,7 @@
 //! Judged points of metrics to lines of CSV.
 
 use super::rows::Line;
-use crate::pipeline::JudgedPoint;
+use crate::guard::JudgedRow;
 
 /// Appends the header of a scored file of metrics.
 pub fn write_scored_points_header(out: &mut Vec<u8>) {
@@ -11,25 +11,26 @@ expected_high,expected,n,gap_steps,alarm_score,is_alarm\n",
     );
 }
 
-/// Appends a row of a scored file of metrics. The value of a running total is its increase per
-/// second. An unknown value is an empty field.
-pub fn write_scored_point(judged: &JudgedPoint, out: &mut Vec<u8>) {
-    let JudgedPoint { entity, metric, point, score, verdict, alarm_score, is_alarm } = judged;
-    let mut line = Line { out };
-    line.key(point.bucket, entity);
-    line.field(metric);
-    line.float(point.sample.value);
-    line.float(score.z);
-    line.word(if verdict.is_anomaly { "true" } else { "false" });
-    line.word(verdict.severity.as_str());
-    line.float(score.value());
-    line.word(verdict.reason.as_str());
-    for value in [score.low, score.high, score.expected] {
-        line.float(value);
+/// Appends the lines of a row to a scored file of metrics, one for each signal. The value of a
+/// running total is its increase per second. An unknown value is an empty field.
+pub fn write_scored_points(judged: &JudgedRow, out: &mut Vec<u8>) {
+    for signal in &judged.signals {
+        let mut line = Line { out };
+        line.key(judged.head.at, &judged.entity);
+        line.field(signal.name.as_str());
+        line.float(signal.sample.value);
+        line.float(signal.score.z);
+        line.word(if signal.is_anomaly { "true" } else { "false" });
+        line.word(signal.severity.as_str());
+        line.float(signal.score.value());
+        line.word(signal.reason.as_str());
+        for value in [signal.score.low, signal.score.high, signal.score.expected] {
+            line.float(value);
+        }
+        line.integer(signal.sample.n);
+        line.integer(u64::from(signal.gap));
+        line.float(signal.alarm_score);
+        line.word(if signal.is_alarm { "true" } else { "false" });
+        line.end();
     }
-    line.integer(point.sample.n);
-    line.integer(point.gap);
-    line.float(*alarm_score);
-    line.word(if *is_alarm { "true" } else { "false" });
-    line.end();
 }

@@ -1,9 +1,7 @@
 //! Judged rows to lines of CSV.
 
 use super::field::push_field;
-use crate::feature::FeatureRow;
-use crate::pipeline::JudgedRow;
-use crate::score::Score;
+use crate::guard::JudgedRow;
 use crate::series::{Entity, Signal};
 use crate::time::Timestamp;
 
@@ -16,7 +14,8 @@ p50_latency_ms,p99_latency_ms,max_latency_ms,gap_steps\n",
 }
 
 /// Appends a row of a features file: latencies in ms, the error rate as a share, `gap_steps` the
-/// empty steps before the row. Numbers are the shortest that read back exactly.
+/// empty steps before the row. Numbers are the shortest that read back exactly. A row without
+/// request facts, such as one of metrics, adds nothing.
 ///
 /// # Examples
 ///
@@ -28,19 +27,21 @@ p50_latency_ms,p99_latency_ms,max_latency_ms,gap_steps\n",
 /// pipeline.ingest([Request::new(Timestamp::from_seconds(0), "payments", "/pay", 200, 80.0)]);
 /// let update = pipeline.finish();
 /// let mut out = Vec::new();
-/// write_features_row(&update.rows[0].row, &update.rows[0].entity, &mut out);
+/// write_features_row(&update.rows[0], &mut out);
 /// assert!(out.starts_with(b"1970-01-01T00:00:00Z,payments,/pay,1,0,80,80,"));
 /// # Ok::<(), mad_core::Error>(())
 /// ```
-pub fn write_features_row(row: &FeatureRow, entity: &Entity, out: &mut Vec<u8>) {
+pub fn write_features_row(judged: &JudgedRow, out: &mut Vec<u8>) {
+    let Some(facts) = &judged.requests else { return };
     let mut line = Line { out };
-    line.key(row.bucket, entity);
-    line.integer(row.count);
-    line.integer(row.errors);
-    for value in [row.mean, row.p95, row.error_rate(), row.p50, row.p99, row.max] {
+    line.key(judged.head.at, &judged.entity);
+    line.integer(facts.requests);
+    line.integer(facts.errors);
+    let [p50, p95] = [Signal::P50Latency, Signal::P95Latency].map(|signal| judged.value(signal));
+    for value in [facts.mean_ms, p95, facts.error_rate(), p50, facts.p99_ms, facts.max_ms] {
         line.float(value);
     }
-    line.integer(row.gap);
+    line.integer(u64::from(judged.head.gap));
     line.end();
 }
 
@@ -54,7 +55,7 @@ mad_z,is_anomaly,severity,score,signal,reason,expected_low,expected_high,value,e
 
 /// Appends a row of a scored file. `mad_z` is the p95 signal's z; `signal` is the leading signal of
 /// the verdict, and `expected_low`, `expected_high`, `value`, `expected` and `z` are that signal's.
-/// An unknown value is an empty field.
+/// An unknown value is an empty field. A row without request facts adds nothing.
 ///
 /// # Examples
 ///
@@ -75,23 +76,24 @@ mad_z,is_anomaly,severity,score,signal,reason,expected_low,expected_high,value,e
 /// # Ok::<(), mad_core::Error>(())
 /// ```
 pub fn write_scored_row(judged: &JudgedRow, out: &mut Vec<u8>) {
-    let JudgedRow { entity, row, scores, verdict } = judged;
-    let score: &Score = scores.of(verdict.request_signal());
+    let JudgedRow { head, entity, verdict, .. } = judged;
+    let Some(facts) = &judged.requests else { return };
+    let leading = verdict.request_signal();
+    let score = judged.score(leading);
     let mut line = Line { out };
-    line.key(row.bucket, entity);
-    line.integer(row.count);
-    line.integer(row.errors);
-    for value in [row.error_rate(), row.mean, row.p95, scores.of(Signal::P95Latency).z] {
+    line.key(head.at, entity);
+    line.integer(facts.requests);
+    line.integer(facts.errors);
+    let p95 = Signal::P95Latency;
+    for value in [facts.error_rate(), facts.mean_ms, judged.value(p95), judged.score(p95).z] {
         line.float(value);
     }
     line.word(if verdict.is_anomaly { "true" } else { "false" });
     line.word(verdict.severity.as_str());
     line.float(verdict.score());
-    line.word(verdict.request_signal().as_str());
+    line.word(leading.as_str());
     line.word(verdict.reason.as_str());
-    for value in
-        [score.low, score.high, row.sample(verdict.request_signal()).value, score.expected, score.z]
-    {
+    for value in [score.low, score.high, judged.value(leading), score.expected, score.z] {
         line.float(value);
     }
     line.end();

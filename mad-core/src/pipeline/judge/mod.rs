@@ -11,12 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use self::rules::Rules;
 pub(super) use self::state::{EntityState, SeriesState};
-use super::JudgedRow;
 use super::names::Names;
 use crate::config::{MuteWindow, PipelineConfig};
 use crate::error::Result;
-use crate::feature::{FeatureRow, Row, RowHead};
-use crate::guard::{EntityMaturity, Guardrails, Reason};
+use crate::feature::{Row, RowHead};
+use crate::guard::{EntityMaturity, Guardrails, JudgedRow, Reason};
 use crate::history::{Decision, FlaggedRow};
 use crate::incident::RowOutcome;
 use crate::score::RowScores;
@@ -111,8 +110,8 @@ impl Judge {
         let seconds = config.features.step_seconds * (u64::from(row.head.gap) + 1) as f64;
         state.traffic.add(facts.requests, seconds, slo.window_seconds());
         let window_requests = state.traffic.expected(slo.window_seconds());
-        let plain = FeatureRow::from(*row);
-        state.judged(at, Decision::of_row(&plain, scores, &verdict));
+        let judged = JudgedRow::new(entity, *row, scores, verdict);
+        state.judged(at, Decision::of_row(&judged));
         let outcome = match FlaggedRow::of_requests(row, scores, &verdict) {
             Some(flagged) => {
                 let slow = facts.over_objective;
@@ -120,7 +119,7 @@ impl Judge {
             }
             None => RowOutcome::Quiet { entity: id, at, step, neg_log10_p: verdict.neg_log10_p },
         };
-        Some((JudgedRow { entity, row: plain, scores: scores.kept(), verdict }, outcome))
+        Some((judged, outcome))
     }
 
     /// Whether a guardrail kept an unlikely row from being flagged.

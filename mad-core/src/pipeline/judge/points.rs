@@ -5,43 +5,51 @@ use std::sync::Arc;
 use super::rules::metric_scorer;
 use super::{Judge, SeriesState, slot};
 use crate::config::PipelineConfig;
-use crate::feature::{FeaturePoint, Row, RowHead};
-use crate::guard::{Reason, ScoredRow, ScoredSignal, Severity, SignalTraits, Verdict};
+use crate::feature::{Row, RowHead, SignalSample};
+use crate::guard::{
+    JudgedRow, JudgedSignal, Reason, ScoredRow, ScoredSignal, Severity, SignalTraits, Verdict,
+};
 use crate::history::{Decision, FlaggedRow, FlaggedSignal};
 use crate::incident::RowOutcome;
-use crate::pipeline::JudgedPoint;
 use crate::pipeline::names::Names;
 use crate::score::{DriftAlarm, Score, SignalScores};
-use crate::series::{Entity, SignalKind, SignalName};
+use crate::series::{SignalKind, SignalName};
+use crate::time::Timestamp;
 
 impl Judge {
-    /// Judges a row of metrics, logs or traces, then learns from it. Appends its judged points to
-    /// `out`.
+    /// Judges a row of metrics, logs or traces, then learns from it.
     pub fn judge_points(
         &mut self,
         row: &Row<'_>,
         config: &PipelineConfig,
         names: &Names,
-        out: &mut Vec<JudgedPoint>,
-    ) -> Option<RowOutcome> {
+    ) -> Option<(JudgedRow, RowOutcome)> {
         let RowHead { at: bucket, entity, step, .. } = *row.head;
-        let name = names.entities.get(entity)?;
+        let name = Arc::clone(names.entities.get(entity)?);
         self.learn_rules(entity, config, names);
         // the price of looking at several points (Bonferroni)
         let look_elsewhere = (row.samples.len() as f64).log10();
         let (mut highest, mut outcomes) = (0.0_f64, Vec::new());
-        for point in FeaturePoint::all_of(*row) {
-            if let Some((judged, alarm)) = self.judge_point(name, &point, config, names) {
+        let mut signals = Vec::with_capacity(row.samples.len());
+        let mut verdict = RowVerdict::default();
+        for sample in row.samples {
+            if let Some(judged) = self.judge_point(row.head, sample, look_elsewhere, config, names)
+            {
+                let Judged { signal, verdict: own, alarm } = judged;
                 highest = highest.max(alarm.score.neg_log10_p - look_elsewhere);
-                outcomes.push(PointOutcome::new(&judged, &alarm, look_elsewhere));
-                out.push(judged);
+                outcomes.push(PointOutcome::new(bucket, &signal, &alarm, look_elsewhere));
+                verdict.add(&own, signals.len());
+                signals.push(signal);
             }
         }
+        let head = *row.head;
+        let judged = JudgedRow { entity: name, head, requests: None, signals, verdict: verdict.0? };
         let threshold = self.threshold_neg_log10_p();
         outcomes.retain(|one: &PointOutcome| one.signal.neg_log10_p >= threshold);
         outcomes.sort_by(|a, b| b.signal.neg_log10_p.total_cmp(&a.signal.neg_log10_p));
         let Some(strongest) = outcomes.first() else {
-            return Some(RowOutcome::Quiet { entity, at: bucket, step, neg_log10_p: highest });
+            let quiet = RowOutcome::Quiet { entity, at: bucket, step, neg_log10_p: highest };
+            return Some((judged, quiet));
         };
         let neg_log10_p = strongest.signal.neg_log10_p;
         let severity = outcomes.iter().map(|one| one.severity).max();
@@ -54,49 +62,52 @@ impl Judge {
             signals: outcomes.into_iter().map(|one| one.signal).collect(),
             ..FlaggedRow::new(entity, bucket)
         };
-        Some(match effective_n {
+        let outcome = match effective_n {
             Some(effective_n) => RowOutcome::Alarm(row.effective_n(effective_n)),
             None => RowOutcome::Flagged(row),
-        })
+        };
+        Some((judged, outcome))
     }
 
     /// Judges a point, the point as an alarm, and a slow change of the level.
     fn judge_point(
         &mut self,
-        entity: &Arc<Entity>,
-        point: &FeaturePoint,
+        head: &RowHead,
+        point: &SignalSample,
+        look_elsewhere: f64,
         config: &PipelineConfig,
         names: &Names,
-    ) -> Option<(JudgedPoint, Alarm)> {
-        let metric = Arc::clone(&names.series.get(point.series)?.metric);
-        let settings = self.metric_settings(point.entity, &metric, config);
-        let is_muted = self.is_muted(point.entity, point.bucket, config, names);
-        let slot = slot(&mut self.series, point.series.index())?;
+    ) -> Option<Judged> {
+        let (RowHead { at, entity, .. }, series) = (*head, point.signal.series()?);
+        let metric = Arc::clone(&names.series.get(series)?.metric);
+        let settings = self.metric_settings(entity, &metric, config);
+        let is_muted = self.is_muted(entity, at, config, names);
+        let slot = slot(&mut self.series, series.index())?;
         if slot.is_none() {
             // the configuration was validated when the pipeline was made
             let (scorer, counter) =
                 metric_scorer(&metric, settings.as_ref(), &config.score).ok()?;
-            *slot = Some(Box::new(SeriesState::new(scorer, counter, point.bucket)));
+            *slot = Some(Box::new(SeriesState::new(scorer, counter, at)));
         }
         let state = slot.as_mut()?;
         let sample = match &mut state.counter {
-            Some(counter) => counter.rate(point.bucket, point.sample),
+            Some(counter) => counter.rate(at, point.sample),
             None => point.sample,
         };
         let maturity = state.maturity();
-        let scores = state.scorer.judge(point.bucket, sample);
+        let scores = state.scorer.judge(at, sample);
         let SignalScores { score, alarm, drift, .. } = scores;
         if is_muted {
-            state.scorer.learn_muted(point.bucket, sample, &scores);
+            state.scorer.learn_muted(at, sample, &scores);
         } else {
-            state.scorer.learn_judged(point.bucket, sample, &scores);
+            state.scorer.learn_judged(at, sample, &scores);
         }
         let kind = state.scorer.kind();
-        let guardrails = match self.rules.get(&point.entity) {
+        let guardrails = match self.rules.get(&entity) {
             Some(Some(rules)) => &rules.guardrails,
             _ => &self.guardrails,
         };
-        let (at, settings, is_backfill) = (point.bucket, settings.as_ref(), self.backfill);
+        let (settings, is_backfill) = (settings.as_ref(), self.backfill);
         let in_ms = settings.is_some_and(|own| own.in_ms);
         let traits = SignalTraits { kind, in_ms, has_trials: sample.n > 1 };
         let settings = settings.map(std::slice::from_ref).unwrap_or_default();
@@ -119,12 +130,53 @@ impl Judge {
         let cooldown = config.score.alarm_cooldown;
         let (is_alarm, alarm_score) =
             state.cooldown.step(alarmed.is_anomaly, alarm.neg_log10_p, cooldown);
-        let judged = FeaturePoint { sample, ..*point };
-        state.judged(point.bucket, Decision::of_point(&judged, kind, &score, &verdict));
-        let entity = Arc::clone(entity);
-        let judged =
-            JudgedPoint { entity, metric, point: judged, score, verdict, alarm_score, is_alarm };
-        Some((judged, Alarm { kind, score: alarm, verdict: alarmed, leaving }))
+        let judged = JudgedSignal {
+            name: SignalName::Metric(metric),
+            id: point.signal,
+            sample,
+            gap: point.gap,
+            score,
+            neg_log10_p: (score.neg_log10_p - look_elsewhere).max(0.0),
+            drift_since: None,
+            is_anomaly: verdict.is_anomaly,
+            reason: verdict.reason,
+            severity: verdict.severity,
+            alarm_score,
+            is_alarm,
+        };
+        state.judged(at, Decision::of_series(at, kind, &judged));
+        Some(Judged {
+            signal: judged,
+            verdict,
+            alarm: Alarm { kind, score: alarm, verdict: alarmed, leaving },
+        })
+    }
+}
+
+/// A judged value of a series.
+struct Judged {
+    signal: JudgedSignal,
+    verdict: Verdict,
+    alarm: Alarm,
+}
+
+/// The verdict of a row of series: that of its flagged series with the strongest evidence, or of
+/// its strongest series if none is flagged.
+#[derive(Default)]
+struct RowVerdict(Option<Verdict>);
+
+impl RowVerdict {
+    /// Adds the verdict of the next series of the row.
+    fn add(&mut self, own: &Verdict, place: usize) {
+        let rank = |verdict: &Verdict| (verdict.is_anomaly, verdict.neg_log10_p);
+        let bit = if own.is_anomaly && place < 64 { 1 << place } else { 0 };
+        let flagged = self.0.map_or(0, |verdict| verdict.flagged) | bit;
+        let leads = self.0.as_ref().is_none_or(|best| rank(own) > rank(best));
+        let leading = u16::try_from(place).unwrap_or(u16::MAX);
+        match &mut self.0 {
+            Some(best) if !leads => best.flagged = flagged,
+            best => *best = Some(Verdict { leading, flagged, ..*own }),
+        }
     }
 }
 
@@ -152,21 +204,21 @@ impl PointOutcome {
     /// The evidence is 0 for a point that is neither flagged nor an alarm and has no slow change.
     /// A slow change pays no price for the other metrics of the row, because hundreds of values
     /// stand behind it: blocks that add up by chance are far rarer than its evidence says.
-    fn new(judged: &JudgedPoint, alarm: &Alarm, look_elsewhere: f64) -> Self {
-        let JudgedPoint { metric, point, score: own, verdict, .. } = judged;
+    fn new(at: Timestamp, judged: &JudgedSignal, alarm: &Alarm, look_elsewhere: f64) -> Self {
+        let own = &judged.score;
         let less = |said: bool, neg_log10_p: f64| {
             if said { (neg_log10_p - look_elsewhere).max(0.0) } else { 0.0 }
         };
-        let flagged = less(verdict.is_anomaly, own.neg_log10_p);
+        let flagged = less(judged.is_anomaly, own.neg_log10_p);
         let leaving = &alarm.leaving;
         let slow = leaving.map_or(0.0, |(_, leaving)| leaving.score.neg_log10_p);
         let alarming = less(alarm.verdict.is_anomaly, alarm.score.neg_log10_p).max(slow);
-        let alone = if verdict.is_anomaly { own } else { &alarm.score };
+        let alone = if judged.is_anomaly { own } else { &alarm.score };
         let score = leaving.as_ref().map_or(alone, |(_, leaving)| &leaving.score);
         Self {
             signal: FlaggedSignal {
-                signal: SignalName::Metric(Arc::clone(metric)),
-                value: point.sample.value,
+                signal: judged.name.clone(),
+                value: judged.sample.value,
                 expected: score.expected,
                 low: score.low,
                 high: score.high,
@@ -174,11 +226,11 @@ impl PointOutcome {
                 neg_log10_p: flagged.max(alarming),
                 drifting_for: leaving
                     .and_then(|(_, leaving)| leaving.since)
-                    .map(|since| point.bucket.since(since)),
+                    .map(|since| at.since(since)),
             },
             severity: leaving
                 .map_or(Severity::Info, |(verdict, _)| verdict.severity)
-                .max(verdict.severity.max(alarm.verdict.severity)),
+                .max(judged.severity.max(alarm.verdict.severity)),
             alarming,
             effective_n: if alarm.kind == SignalKind::Gauge { 0.0 } else { own.effective_n },
         }
