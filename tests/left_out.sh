@@ -1,5 +1,7 @@
 #!/bin/sh
-# Names the tests that `make test` left out because a system package is missing, and the command that installs it.
+# Names the tests that `make test` left out because a system package or data is missing, and the command that adds it.
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null ||
   echo "left out: the report in a browser (tests/python/test_report_page.py): apt-get install -y chromium"
+[ -n "$DATA" ] || echo "left out: the tests on recorded data: make test DATA=DIR"
+[ -n "$FIELD" ] || echo "left out: the field cases: make test-field FIELD=DIR"
 exit 0

@@ -112,13 +112,11 @@ def test_a_folder_without_traces_is_named(tmp_path: Path) -> None:
 
 
 def recorded() -> Path | None:
-    """The recorded data: below the folder that `DATA` names, or beside the checkout."""
-    named = os.environ.get("DATA")
-    places = [Path(named)] if named else [ROOT.parent / "shared" / "data"]
-    for place in places:
-        for folder in (place, place / "rca" / "nezha_tt"):
-            if (folder / "rca_data").is_dir():
-                return folder
+    """The recorded data, below the folder that `DATA` names."""
+    place = Path(os.environ.get("DATA") or "no-such-folder")
+    for folder in (place, place / "rca" / "nezha_tt"):
+        if (folder / "rca_data").is_dir():
+            return folder
     return None
 
 
