@@ -106,7 +106,7 @@ pub use series::{
 pub use slo::SloImpact;
 pub use telemetry::{
     Change, ChangeEvent, Edge, LogLevel, LogLine, MetricPoint, Record, RecordCounts, RecordKind,
-    RejectReason, Rejections, Request, RouteTemplates, Source, Span, SpanKind,
+    RejectReason, Rejections, Request, RouteTemplates, Source, Span, SpanKind, Status,
 };
 pub use time::{Timestamp, ZonePolicy};
 pub use wire::{

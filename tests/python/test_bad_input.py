@@ -75,8 +75,8 @@ def items(field: str, bad: list[Any], reason: str) -> Case:
     return Case([item(**{field: x}) for x in bad], [(i, reason) for i in range(len(bad))])
 
 
-STATUSES = ["0", "999", "99", "600", "-200", "2e2", "OK", "200.5", "nan"]
-LATENCIES = ["-1", "-0.001", "inf", "-inf", "NaN", "1e999", "fast", "1 ms", "0x10", "1_000"]
+FAILURES = ["0", "000", "-200", "nan", "", "-", "ERROR", "TIMEOUT", "13", "5xx", "503 Sorry"]
+LATENCIES = ["-1", "-0.001", "inf", "-inf", "NaN", "1e999", "fast", "0x10", "1_000", "-", "", " "]
 NAIVE = ["2026-01-06T10:00:05", "2026-01-06 10:00:05", "2026-01-06T10:00:05.123456"]
 FAR = [
     *("0001-01-01T00:00:00Z", "1677-09-21T00:12:43Z", "2262-04-11T23:47:17Z"),
@@ -91,17 +91,15 @@ LONG = "x" * 513
 
 CSV_CASES: dict[str, Case] = {
     "nothing wrong": Case([], []),
-    "status": values("status_code", STATUSES, "bad_status"),
-    "latency": values("latency_ms", LATENCIES, "bad_latency"),
     "naive times": values("timestamp", NAIVE, "naive_timestamp"),
     "far times": values("timestamp", FAR, "bad_timestamp"),
     "no times": values("timestamp", TIMES, "bad_timestamp"),
     "control characters": values("service", CONTROL, "bad_name"),
-    "long name": values("endpoint", [LONG], "bad_name"),
+    "long name": values("service", [LONG], "bad_name"),
     "empty fields": Case(
-        [row(**{name: ""}) for name in NAMES], [(i, "missing_field") for i in range(5)]
+        [row(**{name: ""}) for name in NAMES[:2]], [(i, "missing_field") for i in range(2)]
     ),
-    "white space": Case([row(latency_ms="  "), b"", b"   "], [(0, "missing_field")]),
+    "white space": Case([row(timestamp="  "), b"", b"   "], [(0, "missing_field")]),
     "too few and too many": Case(
         [b"a,b", row() + b",7", b",", b"2026-01-06T10:00:05Z"],
         [(i, "field_count") for i in range(4)],
@@ -112,7 +110,7 @@ CSV_CASES: dict[str, Case] = {
     ),
     "a line of text in UTF-16": Case([row().decode().encode("utf-16-le")], [(0, "bad_timestamp")]),
     "BOM": Case([], [], start=b"\xef\xbb\xbf"),
-    "CRLF": Case([row(status_code="0")], [(0, "bad_status")], end=b"\r\n"),
+    "CRLF": Case([row(service="")], [(0, "missing_field")], end=b"\r\n"),
     "BOM and CRLF": Case([], [], start=b"\xef\xbb\xbf", end=b"\r\n"),
     "a name over two lines": Case([row(service='"two\nlines"')], [(0, "bad_name")]),
     "a stray quote": Case([row(service='"open')], [(0, "truncated")]),
@@ -164,17 +162,15 @@ CSV_CASES: dict[str, Case] = {
 
 JSON_CASES: dict[str, Case] = {
     "nothing wrong": Case([], []),
-    "status": items("status_code", [*STATUSES, 0, 999, 200.5, True, [], {}], "bad_status"),
-    "latency": items("latency_ms", [*LATENCIES, -1, -0.001, True, [1], {"a": 1}], "bad_latency"),
     "naive times": items("timestamp", NAIVE, "naive_timestamp"),
     "far times": items("timestamp", [*FAR, 10**19, 1e300], "bad_timestamp"),
     "no times": items("timestamp", [*TIMES, True, [], {}], "bad_timestamp"),
     "control characters": items("service", CONTROL, "bad_name"),
     "newlines": items("service", ["two\nlines", "two\r\nlines", "\u2028\x85"], "bad_name"),
-    "names of other types": items("endpoint", [5, 1.5, False, [], {}, LONG], "bad_name"),
+    "names of other types": items("endpoint", [5, 1.5, False, [], {}], "bad_name"),
     "missing": Case(
-        [item(**{name: None}) for name in NAMES] + [item(**{name: ""}) for name in NAMES] + [b"{}"],
-        [(i, "missing_field") for i in range(11)],
+        [item(**{name: x}) for x in (None, "") for name in NAMES[:2]] + [b"{}"],
+        [(i, "missing_field") for i in range(5)],
     ),
     "no objects": Case(
         [b"[]", b"5", b'"x"', b"null", b"{", b"}", b"{'a': 1}", b"NaN", item() + b"x", b"a,b,c"],
@@ -194,7 +190,7 @@ JSON_CASES: dict[str, Case] = {
         [(0, "not_utf8"), (1, "not_utf8")],
     ),
     "blank lines": Case([b"", b"  ", b"\t"], []),
-    "BOM and CRLF": Case([item(status_code=0)], [(0, "bad_status")], b"\r\n", b"\xef\xbb\xbf"),
+    "BOM and CRLF": Case([item(service="")], [(0, "missing_field")], b"\r\n", b"\xef\xbb\xbf"),
     "names": Case(
         [item(service='say "hi", twice'), item(service="<b>&amp;</b>")],
         [],
@@ -274,14 +270,35 @@ def test_json_lines(name: str, tmp_path: Path) -> None:
     assert_taken(case, case.json_lines(), 3, tmp_path)
 
 
+@pytest.mark.parametrize("write", [row, item])
+def test_requests_without_a_status_or_a_latency_count(write: Any, tmp_path: Path) -> None:
+    first = as_json(BEFORE[0]) if write is item else f"{HEADER}\n{BEFORE[0]}"
+    lines = [write(status_code=x) for x in FAILURES] + [write(latency_ms=x) for x in LATENCIES]
+    path = tmp_path / "requests"
+    path.write_bytes(b"\n".join([first.encode(), *lines]))
+    report = mad.detect(path)
+    assert report.rejected["total"] == 0
+    (counts,) = [
+        (n, failed)
+        for service, n, failed in zip(
+            report.features["service"],
+            report.features["req_count"],
+            report.features["error_count"],
+            strict=True,
+        )
+        if service == "bad"
+    ]
+    assert counts == (len(FAILURES) + len(LATENCIES), len(FAILURES))
+
+
 def test_a_name_over_two_lines_keeps_the_line_numbers(tmp_path: Path) -> None:
     path = tmp_path / "requests.csv"
-    lines = [row(service='"two\nlines"'), row(status_code="0")]
+    lines = [row(service='"two\nlines"'), row(service="")]
     path.write_bytes(Case(lines, []).csv())
     first = mad.detect(path).rejected["first"]
     assert [(one["position"], one["reason"]) for one in first] == [
         (4, "bad_name"),
-        (6, "bad_status"),
+        (6, "missing_field"),
     ]
 
 

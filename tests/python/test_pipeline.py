@@ -108,10 +108,10 @@ def test_positions_are_rows_of_their_batch() -> None:
     pipeline = mad.Pipeline()
     for hours in (0, 1):
         times = [time + timedelta(hours=hours) for time in small()["timestamp"]]
-        update = pipeline.ingest(small(timestamp=times, status_code=[200, 200, 0, 200]))
-        assert update.rejected["counts"] == {"bad_status": 1}
+        update = pipeline.ingest(small(timestamp=times, service=["a", "b", "", "b"]))
+        assert update.rejected["counts"] == {"missing_field": 1}
         assert update.rejected["first"][0]["position"] == 3
-    assert pipeline.rejected["counts"] == {"bad_status": 2}
+    assert pipeline.rejected["counts"] == {"missing_field": 2}
 
 
 # watermark, advance, commands

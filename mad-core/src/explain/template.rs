@@ -337,7 +337,12 @@ fn failures(incident: &Incident) -> Option<String> {
         None => String::new(),
     };
     let failed = number(incident.errors as f64, 0);
-    Some(format!("{failed} of {requests} failed in the flagged time.{share}"))
+    let silent = match incident.no_response {
+        0 => String::new(),
+        all if all == incident.errors => ", all of them without a response".to_owned(),
+        some => format!(", {} of them without a response", number(some as f64, 0)),
+    };
+    Some(format!("{failed} of {requests} failed in the flagged time{silent}.{share}"))
 }
 
 fn confidence_rule(incident: &Incident) -> String {

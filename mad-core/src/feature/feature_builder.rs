@@ -198,7 +198,10 @@ impl FeatureBuilder {
             timestamp: request.timestamp,
             entity: sink.entities.id(request.service, request.endpoint),
             position,
-            item: Served { error: request.is_error(), latency_ms: request.latency_ms },
+            item: Served {
+                status: request.status,
+                latency_ms: request.latency().unwrap_or(f64::NAN),
+            },
         };
         self.requests.push(record, sink);
     }
@@ -397,8 +400,8 @@ fn describe_request(request: &Request<'_>, field: &str) -> String {
     match field {
         "service" => format!("service = {:?}", request.service),
         "endpoint" => format!("endpoint = {:?}", request.endpoint),
-        "status_code" => format!("status_code = {}", request.status_code),
-        _ => format!("latency_ms = {}", request.latency_ms),
+        "request_id" => format!("request_id = {:?}", request.request_id.unwrap_or_default()),
+        _ => format!("trace_id = {:?}", request.trace_id.unwrap_or_default()),
     }
 }
 

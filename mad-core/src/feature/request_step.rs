@@ -9,12 +9,15 @@ use super::row_buffer::{RequestFacts, RowHead, RowKind};
 use super::window_clock::Timed;
 use crate::robust::quantile_sorted;
 use crate::series::{EntityId, Sample, Signal};
+use crate::telemetry::Status;
 use crate::time::Timestamp;
 
 /// What a request adds to its step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct Served {
-    pub error: bool,
+    pub status: Status,
+    /// NaN where it is unknown.
+    #[serde(deserialize_with = "crate::time::unknown::number")]
     pub latency_ms: f64,
 }
 
@@ -23,6 +26,7 @@ pub(super) struct Served {
 struct Requests {
     count: u64,
     errors: u64,
+    no_response: u64,
     latencies: Vec<f64>,
 }
 
@@ -90,7 +94,8 @@ impl Accumulator for RequestStep {
     type Memory = RequestMemory;
 
     fn add(&mut self, record: Timed<Served>, memory: &mut RequestMemory) {
-        let Served { error, latency_ms } = record.item;
+        let Served { status, latency_ms } = record.item;
+        let error = status.is_error();
         memory.requests += 1;
         memory.errors += u64::from(error);
         let index = record.entity.index();
@@ -100,6 +105,10 @@ impl Accumulator for RequestStep {
         let Some(requests) = self.entities.get_mut(index) else { return };
         requests.count += 1;
         requests.errors += u64::from(error);
+        requests.no_response += u64::from(status.is_no_response());
+        if latency_ms.is_nan() {
+            return;
+        }
         if requests.latencies.len() < memory.window_samples {
             requests.latencies.push(latency_ms);
         } else {
@@ -159,15 +168,16 @@ impl Requests {
         let n = sorted.len() as f64;
         let sum: f64 = sorted.iter().sum();
         // where the sum overflows, the mean is summed up from the parts
-        let mean = if sum.is_finite() { sum / n } else { sorted.iter().map(|x| x / n).sum() };
+        let mean: f64 = if sum.is_finite() { sum / n } else { sorted.iter().map(|x| x / n).sum() };
         let within = sorted.partition_point(|latency| *latency <= objective_ms);
         let figures = RequestFigures {
             facts: RequestFacts {
                 requests: self.count,
                 errors: self.errors,
+                no_response: self.no_response,
                 over_objective: (sorted.len() - within) as u64,
                 measured: sorted.len() as u64,
-                mean_ms: mean.min(f64::MAX),
+                mean_ms: if mean > f64::MAX { f64::MAX } else { mean },
                 p99_ms: quantile_sorted(sorted, 0.99),
                 max_ms: sorted.last().copied().unwrap_or(f64::NAN),
             },
@@ -177,6 +187,7 @@ impl Requests {
         self.latencies.clear();
         self.count = 0;
         self.errors = 0;
+        self.no_response = 0;
         figures
     }
 }

@@ -27,6 +27,8 @@ pub struct FeatureRow {
     pub count: u64,
     /// Requests that failed.
     pub errors: u64,
+    /// Failed requests without a response.
+    pub no_response: u64,
     /// Requests with a kept latency that took longer than the latency objective
     /// ([`FeatureBuilder::set_latency_objective`](super::FeatureBuilder::set_latency_objective)).
     pub slow: u64,
@@ -68,6 +70,7 @@ impl FeatureRow {
             whole: head.whole,
             count: count(|facts| facts.requests),
             errors: count(|facts| facts.errors),
+            no_response: count(|facts| facts.no_response),
             slow: count(|facts| facts.over_objective),
             samples: count(|facts| facts.measured),
             mean: figure(|facts| facts.mean_ms),
@@ -88,6 +91,7 @@ impl FeatureRow {
         RequestFacts {
             requests: self.count,
             errors: self.errors,
+            no_response: self.no_response,
             over_objective: self.slow,
             measured: self.samples,
             mean_ms: self.mean,

@@ -104,6 +104,8 @@ pub struct RequestFacts {
     pub requests: u64,
     /// Requests that failed.
     pub errors: u64,
+    /// Failed requests without a response.
+    pub no_response: u64,
     /// Requests with a known latency that took longer than the latency objective.
     pub over_objective: u64,
     /// Latencies behind the quantiles: `requests`, or the bound
@@ -348,6 +350,7 @@ mod tests {
         let facts = RequestFacts {
             requests: 10,
             errors: 4,
+            no_response: 1,
             over_objective: 1,
             measured: 9,
             mean_ms: 20.0,

@@ -45,6 +45,7 @@ impl RowBuilder {
         let facts = RequestFacts {
             requests: 0,
             errors: 0,
+            no_response: 0,
             over_objective: 0,
             measured: 0,
             mean_ms: f64::NAN,

@@ -197,11 +197,8 @@ impl ServiceGraph {
     /// Takes a request at the time `now` of the stream. A request dated far ahead then closes no
     /// trace.
     pub fn request_by(&mut self, request: &Request<'_>, now: Option<Timestamp>) {
-        let duration_ms = request.latency_ms;
-        if !(duration_ms.is_finite() && duration_ms >= 0.0) {
-            self.counters.bad_spans += 1;
-            return;
-        }
+        // a request of unknown latency contains no call
+        let duration_ms = request.latency().unwrap_or(0.0);
         let service = self.node(request.service);
         let failed = request.is_error();
         if let Some(node) = self.nodes.get_mut(service as usize) {

@@ -92,6 +92,8 @@ pub struct FlaggedRow {
     pub count: u64,
     /// Requests that failed.
     pub errors: u64,
+    /// Failed requests without a response.
+    pub no_response: u64,
     /// Share of requests that was expected to fail; NaN if unknown.
     #[serde(deserialize_with = "crate::time::unknown::number")]
     pub expected_error_rate: f64,
@@ -116,6 +118,7 @@ impl FlaggedRow {
             step: MINUTE,
             count: 0,
             errors: 0,
+            no_response: 0,
             expected_error_rate: f64::NAN,
             objectives: None,
             severity: Severity::Warning,
@@ -151,6 +154,7 @@ impl FlaggedRow {
             step: row.head.step,
             count: row.requests.map_or(0, |facts| facts.requests),
             errors: row.requests.map_or(0, |facts| facts.errors),
+            no_response: row.requests.map_or(0, |facts| facts.no_response),
             expected_error_rate: scores.of(Signal::ErrorRate).expected,
             severity: verdict.severity,
             neg_log10_p: verdict.neg_log10_p,

@@ -101,6 +101,8 @@ pub struct Incident {
     pub requests: u64,
     /// Failed requests in its flagged rows.
     pub errors: u64,
+    /// Those of them that had no response.
+    pub no_response: u64,
     /// Share of requests that was expected to fail at its start; NaN if unknown.
     #[serde(deserialize_with = "crate::time::unknown::number")]
     pub expected_error_rate: f64,
@@ -149,6 +151,7 @@ impl Incident {
             rows: 0,
             requests: 0,
             errors: 0,
+            no_response: 0,
             expected_error_rate: first.expected_error_rate,
             errors_rose: false,
             peaks: Vec::new(),
@@ -171,6 +174,7 @@ impl Incident {
         self.rows += 1;
         self.requests = self.requests.saturating_add(row.count);
         self.errors = self.errors.saturating_add(row.errors);
+        self.no_response = self.no_response.saturating_add(row.no_response);
         self.neg_log10_p = self.neg_log10_p.max(row.neg_log10_p);
         burn(&mut self.slo, row);
         begin(&mut self.onset, row);

@@ -69,21 +69,22 @@ pub fn detect<'a>(
         let Some(entity) = minutes.get_mut(id.index()) else { continue };
         let minute = entity.entry(request.timestamp.floor(MINUTE)).or_default();
         minute.errors += u64::from(request.is_error());
-        minute.latencies.push(request.latency_ms);
+        minute.requests += 1;
+        minute.latencies.extend(request.latency());
     }
 
     let mut rows = Vec::with_capacity(minutes.iter().map(BTreeMap::len).sum());
     let mut incidents = Vec::new();
     for ((_, entity), minutes) in entities.iter().zip(minutes) {
         let row = |(bucket, minute): (Timestamp, Minute)| {
-            let Features { count, mean, p95 } = features(minute.latencies);
+            let Features { mean, p95 } = features(minute.latencies);
             ReferenceRow {
                 bucket,
                 service: entity.service.clone(),
                 endpoint: entity.endpoint.clone(),
-                req_count: count,
+                req_count: minute.requests,
                 error_count: minute.errors,
-                error_rate: minute.errors as f64 / count as f64,
+                error_rate: minute.errors as f64 / minute.requests as f64,
                 avg_latency_ms: mean,
                 p95_latency_ms: p95,
                 mad_z: 0.0,
@@ -108,12 +109,12 @@ pub fn detect<'a>(
 
 #[derive(Debug, Default)]
 struct Minute {
+    requests: u64,
     errors: u64,
     latencies: Vec<f64>,
 }
 
 struct Features {
-    count: u64,
     mean: f64,
     p95: f64,
 }
@@ -121,9 +122,8 @@ struct Features {
 /// The latencies are summed in ascending order, so that the mean does not depend on theirs.
 fn features(mut latencies: Vec<f64>) -> Features {
     latencies.sort_by(f64::total_cmp);
-    let count = latencies.len();
-    let mean = latencies.iter().sum::<f64>() / count as f64;
-    Features { count: count as u64, mean, p95: percentile(&latencies, 0.95) }
+    let mean = latencies.iter().sum::<f64>() / latencies.len() as f64;
+    Features { mean, p95: percentile(&latencies, 0.95) }
 }
 
 /// Type 7 of Hyndman and Fan (1996): `h = (n - 1) q`, linear between the neighbours. As numpy does,

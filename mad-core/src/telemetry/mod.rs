@@ -12,6 +12,8 @@ mod request;
 mod route;
 mod shortfall;
 mod span;
+mod status;
+mod status_text;
 
 pub use change::{Change, ChangeEvent};
 pub use counts::{KindCounts, RecordCounts};
@@ -24,3 +26,4 @@ pub use rejection::{RejectReason, Rejected, Rejections};
 pub use request::Request;
 pub use route::RouteTemplates;
 pub use span::{Span, SpanKind};
+pub use status::Status;

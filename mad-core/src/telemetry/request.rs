@@ -1,6 +1,6 @@
 //! One served request.
 
-use super::RejectReason;
+use super::{RejectReason, Status};
 use crate::limits::MAX_NAME_BYTES;
 use crate::time::Timestamp;
 
@@ -9,12 +9,15 @@ use crate::time::Timestamp;
 /// # Examples
 ///
 /// ```
-/// use mad_core::{Request, telemetry::RejectReason, time::Timestamp};
+/// use mad_core::{Request, Status, telemetry::RejectReason, time::Timestamp};
 ///
 /// let request = Request::new(Timestamp::from_seconds(0), "payments", "/pay", 200, 215.0);
-/// assert!(request.check().is_ok());
-/// let request = Request { latency_ms: f64::NAN, ..request };
-/// assert_eq!(request.check().unwrap_err().0, RejectReason::BadLatency);
+/// assert_eq!(request.latency(), Some(215.0));
+/// let failed = Request { status: Status::NoResponse, latency_ms: f64::NAN, ..request };
+/// assert!(failed.is_error() && failed.check().is_ok());
+/// assert_eq!(failed.latency(), None);
+/// let request = Request { service: "", ..request };
+/// assert_eq!(request.check().unwrap_err(), (RejectReason::MissingField, "service"));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Request<'a> {
@@ -24,9 +27,10 @@ pub struct Request<'a> {
     pub service: &'a str,
     /// The route, such as `/item/{id}`.
     pub endpoint: &'a str,
-    /// HTTP status; 500 and above are errors.
-    pub status_code: i64,
-    /// How long it took, milliseconds.
+    /// How it ended.
+    pub status: Status,
+    /// How long it took, milliseconds. Anything but a finite number of 0 or more is unknown: the
+    /// request counts, its latency does not.
     pub latency_ms: f64,
     /// Id by which a repeated delivery is recognised and dropped. Without it, equal records are
     /// separate requests.
@@ -39,19 +43,19 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// A request without ids.
-    pub const fn new(
+    /// A request without ids. The status may be an integer, see [`Status::from_number`].
+    pub fn new(
         timestamp: Timestamp,
         service: &'a str,
         endpoint: &'a str,
-        status_code: i64,
+        status: impl Into<Status>,
         latency_ms: f64,
     ) -> Self {
         Self {
             timestamp,
             service,
             endpoint,
-            status_code,
+            status: status.into(),
             latency_ms,
             request_id: None,
             trace_id: None,
@@ -59,25 +63,26 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Whether the server failed: the status is 500 or above.
+    /// Whether the server failed or did not answer, see [`Status::is_error`].
     pub const fn is_error(&self) -> bool {
-        self.status_code >= 500
+        self.status.is_error()
     }
 
-    /// Checks every field.
+    /// The latency in milliseconds; `None` where it is unknown.
+    #[inline]
+    pub fn latency(&self) -> Option<f64> {
+        let known = self.latency_ms.is_finite() && self.latency_ms >= 0.0;
+        known.then_some(self.latency_ms)
+    }
+
+    /// Checks the names and ids. The query of an endpoint may have any length.
     ///
     /// # Errors
     ///
     /// The reason, and the field at fault.
     pub fn check(&self) -> Result<(), (RejectReason, &'static str)> {
         check_name(self.service).map_err(|reason| (reason, "service"))?;
-        check_name(self.endpoint).map_err(|reason| (reason, "endpoint"))?;
-        if !(100..=599).contains(&self.status_code) {
-            return Err((RejectReason::BadStatus, "status_code"));
-        }
-        if !(self.latency_ms.is_finite() && self.latency_ms >= 0.0) {
-            return Err((RejectReason::BadLatency, "latency_ms"));
-        }
+        check_name(without_query(self.endpoint)).map_err(|reason| (reason, "endpoint"))?;
         if self.request_id.is_some_and(|id| id.len() > MAX_NAME_BYTES) {
             return Err((RejectReason::BadName, "request_id"));
         }
@@ -86,6 +91,12 @@ impl<'a> Request<'a> {
         }
         check_optional_name(self.host).map_err(|reason| (reason, "host"))
     }
+}
+
+/// An endpoint up to its query or fragment, if anything stands before it.
+fn without_query(endpoint: &str) -> &str {
+    let end = endpoint.find(['?', '#']).filter(|end| *end > 0);
+    end.and_then(|end| endpoint.get(..end)).unwrap_or(endpoint)
 }
 
 /// A name of 1 to [`MAX_NAME_BYTES`] without control characters.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::request::{check_amount, check_name, check_optional_name};
-use super::{RejectReason, Request};
+use super::{RejectReason, Request, Status};
 use crate::time::Timestamp;
 
 /// One span of a trace, borrowed from its source.
@@ -78,7 +78,7 @@ impl<'a> Span<'a> {
         check_optional_name(self.host).map_err(|reason| (reason, "host"))
     }
 
-    /// The span as a request of its service and operation: an error has status 500, the rest 200.
+    /// The span as a request of its service and operation.
     ///
     /// ```
     /// use mad_core::{Span, SpanKind, Timestamp};
@@ -96,38 +96,55 @@ impl<'a> Span<'a> {
     ///     peer: None,
     ///     host: "",
     /// };
-    /// assert_eq!((span.as_request().endpoint, span.as_request().status_code), ("charge", 500));
+    /// assert_eq!((span.as_request().endpoint, span.as_request().is_error()), ("charge", true));
     /// ```
     pub fn as_request(&self) -> Request<'a> {
-        let status = if self.is_error() { 500 } else { 200 };
+        let (service, operation) = (self.service, self.operation);
         let request =
-            Request::new(self.start, self.service, self.operation, status, self.duration_ms);
+            Request::new(self.start, service, operation, self.outcome(), self.duration_ms);
         Request { host: self.host, ..request }
     }
 
-    /// Whether it failed, by its status: a word for failure in upper or lower case (`error`,
-    /// `failed`, `timeout`, `STATUS_CODE_ERROR`, ...), `2` as OpenTelemetry counts, or 500 to 599.
+    /// Whether it failed or had no answer, see [`outcome`](Self::outcome).
     pub fn is_error(&self) -> bool {
-        const WORDS: [&str; 12] = [
-            "error",
-            "err",
-            "failed",
-            "failure",
-            "fail",
-            "fault",
-            "exception",
-            "timeout",
-            "aborted",
-            "unavailable",
-            "internal",
-            "deadline_exceeded",
-        ];
+        self.outcome().is_error()
+    }
+
+    /// How it ended: its status as [`Status::parse`] reads it, with two exceptions. Spans count as
+    /// OpenTelemetry does, so `0` and no status at all are a success, `1` is too and `2` is a
+    /// failure. `aborted` is a failure.
+    ///
+    /// ```
+    /// use mad_core::{Span, SpanKind, Status, Timestamp};
+    ///
+    /// let span = Span {
+    ///     trace_id: "4bf9",
+    ///     span_id: "00f0",
+    ///     parent_id: None,
+    ///     service: "payments",
+    ///     operation: "charge",
+    ///     start: Timestamp::from_seconds(0),
+    ///     duration_ms: 12.5,
+    ///     status: "",
+    ///     kind: SpanKind::Server,
+    ///     peer: None,
+    ///     host: "",
+    /// };
+    /// let outcome = |status| Span { status, ..span }.outcome();
+    /// assert_eq!(["", "0", "2"].map(outcome), [Status::Success, Status::Success, Status::Failure]);
+    /// assert_eq!([outcome("503"), outcome("timeout")], [Status::Http(503), Status::NoResponse]);
+    /// ```
+    pub fn outcome(&self) -> Status {
         let status = self.status.trim();
-        let word = status.get(..12).filter(|head| head.eq_ignore_ascii_case("status_code_"));
-        let status = word.map_or(status, |_| status.get(12..).unwrap_or_default());
-        match status.parse::<u16>() {
-            Ok(code) => code == 2 || (500..=599).contains(&code),
-            Err(_) => WORDS.iter().any(|word| status.eq_ignore_ascii_case(word)),
+        let head = status.get(..12).filter(|head| head.eq_ignore_ascii_case("status_code_"));
+        let word = head.map_or(status, |_| status.get(12..).unwrap_or_default());
+        let is = |known: &[&str]| known.iter().any(|known| word.eq_ignore_ascii_case(known));
+        if is(&["", "0", "1", "unset", "ok"]) {
+            Status::Success
+        } else if is(&["2", "aborted"]) {
+            Status::Failure
+        } else {
+            Status::parse(word)
         }
     }
 }

@@ -11,7 +11,7 @@ use super::number;
 use super::text::{shown, too_long};
 use super::value::{Value, time_reason};
 use crate::error::{Error, Result};
-use crate::telemetry::{RejectReason, Rejections};
+use crate::telemetry::{RejectReason, Rejections, Status};
 use crate::time::{Timestamp, ZonePolicy};
 
 /// The slot of a column that is not read. Other slots are places in [`Kind::FIELDS`].
@@ -173,8 +173,13 @@ impl Value for &str {
     }
 
     #[inline]
-    fn status(&self) -> Result<i64, RejectReason> {
-        number::status(self.trim_ascii()).ok_or_else(|| blank_or(self, RejectReason::BadStatus))
+    fn status(&self) -> Status {
+        Status::parse(self)
+    }
+
+    #[inline]
+    fn latency(&self) -> f64 {
+        number::latency_of_text(self)
     }
 
     #[inline]

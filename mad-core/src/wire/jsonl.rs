@@ -14,7 +14,7 @@ use super::number;
 use super::text::{shown, too_long};
 use super::value::{Value, time_reason};
 use crate::error::Result;
-use crate::telemetry::{RejectReason, Rejections};
+use crate::telemetry::{RejectReason, Rejections, Status};
 use crate::time::{TimeError, Timestamp, ZonePolicy};
 
 /// The decoder of [`Format::JsonLines`](super::Format::JsonLines).
@@ -109,6 +109,7 @@ enum Scalar<'a> {
     Text(Cow<'a, str>),
     Integer(i64),
     Float(f64),
+    Flag(bool),
     /// A value that no field may have, described for the rejection.
     Other(&'static str),
 }
@@ -121,6 +122,7 @@ impl<K: Kind> Fields<'_, K> {
             Some(Scalar::Text(text)) => format!("{name} = {text:?}"),
             Some(Scalar::Integer(value)) => format!("{name} = {value}"),
             Some(Scalar::Float(value)) => format!("{name} = {value}"),
+            Some(Scalar::Flag(value)) => format!("{name} = {value}"),
             Some(Scalar::Other(kind)) => format!("{name} is {kind}"),
         }
     }
@@ -132,7 +134,7 @@ impl Value for Scalar<'_> {
             Self::Text(text) if !text.trim_ascii().is_empty() => Timestamp::parse(text, zone),
             Self::Integer(value) => Timestamp::from_epoch(*value),
             Self::Float(value) => Timestamp::from_epoch_f64(*value),
-            Self::Other(_) => Err(TimeError::Malformed),
+            Self::Flag(_) | Self::Other(_) => Err(TimeError::Malformed),
             Self::Missing | Self::Text(_) => return Err(RejectReason::MissingField),
         };
         time.map_err(time_reason)
@@ -146,15 +148,25 @@ impl Value for Scalar<'_> {
         }
     }
 
-    fn status(&self) -> Result<i64, RejectReason> {
-        let status = match self {
-            Self::Text(text) if !text.trim_ascii().is_empty() => number::status(text.trim_ascii()),
-            Self::Integer(value) => Some(*value),
-            Self::Float(value) if value.fract() == 0.0 => Some(*value as i64),
-            Self::Missing | Self::Text(_) => return Err(RejectReason::MissingField),
-            _ => None,
-        };
-        status.ok_or(RejectReason::BadStatus)
+    fn status(&self) -> Status {
+        match self {
+            Self::Text(text) => Status::parse(text),
+            Self::Integer(value) => Status::from(*value),
+            Self::Float(value) => Status::from_number(*value),
+            Self::Flag(true) => Status::Success,
+            Self::Flag(false) => Status::Failure,
+            Self::Missing => Status::NoResponse,
+            Self::Other(_) => Status::Unknown,
+        }
+    }
+
+    fn latency(&self) -> f64 {
+        match self {
+            Self::Text(text) => number::latency_of_text(text),
+            Self::Integer(value) => number::latency_of(*value as f64),
+            Self::Float(value) => number::latency_of(*value),
+            Self::Flag(_) | Self::Missing | Self::Other(_) => f64::NAN,
+        }
     }
 
     fn number(&self, wrong: RejectReason) -> Result<Option<f64>, RejectReason> {
@@ -163,7 +175,7 @@ impl Value for Scalar<'_> {
             Self::Integer(value) => Some(*value as f64),
             Self::Float(value) => Some(*value),
             Self::Missing | Self::Text(_) => return Ok(None),
-            Self::Other(_) => None,
+            Self::Flag(_) | Self::Other(_) => None,
         };
         number.map(Some).ok_or(wrong)
     }
@@ -263,8 +275,8 @@ impl<'de> Visitor<'de> for ScalarVisitor {
         Ok(Scalar::Float(value))
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Scalar::Other("a truth value"))
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Scalar::Flag(value))
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {

@@ -1,6 +1,7 @@
 //! The kinds of records in files and tables, and how a record is built from its fields.
 
 use super::value::Value;
+use crate::limits::MAX_NAME_BYTES;
 use crate::telemetry::{
     Change, Edge, LogLine, MetricPoint, Record, RecordKind, RejectReason, Request, Span, SpanKind,
 };
@@ -115,9 +116,9 @@ impl Kind for Requests {
         let request = Request {
             timestamp: at("timestamp", timestamp.time(zone))?,
             service: at("service", service.text())?,
-            endpoint: at("endpoint", endpoint.text())?,
-            status_code: at("status_code", status.status())?,
-            latency_ms: at("latency_ms", needed(latency, RejectReason::BadLatency))?,
+            endpoint: fitted(at("endpoint", endpoint.text())?),
+            status: status.status(),
+            latency_ms: latency.latency(),
             request_id: at("request_id", optional(request_id))?,
             trace_id: at("trace_id", optional(trace_id))?,
             host: at("host", host.text())?,
@@ -262,6 +263,21 @@ impl Kind for Edges {
         edge.check()?;
         Ok(edge)
     }
+}
+
+/// An endpoint as a name: `-` where it is missing, without its query where it is too long for one,
+/// and cut where it still is.
+#[inline]
+fn fitted(endpoint: &str) -> &str {
+    if endpoint.len() <= MAX_NAME_BYTES {
+        return if endpoint.is_empty() { "-" } else { endpoint };
+    }
+    let path = endpoint.find(['?', '#']).and_then(|end| endpoint.get(..end)).unwrap_or(endpoint);
+    let mut end = path.len().min(MAX_NAME_BYTES);
+    while !path.is_char_boundary(end) {
+        end -= 1;
+    }
+    path.get(..end).filter(|path| !path.is_empty()).unwrap_or("-")
 }
 
 /// Adds the field to the reason of a fault.

@@ -21,7 +21,6 @@ mod jsonl;
 mod kind;
 #[cfg(any(feature = "csv", feature = "jsonl"))]
 mod lines;
-#[cfg(any(feature = "csv", feature = "jsonl"))]
 mod number;
 mod scored;
 mod text;
@@ -29,6 +28,7 @@ mod value;
 
 pub use any::{AnyDecoder, Sink, fields_of};
 pub use kind::{Changes, Edges, Fault, Kind, Logs, MAX_FIELDS, Metrics, Requests, Spans};
+pub use number::{latency_of, latency_of_text};
 pub use scored::flagged_row;
 use text::BOM;
 pub use value::{Value, time_reason};

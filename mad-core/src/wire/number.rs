@@ -1,19 +1,34 @@
-//! Parsing of statuses and decimal numbers.
+//! Parsing of latencies and decimal numbers.
 
 /// Powers of ten that fifteen digits need. An f64 holds each of them exactly.
 const POWERS: [f64; 16] =
     [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
-/// A status: three digits, as `200` or `200.0`. The range is checked elsewhere.
-pub(super) fn status(text: &str) -> Option<i64> {
-    let (digits, tail) = text.as_bytes().split_first_chunk::<3>()?;
-    let whole = match tail {
-        [] => true,
-        [b'.', zeros @ ..] => !zeros.is_empty() && zeros.iter().all(|b| *b == b'0'),
-        _ => false,
-    };
-    (whole && digits.iter().all(u8::is_ascii_digit))
-        .then(|| digits.iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0')))
+/// A latency in milliseconds from text; NaN where it is missing, negative or no number. Several numbers,
+/// separated by `,` and a space or by ` : `, are the times of several attempts and are added up;
+/// `-` among them adds nothing.
+pub fn latency_of_text(text: &str) -> f64 {
+    let text = text.trim_ascii();
+    match decimal(text) {
+        Some(number) => latency_of(number),
+        None => several(text).map_or(f64::NAN, latency_of),
+    }
+}
+
+/// A number as a latency; NaN where it is negative or infinite.
+pub fn latency_of(number: f64) -> f64 {
+    if number.is_finite() && number >= 0.0 { number } else { f64::NAN }
+}
+
+/// The sum of several numbers, as proxies write the times of their attempts.
+fn several(text: &str) -> Option<f64> {
+    let parts = || text.split(", ").flat_map(|part| part.split(" : ")).map(str::trim_ascii);
+    if parts().count() < 2 {
+        return None;
+    }
+    let known = parts().filter(|part| *part != "-" && !part.is_empty());
+    let sum = known.map(decimal).reduce(|sum, number| Some(sum? + number?));
+    sum.flatten()
 }
 
 /// A decimal or scientific number, correctly rounded; also `nan` and `inf`, as `f64` reads them.
@@ -51,14 +66,19 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn statuses() {
-        for (text, want) in
-            [("200", Some(200)), ("404.0", Some(404)), ("599.000", Some(599)), ("000", Some(0))]
-        {
-            assert_eq!(status(text), want, "{text}");
+    fn latencies() {
+        for (text, want) in [
+            ("215.25", 215.25),
+            (" 0 ", 0.0),
+            ("210.0, 870.0", 1080.0),
+            ("210.0, -", 210.0),
+            ("0.5 : 1.5", 2.0),
+            ("1, 2 : 3", 6.0),
+        ] {
+            assert_eq!(latency_of_text(text), want, "{text}");
         }
-        for text in ["", "2", "20", "2000", "200.", "200.5", "+200", "2e2", "0x1", "OK", " 200"] {
-            assert_eq!(status(text), None, "{text}");
+        for text in ["", "-", "-1", "-1.0", "NaN", "inf", "fast", "-, -", "1, x", "1e999"] {
+            assert!(latency_of_text(text).is_nan(), "{text}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! The fields of records in any format.
 
-use crate::telemetry::RejectReason;
+use crate::telemetry::{RejectReason, Status};
 use crate::time::{TimeError, Timestamp, ZonePolicy};
 
 /// One field as a format holds it: text of a CSV row, a value of JSON, a cell of a table.
@@ -21,12 +21,12 @@ pub trait Value {
     /// `BadName` or `NotUtf8` when it is no text.
     fn text(&self) -> Result<&str, RejectReason>;
 
-    /// The field as a status. [`Request::check`](crate::Request::check) checks its range.
-    ///
-    /// # Errors
-    ///
-    /// `MissingField`, or `BadStatus` when it is no integer.
-    fn status(&self) -> Result<i64, RejectReason>;
+    /// The field as a status; [`Status::NoResponse`] where it is missing.
+    fn status(&self) -> Status;
+
+    /// The field as a latency in milliseconds: NaN where it is missing, negative or no number. The
+    /// times of several attempts are added up.
+    fn latency(&self) -> f64;
 
     /// The field as a number, which may be NaN or infinite; `None` where it is missing.
     ///

@@ -45,6 +45,7 @@ fn row(entity: u32, at: i64, neg_log10_p: f64) -> FlaggedRow {
         step: MINUTE,
         count: 100,
         errors: 4,
+        no_response: 0,
         expected_error_rate: 0.01,
         objectives: None,
         severity: Severity::Warning,

@@ -75,6 +75,7 @@ impl<T: Topology> Group<T> {
             step: MINUTE,
             count: 50,
             errors: 0,
+            no_response: 0,
             expected_error_rate: 0.01,
             objectives: None,
             severity: self.severity,

@@ -34,6 +34,7 @@ fn incident() -> Incident {
         rows: 9,
         requests: 400,
         errors: 0,
+        no_response: 0,
         expected_error_rate: 0.01,
         errors_rose: false,
         peaks: Vec::new(),

@@ -435,7 +435,7 @@ fn the_counts_of_the_document_are_consistent() {
     assert_eq!(document.flagged, document.timeline.iter().map(|lane| lane.flagged).sum::<u64>());
     assert_eq!(document.rejected.total, document.rejected.counts.values().sum::<u64>());
     let reasons: Vec<&str> = document.rejected.counts.keys().copied().collect();
-    assert_eq!(reasons, ["bad_latency", "bad_name", "bad_status", "duplicate", "future", "late"]);
+    assert_eq!(reasons, ["bad_name", "duplicate", "future", "late"]);
     for rejected in &document.rejected.first {
         let odd = &requests[rejected.position as usize - 1];
         assert!(odd.id.is_some(), "{} {}", rejected.reason, rejected.position);

@@ -621,7 +621,7 @@ proptest! {
         let neg_log10_p = scorer.signal_neg_log10_p();
         for (i, (p50, p95, count, errors, samples)) in rows.iter().enumerate() {
             let row = FeatureRow {
-                bucket: at(i), entity: EntityId(0), gap: 0, whole: true, slow: 0, count: *count,
+                bucket: at(i), entity: EntityId(0), gap: 0, whole: true, slow: 0, no_response: 0, count: *count,
                 errors: *errors.min(count), samples: *samples, mean: *p50, p50: *p50, p95: *p95,
                 p99: *p95, max: *p95,
             };
@@ -654,6 +654,7 @@ fn the_evidence_of_few_requests_is_bounded_by_that_of_single_ones() {
         gap: 0,
         whole: true,
         slow: 0,
+        no_response: 0,
         count: n,
         errors: 0,
         samples: n,
@@ -923,6 +924,7 @@ fn weak_deviations_of_several_signals_are_combined() {
             gap: 0,
             whole: true,
             slow: 0,
+            no_response: 0,
             count,
             errors,
             samples: count,

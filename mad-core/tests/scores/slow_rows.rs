@@ -25,6 +25,7 @@ fn row(minute: u32, p50: f64) -> FeatureRow {
         count: 60,
         errors: 0,
         slow: 0,
+        no_response: 0,
         samples: 60,
         mean: p50,
         p50,

@@ -6,7 +6,7 @@ use mad_core::guard::{Confidence, Severity};
 use mad_core::reference::{ReferenceConfig, ReferenceReport, ReferenceRow, detect};
 use mad_core::simulate::{Shop, ShopConfig, SimulatedRequest};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
-use mad_core::{ErrorKind, RejectReason, Request};
+use mad_core::{ErrorKind, RejectReason, Request, Status};
 use proptest::prelude::*;
 
 fn shop(rows: u64, seed: u64) -> Shop {
@@ -284,13 +284,14 @@ fn empty_input_gives_no_rows_and_bad_records_are_counted() {
     let requests = [
         good,
         Request { latency_ms: f64::NAN, ..good },
-        Request { status_code: 900, ..good },
+        Request { status: Status::NoResponse, ..good },
         Request { service: "", ..good },
     ];
     let report = detect(requests.into_iter(), &ReferenceConfig::default()).unwrap();
-    assert_eq!((report.rows.len(), report.rejected.total()), (1, 3));
+    assert_eq!((report.rows.len(), report.rejected.total()), (1, 1));
+    assert_eq!((report.rows[0].req_count, report.rows[0].error_count), (3, 1));
     let first = &report.rejected.first()[0];
-    assert_eq!((first.reason, first.position), (RejectReason::BadLatency, 2));
+    assert_eq!((first.reason, first.position), (RejectReason::MissingField, 4));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use mad_core::series::{EntityId, EntityTable, SeriesId, SeriesTable};
 use mad_core::telemetry::SpanKind;
-use mad_core::{Change, LogLine, MetricPoint, Record, Request, Span, Timestamp};
+use mad_core::{Change, LogLine, MetricPoint, Record, Request, Span, Status, Timestamp};
 
 /// A record with its names replaced by ids.
 pub struct Owned {
@@ -15,7 +15,7 @@ pub struct Owned {
 enum What {
     Request {
         entity: EntityId,
-        status_code: i64,
+        status: Status,
         latency_ms: f64,
         request_id: Option<Box<str>>,
         trace_id: Option<Box<str>>,
@@ -70,10 +70,10 @@ impl Names {
         let (timestamp, host, what) = match record {
             Record::Request(request) => {
                 let entity = self.entities.id(request.service, request.endpoint);
-                let &Request { timestamp, status_code, latency_ms, .. } = request;
+                let &Request { timestamp, status, latency_ms, .. } = request;
                 let [request_id, trace_id] =
                     [request.request_id, request.trace_id].map(|id| id.map(Into::into));
-                let what = What::Request { entity, status_code, latency_ms, request_id, trace_id };
+                let what = What::Request { entity, status, latency_ms, request_id, trace_id };
                 (timestamp, request.host, what)
             }
             Record::Metric(point) => {
@@ -119,13 +119,13 @@ impl Names {
         let host = host.and_then(|host| self.entities.get(host));
         let host = host.map_or("", |host| &host.service);
         let record = match &held.what {
-            What::Request { entity, status_code, latency_ms, request_id, trace_id } => {
+            What::Request { entity, status, latency_ms, request_id, trace_id } => {
                 let entity = self.entities.get(*entity)?;
                 let request = Request::new(
                     timestamp,
                     &entity.service,
                     &entity.endpoint,
-                    *status_code,
+                    *status,
                     *latency_ms,
                 );
                 let (request_id, trace_id) = (request_id.as_deref(), trace_id.as_deref());

@@ -116,6 +116,7 @@ fn incident(report: &ReferenceReport, one: &ReferenceIncident) -> IncidentDocume
         rows: one.count_points,
         requests,
         errors,
+        no_response: 0,
         peaks: BTreeMap::new(),
         affected: vec![format!("{} {}", one.service, one.endpoint)],
         members: Vec::new(),

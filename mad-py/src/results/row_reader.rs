@@ -29,8 +29,9 @@ const TEXTS: [&str; 9] = [
     "is_whole",
 ];
 /// Other columns that hold numbers.
-const NUMBERS: [&str; 17] = [
+const NUMBERS: [&str; 18] = [
     "error_count",
+    "no_response_count",
     "error_rate",
     "avg_latency_ms",
     "p50_latency_ms",
@@ -119,6 +120,7 @@ fn features(reader: &TableReader<'_>, entities: &mut EntityTable) -> PyResult<Ve
         (number("avg_latency_ms")?, number("p50_latency_ms")?, number("p95_latency_ms")?);
     let (p99, max) = (number("p99_latency_ms")?, number("max_latency_ms")?);
     let (gap, samples, slow) = (count("gap_steps")?, count("latency_count")?, count("slow_count")?);
+    let no_response = count("no_response_count")?;
     let whole = Optional(reader.flags("is_whole")?);
     let named = services.iter().zip(&endpoints);
     let rows = buckets.iter().zip(named).zip(&counts).enumerate();
@@ -132,6 +134,7 @@ fn features(reader: &TableReader<'_>, entities: &mut EntityTable) -> PyResult<Ve
                 whole: whole.at(i, true),
                 count: *count,
                 errors: errors.get(i).unwrap_or_else(failed).min(*count),
+                no_response: no_response.at(i, 0),
                 slow: slow.at(i, 0),
                 samples: samples.at(i, *count),
                 mean: mean.at(i, f64::NAN),

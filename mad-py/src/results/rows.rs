@@ -185,6 +185,7 @@ fn count_columns(rows: &[FeatureRow]) -> Vec<Column> {
     named([
         ("latency_count", integers(rows.iter().map(|row| row.samples))),
         ("slow_count", integers(rows.iter().map(|row| row.slow))),
+        ("no_response_count", integers(rows.iter().map(|row| row.no_response))),
         ("is_whole", flags(rows.iter().map(|row| row.whole))),
     ])
 }

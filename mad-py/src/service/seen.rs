@@ -31,14 +31,15 @@ pub struct Seen {
 impl Seen {
     /// A request that a pipeline has just taken.
     pub fn request(&mut self, pipeline: &Pipeline, request: &Request<'_>) {
-        let Request { timestamp, service, endpoint, status_code, latency_ms, .. } = *request;
+        let Request { timestamp, service, endpoint, status, .. } = *request;
+        let latency_ms = request.latency().unwrap_or(0.0);
         if let Some(id) = known(pipeline, service, endpoint) {
-            self.count(id, timestamp.floor(MINUTE).nanos(), status_code);
+            self.count(id, timestamp.floor(MINUTE).nanos(), i64::from(status.nearest_http()));
         }
         if let Some(trace) = request.trace_id
             && (request.is_error() || latency_ms > TOO_LONG_MS)
         {
-            let status = status_code.to_string();
+            let status = status.to_string();
             self.failed((timestamp.nanos(), trace, service, endpoint, status, latency_ms));
         }
     }

@@ -157,7 +157,7 @@ pub fn reference_detect(
         table.in_order(
             &mut |request, _| {
                 let names = (request.service.to_owned(), request.endpoint.to_owned());
-                held.push((names, request.timestamp, request.status_code, request.latency_ms));
+                held.push((names, request.timestamp, request.status, request.latency_ms));
             },
             &mut rejections,
         );

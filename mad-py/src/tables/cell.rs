@@ -1,14 +1,14 @@
 //! Cells of a table as the fields that a record is built from.
 
-use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, TimestampNanosecondArray};
+use arrow_array::{Array, ArrayRef, Float64Array, TimestampNanosecondArray};
 use arrow_buffer::NullBuffer;
 use arrow_cast::display::array_value_to_string;
 use mad_core::time::ZonePolicy;
 use mad_core::wire::{Kind, Value};
-use mad_core::{RejectReason, Timestamp};
+use mad_core::{RejectReason, Status, Timestamp};
 use pyo3::prelude::*;
 
-use crate::tables::column_types::{NAIVE, Names, names, numbers, status_codes, times};
+use crate::tables::column_types::{NAIVE, Names, latencies, names, numbers, statuses, times};
 
 /// A column as it was read and as it was written. A value that is null in the first and not in the
 /// second could not be read.
@@ -20,7 +20,8 @@ pub struct Column {
 
 enum Read {
     Times(TimestampNanosecondArray),
-    Statuses(Int64Array),
+    Statuses(Vec<Status>),
+    Latencies(Float64Array),
     Numbers(Float64Array),
     Names(Names),
 }
@@ -30,7 +31,8 @@ impl Column {
     pub fn new<K: Kind>(written: &ArrayRef, name: &str, zone: ZonePolicy) -> PyResult<Self> {
         let read = match name {
             _ if K::TIME == Some(name) => Read::Times(times(written, name, zone)?),
-            "status_code" => Read::Statuses(status_codes(written, name)?),
+            "status_code" => Read::Statuses(statuses(written, name)?),
+            "latency_ms" => Read::Latencies(latencies(written, name)?),
             _ if is_number(name) => Read::Numbers(numbers(written, name)?),
             _ => Read::Names(names(written, name)?),
         };
@@ -109,10 +111,20 @@ impl Value for Cell<'_> {
     }
 
     #[inline]
-    fn status(&self) -> Result<i64, RejectReason> {
+    fn status(&self) -> Status {
         match self.column.map(|column| &column.read) {
-            Some(Read::Statuses(codes)) if codes.is_valid(self.row) => Ok(codes.value(self.row)),
-            _ => Err(self.unread(RejectReason::BadStatus)),
+            Some(Read::Statuses(statuses)) => {
+                statuses.get(self.row).copied().unwrap_or(Status::NoResponse)
+            }
+            _ => Status::NoResponse,
+        }
+    }
+
+    #[inline]
+    fn latency(&self) -> f64 {
+        match self.column.map(|column| &column.read) {
+            Some(Read::Latencies(values)) if self.row < values.len() => values.value(self.row),
+            _ => f64::NAN,
         }
     }
 

@@ -3,14 +3,15 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{
-    Array, ArrayRef, Float64Array, Int32Array, Int64Array, LargeStringArray, StringArray,
-    StringViewArray, TimestampNanosecondArray,
+    Array, ArrayRef, Float64Array, Int32Array, LargeStringArray, StringArray, StringViewArray,
+    TimestampNanosecondArray,
 };
 use arrow_buffer::NullBufferBuilder;
 use arrow_cast::cast;
 use arrow_schema::{DataType, TimeUnit};
-use mad_core::Timestamp;
 use mad_core::time::{SECOND, TimeError, ZonePolicy};
+use mad_core::wire::{latency_of, latency_of_text};
+use mad_core::{Status, Timestamp};
 use pyo3::prelude::*;
 
 use crate::errors::value_error;
@@ -66,14 +67,35 @@ pub fn names(column: &ArrayRef, name: &str) -> PyResult<Names> {
     })
 }
 
-/// Integers from numbers and text; a fraction is none.
-pub fn status_codes(column: &ArrayRef, name: &str) -> PyResult<Int64Array> {
-    if column.data_type().is_integer() {
-        return Ok(typed(column, name, &DataType::Int64)?.as_primitive::<Int64Type>().clone());
+/// Statuses from numbers, text and truth values; a null is no response.
+pub fn statuses(column: &ArrayRef, name: &str) -> PyResult<Vec<Status>> {
+    if is_written(column.data_type()) {
+        let text = names(column, name)?;
+        return Ok((0..column.len())
+            .map(|row| text.get(row).map_or(Status::NoResponse, Status::parse))
+            .collect());
     }
     let numbers = numbers(column, name)?;
-    let whole = |x: f64| (x.fract() == 0.0).then_some(x as i64);
-    Ok(numbers.iter().map(|x| x.and_then(whole)).collect())
+    Ok(numbers.iter().map(|x| x.map_or(Status::NoResponse, Status::from_number)).collect())
+}
+
+/// Latencies in milliseconds; NaN where one is missing, negative or no number.
+pub fn latencies(column: &ArrayRef, name: &str) -> PyResult<Float64Array> {
+    if is_written(column.data_type()) {
+        let text = names(column, name)?;
+        let latency = |row| text.get(row).map_or(f64::NAN, latency_of_text);
+        return Ok((0..column.len()).map(|row| Some(latency(row))).collect());
+    }
+    let numbers = numbers(column, name)?;
+    Ok(numbers.iter().map(|x| Some(x.map_or(f64::NAN, latency_of))).collect())
+}
+
+/// Whether values are written out: text, or truth values.
+fn is_written(kind: &DataType) -> bool {
+    match kind {
+        DataType::Dictionary(_, values) => is_written(values),
+        kind => kind.is_string() || kind.is_binary() || *kind == DataType::Boolean,
+    }
 }
 
 /// Numbers from numbers and text.

@@ -4,7 +4,7 @@ use mad_core::limits::MAX_LINE_BYTES;
 use mad_core::telemetry::{RejectReason, Rejections};
 use mad_core::time::{Timestamp, ZonePolicy};
 use mad_core::wire::{Format, RequestDecoder};
-use mad_core::{Error, Request};
+use mad_core::{Error, Request, Status};
 
 mod csv_rows;
 mod json_lines;
@@ -21,8 +21,8 @@ struct Row {
     timestamp: Timestamp,
     service: String,
     endpoint: String,
-    status_code: i64,
-    latency_ms: f64,
+    status: Status,
+    latency: Option<f64>,
     request_id: Option<String>,
 }
 
@@ -65,8 +65,8 @@ fn decode_chunks<'a>(
             timestamp: request.timestamp,
             service: request.service.to_owned(),
             endpoint: request.endpoint.to_owned(),
-            status_code: request.status_code,
-            latency_ms: request.latency_ms,
+            status: request.status,
+            latency: request.latency(),
             request_id: request.request_id.map(str::to_owned),
         });
     };

@@ -1,5 +1,6 @@
 //! Properties of decoders: independence of chunks, no panic, and a round trip.
 
+use mad_core::Status;
 use mad_core::telemetry::RejectReason;
 use mad_core::time::{Timestamp, ZonePolicy};
 use mad_core::wire::Format;
@@ -115,7 +116,8 @@ proptest! {
                 bad += 1;
             } else {
                 let row = Row {
-                    line: csv_line, timestamp, service, endpoint, status_code, latency_ms,
+                    line: csv_line, timestamp, service, endpoint, status: Status::from(status_code),
+                    latency: Some(latency_ms),
                     request_id: None,
                 };
                 json_want.push(Row { line: json_line, ..row.clone() });
