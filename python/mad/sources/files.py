@@ -6,12 +6,14 @@ import filecmp
 import stat
 import sys
 import zlib
+from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
 from mad.errors import InputError, reason
+from mad.sources.foreign import ENOUGH, foreign, utf16
 
 CHUNK = 2 * 1024 * 1024
 """Default number of bytes that one piece has."""
@@ -19,16 +21,6 @@ _ZSTD_STEP = 64 * 1024
 _PARQUET = b"PAR1"
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
-_FOREIGN = {
-    _PARQUET: (
-        "Parquet",
-        "give the Parquet file by name, not on standard input",
-    ),
-    b"PK\x03\x04": ("a zip archive", "unpack it first"),
-    b"\xfd7zXZ\x00": ("xz-compressed", "use gzip or zstd"),
-    b"BZh": ("bzip2-compressed", "use gzip or zstd"),
-    b"ARROW1": ("an Arrow file", "pass the table to mad.detect"),
-}
 
 
 class Source:
@@ -104,19 +96,43 @@ class Source:
                 if not more:
                     break
                 first += more
-            for magic, (what, hint) in _FOREIGN.items():
-                if first.startswith(magic):
-                    raise InputError(f"{self.name} is {what}, which is not supported", hint)
             if first.startswith(_GZIP):
-                yield from self._gunzip(first, raw, size)
+                yield from self._as_utf8(self._gunzip(first, raw, size), " (gzip)")
             elif first.startswith(_ZSTD) or _is_skippable(first):
-                yield from self._unzstd(first, raw)
+                yield from self._as_utf8(self._unzstd(first, raw), " (zstd)")
             elif first:
-                yield first
-                yield from raw
+                yield from self._as_utf8(chain((first,), raw))
         finally:
             if not self.standard:
                 file.close()
+
+    def _as_utf8(self, content: Iterator[bytes], packed: str = "") -> Iterator[bytes]:
+        """The content as UTF-8. Raises `InputError` for a format that mad does not read."""
+        first = b""
+        for piece in content:
+            first += piece
+            if len(first) >= ENOUGH:
+                break
+        if first.startswith(_PARQUET):
+            raise InputError(
+                f"{self.name} is Parquet{packed}, which is not supported here",
+                "give the plain Parquet file by name",
+            )
+        encoding = utf16(first)
+        if encoding is None:
+            named = foreign(first)
+            if named is not None:
+                what, hint = named
+                raise InputError(f"{self.name} is {what}{packed}, which is not supported", hint)
+            yield from chain((first,) if first else (), content)
+            return
+        decoder = getincrementaldecoder(encoding)()
+        try:
+            for piece in chain((first,), content):
+                yield decoder.decode(piece).encode("utf-8", "replace")
+            yield decoder.decode(b"", final=True).encode("utf-8", "replace")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{self.name}: damaged {encoding.upper()} text: {error}") from error
 
     def _open(self) -> IO[bytes]:
         if self.standard:

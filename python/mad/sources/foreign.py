@@ -1,0 +1,119 @@
+"""Names the formats that mad does not read, from the first bytes of a file."""
+
+from __future__ import annotations
+
+import re
+
+ENOUGH = 1024
+"""First bytes from which a format is recognised."""
+
+_MAGIC: tuple[tuple[bytes, str, str], ...] = (
+    (b"\xfd7zXZ\x00", "xz-compressed", "use gzip or zstd"),
+    (b"BZh", "bzip2-compressed", "use gzip or zstd"),
+    (b"\x04\x22\x4d\x18", "lz4-compressed", "use gzip or zstd"),
+    (b"\xff\x06\x00\x00sNaPpY", "snappy-compressed", "use gzip or zstd"),
+    (b"\x1f\x9d", "compressed with compress", "use gzip or zstd"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first"),
+    (b"Rar!\x1a\x07", "a RAR archive", "unpack it first"),
+    (b"%PDF-", "a PDF document", "export the data as CSV"),
+    (b"\xd0\xcf\x11\xe0", "an Excel or Office file", "save the sheet as CSV"),
+    (b"SQLite format 3\0", "an SQLite database", "export a query as CSV"),
+    (b"Obj\x01", "an Avro file", "convert it to Parquet or JSON Lines"),
+    (b"ORC", "an ORC file", "convert it to Parquet"),
+    (b"ARROW1", "an Arrow file", "pass the table to mad.detect"),
+    (b"FEA1", "a Feather file", "pass the table to mad.detect"),
+    (b"\x89HDF\r\n", "an HDF5 file", "pass the dataframe to mad.detect"),
+    (b"\x93NUMPY", "a NumPy file", "pass the columns to mad.detect"),
+    (b"LPKSHHRH", "a systemd journal", "export it with journalctl -o json"),
+    (b"ElfFile\0", "a Windows event log", "export it as CSV"),
+    (b"\x7fELF", "a program", "give a file of records"),
+    (b"\x89PNG", "a picture", "give a file of records"),
+    (b"\xff\xd8\xff", "a picture", "give a file of records"),
+    (b"GIF8", "a picture", "give a file of records"),
+    (
+        b"version https://git-lfs.github.com/",
+        "a Git LFS pointer and not the file itself",
+        "run git lfs pull",
+    ),
+)
+_ZIPPED: tuple[tuple[bytes, str, str], ...] = (
+    (b"xl/", "an Excel workbook", "save the sheet as CSV"),
+    (b"opendocument.spreadsheet", "a spreadsheet", "save the sheet as CSV"),
+    (b"word/", "a Word document", "export the data as CSV"),
+    (b"[Content_Types].xml", "an Excel or Office file", "save the sheet as CSV"),
+)
+_TEXT: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
+    (
+        re.compile(rb"<\d{1,3}>\S"),
+        "a syslog",
+        "convert its lines to JSON Lines with the fields of docs/files.md",
+    ),
+    (
+        re.compile(rb'\S+ \S+ \S+ \[[^\]]{5,60}\] "[A-Z]+ '),
+        "an access log of a web server",
+        "write the log as JSON or CSV with the fields of docs/files.md",
+    ),
+    (
+        re.compile(rb"# (HELP|TYPE) \S"),
+        "a page of Prometheus metrics",
+        "it has the values of one moment; export a range of time as CSV",
+    ),
+)
+
+
+def foreign(first: bytes) -> tuple[str, str] | None:
+    """What the content is, and what to do; None for content that may be CSV, JSON or Parquet.
+
+    `first` is the beginning of the decompressed content, `ENOUGH` bytes or all of it.
+    """
+    for magic, what, remedy in _MAGIC:
+        # a header of CSV may begin with the letters of a short mark
+        is_text = len(magic) < 5 and magic.isalnum() and min(first[:64]) >= 9
+        if first.startswith(magic) and not is_text:
+            return what, remedy
+    if first.startswith(b"PK\x03\x04"):
+        known = ((what, remedy) for part, what, remedy in _ZIPPED if part in first)
+        return next(known, ("a zip archive", "unpack it first"))
+    if first[257:262] == b"ustar":
+        return "a tar archive", "unpack it and name the files inside"
+    text = first.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text[:1] == b"<" and (named := _markup(text)) is not None:
+        return named
+    for pattern, what, remedy in _TEXT:
+        if pattern.match(text):
+            return what, remedy
+    if b"\0" in first:
+        return "binary data", "give CSV, JSON Lines or Parquet"
+    return None
+
+
+def _markup(text: bytes) -> tuple[str, str] | None:
+    lower = text[:ENOUGH].lower()
+    if lower.startswith((b"<!doctype html", b"<html", b"<head", b"<body")) or b"<html" in lower:
+        title = re.search(rb"<title[^>]*>\s*([^<]{1,80})", text, re.I)
+        words = " ".join(title[1].decode("utf-8", "replace").split()) if title else ""
+        named = f"an HTML page ({words})" if words else "an HTML page"
+        return named, "the download may have failed: open the page in a browser"
+    root = re.search(rb"<([A-Za-z_][\w:.-]*)", text)
+    if root is None:
+        return None
+    return f"an XML document (<{root[1].decode()}>)", "export CSV or JSON instead"
+
+
+def utf16(first: bytes) -> str | None:
+    """The name of the encoding of UTF-16 or UTF-32 text, else None.
+
+    Without a byte order mark, text counts as UTF-16 when every second one of its first bytes is
+    zero, as in ASCII text in UTF-16.
+    """
+    if first.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return "utf-32"
+    if first.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    start = first[:64]
+    low, high = start[::2], start[1::2]
+    if len(start) >= 16 and not any(high) and all(low):
+        return "utf-16-le"
+    if len(start) >= 16 and not any(low) and all(high):
+        return "utf-16-be"
+    return None

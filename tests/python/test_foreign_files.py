@@ -1,0 +1,144 @@
+"""Files in formats that mad does not read, under any name, and text in other encodings."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import sqlite3
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+import mad
+from mad import errors
+from mad.cli import main
+
+ROWS = "timestamp,service,endpoint,status_code,latency_ms\n" + "".join(
+    f"2026-01-06T10:00:{i:02}Z,shop,/café,200,{40 + i}\n" for i in range(60)
+)
+
+
+def zipped(*names: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
+        for name in names:
+            file.writestr(name, ROWS)
+    return out.getvalue()
+
+
+def tarred() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as file:
+        entry = tarfile.TarInfo("requests.csv")
+        entry.size = len(ROWS.encode())
+        file.addfile(entry, io.BytesIO(ROWS.encode()))
+    return out.getvalue()
+
+
+def database(path: Path) -> bytes:
+    with sqlite3.connect(path) as connection:
+        connection.execute("create table requests (timestamp text)")
+    connection.close()
+    return path.read_bytes()
+
+
+PAGE = b"<!DOCTYPE html>\n<html><head><title>\n 502 Bad\n Gateway</title></head></html>"
+FOREIGN = {
+    "HTML page (502 Bad Gateway)": PAGE,
+    "an HTML page": b"\xef\xbb\xbf\n <HTML><body>x</body></HTML>",
+    "an XML document (<Error>)": b'<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code></Error>',
+    "an Excel workbook": zipped("[Content_Types].xml", "xl/workbook.xml"),
+    "a spreadsheet": zipped("mimetype") + b"application/vnd.oasis.opendocument.spreadsheet",
+    "a zip archive": zipped("requests.csv"),
+    "a tar archive": tarred(),
+    "a tar archive (gzip)": gzip.compress(tarred()),
+    "an HTML page (502 Bad Gateway) (zstd)": zstandard.compress(PAGE),
+    "xz-compressed": lzma.compress(ROWS.encode()),
+    "bzip2-compressed": bz2.compress(ROWS.encode()),
+    "a PDF document": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n",
+    "an Avro file": b"Obj\x01\x04\x16avro.schema",
+    "an ORC file": b"ORC\x0a\x03\x00\x00\x00",
+    "a systemd journal": b"LPKSHHRH\0\0\0\0",
+    "binary data": bytes(range(256)) * 8,
+    "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n",
+    "a syslog": b"<134>1 2026-01-06T10:00:00Z host app - - - GET /x\n",
+    "an access log": b'10.0.0.1 - - [06/Jan/2026:10:00:00 +0000] "GET /x HTTP/1.1" 200 12\n',
+    "a page of Prometheus metrics": b"# HELP up Whether it is up\n# TYPE up gauge\nup 1\n",
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.parametrize("ending", ["csv", "json", "gz"])
+def test_a_format_is_named(
+    name: str, ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / f"in.{ending}"
+    path.write_bytes(FOREIGN[name])
+    assert main(["detect", str(path), "--out", str(tmp_path / "out")]) == errors.INPUT
+    said = capsys.readouterr().err
+    assert name in said
+    assert "header" not in said
+    assert main(["graph", str(path)]) == errors.INPUT
+    assert name in capsys.readouterr().err
+    with pytest.raises(ValueError, match="is not supported"):
+        mad.detect(path)
+
+
+def test_a_database_is_named(tmp_path: Path) -> None:
+    database(tmp_path / "requests.csv")
+    with pytest.raises(ValueError, match="an SQLite database"):
+        mad.detect(tmp_path / "requests.csv")
+
+
+@pytest.mark.parametrize("header", ["ORCA,x", "BZhome,x", "GIF89,x"])
+def test_a_header_may_begin_like_another_format(header: str, tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(f"{header},{ROWS.replace(chr(10), chr(10) + '1,2,')[:-4]}")
+    assert len(mad.read(path)) == 60
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_unicode_text_is_read(
+    encoding: str, pack: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    path = tmp_path / "in.csv"
+    path.write_bytes(pack(ROWS.encode(encoding)))
+    report = mad.detect(path)
+    assert report.rejected["total"] == 0
+    assert list(report.features["endpoint"]) == ["/café"]
+
+
+def test_damaged_unicode_text_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "in.csv"
+    path.write_bytes(ROWS.encode("utf-16")[:-1])
+    assert main(["detect", str(path), "--out", str(tmp_path / "out")]) == errors.INPUT
+    assert "damaged UTF-16 text" in capsys.readouterr().err
+
+
+def test_a_parquet_file_that_is_packed_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "in.gz"
+    path.write_bytes(gzip.compress(b"PAR1" + bytes(40)))
+    with pytest.raises(ValueError, match=r"Parquet \(gzip\)"):
+        mad.detect(path)
+
+
+def test_a_saved_page_is_named_among_other_inputs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "good.csv").write_text(ROWS)
+    (tmp_path / "page.csv").write_bytes(PAGE)
+    names = [str(tmp_path / name) for name in ("good.csv", "page.csv")]
+    assert main(["detect", *names, "--out", str(tmp_path / "out"), "--json"]) == errors.INPUT
+    out, err = capsys.readouterr()
+    assert "page.csv is an HTML page" in err
+    assert out == "" or "error" in json.loads(out)
