@@ -36,7 +36,13 @@ pub struct GuardConfig {
     pub latency_absolute_ms: f64,
     /// Smallest rise of the error rate, 0 to 1. Default 0.02: two percentage points.
     pub error_rate_absolute: f64,
-    /// Errors that a row needs before its error rate is flagged, 0 or more. Default 2.
+    /// Smallest rise of the client error rate, 0 to 1. Default 0.05, because a few clients with a
+    /// wrong link or key are usual.
+    pub client_error_rate_absolute: f64,
+    /// Smallest rise of the share of slow requests, 0 to 1. Default 0.01.
+    pub slow_share_absolute: f64,
+    /// Errors that a row needs before its error rate is flagged, 0 or more; client errors and slow
+    /// requests likewise. Default 2.
     pub min_errors: u64,
     /// Smallest change of the number of requests, as a share of the expected number, 0 or more.
     /// Default 0.5.
@@ -45,6 +51,10 @@ pub struct GuardConfig {
     pub traffic_absolute: f64,
     /// Error rate from which a flagged rise is critical, 0 to 1. Default 0.05.
     pub critical_error_rate: f64,
+    /// Client error rate from which a flagged rise is critical, 0 to 1. Not set by default: a rise
+    /// of client errors is a warning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub critical_client_error_rate: Option<f64>,
 }
 
 impl Default for GuardConfig {
@@ -56,10 +66,13 @@ impl Default for GuardConfig {
             latency_relative: 0.25,
             latency_absolute_ms: 2.0,
             error_rate_absolute: 0.02,
+            client_error_rate_absolute: 0.05,
+            slow_share_absolute: 0.01,
             min_errors: 2,
             traffic_relative: 0.5,
             traffic_absolute: 5.0,
             critical_error_rate: 0.05,
+            critical_client_error_rate: None,
         }
     }
 }
@@ -86,6 +99,13 @@ impl GuardConfig {
         not_negative("guard.traffic_absolute", self.traffic_absolute)?;
         let expected = "a share from 0 to 1";
         within("guard.error_rate_absolute", self.error_rate_absolute, 0.0..=1.0, expected)?;
+        for (field, share) in [
+            ("guard.client_error_rate_absolute", Some(self.client_error_rate_absolute)),
+            ("guard.slow_share_absolute", Some(self.slow_share_absolute)),
+            ("guard.critical_client_error_rate", self.critical_client_error_rate),
+        ] {
+            share.map_or(Ok(()), |share| within(field, share, 0.0..=1.0, expected))?;
+        }
         within("guard.critical_error_rate", self.critical_error_rate, 0.0..=1.0, expected)
     }
 }

@@ -63,8 +63,8 @@ pub struct Override {
     /// Pattern of endpoints, or of resources of metrics (`resource` is the same field). Default `*`.
     #[serde(alias = "resource")]
     pub endpoint: Glob,
-    /// Pattern of signals of requests (`p50_latency_ms`, `p95_latency_ms`, `error_rate`, `req_count`)
-    /// or of names of metrics (`metric` is the same field). Default `*`.
+    /// Pattern of signals of requests (`p50_latency_ms`, `p95_latency_ms`, `error_rate`, `req_count`,
+    /// `client_error_rate`, `slow_share`) or of names of metrics (`metric` is the same field). Default `*`.
     #[serde(alias = "metric")]
     pub signal: Glob,
     /// See [`ScoreConfig::threshold`]: above 0 and below 1.
@@ -97,6 +97,12 @@ pub struct Override {
     /// See [`GuardConfig::error_rate_absolute`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_rate_absolute: Option<f64>,
+    /// See [`GuardConfig::client_error_rate_absolute`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_error_rate_absolute: Option<f64>,
+    /// See [`GuardConfig::slow_share_absolute`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slow_share_absolute: Option<f64>,
     /// See [`GuardConfig::min_errors`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_errors: Option<u64>,
@@ -109,6 +115,10 @@ pub struct Override {
     /// See [`GuardConfig::critical_error_rate`]. Only where `signal` is `*`, because it applies to whole rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub critical_error_rate: Option<f64>,
+    /// See [`GuardConfig::critical_client_error_rate`]. Only where `signal` is `*`, because it applies to
+    /// whole rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub critical_client_error_rate: Option<f64>,
     /// See [`SloConfig::error_objective`]. Only where `signal` is `*`, because it applies to whole rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_objective: Option<f64>,
@@ -170,6 +180,7 @@ impl Override {
             ("min_points", self.min_points.is_some()),
             ("min_requests", self.min_requests.is_some()),
             ("critical_error_rate", self.critical_error_rate.is_some()),
+            ("critical_client_error_rate", self.critical_client_error_rate.is_some()),
             ("error_objective", self.error_objective.is_some()),
             ("latency_objective", self.latency_objective.is_some()),
             ("latency_objective_ms", self.latency_objective_ms.is_some()),
@@ -191,10 +202,14 @@ impl Override {
         set(&mut guard.latency_relative, self.latency_relative);
         set(&mut guard.latency_absolute_ms, self.latency_absolute_ms);
         set(&mut guard.error_rate_absolute, self.error_rate_absolute);
+        set(&mut guard.client_error_rate_absolute, self.client_error_rate_absolute);
+        set(&mut guard.slow_share_absolute, self.slow_share_absolute);
         set(&mut guard.min_errors, self.min_errors);
         set(&mut guard.traffic_relative, self.traffic_relative);
         set(&mut guard.traffic_absolute, self.traffic_absolute);
         set(&mut guard.critical_error_rate, self.critical_error_rate);
+        guard.critical_client_error_rate =
+            self.critical_client_error_rate.or(guard.critical_client_error_rate);
     }
 
     /// Writes its objectives to `slo`.

@@ -1,6 +1,6 @@
 //! Phrases that several parts of an explanation share.
 
-use super::words::{describe_signal, duration, format_value};
+use super::words::{describe_signal, duration, format_value, milliseconds};
 use crate::history::FlaggedSignal;
 use crate::incident::{Incident, Peak};
 use crate::series::Signal;
@@ -48,9 +48,19 @@ pub(super) fn change(flagged: &FlaggedSignal) -> String {
     if let Some(slow) = slow_change(flagged) {
         return format!("{name} has {slow}");
     }
+    if let Some(slow) = slow_requests(flagged) {
+        return format!("{slow} (usual {})", usual(flagged));
+    }
     let value = format_value(&flagged.signal, flagged.value);
     let verb = if flagged.z < 0.0 { "was down to" } else { "reached" };
     format!("{name} {verb} {value} (usual {})", usual(flagged))
+}
+
+/// `2.5 % of the requests took longer than 180 ms`; `None` for other signals than the slow share.
+pub(super) fn slow_requests(flagged: &FlaggedSignal) -> Option<String> {
+    let limit = flagged.tail_ms?;
+    let share = format_value(&flagged.signal, flagged.value);
+    Some(format!("{share} of the requests took longer than {}", milliseconds(limit)))
 }
 
 /// `climbed from 120 ms to 156 ms over 12 minutes`; `None` unless the change is slow.

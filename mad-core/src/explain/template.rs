@@ -8,7 +8,7 @@ use super::budgets::{budgets, severity_evidence};
 use super::causes::Pattern;
 use super::chain::{self, Link};
 use super::explanation::Explanation;
-use super::phrases::{change, failing, peaks, slow_change, usual};
+use super::phrases::{change, failing, peaks, slow_change, slow_requests, usual};
 use super::words::{
     date_clock, describe_signal, duration, format_value, is_outside_alone, likelihood,
     milliseconds, moment, named, number, one_line, percent, plural, span,
@@ -154,9 +154,11 @@ impl TemplateExplainer {
         if let Some(slow) = slow_change(flagged) {
             return format!("{at} the {name} had {slow}.");
         }
+        let what = slow_requests(flagged).unwrap_or_else(|| {
+            format!("the {name} was {}", format_value(&flagged.signal, flagged.value))
+        });
         format!(
-            "{at} the {name} was {} (usual {}), {}{}.",
-            format_value(&flagged.signal, flagged.value),
+            "{at} {what} (usual {}), {}{}.",
             usual(flagged),
             likelihood(flagged.neg_log10_p),
             Self::together(incident, peak),
@@ -208,6 +210,7 @@ impl TemplateExplainer {
 
     fn impact(incident: &Incident) -> Vec<String> {
         let mut out: Vec<String> = failures(incident).into_iter().collect();
+        out.extend(statuses(incident));
         let find = |signal: Signal| peaks(incident).find(|peak| peak.signal.signal == signal);
         let slow = |signal: Signal| find(signal).filter(|peak| peak.signal.z > 0.0);
         let p50 = slow(Signal::P50Latency).map(|peak| (peak, "half of the requests"));
@@ -310,6 +313,9 @@ fn causes_of(ranking: &Ranking, incident: &Incident) -> Vec<String> {
 
 /// `95th-percentile latency 3,260 ms`.
 fn value(flagged: &FlaggedSignal) -> String {
+    if let Some(slow) = slow_requests(flagged) {
+        return slow;
+    }
     let name = describe_signal(&flagged.signal);
     format!("{name} {}", format_value(&flagged.signal, flagged.value))
 }
@@ -343,6 +349,13 @@ fn failures(incident: &Incident) -> Option<String> {
         some => format!(", {} of them without a response", number(some as f64, 0)),
     };
     Some(format!("{failed} of {requests} failed in the flagged time{silent}.{share}"))
+}
+
+/// `Statuses in the flagged time: 401 (1,020 requests) and 404 (3 requests).`
+fn statuses(incident: &Incident) -> Option<String> {
+    let named = |(status, count)| format!("{status} ({})", plural(count as f64, "request"));
+    let names: Vec<String> = incident.statuses.iter().map(named).collect();
+    (!names.is_empty()).then(|| format!("Statuses in the flagged time: {}.", list(&names)))
 }
 
 fn confidence_rule(incident: &Incident) -> String {

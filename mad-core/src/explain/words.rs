@@ -29,7 +29,9 @@ use crate::time::{SECOND, Timestamp};
 pub fn format_value(signal: &SignalName, value: f64) -> String {
     match signal {
         SignalName::Request(Signal::P50Latency | Signal::P95Latency) => milliseconds(value),
-        SignalName::Request(Signal::ErrorRate) => percent(value),
+        SignalName::Request(signal) if signal.kind() == crate::series::SignalKind::Rate => {
+            percent(value)
+        }
         SignalName::Metric(name) if **name == *NETWORK_GAP => milliseconds(value),
         signal if signal.is_count() => {
             number(value, usize::from(value.fract() != 0.0 && value.abs() < 9.95))
@@ -91,6 +93,8 @@ pub fn describe_signal(signal: &SignalName) -> Cow<'static, str> {
         SignalName::Request(Signal::P95Latency) => "95th-percentile latency".into(),
         SignalName::Request(Signal::ErrorRate) => "error rate".into(),
         SignalName::Request(Signal::RequestCount) => "number of requests".into(),
+        SignalName::Request(Signal::ClientErrorRate) => "client error rate".into(),
+        SignalName::Request(Signal::SlowShare) => "share of slow requests".into(),
         SignalName::Metric(name) => match &**name {
             LOG_ERRORS => "number of error lines".into(),
             LOG_WARNINGS => "number of warning lines".into(),

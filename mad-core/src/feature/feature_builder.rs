@@ -11,7 +11,7 @@ use super::event_time_window::{EventTimeWindow, FeatureSink};
 use super::log_step::{LogMemory, LogStep};
 use super::metric_points::{Measured, MetricMemory, MetricPoints};
 use super::point::StepFinder;
-use super::request_step::{RequestMemory, RequestStep, Served};
+use super::request_step::{EntityCursor, RequestMemory, RequestStep, Served};
 use super::window_clock::Timed;
 use crate::config::{FeatureConfig, SloConfig};
 use crate::error::Result;
@@ -355,21 +355,21 @@ impl FeatureBuilder {
         self.metrics.forget(entities);
         self.logs.forget(entities);
         for id in entities {
-            self.requests.memory.set_last(*id, None);
+            self.requests.memory.set_cursor(*id, None);
             self.requests.memory.objective_of.remove(id);
             self.logs.memory.last.remove(id);
         }
         self.metrics.memory.forget(series);
     }
 
-    /// Start of the newest closed step of an entity with requests.
-    pub(crate) fn last_request_step(&self, entity: EntityId) -> Option<Timestamp> {
-        self.requests.memory.last(entity)
+    /// What outlives the steps of an entity with requests.
+    pub(crate) fn request_cursor(&self, entity: EntityId) -> Option<&EntityCursor> {
+        self.requests.memory.cursor(entity)
     }
 
-    /// Sets the newest closed step of an entity with requests.
-    pub(crate) fn set_last_request_step(&mut self, entity: EntityId, at: Option<Timestamp>) {
-        self.requests.memory.set_last(entity, at);
+    /// Sets what outlives the steps of an entity with requests.
+    pub(crate) fn set_request_cursor(&mut self, entity: EntityId, cursor: Option<EntityCursor>) {
+        self.requests.memory.set_cursor(entity, cursor);
     }
 
     /// Start of the newest closed step of a service with log lines.

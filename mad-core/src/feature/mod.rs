@@ -10,12 +10,16 @@ mod request_step;
 mod row;
 mod row_buffer;
 mod row_builder;
+mod status_counts;
+mod tail_reference;
 mod window_clock;
 
 pub use event_time_window::FeatureSink;
 pub use feature_builder::{FeatureBuilder, FeatureCounts};
 pub(crate) use point::StepFinder;
 pub(crate) use recent_ids::RecentIds;
+pub(crate) use request_step::EntityCursor;
 pub use row::FeatureRow;
 pub use row_buffer::{RequestFacts, Row, RowBuffer, RowHead, RowKind, SignalSample};
 pub use row_builder::RowBuilder;
+pub use status_counts::StatusCounts;

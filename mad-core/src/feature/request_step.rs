@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::StatusCounts;
 use super::event_time_window::{Accumulator, ClosedStep, FeatureSink};
 use super::row_buffer::{RequestFacts, RowHead, RowKind};
+use super::tail_reference::TailReference;
 use super::window_clock::Timed;
 use crate::robust::quantile_sorted;
 use crate::series::{EntityId, Sample, Signal};
@@ -27,7 +29,18 @@ struct Requests {
     count: u64,
     errors: u64,
     no_response: u64,
+    client_errors: u64,
     latencies: Vec<f64>,
+    /// Requests of each status that is no success, by status.
+    statuses: Vec<(Status, u64)>,
+}
+
+/// What outlives a step of one entity's requests.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct EntityCursor {
+    /// Start of the newest closed step.
+    pub last: Option<Timestamp>,
+    tail: TailReference,
 }
 
 /// One step of all entities, indexed by entity id.
@@ -41,8 +54,8 @@ pub(super) struct RequestStep {
 pub(super) struct RequestMemory {
     /// Latencies kept for one entity and step.
     pub window_samples: usize,
-    /// Start of the newest closed step of each entity.
-    last: Vec<Option<Timestamp>>,
+    /// By entity.
+    cursors: Vec<EntityCursor>,
     /// Latency objective in ms, and that of the entities with their own.
     pub objective_ms: f64,
     pub objective_of: BTreeMap<EntityId, f64>,
@@ -56,7 +69,7 @@ impl RequestMemory {
     pub fn new(window_samples: usize, objective_ms: f64) -> Self {
         Self {
             window_samples,
-            last: Vec::new(),
+            cursors: Vec::new(),
             objective_ms,
             objective_of: BTreeMap::new(),
             requests: 0,
@@ -65,18 +78,18 @@ impl RequestMemory {
         }
     }
 
-    /// Start of the newest closed step of an entity.
-    pub fn last(&self, entity: EntityId) -> Option<Timestamp> {
-        self.last.get(entity.index()).copied().flatten()
+    /// What outlives the steps of an entity.
+    pub fn cursor(&self, entity: EntityId) -> Option<&EntityCursor> {
+        self.cursors.get(entity.index()).filter(|cursor| cursor.last.is_some())
     }
 
-    /// Sets the newest closed step of an entity.
-    pub fn set_last(&mut self, entity: EntityId, at: Option<Timestamp>) {
-        if at.is_some() && self.last.len() <= entity.index() {
-            self.last.resize(entity.index() + 1, None);
+    /// Sets what outlives the steps of an entity; `None` forgets it.
+    pub fn set_cursor(&mut self, entity: EntityId, cursor: Option<EntityCursor>) {
+        if cursor.is_some() && self.cursors.len() <= entity.index() {
+            self.cursors.resize_with(entity.index() + 1, EntityCursor::default);
         }
-        if let Some(last) = self.last.get_mut(entity.index()) {
-            *last = at;
+        if let Some(known) = self.cursors.get_mut(entity.index()) {
+            *known = cursor.unwrap_or_default();
         }
     }
 }
@@ -106,6 +119,11 @@ impl Accumulator for RequestStep {
         requests.count += 1;
         requests.errors += u64::from(error);
         requests.no_response += u64::from(status.is_no_response());
+        let client_error = status.is_client_error();
+        requests.client_errors += u64::from(client_error);
+        if error || client_error {
+            requests.count_status(status);
+        }
         if latency_ms.is_nan() {
             return;
         }
@@ -117,13 +135,14 @@ impl Accumulator for RequestStep {
     }
 
     fn close(&mut self, step: ClosedStep, memory: &mut RequestMemory, sink: &mut FeatureSink<'_>) {
-        if memory.last.len() < sink.entities.slots() {
-            memory.last.resize(sink.entities.slots(), None);
+        if memory.cursors.len() < sink.entities.slots() {
+            memory.cursors.resize_with(sink.entities.slots(), EntityCursor::default);
         }
         for id in sink.entities.in_order() {
             let requests = self.entities.get_mut(id.index());
             let Some(requests) = requests.filter(|requests| requests.count > 0) else { continue };
-            let last = memory.last.get_mut(id.index()).and_then(|last| last.replace(step.at));
+            let Some(cursor) = memory.cursors.get_mut(id.index()) else { continue };
+            let last = cursor.last.replace(step.at);
             let gap = last.map_or(0, |last| (step.at.since(last) / step.step - 1).max(0));
             let head = RowHead {
                 step: step.step,
@@ -132,7 +151,8 @@ impl Accumulator for RequestStep {
                 ..RowHead::new(RowKind::Requests, *id, step.at)
             };
             let own = memory.objective_of.get(id).copied();
-            let row = requests.close(own.unwrap_or(memory.objective_ms));
+            let row =
+                requests.close(own.unwrap_or(memory.objective_ms), &mut cursor.tail, step.step);
             let sample = |signal: Signal| row.sample(signal, step.whole);
             sink.rows.add_row(head, Signal::ALL.map(|signal| (signal, sample(signal))), row.facts);
         }
@@ -150,36 +170,59 @@ impl RequestFigures {
     /// One signal. The count of a step that had not ended is no evidence, so its `n` is 0.
     fn sample(&self, signal: Signal, whole: bool) -> Sample {
         let Self { facts, p50_ms, p95_ms } = self;
+        if let Some(share) = facts.share(signal) {
+            return share;
+        }
         match signal {
             Signal::P50Latency => Sample { value: *p50_ms, n: facts.measured },
             Signal::P95Latency => Sample { value: *p95_ms, n: facts.measured },
-            Signal::ErrorRate => Sample { value: facts.error_rate(), n: facts.requests },
-            Signal::RequestCount => Sample { value: facts.requests as f64, n: u64::from(whole) },
+            // shares were handled above
+            _ => Sample { value: facts.requests as f64, n: u64::from(whole) },
         }
     }
 }
 
 impl Requests {
+    /// Counts a status that is no success.
+    fn count_status(&mut self, status: Status) {
+        match self.statuses.binary_search_by_key(&status, |(known, _)| *known) {
+            Ok(place) => {
+                if let Some((_, count)) = self.statuses.get_mut(place) {
+                    *count += 1;
+                }
+            }
+            Err(place) => self.statuses.insert(place, (status, 1)),
+        }
+    }
+
     /// Works out the figures and empties the step. Latencies are sorted first, so that the figures
-    /// do not depend on the order of arrival.
-    fn close(&mut self, objective_ms: f64) -> RequestFigures {
+    /// do not depend on the order of arrival. `tail` is what earlier steps say of the tail; it learns
+    /// this step of `step` nanoseconds afterwards.
+    fn close(&mut self, objective_ms: f64, tail: &mut TailReference, step: i64) -> RequestFigures {
         self.latencies.sort_unstable_by(f64::total_cmp);
         let sorted = self.latencies.as_slice();
         let n = sorted.len() as f64;
         let sum: f64 = sorted.iter().sum();
         // where the sum overflows, the mean is summed up from the parts
         let mean: f64 = if sum.is_finite() { sum / n } else { sorted.iter().map(|x| x / n).sum() };
-        let within = sorted.partition_point(|latency| *latency <= objective_ms);
+        let within = |limit: f64| sorted.partition_point(|latency| *latency <= limit);
+        let beyond = |limit: f64| (sorted.len() - within(limit)) as u64;
+        let tail_ms = tail.limit_ms();
+        tail.learn(sorted, step);
         let figures = RequestFigures {
             facts: RequestFacts {
                 requests: self.count,
                 errors: self.errors,
                 no_response: self.no_response,
-                over_objective: (sorted.len() - within) as u64,
+                over_objective: beyond(objective_ms),
                 measured: sorted.len() as u64,
                 mean_ms: if mean > f64::MAX { f64::MAX } else { mean },
                 p99_ms: quantile_sorted(sorted, 0.99),
                 max_ms: sorted.last().copied().unwrap_or(f64::NAN),
+                client_errors: self.client_errors,
+                beyond_tail: tail_ms.map_or(0, beyond),
+                tail_ms,
+                statuses: StatusCounts::of(self.statuses.iter().copied()),
             },
             p50_ms: quantile_sorted(sorted, 0.50),
             p95_ms: quantile_sorted(sorted, 0.95),
@@ -188,6 +231,8 @@ impl Requests {
         self.count = 0;
         self.errors = 0;
         self.no_response = 0;
+        self.client_errors = 0;
+        self.statuses.clear();
         figures
     }
 }

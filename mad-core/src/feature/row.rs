@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{RequestFacts, Row, RowHead};
+use super::{RequestFacts, Row, RowHead, StatusCounts};
 use crate::series::{EntityId, Sample, Signal};
 use crate::time::Timestamp;
 
@@ -45,6 +45,15 @@ pub struct FeatureRow {
     pub p99: f64,
     /// Longest, ms.
     pub max: f64,
+    /// Requests that were refused or sent elsewhere: status 300 to 499 but 304.
+    pub client_errors: u64,
+    /// Requests with a kept latency that took longer than `tail_ms`.
+    pub beyond_tail: u64,
+    /// Latency beyond which a request is slow for this entity, ms: half as much again as its past
+    /// 99th percentile. None while that is unknown.
+    pub tail_ms: Option<f64>,
+    /// The most frequent statuses that are no success.
+    pub statuses: StatusCounts,
 }
 
 impl From<Row<'_>> for FeatureRow {
@@ -78,6 +87,10 @@ impl FeatureRow {
             p95: value(Signal::P95Latency),
             p99: figure(|facts| facts.p99_ms),
             max: figure(|facts| facts.max_ms),
+            client_errors: count(|facts| facts.client_errors),
+            beyond_tail: count(|facts| facts.beyond_tail),
+            tail_ms: requests.and_then(|facts| facts.tail_ms),
+            statuses: requests.map(|facts| facts.statuses).unwrap_or_default(),
         }
     }
 
@@ -97,6 +110,10 @@ impl FeatureRow {
             mean_ms: self.mean,
             p99_ms: self.p99,
             max_ms: self.max,
+            client_errors: self.client_errors,
+            beyond_tail: self.beyond_tail,
+            tail_ms: self.tail_ms,
+            statuses: self.statuses,
         }
     }
 
@@ -105,8 +122,8 @@ impl FeatureRow {
         match signal {
             Signal::P50Latency => Sample { value: self.p50, n: self.samples },
             Signal::P95Latency => Sample { value: self.p95, n: self.samples },
-            Signal::ErrorRate => Sample { value: self.error_rate(), n: self.count },
             Signal::RequestCount => Sample { value: self.count as f64, n: u64::from(self.whole) },
+            share => self.facts().share(share).unwrap_or(Sample { value: f64::NAN, n: 0 }),
         }
     }
 }

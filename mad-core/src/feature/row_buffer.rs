@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::StatusCounts;
 use crate::series::{EntityId, Sample, SeriesId, Signal, SignalId};
 use crate::time::{MINUTE, Timestamp};
 
@@ -106,6 +107,13 @@ pub struct RequestFacts {
     pub errors: u64,
     /// Failed requests without a response.
     pub no_response: u64,
+    /// Requests that were refused or sent elsewhere: status 300 to 499 but 304.
+    pub client_errors: u64,
+    /// Requests with a known latency beyond `tail_ms`.
+    pub beyond_tail: u64,
+    /// Latency beyond which a request is slow for this entity, ms: half as much again as its past
+    /// 99th percentile. None while that is unknown.
+    pub tail_ms: Option<f64>,
     /// Requests with a known latency that took longer than the latency objective.
     pub over_objective: u64,
     /// Latencies behind the quantiles: `requests`, or the bound
@@ -117,12 +125,40 @@ pub struct RequestFacts {
     pub p99_ms: f64,
     /// Longest latency, ms.
     pub max_ms: f64,
+    /// The most frequent statuses that are no success.
+    pub statuses: StatusCounts,
 }
 
 impl RequestFacts {
     /// Share of requests that failed, 0 to 1; NaN without requests.
     pub fn error_rate(&self) -> f64 {
         self.errors as f64 / self.requests as f64
+    }
+
+    /// Share of requests that were refused or sent elsewhere, 0 to 1; NaN without requests.
+    pub fn client_error_rate(&self) -> f64 {
+        self.client_errors as f64 / self.requests as f64
+    }
+
+    /// Share of the measured requests that were slow for this entity, 0 to 1; NaN while that is
+    /// unknown.
+    pub fn slow_share(&self) -> f64 {
+        if self.tail_ms.is_some() {
+            self.beyond_tail as f64 / self.measured as f64
+        } else {
+            f64::NAN
+        }
+    }
+
+    /// The sample of a signal that is a share of the row's requests; none for other signals.
+    pub(super) fn share(&self, signal: Signal) -> Option<Sample> {
+        let (value, n) = match signal {
+            Signal::ErrorRate => (self.error_rate(), self.requests),
+            Signal::ClientErrorRate => (self.client_error_rate(), self.requests),
+            Signal::SlowShare => (self.slow_share(), self.measured),
+            Signal::P50Latency | Signal::P95Latency | Signal::RequestCount => return None,
+        };
+        Some(Sample { value, n: if value.is_nan() { 0 } else { n } })
     }
 }
 
@@ -328,6 +364,7 @@ pub(super) fn saturate(gap: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Status;
 
     /// Adds a value of a series at a minute.
     fn add(
@@ -356,6 +393,10 @@ mod tests {
             mean_ms: 20.0,
             p99_ms: 44.0,
             max_ms: 45.0,
+            client_errors: 1,
+            beyond_tail: 2,
+            tail_ms: Some(40.0),
+            statuses: StatusCounts::of([(Status::Http(404), 1), (Status::Http(500), 4)]),
         };
         let sample = |signal: Signal| Sample { value: signal.index() as f64, n: 9 };
         rows.add_row(head, Signal::ALL.map(|signal| (signal, sample(signal))), facts);

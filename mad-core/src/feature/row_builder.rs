@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::FeatureRow;
 use super::row_buffer::{RequestFacts, Row, RowHead, RowKind, SignalSample};
+use super::{FeatureRow, StatusCounts};
 use crate::robust::quantile_sorted;
 use crate::series::{EntityId, Sample, Signal, SignalId};
 use crate::time::{Timestamp, nanos_of};
@@ -51,6 +51,10 @@ impl RowBuilder {
             mean_ms: f64::NAN,
             p99_ms: f64::NAN,
             max_ms: f64::NAN,
+            client_errors: 0,
+            beyond_tail: 0,
+            tail_ms: None,
+            statuses: StatusCounts::default(),
         };
         let mut row = Self { facts: Some(facts), ..Self::new(RowKind::Requests, entity, at) };
         for signal in Signal::ALL {
@@ -170,11 +174,10 @@ impl RowBuilder {
     fn counted(self) -> Self {
         let Some(facts) = self.facts else { return self };
         let whole = u64::from(self.head.whole);
-        self.signal(Signal::ErrorRate, facts.error_rate(), facts.requests).signal(
-            Signal::RequestCount,
-            facts.requests as f64,
-            whole,
-        )
+        let counted = self.signal(Signal::RequestCount, facts.requests as f64, whole);
+        let shares =
+            Signal::ALL.into_iter().filter_map(|signal| Some((signal, facts.share(signal)?)));
+        shares.fold(counted, |row, (signal, share)| row.signal(signal, share.value, share.n))
     }
 }
 
@@ -235,6 +238,7 @@ mod tests {
             .latencies(&[1.0, 2.0, 9.0])
             .errors(1)
             .gap(4)
+            .facts(|facts| (facts.client_errors, facts.tail_ms) = (1, Some(8.0)))
             .partial();
         let plain = FeatureRow::from(made.row());
         assert_eq!(RowBuilder::from(&plain), made);

@@ -14,6 +14,8 @@ pub struct SignalTraits {
     pub in_ms: bool,
     /// Whether `n` of its samples is a number of trials, so that a share has a number of errors.
     pub has_trials: bool,
+    /// The signal of requests that it is; none for a metric.
+    pub request: Option<Signal>,
 }
 
 impl SignalTraits {
@@ -28,15 +30,37 @@ impl SignalTraits {
             kind: kind.map_or(SignalKind::Gauge, SeriesKind::signal),
             in_ms: settings.is_some_and(|own| own.in_ms),
             has_trials: signal.sample.n > 1,
+            request: None,
+        }
+    }
+}
+
+impl SignalTraits {
+    /// Whether a flagged value is critical: an error rate, or the rate of a metric, from
+    /// `critical_error_rate` on, and a client error rate from `critical_client_error_rate` on.
+    pub fn is_critical(&self, config: &GuardConfig, value: f64) -> bool {
+        match self.request {
+            Some(Signal::ClientErrorRate) => {
+                config.critical_client_error_rate.is_some_and(|least| value >= least)
+            }
+            Some(Signal::ErrorRate) | None => {
+                self.kind == SignalKind::Rate && value >= config.critical_error_rate
+            }
+            Some(_) => false,
         }
     }
 }
 
 impl From<Signal> for SignalTraits {
-    /// Request signals have known units, and their error rate is a share of requests.
+    /// Request signals have known units, and their rates are shares of requests.
     fn from(signal: Signal) -> Self {
         let kind = signal.kind();
-        Self { kind, in_ms: kind == SignalKind::Latency, has_trials: kind == SignalKind::Rate }
+        Self {
+            kind,
+            in_ms: kind == SignalKind::Latency,
+            has_trials: kind == SignalKind::Rate,
+            request: Some(signal),
+        }
     }
 }
 
@@ -45,7 +69,7 @@ impl From<Signal> for SignalTraits {
 /// | kind | condition |
 /// |---|---|
 /// | latency | `latency_relative` of the expected value, and `latency_absolute_ms` if in milliseconds |
-/// | rate | `error_rate_absolute`, and `min_errors` errors if the number of trials is known |
+/// | rate | `error_rate_absolute` (`client_error_rate_absolute`, `slow_share_absolute` for those signals), and `min_errors` errors (or slow requests) if the number of trials is known |
 /// | count | `traffic_relative` of the expected value, and `traffic_absolute` |
 /// | gauge | always, because the size of a change that matters is unknown |
 ///
@@ -85,7 +109,12 @@ pub fn exceeds_min_effect(
             // a share of n trials is errors / n up to rounding
             let errors = (sample.value * sample.n as f64).round().max(score.effective_n);
             let enough = !signal.has_trials || errors >= config.min_errors as f64;
-            change >= config.error_rate_absolute && enough
+            let least = match signal.request {
+                Some(Signal::ClientErrorRate) => config.client_error_rate_absolute,
+                Some(Signal::SlowShare) => config.slow_share_absolute,
+                _ => config.error_rate_absolute,
+            };
+            change >= least && enough
         }
         SignalKind::Count => relative(config.traffic_relative) && change >= config.traffic_absolute,
     }
@@ -100,7 +129,8 @@ mod tests {
         let config = GuardConfig::default();
         let score = Score { expected: 0.0, ..Score::unknown() };
         let exceeds = |n, has_trials, effective_n| {
-            let traits = SignalTraits { kind: SignalKind::Rate, in_ms: false, has_trials };
+            let traits =
+                SignalTraits { kind: SignalKind::Rate, in_ms: false, has_trials, request: None };
             let score = Score { effective_n, ..score };
             exceeds_min_effect(&config, traits, Sample { value: 0.1, n }, &score)
         };
@@ -112,7 +142,12 @@ mod tests {
 
     #[test]
     fn a_gauge_has_no_smallest_effect() {
-        let traits = SignalTraits { kind: SignalKind::Gauge, in_ms: false, has_trials: false };
+        let traits = SignalTraits {
+            kind: SignalKind::Gauge,
+            in_ms: false,
+            has_trials: false,
+            request: None,
+        };
         let score = Score { expected: 1.0, ..Score::unknown() };
         let sample = Sample { value: 1.0, n: 1 };
         assert!(exceeds_min_effect(&GuardConfig::default(), traits, sample, &score));

@@ -44,7 +44,12 @@ pub struct ScoredSignal<'a> {
 /// let guardrails = Guardrails::new(GuardConfig::default(), 0.5)?;
 /// let score = Score { z: 9.0, neg_log10_p: 12.0, expected: 4.0, ..Score::unknown() };
 /// let memory = ScoredSignal {
-///     traits: SignalTraits { kind: SignalKind::Gauge, in_ms: false, has_trials: false },
+///     traits: SignalTraits {
+///         kind: SignalKind::Gauge,
+///         in_ms: false,
+///         has_trials: false,
+///         request: None,
+///     },
 ///     sample: Sample { value: 7.5, n: 1 },
 ///     score: &score,
 ///     neg_log10_p: 12.0,
@@ -214,8 +219,7 @@ impl Guardrails {
             }
             verdict.flagged |= 1_u64.checked_shl(u32::from(place)).unwrap_or_default();
             verdict.is_anomaly = true;
-            is_critical |= signal.traits.kind == SignalKind::Rate
-                && signal.sample.value >= self.config.critical_error_rate;
+            is_critical |= signal.traits.is_critical(&self.config, signal.sample.value);
             if signal.neg_log10_p > best {
                 best = signal.neg_log10_p;
                 verdict.leading = place;

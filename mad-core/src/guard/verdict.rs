@@ -78,7 +78,7 @@ pub enum Severity {
     Info,
     /// Flagged.
     Warning,
-    /// Flagged, with a significant rise of errors to 5 % or more.
+    /// Flagged, with a significant rise of errors to `guard.critical_error_rate` or more (5 %).
     Critical,
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::feature::Row;
+use crate::feature::{Row, StatusCounts};
 use crate::guard::{Severity, Verdict};
 use crate::score::RowScores;
 use crate::series::{EntityId, Signal, SignalName};
@@ -42,6 +42,9 @@ pub struct FlaggedSignal {
     /// is flagged for a slow change.
     #[serde(default)]
     pub drifting_for: Option<i64>,
+    /// Latency beyond which requests count for a slow share, ms.
+    #[serde(default)]
+    pub tail_ms: Option<f64>,
 }
 
 impl FlaggedSignal {
@@ -49,7 +52,17 @@ impl FlaggedSignal {
     pub fn new(signal: impl Into<SignalName>, value: f64, neg_log10_p: f64) -> Self {
         let (signal, nan) = (signal.into(), f64::NAN);
         let (expected, low, high, z) = (nan, nan, nan, nan);
-        Self { signal, value, expected, low, high, z, neg_log10_p, drifting_for: None }
+        Self {
+            signal,
+            value,
+            expected,
+            low,
+            high,
+            z,
+            neg_log10_p,
+            drifting_for: None,
+            tail_ms: None,
+        }
     }
 
     /// Sets the expected value and its band.
@@ -94,6 +107,9 @@ pub struct FlaggedRow {
     pub errors: u64,
     /// Failed requests without a response.
     pub no_response: u64,
+    /// The most frequent statuses that are no success.
+    #[serde(default)]
+    pub statuses: StatusCounts,
     /// Share of requests that was expected to fail; NaN if unknown.
     #[serde(deserialize_with = "crate::time::unknown::number")]
     pub expected_error_rate: f64,
@@ -119,6 +135,7 @@ impl FlaggedRow {
             count: 0,
             errors: 0,
             no_response: 0,
+            statuses: StatusCounts::default(),
             expected_error_rate: f64::NAN,
             objectives: None,
             severity: Severity::Warning,
@@ -146,6 +163,10 @@ impl FlaggedRow {
                     z: score.z,
                     neg_log10_p: scores.neg_log10_p_of(signal),
                     drifting_for: scores.drift_since(signal).map(|since| row.head.at.since(since)),
+                    tail_ms: row
+                        .requests
+                        .and_then(|facts| facts.tail_ms)
+                        .filter(|_| signal == Signal::SlowShare),
                 }
             })
             .collect();
@@ -155,6 +176,7 @@ impl FlaggedRow {
             count: row.requests.map_or(0, |facts| facts.requests),
             errors: row.requests.map_or(0, |facts| facts.errors),
             no_response: row.requests.map_or(0, |facts| facts.no_response),
+            statuses: row.requests.map(|facts| facts.statuses).unwrap_or_default(),
             expected_error_rate: scores.of(Signal::ErrorRate).expected,
             severity: verdict.severity,
             neg_log10_p: verdict.neg_log10_p,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::member::{MOST_MEMBERS, Member, Peak};
+use crate::feature::StatusCounts;
 use crate::guard::{Confidence, Severity};
 use crate::history::{FlaggedRow, FlaggedSignal};
 use crate::robust::beta_binomial_log10_sf;
@@ -103,6 +104,9 @@ pub struct Incident {
     pub errors: u64,
     /// Those of them that had no response.
     pub no_response: u64,
+    /// The most frequent statuses in its flagged rows that are no success.
+    #[serde(default)]
+    pub statuses: StatusCounts,
     /// Share of requests that was expected to fail at its start; NaN if unknown.
     #[serde(deserialize_with = "crate::time::unknown::number")]
     pub expected_error_rate: f64,
@@ -152,6 +156,7 @@ impl Incident {
             requests: 0,
             errors: 0,
             no_response: 0,
+            statuses: StatusCounts::default(),
             expected_error_rate: first.expected_error_rate,
             errors_rose: false,
             peaks: Vec::new(),
@@ -175,6 +180,7 @@ impl Incident {
         self.requests = self.requests.saturating_add(row.count);
         self.errors = self.errors.saturating_add(row.errors);
         self.no_response = self.no_response.saturating_add(row.no_response);
+        self.statuses.add(&row.statuses);
         self.neg_log10_p = self.neg_log10_p.max(row.neg_log10_p);
         burn(&mut self.slo, row);
         begin(&mut self.onset, row);

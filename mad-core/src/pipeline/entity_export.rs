@@ -11,7 +11,7 @@ use super::judge::{EntityState, Judge, SeriesState};
 use super::names::Names;
 use crate::config::PipelineConfig;
 use crate::error::Error;
-use crate::feature::StepFinder;
+use crate::feature::{EntityCursor, StepFinder};
 use crate::history::HistoryRing;
 use crate::incident::OpenState;
 use crate::series::{Entity, EntityId};
@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 #[derive(Serialize, Deserialize)]
 pub(super) struct EntityExport {
     config: PipelineConfig,
-    last_bucket: Option<Timestamp>,
+    cursor: Option<EntityCursor>,
     last_log: Option<Timestamp>,
     requests: Option<Box<EntityState>>,
     recent: HistoryRing,
@@ -54,11 +54,11 @@ impl EntityExport {
             state: judge.series(series).cloned().map(Box::new),
             points: incidents.history().points(series).collect(),
         });
-        let (last_bucket, last_log) = ingest.last_steps(id);
+        let (cursor, last_log) = ingest.cursors(id);
         let (incident, window) = incidents.open_state(id);
         Self {
             config: config.clone(),
-            last_bucket,
+            cursor,
             last_log,
             requests: judge.entity(id).cloned().map(Box::new),
             recent: incidents.history().recent(id).collect(),
@@ -87,7 +87,7 @@ impl EntityExport {
     ) -> EntityId {
         let id = names.entities.id(&entity.service, &entity.endpoint);
         judge.put_entity(id, self.requests);
-        ingest.set_last_steps(id, self.last_bucket, self.last_log);
+        ingest.set_cursors(id, self.cursor, self.last_log);
         incidents.put_rows(id, &self.recent);
         for SeriesExport { metric, step, state, points } in self.series {
             let Some(series) = names.series.id(id, &metric, &names.entities) else { continue };

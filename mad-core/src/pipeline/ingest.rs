@@ -10,7 +10,7 @@ use super::names::Names;
 use super::partition::Partition;
 use crate::config::PipelineConfig;
 use crate::error::{Error, Result};
-use crate::feature::{RowBuffer, StepFinder};
+use crate::feature::{EntityCursor, RowBuffer, StepFinder};
 use crate::graph::{ServiceGraph, TraceProfiles};
 use crate::series::{EntityId, SeriesId};
 use crate::telemetry::{Edge, PartitionId, Record, Rejections, Request, Source, Span, SpanKind};
@@ -321,24 +321,24 @@ impl Ingest {
         }
     }
 
-    /// Starts of the newest closed steps with requests and with log lines of an entity.
-    pub fn last_steps(&self, entity: EntityId) -> (Option<Timestamp>, Option<Timestamp>) {
-        let of = |open: &Partition| {
-            (open.features.last_request_step(entity), open.features.last_log_step(entity))
-        };
-        let (requests, logs): (Vec<_>, Vec<_>) = self.partitions.iter().map(of).unzip();
-        (requests.into_iter().flatten().max(), logs.into_iter().flatten().max())
+    /// What outlives the steps of an entity with requests, and the start of its newest closed step
+    /// with log lines.
+    pub fn cursors(&self, entity: EntityId) -> (Option<EntityCursor>, Option<Timestamp>) {
+        let open = || self.partitions.iter().map(|open| &open.features);
+        let requests = open().filter_map(|features| features.request_cursor(entity));
+        let logs = open().filter_map(|features| features.last_log_step(entity)).max();
+        (requests.max_by_key(|cursor| cursor.last).cloned(), logs)
     }
 
-    /// Sets the newest closed steps of an entity, in the first partition.
-    pub fn set_last_steps(
+    /// Sets both, in the first partition.
+    pub fn set_cursors(
         &mut self,
         entity: EntityId,
-        requests: Option<Timestamp>,
+        requests: Option<EntityCursor>,
         logs: Option<Timestamp>,
     ) {
         if let Some(partition) = self.partitions.first_mut() {
-            partition.features.set_last_request_step(entity, requests);
+            partition.features.set_request_cursor(entity, requests);
             partition.features.set_last_log_step(entity, logs);
         }
     }

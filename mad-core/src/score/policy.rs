@@ -1,17 +1,52 @@
 //! Rules that scorers share: thresholds, the price of several signals, views and learning by kind.
 
+use serde::{Deserialize, Serialize};
+
 use super::Learn;
 use crate::feature::RowKind;
-use crate::series::SignalKind;
+use crate::series::{Signal, SignalId, SignalKind};
 
 /// Values of a signal that are learnt in full, whatever they look like. Values clipped to the range
 /// of one or two earlier ones would keep that range narrow for good.
 const LEARNT_IN_FULL: usize = 20;
 
-/// What looking at several signals of one row costs, in decades: `log10` of their number
-/// (Bonferroni: the probability of the row is the smallest one times the number of signals).
-pub(super) fn price_of_signals(signals: usize) -> f64 {
-    (signals.max(1) as f64).log10()
+/// Share of a row's evidence that a main signal of requests has (p50, p95, errors, traffic).
+const MAIN_WEIGHT: f64 = 0.225;
+/// Share of a row's evidence that another signal of requests has (client errors, slow share). Most
+/// faults show in a main signal, so an equal share would make all rows less sensitive for a few.
+const MINOR_WEIGHT: f64 = 0.05;
+
+/// What looking at several signals of one row costs, in decades, by signal.
+///
+/// The probability of a row is the smallest of `p / w` over its signals. The weights `w` add up to 1
+/// (weighted Bonferroni; Genovese, Roeder and Wasserman, 2006). Signals of requests have fixed
+/// weights. Those of other rows have equal ones, so that `p` is multiplied by their number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Price {
+    main: f64,
+    minor: f64,
+}
+
+impl Price {
+    /// The price of a row of some kind and number of signals.
+    pub fn of(kind: RowKind, signals: usize) -> Self {
+        if kind == RowKind::Requests {
+            return Self { main: -MAIN_WEIGHT.log10(), minor: -MINOR_WEIGHT.log10() };
+        }
+        let equal = (signals.max(1) as f64).log10();
+        Self { main: equal, minor: equal }
+    }
+
+    /// The price of one signal.
+    pub fn of_signal(self, signal: SignalId) -> f64 {
+        let is_minor = signal.builtin().is_some() && signal.index() >= Signal::MAIN;
+        if is_minor { self.minor } else { self.main }
+    }
+
+    /// The price of a main signal.
+    pub fn of_main(self) -> f64 {
+        self.main
+    }
 }
 
 /// How the signals of one row are judged together, by the kind of the row.
@@ -71,6 +106,15 @@ pub(super) fn learn_as(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn weights_of_the_signals_of_requests_add_up_to_one() {
+        let price = Price::of(RowKind::Requests, Signal::ALL.len());
+        let weights = Signal::ALL.map(|signal| 10_f64.powf(-price.of_signal(signal.into())));
+        assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+        let price = Price::of(RowKind::Metrics, 10);
+        assert_eq!(price.of_signal(crate::series::SeriesId(3).into()), 1.0);
+    }
 
     #[test]
     fn an_anomaly_is_clipped_until_it_is_the_new_level() {

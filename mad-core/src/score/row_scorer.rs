@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::policy::{RowPolicy, price_of_signals};
+use super::policy::{Price, RowPolicy};
 use super::score::neg_log10_p_of;
 use super::score::score_of;
 use super::signal_combiner::SignalCombiner;
@@ -38,15 +38,15 @@ pub struct RowScores {
     /// What learning needs of each signal; empty in a copy made by [`kept`](Self::kept).
     #[serde(skip)]
     judged: Vec<SignalScores>,
-    /// What looking at all signals costs, in decades.
-    price: f64,
+    /// What looking at all signals costs.
+    price: Price,
 }
 
 impl RowScores {
     /// Scores that were kept in a table, in the order of the row's samples. The `-log10 p` of each
     /// is that for the row, as [`neg_log10_p_of`](Self::neg_log10_p_of) gives it.
     pub fn from_kept(signals: Vec<SignalScore>) -> Self {
-        Self { signals, judged: Vec::new(), price: 0.0 }
+        Self { signals, judged: Vec::new(), price: Price::default() }
     }
 
     /// The score of one signal; [`Score::unknown`] if the row does not have it.
@@ -71,19 +71,25 @@ impl RowScores {
         self.signals.iter()
     }
 
-    /// `-log10 p` of a signal for the row: its own less the price of looking at all signals
-    /// (Bonferroni: the probability of the row is the smallest one times the number of signals). 0
-    /// or more.
+    /// `-log10 p` of a signal for the row: its own less the price of looking at all signals, 0 or
+    /// more.
+    ///
+    /// The probability of a row is the smallest of `p / w` over its signals, with weights that add
+    /// up to 1 (weighted Bonferroni; Genovese, Roeder and Wasserman, 2006). Of a row of requests,
+    /// latencies, errors and traffic have a weight of 0.225 each, client errors and the slow share
+    /// 0.05 each. Other rows have equal weights.
     pub fn neg_log10_p_of(&self, signal: impl Into<SignalId>) -> f64 {
-        (self.of(signal).neg_log10_p - self.price).max(0.0)
+        let signal = signal.into();
+        (self.of(signal).neg_log10_p - self.price.of_signal(signal)).max(0.0)
     }
 
-    /// The signal with the largest `-log10 p`. In a tie the one whose value lies farther from the
-    /// expected one, in scales. The 95th percentile of latency if no signal deviates.
+    /// The signal with the largest `-log10 p` for the row. In a tie the one whose value lies farther
+    /// from the expected one, in scales. The 95th percentile of latency if no signal deviates.
     pub fn leading(&self) -> SignalId {
         let mut best = (Signal::P95Latency.into(), (0.0, f64::INFINITY));
         for SignalScore { signal, score, .. } in &self.signals {
-            let rank = (score.neg_log10_p, score.z.abs());
+            let priced = score.neg_log10_p - self.price.of_signal(*signal);
+            let rank = (priced + self.price.of_main(), score.z.abs());
             if rank > best.1 {
                 best = (*signal, rank);
             }
@@ -120,7 +126,7 @@ impl RowScores {
 /// Compares scores and not what only learning needs.
 impl PartialEq for RowScores {
     fn eq(&self, other: &Self) -> bool {
-        self.signals == other.signals && self.price.to_bits() == other.price.to_bits()
+        self.signals == other.signals && self.price == other.price
     }
 }
 
@@ -133,7 +139,9 @@ impl PartialEq for RowScores {
 /// 2. A quantile of few requests is bounded by the requests above it: its `-log10 p` is at most that
 ///    of the requests above it being so slow, by the tail of single latencies in the past.
 /// 3. Rows of requests: weak deviations of several signals are combined with Fisher's method.
-/// 4. The row pays for having looked at all its signals (Bonferroni).
+/// 4. A slow share above 5 % yields to a latency that is unlikely by itself.
+/// 5. The row pays for having looked at all its signals (weighted Bonferroni, see
+///    [`RowScores::neg_log10_p_of`]).
 ///
 /// # Learning
 ///
@@ -222,7 +230,7 @@ impl RowScorer {
         let RowScores { signals, judged, price } = out;
         signals.clear();
         judged.clear();
-        *price = price_of_signals(row.samples.len());
+        *price = Price::of(self.kind, row.samples.len());
         let (at, threshold) = (row.head.at, self.signal_neg_log10_p());
         // Each signal alone, bounded by the requests behind a quantile.
         let mut tail_index = None;
@@ -241,7 +249,7 @@ impl RowScorer {
         }));
         // The other signals of the row.
         if let Some(combiner) = &self.combiner {
-            combiner.raise(judged, row.samples, *price, threshold);
+            combiner.raise(judged, row.samples, price.of_main(), threshold);
         }
         // Slow changes.
         for (place, (scores, sample)) in judged.iter_mut().zip(row.samples).enumerate() {
@@ -253,6 +261,7 @@ impl RowScorer {
             }
             signals.push(SignalScore { signal: sample.signal, score: scores.score, drift_since });
         }
+        yield_to_latency(signals, row, threshold);
     }
 
     /// Learns a row with the scores that this scorer gave it, before it learnt anything else.
@@ -356,6 +365,23 @@ impl RowScorer {
         let own = if needed > MANY { own.max(PRIOR) } else { own };
         let rows = p95.points() as f64;
         (own.min(STEEPEST) * rows + PRIOR * PRIOR_ROWS) / (rows + PRIOR_ROWS)
+    }
+}
+
+/// Takes the evidence of a slow share that a latency of the row has too: more than 5 % of the
+/// requests are slow, and the 95th percentile or the median is unlikely by itself. The latency says
+/// it better, and its settings decide whether it matters.
+fn yield_to_latency(signals: &mut [SignalScore], row: &Row<'_>, threshold: f64) {
+    /// Share of the requests that are above the 95th percentile.
+    const ABOVE_P95: f64 = 0.05;
+    let is_latency =
+        |signal: SignalId| signal.builtin().is_some_and(|one| one.quantile().is_some());
+    let is_slow = |one: &SignalScore| is_latency(one.signal) && one.score.neg_log10_p >= threshold;
+    if row.sample(Signal::SlowShare).value < ABOVE_P95 || !signals.iter().any(is_slow) {
+        return;
+    }
+    for slow_share in signals.iter_mut().filter(|one| one.signal == Signal::SlowShare.into()) {
+        slow_share.score.neg_log10_p = 0.0;
     }
 }
 

@@ -8,8 +8,8 @@ use super::signal_scorer::SignalScores;
 use crate::feature::SignalSample;
 use crate::series::Signal;
 
-/// Signals of a row of requests.
-const SIGNALS: usize = Signal::ALL.len();
+/// Signals of a row that are combined.
+const SIGNALS: usize = Signal::MAIN;
 /// Smallest `-log10 p` (decades) with which a signal takes part; two signals have to.
 const MIN_OWN: f64 = 1.0;
 /// Thresholds from which on a signal is plain by itself and needs no other one.
@@ -41,7 +41,8 @@ const PSEUDO_COUNT: f32 = 10.0;
 /// # Small samples and limits
 ///
 /// Correlations shrink towards 0 by ten pseudo-observations. They are learnt from rows without an
-/// anomalous signal. The first four signals of a row are combined, those of [`Signal::ALL`].
+/// anomalous signal. Only the main signals are combined: latencies, errors and traffic. Client errors and the
+/// slow share have little evidence of their own, and the slow share follows the latencies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct SignalCombiner {
     /// Fading sums of the products of z of two signals; the diagonal holds the squares.
@@ -61,6 +62,8 @@ impl SignalCombiner {
         price: f64,
         threshold: f64,
     ) {
+        let most = scores.len().min(SIGNALS);
+        let scores = scores.get_mut(..most).unwrap_or_default();
         let own = |scores: &SignalScores| scores.score.neg_log10_p;
         let taking_part = scores.iter().filter(|scores| own(scores) >= MIN_OWN).count();
         let strongest = scores.iter().map(own).fold(0.0, f64::max);
@@ -107,6 +110,7 @@ impl SignalCombiner {
     /// Learns a row by the scores that its signals have alone, if none of them is anomalous. An
     /// unknown z counts as 0.
     pub fn learn(&mut self, scores: &[SignalScores], threshold: f64) {
+        let scores = scores.get(..SIGNALS).unwrap_or(scores);
         if scores.iter().any(|scores| scores.alone.neg_log10_p >= threshold) {
             return;
         }

@@ -30,12 +30,26 @@ pub enum Signal {
     ErrorRate,
     /// Requests in the step.
     RequestCount,
+    /// Share of requests that were refused or sent elsewhere (status 300 to 499 but 304), 0 to 1.
+    ClientErrorRate,
+    /// Share of requests that took far longer than the endpoint's past 99th percentile, 0 to 1.
+    SlowShare,
 }
 
 impl Signal {
     /// All signals, in the order in which rows and files hold them.
-    pub const ALL: [Self; 4] =
-        [Self::P50Latency, Self::P95Latency, Self::ErrorRate, Self::RequestCount];
+    pub const ALL: [Self; 6] = [
+        Self::P50Latency,
+        Self::P95Latency,
+        Self::ErrorRate,
+        Self::RequestCount,
+        Self::ClientErrorRate,
+        Self::SlowShare,
+    ];
+
+    /// The first signals of [`Signal::ALL`], which have most of a row's evidence: latency, errors
+    /// and traffic.
+    pub const MAIN: usize = 4;
 
     /// The name in files and answers.
     pub const fn as_str(self) -> &'static str {
@@ -44,6 +58,8 @@ impl Signal {
             Self::P95Latency => "p95_latency_ms",
             Self::ErrorRate => "error_rate",
             Self::RequestCount => "req_count",
+            Self::ClientErrorRate => "client_error_rate",
+            Self::SlowShare => "slow_share",
         }
     }
 
@@ -52,7 +68,7 @@ impl Signal {
         match self {
             Self::P50Latency => Some(0.50),
             Self::P95Latency => Some(0.95),
-            Self::ErrorRate | Self::RequestCount => None,
+            Self::ErrorRate | Self::RequestCount | Self::ClientErrorRate | Self::SlowShare => None,
         }
     }
 
@@ -60,7 +76,7 @@ impl Signal {
     pub const fn unit(self) -> &'static str {
         match self {
             Self::P50Latency | Self::P95Latency => "ms",
-            Self::ErrorRate => "share",
+            Self::ErrorRate | Self::ClientErrorRate | Self::SlowShare => "share",
             Self::RequestCount => "requests",
         }
     }
@@ -69,7 +85,7 @@ impl Signal {
     pub const fn kind(self) -> SignalKind {
         match self {
             Self::P50Latency | Self::P95Latency => SignalKind::Latency,
-            Self::ErrorRate => SignalKind::Rate,
+            Self::ErrorRate | Self::ClientErrorRate | Self::SlowShare => SignalKind::Rate,
             Self::RequestCount => SignalKind::Count,
         }
     }

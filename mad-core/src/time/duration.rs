@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const SECOND: i64 = 1_000_000_000;
 /// Nanoseconds in a minute.
 pub const MINUTE: i64 = 60 * SECOND;
+/// Nanoseconds of an hour.
+pub const HOUR: i64 = 60 * MINUTE;
 
 /// A duration in nanoseconds, at most `i64::MAX` (292 years).
 pub(crate) fn nanos_of(duration: Duration) -> i64 {

@@ -35,11 +35,13 @@ fn signal(signal: Signal, neg_log10_p: f64) -> FlaggedSignal {
         z: 9.0,
         neg_log10_p,
         drifting_for: None,
+        tail_ms: None,
     }
 }
 
 fn row(entity: u32, at: i64, neg_log10_p: f64) -> FlaggedRow {
     FlaggedRow {
+        statuses: mad_core::feature::StatusCounts::default(),
         entity: EntityId(entity),
         bucket: minute(at),
         step: MINUTE,

@@ -39,6 +39,10 @@ fn usual(i: i64) -> FeatureRow {
         p95: p50 + 40.0 + (i * 17 % 23) as f64,
         p99: p50 + 80.0,
         max: p50 + 90.0,
+        client_errors: 0,
+        beyond_tail: 0,
+        tail_ms: None,
+        statuses: mad_core::feature::StatusCounts::default(),
     }
 }
 
@@ -206,6 +210,7 @@ fn entity(name: &str) -> Entity {
 
 fn flagged(i: i64, neg_log10_p: f64) -> FlaggedRow {
     FlaggedRow {
+        statuses: mad_core::feature::StatusCounts::default(),
         entity: EntityId(0),
         bucket: minute(i),
         step: MINUTE,

@@ -70,6 +70,7 @@ impl<T: Topology> Group<T> {
     fn bad(&mut self, i: i64, service: &str, endpoint: &str) {
         let id = self.id(service, endpoint);
         let row = FlaggedRow {
+            statuses: mad_core::feature::StatusCounts::default(),
             entity: id,
             bucket: minute(i),
             step: MINUTE,

@@ -5,7 +5,7 @@ use mad_core::explain::{Explanation, TemplateExplainer};
 use mad_core::guard::Severity;
 use mad_core::history::FlaggedSignal;
 use mad_core::incident::{Incident, IncidentStatus, Peak};
-use mad_core::series::{Entity, EntityId, Signal};
+use mad_core::series::{Entity, EntityId, Signal, SignalKind};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use proptest::prelude::*;
 
@@ -15,6 +15,7 @@ const START: i64 = 1_767_693_600 * SECOND;
 fn incident() -> Incident {
     let start = Timestamp::from_nanos(START);
     Incident {
+        statuses: mad_core::feature::StatusCounts::default(),
         id: "INC-1".to_owned(),
         fingerprint: "1".to_owned(),
         entity: Entity::new("payments", "/pay"),
@@ -59,6 +60,7 @@ fn peak(signal: Signal, value: f64, expected: f64, z: f64, neg_log10_p: f64) -> 
         z,
         neg_log10_p,
         drifting_for: None,
+        tail_ms: None,
     };
     Peak { at: Timestamp::from_nanos(START + 3 * MINUTE), signal }
 }
@@ -412,13 +414,15 @@ fn evidence_of(incident: &Incident, score: f64, step: i64) -> Vec<(f64, &'static
                 Signal::P50Latency | Signal::P95Latency => {
                     [(number, "ms"), (number / 1_000.0, "s")]
                 }
-                Signal::ErrorRate => [(100.0 * number, "%"), (100.0 * number, "%")],
+                Signal::ErrorRate | Signal::ClientErrorRate | Signal::SlowShare => {
+                    [(100.0 * number, "%"), (100.0 * number, "%")]
+                }
                 Signal::RequestCount => [(number, ""), (number, "")],
             });
         }
         match signal {
             Signal::P50Latency | Signal::P95Latency => out.push((value / expected, "times")),
-            Signal::ErrorRate => {}
+            Signal::ErrorRate | Signal::ClientErrorRate | Signal::SlowShare => {}
             Signal::RequestCount => {
                 out.extend([(expected - value, ""), (low.ceil(), ""), (high.floor(), "")]);
             }
@@ -458,7 +462,7 @@ fn any_incident() -> impl Strategy<Value = Incident> {
             incident.expected_error_rate = usual;
             incident.neg_log10_p = neg_log10_p;
             for (signal, (a, b, z, neg_log10_p, up, at)) in signals.into_iter().zip(numbers) {
-                let share = signal == Signal::ErrorRate;
+                let share = signal.kind() == SignalKind::Rate;
                 let (a, b) = if share { (a / (a + 1.0), b / (b + 1.0)) } else { (a, b) };
                 let (a, b) = match signal {
                     Signal::RequestCount => (a.floor(), b),

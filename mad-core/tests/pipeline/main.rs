@@ -13,6 +13,7 @@ mod metrics;
 mod overrides;
 #[cfg(feature = "simulate")]
 mod pipeline;
+mod signals;
 #[cfg(feature = "simulate")]
 mod state;
 mod states;

@@ -32,6 +32,10 @@ fn row(minute: u32, p50: f64) -> FeatureRow {
         p95: 1.7 * p50,
         p99: 1.9 * p50,
         max: 2.0 * p50,
+        client_errors: 0,
+        beyond_tail: 0,
+        tail_ms: None,
+        statuses: mad_core::feature::StatusCounts::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use mad_core::feature::StatusCounts;
 use mad_core::guard::{Confidence, Reason, Severity, Verdict};
 use mad_core::score::{RowScores, Score, SignalScore};
 use mad_core::time::SECOND;
@@ -17,7 +18,7 @@ use crate::tables::shape::Shape;
 /// Columns that a table of rows needs.
 const NEEDED: [&str; 4] = ["bucket_ts", "service", "endpoint", "req_count"];
 /// Columns that hold text or flags.
-const TEXTS: [&str; 9] = [
+const TEXTS: [&str; 10] = [
     "bucket_ts",
     "service",
     "endpoint",
@@ -27,9 +28,10 @@ const TEXTS: [&str; 9] = [
     "flagged_signals",
     "is_anomaly",
     "is_whole",
+    "statuses",
 ];
 /// Other columns that hold numbers.
-const NUMBERS: [&str; 18] = [
+const NUMBERS: [&str; 21] = [
     "error_count",
     "no_response_count",
     "error_rate",
@@ -41,6 +43,9 @@ const NUMBERS: [&str; 18] = [
     "gap_steps",
     "latency_count",
     "slow_count",
+    "client_error_rate",
+    "slow_share",
+    "tail_ms",
     "score",
     "mad_z",
     "z",
@@ -121,12 +126,16 @@ fn features(reader: &TableReader<'_>, entities: &mut EntityTable) -> PyResult<Ve
     let (p99, max) = (number("p99_latency_ms")?, number("max_latency_ms")?);
     let (gap, samples, slow) = (count("gap_steps")?, count("latency_count")?, count("slow_count")?);
     let no_response = count("no_response_count")?;
+    let (client, tail) = (number("client_error_rate")?, number("slow_share")?);
+    let (tail_ms, statuses) = (number("tail_ms")?, reader.texts("statuses")?.unwrap_or_default());
     let whole = Optional(reader.flags("is_whole")?);
     let named = services.iter().zip(&endpoints);
     let rows = buckets.iter().zip(named).zip(&counts).enumerate();
     Ok(rows
         .map(|(i, ((bucket, (service, endpoint)), count))| {
-            let failed = || (rates.at(i, 0.0).max(0.0) * *count as f64).round() as u64;
+            let of = |share: f64, n: u64| ((share.max(0.0) * n as f64).round() as u64).min(n);
+            let failed = || of(rates.at(i, 0.0), *count);
+            let measured = samples.at(i, *count);
             FeatureRow {
                 bucket: *bucket,
                 entity: entities.id(service, endpoint),
@@ -136,12 +145,18 @@ fn features(reader: &TableReader<'_>, entities: &mut EntityTable) -> PyResult<Ve
                 errors: errors.get(i).unwrap_or_else(failed).min(*count),
                 no_response: no_response.at(i, 0),
                 slow: slow.at(i, 0),
-                samples: samples.at(i, *count),
+                samples: measured,
                 mean: mean.at(i, f64::NAN),
                 p50: p50.at(i, f64::NAN),
                 p95: p95.at(i, f64::NAN),
                 p99: p99.at(i, f64::NAN),
                 max: max.at(i, f64::NAN),
+                client_errors: of(client.at(i, 0.0), *count),
+                beyond_tail: of(tail.at(i, 0.0), measured),
+                tail_ms: tail_ms.get(i).filter(|limit| limit.is_finite()),
+                statuses: statuses
+                    .get(i)
+                    .map_or_else(StatusCounts::default, |text| text.parse().unwrap_or_default()),
             }
         })
         .collect())
@@ -271,6 +286,8 @@ fn effective_n(row: &FeatureRow, signal: Signal, expected: f64) -> f64 {
         Signal::P95Latency => row.samples as f64 / 20.0,
         Signal::ErrorRate => row.errors as f64,
         Signal::RequestCount => expected.max(row.count as f64),
+        Signal::ClientErrorRate => row.client_errors as f64,
+        Signal::SlowShare => row.beyond_tail as f64,
     }
 }
 

@@ -166,6 +166,7 @@ fn name_columns(rows: &[FeatureRow], entities: &EntityTable) -> Vec<Column> {
 /// The columns of `features.csv`.
 fn feature_columns(rows: &[FeatureRow], entities: &EntityTable) -> Vec<Column> {
     let mut columns = name_columns(rows, entities);
+    let statuses: Vec<String> = rows.iter().map(|row| row.statuses.to_string()).collect();
     columns.extend(named([
         ("req_count", integers(rows.iter().map(|row| row.count))),
         ("error_count", integers(rows.iter().map(|row| row.errors))),
@@ -176,8 +177,17 @@ fn feature_columns(rows: &[FeatureRow], entities: &EntityTable) -> Vec<Column> {
         ("p99_latency_ms", floats(rows.iter().map(|row| row.p99))),
         ("max_latency_ms", floats(rows.iter().map(|row| row.max))),
         ("gap_steps", integers(rows.iter().map(|row| row.gap))),
+        ("client_error_rate", of_signal(rows, Signal::ClientErrorRate)),
+        ("slow_share", of_signal(rows, Signal::SlowShare)),
+        ("tail_ms", floats(rows.iter().map(|row| row.tail_ms.unwrap_or(f64::NAN)))),
+        ("statuses", strings(statuses.iter().map(String::as_str))),
     ]));
     columns
+}
+
+/// The values of one signal.
+fn of_signal(rows: &[FeatureRow], signal: Signal) -> ArrayRef {
+    floats(rows.iter().map(|row| row.sample(signal).value))
 }
 
 /// Counts of a row that no file has.

@@ -9,13 +9,15 @@ use crate::time::Timestamp;
 pub fn write_features_header(out: &mut Vec<u8>) {
     out.extend_from_slice(
         b"bucket_ts,service,endpoint,req_count,error_count,avg_latency_ms,p95_latency_ms,error_rate,\
-p50_latency_ms,p99_latency_ms,max_latency_ms,gap_steps\n",
+p50_latency_ms,p99_latency_ms,max_latency_ms,gap_steps,client_error_rate,slow_share,tail_ms,statuses\n",
     );
 }
 
-/// Appends a row of a features file: latencies in ms, the error rate as a share, `gap_steps` the
-/// empty steps before the row. Numbers are the shortest that read back exactly. A row without
-/// request facts, such as one of metrics, adds nothing.
+/// Appends a row of a features file: latencies in ms, rates as shares, `gap_steps` the empty steps
+/// before the row, `tail_ms` the latency beyond which a request counts for `slow_share`, `statuses`
+/// up to eight statuses that are no success, such as `401=52 404=3`. Unknown values are empty fields.
+/// Numbers are the shortest that read back exactly.
+/// A row without request facts, such as one of metrics, adds nothing.
 ///
 /// # Examples
 ///
@@ -42,6 +44,11 @@ pub fn write_features_row(judged: &JudgedRow, out: &mut Vec<u8>) {
         line.float(value);
     }
     line.integer(u64::from(judged.head.gap));
+    let shares = [Signal::ClientErrorRate, Signal::SlowShare].map(|signal| judged.value(signal));
+    for value in shares.into_iter().chain([facts.tail_ms.unwrap_or(f64::NAN)]) {
+        line.float(value);
+    }
+    line.word(&facts.statuses.to_string());
     line.end();
 }
 

@@ -109,7 +109,7 @@ impl Judge {
         };
         let (settings, is_backfill) = (settings.as_ref(), self.backfill);
         let in_ms = settings.is_some_and(|own| own.in_ms);
-        let traits = SignalTraits { kind, in_ms, has_trials: sample.n > 1 };
+        let traits = SignalTraits { kind, in_ms, has_trials: sample.n > 1, request: None };
         let settings = settings.map(std::slice::from_ref).unwrap_or_default();
         let judge = |score: &Score| {
             let neg_log10_p = score.neg_log10_p;
@@ -227,6 +227,7 @@ impl PointOutcome {
                 drifting_for: leaving
                     .and_then(|(_, leaving)| leaving.since)
                     .map(|since| at.since(since)),
+                tail_ms: None,
             },
             severity: leaving
                 .map_or(Severity::Info, |(verdict, _)| verdict.severity)
