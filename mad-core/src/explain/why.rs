@@ -224,7 +224,9 @@ fn needed(decision: &Decision, guard: Option<&GuardConfig>) -> String {
             of("guard.traffic_relative", &|guard| percent(guard.traffic_relative)),
             Some(of("guard.traffic_absolute", &|guard| number(guard.traffic_absolute, 2))),
         ),
-        SignalKind::Gauge => return "the change is too small to matter".to_owned(),
+        SignalKind::Gauge | SignalKind::Events => {
+            return "the change is too small to matter".to_owned();
+        }
     };
     match both {
         (first, Some(second)) => format!("a change of {first} and {second} is needed"),

@@ -72,6 +72,7 @@ impl From<Signal> for SignalTraits {
 /// | rate | `error_rate_absolute` (`client_error_rate_absolute`, `slow_share_absolute` for those signals), and `min_errors` errors (or slow requests) if the number of trials is known |
 /// | count | `traffic_relative` of the expected value, and `traffic_absolute` |
 /// | gauge | always, because the size of a change that matters is unknown |
+/// | rare events | always, because the scorer itself asks for five events more or fewer |
 ///
 /// The errors behind a rate are those of the row, or those of several rows if the score
 /// rests on more ([`Score::effective_n`]).
@@ -100,7 +101,7 @@ pub fn exceeds_min_effect(
     let change = (sample.value - score.expected).abs();
     let relative = |share: f64| change >= share * score.expected.abs();
     match signal.kind {
-        SignalKind::Gauge => true,
+        SignalKind::Gauge | SignalKind::Events => true,
         SignalKind::Latency => {
             let least = if signal.in_ms { config.latency_absolute_ms } else { 0.0 };
             relative(config.latency_relative) && change >= least

@@ -109,7 +109,7 @@ impl Pipeline {
     /// | record | effect |
     /// |---|---|
     /// | request | counts in the row of its service and endpoint; requests with the same trace id give the service graph an edge |
-    /// | metric point | a value of its series. It is judged as a gauge; a name that ends in `_total` is a running total, of which the increase per second is judged |
+    /// | metric point | a value of its series. It is judged as a gauge, or by its increase if it is a running total ([`RunningTotal`](crate::score::RunningTotal)) |
     /// | span | an edge of the service graph, and a row of its service and operation as a request gives one, unless it is the caller's view of a call or its service also sends requests with trace ids. Spans that are missing from their traces ([`TraceProfiles`](crate::graph::TraceProfiles)) are counted per operation and step and judged as a metric, `missing_spans` |
     /// | log line | counts in `log_errors` or `log_warnings` of its service, by its level. Only more lines than expected are flagged |
     /// | change | evidence against its service in the half hour after it |

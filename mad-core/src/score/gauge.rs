@@ -10,6 +10,7 @@ use super::block_cusum::{BlockCusum, DriftAlarm, SLACK};
 use super::calibration::{Calibration, DECADES};
 use super::from_memory::is_usable;
 use super::long_memory::{Baseline, LEAST, LongMemory, SIGMA_OF_RANGE, scale_of};
+use super::range_seen::RangeSeen;
 use super::season::Season;
 use super::shift::median_with;
 use super::{Learn, MadConfig, MadScorer, ScaleSource, Score, Scorer};
@@ -40,6 +41,20 @@ const DECAY: f64 = 0.9;
 /// Largest decayed `-log10 p`, as a share of the threshold, so that decay alone never flags a row.
 const DECAY_LIMIT: f64 = 0.975;
 
+/// Share of the long memory from which on a value is usual.
+const USUAL_SHARE: f64 = 0.2;
+/// Distance within which values count as the same level, as a share of the value; at most a scale
+/// of the long memory.
+const USUAL_REACH: f64 = 0.05;
+/// How far the window of a series that follows a trend lies from the middle of the long memory, in
+/// scales of that: 1.35 for a straight line. A step lies much further out.
+const TREND: std::ops::RangeInclusive<f64> = 1.0..=2.5;
+/// Scales of the window that one of the long memory has at least.
+const TREND_SCALES: f64 = 4.0;
+/// Share of the squared deviations that the season leaves unexplained, from which on it says too
+/// little of when a usual value is unusual.
+const SEASON_KNOWN: f64 = 0.3;
+
 /// Judges a gauge against four views of its past, calibrated by how far it deviated so far.
 ///
 /// # Method
@@ -59,10 +74,16 @@ const DECAY_LIMIT: f64 = 0.975;
 /// A row inherits 90 % of the `-log10 p` of the row before it, up to 97.5 % of the threshold,
 /// because anomalous rows come in runs. Decay alone never flags a row.
 ///
+/// A value that the series had for a fifth of its long memory (within 5 %) is usual: it is never
+/// flagged, unless the season explains most of the series and says otherwise.
+///
 /// # Alarms
 ///
 /// A value that only jumps is no alarm. [`alarm`](Self::alarm) judges a lasting level: the value
 /// and the median of the last twelve deviations, against the long memory and the season.
+///
+/// A series that follows a trend is judged by its window instead, so that the trend itself is no alarm
+/// and a fall within it is.
 ///
 /// # Small samples
 ///
@@ -124,6 +145,7 @@ pub struct GaugeScorer {
     /// Decayed `-log10 p` of earlier rows.
     decayed: f64,
     learnt: u32,
+    range: RangeSeen,
 }
 
 /// A value as the views see it: computed once for score, alarm and learning.
@@ -171,6 +193,7 @@ impl GaugeScorer {
             threshold: neg_log10_p,
             decayed: 0.0,
             learnt: 0,
+            range: RangeSeen::default(),
         })
     }
 
@@ -178,6 +201,11 @@ impl GaugeScorer {
     pub(super) fn reconfigure(&mut self, config: MadConfig, neg_log10_p: f64) {
         self.recent.reconfigure(config);
         self.threshold = neg_log10_p;
+    }
+
+    /// Takes the series as a share or a percentage, so that nothing above 1 or 100 is expected.
+    pub(super) fn set_share(&mut self) {
+        self.range.set_share();
     }
 
     /// The number of values remembered in the window.
@@ -205,26 +233,32 @@ impl GaugeScorer {
             neg_log10_p = neg_log10_p.min(self.recent.score(at, sample).neg_log10_p);
         }
         let (mut center, mut scale) = (long.center, long.scale.max(view.floor));
+        if let Some(recent) = self.trend(view) {
+            (center, scale) = (recent.center - view.season, recent.scale.max(view.floor));
+        }
         // The CUSUM of blocks, where it says more.
         let drifted = self.threshold * self.cusum.alarm_share();
         if drifted > neg_log10_p
+            && !(drifted >= self.threshold && self.has_usual_level())
             && let Some(past) = self.cusum.baseline(sample.value - view.season)
         {
             (neg_log10_p, center, scale) = (drifted, past.center, past.scale);
         }
-        let expected = (center + view.season).clamp(f64::MIN, f64::MAX);
+        let expected = self.range.center((center + view.season).clamp(f64::MIN, f64::MAX));
         // A value that has recovered is no alarm, although the median of the last ones has not.
         let away = |value: f64| (value / 2.0 - expected / 2.0).abs();
         let level = (long.center + view.season + view.lasting).clamp(f64::MIN, f64::MAX);
-        if away(sample.value) < away(level) / 2.0 {
+        let recovered = away(sample.value) < away(level) / 2.0;
+        if recovered || neg_log10_p >= self.threshold && self.is_usual(sample.value) {
             neg_log10_p = 0.0;
         }
+        let (low, high) = self.three_scales(expected, scale);
         let score = Score {
             z: ((sample.value / 2.0 - expected / 2.0) / (scale / 2.0)).clamp(f64::MIN, f64::MAX),
             neg_log10_p,
             expected,
-            low: (expected - 3.0 * scale).max(f64::MIN),
-            high: (expected + 3.0 * scale).min(f64::MAX),
+            low,
+            high,
             source: view.source,
             points: self.long.points() as u32,
             effective_n: sample.n as f64,
@@ -239,26 +273,49 @@ impl GaugeScorer {
     /// `-log10 p` is the threshold times 1 to 1.5, by the sum of the CUSUM.
     pub(super) fn drift_alarm(&self, at: Timestamp, sample: Sample) -> Option<DriftAlarm> {
         let change = self.cusum.drifting().filter(|_| is_usable(sample))?;
+        if self.has_usual_level() {
+            return None;
+        }
         let Baseline { center, scale, .. } = change.past;
         // What the season learnt since the start is the drift itself.
         let season = self.season.at(at) - self.season.at(change.began);
-        let expected = (center + season).clamp(f64::MIN, f64::MAX);
+        let expected = self.range.center((center + season).clamp(f64::MIN, f64::MAX));
         let z = (sample.value / 2.0 - expected / 2.0) / (scale / 2.0);
         if !(if change.up { z >= SLACK } else { z <= -SLACK }) {
             return None;
         }
+        let (low, high) = self.three_scales(expected, scale);
         let score = Score {
             z: z.clamp(f64::MIN, f64::MAX),
             neg_log10_p: self.threshold * change.share,
             expected,
-            low: (expected - 3.0 * scale).max(f64::MIN),
-            high: (expected + 3.0 * scale).min(f64::MAX),
+            low,
+            high,
             source: ScaleSource::Mad,
             points: self.cusum.blocks(),
             effective_n: sample.n as f64,
         };
         let score = outside_if(true, score, sample.value, self.threshold);
         Some(DriftAlarm { score, since: change.since })
+    }
+
+    /// Whether the series has had this level often enough that it is no anomaly at any time.
+    fn is_usual(&self, value: f64) -> bool {
+        let Some(long) = self.long.baseline() else { return false };
+        let reach = (USUAL_REACH * value.abs()).min(long.scale);
+        self.season.unexplained() > SEASON_KNOWN
+            && self.long.share_near(value, reach) >= USUAL_SHARE
+    }
+
+    /// Whether the level of the window is one that the series has often had, and thus no drift.
+    fn has_usual_level(&self) -> bool {
+        self.recent_now.is_some_and(|(recent, _)| self.is_usual(recent.center))
+    }
+
+    /// The band of three scales about a center, within the range of the series.
+    fn three_scales(&self, center: f64, scale: f64) -> (f64, f64) {
+        let reach = 3.0 * scale;
+        self.range.band((center - reach).max(f64::MIN), (center + reach).min(f64::MAX))
     }
 
     /// The product of `1 + z` over the four views at which a row is flagged.
@@ -299,7 +356,7 @@ impl GaugeScorer {
         // Views of deviations, moved back into the gauge's unit.
         let moved = |by: f64, part: Option<Baseline>| {
             part.map(|part| Baseline {
-                center: (usual + by + part.center).clamp(f64::MIN, f64::MAX),
+                center: self.range.center((usual + by + part.center).clamp(f64::MIN, f64::MAX)),
                 ..part
             })
         };
@@ -343,9 +400,27 @@ impl GaugeScorer {
         Some((Baseline { center, scale: scale.min(f64::MAX), tail }, source))
     }
 
+    /// The window, if the series follows a trend: most of the long memory moves to one side, it is far
+    /// wider than the window, and the window has left its middle. The long memory then says nothing of
+    /// where the series should be.
+    fn trend(&self, view: &GaugeView) -> Option<Baseline> {
+        let [Some(recent), Some(long), _, _] = view.parts else { return None };
+        let away = (recent.center / 2.0 - long.center / 2.0).abs() / (long.scale / 2.0);
+        let is_trend = TREND.contains(&away)
+            && long.scale >= TREND_SCALES * recent.scale
+            && self.long.has_trend();
+        is_trend.then_some(recent)
+    }
+
     /// Mean of `ln(1 + z)` of a lasting level: the value against the long memory and the season, and
     /// the median of the last twelve deviations against such medians.
     fn lasting_deviation(&self, value: f64, view: &GaugeView) -> f64 {
+        if let Some(recent) = self.trend(view) {
+            let long = view.parts[1].map_or(0.0, |long| long.center);
+            let level = (long + view.season + view.lasting).clamp(f64::MIN, f64::MAX);
+            let one_plus_z = |value: f64| 1.0 + recent.distance(value, view.floor);
+            return (one_plus_z(value) * one_plus_z(level)).ln() / 2.0;
+        }
         let [_, long, seasonal, _] = view.parts;
         let one_plus_z = |part: Option<Baseline>, value: f64| {
             1.0 + part.map_or(0.0, |part| part.distance(value, view.floor))
@@ -360,14 +435,24 @@ impl GaugeScorer {
     /// Scores a value by its view.
     pub(super) fn score_view(&self, at: Timestamp, sample: Sample, view: &GaugeView) -> Score {
         if self.learnt < MAD_ONLY {
-            return self.recent.score(at, sample);
+            let mut score = self.recent.score(at, sample);
+            if score.points == 0 {
+                return score;
+            }
+            (score.low, score.high) = self.range.band(score.low, score.high);
+            let flagged = score.neg_log10_p >= self.threshold;
+            return outside_if(flagged, score, sample.value, self.threshold);
         }
         let mut own = calibrated(view.deviation, &self.row_calibration);
         if self.learnt < IMMATURE {
             own = own.min(self.recent.score(at, sample).neg_log10_p);
         }
+        if own >= self.threshold && self.is_usual(sample.value) {
+            own = own.min(self.threshold * DECAY_LIMIT);
+        }
         let decayed = (self.decayed * DECAY).min(self.threshold * DECAY_LIMIT);
         let (low, expected, high) = band(&view.parts, self.limit());
+        let (low, high) = self.range.band(low, high);
         // The deviation as a distance in scales, with the side as its sign.
         let away = view.deviation.exp_m1().min(f64::MAX);
         let score = Score {
@@ -427,6 +512,7 @@ impl GaugeScorer {
         self.long.push(value);
         self.recent.learn(at, Sample { value, n: sample.n }, Learn::Full);
         self.recent_now = self.read_recent();
+        self.range.push(sample.value);
         self.learnt = self.learnt.saturating_add(1);
     }
 }

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::block_cusum::DriftAlarm;
 use super::gauge::GaugeView;
 use super::tail::deviate_of;
-use super::{CountScorer, GaugeScorer, Learn, MadConfig, MadScorer, RateScorer, Score, Scorer};
+use super::{
+    CountScorer, EventScorer, GaugeScorer, Learn, MadConfig, MadScorer, RateScorer, Score, Scorer,
+};
 use crate::config::{Profile, ScoreConfig};
 use crate::error::Result;
 use crate::series::{Direction, Sample, SignalKind};
@@ -42,6 +44,8 @@ pub enum Likelihood {
     Rate(RateScorer),
     /// Poisson or overdispersed counts.
     Count(CountScorer),
+    /// Rare events over several steps.
+    Events(EventScorer),
 }
 
 impl Likelihood {
@@ -68,6 +72,7 @@ impl Likelihood {
                 Self::Rate(RateScorer::new(window, config.rate_memory, neg_log10_p)?)
             }
             SignalKind::Count => Self::Count(CountScorer::new(window, Direction::Both, both)?),
+            SignalKind::Events => Self::Events(EventScorer::new(neg_log10_p)),
         })
     }
 
@@ -83,6 +88,14 @@ impl Likelihood {
             }
             Self::Rate(scorer) => scorer.reconfigure(config.rate_memory, neg_log10_p),
             Self::Count(scorer) => scorer.reconfigure(both_sides(neg_log10_p)),
+            Self::Events(scorer) => scorer.reconfigure(neg_log10_p),
+        }
+    }
+
+    /// Takes a gauge as a share or a percentage, so that nothing above 1 or 100 is expected.
+    pub(super) fn set_share(&mut self) {
+        if let Self::Gauge(scorer) = self {
+            scorer.set_share();
         }
     }
 
@@ -93,6 +106,7 @@ impl Likelihood {
             Self::Gauge(scorer) => scorer.points(),
             Self::Rate(scorer) => scorer.points(),
             Self::Count(scorer) => scorer.points(),
+            Self::Events(scorer) => scorer.points(),
         }
     }
 
@@ -107,7 +121,9 @@ impl Likelihood {
                     .map_or_else(Score::unknown, |view| scorer.score_view(at, sample, view));
                 (score, view)
             }
-            Self::Level(_) | Self::Rate(_) | Self::Count(_) => (self.score(at, sample), None),
+            Self::Level(_) | Self::Rate(_) | Self::Count(_) | Self::Events(_) => {
+                (self.score(at, sample), None)
+            }
         }
     }
 
@@ -123,7 +139,7 @@ impl Likelihood {
             Self::Gauge(scorer) => {
                 Some(view.map_or_else(Score::unknown, |view| scorer.alarm_view(at, sample, view)))
             }
-            Self::Level(_) | Self::Rate(_) | Self::Count(_) => None,
+            Self::Level(_) | Self::Rate(_) | Self::Count(_) | Self::Events(_) => None,
         }
     }
 
@@ -131,7 +147,7 @@ impl Likelihood {
     pub(super) fn drift(&self, at: Timestamp, sample: Sample) -> Option<DriftAlarm> {
         match self {
             Self::Gauge(scorer) => scorer.drift_alarm(at, sample),
-            Self::Level(_) | Self::Rate(_) | Self::Count(_) => None,
+            Self::Level(_) | Self::Rate(_) | Self::Count(_) | Self::Events(_) => None,
         }
     }
 
@@ -180,6 +196,7 @@ impl Scorer for Likelihood {
             Self::Gauge(scorer) => scorer.score(at, sample),
             Self::Rate(scorer) => scorer.score(at, sample),
             Self::Count(scorer) => scorer.score(at, sample),
+            Self::Events(scorer) => scorer.score(at, sample),
         }
     }
 
@@ -189,6 +206,7 @@ impl Scorer for Likelihood {
             Self::Gauge(scorer) => scorer.learn(at, sample, how),
             Self::Rate(scorer) => scorer.learn(at, sample, how),
             Self::Count(scorer) => scorer.learn(at, sample, how),
+            Self::Events(scorer) => scorer.learn(at, sample, how),
         }
     }
 }

@@ -20,6 +20,8 @@ const RANGE_TO_SCALE: f64 = 0.3 * SIGMA_OF_RANGE;
 /// Factor from that range to the standard deviation: the range of a normal distribution is 3.29
 /// standard deviations.
 pub(super) const SIGMA_OF_RANGE: f64 = 1.0 / 3.289_707_253_902_945;
+/// Difference between the share of rises and the share of falls that makes a trend.
+const TREND: f64 = 0.6;
 /// Largest magnitude kept, because values are kept as f32.
 pub(super) const LARGEST: f64 = 1e38;
 
@@ -95,6 +97,28 @@ impl LongMemory {
     /// The number of values kept.
     pub fn points(&self) -> usize {
         self.values.len()
+    }
+
+    /// The share of the kept values that lie within `reach` of a value, 0 to 1; 0 before ten values.
+    pub fn share_near(&self, value: f64, reach: f64) -> f64 {
+        if self.values.len() < LEAST {
+            return 0.0;
+        }
+        let near = |kept: &&f32| (f64::from(**kept) / 2.0 - value / 2.0).abs() <= reach / 2.0;
+        self.values.iter().filter(near).count() as f64 / self.values.len() as f64
+    }
+
+    /// Whether the series mostly moves to one side: of neighbouring kept values, the share that rises
+    /// differs from the share that falls by at least [`TREND`].
+    pub fn has_trend(&self) -> bool {
+        let (newer, older) = self.values.split_at((self.oldest as usize).min(self.values.len()));
+        let (mut moves, mut before) = (0_i32, None);
+        for value in older.iter().chain(newer) {
+            if let Some(before) = before.replace(*value) {
+                moves += i32::from(*value > before) - i32::from(*value < before);
+            }
+        }
+        self.values.len() >= LEAST && f64::from(moves.abs()) >= TREND * self.values.len() as f64
     }
 
     /// Takes a finite value.

@@ -236,12 +236,22 @@ impl Scorer for MadScorer {
         // The band ends where the tail probability is that of `band`.
         let reach = (band_z(self.config.band, dof) * predictive).min(f64::MAX);
         let within = |edge: f64| edge.clamp(f64::MIN, f64::MAX);
+        let mut low = within(self.written(center - reach));
+        let mut high = within(self.written(center + reach));
+        // Values that were never negative have no negative lower end, and the same above.
+        let linear = !self.config.logarithm;
+        if linear && low < 0.0 && self.values.sorted().first().is_some_and(|least| *least >= 0.0) {
+            low = if sample.value < low { 0.0 } else { sample.value.min(0.0) };
+        }
+        if linear && high > 0.0 && self.values.sorted().last().is_some_and(|most| *most <= 0.0) {
+            high = if sample.value > high { 0.0 } else { sample.value.max(0.0) };
+        }
         Score {
             z,
             neg_log10_p: directed_neg_log10_p(normal_equivalent(z, dof), self.config.direction),
             expected: self.written(center),
-            low: within(self.written(center - reach)),
-            high: within(self.written(center + reach)),
+            low,
+            high,
             source,
             points: points as u32,
             effective_n: sample.n as f64,

@@ -10,7 +10,8 @@
 //! | [`SignalScorer`] | one signal: its value, the rows before it, slow changes |
 //! | [`SeriesScorer`] | one series with an alarm policy |
 //! | [`Likelihood`] | one value alone, by the kind of its signal |
-//! | [`MadScorer`], [`CountScorer`], [`RateScorer`], [`GaugeScorer`] | the likelihoods of latencies, counts, rates and gauges |
+//! | [`MadScorer`], [`CountScorer`], [`EventScorer`], [`RateScorer`], [`GaugeScorer`] | the likelihoods of latencies, counts, rare events, rates and gauges |
+//! | [`RunningTotal`] | nothing: it recognises running totals and gives their increase |
 //! | [`BinomialScorer`], [`CusumScorer`], [`DifferenceScorer`], [`DoubleMadScorer`], [`ExtremeScorer`], [`LongScorer`], [`SeasonalScorer`], [`ShiftScorer`], [`SilenceScorer`], [`SlopeScorer`] | one view each, to be used alone |
 //!
 //! # Examples
@@ -36,10 +37,10 @@ mod binomial;
 mod block_cusum;
 mod calibration;
 mod count;
-mod counter_rate;
 mod cusum;
 mod difference;
 mod double_mad;
+mod events;
 mod extreme;
 mod from_memory;
 mod gaps;
@@ -51,9 +52,11 @@ mod long_memory;
 mod mad;
 mod mad_config;
 mod policy;
+mod range_seen;
 mod rate;
 mod row_scorer;
 mod run_combiner;
+mod running_total;
 #[expect(clippy::module_inception, reason = "the file holds the type `Score`")]
 mod score;
 mod season;
@@ -69,10 +72,10 @@ mod tail;
 pub use binomial::BinomialScorer;
 pub(crate) use block_cusum::DriftAlarm;
 pub use count::CountScorer;
-pub use counter_rate::CounterRate;
 pub use cusum::CusumScorer;
 pub use difference::DifferenceScorer;
 pub use double_mad::DoubleMadScorer;
+pub use events::EventScorer;
 pub use extreme::ExtremeScorer;
 pub(crate) use gaps::Gaps;
 pub use gauge::GaugeScorer;
@@ -80,8 +83,11 @@ pub use likelihood::Likelihood;
 pub use long::LongScorer;
 pub use mad::MadScorer;
 pub use mad_config::MadConfig;
+pub(crate) use range_seen::is_share;
 pub use rate::RateScorer;
 pub use row_scorer::{RowScorer, RowScores, SignalScore};
+pub(crate) use running_total::BecomesSeries;
+pub use running_total::RunningTotal;
 pub(crate) use score::score_of;
 pub use score::{Learn, ScaleSource, Score, Scorer, neg_log10_p_of};
 pub use seasonal::SeasonalScorer;

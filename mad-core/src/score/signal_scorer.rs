@@ -135,6 +135,13 @@ impl SignalScorer {
         Ok(())
     }
 
+    /// Takes a gauge as a share or a percentage, so that nothing above 1 or 100 is expected.
+    #[must_use]
+    pub fn share(mut self) -> Self {
+        self.likelihood.set_share();
+        self
+    }
+
     /// The kind of the signal.
     pub const fn kind(&self) -> SignalKind {
         self.kind

@@ -24,6 +24,8 @@ pub enum SignalKind {
     Rate,
     /// Numbers of independent events, judged after a square-root transform (Anscombe).
     Count,
+    /// Numbers of rare independent events, judged over several steps together (Poisson).
+    Events,
     /// Any other values, judged as they are.
     Gauge,
 }

@@ -6,6 +6,7 @@
 mod common;
 
 mod robust;
+mod running_totals;
 mod scorers;
 mod single_scorers;
 mod slow_rows;

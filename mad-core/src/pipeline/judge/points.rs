@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::rules::metric_scorer;
+use super::rules::{metric_scorer, scorer_of};
 use super::{Judge, SeriesState, slot};
 use crate::config::PipelineConfig;
 use crate::feature::{Row, RowHead, SignalSample};
@@ -37,7 +37,9 @@ impl Judge {
             {
                 let Judged { signal, verdict: own, alarm } = judged;
                 highest = highest.max(alarm.score.neg_log10_p - look_elsewhere);
-                outcomes.push(PointOutcome::new(bucket, &signal, &alarm, look_elsewhere));
+                if signal.is_anomaly || alarm.verdict.is_anomaly {
+                    outcomes.push(PointOutcome::new(bucket, &signal, &alarm, look_elsewhere));
+                }
                 verdict.add(&own, signals.len());
                 signals.push(signal);
             }
@@ -85,15 +87,13 @@ impl Judge {
         let slot = slot(&mut self.series, series.index())?;
         if slot.is_none() {
             // the configuration was validated when the pipeline was made
-            let (scorer, counter) =
-                metric_scorer(&metric, settings.as_ref(), &config.score).ok()?;
-            *slot = Some(Box::new(SeriesState::new(scorer, counter, at)));
+            let (scorer, total) = metric_scorer(&metric, settings.as_ref(), &config.score).ok()?;
+            *slot = Some(Box::new(SeriesState::new(scorer, total, at)));
         }
         let state = slot.as_mut()?;
-        let sample = match &mut state.counter {
-            Some(counter) => counter.rate(at, point.sample),
-            None => point.sample,
-        };
+        let sample = state.judged_sample(at, head.step, point.sample, |kind| {
+            scorer_of(kind, &metric, settings.as_ref(), &config.score).ok()
+        });
         let maturity = state.maturity();
         let scores = state.scorer.judge(at, sample);
         let SignalScores { score, alarm, drift, .. } = scores;
@@ -127,6 +127,14 @@ impl Judge {
         let (verdict, alarmed) = (judge(&score), judge(&alarm));
         let leaving = drift.map(|leaving| (judge(&leaving.score), leaving));
         let leaving = leaving.filter(|(verdict, _)| verdict.is_anomaly);
+        // A point is flagged with the score that raises its alarm, so that what an incident says of
+        // it stands in its row.
+        let leads = match (&leaving, alarmed.is_anomaly && !verdict.is_anomaly) {
+            (Some((slow, drift)), _) => Some((drift.score, *slow)),
+            (None, true) => Some((alarm, alarmed)),
+            (None, false) => None,
+        };
+        let (score, verdict) = leads.unwrap_or((score, verdict));
         let cooldown = config.score.alarm_cooldown;
         let (is_alarm, alarm_score) =
             state.cooldown.step(alarmed.is_anomaly, alarm.neg_log10_p, cooldown);
@@ -145,6 +153,7 @@ impl Judge {
             is_alarm,
         };
         state.judged(at, Decision::of_series(at, kind, &judged));
+        let leaving = leaving.map(|(_, drift)| drift);
         Some(Judged {
             signal: judged,
             verdict,
@@ -185,8 +194,8 @@ struct Alarm {
     kind: SignalKind,
     score: Score,
     verdict: Verdict,
-    /// The slow change of its level, if there is one.
-    leaving: Option<(Verdict, DriftAlarm)>,
+    /// The slow change of its level, if there is one and no guardrail suppresses it.
+    leaving: Option<DriftAlarm>,
 }
 
 /// The part of a point in the outcome of its row.
@@ -211,27 +220,23 @@ impl PointOutcome {
         };
         let flagged = less(judged.is_anomaly, own.neg_log10_p);
         let leaving = &alarm.leaving;
-        let slow = leaving.map_or(0.0, |(_, leaving)| leaving.score.neg_log10_p);
+        let slow = leaving.map_or(0.0, |leaving| leaving.score.neg_log10_p);
         let alarming = less(alarm.verdict.is_anomaly, alarm.score.neg_log10_p).max(slow);
-        let alone = if judged.is_anomaly { own } else { &alarm.score };
-        let score = leaving.as_ref().map_or(alone, |(_, leaving)| &leaving.score);
         Self {
             signal: FlaggedSignal {
                 signal: judged.name.clone(),
                 value: judged.sample.value,
-                expected: score.expected,
-                low: score.low,
-                high: score.high,
-                z: score.z,
+                expected: own.expected,
+                low: own.low,
+                high: own.high,
+                z: own.z,
                 neg_log10_p: flagged.max(alarming),
                 drifting_for: leaving
-                    .and_then(|(_, leaving)| leaving.since)
+                    .and_then(|leaving| leaving.since)
                     .map(|since| at.since(since)),
                 tail_ms: None,
             },
-            severity: leaving
-                .map_or(Severity::Info, |(verdict, _)| verdict.severity)
-                .max(judged.severity.max(alarm.verdict.severity)),
+            severity: judged.severity.max(alarm.verdict.severity),
             alarming,
             effective_n: if alarm.kind == SignalKind::Gauge { 0.0 } else { own.effective_n },
         }

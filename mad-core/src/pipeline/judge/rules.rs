@@ -7,8 +7,10 @@ use crate::config::{
 use crate::error::{Error, Result};
 use crate::guard::Guardrails;
 use crate::pipeline::names::Names;
-use crate::score::{CounterRate, SignalScorer};
-use crate::series::{Entity, EntityId, Glob, SeriesId, SeriesName, Signal, is_made_here};
+use crate::score::{RunningTotal, SignalScorer, is_share};
+use crate::series::{
+    Entity, EntityId, Glob, SeriesId, SeriesName, Signal, SignalKind, is_made_here,
+};
 use crate::time::Timestamp;
 
 /// The settings of an entity that an override applies to.
@@ -18,9 +20,6 @@ pub(super) struct Rules {
     pub guardrails: Guardrails,
     pub signals: [SignalSettings; Signal::ALL.len()],
 }
-
-/// Suffix of running totals by the convention of `OpenMetrics`.
-const COUNTER_SUFFIX: &str = "_total";
 
 impl Judge {
     /// Applies a config to all scorers. What they learnt stays.
@@ -178,19 +177,31 @@ impl Judge {
     }
 }
 
-/// The scorer of a metric: of the kind that an override gives, else of a running total by its name,
-/// else of a gauge.
+/// The scorer of a metric: of the kind that an override gives, else of a gauge, and what recognises
+/// a running total if the kind is not known.
 pub(super) fn metric_scorer(
     metric: &str,
     settings: Option<&SignalSettings>,
     config: &ScoreConfig,
-) -> Result<(SignalScorer, Option<CounterRate>)> {
-    let threshold = settings.map_or(config.threshold, |settings| settings.threshold);
-    let config = ScoreConfig { threshold, ..*config };
-    let named = || {
-        if metric.ends_with(COUNTER_SUFFIX) { SeriesKind::Counter } else { SeriesKind::Gauge }
+) -> Result<(SignalScorer, Option<RunningTotal>)> {
+    let kind = settings.and_then(|settings| settings.kind);
+    let total = match kind {
+        Some(SeriesKind::Counter) => Some(RunningTotal::declared(metric)),
+        Some(_) => None,
+        None => Some(RunningTotal::named(metric)),
     };
-    let kind = settings.and_then(|settings| settings.kind).unwrap_or_else(named);
-    let counter = (kind == SeriesKind::Counter).then(CounterRate::default);
-    Ok((SignalScorer::new(kind.signal(), &config)?, counter))
+    let kind = kind.map_or(SignalKind::Gauge, SeriesKind::signal);
+    Ok((scorer_of(kind, metric, settings, config)?, total))
+}
+
+/// A scorer of a kind for a metric.
+pub(super) fn scorer_of(
+    kind: SignalKind,
+    metric: &str,
+    settings: Option<&SignalSettings>,
+    config: &ScoreConfig,
+) -> Result<SignalScorer> {
+    let threshold = settings.map_or(config.threshold, |settings| settings.threshold);
+    let scorer = SignalScorer::new(kind, &ScoreConfig { threshold, ..*config })?;
+    Ok(if is_share(metric) { scorer.share() } else { scorer })
 }

@@ -7,7 +7,8 @@ use crate::error::Result;
 use crate::feature::RowKind;
 use crate::guard::EntityMaturity;
 use crate::history::Decision;
-use crate::score::{Cooldown, CounterRate, RowScorer, SignalScorer};
+use crate::score::{BecomesSeries, Cooldown, RowScorer, RunningTotal, SignalScorer};
+use crate::series::{Sample, SignalKind};
 use crate::slo::Traffic;
 use crate::time::Timestamp;
 
@@ -49,8 +50,8 @@ pub(in crate::pipeline) struct SeriesState {
     pub first: Timestamp,
     pub last: Timestamp,
     pub scorer: SignalScorer,
-    /// Turns the readings of a counter into rates; `None` for a metric that is no counter.
-    pub counter: Option<CounterRate>,
+    /// Recognises a running total and gives its increases; `None` for a metric whose kind is known.
+    pub total: Option<RunningTotal>,
     pub points: u64,
     pub flagged: u64,
     pub newest: Option<Decision>,
@@ -58,17 +59,44 @@ pub(in crate::pipeline) struct SeriesState {
 }
 
 impl SeriesState {
-    pub fn new(scorer: SignalScorer, counter: Option<CounterRate>, first: Timestamp) -> Self {
+    pub fn new(scorer: SignalScorer, total: Option<RunningTotal>, first: Timestamp) -> Self {
         Self {
             first,
             last: first,
             scorer,
-            counter,
+            total,
             points: 0,
             flagged: 0,
             newest: None,
             cooldown: Cooldown::default(),
         }
+    }
+
+    /// The sample of a reading that is judged: the increase of a running total, else the reading. A
+    /// series that turns out to be something else gets another scorer.
+    pub fn judged_sample(
+        &mut self,
+        at: Timestamp,
+        step: i64,
+        reading: Sample,
+        scorer_of: impl Fn(SignalKind) -> Option<SignalScorer>,
+    ) -> Sample {
+        let Some(total) = &mut self.total else { return reading };
+        let sample = total.increase(at, reading, step);
+        let Some(change) = total.take_change() else { return sample };
+        let (kind, earlier) = match change {
+            BecomesSeries::Level | BecomesSeries::Rate => (SignalKind::Gauge, Vec::new()),
+            BecomesSeries::Events(earlier) => (SignalKind::Events, earlier),
+        };
+        // it does not fail, because the configuration was validated before
+        if let Some(scorer) = scorer_of(kind) {
+            self.scorer = scorer;
+        }
+        for events in earlier {
+            let sample = Sample { value: f64::from(events), n: 1 };
+            self.scorer.observe(at, sample);
+        }
+        sample
     }
 
     pub fn maturity(&self) -> EntityMaturity {
