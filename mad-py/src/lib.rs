@@ -66,7 +66,7 @@ mod _core {
     use super::results::update::Update;
     #[pymodule_export]
     use super::results::words::{
-        describe_reason, describe_rejection, describe_signal, format_value,
+        describe_reason, describe_rejection, describe_shortfall, describe_signal, format_value,
     };
     #[pymodule_export]
     use super::service::engine_pipeline::EnginePipeline;

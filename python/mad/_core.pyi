@@ -54,6 +54,7 @@ __all__ = [
     "default_config",
     "describe_reason",
     "describe_rejection",
+    "describe_shortfall",
     "describe_signal",
     "detect",
     "evaluate",
@@ -200,6 +201,27 @@ def describe_rejection(reason: str) -> str | None:
 
     >>> describe_rejection("naive_timestamp")
     'the timestamp has no time zone'
+    """
+
+def describe_shortfall(
+    kind: str,
+    accepted: int,
+    counts: dict[str, int],
+    first: Sequence[tuple[str, int, str]],
+    min_accepted: float,
+    place: str,
+) -> str | None:
+    """The sentence about records of a kind of which nothing, or less than the share `min_accepted`,
+    was accepted; None when enough was accepted.
+
+    `counts` has the rejected records by reason, `first` the reason, position and detail of some of
+    them, `place` the word for a position. Unknown reasons are left out.
+
+    >>> first = [("bad_status", 2, 'status_code = "x"')]
+    >>> describe_shortfall("requests", 0, {"bad_status": 3}, first, 0.95, "line")[:52]
+    'None of the 3 requests could be read: the status is '
+    >>> describe_shortfall("requests", 97, {"bad_status": 3}, first, 0.95, "line") is None
+    True
     """
 
 def evaluate(

@@ -285,14 +285,53 @@ def test_a_batch_with_a_key_is_accepted_once(empty: Server) -> None:
 
 def test_valid_records_are_accepted_beside_bad_ones(empty: Server) -> None:
     good = list(minute_of(0))[:3]
-    bad = [{**good[0], "timestamp": "not a time"}, {**good[0], "latency_ms": "fast"}, [1], "x"]
+    bad = [{**good[0], "timestamp": "not a time"}, {**good[0], "service": ""}, [1], "x"]
     answer = empty.post("/v1/ingest/requests", [good[0], *bad[:2], good[1], *bad[2:], good[2]])
     assert (answer["accepted"], answer["rejected"]) == (3, 4)
     assert [one["position"] for one in answer["problems"]] == [2, 3, 5, 6]
-    assert "latency_ms" in answer["problems"][1]["detail"]
+    assert "service" in answer["problems"][1]["detail"]
+    assert answer["problem"].startswith("4 of 7 requests could not be read: ")
     none = empty.send("/v1/ingest/requests", bad)
     assert none.status_code == 422 and none.json()["error"] == "nothing_taken"
     assert none.json()["problems"][0]["position"] == 1
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-ndjson", ""])
+@pytest.mark.parametrize(
+    "body", ["", " ", "[]", '{"events": []}', "null", "7", '"x"', "garbage", "[1]", "[[]]", "<a>"]
+)
+def test_a_body_without_records_is_named_as_what_it_is(empty: Server, kind: str, body: str) -> None:
+    answer = empty.send("/v1/ingest/requests", body, Content_Type=kind)
+    if body == '{"events": []}' and "ndjson" in kind:
+        assert answer.status_code == 422
+        return
+    assert answer.status_code in (400, 415), answer.text
+    assert answer.json()["error"] in ("no_records", "not_json", "unsupported")
+    assert "CSV header" not in answer.text
+
+
+def test_health_is_degraded_while_records_are_lost(empty: Server) -> None:
+    assert empty.get("/health")["status"] == "ok"
+    empty.send("/v1/ingest/requests", "garbage", Content_Type="application/json")
+    health = empty.get("/health")
+    assert health["status"] == "degraded"
+    assert "the only batch of the last 15 minutes could not be read" in health["message"]
+    good = list(minute_of(0))
+    bad = [{**good[0], "timestamp": "soon"}] * 20
+    empty.post("/v1/ingest/requests", good + bad)
+    health = empty.get("/health")
+    assert (health["status"], health["accepted"], health["rejected"]) == ("degraded", 30, 20)
+    assert "20 of 50 requests could not be read" in health["message"]
+    stats = empty.get("/v1/query/stats")
+    assert (stats["accepted"], stats["rejected"]) == (30, 20)
+    assert stats["rejected_by_reason"] == {"bad_timestamp": 20}
+    exposed = empty.http.get("/metrics/prometheus").text
+    assert "\nmad_degraded 1\n" in exposed
+    assert '\nmad_accepted_share{kind="requests"} 0.6\n' in exposed
+    for minute in range(1, 15):
+        empty.post("/v1/ingest/requests", list(minute_of(minute)))
+    assert empty.get("/health")["status"] == "ok"
+    assert "\nmad_degraded 0\n" in empty.http.get("/metrics/prometheus").text
 
 
 def test_one_bad_event_stops_nothing_of_the_original_ingest(empty: Server) -> None:
@@ -314,11 +353,11 @@ def test_one_bad_event_stops_nothing_of_the_original_ingest(empty: Server) -> No
         7,
     ]
     answer = empty.post("/ingest", {"events": mixed})
-    assert (answer["accepted"], answer["rejected"]) == (5, 6)
+    assert (answer["accepted"], answer["rejected"]) == (8, 3)
     assert {"accepted", "retention_minutes", "scored_rows"} <= set(answer)
     assert empty.post("/ingest", EVENT)["accepted"] == 1
     stats = empty.get("/ingest/stats")
-    assert stats["accepted_total"] == 6
+    assert stats["accepted_total"] == 9
     assert stats["newest_ts"] == "2026-01-06T10:45:04Z"  # all of them were one minute
     for body in (b"", b"{", b'{"events": 7}', b'{"events": [', b"\xff\xfe", b"null", b"[]"):
         refused = empty.http.post(
@@ -326,7 +365,7 @@ def test_one_bad_event_stops_nothing_of_the_original_ingest(empty: Server) -> No
         )
         assert refused.status_code in (200, 400, 422), (body, refused.text)
         assert refused.status_code != 200 or refused.json()["accepted"] == 0
-    assert empty.get("/ingest/stats")["accepted_total"] == 6
+    assert empty.get("/ingest/stats")["accepted_total"] == 9
 
 
 def test_one_event_in_the_future_hides_no_other(empty: Server) -> None:

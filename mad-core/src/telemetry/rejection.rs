@@ -87,6 +87,11 @@ impl RejectReason {
         }
     }
 
+    /// The reason with a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == name)
+    }
+
     /// Every reason.
     pub const ALL: [Self; 15] = [
         Self::MissingField,
@@ -172,6 +177,18 @@ impl Rejections {
             let detail = shorten(&detail());
             self.first.push(Rejected { reason, position, detail });
         }
+    }
+
+    /// Rejections of which the counts and the first records are known, such as those of a receipt.
+    /// Further records of a reason than [`REJECTED_SAMPLES`] are left out.
+    pub fn from_parts(
+        counts: impl IntoIterator<Item = (RejectReason, u64)>,
+        first: impl IntoIterator<Item = Rejected>,
+    ) -> Self {
+        let counts: BTreeMap<RejectReason, u64> = counts.into_iter().collect();
+        let mut all = Self { counts, first: Vec::new() };
+        all.merge(Self { first: first.into_iter().collect(), ..Self::default() });
+        all
     }
 
     /// Adds the counts and records of `other`.

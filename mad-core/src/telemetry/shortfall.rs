@@ -31,8 +31,8 @@ impl KindCounts {
     /// assert!(counts.falls_short(0.95) && !counts.falls_short(0.94));
     /// assert_eq!(
     ///     counts.shortfall(RecordKind::Requests, "line"),
-    ///     "6 of 100 requests could not be read: the status is not between 100 and 599, \
-    ///      such as status_code = 999 (line 2)"
+    ///     "6 of 100 requests could not be read: the status is not between 100 and 599 \
+    ///      (status_code = 999, line 2)"
     /// );
     /// ```
     pub fn falls_short(&self, min_accepted: f64) -> bool {
@@ -59,11 +59,8 @@ impl KindCounts {
             }
         };
         if let Some(Rejected { reason, position, detail }) = main {
-            text += &format!(": {}", reason.describe());
-            if !detail.is_empty() {
-                text += &format!(", such as {detail}");
-            }
-            text += &format!(" ({place} {position})");
+            let detail = if detail.is_empty() { String::new() } else { format!("{detail}, ") };
+            text += &format!(": {} ({detail}{place} {position})", reason.describe());
         }
         text
     }

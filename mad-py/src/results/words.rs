@@ -1,8 +1,13 @@
 //! The wording of explanations for other outputs: values, signals and reasons as text.
 
+use std::collections::BTreeMap;
+
 use mad_core::explain::{self, reason_label};
-use mad_core::{Reason, RejectReason, Signal, SignalName};
+use mad_core::telemetry::{KindCounts, Rejected};
+use mad_core::{Reason, RejectReason, Rejections, Signal, SignalName};
 use pyo3::prelude::*;
+
+use crate::records::kinds::parse_kind;
 
 /// A signal of request rows by its name; any other name is a metric.
 fn named(signal: &str) -> SignalName {
@@ -36,6 +41,29 @@ pub fn describe_reason(reason: &str) -> Option<(&'static str, &'static str)> {
 /// The reason of a rejected record as part of a sentence; `None` for an unknown reason.
 #[pyfunction]
 pub fn describe_rejection(reason: &str) -> Option<&'static str> {
-    let known = RejectReason::ALL.into_iter().find(|known| known.as_str() == reason);
-    known.map(RejectReason::describe)
+    RejectReason::parse(reason).map(RejectReason::describe)
+}
+
+/// The sentence about records of a kind of which nothing, or less than the share `min_accepted`,
+/// was accepted; `None` when enough was accepted. `counts` has the rejected records by reason,
+/// `first` the reason, position and detail of some of them, `place` the word for a position.
+/// Unknown reasons are left out.
+#[pyfunction]
+pub fn describe_shortfall(
+    kind: &str,
+    accepted: u64,
+    counts: BTreeMap<String, u64>,
+    first: Vec<(String, u64, String)>,
+    min_accepted: f64,
+    place: &str,
+) -> PyResult<Option<String>> {
+    let kind = parse_kind(kind)?;
+    let counts =
+        counts.iter().filter_map(|(name, count)| Some((RejectReason::parse(name)?, *count)));
+    let first = first.into_iter().filter_map(|(name, position, detail)| {
+        Some(Rejected { reason: RejectReason::parse(&name)?, position, detail })
+    });
+    let rejected = Rejections::from_parts(counts, first);
+    let read = KindCounts { records: accepted, rejected };
+    Ok(read.falls_short(min_accepted).then(|| read.shortfall(kind, place)))
 }

@@ -136,11 +136,14 @@ async def exposition(request: Request) -> Response:
     engine = service.engine
     scores = await run_in_threadpool(engine.pipeline.exposition)
     counters = json.loads(await run_in_threadpool(engine.pipeline.counters))
+    shares = engine.intake.shares()
+    degraded = int(engine.intake.problem() is not None)
     sizes = [
         ("mad_waiting_batches", "Batches that wait.", engine.waiting),
         ("mad_entities", "Services and endpoints with separate state.", counters["entities"]),
         ("mad_series", "Series of metrics with separate state.", counters["series"]),
         ("mad_journal_bytes", "Size of the journal.", engine.journal.path.stat().st_size),
+        ("mad_degraded", "1 while too few records are accepted, else 0.", degraded),
         ("process_resident_memory_bytes", "Resident memory of the process.", resident_bytes()),
     ]
     own = engine.stats.exposition() + "".join(
@@ -148,6 +151,10 @@ async def exposition(request: Request) -> Response:
         for name, text, value in sizes
         if value is not None
     )
+    if shares:
+        name = "mad_accepted_share"
+        own += f"# HELP {name} Share of accepted records, 15 minutes.\n# TYPE {name} gauge\n"
+        own += "".join(f'{name}{{kind="{kind}"}} {share:g}\n' for kind, share in shares.items())
     return Response(own.encode() + scores, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

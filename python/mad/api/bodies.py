@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from mad import _core
 from mad.api.errors import ApiError
+from mad.sources.foreign import ENOUGH, foreign
 
 #: Compressed bytes per decompression step, so that the size of the output is bounded at every step.
 _PIECE = 1024
@@ -36,35 +37,78 @@ async def read_body(request: Request, most: int) -> bytes:
     return b"".join(pieces)
 
 
-def is_plain(request: Request) -> bool:
-    """Whether the body can be stored as it is."""
+def is_plain(request: Request, body: bytes) -> bool:
+    """Whether the body can be stored as it is: lines of JSON or CSV in plain UTF-8."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return kind in _LINES and request.headers.get("content-encoding", "identity") == "identity"
+    is_packed = request.headers.get("content-encoding", "identity") != "identity"
+    if kind not in _LINES or is_packed:
+        return False
+    start = body[:ENOUGH]
+    return start.lstrip()[:1] == b"{" or (b"," in start and not _is_other(start))
 
 
 def records(body: bytes, content_type: str, content_encoding: str, most: int) -> tuple[bytes, str]:
     """The body in the form that the journal stores, and its encoding: `text` or `arrow`.
 
-    Raises `ApiError` when it cannot be decompressed, is too large or is not JSON.
+    Raises `ApiError` when it cannot be decompressed, is too large, holds no record or is neither
+    JSON nor CSV.
     """
     for coding in reversed([one.strip().lower() for one in content_encoding.split(",")]):
         body = _decompressed(body, coding, most)
     kind = content_type.partition(";")[0].strip().lower()
     if kind == _ARROW:
         return body, "arrow"
-    if kind in _LINES or body.lstrip()[:1] not in (b"[", b"{"):
+    start = body[:ENOUGH].lstrip()
+    if not start:
+        raise _no_records("the body is empty")
+    named = foreign(body[:ENOUGH])
+    if named is not None:
+        hint = "send JSON, JSON Lines, CSV or an Arrow stream"
+        raise ApiError(415, "unsupported", f"the body is {named[0]}", hint)
+    if start[:1] not in (b"[", b"{"):
+        if b"," in start.partition(b"\n")[0] and start[:1] != b'"':
+            return body, "text"
+        return _words(body, kind)
+    if kind in _LINES and start[:1] == b"{":
         return body, "text"
     try:
-        return _core.json_lines(body), "text"
+        lines = _core.json_lines(body)
     except ValueError as error:
         if _looks_like_lines(body):
             return body, "text"
-        raise ApiError(
-            400,
-            "not_json",
-            f"the body is not JSON: {error}",
-            'send {"events": [...]}, an array, one object, or JSON Lines as application/x-ndjson',
-        ) from None
+        raise _not_json(str(error)) from None
+    if not lines:
+        raise _no_records("the JSON array is empty")
+    if lines[:1] != b"{":
+        value = lines.partition(b"\n")[0].decode("utf-8", "replace")
+        raise _not_json(f"the first value of its array is {value[:40]} and not an object")
+    return lines, "text"
+
+
+def _words(body: bytes, kind: str) -> tuple[bytes, str]:
+    """A body that begins like no JSON object or array: a CSV header of one quoted or lone column,
+    or an error."""
+    if kind == "text/csv":
+        return body, "text"
+    raise _not_json(f"it begins with {body[:40].decode('utf-8', 'replace')!r}")
+
+
+def _not_json(reason: str) -> ApiError:
+    return ApiError(
+        400,
+        "not_json",
+        f"the body is no JSON with records: {reason}",
+        'send {"events": [...]}, an array, one object, or JSON Lines as application/x-ndjson',
+    )
+
+
+def _no_records(reason: str) -> ApiError:
+    return ApiError(400, "no_records", f"{reason}: it holds no record", "send one record at least")
+
+
+def _is_other(start: bytes) -> bool:
+    """Whether the first bytes are an array of JSON or a format that is not read."""
+    return start.lstrip()[:1] in (b"[", b'"', b"<") or foreign(start) is not None
 
 
 def _looks_like_lines(body: bytes) -> bool:

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from mad.api.errors import ApiError, not_found
-from mad.api.ingest import REFUSALS, all_rejected, body_of, submit
+from mad.api.ingest import REFUSALS, answer_of, body_of, submit
 from mad.api.service import (
     Service,
     json_array,
@@ -32,12 +32,18 @@ Severity = Literal["Info", "Warning", "Critical"]
 
 @router.get("/health")
 def health(request: Request) -> Response:
-    """Whether the service accepts and judges data."""
+    """Whether the service accepts and judges data.
+
+    It is `degraded` while less than `intake.min_accepted` of the records of the last 15 minutes was
+    accepted. `accepted` and `rejected` count since the server started."""
     service = service_of(request)
-    failure = service.engine.failure
+    failure, problem = service.engine.failure, service.engine.intake.problem()
+    stats = service.engine.stats
     body = {
-        "status": "failed" if failure else "ok",
-        "message": failure or "accepting and judging data",
+        "status": "failed" if failure else "degraded" if problem else "ok",
+        "message": failure or problem or "accepting and judging data",
+        "accepted": sum(stats.records.values()),
+        "rejected": sum(stats.rejected.values()),
         "waiting": service.engine.waiting,
         "watermark": rfc3339(service.engine.pipeline.watermark),
         "started": service.started.isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -201,10 +207,7 @@ async def ingest(request: Request) -> Response:
     body, encoding = await body_of(request)
     key = request.headers.get("idempotency-key", "")[:200]
     batch = Entry("requests", body, encoding, "", key or None, service.naive_offset_seconds)
-    receipt = await submit(request, batch)
-    answer = receipt.answer(batch.batch_id)
-    if receipt.rejected and not receipt.accepted:
-        raise all_rejected(answer)
+    answer = answer_of(request, batch, await submit(request, batch))
     counters = json.loads(await run_in_threadpool(service.engine.pipeline.counters))
     return JSONResponse(
         {

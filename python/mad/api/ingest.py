@@ -73,21 +73,21 @@ async def ingest(
     """
     body, encoding = await body_of(request)
     batch = Entry(kind.value, body, encoding, partition, idempotency_key or None)
-    receipt = await submit(request, batch)
-    answer = receipt.answer(batch.batch_id)
-    if receipt.rejected and not receipt.accepted:
-        raise all_rejected(answer)
-    return JSONResponse(answer)
+    return JSONResponse(answer_of(request, batch, await submit(request, batch)))
 
 
 async def body_of(request: Request) -> tuple[bytes, str]:
     """The body in the form that the journal stores."""
-    most = service_of(request).max_body
-    body = await read_body(request, most)
-    if is_plain(request):
+    service = service_of(request)
+    body = await read_body(request, service.max_body)
+    if is_plain(request, body):
         return body, "text"
     of = request.headers.get("content-type", ""), request.headers.get("content-encoding", "")
-    return await run_in_threadpool(records, body, *of, most)
+    try:
+        return await run_in_threadpool(records, body, *of, service.max_body)
+    except ApiError as error:
+        service.engine.intake.unreadable(error.message)
+        raise
 
 
 async def submit(request: Request, batch: Entry) -> IngestReceipt:
@@ -104,14 +104,18 @@ async def submit(request: Request, batch: Entry) -> IngestReceipt:
         raise ApiError(400, "unreadable", str(error), "no record was accepted") from None
 
 
-def all_rejected(answer: dict[str, Any]) -> ApiError:
-    """An error response with status 422: the batch is stored under its key, and all its records
-    were rejected."""
+def answer_of(request: Request, batch: Entry, receipt: IngestReceipt) -> dict[str, Any]:
+    """The response to a batch.
+
+    Raises `ApiError` with status 422 when all its records were rejected. The batch is stored under
+    its key.
+    """
+    min_accepted = service_of(request).engine.intake.min_accepted
+    answer = receipt.answer(batch.batch_id, batch.kind, min_accepted)
+    if not receipt.rejected or receipt.accepted:
+        return answer
     first = answer["problems"][0] if answer["problems"] else {}
-    return ApiError(
-        422,
-        "nothing_taken",
-        f"all {answer['rejected']} records were rejected: {first.get('detail', '')}",
-        first.get("hint", ""),
-        more=answer,
+    repeated = f"all {receipt.rejected} records had been accepted before"
+    raise ApiError(
+        422, "nothing_taken", answer["problem"] or repeated, first.get("hint", ""), more=answer
     )

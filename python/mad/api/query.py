@@ -217,10 +217,19 @@ def graph(request: Request) -> Response:
 
 @router.get("/stats")
 def stats(request: Request) -> Response:
-    """Numbers of accepted, judged, flagged, suppressed and dropped records and rows."""
-    counters = json.loads(service_of(request).engine.pipeline.counters())
+    """Numbers of accepted, rejected, judged, flagged, suppressed and dropped records and rows.
+    Accepted and rejected records are counted since the server started."""
+    engine = service_of(request).engine
+    counters = json.loads(engine.pipeline.counters())
     times = {name: rfc3339(counters[name]) for name in ("first", "last")}
-    return JSONResponse({**counters, **times})
+    rejected = dict(engine.stats.rejected)
+    intake = {
+        "accepted": sum(engine.stats.records.values()),
+        "rejected": sum(rejected.values()),
+        "rejected_by_reason": rejected,
+        "problem": engine.intake.problem(),
+    }
+    return JSONResponse({**intake, **counters, **times})
 
 
 @router.get("/audit")

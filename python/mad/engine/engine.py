@@ -6,6 +6,7 @@ The file is longer than others because one class owns the thread, its queue and 
 from __future__ import annotations
 
 import contextlib
+import json
 import queue
 import sqlite3
 import threading
@@ -21,6 +22,7 @@ from mad.config import Config
 from mad.engine.batch import IngestReceipt, decoded
 from mad.engine.clock import SECOND, EventClock
 from mad.engine.command import command_entry, command_of
+from mad.engine.intake import RecentIntake
 from mad.engine.job import Busy, ByteBudget, Job, StorageFailed
 from mad.engine.stats import EngineStats
 from mad.errors import StateError
@@ -62,6 +64,7 @@ class Engine:
         self.failure: str = ""
         self.listeners: list[Callable[[list[tuple[int, int, str]]], None]] = []
         self.config = config or Config()
+        self.intake = RecentIntake(float(self.config["intake"]["min_accepted"]))
         self._ticking = ticking
         self._every = (checkpoint_seconds, checkpoint_bytes)
         self._jobs: queue.Queue[Job] = queue.Queue(queue_batches)
@@ -249,6 +252,8 @@ class Engine:
             # The replay of the journal refuses the same entry for the same reason.
             if job is not None:
                 job.error = error
+                if entry.kind != COMMAND and not isinstance(error, ImportError):
+                    self.intake.unreadable(str(error))
             elif isinstance(error, ImportError):
                 raise StateError(
                     f"entry {entry.seq} of the journal: {error}", _hint(error)
@@ -257,6 +262,13 @@ class Engine:
         problems = update.problems().decode() if update.rejected else _NOTHING
         if entry.kind not in (TICK, COMMAND):
             self._count(entry, update)
+            if job is not None:
+                self.intake.add(
+                    entry.kind,
+                    update.accepted,
+                    update.rejected_counts(),
+                    json.loads(problems)["first"],
+                )
             if entry.batch_id is not None:
                 self._writes.batches.append(
                     (entry.batch_id, entry.seq, update.accepted, update.rejected, problems)
