@@ -83,8 +83,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use explain::{Explanation, TemplateExplainer, describe_reason, describe_signal, format_value};
 pub use export::{Document, IncidentDocument};
 pub use feature::{
-    FeatureBuilder, FeatureCounts, FeatureRow, FeatureSink, RequestFacts, Row, RowBuffer,
-    RowBuilder, RowHead, RowKind, SignalSample,
+    ClockFault, FeatureBuilder, FeatureCounts, FeatureRow, FeatureSink, RequestFacts, Row,
+    RowBuffer, RowBuilder, RowHead, RowKind, SignalSample,
 };
 pub use graph::{
     CallEdge, GraphCounters, GraphDocument, Latency, ServiceGraph, ServiceNode, TraceProfile,

@@ -66,6 +66,9 @@ pub struct Limits {
     /// Spans that a service graph holds because their parents or children may still arrive, and as
     /// many requests with a trace id. The oldest are dropped first. Default 100,000.
     pub open_spans: usize,
+    /// Hosts with separate clocks, and sources with a wrong clock that are kept. Records of
+    /// further hosts count as of their entity. Default 10,000.
+    pub sources: usize,
     /// Records that may be sorted in memory when a file is not ordered by time. Default 5,000,000.
     pub sort_records: usize,
 }
@@ -89,6 +92,7 @@ impl Default for Limits {
             services: 10_000,
             graph_edges: 20_000,
             open_spans: 100_000,
+            sources: 10_000,
             sort_records: 5_000_000,
         }
     }
@@ -110,7 +114,7 @@ impl Limits {
     }
 
     /// The paths of all fields with their values.
-    pub(crate) fn fields(&self) -> [(&'static str, usize); 17] {
+    pub(crate) fn fields(&self) -> [(&'static str, usize); 18] {
         [
             ("limits.entities", self.entities),
             ("limits.series", self.series),
@@ -128,6 +132,7 @@ impl Limits {
             ("limits.services", self.services),
             ("limits.graph_edges", self.graph_edges),
             ("limits.open_spans", self.open_spans),
+            ("limits.sources", self.sources),
             ("limits.sort_records", self.sort_records),
         ]
     }

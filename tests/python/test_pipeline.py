@@ -117,11 +117,13 @@ def test_positions_are_rows_of_their_batch() -> None:
 # watermark, advance, commands
 
 
-def test_the_watermark_follows_the_newest_request() -> None:
+def test_the_watermark_follows_the_newest_requests() -> None:
     pipeline = mad.Pipeline()
     assert pipeline.watermark is None
     pipeline.ingest(shop())
-    assert pipeline.watermark == shop()["timestamp"][-1] - timedelta(seconds=10)
+    newest = shop()["timestamp"][-1] - timedelta(seconds=10)
+    # the clock follows a quorum of the last records, which lags behind the newest by seconds
+    assert newest - timedelta(seconds=40) < pipeline.watermark <= newest + timedelta(seconds=5)
     assert pipeline.watermark.utcoffset() == timedelta(0)
 
 

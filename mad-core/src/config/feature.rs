@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::within;
 use crate::error::Result;
+use crate::telemetry::RequestTime;
 use crate::time::SECOND;
 
 /// How records become rows: the length of a step and the tolerance for late and early records.
@@ -31,11 +32,20 @@ pub struct FeatureConfig {
     /// How far ahead of the watermark a record may be dated, seconds, 1 to 31,536,000. A record
     /// beyond it is held until other records confirm its time. Default 3600.
     pub max_ahead_seconds: f64,
+    /// Whether the time of a request is its start or its end, where the source does not say it.
+    /// Default start, as spans and middleware write it; most access logs write the end. Lateness is
+    /// judged against the end.
+    pub request_time: RequestTime,
 }
 
 impl Default for FeatureConfig {
     fn default() -> Self {
-        Self { step_seconds: 60.0, lateness_seconds: 10.0, max_ahead_seconds: 3600.0 }
+        Self {
+            step_seconds: 60.0,
+            lateness_seconds: 10.0,
+            max_ahead_seconds: 3600.0,
+            request_time: RequestTime::Start,
+        }
     }
 }
 
@@ -46,7 +56,7 @@ impl FeatureConfig {
     ///
     /// Names the field, its value and its range.
     pub fn validate(&self) -> Result<()> {
-        let Self { step_seconds, lateness_seconds, max_ahead_seconds } = *self;
+        let Self { step_seconds, lateness_seconds, max_ahead_seconds, .. } = *self;
         within("features.step_seconds", step_seconds, 1.0..=3600.0, "1 to 3600 seconds")?;
         let expected = "0 to 86400 seconds";
         within("features.lateness_seconds", lateness_seconds, 0.0..=86_400.0, expected)?;

@@ -132,7 +132,7 @@ impl PipelineConfig {
             )))
         };
         let seconds = |config: &Self| {
-            let FeatureConfig { step_seconds, lateness_seconds, max_ahead_seconds } =
+            let FeatureConfig { step_seconds, lateness_seconds, max_ahead_seconds, .. } =
                 config.features;
             [
                 ("features.step_seconds", step_seconds),

@@ -6,7 +6,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::RowBuffer;
-use super::window_clock::{Offered, Timed, WindowClock};
+use super::quorum_clock::QuorumClock;
+use super::source_clocks::SourceId;
+use super::window_clock::{Timed, WindowClock};
 use crate::config::FeatureConfig;
 use crate::limits::Limits;
 use crate::series::{EntityId, EntityTable, SeriesTable};
@@ -77,7 +79,7 @@ impl<A: Accumulator> EventTimeWindow<A> {
     /// A window without records, with steps of `step` nanoseconds.
     pub fn new(step: i64, config: FeatureConfig, limits: &Limits, memory: A::Memory) -> Self {
         let (open, spare) = (BTreeMap::new(), Vec::new());
-        Self { step, clock: WindowClock::new(config, limits), open, spare, memory }
+        Self { step, clock: WindowClock::new(&config, limits), open, spare, memory }
     }
 
     /// Follows every jump ahead in time at once.
@@ -87,22 +89,28 @@ impl<A: Accumulator> EventTimeWindow<A> {
 
     /// Takes one record and closes the steps that the watermark then has passed.
     pub fn push(&mut self, record: Timed<A::Item>, sink: &mut FeatureSink<'_>) {
-        match self.clock.offer(record, sink.rejections) {
-            Offered::OnTime(record) => self.take(record, sink),
-            Offered::Held(released) => {
-                for record in released {
-                    self.take(record, sink);
-                }
-            }
+        let end = record.timestamp.floor(self.step).plus(self.step);
+        let first_end = self.open.keys().next().map(|first| first.plus(self.step));
+        if let Some(record) = self.clock.offer(record, end, first_end, sink.rejections) {
+            self.take(record, sink);
         }
-        self.take_due(sink);
+        for record in self.clock.due() {
+            self.take(record, sink);
+        }
+        if self.clock.follow() {
+            self.close_steps(self.clock.watermark(), sink);
+        }
     }
 
-    /// Moves the watermark to `at` and closes the steps before it.
+    /// Moves the watermark to `at` and closes the steps before it. A step that the records did not
+    /// reach to its end was cut: its traffic is no evidence.
     pub fn advance(&mut self, at: Timestamp, sink: &mut FeatureSink<'_>) {
+        for record in self.clock.advance(at) {
+            self.take(record, sink);
+        }
         self.clock.raise(at);
-        self.close_steps(self.clock.watermark(), sink);
-        self.take_due(sink);
+        let reached = self.clock.newest().map_or(at, |newest| newest.plus(self.clock.slack()));
+        self.close_steps(reached, sink);
     }
 
     /// Closes every open step at the end of the stream. The step in which it ends is not whole.
@@ -128,6 +136,21 @@ impl<A: Accumulator> EventTimeWindow<A> {
         self.clock.newest()
     }
 
+    /// The event time that the sources agree on.
+    pub fn clock(&self) -> Option<Timestamp> {
+        self.clock.clock()
+    }
+
+    /// The clock of sources.
+    pub fn quorum(&self) -> &QuorumClock {
+        self.clock.quorum()
+    }
+
+    /// The clock of sources.
+    pub fn quorum_mut(&mut self) -> &mut QuorumClock {
+        self.clock.quorum_mut()
+    }
+
     /// Raises the watermark while no step is open.
     pub fn raise(&mut self, watermark: Timestamp) {
         self.clock.raise(watermark);
@@ -145,28 +168,20 @@ impl<A: Accumulator> EventTimeWindow<A> {
 
     /// Forgets entities without open or held records, because their ids are given to others.
     pub fn forget(&mut self, gone: &BTreeSet<EntityId>) {
-        self.clock.forget(gone);
-    }
-
-    fn take_due(&mut self, sink: &mut FeatureSink<'_>) {
-        for record in self.clock.due() {
-            self.take(record, sink);
-        }
+        let is_gone = |source| matches!(source, SourceId::Entity(entity) if gone.contains(&entity));
+        self.clock.quorum_mut().forget(&is_gone);
     }
 
     fn take(&mut self, record: Timed<A::Item>, sink: &mut FeatureSink<'_>) {
-        let at = record.timestamp;
-        let start = at.floor(self.step);
+        let start = record.timestamp.floor(self.step);
         if start.plus(self.step) <= self.clock.watermark() {
             self.clock.reject_late(&record, sink.rejections);
             return;
         }
         let spare = &mut self.spare;
         let open = self.open.entry(start).or_insert_with(|| spare.pop().unwrap_or_default());
+        self.clock.saw(&record);
         open.add(record, &mut self.memory);
-        if self.clock.saw(at) {
-            self.close_steps(self.clock.watermark(), sink);
-        }
     }
 
     /// Closes the steps that the watermark has passed; event time itself has come to `reached`.

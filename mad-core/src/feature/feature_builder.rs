@@ -12,12 +12,15 @@ use super::log_step::{LogMemory, LogStep};
 use super::metric_points::{Measured, MetricMemory, MetricPoints};
 use super::point::StepFinder;
 use super::request_step::{EntityCursor, RequestMemory, RequestStep, Served};
+use super::source_clocks::{ClockFault, HostTable};
 use super::window_clock::Timed;
 use crate::config::{FeatureConfig, SloConfig};
 use crate::error::Result;
 use crate::limits::Limits;
 use crate::series::{EntityId, Sample, SeriesId};
-use crate::telemetry::{LogLevel, LogLine, MetricPoint, Record, RejectReason, Request, Source};
+use crate::telemetry::{
+    LogLevel, LogLine, MetricPoint, Record, RejectReason, Request, RequestTime, Source,
+};
 use crate::time::Timestamp;
 
 /// Points of metrics keep their own times: their window has a step of one nanosecond.
@@ -96,6 +99,8 @@ pub struct FeatureBuilder {
     config: FeatureConfig,
     request_ids: usize,
     ids: RecentIds,
+    hosts: HostTable,
+    bounded: bool,
     requests: EventTimeWindow<RequestStep>,
     metrics: EventTimeWindow<MetricPoints>,
     logs: EventTimeWindow<LogStep>,
@@ -134,6 +139,8 @@ impl FeatureBuilder {
             config,
             request_ids: limits.request_ids,
             ids: RecentIds::default(),
+            hosts: HostTable::new(limits.sources),
+            bounded: false,
             requests: EventTimeWindow::new(config.step_nanos(), config, limits, requests),
             metrics: EventTimeWindow::new(METRIC_STEP, config, limits, metrics),
             logs: EventTimeWindow::new(config.step_nanos(), config, limits, LogMemory::default()),
@@ -144,6 +151,7 @@ impl FeatureBuilder {
     /// where a record that is dated far ahead is simply the last one.
     #[must_use]
     pub fn bounded_input(mut self) -> Self {
+        self.bounded = true;
         self.requests.bound_input();
         self.metrics.bound_input();
         self.logs.bound_input();
@@ -174,7 +182,10 @@ impl FeatureBuilder {
         match record.into() {
             Record::Request(request) => self.push_request(&request, source, sink),
             Record::Span(span) if span.kind.is_caller() => {}
-            Record::Span(span) => self.push_request(&span.as_request(), source, sink),
+            Record::Span(span) => {
+                let source = source.dated_by(RequestTime::Start);
+                self.push_request(&span.as_request(), &source, sink);
+            }
             Record::Metric(point) => self.push_metric(&point, source, sink),
             Record::Log(line) => self.push_log(&line, source, sink),
             Record::Change(_) | Record::Edge(_) => {}
@@ -194,9 +205,17 @@ impl FeatureBuilder {
             sink.rejections.add(RejectReason::Duplicate, position, detail);
             return;
         }
+        let entity = sink.entities.id(request.service, request.endpoint);
+        let time = source.request_time.unwrap_or(self.config.request_time);
+        let (step, lateness) = (self.config.step_nanos(), self.config.lateness_nanos());
+        let timestamp = request.counts_at(time, step, lateness);
+        let reading = if self.bounded { request.timestamp } else { request.completed(time) };
         let record = Timed {
-            timestamp: request.timestamp,
-            entity: sink.entities.id(request.service, request.endpoint),
+            timestamp,
+            reading,
+            entity,
+            delayed: timestamp != request.timestamp,
+            source: self.hosts.source(request.host, entity),
             position,
             item: Served {
                 status: request.status,
@@ -235,7 +254,11 @@ impl FeatureBuilder {
         names.came(series);
         let sample = Sample { value: point.value, n: point.n };
         let item = Measured { series, sample };
-        self.metrics.push(Timed { timestamp: point.timestamp, entity, position, item }, sink);
+        let source = self.hosts.source(point.host, entity);
+        let at = point.timestamp;
+        let record =
+            Timed { timestamp: at, reading: at, entity, delayed: false, source, position, item };
+        self.metrics.push(record, sink);
     }
 
     /// A line of a service beyond [`Limits::entities`] is counted and makes no row.
@@ -251,7 +274,11 @@ impl FeatureBuilder {
             return;
         }
         let item = LogLevel::of(line.level);
-        self.logs.push(Timed { timestamp: line.timestamp, entity, position, item }, sink);
+        let source = self.hosts.source(line.host, entity);
+        let at = line.timestamp;
+        let record =
+            Timed { timestamp: at, reading: at, entity, delayed: false, source, position, item };
+        self.logs.push(record, sink);
     }
 
     /// Moves the watermarks to `at` and closes the steps before it. A source without records calls
@@ -298,6 +325,17 @@ impl FeatureBuilder {
         self.newest_request().max(self.metrics.newest())
     }
 
+    /// The event time that the sources of each kind agree on, of the kind that is furthest on.
+    pub fn clock(&self) -> Option<Timestamp> {
+        self.requests.clock().max(self.metrics.clock()).max(self.logs.clock())
+    }
+
+    /// The sources whose records have wrong times, by kind of record: requests, metrics, logs.
+    pub fn clock_faults(&self) -> impl Iterator<Item = ClockFault> + '_ {
+        let quorums = [self.requests.quorum(), self.metrics.quorum(), self.logs.quorum()];
+        quorums.into_iter().flat_map(|quorum| quorum.sources.faults(&self.hosts))
+    }
+
     /// The newest event time of requests.
     pub(crate) fn newest_request(&self) -> Option<Timestamp> {
         self.requests.newest()
@@ -323,6 +361,9 @@ impl FeatureBuilder {
         (requests.requests, requests.errors, requests.dropped) = (0, 0, 0);
         (metrics.memory.points, metrics.memory.overflowed) = (0, 0);
         (logs.memory.lines, logs.memory.overflowed) = (0, 0);
+        self.requests.quorum_mut().sources.reset();
+        self.metrics.quorum_mut().sources.reset();
+        self.logs.quorum_mut().sources.reset();
     }
 
     /// The entities with a record in an open step or with a held record.

@@ -1,7 +1,8 @@
 //! The part that takes telemetry: windows, service graph and trace profiles.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,7 @@ use super::names::Names;
 use super::partition::Partition;
 use crate::config::PipelineConfig;
 use crate::error::{Error, Result};
-use crate::feature::{EntityCursor, RowBuffer, StepFinder};
+use crate::feature::{ClockFault, EntityCursor, RowBuffer, StepFinder};
 use crate::graph::{ServiceGraph, TraceProfiles};
 use crate::series::{EntityId, SeriesId};
 use crate::telemetry::{Edge, PartitionId, Record, Rejections, Request, Source, Span, SpanKind};
@@ -99,6 +100,8 @@ impl Ingest {
         let Partition { features, .. } = self.partitions.get_mut(source.partition.index())?;
         if request.trace_id.is_some() && request.check().is_ok() {
             let known = features.newest_request();
+            let time = source.request_time.unwrap_or(config.features.request_time);
+            let request = &Request { timestamp: request.began(time), ..*request };
             self.graph.request_by(request, known.map(|known| known.min(request.timestamp)));
         }
         let entities = &names.entities;
@@ -203,7 +206,8 @@ impl Ingest {
         self.closed = closed;
     }
 
-    /// Notes that a step of a partition is judged. Returns the clock if the step is new.
+    /// Notes that a step of a partition is judged. Returns the newest judged step of
+    /// the partition that is furthest behind, if the step is new.
     pub fn step_begins(&mut self, partition: PartitionId, step: Timestamp) -> Option<Timestamp> {
         let open = self.partitions.get_mut(partition.index())?;
         if open.bucket.is_some_and(|known| step <= known) {
@@ -211,12 +215,12 @@ impl Ingest {
         }
         open.bucket = Some(step);
         self.newest_step = self.newest_step.max(Some(step));
-        self.clock()
+        self.judged_until()
     }
 
-    /// The clock, if it has entered an hour in which idle entities were not looked for yet.
+    /// The newest step that was judged, if it has entered an hour in which idle entities were not looked for yet.
     pub fn sweep_due(&mut self) -> Option<Timestamp> {
-        let at = self.clock()?;
+        let at = self.judged_until()?;
         let hour = at.floor(SWEEP_INTERVAL);
         let is_due = self.swept.replace(hour).is_some_and(|swept| swept < hour);
         is_due.then_some(at)
@@ -294,13 +298,30 @@ impl Ingest {
         furthest_behind.or(first).unwrap_or_default()
     }
 
+    /// The event time that the sources of the partition that is furthest on agree on.
+    pub fn clock(&self) -> Option<Timestamp> {
+        self.partitions.iter().filter_map(|open| open.features.clock()).max()
+    }
+
+    /// The sources with a wrong clock, each once: its kinds of records are added up.
+    pub fn clock_faults(&self) -> Vec<ClockFault> {
+        let mut faults: BTreeMap<_, ClockFault> = BTreeMap::new();
+        for fault in self.partitions.iter().flat_map(|open| open.features.clock_faults()) {
+            match faults.entry((fault.host.clone(), fault.entity)) {
+                Entry::Vacant(place) => drop(place.insert(fault)),
+                Entry::Occupied(mut known) => known.get_mut().add(&fault),
+            }
+        }
+        faults.into_values().collect()
+    }
+
     /// The newest event time of all partitions.
     pub fn newest(&self) -> Option<Timestamp> {
         self.partitions.iter().filter_map(|open| open.features.newest()).max()
     }
 
     /// The newest step that was judged, of the partition that is furthest behind.
-    pub fn clock(&self) -> Option<Timestamp> {
+    pub fn judged_until(&self) -> Option<Timestamp> {
         self.partitions.iter().filter_map(|partition| partition.bucket).min()
     }
 

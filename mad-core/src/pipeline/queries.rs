@@ -8,6 +8,7 @@ use crate::config::{CulpritConfig, MuteWindow, PipelineConfig};
 use crate::culprit::Ranking;
 use crate::error::Result;
 use crate::explain::{Explanation, Link, TemplateExplainer};
+use crate::feature::ClockFault;
 use crate::graph::ServiceGraph;
 use crate::guard::EntityMaturity;
 use crate::history::{Decision, History};
@@ -137,7 +138,36 @@ impl Pipeline {
         self.ingest.watermark()
     }
 
-    /// The newest event time of all partitions.
+    /// The event time that a quorum of sources agrees on, of the partition that is furthest on. One
+    /// source with a wrong clock does not move it. A timer that closes steps while no record arrives
+    /// starts from it.
+    pub fn clock(&self) -> Option<Timestamp> {
+        self.ingest.clock()
+    }
+
+    /// The sources whose records have wrong times: hosts, and entities whose records name no host.
+    ///
+    /// ```
+    /// use mad_core::{Pipeline, PipelineConfig, Request, Timestamp};
+    ///
+    /// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+    /// for second in 0..1_200 {
+    ///     let host = ["web-1", "web-2", "web-3"][second as usize % 3];
+    ///     let ahead = if host == "web-3" { 600 } else { 0 };
+    ///     let at = Timestamp::from_seconds(second + ahead);
+    ///     pipeline.ingest([Request { host, ..Request::new(at, "cart", "/add", 200, 9.0) }]);
+    /// }
+    /// let faults = pipeline.clock_faults();
+    /// assert_eq!(faults[0].host.as_deref(), Some("web-3"));
+    /// assert_eq!((faults.len(), pipeline.rejected().total()), (1, 0));
+    /// # Ok::<(), mad_core::Error>(())
+    /// ```
+    pub fn clock_faults(&self) -> Vec<ClockFault> {
+        self.ingest.clock_faults()
+    }
+
+    /// The newest event time of all partitions, without records that are ahead because of a wrong
+    /// clock.
     pub fn newest(&self) -> Option<Timestamp> {
         self.ingest.newest()
     }

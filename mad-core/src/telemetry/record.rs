@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Edge, LogLine, MetricPoint, RejectReason, Request, Span};
+use super::{Change, Edge, LogLine, MetricPoint, RejectReason, Request, RequestTime, Span};
 use crate::error::{Error, Result};
 use crate::time::Timestamp;
 
@@ -223,18 +223,28 @@ pub struct Source {
     /// The place in the source, counted from 1 and shown for rejected records: the line of a text
     /// file or the row of a table. 0 where it is not known.
     pub position: u64,
+    /// Whether its requests are dated by their start or their end. `None`: as
+    /// [`FeatureConfig::request_time`](crate::FeatureConfig::request_time) says. Spans are always
+    /// dated by their start.
+    pub request_time: Option<RequestTime>,
 }
 
 impl Source {
     /// A position in the default partition.
     pub const fn at(position: u64) -> Self {
-        Self { partition: PartitionId(0), position }
+        Self { partition: PartitionId(0), position, request_time: None }
     }
 
     /// The same position in another partition.
     #[must_use]
     pub const fn in_partition(self, partition: PartitionId) -> Self {
         Self { partition, ..self }
+    }
+
+    /// The same source, its requests dated by their start or their end.
+    #[must_use]
+    pub const fn dated_by(self, time: RequestTime) -> Self {
+        Self { request_time: Some(time), ..self }
     }
 }
 

@@ -4,7 +4,7 @@ use mad_core::config::FeatureConfig;
 use mad_core::feature::{FeatureBuilder, FeatureRow, FeatureSink, RowBuffer};
 use mad_core::limits::Limits;
 use mad_core::series::{EntityTable, SeriesTable};
-use mad_core::telemetry::{RejectReason, Rejections, Request, Source};
+use mad_core::telemetry::{RejectReason, Rejections, Request, RequestTime, Source};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use proptest::prelude::*;
 
@@ -177,13 +177,16 @@ fn the_last_step_of_a_stream_is_not_whole() {
 
 #[test]
 fn lateness_is_exact_to_the_nanosecond() {
-    // the watermark is the newest time less ten seconds; a step is closed once it has passed its end
-    for (newest, taken) in [(10 * SECOND - 1, true), (10 * SECOND, false)] {
+    // the watermark is the clock less ten seconds; a step is closed once it has passed its end
+    for (clock, taken) in [(10 * SECOND - 1, true), (10 * SECOND, false)] {
         let mut run = Run::default();
         run.stream(0, MINUTE, &["a"]);
-        run.at(start(MINUTE + newest), "a");
+        // each request takes 10 ms, and is known when it is completed
+        for _ in 0..32 {
+            run.at(start(MINUTE + clock - SECOND / 100), "a");
+        }
         run.at(start(MINUTE - 1), "a");
-        assert_eq!(run.rejected(RejectReason::Late), u64::from(!taken), "{newest}");
+        assert_eq!(run.rejected(RejectReason::Late), u64::from(!taken), "{clock}");
         run.finish();
         assert_eq!(run.rows[0].count, 60 + u64::from(taken));
         assert_eq!(run.rejections.total(), u64::from(!taken));
@@ -225,7 +228,7 @@ fn latencies_beyond_the_bound_are_counted_but_not_measured() {
     let limits = Limits { window_samples: 10, ..Limits::default() };
     let mut run = Run::new(FeatureConfig::default(), &limits);
     for i in 0..50_i64 {
-        let (status, latency) = if i < 10 { (200, 10.0) } else { (500, 1e6) };
+        let (status, latency) = if i < 10 { (200, 10.0) } else { (500, 1e3) };
         let at = start(i * SECOND);
         run.push(&Request::new(at, "a", "/x", status, latency));
     }
@@ -310,45 +313,48 @@ fn a_repeated_delivery_is_dropped_by_its_id_only() {
 }
 
 #[test]
-fn three_agreeing_entities_move_the_watermark() {
+fn a_jump_of_all_entities_moves_the_clock() {
     let mut run = Run::default();
     run.stream(0, 5 * MINUTE, &["a", "b", "c", "d"]);
     let later = 30 * HOUR;
-    run.at(start(later), "a");
-    run.at(start(later + SECOND), "b");
-    assert_eq!(run.rows.len(), 4 * 4, "two of four are not enough");
-    run.at(start(later + 2 * SECOND), "c");
+    for (i, name) in ["a", "b", "c", "d"].into_iter().cycle().take(11).enumerate() {
+        run.at(start(later + i as i64 * SECOND), name);
+    }
+    assert_eq!(run.rows.len(), 4 * 4, "eleven of the last sixteen turns are not enough");
+    run.at(start(later + 11 * SECOND), "d");
+    run.stream(later + 12 * SECOND, later + 30 * SECOND, &["a", "b", "c", "d"]);
     assert_eq!(run.rows.len(), 4 * 5);
-    assert_eq!(run.builder.newest(), Some(start(later + 2 * SECOND)));
     run.finish();
-    assert_eq!((run.requests(), run.rejections.total()), (303, 0));
+    assert_eq!((run.requests(), run.rejections.total()), (330, 0));
     assert_eq!(run.rows.last().unwrap().gap, 30 * 60 - 5);
 }
 
 #[test]
-fn with_two_entities_both_have_to_agree() {
+fn two_entities_have_to_agree_on_a_jump() {
     let mut run = Run::default();
     run.stream(0, 5 * MINUTE, &["a", "b"]);
-    run.at(start(30 * HOUR), "a");
-    assert_eq!(run.builder.newest(), Some(start(299 * SECOND)));
-    run.at(start(30 * HOUR + SECOND), "b");
-    assert_eq!(run.builder.newest(), Some(start(30 * HOUR + SECOND)));
+    // b is a day ahead, a is not
+    for second in 300..600 {
+        run.at(start(second * SECOND), "a");
+        run.at(start(24 * HOUR + second * SECOND), "b");
+    }
     run.finish();
-    assert_eq!((run.requests(), run.rejections.total()), (302, 0));
+    assert_eq!((run.requests(), run.rejected(RejectReason::Future)), (600, 300));
+    assert_eq!(run.rejections.total(), 300);
 }
 
 #[test]
-fn five_consecutive_records_of_one_entity_move_the_watermark() {
+fn twelve_of_sixteen_records_of_a_lone_entity_move_the_clock() {
     let mut run = Run::default();
     run.stream(0, 5 * MINUTE, &["a"]);
-    for i in 0..4 {
-        run.at(start(30 * HOUR + i * 20 * MINUTE), "a");
+    for i in 0..11 {
+        run.at(start(30 * HOUR + i * SECOND), "a");
     }
-    assert_eq!(run.builder.newest(), Some(start(299 * SECOND)));
-    run.at(start(30 * HOUR + 80 * MINUTE), "a");
-    assert_eq!(run.builder.newest(), Some(start(30 * HOUR + 80 * MINUTE)));
+    assert_eq!(run.rows.len(), 4);
+    run.at(start(30 * HOUR + 11 * SECOND), "a");
+    assert_eq!(run.rows.len(), 5);
     run.finish();
-    assert_eq!((run.requests(), run.rejections.total()), (305, 0), "{:?}", run.rejections);
+    assert_eq!((run.requests(), run.rejections.total()), (312, 0), "{:?}", run.rejections);
 }
 
 #[test]
@@ -423,8 +429,9 @@ fn a_held_record_is_accepted_at_its_time_and_hides_no_other() {
     let mut run = Run::default();
     run.stream(0, 5 * MINUTE, &["a", "b"]);
     run.at(start(90 * MINUTE), "b");
-    run.stream(5 * MINUTE, 90 * MINUTE, &["a", "b"]);
-    assert_eq!(run.builder.counts().requests, 90 * 60);
+    run.stream(5 * MINUTE, 30 * MINUTE, &["a", "b"]);
+    assert_eq!(run.builder.counts().requests, 30 * 60);
+    run.stream(30 * MINUTE, 90 * MINUTE, &["a", "b"]);
     run.stream(90 * MINUTE, 95 * MINUTE, &["a", "b"]);
     run.finish();
     assert_eq!(run.rejections.total(), 0, "{:?}", run.rejections);
@@ -523,6 +530,20 @@ fn sketches(most: usize) -> impl Strategy<Value = Vec<Sketch>> {
     prop::collection::vec(one, 1..most)
 }
 
+fn of_sketch(sketch: &Sketch) -> Request<'static> {
+    let (service, endpoint) = NAMES[sketch.1];
+    Request::new(start(sketch.0), service, endpoint, 200, sketch.3)
+}
+
+/// When a request is completed, nanoseconds after the start.
+fn arrival(sketch: &Sketch) -> i64 {
+    of_sketch(sketch).completed(RequestTime::Start).since(start(0))
+}
+
+fn counts_at(sketch: &Sketch) -> Timestamp {
+    of_sketch(sketch).counts_at(RequestTime::Start, MINUTE, 10 * SECOND)
+}
+
 fn build(sketches: &[Sketch], bounded: bool) -> Run {
     let mut run = Run::default();
     if bounded {
@@ -573,11 +594,20 @@ proptest! {
             .collect();
         delayed.sort_by_key(|(arrival, _)| *arrival);
         let arrived: Vec<Sketch> = delayed.into_iter().map(|(_, sketch)| sketch).collect();
-        for bounded in [true, false] {
-            let run = build(&arrived, bounded);
-            prop_assert_eq!(run.rejections.total(), 0, "{:?}", run.rejections);
-            prop_assert_eq!(run.named(), expected.named());
-        }
+        let run = build(&arrived, true);
+        prop_assert_eq!(run.rejections.total(), 0, "{:?}", run.rejections);
+        prop_assert_eq!(run.named(), expected.named());
+        // in a stream a record arrives up to half of the lateness after its completion
+        let mut completed: Vec<(i64, Sketch)> = sorted
+            .iter()
+            .zip(&delays)
+            .map(|(sketch, delay)| (arrival(sketch) + delay / 2, *sketch))
+            .collect();
+        completed.sort_by_key(|(arrival, _)| *arrival);
+        let arrived: Vec<Sketch> = completed.into_iter().map(|(_, sketch)| sketch).collect();
+        let run = build(&arrived, false);
+        prop_assert_eq!(run.rejections.total(), 0, "{:?}", run.rejections);
+        prop_assert_eq!(run.named(), expected.named());
     }
 
     #[test]
@@ -587,7 +617,7 @@ proptest! {
         let run = build(&sorted, false);
         let mut groups = std::collections::BTreeMap::<_, Vec<Sketch>>::new();
         for sketch in &sorted {
-            let bucket = start(sketch.0).floor(MINUTE);
+            let bucket = counts_at(sketch).floor(MINUTE);
             groups.entry((bucket, NAMES[sketch.1])).or_default().push(*sketch);
         }
         prop_assert_eq!(run.rows.len(), groups.len());

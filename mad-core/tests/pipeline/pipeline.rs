@@ -485,9 +485,9 @@ fn late_and_early_records_open_nothing() {
     for i in (30..requests.len()).step_by(30).rev() {
         let mut early = requests[i].clone();
         early.at = early.at.plus(24 * 60 * MINUTE);
-        early.latency = 1e6;
+        early.latency = 1e4;
         let mut late = requests[i / 4].clone();
-        late.latency = 1e6;
+        late.latency = 1e4;
         requests.insert(i, early);
         if i > 200 {
             requests.insert(i, late);

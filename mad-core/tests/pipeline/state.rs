@@ -73,20 +73,28 @@ fn an_exported_entity_continues_unchanged() {
     for entity in [&paid, &cpu] {
         to.load(entity, &from.export(entity).unwrap()).unwrap();
     }
-    let went_on = feed(&mut to, after.iter().copied());
-    let whole = feed(&mut stayed, after);
+    // the clock of a pipeline is no part of an entity, so the same rows may close a few records later
+    let to_end = |pipeline: &mut Pipeline, rows: &[&SimulatedRequest]| {
+        let mut update = feed(pipeline, rows.iter().copied());
+        update.rows.extend(pipeline.finish().rows);
+        update
+    };
+    let went_on = to_end(&mut to, &after);
+    let whole = to_end(&mut stayed, &after);
     assert!(went_on.rows.len() > 20 && !series_in(&went_on.rows).is_empty());
     let rows = |update: &Update| {
         let row = |judged: &mad_core::JudgedRow| format!("{} {:?}", judged.entity, judged.signals);
-        update.rows.iter().map(row).collect::<Vec<_>>()
+        // rows of different kinds are judged as their windows close
+        let mut rows: Vec<String> = update.rows.iter().map(row).collect();
+        rows.sort_by_key(|row| row.starts_with("payments /pay"));
+        rows
     };
     assert_eq!(rows(&went_on), rows(&whole));
-    let closed = |pipeline: &mut Pipeline| {
-        pipeline.finish();
+    let closed = |pipeline: &Pipeline| {
         let incident = pipeline.incidents()[0];
         (incident.id.clone(), incident.start, incident.end, incident.rows)
     };
-    assert_eq!(closed(&mut to), closed(&mut stayed));
+    assert_eq!(closed(&to), closed(&stayed));
 }
 
 #[test]

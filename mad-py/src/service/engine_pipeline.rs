@@ -135,6 +135,12 @@ impl EnginePipeline {
         })?
     }
 
+    /// The event time that a quorum of sources agrees on; None before there is one.
+    #[getter]
+    fn clock(&self, py: Python<'_>) -> PyResult<Option<i64>> {
+        self.served.with(py, |served| served.core.clock().map(Timestamp::nanos))
+    }
+
     /// The newest event time taken; None before the first.
     #[getter]
     fn newest(&self, py: Python<'_>) -> PyResult<Option<i64>> {

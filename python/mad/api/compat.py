@@ -231,7 +231,7 @@ def ingest_stats(request: Request) -> Response:
             "count": totals["rows"],
             "max_capacity": service.engine.journal.retention.rows,
             "oldest_ts": oldest,
-            "newest_ts": rfc3339(service.engine.pipeline.newest),
+            "newest_ts": rfc3339(service.engine.pipeline.newest or service.engine.pipeline.clock),
             "retention_minutes": service.retention_minutes,
             "rejected": figures.rejected,
             "realtime_stats": {

@@ -274,7 +274,7 @@ class Engine:
                     (entry.batch_id, entry.seq, update.accepted, update.rejected, problems)
                 )
         if entry.kind != TICK:
-            self.clock.observe(self.pipeline.newest)
+            self.clock.observe(self.pipeline.clock)
         news = self._collect(entry, update)
         if job is not None:
             job.result = IngestReceipt(entry.seq, update.accepted, update.rejected, problems)
@@ -403,7 +403,7 @@ class Engine:
                 "free space on the disk, or restore the journal from a copy",
             ) from error
         self._changes.clear()
-        self.clock.observe(self.pipeline.newest)
+        self.clock.observe(self.pipeline.clock)
         self.stats.recovery_seconds = monotonic() - began
         return self.pipeline
 
