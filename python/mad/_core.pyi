@@ -368,6 +368,15 @@ class Incident:
         """How often it reopened after it had closed."""
 
     @property
+    def flapping(self) -> bool:
+        """Whether the same fault came and went three times or more."""
+
+    @property
+    def grouped_by_time(self) -> bool:
+        """Whether services without known calls between them share it, because the same kind of fault
+        began in them at the same time."""
+
+    @property
     def slo(self) -> dict[str, Any] | None:
         """The share of the error budgets that its rows used up; None without requests."""
 

@@ -35,16 +35,21 @@ pub struct IncidentConfig {
     /// Default 2.5.
     pub sustain_threshold: f64,
     /// Time after the last flagged row at which an incident closes, minutes, above 0, at most 1e6. It is
-    /// two steps at least. Default 5.
+    /// two steps at least, and five times the usual time between rows of an entity that does not
+    /// have one in every step. Default 5.
     pub resolve_after_minutes: f64,
     /// Largest time between the starts of anomalies that share an incident, minutes, 0 to 1e6. It applies
     /// to entities of one service and of services that call each other; 0 turns sharing off.
     /// Default 5.
     pub merge_minutes: f64,
     /// Time after the last flagged row of a closed incident within which new anomalies open it again,
-    /// minutes, 0 to 1e6; 0 turns it off. An incident that a command resolved never opens again.
-    /// Default 10.
+    /// minutes, 0 to 1e6; 0 turns it off. Each reopening doubles it, up to six hours. An incident
+    /// that a command resolved never opens again. Default 10.
     pub cooldown_minutes: f64,
+    /// Shortest time without requests that is a silence, minutes, 0 to 1e6; 0 turns silences off. An
+    /// entity is silent when it had no requests for this long and for longer than its rhythm explains.
+    /// Default 5.
+    pub silence_minutes: f64,
     /// Time without any row after which an incident closes, minutes, above 0, at most 1e6. Default 30.
     pub ttl_minutes: f64,
 }
@@ -60,6 +65,7 @@ impl Default for IncidentConfig {
             resolve_after_minutes: 5.0,
             merge_minutes: 5.0,
             cooldown_minutes: 10.0,
+            silence_minutes: 5.0,
             ttl_minutes: 30.0,
         }
     }
@@ -88,7 +94,8 @@ impl IncidentConfig {
         not_negative("incident.sustain_threshold", self.sustain_threshold)?;
         let expected = "0 to 1e6 minutes";
         within("incident.merge_minutes", self.merge_minutes, 0.0..=1e6, expected)?;
-        within("incident.cooldown_minutes", self.cooldown_minutes, 0.0..=1e6, expected)
+        within("incident.cooldown_minutes", self.cooldown_minutes, 0.0..=1e6, expected)?;
+        within("incident.silence_minutes", self.silence_minutes, 0.0..=1e6, expected)
     }
 
     /// The cooldown in nanoseconds.
@@ -102,13 +109,15 @@ impl IncidentConfig {
         if merge == 0 { 0 } else { merge.max(step.saturating_mul(2)) }
     }
 
-    /// The time to close in nanoseconds for rows of `step` nanoseconds.
-    pub(crate) fn gap(&self, step: i64) -> i64 {
-        ((self.resolve_after_minutes * MINUTE as f64) as i64).max(step.saturating_mul(2))
+    /// The time to close in nanoseconds for rows of `step` nanoseconds that come every `rhythm`.
+    pub(crate) fn gap(&self, step: i64, rhythm: i64) -> i64 {
+        let quiet =
+            ((self.resolve_after_minutes * MINUTE as f64) as i64).max(step.saturating_mul(2));
+        if rhythm > step { quiet.max(rhythm.saturating_mul(5)) } else { quiet }
     }
 
-    /// The time to live in nanoseconds for rows of `step` nanoseconds.
-    pub(crate) fn ttl(&self, step: i64) -> i64 {
-        ((self.ttl_minutes * MINUTE as f64) as i64).max(self.gap(step))
+    /// The time to live in nanoseconds.
+    pub(crate) fn ttl(&self) -> i64 {
+        (self.ttl_minutes * MINUTE as f64) as i64
     }
 }

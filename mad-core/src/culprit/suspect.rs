@@ -9,7 +9,8 @@ use crate::guard::Severity;
 use crate::history::FlaggedRow;
 use crate::score::score_of;
 use crate::series::{
-    CALLS_TO, Entity, EntityId, EntityTable, MISSING_SPANS, NETWORK_GAP, Signal, SignalName,
+    CALLS_TO, Entity, EntityId, EntityTable, MISSING_SPANS, NETWORK_GAP, SILENCE, Signal,
+    SignalName,
 };
 use crate::telemetry::ChangeEvent;
 use crate::time::Timestamp;
@@ -48,7 +49,7 @@ impl Suspect {
     /// Whether only missing requests or missing spans speak against it.
     pub fn is_only_absent(&self) -> bool {
         self.evidence.values().all(|Evidence { signal, z, .. }| {
-            signal.as_str() == MISSING_SPANS
+            matches!(signal.as_str(), MISSING_SPANS | SILENCE)
                 || *z < 0.0 && signal.request() == Some(Signal::RequestCount)
         })
     }

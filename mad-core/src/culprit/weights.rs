@@ -176,7 +176,10 @@ fn not_called(
             let absent = services.get(&**callee).is_some_and(|callee| {
                 !callee.present && caller.began_by(callee.first, callee.step)
             });
-            if absent && *callee != why.because_of && !found.contains_key(callee) {
+            // the other callee may have failed because this one is gone
+            let other = services.get(&*why.because_of);
+            let is_cause = other.is_some_and(|other| other.callees.contains(callee));
+            if absent && !is_cause && *callee != why.because_of && !found.contains_key(callee) {
                 found.insert(Arc::clone(callee), why.clone());
                 queue.push_back((Arc::clone(callee), why.clone()));
             }

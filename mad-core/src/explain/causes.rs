@@ -1,11 +1,15 @@
 //! Likely causes and recommended actions by the pattern of flagged signals.
 
 use super::phrases::{change, failing, peaks};
-use super::words::{date_clock, milliseconds, named, number, one_line, percent, plural};
+use super::words::{
+    date_clock, format_value, milliseconds, named, number, one_line, percent, plural,
+};
 use crate::culprit::Ranking;
 use crate::history::FlaggedSignal;
 use crate::incident::Incident;
-use crate::series::{CALLS_TO, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, Signal, counts_lines};
+use crate::series::{
+    CALLS_TO, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, SILENCE, Signal, counts_lines,
+};
 
 /// Largest number of causes, and of actions.
 const MAX_ITEMS: usize = 5;
@@ -46,6 +50,8 @@ pub(super) struct Pattern<'a> {
     spans: Option<&'a FlaggedSignal>,
     /// The callee of a call edge and its network time.
     network: Option<(String, &'a FlaggedSignal)>,
+    /// The time without requests.
+    silence: Option<&'a FlaggedSignal>,
     /// Error or warning lines.
     lines: Option<&'a FlaggedSignal>,
 }
@@ -77,6 +83,7 @@ impl<'a> Pattern<'a> {
                 let gap = metrics().find(|flagged| flagged.signal.as_str() == NETWORK_GAP)?;
                 Some((one_line(callee), gap))
             }),
+            silence: metrics().find(|flagged| flagged.signal.as_str() == SILENCE),
             lines: metrics().find(|flagged| counts_lines(flagged.signal.as_str())),
         }
     }
@@ -132,6 +139,13 @@ impl<'a> Pattern<'a> {
                 format!("A surge of demand, retries of a caller, or a crawler: {arrived}")
             });
         }
+        if let Some(silence) = self.silence {
+            out.push(format!(
+                "{service} is down or cannot be reached, its callers stopped calling, or its telemetry \
+                 is lost: no request for {}.",
+                format_value(&silence.signal, silence.value),
+            ));
+        }
         if let Some(spans) = self.spans {
             out.push(format!(
                 "Calls to {} that no longer happen, or spans that are lost before they arrive: {}.",
@@ -183,7 +197,13 @@ impl<'a> Pattern<'a> {
                 "Check the network, the connection pools and the queues between {service} and {callee}.",
             ));
         }
-        if drop {
+        if self.silence.is_some() {
+            out.push(format!(
+                "Check whether {service} is running and can be reached, and whether its telemetry \
+                 still arrives.",
+            ));
+        }
+        if drop || self.silence.is_some() {
             out.push(format!("Check the callers of {service} and the gateway before it."));
         }
         if surge {

@@ -233,6 +233,7 @@ impl TemplateExplainer {
         }
         out.extend(budgets(incident));
         out.extend(reopened(incident));
+        out.extend(flapping(incident));
         out.extend(members(incident));
         out
     }
@@ -254,6 +255,18 @@ fn reopened(incident: &Incident) -> Option<String> {
     ))
 }
 
+/// `It is flapping: the same fault occurred 5 times, with up to 15 minutes between.`
+fn flapping(incident: &Incident) -> Option<String> {
+    let times = incident.recurred + incident.reopened + 1;
+    incident.is_flapping().then(|| {
+        format!(
+            "It is flapping: the same fault occurred {} times or more, with up to {} between.",
+            number(times as f64, 0),
+            duration(incident.longest_quiet),
+        )
+    })
+}
+
 /// `2 other entities became anomalous: cart /add at 10:44 UTC and mail /send at 10:45 UTC.`
 fn members(incident: &Incident) -> Option<String> {
     let named_at = |member: &Member| {
@@ -267,8 +280,14 @@ fn members(incident: &Incident) -> Option<String> {
     }
     let entities = if incident.reached == 1 { "entity" } else { "entities" };
     let count = number(incident.reached as f64, 0);
+    let why = if incident.by_time {
+        " They are grouped because their faults began at the same time; no calls between all of \
+         their services are known."
+    } else {
+        ""
+    };
     (incident.reached > 0)
-        .then(|| format!("{count} other {entities} became anomalous: {}.", list(&names)))
+        .then(|| format!("{count} other {entities} became anomalous: {}.{why}", list(&names)))
 }
 
 /// Causes from a ranking: a change of its first culprit, and the callees of the incident's own entity.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::guard::Reason;
 use crate::history::FlaggedSignal;
 use crate::series::{
-    Entity, LOG_ERRORS, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, Signal, SignalName,
+    Entity, LOG_ERRORS, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, SILENCE, Signal, SignalName,
 };
 use crate::time::{SECOND, Timestamp};
 
@@ -33,6 +33,7 @@ pub fn format_value(signal: &SignalName, value: f64) -> String {
             percent(value)
         }
         SignalName::Metric(name) if **name == *NETWORK_GAP => milliseconds(value),
+        SignalName::Metric(name) if **name == *SILENCE => duration((value * SECOND as f64) as i64),
         signal if signal.is_count() => {
             number(value, usize::from(value.fract() != 0.0 && value.abs() < 9.95))
         }
@@ -100,6 +101,7 @@ pub fn describe_signal(signal: &SignalName) -> Cow<'static, str> {
             LOG_WARNINGS => "number of warning lines".into(),
             MISSING_SPANS => "number of missing spans".into(),
             NETWORK_GAP => "network time of calls".into(),
+            SILENCE => "time without requests".into(),
             name => one_line(name).into(),
         },
     }

@@ -32,7 +32,8 @@ pub fn prometheus_text(pipeline: &Pipeline) -> String {
     for (id, entity) in pipeline.entities().iter() {
         let Some(row) = pipeline.history().recent(id).next_back() else { continue };
         let name = labels(&[("service", &entity.service), ("endpoint", &entity.endpoint)]);
-        families.health.add(&name, row.health());
+        let silent = pipeline.silent_since(id).is_some();
+        families.health.add(&name, if silent { 0.0 } else { row.health() });
         families.anomalous.add(&name, f64::from(u8::from(row.is_anomaly)));
         for (place, signal) in Signal::ALL.into_iter().enumerate() {
             let name = format!("{name},signal=\"{}\"", signal.as_str());

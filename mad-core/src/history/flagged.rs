@@ -101,6 +101,13 @@ pub struct FlaggedRow {
     pub bucket: Timestamp,
     /// Length of the step, nanoseconds.
     pub step: i64,
+    /// Usual time between two rows of the entity, nanoseconds; 0 if it is unknown.
+    #[serde(default)]
+    pub rhythm: i64,
+    /// Time from the step to the step with which the row became known, nanoseconds: 0 unless it is a
+    /// row of a silence, which is known when it has lasted for some steps.
+    #[serde(default)]
+    pub delay: i64,
     /// Requests; 0 for a row of metrics.
     pub count: u64,
     /// Requests that failed.
@@ -132,6 +139,8 @@ impl FlaggedRow {
             entity,
             bucket,
             step: MINUTE,
+            rhythm: 0,
+            delay: 0,
             count: 0,
             errors: 0,
             no_response: 0,
@@ -190,6 +199,12 @@ impl FlaggedRow {
     #[must_use]
     pub fn step(self, step: Duration) -> Self {
         Self { step: nanos_of(step), ..self }
+    }
+
+    /// Sets the usual time between two rows of the entity.
+    #[must_use]
+    pub fn rhythm(self, rhythm: Duration) -> Self {
+        Self { rhythm: nanos_of(rhythm), ..self }
     }
 
     /// Sets the number of requests and of failed requests.

@@ -3,6 +3,7 @@
 mod decision;
 mod flagged;
 mod history_row;
+mod rhythm;
 mod ring;
 mod store;
 
@@ -10,5 +11,6 @@ pub use decision::Decision;
 pub use flagged::{FlaggedRow, FlaggedSignal};
 pub use history_row::HistoryRow;
 pub(crate) use history_row::NewHistoryRow;
+pub(crate) use rhythm::Rhythm;
 pub use ring::HistoryRing;
 pub use store::History;

@@ -22,6 +22,17 @@ pub enum IncidentChange {
 }
 
 impl IncidentChange {
+    /// The incident after the change, to be changed.
+    pub(crate) fn incident_mut(&mut self) -> &mut Incident {
+        match self {
+            Self::Opened(incident)
+            | Self::Updated(incident)
+            | Self::Reopened(incident)
+            | Self::Acknowledged(incident)
+            | Self::Closed(incident) => incident,
+        }
+    }
+
     /// The incident after the change.
     pub fn incident(&self) -> &Incident {
         match self {

@@ -8,12 +8,19 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::fault::Fault;
 use super::{CloseReason, Incident, IncidentChange, IncidentStatus, RowOutcome, Topology};
 use crate::config::{GuardConfig, IncidentConfig};
 use crate::error::{Error, Result};
 use crate::history::FlaggedRow;
 use crate::series::{Entity, EntityId};
-use crate::time::{Timestamp, nanos_of};
+use crate::time::{HOUR, Timestamp, nanos_of};
+
+/// Services that share an incident if the same kind of fault begins in all of them at the same time,
+/// without known calls between them. Two are a coincidence now and then.
+const SERVICES: usize = 3;
+/// Longest quiet time that a flapping incident stays open for.
+const LONGEST_QUIET: i64 = 6 * HOUR;
 
 /// Groups flagged rows into incidents.
 ///
@@ -53,7 +60,7 @@ use crate::time::{Timestamp, nanos_of};
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct IncidentGrouper {
-    config: IncidentConfig,
+    pub(super) config: IncidentConfig,
     lateness: i64,
     pub(super) keep_closed: usize,
     pub(super) critical_error_rate: f64,
@@ -143,10 +150,11 @@ impl IncidentGrouper {
         }
         let id = row.entity;
         let (bucket, step) = (row.bucket, row.step);
-        let known = bucket.plus(step).plus(self.lateness);
+        let known = bucket.plus(step).plus(self.lateness).plus(row.delay);
         let decisive = row.neg_log10_p >= self.config.open_threshold
             && row.effective_n >= self.config.open_effective_n;
         let reach = row.step.saturating_mul(i64::from(self.config.open_steps));
+        let reach = reach.max(row.rhythm.saturating_mul(i64::from(self.config.open_steps)));
         let pending = self.pending.entry(id).or_default();
         pending.retain(|earlier| row.bucket.since(earlier.bucket) < reach);
         pending.push_back(row);
@@ -155,7 +163,9 @@ impl IncidentGrouper {
         }
         let rows: Vec<FlaggedRow> = self.pending.remove(&id).unwrap_or_default().into();
         let Some(first) = rows.first() else { return };
-        if let Some(lead) = self.tied(entity, first.bucket, step, bucket, topology, changes)
+        let is_silent = Fault::of(&first.signals) == Fault::Silence;
+        let since = (first.bucket, is_silent);
+        if let Some(lead) = self.tied(entity, since, step, bucket, topology, changes)
             && let Some(incident) = self.open.get_mut(&lead)
         {
             if incident.join(entity, &rows, known) {
@@ -168,10 +178,21 @@ impl IncidentGrouper {
         if self.reopen(entity, &rows, known, changes) {
             return;
         }
+        if let Some(lead) = self.same_time(entity, &rows, bucket, topology, changes)
+            && let Some(incident) = self.open.get_mut(&lead)
+        {
+            incident.by_time = true;
+            incident.join(entity, &rows, known);
+            changes.push(IncidentChange::Updated(incident.clone()));
+            self.joined.insert(id, lead);
+            self.place(&entity.service, lead);
+            return;
+        }
         let mut incident = Incident::open(entity.clone(), first, known);
         for row in &rows {
             incident.add(row, self.critical_error_rate);
         }
+        self.note_recurrence(&mut incident);
         changes.push(IncidentChange::Opened(incident.clone()));
         self.open.insert(id, incident);
         self.place(&entity.service, id);
@@ -205,7 +226,7 @@ impl IncidentGrouper {
     fn tied(
         &mut self,
         entity: &Entity,
-        start: Timestamp,
+        (start, is_silent): (Timestamp, bool),
         step: i64,
         now: Timestamp,
         topology: &impl Topology,
@@ -224,7 +245,12 @@ impl IncidentGrouper {
             .copied()
             .filter(|lead| {
                 self.open.get(lead).is_some_and(|incident| {
-                    start.since(incident.last_joined).abs() <= merge
+                    // an endpoint that has few requests is missed long after the others
+                    let same_silence = is_silent
+                        && incident.entity.service == entity.service
+                        && incident.fault() == Fault::Silence;
+                    same_silence
+                        || start.since(incident.last_joined).abs() <= merge
                         || start.since(incident.start).abs() <= merge
                 })
             })
@@ -237,6 +263,47 @@ impl IncidentGrouper {
             self.merge(*oldest, *other, now, changes);
         }
         Some(*oldest)
+    }
+
+    /// The oldest open incident that an entity joins because services have a fault of the same kind
+    /// since the same time: three of them, its own included. The other such incidents are merged into
+    /// it. Only services without any known call count, because known calls without a connection speak
+    /// against a common cause.
+    fn same_time(
+        &mut self,
+        entity: &Entity,
+        rows: &[FlaggedRow],
+        now: Timestamp,
+        topology: &impl Topology,
+        changes: &mut Vec<IncidentChange>,
+    ) -> Option<EntityId> {
+        let first = rows.first()?;
+        let merge = self.config.merge(first.step);
+        let is_alone = |service: &str| topology.neighbours(service).is_empty();
+        let signals: Vec<_> = rows.iter().flat_map(|row| row.signals.iter().cloned()).collect();
+        let fault = Fault::of(&signals);
+        if merge == 0 || !fault.can_be_shared() || !is_alone(&entity.service) {
+            return None;
+        }
+        let mut services = BTreeSet::from([&*entity.service]);
+        let mut leads: Vec<(Timestamp, EntityId)> = Vec::new();
+        for (lead, incident) in &self.open {
+            let is_near = first.bucket.since(incident.start).abs() <= merge;
+            let is_like = is_near && incident.reopened == 0 && incident.fault() == fault;
+            if is_like && is_alone(&incident.entity.service) {
+                services.extend(incident.entities().map(|entity| &*entity.service));
+                leads.push((incident.start, *lead));
+            }
+        }
+        if services.len() < SERVICES {
+            return None;
+        }
+        leads.sort_unstable();
+        let (&(_, oldest), others) = leads.split_first()?;
+        for (_, other) in others {
+            self.merge(oldest, *other, now, changes);
+        }
+        Some(oldest)
     }
 
     /// Merges one incident into another.
@@ -285,7 +352,7 @@ impl IncidentGrouper {
         let Some(incident) = self.open.get_mut(&entity) else { return };
         let end = bucket.plus(step);
         if neg_log10_p >= self.config.sustain_threshold
-            && end.since(incident.last_active) <= self.config.gap(incident.step)
+            && end.since(incident.last_active) <= gap(&self.config, incident, 0)
         {
             incident.last_active = end;
             return;
@@ -299,7 +366,7 @@ impl IncidentGrouper {
             .open
             .iter()
             .filter(|(_, incident)| {
-                at.since(incident.last_active) >= self.config.ttl(incident.step)
+                at.since(incident.last_active) >= self.config.ttl().max(self.gap(incident, 0))
             })
             .map(|(id, _)| *id)
             .collect();
@@ -334,6 +401,17 @@ impl IncidentGrouper {
         changes.pop().ok_or_else(|| unknown(id))
     }
 
+    /// Settles the fingerprint of an incident by its culprit.
+    pub(crate) fn settle_fingerprint(&mut self, changed: &mut Incident, culprit: Option<&Entity>) {
+        changed.settle_fingerprint(culprit);
+        let closed = self.closed.iter_mut().rev().find(|incident| incident.id == changed.id);
+        let open = self.open.get_mut(&changed.entity_id);
+        if let Some(incident) = open.filter(|incident| incident.id == changed.id).or(closed) {
+            incident.fingerprint.clone_from(&changed.fingerprint);
+            incident.is_settled = true;
+        }
+    }
+
     /// Forgets the pending rows of entities. Their ids are given to other entities.
     pub fn forget(&mut self, gone: &BTreeSet<EntityId>) {
         self.pending.retain(|id, _| !gone.contains(id));
@@ -362,6 +440,11 @@ impl IncidentGrouper {
         self.closed_dropped
     }
 
+    /// The time without a flagged row after which an incident closes.
+    fn gap(&self, incident: &Incident, step: i64) -> i64 {
+        gap(&self.config, incident, step)
+    }
+
     fn expire(
         &mut self,
         entity: EntityId,
@@ -369,7 +452,7 @@ impl IncidentGrouper {
         step: i64,
         changes: &mut Vec<IncidentChange>,
     ) {
-        let gap = |open: &Incident| self.config.gap(step.max(open.step));
+        let gap = |open: &Incident| self.gap(open, step);
         if self.open.get(&entity).is_some_and(|open| at.since(open.last_active) > gap(open)) {
             self.close(entity, at, CloseReason::Quiet, changes);
         }
@@ -403,9 +486,20 @@ impl IncidentGrouper {
         changes: &mut Vec<IncidentChange>,
     ) -> Option<Incident> {
         let mut incident = self.open.remove(&entity)?;
-        incident.end_at(at, reason, self.config.cooldown());
+        incident.end_at(at, reason);
         changes.push(IncidentChange::Closed(incident.clone()));
         Some(incident)
+    }
+}
+
+/// The time without a flagged row after which an incident closes. A flapping one stays open between
+/// its occurrences.
+fn gap(config: &IncidentConfig, incident: &Incident, step: i64) -> i64 {
+    let usual = config.gap(step.max(incident.step), incident.rhythm);
+    if incident.is_flapping() {
+        usual.max((incident.longest_quiet / 2).saturating_mul(3).min(LONGEST_QUIET))
+    } else {
+        usual
     }
 }
 

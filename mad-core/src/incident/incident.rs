@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::fault::Fault;
 use super::member::{MOST_MEMBERS, Member, Peak};
 use crate::feature::StatusCounts;
 use crate::guard::{Confidence, Severity};
@@ -16,6 +17,9 @@ const ERROR_MEMORY: f64 = 200.0;
 /// `-log10 p` from which the errors of an incident rose. It is lower than that of a row, because the
 /// incident has been found already.
 const ERRORS_NEG_LOG10_P: f64 = 3.0;
+
+/// Returns from which on an incident is flapping: the third occurrence of its fault.
+const FLAPPING: u64 = 2;
 
 /// The status of an incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,8 +68,12 @@ pub enum CloseReason {
 pub struct Incident {
     /// Id, made of the names of the entity and the start. Every run over the same data gives the same.
     pub id: String,
-    /// Fingerprint, made of the names of the entity. It stays the same when the fault returns.
+    /// Fingerprint, made of the names of the entity, the kind of its fault, and the culprit if that is
+    /// another service. It stays the same when the same fault returns. It is settled with the fifth
+    /// flagged row, or at the end of a shorter incident.
     pub fingerprint: String,
+    /// Whether the fingerprint is settled.
+    pub is_settled: bool,
     /// The entity that opened it.
     pub entity: Entity,
     /// The id of the entity in its pipeline.
@@ -89,6 +97,18 @@ pub struct Incident {
     /// The last quiet time within it: its end before it reopened, and the start of the row that reopened
     /// it.
     pub quiet: Option<(Timestamp, Timestamp)>,
+    /// How often the same fault of the same entities had an incident before, each at most three hours
+    /// before the next.
+    pub recurred: u64,
+    /// The cooldown after it closes, nanoseconds. Each reopening doubles it.
+    pub cooldown: i64,
+    /// The longest quiet time between two of its occurrences, nanoseconds.
+    pub longest_quiet: i64,
+    /// The usual time between rows of the entity that opened it, nanoseconds; 0 if it is unknown.
+    pub rhythm: i64,
+    /// Whether entities of three services or more joined it because they became anomalous in the same
+    /// way at the same time, although no calls between them are known.
+    pub by_time: bool,
     /// When it was acknowledged.
     pub acknowledged_at: Option<Timestamp>,
     /// Its status.
@@ -133,11 +153,13 @@ pub struct Incident {
 
 impl Incident {
     pub(super) fn open(entity: Entity, first: &FlaggedRow, opened_at: Timestamp) -> Self {
-        let fingerprint = fnv1a(&[&entity.service, &entity.endpoint], 0);
+        let fault = Fault::of(&first.signals);
+        let fingerprint = fnv1a(&[&entity.service, &entity.endpoint, fault.as_str()], 0);
         let id = fnv1a(&[&entity.service, &entity.endpoint], first.bucket.nanos().cast_unsigned());
         Self {
             id: format!("INC-{id:016x}"),
             fingerprint: format!("{fingerprint:016x}"),
+            is_settled: false,
             entity,
             entity_id: first.entity,
             start: first.bucket,
@@ -149,6 +171,11 @@ impl Incident {
             reopens_until: None,
             reopened: 0,
             quiet: None,
+            recurred: 0,
+            cooldown: 0,
+            longest_quiet: 0,
+            rhythm: first.rhythm,
+            by_time: false,
             acknowledged_at: None,
             status: IncidentStatus::Open,
             severity: Severity::Info,
@@ -174,6 +201,7 @@ impl Incident {
         self.start = self.start.min(row.bucket);
         self.end = self.end.max(row.bucket.plus(row.step));
         self.step = self.step.max(row.step);
+        self.rhythm = self.rhythm.max(row.rhythm);
         self.last_active = self.last_active.max(self.end);
         self.severity = self.severity.max(row.severity);
         self.rows += 1;
@@ -261,6 +289,7 @@ impl Incident {
         self.end = self.end.max(other.end);
         self.last_active = self.last_active.max(other.last_active);
         self.last_joined = self.last_joined.max(other.start);
+        self.by_time |= other.by_time;
         self.severity = self.severity.max(other.severity);
         self.neg_log10_p = self.neg_log10_p.max(other.neg_log10_p);
         self.reached += 1 + other.reached;
@@ -310,6 +339,30 @@ impl Incident {
     /// Whether it is open.
     pub fn is_open(&self) -> bool {
         self.status != IncidentStatus::Resolved
+    }
+
+    /// Sets the fingerprint by the peaks so far and by the culprit.
+    pub(crate) fn settle_fingerprint(&mut self, culprit: Option<&Entity>) {
+        let signals: Vec<FlaggedSignal> =
+            self.peaks.iter().map(|peak| peak.signal.clone()).collect();
+        let Entity { service, endpoint } = &self.entity;
+        let fault = Fault::of(&signals);
+        let mut parts = vec![&**service, &**endpoint, fault.as_str()];
+        parts.extend(culprit.map(|one| &*one.service).filter(|name| *name != &**service));
+        self.fingerprint = format!("{:016x}", fnv1a(&parts, 0));
+        self.is_settled = true;
+    }
+
+    /// The kind of fault.
+    pub(super) fn fault(&self) -> Fault {
+        let signals: Vec<FlaggedSignal> =
+            self.peaks.iter().map(|peak| peak.signal.clone()).collect();
+        Fault::of(&signals)
+    }
+
+    /// Whether the same fault came and went at least three times.
+    pub fn is_flapping(&self) -> bool {
+        self.recurred + self.reopened >= FLAPPING
     }
 
     /// The flagged signals, the strongest first.

@@ -1,6 +1,7 @@
 //! Incidents: the grouping of flagged rows, from the first row to the close.
 
 mod change;
+mod fault;
 mod grouper;
 #[expect(clippy::module_inception, reason = "the file holds the type `Incident`")]
 mod incident;

@@ -6,7 +6,23 @@ use std::sync::Arc;
 use super::{CloseReason, Incident, IncidentChange, IncidentGrouper, IncidentStatus};
 use crate::history::FlaggedRow;
 use crate::series::{Entity, EntityId};
-use crate::time::Timestamp;
+use crate::time::{HOUR, Timestamp};
+
+/// Longest time between the end of an incident and the next one of the same fault that makes the
+/// latter a recurrence.
+const RECURS_WITHIN: i64 = 3 * HOUR;
+/// Usual times between rows that the cooldown of a sparse entity has at least: as many as the default
+/// cooldown has with a row a minute.
+const SPARSE_ROWS: i64 = 10;
+/// Longest cooldown, unless a longer one is configured.
+const LONGEST_COOLDOWN: i64 = 6 * HOUR;
+
+/// The cooldown after a further occurrence: twice the one before it, and twice the quiet time
+/// between the occurrences.
+fn longer(cooldown: i64, quiet: i64) -> i64 {
+    let doubled = cooldown.max(quiet).saturating_mul(2);
+    doubled.min(LONGEST_COOLDOWN).max(cooldown)
+}
 
 impl IncidentGrouper {
     /// Opens the last incident of an entity again, if `rows` start within its cooldown. Returns whether
@@ -29,7 +45,7 @@ impl IncidentGrouper {
         let Some(place) = self.closed.iter().rposition(can_reopen) else { return false };
         let Some(mut incident) = self.closed.remove(place) else { return false };
         let lead = incident.entity_id;
-        incident.reopen_at(first);
+        incident.reopen_at(first, self.config.cooldown());
         if lead == first.entity {
             for row in rows {
                 incident.add(row, self.critical_error_rate);
@@ -45,6 +61,30 @@ impl IncidentGrouper {
         true
     }
 
+    /// Counts an incident that opens as a recurrence if the same fault of its entity had one shortly
+    /// before. Its cooldown then covers the time between the two, so that the next occurrence opens
+    /// it again.
+    pub(super) fn note_recurrence(&self, incident: &mut Incident) {
+        incident.cooldown = self.config.cooldown();
+        if incident.cooldown == 0 {
+            return;
+        }
+        let (entity, fault) = (incident.entity.clone(), incident.fault());
+        let start = incident.start;
+        let is_before = |earlier: &&Incident| {
+            earlier.reopens_until.is_some()
+                && earlier.end <= start
+                && start.since(earlier.end) <= RECURS_WITHIN
+                && earlier.is_about(&entity)
+                && earlier.fault() == fault
+        };
+        let Some(earlier) = self.closed.iter().rev().find(is_before) else { return };
+        let quiet = incident.start.since(earlier.end);
+        incident.recurred = earlier.recurred + earlier.reopened + 1;
+        incident.longest_quiet = quiet.max(earlier.longest_quiet);
+        incident.cooldown = longer(incident.cooldown, quiet);
+    }
+
     /// Ends the cooldown of incidents of forgotten entities, because their ids are given to others.
     pub(super) fn end_cooldown(&mut self, gone: &BTreeSet<EntityId>) {
         for incident in &mut self.closed {
@@ -56,9 +96,13 @@ impl IncidentGrouper {
 }
 
 impl Incident {
-    /// Closes it. Unless a command or a merge closed it, it can open again until `cooldown` nanoseconds
-    /// after its last flagged row.
-    pub(super) fn end_at(&mut self, at: Timestamp, reason: CloseReason, cooldown: i64) {
+    /// Closes it. Unless a command or a merge closed it, it can open again until the end of its
+    /// cooldown after its last flagged row.
+    pub(super) fn end_at(&mut self, at: Timestamp, reason: CloseReason) {
+        let sparse =
+            if self.rhythm > self.step { self.rhythm.saturating_mul(SPARSE_ROWS) } else { 0 };
+        let sparse = sparse.min(LONGEST_COOLDOWN);
+        let cooldown = if self.cooldown > 0 { self.cooldown.max(sparse) } else { 0 };
         self.status = IncidentStatus::Resolved;
         self.closed_at = Some(at);
         self.close_reason = Some(reason);
@@ -66,8 +110,11 @@ impl Incident {
         self.reopens_until = (by_itself && cooldown > 0).then(|| self.end.plus(cooldown));
     }
 
-    fn reopen_at(&mut self, first: &FlaggedRow) {
+    fn reopen_at(&mut self, first: &FlaggedRow, least: i64) {
         self.reopened += 1;
+        let quiet = first.bucket.since(self.end);
+        self.longest_quiet = self.longest_quiet.max(quiet);
+        self.cooldown = longer(self.cooldown.max(least), quiet);
         self.quiet = Some((self.end, first.bucket));
         self.status = IncidentStatus::Open;
         self.closed_at = None;

@@ -60,7 +60,7 @@ impl EntityExport {
             config: config.clone(),
             cursor,
             last_log,
-            requests: judge.entity(id).cloned().map(Box::new),
+            requests: judge.exported(id),
             recent: incidents.history().recent(id).collect(),
             series: series.collect(),
             incident,
@@ -86,7 +86,7 @@ impl EntityExport {
         (ingest, judge, incidents): (&mut Ingest, &mut Judge, &mut IncidentLog),
     ) -> EntityId {
         let id = names.entities.id(&entity.service, &entity.endpoint);
-        judge.put_entity(id, self.requests);
+        judge.put_exported(id, self.requests);
         ingest.set_cursors(id, self.cursor, self.last_log);
         incidents.put_rows(id, &self.recent);
         for SeriesExport { metric, step, state, points } in self.series {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::view::Shared;
 use super::{Pipeline, Update};
 use crate::feature::{Row, RowBuffer, RowKind};
+use crate::incident::RowOutcome;
 use crate::series::{EntityId, SeriesId};
 use crate::telemetry::{PartitionId, Request, Source};
 use crate::time::{SECOND, Timestamp};
@@ -51,9 +52,20 @@ impl Pipeline {
         // all rows of requests are judged before those of other kinds
         let is_request = |row: &Row<'_>| row.head.kind == RowKind::Requests;
         let requests = closed.iter().filter(is_request).count();
+        let mut current = None;
         for row in closed.iter().filter(is_request) {
             self.begin_step(partition, row.head.at, update);
-            self.judge_row(&row, update);
+            let before = current.replace(row.head.at);
+            if before != Some(row.head.at) {
+                if before.is_some() {
+                    self.judge_silences(partition, update);
+                }
+                self.judge.begin_step(partition, row.head.at, row.head.whole);
+            }
+            self.judge_row(&row, partition, update);
+        }
+        if current.is_some() {
+            self.judge_silences(partition, update);
         }
         if requests > 0 {
             self.sweep(&closed);
@@ -82,10 +94,22 @@ impl Pipeline {
         incidents.advance(at, shared, &mut update.changes);
     }
 
-    fn judge_row(&mut self, row: &Row<'_>, update: &mut Update) {
+    /// Groups the flagged rows of the entities that are silent at the end of a step.
+    fn judge_silences(&mut self, partition: PartitionId, update: &mut Update) {
+        let Self { config, names, ingest, judge, incidents, checkpointer, .. } = self;
+        for row in judge.silences(partition, config, names) {
+            checkpointer.mark_dirty([row.entity]);
+            let Some(entity) = names.entities.get(row.entity) else { continue };
+            let shared = Shared { config, names, graph: ingest.graph() };
+            incidents.take(entity, RowOutcome::Alarm(row), shared, &mut update.changes);
+        }
+    }
+
+    fn judge_row(&mut self, row: &Row<'_>, partition: PartitionId, update: &mut Update) {
         let Self { config, names, ingest, judge, incidents, checkpointer, tally } = self;
         checkpointer.mark_dirty([row.head.entity]);
         let Some((judged, outcome)) = judge.judge_row(row, config, names) else { return };
+        judge.has_row(row.head.entity, partition, row.head.at, config);
         tally.row(&judged, judge.is_suppressed(&judged));
         incidents.push_row(&judged);
         let shared = Shared { config, names, graph: ingest.graph() };

@@ -22,6 +22,10 @@ use crate::series::{Entity, EntityId, SeriesId, SignalName};
 use crate::telemetry::ChangeEvent;
 use crate::time::Timestamp;
 
+/// Flagged rows of an incident with which its fingerprint is settled: those of the cause have arrived
+/// by then.
+const SETTLED_ROWS: u64 = 5;
+
 /// Incidents with the rows around them, recent rows, flagged rows and changes of services.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct IncidentLog {
@@ -113,7 +117,7 @@ impl IncidentLog {
             self.history.push_flagged(row.clone());
         }
         self.grouper.take(entity, outcome, shared.graph, changes);
-        self.follow(shared, changes.get(before..).unwrap_or_default());
+        self.follow(shared, changes.get_mut(before..).unwrap_or_default());
     }
 
     /// Closes the incidents without a flagged row for too long at `at`.
@@ -125,7 +129,7 @@ impl IncidentLog {
     ) {
         let before = changes.len();
         self.grouper.advance(at, changes);
-        self.follow(shared, changes.get(before..).unwrap_or_default());
+        self.follow(shared, changes.get_mut(before..).unwrap_or_default());
     }
 
     /// Acknowledges an open incident.
@@ -140,8 +144,8 @@ impl IncidentLog {
         at: Timestamp,
         shared: Shared<'_>,
     ) -> Result<IncidentChange> {
-        let change = self.grouper.resolve(id, at)?;
-        self.follow(shared, std::slice::from_ref(&change));
+        let mut change = self.grouper.resolve(id, at)?;
+        self.follow(shared, std::slice::from_mut(&mut change));
         Ok(change)
     }
 
@@ -155,8 +159,9 @@ impl IncidentLog {
     }
 
     /// Opens and closes the windows of incidents that changed.
-    fn follow(&mut self, shared: Shared<'_>, changes: &[IncidentChange]) {
+    fn follow(&mut self, shared: Shared<'_>, changes: &mut [IncidentChange]) {
         for change in changes {
+            self.settle(shared, change);
             match change {
                 IncidentChange::Opened(incident) => {
                     let recent = self.history.recent(incident.entity_id);
@@ -194,6 +199,19 @@ impl IncidentLog {
                 IncidentChange::Acknowledged(_) => {}
             }
         }
+    }
+
+    /// Settles the fingerprint of an incident that has enough rows for a culprit, or has ended.
+    fn settle(&mut self, shared: Shared<'_>, change: &mut IncidentChange) {
+        let has_ended = matches!(change, IncidentChange::Closed(_));
+        let incident = change.incident_mut();
+        let is_merged = incident.close_reason == Some(CloseReason::Merged);
+        if incident.is_settled || is_merged || !(has_ended || incident.rows >= SETTLED_ROWS) {
+            return;
+        }
+        let ranking = self.view(shared).rank_incident(incident);
+        let culprit = ranking.culprits.first().map(|first| &first.entity);
+        self.grouper.settle_fingerprint(incident, culprit);
     }
 
     /// Drops the windows of incidents that are not kept any more, once there are too many.

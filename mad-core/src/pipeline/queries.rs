@@ -108,6 +108,12 @@ impl Pipeline {
         self.judge.newest_row(entity)
     }
 
+    /// Since when an entity is silent: the begin of the first step in which its usual requests were
+    /// missing, for an entity with regular traffic that has stopped.
+    pub fn silent_since(&self, entity: EntityId) -> Option<Timestamp> {
+        self.judge.silent_since(entity)
+    }
+
     /// How long a series has been known and the decision on its newest point, if it has one.
     pub fn newest_point(&self, series: SeriesId) -> Option<(EntityMaturity, Decision)> {
         self.judge.newest_point(series)

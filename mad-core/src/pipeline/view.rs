@@ -14,7 +14,11 @@ use crate::history::{FlaggedRow, History, HistoryRow};
 use crate::incident::{Incident, IncidentGrouper, Topology};
 use crate::series::{Entity, EntityId, Signal};
 use crate::telemetry::ChangeEvent;
-use crate::time::Timestamp;
+use crate::time::{MINUTE, Timestamp};
+
+/// Time before the start of a long incident whose flagged rows its ranking considers, minutes. A
+/// cause may be anomalous some rows before the entity that opened the incident.
+const LEAD_MINUTES: f64 = 5.0;
 
 /// The parts that grouping and ranking read beside the log.
 #[derive(Clone, Copy)]
@@ -51,13 +55,26 @@ impl View<'_> {
         Ok(ranker.rank_with(rows, &self.shared.names.entities, at, &context))
     }
 
-    /// Ranks the flagged rows before the end of an incident.
+    /// Ranks the flagged rows of the first minutes of an incident, as many as the look-back has, and
+    /// those shortly before it. The first rows show the cause and its onset: later on the cause may
+    /// have ended, and every symptom is as anomalous as the cause.
     pub fn rank_incident(&self, incident: &Incident) -> Ranking {
-        let at = incident.end.plus(-incident.step);
-        let Ok(ranker) = CulpritRanker::new(self.shared.config.culprit) else {
-            return abstained(at);
-        };
-        let rows: Vec<&FlaggedRow> = self.history.flagged(ranker.from(at), at).collect();
+        let last = incident.end.plus(-incident.step);
+        let config = self.shared.config.culprit;
+        let Ok(mut ranker) = CulpritRanker::new(config) else { return abstained(last) };
+        let mut at = last;
+        let mut rows: Vec<&FlaggedRow> = self.history.flagged(ranker.from(at), at).collect();
+        let until = incident.start.plus((config.minutes * MINUTE as f64) as i64);
+        let minutes = config.minutes + LEAD_MINUTES;
+        if until < last
+            && let Ok(wider) = CulpritRanker::new(CulpritConfig { minutes, ..config })
+        {
+            let first: Vec<_> = self.history.flagged(wider.from(until), until).collect();
+            // the first rows of a long incident may have been dropped for newer ones
+            if first.iter().any(|row| row.entity == incident.entity_id) {
+                (ranker, at, rows) = (wider, until, first);
+            }
+        }
         let by_metrics = self.by_metrics(&rows, at);
         let in_other_incident = self.in_other_incidents(incident, &by_metrics);
         let context = Context { view: self, by_metrics, in_other_incident };

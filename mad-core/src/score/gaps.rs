@@ -15,7 +15,7 @@ const OF_LONGEST: f64 = 0.05;
 /// [`SilenceScorer`](super::SilenceScorer).
 pub(crate) struct Gaps<'a> {
     sorted: &'a [f64],
-    pub(super) usual: f64,
+    pub(crate) usual: f64,
     longest: f64,
     pub(super) scale: f64,
 }
@@ -23,7 +23,13 @@ pub(crate) struct Gaps<'a> {
 impl<'a> Gaps<'a> {
     /// The distribution of these gaps; `None` without a gap.
     pub fn of(sorted: &'a [f64]) -> Option<Self> {
-        let longest = *sorted.last()?;
+        Self::with_longest(sorted, 0.0)
+    }
+
+    /// The distribution of these gaps, of which one of `longest` was known before; `None` without a
+    /// gap.
+    pub fn with_longest(sorted: &'a [f64], longest: f64) -> Option<Self> {
+        let longest = longest.max(*sorted.last()?);
         let usual = quantile_sorted(sorted, 0.5);
         // An exponential tail falls tenfold between the median and the 95th percentile.
         let scale = ((quantile_sorted(sorted, 0.95) - usual) / LN_10)
@@ -65,12 +71,13 @@ impl<'a> Gaps<'a> {
     }
 
     /// The longest gap with at most this `-log10 p`.
-    pub(super) fn longest_expected(&self, neg_log10_p: f64) -> f64 {
+    pub(crate) fn longest_expected(&self, neg_log10_p: f64) -> f64 {
         let by_size = self.usual + self.beyond(neg_log10_p - LOG10_2);
         // Number of longest gaps that the rank alone makes unlikely enough.
         let spared = ((self.count() + 1.0) / 10_f64.powf(neg_log10_p)) as usize;
         let kept = self.sorted.len().checked_sub(spared.max(1));
         let known = kept.and_then(|place| self.sorted.get(place)).copied().unwrap_or(0.0);
+        let known = if spared <= 1 { known.max(self.longest) } else { known };
         let by_rank = known + self.beyond(neg_log10_p - (self.count() + 1.0).log10());
         by_size.max(by_rank).min(f64::MAX)
     }

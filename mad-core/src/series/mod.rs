@@ -12,7 +12,7 @@ pub use glob::Glob;
 pub use kind::{Direction, Sample, SignalKind};
 pub use series_table::{SeriesId, SeriesName, SeriesTable};
 pub use signal::{
-    CALLS_TO, LOG_ERRORS, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, Signal, SignalName,
+    CALLS_TO, LOG_ERRORS, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, SILENCE, Signal, SignalName,
     counts_lines,
 };
 pub(crate) use signal::{counts, is_made_here};

@@ -15,6 +15,8 @@ pub const NETWORK_GAP: &str = "network_gap_ms";
 pub const CALLS_TO: &str = "-> ";
 /// Signal: number of error lines of a service in a step.
 pub const LOG_ERRORS: &str = "log_errors";
+/// Signal: time without requests of an entity that usually has some, s.
+pub const SILENCE: &str = "silence";
 /// Signal: number of warning lines of a service in a step.
 pub const LOG_WARNINGS: &str = "log_warnings";
 
@@ -121,6 +123,7 @@ impl SignalName {
             Self::Request(signal) => signal.unit(),
             Self::Metric(name) if **name == *MISSING_SPANS => "spans",
             Self::Metric(name) if **name == *NETWORK_GAP => "ms",
+            Self::Metric(name) if **name == *SILENCE => "s",
             Self::Metric(_) if self.is_count() => "lines",
             Self::Metric(_) => "",
         }

@@ -28,7 +28,8 @@ pub struct EntityStatus {
     /// Score of its newest row, 0 to 1.
     pub score: f64,
     /// Health of its newest row of requests: 100, less 50 times the share of errors, less 30 when the
-    /// median latency is more than twice the middle of its expected band. None for a metric.
+    /// median latency is more than twice the middle of its expected band. 0 for an entity with regular
+    /// requests that has stopped. None for a metric.
     pub health: Option<f64>,
 }
 

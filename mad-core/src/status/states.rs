@@ -98,8 +98,11 @@ impl<'a> Observer<'a> {
             step: Some(self.pipeline.config().features.step_nanos()),
             disabled: !Signal::ALL.iter().any(|signal| settings.of_signal(signal.as_str()).watched),
             enough: enough(newest.count),
+            silent_since: self.pipeline.silent_since(id),
         };
-        let health = self.pipeline.history().recent(id).next_back().map(|row| row.health());
+        let newest_row = self.pipeline.history().recent(id).next_back();
+        let is_silent = past.silent_since.is_some();
+        let health = newest_row.map(|row| if is_silent { 0.0 } else { row.health() });
         Some(EntityStatus { health, ..self.status(id, None, maturity, newest, &settings, &past) })
     }
 
@@ -114,6 +117,7 @@ impl<'a> Observer<'a> {
             step: None,
             disabled: !settings.of_signal(&name.metric).watched,
             enough: true,
+            silent_since: None,
         };
         let metric = Some(Arc::clone(&name.metric));
         Some(self.status(name.entity, metric, maturity, newest, &settings, &past))
@@ -179,6 +183,8 @@ struct Past {
     step: Option<i64>,
     disabled: bool,
     enough: bool,
+    /// Since when its requests are missing, if it is silent by the judgement of its rhythm.
+    silent_since: Option<Timestamp>,
 }
 
 impl Past {
@@ -189,6 +195,9 @@ impl Past {
     }
 
     fn is_silent(&self, now: Timestamp) -> bool {
+        if self.silent_since.is_some() {
+            return true;
+        }
         let Some(newest) = self.times.first() else { return false };
         let pairs = self.times.iter().zip(self.times.iter().skip(1));
         let gaps = pairs.map(|(newer, older)| newer.since(*older)).chain(self.step);

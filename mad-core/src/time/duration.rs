@@ -8,6 +8,8 @@ pub const SECOND: i64 = 1_000_000_000;
 pub const MINUTE: i64 = 60 * SECOND;
 /// Nanoseconds of an hour.
 pub const HOUR: i64 = 60 * MINUTE;
+/// Nanoseconds of a day.
+pub const DAY: i64 = 24 * HOUR;
 
 /// A duration in nanoseconds, at most `i64::MAX` (292 years).
 pub(crate) fn nanos_of(duration: Duration) -> i64 {

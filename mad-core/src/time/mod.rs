@@ -10,6 +10,6 @@ pub(crate) mod unknown;
 mod zone;
 
 pub(crate) use duration::nanos_of;
-pub use duration::{HOUR, MINUTE, SECOND};
+pub use duration::{DAY, HOUR, MINUTE, SECOND};
 pub use timestamp::Timestamp;
 pub use zone::{TimeError, ZonePolicy};

@@ -78,16 +78,17 @@ fn each_link_has_a_relation_to_an_earlier_one() {
 }
 
 #[test]
-fn services_without_calls_are_separate_and_one_alone_has_no_chain() {
+fn three_services_without_known_calls_share_an_incident_by_time() {
     let pipeline = spread(&[], false);
     let incidents = pipeline.incidents();
-    assert_eq!(incidents.len(), 3);
-    for incident in incidents {
-        let chain = pipeline.chain(incident);
-        assert_eq!(chain.len(), if &*incident.entity.service == "store" { 2 } else { 0 });
-        let tie = chain.last().and_then(|link| link.tie.as_ref()).map(|(_, tie)| *tie);
-        assert_eq!(tie, chain.last().map(|_| Tie::SameService));
-    }
+    assert_eq!(incidents.len(), 1);
+    assert!(incidents[0].by_time);
+    let chain = pipeline.chain(incidents[0]);
+    assert_eq!(chain.len(), 4);
+    let ties: Vec<_> = chain.iter().filter_map(|link| link.tie.as_ref()).collect();
+    assert!(ties.iter().all(|(_, tie)| *tie == Tie::SameService), "{ties:?}");
+    let impact = pipeline.explain(incidents[0]).impact.join(" ");
+    assert!(impact.contains("grouped because their faults began at the same time"), "{impact}");
 }
 
 #[test]

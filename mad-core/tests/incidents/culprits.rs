@@ -45,6 +45,8 @@ fn row(entity: u32, at: i64, neg_log10_p: f64) -> FlaggedRow {
         entity: EntityId(entity),
         bucket: minute(at),
         step: MINUTE,
+        rhythm: 0,
+        delay: 0,
         count: 100,
         errors: 4,
         no_response: 0,

@@ -214,6 +214,8 @@ fn flagged(i: i64, neg_log10_p: f64) -> FlaggedRow {
         entity: EntityId(0),
         bucket: minute(i),
         step: MINUTE,
+        rhythm: 0,
+        delay: 0,
         count: 50,
         errors: 3,
         no_response: 0,
@@ -386,6 +388,7 @@ fn an_incident_without_rows_expires_after_its_ttl() {
     // rows of other entities advance the time too
     let mut config = PipelineConfig::default();
     config.incident.ttl_minutes = 10.0;
+    config.incident.silence_minutes = 0.0;
     let mut pipeline = Pipeline::new(config).unwrap();
     let mut closed = Vec::new();
     for second in 0..90 * 60_i64 {
@@ -476,6 +479,8 @@ fn records_of_closed_incidents_are_bounded_too() {
             flagged_rows: 10,
             ..Limits::default()
         },
+        // every hour is a separate incident
+        incident: IncidentConfig { cooldown_minutes: 0.0, ..IncidentConfig::default() },
         ..PipelineConfig::default()
     };
     let mut pipeline = Pipeline::new(config).unwrap();

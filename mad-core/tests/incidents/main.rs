@@ -7,6 +7,7 @@ mod common;
 
 mod chain;
 mod culprits;
+mod flapping;
 mod guard_incident;
 mod merge_incidents;
 mod rank;

@@ -74,6 +74,8 @@ impl<T: Topology> Group<T> {
             entity: id,
             bucket: minute(i),
             step: MINUTE,
+            rhythm: 0,
+            delay: 0,
             count: 50,
             errors: 0,
             no_response: 0,

@@ -191,7 +191,7 @@ fn with_incidents(config: &PipelineConfig, each_hour: &mut dyn FnMut(&mut Pipeli
 #[test]
 fn each_closed_incident_is_saved_once() {
     let mut config = PipelineConfig::default();
-    config.incident.cooldown_minutes = 1.0;
+    config.incident.cooldown_minutes = 0.0;
     let (mut store, mut saved) = (Store::default(), 0);
     let pipeline = with_incidents(&config, &mut |pipeline| {
         let delta = store.save(pipeline);
@@ -207,7 +207,7 @@ fn each_closed_incident_is_saved_once() {
 #[test]
 fn a_restored_pipeline_saves_no_closed_incident_again() {
     let mut config = PipelineConfig::default();
-    config.incident.cooldown_minutes = 1.0;
+    config.incident.cooldown_minutes = 0.0;
     let mut store = Store::default();
     let mut pipeline = with_incidents(&config, &mut |_| {});
     let first = store.save(&mut pipeline).incidents.len();

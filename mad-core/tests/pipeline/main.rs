@@ -14,6 +14,7 @@ mod overrides;
 #[cfg(feature = "simulate")]
 mod pipeline;
 mod signals;
+mod silence;
 #[cfg(feature = "simulate")]
 mod state;
 mod states;

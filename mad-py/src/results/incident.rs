@@ -29,7 +29,8 @@ impl Incident {
         &self.core.id
     }
 
-    /// Stable over recurrences at the same service and endpoint.
+    /// Stable over recurrences of the same kind of fault, at the same service and endpoint, with the same
+    /// culprit.
     #[getter]
     fn fingerprint(&self) -> &str {
         &self.core.fingerprint
@@ -118,6 +119,19 @@ impl Incident {
     #[getter]
     fn errors(&self) -> u64 {
         self.core.errors
+    }
+
+    /// Whether the same fault came and went three times or more.
+    #[getter]
+    fn flapping(&self) -> bool {
+        self.core.is_flapping()
+    }
+
+    /// Whether services without known calls between them share it, because the same kind of fault
+    /// began in them at the same time.
+    #[getter]
+    fn grouped_by_time(&self) -> bool {
+        self.core.by_time
     }
 
     /// How often it reopened after it had closed.

@@ -110,6 +110,8 @@ fn incident(report: &ReferenceReport, one: &ReferenceIncident) -> IncidentDocume
         opened_at: one.start.plus(MINUTE).to_string(),
         closed_at: None,
         reopened: 0,
+        flapping: false,
+        grouped_by_time: false,
         severity: one.peak_severity.as_str(),
         status: "resolved",
         signals: vec!["p95_latency_ms".to_owned()],

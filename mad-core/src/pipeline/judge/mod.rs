@@ -2,6 +2,7 @@
 
 mod points;
 mod rules;
+mod silence;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use self::rules::Rules;
+use self::silence::{Silence, StepWatch};
 pub(super) use self::state::{EntityState, SeriesState};
 use super::names::Names;
 use crate::config::{MuteWindow, PipelineConfig};
@@ -34,6 +36,14 @@ pub(super) struct Judge {
     /// Mute windows of commands. Those of the configuration stand there.
     mutes: Vec<MuteWindow>,
     backfill: bool,
+    /// The steps with requests, by partition.
+    watches: Vec<StepWatch>,
+    /// The step for which each entity is listed in its [`StepWatch`].
+    #[serde(skip)]
+    listed: Vec<i64>,
+    /// Whether all entities are listed. They are not after the state was read.
+    #[serde(skip)]
+    is_listed: bool,
     /// Settings of the entities that an override applies to. They are derived from the
     /// configuration and not saved.
     #[serde(skip)]
@@ -51,6 +61,9 @@ impl Judge {
             guardrails: Guardrails::new(config.guard, config.score.threshold)?,
             mutes: Vec::new(),
             backfill: false,
+            watches: Vec::new(),
+            listed: Vec::new(),
+            is_listed: false,
             rules: HashMap::new(),
             scores: RowScores::default(),
         })
@@ -115,7 +128,9 @@ impl Judge {
         let outcome = match FlaggedRow::of_requests(row, scores, &verdict) {
             Some(flagged) => {
                 let slow = facts.over_objective;
-                RowOutcome::Alarm(flagged.objectives(RowObjectives { slo, slow, window_requests }))
+                let objectives = RowObjectives { slo, slow, window_requests };
+                let rhythm = state.rhythm.interval();
+                RowOutcome::Alarm(FlaggedRow { rhythm, ..flagged.objectives(objectives) })
             }
             None => RowOutcome::Quiet { entity: id, at, step, neg_log10_p: verdict.neg_log10_p },
         };

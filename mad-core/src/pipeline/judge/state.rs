@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Silence;
 use crate::config::ScoreConfig;
 use crate::error::Result;
 use crate::feature::RowKind;
 use crate::guard::EntityMaturity;
-use crate::history::Decision;
+use crate::history::{Decision, Rhythm};
 use crate::score::{BecomesSeries, Cooldown, RowScorer, RunningTotal, SignalScorer};
 use crate::series::{Sample, SignalKind};
 use crate::slo::Traffic;
@@ -22,13 +23,35 @@ pub(in crate::pipeline) struct EntityState {
     pub rows: u64,
     pub flagged: u64,
     pub newest: Option<Decision>,
+    /// How often it has rows.
+    pub rhythm: Rhythm,
+    /// The partition of its newest row, and the number of its step there.
+    pub partition: u32,
+    pub seen: i64,
+    /// Start of its newest row whose gap was learnt.
+    pub last_row: Timestamp,
+    /// The silence that lasts.
+    pub silence: Option<Silence>,
 }
 
 impl EntityState {
     pub fn new(config: &ScoreConfig, first: Timestamp) -> Result<Self> {
         let scorer = RowScorer::new(RowKind::Requests, config)?;
         let traffic = Traffic::default();
-        Ok(Self { first, last: first, scorer, traffic, rows: 0, flagged: 0, newest: None })
+        Ok(Self {
+            first,
+            last: first,
+            scorer,
+            traffic,
+            rows: 0,
+            flagged: 0,
+            newest: None,
+            rhythm: Rhythm::default(),
+            partition: 0,
+            seen: 0,
+            last_row: first,
+            silence: None,
+        })
     }
 
     pub fn maturity(&self) -> EntityMaturity {
