@@ -658,6 +658,10 @@ class Update:
     @property
     def changes(self) -> list[tuple[str, Incident]]: ...
     @property
+    def levels(self) -> list[dict[str, Any]]:
+        """New levels that became the baseline of their signals, in order, as dicts: service,
+        endpoint, signal, at, since, before, level, by_command."""
+    @property
     def rejected(self) -> dict[str, Any]: ...
     @property
     def repeated(self) -> bool:

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{between_zero_and_one, positive, within};
+use super::check::{above_zero, between_zero_and_one, positive, within};
 use crate::error::Result;
 use crate::limits::MAX_WINDOW;
 
@@ -37,8 +37,8 @@ impl Profile {
 ///
 /// let strict = ScoreConfig { threshold: 0.7, ..ScoreConfig::default() };
 /// assert!(strict.validate().is_ok());
-/// let error = ScoreConfig { relearn_after: 0, ..strict }.validate().unwrap_err();
-/// assert!(error.to_string().contains("score.relearn_after"));
+/// let error = ScoreConfig { accept_after_hours: 0.0, ..strict }.validate().unwrap_err();
+/// assert!(error.to_string().contains("score.accept_after_hours"));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -56,9 +56,19 @@ pub struct ScoreConfig {
     /// Largest number of requests that the error baseline counts as evidence, 10 to 1e9.
     /// Default 1,000, because real error rates vary more than independent trials.
     pub rate_memory: f64,
-    /// Consecutive anomalous rows of one signal after which the new level is learnt as normal,
-    /// 1 to 1e9. Default 120.
-    pub relearn_after: u32,
+    /// Time for which a signal has to be anomalous before it stops learning, minutes, above 0, at
+    /// most 1e6. Default 15. More than 15 anomalous rows stop it as well.
+    pub suspend_after_minutes: f64,
+    /// Time without an anomalous row after which a signal learns again, minutes, above 0, at most
+    /// 1e6. Default 10.
+    pub recover_after_minutes: f64,
+    /// Time after which a stable and harmless new level of a latency or a count becomes normal,
+    /// hours, above 0, at most 1e6. Default 4. Error rates are never accepted by waiting.
+    pub accept_after_hours: f64,
+    /// Time after which a stable new level of a gauge becomes normal, hours, above 0, at most 1e6.
+    /// Default 24. A gauge that was known for less is accepted after that time, but not before
+    /// `accept_after_hours`.
+    pub accept_gauge_after_hours: f64,
     /// Values of a single series that are learnt before one is anomalous, 1 to 100,000. Rows have
     /// `guard.min_points` instead. Default 20.
     pub series_min_points: usize,
@@ -75,7 +85,10 @@ impl Default for ScoreConfig {
             threshold: 0.5,
             latency_floor: 0.05,
             rate_memory: 1_000.0,
-            relearn_after: 120,
+            suspend_after_minutes: 15.0,
+            recover_after_minutes: 10.0,
+            accept_after_hours: 4.0,
+            accept_gauge_after_hours: 24.0,
             series_min_points: 20,
             alarm_cooldown: 100,
         }
@@ -100,9 +113,16 @@ impl ScoreConfig {
         within("score.rate_memory", self.rate_memory, 10.0..=1e9, "10 to 1e9 requests")?;
         let expected = "an integer from 1 to 100000";
         within("score.series_min_points", self.series_min_points, 1..=100_000, expected)?;
-        let expected = "an integer from 1 to 1000000000";
-        within("score.relearn_after", self.relearn_after, 1..=MOST_ROWS, expected)?;
         let expected = "an integer from 0 to 1000000000";
-        within("score.alarm_cooldown", self.alarm_cooldown, 0..=MOST_ROWS, expected)
+        within("score.alarm_cooldown", self.alarm_cooldown, 0..=MOST_ROWS, expected)?;
+        for (field, value) in [
+            ("score.suspend_after_minutes", self.suspend_after_minutes),
+            ("score.recover_after_minutes", self.recover_after_minutes),
+            ("score.accept_after_hours", self.accept_after_hours),
+            ("score.accept_gauge_after_hours", self.accept_gauge_after_hours),
+        ] {
+            above_zero(field, value, 1e6, "a number above 0, at most 1e6")?;
+        }
+        Ok(())
     }
 }

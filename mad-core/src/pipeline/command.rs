@@ -1,4 +1,4 @@
-//! The commands of people: acknowledge, resolve, mute, unmute.
+//! The commands of people: acknowledge, resolve, mute, unmute, accept a level.
 
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,20 @@ pub enum Command {
         /// Reason, for people.
         #[serde(default)]
         reason: String,
+    },
+    /// Makes the present level of anomalous signals their baseline, such as error rates, of which no
+    /// level is accepted by waiting.
+    AcceptLevel {
+        /// Pattern of the services.
+        service: Glob,
+        /// Pattern of the endpoints, or of the resources of metrics.
+        #[serde(default, alias = "resource")]
+        endpoint: Glob,
+        /// Pattern of the signals and metrics.
+        #[serde(default)]
+        signal: Glob,
+        /// Time of the command.
+        at: Timestamp,
     },
     /// Ends the mutes of exactly these patterns. Mutes of the configuration stay.
     Unmute {

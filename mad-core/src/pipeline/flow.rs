@@ -110,6 +110,7 @@ impl Pipeline {
         checkpointer.mark_dirty([row.head.entity]);
         let Some((judged, outcome)) = judge.judge_row(row, config, names) else { return };
         judge.has_row(row.head.entity, partition, row.head.at, config);
+        update.levels.append(&mut judge.take_levels());
         tally.row(&judged, judge.is_suppressed(&judged));
         incidents.push_row(&judged);
         let shared = Shared { config, names, graph: ingest.graph() };
@@ -124,6 +125,7 @@ impl Pipeline {
         let Some(name) = names.entities.get(entity) else { return };
         checkpointer.mark_dirty([entity]);
         let Some((judged, outcome)) = judge.judge_points(row, config, names) else { return };
+        update.levels.append(&mut judge.take_levels());
         let threshold = judge.threshold_neg_log10_p();
         for signal in &judged.signals {
             let is_unlikely = signal.score.neg_log10_p >= threshold;

@@ -253,7 +253,7 @@ impl Pipeline {
     /// ```
     pub fn apply(&mut self, command: &Command) -> Result<Update> {
         let mut update = Update::default();
-        let Self { config, names, ingest, judge, incidents, .. } = self;
+        let Self { config, names, ingest, judge, incidents, checkpointer, .. } = self;
         match command {
             Command::Acknowledge { id, at } => {
                 update.changes.push(incidents.acknowledge(id, *at)?);
@@ -272,6 +272,12 @@ impl Pipeline {
                     ..MuteWindow::default()
                 };
                 judge.mute(mute, config.limits.mutes, ingest.watermark())?;
+            }
+            Command::AcceptLevel { service, endpoint, signal, at } => {
+                let (levels, entities) =
+                    judge.accept_levels((service, endpoint, signal), *at, names)?;
+                checkpointer.mark_dirty(entities);
+                update.levels = levels;
             }
             Command::Unmute { service, endpoint, at } => judge.unmute(service, endpoint, *at)?,
         }

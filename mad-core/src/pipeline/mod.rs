@@ -18,6 +18,7 @@ mod incident_window;
 mod ingest;
 mod input;
 mod judge;
+mod level_accepted;
 mod names;
 mod partition;
 mod queries;
@@ -41,6 +42,7 @@ pub use self::command::Command;
 pub use self::counters::Counters;
 pub use self::delta::DeltaCheckpoint;
 pub use self::incident_window::{IncidentWindow, WindowRows};
+pub use self::level_accepted::LevelAccepted;
 pub use self::update::Update;
 
 /// Takes telemetry and returns judged rows and incidents; ranks culprits and explains.

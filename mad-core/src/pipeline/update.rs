@@ -1,5 +1,6 @@
 //! The result of a batch, a tick or a command: judged rows and incident changes.
 
+use super::LevelAccepted;
 use crate::guard::JudgedRow;
 use crate::incident::IncidentChange;
 use crate::telemetry::Rejections;
@@ -26,6 +27,8 @@ pub struct Update {
     pub rows: Vec<JudgedRow>,
     /// Changes of incidents, in order.
     pub changes: Vec<IncidentChange>,
+    /// New levels that became the baseline of their signals, in order.
+    pub levels: Vec<LevelAccepted>,
     /// Rejected records.
     pub rejected: Rejections,
     /// Whether the batch was a repetition, so that nothing of it was taken.

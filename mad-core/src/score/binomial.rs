@@ -129,6 +129,18 @@ impl BinomialScorer {
         Ok(Self { given: Some(share), ..Self::learning(3, CERTAIN, neg_log10_p)? })
     }
 
+    /// Replaces the rows by those of a new level, each as its share of the usual number of trials.
+    pub(super) fn accept(&mut self, level: &[f64]) {
+        let rows = self.rows.len().max(1) as u64;
+        let trials = (self.trials / rows).clamp(1, u64::from(u32::MAX));
+        self.rows.clear();
+        (self.events, self.trials) = (0, 0);
+        for share in level {
+            let sample = Sample { value: *share, n: trials };
+            self.learn(Timestamp::default(), sample, Learn::Full);
+        }
+    }
+
     /// The number of rows remembered.
     pub fn points(&self) -> usize {
         self.rows.len()

@@ -74,6 +74,12 @@ impl CountScorer {
         self.level.reconfigure(MadConfig { band, ..*self.level.config() });
     }
 
+    /// Replaces the counts by those of a new level.
+    pub(super) fn accept(&mut self, level: &[f64]) {
+        let level: Vec<f64> = level.iter().map(|count| stabilised(*count)).collect();
+        self.level.accept(&level);
+    }
+
     /// The number of values remembered.
     pub fn points(&self) -> usize {
         self.level.points()

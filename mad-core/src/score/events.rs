@@ -116,6 +116,12 @@ impl EventScorer {
         self.threshold = neg_log10_p;
     }
 
+    /// Replaces the past by the rows of a new level.
+    pub(super) fn accept(&mut self, level: &[f64]) {
+        *self = Self { dispersion: self.dispersion, ..Self::new(self.threshold) };
+        (self.events, self.rows) = (level.iter().sum(), level.len() as f64);
+    }
+
     /// The number of rows remembered.
     pub fn points(&self) -> usize {
         self.rows as usize + self.last.len()

@@ -468,6 +468,31 @@ impl GaugeScorer {
         outside_if(own >= self.threshold, score, sample.value, self.threshold)
     }
 
+    /// Takes note of a value that is not learnt, because the gauge is anomalous: only where the
+    /// series is just now, so that a level that ends is no alarm.
+    pub(super) fn pass(&mut self, sample: Sample, view: &GaugeView) {
+        if self.learnt >= MAD_ONLY {
+            let own = calibrated(view.deviation, &self.row_calibration);
+            self.decayed = own.max(self.decayed * DECAY);
+        }
+        if let Some(long) = self.long.baseline() {
+            let rest = sample.value - long.center - view.season;
+            self.last.push(rest.clamp(f64::MIN, f64::MAX));
+        }
+    }
+
+    /// Makes a new level the baseline. The season and the past deviations stay.
+    pub(super) fn accept(&mut self, level: &[f64]) {
+        (self.long, self.cusum) = (LongMemory::default(), blocks());
+        self.recent.accept(level);
+        for value in level {
+            self.long.push(*value);
+        }
+        self.present.clear();
+        self.last.clear();
+        self.recent_now = self.read_recent();
+    }
+
     /// Learns a value with its view, made before anything else was learnt.
     pub(super) fn learn_view(
         &mut self,

@@ -144,12 +144,18 @@ impl LatencyCusum {
         Some(DriftAlarm { score, since: start.of_slow(deviate) })
     }
 
-    /// Learns a row. `flagged_alone` is whether it is anomalous without the CUSUM, `accepted`
-    /// whether the signal accepts its new level.
-    pub fn learn(&mut self, at: Timestamp, sample: Sample, flagged_alone: bool, accepted: bool) {
-        if accepted {
-            *self = Self::new(self.floor);
-        }
+    /// Begins again with the baseline of a new level.
+    pub fn clear(&mut self) {
+        *self = Self::new(self.floor);
+    }
+
+    /// Ends a rise: the signal is anomalous by itself.
+    pub fn end(&mut self) {
+        (self.sum, self.start, self.rising) = (0.0, None, 0);
+    }
+
+    /// Learns a row. `flagged_alone` is whether it is anomalous without the CUSUM.
+    pub fn learn(&mut self, at: Timestamp, sample: Sample, flagged_alone: bool) {
         if !is_usable(sample) {
             return;
         }

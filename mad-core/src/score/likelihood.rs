@@ -151,6 +151,28 @@ impl Likelihood {
         }
     }
 
+    /// Takes note of a value that is not learnt, because the signal is anomalous.
+    pub(super) fn pass(&mut self, sample: Sample, view: Option<&GaugeView>) {
+        match (self, view) {
+            (Self::Gauge(scorer), Some(view)) => scorer.pass(sample, view),
+            (Self::Rate(scorer), _) => scorer.pass(sample),
+            // A flagged row of events stays in the windows and out of the mean.
+            (Self::Events(scorer), _) => scorer.learn(Timestamp::default(), sample, Learn::Clipped),
+            _ => {}
+        }
+    }
+
+    /// Makes a new level the baseline. `level` holds values in the signal's unit.
+    pub(super) fn accept(&mut self, level: &[f64]) {
+        match self {
+            Self::Level(scorer) => scorer.accept(level),
+            Self::Gauge(scorer) => scorer.accept(level),
+            Self::Rate(scorer) => scorer.accept(level),
+            Self::Count(scorer) => scorer.accept(level),
+            Self::Events(scorer) => scorer.accept(level),
+        }
+    }
+
     /// Learns a value; `view` is the one of [`view`](Self::view) for the same value and state.
     pub(super) fn learn_view(
         &mut self,

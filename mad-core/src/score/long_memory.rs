@@ -121,6 +121,13 @@ impl LongMemory {
         self.values.len() >= LEAST && f64::from(moves.abs()) >= TREND * self.values.len() as f64
     }
 
+    /// The values kept, from oldest to newest.
+    pub fn in_order(&self) -> Vec<f64> {
+        let (newer, older) =
+            self.values.split_at_checked(self.oldest as usize).unwrap_or((&self.values, &[]));
+        older.iter().chain(newer).map(|value| f64::from(*value)).collect()
+    }
+
     /// Takes a finite value.
     #[inline]
     pub fn push(&mut self, value: f64) {

@@ -139,6 +139,14 @@ impl MadScorer {
         self.learnt = 0;
     }
 
+    /// Replaces the values by those of a new level, in the signal's unit.
+    pub(super) fn accept(&mut self, level: &[f64]) {
+        self.values.clear();
+        for value in level {
+            self.values.push(self.judged(*value));
+        }
+    }
+
     /// The usual number of observations behind a value: the harmonic mean of the past ones.
     pub(super) fn typical_n(&self) -> f64 {
         1.0 / self.mean_inverse_n

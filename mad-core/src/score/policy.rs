@@ -1,14 +1,9 @@
-//! Rules that scorers share: thresholds, the price of several signals, views and learning by kind.
+//! Rules that scorers share: thresholds, the price of several signals, views by kind.
 
 use serde::{Deserialize, Serialize};
 
-use super::Learn;
 use crate::feature::RowKind;
 use crate::series::{Signal, SignalId, SignalKind};
-
-/// Values of a signal that are learnt in full, whatever they look like. Values clipped to the range
-/// of one or two earlier ones would keep that range narrow for good.
-const LEARNT_IN_FULL: usize = 20;
 
 /// Share of a row's evidence that a main signal of requests has (p50, p95, errors, traffic).
 const MAIN_WEIGHT: f64 = 0.225;
@@ -85,24 +80,6 @@ impl Views {
     }
 }
 
-/// How a value is learnt. An anomalous value is clipped, unless fewer than 20 values are known or
-/// more than `relearn_after` anomalous values came in a row: then the new level is learnt.
-///
-/// `streak` counts the anomalous values in a row.
-pub(super) fn learn_as(
-    anomalous: bool,
-    points: usize,
-    streak: &mut u32,
-    relearn_after: u32,
-) -> Learn {
-    *streak = if anomalous { streak.saturating_add(1) } else { 0 };
-    if anomalous && points >= LEARNT_IN_FULL && *streak <= relearn_after {
-        Learn::Clipped
-    } else {
-        Learn::Full
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,15 +91,5 @@ mod tests {
         assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         let price = Price::of(RowKind::Metrics, 10);
         assert_eq!(price.of_signal(crate::series::SeriesId(3).into()), 1.0);
-    }
-
-    #[test]
-    fn an_anomaly_is_clipped_until_it_is_the_new_level() {
-        let mut streak = 0;
-        assert_eq!(learn_as(true, 19, &mut streak, 2), Learn::Full);
-        assert_eq!(learn_as(true, 20, &mut streak, 2), Learn::Clipped);
-        assert_eq!(learn_as(true, 21, &mut streak, 2), Learn::Full);
-        assert_eq!(learn_as(false, 22, &mut streak, 2), Learn::Full);
-        assert_eq!((learn_as(true, 23, &mut streak, 2), streak), (Learn::Clipped, 1));
     }
 }

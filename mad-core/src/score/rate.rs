@@ -1,5 +1,7 @@
 //! Rates, such as the share of failed requests: beta-binomial tails of one row and of several.
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 
 use super::binomial::{RateBaseline, tally};
@@ -68,9 +70,11 @@ const RECOVERED_RATIO: f64 = 2.0;
 /// # Ok::<(), mad_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(transparent)]
 pub struct RateScorer {
     single: BinomialScorer,
+    /// The newest rows that were not learnt, because the rate is anomalous.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    unlearnt: VecDeque<(u32, u32)>,
 }
 
 impl RateScorer {
@@ -81,7 +85,8 @@ impl RateScorer {
     ///
     /// A window outside 3 to 100,000, a memory below 10, a `neg_log10_p` that is not above 0.
     pub fn new(window: usize, memory: f64, neg_log10_p: f64) -> Result<Self> {
-        Ok(Self { single: BinomialScorer::learning(window, memory, neg_log10_p)? })
+        let single = BinomialScorer::learning(window, memory, neg_log10_p)?;
+        Ok(Self { single, unlearnt: VecDeque::new() })
     }
 
     /// Applies another memory and threshold. The learnt rows stay.
@@ -89,15 +94,35 @@ impl RateScorer {
         self.single.reconfigure(memory, neg_log10_p);
     }
 
+    /// Replaces the rows by those of a new level.
+    pub(super) fn accept(&mut self, level: &[f64]) {
+        self.unlearnt.clear();
+        self.single.accept(level);
+    }
+
     /// The number of rows remembered.
     pub fn points(&self) -> usize {
         self.single.points()
     }
 
+    /// The rows before the current one, the newest first.
+    fn rows(&self) -> impl Iterator<Item = &(u32, u32)> {
+        self.unlearnt.iter().rev().chain(self.single.rows.iter().rev())
+    }
+
+    /// Takes note of a row that is not learnt: it is pooled with the rows after it.
+    pub(super) fn pass(&mut self, sample: Sample) {
+        let Some(row) = tally(sample) else { return };
+        if self.unlearnt.len() >= MAX_EARLIER {
+            self.unlearnt.pop_front();
+        }
+        self.unlearnt.push_back(row);
+    }
+
     /// The number of rows since the end of a raised rate, this one included; `usize::MAX` without one.
     fn since_over(&self, events: u32, trials: u32) -> usize {
         let usual = RateBaseline::of(self.single.events, self.single.trials, 1.0).share;
-        let last = || self.single.rows.iter().rev();
+        let last = || self.rows();
         let (mut events, mut trials) = (f64::from(events), f64::from(trials));
         // From the newest row back: does the usual rate explain the rows since better than a raised one?
         for (place, (more_events, more_trials)) in last().take(MAX_EARLIER).enumerate() {
@@ -127,27 +152,29 @@ impl RateScorer {
             return (0.0, 0);
         }
         let since = self.since_over(events, trials);
-        let (last_events, last_trials) = self.single.rows.back().copied().unwrap_or((0, 0));
+        let (last_events, last_trials) = self.rows().next().copied().unwrap_or((0, 0));
+        // Only rows that were learnt are part of the baseline.
+        let (mut learnt_events, mut learnt_trials) = (0, 0);
         // The rate of this row and the one before it.
         let still = (f64::from(events) + f64::from(last_events))
             / (f64::from(trials) + f64::from(last_trials));
-        for (place, (past_events, past_trials)) in
-            self.single.rows.iter().rev().take(MAX_EARLIER).enumerate()
-        {
+        for (place, (past_events, past_trials)) in self.rows().take(MAX_EARLIER).enumerate() {
+            if place >= self.unlearnt.len() {
+                learnt_events += u64::from(*past_events);
+                learnt_trials += u64::from(*past_trials);
+            }
             pooled_events += u64::from(*past_events);
             pooled_trials += u64::from(*past_trials);
             let rows = place + 2;
             if rows > since {
                 break;
             }
-            if !POOLED_ROWS.contains(&rows) || self.single.rows.len() < MIN_ROWS_BEFORE + rows {
+            if !POOLED_ROWS.contains(&rows) || self.points() < MIN_ROWS_BEFORE + rows {
                 continue;
             }
-            let less =
-                |all: u64, pooled: u64, now: u32| (all + u64::from(now)).saturating_sub(pooled);
             let before = RateBaseline::of(
-                less(self.single.events, pooled_events, events),
-                less(self.single.trials, pooled_trials, trials),
+                self.single.events.saturating_sub(learnt_events),
+                self.single.trials.saturating_sub(learnt_trials),
                 POOLED_TRUST * self.single.memory(),
             );
             let n = pooled_trials as f64;
@@ -189,6 +216,9 @@ impl Scorer for RateScorer {
     }
 
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
+        if how != Learn::Skip {
+            self.unlearnt.clear();
+        }
         self.single.learn(at, sample, how);
     }
 }

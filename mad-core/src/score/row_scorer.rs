@@ -8,7 +8,7 @@ use super::score::score_of;
 use super::signal_combiner::SignalCombiner;
 use super::signal_scorer::SignalScores;
 use super::tail::{exceedance_neg_log10_p, observations_above};
-use super::{Likelihood, Score, SignalScorer};
+use super::{Likelihood, NewLevel, Score, SignalScorer};
 use crate::config::ScoreConfig;
 use crate::error::Result;
 use crate::feature::{Row, RowKind, SignalSample};
@@ -265,23 +265,41 @@ impl RowScorer {
     }
 
     /// Learns a row with the scores that this scorer gave it, before it learnt anything else.
-    pub fn learn(&mut self, row: &Row<'_>, scores: &RowScores) {
+    /// Returns the levels that become the baseline of their signals with this row, usually none.
+    pub fn learn(&mut self, row: &Row<'_>, scores: &RowScores) -> Vec<(SignalId, NewLevel)> {
         let threshold = self.signal_neg_log10_p();
         if let Some(combiner) = &mut self.combiner {
             combiner.learn(&scores.judged, threshold);
         }
-        self.each(row, scores, SignalScorer::learn_judged);
+        let mut accepted = Vec::new();
+        self.each(row, scores, |signal, scorer, at, sample, scores| {
+            let level = scorer.learn_judged(at, sample, scores);
+            accepted.extend(level.map(|level| (signal, level)));
+        });
+        accepted
     }
 
     /// Learns a row of a muted time: an anomalous signal teaches nothing.
     pub fn learn_muted(&mut self, row: &Row<'_>, scores: &RowScores) {
-        self.each(row, scores, SignalScorer::learn_muted);
+        self.each(row, scores, |_, scorer, at, sample, scores| {
+            scorer.learn_muted(at, sample, scores);
+        });
     }
 
     /// Judges a row into `out`, then learns it.
     pub fn observe(&mut self, row: &Row<'_>, out: &mut RowScores) {
         self.score(row, out);
         self.learn(row, out);
+    }
+
+    /// Makes the present levels of anomalous signals the baseline, because a person says so.
+    pub fn accept_levels(
+        &mut self,
+        at: Timestamp,
+        is_meant: impl Fn(SignalId) -> bool,
+    ) -> Vec<(SignalId, NewLevel)> {
+        let meant = self.signals.iter_mut().filter(|(signal, _)| is_meant(*signal));
+        meant.filter_map(|(signal, scorer)| Some((*signal, scorer.accept_level(at)?))).collect()
     }
 
     /// Takes note that time has passed without a row.
@@ -311,7 +329,7 @@ impl RowScorer {
         &mut self,
         row: &Row<'_>,
         scores: &RowScores,
-        learn: fn(&mut SignalScorer, Timestamp, Sample, &SignalScores),
+        mut learn: impl FnMut(SignalId, &mut SignalScorer, Timestamp, Sample, &SignalScores),
     ) {
         for (place, (sample, scores)) in row.samples.iter().zip(&scores.judged).enumerate() {
             // The config was validated when the scorer was made, so adding cannot fail.
@@ -320,7 +338,7 @@ impl RowScorer {
             }
             let found = self.place(place, sample.signal);
             if let Some((_, scorer)) = found.and_then(|place| self.signals.get_mut(place)) {
-                learn(scorer, row.head.at, sample.sample, scores);
+                learn(sample.signal, scorer, row.head.at, sample.sample, scores);
             }
         }
     }

@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::block_cusum::DriftAlarm;
+use super::from_memory::is_usable;
 use super::gauge::GaugeView;
 use super::latency_cusum::LatencyCusum;
-use super::policy::{Views, learn_as};
+use super::learning::{LEARNT_IN_FULL, Learning, LearningTimes, Lesson, Observed, median_of};
+use super::policy::Views;
 use super::run_combiner::RunCombiner;
 use super::score::neg_log10_p_of;
 use super::{Learn, Likelihood, Score, Scorer};
@@ -28,6 +30,8 @@ pub struct SignalScores {
     pub(crate) drift: Option<DriftAlarm>,
     /// The score of the value alone, without the rows before it and without other signals.
     pub(super) alone: Score,
+    /// `-log10 p` by the signal's own evidence: the value and the rows before it.
+    own: f64,
     /// How the parts of a gauge see the value.
     view: Option<GaugeView>,
 }
@@ -36,13 +40,24 @@ impl SignalScores {
     /// The scores of a value about which nothing is known.
     pub const fn unknown() -> Self {
         let score = Score::unknown();
-        Self { score, alarm: score, drift: None, alone: score, view: None }
+        Self { score, alarm: score, drift: None, alone: score, own: 0.0, view: None }
     }
 
     /// Since when the level has been drifting slowly, if it has.
     pub fn drift_since(&self) -> Option<Timestamp> {
         self.drift.and_then(|drift| drift.since)
     }
+}
+
+/// A level of a signal that became its baseline.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct NewLevel {
+    /// Begin of the level: the first anomalous value.
+    pub since: Option<Timestamp>,
+    /// The value that was expected before, in the signal's unit.
+    pub before: f64,
+    /// The median of the level, in the signal's unit.
+    pub level: f64,
 }
 
 /// Judges the values of one signal: everything learnt of one signal of one entity.
@@ -57,9 +72,11 @@ impl SignalScores {
 ///
 /// # Learning
 ///
-/// An anomalous value is learnt clipped to the expected band, so that an incident does not become
-/// the new normal. After `relearn_after` anomalous values in a row the new level is learnt as it
-/// is. The first 20 values are learnt as they are.
+/// A signal that is anomalous by its own evidence learns its values clipped at first and then not
+/// at all, so that an outage does not become the baseline for as long as it lasts. A stable and
+/// harmless new level of a latency or count becomes the baseline after `accept_after_hours`, that of
+/// a gauge after `accept_gauge_after_hours`, that of a rate only when a person accepts it. The first
+/// 20 values are learnt as they are.
 ///
 /// # Gaps and bad values
 ///
@@ -86,11 +103,12 @@ impl SignalScores {
 pub struct SignalScorer {
     kind: SignalKind,
     likelihood: Likelihood,
-    /// Anomalous values in a row.
-    streak: u32,
+    learning: Learning,
+    times: LearningTimes,
+    /// Whether no level is accepted by waiting.
+    keeps_level: bool,
     run: RunCombiner,
     cusum: Option<Box<LatencyCusum>>,
-    relearn_after: u32,
     /// `-log10 p` from which on a value is anomalous.
     threshold: f64,
 }
@@ -110,10 +128,11 @@ impl SignalScorer {
         Ok(Self {
             kind,
             likelihood: Likelihood::new(kind, config, threshold)?,
-            streak: 0,
+            learning: Learning::default(),
+            times: LearningTimes::of(config),
+            keeps_level: false,
             run: RunCombiner::default(),
             cusum,
-            relearn_after: config.relearn_after,
             threshold,
         })
     }
@@ -127,7 +146,7 @@ impl SignalScorer {
     pub fn reconfigure(&mut self, config: &ScoreConfig) -> Result<()> {
         config.validate()?;
         self.threshold = neg_log10_p_of(config.threshold);
-        self.relearn_after = config.relearn_after;
+        self.times = LearningTimes::of(config);
         self.likelihood.reconfigure(config, self.threshold);
         if let Some(cusum) = &mut self.cusum {
             cusum.reconfigure(config.latency_floor);
@@ -174,7 +193,14 @@ impl SignalScorer {
     /// The first step: the value alone.
     pub(super) fn judge_alone(&self, at: Timestamp, sample: Sample) -> SignalScores {
         let (alone, view) = self.likelihood.view(at, sample);
-        SignalScores { score: alone, alarm: alone, drift: None, alone, view }
+        SignalScores {
+            score: alone,
+            alarm: alone,
+            drift: None,
+            alone,
+            own: alone.neg_log10_p,
+            view,
+        }
     }
 
     /// The second step: the rows before it.
@@ -182,6 +208,7 @@ impl SignalScorer {
         if Views::of(self.kind).combines_rows {
             self.run.raise(&mut scores.score, sample.value, self.threshold);
         }
+        scores.own = scores.score.neg_log10_p;
     }
 
     /// The third step: slow changes.
@@ -219,19 +246,92 @@ impl SignalScorer {
     }
 
     /// Learns a value with the scores that this scorer gave it, before it learnt anything else.
-    pub fn learn_judged(&mut self, at: Timestamp, sample: Sample, scores: &SignalScores) {
+    /// Returns the level that becomes the baseline with it, if there is one.
+    pub fn learn_judged(
+        &mut self,
+        at: Timestamp,
+        sample: Sample,
+        scores: &SignalScores,
+    ) -> Option<NewLevel> {
         if Views::of(self.kind).combines_rows {
             self.run.learn(&scores.alone, self.threshold);
         }
-        if let Some(cusum) = &mut self.cusum {
-            let flagged_alone = scores.alone.neg_log10_p >= self.threshold;
-            let accepted = self.streak > self.relearn_after;
-            cusum.learn(at, sample, flagged_alone, accepted);
+        let (lesson, since) = if is_usable(sample) {
+            let since = self.learning.anomalous_since();
+            (self.lesson(at, sample, scores), since)
+        } else {
+            (Lesson::Learn(Learn::Skip), None)
+        };
+        match lesson {
+            Lesson::Learn(Learn::Skip) => self.likelihood.pass(sample, scores.view.as_ref()),
+            Lesson::Suspend => {
+                self.likelihood.pass(sample, scores.view.as_ref());
+                if let Some(cusum) = &mut self.cusum {
+                    cusum.end();
+                }
+            }
+            Lesson::Learn(how) => {
+                if let Some(cusum) = &mut self.cusum {
+                    cusum.learn(at, sample, scores.alone.neg_log10_p >= self.threshold);
+                }
+                // A value that is anomalous only with other signals, or as a slow change, is clipped.
+                let is_anomalous = scores.score.neg_log10_p >= self.threshold;
+                let is_known = self.likelihood.points() >= LEARNT_IN_FULL;
+                let how = if is_anomalous && is_known { Learn::Clipped } else { how };
+                self.likelihood.learn_view(at, sample, how, scores.view.as_ref());
+            }
+            Lesson::Accept(level) => return Some(self.take_level(&level, since, scores)),
         }
-        let anomalous = scores.score.neg_log10_p >= self.threshold;
+        None
+    }
+
+    /// How a value is learnt, by the signal's own evidence.
+    fn lesson(&mut self, at: Timestamp, sample: Sample, scores: &SignalScores) -> Lesson {
+        let one = Observed {
+            at,
+            value: sample.value,
+            expected: scores.alone.expected,
+            is_anomalous: scores.own >= self.threshold,
+        };
         let points = self.likelihood.points();
-        let how = learn_as(anomalous, points, &mut self.streak, self.relearn_after);
-        self.likelihood.learn_view(at, sample, how, scores.view.as_ref());
+        let kind = if self.keeps_level { SignalKind::Rate } else { self.kind };
+        self.learning.step(one, kind, points, self.times)
+    }
+
+    /// Makes a level the baseline.
+    fn take_level(
+        &mut self,
+        level: &[f64],
+        since: Option<Timestamp>,
+        scores: &SignalScores,
+    ) -> NewLevel {
+        self.likelihood.accept(level);
+        if let Some(cusum) = &mut self.cusum {
+            cusum.clear();
+        }
+        NewLevel { since, before: scores.alone.expected, level: median_of(level) }
+    }
+
+    /// Makes the present level the baseline, because a person says so: that of the values since the
+    /// signal stopped learning. `None` if the signal learns.
+    pub fn accept_level(&mut self, at: Timestamp) -> Option<NewLevel> {
+        let since = self.learning.anomalous_since();
+        let level = self.learning.accept()?;
+        let newest = Sample { value: median_of(&level), n: 1 };
+        let scores = self.judge_alone(at, newest);
+        Some(self.take_level(&level, since, &scores))
+    }
+
+    /// Since when the signal has been anomalous without a break of `recover_after_minutes`.
+    pub fn anomalous_since(&self) -> Option<Timestamp> {
+        self.learning.anomalous_since()
+    }
+
+    /// Accepts no new level by waiting.
+    #[must_use]
+    pub const fn keeping_level(mut self) -> Self {
+        self.keeps_level = true;
+        self
     }
 
     /// Learns a value of a muted time: an anomalous value teaches nothing.

@@ -155,7 +155,7 @@ fn a_changed_threshold_keeps_the_learnt_state() {
     let before = PipelineConfig::default();
     let mut after = before.clone();
     after.score.threshold = 0.6;
-    after.score.relearn_after = 60;
+    after.score.accept_after_hours = 2.0;
     after.guard.min_points = 40;
     let saved = calm(before).checkpoint().unwrap();
     let mut restored = Pipeline::restore(after.clone(), &saved).unwrap();

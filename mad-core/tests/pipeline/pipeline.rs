@@ -457,9 +457,7 @@ fn the_counts_of_the_document_are_consistent() {
 
 #[test]
 fn a_long_incident_is_thinned_evenly() {
-    let mut config = PipelineConfig::default();
-    config.score.relearn_after = 1_000_000;
-    let mut pipeline = Pipeline::new(config).unwrap();
+    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
     let requests: Vec<Owned> = slow_for("a", 1_500);
     ingest(&mut pipeline, &requests);
     pipeline.finish();

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod learning;
 mod robust;
 mod running_totals;
 mod scorers;

@@ -32,9 +32,11 @@ pub fn parse_command(command: &Bound<'_, PyDict>) -> PyResult<Command> {
         "acknowledge" | "resolve" => &["command", "at", "id"],
         "mute" => &["command", "at", "service", "endpoint", "resource", "until", "reason"],
         "unmute" => &["command", "at", "service", "endpoint", "resource"],
+        "accept_level" => &["command", "at", "service", "endpoint", "resource", "signal"],
         _ => {
             return Err(value_error(format!(
-                "command = {name:?}; give \"acknowledge\", \"resolve\", \"mute\" or \"unmute\""
+                "command = {name:?}; give \"acknowledge\", \"resolve\", \"mute\", \"unmute\" \
+                 or \"accept_level\""
             )));
         }
     };
@@ -54,6 +56,12 @@ pub fn parse_command(command: &Bound<'_, PyDict>) -> PyResult<Command> {
             at,
             until: time("until")?,
             reason: if command.contains("reason")? { text("reason")? } else { String::new() },
+        },
+        "accept_level" => Command::AcceptLevel {
+            service: glob("service")?,
+            endpoint: endpoint()?,
+            signal: glob("signal")?,
+            at,
         },
         _ => Command::Unmute { service: glob("service")?, endpoint: endpoint()?, at },
     })

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use mad_core::IncidentChange;
+use mad_core::pipeline::LevelAccepted;
 use mad_core::telemetry::Rejections;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -22,6 +23,7 @@ pub struct Update {
     rows: Rows,
     points: Points,
     changes: Vec<(String, Incident)>,
+    levels: Vec<LevelAccepted>,
     rejected: Rejections,
     repeated: bool,
 }
@@ -45,6 +47,13 @@ impl Update {
     #[getter]
     fn changes(&self) -> Vec<(String, Incident)> {
         self.changes.clone()
+    }
+
+    /// New levels that became the baseline of their signals, in order, as dicts: service, endpoint,
+    /// signal, at, since, before, level, by_command. Values like these are normal from then on.
+    #[getter]
+    fn levels<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        self.levels.iter().map(|level| level_dict(py, level)).collect()
     }
 
     /// Records that were not taken.
@@ -100,10 +109,24 @@ impl Update {
             changes: changes.into_iter().map(named).collect(),
             rows,
             points,
+            levels: update.levels,
             rejected: update.rejected,
             repeated: update.repeated,
         }
     }
+}
+
+fn level_dict<'py>(py: Python<'py>, one: &LevelAccepted) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("service", &*one.entity.service)?;
+    dict.set_item("endpoint", &*one.entity.endpoint)?;
+    dict.set_item("signal", one.signal.as_str())?;
+    dict.set_item("at", one.at.to_string())?;
+    dict.set_item("since", one.since.map(|since| since.to_string()))?;
+    dict.set_item("before", one.before)?;
+    dict.set_item("level", one.level)?;
+    dict.set_item("by_command", one.by_command)?;
+    Ok(dict)
 }
 
 fn name(change: &IncidentChange) -> &'static str {

@@ -1,4 +1,4 @@
-"""Routes that change state: acknowledge, resolve, comment, feedback, mute, analyze."""
+"""Routes that change state: acknowledge, resolve, comment, feedback, mute, accept, analyze."""
 
 from __future__ import annotations
 
@@ -58,6 +58,15 @@ class Unmute(BaseModel):
     endpoint: str = Field(default="*", max_length=512)
 
 
+class Accept(BaseModel):
+    """Patterns of the signals whose present level becomes normal; `*` matches any text."""
+
+    model_config = ConfigDict(extra="forbid")
+    service: str = Field(min_length=1, max_length=512)
+    endpoint: str = Field(default="*", max_length=512)
+    signal: str = Field(default="*", min_length=1, max_length=512)
+
+
 @router.post("/incidents/{incident}/acknowledge", responses=_GONE)
 async def acknowledge(request: Request, incident: IncidentId) -> Response:
     """Marks an incident as acknowledged."""
@@ -111,6 +120,15 @@ async def unmute(request: Request, mute: Annotated[Unmute, Body()]) -> Response:
     """Ends the mutes with exactly these patterns."""
     command = {"command": "unmute", "service": mute.service, "endpoint": mute.endpoint}
     return await _run_command(request, command, f"{mute.service} {mute.endpoint}")
+
+
+@router.post("/levels/accept", responses={404: {"description": "No such signal is anomalous."}})
+async def accept(request: Request, level: Annotated[Accept, Body()]) -> Response:
+    """Makes the present level of anomalous signals normal, such as an error rate that is known and
+    stays."""
+    command = {"command": "accept_level", **level.model_dump()}
+    command["at"] = service_of(request).engine.clock.now() or _wall_clock()
+    return await _run_command(request, command, f"{level.service} {level.endpoint} {level.signal}")
 
 
 @router.post("/analyze")

@@ -1,5 +1,6 @@
 //! The part that judges rows: the state of each entity and series, guardrails, overrides and mutes.
 
+mod levels;
 mod points;
 mod rules;
 mod silence;
@@ -10,9 +11,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use self::levels::{accepted, signal_name};
 use self::rules::Rules;
 use self::silence::{Silence, StepWatch};
 pub(super) use self::state::{EntityState, SeriesState};
+use super::LevelAccepted;
 use super::names::Names;
 use crate::config::{MuteWindow, PipelineConfig};
 use crate::error::Result;
@@ -48,6 +51,9 @@ pub(super) struct Judge {
     /// configuration and not saved.
     #[serde(skip)]
     rules: HashMap<EntityId, Option<Rules>>,
+    /// Levels that were accepted since they were last taken.
+    #[serde(skip)]
+    levels: Vec<LevelAccepted>,
     /// Scores of the row that is judged: a buffer that is reused.
     #[serde(skip)]
     scores: RowScores,
@@ -65,6 +71,7 @@ impl Judge {
             listed: Vec::new(),
             is_listed: false,
             rules: HashMap::new(),
+            levels: Vec::new(),
             scores: RowScores::default(),
         })
     }
@@ -117,7 +124,10 @@ impl Judge {
             if self.backfill {
                 verdict = verdict.suppressed_by(Reason::History);
             }
-            state.scorer.learn(row, scores);
+            for (signal, level) in state.scorer.learn(row, scores) {
+                let name = signal_name(signal);
+                self.levels.extend(name.map(|name| accepted(&entity, name, at, level)));
+            }
         }
         let slo = rules.map_or(config.slo, |rules| rules.settings.slo);
         let seconds = config.features.step_seconds * (u64::from(row.head.gap) + 1) as f64;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::levels::accepted;
 use super::rules::{metric_scorer, scorer_of};
 use super::{Judge, SeriesState, slot};
 use crate::config::PipelineConfig;
@@ -100,7 +101,11 @@ impl Judge {
         if is_muted {
             state.scorer.learn_muted(at, sample, &scores);
         } else {
-            state.scorer.learn_judged(at, sample, &scores);
+            let level = state.scorer.learn_judged(at, sample, &scores);
+            if let (Some(level), Some(entity)) = (level, names.entities.get(entity)) {
+                let name = SignalName::Metric(Arc::clone(&metric));
+                self.levels.push(accepted(entity, name, at, level));
+            }
         }
         let kind = state.scorer.kind();
         let guardrails = match self.rules.get(&entity) {

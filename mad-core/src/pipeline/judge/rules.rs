@@ -203,5 +203,7 @@ pub(super) fn scorer_of(
 ) -> Result<SignalScorer> {
     let threshold = settings.map_or(config.threshold, |settings| settings.threshold);
     let scorer = SignalScorer::new(kind, &ScoreConfig { threshold, ..*config })?;
-    Ok(if is_share(metric) { scorer.share() } else { scorer })
+    let scorer = if is_share(metric) { scorer.share() } else { scorer };
+    // More error lines or missing spans are not accepted by waiting, as errors of requests are not.
+    Ok(if is_made_here(metric) { scorer.keeping_level() } else { scorer })
 }
