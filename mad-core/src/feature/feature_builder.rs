@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RecentIds;
 use super::event_time_window::{EventTimeWindow, FeatureSink};
-use super::log_step::{LogMemory, LogStep};
+use super::log_step::{LogCursor, LogMemory, LogStep};
 use super::metric_points::{Measured, MetricMemory, MetricPoints};
 use super::point::StepFinder;
 use super::request_step::{EntityCursor, RequestMemory, RequestStep, Served};
@@ -19,7 +19,7 @@ use crate::error::Result;
 use crate::limits::Limits;
 use crate::series::{EntityId, Sample, SeriesId};
 use crate::telemetry::{
-    LogLevel, LogLine, MetricPoint, Record, RejectReason, Request, RequestTime, Source,
+    Doubt, LogLine, MetricPoint, Record, RejectReason, Request, RequestTime, Source, WrittenLevel,
 };
 use crate::time::Timestamp;
 
@@ -273,7 +273,10 @@ impl FeatureBuilder {
             self.logs.memory.overflowed += 1;
             return;
         }
-        let item = LogLevel::of(line.level);
+        let item = WrittenLevel::parse(line.level);
+        if item == WrittenLevel::Unknown {
+            sink.rejections.remark(Doubt::UnknownLevel, position, || line.level.to_owned());
+        }
         let source = self.hosts.source(line.host, entity);
         let at = line.timestamp;
         let record =
@@ -398,7 +401,7 @@ impl FeatureBuilder {
         for id in entities {
             self.requests.memory.set_cursor(*id, None);
             self.requests.memory.objective_of.remove(id);
-            self.logs.memory.last.remove(id);
+            self.logs.memory.services.remove(id);
         }
         self.metrics.memory.forget(series);
     }
@@ -413,16 +416,16 @@ impl FeatureBuilder {
         self.requests.memory.set_cursor(entity, cursor);
     }
 
-    /// Start of the newest closed step of a service with log lines.
-    pub(crate) fn last_log_step(&self, entity: EntityId) -> Option<Timestamp> {
-        self.logs.memory.last.get(&entity).copied()
+    /// The memory of a service with log lines.
+    pub(crate) fn log_cursor(&self, entity: EntityId) -> Option<&LogCursor> {
+        self.logs.memory.services.get(&entity)
     }
 
-    /// Sets the newest closed step of a service with log lines.
-    pub(crate) fn set_last_log_step(&mut self, entity: EntityId, at: Option<Timestamp>) {
-        match at {
-            Some(at) => drop(self.logs.memory.last.insert(entity, at)),
-            None => drop(self.logs.memory.last.remove(&entity)),
+    /// Sets the memory of a service with log lines.
+    pub(crate) fn set_log_cursor(&mut self, entity: EntityId, cursor: Option<LogCursor>) {
+        match cursor {
+            Some(cursor) => drop(self.logs.memory.services.insert(entity, cursor)),
+            None => drop(self.logs.memory.services.remove(&entity)),
         }
     }
 

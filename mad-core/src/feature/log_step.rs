@@ -8,17 +8,34 @@ use super::event_time_window::{Accumulator, ClosedStep, FeatureSink};
 use super::row_buffer::RowKind;
 use super::window_clock::Timed;
 use crate::series::{EntityId, LOG_ERRORS, LOG_WARNINGS, Sample};
-use crate::telemetry::LogLevel;
+use crate::telemetry::{LevelNumbers, LogLevel, WrittenLevel};
 use crate::time::Timestamp;
 
 /// Most empty steps between two rows of a service that become counts of 0.
 const MOST_EMPTY: i64 = 60;
 
 /// Lines of one service in one step.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Lines {
     errors: u64,
     warnings: u64,
+    /// Lines whose levels are numbers.
+    numbers: LevelNumbers,
+}
+
+/// The memory of one service between its steps.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct LogCursor {
+    /// Start of its newest closed step.
+    pub last: Timestamp,
+    /// The numbers that its lines had as levels so far.
+    numbers: LevelNumbers,
+}
+
+impl LogCursor {
+    fn new(last: Timestamp) -> Self {
+        Self { last, numbers: LevelNumbers::default() }
+    }
 }
 
 /// One step of all services.
@@ -31,8 +48,8 @@ pub(super) struct LogStep {
 /// What outlives a step of logs.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct LogMemory {
-    /// Start of the newest closed step of each service.
-    pub last: BTreeMap<EntityId, Timestamp>,
+    /// The memory of each service.
+    pub services: BTreeMap<EntityId, LogCursor>,
     pub lines: u64,
     /// Lines and counts of services beyond the limits.
     pub overflowed: u64,
@@ -45,17 +62,31 @@ impl LogStep {
     }
 }
 
+impl Lines {
+    /// Counts the lines with numbers by the scale of all numbers of the service.
+    fn read_numbers(&mut self, all: &LevelNumbers) {
+        for (number, lines) in self.numbers.iter() {
+            match all.level(number) {
+                LogLevel::Error => self.errors += lines,
+                LogLevel::Warning => self.warnings += lines,
+                LogLevel::Other => {}
+            }
+        }
+    }
+}
+
 impl Accumulator for LogStep {
-    type Item = LogLevel;
+    type Item = WrittenLevel;
     type Memory = LogMemory;
 
-    fn add(&mut self, record: Timed<LogLevel>, memory: &mut LogMemory) {
+    fn add(&mut self, record: Timed<WrittenLevel>, memory: &mut LogMemory) {
         memory.lines += 1;
         let lines = self.services.entry(record.entity).or_default();
         match record.item {
-            LogLevel::Error => lines.errors += 1,
-            LogLevel::Warning => lines.warnings += 1,
-            LogLevel::Other => {}
+            WrittenLevel::Named(LogLevel::Error) => lines.errors += 1,
+            WrittenLevel::Named(LogLevel::Warning) => lines.warnings += 1,
+            WrittenLevel::Number(number) => lines.numbers.add(number, 1),
+            WrittenLevel::Named(LogLevel::Other) | WrittenLevel::Unknown => {}
         }
     }
 
@@ -64,14 +95,18 @@ impl Accumulator for LogStep {
         let mut services: Vec<(EntityId, Lines)> =
             std::mem::take(&mut self.services).into_iter().collect();
         services.sort_by_key(|(entity, _)| sink.entities.get(*entity));
-        for (entity, lines) in services {
-            let last = memory.last.insert(entity, at);
-            let empty = last.map_or(0, |last| (at.since(last) / step - 1).max(0));
+        for (entity, mut lines) in services {
+            let known = memory.services.get(&entity);
+            let empty = known.map_or(0, |known| (at.since(known.last) / step - 1).max(0));
+            let cursor = memory.services.entry(entity).or_insert_with(|| LogCursor::new(at));
+            cursor.last = at;
+            cursor.numbers.add_all(&lines.numbers);
+            lines.read_numbers(&cursor.numbers);
             for before in (1..=empty.min(MOST_EMPTY)).rev() {
                 let at = at.plus(-step.saturating_mul(before));
-                memory.overflowed += count(at, step, entity, Lines::default(), sink);
+                memory.overflowed += count(at, step, entity, &Lines::default(), sink);
             }
-            memory.overflowed += count(at, step, entity, lines, sink);
+            memory.overflowed += count(at, step, entity, &lines, sink);
         }
     }
 }
@@ -81,7 +116,7 @@ fn count(
     at: Timestamp,
     step: i64,
     entity: EntityId,
-    lines: Lines,
+    lines: &Lines,
     sink: &mut FeatureSink<'_>,
 ) -> u64 {
     let mut overflowed = 0;

@@ -18,6 +18,7 @@ mod window_clock;
 
 pub use event_time_window::FeatureSink;
 pub use feature_builder::{FeatureBuilder, FeatureCounts};
+pub(crate) use log_step::LogCursor;
 pub(crate) use point::StepFinder;
 pub(crate) use recent_ids::RecentIds;
 pub(crate) use request_step::EntityCursor;

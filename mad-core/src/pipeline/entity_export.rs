@@ -11,18 +11,17 @@ use super::judge::{EntityState, Judge, SeriesState};
 use super::names::Names;
 use crate::config::PipelineConfig;
 use crate::error::Error;
-use crate::feature::{EntityCursor, StepFinder};
+use crate::feature::{EntityCursor, LogCursor, StepFinder};
 use crate::history::HistoryRing;
 use crate::incident::OpenState;
 use crate::series::{Entity, EntityId};
-use crate::time::Timestamp;
 
 /// Everything that belongs to one entity, by name.
 #[derive(Serialize, Deserialize)]
 pub(super) struct EntityExport {
     config: PipelineConfig,
     cursor: Option<EntityCursor>,
-    last_log: Option<Timestamp>,
+    last_log: Option<LogCursor>,
     requests: Option<Box<EntityState>>,
     recent: HistoryRing,
     series: Vec<SeriesExport>,

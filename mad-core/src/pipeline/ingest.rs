@@ -11,7 +11,7 @@ use super::names::Names;
 use super::partition::Partition;
 use crate::config::PipelineConfig;
 use crate::error::{Error, Result};
-use crate::feature::{ClockFault, EntityCursor, RowBuffer, StepFinder};
+use crate::feature::{ClockFault, EntityCursor, LogCursor, RowBuffer, StepFinder};
 use crate::graph::{ServiceGraph, TraceProfiles};
 use crate::series::{EntityId, SeriesId};
 use crate::telemetry::{Edge, PartitionId, Record, Rejections, Request, Source, Span, SpanKind};
@@ -342,12 +342,12 @@ impl Ingest {
         }
     }
 
-    /// What outlives the steps of an entity with requests, and the start of its newest closed step
-    /// with log lines.
-    pub fn cursors(&self, entity: EntityId) -> (Option<EntityCursor>, Option<Timestamp>) {
+    /// What outlives the steps of an entity with requests and with log lines.
+    pub fn cursors(&self, entity: EntityId) -> (Option<EntityCursor>, Option<LogCursor>) {
         let open = || self.partitions.iter().map(|open| &open.features);
         let requests = open().filter_map(|features| features.request_cursor(entity));
-        let logs = open().filter_map(|features| features.last_log_step(entity)).max();
+        let logs = open().filter_map(|features| features.log_cursor(entity));
+        let logs = logs.max_by_key(|cursor| cursor.last).cloned();
         (requests.max_by_key(|cursor| cursor.last).cloned(), logs)
     }
 
@@ -356,11 +356,11 @@ impl Ingest {
         &mut self,
         entity: EntityId,
         requests: Option<EntityCursor>,
-        logs: Option<Timestamp>,
+        logs: Option<LogCursor>,
     ) {
         if let Some(partition) = self.partitions.first_mut() {
             partition.features.set_request_cursor(entity, requests);
-            partition.features.set_last_log_step(entity, logs);
+            partition.features.set_log_cursor(entity, logs);
         }
     }
 

@@ -1,47 +1,9 @@
 //! One line of a log.
 
-use serde::{Deserialize, Serialize};
-
 use super::RejectReason;
 use super::request::{check_name, check_optional_name};
-use crate::limits::MAX_LINE_BYTES;
+use crate::limits::{MAX_LINE_BYTES, MAX_NAME_BYTES};
 use crate::time::Timestamp;
-
-/// Severity of a log line, by the level that its source gave it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogLevel {
-    /// `error`, `err`, `severe`, `critical`, `crit`, `fatal`, `alert`, `emerg`, `panic`.
-    Error,
-    /// `warning`, `warn`.
-    Warning,
-    /// Any other level, and lines without one.
-    Other,
-}
-
-impl LogLevel {
-    /// The level for a source's word, in upper or lower case.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use mad_core::telemetry::LogLevel;
-    ///
-    /// assert_eq!(LogLevel::of("FATAL"), LogLevel::Error);
-    /// assert_eq!(LogLevel::of("warn"), LogLevel::Warning);
-    /// assert_eq!(LogLevel::of(""), LogLevel::Other);
-    /// ```
-    pub fn of(word: &str) -> Self {
-        let is = |words: &[&str]| words.iter().any(|known| word.eq_ignore_ascii_case(known));
-        if is(&["error", "err", "severe", "critical", "crit", "fatal", "alert", "emerg", "panic"]) {
-            Self::Error
-        } else if is(&["warning", "warn"]) {
-            Self::Warning
-        } else {
-            Self::Other
-        }
-    }
-}
 
 /// One line of a log, borrowed from its source.
 ///
@@ -61,7 +23,8 @@ pub struct LogLine<'a> {
     pub timestamp: Timestamp,
     /// The service that wrote it.
     pub service: &'a str,
-    /// Its level in the source's words; empty where there is none.
+    /// Its level in the source's words, see [`WrittenLevel`](super::WrittenLevel); empty where there
+    /// is none.
     pub level: &'a str,
     /// Its text, of 1 byte to [`MAX_LINE_BYTES`]; it may have line ends.
     pub body: &'a str,
@@ -90,7 +53,9 @@ impl<'a> LogLine<'a> {
     /// The reason, and the field at fault.
     pub fn check(&self) -> Result<(), (RejectReason, &'static str)> {
         check_name(self.service).map_err(|reason| (reason, "service"))?;
-        check_optional_name(self.level).map_err(|reason| (reason, "level"))?;
+        if self.level.len() > MAX_NAME_BYTES {
+            return Err((RejectReason::BadName, "level"));
+        }
         if self.body.is_empty() {
             return Err((RejectReason::MissingField, "body"));
         }

@@ -17,10 +17,6 @@ pub enum RejectReason {
     BadTimestamp,
     /// The time has no zone and none is configured.
     NaiveTimestamp,
-    /// The status is not an integer from 100 to 599.
-    BadStatus,
-    /// The latency is not a finite number of milliseconds of 0 or more.
-    BadLatency,
     /// The value of a metric, a duration or a count is not a number that its field may hold.
     BadValue,
     /// A service or endpoint name is too long or has control characters, or a request id is too
@@ -51,8 +47,6 @@ impl RejectReason {
             Self::MissingField => "missing_field",
             Self::BadTimestamp => "bad_timestamp",
             Self::NaiveTimestamp => "naive_timestamp",
-            Self::BadStatus => "bad_status",
-            Self::BadLatency => "bad_latency",
             Self::BadValue => "bad_value",
             Self::BadName => "bad_name",
             Self::LineTooLong => "line_too_long",
@@ -72,8 +66,6 @@ impl RejectReason {
             Self::MissingField => "a required field is missing",
             Self::BadTimestamp => "the timestamp cannot be parsed",
             Self::NaiveTimestamp => "the timestamp has no time zone",
-            Self::BadStatus => "the status is not between 100 and 599",
-            Self::BadLatency => "the latency is not a finite number of milliseconds of at least 0",
             Self::BadValue => "the value is not a finite number",
             Self::BadName => "a name is empty, too long or has control characters",
             Self::LineTooLong => "the line is too long",
@@ -93,12 +85,10 @@ impl RejectReason {
     }
 
     /// Every reason.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 13] = [
         Self::MissingField,
         Self::BadTimestamp,
         Self::NaiveTimestamp,
-        Self::BadStatus,
-        Self::BadLatency,
         Self::BadValue,
         Self::BadName,
         Self::LineTooLong,
@@ -122,8 +112,6 @@ impl RejectReason {
             Self::MissingField => "give every needed field: docs/files.md lists them for each kind",
             Self::BadTimestamp => "write RFC 3339 (2026-01-06T10:45:00Z) or epoch s, ms, us or ns",
             Self::NaiveTimestamp => "add Z or an offset, or set `naive_offset_seconds`",
-            Self::BadStatus => "give an HTTP status from 100 to 599",
-            Self::BadLatency => "give milliseconds, finite and not negative",
             Self::BadValue => "give a finite number, or NaN or nothing for a gap of a metric",
             Self::BadName => "give a name of 1 to 512 bytes without control characters",
             Self::LineTooLong => "keep a record below 1 MiB",
@@ -157,15 +145,16 @@ pub struct Rejected {
 /// use mad_core::{RejectReason, Rejections};
 ///
 /// let mut rejections = Rejections::default();
-/// rejections.add(RejectReason::BadStatus, 7, || "status_code = 999".to_owned());
-/// assert_eq!((rejections.total(), rejections.count(RejectReason::BadStatus)), (1, 1));
+/// rejections.add(RejectReason::NotUtf8, 7, || "`caf\\xe9`".to_owned());
+/// assert_eq!((rejections.total(), rejections.count(RejectReason::NotUtf8)), (1, 1));
 /// assert_eq!(rejections.first()[0].position, 7);
-/// assert_eq!(RejectReason::BadStatus.hint(), "give an HTTP status from 100 to 599");
+/// assert_eq!(RejectReason::NotUtf8.hint(), "write the file in UTF-8");
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejections {
     counts: BTreeMap<RejectReason, u64>,
     first: Vec<Rejected>,
+    remarks: BTreeMap<Doubt, Remark>,
 }
 
 impl Rejections {
@@ -186,7 +175,7 @@ impl Rejections {
         first: impl IntoIterator<Item = Rejected>,
     ) -> Self {
         let counts: BTreeMap<RejectReason, u64> = counts.into_iter().collect();
-        let mut all = Self { counts, first: Vec::new() };
+        let mut all = Self { counts, first: Vec::new(), ..Self::default() };
         all.merge(Self { first: first.into_iter().collect(), ..Self::default() });
         all
     }
@@ -202,6 +191,25 @@ impl Rejections {
         for (reason, count) in other.counts {
             *self.counts.entry(reason).or_default() += count;
         }
+        for (doubt, remark) in other.remarks {
+            self.remarks.entry(doubt).or_default().merge(remark);
+        }
+    }
+
+    /// Counts a record that was taken although one of its values is not known; `value` is called
+    /// for the first records, whose different values are kept.
+    pub fn remark(&mut self, doubt: Doubt, position: u64, value: impl FnOnce() -> String) {
+        let remark = self.remarks.entry(doubt).or_default();
+        remark.records += 1;
+        if remark.values.len() < REJECTED_SAMPLES && remark.records <= LOOKED_AT {
+            let merged = Remark { records: 0, position, values: vec![shorten(&value())] };
+            remark.merge(merged);
+        }
+    }
+
+    /// Records that were taken although a value is not known, by the kind of doubt.
+    pub fn remarks(&self) -> impl Iterator<Item = (Doubt, &Remark)> + '_ {
+        self.remarks.iter().map(|(doubt, remark)| (*doubt, remark))
     }
 
     /// The number of rejected records.
@@ -222,6 +230,62 @@ impl Rejections {
     /// The first records of each reason, at most [`REJECTED_SAMPLES`].
     pub fn first(&self) -> &[Rejected] {
         &self.first
+    }
+}
+
+/// A value of a record that was taken but is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Doubt {
+    /// The status is text or a number without a known meaning: the request counts and did not fail.
+    UnknownStatus,
+    /// The latency is missing or no number: the request counts, its latency does not.
+    UnknownLatency,
+    /// The level of a log line is a word without a known meaning: it is no error and no warning.
+    UnknownLevel,
+}
+
+impl Doubt {
+    /// The doubt and its consequence as parts of a sentence.
+    pub const fn describe(self) -> (&'static str, &'static str) {
+        match self {
+            Self::UnknownStatus => {
+                ("an unknown status", "they count as requests that did not fail")
+            }
+            Self::UnknownLatency => ("no readable latency", "only their status is judged"),
+            Self::UnknownLevel => {
+                ("an unknown level", "they count neither as errors nor as warnings")
+            }
+        }
+    }
+}
+
+/// Records of one kind of doubt.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remark {
+    /// How many records.
+    pub records: u64,
+    /// The line or row of the first one.
+    pub position: u64,
+    /// Different values among the first records, at most [`REJECTED_SAMPLES`].
+    pub values: Vec<String>,
+}
+
+/// Records whose values are compared with those kept.
+const LOOKED_AT: u64 = 10_000;
+
+impl Remark {
+    fn merge(&mut self, other: Self) {
+        if self.values.is_empty() {
+            self.position = other.position;
+        }
+        self.records += other.records;
+        for value in other.values {
+            if self.values.len() < REJECTED_SAMPLES && !self.values.contains(&value) {
+                self.values.push(value);
+            }
+        }
     }
 }
 

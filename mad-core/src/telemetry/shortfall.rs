@@ -26,13 +26,13 @@ impl KindCounts {
     /// let mut counts = KindCounts { records: 94, ..KindCounts::default() };
     /// assert!(!counts.falls_short(0.95));
     /// for line in 2..8 {
-    ///     counts.rejected.add(RejectReason::BadStatus, line, || "status_code = 999".to_owned());
+    ///     counts.rejected.add(RejectReason::MissingField, line, || "service is empty".to_owned());
     /// }
     /// assert!(counts.falls_short(0.95) && !counts.falls_short(0.94));
     /// assert_eq!(
     ///     counts.shortfall(RecordKind::Requests, "line"),
-    ///     "6 of 100 requests could not be read: the status is not between 100 and 599 \
-    ///      (status_code = 999, line 2)"
+    ///     "6 of 100 requests could not be read: a required field is missing \
+    ///      (service is empty, line 2)"
     /// );
     /// ```
     pub fn falls_short(&self, min_accepted: f64) -> bool {

@@ -147,7 +147,13 @@ impl CsvRow<'_> {
             return;
         }
         match K::record(&self.fields, zone) {
-            Ok(record) => sink(record, self.line),
+            Ok(record) => {
+                if let Some((doubt, name)) = K::doubt(&record) {
+                    let at = K::place(name).and_then(|at| self.fields.get(at));
+                    rejections.remark(doubt, self.line, || at.copied().unwrap_or("").to_owned());
+                }
+                sink(record, self.line);
+            }
             Err((reason, name)) => rejections.add(reason, self.line, || {
                 let at = K::place(name).and_then(|at| self.fields.get(at));
                 let value = at.copied().unwrap_or_default();

@@ -82,7 +82,12 @@ fn take<K: Kind>(
     };
     match serde_json::from_str::<Fields<'_, K>>(text) {
         Ok(fields) => match K::record(&fields.values, zone) {
-            Ok(record) => sink(record, line),
+            Ok(record) => {
+                if let Some((doubt, name)) = K::doubt(&record) {
+                    rejections.remark(doubt, line, || fields.written(name));
+                }
+                sink(record, line);
+            }
             Err((reason, name)) => rejections.add(reason, line, || fields.detail(name)),
         },
         Err(error) => {
@@ -115,6 +120,18 @@ enum Scalar<'a> {
 }
 
 impl<K: Kind> Fields<'_, K> {
+    /// The value of a field as text.
+    fn written(&self, name: &str) -> String {
+        match K::place(name).and_then(|at| self.values.get(at)) {
+            Some(Scalar::Text(text)) => text.to_string(),
+            Some(Scalar::Integer(value)) => value.to_string(),
+            Some(Scalar::Float(value)) => value.to_string(),
+            Some(Scalar::Flag(value)) => value.to_string(),
+            Some(Scalar::Other(kind)) => (*kind).to_owned(),
+            Some(Scalar::Missing) | None => String::new(),
+        }
+    }
+
     fn detail(&self, name: &str) -> String {
         match K::place(name).and_then(|at| self.values.get(at)) {
             None | Some(Scalar::Missing) => format!("{name} is missing"),

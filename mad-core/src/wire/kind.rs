@@ -3,7 +3,8 @@
 use super::value::Value;
 use crate::limits::MAX_NAME_BYTES;
 use crate::telemetry::{
-    Change, Edge, LogLine, MetricPoint, Record, RecordKind, RejectReason, Request, Span, SpanKind,
+    Change, Doubt, Edge, LogLine, MetricPoint, Record, RecordKind, RejectReason, Request, Span,
+    SpanKind, Status,
 };
 use crate::time::ZonePolicy;
 
@@ -54,6 +55,11 @@ pub trait Kind: sealed::Sealed + 'static {
         fields: &[V; MAX_FIELDS],
         zone: ZonePolicy,
     ) -> Result<Self::Record<'_>, Fault>;
+
+    /// A value of a good record that is not known, and its field.
+    fn doubt(_: &Self::Record<'_>) -> Option<(Doubt, &'static str)> {
+        None
+    }
 
     /// The fields that a header must have.
     fn needed() -> &'static [&'static str] {
@@ -125,6 +131,14 @@ impl Kind for Requests {
         };
         request.check()?;
         Ok(request)
+    }
+
+    #[inline]
+    fn doubt(request: &Request<'_>) -> Option<(Doubt, &'static str)> {
+        if request.status == Status::Unknown {
+            return Some((Doubt::UnknownStatus, "status_code"));
+        }
+        request.latency_ms.is_nan().then_some((Doubt::UnknownLatency, "latency_ms"))
     }
 }
 

@@ -99,7 +99,7 @@ pub type EdgeDecoder = Decoder<Edges>;
 /// is free. A quote that is never closed (up to the end of the input or for more than
 /// `MAX_LINE_BYTES`), or whose field spans lines and ends in a quote with text right behind it,
 /// was a stray one: its record is rejected as `truncated`, and reading continues at the line after
-/// the quote, so that no other row is lost. A status may be written `200` or `200.0`.
+/// the quote, so that no other row is lost. [`Status`](crate::Status) lists the forms of a status.
 ///
 /// **JSON Lines.** Times are text or epoch numbers; numbers may be text that holds one; ids, levels
 /// and versions ([`Kind::NUMBERED`]) are text or integers; `null` counts as missing. Where a key is
@@ -120,16 +120,16 @@ pub type EdgeDecoder = Decoder<Edges>;
 /// };
 /// for chunk in [
 ///     "timestamp,service,endpoint,status_code,latency_ms\n2026-01-06T10:4",
-///     "5:00Z,payments,/pay,200,215.25\n2026-01-06T10:45:01Z,payments,/pay,200,-3\n",
+///     "5:00Z,payments,/pay,200,215.25\n2026-01-06T10:45:01Z,,/pay,200,3\n",
 /// ] {
 ///     decoder.feed(chunk.as_bytes(), &mut sink, &mut rejections)?;
 /// }
 /// decoder.finish(&mut sink, &mut rejections)?;
 ///
 /// assert_eq!(seen, [(2, "payments".to_owned(), 215.25)]);
-/// assert_eq!(rejections.count(RejectReason::BadLatency), 1);
+/// assert_eq!(rejections.count(RejectReason::MissingField), 1);
 /// assert_eq!(rejections.first()[0].position, 3);
-/// assert_eq!(rejections.first()[0].detail, "latency_ms = \"-3\"");
+/// assert_eq!(rejections.first()[0].detail, "service is empty");
 /// # Ok::<(), mad_core::Error>(())
 /// ```
 #[derive(Debug, Clone)]

@@ -2,6 +2,7 @@
 
 use mad_core::config::PipelineConfig;
 use mad_core::pipeline::{Pipeline, Update};
+use mad_core::telemetry::Doubt;
 use mad_core::time::{MINUTE, Timestamp};
 use mad_core::{Entity, JudgedRow, JudgedSignal, LogLine, MetricPoint, Source};
 
@@ -180,4 +181,31 @@ proptest! {
             prop_assert!(whole.checkpoint().unwrap() == batch.checkpoint().unwrap());
         }
     }
+}
+
+#[test]
+fn numbers_of_each_service_are_read_on_their_own_scale() {
+    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
+    let mut lines = Vec::new();
+    for second in 0..600 {
+        let at = Timestamp::from_seconds(second);
+        lines.push((at, "syslog", if second % 100 == 0 { "3" } else { "6" }));
+        lines.push((at, "dotnet", if second % 100 == 0 { "3" } else { "2" }));
+        lines.push((at, "words", if second % 100 == 0 { "purple" } else { "info" }));
+    }
+    let mut update = feed(&mut pipeline, &lines);
+    update.rows.extend(pipeline.finish().rows);
+    let sum = |service: &str, metric: &str| -> f64 {
+        let points = points_of(&update, metric);
+        let points = points.iter().filter(|(row, _)| &*row.entity.service == service);
+        points.map(|(_, signal)| signal.sample.value).sum()
+    };
+    let counts = |service| (sum(service, "log_errors"), sum(service, "log_warnings"));
+    assert_eq!(counts("syslog"), (6.0, 0.0));
+    assert_eq!(counts("dotnet"), (0.0, 6.0));
+    assert_eq!(counts("words"), (0.0, 0.0));
+    let (doubt, remark) = update.rejected.remarks().next().unwrap();
+    assert_eq!((doubt, remark.records), (Doubt::UnknownLevel, 6));
+    assert_eq!(remark.values, ["purple"]);
+    assert_eq!(update.rejected.total(), 0);
 }

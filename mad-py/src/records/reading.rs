@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mad_core::export::{Document, RejectedDocument};
-use mad_core::telemetry::{KindCounts, Plausibility, RejectReason};
+use mad_core::telemetry::{Doubt, KindCounts, Plausibility, RejectReason};
 use mad_core::{Record, RecordCounts, RecordKind, Rejections};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -15,6 +15,9 @@ use crate::records::rejected;
 pub const LINE: &str = "line";
 /// The word for the position of a record of a table.
 pub const ROW: &str = "row";
+
+/// Share of requests without a readable latency from which it is worth a warning.
+const MANY_WITHOUT_LATENCY: f64 = 0.05;
 
 /// Counts of the records read.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -109,6 +112,21 @@ impl Reading {
     pub fn warnings(&self, step_seconds: f64) -> Vec<String> {
         let mut all = self.plausibility.doubts(step_seconds);
         for (kind, read) in self.counts.iter() {
+            for (doubt, remark) in read.rejected.remarks() {
+                // a few requests without a latency are those that failed
+                let many = remark.records as f64 >= MANY_WITHOUT_LATENCY * read.records as f64;
+                if many || doubt != Doubt::UnknownLatency {
+                    let (what, consequence) = doubt.describe();
+                    let values: Vec<String> =
+                        remark.values.iter().map(|value| format!("{value:?}")).collect();
+                    all.push(format!(
+                        "{} of {} {kind} have {what} ({}): {consequence}",
+                        remark.records,
+                        read.records,
+                        values.join(", "),
+                    ));
+                }
+            }
             let repeated = read.rejected.count(RejectReason::Duplicate);
             if repeated > 0 && repeated >= read.records {
                 all.push(format!(

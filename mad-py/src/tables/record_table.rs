@@ -130,7 +130,15 @@ impl Chunk {
         let cells = self.columns.each_ref().map(|column| Cell { column: column.as_ref(), row });
         // the columns are read already: the zone of written times has been dealt with
         match K::record(&cells, ZonePolicy::Refuse) {
-            Ok(record) => sink(record, position),
+            Ok(record) => {
+                if let Some((doubt, field)) = K::doubt(&record) {
+                    rejections.remark(doubt, position, || {
+                        let cell = K::place(field).and_then(|place| cells.get(place));
+                        cell.and_then(Cell::written).unwrap_or_default()
+                    });
+                }
+                sink(record, position);
+            }
             Err((reason, field)) => reject::<K>(&cells, reason, field, position, rejections),
         }
     }

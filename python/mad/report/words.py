@@ -34,8 +34,6 @@ _REJECTIONS = {
     "missing_field": "a required field is missing",
     "bad_timestamp": "the timestamp cannot be parsed",
     "naive_timestamp": "the timestamp has no time zone",
-    "bad_status": "the status is not between 100 and 599",
-    "bad_latency": "the latency is not a finite number of milliseconds of at least 0",
     "bad_value": "the value is not a finite number",
     "bad_name": "a name is empty, too long or has control characters",
     "line_too_long": "the line is too long",
