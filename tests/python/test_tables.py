@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import zstandard
 from table_kinds import (
@@ -686,3 +687,60 @@ def test_a_returned_table_can_be_read_again() -> None:
     """A table of mad's own is an Arrow object like any other."""
     with pytest.raises(ValueError, match="no column `timestamp`; it has bucket_ts, service"):
         mad.detect(mad.detect(small()).scored)
+
+
+ROWS = [
+    {
+        "timestamp": f"2026-01-06T10:{second // 60:02}:{second % 60:02}Z",
+        "service": "shop",
+        "endpoint": "/x",
+        "status_code": 200,
+        "latency_ms": 40.0 + second % 7,
+    }
+    for second in range(0, 600, 5)
+]
+
+
+@pytest.mark.parametrize("make", [list, tuple])
+def test_a_list_of_dictionaries_is_a_table(make: Any) -> None:
+    report = mad.detect(make(ROWS))
+    expected = mad.detect({name: [row[name] for row in ROWS] for name in ROWS[0]})
+    assert content(report.features) == content(expected.features)
+    late = [*ROWS[:-1], {**ROWS[-1], "request_id": "a", "latency_ms": None}]
+    assert mad.read(make(late)).rejected["total"] in (0, 1)
+    assert len(mad.read([{"caller": "a", "callee": "b"}], "edges")) == 1
+    assert mad.detect([]).rejected["total"] == 0
+
+
+def test_spans_may_be_a_list_of_dictionaries() -> None:
+    names = ("trace_id", "span_id", "parent_id", "service", "operation", "start", "duration_ms")
+    rows = [
+        ("a", "1", None, "front", "GET /", "2026-01-06T10:00:00Z", 10.0),
+        ("a", "2", "1", "db", "query", "2026-01-06T10:00:00Z", 5.0),
+    ]
+    spans = [{**dict(zip(names, row, strict=True)), "status": "error"} for row in rows]
+    ranking = mad.rank_traces(spans)
+    assert [one.service for one in ranking.culprits] == ["db"]
+
+
+def test_a_lazy_frame_is_collected() -> None:
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame(ROWS)
+    found, expected = mad.detect(frame.lazy()).features, mad.detect(frame).features
+    assert content(found) == content(expected)
+
+
+@pytest.mark.parametrize(
+    ("table", "named"),
+    [
+        (["a.csv", "b.csv"], "a list whose item 0 is a str"),
+        ([*ROWS, None], "a list whose item 120 is a NoneType"),
+        ([[1, 2]], "a list whose item 0 is a list"),
+        (pd.Series([1, 2]), "a Series, which is one column"),
+        (iter(ROWS), "list_iterator"),
+        (b"timestamp", "bytes"),
+    ],
+)
+def test_other_shapes_are_refused_by_name(table: Any, named: str) -> None:
+    with pytest.raises(TypeError, match=f"requests is .*{named}"):
+        mad.detect(table)

@@ -4,7 +4,7 @@ use mad_core::telemetry::KindCounts;
 use mad_core::time::ZonePolicy;
 use mad_core::{Record, RecordKind, Span};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::{PyBytes, PyDict, PyList};
 
 use crate::errors::to_py;
 use crate::records::kinds::{Columns, read_table};
@@ -16,9 +16,14 @@ pub enum Given {
     Table(Box<dyn Columns>),
 }
 
-/// A table, or a list of tables and of bytes that were cut anywhere.
+/// A table (a list of dictionaries is one), or a list of tables and of bytes that were cut anywhere.
 pub fn given(source: &Bound<'_, PyAny>) -> PyResult<Vec<Given>> {
-    if let Ok(pieces) = source.cast::<PyList>() {
+    let is_rows = |list: &Bound<'_, PyList>| {
+        list.is_empty() || list.get_item(0).is_ok_and(|first| first.is_instance_of::<PyDict>())
+    };
+    if let Ok(pieces) = source.cast::<PyList>()
+        && !is_rows(pieces)
+    {
         return pieces.iter().map(|piece| one(&piece)).collect();
     }
     Ok(vec![one(source)?])

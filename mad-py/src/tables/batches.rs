@@ -8,10 +8,12 @@ use pyo3_arrow::input::AnyRecordBatch;
 
 use crate::errors::{missing, value_error};
 use crate::tables::numpy_columns::columns_through_numpy;
+use crate::tables::plain_rows::as_columns;
 use crate::tables::shape::Shape;
 
 /// The table in Arrow's memory; at least one batch, so that its columns are always checked.
 pub fn batches(shape: &Shape<'_>, table: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>> {
+    let table = &as_columns(shape, table)?;
     let pandas = table.hasattr("iloc")?;
     // pyarrow takes naive datetimes among aware ones as UTC and does not report it
     let objects = pandas
@@ -43,7 +45,8 @@ pub fn batches(shape: &Shape<'_>, table: &Bound<'_, PyAny>) -> PyResult<Vec<Reco
     if text || !table.hasattr("__getitem__")? {
         let kind = table.get_type().name()?;
         return Err(PyTypeError::new_err(format!(
-            "{} is a {kind}; give a path, a dataframe, an Arrow table or a mapping of columns",
+            "{} is a {kind}; give a path, a dataframe, an Arrow table, a mapping of columns or a \
+             list of dictionaries",
             shape.what
         )));
     }

@@ -7,6 +7,7 @@ pub mod cell;
 pub mod column_types;
 pub mod html;
 pub mod numpy_columns;
+pub mod plain_rows;
 pub mod reader;
 pub mod record_table;
 pub mod shape;

@@ -23,8 +23,8 @@ def detect(
     """Detects incidents in telemetry: requests, metrics, spans, logs, or several of them.
 
     Each input is a path (CSV, JSON Lines or Parquet; plain, gzip or zstd), a dataframe or Arrow
-    object (pandas, polars, pyarrow, duckdb), or a mapping of columns. docs/files.md lists the
-    columns of each kind; other columns are ignored. Requests need timestamp, service, endpoint,
+    object (pandas, polars, pyarrow, duckdb), a mapping of columns, or a list of dictionaries. A
+    lazy frame of polars is collected. docs/files.md lists the columns of each kind; other columns are ignored. Requests need timestamp, service, endpoint,
     status_code (HTTP status) and latency_ms (milliseconds); a `request_id` drops repeated
     deliveries. Metrics need timestamp, service, metric and value. `edges` are pairs of caller and
     callee.
@@ -76,7 +76,7 @@ def detect(
     if not given:
         raise TypeError(
             "no input is given; give requests or another kind as a path, a dataframe, an Arrow "
-            "table or a mapping of columns"
+            "table, a mapping of columns or a list of dictionaries"
         )
     state = None
     if history is not None:
