@@ -143,6 +143,10 @@ def test_an_incident_is_explained_by_its_names_and_times(hour: Server) -> None:
     result = hour.get("/explain_incident", **asked)
     assert result["metrics"]["count_points"] == result["metrics"]["anomaly_points"] == 10
     assert result["confidence"] in ("High", "Medium", "Low") and result["why_flagged"]
+    # the incident is known to all that belong to it, and has one severity
+    known = hour.get("/v1/query/incidents", limit=1)["data"][0]
+    assert result["metrics"]["peak_severity"] == known["severity"]
+    assert hour.get("/culprit", minutes=30)["culprit"]["peak_severity"] == known["severity"]
     quiet = hour.get(
         "/explain_incident", **{**asked, "start_ts": "2026-01-06T10:10:00", "end_ts": "1767695400"}
     )
@@ -728,3 +732,28 @@ def test_invalid_token_files_are_refused(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(UsageError, match=r"line 1|no token"):
         Tokens.read(file)
+
+
+def cascade() -> list[dict[str, Any]]:
+    """A store fails, and so does the portal above it."""
+    out: list[dict[str, Any]] = []
+    for minute in range(100):
+        bad = minute >= 70
+        for name, endpoint, slow in (("store", "/get", 3.0), ("portal", "/home", 9.0)):
+            rows = minute_of(minute, name, endpoint, slow=slow if bad else 1.0)
+            out += [{**row, "status_code": 503 if bad else 200} for row in rows]
+    return sorted(out, key=lambda row: row["timestamp"])
+
+
+def test_a_member_is_explained_by_its_incident(empty: Server) -> None:
+    empty.post("/v1/ingest/edges", [{"caller": "portal", "callee": "store"}])
+    empty.post("/v1/ingest/requests", cascade())
+    incidents = empty.get("/v1/query/incidents")["data"]
+    affected = {name for incident in incidents for name in incident["affected"]}
+    assert {"portal /home", "store /get"} <= affected
+    span = {"start_ts": "2026-01-06T11:05:00", "end_ts": "2026-01-06T11:45:00"}
+    for service, endpoint in (("portal", "/home"), ("store", "/get")):
+        asked = {"service": service, "endpoint": endpoint, **span}
+        answer = empty.get("/explain_incident", **asked)
+        assert answer["why_flagged"], answer
+        assert answer["metrics"]["peak_severity"] == incidents[0]["severity"]

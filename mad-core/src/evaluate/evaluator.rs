@@ -46,13 +46,22 @@ impl EvaluatedIncident {
 
     /// When it first reported a true incident; `None` if it does not find it.
     fn known(&self, truth: &TruthIncident) -> Option<Timestamp> {
+        if !truth.overlaps(self.start, self.end) {
+            return None;
+        }
         // the entity of the incident and its members can find it
         let own = std::iter::once((&self.service, &self.endpoint, self.opened_at));
         let members = self.members.iter().map(|(service, endpoint, at)| (service, endpoint, *at));
         let there =
-            own.chain(members).filter(|(service, endpoint, _)| truth.is_at(service, endpoint));
-        let known = there.map(|(.., at)| at).min()?;
-        truth.overlaps(self.start, self.end).then_some(known)
+            own.chain(members).filter(|(service, endpoint, _)| truth.includes(service, endpoint));
+        // so can an incident at a caller that the fault affects, if it blames the entity at fault
+        let blamed = || {
+            let (service, endpoint) = self.rank_of_culprits.first()?;
+            let is_right =
+                truth.includes(service, endpoint) && truth.affects(&self.service, &self.endpoint);
+            is_right.then_some(self.opened_at)
+        };
+        there.map(|(.., at)| at).min().or_else(blamed)
     }
 }
 
@@ -173,7 +182,7 @@ impl<'a> Evaluator<'a> {
             let seconds = |at: Timestamp| at.since(truth.start) as f64 / SECOND as f64;
             let rank = |(_, incident): (Timestamp, &EvaluatedIncident)| {
                 let mut culprits = incident.rank_of_culprits.iter();
-                culprits.position(|(service, endpoint)| truth.is_at(service, endpoint))
+                culprits.position(|(service, endpoint)| truth.includes(service, endpoint))
             };
             TruthOutcome {
                 incident: truth.clone(),

@@ -11,7 +11,9 @@
 //!
 //! *Incidents.* A true incident is **found** when a detected incident of its entity overlaps it,
 //! else missed. A detected incident is false when it overlaps no true incident of its entity,
-//! unless its entity is affected by a true incident that it overlaps: then it is ignored. Several
+//! unless its entity is affected by a true incident that it overlaps: then it is ignored. An incident
+//! at an affected entity that ranks the entity at fault first finds the true incident. The service
+//! as a whole stands for its endpoints. Several
 //! detected incidents inside a true one find it once and earn nothing more.
 //!
 //! *Delay* is counted from the start of the true incident to the moment at which the detector

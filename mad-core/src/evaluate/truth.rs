@@ -30,17 +30,25 @@ pub struct TruthIncident {
 }
 
 impl TruthIncident {
-    /// Whether this is the entity at fault.
+    /// Whether this is the entity at fault. Spans name an operation with its method: `POST /pay` is
+    /// the endpoint `/pay`, and not `GET /pay`. The route `/item/{id}` is the endpoint `/item/7`.
     pub fn is_at(&self, service: &str, endpoint: &str) -> bool {
-        self.service == service && self.endpoint == endpoint
+        self.service == service && is_same_endpoint(&self.endpoint, endpoint)
+    }
+
+    /// Whether this is the entity at fault, or its service as a whole (an empty endpoint).
+    pub fn includes(&self, service: &str, endpoint: &str) -> bool {
+        self.service == service && (endpoint.is_empty() || self.is_at(service, endpoint))
     }
 
     /// Whether the entity is one of [`affected`](Self::affected).
     pub fn affects(&self, service: &str, endpoint: &str) -> bool {
         self.affected.iter().any(|name| {
             name == service
-                || name.strip_prefix(service).and_then(|rest| rest.strip_prefix(' '))
-                    == Some(endpoint)
+                || name
+                    .strip_prefix(service)
+                    .and_then(|rest| rest.strip_prefix(' '))
+                    .is_some_and(|known| endpoint.is_empty() || is_same_endpoint(known, endpoint))
         })
     }
 
@@ -52,6 +60,36 @@ impl TruthIncident {
     /// The entity at fault.
     pub fn entity(&self) -> Entity {
         Entity::new(&self.service, &self.endpoint)
+    }
+}
+
+/// Whether two names are one endpoint: a method of HTTP before the path counts only where both have
+/// one, and a placeholder of a route, such as `{id}`, stands for any one segment.
+fn is_same_endpoint(a: &str, b: &str) -> bool {
+    if a == b {
+        return true;
+    }
+    let ((method, path), (other, other_path)) = (split_method(a), split_method(b));
+    if method.is_some() && other.is_some() && method != other {
+        return false;
+    }
+    let is_placeholder = |segment: &str| segment.starts_with('{') && segment.ends_with('}');
+    let (mut here, mut there) = (path.split('/'), other_path.split('/'));
+    loop {
+        match (here.next(), there.next()) {
+            (None, None) => return true,
+            (Some(a), Some(b)) if a == b || is_placeholder(a) || is_placeholder(b) => {}
+            _ => return false,
+        }
+    }
+}
+
+/// `POST /pay` as its method and path; a name that does not begin with a method has none.
+fn split_method(name: &str) -> (Option<&str>, &str) {
+    const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    match name.split_once(' ') {
+        Some((method, path)) if METHODS.contains(&method) => (Some(method), path),
+        _ => (None, name),
     }
 }
 
@@ -268,8 +306,18 @@ mod tests {
         .incidents
         .remove(0);
         assert!(incident.affects("b", "/any") && incident.affects("c", "/x"));
+        assert!(incident.affects("c", "GET /x") && incident.affects("c", ""));
         assert!(!incident.affects("c", "/y") && !incident.affects("a", "/"));
         incident.affected.clear();
         assert!(!incident.affects("b", "/any"));
+
+        assert!(incident.is_at("a", "GET /") && !incident.is_at("a", "GET /x"));
+        assert!(!incident.is_at("a", "") && incident.includes("a", ""));
+        incident.endpoint = "POST /pay".to_owned();
+        assert!(incident.is_at("a", "/pay") && incident.is_at("a", "POST /pay"));
+        assert!(!incident.is_at("a", "GET /pay") && !incident.is_at("a", "pay"));
+        incident.endpoint = "/tier/4".to_owned();
+        assert!(incident.is_at("a", "/tier/{id}") && incident.is_at("a", "GET /tier/{*}"));
+        assert!(!incident.is_at("a", "/tier/{id}/x") && !incident.is_at("a", "/other/{id}"));
     }
 }

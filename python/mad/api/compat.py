@@ -21,7 +21,7 @@ from mad.api.service import (
     service_of,
 )
 from mad.journal import Entry
-from mad.journal.reader import Page, Selection, TimeRange
+from mad.journal.reader import Selection, TimeRange
 from mad.severity import SEVERITIES
 
 router = APIRouter(tags=["MAD for microservices"])
@@ -151,8 +151,9 @@ def explain_incident(
     start_ts: Annotated[str, Query(min_length=1, max_length=64)],
     end_ts: Annotated[str, Query(min_length=1, max_length=64)],
 ) -> Response:
-    """Explains the rows of one endpoint in [start_ts, end_ts]. Times without a zone are in the
-    configured zone, by default UTC."""
+    """Explains the incident to which an endpoint belongs in [start_ts, end_ts], as its lead or as a
+    member, and gives figures of its rows. Times without a zone are in the configured zone, by
+    default UTC."""
     of = service_of(request)
     try:
         start = query_time(start_ts, "start_ts", of.naive_offset_seconds)
@@ -161,14 +162,14 @@ def explain_incident(
         raise ApiError(400, "bad_time", error.message, error.hint) from None
     assert start is not None and end is not None
     figures = of.reader.flagged_rows(service, endpoint, start, end)
-    if not figures["rows"]:
+    known = of.reader.incidents_of(service, endpoint, TimeRange(start, end + 1))
+    incident = json.loads(known[0]) if known else None
+    if not figures["rows"] and incident is None:
         raise not_found(
             f"there are no rows of {service} {endpoint} from {start_ts} to {end_ts}",
             "see /metrics for the known rows",
         )
-    names = {"service": service, "endpoint": endpoint}
-    known = of.reader.incidents(names, Selection(TimeRange(start, end + 1), Page(1)))
-    words = json.loads(known[0])["explanation"] if known else _without_incident(figures)
+    words = incident["explanation"] if incident else _without_incident(figures)
     return JSONResponse(
         {
             "service": service,
@@ -184,7 +185,9 @@ def explain_incident(
                 "avg_error_rate": _rounded(figures["avg_errors"], 4),
                 "count_points": figures["rows"],
                 "anomaly_points": figures["points"],
-                "peak_severity": _severity(figures["severity"]),
+                "peak_severity": incident["severity"]
+                if incident
+                else _severity(figures["severity"]),
             },
         }
     )
@@ -248,7 +251,11 @@ def ingest_stats(request: Request) -> Response:
 def _culprit_fields(
     service: Service, culprit: dict[str, Any], start: int, end: int
 ) -> dict[str, Any]:
-    figures = service.reader.flagged_rows(culprit["service"], culprit["endpoint"], start, end)
+    names = culprit["service"], culprit["endpoint"]
+    figures = service.reader.flagged_rows(*names, start, end)
+    known = service.reader.incidents_of(*names, TimeRange(start, end + 1))
+    # one incident has one severity, also where one of its members alone would have another
+    severity = json.loads(known[0])["severity"] if known else culprit["severity"]
     return {
         "service": culprit["service"],
         "endpoint": culprit["endpoint"],
@@ -257,7 +264,7 @@ def _culprit_fields(
         "avg_abs_mad": _rounded(figures["avg_abs_mad"], 3),
         "peak_p95_latency_ms": _rounded(figures["peak_p95"], 2),
         "peak_error_rate": _rounded(figures["peak_errors"], 4),
-        "peak_severity": culprit["severity"],
+        "peak_severity": severity,
         "first_anomaly_ts": rfc3339(figures["first"]) or culprit["onset"],
         "last_anomaly_ts": rfc3339(figures["last"]) or culprit["last"],
         "metric": culprit["metric"],

@@ -107,6 +107,28 @@ class Reader:
             where.values_of(select.page),
         )
 
+    def incidents_of(self, service: str, endpoint: str, within: TimeRange) -> list[str]:
+        """Incidents to which an endpoint belongs and that overlap the time range, each as JSON:
+        those that it leads, then those that it or its service takes part in, the newest first."""
+        where = _Where({})
+        if within.start is not None:
+            where.add("end > ?", within.start)
+        if within.end is not None:
+            where.add("start < ?", within.end)
+        where.add(
+            "(service = ? AND endpoint = ? OR EXISTS (SELECT 1 "
+            "FROM json_each(data, '$.affected') AS affected WHERE affected.value IN (?, ?)))",
+            service,
+            endpoint,
+            f"{service} {endpoint}".strip(),
+            service,
+        )
+        return self._texts(
+            f"SELECT data FROM incidents {where} "
+            "ORDER BY (service = ? AND endpoint = ?) DESC, start DESC, id LIMIT 10",
+            where.values_of_order(service, endpoint),
+        )
+
     def flagged_incidents(self, limit: int) -> list[Record]:
         """Incidents with figures of the flagged rows of their own endpoint, newest start first:
         service, endpoint, start, end, last flagged row, highest p95 latency and error rate,
@@ -311,13 +333,17 @@ class _Where:
         if within is not None and within.end is not None:
             self.add("at < ?", within.end)
 
-    def add(self, condition: str, value: str | int) -> None:
+    def add(self, condition: str, *values: str | int) -> None:
         self._conditions.append(condition)
-        self._values.append(value)
+        self._values.extend(values)
 
     def values_of(self, page: Page) -> list[str | int]:
         """The values of the conditions, then those of LIMIT and OFFSET."""
         return [*self._values, page.limit, page.offset]
+
+    def values_of_order(self, *order: str | int) -> list[str | int]:
+        """The values of the conditions, then those of ORDER BY."""
+        return [*self._values, *order]
 
     def holds(self, condition: str, wanted: bool) -> None:
         if wanted:
