@@ -628,8 +628,8 @@ class Report:
     def states(self) -> Table:
         """The state of each service and endpoint, and of each metric, at the end; worst first:
         service, endpoint (of a metric its resource), metric, state, reason, points, since,
-        last_seen, score. The states are anomalous, suppressed, silent, too_few_requests, learning,
-        muted, disabled, normal."""
+        last_seen, score, ready_at (null but for unknown ones). The states are anomalous, suppressed,
+        silent, too_few_requests, unknown (learning), muted, disabled, normal."""
     def why(
         self,
         service: str,

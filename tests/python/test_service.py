@@ -480,7 +480,7 @@ def test_a_mute_lasts_until_its_end(empty: Server) -> None:
 def test_the_reason_of_an_unflagged_entity(empty: Server) -> None:
     empty.post("/v1/ingest/requests", an_hour(bad=range(0), minutes=13))
     result = empty.get("/v1/query/why", service="payments", endpoint="/pay")
-    assert result["state"] == "learning" and result["reason"].endswith("; 12 points so far")
+    assert result["state"] == "unknown" and result["reason"].endswith("; 12 points so far")
     assert empty.http.get("/v1/query/why", params={"service": "unknown"}).status_code == 404
     entities = empty.get("/v1/query/entities")["data"]
     assert len(entities) == 3 and all(one["health"] == 100 for one in entities)

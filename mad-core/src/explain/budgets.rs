@@ -1,6 +1,6 @@
 //! Sentences about error and latency budgets, and the facts behind the severity.
 
-use super::phrases::{failing, peaks};
+use super::phrases::{against, against_errors, failing, peaks};
 use super::words::{milliseconds, named, number, percent, rough_duration};
 use crate::incident::Incident;
 use crate::series::Signal;
@@ -82,11 +82,11 @@ pub(super) fn severity_evidence(incident: &Incident) -> Vec<String> {
     let mut out = Vec::new();
     let rate = peaks(incident).find(|peak| peak.signal.signal == Signal::ErrorRate);
     if let Some((share, usual)) = failing(incident) {
-        let (share, usual) = (percent(share), percent(usual));
-        out.push(format!("{share} of its requests failed (usual {usual})."));
+        let against = against_errors(incident, usual);
+        out.push(format!("{} of its requests failed ({against}).", percent(share)));
     } else if let Some(peak) = rate.filter(|peak| peak.signal.z > 0.0) {
-        let (value, usual) = (percent(peak.signal.value), percent(peak.signal.expected));
-        out.push(format!("Its error rate reached {value} (usual {usual})."));
+        let value = percent(peak.signal.value);
+        out.push(format!("Its error rate reached {value} ({}).", against(&peak.signal)));
     }
     if let Some(impact) = &incident.slo {
         for (which, burn) in [("error", &impact.errors), ("latency", &impact.latency)] {

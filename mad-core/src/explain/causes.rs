@@ -1,6 +1,6 @@
 //! Likely causes and recommended actions by the pattern of flagged signals.
 
-use super::phrases::{change, failing, peaks};
+use super::phrases::{against_errors, change, failing, peaks};
 use super::words::{
     date_clock, format_value, milliseconds, named, number, one_line, percent, plural,
 };
@@ -106,9 +106,9 @@ impl<'a> Pattern<'a> {
             )),
             (None, Some((share, usual))) => out.push(format!(
                 "A failing dependency, or a faulty release or configuration of {service}: {} of \
-                 the requests failed (usual {}), without a latency anomaly.",
+                 the requests failed ({}), without a latency anomaly.",
                 percent(share),
-                percent(usual),
+                against_errors(self.incident, usual),
             )),
             (None, None) => {}
         }

@@ -19,4 +19,5 @@ pub use template::TemplateExplainer;
 pub(crate) use template::evidence_text;
 pub use why::Why;
 pub(crate) use why::{muted, silence};
+pub(crate) use words::date_clock;
 pub use words::{describe_reason, describe_signal, format_value, reason_label};

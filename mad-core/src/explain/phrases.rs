@@ -1,6 +1,6 @@
 //! Phrases that several parts of an explanation share.
 
-use super::words::{describe_signal, duration, format_value, milliseconds};
+use super::words::{describe_signal, duration, format_value, milliseconds, percent};
 use crate::history::FlaggedSignal;
 use crate::incident::{Incident, Peak};
 use crate::series::Signal;
@@ -41,6 +41,21 @@ pub(super) fn usual(flagged: &FlaggedSignal) -> String {
     format_value(signal, if is_rounding { 0.0 } else { *expected })
 }
 
+/// `usual 1 %`, or `failing since first seen, 1 % assumed` for a rate without a baseline.
+pub(super) fn against(flagged: &FlaggedSignal) -> String {
+    if flagged.first_sight {
+        return format!("failing since first seen, {} assumed", usual(flagged));
+    }
+    format!("usual {}", usual(flagged))
+}
+
+/// The same for the share of failed requests that [`failing`] gives.
+pub(super) fn against_errors(incident: &Incident, usual: f64) -> String {
+    let peak = peaks(incident).find(|peak| peak.signal.signal == Signal::ErrorRate);
+    let first_sight = peak.filter(|peak| peak.signal.first_sight);
+    first_sight.map_or_else(|| format!("usual {}", percent(usual)), |peak| against(&peak.signal))
+}
+
 /// `median latency reached 3,260 ms (usual 265 ms)`, and for a slow change `median latency has climbed
 /// from 120 ms to 156 ms over 12 minutes`.
 pub(super) fn change(flagged: &FlaggedSignal) -> String {
@@ -53,7 +68,7 @@ pub(super) fn change(flagged: &FlaggedSignal) -> String {
     }
     let value = format_value(&flagged.signal, flagged.value);
     let verb = if flagged.z < 0.0 { "was down to" } else { "reached" };
-    format!("{name} {verb} {value} (usual {})", usual(flagged))
+    format!("{name} {verb} {value} ({})", against(flagged))
 }
 
 /// `2.5 % of the requests took longer than 180 ms`; `None` for other signals than the slow share.

@@ -8,7 +8,7 @@ use super::budgets::{budgets, severity_evidence};
 use super::causes::Pattern;
 use super::chain::{self, Link};
 use super::explanation::Explanation;
-use super::phrases::{change, failing, peaks, slow_change, slow_requests, usual};
+use super::phrases::{against, against_errors, change, failing, peaks, slow_change, slow_requests};
 use super::words::{
     date_clock, describe_signal, duration, format_value, is_outside_alone, likelihood,
     milliseconds, moment, named, number, one_line, percent, plural, span,
@@ -96,7 +96,7 @@ impl TemplateExplainer {
         let what = match (first, failed) {
             (Some(peak), _) => change(&peak.signal),
             (None, Some((share, usual))) => {
-                format!("error rate was {} (usual {})", percent(share), percent(usual))
+                format!("error rate was {} ({})", percent(share), against_errors(incident, usual))
             }
             (None, None) => "flagged".to_owned(),
         };
@@ -158,8 +158,8 @@ impl TemplateExplainer {
             format!("the {name} was {}", format_value(&flagged.signal, flagged.value))
         });
         format!(
-            "{at} {what} (usual {}), {}{}.",
-            usual(flagged),
+            "{at} {what} ({}), {}{}.",
+            against(flagged),
             likelihood(flagged.neg_log10_p),
             Self::together(incident, peak),
         )
@@ -193,8 +193,7 @@ impl TemplateExplainer {
             || "flagged".to_owned(),
             |peak| {
                 let flagged = &peak.signal;
-                let against =
-                    slow_change(flagged).unwrap_or_else(|| format!("usual {}", usual(flagged)));
+                let against = slow_change(flagged).unwrap_or_else(|| against(flagged));
                 format!("{} ({against})", value(flagged))
             },
         );
@@ -356,7 +355,8 @@ fn failures(incident: &Incident) -> Option<String> {
     let rate = incident.error_rate();
     let share = match failing(incident) {
         Some((share, usual)) => {
-            format!(" The error rate was {} (usual {}).", percent(share), percent(usual))
+            let against = against_errors(incident, usual);
+            format!(" The error rate was {} ({against}).", percent(share))
         }
         None if rate.is_finite() => format!(" The error rate was {}.", percent(rate)),
         None => String::new(),

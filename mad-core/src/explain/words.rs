@@ -180,7 +180,7 @@ fn date_and_clock(time: Timestamp, step: i64) -> (String, String) {
 }
 
 /// `2026-01-06 10:45 UTC`.
-pub(super) fn date_clock(time: Timestamp, step: i64) -> String {
+pub(crate) fn date_clock(time: Timestamp, step: i64) -> String {
     let (date, clock) = date_and_clock(time, step);
     format!("{date} {clock} UTC")
 }

@@ -6,7 +6,7 @@ use super::{Confidence, Reason, Severity, SignalTraits, Verdict, exceeds_min_eff
 use crate::config::{GuardConfig, SignalSettings};
 use crate::error::{Error, Result};
 use crate::feature::{Row, SignalSample};
-use crate::score::{RowScores, Score, neg_log10_p_of};
+use crate::score::{RowScores, ScaleSource, Score, neg_log10_p_of};
 use crate::series::{Direction, Sample, SignalKind};
 use crate::time::{MINUTE, Timestamp};
 
@@ -77,7 +77,7 @@ pub struct ScoredRow<'a> {
 /// Judges rows: decides which anomalous rows are flagged and which are suppressed.
 ///
 /// A signal is unlikely if its `-log10 p` reaches the threshold. It is suppressed for the first of
-/// these reasons that applies: warm-up, too few learnt rows, the direction, too few requests,
+/// these reasons that applies: warm-up (not for a rate that is judged by an assumption), too few learnt rows, the direction, too few requests,
 /// too small an effect. A row is flagged if one of its signals is unlikely and not suppressed.
 /// [`IncidentGrouper`](crate::IncidentGrouper) decides later whether an incident opens.
 ///
@@ -208,7 +208,10 @@ impl Guardrails {
             }
             let config = own.map_or(&self.config, |own| &own.guard);
             let direction = own.and_then(|own| own.direction);
+            // an assumed rate needs no warm-up
+            let is_assumed = signal.score.source == ScaleSource::Assumed;
             let reason = immature
+                .filter(|_| !is_assumed)
                 .or_else(|| wrong_direction(direction, signal.score))
                 .or_else(|| below_min_effect(config, row.requests, signal));
             if let Some(reason) = reason {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::feature::{Row, StatusCounts};
 use crate::guard::{Severity, Verdict};
-use crate::score::RowScores;
+use crate::score::{RowScores, ScaleSource};
 use crate::series::{EntityId, Signal, SignalName};
 use crate::slo::RowObjectives;
 use crate::time::{MINUTE, Timestamp, nanos_of};
@@ -45,6 +45,9 @@ pub struct FlaggedSignal {
     /// Latency beyond which requests count for a slow share, ms.
     #[serde(default)]
     pub tail_ms: Option<f64>,
+    /// Whether the expected value is assumed, because the entity fails since it was first seen.
+    #[serde(default)]
+    pub first_sight: bool,
 }
 
 impl FlaggedSignal {
@@ -62,6 +65,7 @@ impl FlaggedSignal {
             neg_log10_p,
             drifting_for: None,
             tail_ms: None,
+            first_sight: false,
         }
     }
 
@@ -176,6 +180,7 @@ impl FlaggedRow {
                         .requests
                         .and_then(|facts| facts.tail_ms)
                         .filter(|_| signal == Signal::SlowShare),
+                    first_sight: score.source == ScaleSource::Assumed,
                 }
             })
             .collect();

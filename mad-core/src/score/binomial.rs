@@ -6,6 +6,7 @@ use std::f64::consts::LOG10_2;
 use serde::{Deserialize, Serialize};
 use statrs::function::gamma::ln_gamma;
 
+use super::first_sight::FirstSight;
 use super::tail::deviate_of;
 use super::{Learn, ScaleSource, Score, Scorer};
 use crate::error::{Error, Result};
@@ -64,6 +65,9 @@ pub struct BinomialScorer {
     pub(super) trials: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     given: Option<f64>,
+    /// The rate that is assumed until enough rows are learnt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first_sight: Option<FirstSight>,
 }
 
 /// A share of events, and the number of trials with which it is trusted.
@@ -109,7 +113,17 @@ impl BinomialScorer {
             return Err(Error::config("score.neg_log10_p", neg_log10_p, "a finite number above 0"));
         }
         let (band, rows) = (deviate_of(neg_log10_p), VecDeque::new());
-        Ok(Self { window, memory, neg_log10_p, band, rows, events: 0, trials: 0, given: None })
+        Ok(Self {
+            window,
+            memory,
+            neg_log10_p,
+            band,
+            rows,
+            events: 0,
+            trials: 0,
+            given: None,
+            first_sight: None,
+        })
     }
 
     /// Applies another memory and threshold. The learnt rows stay.
@@ -132,12 +146,25 @@ impl BinomialScorer {
     /// Replaces the rows by those of a new level, each as its share of the usual number of trials.
     pub(super) fn accept(&mut self, level: &[f64]) {
         let rows = self.rows.len().max(1) as u64;
-        let trials = (self.trials / rows).clamp(1, u64::from(u32::MAX));
+        let unlearnt = self.first_sight.take().map_or(0, |assumed| assumed.trials_of_row());
+        let trials = (self.trials / rows).max(unlearnt).clamp(1, u64::from(u32::MAX));
         self.rows.clear();
         (self.events, self.trials) = (0, 0);
         for share in level {
             let sample = Sample { value: *share, n: trials };
             self.learn(Timestamp::default(), sample, Learn::Full);
+        }
+    }
+
+    /// The level since the first row, if it is unlikely by the assumed rate.
+    pub(super) fn since_first_seen(&self) -> Option<Vec<f64>> {
+        self.first_sight.as_ref()?.level(self.neg_log10_p)
+    }
+
+    /// Assumes a rate until enough rows are learnt.
+    pub(super) fn assume(&mut self, first_sight: FirstSight) {
+        if self.rows.is_empty() {
+            self.first_sight = Some(first_sight);
         }
     }
 
@@ -155,6 +182,9 @@ impl BinomialScorer {
     fn baseline(&self) -> Option<RateBaseline> {
         if let Some(share) = self.given {
             return Some(RateBaseline { share, memory: CERTAIN });
+        }
+        if let Some(assumed) = &self.first_sight {
+            return Some(assumed.baseline(self.events, self.trials, self.memory));
         }
         (!self.rows.is_empty()).then(|| RateBaseline::of(self.events, self.trials, self.memory))
     }
@@ -269,25 +299,47 @@ impl Scorer for BinomialScorer {
         let (share, deviation) = (baseline.share, baseline.deviation(trials));
         let observed = f64::from(events) / f64::from(trials);
         // A share below the expected one is never unlikely.
-        let tail = if observed > share {
+        let mut tail = if observed > share {
             baseline.surprise(u64::from(events), u64::from(trials))
         } else {
             0.0
         };
+        let mut high = self.upper(baseline, trials);
+        let (mut source, mut effective_n) = (ScaleSource::Counting, f64::from(events));
+        if let Some(assumed) = &self.first_sight {
+            source = ScaleSource::Assumed;
+            let (all, pooled) = assumed.since_first(u64::from(events), u64::from(trials));
+            if all > tail && observed > share {
+                (tail, effective_n) = (all, pooled as f64);
+                if tail >= self.neg_log10_p {
+                    // A flagged value lies outside the band, although the row alone would not.
+                    high = high.min(observed.next_down()).max(share);
+                }
+            }
+        }
         Score {
             z: (observed - share) / deviation,
             neg_log10_p: if tail.is_nan() { 0.0 } else { tail.clamp(0.0, 300.0) },
             expected: share,
             low: (share - self.band * deviation).max(0.0),
-            high: self.upper(baseline, trials),
-            source: ScaleSource::Counting,
+            high,
+            source,
             points: self.rows.len() as u32,
-            effective_n: f64::from(events),
+            effective_n,
         }
     }
 
-    fn learn(&mut self, _at: Timestamp, sample: Sample, how: Learn) {
+    fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
         let Some((mut events, trials)) = tally(sample) else { return };
+        if self.first_sight.is_some() {
+            let is_unlikely = self.score(at, sample).neg_log10_p >= self.neg_log10_p;
+            if let Some(assumed) = &mut self.first_sight {
+                assumed.count(u64::from(events), u64::from(trials));
+            }
+            if is_unlikely {
+                return;
+            }
+        }
         match how {
             _ if self.given.is_some() => return,
             Learn::Skip => return,
@@ -310,5 +362,8 @@ impl Scorer for BinomialScorer {
         self.rows.push_back((events, trials));
         self.events += u64::from(events);
         self.trials += u64::from(trials);
+        if !FirstSight::decides(self.rows.len()) {
+            self.first_sight = None;
+        }
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::block_cusum::DriftAlarm;
+use super::first_sight::FirstSight;
 use super::gauge::GaugeView;
 use super::tail::deviate_of;
 use super::{
@@ -96,6 +97,21 @@ impl Likelihood {
     pub(super) fn set_share(&mut self) {
         if let Self::Gauge(scorer) = self {
             scorer.set_share();
+        }
+    }
+
+    /// The level of a rate that is judged by an assumption, and fails by it.
+    pub(super) fn since_first_seen(&self) -> Option<Vec<f64>> {
+        match self {
+            Self::Rate(scorer) => scorer.since_first_seen(),
+            _ => None,
+        }
+    }
+
+    /// Assumes a rate until enough rows are learnt; other kinds assume nothing.
+    pub(super) fn assume(&mut self, first_sight: FirstSight) {
+        if let Self::Rate(scorer) = self {
+            scorer.assume(first_sight);
         }
     }
 

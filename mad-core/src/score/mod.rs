@@ -42,6 +42,7 @@ mod difference;
 mod double_mad;
 mod events;
 mod extreme;
+mod first_sight;
 mod from_memory;
 mod gaps;
 mod gauge;

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::binomial::{RateBaseline, tally};
+use super::first_sight::FirstSight;
 use super::{BinomialScorer, Learn, Score, Scorer};
 use crate::error::Result;
 use crate::series::Sample;
@@ -98,6 +99,21 @@ impl RateScorer {
     pub(super) fn accept(&mut self, level: &[f64]) {
         self.unlearnt.clear();
         self.single.accept(level);
+    }
+
+    /// The level since the first row, if it is unlikely by the assumed rate.
+    pub(super) fn since_first_seen(&self) -> Option<Vec<f64>> {
+        self.single.since_first_seen()
+    }
+
+    /// Assumes a rate until enough rows are learnt.
+    pub(super) fn assume(&mut self, first_sight: FirstSight) {
+        self.single.assume(first_sight);
+    }
+
+    /// Events and trials that are learnt.
+    pub(super) fn learnt(&self) -> (u64, u64) {
+        (self.single.events, self.single.trials)
     }
 
     /// The number of rows remembered.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::first_sight::FirstSight;
 use super::policy::{Price, RowPolicy};
 use super::score::neg_log10_p_of;
 use super::score::score_of;
@@ -192,8 +193,55 @@ impl RowScorer {
             for signal in Signal::ALL {
                 scorer.add(signal, signal.kind())?;
             }
+            scorer.assume_errors(0, 0);
         }
         Ok(scorer)
+    }
+
+    /// Assumes an error rate until 20 rows are learnt: that of `errors` among `requests`, which are
+    /// those of other endpoints of the service, with 1 % worth 20 requests added. It has no effect
+    /// once a row was learnt.
+    ///
+    /// With it the error rate is judged from the first row on: its score has the source
+    /// [`ScaleSource::Assumed`](super::ScaleSource::Assumed), and [`Guardrails`](crate::Guardrails) flag it without a warm-up.
+    /// Rows that are unlikely by it are not learnt.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mad_core::config::ScoreConfig;
+    /// use mad_core::score::RowScores;
+    /// use mad_core::{EntityId, RowBuilder, RowKind, RowScorer, Signal, Timestamp};
+    ///
+    /// let row = RowBuilder::requests(EntityId(0), Timestamp::from_seconds(0))
+    ///     .latencies(&[20.0; 10])
+    ///     .errors(9);
+    /// let (mut scorer, mut scores) = (
+    ///     RowScorer::new(RowKind::Requests, &ScoreConfig::default())?,
+    ///     RowScores::default(),
+    /// );
+    /// scorer.score(&row.row(), &mut scores);
+    /// assert!(scores.of(Signal::ErrorRate).neg_log10_p > 8.0);
+    /// // in a service where nine of ten requests fail anyway, it is usual
+    /// scorer.assume_errors(900, 1_000);
+    /// scorer.score(&row.row(), &mut scores);
+    /// assert!(scores.of(Signal::ErrorRate).neg_log10_p < 1.0);
+    /// # Ok::<(), mad_core::Error>(())
+    /// ```
+    pub fn assume_errors(&mut self, errors: u64, requests: u64) {
+        let found = self.place(Signal::ErrorRate.index(), Signal::ErrorRate.into());
+        if let Some((_, scorer)) = found.and_then(|place| self.signals.get_mut(place)) {
+            scorer.assume(FirstSight::of_service(errors, requests));
+        }
+    }
+
+    /// Errors and requests that are learnt as normal.
+    pub fn learnt_errors(&self) -> (u64, u64) {
+        let scorer = self.scorer(Signal::ErrorRate.index(), Signal::ErrorRate.into());
+        match scorer.map(SignalScorer::likelihood) {
+            Some(Likelihood::Rate(rate)) => rate.learnt(),
+            _ => (0, 0),
+        }
     }
 
     /// Applies another config. Everything learnt stays, so `window` and `profile` stay too: they

@@ -24,6 +24,8 @@ pub enum ScaleSource {
     Floor,
     /// The counting noise that a rate or count of this size must have.
     Counting,
+    /// The counting noise about a rate that is assumed, because too few rows were learnt.
+    Assumed,
 }
 
 /// How unlikely one value is, given the values before it.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::block_cusum::DriftAlarm;
+use super::first_sight::FirstSight;
 use super::from_memory::is_usable;
 use super::gauge::GaugeView;
 use super::latency_cusum::LatencyCusum;
@@ -176,6 +177,11 @@ impl SignalScorer {
         self.threshold
     }
 
+    /// Assumes a rate until enough values are learnt; other kinds assume nothing.
+    pub(super) fn assume(&mut self, first_sight: FirstSight) {
+        self.likelihood.assume(first_sight);
+    }
+
     /// The likelihood.
     pub(super) const fn likelihood(&self) -> &Likelihood {
         &self.likelihood
@@ -313,10 +319,11 @@ impl SignalScorer {
     }
 
     /// Makes the present level the baseline, because a person says so: that of the values since the
-    /// signal stopped learning. `None` if the signal learns.
+    /// signal stopped learning, or since it was first seen if it has failed since then. `None` if the
+    /// signal learns.
     pub fn accept_level(&mut self, at: Timestamp) -> Option<NewLevel> {
         let since = self.learning.anomalous_since();
-        let level = self.learning.accept()?;
+        let level = self.learning.accept().or_else(|| self.likelihood.since_first_seen())?;
         let newest = Sample { value: median_of(&level), n: 1 };
         let scores = self.judge_alone(at, newest);
         Some(self.take_level(&level, since, &scores))

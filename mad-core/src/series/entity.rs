@@ -175,6 +175,14 @@ impl EntityTable {
         self.overflowed
     }
 
+    /// The ids of a service's entities by endpoint.
+    pub fn of_service<'a>(&'a self, service: &'a str) -> impl Iterator<Item = EntityId> + 'a {
+        let name = |id: &EntityId| self.get(*id).map(|entity| &*entity.service);
+        let first = self.order.partition_point(|id| name(id) < Some(service));
+        let rest = self.order.iter().skip(first);
+        rest.take_while(move |id| name(id) == Some(service)).copied()
+    }
+
     /// Ids by service and endpoint.
     pub fn in_order(&self) -> &[EntityId] {
         &self.order

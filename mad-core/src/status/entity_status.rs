@@ -23,6 +23,10 @@ pub struct EntityStatus {
     pub points: u64,
     /// Start of the state, as far back as rows are kept.
     pub since: Timestamp,
+    /// When it will be judged, about, if it is [`Unknown`](HealthState::Unknown): the end of its
+    /// warm-up, or the time by which it will have enough points at its usual pace, whichever is
+    /// later. None in other states.
+    pub ready_at: Option<Timestamp>,
     /// Start of its newest row.
     pub last_seen: Timestamp,
     /// Score of its newest row, 0 to 1.
@@ -46,6 +50,7 @@ pub struct StateDocument {
     pub since: String,
     pub last_seen: String,
     pub score: f64,
+    pub ready_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<f64>,
 }
@@ -62,6 +67,7 @@ impl From<EntityStatus> for StateDocument {
             since: status.since.to_string(),
             last_seen: status.last_seen.to_string(),
             score: status.score,
+            ready_at: status.ready_at.map(|at| at.to_string()),
             health: status.health,
         }
     }

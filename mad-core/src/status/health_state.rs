@@ -25,8 +25,8 @@ pub enum HealthState {
     Silent,
     /// Its newest row has too few requests to be flagged.
     TooFewRequests,
-    /// It is warming up or has too few points.
-    Learning,
+    /// It is warming up or has too few points, so nothing is known of it yet.
+    Unknown,
     /// It is muted.
     Muted,
     /// An override sets `watched = false`, so it is not judged.
@@ -43,7 +43,7 @@ impl HealthState {
             Self::Suppressed => "suppressed",
             Self::Silent => "silent",
             Self::TooFewRequests => "too_few_requests",
-            Self::Learning => "learning",
+            Self::Unknown => "unknown",
             Self::Muted => "muted",
             Self::Disabled => "disabled",
             Self::Normal => "normal",
@@ -55,7 +55,7 @@ impl HealthState {
         match reason {
             Reason::AboveExpected | Reason::BelowExpected => Self::Anomalous,
             Reason::BelowMinEffect | Reason::WrongDirection => Self::Suppressed,
-            Reason::WarmUp | Reason::TooFewPoints | Reason::History => Self::Learning,
+            Reason::WarmUp | Reason::TooFewPoints | Reason::History => Self::Unknown,
             Reason::Muted => Self::Muted,
             Reason::Normal if enough => Self::Normal,
             Reason::TooLittleTraffic | Reason::Normal => Self::TooFewRequests,

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{EntityStatus, HealthState, StateDocument};
-use crate::config::EntitySettings;
-use crate::explain::{TemplateExplainer, Why, muted, silence};
-use crate::guard::EntityMaturity;
+use crate::config::{EntitySettings, GuardConfig};
+use crate::explain::{TemplateExplainer, Why, date_clock, muted, silence};
+use crate::guard::{EntityMaturity, Reason};
 use crate::history::Decision;
 use crate::pipeline::Pipeline;
 use crate::score::Gaps;
 use crate::series::{Entity, EntityId, SeriesId, Signal};
-use crate::time::Timestamp;
+use crate::time::{MINUTE, Timestamp, nanos_of};
 
 /// Evidence from which an entity is silent: a gap of this length has a probability of 1 in 10,000.
 const SILENT: f64 = 4.0;
@@ -39,8 +39,12 @@ const LISTED: usize = 200;
 /// }
 /// pipeline.finish();
 /// let found = states(&pipeline);
-/// assert_eq!(found[0].state, HealthState::Learning);
-/// assert_eq!(found[0].reason, "17 of 20 points (guard.min_points)");
+/// assert_eq!(found[0].state, HealthState::Unknown);
+/// assert_eq!(
+///     found[0].reason,
+///     "learning until about 1970-01-01 00:20 UTC: 17 of 20 points (guard.min_points)"
+/// );
+/// assert_eq!(found[0].ready_at, Some(Timestamp::from_seconds(60 * 20)));
 /// # Ok::<(), mad_core::Error>(())
 /// ```
 pub fn states(pipeline: &Pipeline) -> Vec<EntityStatus> {
@@ -157,6 +161,12 @@ impl<'a> Observer<'a> {
         } else {
             (state, TemplateExplainer.reason(&why), past.since(state))
         };
+        let is_new = matches!(newest.reason, Reason::WarmUp | Reason::TooFewPoints);
+        let ready_at = (state == HealthState::Unknown && is_new)
+            .then(|| past.ready_at(newest.bucket, maturity, &settings.guard));
+        let reason = ready_at.map_or(reason.clone(), |at| {
+            format!("learning until about {}: {reason}", date_clock(at, nanos_of(why.step)))
+        });
         EntityStatus {
             entity: self
                 .pipeline
@@ -168,6 +178,7 @@ impl<'a> Observer<'a> {
             reason,
             points: maturity.points as u64,
             since: since.unwrap_or(newest.bucket),
+            ready_at,
             last_seen: newest.bucket,
             score: newest.score,
             health: None,
@@ -192,6 +203,25 @@ impl Past {
     fn since(&self, state: HealthState) -> Option<Timestamp> {
         let same = self.times.iter().zip(&self.states).take_while(|(_, known)| **known == state);
         same.last().map(|(time, _)| *time)
+    }
+
+    /// When an entity will have passed its warm-up and have enough points, at the middle pace of its
+    /// kept rows.
+    fn ready_at(
+        &self,
+        newest: Timestamp,
+        maturity: EntityMaturity,
+        guard: &GuardConfig,
+    ) -> Timestamp {
+        let pairs = self.times.iter().zip(self.times.iter().skip(1));
+        let mut gaps: Vec<i64> = pairs.map(|(newer, older)| newer.since(*older)).collect();
+        gaps.sort_unstable();
+        let pace = gaps.get(gaps.len() / 2).copied().or(self.step).unwrap_or(MINUTE);
+        let missing = guard.min_points.saturating_sub(maturity.points) as i64;
+        // the first row that is judged is the one after the last that is missing
+        let enough = newest.plus(pace.saturating_mul(missing.saturating_add(1)));
+        let warm = maturity.first.plus((guard.warm_up_minutes * MINUTE as f64) as i64);
+        enough.max(warm)
     }
 
     fn is_silent(&self, now: Timestamp) -> bool {

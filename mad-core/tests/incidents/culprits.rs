@@ -36,6 +36,7 @@ fn signal(signal: Signal, neg_log10_p: f64) -> FlaggedSignal {
         neg_log10_p,
         drifting_for: None,
         tail_ms: None,
+        first_sight: false,
     }
 }
 

@@ -67,6 +67,7 @@ fn peak(signal: Signal, value: f64, expected: f64, z: f64, neg_log10_p: f64) -> 
         neg_log10_p,
         drifting_for: None,
         tail_ms: None,
+        first_sight: false,
     };
     Peak { at: Timestamp::from_nanos(START + 3 * MINUTE), signal }
 }

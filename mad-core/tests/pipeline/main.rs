@@ -9,6 +9,7 @@ mod common;
 mod checkpoint;
 #[cfg(feature = "simulate")]
 mod delta;
+mod first_sight;
 mod metrics;
 mod overrides;
 #[cfg(feature = "simulate")]

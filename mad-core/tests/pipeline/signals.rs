@@ -9,7 +9,7 @@ use proptest::prelude::*;
 const SECOND: i64 = 1_000_000_000;
 
 /// A number from 0 to 1 that looks random.
-fn noise(seed: u64) -> f64 {
+pub fn noise(seed: u64) -> f64 {
     let mixed = (seed ^ (seed >> 31)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     ((mixed ^ (mixed >> 32)) >> 11) as f64 / (1_u64 << 53) as f64

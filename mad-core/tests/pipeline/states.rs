@@ -41,14 +41,18 @@ fn default() -> PipelineConfig {
 #[test]
 fn learning_entities_state_how_many_points_are_missing() {
     let known = last(default(), 5, 1.0);
-    assert_eq!(known.state, HealthState::Learning);
+    assert_eq!(known.state, HealthState::Unknown);
     assert_eq!(
         known.reason,
-        "warming up until 1970-01-01 00:15 UTC (guard.warm_up_minutes is 15); 5 points so far"
+        "learning until about 1970-01-01 00:20 UTC: warming up until 1970-01-01 00:15 UTC (guard.warm_up_minutes is 15); 5 points so far"
     );
     let known = last(default(), 17, 50.0);
-    assert_eq!((known.state, known.points), (HealthState::Learning, 17));
-    assert_eq!(known.reason, "17 of 20 points (guard.min_points)");
+    assert_eq!((known.state, known.points), (HealthState::Unknown, 17));
+    assert_eq!(
+        known.reason,
+        "learning until about 1970-01-01 00:20 UTC: 17 of 20 points (guard.min_points)"
+    );
+    assert_eq!(known.ready_at, Some(minute(20)));
     assert_eq!((known.since, known.last_seen), (minute(0), minute(16)));
 }
 

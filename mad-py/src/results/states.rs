@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 
 use crate::results::points::{Point, Points};
 use crate::results::rows::Rows;
-use crate::tables::table::{Table, floats, integers, strings, times};
+use crate::tables::table::{Table, floats, integers, optional_times, strings, times};
 
 /// Names that an error lists at most.
 const NAMED: usize = 10;
@@ -27,6 +27,7 @@ pub fn states(pipeline: &mad_core::Pipeline) -> PyResult<Table> {
         ("since", times(all.iter().map(|one| one.since))),
         ("last_seen", times(all.iter().map(|one| one.last_seen))),
         ("score", floats(all.iter().map(|one| one.score))),
+        ("ready_at", optional_times(all.iter().map(|one| one.ready_at))),
     ])
 }
 

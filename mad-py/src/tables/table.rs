@@ -8,6 +8,7 @@ use arrow_array::{
     ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
     TimestampNanosecondArray,
 };
+use arrow_buffer::NullBuffer;
 use arrow_schema::{ArrowError, DataType};
 use numpy::PyArray1;
 use pyo3::exceptions::PyKeyError;
@@ -41,6 +42,16 @@ impl Table {
 pub fn times(values: impl Iterator<Item = mad_core::Timestamp>) -> ArrayRef {
     let nanos: Vec<i64> = values.map(mad_core::Timestamp::nanos).collect();
     Arc::new(TimestampNanosecondArray::from(nanos).with_timezone("UTC"))
+}
+
+/// UTC times that may be missing: null, and NaT for numpy.
+pub fn optional_times(values: impl Iterator<Item = Option<mad_core::Timestamp>>) -> ArrayRef {
+    let values: Vec<Option<i64>> =
+        values.map(|time| time.map(mad_core::Timestamp::nanos)).collect();
+    let known = NullBuffer::from_iter(values.iter().map(Option::is_some));
+    // numpy reads the smallest number as NaT
+    let nanos: Vec<i64> = values.into_iter().map(|nanos| nanos.unwrap_or(i64::MIN)).collect();
+    Arc::new(TimestampNanosecondArray::new(nanos.into(), Some(known)).with_timezone("UTC"))
 }
 
 /// Numbers; NaN stays NaN.

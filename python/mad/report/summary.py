@@ -144,7 +144,7 @@ def _result(document: Json) -> tuple[str, str]:
             if flagged
             else f"Every {interval} was within the normal range of its {whose}."
         )
-        return "No incident found", f"{analysed(document)} were analysed. {outcome}"
+        return "No incident found", f"{analysed(document)} were analysed. {outcome}{failures(document)}"
     step = float(document.get("step_seconds") or 60)
     start, end = bounds(top, step)
     peak = next(iter(peaks(top)), None)
@@ -176,6 +176,19 @@ def _result(document: Json) -> tuple[str, str]:
     others = len(found) - 1
     more = f" {words.plural(others, 'more incident')} below." if others else ""
     return title, f"{measured}{blame}{more}"
+
+
+def failures(document: Json) -> str:
+    """` 826 of 12,086 requests failed (6.8 %), at rates that are usual for their endpoints.` Empty
+    without failed requests."""
+    failed, requests = int(document.get("errors") or 0), int(document.get("requests") or 0)
+    if not failed or not requests:
+        return ""
+    share = words.quantity(failed / requests, words.SHARE)
+    return (
+        f" {failed:,} of {words.plural(requests, 'request')} failed ({share}), at rates that are"
+        " usual for their endpoints."
+    )
 
 
 def of_metrics(document: Json) -> bool:

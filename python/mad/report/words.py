@@ -24,7 +24,7 @@ _STATES = {
     "suppressed": "Suppressed",
     "silent": "Silent",
     "too_few_requests": "Too few requests",
-    "learning": "Learning",
+    "unknown": "Unknown",
     "muted": "Muted",
     "disabled": "Disabled",
     "normal": "Normal",

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use self::levels::{accepted, signal_name};
 use self::rules::Rules;
 use self::silence::{Silence, StepWatch};
+use self::state::MOST_STRAY;
 pub(super) use self::state::{EntityState, SeriesState};
 use super::LevelAccepted;
 use super::names::Names;
@@ -27,6 +28,9 @@ use crate::score::RowScores;
 use crate::series::{EntityId, SeriesId};
 use crate::slo::RowObjectives;
 use crate::time::Timestamp;
+
+/// Most endpoints of a service whose errors give the rate that is assumed of a new one.
+const MOST_ENDPOINTS: usize = 100;
 
 /// Scores rows, applies the guardrails and learns.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -102,14 +106,18 @@ impl Judge {
         self.learn_rules(id, config, names);
         let entity = Arc::clone(names.entities.get(id)?);
         let is_muted = self.is_muted(id, at, config, names);
+        let known = self.rows.get(id.index()).and_then(Option::as_ref);
+        let may_begin = known.is_none_or(|state| state.rows <= MOST_STRAY);
+        let service = if may_begin { self.errors_elsewhere(id, names) } else { (0, 0) };
         let rules = self.rules.get(&id).and_then(Option::as_ref);
         let slot = slot(&mut self.rows, id.index())?;
+        // the configuration was validated when the pipeline was made
+        let score = rules.map_or(&config.score, |rules| &rules.settings.score);
         if slot.is_none() {
-            // the configuration was validated when the pipeline was made
-            let score = rules.map_or(&config.score, |rules| &rules.settings.score);
-            *slot = Some(Box::new(EntityState::new(score, at).ok()?));
+            *slot = Some(Box::new(EntityState::new(score, at, service).ok()?));
         }
         let state = slot.as_mut()?;
+        state.begin_after_stray(score, (at, row.head.gap), service).ok()?;
         let scores = &mut self.scores;
         state.scorer.score(row, scores);
         let maturity = state.maturity();
@@ -145,6 +153,16 @@ impl Judge {
             None => RowOutcome::Quiet { entity: id, at, step, neg_log10_p: verdict.neg_log10_p },
         };
         Some((judged, outcome))
+    }
+
+    /// Errors and requests that are learnt as normal of the other endpoints of an entity's service.
+    fn errors_elsewhere(&self, id: EntityId, names: &Names) -> (u64, u64) {
+        let Some(entity) = names.entities.get(id) else { return (0, 0) };
+        let others = names.entities.of_service(&entity.service).filter(|other| *other != id);
+        let learnt = others.take(MOST_ENDPOINTS).filter_map(|other| self.entity(other));
+        learnt
+            .map(|state| state.scorer.learnt_errors())
+            .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
     /// Whether a guardrail kept an unlikely row from being flagged.

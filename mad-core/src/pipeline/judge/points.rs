@@ -240,6 +240,7 @@ impl PointOutcome {
                     .and_then(|leaving| leaving.since)
                     .map(|since| at.since(since)),
                 tail_ms: None,
+                first_sight: false,
             },
             severity: judged.severity.max(alarm.verdict.severity),
             alarming,
