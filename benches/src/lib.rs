@@ -5,7 +5,7 @@ pub mod slow;
 
 use mad_core::evaluate::{EvaluatedIncident, Evaluation, Evaluator};
 use mad_core::simulate::{IncidentSpec, Shop, ShopConfig, TruthIncident};
-use mad_core::{Entity, Pipeline, PipelineConfig, Result, Source, Update};
+use mad_core::{Entity, Pipeline, PipelineConfig, Result, RowKind, Source, Update};
 
 /// One evaluated run.
 #[derive(Debug, Clone)]
@@ -111,7 +111,7 @@ pub fn run_shop_with(
 
 /// Moves the rows of an update into the evaluator.
 fn score_rows(evaluator: &mut Evaluator<'_>, pipeline: &Pipeline, update: &mut Update) {
-    for judged in update.rows.iter().filter(|row| row.requests.is_some()) {
+    for judged in update.rows.iter().filter(|row| row.head.kind == RowKind::Requests) {
         if let Some(entity) = pipeline.entities().get(judged.head.entity) {
             let flag = judged.verdict.is_anomaly;
             evaluator.push_row(judged.head.at, &entity.service, &entity.endpoint, flag);

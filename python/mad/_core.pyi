@@ -610,6 +610,13 @@ class Report:
     def scored(self) -> Table:
         """Judged rows of requests; where there are none, judged points of metrics."""
     @property
+    def services(self) -> Table:
+        """Judged rows of services with two endpoints or more, across their endpoints.
+
+        They have the columns of `scored` with an empty `endpoint`. Their requests are those of
+        `scored`; their latencies are adjusted for the mix of endpoints.
+        """
+    @property
     def scored_metrics(self) -> Table: ...
     @property
     def incidents(self) -> list[Incident]: ...
@@ -1301,6 +1308,8 @@ class DetectRun:
         """Lines of the features file since the last call."""
     def take_scored_csv(self) -> bytes:
         """Lines of the scored file since the last call."""
+    def take_services_csv(self) -> bytes:
+        """Lines of the file of services since the last call."""
     def take_scored_metrics_csv(self) -> bytes:
         """Lines of the scored file of metrics since the last call."""
     @property

@@ -59,6 +59,9 @@ class FakeRun:
     def take_features_csv(self) -> bytes:
         return b"f"
 
+    def take_services_csv(self) -> bytes:
+        return b""
+
     def take_scored_csv(self) -> bytes:
         return b"s"
 
@@ -243,7 +246,14 @@ class TestDetect:
     ) -> None:
         out = tmp_path / "deep" / "out"
         assert main(["detect", str(log), "--out", str(out), "--json"]) == errors.FINE
-        names = {"features.csv", "scored.csv", "incidents.json", "culprits.json", "report.html"}
+        names = {
+            "features.csv",
+            "scored.csv",
+            "services.csv",
+            "incidents.json",
+            "culprits.json",
+            "report.html",
+        }
         assert {path.name for path in out.iterdir()} == names
         printed = json.loads(capsys.readouterr().out)
         assert printed["requests"] == 5001

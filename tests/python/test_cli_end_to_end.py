@@ -43,7 +43,14 @@ def test_the_demo_finds_its_incident_and_the_culprit(demo: tuple[Path, str]) -> 
     out, printed = demo
     assert "Correct: payments /pay was named as the culprit" in printed
     assert str(out / "report.html") in printed
-    names = {"features.csv", "scored.csv", "incidents.json", "culprits.json", "report.html"}
+    names = {
+        "features.csv",
+        "scored.csv",
+        "services.csv",
+        "incidents.json",
+        "culprits.json",
+        "report.html",
+    }
     assert {path.name for path in out.iterdir()} == names | {"requests.csv", "truth.json"}
     assert "payments /pay" in (out / "report.html").read_text(encoding="utf-8")
     header = (out / "scored.csv").read_text().splitlines()[0]

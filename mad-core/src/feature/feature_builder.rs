@@ -31,6 +31,7 @@ const METRIC_STEP: i64 = 1;
 /// | record | rows |
 /// |---|---|
 /// | request | one row per service, endpoint and step with the signals of [`Signal::ALL`](crate::Signal::ALL) |
+/// | requests of a service with two endpoints or more | one more row per service and step, of the kind [`Services`](crate::RowKind::Services): sums, and latencies adjusted for the mix of endpoints |
 /// | span | counts as a request of its service and operation, unless it is the caller's view of a call |
 /// | metric point | one row per service, resource and time with the series that have a point; nothing is averaged |
 /// | log line | one row per service and step with the counts [`LOG_ERRORS`](crate::series::LOG_ERRORS) and [`LOG_WARNINGS`](crate::series::LOG_WARNINGS) |

@@ -11,6 +11,7 @@ mod request_step;
 mod row;
 mod row_buffer;
 mod row_builder;
+mod service_row;
 mod source_clocks;
 mod status_counts;
 mod tail_reference;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::StatusCounts;
 use super::event_time_window::{Accumulator, ClosedStep, FeatureSink};
 use super::row_buffer::{RequestFacts, RowHead, RowKind};
+use super::service_row::{EndpointStep, ServiceLevels, ServicePool, UsualLatency};
 use super::tail_reference::TailReference;
 use super::window_clock::Timed;
 use crate::robust::quantile_sorted;
@@ -41,6 +42,10 @@ pub(crate) struct EntityCursor {
     /// Start of the newest closed step.
     pub last: Option<Timestamp>,
     tail: TailReference,
+    /// Of an endpoint.
+    usual: UsualLatency,
+    /// Of a service.
+    service: Option<ServiceLevels>,
 }
 
 /// One step of all entities, indexed by entity id.
@@ -63,6 +68,9 @@ pub(super) struct RequestMemory {
     pub errors: u64,
     /// Latencies beyond `window_samples`.
     pub dropped: u64,
+    /// A buffer that is reused.
+    #[serde(skip)]
+    pool: ServicePool,
 }
 
 impl RequestMemory {
@@ -75,6 +83,7 @@ impl RequestMemory {
             requests: 0,
             errors: 0,
             dropped: 0,
+            pool: ServicePool::default(),
         }
     }
 
@@ -83,10 +92,19 @@ impl RequestMemory {
         self.cursors.get(entity.index()).filter(|cursor| cursor.last.is_some())
     }
 
+    /// The same, made if it is not there.
+    #[expect(clippy::indexing_slicing, reason = "the place was made before")]
+    fn cursor_mut(&mut self, entity: EntityId) -> &mut EntityCursor {
+        if self.cursors.len() <= entity.index() {
+            self.cursors.resize_with(entity.index() + 1, EntityCursor::default);
+        }
+        &mut self.cursors[entity.index()]
+    }
+
     /// Sets what outlives the steps of an entity; `None` forgets it.
     pub fn set_cursor(&mut self, entity: EntityId, cursor: Option<EntityCursor>) {
-        if cursor.is_some() && self.cursors.len() <= entity.index() {
-            self.cursors.resize_with(entity.index() + 1, EntityCursor::default);
+        if cursor.is_some() {
+            self.cursor_mut(entity);
         }
         if let Some(known) = self.cursors.get_mut(entity.index()) {
             *known = cursor.unwrap_or_default();
@@ -135,28 +153,105 @@ impl Accumulator for RequestStep {
     }
 
     fn close(&mut self, step: ClosedStep, memory: &mut RequestMemory, sink: &mut FeatureSink<'_>) {
-        if memory.cursors.len() < sink.entities.slots() {
-            memory.cursors.resize_with(sink.entities.slots(), EntityCursor::default);
-        }
-        for id in sink.entities.in_order() {
-            let requests = self.entities.get_mut(id.index());
-            let Some(requests) = requests.filter(|requests| requests.count > 0) else { continue };
-            let Some(cursor) = memory.cursors.get_mut(id.index()) else { continue };
-            let last = cursor.last.replace(step.at);
-            let gap = last.map_or(0, |last| (step.at.since(last) / step.step - 1).max(0));
-            let head = RowHead {
-                step: step.step,
-                gap: u32::try_from(gap).unwrap_or(u32::MAX),
-                whole: step.whole,
-                ..RowHead::new(RowKind::Requests, *id, step.at)
-            };
-            let own = memory.objective_of.get(id).copied();
-            let row =
-                requests.close(own.unwrap_or(memory.objective_ms), &mut cursor.tail, step.step);
-            let sample = |signal: Signal| row.sample(signal, step.whole);
-            sink.rows.add_row(head, Signal::ALL.map(|signal| (signal, sample(signal))), row.facts);
+        let order = sink.entities.in_order().to_vec();
+        let same_service = |a: &EntityId, b: &EntityId| {
+            let service = |id| sink.entities.get(id).map(|entity| &entity.service);
+            service(*a) == service(*b)
+        };
+        let services: Vec<&[EntityId]> = order.chunk_by(same_service).collect();
+        for endpoints in services {
+            self.close_service(endpoints, step, memory, sink);
         }
     }
+}
+
+impl RequestStep {
+    /// Writes the rows of the endpoints of one service, then that of the service if it has two
+    /// endpoints or more.
+    fn close_service(
+        &mut self,
+        endpoints: &[EntityId],
+        step: ClosedStep,
+        memory: &mut RequestMemory,
+        sink: &mut FeatureSink<'_>,
+    ) {
+        let is_open = |id: &EntityId| {
+            self.entities.get(id.index()).is_some_and(|requests| requests.count > 0)
+        };
+        let Some(first) = endpoints.iter().find(|id| is_open(id)) else { return };
+        let Some(service) = sink.entities.get(*first).map(|one| one.service.clone()) else {
+            return;
+        };
+        let whole = sink.entities.find(&service, "");
+        let is_endpoint = |id: &&EntityId| Some(**id) != whole;
+        let has_row = |id: &&EntityId| is_open(id) || memory.cursor(**id).is_some();
+        let has_several = endpoints.iter().filter(is_endpoint).filter(has_row).nth(1).is_some();
+        let mut pool = std::mem::take(&mut memory.pool);
+        pool.clear();
+        let mut total = RequestFacts::NONE;
+        for id in endpoints {
+            let requests = self.entities.get_mut(id.index());
+            let Some(requests) = requests.filter(|requests| requests.count > 0) else { continue };
+            let own = memory.objective_of.get(id).copied();
+            let objective_ms = own.unwrap_or(memory.objective_ms);
+            let cursor = memory.cursor_mut(*id);
+            let row = requests.close(objective_ms, &mut cursor.tail, step.step);
+            let (usual, p50_ms) = (cursor.usual, row.p50_ms);
+            cursor.usual.learn_median(p50_ms, step.step);
+            add_row(RowKind::Requests, *id, &row, step, cursor, sink);
+            if has_several {
+                total = total.plus(&row.facts);
+                let measured = requests.latencies.len();
+                pool.endpoints.push(EndpointStep { usual, p50_ms, measured });
+                pool.latencies.append(&mut requests.latencies);
+            }
+            requests.latencies.clear();
+        }
+        if has_several {
+            let id = sink.entities.service(&service);
+            let cursor = memory.cursor_mut(id);
+            pool.adjust(cursor.service.get_or_insert_default(), step.step);
+            let sorted = pool.latencies.as_slice();
+            let tail_ms = cursor.tail.limit_ms();
+            cursor.tail.learn(sorted, step.step);
+            let beyond = |limit: f64| {
+                (sorted.len() - sorted.partition_point(|latency| *latency <= limit)) as u64
+            };
+            let row = RequestFigures {
+                facts: RequestFacts {
+                    p99_ms: quantile_sorted(sorted, 0.99),
+                    beyond_tail: tail_ms.map_or(0, beyond),
+                    tail_ms,
+                    ..total
+                },
+                p50_ms: quantile_sorted(sorted, 0.50),
+                p95_ms: quantile_sorted(sorted, 0.95),
+            };
+            add_row(RowKind::Services, id, &row, step, cursor, sink);
+        }
+        memory.pool = pool;
+    }
+}
+
+/// Writes a row of requests.
+fn add_row(
+    kind: RowKind,
+    id: EntityId,
+    row: &RequestFigures,
+    step: ClosedStep,
+    cursor: &mut EntityCursor,
+    sink: &mut FeatureSink<'_>,
+) {
+    let last = cursor.last.replace(step.at);
+    let gap = last.map_or(0, |last| (step.at.since(last) / step.step - 1).max(0));
+    let head = RowHead {
+        step: step.step,
+        gap: u32::try_from(gap).unwrap_or(u32::MAX),
+        whole: step.whole,
+        ..RowHead::new(kind, id, step.at)
+    };
+    let sample = |signal: Signal| row.sample(signal, step.whole);
+    sink.rows.add_row(head, Signal::ALL.map(|signal| (signal, sample(signal))), row.facts);
 }
 
 /// The figures of one entity in a closed step.
@@ -195,7 +290,7 @@ impl Requests {
         }
     }
 
-    /// Works out the figures and empties the step. Latencies are sorted first, so that the figures
+    /// Works out the figures and sets the counts to 0. The latencies stay, sorted, so that the figures
     /// do not depend on the order of arrival. `tail` is what earlier steps say of the tail; it learns
     /// this step of `step` nanoseconds afterwards.
     fn close(&mut self, objective_ms: f64, tail: &mut TailReference, step: i64) -> RequestFigures {
@@ -227,7 +322,6 @@ impl Requests {
             p50_ms: quantile_sorted(sorted, 0.50),
             p95_ms: quantile_sorted(sorted, 0.95),
         };
-        self.latencies.clear();
         self.count = 0;
         self.errors = 0;
         self.no_response = 0;

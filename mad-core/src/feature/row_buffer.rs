@@ -15,14 +15,23 @@ use crate::time::{MINUTE, Timestamp};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RowKind {
-    /// Requests, and spans that count as requests.
+    /// Requests of one endpoint, and spans that count as requests.
     Requests,
+    /// Requests of a whole service, across its endpoints.
+    Services,
     /// Points of metrics.
     Metrics,
     /// Counts of log lines by level.
     Logs,
     /// Counts of missing spans and the network time of calls, from whole traces.
     Traces,
+}
+
+impl RowKind {
+    /// Whether the row has the signals of requests: of an endpoint or of a whole service.
+    pub const fn is_requests(self) -> bool {
+        matches!(self, Self::Requests | Self::Services)
+    }
 }
 
 /// The part of a row that does not depend on its signals. Heads are compared without the place of
@@ -130,6 +139,53 @@ pub struct RequestFacts {
 }
 
 impl RequestFacts {
+    /// The figures of no requests.
+    pub(super) const NONE: Self = Self {
+        requests: 0,
+        errors: 0,
+        no_response: 0,
+        client_errors: 0,
+        beyond_tail: 0,
+        tail_ms: None,
+        over_objective: 0,
+        measured: 0,
+        mean_ms: f64::NAN,
+        p99_ms: f64::NAN,
+        max_ms: f64::NAN,
+        statuses: StatusCounts::NONE,
+    };
+
+    /// The figures of both together; their 99th percentile and tail are unknown.
+    pub(super) fn plus(&self, other: &Self) -> Self {
+        let mean = |facts: &Self, of: u64| {
+            if facts.measured == 0 {
+                0.0
+            } else {
+                facts.mean_ms * (facts.measured as f64 / of as f64)
+            }
+        };
+        let mut statuses = self.statuses;
+        statuses.add(&other.statuses);
+        let measured = self.measured + other.measured;
+        let mean_ms =
+            if measured == 0 { f64::NAN } else { mean(self, measured) + mean(other, measured) };
+        Self {
+            requests: self.requests + other.requests,
+            errors: self.errors + other.errors,
+            no_response: self.no_response + other.no_response,
+            client_errors: self.client_errors + other.client_errors,
+            beyond_tail: self.beyond_tail + other.beyond_tail,
+            tail_ms: None,
+            over_objective: self.over_objective + other.over_objective,
+            measured,
+            mean_ms,
+            p99_ms: f64::NAN,
+            // the maximum of a number and NaN is the number
+            max_ms: self.max_ms.max(other.max_ms),
+            statuses,
+        }
+    }
+
     /// Share of requests that failed, 0 to 1; NaN without requests.
     pub fn error_rate(&self) -> f64 {
         self.errors as f64 / self.requests as f64

@@ -33,6 +33,9 @@ pub struct StatusCounts {
 }
 
 impl StatusCounts {
+    /// No statuses.
+    pub(super) const NONE: Self = Self { statuses: [Status::Success; LISTED], counts: [0; LISTED] };
+
     /// The eight most frequent of some statuses; of equally frequent ones the lowest.
     pub fn of(statuses: impl IntoIterator<Item = (Status, u64)>) -> Self {
         let mut all: Vec<(Status, u64)> = statuses.into_iter().filter(|(_, n)| *n > 0).collect();
@@ -63,7 +66,7 @@ impl StatusCounts {
 
 impl Default for StatusCounts {
     fn default() -> Self {
-        Self { statuses: [Status::Success; LISTED], counts: [0; LISTED] }
+        Self::NONE
     }
 }
 

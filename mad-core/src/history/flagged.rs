@@ -1,5 +1,6 @@
 //! Flagged rows with everything that incidents, rankings and explanations read of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::feature::{Row, StatusCounts};
 use crate::guard::{Severity, Verdict};
 use crate::score::{RowScores, ScaleSource};
-use crate::series::{EntityId, Signal, SignalName};
+use crate::series::{Entity, EntityId, Signal, SignalName};
 use crate::slo::RowObjectives;
 use crate::time::{MINUTE, Timestamp, nanos_of};
 
@@ -134,6 +135,17 @@ pub struct FlaggedRow {
     pub effective_n: f64,
     /// The flagged signals, the strongest first.
     pub signals: Vec<FlaggedSignal>,
+    /// The endpoint that explains most of a row of a whole service; `None` for other rows.
+    pub explained_by: Option<ExplainedBy>,
+}
+
+/// The endpoint that has at least 60 % of the deviation of its service in one step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplainedBy {
+    /// The id of the endpoint.
+    pub id: EntityId,
+    /// Its names.
+    pub entity: Arc<Entity>,
 }
 
 impl FlaggedRow {
@@ -155,6 +167,7 @@ impl FlaggedRow {
             neg_log10_p: 0.0,
             effective_n: 0.0,
             signals: Vec::new(),
+            explained_by: None,
         }
     }
 

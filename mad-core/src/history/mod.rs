@@ -8,7 +8,7 @@ mod ring;
 mod store;
 
 pub use decision::Decision;
-pub use flagged::{FlaggedRow, FlaggedSignal};
+pub use flagged::{ExplainedBy, FlaggedRow, FlaggedSignal};
 pub use history_row::HistoryRow;
 pub(crate) use history_row::NewHistoryRow;
 pub(crate) use rhythm::Rhythm;

@@ -127,6 +127,9 @@ impl IncidentGrouper {
         changes: &mut Vec<IncidentChange>,
     ) {
         match outcome {
+            RowOutcome::Alarm(row) if self.is_absorbed(&row) => {
+                self.absorb_service(row, topology, changes);
+            }
             RowOutcome::Alarm(row) => self.alarm(entity, row, topology, changes),
             RowOutcome::Flagged(row) => {
                 self.extend(entity, &row, changes);
@@ -138,7 +141,7 @@ impl IncidentGrouper {
     }
 
     /// Takes a row that can open an incident.
-    fn alarm(
+    pub(super) fn alarm(
         &mut self,
         entity: &Entity,
         row: FlaggedRow,
@@ -153,8 +156,7 @@ impl IncidentGrouper {
         let known = bucket.plus(step).plus(self.lateness).plus(row.delay);
         let decisive = row.neg_log10_p >= self.config.open_threshold
             && row.effective_n >= self.config.open_effective_n;
-        let reach = row.step.saturating_mul(i64::from(self.config.open_steps));
-        let reach = reach.max(row.rhythm.saturating_mul(i64::from(self.config.open_steps)));
+        let reach = self.reach(&row);
         let pending = self.pending.entry(id).or_default();
         pending.retain(|earlier| row.bucket.since(earlier.bucket) < reach);
         pending.push_back(row);
@@ -168,7 +170,9 @@ impl IncidentGrouper {
         if let Some(lead) = self.tied(entity, since, step, bucket, topology, changes)
             && let Some(incident) = self.open.get_mut(&lead)
         {
-            if incident.join(entity, &rows, known) {
+            // a service in the incident of one of its endpoints is no further entity
+            let is_part = entity.is_service() && incident.is_about_service(&entity.service);
+            if !is_part && incident.join(entity, &rows, known) {
                 changes.push(IncidentChange::Updated(incident.clone()));
             }
             self.joined.insert(id, lead);
@@ -196,6 +200,11 @@ impl IncidentGrouper {
         changes.push(IncidentChange::Opened(incident.clone()));
         self.open.insert(id, incident);
         self.place(&entity.service, id);
+    }
+
+    /// How long flagged rows wait for others to open an incident with, nanoseconds.
+    pub(super) fn reach(&self, row: &FlaggedRow) -> i64 {
+        row.step.max(row.rhythm).saturating_mul(i64::from(self.config.open_steps))
     }
 
     /// Adds a flagged row to the open incident of its entity. Returns whether there is one.
@@ -330,7 +339,7 @@ impl IncidentGrouper {
     }
 
     /// The entity that opened the incident of `entity`, or `entity` itself.
-    fn lead(&self, entity: EntityId) -> EntityId {
+    pub(super) fn lead(&self, entity: EntityId) -> EntityId {
         self.joined.get(&entity).copied().unwrap_or(entity)
     }
 

@@ -336,6 +336,11 @@ impl Incident {
         self.entities().any(|one| one == entity)
     }
 
+    /// Whether the entity that opened it or a listed member belongs to a service.
+    pub fn is_about_service(&self, service: &str) -> bool {
+        self.entities().any(|one| *one.service == *service)
+    }
+
     /// Whether it is open.
     pub fn is_open(&self) -> bool {
         self.status != IncidentStatus::Resolved

@@ -6,6 +6,7 @@ mod grouper;
 #[expect(clippy::module_inception, reason = "the file holds the type `Incident`")]
 mod incident;
 mod member;
+mod of_service;
 mod open_state;
 mod outcome;
 mod reopen;

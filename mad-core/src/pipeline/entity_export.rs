@@ -84,7 +84,12 @@ impl EntityExport {
         names: &mut Names,
         (ingest, judge, incidents): (&mut Ingest, &mut Judge, &mut IncidentLog),
     ) -> EntityId {
-        let id = names.entities.id(&entity.service, &entity.endpoint);
+        let is_whole_service = entity.is_service() && self.requests.is_some();
+        let id = if is_whole_service {
+            names.entities.service(&entity.service)
+        } else {
+            names.entities.id(&entity.service, &entity.endpoint)
+        };
         judge.put_exported(id, self.requests);
         ingest.set_cursors(id, self.cursor, self.last_log);
         incidents.put_rows(id, &self.recent);

@@ -1,12 +1,13 @@
 //! The way of closed rows through the parts: judged, counted, grouped, ranked.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::view::Shared;
 use super::{Pipeline, Update};
 use crate::feature::{Row, RowBuffer, RowKind};
 use crate::incident::RowOutcome;
-use crate::series::{EntityId, SeriesId};
+use crate::series::{Entity, EntityId, SeriesId};
 use crate::telemetry::{PartitionId, Request, Source};
 use crate::time::{SECOND, Timestamp};
 
@@ -50,10 +51,18 @@ impl Pipeline {
             return;
         }
         // all rows of requests are judged before those of other kinds
-        let is_request = |row: &Row<'_>| row.head.kind == RowKind::Requests;
+        let is_request = |row: &Row<'_>| row.head.kind.is_requests();
         let requests = closed.iter().filter(is_request).count();
         let mut current = None;
+        let mut outcomes = Vec::new();
+        let mut previous = None;
         for row in closed.iter().filter(is_request) {
+            let service = self.names.entities.get(row.head.entity).map(|one| one.service.clone());
+            let of = Some((row.head.at, service));
+            if previous.as_ref() != of.as_ref() {
+                self.group(&mut outcomes, update);
+            }
+            previous = of;
             self.begin_step(partition, row.head.at, update);
             let before = current.replace(row.head.at);
             if before != Some(row.head.at) {
@@ -62,8 +71,9 @@ impl Pipeline {
                 }
                 self.judge.begin_step(partition, row.head.at, row.head.whole);
             }
-            self.judge_row(&row, partition, update);
+            outcomes.extend(self.judge_row(&row, partition, update));
         }
+        self.group(&mut outcomes, update);
         if current.is_some() {
             self.judge_silences(partition, update);
         }
@@ -105,17 +115,55 @@ impl Pipeline {
         }
     }
 
-    fn judge_row(&mut self, row: &Row<'_>, partition: PartitionId, update: &mut Update) {
-        let Self { config, names, ingest, judge, incidents, checkpointer, tally } = self;
+    /// Judges a row of requests. Rows of services are not counted, because they count the requests
+    /// of their endpoints again.
+    fn judge_row(
+        &mut self,
+        row: &Row<'_>,
+        partition: PartitionId,
+        update: &mut Update,
+    ) -> Option<(Arc<Entity>, RowOutcome)> {
+        let Self { config, names, judge, incidents, checkpointer, tally, .. } = self;
         checkpointer.mark_dirty([row.head.entity]);
-        let Some((judged, outcome)) = judge.judge_row(row, config, names) else { return };
+        let (judged, outcome) = judge.judge_row(row, config, names)?;
         judge.has_row(row.head.entity, partition, row.head.at, config);
         update.levels.append(&mut judge.take_levels());
-        tally.row(&judged, judge.is_suppressed(&judged));
+        if row.head.kind != RowKind::Services {
+            tally.row(&judged, judge.is_suppressed(&judged));
+        }
         incidents.push_row(&judged);
-        let shared = Shared { config, names, graph: ingest.graph() };
-        incidents.take(&judged.entity, outcome, shared, &mut update.changes);
+        let entity = Arc::clone(&judged.entity);
         update.rows.push(judged);
+        Some((entity, outcome))
+    }
+
+    /// Groups the outcomes of one service and step, and empties them. The endpoint that explains
+    /// the deviation of its service comes first, so that it leads an incident that opens. Where no
+    /// endpoint explains it, the service does.
+    fn group(&mut self, outcomes: &mut Vec<(Arc<Entity>, RowOutcome)>, update: &mut Update) {
+        let flagged = outcomes.iter().rposition(|(entity, outcome)| {
+            entity.is_service() && matches!(outcome, RowOutcome::Alarm(_))
+        });
+        if let Some(service) = flagged {
+            let (entity, outcome) = outcomes.remove(service);
+            let by = match &outcome {
+                RowOutcome::Alarm(row) => {
+                    row.explained_by.as_ref().map(|by| Arc::clone(&by.entity))
+                }
+                _ => None,
+            };
+            outcomes.insert(0, (entity, outcome));
+            let explains = |(one, _): &(Arc<Entity>, RowOutcome)| by.as_ref() == Some(one);
+            if let Some(place) = outcomes.iter().position(explains) {
+                let first = outcomes.remove(place);
+                outcomes.insert(0, first);
+            }
+        }
+        let Self { config, names, ingest, incidents, .. } = self;
+        let shared = Shared { config, names, graph: ingest.graph() };
+        for (entity, outcome) in outcomes.drain(..) {
+            incidents.take(&entity, outcome, shared, &mut update.changes);
+        }
     }
 
     /// Judges a row of metrics, logs or traces.

@@ -113,7 +113,10 @@ impl IncidentLog {
         changes: &mut Vec<IncidentChange>,
     ) {
         let before = changes.len();
-        if let RowOutcome::Alarm(row) | RowOutcome::Flagged(row) = &outcome {
+        // a row of a service that its endpoint explains would count that evidence twice
+        if let RowOutcome::Alarm(row) | RowOutcome::Flagged(row) = &outcome
+            && !self.grouper.is_absorbed(row)
+        {
             self.history.push_flagged(row.clone());
         }
         self.grouper.take(entity, outcome, shared.graph, changes);

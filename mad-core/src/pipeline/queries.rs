@@ -66,7 +66,7 @@ impl Pipeline {
     /// Counts of records, rows, flagged and suppressed rows, and of everything dropped at a limit.
     pub fn counters(&self) -> Counters {
         let mut counters = Counters {
-            entities: self.names.entities.len() as u64,
+            entities: (self.names.entities.len() - self.names.entities.services()) as u64,
             series: self.names.series.len() as u64,
             entities_overflowed: self.names.entities.overflowed(),
             flagged_dropped: self.incidents.history().flagged_dropped(),

@@ -269,8 +269,10 @@ impl Pipeline {
         if let Some((_, both)) = here.into_iter().find(|(_, entity)| names.contains(&***entity)) {
             return Err(known_already(both));
         }
+        // rows of services do not count towards the limit
+        let names_of_endpoints = names.iter().filter(|entity| !entity.is_service());
         let is_new = |e: &&&Entity| self.names.entities.find(&e.service, &e.endpoint).is_none();
-        let new = names.iter().filter(is_new).count();
+        let new = names_of_endpoints.filter(is_new).count();
         let series = parts.iter().map(|(_, part)| part.series()).sum();
         self.check_room("the other pipeline", new, series)?;
         for (entity, part) in parts {
@@ -341,7 +343,7 @@ impl Pipeline {
     fn check_room(&self, whose: &str, entities: usize, series: usize) -> Result<()> {
         let limits = &self.config.limits;
         for (field, used, more, limit) in [
-            ("entities", self.names.entities.len(), entities, limits.entities),
+            ("entities", self.names.entities.counted(), entities, limits.entities),
             ("series", self.names.series.len(), series, limits.series),
         ] {
             if used + more > limit {

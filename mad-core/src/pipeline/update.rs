@@ -23,7 +23,8 @@ use crate::telemetry::Rejections;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Update {
     /// Judged rows of all kinds. Those of one kind are ordered by time, service, and endpoint or
-    /// resource.
+    /// resource. A row of a whole service ([`RowKind::Services`](crate::RowKind::Services)) counts
+    /// the requests of the service's endpoints again, so add up rows of one kind only.
     pub rows: Vec<JudgedRow>,
     /// Changes of incidents, in order.
     pub changes: Vec<IncidentChange>,

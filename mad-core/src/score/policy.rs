@@ -11,6 +11,11 @@ const MAIN_WEIGHT: f64 = 0.225;
 /// faults show in a main signal, so an equal share would make all rows less sensitive for a few.
 const MINOR_WEIGHT: f64 = 0.05;
 
+/// What a row of a service costs beside the rows of its endpoints, in decades: a factor of four.
+/// A service is one row beside two endpoints or more, so that services add at most an eighth to
+/// the false alarms.
+const PRICE_OF_SERVICES: f64 = 0.602_059_991_327_962_4;
+
 /// What looking at several signals of one row costs, in decades, by signal.
 ///
 /// The probability of a row is the smallest of `p / w` over its signals. The weights `w` add up to 1
@@ -25,8 +30,9 @@ pub(super) struct Price {
 impl Price {
     /// The price of a row of some kind and number of signals.
     pub fn of(kind: RowKind, signals: usize) -> Self {
-        if kind == RowKind::Requests {
-            return Self { main: -MAIN_WEIGHT.log10(), minor: -MINOR_WEIGHT.log10() };
+        if kind.is_requests() {
+            let more = if kind == RowKind::Services { PRICE_OF_SERVICES } else { 0.0 };
+            return Self { main: more - MAIN_WEIGHT.log10(), minor: more - MINOR_WEIGHT.log10() };
         }
         let equal = (signals.max(1) as f64).log10();
         Self { main: equal, minor: equal }
@@ -55,7 +61,7 @@ pub(super) struct RowPolicy {
 impl RowPolicy {
     /// The policy of a kind of row.
     pub const fn of(kind: RowKind) -> Self {
-        Self { combines_signals: matches!(kind, RowKind::Requests) }
+        Self { combines_signals: kind.is_requests() }
     }
 }
 

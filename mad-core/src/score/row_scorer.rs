@@ -189,7 +189,7 @@ impl RowScorer {
         config.validate()?;
         let combiner = RowPolicy::of(kind).combines_signals.then(Box::default);
         let mut scorer = Self { kind, signals: Vec::new(), combiner, config: *config };
-        if kind == RowKind::Requests {
+        if kind.is_requests() {
             for signal in Signal::ALL {
                 scorer.add(signal, signal.kind())?;
             }

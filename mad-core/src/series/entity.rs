@@ -30,11 +30,27 @@ impl Entity {
         Self { service: service.into(), endpoint: endpoint.into() }
     }
 
-    /// The entity of all records whose entity has no place in a full table.
+    /// The entity of all records whose service has no place in a full table.
     pub fn overflow() -> Self {
-        Self::new("(other)", "(other)")
+        Self::new(OTHER, OTHER)
+    }
+
+    /// Whether it stands for a service as a whole: for its traffic across all endpoints, its log
+    /// lines and its metrics without a resource.
+    ///
+    /// ```
+    /// use mad_core::Entity;
+    ///
+    /// assert!(Entity::new("payments", "").is_service());
+    /// assert!(!Entity::new("payments", "/pay").is_service());
+    /// ```
+    pub fn is_service(&self) -> bool {
+        self.endpoint.is_empty()
     }
 }
+
+/// Name of the endpoint that takes the requests of a service whose own endpoints have no place.
+const OTHER: &str = "(other)";
 
 impl fmt::Display for Entity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,6 +75,11 @@ impl EntityId {
 
 /// Entities by id: at most `cap` of them, and `(other)` for the rest.
 ///
+/// An endpoint without a place goes to the endpoint `(other)` of its service if the service has an
+/// entity, else to the one entity `(other) (other)`. These, and the services that
+/// [`service`](Self::service) adds, do not count towards `cap`: there are never more of them than
+/// services with an entity, so a table has at most `3 * cap + 1` entities.
+///
 /// # Examples
 ///
 /// ```
@@ -78,7 +99,10 @@ pub struct EntityTable {
     by_name: HashMap<Arc<str>, HashMap<Arc<str>, EntityId>>,
     /// Entities by name, which is the order of rows within a step.
     order: Vec<EntityId>,
-    overflow: Option<EntityId>,
+    /// The entities `(other)`.
+    overflow: BTreeSet<EntityId>,
+    /// Services with rows across their endpoints.
+    services: BTreeSet<EntityId>,
     overflowed: u64,
 }
 
@@ -86,7 +110,8 @@ pub struct EntityTable {
 struct EntityList {
     cap: usize,
     entities: Vec<Option<Arc<Entity>>>,
-    overflow: Option<EntityId>,
+    overflow: BTreeSet<EntityId>,
+    services: BTreeSet<EntityId>,
     overflowed: u64,
 }
 
@@ -101,20 +126,36 @@ impl EntityTable {
         if let Some(id) = self.find(service, endpoint) {
             return id;
         }
-        let full = self.len() - usize::from(self.overflow.is_some()) >= self.cap;
-        if full {
+        if self.counted() >= self.cap {
             self.overflowed += 1;
-            if let Some(id) = self.overflow {
-                return id;
-            }
-            let other = Entity::overflow();
-            // an entity with this name takes the rest too
-            let known = self.find(&other.service, &other.endpoint);
-            let id = known.unwrap_or_else(|| self.push(other));
-            self.overflow = Some(id);
-            return id;
+            return self.other(service);
         }
         self.push(Entity::new(service, endpoint))
+    }
+
+    /// The id of a service as a whole, for its rows across endpoints. It does not count towards the
+    /// cap from then on.
+    pub fn service(&mut self, service: &str) -> EntityId {
+        let known = self.find(service, "");
+        let id = known.unwrap_or_else(|| self.push(Entity::new(service, "")));
+        self.services.insert(id);
+        id
+    }
+
+    /// The id of `(other)` for a service.
+    fn other(&mut self, service: &str) -> EntityId {
+        let is_known = self.by_name.contains_key(service);
+        let other = if is_known { Entity::new(service, OTHER) } else { Entity::overflow() };
+        // an entity with this name takes the rest too
+        let known = self.find(&other.service, &other.endpoint);
+        let id = known.unwrap_or_else(|| self.push(other));
+        self.overflow.insert(id);
+        id
+    }
+
+    /// Number of entities that count towards the cap.
+    pub fn counted(&self) -> usize {
+        self.order.len() - self.overflow.len() - self.services.len()
     }
 
     /// The id of a known entity.
@@ -133,7 +174,7 @@ impl EntityTable {
         ids.zip(&self.entities).filter_map(|(id, entity)| Some((id, entity.as_ref()?)))
     }
 
-    /// Number of entities with an id, `(other)` included.
+    /// Number of entities with an id, those that do not count towards the cap included.
     pub fn len(&self) -> usize {
         self.order.len()
     }
@@ -145,8 +186,9 @@ impl EntityTable {
 
     /// Forgets entities. Their ids are given to others. `(other)` stays.
     pub fn forget(&mut self, gone: &BTreeSet<EntityId>) {
-        let Self { order, entities, by_name, free, .. } = self;
-        for id in gone.iter().filter(|id| self.overflow != Some(**id)) {
+        let Self { order, entities, by_name, free, overflow, services, .. } = self;
+        for id in gone.iter().filter(|id| !overflow.contains(id)) {
+            services.remove(id);
             let slot = entities.get_mut(id.index());
             let Some(entity) = slot.and_then(Option::take) else { continue };
             if let Some(endpoints) = by_name.get_mut(&entity.service) {
@@ -165,9 +207,14 @@ impl EntityTable {
         self.order.is_empty()
     }
 
-    /// Whether this is `(other)`.
+    /// Whether this is `(other)`, of a service or of all.
     pub fn is_overflow(&self, id: EntityId) -> bool {
-        self.overflow == Some(id)
+        self.overflow.contains(&id)
+    }
+
+    /// Number of services that [`service`](Self::service) was called for.
+    pub fn services(&self) -> usize {
+        self.services.len()
     }
 
     /// Records that went to `(other)`.
@@ -210,8 +257,8 @@ impl EntityTable {
 
 impl From<EntityList> for EntityTable {
     fn from(list: EntityList) -> Self {
-        let mut table =
-            Self { overflow: list.overflow, overflowed: list.overflowed, ..Self::new(list.cap) };
+        let EntityList { cap, overflow, services, overflowed, .. } = list;
+        let mut table = Self { overflow, services, overflowed, ..Self::new(cap) };
         table.entities.resize(list.entities.len(), None);
         for (id, entity) in (0..).map(EntityId).zip(list.entities) {
             match entity {
@@ -225,8 +272,8 @@ impl From<EntityList> for EntityTable {
 
 impl From<EntityTable> for EntityList {
     fn from(table: EntityTable) -> Self {
-        let EntityTable { cap, entities, overflow, overflowed, .. } = table;
-        Self { cap, entities, overflow, overflowed }
+        let EntityTable { cap, entities, overflow, services, overflowed, .. } = table;
+        Self { cap, entities, overflow, services, overflowed }
     }
 }
 
@@ -245,6 +292,23 @@ mod tests {
         assert_eq!(table.get(other).map(|entity| &**entity), Some(&Entity::overflow()));
         assert_eq!((table.len(), table.overflowed()), (3, 2));
         assert_eq!(table.id("a", "/x"), first);
+    }
+
+    #[test]
+    fn a_full_table_keeps_the_service_of_an_endpoint() {
+        let mut table = EntityTable::new(2);
+        table.id("a", "/x");
+        table.id("b", "/x");
+        let service = table.service("a");
+        assert_eq!((table.counted(), table.services(), table.service("a")), (2, 1, service));
+        let other = table.id("a", "/y");
+        assert_eq!((table.id("a", "/z"), table.is_overflow(other)), (other, true));
+        assert_eq!(table.get(other).map(|entity| &**entity), Some(&Entity::new("a", "(other)")));
+        assert_ne!(table.id("b", "/y"), other);
+        let saved = EntityTable::from(EntityList::from(table.clone()));
+        assert_eq!((saved.counted(), saved.is_overflow(other)), (2, true));
+        table.forget(&BTreeSet::from([service]));
+        assert_eq!((table.services(), table.counted(), table.len()), (0, 2, 4));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Requests to rows: order, lateness, gaps, bounds, and records from the wrong time.
 
 use mad_core::config::FeatureConfig;
-use mad_core::feature::{FeatureBuilder, FeatureRow, FeatureSink, RowBuffer};
+use mad_core::feature::{FeatureBuilder, FeatureRow, FeatureSink, Row, RowBuffer, RowKind};
 use mad_core::limits::Limits;
 use mad_core::series::{EntityTable, SeriesTable};
 use mad_core::telemetry::{RejectReason, Rejections, Request, RequestTime, Source};
@@ -60,7 +60,8 @@ impl Run {
     fn with(&mut self, call: impl FnOnce(&mut FeatureBuilder, &mut FeatureSink<'_>)) {
         let Self { builder, entities, series, closed: rows, rejections, .. } = self;
         call(builder, &mut FeatureSink { entities, series, rows, rejections });
-        self.rows.extend(self.closed.iter().map(FeatureRow::from));
+        let of_endpoint = |row: &Row<'_>| row.head.kind == RowKind::Requests;
+        self.rows.extend(self.closed.iter().filter(of_endpoint).map(FeatureRow::from));
         self.closed.clear();
     }
 

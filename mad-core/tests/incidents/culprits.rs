@@ -56,6 +56,7 @@ fn row(entity: u32, at: i64, neg_log10_p: f64) -> FlaggedRow {
         severity: Severity::Warning,
         neg_log10_p,
         effective_n: 0.0,
+        explained_by: None,
         signals: vec![signal(Signal::P95Latency, neg_log10_p)],
     }
 }

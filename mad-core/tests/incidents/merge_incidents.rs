@@ -84,6 +84,7 @@ impl<T: Topology> Group<T> {
             severity: self.severity,
             neg_log10_p: 12.0,
             effective_n: 9.0,
+            explained_by: None,
             signals: vec![slow_p95(12.0)],
         };
         let name = self.names[id.index()].clone();

@@ -430,7 +430,9 @@ fn the_counts_of_the_document_are_consistent() {
     let (pipeline, output) = batch(&requests);
     let document = Document::new(&pipeline);
     assert_eq!(document.requests + document.rejected.total, requests.len() as u64);
-    assert_eq!(document.rows, output.rows.len() as u64);
+    // rows of services count the same requests again
+    let of_endpoints = output.rows.iter().filter(|row| !row.contains("kind: Services"));
+    assert_eq!(document.rows, of_endpoints.count() as u64);
     assert_eq!(document.rows, document.timeline.iter().map(|lane| lane.rows).sum::<u64>());
     assert_eq!(document.flagged, document.timeline.iter().map(|lane| lane.flagged).sum::<u64>());
     assert_eq!(document.rejected.total, document.rejected.counts.values().sum::<u64>());
@@ -573,5 +575,6 @@ fn a_request_and_its_span_are_one_row() {
     let mut names: Vec<String> =
         pipeline.entities().iter().map(|(_, entity)| entity.to_string()).collect();
     names.sort();
-    assert_eq!(names, ["pay /pay", "pay charge", "stock GET /stock"]);
+    // `pay` has two endpoints and so its own row
+    assert_eq!(names, ["pay", "pay /pay", "pay charge", "stock GET /stock"]);
 }

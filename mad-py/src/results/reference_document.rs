@@ -45,6 +45,7 @@ pub fn document(report: &ReferenceReport, rejections: &Rejections) -> Document {
         incidents: report.incidents.iter().map(|one| incident(report, one)).collect(),
         ranking: ranking(report, None),
         timeline: summaries,
+        services: Vec::new(),
         state_counts: BTreeMap::new(),
         states: Vec::new(),
         counters,

@@ -25,6 +25,7 @@ use crate::tables::table::Table;
 pub struct Report {
     pub pipeline: mad_core::Pipeline,
     pub rows: Rows,
+    pub services: Rows,
     pub points: Points,
     pub reading: Reading,
 }
@@ -32,8 +33,8 @@ pub struct Report {
 impl Report {
     /// From a pipeline that has ended, the rows it judged, and the counts of records.
     pub fn new(pipeline: mad_core::Pipeline, judged: Vec<JudgedRow>, reading: Reading) -> Self {
-        let (rows, points) = split(judged);
-        Self { pipeline, rows, points, reading }
+        let (rows, services, points) = split(judged);
+        Self { pipeline, rows, services, points, reading }
     }
 }
 
@@ -52,6 +53,14 @@ impl Report {
             return self.points.to_table();
         }
         self.rows.to_table(false)
+    }
+
+    /// The rows of services with two endpoints or more, across their endpoints, with scores and
+    /// verdicts. Their requests are those of `scored`; their latencies are adjusted for the mix of
+    /// endpoints.
+    #[getter]
+    fn services(&self) -> PyResult<Table> {
+        self.services.to_table(false)
     }
 
     /// The points of metrics with scores and verdicts.
@@ -94,7 +103,8 @@ impl Report {
         metric: Option<&str>,
     ) -> PyResult<String> {
         let asked = Asked { service, endpoint, metric, at: at.map(|at| at.0) };
-        states::why(&self.pipeline, &self.rows, &self.points, &asked)
+        let rows = if endpoint.is_empty() { &self.services } else { &self.rows };
+        states::why(&self.pipeline, rows, &self.points, &asked)
     }
 
     /// Records that were not taken: total, counts by reason, and the first of each.
@@ -137,7 +147,7 @@ impl Report {
         &self,
         py: Python<'py>,
     ) -> Reduced<'py, (SavedPipeline<'py>, Bound<'py, PyBytes>)> {
-        let judged = pickle::bytes(py, &(&self.rows, &self.points, &self.reading))?;
+        let judged = pickle::bytes(py, &(&self.rows, &self.services, &self.points, &self.reading))?;
         let saved = py.detach(|| pickle::saved(&self.pipeline))?;
         pickle::reduce_with::<Self, _>(py, (pickle::to_python(py, saved), judged))
     }
@@ -145,8 +155,8 @@ impl Report {
     #[staticmethod]
     fn _from_state(py: Python<'_>, pipeline: (String, Vec<u8>), judged: &[u8]) -> PyResult<Self> {
         let pipeline = pickle::pipeline(py, &pipeline.0, &pipeline.1)?;
-        let (rows, points, reading) = pickle::read(judged)?;
-        Ok(Self { pipeline, rows, points, reading })
+        let (rows, services, points, reading) = pickle::read(judged)?;
+        Ok(Self { pipeline, rows, services, points, reading })
     }
 
     fn _repr_html_(&self) -> String {

@@ -4,7 +4,7 @@ use arrow_array::ArrayRef;
 use mad_core::guard::Verdict;
 use mad_core::score::{RowScores, Score, SignalScore};
 use mad_core::time::SECOND;
-use mad_core::{EntityId, EntityTable, FeatureRow, JudgedRow, Signal};
+use mad_core::{EntityId, EntityTable, FeatureRow, JudgedRow, RowKind, Signal};
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -274,16 +274,26 @@ fn scored_columns(
     columns
 }
 
-/// Judged rows taken apart: those of requests as columns, with a table of their own entities,
-/// because a pipeline gives the id of one that it forgot to another; and the values of series.
-pub fn split(judged: Vec<JudgedRow>) -> (Rows, Points) {
-    let mut out = Rows { entities: EntityTable::new(usize::MAX), ..Rows::default() };
-    let (mut scores, mut verdicts, mut points) = (Vec::new(), Vec::new(), Points::default());
+/// Judged rows taken apart: those of endpoints, those of services, and the values of series.
+pub fn split(judged: Vec<JudgedRow>) -> (Rows, Rows, Points) {
+    let mut points = Points::default();
+    let (mut rows, mut services) = (Vec::new(), Vec::new());
     for row in judged {
-        if row.requests.is_none() {
-            points.push(row);
-            continue;
+        match row.head.kind {
+            RowKind::Requests => rows.push(row),
+            RowKind::Services => services.push(row),
+            _ => points.push(row),
         }
+    }
+    (columns_of(rows), columns_of(services), points)
+}
+
+/// Judged rows of requests as columns, with a table of their own entities, because a pipeline gives
+/// the id of one that it forgot to another.
+fn columns_of(judged: Vec<JudgedRow>) -> Rows {
+    let mut out = Rows { entities: EntityTable::new(usize::MAX), ..Rows::default() };
+    let (mut scores, mut verdicts) = (Vec::new(), Vec::new());
+    for row in judged {
         let entity = out.entities.id(&row.entity.service, &row.entity.endpoint);
         out.features.push(FeatureRow { entity, ..FeatureRow::from(&row) });
         let kept = row.signals.iter().map(|one| SignalScore {
@@ -296,7 +306,7 @@ pub fn split(judged: Vec<JudgedRow>) -> (Rows, Points) {
     }
     out.scores = Some(scores);
     out.verdicts = Some(verdicts);
-    (out, points)
+    out
 }
 
 pickled!(Rows);

@@ -21,6 +21,7 @@ use crate::tables::table::Table;
 #[derive(Serialize, Deserialize)]
 pub struct Update {
     rows: Rows,
+    services: Rows,
     points: Points,
     changes: Vec<(String, Incident)>,
     levels: Vec<LevelAccepted>,
@@ -34,6 +35,12 @@ impl Update {
     #[getter]
     fn rows(&self) -> PyResult<Table> {
         self.rows.to_table(false)
+    }
+
+    /// Rows of services that closed, across their endpoints, judged.
+    #[getter]
+    fn services(&self) -> PyResult<Table> {
+        self.services.to_table(false)
     }
 
     /// Points of metrics that are in order, judged.
@@ -104,10 +111,11 @@ impl Update {
             }
             changes.push(change);
         }
-        let (rows, points) = split(update.rows);
+        let (rows, services, points) = split(update.rows);
         Self {
             changes: changes.into_iter().map(named).collect(),
             rows,
+            services,
             points,
             levels: update.levels,
             rejected: update.rejected,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use mad_core::export::RejectedDocument;
-use mad_core::{Incident, Rejections};
+use mad_core::{Incident, Rejections, RowKind};
 use pyo3::prelude::*;
 
 use crate::config::json_bytes;
@@ -64,7 +64,12 @@ impl EngineUpdate {
     /// Judged rows as records: time, service, endpoint, requests, errors, mean, p95, z of the p95,
     /// expected median, whether it is flagged, severity, JSON.
     fn rows(&self) -> PyResult<Vec<RowRecord>> {
-        self.update.rows.iter().filter_map(row_record).collect()
+        self.rows_of(RowKind::Requests)
+    }
+
+    /// Judged rows of services, as the rows of endpoints; `endpoint` is empty.
+    fn services(&self) -> PyResult<Vec<RowRecord>> {
+        self.rows_of(RowKind::Services)
     }
 
     /// Judged points as records: time, service, resource, metric, value, whether it is flagged,
@@ -94,6 +99,10 @@ impl EngineUpdate {
 }
 
 impl EngineUpdate {
+    fn rows_of(&self, kind: RowKind) -> PyResult<Vec<RowRecord>> {
+        self.update.rows.iter().filter_map(|row| row_record(row, kind)).collect()
+    }
+
     /// Of a pipeline that has just done it.
     pub fn new(
         pipeline: &mad_core::Pipeline,

@@ -1,7 +1,7 @@
 //! Rows, points and incidents as records for the journal's tables.
 
 use mad_core::series::Signal;
-use mad_core::{FeatureRow, Incident, IncidentChange, JudgedRow, JudgedSignal, Severity};
+use mad_core::{FeatureRow, Incident, IncidentChange, JudgedRow, JudgedSignal, RowKind, Severity};
 use pyo3::prelude::*;
 use serde::Serialize;
 use serde_json::json;
@@ -60,9 +60,9 @@ fn rank(severity: Severity) -> u8 {
     }
 }
 
-/// A judged row of requests as a record; `None` for a row of series.
-pub fn row_record(judged: &JudgedRow) -> Option<PyResult<RowRecord>> {
-    judged.requests.map(|_| request_row_record(judged))
+/// A judged row of requests as a record, if it is of this kind.
+pub fn row_record(judged: &JudgedRow, kind: RowKind) -> Option<PyResult<RowRecord>> {
+    (judged.head.kind == kind).then(|| request_row_record(judged))
 }
 
 fn request_row_record(judged: &JudgedRow) -> PyResult<RowRecord> {

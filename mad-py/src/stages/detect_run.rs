@@ -7,7 +7,7 @@ use mad_core::export::{
     write_features_header, write_features_row, write_scored_header, write_scored_points,
     write_scored_points_header, write_scored_row,
 };
-use mad_core::{Document, IncidentStatus, JudgedRow, Record, RecordKind, Rejections};
+use mad_core::{Document, IncidentStatus, JudgedRow, Record, RecordKind, Rejections, RowKind};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -30,6 +30,7 @@ pub struct DetectRun {
     features: Vec<u8>,
     scored: Vec<u8>,
     scored_metrics: Vec<u8>,
+    services: Vec<u8>,
     kept: Option<Vec<JudgedRow>>,
     names: Vec<String>,
 }
@@ -66,9 +67,11 @@ impl DetectRun {
         };
         let config = config::parse(config)?;
         let held = sort.then_some(config.limits.sort_records);
-        let (mut features, mut scored, mut scored_metrics) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut features, mut scored, mut services) = (Vec::new(), Vec::new(), Vec::new());
+        let mut scored_metrics = Vec::new();
         write_features_header(&mut features);
         write_scored_header(&mut scored);
+        write_scored_header(&mut services);
         write_scored_points_header(&mut scored_metrics);
         Ok(Self {
             sources: Sources::new(&kinds, config.zone(), held),
@@ -77,6 +80,7 @@ impl DetectRun {
             features,
             scored,
             scored_metrics,
+            services,
             kept: keep_rows.then(Default::default),
             names: names.unwrap_or_default(),
         })
@@ -131,6 +135,12 @@ impl DetectRun {
     /// Lines of the scored file of metrics since the last call, the header first.
     fn take_scored_metrics_csv<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
         drained(py, &mut self.scored_metrics)
+    }
+
+    /// Lines of the file of services since the last call, the header first. It has the columns of
+    /// the scored file.
+    fn take_services_csv<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        drained(py, &mut self.services)
     }
 
     /// Requests taken so far.
@@ -225,11 +235,13 @@ impl DetectRun {
             return Ok(());
         }
         for judged in &rows {
-            if judged.requests.is_some() {
-                write_features_row(judged, &mut self.features);
-                write_scored_row(judged, &mut self.scored);
-            } else {
-                write_scored_points(judged, &mut self.scored_metrics);
+            match judged.head.kind {
+                RowKind::Requests => {
+                    write_features_row(judged, &mut self.features);
+                    write_scored_row(judged, &mut self.scored);
+                }
+                RowKind::Services => write_scored_row(judged, &mut self.services),
+                _ => write_scored_points(judged, &mut self.scored_metrics),
             }
         }
         Ok(())

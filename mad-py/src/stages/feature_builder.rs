@@ -2,7 +2,8 @@
 
 use mad_core::time::ZonePolicy;
 use mad_core::{
-    EntityTable, FeatureRow, FeatureSink, Rejections, Request, RowBuffer, SeriesTable, Source,
+    EntityTable, FeatureRow, FeatureSink, Rejections, Request, RowBuffer, RowKind, SeriesTable,
+    Source,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -137,7 +138,8 @@ impl Building {
     }
 
     fn rows(&self, rows: &RowBuffer) -> Rows {
-        let features = rows.iter().map(FeatureRow::from).collect();
+        let of_endpoints = rows.iter().filter(|row| row.head.kind == RowKind::Requests);
+        let features = of_endpoints.map(FeatureRow::from).collect();
         Rows { entities: self.entities.clone(), features, ..Rows::default() }
     }
 }

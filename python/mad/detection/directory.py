@@ -17,7 +17,7 @@ from mad.sources.files import CHUNK, Source
 
 _T = TypeVar("_T")
 REPORT = "report.html"
-SCORED, SCORED_METRICS = "scored.csv", "scored_metrics.csv"
+SCORED, SCORED_METRICS, SERVICES = "scored.csv", "scored_metrics.csv", "services.csv"
 Inputs = Sequence[tuple[str, Source]]
 """Each input with its kind."""
 
@@ -167,6 +167,7 @@ class _Job:
         for _ in self._read(run, past, "learning"):
             # rows of the history are not written
             _ = (run.take_features_csv(), run.take_scored_csv(), _scored_metrics(run))
+            _ = _services(run)
         document = _finish(run, past)
         if document["problem"]:
             raise errors.InputError(f"history: {document['problem']}", document["hint"])
@@ -261,12 +262,17 @@ def _scored_metrics(run: Run) -> bytes:
     return run.take_scored_metrics_csv() if isinstance(run, _core.DetectRun) else b""
 
 
+def _services(run: Run) -> bytes:
+    return run.take_services_csv() if isinstance(run, _core.DetectRun) else b""
+
+
 def _drain(run: Run, outputs: files.Outputs, kinds: set[str]) -> None:
     """Writes the rows that were judged since the last call."""
     outputs.append("features.csv", run.take_features_csv())
     has_points = not {"metrics", "logs"}.isdisjoint(kinds)
     if "requests" in kinds or not has_points:
         outputs.append(SCORED, run.take_scored_csv())
+        outputs.append(SERVICES, _services(run))
     if has_points:
         name = SCORED_METRICS if "requests" in kinds else SCORED
         outputs.append(name, _scored_metrics(run))

@@ -316,6 +316,7 @@ class Engine:
         if not update.has_news:
             return entry.kind in (COMMAND, "logs", "changes", "edges")
         writes.rows.extend(update.rows())
+        writes.services.extend(update.services())
         writes.points.extend(update.points())
         writes.incidents.extend(update.incidents())
         changes = [(entry.seq, i, *change) for i, change in enumerate(update.changes())]

@@ -34,6 +34,7 @@ class TableWrites:
     """Results of inputs as rows for the tables. Writing them twice changes nothing."""
 
     rows: list[Record] = field(default_factory=list)
+    services: list[Record] = field(default_factory=list)
     points: list[Record] = field(default_factory=list)
     log_lines: list[Record] = field(default_factory=list)
     failures: list[Record] = field(default_factory=list)

@@ -62,6 +62,13 @@ class Reader:
         rank = SEVERITIES.index(severity) if severity else None
         return self._judged("rows", "service, endpoint", {**names, "severity": rank}, select)
 
+    def services(self, names: Names, select: Selection = NEWEST) -> list[str]:
+        """Judged rows of services across their endpoints, newest first, each as JSON. Names:
+        service, severity."""
+        severity = names.get("severity")
+        rank = SEVERITIES.index(severity) if severity else None
+        return self._judged("services", "service, endpoint", {**names, "severity": rank}, select)
+
     def points(self, names: Names, select: Selection = NEWEST) -> list[str]:
         """Judged points, newest first, each as JSON. Names: service, resource, metric."""
         return self._judged("points", "service, resource, metric", names, select)
@@ -130,10 +137,10 @@ class Reader:
         )
 
     def flagged_incidents(self, limit: int) -> list[Record]:
-        """Incidents with figures of the flagged rows of their own endpoint, newest start first:
+        """Incidents with figures of the flagged rows of their own entity, newest start first:
         service, endpoint, start, end, last flagged row, highest p95 latency and error rate,
         severity, number of rows."""
-        flagged = """FROM rows r WHERE r.service = i.service AND r.endpoint = i.endpoint
+        flagged = """FROM all_rows r WHERE r.service = i.service AND r.endpoint = i.endpoint
             AND r.at >= i.start AND r.at < i.end AND r.is_anomaly"""
         return self._records(
             f"""SELECT service, endpoint, start, end,
@@ -221,7 +228,7 @@ class Reader:
             min(at) FILTER (WHERE is_anomaly) AS first,
             max(at) FILTER (WHERE is_anomaly) AS last,
             count(*) AS rows, avg(error_count * 1.0 / req_count) AS avg_errors
-            FROM rows WHERE service = ? AND endpoint = ? AND at BETWEEN ? AND ?""",
+            FROM all_rows WHERE service = ? AND endpoint = ? AND at BETWEEN ? AND ?""",
             [service, endpoint, start, end],
         )[0]
 

@@ -17,6 +17,7 @@ class Retention:
     """
 
     rows: int = 1_000_000
+    services: int = 1_000_000
     points: int = 1_000_000
     log_lines: int = 500_000
     failures: int = 200_000

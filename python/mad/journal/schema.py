@@ -34,6 +34,14 @@ MIGRATIONS = (
     );
     CREATE INDEX rows_of ON rows (service, endpoint, at);
     CREATE INDEX rows_flagged ON rows (at) WHERE is_anomaly;
+    CREATE TABLE services (
+        at INTEGER NOT NULL, service TEXT NOT NULL, endpoint TEXT NOT NULL,
+        req_count INTEGER NOT NULL, error_count INTEGER NOT NULL, avg_latency_ms REAL,
+        p95_latency_ms REAL, mad_z REAL NOT NULL, baseline_ms REAL, is_anomaly INTEGER NOT NULL,
+        severity INTEGER NOT NULL, data TEXT NOT NULL,
+        UNIQUE (at, service, endpoint)
+    );
+    CREATE INDEX services_of ON services (service, endpoint, at);
     CREATE TABLE points (
         at INTEGER NOT NULL, service TEXT NOT NULL, resource TEXT NOT NULL, metric TEXT NOT NULL,
         value REAL, is_anomaly INTEGER NOT NULL, severity INTEGER NOT NULL, data TEXT NOT NULL,
@@ -76,6 +84,7 @@ MIGRATIONS = (
         id INTEGER PRIMARY KEY AUTOINCREMENT, written_at TEXT NOT NULL, who TEXT NOT NULL,
         action TEXT NOT NULL, target TEXT NOT NULL, outcome TEXT NOT NULL
     );
+    CREATE VIEW all_rows AS SELECT * FROM rows UNION ALL SELECT * FROM services;
     CREATE VIEW features AS SELECT at, service, endpoint, req_count, error_count, avg_latency_ms,
         p95_latency_ms FROM rows;
     """,

@@ -33,6 +33,7 @@ Delta: TypeAlias = tuple[bytes, EntityParts, IncidentParts]
 _ENTRY = "seq, kind, encoding, partition, batch_id, naive_offset_seconds, body"
 _TABLES = {
     "rows": 12,
+    "services": 12,
     "points": 8,
     "log_lines": 7,
     "failures": 8,
@@ -237,7 +238,7 @@ class Journal:
         )
 
     def _forget(self) -> None:
-        for table in ("rows", "points", "log_lines", "failures", "history", "batches", "audit"):
+        for table in _TABLES.keys() - {"incidents"} | {"audit"}:
             most = getattr(self.retention, table)
             self._db.execute(
                 f"DELETE FROM {table} WHERE rowid <= (SELECT max(rowid) FROM {table}) - ?", (most,)

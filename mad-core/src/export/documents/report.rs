@@ -51,6 +51,7 @@ pub struct Document {
     pub incidents: Vec<IncidentDocument>,
     pub ranking: RankingDocument,
     pub timeline: Vec<EntitySummary>,
+    pub services: Vec<EntitySummary>,
     pub state_counts: BTreeMap<&'static str, u64>,
     pub states: Vec<StateDocument>,
     pub counters: Counters,
@@ -79,30 +80,40 @@ impl Document {
             *with_incidents.entry(&incident.entity).or_default() += 1;
         }
         let points = pipeline.points_of_entities();
-        let mut timeline: Vec<EntitySummary> = pipeline
-            .entities()
-            .iter()
-            .map(|(id, entity)| {
-                let (rows, flagged) = pipeline.rows_of(id);
-                let (points, flagged_points) = points.get(&id).copied().unwrap_or_default();
-                EntitySummary {
-                    service: entity.service.to_string(),
-                    endpoint: entity.endpoint.to_string(),
-                    rows: rows + points,
-                    flagged: flagged + flagged_points,
-                    incidents: with_incidents.get(&**entity).copied().unwrap_or(0),
-                }
-            })
-            .collect();
-        timeline.sort_by(|a, b| {
-            (b.incidents, b.flagged, &a.service, &a.endpoint).cmp(&(
-                a.incidents,
-                a.flagged,
-                &b.service,
-                &b.endpoint,
-            ))
-        });
-        timeline.truncate(SUMMARIES);
+        let summary = |entity: &Entity, rows: u64, flagged: u64| EntitySummary {
+            service: entity.service.to_string(),
+            endpoint: entity.endpoint.to_string(),
+            rows,
+            flagged,
+            incidents: with_incidents.get(entity).copied().unwrap_or(0),
+        };
+        // rows across the endpoints of a service are listed apart, because they count the same
+        // requests again
+        let (mut timeline, mut services) = (Vec::new(), Vec::new());
+        for (id, entity) in pipeline.entities().iter() {
+            let (rows, flagged) = pipeline.rows_of(id);
+            let of_points = points.get(&id).copied();
+            let (points, flagged_points) = of_points.unwrap_or_default();
+            if !entity.is_service() {
+                timeline.push(summary(entity, rows + points, flagged + flagged_points));
+                continue;
+            }
+            if rows > 0 {
+                services.push(summary(entity, rows, flagged));
+            }
+            if of_points.is_some() {
+                timeline.push(summary(entity, points, flagged_points));
+            }
+        }
+        for lanes in [&mut timeline, &mut services] {
+            lanes.sort_by(|a, b| {
+                let key = |lane: &EntitySummary| (lane.incidents, lane.flagged);
+                key(b)
+                    .cmp(&key(a))
+                    .then_with(|| (&a.service, &a.endpoint).cmp(&(&b.service, &b.endpoint)))
+            });
+            lanes.truncate(SUMMARIES);
+        }
         let (state_counts, states) = state_documents(pipeline);
         Self {
             schema_version: SCHEMA_VERSION,
@@ -127,6 +138,7 @@ impl Document {
                 .collect(),
             ranking: RankingDocument::new(&pipeline.culprits(None)),
             timeline,
+            services,
             state_counts,
             states,
             counters,

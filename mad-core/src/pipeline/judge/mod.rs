@@ -1,5 +1,6 @@
 //! The part that judges rows: the state of each entity and series, guardrails, overrides and mutes.
 
+mod explained;
 mod levels;
 mod points;
 mod rules;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use self::explained::EndpointsOfStep;
 use self::levels::{accepted, signal_name};
 use self::rules::Rules;
 use self::silence::{Silence, StepWatch};
@@ -20,7 +22,7 @@ use super::LevelAccepted;
 use super::names::Names;
 use crate::config::{MuteWindow, PipelineConfig};
 use crate::error::Result;
-use crate::feature::{Row, RowHead};
+use crate::feature::{Row, RowHead, RowKind};
 use crate::guard::{EntityMaturity, Guardrails, JudgedRow, Reason};
 use crate::history::{Decision, FlaggedRow};
 use crate::incident::RowOutcome;
@@ -61,6 +63,10 @@ pub(super) struct Judge {
     /// Scores of the row that is judged: a buffer that is reused.
     #[serde(skip)]
     scores: RowScores,
+    /// The endpoints that were judged in the step and service of the newest row. The row of the
+    /// service follows them at once.
+    #[serde(skip)]
+    endpoints: EndpointsOfStep,
 }
 
 impl Judge {
@@ -77,6 +83,7 @@ impl Judge {
             rules: HashMap::new(),
             levels: Vec::new(),
             scores: RowScores::default(),
+            endpoints: EndpointsOfStep::default(),
         })
     }
 
@@ -101,20 +108,22 @@ impl Judge {
         config: &PipelineConfig,
         names: &Names,
     ) -> Option<(JudgedRow, RowOutcome)> {
-        let RowHead { entity: id, at, step, .. } = *row.head;
+        let RowHead { entity: id, at, step, kind, .. } = *row.head;
         let facts = row.requests?;
         self.learn_rules(id, config, names);
         let entity = Arc::clone(names.entities.get(id)?);
         let is_muted = self.is_muted(id, at, config, names);
         let known = self.rows.get(id.index()).and_then(Option::as_ref);
-        let may_begin = known.is_none_or(|state| state.rows <= MOST_STRAY);
+        // a service has no elsewhere: its endpoints are the same requests
+        let may_begin =
+            kind == RowKind::Requests && known.is_none_or(|state| state.rows <= MOST_STRAY);
         let service = if may_begin { self.errors_elsewhere(id, names) } else { (0, 0) };
         let rules = self.rules.get(&id).and_then(Option::as_ref);
         let slot = slot(&mut self.rows, id.index())?;
         // the configuration was validated when the pipeline was made
         let score = rules.map_or(&config.score, |rules| &rules.settings.score);
         if slot.is_none() {
-            *slot = Some(Box::new(EntityState::new(score, at, service).ok()?));
+            *slot = Some(Box::new(EntityState::new(kind, score, at, service).ok()?));
         }
         let state = slot.as_mut()?;
         state.begin_after_stray(score, (at, row.head.gap), service).ok()?;
@@ -137,6 +146,22 @@ impl Judge {
                 self.levels.extend(name.map(|name| accepted(&entity, name, at, level)));
             }
         }
+        let mut explained_by = None;
+        if kind == RowKind::Services {
+            let explained = self.endpoints.explain(row, &entity, scores, &verdict);
+            if let Some(reason) = explained.silenced.filter(|_| verdict.is_anomaly) {
+                verdict = verdict.suppressed_by(reason);
+            }
+            explained_by = explained.by;
+        } else {
+            let by_override = rules.is_some() && !verdict.is_anomaly;
+            let silenced = (is_muted || by_override).then_some(verdict.reason);
+            let silenced = silenced.map(|reason| match reason {
+                Reason::Normal => Reason::BelowMinEffect,
+                reason => reason,
+            });
+            self.endpoints.push(row, &entity, scores, silenced);
+        }
         let slo = rules.map_or(config.slo, |rules| rules.settings.slo);
         let seconds = config.features.step_seconds * (u64::from(row.head.gap) + 1) as f64;
         state.traffic.add(facts.requests, seconds, slo.window_seconds());
@@ -148,7 +173,8 @@ impl Judge {
                 let slow = facts.over_objective;
                 let objectives = RowObjectives { slo, slow, window_requests };
                 let rhythm = state.rhythm.interval();
-                RowOutcome::Alarm(FlaggedRow { rhythm, ..flagged.objectives(objectives) })
+                let flagged = flagged.objectives(objectives);
+                RowOutcome::Alarm(FlaggedRow { rhythm, explained_by, ..flagged })
             }
             None => RowOutcome::Quiet { entity: id, at, step, neg_log10_p: verdict.neg_log10_p },
         };
@@ -160,6 +186,8 @@ impl Judge {
         let Some(entity) = names.entities.get(id) else { return (0, 0) };
         let others = names.entities.of_service(&entity.service).filter(|other| *other != id);
         let learnt = others.take(MOST_ENDPOINTS).filter_map(|other| self.entity(other));
+        // the row across the endpoints counts their requests again
+        let learnt = learnt.filter(|state| state.scorer.kind() == RowKind::Requests);
         learnt
             .map(|state| state.scorer.learnt_errors())
             .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))

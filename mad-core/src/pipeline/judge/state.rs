@@ -47,11 +47,12 @@ pub(in crate::pipeline) struct EntityState {
 impl EntityState {
     /// The state of an entity whose service had `errors` among `requests` elsewhere.
     pub fn new(
+        kind: RowKind,
         config: &ScoreConfig,
         first: Timestamp,
         (errors, requests): (u64, u64),
     ) -> Result<Self> {
-        let mut scorer = RowScorer::new(RowKind::Requests, config)?;
+        let mut scorer = RowScorer::new(kind, config)?;
         scorer.assume_errors(errors, requests);
         let traffic = Traffic::default();
         Ok(Self {
@@ -82,7 +83,7 @@ impl EntityState {
     ) -> Result<()> {
         let known = self.rows.saturating_sub(self.stray);
         if gap >= STRAY_GAP && (1..=STRAY_ROWS).contains(&known) && self.rows <= MOST_STRAY {
-            self.scorer = RowScorer::new(RowKind::Requests, config)?;
+            self.scorer = RowScorer::new(self.scorer.kind(), config)?;
             self.scorer.assume_errors(errors, requests);
             (self.first, self.stray) = (at, self.rows);
         }

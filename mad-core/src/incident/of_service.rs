@@ -1,0 +1,42 @@
+//! Rows of a whole service that one of its endpoints explains.
+
+use super::{IncidentChange, IncidentGrouper, Topology};
+use crate::history::FlaggedRow;
+
+impl IncidentGrouper {
+    /// Whether a row of a whole service says nothing beyond the endpoint that explains it: that
+    /// endpoint is part of an open incident, or its flagged rows wait for one.
+    pub(crate) fn is_absorbed(&self, row: &FlaggedRow) -> bool {
+        let Some(by) = &row.explained_by else { return false };
+        let newest = self.pending.get(&by.id).and_then(|rows| rows.back());
+        let waits = newest.is_some_and(|newest| row.bucket.since(newest.bucket) < self.reach(row));
+        waits || self.open.contains_key(&self.lead(by.id))
+    }
+
+    /// Takes a row of a whole service for the endpoint that explains it. It keeps the incident of
+    /// the endpoint open. Where none is open yet, it is more evidence for the newest flagged row of
+    /// the endpoint.
+    pub(super) fn absorb_service(
+        &mut self,
+        row: FlaggedRow,
+        topology: &impl Topology,
+        changes: &mut Vec<IncidentChange>,
+    ) {
+        let Some(by) = row.explained_by else { return };
+        let lead = self.lead(by.id);
+        if let Some(incident) = self.open.get_mut(&lead) {
+            let end = row.bucket.plus(row.step);
+            incident.last_active = incident.last_active.max(end);
+            return;
+        }
+        let newest = self.pending.get_mut(&by.id).and_then(|rows| rows.pop_back());
+        if let Some(newest) = newest {
+            let row = FlaggedRow {
+                neg_log10_p: newest.neg_log10_p.max(row.neg_log10_p),
+                effective_n: newest.effective_n.max(row.effective_n),
+                ..newest
+            };
+            self.alarm(&by.entity, row, topology, changes);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Which endpoint explains the deviation of its service in one step.
+
+use std::sync::Arc;
+
+use crate::feature::Row;
+use crate::guard::{Reason, Verdict};
+use crate::history::ExplainedBy;
+use crate::score::RowScores;
+use crate::series::{Entity, EntityId, Signal, SignalKind};
+use crate::time::Timestamp;
+
+/// Share of the deviation of a service that one endpoint has to have, so that it explains it.
+const EXPLAINS: f64 = 0.6;
+
+/// The endpoints of one service in one step, as they were judged.
+#[derive(Debug, Clone, Default)]
+pub(super) struct EndpointsOfStep {
+    at: Option<Timestamp>,
+    endpoints: Vec<JudgedEndpoint>,
+}
+
+/// One endpoint with how far each of its signals lies from the expected value.
+#[derive(Debug, Clone)]
+struct JudgedEndpoint {
+    id: EntityId,
+    entity: Arc<Entity>,
+    /// Why a mute or an override keeps the row from being flagged, if one does.
+    silenced: Option<Reason>,
+    /// By signal.
+    deviations: [Deviation; Signal::ALL.len()],
+}
+
+/// How far a signal of a row lies from the expected value, so that endpoints can be added up:
+/// requests for counts and shares, requests times the logarithm of a factor for latencies.
+#[derive(Debug, Clone, Copy)]
+enum Deviation {
+    Known(f64),
+    /// No value is expected yet: the number of requests and the value.
+    New(f64, f64),
+}
+
+impl Deviation {
+    fn of(row: &Row<'_>, scores: &RowScores, signal: Signal) -> Self {
+        let sample = row.sample(signal);
+        let requests = row.requests.map_or(0, |facts| facts.requests) as f64;
+        let expected = scores.of(signal).expected;
+        let n = if signal.kind() == SignalKind::Latency { sample.n as f64 } else { requests };
+        let new = Self::New(n, sample.value);
+        new.against(signal, expected).map_or(new, Self::Known)
+    }
+
+    /// The deviation from an expected value.
+    fn against(self, signal: Signal, expected: f64) -> Option<f64> {
+        let (n, value) = match self {
+            Self::Known(deviation) => return Some(deviation),
+            Self::New(n, value) => (n, value),
+        };
+        let deviation = match signal.kind() {
+            SignalKind::Latency => n * (value / expected).ln(),
+            SignalKind::Rate => n * (value - expected),
+            SignalKind::Count | SignalKind::Events | SignalKind::Gauge => value - expected,
+        };
+        deviation.is_finite().then_some(deviation)
+    }
+}
+
+impl EndpointsOfStep {
+    /// Adds the row of an endpoint.
+    pub fn push(
+        &mut self,
+        row: &Row<'_>,
+        entity: &Arc<Entity>,
+        scores: &RowScores,
+        silenced: Option<Reason>,
+    ) {
+        let at = row.head.at;
+        let is_other = |last: &JudgedEndpoint| last.entity.service != entity.service;
+        if self.at != Some(at) || self.endpoints.last().is_some_and(is_other) {
+            self.endpoints.clear();
+            self.at = Some(at);
+        }
+        self.endpoints.push(JudgedEndpoint {
+            id: row.head.entity,
+            entity: Arc::clone(entity),
+            silenced,
+            deviations: Signal::ALL.map(|signal| Deviation::of(row, scores, signal)),
+        });
+    }
+
+    /// What the endpoints say about the leading signal of their service.
+    pub fn explain(
+        &self,
+        row: &Row<'_>,
+        service: &Entity,
+        scores: &RowScores,
+        verdict: &Verdict,
+    ) -> Explained {
+        let nothing = Explained::default();
+        if self.at != Some(row.head.at) {
+            return nothing;
+        }
+        let signal = verdict.request_signal();
+        let score = scores.of(signal);
+        let direction = if score.z < 0.0 { -1.0 } else { 1.0 };
+        let own = self.endpoints.iter().filter(|one| one.entity.service == service.service);
+        let deviations: Vec<(&JudgedEndpoint, f64)> = own
+            .filter_map(|one| {
+                let deviation = one.deviations.get(signal.index())?;
+                let deviation = deviation.against(signal, score.expected)? * direction;
+                Some((one, deviation.max(0.0)))
+            })
+            .collect();
+        let mut whole: f64 = deviations.iter().map(|(_, deviation)| deviation).sum();
+        if signal.kind() == SignalKind::Count {
+            // an endpoint without a request has no row here, and part of the deviation
+            whole = whole.max((row.sample(signal).value - score.expected) * direction);
+        }
+        let Some((first, deviation)) = strongest(deviations.iter()) else { return nothing };
+        let deviation = *deviation;
+        let explains = deviation > 0.0 && deviation >= EXPLAINS * whole;
+        let by = explains.then(|| ExplainedBy { id: first.id, entity: Arc::clone(&first.entity) });
+        let silenced = || deviations.iter().filter(|(one, _)| one.silenced.is_some());
+        let share: f64 = silenced().map(|(_, deviation)| deviation).sum();
+        let is_silenced = share > 0.0 && share >= (1.0 - EXPLAINS) * whole;
+        let reason = strongest(silenced()).and_then(|(one, _)| one.silenced);
+        Explained { by, silenced: reason.filter(|_| is_silenced) }
+    }
+}
+
+/// The endpoint with the largest deviation.
+fn strongest<'a, 'b>(
+    from: impl Iterator<Item = &'a (&'b JudgedEndpoint, f64)>,
+) -> Option<&'a (&'b JudgedEndpoint, f64)>
+where
+    'b: 'a,
+{
+    from.max_by(|(_, a), (_, b)| a.total_cmp(b))
+}
+
+/// What the endpoints of a service say about its row.
+#[derive(Debug, Default)]
+pub(super) struct Explained {
+    /// The endpoint that has at least [`EXPLAINS`] of the deviation.
+    pub by: Option<ExplainedBy>,
+    /// Why the row is no news: endpoints that a mute or an override silences have so much of the
+    /// deviation that the rest is not enough.
+    pub silenced: Option<Reason>,
+}
