@@ -94,7 +94,7 @@ impl<A: Accumulator> EventTimeWindow<A> {
         if let Some(record) = self.clock.offer(record, end, first_end, sink.rejections) {
             self.take(record, sink);
         }
-        for record in self.clock.due() {
+        for record in self.clock.due(sink.rejections) {
             self.take(record, sink);
         }
         if self.clock.follow() {
@@ -105,7 +105,7 @@ impl<A: Accumulator> EventTimeWindow<A> {
     /// Moves the watermark to `at` and closes the steps before it. A step that the records did not
     /// reach to its end was cut: its traffic is no evidence.
     pub fn advance(&mut self, at: Timestamp, sink: &mut FeatureSink<'_>) {
-        for record in self.clock.advance(at) {
+        for record in self.clock.advance(at, sink.rejections) {
             self.take(record, sink);
         }
         self.clock.raise(at);

@@ -30,6 +30,8 @@ const JUMP_AGREE: usize = 12;
 const ALONE: i64 = 60 * SECOND;
 /// Turns from which on their least length is that of a sender's batches.
 const USUAL_FROM: usize = 4;
+/// A clock that moves by this much beyond its usual lag at once has jumped, nanoseconds.
+const JUMP: i64 = 60 * SECOND;
 /// Turns of a source without progress after which it is frozen.
 const FROZEN_TURNS: u32 = 8;
 
@@ -57,8 +59,11 @@ struct Run {
 struct Progress {
     source: SourceId,
     vote: i64,
-    /// The newest vote of all sources when its own vote rose last.
-    newest: i64,
+    /// The vote from which it has not moved.
+    anchor: i64,
+    /// `passed` when it moved there.
+    since: i64,
+    /// Turns since then.
     turns: u32,
 }
 
@@ -77,8 +82,8 @@ struct Progress {
 /// span four minutes.
 ///
 /// Votes further ahead than `reach` do not count until 12 of the last 16 are. Late records form no
-/// turns. A source whose vote did not rise in 8 turns while the newest vote rose by more than the
-/// lateness is *frozen*: its records form no turns until it rises. Where one source alone sends for
+/// turns. A source that stands still for 8 turns, while three times the lateness passes on the clocks
+/// of all on average, is *frozen*: its records form no turns until it moves. Where one source alone sends for
 /// a minute, or for four times the shortest of the last turns, the turns of the others leave.
 ///
 /// # Cost
@@ -99,6 +104,8 @@ pub(super) struct QuorumClock {
     turns: VecDeque<Turn>,
     run: Option<Run>,
     progress: VecDeque<Progress>,
+    /// Event time that has passed on the clocks of all sources, on average.
+    passed: i64,
     /// Event time between turns, nanoseconds.
     spacing: i64,
     /// A reading beyond it makes the clock be worked out.
@@ -119,6 +126,7 @@ impl QuorumClock {
             turns: VecDeque::new(),
             run: None,
             progress: VecDeque::new(),
+            passed: 0,
             spacing: 0,
             refresh_at: Timestamp::MIN,
             trouble: 0,
@@ -149,7 +157,8 @@ impl QuorumClock {
     }
 
     /// Takes the reading of a record that is not late. `boundary` is the time from which on the
-    /// clock closes a step. Returns whether the clock was worked out.
+    /// clock closes a step. Returns false where the source stands still, so that the reading says
+    /// nothing.
     pub fn observe(&mut self, source: SourceId, reading: Timestamp, boundary: Timestamp) -> bool {
         self.trouble = self.trouble.saturating_sub(1);
         self.sources.saw(source);
@@ -172,10 +181,10 @@ impl QuorumClock {
         if self.clock.is_none() {
             self.records += 1;
             if self.records < STARTS {
-                return false;
+                return true;
             }
         } else if reading < boundary && reading < self.refresh_at {
-            return false;
+            return true;
         }
         self.work_out();
         self.judge_reading(source, reading);
@@ -235,34 +244,45 @@ impl QuorumClock {
         self.run = Some(run);
     }
 
-    /// Notes whether the vote of a source rose in the turn that ends.
+    /// Notes how far a source came in the turn that ends.
     fn note_progress(&mut self, source: SourceId, vote: i64) {
-        let newest = self.turns.iter().map(|turn| turn.vote).fold(vote, i64::max);
-        match self.progress.iter_mut().find(|known| known.source == source) {
-            Some(known) if vote > known.vote => {
-                *known = Progress { source, vote, newest, turns: 0 };
+        let still = self.still();
+        // a jump is no time that passed
+        let most = (self.lateness / 4).max(self.spacing.saturating_mul(2));
+        let sources = self.progress.len().max(1) as i64;
+        let Some(known) = self.progress.iter_mut().find(|known| known.source == source) else {
+            if self.progress.len() >= MOST {
+                self.progress.pop_front();
             }
-            Some(known) => known.turns = known.turns.saturating_add(1),
-            None => {
-                if self.progress.len() >= MOST {
-                    self.progress.pop_front();
-                }
-                self.progress.push_back(Progress { source, vote, newest, turns: 0 });
-            }
+            let (anchor, since) = (vote, self.passed);
+            self.progress.push_back(Progress { source, vote, anchor, since, turns: 0 });
+            return;
+        };
+        self.passed += vote.saturating_sub(known.vote).clamp(0, most) / sources;
+        known.vote = vote;
+        if vote.abs_diff(known.anchor) > still {
+            (known.anchor, known.since, known.turns) = (vote, self.passed, 0);
+        } else {
+            known.turns = known.turns.saturating_add(1);
         }
     }
 
-    /// Whether a source stands still while others go on.
+    /// How far a source moves that stands still: its requests end at different times.
+    fn still(&self) -> u64 {
+        self.lateness.max(5 * SECOND).unsigned_abs()
+    }
+
+    /// Whether a source stands still while time passes for the others.
     fn is_frozen(&mut self, source: SourceId, at: i64) -> bool {
-        let Some(known) = self.progress.iter().find(|known| known.source == source) else {
-            return false;
-        };
-        if known.turns < FROZEN_TURNS || at > known.vote {
-            return false;
-        }
-        let newest = self.turns.iter().map(|turn| turn.vote).max();
-        let is_frozen =
-            newest.is_some_and(|newest| newest.saturating_sub(known.newest) > self.lateness);
+        let still = self.still();
+        let passed = self.passed;
+        let is_frozen = self.progress.iter().find(|known| known.source == source).is_some_and(
+            |Progress { anchor, since, turns, .. }| {
+                *turns >= FROZEN_TURNS
+                    && at.abs_diff(*anchor) <= still
+                    && passed.saturating_sub(*since) as u64 > still.saturating_mul(3)
+            },
+        );
         if is_frozen {
             self.trouble = TROUBLE_LASTS;
             if let Some(clock) = self.clock {
@@ -297,6 +317,9 @@ impl QuorumClock {
         self.spacing = spacing;
         if let Some(reached) = reached {
             let reached = Timestamp::from_nanos(reached);
+            if self.clock.is_some() && reached > self.plausible().plus(JUMP) {
+                self.sources.jumped();
+            }
             self.set(self.clock.map_or(reached, |clock| clock.max(reached)));
         }
     }

@@ -105,6 +105,8 @@ struct Wrong {
     wrong: u64,
     records: u64,
     right_in_a_row: u64,
+    /// Wrong times since the clock jumped last.
+    since_jump: u64,
     offset: (i64, i64),
     frozen: bool,
 }
@@ -158,11 +160,13 @@ impl SourceClocks {
                 wrong: 0,
                 records: 1,
                 right_in_a_row: 0,
+                since_jump: 0,
                 offset: (offset, offset),
                 frozen: false,
             }),
         };
         known.wrong += 1;
+        known.since_jump += 1;
         known.right_in_a_row = 0;
         let (low, high) = known.offset;
         known.offset = (low.min(offset), high.max(offset));
@@ -179,6 +183,19 @@ impl SourceClocks {
     /// Whether a source has wrong times enough to be named.
     pub fn is_named(&self, source: SourceId) -> bool {
         self.wrong.get(&source).is_some_and(|known| known.wrong >= NAMED_FROM)
+    }
+
+    /// Whether records of a source are refused that are far ahead: it has wrong times enough, and the
+    /// clock did not jump since, so that the others did not follow it.
+    pub fn is_refused(&self, source: SourceId) -> bool {
+        self.wrong.get(&source).is_some_and(|known| known.since_jump >= NAMED_FROM)
+    }
+
+    /// Notes that the clock jumped: those that were ahead may have been right.
+    pub fn jumped(&mut self) {
+        for known in self.wrong.values_mut() {
+            known.since_jump = 0;
+        }
     }
 
     pub fn forget(&mut self, gone: &dyn Fn(SourceId) -> bool) {

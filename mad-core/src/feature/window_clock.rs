@@ -35,21 +35,28 @@ pub(super) struct Timed<T> {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(from = "Saved<T>", into = "Saved<T>", bound(serialize = "T: Clone + Serialize"))]
 struct Held<T> {
-    records: BTreeMap<(Timestamp, u64), Timed<T>>,
+    records: BTreeMap<(Timestamp, u64), Early<T>>,
     arrivals: u64,
+}
+
+/// A held record, and how far ahead of the clock it was.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Early<T> {
+    ahead: i64,
+    record: Timed<T>,
 }
 
 /// The saved form, because JSON has no pairs as keys.
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "Held", deny_unknown_fields)]
 struct Saved<T> {
-    records: Vec<(u64, Timed<T>)>,
+    records: Vec<(u64, Early<T>)>,
     arrivals: u64,
 }
 
 impl<T> From<Saved<T>> for Held<T> {
     fn from(Saved { records, arrivals }: Saved<T>) -> Self {
-        let keyed = |(arrival, held): (u64, Timed<T>)| ((held.reading, arrival), held);
+        let keyed = |(arrival, held): (u64, Early<T>)| ((held.record.reading, arrival), held);
         Self { records: records.into_iter().map(keyed).collect(), arrivals }
     }
 }
@@ -66,13 +73,14 @@ impl<T> Held<T> {
         Self { records: BTreeMap::new(), arrivals: 0 }
     }
 
-    fn hold(&mut self, record: Timed<T>) {
+    fn hold(&mut self, record: Timed<T>, clock: Option<Timestamp>) {
         self.arrivals += 1;
-        self.records.insert((record.reading, self.arrivals), record);
+        let ahead = clock.map_or(0, |clock| record.reading.since(clock));
+        self.records.insert((record.reading, self.arrivals), Early { ahead, record });
     }
 
     /// Takes out the records with a reading at or before `until`, in order.
-    fn due(&mut self, until: Timestamp) -> Vec<Timed<T>> {
+    fn due(&mut self, until: Timestamp) -> Vec<Early<T>> {
         match self.records.first_key_value() {
             Some(((first, _), _)) if *first <= until => {}
             _ => return Vec::new(),
@@ -83,20 +91,23 @@ impl<T> Held<T> {
 
     /// Takes out the record that is dated furthest ahead.
     fn furthest(&mut self) -> Option<Timed<T>> {
-        self.records.pop_last().map(|(_, held)| held)
+        self.records.pop_last().map(|(_, held)| held.record)
     }
 }
 
 /// Decides when a record may enter its step.
 ///
 /// The watermark is the clock less the lateness. In bounded input, which is sorted by time, the
-/// clock is the newest time. Otherwise it is the [`QuorumClock`]. A record too far ahead of it is
-/// held, and so is every record before there is a clock. It is taken when the clock has come near
-/// enough.
+/// clock is the newest time. Otherwise it is the [`QuorumClock`]. A record that is further ahead of it
+/// than those of right sources is held, and so is every record before there is a clock. It is taken
+/// when the clock has come near enough. A record that was ahead by more than two steps is then
+/// rejected if its source is known to be wrong, because it would count at a wrong time.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound(serialize = "T: Clone + Serialize"))]
 pub(super) struct WindowClock<T> {
     lateness: i64,
+    /// How far ahead records of a source with a wrong clock still count, nanoseconds.
+    skew: i64,
     held_records: usize,
     held: Held<T>,
     /// Whether the input is read to its end in time order, so that a jump ahead is followed at
@@ -113,6 +124,7 @@ impl<T> WindowClock<T> {
     pub fn new(config: &FeatureConfig, limits: &Limits) -> Self {
         Self {
             lateness: config.lateness_nanos(),
+            skew: config.lateness_nanos().saturating_add(config.step_nanos().saturating_mul(2)),
             held_records: limits.held_records,
             held: Held::new(),
             bounded_input: false,
@@ -174,13 +186,17 @@ impl<T> WindowClock<T> {
             return None;
         }
         let boundary = first_end.map_or(end, |first| first.min(end)).plus(self.lateness);
-        let has_clock = self.quorum.clock().is_some();
-        self.quorum.observe(record.source, record.reading, boundary);
-        if has_clock && self.reach().is_some_and(|reach| record.reading <= reach) {
+        let clock = self.quorum.clock();
+        let moves = self.quorum.observe(record.source, record.reading, boundary);
+        if !moves && self.quorum.sources.is_refused(record.source) {
+            reject_wrong_clock(&record, rejections);
+            return None;
+        }
+        if clock.is_some() && record.reading <= self.quorum.plausible().max(self.watermark) {
             return Some(record);
         }
-        self.held.hold(record);
-        if !has_clock {
+        self.held.hold(record, clock);
+        if clock.is_none() {
             self.refuse_strays(rejections);
         }
         if self.held.records.len() > self.held_records
@@ -216,18 +232,17 @@ impl<T> WindowClock<T> {
     }
 
     /// The watermark was moved to `at` without a record: takes out what may then enter its step.
-    pub fn advance(&mut self, at: Timestamp) -> Vec<Timed<T>> {
+    pub fn advance(&mut self, at: Timestamp, rejections: &mut Rejections) -> Vec<Timed<T>> {
         self.quorum.advance(at);
-        let until = self.quorum.clock().unwrap_or(at).plus(self.quorum.reach());
-        self.held.due(until)
+        self.due_until(self.quorum.clock().unwrap_or(at).plus(self.quorum.reach()), rejections)
     }
 
     /// Takes out the held records whose time has come.
-    pub fn due(&mut self) -> Vec<Timed<T>> {
-        if self.held.records.is_empty() {
+    pub fn due(&mut self, rejections: &mut Rejections) -> Vec<Timed<T>> {
+        if self.held.records.is_empty() || self.quorum.clock().is_none() {
             return Vec::new();
         }
-        self.reach().map(|until| self.held.due(until)).unwrap_or_default()
+        self.due_until(self.quorum.plausible().max(self.watermark), rejections)
     }
 
     /// Takes out the held records at the end of the stream that are not too far ahead of the
@@ -237,9 +252,24 @@ impl<T> WindowClock<T> {
             self.quorum.settle();
             self.refuse_strays(rejections);
         }
-        let taken = self.due();
+        let clock = self.quorum.clock().unwrap_or(self.watermark).max(self.watermark);
+        let taken = self.due_until(clock.plus(self.quorum.reach()), rejections);
         for held in std::mem::take(&mut self.held.records).into_values() {
-            reject_future(&held, rejections);
+            reject_future(&held.record, rejections);
+        }
+        taken
+    }
+
+    /// Takes out the held records with a reading at or before `until`. Those that were far ahead are
+    /// rejected where their source is known to be wrong.
+    fn due_until(&mut self, until: Timestamp, rejections: &mut Rejections) -> Vec<Timed<T>> {
+        let mut taken = Vec::new();
+        for Early { ahead, record } in self.held.due(until) {
+            if ahead > self.skew && self.quorum.sources.is_refused(record.source) {
+                reject_wrong_clock(&record, rejections);
+            } else {
+                taken.push(record);
+            }
         }
         taken
     }
@@ -251,7 +281,7 @@ impl<T> WindowClock<T> {
 
     /// The held records.
     pub fn held(&self) -> impl Iterator<Item = &Timed<T>> {
-        self.held.records.values()
+        self.held.records.values().map(|held| &held.record)
     }
 
     /// Counts a record whose step the watermark has passed.
@@ -261,11 +291,6 @@ impl<T> WindowClock<T> {
         });
     }
 
-    /// The latest reading of a record that may enter its step.
-    fn reach(&self) -> Option<Timestamp> {
-        Some(self.quorum.clock()?.max(self.watermark).plus(self.quorum.reach()))
-    }
-
     /// Rejects records that were held before the clock started and are far behind the others, such as a
     /// record from 1970.
     fn refuse_strays(&mut self, rejections: &mut Rejections) {
@@ -273,9 +298,15 @@ impl<T> WindowClock<T> {
         let third = self.held.records.keys().nth(2).map_or(clock, |(reading, _)| *reading);
         let behind = clock.since(third).max(0).saturating_mul(2).max(self.quorum.reach());
         for stray in self.held.due(clock.plus(-behind).plus(-1)) {
-            self.reject_late(&stray, rejections);
+            self.reject_late(&stray.record, rejections);
         }
     }
+}
+
+fn reject_wrong_clock<T>(record: &Timed<T>, rejections: &mut Rejections) {
+    rejections.add(RejectReason::WrongClock, record.position, || {
+        format!("timestamp = {}", record.timestamp)
+    });
 }
 
 fn reject_future<T>(held: &Timed<T>, rejections: &mut Rejections) {

@@ -36,6 +36,8 @@ pub enum RejectReason {
     Late,
     /// The record is dated further ahead than `max_ahead` and nothing else agrees with it.
     Future,
+    /// The record is of a source whose clock is known to be wrong.
+    WrongClock,
     /// A record with this `request_id` was taken before, or the series has a point at this time.
     Duplicate,
 }
@@ -56,6 +58,7 @@ impl RejectReason {
             Self::Truncated => "truncated",
             Self::Late => "late",
             Self::Future => "future",
+            Self::WrongClock => "wrong_clock",
             Self::Duplicate => "duplicate",
         }
     }
@@ -75,6 +78,7 @@ impl RejectReason {
             Self::Truncated => "the record is truncated",
             Self::Late => "its window was already closed",
             Self::Future => "the timestamp is far ahead of all other records",
+            Self::WrongClock => "the clock of its source is wrong",
             Self::Duplicate => "a record with this request_id was already accepted",
         }
     }
@@ -85,7 +89,7 @@ impl RejectReason {
     }
 
     /// Every reason.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::MissingField,
         Self::BadTimestamp,
         Self::NaiveTimestamp,
@@ -98,12 +102,13 @@ impl RejectReason {
         Self::Truncated,
         Self::Late,
         Self::Future,
+        Self::WrongClock,
         Self::Duplicate,
     ];
 
     /// Whether the record was read, and refused because of its time or because it came before.
     pub const fn was_read(self) -> bool {
-        matches!(self, Self::Late | Self::Future | Self::Duplicate)
+        matches!(self, Self::Late | Self::Future | Self::WrongClock | Self::Duplicate)
     }
 
     /// The remedy for the sender.
@@ -121,6 +126,7 @@ impl RejectReason {
             Self::Truncated => "close the quote, or end the file with a whole record",
             Self::Late => "send within the allowed lateness, or raise `lateness_seconds`",
             Self::Future => "check the sender's clock, or raise `max_ahead_seconds`",
+            Self::WrongClock => "set the clock of the source that the report names",
             Self::Duplicate => "nothing to do: the first delivery was taken",
         }
     }

@@ -682,3 +682,61 @@ proptest! {
         }
     }
 }
+
+/// How the clock of a wrong source errs.
+#[derive(Debug, Clone, Copy)]
+enum Wrong {
+    Off(i64),
+    Frozen,
+    Jumping,
+}
+
+fn any_wrong() -> impl Strategy<Value = Wrong> {
+    prop_oneof![
+        4 => (-2 * HOUR..24 * HOUR).prop_map(Wrong::Off),
+        1 => Just(Wrong::Frozen),
+        1 => Just(Wrong::Jumping),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_minority_of_wrong_sources_makes_no_other_record_late(
+        hosts in 5..24_usize,
+        wrong in prop::collection::vec(any_wrong(), 1..6),
+        gap in prop::sample::select(vec![SECOND / 20, SECOND, 7 * SECOND]),
+        step in prop::sample::select(vec![10.0, 60.0, 300.0]),
+        begin in 0..600_usize,
+        picks in prop::collection::vec(any::<u32>(), 1_500),
+    ) {
+        // at most a fifth of the hosts
+        let bad = wrong.len().min(hosts / 5);
+        let names: Vec<String> = (0..hosts).map(|host| format!("web-{host}")).collect();
+        let mut run = Run::new(config(step), &Limits::default());
+        let mut right = Vec::new();
+        for (i, pick) in picks.iter().enumerate() {
+            let host = *pick as usize % hosts;
+            let true_time = i as i64 * gap;
+            let at = match wrong.get(host).filter(|_| host < bad && i >= begin) {
+                None => true_time,
+                Some(Wrong::Off(offset)) => true_time + offset,
+                Some(Wrong::Frozen) => begin as i64 * gap,
+                Some(Wrong::Jumping) => i64::from(*pick) * 20_000 - HOUR,
+            };
+            let service = if pick & (1 << 20) == 0 { "a" } else { "b" };
+            let host_name = names[host].as_str();
+            run.push(&Request { host: host_name, ..request(start(at), service) });
+            if host >= bad || i < begin {
+                right.push(run.position);
+            }
+        }
+        run.finish();
+        for rejected in run.rejections.first() {
+            prop_assert!(!right.contains(&rejected.position), "{rejected:?}");
+        }
+        prop_assert!(run.rejections.total() as usize + right.len() <= picks.len());
+        prop_assert!(run.requests() as usize >= right.len());
+    }
+}

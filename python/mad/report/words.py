@@ -43,6 +43,7 @@ _REJECTIONS = {
     "truncated": "the record is truncated",
     "late": "its window was already closed",
     "future": "the timestamp is far ahead of all other records",
+    "wrong_clock": "the clock of its source is wrong",
     "duplicate": "a record with this request_id was already accepted",
 }
 
