@@ -21,6 +21,6 @@ fn stages_composed_by_hand_find_the_called_service() {
     let done = Command::new(env!("CARGO_BIN_EXE_stages")).output().expect("it starts");
     let said = String::from_utf8(done.stdout).expect("UTF-8");
     assert!(done.status.success(), "{said}");
-    assert!(said.contains("store /items ranks first with a share of "), "{said}");
+    assert!(said.contains("store /items ranks first"), "{said}");
     assert!(said.ends_with("culprit store /items\n"), "{said}");
 }

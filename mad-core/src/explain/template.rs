@@ -107,22 +107,29 @@ impl TemplateExplainer {
             Self::rows(incident),
         )];
         // the other signals with their values; their usual values are in `why_flagged`
-        let mut others: Vec<String> =
-            peaks(incident).skip(1).map(|peak| value(&peak.signal)).collect();
-        if let (Some(_), Some((share, _))) = (first, failed) {
-            others.push(format!("error rate {}", percent(share)));
-        }
+        let others: Vec<String> = peaks(incident).skip(1).map(|peak| value(&peak.signal)).collect();
         if !others.is_empty() {
             sentences.push(format!("Also anomalous: {}.", list(&others)));
         }
-        match ranking.and_then(|ranking| ranking.culprits.first()) {
+        // an error rate that was not flagged by itself
+        if let (Some(_), Some((share, _))) = (first, failed) {
+            sentences.push(format!("The error rate was {}.", percent(share)));
+        }
+        let culprits = ranking.map_or(&[][..], |ranking| &ranking.culprits);
+        match culprits.first() {
             Some(first) if first.entity == incident.entity && first.score >= 1.0 => {
                 sentences.push("Nothing else was flagged around that time.".to_owned());
             }
             Some(first) if first.score.is_finite() => sentences.push(format!(
-                "{} ranks first with a share of {} of the anomaly evidence.",
+                "{} ranks first{}.",
                 named(&first.entity),
-                percent(first.score)
+                match culprits.len() {
+                    1 => String::new(),
+                    some => format!(
+                        " of {} entities with anomalies around that time",
+                        number(some as f64, 0)
+                    ),
+                },
             )),
             _ => {}
         }

@@ -114,15 +114,26 @@ pub(super) fn milliseconds(value: f64) -> String {
     } else if value.abs() >= 100.0 {
         format!("{} ms", number(value, 0))
     } else {
-        format!("{} ms", number(value, 1))
+        format!("{} ms", number(value, two_digits(value).max(1)))
     }
+}
+
+/// The decimals with which a number below 1 has two significant digits: 3 for 0.042; 0 from 10 on.
+fn two_digits(value: f64) -> usize {
+    if value == 0.0 || !value.is_finite() {
+        return 0;
+    }
+    (1.0 - value.abs().log10().floor()).clamp(0.0, 9.0) as usize
 }
 
 /// A share as a percentage: `0.42 %`, `21.6 %`.
 pub(super) fn percent(share: f64) -> String {
     let percent = 100.0 * share;
-    let digits =
-        usize::from(percent.abs() < 99.95) + usize::from(percent.abs() < 0.995 && percent != 0.0);
+    let digits = if percent.abs() < 0.995 {
+        two_digits(percent)
+    } else {
+        usize::from(percent.abs() < 99.95)
+    };
     format!("{} %", number(percent, digits))
 }
 
@@ -298,6 +309,9 @@ mod tests {
         assert_eq!(milliseconds(3260.4), "3,260 ms");
         assert_eq!(milliseconds(0.0), "0 ms");
         assert_eq!(milliseconds(12.5), "12.5 ms");
+        assert_eq!(milliseconds(0.0313), "0.031 ms");
+        assert_eq!(milliseconds(0.8), "0.8 ms");
+        assert_eq!(percent(0.000_043), "0.0043 %");
         assert_eq!(milliseconds(95_240.0), "95.2 s");
         assert_eq!(percent(0.216), "21.6 %");
         assert_eq!(percent(0.0042), "0.42 %");

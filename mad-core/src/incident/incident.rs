@@ -133,7 +133,7 @@ pub struct Incident {
     /// Whether its failed requests, those of all rows up to some row, were more than the expected share
     /// explains: less than one in a thousand by a beta-binomial tail.
     pub errors_rose: bool,
-    /// The flagged signals, each in its strongest row, the strongest signal first.
+    /// The flagged signals, each in its most extreme row, the signal with most evidence first.
     pub peaks: Vec<Peak>,
     /// The strongest signal of its first flagged row.
     pub onset: Option<Peak>,
@@ -214,14 +214,12 @@ impl Incident {
         begin(&mut self.onset, row);
         self.judge_errors(critical_error_rate);
         for signal in &row.signals {
-            let peak = Peak { at: row.bucket, signal: signal.clone() };
             match self.peaks.iter_mut().find(|peak| peak.signal.signal == signal.signal) {
-                Some(known) if is_worse(signal, &known.signal) => *known = peak,
-                Some(_) => {}
-                None => self.peaks.push(peak),
+                Some(known) => known.add(row.bucket, signal),
+                None => self.peaks.push(Peak::new(row.bucket, signal)),
             }
         }
-        self.peaks.sort_by(|a, b| b.signal.neg_log10_p.total_cmp(&a.signal.neg_log10_p));
+        self.peaks.sort_by(|a, b| b.neg_log10_p.total_cmp(&a.neg_log10_p));
     }
 
     /// Adds another entity with its flagged rows. Returns whether the incident changed visibly: by a
@@ -313,7 +311,11 @@ impl Incident {
     /// Tests the errors of all rows together, because one row rarely has enough requests to prove a
     /// rise.
     fn judge_errors(&mut self, critical_error_rate: f64) {
-        let share = self.expected_error_rate;
+        // Past requests without an error do not prove that none can fail.
+        let share = self.expected_error_rate.max(0.5 / ERROR_MEMORY);
+        if self.expected_error_rate.is_nan() {
+            return;
+        }
         if !(share > 0.0 && share < 1.0 && self.errors > 1) {
             return;
         }
@@ -398,13 +400,8 @@ fn begin(onset: &mut Option<Peak>, row: &FlaggedRow) {
     if let Some(signal) = row.signals.first()
         && onset.as_ref().is_none_or(|known| row.bucket < known.at)
     {
-        *onset = Some(Peak { at: row.bucket, signal: signal.clone() });
+        *onset = Some(Peak::new(row.bucket, signal));
     }
-}
-
-/// Whether a signal is stronger than at its peak, or as strong and drifting for longer.
-fn is_worse(now: &FlaggedSignal, then: &FlaggedSignal) -> bool {
-    (now.neg_log10_p, now.drifting_for) > (then.neg_log10_p, then.drifting_for)
 }
 
 /// Adds the error budgets that a row used up.

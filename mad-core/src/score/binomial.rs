@@ -68,6 +68,8 @@ pub struct BinomialScorer {
     /// The rate that is assumed until enough rows are learnt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     first_sight: Option<FirstSight>,
+    /// Fading sums of the events and trials of rows that were not anomalous.
+    calm: (f64, f64),
 }
 
 /// A share of events, and the number of trials with which it is trusted.
@@ -123,6 +125,7 @@ impl BinomialScorer {
             trials: 0,
             given: None,
             first_sight: None,
+            calm: (0.0, 0.0),
         })
     }
 
@@ -187,6 +190,13 @@ impl BinomialScorer {
             return Some(assumed.baseline(self.events, self.trials, self.memory));
         }
         (!self.rows.is_empty()).then(|| RateBaseline::of(self.events, self.trials, self.memory))
+    }
+
+    /// The share of events in rows that were not anomalous: the past without a prior and without
+    /// the rows of incidents. `None` without such a row.
+    fn usual(&self) -> Option<f64> {
+        let (events, trials) = self.calm;
+        (self.given.is_none() && trials > 0.0).then(|| events / trials)
     }
 
     /// The largest expected share of `trials`: one more event reaches the threshold.
@@ -317,11 +327,13 @@ impl Scorer for BinomialScorer {
                 }
             }
         }
+        let usual = self.usual().filter(|_| self.first_sight.is_none());
+        let expected = usual.unwrap_or(share).min(high);
         Score {
             z: (observed - share) / deviation,
             neg_log10_p: if tail.is_nan() { 0.0 } else { tail.clamp(0.0, 300.0) },
-            expected: share,
-            low: (share - self.band * deviation).max(0.0),
+            expected,
+            low: (share - self.band * deviation).max(0.0).min(expected),
             high,
             source,
             points: self.rows.len() as u32,
@@ -343,7 +355,11 @@ impl Scorer for BinomialScorer {
         match how {
             _ if self.given.is_some() => return,
             Learn::Skip => return,
-            Learn::Full => {}
+            Learn::Full => {
+                let fade = 1.0 - 1.0 / self.window as f64;
+                self.calm.0 = self.calm.0 * fade + f64::from(events);
+                self.calm.1 = self.calm.1 * fade + f64::from(trials);
+            }
             Learn::Clipped => {
                 if let Some(baseline) = self.baseline() {
                     // The end of the band is a whole number of events, up to rounding.
