@@ -161,6 +161,8 @@ pub struct Rejections {
     counts: BTreeMap<RejectReason, u64>,
     first: Vec<Rejected>,
     remarks: BTreeMap<Doubt, Remark>,
+    /// Columns with another name than their field, by field.
+    renamed: BTreeMap<String, String>,
 }
 
 impl Rejections {
@@ -197,6 +199,7 @@ impl Rejections {
         for (reason, count) in other.counts {
             *self.counts.entry(reason).or_default() += count;
         }
+        self.renamed.extend(other.renamed);
         for (doubt, remark) in other.remarks {
             self.remarks.entry(doubt).or_default().merge(remark);
         }
@@ -211,6 +214,18 @@ impl Rejections {
             let merged = Remark { records: 0, position, values: vec![shorten(&value())] };
             remark.merge(merged);
         }
+    }
+
+    /// Notes the column or key from which a field is read, where it has another name.
+    pub fn rename(&mut self, field: &str, column: &str) {
+        if !self.renamed.contains_key(field) {
+            self.renamed.insert(field.to_owned(), shorten(column));
+        }
+    }
+
+    /// Fields that were read from columns or keys of another name.
+    pub fn renamed(&self) -> impl Iterator<Item = (&str, &str)> + '_ {
+        self.renamed.iter().map(|(field, column)| (field.as_str(), column.as_str()))
     }
 
     /// Records that were taken although a value is not known, by the kind of doubt.

@@ -73,9 +73,15 @@ fn parse_clock(rest: &[u8]) -> Result<(i64, Option<i64>), TimeError> {
     let offset = match rest.trim_ascii_start() {
         [] => None,
         [b'Z' | b'z'] => Some(0),
+        word if is_utc(word) => Some(0),
         [sign @ (b'+' | b'-'), h0, h1, tail @ ..] => {
+            // Go and Java write the name of the zone behind its offset
+            let named = |tail: &[u8]| tail.first().is_some_and(|b| matches!(b, b' ' | b'['));
             let minutes = match tail {
                 [] => 0,
+                [b':', m0, m1, rest @ ..] | [m0, m1, rest @ ..] if named(rest) => {
+                    two(*m0, *m1).ok_or(malformed)?
+                }
                 [b':', m0, m1] | [m0, m1] => two(*m0, *m1).ok_or(malformed)?,
                 _ => return Err(malformed),
             };
@@ -89,6 +95,11 @@ fn parse_clock(rest: &[u8]) -> Result<(i64, Option<i64>), TimeError> {
         _ => return Err(malformed),
     };
     Ok((nanos, offset))
+}
+
+/// Whether a word means UTC.
+fn is_utc(word: &[u8]) -> bool {
+    word.eq_ignore_ascii_case(b"utc") || word.eq_ignore_ascii_case(b"gmt")
 }
 
 /// Whether the text has only the characters of a decimal number.

@@ -7,6 +7,7 @@ mod civil;
 mod duration;
 mod timestamp;
 pub(crate) mod unknown;
+mod written;
 mod zone;
 
 pub(crate) use duration::nanos_of;

@@ -11,6 +11,7 @@ use super::civil::{
     DAY_SECONDS, civil_from_days, is_number, parse_civil, parse_decimal, push_digits,
 };
 use super::duration::{SECOND, nanos_of};
+use super::written;
 use super::zone::{TimeError, ZonePolicy};
 
 /// A moment: nanoseconds since 1970-01-01T00:00:00Z, from the year 1678 to 2262.
@@ -91,7 +92,12 @@ impl Timestamp {
 
     /// Reads RFC 3339 with any offset (`T` or a space between date and time, any fraction) or a
     /// number since the epoch, whose unit follows from its size: seconds below 1e11, milliseconds
-    /// below 1e14, microseconds below 1e17, else nanoseconds. Seconds may have a fraction.
+    /// below 1e14, microseconds below 1e17, else nanoseconds. Seconds may have a fraction. A number
+    /// with an exponent is refused when its digits leave more than a second open (`1.7676E+12`).
+    ///
+    /// Other forms of logs are read too: `[09/Mar/2026:00:10:03 +0000]`,
+    /// `Mon, 09 Mar 2026 00:10:03 GMT`, `Mon Mar  9 00:10:03 UTC 2026`, `2026/03/09 00:10:03`,
+    /// `20260309T001003Z`, and `UTC` or `GMT` in the place of `Z`.
     ///
     /// # Errors
     ///
@@ -100,7 +106,11 @@ impl Timestamp {
         let bytes = text.trim_ascii().as_bytes();
         match parse_civil(bytes) {
             Some(civil) => civil?.resolve(zone).map(Self),
-            None => Self::parse_epoch(bytes),
+            None => Self::parse_epoch(bytes).or_else(|error| {
+                let written = std::str::from_utf8(bytes).ok().and_then(written::as_rfc3339);
+                let civil = written.as_deref().and_then(|text| parse_civil(text.as_bytes()));
+                civil.map_or(Err(error), |civil| civil?.resolve(zone).map(Self))
+            }),
         }
     }
 
@@ -115,7 +125,9 @@ impl Timestamp {
         if let Some(nanos) = parse_decimal(text) {
             return nanos.map(Self);
         }
-        text.parse().map_or(Err(TimeError::Malformed), Self::from_epoch_f64)
+        let value: f64 = text.parse().map_err(|_| TimeError::Malformed)?;
+        let time = Self::from_epoch_f64(value)?;
+        if is_rounded(text, value) { Err(TimeError::Malformed) } else { Ok(time) }
     }
 
     /// From a number since the epoch, its unit found as in [`parse`](Self::parse).
@@ -194,6 +206,23 @@ impl Timestamp {
     }
 }
 
+/// Whether the digits of a number with an exponent leave more than a second open.
+fn is_rounded(text: &str, value: f64) -> bool {
+    let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else { return false };
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
+    let after = mantissa.split_once('.').map_or(0, |(_, after)| after.len());
+    let Ok(exponent) = exponent.parse::<i32>() else { return true };
+    // the value of one unit of the last digit
+    let last = 10_f64.powi(exponent.saturating_sub(i32::try_from(after).unwrap_or(i32::MAX)));
+    let second = match value.abs() {
+        0.0..1e11 => 1.0,
+        1e11..1e14 => 1e3,
+        1e14..1e17 => 1e6,
+        _ => 1e9,
+    };
+    digits > 0 && last > second
+}
+
 /// Adds a duration, saturating at [`Timestamp::MAX`].
 impl Add<Duration> for Timestamp {
     type Output = Self;
@@ -268,6 +297,46 @@ mod tests {
         assert_eq!(utc("1767696300.25"), Ok("2026-01-06T10:45:00.25Z".into()));
         assert_eq!(utc("-1.5"), Ok("1969-12-31T23:59:58.5Z".into()));
         assert_eq!(utc("2024-02-29T23:59:60Z"), Ok("2024-02-29T23:59:59Z".into()));
+    }
+
+    #[test]
+    fn reads_the_forms_of_logs() {
+        let want = Ok("2026-03-09T00:10:03Z".to_owned());
+        for text in [
+            "[09/Mar/2026:00:10:03 +0000]",
+            "09/Mar/2026:02:10:03 +0200",
+            "Mon, 09 Mar 2026 00:10:03 GMT",
+            "Mon, 9 Mar 2026 00:10:03 +0000 (UTC)",
+            "09 Mar 2026 00:10:03 UTC",
+            "Mon Mar  9 00:10:03 UTC 2026",
+            "Monday, 09-Mar-2026 00:10:03 GMT",
+            "2026-03-09 00:10:03 UTC",
+            "2026-03-09 00:10:03 +0000 UTC",
+            "2026-03-09T00:10:03+00:00[UTC]",
+            "2026-03-09 00:10:03 GMT",
+            "2026/03/09 00:10:03Z",
+            "2026.03.09 00:10:03 UTC",
+            "20260309T001003Z",
+            "20260309T011003+0100",
+            "\"2026-03-09T00:10:03Z\"",
+        ] {
+            assert_eq!(utc(text), want, "{text}");
+        }
+        for text in ["09/Mar/2026:00:10:03", "2026/03/09 00:10:03", "Mon Mar  9 00:10:03 2026"] {
+            assert_eq!(utc(text), Err(TimeError::Naive), "{text}");
+        }
+        for text in ["03/09/2026 00:10:03", "Mon, 09 Foo 2026 00:10:03 GMT", "9 Mar 00:10:03"] {
+            assert_eq!(utc(text), Err(TimeError::Malformed), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_rounded_numbers() {
+        assert_eq!(utc("1.767696300E+12"), Ok("2026-01-06T10:45:00Z".into()));
+        assert_eq!(utc("1.767696300250e12"), Ok("2026-01-06T10:45:00.25Z".into()));
+        for text in ["1.7676E+12", "1.77301E+12", "1.7676963E9", "2e9"] {
+            assert_eq!(utc(text), Err(TimeError::Malformed), "{text}");
+        }
     }
 
     #[test]

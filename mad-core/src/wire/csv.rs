@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use memchr::{memchr, memchr_iter};
 
+use super::columns::find_columns;
 use super::kind::{Kind, MAX_FIELDS};
 use super::lines::{Piece, Splitter};
 use super::number;
@@ -29,10 +30,21 @@ pub(super) struct CsvDecoder<K> {
 /// The header and the position of the columns.
 #[derive(Debug, Clone)]
 struct Table<K> {
-    /// The slot of every column; `None` before the header.
-    slots: Option<Vec<usize>>,
+    header: Option<Header>,
     zone: ZonePolicy,
     kind: PhantomData<K>,
+}
+
+/// The columns that the first line names.
+#[derive(Debug, Clone)]
+struct Header {
+    /// The slot of every column.
+    slots: Vec<usize>,
+    delimiter: u8,
+    /// Milliseconds of one unit of the latency or duration.
+    factor: f64,
+    /// The columns with another name than their field.
+    renamed: Vec<(&'static str, String)>,
 }
 
 /// One row, its fields unescaped and in the order of [`Kind::FIELDS`].
@@ -46,7 +58,7 @@ struct CsvRow<'a> {
 
 impl<K: Kind> CsvDecoder<K> {
     pub(super) fn new(zone: ZonePolicy) -> Self {
-        let table = Table { slots: None, zone, kind: PhantomData };
+        let table = Table { header: None, zone, kind: PhantomData };
         Self { splitter: Splitter::new(true), table }
     }
 
@@ -71,7 +83,7 @@ impl<K: Kind> CsvDecoder<K> {
     ) -> Result<()> {
         let table = &mut self.table;
         self.splitter.finish(&mut |piece| table.take(piece, sink, rejections))?;
-        if self.table.slots.is_none() {
+        if self.table.header.is_none() {
             return Err(Error::input(format!("the file is empty: {}", way_out::<K>())));
         }
         Ok(())
@@ -84,30 +96,34 @@ impl<K: Kind> Table<K> {
         piece: Piece<'_>,
         sink: &mut impl FnMut(K::Record<'_>, u64),
         rejections: &mut Rejections,
-    ) -> Result<()> {
-        let Some(slots) = &self.slots else {
-            self.slots = read_header::<K>(piece)?;
-            return Ok(());
+    ) -> Result<Option<u8>> {
+        let Some(header) = &self.header else {
+            self.header = read_header::<K>(piece)?;
+            for (field, column) in self.header.iter().flat_map(|header| &header.renamed) {
+                rejections.rename(field, column);
+            }
+            return Ok(self.header.as_ref().map(|header| header.delimiter));
         };
         let (line, bytes, quoted, ended) = match piece {
             Piece::Record { line, bytes, quoted, ended } => (line, bytes, quoted, ended),
             Piece::TooLong { line } => {
                 rejections.add(RejectReason::LineTooLong, line, too_long);
-                return Ok(());
+                return Ok(None);
             }
             Piece::Unclosed { line } => {
                 rejections.add(RejectReason::Truncated, line, || "a quote is not closed".into());
-                return Ok(());
+                return Ok(None);
             }
         };
         let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
         let Ok(text) = std::str::from_utf8(bytes) else {
             rejections.add(RejectReason::NotUtf8, line, || shown(bytes));
-            return Ok(());
+            return Ok(None);
         };
+        let slots = &header.slots;
         if quoted {
             let mut fields = [const { Cow::Borrowed("") }; MAX_FIELDS];
-            let columns = split_quoted(text, |column, field| {
+            let columns = split_quoted(text, header.delimiter, |column, field| {
                 let slot = slots.get(column).copied().unwrap_or(IGNORED);
                 if let Some(place) = fields.get_mut(slot) {
                     *place = field.text();
@@ -115,16 +131,16 @@ impl<K: Kind> Table<K> {
             });
             let fields = fields.each_ref().map(AsRef::as_ref);
             let row = CsvRow { line, columns, ended, fields };
-            row.judge::<K>(slots.len(), self.zone, sink, rejections);
+            row.judge::<K>(header, self.zone, sink, rejections);
         } else {
             let mut fields = [""; MAX_FIELDS];
-            let columns = split_plain(text, slots, &mut fields);
+            let columns = split_plain(text, header, &mut fields);
             let row = CsvRow { line, columns, ended, fields };
             if columns > 1 || !text.trim_ascii().is_empty() {
-                row.judge::<K>(slots.len(), self.zone, sink, rejections);
+                row.judge::<K>(header, self.zone, sink, rejections);
             }
         }
-        Ok(())
+        Ok(None)
     }
 }
 
@@ -133,11 +149,12 @@ impl CsvRow<'_> {
     #[inline]
     fn judge<K: Kind>(
         &self,
-        wanted: usize,
+        header: &Header,
         zone: ZonePolicy,
         sink: &mut impl FnMut(K::Record<'_>, u64),
         rejections: &mut Rejections,
     ) {
+        let wanted = header.slots.len();
         if self.columns != wanted {
             let cut = !self.ended && self.columns < wanted;
             let reason = if cut { RejectReason::Truncated } else { RejectReason::FieldCount };
@@ -147,7 +164,10 @@ impl CsvRow<'_> {
             return;
         }
         match K::record(&self.fields, zone) {
-            Ok(record) => {
+            Ok(mut record) => {
+                if header.factor != 1.0 {
+                    K::rescale(&mut record, header.factor);
+                }
                 if let Some((doubt, name)) = K::doubt(&record) {
                     let at = K::place(name).and_then(|at| self.fields.get(at));
                     rejections.remark(doubt, self.line, || at.copied().unwrap_or("").to_owned());
@@ -191,7 +211,7 @@ impl Value for &str {
     #[inline]
     fn number(&self, wrong: RejectReason) -> Result<Option<f64>, RejectReason> {
         let text = self.trim_ascii();
-        match number::decimal(text) {
+        match number::decimal(text).or_else(|| number::with_commas(text)) {
             None if !text.is_empty() => Err(wrong),
             number => Ok(number),
         }
@@ -205,7 +225,8 @@ fn blank_or(value: &str, reason: RejectReason) -> RejectReason {
 
 /// Puts the fields of a row without quotes into their slots and returns the number of fields.
 #[inline]
-fn split_plain<'a>(text: &'a str, slots: &[usize], fields: &mut [&'a str; MAX_FIELDS]) -> usize {
+fn split_plain<'a>(text: &'a str, header: &Header, fields: &mut [&'a str; MAX_FIELDS]) -> usize {
+    let slots = &header.slots;
     let mut columns = 0;
     let mut start = 0;
     let mut put = |end: usize| {
@@ -217,7 +238,7 @@ fn split_plain<'a>(text: &'a str, slots: &[usize], fields: &mut [&'a str; MAX_FI
         columns += 1;
         start = end + 1;
     };
-    memchr_iter(b',', text.as_bytes()).for_each(&mut put);
+    memchr_iter(header.delimiter, text.as_bytes()).for_each(&mut put);
     put(text.len());
     columns
 }
@@ -244,7 +265,8 @@ impl<'a> Field<'a> {
 }
 
 /// Calls `each` with every column and field of a row and returns the number of fields.
-fn split_quoted<'a>(text: &'a str, mut each: impl FnMut(usize, Field<'a>)) -> usize {
+fn split_quoted<'a>(text: &'a str, delimiter: u8, mut each: impl FnMut(usize, Field<'a>)) -> usize {
+    let delimiter = char::from(delimiter);
     let mut rest = text;
     for column in 0.. {
         let (content, doubled, after) = match rest.strip_prefix('"') {
@@ -256,7 +278,7 @@ fn split_quoted<'a>(text: &'a str, mut each: impl FnMut(usize, Field<'a>)) -> us
             None => ("", false, rest),
         };
         let quoted = after.len() < rest.len();
-        let (plain, next) = match after.split_once(',') {
+        let (plain, next) = match after.split_once(delimiter) {
             Some((plain, next)) => (plain, Some(next)),
             None => (after, None),
         };
@@ -292,8 +314,8 @@ fn way_out<K: Kind>() -> String {
     )
 }
 
-/// The slot of every column; `None` for a blank line.
-fn read_header<K: Kind>(piece: Piece<'_>) -> Result<Option<Vec<usize>>> {
+/// The columns that the first line names; `None` for a blank line.
+fn read_header<K: Kind>(piece: Piece<'_>) -> Result<Option<Header>> {
     let Piece::Record { bytes, .. } = piece else {
         let found = match piece {
             Piece::Unclosed { .. } => "a quote in the first line is never closed",
@@ -311,28 +333,41 @@ fn read_header<K: Kind>(piece: Piece<'_>) -> Result<Option<Vec<usize>>> {
     if text.is_empty() {
         return Ok(None);
     }
-    let mut names = Vec::new();
-    split_quoted(text, |_, field| names.push(field.text().trim().to_owned()));
-    let slot = |name: &String| {
-        K::FIELDS.iter().position(|field| field.eq_ignore_ascii_case(name)).unwrap_or(IGNORED)
-    };
-    let slots: Vec<usize> = names.iter().map(slot).collect();
-    let mut lacking = Vec::new();
+    let (delimiter, names) = split_header::<K>(text);
     for (at, field) in K::FIELDS.iter().enumerate() {
-        let mut columns = (1_usize..).zip(&slots).filter(|(_, slot)| **slot == at);
-        match (columns.next(), columns.next()) {
-            (Some((first, _)), Some((second, _))) => {
-                return Err(Error::input(format!(
-                    "CSV header has `{field}` twice, as columns {first} and {second}; \
-                     rename or drop one"
-                )));
+        let same = |name: &String| name.eq_ignore_ascii_case(field);
+        let mut columns = (1_usize..).zip(&names).filter(|(_, name)| same(name));
+        if let (Some((first, _)), Some((second, _))) = (columns.next(), columns.next()) {
+            let field = K::FIELDS.get(at).copied().unwrap_or_default();
+            return Err(Error::input(format!(
+                "CSV header has `{field}` twice, as columns {first} and {second}; \
+                 rename or drop one"
+            )));
+        }
+    }
+    let shown_names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let found = find_columns::<K>(&shown_names);
+    let (mut slots, mut lacking) = (vec![IGNORED; names.len()], Vec::new());
+    let (mut factor, mut renamed) = (1.0, Vec::new());
+    for (place, field) in K::FIELDS.iter().enumerate() {
+        match found.get(place).copied().flatten() {
+            Some((at, column)) => {
+                if let Some(slot) = slots.get_mut(at) {
+                    *slot = place;
+                }
+                if matches!(*field, "latency_ms" | "duration_ms") {
+                    factor = column.factor;
+                }
+                if column.is_renamed() {
+                    renamed.extend(names.get(at).map(|name| (*field, name.clone())));
+                }
             }
-            (None, _) if at < K::NEEDED => lacking.push(format!("`{field}`")),
-            _ => {}
+            None if place < K::NEEDED => lacking.push(format!("`{field}`")),
+            None => {}
         }
     }
     if lacking.is_empty() {
-        return Ok(Some(slots));
+        return Ok(Some(Header { slots, delimiter, factor, renamed }));
     }
     let hint = match text.as_bytes() {
         [b'{' | b'[', ..] => "; for JSON write one object a line",
@@ -349,4 +384,24 @@ fn read_header<K: Kind>(piece: Piece<'_>) -> Result<Option<Vec<usize>>> {
         shown.join(", "),
         way_out::<K>(),
     )))
+}
+
+/// The character between the fields of a header, and their names: of the usual characters the one
+/// with which most fields are found.
+fn split_header<K: Kind>(text: &str) -> (u8, Vec<String>) {
+    let split = |delimiter: u8| {
+        let mut names = Vec::new();
+        split_quoted(text, delimiter, |_, field| names.push(field.text().trim().to_owned()));
+        let shown: Vec<&str> = names.iter().map(String::as_str).collect();
+        let found = find_columns::<K>(&shown).iter().flatten().count();
+        (found, delimiter, names)
+    };
+    let (mut most, mut delimiter, mut names) = split(b',');
+    for other in [b';', b'\t', b'|'] {
+        let (found, _, others) = split(other);
+        if found > most {
+            (most, delimiter, names) = (found, other, others);
+        }
+    }
+    (delimiter, names)
 }

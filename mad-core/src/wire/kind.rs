@@ -56,6 +56,9 @@ pub trait Kind: sealed::Sealed + 'static {
         zone: ZonePolicy,
     ) -> Result<Self::Record<'_>, Fault>;
 
+    /// Multiplies the latency or duration of a record that was written in another unit.
+    fn rescale(_: &mut Self::Record<'_>, _: f64) {}
+
     /// A value of a good record that is not known, and its field.
     fn doubt(_: &Self::Record<'_>) -> Option<(Doubt, &'static str)> {
         None
@@ -131,6 +134,10 @@ impl Kind for Requests {
         };
         request.check()?;
         Ok(request)
+    }
+
+    fn rescale(request: &mut Request<'_>, factor: f64) {
+        request.latency_ms *= factor;
     }
 
     #[inline]
@@ -210,6 +217,10 @@ impl Kind for Spans {
         };
         span.check()?;
         Ok(span)
+    }
+
+    fn rescale(span: &mut Span<'_>, factor: f64) {
+        span.duration_ms *= factor;
     }
 }
 

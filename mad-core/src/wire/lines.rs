@@ -32,6 +32,8 @@ pub(super) enum Piece<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Splitter {
     quotes: bool,
+    /// The character between fields.
+    delimiter: u8,
     /// The record that is not complete yet.
     tail: Vec<u8>,
     scan: Scan,
@@ -47,6 +49,7 @@ impl Splitter {
     pub(super) fn new(quotes: bool) -> Self {
         Self {
             quotes,
+            delimiter: b',',
             tail: Vec::new(),
             scan: Scan::default(),
             line: 1,
@@ -59,11 +62,12 @@ impl Splitter {
         self.tail.capacity()
     }
 
-    /// Takes the next bytes and passes on every piece that they complete.
+    /// Takes the next bytes and passes on every piece that they complete. `each` may give another
+    /// character between fields, from the next piece on.
     pub(super) fn feed(
         &mut self,
         bytes: &[u8],
-        each: &mut impl FnMut(Piece<'_>) -> Result<()>,
+        each: &mut impl FnMut(Piece<'_>) -> Result<Option<u8>>,
     ) -> Result<()> {
         let mut bytes = self.skip_bom(bytes);
         while !bytes.is_empty() {
@@ -84,7 +88,10 @@ impl Splitter {
     }
 
     /// Takes the end of the input.
-    pub(super) fn finish(&mut self, each: &mut impl FnMut(Piece<'_>) -> Result<()>) -> Result<()> {
+    pub(super) fn finish(
+        &mut self,
+        each: &mut impl FnMut(Piece<'_>) -> Result<Option<u8>>,
+    ) -> Result<()> {
         if let Some(seen) = self.bom.take() {
             self.tail.extend(BOM.iter().take(seen).filter(|_| seen < BOM.len()));
         }
@@ -109,7 +116,7 @@ impl Splitter {
     fn cut_tail(
         &mut self,
         at_end: bool,
-        each: &mut impl FnMut(Piece<'_>) -> Result<()>,
+        each: &mut impl FnMut(Piece<'_>) -> Result<Option<u8>>,
     ) -> Result<()> {
         let mut tail = std::mem::take(&mut self.tail);
         let used = self.cut(&tail, at_end, each)?;
@@ -124,7 +131,7 @@ impl Splitter {
         &mut self,
         bytes: &[u8],
         at_end: bool,
-        each: &mut impl FnMut(Piece<'_>) -> Result<()>,
+        each: &mut impl FnMut(Piece<'_>) -> Result<Option<u8>>,
     ) -> Result<usize> {
         let mut rest = bytes;
         loop {
@@ -138,7 +145,7 @@ impl Splitter {
                 return Ok(bytes.len());
             }
             let line = self.line;
-            let step = self.scan.step(rest, self.quotes, at_end);
+            let step = self.scan.step(rest, (self.quotes, self.delimiter), at_end);
             let (piece, used) = match step {
                 Step::More => return Ok(bytes.len() - rest.len()),
                 Step::Record { len, ended } => {
@@ -159,7 +166,9 @@ impl Splitter {
             };
             rest = after;
             self.scan = Scan::default();
-            each(piece)?;
+            if let Some(delimiter) = each(piece)? {
+                self.delimiter = delimiter;
+            }
         }
     }
 }
@@ -191,7 +200,7 @@ enum Step {
 impl Scan {
     /// Looks at the bytes of a record from its start, going on where the last call stopped.
     #[inline]
-    fn step(&mut self, rest: &[u8], quotes: bool, at_end: bool) -> Step {
+    fn step(&mut self, rest: &[u8], (quotes, delimiter): (bool, u8), at_end: bool) -> Step {
         let window = rest.get(..=MAX_LINE_BYTES).unwrap_or(rest);
         loop {
             let ahead = window.get(self.at..).unwrap_or_default();
@@ -210,7 +219,8 @@ impl Scan {
                 (false, true) => return Step::Record { len: hit, ended: true },
                 (false, false) => {
                     // a quote opens a field only as its first character
-                    let first = hit.checked_sub(1).is_none_or(|b| window.get(b) == Some(&b','));
+                    let first =
+                        hit.checked_sub(1).is_none_or(|b| window.get(b) == Some(&delimiter));
                     if first {
                         (self.open, self.quoted, self.resume) = (true, true, None);
                     }
@@ -226,7 +236,11 @@ impl Scan {
                         break;
                     }
                     (Some(b'"'), _) => self.at = hit + 2,
-                    (None | Some(b',' | b'\r' | b'\n'), _) | (_, None) => {
+                    (None | Some(b'\r' | b'\n'), _) | (_, None) => {
+                        self.open = false;
+                        self.at = hit + 1;
+                    }
+                    (Some(next), _) if *next == delimiter => {
                         self.open = false;
                         self.at = hit + 1;
                     }

@@ -14,19 +14,25 @@ use crate::telemetry::Rejections;
 use crate::time::ZonePolicy;
 
 mod any;
+mod columns;
 #[cfg(feature = "csv")]
 mod csv;
+#[cfg(feature = "jsonl")]
+mod json_object;
 #[cfg(feature = "jsonl")]
 mod jsonl;
 mod kind;
 #[cfg(any(feature = "csv", feature = "jsonl"))]
 mod lines;
 mod number;
+#[cfg(feature = "jsonl")]
+mod scalar;
 mod scored;
 mod text;
 mod value;
 
 pub use any::{AnyDecoder, Sink, fields_of};
+pub use columns::{Column, FindColumn, column_of, find_column, find_columns};
 pub use kind::{Changes, Edges, Fault, Kind, Logs, MAX_FIELDS, Metrics, Requests, Spans};
 pub use number::{latency_of, latency_of_text};
 pub use scored::flagged_row;
@@ -103,7 +109,7 @@ pub type EdgeDecoder = Decoder<Edges>;
 ///
 /// **JSON Lines.** Times are text or epoch numbers; numbers may be text that holds one; ids, levels
 /// and versions ([`Kind::NUMBERED`]) are text or integers; `null` counts as missing. Where a key is
-/// repeated, the last one wins. Keys are case-sensitive.
+/// repeated, the last one wins. Objects may be nested, see [`column_of`].
 ///
 /// # Examples
 ///

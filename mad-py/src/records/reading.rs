@@ -112,6 +112,14 @@ impl Reading {
     pub fn warnings(&self, step_seconds: f64) -> Vec<String> {
         let mut all = self.plausibility.doubts(step_seconds);
         for (kind, read) in self.counts.iter() {
+            let renamed: Vec<String> = read
+                .rejected
+                .renamed()
+                .map(|(field, column)| format!("{field} from `{column}`"))
+                .collect();
+            if !renamed.is_empty() {
+                all.push(format!("{kind} were read with {}", renamed.join(", ")));
+            }
             for (doubt, remark) in read.rejected.remarks() {
                 // a few requests without a latency are those that failed
                 let many = remark.records as f64 >= MANY_WITHOUT_LATENCY * read.records as f64;

@@ -87,6 +87,7 @@ pub fn read_rows(table: &Bound<'_, PyAny>) -> PyResult<Rows> {
         needed: &NEEDED,
         time: Some("bucket_ts"),
         is_number: |name| !TEXTS.contains(&name),
+        find: None,
     };
     let reader = TableReader::open(shape, table)?;
     let mut rows = Rows { entities: EntityTable::new(usize::MAX), ..Rows::default() };

@@ -130,10 +130,7 @@ pub fn times(
                 (Some(_), _) => 0,
                 (None, ZonePolicy::Offset(seconds)) => i64::from(seconds) * SECOND,
                 (None, ZonePolicy::Refuse) => {
-                    return Err(value_error(format!(
-                        "column `{name}` has no time zone: localize it \
-                         (pandas: .dt.tz_localize('UTC')), or set naive_offset_seconds",
-                    )));
+                    return Err(without_zone(name));
                 }
             };
             let nanos = DataType::Timestamp(TimeUnit::Nanosecond, written_zone.clone());
@@ -154,9 +151,23 @@ pub fn times(
         _ => {
             let text = names(column, name)?;
             let rows = 0..column.len();
-            moments(rows.map(|row| text.get(row).map(|x| Timestamp::parse(x, zone))))
+            let times = moments(rows.map(|row| text.get(row).map(|x| Timestamp::parse(x, zone))));
+            let naive = (0..times.len()).any(|row| times.is_null(row) && times.value(row) == NAIVE);
+            // some times without a zone among others are counted one by one
+            if naive && times.null_count() == times.len() {
+                return Err(without_zone(name));
+            }
+            times
         }
     })
+}
+
+/// The error of a column of times without a zone.
+fn without_zone(name: &str) -> PyErr {
+    value_error(format!(
+        "column `{name}` has no time zone: localize it \
+         (pandas: .dt.tz_localize('UTC')), or set naive_offset_seconds",
+    ))
 }
 
 /// Times as they were read. The written column shows whether a null is missing or out of range.

@@ -21,9 +21,20 @@ use crate::tables::shape::Shape;
 /// A batch of the columns that are read from a table.
 pub fn columns_through_numpy(shape: &Shape<'_>, table: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
     let what = shape.what;
-    let mut columns: Vec<(&str, ArrayRef)> = Vec::new();
+    let mut columns: Vec<(String, ArrayRef)> = Vec::new();
+    let known = column_names(table);
+    let names_of_columns: Vec<&str> = known.iter().map(String::as_str).collect();
     for name in shape.fields.iter().copied() {
-        let column = match table.get_item(name) {
+        let mut label = name;
+        let mut found = table.get_item(name);
+        let renamed = shape.find.and_then(|find| find(name, &names_of_columns));
+        if found.is_err()
+            && let Some(other) = renamed.and_then(|(at, _)| known.get(at))
+        {
+            label = other;
+            found = table.get_item(other);
+        }
+        let column = match found {
             Ok(column) => column,
             Err(_) if !shape.needed.contains(&name) => continue,
             Err(_) => {
@@ -45,13 +56,23 @@ pub fn columns_through_numpy(shape: &Shape<'_>, table: &Bound<'_, PyAny>) -> PyR
         } else {
             names(&column, name)?
         };
-        columns.push((name, array));
+        columns.push((label.to_owned(), array));
     }
     let lengths: Vec<String> =
         columns.iter().map(|(name, column)| format!("{name} {}", column.len())).collect();
     RecordBatch::try_from_iter(columns).map_err(|_| {
         value_error(format!("the columns are not of one length: {}", lengths.join(", ")))
     })
+}
+
+/// The names of the columns of a dataframe or mapping, as far as they are text.
+fn column_names(table: &Bound<'_, PyAny>) -> Vec<String> {
+    let names = match table.getattr("columns") {
+        Ok(names) => Ok(names),
+        Err(_) => table.call_method0("keys"),
+    };
+    let names = names.and_then(|names| names.try_iter()).into_iter().flatten().flatten();
+    names.filter_map(|name| name.extract::<String>().ok()).collect()
 }
 
 /// Numbers and datetimes in their own type; all other objects as text.

@@ -38,6 +38,8 @@ struct Chunk {
     start: usize,
     rows: usize,
     columns: [Option<Column>; MAX_FIELDS],
+    /// Milliseconds of one unit of the latency or duration.
+    factor: f64,
 }
 
 impl<K: Kind> RecordTable<K> {
@@ -53,7 +55,8 @@ impl<K: Kind> RecordTable<K> {
         let shape = Shape::of::<K>(what);
         for batch in batches(&shape, table)? {
             let rows = batch.num_rows();
-            chunks.push(Chunk { start, rows, columns: columns::<K>(&shape, &batch, zone)? });
+            let (columns, factor) = columns::<K>(&shape, &batch, zone)?;
+            chunks.push(Chunk { start, rows, columns, factor });
             start += rows;
         }
         Ok(Self { chunks, kind: PhantomData })
@@ -130,7 +133,10 @@ impl Chunk {
         let cells = self.columns.each_ref().map(|column| Cell { column: column.as_ref(), row });
         // the columns are read already: the zone of written times has been dealt with
         match K::record(&cells, ZonePolicy::Refuse) {
-            Ok(record) => {
+            Ok(mut record) => {
+                if self.factor != 1.0 {
+                    K::rescale(&mut record, self.factor);
+                }
                 if let Some((doubt, field)) = K::doubt(&record) {
                     rejections.remark(doubt, position, || {
                         let cell = K::place(field).and_then(|place| cells.get(place));
@@ -167,14 +173,20 @@ fn columns<K: Kind>(
     shape: &Shape<'_>,
     batch: &RecordBatch,
     zone: ZonePolicy,
-) -> PyResult<[Option<Column>; MAX_FIELDS]> {
+) -> PyResult<([Option<Column>; MAX_FIELDS], f64)> {
     let schema = batch.schema();
     let mut columns = [const { None }; MAX_FIELDS];
+    let mut unit = 1.0;
     for (slot, name) in columns.iter_mut().zip(K::FIELDS) {
-        *slot = match shape.place(&schema, name)? {
-            Some(place) => Some(Column::new::<K>(batch.column(place), name, zone)?),
+        *slot = match shape.find(&schema, name)? {
+            Some((place, factor)) => {
+                if matches!(*name, "latency_ms" | "duration_ms") {
+                    unit = factor;
+                }
+                Some(Column::new::<K>(batch.column(place), name, zone)?)
+            }
             None => None,
         };
     }
-    Ok(columns)
+    Ok((columns, unit))
 }

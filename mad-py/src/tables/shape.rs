@@ -1,7 +1,7 @@
 //! The columns that are read from a table.
 
 use arrow_schema::Schema;
-use mad_core::wire::Kind;
+use mad_core::wire::{FindColumn, Kind, find_column};
 use pyo3::prelude::*;
 
 use crate::errors::value_error;
@@ -19,6 +19,8 @@ pub struct Shape<'a> {
     pub time: Option<&'a str>,
     /// Whether a column holds numbers.
     pub is_number: fn(&str) -> bool,
+    /// Finds the column of a field under another name; `None` where names have to be exact.
+    pub find: Option<FindColumn>,
 }
 
 impl<'a> Shape<'a> {
@@ -30,14 +32,27 @@ impl<'a> Shape<'a> {
             needed: K::needed(),
             time: K::TIME,
             is_number: |name| is_number(name) || name == "status_code",
+            find: Some(find_column::<K>),
         }
     }
 
     /// The place of a column; `None` where the table has no such optional column.
     pub fn place(&self, schema: &Schema, name: &str) -> PyResult<Option<usize>> {
+        Ok(self.find(schema, name)?.map(|(place, _)| place))
+    }
+
+    /// The place of a column and the milliseconds of its unit, which matter for latencies and
+    /// durations.
+    pub fn find(&self, schema: &Schema, name: &str) -> PyResult<Option<(usize, f64)>> {
         let what = self.what;
         let mut found = (0..).zip(schema.fields()).filter(|(_, field)| field.name() == name);
-        match (found.next(), found.next()) {
+        let (first, second) = (found.next(), found.next());
+        if first.is_none()
+            && let Some(renamed) = self.renamed(schema, name)
+        {
+            return Ok(Some(renamed));
+        }
+        match (first, second) {
             (Some(_), Some(_)) => {
                 Err(value_error(format!("the {what} table has the column `{name}` twice")))
             }
@@ -51,7 +66,13 @@ impl<'a> Shape<'a> {
                     self.needed.join(", "),
                 )))
             }
-            (first, _) => Ok(first.map(|(place, _)| place)),
+            (first, _) => Ok(first.map(|(place, _)| (place, 1.0))),
         }
+    }
+
+    /// The column of a field under another name.
+    fn renamed(&self, schema: &Schema, field: &str) -> Option<(usize, f64)> {
+        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        self.find.and_then(|find| find(field, &names))
     }
 }

@@ -37,7 +37,7 @@ fn a_row_is_read_in_any_order_of_columns() {
 
 #[test]
 fn headers_that_cannot_be_used() {
-    let message = csv("timestamp,service,endpoint,status,latency_ms,status_code2\n").message();
+    let message = csv("timestamp,service,endpoint,stat,latency_ms,status_code2\n").message();
     assert!(message.contains("CSV header lacks `status_code`; it has `timestamp`, `service`"));
     assert!(message.contains("the first line must name"));
     let message = csv(HEADER.replace("status_code", "service")).message();
@@ -49,7 +49,7 @@ fn headers_that_cannot_be_used() {
     }
     assert!(csv(b"\xff\xfet\0i\0").message().contains("not UTF-8"));
     assert!(csv("timestamp,\"service,endpoint\nx\n").message().contains("never closed"));
-    assert!(csv(HEADER.replace(',', ";")).message().contains("separated by something else"));
+    assert!(csv("timestamp/service;endpoint").message().contains("separated by something else"));
     assert!(csv("[{\"timestamp\": 1}]").message().contains("one object a line"));
     let long = vec![b'a'; MAX_LINE_BYTES + 9];
     let outcome = decode_chunks(Format::Csv, ZonePolicy::Refuse, long.chunks(4096));
@@ -99,6 +99,27 @@ fn what_failed_is_taken() {
         let outcome = rows(&format!("1767696300,a,{text}\n"));
         assert_eq!((outcome.rows[0].status, outcome.rows[0].latency), (status, latency), "{text}");
     }
+}
+
+#[test]
+fn headers_of_other_programs_are_read() {
+    let want = (Status::Http(502), Some(1500.5));
+    for text in [
+        "Timestamp;Service;Endpoint;Status_Code;Latency_Ms\n1767696300;a;/;502;1500,5\n",
+        "ts\tapp\turi\tstatus\tduration_s\n1767696300\ta\t/\t502\t1.5005\n",
+        "\"@timestamp\",\"service.name\",\"url.path\",\"code\",\"took\"\n1767696300,a,/,502,\"1,500.5\"\n",
+        "time;svc;path;\"http.status\";\"x;y\";latency\n1767696300;a;\"/\";502;\"a;b\";1500.5ms\n",
+    ] {
+        let outcome = csv(text);
+        assert_eq!((outcome.rows[0].status, outcome.rows[0].latency), want, "{text}");
+        assert_eq!(
+            (outcome.rows[0].service.as_str(), outcome.rows[0].endpoint.as_str()),
+            ("a", "/")
+        );
+    }
+    let outcome = csv("time,svc,path,status,took\n1767696300,a,/,200,1\n");
+    let renamed: Vec<_> = outcome.rejections.renamed().collect();
+    assert!(renamed.contains(&("latency_ms", "took")) && renamed.len() == 5, "{renamed:?}");
 }
 
 #[test]

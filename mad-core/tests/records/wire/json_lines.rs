@@ -82,3 +82,37 @@ fn json_values_that_are_wrong() {
         assert_eq!((outcome.rejections.total(), outcome.lines()), (1, vec![2]));
     }
 }
+
+#[test]
+fn objects_of_other_programs_are_read() {
+    let inner = r#"{\"svc\":\"a\",\"path\":\"/\",\"code\":502,\"took\":7.5}\n"#;
+    for text in [
+        r#"{"Timestamp":1767696300,"Service":"a","Endpoint":"/","Status_Code":502,"Latency_Ms":7.5}"#,
+        r#"{"@timestamp":1767696300,"service":{"name":"a"},"url":{"path":"/"},
+            "http":{"response":{"status_code":502}},"event":{"duration":7500000}}"#,
+        r#"{"time":1767696300,"service.name":"a","attributes":{"http.route":"/","http.response.status_code":502,"duration_us":7500}}"#,
+        r#"{"ts":1767696300,"app":"a","req":{"url":"/","id":4},"res":{"statusCode":502},"responseTime":7.5}"#,
+        r#"{"ts":1767696300,"service":"a","request":{"uri":"/","host":"x"},"status":502,"duration_s":0.0075}"#,
+        &format!(r#"{{"log":"{inner}","stream":"stdout","time":1767696300}}"#),
+        r#"{"service":null,"svc":"a","timestamp":1767696300,"path":"/","status":502,"took":"7.5ms","user":{"name":"x"}}"#,
+    ] {
+        let text = text.replace('\n', " ");
+        let outcome = jsonl(&text);
+        assert_eq!(outcome.rejected(), [], "{text}");
+        let row = &outcome.rows[0];
+        assert_eq!(
+            (row.status, row.service.as_str(), row.endpoint.as_str()),
+            (Status::Http(502), "a", "/")
+        );
+        assert!((row.latency.unwrap() - 7.5).abs() < 1e-9, "{text}");
+    }
+}
+
+#[test]
+fn a_key_that_no_object_has_is_not_taken_for_a_missing_value() {
+    let text = "{\"timestamp\":1767696300,\"service\":\"a\",\"endpoint\":\"/\",\"latency_ms\":1}";
+    let outcome = jsonl(text);
+    assert_eq!(outcome.rejected(), [(RejectReason::MissingField, 1, "status_code is missing")]);
+    let outcome = jsonl(format!("{}{text}\n", object("x", "1")));
+    assert_eq!((outcome.lines(), outcome.rows[1].status), (vec![1, 2], Status::NoResponse));
+}

@@ -1,0 +1,483 @@
+//! The names under which other programs write the fields of records.
+
+use super::kind::{Kind, MAX_FIELDS};
+use crate::telemetry::RecordKind;
+
+/// A column or key that holds a field.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Column {
+    /// The field's place in [`Kind::FIELDS`].
+    pub place: usize,
+    /// Preference among the columns of one field, lower is better: 0 for the field's own name, 1 for
+    /// another spelling of it, 10 and more for other names.
+    pub rank: u16,
+    /// Milliseconds of one unit of a latency or duration.
+    pub factor: f64,
+}
+
+impl Column {
+    /// Whether the column has another name than its field.
+    pub const fn is_renamed(&self) -> bool {
+        self.rank >= FIRST_ALIAS
+    }
+}
+
+/// Rank of the first other name.
+const FIRST_ALIAS: u16 = 10;
+/// Rank added for each enclosing object whose name says nothing about the field.
+const FOR_WRAPPER: u16 = 100;
+
+const TIMES: &[&str] = &[
+    "timestamp",
+    "time",
+    "ts",
+    "datetime",
+    "date_time",
+    "event_time",
+    "time_stamp",
+    "time_iso8601",
+    "time_local",
+    "start_time",
+    "started_at",
+    "start_utc",
+    "start",
+    "asctime",
+    "log_time",
+    "created_at",
+    "at",
+    "t",
+    "epoch",
+    "unix_time",
+    "time_unix",
+    "start_time_unix",
+    "eventtime",
+    "realtime_timestamp",
+    "date",
+];
+const SERVICES: &[&str] = &[
+    "service_name",
+    "svc",
+    "servicename",
+    "resource_service_name",
+    "resource_attributes_service_name",
+    "application",
+    "app",
+    "application_name",
+    "app_name",
+    "appname",
+    "microservice",
+    "component",
+    "process_service_name",
+    "kubernetes_labels_app",
+    "kubernetes_labels_app_kubernetes_io_name",
+    "upstream_cluster",
+    "backend_name",
+    "backend",
+    "s_sitename",
+    "job",
+    "container_name",
+    "kubernetes_container_name",
+    "program",
+    "syslog_identifier",
+    "system",
+];
+const ENDPOINTS: &[&str] = &[
+    "http_route",
+    "route",
+    "url_path",
+    "path",
+    "uri",
+    "url",
+    "http_target",
+    "target",
+    "request_path",
+    "request_uri",
+    "uri_path",
+    "cs_uri_stem",
+    "url_full",
+    "http_url",
+    "request_url",
+    "request_line",
+    "request",
+    "http_path",
+    "rpc_method",
+    "grpc_method",
+    "method_path",
+    "operation_name",
+    "operation",
+    "handler",
+    "api",
+    "label",
+    "transaction",
+    "transaction_name",
+    "page",
+    "action",
+    "resource",
+    "view",
+    "name",
+];
+const STATUSES: &[&str] = &[
+    "http_response_status_code",
+    "http_status_code",
+    "http_status",
+    "response_code",
+    "response_status",
+    "response_status_code",
+    "sc_status",
+    "downstream_status",
+    "origin_status",
+    "elb_status_code",
+    "status",
+    "code",
+    "upstream_status",
+    "grpc_status",
+    "grpc_code",
+    "rpc_grpc_status_code",
+    "return_code",
+    "result_code",
+    "rc",
+    "outcome",
+    "result",
+    "success",
+    "ok",
+    "state",
+];
+/// Names of a latency, without their unit, and the milliseconds of the unit they have by custom.
+const LATENCIES: &[(&str, f64)] = &[
+    ("elapsed", 1.0),
+    ("latency", 1.0),
+    ("response_time", 1.0),
+    ("duration", 1.0),
+    ("elapsed_time", 1.0),
+    ("took", 1.0),
+    ("request_time", 1000.0),
+    ("request_duration", 1.0),
+    ("response_duration", 1.0),
+    ("time_taken", 1.0),
+    ("http_req_duration", 1.0),
+    ("event_duration", 1e-6),
+    ("upstream_response_time", 1000.0),
+    ("target_processing_time", 1000.0),
+    ("time_total", 1000.0),
+    ("total_time", 1.0),
+    ("processing_time", 1.0),
+    ("process_time", 1.0),
+    ("exec_time", 1.0),
+    ("execution_time", 1.0),
+    ("rt", 1.0),
+    ("cost", 1.0),
+    ("ms", 1.0),
+];
+const BODIES: &[&str] = &[
+    "message",
+    "msg",
+    "text",
+    "short_message",
+    "rendered_message",
+    "m",
+    "mt",
+    "line",
+    "content",
+    "event",
+    "log",
+];
+const LEVELS: &[&str] = &[
+    "severity_text",
+    "severity",
+    "log_level",
+    "loglevel",
+    "levelname",
+    "level_name",
+    "lvl",
+    "l",
+    "priority",
+    "severity_number",
+    "log_severity",
+];
+const TRACES: &[&str] = &["traceid", "trace", "dd_trace_id"];
+const SPAN_STATUSES: &[&str] = &["status_code", "otel_status_code"];
+const PARENTS: &[&str] = &["parent_span_id", "parent", "parentid"];
+const OPERATIONS: &[&str] = &["operation_name", "span_name", "name"];
+const METRICS: &[&str] = &["metric_name", "name", "measurement"];
+const VALUES: &[&str] = &["metric_value", "val", "v", "gauge"];
+const CALLERS: &[&str] = &["source", "src", "from", "client", "parent"];
+const CALLEES: &[&str] = &["target", "destination", "dst", "dest", "to", "server", "child"];
+const CALLS: &[&str] = &["call_count", "count"];
+const CHANGES: &[&str] = &["change_type", "event_type", "type", "event"];
+
+/// Objects that only group fields: their names do not describe their content.
+const WRAPPERS: &[&str] = &[
+    "attributes",
+    "attrs",
+    "fields",
+    "labels",
+    "properties",
+    "resource",
+    "resource_attributes",
+    "data",
+    "payload",
+    "log",
+    "request",
+    "req",
+    "response",
+    "res",
+    "http_request",
+    "event",
+    "tags",
+    "source",
+    "json_payload",
+    "metadata",
+    "record",
+    "context",
+    "ctx",
+    "span",
+    "body",
+    "message",
+    "msg",
+    "extra",
+    "params",
+    "http",
+    "process",
+    "scope",
+];
+
+/// Units of a name's end, and their milliseconds.
+const UNITS: &[(&str, f64)] = &[
+    ("_ms", 1.0),
+    ("_msec", 1.0),
+    ("_millis", 1.0),
+    ("_milliseconds", 1.0),
+    ("_s", 1000.0),
+    ("_sec", 1000.0),
+    ("_secs", 1000.0),
+    ("_seconds", 1000.0),
+    ("_us", 1e-3),
+    ("_usec", 1e-3),
+    ("_micros", 1e-3),
+    ("_microseconds", 1e-3),
+    ("_ns", 1e-6),
+    ("_nano", 1e-6),
+    ("_nanos", 1e-6),
+    ("_nanoseconds", 1e-6),
+];
+
+/// The column of a field by the name of a column, or by the path of a JSON key with dots between its
+/// parts. Case and separators do not matter: `responseTime`, `Response-Time` and `response.time` are
+/// one name. `None` for names that stand for no field.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::wire::{Requests, column_of};
+///
+/// let column = column_of::<Requests>("event.duration").unwrap();
+/// assert_eq!((column.place, column.factor), (4, 1e-6));
+/// assert_eq!(column_of::<Requests>("duration_s").unwrap().factor, 1000.0);
+/// assert_eq!(column_of::<Requests>("res.statusCode").unwrap().place, 3);
+/// assert!(column_of::<Requests>("user.name").is_none());
+/// ```
+pub fn column_of<K: Kind>(name: &str) -> Option<Column> {
+    if let Some(place) = K::place(name) {
+        return Some(Column { place, rank: 0, factor: 1.0 });
+    }
+    if let Some(column) = by_name::<K>(&normal(name)) {
+        return Some(column);
+    }
+    let (mut rest, mut rank) = (name, 0);
+    while let Some((wrapper, inner)) = rest.split_once('.') {
+        if !WRAPPERS.contains(&normal(wrapper).as_str()) {
+            return None;
+        }
+        (rest, rank) = (inner, rank + FOR_WRAPPER);
+        let found = by_name::<K>(&normal(inner)).filter(|column| {
+            // `request.host` is not the host that sent the record
+            column.place < K::NEEDED
+                || K::FIELDS
+                    .get(column.place)
+                    .is_some_and(|field| ["level", "trace_id", "status", "kind"].contains(field))
+        });
+        if let Some(column) = found {
+            return Some(Column { rank: column.rank + rank, ..column });
+        }
+    }
+    None
+}
+
+/// The columns of all fields among those of a header: their places in the header.
+pub fn find_columns<K: Kind>(names: &[&str]) -> [Option<(usize, Column)>; MAX_FIELDS] {
+    let mut found = [None; MAX_FIELDS];
+    for (at, name) in names.iter().enumerate() {
+        let Some(column) = column_of::<K>(name) else { continue };
+        let Some(best) = found.get_mut(column.place) else { continue };
+        if best.is_none_or(|(_, known): (usize, Column)| column.rank < known.rank) {
+            *best = Some((at, column));
+        }
+    }
+    found
+}
+
+/// The place of the column of one field among those of a table, and the milliseconds of its unit,
+/// where no column has the field's own name.
+pub type FindColumn = fn(field: &str, names: &[&str]) -> Option<(usize, f64)>;
+
+/// See [`FindColumn`].
+pub fn find_column<K: Kind>(field: &str, names: &[&str]) -> Option<(usize, f64)> {
+    let found = find_columns::<K>(names).get(K::place(field)?).copied().flatten();
+    found.map(|(at, column)| (at, column.factor))
+}
+
+/// A column by its name in lower case with `_` between words.
+fn by_name<K: Kind>(name: &str) -> Option<Column> {
+    let column = |place, rank, factor| Some(Column { place, rank, factor });
+    if let Some(place) = K::place(name) {
+        return column(place, 1, 1.0);
+    }
+    let unit = UNITS.iter().find(|(unit, _)| name.ends_with(unit));
+    let bare = unit.and_then(|(unit, _)| name.strip_suffix(unit)).unwrap_or(name);
+    for (place, field) in K::FIELDS.iter().enumerate() {
+        let rank = |at: usize| FIRST_ALIAS + u16::try_from(at).unwrap_or(FOR_WRAPPER);
+        if matches!(*field, "latency_ms" | "duration_ms") {
+            let exact = LATENCIES.iter().position(|(known, _)| *known == name);
+            let at = exact.or_else(|| LATENCIES.iter().position(|(known, _)| *known == bare));
+            if let Some((at, (_, custom))) = at.and_then(|at| Some((at, LATENCIES.get(at)?))) {
+                let written = unit.filter(|_| exact.is_none()).map(|(_, factor)| *factor);
+                return column(place, rank(at), written.unwrap_or(*custom));
+            }
+            continue;
+        }
+        let is_time = Some(*field) == K::TIME;
+        let known = aliases(K::KIND, field, is_time);
+        let same = |alias: &str| alias == name || (is_time && alias == bare);
+        if let Some(at) = known.iter().position(|alias| same(alias)) {
+            return column(place, rank(at), 1.0);
+        }
+    }
+    None
+}
+
+/// Other names of a field, the best first.
+fn aliases(kind: RecordKind, field: &str, is_time: bool) -> &'static [&'static str] {
+    if is_time {
+        return TIMES;
+    }
+    match (kind, field) {
+        (_, "service") => SERVICES,
+        (RecordKind::Requests, "endpoint") => ENDPOINTS,
+        (RecordKind::Requests, "status_code") => STATUSES,
+        (_, "trace_id") => TRACES,
+        (RecordKind::Logs, "body") => BODIES,
+        (RecordKind::Logs, "level") => LEVELS,
+        (RecordKind::Metrics, "metric") => METRICS,
+        (RecordKind::Metrics, "value") => VALUES,
+        (RecordKind::Spans, "span_id") => &["spanid"],
+        (RecordKind::Spans, "parent_id") => PARENTS,
+        (RecordKind::Spans, "operation") => OPERATIONS,
+        (RecordKind::Spans, "status") => SPAN_STATUSES,
+        (RecordKind::Spans, "kind") => &["span_kind"],
+        (RecordKind::Spans, "peer") => &["peer_service"],
+        (RecordKind::Changes, "kind") => CHANGES,
+        (RecordKind::Edges, "caller") => CALLERS,
+        (RecordKind::Edges, "callee") => CALLEES,
+        (RecordKind::Edges, "calls") => CALLS,
+        _ => &[],
+    }
+}
+
+/// A name in lower case with `_` between its words.
+fn normal(name: &str) -> String {
+    let mut out = String::with_capacity(name.len() + 4);
+    let mut lower = false;
+    for c in name.chars() {
+        if c.is_alphanumeric() {
+            if c.is_uppercase() && lower {
+                out.push('_');
+            }
+            lower = c.is_lowercase() || c.is_numeric();
+            out.extend(c.to_lowercase());
+        } else {
+            lower = false;
+            if !out.is_empty() && !out.ends_with('_') {
+                out.push('_');
+            }
+        }
+    }
+    out.truncate(out.trim_end_matches('_').len());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Logs, Metrics, Requests, Spans};
+
+    #[test]
+    fn headers_of_other_programs_are_found() {
+        let fields = |header: &str| -> Vec<String> {
+            let names: Vec<&str> = header.split(',').collect();
+            let found = find_columns::<Requests>(&names);
+            let found = found.iter().take(5).map(|found| found.map(|(at, _)| names[at].to_owned()));
+            found.map(Option::unwrap_or_default).collect()
+        };
+        for (header, want) in [
+            (
+                "timestamp,service,endpoint,status_code,latency_ms",
+                "timestamp,service,endpoint,status_code,latency_ms",
+            ),
+            (
+                "timeStamp,elapsed,label,responseCode,success,Latency,app",
+                "timeStamp,app,label,responseCode,elapsed",
+            ),
+            (
+                "@timestamp,service.name,url.path,http.response.status_code,event.duration",
+                "@timestamp,service.name,url.path,http.response.status_code,event.duration",
+            ),
+            ("Time,Svc,Path,Code,Took", "Time,Svc,Path,Code,Took"),
+            (
+                "time_local,service,request,status,request_time,upstream_response_time",
+                "time_local,service,request,status,request_time",
+            ),
+            ("ts,app,uri,status,duration_s,status_text", "ts,app,uri,status,duration_s"),
+            (
+                "Date Time,Application Name,URL,HTTP Status,Response Time (ms)",
+                "Date Time,Application Name,URL,HTTP Status,Response Time (ms)",
+            ),
+            (
+                "time,timestamp,service,name,path,status,status_code,latency",
+                "timestamp,service,path,status_code,latency",
+            ),
+        ] {
+            assert_eq!(fields(header).join(","), want, "{header}");
+        }
+    }
+
+    #[test]
+    fn units_follow_from_names() {
+        for (name, factor) in [
+            ("latency", 1.0),
+            ("latency_s", 1000.0),
+            ("durationMs", 1.0),
+            ("duration_ns", 1e-6),
+            ("elapsedMicroseconds", 1e-3),
+            ("request_time", 1000.0),
+            ("request_time_ms", 1.0),
+            ("Duration (seconds)", 1000.0),
+            ("attributes.latency_us", 1e-3),
+        ] {
+            let column = column_of::<Requests>(name).unwrap();
+            assert_eq!((column.place, column.factor), (4, factor), "{name}");
+        }
+        assert_eq!(column_of::<Spans>("durationNano").unwrap().factor, 1e-6);
+    }
+
+    #[test]
+    fn other_kinds_have_their_own_names() {
+        let place = |column: Option<Column>| column.map(|column| column.place);
+        assert_eq!(place(column_of::<Logs>("@m")), Some(2));
+        assert_eq!(place(column_of::<Logs>("log.level")), Some(3));
+        assert_eq!(place(column_of::<Logs>("SeverityText")), Some(3));
+        assert_eq!(place(column_of::<Metrics>("__name__")), Some(2));
+        for name in ["user.name", "error.code", "request.host", "colour", "method"] {
+            assert_eq!(place(column_of::<Requests>(name)), None, "{name}");
+        }
+    }
+}

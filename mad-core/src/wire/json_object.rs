@@ -1,0 +1,292 @@
+//! The fields of a record in a JSON object of any shape.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::columns::{Column, column_of};
+use super::kind::{Kind, MAX_FIELDS};
+use super::scalar::Scalar;
+use crate::telemetry::RecordKind;
+
+/// Deepest object in which fields are looked for; deeper ones are ignored.
+const DEEPEST: usize = 6;
+/// Most different keys that are remembered; others are looked up each time.
+const MOST_KEYS: usize = 4_096;
+/// Rank of an object or array in the place of a field: anything else is better.
+const NO_SCALAR: u16 = u16::MAX - 1;
+/// Keys under which wrappers of log lines keep the line, which may be JSON itself.
+const LINES: [&str; 6] = ["log", "message", "msg", "MESSAGE", "line", "body"];
+
+/// The keys of an input that stand for fields, as far as they are known.
+#[derive(Debug, Clone)]
+pub(super) struct Layout<K> {
+    keys: HashMap<String, Option<Column>>,
+    /// The fields that some object had.
+    pub seen: [bool; MAX_FIELDS],
+    /// Keys with another name than their field that were found since the last object.
+    pub renamed: Vec<(&'static str, String)>,
+    kind: PhantomData<K>,
+}
+
+impl<K: Kind> Layout<K> {
+    /// No keys yet.
+    pub fn new() -> Self {
+        let (keys, renamed) = (HashMap::new(), Vec::new());
+        Self { keys, seen: [false; MAX_FIELDS], renamed, kind: PhantomData }
+    }
+
+    /// The field of a key with its path.
+    fn column(&mut self, path: &str) -> Option<Column> {
+        if let Some(known) = self.keys.get(path) {
+            return *known;
+        }
+        let column = column_of::<K>(path);
+        if self.keys.len() < MOST_KEYS {
+            self.keys.insert(path.to_owned(), column);
+            if let Some(field) = column
+                .filter(Column::is_renamed)
+                .and_then(|column| K::FIELDS.get(column.place).copied())
+            {
+                self.renamed.push((field, path.to_owned()));
+            }
+        }
+        column
+    }
+
+    /// A field that no object so far had, of those without which a request cannot be judged.
+    pub fn absent(&self) -> Option<&'static str> {
+        let needed = K::KIND == RecordKind::Requests;
+        let mut fields = K::FIELDS.iter().zip(self.seen).take(K::NEEDED);
+        fields.find(|(_, seen)| needed && !seen).map(|(field, _)| *field)
+    }
+}
+
+/// The values of a line's object in the order of [`Kind::FIELDS`].
+#[derive(Debug)]
+pub(super) struct Fields<'a, K> {
+    pub values: [Scalar<'a>; MAX_FIELDS],
+    ranks: [u16; MAX_FIELDS],
+    /// Milliseconds of one unit of the latency or duration.
+    pub factor: f64,
+    kind: PhantomData<K>,
+}
+
+impl<K: Kind> Fields<'_, K> {
+    /// The value of a field as text.
+    pub fn written(&self, name: &str) -> String {
+        match K::place(name).and_then(|at| self.values.get(at)) {
+            Some(Scalar::Text(text)) => text.to_string(),
+            Some(Scalar::Integer(value)) => value.to_string(),
+            Some(Scalar::Float(value)) => value.to_string(),
+            Some(Scalar::Flag(value)) => value.to_string(),
+            Some(Scalar::Other(kind)) => (*kind).to_owned(),
+            Some(Scalar::Missing) | None => String::new(),
+        }
+    }
+
+    pub fn detail(&self, name: &str) -> String {
+        match K::place(name).and_then(|at| self.values.get(at)) {
+            None | Some(Scalar::Missing) => format!("{name} is missing"),
+            Some(Scalar::Text(text)) if text.is_empty() => format!("{name} is empty"),
+            Some(Scalar::Text(text)) => format!("{name} = {text:?}"),
+            Some(Scalar::Integer(value)) => format!("{name} = {value}"),
+            Some(Scalar::Float(value)) => format!("{name} = {value}"),
+            Some(Scalar::Flag(value)) => format!("{name} = {value}"),
+            Some(Scalar::Other(kind)) => format!("{name} is {kind}"),
+        }
+    }
+}
+
+impl<'a, K: Kind> Fields<'a, K> {
+    /// Reads the object of a line.
+    ///
+    /// # Errors
+    ///
+    /// The text is no JSON object.
+    pub fn read(text: &'a str, layout: &mut Layout<K>) -> serde_json::Result<Self> {
+        let mut fields = Self {
+            values: [const { Scalar::Missing }; MAX_FIELDS],
+            ranks: [u16::MAX; MAX_FIELDS],
+            factor: 1.0,
+            kind: PhantomData,
+        };
+        let mut json = serde_json::Deserializer::from_str(text);
+        let object = Object { fields: &mut fields, layout, prefix: "", depth: 0 };
+        object.deserialize(&mut json)?;
+        json.end()?;
+        fields.number_to_text();
+        Ok(fields)
+    }
+
+    /// Writes integers of ids, levels and versions as text.
+    fn number_to_text(&mut self) {
+        for (field, value) in K::FIELDS.iter().zip(&mut self.values) {
+            if let Scalar::Integer(number) = *value
+                && K::NUMBERED.contains(field)
+            {
+                *value = Scalar::Text(Cow::Owned(number.to_string()));
+            }
+        }
+    }
+
+    /// Sets a field unless a better key has set it. Of equal keys the last one counts, and a value
+    /// is better than none.
+    fn set(&mut self, column: Column, value: Scalar<'a>) {
+        let Column { place, rank, factor } = column;
+        let (Some(known), Some(best)) = (self.values.get_mut(place), self.ranks.get_mut(place))
+        else {
+            return;
+        };
+        let better = match (value.is_missing(), known.is_missing()) {
+            (true, false) => rank == *best,
+            (false, true) => true,
+            _ => rank <= *best || *best == NO_SCALAR,
+        };
+        if better {
+            (*known, *best) = (value, rank);
+            let field = K::FIELDS.get(place).copied().unwrap_or_default();
+            if matches!(field, "latency_ms" | "duration_ms") {
+                self.factor = factor;
+            }
+        }
+    }
+
+    /// Adds the fields of a line that stands as text in a wrapper.
+    fn add_line(&mut self, line: &str, layout: &mut Layout<K>) {
+        let Ok(inner) = Fields::<K>::read(line, layout) else { return };
+        let factor = inner.factor;
+        for (place, (value, rank)) in inner.values.into_iter().zip(inner.ranks).enumerate() {
+            if !value.is_missing() {
+                self.set(Column { place, rank, factor }, value.into_owned());
+            }
+        }
+    }
+}
+
+/// Reads an object into fields.
+struct Object<'f, 'de, K> {
+    fields: &'f mut Fields<'de, K>,
+    layout: &'f mut Layout<K>,
+    /// The path of the object, with a dot behind it.
+    prefix: &'f str,
+    depth: usize,
+}
+
+impl<'de, K: Kind> DeserializeSeed<'de> for Object<'_, 'de, K> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, K: Kind> Visitor<'de> for Object<'_, 'de, K> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one JSON object a line")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Key(key)) = map.next_key_seed(KeySeed)? {
+            let column = if self.depth == 0 {
+                let own = K::place(&key).map(|place| Column { place, rank: 0, factor: 1.0 });
+                own.or_else(|| self.layout.column(&key))
+            } else {
+                self.layout.column(&format!("{}{key}", self.prefix))
+            };
+            let raw = match column {
+                // the value of a field's own name is read at once, unless it is an object
+                Some(column) if column.rank == 0 => {
+                    let raw = map.next_value::<&RawValue>()?.get();
+                    self.mark(column);
+                    if !raw.starts_with('{') {
+                        let value = serde_json::from_str::<Scalar<'de>>(raw);
+                        let value = value.map_err(serde::de::Error::custom)?;
+                        self.fields.set(column, value);
+                        continue;
+                    }
+                    let object = Column { rank: NO_SCALAR, ..column };
+                    self.fields.set(object, Scalar::Other("an object"));
+                    raw
+                }
+                _ => map.next_value::<&RawValue>()?.get(),
+            };
+            self.read_raw(&key, column, raw);
+        }
+        Ok(())
+    }
+}
+
+impl<'de, K: Kind> Object<'_, 'de, K> {
+    fn mark(&mut self, column: Column) {
+        if let Some(seen) = self.layout.seen.get_mut(column.place) {
+            *seen = true;
+        }
+    }
+
+    /// Reads the value of a key that is not a field's own name.
+    fn read_raw(&mut self, key: &str, column: Option<Column>, raw: &'de str) {
+        let is_object = raw.starts_with('{');
+        if is_object && self.depth < DEEPEST {
+            let prefix = format!("{}{key}.", self.prefix);
+            let object = Object {
+                fields: &mut *self.fields,
+                layout: &mut *self.layout,
+                prefix: &prefix,
+                depth: self.depth + 1,
+            };
+            // the text is valid JSON already; a number out of range only ends this object
+            let _ = object.deserialize(&mut serde_json::Deserializer::from_str(raw));
+            return;
+        }
+        if is_object || raw.starts_with('[') {
+            return;
+        }
+        let is_line = self.depth == 0 && LINES.contains(&key) && raw.starts_with("\"{");
+        if column.is_none() && !is_line {
+            return;
+        }
+        let Ok(value) = serde_json::from_str::<Scalar<'de>>(raw) else { return };
+        if is_line && let Scalar::Text(line) = &value {
+            self.fields.add_line(line.trim_ascii(), self.layout);
+        }
+        if let Some(column) = column {
+            self.mark(column);
+            self.fields.set(column, value);
+        }
+    }
+}
+
+/// A key.
+struct Key<'a>(Cow<'a, str>);
+struct KeySeed;
+
+impl<'de> DeserializeSeed<'de> for KeySeed {
+    type Value = Key<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Key<'de>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for KeySeed {
+    type Value = Key<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Key<'de>, E> {
+        Ok(Key(Cow::Borrowed(key)))
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Key<'de>, E> {
+        Ok(Key(Cow::Owned(key.to_owned())))
+    }
+}
