@@ -15,6 +15,8 @@ pub const MAX_NAME_BYTES: usize = 512;
 pub const MAX_LINE_BYTES: usize = 1 << 20;
 /// Rejected records whose position and detail are kept, per reason.
 pub const REJECTED_SAMPLES: usize = 5;
+/// Services of which rejected records are counted.
+pub const REJECTED_SERVICES: usize = 200;
 
 /// Bounds on memory, per partition.
 ///

@@ -373,8 +373,8 @@ class Incident:
 
     @property
     def grouped_by_time(self) -> bool:
-        """Whether services without known calls between them share it, because the same kind of fault
-        began in them at the same time."""
+        """Whether services without known calls between them share it, because the same kind of
+        fault began in them at the same time."""
 
     @property
     def slo(self) -> dict[str, Any] | None:

@@ -30,7 +30,7 @@ def test_a_kind_with_too_few_accepted_records_is_named() -> None:
     recent.add("spans", 1_000)
     recent.add("requests", 94, [("late", 6)], LATE)
     assert recent.problem() == (
-        "6 of 100 requests could not be accepted: its window was already closed "
+        "6 of 100 requests could not be accepted: the step of its time was already closed "
         "(10 s behind, position 3), in the last 15 minutes"
     )
     assert recent.shares() == {"spans": 1.0, "requests": 0.94}

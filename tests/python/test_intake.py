@@ -169,3 +169,51 @@ def test_reports_and_graphs_have_the_counts(tmp_path: Path) -> None:
     assert graph.accepted == 1
     assert graph.problem() is not None
     assert graph.problem(0.5) is None
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_a_service_of_which_nothing_was_read_is_in_the_first_line(
+    form: str, tmp_path: Path, capsys: Out
+) -> None:
+    path = tmp_path / f"a.{form}"
+    good = [line(i) for i in range(4_000)]
+    lost = [line(i, service="Gepäck") for i in range(40)]
+    if form == "csv":
+        text = HEADER + "".join(good) + "".join(lost)
+    else:
+        names = HEADER.strip().split(",")
+        text = "".join(
+            json.dumps(dict(zip(names, one.strip().split(","), strict=True)), ensure_ascii=False)
+            + "\n"
+            for one in good + lost
+        )
+    path.write_bytes(text.encode("latin-1"))
+    code, first, written = detect(tmp_path, capsys, str(path))
+    if written["accepted"] == 4_040:  # the text was read as Latin-1
+        return
+    assert code == errors.FINE
+    assert first.startswith("None of the 40 records of Gep")
+    assert "the line is not UTF-8" in first
+    assert first.endswith("No incident found")
+    assert len(written["lost_services"]) == 1
+
+
+def test_stray_lines_of_unknown_services_are_not_lost_services(tmp_path: Path, capsys: Out) -> None:
+    stray = [line(5, service=f"x{i}", time="soon") for i in range(4)]
+    known = [line(5, time="soon") for _ in range(20)]
+    path = write(tmp_path / "a.csv", *(line(i) for i in range(1_000)), *stray, *known)
+    _, first, written = detect(tmp_path, capsys, path)
+    assert (first, written["lost_services"]) == ("No incident found", [])
+
+
+def test_lost_services_of_a_table(tmp_path: Path) -> None:
+    names = HEADER.strip().split(",")
+    rows = [line(i).strip().split(",") for i in range(300)]
+    rows += [line(i, service="till", time="").strip().split(",") for i in range(8)]
+    table = [dict(zip(names, row, strict=True)) for row in rows]
+    for row in table[300:]:
+        row["timestamp"] = ""
+    document = json.loads(mad.detect(table).document())
+    assert document["lost_services"] == [
+        "None of the 8 records of till could be read: a required field is missing (row 301)"
+    ]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::LostServices;
 use crate::limits::REJECTED_SAMPLES;
 
 /// Why a record was rejected.
@@ -76,7 +77,7 @@ impl RejectReason {
             Self::BadJson => "the line is not a JSON object with the required fields",
             Self::FieldCount => "the row has more or fewer fields than the header",
             Self::Truncated => "the record is truncated",
-            Self::Late => "its window was already closed",
+            Self::Late => "the step of its time was already closed",
             Self::Future => "the timestamp is far ahead of all other records",
             Self::WrongClock => "the clock of its source is wrong",
             Self::Duplicate => "a record with this request_id was already accepted",
@@ -163,9 +164,20 @@ pub struct Rejections {
     remarks: BTreeMap<Doubt, Remark>,
     /// Columns with another name than their field, by field.
     renamed: BTreeMap<String, String>,
+    services: LostServices,
 }
 
 impl Rejections {
+    /// Counts the service of a record that was rejected, beside [`add`](Self::add).
+    pub fn add_service(&mut self, service: &str, reason: RejectReason, position: u64) {
+        self.services.add(service, reason, position);
+    }
+
+    /// Rejected records by service.
+    pub fn services(&self) -> &LostServices {
+        &self.services
+    }
+
     /// Counts a record; `detail` is called only for the first [`REJECTED_SAMPLES`] of a reason.
     pub fn add(&mut self, reason: RejectReason, position: u64, detail: impl FnOnce() -> String) {
         let count = self.counts.entry(reason).or_default();
@@ -203,6 +215,7 @@ impl Rejections {
         for (doubt, remark) in other.remarks {
             self.remarks.entry(doubt).or_default().merge(remark);
         }
+        self.services.merge(&other.services);
     }
 
     /// Counts a record that was taken although one of its values is not known; `value` is called

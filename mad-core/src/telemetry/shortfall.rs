@@ -50,12 +50,15 @@ impl KindCounts {
             Some(first) if first.reason.was_read() => "accepted",
             _ => "read",
         };
-        let all = thousands(offered);
+        let all = with_separators(offered);
         let mut text = match accepted {
             0 if offered == 1 => format!("The only {records} could not be {verb}"),
             0 => format!("None of the {all} {records} could be {verb}"),
             _ => {
-                format!("{} of {all} {records} could not be {verb}", thousands(offered - accepted))
+                format!(
+                    "{} of {all} {records} could not be {verb}",
+                    with_separators(offered - accepted)
+                )
             }
         };
         if let Some(Rejected { reason, position, detail }) = main {
@@ -91,8 +94,8 @@ fn noun(kind: RecordKind, count: u64) -> &'static str {
     if count == 1 { one } else { many }
 }
 
-/// `12,345`.
-fn thousands(count: u64) -> String {
+/// A count with separated thousands: `12,345`.
+pub fn with_separators(count: u64) -> String {
     let digits = count.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {

@@ -118,6 +118,9 @@ impl<K: Kind> Table<K> {
         let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
         let Ok(text) = std::str::from_utf8(bytes) else {
             rejections.add(RejectReason::NotUtf8, line, || shown(bytes));
+            let (readable, mut fields) = (String::from_utf8_lossy(bytes), [""; MAX_FIELDS]);
+            split_plain(&readable, header, &mut fields);
+            lose::<K>(&fields, RejectReason::NotUtf8, line, rejections);
             return Ok(None);
         };
         let slots = &header.slots;
@@ -161,6 +164,7 @@ impl CsvRow<'_> {
             rejections.add(reason, self.line, || {
                 format!("{} fields, the header has {wanted}", self.columns)
             });
+            lose::<K>(&self.fields, reason, self.line, rejections);
             return;
         }
         match K::record(&self.fields, zone) {
@@ -174,17 +178,32 @@ impl CsvRow<'_> {
                 }
                 sink(record, self.line);
             }
-            Err((reason, name)) => rejections.add(reason, self.line, || {
-                let at = K::place(name).and_then(|at| self.fields.get(at));
-                let value = at.copied().unwrap_or_default();
-                if value.is_empty() {
-                    format!("{name} is empty")
-                } else {
-                    format!("{name} = {value:?}")
-                }
-            }),
+            Err((reason, name)) => {
+                rejections.add(reason, self.line, || {
+                    let at = K::place(name).and_then(|at| self.fields.get(at));
+                    let value = at.copied().unwrap_or_default();
+                    if value.is_empty() {
+                        format!("{name} is empty")
+                    } else {
+                        format!("{name} = {value:?}")
+                    }
+                });
+                lose::<K>(&self.fields, reason, self.line, rejections);
+            }
         }
     }
+}
+
+/// Counts the service of a rejected row.
+#[cold]
+fn lose<K: Kind>(
+    fields: &[&str; MAX_FIELDS],
+    reason: RejectReason,
+    line: u64,
+    rejections: &mut Rejections,
+) {
+    let service = K::place("service").and_then(|at| fields.get(at));
+    rejections.add_service(service.copied().unwrap_or_default(), reason, line);
 }
 
 impl Value for &str {

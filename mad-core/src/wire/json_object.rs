@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::columns::{Column, column_of};
 use super::kind::{Kind, MAX_FIELDS};
 use super::scalar::Scalar;
+use super::value::Value;
 use crate::telemetry::RecordKind;
 
 /// Deepest object in which fields are looked for; deeper ones are ignored.
@@ -87,6 +88,12 @@ impl<K: Kind> Fields<'_, K> {
             Some(Scalar::Other(kind)) => (*kind).to_owned(),
             Some(Scalar::Missing) | None => String::new(),
         }
+    }
+
+    /// The service; empty where it is missing or no text.
+    pub fn service(&self) -> &str {
+        let value = K::place("service").and_then(|at| self.values.get(at));
+        value.and_then(|value| value.text().ok()).unwrap_or_default()
     }
 
     pub fn detail(&self, name: &str) -> String {

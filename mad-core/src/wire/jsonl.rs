@@ -70,6 +70,10 @@ fn take<K: Kind>(
     }
     let Ok(text) = std::str::from_utf8(bytes) else {
         rejections.add(RejectReason::NotUtf8, line, || shown(bytes));
+        let readable = String::from_utf8_lossy(bytes);
+        if let Ok(fields) = Fields::read(&readable, layout) {
+            rejections.add_service(fields.service(), RejectReason::NotUtf8, line);
+        }
         return;
     };
     let fields = Fields::read(text, layout);
@@ -91,7 +95,10 @@ fn take<K: Kind>(
                 }
                 sink(record, line);
             }
-            Err((reason, name)) => rejections.add(reason, line, || fields.detail(name)),
+            Err((reason, name)) => {
+                rejections.add(reason, line, || fields.detail(name));
+                rejections.add_service(fields.service(), reason, line);
+            }
         },
         Err(error) => {
             let cut = !ended && error.is_eof();

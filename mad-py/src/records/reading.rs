@@ -1,9 +1,12 @@
 //! Counts of the records read, by kind and by source, and what they say about the input.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mad_core::export::{Document, RejectedDocument};
-use mad_core::telemetry::{Doubt, KindCounts, Plausibility, RejectReason};
+use mad_core::telemetry::{
+    Doubt, KindCounts, LostRecords, Plausibility, RejectReason, with_separators,
+};
 use mad_core::{Record, RecordCounts, RecordKind, Rejections};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -24,6 +27,32 @@ const MANY_WITHOUT_LATENCY: f64 = 0.05;
 pub struct Reading {
     counts: RecordCounts,
     plausibility: Plausibility,
+    services: KnownServices,
+}
+
+/// The services of accepted records, of which at most [`SERVICES`] are kept.
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct KnownServices {
+    names: BTreeSet<Box<str>>,
+    last: String,
+}
+
+/// Services of accepted records that are kept.
+const SERVICES: usize = 10_000;
+/// Rejected records from which a service without an accepted one is named. Fewer may be stray lines.
+const LOST: u64 = 5;
+
+impl KnownServices {
+    #[inline]
+    fn add(&mut self, service: &str) {
+        if self.last != service {
+            self.last.clear();
+            self.last.push_str(service);
+            if !self.names.contains(service) && self.names.len() < SERVICES {
+                self.names.insert(service.into());
+            }
+        }
+    }
 }
 
 impl Reading {
@@ -42,6 +71,36 @@ impl Reading {
     pub fn see(&mut self, record: &Record<'_>) {
         self.counts.of_mut(record.kind()).records += 1;
         self.plausibility.see(record);
+        match record {
+            Record::Request(request) => self.services.add(request.service),
+            Record::Metric(point) => self.services.add(point.service),
+            Record::Span(span) => self.services.add(span.service),
+            Record::Log(line) => self.services.add(line.service),
+            Record::Change(_) | Record::Edge(_) => {}
+        }
+    }
+
+    /// A sentence about each service of which no record could be read, those with most records
+    /// first.
+    pub fn lost_services(&self, place: &str) -> Vec<String> {
+        if self.services.names.len() >= SERVICES {
+            return Vec::new();
+        }
+        let rejected = self.counts.rejected();
+        let known = &self.services.names;
+        let all = rejected.services().iter();
+        let mut lost: Vec<_> =
+            all.filter(|(name, lost)| lost.records >= LOST && !known.contains(*name)).collect();
+        lost.sort_by_key(|(name, lost)| (Reverse(lost.records), *name));
+        let sentence = |(name, lost): &(&str, &LostRecords)| {
+            format!(
+                "None of the {} records of {name} could be read: {} ({place} {})",
+                with_separators(lost.records),
+                lost.reason.describe(),
+                lost.position
+            )
+        };
+        lost.iter().map(sentence).collect()
     }
 
     /// Counts records that were read, and then not taken.
@@ -153,6 +212,7 @@ impl Reading {
         mut document: Document,
         problem: Option<String>,
         warnings: Vec<String>,
+        place: &str,
     ) -> RunDocument {
         document.rejected = RejectedDocument::new(&self.counts.rejected());
         let read = self.counts.iter().map(|(kind, read)| {
@@ -162,6 +222,7 @@ impl Reading {
         RunDocument {
             accepted: self.counts.accepted(),
             problem,
+            lost_services: self.lost_services(place),
             warnings,
             read: read.collect(),
             document,
@@ -174,6 +235,7 @@ impl Reading {
 pub struct RunDocument {
     accepted: u64,
     problem: Option<String>,
+    lost_services: Vec<String>,
     warnings: Vec<String>,
     read: BTreeMap<&'static str, ReadDocument>,
     #[serde(flatten)]

@@ -132,7 +132,7 @@ impl Report {
             let problem = self.reading.problem(config.intake.min_accepted, ROW);
             let warnings = self.reading.warnings(config.features.step_seconds);
             let document = Document::new(&self.pipeline);
-            to_json(&self.reading.document(document, problem, warnings))
+            to_json(&self.reading.document(document, problem, warnings, ROW))
         })
     }
 

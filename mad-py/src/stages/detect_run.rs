@@ -211,7 +211,7 @@ impl DetectRun {
                  judged: the same input may be given twice"
             ));
         }
-        self.intake.reading.document(document, self.problem(), warnings)
+        self.intake.reading.document(document, self.problem(), warnings, LINE)
     }
 
     fn take(&mut self, index: usize, piece: &Piece<'_>) -> mad_core::Result<()> {

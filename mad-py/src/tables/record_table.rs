@@ -166,6 +166,8 @@ fn reject<K: Kind>(
             Some(text) => format!("{field} = {text:?}"),
         }
     });
+    let service = K::place("service").and_then(|place| cells.get(place)).and_then(Cell::written);
+    rejections.add_service(&service.unwrap_or_default(), reason, position);
 }
 
 /// The columns of a batch that a kind reads.

@@ -41,6 +41,7 @@ def summary(document: Mapping[str, Any]) -> dict[str, Any]:
         "rejected": rejected.get("total", 0),
         "problem": document.get("problem"),
         "hint": document.get("hint") or "",
+        "lost_services": list(document.get("lost_services") or []),
         "warnings": list(document.get("warnings") or []),
     }
 

@@ -24,7 +24,8 @@ def detect(
 
     Each input is a path (CSV, JSON Lines or Parquet; plain, gzip or zstd), a dataframe or Arrow
     object (pandas, polars, pyarrow, duckdb), a mapping of columns, or a list of dictionaries. A
-    lazy frame of polars is collected. docs/files.md lists the columns of each kind; other columns are ignored. Requests need timestamp, service, endpoint,
+    lazy frame of polars is collected. docs/files.md lists the columns of each kind; other columns
+    are ignored. Requests need timestamp, service, endpoint,
     status_code (HTTP status) and latency_ms (milliseconds); a `request_id` drops repeated
     deliveries. Metrics need timestamp, service, metric and value. `edges` are pairs of caller and
     callee.

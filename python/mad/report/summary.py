@@ -118,6 +118,11 @@ def headline(document: Json) -> tuple[str, str]:
     Inputs that were not read come first, because the results do not speak of them.
     """
     problem = words.visible(document.get("problem") or "")
+    lost = [words.visible(one) for one in document.get("lost_services") or []]
+    if not problem and lost:
+        title, lead = _result(document)
+        others = f" and of {words.plural(len(lost) - 1, 'other service')}" if lost[1:] else ""
+        return f"{lost[0]}{others}. {title}", lead
     if not problem:
         return _result(document)
     hint = words.visible(document.get("hint") or "").rstrip(".")
@@ -144,7 +149,10 @@ def _result(document: Json) -> tuple[str, str]:
             if flagged
             else f"Every {interval} was within the normal range of its {whose}."
         )
-        return "No incident found", f"{analysed(document)} were analysed. {outcome}{failures(document)}"
+        return (
+            "No incident found",
+            f"{analysed(document)} were analysed. {outcome}{failures(document)}",
+        )
     step = float(document.get("step_seconds") or 60)
     start, end = bounds(top, step)
     peak = next(iter(peaks(top)), None)

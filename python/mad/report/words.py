@@ -30,23 +30,6 @@ _STATES = {
     "normal": "Normal",
 }
 
-_REJECTIONS = {
-    "missing_field": "a required field is missing",
-    "bad_timestamp": "the timestamp cannot be parsed",
-    "naive_timestamp": "the timestamp has no time zone",
-    "bad_value": "the value is not a finite number",
-    "bad_name": "a name is empty, too long or has control characters",
-    "line_too_long": "the line is too long",
-    "not_utf8": "the line is not UTF-8",
-    "bad_json": "the line is not a JSON object with the required fields",
-    "field_count": "the row has more or fewer fields than the header",
-    "truncated": "the record is truncated",
-    "late": "its window was already closed",
-    "future": "the timestamp is far ahead of all other records",
-    "wrong_clock": "the clock of its source is wrong",
-    "duplicate": "a record with this request_id was already accepted",
-}
-
 
 def visible(value: object) -> str:
     """Text with control, bidirectional and unpaired characters written as escapes.
@@ -112,7 +95,7 @@ def state(name: object) -> str:
 
 def rejection(reason: str) -> str:
     """The reason of a rejected record as text."""
-    return _REJECTIONS.get(reason) or visible(reason).replace("_", " ")
+    return _core.describe_rejection(reason) or visible(reason).replace("_", " ")
 
 
 def is_number(value: object) -> TypeGuard[float]:
