@@ -551,3 +551,31 @@ def test_rankings_use_only_rows_known_at_the_time(report: mad.Report) -> None:
     assert (early.abstained, len(early)) == (True, 0)
     assert report.culprits(at=incident.end, top_k=1).culprits[0].service == "payments"
     assert report.culprits(at=datetime(9999, 1, 1, tzinfo=UTC)).abstained
+
+
+def test_a_host_with_a_wrong_clock_is_named_and_costs_only_its_records() -> None:
+    start = datetime(2026, 1, 6, 10, tzinfo=timezone.utc)
+    hosts = [f"web-{second % 7}" for second in range(3_000)]
+    shift = {"web-2": 1_200, "web-5": -7_200}
+    rows = {
+        "timestamp": [
+            start + timedelta(seconds=second + shift.get(host, 0))
+            for second, host in enumerate(hosts)
+        ],
+        "service": ["cart"] * 3_000,
+        "endpoint": ["/add"] * 3_000,
+        "status_code": [200] * 3_000,
+        "latency_ms": [9.0] * 3_000,
+        "host": hosts,
+    }
+    pipeline = mad.Pipeline()
+    pipeline.ingest(rows)
+    pipeline.finish()
+    faults = {fault["host"]: fault for fault in pipeline.clock_faults}
+    assert set(faults) == {"web-2", "web-5"}
+    assert faults["web-2"]["text"].startswith("host web-2: ")
+    assert "about 20 minutes ahead" in faults["web-2"]["text"]
+    assert "about 2 hours behind" in faults["web-5"]["text"]
+    wrong = sum(host in faults for host in hosts)
+    assert pipeline.rejected["total"] <= wrong
+    assert json.loads(pipeline.document())["clock_faults"] == pipeline.clock_faults

@@ -12,8 +12,8 @@ pub use csv::{
     write_scored_points_header, write_scored_row,
 };
 pub use documents::{
-    BurnDocument, ChangeDocument, CulpritDocument, Document, EntityDocument, EntitySummary,
-    EvidenceDocument, IncidentDocument, LinkDocument, MemberDocument, PeakDocument,
+    BurnDocument, ChangeDocument, ClockFaultDocument, CulpritDocument, Document, EntityDocument,
+    EntitySummary, EvidenceDocument, IncidentDocument, LinkDocument, MemberDocument, PeakDocument,
     RankingDocument, RejectedDocument, RejectedRecord, SCHEMA_VERSION, SeriesDocument,
     SignalSeries, SloDocument,
 };

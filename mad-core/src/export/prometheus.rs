@@ -5,13 +5,15 @@ use std::fmt::Write as _;
 use crate::pipeline::Pipeline;
 use crate::series::Signal;
 use crate::status;
+use crate::time::SECOND;
 
 /// The newest row of each entity and the newest point of each series in the
 /// [text format](https://prometheus.io/docs/instrumenting/exposition_formats/) of Prometheus.
 ///
 /// The gauges are `mad_score` and `mad_anomalous`; `mad_health_score` (0 to 100) of rows of
 /// requests; and `mad_value`, `mad_expected_low` and `mad_expected_high` with the label `signal`, in
-/// the unit of the signal. Unknown values are left out. A pipeline without rows gives an empty text.
+/// the unit of the signal. `mad_clock_offset_seconds` names the sources with a wrong clock, with the
+/// label `host`, or `service` and `endpoint`. Unknown values are left out. A pipeline without rows gives an empty text.
 ///
 /// # Examples
 ///
@@ -57,6 +59,19 @@ pub fn prometheus_text(pipeline: &Pipeline) -> String {
         of.extend(state.metric.as_deref().map(|metric| ("signal", metric)));
         families.score.add(&labels(&of), state.score);
     }
+    for fault in pipeline.clock_faults() {
+        let entity = fault.entity.and_then(|entity| pipeline.entities().get(entity));
+        let name = match (&fault.host, entity) {
+            (Some(host), _) => labels(&[("host", host)]),
+            (None, Some(entity)) => {
+                labels(&[("service", &entity.service), ("endpoint", &entity.endpoint)])
+            }
+            (None, None) => continue,
+        };
+        let (low, high) = fault.offset;
+        let largest = if low.unsigned_abs() > high.unsigned_abs() { low } else { high };
+        families.clock.add(&name, largest as f64 / SECOND as f64);
+    }
     families.text()
 }
 
@@ -87,6 +102,7 @@ struct Families {
     value: Family,
     low: Family,
     high: Family,
+    clock: Family,
 }
 
 impl Default for Families {
@@ -98,6 +114,10 @@ impl Default for Families {
             value: Family::new("mad_value", "Value of the newest row."),
             low: Family::new("mad_expected_low", "Lower end of the expected band."),
             high: Family::new("mad_expected_high", "Upper end of the expected band."),
+            clock: Family::new(
+                "mad_clock_offset_seconds",
+                "Largest offset of a source whose records have wrong times.",
+            ),
         }
     }
 }
@@ -110,9 +130,9 @@ impl Families {
     }
 
     fn text(self) -> String {
-        let Self { score, anomalous, health, value, low, high } = self;
+        let Self { score, anomalous, health, value, low, high, clock } = self;
         let mut out = String::new();
-        for Family { name, help, lines } in [score, anomalous, health, value, low, high] {
+        for Family { name, help, lines } in [score, anomalous, health, value, low, high, clock] {
             if !lines.is_empty() {
                 let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{lines}");
             }

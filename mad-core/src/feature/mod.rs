@@ -1,5 +1,6 @@
 //! Event-time windows: telemetry in, rows of any number of signals out.
 
+mod clock_watch;
 mod event_time_window;
 mod feature_builder;
 mod log_step;
@@ -17,6 +18,7 @@ mod status_counts;
 mod tail_reference;
 mod window_clock;
 
+pub use clock_watch::ClockWatch;
 pub use event_time_window::FeatureSink;
 pub use feature_builder::{FeatureBuilder, FeatureCounts};
 pub(crate) use log_step::LogCursor;

@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 
+use mad_core::export::ClockFaultDocument;
+use mad_core::feature::ClockWatch;
 use mad_core::telemetry::KindCounts;
 use mad_core::time::ZonePolicy;
 use mad_core::wire::Sink;
-use mad_core::{Error, Record, RecordKind, Rejections, Result};
+use mad_core::{Error, PipelineConfig, Record, RecordKind, Rejections, Result};
 
 use crate::records::owned::{Names, Owned};
 use crate::records::reading::LINE;
@@ -20,19 +22,22 @@ pub struct Sources {
     zone: ZonePolicy,
     sort: Option<usize>,
     held: usize,
+    /// Of records that are sorted: their order of arrival shows wrong clocks.
+    watch: ClockWatch,
 }
 
 impl Sources {
     /// `sort` is how many records may be held to sort them; `None` takes them as they come.
-    pub fn new(kinds: &[RecordKind], zone: ZonePolicy, sort: Option<usize>) -> Self {
+    pub fn new(kinds: &[RecordKind], config: &PipelineConfig, sort: Option<usize>) -> Self {
         let source = |kind: &RecordKind| (Source::new(*kind), VecDeque::new());
         Self {
             sources: kinds.iter().map(source).collect(),
             read: vec![KindCounts::default(); kinds.len()],
             names: Names::new(),
-            zone,
+            zone: config.zone(),
             sort,
             held: 0,
+            watch: ClockWatch::new(config.features, &config.limits),
         }
     }
 
@@ -54,6 +59,12 @@ impl Sources {
         let all = self.sources.iter().zip(&self.read).enumerate();
         let short = all.filter(|(_, (_, read))| read.falls_short(min_accepted));
         short.map(|(i, ((source, _), read))| (i, read.shortfall(source.kind, LINE))).collect()
+    }
+
+    /// The sources with a wrong clock, where the records are sorted.
+    pub fn clock_faults(&self) -> Vec<ClockFaultDocument> {
+        let document = |fault| ClockFaultDocument::new(&fault, self.watch.entities());
+        self.watch.faults().map(document).collect()
     }
 
     /// How times without a zone are read.
@@ -80,7 +91,7 @@ impl Sources {
     ) -> Result<()> {
         let kind = self.kind(index)?;
         let judged = self.sources.iter().filter(|(source, _)| source.kind.is_timed()).count();
-        let Self { sources, read, names, zone, sort, held } = self;
+        let Self { sources, read, names, zone, sort, held, watch } = self;
         let Some((source, queue)) = sources.get_mut(index) else { return Ok(()) };
         let Some(read) = read.get_mut(index) else { return Ok(()) };
         let mut rejected = Rejections::default();
@@ -92,6 +103,9 @@ impl Sources {
             source.read(piece, *zone, pass, &mut rejected)
         } else {
             let keep: &mut Sink<'_> = &mut |record, position| {
+                if sort.is_some() {
+                    watch.see(&record);
+                }
                 queue.extend(names.keep(&record, position));
                 read.records += 1;
                 *held += 1;

@@ -42,6 +42,7 @@ pub fn document(report: &ReferenceReport, rejections: &Rejections) -> Document {
         entities: summaries.len() as u64,
         suppressed: BTreeMap::new(),
         rejected: RejectedDocument::new(rejections),
+        clock_faults: Vec::new(),
         incidents: report.incidents.iter().map(|one| incident(report, one)).collect(),
         ranking: ranking(report, None),
         timeline: summaries,

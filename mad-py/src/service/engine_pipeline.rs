@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use mad_core::export::{RankingDocument, prometheus_text};
+use mad_core::export::{ClockFaultDocument, RankingDocument, prometheus_text};
 use mad_core::pipeline::DeltaCheckpoint;
 use mad_core::time::ZonePolicy;
 use mad_core::{CulpritConfig, Pipeline, Timestamp};
@@ -183,6 +183,15 @@ impl EnginePipeline {
     /// Counts of records taken, and of rows flagged, suppressed and dropped.
     fn counters(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
         self.json(py, |served| served.core.counters().clone())
+    }
+
+    /// The sources whose records have wrong times.
+    fn clock_faults(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
+        self.json(py, |served| {
+            let faults = served.core.clock_faults();
+            let document = |fault| ClockFaultDocument::new(fault, served.core.entities());
+            faults.iter().map(document).collect::<Vec<_>>()
+        })
     }
 
     /// Requests by endpoint and status code, of the minutes from a moment on; at most the last ten.

@@ -74,7 +74,7 @@ impl DetectRun {
         write_scored_header(&mut services);
         write_scored_points_header(&mut scored_metrics);
         Ok(Self {
-            sources: Sources::new(&kinds, config.zone(), held),
+            sources: Sources::new(&kinds, &config, held),
             intake: Intake::new(config, state, learn)?,
             sort,
             features,
@@ -205,6 +205,8 @@ impl DetectRun {
             let earlier: BTreeSet<&str> = ended.map(|one| one.id.as_str()).collect();
             document.incidents.retain(|one| !earlier.contains(one.id.as_str()));
         }
+        document.clock_faults.extend(self.sources.clock_faults());
+        warnings.extend(document.clock_faults.iter().map(|fault| fault.text.clone()));
         if let Some((count, end)) = self.intake.repeated() {
             warnings.push(format!(
                 "{count} records are from before {end}, up to which the saved state has been \

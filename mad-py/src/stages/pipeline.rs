@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
+use mad_core::export::ClockFaultDocument;
 use mad_core::time::ZonePolicy;
 use mad_core::{Command, Document, Entity};
 use pyo3::prelude::*;
@@ -212,6 +213,17 @@ impl Pipeline {
     fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let rejections = self.core.with(py, |core| core.rejected().clone())?;
         rejected::rejected(py, &rejections)
+    }
+
+    /// The sources whose records have wrong times, as a list of dicts: host, or service and
+    /// endpoint; wrong of records; offset_seconds from and to; frozen; text.
+    #[getter]
+    fn clock_faults<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let text = self.core.with(py, |core| {
+            let document = |fault| ClockFaultDocument::new(fault, core.entities());
+            to_json(&core.clock_faults().iter().map(document).collect::<Vec<_>>())
+        })??;
+        py.import("json")?.call_method1("loads", (text,))
     }
 
     /// Everything a report shows, as JSON.

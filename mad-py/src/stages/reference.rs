@@ -3,7 +3,7 @@
 use mad_core::reference::{self, ReferenceConfig, ReferenceReport, ReferenceRow};
 use mad_core::telemetry::KindCounts;
 use mad_core::time::ZonePolicy;
-use mad_core::{IntakeConfig, Limits, Record, RecordKind, Rejections, Request};
+use mad_core::{IntakeConfig, Limits, PipelineConfig, Record, RecordKind, Rejections, Request};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -44,11 +44,10 @@ impl ReferenceRun {
         };
         config.validate().map_err(|error| to_py(&error))?;
         // the original takes naive times as they are
-        let zone = ZonePolicy::Offset(0);
         Ok(Self {
             sources: Sources::new(
                 &vec![RecordKind::Requests; sources],
-                zone,
+                &PipelineConfig { naive_offset_seconds: Some(0), ..PipelineConfig::default() },
                 Some(Limits::default().sort_records),
             ),
             rejections: Rejections::default(),

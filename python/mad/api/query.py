@@ -228,6 +228,7 @@ def stats(request: Request) -> Response:
         "rejected": sum(rejected.values()),
         "rejected_by_reason": rejected,
         "problem": engine.intake.problem(),
+        "clock_faults": json.loads(engine.pipeline.clock_faults()),
     }
     return JSONResponse({**intake, **counters, **times})
 

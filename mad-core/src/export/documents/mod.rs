@@ -1,5 +1,6 @@
 //! Serializable documents: a whole report, one incident, a ranking, rejected records.
 
+mod clocks;
 mod incident;
 mod ranking;
 mod rejected;
@@ -8,6 +9,7 @@ mod series;
 mod slo;
 mod spread;
 
+pub use clocks::ClockFaultDocument;
 pub use incident::{EntityDocument, IncidentDocument, PeakDocument};
 pub use ranking::{CulpritDocument, EvidenceDocument, RankingDocument};
 pub use rejected::{RejectedDocument, RejectedRecord};

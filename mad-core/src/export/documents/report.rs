@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{IncidentDocument, RankingDocument, RejectedDocument};
+use super::{ClockFaultDocument, IncidentDocument, RankingDocument, RejectedDocument};
 use crate::graph::GraphDocument;
 use crate::pipeline::{Counters, Pipeline};
 use crate::series::Entity;
@@ -48,6 +48,7 @@ pub struct Document {
     pub series: u64,
     pub suppressed: BTreeMap<&'static str, u64>,
     pub rejected: RejectedDocument,
+    pub clock_faults: Vec<ClockFaultDocument>,
     pub incidents: Vec<IncidentDocument>,
     pub ranking: RankingDocument,
     pub timeline: Vec<EntitySummary>,
@@ -132,6 +133,11 @@ impl Document {
             entities: counters.entities,
             suppressed: counters.suppressed.iter().map(|(why, n)| (why.as_str(), *n)).collect(),
             rejected: RejectedDocument::new(pipeline.rejected()),
+            clock_faults: pipeline
+                .clock_faults()
+                .iter()
+                .map(|fault| ClockFaultDocument::new(fault, pipeline.entities()))
+                .collect(),
             incidents: incidents
                 .iter()
                 .map(|incident| IncidentDocument::new(pipeline, incident))
