@@ -306,11 +306,14 @@ fn causes_of(ranking: &Ranking, incident: &Incident) -> Vec<String> {
         let what: Vec<String> = what.into_iter().filter(|word| !word.is_empty()).collect();
         let what = if what.is_empty() { String::new() } else { format!(" ({})", what.join(" ")) };
         out.push(format!(
-            "A change of {}: {}{what} at {}, {} before the end of its first anomalous {}.",
+            "A change of {}: {}{what} at {}, {} its first anomalous {}.",
             one_line(&change.service),
             one_line(&change.kind),
             date_clock(change.at, incident.step),
-            duration(first.onset.plus(incident.step).since(change.at)),
+            match first.onset.since(change.at) {
+                ..=0 => "within".to_owned(),
+                before => format!("{} before", duration(before)),
+            },
             step_unit(incident),
         ));
     }

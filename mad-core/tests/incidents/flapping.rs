@@ -144,7 +144,7 @@ fn the_onset_and_the_deploy_of_a_long_fault_are_those_of_its_begin() {
         assert_eq!(ranking.culprits[0].onset, at(120), "{length}");
         let causes = run.pipeline.explain(found[0]).likely_causes;
         let named = causes.iter().find(|cause| cause.contains("7.4.1")).unwrap();
-        assert!(named.contains("3 minutes before the end of its first"), "{named}");
+        assert!(named.contains("2 minutes before its first anomalous minute"), "{named}");
     }
 }
 
