@@ -6,14 +6,14 @@ use std::sync::Arc;
 use super::{CloseReason, Incident, IncidentChange, IncidentGrouper, IncidentStatus};
 use crate::history::FlaggedRow;
 use crate::series::{Entity, EntityId};
-use crate::time::{HOUR, Timestamp};
+use crate::time::{DAY, HOUR, Timestamp};
 
 /// Longest time between the end of an incident and the next one of the same fault that makes the
 /// latter a recurrence.
 const RECURS_WITHIN: i64 = 3 * HOUR;
-/// Usual times between rows that the cooldown of a sparse entity has at least: as many as the default
-/// cooldown has with a row a minute.
-const SPARSE_ROWS: i64 = 10;
+/// Usual times between rows that the cooldown of a sparse entity has at least, up to a day. A few good
+/// requests among the failing ones of a rare job are no recovery.
+const SPARSE_ROWS: i64 = 20;
 /// Longest cooldown, unless a longer one is configured.
 const LONGEST_COOLDOWN: i64 = 6 * HOUR;
 
@@ -101,7 +101,7 @@ impl Incident {
     pub(super) fn end_at(&mut self, at: Timestamp, reason: CloseReason) {
         let sparse =
             if self.rhythm > self.step { self.rhythm.saturating_mul(SPARSE_ROWS) } else { 0 };
-        let sparse = sparse.min(LONGEST_COOLDOWN);
+        let sparse = sparse.min(DAY);
         let cooldown = if self.cooldown > 0 { self.cooldown.max(sparse) } else { 0 };
         self.status = IncidentStatus::Resolved;
         self.closed_at = Some(at);
