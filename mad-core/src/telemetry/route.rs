@@ -14,7 +14,8 @@ const MAX_PATTERNS: usize = 1_000;
 /// Turns raw paths into routes, so that a path per customer does not make an entity per customer.
 ///
 /// Only paths are changed: texts that begin with `/`, or with a scheme and a host, after an optional
-/// method (`GET /item/3`). Query and fragment are removed. The first pattern that matches the whole
+/// method (`GET /item/3`). Query, fragment, the protocol of a request line (` HTTP/1.1`) and parameters
+/// of segments (`;jsessionid=1A2B`) are removed. The first pattern that matches the whole
 /// path gives its text. Otherwise a segment becomes `{id}` when it is
 ///
 /// - a number, a date, or several joined (`42`, `2026-01-06`, `10.0.0.7`, `3,4`); a short decimal
@@ -35,6 +36,7 @@ const MAX_PATTERNS: usize = 1_000;
 /// assert_eq!(routes.template("GET /v1/item/123?full=1"), "GET /v1/item/{id}");
 /// assert_eq!(routes.template("/files/2026/notes.txt"), "/files/{path*}");
 /// assert_eq!(routes.template("/cart/add"), "/cart/add");
+/// assert_eq!(routes.template("GET /cart;jsessionid=1A2B?x=1 HTTP/1.1"), "GET /cart");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -81,7 +83,13 @@ impl RouteTemplates {
             return Cow::Borrowed(endpoint);
         };
         let path = path.find(['?', '#']).and_then(|end| path.get(..end)).unwrap_or(path);
+        let path = without_protocol(path);
         let bare = endpoint.get(..before.len() + path.len()).unwrap_or(endpoint);
+        if path.split('/').any(has_parameters) {
+            return Cow::Owned(
+                self.template(&format!("{before}{}", without_parameters(path))).into_owned(),
+            );
+        }
         if let Some(pattern) = self.patterns.iter().find(|pattern| matches(pattern, path)) {
             return match before {
                 _ if pattern == path => Cow::Borrowed(bare),
@@ -102,6 +110,31 @@ impl RouteTemplates {
         }
         Cow::Owned(route)
     }
+}
+
+/// A path without the ` HTTP/1.1` of a request line.
+fn without_protocol(path: &str) -> &str {
+    let protocol = path.rsplit_once(' ').filter(|(_, protocol)| protocol.starts_with("HTTP/"));
+    protocol.map_or(path, |(path, _)| path.trim_end())
+}
+
+/// A path whose segments have no parameters such as `;jsessionid=1A2B` (RFC 3986, section 3.3).
+fn without_parameters(path: &str) -> String {
+    let bare = |segment| match segment_name(segment) {
+        Some(name) => name,
+        None => segment,
+    };
+    path.split('/').map(bare).collect::<Vec<_>>().join("/")
+}
+
+fn has_parameters(segment: &str) -> bool {
+    segment_name(segment).is_some()
+}
+
+/// The name of a segment with parameters.
+fn segment_name(segment: &str) -> Option<&str> {
+    let (name, parameters) = segment.split_once(';')?;
+    parameters.contains('=').then_some(name)
 }
 
 /// What stands before the path, and the path; nothing where there is no path.

@@ -1,28 +1,43 @@
 //! The decoder of JSON Lines: one object with the fields of a record on each line.
 
+use super::elements::{Elements, Shape, shape_of};
 use super::json_object::{Fields, Layout};
 use super::kind::Kind;
 use super::lines::{Piece, Splitter};
-use super::text::{shown, too_long};
-use crate::error::Result;
+use super::range_query::Series;
+use super::text::{BOM, shown, too_long};
+use crate::error::{Error, Result};
 use crate::telemetry::{RejectReason, Rejections};
 use crate::time::ZonePolicy;
 
 /// The decoder of [`Format::JsonLines`](super::Format::JsonLines).
 #[derive(Debug, Clone)]
 pub(super) struct JsonLinesDecoder<K> {
-    splitter: Splitter,
+    shape: Undecided,
     zone: ZonePolicy,
     layout: Layout<K>,
 }
 
+/// How objects are separated, once that is known.
+#[derive(Debug, Clone)]
+enum Undecided {
+    /// The input so far.
+    Start(Vec<u8>),
+    Lines(Splitter),
+    Document(Elements),
+}
+
 impl<K: Kind> JsonLinesDecoder<K> {
     pub(super) fn new(zone: ZonePolicy) -> Self {
-        Self { splitter: Splitter::new(false), zone, layout: Layout::new() }
+        Self { shape: Undecided::Start(Vec::new()), zone, layout: Layout::new() }
     }
 
     pub(super) fn held_bytes(&self) -> usize {
-        self.splitter.held_bytes()
+        match &self.shape {
+            Undecided::Start(start) => start.capacity(),
+            Undecided::Lines(splitter) => splitter.held_bytes(),
+            Undecided::Document(elements) => elements.held_bytes(),
+        }
     }
 
     pub(super) fn feed(
@@ -31,11 +46,53 @@ impl<K: Kind> JsonLinesDecoder<K> {
         sink: &mut impl FnMut(K::Record<'_>, u64),
         rejections: &mut Rejections,
     ) -> Result<()> {
-        let Self { splitter, zone, layout } = self;
-        splitter.feed(bytes, &mut |piece| {
+        let Undecided::Start(start) = &mut self.shape else {
+            return self.pass_on(bytes, sink, rejections);
+        };
+        let whole = if start.is_empty() {
+            bytes.to_vec()
+        } else {
+            start.extend_from_slice(bytes);
+            std::mem::take(start)
+        };
+        match shape_of::<K>(&whole, false) {
+            Some(shape) => {
+                self.decide(shape);
+                self.pass_on(&whole, sink, rejections)
+            }
+            None => {
+                self.shape = Undecided::Start(whole);
+                Ok(())
+            }
+        }
+    }
+
+    fn decide(&mut self, shape: Shape) {
+        self.shape = match shape {
+            Shape::Lines => Undecided::Lines(Splitter::new(false)),
+            Shape::Elements(around) => Undecided::Document(Elements::new(around)),
+        };
+    }
+
+    fn pass_on(
+        &mut self,
+        bytes: &[u8],
+        sink: &mut impl FnMut(K::Record<'_>, u64),
+        rejections: &mut Rejections,
+    ) -> Result<()> {
+        let Self { shape, zone, layout } = self;
+        let mut each = |piece: Piece<'_>| {
             take(piece, *zone, layout, sink, rejections);
             Ok(None)
-        })
+        };
+        match shape {
+            Undecided::Start(_) => Ok(()),
+            Undecided::Lines(splitter) => splitter.feed(bytes, &mut each),
+            Undecided::Document(elements) if elements.is_new() => {
+                elements.feed(bytes.strip_prefix(&BOM).unwrap_or(bytes), &mut each)
+            }
+            Undecided::Document(elements) => elements.feed(bytes, &mut each),
+        }
     }
 
     pub(super) fn finish(
@@ -43,11 +100,30 @@ impl<K: Kind> JsonLinesDecoder<K> {
         sink: &mut impl FnMut(K::Record<'_>, u64),
         rejections: &mut Rejections,
     ) -> Result<()> {
-        let Self { splitter, zone, layout } = self;
-        splitter.finish(&mut |piece| {
+        if let Undecided::Start(start) = &mut self.shape {
+            let whole = std::mem::take(start);
+            self.decide(shape_of::<K>(&whole, true).unwrap_or(Shape::Lines));
+            self.pass_on(&whole, sink, rejections)?;
+        }
+        let Self { shape, zone, layout } = self;
+        let mut each = |piece: Piece<'_>| {
             take(piece, *zone, layout, sink, rejections);
             Ok(None)
-        })
+        };
+        match shape {
+            Undecided::Start(_) => Ok(()),
+            Undecided::Lines(splitter) => splitter.finish(&mut each),
+            Undecided::Document(elements) => {
+                elements.finish(&mut each)?;
+                if elements.count > 0 {
+                    return Ok(());
+                }
+                Err(Error::input(
+                    "the content is JSON without records: its array is empty; give an array of \
+                     objects, or one object a line",
+                ))
+            }
+        }
     }
 }
 
@@ -76,6 +152,15 @@ fn take<K: Kind>(
         }
         return;
     };
+    if let Some(series) = Series::read::<K>(text) {
+        return series.points::<K>(zone, |point| match point {
+            Ok(point) => sink(point, line),
+            Err(((reason, name), value)) => {
+                rejections
+                    .add(reason, line, || format!("{name} of the point with value {value:?}"));
+            }
+        });
+    }
     let fields = Fields::read(text, layout);
     for (field, key) in layout.renamed.drain(..) {
         rejections.rename(field, &key);

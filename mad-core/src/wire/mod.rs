@@ -7,7 +7,7 @@
 //! | format | cargo feature | one record is |
 //! |---|---|---|
 //! | [`Format::Csv`] | `csv` | a row under a header, RFC 4180 |
-//! | [`Format::JsonLines`] | `jsonl` | a JSON object on a line |
+//! | [`Format::JsonLines`] | `jsonl` | a JSON object on a line, or in the array of a document |
 
 use crate::error::{Error, Result};
 use crate::telemetry::Rejections;
@@ -18,6 +18,8 @@ mod columns;
 #[cfg(feature = "csv")]
 mod csv;
 #[cfg(feature = "jsonl")]
+mod elements;
+#[cfg(feature = "jsonl")]
 mod json_object;
 #[cfg(feature = "jsonl")]
 mod jsonl;
@@ -25,6 +27,8 @@ mod kind;
 #[cfg(any(feature = "csv", feature = "jsonl"))]
 mod lines;
 mod number;
+#[cfg(feature = "jsonl")]
+mod range_query;
 #[cfg(feature = "jsonl")]
 mod scalar;
 mod scored;
@@ -45,13 +49,13 @@ pub use value::{Value, time_reason};
 pub enum Format {
     /// Comma-separated values with a header, RFC 4180.
     Csv,
-    /// One JSON object a line.
+    /// One JSON object a line, or a JSON document with an array of objects.
     JsonLines,
 }
 
 impl Format {
     /// Guesses the format from the beginning of a file: [`JsonLines`](Self::JsonLines) when the
-    /// first byte that is neither white space nor a byte order mark is `{`, else
+    /// first byte that is neither white space nor a byte order mark is `{` or `[`, else
     /// [`Csv`](Self::Csv), also for no bytes at all.
     ///
     /// # Examples
@@ -66,7 +70,7 @@ impl Format {
     pub fn sniff(first_bytes: &[u8]) -> Self {
         let text = first_bytes.strip_prefix(&BOM).unwrap_or(first_bytes);
         match text.trim_ascii_start() {
-            [b'{', ..] => Self::JsonLines,
+            [b'{' | b'[', ..] => Self::JsonLines,
             _ => Self::Csv,
         }
     }

@@ -49,7 +49,7 @@ fn headers_that_cannot_be_used() {
     }
     assert!(csv(b"\xff\xfet\0i\0").message().contains("not UTF-8"));
     assert!(csv("timestamp,\"service,endpoint\nx\n").message().contains("never closed"));
-    assert!(csv("timestamp/service;endpoint").message().contains("separated by something else"));
+    assert!(csv("a;b").message().contains("separated by something else"));
     assert!(csv("[{\"timestamp\": 1}]").message().contains("one object a line"));
     let long = vec![b'a'; MAX_LINE_BYTES + 9];
     let outcome = decode_chunks(Format::Csv, ZonePolicy::Refuse, long.chunks(4096));

@@ -1,9 +1,10 @@
 //! JSON Lines: values of every type.
 
-use mad_core::Status;
 use mad_core::telemetry::RejectReason;
+use mad_core::telemetry::Rejections;
 use mad_core::time::ZonePolicy;
-use mad_core::wire::Format;
+use mad_core::wire::{Decoder, Format, Metrics};
+use mad_core::{MetricPoint, Status};
 
 use super::{decode_chunks, jsonl, object};
 
@@ -115,4 +116,49 @@ fn a_key_that_no_object_has_is_not_taken_for_a_missing_value() {
     assert_eq!(outcome.rejected(), [(RejectReason::MissingField, 1, "status_code is missing")]);
     let outcome = jsonl(format!("{}{text}\n", object("x", "1")));
     assert_eq!((outcome.lines(), outcome.rows[1].status), (vec![1, 2], Status::NoResponse));
+}
+
+#[test]
+fn documents_are_read_element_by_element() {
+    let one = object("x", "1");
+    let one = one.trim();
+    let pretty = one.replace(',', ",\n  ").replace('{', "{\n  ");
+    for (text, records) in [
+        (format!("[{one},{one}]"), 2),
+        (format!("\u{feff}[\n  {pretty},\n  {pretty}\n]\n"), 2),
+        (format!("{{\"events\": [{one},\n{one}]}}"), 2),
+        (format!("{{\n \"took\": 3,\n \"hits\": {{\"hits\": [{pretty}, {one}]}}}}"), 2),
+        (format!("{pretty}\n{pretty}\n{one}"), 3),
+        (format!("{}\n{one}", one.replacen('{', "{\"tags\": [{\"a\": 1}], ", 1)), 2),
+    ] {
+        let outcome = jsonl(&text);
+        assert_eq!((outcome.rows.len(), outcome.rejected()), (records, vec![]), "{text}");
+    }
+    let outcome = jsonl(format!("[{one}, 5, {{\"a\": \"]\"}}, {one}"));
+    assert_eq!(outcome.lines(), [1, 4]);
+    let reasons: Vec<_> = outcome.rejected().iter().map(|(reason, at, _)| (*reason, *at)).collect();
+    assert_eq!(reasons, [(RejectReason::BadJson, 2), (RejectReason::MissingField, 3)]);
+    let outcome = jsonl(format!("[{one}, {}", one.get(..40).unwrap()));
+    assert_eq!(outcome.rejected()[0].0, RejectReason::Truncated);
+    assert!(jsonl("[]\n").message().contains("without records"));
+}
+
+#[test]
+fn answers_of_range_queries_are_metrics() {
+    let text = r#"{"status":"success","data":{"resultType":"matrix","result":[
+        {"metric":{"__name__":"load","job":"gate","pod":"a"},"values":[[1767696300,"20.5"],[1767696360.5,"NaN"]]},
+        {"metric":{"code":"500"},"value":[1767696300,"3"]}]}}"#;
+    let mut decoder = Decoder::<Metrics>::new(Format::JsonLines, ZonePolicy::Refuse);
+    let (mut points, mut rejections) = (Vec::new(), Rejections::default());
+    let mut sink = |point: MetricPoint<'_>, _: u64| {
+        let MetricPoint { service, metric, resource, value, .. } = point;
+        points.push(format!("{service} {metric} {resource} {value}"));
+    };
+    decoder.feed(text.as_bytes(), &mut sink, &mut rejections).unwrap();
+    decoder.finish(&mut sink, &mut rejections).unwrap();
+    assert_eq!(
+        points,
+        ["gate load pod=a 20.5", "gate load pod=a NaN", "prometheus value code=500 3"]
+    );
+    assert_eq!(rejections.total(), 0);
 }
