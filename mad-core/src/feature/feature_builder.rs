@@ -120,6 +120,8 @@ pub struct FeatureCounts {
     pub lines: u64,
     /// Points, lines and counts of lines beyond [`Limits::series`] and [`Limits::entities`].
     pub overflowed: u64,
+    /// Points that were merged with others of their series and time.
+    pub merged: u64,
     /// Latencies beyond [`Limits::window_samples`].
     pub samples_dropped: u64,
 }
@@ -240,10 +242,12 @@ impl FeatureBuilder {
             return;
         }
         let FeatureSink { entities, series: names, .. } = sink;
+        // two hosts that report one metric of a service are two series
+        let resource = if point.resource.is_empty() { point.host } else { point.resource };
         // sources send their series in rounds, so the series after the last one is tried first
-        let name = (point.service, point.resource, point.metric);
+        let name = (point.service, resource, point.metric);
         let found = names.guess(name, entities).or_else(|| {
-            let entity = entities.id(point.service, point.resource);
+            let entity = entities.id(point.service, resource);
             let within = !entities.is_overflow(entity);
             let series = within.then(|| names.id(entity, point.metric, entities)).flatten();
             series.map(|series| (entity, series))
@@ -354,8 +358,14 @@ impl FeatureBuilder {
             points: metrics.memory.points,
             lines: logs.memory.lines,
             overflowed: metrics.memory.overflowed + logs.memory.overflowed,
+            merged: metrics.memory.merged,
             samples_dropped: requests.memory.dropped,
         }
+    }
+
+    /// The first series of which different values came for one time.
+    pub fn merged_series(&self) -> Option<SeriesId> {
+        self.metrics.memory.merged_series
     }
 
     /// Sets all counts to 0.
@@ -364,6 +374,7 @@ impl FeatureBuilder {
         let requests = &mut requests.memory;
         (requests.requests, requests.errors, requests.dropped) = (0, 0, 0);
         (metrics.memory.points, metrics.memory.overflowed) = (0, 0);
+        (metrics.memory.merged, metrics.memory.merged_series) = (0, None);
         (logs.memory.lines, logs.memory.overflowed) = (0, 0);
         self.requests.quorum_mut().sources.reset();
         self.metrics.quorum_mut().sources.reset();

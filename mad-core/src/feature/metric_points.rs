@@ -34,11 +34,58 @@ pub(super) struct MetricMemory {
     pub points: u64,
     /// Points of series beyond the limits.
     pub overflowed: u64,
+    /// Points that were merged with others of their series and time, because senders share a name.
+    pub merged: u64,
+    /// The first series with such points.
+    pub merged_series: Option<SeriesId>,
+}
+
+/// Mean of the different values of one series and time, weighted by observations.
+struct Mean {
+    /// The values; most often one.
+    values: Vec<Sample>,
+    first: Sample,
+}
+
+impl Mean {
+    fn new(first: Sample) -> Self {
+        Self { values: Vec::new(), first }
+    }
+
+    /// Whether it has this value. A gap is a gap whatever else is there.
+    fn has(&self, value: f64) -> bool {
+        let same = |known: f64| known == value || value.is_nan();
+        same(self.first.value) || self.values.iter().any(|known| same(known.value))
+    }
+
+    fn add(&mut self, sample: Sample) {
+        self.values.push(sample);
+    }
+
+    /// The mean. It does not depend on the order of arrival.
+    fn sample(&self) -> Sample {
+        let mut all: Vec<Sample> = self.values.clone();
+        all.push(self.first);
+        all.retain(|sample| !sample.value.is_nan());
+        all.sort_by(|a, b| a.value.total_cmp(&b.value));
+        let n: u64 = all.iter().map(|sample| sample.n).fold(0, u64::saturating_add);
+        let weight = |sample: &Sample| if n == 0 { 1.0 } else { sample.n as f64 };
+        let total: f64 = all.iter().map(weight).sum();
+        let value = all.iter().map(|sample| sample.value * (weight(sample) / total)).sum();
+        Sample { value, n }
+    }
 }
 
 impl MetricMemory {
     pub fn new(unknown_step: i64) -> Self {
-        Self { unknown_step, steps: Vec::new(), points: 0, overflowed: 0 }
+        Self {
+            unknown_step,
+            steps: Vec::new(),
+            points: 0,
+            overflowed: 0,
+            merged: 0,
+            merged_series: None,
+        }
     }
 
     /// The step of a series as it is known so far.
@@ -58,6 +105,7 @@ impl MetricMemory {
 
     /// Forgets series, because their ids are given to others.
     pub fn forget(&mut self, gone: &BTreeSet<SeriesId>) {
+        self.merged_series = self.merged_series.filter(|series| !gone.contains(series));
         for id in gone {
             if let Some(step) = self.steps.get_mut(id.index()) {
                 *step = StepFinder::default();
@@ -85,19 +133,27 @@ impl Accumulator for MetricPoints {
         let slots = sink.series.slots();
         let ranks = sink.series.ranks();
         let rank = |series: SeriesId| ranks.get(series.index()).copied().unwrap_or(u32::MAX);
-        // the sort is stable, so that of two points of a series the first to arrive counts
+        // the sort is stable, so that of two equal points of a series the first to arrive counts
         self.points.sort_by_key(|record| rank(record.item.series));
         memory.steps.resize(slots, StepFinder::default());
-        let mut last = None;
-        for record in self.points.drain(..) {
-            let Measured { series, sample } = record.item;
-            if last == Some(series) {
-                sink.rejections.add(RejectReason::Duplicate, record.position, || {
-                    format!("timestamp = {}, value = {}", closed.at, sample.value)
-                });
-                continue;
+        let mut points = self.points.drain(..).peekable();
+        while let Some(record) = points.next() {
+            let Measured { series, mut sample } = record.item;
+            let mut merged = Mean::new(sample);
+            while let Some(other) = points.next_if(|other| other.item.series == series) {
+                let Sample { value, .. } = other.item.sample;
+                if merged.has(value) {
+                    sink.rejections.add(RejectReason::Duplicate, other.position, || {
+                        format!("timestamp = {}, value = {value}", closed.at)
+                    });
+                } else {
+                    merged.add(other.item.sample);
+                    memory.merged += 1;
+                    memory.points += 1;
+                    memory.merged_series.get_or_insert(series);
+                    sample = merged.sample();
+                }
             }
-            last = Some(series);
             memory.points += 1;
             let Some(finder) = memory.steps.get_mut(series.index()) else { continue };
             let (step, gap) = finder.next(closed.at, memory.unknown_step);

@@ -53,6 +53,9 @@ pub struct Counters {
     pub series: u64,
     /// Points not judged because of [`Limits::series`](crate::Limits::series).
     pub points_overflowed: u64,
+    /// Points that were merged with others of their series and time, because several senders use the
+    /// same names. Their mean is judged.
+    pub points_merged: u64,
     /// Records that went to `(other)` because of [`Limits::entities`](crate::Limits::entities).
     pub entities_overflowed: u64,
     /// Batches that were sent again and skipped.
@@ -82,6 +85,7 @@ impl Counters {
             (&mut self.points, other.points),
             (&mut self.flagged_points, other.flagged_points),
             (&mut self.points_overflowed, other.points_overflowed),
+            (&mut self.points_merged, other.points_merged),
             (&mut self.entities_overflowed, other.entities_overflowed),
             (&mut self.batches_repeated, other.batches_repeated),
             (&mut self.entities_forgotten, other.entities_forgotten),

@@ -315,6 +315,11 @@ impl Ingest {
         faults.into_values().collect()
     }
 
+    /// The first series of which different values came for one time.
+    pub fn merged_series(&self) -> Option<SeriesId> {
+        self.partitions.iter().find_map(|open| open.features.merged_series())
+    }
+
     /// The newest event time of all partitions.
     pub fn newest(&self) -> Option<Timestamp> {
         self.partitions.iter().filter_map(|open| open.features.newest()).max()
@@ -338,6 +343,7 @@ impl Ingest {
             counters.errors += counts.errors;
             counters.lines += counts.lines;
             counters.points_overflowed += counts.overflowed;
+            counters.points_merged += counts.merged;
             counters.samples_dropped += counts.samples_dropped;
         }
     }

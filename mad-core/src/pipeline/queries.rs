@@ -144,6 +144,14 @@ impl Pipeline {
         self.ingest.watermark()
     }
 
+    /// The first series that several senders report under the same names: its values of one time
+    /// differ. The mean of them is judged; [`Counters::points_merged`] counts them.
+    pub fn merged_series(&self) -> Option<String> {
+        let series = self.names.series.get(self.ingest.merged_series()?)?;
+        let entity = self.names.entities.get(series.entity)?;
+        Some(format!("{entity} {}", series.metric))
+    }
+
     /// The event time that a quorum of sources agrees on, of the partition that is furthest on. One
     /// source with a wrong clock does not move it. A timer that closes steps while no record arrives
     /// starts from it.

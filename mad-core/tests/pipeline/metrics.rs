@@ -138,7 +138,7 @@ fn order_within_the_lateness_is_irrelevant_and_later_points_are_counted() {
     let (values, rejected) = run(&[(0, 1.0), (5, 3.0), (3, 2.0), (60, 4.0), (70, 6.0), (65, 5.0)]);
     assert_eq!(values, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     assert_eq!(rejected.total(), 0);
-    let (values, rejected) = run(&[(0, 1.0), (60, 2.0), (60, 9.0), (20, 9.0), (70, 3.0)]);
+    let (values, rejected) = run(&[(0, 1.0), (60, 2.0), (60, 2.0), (20, 9.0), (70, 3.0)]);
     assert_eq!(values, [1.0, 2.0, 3.0]);
     assert_eq!(rejected.count(RejectReason::Duplicate), 1);
     assert_eq!(rejected.count(RejectReason::Late), 1);
@@ -390,4 +390,31 @@ fn a_slow_change_of_one_metric_among_three_opens_an_incident_that_says_so() {
     assert!((2.0..15.0).contains(&after), "{after}");
     assert!(words.contains("latency_ms has climbed from 12"), "{words}");
     assert_eq!(radar(RadarScenario::Calm, 60), None);
+}
+
+#[test]
+fn two_senders_of_one_series_are_merged_and_named() {
+    let values = |points: &[(&str, i64, f64)]| {
+        let mut pipeline = pipeline(PipelineConfig::default());
+        let at = |minute: i64| Timestamp::from_nanos(minute * MINUTE);
+        let mut update = pipeline.ingest(points.iter().map(|(host, minute, value)| MetricPoint {
+            host,
+            ..MetricPoint::new(at(*minute), "a", "cpu", *value)
+        }));
+        update.rows.extend(pipeline.finish().rows);
+        let judged = series_in(&update.rows).into_iter();
+        let values: Vec<f64> = judged.map(|(_, judged)| judged.sample.value).collect();
+        (
+            values,
+            pipeline.counters().points_merged,
+            pipeline.merged_series(),
+            pipeline.rejected().total(),
+        )
+    };
+    // without a host, in any order, the mean of the different values is judged
+    for points in [[("", 0, 1.0), ("", 0, 3.0)], [("", 0, 3.0), ("", 0, 1.0)]] {
+        assert_eq!(values(&points), (vec![2.0], 1, Some("a cpu".to_owned()), 0));
+    }
+    // with a host each has its series
+    assert_eq!(values(&[("x", 0, 1.0), ("y", 0, 3.0)]), (vec![1.0, 3.0], 0, None, 0));
 }

@@ -7,7 +7,7 @@ use mad_core::export::{Document, RejectedDocument};
 use mad_core::telemetry::{
     Doubt, KindCounts, LostRecords, Plausibility, RejectReason, with_separators,
 };
-use mad_core::{Record, RecordCounts, RecordKind, Rejections};
+use mad_core::{Pipeline, Record, RecordCounts, RecordKind, Rejections};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use serde::{Deserialize, Serialize};
@@ -247,4 +247,15 @@ pub struct RunDocument {
 struct ReadDocument {
     records: u64,
     rejected: RejectedDocument,
+}
+
+/// What to say about a series that several senders report under the same names.
+pub fn shared_names(pipeline: &Pipeline) -> Option<String> {
+    let merged = pipeline.counters().points_merged;
+    let series = pipeline.merged_series()?;
+    Some(format!(
+        "{series} has different values for one time: several senders report it, and the mean of \
+         their values is judged ({merged} points of all series were merged); give each its own \
+         `host` or `resource`"
+    ))
 }

@@ -10,7 +10,7 @@ use crate::config::to_json;
 use crate::errors::to_py;
 use crate::moment::Moment;
 use crate::pickle::{self, Reduced, SavedPipeline};
-use crate::records::reading::{ROW, Reading};
+use crate::records::reading::{ROW, Reading, shared_names};
 use crate::results::explanation::Explanation;
 use crate::results::incident::Incident;
 use crate::results::points::Points;
@@ -130,7 +130,8 @@ impl Report {
         py.detach(|| {
             let config = self.pipeline.config();
             let problem = self.reading.problem(config.intake.min_accepted, ROW);
-            let warnings = self.reading.warnings(config.features.step_seconds);
+            let mut warnings = self.reading.warnings(config.features.step_seconds);
+            warnings.extend(shared_names(&self.pipeline));
             let document = Document::new(&self.pipeline);
             to_json(&self.reading.document(document, problem, warnings, ROW))
         })

@@ -15,7 +15,7 @@ use crate::config;
 use crate::errors::{to_py, value_error};
 use crate::records::intake::Intake;
 use crate::records::kinds::{parse_kind, read_table};
-use crate::records::reading::{LINE, RunDocument};
+use crate::records::reading::{LINE, RunDocument, shared_names};
 use crate::records::source::Piece;
 use crate::records::sources::Sources;
 use crate::results::report::Report;
@@ -205,6 +205,7 @@ impl DetectRun {
             let earlier: BTreeSet<&str> = ended.map(|one| one.id.as_str()).collect();
             document.incidents.retain(|one| !earlier.contains(one.id.as_str()));
         }
+        warnings.extend(shared_names(pipeline));
         document.clock_faults.extend(self.sources.clock_faults());
         warnings.extend(document.clock_faults.iter().map(|fault| fault.text.clone()));
         if let Some((count, end)) = self.intake.repeated() {
