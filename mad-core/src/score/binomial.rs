@@ -1,17 +1,16 @@
 //! Binomial and beta-binomial tails of shares of trials.
 
 use std::collections::VecDeque;
-use std::f64::consts::LOG10_2;
 
 use serde::{Deserialize, Serialize};
 use statrs::function::gamma::ln_gamma;
 
 use super::first_sight::FirstSight;
+use super::rate_baseline::{RateBaseline, surprise};
 use super::tail::deviate_of;
 use super::{Learn, ScaleSource, Score, Scorer};
 use crate::error::{Error, Result};
 use crate::limits::MAX_WINDOW;
-use crate::robust::beta_binomial_log10_sf;
 use crate::series::Sample;
 use crate::time::Timestamp;
 
@@ -70,32 +69,6 @@ pub struct BinomialScorer {
     first_sight: Option<FirstSight>,
     /// Fading sums of the events and trials of rows that were not anomalous.
     calm: (f64, f64),
-}
-
-/// A share of events, and the number of trials with which it is trusted.
-#[derive(Clone, Copy)]
-pub(super) struct RateBaseline {
-    pub share: f64,
-    pub memory: f64,
-}
-
-impl RateBaseline {
-    /// The share of `events` among `trials`, trusted with at most `memory` trials.
-    pub fn of(events: u64, trials: u64, memory: f64) -> Self {
-        let trials = trials as f64 + 1.0;
-        Self { share: (events as f64 + 0.5) / trials, memory: trials.min(memory) }
-    }
-
-    /// `-log10` of the mid-p of `events` among `trials`.
-    pub fn surprise(self, events: u64, trials: u64) -> f64 {
-        surprise(events, trials, self.memory * self.share, self.memory * (1.0 - self.share))
-    }
-
-    /// Standard deviation of the share of `trials`.
-    fn deviation(self, trials: u32) -> f64 {
-        let n = f64::from(trials);
-        (self.share * (1.0 - self.share) / n * (1.0 + (n - 1.0) / (self.memory + 1.0))).sqrt()
-    }
 }
 
 impl BinomialScorer {
@@ -280,14 +253,6 @@ impl BinomialScorer {
         }
         low as f64
     }
-}
-
-/// `-log10` of the mid-p: half the probability of as many events and that of more.
-fn surprise(events: u64, trials: u64, a: f64, b: f64) -> f64 {
-    let tail = |events: u64| beta_binomial_log10_sf(events, trials, a, b);
-    // Both tails as logarithms; their difference cannot overflow.
-    let (as_many, more) = (tail(events), tail(events + 1));
-    LOG10_2 - as_many - (10_f64.powf(more - as_many) + 1.0).log10()
 }
 
 /// Events and trials of a sample; trials beyond u32 are scaled down.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::binomial::RateBaseline;
+use super::rate_baseline::RateBaseline;
 
 /// Rows that are learnt before a learnt rate takes the place of the assumed one.
 const ROWS: usize = 20;

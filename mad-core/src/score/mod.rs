@@ -56,6 +56,7 @@ mod mad_config;
 mod policy;
 mod range_seen;
 mod rate;
+mod rate_baseline;
 mod row_scorer;
 mod run_combiner;
 mod running_total;

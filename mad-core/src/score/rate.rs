@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::binomial::{RateBaseline, tally};
+use super::binomial::tally;
 use super::first_sight::FirstSight;
+use super::rate_baseline::RateBaseline;
 use super::{BinomialScorer, Learn, Score, Scorer};
 use crate::error::Result;
 use crate::series::Sample;
