@@ -54,6 +54,24 @@ pub(super) struct Pattern<'a> {
     silence: Option<&'a FlaggedSignal>,
     /// Error or warning lines.
     lines: Option<&'a FlaggedSignal>,
+    /// What to look at in the service of the first culprit, if that is another one.
+    culprit: Option<String>,
+}
+
+/// `Start with store /get, anomalous since 2026-01-06 10:44 UTC: its errors, releases and
+/// dependencies.`; `None` if the first culprit belongs to the service of the incident.
+fn culprit_action(ranking: &Ranking, incident: &Incident) -> Option<String> {
+    let first = ranking.culprits.first()?;
+    if first.entity.service == incident.entity.service || !first.score.is_finite() {
+        return None;
+    }
+    let since = date_clock(first.onset, incident.step);
+    let what = match first.metric.as_str() {
+        SILENCE => "find out whether it still runs and is reachable",
+        NETWORK_GAP => "check the network and the connection pools on this way",
+        _ => "read its log, and check its releases, saturation and dependencies",
+    };
+    Some(format!("Start with {}, anomalous since {since}: {what}.", named(&first.entity)))
 }
 
 impl<'a> Pattern<'a> {
@@ -85,6 +103,7 @@ impl<'a> Pattern<'a> {
             }),
             silence: metrics().find(|flagged| flagged.signal.as_str() == SILENCE),
             lines: metrics().find(|flagged| counts_lines(flagged.signal.as_str())),
+            culprit: ranking.and_then(|ranking| culprit_action(ranking, incident)),
         }
     }
 
@@ -175,12 +194,13 @@ impl<'a> Pattern<'a> {
         out
     }
 
-    /// Recommended actions, most urgent first.
+    /// Recommended actions, most urgent first. Where another service than that of the incident is the
+    /// first culprit, the first action is about it.
     pub fn actions(&self) -> Vec<String> {
         let Self { service, since, .. } = self;
         let surge = self.traffic.is_some_and(|traffic| traffic.z > 0.0);
         let drop = self.traffic.is_some_and(|traffic| traffic.z < 0.0);
-        let mut out = Vec::new();
+        let mut out: Vec<String> = self.culprit.clone().into_iter().collect();
         if self.errors.is_some() || self.lines.is_some() {
             let what = match self.lines {
                 Some(lines) if lines.signal.as_str() == LOG_WARNINGS => "warnings",

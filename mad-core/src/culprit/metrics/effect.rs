@@ -11,6 +11,12 @@ use crate::robust::{MAD_OF_SIGMA, mad_sorted, median, median_sorted, quantile_so
 const MIN_NORMAL: usize = 4;
 /// Rows before the first anomalous row from which the level there is taken.
 const ROWS_BEFORE: usize = 3;
+/// Most rows by which a cause moves before the target.
+const MAX_LEAD: usize = 10;
+/// Normal values that are left without the rows of such a lead.
+const MIN_BEFORE_LEAD: usize = 20;
+/// Distance from the normal level from which a series may have moved before the target, in scales.
+const MIN_LEAD_EFFECT: f64 = 3.0;
 /// Upper bound of a distance in scales.
 const MAX_Z: f64 = 1e9;
 
@@ -48,10 +54,22 @@ pub(super) struct Effect {
 /// - a tenth of the median scale of all series of that metric.
 ///
 /// An availability has an absolute floor of a tenth of a percentage point instead of the last two.
-/// Of more than `points` values every second, third and so on is used.
-pub(super) fn levels(series: &[Series], points: usize, floors: bool) -> Vec<Option<Level>> {
+/// Of more than `points` values every second, third and so on is used. Where normal time runs into the
+/// incident (`contiguous`), its last ten rows are left out if enough others remain, because a cause
+/// moves before its symptom.
+pub(super) fn levels(
+    series: &[Series],
+    points: usize,
+    floors: bool,
+    contiguous: bool,
+) -> Vec<Option<Level>> {
     let mut sorted = Vec::new();
-    let raw_level = |series: &Series| raw_level(series.normal(), points, &mut sorted);
+    let raw_level = |series: &Series| {
+        let normal = series.normal();
+        let kept = normal.len().saturating_sub(if contiguous { MAX_LEAD } else { 0 });
+        let calm = normal.get(..kept).filter(|_| kept >= MIN_BEFORE_LEAD).unwrap_or(normal);
+        raw_level(calm, points, &mut sorted)
+    };
     let raw: Vec<Option<Level>> = series.iter().map(raw_level).collect();
     if !floors {
         let least = |level: Level| Level { scale: level.scale.clamp(1e-12, f64::MAX), ..level };
@@ -149,9 +167,9 @@ pub(super) fn effect(
     points: usize,
 ) -> Option<Effect> {
     let kind = series.kind;
-    let (value, expected) = match bad {
+    let (value, expected, moved_at) = match bad {
         Some(bad) => aligned(series, level, timeline, bad)?,
-        None => (lasting(series, level, points)?, level.center),
+        None => (lasting(series, level, points)?, level.center, None),
     };
     let moved = level.z(value) - level.z(expected);
     // a single point of a longer incident is weak evidence that the effect lasts
@@ -168,31 +186,43 @@ pub(super) fn effect(
         .incident()
         .iter()
         .find(|point| half(point.1) && bad.is_none_or(|bad| bad.contains(&timeline.row(point.0))));
-    let onset = first.or(series.incident().first())?.0;
+    let onset = moved_at.or_else(|| Some(first.or(series.incident().first())?.0))?;
     Some(Effect { size, value, expected, scale: level.scale, onset })
 }
 
-/// The value in the target's anomalous rows, and the level that it is compared with.
+/// The value in the target's anomalous rows, the level that it is compared with, and the time from
+/// which on it was there, if that is before the target.
+///
+/// A cause moves before its symptom. Rows just before the target in which the series is already there,
+/// at most ten, therefore do not count as the level before.
 fn aligned(
     series: &Series,
     level: &Level,
     timeline: &Timeline,
     bad: &BTreeSet<i64>,
-) -> Option<(f64, f64)> {
+) -> Option<(f64, f64, Option<i64>)> {
     let first = *bad.first()?;
     let in_bad = series.incident().iter().filter(|point| bad.contains(&timeline.row(point.0)));
     // the value is the median in the anomalous rows
     let value = median(&values(in_bad));
-    let within = series.incident().iter().filter(|point| timeline.row(point.0) < first);
+    let within: Vec<&Point> =
+        series.incident().iter().filter(|point| timeline.row(point.0) < first).collect();
+    let normal = if timeline.contiguous { series.normal() } else { &[] };
+    let newest = || within.iter().rev().copied().chain(normal.iter().rev());
+    // rows in which the series had moved already: at least half as far to the same side
+    let reached = level.z(value);
+    let has_moved = |point: &&Point| 2.0 * level.z(point.1) * reached.signum() >= reached.abs();
+    let lead: Vec<&Point> = newest().take(MAX_LEAD + 1).take_while(has_moved).collect();
+    let is_lead = reached.abs() >= MIN_LEAD_EFFECT
+        && lead.len() <= MAX_LEAD
+        && newest().nth(lead.len()).is_some();
+    let lead = if is_lead { lead } else { Vec::new() };
+    let moved_at = lead.last().map(|point| point.0);
     // the level just before: earlier rows of the incident, filled up with normal time
-    let mut before = values(within);
-    if timeline.contiguous {
-        let missing = ROWS_BEFORE.saturating_sub(before.len());
-        before.extend(series.normal().iter().rev().take(missing).map(|point| point.1));
-    }
-    let level_before = median(&before);
+    let rows = within.len().saturating_sub(lead.len()).max(ROWS_BEFORE);
+    let level_before = median(&values(newest().skip(lead.len()).take(rows)));
     if !level_before.is_finite() {
-        return Some((value, level.center));
+        return Some((value, level.center, moved_at));
     }
     let from_normal = level.z(value);
     let from_before = from_normal - level.z(level_before);
@@ -202,7 +232,7 @@ fn aligned(
     }
     // the closer of both levels gives the smaller effect
     let closer = from_before.abs() < from_normal.abs();
-    Some((value, if closer { level_before } else { level.center }))
+    Some((value, if closer { level_before } else { level.center }, moved_at))
 }
 
 /// The value that half of the rows are at least as far in the bad direction as.

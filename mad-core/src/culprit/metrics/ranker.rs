@@ -38,7 +38,8 @@ const CHANGED: f64 = 1.5;
 /// 2. **Direction.** Latencies, errors, cpu and memory are bad when they rise, availability when it
 ///    falls, other metrics in both directions ([`MetricKind`]).
 /// 3. **Alignment.** With a target, a series is evaluated in the target's anomalous rows, relative to
-///    normal time or to the rows just before, whichever is closer.
+///    normal time or to the rows just before, whichever is closer. Rows in which the series had moved
+///    already, at most ten, do not count as rows before: a cause moves before its symptom.
 /// 4. **Onset.** If normal time is contiguous with the incident, or is not given, the onset is
 ///    searched. With a target it is where the target became anomalous. Without, it is the one of the
 ///    largest common level steps from which on a single service stands out most, because a wrong
@@ -189,7 +190,8 @@ impl MetricRanker {
         timeline: &Timeline,
         points: usize,
     ) -> Judgement {
-        let levels = levels(series, points, self.config.applies(RankerPart::Floors));
+        let floors = self.config.applies(RankerPart::Floors);
+        let levels = levels(series, points, floors, timeline.contiguous);
         // the anomalous rows of the target, in which all series are compared
         let aligned = case.target.and_then(|index| {
             let (target, level) = (series.get(index)?, levels.get(index)?.as_ref()?);

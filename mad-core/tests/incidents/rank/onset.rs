@@ -71,3 +71,28 @@ fn log_lines_are_divided_at_the_onset() {
     let errors = evidence.iter().find(|one| one.metric == "log errors").unwrap();
     assert_eq!(errors.value, 4.0);
 }
+
+/// A cause moves before its symptom: it is named although it is high already in the rows before the
+/// target, with its own onset.
+#[test]
+fn a_cause_that_moves_some_rows_before_its_symptom_is_named() {
+    for lead in 0..=8 {
+        let begin = NORMAL + 20;
+        let mut points = Vec::new();
+        for row in 0..begin + 20 {
+            for (salt, service, level, from) in [
+                (1, "front", 160.0, begin),
+                (2, "cart", 110.0, begin),
+                (3, "store", 24.0, begin - lead),
+            ] {
+                let slow = if row >= from { 200.0 } else { 0.0 };
+                let value = level * (1.0 + 0.05 * super::scatter(row, salt)) + slow;
+                points.push((row, service, "latency", value));
+            }
+        }
+        let ranking = rank(&points, begin, Some(("front", "latency")));
+        let first = &ranking.culprits[0];
+        assert_eq!(&*first.entity.service, "store", "{lead}: {:?}", ranking.culprits);
+        assert_eq!(first.onset, minute(begin - lead), "{lead}");
+    }
+}
