@@ -309,7 +309,8 @@ def test_a_truncated_file_keeps_the_rows_before_the_cut(keep: int, tmp_path: Pat
     path = tmp_path / "requests.csv"
     path.write_bytes(cut)
     report = mad.detect(path)
-    complete = keep >= len(AFTER[1]) - len("0.25")
+    # without its latency the last row is a request of unknown latency
+    complete = keep >= len(AFTER[1]) - len("40.25")
     assert report.features["req_count"].sum() == 3 + complete
     assert report.rejected["total"] == (not complete)
     if not complete:
@@ -377,10 +378,7 @@ UNREADABLE: dict[str, tuple[bytes, str]] = {
     "no header": ("\n".join(BEFORE).encode(), "CSV header lacks `timestamp`"),
     "columns missing": (b"timestamp,service,latency_ms\n", "lacks `endpoint`, `status_code`"),
     "a column twice": (HEADER.encode() + b",service\n", "has `service` twice, as columns 2 and 6"),
-    "semicolons": (HEADER.replace(",", ";").encode() + b"\n", "separated by something else"),
-    "tabs": (HEADER.replace(",", "\t").encode() + b"\n", "separated by something else"),
-    "an array": (b'[{"timestamp": 1}]', "one object a line"),
-    "UTF-16": ((HEADER + "\n").encode("utf-16"), "UTF-8"),
+    "an empty array": (b"[]", "a JSON array without a record"),
     "a header in another encoding": (b"timestamp,servi\xe7e\n", "UTF-8"),
     "text": (b"It was a dark and stormy night.\n", "CSV header lacks"),
     "an open quote": (b'"timestamp,service\n', "quote"),

@@ -100,7 +100,8 @@ def print_detection(out: Console, document: Json, seconds: float, *, verbose: bo
     # the first line is whole, because scripts and people read it alone
     out.print(Text(title, style=style), soft_wrap=True)
     out.print(Text(lead))
-    lost = (document.get("lost_services") or []) if document.get("problem") else []
+    is_partial = document.get("problem") and document.get("accepted")
+    lost = (document.get("lost_services") or []) if is_partial else []
     for warning in (*lost, *(document.get("warnings") or [])):
         if warning != document.get("problem"):
             out.print(Text(f"Check: {words.visible(warning)}.", style=STYLES["Warning"]))

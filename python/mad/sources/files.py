@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from mad.errors import InputError, reason
+from mad.sources import json_document
 from mad.sources.foreign import ENOUGH, foreign, utf16
 
 CHUNK = 2 * 1024 * 1024
@@ -43,7 +44,8 @@ class Source:
         except ValueError as error:
             raise InputError(f"{self.path!r}: {error}") from error
         if stat.S_ISDIR(found.st_mode):
-            raise InputError(f"{self.path} is a directory", "name a file, such as DIR/requests.csv")
+            named = self.path or "an empty name"
+            raise InputError(f"{named} is a directory", "name a file, such as DIR/requests.csv")
         return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
     def _unreadable(self, error: OSError) -> InputError:
@@ -124,7 +126,10 @@ class Source:
             if named is not None:
                 what, hint = named
                 raise InputError(f"{self.name} is {what}{packed}, which is not supported", hint)
-            yield from chain((first,) if first else (), content)
+            if first and json_document.is_document(first):
+                yield json_document.lines(b"".join(chain((first,), content)), self.name)
+            else:
+                yield from chain((first,) if first else (), content)
             return
         decoder = getincrementaldecoder(encoding)()
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 ENOUGH = 1024
 """First bytes from which a format is recognised."""
 
@@ -82,7 +83,8 @@ def foreign(first: bytes) -> tuple[str, str] | None:
     for pattern, what, remedy in _TEXT:
         if pattern.match(text):
             return what, remedy
-    if b"\0" in first:
+    # a few control characters within later lines cost these lines only
+    if _CONTROL.search(first.partition(b"\n")[0]):
         return "binary data", "give CSV, JSON Lines or Parquet"
     return None
 
