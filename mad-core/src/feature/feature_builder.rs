@@ -12,6 +12,7 @@ use super::log_step::{LogCursor, LogMemory, LogStep};
 use super::metric_points::{Measured, MetricMemory, MetricPoints};
 use super::point::StepFinder;
 use super::request_step::{EntityCursor, RequestMemory, RequestStep, Served};
+use super::route_learner::ServiceRoutes;
 use super::source_clocks::{ClockFault, HostTable};
 use super::window_clock::Timed;
 use crate::config::{FeatureConfig, SloConfig};
@@ -172,6 +173,35 @@ impl FeatureBuilder {
             memory.objective_ms = objective_ms;
             memory.objective_of.clear();
         }
+    }
+
+    /// Learns routes from now on: positions of paths with more than a bounded number of values
+    /// become `{*}`, so that a service whose paths name articles, users or files has endpoints with
+    /// a history. Off by default.
+    #[must_use]
+    pub fn learn_routes(mut self, on: bool) -> Self {
+        self.requests.memory.learns_routes = on;
+        self
+    }
+
+    /// The learnt route of an endpoint; `None` if it keeps its name.
+    pub fn route(&self, service: &str, endpoint: &str) -> Option<String> {
+        self.requests.memory.routes.route(service, endpoint)
+    }
+
+    /// The routes with unbounded positions that were learnt, by service.
+    pub fn learnt_routes(&self) -> impl Iterator<Item = (&str, Vec<String>)> {
+        self.requests.memory.routes.learnt().map(|(service, routes)| (&**service, routes))
+    }
+
+    /// The paths of a service.
+    pub(crate) fn routes_of(&self, service: &str) -> Option<&ServiceRoutes> {
+        self.requests.memory.routes.of(service)
+    }
+
+    /// Sets the paths of a service.
+    pub(crate) fn set_routes(&mut self, service: &str, routes: Option<ServiceRoutes>) {
+        self.requests.memory.routes.set(service, routes);
     }
 
     /// Takes one record. Rows of steps that it closes are added to `sink.rows`. Of `source`, only

@@ -1,11 +1,13 @@
 //! The requests of one step, before it closes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::StatusCounts;
 use super::event_time_window::{Accumulator, ClosedStep, FeatureSink};
+use super::route_learner::RouteLearner;
 use super::row_buffer::{RequestFacts, RowHead, RowKind};
 use super::service_row::{EndpointStep, ServiceLevels, ServicePool, UsualLatency};
 use super::tail_reference::TailReference;
@@ -68,6 +70,9 @@ pub(super) struct RequestMemory {
     pub errors: u64,
     /// Latencies beyond `window_samples`.
     pub dropped: u64,
+    /// Whether routes are learnt.
+    pub learns_routes: bool,
+    pub routes: RouteLearner,
     /// A buffer that is reused.
     #[serde(skip)]
     pool: ServicePool,
@@ -83,6 +88,8 @@ impl RequestMemory {
             requests: 0,
             errors: 0,
             dropped: 0,
+            learns_routes: false,
+            routes: RouteLearner::default(),
             pool: ServicePool::default(),
         }
     }
@@ -140,7 +147,7 @@ impl Accumulator for RequestStep {
         let client_error = status.is_client_error();
         requests.client_errors += u64::from(client_error);
         if error || client_error {
-            requests.count_status(status);
+            requests.count_status(status, 1);
         }
         if latency_ms.is_nan() {
             return;
@@ -182,10 +189,24 @@ impl RequestStep {
         let Some(service) = sink.entities.get(*first).map(|one| one.service.clone()) else {
             return;
         };
+        let routed;
+        let endpoints =
+            if memory.learns_routes && self.learn_routes(endpoints, &service, memory, sink) {
+                routed = sink.entities.of_service(&service).collect::<Vec<_>>();
+                routed.as_slice()
+            } else {
+                endpoints
+            };
+        let is_open = |id: &EntityId| {
+            self.entities.get(id.index()).is_some_and(|requests| requests.count > 0)
+        };
         let whole = sink.entities.find(&service, "");
         let is_endpoint = |id: &&EntityId| Some(**id) != whole;
         let has_row = |id: &&EntityId| is_open(id) || memory.cursor(**id).is_some();
-        let has_several = endpoints.iter().filter(is_endpoint).filter(has_row).nth(1).is_some();
+        // a service that had a row keeps it when endpoints are forgotten, so that it is not silent
+        let had_row = whole.is_some_and(|id| memory.cursor(id).is_some());
+        let mut with_rows = endpoints.iter().filter(is_endpoint).filter(has_row);
+        let has_several = had_row || with_rows.nth(1).is_some();
         let mut pool = std::mem::take(&mut memory.pool);
         pool.clear();
         let mut total = RequestFacts::NONE;
@@ -230,6 +251,51 @@ impl RequestStep {
             add_row(RowKind::Services, id, &row, step, cursor, sink);
         }
         memory.pool = pool;
+    }
+}
+
+impl RequestStep {
+    /// Learns the routes of a service from its endpoints in the step, and moves the requests of
+    /// endpoints that share a learnt route to it. Returns whether a route is learnt.
+    fn learn_routes(
+        &mut self,
+        endpoints: &[EntityId],
+        service: &Arc<str>,
+        memory: &mut RequestMemory,
+        sink: &mut FeatureSink<'_>,
+    ) -> bool {
+        let mut became = false;
+        for id in endpoints {
+            let requests = self.entities.get(id.index()).map_or(0, |requests| requests.count);
+            let Some(entity) = sink.entities.get(*id).filter(|_| requests > 0) else { continue };
+            if !sink.entities.is_overflow(*id) {
+                became |= memory.routes.observe(service, &entity.endpoint, requests);
+            }
+        }
+        let mut moves = Vec::new();
+        for id in endpoints {
+            let is_open = self.entities.get(id.index()).is_some_and(|requests| requests.count > 0);
+            let Some(entity) = sink.entities.get(*id).filter(|_| is_open || became) else {
+                continue;
+            };
+            if let Some(route) = memory.routes.route(service, &entity.endpoint) {
+                moves.push((*id, route, is_open));
+            }
+        }
+        for (id, ..) in &moves {
+            sink.entities.retire(*id);
+        }
+        for (id, route, _) in moves.iter().filter(|(.., is_open)| *is_open) {
+            let to = sink.entities.id(service, route);
+            let from = self.entities.get_mut(id.index()).map(std::mem::take).unwrap_or_default();
+            if self.entities.len() <= to.index() {
+                self.entities.resize_with(to.index() + 1, Requests::default);
+            }
+            if let Some(to) = self.entities.get_mut(to.index()) {
+                to.append(from, memory.window_samples, &mut memory.dropped);
+            }
+        }
+        !moves.is_empty()
     }
 }
 
@@ -278,15 +344,29 @@ impl RequestFigures {
 }
 
 impl Requests {
+    /// Takes over the requests of another endpoint.
+    fn append(&mut self, mut other: Self, most: usize, dropped: &mut u64) {
+        self.count += other.count;
+        self.errors += other.errors;
+        self.no_response += other.no_response;
+        self.client_errors += other.client_errors;
+        let room = most.saturating_sub(self.latencies.len()).min(other.latencies.len());
+        *dropped += (other.latencies.len() - room) as u64;
+        self.latencies.extend(other.latencies.drain(..room));
+        for (status, count) in other.statuses {
+            self.count_status(status, count);
+        }
+    }
+
     /// Counts a status that is no success.
-    fn count_status(&mut self, status: Status) {
+    fn count_status(&mut self, status: Status, more: u64) {
         match self.statuses.binary_search_by_key(&status, |(known, _)| *known) {
             Ok(place) => {
                 if let Some((_, count)) = self.statuses.get_mut(place) {
-                    *count += 1;
+                    *count += more;
                 }
             }
-            Err(place) => self.statuses.insert(place, (status, 1)),
+            Err(place) => self.statuses.insert(place, (status, more)),
         }
     }
 

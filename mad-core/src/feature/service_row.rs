@@ -12,6 +12,9 @@ const REACH_TIME: i64 = 4 * 60 * MINUTE;
 /// Rows from which an endpoint has a usual latency. Before, it counts as one of the new endpoints
 /// of its service.
 const KNOWN_ROWS: u32 = 5;
+/// Rows after which the usual mix of a service stays, so that the level of its latencies does not
+/// follow a slow change of the mix.
+const MIX_ROWS: u32 = 60;
 /// Shortest latency whose logarithm is taken, ms.
 const SHORTEST_MS: f64 = 1e-3;
 
@@ -104,7 +107,6 @@ impl ServicePool {
             let requests: f64 = known().map(|(n, _)| n).sum();
             known().map(|(n, level)| n * level).sum::<f64>() / requests
         };
-        // the mix of this step moves the usual mix by one bounded step
         let mix = mean(&|one| Some(usual(one).unwrap_or_else(|| ln_of(one.p50_ms))));
         let of_new = mean(&|one| one.usual.after(KNOWN_ROWS).is_none().then(|| ln_of(one.p50_ms)));
         let target = known.mix.after(1).unwrap_or(mix);
@@ -117,7 +119,10 @@ impl ServicePool {
             }
             rest = others;
         }
-        known.mix.learn(mix, step);
+        // only a common factor, which must not drift
+        if known.mix.rows < MIX_ROWS {
+            known.mix.learn(mix, step);
+        }
         known.new.learn(of_new, step);
         // runs that are sorted already are merged
         self.latencies.sort_by(f64::total_cmp);

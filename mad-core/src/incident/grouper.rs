@@ -258,7 +258,12 @@ impl IncidentGrouper {
                     let same_silence = is_silent
                         && incident.entity.service == entity.service
                         && incident.fault() == Fault::Silence;
+                    // a service and its endpoints count the same requests
+                    let same_requests = incident.requests > 0
+                        && incident.entity.service == entity.service
+                        && incident.entity.is_service() != entity.is_service();
                     same_silence
+                        || same_requests
                         || start.since(incident.last_joined).abs() <= merge
                         || start.since(incident.start).abs() <= merge
                 })

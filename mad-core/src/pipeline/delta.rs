@@ -90,7 +90,7 @@ impl Tables {
         [rows, series, recent, points]: [usize; 4],
         limits: &Limits,
     ) -> Result<Self> {
-        if rows.max(recent) > limits.entities.saturating_mul(3).saturating_add(1)
+        if rows.max(recent) > limits.entities.saturating_mul(4).saturating_add(1)
             || series.max(points) > limits.series
         {
             return Err(Error::state("the saved state has more entities than the limits allow"));

@@ -11,7 +11,7 @@ use super::judge::{EntityState, Judge, SeriesState};
 use super::names::Names;
 use crate::config::PipelineConfig;
 use crate::error::Error;
-use crate::feature::{EntityCursor, LogCursor, StepFinder};
+use crate::feature::{EntityCursor, LogCursor, ServiceRoutes, StepFinder};
 use crate::history::HistoryRing;
 use crate::incident::OpenState;
 use crate::series::{Entity, EntityId};
@@ -22,6 +22,9 @@ pub(super) struct EntityExport {
     config: PipelineConfig,
     cursor: Option<EntityCursor>,
     last_log: Option<LogCursor>,
+    /// The paths of its service: with the service as a whole, and with an endpoint that is alone.
+    routes: Option<ServiceRoutes>,
+    is_retired: bool,
     requests: Option<Box<EntityState>>,
     recent: HistoryRing,
     series: Vec<SeriesExport>,
@@ -59,6 +62,14 @@ impl EntityExport {
             config: config.clone(),
             cursor,
             last_log,
+            routes: names
+                .entities
+                .get(id)
+                .filter(|entity| {
+                    entity.is_service() || names.entities.find(&entity.service, "").is_none()
+                })
+                .and_then(|entity| ingest.routes_of(&entity.service)),
+            is_retired: names.entities.is_retired(id),
             requests: judge.exported(id),
             recent: incidents.history().recent(id).collect(),
             series: series.collect(),
@@ -90,6 +101,12 @@ impl EntityExport {
         } else {
             names.entities.id(&entity.service, &entity.endpoint)
         };
+        if self.is_retired {
+            names.entities.retire(id);
+        }
+        if let Some(routes) = self.routes {
+            ingest.set_routes(&entity.service, routes);
+        }
         judge.put_exported(id, self.requests);
         ingest.set_cursors(id, self.cursor, self.last_log);
         incidents.put_rows(id, &self.recent);

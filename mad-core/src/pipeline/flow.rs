@@ -214,7 +214,7 @@ impl Pipeline {
             .iter()
             .map(|(id, _)| id)
             .filter(|id| !kept.contains(id) && !names.entities.is_overflow(*id))
-            .filter(|id| judge.is_idle(*id, idle_since))
+            .filter(|id| names.entities.is_retired(*id) || judge.is_idle(*id, idle_since))
             .collect();
         self.forget(&entities, &series);
     }

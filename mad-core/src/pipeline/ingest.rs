@@ -11,7 +11,7 @@ use super::names::Names;
 use super::partition::Partition;
 use crate::config::PipelineConfig;
 use crate::error::{Error, Result};
-use crate::feature::{ClockFault, EntityCursor, LogCursor, RowBuffer, StepFinder};
+use crate::feature::{ClockFault, EntityCursor, LogCursor, RowBuffer, ServiceRoutes, StepFinder};
 use crate::graph::{ServiceGraph, TraceProfiles};
 use crate::series::{EntityId, SeriesId};
 use crate::telemetry::{Edge, PartitionId, Record, Rejections, Request, Source, Span, SpanKind};
@@ -112,6 +112,8 @@ impl Ingest {
         } else {
             config.routes.template(request.endpoint)
         };
+        let learnt = if is_known { None } else { features.route(request.service, &route) };
+        let route = learnt.map_or(route, Cow::Owned);
         let request = Request { endpoint: &route, ..*request };
         features.push(request, source, &mut names.sink(&mut self.closed, rejected));
         if is_known { None } else { names.entities.find(request.service, &route) }
@@ -137,6 +139,9 @@ impl Ingest {
             self.profiles.span(span);
         } else {
             let operation = config.routes.template(operation);
+            let open = self.partitions.get(source.partition.index());
+            let learnt = open.and_then(|open| open.features.route(service, &operation));
+            let operation = learnt.map_or(operation, Cow::Owned);
             self.profiles.span(&Span { operation: &operation, ..*span });
         }
         let has_request = span.kind == SpanKind::Server && self.graph.has_requests(service);
@@ -367,6 +372,23 @@ impl Ingest {
         if let Some(partition) = self.partitions.first_mut() {
             partition.features.set_request_cursor(entity, requests);
             partition.features.set_log_cursor(entity, logs);
+        }
+    }
+
+    /// The routes with unbounded positions that were learnt, by service.
+    pub fn learnt_routes(&self) -> impl Iterator<Item = (&str, Vec<String>)> {
+        self.partitions.iter().flat_map(|partition| partition.features.learnt_routes())
+    }
+
+    /// The paths of a service as far as they are known.
+    pub fn routes_of(&self, service: &str) -> Option<ServiceRoutes> {
+        self.partitions.iter().find_map(|open| open.features.routes_of(service)).cloned()
+    }
+
+    /// Sets the paths of a service, in the first partition.
+    pub fn set_routes(&mut self, service: &str, routes: ServiceRoutes) {
+        if let Some(partition) = self.partitions.first_mut() {
+            partition.features.set_routes(service, Some(routes));
         }
     }
 

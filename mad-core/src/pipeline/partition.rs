@@ -22,7 +22,8 @@ impl Partition {
     pub fn new(name: &str, config: &PipelineConfig) -> Result<Self> {
         let mut partition = Self {
             name: name.into(),
-            features: FeatureBuilder::new(config.features, &config.limits)?,
+            features: FeatureBuilder::new(config.features, &config.limits)?
+                .learn_routes(config.routes.enabled),
             bucket: None,
         };
         partition.set_latency_objective(config);

@@ -124,6 +124,26 @@ impl Pipeline {
         self.incidents.history()
     }
 
+    /// The routes with unbounded positions that were learnt, by service. A position with more than
+    /// a bounded number of values, such as a name or a hash, is `{*}` in them.
+    ///
+    /// ```
+    /// use mad_core::{Pipeline, PipelineConfig, Request, Timestamp};
+    ///
+    /// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+    /// let paths: Vec<String> = (0..400).map(|i| format!("/read/story-{i}-about")).collect();
+    /// pipeline.ingest(paths.iter().zip(0..).map(|(path, second)| {
+    ///     Request::new(Timestamp::from_seconds(second), "press", path, 200, 30.0)
+    /// }));
+    /// pipeline.finish();
+    /// let learnt: Vec<_> = pipeline.learnt_routes().collect();
+    /// assert_eq!(learnt, [("press", vec!["/read/{*}".to_owned()])]);
+    /// # Ok::<(), mad_core::Error>(())
+    /// ```
+    pub fn learnt_routes(&self) -> impl Iterator<Item = (&str, Vec<String>)> {
+        self.ingest.learnt_routes()
+    }
+
     /// The service graph from spans, edges and requests with the same trace id.
     pub fn graph(&self) -> &ServiceGraph {
         self.ingest.graph()

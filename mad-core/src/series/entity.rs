@@ -103,6 +103,8 @@ pub struct EntityTable {
     overflow: BTreeSet<EntityId>,
     /// Services with rows across their endpoints.
     services: BTreeSet<EntityId>,
+    /// Endpoints that share a learnt route and get no more requests.
+    retired: BTreeSet<EntityId>,
     overflowed: u64,
 }
 
@@ -112,6 +114,7 @@ struct EntityList {
     entities: Vec<Option<Arc<Entity>>>,
     overflow: BTreeSet<EntityId>,
     services: BTreeSet<EntityId>,
+    retired: BTreeSet<EntityId>,
     overflowed: u64,
 }
 
@@ -155,7 +158,20 @@ impl EntityTable {
 
     /// Number of entities that count towards the cap.
     pub fn counted(&self) -> usize {
-        self.order.len() - self.overflow.len() - self.services.len()
+        self.order.len() - self.overflow.len() - self.services.len() - self.retired.len()
+    }
+
+    /// Retires an endpoint whose requests go to another one from now on. It does not count towards
+    /// the cap.
+    pub(crate) fn retire(&mut self, id: EntityId) {
+        if self.get(id).is_some_and(|entity| !entity.is_service()) && !self.is_overflow(id) {
+            self.retired.insert(id);
+        }
+    }
+
+    /// Whether the requests of an endpoint go to another one.
+    pub fn is_retired(&self, id: EntityId) -> bool {
+        self.retired.contains(&id)
     }
 
     /// The id of a known entity.
@@ -186,9 +202,10 @@ impl EntityTable {
 
     /// Forgets entities. Their ids are given to others. `(other)` stays.
     pub fn forget(&mut self, gone: &BTreeSet<EntityId>) {
-        let Self { order, entities, by_name, free, overflow, services, .. } = self;
+        let Self { order, entities, by_name, free, overflow, services, retired, .. } = self;
         for id in gone.iter().filter(|id| !overflow.contains(id)) {
             services.remove(id);
+            retired.remove(id);
             let slot = entities.get_mut(id.index());
             let Some(entity) = slot.and_then(Option::take) else { continue };
             if let Some(endpoints) = by_name.get_mut(&entity.service) {
@@ -257,8 +274,8 @@ impl EntityTable {
 
 impl From<EntityList> for EntityTable {
     fn from(list: EntityList) -> Self {
-        let EntityList { cap, overflow, services, overflowed, .. } = list;
-        let mut table = Self { overflow, services, overflowed, ..Self::new(cap) };
+        let EntityList { cap, overflow, services, retired, overflowed, .. } = list;
+        let mut table = Self { overflow, services, retired, overflowed, ..Self::new(cap) };
         table.entities.resize(list.entities.len(), None);
         for (id, entity) in (0..).map(EntityId).zip(list.entities) {
             match entity {
@@ -272,8 +289,8 @@ impl From<EntityList> for EntityTable {
 
 impl From<EntityTable> for EntityList {
     fn from(table: EntityTable) -> Self {
-        let EntityTable { cap, entities, overflow, services, overflowed, .. } = table;
-        Self { cap, entities, overflow, services, overflowed }
+        let EntityTable { cap, entities, overflow, services, retired, overflowed, .. } = table;
+        Self { cap, entities, overflow, services, retired, overflowed }
     }
 }
 

@@ -91,6 +91,10 @@ impl<'a> Observer<'a> {
     fn entity_state(&self, id: EntityId) -> Option<EntityStatus> {
         let (maturity, newest) = self.pipeline.newest_row(id)?;
         let entity = self.pipeline.entities().get(id)?;
+        // its requests go to another endpoint
+        if self.pipeline.entities().is_retired(id) {
+            return None;
+        }
         let settings = self.pipeline.config().resolve(entity);
         let enough = |count: u64| !settings.guard.too_few_requests(count as f64);
         let rows = || self.pipeline.history().recent(id).rev();

@@ -7,5 +7,6 @@ mod evaluate;
 mod reference;
 #[cfg(feature = "simulate")]
 mod reference_results;
+mod services;
 #[cfg(feature = "simulate")]
 mod simulate;

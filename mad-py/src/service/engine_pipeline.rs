@@ -1,6 +1,7 @@
 //! The pipeline as a service holds it: bytes in, records for tables and bytes of JSON out.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use mad_core::export::{ClockFaultDocument, RankingDocument, prometheus_text};
 use mad_core::pipeline::DeltaCheckpoint;
@@ -191,6 +192,16 @@ impl EnginePipeline {
             let faults = served.core.clock_faults();
             let document = |fault| ClockFaultDocument::new(fault, served.core.entities());
             faults.iter().map(document).collect::<Vec<_>>()
+        })
+    }
+
+    /// The routes that were learnt from paths without a bound, by service.
+    fn learnt_routes(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
+        self.json(py, |served| {
+            let learnt = served.core.learnt_routes();
+            learnt
+                .map(|(service, routes)| (service.to_owned(), routes))
+                .collect::<BTreeMap<String, Vec<String>>>()
         })
     }
 

@@ -208,6 +208,13 @@ impl DetectRun {
         warnings.extend(shared_names(pipeline));
         document.clock_faults.extend(self.sources.clock_faults());
         warnings.extend(document.clock_faults.iter().map(|fault| fault.text.clone()));
+        warnings.extend(document.learnt_routes.iter().map(|(service, routes)| {
+            format!(
+                "paths of {service} have no bounded number of values and share {}; \
+                 `routes.patterns` sets other routes",
+                routes.join(", ")
+            )
+        }));
         if let Some((count, end)) = self.intake.repeated() {
             warnings.push(format!(
                 "{count} records are from before {end}, up to which the saved state has been \

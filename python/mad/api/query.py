@@ -229,6 +229,7 @@ def stats(request: Request) -> Response:
         "rejected_by_reason": rejected,
         "problem": engine.intake.problem(),
         "clock_faults": json.loads(engine.pipeline.clock_faults()),
+        "learnt_routes": json.loads(engine.pipeline.learnt_routes()),
     }
     return JSONResponse({**intake, **counters, **times})
 

@@ -53,6 +53,7 @@ pub struct Document {
     pub ranking: RankingDocument,
     pub timeline: Vec<EntitySummary>,
     pub services: Vec<EntitySummary>,
+    pub learnt_routes: BTreeMap<String, Vec<String>>,
     pub state_counts: BTreeMap<&'static str, u64>,
     pub states: Vec<StateDocument>,
     pub counters: Counters,
@@ -145,6 +146,10 @@ impl Document {
             ranking: RankingDocument::new(&pipeline.culprits(None)),
             timeline,
             services,
+            learnt_routes: pipeline
+                .learnt_routes()
+                .map(|(service, routes)| (service.to_owned(), routes))
+                .collect(),
             state_counts,
             states,
             counters,

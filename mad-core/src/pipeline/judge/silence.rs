@@ -192,6 +192,10 @@ impl Judge {
         if state.partition as usize != partition.index() || names.entities.is_overflow(id) {
             return None;
         }
+        // its requests go to another endpoint
+        if names.entities.is_retired(id) {
+            return None;
+        }
         let due = state.due(least)?;
         if due > steps {
             return Some(due);
