@@ -47,6 +47,11 @@ pub trait RankingContext {
     fn persisting_rows(&self, _entity: EntityId, _evidence: &Evidence, _to: Timestamp) -> u64 {
         0
     }
+    /// Whether the row of an entity before its first flagged one was judged. Rows of the warm-up are not,
+    /// so that its anomaly may have begun before `first`.
+    fn is_onset_known(&self, _entity: EntityId, _first: Timestamp) -> bool {
+        true
+    }
     /// Whether an entity belongs to another incident whose services do not call those of the ranked one.
     fn in_other_incident(&self, _entity: EntityId) -> bool {
         false

@@ -24,6 +24,8 @@ struct SuspectService {
     /// Start of the first flagged row, of the suspects that can explain callers if there are any.
     first: Timestamp,
     step: i64,
+    /// Whether the row before `first` was judged, so that the anomaly did not begin earlier.
+    is_onset_known: bool,
     /// Weight of the suspects that can explain callers; `None` without any.
     weight: Option<f64>,
     /// Whether anything but missing requests or spans was flagged.
@@ -34,7 +36,7 @@ struct SuspectService {
 impl SuspectService {
     /// Whether it began no later than `other`, within one step of either.
     fn began_by(&self, other: Timestamp, step: i64) -> bool {
-        self.first <= other.plus(step.max(self.step))
+        !self.is_onset_known || self.first <= other.plus(step.max(self.step))
     }
 }
 
@@ -113,6 +115,7 @@ fn services<'a>(
         let new = || SuspectService {
             first,
             step: 0,
+            is_onset_known: true,
             weight: None,
             present: false,
             callees: context.callees(&entity.service),
@@ -126,6 +129,7 @@ fn services<'a>(
             _ => known.first = known.first.min(first),
         }
         known.step = known.step.max(suspect.step);
+        known.is_onset_known &= context.is_onset_known(*id, first);
         if suspect.can_explain_callers() {
             known.weight = Some(known.weight.unwrap_or(0.0) + suspect.weight);
         }

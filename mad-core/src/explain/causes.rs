@@ -158,18 +158,18 @@ impl<'a> Pattern<'a> {
                 format!("A surge of demand, retries of a caller, or a crawler: {arrived}")
             });
         }
-        if let Some(silence) = self.silence {
-            out.push(format!(
-                "{service} is down or cannot be reached, its callers stopped calling, or its telemetry \
-                 is lost: no request for {}.",
-                format_value(&silence.signal, silence.value),
-            ));
-        }
         if let Some(spans) = self.spans {
             out.push(format!(
                 "Calls to {} that no longer happen, or spans that are lost before they arrive: {}.",
                 named(&self.incident.entity),
                 change(spans),
+            ));
+        }
+        if let Some(silence) = self.silence {
+            out.push(format!(
+                "{service} is down or cannot be reached, its callers stopped calling, or its telemetry \
+                 is lost: no request for {}.",
+                format_value(&silence.signal, silence.value),
             ));
         }
         if let Some((callee, gap)) = &self.network {

@@ -159,6 +159,20 @@ impl RankingContext for Context<'_> {
         rows.filter(|row| !row.is_anomaly).count() as u64
     }
 
+    fn is_onset_known(&self, entity: EntityId, first: Timestamp) -> bool {
+        let is_unjudged = |row: Option<HistoryRow<'_>>| {
+            row.is_some_and(|row| matches!(row.reason, Reason::WarmUp | Reason::TooFewPoints))
+        };
+        let mut rows = self.view.history.recent(entity).rev();
+        let mut series =
+            self.view.shared.names.series.iter().filter(|(_, name)| name.entity == entity);
+        !is_unjudged(rows.find(|row| row.at < first))
+            && !series.any(|(id, _)| {
+                let mut points = self.view.history.points(id).rev();
+                is_unjudged(points.find(|point| point.at < first))
+            })
+    }
+
     fn in_other_incident(&self, entity: EntityId) -> bool {
         self.in_other_incident.contains(&entity)
     }
