@@ -266,7 +266,10 @@ fn a_rate_combines_the_binomial_tail_and_lasting_rises() {
             scorer.observe(second(60 * i), row(u32::from(i % 4 == 0)), 4.6);
         }
     }
-    assert_eq!(serde_json::to_string(&binomial).unwrap(), serde_json::to_string(&rate).unwrap());
+    // both have learnt the same rows
+    let learnt = |saved: serde_json::Value| saved.get("single").cloned().unwrap_or(saved);
+    let (of_binomial, of_rate) = (serde_json::to_value(&binomial), serde_json::to_value(&rate));
+    assert_eq!(learnt(of_binomial.unwrap()), learnt(of_rate.unwrap()));
     let once = |scorer: &dyn Scorer| scorer.score(second(6_000), row(9)).neg_log10_p;
     assert_eq!(once(&binomial), once(&rate));
     for i in 100..108 {
