@@ -154,8 +154,13 @@ impl BinomialScorer {
         self.memory
     }
 
+    /// The expected share, at least `floor`; `None` before the first row.
+    fn baseline_from(&self, floor: f64) -> Option<RateBaseline> {
+        self.baseline().map(|past| RateBaseline { share: past.share.max(floor), ..past })
+    }
+
     /// The expected share; `None` before the first row.
-    fn baseline(&self) -> Option<RateBaseline> {
+    pub(super) fn baseline(&self) -> Option<RateBaseline> {
         if let Some(share) = self.given {
             return Some(RateBaseline { share, memory: CERTAIN });
         }
@@ -266,9 +271,11 @@ pub(super) fn tally(sample: Sample) -> Option<(u32, u32)> {
     Some((events.min(trials), trials))
 }
 
-impl Scorer for BinomialScorer {
-    fn score(&self, _at: Timestamp, sample: Sample) -> Score {
-        let (Some((events, trials)), Some(baseline)) = (tally(sample), self.baseline()) else {
+impl BinomialScorer {
+    /// Scores a row whose expected share is at least `floor`.
+    pub(super) fn score_from(&self, sample: Sample, floor: f64) -> Score {
+        let baseline = self.baseline_from(floor);
+        let (Some((events, trials)), Some(baseline)) = (tally(sample), baseline) else {
             return Score::unknown();
         };
         let (share, deviation) = (baseline.share, baseline.deviation(trials));
@@ -304,6 +311,12 @@ impl Scorer for BinomialScorer {
             points: self.rows.len() as u32,
             effective_n,
         }
+    }
+}
+
+impl Scorer for BinomialScorer {
+    fn score(&self, _at: Timestamp, sample: Sample) -> Score {
+        self.score_from(sample, 0.0)
     }
 
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::mad::{Spread, directed_neg_log10_p};
+use super::phases::Phase;
 use super::tail::mad_degrees_of_freedom;
 use super::{Learn, MadConfig, MadScorer, ScaleSource, Score, Scorer, band_z, normal_equivalent};
 use crate::error::Result;
@@ -74,6 +75,11 @@ impl CountScorer {
         self.level.reconfigure(MadConfig { band, ..*self.level.config() });
     }
 
+    /// Replaces the counts by others, in the unit that is judged.
+    pub(super) fn refill(&mut self, values: &[f64]) {
+        self.level.refill(values);
+    }
+
     /// Replaces the counts by those of a new level.
     pub(super) fn accept(&mut self, level: &[f64]) {
         let level: Vec<f64> = level.iter().map(|count| stabilised(*count)).collect();
@@ -87,18 +93,19 @@ impl CountScorer {
 }
 
 /// Anscombe's transform; its standard deviation is 1 for a Poisson count.
-fn stabilised(count: f64) -> f64 {
+pub(super) fn stabilised(count: f64) -> f64 {
     2.0 * (count.max(0.0) + 0.375).sqrt()
 }
 
 /// The inverse of [`stabilised`], at least 0.
-fn count_of(stabilised: f64) -> f64 {
+pub(super) fn count_of(stabilised: f64) -> f64 {
     let half = stabilised.max(0.0) / 2.0;
     (half * half - 0.375).clamp(0.0, f64::MAX)
 }
 
-impl Scorer for CountScorer {
-    fn score(&self, _at: Timestamp, sample: Sample) -> Score {
+impl CountScorer {
+    /// Scores a count against the level of its phase.
+    pub(super) fn score_at(&self, sample: Sample, phase: Phase) -> Score {
         if !(sample.value.is_finite() && sample.n > 0) {
             return Score::unknown();
         }
@@ -114,8 +121,10 @@ impl Scorer for CountScorer {
         } else {
             (scale, source, dof)
         };
+        let center = center + phase.shift;
         // The uncertainty of the median.
-        let scale = scale * (1.0 + std::f64::consts::FRAC_PI_2 / points as f64).sqrt();
+        let scale =
+            (scale * (1.0 + std::f64::consts::FRAC_PI_2 / points as f64).sqrt()).hypot(phase.widen);
         let z = (stabilised(sample.value) - center) / scale;
         let config = self.level.config();
         let reach = band_z(config.band, dof) * scale;
@@ -132,7 +141,8 @@ impl Scorer for CountScorer {
         }
     }
 
-    fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
+    /// Learns a count without the level of its phase.
+    pub(super) fn learn_at(&mut self, sample: Sample, how: Learn, phase: Phase) {
         // Checked here, because the transform makes a number of anything.
         if !(sample.value.is_finite() && sample.n > 0) {
             return;
@@ -141,10 +151,21 @@ impl Scorer for CountScorer {
             Learn::Skip => return,
             Learn::Full => sample.value,
             Learn::Clipped => {
-                let Score { low, high, .. } = self.score(at, sample);
+                let Score { low, high, .. } = self.score_at(sample, phase);
                 if low <= high { sample.value.clamp(low, high) } else { sample.value }
             }
         };
-        self.level.learn(at, Sample { value: stabilised(value), n: 1 }, Learn::Full);
+        let value = stabilised(value) - phase.shift;
+        self.level.learn_at(Sample { value, n: 1 }, Learn::Full, Phase::default());
+    }
+}
+
+impl Scorer for CountScorer {
+    fn score(&self, _at: Timestamp, sample: Sample) -> Score {
+        self.score_at(sample, Phase::default())
+    }
+
+    fn learn(&mut self, _at: Timestamp, sample: Sample, how: Learn) {
+        self.learn_at(sample, how, Phase::default());
     }
 }

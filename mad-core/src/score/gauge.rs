@@ -10,6 +10,7 @@ use super::block_cusum::{BlockCusum, DriftAlarm, SLACK};
 use super::calibration::{Calibration, DECADES};
 use super::from_memory::is_usable;
 use super::long_memory::{Baseline, LEAST, LongMemory, SIGMA_OF_RANGE, scale_of};
+use super::phases::Phase;
 use super::range_seen::RangeSeen;
 use super::season::Season;
 use super::shift::median_with;
@@ -158,6 +159,8 @@ pub(super) struct GaugeView {
     /// Median of the last twelve deviations from the long-term center and the season.
     lasting: f64,
     floor: f64,
+    /// Whether the level of a phase was taken off the value.
+    is_shifted: bool,
     /// What the scale of the last `window` values rests on.
     source: ScaleSource,
     /// Mean of `ln(1 + z)` over the views.
@@ -219,7 +222,7 @@ impl GaugeScorer {
     /// Expected is the center of the long memory and the season, with a band of three scales; z is
     /// the distance from it. [`Score::unknown`] before 20 values, and for a value that is not finite.
     pub fn alarm(&self, at: Timestamp, sample: Sample) -> Score {
-        let view = self.view_of(at, sample);
+        let view = self.view_of(at, sample, Phase::default());
         view.map_or_else(Score::unknown, |view| self.alarm_view(at, sample, &view))
     }
 
@@ -325,11 +328,11 @@ impl GaugeScorer {
 
     /// A value as the views see it; `None` for a value that is not usable.
     #[inline]
-    pub(super) fn view_of(&self, at: Timestamp, sample: Sample) -> Option<GaugeView> {
+    pub(super) fn view_of(&self, at: Timestamp, sample: Sample, phase: Phase) -> Option<GaugeView> {
         if !is_usable(sample) {
             return None;
         }
-        let mut view = self.view(at, sample);
+        let mut view = self.view(at, sample, phase);
         if self.learnt >= MAD_ONLY {
             view.deviation = deviation(sample.value, &view.parts);
             view.lasting_deviation = self.lasting_deviation(sample.value, &view);
@@ -338,13 +341,14 @@ impl GaugeScorer {
     }
 
     #[inline]
-    fn view(&self, at: Timestamp, sample: Sample) -> GaugeView {
+    fn view(&self, at: Timestamp, sample: Sample, phase: Phase) -> GaugeView {
         let Some(long) = self.long.baseline() else {
             return GaugeView {
                 parts: [None; 4],
                 season: 0.0,
                 lasting: 0.0,
                 floor: ABSOLUTE_FLOOR,
+                is_shifted: false,
                 source: ScaleSource::None,
                 deviation: 0.0,
                 lasting_deviation: 0.0,
@@ -370,7 +374,7 @@ impl GaugeScorer {
         ];
         let floor = (RELATIVE_FLOOR * long.center.abs()).max(ABSOLUTE_FLOOR);
         let widen = |part: Baseline| Baseline {
-            scale: (part.scale.max(floor) * widened).min(f64::MAX),
+            scale: (part.scale.max(floor) * widened).hypot(phase.widen).min(f64::MAX),
             ..part
         };
         GaugeView {
@@ -378,6 +382,7 @@ impl GaugeScorer {
             season,
             lasting: median_with(self.last.sorted(), rest),
             floor,
+            is_shifted: phase.shift != 0.0,
             source: match self.recent_now {
                 Some((recent, _)) if recent.scale <= floor => ScaleSource::Floor,
                 Some((_, source)) => source,
@@ -537,7 +542,10 @@ impl GaugeScorer {
         self.long.push(value);
         self.recent.learn(at, Sample { value, n: sample.n }, Learn::Full);
         self.recent_now = self.read_recent();
-        self.range.push(sample.value);
+        // The range is that of values as they came.
+        if !view.is_shifted {
+            self.range.push(sample.value);
+        }
         self.learnt = self.learnt.saturating_add(1);
     }
 }
@@ -557,12 +565,12 @@ fn deviation(value: f64, parts: &[Option<Baseline>; 4]) -> f64 {
 
 impl Scorer for GaugeScorer {
     fn score(&self, at: Timestamp, sample: Sample) -> Score {
-        let view = self.view_of(at, sample);
+        let view = self.view_of(at, sample, Phase::default());
         view.map_or_else(Score::unknown, |view| self.score_view(at, sample, &view))
     }
 
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
-        if let Some(view) = self.view_of(at, sample) {
+        if let Some(view) = self.view_of(at, sample, Phase::default()) {
             self.learn_view(at, sample, how, &view);
         }
     }

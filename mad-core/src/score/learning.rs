@@ -181,6 +181,16 @@ impl Learning {
         Lesson::Learn(Learn::Skip)
     }
 
+    /// How long the signal has been known at a time, nanoseconds.
+    pub fn known_for(&self, at: Timestamp) -> i64 {
+        self.first.map_or(0, |first| at.since(first))
+    }
+
+    /// Ends the episode: another baseline takes the place of the one that it was judged by.
+    pub fn end(&mut self) {
+        self.episode = None;
+    }
+
     /// Since when values have been anomalous, if they are.
     pub fn anomalous_since(&self) -> Option<Timestamp> {
         self.episode.as_ref().map(|episode| episode.since)

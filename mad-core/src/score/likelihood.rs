@@ -3,8 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::block_cusum::DriftAlarm;
+use super::count::{count_of, stabilised};
 use super::first_sight::FirstSight;
 use super::gauge::GaugeView;
+use super::phases::Phase;
+use super::rate::{angle, share_of};
 use super::tail::deviate_of;
 use super::{
     CountScorer, EventScorer, GaugeScorer, Learn, MadConfig, MadScorer, RateScorer, Score, Scorer,
@@ -126,20 +129,65 @@ impl Likelihood {
         }
     }
 
-    /// Scores a value and, of a gauge, keeps how its parts see the value, for its alarm and for
-    /// learning.
-    pub(super) fn view(&self, at: Timestamp, sample: Sample) -> (Score, Option<GaugeView>) {
+    /// Scores a value against the level of its phase and, of a gauge, keeps how its parts see the
+    /// value, for its alarm and for learning.
+    pub(super) fn view(
+        &self,
+        at: Timestamp,
+        sample: Sample,
+        phase: Phase,
+    ) -> (Score, Option<GaugeView>) {
         match self {
             Self::Gauge(scorer) => {
-                let view = scorer.view_of(at, sample);
+                let sample = without(sample, phase);
+                let view = scorer.view_of(at, sample, phase);
                 let score = view
                     .as_ref()
                     .map_or_else(Score::unknown, |view| scorer.score_view(at, sample, view));
-                (score, view)
+                (with(score, phase), view)
             }
-            Self::Level(_) | Self::Rate(_) | Self::Count(_) | Self::Events(_) => {
-                (self.score(at, sample), None)
-            }
+            Self::Level(scorer) => (scorer.score_at(sample, phase), None),
+            Self::Count(scorer) => (scorer.score_at(sample, phase), None),
+            Self::Rate(scorer) => (scorer.score_at(sample, phase), None),
+            Self::Events(_) => (self.score(at, sample), None),
+        }
+    }
+
+    /// The usual level of a rate, in the unit that is judged. `None` for other likelihoods, whose level
+    /// is that of their scores.
+    pub(super) fn center(&self) -> Option<f64> {
+        match self {
+            Self::Rate(scorer) => scorer.usual().map(angle),
+            _ => None,
+        }
+    }
+
+    /// A value in the unit that is judged: the logarithm of a latency, the transform of a count.
+    pub(super) fn judged(&self, value: f64) -> f64 {
+        match self {
+            Self::Level(scorer) => scorer.judged(value),
+            Self::Count(_) => stabilised(value),
+            Self::Rate(_) => angle(value),
+            Self::Gauge(_) | Self::Events(_) => value,
+        }
+    }
+
+    /// The inverse of [`judged`](Self::judged).
+    pub(super) fn written(&self, judged: f64) -> f64 {
+        match self {
+            Self::Level(scorer) => scorer.written(judged),
+            Self::Count(_) => count_of(judged),
+            Self::Rate(_) => share_of(judged),
+            Self::Gauge(_) | Self::Events(_) => judged,
+        }
+    }
+
+    /// Makes other values the baseline, in the unit that is judged.
+    pub(super) fn refill(&mut self, values: &[f64]) {
+        match self {
+            Self::Level(scorer) => scorer.refill(values),
+            Self::Count(scorer) => scorer.refill(values),
+            Self::Gauge(_) | Self::Rate(_) | Self::Events(_) => {}
         }
     }
 
@@ -149,28 +197,34 @@ impl Likelihood {
         &self,
         at: Timestamp,
         sample: Sample,
+        phase: Phase,
         view: Option<&GaugeView>,
     ) -> Option<Score> {
         match self {
             Self::Gauge(scorer) => {
-                Some(view.map_or_else(Score::unknown, |view| scorer.alarm_view(at, sample, view)))
+                let sample = without(sample, phase);
+                let alarm = |view| with(scorer.alarm_view(at, sample, view), phase);
+                Some(view.map_or_else(Score::unknown, alarm))
             }
             Self::Level(_) | Self::Rate(_) | Self::Count(_) | Self::Events(_) => None,
         }
     }
 
     /// Whether the level of a gauge drifts.
-    pub(super) fn drift(&self, at: Timestamp, sample: Sample) -> Option<DriftAlarm> {
+    pub(super) fn drift(&self, at: Timestamp, sample: Sample, phase: Phase) -> Option<DriftAlarm> {
         match self {
-            Self::Gauge(scorer) => scorer.drift_alarm(at, sample),
+            Self::Gauge(scorer) => {
+                let alarm = scorer.drift_alarm(at, without(sample, phase))?;
+                Some(DriftAlarm { score: with(alarm.score, phase), ..alarm })
+            }
             Self::Level(_) | Self::Rate(_) | Self::Count(_) | Self::Events(_) => None,
         }
     }
 
     /// Takes note of a value that is not learnt, because the signal is anomalous.
-    pub(super) fn pass(&mut self, sample: Sample, view: Option<&GaugeView>) {
+    pub(super) fn pass(&mut self, sample: Sample, phase: Phase, view: Option<&GaugeView>) {
         match (self, view) {
-            (Self::Gauge(scorer), Some(view)) => scorer.pass(sample, view),
+            (Self::Gauge(scorer), Some(view)) => scorer.pass(without(sample, phase), view),
             (Self::Rate(scorer), _) => scorer.pass(sample),
             // A flagged row of events stays in the windows and out of the mean.
             (Self::Events(scorer), _) => scorer.learn(Timestamp::default(), sample, Learn::Clipped),
@@ -195,13 +249,31 @@ impl Likelihood {
         at: Timestamp,
         sample: Sample,
         how: Learn,
+        phase: Phase,
         view: Option<&GaugeView>,
     ) {
         match (self, view) {
-            (Self::Gauge(scorer), Some(view)) => scorer.learn_view(at, sample, how, view),
+            (Self::Gauge(scorer), Some(view)) => {
+                scorer.learn_view(at, without(sample, phase), how, view);
+            }
+            (Self::Level(scorer), _) => scorer.learn_at(sample, how, phase),
+            (Self::Count(scorer), _) => scorer.learn_at(sample, how, phase),
+            (Self::Rate(scorer), _) => scorer.learn_at(at, sample, how, phase),
             (likelihood, _) => likelihood.learn(at, sample, how),
         }
     }
+}
+
+/// A value of a gauge without the level of its phase.
+fn without(sample: Sample, phase: Phase) -> Sample {
+    Sample { value: sample.value - phase.shift, ..sample }
+}
+
+/// The score of a gauge with the level of its phase.
+fn with(score: Score, phase: Phase) -> Score {
+    let moved = |value: f64| (value + phase.shift).clamp(f64::MIN, f64::MAX);
+    let (expected, low, high) = (moved(score.expected), moved(score.low), moved(score.high));
+    Score { expected, low, high, ..score }
 }
 
 /// The normal deviate of a two-sided test at a threshold.

@@ -3,6 +3,7 @@
 use ndarray::ArrayView1;
 use serde::{Deserialize, Serialize};
 
+use super::phases::Phase;
 use super::tail::mad_degrees_of_freedom;
 use super::{
     Learn, MadConfig, ScaleSource, Score, Scorer, band_z, neg_log10_sf, normal_equivalent,
@@ -139,6 +140,14 @@ impl MadScorer {
         self.learnt = 0;
     }
 
+    /// Replaces the values by others, in the unit that is judged.
+    pub(super) fn refill(&mut self, values: &[f64]) {
+        self.values.clear();
+        for value in values {
+            self.values.push(*value);
+        }
+    }
+
     /// Replaces the values by those of a new level, in the signal's unit.
     pub(super) fn accept(&mut self, level: &[f64]) {
         self.values.clear();
@@ -159,12 +168,12 @@ impl MadScorer {
     }
 
     /// A value in the unit that is judged.
-    fn judged(&self, value: f64) -> f64 {
+    pub(super) fn judged(&self, value: f64) -> f64 {
         if self.config.logarithm { value.max(SMALLEST).ln() } else { value }
     }
 
     /// The inverse of [`judged`](Self::judged).
-    fn written(&self, judged: f64) -> f64 {
+    pub(super) fn written(&self, judged: f64) -> f64 {
         if self.config.logarithm { judged.exp() } else { judged }
     }
 
@@ -223,9 +232,10 @@ pub(super) fn directed_neg_log10_p(u: f64, direction: Direction) -> f64 {
     }
 }
 
-impl Scorer for MadScorer {
-    fn score(&self, _at: Timestamp, sample: Sample) -> Score {
-        let value = self.judged(sample.value);
+impl MadScorer {
+    /// Scores a value against the level of its phase.
+    pub(super) fn score_at(&self, sample: Sample, phase: Phase) -> Score {
+        let value = self.judged(sample.value) - phase.shift;
         if !(sample.value.is_finite() && sample.n > 0) {
             return Score::unknown();
         }
@@ -237,7 +247,8 @@ impl Scorer for MadScorer {
         let dof = mad_degrees_of_freedom(points);
         // Standard error of a median of normal values, in scales: sqrt(pi / (2 points)).
         let uncertain = (1.0 + std::f64::consts::FRAC_PI_2 / points as f64).sqrt();
-        let predictive = (scale * self.sparse(sample.n) * uncertain).min(f64::MAX);
+        let predictive =
+            (scale * self.sparse(sample.n) * uncertain).hypot(phase.widen).min(f64::MAX);
         // Halves, so that the difference of two extremes does not overflow.
         let z = (value / 2.0 - center / 2.0) / (predictive / 2.0);
         let z = z.clamp(f64::MIN, f64::MAX);
@@ -257,7 +268,7 @@ impl Scorer for MadScorer {
         Score {
             z,
             neg_log10_p: directed_neg_log10_p(normal_equivalent(z, dof), self.config.direction),
-            expected: self.written(center),
+            expected: self.written(center + phase.shift),
             low,
             high,
             source,
@@ -266,24 +277,35 @@ impl Scorer for MadScorer {
         }
     }
 
-    fn learn(&mut self, _at: Timestamp, sample: Sample, how: Learn) {
+    /// Learns a value without the level of its phase.
+    pub(super) fn learn_at(&mut self, sample: Sample, how: Learn, phase: Phase) {
         if !(sample.value.is_finite() && sample.n > 0) {
             return;
         }
         let value = match how {
             Learn::Skip => return,
-            Learn::Full => sample.value,
+            Learn::Full => self.judged(sample.value) - phase.shift,
             // To the 5th or 95th percentile, so that clipped values do not widen the range.
             Learn::Clipped => {
                 let (low, high) = (self.values.quantile(0.05), self.values.quantile(0.95));
-                let judged = self.judged(sample.value);
-                if low <= high { self.written(judged.clamp(low, high)) } else { sample.value }
+                let judged = self.judged(sample.value) - phase.shift;
+                if low <= high { judged.clamp(low, high) } else { judged }
             }
         };
-        self.values.push(self.judged(value));
+        self.values.push(value);
         self.learnt = self.learnt.saturating_add(1);
         // A plain mean at first, an exponential one from a full window on.
         let weight = 1.0 / self.learnt.min(self.config.window as u64) as f64;
         self.mean_inverse_n += weight * (1.0 / sample.n as f64 - self.mean_inverse_n);
+    }
+}
+
+impl Scorer for MadScorer {
+    fn score(&self, _at: Timestamp, sample: Sample) -> Score {
+        self.score_at(sample, Phase::default())
+    }
+
+    fn learn(&mut self, _at: Timestamp, sample: Sample, how: Learn) {
+        self.learn_at(sample, how, Phase::default());
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::binomial::tally;
 use super::first_sight::FirstSight;
+use super::phases::Phase;
 use super::rate_baseline::RateBaseline;
 use super::{BinomialScorer, Learn, Score, Scorer};
 use crate::error::Result;
@@ -28,6 +29,9 @@ const RAISED_ROWS: usize = 3;
 /// Likelihood ratio from which on the usual rate explains the rows since better: the raised rate has
 /// ended.
 const RECOVERED_RATIO: f64 = 2.0;
+
+/// Factor of the usual rate from which on the rate of a phase stands out.
+const OUTSTANDING: f64 = 1.5;
 
 /// Judges a rate by the probability of at least as many events among its trials.
 ///
@@ -162,7 +166,7 @@ impl RateScorer {
     }
 
     /// `-log10 p` and events of the pooled rows, for the number of rows with the smallest probability.
-    fn lasting(&self, events: u32, trials: u32) -> (f64, u64) {
+    fn lasting(&self, events: u32, trials: u32, floor: f64) -> (f64, u64) {
         let (mut pooled_events, mut pooled_trials) = (u64::from(events), u64::from(trials));
         let mut best = (0.0, 0);
         if events == 0 {
@@ -189,11 +193,12 @@ impl RateScorer {
             if !POOLED_ROWS.contains(&rows) || self.points() < MIN_ROWS_BEFORE + rows {
                 continue;
             }
-            let before = RateBaseline::of(
+            let mut before = RateBaseline::of(
                 self.single.events.saturating_sub(learnt_events),
                 self.single.trials.saturating_sub(learnt_trials),
                 POOLED_TRUST * self.single.memory(),
             );
+            before.share = before.share.max(floor);
             let n = pooled_trials as f64;
             // Below two standard deviations no probability survives the price of several tests. This also
             // spares most of the exact tails.
@@ -211,13 +216,28 @@ impl RateScorer {
     }
 }
 
-impl Scorer for RateScorer {
-    fn score(&self, at: Timestamp, sample: Sample) -> Score {
-        let mut score = self.single.score(at, sample);
+impl RateScorer {
+    /// The usual rate; `None` before the first row.
+    pub(super) fn usual(&self) -> Option<f64> {
+        self.single.baseline().map(|usual| usual.share)
+    }
+
+    /// Rate from which on rows of a phase are expected: that of the phase where it stands out above
+    /// the usual one, else 0.
+    pub(super) fn floor(&self, phase: Phase) -> f64 {
+        let above = phase.shift.max(0.0) + phase.widen;
+        let usual = self.single.baseline().map_or(0.0, |usual| usual.share);
+        if above > 0.0 { share_of(angle(usual) + above) } else { 0.0 }
+    }
+
+    /// Scores a row against the rate of its phase.
+    pub(super) fn score_at(&self, sample: Sample, phase: Phase) -> Score {
+        let floor = self.floor(phase);
+        let mut score = self.single.score_from(sample, floor);
         let Some((events, trials)) = tally(sample).filter(|_| score.z.is_finite()) else {
             return score;
         };
-        let (lasting, pooled) = self.lasting(events, trials);
+        let (lasting, pooled) = self.lasting(events, trials, floor);
         if lasting > score.neg_log10_p {
             score.neg_log10_p = lasting.min(300.0);
             score.effective_n = pooled as f64;
@@ -230,6 +250,30 @@ impl Scorer for RateScorer {
             }
         }
         score
+    }
+
+    /// Learns a row. The rate of a phase that stands out is no baseline for the hours after it.
+    pub(super) fn learn_at(&mut self, at: Timestamp, sample: Sample, how: Learn, phase: Phase) {
+        let usual = self.single.baseline().map_or(1.0, |usual| usual.share);
+        if self.floor(phase) < OUTSTANDING * usual {
+            self.learn(at, sample, how);
+        }
+    }
+}
+
+/// Angle of a rate, 0 to pi, whose scatter hardly depends on the rate (Anscombe, 1948).
+pub(super) fn angle(share: f64) -> f64 {
+    2.0 * share.clamp(0.0, 1.0).sqrt().asin()
+}
+
+/// The inverse of [`angle`].
+pub(super) fn share_of(angle: f64) -> f64 {
+    (angle.clamp(0.0, std::f64::consts::PI) / 2.0).sin().powi(2)
+}
+
+impl Scorer for RateScorer {
+    fn score(&self, _at: Timestamp, sample: Sample) -> Score {
+        self.score_at(sample, Phase::default())
     }
 
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {

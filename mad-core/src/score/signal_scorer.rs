@@ -8,9 +8,11 @@ use super::from_memory::is_usable;
 use super::gauge::GaugeView;
 use super::latency_cusum::LatencyCusum;
 use super::learning::{LEARNT_IN_FULL, Learning, LearningTimes, Lesson, Observed, median_of};
+use super::phases::Phase;
 use super::policy::Views;
 use super::run_combiner::RunCombiner;
 use super::score::neg_log10_p_of;
+use super::signal_season::{Lived, SignalSeason};
 use super::{Learn, Likelihood, Score, Scorer};
 use crate::config::ScoreConfig;
 use crate::error::Result;
@@ -33,6 +35,8 @@ pub struct SignalScores {
     pub(super) alone: Score,
     /// `-log10 p` by the signal's own evidence: the value and the rows before it.
     own: f64,
+    /// The season at the value's time.
+    phase: Phase,
     /// How the parts of a gauge see the value.
     view: Option<GaugeView>,
 }
@@ -41,7 +45,15 @@ impl SignalScores {
     /// The scores of a value about which nothing is known.
     pub const fn unknown() -> Self {
         let score = Score::unknown();
-        Self { score, alarm: score, drift: None, alone: score, own: 0.0, view: None }
+        Self {
+            score,
+            alarm: score,
+            drift: None,
+            alone: score,
+            own: 0.0,
+            phase: Phase { shift: 0.0, widen: 0.0 },
+            view: None,
+        }
     }
 
     /// Since when the level has been drifting slowly, if it has.
@@ -108,6 +120,10 @@ pub struct SignalScorer {
     times: LearningTimes,
     /// Whether no level is accepted by waiting.
     keeps_level: bool,
+    season: SignalSeason,
+    /// Difference of the zone of the season from UTC, nanoseconds.
+    #[serde(default)]
+    utc_offset: i64,
     run: RunCombiner,
     cusum: Option<Box<LatencyCusum>>,
     /// `-log10 p` from which on a value is anomalous.
@@ -132,6 +148,8 @@ impl SignalScorer {
             learning: Learning::default(),
             times: LearningTimes::of(config),
             keeps_level: false,
+            season: SignalSeason::default(),
+            utc_offset: 0,
             run: RunCombiner::default(),
             cusum,
             threshold,
@@ -198,13 +216,15 @@ impl SignalScorer {
 
     /// The first step: the value alone.
     pub(super) fn judge_alone(&self, at: Timestamp, sample: Sample) -> SignalScores {
-        let (alone, view) = self.likelihood.view(at, sample);
+        let phase = self.season.at(at.plus(self.utc_offset));
+        let (alone, view) = self.likelihood.view(at, sample, phase);
         SignalScores {
             score: alone,
             alarm: alone,
             drift: None,
             alone,
             own: alone.neg_log10_p,
+            phase,
             view,
         }
     }
@@ -221,15 +241,20 @@ impl SignalScorer {
     pub(super) fn raise_drift(&self, at: Timestamp, sample: Sample, scores: &mut SignalScores) {
         match &self.cusum {
             Some(cusum) => {
-                scores.drift = cusum.alarm(at, sample, self.threshold);
-                if let Some(drift) = &scores.drift {
+                let factor = scores.phase.shift.exp();
+                let plain = Sample { value: sample.value / factor, ..sample };
+                scores.drift = cusum.alarm(at, plain, self.threshold);
+                if let Some(drift) = &mut scores.drift {
+                    drift.score.expected *= factor;
+                    drift.score.low *= factor;
+                    drift.score.high *= factor;
                     // The row's own effective number of observations stays.
                     let (own, effective_n) = (scores.score.neg_log10_p, scores.score.effective_n);
                     let neg_log10_p = own.max(drift.score.neg_log10_p);
                     scores.score = Score { neg_log10_p, effective_n, ..drift.score };
                 }
             }
-            None => scores.drift = self.likelihood.drift(at, sample),
+            None => scores.drift = self.likelihood.drift(at, sample, scores.phase),
         }
     }
 
@@ -240,7 +265,7 @@ impl SignalScorer {
 
     /// The last step: what the value is worth as an alarm.
     pub(super) fn set_alarm(&self, at: Timestamp, sample: Sample, scores: &mut SignalScores) {
-        let alarm = self.likelihood.alarm(at, sample, scores.view.as_ref());
+        let alarm = self.likelihood.alarm(at, sample, scores.phase, scores.view.as_ref());
         scores.alarm = alarm.unwrap_or(scores.score);
     }
 
@@ -268,23 +293,28 @@ impl SignalScorer {
         } else {
             (Lesson::Learn(Learn::Skip), None)
         };
+        self.learn_season(at, sample, scores);
         match lesson {
-            Lesson::Learn(Learn::Skip) => self.likelihood.pass(sample, scores.view.as_ref()),
+            Lesson::Learn(Learn::Skip) => {
+                self.likelihood.pass(sample, scores.phase, scores.view.as_ref())
+            }
             Lesson::Suspend => {
-                self.likelihood.pass(sample, scores.view.as_ref());
+                self.likelihood.pass(sample, scores.phase, scores.view.as_ref());
                 if let Some(cusum) = &mut self.cusum {
                     cusum.end();
                 }
             }
             Lesson::Learn(how) => {
                 if let Some(cusum) = &mut self.cusum {
-                    cusum.learn(at, sample, scores.alone.neg_log10_p >= self.threshold);
+                    let value = sample.value / scores.phase.shift.exp();
+                    let plain = Sample { value, ..sample };
+                    cusum.learn(at, plain, scores.alone.neg_log10_p >= self.threshold);
                 }
                 // A value that is anomalous only with other signals, or as a slow change, is clipped.
                 let is_anomalous = scores.score.neg_log10_p >= self.threshold;
                 let is_known = self.likelihood.points() >= LEARNT_IN_FULL;
                 let how = if is_anomalous && is_known { Learn::Clipped } else { how };
-                self.likelihood.learn_view(at, sample, how, scores.view.as_ref());
+                self.likelihood.learn_view(at, sample, how, scores.phase, scores.view.as_ref());
             }
             Lesson::Accept(level) => return Some(self.take_level(&level, since, scores)),
         }
@@ -295,13 +325,54 @@ impl SignalScorer {
     fn lesson(&mut self, at: Timestamp, sample: Sample, scores: &SignalScores) -> Lesson {
         let one = Observed {
             at,
-            value: sample.value,
-            expected: scores.alone.expected,
+            value: self.without_season(sample.value, scores.phase),
+            expected: self.without_season(scores.alone.expected, scores.phase),
             is_anomalous: scores.own >= self.threshold,
         };
         let points = self.likelihood.points();
         let kind = if self.keeps_level { SignalKind::Rate } else { self.kind };
         self.learning.step(one, kind, points, self.times)
+    }
+
+    /// A value without the level of its phase, in the signal's unit.
+    fn without_season(&self, value: f64, phase: Phase) -> f64 {
+        let shift = if self.kind == SignalKind::Rate { 0.0 } else { phase.shift };
+        self.likelihood.written(self.likelihood.judged(value) - shift)
+    }
+
+    /// Learns what repeats. When the day explains the level, the baseline is made again of values
+    /// without it.
+    fn learn_season(&mut self, at: Timestamp, sample: Sample, scores: &SignalScores) {
+        if !is_usable(sample) || self.likelihood.points() < LEARNT_IN_FULL {
+            return;
+        }
+        let Score { expected, low, high, .. } = scores.alone;
+        let since = self.learning.anomalous_since();
+        let one = Lived {
+            at: at.plus(self.utc_offset),
+            value: self.likelihood.judged(sample.value),
+            center: self
+                .likelihood
+                .center()
+                .unwrap_or_else(|| self.likelihood.judged(expected) - scores.phase.shift),
+            width: high - low,
+            known_for: self.learning.known_for(at),
+            anomalous_for: since.map_or(0, |since| at.since(since)),
+            is_anomalous: since.is_some(),
+        };
+        if let Some(rests) = self.season.learn(self.kind, one) {
+            self.likelihood.refill(&rests);
+            self.learning.end();
+            if let Some(cusum) = &mut self.cusum {
+                cusum.clear();
+            }
+        }
+    }
+
+    #[expect(dead_code, reason = "the table of UTC offsets is not configurable yet")]
+    /// Judges by the phases of a zone that is `offset` nanoseconds before UTC.
+    pub(crate) const fn set_utc_offset(&mut self, offset: i64) {
+        self.utc_offset = offset;
     }
 
     /// Makes a level the baseline.
@@ -315,7 +386,8 @@ impl SignalScorer {
         if let Some(cusum) = &mut self.cusum {
             cusum.clear();
         }
-        NewLevel { since, before: scores.alone.expected, level: median_of(level) }
+        let before = self.without_season(scores.alone.expected, scores.phase);
+        NewLevel { since, before, level: median_of(level) }
     }
 
     /// Makes the present level the baseline, because a person says so: that of the values since the
@@ -345,7 +417,7 @@ impl SignalScorer {
     pub fn learn_muted(&mut self, at: Timestamp, sample: Sample, scores: &SignalScores) {
         let anomalous = scores.score.neg_log10_p >= self.threshold;
         let how = if anomalous { Learn::Skip } else { Learn::Full };
-        self.likelihood.learn_view(at, sample, how, scores.view.as_ref());
+        self.likelihood.learn_view(at, sample, how, scores.phase, scores.view.as_ref());
     }
 
     /// Takes note that time has passed without a value.

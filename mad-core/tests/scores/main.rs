@@ -9,5 +9,6 @@ mod learning;
 mod robust;
 mod running_totals;
 mod scorers;
+mod seasons;
 mod single_scorers;
 mod slow_rows;

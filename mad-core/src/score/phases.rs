@@ -1,0 +1,357 @@
+//! What repeats: the usual level at each phase of the hour, the day and the week.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::time::{HOUR, MINUTE, Timestamp};
+
+/// Length of a cell, and number of cells, of the hour, the day and the week.
+const PERIODS: [(i64, usize); 3] = [(MINUTE, 60), (5 * MINUTE, 288), (HOUR, 168)];
+const OF_HOUR: usize = 0;
+const OF_DAY: usize = 1;
+const OF_WEEK: usize = 2;
+/// Monday 1970-01-05 00:00, so that a week begins on a Monday. It only names the cells.
+const MONDAY: i64 = 4 * 24 * HOUR;
+/// Spreads are kept in units of this many units of a level.
+const SPREAD_UNITS: f64 = 16.0;
+/// Visits over which the errors of a component are averaged: two cycles of the day.
+const ERRORS: f64 = 576.0;
+/// Visits that were predicted before a component is judged.
+const LEAST_PREDICTED: f64 = 48.0;
+/// Share of the deviations that a component has to explain to be believed.
+const LEAST_SHARE: f64 = 0.3;
+/// Usual errors by which a cell has to stand out twice to be believed by itself.
+const CLEAR: f64 = 4.0;
+/// Share of its period for which a component learns of one lasting anomaly. More would let an outage
+/// confirm itself.
+const MOST_OF_PERIOD: f64 = 0.8;
+
+/// Usual levels at the phases of the hour (60 cells of a minute), the day (288 cells of five minutes)
+/// and the week (168 hours), in the unit in which a signal is judged.
+///
+/// # Method
+///
+/// 1. The values of one *visit* of a cell are averaged. The level of a cell is the median of its
+///    level, its last visit and this one (a recursive median of three): one unusual day changes
+///    nothing, and what happens twice is learnt.
+/// 2. A component is believed by the share of the deviations that it explains: `1 - (e / a)^2` with
+///    the mean error `e` of its predictions and the mean deviation `a` without it, from 0.3 on. A
+///    cell that stood out twice by four usual errors is believed by itself, so that a job of some
+///    minutes is learnt beside a level that follows nothing.
+/// 3. The hour learns the rest after the day and the week, and the week the rest after the day.
+/// 4. Where values differ within a cell, or from the next cell, the scale is widened, because a job
+///    does not begin at the same second each day.
+///
+/// # Anomalies
+///
+/// Everything is learnt, because a morning is anomalous until it is known. Of one lasting anomaly a
+/// component learns for 80 % of its period only, so that an outage cannot confirm itself.
+///
+/// # Limits
+///
+/// Periods that do not divide a day or a week are not found. The zone is that of the times.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "Saved", into = "Saved")]
+pub(super) struct Phases {
+    /// Value of level 0, and the unit of the levels.
+    origin: f64,
+    unit: f64,
+    parts: [Component; 3],
+}
+
+/// The cells of one period.
+#[derive(Debug, Clone)]
+struct Component {
+    cells: Vec<Cell>,
+    /// The visit that is open.
+    visit: Visit,
+    /// Sum and number of the known levels.
+    sum: f64,
+    known: u32,
+    /// Predicted visits, mean error of the predictions, mean deviation without them.
+    predicted: f64,
+    error: f64,
+    deviation: f64,
+    /// Usual spread of the values of a visit.
+    spread: f64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Cell {
+    /// In units.
+    level: i16,
+    last: i16,
+    /// In units times `SPREAD_UNITS`.
+    spread: u8,
+    visits: u8,
+}
+
+/// Values of one visit of a cell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+struct Visit {
+    /// Number of the cell since the epoch.
+    number: i64,
+    values: u32,
+    mean: f64,
+    squares: f64,
+}
+
+/// The season at one time.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Phase {
+    /// Difference from the usual level, in the judged unit.
+    pub shift: f64,
+    /// What the scale is widened by, in quadrature.
+    pub widen: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Phases", deny_unknown_fields)]
+struct Saved {
+    origin: f64,
+    unit: f64,
+    parts: [SavedComponent; 3],
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Component", deny_unknown_fields)]
+struct SavedComponent {
+    cells: Vec<(i16, i16, u8, u8)>,
+    visit: Visit,
+    numbers: [f64; 4],
+}
+
+impl Phases {
+    /// Phases that know nothing. `unit` is the resolution of the levels, `origin` the usual level.
+    pub fn new(origin: f64, unit: f64) -> Self {
+        let component = |(_, cells): (i64, usize)| Component::new(cells);
+        Self { origin, unit, parts: PERIODS.map(component) }
+    }
+
+    /// The season at a time. With `by_share` every component is believed by the share that it
+    /// explains, otherwise only cells that stand out by themselves.
+    pub fn at(&self, at: Timestamp, by_share: bool) -> Phase {
+        let mut phase = Phase::default();
+        for (part, period) in self.parts.iter().zip(PERIODS) {
+            let own = part.at(at, period, self.unit, by_share);
+            phase.shift += own.shift;
+            phase.widen = phase.widen.max(own.widen);
+        }
+        phase
+    }
+
+    /// Whether the day explains the level.
+    pub fn follows_the_day(&self) -> bool {
+        self.parts.get(OF_DAY).is_some_and(|day| day.share() > 0.0)
+    }
+
+    /// The level of the day at a time against its mean, as far as it is known, believed or not.
+    pub fn day_at(&self, at: Timestamp) -> Option<f64> {
+        let day = self.parts.get(OF_DAY)?;
+        let cell = day.cell(at, PERIODS.get(OF_DAY)?.0, 0)?;
+        Some(f64::from(cell.level) * self.unit - day.mean(self.unit))
+    }
+
+    /// Learns a value in the judged unit. `center` is the usual level without the season, and
+    /// `anomalous_for` how long the signal has been anomalous, nanoseconds.
+    pub fn learn(
+        &mut self,
+        at: Timestamp,
+        value: f64,
+        center: f64,
+        anomalous_for: i64,
+        by_share: bool,
+    ) {
+        let unit = self.unit;
+        let shift = |place: usize| {
+            let found = self.parts.get(place).zip(PERIODS.get(place));
+            found.map_or(0.0, |(part, period)| part.at(at, *period, unit, by_share).shift)
+        };
+        let (hour, day, week) = (shift(OF_HOUR), shift(OF_DAY), shift(OF_WEEK));
+        // The mean of the hour moves with the day, those of the others are fixed.
+        let level = value - self.origin - hour;
+        let rests = [value - day - week - center, level, level - day];
+        for (place, (part, rest)) in self.parts.iter_mut().zip(rests).enumerate() {
+            let Some((length, cells)) = PERIODS.get(place).copied() else { continue };
+            let period = length.saturating_mul(cells as i64) as f64;
+            if (anomalous_for as f64) < MOST_OF_PERIOD * period {
+                part.learn(at, rest, length, unit);
+            }
+        }
+    }
+}
+
+/// The number of a cell since the epoch, and the share of it that has passed.
+fn number_of(at: Timestamp, length: i64) -> (i64, f64) {
+    let nanos = at.nanos().saturating_sub(MONDAY);
+    (nanos.div_euclid(length), nanos.rem_euclid(length) as f64 / length as f64)
+}
+
+impl Component {
+    fn new(cells: usize) -> Self {
+        Self {
+            cells: vec![Cell::default(); cells],
+            visit: Visit::default(),
+            sum: 0.0,
+            known: 0,
+            predicted: 0.0,
+            error: 0.0,
+            deviation: 0.0,
+            spread: 0.0,
+        }
+    }
+
+    /// The mean level of the known cells.
+    fn mean(&self, unit: f64) -> f64 {
+        if self.known > 0 { self.sum * unit / f64::from(self.known) } else { 0.0 }
+    }
+
+    /// The known cell at a time, `away` cells further.
+    fn cell(&self, at: Timestamp, length: i64, away: i64) -> Option<Cell> {
+        let place = (number_of(at, length).0 + away).rem_euclid(self.cells.len() as i64);
+        self.cells.get(place as usize).copied().filter(|cell| cell.visits > 0)
+    }
+
+    /// The share of the deviations that the component explains, 0 if it is not believed.
+    fn share(&self) -> f64 {
+        if self.predicted < LEAST_PREDICTED || self.deviation <= 0.0 {
+            return 0.0;
+        }
+        let left = self.error / self.deviation;
+        let share = 1.0 - left * left;
+        if share >= LEAST_SHARE { share } else { 0.0 }
+    }
+
+    fn at(&self, at: Timestamp, (length, _): (i64, usize), unit: f64, by_share: bool) -> Phase {
+        let share = if by_share { self.share() } else { 0.0 };
+        let Some(cell) = self.cell(at, length, 0) else { return Phase::default() };
+        let mean = self.mean(unit);
+        let level = |cell: Cell| f64::from(cell.level) * unit - mean;
+        let believed = |cell: Cell| if self.is_clear(cell, mean, unit) { 1.0 } else { share };
+        let shift = believed(cell) * level(cell);
+        // The neighbour that is nearer in time.
+        let next = if number_of(at, length).1 < 0.5 { -1 } else { 1 };
+        let edge = self
+            .cell(at, length, next)
+            .map_or(0.0, |next| (believed(next) * level(next) - shift).abs() / 2.0);
+        let spread = f64::from(cell.spread) * SPREAD_UNITS * unit;
+        let excess = (spread * spread - 2.0 * self.spread * self.spread).max(0.0).sqrt();
+        let widen = if believed(cell) > 0.0 { edge.max(excess) } else { edge };
+        Phase { shift, widen }
+    }
+
+    /// Whether a cell stood out twice, by far more than predictions usually err.
+    fn is_clear(&self, cell: Cell, mean: f64, unit: f64) -> bool {
+        let (level, last) =
+            (f64::from(cell.level) * unit - mean, f64::from(cell.last) * unit - mean);
+        let least = CLEAR * self.error.max(self.spread / 2.0).max(unit);
+        cell.visits >= 2
+            && self.predicted >= LEAST_PREDICTED / 2.0
+            && level.abs().min(last.abs()) >= least
+            && (level - last).abs() <= level.abs() / 2.0
+    }
+
+    fn learn(&mut self, at: Timestamp, value: f64, length: i64, unit: f64) {
+        if !value.is_finite() {
+            return;
+        }
+        let (number, _) = number_of(at, length);
+        if number != self.visit.number {
+            self.close(unit);
+            self.visit = Visit { number, ..Visit::default() };
+        }
+        // Welford's mean and sum of squares.
+        let visit = &mut self.visit;
+        visit.values = visit.values.saturating_add(1);
+        let away = value - visit.mean;
+        visit.mean += away / f64::from(visit.values);
+        visit.squares += away * (value - visit.mean);
+    }
+
+    /// Ends the open visit and takes it into its cell.
+    fn close(&mut self, unit: f64) {
+        let Visit { number, values, mean: level, squares } = self.visit;
+        if values == 0 {
+            return;
+        }
+        let mean = self.mean(unit);
+        let place = number.rem_euclid(self.cells.len() as i64) as usize;
+        let Some(cell) = self.cells.get_mut(place) else { return };
+        let new = (level / unit).round().clamp(-32_000.0, 32_000.0) as i16;
+        let spread = (squares / f64::from(values)).sqrt();
+        if cell.visits > 0 {
+            let known = f64::from(cell.level) * unit;
+            self.predicted = (self.predicted + 1.0).min(ERRORS);
+            // One outage must not hide the season of all other days.
+            let most = if self.predicted > LEAST_PREDICTED {
+                20.0 * self.error.max(unit)
+            } else {
+                f64::MAX
+            };
+            let average = |so_far: &mut f64, one: f64| *so_far += (one - *so_far) / self.predicted;
+            average(&mut self.error, (level - known).abs().min(most));
+            average(&mut self.deviation, (level - mean).abs());
+            let most = 2.0 * f64::from(cell.spread).max(self.spread / unit / SPREAD_UNITS).max(1.0);
+            let one = (spread / unit / SPREAD_UNITS).min(most);
+            cell.spread = f64::midpoint(f64::from(cell.spread), one).round().min(255.0) as u8;
+            self.sum -= f64::from(cell.level);
+            cell.level = median_of_three(cell.level, cell.last, new);
+        } else {
+            cell.spread = (spread / unit / SPREAD_UNITS).round().min(255.0) as u8;
+            cell.level = new;
+            self.known += 1;
+        }
+        // Visits of one value have no spread.
+        if values > 1 {
+            let weight = 1.0 / (self.predicted + f64::from(self.known)).clamp(1.0, ERRORS);
+            self.spread += (spread.min(4.0 * self.spread.max(unit)) - self.spread) * weight;
+        }
+        cell.last = new;
+        cell.visits = cell.visits.saturating_add(1);
+        self.sum += f64::from(cell.level);
+    }
+}
+
+fn median_of_three(a: i16, b: i16, c: i16) -> i16 {
+    a.max(b).min(a.min(b).max(c))
+}
+
+impl From<Phases> for Saved {
+    fn from(phases: Phases) -> Self {
+        let saved = |part: Component| SavedComponent {
+            cells: part
+                .cells
+                .iter()
+                .map(|cell| (cell.level, cell.last, cell.spread, cell.visits))
+                .collect(),
+            visit: part.visit,
+            numbers: [part.predicted, part.error, part.deviation, part.spread],
+        };
+        Self { origin: phases.origin, unit: phases.unit, parts: phases.parts.map(saved) }
+    }
+}
+
+impl TryFrom<Saved> for Phases {
+    type Error = Error;
+
+    fn try_from(saved: Saved) -> Result<Self> {
+        let mut phases = Self::new(saved.origin, saved.unit);
+        for (part, saved) in phases.parts.iter_mut().zip(saved.parts) {
+            let (found, wanted) = (saved.cells.len(), part.cells.len());
+            if found != wanted {
+                return Err(Error::argument("cells", found, &format!("{wanted} cells")));
+            }
+            part.cells = saved
+                .cells
+                .into_iter()
+                .map(|(level, last, spread, visits)| Cell { level, last, spread, visits })
+                .collect();
+            let known = part.cells.iter().filter(|cell| cell.visits > 0);
+            part.sum = known.clone().map(|cell| f64::from(cell.level)).sum();
+            part.known = known.count() as u32;
+            part.visit = saved.visit;
+            [part.predicted, part.error, part.deviation, part.spread] = saved.numbers;
+        }
+        Ok(phases)
+    }
+}

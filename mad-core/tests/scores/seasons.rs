@@ -1,0 +1,103 @@
+//! Repeating patterns are normal after three repeats. A missing one, or one at another time, is found.
+
+use mad_core::config::ScoreConfig;
+use mad_core::score::SignalScorer;
+use mad_core::series::{Sample, SignalKind};
+use mad_core::time::Timestamp;
+
+const DAY: i64 = 1_440;
+
+/// Deterministic noise between -1 and 1 without a short period.
+fn wobble(i: i64) -> f64 {
+    (i * 7_919 % 997) as f64 / 997.0 + (i * 10_473 % 641) as f64 / 641.0 - 1.0
+}
+
+/// The flagged minutes of a signal of one value a minute.
+fn flagged(kind: SignalKind, days: i64, value: impl Fn(i64) -> f64) -> Vec<i64> {
+    let mut scorer = SignalScorer::new(kind, &ScoreConfig::default()).unwrap();
+    let is_flagged = |minute: &i64| {
+        let sample = Sample { value: value(*minute), n: 60 };
+        let scores = scorer.observe(Timestamp::from_seconds(60 * minute), sample);
+        scores.score.neg_log10_p >= 4.0
+    };
+    (0..days * DAY).filter(is_flagged).collect()
+}
+
+/// A value of a kind at `level` times its usual one.
+fn value(kind: SignalKind, minute: i64, level: f64) -> f64 {
+    let noise = wobble(minute);
+    match kind {
+        SignalKind::Latency => level * 80.0 * (1.0 + 0.1 * noise),
+        SignalKind::Count => (level * 60.0 + (level * 60.0).sqrt() * noise).round(),
+        SignalKind::Rate => {
+            if noise > 0.9 {
+                level / 60.0
+            } else {
+                (level - 1.0) / 60.0
+            }
+        }
+        _ => level * 30.0 + noise,
+    }
+}
+
+fn since(flagged: &[i64], minute: i64) -> usize {
+    flagged.iter().filter(|at| **at >= minute).count()
+}
+
+const KINDS: [SignalKind; 4] =
+    [SignalKind::Latency, SignalKind::Count, SignalKind::Rate, SignalKind::Gauge];
+
+#[test]
+fn jobs_are_learnt_by_their_phase_for_every_kind_of_signal() {
+    // Each: period and length of the job in minutes.
+    for (period, length) in [(60, 4), (240, 7), (DAY, 20), (DAY, 90)] {
+        for kind in KINDS {
+            let is_on = |minute: i64| {
+                minute % period >= period / 3 && minute % period < period / 3 + length
+            };
+            let rows = flagged(kind, 7, |at| value(kind, at, if is_on(at) { 5.0 } else { 1.0 }));
+            assert!(since(&rows, 0) > 0, "{kind:?} each {period}: the first is news");
+            let late = since(&rows, 4 * DAY);
+            assert!(late <= 8, "{kind:?} each {period} for {length}: {late} rows from day 5 on");
+        }
+    }
+}
+
+#[test]
+fn a_job_at_another_time_and_a_missing_peak_are_found() {
+    let hour = |minute: i64| minute % DAY / 60;
+    for kind in [SignalKind::Latency, SignalKind::Count, SignalKind::Gauge] {
+        let other = 7 * DAY + 15 * 60;
+        let is_on = |at: i64| hour(at) == 2 || (other..other + 30).contains(&at);
+        let rows = flagged(kind, 8, |at| value(kind, at, if is_on(at) { 5.0 } else { 1.0 }));
+        assert!(since(&rows, other) >= 25, "{kind:?} at another time");
+        assert!(since(&rows, 4 * DAY) - since(&rows, other) <= 8, "{kind:?}");
+    }
+    // Half of the morning's peak is as much as at other times of the day.
+    let peak = |at: i64| if (8..12).contains(&hour(at)) { 4.0 } else { 1.2 };
+    let missing = 7 * DAY + 9 * 60;
+    let level =
+        |at: i64| if (missing..missing + 40).contains(&at) { 0.3 * peak(at) } else { peak(at) };
+    let rows = flagged(SignalKind::Count, 8, |at| value(SignalKind::Count, at, level(at)));
+    assert!(since(&rows, missing) >= 38, "{}", since(&rows, missing));
+    assert!(since(&rows, 4 * DAY) - since(&rows, missing) <= 8);
+}
+
+#[test]
+fn weekends_are_learnt_after_three_weeks() {
+    let level = |at: i64| if (at / DAY) % 7 >= 5 { 0.3 } else { 1.0 };
+    let rows = flagged(SignalKind::Count, 35, |at| value(SignalKind::Count, at, level(at)));
+    assert!(since(&rows, 21 * DAY) <= 20, "{}", since(&rows, 21 * DAY));
+}
+
+#[test]
+fn an_outage_of_one_day_teaches_no_season() {
+    let outage = |at: i64| (4 * DAY + 600..4 * DAY + 1_200).contains(&at);
+    let again = |at: i64| (5 * DAY + 700..5 * DAY + 800).contains(&at);
+    for kind in [SignalKind::Latency, SignalKind::Rate] {
+        let level = |at: i64| if outage(at) || again(at) { 9.0 } else { 1.0 };
+        let rows = flagged(kind, 6, |at| value(kind, at, level(at)));
+        let found = rows.iter().filter(|at| again(**at)).count();
+        assert!(found >= 90, "{kind:?}: {found} of 100");
+    }
+}
