@@ -51,7 +51,7 @@ impl KindCounts {
             _ => "read",
         };
         let all = with_separators(offered);
-        let mut text = match accepted {
+        let text = match accepted {
             0 if offered == 1 => format!("The only {records} could not be {verb}"),
             0 => format!("None of the {all} {records} could be {verb}"),
             _ => {
@@ -61,11 +61,9 @@ impl KindCounts {
                 )
             }
         };
-        if let Some(Rejected { reason, position, detail }) = main {
-            let detail = if detail.is_empty() { String::new() } else { format!("{detail}, ") };
-            text += &format!(": {} ({detail}{place} {position})", reason.describe());
-        }
-        text
+        let Some(Rejected { reason, position, detail }) = main else { return text };
+        let detail = if detail.is_empty() { String::new() } else { format!("{detail}, ") };
+        format!("{text}: {} ({detail}{place} {position})", reason.describe())
     }
 
     /// The first record of the most frequent reason.
