@@ -216,10 +216,13 @@ def test_naive_columns_are_refused_with_the_way_out(kind: str) -> None:
     assert report.features["bucket_ts"][0] == np.datetime64("2026-01-06T11:00")
 
 
-def test_naive_text_is_counted() -> None:
-    columns = small(timestamp=[time.isoformat()[:-6] for time in small()["timestamp"]])
-    report = mad.detect(columns)
-    assert report.rejected["counts"] == {"naive_timestamp": 4}
+def test_naive_text_is_refused_or_counted() -> None:
+    times = [time.isoformat()[:-6] for time in small()["timestamp"]]
+    columns = small(timestamp=times)
+    with pytest.raises(ValueError, match="naive_offset_seconds"):
+        mad.detect(columns)
+    report = mad.detect(small(timestamp=[times[0] + "Z", *times[1:]]))
+    assert report.rejected["counts"] == {"naive_timestamp": 3}
     assert "naive_offset_seconds" in report.rejected["first"][0]["hint"]
     report = mad.detect(columns, config=NAIVE)
     assert content(report.features) == content(mad.detect(small()).features)
@@ -744,3 +747,14 @@ def test_a_lazy_frame_is_collected() -> None:
 def test_other_shapes_are_refused_by_name(table: Any, named: str) -> None:
     with pytest.raises(TypeError, match=f"requests is .*{named}"):
         mad.detect(table)
+
+
+def test_columns_under_other_names() -> None:
+    expected = mad.detect(small()).features
+    names = ["@timestamp", "svc", "Path", "code", "duration_s"]
+    columns: dict[str, Any] = dict(zip(names, small().values(), strict=True))
+    columns["duration_s"] = [latency / 1000 for latency in small()["latency_ms"]]
+    found = mad.detect(columns).features
+    assert list(found["service"]) == list(expected["service"])
+    assert found["error_count"].tolist() == expected["error_count"].tolist()
+    assert found["p50_latency_ms"] == pytest.approx(expected["p50_latency_ms"])

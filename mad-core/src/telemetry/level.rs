@@ -225,7 +225,7 @@ const MOST_NUMBERS: usize = 32;
 /// | zap | -1 to 5, mostly 0 | 2 and more | 1 |
 /// | slog | multiples of 4 from -4 to 12 | 8 and more | 4 |
 /// | OpenTelemetry | 1 to 24, one above 7 | 17 and more | 13 and more |
-/// | Python | multiples of 10, mostly 10 or 20 | 40 and more | 30 |
+/// | Python | multiples of 10, mostly 10 or 20, with 40 or 50 | 40 and more | 30 |
 /// | pino, bunyan | multiples of 10 up to 60, mostly 30 | 50 and more | 40 |
 /// | Monolog | 100 to 600, mostly 100 or 200 | 400 and more | 300 |
 /// | Log4j 2 | 100 to 600, mostly 400 or more | up to 200 | 300 |
@@ -310,7 +310,9 @@ impl LevelNumbers {
             100.. if most >= 400 => (200, 300, true),
             100.. => (400, 300, false),
             10.. if multiples(10) && min >= 0 => {
-                let python = !has(60) && count(10) + count(20) > count(30);
+                // 30 beside 20 alone may be information beside debug
+                let errors = has(40) || has(50);
+                let python = !has(60) && errors && count(10) + count(20) > count(30);
                 if python { (40, 30, false) } else { (50, 40, false) }
             }
             ..=12 if multiples(4) && (has(8) || min < 0) => (8, 4, false),
@@ -380,6 +382,7 @@ mod tests {
             (30, &[50], &[], &[]),
             (20, &[40, 50], &[30], &[10]),
             (20, &[40], &[], &[]),
+            (20, &[], &[], &[30]),
             (200, &[400, 500, 550, 600], &[300], &[100, 250]),
             (400, &[100, 200], &[300], &[500, 600]),
             (800, &[1000], &[900], &[700, 500]),
