@@ -120,9 +120,12 @@ fn a_silence_is_found_in_a_running_stream_and_restores_give_the_same() {
 }
 
 #[test]
-fn a_thousand_endpoints_that_stop_at_once_are_one_incident_of_their_service() {
+fn hundreds_of_endpoints_that_stop_at_once_are_one_incident_of_their_service() {
+    // few values at each position of the path, so that no route is learnt
+    let letter = |i: usize| char::from(b'a' + i as u8);
+    let path = |i: usize| format!("/v1/{}x/{}y", letter(i / 25), letter(i % 25));
     let names: Vec<&'static str> =
-        (0..1_000).map(|i| &*Box::leak(format!("/v1/part-{i}").into_boxed_str())).collect();
+        (0..600).map(|i| &*Box::leak(path(i).into_boxed_str())).collect();
     let mut all = others(110);
     for (i, name) in names.iter().enumerate() {
         // some have a request in every minute, others in every third
@@ -132,7 +135,7 @@ fn a_thousand_endpoints_that_stop_at_once_are_one_incident_of_their_service() {
     all.extend(requests(("parts", "/v2"), 30, 110, |i| i >= 70));
     let found = incidents(&run(default(), all));
     assert_eq!(found.len(), 1, "{:?}", found.iter().map(|one| &one.entity).collect::<Vec<_>>());
-    assert!(found[0].reached > 600, "{}", found[0].reached);
+    assert!(found[0].reached > 400, "{}", found[0].reached);
     assert_eq!(found[0].severity, Severity::Warning, "the service still has requests");
 }
 
@@ -143,13 +146,15 @@ fn what_was_silent_before_or_is_silent_with_all_others_is_no_incident() {
     all.extend(requests(("kiosk", "/scan"), 20, 200, |_| true));
     all.extend(requests(("cron", "/job"), 1, 200, |i| i % 7 == 0));
     all.retain(|request| !(minute(100)..minute(140)).contains(&request.timestamp));
-    assert!(run(default(), all).incidents().is_empty());
+    let found = incidents(&run(default(), all));
+    assert!(found.is_empty(), "{found:?}");
     // jobs that are on time, and bursts
     let mut all = others(2 * 1_440);
-    all.extend(requests(("cron", "/half-hourly"), 1, 2 * 1_440, |i| i % 30 == 4));
+    all.extend(requests(("sync", "/half-hourly"), 1, 2 * 1_440, |i| i % 30 == 4));
     all.extend(requests(("cron", "/bursts"), 20, 2 * 1_440, |i| i % 60 < 10));
-    all.extend(requests(("cron", "/hourly"), 3, 2 * 1_440, |i| i % 60 == 0));
-    assert!(run(default(), all).incidents().is_empty());
+    all.extend(requests(("report", "/hourly"), 3, 2 * 1_440, |i| i % 60 == 0));
+    let found = incidents(&run(default(), all));
+    assert!(found.is_empty(), "{found:?}");
 }
 
 #[test]
