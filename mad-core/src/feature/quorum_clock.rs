@@ -346,7 +346,8 @@ impl QuorumClock {
     fn judge_reading(&mut self, source: SourceId, reading: Timestamp) {
         let Some(clock) = self.clock else { return };
         let ahead = reading.since(clock);
-        if reading > self.plausible() {
+        // the clock itself may lag by half the time that the votes span
+        if reading > self.plausible() && ahead > self.lateness.saturating_add(CALM / 2) {
             self.sources.off(source, ahead);
         }
         let calm = (2 * CALM).saturating_add(self.lateness);

@@ -9,6 +9,8 @@ use crate::series::EntityId;
 
 /// Wrong times of a source before it is named.
 const NAMED_FROM: u64 = 16;
+/// A source is named where at least one of this many of its records has a wrong time.
+const NAMED_SHARE: u64 = 50;
 /// Records with a right time after which a source is no longer named.
 const FORGIVEN_AFTER: u64 = 1_000;
 
@@ -71,8 +73,8 @@ impl From<HostTable> for (usize, Vec<Arc<str>>) {
 /// A source whose records have wrong times.
 ///
 /// A wrong time is one that is later than the clock by more than the lateness and the usual lag of
-/// the clock, or so early that its step is closed. A source is named from 16 wrong times on, until
-/// 1,000 of its records in a row have a right one.
+/// the clock, or so early that its step is closed. A source is named from 16 wrong times on, where
+/// they are at least 2 % of its records, until 1,000 of its records in a row have a right one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClockFault {
     /// The host; `None` where its records name none.
@@ -109,6 +111,12 @@ struct Wrong {
     since_jump: u64,
     offset: (i64, i64),
     frozen: bool,
+}
+
+impl Wrong {
+    fn is_named(&self) -> bool {
+        self.wrong >= NAMED_FROM && self.wrong.saturating_mul(NAMED_SHARE) >= self.records
+    }
 }
 
 /// The sources with wrong times.
@@ -182,13 +190,14 @@ impl SourceClocks {
 
     /// Whether a source has wrong times enough to be named.
     pub fn is_named(&self, source: SourceId) -> bool {
-        self.wrong.get(&source).is_some_and(|known| known.wrong >= NAMED_FROM)
+        self.wrong.get(&source).is_some_and(Wrong::is_named)
     }
 
     /// Whether records of a source are refused that are far ahead: it has wrong times enough, and the
     /// clock did not jump since, so that the others did not follow it.
     pub fn is_refused(&self, source: SourceId) -> bool {
-        self.wrong.get(&source).is_some_and(|known| known.since_jump >= NAMED_FROM)
+        let known = self.wrong.get(&source);
+        known.is_some_and(|known| known.since_jump >= NAMED_FROM && known.is_named())
     }
 
     /// Notes that the clock jumped: those that were ahead may have been right.
@@ -209,7 +218,7 @@ impl SourceClocks {
 
     /// The sources that are named, hosts first.
     pub fn faults<'a>(&'a self, hosts: &'a HostTable) -> impl Iterator<Item = ClockFault> + 'a {
-        let named = self.wrong.iter().filter(|(_, wrong)| wrong.wrong >= NAMED_FROM);
+        let named = self.wrong.iter().filter(|(_, wrong)| wrong.is_named());
         named.map(|(source, known)| {
             let (host, entity) = match source {
                 SourceId::Host(place) => (hosts.name(*place).cloned(), None),
