@@ -102,18 +102,25 @@ impl EndpointsOfStep {
         let signal = verdict.request_signal();
         let score = scores.of(signal);
         let direction = if score.z < 0.0 { -1.0 } else { 1.0 };
+        // what a new endpoint is compared with; all its requests are more than were expected
+        let of_new = if signal.kind() == SignalKind::Count { 0.0 } else { score.expected };
         let own = self.endpoints.iter().filter(|one| one.entity.service == service.service);
         let deviations: Vec<(&JudgedEndpoint, f64)> = own
             .filter_map(|one| {
                 let deviation = one.deviations.get(signal.index())?;
-                let deviation = deviation.against(signal, score.expected)? * direction;
+                let deviation = deviation.against(signal, of_new)? * direction;
                 Some((one, deviation.max(0.0)))
             })
             .collect();
         let mut whole: f64 = deviations.iter().map(|(_, deviation)| deviation).sum();
         if signal.kind() == SignalKind::Count {
             // an endpoint without a request has no row here, and part of the deviation
+            let present = whole;
             whole = whole.max((row.sample(signal).value - score.expected) * direction);
+            // endpoints that are absent by their own rhythm are no drop, and silence judges them
+            if direction < 0.0 && present < (1.0 - EXPLAINS) * whole {
+                return Explained { by: None, silenced: Some(Reason::BelowMinEffect) };
+            }
         }
         let Some((first, deviation)) = strongest(deviations.iter()) else { return nothing };
         let deviation = *deviation;
