@@ -34,10 +34,10 @@ const FEWEST: f64 = 0.5;
 /// The times of learning, nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LearningTimes {
-    suspend_after: i64,
-    recover_after: i64,
-    accept_after: i64,
-    accept_gauge_after: i64,
+    suspend: i64,
+    recover: i64,
+    accept: i64,
+    accept_gauge: i64,
 }
 
 impl LearningTimes {
@@ -45,10 +45,10 @@ impl LearningTimes {
     pub fn of(config: &ScoreConfig) -> Self {
         let nanos = |seconds: f64| (seconds * SECOND as f64) as i64;
         Self {
-            suspend_after: nanos(60.0 * config.suspend_after_minutes),
-            recover_after: nanos(60.0 * config.recover_after_minutes),
-            accept_after: nanos(3_600.0 * config.accept_after_hours),
-            accept_gauge_after: nanos(3_600.0 * config.accept_gauge_after_hours),
+            suspend: nanos(60.0 * config.suspend_after_minutes),
+            recover: nanos(60.0 * config.recover_after_minutes),
+            accept: nanos(3_600.0 * config.accept_after_hours),
+            accept_gauge: nanos(3_600.0 * config.accept_gauge_after_hours),
         }
     }
 
@@ -57,12 +57,11 @@ impl LearningTimes {
     fn accept_after(self, kind: SignalKind, known: i64) -> Option<i64> {
         match kind {
             SignalKind::Rate => None,
-            SignalKind::Latency | SignalKind::Count => Some(self.accept_after),
+            SignalKind::Latency | SignalKind::Count => Some(self.accept),
             // A short past has less weight than a long one.
-            SignalKind::Gauge | SignalKind::Events => Some(
-                known
-                    .clamp(self.accept_after.min(self.accept_gauge_after), self.accept_gauge_after),
-            ),
+            SignalKind::Gauge | SignalKind::Events => {
+                Some(known.clamp(self.accept.min(self.accept_gauge), self.accept_gauge))
+            }
         }
     }
 }
@@ -155,7 +154,7 @@ impl Learning {
             }
             return Lesson::Learn(clipped_if(is_anomalous));
         };
-        if !is_anomalous && at.since(episode.newest_anomalous) >= times.recover_after {
+        if !is_anomalous && at.since(episode.newest_anomalous) >= times.recover {
             self.episode = None;
             return Lesson::Learn(Learn::Full);
         }
@@ -232,7 +231,7 @@ impl Episode {
     fn is_long(&self, at: Timestamp, kind: SignalKind, times: LearningTimes) -> bool {
         let (patience, least) =
             if kind == SignalKind::Gauge { (GAUGE_PATIENCE, LEAST_OF_GAUGE) } else { (1, 2) };
-        let after = times.suspend_after.saturating_mul(i64::from(patience));
+        let after = times.suspend.saturating_mul(i64::from(patience));
         let is_lasting = at.since(self.since) >= after && self.anomalous >= least;
         is_lasting || self.anomalous > patience * MOST_CLIPPED
     }

@@ -296,7 +296,7 @@ impl SignalScorer {
         self.learn_season(at, sample, scores);
         match lesson {
             Lesson::Learn(Learn::Skip) => {
-                self.likelihood.pass(sample, scores.phase, scores.view.as_ref())
+                self.likelihood.pass(sample, scores.phase, scores.view.as_ref());
             }
             Lesson::Suspend => {
                 self.likelihood.pass(sample, scores.phase, scores.view.as_ref());
