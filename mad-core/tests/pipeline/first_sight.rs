@@ -23,7 +23,7 @@ fn run(endpoints: &[Endpoint], seed: u64) -> Pipeline {
     for (place, one) in endpoints.iter().enumerate() {
         for minute in one.minutes.0..one.minutes.1 {
             for k in 0..one.rate {
-                let draw = (seed * 7 + place as u64) << 40 | (minute * 10_000 + k) as u64 * 2;
+                let draw = ((seed * 7 + place as u64) << 40) | ((minute * 10_000 + k) as u64 * 2);
                 let at = minute * 60 * SECOND + k * 60 * SECOND / one.rate;
                 let status = if noise(draw) < one.fail { 503 } else { 200 };
                 let latency = 40.0 + 20.0 * noise(draw + 1);

@@ -34,7 +34,7 @@ fn run(fault: Fault, config: PipelineConfig) -> Pipeline {
     let mut requests = Vec::new();
     for minute in 0..200_i64 {
         for k in 0..fault.rate {
-            let seed = fault.seed << 32 | (minute * 10_000 + k) as u64 * 3;
+            let seed = (fault.seed << 32) | ((minute * 10_000 + k) as u64 * 3);
             let at = Timestamp::from_nanos(minute * 60 * SECOND + k * 60 * SECOND / fault.rate);
             let during = (120..145).contains(&minute);
             let hit = noise(seed) < if during { fault.share } else { fault.before };
