@@ -152,12 +152,11 @@ impl Position {
         out.push_str(written);
         let Some(rest) = rest else { return is_any };
         out.push('/');
-        match behind {
-            Some(behind) => behind.route(rest, out) || is_any,
-            None => {
-                out.push_str(rest);
-                is_any
-            }
+        if let Some(behind) = behind {
+            behind.route(rest, out) || is_any
+        } else {
+            out.push_str(rest);
+            is_any
         }
     }
 

@@ -103,6 +103,7 @@ impl ClockFault {
 
 /// Wrong times of one source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "`wrong` is the count, as `records` is")]
 struct Wrong {
     wrong: u64,
     records: u64,

@@ -29,7 +29,7 @@ impl IncidentGrouper {
             incident.last_active = incident.last_active.max(end);
             return;
         }
-        let newest = self.pending.get_mut(&by.id).and_then(|rows| rows.pop_back());
+        let newest = self.pending.get_mut(&by.id).and_then(std::collections::VecDeque::pop_back);
         if let Some(newest) = newest {
             let row = FlaggedRow {
                 neg_log10_p: newest.neg_log10_p.max(row.neg_log10_p),

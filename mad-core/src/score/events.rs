@@ -49,7 +49,7 @@ const MOST_TERMS: f64 = 5_000.0;
 ///    prior and the past as its evidence.
 /// 2. Events that come in clusters are less evidence. The dispersion `d` is the mean of
 ///    `(s - m)^2 / m` over blocks of 16 rows, at least 1; all numbers are divided by it
-///    (quasi-Poisson; McCullagh and Nelder, 1989).
+///    (quasi-Poisson; `McCullagh` and Nelder, 1989).
 /// 3. The smallest probability counts, times 4 for the windows and times 2 for the two sides.
 /// 4. A window counts only if it has five events more or fewer than expected and half as many more or
 ///    fewer, and if the row itself and all shorter windows lie on that side. Windows of 16 and 64 rows

@@ -83,8 +83,8 @@ impl Status {
     }
 
     /// Whether the server failed or did not answer: HTTP 500 and above, the gRPC codes that
-    /// OpenTelemetry counts as errors of a server (UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED,
-    /// INTERNAL, UNAVAILABLE, DATA_LOSS), a failure without a code, and no response.
+    /// OpenTelemetry counts as errors of a server (UNKNOWN, `DEADLINE_EXCEEDED`, UNIMPLEMENTED,
+    /// INTERNAL, UNAVAILABLE, `DATA_LOSS`), a failure without a code, and no response.
     #[inline]
     pub const fn is_error(self) -> bool {
         match self {
@@ -147,6 +147,7 @@ macro_rules! from_integers {
     ($($integer:ty),*) => {$(
         impl From<$integer> for Status {
             /// See [`Status::from_number`].
+            #[allow(clippy::cast_lossless, reason = "not lossless for every type of the macro")]
             fn from(number: $integer) -> Self {
                 Self::from_number(number as f64)
             }

@@ -55,15 +55,12 @@ impl<K: Kind> JsonLinesDecoder<K> {
             start.extend_from_slice(bytes);
             std::mem::take(start)
         };
-        match shape_of::<K>(&whole, false) {
-            Some(shape) => {
-                self.decide(shape);
-                self.pass_on(&whole, sink, rejections)
-            }
-            None => {
-                self.shape = Undecided::Start(whole);
-                Ok(())
-            }
+        if let Some(shape) = shape_of::<K>(&whole, false) {
+            self.decide(shape);
+            self.pass_on(&whole, sink, rejections)
+        } else {
+            self.shape = Undecided::Start(whole);
+            Ok(())
         }
     }
 

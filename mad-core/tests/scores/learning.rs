@@ -40,6 +40,9 @@ impl Run {
 
 const HOUR: i64 = 3_600;
 
+/// A sample by its place in the series.
+type SampleAt<'a> = Box<dyn Fn(i64) -> Sample + 'a>;
+
 #[test]
 fn a_harmful_level_is_flagged_for_as_long_as_it_lasts_at_any_step() {
     for step in [1, 10, 60, 600, 3_600] {
@@ -48,7 +51,7 @@ fn a_harmful_level_is_flagged_for_as_long_as_it_lasts_at_any_step() {
         let faulty = |at: i64| (start..start + length).contains(&at);
         let until = start + length + (60 * step).max(HOUR);
         let n = |value: f64| Sample { value, n: 50 };
-        let samples: [(SignalKind, Box<dyn Fn(i64) -> Sample>); 3] = [
+        let samples: [(SignalKind, SampleAt<'_>); 3] = [
             (
                 SignalKind::Latency,
                 Box::new(|at| {

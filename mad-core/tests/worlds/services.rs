@@ -74,7 +74,7 @@ impl World {
 
 /// An incident in short, for messages.
 fn shown(incident: &Incident) -> String {
-    let signals: Vec<&str> = incident.signals().map(|signal| signal.as_str()).collect();
+    let signals: Vec<&str> = incident.signals().map(mad_core::SignalName::as_str).collect();
     format!("{} at {} {signals:?}", incident.entity, minutes_after_start(incident))
 }
 

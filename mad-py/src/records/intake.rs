@@ -90,7 +90,7 @@ impl Intake {
             let known = self.reading.of(kind).rejected.count(RejectReason::Late);
             let late = known + rejected.count(RejectReason::Late);
             let first = rejected.first().iter().find(|one| one.reason == RejectReason::Late);
-            if sorted && let Some(first) = first.filter(|_| late > self.from_before(kind)) {
+            if sorted && let Some(first) = first.filter(|_| late > self.earlier_records(kind)) {
                 return Err(Error::unsorted(format!(
                     "the input is not ordered by time (record {}: {})",
                     first.position, first.detail
@@ -124,7 +124,7 @@ impl Intake {
     }
 
     /// Records of a kind from before the state that the run continues from.
-    fn from_before(&self, kind: RecordKind) -> u64 {
+    fn earlier_records(&self, kind: RecordKind) -> u64 {
         let earlier = self.earlier.as_ref();
         earlier.and_then(|earlier| earlier.records.get(kind.index())).copied().unwrap_or(0)
     }

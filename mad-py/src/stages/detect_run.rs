@@ -184,7 +184,7 @@ impl DetectRun {
     fn report(&mut self) -> PyResult<Report> {
         let kept = self
             .kept
-            .replace(Default::default())
+            .replace(Vec::new())
             .ok_or_else(|| value_error("rows were not kept: make the run with keep_rows=True"))?;
         Ok(Report::new(self.intake.pipeline.clone(), kept, self.intake.reading.clone()))
     }

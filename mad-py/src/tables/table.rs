@@ -48,7 +48,7 @@ pub fn times(values: impl Iterator<Item = mad_core::Timestamp>) -> ArrayRef {
 pub fn optional_times(values: impl Iterator<Item = Option<mad_core::Timestamp>>) -> ArrayRef {
     let values: Vec<Option<i64>> =
         values.map(|time| time.map(mad_core::Timestamp::nanos)).collect();
-    let known = NullBuffer::from_iter(values.iter().map(Option::is_some));
+    let known: NullBuffer = values.iter().map(Option::is_some).collect();
     // numpy reads the smallest number as NaT
     let nanos: Vec<i64> = values.into_iter().map(|nanos| nanos.unwrap_or(i64::MIN)).collect();
     Arc::new(TimestampNanosecondArray::new(nanos.into(), Some(known)).with_timezone("UTC"))
