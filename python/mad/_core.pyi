@@ -661,6 +661,9 @@ class Update:
     @property
     def rows(self) -> Table: ...
     @property
+    def services(self) -> Table:
+        """Rows of services that closed, across their endpoints, judged."""
+    @property
     def points(self) -> Table: ...
     @property
     def changes(self) -> list[tuple[str, Incident]]: ...
@@ -699,7 +702,7 @@ class Pipeline:
     ...     "latency_ms": [40.0 for _ in range(300)],
     ... })
     >>> update.rows["req_count"].tolist(), str(pipeline.watermark)
-    ([60, 60, 60, 60], '2026-01-06 10:04:49+00:00')
+    ([60, 60, 60, 60], '2026-01-06 10:04:32.040000+00:00')
     >>> again = mad.Pipeline.restore(None, pipeline.checkpoint())
     >>> again.finish().rows["req_count"].tolist()
     [60]
@@ -1034,8 +1037,8 @@ class RowScorer:
 
     A score is `-log10` of the probability of a value this far out, on a scale from 0 to 1 on which
     one in ten thousand is 0.5. The first rows of an endpoint score 0, because nothing is known
-    yet. Of `config`, `score` and
-    `features.step_seconds` matter.
+    yet, except by their errors: an error rate like that of the other endpoints of the service is
+    assumed. Of `config`, `score` and `features.step_seconds` matter.
 
     `observe` takes `Rows` or any table of rows, such as `report.features`; see `mad.Rows` for the
     columns and errors. NaN is an unknown value, which scores 0 and teaches nothing. No rows give no

@@ -62,7 +62,7 @@ OPTIONAL = {
     "logs": ["level", "trace_id"],
     "changes": ["name", "version"],
     "edges": ["calls"],
-    "requests": [],
+    "requests": ["endpoint", "status_code", "latency_ms"],
 }
 """Fields whose value may be missing."""
 BAD = [
@@ -77,7 +77,7 @@ BAD = [
     ("spans", "peer", "a\tb", "bad_name"),
     ("spans", "duration_ms", -0.5, "bad_value"),
     ("spans", "duration_ms", float("-inf"), "bad_value"),
-    ("logs", "level", "a\tb", "bad_name"),
+    ("logs", "level", "l" * 513, "bad_name"),
     ("logs", "body", "b" * ((1 << 20) + 1), "line_too_long"),
     ("changes", "kind", "a\tb", "bad_name"),
     ("changes", "version", "v" * 513, "bad_name"),

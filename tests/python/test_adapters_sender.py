@@ -37,7 +37,9 @@ def test_every_kind_arrives_and_is_counted(receiver: Receiver) -> None:
     at = METRIC["timestamp"]
     request = {"timestamp": at, "service": "shop", "endpoint": "/pay", "latency_ms": 3.5}
     sender.send("requests", {**request, "status_code": 200})
-    sender.send("requests", {**request, "status_code": 12_345_678})
+    sender.send("requests", {**request, "status_code": 12_345_678})  # any status is data
+    sender.send("requests", request)  # so is a request without one
+    sender.send("requests", {**request, "timestamp": "soon", "status_code": 200})
     sender.send("metrics", METRIC)
     sender.send("logs", {"timestamp": at, "service": "shop", "level": "ERROR", "body": "no\nway"})
     sender.send("changes", {"timestamp": at, "service": "shop", "kind": "deploy"})
@@ -45,7 +47,7 @@ def test_every_kind_arrives_and_is_counted(receiver: Receiver) -> None:
     sender.send("spans", {**span, "operation": "GET /", "start": at, "duration_ms": 1.0})
     assert sender.flush(30.0)
     stats = sender.stats
-    assert (stats.sent, stats.accepted, stats.rejected) == (6, 5, 1)
+    assert (stats.sent, stats.accepted, stats.rejected) == (8, 7, 1)
     assert (stats.dropped, stats.waiting, stats.retried) == (0, 0, 0)
     assert receiver.of("logs")[0]["body"] == "no\nway"
     kinds = [kind for kind, _ in receiver.tries]

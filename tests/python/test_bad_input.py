@@ -481,7 +481,7 @@ def test_a_report_of_hostile_names(tmp_path: Path) -> None:
         latency = 3000 if 60 <= minute < 70 else 100
         clock = f"2026-01-06T{10 + minute // 60:02}:{minute % 60:02}"
         lines += [
-            f'{clock}:{second:02}Z,{name},/pay;a="b"&c,200,{latency + second % 7}'
+            f'{clock}:{second:02}Z,{name},/pay="b"&c;a=1,200,{latency + second % 7}'
             for second in range(0, 60, 4)
         ]
     path.write_text("\n".join(lines) + "\n")
@@ -492,5 +492,5 @@ def test_a_report_of_hostile_names(tmp_path: Path) -> None:
     assert "<script>alert" not in html
     assert "<img src=x" not in html
     (incident,) = json.loads((tmp_path / "out" / "incidents.json").read_text())["incidents"]
-    assert (incident["service"], incident["endpoint"]) == (name, '/pay;a="b"&c')
+    assert (incident["service"], incident["endpoint"]) == (name, '/pay="b"&c')
     assert {one["service"] for one in read(tmp_path / "out" / "scored.csv")} == {name}

@@ -15,6 +15,7 @@ from kind_tables import BUILDS, FILES, GOOD, START, TIMES, changed, to_csv, to_p
 from table_kinds import Columns, content, pandas, pyarrow, shop, small
 
 import mad
+from mad import errors
 from mad.cli import main
 from mad.sources import parquet
 
@@ -144,10 +145,18 @@ def test_edges_connect_metrics_of_services(tmp_path: Path) -> None:
         columns["service"] += [service] * 120
         columns["metric"] += ["latency"] * 120
         columns["value"] += list(values)
-    assert len(mad.detect(metrics=columns).incidents) == 3
+    # without known calls, three services that fail alike at once are grouped by time
+    (together,) = (json.loads(one.to_json()) for one in mad.detect(metrics=columns).incidents)
+    assert together["grouped_by_time"]
+    assert together["affected"] == ["front", "island", "store"]
     edges = {"caller": ["front"], "callee": ["store"]}
     tied = mad.detect(metrics=columns, edges=edges)
     assert len(tied.incidents) == 2
+    front, island = (json.loads(one.to_json()) for one in tied.incidents)
+    assert not front["grouped_by_time"]
+    assert (front["service"], island["service"]) == ("front", "island")
+    assert [member["service"] for member in front["members"]] == ["store"]
+    assert island["members"] == []
     for name, table in (("metrics", columns), ("edges", edges)):
         (tmp_path / name).write_bytes(to_csv(table))
     out = str(tmp_path / "out")
@@ -222,14 +231,17 @@ def test_the_command_line_takes_every_kind(
     path["logs"].write_bytes(to_csv(GOOD["logs"]))
     out = tmp_path / "out"
     others = [f"--{kind}={path[kind]}" for kind in ("metrics", "spans", "logs")]
-    assert main(["detect", *others, "--out", str(out), "--json"]) == 0
+    # of the spans, less than `intake.min_accepted` were read
+    assert main(["detect", *others, "--out", str(out), "--json"]) == errors.INPUT
     document = json.loads(capsys.readouterr().out)
+    assert "1 of 4 spans could not be read" in document["problem"]
     assert document["read"]["metrics"]["records"] == 360
     assert document["read"]["logs"]["records"] == 4
     spans = document["read"]["spans"]
     assert (spans["records"], spans["rejected"]["total"]) == (3, 1)
     header = (out / "scored.csv").read_text().splitlines()[0]
     assert header.startswith("bucket_ts,service,resource,metric,value,z,is_anomaly")
+    path["spans"].write_bytes(to_csv(GOOD["spans"]))
     assert main(["detect", str(path["requests"]), *others, "--out", str(out)]) == 0
     assert (out / "scored_metrics.csv").read_text().splitlines()[0] == header
     assert (out / "scored.csv").read_text().startswith("bucket_ts,service,endpoint,req_count")
@@ -251,8 +263,16 @@ if pyarrow is not None:
         latencies = [*shop()["latency_ms"]]
         latencies[7654] = -1.0
         path.write_bytes(to_parquet(shop() | {"latency_ms": latencies}))
+        report = mad.detect(path)
+        assert report.rejected["total"] == 0
+        assert report.features["req_count"].sum() == 8000
+        warnings = json.loads(report.document())["warnings"]
+        assert not any("latency" in warning for warning in warnings)
+        services = [*shop()["service"]]
+        services[7654] = "a\x01"
+        path.write_bytes(to_parquet(shop() | {"service": services}))
         (first,) = mad.detect(path).rejected["first"]
-        assert (first["position"], first["detail"]) == (7655, 'latency_ms = "-1.0"')
+        assert (first["position"], first["reason"]) == (7655, "bad_name")
 
     def test_parquet_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = tmp_path / "x.parquet"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,29 @@ def test_a_needed_value_that_is_missing_is_counted(build: str, kind: str, field:
 def test_an_optional_value_may_be_missing(build: str, kind: str, field: str) -> None:
     read = mad.read(BUILDS[build](changed(kind, field, None)), kind)
     assert (len(read), read.rejected["total"]) == (4, 0)
+
+
+@pytest.mark.parametrize("build", [name for name in BUILDS if name != "numpy"])
+def test_a_request_with_missing_values_counts(build: str) -> None:
+    def features(field: str) -> tuple[Any, ...]:
+        table = mad.detect(BUILDS[build](changed("requests", field, None))).features
+        names = ("endpoint", "error_count", "p95_latency_ms", "statuses")
+        return tuple(table[name][2] for name in names)
+
+    assert features("endpoint") == ("-", 1, 30.5, "500=1")
+    assert features("status_code") == ("/x", 1, 30.5, "no_response=1")
+    endpoint, failed, latency, statuses = features("latency_ms")
+    assert (endpoint, failed, statuses) == ("/x", 1, "500=1")
+    assert math.isnan(latency)
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_a_level_with_control_characters_is_unknown(build: str) -> None:
+    report = mad.detect(logs=BUILDS[build](changed("logs", "level", "a\tb")))
+    assert report.read["logs"]["records"] == 4
+    assert report.rejected["total"] == 0
+    (warning,) = json.loads(report.document())["warnings"]
+    assert warning.startswith("1 of 4 logs have an unknown level")
 
 
 @pytest.mark.parametrize("kind", GOOD)

@@ -216,5 +216,25 @@ def test_empty_input_gives_an_empty_table() -> None:
 
 
 def test_bad_rows_are_skipped() -> None:
-    columns = small(latency_ms=[10.0, -1.0, 30.5, float("inf")])
-    assert mad.reference.detect(columns)["p95_latency_ms"].tolist() == [10.0, 30.5]
+    columns = small(service=["a", "b\x01", "a", "a"])
+    assert mad.reference.detect(columns)["p95_latency_ms"].tolist() == [10.0, 30.5, 40.0]
+
+
+@pytest.mark.parametrize("unknown", [-1.0, float("inf"), float("nan")])
+def test_an_unknown_latency_does_not_count(unknown: float) -> None:
+    columns: Columns = {name: values * 4 for name, values in small().items()}
+    start = columns["timestamp"][0]
+    columns["timestamp"] = [start + timedelta(minutes=minute // 2) for minute in range(16)]
+    columns["service"], columns["endpoint"] = ["a"] * 16, ["/x"] * 16
+    columns["latency_ms"] = [10.0 + minute * minute for minute in range(16)]
+    # one request of the second minute, and all of the last two
+    known = [row for row in range(12) if row != 2]
+    part = {name: [values[row] for row in known] for name, values in columns.items()}
+    for row in range(16):
+        columns["latency_ms"][row] = columns["latency_ms"][row] if row in known else unknown
+    found = mad.reference.detect(columns, 0, 0, 0)
+    expected = formula(part, UNGUARDED)
+    assert found["req_count"].tolist() == [2] * 8
+    for name in ("p95_latency_ms", "avg_latency_ms", "mad_z"):
+        np.testing.assert_allclose(found[name], [*expected[name], np.nan, np.nan], rtol=1e-12)
+    assert found["is_anomaly"].tolist() == [*expected["is_anomaly"], False, False]

@@ -202,7 +202,8 @@ def test_a_notebook_shows_ten_rows(report: mad.Report) -> None:
     shown = report.scored._repr_html_()
     assert shown.count("<tr>") == 11
     assert f"and {len(report.scored) - 10} more" in shown
-    none = mad.detect(small(latency_ms=[-1.0] * 4))
+    none = mad.detect(small(timestamp=["soon"] * 4))
+    assert none.rejected["counts"] == {"bad_timestamp": 4}
     assert none.scored._repr_html_() == "<div><p>0 rows</p></div>"
     assert "<table>" not in none._repr_html_()
 

@@ -152,7 +152,16 @@ ROW = {
         ("req_count", [60, 1.5], r"1.5 in column `req_count`, row 2"),
         ("bucket_ts", ["2026-01-06T10:00:00Z", "soon"], r"\"soon\" in column `bucket_ts`, row 2"),
         ("bucket_ts", ["2026-01-06T10:00:00Z", None], r"missing in column `bucket_ts`, row 2"),
-        ("bucket_ts", ["2026-01-06T10:00:00", "2026-01-06T10:01:00"], r"a time with a zone"),
+        (
+            "bucket_ts",
+            ["2026-01-06T10:00:00Z", "2026-01-06T10:01:00"],
+            r"\"2026-01-06T10:01:00\" in column `bucket_ts`, row 2; expected a time with a zone",
+        ),
+        (
+            "bucket_ts",
+            ["2026-01-06T10:00:00", "2026-01-06T10:01:00"],
+            r"column `bucket_ts` has no time zone: localize it",
+        ),
         ("bucket_ts", ["2026-01-06T10:00:00Z"] * 2, r"two rows of shop /pay at .*: rows 1 and 2"),
         ("signal", ["error_rate", "noise"], r"\"noise\" in column `signal`, row 2; .*error_rate"),
         ("score", [0.0, "high"], r"\"high\" in column `score`, row 2; expected a number"),

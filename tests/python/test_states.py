@@ -27,6 +27,7 @@ COLUMNS = [
     "since",
     "last_seen",
     "score",
+    "ready_at",
 ]
 
 
@@ -52,8 +53,12 @@ def metrics(minutes: int = 60) -> Columns:
 def test_states_are_a_table(report: mad.Report) -> None:
     states = report.states
     assert states.column_names == COLUMNS
-    assert len(states) == len(set(zip(states["service"], states["endpoint"], strict=True))) == 12
+    entities = set(zip(states["service"], states["endpoint"], strict=True))
+    assert len(states) == len(entities) == 16
+    services = {(service, "") for service in ("auth", "catalog", "checkout", "payments")}
+    assert {entity for entity in entities if not entity[1]} == services
     assert set(states["state"]) == {"normal"}
+    assert set(content(states)["ready_at"]) == {None}, "all have a baseline"
     assert all(reason.endswith(", flagged from 0.5 on") for reason in states["reason"])
     of = dict(zip(states["endpoint"], content(states)["since"], strict=True))
     after = report.incidents[0].end.timestamp()
@@ -82,6 +87,7 @@ def test_a_stream_reports_its_open_steps() -> None:
     pipeline.ingest({name: values[:400] for name, values in columns.items()})
     assert set(pipeline.states()["state"]) == {"unknown"}
     assert all("guard.warm_up_minutes" in reason for reason in pipeline.states()["reason"])
+    assert None not in content(pipeline.states())["ready_at"]
     pipeline.ingest({name: values[400:] for name, values in columns.items()})
     assert set(pipeline.states()["state"]) == {"too_few_requests"}
     assert all("1,000 (guard.min_requests)" in reason for reason in pipeline.states()["reason"])
@@ -211,7 +217,7 @@ def test_the_command_refuses_what_it_cannot_answer(out: Path) -> None:
 def test_the_page_explains_unflagged_entities(out: Path) -> None:
     page = (out / "report.html").read_text(encoding="utf-8")
     assert '<h2 id="unflagged">Entities without an anomaly</h2>' in page
-    assert "(of all entities: 12 normal, 2 silent)" in page
+    assert "(of all entities: 16 normal, 2 silent)" in page
 
 
 def test_a_page_is_bounded_and_names_are_escaped(report: mad.Report) -> None:

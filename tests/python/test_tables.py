@@ -582,7 +582,7 @@ def test_columns_out() -> None:
             assert len(column) == len(table) == table.num_rows
             if name == "bucket_ts":
                 assert column.dtype == np.dtype("datetime64[ns]")
-            elif name in ("service", "endpoint", "severity", "signal", "reason"):
+            elif name in ("service", "endpoint", "severity", "signal", "reason", "statuses"):
                 assert type(column) is list
                 assert all(type(value) is str for value in column)
             elif name == "is_anomaly":

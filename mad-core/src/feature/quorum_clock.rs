@@ -112,6 +112,9 @@ pub(super) struct QuorumClock {
     refresh_at: Timestamp,
     /// Records for which the votes still span more time.
     trouble: u32,
+    /// By how much the clock moves at once: a fading maximum, nanoseconds. Sources that send at the
+    /// same moments, such as scraped metrics, are ahead of the clock by their interval each time.
+    stride: i64,
     pub sources: SourceClocks,
 }
 
@@ -130,6 +133,7 @@ impl QuorumClock {
             spacing: 0,
             refresh_at: Timestamp::MIN,
             trouble: 0,
+            stride: 0,
             sources: SourceClocks::new(sources),
         }
     }
@@ -325,6 +329,10 @@ impl QuorumClock {
     }
 
     fn set(&mut self, clock: Timestamp) {
+        let moved = self.clock.map_or(0, |before| clock.since(before));
+        if moved > 0 {
+            self.stride = moved.max(self.stride - self.stride / 8);
+        }
         self.clock = Some(clock);
         self.refresh_at = clock.plus(self.lag());
     }
@@ -347,7 +355,8 @@ impl QuorumClock {
         let Some(clock) = self.clock else { return };
         let ahead = reading.since(clock);
         // the clock itself may lag by half the time that the votes span
-        if reading > self.plausible() && ahead > self.lateness.saturating_add(CALM / 2) {
+        let usual = self.lateness.saturating_add(CALM / 2).saturating_add(self.stride);
+        if reading > self.plausible() && ahead > usual {
             self.sources.off(source, ahead);
         }
         let calm = (2 * CALM).saturating_add(self.lateness);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::feature::{Row, StatusCounts};
 use crate::guard::{Severity, Verdict};
 use crate::score::{RowScores, ScaleSource};
-use crate::series::{Entity, EntityId, Signal, SignalName};
+use crate::series::{Entity, EntityId, SILENCE, Signal, SignalName};
 use crate::slo::RowObjectives;
 use crate::time::{MINUTE, Timestamp, nanos_of};
 
@@ -211,6 +211,12 @@ impl FlaggedRow {
             signals,
             ..Self::new(row.head.entity, row.head.at)
         })
+    }
+
+    /// Whether a metric is flagged in it. The silence of an entity is none.
+    pub fn is_of_metrics(&self) -> bool {
+        let is_metric = |name: &SignalName| name.request().is_none() && name.as_str() != SILENCE;
+        self.signals.iter().any(|one| is_metric(&one.signal))
     }
 
     /// Sets the length of the step.

@@ -170,8 +170,11 @@ impl IncidentGrouper {
         if let Some(lead) = self.tied(entity, since, step, bucket, topology, changes)
             && let Some(incident) = self.open.get_mut(&lead)
         {
-            // a service in the incident of one of its endpoints is no further entity
-            let is_part = entity.is_service() && incident.is_about_service(&entity.service);
+            // a service in the incident of one of its endpoints is no further entity, unless a
+            // metric of the service is anomalous: no endpoint has that
+            let is_part = entity.is_service()
+                && incident.is_about_service(&entity.service)
+                && !rows.iter().any(FlaggedRow::is_of_metrics);
             if !is_part && incident.join(entity, &rows, known) {
                 changes.push(IncidentChange::Updated(incident.clone()));
             }

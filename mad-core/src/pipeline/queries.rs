@@ -193,7 +193,7 @@ impl Pipeline {
     /// }
     /// let faults = pipeline.clock_faults();
     /// assert_eq!(faults[0].host.as_deref(), Some("web-3"));
-    /// assert_eq!((faults.len(), pipeline.rejected().total()), (1, 0));
+    /// assert_eq!(faults.len(), 1);
     /// # Ok::<(), mad_core::Error>(())
     /// ```
     pub fn clock_faults(&self) -> Vec<ClockFault> {

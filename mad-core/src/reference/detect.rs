@@ -21,8 +21,8 @@ pub struct ReferenceReport {
     pub rows: Vec<ReferenceRow>,
     /// Flagged rows grouped, the newest start first, then by service and endpoint.
     pub incidents: Vec<ReferenceIncident>,
-    /// Requests that were not taken: a status, latency or name that
-    /// [`Request::check`] refuses. Positions count the requests from 1.
+    /// Requests that were not taken: a name or id that [`Request::check`] refuses. Positions count
+    /// the requests from 1.
     pub rejected: Rejections,
 }
 
@@ -152,9 +152,11 @@ fn median(values: &mut [f64]) -> f64 {
     }
 }
 
-/// Scores all rows of one entity, which are in order of time.
+/// Scores all rows of one entity, which are in order of time. A minute without a known latency has
+/// no z and does not count in the median and the MAD.
 fn score(rows: &mut [ReferenceRow], config: &ReferenceConfig) {
-    let mut values: Vec<f64> = rows.iter().map(|row| row.p95_latency_ms).collect();
+    let known = |row: &ReferenceRow| Some(row.p95_latency_ms).filter(|p95| !p95.is_nan());
+    let mut values: Vec<f64> = rows.iter().filter_map(known).collect();
     let center = median(&mut values);
     for value in &mut values {
         *value = (*value - center).abs();

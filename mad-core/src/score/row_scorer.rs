@@ -220,9 +220,11 @@ impl RowScorer {
     ///     RowScorer::new(RowKind::Requests, &ScoreConfig::default())?,
     ///     RowScores::default(),
     /// );
+    /// // in a service that is well otherwise, nine failures of ten are unlikely
+    /// scorer.assume_errors(0, 1_000);
     /// scorer.score(&row.row(), &mut scores);
     /// assert!(scores.of(Signal::ErrorRate).neg_log10_p > 8.0);
-    /// // in a service where nine of ten requests fail anyway, it is usual
+    /// // in a service where nine of ten requests fail anyway, they are usual
     /// scorer.assume_errors(900, 1_000);
     /// scorer.score(&row.row(), &mut scores);
     /// assert!(scores.of(Signal::ErrorRate).neg_log10_p < 1.0);

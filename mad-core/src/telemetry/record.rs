@@ -211,7 +211,7 @@ impl PartitionId {
 /// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
 /// let partition = pipeline.partition("topic-7")?;
 /// let mut update = Update::default();
-/// let request = Request::new(Timestamp::from_seconds(0), "payments", "/pay", 999, 12.0);
+/// let request = Request::new(Timestamp::from_seconds(0), "", "/pay", 200, 12.0);
 /// pipeline.push(request, &Source::at(41).in_partition(partition), &mut update);
 /// assert_eq!(update.rejected.first()[0].position, 41);
 /// # Ok::<(), mad_core::Error>(())

@@ -173,11 +173,14 @@ fn damaged_parts_are_refused() {
     assert!(store.restore(other).unwrap_err().to_string().contains("`limits.entities`"));
 }
 
-/// Twelve hours in which the only service is slow for ten minutes of each hour.
+/// Twelve hours in which the only service is slow for ten minutes of each hour, at another minute
+/// each time, so that they are no season.
 fn with_incidents(config: &PipelineConfig, each_hour: &mut dyn FnMut(&mut Pipeline)) -> Pipeline {
     let mut pipeline = Pipeline::new(config.clone()).unwrap();
     for minute in 0..12 * 60 {
-        let factor = if minute > 60 && minute % 60 < 10 { 30.0 } else { 1.0 };
+        let begin = minute / 60 * 7 % 23;
+        let is_slow = minute > 60 && (begin..begin + 10).contains(&(minute % 60));
+        let factor = if is_slow { 30.0 } else { 1.0 };
         let at = Timestamp::from_nanos(minute * MINUTE);
         let ms = |k: i64| factor * (100.0 + ((minute * 20 + k) * 7919 % 41) as f64);
         pipeline.ingest((0..20).map(|k| Request::new(at, "pay", "/", 200, ms(k))));

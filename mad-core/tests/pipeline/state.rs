@@ -24,7 +24,7 @@ fn feed<'a>(
     for row in requests {
         let SimulatedRequest { timestamp, service, latency_ms, .. } = row;
         pipeline.push(request(row), &Source::at(1), &mut update);
-        let busy = MetricPoint::new(timestamp.floor(MINUTE), service, "busy", latency_ms % 7.0);
+        let busy = MetricPoint::new(*timestamp, service, "busy", latency_ms % 7.0);
         pipeline.push(busy, &Source::at(1), &mut update);
     }
     update
@@ -161,7 +161,7 @@ fn each_partition_has_its_own_watermark() {
             let status = i64::from(*status_code);
             let request = Request::new(*timestamp, service, endpoint, status, *latency_ms);
             apart.push(request, &Source::at(1).in_partition(partition), &mut update);
-            let busy = MetricPoint::new(timestamp.floor(MINUTE), service, "busy", latency_ms % 7.0);
+            let busy = MetricPoint::new(*timestamp, service, "busy", latency_ms % 7.0);
             apart.push(busy, &Source::at(1).in_partition(partition), &mut update);
         }
     }

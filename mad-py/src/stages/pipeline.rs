@@ -49,7 +49,7 @@ use crate::tables::table::Table;
 /// ...     "latency_ms": [40.0 for _ in range(300)],
 /// ... })
 /// >>> update.rows["req_count"].tolist(), str(pipeline.watermark)
-/// ([60, 60, 60, 60], '2026-01-06 10:04:49+00:00')
+/// ([60, 60, 60, 60], '2026-01-06 10:04:32.040000+00:00')
 /// >>> again = mad.Pipeline.restore(None, pipeline.checkpoint())
 /// >>> again.finish().rows["req_count"].tolist()
 /// [60]

@@ -16,13 +16,17 @@ use crate::results::row_reader::rows_of;
 use crate::results::rows::Rows;
 use crate::shared::Shared;
 
+/// Most endpoints of a service whose errors give the rate that is assumed of a new one, as in a
+/// pipeline.
+const MOST_ENDPOINTS: usize = 100;
+
 /// Scores every signal of every row by the rows of its service and endpoint before it, then
 /// learns the row.
 ///
 /// A score is `-log10` of the probability of a value this far out, on a scale from 0 to 1 on which
 /// one in ten thousand is 0.5. The first rows of an endpoint score 0, because nothing is known
-/// yet. Of `config`, `score` and
-/// `features.step_seconds` matter.
+/// yet, except by their errors: an error rate like that of the other endpoints of the service is
+/// assumed. Of `config`, `score` and `features.step_seconds` matter.
 ///
 /// `observe` takes `Rows` or any table of rows, such as `report.features`; see `mad.Rows` for the
 /// columns and errors. NaN is an unknown value, which scores 0 and teaches nothing. No rows give no
@@ -77,10 +81,16 @@ impl RowScorer {
                 let mut judged = RowScores::default();
                 for row in &rows.features {
                     let id = rows.known(row, &mut state.entities);
+                    let is_new = !state.scorers.contains_key(&id);
+                    let (errors, requests) =
+                        if is_new { state.errors_elsewhere(id) } else { (0, 0) };
                     let scorer = match state.scorers.entry(id) {
                         Entry::Occupied(known) => known.into_mut(),
                         Entry::Vacant(new) => {
-                            new.insert(mad_core::RowScorer::new(RowKind::Requests, &state.config)?)
+                            let kind = RowKind::Requests;
+                            let mut scorer = mad_core::RowScorer::new(kind, &state.config)?;
+                            scorer.assume_errors(errors, requests);
+                            new.insert(scorer)
                         }
                     };
                     scorer.observe(&RowBuilder::from(row).step(state.step).row(), &mut judged);
@@ -91,6 +101,20 @@ impl RowScorer {
                 Ok(rows)
             })?
             .map_err(|error: mad_core::Error| to_py(&error))
+    }
+}
+
+impl Scoring {
+    /// Errors and requests that are learnt as normal of the other endpoints of an entity's service.
+    fn errors_elsewhere(&self, id: EntityId) -> (u64, u64) {
+        let Some(entity) = self.entities.get(id) else { return (0, 0) };
+        self.entities
+            .of_service(&entity.service)
+            .filter(|other| *other != id)
+            .take(MOST_ENDPOINTS)
+            .filter_map(|other| self.scorers.get(&other))
+            .map(mad_core::RowScorer::learnt_errors)
+            .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 }
 
