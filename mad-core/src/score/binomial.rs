@@ -29,7 +29,7 @@ const CERTAIN: f64 = 1e12;
 ///    `p = (E + 1/2) / (N + 1)` (Jeffreys' prior) and `m = min(N + 1, memory)`, because real shares
 ///    wander more than coin tosses.
 ///
-/// Both tails are exact ([`beta_binomial_log10_sf`]).
+/// Both tails are exact ([`beta_binomial_log10_sf`](crate::robust::beta_binomial_log10_sf)).
 ///
 /// # Input
 ///
