@@ -119,7 +119,7 @@ impl<A: Accumulator> EventTimeWindow<A> {
             self.take(record, sink);
         }
         if let Some(last) = self.open.keys().next_back().copied() {
-            let watermark = self.clock.watermark();
+            let watermark = self.clock.watermark().max(self.clock.of_sorted());
             let reached = self.clock.newest().map_or(watermark, |newest| newest.max(watermark));
             self.clock.raise(last.plus(self.step));
             self.close_steps(reached, sink);

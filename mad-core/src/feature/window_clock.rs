@@ -114,7 +114,7 @@ pub(super) struct WindowClock<T> {
     /// once: no later record could confirm it.
     pub bounded_input: bool,
     quorum: QuorumClock,
-    /// The newest reading of bounded input.
+    /// The newest reading of a right source.
     sorted: Option<Timestamp>,
     newest: Option<Timestamp>,
     watermark: Timestamp,
@@ -216,7 +216,15 @@ impl<T> WindowClock<T> {
         {
             self.newest = Some(record.timestamp);
         }
-        self.sorted = self.sorted.max(Some(record.reading));
+        if is_right {
+            self.sorted = self.sorted.max(Some(record.reading));
+        }
+    }
+
+    /// The watermark that a sorted file of the same records would have: the newest reading of a
+    /// right source, less the lateness.
+    pub fn of_sorted(&self) -> Timestamp {
+        self.sorted.map_or(Timestamp::MIN, |reading| reading.plus(-self.lateness))
     }
 
     /// Raises the watermark to the clock less the lateness; returns whether it was lower.
