@@ -7,11 +7,12 @@ SCORERS ?= $(DATA)/../bench
 FIELD  ?=
 CARGO  ?= cargo
 MINUTES ?= 30
+SEEDS  ?= 2 3 4 5 6
 
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo serve-demo test test-rust test-python test-tables test-field lint quality quality-shop quality-public quality-early quality-spans quality-cascades bench-core bench-metrics bench-graph bench-storm bench bench-service soak quality-late quality-ablation bench-culprits clean
+.PHONY: help demo serve-demo test test-rust properties test-python test-tables test-field lint quality quality-shop quality-public quality-early quality-spans quality-cascades bench-core bench-metrics bench-graph bench-storm bench bench-service soak quality-late quality-ablation bench-culprits clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,8 +54,13 @@ lint: $(VENV)/.installed $(VENV)/.tested ## check formats, lints, types, prose a
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest mad._core
 
+# the properties draw the same cases in every run; `make properties` draws others
 test-rust: ## run unit, property and doc tests of the crates
-	$(CARGO) test --workspace --exclude mad-py -q
+	PROPTEST_RNG_SEED=1 $(CARGO) test --workspace --exclude mad-py -q
+
+properties: ## run the properties on other cases; SEEDS="2 3 4"
+	for seed in $(SEEDS); do echo "seed $$seed"; \
+	  PROPTEST_RNG_SEED=$$seed $(CARGO) test --workspace --exclude mad-py -q --tests --no-fail-fast; done
 
 test-python: $(VENV)/.installed $(VENV)/.tested ## run the tests of the Python package
 	DATA="$(DATA)" $(BIN)/python -m pytest -q
