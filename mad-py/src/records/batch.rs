@@ -38,6 +38,41 @@ impl<'a> Records<'a> {
     }
 }
 
+/// Bytes of a CSV batch that are read for its header, and the most of them.
+const HEADER: usize = 1024;
+const LONGEST_HEADER: usize = 64 * 1024;
+/// JSON batches up to this size are read whole for a check: larger ones have records.
+const SMALL_JSON: usize = 4 * 1024;
+
+impl Records<'_> {
+    /// Checks what makes a batch unreadable as a whole, such as a CSV header without a needed
+    /// column, without reading its records.
+    ///
+    /// # Errors
+    ///
+    /// The error that [`Batch::ingest`] would give.
+    pub fn check(&self, kind: RecordKind, zone: ZonePolicy) -> mad_core::Result<()> {
+        let Self::Bytes(bytes) = self else { return Ok(()) };
+        let format = Format::sniff(bytes);
+        let has_line = bytes.iter().take(HEADER).any(|byte| *byte == b'\n');
+        let most = match format {
+            Format::Csv if has_line => HEADER,
+            Format::Csv => LONGEST_HEADER,
+            _ if bytes.len() <= SMALL_JSON => SMALL_JSON,
+            _ => return Ok(()),
+        };
+        let head = bytes.get(..most).unwrap_or(bytes);
+        let mut rejections = Rejections::default();
+        let mut sink = |_: Record<'_>, _: u64| {};
+        let mut decoder = AnyDecoder::new(kind, format, zone);
+        decoder.feed(head, &mut sink, &mut rejections)?;
+        if head.len() == bytes.len() {
+            decoder.finish(&mut sink, &mut rejections)?;
+        }
+        Ok(())
+    }
+}
+
 /// The result of a batch.
 pub struct Ingested {
     pub update: Update,

@@ -97,6 +97,15 @@ impl EnginePipeline {
         Ok(saved.map_err(|error| to_py(&error))?.into())
     }
 
+    /// Checks whether a batch can be read, as far as its format decides that, without taking it. Raises
+    /// the error that `ingest` would raise.
+    #[pyo3(signature = (table, kind="requests"))]
+    fn check(&self, table: &Bound<'_, PyAny>, kind: &str) -> PyResult<()> {
+        let kind = parse_kind(kind)?;
+        let records = Records::new(table, kind, self.zone)?;
+        records.check(kind, self.zone).map_err(|error| to_py(&error))
+    }
+
     /// Takes a batch as `Pipeline.ingest` does. `naive_offset_seconds` is the zone of times that
     /// carry none; the default is the configuration's.
     #[pyo3(signature = (table, kind="requests", *, partition="", naive_offset_seconds=None))]

@@ -23,6 +23,7 @@ from mad.api.cache import AnswerCache
 from mad.api.service import Service, service_of
 from mad.api.stream import EventStreams
 from mad.engine import Busy, Engine, StorageFailed
+from mad.journal import AuditLine
 from mad.journal.reader import Reader
 
 #: Largest body in bytes, both as sent and decompressed.
@@ -56,7 +57,8 @@ class RefusalLog:
         if monotonic() - self._last >= 1.0:
             self._last = monotonic()
             with contextlib.suppress(Busy, StorageFailed):
-                self._engine.write(lambda to: to.audit("?", f"{method} {path}"[:500], "", error))
+                line = AuditLine("?", f"{method} {path}"[:500], outcome=error, refused=True)
+                self._engine.write(lambda to: to.audit(line))
 
 
 def create_app(

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from mad.api.errors import ApiError, not_found
 from mad.api.service import principal_of, query_time, raw, rfc3339, service_of
+from mad.journal import AuditLine
 
 router = APIRouter(prefix="/v1", tags=["Commands"])
 _GONE: dict[int | str, dict[str, Any]] = {
@@ -164,25 +165,23 @@ async def analyse_now(request: Request) -> None:
 async def write_audit(request: Request, action: str, target: str, outcome: str) -> None:
     """Writes to the audit trail who did what."""
     who = principal_of(request).name
-    write = service_of(request).engine.write(lambda to: to.audit(who, action, target, outcome))
+    line = AuditLine(who, action, target, outcome)
+    write = service_of(request).engine.write(lambda to: to.audit(line))
     await asyncio.wrap_future(write)
 
 
 async def _run_command(
     request: Request, command: dict[str, Any], target: str, **more: Any
 ) -> Response:
-    engine = service_of(request).engine
+    line = AuditLine(principal_of(request).name, command["command"], target)
     try:
-        receipt = await asyncio.wrap_future(engine.command(command))
+        receipt = await asyncio.wrap_future(service_of(request).engine.command(command, line))
     except KeyError as error:
-        await write_audit(request, command["command"], target, "not found")
         raise not_found(str(error.args[0]), "see /v1/query/incidents?active=true") from None
     except ValueError as error:
-        await write_audit(request, command["command"], target, "refused")
         raise ApiError(
             409, "refused", str(error), "see the status in /v1/query/incidents"
         ) from None
-    await write_audit(request, command["command"], target, "done")
     return JSONResponse({"done": command["command"], "target": target, "seq": receipt.seq, **more})
 
 
@@ -192,7 +191,6 @@ async def _save_note(request: Request, incident: str, kind: str, text: str) -> R
         raise not_found(f"there is no incident {incident!r}", "see /v1/query/incidents")
     who = principal_of(request).name
     await asyncio.wrap_future(service.engine.write(lambda to: to.note(incident, who, kind, text)))
-    await write_audit(request, kind, incident, "saved")
     return JSONResponse({"done": kind, "target": incident}, 201)
 
 

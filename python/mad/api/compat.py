@@ -38,12 +38,14 @@ def health(request: Request) -> Response:
     accepted. `clocks` names sources with a wrong clock. `accepted` and `rejected` count since the
     server started."""
     service = service_of(request)
-    failure, problem = service.engine.failure, service.engine.intake.problem()
+    problems, problem = service.engine.problems(), service.engine.intake.problem()
+    failing = [one.text for one in problems if one.level == "failing"]
     stats = service.engine.stats
     clocks = [fault["text"] for fault in json.loads(service.engine.pipeline.clock_faults())]
     body = {
-        "status": "failed" if failure else "degraded" if problem else "ok",
-        "message": failure or problem or "accepting and judging data",
+        "status": "failing" if failing else "degraded" if problem or problems else "ok",
+        "message": "; ".join([*(one.text for one in problems), *([problem] if problem else [])])
+        or "accepting and judging data",
         "clocks": clocks,
         "accepted": sum(stats.records.values()),
         "rejected": sum(stats.rejected.values()),
@@ -51,7 +53,7 @@ def health(request: Request) -> Response:
         "watermark": rfc3339(service.engine.pipeline.watermark),
         "started": service.started.isoformat(timespec="seconds").replace("+00:00", "Z"),
     }
-    return JSONResponse(body, 503 if failure else 200)
+    return JSONResponse(body, 503 if failing else 200)
 
 
 @router.get("/stats")

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from mad.engine import Busy, StorageFailed
+from mad.engine import Busy, KeyReused, NotJudged, StorageFailed
 from mad.errors import MissingExtraError
 
 
@@ -66,6 +66,16 @@ def install(app: FastAPI) -> None:
     async def storage(_: Request, error: StorageFailed) -> Response:
         hint = "the batch was not accepted; free space on the disk and send it again"
         return _later(503, "storage", error, hint)
+
+    @app.exception_handler(KeyReused)
+    async def key_reused(_: Request, error: KeyReused) -> Response:
+        hint = "give every batch its own key, and send a repeated batch without changes"
+        return ApiError(409, "key_reused", str(error), hint).response()
+
+    @app.exception_handler(NotJudged)
+    async def not_judged(_: Request, error: NotJudged) -> Response:
+        hint = "other batches are not affected; please report it with the log of the server"
+        return ApiError(500, "not_judged", str(error), hint).response()
 
     @app.exception_handler(MissingExtraError)
     async def missing(_: Request, error: MissingExtraError) -> Response:

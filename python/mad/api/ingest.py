@@ -37,6 +37,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The body cannot be read."},
     401: {"description": "A token is needed."},
     403: {"description": "The token, or this server, does not allow it."},
+    409: {"description": "The Idempotency-Key belongs to another batch."},
     413: {"description": "The body is too large."},
     415: {"description": "The content type or encoding is not supported."},
     422: {"description": "All records were rejected, or a parameter is outside its limits."},
@@ -71,7 +72,8 @@ async def ingest(
     response with `repeated`. Rejected records are listed with position and reason; the others are
     accepted.
     """
-    body, encoding = await body_of(request)
+    with service_of(request).engine.arriving():
+        body, encoding = await body_of(request)
     batch = Entry(kind.value, body, encoding, partition, idempotency_key or None)
     return JSONResponse(answer_of(request, batch, await submit(request, batch)))
 

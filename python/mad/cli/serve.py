@@ -79,7 +79,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="TABLE=N",
-        help="most rows of a table, such as rows=50000; repeatable",
+        help="most rows of a table, such as rows=50000, or bytes=N of the journal; repeatable",
     )
     command.add_argument(
         "--max-body",
@@ -100,6 +100,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--fresh", action="store_true", help="delete the learnt state; incidents and rows are kept"
+    )
+    command.add_argument(
+        "--recover",
+        action="store_true",
+        help="continue with all that is sound in a damaged journal; the damaged files are kept",
     )
     command.add_argument(
         "--demo",
@@ -132,7 +137,7 @@ def run(args: argparse.Namespace) -> int:
         ) from error
     from mad.api import Tokens
     from mad.engine import Engine
-    from mad.journal import Journal, Retention
+    from mad.journal import Journal, Retention, recover
 
     if not 0.1 <= args.checkpoint_seconds <= 86_400:
         raise errors.UsageError(
@@ -151,6 +156,8 @@ def run(args: argparse.Namespace) -> int:
         demo_shop = demo_shop_of(args) if args.demo else None
         listening = ending.enter_context(_bound(args.host, args.port))
         data = args.data or (ending.enter_context(_temporary()) if args.demo else "mad-data")
+        if args.recover:
+            sys.stderr.write(f"mad: {recover(Path(data))}\n")
         journal = Journal(Path(data), retention=retention)
         engine = Engine(
             journal,
@@ -165,6 +172,7 @@ def run(args: argparse.Namespace) -> int:
         sys.setswitchinterval(SWITCH_SECONDS)
         with contextlib.suppress(KeyboardInterrupt, SystemExit):
             _serve(args, engine, tokens, listening, demo_shop)
+        sys.stderr.write("".join(f"mad: {one.text}\n" for one in engine.problems()))
     return errors.FINE if not engine.failure else errors.INTERNAL
 
 
@@ -194,6 +202,7 @@ def _serve(
         f"  recovered {figures.recovered_entries} entries in {figures.recovery_seconds:.1f} s",
         f"  curl -s http://{_shown(args.host)}:{port}/v1/query/incidents",
         f"  routes: http://{_shown(args.host)}:{port}/docs",
+        *(f"  {problem.text}" for problem in engine.problems()),
     ]
     sys.stderr.write("\n".join(lines) + "\n")
     sys.stderr.flush()

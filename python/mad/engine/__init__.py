@@ -4,7 +4,8 @@ results."""
 from mad.engine.batch import IngestReceipt, decoded
 from mad.engine.clock import EventClock
 from mad.engine.engine import Engine
-from mad.engine.job import Busy, StorageFailed
+from mad.engine.job import Busy, KeyReused, NotJudged, StorageFailed
+from mad.engine.problems import Problem
 from mad.engine.stats import EngineStats
 
 __all__ = [
@@ -13,6 +14,9 @@ __all__ = [
     "EngineStats",
     "EventClock",
     "IngestReceipt",
+    "KeyReused",
+    "NotJudged",
+    "Problem",
     "StorageFailed",
     "decoded",
 ]

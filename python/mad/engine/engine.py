@@ -1,16 +1,11 @@
-"""The thread that commits inputs to the journal, judges them and writes the results.
-
-The file is longer than others because one class owns the thread, its queue and its state.
-"""
+"""The thread that commits inputs to the journal, judges them and writes the results."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import queue
-import sqlite3
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -19,23 +14,32 @@ from typing import Any
 
 from mad import _core
 from mad.config import Config
-from mad.engine.batch import IngestReceipt, decoded
+from mad.engine import repeats
+from mad.engine.batch import IngestReceipt
 from mad.engine.clock import SECOND, EventClock
-from mad.engine.command import command_entry, command_of
+from mad.engine.command import command_entry
 from mad.engine.intake import RecentIntake
-from mad.engine.job import Busy, ByteBudget, Job, StorageFailed
+from mad.engine.job import Busy, Job, JobQueue, NotJudged, StorageFailed
+from mad.engine.judge import REFUSALS, Judge, Poisoned
+from mad.engine.marker import ReplayMarker
+from mad.engine.problems import Problem
+from mad.engine.recovery import TRIES, Recovery
+from mad.engine.saving import Saving
 from mad.engine.stats import EngineStats
 from mad.errors import StateError
-from mad.journal import Entry, Journal, TableWrites
+from mad.journal import AuditLine, Entry, Journal, JournalFailed, TableWrites
 from mad.journal.entries import COMMAND, TICK
 
-#: Most batches that one commit covers.
-GROUP = 64
-#: Rows that a replay collects in memory before it writes them to the tables.
-REPLAY_WRITES = 2_000
+#: Seconds between two attempts to write or to rebuild after a failure.
+RETRY_SECONDS = 1.0
+#: Seconds for which a batch that arrives slowly delays ticks.
+ARRIVING_SECONDS = 30.0
+#: The largest time in nanoseconds that a tick may have.
+LATEST = 2**63 - 1
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_NOTHING = '{"total":0,"counts":{},"first":[]}'
+
+log = logging.getLogger("mad.engine")
 
 
 class Engine:
@@ -43,7 +47,7 @@ class Engine:
     arrives.
 
     A future is done when its input is on disk and judged. `version` grows with every change that a
-    reader could see.
+    reader could see. No error of an input ends the thread: see `problems`.
     """
 
     def __init__(
@@ -59,64 +63,144 @@ class Engine:
         fresh: bool = False,
     ) -> None:
         self.journal = journal
-        self.stats = EngineStats(accepted_total=journal.meta("accepted_total"))
         self.version = 0
+        #: Why the thread of the engine ended; empty while it runs.
         self.failure: str = ""
         self.listeners: list[Callable[[list[tuple[int, int, str]]], None]] = []
         self.config = config or Config()
-        self.intake = RecentIntake(float(self.config["intake"]["min_accepted"]))
         self._ticking = ticking
-        self._every = (checkpoint_seconds, checkpoint_bytes)
-        self._jobs: queue.Queue[Job] = queue.Queue(queue_batches)
-        self._budget = ByteBudget(queue_bytes)
-        self._writes = TableWrites()
+        self._jobs = JobQueue(queue_batches, queue_bytes)
         self._working: list[Job] = []
-        self._changes: list[tuple[int, int, str]] = []
-        self._bytes = 0
-        self._saved_at = monotonic()
+        self._working_since: float | None = None
+        self._arriving: dict[int, float] = {}
+        self._tried_at = 0.0
+        #: Why the pipeline cannot be used now; empty when it can.
+        self._unsound = ""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mad-engine", daemon=True)
-        self.clock = EventClock(lateness=_lateness(self.config))
+        self._marker = ReplayMarker(journal.directory / "mad.replay")
+        self._judge = Judge(
+            self.config,
+            _core.EnginePipeline(self.config),
+            EngineStats(accepted_total=journal.checkpoint_record.accepted_total),
+            EventClock(lateness=_lateness(self.config)),
+            RecentIntake(float(self.config["intake"]["min_accepted"])),
+        )
+        self._recovery = Recovery(journal, self._judge, self._marker)
+        self._saving = Saving(journal, self._judge, checkpoint_seconds, checkpoint_bytes)
         try:
-            self.pipeline = self._recovered(fresh)
+            self._recover(fresh)
         except BaseException:
+            self._marker.close()
             journal.close()
             raise
+
+    @property
+    def pipeline(self) -> _core.EnginePipeline:
+        """The pipeline; another one after it was rebuilt."""
+        return self._judge.pipeline
+
+    @property
+    def stats(self) -> EngineStats:
+        """Counters since the start."""
+        return self._judge.stats
+
+    @property
+    def clock(self) -> EventClock:
+        """The event time, also while no data arrives."""
+        return self._judge.clock
+
+    @property
+    def intake(self) -> RecentIntake:
+        """The share of records that was accepted in the last minutes."""
+        return self._judge.intake
 
     def start(self) -> None:
         """Starts the thread. It accepts batches from now on."""
         self._thread.start()
 
-    def submit(self, batch: Entry) -> Future[IngestReceipt]:
-        """Queues a batch.
+    def submit(self, batch: Entry, source: str = "") -> Future[IngestReceipt]:
+        """Queues a batch of a sender.
 
-        Raises `Busy` when the queue is full, `StorageFailed` when the engine has stopped.
+        Raises `Busy` when the queue is full, `StorageFailed` when the engine has stopped. The
+        future raises `ValueError` for a batch that cannot be read, `KeyReused` for a known key with
+        another body, `NotJudged` for a batch that was set aside.
         """
-        return self._put(Job(batch, Future()))
+        return self._put(Job(batch, Future(), source=source))
 
-    def command(self, command: dict[str, Any]) -> Future[IngestReceipt]:
-        """Queues a command; without a time it gets the present event time.
+    @contextlib.contextmanager
+    def arriving(self) -> Iterator[None]:
+        """Ticks wait while the block receives a batch, for at most `ARRIVING_SECONDS`."""
+        mine = object()
+        self._arriving[id(mine)] = monotonic()
+        try:
+            yield
+        finally:
+            del self._arriving[id(mine)]
+
+    def command(
+        self, command: dict[str, Any], audit: AuditLine | None = None
+    ) -> Future[IngestReceipt]:
+        """Queues a command; without a time it gets the present event time. Its line for the audit
+        trail is stored with the command.
 
         The future raises `KeyError` or `ValueError` when the pipeline refuses the command.
         """
-        return self._put(Job(command_entry({"at": self._now(), **command}), Future()))
+        entry = command_entry({"at": self._now(), **command}, audit)
+        return self._put(Job(entry, Future()), is_command=True)
 
-    def tick(self, at: int) -> Future[IngestReceipt]:
-        """Queues a tick that advances event time to `at` (nanoseconds since 1970)."""
-        return self._put(Job(Entry(TICK, str(at).encode(), "time"), Future()))
+    def tick(self, at: int, audit: AuditLine | None = None) -> Future[IngestReceipt]:
+        """Queues a tick that advances event time to `at` (nanoseconds since 1970), behind the
+        waiting batches."""
+        return self._put(Job(_tick(at), Future(), audit=audit))
 
     def write(self, write: Callable[[Journal], Any]) -> Future[Any]:
         """Queues a write to the journal that does not concern the pipeline, such as a note."""
-        return self._put(Job(None, Future(), write))
+        return self._put(Job(None, Future(), write), is_command=True)
 
     @property
     def waiting(self) -> int:
         """Number of jobs in the queue."""
-        return self._jobs.qsize()
+        return len(self._jobs)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the queue of batches is full."""
+        return self._jobs.is_full
+
+    def busy_seconds(self) -> float:
+        """How long the thread has worked on its present jobs, or the oldest job has waited."""
+        oldest, since = self._jobs.oldest(), self._working_since
+        began = [at for at in (oldest, since) if at is not None]
+        return max(0.0, monotonic() - min(began)) if began else 0.0
+
+    def problems(self) -> list[Problem]:
+        """Why the service is not `ok`, the worst first. Any thread may ask."""
+        found: list[Problem] = []
+        if self.failure:
+            found.append(Problem("failing", "engine", f"the engine has stopped: {self.failure}"))
+        if storage := self.journal.problem():
+            text = f"the journal cannot be written, nothing is acknowledged: {storage}"
+            found.append(Problem("failing", "storage", text))
+        if self._unsound:
+            text = f"the state cannot be rebuilt: {self._unsound}"
+            found.append(Problem("failing", "state", text))
+        if self.journal.head_fault:
+            found.append(Problem("degraded", "head", self.journal.head_fault))
+        if self.journal.pages.problem:
+            text = f"{self.journal.path}: {self.journal.pages.problem}; restart with --recover"
+            found.append(Problem("degraded", "pages", text))
+        if count := self.stats.set_aside:
+            text = (
+                f"{count} entries could not be judged and were set aside since the start; the "
+                f"newest is {self._recovery.newest}"
+            )
+            found.append(Problem("degraded", "set_aside", text))
+        return found
 
     def checkpoint(self) -> Future[None]:
         """Queues a checkpoint of the state. The future raises `StorageFailed` when it fails."""
-        return self.write(lambda _: self._checkpoint())
+        return self.write(lambda _: self._saving.save())
 
     def stop(self, *, save: bool = True) -> None:
         """Works through the queue, saves the state and closes the journal.
@@ -126,21 +210,17 @@ class Engine:
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join()
-        if save and not self.failure:
-            with contextlib.suppress(sqlite3.Error):
-                self._checkpoint()
+        if save and not self.failure and not self._unsound:
+            with contextlib.suppress(JournalFailed):
+                self._saving.save()
+        self._marker.close()
         self.journal.close()
 
-    def _put(self, job: Job) -> Future[Any]:
+    def _put(self, job: Job, *, is_command: bool = False) -> Future[Any]:
         if self.failure or self._stopping.is_set():
             raise StorageFailed(RuntimeError(self.failure or "the server stops"))
-        if self._budget.take(job.size):
-            try:
-                self._jobs.put_nowait(job)
-            except queue.Full:
-                self._budget.give(job.size)
-            else:
-                return job.future
+        if self._jobs.put_command(job) if is_command else self._jobs.put_batch(job):
+            return job.future
         self.stats.refused_busy += 1
         raise Busy
 
@@ -150,279 +230,180 @@ class Engine:
     def _run(self) -> None:
         try:
             while True:
-                jobs = self._working = self._next_jobs()
-                if jobs:
-                    self._work(jobs)
-                elif self._stopping.is_set():
+                jobs = self._jobs.take(0.05 if self._stopping.is_set() else 0.25)
+                if not jobs and self._stopping.is_set():
                     return
-                else:
-                    self._tick_or_checkpoint()
-        except BaseException as error:  # a panic of the core is a BaseException
+                self._working = jobs
+                self._working_since = monotonic() if jobs else None
+                self._step(jobs)
+                self._working_since = None
+        except BaseException as error:  # nothing is known that leads here
             self.failure = f"{type(error).__name__}: {error}"
-            self._refuse_all(error)
+            for job in [*self._working, *self._jobs.take(0.0)]:
+                job.failed(StorageFailed(RuntimeError(self.failure)))
             raise
 
-    def _refuse_all(self, error: BaseException) -> None:
-        failure = StorageFailed(RuntimeError(f"{type(error).__name__}: {error}"))
-        for job in self._working:
-            job.failed(failure)
-        while True:
-            try:
-                self._jobs.get_nowait().failed(failure)
-            except queue.Empty:
-                return
-
-    def _next_jobs(self) -> list[Job]:
-        jobs: list[Job] = []
+    def _step(self, jobs: list[Job]) -> None:
+        """One turn of the thread; its errors are those of the jobs."""
         try:
-            jobs.append(self._jobs.get(timeout=0.05 if self._stopping.is_set() else 0.25))
-            while len(jobs) < GROUP:
-                jobs.append(self._jobs.get_nowait())
-        except queue.Empty:
-            pass
-        self._budget.give(sum(job.size for job in jobs))
-        return jobs
+            if not self._usable():
+                self._refuse(jobs, RuntimeError(self._unsound or self.journal.problem()))
+            elif jobs:
+                self._work(jobs)
+            else:
+                self._tick_or_checkpoint()
+        except JournalFailed as error:
+            self._refuse(jobs, error)
+        except BaseException as error:  # a panic of the core is a BaseException
+            # an error outside of judging, such as in a checkpoint
+            log.exception("the engine rebuilds its state")
+            self._unsound = f"{type(error).__name__}: {error}"
+            self._refuse(jobs, error)
+
+    def _usable(self) -> bool:
+        """Whether inputs can be taken now. Tries again once a second after a failure."""
+        fault = self.journal.problem()
+        if not fault and not self._unsound:
+            return True
+        if monotonic() - self._tried_at < RETRY_SECONDS:
+            # a write itself finds out whether the disk works again
+            return not self._unsound and bool(self.journal.fault) and bool(self._working)
+        self._tried_at = monotonic()
+        self.journal.probe()
+        if self._unsound:
+            self._rebuild(self.journal.seq + 1)
+        return not self._unsound
+
+    def _refuse(self, jobs: list[Job], error: BaseException) -> None:
+        self.stats.refused_storage += len(jobs)
+        for job in jobs:
+            job.failed(StorageFailed(error))
 
     def _work(self, jobs: list[Job]) -> None:
-        try:
-            new, repeated = self._split_repeated(jobs)
-            entries = [job.entry for job in new if job.entry is not None]
-            seqs = iter(self.journal.append(entries, self._writes) if entries else ())
-        except sqlite3.Error as error:
-            self.stats.refused_storage += len(jobs)
-            for job in jobs:
-                job.failed(StorageFailed(error))
-            return
+        new, repeated = repeats.split(jobs, self.journal, self._judge.writes)
+        checked = [job for job in new if self._check(job)]
+        entries = [job.entry for job in checked if job.entry is not None]
+        audit = [job.audit for job in checked if job.audit is not None]
+        seqs = iter(self.journal.append(entries, self._judge.writes, audit) if entries else ())
         if entries:
-            self._writes = TableWrites()
-        news = False
-        for job in new:
+            self._judge.writes = TableWrites()
+        news, rebuilt = False, self.stats.rebuilt
+        for job in checked:
             if job.entry is None:
                 self._write(job)
             else:
-                news |= self._judge(replace(job.entry, seq=next(seqs)), job)
-        for job, before in repeated:
-            self.stats.repeated += 1
-            if isinstance(before, IngestReceipt):
-                job.result = replace(before, repeated=True)
-            elif before.error is not None:
-                job.error = before.error
-            else:
-                job.result = replace(before.result, repeated=True)
+                news |= self._judged(replace(job.entry, seq=next(seqs)), job)
+        self._marker.clear()
+        self.stats.repeated += len(repeated)
+        repeats.answer(repeated)
         # Results are written before the batch is acknowledged (read-your-writes).
         self._publish(news)
         for job in jobs:
             if job.entry is not None:
                 self.stats.answered(monotonic() - job.arrived)
             job.answer()
-        self._checkpoint_if_due(news)
+        # after a rebuild at once, so that the next one has little to replay
+        self._saving.save_if_due(news=news, now=self.stats.rebuilt > rebuilt)
 
-    def _split_repeated(
-        self, jobs: list[Job]
-    ) -> tuple[list[Job], list[tuple[Job, Job | IngestReceipt]]]:
-        """Splits jobs into new ones and repetitions of a known batch id; each repetition comes with
-        the first job or its receipt."""
-        new: list[Job] = []
-        repeated: list[tuple[Job, Job | IngestReceipt]] = []
-        known: dict[str, Job] = {}
-        for job in jobs:
-            batch_id = job.entry.batch_id if job.entry else None
-            if batch_id is not None:
-                before = known.get(batch_id) or self._known(batch_id)
-                if before is not None:
-                    repeated.append((job, before))
-                    continue
-                known[batch_id] = job
-            new.append(job)
-        return new, repeated
-
-    def _known(self, batch_id: str) -> IngestReceipt | None:
-        for known_id, *of_batch in self._writes.batches:
-            if known_id == batch_id:
-                return IngestReceipt(*of_batch)
-        found = self.journal.batch(batch_id)
-        return IngestReceipt(*found) if found else None
-
-    def _judge(self, entry: Entry, job: Job | None) -> bool:
-        """Passes an entry to the pipeline and sets the result of its job. Returns whether readers
-        have something new to see."""
+    def _check(self, job: Job) -> bool:
+        """Decodes a batch, so that what cannot be read never reaches the journal."""
+        if job.entry is None:
+            return True
         try:
-            update = self._apply(entry)
-        except (ValueError, KeyError, ImportError) as error:
-            # The replay of the journal refuses the same entry for the same reason.
-            if job is not None:
-                job.error = error
-                if entry.kind != COMMAND and not isinstance(error, ImportError):
-                    self.intake.unreadable(str(error))
-            elif isinstance(error, ImportError):
-                raise StateError(
-                    f"entry {entry.seq} of the journal: {error}", _hint(error)
-                ) from error
+            job.records = self._judge.check(job.entry)
+        except REFUSALS as error:
+            job.error = error
+            self.stats.refused_unreadable += 1
+            if job.entry.kind not in (COMMAND, TICK) and not isinstance(error, ImportError):
+                self.intake.unreadable(str(error))
             return False
-        problems = update.problems().decode() if update.rejected else _NOTHING
-        if entry.kind not in (TICK, COMMAND):
-            self._count(entry, update)
-            if job is not None:
-                self.intake.add(
-                    entry.kind,
-                    update.accepted,
-                    update.rejected_counts(),
-                    json.loads(problems)["first"],
-                )
-            if entry.batch_id is not None:
-                self._writes.batches.append(
-                    (entry.batch_id, entry.seq, update.accepted, update.rejected, problems)
-                )
-        if entry.kind != TICK:
-            self.clock.observe(self.pipeline.clock)
-        news = self._collect(entry, update)
-        if job is not None:
-            job.result = IngestReceipt(entry.seq, update.accepted, update.rejected, problems)
-        return news
-
-    def _apply(self, entry: Entry) -> _core.EngineUpdate:
-        if entry.kind == TICK:
-            self.stats.ticks += 1
-            return self.pipeline.advance(int(entry.body))
-        if entry.kind == COMMAND:
-            self.stats.commands += 1
-            return self.pipeline.apply(command_of(entry))
-        return self.pipeline.ingest(
-            decoded(entry),
-            entry.kind,
-            partition=entry.partition,
-            naive_offset_seconds=entry.naive_offset_seconds,
-        )
-
-    def _count(self, entry: Entry, update: _core.EngineUpdate) -> None:
-        stats = self.stats
-        stats.batches += 1
-        stats.accepted_bytes += len(entry.body)
-        stats.records[entry.kind] = stats.records.get(entry.kind, 0) + update.accepted
-        if entry.kind == "requests":
-            stats.accepted_total += update.accepted
-        if update.rejected:
-            for why, count in update.rejected_counts():
-                stats.rejected[why] = stats.rejected.get(why, 0) + count
-
-    def _collect(self, entry: Entry, update: _core.EngineUpdate) -> bool:
-        self._bytes += len(entry.body)
-        writes = self._writes
-        if entry.kind == "logs":
-            lines = _core.log_records(decoded(entry), entry.naive_offset_seconds)
-            writes.log_lines.extend((entry.seq, i, *line) for i, line in enumerate(lines))
-        failures = enumerate(update.failures())
-        writes.failures.extend((entry.seq, i, *failure) for i, failure in failures)
-        if not update.has_news:
-            return entry.kind in (COMMAND, "logs", "changes", "edges")
-        writes.rows.extend(update.rows())
-        writes.services.extend(update.services())
-        writes.points.extend(update.points())
-        writes.incidents.extend(update.incidents())
-        changes = [(entry.seq, i, *change) for i, change in enumerate(update.changes())]
-        writes.history.extend(changes)
-        self._changes.extend((seq, i, data) for seq, i, _, _, _, data in changes)
+        except BaseException as error:
+            log.exception("a batch could not be decoded")
+            job.error = NotJudged(f"{type(error).__name__}: {error}")
+            self.stats.refused_unreadable += 1
+            return False
         return True
+
+    def _judged(self, entry: Entry, job: Job) -> bool:
+        """Judges an entry that is on disk. After an error the pipeline is rebuilt and the entry
+        tried again; then it is set aside. Returns whether readers have something new to see."""
+        for _ in range(TRIES):
+            self._marker.begin(entry.seq)
+            try:
+                judgement = self._judge.judge(entry, job.records, source=job.source)
+            except Poisoned as poisoned:
+                is_aside = self._recovery.count(poisoned)
+                self._rebuild(entry.seq)
+                if is_aside:
+                    job.error = NotJudged(str(poisoned))
+                    break
+            else:
+                job.result, job.error = judgement.receipt, judgement.refusal
+                return judgement.news
+        return True
+
+    def _rebuild(self, until: int) -> None:
+        """Builds the pipeline again. Raises `JournalFailed` when that is not possible now."""
+        self._unsound = self._unsound or "it is being rebuilt"
+        try:
+            self._recovery.rebuild(until)
+        except StateError as error:
+            self._unsound = str(error)
+            raise JournalFailed(str(error)) from error
+        self._unsound = ""
+        self.version += 1
 
     def _write(self, job: Job) -> None:
         assert job.write is not None
         try:
             job.result = job.write(self.journal)
-        except sqlite3.Error as error:
+        except JournalFailed as error:
             job.error = StorageFailed(error)
         self.version += 1
 
     def _publish(self, news: bool) -> None:
         """Writes new results to the tables and then raises the version, so that readers never see
         an old table under a new version."""
-        if not news:
+        judge = self._judge
+        if not news and not judge.writes.audit:
             return
-        with contextlib.suppress(sqlite3.Error):  # the next batch writes them again, or is refused
-            self.journal.write_tables(self._writes)
-            self._writes = TableWrites()
+        with contextlib.suppress(JournalFailed):  # the next batch writes them again, or is refused
+            self.journal.write_tables(judge.writes)
+            judge.writes = TableWrites()
         self.version += 1
-        changes, self._changes = self._changes, []
+        changes, judge.changes = judge.changes, []
         for listener in self.listeners if changes else ():
             listener(changes)
 
     def _tick_or_checkpoint(self) -> None:
-        at = self.clock.tick() if self._ticking else None
-        if at is not None and at > (self.pipeline.watermark or 0):
-            self._work([Job(Entry(TICK, str(at).encode(), "time"), Future())])
+        at = self.clock.tick() if self._ticking and not self._is_arriving() else None
+        if at is not None and (self.pipeline.watermark or 0) < at <= LATEST:
+            self._work([Job(_tick(at), Future())])
         else:
-            self._checkpoint_if_due(news=True)
+            self._saving.save_if_due(news=True)
 
-    def _checkpoint_if_due(self, news: bool) -> None:
-        seconds, most = self._every
-        waited = (monotonic() - self._saved_at) / seconds
-        filled = self._bytes / most
-        # The state is smallest right after steps have closed.
-        due = waited >= 1 or filled >= 1
-        if due and self.journal.seq > self.journal.checkpoint_seq and (news or filled >= 2):
-            with contextlib.suppress(sqlite3.Error):  # the next batch tries again
-                self._checkpoint()
+    def _is_arriving(self) -> bool:
+        oldest = monotonic() - ARRIVING_SECONDS
+        return any(began > oldest for began in list(self._arriving.values()))
 
-    def _checkpoint(self) -> None:
+    def _recover(self, fresh: bool) -> None:
         began = monotonic()
-        delta = self.pipeline.take_delta()
         try:
-            self.journal.checkpoint(
-                delta, self._writes, {"accepted_total": self.stats.accepted_total}
-            )
-        except sqlite3.Error:
-            _, entities, incidents = delta
-            self.pipeline.mark_dirty([id for id, _ in entities], [id for id, _ in incidents])
-            raise
-        self._writes = TableWrites()
-        self._bytes = 0
-        self._saved_at = monotonic()
-        self.stats.checkpoints += 1
-        self.stats.checkpoint_seconds = self._saved_at - began
-
-    def _recovered(self, fresh: bool) -> _core.EnginePipeline:
-        """The pipeline of the last checkpoint with every later entry applied again."""
-        began = monotonic()
-        if fresh:
-            self.journal.forget_state()
-        saved = self.journal.state()
-        try:
-            self.pipeline = (
-                _core.EnginePipeline(self.config)
-                if saved is None
-                else _core.EnginePipeline.restore(self.config, *saved)
-            )
-        except ValueError as error:
-            raise StateError(
-                f"{self.journal.path}: {error}",
-                "start with --fresh to learn from the start; incidents and rows are kept",
-            ) from error
-        try:
-            self._replay()
-        except sqlite3.Error as error:
+            if fresh:
+                self.journal.forget_state()
+            self._recovery.start()
+        except JournalFailed as error:
             raise StateError(
                 f"{self.journal.path}: {error}",
                 "free space on the disk, or restore the journal from a copy",
             ) from error
-        self._changes.clear()
         self.clock.observe(self.pipeline.clock)
         self.stats.recovery_seconds = monotonic() - began
-        return self.pipeline
 
-    def _replay(self) -> None:
-        for entry in self.journal.entries():
-            self._judge(entry, None)
-            self.stats.recovered_entries += 1
-            if len(self._writes.rows) + len(self._writes.points) > REPLAY_WRITES:
-                self.journal.write_tables(self._writes)
-                self._writes = TableWrites()
-        if self._writes:
-            self.journal.write_tables(self._writes)
-            self._writes = TableWrites()
+
+def _tick(at: int) -> Entry:
+    return Entry(TICK, str(at).encode(), "time")
 
 
 def _lateness(config: Config) -> int:
     return int(float(config["features"]["lateness_seconds"]) * SECOND)
-
-
-def _hint(error: BaseException) -> str:
-    return str(getattr(error, "hint", "install the missing package"))

@@ -15,6 +15,9 @@ from mad import _core
 MINUTES = 15
 #: Examples kept of a minute.
 _EXAMPLES = 8
+#: Senders counted apart in one minute, and the name of all others.
+_SOURCES = 256
+_OTHERS = "(other)"
 
 
 @dataclass(slots=True)
@@ -25,6 +28,8 @@ class _Minute:
     accepted: Counter[str] = field(default_factory=Counter)
     rejected: dict[str, Counter[str]] = field(default_factory=dict)
     first: list[tuple[str, str, int, str]] = field(default_factory=list)
+    #: Accepted, rejected and late records of each sender.
+    sources: dict[str, Counter[str]] = field(default_factory=dict)
     #: Batches that could not be read at all, and why the first of them was not.
     unreadable: int = 0
     message: str = ""
@@ -51,12 +56,20 @@ class RecentIntake:
         accepted: int,
         counts: Iterable[tuple[str, int]] = (),
         first: Iterable[Mapping[str, Any]] = (),
+        source: str = "",
     ) -> None:
-        """Counts a batch: accepted records, rejected ones by reason, and examples of these."""
+        """Counts a batch of a sender: accepted records, rejected ones by reason, and examples of
+        these."""
+        reasons = dict(counts)
         with self._lock:
             now = self._now()
             now.accepted[kind] += accepted
-            now.rejected.setdefault(kind, Counter()).update(dict(counts))
+            now.rejected.setdefault(kind, Counter()).update(reasons)
+            known = source in now.sources or len(now.sources) < _SOURCES
+            of_source = now.sources.setdefault(source if known else _OTHERS, Counter())
+            of_source["accepted"] += accepted
+            of_source["rejected"] += sum(reasons.values())
+            of_source["late"] += reasons.get("late", 0)
             for one in first:
                 if len(now.first) < _EXAMPLES:
                     now.first.append((kind, one["reason"], one["position"], one["detail"]))
@@ -76,6 +89,26 @@ class RecentIntake:
             for kind, counts in rejected.items()
         }
         return {kind: accepted[kind] / n for kind, n in offered.items() if n}
+
+    def sources(self, most: int) -> list[dict[str, Any]]:
+        """Senders of which records were rejected, the largest share first: `source`, `accepted`,
+        `rejected` and `late` records, and the share that was accepted."""
+        sums: dict[str, Counter[str]] = {}
+        with self._lock:
+            self._forget()
+            for minute in self._minutes:
+                for source, counts in minute.sources.items():
+                    sums.setdefault(source, Counter()).update(counts)
+        found: list[dict[str, Any]] = [
+            {
+                "source": source,
+                **{name: counts[name] for name in ("accepted", "rejected", "late")},
+                "share": counts["accepted"] / (counts["accepted"] + counts["rejected"]),
+            }
+            for source, counts in sums.items()
+            if counts["rejected"]
+        ]
+        return sorted(found, key=_share)[:most]
 
     def problem(self) -> str | None:
         """Why the service is degraded; None when it is not."""
@@ -104,15 +137,23 @@ class RecentIntake:
             self._minutes.append(_Minute(at))
         return self._minutes[-1]
 
+    def _forget(self) -> None:
+        """Drops the minutes that are too old; the caller holds the lock."""
+        oldest = int(self._clock() // 60) - MINUTES
+        while self._minutes and self._minutes[0].at < oldest:
+            self._minutes.popleft()
+
     def _sums(self) -> tuple[Counter[str], dict[str, Counter[str]]]:
         accepted: Counter[str] = Counter()
         rejected: dict[str, Counter[str]] = {}
         with self._lock:
-            oldest = int(self._clock() // 60) - MINUTES
-            while self._minutes and self._minutes[0].at < oldest:
-                self._minutes.popleft()
+            self._forget()
             for minute in self._minutes:
                 accepted.update(minute.accepted)
                 for kind, counts in minute.rejected.items():
                     rejected.setdefault(kind, Counter()).update(counts)
         return accepted, rejected
+
+
+def _share(source: dict[str, Any]) -> float:
+    return float(source["share"])

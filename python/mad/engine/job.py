@@ -1,16 +1,22 @@
-"""The queue of the engine's thread: jobs, the bytes they hold and the reasons for refusal."""
+"""The jobs of the engine's thread: their queue with two lanes, and the reasons for refusal."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
-from mad.journal import Entry, Journal
+from mad.journal import AuditLine, Entry, Journal
+
+#: Most jobs that one commit covers, and most bytes of their entries. Larger groups would delay the
+#: commands that arrive in the meantime.
+GROUP = 64
+GROUP_BYTES = 8 * 1024 * 1024
 
 
 class Busy(Exception):
@@ -24,9 +30,23 @@ class Busy(Exception):
 class StorageFailed(Exception):
     """The journal could not be written; the batch was not judged."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         super().__init__(f"the journal cannot be written: {error}")
         self.retry_after = 5
+
+
+class NotJudged(Exception):
+    """A batch made the pipeline fail. It was set aside; the pipeline was built again without it."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the batch could not be judged and was set aside: {why}")
+
+
+class KeyReused(Exception):
+    """The idempotency key belongs to another batch of the same kind and partition."""
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"the Idempotency-Key {batch_id!r} belongs to a batch with another body")
 
 
 @dataclass(slots=True)
@@ -36,6 +56,12 @@ class Job:
     entry: Entry | None
     future: Future[Any]
     write: Callable[[Journal], Any] | None = None
+    #: A line for the audit trail that is committed with the entry.
+    audit: AuditLine | None = None
+    #: The sender of a batch, for the figures of `/health`.
+    source: str = ""
+    #: The decoded records of the entry.
+    records: Any = None
     arrived: float = field(default_factory=monotonic)
     result: Any = None
     error: BaseException | None = None
@@ -59,21 +85,70 @@ class Job:
             self.future.set_exception(error)
 
 
-class ByteBudget:
-    """A limit on the bytes of all queued batches, shared by all threads. One batch above the limit
-    is allowed while the queue is empty."""
+class JobQueue:
+    """Jobs that wait for the engine's thread, in two lanes.
 
-    def __init__(self, most: int) -> None:
-        self._most, self._held, self._lock = most, 0, threading.Lock()
+    Batches and ticks wait in one lane, in their order. Commands and notes wait in the other one.
+    The lanes take turns, so that a command waits for one group of batches at most.
+    """
 
-    def take(self, size: int) -> bool:
-        """Reserves `size` bytes; False when they do not fit."""
-        with self._lock:
-            fits = not self._held or self._held + size <= self._most
-            self._held += size if fits else 0
-            return fits
+    def __init__(self, most_batches: int, most_bytes: int, most_commands: int = 256) -> None:
+        self._most_batches, self._most_bytes = most_batches, most_bytes
+        self._most_commands = most_commands
+        self._batches: deque[Job] = deque()
+        self._commands: deque[Job] = deque()
+        self._bytes = 0
+        self._commands_first = True
+        self._changed = threading.Condition()
 
-    def give(self, size: int) -> None:
-        """Releases `size` bytes."""
-        with self._lock:
-            self._held -= size
+    def __len__(self) -> int:
+        return len(self._batches) + len(self._commands)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the lane of batches is full."""
+        return len(self._batches) >= self._most_batches or self._bytes >= self._most_bytes
+
+    def put_batch(self, job: Job) -> bool:
+        """Queues a batch or a tick; False when the lane is full. One batch above the limit of bytes
+        is allowed while no other waits."""
+        with self._changed:
+            is_full = len(self._batches) >= self._most_batches
+            if is_full or (self._bytes and self._bytes + job.size > self._most_bytes):
+                return False
+            self._bytes += job.size
+            self._batches.append(job)
+            self._changed.notify()
+            return True
+
+    def put_command(self, job: Job) -> bool:
+        """Queues a command or a note; False when the lane is full."""
+        with self._changed:
+            if len(self._commands) >= self._most_commands:
+                return False
+            self._commands.append(job)
+            self._changed.notify()
+            return True
+
+    def take(self, timeout: float) -> list[Job]:
+        """The next group of jobs of one lane; empty when none arrives in `timeout` seconds."""
+        with self._changed:
+            if not len(self):
+                self._changed.wait(timeout)
+            is_command = bool(self._commands) and (self._commands_first or not self._batches)
+            self._commands_first = not is_command
+            lane = self._commands if is_command else self._batches
+            jobs: list[Job] = []
+            size = 0
+            while lane and len(jobs) < GROUP and (not jobs or size + lane[0].size <= GROUP_BYTES):
+                jobs.append(lane.popleft())
+                size += jobs[-1].size
+            if not is_command:
+                self._bytes -= size
+            return jobs
+
+    def oldest(self) -> float | None:
+        """When the oldest waiting job arrived, on the monotonic clock; None when none waits."""
+        with self._changed:
+            arrived = [lane[0].arrived for lane in (self._commands, self._batches) if lane]
+        return min(arrived, default=None)

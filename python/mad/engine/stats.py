@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 #: Upper bounds of the histogram of acknowledgement times, in seconds.
@@ -24,11 +25,21 @@ class EngineStats:
     checkpoint_seconds: float = 0.0
     refused_busy: int = 0
     refused_storage: int = 0
+    #: Batches that could not be read, so that they are not in the journal.
+    refused_unreadable: int = 0
+    #: Entries that could not be judged and were taken out of the replay.
+    set_aside: int = 0
+    #: How often the pipeline was built again after an error.
+    rebuilt: int = 0
     recovered_entries: int = 0
     recovery_seconds: float = 0.0
     accepted_bytes: int = 0
     answer_counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
     answer_seconds: float = 0.0
+
+    def copy(self) -> EngineStats:
+        """Counters that change independently of these."""
+        return deepcopy(self)
 
     def answered(self, seconds: float) -> None:
         """Records that a batch was acknowledged `seconds` after it arrived."""
@@ -53,6 +64,9 @@ class EngineStats:
             ("mad_commands_total", "Commands, such as acknowledge or mute.", self.commands),
             ("mad_checkpoints_total", "Checkpoints of the state.", self.checkpoints),
             ("mad_accepted_bytes_total", "Bytes of accepted batches.", self.accepted_bytes),
+            ("mad_unreadable_batches_total", "Batches unreadable.", self.refused_unreadable),
+            ("mad_set_aside_total", "Entries that could not be judged.", self.set_aside),
+            ("mad_rebuilt_total", "Times the state was rebuilt after an error.", self.rebuilt),
         ):
             family(name, "counter", text, [("", value)])
         family(

@@ -5,8 +5,19 @@ One server writes a journal. A batch is committed before it is acknowledged. A c
 the batches that it covers in the same transaction.
 """
 
-from mad.journal.entries import Entry, TableWrites
+from mad.journal.damage import DamagedJournal
+from mad.journal.entries import AuditLine, Entry, TableWrites
+from mad.journal.recover import recover
 from mad.journal.retention import Retention
-from mad.journal.sqlite import Journal
+from mad.journal.sqlite import Journal, JournalFailed
 
-__all__ = ["Entry", "Journal", "Retention", "TableWrites"]
+__all__ = [
+    "AuditLine",
+    "DamagedJournal",
+    "Entry",
+    "Journal",
+    "JournalFailed",
+    "Retention",
+    "TableWrites",
+    "recover",
+]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, fields
+from datetime import datetime, timezone
 from typing import Any
 
 #: One row of a table in the order of its columns; the core makes it.
@@ -10,6 +12,13 @@ Record = tuple[Any, ...]
 
 TICK = "tick"
 COMMAND = "command"
+#: An entry without input: it takes the number of the last one that a recovery could not keep.
+LOST = "lost"
+
+
+def utc_now() -> str:
+    """The present time of the host in RFC 3339."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +37,48 @@ class Entry:
     naive_offset_seconds: int | None = None
     seq: int = 0
 
+    @property
+    def key(self) -> tuple[str, str, str] | None:
+        """What identifies a batch that is sent again: kind, partition and batch id. None without a
+        batch id."""
+        return None if self.batch_id is None else (self.kind, self.partition, self.batch_id)
+
+    @property
+    def digest(self) -> bytes:
+        """A hash of the body. It distinguishes a repeated batch from another one that has the same
+        key."""
+        return hashlib.blake2b(self.body, digest_size=16).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """Who did what to which target, when, and the outcome.
+
+    `refused` marks a request that was refused before it reached a route. Refused requests have a
+    separate limit in the audit trail, so that they never push out commands. `seq` is the number of
+    the journal entry of a command, so that a replay writes no second line.
+    """
+
+    who: str
+    action: str
+    target: str = ""
+    outcome: str = "done"
+    refused: bool = False
+    seq: int | None = None
+    written_at: str = field(default_factory=utc_now)
+
+    def record(self) -> Record:
+        """The row of the table `audit`, without its id."""
+        return (
+            self.seq,
+            self.refused,
+            self.written_at,
+            self.who,
+            self.action,
+            self.target,
+            self.outcome,
+        )
+
 
 @dataclass(slots=True)
 class TableWrites:
@@ -41,6 +92,7 @@ class TableWrites:
     incidents: list[Record] = field(default_factory=list)
     history: list[Record] = field(default_factory=list)
     batches: list[Record] = field(default_factory=list)
+    audit: list[AuditLine] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return any(getattr(self, one.name) for one in fields(self))

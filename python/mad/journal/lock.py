@@ -1,9 +1,12 @@
-"""The lock that lets only one server write a journal."""
+"""The locks that let only one server write a journal."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import sys
+from hashlib import blake2b
 from pathlib import Path
 
 from mad.errors import StateError
@@ -13,25 +16,54 @@ if sys.platform != "win32":
 
 
 class Lock:
-    """A file lock of this process. The operating system releases it after a crash."""
+    """Locks of a directory. The operating system releases them after a crash.
+
+    `mad.lock` names the process. The directory itself is locked too, and its path by an abstract
+    socket on Linux, so that no second server starts after the files, or the directory, were deleted
+    under the first one.
+    """
 
     def __init__(self, directory: Path) -> None:
-        self._path = directory / "mad.lock"
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        self.path = directory / "mad.lock"
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._directory: int | None = None
+        self._name: socket.socket | None = None
+        try:
+            self._take(directory)
+        except BaseException:
+            self.release()
+            raise
+
+    def _take(self, directory: Path) -> None:
         if sys.platform == "win32":
             return
+        self._directory = os.open(directory, os.O_RDONLY)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for file in (self._directory, self._file):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if sys.platform == "linux":
+                self._name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                self._name.bind(_abstract(directory))
         except OSError:
-            holder = os.read(self._file, 32).decode("ascii", "replace").strip()
-            os.close(self._file)
+            holder = os.pread(self._file, 32, 0).decode("ascii", "replace").strip()
             raise StateError(
                 f"{directory}: process {holder or '?'} is already writing this journal",
                 "stop it, or give another --data",
             ) from None
         os.ftruncate(self._file, 0)
-        os.write(self._file, f"{os.getpid()}\n".encode())
+        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
-        """Releases the lock."""
-        os.close(self._file)
+        """Releases the locks."""
+        if self._name is not None:
+            self._name.close()
+        for file in (self._file, self._directory):
+            if file is not None:
+                with contextlib.suppress(OSError):
+                    os.close(file)
+
+
+def _abstract(directory: Path) -> bytes:
+    """The name of a socket that belongs to the path, not to the directory that has it now."""
+    path = os.fsencode(directory.resolve())
+    return b"\0mad-journal-" + blake2b(path, digest_size=16).hexdigest().encode()

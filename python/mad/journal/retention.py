@@ -1,7 +1,8 @@
-"""How many rows each table keeps."""
+"""How many rows each table keeps, and how many bytes the journal."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
@@ -10,7 +11,8 @@ from mad.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """The most rows of each table; a checkpoint deletes the oldest beyond it.
+    """The most rows of each table, and the most bytes of the whole journal; a checkpoint deletes
+    the oldest beyond it.
 
     A row of requests takes about 1 kB on disk with its indexes, a point 0.5 kB, a log line 200
     bytes and its text, an incident 20 to 60 kB.
@@ -25,6 +27,8 @@ class Retention:
     history: int = 100_000
     batches: int = 200_000
     audit: int = 100_000
+    #: Bytes of the database, without free pages. The largest tables are cut first.
+    bytes: int = 8 * 1024**3
 
     @classmethod
     def parse(cls, given: Iterable[str]) -> Retention:
@@ -39,7 +43,7 @@ class Retention:
             if table not in known:
                 raise UsageError(
                     f"--retain {argument}: there is no table {table!r}",
-                    f"tables are {', '.join(known)}",
+                    f"known are {', '.join(known)}",
                 )
             if not number.isascii() or not number.isdigit() or int(number) < 1:
                 raise UsageError(
@@ -47,3 +51,86 @@ class Retention:
                 )
             retention = replace(retention, **{table: int(number)})
         return retention
+
+
+#: Tables that are cut when the journal has too many bytes, and the columns with their texts.
+_CUT = {
+    "rows": "data",
+    "services": "data",
+    "points": "data",
+    "log_lines": "body",
+    "failures": "service",
+    "incidents": "document",
+    "history": "data",
+    "batches": "problems",
+}
+#: Rows of a table by which the size of a row is estimated.
+_SAMPLE = 50
+#: Share of the rows of the largest table that one pass deletes, and passes of a checkpoint.
+_PASS_SHARE, _PASSES = 10, 20
+
+
+def forget(db: sqlite3.Connection, retention: Retention) -> None:
+    """Deletes the oldest rows beyond the retention; the caller holds a transaction."""
+    for table in _CUT.keys() - {"incidents"}:
+        _delete_oldest(db, table, getattr(retention, table))
+    for refused, most in ((0, retention.audit), (1, retention.audit // 10)):
+        db.execute(
+            "DELETE FROM audit WHERE refused = ? AND id <= (SELECT id FROM audit "
+            "WHERE refused = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
+            (refused, refused, most),
+        )
+    db.execute(
+        "DELETE FROM incidents WHERE status = 'resolved' AND id IN (SELECT id FROM incidents "
+        "ORDER BY start DESC, id LIMIT -1 OFFSET ?)",
+        (retention.incidents,),
+    )
+    for _ in range(_PASSES):
+        if used_bytes(db) <= retention.bytes or not _cut_largest(db):
+            break
+    db.execute("DELETE FROM notes WHERE incident NOT IN (SELECT id FROM incidents)")
+
+
+def used_bytes(db: sqlite3.Connection) -> int:
+    """Bytes of the pages in use."""
+    pages, free, size = (
+        int(db.execute(f"PRAGMA {name}").fetchone()[0])
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    return (pages - free) * size
+
+
+def _cut_largest(db: sqlite3.Connection) -> bool:
+    """Deletes the oldest tenth of the table with the most bytes; False when nothing is left."""
+    sizes = {table: _estimated_bytes(db, table, text) for table, text in _CUT.items()}
+    table = max(sizes, key=lambda name: sizes[name])
+    if table == "incidents":
+        changed = db.execute(
+            "DELETE FROM incidents WHERE status = 'resolved' AND id IN (SELECT id FROM incidents "
+            "WHERE status = 'resolved' ORDER BY start, id "
+            f"LIMIT (SELECT count(*) / {_PASS_SHARE} + 1 FROM incidents))"
+        ).rowcount
+        return changed > 0
+    first, last = _range(db, table)
+    return _delete_oldest(db, table, (last - first + 1) * (_PASS_SHARE - 1) // _PASS_SHARE) > 0
+
+
+def _estimated_bytes(db: sqlite3.Connection, table: str, text: str) -> float:
+    first, last = _range(db, table)
+    (size,) = db.execute(
+        f"SELECT avg(length({text})) FROM (SELECT {text} FROM {table} ORDER BY rowid "
+        f"LIMIT {_SAMPLE})"
+    ).fetchone()
+    # a row also has its other columns and its indexes
+    return (last - first + 1) * ((size or 0) + 100.0) if last else 0.0
+
+
+def _range(db: sqlite3.Connection, table: str) -> tuple[int, int]:
+    first, last = db.execute(f"SELECT min(rowid), max(rowid) FROM {table}").fetchone()
+    return first or 0, last or 0
+
+
+def _delete_oldest(db: sqlite3.Connection, table: str, most: int) -> int:
+    return db.execute(
+        f"DELETE FROM {table} WHERE rowid <= (SELECT max(rowid) FROM {table}) - ?", (most,)
+    ).rowcount

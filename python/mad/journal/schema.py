@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
 from mad.errors import StateError
+
+#: Page size in bytes. Batches are large, so large pages are written faster.
+PAGE_BYTES = 16_384
+#: Pages of the write-ahead log after which SQLite copies it back into the file.
+LOG_PAGES = 1_000
 
 #: Each script raises the version by one. Scripts are only added, never changed.
 MIGRATIONS = (
@@ -17,13 +23,22 @@ MIGRATIONS = (
         partition TEXT NOT NULL,
         batch_id TEXT,
         naive_offset_seconds INTEGER,
-        body BLOB NOT NULL
+        body BLOB NOT NULL,
+        digest BLOB NOT NULL,
+        chain BLOB NOT NULL
     );
-    CREATE TABLE state (id INTEGER PRIMARY KEY, part BLOB NOT NULL);
-    CREATE TABLE closed_incidents (id TEXT PRIMARY KEY, part BLOB NOT NULL);
+    CREATE TABLE set_aside (
+        seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, encoding TEXT NOT NULL,
+        partition TEXT NOT NULL, batch_id TEXT, naive_offset_seconds INTEGER, body BLOB NOT NULL,
+        set_aside_at TEXT NOT NULL, reason TEXT NOT NULL
+    );
+    CREATE TABLE state (id INTEGER PRIMARY KEY, part BLOB NOT NULL, digest BLOB NOT NULL);
+    CREATE TABLE closed_incidents (id TEXT PRIMARY KEY, part BLOB NOT NULL, digest BLOB NOT NULL);
     CREATE TABLE batches (
-        batch_id TEXT PRIMARY KEY, seq INTEGER NOT NULL, accepted INTEGER NOT NULL,
-        rejected INTEGER NOT NULL, problems TEXT NOT NULL
+        kind TEXT NOT NULL, partition TEXT NOT NULL, batch_id TEXT NOT NULL, digest BLOB NOT NULL,
+        seq INTEGER NOT NULL, accepted INTEGER NOT NULL, rejected INTEGER NOT NULL,
+        problems TEXT NOT NULL,
+        PRIMARY KEY (kind, partition, batch_id)
     );
     CREATE TABLE rows (
         at INTEGER NOT NULL, service TEXT NOT NULL, endpoint TEXT NOT NULL,
@@ -81,9 +96,11 @@ MIGRATIONS = (
     );
     CREATE INDEX notes_of ON notes (incident, id);
     CREATE TABLE audit (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, written_at TEXT NOT NULL, who TEXT NOT NULL,
-        action TEXT NOT NULL, target TEXT NOT NULL, outcome TEXT NOT NULL
+        id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER UNIQUE, refused INTEGER NOT NULL,
+        written_at TEXT NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL,
+        outcome TEXT NOT NULL
     );
+    CREATE INDEX audit_of ON audit (refused, id);
     CREATE VIEW all_rows AS SELECT * FROM rows UNION ALL SELECT * FROM services;
     CREATE VIEW features AS SELECT at, service, endpoint, req_count, error_count, avg_latency_ms,
         p95_latency_ms FROM rows;
@@ -109,3 +126,21 @@ def migrate(connection: sqlite3.Connection, name: str) -> None:
     for step in range(version, len(MIGRATIONS)):
         script = f"BEGIN IMMEDIATE; {MIGRATIONS[step]} PRAGMA user_version = {step + 1}; COMMIT;"
         connection.executescript(script)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Opens or creates the database for the one writer. Raises `sqlite3.Error` and `StateError`."""
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        # Deleted pages are overwritten when their space is needed, not before.
+        db.execute("PRAGMA secure_delete = OFF")
+        db.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+        db.execute(f"PRAGMA journal_size_limit = {2 * LOG_PAGES * PAGE_BYTES}")
+        migrate(db, str(path))
+    except BaseException:
+        db.close()
+        raise
+    return db

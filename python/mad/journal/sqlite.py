@@ -5,23 +5,25 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TypeAlias
 
 from mad.errors import StateError, reason
-from mad.journal.entries import Entry, TableWrites
+from mad.journal.damage import REMEDY, DamagedJournal
+from mad.journal.digest import PartSum, entry_digest, link, part_digest, text_digest
+from mad.journal.entries import AuditLine, Entry, TableWrites
+from mad.journal.guard import FileGuard, FilesMoved
+from mad.journal.head import Head, HeadFile
 from mad.journal.lock import Lock
-from mad.journal.retention import Retention
-from mad.journal.schema import migrate
+from mad.journal.pages import PageCheck
+from mad.journal.retention import Retention, forget
+from mad.journal.schema import connect
+from mad.journal.stored import CheckpointRecord, State, StoredInputs
+from mad.journal.tables import known_batch, set_aside, write_audit, write_note, write_tables
 
-#: Page size in bytes. Batches are large, so large pages are written faster.
-PAGE_BYTES = 16_384
 #: The largest number of pages that SQLite allows.
 MOST_PAGES = 2**32 - 2
-#: Pages of the write-ahead log after which SQLite copies it back into the file.
-LOG_PAGES = 1_000
-#: Most entries that one commit deletes after a checkpoint has covered them.
+#: Covered entries that a commit deletes at least; it deletes twice as many as it adds.
 CLEARED = 16
 
 #: Parts of the state by key; None deletes one.
@@ -30,36 +32,37 @@ IncidentParts: TypeAlias = Sequence[tuple[str, bytes | None]]
 #: What changed since the last checkpoint: the global part, entities and closed incidents.
 Delta: TypeAlias = tuple[bytes, EntityParts, IncidentParts]
 
-_ENTRY = "seq, kind, encoding, partition, batch_id, naive_offset_seconds, body"
-_TABLES = {
-    "rows": 12,
-    "services": 12,
-    "points": 8,
-    "log_lines": 7,
-    "failures": 8,
-    "incidents": 10,
-    "history": 6,
-    "batches": 5,
-}
-_INSERT = {
-    table: f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * columns)})"
-    for table, columns in _TABLES.items()
-}
+#: Errors of reading a file that something else changed: a damaged field has another type.
+_UNREADABLE = (sqlite3.Error, ValueError, TypeError, AttributeError, OverflowError)
+
+
+class JournalFailed(Exception):
+    """The journal could not be read or written, for example because the disk is full."""
 
 
 class Journal:
     """Inputs since the last checkpoint, the checkpoint, and the tables of results.
 
-    Only the thread of the engine writes through it; readers open their own connections.
+    Only the thread of the engine writes through it; readers open their own connections. Every write
+    raises `JournalFailed` when nothing was written.
 
     Raises `StateError` when the directory is not writable, another server uses it, or the file is
-    damaged, of a newer version or not a journal.
+    of a newer version or not a journal; `DamagedJournal` when acknowledged data is missing or
+    changed.
     """
 
     def __init__(self, directory: Path, *, retention: Retention | None = None) -> None:
         self.directory = directory
         self.path = directory / "mad.db"
         self.retention = retention or Retention()
+        #: Why the last write failed; empty after one that succeeded.
+        self.fault = ""
+        #: Why the newest acknowledgement is not in `mad.head`; empty when it is.
+        self.head_fault = ""
+        #: Bytes of entries since the last checkpoint, refused ones included.
+        self.uncovered_bytes = 0
+        self._commits = 0
+        self._guard: FileGuard | None = None
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self._lock = Lock(directory)
@@ -67,144 +70,188 @@ class Journal:
             raise StateError(
                 f"{directory}: {reason(error)}", "give a writable directory"
             ) from error
-        try:
-            self._db = self._open()
-        except BaseException:
-            self._lock.release()
-            raise
-        self.checkpoint_seq = int(self._meta("checkpoint_seq", 0))
-        (newest,) = self._db.execute("SELECT max(seq) FROM journal").fetchone()
-        self.seq = max(self.checkpoint_seq, newest or 0)
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._lock.release)
+            with _readable(self.path):
+                self._db = connect(self.path)
+                undo.callback(self._db.close)
+                self._open(undo)
+            undo.pop_all()
 
-    def _open(self) -> sqlite3.Connection:
-        try:
-            db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-            db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            # Deleted pages are overwritten when their space is needed, not before.
-            db.execute("PRAGMA secure_delete = OFF")
-            db.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
-            db.execute(f"PRAGMA journal_size_limit = {2 * LOG_PAGES * PAGE_BYTES}")
-            migrate(db, str(self.path))
-        except sqlite3.Error as error:
-            raise StateError(
-                f"{self.path}: {error}", "restore it from a copy, or give another --data"
-            ) from error
-        return db
-
-    def append(self, entries: Sequence[Entry], writes: TableWrites) -> list[int]:
-        """Commits inputs and the results of earlier ones; returns the numbers of the inputs.
-
-        Raises `sqlite3.Error` when nothing was written, for example because the disk is full.
-        """
-        first = self.seq + 1
-        numbered = [
-            (
-                first + place,
-                entry.kind,
-                entry.encoding,
-                entry.partition,
-                entry.batch_id,
-                entry.naive_offset_seconds,
-                entry.body,
-            )
-            for place, entry in enumerate(entries)
-        ]
+    def _open(self, undo: contextlib.ExitStack) -> None:
+        self._stored = StoredInputs(self._db, self.path)
+        self._head = HeadFile(self.directory / "mad.head")
+        undo.callback(self._head.close)
+        self._stored.check(self._head.read())
+        self.seq, self._chain = self._stored.newest()
+        self._commits = self._stored.commits
         with self._transaction():
-            self._db.executemany(
-                f"INSERT INTO journal ({_ENTRY}) VALUES (?, ?, ?, ?, ?, ?, ?)", numbered
+            self._count_commit()
+        # both slots, so that the file is sound after one of them was damaged
+        for commits in (self._commits - 1, self._commits):
+            self._head.write(Head(self.seq, self._chain, commits))
+        self._head.sync()
+        names = ("mad.db", "mad.db-wal", "mad.head", "mad.lock")
+        self._guard = FileGuard([self.directory / name for name in names])
+        self.pages = PageCheck(self.path)
+        if problem := self.pages.begin():
+            raise DamagedJournal(self.path, problem)
+
+    @property
+    def checkpoint_record(self) -> CheckpointRecord:
+        """The record of the last checkpoint."""
+        return self._stored.checkpoint
+
+    @property
+    def checkpoint_seq(self) -> int:
+        """The newest entry that the saved state covers."""
+        return self._stored.checkpoint.seq
+
+    def problem(self) -> str:
+        """Why nothing can be acknowledged now; empty when the journal works. Any thread may ask."""
+        return (self._guard.problem() if self._guard else "") or self.fault
+
+    def append(
+        self, entries: Sequence[Entry], writes: TableWrites, audit: Sequence[AuditLine] = ()
+    ) -> list[int]:
+        """Commits inputs, lines for the audit trail and the results of earlier inputs; returns the
+        numbers of the inputs."""
+        first, seq, chain, size = self.seq + 1, self.seq, self._chain, 0
+        numbered = []
+        for entry in entries:
+            seq += 1
+            digest = entry_digest(seq, entry)
+            chain = link(chain, digest)
+            size += len(entry.body)
+            fields = (seq, entry.kind, entry.encoding, entry.partition, entry.batch_id)
+            numbered.append(
+                (*fields, entry.naive_offset_seconds, entry.body, digest, chain),
             )
-            self._write_tables(writes)
-            self._clear()
-        self.seq += len(entries)
-        return list(range(first, self.seq + 1))
+        with self._transaction():
+            self._db.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", numbered)
+            write_tables(self._db, writes)
+            write_audit(self._db, audit)
+            self._clear(max(CLEARED, 2 * len(entries)))
+            self._count_commit()
+        self.seq, self._chain = seq, chain
+        self.uncovered_bytes += size
+        self._acknowledge()
+        return list(range(first, seq + 1))
 
     def write_tables(self, writes: TableWrites) -> None:
         """Writes results to the tables."""
         with self._transaction():
-            self._write_tables(writes)
+            write_tables(self._db, writes)
 
-    def checkpoint(
-        self,
-        delta: Delta,
-        writes: TableWrites,
-        meta: dict[str, int | str],
-    ) -> None:
+    def checkpoint(self, delta: Delta, writes: TableWrites, accepted_total: int) -> None:
         """Saves the state as of the newest entry and deletes the entries that it covers in one
         transaction, so that recovery reads only the entries after `checkpoint_seq`."""
         global_part, entities, incidents = delta
+        before = self._stored.checkpoint
         with self._transaction():
-            self._write_tables(writes)
-            self._save_parts("state", [(-1, global_part), *entities])
-            self._save_parts("closed_incidents", incidents)
-            for key, value in {**meta, "checkpoint_seq": self.seq}.items():
-                self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
-            self._forget()
-        self.checkpoint_seq = self.seq
+            write_tables(self._db, writes)
+            record = CheckpointRecord(
+                self.seq,
+                self._chain.hex(),
+                self._save_parts("state", [(-1, global_part), *entities], before.state),
+                self._save_parts("closed_incidents", incidents, before.closed_incidents),
+                accepted_total,
+            )
+            self._save_record(record)
+            forget(self._db, self.retention)
+        self._covered(record)
 
-    def _save_parts(self, table: str, parts: EntityParts | IncidentParts) -> None:
-        """Replaces parts of the state by their keys; one without bytes is deleted."""
-        kept = [(key, part) for key, part in parts if part is not None]
-        self._db.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", kept)
+    def _save_parts(self, table: str, parts: EntityParts | IncidentParts, total: int) -> int:
+        """Replaces parts of the state by their keys, and deletes those without bytes. Returns the
+        new sum of checksums."""
+        digests = PartSum(total)
+        replaced: list[bytes] = []
+        for key, _ in parts:
+            rows = self._db.execute(f"SELECT digest FROM {table} WHERE id = ?", (key,))
+            replaced.extend(digest for (digest,) in rows)
+        digests.remove(replaced)
+        kept = [
+            (key, part, part_digest(table, key, part)) for key, part in parts if part is not None
+        ]
+        digests.add(digest for *_, digest in kept)
+        self._db.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", kept)
         gone = [(key,) for key, part in parts if part is None]
         self._db.executemany(f"DELETE FROM {table} WHERE id = ?", gone)
+        return digests.value
+
+    def _save_record(self, record: CheckpointRecord) -> None:
+        text = record.text()
+        values = [("checkpoint", text), ("checkpoint_digest", text_digest(text))]
+        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
+
+    def _covered(self, record: CheckpointRecord) -> None:
+        self._stored.checkpoint = record
+        self.uncovered_bytes = 0
+        with contextlib.suppress(OSError):
+            self._head.sync()
 
     def forget_state(self) -> None:
         """Deletes the saved state and the inputs since then; the tables stay."""
+        total = self._stored.checkpoint.accepted_total
+        record = CheckpointRecord(self.seq, self._chain.hex(), accepted_total=total)
         with self._transaction():
-            self._db.execute("DELETE FROM state")
-            self._db.execute("DELETE FROM closed_incidents")
-            self._db.execute("DELETE FROM journal")
-            self._db.execute(
-                "INSERT OR REPLACE INTO meta VALUES ('checkpoint_seq', ?)", (self.seq,)
-            )
-        self.checkpoint_seq = self.seq
+            for table in ("state", "closed_incidents", "journal"):
+                self._db.execute(f"DELETE FROM {table}")
+            self._save_record(record)
+        self._covered(record)
 
-    def state(self) -> tuple[bytes, list[tuple[int, bytes]], list[tuple[str, bytes]]] | None:
+    def state(self) -> State | None:
         """The global part, the entity parts and the parts of closed incidents of the last
-        checkpoint; None before the first."""
-        global_part = self._db.execute("SELECT part FROM state WHERE id = -1").fetchone()
-        if global_part is None:
-            return None
-        entities = self._db.execute("SELECT id, part FROM state WHERE id >= 0 ORDER BY id")
-        incidents = self._db.execute("SELECT id, part FROM closed_incidents ORDER BY id")
-        return global_part[0], entities.fetchall(), incidents.fetchall()
+        checkpoint; None before the first. Raises `DamagedJournal`."""
+        with _readable(self.path):
+            return self._stored.state()
 
     def entries(self) -> Iterator[Entry]:
-        """Inputs since the last checkpoint, in order."""
-        cursor = self._db.execute(
-            f"SELECT {_ENTRY} FROM journal WHERE seq > ? ORDER BY seq", (self.checkpoint_seq,)
-        )
-        for seq, kind, encoding, partition, batch_id, naive, body in cursor:
-            yield Entry(kind, body, encoding, partition, batch_id, naive, seq)
+        """Inputs since the last checkpoint that are not set aside, in order. Raises
+        `DamagedJournal`."""
+        with _readable(self.path):
+            yield from self._stored.entries()
 
-    def batch(self, batch_id: str) -> tuple[int, int, int, str] | None:
-        """Number, accepted, rejected and problems of an accepted batch; None for an unknown id."""
-        found: tuple[int, int, int, str] | None = self._db.execute(
-            "SELECT seq, accepted, rejected, problems FROM batches WHERE batch_id = ?", (batch_id,)
-        ).fetchone()
-        return found
-
-    def meta(self, key: str, default: int = 0) -> int:
-        """A number that a checkpoint saved."""
-        return int(self._meta(key, default))
-
-    def note(self, incident: str, who: str, kind: str, text: str) -> None:
-        """Saves a comment or feedback on an incident."""
+    def set_aside(self, entry: Entry, why: str) -> None:
+        """Takes an entry out of every later replay and keeps it in the table `set_aside`."""
         with self._transaction():
-            self._db.execute(
-                "INSERT INTO notes (incident, written_at, who, kind, text) VALUES (?, ?, ?, ?, ?)",
-                (incident, _now(), who, kind, text),
-            )
+            set_aside(self._db, entry, why)
+        self._stored.set_aside.add(entry.seq)
 
-    def audit(self, who: str, action: str, target: str, outcome: str) -> None:
+    def skip(self, seq: int) -> None:
+        """Takes an entry out of the replays of this process alone."""
+        self._stored.set_aside.add(seq)
+
+    def batch(self, key: tuple[str, str, str]) -> tuple[bytes, int, int, int, str] | None:
+        """Digest, number, accepted, rejected and problems of an accepted batch; None for an unknown
+        key of kind, partition and batch id."""
+        try:
+            return known_batch(self._db, key)
+        except sqlite3.Error as error:
+            raise JournalFailed(str(error)) from error
+
+    def note(self, incident: str, who: str, kind: str, text: str) -> bool:
+        """Saves a comment or feedback on an incident with its line in the audit trail. Returns
+        False when the same note of the same person is saved already."""
+        with self._transaction():
+            is_new = write_note(self._db, incident, who, kind, text)
+            self._count_commit()
+        self._acknowledge()
+        return is_new
+
+    def audit(self, line: AuditLine) -> None:
         """Adds a line to the audit trail."""
         with self._transaction():
+            write_audit(self._db, [line])
+            self._count_commit()
+        self._acknowledge()
+
+    def probe(self) -> None:
+        """Writes and syncs a page: after a failed write it finds out whether the disk works
+        again."""
+        with self._transaction():
             self._db.execute(
-                "INSERT INTO audit (written_at, who, action, target, outcome) "
-                "VALUES (?, ?, ?, ?, ?)",
-                (_now(), who, action, target, outcome),
+                "INSERT OR REPLACE INTO meta VALUES ('probe', randomblob(?))", (PROBE_BYTES,)
             )
 
     def limit_growth(self, size: int | None) -> None:
@@ -213,58 +260,81 @@ class Journal:
         A write beyond the limit fails like a write to a full disk.
         """
         (pages,) = self._db.execute("PRAGMA page_count").fetchone()
-        most = MOST_PAGES if size is None else pages + size // PAGE_BYTES
+        (page,) = self._db.execute("PRAGMA page_size").fetchone()
+        most = MOST_PAGES if size is None else pages + size // page
         self._db.execute(f"PRAGMA max_page_count = {most}")
 
     def close(self) -> None:
-        """Closes the file and releases the lock."""
+        """Closes the files and releases the lock."""
+        self.pages.stop()
         with contextlib.suppress(sqlite3.Error):
             self._db.execute("PRAGMA optimize")
-        self._db.close()
+        with contextlib.suppress(sqlite3.Error):
+            self._db.close()
+        self._head.close()
         self._lock.release()
 
-    def _write_tables(self, writes: TableWrites) -> None:
-        for table in _TABLES:
-            records = getattr(writes, table)
-            if records:
-                self._db.executemany(_INSERT[table], records)
-
-    def _clear(self) -> None:
+    def _clear(self, most: int) -> None:
         """Deletes covered entries in small steps, because they are large."""
         self._db.execute(
             "DELETE FROM journal WHERE seq IN "
             "(SELECT seq FROM journal WHERE seq <= ? ORDER BY seq LIMIT ?)",
-            (self.checkpoint_seq, CLEARED),
+            (self.checkpoint_seq, most),
         )
 
-    def _forget(self) -> None:
-        for table in _TABLES.keys() - {"incidents"} | {"audit"}:
-            most = getattr(self.retention, table)
-            self._db.execute(
-                f"DELETE FROM {table} WHERE rowid <= (SELECT max(rowid) FROM {table}) - ?", (most,)
-            )
-        self._db.execute(
-            "DELETE FROM incidents WHERE status = 'resolved' AND id IN (SELECT id FROM incidents "
-            "ORDER BY start DESC, id LIMIT -1 OFFSET ?)",
-            (self.retention.incidents,),
-        )
-        self._db.execute("DELETE FROM notes WHERE incident NOT IN (SELECT id FROM incidents)")
+    def _count_commit(self) -> None:
+        self._commits += 1
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('commits', ?)", (self._commits,))
 
-    def _meta(self, key: str, default: int) -> int | str:
-        found = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return default if found is None else found[0]
+    def _acknowledge(self) -> None:
+        """Writes `mad.head`. A failure leaves the commit valid, but its loss would be unnoticed."""
+        try:
+            self._head.write(Head(self.seq, self._chain, self._commits))
+        except OSError as error:
+            self.head_fault = f"mad.head cannot be written: {reason(error)}"
+        else:
+            self.head_fault = ""
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
+        """A commit that is on disk, in the files of the journal, at the end of the block."""
+        commits, guard = self._commits, self._guard
         try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                self._db.execute("ROLLBACK")
-            raise
+            if guard is not None:
+                guard.check()
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise
+            if guard is not None:
+                guard.check()
+        except (sqlite3.Error, FilesMoved) as error:
+            self._commits = commits
+            self.fault = str(error)
+            raise JournalFailed(str(error)) from error
+        self.fault = ""
 
 
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+#: Bytes that `Journal.probe` writes, more than one page.
+PROBE_BYTES = 40_000
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Raises errors of reading a changed file as `DamagedJournal`."""
+    try:
+        yield
+    except StateError:
+        raise
+    except (*_UNREADABLE, JournalFailed) as error:
+        if "full" in str(error) or "I/O" in str(error) or "locked" in str(error):
+            raise StateError(
+                f"{path}: {error}", "free space on the disk, or restore the journal from a copy"
+            ) from error
+        raise DamagedJournal(path, f"it cannot be read ({error})") from error
+    except OSError as error:
+        raise StateError(f"{path}: {reason(error)}", REMEDY) from error

@@ -1,0 +1,157 @@
+"""Passes entries to the pipeline and collects what they give."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from mad import _core
+from mad.config import Config
+from mad.engine.batch import IngestReceipt, decoded
+from mad.engine.clock import EventClock
+from mad.engine.command import audit_of, command_of
+from mad.engine.intake import RecentIntake
+from mad.engine.stats import EngineStats
+from mad.journal import Entry, TableWrites
+from mad.journal.entries import COMMAND, LOST, TICK
+
+_NOTHING = '{"total":0,"counts":{},"first":[]}'
+#: Errors with which the pipeline refuses an entry and stays as it was.
+REFUSALS = (ValueError, KeyError, ImportError)
+
+
+class Poisoned(Exception):
+    """Judging an entry failed in a way that leaves the pipeline in an unknown state."""
+
+    def __init__(self, entry: Entry, error: BaseException) -> None:
+        super().__init__(f"{type(error).__name__}: {error}")
+        self.entry, self.error = entry, error
+
+
+@dataclass(slots=True)
+class Judgement:
+    """The outcome of one entry: a receipt or a refusal, and whether readers have something new."""
+
+    receipt: IngestReceipt | None = None
+    refusal: Exception | None = None
+    news: bool = False
+
+
+@dataclass(slots=True)
+class Judge:
+    """The pipeline with everything that its results are written to."""
+
+    config: Config
+    pipeline: _core.EnginePipeline
+    stats: EngineStats
+    clock: EventClock
+    intake: RecentIntake
+    writes: TableWrites = field(default_factory=TableWrites)
+    #: Changes of incidents that listeners have not heard of.
+    changes: list[tuple[int, int, str]] = field(default_factory=list)
+
+    def check(self, entry: Entry) -> Any:
+        """Decodes an entry before it is journaled, as far as its body alone decides that it can be
+        read. Returns what `judge` takes. Raises one of `REFUSALS`."""
+        if entry.kind == COMMAND:
+            return command_of(entry)
+        if entry.kind in (TICK, LOST):
+            return None
+        records = decoded(entry)
+        self.pipeline.check(records, entry.kind)
+        return records
+
+    def judge(
+        self, entry: Entry, records: Any = None, *, live: bool = True, source: str = ""
+    ) -> Judgement:
+        """Judges an entry of a sender. `records` is what `check` returned. Counts for the recent
+        intake only when `live`. The line of a command in the audit trail is a result like any
+        other, so that a command is never in effect without it.
+
+        Raises `Poisoned` for every error other than a refusal.
+        """
+        try:
+            return self._judge(entry, records, source if live else None)
+        except REFUSALS as error:
+            if entry.kind == COMMAND:
+                outcome = "not found" if isinstance(error, KeyError) else "refused"
+                self.writes.audit.extend(audit_of(entry, outcome))
+            elif live and not isinstance(error, ImportError):
+                self.intake.unreadable(str(error))
+            return Judgement(refusal=error)
+        except BaseException as error:  # a panic of the core is a BaseException
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise
+            raise Poisoned(entry, error) from error
+
+    def _judge(self, entry: Entry, records: Any, source: str | None) -> Judgement:
+        update = self._apply(entry, records)
+        if update is None:
+            return Judgement()
+        problems = update.problems().decode() if update.rejected else _NOTHING
+        if entry.kind not in (TICK, COMMAND):
+            self._count(entry, update)
+            if source is not None:
+                self.intake.add(
+                    entry.kind,
+                    update.accepted,
+                    update.rejected_counts(),
+                    json.loads(problems)["first"],
+                    source,
+                )
+            if entry.key is not None:
+                figures = (entry.seq, update.accepted, update.rejected, problems)
+                self.writes.batches.append((*entry.key, entry.digest, *figures))
+        if entry.kind != TICK:
+            self.clock.observe(self.pipeline.clock)
+        news = self._collect(entry, update)
+        if entry.kind == COMMAND:
+            self.writes.audit.extend(audit_of(entry, "done"))
+        receipt = IngestReceipt(entry.seq, update.accepted, update.rejected, problems)
+        return Judgement(receipt, news=news)
+
+    def _apply(self, entry: Entry, records: Any) -> _core.EngineUpdate | None:
+        if entry.kind == LOST:
+            return None
+        if entry.kind == TICK:
+            self.stats.ticks += 1
+            return self.pipeline.advance(int(entry.body))
+        if entry.kind == COMMAND:
+            self.stats.commands += 1
+            return self.pipeline.apply(command_of(entry))
+        return self.pipeline.ingest(
+            decoded(entry) if records is None else records,
+            entry.kind,
+            partition=entry.partition,
+            naive_offset_seconds=entry.naive_offset_seconds,
+        )
+
+    def _count(self, entry: Entry, update: _core.EngineUpdate) -> None:
+        stats = self.stats
+        stats.batches += 1
+        stats.accepted_bytes += len(entry.body)
+        stats.records[entry.kind] = stats.records.get(entry.kind, 0) + update.accepted
+        if entry.kind == "requests":
+            stats.accepted_total += update.accepted
+        if update.rejected:
+            for why, count in update.rejected_counts():
+                stats.rejected[why] = stats.rejected.get(why, 0) + count
+
+    def _collect(self, entry: Entry, update: _core.EngineUpdate) -> bool:
+        writes = self.writes
+        if entry.kind == "logs":
+            lines = _core.log_records(decoded(entry), entry.naive_offset_seconds)
+            writes.log_lines.extend((entry.seq, i, *line) for i, line in enumerate(lines))
+        failures = enumerate(update.failures())
+        writes.failures.extend((entry.seq, i, *failure) for i, failure in failures)
+        if not update.has_news:
+            return entry.kind in (COMMAND, "logs", "changes", "edges")
+        writes.rows.extend(update.rows())
+        writes.services.extend(update.services())
+        writes.points.extend(update.points())
+        writes.incidents.extend(update.incidents())
+        changes = [(entry.seq, i, *change) for i, change in enumerate(update.changes())]
+        writes.history.extend(changes)
+        self.changes.extend((seq, i, data) for seq, i, _, _, _, data in changes)
+        return True

@@ -1,0 +1,89 @@
+"""Writes to the tables of results."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from mad.journal.entries import AuditLine, Entry, TableWrites, utc_now
+
+_COLUMNS = {
+    "rows": 12,
+    "services": 12,
+    "points": 8,
+    "log_lines": 7,
+    "failures": 8,
+    "incidents": 10,
+    "history": 6,
+    "batches": 8,
+}
+_INSERT = {
+    table: f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * columns)})"
+    for table, columns in _COLUMNS.items()
+}
+#: The newest entries that are kept after they were set aside.
+SET_ASIDE = 1_000
+#: The most bytes of them.
+SET_ASIDE_BYTES = 256 * 1024 * 1024
+
+
+def write_tables(db: sqlite3.Connection, writes: TableWrites) -> None:
+    """Writes results; the caller holds a transaction."""
+    for table, insert in _INSERT.items():
+        records = getattr(writes, table)
+        if records:
+            db.executemany(insert, records)
+    write_audit(db, writes.audit)
+
+
+def write_audit(db: sqlite3.Connection, lines: Sequence[AuditLine]) -> None:
+    """Writes lines of the audit trail; one of a known entry is ignored. The caller holds a
+    transaction."""
+    db.executemany(
+        "INSERT OR IGNORE INTO audit (seq, refused, written_at, who, action, target, outcome) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [line.record() for line in lines],
+    )
+
+
+def write_note(db: sqlite3.Connection, incident: str, who: str, kind: str, text: str) -> bool:
+    """Saves a comment or feedback with its line in the audit trail. False when the same note of the
+    same person is saved already. The caller holds a transaction."""
+    fields = (incident, who, kind, text)
+    known = "SELECT 1 FROM notes WHERE (incident, who, kind, text) = (?, ?, ?, ?)"
+    if db.execute(known, fields).fetchone() is not None:
+        return False
+    db.execute(
+        "INSERT INTO notes (incident, who, kind, text, written_at) VALUES (?, ?, ?, ?, ?)",
+        (*fields, utc_now()),
+    )
+    write_audit(db, [AuditLine(who, kind, incident, "saved")])
+    return True
+
+
+def known_batch(
+    db: sqlite3.Connection, key: tuple[str, str, str]
+) -> tuple[bytes, int, int, int, str] | None:
+    """Digest, number, accepted, rejected and problems of an accepted batch."""
+    found: tuple[bytes, int, int, int, str] | None = db.execute(
+        "SELECT digest, seq, accepted, rejected, problems FROM batches "
+        "WHERE (kind, partition, batch_id) = (?, ?, ?)",
+        key,
+    ).fetchone()
+    return found
+
+
+def set_aside(db: sqlite3.Connection, entry: Entry, why: str) -> None:
+    """Keeps an entry that could not be judged; the caller holds a transaction."""
+    fields = (entry.seq, entry.kind, entry.encoding, entry.partition, entry.batch_id)
+    db.execute(
+        "INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*fields, entry.naive_offset_seconds, entry.body, utc_now(), why[:2_000]),
+    )
+    # the numbers stay as long as the journal has the entries
+    db.execute(
+        "UPDATE set_aside SET body = x'' WHERE seq NOT IN (SELECT seq FROM (SELECT seq, "
+        "sum(length(body)) OVER (ORDER BY seq DESC) AS bytes FROM set_aside "
+        "ORDER BY seq DESC LIMIT ?) WHERE bytes <= ?) AND seq <> ?",
+        (SET_ASIDE, SET_ASIDE_BYTES, entry.seq),
+    )
