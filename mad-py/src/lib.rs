@@ -33,7 +33,7 @@ mod _core {
     #[pymodule_export]
     use super::errors::UnsortedError;
     #[pymodule_export]
-    use super::records::json_records::{json_lines, log_records};
+    use super::records::json_records::json_lines;
     #[pymodule_export]
     use super::records::kinds::columns_of;
     #[pymodule_export]

@@ -60,7 +60,6 @@ __all__ = [
     "evaluate",
     "format_value",
     "json_lines",
-    "log_records",
     "modified_z",
     "rank_culprits",
     "rank_traces",
@@ -158,9 +157,6 @@ def detect(
     `state` is the checkpoint of the pipeline to continue from; with `learn`, nothing is flagged."""
 
 def json_lines(body: bytes) -> bytes: ...
-def log_records(
-    table: object, naive_offset_seconds: int | None = None
-) -> list[tuple[Any, ...]]: ...
 def columns_of(kind: str) -> tuple[list[str], list[str]]:
     """The columns of a kind: those a table needs, and those it may have."""
 
@@ -1468,6 +1464,7 @@ class EngineUpdate:
     def changes(self) -> list[tuple[Any, ...]]: ...
     def incidents(self) -> list[tuple[Any, ...]]: ...
     def failures(self) -> list[tuple[Any, ...]]: ...
+    def lines(self) -> list[tuple[Any, ...]]: ...
 
 @final
 class ZstdDecoder:

@@ -392,17 +392,20 @@ impl IncidentGrouper {
         }
     }
 
-    /// Acknowledges an open incident.
+    /// Acknowledges an open incident. Returns `None` when it is acknowledged already.
     ///
     /// # Errors
     ///
     /// No open incident has this id.
-    pub fn acknowledge(&mut self, id: &str, at: Timestamp) -> Result<IncidentChange> {
+    pub fn acknowledge(&mut self, id: &str, at: Timestamp) -> Result<Option<IncidentChange>> {
         let incident = self.open.values_mut().find(|incident| incident.id == id);
         let incident = incident.ok_or_else(|| unknown(id))?;
+        if incident.status == IncidentStatus::Acknowledged {
+            return Ok(None);
+        }
         incident.status = IncidentStatus::Acknowledged;
         incident.acknowledged_at = incident.acknowledged_at.or(Some(at));
-        Ok(IncidentChange::Acknowledged(incident.clone()))
+        Ok(Some(IncidentChange::Acknowledged(incident.clone())))
     }
 
     /// Closes an open incident by command.

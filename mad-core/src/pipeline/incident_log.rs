@@ -135,8 +135,8 @@ impl IncidentLog {
         self.follow(shared, changes.get_mut(before..).unwrap_or_default());
     }
 
-    /// Acknowledges an open incident.
-    pub fn acknowledge(&mut self, id: &str, at: Timestamp) -> Result<IncidentChange> {
+    /// Acknowledges an open incident. Returns `None` when it is acknowledged already.
+    pub fn acknowledge(&mut self, id: &str, at: Timestamp) -> Result<Option<IncidentChange>> {
         self.grouper.acknowledge(id, at)
     }
 

@@ -256,7 +256,7 @@ impl Pipeline {
         let Self { config, names, ingest, judge, incidents, checkpointer, .. } = self;
         match command {
             Command::Acknowledge { id, at } => {
-                update.changes.push(incidents.acknowledge(id, *at)?);
+                update.changes.extend(incidents.acknowledge(id, *at)?);
             }
             Command::Resolve { id, at } => {
                 let shared = Shared { config, names, graph: ingest.graph() };

@@ -100,13 +100,12 @@ impl Batch<'_> {
         let mut push = |record: Record<'_>, position: u64| {
             read += 1;
             let source = Source::at(position).in_partition(partition);
+            let rejected = update.rejected.total();
             core.push(record, &source, &mut update);
-            if let Some(seen) = seen.as_deref_mut() {
-                match record {
-                    Record::Request(request) => seen.request(core, &request),
-                    Record::Span(span) => seen.span(&span),
-                    _ => {}
-                }
+            if let Some(seen) = seen.as_deref_mut()
+                && update.rejected.total() == rejected
+            {
+                seen.record(core, &record);
             }
         };
         match &self.records {

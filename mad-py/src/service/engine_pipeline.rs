@@ -18,7 +18,7 @@ use crate::records::command::parse_command;
 use crate::records::kinds::parse_kind;
 use crate::results::states::documents;
 use crate::service::engine_update::EngineUpdate;
-use crate::service::seen::Seen;
+use crate::service::seen::{Seen, SeenBatch};
 use crate::shared::Shared;
 
 /// Parts of a delta checkpoint by key; `None` removes one.
@@ -123,8 +123,10 @@ impl EnginePipeline {
         let records = Records::new(table, kind, zone)?;
         let batch = Batch { kind, records, partition, id: None, zone };
         self.served.with(py, |Served { core, seen }| {
-            let ingested = batch.ingest(core, Some(seen)).map_err(|error| to_py(&error))?;
-            EngineUpdate::new(core, ingested.update, ingested.accepted, seen.take_failures())
+            let ingested = batch.ingest(core, Some(seen));
+            let seen = seen.take_batch();
+            let ingested = ingested.map_err(|error| to_py(&error))?;
+            EngineUpdate::new(core, ingested.update, ingested.accepted, seen)
         })?
     }
 
@@ -132,7 +134,7 @@ impl EnginePipeline {
     fn advance(&self, py: Python<'_>, at: i64) -> PyResult<EngineUpdate> {
         self.served.with(py, |Served { core, .. }| {
             let update = core.advance(Timestamp::from_nanos(at));
-            EngineUpdate::new(core, update, 0, Vec::new())
+            EngineUpdate::new(core, update, 0, SeenBatch::default())
         })?
     }
 
@@ -141,7 +143,7 @@ impl EnginePipeline {
         let command = parse_command(command)?;
         self.served.with(py, |Served { core, .. }| {
             let update = core.apply(&command).map_err(|error| to_py(&error))?;
-            EngineUpdate::new(core, update, 0, Vec::new())
+            EngineUpdate::new(core, update, 0, SeenBatch::default())
         })?
     }
 

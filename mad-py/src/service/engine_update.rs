@@ -12,7 +12,7 @@ use crate::service::journal_records::{
     ChangeRecord, IncidentRecord, PointRecord, RowRecord, change_record, incident_record,
     point_record, row_record,
 };
-use crate::service::seen::FailureRecord;
+use crate::service::seen::{FailureRecord, LineRecord, SeenBatch};
 
 /// The result of a batch, a tick or a command, as records for the journal's tables.
 #[pyclass(module = "mad._core", frozen)]
@@ -20,7 +20,7 @@ pub struct EngineUpdate {
     update: mad_core::Update,
     accepted: u64,
     incidents: Vec<IncidentRecord>,
-    failures: Vec<FailureRecord>,
+    seen: SeenBatch,
 }
 
 #[pymethods]
@@ -88,7 +88,12 @@ impl EngineUpdate {
     /// Calls of traces that failed: when, trace, service, endpoint or operation, status,
     /// milliseconds.
     fn failures(&self) -> Vec<FailureRecord> {
-        self.failures.clone()
+        self.seen.failures.clone()
+    }
+
+    /// Log lines that were accepted: when, service, level, body, trace.
+    fn lines(&self) -> Vec<LineRecord> {
+        self.seen.lines.clone()
     }
 
     /// The incidents that changed, each once, as records: id, fingerprint, service, endpoint, start,
@@ -108,7 +113,7 @@ impl EngineUpdate {
         pipeline: &mad_core::Pipeline,
         update: mad_core::Update,
         accepted: u64,
-        failures: Vec<FailureRecord>,
+        seen: SeenBatch,
     ) -> PyResult<Self> {
         let changed: BTreeMap<&str, &Incident> = update
             .changes
@@ -117,6 +122,6 @@ impl EngineUpdate {
             .collect();
         let records = changed.values().map(|incident| incident_record(pipeline, incident));
         let incidents = records.collect::<PyResult<_>>()?;
-        Ok(Self { update, accepted, incidents, failures })
+        Ok(Self { update, accepted, incidents, seen })
     }
 }

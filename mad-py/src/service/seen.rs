@@ -1,10 +1,10 @@
 //! Facts that the service shows and the pipeline does not keep: status codes of the last minutes,
-//! and failed calls of traces.
+//! failed calls of traces, and log lines.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use mad_core::time::MINUTE;
-use mad_core::{EntityId, EntityTable, Pipeline, Request, Span};
+use mad_core::{EntityId, EntityTable, LogLine, Pipeline, Record, Request, Span};
 
 /// Minutes of status codes kept of an endpoint.
 const MINUTES: usize = 10;
@@ -18,19 +18,37 @@ const TOO_LONG_MS: f64 = 5_000.0;
 /// A call that failed: when (nanoseconds), trace, service, endpoint or operation, status,
 /// milliseconds.
 pub type FailureRecord = (i64, String, String, String, String, f64);
+/// A log line: when (nanoseconds), service, level, body, trace.
+pub type LineRecord = (i64, String, String, String, Option<String>);
 /// Requests by status code.
 type Codes = BTreeMap<i64, u64>;
 
-/// Status codes by endpoint, and the failures of a batch.
+/// The failures and log lines of a batch.
+#[derive(Default)]
+pub struct SeenBatch {
+    pub failures: Vec<FailureRecord>,
+    pub lines: Vec<LineRecord>,
+}
+
+/// Status codes by endpoint, and the failures and log lines of a batch.
 #[derive(Default)]
 pub struct Seen {
     codes: HashMap<EntityId, VecDeque<(i64, Codes)>>,
-    failures: Vec<FailureRecord>,
+    batch: SeenBatch,
 }
 
 impl Seen {
-    /// A request that a pipeline has just taken.
-    pub fn request(&mut self, pipeline: &Pipeline, request: &Request<'_>) {
+    /// A record that a pipeline has just accepted.
+    pub fn record(&mut self, pipeline: &Pipeline, record: &Record<'_>) {
+        match record {
+            Record::Request(request) => self.request(pipeline, request),
+            Record::Span(span) => self.span(span),
+            Record::Log(line) => self.line(line),
+            _ => {}
+        }
+    }
+
+    fn request(&mut self, pipeline: &Pipeline, request: &Request<'_>) {
         let Request { timestamp, service, endpoint, status, .. } = *request;
         let latency_ms = request.latency().unwrap_or(0.0);
         if let Some(id) = known(pipeline, service, endpoint) {
@@ -44,8 +62,7 @@ impl Seen {
         }
     }
 
-    /// A span that a pipeline has just taken.
-    pub fn span(&mut self, span: &Span<'_>) {
+    fn span(&mut self, span: &Span<'_>) {
         let Span { trace_id, service, operation, start, duration_ms, status, .. } = *span;
         if span.is_error() || duration_ms > TOO_LONG_MS {
             let status = status.to_owned();
@@ -53,9 +70,15 @@ impl Seen {
         }
     }
 
-    /// The calls that failed since this was asked the last time.
-    pub fn take_failures(&mut self) -> Vec<FailureRecord> {
-        std::mem::take(&mut self.failures)
+    fn line(&mut self, line: &LogLine<'_>) {
+        let trace = line.trace_id.map(str::to_owned);
+        let [service, level, body] = [line.service, line.level, line.body].map(str::to_owned);
+        self.batch.lines.push((line.timestamp.nanos(), service, level, body, trace));
+    }
+
+    /// The failed calls and the log lines since the last call.
+    pub fn take_batch(&mut self) -> SeenBatch {
+        std::mem::take(&mut self.batch)
     }
 
     /// Status codes of each endpoint from a minute on.
@@ -94,9 +117,9 @@ impl Seen {
         &mut self,
         (at, trace, service, endpoint, status, ms): (i64, &str, &str, &str, String, f64),
     ) {
-        if self.failures.len() < FAILURES {
+        if self.batch.failures.len() < FAILURES {
             let [trace, service, endpoint] = [trace, service, endpoint].map(str::to_owned);
-            self.failures.push((at, trace, service, endpoint, status, ms));
+            self.batch.failures.push((at, trace, service, endpoint, status, ms));
         }
     }
 }

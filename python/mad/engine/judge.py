@@ -140,9 +140,7 @@ class Judge:
 
     def _collect(self, entry: Entry, update: _core.EngineUpdate) -> bool:
         writes = self.writes
-        if entry.kind == "logs":
-            lines = _core.log_records(decoded(entry), entry.naive_offset_seconds)
-            writes.log_lines.extend((entry.seq, i, *line) for i, line in enumerate(lines))
+        writes.log_lines.extend((entry.seq, i, *line) for i, line in enumerate(update.lines()))
         failures = enumerate(update.failures())
         writes.failures.extend((entry.seq, i, *failure) for i, failure in failures)
         if not update.has_news:

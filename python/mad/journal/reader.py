@@ -4,14 +4,33 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from time import monotonic
+from typing import Any, TypeVar
 
 from mad.severity import SEVERITIES
 
 Record = dict[str, Any]
+T = TypeVar("T")
+U = TypeVar("U")
+#: Longest time of one query in seconds, and steps of SQLite between two looks at the clock.
+QUERY_SECONDS = 10.0
+_STEPS = 50_000
+
+
+class Found(list[T]):
+    """The records that a query found. `is_cut` says that it ended at the limit of bytes, so that
+    further records follow."""
+
+    def __init__(self, records: Iterable[T] = (), *, is_cut: bool = False) -> None:
+        super().__init__(records)
+        self.is_cut = is_cut
+
+    def map(self, change: Callable[[T], U]) -> Found[U]:
+        """The records after a change of each."""
+        return Found((change(record) for record in self), is_cut=self.is_cut)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +69,35 @@ Names = Mapping[str, str | None]
 
 
 class Reader:
-    """Reads committed data. Each thread has its own read-only connection."""
+    """Reads committed data. Each thread has its own read-only connection.
 
-    def __init__(self, path: Path) -> None:
+    A list ends before it has more than `most_bytes` of text, but has one record at least. A query
+    that takes longer than `QUERY_SECONDS` raises `sqlite3.OperationalError`.
+    """
+
+    def __init__(self, path: Path, *, most_bytes: int = 8 * 1024 * 1024) -> None:
         self._uri = f"{path.resolve().as_uri()}?mode=ro"
+        self._most_bytes = most_bytes
         self._local = threading.local()
 
-    def rows(self, names: Names, select: Selection = NEWEST) -> list[str]:
+    def rows(self, names: Names, select: Selection = NEWEST) -> Found[str]:
         """Judged rows, newest first, each as JSON. Names: service, endpoint, severity."""
         severity = names.get("severity")
         rank = SEVERITIES.index(severity) if severity else None
         return self._judged("rows", "service, endpoint", {**names, "severity": rank}, select)
 
-    def services(self, names: Names, select: Selection = NEWEST) -> list[str]:
+    def services(self, names: Names, select: Selection = NEWEST) -> Found[str]:
         """Judged rows of services across their endpoints, newest first, each as JSON. Names:
         service, severity."""
         severity = names.get("severity")
         rank = SEVERITIES.index(severity) if severity else None
         return self._judged("services", "service, endpoint", {**names, "severity": rank}, select)
 
-    def points(self, names: Names, select: Selection = NEWEST) -> list[str]:
+    def points(self, names: Names, select: Selection = NEWEST) -> Found[str]:
         """Judged points, newest first, each as JSON. Names: service, resource, metric."""
         return self._judged("points", "service, resource, metric", names, select)
 
-    def features(self, names: Names, select: Selection = NEWEST) -> list[Record]:
+    def features(self, names: Names, select: Selection = NEWEST) -> Found[Record]:
         """Features of rows, newest first. Names: service, endpoint."""
         where = _Where(names, select.within)
         return self._records(
@@ -85,7 +109,7 @@ class Reader:
 
     def logs(
         self, names: Names, select: Selection = NEWEST, *, text: str | None = None
-    ) -> list[Record]:
+    ) -> Found[Record]:
         """Log lines that contain `text`, newest first. Names: service, level, trace_id."""
         others = {name: value for name, value in names.items() if name != "level"}
         level = names.get("level")
@@ -100,7 +124,7 @@ class Reader:
 
     def incidents(
         self, names: Names, select: Selection = NEWEST, *, active: bool = False
-    ) -> list[str]:
+    ) -> Found[str]:
         """Incidents that overlap the time range, newest start first, each as JSON without the rows
         around it. Names: service, endpoint, status."""
         where = _Where(names)
@@ -157,16 +181,16 @@ class Reader:
         found = self._texts("SELECT document FROM incidents WHERE id = ?", [incident])
         return found[0] if found else None
 
-    def history(self, incident: str, limit: int = 1_000) -> list[str]:
+    def history(self, incident: str, page: Page = NEWEST.page) -> Found[str]:
         """Changes of an incident, oldest first, each as JSON."""
         return self._texts(
-            "SELECT data FROM history WHERE incident = ? ORDER BY seq, position LIMIT ?",
-            [incident, limit],
+            "SELECT data FROM history WHERE incident = ? ORDER BY seq, position LIMIT ? OFFSET ?",
+            [incident, page.limit, page.offset],
         )
 
-    def changes_after(self, seq: int, position: int, limit: int) -> list[tuple[int, int, str]]:
+    def changes_after(self, seq: int, position: int, limit: int) -> Found[tuple[int, int, str]]:
         """Changes of all incidents after a position in the journal, oldest first."""
-        return self._all(
+        return self._bounded(
             "SELECT seq, position, data FROM history WHERE (seq, position) > (?, ?) "
             "ORDER BY seq, position LIMIT ?",
             [seq, position, limit],
@@ -179,12 +203,14 @@ class Reader:
             [incident],
         )
 
-    def audit(self, page: Page = NEWEST.page) -> list[Record]:
-        """The audit trail, newest first: who did what to which target, and the outcome."""
+    def audit(self, page: Page = NEWEST.page, *, refused: bool | None = None) -> Found[Record]:
+        """The audit trail, newest first: who did what to which target, and the outcome. `refused`
+        selects commands (False) or refused requests (True)."""
+        where = _Where({"refused": None if refused is None else int(refused)})
         return self._records(
-            "SELECT written_at, who, action, target, outcome FROM audit "
+            f"SELECT written_at, who, action, target, outcome FROM audit {where} "
             "ORDER BY id DESC LIMIT ? OFFSET ?",
-            [page.limit, page.offset],
+            where.values_of(page),
         )
 
     def totals(self) -> dict[str, Any]:
@@ -298,7 +324,7 @@ class Reader:
 
     def _judged(
         self, table: str, order: str, names: Mapping[str, str | int | None], select: Selection
-    ) -> list[str]:
+    ) -> Found[str]:
         where = _Where(names, select.within)
         where.holds("is_anomaly", select.flagged)
         return self._texts(
@@ -306,13 +332,29 @@ class Reader:
             where.values_of(select.page),
         )
 
-    def _texts(self, query: str, values: Iterable[Any]) -> list[str]:
-        return [text for (text,) in self._all(query, values)]
+    def _texts(self, query: str, values: Iterable[Any]) -> Found[str]:
+        found = self._bounded(query, values)
+        return Found((text for (text,) in found), is_cut=found.is_cut)
 
-    def _records(self, query: str, values: Iterable[Any]) -> list[Record]:
+    def _records(self, query: str, values: Iterable[Any]) -> Found[Record]:
         cursor = self._execute(query, values)
         names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
+        found = self._within_bytes(cursor)
+        return Found((dict(zip(names, row, strict=True)) for row in found), is_cut=found.is_cut)
+
+    def _bounded(self, query: str, values: Iterable[Any]) -> Found[tuple[Any, ...]]:
+        return self._within_bytes(self._execute(query, values))
+
+    def _within_bytes(self, rows: Iterator[tuple[Any, ...]]) -> Found[tuple[Any, ...]]:
+        found: Found[tuple[Any, ...]] = Found()
+        size = 0
+        for row in rows:
+            size += sum(len(value) if isinstance(value, str) else 24 for value in row)
+            if found and size > self._most_bytes:
+                found.is_cut = True
+                break
+            found.append(row)
+        return found
 
     def _all(self, query: str, values: Iterable[Any]) -> list[tuple[Any, ...]]:
         return self._execute(query, values).fetchall()
@@ -321,6 +363,8 @@ class Reader:
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
         if db is None:
             db = self._local.db = sqlite3.connect(self._uri, uri=True, isolation_level=None)
+        end = monotonic() + QUERY_SECONDS
+        db.set_progress_handler(lambda: monotonic() > end, _STEPS)
         return db.execute(query, tuple(values))
 
 
