@@ -560,8 +560,10 @@ def test_the_exposition_reads_as_prometheus_reads(hour: Server) -> None:
 
 
 def test_tokens_allow_what_their_scopes_say(tmp_path: Path) -> None:
-    tokens = tmp_path / "tokens"
-    tokens.write_text("read looking-1 eye\ningest sending-1 agent\nadmin ruling-1 ann\n")
+    tokens = token_file(
+        tmp_path,
+        "read reader-of-9-pages eye\ningest sender-of-7-hosts agent\nadmin ruler-of-3-lands ann\n",
+    )
     with Server(tmp_path / "data", "--token-file", str(tokens)) as server:
 
         def status(method: str, path: str, token: str) -> int:
@@ -573,18 +575,18 @@ def test_tokens_allow_what_their_scopes_say(tmp_path: Path) -> None:
         for token, read, ingest, act in [
             ("", 401, 401, 401),
             ("wrong-one", 401, 401, 401),
-            ("looking-1", 200, 403, 403),
-            ("sending-1", 403, 200, 403),
-            ("ruling-1", 200, 200, 200),
+            ("reader-of-9-pages", 200, 403, 403),
+            ("sender-of-7-hosts", 403, 200, 403),
+            ("ruler-of-3-lands", 200, 200, 200),
         ]:
             assert status("GET", "/stats", token) == read
             assert status("GET", "/openapi.json", token) == read
             assert status("POST", "/v1/ingest/requests", token) == ingest
             assert status("POST", "/v1/analyze", token) == act
-        assert status("GET", "/v1/query/audit", "looking-1") == 403
-        assert status("GET", "/v1/state", "looking-1") == 403
+        assert status("GET", "/v1/query/audit", "reader-of-9-pages") == 403
+        assert status("GET", "/v1/state", "reader-of-9-pages") == 403
         audit = server.http.get(
-            "/v1/query/audit", headers={"Authorization": "Bearer ruling-1"}
+            "/v1/query/audit", headers={"Authorization": "Bearer ruler-of-3-lands"}
         ).json()["data"]
         assert any(one["who"] == "ann" and one["action"] == "analyze" for one in audit)
         assert any(one["who"] == "?" and one["outcome"] == "unauthorized" for one in audit)
@@ -706,6 +708,9 @@ def test_every_error_has_a_code_a_message_and_a_hint(
         (["--demo", "--scenario", "none"], "slow-payment"),
         (["--demo", "--accelerate", "1000"], "--accelerate"),
         (["--token-file", "/nothing"], "no such file"),
+        (["--token-file", ""], "--token-file is empty"),
+        (["--http-limit", "things=5"], "no limit"),
+        (["--http-limit", "header_bytes=none"], "positive integer"),
     ],
 )
 def test_invalid_arguments_of_serve(
@@ -725,13 +730,39 @@ def test_a_port_in_use_is_reported(empty: Server, capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize(
     "text",
-    ["", "# only words\n", "read\n", "write 12345678 x\n", "read short x\n", "read a b c d\n"],
+    [
+        "",
+        "# only words\n",
+        "read\n",
+        "write 0123456789abcdef x\n",
+        "read short x\n",
+        "read aaaaaaaaaaaaaaaaaaaa x\n",
+        "read a b c d\n",
+        "read 0123456789abcdef x\n" * 2,
+    ],
 )
 def test_invalid_token_files_are_refused(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "tokens"
-    file.write_text(text)
-    with pytest.raises(UsageError, match=r"line 1|no token"):
+    file = token_file(tmp_path, text)
+    with pytest.raises(UsageError, match=r"line [12]|no token"):
         Tokens.read(file)
+
+
+def test_a_token_file_that_others_read_is_refused(tmp_path: Path) -> None:
+    file = token_file(tmp_path, "read 0123456789abcdef x\n")
+    for mode in (0o644, 0o602, 0o620):
+        file.chmod(mode)
+        with pytest.raises(UsageError, match="other users"):
+            Tokens.read(file)
+    file.chmod(0o640)
+    assert Tokens.read(file).principal("0123456789abcdef") is not None
+
+
+def token_file(directory: Path, text: str) -> Path:
+    """A file of tokens that only its owner reads."""
+    file = directory / "tokens"
+    file.write_text(text)
+    file.chmod(0o600)
+    return file
 
 
 def cascade() -> list[dict[str, Any]]:

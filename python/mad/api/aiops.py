@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from mad.api.commands import analyse_now, resolve
 from mad.api.errors import not_found
-from mad.api.service import Service, query_time, service_of
+from mad.api.service import Json, Service, query_time, service_of
 from mad.journal.reader import Selection
 from mad.severity import FOUR_LEVELS
 
@@ -28,9 +28,7 @@ def incidents(request: Request) -> Response:
     """Incidents that are not resolved."""
     service = service_of(request)
     found = service.reader.incidents({}, Selection.first(1_000), active=True)
-    return JSONResponse(
-        {"active_incidents": [_incident(service, json.loads(text)) for text in found]}
-    )
+    return Json({"active_incidents": [_incident(service, json.loads(text)) for text in found]})
 
 
 @router.get("/incidents/{incident}", responses=_GONE)
@@ -40,7 +38,7 @@ def incident(request: Request, incident: IncidentId) -> Response:
     found = service.reader.incident(incident)
     if found is None:
         raise not_found(f"there is no incident {incident!r}", "see /aiops/incidents")
-    return JSONResponse(_incident(service, json.loads(found)))
+    return Json(_incident(service, json.loads(found)))
 
 
 router.add_api_route("/incidents/{incident}/resolve", resolve, methods=["POST"], responses=_GONE)
@@ -50,7 +48,7 @@ router.add_api_route("/incidents/{incident}/resolve", resolve, methods=["POST"],
 def metrics(request: Request) -> Response:
     """Requests, errors and latency of each endpoint in the last five minutes of event time,
     beside its usual latency."""
-    return JSONResponse({"metrics": _metrics(service_of(request))})
+    return Json({"metrics": _metrics(service_of(request))})
 
 
 @router.post("/analyze")

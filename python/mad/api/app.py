@@ -19,27 +19,39 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mad import _core
 from mad.api import aiops, commands, compat, docs, errors, ingest, query, radar, stream
 from mad.api.auth import Access, Tokens
+from mad.api.bodies import BodiesInFlight
 from mad.api.cache import AnswerCache
+from mad.api.health import HealthProbe
+from mad.api.limits import HttpLimits
+from mad.api.protect import BodyLimit, QueryLane, ResponseHeaders
 from mad.api.service import Service, service_of
 from mad.api.stream import EventStreams
+from mad.api.transport import Connections
 from mad.engine import Busy, Engine, StorageFailed
 from mad.journal import AuditLine
 from mad.journal.reader import Reader
-
-#: Largest body in bytes, both as sent and decompressed.
-MAX_BODY = 32 * 1024 * 1024
 
 
 class Application:
     """The application as a server runs it."""
 
-    def __init__(self, served: ASGIApp, routes: FastAPI, streams: EventStreams) -> None:
+    def __init__(
+        self, served: ASGIApp, routes: FastAPI, access: Access, connections: Connections
+    ) -> None:
         self.routes = routes
-        self._served, self._streams = served, streams
+        #: The connections of the server, for `uvicorn.Config(http=connections.protocol())`.
+        self.connections = connections
+        self._served, self._access = served, access
+        self._streams: EventStreams = routes.state.streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one ASGI connection."""
         await self._served(scope, receive, send)
+
+    def replace_tokens(self, tokens: Tokens) -> None:
+        """Replaces the tokens. Event streams of clients that are no longer known are closed."""
+        self._access.tokens = tokens
+        self._streams.close(except_for=frozenset(tokens.principals.values()))
 
     def close(self) -> None:
         """Ends all event streams because the server stops."""
@@ -66,7 +78,7 @@ def create_app(
     *,
     tokens: Tokens | None = None,
     read_only: bool = False,
-    max_body: int = MAX_BODY,
+    limits: HttpLimits | None = None,
     hosts: Iterable[str] = (),
     naive_offset_seconds: int = 0,
     retention_minutes: float = 120.0,
@@ -76,13 +88,16 @@ def create_app(
     Without `tokens` every client may do everything, as long as the host name of its request is in
     `hosts` (or `hosts` is empty).
     """
+    limits = limits or HttpLimits()
     streams = EventStreams()
+    health = HealthProbe(engine)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         engine.listeners.append(streams.publish)
         yield
         engine.listeners.remove(streams.publish)
+        health.close()
 
     app = FastAPI(
         title="mad",
@@ -95,11 +110,13 @@ def create_app(
     )
     app.state.service = Service(
         engine,
-        Reader(engine.journal.path),
-        max_body,
+        Reader(engine.journal.path, most_bytes=limits.answer_bytes),
+        limits,
+        BodiesInFlight(limits.bodies_bytes, limits.bodies_bytes_per_client),
+        health,
         datetime.now(timezone.utc),
-        naive_offset_seconds,
-        retention_minutes,
+        naive_offset_seconds=naive_offset_seconds,
+        retention_minutes=retention_minutes,
     )
     app.state.streams = streams
     errors.install(app)
@@ -121,15 +138,16 @@ def create_app(
         return HTMLResponse(pages[0])
 
     app.add_api_route("/docs", routes, methods=["GET"], include_in_schema=False)
-    cached = AnswerCache(app, lambda: engine.version)
+    connections = Connections(limits)
+    cached = AnswerCache(BodyLimit(app, limits), lambda: engine.version)
     access = Access(
-        cached,
+        QueryLane(cached, limits, connections.unread_bytes),
         tokens=tokens,
         read_only=read_only,
         hosts=frozenset(hosts),
         refused=RefusalLog(engine),
     )
-    return Application(access, app, streams)
+    return Application(ResponseHeaders(access), app, access, connections)
 
 
 async def exposition(request: Request) -> Response:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +16,8 @@ from mad.api.errors import ApiError
 from mad.errors import UsageError, reason
 
 SCOPES = ("read", "ingest", "admin")
+#: Least characters of a token, and least different ones.
+TOKEN_LENGTH, TOKEN_CHARACTERS = 16, 6
 #: Routes that probes may request without a token.
 OPEN = frozenset({"/health", "/api/health"})
 
@@ -31,6 +35,9 @@ class Principal:
         return scope in self.scopes or "admin" in self.scopes
 
 
+#: Permissions that a token file must not have.
+_OTHERS = stat.S_IRWXO | stat.S_IWGRP
+
 #: The client of every request when no tokens are configured.
 ANYBODY = Principal("anybody", frozenset({"admin"}))
 
@@ -45,28 +52,49 @@ class Tokens:
     def read(cls, path: Path) -> Tokens:
         """Reads a file with lines of `scopes token [name]`, such as `read,ingest 5c1b... agent`.
 
-        Raises `UsageError` when the file cannot be read or a line does not have this form.
+        Raises `UsageError` when the file cannot be read, other users may read or write it, a line
+        does not have this form, or a token is too simple or not unique.
         """
         try:
+            mode = path.stat().st_mode
             lines = path.read_text("utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             said = reason(error) if isinstance(error, OSError) else str(error)
             raise UsageError(f"{path}: {said}", "give a file with a token on each line") from error
-        principals = {}
+        if os.name == "posix" and mode & _OTHERS:
+            raise UsageError(
+                f"{path}: other users can read or change the tokens (mode {mode & 0o777:03o})",
+                f"chmod 600 {path}",
+            )
+        principals: dict[str, Principal] = {}
+        places: dict[str, int] = {}
         for number, line in enumerate(lines, 1):
             words = line.split()
             if not words or words[0].startswith("#"):
                 continue
             scopes = frozenset(words[0].split(","))
-            if not scopes <= set(SCOPES) or not 2 <= len(words) <= 3 or len(words[1]) < 8:
+            if not scopes <= set(SCOPES) or not 2 <= len(words) <= 3:
                 raise UsageError(
-                    f"{path}, line {number}: expected scopes, a token of 8 characters or more and "
-                    "an optional name",
-                    "read,ingest 5c1b09e2a4 agent (scopes are read, ingest, admin)",
+                    f"{path}, line {number}: expected scopes, a token and an optional name",
+                    "read,ingest 5c1b09e2a4d87f63 agent (scopes are read, ingest, admin)",
                 )
-            principals[_digest(words[1])] = Principal(
+            token = words[1]
+            if len(token) < TOKEN_LENGTH or len(set(token)) < TOKEN_CHARACTERS:
+                raise UsageError(
+                    f"{path}, line {number}: the token needs {TOKEN_LENGTH} characters or more, "
+                    f"{TOKEN_CHARACTERS} of them different",
+                    "make one with: openssl rand -hex 16",
+                )
+            digest = _digest(token)
+            if digest in principals:
+                raise UsageError(
+                    f"{path}, line {number}: the token of line {places[digest]} again",
+                    "give every client a separate token",
+                )
+            principals[digest] = Principal(
                 words[2] if len(words) == 3 else f"line {number}", scopes
             )
+            places[digest] = number
         if not principals:
             raise UsageError(f"{path}: the file contains no token", "read,ingest,admin TOKEN NAME")
         return cls(principals)
@@ -102,7 +130,7 @@ class Access:
         hosts: frozenset[str] = frozenset(),
         refused: Callable[[str, str, str], None] | None = None,
     ) -> None:
-        self._app, self._tokens, self._read_only, self._hosts = app, tokens, read_only, hosts
+        self._app, self.tokens, self._read_only, self._hosts = app, tokens, read_only, hosts
         self._refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,20 +150,27 @@ class Access:
         headers = dict(scope["headers"])
         method, path = scope["method"], scope["path"]
         reading = method in ("GET", "HEAD", "OPTIONS")
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) > 1 or (not hosts and scope["http_version"] != "1.0"):
+            return ApiError(
+                400,
+                "bad_host",
+                f"the request has {len(hosts)} Host headers",
+                "send exactly one",
+            )
+        host = hosts[0].decode("latin-1") if hosts else ""
+        if (foreign := _foreign_page(headers, host, reading)) is not None:
+            return ApiError(
+                403,
+                "other_site",
+                f"the request comes from the foreign page {foreign}",
+                "send it from a page of this server, or without a browser",
+            )
         if self._read_only and not reading:
             return ApiError(
                 403, "read_only", "this server is read-only", "start it without --read-only"
             )
-        host = headers.get(b"host", b"").decode("latin-1")
-        origin = headers.get(b"origin", b"").decode("latin-1")
-        if not reading and origin and origin.partition("://")[2] != host:
-            return ApiError(
-                403,
-                "other_site",
-                f"the request comes from the foreign page {origin}",
-                "send it from a page of this server",
-            )
-        if self._tokens is None:
+        if self.tokens is None:
             scope["mad.principal"] = ANYBODY
             name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
             if self._hosts and name not in self._hosts:
@@ -151,7 +186,7 @@ class Access:
             return None
         given = headers.get(b"authorization", b"").decode("latin-1").split()
         bearer = given[1] if len(given) == 2 and given[0].lower() == "bearer" else ""
-        principal = self._tokens.principal(bearer) if bearer else None
+        principal = self.tokens.principal(bearer) if bearer else None
         if principal is None:
             return ApiError(
                 401,
@@ -170,6 +205,24 @@ class Access:
             )
         scope["mad.principal"] = principal
         return None
+
+
+def _foreign_page(headers: Mapping[bytes, bytes], host: str, reading: bool) -> str | None:
+    """The page of another site from which a browser sends a request; None for other clients.
+
+    Browsers name the page in `Origin` or its relation in `Sec-Fetch-Site`. A person may follow a
+    link to this server, because the other page cannot read the answer.
+    """
+    origin = headers.get(b"origin", b"").decode("latin-1")
+    if origin and origin.partition("://")[2] != host:
+        return origin
+    site = headers.get(b"sec-fetch-site", b"none").decode("latin-1")
+    is_link = (
+        reading
+        and headers.get(b"sec-fetch-mode") == b"navigate"
+        and headers.get(b"sec-fetch-dest") == b"document"
+    )
+    return None if site in ("none", "same-origin") or is_link else site
 
 
 def _needed(path: str, reading: bool) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
 from mad import _core
 from mad.api.errors import ApiError
+from mad.engine import Busy
 from mad.sources.foreign import ENOUGH, foreign
 
 #: Compressed bytes per decompression step, so that the size of the output is bounded at every step.
@@ -17,10 +21,60 @@ _ARROW = "application/vnd.apache.arrow.stream"
 _LINES = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines", "text/csv")
 
 
-async def read_body(request: Request, most: int) -> bytes:
+class BodiesInFlight:
+    """The bytes of all bodies in memory, limited in total and by client address.
+
+    Only the thread of the event loop uses it.
+    """
+
+    def __init__(self, most: int, most_of_client: int) -> None:
+        self._most, self._most_of_client = most, most_of_client
+        self._held: Counter[str] = Counter()
+        self._total = 0
+
+    @contextmanager
+    def share(self, client: str) -> Iterator[BodyShare]:
+        """The bytes of one request; they are released at the end."""
+        share = BodyShare(self, client)
+        try:
+            yield share
+        finally:
+            self._total -= share.size
+            self._held[client] -= share.size
+            if not self._held[client]:
+                del self._held[client]
+
+    def take(self, client: str, size: int) -> bool:
+        """Reserves bytes of a client; False when they do not fit."""
+        if self._total + size > self._most or self._held[client] + size > self._most_of_client:
+            return False
+        self._total += size
+        self._held[client] += size
+        return True
+
+
+class BodyShare:
+    """The bytes that one request holds."""
+
+    def __init__(self, all_bodies: BodiesInFlight, client: str) -> None:
+        self._all, self._client = all_bodies, client
+        self.size = 0
+
+    def add(self, size: int) -> None:
+        """Reserves further bytes.
+
+        Raises `Busy` when the bodies of all requests, or of this client, hold too many.
+        """
+        if not self._all.take(self._client, size):
+            raise Busy
+        self.size += size
+
+
+async def read_body(request: Request, most: int, share: BodyShare) -> bytes:
     """Reads the whole body.
 
-    Raises `ApiError` when it is larger than `most` bytes or the client leaves early.
+    Raises `ApiError` when it is larger than `most` bytes or the client leaves early, and `Busy`
+    when it does not fit beside the bodies of other requests.
     """
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > most:
@@ -31,6 +85,7 @@ async def read_body(request: Request, most: int) -> bytes:
             size += len(piece)
             if size > most:
                 raise _too_large(most)
+            share.add(len(piece))
             pieces.append(piece)
     except ClientDisconnect:
         raise ApiError(400, "cut", "the client left before the end of the body", "") from None

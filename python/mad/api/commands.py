@@ -6,13 +6,14 @@ import asyncio
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any, Literal
 
+from anyio import to_thread
 from fastapi import APIRouter, Body, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from mad.api.errors import ApiError, not_found
-from mad.api.service import principal_of, query_time, raw, rfc3339, service_of
+from mad.api.service import Json, principal_of, query_time, raw, rfc3339, service_of
 from mad.journal import AuditLine
 
 router = APIRouter(prefix="/v1", tags=["Commands"])
@@ -137,7 +138,10 @@ async def analyze(request: Request) -> Response:
     """Closes the steps that the elapsed time allows, judges them and returns the current
     culprits."""
     await analyse_now(request)
-    culprits = await run_in_threadpool(service_of(request).engine.pipeline.culprits)
+    service = service_of(request)
+    culprits = await to_thread.run_sync(
+        service.engine.pipeline.culprits, limiter=service.commanders
+    )
     return raw(culprits)
 
 
@@ -149,30 +153,25 @@ async def analyze(request: Request) -> Response:
 async def state(request: Request) -> Response:
     """The whole state in the form that `Pipeline.restore` takes. Needs the scope admin."""
     saved = await run_in_threadpool(service_of(request).engine.pipeline.checkpoint)
-    await write_audit(request, "state", "", "sent")
+    line = AuditLine(principal_of(request).name, "state", outcome="sent")
+    await asyncio.wrap_future(service_of(request).engine.write(lambda to: to.audit(line)))
     return Response(saved, media_type="application/octet-stream")
 
 
 async def analyse_now(request: Request) -> None:
     """Advances the watermark to the present event time minus the allowed lateness."""
     engine = service_of(request).engine
-    now = engine.clock.now()
-    if now is not None:
-        await asyncio.wrap_future(engine.tick(now - engine.clock.lateness))
-    await write_audit(request, "analyze", "", "done")
-
-
-async def write_audit(request: Request, action: str, target: str, outcome: str) -> None:
-    """Writes to the audit trail who did what."""
-    who = principal_of(request).name
-    line = AuditLine(who, action, target, outcome)
-    write = service_of(request).engine.write(lambda to: to.audit(line))
-    await asyncio.wrap_future(write)
+    line, now = AuditLine(principal_of(request).name, "analyze"), engine.clock.now()
+    if now is None:
+        await asyncio.wrap_future(engine.write(lambda to: to.audit(line)))
+    else:
+        await asyncio.wrap_future(engine.tick(now - engine.clock.lateness, line))
 
 
 async def _run_command(
     request: Request, command: dict[str, Any], target: str, **more: Any
 ) -> Response:
+    """Runs a command. Its outcome is in the audit trail when the response is sent."""
     line = AuditLine(principal_of(request).name, command["command"], target)
     try:
         receipt = await asyncio.wrap_future(service_of(request).engine.command(command, line))
@@ -182,16 +181,18 @@ async def _run_command(
         raise ApiError(
             409, "refused", str(error), "see the status in /v1/query/incidents"
         ) from None
-    return JSONResponse({"done": command["command"], "target": target, "seq": receipt.seq, **more})
+    return Json({"done": command["command"], "target": target, "seq": receipt.seq, **more})
 
 
 async def _save_note(request: Request, incident: str, kind: str, text: str) -> Response:
     service = service_of(request)
-    if await run_in_threadpool(service.reader.incident, incident) is None:
+    read = service.reader.incident
+    if await to_thread.run_sync(read, incident, limiter=service.commanders) is None:
         raise not_found(f"there is no incident {incident!r}", "see /v1/query/incidents")
     who = principal_of(request).name
-    await asyncio.wrap_future(service.engine.write(lambda to: to.note(incident, who, kind, text)))
-    return JSONResponse({"done": kind, "target": incident}, 201)
+    write = service.engine.write(lambda to: to.note(incident, who, kind, text))
+    is_new = await asyncio.wrap_future(write)
+    return Json({"done": kind, "target": incident, "repeated": not is_new}, 201 if is_new else 200)
 
 
 def _wall_clock() -> int:

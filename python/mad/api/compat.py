@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from mad.api.errors import ApiError, not_found
-from mad.api.ingest import REFUSALS, answer_of, body_of, submit
+from mad.api.ingest import REFUSALS, answer_of, body_of, share_of, submit
 from mad.api.service import (
+    Json,
     Service,
     json_array,
     json_object,
@@ -30,37 +31,27 @@ Name = Annotated[str | None, Query(max_length=512)]
 Severity = Literal["Info", "Warning", "Critical"]
 
 
-@router.get("/health")
-def health(request: Request) -> Response:
-    """Whether the service accepts and judges data.
+@router.get("/health", responses={503: {"description": "Nothing can be accepted: see `reasons`."}})
+async def health(request: Request) -> Response:
+    """Whether the service accepts and judges data: `ok`, `degraded` or `failing`, with `reasons`.
 
     It is `degraded` while less than `intake.min_accepted` of the records of the last 15 minutes was
-    accepted. `clocks` names sources with a wrong clock. `accepted` and `rejected` count since the
-    server started."""
+    accepted, while batches are refused because the queue is full, while the disk is nearly full,
+    and after 10 s without progress. It is `failing`, with status 503, while nothing can be
+    accepted. `sources` gives the accepted share of senders with rejected records, `clocks` names
+    sources with a wrong clock. `accepted` and `rejected` count since the server started."""
     service = service_of(request)
-    problems, problem = service.engine.problems(), service.engine.intake.problem()
-    failing = [one.text for one in problems if one.level == "failing"]
-    stats = service.engine.stats
-    clocks = [fault["text"] for fault in json.loads(service.engine.pipeline.clock_faults())]
-    body = {
-        "status": "failing" if failing else "degraded" if problem or problems else "ok",
-        "message": "; ".join([*(one.text for one in problems), *([problem] if problem else [])])
-        or "accepting and judging data",
-        "clocks": clocks,
-        "accepted": sum(stats.records.values()),
-        "rejected": sum(stats.rejected.values()),
-        "waiting": service.engine.waiting,
-        "watermark": rfc3339(service.engine.pipeline.watermark),
-        "started": service.started.isoformat(timespec="seconds").replace("+00:00", "Z"),
-    }
-    return JSONResponse(body, 503 if failing else 200)
+    status, body = await service.health.report()
+    started = service.started.isoformat(timespec="seconds").replace("+00:00", "Z")
+    watermark = rfc3339(body["watermark"])
+    return Json({**body, "watermark": watermark, "started": started}, status)
 
 
 @router.get("/stats")
 def stats(request: Request) -> Response:
     """Number of judged and of anomalous rows."""
     totals = service_of(request).reader.totals()
-    return JSONResponse(
+    return Json(
         {
             "mode": "live",
             "total_points": totals["rows"],
@@ -81,7 +72,8 @@ def metrics(
     """Judged rows, newest first."""
     names = {"service": service, "endpoint": endpoint}
     rows = service_of(request).reader.rows(names, Selection.first(limit))
-    return raw(json_object(count=str(len(rows)), data=json_array(rows)))
+    body = json_object(count=str(len(rows)), data=json_array(rows))
+    return raw(body, is_cut=rows.is_cut)
 
 
 @router.get("/anomalies")
@@ -96,7 +88,8 @@ def anomalies(
     names = {"service": service, "endpoint": endpoint, "severity": severity}
     rows = service_of(request).reader.rows(names, Selection.first(limit, flagged=True))
     count, filters = str(len(rows)), json.dumps(names)
-    return raw(json_object(count=count, filters=filters, data=json_array(rows)))
+    body = json_object(count=count, filters=filters, data=json_array(rows))
+    return raw(body, is_cut=rows.is_cut)
 
 
 @router.get("/incidents")
@@ -116,7 +109,7 @@ def incidents(request: Request, limit: Annotated[int, Query(ge=1, le=100)] = 20)
         }
         for incident in found
     ]
-    return JSONResponse({"count": len(data), "data": data})
+    return Json({"count": len(data), "data": data})
 
 
 @router.get("/culprit")
@@ -130,7 +123,7 @@ def culprit(
     ranking = json.loads(service.engine.pipeline.culprits(None, float(minutes), top_k))
     start, end = query_time(ranking["from"], "from") or 0, query_time(ranking["at"], "at") or 0
     top = [_culprit_fields(service, one, start, end) for one in ranking["culprits"]]
-    return JSONResponse(
+    return Json(
         {
             "window_minutes": minutes,
             "window_start": ranking["from"],
@@ -175,7 +168,7 @@ def explain_incident(
             "see /metrics for the known rows",
         )
     words = incident["explanation"] if incident else _without_incident(figures)
-    return JSONResponse(
+    return Json(
         {
             "service": service,
             "endpoint": endpoint,
@@ -212,12 +205,13 @@ async def ingest(request: Request) -> Response:
     """Accepts one event or `{"events": [...]}`. Times without a zone are in the configured zone,
     by default UTC. Rejected events are listed with position and reason; the others are accepted."""
     service = service_of(request)
-    body, encoding = await body_of(request)
-    key = request.headers.get("idempotency-key", "")[:200]
-    batch = Entry("requests", body, encoding, "", key or None, service.naive_offset_seconds)
-    answer = answer_of(request, batch, await submit(request, batch))
+    with share_of(request) as share:
+        body, encoding = await body_of(request, share)
+        key = request.headers.get("idempotency-key", "")[:200]
+        batch = Entry("requests", body, encoding, "", key or None, service.naive_offset_seconds)
+        answer = answer_of(request, batch, await submit(request, batch))
     counters = json.loads(await run_in_threadpool(service.engine.pipeline.counters))
-    return JSONResponse(
+    return Json(
         {
             **answer,
             "retention_minutes": service.retention_minutes,
@@ -233,7 +227,7 @@ def ingest_stats(request: Request) -> Response:
     totals = service.reader.totals()
     figures = service.engine.stats
     oldest, newest = rfc3339(totals["oldest"]), rfc3339(totals["newest"])
-    return JSONResponse(
+    return Json(
         {
             "accepted_total": figures.accepted_total,
             "count": totals["rows"],

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from enum import Enum
 from typing import Annotated, Any
 
+from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Request
-from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from mad.api.bodies import is_plain, read_body, records
+from mad.api.bodies import BodyShare, is_plain, read_body, records
 from mad.api.errors import ApiError
-from mad.api.service import service_of
-from mad.engine import IngestReceipt
+from mad.api.service import Json, Service, client_of, principal_of, service_of
+from mad.engine import Busy, IngestReceipt
 from mad.errors import MissingExtraError
 from mad.journal import Entry
 
@@ -37,7 +38,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The body cannot be read."},
     401: {"description": "A token is needed."},
     403: {"description": "The token, or this server, does not allow it."},
-    409: {"description": "The Idempotency-Key belongs to another batch."},
+    409: {"description": "The `Idempotency-Key` belongs to a batch with another body."},
     413: {"description": "The body is too large."},
     415: {"description": "The content type or encoding is not supported."},
     422: {"description": "All records were rejected, or a parameter is outside its limits."},
@@ -68,28 +69,50 @@ async def ingest(
     object), CSV or an Arrow IPC stream, optionally with gzip or zstd as `Content-Encoding`. The
     batch is on disk when the response is sent.
 
-    A batch with an `Idempotency-Key` that was accepted before is not judged again and gets the same
-    response with `repeated`. Rejected records are listed with position and reason; the others are
-    accepted.
+    A batch with an `Idempotency-Key` that was accepted before for this kind and partition is not
+    judged again and gets the same response with `repeated`. With another body the key is refused.
+    Rejected records are listed with position and reason; the others are accepted.
     """
-    with service_of(request).engine.arriving():
-        body, encoding = await body_of(request)
-    batch = Entry(kind.value, body, encoding, partition, idempotency_key or None)
-    return JSONResponse(answer_of(request, batch, await submit(request, batch)))
+    with share_of(request) as share:
+        body, encoding = await body_of(request, share)
+        batch = Entry(kind.value, body, encoding, partition, idempotency_key or None)
+        return Json(answer_of(request, batch, await submit(request, batch)))
 
 
-async def body_of(request: Request) -> tuple[bytes, str]:
+def share_of(request: Request) -> AbstractContextManager[BodyShare]:
+    """The bytes in memory of one batch, from its arrival to its answer.
+
+    Raises `Busy` before the body is read when the queue of batches is full.
+    """
+    service = service_of(request)
+    if service.engine.is_full:
+        service.engine.stats.refused_busy += 1
+        raise Busy
+    return service.bodies.share(client_of(request))
+
+
+async def body_of(request: Request, share: BodyShare) -> tuple[bytes, str]:
     """The body in the form that the journal stores."""
     service = service_of(request)
-    body = await read_body(request, service.max_body)
-    if is_plain(request, body):
-        return body, "text"
+    with service.engine.arriving():
+        return await _received(request, service, share)
+
+
+async def _received(request: Request, service: Service, share: BodyShare) -> tuple[bytes, str]:
+    most = service.limits.body_bytes
+    received = await read_body(request, most, share)
+    if is_plain(request, received):
+        return received, "text"
     of = request.headers.get("content-type", ""), request.headers.get("content-encoding", "")
     try:
-        return await run_in_threadpool(records, body, *of, service.max_body)
+        body, encoding = await to_thread.run_sync(
+            records, received, *of, most, limiter=service.decoders
+        )
     except ApiError as error:
         service.engine.intake.unreadable(error.message)
         raise
+    share.add(len(body))
+    return body, encoding
 
 
 async def submit(request: Request, batch: Entry) -> IngestReceipt:
@@ -97,7 +120,8 @@ async def submit(request: Request, batch: Entry) -> IngestReceipt:
 
     Raises `ApiError` when none of it can be read, for example CSV without the required columns.
     """
-    future: Future[IngestReceipt] = service_of(request).engine.submit(batch)
+    source = "/".join(filter(None, (principal_of(request).name, batch.partition)))
+    future: Future[IngestReceipt] = service_of(request).engine.submit(batch, source)
     try:
         return await asyncio.wrap_future(future)
     except MissingExtraError:

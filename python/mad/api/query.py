@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from mad.api.errors import not_found
 from mad.api.service import (
+    Json,
     Service,
     at_time,
     json_object,
@@ -86,7 +87,7 @@ def incident(request: Request, incident: IncidentId) -> Response:
     """One incident with the rows around it, its history and the notes on it."""
     reader = service_of(request).reader
     place = f"/v1/query/incidents/{incident}"
-    return JSONResponse(
+    return Json(
         {
             **json.loads(_document(service_of(request), incident)),
             "history": [json.loads(change) for change in reader.history(incident)],
@@ -103,10 +104,10 @@ def incident(request: Request, incident: IncidentId) -> Response:
 @router.get(
     "/incidents/{incident}/history", responses={404: {"description": "There is no such incident."}}
 )
-def history(request: Request, incident: IncidentId) -> Response:
+def history(request: Request, incident: IncidentId, page: OfPage) -> Response:
     """Changes of an incident, oldest first."""
     _document(service_of(request), incident)
-    return listed(service_of(request).reader.history(incident), Page(1_000))
+    return listed(service_of(request).reader.history(incident, page), page)
 
 
 @router.get(
@@ -116,7 +117,7 @@ def explain(request: Request, incident: IncidentId) -> Response:
     """The explanation of an incident: summary, reasons, impact, likely causes and recommended
     actions."""
     document = json.loads(_document(service_of(request), incident))
-    return JSONResponse({"id": incident, **document["explanation"]})
+    return Json({"id": incident, **document["explanation"]})
 
 
 @router.get("/rows")
@@ -139,7 +140,7 @@ def features(
     """Features of requests by step, newest first."""
     names = {"service": service, "endpoint": endpoint}
     found = service_of(request).reader.features(names, select)
-    return records([at_time(record, "bucket_ts") for record in found], select.page)
+    return records(found.map(lambda record: at_time(record, "bucket_ts")), select.page)
 
 
 @router.get("/points")
@@ -167,7 +168,7 @@ def logs(
     """Log lines, newest first."""
     names = {"service": service, "level": level, "trace_id": trace_id}
     found = service_of(request).reader.logs(names, select, text=text)
-    return records([at_time(record, "timestamp") for record in found], select.page)
+    return records(found.map(lambda record: at_time(record, "timestamp")), select.page)
 
 
 @router.get("/entities")
@@ -193,7 +194,7 @@ def why(
     if not found:
         name = f"{service} {endpoint}{f' {metric}' if metric else ''}"
         raise not_found(f"{name} is unknown", "see /v1/query/entities")
-    return JSONResponse(found[0])
+    return Json(found[0])
 
 
 @router.get("/culprits")
@@ -231,13 +232,14 @@ def stats(request: Request) -> Response:
         "clock_faults": json.loads(engine.pipeline.clock_faults()),
         "learnt_routes": json.loads(engine.pipeline.learnt_routes()),
     }
-    return JSONResponse({**intake, **counters, **times})
+    return Json({**intake, **counters, **times})
 
 
 @router.get("/audit")
-def audit(request: Request, page: OfPage) -> Response:
-    """The audit trail, newest first. Needs the scope admin."""
-    return records(service_of(request).reader.audit(page), page)
+def audit(request: Request, page: OfPage, refused: bool | None = None) -> Response:
+    """The audit trail, newest first; `refused` selects refused requests or all others. Needs the
+    scope admin."""
+    return records(service_of(request).reader.audit(page, refused=refused), page)
 
 
 def _document(service: Service, incident: str) -> str:

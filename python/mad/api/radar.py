@@ -6,14 +6,19 @@ import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from mad.api.compat import health
-from mad.api.service import Service, query_time, rfc3339, service_of
+from mad.api.service import Json, Service, query_time, raw, rfc3339, service_of, to_json
 from mad.journal.reader import Selection
 
 router = APIRouter(prefix="/api", tags=["Live Ops Radar"])
-router.add_api_route("/health", health, methods=["GET"])
+router.add_api_route(
+    "/health",
+    health,
+    methods=["GET"],
+    responses={503: {"description": "Nothing can be accepted: see `reasons`."}},
+)
 
 #: Metrics that one row combines: latency in ms, error rate and processor load in percent.
 METRICS = ("latency_ms", "error_rate", "cpu_pct")
@@ -40,7 +45,7 @@ def metrics(request: Request, limit: Annotated[int, Query(ge=1, le=10_000)] = 30
         )
         row[value["metric"]] = value["value"]
         row["is_anomaly"] = max(row["is_anomaly"], value["is_anomaly"])
-    return JSONResponse(list(moments.values())[:limit])
+    return Json(list(moments.values())[:limit])
 
 
 @router.get("/incidents")
@@ -48,23 +53,26 @@ def incidents(request: Request, limit: Annotated[int, Query(ge=1, le=1_000)] = 5
     """One line for each incident, with the most frequent warning or error, newest first."""
     service = service_of(request)
     found = [json.loads(text) for text in service.reader.incidents({}, Selection.first(limit))]
-    return JSONResponse([_line(service, incident) for incident in found])
+    return Json([_line(service, incident) for incident in found])
 
 
 @router.get("/logs")
 def logs(request: Request, limit: Annotated[int, Query(ge=1, le=10_000)] = 200) -> Response:
     """Log lines, newest first."""
     lines = service_of(request).reader.logs({}, Selection.first(limit))
-    return JSONResponse(
-        [
-            {
-                "ts": rfc3339(line["at"]),
-                "service": line["service"],
-                "level": line["level"],
-                "message": line["body"],
-            }
-            for line in lines
-        ]
+    return raw(
+        to_json(
+            [
+                {
+                    "ts": rfc3339(line["at"]),
+                    "service": line["service"],
+                    "level": line["level"],
+                    "message": line["body"],
+                }
+                for line in lines
+            ]
+        ),
+        is_cut=lines.is_cut,
     )
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from anyio import CapacityLimiter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mad.api.auth import Principal
+from mad.api.bodies import BodiesInFlight
 from mad.api.errors import ApiError
+from mad.api.health import HealthProbe
+from mad.api.limits import HttpLimits
 from mad.engine import Engine
-from mad.journal.reader import Page, Reader
+from mad.journal.reader import Found, Page, Reader
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 #: The range of times that 64-bit nanoseconds can represent.
@@ -30,8 +35,14 @@ class Service:
 
     engine: Engine
     reader: Reader
-    max_body: int
+    limits: HttpLimits
+    bodies: BodiesInFlight
+    health: HealthProbe
     started: datetime
+    #: Threads that decompress and convert bodies.
+    decoders: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
+    #: Threads for commands, so that these never wait behind queries.
+    commanders: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
     #: Seconds east of UTC for times without a zone in the routes of the original services.
     naive_offset_seconds: int = 0
     #: Minutes of rows that rankings and explanations use.
@@ -50,9 +61,45 @@ def principal_of(request: Request) -> Principal:
     return principal
 
 
-def raw(body: bytes | str, status: int = 200) -> Response:
-    """A response of finished JSON text."""
-    return Response(body, status, media_type="application/json")
+def client_of(request: Request) -> str:
+    """The address of a client."""
+    return request.client.host if request.client else ""
+
+
+class Json(Response):
+    """A response of a value as JSON. Numbers that are not finite become null, because JSON has no
+    form for them."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """The bytes of a value."""
+        return to_json(content).encode()
+
+
+def to_json(value: Any) -> str:
+    """JSON text of a value; numbers that are not finite become null."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return value
+
+
+def raw(body: bytes | str, status: int = 200, *, is_cut: bool = False) -> Response:
+    """A response of finished JSON text. `is_cut` marks one that ended at the limit of bytes where
+    the format has no next page."""
+    headers = {"Mad-Truncated": "true"} if is_cut else None
+    return Response(body, status, headers, media_type="application/json")
 
 
 def json_object(**fields: str | bytes) -> bytes:
@@ -69,16 +116,18 @@ def json_array(texts: Sequence[str]) -> str:
     return f"[{','.join(texts)}]"
 
 
-def listed(texts: Sequence[str], page: Page) -> Response:
-    """A page of objects that are JSON text already: `count`, `next` and `data`."""
-    after = page.offset + len(texts) if len(texts) == page.limit else None
-    count, data = str(len(texts)), json_array(texts)
+def listed(found: Found[str], page: Page) -> Response:
+    """A page of objects that are JSON text already: `count`, `next` and `data`. The page ends at
+    its limit of records or of bytes."""
+    is_full = found.is_cut or len(found) == page.limit
+    after = page.offset + len(found) if is_full else None
+    count, data = str(len(found)), json_array(found)
     return raw(json_object(count=count, next=json.dumps(after), data=data))
 
 
-def records(found: Sequence[Mapping[str, Any]], page: Page) -> Response:
+def records(found: Found[dict[str, Any]], page: Page) -> Response:
     """A page of records of the journal: `count`, `next` and `data`."""
-    return listed([json.dumps(record) for record in found], page)
+    return listed(found.map(to_json), page)
 
 
 def at_time(record: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Header, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
+from mad.api.auth import Principal
 from mad.api.errors import ApiError
-from mad.api.service import Service, service_of
+from mad.api.service import Service, principal_of, service_of
 
 router = APIRouter(prefix="/v1", tags=["Event stream"])
 
@@ -27,18 +28,21 @@ class EventStreams:
     """The open event streams. The engine's thread hands changes to their event loops."""
 
     def __init__(self) -> None:
-        self._queues: dict[asyncio.Queue[Change | None], asyncio.AbstractEventLoop] = {}
+        self._queues: dict[
+            asyncio.Queue[Change | None], tuple[asyncio.AbstractEventLoop, Principal]
+        ] = {}
 
     def __len__(self) -> int:
         return len(self._queues)
 
     def publish(self, changes: list[Change]) -> None:
         """Hands changes to every stream. The engine's thread calls this."""
-        for queue, loop in list(self._queues.items()):
+        for queue, (loop, _) in list(self._queues.items()):
             loop.call_soon_threadsafe(self._enqueue, queue, changes)
 
-    def open_queue(self) -> asyncio.Queue[Change | None]:
-        """Opens a queue of future changes; None in it means that this reader was too slow.
+    def open_queue(self, reader: Principal) -> asyncio.Queue[Change | None]:
+        """Opens a queue of future changes for a client; None in it ends the stream, for example
+        because this reader was too slow.
 
         Raises `ApiError` when there are too many streams.
         """
@@ -51,17 +55,19 @@ class EventStreams:
                 headers={"Retry-After": "30"},
             )
         queue: asyncio.Queue[Change | None] = asyncio.Queue(MAX_LAG)
-        self._queues[queue] = asyncio.get_running_loop()
+        self._queues[queue] = asyncio.get_running_loop(), reader
         return queue
 
     def close_queue(self, queue: asyncio.Queue[Change | None]) -> None:
         """Removes the queue of a reader that left."""
         self._queues.pop(queue, None)
 
-    def close(self) -> None:
-        """Ends every stream because the server stops."""
-        for queue, loop in list(self._queues.items()):
-            loop.call_soon_threadsafe(self._enqueue, queue, [None])
+    def close(self, *, except_for: frozenset[Principal] = frozenset()) -> None:
+        """Ends the streams of all clients except some, because the server stops or their tokens are
+        no longer valid."""
+        for queue, (loop, reader) in list(self._queues.items()):
+            if reader not in except_for:
+                loop.call_soon_threadsafe(self._enqueue, queue, [None])
 
     @staticmethod
     def _enqueue(queue: asyncio.Queue[Change | None], changes: Sequence[Change | None]) -> None:
@@ -85,7 +91,8 @@ async def stream(
     """
     place = _place(last_event_id)
     streams: EventStreams = request.app.state.streams
-    events = _events(service_of(request), streams, streams.open_queue(), place)
+    queue = streams.open_queue(principal_of(request))
+    events = _events(service_of(request), streams, queue, place)
     return StreamingResponse(
         events, media_type="text/event-stream", headers={"Cache-Control": "no-store"}
     )
@@ -95,7 +102,8 @@ def _place(last_event_id: str | None) -> tuple[int, int] | None:
     if not last_event_id:
         return None
     seq, _, position = last_event_id.partition(".")
-    if not (seq + position).isdigit() or not position or len(last_event_id) > 36:
+    digits = seq + position
+    if not (digits.isascii() and digits.isdigit()) or not position or len(last_event_id) > 36:
         raise ApiError(422, "invalid", f"Last-Event-ID = {last_event_id!r}", "such as 17.0")
     return min(int(seq), 2**62), min(int(position), 2**62)
 
@@ -113,7 +121,7 @@ async def _events(
             for change in missed:
                 place = change[0], change[1]
                 yield _event(change)
-            if len(missed) < _PAGE:
+            if len(missed) < _PAGE and not missed.is_cut:
                 break
         while True:
             try:

@@ -7,6 +7,7 @@ import contextlib
 import ipaddress
 import json
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from mad.config import Config
 if TYPE_CHECKING:
     import uvicorn
 
-    from mad.api import Tokens
+    from mad.api import HttpLimits, Tokens
     from mad.api.app import Application
     from mad.cli.demo_shop import DemoShop
     from mad.engine import Engine
@@ -69,7 +70,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--token-file",
         metavar="FILE",
-        help="file with lines of scopes (read,ingest,admin), token and name",
+        help="file with lines of scopes (read,ingest,admin), token and name; SIGHUP reads it again",
     )
     command.add_argument(
         "--read-only", action="store_true", help="answer queries, accept no data and no commands"
@@ -87,6 +88,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         default=32,
         metavar="MIB",
         help="largest batch (default: 32 MiB)",
+    )
+    command.add_argument(
+        "--http-limit",
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="limit of the HTTP server, such as header_seconds=20; repeatable (docs/service.md)",
     )
     command.add_argument(
         "--checkpoint-seconds",
@@ -135,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
         raise errors.MissingExtraError(
             f"the service needs {error.name}", "pip install 'mad-py[serve]'"
         ) from error
-    from mad.api import Tokens
+    from mad.api import HttpLimits, Tokens
     from mad.engine import Engine
     from mad.journal import Journal, Retention, recover
 
@@ -145,13 +153,18 @@ def run(args: argparse.Namespace) -> int:
         )
     found = settings.load(args.config, verbose=args.verbose)
     config = Config(json.loads(found) if found else None)
-    tokens = Tokens.read(Path(args.token_file)) if args.token_file else None
+    limits = HttpLimits.parse(args.http_limit, args.max_body * 1024 * 1024)
+    if args.token_file == "":
+        raise errors.UsageError("--token-file is empty", "give the name of a file with tokens")
+    tokens = Tokens.read(Path(args.token_file)) if args.token_file is not None else None
     if tokens is None and not _is_loopback(args.host):
         raise errors.UsageError(
             f"--host {args.host} is reachable from other machines without a token",
             "give --token-file FILE, or listen on 127.0.0.1",
         )
     retention = Retention.parse(args.retain)
+    # The journal holds telemetry: only the user of the service may read its files.
+    os.umask(0o077)
     with contextlib.ExitStack() as ending:
         demo_shop = demo_shop_of(args) if args.demo else None
         listening = ending.enter_context(_bound(args.host, args.port))
@@ -171,7 +184,7 @@ def run(args: argparse.Namespace) -> int:
         # The engine's thread needs the interpreter for short times, but without delay.
         sys.setswitchinterval(SWITCH_SECONDS)
         with contextlib.suppress(KeyboardInterrupt, SystemExit):
-            _serve(args, engine, tokens, listening, demo_shop)
+            _serve(args, engine, (tokens, limits), listening, demo_shop)
         sys.stderr.write("".join(f"mad: {one.text}\n" for one in engine.problems()))
     return errors.FINE if not engine.failure else errors.INTERNAL
 
@@ -179,18 +192,19 @@ def run(args: argparse.Namespace) -> int:
 def _serve(
     args: argparse.Namespace,
     engine: Engine,
-    tokens: Tokens | None,
+    access: tuple[Tokens | None, HttpLimits],
     listening: socket.socket,
     demo_shop: DemoShop | None,
 ) -> None:
     from mad.api import create_app
 
     features = engine.config["features"], engine.config["limits"]
+    tokens, limits = access
     app = create_app(
         engine,
         tokens=tokens,
         read_only=args.read_only,
-        max_body=args.max_body * 1024 * 1024,
+        limits=limits,
         hosts=("localhost", "127.0.0.1", "[::1]", args.host) if tokens is None else (),
         naive_offset_seconds=engine.config["naive_offset_seconds"] or 0,
         retention_minutes=features[0]["step_seconds"] * features[1]["history_rows"] / 60,
@@ -206,6 +220,8 @@ def _serve(
     ]
     sys.stderr.write("\n".join(lines) + "\n")
     sys.stderr.flush()
+    if tokens is not None:
+        _reload_on_hangup(app, Path(args.token_file))
     endings = [app.close] if demo_shop is None else [demo_shop.stop, app.close]
     server = server_of(app, endings, verbose=args.verbose)
     if demo_shop is None:
@@ -213,6 +229,23 @@ def _serve(
         return
     with demo_shop.beside(server, f"http://{_shown(args.host)}:{port}"):
         server.run(sockets=[listening])
+
+
+def _reload_on_hangup(app: Application, path: Path) -> None:
+    """Reads the tokens again at SIGHUP. The present ones stay when the file has an error."""
+    from mad.api import Tokens
+
+    def reload(*_: object) -> None:
+        try:
+            app.replace_tokens(Tokens.read(path))
+        except errors.UsageError as error:
+            sys.stderr.write(f"mad keeps the present tokens: {error} ({error.hint})\n")
+        else:
+            sys.stderr.write(f"mad has read the tokens of {path} again\n")
+        sys.stderr.flush()
+
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, reload)
 
 
 def server_of(
@@ -230,6 +263,9 @@ def server_of(
     return Server(
         uvicorn.Config(
             app,
+            http=app.connections.protocol(),
+            ws="none",
+            timeout_keep_alive=app.connections.limits.idle_seconds,
             log_level="info" if verbose else "warning",
             access_log=verbose,
             timeout_graceful_shutdown=10,
