@@ -12,7 +12,7 @@ from typing import Any
 
 from mad.errors import StateError
 from mad.journal.damage import DamagedJournal, entries_text
-from mad.journal.digest import START, entry_digest, link, text_digest
+from mad.journal.digest import START, entry_digest, is_sound, link, text_digest
 from mad.journal.entries import LOST, Entry
 from mad.journal.head import Head, HeadFile
 from mad.journal.lock import Lock
@@ -123,7 +123,7 @@ def _sound_entries(source: sqlite3.Connection, after: int) -> Iterator[Entry | N
     for digest, *row in _readable_rows(source, query):
         try:
             entry = entry_of(tuple(row))
-            yield entry if entry_digest(entry.seq, entry) == digest else None
+            yield entry if is_sound(entry, digest) else None
         except _UNREADABLE:
             yield None
 

@@ -108,8 +108,8 @@ MIGRATIONS = (
 )
 
 
-def migrate(connection: sqlite3.Connection, name: str) -> None:
-    """Migrates the tables to this version, one transaction a step.
+def version_of(connection: sqlite3.Connection, name: str) -> int:
+    """The version of the tables; 0 for a new file.
 
     Raises `StateError` when the journal is of a newer version or the file is not a journal.
     """
@@ -123,6 +123,12 @@ def migrate(connection: sqlite3.Connection, name: str) -> None:
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if version == 0 and tables:
         raise StateError(f"{name}: this database is not a mad journal", "give another --data")
+    return int(version)
+
+
+def migrate(connection: sqlite3.Connection, name: str) -> None:
+    """Migrates the tables to this version, one transaction a step. Raises `StateError`."""
+    version = version_of(connection, name)
     for step in range(version, len(MIGRATIONS)):
         script = f"BEGIN IMMEDIATE; {MIGRATIONS[step]} PRAGMA user_version = {step + 1}; COMMIT;"
         connection.executescript(script)

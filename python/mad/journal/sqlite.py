@@ -17,7 +17,7 @@ from mad.journal.head import Head, HeadFile
 from mad.journal.lock import Lock
 from mad.journal.pages import PageCheck
 from mad.journal.retention import Retention, forget
-from mad.journal.schema import connect
+from mad.journal.schema import connect, version_of
 from mad.journal.stored import CheckpointRecord, State, StoredInputs
 from mad.journal.tables import known_batch, set_aside, write_audit, write_note, write_tables
 
@@ -73,16 +73,33 @@ class Journal:
         with contextlib.ExitStack() as undo:
             undo.callback(self._lock.release)
             with _readable(self.path):
+                self._check()
                 self._db = connect(self.path)
                 undo.callback(self._db.close)
                 self._open(undo)
             undo.pop_all()
 
+    def _check(self) -> None:
+        """Checks the files without a change to them, because closing a writer would merge a damaged
+        log into the database."""
+        head = None
+        if (path := self.directory / "mad.head").exists():
+            file = HeadFile(path)
+            head = file.read()
+            file.close()
+        if not self.path.exists():
+            if head is not None and head.seq:
+                raise DamagedJournal(self.path, "the database is missing")
+            return
+        uri = f"{self.path.resolve().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True)) as db:
+            if version_of(db, str(self.path)):
+                StoredInputs(db, self.path).check(head)
+
     def _open(self, undo: contextlib.ExitStack) -> None:
         self._stored = StoredInputs(self._db, self.path)
         self._head = HeadFile(self.directory / "mad.head")
         undo.callback(self._head.close)
-        self._stored.check(self._head.read())
         self.seq, self._chain = self._stored.newest()
         self._commits = self._stored.commits
         with self._transaction():

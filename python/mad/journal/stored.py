@@ -14,7 +14,7 @@ from mad.journal.damage import DamagedJournal, entries_text
 from mad.journal.digest import (
     START,
     PartSum,
-    entry_digest,
+    is_sound,
     link,
     part_digest,
     text_digest,
@@ -102,7 +102,7 @@ class StoredInputs:
         )
         for digest, stored, *row in rows:
             entry = entry_of(tuple(row))
-            if entry_digest(entry.seq, entry) != digest:
+            if not is_sound(entry, digest):
                 found.append(f"entry {entry.seq} does not match its checksum")
             elif link(chain, digest) != stored:
                 found.append(_gap(seq, entry.seq))
