@@ -23,14 +23,20 @@ START = datetime(2026, 1, 6, 10, 0, tzinfo=timezone.utc)
 class Server:
     """`mad serve` in a separate process on a free port."""
 
-    def __init__(self, data: Path, *arguments: str) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *arguments: str,
+        env: dict[str, str] | None = None,
+        under: tuple[str, ...] = (),
+    ) -> None:
         command = [sys.executable, "-m", "mad.cli", "serve", "--port", "0", "--data", str(data)]
         self.process = subprocess.Popen(
-            [*command, *arguments],
+            [*under, *command, *arguments],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
         )
         self.said = ""
         assert self.process.stderr is not None

@@ -70,17 +70,15 @@ class Recovery:
     def _examine(self) -> None:
         """Sets an entry aside at which the process died `TRIES` times, unless another process can
         judge it."""
-        seq, tries = self.marker.seq, self.marker.tries
-        if tries < TRIES:
-            return
-        entry = next((one for one in self.journal.entries() if one.seq == seq), None)
-        if entry is None:
-            self.marker.clear()
-            return
-        log.warning("the process died %d times at entry %d; it is examined", tries, seq)
-        if why := survives(self.journal.directory, self.judge.config, seq):
-            self._set_aside(entry, f"it ended the process {tries} times, and {why}")
-        self.marker.clear()
+        for seq, tries in list(self.marker.tries.items()):
+            if tries < TRIES:
+                continue
+            entry = next((one for one in self.journal.entries() if one.seq == seq), None)
+            if entry is not None:
+                log.warning("the process died %d times at entry %d; it is examined", tries, seq)
+                if why := survives(self.journal.directory, self.judge.config, seq):
+                    self._set_aside(entry, f"it ended the process {tries} times, and {why}")
+            self.marker.forget(seq)
 
     def _replayed(self, until: int | None, *, live: bool) -> None:
         while True:
