@@ -153,7 +153,7 @@ def test_a_tick_out_of_range_ends_nothing(tmp_path: Path) -> None:
 
 
 def test_refused_batches_do_not_fill_the_disk(tmp_path: Path) -> None:
-    """What cannot be read is not journaled; what is read and rejected is covered by checkpoints."""
+    """Unreadable batches are not journaled; checkpoints cover rejected records."""
     engine = Engine(Journal(tmp_path), ticking=False, checkpoint_bytes=2_000_000)
     engine.start()
     unreadable = Entry("requests", b"a,b,c\n" + b"1,2,3\n" * 20_000)
