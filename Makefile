@@ -12,7 +12,7 @@ SEEDS  ?= 2 3 4 5 6
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo serve-demo test test-rust properties test-python test-tables test-field lint quality quality-shop quality-public quality-early quality-spans quality-cascades bench-core bench-metrics bench-graph bench-storm bench bench-service soak quality-late quality-ablation bench-culprits clean
+.PHONY: help demo serve-demo test test-rust properties test-python test-tables test-field lint quality quality-shop quality-public quality-early quality-spans quality-cascades bench-core bench-metrics bench-graph bench-storm bench bench-service soak faults quality-late quality-ablation bench-culprits clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -125,9 +125,17 @@ bench-service: $(VENV)/.installed $(VENV)/.tested ## measure the live service
 	$(BIN)/python benches/service.py
 
 soak: $(VENV)/.installed $(VENV)/.tested ## run the service for half an hour; kill and recover it
-	MAD_KILLS=25 $(BIN)/python -m pytest -q tests/python/test_crash.py
 	$(BIN)/python benches/soak.py --recovery
 	$(BIN)/python benches/soak.py --minutes $(MINUTES)
+
+# each part prints its figures and may be run by itself, with other moments: SEED=8 KILLS=100 FLIPS=1000 CUTS=1000
+KILLS  ?= 500
+FLIPS  ?= 10000
+CUTS   ?= 65536
+faults: $(VENV)/.installed $(VENV)/.tested ## kill the service, damage its files and break its disk for hours
+	MAD_KILLS=$(KILLS) MAD_SEED=$(or $(SEED),7) MAD_THREAD_SECONDS=60 $(BIN)/python -m pytest -q -s tests/python/test_crash.py
+	MAD_DAMAGE=$(CUTS) MAD_FLIPS=$(FLIPS) MAD_SEED=$(or $(SEED),7) $(BIN)/python -m pytest -q -s tests/python/test_damage.py
+	MAD_FAULTS=20 $(BIN)/python -m pytest -q -s tests/python/test_storage.py tests/python/test_poison.py
 
 bench-culprits: $(VENV)/.installed $(VENV)/.tested ## measure the time of a ranking
 	$(BIN)/python benches/culprits.py

@@ -2,6 +2,10 @@
 # Names the tests that `make test` left out because a system package or data is missing, and the command that adds it.
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null ||
   echo "left out: the report in a browser (tests/python/test_report_page.py): apt-get install -y chromium"
+command -v strace >/dev/null ||
+  echo "left out: faults of system calls (tests/python/test_storage.py): apt-get install -y strace"
+command -v faketime >/dev/null ||
+  echo "left out: a wrong clock of the host (tests/python/test_host_clock.py): apt-get install -y faketime"
 [ -n "$DATA" ] || echo "left out: the tests on recorded data: make test DATA=DIR"
 [ -n "$FIELD" ] || echo "left out: the field cases: make test-field FIELD=DIR"
 exit 0
