@@ -71,7 +71,7 @@ pub mod wire;
 
 pub use config::{
     CulpritConfig, EntitySettings, FeatureConfig, GuardConfig, IncidentConfig, IntakeConfig,
-    MuteWindow, Override, PipelineConfig, ScoreConfig, SignalSettings, SloConfig,
+    MuteWindow, Override, PipelineConfig, ScoreConfig, SeasonConfig, SignalSettings, SloConfig,
 };
 pub use culprit::{
     Correlated, Culprit, CulpritRanker, Evidence, MetricCulprit, MetricEvidence, MetricKind,

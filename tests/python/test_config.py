@@ -402,3 +402,25 @@ def test_every_field_of_the_lists_is_documented(table: str) -> None:
     ]
     for name in re.findall(r"`(\w+)`", message.split("there are ")[1]):
         assert f"`{name}`" in section, name
+
+
+def test_the_zone_of_the_season_fills_its_table(tmp_path: Path) -> None:
+    config = mad.Config({"season": {"zone": "Europe/Berlin"}})
+    offsets = config["season"]["offsets"]
+    # The clocks of 2026 change on 29 March and 25 October at 01:00 UTC.
+    for change in ([1774746000, 7200], [1792890000, 3600]):
+        assert change in offsets
+    assert config.changes() == {"season.zone": ("Europe/Berlin", "")}
+    path = tmp_path / "mad.toml"
+    path.write_text(config.to_toml())
+    assert "offsets" not in path.read_text()
+    assert mad.Config.from_toml(path) == config
+    assert mad.Config.load(environ={"MAD_SEASON__ZONE": "Europe/Berlin"}) == config
+    own = {"season": {"zone": "plant 7", "offsets": [[0, 3600]]}}
+    assert mad.Config(own).changes()["season.offsets"] == ([[0, 3600]], [])
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlim", "../etc/passwd", "\0", "/", "x" * 5000])
+def test_an_unknown_zone_is_refused_by_its_name(zone: str) -> None:
+    with pytest.raises(ValueError, match=r"`season.zone` .*expected a zone of this system's zone"):
+        mad.Config({"season": {"zone": zone}})

@@ -16,6 +16,7 @@ mod mute;
 mod overrides;
 mod pipeline;
 mod score;
+mod season;
 mod slo;
 
 pub(crate) use check::positive;
@@ -30,4 +31,5 @@ pub use mute::MuteWindow;
 pub use overrides::{Override, SeriesKind};
 pub use pipeline::PipelineConfig;
 pub use score::{Profile, ScoreConfig};
+pub use season::SeasonConfig;
 pub use slo::SloConfig;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CulpritConfig, FeatureConfig, GuardConfig, IncidentConfig, IntakeConfig, MuteWindow, Override,
-    ScoreConfig, SloConfig,
+    ScoreConfig, SeasonConfig, SloConfig,
 };
 use crate::error::{Error, Result};
 use crate::limits::Limits;
@@ -40,6 +40,8 @@ pub struct PipelineConfig {
     pub features: FeatureConfig,
     /// How rows are scored.
     pub score: ScoreConfig,
+    /// The zone of daily and weekly patterns.
+    pub season: SeasonConfig,
     /// Which anomalous rows are suppressed.
     pub guard: GuardConfig,
     /// When incidents open, merge and close.
@@ -76,6 +78,7 @@ impl PipelineConfig {
         self.intake.validate()?;
         self.features.validate()?;
         self.score.validate()?;
+        self.season.validate()?;
         self.guard.validate()?;
         self.incident.validate()?;
         self.slo.validate()?;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::SeasonConfig;
 use crate::score::Gaps;
 use crate::time::{DAY, HOUR, MINUTE, Timestamp};
 
@@ -133,13 +134,15 @@ impl Rhythm {
         self.silences.push((since, at));
     }
 
-    /// Whether the silence that began at `since` and lasts at `at` is like earlier ones.
-    pub fn is_expected(&self, since: Timestamp, at: Timestamp) -> bool {
+    /// Whether the silence that began at `since` and lasts at `at` is like earlier ones. Times of
+    /// day are those of the zone of the season.
+    pub fn is_expected(&self, since: Timestamp, at: Timestamp, zone: &SeasonConfig) -> bool {
         let covers = |back: i64| {
-            let (since, at) = (since.plus(-back), at.plus(-back));
-            self.silences
-                .iter()
-                .any(|(begin, end)| begin.plus(-JITTER) <= since && at <= end.plus(JITTER))
+            let (since, at) = (zone.local(since).plus(-back), zone.local(at).plus(-back));
+            self.silences.iter().any(|(begin, end)| {
+                let (begin, end) = (zone.local(*begin), zone.local(*end));
+                begin.plus(-JITTER) <= since && at <= end.plus(JITTER)
+            })
         };
         let days = (1..=7).filter(|days| covers(days * DAY)).count();
         days >= 2 || covers(7 * DAY) || self.is_in_phase(since, at)
@@ -182,6 +185,10 @@ mod tests {
         Timestamp::from_nanos(minute * MINUTE)
     }
 
+    fn utc() -> SeasonConfig {
+        SeasonConfig::default()
+    }
+
     fn every(gap: u32, rows: i64) -> Rhythm {
         let mut rhythm = Rhythm::default();
         for row in 1..=rows {
@@ -220,14 +227,37 @@ mod tests {
         let night = |day: i64| (at(1440 * day + 1320), at(1440 * day + 1800));
         for day in 0..2 {
             let (since, back) = night(day);
-            assert!(!rhythm.is_expected(since, since.plus(10 * MINUTE)));
+            assert!(!rhythm.is_expected(since, since.plus(10 * MINUTE), &utc()));
             rhythm.learn_silence(100, since, back);
         }
         let (since, back) = night(2);
-        assert!(rhythm.is_expected(since, back));
-        assert!(!rhythm.is_expected(since, back.plus(3 * HOUR)));
-        assert!(!rhythm.is_expected(since.plus(-8 * HOUR), since.plus(-7 * HOUR)));
+        assert!(rhythm.is_expected(since, back, &utc()));
+        assert!(!rhythm.is_expected(since, back.plus(3 * HOUR), &utc()));
+        assert!(!rhythm.is_expected(since.plus(-8 * HOUR), since.plus(-7 * HOUR), &utc()));
         assert_eq!(rhythm.silent_from(), Some(6), "a silence is no usual gap");
+    }
+
+    #[test]
+    fn a_silence_of_the_night_moves_with_the_clocks_of_a_zone() {
+        // The clocks go forward after the fourth night, so that it is silent an hour earlier by UTC.
+        let change = 1440 * 4;
+        let zone = SeasonConfig {
+            zone: "north".to_owned(),
+            offsets: vec![(0, 3_600), (60 * change, 7_200)],
+        };
+        let night = |day: i64| {
+            let earlier = if day >= 4 { 60 } else { 0 };
+            (at(1440 * day + 1320 - earlier), at(1440 * day + 1800 - earlier))
+        };
+        let mut rhythm = every(1, 60);
+        for day in 0..4 {
+            let (since, back) = night(day);
+            rhythm.learn_silence(100, since, back);
+        }
+        let (since, back) = night(4);
+        assert!(rhythm.is_expected(since, back, &zone));
+        let early = since.plus(50 * MINUTE);
+        assert!(!rhythm.is_expected(since, early, &utc()), "by UTC it begins an hour early");
     }
 
     #[test]
@@ -237,11 +267,11 @@ mod tests {
             let of = |n: i64| (at(period * n), at(period * n + period / 2));
             for n in 0..3 {
                 let (since, back) = of(n);
-                assert!(!rhythm.is_expected(since, back));
+                assert!(!rhythm.is_expected(since, back, &utc()));
                 rhythm.learn_silence(100, since, back);
             }
             let (since, back) = of(3);
-            assert_eq!(rhythm.is_expected(since, back), expected);
+            assert_eq!(rhythm.is_expected(since, back, &utc()), expected);
         }
     }
 }

@@ -156,6 +156,8 @@ pub(super) struct GaugeView {
     parts: [Option<Baseline>; 4],
     /// Level of the season at the time, 0 without a long memory.
     season: f64,
+    /// Difference of the zone of the season from UTC, nanoseconds.
+    utc_offset: i64,
     /// Median of the last twelve deviations from the long-term center and the season.
     lasting: f64,
     floor: f64,
@@ -274,14 +276,20 @@ impl GaugeScorer {
     ///
     /// Expected is the level at the start of the drift, with a band of three of its scales. The
     /// `-log10 p` is the threshold times 1 to 1.5, by the sum of the CUSUM.
-    pub(super) fn drift_alarm(&self, at: Timestamp, sample: Sample) -> Option<DriftAlarm> {
+    pub(super) fn drift_alarm(
+        &self,
+        at: Timestamp,
+        sample: Sample,
+        utc_offset: i64,
+    ) -> Option<DriftAlarm> {
         let change = self.cusum.drifting().filter(|_| is_usable(sample))?;
         if self.has_usual_level() {
             return None;
         }
         let Baseline { center, scale, .. } = change.past;
         // What the season learnt since the start is the drift itself.
-        let season = self.season.at(at) - self.season.at(change.began);
+        let level = |at: Timestamp| self.season.at(at.plus(utc_offset));
+        let season = level(at) - level(change.began);
         let expected = self.range.center((center + season).clamp(f64::MIN, f64::MAX));
         let z = (sample.value / 2.0 - expected / 2.0) / (scale / 2.0);
         if !(if change.up { z >= SLACK } else { z <= -SLACK }) {
@@ -346,6 +354,7 @@ impl GaugeScorer {
             return GaugeView {
                 parts: [None; 4],
                 season: 0.0,
+                utc_offset: phase.utc_offset,
                 lasting: 0.0,
                 floor: ABSOLUTE_FLOOR,
                 is_shifted: false,
@@ -354,7 +363,7 @@ impl GaugeScorer {
                 lasting_deviation: 0.0,
             };
         };
-        let season = self.season.at(at);
+        let season = self.season.at(at.plus(phase.utc_offset));
         let usual = (long.center + season).clamp(f64::MIN, f64::MAX);
         let rest = (sample.value - usual).clamp(f64::MIN, f64::MAX);
         // Views of deviations, moved back into the gauge's unit.
@@ -380,6 +389,7 @@ impl GaugeScorer {
         GaugeView {
             parts: parts.map(|part| part.map(widen)),
             season,
+            utc_offset: phase.utc_offset,
             lasting: median_with(self.last.sorted(), rest),
             floor,
             is_shifted: phase.shift != 0.0,
@@ -534,10 +544,10 @@ impl GaugeScorer {
             self.seasonal.push(raw);
             self.jumps.push(rest - present);
             self.present.push(rest);
-            self.season.learn(at, rest + season, long);
+            self.season.learn(at.plus(view.utc_offset), rest + season, long);
         }
         // The season after this value was learnt.
-        let season = self.season.at(at);
+        let season = self.season.at(at.plus(view.utc_offset));
         self.cusum.push(at, (sample.value - season).clamp(f64::MIN, f64::MAX), season);
         self.long.push(value);
         self.recent.learn(at, Sample { value, n: sample.n }, Learn::Full);

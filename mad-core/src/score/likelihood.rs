@@ -214,7 +214,7 @@ impl Likelihood {
     pub(super) fn drift(&self, at: Timestamp, sample: Sample, phase: Phase) -> Option<DriftAlarm> {
         match self {
             Self::Gauge(scorer) => {
-                let alarm = scorer.drift_alarm(at, without(sample, phase))?;
+                let alarm = scorer.drift_alarm(at, without(sample, phase), phase.utc_offset)?;
                 Some(DriftAlarm { score: with(alarm.score, phase), ..alarm })
             }
             Self::Level(_) | Self::Rate(_) | Self::Count(_) | Self::Events(_) => None,

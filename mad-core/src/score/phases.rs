@@ -103,6 +103,8 @@ pub(super) struct Phase {
     pub shift: f64,
     /// What the scale is widened by, in quadrature.
     pub widen: f64,
+    /// Difference of the zone of the season from UTC at the time, nanoseconds.
+    pub utc_offset: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -237,7 +239,7 @@ impl Component {
         let spread = f64::from(cell.spread) * SPREAD_UNITS * unit;
         let excess = (spread * spread - 2.0 * self.spread * self.spread).max(0.0).sqrt();
         let widen = if believed(cell) > 0.0 { edge.max(excess) } else { edge };
-        Phase { shift, widen }
+        Phase { shift, widen, utc_offset: 0 }
     }
 
     /// Whether a cell stood out twice, by far more than predictions usually err.

@@ -174,6 +174,8 @@ pub struct RowScorer {
     signals: Vec<(SignalId, SignalScorer)>,
     combiner: Option<Box<SignalCombiner>>,
     config: ScoreConfig,
+    /// Difference of the zone of the season from UTC, seconds east.
+    utc_offset_seconds: i32,
 }
 
 impl RowScorer {
@@ -188,7 +190,8 @@ impl RowScorer {
     pub fn new(kind: RowKind, config: &ScoreConfig) -> Result<Self> {
         config.validate()?;
         let combiner = RowPolicy::of(kind).combines_signals.then(Box::default);
-        let mut scorer = Self { kind, signals: Vec::new(), combiner, config: *config };
+        let mut scorer =
+            Self { kind, signals: Vec::new(), combiner, config: *config, utc_offset_seconds: 0 };
         if kind.is_requests() {
             for signal in Signal::ALL {
                 scorer.add(signal, signal.kind())?;
@@ -270,9 +273,23 @@ impl RowScorer {
     pub fn add(&mut self, signal: impl Into<SignalId>, kind: SignalKind) -> Result<()> {
         let signal = signal.into();
         if self.place(0, signal).is_none() {
-            self.signals.push((signal, SignalScorer::new(kind, &self.config)?));
+            let mut scorer = SignalScorer::new(kind, &self.config)?;
+            scorer.set_utc_offset(self.utc_offset_seconds);
+            self.signals.push((signal, scorer));
         }
         Ok(())
+    }
+
+    /// Counts hours, days and weeks of the season by clocks that are `seconds` east of UTC, from the
+    /// next row on. See [`SignalScorer::set_utc_offset`].
+    pub fn set_utc_offset(&mut self, seconds: i32) {
+        if self.utc_offset_seconds == seconds {
+            return;
+        }
+        self.utc_offset_seconds = seconds;
+        for (_, scorer) in &mut self.signals {
+            scorer.set_utc_offset(seconds);
+        }
     }
 
     /// Judges a row without learning it. `out` is cleared and filled.

@@ -23,8 +23,8 @@ const PSEUDO_COUNT: f64 = 100.0;
 const EXPLAINED: u16 = 10_000;
 
 /// Usual deviation of a series from its long-term center at each hour of the day, and on top of that
-/// at each hour of the week. Hours are those of UTC: a season needs no time zone, only that the same
-/// hour comes back.
+/// at each hour of the week. Hours are those of the times given, which are local ones where a zone is
+/// set.
 ///
 /// # Method
 ///

@@ -17,7 +17,7 @@ use super::{Learn, Likelihood, Score, Scorer};
 use crate::config::ScoreConfig;
 use crate::error::Result;
 use crate::series::{Sample, SignalKind};
-use crate::time::Timestamp;
+use crate::time::{SECOND, Timestamp};
 
 /// Scores of one value of one signal.
 ///
@@ -51,7 +51,7 @@ impl SignalScores {
             drift: None,
             alone: score,
             own: 0.0,
-            phase: Phase { shift: 0.0, widen: 0.0 },
+            phase: Phase { shift: 0.0, widen: 0.0, utc_offset: 0 },
             view: None,
         }
     }
@@ -121,9 +121,8 @@ pub struct SignalScorer {
     /// Whether no level is accepted by waiting.
     keeps_level: bool,
     season: SignalSeason,
-    /// Difference of the zone of the season from UTC, nanoseconds.
-    #[serde(default)]
-    utc_offset: i64,
+    /// Difference of the zone of the season from UTC, seconds east.
+    utc_offset_seconds: i32,
     run: RunCombiner,
     cusum: Option<Box<LatencyCusum>>,
     /// `-log10 p` from which on a value is anomalous.
@@ -149,7 +148,7 @@ impl SignalScorer {
             times: LearningTimes::of(config),
             keeps_level: false,
             season: SignalSeason::default(),
-            utc_offset: 0,
+            utc_offset_seconds: 0,
             run: RunCombiner::default(),
             cusum,
             threshold,
@@ -216,7 +215,8 @@ impl SignalScorer {
 
     /// The first step: the value alone.
     pub(super) fn judge_alone(&self, at: Timestamp, sample: Sample) -> SignalScores {
-        let phase = self.season.at(at.plus(self.utc_offset));
+        let utc_offset = i64::from(self.utc_offset_seconds) * SECOND;
+        let phase = Phase { utc_offset, ..self.season.at(at.plus(utc_offset)) };
         let (alone, view) = self.likelihood.view(at, sample, phase);
         SignalScores {
             score: alone,
@@ -349,7 +349,7 @@ impl SignalScorer {
         let Score { expected, low, high, .. } = scores.alone;
         let since = self.learning.anomalous_since();
         let one = Lived {
-            at: at.plus(self.utc_offset),
+            at: at.plus(scores.phase.utc_offset),
             value: self.likelihood.judged(sample.value),
             center: self
                 .likelihood
@@ -369,10 +369,11 @@ impl SignalScorer {
         }
     }
 
-    #[expect(dead_code, reason = "the table of UTC offsets is not configurable yet")]
-    /// Judges by the phases of a zone that is `offset` nanoseconds before UTC.
-    pub(crate) const fn set_utc_offset(&mut self, offset: i64) {
-        self.utc_offset = offset;
+    /// Counts hours, days and weeks of the season by clocks that are `seconds` east of UTC, from the
+    /// next value on. Set it again when these clocks change; what was learnt of 2 o'clock then counts
+    /// for 2 o'clock by the changed clocks.
+    pub const fn set_utc_offset(&mut self, seconds: i32) {
+        self.utc_offset_seconds = seconds;
     }
 
     /// Makes a level the baseline.

@@ -101,3 +101,37 @@ fn an_outage_of_one_day_teaches_no_season() {
         assert!(found >= 90, "{kind:?}: {found} of 100");
     }
 }
+
+#[test]
+fn a_season_moves_with_the_clocks_of_its_zone() {
+    // A nightly job from 02:10 to 02:40 local time. The clocks go back by an hour after day 8, so
+    // that it comes an hour later by UTC.
+    let change = 8 * DAY;
+    let offset = |at: i64| if at < change { 120 } else { 60 };
+    let is_on = |at: i64| (130..160).contains(&((at + offset(at)) % DAY));
+    let outage = |at: i64| (10 * DAY + 600..10 * DAY + 640).contains(&at);
+    for kind in [SignalKind::Latency, SignalKind::Count, SignalKind::Gauge] {
+        let late = |with_zone: bool| {
+            let mut scorer = SignalScorer::new(kind, &ScoreConfig::default()).unwrap();
+            let mut rows = Vec::new();
+            for minute in 0..11 * DAY {
+                if with_zone {
+                    scorer.set_utc_offset(60 * offset(minute) as i32);
+                }
+                let level = if is_on(minute) || outage(minute) { 5.0 } else { 1.0 };
+                let sample = Sample { value: value(kind, minute, level), n: 60 };
+                let scores = scorer.observe(Timestamp::from_seconds(60 * minute), sample);
+                if scores.score.neg_log10_p >= 4.0 {
+                    rows.push(minute);
+                }
+            }
+            let changed = (change..10 * DAY).filter(|at| rows.contains(at)).count();
+            (changed, rows.iter().filter(|at| outage(**at)).count())
+        };
+        let (with_zone, found) = late(true);
+        let (without, _) = late(false);
+        assert!(with_zone <= 4, "{kind:?}: {with_zone} rows after the change");
+        assert!(without >= 10, "{kind:?}: {without} rows without a zone");
+        assert!(found >= 30, "{kind:?}: {found} of 40 at another time");
+    }
+}

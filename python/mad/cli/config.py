@@ -13,7 +13,6 @@ from mad.cli import settings
 from mad.cli.output import print_json
 from mad.config import as_json
 from mad.config.layers import parse
-from mad.config.toml import write_toml
 from mad.sinks import files
 
 HELP = "check a settings file, show the settings in effect"
@@ -105,5 +104,5 @@ def run_show(args: argparse.Namespace) -> int:
         path: found.origin(path) + ("" if default in (None, []) else f", default {default}")
         for path, (_, default) in config.changes().items()
     }
-    sys.stdout.write(write_toml(config.to_dict(), notes))
+    sys.stdout.write(config.to_toml(notes))
     return errors.FINE

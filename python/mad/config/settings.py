@@ -9,11 +9,34 @@ from typing import Any, TypeAlias
 
 from mad import _core
 from mad.config.layers import Layers, read_toml, read_yaml
+from mad.config.zones import utc_offsets
 
 
 def as_json(fields: object) -> str:
-    """Nested settings as JSON text; dates of TOML and YAML become text."""
-    return json.dumps(dict(fields) if isinstance(fields, Mapping) else fields, default=str)
+    """Nested settings as JSON text; dates of TOML and YAML become text, and `season.offsets` is
+    filled with the table of `season.zone`."""
+    if not isinstance(fields, Mapping):
+        return json.dumps(fields, default=str)
+    return json.dumps(_with_offsets(dict(fields)), default=str)
+
+
+def _with_offsets(fields: dict[str, Any]) -> dict[str, Any]:
+    season = fields.get("season")
+    if not isinstance(season, Mapping) or season.get("offsets"):
+        return fields
+    zone = season.get("zone")
+    # The core refuses a zone without a table.
+    if not isinstance(zone, str) or not zone:
+        return fields
+    return {**fields, "season": {**season, "offsets": utc_offsets(zone)}}
+
+
+def _without_offsets(fields: dict[str, Any]) -> dict[str, Any]:
+    """Settings without the table of offsets of a named zone, which is derived from the name."""
+    season = fields["season"]
+    if season["zone"] and season["offsets"] == [list(one) for one in utc_offsets(season["zone"])]:
+        return {**fields, "season": {"zone": season["zone"]}}
+    return fields
 
 
 class Config:
@@ -96,18 +119,21 @@ class Config:
         """The configuration as JSON text."""
         return self._json
 
-    def to_toml(self) -> str:
-        """The configuration as TOML text with every field; `from_toml` reads it back."""
+    def to_toml(self, notes: Mapping[str, str] | None = None) -> str:
+        """The configuration as TOML text with every field; `from_toml` reads it back.
+
+        `notes` are comments by dotted path.
+        """
         from mad.config.toml import write_toml
 
-        return write_toml(self.to_dict())
+        return write_toml(_without_offsets(self.to_dict()), notes)
 
     def changes(self) -> dict[str, tuple[Any, Any]]:
         """The fields that differ from the defaults, by dotted path: (value, default)."""
         defaults = dict(_flat(json.loads(_core.default_config())))
         return {
             path: (value, defaults.get(path))
-            for path, value in _flat(self.to_dict())
+            for path, value in _flat(_without_offsets(self.to_dict()))
             if value != defaults.get(path)
         }
 

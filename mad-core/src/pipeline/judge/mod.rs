@@ -128,6 +128,7 @@ impl Judge {
         let state = slot.as_mut()?;
         state.begin_after_stray(score, (at, row.head.gap), service).ok()?;
         let scores = &mut self.scores;
+        state.scorer.set_utc_offset(config.season.utc_offset_seconds(at));
         state.scorer.score(row, scores);
         let maturity = state.maturity();
         let mut verdict = match rules {

@@ -96,6 +96,7 @@ impl Judge {
             scorer_of(kind, &metric, settings.as_ref(), &config.score).ok()
         });
         let maturity = state.maturity();
+        state.scorer.set_utc_offset(config.season.utc_offset_seconds(at));
         let scores = state.scorer.judge(at, sample);
         let SignalScores { score, alarm, drift, .. } = scores;
         if is_muted {

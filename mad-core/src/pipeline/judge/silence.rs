@@ -210,7 +210,8 @@ impl Judge {
         let first = state.last.plus(i64::from(state.rhythm.usual()).saturating_mul(step)).min(now);
         let is_new = state.silence.is_none();
         let since = state.silence.map_or(first, |silence| silence.since);
-        if is_muted || is_backfill || is_new && state.rhythm.is_expected(since, now) {
+        if is_muted || is_backfill || is_new && state.rhythm.is_expected(since, now, &config.season)
+        {
             return Some(steps + 1);
         }
         state.silence = Some(Silence { since, next: steps + cadence });
