@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Changes, Decoder, Edges, Format, Kind, Logs, Metrics, Requests, Spans};
+use super::{Changes, ColumnMap, Decoder, Edges, Format, Kind, Logs, Metrics, Requests, Spans};
 use crate::error::Result;
 use crate::telemetry::{Record, RecordKind, Rejections};
 use crate::time::ZonePolicy;
@@ -44,13 +44,23 @@ pub struct AnyDecoder {
 impl AnyDecoder {
     /// A decoder at the start of an input: see [`Decoder::new`].
     pub fn new(kind: RecordKind, format: Format, zone: ZonePolicy) -> Self {
+        Self::with_columns(kind, format, zone, &ColumnMap::default())
+    }
+
+    /// The same, with the columns that `map` names: see [`Decoder::with_columns`].
+    pub fn with_columns(
+        kind: RecordKind,
+        format: Format,
+        zone: ZonePolicy,
+        map: &ColumnMap,
+    ) -> Self {
         let decoder: Box<dyn Decode> = match kind {
-            RecordKind::Requests => Box::new(Decoder::<Requests>::new(format, zone)),
-            RecordKind::Metrics => Box::new(Decoder::<Metrics>::new(format, zone)),
-            RecordKind::Spans => Box::new(Decoder::<Spans>::new(format, zone)),
-            RecordKind::Logs => Box::new(Decoder::<Logs>::new(format, zone)),
-            RecordKind::Changes => Box::new(Decoder::<Changes>::new(format, zone)),
-            RecordKind::Edges => Box::new(Decoder::<Edges>::new(format, zone)),
+            RecordKind::Requests => decoder::<Requests>(format, zone, map),
+            RecordKind::Metrics => decoder::<Metrics>(format, zone, map),
+            RecordKind::Spans => decoder::<Spans>(format, zone, map),
+            RecordKind::Logs => decoder::<Logs>(format, zone, map),
+            RecordKind::Changes => decoder::<Changes>(format, zone, map),
+            RecordKind::Edges => decoder::<Edges>(format, zone, map),
         };
         Self { kind, decoder }
     }
@@ -82,6 +92,14 @@ impl AnyDecoder {
     pub fn finish(&mut self, sink: &mut Sink<'_>, rejections: &mut Rejections) -> Result<()> {
         self.decoder.decode(None, sink, rejections)
     }
+}
+
+fn decoder<K: Kind + fmt::Debug + Send + Sync>(
+    format: Format,
+    zone: ZonePolicy,
+    map: &ColumnMap,
+) -> Box<dyn Decode> {
+    Box::new(Decoder::<K>::new(format, zone).with_columns(map.clone()))
 }
 
 /// Bytes in, records of some kind out; `None` is the end of the input.

@@ -1,5 +1,6 @@
 //! The names under which other programs write the fields of records.
 
+use super::column_map::ColumnMap;
 use super::kind::{Kind, MAX_FIELDS};
 use crate::telemetry::RecordKind;
 
@@ -13,15 +14,21 @@ pub struct Column {
     pub rank: u16,
     /// Milliseconds of one unit of a latency or duration.
     pub factor: f64,
+    /// Whether it holds gRPC status codes, so that 0 is OK.
+    pub is_grpc: bool,
+    /// Whether the configuration names it for its field, and it has another name.
+    pub is_mapped: bool,
 }
 
 impl Column {
     /// Whether the column has another name than its field.
     pub const fn is_renamed(&self) -> bool {
-        self.rank >= FIRST_ALIAS
+        self.is_mapped || self.rank >= FIRST_ALIAS
     }
 }
 
+/// Names of columns that hold gRPC status codes.
+const GRPC: [&str; 4] = ["grpc_status", "grpc_code", "rpc_grpc_status_code", "grpc_status_code"];
 /// Rank of the first other name.
 const FIRST_ALIAS: u16 = 10;
 /// Rank added for each enclosing object whose name says nothing about the field.
@@ -133,6 +140,7 @@ const STATUSES: &[&str] = &[
     "grpc_status",
     "grpc_code",
     "rpc_grpc_status_code",
+    "grpc_status_code",
     "return_code",
     "result_code",
     "rc",
@@ -196,6 +204,16 @@ const LEVELS: &[&str] = &[
 ];
 const TRACES: &[&str] = &["traceid", "trace", "dd_trace_id"];
 const SPAN_STATUSES: &[&str] = &["status_code", "otel_status_code"];
+const HOSTS: &[&str] = &[
+    "instance",
+    "pod",
+    "hostname",
+    "host_name",
+    "pod_name",
+    "s_computername",
+    "kubernetes_pod_name",
+    "k8s_pod_name",
+];
 const PARENTS: &[&str] = &["parent_span_id", "parent", "parentid"];
 const OPERATIONS: &[&str] = &["operation_name", "span_name", "name"];
 const METRICS: &[&str] = &["metric_name", "name", "measurement"];
@@ -278,7 +296,7 @@ const UNITS: &[(&str, f64)] = &[
 /// ```
 pub fn column_of<K: Kind>(name: &str) -> Option<Column> {
     if let Some(place) = K::place(name) {
-        return Some(Column { place, rank: 0, factor: 1.0 });
+        return Some(Column { place, rank: 0, factor: 1.0, is_grpc: false, is_mapped: false });
     }
     if let Some(column) = by_name::<K>(&normal(name)) {
         return Some(column);
@@ -303,11 +321,15 @@ pub fn column_of<K: Kind>(name: &str) -> Option<Column> {
     None
 }
 
-/// The columns of all fields among those of a header: their places in the header.
-pub fn find_columns<K: Kind>(names: &[&str]) -> [Option<(usize, Column)>; MAX_FIELDS] {
+/// The columns of all fields among those of a header: their places in the header. A column that
+/// `map` names is the first choice for its field.
+pub fn find_columns<K: Kind>(
+    names: &[&str],
+    map: &ColumnMap,
+) -> [Option<(usize, Column)>; MAX_FIELDS] {
     let mut found = [None; MAX_FIELDS];
     for (at, name) in names.iter().enumerate() {
-        let Some(column) = column_of::<K>(name) else { continue };
+        let Some(column) = map.column_of::<K>(name) else { continue };
         let Some(best) = found.get_mut(column.place) else { continue };
         if best.is_none_or(|(_, known): (usize, Column)| column.rank < known.rank) {
             *best = Some((at, column));
@@ -316,19 +338,23 @@ pub fn find_columns<K: Kind>(names: &[&str]) -> [Option<(usize, Column)>; MAX_FI
     found
 }
 
-/// The place of the column of one field among those of a table, and the milliseconds of its unit,
-/// where no column has the field's own name.
-pub type FindColumn = fn(field: &str, names: &[&str]) -> Option<(usize, f64)>;
+/// Finds the column of one field among those of a table, with its place.
+pub type FindColumn = fn(field: &str, names: &[&str], map: &ColumnMap) -> Option<(usize, Column)>;
 
 /// See [`FindColumn`].
-pub fn find_column<K: Kind>(field: &str, names: &[&str]) -> Option<(usize, f64)> {
-    let found = find_columns::<K>(names).get(K::place(field)?).copied().flatten();
-    found.map(|(at, column)| (at, column.factor))
+pub fn find_column<K: Kind>(
+    field: &str,
+    names: &[&str],
+    map: &ColumnMap,
+) -> Option<(usize, Column)> {
+    find_columns::<K>(names, map).get(K::place(field)?).copied().flatten()
 }
 
 /// A column by its name in lower case with `_` between words.
 fn by_name<K: Kind>(name: &str) -> Option<Column> {
-    let column = |place, rank, factor| Some(Column { place, rank, factor });
+    let is_grpc = GRPC.contains(&name);
+    let column =
+        |place, rank, factor| Some(Column { place, rank, factor, is_grpc, is_mapped: false });
     if let Some(place) = K::place(name) {
         return column(place, 1, 1.0);
     }
@@ -365,6 +391,7 @@ fn aliases(kind: RecordKind, field: &str, is_time: bool) -> &'static [&'static s
         (RecordKind::Requests, "endpoint") => ENDPOINTS,
         (RecordKind::Requests, "status_code") => STATUSES,
         (_, "trace_id") => TRACES,
+        (_, "host") => HOSTS,
         (RecordKind::Logs, "body") => BODIES,
         (RecordKind::Logs, "level") => LEVELS,
         (RecordKind::Metrics, "metric") => METRICS,
@@ -383,8 +410,14 @@ fn aliases(kind: RecordKind, field: &str, is_time: bool) -> &'static [&'static s
     }
 }
 
+/// The milliseconds of the unit at the end of a name; 1 without one.
+pub(super) fn unit_of(name: &str) -> f64 {
+    let name = normal(name);
+    UNITS.iter().find(|(unit, _)| name.ends_with(unit)).map_or(1.0, |(_, factor)| *factor)
+}
+
 /// A name in lower case with `_` between its words.
-fn normal(name: &str) -> String {
+pub(super) fn normal(name: &str) -> String {
     let mut out = String::with_capacity(name.len() + 4);
     let mut lower = false;
     for c in name.chars() {
@@ -414,7 +447,7 @@ mod tests {
     fn headers_of_other_programs_are_found() {
         let fields = |header: &str| -> Vec<String> {
             let names: Vec<&str> = header.split(',').collect();
-            let found = find_columns::<Requests>(&names);
+            let found = find_columns::<Requests>(&names, &ColumnMap::default());
             let found = found.iter().take(5).map(|found| found.map(|(at, _)| names[at].to_owned()));
             found.map(Option::unwrap_or_default).collect()
         };

@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 
 use memchr::{memchr, memchr_iter};
 
-use super::columns::find_columns;
+use super::column_map::{ColumnMap, remedy};
+use super::columns::{Column, find_columns, normal};
 use super::kind::{Kind, MAX_FIELDS};
 use super::lines::{Piece, Splitter};
 use super::number;
@@ -17,6 +18,15 @@ use crate::time::{Timestamp, ZonePolicy};
 
 /// The slot of a column that is not read. Other slots are places in [`Kind::FIELDS`].
 const IGNORED: usize = MAX_FIELDS;
+/// The slot of a date beside a time of day. Kinds with that many fields have no such columns.
+const OF_DATE: usize = MAX_FIELDS - 1;
+/// Names of columns of times of day, beside one of dates.
+const TIMES_OF_DAY: [&str; 2] = ["time", "time_of_day"];
+/// The beginning of the line that names the columns of a W3C extended log.
+const FIELDS_OF_W3C: &[u8] = b"#Fields:";
+/// The beginnings of the other lines before the records of such a log.
+const OF_W3C: [&str; 6] =
+    ["#Software:", "#Version:", "#Date:", "#Remark:", "#Start-Date:", "#End-Date:"];
 /// Most columns of a header that an error message lists.
 const LISTED: usize = 20;
 
@@ -32,6 +42,7 @@ pub(super) struct CsvDecoder<K> {
 struct Table<K> {
     header: Option<Header>,
     zone: ZonePolicy,
+    map: ColumnMap,
     kind: PhantomData<K>,
 }
 
@@ -43,6 +54,14 @@ struct Header {
     delimiter: u8,
     /// Milliseconds of one unit of the latency or duration.
     factor: f64,
+    /// Whether the status is a gRPC code.
+    is_grpc: bool,
+    /// Whether a column of dates stands beside one of times of day.
+    has_dates: bool,
+    /// Whether it is that of a W3C extended log, whose times are UTC.
+    is_w3c: bool,
+    /// Whether the input has no service.
+    lacks_service: bool,
     /// The columns with another name than their field.
     renamed: Vec<(&'static str, String)>,
 }
@@ -58,8 +77,12 @@ struct CsvRow<'a> {
 
 impl<K: Kind> CsvDecoder<K> {
     pub(super) fn new(zone: ZonePolicy) -> Self {
-        let table = Table { header: None, zone, kind: PhantomData };
+        let table = Table { header: None, zone, map: ColumnMap::default(), kind: PhantomData };
         Self { splitter: Splitter::new(true), table }
+    }
+
+    pub(super) fn set_columns(&mut self, map: ColumnMap) {
+        self.table.map = map;
     }
 
     pub(super) fn held_bytes(&self) -> usize {
@@ -97,8 +120,10 @@ impl<K: Kind> Table<K> {
         sink: &mut impl FnMut(K::Record<'_>, u64),
         rejections: &mut Rejections,
     ) -> Result<Option<u8>> {
-        let Some(header) = &self.header else {
-            self.header = read_header::<K>(piece)?;
+        let is_header = matches!(piece, Piece::Record { bytes, .. } if bytes.starts_with(FIELDS_OF_W3C))
+            && self.header.as_ref().is_some_and(|header| header.is_w3c);
+        let Some(header) = self.header.as_ref().filter(|_| !is_header) else {
+            self.header = read_header::<K>(piece, &self.map)?;
             for (field, column) in self.header.iter().flat_map(|header| &header.renamed) {
                 rejections.rename(field, column);
             }
@@ -116,6 +141,11 @@ impl<K: Kind> Table<K> {
             }
         };
         let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+        if header.is_w3c && bytes.starts_with(b"#") {
+            return Ok(None);
+        }
+        let zone = if header.is_w3c { ZonePolicy::Offset(0) } else { self.zone };
+        let service = self.map.service().filter(|_| header.lacks_service);
         let Ok(text) = std::str::from_utf8(bytes) else {
             rejections.add(RejectReason::NotUtf8, line, || shown(bytes));
             let (readable, mut fields) = (String::from_utf8_lossy(bytes), [""; MAX_FIELDS]);
@@ -134,13 +164,13 @@ impl<K: Kind> Table<K> {
             });
             let fields = fields.each_ref().map(AsRef::as_ref);
             let row = CsvRow { line, columns, ended, fields };
-            row.judge::<K>(header, self.zone, sink, rejections);
+            row.judge::<K>((header, zone, service), sink, rejections);
         } else {
             let mut fields = [""; MAX_FIELDS];
             let columns = split_plain(text, header, &mut fields);
             let row = CsvRow { line, columns, ended, fields };
             if columns > 1 || !text.trim_ascii().is_empty() {
-                row.judge::<K>(header, self.zone, sink, rejections);
+                row.judge::<K>((header, zone, service), sink, rejections);
             }
         }
         Ok(None)
@@ -152,8 +182,7 @@ impl CsvRow<'_> {
     #[inline]
     fn judge<K: Kind>(
         &self,
-        header: &Header,
-        zone: ZonePolicy,
+        (header, zone, service): (&Header, ZonePolicy, Option<&str>),
         sink: &mut impl FnMut(K::Record<'_>, u64),
         rejections: &mut Rejections,
     ) {
@@ -167,20 +196,37 @@ impl CsvRow<'_> {
             lose::<K>(&self.fields, reason, self.line, rejections);
             return;
         }
-        match K::record(&self.fields, zone) {
+        let mut fields = self.fields;
+        if let (Some(service), Some(at)) = (service, K::place("service")) {
+            set(&mut fields, at, service);
+        }
+        let moment;
+        if header.has_dates
+            && let Some(at) = K::TIME.and_then(K::place)
+            && let (Some(date), Some(time)) = (fields.get(OF_DATE), fields.get(at))
+            && matches!(time.trim_ascii().find(':'), Some(1 | 2))
+        {
+            moment = format!("{} {}", date.trim_ascii(), time.trim_ascii());
+            set(&mut fields, at, moment.trim_ascii());
+        }
+        match K::record(&fields, zone) {
             Ok(mut record) => {
                 if header.factor != 1.0 {
                     K::rescale(&mut record, header.factor);
                 }
+                if header.is_grpc {
+                    let at = K::place("status_code").and_then(|at| fields.get(at));
+                    K::read_grpc(&mut record, at.copied().unwrap_or_default());
+                }
                 if let Some((doubt, name)) = K::doubt(&record) {
-                    let at = K::place(name).and_then(|at| self.fields.get(at));
+                    let at = K::place(name).and_then(|at| fields.get(at));
                     rejections.remark(doubt, self.line, || at.copied().unwrap_or("").to_owned());
                 }
                 sink(record, self.line);
             }
             Err((reason, name)) => {
                 rejections.add(reason, self.line, || {
-                    let at = K::place(name).and_then(|at| self.fields.get(at));
+                    let at = K::place(name).and_then(|at| fields.get(at));
                     let value = at.copied().unwrap_or_default();
                     if value.is_empty() {
                         format!("{name} is empty")
@@ -188,9 +234,15 @@ impl CsvRow<'_> {
                         format!("{name} = {value:?}")
                     }
                 });
-                lose::<K>(&self.fields, reason, self.line, rejections);
+                lose::<K>(&fields, reason, self.line, rejections);
             }
         }
+    }
+}
+
+fn set<'a>(fields: &mut [&'a str; MAX_FIELDS], at: usize, value: &'a str) {
+    if let Some(field) = fields.get_mut(at) {
+        *field = value;
     }
 }
 
@@ -334,7 +386,7 @@ fn way_out<K: Kind>() -> String {
 }
 
 /// The columns that the first line names; `None` for a blank line.
-fn read_header<K: Kind>(piece: Piece<'_>) -> Result<Option<Header>> {
+fn read_header<K: Kind>(piece: Piece<'_>, map: &ColumnMap) -> Result<Option<Header>> {
     let Piece::Record { bytes, .. } = piece else {
         let found = match piece {
             Piece::Unclosed { .. } => "a quote in the first line is never closed",
@@ -349,10 +401,18 @@ fn read_header<K: Kind>(piece: Piece<'_>) -> Result<Option<Header>> {
         )));
     };
     let text = text.trim_ascii();
-    if text.is_empty() {
+    if text.is_empty() || OF_W3C.iter().any(|name| text.starts_with(name)) {
         return Ok(None);
     }
-    let (delimiter, names) = split_header::<K>(text);
+    let of_w3c = text
+        .as_bytes()
+        .strip_prefix(FIELDS_OF_W3C)
+        .map(|_| text.split_ascii_whitespace().skip(1).map(str::to_owned).collect::<Vec<String>>());
+    let is_w3c = of_w3c.is_some();
+    let (delimiter, names) = match of_w3c {
+        Some(names) => (b' ', names),
+        None => split_header::<K>(text, map),
+    };
     for (at, field) in K::FIELDS.iter().enumerate() {
         let same = |name: &String| name.eq_ignore_ascii_case(field);
         let mut columns = (1_usize..).zip(&names).filter(|(_, name)| same(name));
@@ -365,9 +425,14 @@ fn read_header<K: Kind>(piece: Piece<'_>) -> Result<Option<Header>> {
         }
     }
     let shown_names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let found = find_columns::<K>(&shown_names);
+    let found = find_columns::<K>(&shown_names, map);
+    let dates = dates_beside_times::<K>(&shown_names, &found);
     let (mut slots, mut lacking) = (vec![IGNORED; names.len()], Vec::new());
     let (mut factor, mut renamed) = (1.0, Vec::new());
+    let (mut is_grpc, mut lacks_service) = (false, false);
+    if let Some(slot) = dates.and_then(|at| slots.get_mut(at)) {
+        *slot = OF_DATE;
+    }
     for (place, field) in K::FIELDS.iter().enumerate() {
         match found.get(place).copied().flatten() {
             Some((at, column)) => {
@@ -377,16 +442,21 @@ fn read_header<K: Kind>(piece: Piece<'_>) -> Result<Option<Header>> {
                 if matches!(*field, "latency_ms" | "duration_ms") {
                     factor = column.factor;
                 }
+                is_grpc |= column.is_grpc;
                 if column.is_renamed() {
                     renamed.extend(names.get(at).map(|name| (*field, name.clone())));
                 }
             }
-            None if place < K::NEEDED => lacking.push(format!("`{field}`")),
+            None if *field == "service" && map.service().is_some() => lacks_service = true,
+            None if place < K::NEEDED => lacking.push(*field),
             None => {}
         }
     }
     if lacking.is_empty() {
-        return Ok(Some(Header { slots, delimiter, factor, renamed }));
+        let has_dates = dates.is_some();
+        let header =
+            Header { slots, delimiter, factor, is_grpc, has_dates, is_w3c, lacks_service, renamed };
+        return Ok(Some(header));
     }
     let hint = match text.as_bytes() {
         [b'{' | b'[', ..] => "; for JSON write one object a line",
@@ -397,22 +467,39 @@ fn read_header<K: Kind>(piece: Piece<'_>) -> Result<Option<Header>> {
     };
     let more = if names.len() > LISTED { ", ..." } else { "" };
     let shown: Vec<String> = names.iter().take(LISTED).map(|name| shown(name.as_bytes())).collect();
+    let name = |field: &&str| match map.named(field) {
+        Some(column) => format!("`{field}` (named as the column `{column}`)"),
+        None => format!("`{field}`"),
+    };
+    let remedy = if hint.is_empty() && names.len() > 1 { remedy(&lacking) } else { String::new() };
+    let lacking: Vec<String> = lacking.iter().map(name).collect();
     Err(Error::input(format!(
-        "CSV header lacks {}; it has {}{more}; {}{hint}",
+        "CSV header lacks {}; it has {}{more}; {}{hint}{remedy}",
         lacking.join(", "),
         shown.join(", "),
         way_out::<K>(),
     )))
 }
 
+/// The place of a column of dates that stands beside the column of times of day.
+fn dates_beside_times<K: Kind>(
+    names: &[&str],
+    found: &[Option<(usize, Column)>; MAX_FIELDS],
+) -> Option<usize> {
+    let time = K::TIME.and_then(K::place)?;
+    let (at, _) = found.get(time).copied().flatten().filter(|_| K::FIELDS.len() <= OF_DATE)?;
+    let is_time_of_day = TIMES_OF_DAY.contains(&normal(names.get(at)?).as_str());
+    is_time_of_day.then(|| names.iter().position(|name| normal(name) == "date")).flatten()
+}
+
 /// The character between the fields of a header, and their names: of the usual characters the one
 /// with which most fields are found.
-fn split_header<K: Kind>(text: &str) -> (u8, Vec<String>) {
+fn split_header<K: Kind>(text: &str, map: &ColumnMap) -> (u8, Vec<String>) {
     let split = |delimiter: u8| {
         let mut names = Vec::new();
         split_quoted(text, delimiter, |_, field| names.push(field.text().trim().to_owned()));
         let shown: Vec<&str> = names.iter().map(String::as_str).collect();
-        let found = find_columns::<K>(&shown).iter().flatten().count();
+        let found = find_columns::<K>(&shown, map).iter().flatten().count();
         (found, delimiter, names)
     };
     let (mut most, mut delimiter, mut names) = split(b',');

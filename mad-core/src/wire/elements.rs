@@ -1,6 +1,6 @@
 //! Records in a JSON document: the elements of an array, or objects over several lines.
 
-use super::columns::column_of;
+use super::column_map::ColumnMap;
 use super::kind::Kind;
 use super::lines::Piece;
 use super::text::BOM;
@@ -47,7 +47,7 @@ pub(super) enum Shape {
 /// An array at the top has elements, and so has the first array of objects in an object that has
 /// fewer than two fields of a record before it and keeps it under a usual name. An object over several lines is one
 /// of several. Everything else is JSON Lines.
-pub(super) fn shape_of<K: Kind>(start: &[u8], at_end: bool) -> Option<Shape> {
+pub(super) fn shape_of<K: Kind>(start: &[u8], at_end: bool, map: &ColumnMap) -> Option<Shape> {
     if start.len() < BOM.len() && BOM.starts_with(start) && !at_end {
         return None;
     }
@@ -71,7 +71,8 @@ pub(super) fn shape_of<K: Kind>(start: &[u8], at_end: bool) -> Option<Shape> {
             b' ' | b'\r' | b'\t' => {}
             b':' => {
                 keys.truncate(depth.saturating_sub(1));
-                let is_field = column_of::<K>(&text).is_some_and(|column| column.place < K::NEEDED);
+                let column = map.column_of::<K>(&text);
+                let is_field = column.is_some_and(|column| column.place < K::NEEDED);
                 fields += usize::from(depth == 1 && is_field);
                 keys.push(std::mem::take(&mut text));
             }

@@ -8,7 +8,8 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::columns::{Column, column_of};
+use super::column_map::ColumnMap;
+use super::columns::Column;
 use super::kind::{Kind, MAX_FIELDS};
 use super::scalar::Scalar;
 use super::value::Value;
@@ -27,6 +28,8 @@ const LINES: [&str; 6] = ["log", "message", "msg", "MESSAGE", "line", "body"];
 #[derive(Debug, Clone)]
 pub(super) struct Layout<K> {
     keys: HashMap<String, Option<Column>>,
+    /// The keys that the configuration names.
+    pub map: ColumnMap,
     /// The fields that some object had.
     pub seen: [bool; MAX_FIELDS],
     /// Keys with another name than their field that were found since the last object.
@@ -38,7 +41,8 @@ impl<K: Kind> Layout<K> {
     /// No keys yet.
     pub fn new() -> Self {
         let (keys, renamed) = (HashMap::new(), Vec::new());
-        Self { keys, seen: [false; MAX_FIELDS], renamed, kind: PhantomData }
+        let map = ColumnMap::default();
+        Self { keys, map, seen: [false; MAX_FIELDS], renamed, kind: PhantomData }
     }
 
     /// The field of a key with its path.
@@ -46,21 +50,31 @@ impl<K: Kind> Layout<K> {
         if let Some(known) = self.keys.get(path) {
             return *known;
         }
-        let column = column_of::<K>(path);
+        let column = self.map.column_of::<K>(path);
         if self.keys.len() < MOST_KEYS {
             self.keys.insert(path.to_owned(), column);
-            if let Some(field) = column
-                .filter(Column::is_renamed)
-                .and_then(|column| K::FIELDS.get(column.place).copied())
+            if let Some(column) = column.filter(Column::is_renamed)
+                && let Some(field) = K::FIELDS.get(column.place).copied()
             {
-                self.renamed.push((field, path.to_owned()));
+                // a named key is the one that counts, so it is noted first
+                let at = if column.is_mapped { 0 } else { self.renamed.len() };
+                self.renamed.insert(at, (field, path.to_owned()));
             }
         }
         column
     }
 
-    /// A field that no object so far had, of those without which a request cannot be judged.
-    pub fn absent(&self) -> Option<&'static str> {
+    /// Adds the service of an input without one. Returns a field that no object so far had, of
+    /// those without which a request cannot be judged.
+    pub fn complete(&mut self, fields: &mut Fields<'_, K>) -> Option<&'static str> {
+        if let (Some(service), Some(place)) = (self.map.service(), K::place("service"))
+            && let (Some(value), Some(seen)) =
+                (fields.values.get_mut(place), self.seen.get_mut(place))
+            && value.is_missing()
+        {
+            *value = Scalar::Text(Cow::Owned(service.to_owned()));
+            *seen = true;
+        }
         let needed = K::KIND == RecordKind::Requests;
         let mut fields = K::FIELDS.iter().zip(self.seen).take(K::NEEDED);
         fields.find(|(_, seen)| needed && !seen).map(|(field, _)| *field)
@@ -74,6 +88,8 @@ pub(super) struct Fields<'a, K> {
     ranks: [u16; MAX_FIELDS],
     /// Milliseconds of one unit of the latency or duration.
     pub factor: f64,
+    /// Whether the status is a gRPC code.
+    pub is_grpc: bool,
     kind: PhantomData<K>,
 }
 
@@ -120,6 +136,7 @@ impl<'a, K: Kind> Fields<'a, K> {
             values: [const { Scalar::Missing }; MAX_FIELDS],
             ranks: [u16::MAX; MAX_FIELDS],
             factor: 1.0,
+            is_grpc: false,
             kind: PhantomData,
         };
         let mut json = serde_json::Deserializer::from_str(text);
@@ -144,7 +161,7 @@ impl<'a, K: Kind> Fields<'a, K> {
     /// Sets a field unless a better key has set it. Of equal keys the last one counts, and a value
     /// is better than none.
     fn set(&mut self, column: Column, value: Scalar<'a>) {
-        let Column { place, rank, factor } = column;
+        let Column { place, rank, factor, is_grpc, .. } = column;
         let (Some(known), Some(best)) = (self.values.get_mut(place), self.ranks.get_mut(place))
         else {
             return;
@@ -159,6 +176,8 @@ impl<'a, K: Kind> Fields<'a, K> {
             let field = K::FIELDS.get(place).copied().unwrap_or_default();
             if matches!(field, "latency_ms" | "duration_ms") {
                 self.factor = factor;
+            } else if field == "status_code" {
+                self.is_grpc = is_grpc;
             }
         }
     }
@@ -166,10 +185,11 @@ impl<'a, K: Kind> Fields<'a, K> {
     /// Adds the fields of a line that stands as text in a wrapper.
     fn add_line(&mut self, line: &str, layout: &mut Layout<K>) {
         let Ok(inner) = Fields::<K>::read(line, layout) else { return };
-        let factor = inner.factor;
+        let (factor, is_grpc) = (inner.factor, inner.is_grpc);
         for (place, (value, rank)) in inner.values.into_iter().zip(inner.ranks).enumerate() {
             if !value.is_missing() {
-                self.set(Column { place, rank, factor }, value.into_owned());
+                let is_mapped = false;
+                self.set(Column { place, rank, factor, is_grpc, is_mapped }, value.into_owned());
             }
         }
     }
@@ -202,7 +222,9 @@ impl<'de, K: Kind> Visitor<'de> for Object<'_, 'de, K> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(Key(key)) = map.next_key_seed(KeySeed)? {
             let column = if self.depth == 0 {
-                let own = K::place(&key).map(|place| Column { place, rank: 0, factor: 1.0 });
+                let own = K::place(&key).filter(|_| self.layout.map.is_empty()).map(|place| {
+                    Column { place, rank: 0, factor: 1.0, is_grpc: false, is_mapped: false }
+                });
                 own.or_else(|| self.layout.column(&key))
             } else {
                 self.layout.column(&format!("{}{key}", self.prefix))

@@ -1,5 +1,6 @@
 //! The decoder of JSON Lines: one object with the fields of a record on each line.
 
+use super::column_map::ColumnMap;
 use super::elements::{Elements, Shape, shape_of};
 use super::json_object::{Fields, Layout};
 use super::kind::Kind;
@@ -32,6 +33,10 @@ impl<K: Kind> JsonLinesDecoder<K> {
         Self { shape: Undecided::Start(Vec::new()), zone, layout: Layout::new() }
     }
 
+    pub(super) fn set_columns(&mut self, map: ColumnMap) {
+        self.layout.map = map;
+    }
+
     pub(super) fn held_bytes(&self) -> usize {
         match &self.shape {
             Undecided::Start(start) => start.capacity(),
@@ -55,7 +60,7 @@ impl<K: Kind> JsonLinesDecoder<K> {
             start.extend_from_slice(bytes);
             std::mem::take(start)
         };
-        if let Some(shape) = shape_of::<K>(&whole, false) {
+        if let Some(shape) = shape_of::<K>(&whole, false, &self.layout.map) {
             self.decide(shape);
             self.pass_on(&whole, sink, rejections)
         } else {
@@ -99,7 +104,8 @@ impl<K: Kind> JsonLinesDecoder<K> {
     ) -> Result<()> {
         if let Undecided::Start(start) = &mut self.shape {
             let whole = std::mem::take(start);
-            self.decide(shape_of::<K>(&whole, true).unwrap_or(Shape::Lines));
+            let shape = shape_of::<K>(&whole, true, &self.layout.map);
+            self.decide(shape.unwrap_or(Shape::Lines));
             self.pass_on(&whole, sink, rejections)?;
         }
         let Self { shape, zone, layout } = self;
@@ -163,14 +169,17 @@ fn take<K: Kind>(
         rejections.rename(field, &key);
     }
     match fields {
-        Ok(fields) => match layout
-            .absent()
+        Ok(mut fields) => match layout
+            .complete(&mut fields)
             .map_or(Ok(()), |name| Err((RejectReason::MissingField, name)))
             .and_then(|()| K::record(&fields.values, zone))
         {
             Ok(mut record) => {
                 if fields.factor != 1.0 {
                     K::rescale(&mut record, fields.factor);
+                }
+                if fields.is_grpc {
+                    K::read_grpc(&mut record, &fields.written("status_code"));
                 }
                 if let Some((doubt, name)) = K::doubt(&record) {
                     rejections.remark(doubt, line, || fields.written(name));

@@ -59,6 +59,9 @@ pub trait Kind: sealed::Sealed + 'static {
     /// Multiplies the latency or duration of a record that was written in another unit.
     fn rescale(_: &mut Self::Record<'_>, _: f64) {}
 
+    /// Reads the status again as a gRPC code, where 0 is OK.
+    fn read_grpc(_: &mut Self::Record<'_>, _: &str) {}
+
     /// A value of a good record that is not known, and its field.
     fn doubt(_: &Self::Record<'_>) -> Option<(Doubt, &'static str)> {
         None
@@ -138,6 +141,10 @@ impl Kind for Requests {
 
     fn rescale(request: &mut Request<'_>, factor: f64) {
         request.latency_ms *= factor;
+    }
+
+    fn read_grpc(request: &mut Request<'_>, written: &str) {
+        request.status = Status::parse_grpc(written);
     }
 
     #[inline]

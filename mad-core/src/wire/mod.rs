@@ -14,6 +14,7 @@ use crate::telemetry::Rejections;
 use crate::time::ZonePolicy;
 
 mod any;
+mod column_map;
 mod columns;
 #[cfg(feature = "csv")]
 mod csv;
@@ -36,6 +37,7 @@ mod text;
 mod value;
 
 pub use any::{AnyDecoder, Sink, fields_of};
+pub use column_map::{ColumnMap, remedy};
 pub use columns::{Column, FindColumn, column_of, find_column, find_columns};
 pub use kind::{Changes, Edges, Fault, Kind, Logs, MAX_FIELDS, Metrics, Requests, Spans};
 pub use number::{latency_of, latency_of_text};
@@ -179,6 +181,20 @@ impl<K: Kind> Decoder<K> {
             Format::JsonLines => Inner::Absent("jsonl", std::marker::PhantomData),
         };
         Self { inner, failed: None }
+    }
+
+    /// Finds fields in the columns that `map` names. Call it before the first bytes are fed.
+    #[must_use]
+    pub fn with_columns(mut self, map: ColumnMap) -> Self {
+        match &mut self.inner {
+            #[cfg(feature = "csv")]
+            Inner::Csv(decoder) => decoder.set_columns(map),
+            #[cfg(feature = "jsonl")]
+            Inner::JsonLines(decoder) => decoder.set_columns(map),
+            #[cfg(not(all(feature = "csv", feature = "jsonl")))]
+            Inner::Absent(..) => drop(map),
+        }
+        self
     }
 
     /// Takes the next bytes, cut anywhere. Every record they complete goes to `sink` with its line

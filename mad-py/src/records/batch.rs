@@ -1,7 +1,7 @@
 //! A batch of records for a pipeline.
 
 use mad_core::time::ZonePolicy;
-use mad_core::wire::AnyDecoder;
+use mad_core::wire::{AnyDecoder, ColumnMap};
 use mad_core::{Format, Pipeline, Record, RecordKind, Rejections, Source, Update};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -19,6 +19,8 @@ pub struct Batch<'a> {
     pub id: Option<&'a str>,
     /// The zone of times in bytes that carry none.
     pub zone: ZonePolicy,
+    /// The columns that the configuration names.
+    pub columns: &'a ColumnMap,
 }
 
 /// What holds the records.
@@ -30,10 +32,15 @@ pub enum Records<'a> {
 
 impl<'a> Records<'a> {
     /// Of a `bytes` object or of any table.
-    pub fn new(source: &'a Bound<'_, PyAny>, kind: RecordKind, zone: ZonePolicy) -> PyResult<Self> {
+    pub fn new(
+        source: &'a Bound<'_, PyAny>,
+        kind: RecordKind,
+        zone: ZonePolicy,
+        columns: &ColumnMap,
+    ) -> PyResult<Self> {
         match source.cast::<PyBytes>() {
             Ok(bytes) => Ok(Self::Bytes(bytes.as_bytes())),
-            Err(_) => Ok(Self::Table(read_table(kind, source, zone)?)),
+            Err(_) => Ok(Self::Table(read_table(kind, source, zone, columns)?)),
         }
     }
 }
@@ -51,7 +58,12 @@ impl Records<'_> {
     /// # Errors
     ///
     /// The error that [`Batch::ingest`] would give.
-    pub fn check(&self, kind: RecordKind, zone: ZonePolicy) -> mad_core::Result<()> {
+    pub fn check(
+        &self,
+        kind: RecordKind,
+        zone: ZonePolicy,
+        columns: &ColumnMap,
+    ) -> mad_core::Result<()> {
         let Self::Bytes(bytes) = self else { return Ok(()) };
         let format = Format::sniff(bytes);
         let has_line = bytes.iter().take(HEADER).any(|byte| *byte == b'\n');
@@ -64,7 +76,7 @@ impl Records<'_> {
         let head = bytes.get(..most).unwrap_or(bytes);
         let mut rejections = Rejections::default();
         let mut sink = |_: Record<'_>, _: u64| {};
-        let mut decoder = AnyDecoder::new(kind, format, zone);
+        let mut decoder = AnyDecoder::with_columns(kind, format, zone, columns);
         decoder.feed(head, &mut sink, &mut rejections)?;
         if head.len() == bytes.len() {
             decoder.finish(&mut sink, &mut rejections)?;
@@ -110,7 +122,9 @@ impl Batch<'_> {
         };
         match &self.records {
             Records::Bytes(bytes) => {
-                let mut decoder = AnyDecoder::new(self.kind, Format::sniff(bytes), self.zone);
+                let format = Format::sniff(bytes);
+                let mut decoder =
+                    AnyDecoder::with_columns(self.kind, format, self.zone, self.columns);
                 decoder.feed(bytes, &mut push, &mut rejections)?;
                 decoder.finish(&mut push, &mut rejections)?;
             }

@@ -1,7 +1,9 @@
 //! Tables of a kind of record that is named at run time.
 
 use mad_core::time::ZonePolicy;
-use mad_core::wire::{Changes, Edges, Kind, Logs, Metrics, Requests, Sink, Spans, fields_of};
+use mad_core::wire::{
+    Changes, ColumnMap, Edges, Kind, Logs, Metrics, Requests, Sink, Spans, fields_of,
+};
 use mad_core::{RecordKind, Rejections};
 use pyo3::prelude::*;
 
@@ -37,14 +39,15 @@ pub fn read_table(
     kind: RecordKind,
     table: &Bound<'_, PyAny>,
     zone: ZonePolicy,
+    map: &ColumnMap,
 ) -> PyResult<Box<dyn Columns>> {
     Ok(match kind {
-        RecordKind::Requests => Box::new(RecordTable::<Requests>::read(table, zone)?),
-        RecordKind::Metrics => Box::new(RecordTable::<Metrics>::read(table, zone)?),
-        RecordKind::Spans => Box::new(RecordTable::<Spans>::read(table, zone)?),
-        RecordKind::Logs => Box::new(RecordTable::<Logs>::read(table, zone)?),
-        RecordKind::Changes => Box::new(RecordTable::<Changes>::read(table, zone)?),
-        RecordKind::Edges => Box::new(RecordTable::<Edges>::read(table, zone)?),
+        RecordKind::Requests => Box::new(RecordTable::<Requests>::read_mapped(table, zone, map)?),
+        RecordKind::Metrics => Box::new(RecordTable::<Metrics>::read_mapped(table, zone, map)?),
+        RecordKind::Spans => Box::new(RecordTable::<Spans>::read_mapped(table, zone, map)?),
+        RecordKind::Logs => Box::new(RecordTable::<Logs>::read_mapped(table, zone, map)?),
+        RecordKind::Changes => Box::new(RecordTable::<Changes>::read_mapped(table, zone, map)?),
+        RecordKind::Edges => Box::new(RecordTable::<Edges>::read_mapped(table, zone, map)?),
     })
 }
 

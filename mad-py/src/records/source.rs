@@ -1,8 +1,8 @@
 //! One source: the bytes of a file, or tables one after the other.
 
 use mad_core::time::ZonePolicy;
-use mad_core::wire::{AnyDecoder, Sink};
-use mad_core::{Format, RecordKind, Rejections, Result};
+use mad_core::wire::{AnyDecoder, ColumnMap, Sink};
+use mad_core::{Format, PipelineConfig, RecordKind, Rejections, Result};
 
 use crate::records::kinds::Columns;
 
@@ -27,12 +27,24 @@ pub struct Source {
     first_bytes: Vec<u8>,
     /// Rows of the tables so far; `None` for bytes.
     rows: Option<u64>,
+    columns: ColumnMap,
 }
 
 impl Source {
     /// A source at its start.
     pub fn new(kind: RecordKind) -> Self {
-        Self { kind, ended: false, decoder: None, first_bytes: Vec::new(), rows: None }
+        let columns = ColumnMap::default();
+        Self { kind, ended: false, decoder: None, first_bytes: Vec::new(), rows: None, columns }
+    }
+
+    /// A source with the columns that a configuration names.
+    pub fn with_columns(kind: RecordKind, config: &PipelineConfig) -> Self {
+        Self { columns: ColumnMap::new(&config.intake), ..Self::new(kind) }
+    }
+
+    /// The columns that the configuration names.
+    pub fn columns(&self) -> &ColumnMap {
+        &self.columns
     }
 
     /// Reads a piece.
@@ -77,7 +89,8 @@ impl Source {
         }
         let first = std::mem::take(&mut self.first_bytes);
         let format = Format::sniff(&first);
-        let decoder = self.decoder.insert(AnyDecoder::new(self.kind, format, zone));
+        let decoder = AnyDecoder::with_columns(self.kind, format, zone, &self.columns);
+        let decoder = self.decoder.insert(decoder);
         decoder.feed(&first, sink, rejections)?;
         if bytes.is_none() { decoder.finish(sink, rejections) } else { Ok(()) }
     }

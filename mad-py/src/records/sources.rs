@@ -6,7 +6,7 @@ use mad_core::export::ClockFaultDocument;
 use mad_core::feature::ClockWatch;
 use mad_core::telemetry::KindCounts;
 use mad_core::time::ZonePolicy;
-use mad_core::wire::Sink;
+use mad_core::wire::{ColumnMap, Sink};
 use mad_core::{Error, PipelineConfig, Record, RecordKind, Rejections, Result};
 
 use crate::records::owned::{Names, Owned};
@@ -20,6 +20,7 @@ pub struct Sources {
     read: Vec<KindCounts>,
     names: Names,
     zone: ZonePolicy,
+    columns: ColumnMap,
     sort: Option<usize>,
     held: usize,
     /// Of records that are sorted: their order of arrival shows wrong clocks.
@@ -29,12 +30,13 @@ pub struct Sources {
 impl Sources {
     /// `sort` is how many records may be held to sort them; `None` takes them as they come.
     pub fn new(kinds: &[RecordKind], config: &PipelineConfig, sort: Option<usize>) -> Self {
-        let source = |kind: &RecordKind| (Source::new(*kind), VecDeque::new());
+        let source = |kind: &RecordKind| (Source::with_columns(*kind, config), VecDeque::new());
         Self {
             sources: kinds.iter().map(source).collect(),
             read: vec![KindCounts::default(); kinds.len()],
             names: Names::new(),
             zone: config.zone(),
+            columns: ColumnMap::new(&config.intake),
             sort,
             held: 0,
             watch: ClockWatch::new(config.features, &config.limits),
@@ -72,6 +74,11 @@ impl Sources {
         self.zone
     }
 
+    /// The columns that the configuration names.
+    pub fn columns(&self) -> &ColumnMap {
+        &self.columns
+    }
+
     /// The source that has to be read next; `None` when all have ended.
     pub fn wants(&self) -> Option<usize> {
         let open = || self.sources.iter().enumerate().filter(|(_, (source, _))| !source.ended);
@@ -91,7 +98,7 @@ impl Sources {
     ) -> Result<()> {
         let kind = self.kind(index)?;
         let judged = self.sources.iter().filter(|(source, _)| source.kind.is_timed()).count();
-        let Self { sources, read, names, zone, sort, held, watch } = self;
+        let Self { sources, read, names, zone, sort, held, watch, .. } = self;
         let Some((source, queue)) = sources.get_mut(index) else { return Ok(()) };
         let Some(read) = read.get_mut(index) else { return Ok(()) };
         let mut rejected = Rejections::default();

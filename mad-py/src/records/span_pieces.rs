@@ -2,6 +2,7 @@
 
 use mad_core::telemetry::KindCounts;
 use mad_core::time::ZonePolicy;
+use mad_core::wire::ColumnMap;
 use mad_core::{Record, RecordKind, Span};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
@@ -32,7 +33,12 @@ pub fn given(source: &Bound<'_, PyAny>) -> PyResult<Vec<Given>> {
 fn one(piece: &Bound<'_, PyAny>) -> PyResult<Given> {
     match piece.cast::<PyBytes>() {
         Ok(bytes) => Ok(Given::Bytes(bytes.as_bytes().to_vec())),
-        Err(_) => Ok(Given::Table(read_table(RecordKind::Spans, piece, ZonePolicy::Refuse)?)),
+        Err(_) => Ok(Given::Table(read_table(
+            RecordKind::Spans,
+            piece,
+            ZonePolicy::Refuse,
+            &ColumnMap::default(),
+        )?)),
     }
 }
 

@@ -20,13 +20,13 @@ pub struct Telemetry {
 
 #[pymethods]
 impl Telemetry {
-    /// Nothing of a kind yet; of `config`, only `naive_offset_seconds` matters.
+    /// Nothing of a kind yet; of `config`, `naive_offset_seconds` and `intake` matter.
     #[new]
     #[pyo3(signature = (kind, config=None))]
     fn new(kind: &str, config: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
-        let zone = parse(config)?.zone();
-        let source = Source::new(parse_kind(kind)?);
-        Ok(Self { source, reading: Reading::default(), zone })
+        let config = parse(config)?;
+        let source = Source::with_columns(parse_kind(kind)?, &config);
+        Ok(Self { source, reading: Reading::default(), zone: config.zone() })
     }
 
     /// Reads a piece: bytes, cut anywhere, or a table.
@@ -35,7 +35,8 @@ impl Telemetry {
             let bytes = bytes.as_bytes();
             return py.detach(|| self.take(&Piece::Bytes(bytes)));
         }
-        let table = Piece::Table(read_table(self.source.kind, chunk, self.zone)?);
+        let columns = self.source.columns();
+        let table = Piece::Table(read_table(self.source.kind, chunk, self.zone, columns)?);
         py.detach(|| self.take(&table))
     }
 

@@ -7,6 +7,7 @@ use mad_core::feature::StatusCounts;
 use mad_core::guard::{Confidence, Reason, Severity, Verdict};
 use mad_core::score::{RowScores, Score, SignalScore};
 use mad_core::time::SECOND;
+use mad_core::wire::ColumnMap;
 use mad_core::{EntityId, EntityTable, FeatureRow, Signal};
 use pyo3::prelude::*;
 
@@ -88,6 +89,7 @@ pub fn read_rows(table: &Bound<'_, PyAny>) -> PyResult<Rows> {
         time: Some("bucket_ts"),
         is_number: |name| !TEXTS.contains(&name),
         find: None,
+        map: &ColumnMap::default(),
     };
     let reader = TableReader::open(shape, table)?;
     let mut rows = Rows { entities: EntityTable::new(usize::MAX), ..Rows::default() };

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use mad_core::export::{ClockFaultDocument, RankingDocument, prometheus_text};
 use mad_core::pipeline::DeltaCheckpoint;
 use mad_core::time::ZonePolicy;
+use mad_core::wire::ColumnMap;
 use mad_core::{CulpritConfig, Pipeline, Timestamp};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -32,6 +33,7 @@ type Delta<'py> = (Bound<'py, PyBytes>, Parts<'py, u32>, Parts<'py, String>);
 pub struct EnginePipeline {
     served: Shared<Served>,
     zone: ZonePolicy,
+    columns: ColumnMap,
 }
 
 /// A pipeline, and what the service shows beside it.
@@ -102,8 +104,8 @@ impl EnginePipeline {
     #[pyo3(signature = (table, kind="requests"))]
     fn check(&self, table: &Bound<'_, PyAny>, kind: &str) -> PyResult<()> {
         let kind = parse_kind(kind)?;
-        let records = Records::new(table, kind, self.zone)?;
-        records.check(kind, self.zone).map_err(|error| to_py(&error))
+        let records = Records::new(table, kind, self.zone, &self.columns)?;
+        records.check(kind, self.zone, &self.columns).map_err(|error| to_py(&error))
     }
 
     /// Takes a batch as `Pipeline.ingest` does. `naive_offset_seconds` is the zone of times that
@@ -120,8 +122,9 @@ impl EnginePipeline {
         let zone = naive_offset_seconds.map_or(self.zone, ZonePolicy::Offset);
         let kind = parse_kind(kind)?;
         // read before the lock is taken, because reading a table runs Python code
-        let records = Records::new(table, kind, zone)?;
-        let batch = Batch { kind, records, partition, id: None, zone };
+        let columns = &self.columns;
+        let records = Records::new(table, kind, zone, columns)?;
+        let batch = Batch { kind, records, partition, id: None, zone, columns };
         self.served.with(py, |Served { core, seen }| {
             let ingested = batch.ingest(core, Some(seen));
             let seen = seen.take_batch();
@@ -235,8 +238,8 @@ impl EnginePipeline {
 
 impl EnginePipeline {
     fn of(core: Pipeline) -> Self {
-        let zone = core.config().zone();
-        Self { served: Shared::new(Served { core, seen: Seen::default() }), zone }
+        let (zone, columns) = (core.config().zone(), ColumnMap::new(&core.config().intake));
+        Self { served: Shared::new(Served { core, seen: Seen::default() }), zone, columns }
     }
 
     /// The answer of a query as JSON.

@@ -1,6 +1,6 @@
 //! Detection over tables in memory.
 
-use mad_core::wire::Kind;
+use mad_core::wire::{ColumnMap, Kind};
 use mad_core::{Rejections, Timestamp};
 use pyo3::prelude::*;
 
@@ -30,14 +30,14 @@ pub fn detect(
     learn: bool,
 ) -> PyResult<Report> {
     let config = parse(config)?;
-    let zone = config.zone();
+    let (zone, map) = (config.zone(), &ColumnMap::new(&config.intake));
     let mut intake = Intake::new(config, state, learn)?;
-    let requests = requests.map(|table| RequestTable::read(table, zone)).transpose()?;
-    let metrics = metrics.map(|table| MetricTable::read(table, zone)).transpose()?;
-    let spans = spans.map(|table| SpanTable::read(table, zone)).transpose()?;
-    let changes = changes.map(|table| ChangeTable::read(table, zone)).transpose()?;
-    let edges = edges.map(|table| EdgeTable::read(table, zone)).transpose()?;
-    let logs = logs.map(|table| LogTable::read(table, zone)).transpose()?;
+    let requests = requests.map(|table| RequestTable::read_mapped(table, zone, map)).transpose()?;
+    let metrics = metrics.map(|table| MetricTable::read_mapped(table, zone, map)).transpose()?;
+    let spans = spans.map(|table| SpanTable::read_mapped(table, zone, map)).transpose()?;
+    let changes = changes.map(|table| ChangeTable::read_mapped(table, zone, map)).transpose()?;
+    let edges = edges.map(|table| EdgeTable::read_mapped(table, zone, map)).transpose()?;
+    let logs = logs.map(|table| LogTable::read_mapped(table, zone, map)).transpose()?;
     Ok(py.detach(|| {
         // of equal times the first kind comes first; edges have no time and come before all
         let mut feeds: Vec<Box<dyn Feed + '_>> = Vec::new();
@@ -66,11 +66,12 @@ trait Feed {
 
 struct Rows<'a, K> {
     rows: ByTime<'a, K>,
+    table: &'a RecordTable<K>,
     bad: Rejections,
 }
 
 fn feed<'a, K: Kind>(table: &'a RecordTable<K>) -> Box<dyn Feed + 'a> {
-    Box::new(Rows { rows: ByTime::new(table), bad: Rejections::default() })
+    Box::new(Rows { rows: ByTime::new(table), table, bad: Rejections::default() })
 }
 
 impl<K: Kind> Feed for Rows<'_, K> {
@@ -87,6 +88,7 @@ impl<K: Kind> Feed for Rows<'_, K> {
     }
 
     fn end(&mut self, intake: &mut Intake) {
+        self.table.note_renamed(&mut self.bad);
         intake.note(K::KIND, std::mem::take(&mut self.bad));
     }
 }

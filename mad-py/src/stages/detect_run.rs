@@ -93,7 +93,8 @@ impl DetectRun {
             return py.detach(|| self.take(source, &Piece::Bytes(bytes))).map_err(|e| to_py(&e));
         }
         let kind = self.sources.kind(source).map_err(|error| to_py(&error))?;
-        let table = Piece::Table(read_table(kind, chunk, self.sources.zone())?);
+        let (zone, columns) = (self.sources.zone(), self.sources.columns());
+        let table = Piece::Table(read_table(kind, chunk, zone, columns)?);
         py.detach(|| self.take(source, &table)).map_err(|error| to_py(&error))
     }
 

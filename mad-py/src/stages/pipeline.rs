@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use mad_core::export::ClockFaultDocument;
 use mad_core::time::ZonePolicy;
+use mad_core::wire::ColumnMap;
 use mad_core::{Command, Document, Entity};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -57,6 +58,7 @@ use crate::tables::table::Table;
 pub struct Pipeline {
     core: Shared<mad_core::Pipeline>,
     zone: ZonePolicy,
+    columns: ColumnMap,
 }
 
 #[pymethods]
@@ -85,8 +87,9 @@ impl Pipeline {
     ) -> PyResult<Update> {
         let (kind, zone) = (parse_kind(kind)?, self.zone);
         // read before the lock is taken, because reading a table runs Python code
-        let records = Records::new(table, kind, zone)?;
-        let batch = Batch { kind, records, partition, id: batch_id, zone };
+        let columns = &self.columns;
+        let records = Records::new(table, kind, zone, columns)?;
+        let batch = Batch { kind, records, partition, id: batch_id, zone, columns };
         self.change(py, |core| {
             let mut update = batch.ingest(core, None)?.update;
             if let Some(at) = watermark {
@@ -241,8 +244,8 @@ impl Pipeline {
 
 impl Pipeline {
     fn of(core: mad_core::Pipeline) -> Self {
-        let zone = core.config().zone();
-        Self { core: Shared::new(core), zone }
+        let (zone, columns) = (core.config().zone(), ColumnMap::new(&core.config().intake));
+        Self { core: Shared::new(core), zone, columns }
     }
 
     /// Changes the core and gives what came of it.

@@ -65,7 +65,12 @@ impl ReferenceRun {
             let bytes = bytes.as_bytes();
             return py.detach(|| self.take(source, &Piece::Bytes(bytes))).map_err(|e| to_py(&e));
         }
-        let table = Piece::Table(read_table(RecordKind::Requests, chunk, self.sources.zone())?);
+        let table = Piece::Table(read_table(
+            RecordKind::Requests,
+            chunk,
+            self.sources.zone(),
+            self.sources.columns(),
+        )?);
         py.detach(|| self.take(source, &table)).map_err(|error| to_py(&error))
     }
 

@@ -1,6 +1,7 @@
 //! The graph of services, from tables and bytes.
 
 use mad_core::time::ZonePolicy;
+use mad_core::wire::ColumnMap;
 use mad_core::{CallEdge, Record, RecordKind, Rejections, ServiceNode};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -250,7 +251,7 @@ impl ServiceGraph {
             let bytes = bytes.as_bytes();
             self.state.with(py, |state| take(state, &Piece::Bytes(bytes)))?
         } else {
-            let table = Piece::Table(read_table(kind, chunk, self.zone)?);
+            let table = Piece::Table(read_table(kind, chunk, self.zone, &ColumnMap::default())?);
             self.state.with(py, |state| take(state, &table))?
         };
         outcome.map_err(|error| to_py(&error))

@@ -8,7 +8,9 @@ use mad_core::wire::{Kind, Value};
 use mad_core::{RejectReason, Status, Timestamp};
 use pyo3::prelude::*;
 
-use crate::tables::column_types::{NAIVE, Names, latencies, names, numbers, statuses, times};
+use crate::tables::column_types::{
+    NAIVE, Names, grpc_statuses, latencies, names, numbers, statuses, times,
+};
 
 /// A column as it was read and as it was written. A value that is null in the first and not in the
 /// second could not be read.
@@ -36,6 +38,12 @@ impl Column {
             _ if is_number(name) => Read::Numbers(numbers(written, name)?),
             _ => Read::Names(names(written, name)?),
         };
+        Ok(Self { read, nulls: written.logical_nulls(), written: written.clone() })
+    }
+
+    /// Reads a column of gRPC status codes.
+    pub fn of_grpc(written: &ArrayRef, name: &str) -> PyResult<Self> {
+        let read = Read::Statuses(grpc_statuses(written, name)?);
         Ok(Self { read, nulls: written.logical_nulls(), written: written.clone() })
     }
 

@@ -79,6 +79,18 @@ pub fn statuses(column: &ArrayRef, name: &str) -> PyResult<Vec<Status>> {
     Ok(numbers.iter().map(|x| x.map_or(Status::NoResponse, Status::from_number)).collect())
 }
 
+/// The same of gRPC status codes, where 0 is OK.
+pub fn grpc_statuses(column: &ArrayRef, name: &str) -> PyResult<Vec<Status>> {
+    if is_written(column.data_type()) {
+        let text = names(column, name)?;
+        return Ok((0..column.len())
+            .map(|row| text.get(row).map_or(Status::NoResponse, Status::parse_grpc))
+            .collect());
+    }
+    let status = |code: f64| if code == 0.0 { Status::Grpc(0) } else { Status::from_number(code) };
+    Ok(numbers(column, name)?.iter().map(|x| x.map_or(Status::NoResponse, status)).collect())
+}
+
 /// Latencies in milliseconds; NaN where one is missing, negative or no number.
 pub fn latencies(column: &ArrayRef, name: &str) -> PyResult<Float64Array> {
     if is_written(column.data_type()) {

@@ -15,6 +15,8 @@ use numpy::{Element, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use mad_core::wire::remedy;
+
 use crate::errors::value_error;
 use crate::tables::shape::Shape;
 
@@ -27,8 +29,8 @@ pub fn columns_through_numpy(shape: &Shape<'_>, table: &Bound<'_, PyAny>) -> PyR
     for name in shape.fields.iter().copied() {
         let mut label = name;
         let mut found = table.get_item(name);
-        let renamed = shape.find.and_then(|find| find(name, &names_of_columns));
-        if found.is_err()
+        let renamed = shape.find.and_then(|find| find(name, &names_of_columns, shape.map));
+        if (found.is_err() || renamed.is_some_and(|(_, column)| column.is_mapped))
             && let Some(other) = renamed.and_then(|(at, _)| known.get(at))
         {
             label = other;
@@ -37,10 +39,12 @@ pub fn columns_through_numpy(shape: &Shape<'_>, table: &Bound<'_, PyAny>) -> PyR
         let column = match found {
             Ok(column) => column,
             Err(_) if !shape.needed.contains(&name) => continue,
+            Err(_) if name == "service" && shape.map.service().is_some() => continue,
             Err(_) => {
                 return Err(value_error(format!(
-                    "the {what} table has no column `{name}`; needed are {}",
+                    "the {what} table has no column `{name}`; needed are {}{}",
                     shape.needed.join(", "),
+                    if shape.find.is_some() { remedy(&[name]) } else { String::new() },
                 )));
             }
         };

@@ -2,9 +2,11 @@
 
 use std::marker::PhantomData;
 
-use arrow_array::RecordBatch;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use mad_core::time::ZonePolicy;
-use mad_core::wire::{Changes, Edges, Kind, Logs, MAX_FIELDS, Metrics, Requests, Spans};
+use mad_core::wire::{Changes, ColumnMap, Edges, Kind, Logs, MAX_FIELDS, Metrics, Requests, Spans};
 use mad_core::{RejectReason, Rejections, Timestamp};
 use pyo3::prelude::*;
 
@@ -29,6 +31,8 @@ pub type LogTable = RecordTable<Logs>;
 /// Records of a kind in columns.
 pub struct RecordTable<K> {
     chunks: Vec<Chunk>,
+    /// Fields and the columns of other names that hold them.
+    renamed: Vec<(&'static str, String)>,
     kind: PhantomData<K>,
 }
 
@@ -49,17 +53,36 @@ impl<K: Kind> RecordTable<K> {
         Self::read_as(K::KIND.as_str(), table, zone)
     }
 
+    /// The same, with the columns that `map` names.
+    pub fn read_mapped(
+        table: &Bound<'_, PyAny>,
+        zone: ZonePolicy,
+        map: &ColumnMap,
+    ) -> PyResult<Self> {
+        Self::read_shape(&Shape::of::<K>(K::KIND.as_str(), map), table, zone)
+    }
+
     /// The same; errors call the table `what`.
     pub fn read_as(what: &str, table: &Bound<'_, PyAny>, zone: ZonePolicy) -> PyResult<Self> {
-        let (mut chunks, mut start) = (Vec::new(), 0);
-        let shape = Shape::of::<K>(what);
-        for batch in batches(&shape, table)? {
+        Self::read_shape(&Shape::of::<K>(what, &ColumnMap::default()), table, zone)
+    }
+
+    fn read_shape(shape: &Shape<'_>, table: &Bound<'_, PyAny>, zone: ZonePolicy) -> PyResult<Self> {
+        let (mut chunks, mut start, mut renamed) = (Vec::new(), 0, Vec::new());
+        for batch in batches(shape, table)? {
             let rows = batch.num_rows();
-            let (columns, factor) = columns::<K>(&shape, &batch, zone)?;
+            let (columns, factor) = columns::<K>(shape, &batch, zone, &mut renamed)?;
             chunks.push(Chunk { start, rows, columns, factor });
             start += rows;
         }
-        Ok(Self { chunks, kind: PhantomData })
+        Ok(Self { chunks, renamed, kind: PhantomData })
+    }
+
+    /// Notes the columns that have other names than their fields.
+    pub fn note_renamed(&self, rejections: &mut Rejections) {
+        for (field, column) in &self.renamed {
+            rejections.rename(field, column);
+        }
     }
 
     /// Rows, good and bad.
@@ -80,6 +103,7 @@ impl<K: Kind> RecordTable<K> {
         sink: &mut impl FnMut(K::Record<'_>, u64),
         rejections: &mut Rejections,
     ) {
+        self.note_renamed(rejections);
         for chunk in &self.chunks {
             for row in 0..chunk.rows {
                 chunk.emit::<K>(row, before, sink, rejections);
@@ -175,19 +199,37 @@ fn columns<K: Kind>(
     shape: &Shape<'_>,
     batch: &RecordBatch,
     zone: ZonePolicy,
+    renamed: &mut Vec<(&'static str, String)>,
 ) -> PyResult<([Option<Column>; MAX_FIELDS], f64)> {
     let schema = batch.schema();
     let mut columns = [const { None }; MAX_FIELDS];
     let mut unit = 1.0;
     for (slot, name) in columns.iter_mut().zip(K::FIELDS) {
         *slot = match shape.find(&schema, name)? {
-            Some((place, factor)) => {
+            Some((place, found)) => {
                 if matches!(*name, "latency_ms" | "duration_ms") {
-                    unit = factor;
+                    unit = found.factor;
                 }
-                Some(Column::new::<K>(batch.column(place), name, zone)?)
+                if found.is_renamed() && renamed.iter().all(|(known, _)| known != name) {
+                    renamed.push((*name, schema.field(place).name().clone()));
+                }
+                let column = batch.column(place);
+                Some(if found.is_grpc {
+                    Column::of_grpc(column, name)?
+                } else {
+                    Column::new::<K>(column, name, zone)?
+                })
             }
-            None => None,
+            None => match shape.map.service().filter(|_| *name == "service") {
+                Some(service) => {
+                    let names = StringArray::from_iter_values(std::iter::repeat_n(
+                        service,
+                        batch.num_rows(),
+                    ));
+                    Some(Column::new::<K>(&(Arc::new(names) as ArrayRef), name, zone)?)
+                }
+                None => None,
+            },
         };
     }
     Ok((columns, unit))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
+from typing import Any
 
 from mad import errors
 
@@ -77,3 +78,39 @@ def size(text: str) -> int:
     if not 4096 <= value <= 64 * 1024**2:
         raise argparse.ArgumentTypeError(f"{text} is outside of 4k to 64MB")
     return value
+
+
+def add_intake(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments that say where the fields of records are."""
+    command.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        type=field_and_column,
+        metavar="FIELD=COLUMN",
+        help="the column (of JSON the key, with dots between its parts) that holds a field, such "
+        "as service=team; may be repeated",
+    )
+    command.add_argument(
+        "--service", metavar="NAME", help="the service of all records of inputs that name none"
+    )
+
+
+def field_and_column(text: str) -> tuple[str, str]:
+    """FIELD=COLUMN as a pair."""
+    field, equals, column = (part.strip() for part in text.partition("="))
+    if not (field and equals and column):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no FIELD=COLUMN; write a field and its column, such as service=team"
+        )
+    return field, column
+
+
+def intake_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings of `add_intake`, as the section `intake` of the configuration."""
+    found: dict[str, Any] = {}
+    if args.map:
+        found["map"] = dict(args.map)
+    if args.service:
+        found["service"] = args.service
+    return found

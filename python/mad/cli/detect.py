@@ -59,6 +59,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--out", default="out", metavar="DIR", help="output directory (default: out)"
     )
+    arguments.add_intake(command)
     command.add_argument("--config", metavar="FILE", help=settings.HELP)
     command.add_argument(
         "--mode",
@@ -93,10 +94,13 @@ def run(args: argparse.Namespace) -> int:
     others = {kind: getattr(args, kind) for kind in _OTHERS}
     if not any((args.inputs, *others.values())):
         args.refuse("name an INPUT, or give --metrics FILE")
+    intake = arguments.intake_of(args)
+    if intake and args.mode == "reference":
+        args.refuse("--map and --service need --mode default")
     outcome = detect_into(
         args.out,
         {"requests": args.inputs, **others},
-        config=settings.load(args.config, verbose=args.verbose)
+        config=settings.load(args.config, verbose=args.verbose, intake=intake)
         if args.mode == "default"
         else settings.unchecked(args.config),
         mode=args.mode,

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mad import _core, errors
 from mad.config import as_json
@@ -17,9 +18,12 @@ _BYTES_PER_RECORD = 100
 _LEAST, _MOST = 4096, 64 * 1024**2
 
 
-def load(path: str | None, *, verbose: bool = False) -> str | None:
-    """The validated settings as JSON text; None when every field has its default."""
-    found = layers(path, verbose=verbose)
+def load(
+    path: str | None, *, verbose: bool = False, intake: Mapping[str, Any] | None = None
+) -> str | None:
+    """The validated settings as JSON text; None when every field has its default. `intake` are
+    arguments of the command."""
+    found = layers(path, verbose=verbose, intake=intake)
     problems = [
         f"{origin}: {message}" if (origin := found.origin(field)) else message
         for field, message in _core.config_problems(as_json(found.fields))
@@ -30,13 +34,15 @@ def load(path: str | None, *, verbose: bool = False) -> str | None:
     return as_json(found.fields) if found.fields else None
 
 
-def layers(path: str | None, *, verbose: bool = False) -> Layers:
-    """The merged settings of file and environment, not validated."""
+def layers(
+    path: str | None, *, verbose: bool = False, intake: Mapping[str, Any] | None = None
+) -> Layers:
+    """The merged settings of file, environment and arguments, not validated."""
     file = file_of(path, os.environ)
     if verbose and file is not None:
         sys.stderr.write(f"mad: settings from {file}\n")
     try:
-        return Layers.of(file, os.environ)
+        return Layers.of(file, os.environ, {"intake": intake} if intake else None)
     except OSError as error:
         raise errors.UsageError(f"cannot read {file}: {errors.reason(error)}") from error
     except ValueError as error:

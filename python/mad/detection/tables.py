@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mad import _core
-from mad.config import AnyConfig
+from mad.config import AnyConfig, Config
 
 
 def detect(
@@ -18,6 +18,7 @@ def detect(
     changes: Any = None,
     edges: Any = None,
     history: Any = None,
+    map: Mapping[str, str] | None = None,
     config: AnyConfig = None,
 ) -> _core.Report:
     """Detects incidents in telemetry: requests, metrics, spans, logs, or several of them.
@@ -42,6 +43,10 @@ def detect(
 
     `history` is earlier telemetry: requests, or a mapping such as `{"requests": ..., "metrics":
     ...}`. It is learnt and never flagged, so that no warm-up is needed.
+
+    `map` names the columns that hold fields, such as `{"service": "team"}`; it is the setting
+    `intake.map`. Usual names of other programs are known without it. The setting `intake.service`
+    is the service of inputs that name none.
 
     Records that cannot be read are counted in `report.rejected` and stop nothing. Empty input gives
     a report without incidents.
@@ -73,6 +78,7 @@ def detect(
         "changes": changes,
         "edges": edges,
     }
+    config = _with_map(config, map)
     given = {kind: source for kind, source in sources.items() if source is not None}
     if not given:
         raise TypeError(
@@ -84,6 +90,14 @@ def detect(
         past = history if _is_by_kind(history) else {"requests": history}
         state = _detect(past, config, learn=True).checkpoint()
     return _detect(given, config, state=state)
+
+
+def _with_map(config: AnyConfig, map: Mapping[str, str] | None) -> AnyConfig:
+    if not map:
+        return config
+    fields = config.to_dict() if isinstance(config, Config) else dict(config or {})
+    intake = dict(fields.get("intake") or {})
+    return {**fields, "intake": {**intake, "map": {**(intake.get("map") or {}), **map}}}
 
 
 def _is_by_kind(source: Any) -> bool:
@@ -121,9 +135,9 @@ def detect_metrics(metrics: Any, config: AnyConfig = None) -> _core.Report:
 def read(source: Any, kind: str = "requests", config: AnyConfig = None) -> _core.Telemetry:
     """Reads and validates a path or a table without judging it.
 
-    `kind` is requests, metrics, spans, logs, changes or edges. Of `config` only
-    `naive_offset_seconds` has an effect. The result has the number of accepted records as `len()`
-    and the others by reason in `.rejected`. Empty input gives an empty result.
+    `kind` is requests, metrics, spans, logs, changes or edges. Of `config`
+    `naive_offset_seconds` and `intake` have an effect. The result has the number of accepted
+    records as `len()` and the others by reason in `.rejected`. Empty input gives an empty result.
 
     Raises ValueError for an unknown kind and when the input as a whole cannot be read, OSError when
     a file cannot be opened, ImportError when Parquet needs pyarrow.

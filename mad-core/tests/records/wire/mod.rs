@@ -10,6 +10,7 @@ mod csv_rows;
 mod json_lines;
 mod kinds;
 mod line_ends;
+mod named_columns;
 mod properties;
 
 const HEADER: &str = "timestamp,service,endpoint,status_code,latency_ms\n";
