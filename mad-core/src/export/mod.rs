@@ -13,8 +13,8 @@ pub use csv::{
 };
 pub use documents::{
     BurnDocument, ChangeDocument, ClockFaultDocument, CulpritDocument, Document, EntityDocument,
-    EntitySummary, EvidenceDocument, IncidentDocument, LinkDocument, MemberDocument, PeakDocument,
-    RankingDocument, RejectedDocument, RejectedRecord, SCHEMA_VERSION, SeriesDocument,
-    SignalSeries, SloDocument,
+    EntitySummary, EvidenceDocument, IncidentDocument, LevelDocument, LinkDocument, MemberDocument,
+    PeakDocument, RankingDocument, RejectedDocument, RejectedRecord, SCHEMA_VERSION,
+    SeriesDocument, SignalSeries, SloDocument,
 };
 pub use prometheus::prometheus_text;

@@ -107,6 +107,7 @@ impl Intake {
     /// The rows judged since the last call.
     pub fn judged(&mut self) -> Vec<JudgedRow> {
         self.update.changes.clear();
+        self.reading.note_levels(&std::mem::take(&mut self.update.levels));
         std::mem::take(&mut self.update.rows)
     }
 
@@ -114,6 +115,7 @@ impl Intake {
     pub fn finish(&mut self) {
         let mut end = self.pipeline.finish();
         self.update.rows.append(&mut end.rows);
+        self.update.levels.append(&mut end.levels);
         // records that were held until the end, of which the pipeline does not name the kind
         self.reading.refuse(self.reading.main_kind(), end.rejected);
     }

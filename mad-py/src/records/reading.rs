@@ -3,7 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use mad_core::export::{Document, RejectedDocument};
+use mad_core::export::{Document, LevelDocument, RejectedDocument};
+use mad_core::pipeline::LevelAccepted;
 use mad_core::telemetry::{
     Doubt, KindCounts, LostRecords, Plausibility, RejectReason, with_separators,
 };
@@ -28,7 +29,12 @@ pub struct Reading {
     counts: RecordCounts,
     plausibility: Plausibility,
     services: KnownServices,
+    /// Levels that became normal while the records were judged, at most [`LEVELS`].
+    levels: Vec<LevelDocument>,
 }
+
+/// Accepted levels that are kept.
+const LEVELS: usize = 1_000;
 
 /// The services of accepted records, of which at most [`SERVICES`] are kept.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -101,6 +107,12 @@ impl Reading {
             )
         };
         lost.iter().map(sentence).collect()
+    }
+
+    /// Notes levels that became normal.
+    pub fn note_levels(&mut self, levels: &[LevelAccepted]) {
+        let room = LEVELS.saturating_sub(self.levels.len());
+        self.levels.extend(levels.iter().take(room).map(LevelDocument::new));
     }
 
     /// Counts records that were read, and then not taken.
@@ -224,6 +236,7 @@ impl Reading {
             problem,
             lost_services: self.lost_services(place),
             warnings,
+            levels: self.levels.clone(),
             read: read.collect(),
             document,
         }
@@ -237,6 +250,7 @@ pub struct RunDocument {
     problem: Option<String>,
     lost_services: Vec<String>,
     warnings: Vec<String>,
+    levels: Vec<LevelDocument>,
     read: BTreeMap<&'static str, ReadDocument>,
     #[serde(flatten)]
     document: Document,

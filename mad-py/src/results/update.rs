@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use mad_core::IncidentChange;
-use mad_core::pipeline::LevelAccepted;
+use mad_core::export::LevelDocument;
 use mad_core::telemetry::Rejections;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde::{Deserialize, Serialize};
 
+use crate::config::to_json;
 use crate::pickle::pickled;
 use crate::records::rejected;
 use crate::results::incident::Incident;
@@ -24,7 +25,7 @@ pub struct Update {
     services: Rows,
     points: Points,
     changes: Vec<(String, Incident)>,
-    levels: Vec<LevelAccepted>,
+    levels: Vec<LevelDocument>,
     rejected: Rejections,
     repeated: bool,
 }
@@ -57,10 +58,10 @@ impl Update {
     }
 
     /// New levels that became the baseline of their signals, in order, as dicts: service, endpoint,
-    /// signal, at, since, before, level, by_command. Values like these are normal from then on.
+    /// signal, at, since, before, level, by_command, text. Values like these are normal from then on.
     #[getter]
-    fn levels<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
-        self.levels.iter().map(|level| level_dict(py, level)).collect()
+    fn levels<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        py.import("json")?.call_method1("loads", (to_json(&self.levels)?,))
     }
 
     /// Records that were not taken.
@@ -117,24 +118,11 @@ impl Update {
             rows,
             services,
             points,
-            levels: update.levels,
+            levels: update.levels.iter().map(LevelDocument::new).collect(),
             rejected: update.rejected,
             repeated: update.repeated,
         }
     }
-}
-
-fn level_dict<'py>(py: Python<'py>, one: &LevelAccepted) -> PyResult<Bound<'py, PyDict>> {
-    let dict = PyDict::new(py);
-    dict.set_item("service", &*one.entity.service)?;
-    dict.set_item("endpoint", &*one.entity.endpoint)?;
-    dict.set_item("signal", one.signal.as_str())?;
-    dict.set_item("at", one.at.to_string())?;
-    dict.set_item("since", one.since.map(|since| since.to_string()))?;
-    dict.set_item("before", one.before)?;
-    dict.set_item("level", one.level)?;
-    dict.set_item("by_command", one.by_command)?;
-    Ok(dict)
 }
 
 fn name(change: &IncidentChange) -> &'static str {

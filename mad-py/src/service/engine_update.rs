@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use crate::config::json_bytes;
 use crate::service::journal_records::{
     ChangeRecord, IncidentRecord, PointRecord, RowRecord, change_record, incident_record,
-    point_record, row_record,
+    level_record, point_record, row_record,
 };
 use crate::service::seen::{FailureRecord, LineRecord, SeenBatch};
 
@@ -43,11 +43,11 @@ impl EngineUpdate {
         self.update.repeated
     }
 
-    /// Whether there are rows or changes.
+    /// Whether there are rows, changes or accepted levels.
     #[getter]
     fn has_news(&self) -> bool {
         let update = &self.update;
-        !(update.rows.is_empty() && update.changes.is_empty())
+        !(update.rows.is_empty() && update.changes.is_empty() && update.levels.is_empty())
     }
 
     /// Why records were not taken: counts by reason, and the first of each with their positions.
@@ -80,9 +80,11 @@ impl EngineUpdate {
         points.map(|(row, signal)| point_record(row, signal)).collect()
     }
 
-    /// Changes of incidents in order: what happened, the id, when, JSON.
+    /// Changes of incidents in order: what happened, the id, when, JSON. Accepted levels follow; they
+    /// belong to no incident and have an empty id.
     fn changes(&self) -> PyResult<Vec<ChangeRecord>> {
-        self.update.changes.iter().map(change_record).collect()
+        let levels = self.update.levels.iter().map(level_record);
+        self.update.changes.iter().map(change_record).chain(levels).collect()
     }
 
     /// Calls of traces that failed: when, trace, service, endpoint or operation, status,

@@ -1,5 +1,7 @@
 //! Rows, points and incidents as records for the journal's tables.
 
+use mad_core::export::LevelDocument;
+use mad_core::pipeline::LevelAccepted;
 use mad_core::series::Signal;
 use mad_core::{FeatureRow, Incident, IncidentChange, JudgedRow, JudgedSignal, RowKind, Severity};
 use pyo3::prelude::*;
@@ -170,4 +172,16 @@ pub fn change_record(change: &IncidentChange) -> PyResult<ChangeRecord> {
         "reached": incident.reached,
     });
     Ok((name, incident.id.clone(), incident.end.nanos(), text(&json)?))
+}
+
+/// An accepted level as a record of the history. It belongs to no incident, so its id is empty.
+pub fn level_record(accepted: &LevelAccepted) -> PyResult<ChangeRecord> {
+    #[derive(Serialize)]
+    struct Level {
+        change: &'static str,
+        #[serde(flatten)]
+        level: LevelDocument,
+    }
+    let level = Level { change: "level_accepted", level: LevelDocument::new(accepted) };
+    Ok((level.change, String::new(), accepted.at.nanos(), text(&level)?))
 }

@@ -9,6 +9,7 @@ import random
 import select
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -106,6 +107,17 @@ class Post:
             status, answer, _ = self._try("GET", path, None, self._headers)
         if status != 200:
             raise DeliveryError(f"{path}: {status or ''} {_message(answer)}", status)
+        return answer
+
+    def order(self, path: str, command: Mapping[str, Any]) -> Any:
+        """The JSON that a route returns for a command. Raises `DeliveryError` without a response of
+        status 2xx."""
+        headers = self._headers | {"Content-Type": "application/json"}
+        body = json.dumps(dict(command)).encode()
+        status, answer, _ = self._try("POST", path, body, headers)
+        if not 200 <= status < 300:
+            message = answer if status == 0 else f"{status} {_message(answer)}"
+            raise DeliveryError(f"{path}: {message}", status)
         return answer
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,8 @@ from mad.api.service import Json, principal_of, query_time, raw, rfc3339, servic
 from mad.journal import AuditLine
 
 router = APIRouter(prefix="/v1", tags=["Commands"])
+#: Most accepted levels that a response lists.
+_LEVELS = 1_000
 _GONE: dict[int | str, dict[str, Any]] = {
     404: {"description": "There is no such incident, or it is resolved."},
     409: {"description": "The status of the incident does not allow this."},
@@ -129,8 +132,14 @@ async def accept(request: Request, level: Annotated[Accept, Body()]) -> Response
     """Makes the present level of anomalous signals normal, such as an error rate that is known and
     stays."""
     command = {"command": "accept_level", **level.model_dump()}
-    command["at"] = service_of(request).engine.clock.now() or _wall_clock()
-    return await _run_command(request, command, f"{level.service} {level.endpoint} {level.signal}")
+    service = service_of(request)
+    command["at"] = service.engine.clock.now() or _wall_clock()
+    target = f"{level.service} {level.endpoint} {level.signal}"
+    seq = await _done(request, command, target)
+    found = await run_in_threadpool(service.reader.changes_after, seq, -1, _LEVELS)
+    changes = [json.loads(data) for of, _, data in found if of == seq]
+    levels = [one for one in changes if one["change"] == "level_accepted"]
+    return Json({"done": "accept_level", "target": target, "seq": seq, "levels": levels})
 
 
 @router.post("/analyze")
@@ -171,7 +180,13 @@ async def analyse_now(request: Request) -> None:
 async def _run_command(
     request: Request, command: dict[str, Any], target: str, **more: Any
 ) -> Response:
-    """Runs a command. Its outcome is in the audit trail when the response is sent."""
+    seq = await _done(request, command, target)
+    return Json({"done": command["command"], "target": target, "seq": seq, **more})
+
+
+async def _done(request: Request, command: dict[str, Any], target: str) -> int:
+    """Runs a command and returns its place in the journal. Its outcome is in the audit trail
+    then."""
     line = AuditLine(principal_of(request).name, command["command"], target)
     try:
         receipt = await asyncio.wrap_future(service_of(request).engine.command(command, line))
@@ -181,7 +196,7 @@ async def _run_command(
         raise ApiError(
             409, "refused", str(error), "see the status in /v1/query/incidents"
         ) from None
-    return Json({"done": command["command"], "target": target, "seq": receipt.seq, **more})
+    return int(receipt.seq)
 
 
 async def _save_note(request: Request, incident: str, kind: str, text: str) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
@@ -86,6 +87,7 @@ async def stream(
     last_event_id: Annotated[str | None, Header(max_length=64)] = None,
 ) -> StreamingResponse:
     """Changes of incidents as server-sent events: `opened`, `updated`, `acknowledged`, `closed`.
+    An event `level` is a new level of a signal that became normal: `level_accepted`.
 
     A client that reconnects with `Last-Event-ID` first receives the changes that it missed.
     """
@@ -139,4 +141,5 @@ async def _events(
 
 def _event(change: Change) -> str:
     seq, position, data = change
-    return f"id: {seq}.{position}\nevent: incident\ndata: {data}\n\n"
+    event = "level" if json.loads(data)["change"] == "level_accepted" else "incident"
+    return f"id: {seq}.{position}\nevent: {event}\ndata: {data}\n\n"

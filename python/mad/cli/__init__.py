@@ -66,6 +66,7 @@ def version() -> str:
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     from mad.cli import (
+        accept,
         bench,
         config,
         culprits,
@@ -95,6 +96,7 @@ def parser() -> argparse.ArgumentParser:
         demo,
         detect,
         serve,
+        accept,
         explain,
         culprits,
         graph,

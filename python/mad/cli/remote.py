@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from mad import errors
+
+if TYPE_CHECKING:
+    from mad.adapters.post import Post
 
 _HINT = "start it with mad serve; a token comes from MAD_TOKEN"
 
@@ -22,18 +27,33 @@ def ask(url: str, *path: str, **parameters: Any) -> Any:
     Raises `ServiceError` when the server cannot be reached or refuses, `UsageError` for an invalid
     URL and for an unknown resource.
     """
-    from mad.adapters.post import DeliveryError, Post
-
     given = {name: value for name, value in parameters.items() if value is not None}
     route = "/v1/query/" + "/".join(quote(part, safe="") for part in path)
+    with _connection(url) as post:
+        return post.get(f"{route}?{urlencode(given)}" if given else route)
+
+
+def order(url: str, route: str, command: Mapping[str, Any]) -> Any:
+    """The response of a server to a command, which is sent once.
+
+    Raises the errors of `ask`.
+    """
+    with _connection(url) as post:
+        return post.order(route, command)
+
+
+@contextmanager
+def _connection(url: str) -> Iterator[Post]:
+    from mad.adapters.post import DeliveryError, Post
+
     try:
         post = Post(url, os.environ.get("MAD_TOKEN") or None, timeout=30.0)
     except ValueError as error:
         raise errors.UsageError(str(error)) from error
     try:
-        return post.get(f"{route}?{urlencode(given)}" if given else route)
+        yield post
     except DeliveryError as error:
-        if error.status in (404, 422):
+        if error.status in (404, 409, 422):
             raise errors.UsageError(f"{url}: {error}") from error
         raise errors.ServiceError(f"{url}: {error}", _HINT) from error
     finally:

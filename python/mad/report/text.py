@@ -26,6 +26,7 @@ Json = Mapping[str, Any]
 STYLES = {"Critical": "bold red", "Warning": "yellow", "Info": "cyan"}
 _PLAIN_WIDTH = 110
 _LISTED = 20
+_LEVELS = 20
 _LONG_NAME = 30
 _SPAN = 15
 """Width of a column that shows the day above the hours."""
@@ -105,6 +106,8 @@ def print_detection(out: Console, document: Json, seconds: float, *, verbose: bo
     for warning in (*lost, *(document.get("warnings") or [])):
         if warning != document.get("problem"):
             out.print(Text(f"Check: {words.visible(warning)}.", style=STYLES["Warning"]))
+    for level in (document.get("levels") or [])[:_LEVELS]:
+        out.print(Text(f"New level: {words.visible(level['text'])}."))
     out.print()
     _print_read(out, document, seconds)
     _print_rejected(out, document)

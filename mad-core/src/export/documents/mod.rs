@@ -2,6 +2,7 @@
 
 mod clocks;
 mod incident;
+mod level;
 mod ranking;
 mod rejected;
 mod report;
@@ -11,6 +12,7 @@ mod spread;
 
 pub use clocks::ClockFaultDocument;
 pub use incident::{EntityDocument, IncidentDocument, PeakDocument};
+pub use level::LevelDocument;
 pub use ranking::{CulpritDocument, EvidenceDocument, RankingDocument};
 pub use rejected::{RejectedDocument, RejectedRecord};
 pub use report::{Document, EntitySummary, SCHEMA_VERSION};
