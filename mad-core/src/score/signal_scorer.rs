@@ -370,8 +370,8 @@ impl SignalScorer {
     }
 
     /// Counts hours, days and weeks of the season by clocks that are `seconds` east of UTC, from the
-    /// next value on. Set it again when these clocks change; what was learnt of 2 o'clock then counts
-    /// for 2 o'clock by the changed clocks.
+    /// next value on. Set it again when these clocks change; the level of 2 o'clock then counts for
+    /// 2 o'clock by the changed clocks.
     pub const fn set_utc_offset(&mut self, seconds: i32) {
         self.utc_offset_seconds = seconds;
     }
