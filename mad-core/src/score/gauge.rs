@@ -161,8 +161,8 @@ pub(super) struct GaugeView {
     /// Median of the last twelve deviations from the long-term center and the season.
     lasting: f64,
     floor: f64,
-    /// Whether the level of a phase was taken off the value.
-    is_shifted: bool,
+    /// The level of the phase that was taken off the value.
+    shift: f64,
     /// What the scale of the last `window` values rests on.
     source: ScaleSource,
     /// Mean of `ln(1 + z)` over the views.
@@ -211,6 +211,12 @@ impl GaugeScorer {
     /// Takes the series as a share or a percentage, so that nothing above 1 or 100 is expected.
     pub(super) fn set_share(&mut self) {
         self.range.set_share();
+    }
+
+    /// The center of the long memory and the level of a local hour, once there is a long memory.
+    pub(super) fn usual(&self, local: Timestamp) -> Option<f64> {
+        let long = self.long.baseline()?;
+        Some((long.center + self.season.at(local)).clamp(f64::MIN, f64::MAX))
     }
 
     /// The number of values remembered in the window.
@@ -323,6 +329,16 @@ impl GaugeScorer {
         self.recent_now.is_some_and(|(recent, _)| self.is_usual(recent.center))
     }
 
+    /// A score with the level of its phase, within the range of the series.
+    pub(super) fn with(&self, score: Score, phase: Phase) -> Score {
+        if phase.shift == 0.0 {
+            return score;
+        }
+        let moved = |value: f64| (value + phase.shift).clamp(f64::MIN, f64::MAX);
+        let (low, high) = self.range.band(moved(score.low), moved(score.high));
+        Score { expected: self.range.center(moved(score.expected)), low, high, ..score }
+    }
+
     /// The band of three scales about a center, within the range of the series.
     fn three_scales(&self, center: f64, scale: f64) -> (f64, f64) {
         let reach = 3.0 * scale;
@@ -357,7 +373,7 @@ impl GaugeScorer {
                 utc_offset: phase.utc_offset,
                 lasting: 0.0,
                 floor: ABSOLUTE_FLOOR,
-                is_shifted: false,
+                shift: 0.0,
                 source: ScaleSource::None,
                 deviation: 0.0,
                 lasting_deviation: 0.0,
@@ -392,7 +408,7 @@ impl GaugeScorer {
             utc_offset: phase.utc_offset,
             lasting: median_with(self.last.sorted(), rest),
             floor,
-            is_shifted: phase.shift != 0.0,
+            shift: phase.shift,
             source: match self.recent_now {
                 Some((recent, _)) if recent.scale <= floor => ScaleSource::Floor,
                 Some((_, source)) => source,
@@ -553,9 +569,7 @@ impl GaugeScorer {
         self.recent.learn(at, Sample { value, n: sample.n }, Learn::Full);
         self.recent_now = self.read_recent();
         // The range is that of values as they came.
-        if !view.is_shifted {
-            self.range.push(sample.value);
-        }
+        self.range.push((sample.value + view.shift).clamp(f64::MIN, f64::MAX));
         self.learnt = self.learnt.saturating_add(1);
     }
 }

@@ -144,7 +144,7 @@ impl Likelihood {
                 let score = view
                     .as_ref()
                     .map_or_else(Score::unknown, |view| scorer.score_view(at, sample, view));
-                (with(score, phase), view)
+                (scorer.with(score, phase), view)
             }
             Self::Level(scorer) => (scorer.score_at(sample, phase), None),
             Self::Count(scorer) => (scorer.score_at(sample, phase), None),
@@ -158,6 +158,15 @@ impl Likelihood {
     pub(super) fn center(&self) -> Option<f64> {
         match self {
             Self::Rate(scorer) => scorer.usual().map(angle),
+            _ => None,
+        }
+    }
+
+    /// What the season of hours of a gauge expects at a local time. `None` for other likelihoods, which have
+    /// no season of hours.
+    pub(super) fn usual(&self, local: Timestamp) -> Option<f64> {
+        match self {
+            Self::Gauge(scorer) => scorer.usual(local),
             _ => None,
         }
     }
@@ -203,7 +212,7 @@ impl Likelihood {
         match self {
             Self::Gauge(scorer) => {
                 let sample = without(sample, phase);
-                let alarm = |view| with(scorer.alarm_view(at, sample, view), phase);
+                let alarm = |view| scorer.with(scorer.alarm_view(at, sample, view), phase);
                 Some(view.map_or_else(Score::unknown, alarm))
             }
             Self::Level(_) | Self::Rate(_) | Self::Count(_) | Self::Events(_) => None,
@@ -215,7 +224,7 @@ impl Likelihood {
         match self {
             Self::Gauge(scorer) => {
                 let alarm = scorer.drift_alarm(at, without(sample, phase), phase.utc_offset)?;
-                Some(DriftAlarm { score: with(alarm.score, phase), ..alarm })
+                Some(DriftAlarm { score: scorer.with(alarm.score, phase), ..alarm })
             }
             Self::Level(_) | Self::Rate(_) | Self::Count(_) | Self::Events(_) => None,
         }
@@ -267,13 +276,6 @@ impl Likelihood {
 /// A value of a gauge without the level of its phase.
 fn without(sample: Sample, phase: Phase) -> Sample {
     Sample { value: sample.value - phase.shift, ..sample }
-}
-
-/// The score of a gauge with the level of its phase.
-fn with(score: Score, phase: Phase) -> Score {
-    let moved = |value: f64| (value + phase.shift).clamp(f64::MIN, f64::MAX);
-    let (expected, low, high) = (moved(score.expected), moved(score.low), moved(score.high));
-    Score { expected, low, high, ..score }
 }
 
 /// The normal deviate of a two-sided test at a threshold.

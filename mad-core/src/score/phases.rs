@@ -38,7 +38,9 @@ const MOST_OF_PERIOD: f64 = 0.8;
 ///    the mean error `e` of its predictions and the mean deviation `a` without it, from 0.3 on. A
 ///    cell that stood out twice by four usual errors is believed by itself, so that a job of some
 ///    minutes is learnt beside a level that follows nothing.
-/// 3. The hour learns the rest after the day and the week, and the week the rest after the day.
+/// 3. The hour learns the rest after the day and the week, and the week the rest after the day. Of a
+///    gauge the day learns the rest after the season of hours, and a cell counts by its distance
+///    from what that expects; of other signals by its distance from the mean of all cells.
 /// 4. Where values differ within a cell, or from the next cell, the scale is widened, because a job
 ///    does not begin at the same second each day.
 ///
@@ -53,8 +55,9 @@ const MOST_OF_PERIOD: f64 = 0.8;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 pub(super) struct Phases {
-    /// Value of level 0, and the unit of the levels.
-    origin: f64,
+    /// Value of level 0; `None` if the levels are what a season of hours leaves.
+    origin: Option<f64>,
+    /// Unit of the levels.
     unit: f64,
     parts: [Component; 3],
 }
@@ -110,7 +113,7 @@ pub(super) struct Phase {
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "Phases", deny_unknown_fields)]
 struct Saved {
-    origin: f64,
+    origin: Option<f64>,
     unit: f64,
     parts: [SavedComponent; 3],
 }
@@ -124,8 +127,9 @@ struct SavedComponent {
 }
 
 impl Phases {
-    /// Phases that know nothing. `unit` is the resolution of the levels, `origin` the usual level.
-    pub fn new(origin: f64, unit: f64) -> Self {
+    /// Phases that know nothing. `unit` is the resolution of the levels, `origin` the usual level, or
+    /// `None` for a signal with a season of hours.
+    pub fn new(origin: Option<f64>, unit: f64) -> Self {
         let component = |(_, cells): (i64, usize)| Component::new(cells);
         Self { origin, unit, parts: PERIODS.map(component) }
     }
@@ -135,11 +139,17 @@ impl Phases {
     pub fn at(&self, at: Timestamp, by_share: bool) -> Phase {
         let mut phase = Phase::default();
         for (part, period) in self.parts.iter().zip(PERIODS) {
-            let own = part.at(at, period, self.unit, by_share);
+            let own = part.at(at, period, self.scale_of(part), by_share);
             phase.shift += own.shift;
             phase.widen = phase.widen.max(own.widen);
         }
         phase
+    }
+
+    /// The unit and the level that is usual: the mean of the cells, or what the season of hours says.
+    fn scale_of(&self, part: &Component) -> (f64, f64) {
+        let mean = if self.origin.is_some() { part.mean(self.unit) } else { 0.0 };
+        (self.unit, mean)
     }
 
     /// Whether the day explains the level.
@@ -154,30 +164,35 @@ impl Phases {
         Some(f64::from(cell.level) * self.unit - day.mean(self.unit))
     }
 
-    /// Learns a value in the judged unit. `center` is the usual level without the season, and
-    /// `anomalous_for` how long the signal has been anomalous, nanoseconds.
+    /// Learns a value in the judged unit. `center` is the usual level without the season, `usual` what
+    /// a season of hours expects, and `anomalous_for` how long the signal has been anomalous,
+    /// nanoseconds.
     pub fn learn(
         &mut self,
         at: Timestamp,
         value: f64,
-        center: f64,
+        (center, usual): (f64, Option<f64>),
         anomalous_for: i64,
         by_share: bool,
     ) {
-        let unit = self.unit;
         let shift = |place: usize| {
             let found = self.parts.get(place).zip(PERIODS.get(place));
-            found.map_or(0.0, |(part, period)| part.at(at, *period, unit, by_share).shift)
+            found.map_or(0.0, |(part, period)| {
+                part.at(at, *period, self.scale_of(part), by_share).shift
+            })
         };
         let (hour, day, week) = (shift(OF_HOUR), shift(OF_DAY), shift(OF_WEEK));
         // The mean of the hour moves with the day, those of the others are fixed.
-        let level = value - self.origin - hour;
+        let level = value - self.origin.or(usual).unwrap_or(center) - hour;
         let rests = [value - day - week - center, level, level - day];
-        for (place, (part, rest)) in self.parts.iter_mut().zip(rests).enumerate() {
+        let scales = self.parts.each_ref().map(|part| self.scale_of(part));
+        for (place, ((part, rest), scale)) in
+            self.parts.iter_mut().zip(rests).zip(scales).enumerate()
+        {
             let Some((length, cells)) = PERIODS.get(place).copied() else { continue };
             let period = length.saturating_mul(cells as i64) as f64;
             if (anomalous_for as f64) < MOST_OF_PERIOD * period {
-                part.learn(at, rest, length, unit);
+                part.learn(at, rest, length, scale);
             }
         }
     }
@@ -224,10 +239,16 @@ impl Component {
         if share >= LEAST_SHARE { share } else { 0.0 }
     }
 
-    fn at(&self, at: Timestamp, (length, _): (i64, usize), unit: f64, by_share: bool) -> Phase {
+    /// The season at a time; `scale` is the unit of the levels and the usual level.
+    fn at(
+        &self,
+        at: Timestamp,
+        (length, _): (i64, usize),
+        (unit, mean): (f64, f64),
+        by_share: bool,
+    ) -> Phase {
         let share = if by_share { self.share() } else { 0.0 };
         let Some(cell) = self.cell(at, length, 0) else { return Phase::default() };
-        let mean = self.mean(unit);
         let level = |cell: Cell| f64::from(cell.level) * unit - mean;
         let believed = |cell: Cell| if self.is_clear(cell, mean, unit) { 1.0 } else { share };
         let shift = believed(cell) * level(cell);
@@ -253,13 +274,13 @@ impl Component {
             && (level - last).abs() <= level.abs() / 2.0
     }
 
-    fn learn(&mut self, at: Timestamp, value: f64, length: i64, unit: f64) {
+    fn learn(&mut self, at: Timestamp, value: f64, length: i64, scale: (f64, f64)) {
         if !value.is_finite() {
             return;
         }
         let (number, _) = number_of(at, length);
         if number != self.visit.number {
-            self.close(unit);
+            self.close(scale);
             self.visit = Visit { number, ..Visit::default() };
         }
         // Welford's mean and sum of squares.
@@ -271,12 +292,11 @@ impl Component {
     }
 
     /// Ends the open visit and takes it into its cell.
-    fn close(&mut self, unit: f64) {
+    fn close(&mut self, (unit, mean): (f64, f64)) {
         let Visit { number, values, mean: level, squares } = self.visit;
         if values == 0 {
             return;
         }
-        let mean = self.mean(unit);
         let place = number.rem_euclid(self.cells.len() as i64) as usize;
         let Some(cell) = self.cells.get_mut(place) else { return };
         let new = (level / unit).round().clamp(-32_000.0, 32_000.0) as i16;

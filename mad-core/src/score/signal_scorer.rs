@@ -348,14 +348,16 @@ impl SignalScorer {
         }
         let Score { expected, low, high, .. } = scores.alone;
         let since = self.learning.anomalous_since();
+        let local = at.plus(scores.phase.utc_offset);
         let one = Lived {
-            at: at.plus(scores.phase.utc_offset),
+            at: local,
             value: self.likelihood.judged(sample.value),
             center: self
                 .likelihood
                 .center()
                 .unwrap_or_else(|| self.likelihood.judged(expected) - scores.phase.shift),
             width: high - low,
+            usual: self.likelihood.usual(local),
             known_for: self.learning.known_for(at),
             anomalous_for: since.map_or(0, |since| at.since(since)),
             is_anomalous: since.is_some(),

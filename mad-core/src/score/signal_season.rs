@@ -39,6 +39,8 @@ pub(super) struct Lived {
     /// Center and width of the expected band without the season.
     pub center: f64,
     pub width: f64,
+    /// What a season of hours expects, if the signal has one: the phases learn the rest.
+    pub usual: Option<f64>,
     /// How long the signal has been known, and anomalous, nanoseconds.
     pub known_for: i64,
     pub anomalous_for: i64,
@@ -67,10 +69,12 @@ impl SignalSeason {
                 SignalKind::Rate => RATE_UNIT,
                 _ => (one.width / GAUGE_UNITS).max(1e-12 + 1e-9 * one.center.abs()),
             };
-            self.phases = Some(Box::new(Phases::new(one.center, unit)));
+            let origin = (kind != SignalKind::Gauge).then_some(one.center);
+            self.phases = Some(Box::new(Phases::new(origin, unit)));
         }
         let phases = self.phases.as_mut()?;
-        phases.learn(one.at, one.value, one.center, one.anomalous_for, self.is_believed);
+        let levels = (one.center, one.usual);
+        phases.learn(one.at, one.value, levels, one.anomalous_for, self.is_believed);
         // Gauges have a season of hours, and rates are pooled: of their phases only those count that
         // stand out.
         if self.is_believed || matches!(kind, SignalKind::Gauge | SignalKind::Rate) {
