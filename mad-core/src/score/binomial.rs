@@ -323,10 +323,10 @@ impl Scorer for BinomialScorer {
         let Some((mut events, trials)) = tally(sample) else { return };
         if self.first_sight.is_some() {
             let is_unlikely = self.score(at, sample).neg_log10_p >= self.neg_log10_p;
-            if let Some(assumed) = &mut self.first_sight {
-                assumed.count(u64::from(events), u64::from(trials));
-            }
-            if is_unlikely {
+            let (k, n) = (u64::from(events), u64::from(trials));
+            let count = |assumed: &mut FirstSight| assumed.count(k, n, self.neg_log10_p);
+            let is_failing = self.first_sight.as_mut().is_some_and(count);
+            if is_unlikely || is_failing {
                 return;
             }
         }

@@ -10,6 +10,10 @@ const ROWS: usize = 20;
 const WEIGHT: f64 = 20.0;
 /// Assumed error rate of an endpoint about whose service nothing is known.
 const UNKNOWN_SERVICE: f64 = 0.01;
+/// Likelihood ratio of the assumed rate to that since the first row, over the rows since, from which
+/// on an endpoint has recovered. Three rows without a failure among two requests are no recovery of
+/// one that fails half of the time; six are.
+const RECOVERED_RATIO: f64 = 1_000.0;
 
 /// An assumed rate of events, with which a rate is judged before enough rows are learnt.
 ///
@@ -21,6 +25,12 @@ const UNKNOWN_SERVICE: f64 = 0.01;
 /// are unlikely are not learnt: an endpoint that fails from its first request on does not become its
 /// own baseline.
 ///
+/// While the rows since the first one are unlikely together, a row without a failure is not learnt
+/// either, because the rows that happen to have none would make the baseline. The endpoint has
+/// recovered when the assumed rate explains the newest rows 1,000 times as well as the rate since the
+/// first row (a CUSUM of the log-likelihood ratio; Page, 1954). The rows are counted from zero again
+/// from then on.
+///
 /// # Small samples and limits
 ///
 /// Four failures of four requests are unlikely (one in 10^5), three are not. For many requests the
@@ -31,13 +41,15 @@ pub(super) struct FirstSight {
     /// Events and trials since the first row, those of unlikely rows included.
     events: u64,
     trials: u64,
+    /// CUSUM of the log-likelihood ratio of the assumed rate to that since the first row.
+    recovery: f64,
 }
 
 impl FirstSight {
     /// The assumption for an endpoint whose service had `events` among `trials` elsewhere.
     pub fn of_service(events: u64, trials: u64) -> Self {
         let share = (events as f64 + UNKNOWN_SERVICE * WEIGHT) / (trials as f64 + WEIGHT);
-        Self { share, events: 0, trials: 0 }
+        Self { share, events: 0, trials: 0, recovery: 0.0 }
     }
 
     /// Whether the assumption still decides, with this number of rows learnt.
@@ -74,10 +86,23 @@ impl FirstSight {
         self.trials / ROWS as u64
     }
 
-    /// Counts a row.
-    pub fn count(&mut self, events: u64, trials: u64) {
+    /// Counts a row. Returns whether the endpoint fails since its first row by `neg_log10_p`.
+    pub fn count(&mut self, events: u64, trials: u64, neg_log10_p: f64) -> bool {
+        let raised = (self.events as f64 + 0.5) / (self.trials as f64 + 1.0);
         self.events = self.events.saturating_add(events);
         self.trials = self.trials.saturating_add(trials);
+        if self.since_first(0, 0).0 < neg_log10_p || raised <= self.share {
+            self.recovery = 0.0;
+            return false;
+        }
+        let log_ratio = events as f64 * (self.share / raised).ln()
+            + trials.saturating_sub(events) as f64 * ((1.0 - self.share) / (1.0 - raised)).ln();
+        self.recovery = (self.recovery + log_ratio).max(0.0);
+        if self.recovery < RECOVERED_RATIO.ln() {
+            return true;
+        }
+        (self.events, self.trials, self.recovery) = (0, 0, 0.0);
+        false
     }
 }
 
@@ -99,9 +124,20 @@ mod tests {
     #[test]
     fn few_requests_of_several_rows_add_up() {
         let mut new = FirstSight::of_service(0, 0);
-        new.count(2, 2);
-        new.count(2, 2);
+        new.count(2, 2, 4.0);
+        new.count(2, 2, 4.0);
         assert!(new.since_first(2, 2).0 > 4.65);
         assert_eq!(new.since_first(0, 2).0, 0.0);
+    }
+
+    #[test]
+    fn some_rows_without_a_failure_are_no_recovery() {
+        let mut new = FirstSight::of_service(0, 0);
+        for _ in 0..40 {
+            new.count(1, 2, 4.0);
+        }
+        let well: Vec<bool> = (0..7).map(|_| new.count(0, 2, 4.0)).collect();
+        assert_eq!(well, [true, true, true, true, true, false, false]);
+        assert_eq!(new.level(4.0), None);
     }
 }
