@@ -31,8 +31,9 @@ pub struct IncidentConfig {
     /// Observations that such a row has to rest on, 0 or more. Default 2, so that one slow request opens
     /// nothing.
     pub open_effective_n: f64,
-    /// `-log10 p` of an unflagged row that keeps an open incident open (hysteresis), 0 or more.
-    /// Default 2.5.
+    /// `-log10 p` of an unflagged row that keeps an open incident open (hysteresis), 0 or more. Rows
+    /// that come `n` times a minute need `log10 n` more, so that chance keeps an incident open as
+    /// rarely at any step. Default 2.5.
     pub sustain_threshold: f64,
     /// Time after the last flagged row at which an incident closes, minutes, above 0, at most 1e6. It is
     /// two steps at least, and five times the usual time between rows of an entity that does not
@@ -114,6 +115,11 @@ impl IncidentConfig {
         let quiet =
             ((self.resolve_after_minutes * MINUTE as f64) as i64).max(step.saturating_mul(2));
         if rhythm > step { quiet.max(rhythm.saturating_mul(5)) } else { quiet }
+    }
+
+    /// `-log10 p` of an unflagged row of `step` nanoseconds that keeps an incident open.
+    pub(crate) fn sustain(&self, step: i64) -> f64 {
+        self.sustain_threshold + (MINUTE as f64 / step.clamp(1, MINUTE) as f64).log10()
     }
 
     /// The time to live in nanoseconds.

@@ -28,7 +28,8 @@ const LONGEST_QUIET: i64 = 6 * HOUR;
 ///   a single row with `open_threshold` and `open_effective_n`. It starts at the first of these rows.
 /// - Flagged rows join the open incident of their entity. Entities of the same or of neighbouring
 ///   services ([`Topology`]) share an incident if their anomalies start within `merge_minutes`.
-/// - An unflagged row with `sustain_threshold` keeps an incident open without joining it.
+/// - An unflagged row with `sustain_threshold` keeps an incident open without joining it. Rows that
+///   come `n` times a minute need `log10 n` more.
 /// - An incident closes after `resolve_after_minutes` without a flagged row, after `ttl_minutes`
 ///   without any row, or by command.
 /// - If anomalies return within `cooldown_minutes`, the same incident opens again, unless it was
@@ -368,7 +369,7 @@ impl IncidentGrouper {
         let entity = self.lead(entity);
         let Some(incident) = self.open.get_mut(&entity) else { return };
         let end = bucket.plus(step);
-        if neg_log10_p >= self.config.sustain_threshold
+        if neg_log10_p >= self.config.sustain(step)
             && end.since(incident.last_active) <= gap(&self.config, incident, 0)
         {
             incident.last_active = end;

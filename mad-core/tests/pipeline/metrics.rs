@@ -14,6 +14,7 @@ use mad_core::{
 use proptest::prelude::*;
 
 use crate::common::{minute, series_in, wobble};
+use crate::signals::noise;
 
 fn point(at: Timestamp, service: &'static str, value: f64) -> MetricPoint<'static> {
     MetricPoint::new(at, service, "cpu", value)
@@ -47,6 +48,25 @@ fn a_metric_is_scored_as_a_single_series_is() {
         assert_eq!(judged.is_anomaly, single.is_anomaly, "{i}");
     }
     assert!(judged.iter().any(|(_, judged)| judged.is_anomaly));
+}
+
+/// With a value each second as with one each minute, chance hardly ever keeps an incident open.
+#[test]
+fn an_incident_of_values_each_second_closes_soon_after_its_last_flagged_row() {
+    for seed in 0..10_u64 {
+        let value = |i: i64| {
+            let draw = |k: u64| noise((seed << 40) | (i as u64 * 8 + k));
+            let normal: f64 = (0..4).map(draw).sum::<f64>() - 2.0;
+            normal + if (3_600..3_900).contains(&i) { 90.0 } else { 50.0 }
+        };
+        let at = |i: i64| Timestamp::from_nanos(i * SECOND);
+        let points: Vec<_> = (0..7_200).map(|i| point(at(i), "a", value(i))).collect();
+        let (pipeline, _) = judged(&points);
+        let incidents = pipeline.incidents();
+        let found = incidents.iter().find(|one| one.start >= at(3_590)).unwrap();
+        let closed = found.closed_at.unwrap().since(found.end);
+        assert!(closed <= 7 * MINUTE, "{seed}: {} s after its end", closed / SECOND);
+    }
 }
 
 /// The signals of requests have the scores that their values have as single series.
