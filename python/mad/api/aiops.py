@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from mad.api.commands import analyse_now, resolve
+from mad.api.commands import BUSY, analyse_now, resolve
 from mad.api.errors import not_found
 from mad.api.service import Json, Service, query_time, service_of
 from mad.journal.reader import Selection
@@ -41,7 +41,9 @@ def incident(request: Request, incident: IncidentId) -> Response:
     return Json(_incident(service, json.loads(found)))
 
 
-router.add_api_route("/incidents/{incident}/resolve", resolve, methods=["POST"], responses=_GONE)
+router.add_api_route(
+    "/incidents/{incident}/resolve", resolve, methods=["POST"], responses={**_GONE, **BUSY}
+)
 
 
 @router.get("/metrics")
@@ -51,7 +53,7 @@ def metrics(request: Request) -> Response:
     return Json({"metrics": _metrics(service_of(request))})
 
 
-@router.post("/analyze")
+@router.post("/analyze", responses=BUSY)
 async def analyze(request: Request) -> Response:
     """Closes the steps that the elapsed time allows, judges them and returns the active
     incidents."""

@@ -121,14 +121,14 @@ def create_app(
     app.state.streams = streams
     errors.install(app)
     for part in (compat, ingest, query, commands, stream, radar, aiops):
-        app.include_router(part.router)
+        app.include_router(part.router, responses=errors.COMMON)
     app.add_api_route(
         "/metrics/prometheus",
         exposition,
         methods=["GET"],
         tags=["Query API"],
         response_class=Response,
-        responses={200: {"content": {"text/plain": {}}}},
+        responses={**errors.COMMON, 200: {"content": {"text/plain": {}}}},
     )
     pages: list[str] = []
 

@@ -17,7 +17,10 @@ from mad.api.errors import ApiError, not_found
 from mad.api.service import Json, principal_of, query_time, raw, rfc3339, service_of
 from mad.journal import AuditLine
 
-router = APIRouter(prefix="/v1", tags=["Commands"])
+BUSY: dict[int | str, dict[str, Any]] = {
+    429: {"description": "Too many commands wait: retry after `Retry-After` seconds."}
+}
+router = APIRouter(prefix="/v1", tags=["Commands"], responses=BUSY)
 #: Most accepted levels that a response lists.
 _LEVELS = 1_000
 _GONE: dict[int | str, dict[str, Any]] = {

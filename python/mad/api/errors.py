@@ -40,6 +40,18 @@ class ApiError(Exception):
         )
 
 
+#: What any route may answer before it is reached.
+COMMON: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The request cannot be read, or has not exactly one Host header."},
+    401: {"description": "A token is needed."},
+    403: {"description": "The token, the host, the page or this server does not allow it."},
+    408: {"description": "The request did not arrive in time."},
+    413: {"description": "The body is too large."},
+    431: {"description": "The headers are too large."},
+    503: {"description": "The server is busy or cannot write: retry after `Retry-After` seconds."},
+}
+
+
 def not_found(what: str, hint: str = "") -> ApiError:
     """An error response with status 404."""
     return ApiError(404, "not_found", what, hint)

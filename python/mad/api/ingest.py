@@ -36,8 +36,6 @@ _BODY: dict[str, Any] = {
 }
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The body cannot be read."},
-    401: {"description": "A token is needed."},
-    403: {"description": "The token, or this server, does not allow it."},
     409: {"description": "The `Idempotency-Key` belongs to a batch with another body."},
     413: {"description": "The body is too large."},
     415: {"description": "The content type or encoding is not supported."},
