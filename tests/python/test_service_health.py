@@ -1,4 +1,4 @@
-"""`/health` names what is wrong, also when the engine or the disk does not work."""
+"""`/health` names every problem, also when the engine or the disk does not work."""
 
 from __future__ import annotations
 

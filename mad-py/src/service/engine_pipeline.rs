@@ -13,7 +13,7 @@ use pyo3::types::{PyBytes, PyDict};
 use serde::Serialize;
 
 use crate::config::{json_bytes, parse};
-use crate::errors::to_py;
+use crate::errors::{to_py, value_error};
 use crate::records::batch::{Batch, Records};
 use crate::records::command::parse_command;
 use crate::records::kinds::parse_kind;
@@ -193,6 +193,23 @@ impl EnginePipeline {
         metric: Option<&str>,
     ) -> PyResult<Cow<'static, [u8]>> {
         self.json(py, |served| documents(&served.core, [service, endpoint, metric]))
+    }
+
+    /// A page of these states, each as JSON: at most `limit` after the first `offset`.
+    fn states_page(
+        &self,
+        py: Python<'_>,
+        service: Option<&str>,
+        endpoint: Option<&str>,
+        offset: usize,
+        limit: usize,
+    ) -> PyResult<Vec<String>> {
+        let page = self.served.with(py, |served| {
+            let states = documents(&served.core, [service, endpoint, None]).into_iter();
+            let page = states.skip(offset).take(limit);
+            page.map(|state| serde_json::to_string(&state)).collect::<Result<Vec<_>, _>>()
+        })?;
+        page.map_err(|error| value_error(error.to_string()))
     }
 
     /// Counts of records taken, and of rows flagged, suppressed and dropped.

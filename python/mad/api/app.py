@@ -23,7 +23,7 @@ from mad.api.bodies import BodiesInFlight
 from mad.api.cache import AnswerCache
 from mad.api.health import HealthProbe
 from mad.api.limits import HttpLimits
-from mad.api.protect import BodyLimit, QueryLane, ResponseHeaders
+from mad.api.protect import BodyLimit, Overload, QueryLane, ResponseHeaders
 from mad.api.service import Service, service_of
 from mad.api.stream import EventStreams
 from mad.api.transport import Connections
@@ -147,7 +147,9 @@ def create_app(
         hosts=frozenset(hosts),
         refused=RefusalLog(engine),
     )
-    return Application(ResponseHeaders(access), app, access, connections)
+    return Application(
+        ResponseHeaders(Overload(access, engine.refuses_batch)), app, access, connections
+    )
 
 
 async def exposition(request: Request) -> Response:

@@ -11,7 +11,8 @@ from anyio import to_thread
 from fastapi import APIRouter, Body, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from mad.api.errors import ApiError, not_found
 from mad.api.service import Json, principal_of, query_time, raw, rfc3339, service_of
@@ -27,6 +28,9 @@ _GONE: dict[int | str, dict[str, Any]] = {
     404: {"description": "There is no such incident, or it is resolved."},
     409: {"description": "The status of the incident does not allow this."},
 }
+
+#: Bytes of one piece of a large answer.
+_PIECE = 256 * 1024
 
 IncidentId = Annotated[str, Path(max_length=64)]
 
@@ -163,11 +167,43 @@ async def analyze(request: Request) -> Response:
     responses={200: {"content": {"application/octet-stream": {}}}},
 )
 async def state(request: Request) -> Response:
-    """The whole state in the form that `Pipeline.restore` takes. Needs the scope admin."""
-    saved = await run_in_threadpool(service_of(request).engine.pipeline.checkpoint)
-    line = AuditLine(principal_of(request).name, "state", outcome="sent")
-    await asyncio.wrap_future(service_of(request).engine.write(lambda to: to.audit(line)))
-    return Response(saved, media_type="application/octet-stream")
+    """The whole state in the form that `Pipeline.restore` takes. Needs the scope admin. One client
+    at a time gets it, because it may be large."""
+    service = service_of(request)
+    if service.sends_state.locked():
+        raise ApiError(
+            503,
+            "busy",
+            "another client receives the state",
+            "send it again after Retry-After seconds",
+            headers={"Retry-After": "10"},
+        )
+    await service.sends_state.acquire()
+    try:
+        saved = await run_in_threadpool(service.engine.pipeline.checkpoint)
+        line = AuditLine(principal_of(request).name, "state", outcome="sent")
+        await asyncio.wrap_future(service.engine.write(lambda to: to.audit(line)))
+    except BaseException:
+        service.sends_state.release()
+        raise
+    return _StateResponse(saved, service.sends_state)
+
+
+class _StateResponse(StreamingResponse):
+    """A body in pieces, so that little of it waits for a slow client; ends with a lock released."""
+
+    def __init__(self, body_bytes: bytes, held: asyncio.Lock) -> None:
+        places = range(0, len(body_bytes), _PIECE)
+        pieces = (body_bytes[start : start + _PIECE] for start in places)
+        super().__init__(pieces, media_type="application/octet-stream")
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends the response."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._held.release()
 
 
 async def analyse_now(request: Request) -> None:

@@ -23,6 +23,10 @@ b.get, b.post, b.delete { font: 600 .75rem ui-monospace, monospace; min-width: 3
 b.get { color: #1f6feb; } b.post { color: #1a7f37; } b.delete { color: #cf222e; }
 table { border-collapse: collapse; width: 100%; margin: .4rem 0; }
 td, th { text-align: left; border-top: 1px solid var(--line); padding: .25rem .6rem .25rem 0; }
+@media (max-width: 44rem) {
+  summary { flex-wrap: wrap; } summary code { flex: 1; max-width: none; }
+  summary span { flex-basis: 100%; } .body { overflow-x: auto; }
+}
 code { font-family: ui-monospace, monospace; font-size: .92em; overflow-wrap: anywhere; }
 </style></head><body>
 <h1>mad {{ version }}</h1>
@@ -68,7 +72,7 @@ def _route(path: str, method: str, route: dict[str, Any], schema: dict[str, Any]
         "path": path,
         "method": method,
         "line": " ".join(text.split()).partition(". ")[0].rstrip(".").replace("`", ""),
-        "text": text.replace("`", ""),
+        "text": "\n\n".join(" ".join(part.split()) for part in text.split("\n\n")).replace("`", ""),
         "parameters": [
             {"name": one["name"], "place": one["in"], "allowed": _allowed(one)}
             for one in route.get("parameters", [])
@@ -76,7 +80,8 @@ def _route(path: str, method: str, route: dict[str, Any], schema: dict[str, Any]
         + _fields(route, schema),
         "bodies": list(route.get("requestBody", {}).get("content", {})),
         "answers": {
-            status: one.get("description", "") for status, one in route["responses"].items()
+            status: one.get("description", "").replace("`", "")
+            for status, one in sorted(route["responses"].items())
         },
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from http import HTTPStatus
 from typing import Any
 
@@ -57,10 +58,14 @@ def not_found(what: str, hint: str = "") -> ApiError:
     return ApiError(404, "not_found", what, hint)
 
 
-def _later(status: int, name: str, error: Busy | StorageFailed, hint: str) -> Response:
+#: The hint of a refusal because of a full queue.
+RESEND = "send the batch again, with the same Idempotency-Key"
+
+
+def later(status: int, name: str, error: Busy | StorageFailed, hint: str) -> ApiError:
     """An error response to a batch that the client has to send again."""
     wait = {"Retry-After": str(error.retry_after)}
-    return ApiError(status, name, str(error), hint, headers=wait).response()
+    return ApiError(status, name, str(error), hint, headers=wait)
 
 
 def install(app: FastAPI) -> None:
@@ -72,12 +77,23 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Busy)
     async def busy(_: Request, error: Busy) -> Response:
-        return _later(429, "busy", error, "send the batch again, with the same Idempotency-Key")
+        return later(429, "busy", error, RESEND).response()
 
     @app.exception_handler(StorageFailed)
     async def storage(_: Request, error: StorageFailed) -> Response:
         hint = "the batch was not accepted; free space on the disk and send it again"
-        return _later(503, "storage", error, hint)
+        return later(503, "storage", error, hint).response()
+
+    @app.exception_handler(sqlite3.OperationalError)
+    async def unread(_: Request, error: sqlite3.OperationalError) -> Response:
+        if str(error) == "interrupted":
+            hint = "give a shorter time range, or fewer records"
+            refused = ApiError(503, "slow_query", "the query took too long", hint)
+        else:
+            text = f"the journal cannot be read: {error}"
+            refused = ApiError(503, "storage", text, "see reasons of /health")
+        refused.headers = {"Retry-After": "5"}
+        return refused.response()
 
     @app.exception_handler(KeyReused)
     async def key_reused(_: Request, error: KeyReused) -> Response:

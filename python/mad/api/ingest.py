@@ -15,7 +15,7 @@ from starlette.responses import Response
 from mad.api.bodies import BodyShare, is_plain, read_body, records
 from mad.api.errors import ApiError
 from mad.api.service import Json, Service, client_of, principal_of, service_of
-from mad.engine import Busy, IngestReceipt
+from mad.engine import IngestReceipt
 from mad.errors import MissingExtraError
 from mad.journal import Entry
 
@@ -78,15 +78,8 @@ async def ingest(
 
 
 def share_of(request: Request) -> AbstractContextManager[BodyShare]:
-    """The bytes in memory of one batch, from its arrival to its answer.
-
-    Raises `Busy` before the body is read when the queue of batches is full.
-    """
-    service = service_of(request)
-    if service.engine.is_full:
-        service.engine.stats.refused_busy += 1
-        raise Busy
-    return service.bodies.share(client_of(request))
+    """The bytes in memory of one batch, from its arrival to its answer."""
+    return service_of(request).bodies.share(client_of(request))
 
 
 async def body_of(request: Request, share: BodyShare) -> tuple[bytes, str]:

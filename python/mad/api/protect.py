@@ -8,8 +8,9 @@ from collections.abc import Callable
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mad.api.errors import ApiError
+from mad.api.errors import RESEND, ApiError, later
 from mad.api.limits import HttpLimits
+from mad.engine import Busy
 
 #: Headers of every response. Pages load nothing, run no script and are in no frame.
 HEADERS = {
@@ -29,6 +30,26 @@ _TOO_MANY = ApiError(
     "send it again after Retry-After seconds",
     headers={"Retry-After": "1"},
 )
+
+
+#: Seconds after which a batch is refused while the queue is full, so that senders that repeat it at
+#: once do not use up the server.
+REFUSAL_SECONDS = 0.5
+
+
+class Overload:
+    """Refuses batches while the queue is full, before anything else looks at them."""
+
+    def __init__(self, app: ASGIApp, refuses: Callable[[], bool]) -> None:
+        self._app, self._refuses = app, refuses
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        if scope["type"] != "http" or not is_batch(scope) or not self._refuses():
+            await self._app(scope, receive, send)
+            return
+        await asyncio.sleep(REFUSAL_SECONDS)
+        await later(429, "busy", Busy(), RESEND).response()(scope, receive, send)
 
 
 class ResponseHeaders:

@@ -14,13 +14,13 @@ from mad.api.service import (
     Json,
     Service,
     at_time,
-    json_object,
     listed,
     query_time,
     raw,
     records,
     rfc3339,
     service_of,
+    within_bytes,
 )
 from mad.journal.reader import Page, Selection, TimeRange
 
@@ -56,6 +56,10 @@ def _select_incidents(
     return _select(start, end, limit, offset)
 
 
+def _page_of_states(limit: Limit = 5_000, offset: Offset = 0) -> Page:
+    return Page(limit, offset)
+
+
 def _page(limit: Limit = 200, offset: Offset = 0) -> Page:
     return Page(limit, offset)
 
@@ -63,6 +67,7 @@ def _page(limit: Limit = 200, offset: Offset = 0) -> Page:
 Selected = Annotated[Selection, Depends(_select)]
 FlaggedSelected = Annotated[Selection, Depends(_select_flagged)]
 IncidentsSelected = Annotated[Selection, Depends(_select_incidents)]
+OfStates = Annotated[Page, Depends(_page_of_states)]
 OfPage = Annotated[Page, Depends(_page)]
 
 
@@ -172,10 +177,13 @@ def logs(
 
 
 @router.get("/entities")
-def entities(request: Request, service: Name = None, endpoint: Name = None) -> Response:
+def entities(
+    request: Request, page: OfStates, service: Name = None, endpoint: Name = None
+) -> Response:
     """The state of each endpoint and metric with the reason and a health score, worst first."""
-    states = service_of(request).engine.pipeline.states(service, endpoint)
-    return raw(json_object(data=states))
+    of = service_of(request)
+    states = of.engine.pipeline.states_page(service, endpoint, page.offset, page.limit)
+    return listed(within_bytes(states, of.limits.answer_bytes), page)
 
 
 @router.get("/why", responses={404: {"description": "The entity is unknown."}})

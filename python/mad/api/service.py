@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,8 @@ class Service:
     started: datetime
     #: Threads that decompress and convert bodies.
     decoders: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
+    #: Held while a client receives the whole state.
+    sends_state: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: Threads for commands, so that these never wait behind queries.
     commanders: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
     #: Seconds east of UTC for times without a zone in the routes of the original services.
@@ -123,6 +126,16 @@ def listed(found: Found[str], page: Page) -> Response:
     after = page.offset + len(found) if is_full else None
     count, data = str(len(found)), json_array(found)
     return raw(json_object(count=count, next=json.dumps(after), data=data))
+
+
+def within_bytes(texts: Sequence[str], most: int) -> Found[str]:
+    """The first texts of a page that together have at most `most` characters; one at least."""
+    size = 0
+    for place, text in enumerate(texts):
+        size += len(text)
+        if place and size > most:
+            return Found(texts[:place], is_cut=True)
+    return Found(texts)
 
 
 def records(found: Found[dict[str, Any]], page: Page) -> Response:

@@ -163,10 +163,11 @@ class Engine:
         """Number of jobs in the queue."""
         return len(self._jobs)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the queue of batches is full."""
-        return self._jobs.is_full
+    def refuses_batch(self) -> bool:
+        """Whether the queue of batches is full. Counts the batch that is refused for it."""
+        is_full = self._jobs.is_full
+        self.stats.refused_busy += is_full
+        return is_full
 
     def busy_seconds(self) -> float:
         """How long the thread has worked on its present jobs, or the oldest job has waited."""

@@ -17,6 +17,13 @@ from mad.journal import AuditLine, Entry, Journal
 #: commands that arrive in the meantime.
 GROUP = 64
 GROUP_BYTES = 8 * 1024 * 1024
+#: Seconds of work that one group of batches may have, for the same reason.
+GROUP_SECONDS = 0.1
+#: Seconds of work that may wait, so that accepted batches are answered soon, and batches that may
+#: wait in any case.
+QUEUE_SECONDS, LEAST_BATCHES = 0.2, 16
+#: Bytes of a group from which its time shows the pace of the engine, and the weight of one group.
+_MEASURED_BYTES, _WEIGHT = 64 * 1024, 0.3
 
 
 class Busy(Exception):
@@ -98,6 +105,10 @@ class JobQueue:
         self._batches: deque[Job] = deque()
         self._commands: deque[Job] = deque()
         self._bytes = 0
+        #: Bytes of the group at work and when it was taken.
+        self._at_work, self._taken_at = 0, 0.0
+        #: Seconds that the engine needs for a byte; 0 before the first measurement.
+        self._pace = 0.0
         self._commands_first = True
         self._changed = threading.Condition()
 
@@ -107,14 +118,13 @@ class JobQueue:
     @property
     def is_full(self) -> bool:
         """Whether the lane of batches is full."""
-        return len(self._batches) >= self._most_batches or self._bytes >= self._most_bytes
+        return self._refuses(0)
 
     def put_batch(self, job: Job) -> bool:
-        """Queues a batch or a tick; False when the lane is full. One batch above the limit of bytes
-        is allowed while no other waits."""
+        """Queues a batch or a tick; False when the lane is full or has too much work for
+        `QUEUE_SECONDS`. One batch above the limit of bytes is allowed while no other waits."""
         with self._changed:
-            is_full = len(self._batches) >= self._most_batches
-            if is_full or (self._bytes and self._bytes + job.size > self._most_bytes):
+            if self._refuses(job.size):
                 return False
             self._bytes += job.size
             self._batches.append(job)
@@ -133,6 +143,7 @@ class JobQueue:
     def take(self, timeout: float) -> list[Job]:
         """The next group of jobs of one lane; empty when none arrives in `timeout` seconds."""
         with self._changed:
+            self._measure()
             if not len(self):
                 self._changed.wait(timeout)
             is_command = bool(self._commands) and (self._commands_first or not self._batches)
@@ -140,12 +151,33 @@ class JobQueue:
             lane = self._commands if is_command else self._batches
             jobs: list[Job] = []
             size = 0
-            while lane and len(jobs) < GROUP and (not jobs or size + lane[0].size <= GROUP_BYTES):
+            most = min(GROUP_BYTES, GROUP_SECONDS / self._pace) if self._pace else GROUP_BYTES
+            while lane and len(jobs) < GROUP and (not jobs or size + lane[0].size <= most):
                 jobs.append(lane.popleft())
                 size += jobs[-1].size
             if not is_command:
                 self._bytes -= size
+                self._at_work, self._taken_at = size, monotonic()
             return jobs
+
+    def _refuses(self, size: int) -> bool:
+        """Whether a further batch of this size does not fit."""
+        if not self._bytes and not self._batches:
+            return False
+        waiting = self._bytes + size
+        if len(self._batches) >= self._most_batches or waiting > self._most_bytes:
+            return True
+        seconds = (waiting + self._at_work) * self._pace
+        return len(self._batches) >= LEAST_BATCHES and seconds > QUEUE_SECONDS
+
+    def _measure(self) -> None:
+        """Takes the pace from the group that the engine has just finished."""
+        if self._at_work >= _MEASURED_BYTES:
+            pace = (monotonic() - self._taken_at) / self._at_work
+            known = self._pace or pace
+            # A checkpoint may have come between.
+            self._pace = known + _WEIGHT * (min(pace, 4 * known) - known)
+        self._at_work = 0
 
     def oldest(self) -> float | None:
         """When the oldest waiting job arrived, on the monotonic clock; None when none waits."""
