@@ -1,4 +1,4 @@
-"""The clock of the host decides nothing: a day ahead or behind, the same data gives the same state."""
+"""The clock of the host decides nothing: a day off, the same data gives the same state."""
 
 from __future__ import annotations
 
