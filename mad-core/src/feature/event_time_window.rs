@@ -151,6 +151,16 @@ impl<A: Accumulator> EventTimeWindow<A> {
         self.clock.quorum_mut()
     }
 
+    /// Keeps steps open (`true`) while records arrive out of order, or closes them again.
+    pub fn hold_back(&mut self, on: bool) {
+        self.clock.hold_back(on);
+    }
+
+    /// Whether steps are kept open.
+    pub fn is_held_back(&self) -> bool {
+        self.clock.is_held_back()
+    }
+
     /// Raises the watermark while no step is open.
     pub fn raise(&mut self, watermark: Timestamp) {
         self.clock.raise(watermark);

@@ -429,6 +429,16 @@ impl FeatureBuilder {
     }
 
     /// Raises the watermarks while no step is open.
+    pub(crate) fn hold_back(&mut self, on: bool) {
+        self.requests.hold_back(on);
+        self.metrics.hold_back(on);
+        self.logs.hold_back(on);
+    }
+
+    pub(crate) fn is_held_back(&self) -> bool {
+        self.requests.is_held_back()
+    }
+
     pub(crate) fn raise(&mut self, watermark: Timestamp) {
         self.requests.raise(watermark);
         self.metrics.raise(watermark);

@@ -118,6 +118,9 @@ pub(super) struct WindowClock<T> {
     sorted: Option<Timestamp>,
     newest: Option<Timestamp>,
     watermark: Timestamp,
+    /// Whether the watermark does not follow the clock.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    held_back: bool,
 }
 
 impl<T> WindowClock<T> {
@@ -132,6 +135,7 @@ impl<T> WindowClock<T> {
             sorted: None,
             newest: None,
             watermark: Timestamp::MIN,
+            held_back: false,
         }
     }
 
@@ -227,8 +231,21 @@ impl<T> WindowClock<T> {
         self.sorted.map_or(Timestamp::MIN, |reading| reading.plus(-self.lateness))
     }
 
-    /// Raises the watermark to the clock less the lateness; returns whether it was lower.
+    /// Whether the watermark stays where it is while the clock moves on.
+    pub fn hold_back(&mut self, on: bool) {
+        self.held_back = on;
+    }
+
+    pub fn is_held_back(&self) -> bool {
+        self.held_back
+    }
+
+    /// Raises the watermark to the clock less the lateness, unless it is held back; returns whether
+    /// it was lower.
     pub fn follow(&mut self) -> bool {
+        if self.held_back {
+            return false;
+        }
         self.event_time().is_some_and(|clock| self.raise(clock.plus(-self.lateness)))
     }
 

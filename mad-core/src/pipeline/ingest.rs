@@ -69,10 +69,23 @@ impl Ingest {
                     "partition {name:?} is one more than limits.partitions = {place} allows"
                 )));
             }
-            let partition = Partition::new(name, config)?;
+            let mut partition = Partition::new(name, config)?;
+            partition.hold_back(self.is_held_back());
             self.partitions.push(if self.bounded { partition.bounded_input() } else { partition });
         }
         Ok(PartitionId::new(place as u32))
+    }
+
+    /// Whether the watermarks of all partitions stay while their clocks move on.
+    pub fn hold_back(&mut self, on: bool) {
+        for partition in &mut self.partitions {
+            partition.hold_back(on);
+        }
+    }
+
+    /// Whether the watermarks are held back.
+    pub fn is_held_back(&self) -> bool {
+        self.partitions.iter().any(Partition::is_held_back)
     }
 
     pub fn partition_ids(&self) -> impl Iterator<Item = PartitionId> + use<> {

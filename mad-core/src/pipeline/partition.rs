@@ -46,6 +46,16 @@ impl Partition {
         self.features.entities_in_flight().next().is_none()
     }
 
+    /// Whether the watermarks stay while the clocks move on.
+    pub fn hold_back(&mut self, on: bool) {
+        self.features.hold_back(on);
+    }
+
+    /// Whether the watermarks are held back.
+    pub fn is_held_back(&self) -> bool {
+        self.features.is_held_back()
+    }
+
     /// Raises the watermarks: everything before `watermark` is closed.
     pub fn raise(&mut self, watermark: Timestamp) {
         self.features.raise(watermark);

@@ -133,6 +133,17 @@ impl EnginePipeline {
         })?
     }
 
+    /// Holds the watermarks back, or lets them follow the clock again.
+    fn hold_back(&self, py: Python<'_>, on: bool) -> PyResult<()> {
+        self.served.with(py, |served| served.core.hold_back(on))
+    }
+
+    /// Whether the watermarks are held back.
+    #[getter]
+    fn is_held_back(&self, py: Python<'_>) -> PyResult<bool> {
+        self.served.with(py, |served| served.core.is_held_back())
+    }
+
     /// Moves the watermark: a tick.
     fn advance(&self, py: Python<'_>, at: i64) -> PyResult<EngineUpdate> {
         self.served.with(py, |Served { core, .. }| {

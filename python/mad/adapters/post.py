@@ -56,7 +56,7 @@ class Post:
         token: str | None = None,
         *,
         timeout: float = 10.0,
-        patience: float = 60.0,
+        patience: float = 300.0,
         compress: bool = False,
     ) -> None:
         place = urlsplit(url)

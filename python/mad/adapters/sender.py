@@ -68,7 +68,7 @@ class Sender:
         capacity: int = 10_000,
         batch: int = 1_000,
         interval: float = 1.0,
-        patience: float = 60.0,
+        patience: float = 300.0,
         timeout: float = 10.0,
         compress: bool = False,
     ) -> None:

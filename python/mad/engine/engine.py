@@ -22,13 +22,14 @@ from mad.engine.intake import RecentIntake
 from mad.engine.job import Busy, Job, JobQueue, NotJudged, StorageFailed
 from mad.engine.judge import REFUSALS, Judge, Poisoned
 from mad.engine.marker import ReplayMarker
+from mad.engine.outage import OutageWatch
 from mad.engine.problems import Problem
 from mad.engine.recovery import TRIES, Recovery
 from mad.engine.saving import Saving
 from mad.engine.stats import EngineStats
 from mad.errors import StateError
 from mad.journal import AuditLine, Entry, Journal, JournalFailed, TableWrites
-from mad.journal.entries import COMMAND, TICK
+from mad.journal.entries import COMMAND, HOLD, TICK
 
 #: Seconds between two attempts to write or to rebuild after a failure.
 RETRY_SECONDS = 1.0
@@ -74,6 +75,7 @@ class Engine:
         self._working_since: float | None = None
         self._arriving: dict[int, float] = {}
         self._tried_at = 0.0
+        self._outage = OutageWatch()
         #: Why the pipeline cannot be used now; empty when it can.
         self._unsound = ""
         self._stopping = threading.Event()
@@ -283,11 +285,20 @@ class Engine:
     def _work(self, jobs: list[Job]) -> None:
         new, repeated = repeats.split(jobs, self.journal, self._judge.writes)
         checked = [job for job in new if self._check(job)]
+        is_batch = any(job.entry and job.entry.kind not in (COMMAND, TICK, HOLD) for job in checked)
+        if is_batch and self._outage.batch():
+            log.warning("senders return after an outage; steps stay open while they catch up")
+            checked.insert(0, Job(Entry(HOLD, b"1", "text"), Future()))
+        is_ending = self._outage.is_ending()
+        if is_ending:
+            checked.append(Job(Entry(HOLD, b"0", "text"), Future()))
         entries = [job.entry for job in checked if job.entry is not None]
         audit = [job.audit for job in checked if job.audit is not None]
         seqs = iter(self.journal.append(entries, self._judge.writes, audit) if entries else ())
         if entries:
             self._judge.writes = TableWrites()
+        if is_ending:
+            self._outage.end()
         news, rebuilt = False, self.stats.rebuilt
         for job in checked:
             if job.entry is None:
@@ -377,7 +388,10 @@ class Engine:
             listener(changes)
 
     def _tick_or_checkpoint(self) -> None:
-        at = self.clock.tick() if self._ticking and not self._is_arriving() else None
+        if self._outage.is_ending():
+            self._work([])
+        is_waiting = self._is_arriving() or self._outage.is_waiting()
+        at = self.clock.tick() if self._ticking and not is_waiting else None
         if at is not None and (self.pipeline.watermark or 0) < at <= LATEST:
             self._work([Job(_tick(at), Future())])
         else:
@@ -398,6 +412,8 @@ class Engine:
                 f"{self.journal.path}: {error}",
                 "free space on the disk, or restore the journal from a copy",
             ) from error
+        if self.pipeline.is_held_back:
+            self._outage.resume()
         self.clock.observe(self.pipeline.clock)
         self.stats.recovery_seconds = monotonic() - began
 

@@ -14,7 +14,7 @@ from mad.engine.command import audit_of, command_of
 from mad.engine.intake import RecentIntake
 from mad.engine.stats import EngineStats
 from mad.journal import Entry, TableWrites
-from mad.journal.entries import COMMAND, LOST, TICK
+from mad.journal.entries import COMMAND, HOLD, LOST, TICK
 
 _NOTHING = '{"total":0,"counts":{},"first":[]}'
 #: Errors with which the pipeline refuses an entry and stays as it was.
@@ -56,7 +56,7 @@ class Judge:
         read. Returns what `judge` takes. Raises one of `REFUSALS`."""
         if entry.kind == COMMAND:
             return command_of(entry)
-        if entry.kind in (TICK, LOST):
+        if entry.kind in (TICK, HOLD, LOST):
             return None
         records = decoded(entry)
         self.pipeline.check(records, entry.kind)
@@ -113,6 +113,9 @@ class Judge:
 
     def _apply(self, entry: Entry, records: Any) -> _core.EngineUpdate | None:
         if entry.kind == LOST:
+            return None
+        if entry.kind == HOLD:
+            self.pipeline.hold_back(entry.body == b"1")
             return None
         if entry.kind == TICK:
             self.stats.ticks += 1
