@@ -183,6 +183,18 @@ def test_a_new_client_replaces_the_longest_waiting_one(guarded: Server) -> None:
         client.close()
 
 
+def test_event_streams_do_not_keep_others_out(guarded: Server) -> None:
+    streams = [connect(guarded) for _ in range(130)]
+    for stream in streams:
+        stream.sendall(b"GET /v1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    for _ in range(5):
+        assert exchange(
+            guarded, b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+        ).startswith(b"HTTP/1.1 200")
+    for stream in streams:
+        stream.close()
+
+
 def test_pipelined_requests_have_a_limit(guarded: Server) -> None:
     before = memory(guarded)
     request = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"

@@ -159,13 +159,14 @@ async def exposition(request: Request) -> Response:
     scores = await run_in_threadpool(engine.pipeline.exposition)
     counters = json.loads(await run_in_threadpool(engine.pipeline.counters))
     shares = engine.intake.shares()
-    degraded = int(engine.intake.problem() is not None)
+    levels = {problem.level for problem in service.health.problems()}
     sizes = [
         ("mad_waiting_batches", "Batches that wait.", engine.waiting),
         ("mad_entities", "Services and endpoints with separate state.", counters["entities"]),
         ("mad_series", "Series of metrics with separate state.", counters["series"]),
         ("mad_journal_bytes", "Size of the journal.", engine.journal.path.stat().st_size),
-        ("mad_degraded", "1 while too few records are accepted, else 0.", degraded),
+        ("mad_degraded", "1 while /health is not ok, else 0.", int(bool(levels))),
+        ("mad_failing", "1 while nothing can be accepted, else 0.", int("failing" in levels)),
         ("process_resident_memory_bytes", "Resident memory of the process.", resident_bytes()),
     ]
     own = engine.stats.exposition() + "".join(

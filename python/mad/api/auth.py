@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -159,7 +159,7 @@ class Access:
                 "send exactly one",
             )
         host = hosts[0].decode("latin-1") if hosts else ""
-        if (foreign := _foreign_page(headers, host, reading)) is not None:
+        if (foreign := _foreign_page(scope["headers"], host, reading)) is not None:
             return ApiError(
                 403,
                 "other_site",
@@ -207,20 +207,22 @@ class Access:
         return None
 
 
-def _foreign_page(headers: Mapping[bytes, bytes], host: str, reading: bool) -> str | None:
+def _foreign_page(headers: Iterable[tuple[bytes, bytes]], host: str, reading: bool) -> str | None:
     """The page of another site from which a browser sends a request; None for other clients.
 
     Browsers name the page in `Origin` or its relation in `Sec-Fetch-Site`. A person may follow a
     link to this server, because the other page cannot read the answer.
     """
-    origin = headers.get(b"origin", b"").decode("latin-1")
-    if origin and origin.partition("://")[2] != host:
-        return origin
-    site = headers.get(b"sec-fetch-site", b"none").decode("latin-1")
+    for name, value in headers:
+        origin = value.decode("latin-1")
+        if name == b"origin" and origin.partition("://")[2] != host:
+            return origin
+    fetch = dict(headers)
+    site = fetch.get(b"sec-fetch-site", b"none").decode("latin-1")
     is_link = (
         reading
-        and headers.get(b"sec-fetch-mode") == b"navigate"
-        and headers.get(b"sec-fetch-dest") == b"document"
+        and fetch.get(b"sec-fetch-mode") == b"navigate"
+        and fetch.get(b"sec-fetch-dest") == b"document"
     )
     return None if site in ("none", "same-origin") or is_link else site
 

@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1", tags=["Event stream"])
 Change = tuple[int, int, str]
 #: Most changes that a reader may lag behind, most streams, and seconds between keep-alive comments.
 MAX_LAG = 1_000
-MAX_STREAMS = 500
+MAX_STREAMS = 200
 KEEP_ALIVE_SECONDS = 15.0
 _PAGE = 500
 

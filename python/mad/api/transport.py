@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections import Counter
 from http import HTTPStatus
@@ -29,16 +30,17 @@ class Connections:
     """The open connections of a server.
 
     A new connection above the limits replaces the one that has waited longest for the rest of its
-    request, so that slow clients cannot keep others out. It is refused when every connection is at
-    work.
+    request, or else the one that has been at work longest. So no client can keep others out.
+    Senders repeat an unanswered batch with its key, and readers of event streams connect again.
     """
 
     def __init__(self, limits: HttpLimits) -> None:
         self.limits = limits
         self._open: set[GuardedProtocol] = set()
         self._clients: Counter[str] = Counter()
-        #: Connections without a complete request, the longest waiting first.
+        #: Connections without and with a complete request, the longest waiting and working first.
         self._waiting: dict[GuardedProtocol, None] = {}
+        self._working: dict[GuardedProtocol, None] = {}
         self._blocked: set[GuardedProtocol] = set()
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -53,23 +55,19 @@ class Connections:
         """Bytes of answers that clients have not read yet."""
         return sum(one.transport.get_write_buffer_size() for one in self._blocked)
 
-    def admit(self, new: GuardedProtocol) -> bool:
-        """Adds a connection; False when there are too many."""
+    def admit(self, new: GuardedProtocol) -> None:
+        """Adds a connection, and closes another one when there are too many."""
         limits = self.limits
+        in_order = itertools.chain(self._waiting, self._working)
         if self._clients[new.address] >= limits.connections_per_client:
-            same = (one for one in self._waiting if one.address == new.address)
-            if not self._replace(next(same, None)):
-                return False
-        elif len(self._open) >= limits.connections and not self._replace(
-            next(iter(self._waiting), None)
-        ):
-            return False
+            self._abort(next(one for one in in_order if one.address == new.address))
+        elif len(self._open) >= limits.connections:
+            self._abort(next(in_order))
         self._open.add(new)
         self._clients[new.address] += 1
         self._waiting[new] = None
         if self._sweeping is None:
             self._sweeping = new.loop.call_later(_SWEEP_SECONDS, self._sweep, new.loop)
-        return True
 
     def leave(self, gone: GuardedProtocol) -> None:
         """Removes a connection."""
@@ -79,16 +77,20 @@ class Connections:
             if not self._clients[gone.address]:
                 del self._clients[gone.address]
         self._waiting.pop(gone, None)
+        self._working.pop(gone, None)
         self._blocked.discard(gone)
 
     def waits(self, connection: GuardedProtocol) -> None:
         """Records that a connection waits for its next request."""
         if connection in self._open:
+            self._working.pop(connection, None)
             self._waiting[connection] = None
 
     def works(self, connection: GuardedProtocol) -> None:
         """Records that a connection has a complete request."""
-        self._waiting.pop(connection, None)
+        if connection in self._open:
+            self._waiting.pop(connection, None)
+            self._working[connection] = None
 
     def blocks(self, connection: GuardedProtocol, is_blocked: bool) -> None:
         """Records whether a connection waits for its client to read."""
@@ -97,12 +99,9 @@ class Connections:
         else:
             self._blocked.discard(connection)
 
-    def _replace(self, oldest: GuardedProtocol | None) -> bool:
-        if oldest is None:
-            return False
+    def _abort(self, oldest: GuardedProtocol) -> None:
         self.leave(oldest)
         oldest.transport.abort()
-        return True
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
@@ -127,10 +126,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_message = self._reads_body = self._is_refused = self._is_too_large = False
         self._blocked_since: float | None = None
         self._blocked_bytes = 0
-        if not self.connections_of_server.admit(self):
-            self._refuse(
-                503, "busy", "too many connections are open", "close idle connections, or wait", 1
-            )
+        self.connections_of_server.admit(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forgets a connection that ended."""
@@ -294,21 +290,17 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             self._refuse(400, "not_http", "the request is not valid HTTP", "send HTTP/1.1")
 
-    def _refuse(
-        self, status: int, error: str, message: str, hint: str, retry_after: int | None = None
-    ) -> None:
+    def _refuse(self, status: int, error: str, message: str, hint: str) -> None:
         """Sends an error response outside of the application, and closes the connection."""
         self._is_refused = True
         if self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            self.transport.write(refusal(status, error, message, hint, retry_after))
+            self.transport.write(refusal(status, error, message, hint))
         self.transport.close()
 
 
-def refusal(
-    status: int, error: str, message: str, hint: str, retry_after: int | None = None
-) -> bytes:
+def refusal(status: int, error: str, message: str, hint: str) -> bytes:
     """A whole error response as bytes."""
     body: dict[str, Any] = {"error": error, "message": message, "hint": hint}
     content = json.dumps(body).encode()
@@ -319,6 +311,4 @@ def refusal(
         "x-content-type-options: nosniff",
         "connection: close",
     ]
-    if retry_after is not None:
-        head.append(f"retry-after: {retry_after}")
     return "\r\n".join([*head, "", ""]).encode() + content
