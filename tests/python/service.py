@@ -114,8 +114,20 @@ class Server:
     def __enter__(self) -> Server:
         return self
 
+    def children(self) -> list[int]:
+        """The processes that it started: the server itself when it runs under another program."""
+        pid = self.process.pid
+        try:
+            return [
+                int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            ]
+        except OSError:
+            return []
+
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
+            for child in self.children():
+                os.kill(child, signal.SIGKILL)
             self.process.kill()
             self.process.wait(30)
 

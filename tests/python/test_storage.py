@@ -218,8 +218,7 @@ def test_injected_faults_lose_nothing(tmp_path: Path, fault: str) -> None:
         state = server.http.get("/v1/state").content
         print(f"{fault}: {len(refused)} times refused")
         works_again(server)
-        pids = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
-        os.kill(int(pids.split()[0]), 9)
+        os.kill(server.children()[0], 9)
         server.process.wait(30)
     assert state == state_of(tmp_path / "expected", bodies)
     with Server(data, "--no-ticks") as server:
