@@ -1,17 +1,12 @@
 //! Telemetry of any kind to rows of closed steps.
-//!
-//! The file is longer than others because one type takes every kind of record and closes its steps.
-
-use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use super::RecentIds;
 use super::event_time_window::{EventTimeWindow, FeatureSink};
-use super::log_step::{LogCursor, LogMemory, LogStep};
+use super::log_step::{LogMemory, LogStep};
 use super::metric_points::{Measured, MetricMemory, MetricPoints};
-use super::point::StepFinder;
-use super::request_step::{EntityCursor, RequestMemory, RequestStep, Served};
+use super::request_step::{RequestMemory, RequestStep, Served};
 use super::route_learner::ServiceRoutes;
 use super::source_clocks::{ClockFault, HostTable};
 use super::window_clock::Timed;
@@ -103,9 +98,9 @@ pub struct FeatureBuilder {
     ids: RecentIds,
     hosts: HostTable,
     bounded: bool,
-    requests: EventTimeWindow<RequestStep>,
-    metrics: EventTimeWindow<MetricPoints>,
-    logs: EventTimeWindow<LogStep>,
+    pub(super) requests: EventTimeWindow<RequestStep>,
+    pub(super) metrics: EventTimeWindow<MetricPoints>,
+    pub(super) logs: EventTimeWindow<LogStep>,
 }
 
 /// Counts of the records that a [`FeatureBuilder`] took.
@@ -396,99 +391,6 @@ impl FeatureBuilder {
     /// The first series of which different values came for one time.
     pub fn merged_series(&self) -> Option<SeriesId> {
         self.metrics.memory.merged_series
-    }
-
-    /// Sets all counts to 0.
-    pub(crate) fn reset_counts(&mut self) {
-        let Self { requests, metrics, logs, .. } = self;
-        let requests = &mut requests.memory;
-        (requests.requests, requests.errors, requests.dropped) = (0, 0, 0);
-        (metrics.memory.points, metrics.memory.overflowed) = (0, 0);
-        (metrics.memory.merged, metrics.memory.merged_series) = (0, None);
-        (logs.memory.lines, logs.memory.overflowed) = (0, 0);
-        self.requests.quorum_mut().sources.reset();
-        self.metrics.quorum_mut().sources.reset();
-        self.logs.quorum_mut().sources.reset();
-    }
-
-    /// The entities with a record in an open step or with a held record.
-    pub(crate) fn entities_in_flight(&self) -> impl Iterator<Item = EntityId> {
-        let Self { requests, metrics, logs, .. } = self;
-        let open = requests.open().flat_map(RequestStep::entities);
-        let held = requests.held().map(|record| record.entity);
-        let lines = logs.open().flat_map(LogStep::entities);
-        let held_lines = logs.held().map(|record| record.entity);
-        let points = metrics.open().flat_map(MetricPoints::iter).chain(metrics.held());
-        open.chain(held).chain(lines).chain(held_lines).chain(points.map(|record| record.entity))
-    }
-
-    /// The series with an open or held point.
-    pub(crate) fn series_in_flight(&self) -> impl Iterator<Item = SeriesId> {
-        let points = self.metrics.open().flat_map(MetricPoints::iter).chain(self.metrics.held());
-        points.map(|record| record.item.series)
-    }
-
-    /// Raises the watermarks while no step is open.
-    pub(crate) fn hold_back(&mut self, on: bool) {
-        self.requests.hold_back(on);
-        self.metrics.hold_back(on);
-        self.logs.hold_back(on);
-    }
-
-    pub(crate) fn is_held_back(&self) -> bool {
-        self.requests.is_held_back()
-    }
-
-    pub(crate) fn raise(&mut self, watermark: Timestamp) {
-        self.requests.raise(watermark);
-        self.metrics.raise(watermark);
-        self.logs.raise(watermark);
-    }
-
-    /// Forgets entities and series, because their ids are given to others.
-    pub(crate) fn forget(&mut self, entities: &BTreeSet<EntityId>, series: &BTreeSet<SeriesId>) {
-        self.requests.forget(entities);
-        self.metrics.forget(entities);
-        self.logs.forget(entities);
-        for id in entities {
-            self.requests.memory.set_cursor(*id, None);
-            self.requests.memory.objective_of.remove(id);
-            self.logs.memory.services.remove(id);
-        }
-        self.metrics.memory.forget(series);
-    }
-
-    /// What outlives the steps of an entity with requests.
-    pub(crate) fn request_cursor(&self, entity: EntityId) -> Option<&EntityCursor> {
-        self.requests.memory.cursor(entity)
-    }
-
-    /// Sets what outlives the steps of an entity with requests.
-    pub(crate) fn set_request_cursor(&mut self, entity: EntityId, cursor: Option<EntityCursor>) {
-        self.requests.memory.set_cursor(entity, cursor);
-    }
-
-    /// The memory of a service with log lines.
-    pub(crate) fn log_cursor(&self, entity: EntityId) -> Option<&LogCursor> {
-        self.logs.memory.services.get(&entity)
-    }
-
-    /// Sets the memory of a service with log lines.
-    pub(crate) fn set_log_cursor(&mut self, entity: EntityId, cursor: Option<LogCursor>) {
-        match cursor {
-            Some(cursor) => drop(self.logs.memory.services.insert(entity, cursor)),
-            None => drop(self.logs.memory.services.remove(&entity)),
-        }
-    }
-
-    /// The step of a series as it is known so far.
-    pub(crate) fn step_of(&self, series: SeriesId) -> StepFinder {
-        self.metrics.memory.step_of(series)
-    }
-
-    /// Sets the step of a series as it is known so far.
-    pub(crate) fn set_step(&mut self, series: SeriesId, step: StepFinder) {
-        self.metrics.memory.set_step(series, step);
     }
 }
 

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::StatusCounts;
 use super::event_time_window::{Accumulator, ClosedStep, FeatureSink};
+use super::request_facts::RequestFacts;
 use super::route_learner::RouteLearner;
-use super::row_buffer::{RequestFacts, RowHead, RowKind};
+use super::row_buffer::{RowHead, RowKind};
 use super::service_row::{EndpointStep, ServiceLevels, ServicePool, UsualLatency};
 use super::tail_reference::TailReference;
 use super::window_clock::Timed;

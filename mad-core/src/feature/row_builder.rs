@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::row_buffer::{RequestFacts, Row, RowHead, RowKind, SignalSample};
+use super::request_facts::RequestFacts;
+use super::row_buffer::{Row, RowHead, RowKind, SignalSample};
 use super::{FeatureRow, StatusCounts};
 use crate::robust::quantile_sorted;
 use crate::series::{EntityId, Sample, Signal, SignalId};

@@ -59,6 +59,7 @@ mod range_seen;
 mod rate;
 mod rate_baseline;
 mod row_scorer;
+mod row_scores;
 mod run_combiner;
 mod running_total;
 #[expect(clippy::module_inception, reason = "the file holds the type `Score`")]
@@ -90,7 +91,8 @@ pub use mad::MadScorer;
 pub use mad_config::MadConfig;
 pub(crate) use range_seen::is_share;
 pub use rate::RateScorer;
-pub use row_scorer::{RowScorer, RowScores, SignalScore};
+pub use row_scorer::RowScorer;
+pub use row_scores::{RowScores, SignalScore};
 pub(crate) use running_total::BecomesSeries;
 pub use running_total::RunningTotal;
 pub(crate) use score::score_of;

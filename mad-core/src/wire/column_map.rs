@@ -1,7 +1,7 @@
-//! The columns that the configuration names for fields.
+//! The columns of an input: those that the configuration names for fields, and the usual ones.
 
 use super::columns::{Column, column_of, unit_of};
-use super::kind::Kind;
+use super::kind::{Kind, MAX_FIELDS};
 use crate::config::IntakeConfig;
 
 /// The columns of an input that the configuration names, and the service of inputs without one.
@@ -66,6 +66,35 @@ impl ColumnMap {
         let named = self.columns.iter().find(|(known, _)| known == field);
         named.map(|(_, column)| column.as_str())
     }
+}
+
+/// The columns of all fields among those of a header: their places in the header. A column that
+/// `map` names is the first choice for its field.
+pub fn find_columns<K: Kind>(
+    names: &[&str],
+    map: &ColumnMap,
+) -> [Option<(usize, Column)>; MAX_FIELDS] {
+    let mut found = [None; MAX_FIELDS];
+    for (at, name) in names.iter().enumerate() {
+        let Some(column) = map.column_of::<K>(name) else { continue };
+        let Some(best) = found.get_mut(column.place) else { continue };
+        if best.is_none_or(|(_, known): (usize, Column)| column.rank < known.rank) {
+            *best = Some((at, column));
+        }
+    }
+    found
+}
+
+/// Finds the column of one field among those of a table, with its place.
+pub type FindColumn = fn(field: &str, names: &[&str], map: &ColumnMap) -> Option<(usize, Column)>;
+
+/// See [`FindColumn`].
+pub fn find_column<K: Kind>(
+    field: &str,
+    names: &[&str],
+    map: &ColumnMap,
+) -> Option<(usize, Column)> {
+    find_columns::<K>(names, map).get(K::place(field)?).copied().flatten()
 }
 
 /// What to do about a field that no column holds.

@@ -1,8 +1,7 @@
 //! The names under which other programs write the fields of records.
 
-use super::column_map::ColumnMap;
-use super::kind::{Kind, MAX_FIELDS};
-use crate::telemetry::RecordKind;
+use super::column_names::{GRPC, LATENCIES, UNITS, WRAPPERS, aliases};
+use super::kind::Kind;
 
 /// A column or key that holds a field.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,257 +26,10 @@ impl Column {
     }
 }
 
-/// Names of columns that hold gRPC status codes.
-const GRPC: [&str; 4] = ["grpc_status", "grpc_code", "rpc_grpc_status_code", "grpc_status_code"];
 /// Rank of the first other name.
 const FIRST_ALIAS: u16 = 10;
 /// Rank added for each enclosing object whose name says nothing about the field.
 const FOR_WRAPPER: u16 = 100;
-
-const TIMES: &[&str] = &[
-    "timestamp",
-    "time",
-    "ts",
-    "datetime",
-    "date_time",
-    "event_time",
-    "time_stamp",
-    "time_iso8601",
-    "time_local",
-    "start_time",
-    "started_at",
-    "start_utc",
-    "start",
-    "asctime",
-    "log_time",
-    "created_at",
-    "at",
-    "t",
-    "epoch",
-    "unix_time",
-    "time_unix",
-    "start_time_unix",
-    "eventtime",
-    "realtime_timestamp",
-    "date",
-];
-const SERVICES: &[&str] = &[
-    "service_name",
-    "svc",
-    "servicename",
-    "resource_service_name",
-    "resource_attributes_service_name",
-    "application",
-    "app",
-    "application_name",
-    "app_name",
-    "appname",
-    "microservice",
-    "component",
-    "process_service_name",
-    "kubernetes_labels_app",
-    "kubernetes_labels_app_kubernetes_io_name",
-    "upstream_cluster",
-    "backend_name",
-    "backend",
-    "s_sitename",
-    "job",
-    "container_name",
-    "kubernetes_container_name",
-    "program",
-    "syslog_identifier",
-    "system",
-];
-const ENDPOINTS: &[&str] = &[
-    "http_route",
-    "route",
-    "url_path",
-    "path",
-    "uri",
-    "url",
-    "http_target",
-    "target",
-    "request_path",
-    "request_uri",
-    "uri_path",
-    "cs_uri_stem",
-    "url_full",
-    "http_url",
-    "request_url",
-    "request_line",
-    "request",
-    "http_path",
-    "rpc_method",
-    "grpc_method",
-    "method_path",
-    "operation_name",
-    "operation",
-    "handler",
-    "api",
-    "label",
-    "transaction",
-    "transaction_name",
-    "page",
-    "action",
-    "resource",
-    "view",
-    "name",
-];
-const STATUSES: &[&str] = &[
-    "http_response_status_code",
-    "http_status_code",
-    "http_status",
-    "response_code",
-    "response_status",
-    "response_status_code",
-    "sc_status",
-    "downstream_status",
-    "origin_status",
-    "elb_status_code",
-    "status",
-    "code",
-    "upstream_status",
-    "grpc_status",
-    "grpc_code",
-    "rpc_grpc_status_code",
-    "grpc_status_code",
-    "return_code",
-    "result_code",
-    "rc",
-    "outcome",
-    "result",
-    "success",
-    "ok",
-    "state",
-];
-/// Names of a latency, without their unit, and the milliseconds of the unit they have by custom.
-const LATENCIES: &[(&str, f64)] = &[
-    ("elapsed", 1.0),
-    ("latency", 1.0),
-    ("response_time", 1.0),
-    ("duration", 1.0),
-    ("elapsed_time", 1.0),
-    ("took", 1.0),
-    ("request_time", 1000.0),
-    ("request_duration", 1.0),
-    ("response_duration", 1.0),
-    ("time_taken", 1.0),
-    ("http_req_duration", 1.0),
-    ("event_duration", 1e-6),
-    ("upstream_response_time", 1000.0),
-    ("target_processing_time", 1000.0),
-    ("time_total", 1000.0),
-    ("total_time", 1.0),
-    ("processing_time", 1.0),
-    ("process_time", 1.0),
-    ("exec_time", 1.0),
-    ("execution_time", 1.0),
-    ("rt", 1.0),
-    ("cost", 1.0),
-    ("ms", 1.0),
-];
-const BODIES: &[&str] = &[
-    "message",
-    "msg",
-    "text",
-    "short_message",
-    "rendered_message",
-    "m",
-    "mt",
-    "line",
-    "content",
-    "event",
-    "log",
-];
-const LEVELS: &[&str] = &[
-    "severity_text",
-    "severity",
-    "log_level",
-    "loglevel",
-    "levelname",
-    "level_name",
-    "lvl",
-    "l",
-    "priority",
-    "severity_number",
-    "log_severity",
-];
-const TRACES: &[&str] = &["traceid", "trace", "dd_trace_id"];
-const SPAN_STATUSES: &[&str] = &["status_code", "otel_status_code"];
-const HOSTS: &[&str] = &[
-    "instance",
-    "pod",
-    "hostname",
-    "host_name",
-    "pod_name",
-    "s_computername",
-    "kubernetes_pod_name",
-    "k8s_pod_name",
-];
-const PARENTS: &[&str] = &["parent_span_id", "parent", "parentid"];
-const OPERATIONS: &[&str] = &["operation_name", "span_name", "name"];
-const METRICS: &[&str] = &["metric_name", "name", "measurement"];
-const VALUES: &[&str] = &["metric_value", "val", "v", "gauge"];
-const CALLERS: &[&str] = &["source", "src", "from", "client", "parent"];
-const CALLEES: &[&str] = &["target", "destination", "dst", "dest", "to", "server", "child"];
-const CALLS: &[&str] = &["call_count", "count"];
-const CHANGES: &[&str] = &["change_type", "event_type", "type", "event"];
-
-/// Objects that only group fields: their names do not describe their content.
-const WRAPPERS: &[&str] = &[
-    "attributes",
-    "attrs",
-    "fields",
-    "labels",
-    "properties",
-    "resource",
-    "resource_attributes",
-    "data",
-    "payload",
-    "log",
-    "request",
-    "req",
-    "response",
-    "res",
-    "http_request",
-    "event",
-    "tags",
-    "source",
-    "json_payload",
-    "metadata",
-    "record",
-    "context",
-    "ctx",
-    "span",
-    "body",
-    "message",
-    "msg",
-    "extra",
-    "params",
-    "http",
-    "process",
-    "scope",
-];
-
-/// Units of a name's end, and their milliseconds.
-const UNITS: &[(&str, f64)] = &[
-    ("_ms", 1.0),
-    ("_msec", 1.0),
-    ("_millis", 1.0),
-    ("_milliseconds", 1.0),
-    ("_s", 1000.0),
-    ("_sec", 1000.0),
-    ("_secs", 1000.0),
-    ("_seconds", 1000.0),
-    ("_us", 1e-3),
-    ("_usec", 1e-3),
-    ("_micros", 1e-3),
-    ("_microseconds", 1e-3),
-    ("_ns", 1e-6),
-    ("_nano", 1e-6),
-    ("_nanos", 1e-6),
-    ("_nanoseconds", 1e-6),
-];
 
 /// The column of a field by the name of a column, or by the path of a JSON key with dots between its
 /// parts. Case and separators do not matter: `responseTime`, `Response-Time` and `response.time` are
@@ -321,35 +73,6 @@ pub fn column_of<K: Kind>(name: &str) -> Option<Column> {
     None
 }
 
-/// The columns of all fields among those of a header: their places in the header. A column that
-/// `map` names is the first choice for its field.
-pub fn find_columns<K: Kind>(
-    names: &[&str],
-    map: &ColumnMap,
-) -> [Option<(usize, Column)>; MAX_FIELDS] {
-    let mut found = [None; MAX_FIELDS];
-    for (at, name) in names.iter().enumerate() {
-        let Some(column) = map.column_of::<K>(name) else { continue };
-        let Some(best) = found.get_mut(column.place) else { continue };
-        if best.is_none_or(|(_, known): (usize, Column)| column.rank < known.rank) {
-            *best = Some((at, column));
-        }
-    }
-    found
-}
-
-/// Finds the column of one field among those of a table, with its place.
-pub type FindColumn = fn(field: &str, names: &[&str], map: &ColumnMap) -> Option<(usize, Column)>;
-
-/// See [`FindColumn`].
-pub fn find_column<K: Kind>(
-    field: &str,
-    names: &[&str],
-    map: &ColumnMap,
-) -> Option<(usize, Column)> {
-    find_columns::<K>(names, map).get(K::place(field)?).copied().flatten()
-}
-
 /// A column by its name in lower case with `_` between words.
 fn by_name<K: Kind>(name: &str) -> Option<Column> {
     let is_grpc = GRPC.contains(&name);
@@ -379,35 +102,6 @@ fn by_name<K: Kind>(name: &str) -> Option<Column> {
         }
     }
     None
-}
-
-/// Other names of a field, the best first.
-fn aliases(kind: RecordKind, field: &str, is_time: bool) -> &'static [&'static str] {
-    if is_time {
-        return TIMES;
-    }
-    match (kind, field) {
-        (_, "service") => SERVICES,
-        (RecordKind::Requests, "endpoint") => ENDPOINTS,
-        (RecordKind::Requests, "status_code") => STATUSES,
-        (_, "trace_id") => TRACES,
-        (_, "host") => HOSTS,
-        (RecordKind::Logs, "body") => BODIES,
-        (RecordKind::Logs, "level") => LEVELS,
-        (RecordKind::Metrics, "metric") => METRICS,
-        (RecordKind::Metrics, "value") => VALUES,
-        (RecordKind::Spans, "span_id") => &["spanid"],
-        (RecordKind::Spans, "parent_id") => PARENTS,
-        (RecordKind::Spans, "operation") => OPERATIONS,
-        (RecordKind::Spans, "status") => SPAN_STATUSES,
-        (RecordKind::Spans, "kind") => &["span_kind"],
-        (RecordKind::Spans, "peer") => &["peer_service"],
-        (RecordKind::Changes, "kind") => CHANGES,
-        (RecordKind::Edges, "caller") => CALLERS,
-        (RecordKind::Edges, "callee") => CALLEES,
-        (RecordKind::Edges, "calls") => CALLS,
-        _ => &[],
-    }
 }
 
 /// The milliseconds of the unit at the end of a name; 1 without one.
@@ -441,7 +135,7 @@ pub(super) fn normal(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Logs, Metrics, Requests, Spans};
+    use crate::wire::{ColumnMap, Logs, Metrics, Requests, Spans, find_columns};
 
     #[test]
     fn headers_of_other_programs_are_found() {

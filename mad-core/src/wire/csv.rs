@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr_iter;
 
-use super::column_map::{ColumnMap, remedy};
-use super::columns::{Column, find_columns, normal};
+use super::column_map::ColumnMap;
+use super::csv_fields::split_quoted;
+use super::csv_header::{FIELDS_OF_W3C, Header, IGNORED, OF_DATE, read_header, way_out};
 use super::kind::{Kind, MAX_FIELDS};
 use super::lines::{Piece, Splitter};
 use super::number;
@@ -15,20 +16,6 @@ use super::value::{Value, time_reason};
 use crate::error::{Error, Result};
 use crate::telemetry::{RejectReason, Rejections, Status};
 use crate::time::{Timestamp, ZonePolicy};
-
-/// The slot of a column that is not read. Other slots are places in [`Kind::FIELDS`].
-const IGNORED: usize = MAX_FIELDS;
-/// The slot of a date beside a time of day. Kinds with that many fields have no such columns.
-const OF_DATE: usize = MAX_FIELDS - 1;
-/// Names of columns of times of day, beside one of dates.
-const TIMES_OF_DAY: [&str; 2] = ["time", "time_of_day"];
-/// The beginning of the line that names the columns of a W3C extended log.
-const FIELDS_OF_W3C: &[u8] = b"#Fields:";
-/// The beginnings of the other lines before the records of such a log.
-const OF_W3C: [&str; 6] =
-    ["#Software:", "#Version:", "#Date:", "#Remark:", "#Start-Date:", "#End-Date:"];
-/// Most columns of a header that an error message lists.
-const LISTED: usize = 20;
 
 /// The decoder of [`Format::Csv`](super::Format::Csv).
 #[derive(Debug, Clone)]
@@ -44,26 +31,6 @@ struct Table<K> {
     zone: ZonePolicy,
     map: ColumnMap,
     kind: PhantomData<K>,
-}
-
-/// The columns that the first line names.
-#[derive(Debug, Clone)]
-struct Header {
-    /// The slot of every column.
-    slots: Vec<usize>,
-    delimiter: u8,
-    /// Milliseconds of one unit of the latency or duration.
-    factor: f64,
-    /// Whether the status is a gRPC code.
-    is_grpc: bool,
-    /// Whether a column of dates stands beside one of times of day.
-    has_dates: bool,
-    /// Whether it is that of a W3C extended log, whose times are UTC.
-    is_w3c: bool,
-    /// Whether the input has no service.
-    lacks_service: bool,
-    /// The columns with another name than their field.
-    renamed: Vec<(&'static str, String)>,
 }
 
 /// One row, its fields unescaped and in the order of [`Kind::FIELDS`].
@@ -312,202 +279,4 @@ fn split_plain<'a>(text: &'a str, header: &Header, fields: &mut [&'a str; MAX_FI
     memchr_iter(header.delimiter, text.as_bytes()).for_each(&mut put);
     put(text.len());
     columns
-}
-
-/// A field of a row as it is written.
-struct Field<'a> {
-    /// The text between the quotes, or the whole field where it has none.
-    content: &'a str,
-    /// Whether the content has doubled quotes.
-    doubled: bool,
-    /// Text between the closing quote and the comma. No standard allows it; it is kept.
-    trailing: &'a str,
-}
-
-impl<'a> Field<'a> {
-    fn text(&self) -> Cow<'a, str> {
-        if !self.doubled && self.trailing.is_empty() {
-            return Cow::Borrowed(self.content);
-        }
-        let mut text = self.content.replace("\"\"", "\"");
-        text.push_str(self.trailing);
-        Cow::Owned(text)
-    }
-}
-
-/// Calls `each` with every column and field of a row and returns the number of fields.
-fn split_quoted<'a>(text: &'a str, delimiter: u8, mut each: impl FnMut(usize, Field<'a>)) -> usize {
-    let delimiter = char::from(delimiter);
-    let mut rest = text;
-    for column in 0.. {
-        let (content, doubled, after) = match rest.strip_prefix('"') {
-            Some(inner) => {
-                let (end, doubled) = closing_quote(inner.as_bytes());
-                let after = inner.get(end + 1..).unwrap_or_default();
-                (inner.get(..end).unwrap_or(inner), doubled, after)
-            }
-            None => ("", false, rest),
-        };
-        let quoted = after.len() < rest.len();
-        let (plain, next) = match after.split_once(delimiter) {
-            Some((plain, next)) => (plain, Some(next)),
-            None => (after, None),
-        };
-        let (content, trailing) = if quoted { (content, plain) } else { (plain, "") };
-        each(column, Field { content, doubled, trailing });
-        match next {
-            Some(next) => rest = next,
-            None => return column + 1,
-        }
-    }
-    0
-}
-
-/// The place of the quote that closes the field, and whether doubled quotes come before it.
-fn closing_quote(inner: &[u8]) -> (usize, bool) {
-    let mut at = 0;
-    while let Some(hit) = memchr(b'"', inner.get(at..).unwrap_or_default()) {
-        if inner.get(at + hit + 1) != Some(&b'"') {
-            return (at + hit, at > 0);
-        }
-        at += hit + 2;
-    }
-    (inner.len(), at > 0)
-}
-
-/// The requirement on a header, for error messages.
-fn way_out<K: Kind>() -> String {
-    let needed = K::needed();
-    let (last, first) = needed.split_last().map_or(("", needed), |(last, first)| (*last, first));
-    format!(
-        "the first line must name the columns {} and {last}, in any order, separated by commas",
-        first.join(", ")
-    )
-}
-
-/// The columns that the first line names; `None` for a blank line.
-fn read_header<K: Kind>(piece: Piece<'_>, map: &ColumnMap) -> Result<Option<Header>> {
-    let Piece::Record { bytes, .. } = piece else {
-        let found = match piece {
-            Piece::Unclosed { .. } => "a quote in the first line is never closed",
-            _ => "the first line is longer than 1 MiB",
-        };
-        return Err(Error::input(format!("no CSV header: {found}; {}", way_out::<K>())));
-    };
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        let found = shown(bytes);
-        return Err(Error::input(format!(
-            "the CSV header is not UTF-8: {found}; save the file as UTF-8, not compressed"
-        )));
-    };
-    let text = text.trim_ascii();
-    if text.is_empty() || OF_W3C.iter().any(|name| text.starts_with(name)) {
-        return Ok(None);
-    }
-    let of_w3c = text
-        .as_bytes()
-        .strip_prefix(FIELDS_OF_W3C)
-        .map(|_| text.split_ascii_whitespace().skip(1).map(str::to_owned).collect::<Vec<String>>());
-    let is_w3c = of_w3c.is_some();
-    let (delimiter, names) = match of_w3c {
-        Some(names) => (b' ', names),
-        None => split_header::<K>(text, map),
-    };
-    for (at, field) in K::FIELDS.iter().enumerate() {
-        let same = |name: &String| name.eq_ignore_ascii_case(field);
-        let mut columns = (1_usize..).zip(&names).filter(|(_, name)| same(name));
-        if let (Some((first, _)), Some((second, _))) = (columns.next(), columns.next()) {
-            let field = K::FIELDS.get(at).copied().unwrap_or_default();
-            return Err(Error::input(format!(
-                "CSV header has `{field}` twice, as columns {first} and {second}; \
-                 rename or drop one"
-            )));
-        }
-    }
-    let shown_names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let found = find_columns::<K>(&shown_names, map);
-    let dates = dates_beside_times::<K>(&shown_names, &found);
-    let (mut slots, mut lacking) = (vec![IGNORED; names.len()], Vec::new());
-    let (mut factor, mut renamed) = (1.0, Vec::new());
-    let (mut is_grpc, mut lacks_service) = (false, false);
-    if let Some(slot) = dates.and_then(|at| slots.get_mut(at)) {
-        *slot = OF_DATE;
-    }
-    for (place, field) in K::FIELDS.iter().enumerate() {
-        match found.get(place).copied().flatten() {
-            Some((at, column)) => {
-                if let Some(slot) = slots.get_mut(at) {
-                    *slot = place;
-                }
-                if matches!(*field, "latency_ms" | "duration_ms") {
-                    factor = column.factor;
-                }
-                is_grpc |= column.is_grpc;
-                if column.is_renamed() {
-                    renamed.extend(names.get(at).map(|name| (*field, name.clone())));
-                }
-            }
-            None if *field == "service" && map.service().is_some() => lacks_service = true,
-            None if place < K::NEEDED => lacking.push(*field),
-            None => {}
-        }
-    }
-    if lacking.is_empty() {
-        let has_dates = dates.is_some();
-        let header =
-            Header { slots, delimiter, factor, is_grpc, has_dates, is_w3c, lacks_service, renamed };
-        return Ok(Some(header));
-    }
-    let hint = match text.as_bytes() {
-        [b'{' | b'[', ..] => "; for JSON write one object a line",
-        _ if names.len() == 1 && text.contains([';', '\t', '|']) => {
-            "; it seems to be separated by something else"
-        }
-        _ => "",
-    };
-    let more = if names.len() > LISTED { ", ..." } else { "" };
-    let shown: Vec<String> = names.iter().take(LISTED).map(|name| shown(name.as_bytes())).collect();
-    let name = |field: &&str| match map.named(field) {
-        Some(column) => format!("`{field}` (named as the column `{column}`)"),
-        None => format!("`{field}`"),
-    };
-    let remedy = if hint.is_empty() && names.len() > 1 { remedy(&lacking) } else { String::new() };
-    let lacking: Vec<String> = lacking.iter().map(name).collect();
-    Err(Error::input(format!(
-        "CSV header lacks {}; it has {}{more}; {}{hint}{remedy}",
-        lacking.join(", "),
-        shown.join(", "),
-        way_out::<K>(),
-    )))
-}
-
-/// The place of a column of dates that stands beside the column of times of day.
-fn dates_beside_times<K: Kind>(
-    names: &[&str],
-    found: &[Option<(usize, Column)>; MAX_FIELDS],
-) -> Option<usize> {
-    let time = K::TIME.and_then(K::place)?;
-    let (at, _) = found.get(time).copied().flatten().filter(|_| K::FIELDS.len() <= OF_DATE)?;
-    let is_time_of_day = TIMES_OF_DAY.contains(&normal(names.get(at)?).as_str());
-    is_time_of_day.then(|| names.iter().position(|name| normal(name) == "date")).flatten()
-}
-
-/// The character between the fields of a header, and their names: of the usual characters the one
-/// with which most fields are found.
-fn split_header<K: Kind>(text: &str, map: &ColumnMap) -> (u8, Vec<String>) {
-    let split = |delimiter: u8| {
-        let mut names = Vec::new();
-        split_quoted(text, delimiter, |_, field| names.push(field.text().trim().to_owned()));
-        let shown: Vec<&str> = names.iter().map(String::as_str).collect();
-        let found = find_columns::<K>(&shown, map).iter().flatten().count();
-        (found, delimiter, names)
-    };
-    let (mut most, mut delimiter, mut names) = split(b',');
-    for other in [b';', b'\t', b'|'] {
-        let (found, _, others) = split(other);
-        if found > most {
-            (most, delimiter, names) = (found, other, others);
-        }
-    }
-    (delimiter, names)
 }

@@ -15,9 +15,14 @@ use crate::time::ZonePolicy;
 
 mod any;
 mod column_map;
+mod column_names;
 mod columns;
 #[cfg(feature = "csv")]
 mod csv;
+#[cfg(feature = "csv")]
+mod csv_fields;
+#[cfg(feature = "csv")]
+mod csv_header;
 #[cfg(feature = "jsonl")]
 mod elements;
 #[cfg(feature = "jsonl")]
@@ -37,8 +42,8 @@ mod text;
 mod value;
 
 pub use any::{AnyDecoder, Sink, fields_of};
-pub use column_map::{ColumnMap, remedy};
-pub use columns::{Column, FindColumn, column_of, find_column, find_columns};
+pub use column_map::{ColumnMap, FindColumn, find_column, find_columns, remedy};
+pub use columns::{Column, column_of};
 pub use kind::{Changes, Edges, Fault, Kind, Logs, MAX_FIELDS, Metrics, Requests, Spans};
 pub use number::{latency_of, latency_of_text};
 pub use scored::flagged_row;

@@ -1,0 +1,110 @@
+//! What a feature builder holds of entities and series beyond open steps: cursors, counts, and
+//! which of them are in flight.
+
+use std::collections::BTreeSet;
+
+use super::feature_builder::FeatureBuilder;
+use super::log_step::{LogCursor, LogStep};
+use super::metric_points::MetricPoints;
+use super::point::StepFinder;
+use super::request_step::{EntityCursor, RequestStep};
+use crate::series::{EntityId, SeriesId};
+use crate::time::Timestamp;
+
+impl FeatureBuilder {
+    /// Sets all counts to 0.
+    pub(crate) fn reset_counts(&mut self) {
+        let Self { requests, metrics, logs, .. } = self;
+        let requests = &mut requests.memory;
+        (requests.requests, requests.errors, requests.dropped) = (0, 0, 0);
+        (metrics.memory.points, metrics.memory.overflowed) = (0, 0);
+        (metrics.memory.merged, metrics.memory.merged_series) = (0, None);
+        (logs.memory.lines, logs.memory.overflowed) = (0, 0);
+        self.requests.quorum_mut().sources.reset();
+        self.metrics.quorum_mut().sources.reset();
+        self.logs.quorum_mut().sources.reset();
+    }
+
+    /// The entities with a record in an open step or with a held record.
+    pub(crate) fn entities_in_flight(&self) -> impl Iterator<Item = EntityId> {
+        let Self { requests, metrics, logs, .. } = self;
+        let open = requests.open().flat_map(RequestStep::entities);
+        let held = requests.held().map(|record| record.entity);
+        let lines = logs.open().flat_map(LogStep::entities);
+        let held_lines = logs.held().map(|record| record.entity);
+        let points = metrics.open().flat_map(MetricPoints::iter).chain(metrics.held());
+        open.chain(held).chain(lines).chain(held_lines).chain(points.map(|record| record.entity))
+    }
+
+    /// The series with an open or held point.
+    pub(crate) fn series_in_flight(&self) -> impl Iterator<Item = SeriesId> {
+        let points = self.metrics.open().flat_map(MetricPoints::iter).chain(self.metrics.held());
+        points.map(|record| record.item.series)
+    }
+
+    /// Keeps steps open (`true`) or lets them close again, see
+    /// [`EventTimeWindow`](super::event_time_window::EventTimeWindow).
+    pub(crate) fn hold_back(&mut self, on: bool) {
+        self.requests.hold_back(on);
+        self.metrics.hold_back(on);
+        self.logs.hold_back(on);
+    }
+
+    /// Whether steps are kept open.
+    pub(crate) fn is_held_back(&self) -> bool {
+        self.requests.is_held_back()
+    }
+
+    /// Raises the watermarks while no step is open.
+    pub(crate) fn raise(&mut self, watermark: Timestamp) {
+        self.requests.raise(watermark);
+        self.metrics.raise(watermark);
+        self.logs.raise(watermark);
+    }
+
+    /// Forgets entities and series, because their ids are given to others.
+    pub(crate) fn forget(&mut self, entities: &BTreeSet<EntityId>, series: &BTreeSet<SeriesId>) {
+        self.requests.forget(entities);
+        self.metrics.forget(entities);
+        self.logs.forget(entities);
+        for id in entities {
+            self.requests.memory.set_cursor(*id, None);
+            self.requests.memory.objective_of.remove(id);
+            self.logs.memory.services.remove(id);
+        }
+        self.metrics.memory.forget(series);
+    }
+
+    /// What outlives the steps of an entity with requests.
+    pub(crate) fn request_cursor(&self, entity: EntityId) -> Option<&EntityCursor> {
+        self.requests.memory.cursor(entity)
+    }
+
+    /// Sets what outlives the steps of an entity with requests.
+    pub(crate) fn set_request_cursor(&mut self, entity: EntityId, cursor: Option<EntityCursor>) {
+        self.requests.memory.set_cursor(entity, cursor);
+    }
+
+    /// The memory of a service with log lines.
+    pub(crate) fn log_cursor(&self, entity: EntityId) -> Option<&LogCursor> {
+        self.logs.memory.services.get(&entity)
+    }
+
+    /// Sets the memory of a service with log lines.
+    pub(crate) fn set_log_cursor(&mut self, entity: EntityId, cursor: Option<LogCursor>) {
+        match cursor {
+            Some(cursor) => drop(self.logs.memory.services.insert(entity, cursor)),
+            None => drop(self.logs.memory.services.remove(&entity)),
+        }
+    }
+
+    /// The step of a series as it is known so far.
+    pub(crate) fn step_of(&self, series: SeriesId) -> StepFinder {
+        self.metrics.memory.step_of(series)
+    }
+
+    /// Sets the step of a series as it is known so far.
+    pub(crate) fn set_step(&mut self, series: SeriesId, step: StepFinder) {
+        self.metrics.memory.set_step(series, step);
+    }
+}
