@@ -399,6 +399,7 @@ fn describe_request(request: &Request<'_>, field: &str) -> String {
         "service" => format!("service = {:?}", request.service),
         "endpoint" => format!("endpoint = {:?}", request.endpoint),
         "request_id" => format!("request_id = {:?}", request.request_id.unwrap_or_default()),
+        "timestamp" => format!("timestamp = {}", request.timestamp),
         _ => format!("trace_id = {:?}", request.trace_id.unwrap_or_default()),
     }
 }
@@ -408,6 +409,7 @@ fn describe_point(point: &MetricPoint<'_>, field: &str) -> String {
         "service" => format!("service = {:?}", point.service),
         "resource" => format!("resource = {:?}", point.resource),
         "metric" => format!("metric = {:?}", point.metric),
+        "timestamp" => format!("timestamp = {}", point.timestamp),
         _ => format!("value = {}", point.value),
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
 use crate::series::Glob;
 use crate::time::Timestamp;
 
@@ -75,4 +76,23 @@ pub enum Command {
         /// Time of the command.
         at: Timestamp,
     },
+}
+
+impl Command {
+    /// Checks its times.
+    pub(super) fn check(&self) -> Result<()> {
+        let (at, until) = match self {
+            Self::Mute { at, until, .. } => (at, Some(until)),
+            Self::Acknowledge { at, .. }
+            | Self::Resolve { at, .. }
+            | Self::AcceptLevel { at, .. }
+            | Self::Unmute { at, .. } => (at, None),
+        };
+        for (name, time) in [("at", Some(at)), ("until", until)] {
+            if let Some(time) = time.filter(|time| !time.is_accepted()) {
+                return Err(Error::argument(name, time, "a time of the years 1970 to 2199"));
+            }
+        }
+        Ok(())
+    }
 }

@@ -333,6 +333,28 @@ impl Ingest {
         faults.into_values().collect()
     }
 
+    /// Checks the times of saved state.
+    ///
+    /// # Errors
+    ///
+    /// A clock or a judged step lies outside the times that records may have.
+    pub fn check_times(&self) -> Result<()> {
+        let times = [
+            ("newest time", self.newest()),
+            ("clock", self.clock()),
+            ("newest step", self.newest_step),
+        ];
+        for (name, time) in times {
+            if let Some(time) = time.filter(|time| !time.is_accepted()) {
+                return Err(Error::state(format!(
+                    "the {name} of the saved state is {time}; expected a time of the years 1970 to \
+                     2199; start again without this state"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// The first series of which different values came for one time.
     pub fn merged_series(&self) -> Option<SeriesId> {
         self.partitions.iter().find_map(|open| open.features.merged_series())

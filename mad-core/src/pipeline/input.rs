@@ -244,8 +244,10 @@ impl Pipeline {
         self.ingest.is_held_back()
     }
 
-    /// Moves the watermark of every partition to `at`, for example when a source is idle.
+    /// Moves the watermark of every partition to `at`, for example when a source is idle. Times
+    /// outside those of records count as [`Timestamp::EARLIEST`] or [`Timestamp::LATEST`].
     pub fn advance(&mut self, at: Timestamp) -> Update {
+        let at = at.clamp(Timestamp::EARLIEST, Timestamp::LATEST);
         let mut update = Update::default();
         self.close(Some(at), &mut update);
         self.expire(at, &mut update);
@@ -268,6 +270,7 @@ impl Pipeline {
     /// - The incident that the command names is not open.
     /// - A mute ends before it begins, or exceeds [`Limits::mutes`](crate::Limits::mutes).
     /// - Nothing is muted by these patterns.
+    /// - A time of the command is before 1970 or after 2199.
     ///
     /// # Examples
     ///
@@ -288,6 +291,7 @@ impl Pipeline {
     /// # Ok::<(), mad_core::Error>(())
     /// ```
     pub fn apply(&mut self, command: &Command) -> Result<Update> {
+        command.check()?;
         let mut update = Update::default();
         let Self { config, names, ingest, judge, incidents, checkpointer, .. } = self;
         match command {

@@ -295,6 +295,7 @@ impl Pipeline {
     fn configured(mut self, config: PipelineConfig) -> Result<Self> {
         config.validate()?;
         config.check_saved(&self.config)?;
+        self.ingest.check_times()?;
         self.judge.reconfigure(&config)?;
         self.incidents = self.incidents.reconfigure(&config)?;
         self.ingest.reconfigure(&config);

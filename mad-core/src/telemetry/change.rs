@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::RejectReason;
-use super::request::{check_name, check_optional_name};
+use super::request::{check_name, check_optional_name, check_time};
 use crate::time::Timestamp;
 
 /// One change of a system, such as a deploy, borrowed from its source.
@@ -45,6 +45,7 @@ impl<'a> Change<'a> {
     ///
     /// The reason, and the field at fault.
     pub fn check(&self) -> Result<(), (RejectReason, &'static str)> {
+        check_time(self.timestamp).map_err(|reason| (reason, "timestamp"))?;
         check_name(self.service).map_err(|reason| (reason, "service"))?;
         check_name(self.kind).map_err(|reason| (reason, "kind"))?;
         check_optional_name(self.name).map_err(|reason| (reason, "name"))?;

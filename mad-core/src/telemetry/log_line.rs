@@ -1,7 +1,7 @@
 //! One line of a log.
 
 use super::RejectReason;
-use super::request::{check_name, check_optional_name};
+use super::request::{check_name, check_optional_name, check_time};
 use crate::limits::{MAX_LINE_BYTES, MAX_NAME_BYTES};
 use crate::time::Timestamp;
 
@@ -52,6 +52,7 @@ impl<'a> LogLine<'a> {
     ///
     /// The reason, and the field at fault.
     pub fn check(&self) -> Result<(), (RejectReason, &'static str)> {
+        check_time(self.timestamp).map_err(|reason| (reason, "timestamp"))?;
         check_name(self.service).map_err(|reason| (reason, "service"))?;
         if self.level.len() > MAX_NAME_BYTES {
             return Err((RejectReason::BadName, "level"));

@@ -1,7 +1,7 @@
 //! One point of a metric.
 
 use super::RejectReason;
-use super::request::{check_name, check_optional_name};
+use super::request::{check_name, check_optional_name, check_time};
 use crate::time::Timestamp;
 
 /// One point of a metric, borrowed from its source.
@@ -50,6 +50,7 @@ impl<'a> MetricPoint<'a> {
     ///
     /// The reason, and the field at fault.
     pub fn check(&self) -> Result<(), (RejectReason, &'static str)> {
+        check_time(self.timestamp).map_err(|reason| (reason, "timestamp"))?;
         check_name(self.service).map_err(|reason| (reason, "service"))?;
         check_optional_name(self.resource).map_err(|reason| (reason, "resource"))?;
         check_name(self.metric).map_err(|reason| (reason, "metric"))?;

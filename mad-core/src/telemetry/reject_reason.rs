@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub enum RejectReason {
     /// A needed field is absent or empty.
     MissingField,
-    /// The time is neither RFC 3339 nor an epoch number, or lies outside the years 1678 to 2262.
+    /// The time is neither RFC 3339 nor an epoch number, or lies outside the years 1970 to 2199.
     BadTimestamp,
     /// The time has no zone and none is configured.
     NaiveTimestamp,
@@ -63,7 +63,7 @@ impl RejectReason {
     pub const fn describe(self) -> &'static str {
         match self {
             Self::MissingField => "a required field is missing",
-            Self::BadTimestamp => "the timestamp cannot be parsed",
+            Self::BadTimestamp => "the timestamp cannot be parsed or is outside 1970 to 2199",
             Self::NaiveTimestamp => "the timestamp has no time zone",
             Self::BadValue => "the value is not a finite number",
             Self::BadName => "a name is empty, too long or has control characters",
@@ -111,7 +111,9 @@ impl RejectReason {
     pub const fn hint(self) -> &'static str {
         match self {
             Self::MissingField => "give every needed field: docs/files.md lists them for each kind",
-            Self::BadTimestamp => "write RFC 3339 (2026-01-06T10:45:00Z) or epoch s, ms, us or ns",
+            Self::BadTimestamp => {
+                "write RFC 3339 (2026-01-06T10:45:00Z) or epoch s, ms, us or ns, from 1970 to 2199"
+            }
             Self::NaiveTimestamp => "add Z or an offset, or set `naive_offset_seconds`",
             Self::BadValue => "give a finite number, or NaN or nothing for a gap of a metric",
             Self::BadName => "give a name of 1 to 512 bytes without control characters",

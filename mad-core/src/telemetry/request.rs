@@ -81,6 +81,7 @@ impl<'a> Request<'a> {
     ///
     /// The reason, and the field at fault.
     pub fn check(&self) -> Result<(), (RejectReason, &'static str)> {
+        check_time(self.timestamp).map_err(|reason| (reason, "timestamp"))?;
         check_name(self.service).map_err(|reason| (reason, "service"))?;
         check_name(without_query(self.endpoint)).map_err(|reason| (reason, "endpoint"))?;
         if self.request_id.is_some_and(|id| id.len() > MAX_NAME_BYTES) {
@@ -114,6 +115,11 @@ pub(super) fn check_name(name: &str) -> Result<(), RejectReason> {
 /// A name as in [`check_name`], or an empty one.
 pub(super) fn check_optional_name(name: &str) -> Result<(), RejectReason> {
     if name.is_empty() { Ok(()) } else { check_name(name) }
+}
+
+/// A time that records may have.
+pub(super) fn check_time(time: Timestamp) -> Result<(), RejectReason> {
+    if time.is_accepted() { Ok(()) } else { Err(RejectReason::BadTimestamp) }
 }
 
 /// A finite amount of 0 or more.

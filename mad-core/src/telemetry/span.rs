@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::request::{check_amount, check_name, check_optional_name};
+use super::request::{check_amount, check_name, check_optional_name, check_time};
 use super::{RejectReason, Request, Status};
 use crate::time::Timestamp;
 
@@ -65,6 +65,7 @@ impl<'a> Span<'a> {
     ///
     /// The reason, and the field at fault.
     pub fn check(&self) -> Result<(), (RejectReason, &'static str)> {
+        check_time(self.start).map_err(|reason| (reason, "start"))?;
         check_name(self.trace_id).map_err(|reason| (reason, "trace_id"))?;
         check_name(self.span_id).map_err(|reason| (reason, "span_id"))?;
         if let Some(parent) = self.parent_id {

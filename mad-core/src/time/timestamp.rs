@@ -43,6 +43,11 @@ impl Timestamp {
     pub const MIN: Self = Self(i64::MIN);
     /// The latest moment.
     pub const MAX: Self = Self(i64::MAX);
+    /// The earliest time of a record or command that is accepted: 1970-01-01T00:00:00Z.
+    pub const EARLIEST: Self = Self(0);
+    /// The latest time of a record or command that is accepted: 2200-01-01T00:00:00Z. Sixty years
+    /// before [`MAX`](Self::MAX), so that durations can be added without reaching the end.
+    pub const LATEST: Self = Self(7_258_118_400 * SECOND);
 
     /// From nanoseconds since 1970 UTC.
     pub const fn from_nanos(nanos: i64) -> Self {
@@ -57,6 +62,12 @@ impl Timestamp {
     /// From whole seconds since 1970 UTC, saturating.
     pub const fn from_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(SECOND))
+    }
+
+    /// Whether records and commands may have this time: it lies between
+    /// [`EARLIEST`](Self::EARLIEST) and [`LATEST`](Self::LATEST).
+    pub const fn is_accepted(self) -> bool {
+        Self::EARLIEST.0 <= self.0 && self.0 <= Self::LATEST.0
     }
 
     /// Seconds since 1970 UTC with their fraction.

@@ -336,22 +336,6 @@ fn a_recurrence_has_the_same_fingerprint_and_a_new_id() {
 }
 
 #[test]
-fn ids_differ_for_times_before_and_after_1970() {
-    let shifted = |minutes: i64| {
-        let mut requests = slow_for("a", 8);
-        for request in &mut requests {
-            request.at = request.at.plus((minutes - 60) * MINUTE);
-        }
-        let (pipeline, _) = batch(&requests);
-        let incident = pipeline.incidents()[0].clone();
-        (incident.start.nanos() / MINUTE, incident.id)
-    };
-    let (before, after) = (shifted(-90), shifted(90));
-    assert_eq!((before.0, after.0), (-90, 90));
-    assert_ne!(before.1, after.1);
-}
-
-#[test]
 fn a_tick_closes_steps_and_then_silent_incidents() {
     let mut pipeline = pipeline();
     let requests = slow_for("a", 5);

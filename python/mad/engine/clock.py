@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 SECOND = 1_000_000_000
+#: 2200-01-01, after which the core accepts no time.
+LATEST = 7_258_118_400 * SECOND
 
 
 @dataclass(slots=True)
@@ -41,7 +43,7 @@ class EventClock:
         """The present event time; None before the first event."""
         if self._newest is None:
             return None
-        return self._newest + int((self.time() - self._arrived) * SECOND)
+        return min(self._newest + int((self.time() - self._arrived) * SECOND), LATEST)
 
     def tick(self) -> int | None:
         """The watermark of a tick, or None when no tick is due.
@@ -55,4 +57,4 @@ class EventClock:
         if self._newest is None or idle < self.patience or elapsed - self._ticked < pause:
             return None
         self._ticked = elapsed
-        return self._newest + int(elapsed * SECOND) - self.lateness
+        return min(self._newest + int(elapsed * SECOND), LATEST) - self.lateness
