@@ -8,7 +8,7 @@ mod prometheus;
 
 pub(crate) use csv::push_field;
 pub use csv::{
-    write_features_header, write_features_row, write_scored_header, write_scored_points,
+    unescaped, write_features_header, write_features_row, write_scored_header, write_scored_points,
     write_scored_points_header, write_scored_row,
 };
 pub use documents::{

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Read};
 
-use mad_core::export::RankingDocument;
+use mad_core::export::{RankingDocument, unescaped};
 use mad_core::time::ZonePolicy;
 use mad_core::wire::flagged_row;
 use mad_core::{CulpritConfig, CulpritRanker, EntityTable, FlaggedRow, Timestamp};
@@ -86,7 +86,7 @@ impl<'py> ScoredFile<'py> {
 
     /// A field of the row; empty where the column is missing.
     pub fn text(&self, column: &str) -> &str {
-        self.columns.get(column).and_then(|i| self.record.get(*i)).unwrap_or("")
+        unescaped(self.columns.get(column).and_then(|i| self.record.get(*i)).unwrap_or(""))
     }
 
     /// A number of the row; NaN where there is none.
