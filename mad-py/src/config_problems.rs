@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use mad_core::{ErrorKind, PipelineConfig};
 use serde_json::{Map, Value, json};
 
+/// Problems that are listed at most, because each one costs another check of the rest.
+const MAX_PROBLEMS: usize = 100;
+
 /// The fault of one field.
 pub struct Problem {
     /// Its path, such as `guard.min_points` or `override[2].threshold`; empty for all of it.
@@ -32,6 +35,9 @@ pub fn problems(json: &str) -> Vec<Problem> {
     let mut seen: BTreeSet<String> = found.iter().map(|problem| problem.field.clone()).collect();
     let mut config = Value::Object(all);
     loop {
+        if found.len() >= MAX_PROBLEMS {
+            return found;
+        }
         let read = serde_json::from_value::<PipelineConfig>(config.clone());
         let (field, message) = match read.map(|config| config.validate()) {
             Ok(Ok(())) => return found,

@@ -10,6 +10,7 @@
               examples; names are the contract's; the unsafe code is in pyo3's own macros"
 )]
 
+mod border;
 mod config;
 mod config_problems;
 mod errors;
@@ -28,6 +29,8 @@ use pyo3::prelude::*;
 /// The module `mad._core`.
 #[pymodule]
 mod _core {
+    #[pymodule_export]
+    use super::border::InternalError;
     #[pymodule_export]
     use super::config::{check_config, config_problems, default_config};
     #[pymodule_export]
@@ -109,6 +112,8 @@ mod _core {
     #[pymodule_export]
     use super::tables::arrays::{modified_z, rolling_mad, rolling_z};
     #[pymodule_export]
+    use super::tables::arrow_stream::check_arrow_stream;
+    #[pymodule_export]
     use super::tables::table::Table;
     #[pymodule_export]
     use super::toml_places::toml_places;
@@ -117,4 +122,14 @@ mod _core {
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "the name that Python expects")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    /// Whether a record of the service `mad.panic` panics: built with the feature `faults`.
+    #[pymodule_export]
+    const HAS_FAULTS: bool = cfg!(feature = "faults");
+
+    #[pymodule_init]
+    fn init(_module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        super::border::silence_caught_panics();
+        Ok(())
+    }
 }

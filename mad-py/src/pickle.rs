@@ -9,6 +9,7 @@ use pyo3::{IntoPyObject, PyTypeInfo};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::border::detached;
 use crate::errors::{to_py, value_error};
 use crate::shared::Shared;
 
@@ -92,7 +93,7 @@ pub fn bytes<'py>(
     py: Python<'py>,
     state: &(impl Serialize + Sync),
 ) -> PyResult<Bound<'py, PyBytes>> {
-    let written = py.detach(|| rmp_serde::to_vec(state));
+    let written = detached(py, || rmp_serde::to_vec(state))?;
     Ok(PyBytes::new(py, &written.map_err(|error| value_error(error.to_string()))?))
 }
 
@@ -118,5 +119,5 @@ pub fn to_python(py: Python<'_>, saved: (String, Vec<u8>)) -> SavedPipeline<'_> 
 /// A pipeline from its configuration and its checkpoint.
 pub fn pipeline(py: Python<'_>, config: &str, saved: &[u8]) -> PyResult<mad_core::Pipeline> {
     let config = crate::config::read(config)?;
-    py.detach(|| mad_core::Pipeline::restore(config, saved)).map_err(|error| to_py(&error))
+    detached(py, || mad_core::Pipeline::restore(config, saved))?.map_err(|error| to_py(&error))
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Mutex;
 
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+
+use crate::border::{InternalError, detached};
 
 /// A value that one call uses at a time; the other calls wait for their turn.
 ///
@@ -20,19 +21,20 @@ impl<T: Send> Shared<T> {
     ///
     /// # Errors
     ///
-    /// `RuntimeError` when an earlier call panicked, because it may have left the value half
+    /// `InternalError` when the call panics, and for each later call, because the value may be half
     /// changed.
     pub fn with<R: Send>(
         &self,
         py: Python<'_>,
         call: impl FnOnce(&mut T) -> R + Send,
     ) -> PyResult<R> {
-        py.detach(|| match self.0.lock() {
+        // a panic unwinds through the guard of the lock, which marks the value as unusable
+        detached(py, || match self.0.lock() {
             Ok(mut value) => Ok(call(&mut value)),
-            Err(_) => Err(PyRuntimeError::new_err(
+            Err(_) => Err(InternalError::new_err(
                 "an earlier call on this object failed half-way, so its state cannot be trusted; \
                  restore it from its last checkpoint",
             )),
-        })
+        })?
     }
 }

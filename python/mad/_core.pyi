@@ -9,8 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 __version__: str
+#: Whether a record of the service `mad.panic` panics: built with the feature `faults`.
+HAS_FAULTS: bool
 
 __all__ = [
+    "HAS_FAULTS",
     "BinomialScorer",
     "Culprit",
     "CulpritRanker",
@@ -22,6 +25,7 @@ __all__ = [
     "Guardrails",
     "Incident",
     "IncidentGrouper",
+    "InternalError",
     "MadScorer",
     "MetricCulprit",
     "MetricRanking",
@@ -47,6 +51,7 @@ __all__ = [
     "Update",
     "ZstdDecoder",
     "__version__",
+    "check_arrow_stream",
     "check_config",
     "columns_of",
     "config_problems",
@@ -81,6 +86,10 @@ class _ToJson(Protocol):
     def to_json(self) -> str: ...
 
 _Config: TypeAlias = str | Mapping[str, Any] | _ToJson | None
+
+class InternalError(RuntimeError):
+    """A fault of mad itself. The object of the call cannot be used again, because its state may be
+    half changed; restore it from its last checkpoint."""
 
 class UnsortedError(ValueError):
     """An input that is read as it comes is not ordered by time."""
@@ -1474,13 +1483,29 @@ class EngineUpdate:
 
 @final
 class ZstdDecoder:
-    """Decompresses Zstandard frames that come in pieces of any size."""
+    """Decompresses Zstandard frames that come in pieces of any size. The memory is bounded by the
+    window, and the time by the length of the input and the output.
 
-    def __new__(cls) -> ZstdDecoder: ...
-    def feed(self, chunk: bytes) -> bytes:
-        """Takes compressed bytes and gives the bytes that they decompress to so far."""
+    Call `read` after each `feed` until it gives no bytes.
+    """
+
+    def __new__(
+        cls, *, max_window: int = 67_108_864, max_frames: int | None = None
+    ) -> ZstdDecoder: ...
+    def feed(self, chunk: bytes) -> None:
+        """Adds compressed bytes."""
+    def read(self) -> bytes:
+        """The next decompressed bytes, at most 128 KiB; none until more is fed. ValueError for
+        damaged data."""
     def finish(self) -> bytes:
-        """Ends the input and gives the rest. ValueError for an unfinished frame."""
+        """As `read`, after the last bytes were fed. ValueError for an unfinished frame."""
+
+def check_arrow_stream(body: bytes) -> int:
+    """Checks the bytes of an Arrow IPC stream. Returns the number of rows.
+
+    Raises ValueError for a stream that is damaged or above a limit: 1,000,000 rows, 1,000 columns,
+    10,000 messages, or 256 MiB once decompressed.
+    """
 
 def toml_places(text: str) -> dict[str, tuple[int, int]]:
     """Line and column, counted from 1, of every field of a TOML text by its dotted path, such as

@@ -8,6 +8,7 @@ use pyo3::types::PyBytes;
 
 use crate::records::kinds::{Columns, read_table};
 use crate::service::seen::Seen;
+use crate::tables::arrow_stream::is_arrow;
 
 /// Records of one kind that are handed over at once, readable without Python.
 pub struct Batch<'a> {
@@ -31,7 +32,7 @@ pub enum Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    /// Of a `bytes` object or of any table.
+    /// Of a `bytes` object of text or of an Arrow IPC stream, or of any table.
     pub fn new(
         source: &'a Bound<'_, PyAny>,
         kind: RecordKind,
@@ -39,8 +40,8 @@ impl<'a> Records<'a> {
         columns: &ColumnMap,
     ) -> PyResult<Self> {
         match source.cast::<PyBytes>() {
-            Ok(bytes) => Ok(Self::Bytes(bytes.as_bytes())),
-            Err(_) => Ok(Self::Table(read_table(kind, source, zone, columns)?)),
+            Ok(bytes) if !is_arrow(bytes.as_bytes()) => Ok(Self::Bytes(bytes.as_bytes())),
+            _ => Ok(Self::Table(read_table(kind, source, zone, columns)?)),
         }
     }
 }
@@ -110,6 +111,8 @@ impl Batch<'_> {
         let (mut update, mut read) = (Update::default(), 0_u64);
         let mut rejections = Rejections::default();
         let mut push = |record: Record<'_>, position: u64| {
+            #[cfg(feature = "faults")]
+            crate::border::panic_for(&record);
             read += 1;
             let source = Source::at(position).in_partition(partition);
             let rejected = update.rejected.total();

@@ -5,6 +5,7 @@ use pyo3::types::PyBytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::border::detached;
 use crate::errors::value_error;
 
 /// A list of records in an object.
@@ -18,7 +19,7 @@ struct Events<'a> {
 /// position of a record is its place in the array, from 1.
 #[pyfunction]
 pub fn json_lines<'py>(py: Python<'py>, body: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-    let lines = py.detach(|| lines(body)).map_err(|error| value_error(error.to_string()))?;
+    let lines = detached(py, || lines(body))?.map_err(|error| value_error(error.to_string()))?;
     Ok(PyBytes::new(py, &lines))
 }
 

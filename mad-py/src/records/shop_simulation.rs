@@ -6,6 +6,7 @@ use mad_core::time::ZonePolicy;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::border::detached;
 use crate::errors::{to_py, value_error};
 
 /// Traffic of system A's shop, as CSV, with a truth.
@@ -61,8 +62,8 @@ impl ShopSimulation {
     }
 
     /// The next rows as CSV, the header before the first; empty at the end.
-    fn take_csv<'py>(&mut self, py: Python<'py>, max_rows: usize) -> Bound<'py, PyBytes> {
-        let out = py.detach(|| {
+    fn take_csv<'py>(&mut self, py: Python<'py>, max_rows: usize) -> PyResult<Bound<'py, PyBytes>> {
+        let out = detached(py, || {
             let mut out = Vec::new();
             if !self.begun {
                 self.begun = true;
@@ -72,8 +73,8 @@ impl ShopSimulation {
                 request.write_csv(&mut out, self.labels);
             }
             out
-        });
-        PyBytes::new(py, &out)
+        })?;
+        Ok(PyBytes::new(py, &out))
     }
 
     /// The incidents in it, as JSON.

@@ -8,6 +8,7 @@ use mad_core::time::ZonePolicy;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::border::detached;
 use crate::errors::{to_py, value_error};
 
 /// Spans and requests of a small system with a faulty service, as CSV, and the truth about it.
@@ -52,7 +53,7 @@ impl TraceSimulation {
                 .map_err(|error| value_error(format!("start = {start:?}: {error}")))?;
         }
         let traces = Traces::new(config).map_err(|error| to_py(&error))?;
-        let telemetry = py.detach(|| traces.run());
+        let telemetry = detached(py, || traces.run())?;
         Ok(Self { traces, telemetry })
     }
 

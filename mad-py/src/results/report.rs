@@ -6,6 +6,7 @@ use mad_core::{CulpritConfig, Document, JudgedRow};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
+use crate::border::detached;
 use crate::config::to_json;
 use crate::errors::to_py;
 use crate::moment::Moment;
@@ -89,7 +90,7 @@ impl Report {
     /// The state of each service and endpoint, and of each metric, at the end; worst first.
     #[getter]
     fn states(&self, py: Python<'_>) -> PyResult<Table> {
-        py.detach(|| states::states(&self.pipeline))
+        detached(py, || states::states(&self.pipeline))?
     }
 
     /// Why the newest row by `at` (default: of all) was flagged or not, in sentences; of a metric,
@@ -121,20 +122,20 @@ impl Report {
 
     /// The state at the end, for `Pipeline.restore`.
     fn checkpoint(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
-        let state = py.detach(|| self.pipeline.checkpoint());
+        let state = detached(py, || self.pipeline.checkpoint())?;
         Ok(state.map_err(|error| to_py(&error))?.into())
     }
 
     /// Everything a report shows, as JSON.
     fn document(&self, py: Python<'_>) -> PyResult<String> {
-        py.detach(|| {
+        detached(py, || {
             let config = self.pipeline.config();
             let problem = self.reading.problem(config.intake.min_accepted, ROW);
             let mut warnings = self.reading.warnings(config.features.step_seconds);
             warnings.extend(shared_names(&self.pipeline));
             let document = Document::new(&self.pipeline);
             to_json(&self.reading.document(document, problem, warnings, ROW))
-        })
+        })?
     }
 
     /// Writes the report as one self-contained page with plots.
@@ -149,7 +150,7 @@ impl Report {
         py: Python<'py>,
     ) -> Reduced<'py, (SavedPipeline<'py>, Bound<'py, PyBytes>)> {
         let judged = pickle::bytes(py, &(&self.rows, &self.services, &self.points, &self.reading))?;
-        let saved = py.detach(|| pickle::saved(&self.pipeline))?;
+        let saved = detached(py, || pickle::saved(&self.pipeline))??;
         pickle::reduce_with::<Self, _>(py, (pickle::to_python(py, saved), judged))
     }
 

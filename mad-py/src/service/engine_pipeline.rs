@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use serde::Serialize;
 
+use crate::border::detached;
 use crate::config::{json_bytes, parse};
 use crate::errors::{to_py, value_error};
 use crate::records::batch::{Batch, Records};
@@ -67,7 +68,8 @@ impl EnginePipeline {
             incidents.iter().map(|(id, part)| (id.as_str(), part.as_bytes())).collect();
         let entities: Vec<(u32, &[u8])> =
             entities.iter().map(|(id, part)| (*id, part.as_bytes())).collect();
-        let core = py.detach(|| Pipeline::restore_delta(config, global_part, entities, incidents));
+        let restore = || Pipeline::restore_delta(config, global_part, entities, incidents);
+        let core = detached(py, restore)?;
         Ok(Self::of(core.map_err(|error| to_py(&error))?))
     }
 

@@ -4,6 +4,7 @@ use mad_core::{CulpritConfig, FlaggedRow, RowBuilder};
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::border::detached;
 use crate::errors::to_py;
 use crate::moment::Moment;
 use crate::pickle::pickled;
@@ -63,7 +64,7 @@ impl CulpritRanker {
         let rows = rows_of(rows)?;
         let rows = rows.as_ref();
         let judged = rows.judged()?;
-        py.detach(|| {
+        detached(py, || {
             let newest = rows.features.iter().map(|row| row.bucket).max();
             let at = at.map(|at| at.0).or(newest).unwrap_or_default();
             let flagged = judged.filter_map(|(row, scores, verdict)| {
@@ -71,7 +72,7 @@ impl CulpritRanker {
             });
             let flagged: Vec<FlaggedRow> = flagged.collect();
             Ok(self.core.rank(&flagged, &rows.entities, at).into())
-        })
+        })?
     }
 }
 

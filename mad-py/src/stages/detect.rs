@@ -4,6 +4,7 @@ use mad_core::wire::{ColumnMap, Kind};
 use mad_core::{Rejections, Timestamp};
 use pyo3::prelude::*;
 
+use crate::border::detached;
 use crate::config::parse;
 use crate::records::intake::Intake;
 use crate::results::report::Report;
@@ -38,7 +39,7 @@ pub fn detect(
     let changes = changes.map(|table| ChangeTable::read_mapped(table, zone, map)).transpose()?;
     let edges = edges.map(|table| EdgeTable::read_mapped(table, zone, map)).transpose()?;
     let logs = logs.map(|table| LogTable::read_mapped(table, zone, map)).transpose()?;
-    Ok(py.detach(|| {
+    detached(py, || {
         // of equal times the first kind comes first; edges have no time and come before all
         let mut feeds: Vec<Box<dyn Feed + '_>> = Vec::new();
         feeds.extend(edges.as_ref().map(|table| feed(table)));
@@ -51,7 +52,7 @@ pub fn detect(
         intake.finish();
         let judged = intake.judged();
         Report::new(intake.pipeline, judged, intake.reading)
-    }))
+    })
 }
 
 /// The records of a table by time.

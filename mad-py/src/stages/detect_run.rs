@@ -11,6 +11,7 @@ use mad_core::{Document, IncidentStatus, JudgedRow, Record, RecordKind, Rejectio
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
+use crate::border::detached;
 use crate::config;
 use crate::errors::{to_py, value_error};
 use crate::records::intake::Intake;
@@ -90,17 +91,18 @@ impl DetectRun {
     fn feed(&mut self, py: Python<'_>, source: usize, chunk: &Bound<'_, PyAny>) -> PyResult<()> {
         if let Ok(bytes) = chunk.cast::<PyBytes>() {
             let bytes = bytes.as_bytes();
-            return py.detach(|| self.take(source, &Piece::Bytes(bytes))).map_err(|e| to_py(&e));
+            return detached(py, || self.take(source, &Piece::Bytes(bytes)))?
+                .map_err(|e| to_py(&e));
         }
         let kind = self.sources.kind(source).map_err(|error| to_py(&error))?;
         let (zone, columns) = (self.sources.zone(), self.sources.columns());
         let table = Piece::Table(read_table(kind, chunk, zone, columns)?);
-        py.detach(|| self.take(source, &table)).map_err(|error| to_py(&error))
+        detached(py, || self.take(source, &table))?.map_err(|error| to_py(&error))
     }
 
     /// Ends a source.
     fn end(&mut self, py: Python<'_>, source: usize) -> PyResult<()> {
-        py.detach(|| self.take(source, &Piece::End)).map_err(|error| to_py(&error))
+        detached(py, || self.take(source, &Piece::End))?.map_err(|error| to_py(&error))
     }
 
     /// Which source has to be read next, so that several merge by time; None when all have ended.
@@ -110,7 +112,7 @@ impl DetectRun {
 
     /// All sources have ended: the last steps close.
     fn finish(&mut self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| {
+        detached(py, || {
             for held in self.sources.sorted() {
                 if let Some((record, position)) = self.sources.record(&held) {
                     self.intake.push(&record, position);
@@ -119,7 +121,7 @@ impl DetectRun {
             self.flush()?;
             self.intake.finish();
             self.flush()
-        })
+        })?
         .map_err(|error| to_py(&error))
     }
 
@@ -158,13 +160,13 @@ impl DetectRun {
 
     /// The state of the pipeline, to go on from.
     fn checkpoint(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
-        let state = py.detach(|| self.intake.pipeline.checkpoint());
+        let state = detached(py, || self.intake.pipeline.checkpoint())?;
         Ok(state.map_err(|error| to_py(&error))?.into())
     }
 
     /// Everything a report shows, as JSON.
     fn document(&self, py: Python<'_>) -> PyResult<String> {
-        py.detach(|| config::to_json(&self.run_document()))
+        detached(py, || config::to_json(&self.run_document()))?
     }
 
     /// Why the input as a whole was not read: a source, or a kind of records, of which nothing or

@@ -10,6 +10,7 @@ use mad_core::{Command, Document, Entity};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
+use crate::border::detached;
 use crate::config::{parse, to_json};
 use crate::errors::to_py;
 use crate::moment::Moment;
@@ -157,7 +158,7 @@ impl Pipeline {
     #[staticmethod]
     fn restore(py: Python<'_>, config: Option<&Bound<'_, PyAny>>, saved: &[u8]) -> PyResult<Self> {
         let config = parse(config)?;
-        let core = py.detach(|| mad_core::Pipeline::restore(config, saved));
+        let core = detached(py, || mad_core::Pipeline::restore(config, saved))?;
         Ok(Self::of(core.map_err(|error| to_py(&error))?))
     }
 

@@ -6,6 +6,7 @@ use mad_core::time::ZonePolicy;
 use mad_core::wire::Kind;
 use pyo3::prelude::*;
 
+use crate::border::detached;
 use crate::config::text;
 use crate::errors::{to_py, value_error};
 use crate::results::metric_ranking::MetricRanking;
@@ -71,7 +72,7 @@ pub fn rank_culprits(
     let logs = logs.map(|table| LogTable::read(table, ZonePolicy::Refuse)).transpose()?;
     let changes = changes.map(|table| ChangeTable::read(table, ZonePolicy::Refuse)).transpose()?;
     let ranker = MetricRanker::new(settings(config)?).map_err(|error| to_py(&error))?;
-    Ok(py.detach(|| {
+    detached(py, || {
         let mut window = MetricWindow::new();
         fill(&mut window, normal.as_ref(), |window, point, at| window.normal(&point, at));
         fill(&mut window, Some(&incident), |window, point, at| window.incident(&point, at));
@@ -86,7 +87,7 @@ pub fn rank_culprits(
         let pairs = pairs.iter().map(|(caller, callee)| (caller.as_str(), callee.as_str()));
         let ranking = ranker.rank(&window, pairs, target);
         MetricRanking::new(ranking, window.rejected().clone())
-    }))
+    })
 }
 
 fn settings(config: Option<&Bound<'_, PyAny>>) -> PyResult<MetricRankerConfig> {

@@ -6,6 +6,7 @@ use mad_core::{Limits, RecordKind, TraceRanker, TraceRankerConfig, TraceWindow};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::border::detached;
 use crate::errors::to_py;
 use crate::records::reading::LINE;
 use crate::records::rejected::rejected;
@@ -27,13 +28,13 @@ pub fn rank_traces(
     let ranker = TraceRanker::new(config).map_err(|error| to_py(&error))?;
     let incident = given(spans)?;
     let normal = reference.map(given).transpose()?.unwrap_or_default();
-    py.detach(|| {
+    detached(py, || {
         let mut window = TraceWindow::new(&Limits::default());
         let (mut usual, mut spans) = (KindCounts::default(), KindCounts::default());
         read(&normal, |span| window.reference(span), &mut usual)?;
         read(&incident, |span| window.span(span), &mut spans)?;
         Ok(TraceRanking { core: ranker.rank(&window), spans, reference: usual })
-    })
+    })?
 }
 
 /// Culprits by failing traces, best first.

@@ -7,6 +7,7 @@ use mad_core::{IntakeConfig, Limits, PipelineConfig, Record, RecordKind, Rejecti
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::border::detached;
 use crate::config::to_json;
 use crate::errors::to_py;
 use crate::records::kinds::read_table;
@@ -63,7 +64,8 @@ impl ReferenceRun {
     fn feed(&mut self, py: Python<'_>, source: usize, chunk: &Bound<'_, PyAny>) -> PyResult<()> {
         if let Ok(bytes) = chunk.cast::<PyBytes>() {
             let bytes = bytes.as_bytes();
-            return py.detach(|| self.take(source, &Piece::Bytes(bytes))).map_err(|e| to_py(&e));
+            return detached(py, || self.take(source, &Piece::Bytes(bytes)))?
+                .map_err(|e| to_py(&e));
         }
         let table = Piece::Table(read_table(
             RecordKind::Requests,
@@ -71,12 +73,12 @@ impl ReferenceRun {
             self.sources.zone(),
             self.sources.columns(),
         )?);
-        py.detach(|| self.take(source, &table)).map_err(|error| to_py(&error))
+        detached(py, || self.take(source, &table))?.map_err(|error| to_py(&error))
     }
 
     /// Ends a source.
     fn end(&mut self, py: Python<'_>, source: usize) -> PyResult<()> {
-        py.detach(|| self.take(source, &Piece::End)).map_err(|error| to_py(&error))
+        detached(py, || self.take(source, &Piece::End))?.map_err(|error| to_py(&error))
     }
 
     /// The source that has to be read next; None when all have ended.
@@ -86,7 +88,7 @@ impl ReferenceRun {
 
     /// Detects.
     fn finish(&mut self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| {
+        detached(py, || {
             let held = self.sources.sorted();
             self.requests = held.len() as u64;
             let requests = held.iter().filter_map(|record| match self.sources.record(record)? {
@@ -99,7 +101,7 @@ impl ReferenceRun {
             self.rejections.merge(report.rejected.clone());
             self.report = Some(report);
             Ok(())
-        })
+        })?
         .map_err(|error| to_py(&error))
     }
 
@@ -156,7 +158,7 @@ pub fn reference_detect(
     let config =
         ReferenceConfig { min_points, warmup, min_requests, threshold, ..Default::default() };
     let table = RequestTable::read(requests, ZonePolicy::Offset(0))?;
-    let report = py.detach(|| {
+    let report = detached(py, || {
         let (mut held, mut rejections) = (Vec::new(), Rejections::default());
         table.in_order(
             &mut |request, _| {
@@ -169,7 +171,7 @@ pub fn reference_detect(
             Request::new(*at, service, endpoint, *status, *latency)
         });
         reference::detect(requests, &config)
-    });
+    })?;
     scored_table(&report.map_err(|error| to_py(&error))?.rows)
 }
 

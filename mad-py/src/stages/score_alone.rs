@@ -10,6 +10,7 @@ use mad_core::{Error, Sample, Timestamp};
 use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;
 
+use crate::border::detached;
 use crate::errors::{to_py, value_error};
 use crate::stages::score_series::{Columns, SeriesScores};
 
@@ -65,7 +66,7 @@ pub fn score_alone(
         .map(|(at, value)| (Timestamp::from_nanos(*at), Sample { value: *value, n: 1 }));
     let both = Direction::Both;
     let level = MadConfig { band: BAND, ..MadConfig::default() };
-    let made: Result<Columns, Error> = py.detach(|| {
+    let made: Result<Columns, Error> = detached(py, || {
         Ok(match scorer {
             "mad" => judge(MadScorer::new(level)?, rows),
             "double_mad" => judge(DoubleMadScorer::new(level.window, both, BAND)?, rows),
@@ -83,7 +84,7 @@ pub fn score_alone(
             "gauge" => judge(GaugeScorer::new(level, NEG_LOG10_P)?, rows),
             _ => return Err(Error::argument("scorer", scorer, &scorer_names().join(", "))),
         })
-    });
+    })?;
     Ok(made.map_err(|error| to_py(&error))?.into_arrays(py))
 }
 

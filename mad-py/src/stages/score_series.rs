@@ -6,6 +6,7 @@ use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use crate::border::detached;
 use crate::config::parse;
 use crate::errors::{to_py, value_error};
 use crate::pickle::{Reduced, reduce_with};
@@ -99,7 +100,7 @@ pub fn score_series(
             weights.map_or(values.len(), |n| n.len()),
         )));
     }
-    let columns = py.detach(|| {
+    let columns = detached(py, || {
         let mut columns = Columns::default();
         let mut weights = weights.as_ref().map(|n| n.iter());
         for (at, value) in times.iter().zip(values) {
@@ -111,7 +112,7 @@ pub fn score_series(
             columns.push(&scorer.observe(Timestamp::from_nanos(*at), sample));
         }
         columns
-    });
+    })?;
     Ok(columns.into_arrays(py))
 }
 

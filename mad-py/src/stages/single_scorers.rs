@@ -7,18 +7,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::errors::{to_py, value_error};
 use crate::moment::At;
-use crate::pickle::pickled;
+use crate::pickle::pickled_shared;
+use crate::shared::Shared;
 use crate::stages::mad_scorer::{Score, direction_of, learn_of, threshold_neg_log10_p};
+
+/// A scorer and the evidence from which on a value is anomalous.
+#[derive(Serialize, Deserialize)]
+struct State<S> {
+    core: S,
+    neg_log10_p: f64,
+}
 
 /// The methods that all scorers of a value at a time have.
 macro_rules! judging {
     ($(#[$doc:meta])* $name:ident, $($items:tt)*) => {
         $(#[$doc])*
-        #[pyclass(module = "mad._core")]
-        #[derive(Serialize, Deserialize)]
+        #[pyclass(module = "mad._core", frozen)]
         pub struct $name {
-            core: mad_core::score::$name,
-            neg_log10_p: f64,
+            state: Shared<State<mad_core::score::$name>>,
         }
 
         #[pymethods]
@@ -28,27 +34,38 @@ macro_rules! judging {
             /// Scores a value without learning it. `at` is an aware datetime or nanoseconds since
             /// 1970, `n` the number of observations behind the value.
             #[pyo3(signature = (x, at=None, n=1))]
-            fn score(&self, x: f64, at: Option<At>, n: u64) -> Score {
-                self.core.score(At::or_epoch(at), Sample { value: x, n }).into()
+            fn score(&self, py: Python<'_>, x: f64, at: Option<At>, n: u64) -> PyResult<Score> {
+                let (at, sample) = (At::or_epoch(at), Sample { value: x, n });
+                Ok(self.state.with(py, |state| state.core.score(at, sample))?.into())
             }
 
             /// Learns a value: "full", "clipped" to the expected band, or "skip".
             #[pyo3(signature = (x, at=None, n=1, how="full"))]
-            fn learn(&mut self, x: f64, at: Option<At>, n: u64, how: &str) -> PyResult<()> {
+            fn learn(
+                &self,
+                py: Python<'_>,
+                x: f64,
+                at: Option<At>,
+                n: u64,
+                how: &str,
+            ) -> PyResult<()> {
                 let how: Learn = learn_of(how)?;
-                self.core.learn(At::or_epoch(at), Sample { value: x, n }, how);
-                Ok(())
+                let (at, sample) = (At::or_epoch(at), Sample { value: x, n });
+                self.state.with(py, |state| state.core.learn(at, sample, how))
             }
 
             /// Scores a value, then learns it; an anomalous value is learnt clipped.
             #[pyo3(signature = (x, at=None, n=1))]
-            fn observe(&mut self, x: f64, at: Option<At>, n: u64) -> Score {
-                let sample = Sample { value: x, n };
-                self.core.observe(At::or_epoch(at), sample, self.neg_log10_p).into()
+            fn observe(&self, py: Python<'_>, x: f64, at: Option<At>, n: u64) -> PyResult<Score> {
+                let (at, sample) = (At::or_epoch(at), Sample { value: x, n });
+                let observe = |state: &mut State<mad_core::score::$name>| {
+                    state.core.observe(at, sample, state.neg_log10_p)
+                };
+                Ok(self.state.with(py, observe)?.into())
             }
         }
 
-        pickled!($name);
+        pickled_shared!($name);
     };
 }
 
@@ -72,7 +89,8 @@ judging! {
     fn new(span: usize, direction: &str, band: f64, threshold: f64) -> PyResult<Self> {
         let core = mad_core::score::SlopeScorer::new(span, direction_of(direction)?, band);
         let core = core.map_err(|error| to_py(&error))?;
-        Ok(Self { core, neg_log10_p: threshold_neg_log10_p(threshold)? })
+        let neg_log10_p = threshold_neg_log10_p(threshold)?;
+        Ok(Self { state: Shared::new(State { core, neg_log10_p }) })
     }
 }
 
@@ -94,17 +112,18 @@ judging! {
     fn new(expected_seconds: Option<f64>, threshold: f64) -> PyResult<Self> {
         let neg_log10_p = threshold_neg_log10_p(threshold)?;
         let core = mad_core::score::SilenceScorer::new(expected_seconds, neg_log10_p);
-        Ok(Self { core: core.map_err(|error| to_py(&error))?, neg_log10_p })
+        let core = core.map_err(|error| to_py(&error))?;
+        Ok(Self { state: Shared::new(State { core, neg_log10_p }) })
     }
 
     /// Moves the time to `at`, an aware datetime or nanoseconds since 1970.
-    fn tick(&mut self, at: At) {
-        self.core.tick(at.0);
+    fn tick(&self, py: Python<'_>, at: At) -> PyResult<()> {
+        self.state.with(py, |state| state.core.tick(at.0))
     }
 
     /// Scores the gap from the newest point to the newest time that `tick` was given.
-    fn silence(&self) -> Score {
-        self.core.silence().into()
+    fn silence(&self, py: Python<'_>) -> PyResult<Score> {
+        Ok(self.state.with(py, |state| state.core.silence())?.into())
     }
 }
 
@@ -138,6 +157,7 @@ judging! {
                 neg_log10_p,
             ),
         };
-        Ok(Self { core: core.map_err(|error| to_py(&error))?, neg_log10_p })
+        let core = core.map_err(|error| to_py(&error))?;
+        Ok(Self { state: Shared::new(State { core, neg_log10_p }) })
     }
 }

@@ -5,6 +5,7 @@ use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
+use crate::border::detached;
 use crate::errors::{to_py, value_error};
 
 /// Numbers in one dimension: a float64 array as it is, whatever else numpy reads as numbers by a
@@ -57,10 +58,13 @@ fn count(name: &str, value: i64) -> PyResult<usize> {
 /// >>> mad.modified_z([1.0, 2.0, 3.0, 4.0, 100.0]).round(2).tolist()
 /// [-1.35, -0.67, 0.0, 0.67, 65.43]
 #[pyfunction]
-pub fn modified_z<'py>(py: Python<'py>, values: Floats<'py>) -> Bound<'py, PyArray1<f64>> {
+pub fn modified_z<'py>(
+    py: Python<'py>,
+    values: Floats<'py>,
+) -> PyResult<Bound<'py, PyArray1<f64>>> {
     let view = values.0.as_array();
-    let z = py.detach(|| robust::modified_z(view.iter()));
-    PyArray1::from_vec(py, z)
+    let z = detached(py, || robust::modified_z(view.iter()))?;
+    Ok(PyArray1::from_vec(py, z))
 }
 
 /// Causal modified z-scores: each value by the at most `window` finite values before it.
@@ -85,8 +89,7 @@ pub fn rolling_z<'py>(
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
     let (window, min_points) = (count("window", window)?, count("min_points", min_points)?);
     let view = values.0.as_array();
-    let z = py
-        .detach(|| robust::rolling_z(view.iter(), window, min_points))
+    let z = detached(py, || robust::rolling_z(view.iter(), window, min_points))?
         .map_err(|error| to_py(&error))?;
     Ok(PyArray1::from_vec(py, z))
 }
@@ -111,7 +114,7 @@ pub fn rolling_mad<'py>(
 ) -> PyResult<(Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>)> {
     let window = count("window", window)?;
     let view = values.0.as_array();
-    let (median, mad) =
-        py.detach(|| robust::rolling_mad(view.iter(), window)).map_err(|error| to_py(&error))?;
+    let (median, mad) = detached(py, || robust::rolling_mad(view.iter(), window))?
+        .map_err(|error| to_py(&error))?;
     Ok((PyArray1::from_vec(py, median), PyArray1::from_vec(py, mad)))
 }

@@ -3,17 +3,23 @@
 use arrow_array::RecordBatch;
 use pyo3::exceptions::{PyImportError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 use pyo3_arrow::input::AnyRecordBatch;
 
 use crate::errors::{missing, value_error};
+use crate::tables::arrow_stream::{self, is_arrow};
 use crate::tables::numpy_columns::columns_through_numpy;
 use crate::tables::plain_rows::as_columns;
 use crate::tables::shape::Shape;
 
 /// The table in Arrow's memory; at least one batch, so that its columns are always checked.
 pub fn batches(shape: &Shape<'_>, table: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>> {
-    let table = &as_columns(shape, table)?;
+    if let Ok(bytes) = table.cast::<PyBytes>()
+        && is_arrow(bytes.as_bytes())
+    {
+        return arrow_stream::read(bytes.as_bytes());
+    }
+    let table = &validated(&as_columns(shape, table)?)?;
     let pandas = table.hasattr("iloc")?;
     // pyarrow takes naive datetimes among aware ones as UTC and does not report it
     let objects = pandas
@@ -51,6 +57,25 @@ pub fn batches(shape: &Shape<'_>, table: &Bound<'_, PyAny>) -> PyResult<Vec<Reco
         )));
     }
     Ok(vec![columns_through_numpy(shape, table)?])
+}
+
+/// A table of pyarrow, checked in full: pyarrow reads files and streams without checking offsets,
+/// codes and text. A reader of batches is read to its end.
+fn validated<'py>(table: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let module: String = table.get_type().getattr("__module__")?.extract()?;
+    if !module.starts_with("pyarrow") {
+        return Ok(table.clone());
+    }
+    let table =
+        if table.hasattr("read_all")? { table.call_method0("read_all")? } else { table.clone() };
+    if table.hasattr("validate")? {
+        let how = PyDict::new(table.py());
+        how.set_item("full", true)?;
+        table.call_method("validate", (), Some(&how)).map_err(|error| {
+            value_error(format!("the table is damaged: {}", error.value(table.py())))
+        })?;
+    }
+    Ok(table)
 }
 
 /// polars gives columns that hold only nulls a buffer, which Arrow's null type does not have.

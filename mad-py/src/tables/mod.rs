@@ -1,6 +1,7 @@
 //! Tables and arrays: columns of any library in, Arrow tables out.
 
 pub mod arrays;
+pub mod arrow_stream;
 pub mod batches;
 pub mod by_time;
 pub mod cell;

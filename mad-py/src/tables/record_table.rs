@@ -10,6 +10,7 @@ use mad_core::wire::{Changes, ColumnMap, Edges, Kind, Logs, MAX_FIELDS, Metrics,
 use mad_core::{RejectReason, Rejections, Timestamp};
 use pyo3::prelude::*;
 
+use crate::border::guarded;
 use crate::tables::batches::batches;
 use crate::tables::cell::{Cell, Column};
 use crate::tables::shape::Shape;
@@ -68,6 +69,11 @@ impl<K: Kind> RecordTable<K> {
     }
 
     fn read_shape(shape: &Shape<'_>, table: &Bound<'_, PyAny>, zone: ZonePolicy) -> PyResult<Self> {
+        // a library that converts columns may panic for types that it does not know
+        guarded(|| Self::converted(shape, table, zone))?
+    }
+
+    fn converted(shape: &Shape<'_>, table: &Bound<'_, PyAny>, zone: ZonePolicy) -> PyResult<Self> {
         let (mut chunks, mut start, mut renamed) = (Vec::new(), 0, Vec::new());
         for batch in batches(shape, table)? {
             let rows = batch.num_rows();

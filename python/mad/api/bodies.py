@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
 from mad import _core
 from mad.api.errors import ApiError
 from mad.engine import Busy
+from mad.sources.compressed import GZIP_OR_ZLIB, inflated, unzstd
 from mad.sources.foreign import ENOUGH, foreign
 
-#: Compressed bytes per decompression step, so that the size of the output is bounded at every step.
-_PIECE = 1024
+#: Most members of gzip and frames of zstd in a body, and the largest window of a frame.
+_MAX_MEMBERS, _MAX_WINDOW = 10_000, 8 << 20
+#: Most codings in one Content-Encoding header.
+_MAX_CODINGS = 2
 _ARROW = "application/vnd.apache.arrow.stream"
 _LINES = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines", "text/csv")
 
@@ -108,10 +109,23 @@ def records(body: bytes, content_type: str, content_encoding: str, most: int) ->
     Raises `ApiError` when it cannot be decompressed, is too large, holds no record or is neither
     JSON nor CSV.
     """
-    for coding in reversed([one.strip().lower() for one in content_encoding.split(",")]):
+    codings = [one.strip().lower() for one in content_encoding.split(",")]
+    if len(codings) > _MAX_CODINGS:
+        raise ApiError(
+            415,
+            "unsupported",
+            f"Content-Encoding names {len(codings)} codings",
+            f"send at most {_MAX_CODINGS}",
+        )
+    for coding in reversed(codings):
         body = _decompressed(body, coding, most)
     kind = content_type.partition(";")[0].strip().lower()
     if kind == _ARROW:
+        try:
+            _core.check_arrow_stream(body)
+        except ValueError as error:
+            hint = "send an Arrow IPC stream with its schema, of at most 1,000,000 rows"
+            raise ApiError(400, "unreadable", str(error), hint) from None
         return body, "arrow"
     start = body[:ENOUGH].lstrip()
     if not start:
@@ -178,40 +192,24 @@ def _decompressed(body: bytes, coding: str, most: int) -> bytes:
         raise ApiError(
             415, "unsupported", f"Content-Encoding {coding!r}", "send gzip, zstd or none"
         )
-    decoder: Any = _core.ZstdDecoder() if coding == "zstd" else None
+    packed = (body,)
+    content = (
+        unzstd(packed, max_window=_MAX_WINDOW, max_frames=_MAX_MEMBERS)
+        if coding == "zstd"
+        else inflated(packed, GZIP_OR_ZLIB, _MAX_MEMBERS)
+    )
+    pieces, size = [], 0
     try:
-        return _zstd(decoder, body, most) if decoder else _zlib(body, most)
-    except (zlib.error, ValueError) as error:
+        for piece in content:
+            size += len(piece)
+            if size > most:
+                raise _too_large(most)
+            pieces.append(piece)
+    except ValueError as error:
         raise ApiError(
             400, "damaged", f"the {coding} data is damaged: {error}", "send it again"
         ) from None
-
-
-def _zstd(decoder: Any, body: bytes, most: int) -> bytes:
-    out, size = [], 0
-    for start in range(0, len(body), _PIECE):
-        piece = decoder.feed(body[start : start + _PIECE])
-        size += len(piece)
-        if size > most:
-            raise _too_large(most)
-        out.append(piece)
-    out.append(decoder.finish())
-    return b"".join(out)
-
-
-def _zlib(body: bytes, most: int) -> bytes:
-    out, size = [], 0
-    while body:
-        decoder = zlib.decompressobj(47)  # zlib reads gzip and zlib headers
-        piece = decoder.decompress(body, most - size + 1)
-        size += len(piece)
-        if size > most:
-            raise _too_large(most)
-        if not decoder.eof:
-            raise ValueError("it ends early")
-        out.append(piece)
-        body = decoder.unused_data
-    return b"".join(out)
+    return b"".join(pieces)
 
 
 def _too_large(most: int) -> ApiError:

@@ -10,7 +10,7 @@ from typing import Any
 
 from mad import _core, errors
 from mad.config import as_json
-from mad.config.layers import FILE, Layers, parse
+from mad.config.layers import FILE, Layers, parse, read_settings
 
 DEFAULT = "mad.toml"
 HELP = f"settings as TOML, YAML or JSON (default: MAD_CONFIG, else {DEFAULT} if it exists)"
@@ -61,7 +61,7 @@ def unchecked(path: str | None) -> str | None:
     if path is None:
         return None
     try:
-        return as_json(parse(Path(path).read_text(encoding="utf-8-sig"), path))
+        return as_json(parse(read_settings(path), path))
     except OSError as error:
         raise errors.UsageError(f"cannot read {path}: {errors.reason(error)}") from error
     except ValueError as error:

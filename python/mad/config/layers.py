@@ -5,14 +5,58 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 PREFIX = "MAD_"
 FILE = "MAD_CONFIG"
 CONFIDENCE = "ANOMALY_THRESHOLD"
+#: Bounds of settings: bytes of a file, levels of nesting, and values.
+MAX_BYTES, MAX_DEPTH, MAX_VALUES = 1 << 20, 32, 100_000
+
+
+def bounded(fields: Any) -> None:
+    """Checks that settings are nested at most `MAX_DEPTH` levels and have at most `MAX_VALUES`
+    values, those that YAML repeats by reference counted each time.
+
+    Raises ValueError.
+    """
+    waiting, values = [(fields, 0)], 0
+    while waiting:
+        value, depth = waiting.pop()
+        values += 1
+        if depth > MAX_DEPTH:
+            raise ValueError(_DEEP)
+        if values > MAX_VALUES:
+            raise ValueError(f"the settings have more than {MAX_VALUES} values")
+        if isinstance(value, Mapping):
+            waiting.extend((inner, depth + 1) for inner in value.values())
+        elif isinstance(value, list | tuple):
+            waiting.extend((inner, depth + 1) for inner in value)
+
+
+_DEEP = f"the settings are nested more than {MAX_DEPTH} levels; a field is at most 4 levels deep"
+
+
+def read_settings(path: str | os.PathLike[str]) -> str:
+    """A file of settings as text."""
+    with Path(path).open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"{os.fspath(path)} is larger than {MAX_BYTES} bytes")
+    return content.decode("utf-8-sig")
+
+
+def _parsed(parser: Callable[[str], Any], text: str) -> Any:
+    try:
+        fields = parser(text)
+    except RecursionError:
+        raise ValueError(_DEEP) from None
+    bounded(fields)
+    return fields
 
 
 def parse_toml(text: str) -> dict[str, Any]:
@@ -21,7 +65,11 @@ def parse_toml(text: str) -> dict[str, Any]:
         import tomllib
     else:
         import tomli as tomllib
-    return tomllib.loads(text)
+    # the parser takes quadratic time for a key of many parts
+    if any(part.count(".") > 2 * MAX_DEPTH for part in re.split(r"[=,\[\]{}\n]", text)):
+        raise ValueError(_DEEP)
+    fields: dict[str, Any] = _parsed(tomllib.loads, text)
+    return fields
 
 
 def parse_yaml(text: str) -> Any:
@@ -31,19 +79,19 @@ def parse_yaml(text: str) -> Any:
     except ImportError:
         raise ValueError("PyYAML is not installed: pip install 'mad-py[yaml]'") from None
     try:
-        return yaml.safe_load(text)
+        return _parsed(yaml.safe_load, text)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
 
 
 def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     """A TOML file as nested dicts."""
-    return parse_toml(Path(path).read_text(encoding="utf-8-sig"))
+    return parse_toml(read_settings(path))
 
 
 def read_yaml(path: str | os.PathLike[str]) -> dict[str, Any]:
     """A YAML file as nested dicts; an empty file has no settings."""
-    return _by_name(parse_yaml(Path(path).read_text(encoding="utf-8-sig")) or {}, path)
+    return _by_name(parse_yaml(read_settings(path)) or {}, path)
 
 
 def parse(text: str, path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -52,7 +100,7 @@ def parse(text: str, path: str | os.PathLike[str]) -> dict[str, Any]:
     ending = Path(path).suffix.lower()
     if ending == ".toml":
         return parse_toml(text)
-    fields = parse_yaml(text) or {} if ending in (".yaml", ".yml") else json.loads(text)
+    fields = parse_yaml(text) or {} if ending in (".yaml", ".yml") else _parsed(json.loads, text)
     return _by_name(fields, path)
 
 
@@ -101,7 +149,7 @@ class Layers:
         """Adds a TOML, YAML or JSON file."""
         origin = os.fspath(path)
         try:
-            fields = parse(Path(path).read_text(encoding="utf-8-sig"), path)
+            fields = parse(read_settings(path), path)
         except ValueError as error:
             raise ValueError(f"{origin} cannot be read as settings: {error}") from error
         self.file = origin
@@ -157,7 +205,7 @@ def is_setting(variable: str) -> bool:
 def _value(text: str) -> Any:
     """The value of a variable: JSON where it parses (numbers, true, lists), else text."""
     try:
-        return json.loads(text)
+        return _parsed(json.loads, text)
     except ValueError:
         return text
 

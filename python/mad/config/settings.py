@@ -8,13 +8,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from mad import _core
-from mad.config.layers import Layers, read_toml, read_yaml
+from mad.config.layers import Layers, bounded, read_toml, read_yaml
 from mad.config.zones import utc_offsets
 
 
 def as_json(fields: object) -> str:
     """Nested settings as JSON text; dates of TOML and YAML become text, and `season.offsets` is
-    filled with the table of `season.zone`."""
+    filled with the table of `season.zone`.
+
+    Raises ValueError for settings that are nested too deeply or too many.
+    """
+    bounded(fields)
     if not isinstance(fields, Mapping):
         return json.dumps(fields, default=str)
     return json.dumps(_with_offsets(dict(fields)), default=str)

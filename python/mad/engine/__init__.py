@@ -1,7 +1,7 @@
 """The running pipeline: one thread commits inputs to the journal, judges them and writes the
 results."""
 
-from mad.engine.batch import IngestReceipt, decoded
+from mad.engine.batch import IngestReceipt
 from mad.engine.clock import EventClock
 from mad.engine.engine import Engine
 from mad.engine.job import Busy, KeyReused, NotJudged, StorageFailed
@@ -18,5 +18,4 @@ __all__ = [
     "NotJudged",
     "Problem",
     "StorageFailed",
-    "decoded",
 ]

@@ -1,4 +1,4 @@
-"""Receipts of batches, and the records of journal entries."""
+"""Receipts of batches."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from mad import _core
-from mad.errors import MissingExtraError
-from mad.journal import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +46,3 @@ class IngestReceipt:
         return _core.describe_shortfall(
             kind, self.accepted, problems["counts"], first, min_accepted, "position"
         )
-
-
-def decoded(entry: Entry) -> Any:
-    """The records of an entry in the form that the core takes.
-
-    Raises ValueError when the body is not an Arrow stream, `MissingExtraError` when pyarrow is
-    missing.
-    """
-    if entry.encoding != "arrow":
-        return entry.body
-    try:
-        import pyarrow as pa
-    except ImportError as error:
-        raise MissingExtraError(
-            "an Arrow stream needs pyarrow", "pip install 'mad-py[pyarrow]'"
-        ) from error
-    try:
-        with pa.ipc.open_stream(entry.body) as stream:
-            return stream.read_all()
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"the body is not an Arrow IPC stream: {error}") from error

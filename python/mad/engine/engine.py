@@ -16,7 +16,7 @@ from mad import _core
 from mad.config import Config
 from mad.engine import repeats
 from mad.engine.batch import IngestReceipt
-from mad.engine.clock import SECOND, EventClock
+from mad.engine.clock import LATEST, SECOND, EventClock
 from mad.engine.command import command_entry
 from mad.engine.intake import RecentIntake
 from mad.engine.job import Busy, Job, JobQueue, NotJudged, StorageFailed
@@ -35,8 +35,6 @@ from mad.journal.entries import COMMAND, HOLD, TICK
 RETRY_SECONDS = 1.0
 #: Seconds for which a batch that arrives slowly delays ticks.
 ARRIVING_SECONDS = 30.0
-#: The largest time in nanoseconds that a tick may have.
-LATEST = 2**63 - 1
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 

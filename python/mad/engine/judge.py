@@ -8,7 +8,7 @@ from typing import Any
 
 from mad import _core
 from mad.config import Config
-from mad.engine.batch import IngestReceipt, decoded
+from mad.engine.batch import IngestReceipt
 from mad.engine.clock import EventClock
 from mad.engine.command import audit_of, command_of
 from mad.engine.intake import RecentIntake
@@ -58,7 +58,7 @@ class Judge:
             return command_of(entry)
         if entry.kind in (TICK, HOLD, LOST):
             return None
-        records = decoded(entry)
+        records = entry.body
         self.pipeline.check(records, entry.kind)
         return records
 
@@ -80,7 +80,7 @@ class Judge:
             elif live and not isinstance(error, ImportError):
                 self.intake.unreadable(str(error))
             return Judgement(refusal=error)
-        except BaseException as error:  # a panic of the core is a BaseException
+        except BaseException as error:  # also a fault of the core
             if isinstance(error, (KeyboardInterrupt, SystemExit)):
                 raise
             raise Poisoned(entry, error) from error
@@ -124,7 +124,7 @@ class Judge:
             self.stats.commands += 1
             return self.pipeline.apply(command_of(entry))
         return self.pipeline.ingest(
-            decoded(entry) if records is None else records,
+            entry.body if records is None else records,
             entry.kind,
             partition=entry.partition,
             naive_offset_seconds=entry.naive_offset_seconds,

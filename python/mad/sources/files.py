@@ -5,7 +5,6 @@ from __future__ import annotations
 import filecmp
 import stat
 import sys
-import zlib
 from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from itertools import chain
@@ -14,11 +13,13 @@ from typing import IO, Any
 
 from mad.errors import InputError, reason
 from mad.sources import json_document
+from mad.sources.compressed import inflated, unzstd
 from mad.sources.foreign import ENOUGH, foreign, utf16
 
 CHUNK = 2 * 1024 * 1024
 """Default number of bytes that one piece has."""
-_ZSTD_STEP = 64 * 1024
+MAX_DOCUMENT = 512 * 1024 * 1024
+"""Most bytes of a file that is one JSON document, which is held in memory."""
 _PARQUET = b"PAR1"
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -98,10 +99,11 @@ class Source:
                 if not more:
                     break
                 first += more
+            packed = chain((first,), raw)
             if first.startswith(_GZIP):
-                yield from self._as_utf8(self._gunzip(first, raw, size), " (gzip)")
+                yield from self._as_utf8(self._unpacked(inflated(packed), "gzip"), " (gzip)")
             elif first.startswith(_ZSTD) or _is_skippable(first):
-                yield from self._as_utf8(self._unzstd(first, raw), " (zstd)")
+                yield from self._as_utf8(self._unpacked(unzstd(packed), "zstd"), " (zstd)")
             elif first:
                 yield from self._as_utf8(chain((first,), raw))
         finally:
@@ -127,7 +129,7 @@ class Source:
                 what, hint = named
                 raise InputError(f"{self.name} is {what}{packed}, which is not supported", hint)
             if first and json_document.is_document(first):
-                yield json_document.lines(b"".join(chain((first,), content)), self.name)
+                yield json_document.lines(self._whole(chain((first,), content)), self.name)
             else:
                 yield from chain((first,) if first else (), content)
             return
@@ -138,6 +140,19 @@ class Source:
             yield decoder.decode(b"", final=True).encode("utf-8", "replace")
         except UnicodeDecodeError as error:
             raise InputError(f"{self.name}: damaged {encoding.upper()} text: {error}") from error
+
+    def _whole(self, content: Iterator[bytes]) -> bytes:
+        """The content of a document that has to be held in memory."""
+        pieces, size = [], 0
+        for piece in content:
+            size += len(piece)
+            if size > MAX_DOCUMENT:
+                raise InputError(
+                    f"{self.name} is one JSON document of more than {MAX_DOCUMENT >> 20} MiB",
+                    "write one object a line (JSON Lines), which is read piece by piece",
+                )
+            pieces.append(piece)
+        return b"".join(pieces)
 
     def _open(self) -> IO[bytes]:
         if self.standard:
@@ -158,51 +173,15 @@ class Source:
             self.consumed += len(chunk)
             yield chunk
 
-    def _gunzip(self, first: bytes, raw: Iterator[bytes], size: int) -> Iterator[bytes]:
-        """All members of a gzip file; zero bytes between and after members are padding."""
-        data = first
-        member = zlib.decompressobj(wbits=31)
-        begun = False
+    def _unpacked(self, content: Iterator[bytes], coding: str) -> Iterator[bytes]:
+        """Decompressed content; damage is an `InputError`."""
         try:
-            while True:
-                if not begun:
-                    data = data.lstrip(b"\0")
-                if not data:
-                    data = next(raw, b"")
-                    if not data:
-                        break
-                    continue
-                begun = True
-                out = member.decompress(data, size)
-                if out:
-                    yield out
-                data = member.unconsumed_tail
-                if member.eof:
-                    data = member.unused_data
-                    member = zlib.decompressobj(wbits=31)
-                    begun = False
-        except zlib.error as error:
-            raise InputError(f"{self.name}: damaged gzip data: {error}") from error
-        if begun:
-            raise InputError(
-                f"{self.name}: the gzip data is truncated", "copy or download the file again"
-            )
-
-    def _unzstd(self, first: bytes, raw: Iterator[bytes]) -> Iterator[bytes]:
-        from mad._core import ZstdDecoder
-
-        decoder = ZstdDecoder()
-        try:
-            for chunk in chain((first,), raw):
-                for at in range(0, len(chunk), _ZSTD_STEP):
-                    out = decoder.feed(chunk[at : at + _ZSTD_STEP])
-                    if out:
-                        yield out
-            rest = decoder.finish()
-            if rest:
-                yield rest
+            yield from content
         except ValueError as error:
-            raise InputError(f"{self.name}: damaged zstd data: {error}") from error
+            raise InputError(
+                f"{self.name}: damaged {coding} data: {error}",
+                "copy or download the file again; windows above 64 MiB are not read",
+            ) from error
 
 
 def _is_skippable(first: bytes) -> bool:
