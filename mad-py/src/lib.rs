@@ -128,6 +128,7 @@ mod _core {
     const HAS_FAULTS: bool = cfg!(feature = "faults");
 
     #[pymodule_init]
+    #[expect(clippy::unnecessary_wraps, reason = "the signature that pyo3 expects")]
     fn init(_module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
         super::border::silence_caught_panics();
         Ok(())

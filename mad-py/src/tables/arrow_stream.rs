@@ -231,13 +231,12 @@ impl<'a> Stream<'a> {
             let end = start.checked_add(length).ok_or("a buffer lies outside of its message")?;
             let stored = body.get(start..end).ok_or("a buffer lies outside of its message")?;
             let begin = out.len();
-            match codec {
-                Some(codec) => self.decompress(codec, stored, &mut out)?,
-                None => {
-                    // one stretch of the body may be named by many buffers
-                    self.spend(length)?;
-                    out.extend_from_slice(stored);
-                }
+            if let Some(codec) = codec {
+                self.decompress(codec, stored, &mut out)?;
+            } else {
+                // one stretch of the body may be named by many buffers
+                self.spend(length)?;
+                out.extend_from_slice(stored);
             }
             buffers.push(arrow_ipc::Buffer::new(begin as i64, (out.len() - begin) as i64));
             out.resize(out.len().next_multiple_of(64), 0);

@@ -23,10 +23,10 @@ from mad.engine import Engine
 from mad.journal.reader import Found, Page, Reader
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-#: The range of times that the core accepts.
+#: The range of times that 64-bit nanoseconds can represent.
 _EARLIEST, _LATEST = (
-    datetime(1970, 1, 1, tzinfo=timezone.utc),
-    datetime(2200, 1, 1, tzinfo=timezone.utc),
+    datetime(1678, 1, 1, tzinfo=timezone.utc),
+    datetime(2262, 1, 1, tzinfo=timezone.utc),
 )
 
 
@@ -180,7 +180,7 @@ def _nanoseconds(text: str, naive_offset_seconds: int | None) -> int:
                 raise ValueError("it has no time zone")
             at = at.replace(tzinfo=timezone(timedelta(seconds=naive_offset_seconds)))
     if not _EARLIEST <= at.astimezone(timezone.utc) <= _LATEST:
-        raise ValueError("it is outside the years 1970 to 2199")
+        raise ValueError("it is outside the years 1678 to 2262")
     return (at - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
