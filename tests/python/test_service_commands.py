@@ -13,6 +13,8 @@ import httpx
 import pytest
 from service import START, Server, an_hour, lines, minute_of
 
+from mad.api.commands import MOST_NOTES
+
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
@@ -87,6 +89,19 @@ def test_acknowledging_twice_changes_nothing(server: Server) -> None:
     assert changes["acknowledged"] == 1 and len(shown["notes"]) == 1
     actions = Counter(one["action"] for one in server.get("/v1/query/audit")["data"])
     assert actions == {"acknowledge": 2, "comment": 1}
+
+
+def test_an_incident_has_a_limit_of_comments(
+    server: Server,
+) -> None:
+    server.post("/v1/ingest/requests", an_hour(minutes=46))
+    (incident,) = server.get("/v1/query/incidents", active=True)["data"]
+    path = f"/v1/incidents/{incident['id']}/comments"
+    statuses = Counter(
+        server.send(path, {"text": f"comment {place}"}).status_code
+        for place in range(MOST_NOTES + 2)
+    )
+    assert statuses == {201: MOST_NOTES, 409: 2}
 
 
 def test_a_command_is_in_the_audit_trail_after_a_crash(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ _GONE: dict[int | str, dict[str, Any]] = {
     409: {"description": "The status of the incident does not allow this."},
 }
 
+#: Most comments and feedback on one incident.
+MOST_NOTES = 1_000
 #: Bytes of one piece of a large answer.
 _PIECE = 256 * 1024
 
@@ -243,6 +245,10 @@ async def _save_note(request: Request, incident: str, kind: str, text: str) -> R
     read = service.reader.incident
     if await to_thread.run_sync(read, incident, limiter=service.commanders) is None:
         raise not_found(f"there is no incident {incident!r}", "see /v1/query/incidents")
+    count = service.reader.note_count
+    if await to_thread.run_sync(count, incident, limiter=service.commanders) >= MOST_NOTES:
+        text = f"the incident has {MOST_NOTES} comments, which is the most"
+        raise ApiError(409, "refused", text, "resolve the incident, or write elsewhere")
     who = principal_of(request).name
     write = service.engine.write(lambda to: to.note(incident, who, kind, text))
     is_new = await asyncio.wrap_future(write)

@@ -203,6 +203,11 @@ class Reader:
             [incident],
         )
 
+    def note_count(self, incident: str) -> int:
+        """Number of comments and feedback on an incident."""
+        (count,) = self._all("SELECT count(*) FROM notes WHERE incident = ?", [incident])[0]
+        return int(count)
+
     def audit(self, page: Page = NEWEST.page, *, refused: bool | None = None) -> Found[Record]:
         """The audit trail, newest first: who did what to which target, and the outcome. `refused`
         selects commands (False) or refused requests (True)."""
