@@ -95,6 +95,49 @@ fn paths_are_found_in_code_and_not_in_comments() {
     assert_eq!(cycles(&edges), [["a/x", "a/y", "a/z"].map(str::to_owned).into()]);
 }
 
+#[test]
+fn every_setting_and_stage_has_an_example() {
+    const STAGES: [&str; 13] = [
+        "FeatureBuilder",
+        "RowScorer",
+        "SignalScorer",
+        "SeriesScorer",
+        "MadScorer",
+        "Guardrails",
+        "IncidentGrouper",
+        "CulpritRanker",
+        "MetricRanker",
+        "TraceRanker",
+        "TemplateExplainer",
+        "ServiceGraph",
+        "Pipeline",
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut found, mut without) = (BTreeSet::new(), BTreeSet::new());
+    for (file, text) in sources(&root, &root) {
+        let mut docs = String::new();
+        for line in text.lines() {
+            if line.starts_with("///") {
+                docs.push_str(line);
+            } else if let Some(name) = line.strip_prefix("pub struct ") {
+                let name: String =
+                    name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                if file.starts_with("config/") || STAGES.contains(&name.as_str()) {
+                    if !docs.contains("```") {
+                        without.insert(name.clone());
+                    }
+                    found.insert(name);
+                }
+                docs.clear();
+            } else if !line.starts_with("#[") && !line.starts_with("    ") && line != ")]" {
+                docs.clear();
+            }
+        }
+    }
+    assert!(without.is_empty(), "{without:?} have no example");
+    assert!(STAGES.iter().all(|stage| found.contains(*stage)) && found.len() >= 25, "{found:?}");
+}
+
 /// Fails when something is found that is not known, or when something known is not found.
 fn compare<T: Ord + std::fmt::Debug>(what: &str, found: &BTreeSet<T>, known: &BTreeSet<T>) {
     let new: Vec<_> = found.difference(known).collect();
@@ -111,8 +154,9 @@ struct Tree {
 impl Tree {
     fn read() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let mut files = BTreeMap::new();
-        read(&root, &root, &mut files);
+        let code = |text: String| without_tests(&without_comments(&text));
+        let files = sources(&root, &root).into_iter().map(|(name, text)| (name, code(text)));
+        let files: BTreeMap<String, String> = files.collect();
         assert!(files.len() > 100, "the source files were not found");
         Self { files }
     }
@@ -198,19 +242,21 @@ impl Tree {
     }
 }
 
-fn read(root: &Path, folder: &Path, files: &mut BTreeMap<String, String>) {
+/// The source files below a folder as they are written, by module path.
+fn sources(root: &Path, folder: &Path) -> Vec<(String, String)> {
+    let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            read(root, &path, files);
+            files.extend(sources(root, &path));
         } else if path.extension().is_some_and(|end| end == "rs") {
             let name = path.strip_prefix(root).unwrap().with_extension("");
             let name = name.to_str().unwrap().replace('\\', "/");
             let name = name.strip_suffix("/mod").unwrap_or(&name).to_owned();
-            let code = without_comments(&fs::read_to_string(&path).unwrap());
-            files.insert(name, without_tests(&code));
+            files.push((name, fs::read_to_string(&path).unwrap()));
         }
     }
+    files
 }
 
 fn without_comments(code: &str) -> String {

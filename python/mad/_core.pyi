@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from os import PathLike
-from typing import Any, Protocol, TypeAlias, final, type_check_only
+from typing import Any, Literal, Protocol, TypeAlias, final, type_check_only
 
 import numpy as np
 import numpy.typing as npt
@@ -756,13 +756,15 @@ class Pipeline:
         partition: str = "",
         batch_id: str | None = None,
         watermark: datetime | None = None,
+        request_time: Literal["start", "end"] | None = None,
     ) -> Update:
         """Takes a batch of a kind in the order in which it stands: a table, or bytes of CSV or JSON
         Lines.
 
         Each `partition` has its own clock; all records of an entity come in one. Of batches
         with one `batch_id` the first is taken and the others are left out: `Update.repeated`.
-        `watermark` then closes every older step.
+        `watermark` then closes every older step. `request_time` says whether requests are dated by
+        their start or their end; None is the setting `features.request_time`.
         """
     def advance(self, at: datetime) -> Update:
         """Moves the watermark to `at`: a tick of a source that went idle."""

@@ -43,6 +43,8 @@ def test_the_example_gives_what_it_shows(name: str, text: str) -> None:
     assert result.failed == 0, "".join(shown)
 
 
-def test_every_stage_has_an_example() -> None:
+def test_every_stage_and_function_has_an_example() -> None:
     names = {name for name, _ in EXAMPLES}
-    assert [stage for stage in STAGES if stage not in names] == []
+    functions = [name for name in mad.__all__ if inspect.isroutine(getattr(mad, name))]
+    assert len(functions) >= 8
+    assert [name for name in (*STAGES, "Config", *functions) if name not in names] == []

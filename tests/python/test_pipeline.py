@@ -56,11 +56,12 @@ def without_reading(report: mad.Report) -> dict[str, Any]:
     reading = {name: document.pop(name) for name in READING}
     assert reading["accepted"] == document["requests"]
     assert reading["read"]["requests"]["rejected"] == document["rejected"]
-    assert (reading["problem"], reading["lost_services"], reading["warnings"]) == (None, [], [])
+    assert reading["problem"] is None
+    assert [reading[name] for name in ("lost_services", "warnings", "levels")] == [[], [], []]
     return document
 
 
-READING = ("accepted", "problem", "lost_services", "warnings", "read")
+READING = ("accepted", "problem", "lost_services", "warnings", "levels", "read")
 
 
 def assert_same(pipeline: mad.Pipeline, updates: list[mad.Update], report: mad.Report) -> None:
@@ -593,3 +594,23 @@ def test_a_host_with_a_wrong_clock_is_named_and_costs_only_its_records() -> None
     wrong = sum(host in faults for host in hosts)
     assert pipeline.rejected["total"] <= wrong
     assert json.loads(pipeline.document())["clock_faults"] == pipeline.clock_faults
+
+
+def test_a_source_says_what_its_times_are() -> None:
+    def served(request_time: Any) -> list[int]:
+        pipeline = mad.Pipeline({"features": {"request_time": "start"}})
+        table = {
+            "timestamp": ["2026-01-06T10:00:30Z", "2026-01-06T10:01:05Z"],
+            "service": ["shop", "shop"],
+            "endpoint": ["/pay", "/pay"],
+            "status_code": [200, 200],
+            # Dated by its start, the first request ended in the second minute.
+            "latency_ms": [40_000.0, 10.0],
+        }
+        pipeline.ingest(table, request_time=request_time)
+        return list(pipeline.finish().rows["req_count"])
+
+    assert served(None) == served("start") == [2]
+    assert served("end") == [1, 1]
+    with pytest.raises(ValueError, match=r'request_time = "now"; expected "start" or "end"'):
+        served("now")

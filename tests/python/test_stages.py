@@ -242,3 +242,15 @@ def test_threads_share_a_scorer_and_a_graph() -> None:
         list(pool.map(work, range(16)))
     assert graph.callers("shop") == sorted(f"web-{place}" for place in range(16))
     assert scorer.points == 60
+
+
+def test_rows_without_a_zone_name_no_setting() -> None:
+    rows = {
+        "bucket_ts": ["2026-01-06T10:00:00"],
+        "service": ["shop"],
+        "endpoint": ["/pay"],
+        "req_count": [1],
+    }
+    with pytest.raises(ValueError, match="has no time zone") as raised:
+        mad.RowScorer().observe(rows)
+    assert "naive_offset_seconds" not in str(raised.value)

@@ -35,6 +35,25 @@ pub struct EntitySettings {
 }
 
 /// The settings of one signal of one entity.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::config::Override;
+/// use mad_core::series::Glob;
+/// use mad_core::{Entity, PipelineConfig};
+///
+/// let mut config = PipelineConfig::default();
+/// config.overrides.push(Override {
+///     service: Glob::new("batch-*"),
+///     signal: Glob::new("error_rate"),
+///     threshold: Some(0.8),
+///     ..Override::default()
+/// });
+/// let settings = config.resolve(&Entity::new("batch-mail", "/send"));
+/// assert_eq!(settings.of_signal("error_rate").threshold, 0.8);
+/// assert_eq!(settings.of_signal("p95_latency_ms").threshold, config.score.threshold);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SignalSettings {
     /// The kind of a metric, where an override or the name decides it. Request signals have fixed

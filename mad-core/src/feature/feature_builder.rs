@@ -35,20 +35,16 @@ const METRIC_STEP: i64 = 1;
 ///
 /// # Event time
 ///
-/// Requests, metrics and logs each have a watermark: their newest event time less
-/// `lateness_seconds`. It follows each record. A step closes when the watermark has passed its end.
-/// Its rows come out in the order of the names. A record of a closed step is rejected as `late`.
+/// Requests, metrics and logs each have a clock and a watermark, which is the clock less
+/// `lateness_seconds`. The clock is the event time that more than half of the sources have reached,
+/// of the last two to 32 turns, so that no single source moves it. A source is the host of a record,
+/// else its entity. A step closes when the watermark has passed its end. Its rows come out in the
+/// order of the names. A record of a closed step is rejected as `late`.
 ///
-/// A record more than `max_ahead_seconds` past the watermark, and every record before there is a
-/// watermark, is held. A held record alone never moves the watermark. It is taken in one of three
-/// cases:
-///
-/// - Three entities (two where only two are known), or five consecutive records of the same entity,
-///   agree within `max_ahead_seconds`.
-/// - The time of the other records reaches it.
-/// - The stream ends and it is within `max_ahead_seconds` of the others.
-///
-/// Otherwise it is rejected as `future`.
+/// A record further ahead of the clock than `max_ahead_seconds` (or than 64 steps, if that is less) is
+/// held. It is taken when the clock comes near, which it does at once where 12 of the last 16 turns
+/// are that far ahead, or when the stream ends and the record is plausible. Otherwise it is rejected as
+/// `future`. Sources whose clocks are wrong are named by [`clock_faults`](Self::clock_faults).
 ///
 /// # Logs
 ///

@@ -216,22 +216,7 @@ impl<K: Kind> Decoder<K> {
         sink: &mut impl FnMut(K::Record<'_>, u64),
         rejections: &mut Rejections,
     ) -> Result<()> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
-        let outcome = match &mut self.inner {
-            #[cfg(feature = "csv")]
-            Inner::Csv(decoder) => decoder.feed(bytes, sink, rejections),
-            #[cfg(feature = "jsonl")]
-            Inner::JsonLines(decoder) => decoder.feed(bytes, sink, rejections),
-            #[cfg(not(all(feature = "csv", feature = "jsonl")))]
-            Inner::Absent(feature, _) => {
-                let _ = (bytes, sink, rejections);
-                Err(absent(feature))
-            }
-        };
-        self.failed = outcome.as_ref().err().cloned();
-        outcome
+        self.decode(Some(bytes), sink, rejections)
     }
 
     /// Takes the end of the input: a last line without a line end, and what an unclosed quote
@@ -246,16 +231,30 @@ impl<K: Kind> Decoder<K> {
         sink: &mut impl FnMut(K::Record<'_>, u64),
         rejections: &mut Rejections,
     ) -> Result<()> {
+        self.decode(None, sink, rejections)
+    }
+
+    /// Takes the next bytes, or the end of the input.
+    fn decode(
+        &mut self,
+        bytes: Option<&[u8]>,
+        sink: &mut impl FnMut(K::Record<'_>, u64),
+        rejections: &mut Rejections,
+    ) -> Result<()> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        let outcome = match &mut self.inner {
+        let outcome = match (&mut self.inner, bytes) {
             #[cfg(feature = "csv")]
-            Inner::Csv(decoder) => decoder.finish(sink, rejections),
+            (Inner::Csv(decoder), Some(bytes)) => decoder.feed(bytes, sink, rejections),
+            #[cfg(feature = "csv")]
+            (Inner::Csv(decoder), None) => decoder.finish(sink, rejections),
             #[cfg(feature = "jsonl")]
-            Inner::JsonLines(decoder) => decoder.finish(sink, rejections),
+            (Inner::JsonLines(decoder), Some(bytes)) => decoder.feed(bytes, sink, rejections),
+            #[cfg(feature = "jsonl")]
+            (Inner::JsonLines(decoder), None) => decoder.finish(sink, rejections),
             #[cfg(not(all(feature = "csv", feature = "jsonl")))]
-            Inner::Absent(feature, _) => {
+            (Inner::Absent(feature, _), _) => {
                 let _ = (sink, rejections);
                 Err(absent(feature))
             }

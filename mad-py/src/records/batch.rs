@@ -1,5 +1,6 @@
 //! A batch of records for a pipeline.
 
+use mad_core::telemetry::RequestTime;
 use mad_core::time::ZonePolicy;
 use mad_core::wire::{AnyDecoder, ColumnMap};
 use mad_core::{Format, Pipeline, Record, RecordKind, Rejections, Source, Update};
@@ -22,6 +23,8 @@ pub struct Batch<'a> {
     pub zone: ZonePolicy,
     /// The columns that the configuration names.
     pub columns: &'a ColumnMap,
+    /// Whether its requests are dated by their start or their end; `None` as the configuration says.
+    pub request_time: Option<RequestTime>,
 }
 
 /// What holds the records.
@@ -114,7 +117,8 @@ impl Batch<'_> {
             #[cfg(feature = "faults")]
             crate::border::panic_for(&record);
             read += 1;
-            let source = Source::at(position).in_partition(partition);
+            let request_time = self.request_time;
+            let source = Source { partition, position, request_time };
             let rejected = update.rejected.total();
             core.push(record, &source, &mut update);
             if let Some(seen) = seen.as_deref_mut()

@@ -126,7 +126,7 @@ impl EnginePipeline {
         // read before the lock is taken, because reading a table runs Python code
         let columns = &self.columns;
         let records = Records::new(table, kind, zone, columns)?;
-        let batch = Batch { kind, records, partition, id: None, zone, columns };
+        let batch = Batch { kind, records, partition, id: None, zone, columns, request_time: None };
         self.served.with(py, |Served { core, seen }| {
             let ingested = batch.ingest(core, Some(seen));
             let seen = seen.take_batch();

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 use mad_core::export::ClockFaultDocument;
+use mad_core::telemetry::RequestTime;
 use mad_core::time::ZonePolicy;
 use mad_core::wire::ColumnMap;
 use mad_core::{Command, Document, Entity};
@@ -12,7 +13,7 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::border::detached;
 use crate::config::{parse, to_json};
-use crate::errors::to_py;
+use crate::errors::{to_py, value_error};
 use crate::moment::Moment;
 use crate::pickle::{self, Reduced, SavedPipeline};
 use crate::records::batch::{Batch, Records};
@@ -76,7 +77,9 @@ impl Pipeline {
     ///
     /// Each `partition` has its own clock. Of batches with the same `batch_id` only the first
     /// is taken. `watermark` then closes every older step.
-    #[pyo3(signature = (table, kind="requests", *, partition="", batch_id=None, watermark=None))]
+    /// `request_time` is `start` or `end` where it differs from `features.request_time`.
+    #[pyo3(signature = (table, kind="requests", *, partition="", batch_id=None, watermark=None, request_time=None))]
+    #[allow(clippy::too_many_arguments, reason = "they are named in Python")]
     fn ingest(
         &self,
         py: Python<'_>,
@@ -85,12 +88,22 @@ impl Pipeline {
         partition: &str,
         batch_id: Option<&str>,
         watermark: Option<Moment>,
+        request_time: Option<&str>,
     ) -> PyResult<Update> {
         let (kind, zone) = (parse_kind(kind)?, self.zone);
         // read before the lock is taken, because reading a table runs Python code
         let columns = &self.columns;
         let records = Records::new(table, kind, zone, columns)?;
-        let batch = Batch { kind, records, partition, id: batch_id, zone, columns };
+        let request_time = match request_time {
+            None => None,
+            Some("start") => Some(RequestTime::Start),
+            Some("end") => Some(RequestTime::End),
+            Some(other) => {
+                let message = format!("request_time = {other:?}; expected \"start\" or \"end\"");
+                return Err(value_error(message));
+            }
+        };
+        let batch = Batch { kind, records, partition, id: batch_id, zone, columns, request_time };
         self.change(py, |core| {
             let mut update = batch.ingest(core, None)?.update;
             if let Some(at) = watermark {

@@ -176,9 +176,11 @@ pub fn times(
 
 /// The error of a column of times without a zone.
 fn without_zone(name: &str) -> PyErr {
+    // rows of stages come with their times, and no setting gives those a zone
+    let setting = if name == "bucket_ts" { "" } else { ", or set naive_offset_seconds" };
     value_error(format!(
         "column `{name}` has no time zone: localize it \
-         (pandas: .dt.tz_localize('UTC')), or set naive_offset_seconds",
+         (pandas: .dt.tz_localize('UTC')){setting}",
     ))
 }
 
