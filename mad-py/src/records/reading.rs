@@ -197,7 +197,7 @@ impl Reading {
                 if many || doubt != Doubt::UnknownLatency {
                     let (what, consequence) = doubt.describe();
                     let values: Vec<String> =
-                        remark.values.iter().map(|value| format!("{value:?}")).collect();
+                        remark.values.iter().map(|value| format!("\"{value}\"")).collect();
                     all.push(format!(
                         "{} of {} {kind} have {what} ({}): {consequence}",
                         remark.records,
