@@ -127,6 +127,14 @@ def test_files_of_the_journal_are_private(tmp_path: Path, token_file: Path) -> N
             assert not stat.S_IMODE(file.stat().st_mode) & 0o077, file
 
 
+def test_files_that_others_could_read_become_private(tmp_path: Path) -> None:
+    with Server(tmp_path / "data", "--no-ticks") as server:
+        server.stop()
+    (tmp_path / "data" / "mad.db").chmod(0o644)
+    with Server(tmp_path / "data", "--no-ticks"):
+        assert stat.S_IMODE((tmp_path / "data" / "mad.db").stat().st_mode) == 0o600
+
+
 def test_tokens_are_revoked_and_added_without_a_restart(tmp_path: Path, token_file: Path) -> None:
     with Server(tmp_path / "data", "--token-file", str(token_file)) as server:
 

@@ -121,7 +121,8 @@ def test_a_command_is_in_the_audit_trail_after_a_crash(tmp_path: Path) -> None:
 
 def test_commands_under_overload_are_done_with_their_audit_or_not_at_all(tmp_path: Path) -> None:
     body = lines([one for minute in range(20) for one in minute_of(minute)] * 8)
-    limits = ("--http-limit", "bodies_bytes=8000000", "--max-body", "2")
+    # Two bodies fit into memory.
+    limits = ("--http-limit", "bodies_bytes=2097152", "--max-body", "1")
     with Server(tmp_path, "--no-ticks", *limits) as server:
         server.post("/v1/ingest/requests", list(minute_of(0)))
         done = threading.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,16 +41,22 @@ def test_a_sound_service_is_ok(engine: Engine) -> None:
 
 
 def test_an_engine_without_progress_is_named(engine: Engine) -> None:
-    probe = HealthProbe(engine, slow_seconds=0.3, hung_seconds=1.2)
-    hung = engine.write(lambda _: time.sleep(2.5))
-    time.sleep(0.6)
-    status, body = report(probe)
+    go_on = threading.Event()
+    hung = engine.write(lambda _: go_on.wait(60))
+    time.sleep(0.5)
+    status, body = report(HealthProbe(engine, slow_seconds=0.3, hung_seconds=60))
     assert (status, body["status"]) == (200, "degraded")
     assert body["reasons"][0]["name"] == "engine"
-    time.sleep(1.0)
+    probe = HealthProbe(engine, slow_seconds=0.1, hung_seconds=0.3)
     status, body = report(probe)
     assert (status, body["status"]) == (503, "failing")
+    go_on.set()
     hung.result(10)
+    engine.submit(batch(0)).result(10)
+    for _ in range(100):
+        if report(probe)[1]["status"] == "ok":
+            break
+        time.sleep(0.1)
     assert report(probe)[1]["status"] == "ok"
 
 

@@ -177,6 +177,7 @@ def run(args: argparse.Namespace) -> int:
         if args.recover:
             sys.stderr.write(f"mad: {recover(Path(data))}\n")
         journal = Journal(Path(data), retention=retention)
+        _make_private(Path(data))
         engine = Engine(
             journal,
             config,
@@ -234,6 +235,13 @@ def _serve(
         return
     with demo_shop.beside(server, f"http://{_shown(args.host)}:{port}"):
         server.run(sockets=[listening])
+
+
+def _make_private(directory: Path) -> None:
+    """Takes the files of an older journal away from other users."""
+    for file in directory.glob("mad.*"):
+        with contextlib.suppress(OSError):
+            file.chmod(0o600)
 
 
 def _return_memory() -> None:
