@@ -56,6 +56,7 @@ pub mod guard;
 pub mod history;
 pub mod incident;
 pub mod limits;
+mod packed;
 pub mod pipeline;
 pub mod reference;
 pub mod robust;

@@ -22,6 +22,7 @@ const ORDER: &[&str] = &[
     "error",
     "time",
     "limits",
+    "packed",
     "telemetry",
     "series",
     "config",

@@ -59,6 +59,7 @@ pub struct RollingMad {
 #[serde(rename = "RollingMad", deny_unknown_fields)]
 struct Saved {
     window: usize,
+    #[serde(with = "crate::packed")]
     values: Vec<f64>,
 }
 

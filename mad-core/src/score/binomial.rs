@@ -59,6 +59,7 @@ pub struct BinomialScorer {
     memory: f64,
     pub(super) neg_log10_p: f64,
     band: f64,
+    #[serde(with = "crate::packed::pairs")]
     pub(super) rows: VecDeque<(u32, u32)>,
     pub(super) events: u64,
     pub(super) trials: u64,

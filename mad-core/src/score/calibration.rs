@@ -1,6 +1,9 @@
 //! Calibration of deviations by the past of the same series.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_bytes::ByteBuf;
+
+use crate::packed::{Packer, Unpacker};
 
 /// Bins of the histogram of deviations; the last one holds all larger deviations.
 const BINS: usize = 140;
@@ -52,7 +55,7 @@ const REFRESH: u32 = 8;
 /// Without rows the decade is the prior. Deviations beyond 14 count as 14.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Calibration {
-    #[serde(deserialize_with = "bins")]
+    #[serde(serialize_with = "packed_bins", deserialize_with = "unpacked_bins")]
     counts: Vec<u32>,
     total: f64,
     decade: f64,
@@ -64,10 +67,29 @@ pub(super) struct Calibration {
     episode: u32,
 }
 
-/// Deserializes the histogram and checks its length.
-fn bins<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<u32>, D::Error> {
-    let counts = Vec::<u32>::deserialize(from)?;
-    if counts.len() == BINS { Ok(counts) } else { Err(serde::de::Error::custom("not 140 counts")) }
+/// The histogram as bytes. The empty bins of the largest deviations are left out.
+fn packed_bins<S: Serializer>(counts: &[u32], to: S) -> Result<S::Ok, S::Error> {
+    let mut packer = Packer::default();
+    let used = counts.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1);
+    counts.iter().take(used).for_each(|count| packer.number(u64::from(*count)));
+    packer.finish().serialize(to)
+}
+
+/// The inverse of [`packed_bins`].
+fn unpacked_bins<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u32>, D::Error> {
+    let bytes = ByteBuf::deserialize(from)?;
+    let (mut unpacker, mut counts) = (Unpacker::new(&bytes), vec![0; BINS]);
+    for count in &mut counts {
+        if unpacker.is_empty() {
+            return Ok(counts);
+        }
+        let read = unpacker.number().and_then(|number| u32::try_from(number).ok());
+        *count = read.ok_or_else(|| serde::de::Error::custom("a count that is cut or too large"))?;
+    }
+    if unpacker.is_empty() {
+        return Ok(counts);
+    }
+    Err(serde::de::Error::custom("more than 140 counts"))
 }
 
 /// Rows of a count.

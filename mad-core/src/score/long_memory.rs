@@ -78,6 +78,7 @@ pub(super) struct LongMemory {
 struct Saved {
     stride: u32,
     since: u32,
+    #[serde(with = "crate::packed")]
     values: Vec<f32>,
 }
 

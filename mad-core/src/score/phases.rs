@@ -1,8 +1,10 @@
 //! What repeats: the usual level at each phase of the hour, the day and the week.
 
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use crate::error::{Error, Result};
+use crate::packed::{Packer, Unpacker};
 use crate::time::{HOUR, MINUTE, Timestamp};
 
 /// Length of a cell, and number of cells, of the hour, the day and the week.
@@ -121,7 +123,8 @@ struct Saved {
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "Component", deny_unknown_fields)]
 struct SavedComponent {
-    cells: Vec<(i16, i16, u8, u8)>,
+    /// See [`packed_cells`].
+    cells: ByteBuf,
     visit: Visit,
     numbers: [f64; 4],
 }
@@ -338,14 +341,48 @@ fn median_of_three(a: i16, b: i16, c: i16) -> i16 {
     a.max(b).min(a.min(b).max(c))
 }
 
+/// Cells as bytes. Runs of cells with the same number of visits come first, because neighbours are
+/// mostly visited alike; then for each known cell its level as the difference from the one before,
+/// its last level as the difference from its level, and its spread.
+fn packed_cells(cells: &[Cell]) -> ByteBuf {
+    let mut packer = Packer::default();
+    for run in cells.chunk_by(|one, next| one.visits == next.visits) {
+        packer.number(run.len() as u64);
+        packer.byte(run.first().map_or(0, |cell| cell.visits));
+    }
+    for cell in cells.iter().filter(|cell| cell.visits > 0) {
+        packer.difference(i64::from(cell.level));
+        packer.signed(i64::from(cell.last) - i64::from(cell.level));
+        packer.byte(cell.spread);
+    }
+    packer.finish()
+}
+
+/// The inverse of [`packed_cells`]; `None` if the bytes are not those of `wanted` cells.
+fn unpacked_cells(bytes: &[u8], wanted: usize) -> Option<Vec<Cell>> {
+    let mut unpacker = Unpacker::new(bytes);
+    let mut cells = Vec::with_capacity(wanted);
+    while cells.len() < wanted {
+        let run = usize::try_from(unpacker.number()?).ok()?;
+        let visits = unpacker.byte()?;
+        if run == 0 || run > wanted - cells.len() {
+            return None;
+        }
+        cells.resize(cells.len() + run, Cell { visits, ..Cell::default() });
+    }
+    for cell in cells.iter_mut().filter(|cell| cell.visits > 0) {
+        let level = unpacker.difference()?;
+        cell.level = i16::try_from(level).ok()?;
+        cell.last = i16::try_from(level.checked_add(unpacker.signed()?)?).ok()?;
+        cell.spread = unpacker.byte()?;
+    }
+    unpacker.is_empty().then_some(cells)
+}
+
 impl From<Phases> for Saved {
     fn from(phases: Phases) -> Self {
         let saved = |part: Component| SavedComponent {
-            cells: part
-                .cells
-                .iter()
-                .map(|cell| (cell.level, cell.last, cell.spread, cell.visits))
-                .collect(),
+            cells: packed_cells(&part.cells),
             visit: part.visit,
             numbers: [part.predicted, part.error, part.deviation, part.spread],
         };
@@ -359,15 +396,10 @@ impl TryFrom<Saved> for Phases {
     fn try_from(saved: Saved) -> Result<Self> {
         let mut phases = Self::new(saved.origin, saved.unit);
         for (part, saved) in phases.parts.iter_mut().zip(saved.parts) {
-            let (found, wanted) = (saved.cells.len(), part.cells.len());
-            if found != wanted {
-                return Err(Error::argument("cells", found, &format!("{wanted} cells")));
-            }
-            part.cells = saved
-                .cells
-                .into_iter()
-                .map(|(level, last, spread, visits)| Cell { level, last, spread, visits })
-                .collect();
+            let wanted = part.cells.len();
+            part.cells = unpacked_cells(&saved.cells, wanted).ok_or_else(|| {
+                Error::argument("cells", saved.cells.len(), &format!("the bytes of {wanted} cells"))
+            })?;
             let known = part.cells.iter().filter(|cell| cell.visits > 0);
             part.sum = known.clone().map(|cell| f64::from(cell.level)).sum();
             part.known = known.count() as u32;

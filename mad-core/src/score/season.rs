@@ -1,9 +1,11 @@
 //! Season: the level of each hour of the day and of the week.
 
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use super::long_memory::{Baseline, LARGEST};
 use crate::error::{Error, Result};
+use crate::packed::{Packer, Unpacker};
 use crate::time::{SECOND, Timestamp};
 
 const HOUR: i64 = 3_600 * SECOND;
@@ -73,14 +75,14 @@ struct Hour {
     values: u32,
 }
 
-type Triple = (f32, u32, u32);
 type Squares = (u16, f64, f64);
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "Season", deny_unknown_fields)]
 struct Saved {
-    days: Vec<Triple>,
-    weeks: Vec<Triple>,
+    /// See [`packed_hours`].
+    days: ByteBuf,
+    weeks: ByteBuf,
     last: Option<Timestamp>,
     step: i64,
     by_day: Squares,
@@ -232,14 +234,39 @@ impl Season {
     }
 }
 
+/// Hours as bytes: the visits of all, each as the difference from the hour before, their values in the
+/// same way, and the levels of those that came.
+fn packed_hours(hours: &[Hour]) -> ByteBuf {
+    let mut packer = Packer::default();
+    hours.iter().for_each(|hour| packer.difference(i64::from(hour.visits)));
+    packer.column();
+    hours.iter().for_each(|hour| packer.difference(i64::from(hour.values)));
+    hours.iter().filter(|hour| hour.values > 0).for_each(|hour| packer.float(hour.level));
+    packer.finish()
+}
+
+/// The inverse of [`packed_hours`]; `None` if the bytes are not those of `wanted` hours.
+fn unpacked_hours(bytes: &[u8], wanted: usize) -> Option<Vec<Hour>> {
+    let mut unpacker = Unpacker::new(bytes);
+    let mut hours = vec![Hour::default(); wanted];
+    for hour in &mut hours {
+        hour.visits = u32::try_from(unpacker.difference()?).ok()?;
+    }
+    unpacker.column();
+    for hour in &mut hours {
+        hour.values = u32::try_from(unpacker.difference()?).ok()?;
+    }
+    for hour in hours.iter_mut().filter(|hour| hour.values > 0) {
+        hour.level = unpacker.float::<f32>().filter(|level| level.is_finite())?;
+    }
+    unpacker.is_empty().then_some(hours)
+}
+
 impl From<Season> for Saved {
     fn from(season: Season) -> Self {
-        let triples = |hours: Vec<Hour>| {
-            hours.into_iter().map(|hour| (hour.level, hour.visits, hour.values)).collect()
-        };
         Self {
-            days: triples(season.days),
-            weeks: triples(season.weeks),
+            days: packed_hours(&season.days),
+            weeks: packed_hours(&season.weeks),
             last: season.last,
             step: season.step,
             by_day: season.by_day.saved(),
@@ -252,19 +279,15 @@ impl TryFrom<Saved> for Season {
     type Error = Error;
 
     fn try_from(saved: Saved) -> Result<Self> {
-        let hours = |triples: Vec<Triple>, len: usize| {
-            if triples.len() != len {
-                return Err(Error::argument("season", triples.len(), "24 hours, 168 of a week"));
-            }
-            if let Some((bad, ..)) = triples.iter().find(|(level, ..)| !level.is_finite()) {
-                return Err(Error::argument("season", bad, "finite levels"));
-            }
-            let hour = |(level, visits, values)| Hour { level, visits, values };
-            Ok(triples.into_iter().map(hour).collect())
+        let hours = |bytes: &[u8], wanted: usize| {
+            unpacked_hours(bytes, wanted).ok_or_else(|| {
+                let expected = format!("the bytes of {wanted} hours with finite levels");
+                Error::argument("season", bytes.len(), &expected)
+            })
         };
         Ok(Self {
-            days: hours(saved.days, HOURS)?,
-            weeks: hours(saved.weeks, WEEK)?,
+            days: hours(&saved.days, HOURS)?,
+            weeks: hours(&saved.weeks, WEEK)?,
             last: saved.last,
             step: saved.step,
             by_day: Unexplained::restored(saved.by_day)?,
@@ -319,5 +342,12 @@ mod tests {
         let mut saved = Saved::from(noon(1, 2.0, LONG, |_| 0.0));
         saved.by_day.2 = f64::NAN;
         assert!(Season::try_from(saved).is_err());
+        let saved = || Saved::from(noon(1, 2.0, LONG, |_| 0.0));
+        let restored = Season::try_from(saved()).unwrap();
+        assert_eq!(Saved::from(restored).weeks, saved().weeks);
+        let bytes = saved().days.into_vec();
+        for days in [bytes.get(1..).unwrap_or_default().to_vec(), [bytes, vec![0]].concat()] {
+            assert!(Season::try_from(Saved { days: days.into(), ..saved() }).is_err());
+        }
     }
 }
