@@ -20,6 +20,8 @@ const SPREAD_UNITS: f64 = 16.0;
 const ERRORS: f64 = 576.0;
 /// Visits that were predicted before a component is judged.
 const LEAST_PREDICTED: f64 = 48.0;
+/// The same before a cell is believed by itself.
+const LEAST_CLEAR: f64 = LEAST_PREDICTED / 2.0;
 /// Share of the deviations that a component has to explain to be believed.
 const LEAST_SHARE: f64 = 0.3;
 /// Usual errors by which a cell has to stand out twice to be believed by itself.
@@ -141,8 +143,8 @@ impl Phases {
     /// explains, otherwise only cells that stand out by themselves.
     pub fn at(&self, at: Timestamp, by_share: bool) -> Phase {
         let mut phase = Phase::default();
-        for (part, period) in self.parts.iter().zip(PERIODS) {
-            let own = part.at(at, period, self.scale_of(part), by_share);
+        for (part, place) in self.parts.iter().zip(places_of(at)) {
+            let own = part.at(place, self.scale_of(part), by_share);
             phase.shift += own.shift;
             phase.widen = phase.widen.max(own.widen);
         }
@@ -163,7 +165,7 @@ impl Phases {
     /// The level of the day at a time against its mean, as far as it is known, believed or not.
     pub fn day_at(&self, at: Timestamp) -> Option<f64> {
         let day = self.parts.get(OF_DAY)?;
-        let cell = day.cell(at, PERIODS.get(OF_DAY)?.0, 0)?;
+        let cell = day.cell(places_of(at).get(OF_DAY)?.cell)?;
         Some(f64::from(cell.level) * self.unit - day.mean(self.unit))
     }
 
@@ -178,10 +180,11 @@ impl Phases {
         anomalous_for: i64,
         by_share: bool,
     ) {
+        let places = places_of(at);
         let shift = |place: usize| {
-            let found = self.parts.get(place).zip(PERIODS.get(place));
-            found.map_or(0.0, |(part, period)| {
-                part.at(at, *period, self.scale_of(part), by_share).shift
+            let found = self.parts.get(place).zip(places.get(place));
+            found.map_or(0.0, |(part, place)| {
+                part.shift_at(place.cell, self.scale_of(part), by_share)
             })
         };
         let (hour, day, week) = (shift(OF_HOUR), shift(OF_DAY), shift(OF_WEEK));
@@ -189,22 +192,46 @@ impl Phases {
         let level = value - self.origin.or(usual).unwrap_or(center) - hour;
         let rests = [value - day - week - center, level, level - day];
         let scales = self.parts.each_ref().map(|part| self.scale_of(part));
-        for (place, ((part, rest), scale)) in
-            self.parts.iter_mut().zip(rests).zip(scales).enumerate()
-        {
-            let Some((length, cells)) = PERIODS.get(place).copied() else { continue };
-            let period = length.saturating_mul(cells as i64) as f64;
+        let periods = PERIODS.map(|(length, cells)| length.saturating_mul(cells as i64) as f64);
+        let parts = self.parts.iter_mut().zip(places).zip(periods);
+        for (((part, place), period), (rest, scale)) in parts.zip(rests.into_iter().zip(scales)) {
             if (anomalous_for as f64) < MOST_OF_PERIOD * period {
-                part.learn(at, rest, length, scale);
+                part.learn(place.number, rest, scale);
             }
         }
     }
 }
 
-/// The number of a cell since the epoch, and the share of it that has passed.
-fn number_of(at: Timestamp, length: i64) -> (i64, f64) {
+/// Where a time lies in a period.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Number of the cell since the epoch, and its place in the period.
+    number: i64,
+    cell: usize,
+    /// The neighbour that is nearer in time.
+    next: usize,
+}
+
+/// Where a time lies in the hour, the day and the week.
+fn places_of(at: Timestamp) -> [Place; 3] {
+    const HOUR_OF: (i64, usize) = PERIODS[OF_HOUR];
+    const DAY_OF: (i64, usize) = PERIODS[OF_DAY];
+    const WEEK_OF: (i64, usize) = PERIODS[OF_WEEK];
     let nanos = at.nanos().saturating_sub(MONDAY);
-    (nanos.div_euclid(length), nanos.rem_euclid(length) as f64 / length as f64)
+    [
+        place_of::<{ HOUR_OF.0 }, { HOUR_OF.1 }>(nanos),
+        place_of::<{ DAY_OF.0 }, { DAY_OF.1 }>(nanos),
+        place_of::<{ WEEK_OF.0 }, { WEEK_OF.1 }>(nanos),
+    ]
+}
+
+/// Where a time lies in a period of `CELLS` cells of `LENGTH` nanoseconds. The constants make the
+/// divisions multiplications, because this is done for each signal of each row.
+fn place_of<const LENGTH: i64, const CELLS: usize>(nanos: i64) -> Place {
+    let number = nanos.div_euclid(LENGTH);
+    let cell = number.rem_euclid(CELLS as i64) as usize;
+    let next = if nanos.rem_euclid(LENGTH) < LENGTH / 2 { cell + CELLS - 1 } else { cell + 1 };
+    Place { number, cell, next: next % CELLS }
 }
 
 impl Component {
@@ -226,10 +253,9 @@ impl Component {
         if self.known > 0 { self.sum * unit / f64::from(self.known) } else { 0.0 }
     }
 
-    /// The known cell at a time, `away` cells further.
-    fn cell(&self, at: Timestamp, length: i64, away: i64) -> Option<Cell> {
-        let place = (number_of(at, length).0 + away).rem_euclid(self.cells.len() as i64);
-        self.cells.get(place as usize).copied().filter(|cell| cell.visits > 0)
+    /// A cell, if it is known.
+    fn cell(&self, place: usize) -> Option<Cell> {
+        self.cells.get(place).copied().filter(|cell| cell.visits > 0)
     }
 
     /// The share of the deviations that the component explains, 0 if it is not believed.
@@ -243,27 +269,39 @@ impl Component {
     }
 
     /// The season at a time; `scale` is the unit of the levels and the usual level.
-    fn at(
-        &self,
-        at: Timestamp,
-        (length, _): (i64, usize),
-        (unit, mean): (f64, f64),
-        by_share: bool,
-    ) -> Phase {
+    fn at(&self, place: Place, scale: (f64, f64), by_share: bool) -> Phase {
+        if self.predicted < LEAST_CLEAR {
+            return Phase::default();
+        }
         let share = if by_share { self.share() } else { 0.0 };
-        let Some(cell) = self.cell(at, length, 0) else { return Phase::default() };
-        let level = |cell: Cell| f64::from(cell.level) * unit - mean;
-        let believed = |cell: Cell| if self.is_clear(cell, mean, unit) { 1.0 } else { share };
-        let shift = believed(cell) * level(cell);
-        // The neighbour that is nearer in time.
-        let next = if number_of(at, length).1 < 0.5 { -1 } else { 1 };
-        let edge = self
-            .cell(at, length, next)
-            .map_or(0.0, |next| (believed(next) * level(next) - shift).abs() / 2.0);
-        let spread = f64::from(cell.spread) * SPREAD_UNITS * unit;
+        let Some(cell) = self.cell(place.cell) else { return Phase::default() };
+        let (believed, shift) = self.believed(cell, scale, share);
+        let edge = self.cell(place.next).map_or(0.0, |next| {
+            let (_, next) = self.believed(next, scale, share);
+            (next - shift).abs() / 2.0
+        });
+        if believed <= 0.0 {
+            return Phase { shift, widen: edge, utc_offset: 0 };
+        }
+        let spread = f64::from(cell.spread) * SPREAD_UNITS * scale.0;
         let excess = (spread * spread - 2.0 * self.spread * self.spread).max(0.0).sqrt();
-        let widen = if believed(cell) > 0.0 { edge.max(excess) } else { edge };
-        Phase { shift, widen, utc_offset: 0 }
+        Phase { shift, widen: edge.max(excess), utc_offset: 0 }
+    }
+
+    /// The difference from the usual level in a cell.
+    fn shift_at(&self, place: usize, scale: (f64, f64), by_share: bool) -> f64 {
+        if self.predicted < LEAST_CLEAR {
+            return 0.0;
+        }
+        let share = if by_share { self.share() } else { 0.0 };
+        self.cell(place).map_or(0.0, |cell| self.believed(cell, scale, share).1)
+    }
+
+    /// The share by which a cell is believed, and its level against the mean times that.
+    fn believed(&self, cell: Cell, (unit, mean): (f64, f64), share: f64) -> (f64, f64) {
+        let level = f64::from(cell.level) * unit - mean;
+        let believed = if self.is_clear(cell, mean, unit) { 1.0 } else { share };
+        (believed, believed * level)
     }
 
     /// Whether a cell stood out twice, by far more than predictions usually err.
@@ -272,16 +310,15 @@ impl Component {
             (f64::from(cell.level) * unit - mean, f64::from(cell.last) * unit - mean);
         let least = CLEAR * self.error.max(self.spread / 2.0).max(unit);
         cell.visits >= 2
-            && self.predicted >= LEAST_PREDICTED / 2.0
+            && self.predicted >= LEAST_CLEAR
             && level.abs().min(last.abs()) >= least
             && (level - last).abs() <= level.abs() / 2.0
     }
 
-    fn learn(&mut self, at: Timestamp, value: f64, length: i64, scale: (f64, f64)) {
+    fn learn(&mut self, number: i64, value: f64, scale: (f64, f64)) {
         if !value.is_finite() {
             return;
         }
-        let (number, _) = number_of(at, length);
         if number != self.visit.number {
             self.close(scale);
             self.visit = Visit { number, ..Visit::default() };
@@ -407,5 +444,46 @@ impl TryFrom<Saved> for Phases {
             [part.predicted, part.error, part.deviation, part.spread] = saved.numbers;
         }
         Ok(phases)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn cell() -> impl Strategy<Value = Cell> {
+        let known = (any::<i16>(), any::<i16>(), any::<u8>(), 1_u8..)
+            .prop_map(|(level, last, spread, visits)| Cell { level, last, spread, visits });
+        prop_oneof![Just(Cell::default()), known]
+    }
+
+    proptest! {
+        #[test]
+        fn packed_cells_are_the_same_and_bytes_that_do_not_fit_are_refused(
+            cells in prop::collection::vec(cell(), 1..40),
+            cut in 1_usize..10,
+        ) {
+            let bytes = packed_cells(&cells);
+            prop_assert_eq!(unpacked_cells(&bytes, cells.len()), Some(cells.clone()));
+            let short = bytes.get(..bytes.len().saturating_sub(cut)).unwrap_or_default();
+            prop_assert_eq!(unpacked_cells(short, cells.len()), None);
+            prop_assert_eq!(unpacked_cells(&bytes, cells.len() - 1), None);
+            let long = [bytes.as_slice(), &[0]].concat();
+            prop_assert_eq!(unpacked_cells(&long, cells.len()), None);
+        }
+    }
+
+    #[test]
+    fn the_neighbour_of_a_cell_is_the_nearer_one_within_its_period() {
+        let places = |seconds: i64| {
+            let at = Timestamp::from_nanos(MONDAY).plus(seconds * MINUTE / 60);
+            places_of(at).map(|place| (place.number, place.cell, place.next))
+        };
+        assert_eq!(places(0), [(0, 0, 59), (0, 0, 287), (0, 0, 167)]);
+        assert_eq!(places(3_599), [(59, 59, 0), (11, 11, 12), (0, 0, 1)]);
+        assert_eq!(places(-1), [(-1, 59, 0), (-1, 287, 0), (-1, 167, 0)]);
+        assert_eq!(places(7 * 86_400 + 30), [(10_080, 0, 1), (2_016, 0, 287), (168, 0, 167)]);
     }
 }

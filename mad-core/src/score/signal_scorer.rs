@@ -323,10 +323,13 @@ impl SignalScorer {
 
     /// How a value is learnt, by the signal's own evidence.
     fn lesson(&mut self, at: Timestamp, sample: Sample, scores: &SignalScores) -> Lesson {
+        // Only an open episode looks at levels.
+        let is_open = self.learning.anomalous_since().is_some();
+        let level = |value| if is_open { self.without_season(value, scores.phase) } else { value };
         let one = Observed {
             at,
-            value: self.without_season(sample.value, scores.phase),
-            expected: self.without_season(scores.alone.expected, scores.phase),
+            value: level(sample.value),
+            expected: level(scores.alone.expected),
             is_anomalous: scores.own >= self.threshold,
         };
         let points = self.likelihood.points();
@@ -348,6 +351,9 @@ impl SignalScorer {
         }
         let Score { expected, low, high, .. } = scores.alone;
         let since = self.learning.anomalous_since();
+        if !self.season.learns(self.learning.known_for(at), since.is_some()) {
+            return;
+        }
         let local = at.plus(scores.phase.utc_offset);
         let one = Lived {
             at: local,
@@ -358,9 +364,7 @@ impl SignalScorer {
                 .unwrap_or_else(|| self.likelihood.judged(expected) - scores.phase.shift),
             width: high - low,
             usual: self.likelihood.usual(local),
-            known_for: self.learning.known_for(at),
             anomalous_for: since.map_or(0, |since| at.since(since)),
-            is_anomalous: since.is_some(),
         };
         if let Some(rests) = self.season.learn(self.kind, one) {
             self.likelihood.refill(&rests);

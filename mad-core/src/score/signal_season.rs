@@ -41,16 +41,19 @@ pub(super) struct Lived {
     pub width: f64,
     /// What a season of hours expects, if the signal has one: the phases learn the rest.
     pub usual: Option<f64>,
-    /// How long the signal has been known, and anomalous, nanoseconds.
-    pub known_for: i64,
+    /// How long the signal has been anomalous, nanoseconds.
     pub anomalous_for: i64,
-    pub is_anomalous: bool,
 }
 
 impl SignalSeason {
     /// The season at a time.
     pub fn at(&self, at: Timestamp) -> Phase {
         self.phases.as_ref().map_or_else(Phase::default, |phases| phases.at(at, self.is_believed))
+    }
+
+    /// Whether the values of a signal that has been known for some nanoseconds are learnt.
+    pub fn learns(&self, known_for: i64, is_anomalous: bool) -> bool {
+        self.phases.is_some() || is_anomalous || known_for >= DAY
     }
 
     /// Learns a value. Returns values without the season if they become the baseline.
@@ -60,9 +63,6 @@ impl SignalSeason {
             return None;
         }
         if self.phases.is_none() {
-            if !one.is_anomalous && one.known_for < DAY {
-                return None;
-            }
             let unit = match kind {
                 SignalKind::Latency => LATENCY_UNIT,
                 SignalKind::Count => COUNT_UNIT,
