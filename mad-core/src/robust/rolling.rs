@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ranked::Ranked;
 use super::sorted::{mad_sorted, mean_abs_deviation_about, median_sorted, quantile_sorted};
 use crate::error::{Error, Result};
 use crate::limits::MAX_WINDOW;
@@ -25,7 +26,8 @@ use crate::limits::MAX_WINDOW;
 ///
 /// # Limits
 ///
-/// A value takes 16 bytes. The memory grows with the number of values, at most to the window.
+/// A value takes 9 bytes in a window of at most 256 values, else 16. The memory grows with the number
+/// of values, at most to the window.
 ///
 /// Saved with serde as the window and the values from oldest to newest, and checked when it is
 /// restored. The format must keep every bit of a float (`serde_json` does with `float_roundtrip`).
@@ -46,11 +48,7 @@ use crate::limits::MAX_WINDOW;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 pub struct RollingMad {
-    /// Values in order of arrival. In a full window the oldest is at `oldest`.
-    ring: Vec<f64>,
-    /// The same values in ascending order.
-    sorted: Vec<f64>,
-    oldest: u32,
+    values: Ranked<f64>,
     window: u32,
 }
 
@@ -74,7 +72,7 @@ impl RollingMad {
             let expected = format!("an integer from 1 to {MAX_WINDOW}");
             return Err(Error::argument("window", window, &expected));
         }
-        Ok(Self { ring: Vec::new(), sorted: Vec::new(), oldest: 0, window: window as u32 })
+        Ok(Self { values: Ranked::new(window), window: window as u32 })
     }
 
     /// Adds a value and removes the oldest one if the window is full.
@@ -87,44 +85,27 @@ impl RollingMad {
         }
         // -0.0 becomes 0.0, so that equal values are the same value
         let x = x + 0.0;
-        if self.ring.len() < self.window() {
-            // not full yet: insert at its place
-            self.grow();
-            self.ring.push(x);
-            let place = self.sorted.partition_point(|value| *value < x);
-            self.sorted.insert(place, x);
-        } else if let Some(slot) = self.ring.get_mut(self.oldest as usize) {
-            // full: the new value takes the slot of the oldest in both arrays
-            let leaving = std::mem::replace(slot, x);
-            self.oldest = if self.oldest + 1 < self.window { self.oldest + 1 } else { 0 };
-            replace(&mut self.sorted, leaving, x);
+        if self.values.len() < self.window() {
+            self.values.push(x, self.window());
+        } else {
+            self.values.replace_oldest(x);
         }
         true
     }
 
-    /// Makes room for one more value by doubling the capacity, at most to the window.
-    fn grow(&mut self) {
-        let len = self.ring.len();
-        if len == self.ring.capacity() || len == self.sorted.capacity() {
-            let room = len.max(4).min(self.window() - len);
-            self.ring.reserve_exact(room);
-            self.sorted.reserve_exact(room);
-        }
-    }
-
     /// Number of values in the window.
     pub fn len(&self) -> usize {
-        self.ring.len()
+        self.values.len()
     }
 
     /// Whether the window is empty.
     pub fn is_empty(&self) -> bool {
-        self.ring.is_empty()
+        self.values.len() == 0
     }
 
     /// Whether the window is full.
     pub fn is_full(&self) -> bool {
-        self.ring.len() == self.window()
+        self.values.len() == self.window()
     }
 
     /// The size of the window.
@@ -134,13 +115,13 @@ impl RollingMad {
 
     /// Bytes allocated for the values.
     pub fn heap_bytes(&self) -> usize {
-        (self.ring.capacity() + self.sorted.capacity()) * size_of::<f64>()
+        self.values.heap_bytes()
     }
 
     /// The median, in the unit of the values: the mean of the middle two of an even number, without
     /// overflow. NaN when empty.
     pub fn median(&self) -> f64 {
-        median_sorted(&self.sorted)
+        median_sorted(self.sorted())
     }
 
     /// The raw MAD, the median of |x - median|, in the unit of the values. NaN when empty.
@@ -154,59 +135,34 @@ impl RollingMad {
     #[inline]
     pub fn median_mad(&self) -> (f64, f64) {
         let median = self.median();
-        (median, mad_sorted(&self.sorted, median))
+        (median, mad_sorted(self.sorted(), median))
     }
 
     /// The mean of |x - median| in the unit of the values: the scale to use if the MAD is 0. NaN when
     /// empty; 0 only if all values are equal (or differ by less than 1e-320). O(w).
     pub fn mean_abs_deviation(&self) -> f64 {
-        mean_abs_deviation_about(&self.sorted, self.median())
+        mean_abs_deviation_about(self.sorted(), self.median())
     }
 
     /// A quantile by linear interpolation, as [`quantile_sorted`]. NaN when empty or if `q` is
     /// outside 0 to 1.
     pub fn quantile(&self, q: f64) -> f64 {
-        quantile_sorted(&self.sorted, q)
+        quantile_sorted(self.sorted(), q)
     }
 
     /// The values from oldest to newest.
     pub fn values(&self) -> impl DoubleEndedIterator<Item = f64> + Clone + '_ {
-        let (newer, older) =
-            self.ring.split_at_checked(self.oldest as usize).unwrap_or((&self.ring, &[]));
-        older.iter().chain(newer).copied()
+        self.values.iter()
     }
 
     /// The values in ascending order.
     pub fn sorted(&self) -> &[f64] {
-        &self.sorted
+        self.values.sorted()
     }
 
     /// Removes all values and keeps the memory.
     pub fn clear(&mut self) {
-        self.ring.clear();
-        self.sorted.clear();
-        self.oldest = 0;
-    }
-}
-
-/// Replaces one `leaving` by `entering` in a sorted array. Only the values between both places move.
-#[inline]
-fn replace(sorted: &mut [f64], leaving: f64, entering: f64) {
-    let from = sorted.partition_point(|value| *value < leaving);
-    let to = sorted.partition_point(|value| *value < entering);
-    // the values between move up if the new value belongs below the old one, else down
-    if to <= from {
-        if let Some(moved @ [.., _]) = sorted.get_mut(to..=from) {
-            moved.copy_within(..moved.len() - 1, 1);
-            if let Some(first) = moved.first_mut() {
-                *first = entering;
-            }
-        }
-    } else if let Some(moved @ [_, ..]) = sorted.get_mut(from..to) {
-        moved.copy_within(1.., 0);
-        if let Some(last) = moved.last_mut() {
-            *last = entering;
-        }
+        self.values.clear();
     }
 }
 
@@ -218,12 +174,8 @@ impl PartialEq for RollingMad {
 }
 
 impl From<RollingMad> for Saved {
-    fn from(mut rolling: RollingMad) -> Self {
-        let window = rolling.window();
-        // oldest value first, wherever the ring currently starts
-        let oldest = (rolling.oldest as usize).min(rolling.ring.len());
-        rolling.ring.rotate_left(oldest);
-        Self { window, values: rolling.ring }
+    fn from(rolling: RollingMad) -> Self {
+        Self { window: rolling.window(), values: rolling.values().collect() }
     }
 }
 
@@ -239,13 +191,8 @@ impl TryFrom<Saved> for RollingMad {
         if let Some(bad) = saved.values.iter().find(|value| !value.is_finite()) {
             return Err(Error::argument("values", bad, "finite numbers"));
         }
-        rolling.ring = saved.values;
-        for value in &mut rolling.ring {
-            *value += 0.0;
-        }
-        rolling.ring.shrink_to_fit();
-        rolling.sorted.clone_from(&rolling.ring);
-        rolling.sorted.sort_unstable_by(f64::total_cmp);
+        let values = saved.values.iter().map(|value| value + 0.0).collect();
+        rolling.values = Ranked::of(values, saved.window);
         Ok(rolling)
     }
 }
@@ -323,7 +270,7 @@ mod tests {
         for i in 0..1000 {
             rolling.push(f64::from(i));
         }
-        assert_eq!(rolling.heap_bytes(), 2 * 60 * 8);
+        assert_eq!(rolling.heap_bytes(), 60 * 9);
         assert!(rolling.heap_bytes() + size_of::<RollingMad>() <= 1024);
         rolling.clear();
         assert!(rolling.is_empty() && rolling.values().next().is_none());

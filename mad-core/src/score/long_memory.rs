@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::ScaleSource;
 use super::mad::MAD_TO_SIGMA;
 use crate::error::{Error, Result};
-use crate::robust::{SIGMA_OF_MEAN_AD, quantile_sorted};
+use crate::robust::{Ranked, SIGMA_OF_MEAN_AD, mad_sorted, quantile_sorted};
 
 /// Most values kept. A third of them stays when they are thinned.
 pub(super) const KEPT: usize = 81;
@@ -65,8 +65,7 @@ impl Baseline {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 pub(super) struct LongMemory {
-    values: Vec<f32>,
-    oldest: u32,
+    values: Ranked<f32>,
     stride: u32,
     /// Values since the last one that was kept, below `stride`.
     since: u32,
@@ -84,7 +83,7 @@ struct Saved {
 
 impl Default for LongMemory {
     fn default() -> Self {
-        Self { values: Vec::new(), oldest: 0, stride: 1, since: 0, baseline: None }
+        Self { values: Ranked::new(KEPT), stride: 1, since: 0, baseline: None }
     }
 }
 
@@ -106,17 +105,16 @@ impl LongMemory {
             return 0.0;
         }
         let near = |kept: &&f32| (f64::from(**kept) / 2.0 - value / 2.0).abs() <= reach / 2.0;
-        self.values.iter().filter(near).count() as f64 / self.values.len() as f64
+        self.values.sorted().iter().filter(near).count() as f64 / self.values.len() as f64
     }
 
     /// Whether the series mostly moves to one side: of neighbouring kept values, the share that rises
     /// differs from the share that falls by at least [`TREND`].
     pub fn has_trend(&self) -> bool {
-        let (newer, older) = self.values.split_at((self.oldest as usize).min(self.values.len()));
         let (mut moves, mut before) = (0_i32, None);
-        for value in older.iter().chain(newer) {
-            if let Some(before) = before.replace(*value) {
-                moves += i32::from(*value > before) - i32::from(*value < before);
+        for value in self.values.iter() {
+            if let Some(before) = before.replace(value) {
+                moves += i32::from(value > before) - i32::from(value < before);
             }
         }
         self.values.len() >= LEAST && f64::from(moves.abs()) >= TREND * self.values.len() as f64
@@ -124,9 +122,7 @@ impl LongMemory {
 
     /// The values kept, from oldest to newest.
     pub fn in_order(&self) -> Vec<f64> {
-        let (newer, older) =
-            self.values.split_at_checked(self.oldest as usize).unwrap_or((&self.values, &[]));
-        older.iter().chain(newer).map(|value| f64::from(*value)).collect()
+        self.values.iter().map(f64::from).collect()
     }
 
     /// Takes a finite value.
@@ -144,44 +140,37 @@ impl LongMemory {
     /// Keeps a value, and thins the kept ones if there are too many.
     fn take(&mut self, value: f32) {
         if self.values.len() < KEPT {
-            self.values.push(value);
+            self.values.push(value, KEPT);
         } else if self.stride < LONGEST_STRIDE {
             // Keep every third value, and from now on take every third.
-            let mut place = 0_usize;
-            self.values.retain(|_| {
-                place += 1;
-                place % 3 == 1
-            });
-            self.values.push(value);
+            let kept = self.values.iter().step_by(3).chain([value]).collect();
+            self.values = Ranked::of(kept, KEPT);
             self.stride *= 3;
-        } else if let Some(slot) = self.values.get_mut(self.oldest as usize) {
+        } else {
             // At the longest stride the oldest value makes room.
-            *slot = value;
-            self.oldest = (self.oldest + 1) % KEPT as u32;
+            self.values.replace_oldest(value);
         }
-        self.baseline = baseline_of(&self.values);
+        self.baseline = baseline_of(self.values.sorted());
     }
 }
 
+/// Center and scale of at most [`KEPT`] values in ascending order.
 fn baseline_of(values: &[f32]) -> Option<Baseline> {
-    if values.len() < LEAST {
-        return None;
+    let mut wide = [0.0_f64; KEPT];
+    for (wide, value) in wide.iter_mut().zip(values) {
+        *wide = f64::from(*value);
     }
-    let mut sorted: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let center = quantile_sorted(&sorted, 0.5);
-    // 5th to 95th percentile, before the values become distances.
-    let range = quantile_sorted(&sorted, 0.95) - quantile_sorted(&sorted, 0.05);
-    // Distances from the center, sorted again for their median.
-    for value in &mut sorted {
-        *value = (*value - center).abs();
-    }
-    let mean = sorted.iter().sum::<f64>() / sorted.len() as f64;
-    sorted.sort_unstable_by(f64::total_cmp);
-    let mad = quantile_sorted(&sorted, 0.5);
+    let sorted = wide.get(..values.len()).filter(|sorted| sorted.len() >= LEAST)?;
+    let center = quantile_sorted(sorted, 0.5);
+    // 5th to 95th percentile.
+    let range = quantile_sorted(sorted, 0.95) - quantile_sorted(sorted, 0.05);
+    let mad = mad_sorted(sorted, center);
+    let mean = || {
+        sorted.iter().map(|value| (value - center).abs()).sum::<f64>() / sorted.len() as f64
+    };
     Some(Baseline {
         center,
-        scale: scale_of(center, mad, range, || mean).0,
+        scale: scale_of(center, mad, range, mean).0,
         tail: range * SIGMA_OF_RANGE,
     })
 }
@@ -201,10 +190,9 @@ pub(super) fn scale_of(
 }
 
 impl From<LongMemory> for Saved {
-    fn from(mut memory: LongMemory) -> Self {
-        let oldest = (memory.oldest as usize).min(memory.values.len());
-        memory.values.rotate_left(oldest);
-        Self { stride: memory.stride, since: memory.since, values: memory.values }
+    fn from(memory: LongMemory) -> Self {
+        let values = memory.values.iter().collect();
+        Self { stride: memory.stride, since: memory.since, values }
     }
 }
 
@@ -223,7 +211,8 @@ impl TryFrom<Saved> for LongMemory {
         if let Some(bad) = values.iter().find(|value| !value.is_finite()) {
             return Err(Error::argument("values", bad, "finite numbers"));
         }
-        let baseline = baseline_of(&values);
-        Ok(Self { values, oldest: 0, stride, since, baseline })
+        let values = Ranked::of(values, KEPT);
+        let baseline = baseline_of(values.sorted());
+        Ok(Self { values, stride, since, baseline })
     }
 }
