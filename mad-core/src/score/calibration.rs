@@ -93,8 +93,8 @@ fn unpacked_bins<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u32>, D::Erro
 }
 
 /// Rows of a count.
-fn rows(count: u32) -> f64 {
-    f64::from(count) / f64::from(ROW)
+fn rows(count: u64) -> f64 {
+    count as f64 / f64::from(ROW)
 }
 
 impl Calibration {
@@ -139,7 +139,7 @@ impl Calibration {
             self.total = 0.0;
             for count in &mut self.counts {
                 *count /= 2;
-                self.total += rows(*count);
+                self.total += rows(u64::from(*count));
             }
         }
         if self.learnt < EVERY_ROW || self.learnt.is_multiple_of(REFRESH) {
@@ -149,21 +149,23 @@ impl Calibration {
 
     /// The largest decade of all quantiles.
     fn heaviest(&self) -> f64 {
-        let (mut beyond, mut decade) = (0.0, 0.0_f64);
-        // From the largest deviation down, one pass for all quantiles.
-        let mut bins = self.counts.iter().enumerate().rev();
+        let (mut beyond, mut decade) = (0_u64, 0.0_f64);
+        // From the largest deviation down, one pass for all quantiles. Counts are added up as integers,
+        // and the empty bins at the end are skipped, because most deviations are small.
+        let bins = self.counts.iter().enumerate().rev();
+        let mut bins = bins.skip_while(|(_, count)| **count == 0);
         let mut bin = bins.next();
         for one_in in ONE_IN.iter().rev() {
             let wanted = self.total / one_in;
             while let Some((_, count)) = bin
-                && beyond + rows(*count) < wanted
+                && rows(beyond + u64::from(*count)) < wanted
             {
-                beyond += rows(*count);
+                beyond += u64::from(*count);
                 bin = bins.next();
             }
             let quantile = bin.map_or(0.0, |(place, count)| {
                 // Linear within the bin.
-                let share = (wanted - beyond) / rows(*count).max(1e-9);
+                let share = (wanted - rows(beyond)) / rows(u64::from(*count)).max(1e-9);
                 BIN_WIDTH * (place as f64 + 1.0 - share.clamp(0.0, 1.0))
             });
             let own = quantile / one_in.log10().min(DECADES);
