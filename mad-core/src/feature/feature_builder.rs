@@ -204,11 +204,11 @@ impl FeatureBuilder {
         sink: &mut FeatureSink<'_>,
     ) {
         match record.into() {
-            Record::Request(request) => self.push_request(&request, source, sink),
+            Record::Request(request) => self.push_request(&request, None, source, sink),
             Record::Span(span) if span.kind.is_caller() => {}
             Record::Span(span) => {
                 let source = source.dated_by(RequestTime::Start);
-                self.push_request(&span.as_request(), &source, sink);
+                self.push_request(&span.as_request(), None, &source, sink);
             }
             Record::Metric(point) => self.push_metric(&point, source, sink),
             Record::Log(line) => self.push_log(&line, source, sink),
@@ -216,9 +216,17 @@ impl FeatureBuilder {
         }
     }
 
-    fn push_request(&mut self, request: &Request<'_>, source: &Source, sink: &mut FeatureSink<'_>) {
+    /// Takes a request. Of a `known` entity the names were checked when it was first seen.
+    pub(crate) fn push_request(
+        &mut self,
+        request: &Request<'_>,
+        known: Option<EntityId>,
+        source: &Source,
+        sink: &mut FeatureSink<'_>,
+    ) {
         let position = source.position;
-        if let Err((reason, field)) = request.check() {
+        let checked = if known.is_some() { request.check_known() } else { request.check() };
+        if let Err((reason, field)) = checked {
             sink.rejections.add(reason, position, || describe_request(request, field));
             return;
         }
@@ -229,7 +237,8 @@ impl FeatureBuilder {
             sink.rejections.add(RejectReason::Duplicate, position, detail);
             return;
         }
-        let entity = sink.entities.id(request.service, request.endpoint);
+        let entity =
+            known.unwrap_or_else(|| sink.entities.id(request.service, request.endpoint));
         let time = source.request_time.unwrap_or(self.config.request_time);
         let (step, lateness) = (self.config.step_nanos(), self.config.lateness_nanos());
         let timestamp = request.counts_at(time, step, lateness);

@@ -111,25 +111,30 @@ impl Ingest {
         rejected: &mut Rejections,
     ) -> Option<EntityId> {
         let Partition { features, .. } = self.partitions.get_mut(source.partition.index())?;
-        if request.trace_id.is_some() && request.check().is_ok() {
+        let entities = &names.entities;
+        // a name that is known needs no route template and no check; without an endpoint it is that of
+        // the service as a whole, to which no request goes
+        let found = entities.find(request.service, request.endpoint);
+        let known = found.filter(|_| !request.endpoint.is_empty());
+        let checked = if known.is_some() { request.check_known() } else { request.check() };
+        if request.trace_id.is_some() && checked.is_ok() {
             let known = features.newest_request();
             let time = source.request_time.unwrap_or(config.features.request_time);
             let request = &Request { timestamp: request.began(time), ..*request };
             self.graph.request_by(request, known.map(|known| known.min(request.timestamp)));
         }
-        let entities = &names.entities;
-        // a name that is known needs no route template
-        let is_known = entities.find(request.service, request.endpoint).is_some();
-        let route = if is_known {
+        let route = if known.is_some() {
             Cow::Borrowed(request.endpoint)
         } else {
             config.routes.template(request.endpoint)
         };
-        let learnt = if is_known { None } else { features.route(request.service, &route) };
+        let learnt =
+            if known.is_some() { None } else { features.route(request.service, &route) };
         let route = learnt.map_or(route, Cow::Owned);
         let request = Request { endpoint: &route, ..*request };
-        features.push(request, source, &mut names.sink(&mut self.closed, rejected));
-        if is_known { None } else { names.entities.find(request.service, &route) }
+        let sink = &mut names.sink(&mut self.closed, rejected);
+        features.push_request(&request, known, source, sink);
+        if found.is_some() { None } else { names.entities.find(request.service, &route) }
     }
 
     /// Takes a span into the graph and the trace profiles. Returns the request that it stands for,

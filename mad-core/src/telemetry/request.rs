@@ -84,6 +84,11 @@ impl<'a> Request<'a> {
         check_time(self.timestamp).map_err(|reason| (reason, "timestamp"))?;
         check_name(self.service).map_err(|reason| (reason, "service"))?;
         check_name(without_query(self.endpoint)).map_err(|reason| (reason, "endpoint"))?;
+        self.check_known()
+    }
+
+    /// What is left to check of a request whose service and endpoint were checked before.
+    pub(crate) fn check_known(&self) -> Result<(), (RejectReason, &'static str)> {
         if self.request_id.is_some_and(|id| id.len() > MAX_NAME_BYTES) {
             return Err((RejectReason::BadName, "request_id"));
         }
