@@ -2,8 +2,9 @@
 //!
 //! `MessagePack` writes a marker for every element of a list, and nine bytes for most `f64`. A list
 //! of numbers becomes one block of bytes instead: floating-point numbers as they are, with the little
-//! end first, and integers as differences in variable length (LEB128, signs by zigzag), because
-//! neighbouring cells are alike. Formats for people, such as JSON, keep lists of numbers.
+//! end first, and integers in blocks with as many bits as the largest needs (frame of reference, signs
+//! by zigzag), often as differences, because neighbours are alike. Formats for people, such as JSON,
+//! keep lists of numbers.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -47,7 +48,9 @@ pub(crate) fn serialize<T: Fixed, S: Serializer>(values: &[T], to: S) -> Result<
         return values.serialize(to);
     }
     let mut bytes = Vec::with_capacity(values.len() * T::BYTES);
-    values.iter().for_each(|value| value.put(&mut bytes));
+    for value in values {
+        value.put(&mut bytes);
+    }
     to.serialize_bytes(&bytes)
 }
 
@@ -91,10 +94,9 @@ pub(crate) mod pairs {
             return pairs.serialize(to);
         }
         let mut packer = Packer::default();
-        for (first, second) in pairs {
-            packer.number(u64::from(*first));
-            packer.difference(i64::from(*second));
-        }
+        packer.number(pairs.len() as u64);
+        packer.numbers(pairs.iter().map(|(first, _)| u64::from(*first)));
+        packer.differences(pairs.iter().map(|(_, second)| i64::from(*second)));
         packer.finish().serialize(to)
     }
 
@@ -111,26 +113,33 @@ pub(crate) mod pairs {
             return VecDeque::deserialize(from);
         }
         let bytes = ByteBuf::deserialize(from)?;
-        let (mut unpacker, mut pairs) = (Unpacker::new(&bytes), VecDeque::new());
-        while !unpacker.is_empty() {
-            let first = unpacker.number().and_then(|number| u32::try_from(number).ok());
-            let second = unpacker.difference().and_then(|number| u32::try_from(number).ok());
-            let pair = first.zip(second);
-            pairs.push_back(pair.ok_or_else(|| D::Error::custom("a pair that is cut"))?);
-        }
-        Ok(pairs)
+        read(&bytes).ok_or_else(|| D::Error::custom("bytes that are no pairs of counts"))
+    }
+
+    fn read(bytes: &[u8]) -> Option<VecDeque<(u32, u32)>> {
+        let mut unpacker = Unpacker::new(bytes);
+        let len = usize::try_from(unpacker.number()?).ok()?;
+        let (firsts, seconds) = (unpacker.numbers(len)?, unpacker.differences(len)?);
+        let pair = |(first, second): (u64, i64)| {
+            Some((u32::try_from(first).ok()?, u32::try_from(second).ok()?))
+        };
+        let pairs: Option<_> = firsts.into_iter().zip(seconds).map(pair).collect();
+        pairs.filter(|_| unpacker.is_empty())
     }
 }
 
-/// Writes integers in variable length.
+/// Numbers of a block, which are written with as many bits each as the largest of them needs. A block
+/// is small, so that one large number costs little.
+const BLOCK: usize = 32;
+
+/// Writes numbers as bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Packer {
     bytes: Vec<u8>,
-    last: i64,
 }
 
 impl Packer {
-    /// Writes a number of 0 or more: seven bits a byte, the lowest first.
+    /// Writes one number: seven bits a byte, the lowest first.
     pub fn number(&mut self, mut number: u64) {
         while number >= 0x80 {
             self.bytes.push(number as u8 | 0x80);
@@ -139,20 +148,44 @@ impl Packer {
         self.bytes.push(number as u8);
     }
 
-    /// Writes a number of any sign, small magnitudes first: 0, -1, 1, -2, ...
-    pub fn signed(&mut self, number: i64) {
-        self.number(((number << 1) ^ (number >> 63)) as u64);
+    /// Writes many numbers: blocks of the number of bits and the bits of each number, the lowest first.
+    pub fn numbers(&mut self, numbers: impl IntoIterator<Item = u64>) {
+        let mut numbers = numbers.into_iter();
+        loop {
+            let mut block = [0_u64; BLOCK];
+            let slots = block.iter_mut().zip(&mut numbers);
+            let len = slots.map(|(slot, number)| *slot = number).count();
+            let Some(block) = block.get(..len).filter(|block| !block.is_empty()) else { return };
+            let bits = 64 - block.iter().fold(0, |all, number| all | number).leading_zeros();
+            self.bytes.push(bits as u8);
+            let (mut open, mut held) = (0_u128, 0);
+            for number in block {
+                open |= u128::from(*number) << held;
+                held += bits;
+                while held >= 8 {
+                    self.bytes.push(open as u8);
+                    (open, held) = (open >> 8, held - 8);
+                }
+            }
+            if held > 0 {
+                self.bytes.push(open as u8);
+            }
+        }
     }
 
-    /// Writes the difference from the number that was written by this function before.
-    pub fn difference(&mut self, number: i64) {
-        self.signed(number.wrapping_sub(self.last));
-        self.last = number;
+    /// Writes many numbers of any sign: 0, -1, 1, -2, ... become 0, 1, 2, 3, ...
+    pub fn signed(&mut self, numbers: impl IntoIterator<Item = i64>) {
+        let zigzag = |number: i64| ((number << 1) ^ (number >> 63)) as u64;
+        self.numbers(numbers.into_iter().map(zigzag));
     }
 
-    /// Begins a new column: the next difference is that from 0.
-    pub const fn column(&mut self) {
-        self.last = 0;
+    /// Writes many numbers as differences, each from the one before it.
+    pub fn differences(&mut self, numbers: impl IntoIterator<Item = i64>) {
+        let mut last = 0_i64;
+        self.signed(numbers.into_iter().map(|number| {
+            let before = std::mem::replace(&mut last, number);
+            number.wrapping_sub(before)
+        }));
     }
 
     /// Writes a floating-point number.
@@ -171,19 +204,18 @@ impl Packer {
     }
 }
 
-/// Reads what a [`Packer`] wrote. `None` where the bytes end or are no number.
+/// Reads what a [`Packer`] wrote. `None` where the bytes end or are no numbers.
 #[derive(Debug)]
 pub(crate) struct Unpacker<'a> {
     bytes: &'a [u8],
-    last: i64,
 }
 
 impl<'a> Unpacker<'a> {
     pub const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, last: 0 }
+        Self { bytes }
     }
 
-    /// Reads a number of 0 or more.
+    /// Reads one number.
     pub fn number(&mut self) -> Option<u64> {
         let mut number = 0_u64;
         for place in 0..10_u32 {
@@ -201,21 +233,43 @@ impl<'a> Unpacker<'a> {
         None
     }
 
-    /// Reads a number of any sign.
-    pub fn signed(&mut self) -> Option<i64> {
-        let number = self.number()?;
-        Some((number >> 1) as i64 ^ -((number & 1) as i64))
+    /// Reads `len` numbers. Memory is taken for numbers that were read.
+    pub fn numbers(&mut self, len: usize) -> Option<Vec<u64>> {
+        let mut numbers = Vec::new();
+        while numbers.len() < len {
+            let bits = u32::from(self.byte()?);
+            if bits > 64 {
+                return None;
+            }
+            let mask = u64::MAX.checked_shr(64 - bits).unwrap_or(0);
+            let (mut open, mut held) = (0_u128, 0);
+            for _ in numbers.len()..len.min(numbers.len() + BLOCK) {
+                while held < bits {
+                    open |= u128::from(self.byte()?) << held;
+                    held += 8;
+                }
+                numbers.push(open as u64 & mask);
+                (open, held) = (open >> bits, held - bits);
+            }
+        }
+        Some(numbers)
     }
 
-    /// Reads a number that was written as a difference.
-    pub fn difference(&mut self) -> Option<i64> {
-        self.last = self.last.wrapping_add(self.signed()?);
-        Some(self.last)
+    /// Reads `len` numbers of any sign.
+    pub fn signed(&mut self, len: usize) -> Option<Vec<i64>> {
+        let sign = |number: u64| (number >> 1) as i64 ^ -((number & 1) as i64);
+        Some(self.numbers(len)?.into_iter().map(sign).collect())
     }
 
-    /// Begins a new column.
-    pub const fn column(&mut self) {
-        self.last = 0;
+    /// Reads `len` numbers that were written as differences.
+    pub fn differences(&mut self, len: usize) -> Option<Vec<i64>> {
+        let mut numbers = self.signed(len)?;
+        let mut last = 0_i64;
+        for number in &mut numbers {
+            last = last.wrapping_add(*number);
+            *number = last;
+        }
+        Some(numbers)
     }
 
     /// Reads a floating-point number.
@@ -247,25 +301,25 @@ mod tests {
     proptest! {
         #[test]
         fn numbers_are_read_as_they_were_written(
-            numbers in prop::collection::vec(prop_oneof![any::<i64>(), -300_i64..300], 0..50),
+            numbers in prop::collection::vec(prop_oneof![any::<i64>(), -300_i64..300], 0..100),
             floats in prop::collection::vec(any::<f32>(), 0..5),
         ) {
+            let unsigned: Vec<u64> = numbers.iter().map(|number| *number as u64).collect();
             let mut packer = Packer::default();
-            for number in &numbers {
-                packer.number(*number as u64);
-                packer.difference(*number);
+            packer.number(numbers.len() as u64);
+            packer.numbers(unsigned.iter().copied());
+            packer.signed(numbers.iter().copied());
+            packer.differences(numbers.iter().copied());
+            for value in &floats {
+                packer.float(*value);
             }
-            packer.column();
-            packer.difference(7);
-            floats.iter().for_each(|value| packer.float(*value));
             let bytes = packer.finish();
             let mut unpacker = Unpacker::new(&bytes);
-            for number in &numbers {
-                prop_assert_eq!(unpacker.number(), Some(*number as u64));
-                prop_assert_eq!(unpacker.difference(), Some(*number));
-            }
-            unpacker.column();
-            prop_assert_eq!(unpacker.difference(), Some(7));
+            let len = unpacker.number().unwrap_or(0) as usize;
+            prop_assert_eq!(len, numbers.len());
+            prop_assert_eq!(unpacker.numbers(len), Some(unsigned));
+            prop_assert_eq!(unpacker.signed(len), Some(numbers.clone()));
+            prop_assert_eq!(unpacker.differences(len), Some(numbers));
             for value in &floats {
                 prop_assert_eq!(unpacker.float::<f32>().map(f32::to_bits), Some(value.to_bits()));
             }
@@ -275,19 +329,22 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..30)) {
             let mut unpacker = Unpacker::new(&bytes);
-            while unpacker.difference().is_some() {}
+            while unpacker.differences(40).is_some() {}
+            prop_assert!(Unpacker::new(&bytes).numbers(usize::MAX).is_none());
             let mut unpacker = Unpacker::new(&bytes);
             while unpacker.number().is_some() && unpacker.float::<f64>().is_some() {}
         }
     }
 
     #[test]
-    fn small_numbers_take_one_byte() {
-        let mut packer = Packer::default();
-        for number in [0, -64, 63, 0] {
-            packer.signed(number);
-        }
-        assert_eq!(packer.finish().len(), 4);
+    fn a_number_takes_the_bits_of_the_largest_of_its_block() {
+        let bytes = |numbers: &[u64]| {
+            let mut packer = Packer::default();
+            packer.numbers(numbers.iter().copied());
+            packer.finish().len()
+        };
+        assert_eq!((bytes(&[]), bytes(&[0; 32]), bytes(&[0; 33])), (0, 1, 2));
+        assert_eq!((bytes(&[7; 32]), bytes(&[u64::MAX; 32])), (13, 257));
         let mut packer = Packer::default();
         packer.number(u64::MAX);
         assert_eq!(packer.finish().len(), 10);

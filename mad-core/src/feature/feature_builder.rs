@@ -237,8 +237,7 @@ impl FeatureBuilder {
             sink.rejections.add(RejectReason::Duplicate, position, detail);
             return;
         }
-        let entity =
-            known.unwrap_or_else(|| sink.entities.id(request.service, request.endpoint));
+        let entity = known.unwrap_or_else(|| sink.entities.id(request.service, request.endpoint));
         let time = source.request_time.unwrap_or(self.config.request_time);
         let (step, lateness) = (self.config.step_nanos(), self.config.lateness_nanos());
         let timestamp = request.counts_at(time, step, lateness);

@@ -128,8 +128,7 @@ impl Ingest {
         } else {
             config.routes.template(request.endpoint)
         };
-        let learnt =
-            if known.is_some() { None } else { features.route(request.service, &route) };
+        let learnt = if known.is_some() { None } else { features.route(request.service, &route) };
         let route = learnt.map_or(route, Cow::Owned);
         let request = Request { endpoint: &route, ..*request };
         let sink = &mut names.sink(&mut self.closed, rejected);

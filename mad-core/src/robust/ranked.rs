@@ -49,11 +49,8 @@ enum Order<T> {
 impl<T: Ordered> Ranked<T> {
     /// No values yet, and later at most `most`.
     pub const fn new(most: usize) -> Self {
-        let order = if most <= BYTE_PLACES {
-            Order::Places(Vec::new())
-        } else {
-            Order::Values(Vec::new())
-        };
+        let order =
+            if most <= BYTE_PLACES { Order::Places(Vec::new()) } else { Order::Values(Vec::new()) };
         Self { sorted: Vec::new(), order, oldest: 0 }
     }
 
@@ -101,7 +98,7 @@ impl<T: Ordered> Ranked<T> {
     /// Adds a value. Memory is taken for at most `most` values.
     ///
     /// It must not be called after [`replace_oldest`](Self::replace_oldest), because the ring is then
-    /// no longer in order of arrival; and with at most 256 values where so many were announced.
+    /// no longer in order of arrival; and not beyond the number of values that was announced.
     #[inline]
     pub fn push(&mut self, value: T, most: usize) {
         let len = self.len();

@@ -71,7 +71,9 @@ pub(super) struct Calibration {
 fn packed_bins<S: Serializer>(counts: &[u32], to: S) -> Result<S::Ok, S::Error> {
     let mut packer = Packer::default();
     let used = counts.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1);
-    counts.iter().take(used).for_each(|count| packer.number(u64::from(*count)));
+    for count in counts.iter().take(used) {
+        packer.number(u64::from(*count));
+    }
     packer.finish().serialize(to)
 }
 
@@ -84,7 +86,8 @@ fn unpacked_bins<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u32>, D::Erro
             return Ok(counts);
         }
         let read = unpacker.number().and_then(|number| u32::try_from(number).ok());
-        *count = read.ok_or_else(|| serde::de::Error::custom("a count that is cut or too large"))?;
+        *count =
+            read.ok_or_else(|| serde::de::Error::custom("a count that is cut or too large"))?;
     }
     if unpacker.is_empty() {
         return Ok(counts);

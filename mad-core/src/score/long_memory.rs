@@ -165,9 +165,8 @@ fn baseline_of(values: &[f32]) -> Option<Baseline> {
     // 5th to 95th percentile.
     let range = quantile_sorted(sorted, 0.95) - quantile_sorted(sorted, 0.05);
     let mad = mad_sorted(sorted, center);
-    let mean = || {
-        sorted.iter().map(|value| (value - center).abs()).sum::<f64>() / sorted.len() as f64
-    };
+    let mean =
+        || sorted.iter().map(|value| (value - center).abs()).sum::<f64>() / sorted.len() as f64;
     Some(Baseline {
         center,
         scale: scale_of(center, mad, range, mean).0,

@@ -379,19 +379,18 @@ fn median_of_three(a: i16, b: i16, c: i16) -> i16 {
 }
 
 /// Cells as bytes. Runs of cells with the same number of visits come first, because neighbours are
-/// mostly visited alike; then for each known cell its level as the difference from the one before,
-/// its last level as the difference from its level, and its spread.
+/// mostly visited alike; then of the known cells the levels as differences, the last levels as
+/// differences from the levels, and the spreads.
 fn packed_cells(cells: &[Cell]) -> ByteBuf {
     let mut packer = Packer::default();
     for run in cells.chunk_by(|one, next| one.visits == next.visits) {
         packer.number(run.len() as u64);
         packer.byte(run.first().map_or(0, |cell| cell.visits));
     }
-    for cell in cells.iter().filter(|cell| cell.visits > 0) {
-        packer.difference(i64::from(cell.level));
-        packer.signed(i64::from(cell.last) - i64::from(cell.level));
-        packer.byte(cell.spread);
-    }
+    let known = || cells.iter().filter(|cell| cell.visits > 0);
+    packer.differences(known().map(|cell| i64::from(cell.level)));
+    packer.signed(known().map(|cell| i64::from(cell.last) - i64::from(cell.level)));
+    packer.numbers(known().map(|cell| u64::from(cell.spread)));
     packer.finish()
 }
 
@@ -407,11 +406,14 @@ fn unpacked_cells(bytes: &[u8], wanted: usize) -> Option<Vec<Cell>> {
         }
         cells.resize(cells.len() + run, Cell { visits, ..Cell::default() });
     }
-    for cell in cells.iter_mut().filter(|cell| cell.visits > 0) {
-        let level = unpacker.difference()?;
+    let known = cells.iter().filter(|cell| cell.visits > 0).count();
+    let (levels, lasts) = (unpacker.differences(known)?, unpacker.signed(known)?);
+    let spreads = unpacker.numbers(known)?;
+    let known = cells.iter_mut().filter(|cell| cell.visits > 0);
+    for (((cell, level), last), spread) in known.zip(levels).zip(lasts).zip(spreads) {
         cell.level = i16::try_from(level).ok()?;
-        cell.last = i16::try_from(level.checked_add(unpacker.signed()?)?).ok()?;
-        cell.spread = unpacker.byte()?;
+        cell.last = i16::try_from(level.checked_add(last)?).ok()?;
+        cell.spread = u8::try_from(spread).ok()?;
     }
     unpacker.is_empty().then_some(cells)
 }

@@ -234,14 +234,15 @@ impl Season {
     }
 }
 
-/// Hours as bytes: the visits of all, each as the difference from the hour before, their values in the
-/// same way, and the levels of those that came.
+/// Hours as bytes: the visits of all and the numbers of their values as differences, and the levels of
+/// those that came.
 fn packed_hours(hours: &[Hour]) -> ByteBuf {
     let mut packer = Packer::default();
-    hours.iter().for_each(|hour| packer.difference(i64::from(hour.visits)));
-    packer.column();
-    hours.iter().for_each(|hour| packer.difference(i64::from(hour.values)));
-    hours.iter().filter(|hour| hour.values > 0).for_each(|hour| packer.float(hour.level));
+    packer.differences(hours.iter().map(|hour| i64::from(hour.visits)));
+    packer.differences(hours.iter().map(|hour| i64::from(hour.values)));
+    for hour in hours.iter().filter(|hour| hour.values > 0) {
+        packer.float(hour.level);
+    }
     packer.finish()
 }
 
@@ -249,12 +250,9 @@ fn packed_hours(hours: &[Hour]) -> ByteBuf {
 fn unpacked_hours(bytes: &[u8], wanted: usize) -> Option<Vec<Hour>> {
     let mut unpacker = Unpacker::new(bytes);
     let mut hours = vec![Hour::default(); wanted];
-    for hour in &mut hours {
-        hour.visits = u32::try_from(unpacker.difference()?).ok()?;
-    }
-    unpacker.column();
-    for hour in &mut hours {
-        hour.values = u32::try_from(unpacker.difference()?).ok()?;
+    let (visits, values) = (unpacker.differences(wanted)?, unpacker.differences(wanted)?);
+    for ((hour, visits), values) in hours.iter_mut().zip(visits).zip(values) {
+        (hour.visits, hour.values) = (u32::try_from(visits).ok()?, u32::try_from(values).ok()?);
     }
     for hour in hours.iter_mut().filter(|hour| hour.values > 0) {
         hour.level = unpacker.float::<f32>().filter(|level| level.is_finite())?;

@@ -87,7 +87,7 @@ impl<'a> Request<'a> {
         self.check_known()
     }
 
-    /// What is left to check of a request whose service and endpoint were checked before.
+    /// The rest of the checks, for a request whose service and endpoint were checked before.
     pub(crate) fn check_known(&self) -> Result<(), (RejectReason, &'static str)> {
         if self.request_id.is_some_and(|id| id.len() > MAX_NAME_BYTES) {
             return Err((RejectReason::BadName, "request_id"));

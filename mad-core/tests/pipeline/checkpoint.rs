@@ -66,7 +66,7 @@ fn a_restored_pipeline_continues_unchanged_at_every_place() {
 }
 
 #[test]
-fn a_series_takes_at_most_8_kilobytes() {
+fn a_series_takes_at_most_5600_bytes() {
     let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap().bounded_input();
     let entities = 40;
     for minute in 0..300_i64 {
@@ -82,11 +82,11 @@ fn a_series_takes_at_most_8_kilobytes() {
     }
     let saved = pipeline.checkpoint().unwrap();
     let a_series = saved.len() as i64 / (entities * 4);
-    assert!(a_series <= 8_000, "{a_series} bytes a series");
+    assert!(a_series <= 5_600, "{a_series} bytes a series");
 }
 
 #[test]
-fn a_gauge_with_its_season_takes_at_most_12_kilobytes_after_any_time() {
+fn a_gauge_with_its_season_takes_at_most_8_kilobytes_after_any_time() {
     let mut gauge = SignalScorer::new(SignalKind::Gauge, &ScoreConfig::default()).unwrap();
     let mut most = 0;
     for minute in 0..30_000_i64 {
@@ -97,7 +97,7 @@ fn a_gauge_with_its_season_takes_at_most_12_kilobytes_after_any_time() {
             most = most.max(rmp_serde::to_vec_named(&gauge).unwrap().len());
         }
     }
-    assert!((1_000..=12_000).contains(&most), "{most} bytes");
+    assert!((1_000..=8_000).contains(&most), "{most} bytes");
 }
 
 #[test]
