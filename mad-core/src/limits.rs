@@ -32,7 +32,9 @@ pub const REJECTED_SERVICES: usize = 200;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Entities with their own state. Further ones share the entity `(other)`. Default 10,000.
+    /// Entities with their own state. Further ones share the entity `(other)`. From 1,000 on, and
+    /// once half of them are taken, a service has at most a quarter. When nine tenths are taken,
+    /// entities with at most two rows are forgotten after half an hour. Default 10,000.
     pub entities: usize,
     /// Series of metrics with their own state. Points of further series are counted and not judged.
     /// Default 40,000.
@@ -56,7 +58,7 @@ pub struct Limits {
     pub mutes: usize,
     /// Recent changes of services kept. The oldest are dropped first. Default 1,000.
     pub changes: usize,
-    /// Partitions of the input. Default 256.
+    /// Partitions of the input. Further names share the partition `(other)`. Default 256.
     pub partitions: usize,
     /// Event time without a record after which an entity or a series is forgotten and its place is
     /// free, seconds. Default 1,209,600 (14 days).

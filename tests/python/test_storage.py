@@ -291,3 +291,14 @@ def test_a_key_belongs_to_a_kind_a_partition_and_a_body(tmp_path: Path) -> None:
     with Server(tmp_path, "--no-ticks") as server:
         assert reused(server, first, "k").json()["repeated"] is True
         assert reused(server, second, "k").status_code == 409
+
+
+def test_a_flood_of_names_is_reported(tmp_path: Path) -> None:
+    config = tmp_path / "mad.toml"
+    config.write_text("[limits]\nentities = 50\npartitions = 4\n", encoding="utf-8")
+    flood = [{**one, "service": f"junk-{place}"} for place, one in enumerate(an_hour(minutes=3))]
+    with Server(tmp_path / "data", "--no-ticks", "--config", str(config)) as server:
+        server.post(ROUTE, flood)
+        assert "(other)" in reasons(server)["names"]
+        for place in range(20):  # names of partitions beyond the limit are accepted
+            server.post(f"{ROUTE}?partition=p{place}", flood[:3])

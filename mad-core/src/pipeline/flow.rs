@@ -9,7 +9,12 @@ use crate::feature::{Row, RowBuffer, RowKind};
 use crate::incident::RowOutcome;
 use crate::series::{Entity, EntityId, SeriesId};
 use crate::telemetry::{PartitionId, Request, Source};
-use crate::time::{SECOND, Timestamp};
+use crate::time::{MINUTE, SECOND, Timestamp};
+
+/// Rows up to which an entity is forgotten first.
+const RARE_ROWS: u64 = 2;
+/// Time without a row after which such an entity is forgotten, nanoseconds.
+const RARE_IDLE: i64 = 30 * MINUTE;
 
 impl Pipeline {
     /// Takes one request and judges the rows that it closes.
@@ -188,13 +193,15 @@ impl Pipeline {
 
     /// Forgets what has been idle for [`Limits::idle_seconds`](crate::Limits::idle_seconds), at the
     /// full hours of event time, so that new entities and series have room. Series in `waiting`
-    /// rows stay.
+    /// rows stay. When the table of entities is nearly full, entities that had at most
+    /// [`RARE_ROWS`] rows are forgotten after [`RARE_IDLE`] already: a flood of names leaves first.
     fn sweep(&mut self, waiting: &RowBuffer) {
         let Some(at) = self.ingest.sweep_due() else { return };
         let idle_since = at.plus(-(self.config.limits.idle_seconds as i64).saturating_mul(SECOND));
         self.ingest.forget_calls(idle_since);
         self.judge.forget_mutes(idle_since);
         let Self { names, ingest, judge, incidents, .. } = self;
+        let crowded = names.entities.is_nearly_full();
         let (mut kept, in_flight) = ingest.in_flight(waiting);
         let series: BTreeSet<SeriesId> = names
             .series
@@ -214,7 +221,11 @@ impl Pipeline {
             .iter()
             .map(|(id, _)| id)
             .filter(|id| !kept.contains(id) && !names.entities.is_overflow(*id))
-            .filter(|id| names.entities.is_retired(*id) || judge.is_idle(*id, idle_since))
+            .filter(|id| {
+                let is_junk = crowded && judge.rows_of(*id).0 <= RARE_ROWS;
+                let since = if is_junk { at.plus(-RARE_IDLE) } else { idle_since };
+                names.entities.is_retired(*id) || judge.is_idle(*id, since)
+            })
             .collect();
         self.forget(&entities, &series);
     }

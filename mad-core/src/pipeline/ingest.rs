@@ -19,6 +19,8 @@ use crate::time::{SECOND, Timestamp};
 
 /// How often idle entities are looked for, in event time.
 const SWEEP_INTERVAL: i64 = 3600 * SECOND;
+/// The partition of all names beyond the limit.
+const FURTHER: &str = "(other)";
 
 /// Telemetry on its way to rows: the windows of each partition, the service graph and the traces.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -59,15 +61,13 @@ impl Ingest {
         self
     }
 
-    /// Finds or adds the partition of a name.
+    /// Finds or adds the partition of a name. Names beyond the limit share one partition.
     pub fn partition(&mut self, name: &str, config: &PipelineConfig) -> Result<PartitionId> {
         let known = self.partitions.iter().position(|partition| *partition.name == *name);
         let place = known.unwrap_or(self.partitions.len());
         if known.is_none() {
-            if place >= config.limits.partitions {
-                return Err(Error::state(format!(
-                    "partition {name:?} is one more than limits.partitions = {place} allows"
-                )));
+            if place >= config.limits.partitions && name != FURTHER {
+                return self.partition(FURTHER, config);
             }
             let mut partition = Partition::new(name, config)?;
             partition.hold_back(self.is_held_back());

@@ -48,7 +48,8 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// There are [`Limits::partitions`](crate::Limits::partitions) already.
+    /// A new partition that the configuration does not allow. Names beyond
+    /// [`Limits::partitions`](crate::Limits::partitions) share the partition `(other)`.
     ///
     /// # Examples
     ///

@@ -51,6 +51,10 @@ impl Entity {
 
 /// Name of the endpoint that takes the requests of a service whose own endpoints have no place.
 const OTHER: &str = "(other)";
+/// Places from which on a table has shares. Smaller tables are for a known number of entities.
+const SHARED_FROM: usize = 1_000;
+/// Endpoints of a service that may use the last tenth of the places.
+const FEW_ENDPOINTS: usize = 16;
 
 impl fmt::Display for Entity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -79,6 +83,9 @@ impl EntityId {
 /// entity, else to the one entity `(other) (other)`. These, and the services that
 /// [`service`](Self::service) adds, do not count towards `cap`: there are never more of them than
 /// services with an entity, so a table has at most `3 * cap + 1` entities.
+///
+/// From 1,000 places and half of them taken on, a service gets at most a quarter of the places, and
+/// the last tenth is for services with fewer than 16 endpoints.
 ///
 /// # Examples
 ///
@@ -129,11 +136,28 @@ impl EntityTable {
         if let Some(id) = self.find(service, endpoint) {
             return id;
         }
-        if self.counted() >= self.cap {
+        if !self.has_room(service) {
             self.overflowed += 1;
             return self.other(service);
         }
         self.push(Entity::new(service, endpoint))
+    }
+
+    /// Whether a further endpoint of a service gets a place. In a large table that is half full a
+    /// service has at most a quarter of the places, and the last tenth is for services with few
+    /// endpoints, so that one service with a new path in every request keeps no other service out.
+    fn has_room(&self, service: &str) -> bool {
+        let (cap, counted) = (self.cap, self.counted());
+        if cap < SHARED_FROM || counted < cap / 2 {
+            return counted < cap;
+        }
+        let own = self.by_name.get(service).map_or(0, HashMap::len);
+        counted < cap && own < cap / 4 && (counted < cap - cap / 10 || own < FEW_ENDPOINTS)
+    }
+
+    /// Whether nine tenths of the places are taken.
+    pub fn is_nearly_full(&self) -> bool {
+        self.counted() >= self.cap - self.cap / 10
     }
 
     /// The id of a service as a whole, for its rows across endpoints. It does not count towards the
@@ -326,6 +350,23 @@ mod tests {
         assert_eq!((saved.counted(), saved.is_overflow(other)), (2, true));
         table.forget(&BTreeSet::from([service]));
         assert_eq!((table.services(), table.counted(), table.len()), (0, 2, 4));
+    }
+
+    #[test]
+    fn one_service_leaves_room_for_others() {
+        let mut table = EntityTable::new(1_000);
+        let mut own = 0;
+        for place in 0..3_000 {
+            let id = table.id("flood", &format!("/{place}"));
+            own += usize::from(!table.is_overflow(id));
+        }
+        assert_eq!(own, 500);
+        for place in 0..100 {
+            let id = table.id(&format!("new-{place}"), "/");
+            assert!(!table.is_overflow(id), "{place}");
+        }
+        let more = table.id("flood", "/more");
+        assert_eq!(table.get(more).map(|one| &*one.endpoint), Some(OTHER));
     }
 
     #[test]

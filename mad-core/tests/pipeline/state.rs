@@ -176,8 +176,27 @@ fn each_partition_has_its_own_watermark() {
     assert_eq!(incidents(&apart), incidents(&together));
     let mut few = limited(Limits { partitions: 2, ..Limits::default() });
     assert_eq!(few.partition("a").unwrap(), few.partition("a").unwrap());
-    let error = few.partition("b").unwrap_err().to_string();
-    assert_eq!(error, "partition \"b\" is one more than limits.partitions = 2 allows");
+    // names beyond the limit share a partition, and known ones keep theirs
+    let further = few.partition("b").unwrap();
+    assert_eq!(few.partition("c").unwrap(), further);
+    assert_ne!(few.partition("a").unwrap(), further);
+}
+
+#[test]
+fn a_flood_of_endpoints_leaves_before_anything_else() {
+    let mut pipeline = limited(Limits { entities: 1_000, ..Limits::default() });
+    steady(&mut pipeline, "kept", 0..60);
+    for k in 0..3_000_i64 {
+        let at = Timestamp::from_nanos(60 * MINUTE + k * MINUTE / 3_000);
+        let (service, endpoint) = (format!("flood-{}", k % 300), format!("/junk{k}x"));
+        pipeline.ingest([Request::new(at, &service, &endpoint, 200, 5.0)]);
+    }
+    assert!(pipeline.counters().entities_overflowed > 1_000);
+    steady(&mut pipeline, "kept", 62..185);
+    steady(&mut pipeline, "new", 185..190);
+    let find = |name: &str| pipeline.entities().find(name, "/");
+    assert!(find("new").is_some() && find("kept").is_some());
+    assert!(pipeline.counters().entities_forgotten > 500);
 }
 
 #[test]

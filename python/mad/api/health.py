@@ -19,6 +19,8 @@ _WAIT_SECONDS = 0.25
 _LOW_BYTES, _LEAST_BYTES = 256 * 1024 * 1024, 4 * 1024 * 1024
 #: Seconds for which a refusal because of a full queue counts.
 _BUSY_SECONDS = 60.0
+#: Seconds for which a record without a place for its name counts.
+_NAMES_SECONDS = 900.0
 #: Sources with refused records that a response lists.
 _SOURCES = 20
 
@@ -40,8 +42,9 @@ class HealthProbe:
         self._lock = threading.Lock()
         self._look: Future[dict[str, Any]] | None = None
         self._look_since = 0.0
-        self._figures: dict[str, Any] = {"clocks": [], "watermark": None}
+        self._figures: dict[str, Any] = {"clocks": [], "watermark": None, "overflowed": 0}
         self._busy_count, self._busy_at = 0, float("-inf")
+        self._other_count, self._other_at = 0, float("-inf")
 
     async def report(self) -> tuple[int, dict[str, Any]]:
         """The HTTP status and the body of a response: 503 when nothing can be accepted. The
@@ -71,6 +74,7 @@ class HealthProbe:
     def problems(self) -> list[Problem]:
         """Everything that is wrong now; what prevents acceptance comes first."""
         found = [*self._engine.problems(), *self._storage(), *self._progress(), *self._overload()]
+        found.extend(self._names())
         if (text := self._engine.intake.problem()) is not None:
             found.append(Problem("degraded", "intake", text))
         return sorted(found, key=lambda one: one.level != "failing")
@@ -89,9 +93,11 @@ class HealthProbe:
     def _read_pipeline(self) -> dict[str, Any]:
         pipeline = self._engine.pipeline
         faults = json.loads(pipeline.clock_faults())
+        counters = json.loads(pipeline.counters())
         return {
             "clocks": [fault["text"] for fault in faults],
             "watermark": pipeline.watermark,
+            "overflowed": counters["entities_overflowed"] + counters["points_overflowed"],
         }
 
     def _progress(self) -> list[Problem]:
@@ -121,6 +127,19 @@ class HealthProbe:
         level: Level = "failing" if free < _LEAST_BYTES else "degraded"
         text = f"the disk of {path} has {free // 1024**2} MiB left; free space on it"
         return [Problem(level, "storage", text)]
+
+    def _names(self) -> list[Problem]:
+        count = self._figures["overflowed"]
+        if count > self._other_count:
+            self._other_at = monotonic()
+        self._other_count = count
+        if monotonic() - self._other_at > _NAMES_SECONDS:
+            return []
+        text = (
+            f"{count} records had names beyond limits.entities or limits.series and are judged as "
+            "(other) or not at all; look for identifiers in service, endpoint or metric names"
+        )
+        return [Problem("degraded", "names", text)]
 
     def _overload(self) -> list[Problem]:
         count = self._engine.stats.refused_busy
