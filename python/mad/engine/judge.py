@@ -56,7 +56,11 @@ class Judge:
         read. Returns what `judge` takes. Raises one of `REFUSALS`."""
         if entry.kind == COMMAND:
             return command_of(entry)
-        if entry.kind in (TICK, HOLD, LOST):
+        if entry.kind == TICK:
+            if not -(2**63) <= int(entry.body) < 2**63:
+                raise ValueError(f"a tick at {entry.body.decode()} is outside of 64 bits")
+            return None
+        if entry.kind in (HOLD, LOST):
             return None
         records = entry.body
         self.pipeline.check(records, entry.kind)
