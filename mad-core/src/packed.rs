@@ -84,6 +84,7 @@ pub(crate) mod pairs {
     use serde_bytes::ByteBuf;
 
     use super::{Packer, Unpacker};
+    use crate::limits::MAX_WINDOW;
 
     /// Serializes pairs.
     pub(crate) fn serialize<S>(pairs: &VecDeque<(u32, u32)>, to: S) -> Result<S::Ok, S::Error>
@@ -119,6 +120,10 @@ pub(crate) mod pairs {
     fn read(bytes: &[u8]) -> Option<VecDeque<(u32, u32)>> {
         let mut unpacker = Unpacker::new(bytes);
         let len = usize::try_from(unpacker.number()?).ok()?;
+        // A few damaged bytes may announce any number of zeros.
+        if len > MAX_WINDOW {
+            return None;
+        }
         let (firsts, seconds) = (unpacker.numbers(len)?, unpacker.differences(len)?);
         let pair = |(first, second): (u64, i64)| {
             Some((u32::try_from(first).ok()?, u32::try_from(second).ok()?))
