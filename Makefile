@@ -12,7 +12,7 @@ SEEDS  ?= 2 3 4 5 6
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo serve-demo test test-rust properties test-python test-tables test-field lint quality quality-shop quality-public quality-early quality-spans quality-cascades bench-core bench-metrics bench-graph bench-storm bench bench-service bench-overload soak faults quality-late quality-ablation bench-culprits clean
+.PHONY: help demo serve-demo test test-rust properties test-python test-tables test-field lint quality quality-shop quality-public quality-early quality-spans quality-cascades bench-core bench-metrics bench-graph bench-storm bench bench-service bench-overload soak faults quality-late quality-ablation bench-culprits fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -139,6 +139,20 @@ faults: $(VENV)/.installed $(VENV)/.tested ## kill the service, damage its files
 	MAD_KILLS=$(KILLS) MAD_SEED=$(or $(SEED),7) MAD_THREAD_SECONDS=60 $(BIN)/python -m pytest -q -s tests/python/test_crash.py
 	MAD_DAMAGE=$(CUTS) MAD_FLIPS=$(FLIPS) MAD_SEED=$(or $(SEED),7) $(BIN)/python -m pytest -q -s tests/python/test_damage.py
 	MAD_FAULTS=20 $(BIN)/python -m pytest -q -s tests/python/test_storage.py tests/python/test_poison.py
+
+# each target runs for MINUTES (20) and continues where the last run stopped; with FUZZER=cargo-fuzz the
+# core's targets are drawn by coverage (cargo install cargo-fuzz)
+FUZZ_TARGETS := csv jsonl checkpoint config template graph observe
+FUZZER ?= mutate
+FUZZ_MINUTES = $(if $(filter command,$(firstword $(origin MINUTES))),$(MINUTES),20)
+fuzz: $(VENV)/.installed $(VENV)/.tested ## attack every reader with changed inputs; MINUTES=20 a target
+	@if [ "$(FUZZER)" = cargo-fuzz ]; then for target in $(FUZZ_TARGETS); do \
+	  mkdir -p target/fuzz/$$target/corpus && \
+	  RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run -s none --fuzz-dir fuzz --features libfuzzer $$target \
+	    target/fuzz/$$target/corpus $$(ls -d fuzz/crashes/$$target 2>/dev/null) -- -timeout=10 -malloc_limit_mb=64 \
+	    -max_total_time=$$((60 * $(FUZZ_MINUTES))) || exit 1; done; \
+	else $(CARGO) run -q --profile fuzz -p mad-fuzz --bin mutate -- all $$((60 * $(FUZZ_MINUTES))); fi
+	$(BIN)/python fuzz/bodies.py all $$((60 * $(FUZZ_MINUTES)))
 
 bench-culprits: $(VENV)/.installed $(VENV)/.tested ## measure the time of a ranking
 	$(BIN)/python benches/culprits.py

@@ -1,0 +1,121 @@
+//! Good inputs of each target, made by the code itself.
+
+use mad_core::{Pipeline, PipelineConfig, Request, Source, Timestamp, Update};
+
+/// Requests of `seconds` seconds from `start`, of two endpoints; one gets slow after half of the
+/// time.
+pub fn requests(start: Timestamp, seconds: i64) -> impl Iterator<Item = Request<'static>> {
+    (0..seconds).map(move |second| {
+        let at = start.plus(second * 1_000_000_000);
+        let slow = second % 2 == 0 && second > seconds / 2;
+        let (endpoint, latency) = if second % 2 == 0 { ("/pay", 20.0) } else { ("/cart", 9.0) };
+        let status = if slow && second % 3 == 0 { 500 } else { 200 };
+        Request::new(at, "shop", endpoint, status, if slow { 900.0 } else { latency })
+    })
+}
+
+/// The seeds of a target; none for an unknown name.
+pub fn seeds(target: &str) -> Vec<Vec<u8>> {
+    match target {
+        "csv" => with_kinds(&CSV),
+        "jsonl" => with_kinds(&JSON_LINES),
+        "checkpoint" => vec![saved(0), saved(90), saved(1_200)],
+        "config" => configurations(),
+        "template" => texts(&TEMPLATES),
+        "graph" => texts(&GRAPHS),
+        "observe" => observations(),
+        _ => Vec::new(),
+    }
+}
+
+const CSV: [&str; 6] = [
+    "timestamp,service,endpoint,status_code,latency_ms,request_id\n\
+     2026-01-06T10:45:00Z,shop,/pay/123,200,12.5,r1\n\
+     1767696301,shop,\"/a,\"\"b\"\"\",503,-,r2\n\
+     1767696360000,shop,/pay,timeout,\"210.0, 870.0\",r3\n",
+    "timestamp,service,metric,value,resource,n\n2026-01-06T10:45:00Z,shop,cpu,0.5,pod-1,3\n\
+     2026-01-06T10:46:00Z,shop,requests_total,1234567,pod-1,1\n",
+    "trace_id,span_id,parent_id,service,operation,start,duration_ms,status,kind,peer\n\
+     t,1,,shop,/pay,2026-01-06T10:45:00Z,12.5,OK,server,db\n\
+     t,2,1,db,select,1767696300.25,3,ERROR,SPAN_KIND_CLIENT,\n",
+    "timestamp,service,level,body\n2026-01-06T10:45:00Z,shop,ERROR,\"no\nroom\"\n",
+    "timestamp,service,kind,name,version\n2026-01-06T10:45:00Z,shop,deploy,shop,1.2\n",
+    "caller,callee,calls\nshop,db,12\n",
+];
+
+const JSON_LINES: [&str; 6] = [
+    "{\"timestamp\":\"2026-01-06T10:45:00Z\",\"service\":\"shop\",\"endpoint\":\"/pay\",\
+     \"status_code\":\"200 OK\",\"latency_ms\":12.5}\n{\"timestamp\":1767696301,\"service\":\"shop\",\
+     \"endpoint\":\"/pay\",\"status_code\":500,\"latency_ms\":null,\"x\":[{\"y\":1}]}\n",
+    "{\"timestamp\":1767696300,\"service\":\"shop\",\"metric\":\"cpu\",\"value\":1e-3}\n",
+    "{\"trace_id\":\"t\",\"span_id\":\"1\",\"parent_id\":null,\"service\":\"shop\",\
+     \"operation\":\"/pay\",\"start\":1767696300,\"duration_ms\":3}\n",
+    "{\"timestamp\":1767696300,\"service\":\"shop\",\"level\":50,\"body\":\"a\\u00e9\\n\"}\n",
+    "{\"timestamp\":1767696300,\"service\":\"shop\",\"kind\":\"deploy\"}\n",
+    "{\"caller\":\"shop\",\"callee\":\"db\"}\n",
+];
+
+const TEMPLATES: [&str; 4] = [
+    "/item/{sku}\n/item/1\n/item/abc?x=1\nGET /item/9\n",
+    "/files/{path*}\n/files/a/b/c\n/files\n",
+    "pay*\npayments\npay\n",
+    "*a*b*c*d*e*f*\naaaaaaaaaaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbbcccccccccccccccccddddddddddeeeeeeee\n",
+];
+
+const GRAPHS: [&str; 2] = [
+    "{\"trace_id\":\"t\",\"span_id\":\"1\",\"parent_id\":null,\"service\":\"shop\",\
+     \"operation\":\"/pay\",\"start\":1767696300,\"duration_ms\":30,\"kind\":\"server\"}\n\
+     {\"trace_id\":\"t\",\"span_id\":\"2\",\"parent_id\":\"1\",\"service\":\"shop\",\
+     \"operation\":\"select\",\"start\":1767696300.001,\"duration_ms\":20,\"kind\":\"client\"}\n\
+     {\"trace_id\":\"t\",\"span_id\":\"3\",\"parent_id\":\"2\",\"service\":\"db\",\
+     \"operation\":\"select\",\"start\":1767696300.002,\"duration_ms\":10,\"kind\":\"server\"}\n",
+    "{\"trace_id\":\"u\",\"span_id\":\"1\",\"parent_id\":\"1\",\"service\":\"a\",\
+     \"operation\":\"b\",\"start\":1767696300,\"duration_ms\":1}\n",
+];
+
+fn texts(all: &[&str]) -> Vec<Vec<u8>> {
+    all.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+fn with_kinds(all: &[&str]) -> Vec<Vec<u8>> {
+    let seed = |(kind, text): (usize, &&str)| [&[kind as u8], text.as_bytes()].concat();
+    all.iter().enumerate().map(seed).collect()
+}
+
+/// The state after some seconds of requests.
+fn saved(seconds: i64) -> Vec<u8> {
+    let Ok(mut pipeline) = Pipeline::new(crate::small()) else { return Vec::new() };
+    let mut update = Update::default();
+    for request in requests(Timestamp::from_seconds(1_767_693_600), seconds) {
+        pipeline.push(request, &Source::at(1), &mut update);
+    }
+    pipeline.checkpoint().unwrap_or_default()
+}
+
+fn configurations() -> Vec<Vec<u8>> {
+    let small = serde_json::to_vec(&crate::small()).unwrap_or_default();
+    let whole = serde_json::to_vec(&PipelineConfig::default()).unwrap_or_default();
+    let some = br#"{"features":{"step_seconds":1},"guard":{"min_points":3},
+        "override":[{"service":"sh*","endpoint":"*","threshold":0.9}],
+        "mute":[{"service":"shop","from":"2026-01-06T10:00:00Z","to":"2026-01-06T11:00:00Z"}],
+        "routes":{"patterns":["/item/{sku}"]},"slo":{"availability":0.999}}"#;
+    vec![small, whole, some.to_vec()]
+}
+
+fn observations() -> Vec<Vec<u8>> {
+    let series = |value: fn(usize) -> f64| -> Vec<u8> {
+        (0..120)
+            .flat_map(|i| {
+                let mut one = value(i).to_le_bytes().to_vec();
+                one.extend([36, (i % 8) as u8, (i % 7) as u8]);
+                one
+            })
+            .collect()
+    };
+    vec![
+        series(|i| 100.0 + (i % 7) as f64),
+        series(|i| if i > 80 { 1e300 } else { 0.0 }),
+        series(|i| if i % 9 == 0 { f64::NAN } else { -1e-300 }),
+        series(|i| i as f64 * f64::MAX / 120.0),
+    ]
+}
