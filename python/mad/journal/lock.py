@@ -18,7 +18,7 @@ if sys.platform != "win32":
 class Lock:
     """Locks of a directory. The operating system releases them after a crash.
 
-    `mad.lock` names the process. The directory itself is locked too, and its path by an abstract
+    `mad.lock` names the process. The directory itself is locked too, and its place by an abstract
     socket on Linux, so that no second server starts after the files, or the directory, were deleted
     under the first one.
     """
@@ -64,6 +64,12 @@ class Lock:
 
 
 def _abstract(directory: Path) -> bytes:
-    """The name of a socket that belongs to the path, not to the directory that has it now."""
-    path = os.fsencode(directory.resolve())
-    return b"\0mad-journal-" + blake2b(path, digest_size=16).hexdigest().encode()
+    """The name of a socket that belongs to the place of a directory, not to the directory itself.
+
+    The place is the name within the parent, because containers that share a network may use equal
+    paths in different file systems.
+    """
+    path = directory.resolve()
+    parent = path.parent.stat()
+    place = f"{parent.st_dev} {parent.st_ino} {path.name}"
+    return b"\0mad-journal-" + blake2b(place.encode(), digest_size=16).hexdigest().encode()
