@@ -19,13 +19,21 @@ _FIRST, _MOST = 512, 64 * 1024
 GZIP, GZIP_OR_ZLIB = 31, 47
 
 
-def inflated(
-    chunks: Iterable[bytes], header: int = GZIP, max_members: int | None = None
-) -> Iterator[bytes]:
-    """The content of all members of gzip or zlib data. Zero bytes between and after members are
-    padding.
+class TruncatedError(ValueError):
+    """Compressed data that ends early."""
 
-    Raises ValueError for damaged and truncated data, and for more than `max_members` members.
+
+def inflated(
+    chunks: Iterable[bytes],
+    header: int = GZIP,
+    max_members: int | None = None,
+    size: int = PIECE,
+) -> Iterator[bytes]:
+    """The content of all members of gzip or zlib data, in pieces of at most `size` bytes. Zero
+    bytes between and after members are padding.
+
+    Raises ValueError for damaged data and for more than `max_members` members, `TruncatedError`
+    for data that ends early.
     """
     member, begun, members, step = zlib.decompressobj(header), False, 0, _FIRST
     for chunk in chunks:
@@ -41,25 +49,27 @@ def inflated(
                 if max_members is not None and members > max_members:
                     raise ValueError(f"it has more than {max_members} members")
             at += len(piece)
-            yield from _decompressed(member, piece)
+            yield from _decompressed(member, piece, size)
             step = min(2 * step, _MOST)
             if member.eof:
                 at -= len(member.unused_data)
                 member, begun, step = zlib.decompressobj(header), False, _FIRST
     if begun:
-        raise ValueError("it is truncated")
+        raise TruncatedError("it is truncated")
 
 
-def _decompressed(member: zlib._Decompress, piece: memoryview | bytes) -> Iterator[bytes]:
+def _decompressed(
+    member: zlib._Decompress, piece: memoryview | bytes, size: int
+) -> Iterator[bytes]:
     while True:
         try:
-            out = member.decompress(piece, PIECE)
+            out = member.decompress(piece, size)
         except zlib.error as error:
             raise ValueError(str(error)) from error
         if out:
             yield out
         piece = member.unconsumed_tail
-        if member.eof or (not piece and len(out) < PIECE):
+        if member.eof or (not piece and len(out) < size):
             return
 
 

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from mad.errors import InputError, reason
 from mad.sources import json_document
-from mad.sources.compressed import inflated, unzstd
+from mad.sources.compressed import PIECE, TruncatedError, inflated, unzstd
 from mad.sources.foreign import ENOUGH, foreign, utf16
 
 CHUNK = 2 * 1024 * 1024
@@ -101,7 +101,9 @@ class Source:
                 first += more
             packed = chain((first,), raw)
             if first.startswith(_GZIP):
-                yield from self._as_utf8(self._unpacked(inflated(packed), "gzip"), " (gzip)")
+                yield from self._as_utf8(
+                    self._unpacked(inflated(packed, size=min(size, PIECE)), "gzip"), " (gzip)"
+                )
             elif first.startswith(_ZSTD) or _is_skippable(first):
                 yield from self._as_utf8(self._unpacked(unzstd(packed), "zstd"), " (zstd)")
             elif first:
@@ -177,6 +179,10 @@ class Source:
         """Decompressed content; damage is an `InputError`."""
         try:
             yield from content
+        except TruncatedError as error:
+            raise InputError(
+                f"{self.name}: the {coding} data is truncated", "copy or download the file again"
+            ) from error
         except ValueError as error:
             raise InputError(
                 f"{self.name}: damaged {coding} data: {error}",
