@@ -96,7 +96,8 @@ fn duration(nanos: i64) -> Duration {
     Duration::from_nanos(nanos.max(0).unsigned_abs())
 }
 
-/// Seconds to nanoseconds, rounded to the microsecond so that 0.1 s is exact.
+/// Seconds to nanoseconds, rounded to the microsecond so that 0.1 s is exact. Saturates, because
+/// damaged state may hold any number.
 fn nanos(seconds: f64) -> i64 {
-    (seconds * 1e6).round() as i64 * (SECOND / 1_000_000)
+    ((seconds * 1e6).round() as i64).saturating_mul(SECOND / 1_000_000)
 }

@@ -337,12 +337,18 @@ impl Ingest {
         faults.into_values().collect()
     }
 
-    /// Checks the times of saved state.
+    /// Checks the times and the durations of saved state.
     ///
     /// # Errors
     ///
-    /// A clock or a judged step lies outside the times that records may have.
+    /// A clock or a judged step lies outside the times that records may have, or a duration of a
+    /// window outside its range.
     pub fn check_times(&self) -> Result<()> {
+        for open in &self.partitions {
+            let checked = open.features.config().validate();
+            checked
+                .map_err(|error| Error::state(format!("the saved state is damaged: {error}")))?;
+        }
         let times = [
             ("newest time", self.newest()),
             ("clock", self.clock()),
