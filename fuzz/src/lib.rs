@@ -148,12 +148,16 @@ pub fn graph(data: &[u8]) {
 }
 
 /// A sequence of values, steps of time and counts into every scorer: 11 bytes an observation.
+///
+/// # Panics
+///
+/// A score without a probability, which is a fault that the fuzzer shall find.
 pub fn observe(data: &[u8]) {
     let level = MadConfig { window: 32, ..MadConfig::default() };
     let both = Direction::Both;
     let mut scorers: Vec<Box<dyn Scorer>> = Vec::new();
     let mut add = |scorer: mad_core::Result<Box<dyn Scorer>>| scorers.extend(scorer);
-    add(MadScorer::new(level.clone()).map(|one| Box::new(one) as _));
+    add(MadScorer::new(level).map(|one| Box::new(one) as _));
     add(DoubleMadScorer::new(32, both, 3.5).map(|one| Box::new(one) as _));
     add(LongScorer::new(both, 3.5).map(|one| Box::new(one) as _));
     add(SeasonalScorer::new(both, 3.5).map(|one| Box::new(one) as _));

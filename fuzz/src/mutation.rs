@@ -1,6 +1,6 @@
 //! Changes of an input, drawn from a seed.
 
-/// Numbers from a seed (SplitMix64; Steele, Lea and Flood, 2014).
+/// Numbers from a seed (`SplitMix64`; Steele, Lea and Flood, 2014).
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 

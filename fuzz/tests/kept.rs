@@ -13,7 +13,9 @@ fn seeds_and_mutations_do_not_panic() {
     for (name, target) in TARGETS {
         let seeds = seeds(name);
         assert!(!seeds.is_empty(), "{name} has no seeds");
-        seeds.iter().for_each(|seed| target(seed));
+        for seed in &seeds {
+            target(seed);
+        }
         for number in 0..MUTATIONS {
             let mut random = Random::new(number);
             let seed = seeds.get(random.below(seeds.len())).unwrap();
