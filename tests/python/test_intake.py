@@ -40,8 +40,8 @@ def test_nothing_read_fails_and_says_why_first(tmp_path: Path, capsys: Out) -> N
     code, first, written = detect(tmp_path, capsys, path)
     assert code == errors.INPUT
     assert first == (
-        "None of the 200 requests could be read: the timestamp cannot be parsed "
-        '(timestamp = "06/Foo/26 0", line 2)'
+        "None of the 200 requests could be read: the timestamp cannot be parsed or is "
+        'outside 1970 to 2199 (timestamp = "06/Foo/26 0", line 2)'
     )
     assert (written["accepted"], written["rejected"], written["problem"]) == (0, 200, first)
     assert main(["explain", str(tmp_path / "out")]) == errors.INPUT

@@ -283,7 +283,8 @@ def test_no_order_of_calls_makes_it_panic(actions: list[tuple[str, Any, int]]) -
             try:
                 getattr(pipeline, action)(names[0], first.replace(tzinfo=UTC))
             except (KeyError, ValueError):
-                assert names == ["none"] or pipeline.incidents[0].status == "resolved"
+                outside = not 1970 <= first.year < 2200
+                assert outside or names == ["none"] or pipeline.incidents[0].status == "resolved"
         for incident in pipeline.incidents:
             assert pipeline.explain(incident).summary
             json.loads(incident.to_json())
