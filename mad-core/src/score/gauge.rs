@@ -158,6 +158,8 @@ pub(super) struct GaugeView {
     season: f64,
     /// Difference of the zone of the season from UTC, nanoseconds.
     utc_offset: i64,
+    /// Whether that level takes the place of the level of the hour.
+    replaces_hours: bool,
     /// Median of the last twelve deviations from the long-term center and the season.
     lasting: f64,
     floor: f64,
@@ -214,9 +216,13 @@ impl GaugeScorer {
     }
 
     /// The center of the long memory and the level of a local hour, once there is a long memory.
-    pub(super) fn usual(&self, local: Timestamp) -> Option<f64> {
-        let long = self.long.baseline()?;
-        Some((long.center + self.season.at(local)).clamp(f64::MIN, f64::MAX))
+    pub(super) fn hours(&self, local: Timestamp) -> Option<(f64, f64)> {
+        Some((self.long.baseline()?.center, self.season.at(local)))
+    }
+
+    /// The level of the hour at a time; 0 if the level of a phase takes its place.
+    fn hour_level(&self, at: Timestamp, utc_offset: i64, is_replaced: bool) -> f64 {
+        if is_replaced { 0.0 } else { self.season.at(at.plus(utc_offset)) }
     }
 
     /// The number of values remembered in the window.
@@ -286,7 +292,7 @@ impl GaugeScorer {
         &self,
         at: Timestamp,
         sample: Sample,
-        utc_offset: i64,
+        phase: Phase,
     ) -> Option<DriftAlarm> {
         let change = self.cusum.drifting().filter(|_| is_usable(sample))?;
         if self.has_usual_level() {
@@ -294,8 +300,9 @@ impl GaugeScorer {
         }
         let Baseline { center, scale, .. } = change.past;
         // What the season learnt since the start is the drift itself.
-        let level = |at: Timestamp| self.season.at(at.plus(utc_offset));
-        let season = level(at) - level(change.began);
+        let offset = phase.utc_offset;
+        let now = self.hour_level(at, offset, phase.replaces_hours);
+        let season = now - self.hour_level(change.began, offset, false);
         let expected = self.range.center((center + season).clamp(f64::MIN, f64::MAX));
         let z = (sample.value / 2.0 - expected / 2.0) / (scale / 2.0);
         if !(if change.up { z >= SLACK } else { z <= -SLACK }) {
@@ -371,6 +378,7 @@ impl GaugeScorer {
                 parts: [None; 4],
                 season: 0.0,
                 utc_offset: phase.utc_offset,
+                replaces_hours: phase.replaces_hours,
                 lasting: 0.0,
                 floor: ABSOLUTE_FLOOR,
                 shift: 0.0,
@@ -379,7 +387,7 @@ impl GaugeScorer {
                 lasting_deviation: 0.0,
             };
         };
-        let season = self.season.at(at.plus(phase.utc_offset));
+        let season = self.hour_level(at, phase.utc_offset, phase.replaces_hours);
         let usual = (long.center + season).clamp(f64::MIN, f64::MAX);
         let rest = (sample.value - usual).clamp(f64::MIN, f64::MAX);
         // Views of deviations, moved back into the gauge's unit.
@@ -406,6 +414,7 @@ impl GaugeScorer {
             parts: parts.map(|part| part.map(widen)),
             season,
             utc_offset: phase.utc_offset,
+            replaces_hours: phase.replaces_hours,
             lasting: median_with(self.last.sorted(), rest),
             floor,
             shift: phase.shift,
@@ -563,7 +572,7 @@ impl GaugeScorer {
             self.season.learn(at.plus(view.utc_offset), rest + season, long);
         }
         // The season after this value was learnt.
-        let season = self.season.at(at.plus(view.utc_offset));
+        let season = self.hour_level(at, view.utc_offset, view.replaces_hours);
         self.cusum.push(at, (sample.value - season).clamp(f64::MIN, f64::MAX), season);
         self.long.push(value);
         self.recent.learn(at, Sample { value, n: sample.n }, Learn::Full);

@@ -162,11 +162,11 @@ impl Likelihood {
         }
     }
 
-    /// What the season of hours of a gauge expects at a local time. `None` for other likelihoods, which have
-    /// no season of hours.
-    pub(super) fn usual(&self, local: Timestamp) -> Option<f64> {
+    /// The long-term center of a gauge, and the level of its local hour above that. `None` for other
+    /// likelihoods, which have no season of hours.
+    pub(super) fn hours(&self, local: Timestamp) -> Option<(f64, f64)> {
         match self {
-            Self::Gauge(scorer) => scorer.usual(local),
+            Self::Gauge(scorer) => scorer.hours(local),
             _ => None,
         }
     }
@@ -223,7 +223,7 @@ impl Likelihood {
     pub(super) fn drift(&self, at: Timestamp, sample: Sample, phase: Phase) -> Option<DriftAlarm> {
         match self {
             Self::Gauge(scorer) => {
-                let alarm = scorer.drift_alarm(at, without(sample, phase), phase.utc_offset)?;
+                let alarm = scorer.drift_alarm(at, without(sample, phase), phase)?;
                 Some(DriftAlarm { score: scorer.with(alarm.score, phase), ..alarm })
             }
             Self::Level(_) | Self::Rate(_) | Self::Count(_) | Self::Events(_) => None,

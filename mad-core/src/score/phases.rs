@@ -24,6 +24,9 @@ const LEAST_PREDICTED: f64 = 48.0;
 const LEAST_CLEAR: f64 = LEAST_PREDICTED / 2.0;
 /// Share of the deviations that a component has to explain to be believed.
 const LEAST_SHARE: f64 = 0.3;
+/// Known cells without which a component says nothing: of one or two, each visit of a cell is a visit
+/// of the level, and an outage of rows each half hour would be learnt as a phase of the hour.
+const LEAST_CELLS: u32 = 8;
 /// Usual errors by which a cell has to stand out twice to be believed by itself.
 const CLEAR: f64 = 4.0;
 /// Share of its period for which a component learns of one lasting anomaly. More would let an outage
@@ -42,9 +45,9 @@ const MOST_OF_PERIOD: f64 = 0.8;
 ///    the mean error `e` of its predictions and the mean deviation `a` without it, from 0.3 on. A
 ///    cell that stood out twice by four usual errors is believed by itself, so that a job of some
 ///    minutes is learnt beside a level that follows nothing.
-/// 3. The hour learns the rest after the day and the week, and the week the rest after the day. Of a
-///    gauge the day learns the rest after the season of hours, and a cell counts by its distance
-///    from what that expects; of other signals by its distance from the mean of all cells.
+/// 3. The hour learns the rest after the day and the week, and the week the rest after the day. A cell
+///    of the day replaces the level that the season of hours of a gauge expects, and stands out from
+///    that, so that one rhythm is not taken off twice.
 /// 4. Where values differ within a cell, or from the next cell, the scale is widened, because a job
 ///    does not begin at the same second each day.
 ///
@@ -55,11 +58,13 @@ const MOST_OF_PERIOD: f64 = 0.8;
 ///
 /// # Limits
 ///
-/// Periods that do not divide a day or a week are not found. The zone is that of the times.
+/// Periods that do not divide a day or a week are not found, nor those of which fewer than eight
+/// phases have values. The zone is that of the times.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 pub(super) struct Phases {
-    /// Value of level 0; `None` if the levels are what a season of hours leaves.
+    /// Value of level 0; `None` for a signal with a season of hours, whose levels are above its
+    /// long-term center.
     origin: Option<f64>,
     /// Unit of the levels.
     unit: f64,
@@ -75,6 +80,8 @@ struct Component {
     /// Sum and number of the known levels.
     sum: f64,
     known: u32,
+    /// Median of the known levels.
+    middle: i16,
     /// Predicted visits, mean error of the predictions, mean deviation without them.
     predicted: f64,
     error: f64,
@@ -112,6 +119,8 @@ pub(super) struct Phase {
     pub widen: f64,
     /// Difference of the zone of the season from UTC at the time, nanoseconds.
     pub utc_offset: i64,
+    /// Whether the level of a cell of the day takes the place of the level of the hour.
+    pub replaces_hours: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -139,22 +148,34 @@ impl Phases {
         Self { origin, unit, parts: PERIODS.map(component) }
     }
 
-    /// The season at a time. With `by_share` every component is believed by the share that it
-    /// explains, otherwise only cells that stand out by themselves.
-    pub fn at(&self, at: Timestamp, by_share: bool) -> Phase {
+    /// The season at a time, at which a season of hours has the level `hours`. With `by_share` every
+    /// component is believed by the share that it explains, otherwise only cells that stand out by
+    /// themselves.
+    pub fn at(&self, at: Timestamp, hours: f64, by_share: bool) -> Phase {
         let mut phase = Phase::default();
-        for (part, place) in self.parts.iter().zip(places_of(at)) {
-            let own = part.at(place, self.scale_of(part), by_share);
+        for ((place, part), at) in self.parts.iter().enumerate().zip(places_of(at)) {
+            let own = part.at(at, self.scale_of(place, hours), by_share);
             phase.shift += own.shift;
             phase.widen = phase.widen.max(own.widen);
+            // The level above the long-term center, and no longer that above the level of the hour.
+            if self.origin.is_none() && place == OF_DAY && own.shift != 0.0 {
+                phase.shift += hours;
+                phase.replaces_hours = true;
+            }
         }
         phase
     }
 
-    /// The unit and the level that is usual: the mean of the cells, or what the season of hours says.
-    fn scale_of(&self, part: &Component) -> (f64, f64) {
-        let mean = if self.origin.is_some() { part.mean(self.unit) } else { 0.0 };
-        (self.unit, mean)
+    /// The unit, and the level from which cells of a component stand out: the mean of the cells. Of a
+    /// gauge it is the median of the cells, and for the day what the season of hours expects.
+    fn scale_of(&self, place: usize, hours: f64) -> (f64, f64) {
+        let part = self.parts.get(place);
+        let usual = match (self.origin, place) {
+            (Some(_), _) => part.map_or(0.0, |part| part.mean(self.unit)),
+            (None, OF_DAY) => hours,
+            (None, _) => part.map_or(0.0, |part| f64::from(part.middle) * self.unit),
+        };
+        (self.unit, usual)
     }
 
     /// Whether the day explains the level.
@@ -169,34 +190,40 @@ impl Phases {
         Some(f64::from(cell.level) * self.unit - day.mean(self.unit))
     }
 
-    /// Learns a value in the judged unit. `center` is the usual level without the season, `usual` what
-    /// a season of hours expects, and `anomalous_for` how long the signal has been anomalous,
-    /// nanoseconds.
+    /// Learns a value in the judged unit. `center` is the usual level without the season, `base` the
+    /// long-term center of a signal with a season of hours and `hours` the level of the hour, and
+    /// `anomalous_for` how long the signal has been anomalous, nanoseconds.
     pub fn learn(
         &mut self,
         at: Timestamp,
         value: f64,
-        (center, usual): (f64, Option<f64>),
+        center: f64,
+        (base, hours): (f64, f64),
         anomalous_for: i64,
         by_share: bool,
     ) {
-        let places = places_of(at);
-        let shift = |place: usize| {
-            let found = self.parts.get(place).zip(places.get(place));
-            found.map_or(0.0, |(part, place)| {
-                part.shift_at(place.cell, self.scale_of(part), by_share)
-            })
-        };
-        let (hour, day, week) = (shift(OF_HOUR), shift(OF_DAY), shift(OF_WEEK));
+        let (places, has_hours) = (places_of(at), self.origin.is_none());
+        let scales = [OF_HOUR, OF_DAY, OF_WEEK].map(|place| self.scale_of(place, hours));
+        let mut shifts = [0.0; 3];
+        for (shift, ((part, place), scale)) in
+            shifts.iter_mut().zip(self.parts.iter().zip(places).zip(scales))
+        {
+            *shift = part.shift_at(place.cell, scale, by_share);
+        }
+        let [hour, day, week] = shifts;
         // The mean of the hour moves with the day, those of the others are fixed.
-        let level = value - self.origin.or(usual).unwrap_or(center) - hour;
-        let rests = [value - day - week - center, level, level - day];
-        let scales = self.parts.each_ref().map(|part| self.scale_of(part));
+        let level = value - self.origin.unwrap_or(base) - hour;
+        // A cell of the day takes the place of the level of the hour.
+        let of_day = if day == 0.0 { 0.0 } else { hours + day };
+        let rests = [value - of_day - week - center, level, level - hours - day];
         let periods = PERIODS.map(|(length, cells)| length.saturating_mul(cells as i64) as f64);
         let parts = self.parts.iter_mut().zip(places).zip(periods);
         for (((part, place), period), (rest, scale)) in parts.zip(rests.into_iter().zip(scales)) {
             if (anomalous_for as f64) < MOST_OF_PERIOD * period {
-                part.learn(place.number, rest, scale);
+                let is_closed = part.learn(place.number, rest, scale);
+                if is_closed && has_hours {
+                    part.middle = part.median();
+                }
             }
         }
     }
@@ -241,6 +268,7 @@ impl Component {
             visit: Visit::default(),
             sum: 0.0,
             known: 0,
+            middle: 0,
             predicted: 0.0,
             error: 0.0,
             deviation: 0.0,
@@ -260,7 +288,8 @@ impl Component {
 
     /// The share of the deviations that the component explains, 0 if it is not believed.
     fn share(&self) -> f64 {
-        if self.predicted < LEAST_PREDICTED || self.deviation <= 0.0 {
+        let is_known = self.known >= LEAST_CELLS && self.predicted >= LEAST_PREDICTED;
+        if !is_known || self.deviation <= 0.0 {
             return 0.0;
         }
         let left = self.error / self.deviation;
@@ -281,11 +310,11 @@ impl Component {
             (next - shift).abs() / 2.0
         });
         if believed <= 0.0 {
-            return Phase { shift, widen: edge, utc_offset: 0 };
+            return Phase { shift, widen: edge, ..Phase::default() };
         }
         let spread = f64::from(cell.spread) * SPREAD_UNITS * scale.0;
         let excess = (spread * spread - 2.0 * self.spread * self.spread).max(0.0).sqrt();
-        Phase { shift, widen: edge.max(excess), utc_offset: 0 }
+        Phase { shift, widen: edge.max(excess), ..Phase::default() }
     }
 
     /// The difference from the usual level in a cell.
@@ -310,16 +339,19 @@ impl Component {
             (f64::from(cell.level) * unit - mean, f64::from(cell.last) * unit - mean);
         let least = CLEAR * self.error.max(self.spread / 2.0).max(unit);
         cell.visits >= 2
+            && self.known >= LEAST_CELLS
             && self.predicted >= LEAST_CLEAR
             && level.abs().min(last.abs()) >= least
             && (level - last).abs() <= level.abs() / 2.0
     }
 
-    fn learn(&mut self, number: i64, value: f64, scale: (f64, f64)) {
+    /// Learns a value. Returns whether a visit ended with it.
+    fn learn(&mut self, number: i64, value: f64, scale: (f64, f64)) -> bool {
         if !value.is_finite() {
-            return;
+            return false;
         }
-        if number != self.visit.number {
+        let is_closed = number != self.visit.number;
+        if is_closed {
             self.close(scale);
             self.visit = Visit { number, ..Visit::default() };
         }
@@ -329,6 +361,7 @@ impl Component {
         let away = value - visit.mean;
         visit.mean += away / f64::from(visit.values);
         visit.squares += away * (value - visit.mean);
+        is_closed
     }
 
     /// Ends the open visit and takes it into its cell.
@@ -371,6 +404,14 @@ impl Component {
         cell.last = new;
         cell.visits = cell.visits.saturating_add(1);
         self.sum += f64::from(cell.level);
+    }
+
+    /// The median of the known levels.
+    fn median(&self) -> i16 {
+        let known = self.cells.iter().filter(|cell| cell.visits > 0);
+        let mut levels: Vec<i16> = known.map(|cell| cell.level).collect();
+        let middle = levels.len() / 2;
+        if levels.is_empty() { 0 } else { *levels.select_nth_unstable(middle).1 }
     }
 }
 
@@ -442,6 +483,7 @@ impl TryFrom<Saved> for Phases {
             let known = part.cells.iter().filter(|cell| cell.visits > 0);
             part.sum = known.clone().map(|cell| f64::from(cell.level)).sum();
             part.known = known.count() as u32;
+            part.middle = part.median();
             part.visit = saved.visit;
             [part.predicted, part.error, part.deviation, part.spread] = saved.numbers;
         }

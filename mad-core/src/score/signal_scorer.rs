@@ -51,7 +51,7 @@ impl SignalScores {
             drift: None,
             alone: score,
             own: 0.0,
-            phase: Phase { shift: 0.0, widen: 0.0, utc_offset: 0 },
+            phase: Phase { shift: 0.0, widen: 0.0, utc_offset: 0, replaces_hours: false },
             view: None,
         }
     }
@@ -216,7 +216,9 @@ impl SignalScorer {
     /// The first step: the value alone.
     pub(super) fn judge_alone(&self, at: Timestamp, sample: Sample) -> SignalScores {
         let utc_offset = i64::from(self.utc_offset_seconds) * SECOND;
-        let phase = Phase { utc_offset, ..self.season.at(at.plus(utc_offset)) };
+        let local = at.plus(utc_offset);
+        let hours = self.likelihood.hours(local).map_or(0.0, |(_, level)| level);
+        let phase = Phase { utc_offset, ..self.season.at(local, hours) };
         let (alone, view) = self.likelihood.view(at, sample, phase);
         SignalScores {
             score: alone,
@@ -363,7 +365,7 @@ impl SignalScorer {
                 .center()
                 .unwrap_or_else(|| self.likelihood.judged(expected) - scores.phase.shift),
             width: high - low,
-            usual: self.likelihood.usual(local),
+            hours: self.likelihood.hours(local),
             anomalous_for: since.map_or(0, |since| at.since(since)),
         };
         if let Some(rests) = self.season.learn(self.kind, one) {

@@ -39,16 +39,17 @@ pub(super) struct Lived {
     /// Center and width of the expected band without the season.
     pub center: f64,
     pub width: f64,
-    /// What a season of hours expects, if the signal has one: the phases learn the rest.
-    pub usual: Option<f64>,
+    /// The long-term center, and the level of the hour, of a signal with a season of hours.
+    pub hours: Option<(f64, f64)>,
     /// How long the signal has been anomalous, nanoseconds.
     pub anomalous_for: i64,
 }
 
 impl SignalSeason {
-    /// The season at a time.
-    pub fn at(&self, at: Timestamp) -> Phase {
-        self.phases.as_ref().map_or_else(Phase::default, |phases| phases.at(at, self.is_believed))
+    /// The season at a time, at which a season of hours has the level `hours`.
+    pub fn at(&self, at: Timestamp, hours: f64) -> Phase {
+        let phase = |phases: &Phases| phases.at(at, hours, self.is_believed);
+        self.phases.as_deref().map_or_else(Phase::default, phase)
     }
 
     /// Whether the values of a signal that has been known for some nanoseconds are learnt.
@@ -73,8 +74,8 @@ impl SignalSeason {
             self.phases = Some(Box::new(Phases::new(origin, unit)));
         }
         let phases = self.phases.as_mut()?;
-        let levels = (one.center, one.usual);
-        phases.learn(one.at, one.value, levels, one.anomalous_for, self.is_believed);
+        let hours = one.hours.unwrap_or((one.center, 0.0));
+        phases.learn(one.at, one.value, one.center, hours, one.anomalous_for, self.is_believed);
         // Gauges have a season of hours, and rates are pooled: of their phases only those count that
         // stand out.
         if self.is_believed || matches!(kind, SignalKind::Gauge | SignalKind::Rate) {

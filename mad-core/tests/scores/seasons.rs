@@ -136,3 +136,23 @@ fn a_season_moves_with_the_clocks_of_its_zone() {
         assert!(found >= 30, "{kind:?}: {found} of 40 at another time");
     }
 }
+
+/// A component of two or four phases would learn an outage of some hours as what each hour does.
+#[test]
+fn an_outage_of_rows_each_half_hour_is_no_phase_of_the_hour() {
+    for step in [10, 15, 20, 30, 60] {
+        let rate = SignalKind::Rate;
+        let mut scorer = SignalScorer::new(rate, &ScoreConfig::default()).unwrap();
+        let mut flagged = Vec::new();
+        for i in 0..220 {
+            let fails = i >= 96 && i * 7_919 % 997 < 800;
+            let sample = Sample { value: f64::from(u8::from(fails)), n: 1 };
+            let scores = scorer.observe(Timestamp::from_seconds(60 * step * i), sample);
+            if scores.score.neg_log10_p >= 4.0 {
+                flagged.push(i);
+            }
+        }
+        assert!(flagged.first().is_some_and(|i| (96..108).contains(i)), "{step}: {flagged:?}");
+        assert!(flagged.len() >= 60, "each {step} minutes: {} of 124 rows", flagged.len());
+    }
+}
