@@ -12,7 +12,7 @@ SEEDS  ?= 2 3 4 5 6
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo serve-demo test test-rust properties test-python test-tables test-field lint quality quality-shop quality-public quality-early quality-spans quality-cascades bench-core bench-metrics bench-graph bench-storm bench bench-service bench-overload soak faults quality-late quality-ablation bench-culprits fuzz clean
+.PHONY: help demo serve-demo test test-rust properties test-python test-tables test-field lint quality quality-shop quality-public quality-early quality-spans quality-cascades quality-lasting quality-calm bench-core bench-metrics bench-graph bench-storm bench bench-service bench-overload soak faults quality-late quality-ablation bench-culprits fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -75,7 +75,7 @@ test-tables: $(VENV)/.installed
 	  tests/python/test_kinds.py tests/python/test_detect_kinds.py tests/python/test_results.py
 
 # situations that other projects reported, with the right answer; these kinds and cases are printed and do not fail the run
-FIELD_REPORTED := clocks service guard culprits words incidents-flapping incidents-sparse-30min metrics-band-not-negative
+FIELD_REPORTED := clocks service guard culprits words incidents-flapping
 test-field: $(VENV)/.installed $(VENV)/.tested ## run field cases; FIELD=DIR
 	@if [ -n "$(FIELD)" ]; then $(BIN)/python tests/field.py "$(FIELD)" $(patsubst %,--reported %,$(FIELD_REPORTED)); fi
 
@@ -93,6 +93,12 @@ quality-shop: ## measure accuracy on simulated shops
 
 quality-early: ## measure early warning of slow change
 	$(CARGO) run --release -q -p mad-benches --bin early-warning
+
+quality-lasting: ## measure outages of 30 minutes to 24 hours
+	$(CARGO) run --release -q -p mad-benches --bin quality-lasting
+
+quality-calm: ## measure false incidents in 14 calm days with a rhythm and cron jobs
+	$(CARGO) run --release -q -p mad-benches --bin quality-calm
 
 bench-storm: ## measure a storm of 5,000 anomalous series
 	$(CARGO) run --release -q -p mad-benches --bin alert-storm

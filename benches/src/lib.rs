@@ -2,6 +2,7 @@
 
 pub mod fleet;
 pub mod slow;
+pub mod traffic;
 
 use mad_core::evaluate::{EvaluatedIncident, Evaluation, Evaluator};
 use mad_core::simulate::{IncidentSpec, Shop, ShopConfig, TruthIncident};
