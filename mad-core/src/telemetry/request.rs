@@ -81,7 +81,7 @@ impl<'a> Request<'a> {
     ///
     /// The reason, and the field at fault.
     pub fn check(&self) -> Result<(), (RejectReason, &'static str)> {
-        check_time(self.timestamp).map_err(|reason| (reason, "timestamp"))?;
+        self.check_time()?;
         check_name(self.service).map_err(|reason| (reason, "service"))?;
         check_name(without_query(self.endpoint)).map_err(|reason| (reason, "endpoint"))?;
         self.check_known()
@@ -89,6 +89,7 @@ impl<'a> Request<'a> {
 
     /// The rest of the checks, for a request whose service and endpoint were checked before.
     pub(crate) fn check_known(&self) -> Result<(), (RejectReason, &'static str)> {
+        self.check_time()?;
         if self.request_id.is_some_and(|id| id.len() > MAX_NAME_BYTES) {
             return Err((RejectReason::BadName, "request_id"));
         }
@@ -96,6 +97,10 @@ impl<'a> Request<'a> {
             return Err((RejectReason::BadName, "trace_id"));
         }
         check_optional_name(self.host).map_err(|reason| (reason, "host"))
+    }
+
+    fn check_time(&self) -> Result<(), (RejectReason, &'static str)> {
+        check_time(self.timestamp).map_err(|reason| (reason, "timestamp"))
     }
 }
 

@@ -64,6 +64,18 @@ fn records_outside_the_range_are_refused_in_every_kind() {
             assert_eq!(pipeline.newest(), None, "{kind} {nanos}");
         }
     }
+    // names that are known already
+    for record in records(Timestamp::from_seconds(60)) {
+        pipeline.push(record, &Source::at(1), &mut Update::default());
+    }
+    for nanos in OUTSIDE {
+        for record in records(Timestamp::from_nanos(nanos)) {
+            let mut update = Update::default();
+            pipeline.push(record, &Source::at(1), &mut update);
+            let kind = record.kind();
+            assert_eq!(update.rejected.count(RejectReason::BadTimestamp), 1, "{kind} {nanos}");
+        }
+    }
 }
 
 #[test]
@@ -114,7 +126,8 @@ proptest! {
         }
         pipeline.advance(Timestamp::LATEST);
         let saved = pipeline.checkpoint().unwrap();
-        prop_assert!(Pipeline::restore(config, &saved).is_ok());
+        let restored = Pipeline::restore(config, &saved);
+        prop_assert!(restored.is_ok(), "{:?}", restored.err());
         pipeline.finish();
     }
 }

@@ -83,7 +83,7 @@ proptest! {
     #[test]
     fn written_records_are_read_back(
         records in prop::collection::vec(
-            (any::<i64>(), name(), name(), 100_i64..600, 0.0..1e9_f64, any::<bool>(), name()),
+            (0..=Timestamp::LATEST.nanos(), name(), name(), 100_i64..600, 0.0..1e9_f64, any::<bool>(), name()),
             0..20,
         ),
         end in prop::sample::select(vec!["\n", "\r\n"]),
