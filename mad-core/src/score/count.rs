@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::mad::{Spread, directed_neg_log10_p};
-use super::phases::Phase;
+use super::phase_component::Phase;
 use super::tail::mad_degrees_of_freedom;
 use super::{Learn, MadConfig, MadScorer, ScaleSource, Score, Scorer, band_z, normal_equivalent};
 use crate::error::Result;

@@ -10,7 +10,7 @@ use super::block_cusum::{BlockCusum, DriftAlarm, SLACK};
 use super::calibration::{Calibration, DECADES};
 use super::from_memory::is_usable;
 use super::long_memory::{Baseline, LEAST, LongMemory, SIGMA_OF_RANGE, scale_of};
-use super::phases::Phase;
+use super::phase_component::Phase;
 use super::range_seen::RangeSeen;
 use super::season::Season;
 use super::shift::median_with;

@@ -6,7 +6,7 @@ use super::block_cusum::DriftAlarm;
 use super::count::{count_of, stabilised};
 use super::first_sight::FirstSight;
 use super::gauge::GaugeView;
-use super::phases::Phase;
+use super::phase_component::Phase;
 use super::rate::{angle, share_of};
 use super::tail::deviate_of;
 use super::{

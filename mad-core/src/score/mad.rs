@@ -3,7 +3,7 @@
 use ndarray::ArrayView1;
 use serde::{Deserialize, Serialize};
 
-use super::phases::Phase;
+use super::phase_component::Phase;
 use super::tail::mad_degrees_of_freedom;
 use super::{
     Learn, MadConfig, ScaleSource, Score, Scorer, band_z, neg_log10_sf, normal_equivalent,

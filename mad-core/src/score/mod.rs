@@ -53,6 +53,8 @@ mod long;
 mod long_memory;
 mod mad;
 mod mad_config;
+mod phase_cells;
+mod phase_component;
 mod phases;
 mod policy;
 mod range_seen;

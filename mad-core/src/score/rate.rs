@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::binomial::tally;
 use super::first_sight::FirstSight;
-use super::phases::Phase;
+use super::phase_component::Phase;
 use super::rate_baseline::RateBaseline;
 use super::{BinomialScorer, Learn, Score, Scorer};
 use crate::error::Result;

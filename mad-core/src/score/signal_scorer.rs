@@ -8,7 +8,7 @@ use super::from_memory::is_usable;
 use super::gauge::GaugeView;
 use super::latency_cusum::LatencyCusum;
 use super::learning::{LEARNT_IN_FULL, Learning, LearningTimes, Lesson, Observed, median_of};
-use super::phases::Phase;
+use super::phase_component::Phase;
 use super::policy::Views;
 use super::run_combiner::RunCombiner;
 use super::score::neg_log10_p_of;

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::long_memory::LongMemory;
-use super::phases::{Phase, Phases};
+use super::phase_component::Phase;
+use super::phases::Phases;
 use crate::series::SignalKind;
 use crate::time::{DAY, Timestamp};
 
