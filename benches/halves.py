@@ -27,6 +27,9 @@ def main(data_folder: Path, scorer: Path) -> None:
         data = load(data_folder / name, **read)
         judged = {key: mad.score_series(one["ts"], one["x"]) for key, one in data.items()}
         keys = sorted(data)
+        if not keys:
+            print(f"\n{name}: no series in {data_folder / name}")
+            continue
         for half, chosen in (("all", keys), ("first", keys[0::2]), ("second", keys[1::2])):
             answers = {
                 key: (judged[key].alarm_score, judged[key].is_alarm)
