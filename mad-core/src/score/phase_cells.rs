@@ -7,7 +7,7 @@ use crate::packed::{Packer, Unpacker};
 /// Spreads are kept in units of this many units of a level.
 pub(super) const SPREAD_UNITS: f64 = 16.0;
 
-/// What is known of one phase of a period.
+/// One phase of a period.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Cell {
     /// In units.

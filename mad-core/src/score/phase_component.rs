@@ -226,7 +226,7 @@ impl Component {
         self.sum += f64::from(cell.level);
     }
 
-    /// What is saved.
+    /// The saved form.
     pub fn saved(&self) -> SavedComponent {
         SavedComponent {
             cells: packed_cells(&self.cells),
@@ -235,7 +235,7 @@ impl Component {
         }
     }
 
-    /// Takes what was saved.
+    /// Takes the saved form.
     ///
     /// # Errors
     ///
