@@ -70,7 +70,7 @@ def test_nothing_is_late_after_an_outage(tmp_path: Path, seconds: int) -> None:
         fleet.second()
     assert fleet.late == 0 and fleet.engine.stats.rejected == {}
     assert fleet.sent == 3 * 6 * (240 + seconds)
-    assert not fleet.engine.pipeline.is_held_back
+    assert not fleet.engine.pipeline.is_paused
     watermark = fleet.engine.pipeline.watermark
     assert watermark is not None and watermark / 1e9 > BEGIN + fleet.now - 30
     (rows,) = fleet.engine.journal._db.execute("SELECT count(*) FROM rows").fetchone()
@@ -116,13 +116,13 @@ def test_a_restart_in_the_time_to_catch_up_ends_it_later(tmp_path: Path) -> None
     fleet.outage(60, random.Random(2))
     for _ in range(3):
         fleet.second()
-    assert fleet.engine.pipeline.is_held_back
+    assert fleet.engine.pipeline.is_paused
     fleet.engine.stop()
     again = Engine(Journal(tmp_path))
-    assert again.pipeline.is_held_back and again._outage.is_waiting()
+    assert again.pipeline.is_paused and again._outage.is_waiting()
     again._outage.time = lambda: 1e9
     again._step([])
-    assert not again.pipeline.is_held_back
+    assert not again.pipeline.is_paused
     again.stop()
 
 

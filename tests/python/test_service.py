@@ -702,14 +702,14 @@ def test_every_error_has_a_code_a_message_and_a_hint(
     ("arguments", "result"),
     [
         (["--host", "0.0.0.0"], "without a token"),
-        (["--retain", "things=5"], "no table"),
+        (["--retain", "things=5"], "'things' is unknown"),
         (["--checkpoint-seconds", "0"], "--checkpoint-seconds"),
         (["--demo", "--read-only"], "--demo"),
         (["--demo", "--scenario", "none"], "slow-payment"),
         (["--demo", "--accelerate", "1000"], "--accelerate"),
         (["--token-file", "/nothing"], "no such file"),
         (["--token-file", ""], "--token-file is empty"),
-        (["--http-limit", "things=5"], "no limit"),
+        (["--http-limit", "things=5"], "'things' is unknown"),
         (["--http-limit", "header_bytes=none"], "positive integer"),
     ],
 )

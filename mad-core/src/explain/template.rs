@@ -1,4 +1,7 @@
 //! The explainer: sentences that take every number from the evidence of an incident.
+//!
+//! The file is longer than others because one type writes all sections of an
+//! explanation from the same evidence.
 
 use std::cmp::Ordering;
 

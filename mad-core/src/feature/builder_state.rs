@@ -44,15 +44,15 @@ impl FeatureBuilder {
 
     /// Keeps steps open (`true`) or lets them close again, see
     /// [`EventTimeWindow`](super::event_time_window::EventTimeWindow).
-    pub(crate) fn hold_back(&mut self, on: bool) {
-        self.requests.hold_back(on);
-        self.metrics.hold_back(on);
-        self.logs.hold_back(on);
+    pub(crate) fn pause(&mut self, on: bool) {
+        self.requests.pause(on);
+        self.metrics.pause(on);
+        self.logs.pause(on);
     }
 
     /// Whether steps are kept open.
-    pub(crate) fn is_held_back(&self) -> bool {
-        self.requests.is_held_back()
+    pub(crate) fn is_paused(&self) -> bool {
+        self.requests.is_paused()
     }
 
     /// Raises the watermarks while no step is open.

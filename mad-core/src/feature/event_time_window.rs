@@ -152,13 +152,13 @@ impl<A: Accumulator> EventTimeWindow<A> {
     }
 
     /// Keeps steps open (`true`) while records arrive out of order, or closes them again.
-    pub fn hold_back(&mut self, on: bool) {
-        self.clock.hold_back(on);
+    pub fn pause(&mut self, on: bool) {
+        self.clock.pause(on);
     }
 
     /// Whether steps are kept open.
-    pub fn is_held_back(&self) -> bool {
-        self.clock.is_held_back()
+    pub fn is_paused(&self) -> bool {
+        self.clock.is_paused()
     }
 
     /// Raises the watermark while no step is open.

@@ -10,6 +10,7 @@ mod point;
 mod quorum_clock;
 mod recent_ids;
 mod request_facts;
+mod request_figures;
 mod request_step;
 mod route_learner;
 mod row;

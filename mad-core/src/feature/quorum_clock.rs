@@ -1,4 +1,6 @@
 //! A clock that follows a quorum of sources, so that no source with a wrong clock moves it.
+//!
+//! The file is longer than others because a third of it describes the method.
 
 use std::collections::VecDeque;
 

@@ -120,7 +120,7 @@ pub(super) struct WindowClock<T> {
     watermark: Timestamp,
     /// Whether the watermark does not follow the clock.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    held_back: bool,
+    paused: bool,
 }
 
 impl<T> WindowClock<T> {
@@ -135,7 +135,7 @@ impl<T> WindowClock<T> {
             sorted: None,
             newest: None,
             watermark: Timestamp::MIN,
-            held_back: false,
+            paused: false,
         }
     }
 
@@ -232,18 +232,18 @@ impl<T> WindowClock<T> {
     }
 
     /// Whether the watermark stays where it is while the clock moves on.
-    pub fn hold_back(&mut self, on: bool) {
-        self.held_back = on;
+    pub fn pause(&mut self, on: bool) {
+        self.paused = on;
     }
 
-    pub fn is_held_back(&self) -> bool {
-        self.held_back
+    pub fn is_paused(&self) -> bool {
+        self.paused
     }
 
-    /// Raises the watermark to the clock less the lateness, unless it is held back; returns whether
+    /// Raises the watermark to the clock less the lateness, unless it is paused; returns whether
     /// it was lower.
     pub fn follow(&mut self) -> bool {
-        if self.held_back {
+        if self.paused {
             return false;
         }
         self.event_time().is_some_and(|clock| self.raise(clock.plus(-self.lateness)))

@@ -1,7 +1,7 @@
 //! The service graph: takes spans, requests and edges, and joins them to calls.
 //!
-//! The file is longer than others because
-//! one type joins spans, requests and edges in the same tables.
+//! The file is longer than others because one type joins spans, requests and edges in
+//! the same tables.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

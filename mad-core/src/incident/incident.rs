@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
+use super::life_cycle::{CloseReason, IncidentStatus};
 use super::member::{MOST_MEMBERS, Member, Peak};
 use crate::feature::StatusCounts;
 use crate::guard::{Confidence, Severity};
@@ -20,43 +21,6 @@ const ERRORS_NEG_LOG10_P: f64 = 3.0;
 
 /// Returns from which on an incident is flapping: the third occurrence of its fault.
 const FLAPPING: u64 = 2;
-
-/// The status of an incident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum IncidentStatus {
-    /// It is open and not acknowledged.
-    Open,
-    /// It is open and acknowledged.
-    Acknowledged,
-    /// It is closed.
-    Resolved,
-}
-
-impl IncidentStatus {
-    /// The status in files and answers.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Acknowledged => "acknowledged",
-            Self::Resolved => "resolved",
-        }
-    }
-}
-
-/// Why an incident was closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CloseReason {
-    /// The rows of its entities were normal for `resolve_after_minutes`.
-    Quiet,
-    /// Its entities sent nothing for `ttl_minutes`.
-    Expired,
-    /// A command resolved it.
-    Command,
-    /// It was merged into an older incident.
-    Merged,
-}
 
 /// A run of anomalous rows of one entity and of its members.
 ///

@@ -5,6 +5,7 @@ mod fault;
 mod grouper;
 #[expect(clippy::module_inception, reason = "the file holds the type `Incident`")]
 mod incident;
+mod life_cycle;
 mod member;
 mod of_service;
 mod open_state;
@@ -14,7 +15,8 @@ mod topology;
 
 pub use change::IncidentChange;
 pub use grouper::IncidentGrouper;
-pub use incident::{CloseReason, Incident, IncidentStatus};
+pub use incident::Incident;
+pub use life_cycle::{CloseReason, IncidentStatus};
 pub use member::{MOST_MEMBERS, Member, Peak};
 pub(crate) use open_state::OpenState;
 pub use outcome::RowOutcome;

@@ -1,4 +1,7 @@
 //! The part that takes telemetry: windows, service graph and trace profiles.
+//!
+//! The file is longer than others because one type owns all windows, and each kind
+//! of telemetry enters here.
 
 use std::borrow::Cow;
 use std::collections::btree_map::Entry;
@@ -70,22 +73,22 @@ impl Ingest {
                 return self.partition(FURTHER, config);
             }
             let mut partition = Partition::new(name, config)?;
-            partition.hold_back(self.is_held_back());
+            partition.pause(self.is_paused());
             self.partitions.push(if self.bounded { partition.bounded_input() } else { partition });
         }
         Ok(PartitionId::new(place as u32))
     }
 
     /// Whether the watermarks of all partitions stay while their clocks move on.
-    pub fn hold_back(&mut self, on: bool) {
+    pub fn pause(&mut self, on: bool) {
         for partition in &mut self.partitions {
-            partition.hold_back(on);
+            partition.pause(on);
         }
     }
 
-    /// Whether the watermarks are held back.
-    pub fn is_held_back(&self) -> bool {
-        self.partitions.iter().any(Partition::is_held_back)
+    /// Whether the watermarks are paused.
+    pub fn is_paused(&self) -> bool {
+        self.partitions.iter().any(Partition::is_paused)
     }
 
     pub fn partition_ids(&self) -> impl Iterator<Item = PartitionId> + use<> {

@@ -209,10 +209,10 @@ impl Pipeline {
         }
     }
 
-    /// Holds the watermarks of all partitions back (`true`), or lets them follow their clocks again.
+    /// Pauses the watermarks of all partitions (`true`), or lets them follow their clocks again.
     ///
     /// After an outage of the network every source sends what it kept, at its own pace. While the
-    /// watermarks are held back no step closes, so that no such record is late. The steps close with
+    /// watermarks are paused no step closes, so that no such record is late. The steps close with
     /// the first record after the end. [`advance`](Self::advance) moves the watermarks all the same.
     ///
     /// # Examples
@@ -226,23 +226,23 @@ impl Pipeline {
     /// };
     /// let mut rejected = 0;
     /// pipeline.ingest((0..60).flat_map(|second| [at(second, "cart"), at(second, "mail")]));
-    /// pipeline.hold_back(true);
+    /// pipeline.pause_watermarks(true);
     /// // both were cut off for two minutes, and send one after the other
     /// for service in ["cart", "mail"] {
     ///     let update = pipeline.ingest((60..180).map(|second| at(second, service)));
     ///     rejected += update.rejected.total();
     /// }
-    /// pipeline.hold_back(false);
+    /// pipeline.pause_watermarks(false);
     /// assert_eq!(rejected, 0);
     /// # Ok::<(), mad_core::Error>(())
     /// ```
-    pub fn hold_back(&mut self, on: bool) {
-        self.ingest.hold_back(on);
+    pub fn pause_watermarks(&mut self, on: bool) {
+        self.ingest.pause(on);
     }
 
-    /// Whether the watermarks are held back.
-    pub fn is_held_back(&self) -> bool {
-        self.ingest.is_held_back()
+    /// Whether the watermarks are paused.
+    pub fn is_paused(&self) -> bool {
+        self.ingest.is_paused()
     }
 
     /// Moves the watermark of every partition to `at`, for example when a source is idle. Times

@@ -47,13 +47,13 @@ impl Partition {
     }
 
     /// Whether the watermarks stay while the clocks move on.
-    pub fn hold_back(&mut self, on: bool) {
-        self.features.hold_back(on);
+    pub fn pause(&mut self, on: bool) {
+        self.features.pause(on);
     }
 
-    /// Whether the watermarks are held back.
-    pub fn is_held_back(&self) -> bool {
-        self.features.is_held_back()
+    /// Whether the watermarks are paused.
+    pub fn is_paused(&self) -> bool {
+        self.features.is_paused()
     }
 
     /// Raises the watermarks: everything before `watermark` is closed.

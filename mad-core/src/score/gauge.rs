@@ -1,7 +1,7 @@
 //! The likelihood of gauges: four views of a value, calibrated by the series' own past.
 //!
-//! The file is longer than others because
-//! the scorer and the view that it takes of a value share all of their state.
+//! The file is longer than others because the scorer and the view that it takes of a
+//! value share all of their state.
 
 use serde::{Deserialize, Serialize};
 

@@ -7,7 +7,7 @@ use super::policy::{Price, RowPolicy};
 use super::row_scores::{RowScores, SignalScore};
 use super::score::neg_log10_p_of;
 use super::signal_combiner::SignalCombiner;
-use super::signal_scorer::SignalScores;
+use super::signal_scores::SignalScores;
 use super::tail::{exceedance_neg_log10_p, observations_above};
 use super::{Likelihood, NewLevel, SignalScorer};
 use crate::config::ScoreConfig;

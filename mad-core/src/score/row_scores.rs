@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Score;
 use super::policy::Price;
 use super::score::score_of;
-use super::signal_scorer::SignalScores;
+use super::signal_scores::SignalScores;
 use crate::series::{Signal, SignalId};
 use crate::time::Timestamp;
 

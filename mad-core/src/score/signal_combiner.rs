@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::autocorrelation::{CLIP, brown_fisher};
 use super::band::outside_if;
-use super::signal_scorer::SignalScores;
+use super::signal_scores::SignalScores;
 use crate::feature::SignalSample;
 use crate::series::Signal;
 

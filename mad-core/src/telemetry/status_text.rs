@@ -1,4 +1,6 @@
 //! Statuses from the words of gateways, libraries and load tools.
+//!
+//! The file is longer than others because its tests stand below the code.
 
 use super::status::{GRPC_NAMES, Status};
 

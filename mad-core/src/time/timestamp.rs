@@ -1,4 +1,6 @@
 //! A moment of event time, its written forms and its arithmetic.
+//!
+//! The file is longer than others because its tests stand below the code.
 
 use std::fmt;
 use std::ops::{Add, Sub};

@@ -136,14 +136,14 @@ impl EnginePipeline {
     }
 
     /// Holds the watermarks back, or lets them follow the clock again.
-    fn hold_back(&self, py: Python<'_>, on: bool) -> PyResult<()> {
-        self.served.with(py, |served| served.core.hold_back(on))
+    fn pause_watermarks(&self, py: Python<'_>, on: bool) -> PyResult<()> {
+        self.served.with(py, |served| served.core.pause_watermarks(on))
     }
 
-    /// Whether the watermarks are held back.
+    /// Whether the watermarks are paused.
     #[getter]
-    fn is_held_back(&self, py: Python<'_>) -> PyResult<bool> {
-        self.served.with(py, |served| served.core.is_held_back())
+    fn is_paused(&self, py: Python<'_>) -> PyResult<bool> {
+        self.served.with(py, |served| served.core.is_paused())
     }
 
     /// Moves the watermark: a tick.

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from mad.api.commands import BUSY, analyse_now, resolve
 from mad.api.errors import not_found
 from mad.api.service import Json, Service, query_time, service_of
-from mad.journal.reader import Selection
+from mad.journal.selection import Selection
 from mad.severity import FOUR_LEVELS
 
 router = APIRouter(prefix="/aiops", tags=["AIOps"])

@@ -22,7 +22,7 @@ from mad.api.service import (
     service_of,
 )
 from mad.journal import Entry
-from mad.journal.reader import Selection, TimeRange
+from mad.journal.selection import Selection, TimeRange
 from mad.severity import SEVERITIES
 
 router = APIRouter(tags=["MAD for microservices"])

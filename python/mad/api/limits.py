@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 
-from mad.errors import UsageError
+from mad.config.numbers import read_numbers
 
 _MIB = 1024 * 1024
 
@@ -50,21 +50,8 @@ class HttpLimits:
 
         Raises `UsageError` for an unknown limit and for a number that is not a positive integer.
         """
-        limits = cls()
-        known = [field.name for field in fields(cls)]
-        for argument in given:
-            name, _, number = argument.partition("=")
-            if name not in known:
-                raise UsageError(
-                    f"--http-limit {argument}: there is no limit {name!r}",
-                    f"limits are {', '.join(known)}",
-                )
-            if not number.isascii() or not number.isdigit() or not 1 <= int(number) < 2**40:
-                raise UsageError(
-                    f"--http-limit {argument}: expected a positive integer",
-                    f"--http-limit {name}={getattr(limits, name)}",
-                )
-            limits = replace(limits, **{name: int(number)})
+        defaults = cls()
+        limits = replace(defaults, **read_numbers("--http-limit", given, asdict(defaults)))
         if max_body is not None:
             limits = replace(limits, body_bytes=max_body)
         # One body of the largest size has to fit, as sent and decompressed.

@@ -22,7 +22,7 @@ from mad.api.service import (
     service_of,
     within_bytes,
 )
-from mad.journal.reader import Page, Selection, TimeRange
+from mad.journal.selection import Page, Selection, TimeRange
 
 router = APIRouter(prefix="/v1/query", tags=["Query API"])
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from mad.api.compat import health
 from mad.api.service import Json, Service, query_time, raw, rfc3339, service_of, to_json
-from mad.journal.reader import Selection
+from mad.journal.selection import Selection
 
 router = APIRouter(prefix="/api", tags=["Live Ops Radar"])
 router.add_api_route(

@@ -20,7 +20,8 @@ from mad.api.errors import ApiError
 from mad.api.health import HealthProbe
 from mad.api.limits import HttpLimits
 from mad.engine import Engine
-from mad.journal.reader import Found, Page, Reader
+from mad.journal.reader import Found, Reader
+from mad.journal.selection import Page
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 #: The range of times that 64-bit nanoseconds can represent.

@@ -86,7 +86,7 @@ def _figures(folder: Path, scorers: list[str]) -> dict[str, list[Measure]]:
 def _print(results: dict[str, list[Measure]]) -> None:
     from rich.table import Table
 
-    from mad.report import text
+    from mad.report import terminal
 
     names = list(results)
     table = Table(box=None, pad_edge=False)
@@ -99,7 +99,7 @@ def _print(results: dict[str, list[Measure]]) -> None:
         numbers = [figure.value for figure in row]
         known = [first.baseline, first.best, first.goal]
         table.add_row(first.set, first.name, *(_shown(number) for number in [*numbers, *known]))
-    text.console().print(table)
+    terminal.console().print(table)
 
 
 def _shown(number: float | None) -> str:

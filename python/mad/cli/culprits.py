@@ -75,9 +75,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(ranking)
     else:
-        from mad.report import text
+        from mad.report import terminal, text
 
-        console = text.console()
+        console = terminal.console()
         text.print_problem(console, ranking.get("problem"))
         text.print_ranking(console, ranking)
     return errors.INPUT if ranking.get("problem") else errors.FINE
@@ -102,9 +102,9 @@ def _of_traces(args: argparse.Namespace) -> int:
     if args.json:
         print_json(ranking | ({"graph": document} if document else {}))
         return code
-    from mad.report import text
+    from mad.report import terminal, text
 
-    console = text.console()
+    console = terminal.console()
     text.print_problem(console, ranking["problem"])
     if document is not None:
         graph.print_graph(console, document)

@@ -124,9 +124,9 @@ def _show(
     right: bool,
     verbose: bool,
 ) -> None:
-    from mad.report import text
+    from mad.report import terminal, text
 
-    console = text.console()
+    console = terminal.console()
     text.print_detection(console, outcome.document, outcome.seconds, verbose=verbose)
     text.print_evaluation(console, evaluation)
     delay = detection_delay(found, truth) if found else None

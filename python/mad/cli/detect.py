@@ -139,8 +139,8 @@ def show(outcome: Outcome, *, as_json: bool, verbose: bool) -> None:
             sys.stderr.write(f"mad: {words.visible(outcome.document['problem'])}\n")
         print_json(machine(outcome))
         return
-    from mad.report import text
+    from mad.report import terminal, text
 
-    console = text.console()
+    console = terminal.console()
     text.print_detection(console, outcome.document, outcome.seconds, verbose=verbose)
     text.print_files(console, outcome.paths)

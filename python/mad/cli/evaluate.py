@@ -41,9 +41,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(result)
     else:
-        from mad.report import text
+        from mad.report import terminal, text
 
-        text.print_evaluation(text.console(), result)
+        text.print_evaluation(terminal.console(), result)
     return errors.FINE
 
 

@@ -98,9 +98,9 @@ def _print_incidents(
     if args.json:
         print_json({"schema_version": version, **(read or {}), "incidents": chosen})
         return code
-    from mad.report import text
+    from mad.report import terminal, text
 
-    console = text.console()
+    console = terminal.console()
     text.print_problem(console, problem)
     if not chosen:
         text.say(console, "No incident was found, so there is nothing to explain.")
@@ -145,9 +145,9 @@ def _print_states(
     if args.json:
         print_json({"schema_version": 1, "problem": problem, "states": found})
         return code
-    from mad.report import text
+    from mad.report import terminal, text
 
-    console = text.console()
+    console = terminal.console()
     text.print_problem(console, problem)
     text.print_states(console, found)
     return code

@@ -61,9 +61,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(document | ({"ranking": ranking} if ranking else {}))
         return errors.INPUT if problem else errors.FINE
-    from mad.report import text
+    from mad.report import terminal, text
 
-    console = text.console()
+    console = terminal.console()
     text.print_problem(console, problem)
     print_graph(console, document)
     if ranking:

@@ -179,9 +179,9 @@ def _finish(args: argparse.Namespace, rows: int, truth: str, paths: list[Path]) 
             }
         )
         return errors.FINE
-    from mad.report import text
+    from mad.report import terminal, text
 
-    console = text.console()
+    console = terminal.console()
     text.print_truth(console, rows, listed, "trace" if args.system == "aiops" else "request")
     text.print_files(console, paths)
     return errors.FINE

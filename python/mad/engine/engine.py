@@ -1,4 +1,7 @@
-"""The thread that commits inputs to the journal, judges them and writes the results."""
+"""The thread that commits inputs to the journal, judges them and writes the results.
+
+The file is longer than others because one thread owns the order of all these steps.
+"""
 
 from __future__ import annotations
 
@@ -410,7 +413,7 @@ class Engine:
                 f"{self.journal.path}: {error}",
                 "free space on the disk, or restore the journal from a copy",
             ) from error
-        if self.pipeline.is_held_back:
+        if self.pipeline.is_paused:
             self._outage.resume()
         self.clock.observe(self.pipeline.clock)
         self.stats.recovery_seconds = monotonic() - began

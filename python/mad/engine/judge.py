@@ -119,7 +119,7 @@ class Judge:
         if entry.kind == LOST:
             return None
         if entry.kind == HOLD:
-            self.pipeline.hold_back(entry.body == b"1")
+            self.pipeline.pause_watermarks(entry.body == b"1")
             return None
         if entry.kind == TICK:
             self.stats.ticks += 1

@@ -25,7 +25,7 @@ class OutageWatch:
     """Decides whether senders are cut off, by the pauses between batches of all of them.
 
     When regular batches stop, ticks wait for up to `OUTAGE_SECONDS`. When they come again, the
-    watermark is held back for `CATCH_UP_SECONDS`, because each sender resends at its own pace.
+    watermark is paused for `CATCH_UP_SECONDS`, because each sender resends at its own pace.
     """
 
     time: Callable[[], float] = monotonic

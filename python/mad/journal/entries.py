@@ -12,7 +12,7 @@ Record = tuple[Any, ...]
 
 TICK = "tick"
 COMMAND = "command"
-#: The watermark is held back (body `1`) or follows the clock again (`0`).
+#: The watermark is paused (body `1`) or follows the clock again (`0`).
 HOLD = "hold"
 #: An entry without input: it takes the number of the last one that a recovery could not keep.
 LOST = "lost"

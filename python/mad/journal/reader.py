@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
 
+from mad.journal.selection import Page, Selection, TimeRange
 from mad.severity import SEVERITIES
 
 Record = dict[str, Any]
@@ -31,36 +31,6 @@ class Found(list[T]):
     def map(self, change: Callable[[T], U]) -> Found[U]:
         """The records after a change of each."""
         return Found((change(record) for record in self), is_cut=self.is_cut)
-
-
-@dataclass(frozen=True, slots=True)
-class TimeRange:
-    """From `start` (included) to `end` (excluded), nanoseconds since 1970; None is open."""
-
-    start: int | None = None
-    end: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """At most `limit` records after the first `offset`."""
-
-    limit: int = 200
-    offset: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which records a query returns: a time range, a page of it, and flagged rows only."""
-
-    within: TimeRange = TimeRange()
-    page: Page = Page()
-    flagged: bool = False
-
-    @classmethod
-    def first(cls, limit: int, *, flagged: bool = False) -> Selection:
-        """The first `limit` records of any time."""
-        return cls(page=Page(limit), flagged=flagged)
 
 
 NEWEST = Selection()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 
-from mad.errors import UsageError
+from mad.config.numbers import read_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +36,8 @@ class Retention:
 
         Raises `UsageError` for an unknown table and for a number that is not a positive integer.
         """
-        retention = cls()
-        known = [field.name for field in fields(cls)]
-        for argument in given:
-            table, _, number = argument.partition("=")
-            if table not in known:
-                raise UsageError(
-                    f"--retain {argument}: there is no table {table!r}",
-                    f"known are {', '.join(known)}",
-                )
-            if not number.isascii() or not number.isdigit() or int(number) < 1:
-                raise UsageError(
-                    f"--retain {argument}: expected a positive integer", f"--retain {table}=100000"
-                )
-            retention = replace(retention, **{table: int(number)})
-        return retention
+        defaults = cls()
+        return replace(defaults, **read_numbers("--retain", given, asdict(defaults)))
 
 
 #: Tables that are cut when the journal has too many bytes, and the columns with their texts.

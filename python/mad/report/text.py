@@ -5,13 +5,10 @@ Text from telemetry is never parsed as markup, and control characters are shown 
 
 from __future__ import annotations
 
-import io
-import re
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -30,42 +27,6 @@ _LEVELS = 20
 _LONG_NAME = 30
 _SPAN = 15
 """Width of a column that shows the day above the hours."""
-
-
-class _Trimmed(io.TextIOBase):
-    """Standard output without trailing blanks."""
-
-    def write(self, text: str) -> int:
-        sys.stdout.write(re.sub(r" +(?=\n)", "", text))
-        return len(text)
-
-    def flush(self) -> None:
-        sys.stdout.flush()
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        """The encoding decides whether rich draws lines with box characters."""
-        return sys.stdout.encoding
-
-
-class _Console(Console):
-    """A console that leaves a broken pipe to the command line; rich would exit with 1."""
-
-    def on_broken_pipe(self) -> None:
-        """Raises the error."""
-        raise BrokenPipeError
-
-
-def console() -> Console:
-    """The console for standard output; plain text of a fixed width where it is not a terminal."""
-    terminal = sys.stdout.isatty()
-    return _Console(
-        file=sys.stdout if terminal else cast(IO[str], _Trimmed()),
-        highlight=False,
-        markup=False,
-        emoji=False,
-        width=None if terminal else _PLAIN_WIDTH,
-    )
 
 
 def say(out: Console, line: str, style: str = "") -> None:
