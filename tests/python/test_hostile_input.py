@@ -221,6 +221,40 @@ def test_empty_members_take_linear_time(coding: str, tmp_path: Path) -> None:
     assert time.monotonic() - began < 60  # 88 s before in an optimised build
 
 
+def decompressed(packed: bytes, size: int) -> bytes:
+    """What comes out of Zstandard frames that come in pieces of a size."""
+    decoder, out = _core.ZstdDecoder(), b""
+    for place in range(0, len(packed), size):
+        decoder.feed(packed[place : place + size])
+        while piece := decoder.read():
+            out += piece
+    while piece := decoder.finish():
+        out += piece
+    return out
+
+
+#: An empty skippable frame, and frames with a checksum and without.
+SKIPPED = b"\x50\x2a\x4d\x18" + bytes(4)
+FRAMES = [
+    zstandard.ZstdCompressor(write_checksum=checked).compress(data)
+    for checked in (True, False)
+    for data in (b"", LINE, bytes(300_000), random.Random(1).randbytes(300_000))
+]
+
+
+@pytest.mark.parametrize("frame", FRAMES, ids=range(len(FRAMES)))
+def test_zstd_frames_in_pieces_of_any_size(frame: bytes) -> None:
+    data = zstandard.ZstdDecompressor().decompressobj().decompress(frame)
+    for before in (b"", SKIPPED, SKIPPED * 3 + zstandard.compress(b"")):
+        for size in (*range(1, 12), 1_000, len(frame), len(frame) + 100):
+            if len(frame) < 1_000 or size > 8:
+                assert decompressed(before + frame + frame, size) == data + data
+    # cut in the checksum, in the last block and in the header
+    for cut in (1, 2, 3, 4, 5, len(frame) - 5):
+        with pytest.raises(ValueError, match=r"ends early|not a Zstandard frame"):
+            decompressed(frame[:-cut], 1_000)
+
+
 def test_zstd_output_is_bounded_at_every_step(tmp_path: Path) -> None:
     path = tmp_path / "lines.csv"
     packer = zstandard.ZstdCompressor().compressobj()

@@ -26,6 +26,8 @@ const COMPACT: usize = 64 * 1024;
 pub struct ZstdDecoder {
     frame: FrameDecoder,
     started: bool,
+    /// Whether the last block of the frame was read, and its checksum was not.
+    checksum_due: bool,
     input: Vec<u8>,
     /// Bytes of `input` that are used.
     used: usize,
@@ -48,6 +50,7 @@ impl ZstdDecoder {
         Self {
             frame,
             started: false,
+            checksum_due: false,
             input: Vec::new(),
             used: 0,
             skip: 0,
@@ -99,16 +102,21 @@ impl ZstdDecoder {
             if !self.started && !self.begin(last)? {
                 return Ok(0);
             }
-            if self.skip > 0 {
+            if !self.started {
                 continue;
             }
             let rest = self.input.get(self.used..).unwrap_or_default();
-            let block = rest.get(..block_length(rest)).unwrap_or(rest);
+            let block =
+                if self.checksum_due { rest.get(..CHECKSUM) } else { Some(next_block(rest)) };
+            let Some(block) = block else { return needs_more(last) };
+            let is_last = !self.checksum_due && block.first().is_some_and(|first| first & 1 == 1);
             let (read, written) = self
                 .frame
                 .decode_from_to(block, &mut self.piece)
                 .map_err(|error| format!("damaged Zstandard frame: {error}"))?;
             self.used += read;
+            // A decoder that waits for the checksum counts its bytes as read before they are there.
+            self.checksum_due = is_last && read > 0 && !self.frame.is_finished();
             if self.frame.is_finished() && self.frame.can_collect() == 0 {
                 self.started = false;
             }
@@ -116,7 +124,7 @@ impl ZstdDecoder {
                 return Ok(written);
             }
             if read == 0 && self.started {
-                return if last { Err("the Zstandard frame ends early".into()) } else { Ok(0) };
+                return needs_more(last);
             }
         }
     }
@@ -144,6 +152,16 @@ impl ZstdDecoder {
         self.started = true;
         Ok(true)
     }
+}
+
+/// Nothing comes out until more is fed, which is an error at the end.
+fn needs_more(last: bool) -> Result<usize, String> {
+    if last { Err("the Zstandard frame ends early".into()) } else { Ok(0) }
+}
+
+/// The block at the start of `rest`, or all of it while the block is not whole.
+fn next_block(rest: &[u8]) -> &[u8] {
+    rest.get(..block_length(rest)).unwrap_or(rest)
 }
 
 /// Bytes of the block at the start of `rest` with its header and the checksum that may follow it.
