@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,12 @@ def table(minutes: int = 30) -> dict[str, list[Any]]:
 def csv(columns: dict[str, list[Any]]) -> str:
     rows = zip(*columns.values(), strict=True)
     return "\n".join([",".join(columns), *(",".join(map(str, row)) for row in rows)]) + "\n"
+
+
+def test_one_column_holds_fields_of_two_kinds() -> None:
+    both = {"timestamp": "when", "start": "when", **{k: v for k, v in MAP.items() if v != "when"}}
+    result = mad.detect(table(), map=both)
+    assert json.loads(result.document())["accepted"] == len(table()["when"])
 
 
 def test_the_command_line_maps_columns_and_prints_them(

@@ -11,10 +11,13 @@ use crate::config::FeatureConfig;
 use crate::limits::Limits;
 use crate::series::EntityId;
 use crate::telemetry::{RejectReason, Rejections};
-use crate::time::Timestamp;
+use crate::time::{HOUR, Timestamp};
 
 /// Held records that agree on a time before the clock starts.
 const AGREEING_HELD: usize = 5;
+
+/// Event time by which a paused watermark stays behind at most, nanoseconds.
+const LONGEST_PAUSE: i64 = HOUR;
 
 /// What a record says beside its names, with its time and origin.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -240,13 +243,12 @@ impl<T> WindowClock<T> {
         self.paused
     }
 
-    /// Raises the watermark to the clock less the lateness, unless it is paused; returns whether
-    /// it was lower.
+    /// Raises the watermark to the clock less the lateness; a paused one stays until it is
+    /// `LONGEST_PAUSE` behind, so that the open steps are bounded. Returns whether it was lower.
     pub fn follow(&mut self) -> bool {
-        if self.paused {
-            return false;
-        }
-        self.event_time().is_some_and(|clock| self.raise(clock.plus(-self.lateness)))
+        let lag = if self.paused { LONGEST_PAUSE.max(self.quorum.reach()) } else { 0 };
+        let behind = self.lateness.saturating_add(lag);
+        self.event_time().is_some_and(|clock| self.raise(clock.plus(-behind)))
     }
 
     /// Raises the watermark; returns whether it was lower.

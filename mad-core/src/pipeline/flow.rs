@@ -13,7 +13,7 @@ use crate::time::{MINUTE, SECOND, Timestamp};
 
 /// Rows up to which an entity is forgotten first.
 const RARE_ROWS: u64 = 2;
-/// Time without a row after which such an entity is forgotten, nanoseconds.
+/// Time without a row, nanoseconds, after which such an entity is forgotten; two steps if that is more.
 const RARE_IDLE: i64 = 30 * MINUTE;
 
 impl Pipeline {
@@ -202,6 +202,7 @@ impl Pipeline {
         self.judge.forget_mutes(idle_since);
         let Self { names, ingest, judge, incidents, .. } = self;
         let crowded = names.entities.is_nearly_full();
+        let rare_idle = RARE_IDLE.max(self.config.features.step_nanos().saturating_mul(2));
         let (mut kept, in_flight) = ingest.in_flight(waiting);
         let series: BTreeSet<SeriesId> = names
             .series
@@ -223,7 +224,7 @@ impl Pipeline {
             .filter(|id| !kept.contains(id) && !names.entities.is_overflow(*id))
             .filter(|id| {
                 let is_junk = crowded && judge.rows_of(*id).0 <= RARE_ROWS;
-                let since = if is_junk { at.plus(-RARE_IDLE) } else { idle_since };
+                let since = if is_junk { at.plus(-rare_idle) } else { idle_since };
                 names.entities.is_retired(*id) || judge.is_idle(*id, since)
             })
             .collect();

@@ -18,7 +18,7 @@ use crate::feature::{ClockFault, EntityCursor, LogCursor, RowBuffer, ServiceRout
 use crate::graph::{ServiceGraph, TraceProfiles};
 use crate::series::{EntityId, SeriesId};
 use crate::telemetry::{Edge, PartitionId, Record, Rejections, Request, Source, Span, SpanKind};
-use crate::time::{SECOND, Timestamp};
+use crate::time::{DAY, SECOND, Timestamp};
 
 /// How often idle entities are looked for, in event time.
 const SWEEP_INTERVAL: i64 = 3600 * SECOND;
@@ -358,7 +358,9 @@ impl Ingest {
             ("newest step", self.newest_step),
         ];
         for (name, time) in times {
-            if let Some(time) = time.filter(|time| !time.is_accepted()) {
+            // A request counts at its completion, which is up to a day after its time.
+            let latest = Timestamp::LATEST.plus(2 * DAY);
+            if let Some(time) = time.filter(|time| *time < Timestamp::EARLIEST || *time > latest) {
                 return Err(Error::state(format!(
                     "the {name} of the saved state is {time}; expected a time of the years 1970 to \
                      2199; start again without this state"

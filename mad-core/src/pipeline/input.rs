@@ -213,7 +213,8 @@ impl Pipeline {
     ///
     /// After an outage of the network every source sends what it kept, at its own pace. While the
     /// watermarks are paused no step closes, so that no such record is late. The steps close with
-    /// the first record after the end. [`advance`](Self::advance) moves the watermarks all the same.
+    /// the first record after the end. A paused watermark is at most an hour of event time behind its
+    /// clock, or the reach of the clock if that is more. [`advance`](Self::advance) moves the watermarks all the same.
     ///
     /// # Examples
     ///

@@ -41,8 +41,9 @@ impl ColumnMap {
         if self.columns.is_empty() {
             return usual;
         }
-        let named = self.columns.iter().find(|(_, column)| column.eq_ignore_ascii_case(name));
-        if let Some((place, field)) = named.and_then(|(field, _)| Some((K::place(field)?, field))) {
+        // One column can hold fields of two kinds, such as the start of a span and a timestamp.
+        let mut named = self.columns.iter().filter(|(_, column)| column.eq_ignore_ascii_case(name));
+        if let Some((place, field)) = named.find_map(|(field, _)| Some((K::place(field)?, field))) {
             let same = usual.filter(|usual| usual.place == place);
             let factor = same.map_or_else(|| unit_of(name), |usual| usual.factor);
             let is_grpc = same.is_some_and(|usual| usual.is_grpc);

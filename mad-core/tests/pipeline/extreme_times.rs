@@ -76,6 +76,21 @@ fn records_outside_the_range_are_refused_in_every_kind() {
 }
 
 #[test]
+fn a_request_that_ends_after_the_range_does_not_spoil_the_saved_state() {
+    let config = PipelineConfig::default();
+    let mut pipeline = Pipeline::new(config.clone()).unwrap();
+    let near = Timestamp::LATEST.plus(-1_000_000_000);
+    for k in 0..20 {
+        let at = near.plus(-k * 60_000_000_000);
+        pipeline.ingest([Request::new(at, "shop", "/pay", 200, 120_000.0)]);
+    }
+    pipeline.finish();
+    let saved = pipeline.checkpoint().unwrap();
+    let restored = Pipeline::restore(config, &saved);
+    assert!(restored.is_ok(), "{:?}", restored.err());
+}
+
+#[test]
 fn commands_outside_the_range_are_refused() {
     let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
     let good = Timestamp::from_seconds(60);
