@@ -4,6 +4,7 @@ never silent."""
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import random
 import shutil
@@ -211,6 +212,28 @@ def test_the_service_names_the_remedy_and_continues_with_it(sound: Sound, tmp_pa
     with Server(data) as server:  # the recovered journal is sound
         audit = server.get("/v1/query/audit")["data"]
     assert [line["action"] for line in audit][-1:] == ["recover"]
+
+
+def test_an_interrupted_recovery_loses_nothing(
+    sound: Sound, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = sound.copy(tmp_path / "data")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for step in ("_copy_table", "_write_entries", "sync_directory", "HeadFile"):
+        with monkeypatch.context() as patch:
+            patch.setattr(importlib.import_module("mad.journal.recover"), step, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                recover(data)
+        with pytest.raises(StateError, match="recovery was interrupted"):
+            contents(data)
+    assert "nothing is lost" in recover(data)
+    state, entries, notes, audit, seq = contents(data)
+    assert (state, entries, notes) == sound.expected[:3] and seq == sound.expected[4]
+    assert ["recover" in line for line in audit].count(True) == 1
+    assert not (data / "mad.recovering").exists()
 
 
 @pytest.mark.parametrize("broken", ["schema", "state", "entry"])

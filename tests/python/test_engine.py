@@ -146,6 +146,19 @@ def test_a_batch_is_known_after_a_crash_and_after_a_checkpoint(tmp_path: Path) -
         assert engine.stats.accepted_total == 400
 
 
+def test_a_checkpoint_covers_the_commands_that_wait_behind_it(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    engine = Engine(journal, ticking=False)
+    saved = engine.checkpoint()
+    mute = {"service": "cart", "endpoint": "*"}
+    muted = engine.command({"command": "mute", "until": 4 * 10**18, "at": 10**18, **mute})
+    engine.start()
+    saved.result(30), muted.result(30)
+    engine.stop(save=False)
+    with running(tmp_path) as engine:
+        engine.command({"command": "unmute", "at": 10**18, **mute}).result(30)
+
+
 def test_a_checkpoint_deletes_the_entries_that_it_covers(tmp_path: Path) -> None:
     with running(tmp_path) as engine:
         for batch in batches(an_hour()):

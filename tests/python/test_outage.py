@@ -130,12 +130,14 @@ def test_rare_batches_and_bulk_loads_do_not_delay_ticks() -> None:
     now = [0.0]
     watch = OutageWatch(lambda: now[0])
     for _ in range(20):  # one batch a minute
-        assert not watch.batch()
+        watch.batch()
+        assert not watch.is_catching_up()
         now[0] += 60.0
         assert not watch.is_waiting()
     watch = OutageWatch(lambda: now[0])
     for _ in range(50):  # a file in a few seconds
-        assert not watch.batch()
+        watch.batch()
+        assert not watch.is_catching_up()
         now[0] += 0.1
     now[0] += 2.0
     assert not watch.is_waiting()
@@ -148,9 +150,11 @@ def test_a_second_outage_in_the_time_to_catch_up_counts() -> None:
         watch.batch()
         now[0] += 1.0
     now[0] += 50.0
-    assert watch.batch() and watch.is_waiting()
+    watch.batch()
+    assert watch.is_catching_up() and watch.is_waiting()
     now[0] += 30.0
-    assert watch.batch()
+    watch.batch()
+    assert watch.is_catching_up() and not watch.is_ending()
     now[0] += CATCH_UP_SECONDS
     assert watch.is_ending()
     watch.end()

@@ -53,17 +53,20 @@ def test_a_batch_that_panics_is_set_aside_and_the_state_is_rebuilt(tmp_path: Pat
         answer = server.send(ROUTE, [*an_hour()[:30], poison("always")])
         assert (answer.status_code, answer.json()["error"]) == (500, "not_judged")
         assert "index out of bounds" in answer.json()["message"]
+        again = [server.send(ROUTE, [poison("always")], Idempotency_Key="p") for _ in range(3)]
+        assert [one.status_code for one in again] == [500] * 3
+        assert "mad_rebuilt_total 4" in server.http.get("/metrics/prometheus").text
         server.post(ROUTE, second)
         health = server.get("/health")
         assert health["status"] == "degraded" and "set aside" in health["message"]
         metrics = server.http.get("/metrics/prometheus").text
-        assert "mad_set_aside_total 1" in metrics and "mad_rebuilt_total 2" in metrics
+        assert "mad_set_aside_total 2" in metrics and "mad_rebuilt_total 4" in metrics
         assert server.get("/ingest/stats")["accepted_total"] == 1800
         state = server.http.get("/v1/state").content
         assert state == expected_of([first, second], tmp_path / "expected")
         server.kill()
         assert "entry 2 cannot be judged: Panic: index out of bounds" in server.said
-    assert set_aside(data) == [("requests", "Panic: index out of bounds")]
+    assert set_aside(data) == [("requests", "Panic: index out of bounds")] * 2
     with poisonable(data) as server:
         assert server.http.get("/v1/state").content == state
         assert server.get("/ingest/stats")["accepted_total"] == 1800

@@ -245,7 +245,7 @@ def test_the_journal_stays_within_its_bytes(tmp_path: Path) -> None:
     engine.stop()
     assert rows == 177 and 100 < kept < 800
     assert pages * 16_384 < 20_000_000
-    with pytest.raises(UsageError, match="no table 'megabytes'"):
+    with pytest.raises(UsageError, match="'megabytes' is unknown"):
         Retention.parse(["megabytes=5"])
 
 

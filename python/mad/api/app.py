@@ -152,6 +152,14 @@ def create_app(
     )
 
 
+def _size(path: Path) -> int | None:
+    """Bytes of a file; None when it is not there."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
 async def exposition(request: Request) -> Response:
     """Metrics of the service itself, and the score and expected band of every series."""
     service = service_of(request)
@@ -164,7 +172,7 @@ async def exposition(request: Request) -> Response:
         ("mad_waiting_batches", "Batches that wait.", engine.waiting),
         ("mad_entities", "Services and endpoints with separate state.", counters["entities"]),
         ("mad_series", "Series of metrics with separate state.", counters["series"]),
-        ("mad_journal_bytes", "Size of the journal.", engine.journal.path.stat().st_size),
+        ("mad_journal_bytes", "Size of the journal.", _size(engine.journal.path)),
         ("mad_degraded", "1 while /health is not ok, else 0.", int(bool(levels))),
         ("mad_failing", "1 while nothing can be accepted, else 0.", int("failing" in levels)),
         ("process_resident_memory_bytes", "Resident memory of the process.", resident_bytes()),

@@ -28,6 +28,8 @@ class Principal:
 
     name: str
     scopes: frozenset[str]
+    #: The SHA-256 of the token; empty for clients without one.
+    token_digest: str = field(default="", repr=False)
 
     def may(self, scope: str) -> bool:
         """Whether the scope (`read`, `ingest` or `admin`) is granted; `admin` includes the other
@@ -92,7 +94,7 @@ class Tokens:
                     "give every client a separate token",
                 )
             principals[digest] = Principal(
-                words[2] if len(words) == 3 else f"line {number}", scopes
+                words[2] if len(words) == 3 else f"line {number}", scopes, digest
             )
             places[digest] = number
         if not principals:

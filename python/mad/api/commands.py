@@ -142,7 +142,6 @@ async def accept(request: Request, level: Annotated[Accept, Body()]) -> Response
     stays."""
     command = {"command": "accept_level", **level.model_dump()}
     service = service_of(request)
-    command["at"] = service.engine.clock.now() or _wall_clock()
     target = f"{level.service} {level.endpoint} {level.signal}"
     seq = await _done(request, command, target)
     found = await run_in_threadpool(service.reader.changes_after, seq, -1, _LEVELS)

@@ -58,6 +58,8 @@ def _accept_in_file(path: str, meant: dict[str, str]) -> list[dict[str, Any]]:
     state = files.read_bytes(path)
     try:
         pipeline = _core.Pipeline.restore(None, state)
+        if pipeline.watermark is None:
+            raise errors.UsageError(f"{path}: nothing was judged, so no signal is anomalous")
         update = pipeline.apply({"command": "accept_level", "at": pipeline.watermark, **meant})
     except KeyError as error:
         raise errors.UsageError(str(error.args[0])) from error

@@ -39,7 +39,10 @@ def order(url: str, route: str, command: Mapping[str, Any]) -> Any:
     Raises the errors of `ask`.
     """
     with _connection(url) as post:
-        return post.order(route, command)
+        answer = post.order(route, command)
+    if not isinstance(answer, dict):
+        raise errors.UsageError(f"{url} is no mad server", "give the URL of mad serve")
+    return answer
 
 
 @contextmanager

@@ -66,7 +66,8 @@ def parse_toml(text: str) -> dict[str, Any]:
     else:
         import tomli as tomllib
     # the parser takes quadratic time for a key of many parts
-    if any(part.count(".") > 2 * MAX_DEPTH for part in re.split(r"[=,\[\]{}\n]", text)):
+    settings = re.sub(r"(?m)^\s*#.*$", "", text)
+    if any(part.count(".") > 2 * MAX_DEPTH for part in re.split(r"[=,\[\]{}\n]", settings)):
         raise ValueError(_DEEP)
     fields: dict[str, Any] = _parsed(tomllib.loads, text)
     return fields

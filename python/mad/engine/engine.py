@@ -287,10 +287,13 @@ class Engine:
         new, repeated = repeats.split(jobs, self.journal, self._judge.writes)
         checked = [job for job in new if self._check(job)]
         is_batch = any(job.entry and job.entry.kind not in (COMMAND, TICK, HOLD) for job in checked)
-        if is_batch and self._outage.batch():
+        if is_batch:
+            self._outage.batch()
+        is_ending = self._outage.is_ending()
+        # Not only with the first batch: the commit of that one may have failed.
+        if self._outage.is_catching_up() and not is_ending and not self.pipeline.is_paused:
             log.warning("senders return after an outage; steps stay open while they catch up")
             checked.insert(0, Job(Entry(HOLD, b"1", "text"), Future()))
-        is_ending = self._outage.is_ending()
         if is_ending:
             checked.append(Job(Entry(HOLD, b"0", "text"), Future()))
         entries = [job.entry for job in checked if job.entry is not None]
@@ -302,10 +305,12 @@ class Engine:
             self._outage.end()
         news, rebuilt = False, self.stats.rebuilt
         for job in checked:
+            if job.entry is not None:
+                news |= self._judged(replace(job.entry, seq=next(seqs)), job)
+        # After all entries of the group: a checkpoint covers the whole journal.
+        for job in checked:
             if job.entry is None:
                 self._write(job)
-            else:
-                news |= self._judged(replace(job.entry, seq=next(seqs)), job)
         self._marker.clear()
         self.stats.repeated += len(repeated)
         repeats.answer(repeated)

@@ -36,23 +36,21 @@ class OutageWatch:
     #: The end of the time to catch up; None outside of it.
     _until: float | None = None
 
-    def batch(self) -> bool:
-        """Records that a batch arrived. Returns whether an outage ended with it."""
+    def batch(self) -> None:
+        """Records that a batch arrived, with which an outage may end."""
         now = self.time()
         last, self._last = self._last, now
         if last is None:
             self._began = now
-            return False
+            return
         pause = now - last
         if pause <= self._unusual():
             self._pause = max(pause, 0.95 * self._pause)
-            return False
+            return
         was_regular = self._is_regular(last)
         self._began, self._pause = now, 0.0
         if was_regular and pause <= OUTAGE_SECONDS:
             self._until = now + CATCH_UP_SECONDS
-            return True
-        return False
 
     def resume(self) -> None:
         """Starts the time to catch up again, after a restart in it."""
@@ -67,6 +65,10 @@ class OutageWatch:
             and self._is_regular(self._last)
             and self.time() - self._last <= OUTAGE_SECONDS
         )
+
+    def is_catching_up(self) -> bool:
+        """Whether an outage has ended and `end` was not called."""
+        return self._until is not None
 
     def is_ending(self) -> bool:
         """Whether the time to catch up has passed, and `end` was not called."""

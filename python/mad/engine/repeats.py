@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from mad.engine.batch import IngestReceipt
-from mad.engine.job import Job, KeyReused
+from mad.engine.job import Job, KeyReused, NotJudged
 from mad.journal import Journal, TableWrites
 
 #: Kind, partition and batch id.
@@ -18,8 +18,8 @@ Repeated: TypeAlias = tuple[Job, "Job | IngestReceipt"]
 def split(
     jobs: list[Job], journal: Journal, unwritten: TableWrites
 ) -> tuple[list[Job], list[Repeated]]:
-    """Splits jobs into new ones and repetitions. A reused key is the error of its job, which is in
-    neither list. Raises `JournalFailed`."""
+    """Splits jobs into new ones and repetitions. A reused key, and the key of a batch that was set
+    aside, are the error of their job, which is in neither list. Raises `JournalFailed`."""
     new: list[Job] = []
     repeated: list[Repeated] = []
     known: dict[Key, tuple[bytes, Job | IngestReceipt]] = {}
@@ -29,7 +29,10 @@ def split(
             continue
         key, digest = job.entry.key, job.entry.digest
         before = known.get(key) or _known(key, journal, unwritten)
-        if before is None:
+        if before is None and (why := journal.reason_set_aside(key)) is not None:
+            # judged again, it would fail again and the state would be built again each time
+            job.error = NotJudged(why)
+        elif before is None:
             known[key] = digest, job
             new.append(job)
         elif before[0] == digest:

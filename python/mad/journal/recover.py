@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mad.errors import StateError
-from mad.journal.damage import DamagedJournal, entries_text
+from mad.journal.damage import RECOVERING, DamagedJournal, entries_text, sync_directory
 from mad.journal.digest import START, entry_digest, is_sound, link, text_digest
 from mad.journal.entries import LOST, Entry
 from mad.journal.head import Head, HeadFile
@@ -20,6 +20,8 @@ from mad.journal.schema import connect
 from mad.journal.stored import ENTRY, CheckpointRecord, StoredInputs, entry_of
 
 _FILES = ("mad.db", "mad.db-wal", "mad.head")
+#: The database and the head of the new journal until they are complete.
+_NEW = ("recovered.db", "recovered.head")
 #: Tables that are copied row by row, as far as they can be read.
 _TABLES = (
     "set_aside",
@@ -42,25 +44,59 @@ def recover(directory: Path) -> str:
     journal: the state if it is whole, the entries that match their checksums, and the rows of the
     tables.
 
+    The new journal gets its name when it is complete. After an interruption the damaged files are
+    put back and no server starts on the directory until it is recovered.
+
     Returns a text about kept and lost data. Raises `StateError` when there is no journal.
     """
-    if not (directory / "mad.db").exists() and not (directory / "mad.head").exists():
+    marker = directory / RECOVERING
+    if not any((directory / name).exists() for name in ("mad.db", "mad.head", RECOVERING)):
         raise StateError(f"{directory}: there is no journal to recover", "start without --recover")
     lock = Lock(directory)
     try:
+        _put_back(directory)
         now = datetime.now(timezone.utc)
         aside = directory / f"damaged-{now.strftime('%Y%m%dT%H%M%S.%f')}"
         aside.mkdir(mode=0o700)
+        marker.write_text(aside.name, "utf-8")
+        sync_directory(directory)
         for name in _FILES:
             with contextlib.suppress(FileNotFoundError):
                 (directory / name).rename(aside / name)
         for name in ("mad.db-shm", "mad.replay"):
             (directory / name).unlink(missing_ok=True)
-        with contextlib.closing(connect(directory / "mad.db")) as into:
-            report = _copy(aside, into, directory / "mad.head", now)
+        new_db, new_head = (directory / name for name in _NEW)
+        with contextlib.closing(connect(new_db)) as into:
+            report = _copy(aside, into, new_head, now)
+        # closing merged the log into the new database
+        new_db.rename(directory / "mad.db")
+        new_head.rename(directory / "mad.head")
+        sync_directory(directory)
+        marker.unlink()
         return f"{report}; the damaged files are in {aside}"
     finally:
         lock.release()
+
+
+def _put_back(directory: Path) -> None:
+    """Undoes a recovery that was interrupted."""
+    marker = directory / RECOVERING
+    if not marker.exists():
+        return
+    for name in _NEW:
+        for ending in ("", "-wal", "-shm"):
+            (directory / f"{name}{ending}").unlink(missing_ok=True)
+    # without a name the interruption came before the first move
+    if name := marker.read_text("utf-8"):
+        aside = directory / name
+        for name in _FILES:
+            if (aside / name).exists():
+                (aside / name).replace(directory / name)
+        (aside / "mad.db-shm").unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            aside.rmdir()
+    sync_directory(directory)
+    marker.unlink()
 
 
 def _copy(aside: Path, into: sqlite3.Connection, head_path: Path, now: datetime) -> str:
@@ -129,18 +165,18 @@ def _sound_entries(source: sqlite3.Connection, after: int) -> Iterator[Entry | N
 
 
 def _readable_rows(source: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
-    """Rows from the start and, after a place that cannot be read, from the end."""
-    seen: list[Any] = []
+    """Rows from the start and, after a place that cannot be read, from the end. The second column
+    numbers the rows, in their order."""
+    last = None
     try:
         for row in source.execute(query):
-            seen.append(row)
+            last = row[1]
             yield row
     except _UNREADABLE:
-        known = set(map(repr, seen))
         rest: list[Any] = []
         with contextlib.suppress(*_UNREADABLE):
             for row in source.execute(f"{query} DESC"):
-                if repr(row) in known:
+                if last is not None and row[1] <= last:
                     break
                 rest.append(row)
         yield from reversed(rest)
@@ -156,9 +192,9 @@ def _copy_table(
         expected = None
     insert = f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * columns)})"
     copied = 0
-    for row in _readable_rows(source, f"SELECT * FROM {table} ORDER BY rowid"):
+    for row in _readable_rows(source, f"SELECT 0, rowid, * FROM {table} ORDER BY rowid"):
         with contextlib.suppress(*_UNREADABLE):
-            copied += into.execute(insert, row).rowcount
+            copied += into.execute(insert, row[2:]).rowcount
     if expected != copied:
         losses.append(f"table {table}: {copied} of {expected or 'an unknown number of'} rows kept")
 

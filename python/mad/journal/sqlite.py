@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mad.errors import StateError, reason
-from mad.journal.damage import REMEDY, DamagedJournal
+from mad.journal.damage import RECOVERING, REMEDY, DamagedJournal
 from mad.journal.digest import PartSum, entry_digest, link, part_digest, text_digest
 from mad.journal.entries import AuditLine, Entry, TableWrites
 from mad.journal.guard import FileGuard, FilesMoved
@@ -19,7 +19,14 @@ from mad.journal.pages import PageCheck
 from mad.journal.retention import Retention, forget
 from mad.journal.schema import connect, version_of
 from mad.journal.stored import CheckpointRecord, State, StoredInputs
-from mad.journal.tables import known_batch, set_aside, write_audit, write_note, write_tables
+from mad.journal.tables import (
+    known_batch,
+    reason_set_aside,
+    set_aside,
+    write_audit,
+    write_note,
+    write_tables,
+)
 
 #: The largest number of pages that SQLite allows.
 MOST_PAGES = 2**32 - 2
@@ -83,6 +90,8 @@ class Journal:
         """Checks the files without a change to them, because closing a writer would merge a damaged
         log into the database."""
         head = None
+        if (self.directory / RECOVERING).exists():
+            raise DamagedJournal(self.path, "an earlier recovery was interrupted")
         if (path := self.directory / "mad.head").exists():
             file = HeadFile(path)
             head = file.read()
@@ -102,6 +111,9 @@ class Journal:
         undo.callback(self._head.close)
         self.seq, self._chain = self._stored.newest()
         self._commits = self._stored.commits
+        # before the first commit, after which a head without a sound slot counts as damage
+        self._head.write(Head(self.seq, self._chain, self._commits))
+        self._head.sync()
         with self._transaction():
             self._count_commit()
         # both slots, so that the file is sound after one of them was damaged
@@ -244,6 +256,14 @@ class Journal:
         key of kind, partition and batch id."""
         try:
             return known_batch(self._db, key)
+        except sqlite3.Error as error:
+            raise JournalFailed(str(error)) from error
+
+    def reason_set_aside(self, key: tuple[str, str, str]) -> str | None:
+        """Why a batch with this key of kind, partition and batch id was set aside; None if it was
+        not."""
+        try:
+            return reason_set_aside(self._db, key)
         except sqlite3.Error as error:
             raise JournalFailed(str(error)) from error
 

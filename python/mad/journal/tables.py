@@ -73,6 +73,16 @@ def known_batch(
     return found
 
 
+def reason_set_aside(db: sqlite3.Connection, key: tuple[str, str, str]) -> str | None:
+    """Why the last batch with this key was set aside; None if none was."""
+    found = db.execute(
+        "SELECT reason FROM set_aside WHERE (kind, partition, batch_id) = (?, ?, ?) "
+        "ORDER BY seq DESC LIMIT 1",
+        key,
+    ).fetchone()
+    return found and str(found[0])
+
+
 def set_aside(db: sqlite3.Connection, entry: Entry, why: str) -> None:
     """Keeps an entry that could not be judged; the caller holds a transaction."""
     fields = (entry.seq, entry.kind, entry.encoding, entry.partition, entry.batch_id)
