@@ -12,7 +12,7 @@ SEEDS  ?= 2 3 4 5 6
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo serve-demo test test-rust properties test-python test-tables test-field lint quality quality-shop quality-public quality-early quality-spans quality-cascades quality-lasting quality-calm bench-core bench-metrics bench-graph bench-storm bench bench-service bench-overload soak faults quality-late quality-ablation bench-culprits fuzz clean
+.PHONY: help demo serve-demo test test-rust properties test-python test-panic test-tables test-field lint quality quality-shop quality-public quality-early quality-spans quality-cascades quality-lasting quality-calm bench-core bench-metrics bench-graph bench-storm bench bench-service bench-overload soak faults quality-late quality-ablation bench-culprits fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,7 +39,7 @@ demo: $(VENV)/.installed ## simulate a shop, find its incident, name the culprit
 serve-demo: $(VENV)/.installed $(VENV)/.tested ## run the live service with a demo shop and a failure
 	@$(BIN)/mad serve --demo
 
-test: lint test-rust test-python test-tables test-field ## run all tests; names the tests that it left out
+test: lint test-rust test-python test-panic test-tables test-field ## run all tests; names the tests that it left out
 	@DATA="$(DATA)" FIELD="$(FIELD)" sh tests/left_out.sh
 	@echo "make test: all passed"
 
@@ -73,6 +73,12 @@ test-tables: $(VENV)/.installed
 	@echo "$(abspath python)" > "$$($(VENV)-pandas2/bin/python -c 'import site; print(site.getsitepackages()[0])')/mad.pth"
 	MAD_TEST_TABLES=pandas $(VENV)-pandas2/bin/python -m pytest -q tests/python/test_tables.py \
 	  tests/python/test_kinds.py tests/python/test_detect_kinds.py tests/python/test_results.py
+
+# in a separate extension that is built with faults; the installed one has none
+test-panic: $(VENV)/.installed $(VENV)/.tested ## test a panic of the core
+	@VIRTUAL_ENV="$(abspath $(VENV))" $(BIN)/maturin build --release -q --features faults --out target/panic/wheels
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --upgrade --target target/panic target/panic/wheels/*.whl
+	PYTHONPATH=target/panic $(BIN)/python -m pytest -q tests/panic
 
 # situations that other projects reported, with the right answer; these kinds and cases are printed and do not fail the run
 FIELD_REPORTED := culprits words incidents-flapping
@@ -141,11 +147,7 @@ soak: $(VENV)/.installed $(VENV)/.tested ## run the service for half an hour; ki
 KILLS  ?= 500
 FLIPS  ?= 10000
 CUTS   ?= 65536
-# builds the extension with the feature `faults`; the next target builds it again without
-faults: $(VENV)/.installed $(VENV)/.tested ## kill the service, damage its files and break its disk for hours
-	@VIRTUAL_ENV="$(abspath $(VENV))" $(BIN)/maturin develop --release -q --features faults
-	@rm -f $(VENV)/.installed
-	$(BIN)/python -m pytest -q tests/python/test_hostile_input.py -k panic
+faults: $(VENV)/.installed $(VENV)/.tested test-panic ## kill the service, damage its files and break its disk for hours
 	MAD_KILLS=$(KILLS) MAD_SEED=$(or $(SEED),7) MAD_THREAD_SECONDS=60 $(BIN)/python -m pytest -q -s tests/python/test_crash.py
 	MAD_DAMAGE=$(CUTS) MAD_FLIPS=$(FLIPS) MAD_SEED=$(or $(SEED),7) $(BIN)/python -m pytest -q -s tests/python/test_damage.py
 	MAD_FAULTS=20 $(BIN)/python -m pytest -q -s tests/python/test_storage.py tests/python/test_poison.py

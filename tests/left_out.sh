@@ -6,7 +6,6 @@ command -v strace >/dev/null ||
   echo "left out: faults of system calls (tests/python/test_storage.py): apt-get install -y strace"
 command -v faketime >/dev/null ||
   echo "left out: a wrong clock of the host (tests/python/test_host_clock.py): apt-get install -y faketime"
-echo "left out: a panic of the core (tests/python/test_hostile_input.py), which needs a separate build: make faults"
 [ -n "$DATA" ] || echo "left out: the tests on recorded data: make test DATA=DIR"
 [ -n "$FIELD" ] || echo "left out: the field cases: make test-field FIELD=DIR"
 exit 0

@@ -351,16 +351,6 @@ def test_deep_configurations_are_errors(text: str, tmp_path: Path) -> None:
 # --- the border ---
 
 
-@pytest.mark.skipif(not _core.HAS_FAULTS, reason="built without the feature `faults`")
-def test_a_panic_is_an_error_and_spoils_the_object() -> None:
-    pipeline = mad.Pipeline()
-    bad = {**ROWS, "service": ["mad.panic"] * 64}
-    with pytest.raises(mad.InternalError, match="an injected fault"):
-        pipeline.ingest(bad)
-    with pytest.raises(mad.InternalError, match="an earlier call"):
-        pipeline.ingest(ROWS)
-
-
 def test_classes_are_shared_by_threads() -> None:
     faults: list[BaseException] = []
     telemetry, scorer = _core.Telemetry("requests"), mad.SlopeScorer()
