@@ -385,7 +385,7 @@ def test_entries_with_arrow_bodies(tmp_path: Path) -> None:
     entry = Entry("requests", b"\x00\xff", "arrow", "p", "id", 3600)
     assert journal.append([entry], TableWrites()) == [1]
     (read,) = journal.entries()
-    assert (read.body, read.encoding, read.partition, read.naive_offset_seconds, read.seq) == (
+    assert (read.body, read.format, read.partition, read.naive_offset_seconds, read.seq) == (
         b"\x00\xff",
         "arrow",
         "p",

@@ -104,7 +104,7 @@ def is_plain(request: Request, body: bytes) -> bool:
 
 
 def records(body: bytes, content_type: str, content_encoding: str, most: int) -> tuple[bytes, str]:
-    """The body in the form that the journal stores, and its encoding: `text` or `arrow`.
+    """The body in the form that the journal stores, and its name: `text` or `arrow`.
 
     Raises `ApiError` when it cannot be decompressed, is too large, holds no record or is neither
     JSON nor CSV.

@@ -206,9 +206,9 @@ async def ingest(request: Request) -> Response:
     by default UTC. Rejected events are listed with position and reason; the others are accepted."""
     service = service_of(request)
     with share_of(request) as share:
-        body, encoding = await body_of(request, share)
+        body, form = await body_of(request, share)
         key = request.headers.get("idempotency-key", "")[:200]
-        batch = Entry("requests", body, encoding, "", key or None, service.naive_offset_seconds)
+        batch = Entry("requests", body, form, "", key or None, service.naive_offset_seconds)
         answer = answer_of(request, batch, await submit(request, batch))
     counters = json.loads(await run_in_threadpool(service.engine.pipeline.counters))
     return Json(

@@ -72,8 +72,8 @@ async def ingest(
     Rejected records are listed with position and reason; the others are accepted.
     """
     with share_of(request) as share:
-        body, encoding = await body_of(request, share)
-        batch = Entry(kind.value, body, encoding, partition, idempotency_key or None)
+        body, form = await body_of(request, share)
+        batch = Entry(kind.value, body, form, partition, idempotency_key or None)
         return Json(answer_of(request, batch, await submit(request, batch)))
 
 
@@ -96,14 +96,14 @@ async def _received(request: Request, service: Service, share: BodyShare) -> tup
         return received, "text"
     of = request.headers.get("content-type", ""), request.headers.get("content-encoding", "")
     try:
-        body, encoding = await to_thread.run_sync(
+        body, form = await to_thread.run_sync(
             records, received, *of, most, limiter=service.decoders
         )
     except ApiError as error:
         service.engine.intake.unreadable(error.message)
         raise
     share.add(len(body))
-    return body, encoding
+    return body, form
 
 
 async def submit(request: Request, batch: Entry) -> IngestReceipt:

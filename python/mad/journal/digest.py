@@ -22,7 +22,7 @@ def entry_digest(seq: int, entry: Entry) -> bytes:
     fields = [
         seq,
         entry.kind,
-        entry.encoding,
+        entry.format,
         entry.partition,
         entry.batch_id,
         entry.naive_offset_seconds,

@@ -27,13 +27,15 @@ def utc_now() -> str:
 class Entry:
     """One input of the pipeline: a batch of one kind of record, a tick or a command.
 
-    `encoding` names the form of `body`: `text` (CSV or JSON Lines), `arrow` (an IPC stream), `json`
-    (a command) or `time` (nanoseconds since 1970 as text).
+    `format` names the form of `body`: `text` (CSV or JSON Lines), `arrow` (an IPC stream), `json`
+    (a command), `time` (nanoseconds since 1970 as text), or the name of a file format such as
+    `otlp-pb`. A replay decodes a body with the decoder of its format. Where a format may hold
+    several kinds of records, `kind` is the main one.
     """
 
     kind: str
     body: bytes
-    encoding: str = "text"
+    format: str = "text"
     partition: str = ""
     batch_id: str | None = None
     naive_offset_seconds: int | None = None

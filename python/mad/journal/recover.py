@@ -223,7 +223,7 @@ def _write_entries(
     for entry in entries:
         digest = entry_digest(entry.seq, entry)
         chain = link(chain, digest)
-        fields = (entry.seq, entry.kind, entry.encoding, entry.partition, entry.batch_id)
+        fields = (entry.seq, entry.kind, entry.format, entry.partition, entry.batch_id)
         into.execute(
             "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*fields, entry.naive_offset_seconds, entry.body, digest, chain),

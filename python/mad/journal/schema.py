@@ -19,7 +19,7 @@ MIGRATIONS = (
     CREATE TABLE journal (
         seq INTEGER PRIMARY KEY,
         kind TEXT NOT NULL,
-        encoding TEXT NOT NULL,
+        format TEXT NOT NULL,
         partition TEXT NOT NULL,
         batch_id TEXT,
         naive_offset_seconds INTEGER,
@@ -28,7 +28,7 @@ MIGRATIONS = (
         chain BLOB NOT NULL
     );
     CREATE TABLE set_aside (
-        seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, encoding TEXT NOT NULL,
+        seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, format TEXT NOT NULL,
         partition TEXT NOT NULL, batch_id TEXT, naive_offset_seconds INTEGER, body BLOB NOT NULL,
         set_aside_at TEXT NOT NULL, reason TEXT NOT NULL
     );

@@ -152,7 +152,7 @@ class Journal:
             digest = entry_digest(seq, entry)
             chain = link(chain, digest)
             size += len(entry.body)
-            fields = (seq, entry.kind, entry.encoding, entry.partition, entry.batch_id)
+            fields = (seq, entry.kind, entry.format, entry.partition, entry.batch_id)
             numbered.append(
                 (*fields, entry.naive_offset_seconds, entry.body, digest, chain),
             )

@@ -23,7 +23,7 @@ from mad.journal.entries import Entry
 from mad.journal.head import Head
 
 #: The columns of an entry, in the order of `entry_of`.
-ENTRY = "seq, kind, encoding, partition, batch_id, naive_offset_seconds, body"
+ENTRY = "seq, kind, format, partition, batch_id, naive_offset_seconds, body"
 #: Damaged places that a message names.
 NAMED = 5
 
@@ -50,8 +50,8 @@ class CheckpointRecord:
 
 def entry_of(row: tuple[Any, ...]) -> Entry:
     """The entry of a row of `ENTRY`."""
-    seq, kind, encoding, partition, batch_id, naive, body = row
-    return Entry(kind, body, encoding, partition, batch_id, naive, seq)
+    seq, kind, form, partition, batch_id, naive, body = row
+    return Entry(kind, body, form, partition, batch_id, naive, seq)
 
 
 class StoredInputs:

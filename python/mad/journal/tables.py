@@ -85,7 +85,7 @@ def reason_set_aside(db: sqlite3.Connection, key: tuple[str, str, str]) -> str |
 
 def set_aside(db: sqlite3.Connection, entry: Entry, why: str) -> None:
     """Keeps an entry that could not be judged; the caller holds a transaction."""
-    fields = (entry.seq, entry.kind, entry.encoding, entry.partition, entry.batch_id)
+    fields = (entry.seq, entry.kind, entry.format, entry.partition, entry.batch_id)
     db.execute(
         "INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (*fields, entry.naive_offset_seconds, entry.body, utc_now(), why[:2_000]),

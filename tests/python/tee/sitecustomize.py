@@ -17,7 +17,7 @@ def append(self: Journal, entries: Sequence[Entry], *given: Any) -> list[int]:
     # before the commit: a number that is given again replaces an entry that was not committed
     with open(os.environ["MAD_TEST_TEE"], "ab") as file:  # noqa: PTH123
         for seq, entry in enumerate(entries, self.seq + 1):
-            fields = (seq, entry.kind, entry.body, entry.encoding, entry.partition, entry.batch_id)
+            fields = (seq, entry.kind, entry.body, entry.format, entry.partition, entry.batch_id)
             file.write(pickle.dumps(fields))
     return _append(self, entries, *given)
 
