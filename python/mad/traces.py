@@ -70,6 +70,6 @@ def _pieces(source: Any) -> Any:
         return source
     import os
 
-    from mad.sources.files import Source
+    from mad.sources.files import InputFile
 
-    return list(Source(os.fspath(source)).pieces("spans"))
+    return list(InputFile(os.fspath(source)).pieces("spans"))

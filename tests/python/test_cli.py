@@ -14,7 +14,7 @@ from mad import errors
 from mad.cli import arguments, main
 from mad.detection import directory
 from mad.sinks import files
-from mad.sources.files import Source
+from mad.sources.files import InputFile
 
 LINES = b"timestamp,service\n" + b"2026-01-06T10:00:00Z,payments\n" * 5000
 
@@ -97,7 +97,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def content(path: Path, size: int = 4096) -> bytes:
-    return b"".join(Source(str(path)).chunks(size))
+    return b"".join(InputFile(str(path)).chunks(size))
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_gzip_is_detected_by_content_not_by_name(tmp_path: Path, size: int) -> N
 def test_decompressed_pieces_stay_small(tmp_path: Path) -> None:
     path = tmp_path / "bomb.gz"
     path.write_bytes(gzip.compress(b"x" * 50_000_000))
-    assert max(len(piece) for piece in Source(str(path)).chunks(65536)) <= 65536
+    assert max(len(piece) for piece in InputFile(str(path)).chunks(65536)) <= 65536
 
 
 @pytest.mark.parametrize("cut", [11, 40, -9, -1])

@@ -20,7 +20,7 @@ import mad
 from mad import _core
 from mad.api.bodies import records
 from mad.api.errors import ApiError
-from mad.sources.files import Source
+from mad.sources.files import InputFile
 
 ROWS = {
     "timestamp": [1_767_696_300 + i for i in range(64)],
@@ -217,7 +217,7 @@ def test_empty_members_take_linear_time(coding: str, tmp_path: Path) -> None:
     path = tmp_path / "members.csv"
     pack = gzip.compress if coding == "gzip" else zstandard.compress
     path.write_bytes(packed + pack(LINE))
-    assert b"".join(Source(str(path)).chunks()) == LINE
+    assert b"".join(InputFile(str(path)).chunks()) == LINE
     assert time.monotonic() - began < 60  # 88 s before in an optimised build
 
 
@@ -263,7 +263,7 @@ def test_zstd_output_is_bounded_at_every_step(tmp_path: Path) -> None:
     assert path.stat().st_size < 64 * 1024
 
     def read() -> None:
-        assert sum(map(len, Source(str(path)).chunks())) == 400 << 20
+        assert sum(map(len, InputFile(str(path)).chunks())) == 400 << 20
 
     assert grown(read) < ROOM
 

@@ -12,7 +12,7 @@ from mad import _core, errors
 from mad.cli import arguments, graph, remote
 from mad.cli.output import print_json
 from mad.sinks import files
-from mad.sources.files import Source
+from mad.sources.files import InputFile
 
 HELP = "rank the likely culprits"
 DESCRIPTION = (
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         path = Path(args.source)
         file = str(path / "scored.csv" if path.is_dir() else path)
-        chunks = Source(file).chunks()
+        chunks = InputFile(file).chunks()
         ranking = intake_of(path) | rank_rows(file, chunks, args.at, args.minutes, args.top_k)
     if args.json:
         print_json(ranking)

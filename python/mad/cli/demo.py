@@ -16,7 +16,7 @@ from mad.cli.output import Terminal, print_json
 from mad.detection.directory import REPORT, Outcome, detect_into
 from mad.report import summary
 from mad.sinks import files
-from mad.sources.files import Source
+from mad.sources.files import InputFile
 
 CULPRIT = ("payments", "/pay")
 """The endpoint of the default incident, which the demo must name."""
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     outcome = detect_into(out, {"requests": [str(out / "requests.csv")]}, observer=Terminal())
     outcome.paths = [*written, *outcome.paths]
     evaluation = evaluate(
-        Source(str(out / "scored.csv")).chunks(),
+        InputFile(str(out / "scored.csv")).chunks(),
         files.read_text(out / "incidents.json"),
         files.read_text(out / "culprits.json"),
         truth,

@@ -11,7 +11,7 @@ from typing import Any
 from mad import _core, errors
 from mad.cli.output import print_json
 from mad.sinks import files
-from mad.sources.files import Source
+from mad.sources.files import InputFile
 
 HELP = "compare a run with the truth"
 DESCRIPTION = "Prints precision and recall of rows and incidents, delays and culprit ranks."
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         raise errors.UsageError("give DIR or --scored FILE", "mad evaluate out --truth truth.json")
     scored = args.scored or str(Path(args.directory) / "scored.csv")
     result = evaluate(
-        Source(scored).chunks(),
+        InputFile(scored).chunks(),
         _text(args.incidents, args.directory, "incidents.json"),
         _text(args.culprits, args.directory, "culprits.json"),
         files.read_text(Path(args.truth)),

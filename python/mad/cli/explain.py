@@ -15,7 +15,7 @@ from mad.cli.output import print_json
 from mad.detection.directory import SCORED, SCORED_METRICS
 from mad.report import summary
 from mad.sinks import files
-from mad.sources.files import Source
+from mad.sources.files import InputFile
 
 _HINT = "give a directory that mad detect wrote"
 _READ = ("accepted", "rejected", "problem")
@@ -128,7 +128,7 @@ def explain_service(args: argparse.Namespace, path: Path) -> int:
         file = path / name
         if name == SCORED or file.exists():
             asked = (args.service, args.endpoint, args.metric, args.at)
-            found += newest_rows(str(file), Source(str(file)).chunks(), *asked)
+            found += newest_rows(str(file), InputFile(str(file)).chunks(), *asked)
     if not found:
         raise errors.InputError(
             f"{path} has no matching rows of {args.service!r}", problem or _NAMES

@@ -11,7 +11,7 @@ from typing import Any
 from mad import _core, errors, times
 from mad.cli.output import print_json
 from mad.sinks import files
-from mad.sources.files import Source
+from mad.sources.files import InputFile
 
 _FORMS = (".html", ".svg", ".json")
 
@@ -125,7 +125,7 @@ def build(sources: Mapping[str, str]) -> dict[str, Any]:
     built = _core.ServiceGraph()
     for kind, path in sources.items():
         with errors.input_of(path):
-            for piece in Source(path).pieces(kind):
+            for piece in InputFile(path).pieces(kind):
                 built.feed(kind, piece)
             built.end(kind)
     return {

@@ -13,12 +13,12 @@ from typing import Any, Protocol, TypeVar
 from mad import _core, errors
 from mad.detection import intake
 from mad.sinks import files
-from mad.sources.files import CHUNK, Source
+from mad.sources.files import CHUNK, InputFile
 
 _T = TypeVar("_T")
 REPORT = "report.html"
 SCORED, SCORED_METRICS, SERVICES = "scored.csv", "scored_metrics.csv", "services.csv"
-Inputs = Sequence[tuple[str, Source]]
+Inputs = Sequence[tuple[str, InputFile]]
 """Each input with its kind."""
 
 
@@ -117,7 +117,7 @@ def detect_into(
 def once(sources: Inputs) -> tuple[Inputs, list[str]]:
     """The inputs without those that are the same file as an earlier one, or have the same content,
     and a sentence about each of them."""
-    kept: list[tuple[str, Source]] = []
+    kept: list[tuple[str, InputFile]] = []
     notes = []
     for kind, source in sources:
         first = next((one for known, one in kept if known == kind and one.is_same(source)), None)
@@ -131,7 +131,7 @@ def once(sources: Inputs) -> tuple[Inputs, list[str]]:
 
 
 def _sources(named: Mapping[str, Sequence[str]]) -> Inputs:
-    return [(kind, Source(path)) for kind, paths in named.items() for path in paths]
+    return [(kind, InputFile(path)) for kind, paths in named.items() for path in paths]
 
 
 @dataclass

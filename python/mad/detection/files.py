@@ -8,7 +8,7 @@ from typing import Any
 
 from mad import _core
 from mad.config import AnyConfig
-from mad.sources.files import Source
+from mad.sources.files import InputFile
 
 
 def is_path(source: Any) -> bool:
@@ -74,4 +74,4 @@ def _feed(run: _core.DetectRun | _core.ReferenceRun, given: Mapping[str, Any]) -
 
 
 def _pieces(source: Any, kind: str) -> Iterator[Any]:
-    return Source(os.fspath(source)).pieces(kind) if is_path(source) else iter((source,))
+    return InputFile(os.fspath(source)).pieces(kind) if is_path(source) else iter((source,))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mad.sources.files import Source
+from mad.sources.files import InputFile
 
 _JUDGED = ("requests", "metrics", "spans", "logs")
 """Kinds whose absence leaves nothing to judge. No change and no edge is a possible truth."""
 
 
 def problem(
-    document: Mapping[str, Any], sources: Sequence[tuple[str, Source]]
+    document: Mapping[str, Any], sources: Sequence[tuple[str, InputFile]]
 ) -> tuple[str | None, str]:
     """The sentence about inputs that were not read, and the remedy; None when enough was accepted.
 

@@ -25,7 +25,7 @@ _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
 
-class Source:
+class InputFile:
     """One input: a file, or standard input as `-`. `consumed` counts bytes as stored."""
 
     def __init__(self, path: str) -> None:
@@ -52,7 +52,7 @@ class Source:
     def _unreadable(self, error: OSError) -> InputError:
         return InputError(f"cannot read {self.path}: {reason(error)}")
 
-    def is_same(self, other: Source) -> bool:
+    def is_same(self, other: InputFile) -> bool:
         """Whether both are the same file, or files with the same content. Empty files and standard
         input are never the same."""
         if self.standard or other.standard or not self.size or self.size != other.size:
