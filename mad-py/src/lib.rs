@@ -36,6 +36,8 @@ mod _core {
     #[pymodule_export]
     use super::errors::UnsortedError;
     #[pymodule_export]
+    use super::records::inspector::{Inspector, detect_format, file_formats};
+    #[pymodule_export]
     use super::records::json_records::json_lines;
     #[pymodule_export]
     use super::records::kinds::columns_of;

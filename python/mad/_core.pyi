@@ -273,6 +273,37 @@ class Table:
     def __getitem__(self, name: str, /) -> Any: ...
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...
 
+def file_formats() -> list[tuple[str, str]]:
+    """The names of the formats of files, and what each is."""
+
+def detect_format(name: str, first: bytes) -> str | None:
+    """The format of a file from its name and its first bytes; None where no rule fits."""
+
+@final
+class Inspector:
+    """Counts what a file holds, or the bodies of a folder that belong together."""
+
+    def __new__(
+        cls,
+        config: _Config = None,
+        format: str | None = None,
+        service: str | None = None,
+        pattern: str | None = None,
+        kind: str | None = None,
+    ) -> Inspector: ...
+    def begin(self, name: str) -> None:
+        """Begins a file or body with this name."""
+    def feed(self, chunk: bytes) -> None:
+        """Reads the next bytes, cut anywhere."""
+    def end(self) -> None:
+        """Ends the file or body."""
+    @property
+    def format(self) -> str | None: ...
+    @property
+    def notes(self) -> list[str]: ...
+    def document(self) -> str:
+        """The counts as JSON."""
+
 @final
 class Telemetry:
     """Counts of the records of one kind of telemetry: the good ones, and the rejected ones by

@@ -25,6 +25,7 @@ mod csv_fields;
 mod csv_header;
 #[cfg(feature = "jsonl")]
 mod elements;
+pub mod formats;
 #[cfg(feature = "jsonl")]
 mod json_object;
 #[cfg(feature = "jsonl")]

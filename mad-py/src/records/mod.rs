@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod command;
+pub mod inspector;
 pub mod intake;
 pub mod json_records;
 pub mod kinds;

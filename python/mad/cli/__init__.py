@@ -29,6 +29,7 @@ examples:
   mad demo --open                      simulate a shop with an incident and find it
   mad detect requests.csv.gz           read a log, write out/report.html and tables
   mad detect a.jsonl b.jsonl --json    several files, merged by time, for machines
+  mad inspect access.log               say what a file holds and what would be read
   mad explain out                      explain the worst incident
   mad explain out --service payments   why its endpoints are flagged or not
   mad culprits out --at 2026-01-06T10:54:00Z
@@ -76,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
         evaluate,
         explain,
         graph,
+        inspect,
         serve,
         simulate,
     )
@@ -95,6 +97,7 @@ def parser() -> argparse.ArgumentParser:
     modules = (
         demo,
         detect,
+        inspect,
         serve,
         accept,
         explain,

@@ -80,6 +80,22 @@ def size(text: str) -> int:
     return value
 
 
+def add_format(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments that say how files are written."""
+    command.add_argument(
+        "--format",
+        metavar="FORMAT",
+        help="the format of the files instead of the detected one, such as nginx or jmeter; "
+        "docs/files.md lists them",
+    )
+    command.add_argument(
+        "--pattern",
+        metavar="TEXT",
+        help="the layout of log lines: a log_format of nginx, a LogFormat of Apache, or a regular "
+        "expression with named groups",
+    )
+
+
 def add_intake(command: argparse.ArgumentParser) -> None:
     """Adds the arguments that say where the fields of records are."""
     command.add_argument(

@@ -6,7 +6,7 @@ import filecmp
 import stat
 import sys
 from codecs import getincrementaldecoder
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
@@ -20,6 +20,8 @@ CHUNK = 2 * 1024 * 1024
 """Default number of bytes that one piece has."""
 MAX_DOCUMENT = 512 * 1024 * 1024
 """Most bytes of a file that is one JSON document, which is held in memory."""
+DETECT = 64 * 1024
+"""First bytes from which the format of a file is detected."""
 _PARQUET = b"PAR1"
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -85,40 +87,62 @@ class InputFile:
             return file.read(len(_PARQUET)) == _PARQUET
 
     def chunks(self, size: int = CHUNK) -> Iterator[bytes]:
-        """The decompressed content in pieces of about `size` bytes.
+        """The decompressed content as UTF-8 in pieces of about `size` bytes; `InputError` for a
+        format that is neither CSV nor JSON."""
+        content, packed = self._content(size)
+        yield from self._as_utf8(content, packed)
+
+    def contents(self, size: int = CHUNK) -> Iterator[bytes]:
+        """The decompressed content in pieces of about `size` bytes, whatever its format. Text in
+        UTF-16 becomes UTF-8."""
+        content, _ = self._content(size)
+        first, content = _begin(content)
+        yield from self._decoded(first, content, utf16(first))
+
+    def begin(self) -> bytes:
+        """The beginning of the content, from which a format is detected."""
+        if self.standard:
+            return b""
+        content, _ = self._content(PIECE)
+        first, content = _begin(content, DETECT)
+        content.close()
+        return b"".join(self._decoded(first, iter(()), utf16(first), final=False))
+
+    def _content(self, size: int) -> tuple[Generator[bytes, None, None], str]:
+        """The decompressed content, and the compression for messages.
 
         The first bytes decide about the compression, not the name.
         """
         self.consumed = 0
         file = self._open()
+        raw = self._raw(file, size)
+        first = next(raw, b"")
+        while 0 < len(first) < 6:
+            more = next(raw, b"")
+            if not more:
+                break
+            first += more
+        stored = chain((first,) if first else (), raw)
+        if first.startswith(_GZIP):
+            pieces = self._unpacked(inflated(stored, size=min(size, PIECE)), "gzip")
+            return self._closing(file, pieces), " (gzip)"
+        if first.startswith(_ZSTD) or _is_skippable(first):
+            return self._closing(file, self._unpacked(unzstd(stored), "zstd")), " (zstd)"
+        return self._closing(file, stored), ""
+
+    def _closing(self, file: IO[bytes], pieces: Iterable[bytes]) -> Generator[bytes, None, None]:
+        """The pieces; the file is closed after them."""
         try:
-            raw = self._raw(file, size)
-            first = next(raw, b"")
-            while 0 < len(first) < 6:
-                more = next(raw, b"")
-                if not more:
-                    break
-                first += more
-            packed = chain((first,), raw)
-            if first.startswith(_GZIP):
-                yield from self._as_utf8(
-                    self._unpacked(inflated(packed, size=min(size, PIECE)), "gzip"), " (gzip)"
-                )
-            elif first.startswith(_ZSTD) or _is_skippable(first):
-                yield from self._as_utf8(self._unpacked(unzstd(packed), "zstd"), " (zstd)")
-            elif first:
-                yield from self._as_utf8(chain((first,), raw))
+            yield from pieces
         finally:
             if not self.standard:
                 file.close()
 
-    def _as_utf8(self, content: Iterator[bytes], packed: str = "") -> Iterator[bytes]:
+    def _as_utf8(self, content: Generator[bytes, None, None], packed: str) -> Iterator[bytes]:
         """The content as UTF-8. Raises `InputError` for a format that mad does not read."""
-        first = b""
-        for piece in content:
-            first += piece
-            if len(first) >= ENOUGH:
-                break
+        first, content = _begin(content)
+        if not first:
+            return
         if first.startswith(_PARQUET):
             raise InputError(
                 f"{self.name} is Parquet{packed}, which is not supported here",
@@ -132,14 +156,21 @@ class InputFile:
                 raise InputError(f"{self.name} is {what}{packed}, which is not supported", hint)
             if first and json_document.is_document(first):
                 yield json_document.lines(self._whole(chain((first,), content)), self.name)
-            else:
-                yield from chain((first,) if first else (), content)
+                return
+        yield from self._decoded(first, content, encoding)
+
+    def _decoded(
+        self, first: bytes, content: Iterator[bytes], encoding: str | None, *, final: bool = True
+    ) -> Iterator[bytes]:
+        """The content as UTF-8 where its encoding is another."""
+        if encoding is None:
+            yield from chain((first,) if first else (), content)
             return
         decoder = getincrementaldecoder(encoding)()
         try:
             for piece in chain((first,), content):
                 yield decoder.decode(piece).encode("utf-8", "replace")
-            yield decoder.decode(b"", final=True).encode("utf-8", "replace")
+            yield decoder.decode(b"", final=final).encode("utf-8", "replace")
         except UnicodeDecodeError as error:
             raise InputError(f"{self.name}: damaged {encoding.upper()} text: {error}") from error
 
@@ -188,6 +219,20 @@ class InputFile:
                 f"{self.name}: damaged {coding} data: {error}",
                 "copy or download the file again; windows above 64 MiB are not read",
             ) from error
+
+
+def _begin(
+    content: Generator[bytes, None, None], enough: int = ENOUGH
+) -> tuple[bytes, Generator[bytes, None, None]]:
+    """At least `enough` bytes, or all of them, and the pieces after them."""
+    pieces, size = [], 0
+    while size < enough:
+        piece = next(content, None)
+        if piece is None:
+            break
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces), content
 
 
 def _is_skippable(first: bytes) -> bool:

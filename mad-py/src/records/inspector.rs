@@ -1,0 +1,161 @@
+//! What files of any format hold, in counts.
+
+use mad_core::telemetry::Rejections;
+use mad_core::wire::ColumnMap;
+use mad_core::wire::formats::{
+    DETECT_BYTES, FileFormat, FormatDecoder, FormatOptions, Inspection, decoder,
+};
+use mad_core::{Error, RecordKind, Result};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::border::detached;
+use crate::config::parse;
+use crate::errors::to_py;
+
+/// The names of the formats of files, and what each is.
+#[pyfunction]
+pub fn file_formats() -> Vec<(&'static str, &'static str)> {
+    FileFormat::ALL.iter().map(|format| (format.as_str(), format.describe())).collect()
+}
+
+/// The format of a file from its name and its first bytes; None where no rule fits.
+#[pyfunction]
+pub fn detect_format(name: &str, first: &[u8]) -> Option<&'static str> {
+    FileFormat::detect(name, first).map(FileFormat::as_str)
+}
+
+/// Counts what a file holds, or the bodies of a folder that belong together.
+#[pyclass(module = "mad._core")]
+pub struct Inspector {
+    options: FormatOptions,
+    named: Option<FileFormat>,
+    found: Option<FileFormat>,
+    first: Vec<u8>,
+    decoder: Option<Box<dyn FormatDecoder>>,
+    seen: Inspection,
+    rejections: Rejections,
+    notes: Vec<String>,
+}
+
+#[pymethods]
+impl Inspector {
+    /// `format` and `kind` are found from the content where they are None.
+    #[new]
+    #[pyo3(signature = (config=None, format=None, service=None, pattern=None, kind=None))]
+    fn new(
+        config: Option<&Bound<'_, PyAny>>,
+        format: Option<&str>,
+        service: Option<String>,
+        pattern: Option<String>,
+        kind: Option<&str>,
+    ) -> PyResult<Self> {
+        let config = parse(config)?;
+        let named = format.map(FileFormat::parse).transpose().map_err(|error| to_py(&error))?;
+        let kind = kind.map(RecordKind::parse).transpose().map_err(|error| to_py(&error))?;
+        let options = FormatOptions {
+            name: String::new(),
+            service,
+            zone: config.zone(),
+            map: ColumnMap::new(&config.intake),
+            pattern,
+            kind,
+        };
+        Ok(Self {
+            options,
+            named,
+            found: None,
+            first: Vec::new(),
+            decoder: None,
+            seen: Inspection::default(),
+            rejections: Rejections::default(),
+            notes: Vec::new(),
+        })
+    }
+
+    /// Begins a file or body with this name.
+    fn begin(&mut self, name: String) {
+        self.options.name = name;
+        self.first.clear();
+        self.decoder = None;
+    }
+
+    /// Reads the next bytes, cut anywhere.
+    fn feed(&mut self, py: Python<'_>, chunk: &Bound<'_, PyBytes>) -> PyResult<()> {
+        let bytes = chunk.as_bytes();
+        detached(py, || self.take(Some(bytes)))?.map_err(|error| to_py(&error))
+    }
+
+    /// Ends the file or body.
+    fn end(&mut self, py: Python<'_>) -> PyResult<()> {
+        detached(py, || self.take(None))?.map_err(|error| to_py(&error))
+    }
+
+    /// The name of the format; None before it is known.
+    #[getter]
+    fn format(&self) -> Option<&'static str> {
+        self.found.map(FileFormat::as_str)
+    }
+
+    /// What the readers inferred.
+    #[getter]
+    fn notes(&self) -> Vec<String> {
+        self.notes.clone()
+    }
+
+    /// The counts as JSON.
+    fn document(&self) -> PyResult<String> {
+        let format = self.found.or(self.named).unwrap_or(FileFormat::Csv);
+        let document = self.seen.document(format, &self.rejections);
+        serde_json::to_string(&document).map_err(|error| to_py(&Error::input(error.to_string())))
+    }
+}
+
+impl Inspector {
+    fn take(&mut self, bytes: Option<&[u8]>) -> Result<()> {
+        if let Some(decoder) = &mut self.decoder {
+            let outcome = match bytes {
+                Some(bytes) => decoder.feed(bytes, &mut self.seen, &mut self.rejections),
+                None => decoder.finish(&mut self.seen, &mut self.rejections),
+            };
+            if bytes.is_none() {
+                self.note();
+            }
+            return outcome;
+        }
+        self.first.extend_from_slice(bytes.unwrap_or_default());
+        if self.first.len() < DETECT_BYTES && bytes.is_some() {
+            return Ok(());
+        }
+        let first = std::mem::take(&mut self.first);
+        let begin = first.get(..DETECT_BYTES).unwrap_or(&first);
+        let format = match self.named {
+            Some(format) => format,
+            None => FileFormat::detect(&self.options.name, begin).ok_or_else(|| unknown(begin))?,
+        };
+        self.found = Some(format);
+        let decoder = self.decoder.insert(decoder(format, &self.options, begin)?);
+        decoder.feed(&first, &mut self.seen, &mut self.rejections)?;
+        if bytes.is_none() {
+            decoder.finish(&mut self.seen, &mut self.rejections)?;
+            self.note();
+        }
+        Ok(())
+    }
+
+    /// Keeps the notes of the decoder at hand.
+    fn note(&mut self) {
+        for note in self.decoder.iter().flat_map(|decoder| decoder.notes()) {
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+        }
+    }
+}
+
+fn unknown(first: &[u8]) -> Error {
+    if first.trim_ascii().is_empty() {
+        return Error::input("the file is empty");
+    }
+    Error::input("its format is not recognised; name it with --format, or give --pattern")
+}

@@ -1,0 +1,66 @@
+"""Inspection of files: their format and what would be read from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mad import _core
+from mad.config import AnyConfig
+from mad.errors import InputError
+from mad.sources.files import Source
+
+OWN = ("csv", "json-lines")
+"""The formats with the fields of mad, whose readers need text."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a user can say about files: see the options of `mad inspect`."""
+
+    format: str | None = None
+    service: str | None = None
+    pattern: str | None = None
+
+
+def inspect_path(
+    path: str, layout: Layout | None = None, config: AnyConfig | str = None
+) -> dict[str, Any]:
+    """What a file holds, or the files of a folder that belong together, as a document.
+
+    Raises `InputError` for a path that cannot be read and for an unknown format.
+    """
+    layout = layout or Layout()
+    found = _core.Inspector(config, layout.format, layout.service, layout.pattern)
+    paths = files_of(path)
+    for one in paths:
+        source = Source(str(one))
+        format_ = layout.format or _core.detect_format(one.name, source.begin())
+        chunks = source.chunks() if format_ in (None, *OWN) else source.contents()
+        found.begin(one.name)
+        try:
+            for chunk in chunks:
+                found.feed(chunk)
+            found.end()
+        except InputError:
+            raise
+        except ValueError as error:
+            raise InputError(f"{source.name}: {error}") from error
+    document = dict(json.loads(found.document()))
+    return {"path": path, "files": len(paths), **document, "notes": found.notes}
+
+
+def files_of(path: str) -> Sequence[Path]:
+    """The file of a path, or the files of a folder by name, without hidden ones."""
+    place = Path(path)
+    if not place.is_dir():
+        return [place]
+    found = sorted(
+        one for one in place.rglob("*") if one.is_file() and not one.name.startswith(".")
+    )
+    if not found:
+        raise InputError(f"{path} is a folder without files")
+    return found
