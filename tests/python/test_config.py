@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import mad
 from mad import _core
 from mad.cli import doctor
-from mad.config.layers import threshold_of
+from mad.config.earlier import confidence_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 EVERYTHING: dict[str, Any] = {
@@ -156,7 +156,7 @@ def test_the_environment() -> None:
 
 
 def test_a_confidence_as_the_threshold() -> None:
-    assert threshold_of(0.9999) == pytest.approx(0.5)
+    assert confidence_of(0.9999) == pytest.approx(0.5)
     config = mad.Config.from_env({"ANOMALY_THRESHOLD": "0.95"})
     assert config["score"]["threshold"] == pytest.approx(1.30103 / 5.30103)
     both = {"ANOMALY_THRESHOLD": "0.95", "MAD_SCORE__THRESHOLD": "0.7"}

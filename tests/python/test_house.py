@@ -12,7 +12,8 @@ from mad.severity import FOUR_LEVELS
 PACKAGE = Path(mad.__file__).parent
 LAYERS = (
     ("_core", "errors", "severity", "times"),
-    ("config", "sources", "sinks", "report"),
+    ("config",),
+    ("sources", "sinks", "report"),
     ("detection", "series", "journal"),
     ("traces", "reference"),
     ("mad", "engine", "adapters", "quality"),

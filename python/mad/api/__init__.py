@@ -2,6 +2,6 @@
 
 from mad.api.app import create_app
 from mad.api.auth import Tokens
-from mad.api.limits import HttpLimits
+from mad.config.server import HttpLimits
 
 __all__ = ["HttpLimits", "Tokens", "create_app"]

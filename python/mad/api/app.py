@@ -22,11 +22,11 @@ from mad.api.auth import Access, Tokens
 from mad.api.bodies import BodiesInFlight
 from mad.api.cache import AnswerCache
 from mad.api.health import HealthProbe
-from mad.api.limits import HttpLimits
 from mad.api.protect import BodyLimit, Overload, QueryLane, ResponseHeaders
 from mad.api.service import Service, service_of
 from mad.api.stream import EventStreams
 from mad.api.transport import Connections
+from mad.config.server import HttpLimits
 from mad.engine import Busy, Engine, StorageFailed
 from mad.journal import AuditLine
 from mad.journal.reader import Reader

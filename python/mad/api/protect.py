@@ -9,7 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mad.api.errors import RESEND, ApiError, later
-from mad.api.limits import HttpLimits
+from mad.config.server import HttpLimits
 from mad.engine import Busy
 
 #: Headers of every response. Pages load nothing, run no script and are in no frame.

@@ -18,7 +18,7 @@ from mad.api.auth import Principal
 from mad.api.bodies import BodiesInFlight
 from mad.api.errors import ApiError
 from mad.api.health import HealthProbe
-from mad.api.limits import HttpLimits
+from mad.config.server import HttpLimits
 from mad.engine import Engine
 from mad.journal.reader import Found, Reader
 from mad.journal.selection import Page

@@ -12,7 +12,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from mad.api.limits import HttpLimits
+from mad.config.server import HttpLimits
 
 #: Bytes that the parser gets at once, so that the limits are checked in between.
 _PIECE = 16 * 1024

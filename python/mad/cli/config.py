@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mad import Config, _core, errors
+from mad import Config, errors
 from mad.cli import settings
 from mad.cli.output import print_json
 from mad.config import as_json
-from mad.config.layers import parse
+from mad.config.deployment import problems_of
+from mad.config.layers import parse, stages_of
+from mad.config.positions import position_of
 from mad.sinks import files
 
 HELP = "check a settings file, show the settings in effect"
@@ -50,7 +52,8 @@ def run_check(args: argparse.Namespace) -> int:
     except errors.InputError as error:
         raise errors.UsageError(str(error)) from error
     found = problems(text, args.file)
-    changes = {} if found else Config(parse(text, args.file)).changes()
+    stages = {} if found else stages_of(parse(text, args.file), args.file)
+    changes = Config(stages).changes()
     if args.json:
         differing = {path: value for path, (value, _) in changes.items()}
         report = {"file": args.file, "valid": not found, "problems": found, "changes": differing}
@@ -64,17 +67,16 @@ def problems(text: str, path: str) -> list[dict[str, Any]]:
     """Every problem of a settings file in the order of its lines: field, message, line and
     column. Line and column are None where they are unknown."""
     try:
-        fields = parse(text, path)
-        known = settings.positions(text, path)
+        wrong, known = problems_of(text, path)
     except ValueError as error:
         at = re.search(r"line (\d+),? column (\d+)", str(error))
         line, column = (int(at[1]), int(at[2])) if at else (None, None)
         message = " ".join(str(error).split())
         return [{"field": "", "message": message, "line": line, "column": column}]
     found = []
-    for field, message in _core.config_problems(as_json(fields)):
-        line, column = settings.position_of(field, known) or (None, None)
-        found.append({"field": field, "message": message, "line": line, "column": column})
+    for one in wrong:
+        line, column = position_of(one.field, known) or (None, None)
+        found.append({"field": one.field, "message": one.message, "line": line, "column": column})
     return sorted(found, key=lambda problem: (problem["line"] or 0, problem["column"] or 0))
 
 

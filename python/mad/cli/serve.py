@@ -6,25 +6,25 @@ import argparse
 import contextlib
 import ctypes
 import ipaddress
-import json
 import os
 import signal
 import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mad import errors
 from mad.cli import arguments, settings
 from mad.cli.demo_shop import demo_shop_of
-from mad.config import Config
+from mad.config.server import HttpLimits, Retention, ServerOptions
 
 if TYPE_CHECKING:
     import uvicorn
 
-    from mad.api import HttpLimits, Tokens
+    from mad.api import Tokens
     from mad.api.app import Application
     from mad.cli.demo_shop import DemoShop
     from mad.engine import Engine
@@ -49,19 +49,18 @@ HELP = "run the live service: telemetry in over HTTP, incidents out"
 DESCRIPTION = (
     "Accepts requests, spans, logs, metrics and changes over HTTP, journals them,\n"
     "judges them as they arrive, and reports incidents, culprits and explanations.\n"
-    "Acknowledged data survives a crash."
+    "Acknowledged data survives a crash. Arguments win over the table [server] of the settings."
 )
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command."""
     command.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"
+        "--host", metavar="ADDRESS", help="address to listen on (default: 127.0.0.1)"
     )
     command.add_argument(
         "--port",
         type=arguments.whole(0, 65_535),
-        default=8000,
         metavar="N",
         help="port (default: 8000); 0 selects a free one",
     )
@@ -89,7 +88,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--max-body",
         type=arguments.whole(1, 1_024),
-        default=32,
         metavar="MIB",
         help="largest batch (default: 32 MiB)",
     )
@@ -103,7 +101,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--checkpoint-seconds",
         type=float,
-        default=60.0,
         metavar="S",
         help="pause between checkpoints of the state (default: 60)",
     )
@@ -147,42 +144,34 @@ def run(args: argparse.Namespace) -> int:
         raise errors.MissingExtraError(
             f"the service needs {error.name}", "pip install 'mad-py[serve]'"
         ) from error
-    from mad.api import HttpLimits, Tokens
+    from mad.api import Tokens
     from mad.engine import Engine
-    from mad.journal import Journal, Retention, recover
+    from mad.journal import Journal, recover
 
-    if not 0.1 <= args.checkpoint_seconds <= 86_400:
+    deployment = settings.deployment(args.config, verbose=args.verbose)
+    server = server_options(args, deployment.server)
+    tokens = Tokens.read(Path(server.token_file)) if server.token_file is not None else None
+    if tokens is None and not _is_loopback(server.host):
         raise errors.UsageError(
-            f"--checkpoint-seconds {args.checkpoint_seconds}: expected 0.1 to 86400"
-        )
-    found = settings.load(args.config, verbose=args.verbose)
-    config = Config(json.loads(found) if found else None)
-    limits = HttpLimits.parse(args.http_limit, args.max_body * 1024 * 1024)
-    if args.token_file == "":
-        raise errors.UsageError("--token-file is empty", "give the name of a file with tokens")
-    tokens = Tokens.read(Path(args.token_file)) if args.token_file is not None else None
-    if tokens is None and not _is_loopback(args.host):
-        raise errors.UsageError(
-            f"--host {args.host} is reachable from other machines without a token",
+            f"the address {server.host} is reachable from other machines without a token",
             "give --token-file FILE, or listen on 127.0.0.1",
         )
-    retention = Retention.parse(args.retain)
     _return_memory()
     # The journal holds telemetry: only the user of the service may read its files.
     os.umask(0o077)
     with contextlib.ExitStack() as ending:
         demo_shop = demo_shop_of(args) if args.demo else None
-        listening = ending.enter_context(_bound(args.host, args.port))
-        data = args.data or (ending.enter_context(_temporary()) if args.demo else "mad-data")
+        listening = ending.enter_context(_bound(server.host, server.port))
+        data = server.data or (ending.enter_context(_temporary()) if args.demo else "mad-data")
         if args.recover:
             sys.stderr.write(f"mad: {recover(Path(data))}\n")
-        journal = Journal(Path(data), retention=retention)
+        journal = Journal(Path(data), retention=server.retain)
         _make_private(Path(data))
         engine = Engine(
             journal,
-            config,
-            checkpoint_seconds=args.checkpoint_seconds,
-            ticking=not (args.no_ticks or args.read_only),
+            deployment.core,
+            checkpoint_seconds=server.checkpoint_seconds,
+            ticking=server.ticks and not server.read_only,
             fresh=args.fresh,
         )
         ending.callback(engine.stop)
@@ -190,51 +179,80 @@ def run(args: argparse.Namespace) -> int:
         # The engine's thread needs the interpreter for short times, but without delay.
         sys.setswitchinterval(SWITCH_SECONDS)
         with contextlib.suppress(KeyboardInterrupt, SystemExit):
-            _serve(args, engine, (tokens, limits), listening, demo_shop)
+            _serve(server, engine, tokens, listening, demo_shop, verbose=args.verbose)
         sys.stderr.write("".join(f"mad: {one.text}\n" for one in engine.problems()))
     return errors.FINE if not engine.failure else errors.INTERNAL
 
 
+def server_options(args: argparse.Namespace, base: ServerOptions) -> ServerOptions:
+    """The options of the server: those of the settings, and the arguments over them.
+
+    Raises `UsageError`.
+    """
+    if args.token_file == "":
+        raise errors.UsageError("--token-file is empty", "give the name of a file with tokens")
+    seconds = args.checkpoint_seconds
+    if seconds is not None and not 0.1 <= seconds <= 86_400:
+        raise errors.UsageError(f"--checkpoint-seconds {seconds}: expected 0.1 to 86400")
+    given = {
+        "host": args.host,
+        "port": args.port,
+        "data": args.data,
+        "token_file": args.token_file,
+        "read_only": args.read_only or None,
+        "ticks": False if args.no_ticks else None,
+        "checkpoint_seconds": seconds,
+    }
+    most_body = None if args.max_body is None else args.max_body * 1024 * 1024
+    return replace(
+        base,
+        retain=Retention.parse(args.retain, base.retain),
+        http=HttpLimits.parse(args.http_limit, most_body, base.http),
+        **{name: value for name, value in given.items() if value is not None},
+    )
+
+
 def _serve(
-    args: argparse.Namespace,
+    server: ServerOptions,
     engine: Engine,
-    access: tuple[Tokens | None, HttpLimits],
+    tokens: Tokens | None,
     listening: socket.socket,
     demo_shop: DemoShop | None,
+    *,
+    verbose: bool,
 ) -> None:
     from mad.api import create_app
 
     features = engine.config["features"], engine.config["limits"]
-    tokens, limits = access
     app = create_app(
         engine,
         tokens=tokens,
-        read_only=args.read_only,
-        limits=limits,
-        hosts=("localhost", "127.0.0.1", "[::1]", args.host) if tokens is None else (),
+        read_only=server.read_only,
+        limits=server.http,
+        hosts=("localhost", "127.0.0.1", "[::1]", server.host) if tokens is None else (),
         naive_offset_seconds=engine.config["naive_offset_seconds"] or 0,
         retention_minutes=features[0]["step_seconds"] * features[1]["history_rows"] / 60,
     )
     port = listening.getsockname()[1]
     figures = engine.stats
     lines = [
-        f"mad listens on http://{_shown(args.host)}:{port}; its journal is {engine.journal.path}",
+        f"mad listens on http://{_shown(server.host)}:{port}; its journal is {engine.journal.path}",
         f"  recovered {figures.recovered_entries} entries in {figures.recovery_seconds:.1f} s",
-        f"  curl -s http://{_shown(args.host)}:{port}/v1/query/incidents",
-        f"  routes: http://{_shown(args.host)}:{port}/docs",
+        f"  curl -s http://{_shown(server.host)}:{port}/v1/query/incidents",
+        f"  routes: http://{_shown(server.host)}:{port}/docs",
         *(f"  {problem.text}" for problem in engine.problems()),
     ]
     sys.stderr.write("\n".join(lines) + "\n")
     sys.stderr.flush()
     if tokens is not None:
-        _reload_on_hangup(app, Path(args.token_file))
+        _reload_on_hangup(app, Path(str(server.token_file)))
     endings = [app.close] if demo_shop is None else [demo_shop.stop, app.close]
-    server = server_of(app, endings, verbose=args.verbose)
+    running = server_of(app, endings, verbose=verbose)
     if demo_shop is None:
-        server.run(sockets=[listening])
+        running.run(sockets=[listening])
         return
-    with demo_shop.beside(server, f"http://{_shown(args.host)}:{port}"):
-        server.run(sockets=[listening])
+    with demo_shop.beside(running, f"http://{_shown(server.host)}:{port}"):
+        running.run(sockets=[listening])
 
 
 def _make_private(directory: Path) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 from mad import _core, errors
 from mad.config import as_json
-from mad.config.layers import FILE, Layers, parse, read_settings
+from mad.config.deployment import Deployment
+from mad.config.layers import FILE, Layers, parse, read_settings, stages_of
 
 DEFAULT = "mad.toml"
 HELP = f"settings as TOML, YAML or JSON (default: MAD_CONFIG, else {DEFAULT} if it exists)"
@@ -32,6 +33,19 @@ def load(
         hint = "mad config check FILE shows the lines" if found.file else ""
         raise errors.UsageError("; ".join(problems), hint)
     return as_json(found.fields) if found.fields else None
+
+
+def deployment(path: str | None, *, verbose: bool = False) -> Deployment:
+    """The validated settings of the core, the server, its sources and its sinks."""
+    file = file_of(path, os.environ)
+    if verbose and file is not None:
+        sys.stderr.write(f"mad: settings from {file}\n")
+    try:
+        return Deployment.load(file)
+    except OSError as error:
+        raise errors.UsageError(f"cannot read {file}: {errors.reason(error)}") from error
+    except ValueError as error:
+        raise errors.UsageError(str(error)) from error
 
 
 def layers(
@@ -61,7 +75,7 @@ def unchecked(path: str | None) -> str | None:
     if path is None:
         return None
     try:
-        return as_json(parse(read_settings(path), path))
+        return as_json(stages_of(parse(read_settings(path), path), path))
     except OSError as error:
         raise errors.UsageError(f"cannot read {path}: {errors.reason(error)}") from error
     except ValueError as error:
@@ -79,46 +93,3 @@ def batch_size(default: int) -> int:
 def is_verbose() -> bool:
     """Whether `LOG_LEVEL` asks for verbose output."""
     return os.environ.get("LOG_LEVEL", "").upper() in ("DEBUG", "TRACE", "10")
-
-
-def positions(text: str, path: str) -> dict[str, tuple[int, int]]:
-    """Line and column of every field of a TOML or YAML file by its dotted path."""
-    ending = Path(path).suffix.lower()
-    if ending == ".toml":
-        return _core.toml_places(text)
-    if ending in (".yaml", ".yml", ".json"):
-        return _yaml_places(text)
-    return {}
-
-
-def _yaml_places(text: str) -> dict[str, tuple[int, int]]:
-    try:
-        import yaml
-    except ImportError:
-        return {}
-    found: dict[str, tuple[int, int]] = {}
-
-    def walk(node: yaml.Node, path: str) -> None:
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                inner = f"{path}.{key.value}" if path else str(key.value)
-                found[inner] = (key.start_mark.line + 1, key.start_mark.column + 1)
-                walk(value, inner)
-        elif isinstance(node, yaml.SequenceNode):
-            for i, item in enumerate(node.value):
-                found[f"{path}[{i}]"] = (item.start_mark.line + 1, item.start_mark.column + 1)
-                walk(item, f"{path}[{i}]")
-
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    if root is not None:
-        walk(root, "")
-    return found
-
-
-def position_of(field: str, known: Mapping[str, tuple[int, int]]) -> tuple[int, int] | None:
-    """Line and column of a field, or of the table that it belongs to."""
-    named = [place for path, place in known.items() if path.rsplit(".", 1)[-1] == field]
-    path = field
-    while path and path not in known:
-        path = path[: max(path.rfind("."), path.rfind("["), 0)]
-    return known.get(path) or (named[0] if len(named) == 1 else None)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from mad.config.earlier import confidence_of, translate
 
 PREFIX = "MAD_"
 FILE = "MAD_CONFIG"
@@ -111,21 +112,29 @@ def _by_name(fields: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
     return fields
 
 
-def threshold_of(confidence: float) -> float:
-    """The `score.threshold` for a confidence above 0 and below 1.
+#: Tables of a settings file that concern the server alone, beside the stages of the core.
+TABLES = ("server", "sources", "sinks")
 
-    A row with the p-value p has the score e / (e + 4) with e = -log10 p, and the confidence c
-    stands for p = 1 - c. The confidence 0.95 means one row in twenty and the score 0.245.
+
+def stages_of(fields: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The fields of a settings file that concern the core.
+
+    Raises ValueError for a key of an earlier system without an equivalent.
     """
-    evidence = -math.log10(1.0 - confidence)
-    return evidence / (evidence + 4.0)
+    known, problems = translate(fields)
+    if problems:
+        raise ValueError(f"{os.fspath(path)}: " + "; ".join(one.message for one in problems))
+    return {name: value for name, value in known.items() if name not in TABLES}
 
 
 class Layers:
     """Settings merged layer by layer, with the origin of each field."""
 
     def __init__(self) -> None:
+        #: Fields of the core.
         self.fields: dict[str, Any] = {}
+        #: The tables `server`, `sources` and `sinks`.
+        self.deployment: dict[str, Any] = {}
         self.file: str | None = None
         self._origins: dict[str, str] = {}
 
@@ -150,9 +159,11 @@ class Layers:
         """Adds a TOML, YAML or JSON file."""
         origin = os.fspath(path)
         try:
-            fields = parse(read_settings(path), path)
+            fields, problems = translate(parse(read_settings(path), path))
         except ValueError as error:
             raise ValueError(f"{origin} cannot be read as settings: {error}") from error
+        if problems:
+            raise ValueError(f"{origin}: " + "; ".join(one.message for one in problems))
         self.file = origin
         for name, value in fields.items():
             self.put([str(name)], value, origin)
@@ -174,7 +185,7 @@ class Layers:
             if value:
                 return
         *stages, name = path
-        place = self.fields
+        place = self.deployment if path[0] in TABLES else self.fields
         for stage in stages:
             inner = place.get(stage)
             if not isinstance(inner, dict):
@@ -213,11 +224,6 @@ def _value(text: str) -> Any:
 
 def _confidence(text: str) -> float:
     try:
-        confidence = float(text)
-    except ValueError:
-        confidence = math.nan
-    if not 0.0 < confidence < 1.0:
-        raise ValueError(
-            f"environment variable {CONFIDENCE} is {text!r}; expected a number above 0 and below 1"
-        )
-    return threshold_of(confidence)
+        return confidence_of(text)
+    except ValueError as error:
+        raise ValueError(f"environment variable {CONFIDENCE} is {text!r}; {error}") from None

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from mad import _core
-from mad.config.layers import Layers, bounded, read_toml, read_yaml
+from mad.config.layers import Layers, bounded, read_toml, read_yaml, stages_of
 from mad.config.zones import utc_offsets
 
 
@@ -64,19 +64,19 @@ class Config:
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> Config:
-        """Reads a TOML file.
+        """Reads the stages of a TOML file; `Deployment.load` reads its other tables.
 
         Raises OSError when the file cannot be read, ValueError when it is not valid.
         """
-        return cls(read_toml(path))
+        return cls(stages_of(read_toml(path), path))
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str]) -> Config:
-        """Reads a YAML file; needs the extra `mad-py[yaml]`.
+        """Reads the stages of a YAML file; needs the extra `mad-py[yaml]`.
 
         Raises OSError when the file cannot be read, ValueError when it is not valid.
         """
-        return cls(read_yaml(path))
+        return cls(stages_of(read_yaml(path), path))
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Config:

@@ -5,10 +5,10 @@ One server writes a journal. A batch is committed before it is acknowledged. A c
 the batches that it covers in the same transaction.
 """
 
+from mad.config.server import Retention
 from mad.journal.damage import DamagedJournal
 from mad.journal.entries import AuditLine, Entry, TableWrites
 from mad.journal.recover import recover
-from mad.journal.retention import Retention
 from mad.journal.sqlite import Journal, JournalFailed
 
 __all__ = [

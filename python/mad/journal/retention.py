@@ -1,44 +1,10 @@
-"""How many rows each table keeps, and how many bytes the journal."""
+"""Deletes the oldest rows of the tables beyond their retention."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
 
-from mad.config.numbers import read_numbers
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """The most rows of each table, and the most bytes of the whole journal; a checkpoint deletes
-    the oldest beyond it.
-
-    A row of requests takes about 1 kB on disk with its indexes, a point 0.5 kB, a log line 200
-    bytes and its text, an incident 20 to 60 kB.
-    """
-
-    rows: int = 1_000_000
-    services: int = 1_000_000
-    points: int = 1_000_000
-    log_lines: int = 500_000
-    failures: int = 200_000
-    incidents: int = 5_000
-    history: int = 100_000
-    batches: int = 200_000
-    audit: int = 100_000
-    #: Bytes of the database, without free pages. The largest tables are cut first.
-    bytes: int = 8 * 1024**3
-
-    @classmethod
-    def parse(cls, given: Iterable[str]) -> Retention:
-        """Reads arguments such as `rows=50000`.
-
-        Raises `UsageError` for an unknown table and for a number that is not a positive integer.
-        """
-        defaults = cls()
-        return replace(defaults, **read_numbers("--retain", given, asdict(defaults)))
-
+from mad.config.server import Retention
 
 #: Tables that are cut when the journal has too many bytes, and the columns with their texts.
 _CUT = {

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from mad.config.server import Retention
 from mad.errors import StateError, reason
 from mad.journal.damage import RECOVERING, REMEDY, DamagedJournal
 from mad.journal.digest import PartSum, entry_digest, link, part_digest, text_digest
@@ -16,7 +17,7 @@ from mad.journal.guard import FileGuard, FilesMoved
 from mad.journal.head import Head, HeadFile
 from mad.journal.lock import Lock
 from mad.journal.pages import PageCheck
-from mad.journal.retention import Retention, forget
+from mad.journal.retention import forget
 from mad.journal.schema import connect, version_of
 from mad.journal.stored import CheckpointRecord, State, StoredInputs
 from mad.journal.tables import (
