@@ -207,7 +207,39 @@ def test_an_hour_is_taken_by_the_sender_alone(tmp_path: Path, token_file: Path) 
             server.http.post(
                 "/v1/ingest/requests?partition=shop", content=lines(body), headers=bearer(AGENT)
             )
-        health = server.http.get("/health").json()
+        health = server.http.get("/health", headers=bearer(EYE)).json()
         (source,) = health["sources"]
         assert source["source"] == "agent/shop" and source["late"] == 30
         assert source["share"] == pytest.approx(1800 / 1830)
+
+
+def test_health_reveals_no_data_to_clients_without_a_token(
+    tmp_path: Path, token_file: Path
+) -> None:
+    """Texts quote records, and `sources` names partitions and tokens."""
+    with Server(tmp_path / "data", "--token-file", str(token_file)) as server:
+        bad = [{**one, "timestamp": "secret"} for one in minute_of(0, "secret")]
+        path = "/v1/ingest/requests?partition=secret"
+        server.http.post(path, content=lines(bad), headers=bearer(AGENT))
+        for route in ("/health", "/api/health"):
+            for headers in (
+                {},
+                bearer(AGENT),
+                bearer("no-token-of-anybody"),
+                {"Authorization": "x"},
+            ):
+                answer = server.http.get(route, headers=headers)
+                expected = {
+                    "status": "degraded",
+                    "reasons": [{"level": "degraded", "name": "intake"}],
+                }
+                assert (answer.status_code, answer.json()) == (200, expected)
+            for token in (EYE, ANN):
+                whole = server.http.get(route, headers=bearer(token)).json()
+                assert "secret" in whole["message"] and whole["sources"]
+
+
+def test_partitions_are_printable(server: Server) -> None:
+    for name in ("%1b[31m", "%00", "a%0ab", "%e2%80%ae"):
+        answer = server.send(f"/v1/ingest/requests?partition={name}", list(minute_of(0)))
+        assert answer.status_code == 422 and "control characters" in answer.text

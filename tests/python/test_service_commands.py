@@ -53,6 +53,14 @@ def test_a_key_belongs_to_a_kind_a_partition_and_a_body(tmp_path: Path) -> None:
         assert server.get("/v1/query/stats")["requests"] == 60
 
 
+@pytest.mark.parametrize("path", ["/ingest", "/v1/ingest/requests"])
+def test_a_long_key_is_refused_and_not_shortened(server: Server, path: str) -> None:
+    """Two batches whose keys begin alike are two batches."""
+    for end in ("a", "b"):
+        answer = server.send(path, lines(list(minute_of(0))), Idempotency_Key="k" * 200 + end)
+        assert answer.status_code == 422 and "200 characters" in answer.text
+
+
 def test_many_senders_of_one_key_are_one_batch(server: Server) -> None:
     body, answers = lines(list(minute_of(0))), Counter[bool]()
 

@@ -18,6 +18,8 @@ from mad.errors import UsageError, reason
 SCOPES = ("read", "ingest", "admin")
 #: Least characters of a token, and least different ones.
 TOKEN_LENGTH, TOKEN_CHARACTERS = 16, 6
+#: Largest file of tokens.
+MOST_BYTES = 1024 * 1024
 #: Routes that probes may request without a token.
 OPEN = frozenset({"/health", "/api/health"})
 
@@ -42,6 +44,8 @@ _OTHERS = stat.S_IRWXO | stat.S_IWGRP
 
 #: The client of every request when no tokens are configured.
 ANYBODY = Principal("anybody", frozenset({"admin"}))
+#: The client of a request for one of `OPEN` without a known token.
+ANONYMOUS = Principal("anonymous", frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,16 @@ class Tokens:
         """
         try:
             mode = path.stat().st_mode
-            lines = path.read_text("utf-8").splitlines()
+            with path.open("rb") as file:
+                text = file.read(MOST_BYTES + 1)
+            lines = text.decode("utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             said = reason(error) if isinstance(error, OSError) else str(error)
             raise UsageError(f"{path}: {said}", "give a file with a token on each line") from error
+        if len(text) > MOST_BYTES:
+            raise UsageError(
+                f"{path} is larger than {MOST_BYTES} bytes", "give a file with a token on each line"
+            )
         if os.name == "posix" and mode & _OTHERS:
             raise UsageError(
                 f"{path}: other users can read or change the tokens (mode {mode & 0o777:03o})",
@@ -183,12 +193,12 @@ class Access:
                     f"ask {min(self._hosts)}, or start the server with --token-file",
                 )
             return None
-        if path in OPEN:
-            scope["mad.principal"] = Principal("anonymous", frozenset())
-            return None
         given = headers.get(b"authorization", b"").decode("latin-1").split()
         bearer = given[1] if len(given) == 2 and given[0].lower() == "bearer" else ""
         principal = self.tokens.principal(bearer) if bearer else None
+        if path in OPEN:
+            scope["mad.principal"] = principal or ANONYMOUS
+            return None
         if principal is None:
             return ApiError(
                 401,

@@ -10,12 +10,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from mad.api.errors import ApiError, not_found
-from mad.api.ingest import REFUSALS, answer_of, body_of, share_of, submit
+from mad.api.ingest import REFUSALS, BatchKey, answer_of, body_of, share_of, submit
 from mad.api.service import (
     Json,
     Service,
     json_array,
     json_object,
+    principal_of,
     query_time,
     raw,
     rfc3339,
@@ -39,9 +40,15 @@ async def health(request: Request) -> Response:
     accepted, while batches are refused because the queue is full, while the disk is nearly full,
     and after 10 s without progress. It is `failing`, with status 503, while nothing can be
     accepted. `sources` gives the accepted share of senders with rejected records, `clocks` names
-    sources with a wrong clock. `accepted` and `rejected` count since the server started."""
+    sources with a wrong clock. `accepted` and `rejected` count since the server started.
+
+    Without a token with the scope read, where tokens are in use, only `status` and the `level` and
+    `name` of each reason are given, because texts quote records and `sources` names senders."""
     service = service_of(request)
     status, body = await service.health.report()
+    if not principal_of(request).may("read"):
+        reasons = [{"level": one["level"], "name": one["name"]} for one in body["reasons"]]
+        return Json({"status": body["status"], "reasons": reasons}, status)
     started = service.started.isoformat(timespec="seconds").replace("+00:00", "Z")
     watermark = rfc3339(body["watermark"])
     return Json({**body, "watermark": watermark, "started": started}, status)
@@ -201,14 +208,14 @@ def explain_incident(
         }
     },
 )
-async def ingest(request: Request) -> Response:
+async def ingest(request: Request, idempotency_key: BatchKey = None) -> Response:
     """Accepts one event or `{"events": [...]}`. Times without a zone are in the configured zone,
     by default UTC. Rejected events are listed with position and reason; the others are accepted."""
     service = service_of(request)
     with share_of(request) as share:
         body, form = await body_of(request, share)
-        key = request.headers.get("idempotency-key", "")[:200]
-        batch = Entry("requests", body, form, "", key or None, service.naive_offset_seconds)
+        of_key = idempotency_key or None, service.naive_offset_seconds
+        batch = Entry("requests", body, form, "", *of_key)
         answer = answer_of(request, batch, await submit(request, batch))
     counters = json.loads(await run_in_threadpool(service.engine.pipeline.counters))
     return Json(

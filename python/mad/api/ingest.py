@@ -34,6 +34,8 @@ _BODY: dict[str, Any] = {
         },
     }
 }
+#: A key longer than this is refused, because a shortened one could be that of another batch.
+BatchKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)]
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The body cannot be read."},
     409: {"description": "The `Idempotency-Key` belongs to a batch with another body."},
@@ -61,7 +63,7 @@ async def ingest(
     request: Request,
     kind: KindOfRecord,
     partition: Annotated[str, Query(max_length=200)] = "",
-    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+    idempotency_key: BatchKey = None,
 ) -> Response:
     """Accepts a batch of records: JSON Lines, JSON (an array, an object with `events`, or one
     object), CSV or an Arrow IPC stream, optionally with gzip or zstd as `Content-Encoding`. The
@@ -71,6 +73,9 @@ async def ingest(
     judged again and gets the same response with `repeated`. With another body the key is refused.
     Rejected records are listed with position and reason; the others are accepted.
     """
+    if not partition.isprintable():
+        text = f"partition = {partition!r}: it has control characters"
+        raise ApiError(422, "invalid", text, "give a name of printable characters")
     with share_of(request) as share:
         body, form = await body_of(request, share)
         batch = Entry(kind.value, body, form, partition, idempotency_key or None)

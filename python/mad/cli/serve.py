@@ -148,6 +148,10 @@ def run(args: argparse.Namespace) -> int:
     from mad.engine import Engine
     from mad.journal import Journal, recover
 
+    for option in ("config", "data", "token_file"):
+        if getattr(args, option) == "":
+            name = option.replace("_", "-")
+            raise errors.UsageError(f"--{name} is empty", "give a name, or leave the option out")
     deployment = settings.deployment(args.config, verbose=args.verbose)
     server = server_options(args, deployment.server)
     tokens = Tokens.read(Path(server.token_file)) if server.token_file is not None else None
@@ -189,8 +193,6 @@ def server_options(args: argparse.Namespace, base: ServerOptions) -> ServerOptio
 
     Raises `UsageError`.
     """
-    if args.token_file == "":
-        raise errors.UsageError("--token-file is empty", "give the name of a file with tokens")
     seconds = args.checkpoint_seconds
     if seconds is not None and not 0.1 <= seconds <= 86_400:
         raise errors.UsageError(f"--checkpoint-seconds {seconds}: expected 0.1 to 86400")

@@ -81,7 +81,11 @@ class Engine:
         self._unsound = ""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mad-engine", daemon=True)
-        self._marker = ReplayMarker(journal.directory / "mad.replay")
+        try:
+            self._marker = ReplayMarker(journal.directory / "mad.replay")
+        except StateError:
+            journal.close()
+            raise
         self._judge = Judge(
             self.config,
             _core.EnginePipeline(self.config),

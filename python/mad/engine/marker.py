@@ -7,6 +7,8 @@ import os
 import struct
 from pathlib import Path
 
+from mad.errors import StateError, reason
+
 _PAIR = struct.Struct(">QQ")
 #: Entries that the file has room for: those of earlier crashes, and the present one.
 _PAIRS = 4
@@ -18,11 +20,17 @@ class ReplayMarker:
     A crash inside of native code ends the process without an exception. The marker survives it, so
     that an entry at which the process died twice is examined before it is judged a third time. It
     is not synced, because it matters after a crash of the process alone.
+
+    Raises `StateError` when the file cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        data = os.pread(self._file, _PAIR.size * _PAIRS, 0)
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            data = os.pread(self._file, _PAIR.size * _PAIRS, 0)
+        except OSError as error:
+            remedy = "delete the file, or give another --data"
+            raise StateError(f"{path}: {reason(error)}", remedy) from error
         data = data[: len(data) // _PAIR.size * _PAIR.size]
         #: Tries of entries that did not come to an end.
         self.tries: dict[int, int] = {seq: tries for seq, tries in _PAIR.iter_unpack(data) if seq}

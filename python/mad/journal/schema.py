@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from mad.errors import StateError
@@ -124,6 +126,27 @@ def version_of(connection: sqlite3.Connection, name: str) -> int:
     if version == 0 and tables:
         raise StateError(f"{name}: this database is not a mad journal", "give another --data")
     return int(version)
+
+
+def changed_schema(connection: sqlite3.Connection) -> str:
+    """The first table, index or view that is missing or changed, or a trigger, because it could
+    change later writes; empty when there is none. The file has the version of this program."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as new:
+        migrate(new, "")
+        expected = dict(_objects(new))
+    found = dict(_objects(connection))
+    for name, text in expected.items():
+        if name not in found:
+            return f"{name} is missing"
+        if found[name] != text:
+            return f"{name} was changed"
+    triggers = [name for name in found if name.startswith("trigger ")]
+    return f"{triggers[0]} is not part of a journal" if triggers else ""
+
+
+def _objects(connection: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+    rows = connection.execute("SELECT type, name, sql FROM sqlite_master")
+    return ((f"{kind} {name}", sql) for kind, name, sql in rows if not name.startswith("sqlite_"))
 
 
 def migrate(connection: sqlite3.Connection, name: str) -> None:

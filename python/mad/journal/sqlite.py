@@ -18,7 +18,7 @@ from mad.journal.head import Head, HeadFile
 from mad.journal.lock import Lock
 from mad.journal.pages import PageCheck
 from mad.journal.retention import forget
-from mad.journal.schema import connect, version_of
+from mad.journal.schema import changed_schema, connect, version_of
 from mad.journal.stored import CheckpointRecord, State, StoredInputs
 from mad.journal.tables import (
     known_batch,
@@ -29,6 +29,8 @@ from mad.journal.tables import (
     write_tables,
 )
 
+#: The files of a journal. Others than regular ones may block whoever opens them.
+FILES = ("mad.db", "mad.db-wal", "mad.db-shm", "mad.head", "mad.replay")
 #: The largest number of pages that SQLite allows.
 MOST_PAGES = 2**32 - 2
 #: Covered entries that a commit deletes at least; it deletes twice as many as it adds.
@@ -91,6 +93,12 @@ class Journal:
         """Checks the files without a change to them, because closing a writer would merge a damaged
         log into the database."""
         head = None
+        for name in FILES:
+            path = self.directory / name
+            if path.exists() and not path.is_file():
+                raise StateError(
+                    f"{path}: not a regular file", "move it away, or give another --data"
+                )
         if (self.directory / RECOVERING).exists():
             raise DamagedJournal(self.path, "an earlier recovery was interrupted")
         if (path := self.directory / "mad.head").exists():
@@ -104,7 +112,11 @@ class Journal:
         uri = f"{self.path.resolve().as_uri()}?mode=ro"
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as db:
             if version_of(db, str(self.path)):
+                if problem := changed_schema(db):
+                    raise DamagedJournal(self.path, problem)
                 StoredInputs(db, self.path).check(head)
+            elif head is not None:
+                raise DamagedJournal(self.path, "the database is empty")
 
     def _open(self, undo: contextlib.ExitStack) -> None:
         self._stored = StoredInputs(self._db, self.path)
