@@ -28,6 +28,7 @@ from mad.api.stream import EventStreams
 from mad.api.transport import Connections
 from mad.config.server import HttpLimits
 from mad.engine import Busy, Engine, StorageFailed
+from mad.engine.source_runner import SourcePool
 from mad.journal import AuditLine
 from mad.journal.reader import Reader
 
@@ -82,6 +83,7 @@ def create_app(
     hosts: Iterable[str] = (),
     naive_offset_seconds: int = 0,
     retention_minutes: float = 120.0,
+    sources: SourcePool | None = None,
 ) -> Application:
     """Builds the service over a started engine; the caller stops the engine.
 
@@ -90,7 +92,8 @@ def create_app(
     """
     limits = limits or HttpLimits()
     streams = EventStreams()
-    health = HealthProbe(engine)
+    sources = sources or SourcePool()
+    health = HealthProbe(engine, sources)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -117,6 +120,7 @@ def create_app(
         datetime.now(timezone.utc),
         naive_offset_seconds=naive_offset_seconds,
         retention_minutes=retention_minutes,
+        inputs=sources,
     )
     app.state.streams = streams
     errors.install(app)
@@ -186,6 +190,7 @@ async def exposition(request: Request) -> Response:
         name = "mad_accepted_share"
         own += f"# HELP {name} Share of accepted records, 15 minutes.\n# TYPE {name} gauge\n"
         own += "".join(f'{name}{{kind="{kind}"}} {share:g}\n' for kind, share in shares.items())
+    own += service.inputs.exposition()
     return Response(own.encode() + scores, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

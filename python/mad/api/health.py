@@ -7,11 +7,13 @@ import json
 import os
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
 from time import monotonic
 from typing import Any
 
 from mad.engine import Engine
 from mad.engine.problems import Level, Problem
+from mad.engine.source_runner import SourcePool
 
 #: Seconds that a response waits for present figures of the pipeline. Later it gives the last ones.
 _WAIT_SECONDS = 0.25
@@ -34,9 +36,15 @@ class HealthProbe:
     """
 
     def __init__(
-        self, engine: Engine, *, slow_seconds: float = 10.0, hung_seconds: float = 30.0
+        self,
+        engine: Engine,
+        inputs: SourcePool | None = None,
+        *,
+        slow_seconds: float = 10.0,
+        hung_seconds: float = 30.0,
     ) -> None:
         self._engine = engine
+        self._inputs = inputs or SourcePool()
         self._slow, self._hung = slow_seconds, hung_seconds
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mad-health")
         self._lock = threading.Lock()
@@ -67,6 +75,7 @@ class HealthProbe:
             "accepted": sum(list(stats.records.values())),
             "rejected": sum(list(stats.rejected.values())),
             "sources": self._engine.intake.sources(_SOURCES),
+            "inputs": [asdict(one) for one in self._inputs.health()],
             "waiting": self._engine.waiting,
         }
         return 503 if failing else 200, body
@@ -75,6 +84,7 @@ class HealthProbe:
         """Everything that is wrong now; what prevents acceptance comes first."""
         found = [*self._engine.problems(), *self._storage(), *self._progress(), *self._overload()]
         found.extend(self._names())
+        found.extend(self._inputs.problems())
         if (text := self._engine.intake.problem()) is not None:
             found.append(Problem("degraded", "intake", text))
         return sorted(found, key=lambda one: one.level != "failing")

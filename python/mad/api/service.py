@@ -20,6 +20,7 @@ from mad.api.errors import ApiError
 from mad.api.health import HealthProbe
 from mad.config.server import HttpLimits
 from mad.engine import Engine
+from mad.engine.source_runner import SourcePool
 from mad.journal.reader import Found, Reader
 from mad.journal.selection import Page
 
@@ -51,6 +52,8 @@ class Service:
     naive_offset_seconds: int = 0
     #: Minutes of rows that rankings and explanations use.
     retention_minutes: float = 120.0
+    #: The sources that the server reads.
+    inputs: SourcePool = field(default_factory=SourcePool)
 
 
 def service_of(request: Request) -> Service:

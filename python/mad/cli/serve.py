@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mad.api.app import Application
     from mad.cli.demo_shop import DemoShop
     from mad.engine import Engine
+    from mad.engine.source_runner import SourcePool
 
 #: Longest time that a thread keeps the interpreter while another one waits, in seconds.
 SWITCH_SECONDS = 0.0005
@@ -146,6 +147,7 @@ def run(args: argparse.Namespace) -> int:
         ) from error
     from mad.api import Tokens
     from mad.engine import Engine
+    from mad.engine.source_runner import SourcePool
     from mad.journal import Journal, recover
 
     for option in ("config", "data", "token_file"):
@@ -180,10 +182,12 @@ def run(args: argparse.Namespace) -> int:
         )
         ending.callback(engine.stop)
         engine.start()
+        sources = SourcePool.of({} if server.read_only else deployment.sources, engine)
+        ending.callback(sources.stop)
         # The engine's thread needs the interpreter for short times, but without delay.
         sys.setswitchinterval(SWITCH_SECONDS)
         with contextlib.suppress(KeyboardInterrupt, SystemExit):
-            _serve(server, engine, tokens, listening, demo_shop, verbose=args.verbose)
+            _serve(server, (engine, sources), tokens, listening, demo_shop, verbose=args.verbose)
         sys.stderr.write("".join(f"mad: {one.text}\n" for one in engine.problems()))
     return errors.FINE if not engine.failure else errors.INTERNAL
 
@@ -216,7 +220,7 @@ def server_options(args: argparse.Namespace, base: ServerOptions) -> ServerOptio
 
 def _serve(
     server: ServerOptions,
-    engine: Engine,
+    parts: tuple[Engine, SourcePool],
     tokens: Tokens | None,
     listening: socket.socket,
     demo_shop: DemoShop | None,
@@ -225,6 +229,7 @@ def _serve(
 ) -> None:
     from mad.api import create_app
 
+    engine, sources = parts
     features = engine.config["features"], engine.config["limits"]
     app = create_app(
         engine,
@@ -234,7 +239,9 @@ def _serve(
         hosts=("localhost", "127.0.0.1", "[::1]", server.host) if tokens is None else (),
         naive_offset_seconds=engine.config["naive_offset_seconds"] or 0,
         retention_minutes=features[0]["step_seconds"] * features[1]["history_rows"] / 60,
+        sources=sources,
     )
+    sources.start()
     port = listening.getsockname()[1]
     figures = engine.stats
     lines = [

@@ -10,7 +10,10 @@ Group = Literal["sources", "sinks"]
 
 #: Module and class of every built-in type, as entry points write them.
 BUILT_IN: dict[Group, dict[str, str]] = {
-    "sources": {},
+    "sources": {
+        "file": "mad.sources.tail:TailSource",
+        "kafka": "mad.sources.kafka:KafkaSource",
+    },
     "sinks": {},
 }
 

@@ -11,7 +11,7 @@ from typing import Any
 from mad import _core
 from mad.config import AnyConfig
 from mad.errors import InputError
-from mad.sources.files import Source
+from mad.sources.files import InputFile
 
 OWN = ("csv", "json-lines")
 """The formats with the fields of mad, whose readers need text."""
@@ -37,7 +37,7 @@ def inspect_path(
     found = _core.Inspector(config, layout.format, layout.service, layout.pattern)
     paths = files_of(path)
     for one in paths:
-        source = Source(str(one))
+        source = InputFile(str(one))
         format_ = layout.format or _core.detect_format(one.name, source.begin())
         chunks = source.chunks() if format_ in (None, *OWN) else source.contents()
         found.begin(one.name)

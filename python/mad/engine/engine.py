@@ -32,12 +32,14 @@ from mad.engine.saving import Saving
 from mad.engine.stats import EngineStats
 from mad.errors import StateError
 from mad.journal import AuditLine, Entry, Journal, JournalFailed, TableWrites
-from mad.journal.entries import COMMAND, HOLD, TICK
+from mad.journal.entries import COMMAND, HOLD, TICK, SourcePositions
 
 #: Seconds between two attempts to write or to rebuild after a failure.
 RETRY_SECONDS = 1.0
 #: Seconds for which a batch that arrives slowly delays ticks.
 ARRIVING_SECONDS = 30.0
+#: Seconds for which a source that lags or cannot be reached delays ticks.
+EXPECTED_SECONDS = 3_600.0
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -75,6 +77,7 @@ class Engine:
         self._working: list[Job] = []
         self._working_since: float | None = None
         self._arriving: dict[int, float] = {}
+        self._expected: dict[str, float] = {}
         self._tried_at = 0.0
         self._outage = OutageWatch()
         #: Why the pipeline cannot be used now; empty when it can.
@@ -126,14 +129,16 @@ class Engine:
         """Starts the thread. It accepts batches from now on."""
         self._thread.start()
 
-    def submit(self, batch: Entry, source: str = "") -> Future[IngestReceipt]:
-        """Queues a batch of a sender.
+    def submit(
+        self, batch: Entry, source: str = "", *, positions: SourcePositions | None = None
+    ) -> Future[IngestReceipt]:
+        """Queues a batch of a sender. The positions of its source are committed with it.
 
         Raises `Busy` when the queue is full, `StorageFailed` when the engine has stopped. The
         future raises `ValueError` for a batch that cannot be read, `KeyReused` for a known key with
         another body, `NotJudged` for a batch that was set aside.
         """
-        return self._put(Job(batch, Future(), source=source))
+        return self._put(Job(batch, Future(), source=source, moved=positions))
 
     @contextlib.contextmanager
     def arriving(self) -> Iterator[None]:
@@ -144,6 +149,15 @@ class Engine:
             yield
         finally:
             del self._arriving[id(mine)]
+
+    def expect(self, source: str) -> None:
+        """Ticks wait from now on, because a source lags or cannot be reached: for at most
+        `EXPECTED_SECONDS`."""
+        self._expected.setdefault(source, monotonic())
+
+    def caught_up(self, source: str) -> None:
+        """Ticks no longer wait for a source."""
+        self._expected.pop(source, None)
 
     def command(
         self, command: dict[str, Any], audit: AuditLine | None = None
@@ -169,6 +183,11 @@ class Engine:
     def waiting(self) -> int:
         """Number of jobs in the queue."""
         return len(self._jobs)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the queue of batches is full."""
+        return self._jobs.is_full
 
     def refuses_batch(self) -> bool:
         """Whether the queue of batches is full. Counts the batch that is refused for it."""
@@ -302,7 +321,9 @@ class Engine:
             checked.append(Job(Entry(HOLD, b"0", "text"), Future()))
         entries = [job.entry for job in checked if job.entry is not None]
         audit = [job.audit for job in checked if job.audit is not None]
-        seqs = iter(self.journal.append(entries, self._judge.writes, audit) if entries else ())
+        moved = [job.moved for job in checked if job.moved is not None]
+        append = self.journal.append
+        seqs = iter(append(entries, self._judge.writes, audit, moved) if entries else ())
         if entries:
             self._judge.writes = TableWrites()
         if is_ending:
@@ -408,8 +429,15 @@ class Engine:
             self._saving.save_if_due(news=True)
 
     def _is_arriving(self) -> bool:
-        oldest = monotonic() - ARRIVING_SECONDS
-        return any(began > oldest for began in list(self._arriving.values()))
+        now = monotonic()
+        return any(
+            now - began < most
+            for waits, most in (
+                (self._arriving, ARRIVING_SECONDS),
+                (self._expected, EXPECTED_SECONDS),
+            )
+            for began in list(waits.values())
+        )
 
     def _recover(self, fresh: bool) -> None:
         began = monotonic()

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 from mad.journal import AuditLine, Entry, Journal
+from mad.journal.entries import SourcePositions
 
 #: Most jobs that one commit covers, and most bytes of their entries. Larger groups would delay the
 #: commands that arrive in the meantime.
@@ -65,6 +66,8 @@ class Job:
     write: Callable[[Journal], Any] | None = None
     #: A line for the audit trail that is committed with the entry.
     audit: AuditLine | None = None
+    #: Positions of sources that are committed with the entry.
+    moved: SourcePositions | None = None
     #: The sender of a batch, for the figures of `/health`.
     source: str = ""
     #: The decoded records of the entry.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, TypeAlias
 
 #: One row of a table in the order of its columns; the core makes it.
 Record = tuple[Any, ...]
+#: How far the parts of sources were read, by source and part; None forgets a part.
+SourcePositions: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 TICK = "tick"
 COMMAND = "command"

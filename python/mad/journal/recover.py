@@ -25,6 +25,7 @@ _NEW = ("recovered.db", "recovered.head")
 #: Tables that are copied row by row, as far as they can be read.
 _TABLES = (
     "set_aside",
+    "positions",
     "batches",
     "rows",
     "services",

@@ -36,6 +36,10 @@ MIGRATIONS = (
     );
     CREATE TABLE state (id INTEGER PRIMARY KEY, part BLOB NOT NULL, digest BLOB NOT NULL);
     CREATE TABLE closed_incidents (id TEXT PRIMARY KEY, part BLOB NOT NULL, digest BLOB NOT NULL);
+    CREATE TABLE positions (
+        source TEXT NOT NULL, part TEXT NOT NULL, position TEXT NOT NULL,
+        PRIMARY KEY (source, part)
+    ) WITHOUT ROWID;
     CREATE TABLE batches (
         kind TEXT NOT NULL, partition TEXT NOT NULL, batch_id TEXT NOT NULL, digest BLOB NOT NULL,
         seq INTEGER NOT NULL, accepted INTEGER NOT NULL, rejected INTEGER NOT NULL,

@@ -6,13 +6,13 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from mad.config.server import Retention
 from mad.errors import StateError, reason
 from mad.journal.damage import RECOVERING, REMEDY, DamagedJournal
 from mad.journal.digest import PartSum, entry_digest, link, part_digest, text_digest
-from mad.journal.entries import AuditLine, Entry, TableWrites
+from mad.journal.entries import AuditLine, Entry, SourcePositions, TableWrites
 from mad.journal.guard import FileGuard, FilesMoved
 from mad.journal.head import Head, HeadFile
 from mad.journal.lock import Lock
@@ -22,10 +22,12 @@ from mad.journal.schema import changed_schema, connect, version_of
 from mad.journal.stored import CheckpointRecord, State, StoredInputs
 from mad.journal.tables import (
     known_batch,
+    read_positions,
     reason_set_aside,
     set_aside,
     write_audit,
     write_note,
+    write_positions,
     write_tables,
 )
 
@@ -154,10 +156,14 @@ class Journal:
         return (self._guard.problem() if self._guard else "") or self.fault
 
     def append(
-        self, entries: Sequence[Entry], writes: TableWrites, audit: Sequence[AuditLine] = ()
+        self,
+        entries: Sequence[Entry],
+        writes: TableWrites,
+        audit: Sequence[AuditLine] = (),
+        moved: Sequence[SourcePositions] = (),
     ) -> list[int]:
-        """Commits inputs, lines for the audit trail and the results of earlier inputs; returns the
-        numbers of the inputs."""
+        """Commits inputs, the positions of their sources, lines for the audit trail and the results
+        of earlier inputs; returns the numbers of the inputs."""
         first, seq, chain, size = self.seq + 1, self.seq, self._chain, 0
         numbered = []
         for entry in entries:
@@ -173,6 +179,8 @@ class Journal:
             self._db.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", numbered)
             write_tables(self._db, writes)
             write_audit(self._db, audit)
+            for positions in moved:
+                write_positions(self._db, positions)
             self._clear(max(CLEARED, 2 * len(entries)))
             self._count_commit()
         self.seq, self._chain = seq, chain
@@ -279,6 +287,20 @@ class Journal:
             return reason_set_aside(self._db, key)
         except sqlite3.Error as error:
             raise JournalFailed(str(error)) from error
+
+    def positions(self, source: str) -> dict[str, Any]:
+        """How far the parts of a source were read, as of the newest commit."""
+        try:
+            return read_positions(self._db, source)
+        except (sqlite3.Error, ValueError) as error:
+            raise JournalFailed(str(error)) from error
+
+    def move_positions(self, moved: SourcePositions) -> None:
+        """Saves how far sources were read, past data that gave no entry."""
+        with self._transaction():
+            write_positions(self._db, moved)
+            self._count_commit()
+        self._acknowledge()
 
     def note(self, incident: str, who: str, kind: str, text: str) -> bool:
         """Saves a comment or feedback on an incident with its line in the audit trail. Returns

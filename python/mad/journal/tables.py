@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
+from typing import Any
 
-from mad.journal.entries import AuditLine, Entry, TableWrites, utc_now
+from mad.journal.entries import AuditLine, Entry, SourcePositions, TableWrites, utc_now
 
 _COLUMNS = {
     "rows": 12,
@@ -44,6 +46,23 @@ def write_audit(db: sqlite3.Connection, lines: Sequence[AuditLine]) -> None:
         "VALUES (?, ?, ?, ?, ?, ?, ?)",
         [line.record() for line in lines],
     )
+
+
+def write_positions(db: sqlite3.Connection, moved: SourcePositions) -> None:
+    """Saves how far sources were read; the caller holds a transaction."""
+    for source, positions in moved.items():
+        for part, position in positions.items():
+            if position is None:
+                db.execute("DELETE FROM positions WHERE (source, part) = (?, ?)", (source, part))
+                continue
+            text = json.dumps(position, separators=(",", ":"))
+            db.execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?)", (source, part, text))
+
+
+def read_positions(db: sqlite3.Connection, source: str) -> dict[str, Any]:
+    """How far the parts of a source were read."""
+    found = db.execute("SELECT part, position FROM positions WHERE source = ?", (source,))
+    return {part: json.loads(position) for part, position in found}
 
 
 def write_note(db: sqlite3.Connection, incident: str, who: str, kind: str, text: str) -> bool:

@@ -1,0 +1,251 @@
+"""One file that grows: its whole lines from a place on, and whether it is still the same file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import IO, Any
+
+from mad.sources.compressed import inflated, unzstd
+
+#: First bytes that identify a file beside its inode.
+HEAD = 1_024
+#: Longest line; a longer one is skipped and counted.
+LONGEST_LINE = 8 << 20
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_CHUNK = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a file was read: `offset` in bytes of its (decompressed) content, its inode, and a
+    hash of its first bytes, by which a compressed or copied form is recognised."""
+
+    inode: int
+    offset: int
+    head_bytes: int
+    head: str
+
+    @classmethod
+    def of(cls, stored: Any) -> Place | None:
+        """The place of a stored position; None without one."""
+        return cls(**stored) if isinstance(stored, dict) else None
+
+    def as_json(self) -> dict[str, Any]:
+        """The place as the position of a batch."""
+        return asdict(self)
+
+    def is_in(self, path: Path) -> bool:
+        """Whether a file is the one of this place, or a copy of it, and reaches the place."""
+        try:
+            found = path.stat()
+            content = _content(path)
+        except OSError:
+            return False
+        try:
+            head = content.read(self.head_bytes)
+        except (OSError, ValueError):
+            return False
+        finally:
+            content.close()
+        if found.st_ino == self.inode and not content.is_packed and found.st_size < self.offset:
+            return False
+        # An empty head identifies nothing but the inode.
+        return _hash(head) == self.head and (self.head_bytes > 0 or found.st_ino == self.inode)
+
+
+class Grown:
+    """An open file that is read line by line from a place on."""
+
+    def __init__(self, path: Path, place: Place | None = None, *, at_end: bool = False) -> None:
+        self.path = path
+        self.is_truncated = False
+        self._content = _content(path)
+        self._inode = path.stat().st_ino
+        self._head = b""
+        self._pending = b""
+        self._is_skipping = False
+        self.header = self._read_header()
+        self._offset = 0
+        if place is not None:
+            self._head = self._content.at(0, place.head_bytes)
+            self._offset = place.offset
+        elif at_end:
+            self._offset = self._size()
+            self._head = self._content.at(0, min(HEAD, self._offset))
+        elif self.header:
+            self._offset = len(self.header)
+            self._head = self.header[:HEAD]
+
+    def _size(self) -> int:
+        if not self._content.is_packed:
+            return self.path.stat().st_size
+        size, step = 0, len(self._content.at(0, _CHUNK))
+        while step:
+            size += step
+            step = len(self._content.at(size, _CHUNK))
+        return size
+
+    def _read_header(self) -> bytes:
+        """The first line of CSV, which every batch repeats; empty for other content."""
+        first = self._content.at(0, 64 * 1024)
+        line, end, _ = first.partition(b"\n")
+        is_csv = end and b"," in line and line.lstrip()[:1] not in (b"{", b"[", b"<")
+        names = line.strip().strip(b"\xef\xbb\xbf").lower().split(b",")
+        return line + end if is_csv and any(b"time" in name for name in names) else b""
+
+    def place(self) -> Place:
+        """The place after the lines that were given."""
+        return Place(self._inode, self._offset, len(self._head), _hash(self._head))
+
+    def lines(self, most: int) -> tuple[bytes, int]:
+        """The next whole lines, of about `most` bytes at most, and the number of lines that were
+        skipped because they are too long."""
+        skipped = 0
+        if self._content.is_packed or not self._is_changed():
+            while True:
+                piece = self._content.at(self._offset + len(self._pending), most)
+                if not piece:
+                    return b"", skipped
+                whole, end, rest = (self._pending + piece).rpartition(b"\n")
+                if end:
+                    self._pending = b""
+                    given = whole + end
+                    if self._is_skipping:
+                        # the end of a line that was too long
+                        line, _, given = given.partition(b"\n")
+                        self._advance(line + b"\n")
+                        self._is_skipping, skipped = False, skipped + 1
+                    self._advance(given)
+                    if given or skipped:
+                        return given, skipped
+                    continue
+                if self._is_skipping or len(self._pending) + len(piece) > LONGEST_LINE:
+                    self._is_skipping = True
+                    self._advance(self._pending + piece)
+                    self._pending = b""
+                    continue
+                self._pending = rest
+                if len(piece) < most:
+                    # half a line: it is read again when it is whole
+                    self._pending = b""
+                    return b"", skipped
+        return b"", skipped
+
+    def rest(self) -> bytes:
+        """The last line of a file that has no end of line and will get none."""
+        if self.is_truncated:
+            return b""
+        line = self._content.at(self._offset, LONGEST_LINE)
+        self._advance(line)
+        return line + b"\n" if line and not line.endswith(b"\n") else line
+
+    def is_replaced(self, path: Path) -> bool:
+        """Whether the file no longer has this name, or was truncated."""
+        if self._is_changed():
+            return True
+        try:
+            return path.stat().st_ino != self._inode
+        except OSError:
+            # gone, and not yet created again
+            return False
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._content.close()
+
+    def _is_changed(self) -> bool:
+        """Whether the file was truncated or written again from its start."""
+        if self._content.is_packed:
+            return False
+        size = self._content.size()
+        if size < self._offset or self._content.at(0, len(self._head)) != self._head:
+            self.is_truncated = True
+        return self.is_truncated
+
+    def _advance(self, given: bytes) -> None:
+        if len(self._head) < HEAD and len(self._head) == self._offset:
+            self._head += given[: HEAD - len(self._head)]
+        self._offset += len(given)
+
+
+class _Content:
+    """The decompressed bytes of a file by offset; offsets rise in compressed files."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        start = os.pread(file.fileno(), 4, 0)
+        self.is_packed = start.startswith((_GZIP, _ZSTD))
+        self._is_gzip = start.startswith(_GZIP)
+        self._pieces: Iterator[bytes] = iter(())
+        self._before, self._piece = 0, b""
+        self._is_begun = False
+
+    def read(self, size: int) -> bytes:
+        """The first bytes."""
+        return self.at(0, size)
+
+    def size(self) -> int:
+        """Bytes of the file as it is stored."""
+        return os.fstat(self._file.fileno()).st_size
+
+    def at(self, offset: int, size: int) -> bytes:
+        """At most `size` bytes from an offset on."""
+        if not self.is_packed:
+            return os.pread(self._file.fileno(), size, offset) if size else b""
+        if not self._is_begun or offset < self._before:
+            self._begin()
+        while self._before + len(self._piece) <= offset or (
+            self._before + len(self._piece) < offset + size
+        ):
+            piece = next(self._pieces, b"")
+            if not piece:
+                break
+            # What lies before the offset is dropped.
+            drop = min(max(0, offset - self._before), len(self._piece))
+            self._piece = self._piece[drop:] + piece
+            self._before += drop
+        start = offset - self._before
+        return self._piece[start : start + size]
+
+    def _begin(self) -> None:
+        self._file.seek(0)
+        chunks = iter(lambda: self._file.read(_CHUNK), b"")
+        self._pieces = inflated(chunks) if self._is_gzip else unzstd(chunks)
+        self._before, self._piece, self._is_begun = 0, b"", True
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+
+def rotated_of(path: Path) -> list[Path]:
+    """The files beside a file that its name was rotated to, such as `access.log.2.gz` or
+    `access.log-20260106`, the oldest first."""
+    try:
+        with os.scandir(path.parent) as entries:
+            found = [
+                (entry.stat().st_mtime_ns, Path(entry.path))
+                for entry in entries
+                if entry.name.startswith((f"{path.name}.", f"{path.name}-"))
+                and entry.is_file(follow_symlinks=False)
+            ]
+    except OSError:
+        return []
+    return [one for _, one in sorted(found)]
+
+
+def _content(path: Path) -> _Content:
+    file = path.open("rb", buffering=0)
+    try:
+        return _Content(file)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _hash(head: bytes) -> str:
+    return blake2b(head, digest_size=12).hexdigest()

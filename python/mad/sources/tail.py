@@ -1,0 +1,251 @@
+"""Files that grow, with rotation and truncation: the source type `file`."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+from mad.config.options import option
+from mad.errors import reason
+from mad.sources.grown import Grown, Place, rotated_of
+from mad.sources.protocol import Batch, Positions, SourceUnavailable
+
+#: Most files that one source follows.
+MOST_FILES = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class TailOptions:
+    """What a source of the type `file` reads."""
+
+    paths: tuple[str, ...] = option(help="Files, or patterns such as `/var/log/shop/*.log`")
+    kind: str = option("requests", help="Kind of the records, where the format does not decide it")
+    format: str = option("", help="Name of the format; empty: found from the first bytes")
+    partition: str = option("", help="Partition of the event time")
+    start: str = option(
+        "beginning",
+        help="`beginning` or `end` of files that are read for the first time",
+        pattern="beginning|end",
+    )
+    poll_seconds: float = option(0.5, help="Pause between two looks", least=0.01, most=3_600)
+    batch_bytes: int = option(1 << 20, help="Most bytes of a batch", least=1_024, most=8 << 20)
+
+
+class TailSource:
+    """Follows files by inode and content, so that each line is read once.
+
+    A rotated file (renamed, or copied and truncated, compressed or not) is read to its end under
+    its new name before the new one is begun. A last line without its end waits for it.
+    """
+
+    Options = TailOptions
+
+    def __init__(self, options: TailOptions) -> None:
+        self.options = options
+        self._stored: Mapping[str, Any] = {}
+        self._files: dict[str, Follower] = {}
+        self._turn = 0
+        self._looked = float("-inf")
+        self._gone: list[str] = []
+
+    def open(self, positions: Positions) -> None:
+        """Continues in the files of the positions."""
+        self.close()
+        self._stored = dict(positions)
+        self._gone = [
+            path for path in positions if not Path(path).exists() and not rotated_of(Path(path))
+        ]
+        self._look(is_first=not positions)
+
+    def read(self, timeout: float) -> Batch | None:
+        """The next lines of any file; the files take turns."""
+        if self._gone:
+            gone, self._gone = self._gone, []
+            return Batch(b"", dict.fromkeys(gone))
+        end = monotonic() + timeout
+        while True:
+            if monotonic() - self._looked >= self.options.poll_seconds:
+                self._look(is_first=False)
+            followers = list(self._files.values())
+            for place in range(len(followers)):
+                turn = (self._turn + place) % len(followers)
+                batch = followers[turn].read()
+                if batch is not None:
+                    self._turn = turn + 1
+                    return batch
+            left = end - monotonic()
+            if left <= 0:
+                return None
+            sleep(min(left, self.options.poll_seconds))
+
+    def acknowledge(self, positions: Positions) -> None:
+        """Files need no acknowledgement."""
+
+    def check(self) -> list[str]:
+        """Names patterns without a file and files that cannot be read."""
+        faults = []
+        for pattern in self.options.paths:
+            found = _matches(pattern)
+            if not found:
+                faults.append(f"{pattern}: no file has this name; check the path")
+            for path in found:
+                try:
+                    with path.open("rb"):
+                        pass
+                except OSError as error:
+                    faults.append(f"{path}: {reason(error)}; let mad's user read it")
+        return faults
+
+    def close(self) -> None:
+        """Closes all files."""
+        for follower in self._files.values():
+            follower.close()
+        self._files = {}
+
+    def _look(self, *, is_first: bool) -> None:
+        """Finds new files. A file that is the rotated form of another one belongs to that one."""
+        self._looked = monotonic()
+        found = sorted(set(chain.from_iterable(_matches(one) for one in self.options.paths)))
+        names = set(found)
+        rotated = {one for path in found for one in rotated_of(path) if one in names}
+        for path in found:
+            if path in rotated or str(path) in self._files or len(self._files) >= MOST_FILES:
+                continue
+            follower = Follower(
+                path,
+                self.options,
+                self._stored.get(str(path)),
+                with_rotated=any(one in rotated for one in rotated_of(path)),
+                at_end=is_first and self.options.start == "end",
+            )
+            self._files[str(path)] = follower
+
+
+class Follower:
+    """One file under its name, with those that it was rotated to."""
+
+    def __init__(
+        self,
+        path: Path,
+        options: TailOptions,
+        stored: Any,
+        *,
+        with_rotated: bool,
+        at_end: bool,
+    ) -> None:
+        self.path, self._options = path, options
+        self._file: Grown | None = None
+        self._stored = Place.of(stored)
+        self._with_rotated, self._at_end = with_rotated, at_end
+        #: Rotated files that are read before the present one, the oldest first.
+        self._next: list[Path] = []
+
+    def read(self) -> Batch | None:
+        """The next lines; None when there are none now. Raises `SourceUnavailable`."""
+        try:
+            return self._read()
+        except OSError as error:
+            self.close()
+            raise SourceUnavailable(f"{self.path}: {reason(error)}") from error
+
+    def close(self) -> None:
+        """Closes the open file."""
+        if self._file is not None:
+            self._file.close()
+            self._stored, self._file = self._file.place(), None
+
+    def _read(self) -> Batch | None:
+        if self._file is None and not self._begin():
+            return None
+        file = self._file
+        while file is not None:
+            lines, skipped = file.lines(self._options.batch_bytes)
+            if lines or skipped:
+                return self._batch(file, lines, skipped)
+            if not file.is_replaced(self.path):
+                return None
+            rest = file.rest()
+            batch = self._batch(file, rest, 0) if rest else None
+            file = self._switch(file)
+            if batch is not None:
+                return batch
+        return None
+
+    def _batch(self, file: Grown, lines: bytes, skipped: int) -> Batch:
+        position = file.place().as_json()
+        body = file.header + lines if lines else b""
+        return Batch(
+            body,
+            {str(self.path): position},
+            self._options.kind,
+            self._options.format or "text",
+            unreadable=skipped,
+        )
+
+    def _begin(self) -> bool:
+        """Opens the file in which reading continues; False when there is none yet."""
+        if self._stored is not None:
+            place, self._stored = self._stored, None
+            found = next(
+                (one for one in [self.path, *rotated_of(self.path)] if place.is_in(one)), None
+            )
+            if found is not None:
+                self._file = Grown(found, place)
+                if found != self.path:
+                    self._next = [one for one in rotated_of(self.path) if _later(one, found)]
+                return True
+        elif self._with_rotated:
+            self._next = rotated_of(self.path)
+        return self._open_next()
+
+    def _open_next(self) -> bool:
+        while self._next:
+            path = self._next.pop(0)
+            if path.exists():
+                self._file = Grown(path)
+                return True
+        if not self.path.exists():
+            return False
+        self._file = Grown(self.path, at_end=self._at_end)
+        self._at_end = False
+        return True
+
+    def _switch(self, file: Grown) -> Grown | None:
+        """Continues with the file that follows: the copy of a truncated one, a rotated one, or the
+        present one."""
+        place = file.place()
+        same = [one for one in rotated_of(self.path) if place.is_in(one)]
+        file.close()
+        self._file = None
+        if file.path == self.path and file.is_truncated and same:
+            self._file = Grown(same[0], place)
+            self._next = [one for one in rotated_of(self.path) if _later(one, same[0])]
+            return self._file
+        if file.path == self.path and same:
+            # Renamed, perhaps several times since the last look.
+            self._next = [one for one in rotated_of(self.path) if _later(one, same[0])]
+        self._stored = None
+        if self._open_next():
+            return self._file
+        self._stored = place
+        return None
+
+
+def _later(path: Path, than: Path) -> bool:
+    try:
+        return path != than and path.stat().st_mtime_ns > than.stat().st_mtime_ns
+    except OSError:
+        return False
+
+
+def _matches(pattern: str) -> list[Path]:
+    """The regular files of a pattern, or of a name that happens to have pattern characters."""
+    names = glob.glob(pattern, recursive=True)  # noqa: PTH207 - a pattern may be absolute
+    if Path(pattern).is_file():
+        names.append(pattern)
+    return [path for path in {Path(name).absolute() for name in names} if path.is_file()]

@@ -1,0 +1,249 @@
+"""Sources: the contract of all of them, and the rotation of files that grow."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pytest
+from service import Server
+
+from mad.engine import source_contract as contract
+from mad.engine.source_contract import requests
+from mad.sources.protocol import Source
+from mad.sources.tail import TailOptions, TailSource
+
+
+class FilePeer:
+    """A file that grows; without its peer it cannot be opened."""
+
+    bad = "rejected"
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "requests.jsonl"
+        self._hidden = directory / "elsewhere"
+        self.path.touch()
+
+    def source(self) -> Source:
+        """A source over the file."""
+        options = TailOptions(paths=(str(self.path),), poll_seconds=0.05, batch_bytes=64 * 1024)
+        return TailSource(options)
+
+    def write(self, records: Sequence[bytes]) -> None:
+        """Appends lines."""
+        with self.path.open("ab") as file:
+            file.write(b"".join(one + b"\n" for one in records))
+
+    def broken(self) -> Iterable[tuple[Source, str]]:
+        """A missing file."""
+        yield TailSource(TailOptions(paths=(str(self.path.parent / "none.log"),))), "none.log"
+
+    def cut(self) -> None:
+        """A file is never unreachable; see `test_a_file_that_cannot_be_read`."""
+
+    def restore(self) -> None:
+        """Nothing was cut."""
+
+
+@pytest.mark.parametrize("check", contract.CHECKS, ids=lambda check: check.__name__)
+def test_files_keep_the_contract(check: object, tmp_path: Path) -> None:
+    if check is contract.returns_after_the_loss_of_its_peer:
+        pytest.skip("a file has no peer")
+    (tmp_path / "logs").mkdir()
+    check(FilePeer(tmp_path / "logs"), tmp_path / "data")  # type: ignore[operator]
+
+
+def _read(source: Source, positions: dict[str, object] | None = None) -> list[int]:
+    """The numbers of all requests that can be read now; `positions` follows."""
+    found = []
+    while (batch := source.read(0.0)) is not None:
+        found.append(batch)
+        if positions is not None:
+            positions.update(batch.positions)
+    return contract._numbers(found)
+
+
+def _follow(path: Path, **more: object) -> TailSource:
+    options = TailOptions(paths=(str(path),), poll_seconds=0.01, batch_bytes=2_048, **more)  # type: ignore[arg-type]
+    return TailSource(options)
+
+
+def _append(path: Path, first: int, last: int, *, end: bytes = b"\n") -> None:
+    with path.open("ab") as file:
+        file.write(b"\n".join(requests(first, last)) + end)
+
+
+def _rename(path: Path) -> None:
+    path.rename(path.with_name(path.name + ".1"))
+
+
+def _copy_and_truncate(path: Path) -> None:
+    path.with_name(path.name + ".1").write_bytes(path.read_bytes())
+    os.truncate(path, 0)
+
+
+def _rename_and_compress(path: Path) -> None:
+    path.with_name(path.name + ".1.gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+
+
+def _rename_twice(path: Path) -> None:
+    path.rename(path.with_name(path.name + ".2"))
+    _append(path, 100, 150)
+    os.utime(path.with_name(path.name + ".2"), (1, 1))
+    path.rename(path.with_name(path.name + ".1"))
+
+
+ROTATIONS = {
+    "rename": _rename,
+    "copytruncate": _copy_and_truncate,
+    "compress": _rename_and_compress,
+    "twice": _rename_twice,
+}
+
+
+@pytest.mark.parametrize("is_running", [True, False], ids=["running", "stopped"])
+@pytest.mark.parametrize("how", ROTATIONS)
+def test_a_rotated_file_is_read_to_its_end(how: str, is_running: bool, tmp_path: Path) -> None:
+    """Lines that were written before a rotation and not yet read are read first."""
+    path = tmp_path / "access.log"
+    _append(path, 0, 50)
+    source = _follow(path)
+    source.open({})
+    positions: dict[str, object] = {}
+    assert _read(source, positions) == list(range(50))
+    _append(path, 50, 100)
+    ROTATIONS[how](path)
+    first = 150 if how == "twice" else 100
+    _append(path, first, 200)
+    if not is_running:
+        source.close()
+        source = _follow(path)
+        source.open(positions)
+    found = []
+    for _ in range(20):
+        found += _read(source, positions)
+    assert found == list(range(50, 200))
+    source.close()
+    again = _follow(path)
+    again.open(positions)
+    assert _read(again) == []
+    _append(path, 200, 210)
+    assert _read(again) == list(range(200, 210))
+    again.close()
+
+
+def test_a_truncated_file_is_read_from_its_start(tmp_path: Path) -> None:
+    """Also when it has grown beyond the old place since."""
+    path = tmp_path / "access.log"
+    _append(path, 0, 50)
+    source = _follow(path)
+    source.open({})
+    assert _read(source) == list(range(50))
+    os.truncate(path, 0)
+    _append(path, 100, 200)
+    assert _read(source) == list(range(100, 200))
+    source.close()
+
+
+def test_half_a_line_waits_for_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    _append(path, 0, 10)
+    with path.open("ab") as file:
+        file.write(requests(10, 11)[0][:20])
+    source = _follow(path)
+    source.open({})
+    assert _read(source) == list(range(10))
+    with path.open("ab") as file:
+        file.write(requests(10, 11)[0][20:] + b"\n")
+    assert _read(source) == [10]
+    source.close()
+
+
+def test_a_line_that_is_too_long_is_skipped_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    _append(path, 0, 1)
+    with path.open("ab") as file:
+        file.write(b"x" * (9 << 20) + b"\n")
+    _append(path, 1, 2)
+    source = _follow(path)
+    source.open({})
+    batches = []
+    while (batch := source.read(0.0)) is not None:
+        batches.append(batch)
+    assert sum(batch.unreadable for batch in batches) == 1
+    assert contract._numbers(batches) == [0, 1]
+    source.close()
+
+
+def test_each_batch_of_csv_has_the_header(tmp_path: Path) -> None:
+    path = tmp_path / "requests.csv"
+    header = "timestamp,service,endpoint,status_code,latency_ms\n"
+    path.write_text(header + "2026-01-06T10:00:00Z,shop,/buy,200,1\n" * 200)
+    source = _follow(path, format="text")
+    positions: dict[str, object] = {}
+    source.open({})
+    first = source.read(0.0)
+    assert first is not None
+    positions.update(first.positions)
+    source.close()
+    again = _follow(path)
+    again.open(positions)
+    second = again.read(0.0)
+    assert second is not None
+    for batch in (first, second):
+        assert batch.body.startswith(header.encode())
+        assert batch.body.count(b"timestamp") == 1
+    again.close()
+
+
+def test_patterns_find_new_files_and_leave_rotated_ones_to_their_file(tmp_path: Path) -> None:
+    _append(tmp_path / "a.log.1", 0, 10)
+    os.utime(tmp_path / "a.log.1", (1, 1))
+    _append(tmp_path / "a.log", 10, 20)
+    source = _follow(tmp_path / "*.log*")
+    source.open({})
+    assert _read(source) == list(range(20))
+    _append(tmp_path / "b.log", 20, 30)
+    assert _read(source) or _wait_and_read(source) == list(range(20, 30))
+    source.close()
+
+
+def _wait_and_read(source: Source) -> list[int]:
+    batch = source.read(1.0)
+    return contract._numbers([batch] if batch else [])
+
+
+def test_reading_begins_at_the_end_where_asked(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    _append(path, 0, 10)
+    source = _follow(path, start="end")
+    source.open({})
+    assert _read(source) == []
+    _append(path, 10, 20)
+    assert _read(source) == list(range(10, 20))
+    source.close()
+
+
+def test_a_server_reads_its_sources_and_reports_them(tmp_path: Path) -> None:
+    """`mad serve` reads the files that its settings name, and continues after a restart."""
+    path = tmp_path / "requests.jsonl"
+    _append(path, 0, 500)
+    settings = tmp_path / "mad.toml"
+    settings.write_text(f'[sources.logs]\ntype = "file"\npaths = ["{path}"]\npoll_seconds = 0.05\n')
+    data = tmp_path / "data"
+    with Server(data, "--config", str(settings)) as server:
+        server.eventually("/ingest/stats", lambda stats: stats["accepted_total"] == 500)
+        (source,) = server.get("/health")["inputs"]
+        assert (source["name"], source["type"], source["state"]) == ("logs", "file", "reading")
+        assert source["records"] == 500
+        exposition = server.http.get("/metrics/prometheus").text
+        assert 'mad_source_up{source="logs",type="file"} 1' in exposition
+        assert 'mad_source_records_total{source="logs",type="file"} 500' in exposition
+        server.kill()
+    _append(path, 500, 600)
+    with Server(data, "--config", str(settings)) as server:
+        server.eventually("/ingest/stats", lambda stats: stats["accepted_total"] == 600)
+        assert server.stop() == 0
