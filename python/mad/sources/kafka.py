@@ -1,0 +1,337 @@
+"""Topics of Kafka, and of Azure Event Hubs through its Kafka endpoint: the source type `kafka`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from mad.config.options import option
+from mad.config.secret import Secret, revealed
+from mad.errors import MissingExtraError
+from mad.sources.payload import JOINTS, KINDS, joined
+from mad.sources.protocol import Batch, Positions, SourceUnavailable
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer, KafkaError, Message
+
+#: Most messages that one call to librdkafka gives.
+_CALL = 10_000
+#: Seconds that a partition without messages delays those of the others at most.
+_ALIGN_SECONDS = 2.0
+#: Messages of a partition in memory above which it is paused, and below which it continues.
+_HIGH, _LOW = 20_000, 5_000
+#: Seconds that the connection has for its first answer.
+_CONNECT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class KafkaOptions:
+    """What a source of the type `kafka` reads."""
+
+    brokers: tuple[str, ...] = option(help="Addresses of brokers, such as `kafka:9092`")
+    topics: tuple[str, ...] = option(help="Topics")
+    group: str = option("mad", help="Consumer group")
+    kind: str = option("requests", help="Kind of the records", pattern="|".join(KINDS))
+    format: str = option(
+        "json",
+        help=f"Format of the payloads: {', '.join(f'`{one}`' for one in JOINTS)}",
+        pattern="|".join(JOINTS),
+    )
+    partition: str = option("", help="Partition of the event time")
+    start: str = option(
+        "beginning",
+        help="`beginning` or `end` of partitions that are read for the first time",
+        pattern="beginning|end",
+    )
+    username: str = option("", help="User of SASL; `$ConnectionString` for Event Hubs")
+    password: Secret | None = option(None, help="Password of SASL; needs `username`")
+    mechanism: str = option(
+        "PLAIN",
+        help="`PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`",
+        pattern="PLAIN|SCRAM-SHA-256|SCRAM-SHA-512",
+    )
+    tls: bool = option(False, help="Encrypt the connections")
+    ca_file: str = option("", help="File with the certificates of authorities")
+    batch_records: int = option(10_000, help="Most records of a batch", least=1, most=100_000)
+    batch_bytes: int = option(4 << 20, help="Most bytes of a batch", least=1_024, most=8 << 20)
+    settings: dict[str, str] = option({}, help="Further settings of librdkafka")
+
+
+@dataclass(slots=True)
+class _Partition:
+    """The messages of one partition that were fetched and not yet given."""
+
+    messages: deque[Message] = field(default_factory=deque)
+    is_at_end: bool = False
+    is_paused: bool = False
+
+
+class KafkaSource:
+    """A member of a consumer group that continues at the positions in the journal.
+
+    Messages of several partitions are merged by their times, so that the partitions of a topic
+    advance together. Offsets are committed to the group after the journal has them: for other
+    tools, which see the lag, and for partitions that move to this member from another one.
+    """
+
+    Options = KafkaOptions
+
+    def __init__(self, options: KafkaOptions) -> None:
+        try:
+            import confluent_kafka
+        except ImportError as error:
+            raise MissingExtraError(
+                "a source of the type kafka needs confluent-kafka", "pip install 'mad-py[kafka]'"
+            ) from error
+        self.options = options
+        self._kafka = confluent_kafka
+        self._consumer: Consumer | None = None
+        self._positions: dict[str, Any] = {}
+        self._partitions: dict[str, _Partition] = {}
+        self._fault = ""
+        self._waits_since: float | None = None
+
+    def open(self, positions: Positions) -> None:
+        """Joins the group."""
+        self.close()
+        self._positions = dict(positions)
+        self._fault = ""
+        consumer = self._kafka.Consumer(self._settings())
+        self._consumer = consumer
+        self._named(consumer, _CONNECT_SECONDS)
+        consumer.subscribe(
+            list(self.options.topics), on_assign=self._assigned, on_revoke=self._revoked
+        )
+
+    def read(self, timeout: float) -> Batch | None:
+        """The next messages, in the order of each partition and by time across partitions."""
+        end = monotonic() + timeout
+        while True:
+            left = max(0.0, end - monotonic())
+            self._fetch(min(left, 0.2))
+            found = self._merged()
+            if found:
+                return self._batch(found)
+            if self._fault:
+                raise SourceUnavailable(self._fault)
+            if not left:
+                return None
+
+    def acknowledge(self, positions: Positions) -> None:
+        """Commits offsets to the group, without waiting."""
+        if self._consumer is None:
+            return
+        offsets = []
+        for part, position in positions.items():
+            topic, _, partition = part.rpartition("/")
+            if part in self._partitions:
+                offsets.append(self._kafka.TopicPartition(topic, int(partition), position))
+        # The journal decides where reading continues; the offsets of the group are for others.
+        with contextlib.suppress(self._kafka.KafkaException):
+            if offsets:
+                self._consumer.commit(offsets=offsets, asynchronous=True)
+
+    def check(self) -> list[str]:
+        """Asks the brokers for the topics."""
+        try:
+            consumer = self._kafka.Consumer(self._settings())
+        except (ValueError, self._kafka.KafkaException) as error:
+            return [f"the settings are refused: {error}"]
+        try:
+            self._named(consumer, _CONNECT_SECONDS)
+        except SourceUnavailable as error:
+            return [f"{error}; {error.hint}"]
+        finally:
+            consumer.close()
+        return []
+
+    def close(self) -> None:
+        """Leaves the group."""
+        consumer, self._consumer = self._consumer, None
+        self._partitions = {}
+        if consumer is not None:
+            consumer.close()
+
+    def _settings(self) -> dict[str, Any]:
+        options = self.options
+        found: dict[str, Any] = {
+            "bootstrap.servers": ",".join(options.brokers),
+            "group.id": options.group,
+            "client.id": "mad",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest" if options.start == "beginning" else "latest",
+            # Bounds the memory of librdkafka, whose own default is 64 MB for each partition.
+            "queued.max.messages.kbytes": 8 * 1024,
+            "fetch.wait.max.ms": 100,
+            "error_cb": self._failed,
+        }
+        if options.username or options.password:
+            found |= {
+                "sasl.mechanism": options.mechanism,
+                "sasl.username": options.username,
+                "sasl.password": revealed(options.password),
+            }
+        if options.tls or options.username:
+            transport = "SSL" if options.tls else "PLAINTEXT"
+            found["security.protocol"] = f"SASL_{transport}" if options.username else transport
+        if options.ca_file:
+            found["ssl.ca.location"] = options.ca_file
+        return {**found, **options.settings}
+
+    def _named(self, consumer: Consumer, timeout: float) -> None:
+        """Makes sure that a broker answers and has the topics."""
+        self._fault = ""
+        where = ", ".join(self.options.brokers)
+        for topic in self.options.topics:
+            try:
+                metadata = consumer.list_topics(topic, timeout=timeout)
+            except self._kafka.KafkaException as error:
+                said = self._fault or error.args[0].str()
+                raise SourceUnavailable(
+                    f"Kafka at {where} cannot be reached: {said}",
+                    "check brokers, TLS, user and password",
+                ) from error
+            found = metadata.topics.get(topic)
+            fault = found.error if found is not None else None
+            if found is None or fault is not None or not found.partitions:
+                said = fault.str() if fault is not None else "it has no partitions"
+                raise SourceUnavailable(
+                    f"topic {topic} at {where}: {said}", "create the topic, or mend its name"
+                )
+        self._fault = ""
+
+    def _failed(self, error: KafkaError) -> None:
+        """librdkafka reports errors of connections here. It connects again by itself."""
+        if error.fatal() or error.code() in (
+            self._kafka.KafkaError._ALL_BROKERS_DOWN,
+            self._kafka.KafkaError._AUTHENTICATION,
+        ):
+            self._fault = f"Kafka at {', '.join(self.options.brokers)}: {error.str()}"
+
+    def _assigned(self, consumer: Consumer, partitions: list[Any]) -> None:
+        for one in partitions:
+            part = f"{one.topic}/{one.partition}"
+            self._partitions[part] = _Partition()
+            position = self._positions.get(part)
+            if position is not None:
+                one.offset = position
+        consumer.assign(partitions)
+
+    def _revoked(self, consumer: Consumer, partitions: list[Any]) -> None:
+        for one in partitions:
+            self._partitions.pop(f"{one.topic}/{one.partition}", None)
+        consumer.unassign()
+
+    def _fetch(self, timeout: float) -> None:
+        """Takes messages from librdkafka. A partition with many of them is paused."""
+        consumer = self._consumer
+        if consumer is None:
+            raise SourceUnavailable("the source is not open")
+        waiting = sum(len(one.messages) for one in self._partitions.values())
+        if waiting >= self.options.batch_records and self._horizon() is not None:
+            timeout = 0.0
+        for message in consumer.consume(_CALL, timeout):
+            fault = message.error()
+            partition = self._partitions.get(f"{message.topic()}/{message.partition()}")
+            if fault is None:
+                if partition is not None:
+                    partition.messages.append(message)
+                    partition.is_at_end = False
+            elif fault.code() == self._kafka.KafkaError._PARTITION_EOF:
+                if partition is not None:
+                    partition.is_at_end = True
+                self._fault = ""
+            else:
+                raise SourceUnavailable(f"Kafka: {fault.str()}")
+        self._balance(consumer)
+
+    def _balance(self, consumer: Consumer) -> None:
+        for part, partition in self._partitions.items():
+            topic, _, number = part.rpartition("/")
+            size = len(partition.messages)
+            if size > _HIGH and not partition.is_paused:
+                consumer.pause([self._kafka.TopicPartition(topic, int(number))])
+                partition.is_paused = True
+            elif size < _LOW and partition.is_paused:
+                consumer.resume([self._kafka.TopicPartition(topic, int(number))])
+                partition.is_paused = False
+
+    def _horizon(self) -> float | None:
+        """The time up to which every partition is known; None when one has to be waited for."""
+        horizon = float("inf")
+        for one in self._partitions.values():
+            if one.messages:
+                if not one.is_at_end:
+                    horizon = min(horizon, one.messages[-1].timestamp()[1])
+            elif not one.is_at_end:
+                return None
+        return horizon
+
+    def _merged(self) -> list[Message]:
+        """Messages of all partitions up to the time that all have reached, by their times."""
+        waiting = [one for one in self._partitions.values() if one.messages]
+        if not waiting:
+            self._waits_since = None
+            return []
+        if len(self._partitions) == 1:
+            return self._first(waiting[0].messages, float("inf"))
+        horizon = self._horizon()
+        if horizon is None:
+            now = monotonic()
+            self._waits_since = self._waits_since or now
+            if now - self._waits_since < _ALIGN_SECONDS:
+                return []
+            # A partition that gives nothing delays the others no longer.
+            horizon = min(one.messages[-1].timestamp()[1] for one in waiting)
+        self._waits_since = None
+        found: list[Message] = []
+        while len(found) < self.options.batch_records and waiting:
+            first = min(waiting, key=lambda one: one.messages[0].timestamp()[1])
+            others = [one.messages[0].timestamp()[1] for one in waiting if one is not first]
+            until = min([horizon, *others])
+            taken = self._first(first.messages, until, most=self.options.batch_records - len(found))
+            if not taken:
+                break
+            found += taken
+            waiting = [one for one in waiting if one.messages]
+        return found
+
+    def _first(
+        self, messages: deque[Message], until: float, most: int | None = None
+    ) -> list[Message]:
+        """Takes messages up to a time."""
+        most = self.options.batch_records if most is None else most
+        found: list[Message] = []
+        while messages and len(found) < most and messages[0].timestamp()[1] <= until:
+            found.append(messages.popleft())
+        return found
+
+    def _batch(self, messages: list[Message]) -> Batch:
+        """One batch of messages; those that do not fit any more go back."""
+        size, count = 0, 0
+        for message in messages:
+            size += len(message) + 1
+            if size > self.options.batch_bytes and count:
+                break
+            count += 1
+            if self.options.format == "arrow":
+                break
+        for message in reversed(messages[count:]):
+            part = f"{message.topic()}/{message.partition()}"
+            if part in self._partitions:
+                self._partitions[part].messages.appendleft(message)
+        taken = messages[:count]
+        marks = [(f"{message.topic()}/{message.partition()}", _after(message)) for message in taken]
+        return joined(
+            [message.value() for message in taken], marks, self.options.kind, self.options.format
+        )
+
+
+def _after(message: Message) -> int:
+    """The offset after a message."""
+    return (message.offset() or 0) + 1
