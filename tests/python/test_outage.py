@@ -19,10 +19,14 @@ BEGIN = 1_767_693_600
 
 
 class Fleet:
-    """Senders that send what they have every second, to an engine on a simulated clock."""
+    """Senders that send what they have every few seconds, all at the same moments, to an engine on
+    a simulated clock. Each may have its own partition."""
 
-    def __init__(self, directory: Path, senders: int = 6) -> None:
+    def __init__(
+        self, directory: Path, senders: int = 6, *, every: int = 1, partitions: bool = False
+    ) -> None:
         self.now = 0.0
+        self.every, self.partitions = every, partitions
         self.engine = Engine(Journal(directory))
         self.engine.clock.time = self.engine._outage.time = lambda: self.now
         self.engine.clock.__post_init__()
@@ -30,16 +34,18 @@ class Fleet:
         self.returns = [0.0] * senders
         self.sent = 0
 
-    def second(self, *, is_cut: bool = False) -> None:
-        """One second: each sender makes three requests, and sends unless it waits."""
+    def second(self, *, is_cut: bool = False, cut: int | None = None) -> None:
+        """One second: each sender makes three requests, and sends unless it waits, all are cut off,
+        or it alone is."""
         self.now += 1.0
         for number, queue in enumerate(self.queues):
             for place in range(3):
                 at = BEGIN + self.now - 1 + place / 3
                 request = {"timestamp": at, "service": f"s{number}", "endpoint": "/"}
                 queue.append({**request, "status_code": 200, "latency_ms": 90.0 + place})
-            if not is_cut and self.now >= self.returns[number]:
-                self._send(queue)
+            is_due = self.now % self.every == 0 and self.now >= self.returns[number]
+            if is_due and not is_cut and number != cut:
+                self._send(queue, f"p{number}" if self.partitions else "")
         self.engine._step([])
 
     def outage(self, seconds: int, chance: random.Random) -> None:
@@ -48,10 +54,10 @@ class Fleet:
             self.second(is_cut=True)
         self.returns = [self.now + chance.uniform(0.0, 6.0) for _ in self.queues]
 
-    def _send(self, queue: list[dict[str, Any]]) -> None:
+    def _send(self, queue: list[dict[str, Any]], partition: str = "") -> None:
         while queue:
             batch, queue[:] = queue[:100], queue[100:]
-            job = Job(Entry("requests", lines(batch)), Future())
+            job = Job(Entry("requests", lines(batch), partition=partition), Future())
             self.engine._step([job])
             self.sent += job.future.result(0).accepted
 
@@ -76,6 +82,45 @@ def test_nothing_is_late_after_an_outage(tmp_path: Path, seconds: int) -> None:
     (rows,) = fleet.engine.journal._db.execute("SELECT count(*) FROM rows").fetchone()
     assert rows >= 6 * ((240 + seconds) // 60 - 1)
     fleet.engine.stop()
+
+
+@pytest.mark.parametrize("every", [1, 5, 10])
+def test_a_sender_with_its_own_partition_loses_nothing(tmp_path: Path, every: int) -> None:
+    """One sender is cut off while the others continue, also with pauses between their batches."""
+    fleet = Fleet(tmp_path, 3, every=every, partitions=True)
+    for _ in range(90):
+        fleet.second()
+    for _ in range(120):
+        fleet.second(cut=0)
+    for _ in range(60):
+        fleet.second()
+    assert fleet.late == 0 and fleet.sent == 3 * 3 * 270
+    fleet.engine.stop()
+
+
+def test_senders_of_the_same_moments_are_regular(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path, 3, every=5)
+    for _ in range(90):
+        fleet.second()
+    fleet.outage(100, random.Random(1))
+    for _ in range(60):
+        fleet.second()
+    assert fleet.late == 0 and fleet.sent == 3 * 3 * 250
+    fleet.engine.stop()
+
+
+def test_many_batches_between_two_pauses_are_no_outage() -> None:
+    now = [0.0]
+    watch = OutageWatch(lambda: now[0])
+    for _ in range(30):
+        for _ in range(500):
+            watch.batch()
+            assert not watch.is_catching_up()
+        now[0] += 9.0
+    assert watch.is_waiting()
+    now[0] += 100.0
+    watch.batch()
+    assert watch.is_catching_up()
 
 
 def test_records_are_late_without_the_watch(

@@ -18,6 +18,9 @@ STEADY_SECONDS = 30.0
 DENSE_SECONDS = 10.0
 #: Shortest pause that counts as an outage, in seconds.
 SHORTEST_SECONDS = 3.0
+#: Share of the longest pause that is left after a second. It fades with time and not with batches,
+#: because hundreds of batches may come between two pauses.
+FADING = 0.95
 
 
 @dataclass(slots=True)
@@ -44,10 +47,12 @@ class OutageWatch:
             self._began = now
             return
         pause = now - last
-        if pause <= self._unusual():
-            self._pause = max(pause, 0.95 * self._pause)
-            return
         was_regular = self._is_regular(last)
+        # Until batches are regular, their pauses are learnt: many senders may send at the same
+        # moments, with several seconds between these.
+        if pause <= self._unusual() or not was_regular and pause <= DENSE_SECONDS:
+            self._pause = max(pause, FADING**pause * self._pause)
+            return
         self._began, self._pause = now, 0.0
         if was_regular and pause <= OUTAGE_SECONDS:
             self._until = now + CATCH_UP_SECONDS
