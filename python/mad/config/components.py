@@ -13,6 +13,8 @@ BUILT_IN: dict[Group, dict[str, str]] = {
     "sources": {
         "file": "mad.sources.tail:TailSource",
         "kafka": "mad.sources.kafka:KafkaSource",
+        "nats": "mad.sources.nats:NatsSource",
+        "redis": "mad.sources.redis:RedisSource",
     },
     "sinks": {},
 }
