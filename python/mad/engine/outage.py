@@ -50,7 +50,7 @@ class OutageWatch:
         was_regular = self._is_regular(last)
         # Until batches are regular, their pauses are learnt: many senders may send at the same
         # moments, with several seconds between these.
-        if pause <= self._unusual() or not was_regular and pause <= DENSE_SECONDS:
+        if pause <= self._unusual() or (not was_regular and pause <= DENSE_SECONDS):
             self._pause = max(pause, FADING**pause * self._pause)
             return
         self._began, self._pause = now, 0.0

@@ -181,7 +181,7 @@ def acknowledges_after_the_commit(peer: Peer, directory: Path) -> None:
 
 def waits_for_a_slow_engine(peer: Peer, directory: Path) -> None:
     """While the engine takes nothing, at most two batches are read, each of at most 8 MiB."""
-    peer.write(requests(0, 20_000))
+    peer.write(requests(0, 6_000))
     reads: list[int] = []
 
     class Counting(_Passing):
@@ -197,10 +197,10 @@ def waits_for_a_slow_engine(peer: Peer, directory: Path) -> None:
             with _blocked(engine):
                 time.sleep(0.5)
                 before = len(reads)
-                peer.write(requests(20_000, 40_000))
+                peer.write(requests(6_000, 12_000))
                 time.sleep(1.5)
                 assert len(reads) - before <= 2
-            _accepted(engine, 40_000, runner)
+            _accepted(engine, 12_000, runner)
     assert max(reads) <= MOST_BYTES
 
 
@@ -363,7 +363,7 @@ def _judged(directory: Path) -> int:
 def _blocked(engine: Engine) -> Iterator[None]:
     """Keeps the engine from working during the block."""
     gate = threading.Event()
-    engine.write(lambda _: gate.wait(SECONDS))
+    engine.write(lambda _: gate.wait(3 * SECONDS))
     try:
         yield
     finally:
