@@ -264,7 +264,7 @@ def test_a_disconnect_before_the_response(receiver: Receiver, sender: Sender) ->
     assert not receiver.of("logs")
 
 
-def test_websockets_and_lifespan_pass_through(receiver: Receiver, sender: Sender) -> None:
+def test_a_handshake_of_a_websocket_is_a_request(receiver: Receiver, sender: Sender) -> None:
     went: list[str] = []
 
     @contextlib.asynccontextmanager
@@ -298,7 +298,8 @@ def test_websockets_and_lifespan_pass_through(receiver: Receiver, sender: Sender
         httpx.get(url + "/counted")
     assert went == ["up", "down"]
     assert sender.flush(30.0)
-    assert [one["endpoint"] for one in receiver.of("requests")] == ["/counted"]
+    found = [(one["endpoint"], one["status_code"]) for one in receiver.of("requests")]
+    assert found == [("/talk", 101), ("/counted", 200)]
 
 
 def test_concurrent_requests_have_separate_traces(receiver: Receiver, sender: Sender) -> None:

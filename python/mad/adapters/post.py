@@ -22,6 +22,8 @@ FIRST_PAUSE, LAST_PAUSE = 0.1, 5.0
 LONGEST_PAUSE = 60.0
 """Longest `Retry-After` in seconds that is followed."""
 LONGEST_ANSWER = 1 << 20
+DROPPED = "Mad-Dropped"
+"""The header with the number of records that a sender could not deliver."""
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -75,9 +77,12 @@ class Post:
         self.stop = threading.Event()
         """Once set, nothing is sent again and no pause is waited for."""
 
-    def send(self, kind: str, body: bytes, key: str, records: int) -> Answer:
-        """Sends a batch of JSON Lines. Raises `DeliveryError` when it is not acknowledged."""
+    def send(self, kind: str, body: bytes, key: str, records: int, dropped: int = 0) -> Answer:
+        """Sends a batch of JSON Lines, with the number of records that were dropped since the last
+        one. Raises `DeliveryError` when it is not acknowledged."""
         headers = self._headers | {"Idempotency-Key": key}
+        if dropped:
+            headers[DROPPED] = str(dropped)
         if self._compress:
             body, headers["Content-Encoding"] = gzip.compress(body, 1), "gzip"
         until, pause, retried = time.monotonic() + self._patience, FIRST_PAUSE, 0

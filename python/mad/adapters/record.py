@@ -22,6 +22,11 @@ TRACE, SPAN, PARENT = "X-Trace-ID", "X-Span-ID", "traceparent"
 """Header names: trace and parent span of mad, and the W3C form of both."""
 DISCONNECTED = 499
 """The status of a request whose client disconnected before the response."""
+SWITCHED, REFUSED = 101, 403
+"""The statuses of the handshake of a websocket that was accepted, and of one that was closed."""
+EVENT_STREAM = "text/event-stream"
+"""The media type of server-sent events. Such a response has no end, so that its request ends with
+its first event."""
 LONGEST_TRACE = 16_000
 """The last characters of a stack trace that are sent."""
 _ID = re.compile(r"[!-~]{1,128}")
@@ -94,12 +99,28 @@ class Exchange:
         self.recorder, self.method = recorder, method
         self.trace_id, self.parent_id = trace_id, parent
         self.span_id = secrets.token_hex(8)
-        self.error: BaseException | None = None
+        self._error: BaseException | None = None
+        self._endpoint: str | None = None
         self._begun, self._began = time.time(), time.perf_counter()
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the request has ended; work after its response may still be running."""
+        return self._endpoint is not None
+
+    def failed(self, error: BaseException) -> None:
+        """Keeps an exception for the log line of the request. After the end of the request, such
+        as in a background task, the line is sent at once and the status stays as it is."""
+        self._error = error
+        if self._endpoint is not None:
+            self._log(f"{self.method} {self._endpoint} after its response")
+
     def finish(self, endpoint: str, status: int) -> None:
-        """Ends the request and sends its records."""
+        """Ends the request and sends its records; only the first call has an effect."""
+        if self.is_finished:
+            return
         latency, recorder = self._latency(), self.recorder
+        self._endpoint = endpoint
         begun = rfc3339(recorder.clock.began(self._begun, self.trace_id))
         recorder.sender.send(
             "requests",
@@ -114,17 +135,7 @@ class Exchange:
             },
         )
         self._span(f"{self.method} {endpoint}", latency, status >= 500, "server")
-        if self.error is not None:
-            recorder.sender.send(
-                "logs",
-                {
-                    "timestamp": rfc3339(recorder.clock.now()),
-                    "service": recorder.service,
-                    "level": "ERROR",
-                    "body": f"{self.method} {endpoint}: {described(self.error)}",
-                    "trace_id": self.trace_id,
-                },
-            )
+        self._log(f"{self.method} {endpoint}")
 
     def call(self) -> Exchange:
         """Starts a call that this request makes."""
@@ -140,6 +151,20 @@ class Exchange:
         if re.fullmatch(r"[0-9a-f]{32}", self.trace_id):
             headers[PARENT] = f"00-{self.trace_id}-{self.span_id}-01"
         return headers
+
+    def _log(self, place: str) -> None:
+        """Sends the exception as a log line, if there is one."""
+        if self._error is None:
+            return
+        error, self._error = self._error, None
+        record = {
+            "timestamp": rfc3339(self.recorder.clock.now()),
+            "service": self.recorder.service,
+            "level": "ERROR",
+            "body": f"{place}: {described(error)}",
+            "trace_id": self.trace_id,
+        }
+        self.recorder.sender.send("logs", record)
 
     def _latency(self) -> float:
         return round((time.perf_counter() - self._began) * 1e3, 3)
@@ -178,7 +203,7 @@ def current() -> Exchange | None:
 def note(error: BaseException) -> None:
     """Records an exception that the app handled itself, so that its stack trace is sent."""
     if (exchange := _current.get()) is not None:
-        exchange.error = error
+        exchange.failed(error)
 
 
 def outgoing() -> dict[str, str]:

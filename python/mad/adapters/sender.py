@@ -7,19 +7,18 @@ sender.close()
 
 from __future__ import annotations
 
-import atexit
 import json
 import logging
 import os
 import threading
 import time
 import uuid
-import weakref
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mad.adapters import ending
 from mad.adapters.post import DeliveryError, Post
 
 KINDS = ("changes", "requests", "metrics", "logs", "spans")
@@ -27,8 +26,11 @@ KINDS = ("changes", "requests", "metrics", "logs", "spans")
 cannot make them late."""
 HELD_BYTES, BODY_BYTES = 32 << 20, 4 << 20
 """Most bytes in the queue, and most bytes of one batch."""
+LAST_SECONDS = 2.0
+"""Longest time in seconds that the end of a program or of a request waits for the queue."""
+_FROZEN = ("AWS_LAMBDA_FUNCTION_NAME",)
+"""Environment variables of platforms that stop a process between two requests."""
 _log = logging.getLogger("mad")
-_open: weakref.WeakSet[Sender] = weakref.WeakSet()
 
 
 @dataclass
@@ -57,7 +59,12 @@ class Sender:
     acknowledged, for at most `patience` seconds.
 
     `send` never raises and never waits. The thread starts with the first record, also after a fork.
-    At the end of the program the queue is sent for at most two seconds.
+
+    At the end of the program, of a child of `multiprocessing` and at SIGTERM the queue is sent for
+    at most two seconds. The handler of SIGTERM is set only where the program has none, and ends the
+    program as before; `sigterm=False` sets none. With `flush_each` the middleware waits for the
+    queue at the end of each request, because the platform stops the process until the next one;
+    None means in AWS Lambda. Records that were dropped are reported with the next batch.
     """
 
     def __init__(
@@ -71,6 +78,8 @@ class Sender:
         patience: float = 300.0,
         timeout: float = 10.0,
         compress: bool = False,
+        sigterm: bool = True,
+        flush_each: bool | None = None,
     ) -> None:
         if not (capacity >= 1 and batch >= 1 and interval > 0.0):
             raise ValueError("capacity and batch must be 1 or more, interval above 0 seconds")
@@ -80,17 +89,20 @@ class Sender:
 
         self._make = post
         self._capacity, self._batch, self._interval = capacity, batch, interval
-        self._begin()
-        _open.add(self)
+        self._flush_each = any(map(os.environ.get, _FROZEN)) if flush_each is None else flush_each
+        self.restart()
+        ending.register(self, sigterm=sigterm)
 
-    def _begin(self) -> None:
+    def restart(self) -> None:
+        """Starts with an empty queue, as in a forked process: it has no threads, and the queue
+        belongs to the parent."""
         self._post = self._make()
         self._queue: deque[tuple[str, bytes]] = deque()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stats = SenderStats()
         self._asked = self._closed = False
-        self._held = self._under_way = 0
+        self._held = self._under_way = self._reported = 0
         self._name, self._number = uuid.uuid4().hex, 0
 
     def send(self, kind: str, record: Mapping[str, Any]) -> None:
@@ -107,6 +119,7 @@ class Sender:
                 self._changed.notify_all()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="mad-sender", daemon=True)
+                ending.in_child()
                 try:
                     self._thread.start()
                 except RuntimeError:  # no more threads can start, or the program is ending
@@ -124,6 +137,11 @@ class Sender:
                 )
             finally:
                 self._asked = False
+
+    def after_request(self) -> None:
+        """Waits until the queue was sent where the process is stopped between two requests."""
+        if self._flush_each:
+            self.flush(LAST_SECONDS)
 
     def close(self, timeout: float = 5.0) -> None:
         """Sends the queue for at most `timeout` seconds, drops the rest and ends the thread."""
@@ -189,10 +207,12 @@ class Sender:
     def _deliver(self, kind: str, lines: list[bytes]) -> None:
         self._number += 1
         problem, accepted, rejected = "", 0, 0
+        unreported = self._stats.dropped - self._reported
         try:
             key = f"{self._name}-{self._number}"
-            answer = self._post.send(kind, b"".join(lines), key, len(lines))
+            answer = self._post.send(kind, b"".join(lines), key, len(lines), unreported)
             accepted, rejected = answer.accepted, answer.rejected
+            self._reported += unreported
         except DeliveryError as error:
             problem = str(error)
         except Exception as error:  # no error may end the thread
@@ -208,21 +228,6 @@ class Sender:
             stats.problem = problem or stats.problem
         if is_new:
             _log.warning("records for mad are dropped: %s", problem)
-
-
-def _in_child() -> None:
-    """Starts fresh in a forked process: it has no threads, and the queue belongs to the parent."""
-    for sender in list(_open):
-        sender._begin()
-
-
-def _at_end() -> None:
-    for sender in list(_open):
-        sender.close(2.0)
-
-
-os.register_at_fork(after_in_child=_in_child)
-atexit.register(_at_end)
 
 
 def _line(record: Mapping[str, Any]) -> bytes:

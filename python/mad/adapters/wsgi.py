@@ -13,7 +13,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from mad.adapters.record import DISCONNECTED, TRACE, Exchange, Middleware, current, note, serving
+from mad.adapters.record import (
+    DISCONNECTED,
+    EVENT_STREAM,
+    TRACE,
+    Exchange,
+    Middleware,
+    current,
+    note,
+    serving,
+)
 
 Environ = dict[str, Any]
 App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -22,7 +31,9 @@ App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 class MadMiddleware(Middleware[App]):
     """Records every request of `app`, from its first byte to the last byte of its response.
 
-    Its endpoint is the template of the route if the framework provides it, else the path.
+    Functions that run when the response is closed are not part of the request. A stream of
+    server-sent events lasts until its first event. The endpoint is the template of the route if
+    the framework provides it, else the path.
     """
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -39,9 +50,13 @@ class MadMiddleware(Middleware[App]):
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             if exc_info and exc_info[0]:
-                exchange.error = exc_info[0][1]
+                exchange.failed(exc_info[0][1])
             answer.status = int(status[:3]) if status[:3].isdigit() else 500
             answer.endpoint = _endpoint(environ, path)  # Flask forgets its request at the end
+            answer.is_event_stream = any(
+                name.lower() == "content-type" and value.lower().startswith(EVENT_STREAM)
+                for name, value in headers
+            )
             others = [pair for pair in headers if pair[0].lower() != TRACE.lower()]
             return start_response(status, [*others, (TRACE, exchange.trace_id)], *exc_info)
 
@@ -51,19 +66,21 @@ class MadMiddleware(Middleware[App]):
             except BaseException as error:
                 answer.failed(error)
                 answer.finish()
+                self.recorder.sender.after_request()
                 raise
         return answer
 
 
 class _Answer:
-    """The body of a response; closing it ends the request."""
+    """The body of a response; its last piece, or closing it, ends the request."""
 
     def __init__(self, exchange: Exchange, path: str) -> None:
         self.body: Iterable[bytes] = ()
         self.status, self.endpoint = 0, path
+        self.is_event_stream = False
         self._exchange = exchange
         self._pieces: Iterator[bytes] | None = None
-        self._ended = self._broken = self._finished = False
+        self._ended = self._broken = False
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -73,34 +90,40 @@ class _Answer:
             try:
                 if self._pieces is None:
                     self._pieces = iter(self.body)
-                return next(self._pieces)
+                piece = next(self._pieces)
             except StopIteration:
+                # the server asks for more after it has written the last piece
                 self._ended = True
+                self.finish()
                 raise
             except BaseException as error:
                 self.failed(error)
                 raise
+        if piece and self.is_event_stream:
+            self.finish()
+        return piece
 
     def close(self) -> None:
         """Ends the request. The server calls this also when the client has disconnected."""
+        self.finish()
         try:
             with serving(self._exchange):
                 if (close := getattr(self.body, "close", None)) is not None:
                     close()
+        except Exception as error:
+            self._exchange.failed(error)
+            raise
         finally:
-            self.finish()
+            self._exchange.recorder.sender.after_request()
 
     def failed(self, error: BaseException) -> None:
         """Records that the app raised."""
         if isinstance(error, Exception):
             self._broken = True
-            self._exchange.error = error
+            self._exchange.failed(error)
 
     def finish(self) -> None:
-        """Sends the records, once."""
-        if self._finished:
-            return
-        self._finished = True
+        """Sends the records of the request."""
         status = 500 if self._broken or (self._ended and not self.status) else self.status
         self._exchange.finish(self.endpoint, status or DISCONNECTED)
 

@@ -64,6 +64,7 @@ async def ingest(
     kind: KindOfRecord,
     partition: Annotated[str, Query(max_length=200)] = "",
     idempotency_key: BatchKey = None,
+    mad_dropped: Annotated[int, Header(ge=0, le=2**53)] = 0,
 ) -> Response:
     """Accepts a batch of records: JSON Lines, JSON (an array, an object with `events`, or one
     object), CSV or an Arrow IPC stream, optionally with gzip or zstd as `Content-Encoding`. The
@@ -71,7 +72,8 @@ async def ingest(
 
     A batch with an `Idempotency-Key` that was accepted before for this kind and partition is not
     judged again and gets the same response with `repeated`. With another body the key is refused.
-    Rejected records are listed with position and reason; the others are accepted.
+    Rejected records are listed with position and reason; the others are accepted. `Mad-Dropped`
+    reports how many records the sender has dropped since its last batch.
     """
     if not partition.isprintable():
         text = f"partition = {partition!r}: it has control characters"
@@ -79,7 +81,10 @@ async def ingest(
     with share_of(request) as share:
         body, form = await body_of(request, share)
         batch = Entry(kind.value, body, form, partition, idempotency_key or None)
-        return Json(answer_of(request, batch, await submit(request, batch)))
+        receipt = await submit(request, batch)
+        if not receipt.repeated:
+            service_of(request).engine.stats.dropped_by_senders += mad_dropped
+        return Json(answer_of(request, batch, receipt))
 
 
 def share_of(request: Request) -> AbstractContextManager[BodyShare]:

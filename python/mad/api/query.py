@@ -236,6 +236,7 @@ def stats(request: Request) -> Response:
         "accepted": sum(engine.stats.records.values()),
         "rejected": sum(rejected.values()),
         "rejected_by_reason": rejected,
+        "dropped_by_senders": engine.stats.dropped_by_senders,
         "problem": engine.intake.problem(),
         "clock_faults": json.loads(engine.pipeline.clock_faults()),
         "learnt_routes": json.loads(engine.pipeline.learnt_routes()),

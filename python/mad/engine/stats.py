@@ -25,6 +25,8 @@ class EngineStats:
     checkpoint_seconds: float = 0.0
     refused_busy: int = 0
     refused_storage: int = 0
+    #: Records that senders dropped before they could be sent.
+    dropped_by_senders: int = 0
     #: Batches that could not be read, so that they are not in the journal.
     refused_unreadable: int = 0
     #: Entries that could not be judged and were taken out of the replay.
@@ -65,6 +67,11 @@ class EngineStats:
             ("mad_checkpoints_total", "Checkpoints of the state.", self.checkpoints),
             ("mad_accepted_bytes_total", "Bytes of accepted batches.", self.accepted_bytes),
             ("mad_unreadable_batches_total", "Batches unreadable.", self.refused_unreadable),
+            (
+                "mad_sender_dropped_total",
+                "Records that senders dropped and reported.",
+                self.dropped_by_senders,
+            ),
             ("mad_set_aside_total", "Entries that could not be judged.", self.set_aside),
             ("mad_rebuilt_total", "Times the state was rebuilt after an error.", self.rebuilt),
         ):
