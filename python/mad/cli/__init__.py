@@ -35,6 +35,8 @@ examples:
   mad culprits out --at 2026-01-06T10:54:00Z
   mad graph spans.csv --out graph.html draw the service graph
   mad serve --data DIR                 run the live service
+  mad gate URL --for 10m               fail a pipeline when an incident opens
+  mad mcp URL                          answer questions of assistants about incidents
   mad config check mad.toml            list the problems of a settings file
 
 exit codes:
@@ -76,8 +78,10 @@ def parser() -> argparse.ArgumentParser:
         doctor,
         evaluate,
         explain,
+        gate,
         graph,
         inspect,
+        mcp,
         serve,
         simulate,
     )
@@ -102,11 +106,13 @@ def parser() -> argparse.ArgumentParser:
         accept,
         explain,
         culprits,
+        gate,
         graph,
         evaluate,
         simulate,
         config,
         bench,
+        mcp,
         doctor,
     )
     for module in modules:

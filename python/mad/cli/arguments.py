@@ -130,3 +130,15 @@ def intake_of(args: argparse.Namespace) -> dict[str, Any]:
     if args.service:
         found["service"] = args.service
     return found
+
+
+def add_ci(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments for results in continuous integration."""
+    command.add_argument(
+        "--junit", metavar="FILE", help="write a JUnit report: a failed test for each incident"
+    )
+    command.add_argument(
+        "--annotations",
+        choices=("github", "none"),
+        help="github: annotations and a summary of the step (default: in GitHub Actions)",
+    )

@@ -11,9 +11,11 @@ from mad.cli import arguments, settings
 from mad.cli.output import Terminal, print_json
 from mad.detection.directory import Outcome, detect_into, without_series
 from mad.report import words
+from mad.sinks import files
 from mad.sources.files import CHUNK
 
-_GATES = {"warning": ("Warning", "Critical"), "critical": ("Critical",)}
+#: The severities that meet each value of `--fail-on`.
+GATES = {"warning": ("Warning", "Critical"), "critical": ("Critical",)}
 _OTHERS = {
     "metrics": "metrics; their rows go to scored.csv if there are no requests, else to "
     "scored_metrics.csv",
@@ -69,10 +71,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--fail-on",
-        choices=tuple(_GATES),
+        choices=tuple(GATES),
         metavar="SEVERITY",
         help="exit with 1 when an incident has at least this severity: warning, critical",
     )
+    arguments.add_ci(command)
     command.add_argument(
         "--batch-size",
         type=arguments.size,
@@ -113,11 +116,27 @@ def run(args: argparse.Namespace) -> int:
         observer=Terminal(),
     )
     show(outcome, as_json=args.json, verbose=args.verbose)
+    _report(outcome, args)
     if outcome.document["problem"]:
         return errors.INPUT
-    gate = _GATES.get(args.fail_on or "", ())
+    gate = GATES.get(args.fail_on or "", ())
     met = any(found.get("severity") in gate for found in outcome.document.get("incidents") or [])
     return errors.FAILED if met else errors.FINE
+
+
+def _report(outcome: Outcome, args: argparse.Namespace) -> None:
+    """Writes the results for continuous integration."""
+    from mad.report import ci
+
+    document = outcome.document
+    incidents = document.get("incidents") or []
+    if args.junit:
+        services = sorted({one["service"] for one in document.get("services") or []})
+        gate = GATES.get(args.fail_on or "", ci.FAILING)
+        problem = document["problem"] or ""
+        files.write_bytes(args.junit, ci.junit(incidents, services, gate, problem))
+    if ci.is_github(args.annotations):
+        ci.annotate(incidents, sys.stderr if args.json else sys.stdout)
 
 
 def machine(outcome: Outcome) -> dict[str, Any]:
