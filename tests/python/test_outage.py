@@ -28,7 +28,8 @@ class Fleet:
         self.now = 0.0
         self.every, self.partitions = every, partitions
         self.engine = Engine(Journal(directory))
-        self.engine.clock.time = self.engine._outage.time = lambda: self.now
+        for clock in (self.engine.clock, self.engine._outage, self.engine._pace):
+            clock.time = lambda: self.now
         self.engine.clock.__post_init__()
         self.queues: list[list[dict[str, Any]]] = [[] for _ in range(senders)]
         self.returns = [0.0] * senders

@@ -370,6 +370,12 @@ impl FeatureBuilder {
         self.requests.clock().max(self.metrics.clock()).max(self.logs.clock())
     }
 
+    /// The latest time that a clock of any kind reaches without a jump; None before one starts.
+    pub(crate) fn horizon(&self) -> Option<Timestamp> {
+        let quorums = [self.requests.quorum(), self.metrics.quorum(), self.logs.quorum()];
+        quorums.into_iter().filter_map(|quorum| Some(quorum.clock()?.plus(quorum.reach()))).max()
+    }
+
     /// The sources whose records have wrong times, by kind of record: requests, metrics, logs.
     pub fn clock_faults(&self) -> impl Iterator<Item = ClockFault> + '_ {
         let quorums = [self.requests.quorum(), self.metrics.quorum(), self.logs.quorum()];

@@ -38,6 +38,9 @@ pub(super) struct Ingest {
     /// The hour of event time in which idle entities were looked for last.
     swept: Option<Timestamp>,
     bounded: bool,
+    /// Whether records beyond the horizon of all partitions are refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    refuses_jumps: bool,
     /// Rows of closed steps that are not judged yet. The buffer is reused.
     #[serde(skip)]
     closed: RowBuffer,
@@ -53,6 +56,7 @@ impl Ingest {
             newest_step: None,
             swept: None,
             bounded: false,
+            refuses_jumps: false,
             closed: RowBuffer::default(),
         })
     }
@@ -89,6 +93,26 @@ impl Ingest {
     /// Whether the watermarks are paused.
     pub fn is_paused(&self) -> bool {
         self.partitions.iter().any(Partition::is_paused)
+    }
+
+    /// Refuses records that only a jump of the clocks could take, or takes them again.
+    pub fn refuse_jumps(&mut self, on: bool) {
+        self.refuses_jumps = on;
+    }
+
+    /// Whether records that only a jump of the clocks could take are refused.
+    pub fn refuses_jumps(&self) -> bool {
+        self.refuses_jumps
+    }
+
+    /// Whether a record of this time is refused, because no partition is near it.
+    pub fn is_refused_jump(&self, at: Timestamp, source: &Source) -> bool {
+        let horizon = |partition: &Partition| partition.features.horizon();
+        let own = || self.partitions.get(source.partition.index()).and_then(horizon);
+        let furthest = || self.partitions.iter().filter_map(horizon).max();
+        self.refuses_jumps
+            && own().is_none_or(|own| at > own)
+            && furthest().is_some_and(|furthest| at > furthest)
     }
 
     pub fn partition_ids(&self) -> impl Iterator<Item = PartitionId> + use<> {

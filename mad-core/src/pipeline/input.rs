@@ -10,7 +10,9 @@ use super::view::Shared;
 use super::{Command, Pipeline, Update};
 use crate::config::{MuteWindow, PipelineConfig};
 use crate::error::Result;
-use crate::telemetry::{ChangeEvent, PartitionId, Record, Rejections, Source};
+use crate::telemetry::{
+    ChangeEvent, PartitionId, Record, RejectReason, Rejections, RequestTime, Source,
+};
 use crate::time::Timestamp;
 
 impl Pipeline {
@@ -140,7 +142,15 @@ impl Pipeline {
     ) {
         self.ingest.set_position(source.position);
         let rejected = &mut update.rejected;
-        match record.into() {
+        let record = record.into();
+        if let Some(at) = clock_reading(&record, source, &self.config)
+            && self.ingest.is_refused_jump(at, source)
+        {
+            let detail = || format!("timestamp = {at}");
+            rejected.add(RejectReason::Future, source.position, detail);
+            return;
+        }
+        match record {
             Record::Request(request) => self.push_request(&request, source, update),
             Record::Span(span) => {
                 let names = (&self.config, &self.names);
@@ -246,6 +256,41 @@ impl Pipeline {
         self.ingest.is_paused()
     }
 
+    /// Refuses records that are dated so far ahead that only a jump of the clocks could take them
+    /// (`true`), or lets the clocks jump again.
+    ///
+    /// A clock follows a jump when most of the newest sources agree on it, because a system may have
+    /// been off for hours. One sender can name any number of sources, so that a single batch with a
+    /// wrong time could make the records of all others late. While the records come at the pace of
+    /// real time, no right source jumps: a server then refuses jumps. Records further ahead of every
+    /// partition than `max_ahead_seconds` (or 64 steps, if that is less) are rejected as `future`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mad_core::{Pipeline, PipelineConfig, Request, Timestamp};
+    ///
+    /// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+    /// let names: Vec<String> = (0..32).map(|number| format!("service-{number}")).collect();
+    /// let at = |second: i64| {
+    ///     let at = Timestamp::from_seconds(second);
+    ///     names.iter().map(move |name| Request::new(at, name, "/", 200, 9.0)).collect::<Vec<_>>()
+    /// };
+    /// pipeline.ingest((0..60).flat_map(at));
+    /// pipeline.refuse_jumps(true);
+    /// assert_eq!(pipeline.ingest(at(90_000)).rejected.total(), 32);
+    /// assert_eq!(pipeline.ingest(at(60)).rejected.total(), 0);
+    /// # Ok::<(), mad_core::Error>(())
+    /// ```
+    pub fn refuse_jumps(&mut self, on: bool) {
+        self.ingest.refuse_jumps(on);
+    }
+
+    /// Whether records that only a jump of the clocks could take are refused.
+    pub fn refuses_jumps(&self) -> bool {
+        self.ingest.refuses_jumps()
+    }
+
     /// Moves the watermark of every partition to `at`, for example when a source is idle. Times
     /// outside those of records count as [`Timestamp::EARLIEST`] or [`Timestamp::LATEST`].
     pub fn advance(&mut self, at: Timestamp) -> Update {
@@ -324,5 +369,23 @@ impl Pipeline {
             Command::Unmute { service, endpoint, at } => judge.unmute(service, endpoint, *at)?,
         }
         Ok(update)
+    }
+}
+
+/// The time at which the sender of a record knew it; None for records that move no clock.
+fn clock_reading(
+    record: &Record<'_>,
+    source: &Source,
+    config: &PipelineConfig,
+) -> Option<Timestamp> {
+    match record {
+        Record::Request(request) => {
+            let time = source.request_time.unwrap_or(config.features.request_time);
+            Some(request.completed(time))
+        }
+        Record::Span(span) => Some(span.as_request().completed(RequestTime::Start)),
+        Record::Metric(point) => Some(point.timestamp),
+        Record::Log(line) => Some(line.timestamp),
+        Record::Change(_) | Record::Edge(_) => None,
     }
 }

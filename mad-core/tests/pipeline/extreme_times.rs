@@ -143,3 +143,53 @@ proptest! {
         pipeline.finish();
     }
 }
+
+/// Kinds of records that move a clock.
+const KINDS: usize = 3;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// While jumps are refused, a batch that is dated ahead changes no row of other sources, however
+    /// many sources it names, in which partition, and in how many pieces it comes.
+    #[test]
+    fn refused_jumps_change_nothing(
+        ahead in 3_700_i64..4_000_000_000,
+        names in 1_usize..100,
+        in_other_partition: bool,
+        kind in 0..KINDS,
+        pieces in 1_usize..5,
+    ) {
+        let mut quiet = Pipeline::new(PipelineConfig::default()).unwrap();
+        let mut attacked = quiet.clone();
+        let start = 1_767_693_600;
+        let at = Timestamp::from_seconds;
+        let names: Vec<String> = (0..names).map(|number| format!("wrong-{number}")).collect();
+        for pipeline in [&mut quiet, &mut attacked] {
+            pipeline.ingest((0..600).map(|s| Request::new(at(start + s), "a", "/", 200, 9.0)));
+            pipeline.refuse_jumps(true);
+        }
+        let partition = if in_other_partition { "other" } else { "" };
+        let partition = attacked.partition(partition).unwrap();
+        let wrong = at(start + 600 + ahead);
+        let mut update = Update::default();
+        for (place, name) in names.iter().cycle().take(pieces * names.len()).enumerate() {
+            let source = Source { partition, ..Source::at(place as u64) };
+            let record = match kind {
+                0 => Record::from(Request::new(wrong, name, "/", 200, 9.0)),
+                1 => Record::from(MetricPoint::new(wrong, name, "cpu", 1.0)),
+                _ => Record::from(LogLine::new(wrong, name, "ERROR", "no")),
+            };
+            attacked.push(record, &source, &mut update);
+        }
+        prop_assert_eq!(update.rejected.total(), (pieces * names.len()) as u64);
+        let rest = || (600..1_200).map(|s| Request::new(at(start + s), "a", "/", 200, 9.0));
+        let (expected, found) = (quiet.ingest(rest()), attacked.ingest(rest()));
+        prop_assert_eq!(found.rejected.total(), 0);
+        let [expected, found] = [expected, found].map(|update| format!("{:?}", update.rows));
+        prop_assert!(expected == found);
+        prop_assert_eq!(quiet.clock(), attacked.clock());
+        let restored = Pipeline::restore(PipelineConfig::default(), &attacked.checkpoint().unwrap());
+        prop_assert!(restored.unwrap().refuses_jumps());
+    }
+}

@@ -140,6 +140,17 @@ impl EnginePipeline {
         self.served.with(py, |served| served.core.pause_watermarks(on))
     }
 
+    /// Refuses records that only a jump of the clocks could take, or takes them again.
+    fn refuse_jumps(&self, py: Python<'_>, on: bool) -> PyResult<()> {
+        self.served.with(py, |served| served.core.refuse_jumps(on))
+    }
+
+    /// Whether records that only a jump of the clocks could take are refused.
+    #[getter]
+    fn refuses_jumps(&self, py: Python<'_>) -> PyResult<bool> {
+        self.served.with(py, |served| served.core.refuses_jumps())
+    }
+
     /// Whether the watermarks are paused.
     #[getter]
     fn is_paused(&self, py: Python<'_>) -> PyResult<bool> {

@@ -26,6 +26,7 @@ from mad.engine.job import Busy, Job, JobQueue, NotJudged, StorageFailed
 from mad.engine.judge import REFUSALS, Judge, Poisoned
 from mad.engine.marker import ReplayMarker
 from mad.engine.outage import OutageWatch
+from mad.engine.pace import LivePace
 from mad.engine.problems import Problem
 from mad.engine.recovery import TRIES, Recovery
 from mad.engine.saving import Saving
@@ -80,6 +81,7 @@ class Engine:
         self._expected: dict[str, float] = {}
         self._tried_at = 0.0
         self._outage = OutageWatch()
+        self._pace = LivePace()
         #: Why the pipeline cannot be used now; empty when it can.
         self._unsound = ""
         self._stopping = threading.Event()
@@ -317,6 +319,8 @@ class Engine:
         if self._outage.is_catching_up() and not is_ending and not self.pipeline.is_paused:
             log.warning("senders return after an outage; steps stay open while they catch up")
             checked.insert(0, Job(Entry(HOLD, b"1", "text"), Future()))
+        if is_batch and (is_live := self._pace.is_live()) != self.pipeline.refuses_jumps:
+            checked.insert(0, Job(Entry(HOLD, b"live" if is_live else b"jumps", "text"), Future()))
         if is_ending:
             checked.append(Job(Entry(HOLD, b"0", "text"), Future()))
         entries = [job.entry for job in checked if job.entry is not None]
@@ -332,6 +336,8 @@ class Engine:
         for job in checked:
             if job.entry is not None:
                 news |= self._judged(replace(job.entry, seq=next(seqs)), job)
+        if is_batch:
+            self._pace.observe(self.pipeline.clock)
         # After all entries of the group: a checkpoint covers the whole journal.
         for job in checked:
             if job.entry is None:

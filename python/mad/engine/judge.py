@@ -118,6 +118,9 @@ class Judge:
     def _apply(self, entry: Entry, records: Any) -> _core.EngineUpdate | None:
         if entry.kind == LOST:
             return None
+        if entry.kind == HOLD and entry.body in (b"live", b"jumps"):
+            self.pipeline.refuse_jumps(entry.body == b"live")
+            return None
         if entry.kind == HOLD:
             self.pipeline.pause_watermarks(entry.body == b"1")
             return None

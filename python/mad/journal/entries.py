@@ -15,7 +15,8 @@ SourcePositions: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 TICK = "tick"
 COMMAND = "command"
-#: The watermark is paused (body `1`) or follows the clock again (`0`).
+#: The watermark is paused (body `1`) or follows the clock again (`0`); jumps of the clock are
+#: refused (`live`) or followed (`jumps`).
 HOLD = "hold"
 #: An entry without input: it takes the number of the last one that a recovery could not keep.
 LOST = "lost"
