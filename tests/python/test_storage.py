@@ -20,7 +20,7 @@ from service import Server, an_hour, lines
 
 from mad.engine import Engine
 from mad.errors import StateError, UsageError
-from mad.journal import Entry, Journal, Retention
+from mad.journal import AuditLine, Entry, Journal, JournalFailed, Retention, TableWrites
 
 ROUTE = "/v1/ingest/requests"
 
@@ -99,6 +99,42 @@ def test_a_file_that_is_deleted_under_the_server_is_noticed(tmp_path: Path, name
         assert server.get("/health")["status"] == "ok"
         assert server.get("/ingest/stats")["accepted_total"] == 600
         assert server.stop() == 0
+
+
+class Moving(list[AuditLine]):
+    """Lines of the audit trail that move a file when they are written."""
+
+    def __init__(self, path: Path, to: Path) -> None:
+        super().__init__([AuditLine("ann", "move")])
+        self.move = (path, to)
+
+    def __iter__(self) -> Iterator[AuditLine]:
+        self.move[0].rename(self.move[1])
+        return super().__iter__()
+
+
+def test_a_commit_into_a_moved_file_is_refused_and_leaves_the_journal_usable(
+    tmp_path: Path,
+) -> None:
+    data, aside = tmp_path / "data", tmp_path / "aside"
+    path = data / "mad.db"
+    journal = Journal(data)
+    assert journal.append([Entry("requests", b"one")], TableWrites()) == [1]
+    with pytest.raises(JournalFailed, match="was deleted or moved"):
+        journal.append([Entry("requests", b"refused")], TableWrites(), Moving(path, aside))
+    aside.rename(path)
+    assert journal.append([Entry("requests", b"two")], TableWrites()) == [2]
+    delta = (b"state", [(1, b"part")], [])
+    with pytest.raises(JournalFailed, match="was deleted or moved"):
+        journal.checkpoint(delta, TableWrites(audit=Moving(path, aside)), 2)
+    aside.rename(path)
+    journal.checkpoint((b"newer state", [(1, b"newer part")], []), TableWrites(), 2)
+    assert journal.append([Entry("requests", b"three")], TableWrites()) == [3]
+    journal.close()
+    again = Journal(data)
+    assert again.state() == (b"newer state", [(1, b"newer part")], [])
+    assert [entry.body for entry in again.entries()] == [b"three"]
+    again.close()
 
 
 @pytest.mark.parametrize("how", ["files", "directory"])

@@ -37,6 +37,8 @@ _TABLES = (
     "notes",
     "audit",
 )
+#: Smaller than every row id.
+BEFORE_ALL = -(2**63)
 _UNREADABLE = (sqlite3.Error, ValueError, TypeError, AttributeError, OverflowError)
 
 
@@ -106,19 +108,20 @@ def _copy(aside: Path, into: sqlite3.Connection, head_path: Path, now: datetime)
     head_file.close()
     into.execute("BEGIN IMMEDIATE")
     losses: list[str] = []
-    record, entries = CheckpointRecord(), []
     try:
         uri = f"{(aside / 'mad.db').resolve().as_uri()}?mode=ro"
         source = sqlite3.connect(uri, uri=True)
     except sqlite3.Error:
         losses.append("the database cannot be opened")
+        new = _NewChain(into, CheckpointRecord())
     else:
         with contextlib.closing(source):
-            record = _copy_state(source, aside / "mad.db", into, losses)
-            entries = [one for one in _sound_entries(source, record.seq) if one is not None]
+            new = _NewChain(into, _copy_state(source, aside / "mad.db", into, losses))
+            for entry in _sound_entries(source, new.record.seq):
+                new.add(entry, losses)
             for table in _TABLES:
                 _copy_table(source, into, table, losses)
-    seq, chain = _write_entries(into, record, entries, head, losses)
+    new.finish(head, losses)
     what = "; ".join(losses) or "nothing is lost"
     into.execute(
         "INSERT INTO audit (refused, written_at, who, action, target, outcome) "
@@ -127,12 +130,12 @@ def _copy(aside: Path, into: sqlite3.Connection, head_path: Path, now: datetime)
     )
     into.execute("INSERT OR REPLACE INTO meta VALUES ('commits', ?)", (head.commits,))
     into.execute("COMMIT")
-    new = HeadFile(head_path)
+    new_head = HeadFile(head_path)
     for commits in (head.commits, max(head.commits, 1) - 1):
-        new.write(Head(seq, chain, commits))
-    new.sync()
-    new.close()
-    return f"recovered {len(entries)} entries after checkpoint {record.seq}: {what}"
+        new_head.write(Head(new.seq, new.chain, commits))
+    new_head.sync()
+    new_head.close()
+    return f"recovered {new.kept} entries after checkpoint {new.record.seq}: {what}"
 
 
 def _copy_state(
@@ -154,33 +157,34 @@ def _copy_state(
     return record
 
 
-def _sound_entries(source: sqlite3.Connection, after: int) -> Iterator[Entry | None]:
-    """Entries after a checkpoint that match their checksums; None for each other one."""
-    query = f"SELECT digest, {ENTRY} FROM journal WHERE seq > {after} ORDER BY seq"
-    for digest, *row in _readable_rows(source, query):
-        try:
-            entry = entry_of(tuple(row))
-            yield entry if is_sound(entry, digest) else None
-        except _UNREADABLE:
-            yield None
-
-
-def _readable_rows(source: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
-    """Rows from the start and, after a place that cannot be read, from the end. The second column
-    numbers the rows, in their order."""
-    last = None
-    try:
-        for row in source.execute(query):
-            last = row[1]
-            yield row
-    except _UNREADABLE:
-        rest: list[Any] = []
+def _sound_entries(source: sqlite3.Connection, after: int) -> Iterator[Entry]:
+    """Entries after a checkpoint that match their checksums."""
+    for digest, *row in _readable_rows(source, f"digest, {ENTRY}", "journal", "seq", after):
         with contextlib.suppress(*_UNREADABLE):
-            for row in source.execute(f"{query} DESC"):
-                if last is not None and row[1] <= last:
-                    break
-                rest.append(row)
-        yield from reversed(rest)
+            entry = entry_of(tuple(row))
+            if is_sound(entry, digest):
+                yield entry
+
+
+def _readable_rows(
+    source: sqlite3.Connection, columns: str, table: str, key: str, after: int
+) -> Iterator[tuple[Any, ...]]:
+    """Rows with a key above `after` in order: those up to a place that cannot be read, and those
+    behind it. The second of `columns` is the key. One row is in memory at a time."""
+    read = f"SELECT {columns} FROM {table} WHERE {key} > ? ORDER BY {key}"
+    with contextlib.suppress(*_UNREADABLE):
+        for row in source.execute(read, (after,)):
+            after = row[1]
+            yield row
+        return
+    # from the end, the rows behind the last unreadable place can be reached
+    start = None
+    with contextlib.suppress(*_UNREADABLE):
+        for row in source.execute(f"{read} DESC", (after,)):
+            start = row[1]
+    if start is not None:
+        with contextlib.suppress(*_UNREADABLE):
+            yield from source.execute(read, (start - 1,))
 
 
 def _copy_table(
@@ -193,52 +197,62 @@ def _copy_table(
         expected = None
     insert = f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * columns)})"
     copied = 0
-    for row in _readable_rows(source, f"SELECT 0, rowid, * FROM {table} ORDER BY rowid"):
+    for row in _readable_rows(source, "0, rowid, *", table, "rowid", BEFORE_ALL):
         with contextlib.suppress(*_UNREADABLE):
             copied += into.execute(insert, row[2:]).rowcount
     if expected != copied:
         losses.append(f"table {table}: {copied} of {expected or 'an unknown number of'} rows kept")
 
 
-def _write_entries(
-    into: sqlite3.Connection,
-    record: CheckpointRecord,
-    entries: list[Entry],
-    head: Head,
-    losses: list[str],
-) -> tuple[int, bytes]:
-    """Writes the sound entries as a new chain. Returns its end."""
-    first = record.seq + 1
-    if not record.seq and entries:
-        first = entries[0].seq
-    last = max(head.seq, entries[-1].seq if entries else record.seq)
-    have = {entry.seq for entry in entries}
-    for start, end in _ranges([seq for seq in range(first, last + 1) if seq not in have]):
-        losses.append(f"{entries_text(start, end)} lost")
-    base = first - 1 if entries or record.seq else last
-    chain = bytes.fromhex(record.chain) if record.seq else START
-    into_record = replace(record, seq=base, chain=chain.hex())
-    if last not in have and last > base:
-        # keeps the numbers of lost entries from being given again
-        entries = [*entries, Entry(LOST, b"recovered", "text", seq=last)]
-    for entry in entries:
+class _NewChain:
+    """Writes sound entries as a new chain, and notes which are lost."""
+
+    def __init__(self, into: sqlite3.Connection, record: CheckpointRecord) -> None:
+        self._into = into
+        #: The checkpoint after which the entries follow.
+        self.record = record
+        self.seq = record.seq
+        self.chain = bytes.fromhex(record.chain) if record.seq else START
+        #: The number before the first entry.
+        self._base: int | None = record.seq or None
+        #: How many entries were kept.
+        self.kept = 0
+
+    def add(self, entry: Entry, losses: list[str]) -> None:
+        """Writes the next entry."""
+        if self._base is None:
+            # without a checkpoint nothing says what came before the first entry
+            self._base = self.seq = entry.seq - 1
+        self._note_gap(entry.seq - 1, losses)
+        self._write(entry)
+        self.kept += 1
+
+    def finish(self, head: Head, losses: list[str]) -> None:
+        """Writes the end of the chain and the record of the checkpoint."""
+        last = max(head.seq, self.seq)
+        if self._base is None:
+            if last:
+                losses.append(f"{entries_text(1, last)} lost")
+            self._base = self.seq = last
+        elif last > self.seq:
+            self._note_gap(last, losses)
+            # keeps the numbers of lost entries from being given again
+            self._write(Entry(LOST, b"recovered", "text", seq=last))
+        chain = self.record.chain if self.record.seq else START.hex()
+        text = replace(self.record, seq=self._base, chain=chain).text()
+        values = [("checkpoint", text), ("checkpoint_digest", text_digest(text))]
+        self._into.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
+
+    def _note_gap(self, last: int, losses: list[str]) -> None:
+        if last > self.seq:
+            losses.append(f"{entries_text(self.seq + 1, last)} lost")
+
+    def _write(self, entry: Entry) -> None:
         digest = entry_digest(entry.seq, entry)
-        chain = link(chain, digest)
+        self.chain = link(self.chain, digest)
+        self.seq = entry.seq
         fields = (entry.seq, entry.kind, entry.format, entry.partition, entry.batch_id)
-        into.execute(
+        self._into.execute(
             "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*fields, entry.naive_offset_seconds, entry.body, digest, chain),
+            (*fields, entry.naive_offset_seconds, entry.body, digest, self.chain),
         )
-    text = into_record.text()
-    values = [("checkpoint", text), ("checkpoint_digest", text_digest(text))]
-    into.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
-    return max(last, base), chain
-
-
-def _ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:
-    start = None
-    for place, number in enumerate(numbers):
-        start = number if start is None else start
-        if place + 1 == len(numbers) or numbers[place + 1] != number + 1:
-            yield start, number
-            start = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -176,6 +176,8 @@ class Journal:
                 (*fields, entry.naive_offset_seconds, entry.body, digest, chain),
             )
         with self._transaction():
+            # a commit that was refused because its file was moved has left entries behind
+            self._db.execute("DELETE FROM journal WHERE seq > ?", (self.seq,))
             self._db.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", numbered)
             write_tables(self._db, writes)
             write_audit(self._db, audit)
@@ -198,7 +200,7 @@ class Journal:
         transaction, so that recovery reads only the entries after `checkpoint_seq`."""
         global_part, entities, incidents = delta
         before = self._stored.checkpoint
-        with self._transaction():
+        with self._transaction() as committed:
             write_tables(self._db, writes)
             record = CheckpointRecord(
                 self.seq,
@@ -209,7 +211,7 @@ class Journal:
             )
             self._save_record(record)
             forget(self._db, self.retention)
-        self._covered(record)
+            committed.append(lambda: self._covered(record))
 
     def _save_parts(self, table: str, parts: EntityParts | IncidentParts, total: int) -> int:
         """Replaces parts of the state by their keys, and deletes those without bytes. Returns the
@@ -244,11 +246,11 @@ class Journal:
         """Deletes the saved state and the inputs since then; the tables stay."""
         total = self._stored.checkpoint.accepted_total
         record = CheckpointRecord(self.seq, self._chain.hex(), accepted_total=total)
-        with self._transaction():
+        with self._transaction() as committed:
             for table in ("state", "closed_incidents", "journal"):
                 self._db.execute(f"DELETE FROM {table}")
             self._save_record(record)
-        self._covered(record)
+            committed.append(lambda: self._covered(record))
 
     def state(self) -> State | None:
         """The global part, the entity parts and the parts of closed incidents of the last
@@ -264,9 +266,9 @@ class Journal:
 
     def set_aside(self, entry: Entry, why: str) -> None:
         """Takes an entry out of every later replay and keeps it in the table `set_aside`."""
-        with self._transaction():
+        with self._transaction() as committed:
             set_aside(self._db, entry, why)
-        self._stored.set_aside.add(entry.seq)
+            committed.append(lambda: self.skip(entry.seq))
 
     def skip(self, seq: int) -> None:
         """Takes an entry out of the replays of this process alone."""
@@ -368,20 +370,27 @@ class Journal:
             self.head_fault = ""
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """A commit that is on disk, in the files of the journal, at the end of the block."""
+    def _transaction(self) -> Iterator[list[Callable[[], None]]]:
+        """A commit that is on disk, in the files of the journal, at the end of the block.
+
+        What the block adds to the list runs after the commit, even if the files were moved
+        meanwhile, so that this object agrees with its file.
+        """
         commits, guard = self._commits, self._guard
+        committed: list[Callable[[], None]] = []
         try:
             if guard is not None:
                 guard.check()
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                yield
+                yield committed
                 self._db.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
                 raise
+            for follow_up in committed:
+                follow_up()
             if guard is not None:
                 guard.check()
         except (sqlite3.Error, FilesMoved) as error:
