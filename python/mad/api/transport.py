@@ -7,7 +7,7 @@ import itertools
 import json
 from collections import Counter
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -118,7 +118,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admits or refuses a new connection."""
-        super().connection_made(transport)  # type: ignore[arg-type]
+        # the transport of a stream can be read and written
+        super().connection_made(cast(asyncio.Transport, transport))
         self.address = self.client[0] if self.client else ""
         now = self.loop.time()
         self._waiting_since = self._body_since = self._data_at = now

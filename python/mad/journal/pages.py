@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
@@ -46,13 +47,13 @@ class PageCheck:
     def _rest(self) -> None:
         self.problem = self._check(self._stopping.is_set) or ""
 
-    def _check(self, ends: object) -> str | None:
+    def _check(self, ends: Callable[[], int]) -> str | None:
         """The damage, empty for none; None when the check was interrupted."""
         try:
             with contextlib.closing(
                 sqlite3.connect(self._uri, uri=True, check_same_thread=False)
             ) as db:
-                db.set_progress_handler(ends, _STEPS)  # type: ignore[arg-type]
+                db.set_progress_handler(ends, _STEPS)
                 (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
         except sqlite3.Error as error:
             return None if "interrupted" in str(error) else f"a page is damaged ({error})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import sys
 from typing import IO, cast
@@ -12,7 +11,7 @@ from rich.console import Console
 _PLAIN_WIDTH = 110
 
 
-class _Trimmed(io.TextIOBase):
+class _Trimmed:
     """Standard output without trailing blanks."""
 
     def write(self, text: str) -> int:
@@ -22,8 +21,11 @@ class _Trimmed(io.TextIOBase):
     def flush(self) -> None:
         sys.stdout.flush()
 
+    def isatty(self) -> bool:
+        return False
+
     @property
-    def encoding(self) -> str:  # type: ignore[override]
+    def encoding(self) -> str:
         """The encoding decides whether rich draws lines with box characters."""
         return sys.stdout.encoding
 
