@@ -75,6 +75,20 @@ def test_the_service_of_inputs_without_one(
 
 
 @pytest.mark.parametrize("library", ["mapping", "pandas", "pyarrow"])
+def test_rows_of_a_table_without_a_service_have_the_one_of_the_setting(library: str) -> None:
+    columns: Any = table()
+    columns["team"] = ["cart", "", " ", None] * (len(columns["team"]) // 4)
+    if library != "mapping":
+        module = pytest.importorskip(library)
+        make = module.DataFrame if library == "pandas" else module.table
+        columns = make(columns)
+    report = mad.detect(columns, map=MAP, config={"intake": {"service": "shop"}})
+    assert set(report.features["service"]) == {"cart", "shop"}
+    assert json.loads(report.document())["accepted"] == 120
+    assert json.loads(mad.detect(columns, map=MAP).document())["accepted"] == 30
+
+
+@pytest.mark.parametrize("library", ["mapping", "pandas", "pyarrow"])
 def test_tables_take_a_map(library: str) -> None:
     columns: Any = table()
     columns["service"] = ["wrong" for _ in columns["team"]]

@@ -7,37 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::check::within;
 use crate::error::{Error, Result};
 use crate::limits::MAX_NAME_BYTES;
-
-/// The fields of all kinds of records. A test compares them with those of the decoders.
-const FIELDS: [&str; 27] = [
-    "timestamp",
-    "service",
-    "endpoint",
-    "status_code",
-    "latency_ms",
-    "request_id",
-    "trace_id",
-    "host",
-    "metric",
-    "value",
-    "resource",
-    "n",
-    "span_id",
-    "parent_id",
-    "operation",
-    "start",
-    "duration_ms",
-    "status",
-    "kind",
-    "peer",
-    "body",
-    "level",
-    "name",
-    "version",
-    "caller",
-    "callee",
-    "calls",
-];
+use crate::telemetry::RecordKind;
 
 /// How the fields of records are found, and which share of the records has to be accepted.
 ///
@@ -65,7 +35,8 @@ pub struct IntakeConfig {
     /// The columns that hold fields, by the name of the field. A column of another name is used
     /// where the input does not have this one. Default empty.
     pub map: BTreeMap<String, String>,
-    /// The service of inputs that do not name one. Default empty: each input has to name it.
+    /// The service of records that name none, or have an empty one. Default empty: each record has
+    /// to name it.
     pub service: String,
 }
 
@@ -86,8 +57,9 @@ impl IntakeConfig {
         within("intake.min_accepted", self.min_accepted, 0.0..=1.0, "a share from 0 to 1")?;
         for (field, column) in &self.map {
             let place = format!("intake.map.{field}");
-            if !FIELDS.contains(&field.as_str()) {
-                let expected = format!("one of the fields {}", FIELDS.join(", "));
+            let fields = Self::fields();
+            if !fields.contains(&field.as_str()) {
+                let expected = format!("one of the fields {}", fields.join(", "));
                 return Err(Error::config(&place, column, &expected));
             }
             if column.trim().is_empty() || column.len() > MAX_NAME_BYTES {
@@ -102,8 +74,14 @@ impl IntakeConfig {
         Ok(())
     }
 
-    /// The fields that `map` can name.
-    pub const fn fields() -> &'static [&'static str] {
-        &FIELDS
+    /// The fields that `map` can name: those of all kinds of records.
+    pub fn fields() -> Vec<&'static str> {
+        let mut fields = Vec::new();
+        for field in RecordKind::ALL.iter().flat_map(|kind| kind.fields()) {
+            if !fields.contains(field) {
+                fields.push(*field);
+            }
+        }
+        fields
     }
 }

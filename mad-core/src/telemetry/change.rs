@@ -34,6 +34,10 @@ pub struct Change<'a> {
 }
 
 impl<'a> Change<'a> {
+    /// The names of the fields in files and tables, those that an input needs first.
+    pub const FIELDS: &'static [&'static str] =
+        &["timestamp", "service", "kind", "name", "version"];
+
     /// A change without name and version.
     pub const fn new(timestamp: Timestamp, service: &'a str, kind: &'a str) -> Self {
         Self { timestamp, service, kind, name: "", version: "" }

@@ -26,6 +26,9 @@ pub struct Edge<'a> {
 }
 
 impl<'a> Edge<'a> {
+    /// The names of the fields in files and tables, those that an input needs first.
+    pub const FIELDS: &'static [&'static str] = &["caller", "callee", "calls"];
+
     /// An edge of one call.
     pub const fn new(caller: &'a str, callee: &'a str) -> Self {
         Self { caller, callee, calls: 1 }

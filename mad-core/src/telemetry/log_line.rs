@@ -36,6 +36,10 @@ pub struct LogLine<'a> {
 }
 
 impl<'a> LogLine<'a> {
+    /// The names of the fields in files and tables, those that an input needs first.
+    pub const FIELDS: &'static [&'static str] =
+        &["timestamp", "service", "body", "level", "trace_id", "host"];
+
     /// A line without a trace.
     pub const fn new(
         timestamp: Timestamp,

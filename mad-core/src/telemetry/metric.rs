@@ -39,6 +39,10 @@ pub struct MetricPoint<'a> {
 }
 
 impl<'a> MetricPoint<'a> {
+    /// The names of the fields in files and tables, those that an input needs first.
+    pub const FIELDS: &'static [&'static str] =
+        &["timestamp", "service", "metric", "value", "resource", "n", "host"];
+
     /// A point of a service as a whole, made of one observation.
     pub const fn new(timestamp: Timestamp, service: &'a str, metric: &'a str, value: f64) -> Self {
         Self { timestamp, service, resource: "", metric, value, n: 1, host: "" }

@@ -55,6 +55,18 @@ impl RecordKind {
         }
     }
 
+    /// The names of the fields of its records, those that an input needs first.
+    pub const fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Requests => Request::FIELDS,
+            Self::Metrics => MetricPoint::FIELDS,
+            Self::Spans => Span::FIELDS,
+            Self::Logs => LogLine::FIELDS,
+            Self::Changes => Change::FIELDS,
+            Self::Edges => Edge::FIELDS,
+        }
+    }
+
     /// The kind with a name.
     ///
     /// # Errors

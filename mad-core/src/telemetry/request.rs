@@ -43,6 +43,18 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
+    /// The names of the fields in files and tables, those that an input needs first.
+    pub const FIELDS: &'static [&'static str] = &[
+        "timestamp",
+        "service",
+        "endpoint",
+        "status_code",
+        "latency_ms",
+        "request_id",
+        "trace_id",
+        "host",
+    ];
+
     /// A request without ids. The status may be an integer, see [`Status::from_number`].
     pub fn new(
         timestamp: Timestamp,

@@ -59,6 +59,21 @@ pub struct Span<'a> {
 }
 
 impl<'a> Span<'a> {
+    /// The names of the fields in files and tables, those that an input needs first.
+    pub const FIELDS: &'static [&'static str] = &[
+        "trace_id",
+        "span_id",
+        "parent_id",
+        "service",
+        "operation",
+        "start",
+        "duration_ms",
+        "status",
+        "kind",
+        "peer",
+        "host",
+    ];
+
     /// Checks every field.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use super::columns::{Column, column_of, unit_of};
 use super::kind::{Kind, MAX_FIELDS};
 use crate::config::IntakeConfig;
 
-/// The columns of an input that the configuration names, and the service of inputs without one.
+/// The columns of an input that the configuration names, and the service of records without one.
 ///
 /// # Examples
 ///
@@ -57,7 +57,7 @@ impl ColumnMap {
         self.columns.is_empty()
     }
 
-    /// The service of inputs that name none.
+    /// The service of records that name none or have an empty one.
     pub fn service(&self) -> Option<&str> {
         self.service.as_deref()
     }

@@ -112,7 +112,7 @@ impl<K: Kind> Table<K> {
             return Ok(None);
         }
         let zone = if header.is_w3c { ZonePolicy::Offset(0) } else { self.zone };
-        let service = self.map.service().filter(|_| header.lacks_service);
+        let service = self.map.service();
         let Ok(text) = std::str::from_utf8(bytes) else {
             rejections.add(RejectReason::NotUtf8, line, || shown(bytes));
             let (readable, mut fields) = (String::from_utf8_lossy(bytes), [""; MAX_FIELDS]);
@@ -164,7 +164,9 @@ impl CsvRow<'_> {
             return;
         }
         let mut fields = self.fields;
-        if let (Some(service), Some(at)) = (service, K::place("service")) {
+        if let (Some(service), Some(at)) = (service, K::place("service"))
+            && fields.get(at).is_some_and(|given| given.trim_ascii().is_empty())
+        {
             set(&mut fields, at, service);
         }
         let moment;

@@ -36,8 +36,6 @@ pub(super) struct Header {
     pub has_dates: bool,
     /// Whether it is that of a W3C extended log, whose times are UTC.
     pub is_w3c: bool,
-    /// Whether the input has no service.
-    pub lacks_service: bool,
     /// The columns with another name than their field.
     pub renamed: Vec<(&'static str, String)>,
 }
@@ -96,7 +94,7 @@ pub(super) fn read_header<K: Kind>(piece: Piece<'_>, map: &ColumnMap) -> Result<
     let dates = dates_beside_times::<K>(&shown_names, &found);
     let (mut slots, mut lacking) = (vec![IGNORED; names.len()], Vec::new());
     let (mut factor, mut renamed) = (1.0, Vec::new());
-    let (mut is_grpc, mut lacks_service) = (false, false);
+    let mut is_grpc = false;
     if let Some(slot) = dates.and_then(|at| slots.get_mut(at)) {
         *slot = OF_DATE;
     }
@@ -114,15 +112,15 @@ pub(super) fn read_header<K: Kind>(piece: Piece<'_>, map: &ColumnMap) -> Result<
                     renamed.extend(names.get(at).map(|name| (*field, name.clone())));
                 }
             }
-            None if *field == "service" && map.service().is_some() => lacks_service = true,
+            // the configuration names the service of all records
+            None if *field == "service" && map.service().is_some() => {}
             None if place < K::NEEDED => lacking.push(*field),
             None => {}
         }
     }
     if lacking.is_empty() {
         let has_dates = dates.is_some();
-        let header =
-            Header { slots, delimiter, factor, is_grpc, has_dates, is_w3c, lacks_service, renamed };
+        let header = Header { slots, delimiter, factor, is_grpc, has_dates, is_w3c, renamed };
         return Ok(Some(header));
     }
     let hint = match text.as_bytes() {

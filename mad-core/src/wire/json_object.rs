@@ -64,13 +64,13 @@ impl<K: Kind> Layout<K> {
         column
     }
 
-    /// Adds the service of an input without one. Returns a field that no object so far had, of
+    /// Adds the configured service to an object without one. Returns a field that no object so far had, of
     /// those without which a request cannot be judged.
     pub fn complete(&mut self, fields: &mut Fields<'_, K>) -> Option<&'static str> {
         if let (Some(service), Some(place)) = (self.map.service(), K::place("service"))
             && let (Some(value), Some(seen)) =
                 (fields.values.get_mut(place), self.seen.get_mut(place))
-            && value.is_missing()
+            && value.is_blank()
         {
             *value = Scalar::Text(Cow::Owned(service.to_owned()));
             *seen = true;

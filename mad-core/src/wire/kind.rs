@@ -107,16 +107,7 @@ impl sealed::Sealed for Edges {}
 impl Kind for Requests {
     type Record<'a> = Request<'a>;
     const KIND: RecordKind = RecordKind::Requests;
-    const FIELDS: &'static [&'static str] = &[
-        "timestamp",
-        "service",
-        "endpoint",
-        "status_code",
-        "latency_ms",
-        "request_id",
-        "trace_id",
-        "host",
-    ];
+    const FIELDS: &'static [&'static str] = Request::FIELDS;
     const NEEDED: usize = 5;
     const TIME: Option<&'static str> = Some("timestamp");
     const NUMBERED: &'static [&'static str] = &["request_id", "trace_id", "host"];
@@ -159,8 +150,7 @@ impl Kind for Requests {
 impl Kind for Metrics {
     type Record<'a> = MetricPoint<'a>;
     const KIND: RecordKind = RecordKind::Metrics;
-    const FIELDS: &'static [&'static str] =
-        &["timestamp", "service", "metric", "value", "resource", "n", "host"];
+    const FIELDS: &'static [&'static str] = MetricPoint::FIELDS;
     const NEEDED: usize = 4;
     const TIME: Option<&'static str> = Some("timestamp");
     const NUMBERED: &'static [&'static str] = &["resource", "host"];
@@ -188,19 +178,7 @@ impl Kind for Metrics {
 impl Kind for Spans {
     type Record<'a> = Span<'a>;
     const KIND: RecordKind = RecordKind::Spans;
-    const FIELDS: &'static [&'static str] = &[
-        "trace_id",
-        "span_id",
-        "parent_id",
-        "service",
-        "operation",
-        "start",
-        "duration_ms",
-        "status",
-        "kind",
-        "peer",
-        "host",
-    ];
+    const FIELDS: &'static [&'static str] = Span::FIELDS;
     const NEEDED: usize = 7;
     const TIME: Option<&'static str> = Some("start");
     const NUMBERED: &'static [&'static str] =
@@ -234,8 +212,7 @@ impl Kind for Spans {
 impl Kind for Logs {
     type Record<'a> = LogLine<'a>;
     const KIND: RecordKind = RecordKind::Logs;
-    const FIELDS: &'static [&'static str] =
-        &["timestamp", "service", "body", "level", "trace_id", "host"];
+    const FIELDS: &'static [&'static str] = LogLine::FIELDS;
     const NEEDED: usize = 3;
     const TIME: Option<&'static str> = Some("timestamp");
     const NUMBERED: &'static [&'static str] = &["level", "trace_id", "host"];
@@ -258,7 +235,7 @@ impl Kind for Logs {
 impl Kind for Changes {
     type Record<'a> = Change<'a>;
     const KIND: RecordKind = RecordKind::Changes;
-    const FIELDS: &'static [&'static str] = &["timestamp", "service", "kind", "name", "version"];
+    const FIELDS: &'static [&'static str] = Change::FIELDS;
     const NEEDED: usize = 3;
     const TIME: Option<&'static str> = Some("timestamp");
     const NUMBERED: &'static [&'static str] = &["version"];
@@ -280,7 +257,7 @@ impl Kind for Changes {
 impl Kind for Edges {
     type Record<'a> = Edge<'a>;
     const KIND: RecordKind = RecordKind::Edges;
-    const FIELDS: &'static [&'static str] = &["caller", "callee", "calls"];
+    const FIELDS: &'static [&'static str] = Edge::FIELDS;
     const NEEDED: usize = 2;
     const TIME: Option<&'static str> = None;
     const NUMBERED: &'static [&'static str] = &[];

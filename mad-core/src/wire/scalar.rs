@@ -29,6 +29,15 @@ impl Scalar<'_> {
         matches!(self, Self::Missing)
     }
 
+    /// Whether nothing is there but white space.
+    pub fn is_blank(&self) -> bool {
+        match self {
+            Self::Missing => true,
+            Self::Text(text) => text.trim_ascii().is_empty(),
+            _ => false,
+        }
+    }
+
     /// The same without borrowed text.
     pub fn into_owned(self) -> Scalar<'static> {
         match self {

@@ -76,12 +76,27 @@ pub struct Cell<'a> {
     pub column: Option<&'a Column>,
     /// Its row in the column.
     pub row: usize,
+    /// The text of a cell without one.
+    pub default: &'a str,
 }
 
 impl Cell<'_> {
     /// What stands in the table; `None` where nothing does.
     pub fn written(&self) -> Option<String> {
         self.column?.written(self.row)
+    }
+
+    #[inline]
+    fn own_text(&self) -> Result<&str, RejectReason> {
+        let Some(column) = self.column else { return Ok("") };
+        match &column.read {
+            Read::Names(names) => match names.get(self.row) {
+                Some(text) => Ok(text),
+                None if column.written(self.row).is_none() => Ok(""),
+                None => Err(RejectReason::NotUtf8),
+            },
+            _ => Err(RejectReason::BadName),
+        }
     }
 
     /// The reason of a cell that could not be read: `wrong`, unless nothing stands there.
@@ -107,15 +122,9 @@ impl Value for Cell<'_> {
 
     #[inline]
     fn text(&self) -> Result<&str, RejectReason> {
-        let Some(column) = self.column else { return Ok("") };
-        match &column.read {
-            Read::Names(names) => match names.get(self.row) {
-                Some(text) => Ok(text),
-                None if column.written(self.row).is_none() => Ok(""),
-                None => Err(RejectReason::NotUtf8),
-            },
-            _ => Err(RejectReason::BadName),
-        }
+        let text = self.own_text()?;
+        let is_blank = !self.default.is_empty() && text.trim_ascii().is_empty();
+        Ok(if is_blank { self.default } else { text })
     }
 
     #[inline]

@@ -2,9 +2,7 @@
 
 use std::marker::PhantomData;
 
-use std::sync::Arc;
-
-use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use arrow_array::RecordBatch;
 use mad_core::time::ZonePolicy;
 use mad_core::wire::{Changes, ColumnMap, Edges, Kind, Logs, MAX_FIELDS, Metrics, Requests, Spans};
 use mad_core::{RejectReason, Rejections, Timestamp};
@@ -34,6 +32,8 @@ pub struct RecordTable<K> {
     chunks: Vec<Chunk>,
     /// Fields and the columns of other names that hold them.
     renamed: Vec<(&'static str, String)>,
+    /// The service of rows without one; empty where they need one.
+    service: String,
     kind: PhantomData<K>,
 }
 
@@ -81,7 +81,8 @@ impl<K: Kind> RecordTable<K> {
             chunks.push(Chunk { start, rows, columns, factor });
             start += rows;
         }
-        Ok(Self { chunks, renamed, kind: PhantomData })
+        let service = shape.map.service().unwrap_or_default().to_owned();
+        Ok(Self { chunks, renamed, service, kind: PhantomData })
     }
 
     /// Notes the columns that have other names than their fields.
@@ -112,7 +113,7 @@ impl<K: Kind> RecordTable<K> {
         self.note_renamed(rejections);
         for chunk in &self.chunks {
             for row in 0..chunk.rows {
-                chunk.emit::<K>(row, before, sink, rejections);
+                chunk.emit::<K>((row, before), &self.service, sink, rejections);
             }
         }
     }
@@ -125,7 +126,7 @@ impl<K: Kind> RecordTable<K> {
         rejections: &mut Rejections,
     ) {
         if let Some(chunk) = self.chunk(row) {
-            chunk.emit::<K>(row - chunk.start, 0, sink, rejections);
+            chunk.emit::<K>((row - chunk.start, 0), &self.service, sink, rejections);
         }
     }
 
@@ -152,15 +153,19 @@ impl<K: Kind> RecordTable<K> {
 
 impl Chunk {
     #[inline]
-    fn emit<K: Kind>(
-        &self,
-        row: usize,
-        before: u64,
+    fn emit<'s, K: Kind>(
+        &'s self,
+        (row, before): (usize, u64),
+        service: &'s str,
         sink: &mut impl FnMut(K::Record<'_>, u64),
         rejections: &mut Rejections,
     ) {
         let position = before + (self.start + row) as u64 + 1;
-        let cells = self.columns.each_ref().map(|column| Cell { column: column.as_ref(), row });
+        let cell = |column: &'s Option<Column>| Cell { column: column.as_ref(), row, default: "" };
+        let mut cells = self.columns.each_ref().map(cell);
+        if let Some(cell) = K::place("service").and_then(|place| cells.get_mut(place)) {
+            cell.default = service;
+        }
         // the columns are read already: the zone of written times has been dealt with
         match K::record(&cells, ZonePolicy::Refuse) {
             Ok(mut record) => {
@@ -226,16 +231,7 @@ fn columns<K: Kind>(
                     Column::new::<K>(column, name, zone)?
                 })
             }
-            None => match shape.map.service().filter(|_| *name == "service") {
-                Some(service) => {
-                    let names = StringArray::from_iter_values(std::iter::repeat_n(
-                        service,
-                        batch.num_rows(),
-                    ));
-                    Some(Column::new::<K>(&(Arc::new(names) as ArrayRef), name, zone)?)
-                }
-                None => None,
-            },
+            None => None,
         };
     }
     Ok((columns, unit))

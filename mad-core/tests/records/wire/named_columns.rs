@@ -1,6 +1,6 @@
 //! Columns that the configuration names, inputs without a service, W3C logs and gRPC codes.
 
-use mad_core::telemetry::Rejections;
+use mad_core::telemetry::{RejectReason, Rejections};
 use mad_core::time::{Timestamp, ZonePolicy};
 use mad_core::wire::{
     Changes, ColumnMap, Edges, Format, Kind, Logs, Metrics, RequestDecoder, Requests, Spans,
@@ -59,7 +59,7 @@ fn the_configuration_can_name_every_field_and_no_other() {
         assert!(IntakeConfig::fields().contains(&field), "{field}");
     }
     for field in IntakeConfig::fields() {
-        assert!(kinds.iter().any(|fields| fields.contains(field)), "{field}");
+        assert!(kinds.iter().any(|fields| fields.contains(&field)), "{field}");
     }
 }
 
@@ -104,11 +104,26 @@ fn an_input_without_a_service_has_the_one_of_the_configuration() {
     let missing = map(&[("service", "team")], "");
     let error = read(jmeter, &missing, ZonePolicy::Refuse, 64).unwrap_err().to_string();
     assert!(error.contains("`service` (named as the column `team`)"), "{error}");
-    // an input that names its service keeps it, and an empty cell is no service
+}
+
+#[test]
+fn a_record_without_a_service_has_the_one_of_the_configuration() {
     let csv = "time,service,path,status,latency\n2026-01-06T10:00:00Z,cart,/a,200,9\n\
-               2026-01-06T10:00:00Z,,/a,200,9\n";
-    let (rows, rejections) = whole(csv, &map(&[], "shop"));
-    assert_eq!((rows.len(), rows[0].1.as_str(), rejections.total()), (1, "cart", 1));
+               2026-01-06T10:00:00Z,,/a,200,9\n2026-01-06T10:00:00Z, ,/a,200,9\n";
+    let json = r#"{"time":1767693600,"service":"cart","path":"/a","status":200,"latency":9}
+        {"time":1767693600,"service":"","path":"/a","status":200,"latency":9}
+        {"time":1767693600,"service":" ","path":"/a","status":200,"latency":9}
+        {"time":1767693600,"service":null,"path":"/a","status":200,"latency":9}
+        {"time":1767693600,"path":"/a","status":200,"latency":9}"#;
+    for (text, records) in [(csv, 3), (json, 5)] {
+        let (rows, rejections) = whole(text, &map(&[], "shop"));
+        let services: Vec<&str> = rows.iter().map(|row| row.1.as_str()).collect();
+        assert_eq!((services.len(), services[0], rejections.total()), (records, "cart", 0));
+        assert!(services[1..].iter().all(|service| *service == "shop"), "{services:?}");
+        // without the setting an empty service is missing
+        let (_, rejections) = whole(text, &ColumnMap::default());
+        assert_eq!(rejections.count(RejectReason::MissingField), records as u64 - 2);
+    }
 }
 
 #[test]
