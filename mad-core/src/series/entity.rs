@@ -103,7 +103,7 @@ pub struct EntityTable {
     cap: usize,
     entities: Vec<Option<Arc<Entity>>>,
     free: BTreeSet<EntityId>,
-    by_name: HashMap<Arc<str>, HashMap<Arc<str>, EntityId>>,
+    by_name: HashMap<Arc<str>, OfService>,
     /// Entities by name, which is the order of rows within a step.
     order: Vec<EntityId>,
     /// The entities `(other)`.
@@ -113,6 +113,20 @@ pub struct EntityTable {
     /// Endpoints that share a learnt route and get no more requests.
     retired: BTreeSet<EntityId>,
     overflowed: u64,
+}
+
+/// The entities of one service.
+#[derive(Debug, Clone, Default)]
+struct OfService {
+    by_endpoint: HashMap<Arc<str>, EntityId>,
+    /// How many of them do not count towards the cap.
+    uncounted: usize,
+}
+
+impl OfService {
+    fn counted(&self) -> usize {
+        self.by_endpoint.len() - self.uncounted
+    }
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -151,7 +165,7 @@ impl EntityTable {
         if cap < SHARED_FROM || counted < cap / 2 {
             return counted < cap;
         }
-        let own = self.by_name.get(service).map_or(0, HashMap::len);
+        let own = self.by_name.get(service).map_or(0, OfService::counted);
         counted < cap && own < cap / 4 && (counted < cap - cap / 10 || own < FEW_ENDPOINTS)
     }
 
@@ -165,7 +179,9 @@ impl EntityTable {
     pub fn service(&mut self, service: &str) -> EntityId {
         let known = self.find(service, "");
         let id = known.unwrap_or_else(|| self.push(Entity::new(service, "")));
-        self.services.insert(id);
+        if self.services.insert(id) {
+            self.leave_uncounted(service);
+        }
         id
     }
 
@@ -175,9 +191,19 @@ impl EntityTable {
         let other = if is_known { Entity::new(service, OTHER) } else { Entity::overflow() };
         // an entity with this name takes the rest too
         let known = self.find(&other.service, &other.endpoint);
+        let service = Arc::clone(&other.service);
         let id = known.unwrap_or_else(|| self.push(other));
-        self.overflow.insert(id);
+        if self.overflow.insert(id) {
+            self.leave_uncounted(&service);
+        }
         id
+    }
+
+    /// Notes that one more entity of a service does not count towards the cap.
+    fn leave_uncounted(&mut self, service: &str) {
+        if let Some(own) = self.by_name.get_mut(service) {
+            own.uncounted += 1;
+        }
     }
 
     /// Number of entities that count towards the cap.
@@ -188,8 +214,12 @@ impl EntityTable {
     /// Retires an endpoint whose requests go to another one from now on. It does not count towards
     /// the cap.
     pub(crate) fn retire(&mut self, id: EntityId) {
-        if self.get(id).is_some_and(|entity| !entity.is_service()) && !self.is_overflow(id) {
-            self.retired.insert(id);
+        let entity = self.get(id).filter(|entity| !entity.is_service());
+        if let Some(service) = entity.map(|entity| Arc::clone(&entity.service))
+            && !self.is_overflow(id)
+            && self.retired.insert(id)
+        {
+            self.leave_uncounted(&service);
         }
     }
 
@@ -200,7 +230,7 @@ impl EntityTable {
 
     /// The id of a known entity.
     pub fn find(&self, service: &str, endpoint: &str) -> Option<EntityId> {
-        self.by_name.get(service)?.get(endpoint).copied()
+        self.by_name.get(service)?.by_endpoint.get(endpoint).copied()
     }
 
     /// The entity of an id.
@@ -228,13 +258,13 @@ impl EntityTable {
     pub fn forget(&mut self, gone: &BTreeSet<EntityId>) {
         let Self { order, entities, by_name, free, overflow, services, retired, .. } = self;
         for id in gone.iter().filter(|id| !overflow.contains(id)) {
-            services.remove(id);
-            retired.remove(id);
+            let is_uncounted = services.remove(id) | retired.remove(id);
             let slot = entities.get_mut(id.index());
             let Some(entity) = slot.and_then(Option::take) else { continue };
-            if let Some(endpoints) = by_name.get_mut(&entity.service) {
-                endpoints.remove(&entity.endpoint);
-                if endpoints.is_empty() {
+            if let Some(own) = by_name.get_mut(&entity.service) {
+                own.by_endpoint.remove(&entity.endpoint);
+                own.uncounted -= usize::from(is_uncounted);
+                if own.by_endpoint.is_empty() {
                     by_name.remove(&entity.service);
                 }
             }
@@ -285,8 +315,12 @@ impl EntityTable {
     fn put(&mut self, id: EntityId, entity: Arc<Entity>) {
         let place = self.order.partition_point(|known| self.get(*known) < Some(&entity));
         self.order.insert(place, id);
-        let endpoints = self.by_name.entry(Arc::clone(&entity.service)).or_default();
-        endpoints.insert(Arc::clone(&entity.endpoint), id);
+        let is_uncounted = [&self.overflow, &self.services, &self.retired]
+            .iter()
+            .any(|uncounted| uncounted.contains(&id));
+        let own = self.by_name.entry(Arc::clone(&entity.service)).or_default();
+        own.by_endpoint.insert(Arc::clone(&entity.endpoint), id);
+        own.uncounted += usize::from(is_uncounted);
         if self.entities.len() <= id.index() {
             self.entities.resize(id.index() + 1, None);
         }
@@ -367,6 +401,30 @@ mod tests {
         }
         let more = table.id("flood", "/more");
         assert_eq!(table.get(more).map(|one| &*one.endpoint), Some(OTHER));
+    }
+
+    #[test]
+    fn retired_endpoints_and_service_rows_take_no_share() {
+        let mut table = EntityTable::new(1_000);
+        table.service("shop");
+        for place in 0..400 {
+            let id = table.id("shop", &format!("/old-{place}"));
+            table.retire(id);
+        }
+        for place in 0..600 {
+            table.id(&format!("service-{place}"), "/");
+        }
+        let saved = EntityTable::from(EntityList::from(table.clone()));
+        for mut table in [table, saved] {
+            let fits = |table: &mut EntityTable, place: usize| {
+                let id = table.id("shop", &format!("/new-{place}"));
+                !table.is_overflow(id)
+            };
+            assert_eq!((0..300).filter(|place| fits(&mut table, *place)).count(), 250);
+            let gone: Vec<EntityId> = table.of_service("shop").collect();
+            table.forget(&gone.into_iter().collect());
+            assert_eq!((0..300).filter(|place| fits(&mut table, *place)).count(), 250);
+        }
     }
 
     #[test]
