@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::RowBuffer;
 use super::quorum_clock::QuorumClock;
 use super::source_clocks::SourceId;
-use super::window_clock::{Timed, WindowClock};
+use super::window_clock::{Offered, Timed, WindowClock};
 use crate::config::FeatureConfig;
 use crate::limits::Limits;
 use crate::series::{EntityId, EntityTable, SeriesTable};
@@ -87,19 +87,23 @@ impl<A: Accumulator> EventTimeWindow<A> {
         self.clock.bounded_input = true;
     }
 
-    /// Takes one record and closes the steps that the watermark then has passed.
-    pub fn push(&mut self, record: Timed<A::Item>, sink: &mut FeatureSink<'_>) {
+    /// Takes one record and closes the steps that the watermark then has passed. Returns whether
+    /// the record was accepted; a held record is accepted.
+    pub fn push(&mut self, record: Timed<A::Item>, sink: &mut FeatureSink<'_>) -> bool {
         let end = record.timestamp.floor(self.step).plus(self.step);
         let first_end = self.open.keys().next().map(|first| first.plus(self.step));
-        if let Some(record) = self.clock.offer(record, end, first_end, sink.rejections) {
-            self.take(record, sink);
-        }
+        let is_accepted = match self.clock.offer(record, end, first_end, sink.rejections) {
+            Offered::Enters(record) => self.take(record, sink),
+            Offered::Held => true,
+            Offered::Rejected => false,
+        };
         for record in self.clock.due(sink.rejections) {
             self.take(record, sink);
         }
         if self.clock.follow() {
             self.close_steps(self.clock.watermark(), sink);
         }
+        is_accepted
     }
 
     /// Moves the watermark to `at` and closes the steps before it. A step that the records did not
@@ -182,16 +186,18 @@ impl<A: Accumulator> EventTimeWindow<A> {
         self.clock.quorum_mut().forget(&is_gone);
     }
 
-    fn take(&mut self, record: Timed<A::Item>, sink: &mut FeatureSink<'_>) {
+    /// Adds a record to its step; returns false and rejects it where the step is closed.
+    fn take(&mut self, record: Timed<A::Item>, sink: &mut FeatureSink<'_>) -> bool {
         let start = record.timestamp.floor(self.step);
         if start.plus(self.step) <= self.clock.watermark() {
             self.clock.reject_late(&record, sink.rejections);
-            return;
+            return false;
         }
         let spare = &mut self.spare;
         let open = self.open.entry(start).or_insert_with(|| spare.pop().unwrap_or_default());
         self.clock.saw(&record);
         open.add(record, &mut self.memory);
+        true
     }
 
     /// Closes the steps that the watermark has passed; event time itself has come to `reached`.

@@ -199,23 +199,24 @@ impl FeatureBuilder {
     }
 
     /// Takes one record. Rows of steps that it closes are added to `sink.rows`. Of `source`, only
-    /// the position is used.
+    /// the position is used. Returns whether this record was accepted; one that is held until its
+    /// time is.
     pub fn push<'a>(
         &mut self,
         record: impl Into<Record<'a>>,
         source: &Source,
         sink: &mut FeatureSink<'_>,
-    ) {
+    ) -> bool {
         match record.into() {
             Record::Request(request) => self.push_request(&request, None, source, sink),
-            Record::Span(span) if span.kind.is_caller() => {}
+            Record::Span(span) if span.kind.is_caller() => true,
             Record::Span(span) => {
                 let source = source.dated_by(RequestTime::Start);
-                self.push_request(&span.as_request(), None, &source, sink);
+                self.push_request(&span.as_request(), None, &source, sink)
             }
             Record::Metric(point) => self.push_metric(&point, source, sink),
             Record::Log(line) => self.push_log(&line, source, sink),
-            Record::Change(_) | Record::Edge(_) => {}
+            Record::Change(_) | Record::Edge(_) => true,
         }
     }
 
@@ -226,19 +227,19 @@ impl FeatureBuilder {
         known: Option<EntityId>,
         source: &Source,
         sink: &mut FeatureSink<'_>,
-    ) {
+    ) -> bool {
         let position = source.position;
         let checked = if known.is_some() { request.check_known() } else { request.check() };
         if let Err((reason, field)) = checked {
             sink.rejections.add(reason, position, || describe_request(request, field));
-            return;
+            return false;
         }
         if let Some(id) = request.request_id
             && !self.ids.remember(id, self.request_ids)
         {
             let detail = || format!("request_id = {id:?}");
             sink.rejections.add(RejectReason::Duplicate, position, detail);
-            return;
+            return false;
         }
         let entity = known.unwrap_or_else(|| sink.entities.id(request.service, request.endpoint));
         let time = source.request_time.unwrap_or(self.config.request_time);
@@ -257,7 +258,7 @@ impl FeatureBuilder {
                 latency_ms: request.latency().unwrap_or(f64::NAN),
             },
         };
-        self.requests.push(record, sink);
+        self.requests.push(record, sink)
     }
 
     /// A point of a series beyond [`Limits::series`], or of an entity beyond [`Limits::entities`],
@@ -267,11 +268,11 @@ impl FeatureBuilder {
         point: &MetricPoint<'_>,
         source: &Source,
         sink: &mut FeatureSink<'_>,
-    ) {
+    ) -> bool {
         let position = source.position;
         if let Err((reason, field)) = point.check() {
             sink.rejections.add(reason, position, || describe_point(point, field));
-            return;
+            return false;
         }
         let FeatureSink { entities, series: names, .. } = sink;
         // two hosts that report one metric of a service are two series
@@ -286,7 +287,7 @@ impl FeatureBuilder {
         });
         let Some((entity, series)) = found else {
             self.metrics.memory.overflowed += 1;
-            return;
+            return true;
         };
         names.came(series);
         let sample = Sample { value: point.value, n: point.n };
@@ -295,20 +296,25 @@ impl FeatureBuilder {
         let at = point.timestamp;
         let record =
             Timed { timestamp: at, reading: at, entity, delayed: false, source, position, item };
-        self.metrics.push(record, sink);
+        self.metrics.push(record, sink)
     }
 
     /// A line of a service beyond [`Limits::entities`] is counted and makes no row.
-    fn push_log(&mut self, line: &LogLine<'_>, source: &Source, sink: &mut FeatureSink<'_>) {
+    fn push_log(
+        &mut self,
+        line: &LogLine<'_>,
+        source: &Source,
+        sink: &mut FeatureSink<'_>,
+    ) -> bool {
         let position = source.position;
         if let Err((reason, field)) = line.check() {
             sink.rejections.add(reason, position, || field.to_owned());
-            return;
+            return false;
         }
         let entity = sink.entities.id(line.service, "");
         if sink.entities.is_overflow(entity) {
             self.logs.memory.overflowed += 1;
-            return;
+            return true;
         }
         let item = WrittenLevel::parse(line.level);
         if item == WrittenLevel::Unknown {
@@ -318,7 +324,7 @@ impl FeatureBuilder {
         let at = line.timestamp;
         let record =
             Timed { timestamp: at, reading: at, entity, delayed: false, source, position, item };
-        self.logs.push(record, sink);
+        self.logs.push(record, sink)
     }
 
     /// Moves the watermarks to `at` and closes the steps before it. A source without records calls

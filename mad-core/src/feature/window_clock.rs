@@ -98,6 +98,17 @@ impl<T> Held<T> {
     }
 }
 
+/// The answer to a record that is offered to a [`WindowClock`].
+#[derive(Debug)]
+pub(super) enum Offered<T> {
+    /// It may enter its step now.
+    Enters(Timed<T>),
+    /// It waits until the clock has come near enough.
+    Held,
+    /// It is counted as rejected.
+    Rejected,
+}
+
 /// Decides when a record may enter its step.
 ///
 /// The watermark is the clock less the lateness. In bounded input, which is sorted by time, the
@@ -176,32 +187,32 @@ impl<T> WindowClock<T> {
     }
 
     /// Offers a record whose step ends at `end`, while the first open step ends at `first_end`.
-    /// Returns it if it may enter its step now.
     pub fn offer(
         &mut self,
         record: Timed<T>,
         end: Timestamp,
         first_end: Option<Timestamp>,
         rejections: &mut Rejections,
-    ) -> Option<Timed<T>> {
+    ) -> Offered<T> {
         if self.bounded_input {
-            return Some(record);
+            return Offered::Enters(record);
         }
         if end <= self.watermark {
             self.quorum.late(record.source, record.reading);
             self.reject_late(&record, rejections);
-            return None;
+            return Offered::Rejected;
         }
         let boundary = first_end.map_or(end, |first| first.min(end)).plus(self.lateness);
         let clock = self.quorum.clock();
         let moves = self.quorum.observe(record.source, record.reading, boundary);
         if !moves && self.quorum.sources.is_refused(record.source) {
             reject_wrong_clock(&record, rejections);
-            return None;
+            return Offered::Rejected;
         }
         if clock.is_some() && record.reading <= self.quorum.plausible().max(self.watermark) {
-            return Some(record);
+            return Offered::Enters(record);
         }
+        let (reading, position) = (record.reading, record.position);
         self.held.hold(record, clock);
         if clock.is_none() {
             self.refuse_strays(rejections);
@@ -210,8 +221,11 @@ impl<T> WindowClock<T> {
             && let Some(held) = self.held.furthest()
         {
             reject_future(&held, rejections);
+            if (held.reading, held.position) == (reading, position) {
+                return Offered::Rejected;
+            }
         }
-        None
+        Offered::Held
     }
 
     /// Notes that a record entered its step.

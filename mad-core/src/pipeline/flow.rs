@@ -23,13 +23,14 @@ impl Pipeline {
         request: &Request<'_>,
         source: &Source,
         update: &mut Update,
-    ) {
+    ) -> bool {
         let names = (&self.config, &mut self.names);
-        let new = self.ingest.request(request, source, names, &mut update.rejected);
+        let (is_accepted, new) = self.ingest.request(request, source, names, &mut update.rejected);
         if let Some(entity) = new {
             self.set_objective(entity);
         }
         self.drain(source.partition, update);
+        is_accepted
     }
 
     /// Counts the slow requests of an entity by the objective that an override gives it.

@@ -128,16 +128,17 @@ impl Ingest {
         self.position = position;
     }
 
-    /// Takes a request into its window, and into the graph if it has a trace id. Returns the
-    /// entity if its name is new.
+    /// Takes a request into its window, and into the graph if it has a trace id. Returns whether it
+    /// was accepted, and the entity if its name is new.
     pub fn request(
         &mut self,
         request: &Request<'_>,
         source: &Source,
         (config, names): (&PipelineConfig, &mut Names),
         rejected: &mut Rejections,
-    ) -> Option<EntityId> {
-        let Partition { features, .. } = self.partitions.get_mut(source.partition.index())?;
+    ) -> (bool, Option<EntityId>) {
+        let open = self.partitions.get_mut(source.partition.index());
+        let Some(Partition { features, .. }) = open else { return (false, None) };
         let entities = &names.entities;
         // a name that is known needs no route template and no check; without an endpoint it is that of
         // the service as a whole, to which no request goes
@@ -159,23 +160,25 @@ impl Ingest {
         let route = learnt.map_or(route, Cow::Owned);
         let request = Request { endpoint: &route, ..*request };
         let sink = &mut names.sink(&mut self.closed, rejected);
-        features.push_request(&request, known, source, sink);
-        if found.is_some() { None } else { names.entities.find(request.service, &route) }
+        let is_accepted = features.push_request(&request, known, source, sink);
+        let is_new = found.is_none();
+        let new = is_new.then(|| names.entities.find(request.service, &route)).flatten();
+        (is_accepted, new)
     }
 
-    /// Takes a span into the graph and the trace profiles. Returns the request that it stands for,
-    /// or None where the span is the caller's view of a call, or where its service also sends
-    /// requests with trace ids.
+    /// Takes a span into the graph and the trace profiles. Returns whether it was accepted, and the
+    /// request that it stands for: None where the span is the caller's view of a call, or where its
+    /// service also sends requests with trace ids.
     pub fn span<'a>(
         &mut self,
         span: &Span<'a>,
         source: &Source,
         (config, names): (&PipelineConfig, &Names),
         rejected: &mut Rejections,
-    ) -> Option<Request<'a>> {
+    ) -> (bool, Option<Request<'a>>) {
         if let Err((reason, field)) = span.check() {
             rejected.add(reason, source.position, || field.to_owned());
-            return None;
+            return (false, None);
         }
         self.graph.span(span);
         let (service, operation) = (span.service, span.operation);
@@ -189,30 +192,31 @@ impl Ingest {
             self.profiles.span(&Span { operation: &operation, ..*span });
         }
         let has_request = span.kind == SpanKind::Server && self.graph.has_requests(service);
-        if span.kind.is_caller() || has_request {
-            return None;
-        }
-        Some(span.as_request())
+        let stands_for_one = !span.kind.is_caller() && !has_request;
+        (true, stands_for_one.then(|| span.as_request()))
     }
 
-    /// Takes an edge into the graph.
-    pub fn edge(&mut self, edge: &Edge<'_>, source: &Source, rejected: &mut Rejections) {
-        match edge.check() {
-            Ok(()) => self.graph.edge(edge),
-            Err((reason, field)) => rejected.add(reason, source.position, || field.to_owned()),
+    /// Takes an edge into the graph; returns whether it was accepted.
+    pub fn edge(&mut self, edge: &Edge<'_>, source: &Source, rejected: &mut Rejections) -> bool {
+        if let Err((reason, field)) = edge.check() {
+            rejected.add(reason, source.position, || field.to_owned());
+            return false;
         }
+        self.graph.edge(edge);
+        true
     }
 
-    /// Takes a metric point or a log line into its window. Other kinds have methods of their own.
+    /// Takes a metric point or a log line into its window; returns whether it was accepted. Other
+    /// kinds have methods of their own.
     pub fn point_or_line(
         &mut self,
         record: &Record<'_>,
         source: &Source,
         names: &mut Names,
         rejected: &mut Rejections,
-    ) {
-        let Some(open) = self.partitions.get_mut(source.partition.index()) else { return };
-        open.features.push(record, source, &mut names.sink(&mut self.closed, rejected));
+    ) -> bool {
+        let Some(open) = self.partitions.get_mut(source.partition.index()) else { return false };
+        open.features.push(record, source, &mut names.sink(&mut self.closed, rejected))
     }
 
     /// Closes the steps of a partition before `at`, or all of them where `at` is None.

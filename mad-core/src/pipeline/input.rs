@@ -109,6 +109,9 @@ impl Pipeline {
     /// to `update`. A rejection is only in `update`: hand it to
     /// [`note_rejections`](Self::note_rejections).
     ///
+    /// Returns whether this record was accepted. A record that is held until its time is accepted,
+    /// although a later push may reject it; held records of earlier pushes do not matter here.
+    ///
     /// | record | effect |
     /// |---|---|
     /// | request | counts in the row of its service and endpoint; requests with the same trace id give the service graph an edge |
@@ -139,7 +142,7 @@ impl Pipeline {
         record: impl Into<Record<'a>>,
         source: &Source,
         update: &mut Update,
-    ) {
+    ) -> bool {
         self.ingest.set_position(source.position);
         let rejected = &mut update.rejected;
         let record = record.into();
@@ -154,26 +157,34 @@ impl Pipeline {
             Record::Request(request) => self.push_request(&request, source, update),
             Record::Span(span) => {
                 let names = (&self.config, &self.names);
-                if let Some(request) = self.ingest.span(&span, source, names, rejected) {
-                    self.push_request(&request, source, update);
+                let (mut is_accepted, request) = self.ingest.span(&span, source, names, rejected);
+                if let Some(request) = request {
+                    is_accepted = self.push_request(&request, source, update);
                     self.ingest.close_traces(false, &self.config, &mut self.names);
                     self.drain(source.partition, update);
                 }
+                is_accepted
             }
             record @ (Record::Metric(_) | Record::Log(_)) => {
-                self.ingest.point_or_line(&record, source, &mut self.names, rejected);
+                let names = &mut self.names;
+                let is_accepted = self.ingest.point_or_line(&record, source, names, rejected);
                 self.drain(source.partition, update);
+                is_accepted
             }
-            Record::Change(change) => match change.check() {
-                Ok(()) => self.incidents.push_change(ChangeEvent {
+            Record::Change(change) => {
+                if let Err((reason, field)) = change.check() {
+                    rejected.add(reason, source.position, || field.to_owned());
+                    return false;
+                }
+                self.incidents.push_change(ChangeEvent {
                     at: change.timestamp,
                     service: change.service.into(),
                     kind: change.kind.to_owned(),
                     name: change.name.to_owned(),
                     version: change.version.to_owned(),
-                }),
-                Err((reason, field)) => rejected.add(reason, source.position, || field.to_owned()),
-            },
+                });
+                true
+            }
             Record::Edge(edge) => self.ingest.edge(&edge, source, rejected),
         }
     }

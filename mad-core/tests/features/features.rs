@@ -54,7 +54,9 @@ impl Run {
     fn push(&mut self, request: &Request<'_>) {
         self.position += 1;
         let source = Source::at(self.position);
-        self.with(|builder, sink| builder.push(request, &source, sink));
+        self.with(|builder, sink| {
+            builder.push(request, &source, sink);
+        });
     }
 
     fn with(&mut self, call: impl FnOnce(&mut FeatureBuilder, &mut FeatureSink<'_>)) {

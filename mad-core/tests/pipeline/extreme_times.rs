@@ -128,7 +128,7 @@ proptest! {
         for (what, nanos) in steps {
             let at = Timestamp::from_nanos(nanos);
             match what {
-                0..5 => pipeline.push(records(at)[usize::from(what)], &Source::at(1), &mut update),
+                0..5 => { pipeline.push(records(at)[usize::from(what)], &Source::at(1), &mut update); }
                 5 => { pipeline.advance(at); }
                 6 => for command in commands(at, at.plus(60_000_000_000)) {
                     let _ = pipeline.apply(&command);

@@ -10,7 +10,7 @@ use mad_core::pipeline::{Command, Pipeline, Update};
 use mad_core::simulate::{IncidentKind, IncidentSpec, Shop, ShopConfig};
 use mad_core::telemetry::{RejectReason, Request};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
-use mad_core::{Document, Source, Span, SpanKind};
+use mad_core::{Document, LogLine, Source, Span, SpanKind};
 use proptest::prelude::*;
 
 /// A request that owns its names.
@@ -293,6 +293,25 @@ proptest! {
         prop_assert!(!written.contains('\n'));
         prop_assert_eq!(document(&restored(&pipeline)), written);
     }
+}
+
+#[test]
+fn a_push_answers_for_its_own_record() {
+    let mut config = PipelineConfig::default();
+    config.limits.held_records = 1;
+    let mut pipeline = Pipeline::new(config).unwrap();
+    let mut update = Update::default();
+    let mut push = |position: u64, second: i64| {
+        let line = LogLine::new(Timestamp::from_seconds(second), "pay", "ERROR", "refused");
+        let accepted = pipeline.push(line, &Source::at(position), &mut update);
+        (accepted, update.rejected.total())
+    };
+    // held, because no source confirms the time
+    assert_eq!(push(1, 900_000), (true, 0));
+    // held too; the record above is dated further ahead and makes room
+    assert_eq!(push(2, 0), (true, 1));
+    // dated further ahead than the held record
+    assert_eq!(push(3, 900_000), (false, 2));
 }
 
 #[test]

@@ -119,11 +119,8 @@ impl Batch<'_> {
             read += 1;
             let request_time = self.request_time;
             let source = Source { partition, position, request_time };
-            let rejected = update.rejected.total();
-            core.push(record, &source, &mut update);
-            if let Some(seen) = seen.as_deref_mut()
-                && update.rejected.total() == rejected
-            {
+            let is_accepted = core.push(record, &source, &mut update);
+            if let Some(seen) = seen.as_deref_mut().filter(|_| is_accepted) {
                 seen.record(core, &record);
             }
         };

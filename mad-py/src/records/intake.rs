@@ -60,7 +60,8 @@ impl Intake {
         let Self { pipeline, update, aside, .. } = self;
         let source = Source::at(position);
         if kind == RecordKind::Requests {
-            return pipeline.push(record, &source, update);
+            pipeline.push(record, &source, update);
+            return;
         }
         let Some(aside) = aside.get_mut(kind.index()) else { return };
         std::mem::swap(aside, &mut update.rejected);
