@@ -46,47 +46,38 @@ pub fn reduce_shared<'py, T: PyTypeInfo, S: Serialize + Send>(
     reduce_with::<T, _>(py, (PyBytes::new(py, &written),))
 }
 
-/// Gives classes that are serializable as a whole their methods for `pickle`.
+/// Gives classes that are serializable as a whole their methods for `pickle`; after `shared`, classes
+/// whose only field is a [`Shared`] `state`.
 macro_rules! pickled {
-    ($($class:ty),+) => {$(
+    (shared $($class:ty),+) => {$(
+        crate::pickle::pickled!(@methods $class,
+            |py, object| crate::pickle::reduce_shared::<Self, _>(py, &object.state),
+            |state| Ok(Self { state: crate::shared::Shared::new(state) }));
+    )+};
+    (@methods $class:ty, |$py:ident, $object:ident| $reduce:expr, |$state:ident| $make:expr) => {
         #[pyo3::pymethods]
         impl $class {
             fn __reduce__<'py>(
                 &self,
-                py: pyo3::Python<'py>,
+                $py: pyo3::Python<'py>,
             ) -> crate::pickle::Reduced<'py, crate::pickle::State<'py>> {
-                crate::pickle::reduce(py, self)
+                let $object = self;
+                $reduce
             }
 
             #[staticmethod]
             fn _from_state(state: &[u8]) -> pyo3::PyResult<Self> {
-                crate::pickle::read(state)
+                let $state = crate::pickle::read(state)?;
+                $make
             }
         }
+    };
+    ($($class:ty),+) => {$(
+        crate::pickle::pickled!(@methods $class,
+            |py, object| crate::pickle::reduce(py, object), |state| Ok(state));
     )+};
 }
 pub(crate) use pickled;
-
-/// The same for classes whose only field is a [`Shared`] `state`.
-macro_rules! pickled_shared {
-    ($($class:ty),+) => {$(
-        #[pyo3::pymethods]
-        impl $class {
-            fn __reduce__<'py>(
-                &self,
-                py: pyo3::Python<'py>,
-            ) -> crate::pickle::Reduced<'py, crate::pickle::State<'py>> {
-                crate::pickle::reduce_shared::<Self, _>(py, &self.state)
-            }
-
-            #[staticmethod]
-            fn _from_state(state: &[u8]) -> pyo3::PyResult<Self> {
-                Ok(Self { state: crate::shared::Shared::new(crate::pickle::read(state)?) })
-            }
-        }
-    )+};
-}
-pub(crate) use pickled_shared;
 
 /// A state as bytes.
 pub fn bytes<'py>(

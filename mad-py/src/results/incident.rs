@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::to_json;
 use crate::pickle::pickled;
+use crate::results::getters::named;
 use crate::results::incident_document::DocumentText;
 use crate::results::ranking::Ranking;
 use crate::tables::html;
@@ -34,16 +35,6 @@ impl Incident {
     #[getter]
     fn fingerprint(&self) -> &str {
         &self.core.fingerprint
-    }
-
-    #[getter]
-    fn service(&self) -> &str {
-        &self.core.entity.service
-    }
-
-    #[getter]
-    fn endpoint(&self) -> &str {
-        &self.core.entity.endpoint
     }
 
     /// Start of the first flagged row.
@@ -195,4 +186,5 @@ impl Incident {
     }
 }
 
+named!(Incident);
 pickled!(Incident);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::pickle::pickled;
 use crate::records::rejected::rejected;
-use crate::tables::html;
+use crate::results::getters::{named, ranking};
 
 /// Culprits by their metrics, best first.
 #[pyclass(module = "mad._core", frozen)]
@@ -26,18 +26,6 @@ impl MetricRanking {
 
 #[pymethods]
 impl MetricRanking {
-    /// The culprits, one a service.
-    #[getter]
-    fn culprits(&self) -> Vec<MetricCulprit> {
-        self.core.culprits.iter().map(|core| MetricCulprit { core: core.clone() }).collect()
-    }
-
-    /// Whether no culprit is named because nothing stands out.
-    #[getter]
-    fn abstained(&self) -> bool {
-        self.core.abstained
-    }
-
     /// The onset of the incident, given or found.
     #[getter]
     fn start(&self) -> Option<DateTime<Utc>> {
@@ -48,20 +36,6 @@ impl MetricRanking {
     #[getter]
     fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         rejected(py, &self.rejected)
-    }
-
-    fn __len__(&self) -> usize {
-        self.core.culprits.len()
-    }
-
-    fn _repr_html_(&self) -> String {
-        let row = |one: &mad_core::MetricCulprit| {
-            let (service, metric) = (one.entity.to_string(), one.metric.clone());
-            vec![service, metric, html::number(one.score), one.onset.to_string()]
-        };
-        let rows = self.core.culprits.iter().map(row);
-        let line = if self.core.abstained { "No service stands out." } else { "Likely culprits" };
-        html::table(line, &["Culprit", "Metric", "Score", "Since"], rows, self.core.culprits.len())
     }
 
     fn __repr__(&self) -> String {
@@ -81,17 +55,6 @@ pub struct MetricCulprit {
 
 #[pymethods]
 impl MetricCulprit {
-    #[getter]
-    fn service(&self) -> &str {
-        &self.core.entity.service
-    }
-
-    /// The resource with the strongest evidence against it, or an empty string.
-    #[getter]
-    fn endpoint(&self) -> &str {
-        &self.core.entity.endpoint
-    }
-
     /// The metric with the strongest evidence.
     #[getter]
     fn metric(&self) -> &str {
@@ -170,4 +133,6 @@ impl MetricCulprit {
     }
 }
 
+named!(MetricCulprit);
+ranking!(MetricRanking, MetricCulprit, "Metric");
 pickled!(MetricRanking, MetricCulprit);

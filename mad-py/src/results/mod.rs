@@ -2,6 +2,7 @@
 
 pub mod evaluation;
 pub mod explanation;
+mod getters;
 pub mod incident;
 pub mod incident_document;
 pub mod metric_ranking;

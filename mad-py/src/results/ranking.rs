@@ -6,7 +6,7 @@ use pyo3::types::PyDict;
 use serde::{Deserialize, Serialize};
 
 use crate::pickle::pickled;
-use crate::tables::html;
+use crate::results::getters::{named, ranking};
 
 /// Culprits by their flagged rows, best first.
 #[pyclass(module = "mad._core", frozen)]
@@ -30,18 +30,6 @@ impl Ranking {
 
 #[pymethods]
 impl Ranking {
-    /// The culprits.
-    #[getter]
-    fn culprits(&self) -> Vec<Culprit> {
-        self.core.culprits.iter().map(|core| Culprit { core: core.clone() }).collect()
-    }
-
-    /// Whether no culprit is named because nothing stands out.
-    #[getter]
-    fn abstained(&self) -> bool {
-        self.core.abstained
-    }
-
     /// Start of the look-back window.
     #[getter]
     fn start(&self) -> DateTime<Utc> {
@@ -58,20 +46,6 @@ impl Ranking {
     #[getter]
     fn rows(&self) -> u64 {
         self.core.rows
-    }
-
-    fn __len__(&self) -> usize {
-        self.core.culprits.len()
-    }
-
-    fn _repr_html_(&self) -> String {
-        let row = |one: &mad_core::Culprit| {
-            let metric = one.metric.as_str().to_owned();
-            vec![one.entity.to_string(), metric, html::number(one.score), one.onset.to_string()]
-        };
-        let rows = self.core.culprits.iter().map(row);
-        let line = if self.core.abstained { "No service stands out." } else { "Likely culprits" };
-        html::table(line, &["Culprit", "Signal", "Score", "Since"], rows, self.core.culprits.len())
     }
 
     fn __repr__(&self) -> String {
@@ -94,16 +68,6 @@ pub struct Culprit {
 
 #[pymethods]
 impl Culprit {
-    #[getter]
-    fn service(&self) -> &str {
-        &self.core.entity.service
-    }
-
-    #[getter]
-    fn endpoint(&self) -> &str {
-        &self.core.entity.endpoint
-    }
-
     /// The signal with the strongest evidence against it.
     #[getter]
     fn metric(&self) -> &str {
@@ -164,4 +128,6 @@ impl Culprit {
     }
 }
 
+named!(Culprit);
+ranking!(Ranking, Culprit, "Signal");
 pickled!(Ranking, Culprit);

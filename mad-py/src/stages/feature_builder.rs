@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::parse;
 use crate::errors::to_py;
-use crate::pickle::pickled_shared;
+use crate::pickle::pickled;
 use crate::records::rejected;
 use crate::results::rows::Rows;
 use crate::shared::Shared;
@@ -144,4 +144,4 @@ impl Building {
     }
 }
 
-pickled_shared!(FeatureBuilder);
+pickled!(shared FeatureBuilder);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::parse;
 use crate::errors::{to_py, value_error};
-use crate::pickle::pickled_shared;
+use crate::pickle::pickled;
 use crate::results::row_reader::rows_of;
 use crate::results::rows::Rows;
 use crate::shared::Shared;
@@ -94,4 +94,4 @@ impl Guardrails {
     }
 }
 
-pickled_shared!(Guardrails);
+pickled!(shared Guardrails);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::parse;
 use crate::errors::to_py;
-use crate::pickle::pickled_shared;
+use crate::pickle::pickled;
 use crate::results::incident::Incident;
 use crate::results::row_reader::rows_of;
 use crate::shared::Shared;
@@ -103,4 +103,4 @@ impl IncidentGrouper {
     }
 }
 
-pickled_shared!(IncidentGrouper);
+pickled!(shared IncidentGrouper);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::errors::{to_py, value_error};
 use crate::moment::At;
-use crate::pickle::{pickled, pickled_shared};
+use crate::pickle::pickled;
 use crate::shared::Shared;
 use crate::tables::arrays::Floats;
 
@@ -198,4 +198,4 @@ pub fn learn_of(name: &str) -> PyResult<Learn> {
 }
 
 pickled!(Score);
-pickled_shared!(MadScorer);
+pickled!(shared MadScorer);

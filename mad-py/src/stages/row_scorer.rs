@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::parse;
 use crate::errors::to_py;
-use crate::pickle::pickled_shared;
+use crate::pickle::pickled;
 use crate::results::row_reader::rows_of;
 use crate::results::rows::Rows;
 use crate::shared::Shared;
@@ -118,4 +118,4 @@ impl Scoring {
     }
 }
 
-pickled_shared!(RowScorer);
+pickled!(shared RowScorer);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::errors::{to_py, value_error};
 use crate::moment::At;
-use crate::pickle::pickled_shared;
+use crate::pickle::pickled;
 use crate::shared::Shared;
 use crate::stages::mad_scorer::{Score, direction_of, learn_of, threshold_neg_log10_p};
 
@@ -65,7 +65,7 @@ macro_rules! judging {
             }
         }
 
-        pickled_shared!($name);
+        pickled!(shared $name);
     };
 }
 
