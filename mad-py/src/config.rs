@@ -1,9 +1,9 @@
 //! Configuration as JSON text.
 
 use mad_core::PipelineConfig;
+use mad_core::config::problems;
 use pyo3::prelude::*;
 
-use crate::config_problems::problems;
 use crate::errors::{to_py, value_error};
 
 /// Reads and checks a configuration: JSON text, a mapping, or an object with `to_json`; `None` is

@@ -12,7 +12,6 @@
 
 mod border;
 mod config;
-mod config_problems;
 mod errors;
 mod moment;
 mod pickle;

@@ -15,6 +15,8 @@ mod intake;
 mod mute;
 mod overrides;
 mod pipeline;
+#[cfg(feature = "jsonl")]
+mod problems;
 mod score;
 mod season;
 mod slo;
@@ -30,6 +32,8 @@ pub use intake::IntakeConfig;
 pub use mute::MuteWindow;
 pub use overrides::{Override, SeriesKind};
 pub use pipeline::PipelineConfig;
+#[cfg(feature = "jsonl")]
+pub use problems::{Problem, problems};
 pub use score::{Profile, ScoreConfig};
 pub use season::SeasonConfig;
 pub use slo::SloConfig;

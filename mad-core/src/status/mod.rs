@@ -9,4 +9,4 @@ pub use entity_status::{EntityStatus, StateDocument};
 pub use health_state::HealthState;
 pub(crate) use states::state_documents;
 pub use states::states;
-pub use why::{why, why_signal};
+pub use why::{Question, why, why_at, why_signal};

@@ -20,7 +20,7 @@ macro_rules! named {
 }
 pub(crate) use named;
 
-/// The methods of a ranking of culprits of the class `$culprit`; its table calls what was flagged
+/// The methods of a ranking of culprits of the class `$culprit`; its table names the flagged value
 /// `$flagged`.
 macro_rules! ranking {
     ($class:ty, $culprit:ident, $flagged:literal) => {

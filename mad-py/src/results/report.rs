@@ -17,7 +17,7 @@ use crate::results::incident::Incident;
 use crate::results::points::Points;
 use crate::results::ranking::Ranking;
 use crate::results::rows::{Rows, features_table, split};
-use crate::results::states::{self, Asked};
+use crate::results::states;
 use crate::tables::html;
 use crate::tables::table::Table;
 
@@ -103,9 +103,10 @@ impl Report {
         at: Option<Moment>,
         metric: Option<&str>,
     ) -> PyResult<String> {
-        let asked = Asked { service, endpoint, metric, at: at.map(|at| at.0) };
+        let entity = mad_core::Entity::new(service, endpoint);
+        let question = mad_core::status::Question { entity, metric, at: at.map(|at| at.0) };
         let rows = if endpoint.is_empty() { &self.services } else { &self.rows };
-        states::why(&self.pipeline, rows, &self.points, &asked)
+        states::why(&self.pipeline, rows, &self.points, &question)
     }
 
     /// Records that were not taken: total, counts by reason, and the first of each.

@@ -1,18 +1,34 @@
-//! Everything that is wrong with a configuration, not only the first.
+//! Every problem of a configuration that was written by a person, not only the first one.
 
 use std::collections::BTreeSet;
 
-use mad_core::{ErrorKind, PipelineConfig};
 use serde_json::{Map, Value, json};
 
-/// Problems that are listed at most, because each one costs another check of the rest.
-const MAX_PROBLEMS: usize = 100;
+use super::PipelineConfig;
+use crate::error::ErrorKind;
 
-/// The fault of one field.
+/// Most problems that are listed, because each one costs another check of the rest.
+const MAX_PROBLEMS: usize = 100;
+/// Least similarity of a known field to an unknown one, 0 to 1, for the question whether it was meant.
+const LEAST_SIMILARITY: f64 = 0.6;
+
+/// The fault of one field of a configuration.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::config::problems;
+///
+/// let found = problems(r#"{"guard": {"min_pionts": 3, "warm_up_minutes": -1}}"#);
+/// assert_eq!(found.len(), 2);
+/// assert_eq!(found[0].field, "guard.min_pionts");
+/// assert!(found[0].message.ends_with("did you mean `min_points`?"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// Its path, such as `guard.min_points` or `override[2].threshold`; empty for all of it.
     pub field: String,
-    /// A sentence that names field, value and range.
+    /// A sentence that names the field, its value and the range.
     pub message: String,
 }
 
@@ -22,7 +38,8 @@ impl Problem {
     }
 }
 
-/// Every problem of a configuration in JSON: first of fields that cannot be read, then of values.
+/// Every problem of a configuration in JSON, at most 100: first those of fields that cannot be read,
+/// then those of values. Empty for a configuration that can be used.
 ///
 /// Each wrong field is removed and the rest is checked again, so that one field hides no other.
 pub fn problems(json: &str) -> Vec<Problem> {
@@ -96,7 +113,7 @@ fn unreadable(all: &mut Map<String, Value>) -> Vec<Problem> {
     found
 }
 
-/// Checks each field of `fields`, then all together, and removes the wrong ones.
+/// Checks each field of `fields` by itself, then all of them together, and removes the wrong ones.
 fn check(
     place: &str,
     fields: &mut Value,
@@ -118,13 +135,13 @@ fn check(
     }
 }
 
-/// Why a stage cannot be read, the others left at their defaults.
+/// The error of a stage that cannot be read, with all other stages at their defaults.
 fn read_alone(stage: &str, value: Value) -> Option<String> {
     let read = serde_json::from_value::<PipelineConfig>(json!({ stage: value }));
     read.err().map(|error| error.to_string())
 }
 
-/// An entry of a list that is fine, in place of one that is not.
+/// A valid entry of a list, which takes the place of a wrong one.
 fn harmless(list: &str) -> Value {
     match list {
         "override" => json!({ "watched": true }),
@@ -133,8 +150,8 @@ fn harmless(list: &str) -> Value {
     }
 }
 
-/// Takes a field out, its stage where it has its default, an entry of a list by putting a harmless
-/// one in its place. Whether anything was there.
+/// Removes a field, so that its default counts; where the default is the wrong value, its stage. A
+/// valid entry takes the place of an entry of a list. Returns whether anything was removed.
 fn take_out(config: &mut Value, path: &str) -> bool {
     let (stage, field) = path.rsplit_once('.').unwrap_or(("", path));
     let Some(parent) = find(config, stage) else { return false };
@@ -156,7 +173,7 @@ fn find<'a>(config: &'a mut Value, path: &str) -> Option<&'a mut Value> {
     config.pointer_mut(&format!("/{}", path.replace(['.', '['], "/").replace(']', "")))
 }
 
-/// Python and TOML have numbers that JSON has not.
+/// The problem of a text that is not JSON. Python and TOML have numbers that JSON does not have.
 fn no_json(json: &str, error: &serde_json::Error) -> Problem {
     let before = json.get(..error.column().saturating_sub(1)).unwrap_or_default();
     let after = json.get(before.len()..).unwrap_or_default().trim_start_matches('-');
@@ -167,6 +184,7 @@ fn no_json(json: &str, error: &serde_json::Error) -> Problem {
     Problem::new("", format!("config: {error}"))
 }
 
+/// The sentence about a value that cannot be read, from the error of the deserializer.
 fn say(field: &str, value: &Value, error: &str) -> String {
     if error.starts_with("unknown field") {
         return unknown(field, error);
@@ -182,7 +200,7 @@ fn say(field: &str, value: &Value, error: &str) -> String {
     format!("config field `{field}` is {value}; expected {expected}")
 }
 
-/// The nearest of the known fields, or all of them.
+/// The sentence about a field that does not exist, with the most similar known field, or all of them.
 fn unknown(field: &str, error: &str) -> String {
     let (_, known) = error.split_once(", expected one of ").unwrap_or_default();
     let name = field.rsplit('.').next().unwrap_or(field).to_lowercase();
@@ -192,7 +210,7 @@ fn unknown(field: &str, error: &str) -> String {
             (strsim::normalized_damerau_levenshtein(&name, known.trim_matches('`')), known)
         })
         .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(similarity, _)| *similarity >= 0.6);
+        .filter(|(similarity, _)| *similarity >= LEAST_SIMILARITY);
     let hint = nearest.map_or_else(
         || format!("there are {known}"),
         |(_, nearest)| format!("did you mean {nearest}?"),
