@@ -12,7 +12,7 @@ SEEDS  ?= 2 3 4 5 6
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo serve-demo test test-rust properties test-python test-panic test-tables test-field lint quality quality-shop quality-public quality-early quality-spans quality-cascades quality-lasting quality-calm bench-core bench-metrics bench-graph bench-storm bench bench-service bench-overload soak faults quality-late quality-ablation bench-culprits fuzz clean
+.PHONY: help demo serve-demo test test-rust test-real properties test-python test-panic test-tables test-field lint quality quality-shop quality-public quality-early quality-spans quality-cascades quality-lasting quality-calm bench-core bench-metrics bench-graph bench-storm bench bench-service bench-overload soak faults quality-late quality-ablation bench-culprits fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -64,6 +64,11 @@ properties: ## run the properties on other cases; SEEDS="2 3 4"
 
 test-python: $(VENV)/.installed $(VENV)/.tested ## run the tests of the Python package
 	DATA="$(DATA)" $(BIN)/python -m pytest -q
+
+# on free ports of the loopback; tests/real.sh says what has to be installed
+test-real: $(VENV)/.installed $(VENV)/.tested ## test sources and sinks over real servers
+	@sh tests/real.sh
+	MAD_TEST_ALL=1 $(BIN)/python -m pytest -q -m real
 
 # the oldest pandas line that is supported, and no pyarrow
 test-tables: $(VENV)/.installed

@@ -6,6 +6,8 @@ command -v strace >/dev/null ||
   echo "left out: faults of system calls (tests/python/test_storage.py): apt-get install -y strace"
 command -v faketime >/dev/null ||
   echo "left out: a wrong clock of the host (tests/python/test_host_clock.py): apt-get install -y faketime"
+sh "$(dirname "$0")/real.sh" >/dev/null ||
+  echo "left out: sources over real servers: sh tests/real.sh names them"
 [ -n "$DATA" ] || echo "left out: the tests on recorded data: make test DATA=DIR"
 [ -n "$FIELD" ] || echo "left out: the field cases: make test-field FIELD=DIR"
 exit 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
@@ -12,6 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from importlib import util
 from pathlib import Path
+
+import pytest
 
 
 def free_port() -> int:
@@ -29,6 +32,13 @@ def program(name: str, package: str = "") -> str | None:
         place = Path(str(found.origin)).parent / "bin" / name if found and found.origin else None
         return str(place) if place and place.exists() else None
     return shutil.which(name) or shutil.which(name, path=sysconfig.get_path("scripts"))
+
+
+def needs(name: str, package: str = "") -> list[pytest.MarkDecorator]:
+    """The marks of a test that needs a server. Without the program it is skipped; with MAD_TEST_ALL
+    it fails instead."""
+    is_missing = program(name, package) is None and not os.environ.get("MAD_TEST_ALL")
+    return [pytest.mark.real, pytest.mark.skipif(is_missing, reason=f"{name} is missing")]
 
 
 class Process:

