@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,16 @@ from peers import Process, Proxy, free_port, needs, program
 
 from mad._core import EnginePipeline
 from mad.config import Config
+from mad.engine import Engine
 from mad.engine import source_contract as contract
+from mad.engine.source_contract import START, requests
+from mad.engine.source_runner import SourceRunner
+from mad.journal import Journal
 from mad.sources.protocol import Source
 
 
 @contextlib.contextmanager
-def kafka(directory: Path) -> Iterator[KafkaPeer]:
+def kafka(directory: Path, partitions: int = 1) -> Iterator[KafkaPeer]:
     """Tansu, a broker in memory, behind a proxy."""
     port = free_port()
     proxy = Proxy(port)
@@ -32,7 +38,7 @@ def kafka(directory: Path) -> Iterator[KafkaPeer]:
     ]
     server = Process(command, port)
     try:
-        yield KafkaPeer(proxy)
+        yield KafkaPeer(proxy, partitions)
     finally:
         proxy.cut()
         server.stop()
@@ -59,16 +65,19 @@ class KafkaPeer:
         given = {"brokers": (self.address,), "topics": ("requests",), "settings": settings}
         return KafkaSource(KafkaOptions(**{**given, **more}))
 
-    def write(self, records: Sequence[bytes], partition: int = 0) -> None:
+    def write(
+        self, records: Sequence[bytes], partition: int = 0, times: Sequence[int] = ()
+    ) -> None:
         from confluent_kafka import Producer
 
         producer = Producer({"bootstrap.servers": self.address, "linger.ms": 5})
         failed: list[Any] = []
-        for record in records:
+        for record, at in zip_longest(records, times, fillvalue=0):
             producer.produce(
                 "requests",
                 record,
                 partition=partition,
+                timestamp=at,
                 on_delivery=lambda error, _: failed.append(error) if error else None,
             )
             producer.poll(0)
@@ -261,6 +270,9 @@ PEERS: dict[Callable[[Path], Any], tuple[str, str]] = {
 }
 
 
+KAFKA = needs(*PEERS[kafka])
+
+
 def _name(one: Any) -> str:
     return str(one.__name__)
 
@@ -286,6 +298,44 @@ def test_a_work_queue_of_nats_gives_each_record_once(check: Any, tmp_path: Path)
     (tmp_path / "peer").mkdir()
     with nats(tmp_path / "peer", "workqueue") as one:
         check(one, tmp_path / "data")
+
+
+@pytest.mark.parametrize("is_uneven", [pytest.param(one, marks=KAFKA) for one in (False, True)])
+def test_partitions_of_a_topic_advance_together(is_uneven: bool, tmp_path: Path) -> None:
+    """No record is late because its partition is read after another one, though an hour waits in
+    each, and though one partition has most of the records."""
+    records = requests(0, 6_000)
+    at = START.timestamp() * 1000
+    with kafka(tmp_path, partitions=3) as peer:
+        for partition in range(3):
+            mine = [number for number in range(6_000) if _partition(number, is_uneven) == partition]
+            peer.write(
+                [records[number] for number in mine],
+                partition,
+                times=[int(at + 50 * number) for number in mine],
+            )
+        for first in (True, False):
+            engine = Engine(Journal(tmp_path / "data"))
+            engine.start()
+            runner = SourceRunner("kafka", peer.source(batch_records=700), engine)
+            runner.start()
+            try:
+                for _ in range(400):
+                    if engine.stats.accepted_total >= (3_000 if first else 6_000):
+                        break
+                    time.sleep(0.05)
+                assert runner.health().rejected == 0
+            finally:
+                runner.stop()
+                engine.stop()
+        assert engine.stats.accepted_total == 6_000
+        assert len(runner.health().positions) == 3
+
+
+def _partition(number: int, is_uneven: bool) -> int:
+    if is_uneven:
+        return number % 10 if number % 10 < 3 else 0
+    return number % 3
 
 
 #: 2026-01-07, in nanoseconds.
