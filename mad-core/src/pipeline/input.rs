@@ -151,7 +151,7 @@ impl Pipeline {
         {
             let detail = || format!("timestamp = {at}");
             rejected.add(RejectReason::Future, source.position, detail);
-            return;
+            return false;
         }
         match record {
             Record::Request(request) => self.push_request(&request, source, update),
