@@ -230,7 +230,7 @@ def _faults() -> list[str]:
         ("fdatasync,fsync:error=EIO", 12, 12),
         ("pwrite64:error=ENOSPC", 80, 20),
         ("pwrite64:error=EIO", 90, 20),
-        ("pread64:error=EIO", 60, 20),
+        ("pread64:error=EIO", 80, 20),
     ]
     places = range(int(os.environ.get("MAD_FAULTS", "1")))
     return [

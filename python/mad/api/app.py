@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mad import _core
-from mad.api import aiops, commands, compat, docs, errors, ingest, query, radar, stream
+from mad.api import aiops, alerts, commands, compat, docs, errors, ingest, query, radar, stream
 from mad.api.auth import Access, Tokens
 from mad.api.bodies import BodiesInFlight
 from mad.api.cache import AnswerCache
@@ -28,6 +28,7 @@ from mad.api.stream import EventStreams
 from mad.api.transport import Connections
 from mad.config.server import HttpLimits
 from mad.engine import Busy, Engine, StorageFailed
+from mad.engine.sink_runner import SinkPool
 from mad.engine.source_runner import SourcePool
 from mad.journal import AuditLine
 from mad.journal.reader import Reader
@@ -84,6 +85,7 @@ def create_app(
     naive_offset_seconds: int = 0,
     retention_minutes: float = 120.0,
     sources: SourcePool | None = None,
+    sinks: SinkPool | None = None,
 ) -> Application:
     """Builds the service over a started engine; the caller stops the engine.
 
@@ -92,8 +94,8 @@ def create_app(
     """
     limits = limits or HttpLimits()
     streams = EventStreams()
-    sources = sources or SourcePool()
-    health = HealthProbe(engine, sources)
+    sources, sinks = sources or SourcePool(), sinks or SinkPool()
+    health = HealthProbe(engine, sources, sinks)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -121,10 +123,11 @@ def create_app(
         naive_offset_seconds=naive_offset_seconds,
         retention_minutes=retention_minutes,
         inputs=sources,
+        sinks=sinks,
     )
     app.state.streams = streams
     errors.install(app)
-    for part in (compat, ingest, query, commands, stream, radar, aiops):
+    for part in (compat, ingest, query, commands, alerts, stream, radar, aiops):
         app.include_router(part.router, responses=errors.COMMON)
     app.add_api_route(
         "/metrics/prometheus",
@@ -190,7 +193,7 @@ async def exposition(request: Request) -> Response:
         name = "mad_accepted_share"
         own += f"# HELP {name} Share of accepted records, 15 minutes.\n# TYPE {name} gauge\n"
         own += "".join(f'{name}{{kind="{kind}"}} {share:g}\n' for kind, share in shares.items())
-    own += service.inputs.exposition()
+    own += service.inputs.exposition() + service.sinks.exposition()
     return Response(own.encode() + scores, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from mad.engine import Engine
 from mad.engine.problems import Level, Problem
+from mad.engine.sink_runner import SinkPool
 from mad.engine.source_runner import SourcePool
 
 #: Seconds that a response waits for present figures of the pipeline. Later it gives the last ones.
@@ -39,12 +40,14 @@ class HealthProbe:
         self,
         engine: Engine,
         inputs: SourcePool | None = None,
+        sinks: SinkPool | None = None,
         *,
         slow_seconds: float = 10.0,
         hung_seconds: float = 30.0,
     ) -> None:
         self._engine = engine
         self._inputs = inputs or SourcePool()
+        self._sinks = sinks or SinkPool()
         self._slow, self._hung = slow_seconds, hung_seconds
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mad-health")
         self._lock = threading.Lock()
@@ -76,6 +79,7 @@ class HealthProbe:
             "rejected": sum(list(stats.rejected.values())),
             "sources": self._engine.intake.sources(_SOURCES),
             "inputs": [asdict(one) for one in self._inputs.health()],
+            "sinks": [asdict(one) for one in self._sinks.health()],
             "waiting": self._engine.waiting,
         }
         return 503 if failing else 200, body
@@ -85,6 +89,7 @@ class HealthProbe:
         found = [*self._engine.problems(), *self._storage(), *self._progress(), *self._overload()]
         found.extend(self._names())
         found.extend(self._inputs.problems())
+        found.extend(self._sinks.problems())
         if (text := self._engine.intake.problem()) is not None:
             found.append(Problem("degraded", "intake", text))
         return sorted(found, key=lambda one: one.level != "failing")

@@ -20,6 +20,7 @@ from mad.api.errors import ApiError
 from mad.api.health import HealthProbe
 from mad.config.server import HttpLimits
 from mad.engine import Engine
+from mad.engine.sink_runner import SinkPool
 from mad.engine.source_runner import SourcePool
 from mad.journal.reader import Found, Reader
 from mad.journal.selection import Page
@@ -54,6 +55,8 @@ class Service:
     retention_minutes: float = 120.0
     #: The sources that the server reads.
     inputs: SourcePool = field(default_factory=SourcePool)
+    #: The receivers of notifications.
+    sinks: SinkPool = field(default_factory=SinkPool)
 
 
 def service_of(request: Request) -> Service:

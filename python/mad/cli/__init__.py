@@ -37,6 +37,7 @@ examples:
   mad serve --data DIR                 run the live service
   mad gate URL --for 10m               fail a pipeline when an incident opens
   mad mcp URL                          answer questions of assistants about incidents
+  mad alert test                       send a test message to every sink of mad.toml
   mad config check mad.toml            list the problems of a settings file
 
 exit codes:
@@ -70,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     from mad.cli import (
         accept,
+        alert,
         bench,
         config,
         culprits,
@@ -104,6 +106,7 @@ def parser() -> argparse.ArgumentParser:
         inspect,
         serve,
         accept,
+        alert,
         explain,
         culprits,
         gate,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mad.api.app import Application
     from mad.cli.demo_shop import DemoShop
     from mad.engine import Engine
+    from mad.engine.sink_runner import SinkPool
     from mad.engine.source_runner import SourcePool
 
 #: Longest time that a thread keeps the interpreter while another one waits, in seconds.
@@ -147,6 +148,7 @@ def run(args: argparse.Namespace) -> int:
         ) from error
     from mad.api import Tokens
     from mad.engine import Engine
+    from mad.engine.sink_runner import SinkPool, routes_of
     from mad.engine.source_runner import SourcePool
     from mad.journal import Journal, recover
 
@@ -179,15 +181,20 @@ def run(args: argparse.Namespace) -> int:
             checkpoint_seconds=server.checkpoint_seconds,
             ticking=server.ticks and not server.read_only,
             fresh=args.fresh,
+            routes=routes_of(deployment.sinks),
         )
         ending.callback(engine.stop)
         engine.start()
         sources = SourcePool.of({} if server.read_only else deployment.sources, engine)
         ending.callback(sources.stop)
+        url = server.url or f"http://{_shown(server.host)}:{listening.getsockname()[1]}"
+        sinks = SinkPool.of({} if server.read_only else deployment.sinks, engine, url)
+        ending.callback(sinks.stop)
         # The engine's thread needs the interpreter for short times, but without delay.
         sys.setswitchinterval(SWITCH_SECONDS)
         with contextlib.suppress(KeyboardInterrupt, SystemExit):
-            _serve(server, (engine, sources), tokens, listening, demo_shop, verbose=args.verbose)
+            parts = engine, sources, sinks
+            _serve(server, parts, tokens, listening, demo_shop, verbose=args.verbose)
         sys.stderr.write("".join(f"mad: {one.text}\n" for one in engine.problems()))
     return errors.FINE if not engine.failure else errors.INTERNAL
 
@@ -220,7 +227,7 @@ def server_options(args: argparse.Namespace, base: ServerOptions) -> ServerOptio
 
 def _serve(
     server: ServerOptions,
-    parts: tuple[Engine, SourcePool],
+    parts: tuple[Engine, SourcePool, SinkPool],
     tokens: Tokens | None,
     listening: socket.socket,
     demo_shop: DemoShop | None,
@@ -229,7 +236,7 @@ def _serve(
 ) -> None:
     from mad.api import create_app
 
-    engine, sources = parts
+    engine, sources, sinks = parts
     features = engine.config["features"], engine.config["limits"]
     app = create_app(
         engine,
@@ -240,7 +247,10 @@ def _serve(
         naive_offset_seconds=engine.config["naive_offset_seconds"] or 0,
         retention_minutes=features[0]["step_seconds"] * features[1]["history_rows"] / 60,
         sources=sources,
+        sinks=sinks,
     )
+    sinks.start()
+    engine.listeners.append(sinks.wake)
     sources.start()
     port = listening.getsockname()[1]
     figures = engine.stats

@@ -18,7 +18,17 @@ BUILT_IN: dict[Group, dict[str, str]] = {
         "prometheus": "mad.sources.prometheus:PrometheusSource",
         "redis": "mad.sources.redis:RedisSource",
     },
-    "sinks": {},
+    "sinks": {
+        "alertmanager": "mad.sinks.alertmanager:AlertmanagerSink",
+        "apprise": "mad.sinks.apprise:AppriseSink",
+        "console": "mad.sinks.lines:ConsoleSink",
+        "email": "mad.sinks.mail:MailSink",
+        "file": "mad.sinks.lines:FileSink",
+        "pagerduty": "mad.sinks.pagerduty:PagerDutySink",
+        "slack": "mad.sinks.slack:SlackSink",
+        "teams": "mad.sinks.teams:TeamsSink",
+        "webhook": "mad.sinks.webhook:WebhookSink",
+    },
 }
 
 

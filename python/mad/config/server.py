@@ -34,6 +34,7 @@ class Retention:
     history: int = _count(100_000)
     batches: int = _count(200_000)
     audit: int = _count(100_000)
+    alerts: int = _count(20_000)
     #: Bytes of the database, without free pages. The largest tables are cut first.
     bytes: int = _count(8 * 1024**3)
 

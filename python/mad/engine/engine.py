@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -18,6 +18,7 @@ from typing import Any
 from mad import _core
 from mad.config import Config
 from mad.engine import repeats
+from mad.engine.alerts import AlertLog, Route
 from mad.engine.batch import IngestReceipt
 from mad.engine.clock import LATEST, SECOND, EventClock
 from mad.engine.command import command_entry
@@ -66,6 +67,7 @@ class Engine:
         checkpoint_bytes: int = 96 * 1024 * 1024,
         ticking: bool = True,
         fresh: bool = False,
+        routes: Sequence[Route] = (),
     ) -> None:
         self.journal = journal
         self.version = 0
@@ -97,6 +99,7 @@ class Engine:
             EngineStats(accepted_total=journal.checkpoint_record.accepted_total),
             EventClock(lateness=_lateness(self.config)),
             RecentIntake(float(self.config["intake"]["min_accepted"])),
+            alerts=AlertLog(routes, 60.0 * float(self.config["incident"]["cooldown_minutes"])),
         )
         self._recovery = Recovery(journal, self._judge, self._marker)
         self._saving = Saving(journal, self._judge, checkpoint_seconds, checkpoint_bytes)

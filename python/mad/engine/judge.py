@@ -8,6 +8,7 @@ from typing import Any
 
 from mad import _core
 from mad.config import Config
+from mad.engine.alerts import AlertLog
 from mad.engine.batch import IngestReceipt
 from mad.engine.clock import EventClock
 from mad.engine.command import audit_of, command_of
@@ -48,6 +49,7 @@ class Judge:
     clock: EventClock
     intake: RecentIntake
     writes: TableWrites = field(default_factory=TableWrites)
+    alerts: AlertLog = field(default_factory=AlertLog)
     #: Changes of incidents that listeners have not heard of.
     changes: list[tuple[int, int, str]] = field(default_factory=list)
 
@@ -162,4 +164,13 @@ class Judge:
         changes = [(entry.seq, i, *change) for i, change in enumerate(update.changes())]
         writes.history.extend(changes)
         self.changes.extend((seq, i, data) for seq, i, _, _, _, data in changes)
+        if changes:
+            self.writes.alerts.extend(
+                self.alerts.alerts(
+                    entry.seq,
+                    (change[2:] for change in changes),
+                    update.incidents(),
+                    by_command=entry.kind == COMMAND,
+                )
+            )
         return True

@@ -92,6 +92,7 @@ class Recovery:
         judge, stats = self.judge, self.judge.stats.copy()
         judge.pipeline = self._restored()
         judge.writes = TableWrites()
+        judge.alerts.restore(self.journal.alert_states())
         for entry in self.journal.entries():
             if until is not None and entry.seq >= until:
                 break

@@ -6,17 +6,21 @@ the batches that it covers in the same transaction.
 """
 
 from mad.config.server import Retention
+from mad.journal.alerts import Delivery, Outcome
 from mad.journal.damage import DamagedJournal
-from mad.journal.entries import AuditLine, Entry, TableWrites
+from mad.journal.entries import Alert, AuditLine, Entry, TableWrites
 from mad.journal.recover import recover
 from mad.journal.sqlite import Journal, JournalFailed
 
 __all__ = [
+    "Alert",
     "AuditLine",
     "DamagedJournal",
+    "Delivery",
     "Entry",
     "Journal",
     "JournalFailed",
+    "Outcome",
     "Retention",
     "TableWrites",
     "recover",

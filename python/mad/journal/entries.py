@@ -88,6 +88,28 @@ class AuditLine:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An event of an incident that people want to know: its entry and place, the incident, the
+    event, when (event time), the state of the decisions after it, the document of the notification
+    (JSON), and the sinks that receive it.
+
+    A message about the end of an incident is held, so that it can be withdrawn when the incident
+    returns: until an event time, or for a time.
+    """
+
+    seq: int
+    position: int
+    incident: str
+    event: str
+    at: int
+    state: str
+    document: str
+    sinks: tuple[str, ...]
+    hold_until: int = 0
+    hold_seconds: float = 0.0
+
+
 @dataclass(slots=True)
 class TableWrites:
     """Results of inputs as rows for the tables. Writing them twice changes nothing."""
@@ -101,6 +123,7 @@ class TableWrites:
     history: list[Record] = field(default_factory=list)
     batches: list[Record] = field(default_factory=list)
     audit: list[AuditLine] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return any(getattr(self, one.name) for one in fields(self))

@@ -9,6 +9,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
 
+from mad.journal import alerts
+from mad.journal.alerts import Delivery
 from mad.journal.selection import Page, Selection, TimeRange
 from mad.severity import SEVERITIES
 
@@ -150,6 +152,20 @@ class Reader:
         """One incident with the rows around it, as JSON; None when the id is unknown."""
         found = self._texts("SELECT document FROM incidents WHERE id = ?", [incident])
         return found[0] if found else None
+
+    def due(self, sink: str) -> list[Delivery]:
+        """The deliveries that wait for a sink, the oldest first."""
+        rows = self._all(alerts.DUE, (sink,))
+        return [Delivery(*row) for row in rows]
+
+    def deliveries(self, names: Names, page: Page = NEWEST.page) -> Found[Record]:
+        """Deliveries of notifications, newest first. Names: sink, status, incident."""
+        query, values = alerts.listing(names)
+        return self._records(query, (*values, page.limit, page.offset))
+
+    def delivery_counts(self) -> dict[tuple[str, str], int]:
+        """The number of deliveries by sink and status."""
+        return {(sink, status): count for sink, status, count in self._all(alerts.COUNTS, ())}
 
     def history(self, incident: str, page: Page = NEWEST.page) -> Found[str]:
         """Changes of an incident, oldest first, each as JSON."""

@@ -36,6 +36,8 @@ _TABLES = (
     "history",
     "notes",
     "audit",
+    "alerts",
+    "deliveries",
 )
 #: Smaller than every row id.
 BEFORE_ALL = -(2**63)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from mad.config.server import Retention
+from mad.journal.alerts import forget_alerts
 
 #: Tables that are cut when the journal has too many bytes, and the columns with their texts.
 _CUT = {
@@ -16,6 +17,7 @@ _CUT = {
     "incidents": "document",
     "history": "data",
     "batches": "problems",
+    "alerts": "document",
 }
 #: Rows of a table by which the size of a row is estimated.
 _SAMPLE = 50
@@ -25,7 +27,7 @@ _PASS_SHARE, _PASSES = 10, 20
 
 def forget(db: sqlite3.Connection, retention: Retention) -> None:
     """Deletes the oldest rows beyond the retention; the caller holds a transaction."""
-    for table in _CUT.keys() - {"incidents"}:
+    for table in _CUT.keys() - {"incidents", "alerts"}:
         _delete_oldest(db, table, getattr(retention, table))
     for refused, most in ((0, retention.audit), (1, retention.audit // 10)):
         db.execute(
@@ -38,6 +40,7 @@ def forget(db: sqlite3.Connection, retention: Retention) -> None:
         "ORDER BY start DESC, id LIMIT -1 OFFSET ?)",
         (retention.incidents,),
     )
+    forget_alerts(db, retention.alerts)
     for _ in range(_PASSES):
         if used_bytes(db) <= retention.bytes or not _cut_largest(db):
             break

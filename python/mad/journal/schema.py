@@ -107,6 +107,21 @@ MIGRATIONS = (
         outcome TEXT NOT NULL
     );
     CREATE INDEX audit_of ON audit (refused, id);
+    CREATE TABLE alerts (
+        seq INTEGER NOT NULL, position INTEGER NOT NULL, incident TEXT NOT NULL,
+        event TEXT NOT NULL, at INTEGER NOT NULL, state TEXT NOT NULL, document TEXT NOT NULL,
+        UNIQUE (seq, position)
+    );
+    CREATE INDEX alerts_of ON alerts (incident, seq, position);
+    CREATE TABLE deliveries (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL, position INTEGER NOT NULL,
+        incident TEXT NOT NULL, event TEXT NOT NULL, sink TEXT NOT NULL, status TEXT NOT NULL,
+        attempts INTEGER NOT NULL, hold_until INTEGER NOT NULL, hold_seconds REAL NOT NULL,
+        created_at TEXT NOT NULL, finished_at TEXT NOT NULL, reason TEXT NOT NULL
+    );
+    CREATE INDEX deliveries_of ON deliveries (incident, sink, status);
+    CREATE INDEX deliveries_due ON deliveries (sink, status, id);
+    CREATE INDEX deliveries_number ON deliveries (seq, position);
     CREATE VIEW all_rows AS SELECT * FROM rows UNION ALL SELECT * FROM services;
     CREATE VIEW features AS SELECT at, service, endpoint, req_count, error_count, avg_latency_ms,
         p95_latency_ms FROM rows;

@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 
 from mad.config.server import Retention
 from mad.errors import StateError, reason
+from mad.journal import alerts
+from mad.journal.alerts import Outcome
 from mad.journal.damage import RECOVERING, REMEDY, DamagedJournal
 from mad.journal.digest import PartSum, entry_digest, link, part_digest, text_digest
 from mad.journal.entries import AuditLine, Entry, SourcePositions, TableWrites
@@ -312,6 +314,24 @@ class Journal:
             self._count_commit()
         self._acknowledge()
         return is_new
+
+    def delivered(self, outcome: Outcome) -> None:
+        """Writes the outcome of deliveries to a sink."""
+        with self._transaction():
+            alerts.write_outcome(self._db, outcome)
+
+    def retry_deliveries(self, sink: str, ids: Sequence[int], line: AuditLine) -> int:
+        """Makes dead deliveries pending again, with a line in the audit trail; returns their
+        number. Without ids they are all of the sink."""
+        with self._transaction():
+            count = alerts.retry(self._db, sink, ids)
+            write_audit(self._db, [line])
+        return count
+
+    def alert_states(self) -> list[tuple[str, str, str]]:
+        """Incident, event and state of the newest alert of each incident, as of the checkpoint."""
+        with _readable(self.path):
+            return list(alerts.last_states(self._db, self.checkpoint_seq))
 
     def audit(self, line: AuditLine) -> None:
         """Adds a line to the audit trail."""

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from mad.journal.alerts import write_alerts
 from mad.journal.entries import AuditLine, Entry, SourcePositions, TableWrites, utc_now
 
 _COLUMNS = {
@@ -36,6 +37,7 @@ def write_tables(db: sqlite3.Connection, writes: TableWrites) -> None:
         if records:
             db.executemany(insert, records)
     write_audit(db, writes.audit)
+    write_alerts(db, writes.alerts)
 
 
 def write_audit(db: sqlite3.Connection, lines: Sequence[AuditLine]) -> None:

@@ -1,0 +1,137 @@
+"""A generic webhook: the versioned document as JSON, or a body by template, signed with HMAC."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from mad.config.options import option
+from mad.config.secret import Secret, SecretMissing, revealed
+from mad.sinks import http
+from mad.sinks.protocol import Notification, Refused, SinkOptions
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+#: Most bytes of a body that a template writes.
+_MOST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookOptions(SinkOptions):
+    """Options of the type `webhook`."""
+
+    url: str | Secret = option(help="Address that receives the requests")
+    method: Literal["POST", "PUT"] = option("POST", help="Method of the requests")
+    secret: Secret | None = option(
+        None, help="Key of the signature in the header `Mad-Signature`; none: not signed"
+    )
+    headers: dict[str, str | Secret] = option({}, help="Further headers")
+    template: str = option(
+        "", help="Jinja2 template of the body over the fields of the document; empty: JSON of it"
+    )
+    content_type: str = option("application/json", help="Content type of the body")
+    ca_file: str | None = option(None, help="Certificates of the authority of the peer, as PEM")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.template:
+            _compiled(self.template)
+
+
+class WebhookSink:
+    """Sends each notification as one request.
+
+    `Mad-Signature: t=SECONDS,v1=HEX` has the HMAC-SHA256 of `SECONDS.BODY`; `Idempotency-Key` is
+    the id of the message, which further attempts repeat.
+    """
+
+    Options: ClassVar[type[WebhookOptions]] = WebhookOptions
+    groups: ClassVar[bool] = True
+    keyed: ClassVar[bool] = False
+
+    def __init__(self, options: WebhookOptions) -> None:
+        self._options = options
+
+    def send(self, notification: Notification) -> None:
+        """Sends a notification. Raises `Retry` and `Refused`."""
+        options = self._options
+        url = revealed(options.url)
+        headers = {name: revealed(value) for name, value in options.headers.items()}
+        body = self._body(notification)
+        headers |= {"Content-Type": options.content_type, "Idempotency-Key": notification.id}
+        if options.secret is not None:
+            headers["Mad-Signature"] = signature(options.secret.value(), int(time.time()), body)
+        secret = tuple(
+            revealed(value) for value in options.headers.values() if isinstance(value, Secret)
+        )
+        http.send(
+            http.Request(
+                url,
+                body,
+                headers,
+                method=options.method,
+                timeout=options.timeout_seconds,
+                ca_file=options.ca_file,
+                secrets=secret,
+            )
+        )
+
+    def _body(self, notification: Notification) -> bytes:
+        document = notification.payload()
+        if not self._options.template:
+            return json.dumps(document, ensure_ascii=False).encode()
+        from jinja2 import TemplateError
+
+        try:
+            text: str = _compiled(self._options.template).render(
+                document, document=document, text=notification.text()
+            )
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+            raise Refused(f"the template cannot be filled: {error}") from None
+        if len(text) > _MOST_BYTES:
+            raise Refused(f"the body of the template has more than {_MOST_BYTES} characters")
+        return text.encode()
+
+    def check(self) -> list[str]:
+        """Problems of the secrets and of the connection."""
+        options = self._options
+        problems = secret_problems(options.secret, *options.headers.values())
+        try:
+            url = revealed(options.url)
+        except SecretMissing as error:
+            return [*problems, str(error)]
+        return problems + http.check_url(url, options.timeout_seconds, options.ca_file)
+
+
+def signature(secret: str, at: int, body: bytes) -> str:
+    """The header `Mad-Signature` of a body at a time in seconds since 1970."""
+    digest = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={at},v1={digest}"
+
+
+def secret_problems(*values: str | Secret | None) -> list[str]:
+    """A problem for each secret that is not there."""
+    problems = []
+    for value in values:
+        try:
+            revealed(value)
+        except SecretMissing as error:
+            problems.append(str(error))
+    return problems
+
+
+def _compiled(template: str) -> Template:
+    """A template in a sandbox. Raises ValueError."""
+    from jinja2 import StrictUndefined, TemplateSyntaxError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    try:
+        return environment.from_string(template)
+    except TemplateSyntaxError as error:
+        raise ValueError(f"template, line {error.lineno}: {error.message}") from None
