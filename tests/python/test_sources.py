@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
+import subprocess
+import sys
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
 from service import Server
 
+from mad.config.components import component, types_of
+from mad.config.options import describe
 from mad.engine import source_contract as contract
 from mad.engine.source_contract import requests
 from mad.sources.protocol import Source
+from mad.sources.stdin import StdinOptions, StdinSource
 from mad.sources.tail import TailOptions, TailSource
 
 
@@ -247,3 +254,82 @@ def test_a_server_reads_its_sources_and_reports_them(tmp_path: Path) -> None:
     with Server(data, "--config", str(settings)) as server:
         server.eventually("/ingest/stats", lambda stats: stats["accepted_total"] == 600)
         assert server.stop() == 0
+
+
+def test_lines_of_a_pipe_are_read_until_it_ends() -> None:
+    """Also the last line without an end, and not one that is too long."""
+    near, far = os.pipe()
+    source = StdinSource(StdinOptions(), near)
+    source.open({})
+    first, second, third = requests(0, 3)
+    os.write(far, first + b"\n" + second[:30])
+    batch = source.read(0.5)
+    assert batch is not None
+    assert contract._numbers([batch]) == [0]
+    assert source.read(0.0) is None
+    os.write(far, second[30:] + b"\n")
+    batch = source.read(0.5)
+    assert batch is not None
+    assert contract._numbers([batch]) == [1]
+
+    def write() -> None:
+        for _ in range(10):
+            os.write(far, b"x" * (1 << 20))
+        os.write(far, b"\n" + third)
+        os.close(far)
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    batches = [batch for _ in range(2_000) if (batch := source.read(0.01)) is not None]
+    writing.join()
+    assert contract._numbers(batches) == [2]
+    assert sum(batch.unreadable for batch in batches) == 1
+    os.close(near)
+
+
+@pytest.mark.parametrize("type_", [one for one in types_of("sources") if one != "stdin"])
+def test_the_page_of_a_source_lists_its_options(type_: str) -> None:
+    """The table of each page is that of the declaration."""
+    page = (Path(__file__).parents[2] / "docs" / f"source-{type_}.md").read_text()
+    table = page.partition("## Configuration")[2].splitlines()
+    for one in describe(component("sources", type_).Options):
+        row = next(line for line in table if line.startswith(f"| `{one.name}` |"))
+        for cell in (one.type, one.default, one.range, one.help):
+            assert cell.replace("|", "\\|") in row, (one.name, cell)
+
+
+MISSING = """
+import sys
+class Without:
+    def find_spec(self, name, *_):
+        if name == sys.argv[2]:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Without())
+from mad.config.components import component
+from mad.errors import MissingExtraError
+try:
+    component("sources", sys.argv[1])(None)
+except MissingExtraError as error:
+    print(error, "|", error.hint)
+"""
+
+
+@pytest.mark.parametrize(
+    ("type_", "package", "extra"),
+    [("kafka", "confluent_kafka", "kafka"), ("nats", "nats", "nats"), ("redis", "redis", "redis")],
+)
+def test_a_missing_package_is_named_with_its_extra(type_: str, package: str, extra: str) -> None:
+    command = [sys.executable, "-c", MISSING, type_, package]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert found.stdout.strip().endswith(f"| pip install 'mad-py[{extra}]'"), found.stderr
+    pyproject = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    assert f"\n{extra} = [" in pyproject
+
+
+def test_the_extra_all_has_every_other_extra() -> None:
+    pyproject = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    extras = pyproject.partition("[project.optional-dependencies]")[2].partition("\n[")[0]
+    names = set(re.findall(r"(?m)^(\w+) = \[", extras)) - {"all", "pyarrow"}
+    found = re.search(r'(?m)^all = \["mad-py\[([\w,]+)\]"\]', extras)
+    assert found is not None
+    assert set(found[1].split(",")) == names

@@ -17,6 +17,7 @@ BUILT_IN: dict[Group, dict[str, str]] = {
         "nats": "mad.sources.nats:NatsSource",
         "prometheus": "mad.sources.prometheus:PrometheusSource",
         "redis": "mad.sources.redis:RedisSource",
+        "stdin": "mad.sources.stdin:StdinSource",
     },
     "sinks": {
         "alertmanager": "mad.sinks.alertmanager:AlertmanagerSink",

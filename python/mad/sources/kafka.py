@@ -56,8 +56,16 @@ class KafkaOptions:
     tls: bool = option(False, help="Encrypt the connections")
     ca_file: str = option("", help="File with the certificates of authorities")
     batch_records: int = option(10_000, help="Most records of a batch", least=1, most=100_000)
-    batch_bytes: int = option(4 << 20, help="Most bytes of a batch", least=1_024, most=8 << 20)
+    batch_bytes: int = option(4 << 20, help="Most bytes of a batch", least=1_024, most=8_000_000)
     settings: dict[str, str] = option({}, help="Further settings of librdkafka")
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a secret among the settings, where it would stand in plain."""
+        for name in self.settings:
+            if any(word in name for word in ("password", "secret", "token")):
+                raise ValueError(f"settings has {name!r}; use the option password, or a file")
+        if self.username and self.password is None:
+            raise ValueError("username needs a password")
 
 
 @dataclass(slots=True)

@@ -33,7 +33,7 @@ class TailOptions:
         pattern="beginning|end",
     )
     poll_seconds: float = option(0.5, help="Pause between two looks", least=0.01, most=3_600)
-    batch_bytes: int = option(1 << 20, help="Most bytes of a batch", least=1_024, most=8 << 20)
+    batch_bytes: int = option(1 << 20, help="Most bytes of a batch", least=1_024, most=8_000_000)
 
 
 class TailSource:

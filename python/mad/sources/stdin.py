@@ -1,0 +1,105 @@
+"""Standard input, into which another program writes lines: the source type `stdin`."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import sys
+from dataclasses import dataclass
+from time import sleep
+
+from mad.config.options import option
+from mad.sources.grown import LONGEST_LINE
+from mad.sources.payload import KINDS
+from mad.sources.protocol import Batch, Positions, SourceUnavailable
+
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class StdinOptions:
+    """What a source of the type `stdin` reads."""
+
+    kind: str = option("requests", help="Kind of the records", pattern="|".join(KINDS))
+    format: str = option("text", help="Format of the lines")
+    partition: str = option("", help="Partition of the event time")
+
+
+class StdinSource:
+    """Reads lines until the other program ends.
+
+    A pipe cannot be read twice: lines that the process had read and not yet committed when it was
+    killed are lost. What stays in the pipe while the engine is slow slows the other program.
+    """
+
+    Options = StdinOptions
+
+    def __init__(self, options: StdinOptions, file: int | None = None) -> None:
+        self.options = options
+        self._file = file
+        self._rest = b""
+        self._is_skipping = self._is_at_end = False
+
+    def open(self, positions: Positions) -> None:
+        """Finds standard input."""
+        if self._file is None:
+            try:
+                self._file = sys.stdin.fileno()
+            except (AttributeError, OSError, ValueError) as error:
+                raise SourceUnavailable(
+                    "there is no standard input", "start mad behind a pipe"
+                ) from error
+
+    def read(self, timeout: float) -> Batch | None:
+        """The whole lines that are there now."""
+        skipped = 0
+        if not self._is_at_end and self._is_readable(timeout):
+            piece = os.read(self._open_file(), _PIECE)
+            self._is_at_end = not piece
+            self._rest += piece
+        elif self._is_at_end:
+            sleep(timeout)
+        lines, end, rest = self._rest.rpartition(b"\n")
+        if self._is_at_end and rest:
+            lines, end, rest = self._rest, b"\n", b""
+        if not end:
+            lines, rest = b"", self._rest
+        if self._is_skipping and end:
+            lines, self._is_skipping, skipped = lines.partition(b"\n")[2], False, 1
+        if self._is_skipping or len(rest) > LONGEST_LINE:
+            self._is_skipping, rest = True, b""
+        self._rest = rest
+        if not lines and not skipped:
+            return None
+        body = lines + end if lines else b""
+        return Batch(body, {}, self.options.kind, self.options.format, unreadable=skipped)
+
+    def acknowledge(self, positions: Positions) -> None:
+        """A pipe needs no acknowledgement."""
+
+    def check(self) -> list[str]:
+        """Whether another program writes to standard input."""
+        try:
+            self.open({})
+        except SourceUnavailable as error:
+            return [f"{error}; {error.hint}"]
+        if os.isatty(self._open_file()):
+            return ["standard input is a terminal; start mad behind a pipe"]
+        return []
+
+    def close(self) -> None:
+        """The pipe stays open, because it cannot be opened again."""
+
+    def _open_file(self) -> int:
+        if self._file is None:
+            raise SourceUnavailable("the source is not open")
+        return self._file
+
+    def _is_readable(self, timeout: float) -> bool:
+        with selectors.DefaultSelector() as waiting:
+            try:
+                waiting.register(self._open_file(), selectors.EVENT_READ)
+            except PermissionError:
+                # A regular file can always be read.
+                return True
+            return bool(waiting.select(timeout))
