@@ -159,7 +159,7 @@ faults: $(VENV)/.installed $(VENV)/.tested test-panic ## kill the service, damag
 
 # each target runs for MINUTES (20) and continues where the last run stopped; with FUZZER=cargo-fuzz the
 # core's targets are drawn by coverage (cargo install cargo-fuzz)
-FUZZ_TARGETS := csv jsonl checkpoint config template graph observe
+FUZZ_TARGETS := csv jsonl formats checkpoint config template graph observe
 FUZZER ?= mutate
 FUZZ_MINUTES = $(if $(filter command,$(firstword $(origin MINUTES))),$(MINUTES),20)
 fuzz: $(VENV)/.installed $(VENV)/.tested ## attack every reader with changed inputs; MINUTES=20 a target

@@ -16,6 +16,7 @@ use mad_core::series::Glob;
 use mad_core::telemetry::RouteTemplates;
 use mad_core::time::ZonePolicy;
 use mad_core::wire::AnyDecoder;
+use mad_core::wire::formats::{DETECT_BYTES, FileFormat, FormatOptions, Inspection, decoder};
 use mad_core::{
     Direction, Document, Format, Limits, Pipeline, PipelineConfig, Record, RecordKind, Rejections,
     Sample, ServiceGraph, Source, Timestamp, Update,
@@ -28,9 +29,10 @@ pub use seeds::seeds;
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("csv", csv),
     ("jsonl", jsonl),
+    ("formats", formats),
     ("checkpoint", checkpoint),
     ("config", config),
     ("template", template),
@@ -72,6 +74,35 @@ fn decode(data: &[u8], format: Format) {
     if fed.is_ok() {
         end(pipeline);
     }
+}
+
+/// A file of any format: the first byte names the format, or lets it be detected.
+///
+/// # Panics
+///
+/// The counts depend on the places at which the input is cut, which is a fault that the fuzzer
+/// shall find.
+pub fn formats(data: &[u8]) {
+    let Some((first, text)) = data.split_first() else { return };
+    let begin = text.get(..DETECT_BYTES).unwrap_or(text);
+    let named = FileFormat::ALL.get(usize::from(*first) % (FileFormat::ALL.len() + 1)).copied();
+    let Some(format) = named.or_else(|| FileFormat::detect("", begin)) else { return };
+    let whole = inspected(format, begin, &[text]);
+    let (head, tail) = text.split_at(text.len() / 2);
+    let (middle, end) = tail.split_at(tail.len().min(1));
+    assert_eq!(whole, inspected(format, begin, &[head, middle, end]), "cuts matter");
+}
+
+/// The counts of a file that comes in pieces; `None` where it cannot be read.
+fn inspected(format: FileFormat, begin: &[u8], pieces: &[&[u8]]) -> Option<String> {
+    let options = FormatOptions { zone: ZonePolicy::Offset(0), ..FormatOptions::default() };
+    let mut decoder = decoder(format, &options, begin).ok()?;
+    let (mut seen, mut rejections) = (Inspection::default(), Rejections::default());
+    for piece in pieces {
+        decoder.feed(piece, &mut seen, &mut rejections).ok()?;
+    }
+    decoder.finish(&mut seen, &mut rejections).ok()?;
+    serde_json::to_string(&seen.document(format, &rejections)).ok()
 }
 
 /// Saved state. Length and checksum are set right, so that the payload is read.

@@ -1,5 +1,6 @@
 //! Good inputs of each target, made by the code itself.
 
+use mad_core::wire::formats::FileFormat;
 use mad_core::{Pipeline, PipelineConfig, Request, Source, Timestamp, Update};
 
 /// Requests of `seconds` seconds from `start`, of two endpoints; one gets slow after half of the
@@ -19,6 +20,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "csv" => with_kinds(&CSV),
         "jsonl" => with_kinds(&JSON_LINES),
+        "formats" => with_formats(),
         "checkpoint" => vec![saved(0), saved(90), saved(1_200)],
         "config" => configurations(),
         "template" => texts(&TEMPLATES),
@@ -55,6 +57,32 @@ const JSON_LINES: [&str; 6] = [
     "{\"caller\":\"shop\",\"callee\":\"db\"}\n",
 ];
 
+/// Files of other tools, and of mad.
+const FORMATS: [&str; 10] = [
+    "10.0.0.1 - ann [06/Jan/2026:10:45:00 +0000] \"GET /pay?x=1 HTTP/1.1\" 200 512 \"-\" \"curl\" 0.012\n\
+     10.0.0.2 - - [06/Jan/2026:10:45:01 +0000] \"POST /cart HTTP/2\" 503 0 \"-\" \"-\" 1.5\n",
+    "{\"log\":\"ERROR no room\\n\",\"stream\":\"stderr\",\"time\":\"2026-01-06T10:45:00.5Z\"}\n",
+    "2026-01-06T10:45:00.123456789Z stdout F level=error msg=\"no room\" status=500\n\
+     2026-01-06T10:45:01.123456789Z stderr P part\n",
+    "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":\
+     {\"stringValue\":\"shop\"}}]},\"scopeSpans\":[{\"spans\":[{\"traceId\":\"0af7651916cd43dd8448eb211c80319c\",\
+     \"spanId\":\"b7ad6b7169203331\",\"name\":\"/pay\",\"kind\":2,\"startTimeUnixNano\":\"1767696300000000000\",\
+     \"endTimeUnixNano\":\"1767696300012000000\",\"status\":{\"code\":2}}]}]}]}\n",
+    "# TYPE http_requests_total counter\nhttp_requests_total{service=\"shop\",code=\"200\"} 12 1767696300000\n\
+     http_seconds_bucket{le=\"0.5\"} 3\nhttp_seconds_sum 1.5\nhttp_seconds_count 4\n",
+    "[{\"traceId\":\"0af7651916cd43dd\",\"id\":\"b7ad6b7169203331\",\"name\":\"pay\",\"kind\":\"SERVER\",\
+     \"timestamp\":1767696300000000,\"duration\":12000,\"localEndpoint\":{\"serviceName\":\"shop\"},\
+     \"tags\":{\"http.status_code\":\"500\",\"error\":\"true\"}}]\n",
+    "{\"data\":[{\"traceID\":\"0af7651916cd43dd\",\"spans\":[{\"traceID\":\"0af7651916cd43dd\",\"spanID\":\"1\",\
+     \"operationName\":\"/pay\",\"references\":[],\"startTime\":1767696300000000,\"duration\":1200,\
+     \"tags\":[{\"key\":\"error\",\"type\":\"bool\",\"value\":true}],\"processID\":\"p1\"}],\
+     \"processes\":{\"p1\":{\"serviceName\":\"shop\",\"tags\":[]}}}]}\n",
+    "timeStamp,elapsed,label,responseCode,success\n1767696300000,12,/pay,200,true\n",
+    "{\"metric\":\"http_req_duration\",\"type\":\"Point\",\"data\":{\"time\":\"2026-01-06T10:45:00Z\",\
+     \"value\":12.5,\"tags\":{\"status\":\"200\",\"name\":\"/pay\"}}}\n",
+    "[2026-01-06 10:45:00,123] WARN [ReplicaFetcher replicaId=1] Error in response (kafka.server)\n",
+];
+
 const TEMPLATES: [&str; 4] = [
     "/item/{sku}\n/item/1\n/item/abc?x=1\nGET /item/9\n",
     "/files/{path*}\n/files/a/b/c\n/files\n",
@@ -75,6 +103,15 @@ const GRAPHS: [&str; 2] = [
 
 fn texts(all: &[&str]) -> Vec<Vec<u8>> {
     all.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+/// Each file as it is detected, and each under the name of every format.
+fn with_formats() -> Vec<Vec<u8>> {
+    let texts = || FORMATS.into_iter().chain(CSV).chain(JSON_LINES);
+    let formats = 0..=FileFormat::ALL.len() as u8;
+    formats
+        .flat_map(|format| texts().map(move |text| [&[format], text.as_bytes()].concat()))
+        .collect()
 }
 
 fn with_kinds(all: &[&str]) -> Vec<Vec<u8>> {
