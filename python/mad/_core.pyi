@@ -1031,7 +1031,8 @@ class FeatureBuilder:
     A row has the number of requests and errors of its step (a minute, unless
     `features.step_seconds` says otherwise) and the mean, the percentiles and the maximum of their
     latencies in ms. Percentiles are exact, by linear interpolation. A step without requests has no
-    row. Of `config`, `features`, `limits` and `naive_offset_seconds` matter.
+    row. Of `config`, `features`, `limits`, `intake.map`, `intake.service` and
+    `naive_offset_seconds` matter.
 
     Records that cannot be read are counted in `rejected` and stop nothing; an empty table gives no
     rows. A builder can be pickled and copied, and threads can share it.
@@ -1147,8 +1148,8 @@ class ServiceGraph:
     """The graph of services and their calls, from spans, edges and requests that share a trace.
 
     Related records may come in any order and in pieces. The number of services, calls and open
-    spans is bounded: of `config`, `limits.services`, `limits.graph_edges`, `limits.open_spans` and
-    `naive_offset_seconds` matter. Durations are in ms; NaN stands where nothing was seen. Records
+    spans is bounded: of `config`, `limits.services`, `limits.graph_edges`, `limits.open_spans`,
+    `intake.map`, `intake.service` and `naive_offset_seconds` matter. Durations are in ms; NaN stands where nothing was seen. Records
     that cannot be read are counted in `rejected`; an empty graph has empty tables. A graph can be
     pickled and copied unless a source that was fed in pieces has not ended.
 
@@ -1189,7 +1190,7 @@ class ServiceGraph:
         """The state as JSON, to go on from."""
     @staticmethod
     def restore(state: str, config: _Config = None) -> ServiceGraph:
-        """A graph from its state; of `config`, only `naive_offset_seconds` matters. Raises
+        """A graph from its state; of `config`, `intake` and `naive_offset_seconds` matter. Raises
         ValueError when the state is damaged."""
     @property
     def accepted(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 from datetime import datetime
 from typing import Any
 
@@ -106,3 +107,20 @@ def test_invalid_input_is_named() -> None:
     state["nodes"].pop()
     with pytest.raises(ValueError, match=r"damaged: .* names an unknown service"):
         mad.ServiceGraph.restore(json.dumps(state))
+
+
+def test_columns_that_the_configuration_names() -> None:
+    config = {"intake": {"map": {"caller": "from", "callee": "to"}}}
+    graph = mad.ServiceGraph(config)
+    graph.add({"from": ["web"], "to": ["shop"]}, kind="edges")
+    # a copy keeps its columns, and so do pieces of bytes
+    graph = pickle.loads(pickle.dumps(graph))
+    graph.feed("edges", b"from,to\nshop,payments\n")
+    graph.end("edges")
+    assert graph.edges()["callee"] == ["payments", "shop"]
+    assert graph.rejected["total"] == 0
+    one = {"intake": {"service": "web"}}
+    rows = {"timestamp": [START], "endpoint": ["/"], "status_code": [200], "latency_ms": [3.0]}
+    alone = mad.ServiceGraph(one)
+    alone.add(rows, kind="requests")
+    assert alone.nodes()["service"] == ["web"]

@@ -49,8 +49,11 @@ def test_a_stable_level_is_announced_by_the_command_line(
     levels = json.loads(capsys.readouterr().out)["levels"]
     assert {level["signal"] for level in levels} <= {"p50_latency_ms", "p95_latency_ms"}
     assert all(not level["by_command"] for level in levels) and levels
-    document = json.loads(mad.detect(settled()).document())
-    assert document["levels"] == levels
+    report = mad.detect(settled())
+    assert json.loads(report.document())["levels"] == levels
+    report.to_html(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "New levels" in page and f"<li>{levels[0]['text']}</li>" in page
 
 
 def test_a_command_accepts_errors_in_a_saved_state(

@@ -254,3 +254,29 @@ def test_rows_without_a_zone_name_no_setting() -> None:
     with pytest.raises(ValueError, match="has no time zone") as raised:
         mad.RowScorer().observe(rows)
     assert "naive_offset_seconds" not in str(raised.value)
+
+
+def test_a_stray_row_before_the_traffic_is_forgotten_as_in_the_whole_run() -> None:
+    def request(minute: int, ms: float) -> dict[str, Any]:
+        moment = f"2026-01-06T{minute // 60:02}:{minute % 60:02}:05Z"
+        return {
+            "timestamp": moment,
+            "service": "shop",
+            "endpoint": "/pay",
+            "status_code": 200,
+            "latency_ms": ms,
+        }
+
+    minutes = [(0, 9_000.0), *((at, 40.0 + at * 7 % 5) for at in range(300, 400))]
+    report = mad.detect([request(minute, ms) for minute, ms in minutes])
+    mine = mad.RowScorer().observe(report.features).to_table()["score"]
+    assert abs(mine - report.scored["score"])[:-1].max() < 1e-9
+    columns = {
+        "team": ["shop", "shop"],
+        "endpoint": ["/pay", "/pay"],
+        "timestamp": ["2026-01-06T10:00:05Z", "2026-01-06T10:00:20Z"],
+        "status_code": [200, 200],
+        "latency_ms": [1.0, 2.0],
+    }
+    builder = mad.FeatureBuilder({"intake": {"map": {"service": "team"}}})
+    assert builder.build(columns).to_table()["req_count"].tolist() == [2]

@@ -16,6 +16,13 @@ use crate::feature::{Row, RowKind, SignalSample};
 use crate::series::{Sample, Signal, SignalId, SignalKind};
 use crate::time::Timestamp;
 
+/// Empty steps after which the rows before them are stray, if they are few.
+const STRAY_GAP: u32 = 10;
+/// Most rows before such a gap that are stray.
+const STRAY_ROWS: usize = 2;
+/// Most rows that are forgotten as stray ones.
+const MOST_STRAY: usize = 3;
+
 /// Judges the rows of one entity and kind: any signals.
 ///
 /// # Method
@@ -61,6 +68,9 @@ pub struct RowScorer {
     config: ScoreConfig,
     /// Difference of the zone of the season from UTC, seconds east.
     utc_offset_seconds: i32,
+    /// Rows that were forgotten as stray ones.
+    #[serde(default)]
+    stray: u8,
 }
 
 impl RowScorer {
@@ -75,8 +85,14 @@ impl RowScorer {
     pub fn new(kind: RowKind, config: &ScoreConfig) -> Result<Self> {
         config.validate()?;
         let combiner = RowPolicy::of(kind).combines_signals.then(Box::default);
-        let mut scorer =
-            Self { kind, signals: Vec::new(), combiner, config: *config, utc_offset_seconds: 0 };
+        let mut scorer = Self {
+            kind,
+            signals: Vec::new(),
+            combiner,
+            config: *config,
+            utc_offset_seconds: 0,
+            stray: 0,
+        };
         if kind.is_requests() {
             for signal in Signal::ALL {
                 scorer.add(signal, signal.kind())?;
@@ -123,6 +139,47 @@ impl RowScorer {
         if let Some((_, scorer)) = found.and_then(|place| self.signals.get_mut(place)) {
             scorer.assume(FirstSight::of_service(errors, requests));
         }
+    }
+
+    /// Whether the next row may still be the first one of sustained traffic, so that
+    /// [`begin_after_stray`](Self::begin_after_stray) may have an effect.
+    pub fn may_begin(&self) -> bool {
+        usize::from(self.stray) + self.points() <= MOST_STRAY
+    }
+
+    /// Begins again where traffic begins after one or two stray rows, such as a test request hours
+    /// before: with a row after ten empty steps. `gap` is the number of empty steps before the next
+    /// row, and `errors` among `requests` are those that
+    /// [`assume_errors`](Self::assume_errors) takes. At most three rows are forgotten, so that an
+    /// endpoint whose rows are always far apart is known in time. Returns whether rows were forgotten.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mad_core::config::ScoreConfig;
+    /// use mad_core::score::RowScores;
+    /// use mad_core::{EntityId, RowBuilder, RowKind, RowScorer, Timestamp};
+    ///
+    /// let mut scorer = RowScorer::new(RowKind::Requests, &ScoreConfig::default())?;
+    /// let test_call = RowBuilder::requests(EntityId(0), Timestamp::from_seconds(0)).latencies(&[900.0]);
+    /// scorer.observe(&test_call.row(), &mut RowScores::default());
+    /// assert!(!scorer.begin_after_stray(2, 0, 0));
+    /// assert!(scorer.begin_after_stray(300, 0, 0));
+    /// assert_eq!(scorer.points(), 0);
+    /// # Ok::<(), mad_core::Error>(())
+    /// ```
+    pub fn begin_after_stray(&mut self, gap: u32, errors: u64, requests: u64) -> bool {
+        let known = self.points();
+        if gap < STRAY_GAP || !(1..=STRAY_ROWS).contains(&known) || !self.may_begin() {
+            return false;
+        }
+        // The config was validated when the scorer was made, so it does not fail.
+        let Ok(mut begun) = Self::new(self.kind, &self.config) else { return false };
+        begun.set_utc_offset(self.utc_offset_seconds);
+        begun.assume_errors(errors, requests);
+        begun.stray = self.stray.saturating_add(known as u8);
+        *self = begun;
+        true
     }
 
     /// Errors and requests that are learnt as normal.

@@ -1,9 +1,10 @@
 //! The stage that turns requests into rows of features.
 
 use mad_core::time::ZonePolicy;
+use mad_core::wire::ColumnMap;
 use mad_core::{
-    EntityTable, FeatureRow, FeatureSink, Rejections, Request, RowBuffer, RowKind, SeriesTable,
-    Source,
+    EntityTable, FeatureRow, FeatureSink, IntakeConfig, Rejections, Request, RowBuffer, RowKind,
+    SeriesTable, Source,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -22,7 +23,8 @@ use crate::tables::record_table::RequestTable;
 /// A row has the number of requests and errors of its step (a minute, unless
 /// `features.step_seconds` says otherwise) and the mean, the percentiles and the maximum of their
 /// latencies in ms. Percentiles are exact, by linear interpolation. A step without requests has no
-/// row. Of `config`, `features`, `limits` and `naive_offset_seconds` matter.
+/// row. Of `config`, `features`, `limits`, `intake.map`, `intake.service` and `naive_offset_seconds`
+/// matter.
 ///
 /// Records that cannot be read are counted in `rejected` and stop nothing; an empty table gives no
 /// rows. A builder can be pickled and copied, and threads can share it.
@@ -51,6 +53,7 @@ struct Building {
     entities: EntityTable,
     series: SeriesTable,
     naive_offset_seconds: Option<i32>,
+    intake: IntakeConfig,
     rejections: Rejections,
 }
 
@@ -65,8 +68,8 @@ impl FeatureBuilder {
         let entities = EntityTable::new(config.limits.entities);
         let series = SeriesTable::new(config.limits.series);
         let naive_offset_seconds = config.naive_offset_seconds;
-        let rejections = Rejections::default();
-        let state = Building { core, entities, series, naive_offset_seconds, rejections };
+        let (intake, rejections) = (config.intake, Rejections::default());
+        let state = Building { core, entities, series, naive_offset_seconds, intake, rejections };
         Ok(Self { state: Shared::new(state) })
     }
 
@@ -115,8 +118,11 @@ impl FeatureBuilder {
 
 impl FeatureBuilder {
     fn read(&self, py: Python<'_>, requests: &Bound<'_, PyAny>) -> PyResult<RequestTable> {
-        let offset = self.state.with(py, |state| state.naive_offset_seconds)?;
-        RequestTable::read(requests, offset.map_or(ZonePolicy::Refuse, ZonePolicy::Offset))
+        let (offset, columns) = self
+            .state
+            .with(py, |state| (state.naive_offset_seconds, ColumnMap::new(&state.intake)))?;
+        let zone = offset.map_or(ZonePolicy::Refuse, ZonePolicy::Offset);
+        RequestTable::read_mapped(requests, zone, &columns)
     }
 }
 

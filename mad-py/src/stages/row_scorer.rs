@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use mad_core::score::RowScores;
-use mad_core::{EntityId, EntityTable, RowBuilder, RowKind, ScoreConfig};
+use mad_core::{EntityId, EntityTable, RowBuilder, RowKind, ScoreConfig, Timestamp};
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -57,7 +57,15 @@ struct Scoring {
     /// Length of a step.
     step: Duration,
     entities: EntityTable,
-    scorers: BTreeMap<EntityId, mad_core::RowScorer>,
+    scorers: BTreeMap<EntityId, Known>,
+}
+
+/// What is known of one entity.
+#[derive(Serialize, Deserialize)]
+struct Known {
+    scorer: mad_core::RowScorer,
+    /// Start of its newest row.
+    newest: Timestamp,
 }
 
 #[pymethods]
@@ -81,18 +89,24 @@ impl RowScorer {
                 let mut judged = RowScores::default();
                 for row in &rows.features {
                     let id = rows.known(row, &mut state.entities);
-                    let is_new = !state.scorers.contains_key(&id);
+                    let may_begin =
+                        state.scorers.get(&id).is_none_or(|known| known.scorer.may_begin());
                     let (errors, requests) =
-                        if is_new { state.errors_elsewhere(id) } else { (0, 0) };
-                    let scorer = match state.scorers.entry(id) {
+                        if may_begin { state.errors_elsewhere(id) } else { (0, 0) };
+                    let Known { scorer, newest } = match state.scorers.entry(id) {
                         Entry::Occupied(known) => known.into_mut(),
                         Entry::Vacant(new) => {
                             let kind = RowKind::Requests;
                             let mut scorer = mad_core::RowScorer::new(kind, &state.config)?;
                             scorer.assume_errors(errors, requests);
-                            new.insert(scorer)
+                            new.insert(Known { scorer, newest: row.bucket })
                         }
                     };
+                    // Empty steps before the row.
+                    let gap = row.bucket.since(*newest) / state.step.as_nanos().max(1) as i64 - 1;
+                    let gap = u32::try_from(gap.max(0)).unwrap_or(u32::MAX);
+                    scorer.begin_after_stray(gap, errors, requests);
+                    *newest = row.bucket;
                     scorer.observe(&RowBuilder::from(row).step(state.step).row(), &mut judged);
                     scores.push(judged.kept());
                 }
@@ -113,7 +127,7 @@ impl Scoring {
             .filter(|other| *other != id)
             .take(MOST_ENDPOINTS)
             .filter_map(|other| self.scorers.get(&other))
-            .map(mad_core::RowScorer::learnt_errors)
+            .map(|known| known.scorer.learnt_errors())
             .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 }

@@ -2,11 +2,11 @@
 
 use mad_core::time::ZonePolicy;
 use mad_core::wire::ColumnMap;
-use mad_core::{CallEdge, Record, RecordKind, Rejections, ServiceNode};
+use mad_core::{CallEdge, PipelineConfig, Record, RecordKind, Rejections, ServiceNode};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-use crate::config::{parse, to_json};
+use crate::config::{parse, read, to_json};
 use crate::errors::{to_py, value_error};
 use crate::pickle::{self, Reduced};
 use crate::records::kinds::{parse_kind, read_table};
@@ -18,8 +18,8 @@ use crate::tables::table::{Table, flags, floats, integers, strings};
 /// The graph of services and their calls, from spans, edges and requests that share a trace.
 ///
 /// Related records may come in any order and in pieces. The number of services, calls and open
-/// spans is bounded: of `config`, `limits.services`, `limits.graph_edges`, `limits.open_spans` and
-/// `naive_offset_seconds` matter. Durations are in ms; NaN stands where nothing was seen. Records
+/// spans is bounded: of `config`, `limits.services`, `limits.graph_edges`, `limits.open_spans`,
+/// `intake.map`, `intake.service` and `naive_offset_seconds` matter. Durations are in ms; NaN stands where nothing was seen. Records
 /// that cannot be read are counted in `rejected`; an empty graph has empty tables. A graph can be
 /// pickled and copied unless a source that was fed in pieces has not ended, and threads can share
 /// it.
@@ -34,7 +34,7 @@ use crate::tables::table::{Table, flags, floats, integers, strings};
 #[pyclass(module = "mad._core", frozen)]
 pub struct ServiceGraph {
     state: Shared<State>,
-    zone: ZonePolicy,
+    config: PipelineConfig,
 }
 
 struct State {
@@ -52,14 +52,14 @@ impl ServiceGraph {
     fn new(config: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let config = parse(config)?;
         let core = mad_core::ServiceGraph::new(&config.limits).map_err(|error| to_py(&error))?;
-        Ok(Self::of(core, Reading::default(), config.zone()))
+        Ok(Self::of(core, Reading::default(), config))
     }
 
     /// Takes a table of spans, edges or requests.
     #[pyo3(signature = (table, kind="spans"))]
     fn add(&self, py: Python<'_>, table: &Bound<'_, PyAny>, kind: &str) -> PyResult<()> {
-        let mut source = Source::new(kind_of(kind)?);
-        let zone = self.zone;
+        let mut source = self.source(kind_of(kind)?);
+        let zone = self.config.zone();
         self.with_piece(py, source.kind, table, |state, piece| {
             state.take(&mut source, piece, zone)?;
             state.take(&mut source, &Piece::End, zone)
@@ -68,9 +68,9 @@ impl ServiceGraph {
 
     /// Takes a piece of a source: bytes, cut anywhere, or a table.
     fn feed(&self, py: Python<'_>, kind: &str, chunk: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (kind, zone) = (kind_of(kind)?, self.zone);
+        let (kind, zone) = (kind_of(kind)?, self.config.zone());
         self.with_piece(py, kind, chunk, |state, piece| {
-            let mut source = state.open(kind).unwrap_or_else(|| Source::new(kind));
+            let mut source = state.open(kind).unwrap_or_else(|| self.source(kind));
             let outcome = state.take(&mut source, piece, zone);
             state.sources.push(source);
             outcome
@@ -79,7 +79,7 @@ impl ServiceGraph {
 
     /// Ends a source.
     fn end(&self, py: Python<'_>, kind: &str) -> PyResult<()> {
-        let (kind, zone) = (kind_of(kind)?, self.zone);
+        let (kind, zone) = (kind_of(kind)?, self.config.zone());
         let outcome = self.state.with(py, |state| match state.open(kind) {
             Some(mut source) => state.take(&mut source, &Piece::End, zone),
             None => Ok(()),
@@ -165,13 +165,13 @@ impl ServiceGraph {
         self.state.with(py, |state| to_json(&state.core))?
     }
 
-    /// A graph from its state; of `config`, only `naive_offset_seconds` matters.
+    /// A graph from its state; of `config`, `intake` and `naive_offset_seconds` matter.
     #[staticmethod]
     #[pyo3(signature = (state, config=None))]
     fn restore(state: &str, config: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let core = serde_json::from_str(state)
             .map_err(|error| value_error(format!("the saved graph cannot be read: {error}")))?;
-        Ok(Self::of(core, Reading::default(), parse(config)?.zone()))
+        Ok(Self::of(core, Reading::default(), parse(config)?))
     }
 
     /// Records that were not taken: total, counts by reason, and the first of each.
@@ -193,7 +193,7 @@ impl ServiceGraph {
         self.state.with(py, |state| state.reading.problem(min_accepted, LINE))
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, (String, Option<i32>)> {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Reduced<'py, (String, String)> {
         let saved = self.state.with(py, |state| match state.sources.first() {
             Some(open) => Err(value_error(format!(
                 "the source of {} has not ended: call end({:?}) first",
@@ -202,19 +202,14 @@ impl ServiceGraph {
             ))),
             None => to_json(&(&state.core, &state.reading)),
         })??;
-        let offset = match self.zone {
-            ZonePolicy::Offset(seconds) => Some(seconds),
-            ZonePolicy::Refuse => None,
-        };
-        pickle::reduce_with::<Self, _>(py, (saved, offset))
+        pickle::reduce_with::<Self, _>(py, (saved, to_json(&self.config)?))
     }
 
     #[staticmethod]
-    fn _from_state(state: &str, naive_offset_seconds: Option<i32>) -> PyResult<Self> {
+    fn _from_state(state: &str, config: &str) -> PyResult<Self> {
         let (core, reading) = serde_json::from_str(state)
             .map_err(|error| value_error(format!("the saved graph cannot be read: {error}")))?;
-        let zone = naive_offset_seconds.map_or(ZonePolicy::Refuse, ZonePolicy::Offset);
-        Ok(Self::of(core, reading, zone))
+        Ok(Self::of(core, reading, read(config)?))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -225,9 +220,14 @@ impl ServiceGraph {
 }
 
 impl ServiceGraph {
-    fn of(core: mad_core::ServiceGraph, reading: Reading, zone: ZonePolicy) -> Self {
+    fn of(core: mad_core::ServiceGraph, reading: Reading, config: PipelineConfig) -> Self {
         let state = State { core, settled: None, sources: Vec::new(), reading };
-        Self { state: Shared::new(state), zone }
+        Self { state: Shared::new(state), config }
+    }
+
+    /// A source of a kind at its start.
+    fn source(&self, kind: RecordKind) -> Source {
+        Source::with_columns(kind, &self.config)
     }
 
     /// Asks the settled graph.
@@ -251,7 +251,8 @@ impl ServiceGraph {
             let bytes = bytes.as_bytes();
             self.state.with(py, |state| take(state, &Piece::Bytes(bytes)))?
         } else {
-            let table = Piece::Table(read_table(kind, chunk, self.zone, &ColumnMap::default())?);
+            let columns = ColumnMap::new(&self.config.intake);
+            let table = Piece::Table(read_table(kind, chunk, self.config.zone(), &columns)?);
             self.state.with(py, |state| take(state, &table))?
         };
         outcome.map_err(|error| to_py(&error))

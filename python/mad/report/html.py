@@ -30,6 +30,8 @@ AFFECTED = 12
 """Most affected endpoints that an incident lists."""
 MORE_ROWS = 500
 """Most rows in the table of older incidents."""
+LEVELS = 100
+"""Most rows in the table of new levels."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _SIGNAL_ORDER = ("p95_latency_ms", "p50_latency_ms", "error_rate", "req_count")
@@ -49,6 +51,7 @@ def view(document: Json) -> dict[str, Any]:
     full = found[:FULL_INCIDENTS]
     top = summary.top_incident(found)
     older = found[FULL_INCIDENTS:]
+    levels = document.get("levels") or []
     return {
         "title": title,
         "lead": lead,
@@ -66,6 +69,8 @@ def view(document: Json) -> dict[str, Any]:
         "older_left": max(len(older) - MORE_ROWS, 0),
         "flagged_alone": summary.judged(document)[1]
         - sum(int(incident.get("rows") or 0) for incident in found),
+        "levels": [words.visible(level["text"]) for level in levels[:LEVELS]],
+        "levels_left": max(len(levels) - LEVELS, 0),
         "graph": graph.section(document.get("graph")),
         "suppressed": summary.suppressed(document),
         "unflagged": summary.unflagged(document)[:UNFLAGGED_ROWS],

@@ -16,7 +16,6 @@ use self::explained::EndpointsOfStep;
 use self::levels::{accepted, signal_name};
 use self::rules::Rules;
 use self::silence::{Silence, StepWatch};
-use self::state::MOST_STRAY;
 pub(super) use self::state::{EntityState, SeriesState};
 use super::LevelAccepted;
 use super::names::Names;
@@ -116,7 +115,7 @@ impl Judge {
         let known = self.rows.get(id.index()).and_then(Option::as_ref);
         // a service has no elsewhere: its endpoints are the same requests
         let may_begin =
-            kind == RowKind::Requests && known.is_none_or(|state| state.rows <= MOST_STRAY);
+            kind == RowKind::Requests && known.is_none_or(|state| state.scorer.may_begin());
         let service = if may_begin { self.errors_elsewhere(id, names) } else { (0, 0) };
         let rules = self.rules.get(&id).and_then(Option::as_ref);
         let slot = slot(&mut self.rows, id.index())?;
@@ -126,7 +125,9 @@ impl Judge {
             *slot = Some(Box::new(EntityState::new(kind, score, at, service).ok()?));
         }
         let state = slot.as_mut()?;
-        state.begin_after_stray(score, (at, row.head.gap), service).ok()?;
+        if state.scorer.begin_after_stray(row.head.gap, service.0, service.1) {
+            state.first = at;
+        }
         let scores = &mut self.scores;
         state.scorer.set_utc_offset(config.season.utc_offset_seconds(at));
         state.scorer.score(row, scores);

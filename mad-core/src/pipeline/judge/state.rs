@@ -13,13 +13,6 @@ use crate::series::{Sample, SignalKind};
 use crate::slo::Traffic;
 use crate::time::Timestamp;
 
-/// Empty steps after which the rows before them are stray, if they are few.
-const STRAY_GAP: u32 = 10;
-/// Most rows before such a gap that are stray.
-const STRAY_ROWS: u64 = 2;
-/// Most rows that are forgotten as stray ones.
-pub(super) const MOST_STRAY: u64 = 3;
-
 /// Everything learnt of the requests of one entity.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::pipeline) struct EntityState {
@@ -27,8 +20,6 @@ pub(in crate::pipeline) struct EntityState {
     pub first: Timestamp,
     pub last: Timestamp,
     pub scorer: RowScorer,
-    /// Rows that were forgotten as stray ones.
-    stray: u64,
     pub traffic: Traffic,
     pub rows: u64,
     pub flagged: u64,
@@ -59,7 +50,6 @@ impl EntityState {
             first,
             last: first,
             scorer,
-            stray: 0,
             traffic,
             rows: 0,
             flagged: 0,
@@ -70,24 +60,6 @@ impl EntityState {
             last_row: first,
             silence: None,
         })
-    }
-
-    /// Begins again where traffic begins after one or two stray rows, such as a test request hours
-    /// before: with a row after ten empty steps. At most three rows are forgotten, so that an
-    /// endpoint whose rows are always far apart is known in time.
-    pub fn begin_after_stray(
-        &mut self,
-        config: &ScoreConfig,
-        (at, gap): (Timestamp, u32),
-        (errors, requests): (u64, u64),
-    ) -> Result<()> {
-        let known = self.rows.saturating_sub(self.stray);
-        if gap >= STRAY_GAP && (1..=STRAY_ROWS).contains(&known) && self.rows <= MOST_STRAY {
-            self.scorer = RowScorer::new(self.scorer.kind(), config)?;
-            self.scorer.assume_errors(errors, requests);
-            (self.first, self.stray) = (at, self.rows);
-        }
-        Ok(())
     }
 
     pub fn maturity(&self) -> EntityMaturity {
