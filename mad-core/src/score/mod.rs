@@ -53,6 +53,7 @@ mod long;
 mod long_memory;
 mod mad;
 mod mad_config;
+mod open_hour;
 mod phase_cells;
 mod phase_component;
 mod phases;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::phase_cells::{Cell, SPREAD_UNITS, packed_cells, unpacked_cells};
+use super::phase_cells::{Cell, SPREAD_UNITS, in_units, packed_cells, unpacked_cells};
 use crate::error::{Error, Result};
 
 /// Visits over which the errors of a component are averaged: two cycles of the day.
@@ -19,11 +19,15 @@ const LEAST_SHARE: f64 = 0.3;
 const LEAST_CELLS: u32 = 8;
 /// Usual errors by which a cell has to stand out twice to be believed by itself.
 const CLEAR: f64 = 4.0;
+/// Usual errors by which one visit stands out.
+const OUT: f64 = 2.0;
 
 /// The cells of one period.
 #[derive(Debug, Clone)]
 pub(super) struct Component {
     cells: Vec<Cell>,
+    /// Whether a cell is believed that stood out a little in most of its visits.
+    trusts_steady: bool,
     /// The visit that is open.
     visit: Visit,
     /// Sum and number of the known levels.
@@ -47,6 +51,17 @@ struct Visit {
     values: u32,
     mean: f64,
     squares: f64,
+}
+
+/// A visit that has ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct ClosedVisit {
+    /// Number of the cell since the epoch.
+    pub number: i64,
+    /// Mean of the values.
+    pub level: f64,
+    /// Standard deviation of the values; `None` for one value.
+    pub spread: Option<f64>,
 }
 
 /// The season at one time.
@@ -81,10 +96,20 @@ pub(super) struct SavedComponent {
     numbers: [f64; 4],
 }
 
+impl Visit {
+    /// The visit as it has ended; `None` without a value.
+    fn closed(self) -> Option<ClosedVisit> {
+        let Self { number, values, mean: level, squares } = self;
+        let spread = (values > 1).then(|| (squares / f64::from(values)).sqrt());
+        (values > 0).then_some(ClosedVisit { number, level, spread })
+    }
+}
+
 impl Component {
-    pub fn new(cells: usize) -> Self {
+    pub fn new(cells: usize, trusts_steady: bool) -> Self {
         Self {
             cells: vec![Cell::default(); cells],
+            trusts_steady,
             visit: Visit::default(),
             sum: 0.0,
             known: 0,
@@ -103,7 +128,7 @@ impl Component {
 
     /// A cell, if it is known.
     pub fn cell(&self, place: usize) -> Option<Cell> {
-        self.cells.get(place).copied().filter(|cell| cell.visits > 0)
+        self.cells.get(place).copied().filter(|cell| cell.is_known())
     }
 
     /// The share of the deviations that the component explains, 0 if it is not believed.
@@ -132,7 +157,7 @@ impl Component {
         if believed <= 0.0 {
             return Phase { shift, widen: edge, ..Phase::default() };
         }
-        let spread = f64::from(cell.spread) * SPREAD_UNITS * scale.0;
+        let spread = cell.spread(scale.0);
         let excess = (spread * spread - 2.0 * self.spread * self.spread).max(0.0).sqrt();
         Phase { shift, widen: edge.max(excess), ..Phase::default() }
     }
@@ -149,7 +174,8 @@ impl Component {
     /// The share by which a cell is believed, and its level against the mean times that.
     fn believed(&self, cell: Cell, (unit, mean): (f64, f64), share: f64) -> (f64, f64) {
         let level = f64::from(cell.level) * unit - mean;
-        let believed = if self.is_clear(cell, mean, unit) { 1.0 } else { share };
+        let is_clear = self.is_clear(cell, mean, unit) || self.is_steady(cell);
+        let believed = if is_clear { 1.0 } else { share };
         (believed, believed * level)
     }
 
@@ -158,21 +184,30 @@ impl Component {
         let (level, last) =
             (f64::from(cell.level) * unit - mean, f64::from(cell.last) * unit - mean);
         let least = CLEAR * self.error.max(self.spread / 2.0).max(unit);
-        cell.visits >= 2
+        cell.was_visited_again()
             && self.known >= LEAST_CELLS
             && self.predicted >= LEAST_CLEAR
             && level.abs().min(last.abs()) >= least
             && (level - last).abs() <= level.abs() / 2.0
     }
 
-    /// Learns a value. Returns whether a visit ended with it.
-    pub fn learn(&mut self, number: i64, value: f64, scale: (f64, f64)) -> bool {
+    /// Whether most of the last visits of a cell stood out on the side of its level, so that a small
+    /// job that comes each time is known although single visits are not clear.
+    fn is_steady(&self, cell: Cell) -> bool {
+        self.trusts_steady
+            && cell.is_steady()
+            && self.known >= LEAST_CELLS
+            && self.predicted >= LEAST_CLEAR
+    }
+
+    /// Adds a value to the open visit. Returns the visit that ended with it.
+    pub fn visit(&mut self, number: i64, value: f64) -> Option<ClosedVisit> {
         if !value.is_finite() {
-            return false;
+            return None;
         }
-        let is_closed = number != self.visit.number;
-        if is_closed {
-            self.close(scale);
+        let mut closed = None;
+        if number != self.visit.number {
+            closed = self.visit.closed();
             self.visit = Visit { number, ..Visit::default() };
         }
         // Welford's mean and sum of squares.
@@ -181,20 +216,15 @@ impl Component {
         let away = value - visit.mean;
         visit.mean += away / f64::from(visit.values);
         visit.squares += away * (value - visit.mean);
-        is_closed
+        closed
     }
 
-    /// Ends the open visit and takes it into its cell.
-    fn close(&mut self, (unit, mean): (f64, f64)) {
-        let Visit { number, values, mean: level, squares } = self.visit;
-        if values == 0 {
-            return;
-        }
+    /// Takes a visit into its cell. `scale` is the unit of the levels and the usual level.
+    pub fn take(&mut self, visit: ClosedVisit, (unit, mean): (f64, f64)) {
+        let ClosedVisit { number, level, spread } = visit;
         let place = number.rem_euclid(self.cells.len() as i64) as usize;
         let Some(cell) = self.cells.get_mut(place) else { return };
-        let new = (level / unit).round().clamp(-32_000.0, 32_000.0) as i16;
-        let spread = (squares / f64::from(values)).sqrt();
-        if cell.visits > 0 {
+        if cell.is_known() {
             let known = f64::from(cell.level) * unit;
             self.predicted = (self.predicted + 1.0).min(ERRORS);
             // One outage must not hide the season of all other days.
@@ -206,24 +236,25 @@ impl Component {
             let average = |so_far: &mut f64, one: f64| *so_far += (one - *so_far) / self.predicted;
             average(&mut self.error, (level - known).abs().min(most));
             average(&mut self.deviation, (level - mean).abs());
-            let most = 2.0 * f64::from(cell.spread).max(self.spread / unit / SPREAD_UNITS).max(1.0);
-            let one = (spread / unit / SPREAD_UNITS).min(most);
+            let is_same_side = (known - mean) * (level - mean) > 0.0;
+            cell.count(is_same_side && (level - mean).abs() >= OUT * self.error.max(unit));
+            let usual = self.spread / unit / SPREAD_UNITS;
+            let most = 2.0 * f64::from(cell.spread).max(usual).max(1.0);
+            let one = (spread.unwrap_or(0.0) / unit / SPREAD_UNITS).min(most);
             cell.spread = f64::midpoint(f64::from(cell.spread), one).round().min(255.0) as u8;
             self.sum -= f64::from(cell.level);
+            let new = in_units(level, unit);
             cell.level = median_of_three(cell.level, cell.last, new);
+            cell.last = new;
         } else {
-            cell.spread = (spread / unit / SPREAD_UNITS).round().min(255.0) as u8;
-            cell.level = new;
+            *cell = Cell::first(level, spread, unit);
             self.known += 1;
         }
-        // Visits of one value have no spread.
-        if values > 1 {
+        self.sum += f64::from(cell.level);
+        if let Some(spread) = spread {
             let weight = 1.0 / (self.predicted + f64::from(self.known)).clamp(1.0, ERRORS);
             self.spread += (spread.min(4.0 * self.spread.max(unit)) - self.spread) * weight;
         }
-        cell.last = new;
-        cell.visits = cell.visits.saturating_add(1);
-        self.sum += f64::from(cell.level);
     }
 
     /// The saved form.
@@ -245,7 +276,7 @@ impl Component {
         self.cells = unpacked_cells(&saved.cells, wanted).ok_or_else(|| {
             Error::argument("cells", saved.cells.len(), &format!("the bytes of {wanted} cells"))
         })?;
-        let known = self.cells.iter().filter(|cell| cell.visits > 0);
+        let known = self.cells.iter().filter(|cell| cell.is_known());
         self.sum = known.clone().map(|cell| f64::from(cell.level)).sum();
         self.known = known.count() as u32;
         self.middle = self.median();
@@ -265,7 +296,7 @@ impl Component {
     }
 
     fn median(&self) -> i16 {
-        let known = self.cells.iter().filter(|cell| cell.visits > 0);
+        let known = self.cells.iter().filter(|cell| cell.is_known());
         let mut levels: Vec<i16> = known.map(|cell| cell.level).collect();
         let middle = levels.len() / 2;
         if levels.is_empty() { 0 } else { *levels.select_nth_unstable(middle).1 }

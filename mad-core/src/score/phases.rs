@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::open_hour::{MINUTES, OpenHour, SavedHour};
 use super::phase_component::{Component, Phase, Place, SavedComponent};
 use crate::error::{Error, Result};
 use crate::time::{HOUR, MINUTE, Timestamp};
 
 /// Length of a cell, and number of cells, of the hour, the day and the week.
-const PERIODS: [(i64, usize); 3] = [(MINUTE, 60), (5 * MINUTE, 288), (HOUR, 168)];
+const PERIODS: [(i64, usize); 3] = [(MINUTE, MINUTES), (5 * MINUTE, 288), (HOUR, 168)];
 const OF_HOUR: usize = 0;
 const OF_DAY: usize = 1;
 const OF_WEEK: usize = 2;
@@ -25,13 +26,14 @@ const MOST_OF_PERIOD: f64 = 0.8;
 /// 1. The values of one *visit* of a cell are averaged. The level of a cell is the median of its
 ///    level, its last visit and this one (a recursive median of three): one unusual day changes
 ///    nothing, and what happens twice is learnt.
-/// 2. A component is believed by the share of the deviations that it explains: `1 - (e / a)^2` with
+/// 2. The hour learns each visit against the level of the same hour ([`OpenHour`]), so that it does not
+///    depend on the season of the day. The day learns the rest after the hour, and the week the
+///    rest after both. A cell of the day replaces the level that the season of hours of a gauge
+///    expects, and stands out from that, so that one rhythm is not taken off twice.
+/// 3. A component is believed by the share of the deviations that it explains: `1 - (e / a)^2` with
 ///    the mean error `e` of its predictions and the mean deviation `a` without it, from 0.3 on. A
-///    cell that stood out twice by four usual errors is believed by itself, so that a job of some
-///    minutes is learnt beside a level that follows nothing.
-/// 3. The hour learns the rest after the day and the week, and the week the rest after the day. A cell
-///    of the day replaces the level that the season of hours of a gauge expects, and stands out from
-///    that, so that one rhythm is not taken off twice.
+///    cell that stood out twice by four usual errors, or most times by two, is believed by itself,
+///    so that a job of some minutes is learnt beside a level that follows nothing.
 /// 4. Where values differ within a cell, or from the next cell, the scale is widened, because a job
 ///    does not begin at the same second each day.
 ///
@@ -53,6 +55,8 @@ pub(super) struct Phases {
     /// Unit of the levels.
     unit: f64,
     parts: [Component; 3],
+    /// The visits of the hour that is open.
+    open_hour: OpenHour,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,14 +65,21 @@ struct Saved {
     origin: Option<f64>,
     unit: f64,
     parts: [SavedComponent; 3],
+    open_hour: SavedHour,
 }
 
 impl Phases {
     /// Phases that know nothing. `unit` is the resolution of the levels, `origin` the usual level, or
     /// `None` for a signal with a season of hours.
     pub fn new(origin: Option<f64>, unit: f64) -> Self {
-        let component = |(_, cells): (i64, usize)| Component::new(cells);
-        Self { origin, unit, parts: PERIODS.map(component) }
+        let component = |place: usize| {
+            // The season of hours of a gauge has small levels of the day, and those of its weeks.
+            let trusts_steady = origin.is_some() || place != OF_DAY;
+            let cells = PERIODS.get(place).map_or(0, |(_, cells)| *cells);
+            Component::new(cells, trusts_steady)
+        };
+        let parts = [OF_HOUR, OF_DAY, OF_WEEK].map(component);
+        Self { origin, unit, parts, open_hour: OpenHour::default() }
     }
 
     /// The season at a time, at which a season of hours has the level `hours`. With `by_share` every
@@ -113,19 +124,18 @@ impl Phases {
         Some(f64::from(cell.level) * self.unit - day.mean(self.unit))
     }
 
-    /// Learns a value in the judged unit. `center` is the usual level without the season, `base` the
-    /// long-term center of a signal with a season of hours and `hours` the level of the hour, and
-    /// `anomalous_for` how long the signal has been anomalous, nanoseconds.
+    /// Learns a value in the judged unit. `base` is the long-term center of a signal with a season
+    /// of hours and `hours` the level of the hour, and `anomalous_for` is how long the signal has
+    /// been anomalous, nanoseconds.
     pub fn learn(
         &mut self,
         at: Timestamp,
         value: f64,
-        center: f64,
         (base, hours): (f64, f64),
         anomalous_for: i64,
         by_share: bool,
     ) {
-        let (places, has_hours) = (places_of(at), self.origin.is_none());
+        let places = places_of(at);
         let scales = [OF_HOUR, OF_DAY, OF_WEEK].map(|place| self.scale_of(place, hours));
         let mut shifts = [0.0; 3];
         for (shift, ((part, place), scale)) in
@@ -133,20 +143,27 @@ impl Phases {
         {
             *shift = part.shift_at(place.cell, scale, by_share);
         }
-        let [hour, day, week] = shifts;
-        // The mean of the hour moves with the day, those of the others are fixed.
+        let [hour, day, _] = shifts;
         let level = value - self.origin.unwrap_or(base) - hour;
-        // A cell of the day takes the place of the level of the hour.
-        let of_day = if day == 0.0 { 0.0 } else { hours + day };
-        let rests = [value - of_day - week - center, level, level - hours - day];
+        let rests = [value, level, level - hours - day];
         let periods = PERIODS.map(|(length, cells)| length.saturating_mul(cells as i64) as f64);
         let parts = self.parts.iter_mut().zip(places).zip(periods);
-        for (((part, place), period), (rest, scale)) in parts.zip(rests.into_iter().zip(scales)) {
-            if (anomalous_for as f64) < MOST_OF_PERIOD * period {
-                let is_closed = part.learn(place.number, rest, scale);
-                if is_closed && has_hours {
-                    part.find_middle();
+        for (place, (((part, at), period), (rest, scale))) in
+            parts.zip(rests.into_iter().zip(scales)).enumerate()
+        {
+            if anomalous_for as f64 >= MOST_OF_PERIOD * period {
+                continue;
+            }
+            let Some(visit) = part.visit(at.number, rest) else { continue };
+            if place == OF_HOUR {
+                for visit in self.open_hour.push(visit, self.unit) {
+                    part.take(visit, scale);
                 }
+            } else {
+                part.take(visit, scale);
+            }
+            if self.origin.is_none() {
+                part.find_middle();
             }
         }
     }
@@ -177,7 +194,8 @@ fn place_of<const LENGTH: i64, const CELLS: usize>(nanos: i64) -> Place {
 impl From<Phases> for Saved {
     fn from(phases: Phases) -> Self {
         let parts = phases.parts.map(|part| part.saved());
-        Self { origin: phases.origin, unit: phases.unit, parts }
+        let open_hour = phases.open_hour.saved();
+        Self { origin: phases.origin, unit: phases.unit, parts, open_hour }
     }
 }
 
@@ -186,6 +204,7 @@ impl TryFrom<Saved> for Phases {
 
     fn try_from(saved: Saved) -> Result<Self> {
         let mut phases = Self::new(saved.origin, saved.unit);
+        phases.open_hour = OpenHour::restored(&saved.open_hour)?;
         for (part, saved) in phases.parts.iter_mut().zip(saved.parts) {
             part.restore(&saved)?;
         }

@@ -156,3 +156,29 @@ fn an_outage_of_rows_each_half_hour_is_no_phase_of_the_hour() {
         assert!(flagged.len() >= 60, "each {step} minutes: {} of 124 rows", flagged.len());
     }
 }
+
+/// A job has the same size by day and by night, or follows the traffic around it.
+#[test]
+fn an_hourly_job_beside_a_daily_rhythm_is_known_whatever_the_traffic() {
+    for rate in [12.0, 60.0, 400.0] {
+        for (size, follows) in [(0.9, false), (3.0, false), (0.8, true)] {
+            let mean = |at: i64| {
+                let wave = (at % DAY) as f64 / DAY as f64 * std::f64::consts::TAU;
+                let usual = rate * (1.0 - 0.8 * wave.cos());
+                let job = size * if follows { usual } else { rate };
+                if (15..18).contains(&(at % 60)) { usual + job } else { usual }
+            };
+            let extra = 7 * DAY + 700;
+            let is_extra = |at: i64| (extra..extra + 10).contains(&at);
+            let rows = flagged(SignalKind::Count, 8, |at| {
+                let mean = if is_extra(at) { 2.5 * mean(at) } else { mean(at) };
+                (mean + 1.2 * mean.sqrt() * wobble(at)).round()
+            });
+            let found = rows.iter().filter(|at| is_extra(**at)).count();
+            let other = since(&rows, 4 * DAY) - found;
+            let context = format!("{rate} a minute, a job of {size}, {follows}");
+            assert!(other <= 8, "{context}: {other} rows from day 5 on");
+            assert!(found >= 7, "{context}: {found} of 10");
+        }
+    }
+}

@@ -60,7 +60,7 @@ struct Scoring {
     scorers: BTreeMap<EntityId, Known>,
 }
 
-/// What is known of one entity.
+/// Everything learnt of one entity.
 #[derive(Serialize, Deserialize)]
 struct Known {
     scorer: mad_core::RowScorer,
