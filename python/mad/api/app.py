@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timezone
-from pathlib import Path
 from time import monotonic
 
-from fastapi import FastAPI, Request
-from starlette.concurrency import run_in_threadpool
+from fastapi import FastAPI
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mad import _core
-from mad.api import aiops, alerts, commands, compat, docs, errors, ingest, query, radar, stream
+from mad.api import (
+    aiops,
+    alerts,
+    commands,
+    compat,
+    docs,
+    errors,
+    exposition,
+    ingest,
+    query,
+    radar,
+    stream,
+)
 from mad.api.auth import Access, Tokens
 from mad.api.bodies import BodiesInFlight
 from mad.api.cache import AnswerCache
+from mad.api.exposition import ScrapeRoute
 from mad.api.health import HealthProbe
 from mad.api.protect import BodyLimit, Overload, QueryLane, ResponseHeaders
-from mad.api.service import Service, service_of
+from mad.api.service import Service
 from mad.api.stream import EventStreams
 from mad.api.transport import Connections
 from mad.config.server import HttpLimits
@@ -130,8 +139,8 @@ def create_app(
     for part in (compat, ingest, query, commands, alerts, stream, radar, aiops):
         app.include_router(part.router, responses=errors.COMMON)
     app.add_api_route(
-        "/metrics/prometheus",
-        exposition,
+        exposition.PATH,
+        exposition.exposition,
         methods=["GET"],
         tags=["Query API"],
         response_class=Response,
@@ -154,54 +163,5 @@ def create_app(
         hosts=frozenset(hosts),
         refused=RefusalLog(engine),
     )
-    return Application(
-        ResponseHeaders(Overload(access, engine.refuses_batch)), app, access, connections
-    )
-
-
-def _size(path: Path) -> int | None:
-    """Bytes of a file; None when it is not there."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
-
-
-async def exposition(request: Request) -> Response:
-    """Metrics of the service itself, and the score and expected band of every series."""
-    service = service_of(request)
-    engine = service.engine
-    scores = await run_in_threadpool(engine.pipeline.exposition)
-    counters = json.loads(await run_in_threadpool(engine.pipeline.counters))
-    shares = engine.intake.shares()
-    levels = {problem.level for problem in service.health.problems()}
-    sizes = [
-        ("mad_waiting_batches", "Batches that wait.", engine.waiting),
-        ("mad_entities", "Services and endpoints with separate state.", counters["entities"]),
-        ("mad_series", "Series of metrics with separate state.", counters["series"]),
-        ("mad_journal_bytes", "Size of the journal.", _size(engine.journal.path)),
-        ("mad_degraded", "1 while /health is not ok, else 0.", int(bool(levels))),
-        ("mad_failing", "1 while nothing can be accepted, else 0.", int("failing" in levels)),
-        ("process_resident_memory_bytes", "Resident memory of the process.", resident_bytes()),
-    ]
-    own = engine.stats.exposition() + "".join(
-        f"# HELP {name} {text}\n# TYPE {name} gauge\n{name} {value}\n"
-        for name, text, value in sizes
-        if value is not None
-    )
-    if shares:
-        name = "mad_accepted_share"
-        own += f"# HELP {name} Share of accepted records, 15 minutes.\n# TYPE {name} gauge\n"
-        own += "".join(f'{name}{{kind="{kind}"}} {share:g}\n' for kind, share in shares.items())
-    own += service.inputs.exposition() + service.sinks.exposition()
-    return Response(own.encode() + scores, media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-def resident_bytes() -> int | None:
-    """Resident memory of this process in bytes; None where the operating system does not report
-    it."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    served = ScrapeRoute(Overload(access, engine.refuses_batch))
+    return Application(ResponseHeaders(served), app, access, connections)
