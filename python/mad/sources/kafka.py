@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from mad.config.kafka import KafkaAccess
 from mad.config.options import option
-from mad.config.secret import Secret, revealed
 from mad.errors import MissingExtraError
 from mad.sources.payload import JOINTS, KINDS, joined
 from mad.sources.protocol import Batch, Positions, SourceUnavailable
@@ -28,10 +28,9 @@ _CONNECT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class KafkaOptions:
+class KafkaOptions(KafkaAccess):
     """What a source of the type `kafka` reads."""
 
-    brokers: tuple[str, ...] = option(help="Addresses of brokers, such as `kafka:9092`")
     topics: tuple[str, ...] = option(help="Topics")
     group: str = option("mad", help="Consumer group")
     kind: str = option("requests", help="Kind of the records", pattern="|".join(KINDS))
@@ -46,26 +45,8 @@ class KafkaOptions:
         help="`beginning` or `end` of partitions that are read for the first time",
         pattern="beginning|end",
     )
-    username: str = option("", help="User of SASL; `$ConnectionString` for Event Hubs")
-    password: Secret | None = option(None, help="Password of SASL; needs `username`")
-    mechanism: str = option(
-        "PLAIN",
-        help="`PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`",
-        pattern="PLAIN|SCRAM-SHA-256|SCRAM-SHA-512",
-    )
-    tls: bool = option(False, help="Encrypt the connections")
-    ca_file: str = option("", help="File with the certificates of authorities")
     batch_records: int = option(10_000, help="Most records of a batch", least=1, most=100_000)
-    batch_bytes: int = option(4 << 20, help="Most bytes of a batch", least=1_024, most=8_000_000)
-    settings: dict[str, str] = option({}, help="Further settings of librdkafka")
-
-    def __post_init__(self) -> None:
-        """Raises ValueError for a secret among the settings, where it would stand in plain."""
-        for name in self.settings:
-            if any(word in name for word in ("password", "secret", "token")):
-                raise ValueError(f"settings has {name!r}; use the option password, or a file")
-        if self.username and self.password is None:
-            raise ValueError("username needs a password")
+    batch_bytes: int = option(4_000_000, help="Most bytes of a batch", least=1_024, most=8_000_000)
 
 
 @dataclass(slots=True)
@@ -165,10 +146,9 @@ class KafkaSource:
 
     def _settings(self) -> dict[str, Any]:
         options = self.options
-        found: dict[str, Any] = {
-            "bootstrap.servers": ",".join(options.brokers),
+        return {
+            **options.connection(),
             "group.id": options.group,
-            "client.id": "mad",
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "enable.partition.eof": True,
@@ -177,19 +157,8 @@ class KafkaSource:
             "queued.max.messages.kbytes": 8 * 1024,
             "fetch.wait.max.ms": 100,
             "error_cb": self._failed,
+            **options.settings,
         }
-        if options.username or options.password:
-            found |= {
-                "sasl.mechanism": options.mechanism,
-                "sasl.username": options.username,
-                "sasl.password": revealed(options.password),
-            }
-        if options.tls or options.username:
-            transport = "SSL" if options.tls else "PLAINTEXT"
-            found["security.protocol"] = f"SASL_{transport}" if options.username else transport
-        if options.ca_file:
-            found["ssl.ca.location"] = options.ca_file
-        return {**found, **options.settings}
 
     def _named(self, consumer: Consumer, timeout: float) -> None:
         """Makes sure that a broker answers and has the topics."""
