@@ -13,6 +13,8 @@ pub const MAX_WINDOW: usize = 100_000;
 pub const MAX_NAME_BYTES: usize = 512;
 /// Longest line of a text file, in bytes. Longer lines are rejected without being held in memory.
 pub const MAX_LINE_BYTES: usize = 1 << 20;
+/// Longest JSON document, or message of a binary format, that is read as one, in bytes: 128 MiB.
+pub const MAX_DOCUMENT_BYTES: usize = 128 << 20;
 /// Rejected records whose position and detail are kept, per reason.
 pub const REJECTED_SAMPLES: usize = 5;
 /// Services of which rejected records are counted.

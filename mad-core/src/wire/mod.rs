@@ -25,6 +25,7 @@ mod csv_fields;
 mod csv_header;
 #[cfg(feature = "jsonl")]
 mod elements;
+#[cfg(feature = "jsonl")]
 pub mod formats;
 #[cfg(feature = "jsonl")]
 mod json_object;
@@ -34,6 +35,8 @@ mod kind;
 #[cfg(any(feature = "csv", feature = "jsonl"))]
 mod lines;
 mod number;
+#[cfg(feature = "jsonl")]
+mod protobuf;
 #[cfg(feature = "jsonl")]
 mod range_query;
 #[cfg(feature = "jsonl")]

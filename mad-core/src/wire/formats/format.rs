@@ -14,17 +14,52 @@ pub enum FileFormat {
     Csv,
     /// JSON objects with fields of mad, one a line or in an array.
     JsonLines,
+    /// OpenTelemetry as JSON: traces, metrics or logs.
+    OtlpJson,
+    /// OpenTelemetry as protobuf: traces, metrics or logs.
+    OtlpPb,
+    /// Traces of Jaeger as JSON.
+    Jaeger,
+    /// Traces of Zipkin as JSON.
+    Zipkin,
+    /// Telemetry of Elastic APM.
+    Elastic,
+    /// Answers of the HTTP API of Prometheus.
+    PrometheusApi,
+    /// Metrics in the text format of Prometheus or in `OpenMetrics`.
+    PrometheusText,
+    /// Remote write of Prometheus.
+    RemoteWrite,
 }
 
 impl FileFormat {
     /// Every format.
-    pub const ALL: &'static [Self] = &[Self::Csv, Self::JsonLines];
+    pub const ALL: &'static [Self] = &[
+        Self::Csv,
+        Self::JsonLines,
+        Self::OtlpJson,
+        Self::OtlpPb,
+        Self::Jaeger,
+        Self::Zipkin,
+        Self::Elastic,
+        Self::PrometheusApi,
+        Self::PrometheusText,
+        Self::RemoteWrite,
+    ];
 
     /// The name that options and documents use.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Csv => "csv",
             Self::JsonLines => "json-lines",
+            Self::OtlpJson => "otlp-json",
+            Self::OtlpPb => "otlp-pb",
+            Self::Jaeger => "jaeger",
+            Self::Zipkin => "zipkin",
+            Self::Elastic => "elastic",
+            Self::PrometheusApi => "prometheus-api",
+            Self::PrometheusText => "prometheus-text",
+            Self::RemoteWrite => "remote-write",
         }
     }
 
@@ -33,13 +68,25 @@ impl FileFormat {
         match self {
             Self::Csv => "CSV with the fields of mad",
             Self::JsonLines => "JSON Lines with the fields of mad",
+            Self::OtlpJson => "OpenTelemetry (OTLP) as JSON",
+            Self::OtlpPb => "OpenTelemetry (OTLP) as protobuf",
+            Self::Jaeger => "traces of Jaeger as JSON",
+            Self::Zipkin => "traces of Zipkin as JSON",
+            Self::Elastic => "telemetry of Elastic APM",
+            Self::PrometheusApi => "answers of the HTTP API of Prometheus",
+            Self::PrometheusText => "metrics in the text format of Prometheus or in OpenMetrics",
+            Self::RemoteWrite => "remote write of Prometheus",
         }
     }
 
     /// The kind of most records of a file of this format; `None` where the file decides.
     pub const fn main_kind(self) -> Option<RecordKind> {
         match self {
-            Self::Csv | Self::JsonLines => None,
+            Self::Csv | Self::JsonLines | Self::OtlpJson | Self::OtlpPb | Self::Elastic => None,
+            Self::Jaeger | Self::Zipkin => Some(RecordKind::Spans),
+            Self::PrometheusApi | Self::PrometheusText | Self::RemoteWrite => {
+                Some(RecordKind::Metrics)
+            }
         }
     }
 

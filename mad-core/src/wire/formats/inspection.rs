@@ -36,8 +36,9 @@ pub struct Inspection {
 /// The spans of a file, by which edges are found whatever their order.
 #[derive(Debug, Clone, Default)]
 struct Spans {
-    /// The services of a trace's span id: one, or the two halves of a shared one.
-    services: HashMap<u64, Vec<u32>>,
+    /// The services of a trace's span id: one, or the two halves of a shared one. The server half is
+    /// marked.
+    services: HashMap<u64, Vec<(u32, bool)>>,
     /// Each span: its id, its parent, its service, and whether it is the server half.
     all: Vec<(u64, Option<u64>, u32, bool)>,
     names: Vec<String>,
@@ -136,7 +137,7 @@ impl FormatSink for Inspection {
         if unit.status != Code::None {
             *self.status.entry(unit.status).or_default() += by;
         }
-        if !unit.service.is_empty() {
+        if unit.has_service || !unit.service.is_empty() {
             count(&mut self.services, unit.service, by);
         }
         if !unit.level.is_empty() {
@@ -171,7 +172,7 @@ impl Spans {
             self.places.insert(service.to_owned(), place);
             place
         };
-        self.services.entry(id).or_default().push(place);
+        self.services.entry(id).or_default().push((place, is_shared));
         self.all.push((id, parent, place, is_shared));
     }
 
@@ -179,12 +180,17 @@ impl Spans {
     fn edges(&self) -> Vec<EdgeDocument> {
         let mut calls: BTreeMap<(&str, &str), u64> = BTreeMap::new();
         for (id, parent, service, is_shared) in &self.all {
-            let others = |id: &u64| {
-                let all = self.services.get(id).map(Vec::as_slice).unwrap_or_default();
-                all.iter().find(|other| *other != service).copied()
+            let of = |id: &u64| self.services.get(id).map(Vec::as_slice).unwrap_or_default();
+            let half = if *is_shared {
+                of(id).iter().find(|(other, _)| other != service).map(|(other, _)| *other)
+            } else {
+                None
             };
-            let half = if *is_shared { others(id) } else { None };
-            let caller = half.or_else(|| parent.as_ref().and_then(others));
+            // a child belongs to the half of its own service, else to the server half
+            let of_parent = parent.as_ref().map(of).unwrap_or_default();
+            let is_own = of_parent.iter().any(|(other, _)| other == service);
+            let parent = of_parent.iter().max_by_key(|(_, shared)| *shared).filter(|_| !is_own);
+            let caller = half.or_else(|| parent.map(|(other, _)| *other));
             let name = |place: u32| self.names.get(place as usize).map(String::as_str);
             if let Some((caller, callee)) = caller.and_then(name).zip(name(*service))
                 && !caller.is_empty()

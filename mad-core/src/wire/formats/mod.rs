@@ -13,20 +13,33 @@
 //! To add a format: a variant of [`FileFormat`], a rule in `detect.rs`, a decoder in a separate
 //! file, and its arm in [`decoder`].
 
+mod buckets;
 mod detect;
+mod elastic;
 mod format;
 mod inspection;
+mod jaeger;
+mod json_documents;
+mod memory;
+mod metric_series;
+mod naming;
 mod options;
+mod otlp;
 mod own;
+mod prometheus;
+mod quantile;
+mod trace_span;
 mod unit;
+mod zipkin;
 
 use std::fmt;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::telemetry::{Record, Rejections, RequestTime};
 
 pub use format::FileFormat;
 pub use inspection::{EdgeDocument, Inspection, InspectionDocument};
+pub use memory::TelemetryMemory;
 pub use options::FormatOptions;
 pub use unit::{Code, Link, Unit};
 
@@ -76,6 +89,10 @@ pub trait FormatDecoder: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Exchanges what the decoder remembers of metrics and versions with `memory`, so that the
+    /// bodies of one source continue each other. Formats without such a memory do nothing.
+    fn swap_memory(&mut self, _: &mut TelemetryMemory) {}
+
     /// What a user should know about the way the input is read, such as an inferred unit.
     fn notes(&self) -> Vec<String> {
         Vec::new()
@@ -114,5 +131,54 @@ pub fn decoder(
         FileFormat::Csv | FileFormat::JsonLines => {
             Ok(Box::new(own::OwnDecoder::new(format, options, first)))
         }
+        FileFormat::OtlpJson => Ok(Box::new(otlp::OtlpJsonDecoder::new(options))),
+        FileFormat::OtlpPb => Ok(Box::new(otlp::OtlpDecoder::new(options))),
+        FileFormat::Jaeger => Ok(Box::new(jaeger::JaegerDecoder::new(options))),
+        FileFormat::Zipkin => Ok(Box::new(zipkin::ZipkinDecoder::new(options))),
+        FileFormat::Elastic => Ok(Box::new(elastic::ElasticDecoder::new(options))),
+        FileFormat::PrometheusApi => Ok(Box::new(prometheus::ApiDecoder::new(options))),
+        FileFormat::PrometheusText => Ok(Box::new(prometheus::TextDecoder::new(options))),
+        FileFormat::RemoteWrite => Ok(Box::new(prometheus::RemoteWriteDecoder::new(options))),
+    }
+}
+
+/// Checks that a body can be read at all, without its records: before it is stored, and as far as
+/// that is quick.
+///
+/// Protobuf is checked in its outer messages, every other format by reading it. Items that cannot be
+/// read do not matter, unless nothing else is there.
+///
+/// # Errors
+///
+/// The body is not of the format, or holds only items that cannot be read.
+pub fn check(format: FileFormat, options: &FormatOptions, body: &[u8]) -> Result<()> {
+    match format {
+        FileFormat::OtlpPb => otlp::check(body),
+        FileFormat::RemoteWrite => prometheus::check_remote_write(body),
+        _ => {
+            let mut decoder = decoder(format, options, body)?;
+            let (mut seen, mut rejections) = (Counted::default(), Rejections::default());
+            decoder.feed(body, &mut seen, &mut rejections)?;
+            decoder.finish(&mut seen, &mut rejections)?;
+            let first = rejections.first().first().filter(|_| seen.units == 0);
+            first.map_or(Ok(()), |first| {
+                let (reason, detail) = (first.reason.describe(), &first.detail);
+                Err(Error::input(format!("nothing can be read: {reason} ({detail})")))
+            })
+        }
+    }
+}
+
+/// Counts the items of a body.
+#[derive(Default)]
+struct Counted {
+    units: u64,
+}
+
+impl FormatSink for Counted {
+    fn record(&mut self, _: Record<'_>, _: u64) {}
+
+    fn unit(&mut self, unit: &Unit<'_>) {
+        self.units += unit.count;
     }
 }

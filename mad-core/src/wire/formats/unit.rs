@@ -52,6 +52,8 @@ pub struct Unit<'a> {
     pub time: Option<Timestamp>,
     /// The service; empty where the item names none.
     pub service: &'a str,
+    /// Whether an item without a service counts as one of the service `""`.
+    pub has_service: bool,
     /// The status.
     pub status: Code,
     /// Whether it failed: a status from 500 to 599, or the error status of a span.
@@ -78,6 +80,7 @@ impl<'a> Unit<'a> {
             count: 1,
             time: None,
             service: "",
+            has_service: false,
             status: Code::None,
             is_error: false,
             latency_ms: f64::NAN,

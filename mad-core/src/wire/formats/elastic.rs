@@ -1,0 +1,486 @@
+//! Telemetry of Elastic APM: the lines that agents send (intake version 2) and the documents that
+//! Elasticsearch stores.
+//!
+//! In the intake, each line is an object with one key that names the event. The line `metadata`
+//! comes first and holds for the events after it. Durations are milliseconds and times are
+//! microseconds. An event without a time counts as read and gives no record, because the server
+//! dates it when it arrives. Stored documents have `@timestamp`, and durations in `event.duration`
+//! (nanoseconds) or `transaction.duration.us`.
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::json_documents::{
+    JsonDocuments, elements, integer, label, member, members, moment, number, text,
+};
+use super::memory::TelemetryMemory;
+use super::metric_series::{SeriesName, SeriesPoint, resource_of};
+use super::naming::{Naming, cut, optional};
+use super::trace_span::{TraceSpan, padded};
+use super::{FormatDecoder, FormatOptions, FormatSink, Unit};
+use crate::error::Result;
+use crate::limits::MAX_LINE_BYTES;
+use crate::telemetry::{LogLine, Record, RecordKind, RejectReason, Rejections, SpanKind};
+use crate::time::{Timestamp, ZonePolicy};
+
+/// Whether the first bytes of a JSON file are of Elastic APM.
+pub(super) fn is_elastic(first: &[u8]) -> bool {
+    use super::detect::has_key;
+    let start = first.trim_ascii_start();
+    let begins = |key: &str| {
+        let rest = start.strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+        rest.is_some_and(|rest| {
+            rest.strip_prefix(b"\"").is_some_and(|rest| {
+                rest.strip_prefix(key.as_bytes()).is_some_and(|rest| rest.starts_with(b"\""))
+            })
+        })
+    };
+    let intake = ["metadata", "transaction", "span", "error", "metricset", "log"];
+    let is_intake = begins("metadata") && intake.iter().skip(1).any(|key| has_key(first, key));
+    let is_stored = has_key(first, "@timestamp")
+        && (has_key(first, "processor") || has_key(first, "agent"))
+        && ["transaction", "span", "error", "metricset"].iter().any(|key| has_key(first, key))
+        && has_key(first, "service");
+    is_intake || (begins("metadata") && has_key(first, "service")) || is_stored
+}
+
+/// Reads telemetry of Elastic APM.
+#[derive(Debug)]
+pub(super) struct ElasticDecoder {
+    documents: JsonDocuments,
+    state: State,
+}
+
+#[derive(Debug)]
+struct State {
+    naming: Naming,
+    memory: TelemetryMemory,
+    position: u64,
+    metadata: Origin,
+}
+
+/// Where events come from.
+#[derive(Debug, Clone, Default)]
+struct Origin {
+    service: String,
+    /// The service that the event states in its own object. Names with dots count for records only.
+    stated: String,
+    version: String,
+    host: String,
+}
+
+impl ElasticDecoder {
+    pub fn new(options: &FormatOptions) -> Self {
+        let state = State {
+            naming: Naming::new(options),
+            memory: TelemetryMemory::default(),
+            position: 0,
+            metadata: Origin::default(),
+        };
+        Self { documents: JsonDocuments::default(), state }
+    }
+}
+
+impl FormatDecoder for ElasticDecoder {
+    fn feed(
+        &mut self,
+        bytes: &[u8],
+        sink: &mut dyn FormatSink,
+        rejections: &mut Rejections,
+    ) -> Result<()> {
+        let state = &mut self.state;
+        let mut each = |value: &RawValue, line: u64, rejections: &mut Rejections| {
+            state.document(value, line, sink, rejections);
+        };
+        self.documents.feed(bytes, &mut each, rejections)
+    }
+
+    fn finish(&mut self, sink: &mut dyn FormatSink, rejections: &mut Rejections) -> Result<()> {
+        let state = &mut self.state;
+        let mut each = |value: &RawValue, line: u64, rejections: &mut Rejections| {
+            state.document(value, line, sink, rejections);
+        };
+        self.documents.finish(&mut each, rejections)
+    }
+
+    fn swap_memory(&mut self, memory: &mut TelemetryMemory) {
+        std::mem::swap(&mut self.state.memory, memory);
+    }
+}
+
+/// The member at a path of keys, nested or written with dots. The nested one is taken first.
+fn at<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
+    let nested = path.split_once('.').and_then(|(first, rest)| at(member(value, &[first])?, rest));
+    nested.or_else(|| member(value, &[path]))
+}
+
+fn text_at<'v>(value: &'v Value, path: &str) -> &'v str {
+    at(value, path).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The first text at one of the paths.
+fn first_text<'v>(value: &'v Value, paths: &[&str]) -> &'v str {
+    paths
+        .iter()
+        .map(|path| text_at(value, path))
+        .find(|found| !found.is_empty())
+        .unwrap_or_default()
+}
+
+impl Origin {
+    fn read(value: &Value) -> Self {
+        let hosts = [
+            "service.node.name",
+            "service.node.configured_name",
+            "system.kubernetes.pod.name",
+            "kubernetes.pod.name",
+            "system.container.id",
+            "container.id",
+            "system.configured_hostname",
+            "system.detected_hostname",
+            "system.hostname",
+            "host.name",
+            "host.hostname",
+        ];
+        Self {
+            service: text_at(value, "service.name").to_owned(),
+            stated: text_at(value, "service.name").to_owned(),
+            version: text_at(value, "service.version").to_owned(),
+            host: first_text(value, &hosts).to_owned(),
+        }
+    }
+}
+
+/// The kind of an event.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Event {
+    Transaction,
+    Span,
+    Error,
+    Metrics,
+    Log,
+}
+
+const EVENTS: [(&str, Event); 5] = [
+    ("transaction", Event::Transaction),
+    ("span", Event::Span),
+    ("error", Event::Error),
+    ("metricset", Event::Metrics),
+    ("log", Event::Log),
+];
+
+impl State {
+    fn document(
+        &mut self,
+        value: &RawValue,
+        line: u64,
+        sink: &mut dyn FormatSink,
+        rejections: &mut Rejections,
+    ) {
+        if let Some(list) = elements(value) {
+            for one in list {
+                self.document(one, line, sink, rejections);
+            }
+            return;
+        }
+        let object = members(value);
+        if let Some(inner) = ["events", "hits", "_source"].iter().find_map(|key| object.get(*key)) {
+            return self.document(inner, line, sink, rejections);
+        }
+        let parsed = |raw: &RawValue| serde_json::from_str(raw.get()).unwrap_or(Value::Null);
+        if object.contains_key("@timestamp") && !object.contains_key("metadata") {
+            return self.stored(&parsed(value), sink, rejections);
+        }
+        if let Some(metadata) = object.get("metadata") {
+            self.metadata = Origin::read(&parsed(metadata));
+            return;
+        }
+        let event = EVENTS.iter().find_map(|(name, kind)| Some((*kind, object.get(*name)?)));
+        let Some((kind, event)) = event else {
+            // the action line of a bulk request
+            if ["index", "create"].iter().any(|key| object.contains_key(*key)) {
+                return;
+            }
+            return rejections.add(RejectReason::BadJson, line, || {
+                "the object is no event of Elastic APM".to_owned()
+            });
+        };
+        self.intake(kind, &parsed(event), sink, rejections);
+    }
+
+    fn intake(
+        &mut self,
+        kind: Event,
+        event: &Value,
+        sink: &mut dyn FormatSink,
+        rejections: &mut Rejections,
+    ) {
+        let mut origin = self.metadata.clone();
+        let replaced = first_text(event, &["context.service.name", "service.name"]);
+        if !replaced.is_empty() {
+            replaced.clone_into(&mut origin.service);
+        }
+        let nested = ["context", "service"].iter().find_map(|name| {
+            let inner = member(event, &[name])?;
+            let inner = if *name == "context" { member(inner, &["service"])? } else { inner };
+            Some(text(inner, &["name"])).filter(|name| !name.is_empty())
+        });
+        if let Some(nested) = nested {
+            nested.clone_into(&mut origin.stated);
+        }
+        let time = written_time(at(event, "@timestamp").or_else(|| at(event, "timestamp")));
+        let kind_of_work = text_at(event, "type");
+        let span = TraceSpan {
+            operation: text(event, &["name"]),
+            duration_ms: at(event, "duration").map_or(f64::NAN, number),
+            start: time,
+            kind: span_kind(kind, kind_of_work),
+            peer: Some(first_text(
+                event,
+                &[
+                    "context.service.target.name",
+                    "context.destination.service.resource",
+                    "context.service.target.type",
+                ],
+            ))
+            .filter(|peer| !peer.is_empty()),
+            is_error: text_at(event, "outcome") == "failure",
+            http_status: ["context.response.status_code", "context.http.status_code"]
+                .iter()
+                .find_map(|path| at(event, path))
+                .and_then(integer)
+                .and_then(|code| u16::try_from(code).ok())
+                .unwrap_or(0),
+            ..TraceSpan::default()
+        };
+        let ids = [
+            text_at(event, "trace_id"),
+            text_at(event, "id"),
+            first_text(event, &["parent_id", "transaction_id"]),
+        ];
+        match kind {
+            Event::Transaction | Event::Span => self.span(span, ids, &origin, sink, rejections),
+            Event::Metrics => self.metrics(event, at(event, "samples"), time, &origin, sink),
+            Event::Error => {
+                let said = first_text(
+                    event,
+                    &["exception.message", "log.message", "exception.type", "culprit"],
+                );
+                self.log(time, "ERROR", said, ids[0], &origin, sink, rejections);
+            }
+            Event::Log => {
+                let level = first_text(event, &["log.level", "level"]);
+                let trace = first_text(event, &["trace.id", "trace_id"]);
+                self.log(time, level, text(event, &["message"]), trace, &origin, sink, rejections);
+            }
+        }
+    }
+
+    fn stored(&mut self, document: &Value, sink: &mut dyn FormatSink, rejections: &mut Rejections) {
+        let origin = Origin::read(document);
+        let precise = at(document, "timestamp.us").and_then(|us| moment(Some(us)));
+        let time = written_time(at(document, "@timestamp")).or(precise);
+        let kind = stored_kind(document);
+        let nanos = at(document, "event.duration").map(|nanos| number(nanos) / 1e6);
+        let micros = ["transaction.duration.us", "span.duration.us"]
+            .iter()
+            .find_map(|path| at(document, path))
+            .map(|micros| number(micros) / 1e3);
+        let of = if kind == Event::Transaction { "transaction" } else { "span" };
+        let name = format!("{of}.name");
+        let id = format!("{of}.id");
+        let work = format!("{of}.type");
+        let span = TraceSpan {
+            operation: text_at(document, &name),
+            duration_ms: nanos.or(micros).unwrap_or(f64::NAN),
+            start: time,
+            kind: span_kind(kind, text_at(document, &work)),
+            peer: Some(first_text(
+                document,
+                &[
+                    "service.target.name",
+                    "span.destination.service.resource",
+                    "service.target.type",
+                ],
+            ))
+            .filter(|peer| !peer.is_empty()),
+            is_error: text_at(document, "event.outcome") == "failure",
+            http_status: at(document, "http.response.status_code")
+                .and_then(integer)
+                .and_then(|code| u16::try_from(code).ok())
+                .unwrap_or(0),
+            ..TraceSpan::default()
+        };
+        let trace = text_at(document, "trace.id");
+        match kind {
+            Event::Transaction | Event::Span => {
+                let ids = [trace, text_at(document, &id), text_at(document, "parent.id")];
+                self.span(span, ids, &origin, sink, rejections);
+            }
+            Event::Metrics => {
+                let samples = at(document, "metricset.samples");
+                self.metrics(document, samples, time, &origin, sink);
+            }
+            Event::Error => {
+                let exceptions = at(document, "error.exception").and_then(Value::as_array);
+                let first = exceptions.and_then(|all| all.first()).unwrap_or(&Value::Null);
+                let said = [
+                    text(first, &["message"]),
+                    first_text(document, &["error.log.message", "error.message", "message"]),
+                    text(first, &["type"]),
+                    text_at(document, "error.culprit"),
+                ];
+                let said = said.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+                self.log(time, "ERROR", said, trace, &origin, sink, rejections);
+            }
+            Event::Log => {
+                let level = first_text(document, &["log.level", "level"]);
+                let said = text(document, &["message"]);
+                self.log(time, level, said, trace, &origin, sink, rejections);
+            }
+        }
+    }
+
+    fn span(
+        &mut self,
+        span: TraceSpan<'_>,
+        [trace, id, parent]: [&str; 3],
+        origin: &Origin,
+        sink: &mut dyn FormatSink,
+        rejections: &mut Rejections,
+    ) {
+        self.position += 1;
+        let (trace, id, parent) = (padded(trace, 32), padded(id, 16), padded(parent, 16));
+        if let Some(start) = span.start {
+            let service = self.naming.service(&origin.service);
+            self.memory.version(service, &origin.version, start, sink);
+        }
+        let span = TraceSpan {
+            // an event of an old agent belongs to no trace but its own
+            trace_id: if trace.is_empty() { &id } else { &trace },
+            span_id: &id,
+            parent_id: Some(parent.as_str()).filter(|parent| !parent.is_empty()),
+            service: &origin.service,
+            host: &origin.host,
+            may_lack_start: true,
+            ..span
+        };
+        span.give(&self.naming, self.position, sink, rejections);
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the fields of one line")]
+    fn log(
+        &mut self,
+        time: Option<Timestamp>,
+        level: &str,
+        body: &str,
+        trace: &str,
+        origin: &Origin,
+        sink: &mut dyn FormatSink,
+        rejections: &mut Rejections,
+    ) {
+        self.position += 1;
+        let unit = Unit::new(RecordKind::Logs);
+        sink.unit(&Unit { time, service: &origin.stated, has_service: true, level, ..unit });
+        let Some(at) = time else { return };
+        let service = optional(self.naming.service(&origin.service));
+        let host = optional(&origin.host);
+        let body = if body.is_empty() { "-" } else { cut(body, MAX_LINE_BYTES) };
+        let line = LogLine::new(at, &service, level, body);
+        let trace_id = Some(trace).filter(|trace| !trace.is_empty());
+        let record = Record::Log(LogLine { trace_id, host: &host, ..line });
+        match record.check() {
+            Ok(()) => sink.record(record, self.position),
+            Err((reason, field)) => {
+                rejections.add(reason, self.position, || format!("log: {field}"));
+            }
+        }
+    }
+
+    /// The samples of a set of metrics: an object by name, or a list of objects with names.
+    fn metrics(
+        &mut self,
+        event: &Value,
+        samples: Option<&Value>,
+        time: Option<Timestamp>,
+        origin: &Origin,
+        sink: &mut dyn FormatSink,
+    ) {
+        self.position += 1;
+        let service = &*origin.service;
+        let unit = Unit::new(RecordKind::Metrics);
+        sink.unit(&Unit { time, service, has_service: true, ..unit });
+        let Some(time) = time else { return };
+        let tags = ["tags", "labels"].iter().find_map(|name| member(event, &[name]));
+        let tags: Vec<(&str, String)> = tags
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| (key.as_str(), label(value).into_owned()))
+            .collect();
+        let resource = resource_of(tags.iter().map(|(key, value)| (*key, value.as_str())));
+        let by_name = samples.and_then(Value::as_object).into_iter().flatten();
+        let by_name = by_name.map(|(name, sample)| (name.as_str(), sample));
+        let list = samples.and_then(Value::as_array).into_iter().flatten();
+        let list = list.map(|sample| (text(sample, &["name"]), sample));
+        for (metric, sample) in by_name.chain(list) {
+            let Some(value) = member(sample, &["value"]) else { continue };
+            let service = self.naming.service(service);
+            let mut point = SeriesPoint {
+                name: SeriesName { service, host: &origin.host, metric, resource: &resource },
+                at: time,
+                start: None,
+                position: self.position,
+                memory: &mut self.memory,
+                sink,
+            };
+            point.gauge(number(value));
+        }
+    }
+}
+
+/// The kind of a stored document.
+fn stored_kind(document: &Value) -> Event {
+    let named = first_text(document, &["processor.event", "data_stream.type"]);
+    if let Some((_, kind)) = EVENTS.iter().find(|(name, _)| *name == named) {
+        return *kind;
+    }
+    if at(document, "error").is_some() {
+        Event::Error
+    } else if at(document, "metricset").is_some() || matches!(named, "metric" | "metrics") {
+        Event::Metrics
+    } else if at(document, "transaction.type").is_some()
+        || at(document, "transaction.name").is_some()
+    {
+        Event::Transaction
+    } else if at(document, "span.name").is_some() || at(document, "span.type").is_some() {
+        Event::Span
+    } else {
+        Event::Log
+    }
+}
+
+fn span_kind(kind: Event, work: &str) -> SpanKind {
+    let work = work.split('.').next().unwrap_or_default();
+    match (kind, work) {
+        (Event::Transaction, "messaging") => SpanKind::Consumer,
+        (Event::Transaction, "request" | "http_request") => SpanKind::Server,
+        (Event::Span, "db" | "external" | "cache" | "storage") => SpanKind::Client,
+        (Event::Span, "messaging") => SpanKind::Producer,
+        _ => SpanKind::Internal,
+    }
+}
+
+/// A time in microseconds, or as text whose zone may lack its colon.
+fn written_time(value: Option<&Value>) -> Option<Timestamp> {
+    if let Some(found) = moment(value) {
+        return Some(found);
+    }
+    let text = value?.as_str()?;
+    let (time, zone) = text.split_at_checked(text.len().checked_sub(5)?)?;
+    let (hours, minutes) = zone.split_at_checked(3)?;
+    let is_zone =
+        hours.starts_with(['+', '-']) && minutes.bytes().all(|byte| byte.is_ascii_digit());
+    is_zone.then_some(())?;
+    Timestamp::parse(&format!("{time}{hours}:{minutes}"), ZonePolicy::Refuse).ok()
+}

@@ -1,0 +1,231 @@
+//! JSON files of other tools: one document, several after each other, or one a line.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use memchr::memchr;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::error::{Error, Result};
+use crate::limits::MAX_DOCUMENT_BYTES;
+use crate::telemetry::{RejectReason, Rejections};
+use crate::time::{Timestamp, ZonePolicy};
+
+/// Cuts an input into JSON values.
+///
+/// Where the first line is a complete value, each line is read alone, so that a broken one costs no
+/// other. Else the whole input is held and read at its end.
+#[derive(Debug, Default)]
+pub(super) struct JsonDocuments {
+    held: Vec<u8>,
+    layout: Layout,
+    line: u64,
+    failed: Option<Error>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+enum Layout {
+    #[default]
+    Unknown,
+    Lines,
+    Whole,
+}
+
+/// Takes a JSON value and its line.
+pub(super) type Each<'e> = dyn FnMut(&RawValue, u64, &mut Rejections) + 'e;
+
+impl JsonDocuments {
+    /// Takes the next bytes.
+    pub fn feed(
+        &mut self,
+        bytes: &[u8],
+        each: &mut Each<'_>,
+        rejections: &mut Rejections,
+    ) -> Result<()> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        self.held.extend_from_slice(bytes);
+        if self.layout == Layout::Unknown {
+            self.layout = layout(&self.held);
+        }
+        if self.layout == Layout::Lines {
+            let held = std::mem::take(&mut self.held);
+            let mut rest = held.as_slice();
+            while let Some(end) = memchr(b'\n', rest) {
+                let (line, after) = rest.split_at(end);
+                self.line(line, each, rejections);
+                rest = after.get(1..).unwrap_or_default();
+            }
+            self.held = rest.to_vec();
+        }
+        if self.held.len() > MAX_DOCUMENT_BYTES {
+            self.held = Vec::new();
+            let most = MAX_DOCUMENT_BYTES >> 20;
+            let error = Error::input(format!("the JSON document is longer than {most} MiB"));
+            self.failed = Some(error.clone());
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Takes the end of the input.
+    pub fn finish(&mut self, each: &mut Each<'_>, rejections: &mut Rejections) -> Result<()> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let held = std::mem::take(&mut self.held);
+        if self.layout == Layout::Lines {
+            self.line(&held, each, rejections);
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(held.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&held));
+        let mut values = serde_json::Deserializer::from_str(&text).into_iter::<&RawValue>();
+        let mut read = 0;
+        while let Some(Ok(value)) = values.next() {
+            read += 1;
+            each(value, read, rejections);
+        }
+        let end = values.byte_offset();
+        if text.get(end..).is_some_and(|rest| !rest.trim().is_empty()) {
+            let has_lines = read == 0 && held.split(|byte| *byte == b'\n').any(is_value);
+            if has_lines {
+                for line in held.split(|byte| *byte == b'\n') {
+                    self.line(line, each, rejections);
+                }
+                return Ok(());
+            }
+            let line = text.get(..end).unwrap_or_default().matches('\n').count() as u64 + 1;
+            rejections.add(RejectReason::BadJson, line, || {
+                text.get(end..).unwrap_or_default().trim().to_owned()
+            });
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: &[u8], each: &mut Each<'_>, rejections: &mut Rejections) {
+        self.line += 1;
+        if line.trim_ascii().is_empty() {
+            return;
+        }
+        match serde_json::from_slice::<&RawValue>(line) {
+            Ok(value) => each(value, self.line, rejections),
+            Err(_) => rejections.add(RejectReason::BadJson, self.line, || {
+                String::from_utf8_lossy(line).trim().to_owned()
+            }),
+        }
+    }
+}
+
+fn is_value(line: &[u8]) -> bool {
+    let line = line.trim_ascii();
+    matches!(line.first(), Some(b'{' | b'[')) && serde_json::from_slice::<&RawValue>(line).is_ok()
+}
+
+/// The layout of an input, once its first line with text has ended.
+fn layout(bytes: &[u8]) -> Layout {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let start = bytes.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(bytes.len());
+    let rest = bytes.get(start..).unwrap_or_default();
+    match memchr(b'\n', rest) {
+        None => Layout::Unknown,
+        Some(end) if is_value(rest.get(..end).unwrap_or_default()) => Layout::Lines,
+        Some(_) => Layout::Whole,
+    }
+}
+
+/// The members of an object by key; empty for another value. The last of equal keys wins.
+pub(super) fn members(value: &RawValue) -> BTreeMap<Cow<'_, str>, &RawValue> {
+    serde_json::from_str(value.get()).unwrap_or_default()
+}
+
+/// The elements of an array; `None` for another value.
+pub(super) fn elements(value: &RawValue) -> Option<Vec<&RawValue>> {
+    serde_json::from_str(value.get()).ok()
+}
+
+/// The first member of an object that has one of the names.
+pub(super) fn member<'v>(value: &'v Value, names: &[&str]) -> Option<&'v Value> {
+    names.iter().find_map(|name| value.get(*name)).filter(|found| !found.is_null())
+}
+
+/// The text of a member; empty where it is missing or no text.
+pub(super) fn text<'v>(value: &'v Value, names: &[&str]) -> &'v str {
+    member(value, names).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// An integer, written as a number or as text. Fractions are cut.
+pub(super) fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => {
+            number.as_i64().or_else(|| number.as_f64().map(|number| number as i64))
+        }
+        Value::String(text) => {
+            let text = text.trim();
+            text.parse().ok().or_else(|| text.parse().ok().map(|number: f64| number as i64))
+        }
+        _ => None,
+    }
+}
+
+/// A number, written as a number or as text; NaN for anything else.
+pub(super) fn number(value: &Value) -> f64 {
+    match value {
+        Value::Number(number) => number.as_f64().unwrap_or(f64::NAN),
+        Value::String(text) => text.trim().parse().unwrap_or(f64::NAN),
+        _ => f64::NAN,
+    }
+}
+
+/// A time in microseconds since 1970; `None` where it is missing, zero or out of range.
+pub(super) fn micros(value: Option<&Value>) -> Option<Timestamp> {
+    let nanos = integer(value?).filter(|micros| *micros > 0)?.checked_mul(1_000)?;
+    Some(Timestamp::from_nanos(nanos)).filter(|time| time.is_accepted())
+}
+
+/// A time as text with a zone, or in microseconds.
+pub(super) fn moment(value: Option<&Value>) -> Option<Timestamp> {
+    match value? {
+        Value::String(text) => Timestamp::parse(text, ZonePolicy::Refuse).ok(),
+        other => micros(Some(other)),
+    }
+}
+
+/// A value as the text of a label: text as it is, everything else as JSON.
+pub(super) fn label(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pieces: &[&str]) -> (Vec<(String, u64)>, u64) {
+        let mut documents = JsonDocuments::default();
+        let (mut found, mut rejections) = (Vec::new(), Rejections::default());
+        let mut each = |value: &RawValue, line: u64, _: &mut Rejections| {
+            found.push((value.get().to_owned(), line));
+        };
+        for piece in pieces {
+            documents.feed(piece.as_bytes(), &mut each, &mut rejections).unwrap();
+        }
+        documents.finish(&mut each, &mut rejections).unwrap();
+        (found, rejections.total())
+    }
+
+    #[test]
+    fn lines_are_read_alone_and_documents_as_a_whole() {
+        let lines = read(&["{\"a\":", "1}\n{broken\n", "\n{\"b\":2}"]);
+        assert_eq!(lines, (vec![("{\"a\":1}".to_owned(), 1), ("{\"b\":2}".to_owned(), 4)], 1));
+        let whole = read(&["{\n\"a\": 1", "\n}\n[2]"]);
+        assert_eq!(whole.0.len(), 2);
+        let first_line_is_broken = read(&["{oops\n{\"b\":2}\n"]);
+        assert_eq!(first_line_is_broken, (vec![("{\"b\":2}".to_owned(), 2)], 1));
+        assert_eq!(read(&["nothing"]), (vec![], 1));
+        assert_eq!(read(&["[1]"]).0.len(), 1);
+    }
+}

@@ -1,0 +1,391 @@
+//! OTLP as JSON.
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::super::json_documents::{
+    JsonDocuments, elements, integer, label, member, members, text,
+};
+use super::super::memory::TelemetryMemory;
+use super::super::naming::Naming;
+use super::super::trace_span::{TraceSpan, is_id};
+use super::super::{FormatDecoder, FormatOptions, FormatSink};
+use super::attributes::{AnyValue, Resource};
+use super::json_metrics;
+use super::logs::LogParts;
+use super::traces::{self, Context, duration_ms, time};
+use crate::error::Result;
+use crate::telemetry::{RejectReason, Rejections, SpanKind};
+
+/// The field names of one signal, with those before version 1.0.
+struct Names {
+    signal: Signal,
+    /// Of the request.
+    resources: &'static [&'static str],
+    /// Of a resource.
+    scopes: &'static [&'static str],
+    /// Of a scope.
+    items: &'static [&'static str],
+}
+
+const SIGNALS: [Names; 3] = [
+    Names {
+        signal: Signal::Traces,
+        resources: &["resourceSpans", "resource_spans"],
+        scopes: &[
+            "scopeSpans",
+            "scope_spans",
+            "instrumentationLibrarySpans",
+            "instrumentation_library_spans",
+        ],
+        items: &["spans"],
+    },
+    Names {
+        signal: Signal::Metrics,
+        resources: &["resourceMetrics", "resource_metrics"],
+        scopes: &[
+            "scopeMetrics",
+            "scope_metrics",
+            "instrumentationLibraryMetrics",
+            "instrumentation_library_metrics",
+        ],
+        items: &["metrics"],
+    },
+    Names {
+        signal: Signal::Logs,
+        resources: &["resourceLogs", "resource_logs"],
+        scopes: &[
+            "scopeLogs",
+            "scope_logs",
+            "instrumentationLibraryLogs",
+            "instrumentation_library_logs",
+        ],
+        items: &["logRecords", "log_records", "logs"],
+    },
+];
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Signal {
+    Traces,
+    Metrics,
+    Logs,
+}
+
+/// Whether the first bytes of a JSON file are OTLP.
+pub(in super::super) fn is_json(first: &[u8]) -> bool {
+    let mut names = SIGNALS.iter().flat_map(|names| names.resources);
+    names.any(|name| super::super::detect::has_key(first, name))
+}
+
+/// Reads OTLP JSON.
+#[derive(Debug)]
+pub(in super::super) struct OtlpJsonDecoder {
+    documents: JsonDocuments,
+    state: State,
+}
+
+#[derive(Debug)]
+struct State {
+    naming: Naming,
+    memory: TelemetryMemory,
+    position: u64,
+}
+
+impl OtlpJsonDecoder {
+    pub fn new(options: &FormatOptions) -> Self {
+        let state =
+            State { naming: Naming::new(options), memory: TelemetryMemory::default(), position: 0 };
+        Self { documents: JsonDocuments::default(), state }
+    }
+}
+
+impl FormatDecoder for OtlpJsonDecoder {
+    fn feed(
+        &mut self,
+        bytes: &[u8],
+        sink: &mut dyn FormatSink,
+        rejections: &mut Rejections,
+    ) -> Result<()> {
+        let state = &mut self.state;
+        self.documents.feed(
+            bytes,
+            &mut |value, line, rejections| state.document(value, line, sink, rejections),
+            rejections,
+        )
+    }
+
+    fn finish(&mut self, sink: &mut dyn FormatSink, rejections: &mut Rejections) -> Result<()> {
+        let state = &mut self.state;
+        self.documents.finish(
+            &mut |value, line, rejections| state.document(value, line, sink, rejections),
+            rejections,
+        )
+    }
+
+    fn swap_memory(&mut self, memory: &mut TelemetryMemory) {
+        std::mem::swap(&mut self.state.memory, memory);
+    }
+}
+
+impl State {
+    fn document(
+        &mut self,
+        value: &RawValue,
+        line: u64,
+        sink: &mut dyn FormatSink,
+        rejections: &mut Rejections,
+    ) {
+        if value.get().starts_with('[') {
+            for request in elements(value).unwrap_or_default() {
+                self.request(request, line, sink, rejections);
+            }
+        } else {
+            self.request(value, line, sink, rejections);
+        }
+    }
+
+    fn request(
+        &mut self,
+        request: &RawValue,
+        line: u64,
+        sink: &mut dyn FormatSink,
+        rejections: &mut Rejections,
+    ) {
+        let request = members(request);
+        let mut to = Context {
+            naming: &self.naming,
+            sink,
+            rejections,
+            memory: &mut self.memory,
+            position: &mut self.position,
+        };
+        let mut found = false;
+        for names in &SIGNALS {
+            for resource in names.resources.iter().filter_map(|name| request.get(*name)) {
+                found = true;
+                let Some(resources) = elements(resource) else {
+                    wrong(&mut to, "the list of resources", "is no array");
+                    continue;
+                };
+                for one in resources {
+                    resource_items(names, one, &mut to);
+                }
+            }
+        }
+        if !found {
+            to.rejections.add(RejectReason::BadJson, line, || {
+                "the object has no resourceSpans, resourceMetrics or resourceLogs".to_owned()
+            });
+        }
+    }
+}
+
+fn wrong(to: &mut Context<'_>, name: &str, what: &str) {
+    *to.position += 1;
+    to.rejections.add(RejectReason::BadJson, *to.position, || format!("{name} {what}"));
+}
+
+fn resource_items(names: &Names, one: &RawValue, to: &mut Context<'_>) {
+    if !one.get().starts_with('{') {
+        return wrong(to, "an element of the resources", "is no object");
+    }
+    let of_resource = members(one);
+    let stated: Value = of_resource
+        .get("resource")
+        .and_then(|raw| serde_json::from_str(raw.get()).ok())
+        .unwrap_or(Value::Null);
+    let mut resource = Resource::default();
+    for (key, value) in attributes(&stated) {
+        resource.set(key, any_value(value).text());
+    }
+    for scope in names.scopes.iter().filter_map(|name| of_resource.get(*name)) {
+        let Some(scopes) = elements(scope) else {
+            wrong(to, "the list of scopes", "is no array");
+            continue;
+        };
+        for scope in scopes {
+            if !scope.get().starts_with('{') {
+                wrong(to, "an element of the scopes", "is no object");
+                continue;
+            }
+            let scope = members(scope);
+            for list in names.items.iter().filter_map(|name| scope.get(*name)) {
+                let Some(list) = elements(list) else {
+                    wrong(to, "the list of items", "is no array");
+                    continue;
+                };
+                for item in list {
+                    give(names.signal, item, &resource, to);
+                }
+            }
+        }
+    }
+}
+
+fn give(signal: Signal, item: &RawValue, resource: &Resource<'_>, to: &mut Context<'_>) {
+    let Ok(item) = serde_json::from_str::<Value>(item.get()) else { return };
+    if !item.is_object() {
+        return wrong(to, "an item", "is no object");
+    }
+    match signal {
+        Signal::Traces => span(&item, resource, to),
+        Signal::Metrics => json_metrics::metric(&item, resource, to),
+        Signal::Logs => log(&item, resource, to),
+    }
+}
+
+/// The attributes of an object as keys and `AnyValue` objects.
+pub(super) fn attributes(of: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let list = member(of, &["attributes"]).and_then(Value::as_array);
+    list.into_iter()
+        .flatten()
+        .filter_map(|one| Some((one.get("key")?.as_str()?, one.get("value")?)))
+}
+
+/// The value of an `AnyValue` object, as far as the decoders look at it.
+fn any_value(value: &Value) -> AnyValue<'_> {
+    let Some((name, inner)) = value.as_object().and_then(|object| object.iter().next()) else {
+        return AnyValue::Empty;
+    };
+    match name.as_str() {
+        "stringValue" | "string_value" => AnyValue::Text(inner.as_str().unwrap_or_default()),
+        "intValue" | "int_value" => integer(inner).map_or(AnyValue::Empty, AnyValue::Integer),
+        "boolValue" | "bool_value" => inner.as_bool().map_or(AnyValue::Empty, AnyValue::Bool),
+        "doubleValue" | "double_value" => {
+            AnyValue::Double(super::super::json_documents::number(inner))
+        }
+        _ => AnyValue::Empty,
+    }
+}
+
+/// An `AnyValue` object without its envelope: text, numbers, arrays and objects as plain JSON.
+pub(super) fn plain(value: &Value, depth: usize) -> Value {
+    let Some((name, inner)) = value.as_object().and_then(|object| object.iter().next()) else {
+        return Value::Null;
+    };
+    if depth > 16 {
+        return Value::Null;
+    }
+    let values = |inner: &Value| member(inner, &["values"]).and_then(Value::as_array).cloned();
+    match name.as_str() {
+        "arrayValue" | "array_value" => {
+            let all = values(inner).unwrap_or_default();
+            Value::Array(all.iter().map(|one| plain(one, depth + 1)).collect())
+        }
+        "kvlistValue" | "kvlist_value" => {
+            let all = values(inner).unwrap_or_default();
+            let pair = |one: &Value| {
+                Some((one.get("key")?.as_str()?.to_owned(), plain(one.get("value")?, depth + 1)))
+            };
+            Value::Object(all.iter().filter_map(pair).collect())
+        }
+        "intValue" | "int_value" => integer(inner).map_or(Value::Null, Value::from),
+        _ => inner.clone(),
+    }
+}
+
+/// A time in nanoseconds, as a number or as text; 0 where it is missing or negative.
+pub(super) fn nanos(of: &Value, names: &[&str]) -> u64 {
+    let found = member(of, names).and_then(integer).unwrap_or(0);
+    u64::try_from(found).unwrap_or(0)
+}
+
+fn span(item: &Value, resource: &Resource<'_>, to: &mut Context<'_>) {
+    *to.position += 1;
+    let trace_id = text(item, &["traceId", "trace_id"]).to_ascii_lowercase();
+    let span_id = text(item, &["spanId", "span_id"]).to_ascii_lowercase();
+    let parent = text(item, &["parentSpanId", "parent_span_id"]).to_ascii_lowercase();
+    if !is_id(&trace_id, 32, true) || !is_id(&span_id, 16, true) {
+        to.rejections.add(RejectReason::MissingField, *to.position, || {
+            format!("traceId {trace_id:?} or spanId {span_id:?} is no id in hexadecimal digits")
+        });
+        return;
+    }
+    let start = nanos(item, &["startTimeUnixNano", "start_time_unix_nano"]);
+    let end = nanos(item, &["endTimeUnixNano", "end_time_unix_nano"]);
+    let code = member(item, &["status"]).and_then(|status| member(status, &["code"]));
+    let code = match code {
+        Some(Value::String(name)) if name.ends_with("ERROR") => 2,
+        Some(Value::String(name)) if name.ends_with("OK") => 1,
+        Some(code) => integer(code).unwrap_or(0),
+        None => 0,
+    };
+    let mut span = TraceSpan {
+        trace_id: &trace_id,
+        span_id: &span_id,
+        parent_id: Some(parent.as_str()).filter(|id| is_id(id, 16, true)),
+        service: resource.service,
+        host: resource.host,
+        operation: text(item, &["name"]),
+        start: time(start),
+        duration_ms: duration_ms(start, end),
+        kind: member(item, &["kind"])
+            .map_or(SpanKind::Unknown, |kind| SpanKind::parse(&label(kind))),
+        is_error: code == 2,
+        ..TraceSpan::default()
+    };
+    for (key, value) in attributes(item) {
+        traces::set(&mut span, key, any_value(value));
+    }
+    if code == 1 {
+        span.http_status = 0;
+    }
+    if let Some(start) = span.start {
+        to.memory.version(to.naming.service(resource.service), resource.version, start, to.sink);
+    }
+    span.give(to.naming, *to.position, to.sink, to.rejections);
+    let events = member(item, &["events"]).and_then(Value::as_array);
+    for event in events.into_iter().flatten() {
+        if text(event, &["name"]) == "exception" {
+            let of = |wanted: &str| {
+                let found = attributes(event).find(|(key, _)| *key == wanted);
+                found.map_or("", |(_, value)| any_value(value).text())
+            };
+            let said = [of("exception.type"), of("exception.message")];
+            let at = time(nanos(event, &["timeUnixNano", "time_unix_nano"]));
+            traces::exception(at, said, &span, to);
+        }
+    }
+}
+
+fn log(item: &Value, resource: &Resource<'_>, to: &mut Context<'_>) {
+    *to.position += 1;
+    let body = member(item, &["body"]).map_or(Value::Null, |body| plain(body, 0));
+    let mut body = if body.is_null() { String::new() } else { label(&body).into_owned() };
+    for (key, value) in attributes(item) {
+        if body.is_empty() && matches!(key, "exception.message" | "event.name") {
+            any_value(value).text().clone_into(&mut body);
+        }
+    }
+    if body.is_empty() {
+        text(item, &["eventName", "event_name"]).clone_into(&mut body);
+    }
+    let severity = member(item, &["severityNumber", "severity_number"]);
+    let severity = match severity {
+        Some(Value::String(name)) => severity_of(name),
+        Some(number) => integer(number).and_then(|number| u64::try_from(number).ok()).unwrap_or(0),
+        None => 0,
+    };
+    let trace = text(item, &["traceId", "trace_id"]).to_ascii_lowercase();
+    LogParts {
+        time: nanos(item, &["timeUnixNano", "time_unix_nano"]),
+        observed: nanos(item, &["observedTimeUnixNano", "observed_time_unix_nano"]),
+        severity,
+        severity_text: text(item, &["severityText", "severity_text"]),
+        body: &body,
+        trace_id: Some(trace.as_str()).filter(|id| is_id(id, 32, true)),
+    }
+    .give(resource, to);
+}
+
+/// The number of a severity that is written by name, such as `SEVERITY_NUMBER_ERROR2`, or as text.
+fn severity_of(name: &str) -> u64 {
+    const FIRST: [(&str, u64); 6] =
+        [("TRACE", 1), ("DEBUG", 5), ("INFO", 9), ("WARN", 13), ("ERROR", 17), ("FATAL", 21)];
+    if let Ok(number) = name.trim().parse() {
+        return number;
+    }
+    let word = name.trim_start_matches("SEVERITY_NUMBER_");
+    let found = FIRST.iter().find(|(level, _)| word.starts_with(level));
+    found.map_or(0, |(_, number)| *number)
+}

@@ -1,0 +1,210 @@
+//! Answers of the HTTP API of Prometheus, `VictoriaMetrics`, Thanos and Mimir.
+//!
+//! `{"status": "success", "data": {"resultType": "matrix", "result": [series, ...]}}`, also a
+//! vector, a scalar, the result without its envelope, or one series a line. Times are seconds with a
+//! fraction, values are text.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::super::json_documents::{JsonDocuments, elements, label, member, members, number};
+use super::super::memory::TelemetryMemory;
+use super::super::naming::Naming;
+use super::super::{FormatDecoder, FormatOptions, FormatSink, Unit};
+use super::labels::{SampleType, Series};
+use super::stale;
+use crate::error::Result;
+use crate::telemetry::{RecordKind, RejectReason, Rejections};
+use crate::time::Timestamp;
+
+/// Whether the first bytes of a JSON file are an answer of Prometheus.
+pub(in super::super) fn is_api(first: &[u8]) -> bool {
+    use super::super::detect::has_key;
+    let has = |key| has_key(first, key);
+    (has("resultType") && has("result"))
+        || (has("status") && has("errorType") && has("error"))
+        || (has("metric") && (has("values") || has("value")) && has("__name__"))
+}
+
+/// Reads answers of the HTTP API.
+#[derive(Debug)]
+pub(in super::super) struct ApiDecoder {
+    documents: JsonDocuments,
+    state: State,
+}
+
+#[derive(Debug)]
+struct State {
+    naming: Naming,
+    memory: TelemetryMemory,
+    position: u64,
+}
+
+impl ApiDecoder {
+    pub fn new(options: &FormatOptions) -> Self {
+        let state =
+            State { naming: Naming::new(options), memory: TelemetryMemory::default(), position: 0 };
+        Self { documents: JsonDocuments::default(), state }
+    }
+}
+
+impl FormatDecoder for ApiDecoder {
+    fn feed(
+        &mut self,
+        bytes: &[u8],
+        sink: &mut dyn FormatSink,
+        rejections: &mut Rejections,
+    ) -> Result<()> {
+        let state = &mut self.state;
+        let mut each = |value: &RawValue, line: u64, rejections: &mut Rejections| {
+            state.document(value, line, sink, rejections);
+        };
+        self.documents.feed(bytes, &mut each, rejections)
+    }
+
+    fn finish(&mut self, sink: &mut dyn FormatSink, rejections: &mut Rejections) -> Result<()> {
+        let state = &mut self.state;
+        let mut each = |value: &RawValue, line: u64, rejections: &mut Rejections| {
+            state.document(value, line, sink, rejections);
+        };
+        self.documents.finish(&mut each, rejections)
+    }
+
+    fn swap_memory(&mut self, memory: &mut TelemetryMemory) {
+        std::mem::swap(&mut self.state.memory, memory);
+    }
+}
+
+impl State {
+    fn document(
+        &mut self,
+        value: &RawValue,
+        line: u64,
+        sink: &mut dyn FormatSink,
+        rejections: &mut Rejections,
+    ) {
+        let mut series = Vec::new();
+        if let Some(list) = elements(value) {
+            series = list;
+        } else {
+            let object = members(value);
+            if object.contains_key("metric") {
+                series.push(value);
+            } else if let Some(data) = object.get("data") {
+                return self.data(data, line, sink, rejections);
+            } else if object.contains_key("result") {
+                return self.data(value, line, sink, rejections);
+            } else {
+                let said =
+                    object.get("error").map_or("the answer has no data", |error| error.get());
+                return rejections.add(RejectReason::BadJson, line, || said.to_owned());
+            }
+        }
+        self.all(&series, sink, rejections);
+    }
+
+    fn data(
+        &mut self,
+        data: &RawValue,
+        line: u64,
+        sink: &mut dyn FormatSink,
+        rejections: &mut Rejections,
+    ) {
+        let object = members(data);
+        let result = object.get("result").copied();
+        let kind = object.get("resultType").map_or("", |kind| kind.get().trim_matches('"'));
+        match result.and_then(elements) {
+            Some(pair) if kind == "scalar" => {
+                let value = pair.iter().map(|one| one.get()).collect::<Vec<_>>().join(",");
+                let value =
+                    format!("{{\"metric\":{{\"__name__\":\"scalar\"}},\"value\":[{value}]}}");
+                if let Ok(raw) = RawValue::from_string(value) {
+                    self.all(&[&raw], sink, rejections);
+                }
+            }
+            Some(series) => self.all(&series, sink, rejections),
+            None => rejections.add(RejectReason::BadJson, line, || {
+                "the answer has no list of results".to_owned()
+            }),
+        }
+    }
+
+    /// The samples of all series in the order of their times, because those of the buckets of a
+    /// histogram belong together.
+    fn all(&mut self, list: &[&RawValue], sink: &mut dyn FormatSink, rejections: &mut Rejections) {
+        let (mut all, mut samples) = (Vec::new(), Vec::new());
+        for raw in list {
+            let value: Value = serde_json::from_str(raw.get()).unwrap_or(Value::Null);
+            let Some(of) = member(&value, &["metric"]).and_then(Value::as_object) else {
+                self.position += 1;
+                rejections.add(RejectReason::BadJson, self.position, || {
+                    "the series has no labels under `metric`".to_owned()
+                });
+                continue;
+            };
+            let labels: Vec<(Cow<'_, str>, Cow<'_, str>)> = of
+                .iter()
+                .map(|(name, value)| (Cow::Borrowed(name.as_str()), label(value)))
+                .collect();
+            let series = Series::new(&labels, SampleType::Unknown, &self.naming);
+            let values = member(&value, &["values"]).and_then(Value::as_array);
+            let one = member(&value, &["value"]);
+            // the export of `VictoriaMetrics` has the times in a list of their own
+            let times = member(&value, &["timestamps"]).and_then(Value::as_array);
+            let place = all.len();
+            for (index, pair) in values.into_iter().flatten().chain(one).enumerate() {
+                self.position += 1;
+                let (at, value) = match (pair, times.and_then(|times| times.get(index))) {
+                    (value, Some(at)) => (number(at) / 1e3, number_of(value)),
+                    (Value::Array(pair), None) => match pair.as_slice() {
+                        [at, value] => (number(at), number_of(value)),
+                        _ => (f64::NAN, None),
+                    },
+                    _ => (f64::NAN, None),
+                };
+                let millis = (at * 1e3).round();
+                match value {
+                    Some(value) if millis.abs() < 9.2e12 => {
+                        let at = Timestamp::from_nanos(millis as i64 * 1_000_000);
+                        samples.push((at, place, value, self.position));
+                    }
+                    _ => rejections.add(RejectReason::BadValue, self.position, || {
+                        format!("{} is no sample", label(pair))
+                    }),
+                }
+            }
+            all.push(series);
+        }
+        let mut seen = vec![false; all.len()];
+        samples.sort_by_key(|(at, place, ..)| (*at, *place));
+        for (at, place, value, position) in samples {
+            let (Some(series), Some(seen)) = (all.get(place), seen.get_mut(place)) else {
+                continue;
+            };
+            // a series counts once for its service
+            let has_service = !std::mem::replace(seen, true);
+            let service = if has_service { series.stated.as_str() } else { "" };
+            sink.unit(&Unit {
+                time: Some(at),
+                service,
+                has_service,
+                series: Some(series.key),
+                ..Unit::new(RecordKind::Metrics)
+            });
+            if !stale(value) {
+                series.give(at, value, position, &mut self.memory, sink);
+            }
+        }
+    }
+}
+
+/// A value, as text such as `NaN` and `+Inf` or as a number.
+fn number_of(value: &Value) -> Option<f64> {
+    match value {
+        Value::String(text) => super::parse_value(text),
+        Value::Number(number) => number.as_f64(),
+        _ => None,
+    }
+}

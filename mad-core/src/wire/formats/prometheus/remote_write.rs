@@ -1,0 +1,271 @@
+//! Bodies of the remote-write protocol of Prometheus, version 1: a `WriteRequest` in protobuf,
+//! compressed as one block of Snappy.
+
+use std::borrow::Cow;
+
+use super::super::memory::TelemetryMemory;
+use super::super::naming::Naming;
+use super::super::quantile::Exponential;
+use super::super::{FormatDecoder, FormatOptions, FormatSink, Unit};
+use super::labels::{SampleType, Series};
+use super::{snappy, stale};
+use crate::error::{Error, Result};
+use crate::limits::MAX_DOCUMENT_BYTES;
+use crate::telemetry::{RecordKind, RejectReason, Rejections};
+use crate::time::Timestamp;
+use crate::wire::protobuf::{Fields, Malformed, Value, packed_fixed64, packed_varints, zigzag};
+
+/// Most buckets of a native histogram.
+const MOST_BUCKETS: usize = 4_096;
+
+/// Whether the first bytes of a file are a body of remote write: a block of Snappy that begins with
+/// a series or with metadata.
+pub(in super::super) fn is_remote_write(first: &[u8]) -> bool {
+    let length = first.iter().take(5).position(|byte| *byte < 0x80);
+    let Some(block) = length.and_then(|length| first.get(length + 1..)) else { return false };
+    let Some((tag, rest)) = block.split_first() else { return false };
+    if tag & 3 != 0 {
+        return false;
+    }
+    let start = rest.get(usize::from((tag >> 2).saturating_sub(59))..).unwrap_or_default();
+    let start = start.get(..start.len().min(200)).unwrap_or(start);
+    match start.first() {
+        Some(0x0a) => memchr::memmem::find(start, b"__name__").is_some(),
+        // metadata: the type of a metric, then its name
+        Some(0x1a) => start.get(2) == Some(&0x08) || start.get(2) == Some(&0x12),
+        _ => false,
+    }
+}
+
+/// Checks that a body is a block of Snappy with fields of protobuf.
+pub(in super::super) fn check_remote_write(body: &[u8]) -> Result<()> {
+    let body = decompressed(body)?;
+    let mut fields = Fields::new(&body);
+    while fields.next().map_err(|Malformed| no_request())?.is_some() {}
+    Ok(())
+}
+
+fn decompressed(body: &[u8]) -> Result<Vec<u8>> {
+    snappy::decompress(body, MAX_DOCUMENT_BYTES).ok_or_else(|| {
+        let most = MAX_DOCUMENT_BYTES >> 20;
+        Error::input(format!("the body is no block of Snappy, or holds more than {most} MiB"))
+    })
+}
+
+fn no_request() -> Error {
+    Error::input("the body is no WriteRequest of remote write, version 1".to_owned())
+}
+
+/// Reads a body of remote write.
+#[derive(Debug)]
+pub(in super::super) struct RemoteWriteDecoder {
+    naming: Naming,
+    memory: TelemetryMemory,
+    held: Vec<u8>,
+    position: u64,
+}
+
+/// A sample of a series: its time, the place of its series, and what it holds.
+enum Sample {
+    Number(f64),
+    Histogram(Exponential),
+}
+
+impl RemoteWriteDecoder {
+    pub fn new(options: &FormatOptions) -> Self {
+        Self {
+            naming: Naming::new(options),
+            memory: TelemetryMemory::default(),
+            held: Vec::new(),
+            position: 0,
+        }
+    }
+
+    fn body(
+        &mut self,
+        body: &[u8],
+        sink: &mut dyn FormatSink,
+        rejections: &mut Rejections,
+    ) -> std::result::Result<(), Malformed> {
+        let (mut all, mut samples) = (Vec::new(), Vec::new());
+        let mut fields = Fields::new(body);
+        while let Some((number, value)) = fields.next()? {
+            if number == 1 {
+                let place = all.len();
+                let first = samples.len();
+                if let Ok(series) = self.series(value.bytes(), place, &mut samples) {
+                    all.push(series);
+                } else {
+                    samples.truncate(first);
+                    self.position += 1;
+                    rejections.add(RejectReason::Truncated, self.position, || {
+                        "a series is not valid protobuf".to_owned()
+                    });
+                }
+            }
+        }
+        // a sender that was away has several samples of each series
+        if !samples.is_sorted_by_key(|(at, ..)| *at) {
+            samples.sort_by_key(|(at, ..): &(Timestamp, usize, Sample)| *at);
+        }
+        for (at, place, sample) in samples {
+            let Some(series) = all.get(place) else { continue };
+            self.position += 1;
+            sink.unit(&Unit {
+                time: Some(at),
+                service: &series.stated,
+                has_service: true,
+                series: Some(series.key),
+                ..Unit::new(RecordKind::Metrics)
+            });
+            match sample {
+                Sample::Number(value) if stale(value) => {}
+                Sample::Number(value) => {
+                    series.give(at, value, self.position, &mut self.memory, sink);
+                }
+                Sample::Histogram(histogram) => {
+                    series.give_native(at, histogram, self.position, &mut self.memory, sink);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn series(
+        &self,
+        message: &[u8],
+        place: usize,
+        samples: &mut Vec<(Timestamp, usize, Sample)>,
+    ) -> std::result::Result<Series, Malformed> {
+        let mut labels: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::with_capacity(12);
+        let mut fields = Fields::new(message);
+        while let Some((number, value)) = fields.next()? {
+            match number {
+                1 => {
+                    let (mut name, mut text) = ("", "");
+                    let mut fields = Fields::new(value.bytes());
+                    while let Some((number, value)) = fields.next()? {
+                        match number {
+                            1 => name = value.text().unwrap_or_default(),
+                            2 => text = value.text().unwrap_or_default(),
+                            _ => {}
+                        }
+                    }
+                    labels.push((Cow::Borrowed(name), Cow::Borrowed(text)));
+                }
+                2 => {
+                    let (mut number_of, mut at) = (0.0, 0_i64);
+                    let mut fields = Fields::new(value.bytes());
+                    while let Some((number, value)) = fields.next()? {
+                        match number {
+                            1 => number_of = value.double(),
+                            2 => at = value.integer() as i64,
+                            _ => {}
+                        }
+                    }
+                    samples.push((milliseconds(at), place, Sample::Number(number_of)));
+                }
+                4 => {
+                    let (at, histogram) = native(value.bytes())?;
+                    samples.push((milliseconds(at), place, Sample::Histogram(histogram)));
+                }
+                _ => {}
+            }
+        }
+        Ok(Series::new(&labels, SampleType::Unknown, &self.naming))
+    }
+}
+
+fn milliseconds(at: i64) -> Timestamp {
+    Timestamp::from_nanos(at.saturating_mul(1_000_000))
+}
+
+/// A native histogram. Its bucket `i` ends at `base^i`, that of OpenTelemetry begins there.
+fn native(message: &[u8]) -> std::result::Result<(i64, Exponential), Malformed> {
+    let mut found = Exponential::default();
+    let (mut at, mut sides) = (0, [(Vec::new(), Vec::new()), (Vec::new(), Vec::new())]);
+    let mut fields = Fields::new(message);
+    while let Some((number, value)) = fields.next()? {
+        let [negative, positive] = &mut sides;
+        match (number, value) {
+            (4, value) => found.scale = zigzag(value.integer()).clamp(-64, 64) as i32,
+            (6, value) => found.zeros = value.integer() as f64,
+            (7, value) => found.zeros = value.double(),
+            (8, value) => negative.0.push(span(value.bytes())?),
+            (9, Value::Bytes(packed)) => negative.1.extend(deltas(packed)),
+            (10, Value::Bytes(packed)) => negative.1.extend(floats(packed)),
+            (11, value) => positive.0.push(span(value.bytes())?),
+            (12, Value::Bytes(packed)) => positive.1.extend(deltas(packed)),
+            (13, Value::Bytes(packed)) => positive.1.extend(floats(packed)),
+            (15, value) => at = value.integer() as i64,
+            _ => {}
+        }
+    }
+    let [negative, positive] = sides;
+    (found.negative, found.positive) = (placed(&negative), placed(&positive));
+    Ok((at, found))
+}
+
+fn floats(packed: &[u8]) -> impl Iterator<Item = f64> + '_ {
+    packed_fixed64(packed).map(f64::from_bits).take(MOST_BUCKETS)
+}
+
+/// Counts that are written as differences.
+fn deltas(packed: &[u8]) -> impl Iterator<Item = f64> + '_ {
+    let numbers = packed_varints(packed).take(MOST_BUCKETS).scan(0_i64, |sum, number| {
+        *sum = sum.saturating_add(zigzag(number));
+        Some(*sum)
+    });
+    numbers.map(|count| count as f64)
+}
+
+/// The offset from the bucket before, and the number of buckets.
+fn span(message: &[u8]) -> std::result::Result<(i64, u64), Malformed> {
+    let (mut offset, mut length) = (0, 0);
+    let mut fields = Fields::new(message);
+    while let Some((number, value)) = fields.next()? {
+        match number {
+            1 => offset = zigzag(value.integer()),
+            2 => length = value.integer(),
+            _ => {}
+        }
+    }
+    Ok((offset, length))
+}
+
+fn placed((spans, counts): &(Vec<(i64, u64)>, Vec<f64>)) -> Vec<(i32, f64)> {
+    let (mut index, mut counts, mut found) = (0_i64, counts.iter(), Vec::new());
+    for (offset, length) in spans {
+        index = index.saturating_add(*offset).clamp(-(1 << 30), 1 << 30);
+        for _ in 0..*length {
+            let Some(count) = counts.next() else { return found };
+            found.push(((index - 1) as i32, *count));
+            index = index.saturating_add(1).min(1 << 30);
+        }
+    }
+    found
+}
+
+impl FormatDecoder for RemoteWriteDecoder {
+    fn feed(&mut self, bytes: &[u8], _: &mut dyn FormatSink, _: &mut Rejections) -> Result<()> {
+        if self.held.len().saturating_add(bytes.len()) > MAX_DOCUMENT_BYTES {
+            let most = MAX_DOCUMENT_BYTES >> 20;
+            return Err(Error::input(format!("the body is larger than {most} MiB")));
+        }
+        self.held.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finish(&mut self, sink: &mut dyn FormatSink, rejections: &mut Rejections) -> Result<()> {
+        let held = std::mem::take(&mut self.held);
+        if held.is_empty() {
+            return Ok(());
+        }
+        let body = decompressed(&held)?;
+        self.body(&body, sink, rejections).map_err(|Malformed| no_request())
+    }
+
+    fn swap_memory(&mut self, memory: &mut TelemetryMemory) {
+        std::mem::swap(&mut self.memory, memory);
+    }
+}
