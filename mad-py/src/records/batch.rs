@@ -2,11 +2,13 @@
 
 use mad_core::telemetry::RequestTime;
 use mad_core::time::ZonePolicy;
+use mad_core::wire::formats::{self, FileFormat, FormatOptions, TelemetryMemory};
 use mad_core::wire::{AnyDecoder, ColumnMap};
 use mad_core::{Format, Pipeline, Record, RecordKind, Rejections, Source, Update};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::errors::to_py;
 use crate::records::kinds::{Columns, read_table};
 use crate::service::seen::Seen;
 use crate::tables::arrow_stream::is_arrow;
@@ -31,6 +33,8 @@ pub struct Batch<'a> {
 pub enum Records<'a> {
     /// CSV or JSON Lines.
     Bytes(&'a [u8]),
+    /// A body of another tool's format.
+    Formatted(FileFormat, &'a [u8]),
     Table(Box<dyn Columns>),
 }
 
@@ -47,6 +51,28 @@ impl<'a> Records<'a> {
             _ => Ok(Self::Table(read_table(kind, source, zone, columns)?)),
         }
     }
+}
+
+impl<'a> Records<'a> {
+    /// Of the body of an entry. `format` is `text`, `arrow` or the name of a file format.
+    pub fn of_format(
+        source: &'a Bound<'_, PyAny>,
+        format: &str,
+        kind: RecordKind,
+        zone: ZonePolicy,
+        columns: &ColumnMap,
+    ) -> PyResult<Self> {
+        if matches!(format, "text" | "arrow") {
+            return Self::new(source, kind, zone, columns);
+        }
+        let format = FileFormat::parse(format).map_err(|error| to_py(&error))?;
+        Ok(Self::Formatted(format, source.cast::<PyBytes>()?.as_bytes()))
+    }
+}
+
+/// The options with which a body is read.
+fn options(kind: RecordKind, zone: ZonePolicy, columns: &ColumnMap) -> FormatOptions {
+    FormatOptions { zone, map: columns.clone(), kind: Some(kind), ..FormatOptions::default() }
 }
 
 /// Bytes of a CSV batch that are read for its header, and the most of them.
@@ -68,7 +94,13 @@ impl Records<'_> {
         zone: ZonePolicy,
         columns: &ColumnMap,
     ) -> mad_core::Result<()> {
-        let Self::Bytes(bytes) = self else { return Ok(()) };
+        let bytes = match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Formatted(format, body) => {
+                return formats::check(*format, &options(kind, zone, columns), body);
+            }
+            Self::Table(_) => return Ok(()),
+        };
         let format = Format::sniff(bytes);
         let has_line = bytes.iter().take(HEADER).any(|byte| *byte == b'\n');
         let most = match format {
@@ -102,6 +134,7 @@ impl Batch<'_> {
         &self,
         core: &mut Pipeline,
         mut seen: Option<&mut Seen>,
+        memory: &mut TelemetryMemory,
     ) -> mad_core::Result<Ingested> {
         let partition = core.partition(self.partition)?;
         if let Some(id) = self.id
@@ -131,6 +164,16 @@ impl Batch<'_> {
                     AnyDecoder::with_columns(self.kind, format, self.zone, self.columns);
                 decoder.feed(bytes, &mut push, &mut rejections)?;
                 decoder.finish(&mut push, &mut rejections)?;
+            }
+            Records::Formatted(format, body) => {
+                let options = options(self.kind, self.zone, self.columns);
+                let mut decoder = formats::decoder(*format, &options, body)?;
+                decoder.swap_memory(memory);
+                let read = decoder
+                    .feed(body, &mut push, &mut rejections)
+                    .and_then(|()| decoder.finish(&mut push, &mut rejections));
+                decoder.swap_memory(memory);
+                read?;
             }
             Records::Table(table) => table.in_order(0, &mut push, &mut rejections),
         }

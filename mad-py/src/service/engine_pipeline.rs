@@ -7,6 +7,7 @@ use mad_core::export::{ClockFaultDocument, RankingDocument, prometheus_text};
 use mad_core::pipeline::DeltaCheckpoint;
 use mad_core::time::ZonePolicy;
 use mad_core::wire::ColumnMap;
+use mad_core::wire::formats::TelemetryMemory;
 use mad_core::{CulpritConfig, Pipeline, Timestamp};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -41,7 +42,14 @@ pub struct EnginePipeline {
 struct Served {
     core: Pipeline,
     seen: Seen,
+    /// What decoders remember of cumulative metrics and versions.
+    memory: TelemetryMemory,
+    /// Whether `memory` has changed since the last delta checkpoint.
+    is_memory_dirty: bool,
 }
+
+/// The number under which the memory of decoders is stored beside the parts of entities.
+const MEMORY: u32 = u32::MAX;
 
 #[pymethods]
 impl EnginePipeline {
@@ -64,23 +72,38 @@ impl EnginePipeline {
         incidents: Vec<(String, Bound<'_, PyBytes>)>,
     ) -> PyResult<Self> {
         let config = parse(config)?;
+        let memory = entities.iter().find(|(id, _)| *id == MEMORY);
+        let memory = memory.map(|(_, part)| TelemetryMemory::from_bytes(part.as_bytes()));
+        let memory = memory.transpose().map_err(|error| to_py(&error))?.unwrap_or_default();
         let incidents: Vec<(&str, &[u8])> =
             incidents.iter().map(|(id, part)| (id.as_str(), part.as_bytes())).collect();
-        let entities: Vec<(u32, &[u8])> =
-            entities.iter().map(|(id, part)| (*id, part.as_bytes())).collect();
+        let entities: Vec<(u32, &[u8])> = entities
+            .iter()
+            .filter(|(id, _)| *id != MEMORY)
+            .map(|(id, part)| (*id, part.as_bytes()))
+            .collect();
         let restore = || Pipeline::restore_delta(config, global_part, entities, incidents);
         let core = detached(py, restore)?;
-        Ok(Self::of(core.map_err(|error| to_py(&error))?))
+        Ok(Self::with_memory(core.map_err(|error| to_py(&error))?, memory))
     }
 
     /// Takes what changed since the last call: the global part, and the parts of entities and of
     /// closed incidents.
     fn take_delta<'py>(&self, py: Python<'py>) -> PyResult<Delta<'py>> {
-        let delta = self.served.with(py, |served| served.core.take_delta())?;
+        let (delta, memory) = self
+            .served
+            .with(py, |served| {
+                let is_dirty = std::mem::take(&mut served.is_memory_dirty);
+                let memory = is_dirty.then(|| served.memory.to_bytes()).transpose()?;
+                Ok::<_, mad_core::Error>((served.core.take_delta(), memory))
+            })?
+            .map_err(|error| to_py(&error))?;
         let DeltaCheckpoint { global, entities, incidents } =
             delta.map_err(|error| to_py(&error))?;
         let bytes = |part: &Vec<u8>| PyBytes::new(py, part);
         let entities = entities.iter().map(|(id, part)| (*id, part.as_ref().map(bytes)));
+        let memory = memory.map(|part| (MEMORY, Some(PyBytes::new(py, &part))));
+        let entities = entities.chain(memory);
         let incidents = incidents.into_iter().map(|(id, part)| (id, part.as_ref().map(bytes)));
         Ok((PyBytes::new(py, &global), entities.collect(), incidents.collect()))
     }
@@ -92,7 +115,11 @@ impl EnginePipeline {
         entities: Vec<u32>,
         incidents: Vec<String>,
     ) -> PyResult<()> {
-        self.served.with(py, |served| served.core.mark_dirty(entities, incidents))
+        self.served.with(py, |served| {
+            served.is_memory_dirty |= entities.contains(&MEMORY);
+            let entities = entities.into_iter().filter(|id| *id != MEMORY);
+            served.core.mark_dirty(entities, incidents);
+        })
     }
 
     /// The whole state as bytes, as `Pipeline.checkpoint` gives it.
@@ -103,16 +130,18 @@ impl EnginePipeline {
 
     /// Checks whether a batch can be read, as far as its format decides that, without taking it. Raises
     /// the error that `ingest` would raise.
-    #[pyo3(signature = (table, kind="requests"))]
-    fn check(&self, table: &Bound<'_, PyAny>, kind: &str) -> PyResult<()> {
+    #[pyo3(signature = (table, kind="requests", format="text"))]
+    fn check(&self, table: &Bound<'_, PyAny>, kind: &str, format: &str) -> PyResult<()> {
         let kind = parse_kind(kind)?;
-        let records = Records::new(table, kind, self.zone, &self.columns)?;
+        let records = Records::of_format(table, format, kind, self.zone, &self.columns)?;
         records.check(kind, self.zone, &self.columns).map_err(|error| to_py(&error))
     }
 
     /// Takes a batch as `Pipeline.ingest` does. `naive_offset_seconds` is the zone of times that
-    /// carry none; the default is the configuration's.
-    #[pyo3(signature = (table, kind="requests", *, partition="", naive_offset_seconds=None))]
+    /// carry none; the default is the configuration's. `format` names the format of `bytes`.
+    #[pyo3(signature = (
+        table, kind="requests", *, partition="", naive_offset_seconds=None, format="text"
+    ))]
     fn ingest(
         &self,
         py: Python<'_>,
@@ -120,15 +149,18 @@ impl EnginePipeline {
         kind: &str,
         partition: &str,
         naive_offset_seconds: Option<i32>,
+        format: &str,
     ) -> PyResult<EngineUpdate> {
         let zone = naive_offset_seconds.map_or(self.zone, ZonePolicy::Offset);
         let kind = parse_kind(kind)?;
         // read before the lock is taken, because reading a table runs Python code
         let columns = &self.columns;
-        let records = Records::new(table, kind, zone, columns)?;
+        let records = Records::of_format(table, format, kind, zone, columns)?;
+        let is_formatted = matches!(records, Records::Formatted(..));
         let batch = Batch { kind, records, partition, id: None, zone, columns, request_time: None };
-        self.served.with(py, |Served { core, seen }| {
-            let ingested = batch.ingest(core, Some(seen));
+        self.served.with(py, |Served { core, seen, memory, is_memory_dirty }| {
+            *is_memory_dirty |= is_formatted;
+            let ingested = batch.ingest(core, Some(seen), memory);
             let seen = seen.take_batch();
             let ingested = ingested.map_err(|error| to_py(&error))?;
             EngineUpdate::new(core, ingested.update, ingested.accepted, seen)
@@ -279,8 +311,13 @@ impl EnginePipeline {
 
 impl EnginePipeline {
     fn of(core: Pipeline) -> Self {
+        Self::with_memory(core, TelemetryMemory::default())
+    }
+
+    fn with_memory(core: Pipeline, memory: TelemetryMemory) -> Self {
         let (zone, columns) = (core.config().zone(), ColumnMap::new(&core.config().intake));
-        Self { served: Shared::new(Served { core, seen: Seen::default() }), zone, columns }
+        let served = Served { core, seen: Seen::default(), memory, is_memory_dirty: false };
+        Self { served: Shared::new(served), zone, columns }
     }
 
     /// The answer of a query as JSON.

@@ -7,6 +7,7 @@ use mad_core::export::ClockFaultDocument;
 use mad_core::telemetry::RequestTime;
 use mad_core::time::ZonePolicy;
 use mad_core::wire::ColumnMap;
+use mad_core::wire::formats::TelemetryMemory;
 use mad_core::{Command, Document, Entity};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -105,7 +106,7 @@ impl Pipeline {
         };
         let batch = Batch { kind, records, partition, id: batch_id, zone, columns, request_time };
         self.change(py, |core| {
-            let mut update = batch.ingest(core, None)?.update;
+            let mut update = batch.ingest(core, None, &mut TelemetryMemory::default())?.update;
             if let Some(at) = watermark {
                 let mut closed = core.advance(at.0);
                 update.rows.append(&mut closed.rows);

@@ -22,8 +22,10 @@ from mad.api import (
     errors,
     exposition,
     ingest,
+    otlp,
     query,
     radar,
+    remote_write,
     stream,
 )
 from mad.api.auth import Access, Tokens
@@ -58,6 +60,11 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one ASGI connection."""
         await self._served(scope, receive, send)
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """The present tokens; None without access control."""
+        return self._access.tokens
 
     def replace_tokens(self, tokens: Tokens) -> None:
         """Replaces the tokens. Event streams of clients that are no longer known are closed."""
@@ -136,7 +143,19 @@ def create_app(
     )
     app.state.streams = streams
     errors.install(app)
-    for part in (compat, ingest, query, commands, alerts, stream, radar, aiops):
+    parts = (
+        compat,
+        ingest,
+        otlp,
+        remote_write,
+        query,
+        commands,
+        alerts,
+        stream,
+        radar,
+        aiops,
+    )
+    for part in parts:
         app.include_router(part.router, responses=errors.COMMON)
     app.add_api_route(
         exposition.PATH,

@@ -13,6 +13,7 @@ from pathlib import Path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mad.api.errors import ApiError
+from mad.api.paths import takes_batches
 from mad.errors import UsageError, reason
 
 SCOPES = ("read", "ingest", "admin")
@@ -244,4 +245,4 @@ def _needed(path: str, reading: bool) -> str:
         return "admin"
     if reading:
         return "read"
-    return "ingest" if path == "/ingest" or path.startswith("/v1/ingest/") else "admin"
+    return "ingest" if takes_batches(path) else "admin"

@@ -109,16 +109,7 @@ def records(body: bytes, content_type: str, content_encoding: str, most: int) ->
     Raises `ApiError` when it cannot be decompressed, is too large, holds no record or is neither
     JSON nor CSV.
     """
-    codings = [one.strip().lower() for one in content_encoding.split(",")]
-    if len(codings) > _MAX_CODINGS:
-        raise ApiError(
-            415,
-            "unsupported",
-            f"Content-Encoding names {len(codings)} codings",
-            f"send at most {_MAX_CODINGS}",
-        )
-    for coding in reversed(codings):
-        body = _decompressed(body, coding, most)
+    body = unpacked(body, content_encoding, most)
     kind = content_type.partition(";")[0].strip().lower()
     if kind == _ARROW:
         try:
@@ -152,6 +143,24 @@ def records(body: bytes, content_type: str, content_encoding: str, most: int) ->
         value = lines.partition(b"\n")[0].decode("utf-8", "replace")
         raise _not_json(f"the first value of its array is {value[:40]} and not an object")
     return lines, "text"
+
+
+def unpacked(body: bytes, content_encoding: str, most: int) -> bytes:
+    """The body without the codings of its Content-Encoding header.
+
+    Raises `ApiError` for an unknown coding, damaged data, or more than `most` bytes.
+    """
+    codings = [one.strip().lower() for one in content_encoding.split(",")]
+    if len(codings) > _MAX_CODINGS:
+        raise ApiError(
+            415,
+            "unsupported",
+            f"Content-Encoding names {len(codings)} codings",
+            f"send at most {_MAX_CODINGS}",
+        )
+    for coding in reversed(codings):
+        body = _decompressed(body, coding, most)
+    return body
 
 
 def _words(body: bytes, kind: str) -> tuple[bytes, str]:

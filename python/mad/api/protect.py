@@ -9,6 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mad.api.errors import RESEND, ApiError, later
+from mad.api.paths import takes_batches
 from mad.config.server import HttpLimits
 from mad.engine import Busy
 
@@ -165,5 +166,4 @@ class QueryLane:
 
 def is_batch(scope: Scope) -> bool:
     """Whether a request brings a batch of telemetry."""
-    path = scope["path"]
-    return bool(scope["method"] == "POST" and (path == "/ingest" or path.startswith("/v1/ingest/")))
+    return bool(scope["method"] == "POST" and takes_batches(scope["path"]))

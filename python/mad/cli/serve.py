@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from mad.api import Tokens
     from mad.api.app import Application
+    from mad.api.grpc_server import GrpcReceiver
     from mad.cli.demo_shop import DemoShop
     from mad.engine import Engine
     from mad.engine.sink_runner import SinkPool
@@ -65,6 +66,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         type=arguments.whole(0, 65_535),
         metavar="N",
         help="port (default: 8000); 0 selects a free one",
+    )
+    command.add_argument(
+        "--otlp-grpc",
+        type=arguments.whole(0, 65_535),
+        metavar="N",
+        help="port for OpenTelemetry over gRPC, usually 4317 (default: none; HTTP needs no option)",
     )
     command.add_argument(
         "--data",
@@ -210,6 +217,7 @@ def server_options(args: argparse.Namespace, base: ServerOptions) -> ServerOptio
     given = {
         "host": args.host,
         "port": args.port,
+        "otlp_grpc": args.otlp_grpc,
         "data": args.data,
         "token_file": args.token_file,
         "read_only": args.read_only or None,
@@ -252,6 +260,7 @@ def _serve(
     sinks.start()
     engine.listeners.append(sinks.wake)
     sources.start()
+    receiver = _grpc_receiver(server, engine, app)
     port = listening.getsockname()[1]
     figures = engine.stats
     lines = [
@@ -259,6 +268,7 @@ def _serve(
         f"  recovered {figures.recovered_entries} entries in {figures.recovery_seconds:.1f} s",
         f"  curl -s http://{_shown(server.host)}:{port}/v1/query/incidents",
         f"  routes: http://{_shown(server.host)}:{port}/docs",
+        *([f"  OTLP over gRPC: {_shown(server.host)}:{receiver.port}"] if receiver else []),
         *(f"  {problem.text}" for problem in engine.problems()),
     ]
     sys.stderr.write("\n".join(lines) + "\n")
@@ -267,11 +277,29 @@ def _serve(
         _reload_on_hangup(app, Path(str(server.token_file)))
     endings = [app.close] if demo_shop is None else [demo_shop.stop, app.close]
     running = server_of(app, endings, verbose=verbose)
-    if demo_shop is None:
+    with contextlib.ExitStack() as ending:
+        if receiver is not None:
+            receiver.start()
+            ending.callback(receiver.stop)
+        if demo_shop is not None:
+            url = f"http://{_shown(server.host)}:{port}"
+            ending.enter_context(demo_shop.beside(running, url))
         running.run(sockets=[listening])
-        return
-    with demo_shop.beside(running, f"http://{_shown(server.host)}:{port}"):
-        running.run(sockets=[listening])
+
+
+def _grpc_receiver(server: ServerOptions, engine: Engine, app: Application) -> GrpcReceiver | None:
+    """The receiver of OpenTelemetry over gRPC, where the options name its port."""
+    if server.otlp_grpc is None or server.read_only:
+        return None
+    from mad.api.grpc_server import GrpcReceiver
+
+    return GrpcReceiver(
+        engine,
+        server.host,
+        server.otlp_grpc,
+        tokens=lambda: app.tokens,
+        body_bytes=server.http.body_bytes,
+    )
 
 
 def _make_private(directory: Path) -> None:

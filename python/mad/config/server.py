@@ -110,6 +110,13 @@ class ServerOptions:
 
     host: str = option("127.0.0.1", help="Address to listen on")
     port: int = option(8000, help="Port; 0 selects a free one", least=0, most=65_535)
+    otlp_grpc: int | None = option(
+        None,
+        help="Port for OpenTelemetry over gRPC at the same address, usually 4317; 0 selects a free "
+        "one. Without it there is none",
+        least=0,
+        most=65_535,
+    )
     data: str | None = option(None, help="Directory of the journal; without it `mad-data`")
     url: str | None = option(
         None,

@@ -65,7 +65,7 @@ class Judge:
         if entry.kind in (HOLD, LOST):
             return None
         records = entry.body
-        self.pipeline.check(records, entry.kind)
+        self.pipeline.check(records, entry.kind, entry.format)
         return records
 
     def judge(
@@ -137,6 +137,7 @@ class Judge:
             entry.kind,
             partition=entry.partition,
             naive_offset_seconds=entry.naive_offset_seconds,
+            format=entry.format,
         )
 
     def _count(self, entry: Entry, update: _core.EngineUpdate) -> None:

@@ -1,0 +1,143 @@
+"""The OpenTelemetry protocol over gRPC, beside the HTTP server.
+
+The handlers receive the bytes of a message and store them as they arrived, so that no generated
+code is needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from mad.api.otlp import partial_success, status_message, success_message, varint
+from mad.engine import Busy, Engine, KeyReused, NotJudged, StorageFailed
+from mad.errors import MissingExtraError, ServiceError
+from mad.journal import Entry
+
+if TYPE_CHECKING:
+    import grpc
+
+    from mad.api.auth import Tokens
+
+#: The services of the protocol and the kinds of their records.
+SERVICES = {
+    "opentelemetry.proto.collector.trace.v1.TraceService": "spans",
+    "opentelemetry.proto.collector.metrics.v1.MetricsService": "metrics",
+    "opentelemetry.proto.collector.logs.v1.LogsService": "logs",
+}
+#: Calls that are served at once; further ones are refused.
+_CALLS = 32
+#: Seconds that a call waits for the engine.
+_WAIT = 60.0
+
+
+class GrpcReceiver:
+    """A gRPC server that takes telemetry of OpenTelemetry exporters and collectors."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        host: str,
+        port: int,
+        *,
+        tokens: Callable[[], Tokens | None] = lambda: None,
+        body_bytes: int = 32 * 1024 * 1024,
+    ) -> None:
+        """Binds the port; 0 selects a free one, see `port`.
+
+        Raises `MissingExtraError` without grpcio, `ServiceError` when the port is taken.
+        """
+        try:
+            import grpc
+        except ImportError as error:
+            raise MissingExtraError(
+                "OTLP over gRPC needs grpcio", "pip install 'mad-py[otlp]'"
+            ) from error
+        self._engine, self._tokens, self._grpc = engine, tokens, grpc
+        self._server = grpc.server(
+            ThreadPoolExecutor(_CALLS, thread_name_prefix="mad-otlp"),
+            maximum_concurrent_rpcs=_CALLS,
+            options=[
+                ("grpc.max_receive_message_length", body_bytes),
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+        self._server.add_generic_rpc_handlers(
+            [
+                grpc.method_handlers_generic_handler(
+                    service,
+                    {"Export": grpc.unary_unary_rpc_method_handler(self._exporter(kind))},
+                )
+                for service, kind in SERVICES.items()
+            ]
+        )
+        shown = f"[{host}]" if ":" in host else host
+        try:
+            #: The port on which it listens.
+            self.port: int = self._server.add_insecure_port(f"{shown}:{port}")
+        except RuntimeError as error:
+            raise ServiceError(f"{shown}:{port}: {error}", "give another --otlp-grpc") from error
+
+    def start(self) -> None:
+        """Serves calls from now on."""
+        self._server.start()
+
+    def stop(self) -> None:
+        """Refuses new calls and waits up to five seconds for those at work."""
+        self._server.stop(5).wait(10)
+
+    def _exporter(self, kind: str) -> Callable[[bytes, grpc.ServicerContext], bytes]:
+        def export(body: bytes, context: grpc.ServicerContext) -> bytes:
+            return self._export(kind, body, context)
+
+        return export
+
+    def _export(self, kind: str, body: bytes, context: grpc.ServicerContext) -> bytes:
+        code = self._grpc.StatusCode
+        name = self._principal(context)
+        if not body:
+            return b""
+        key = f"body:{hashlib.blake2b(body, digest_size=16).hexdigest()}"
+        try:
+            future = self._engine.submit(Entry(kind, body, "otlp-pb", "", key), name)
+            receipt = future.result(_WAIT)
+        except (Busy, StorageFailed) as error:
+            self._retry(context, str(error), error.retry_after)
+        except TimeoutError:
+            self._retry(context, "the engine is busy", 5)
+        except (KeyReused, NotJudged) as error:
+            context.abort(code.INTERNAL, str(error))
+        except ValueError as error:
+            context.abort(code.INVALID_ARGUMENT, str(error))
+        return success_message(*partial_success(receipt))
+
+    def _principal(self, context: grpc.ServicerContext) -> str:
+        tokens = self._tokens()
+        if tokens is None:
+            return "anybody"
+        given: dict[str, Any] = dict(context.invocation_metadata())
+        words = str(given.get("authorization", "")).split()
+        bearer = words[1] if len(words) == 2 and words[0].lower() == "bearer" else ""
+        principal = tokens.principal(bearer) if bearer else None
+        if principal is None:
+            context.abort(
+                self._grpc.StatusCode.UNAUTHENTICATED,
+                "send the metadata authorization: Bearer TOKEN",
+            )
+        if not principal.may("ingest"):
+            context.abort(
+                self._grpc.StatusCode.PERMISSION_DENIED, "this needs a token with the scope ingest"
+            )
+        return principal.name
+
+    def _retry(self, context: grpc.ServicerContext, message: str, seconds: int) -> None:
+        """Refuses a call that the client should repeat, with the pause before it."""
+        duration = b"\x08" + varint(seconds)
+        info = b"\x0a" + varint(len(duration)) + duration
+        url = b"type.googleapis.com/google.rpc.RetryInfo"
+        detail = b"\x0a" + varint(len(url)) + url + b"\x12" + varint(len(info)) + info
+        status = status_message(14, message) + b"\x1a" + varint(len(detail)) + detail
+        context.set_trailing_metadata((("grpc-status-details-bin", status),))
+        context.abort(self._grpc.StatusCode.UNAVAILABLE, message)

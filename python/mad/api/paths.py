@@ -1,0 +1,12 @@
+"""The routes to which telemetry is sent."""
+
+from __future__ import annotations
+
+#: The routes of other protocols. They have names that their senders expect.
+OTLP = {"/v1/traces": "spans", "/v1/metrics": "metrics", "/v1/logs": "logs"}
+REMOTE_WRITE = "/api/v1/write"
+
+
+def takes_batches(path: str) -> bool:
+    """Whether a batch of telemetry is sent to this path."""
+    return path in ("/ingest", REMOTE_WRITE, *OTLP) or path.startswith("/v1/ingest/")
