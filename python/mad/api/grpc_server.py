@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mad.api.otlp import partial_success, status_message, success_message, varint
 from mad.engine import Busy, Engine, KeyReused, NotJudged, StorageFailed
@@ -121,18 +121,16 @@ class GrpcReceiver:
         words = str(given.get("authorization", "")).split()
         bearer = words[1] if len(words) == 2 and words[0].lower() == "bearer" else ""
         principal = tokens.principal(bearer) if bearer else None
+        code = self._grpc.StatusCode
+        # `abort` raises
         if principal is None:
-            context.abort(
-                self._grpc.StatusCode.UNAUTHENTICATED,
-                "send the metadata authorization: Bearer TOKEN",
-            )
+            context.abort(code.UNAUTHENTICATED, "send the metadata authorization: Bearer TOKEN")
+            raise AssertionError
         if not principal.may("ingest"):
-            context.abort(
-                self._grpc.StatusCode.PERMISSION_DENIED, "this needs a token with the scope ingest"
-            )
+            context.abort(code.PERMISSION_DENIED, "this needs a token with the scope ingest")
         return principal.name
 
-    def _retry(self, context: grpc.ServicerContext, message: str, seconds: int) -> None:
+    def _retry(self, context: grpc.ServicerContext, message: str, seconds: int) -> NoReturn:
         """Refuses a call that the client should repeat, with the pause before it."""
         duration = b"\x08" + varint(seconds)
         info = b"\x0a" + varint(len(duration)) + duration
@@ -141,3 +139,4 @@ class GrpcReceiver:
         status = status_message(14, message) + b"\x1a" + varint(len(detail)) + detail
         context.set_trailing_metadata((("grpc-status-details-bin", status),))
         context.abort(self._grpc.StatusCode.UNAVAILABLE, message)
+        raise AssertionError

@@ -39,7 +39,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 async def write(
     request: Request, partition: Annotated[str, Query(max_length=200)] = ""
 ) -> Response:
-    """Accepts samples of Prometheus: remote write version 1, compressed with Snappy. The samples are
+    """Accepts samples of Prometheus (remote write version 1, Snappy). The samples are
     on disk when the response is sent.
 
     Prometheus sends a body again after 429 and 5xx, and drops it after every other error.

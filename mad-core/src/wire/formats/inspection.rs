@@ -186,7 +186,7 @@ impl Spans {
             } else {
                 None
             };
-            // a child belongs to the half of its own service, else to the server half
+            // a child belongs to the half with the same service, else to the server half
             let of_parent = parent.as_ref().map(of).unwrap_or_default();
             let is_own = of_parent.iter().any(|(other, _)| other == service);
             let parent = of_parent.iter().max_by_key(|(_, shared)| *shared).filter(|_| !is_own);

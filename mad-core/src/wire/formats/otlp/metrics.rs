@@ -121,7 +121,7 @@ impl DataPoint<'_> {
         }
     }
 
-    /// What is wrong with the buckets of a histogram.
+    /// The fault in the buckets of a histogram.
     fn fault(&self) -> Option<&'static str> {
         let Data::Histogram { bounds, counts, .. } = &self.data else { return None };
         if counts.len() > MOST_BUCKETS {

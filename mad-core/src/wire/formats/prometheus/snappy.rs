@@ -3,7 +3,7 @@
 /// Decompresses a block; `None` where it is damaged or would be larger than `most` bytes.
 ///
 /// The format is described in `format_description.txt` of github.com/google/snappy: the length as a
-/// varint, then literals and copies from what is decompressed.
+/// varint, then literals and copies of earlier output.
 pub(super) fn decompress(block: &[u8], most: usize) -> Option<Vec<u8>> {
     let (length, mut rest) = length(block)?;
     if length > most {
