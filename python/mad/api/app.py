@@ -16,6 +16,7 @@ from mad import _core
 from mad.api import (
     aiops,
     alerts,
+    changes,
     commands,
     compat,
     docs,
@@ -37,7 +38,7 @@ from mad.api.protect import BodyLimit, Overload, QueryLane, ResponseHeaders
 from mad.api.service import Service
 from mad.api.stream import EventStreams
 from mad.api.transport import Connections
-from mad.config.server import HttpLimits
+from mad.config.server import HttpLimits, WebhookSecrets
 from mad.engine import Busy, Engine, StorageFailed
 from mad.engine.sink_runner import SinkPool
 from mad.engine.source_runner import SourcePool
@@ -102,13 +103,14 @@ def create_app(
     retention_minutes: float = 120.0,
     sources: SourcePool | None = None,
     sinks: SinkPool | None = None,
+    webhooks: WebhookSecrets | None = None,
 ) -> Application:
     """Builds the service over a started engine; the caller stops the engine.
 
     Without `tokens` every client may do everything, as long as the host name of its request is in
     `hosts` (or `hosts` is empty).
     """
-    limits = limits or HttpLimits()
+    limits, webhooks = limits or HttpLimits(), webhooks or WebhookSecrets()
     streams = EventStreams()
     sources, sinks = sources or SourcePool(), sinks or SinkPool()
     health = HealthProbe(engine, sources, sinks)
@@ -140,6 +142,7 @@ def create_app(
         retention_minutes=retention_minutes,
         inputs=sources,
         sinks=sinks,
+        webhooks=webhooks,
     )
     app.state.streams = streams
     errors.install(app)
@@ -151,6 +154,7 @@ def create_app(
         query,
         commands,
         alerts,
+        changes,
         stream,
         radar,
         aiops,
@@ -180,6 +184,7 @@ def create_app(
         tokens=tokens,
         read_only=read_only,
         hosts=frozenset(hosts),
+        signed=frozenset(f"/v1/webhooks/{name}" for name in webhooks.signed),
         refused=RefusalLog(engine),
     )
     served = ScrapeRoute(Overload(access, engine.refuses_batch))

@@ -9,4 +9,5 @@ REMOTE_WRITE = "/api/v1/write"
 
 def takes_batches(path: str) -> bool:
     """Whether a batch of telemetry is sent to this path."""
-    return path in ("/ingest", REMOTE_WRITE, *OTLP) or path.startswith("/v1/ingest/")
+    known = ("/ingest", "/v1/changes", REMOTE_WRITE, *OTLP)
+    return path in known or path.startswith(("/v1/ingest/", "/v1/webhooks/"))

@@ -18,7 +18,7 @@ from mad.api.auth import Principal
 from mad.api.bodies import BodiesInFlight
 from mad.api.errors import ApiError
 from mad.api.health import HealthProbe
-from mad.config.server import HttpLimits
+from mad.config.server import HttpLimits, WebhookSecrets
 from mad.engine import Engine
 from mad.engine.sink_runner import SinkPool
 from mad.engine.source_runner import SourcePool
@@ -57,6 +57,8 @@ class Service:
     inputs: SourcePool = field(default_factory=SourcePool)
     #: The receivers of notifications.
     sinks: SinkPool = field(default_factory=SinkPool)
+    #: The secrets of webhooks that are signed.
+    webhooks: WebhookSecrets = field(default_factory=WebhookSecrets)
 
 
 def service_of(request: Request) -> Service:

@@ -38,6 +38,7 @@ examples:
   mad gate URL --for 10m               fail a pipeline when an incident opens
   mad mcp URL                          answer questions of assistants about incidents
   mad alert test                       send a test message to every sink of mad.toml
+  mad change payments --version 2.14   record a deployment
   mad config check mad.toml            list the problems of a settings file
 
 exit codes:
@@ -73,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
         accept,
         alert,
         bench,
+        change,
         config,
         culprits,
         demo,
@@ -107,6 +109,7 @@ def parser() -> argparse.ArgumentParser:
         serve,
         accept,
         alert,
+        change,
         explain,
         culprits,
         gate,

@@ -256,6 +256,7 @@ def _serve(
         retention_minutes=features[0]["step_seconds"] * features[1]["history_rows"] / 60,
         sources=sources,
         sinks=sinks,
+        webhooks=server.webhooks,
     )
     sinks.start()
     engine.listeners.append(sinks.wake)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from mad.config.numbers import read_numbers
 from mad.config.options import option
+from mad.config.secret import Secret
 
 _MIB = 1024 * 1024
 
@@ -104,6 +105,19 @@ class HttpLimits:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class WebhookSecrets:
+    """The secrets of systems that sign their webhooks. Their requests need no token."""
+
+    github: Secret | None = option(None, help="Secret of the webhook in GitHub")
+    gitlab: Secret | None = option(None, help="Secret token of the webhook in GitLab")
+
+    @property
+    def signed(self) -> list[str]:
+        """The systems that have a secret."""
+        return [name for name in ("github", "gitlab") if getattr(self, name) is not None]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
     """The options of `mad serve`. Arguments of the command win over them."""
@@ -134,3 +148,4 @@ class ServerOptions:
     )
     retain: Retention = field(default_factory=Retention)
     http: HttpLimits = field(default_factory=HttpLimits)
+    webhooks: WebhookSecrets = field(default_factory=WebhookSecrets)

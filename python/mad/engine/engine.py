@@ -172,7 +172,7 @@ class Engine:
 
         The future raises `KeyError` or `ValueError` when the pipeline refuses the command.
         """
-        entry = command_entry({"at": self._now(), **command}, audit)
+        entry = command_entry({"at": self.present(), **command}, audit)
         return self._put(Job(entry, Future()), is_command=True)
 
     def tick(self, at: int, audit: AuditLine | None = None) -> Future[IngestReceipt]:
@@ -256,7 +256,8 @@ class Engine:
         self.stats.refused_busy += 1
         raise Busy
 
-    def _now(self) -> int:
+    def present(self) -> int:
+        """The present event time in nanoseconds; before the first event that of the host."""
         return self.clock.now() or int((datetime.now(timezone.utc) - _EPOCH).total_seconds() * 1e9)
 
     def _run(self) -> None:

@@ -132,6 +132,16 @@ class Reader:
             where.values_of_order(service, endpoint),
         )
 
+    def open_incidents(self, service: str) -> list[str]:
+        """The ids of the open incidents that a service opened or takes part in, at most 20."""
+        found = self._all(
+            "SELECT id FROM incidents WHERE status <> 'resolved' AND (service = ? OR EXISTS "
+            "(SELECT 1 FROM json_each(data, '$.affected') AS affected WHERE affected.value = ? "
+            "OR affected.value LIKE ? ESCAPE '\\')) ORDER BY start DESC LIMIT 20",
+            (service, service, _pattern(service) + " %"),
+        )
+        return [incident for (incident,) in found]
+
     def flagged_incidents(self, limit: int) -> list[Record]:
         """Incidents with figures of the flagged rows of their own entity, newest start first:
         service, endpoint, start, end, last flagged row, highest p95 latency and error rate,
@@ -393,3 +403,8 @@ class _Where:
 
     def __str__(self) -> str:
         return f"WHERE {' AND '.join(self._conditions)}" if self._conditions else ""
+
+
+def _pattern(text: str) -> str:
+    """A text whose characters have no special meaning in LIKE."""
+    return "".join(f"\\{char}" if char in "\\%_" else char for char in text)
