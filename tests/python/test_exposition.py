@@ -116,6 +116,34 @@ def test_promtool_accepts_the_names(server: Server) -> None:
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
 
 
+def test_promtool_accepts_the_names_of_sources_and_sinks(tmp_path: Path) -> None:
+    (tmp_path / "requests.jsonl").write_text("")
+    settings = tmp_path / "mad.toml"
+    settings.write_text(
+        f"""
+[sources.log]
+type = "file"
+paths = ["{tmp_path / "requests.jsonl"}"]
+kind = "requests"
+
+[sinks.lines]
+type = "console"
+"""
+    )
+    with Server(tmp_path / "data", "--config", str(settings)) as one:
+        text = one.http.get("/metrics/prometheus").text
+    assert '\nmad_source_up{source="log",type="file"} ' in text
+    assert '\nmad_sink_dead_letters{sink="lines",type="console"} 0\n' in text
+    checked = subprocess.run(
+        [needed("promtool"), "check", "metrics"],
+        input=text,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
 def test_incidents_are_counted_and_the_most_severe_are_listed(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
