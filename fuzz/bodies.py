@@ -1,6 +1,7 @@
 """The fuzz targets in Python: Arrow streams, Parquet files, bodies of the service, settings.
 
-`python fuzz/bodies.py TARGET|all SECONDS [DIR]`. Seeds are changed at random.
+`python fuzz/bodies.py TARGET|all SECONDS [DIR]`. Seeds are changed at random, or drawn by coverage
+of the Python code where atheris is installed and `FUZZER=atheris` is set.
 DIR keeps the number of the next input and the inputs that
 failed: those that end in another error than a refusal, take more than ten seconds, or let the peak
 memory grow by more than 64 MiB. Exits 1 when an input failed.
@@ -8,9 +9,11 @@ memory grow by more than 64 MiB. Exits 1 when an input failed.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
+import os
 import random
 import resource
 import sys
@@ -19,11 +22,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import tomllib
+import yaml
 from pyarrow import parquet
 
 import mad
 from mad.api.bodies import records
 from mad.api.errors import ApiError
+from mad.config.deployment import Deployment
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "python"))
 from test_hostile_input import LINE, ROWS, mutated, requests, stream
@@ -31,7 +37,32 @@ from test_hostile_input import LINE, ROWS, mutated, requests, stream
 LONGEST, MOST_KIB = 10.0, 64 * 1024
 REFUSALS = (ValueError, TypeError, OSError, ApiError)
 _FILE = Path(tempfile.mkdtemp()) / "input.parquet"
+#: A server with sources and sinks.
+DEPLOYMENT = """
+[server]
+host = "127.0.0.1"
+port = 8000
+retain = { rows = 1000 }
+http = { connections = 10 }
+[sources.logs]
+type = "file"
+paths = ["/var/log/*.log"]
+[sources.topic]
+type = "kafka"
+brokers = ["localhost:9092"]
+topics = ["requests"]
+[sinks.chat]
+type = "slack"
+url = "env:SLACK"
+quiet = "22:00-07:00"
+zone = "Europe/Berlin"
+[sinks.hook]
+type = "webhook"
+url = "https://example.com/hook"
+mute = ["2026-12-24T18:00Z/2026-12-27T06:00Z"]
+"""
 CODINGS = ("", "gzip", "zstd", "deflate", "gzip, zstd")
+FORMS = (".toml", ".yaml", ".json")
 TYPES = ("application/x-ndjson", "application/json", "text/csv", "", "text/plain")
 
 
@@ -56,10 +87,10 @@ def body(data: bytes) -> None:
 
 
 def settings(data: bytes) -> None:
-    """A file of settings."""
-    path = _FILE.with_suffix(".toml")
-    path.write_bytes(data)
-    mad.Config.load(path, environ={})
+    """A file with the settings of a deployment; the first byte names its form."""
+    path = _FILE.with_suffix(FORMS[data[0] % len(FORMS)] if data else ".toml")
+    path.write_bytes(data[1:])
+    Deployment.load(path, environ={})
 
 
 def _parquet_seeds() -> list[bytes]:
@@ -69,6 +100,18 @@ def _parquet_seeds() -> list[bytes]:
         parquet.write_table(requests(), out, compression=compression)
         seeds.append(out.getvalue())
     return seeds
+
+
+def _settings_seeds() -> list[bytes]:
+    every = mad.Config().to_toml() + DEPLOYMENT
+    tables = json.loads(json.dumps(tomllib.loads(every), default=str))
+    texts = (every, yaml.safe_dump(tables), json.dumps(tables))
+    small = ("[guard]\nmin_points = 30\n", "guard: {min_points: 30}\n", '{"guard": {}}')
+    return [
+        bytes([form]) + text.encode()
+        for form, pair in enumerate(zip(texts, small, strict=True))
+        for text in pair
+    ]
 
 
 def _body_seeds() -> list[bytes]:
@@ -84,7 +127,7 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]]]] = 
     "bodies": (body, _body_seeds),
     "settings": (
         settings,
-        lambda: [mad.Config().to_toml().encode(), b"[guard]\nmin_points = 30\n"],
+        _settings_seeds,
     ),
 }
 
@@ -133,6 +176,34 @@ def attack(name: str, seconds: float, folder: Path) -> int:
     return failed
 
 
+def by_coverage(name: str, seconds: float, folder: Path) -> int:
+    """Runs a target with atheris in another process. Returns 1 when an input failed."""
+    import atheris
+
+    target, make = TARGETS[name]
+    folder = folder / name
+    corpus = folder / "corpus"
+    corpus.mkdir(parents=True, exist_ok=True)
+    for place, seed in enumerate(make()):
+        (corpus / f"seed-{place}").write_bytes(seed)
+        with contextlib.suppress(*REFUSALS):
+            target(seed)
+    limit = (_peak_kib() + MOST_KIB) // 1024 + 64
+    child = os.fork()
+    if not child:
+        atheris.instrument_all()
+
+        def run(data: bytes) -> None:
+            with contextlib.suppress(*REFUSALS):
+                target(data)
+
+        options = [f"-max_total_time={seconds:.0f}", f"-timeout={LONGEST:.0f}"]
+        options += [f"-rss_limit_mb={limit}", f"-artifact_prefix={folder}/failed-"]
+        atheris.Setup(["mad", *options, "-print_final_stats=1", str(corpus)], run)
+        atheris.Fuzz()
+    return int(os.waitpid(child, 0)[1] != 0)
+
+
 def _peak_kib() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
@@ -142,7 +213,8 @@ def main() -> int:
     name, seconds, *rest = sys.argv[1:]
     folder = Path(rest[0] if rest else "target/fuzz")
     names = list(TARGETS) if name == "all" else [name]
-    return int(sum(attack(one, float(seconds), folder) for one in names) > 0)
+    run = by_coverage if os.environ.get("FUZZER") == "atheris" else attack
+    return int(sum(run(one, float(seconds), folder) for one in names) > 0)
 
 
 if __name__ == "__main__":

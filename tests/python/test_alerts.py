@@ -6,7 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -285,6 +285,19 @@ def test_the_rate_is_kept_and_the_rest_waits(tmp_path: Path) -> None:
     assert len(sink.sent) == 5
     assert waits[-1] > 30
     assert len({found.key for found in sink.sent}) == 5
+
+
+def test_a_clock_that_is_set_back_delays_no_message(tmp_path: Path) -> None:
+    engine = engine_of(tmp_path)
+    put(engine, (1, "INC-1", "opened", "Warning"), (2, "INC-2", "opened", "Warning"))
+    chosen = WebhookOptions(url="http://x", group_seconds=60.0)
+    sink = Counting()
+    sink.groups = True
+    yesterday = datetime.now(timezone.utc) - timedelta(days=1)
+    one = SinkRunner("ops", sink, chosen, engine, now=lambda: yesterday)
+    one.turn()
+    engine.stop()
+    assert [found.is_group for found in sink.sent] == [True]
 
 
 def test_only_the_newest_event_of_an_incident_is_sent_after_an_outage(tmp_path: Path) -> None:

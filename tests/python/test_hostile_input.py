@@ -20,6 +20,7 @@ import mad
 from mad import _core
 from mad.api.bodies import records
 from mad.api.errors import ApiError
+from mad.config.deployment import Deployment
 from mad.sources.files import InputFile
 
 ROWS = {
@@ -352,6 +353,14 @@ def test_deep_configurations_are_errors(text: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError) as caught:
         mad.Config.load(path)
     assert str(caught.value)
+
+
+def test_settings_with_characters_that_yaml_refuses(tmp_path: Path) -> None:
+    """The lines of fields in JSON are found by the reader of YAML, which takes fewer characters."""
+    path = tmp_path / "mad.json"
+    path.write_bytes(b'{"\x7f": {}}')
+    with pytest.raises(ValueError, match="does not exist"):
+        Deployment.load(path, environ={})
 
 
 # --- the border ---

@@ -36,7 +36,11 @@ def _yaml_places(text: str) -> dict[str, tuple[int, int]]:
                 found[f"{path}[{i}]"] = (item.start_mark.line + 1, item.start_mark.column + 1)
                 walk(item, f"{path}[{i}]")
 
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError:
+        # JSON allows some characters that YAML refuses.
+        return {}
     if root is not None:
         walk(root, "")
     return found

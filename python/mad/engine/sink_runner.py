@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sqlite3
 import threading
 from collections import deque
@@ -343,8 +344,11 @@ def _write_outcome(outcome: Outcome, journal: Journal) -> None:
 
 
 def _age(delivery: Delivery, now: datetime) -> float:
+    """Seconds since a delivery was written; endless when the clock was set back since then, so that
+    no message waits until it has caught up."""
     created = datetime.fromisoformat(delivery.created_at.replace("Z", "+00:00"))
-    return (now - created).total_seconds()
+    age = (now - created).total_seconds()
+    return age if age >= 0.0 else math.inf
 
 
 def _is_held(delivery: Delivery, now: datetime, clock: int) -> bool:
