@@ -16,9 +16,10 @@ from mad.config import components
 from mad.config.deployment import Deployment, problems_of
 from mad.config.earlier import REFUSED
 from mad.config.layers import Layers, parse_toml
-from mad.config.options import describe, option, read_options
+from mad.config.options import Described, describe, option, read_options
 from mad.config.secret import Secret, SecretMissing, revealed
 from mad.config.server import ServerOptions
+from mad.sinks.protocol import SinkOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,3 +252,35 @@ def test_options_describe_themselves() -> None:
     assert (found["pause"].range, found["pause"].default) == ("0.1 to 60", "1.0")
     assert found["headers"].type == "table of text or `env:NAME` or `file:PATH`"
     assert "retain.rows" in {one.name for one in describe(ServerOptions)}
+
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_complete_example_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # the real types
+    found = Deployment.load(DOCS / "mad.toml", {})
+    assert (found.server.data, found.server.retain.rows) == ("/var/lib/mad", 500_000)
+    assert {part.type for part in found.sources.values()} == {"file", "kafka"}
+    assert {"slack", "teams", "pagerduty", "alertmanager", "email", "webhook", "file"} == {
+        part.type for part in found.sinks.values()
+    }
+
+
+@pytest.mark.parametrize("page", ["alerts.md", "mad-toml.md"])
+def test_the_pages_describe_every_option(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    text = (DOCS / page).read_text(encoding="utf-8")
+    common = list(describe(SinkOptions))
+    kinds: list[list[Described]] = [list(describe(ServerOptions))]
+    if page == "alerts.md":
+        own = [
+            list(describe(components.component("sinks", name).Options))
+            for name in components.BUILT_IN["sinks"]
+            if name not in ("kafka", "elasticsearch", "console")
+        ]
+        kinds = [common, *([one for one in found if one not in common] for found in own)]
+    for one in (declared for options in kinds for declared in options):
+        if not one.name.startswith(("retain.", "http.")):
+            row = f"| `{one.name}` | {one.type} | {one.default} | {one.range} | {one.help} |"
+            assert row in text, row

@@ -1,4 +1,5 @@
-"""`mad doctor`: checks the installation and its environment."""
+"""`mad doctor`: checks the installation, its environment, and everything that a settings file
+names."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from typing import Any
 
 from mad import _core, errors
 from mad.cli import settings
+from mad.cli.doctor_deployment import check_deployment, existing
 from mad.cli.output import print_json
 from mad.config.layers import CONFIDENCE, FILE, PREFIX, is_setting
 
@@ -30,10 +32,12 @@ _OTHERS = {
 }
 
 
-HELP = "check the installation and its environment"
+HELP = "check the installation, and try every connection of a settings file"
 DESCRIPTION = (
-    "Checks versions, optional packages, settings, environment, the output "
-    "directory, the clock and the core. Exit code 2 when a check fails."
+    "Checks versions, optional packages, settings, environment, the output directory, the clock "
+    "and the core. With a settings file it also tries the journal's directory, the port, the "
+    "tokens, the secrets, and the peer of each source and sink, without sending a message. "
+    "Exit code 2 when a check fails."
 )
 
 
@@ -57,6 +61,9 @@ def run(args: argparse.Namespace) -> int:
         _check("clock", clock),
         _check("core", core),
     ]
+    if checks[3]["ok"] and settings.file_of(args.config, os.environ):
+        found = settings.deployment(args.config)
+        check_deployment(found, lambda name, call: checks.append(_check(name, call)))
     fine = all(check["ok"] for check in checks)
     extras, seen = packages(), environment(os.environ)
     if args.json:
@@ -75,16 +82,14 @@ def _check(name: str, call: Callable[[], str]) -> Check:
 
 def config(path: str | None) -> str:
     """Finds the settings file and validates all settings."""
-    settings.load(path)
+    settings.deployment(path)
     file = settings.file_of(path, os.environ)
     return f"{file}: valid" if file else f"no file ({settings.DEFAULT} is read if it exists)"
 
 
 def writable(directory: Path) -> str:
     """Checks that the directory is writable or can be created."""
-    place = directory
-    while not place.exists() and place != place.parent:
-        place = place.parent
+    place = existing(directory)
     try:
         with tempfile.TemporaryFile(dir=place):
             pass
@@ -168,8 +173,9 @@ def _print(
 ) -> None:
     from mad.report.words import visible
 
+    width = max(8, *(len(check["name"]) for check in checks))
     lines = [
-        f"{'ok   ' if check['ok'] else 'FAIL '} {check['name']:<8} {check['detail']}"
+        f"{'ok   ' if check['ok'] else 'FAIL '} {check['name']:<{width}} {check['detail']}"
         for check in checks
     ]
     lines += ["", "optional packages:"] if extras else []

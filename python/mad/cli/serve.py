@@ -166,7 +166,7 @@ def run(args: argparse.Namespace) -> int:
     deployment = settings.deployment(args.config, verbose=args.verbose)
     server = server_options(args, deployment.server)
     tokens = Tokens.read(Path(server.token_file)) if server.token_file is not None else None
-    if tokens is None and not _is_loopback(server.host):
+    if tokens is None and not is_loopback(server.host):
         raise errors.UsageError(
             f"the address {server.host} is reachable from other machines without a token",
             "give --token-file FILE, or listen on 127.0.0.1",
@@ -389,7 +389,8 @@ def _temporary() -> Iterator[str]:
         yield directory
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
