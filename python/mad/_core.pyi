@@ -1149,9 +1149,10 @@ class ServiceGraph:
 
     Related records may come in any order and in pieces. The number of services, calls and open
     spans is bounded: of `config`, `limits.services`, `limits.graph_edges`, `limits.open_spans`,
-    `intake.map`, `intake.service` and `naive_offset_seconds` matter. Durations are in ms; NaN stands where nothing was seen. Records
-    that cannot be read are counted in `rejected`; an empty graph has empty tables. A graph can be
-    pickled and copied unless a source that was fed in pieces has not ended.
+    `intake.map`, `intake.service` and `naive_offset_seconds` matter. Durations are in ms; NaN
+    stands where nothing was seen. Records that cannot be read are counted in `rejected`; an empty
+    graph has empty tables. A graph can be pickled and copied unless a source that was fed in pieces
+    has not ended.
 
     >>> import mad
     >>> graph = mad.ServiceGraph()

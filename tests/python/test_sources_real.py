@@ -145,3 +145,51 @@ def test_documents_of_several_shapes_are_read(shape: str, tmp_path: Path) -> Non
     (row,) = pipeline.advance(END).rows()
     assert row[1:6] == ("shop", row[2], 60, 60, 12.5)
     assert row[2] in ("/buy", "GET /buy")
+
+
+def _field(number: int, value: bytes | int) -> bytes:
+    """A field of a protobuf message: bytes, or 64 fixed bits."""
+    if isinstance(value, int):
+        return bytes([number << 3 | 1]) + value.to_bytes(8, "little")
+    size, length = len(value), b""
+    while size > 127:
+        length, size = length + bytes([size & 127 | 128]), size >> 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + value
+
+
+def _span(number: int) -> bytes:
+    """An OTLP request of one span, as an exporter for Kafka writes it."""
+    start = int(START.timestamp() * 10**9) + number * 10**8
+    span = b"".join(
+        (
+            _field(1, (number + 1).to_bytes(16, "big")),
+            _field(2, (number + 1).to_bytes(8, "big")),
+            _field(5, b"GET /buy"),
+            _field(7, start),
+            _field(8, start + 12_500_000),
+        )
+    )
+    name = _field(1, b"service.name") + _field(2, _field(1, b"shop"))
+    return _field(1, _field(1, _field(1, name)) + _field(2, _field(2, span)))
+
+
+@pytest.mark.parametrize("format_", [pytest.param("otlp-pb", marks=KAFKA)])
+def test_a_payload_that_cannot_be_read_costs_no_other_one(format_: str, tmp_path: Path) -> None:
+    """Many protobuf messages become one body; a broken one is found by dividing it."""
+    payloads = [_span(number) for number in range(200)]
+    with kafka(tmp_path) as peer:
+        peer.write([*payloads[:70], b"\xff\xff\xff not protobuf", *payloads[70:]])
+        engine = Engine(Journal(tmp_path / "data"))
+        engine.start()
+        runner = SourceRunner("kafka", peer.source(format=format_, kind="spans"), engine)
+        runner.start()
+        try:
+            for _ in range(300):
+                if runner.health().records >= 200 and runner.health().unreadable:
+                    break
+                time.sleep(0.1)
+            assert (runner.health().records, runner.health().unreadable) == (200, 1)
+            assert runner.health().positions == {"requests/0": 201}
+        finally:
+            runner.stop()
+            engine.stop()

@@ -9,12 +9,17 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any
 
+from mad import _core
 from mad.sources.compressed import inflated, unzstd
 
 #: First bytes that identify a file beside its inode.
 HEAD = 1_024
 #: Longest line; a longer one is skipped and counted.
 LONGEST_LINE = 8 << 20
+#: Formats with the fields of mad, whose kind the options name.
+_OWN = ("csv", "json-lines")
+#: Formats that begin with the names of their columns.
+_TABLES = ("csv", "jmeter", "k6", "locust")
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _CHUNK = 256 * 1024
 
@@ -68,7 +73,11 @@ class Grown:
         self._head = b""
         self._pending = b""
         self._is_skipping = False
-        self.header = self._read_header()
+        first = self._content.at(0, 64 * 1024)
+        found = _core.detect_format(path.name, first)
+        #: The format as the journal names it: CSV and JSON Lines with the fields of mad are text.
+        self.format = "text" if found in (None, *_OWN) else str(found)
+        self.header = _header(first, found)
         self._offset = 0
         if place is not None:
             self._head = self._content.at(0, place.head_bytes)
@@ -88,14 +97,6 @@ class Grown:
             size += step
             step = len(self._content.at(size, _CHUNK))
         return size
-
-    def _read_header(self) -> bytes:
-        """The first line of CSV, which every batch repeats; empty for other content."""
-        first = self._content.at(0, 64 * 1024)
-        line, end, _ = first.partition(b"\n")
-        is_csv = end and b"," in line and line.lstrip()[:1] not in (b"{", b"[", b"<")
-        names = line.strip().strip(b"\xef\xbb\xbf").lower().split(b",")
-        return line + end if is_csv and any(b"time" in name for name in names) else b""
 
     def place(self) -> Place:
         """The place after the lines that were given."""
@@ -220,6 +221,18 @@ class _Content:
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
+
+
+def _header(first: bytes, format: str | None) -> bytes:
+    """The lines at the beginning of a file that every batch repeats: the header of a table, or the
+    directives of a W3C log. Empty for other formats."""
+    if format == "iis":
+        lines = first.split(b"\n")
+        count = next((n for n, line in enumerate(lines) if not line.startswith(b"#")), 0)
+        return b"".join(line + b"\n" for line in lines[:count])
+    line, end, _ = first.partition(b"\n")
+    is_table = format in _TABLES and line.lstrip()[:1] not in (b"{", b"[")
+    return line + end if is_table and end else b""
 
 
 def rotated_of(path: Path) -> list[Path]:

@@ -10,7 +10,13 @@ from mad.sources.protocol import Batch
 
 #: The bytes between two payloads of a format, so that together they are one body of it. Protobuf
 #: messages follow each other without any, because repeated fields are merged.
-JOINTS: dict[str, bytes] = {"json": b"\n", "arrow": b""}
+JOINTS: dict[str, bytes] = {
+    "json": b"\n",
+    "arrow": b"",
+    "otlp-pb": b"",
+    "otlp-json": b"\n",
+    "zipkin": b"\n",
+}
 #: The name of a payload's format in the journal.
 _STORED = {"json": "text"}
 #: Kinds of records that payloads may hold.

@@ -183,7 +183,7 @@ class Follower:
             body,
             {str(self.path): position},
             self._options.kind,
-            self._options.format or "text",
+            self._options.format or file.format,
             unreadable=skipped,
         )
 
