@@ -2,7 +2,7 @@
 # Names the servers that `make test-real` needs and that are missing, with the command that installs them.
 # Kafka (Tansu) and OpenSearch (osmem) come with requirements-test.txt.
 missing=
-for program in nats-server redis-server prometheus; do
+for program in nats-server redis-server prometheus prometheus-alertmanager; do
   command -v "$program" >/dev/null || missing="$missing $program"
 done
 [ -z "$missing" ] && exit 0

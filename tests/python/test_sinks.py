@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 import shutil
 import socket
 import ssl
@@ -445,6 +446,7 @@ def test_tls_is_verified(tmp_path: Path) -> None:
 
 @pytest.fixture
 def alertmanager(tmp_path: Path) -> Iterator[str]:
+    assert ALERTMANAGER or not os.environ.get("MAD_TEST_ALL"), "prometheus-alertmanager is missing"
     if ALERTMANAGER is None:
         pytest.skip("prometheus-alertmanager is not installed")
     config = tmp_path / "am.yml"
@@ -482,6 +484,7 @@ def active(url: str) -> list[dict[str, Any]]:
     return [one for one in found if one["status"]["state"] == "active"]
 
 
+@pytest.mark.real
 def test_alertmanager_has_one_alert_until_the_end(alertmanager: str) -> None:
     one = sink("alertmanager", url=alertmanager, labels={"team": "shop"})
     assert one.check() == []

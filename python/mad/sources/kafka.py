@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _CALL = 10_000
 #: Seconds that a partition without messages delays those of the others at most.
 _ALIGN_SECONDS = 2.0
-#: Messages of a partition in memory above which it is paused, and below which it continues.
-_HIGH, _LOW = 20_000, 5_000
+#: Messages and bytes of all partitions in memory; a partition with more than its share is paused.
+_MESSAGES, _BYTES = 40_000, 32 << 20
 #: Seconds that the connection has for its first answer.
 _CONNECT_SECONDS = 10.0
 
@@ -54,6 +54,8 @@ class _Partition:
     """The messages of one partition that were fetched and not yet given."""
 
     messages: deque[Message] = field(default_factory=deque)
+    #: Bytes of the messages.
+    size: int = 0
     is_at_end: bool = False
     is_paused: bool = False
 
@@ -218,6 +220,7 @@ class KafkaSource:
             if fault is None:
                 if partition is not None:
                     partition.messages.append(message)
+                    partition.size += len(message)
                     partition.is_at_end = False
             elif fault.code() == self._kafka.KafkaError._PARTITION_EOF:
                 if partition is not None:
@@ -228,13 +231,14 @@ class KafkaSource:
         self._balance(consumer)
 
     def _balance(self, consumer: Consumer) -> None:
+        count = max(1, len(self._partitions))
         for part, partition in self._partitions.items():
             topic, _, number = part.rpartition("/")
-            size = len(partition.messages)
-            if size > _HIGH and not partition.is_paused:
+            share = count * max(len(partition.messages) / _MESSAGES, partition.size / _BYTES)
+            if share > 1 and not partition.is_paused:
                 consumer.pause([self._kafka.TopicPartition(topic, int(number))])
                 partition.is_paused = True
-            elif size < _LOW and partition.is_paused:
+            elif share < 0.25 and partition.is_paused:
                 consumer.resume([self._kafka.TopicPartition(topic, int(number))])
                 partition.is_paused = False
 
@@ -256,7 +260,7 @@ class KafkaSource:
             self._waits_since = None
             return []
         if len(self._partitions) == 1:
-            return self._first(waiting[0].messages, float("inf"))
+            return self._first(waiting[0], float("inf"), self.options.batch_records)
         horizon = self._horizon()
         if horizon is None:
             now = monotonic()
@@ -271,21 +275,21 @@ class KafkaSource:
             first = min(waiting, key=lambda one: one.messages[0].timestamp()[1])
             others = [one.messages[0].timestamp()[1] for one in waiting if one is not first]
             until = min([horizon, *others])
-            taken = self._first(first.messages, until, most=self.options.batch_records - len(found))
+            taken = self._first(first, until, self.options.batch_records - len(found))
             if not taken:
                 break
             found += taken
             waiting = [one for one in waiting if one.messages]
         return found
 
-    def _first(
-        self, messages: deque[Message], until: float, most: int | None = None
-    ) -> list[Message]:
-        """Takes messages up to a time."""
-        most = self.options.batch_records if most is None else most
+    def _first(self, partition: _Partition, until: float, most: int) -> list[Message]:
+        """Takes messages of a partition up to a time."""
+        messages = partition.messages
         found: list[Message] = []
         while messages and len(found) < most and messages[0].timestamp()[1] <= until:
-            found.append(messages.popleft())
+            message = messages.popleft()
+            partition.size -= len(message)
+            found.append(message)
         return found
 
     def _batch(self, messages: list[Message]) -> Batch:
@@ -300,8 +304,9 @@ class KafkaSource:
                 break
         for message in reversed(messages[count:]):
             part = f"{message.topic()}/{message.partition()}"
-            if part in self._partitions:
-                self._partitions[part].messages.appendleft(message)
+            if (partition := self._partitions.get(part)) is not None:
+                partition.messages.appendleft(message)
+                partition.size += len(message)
         taken = messages[:count]
         marks = [(f"{message.topic()}/{message.partition()}", _after(message)) for message in taken]
         return joined(
