@@ -97,13 +97,19 @@ def chart(kind: str, label: str, mode: str = "normal") -> dict[str, Any]:
 
 
 def visualization(
-    name: str, title: str, text: str, pattern: str, params: dict[str, Any], aggs: list[Any]
+    name: str,
+    title: str,
+    text: str,
+    pattern: str,
+    params: dict[str, Any],
+    aggs: list[Any],
+    query: str = "",
 ) -> Any:
     """A visualization over an index pattern."""
     state = {"title": title, "type": params["type"], "params": params, "aggs": aggs}
     index = "kibanaSavedObjectMeta.searchSourceJSON.index"
     source = {
-        "query": {"query": "", "language": "kuery"},
+        "query": {"query": query, "language": "kuery"},
         "filter": [],
         "indexRefName": index,
     }
@@ -168,15 +174,16 @@ def objects() -> list[Any]:
         ),
         visualization(
             "mad-anomalies",
-            "Anomalies by severity",
-            "The number of anomalies that mad wrote, by severity.",
+            "Incidents by severity",
+            "The number of incidents that mad opened, by severity.",
             ANOMALIES,
-            chart("histogram", "Anomalies"),
+            chart("histogram", "Incidents"),
             [
                 agg(1, "count", "metric"),
                 agg(2, "date_histogram", "segment", **BY_TIME),
                 terms(3, "group", "severity"),
             ],
+            "event.action:opened",
         ),
     ]
     return [*patterns, *views, dashboard([view["id"] for view in views])]

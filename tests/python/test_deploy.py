@@ -116,7 +116,7 @@ def test_kubernetes(tmp_path: Path) -> None:
     template = found["StatefulSet"]["spec"]["template"]
     (container,) = template["spec"]["containers"]
     ports = {port["containerPort"] for port in container["ports"]}
-    assert server.port in ports
+    assert {server.port, server.otlp_grpc} == ports
     mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
     assert server.data in mounts
     assert str(Path(str(server.token_file)).parent) in mounts
@@ -212,18 +212,9 @@ def search() -> Iterator[httpx.Client]:
 
 
 def _fill(search: httpx.Client) -> None:
-    keyword, date = {"type": "keyword"}, {"type": "date"}
-    requests = {
-        "@timestamp": date,
-        "is_error": {"type": "boolean"},
-        "service": {"properties": {"name": keyword}},
-        "request": {"properties": {"endpoint": keyword}},
-        "response": {"properties": {"duration_ms": {"type": "float"}}},
-    }
-    anomalies = {"@timestamp": date, "severity": keyword}
-    for index, properties in (("api-requests-1", requests), ("api-anomalies", anomalies)):
-        body = {"mappings": {"properties": properties}}
-        assert search.put(f"/{index}", json=body).status_code == 200
+    template = json.loads((DEPLOY / "kibana" / "index-template.json").read_text())["template"]
+    for index in ("api-requests-1", "api-anomalies"):
+        assert search.put(f"/{index}", json=template).status_code == 200
     lines: list[Any] = []
     for minute in range(10):
         at = f"2026-01-06T10:{minute:02}:00Z"
@@ -237,7 +228,7 @@ def _fill(search: httpx.Client) -> None:
                 "response": {"duration_ms": 10.0 * minute},
             },
             {"index": {"_index": "api-anomalies"}},
-            {"@timestamp": at, "severity": "critical"},
+            {"@timestamp": at, "severity": "Critical", "event": {"action": "opened"}},
         ]
     body = "".join(json.dumps(line) + "\n" for line in lines)
     headers = {"Content-Type": "application/x-ndjson"}
@@ -256,10 +247,11 @@ def test_the_visualizations_find_data(search: httpx.Client) -> None:
             continue
         (pattern,) = [reference["id"] for reference in one["references"]]
         metric, segment, group = json.loads(one["attributes"]["visState"])["aggs"]
-        answer = search.post(
-            f"/{titles[pattern]}/_search",
-            json={"size": 0, "aggs": {"2": _query(segment, _query(group, None, metric))}},
-        ).json()
+        source = json.loads(one["attributes"]["kibanaSavedObjectMeta"]["searchSourceJSON"])
+        wanted = {"query_string": {"query": source["query"]["query"] or "*"}}
+        aggs = {"2": _query(segment, _query(group, None, metric))}
+        body = {"size": 0, "query": wanted, "aggs": aggs}
+        answer = search.post(f"/{titles[pattern]}/_search", json=body).json()
         buckets = answer["aggregations"]["2"]["buckets"]
         assert len(buckets) == 10, (one["id"], answer)
         assert buckets[0]["3"]["buckets"], one["id"]

@@ -112,6 +112,21 @@ def _files(directory: Path) -> dict[str, bytes]:
     return {one.name: one.read_bytes() for one in directory.iterdir()}
 
 
+def test_a_deployment_before_an_incident_is_a_change(directory: Path, tmp_path: Path) -> None:
+    changes = tmp_path / "changes.csv"
+    changes.write_text(
+        "timestamp,service,kind,name,version\n2026-01-06T10:44:00Z,payments,deploy,,2.1\n"
+    )
+    out, requests = tmp_path / "out", str(directory / "requests.csv")
+    arguments = ["--changes", str(changes), "--out", str(out), "--no-report", "--json"]
+    assert main(["detect", requests, *arguments]) == errors.FINE
+    tools = Tools(Directory(out))
+    (found,) = json.loads(tools.call("list_changes", {"service": "payments"}))["changes"]
+    assert "deploy (2.1) at 2026-01-06 10:44 UTC" in found["text"]
+    assert found["incident"].startswith("INC-")
+    assert json.loads(tools.call("list_changes", {"service": "auth"}))["count"] == 0
+
+
 def test_messages_that_are_no_requests(directory: Path) -> None:
     lines = [
         b"no json",

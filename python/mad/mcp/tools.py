@@ -24,6 +24,8 @@ _TIMES: dict[str, Any] = {
         "description": "incidents that start before this time, RFC 3339",
     },
 }
+_CHANGE = "A change of "
+"""The beginning of a likely cause that is a change."""
 _SHORT = ("id", "severity", "status", "service", "endpoint", "start", "end")
 _EVIDENCE = (
     *_SHORT,
@@ -243,20 +245,25 @@ def _why_not_flagged(results: Results, given: Mapping[str, Any]) -> Document:
 
 
 def _list_changes(results: Results, given: Mapping[str, Any]) -> Document:
-    limit = given.pop("limit", 20) if isinstance(given, dict) else 20
-    changes = []
-    for incident in results.incidents(**given, limit=MOST):
-        for culprit in (incident.get("ranking") or {}).get("culprits") or ():
-            for evidence in culprit.get("evidence") or ():
-                if evidence.get("signal") == "change":
-                    changes.append(
-                        {
-                            "incident": incident.get("id"),
-                            "service": culprit.get("service"),
-                            **_chosen(evidence, ("at", "text")),
-                        }
-                    )
-    return {"count": len(changes[:limit]), "changes": changes[:limit]}
+    wanted = {name: given[name] for name in ("service", "start", "end") if name in given}
+    found = [
+        change
+        for incident in results.incidents(**wanted, limit=MOST)
+        for change in _changes_of(incident)
+    ][: given.get("limit", 20)]
+    return {"count": len(found), "changes": found}
+
+
+def _changes_of(incident: Document) -> list[Document]:
+    """The changes that an incident names, in its chain or among its likely causes."""
+    identity = {"incident": incident.get("id")}
+    chain = [
+        {**identity, "service": link.get("service"), **link["change"]}
+        for link in incident.get("chain") or ()
+        if link.get("change")
+    ]
+    causes = (incident.get("explanation") or {}).get("likely_causes") or ()
+    return chain or [{**identity, "text": text} for text in causes if text.startswith(_CHANGE)]
 
 
 def _limit(default: int, most: int) -> dict[str, Any]:
@@ -308,7 +315,7 @@ _TOOLS = {
         _why_not_flagged,
     ),
     "list_changes": _Tool(
-        "Changes (such as releases) that are evidence in incidents, with the incident of each.",
+        "Changes (such as releases) that incidents name as likely causes, with each incident.",
         {"service": _NAMES["service"], **_TIMES, "limit": _limit(20, 50)},
         (),
         _list_changes,
