@@ -35,7 +35,9 @@ mod _core {
     #[pymodule_export]
     use super::errors::UnsortedError;
     #[pymodule_export]
-    use super::records::inspector::{Inspector, detect_format, file_formats};
+    use super::records::inspector::{
+        Inspector, detect_format, file_formats, kinds_of_format, own_share,
+    };
     #[pymodule_export]
     use super::records::json_records::json_lines;
     #[pymodule_export]

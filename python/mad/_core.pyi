@@ -279,6 +279,12 @@ def file_formats() -> list[tuple[str, str]]:
 def detect_format(name: str, first: bytes) -> str | None:
     """The format of a file from its name and its first bytes; None where no rule fits."""
 
+def kinds_of_format(name: str) -> list[str]:
+    """The kinds of records that files of a format can give."""
+
+def own_share(kind: str, first: bytes, config: _Config = None) -> float:
+    """The share of the first records of a CSV or JSON file that can be read as a kind."""
+
 @final
 class Inspector:
     """Counts what a file holds, or the bodies of a folder that belong together."""
@@ -291,8 +297,8 @@ class Inspector:
         pattern: str | None = None,
         kind: str | None = None,
     ) -> Inspector: ...
-    def begin(self, name: str) -> None:
-        """Begins a file or body with this name."""
+    def begin(self, name: str, format: str | None = None) -> None:
+        """Begins a file or body with this name, and with this format where it is known."""
     def feed(self, chunk: bytes) -> None:
         """Reads the next bytes, cut anywhere."""
     def end(self) -> None:
@@ -1332,8 +1338,11 @@ class DetectRun:
         state: bytes | None = None,
         learn: bool = False,
         names: Sequence[str] | None = None,
+        service: str | None = None,
+        pattern: str | None = None,
     ) -> DetectRun:
-        """`sources` is the number of sources of requests, or the kind of each source. `state` is
+        """`sources` is the number of sources of requests, or the kind or `format:NAME` of each
+        source; `service` and `pattern` are options of such formats. `state` is
         the checkpoint of the pipeline to continue from; with `learn`, nothing is flagged. `names`
         are the names of the sources in messages."""
     def problem(self) -> str | None:

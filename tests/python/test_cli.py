@@ -141,7 +141,7 @@ def test_version_and_help_exit_with_0(argv: list[str], capsys: pytest.CaptureFix
     ("argv", "message"),
     [
         (["detect", "missing.csv"], "cannot read missing.csv: no such file"),
-        (["detect", "."], ". is a directory"),
+        (["detect", "/"], "/ is a folder with more than 1000 files"),
         (["explain", "missing"], "cannot read missing/incidents.json"),
         (["culprits", "missing"], "cannot read missing"),
         (["evaluate", "missing", "--truth", "t.json"], "cannot read missing/scored.csv"),

@@ -69,7 +69,6 @@ FOREIGN = {
     "binary data": bytes(range(256)) * 8,
     "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n",
     "a syslog": b"<134>1 2026-01-06T10:00:00Z host app - - - GET /x\n",
-    "an access log": b'10.0.0.1 - - [06/Jan/2026:10:00:00 +0000] "GET /x HTTP/1.1" 200 12\n',
     "a page of Prometheus metrics": b"# HELP up Whether it is up\n# TYPE up gauge\nup 1\n",
 }
 

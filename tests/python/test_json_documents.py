@@ -76,7 +76,7 @@ def test_other_documents_are_errors_that_speak_of_json(
         assert "header" not in out + err
 
 
-@pytest.mark.parametrize("first", ["[2026-01-06T10:00:00Z] GET /x", "[INFO] x"])
+@pytest.mark.parametrize("first", ["[12:00:00] GET /x", "[INFO] x"])
 def test_text_in_brackets_fails(
     first: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,6 +26,8 @@ pub enum RejectReason {
     BadJson,
     /// The row has fewer or more fields than the header.
     FieldCount,
+    /// The line of a text format has another layout than the format.
+    BadLine,
     /// A quote was opened and never closed, or the file ends in the middle of a record.
     Truncated,
     /// The record is older than the watermark: its window is closed.
@@ -51,6 +53,7 @@ impl RejectReason {
             Self::NotUtf8 => "not_utf8",
             Self::BadJson => "bad_json",
             Self::FieldCount => "field_count",
+            Self::BadLine => "bad_line",
             Self::Truncated => "truncated",
             Self::Late => "late",
             Self::Future => "future",
@@ -71,6 +74,7 @@ impl RejectReason {
             Self::NotUtf8 => "the line is not UTF-8",
             Self::BadJson => "the line is not a JSON object with the required fields",
             Self::FieldCount => "the row has more or fewer fields than the header",
+            Self::BadLine => "the line has not the layout of the format",
             Self::Truncated => "the record is truncated",
             Self::Late => "the step of its time was already closed",
             Self::Future => "the timestamp is far ahead of all other records",
@@ -85,7 +89,7 @@ impl RejectReason {
     }
 
     /// Every reason.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::MissingField,
         Self::BadTimestamp,
         Self::NaiveTimestamp,
@@ -95,6 +99,7 @@ impl RejectReason {
         Self::NotUtf8,
         Self::BadJson,
         Self::FieldCount,
+        Self::BadLine,
         Self::Truncated,
         Self::Late,
         Self::Future,
@@ -121,6 +126,7 @@ impl RejectReason {
             Self::NotUtf8 => "write the file in UTF-8",
             Self::BadJson => "write one JSON object a line",
             Self::FieldCount => "give each row as many fields as the header; quote commas",
+            Self::BadLine => "name the format with --format, or give its layout with --pattern",
             Self::Truncated => "close the quote, or end the file with a whole record",
             Self::Late => "send within the allowed lateness, or raise `lateness_seconds`",
             Self::Future => "check the sender's clock, or raise `max_ahead_seconds`",

@@ -25,7 +25,7 @@ mod csv_fields;
 mod csv_header;
 #[cfg(feature = "jsonl")]
 mod elements;
-#[cfg(feature = "jsonl")]
+#[cfg(feature = "formats")]
 pub mod formats;
 #[cfg(feature = "jsonl")]
 mod json_object;

@@ -2,6 +2,8 @@
 // A failing test may panic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[cfg(feature = "formats")]
+mod formats;
 mod routes;
 mod settings;
 #[cfg(all(feature = "csv", feature = "jsonl"))]

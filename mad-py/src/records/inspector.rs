@@ -3,7 +3,7 @@
 use mad_core::telemetry::Rejections;
 use mad_core::wire::ColumnMap;
 use mad_core::wire::formats::{
-    DETECT_BYTES, FileFormat, FormatDecoder, FormatOptions, Inspection, decoder,
+    self, DETECT_BYTES, FileFormat, FormatDecoder, FormatOptions, Inspection, decoder,
 };
 use mad_core::{Error, RecordKind, Result};
 use pyo3::prelude::*;
@@ -12,6 +12,7 @@ use pyo3::types::PyBytes;
 use crate::border::detached;
 use crate::config::parse;
 use crate::errors::to_py;
+use crate::records::kinds::parse_kind;
 
 /// The names of the formats of files, and what each is.
 #[pyfunction]
@@ -23,6 +24,23 @@ pub fn file_formats() -> Vec<(&'static str, &'static str)> {
 #[pyfunction]
 pub fn detect_format(name: &str, first: &[u8]) -> Option<&'static str> {
     FileFormat::detect(name, first).map(FileFormat::as_str)
+}
+
+/// The kinds of records that files of a format can give.
+#[pyfunction]
+pub fn kinds_of_format(name: &str) -> PyResult<Vec<&'static str>> {
+    let format = FileFormat::parse(name).map_err(|error| to_py(&error))?;
+    Ok(format.kinds().into_iter().map(RecordKind::as_str).collect())
+}
+
+/// The share of the first records of a CSV or JSON file that can be read as a kind.
+#[pyfunction]
+#[pyo3(signature = (kind, first, config=None))]
+pub fn own_share(kind: &str, first: &[u8], config: Option<&Bound<'_, PyAny>>) -> PyResult<f64> {
+    let (kind, config) = (parse_kind(kind)?, parse(config)?);
+    let map = ColumnMap::new(&config.intake);
+    let options = FormatOptions { zone: config.zone(), map, ..FormatOptions::default() };
+    Ok(formats::own_share(kind, first, &options))
 }
 
 /// Counts what a file holds, or the bodies of a folder that belong together.
@@ -73,11 +91,16 @@ impl Inspector {
         })
     }
 
-    /// Begins a file or body with this name.
-    fn begin(&mut self, name: String) {
+    /// Begins a file or body with this name, and with this format where it is known.
+    #[pyo3(signature = (name, format=None))]
+    fn begin(&mut self, name: String, format: Option<&str>) -> PyResult<()> {
+        if let Some(format) = format {
+            self.named = Some(FileFormat::parse(format).map_err(|error| to_py(&error))?);
+        }
         self.options.name = name;
         self.first.clear();
         self.decoder = None;
+        Ok(())
     }
 
     /// Reads the next bytes, cut anywhere.

@@ -1,6 +1,9 @@
 //! One source: the bytes of a file, or tables one after the other.
 
 use mad_core::time::ZonePolicy;
+use mad_core::wire::formats::{
+    DETECT_BYTES, FileFormat, FormatDecoder, FormatOptions, decoder as decoder_of,
+};
 use mad_core::wire::{AnyDecoder, ColumnMap, Sink};
 use mad_core::{Format, PipelineConfig, RecordKind, Rejections, Result};
 
@@ -19,11 +22,41 @@ pub enum Piece<'a> {
     End,
 }
 
-/// Bytes or tables of one kind.
+/// What reads the bytes of a source.
+enum Reader {
+    /// Records of one kind with the fields of mad.
+    Own(AnyDecoder),
+    /// A file of another tool.
+    Foreign(Box<dyn FormatDecoder>),
+}
+
+impl Reader {
+    fn read(
+        &mut self,
+        bytes: Option<&[u8]>,
+        sink: &mut Sink<'_>,
+        rejections: &mut Rejections,
+    ) -> Result<()> {
+        match (self, bytes) {
+            (Self::Own(decoder), Some(bytes)) => decoder.feed(bytes, sink, rejections),
+            (Self::Own(decoder), None) => decoder.finish(sink, rejections),
+            (Self::Foreign(decoder), bytes) => {
+                let mut pass = |record: mad_core::Record<'_>, position: u64| sink(record, position);
+                match bytes {
+                    Some(bytes) => decoder.feed(bytes, &mut pass, rejections),
+                    None => decoder.finish(&mut pass, rejections),
+                }
+            }
+        }
+    }
+}
+
+/// Bytes or tables of one kind, or a file of another tool.
 pub struct Source {
     pub kind: RecordKind,
     pub ended: bool,
-    decoder: Option<AnyDecoder>,
+    reader: Option<Reader>,
+    foreign: Option<(FileFormat, FormatOptions)>,
     first_bytes: Vec<u8>,
     /// Rows of the tables so far; `None` for bytes.
     rows: Option<u64>,
@@ -34,12 +67,20 @@ impl Source {
     /// A source at its start.
     pub fn new(kind: RecordKind) -> Self {
         let columns = ColumnMap::default();
-        Self { kind, ended: false, decoder: None, first_bytes: Vec::new(), rows: None, columns }
+        let (reader, foreign, first_bytes) = (None, None, Vec::new());
+        Self { kind, ended: false, reader, foreign, first_bytes, rows: None, columns }
     }
 
     /// A source with the columns that a configuration names.
     pub fn with_columns(kind: RecordKind, config: &PipelineConfig) -> Self {
         Self { columns: ColumnMap::new(&config.intake), ..Self::new(kind) }
+    }
+
+    /// A file of another tool. Its kind is that of most of its records.
+    pub fn of_format(format: FileFormat, options: FormatOptions) -> Self {
+        let kind = format.main_kind().unwrap_or(RecordKind::Requests);
+        let columns = options.map.clone();
+        Self { columns, foreign: Some((format, options)), ..Self::new(kind) }
     }
 
     /// The columns that the configuration names.
@@ -77,21 +118,27 @@ impl Source {
         sink: &mut Sink<'_>,
         rejections: &mut Rejections,
     ) -> Result<()> {
-        if let Some(decoder) = &mut self.decoder {
-            return match bytes {
-                Some(bytes) => decoder.feed(bytes, sink, rejections),
-                None => decoder.finish(sink, rejections),
-            };
+        if let Some(reader) = &mut self.reader {
+            return reader.read(bytes, sink, rejections);
         }
         self.first_bytes.extend_from_slice(bytes.unwrap_or_default());
-        if self.first_bytes.len() < SNIFF_BYTES && bytes.is_some() {
+        let enough = if self.foreign.is_some() { DETECT_BYTES } else { SNIFF_BYTES };
+        if self.first_bytes.len() < enough && bytes.is_some() {
             return Ok(());
         }
         let first = std::mem::take(&mut self.first_bytes);
-        let format = Format::sniff(&first);
-        let decoder = AnyDecoder::with_columns(self.kind, format, zone, &self.columns);
-        let decoder = self.decoder.insert(decoder);
-        decoder.feed(&first, sink, rejections)?;
-        if bytes.is_none() { decoder.finish(sink, rejections) } else { Ok(()) }
+        let reader = match &self.foreign {
+            Some((format, options)) => {
+                let begin = first.get(..DETECT_BYTES).unwrap_or(&first);
+                Reader::Foreign(decoder_of(*format, options, begin)?)
+            }
+            None => {
+                let format = Format::sniff(&first);
+                Reader::Own(AnyDecoder::with_columns(self.kind, format, zone, &self.columns))
+            }
+        };
+        let reader = self.reader.insert(reader);
+        reader.read(Some(&first), sink, rejections)?;
+        if bytes.is_none() { reader.read(None, sink, rejections) } else { Ok(()) }
     }
 }

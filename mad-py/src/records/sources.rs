@@ -29,11 +29,10 @@ pub struct Sources {
 
 impl Sources {
     /// `sort` is how many records may be held to sort them; `None` takes them as they come.
-    pub fn new(kinds: &[RecordKind], config: &PipelineConfig, sort: Option<usize>) -> Self {
-        let source = |kind: &RecordKind| (Source::with_columns(*kind, config), VecDeque::new());
+    pub fn new(sources: Vec<Source>, config: &PipelineConfig, sort: Option<usize>) -> Self {
         Self {
-            sources: kinds.iter().map(source).collect(),
-            read: vec![KindCounts::default(); kinds.len()],
+            read: vec![KindCounts::default(); sources.len()],
+            sources: sources.into_iter().map(|source| (source, VecDeque::new())).collect(),
             names: Names::new(),
             zone: config.zone(),
             columns: ColumnMap::new(&config.intake),

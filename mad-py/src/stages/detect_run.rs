@@ -7,6 +7,8 @@ use mad_core::export::{
     write_features_header, write_features_row, write_scored_header, write_scored_points,
     write_scored_points_header, write_scored_row,
 };
+use mad_core::wire::ColumnMap;
+use mad_core::wire::formats::{FileFormat, FormatOptions};
 use mad_core::{Document, IncidentStatus, JudgedRow, Record, RecordKind, Rejections, RowKind};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -17,7 +19,7 @@ use crate::errors::{to_py, value_error};
 use crate::records::intake::Intake;
 use crate::records::kinds::{parse_kind, read_table};
 use crate::records::reading::{LINE, RunDocument, shared_names};
-use crate::records::source::Piece;
+use crate::records::source::{Piece, Source};
 use crate::records::sources::Sources;
 use crate::results::report::Report;
 
@@ -36,7 +38,10 @@ pub struct DetectRun {
     names: Vec<String>,
 }
 
-/// How many sources of requests there are, or the kind of each source.
+/// What stands before the name of a format in the place of a kind.
+const FORMAT: &str = "format:";
+
+/// How many sources of requests there are, or the kind or `format:NAME` of each source.
 #[derive(FromPyObject)]
 enum Kinds {
     Count(usize),
@@ -47,9 +52,10 @@ enum Kinds {
 impl DetectRun {
     /// `sort` holds all records and sorts them; `keep_rows` keeps rows for `report()`, not as CSV;
     /// `state` is that of the pipeline to go on from; to `learn` is to flag nothing; `names` are
-    /// those of the sources, for messages.
+    /// those of the sources, for messages and for services; `service` and `pattern` are options of
+    /// formats of other tools.
     #[new]
-    #[pyo3(signature = (config, sources, sort=false, keep_rows=false, state=None, learn=false, names=None))]
+    #[pyo3(signature = (config, sources, sort=false, keep_rows=false, state=None, learn=false, names=None, service=None, pattern=None))]
     #[allow(clippy::too_many_arguments, reason = "the options of a run")]
     fn new(
         config: Option<&Bound<'_, PyAny>>,
@@ -59,14 +65,34 @@ impl DetectRun {
         state: Option<&[u8]>,
         learn: bool,
         names: Option<Vec<String>>,
+        service: Option<String>,
+        pattern: Option<String>,
     ) -> PyResult<Self> {
-        let kinds = match sources {
-            Kinds::Count(count) => vec![RecordKind::Requests; count],
-            Kinds::Names(names) => {
-                names.iter().map(|name| parse_kind(name)).collect::<PyResult<_>>()?
+        let config = config::parse(config)?;
+        let names = names.unwrap_or_default();
+        let layout = FormatOptions {
+            service,
+            pattern,
+            zone: config.zone(),
+            map: ColumnMap::new(&config.intake),
+            ..FormatOptions::default()
+        };
+        let own = |kind| Source::with_columns(kind, &config);
+        let sources = match sources {
+            Kinds::Count(count) => (0..count).map(|_| own(RecordKind::Requests)).collect(),
+            Kinds::Names(kinds) => {
+                let named = kinds.iter().enumerate().map(|(i, kind)| {
+                    let Some(format) = kind.strip_prefix(FORMAT) else {
+                        return Ok(own(parse_kind(kind)?));
+                    };
+                    let format = FileFormat::parse(format).map_err(|error| to_py(&error))?;
+                    let path = names.get(i).map_or("", String::as_str);
+                    let name = path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+                    Ok(Source::of_format(format, FormatOptions { name, ..layout.clone() }))
+                });
+                named.collect::<PyResult<Vec<Source>>>()?
             }
         };
-        let config = config::parse(config)?;
         let held = sort.then_some(config.limits.sort_records);
         let (mut features, mut scored, mut services) = (Vec::new(), Vec::new(), Vec::new());
         let mut scored_metrics = Vec::new();
@@ -75,7 +101,7 @@ impl DetectRun {
         write_scored_header(&mut services);
         write_scored_points_header(&mut scored_metrics);
         Ok(Self {
-            sources: Sources::new(&kinds, &config, held),
+            sources: Sources::new(sources, &config, held),
             intake: Intake::new(config, state, learn)?,
             sort,
             features,
@@ -83,7 +109,7 @@ impl DetectRun {
             scored_metrics,
             services,
             kept: keep_rows.then(Default::default),
-            names: names.unwrap_or_default(),
+            names,
         })
     }
 

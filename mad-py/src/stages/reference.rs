@@ -13,6 +13,7 @@ use crate::errors::to_py;
 use crate::records::kinds::read_table;
 use crate::records::reading::{LINE, Reading};
 use crate::records::source::Piece;
+use crate::records::source::Source;
 use crate::records::sources::Sources;
 use crate::results::reference_document::document;
 use crate::tables::record_table::RequestTable;
@@ -47,7 +48,7 @@ impl ReferenceRun {
         // the original takes naive times as they are
         Ok(Self {
             sources: Sources::new(
-                &vec![RecordKind::Requests; sources],
+                (0..sources).map(|_| Source::new(RecordKind::Requests)).collect(),
                 &PipelineConfig { naive_offset_seconds: Some(0), ..PipelineConfig::default() },
                 Some(Limits::default().sort_records),
             ),

@@ -10,6 +10,7 @@ from mad import errors
 from mad.cli import arguments, settings
 from mad.cli.output import Terminal, print_json
 from mad.detection.directory import Outcome, detect_into, without_series
+from mad.detection.formats import Layout
 from mad.report import words
 from mad.sinks import files
 from mad.sources.files import CHUNK
@@ -30,7 +31,8 @@ _LEARNT = ("requests", "metrics")
 HELP = "find incidents in request logs and metrics"
 DESCRIPTION = (
     "Reads requests and metrics from CSV, JSON Lines (plain, gzip or zstd) or "
-    "Parquet files, and writes features.csv, scored.csv, incidents.json, culprits.json and "
+    "Parquet files, and access logs, container logs, traces and results of load tests (see mad "
+    "inspect), and writes features.csv, scored.csv, incidents.json, culprits.json and "
     "report.html. Several inputs are merged by time. Fields of requests: timestamp, service, "
     "endpoint, status_code, latency_ms; of metrics: timestamp, service, metric, value."
 )
@@ -39,7 +41,10 @@ DESCRIPTION = (
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command."""
     command.add_argument(
-        "inputs", nargs="*", metavar="INPUT", help="a file of requests, or - for stdin"
+        "inputs",
+        nargs="*",
+        metavar="INPUT",
+        help="a file of requests or of another tool, a folder, or - for stdin",
     )
     for kind, what in _OTHERS.items():
         command.add_argument(
@@ -61,6 +66,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--out", default="out", metavar="DIR", help="output directory (default: out)"
     )
+    arguments.add_format(command)
     arguments.add_intake(command)
     command.add_argument("--config", metavar="FILE", help=settings.HELP)
     command.add_argument(
@@ -114,6 +120,7 @@ def run(args: argparse.Namespace) -> int:
         resume=args.resume,
         save=args.save,
         observer=Terminal(),
+        layout=Layout(args.format, args.service, args.pattern),
     )
     show(outcome, as_json=args.json, verbose=args.verbose)
     _report(outcome, args)

@@ -9,7 +9,8 @@ from typing import Any
 from mad import errors
 from mad.cli import arguments, settings
 from mad.cli.output import print_json
-from mad.detection.inspection import Layout, inspect_path
+from mad.detection.formats import Layout
+from mad.detection.inspection import inspect_path
 
 HELP = "say what a file holds and what would be read"
 DESCRIPTION = (

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from mad import _core, errors
-from mad.detection import intake
+from mad.detection import formats, intake
+from mad.detection.formats import Layout
 from mad.sinks import files
 from mad.sources.files import CHUNK, InputFile
 
@@ -82,20 +83,24 @@ def detect_into(
     resume: str | None = None,
     save: str | None = None,
     observer: Observer | None = None,
+    layout: Layout | None = None,
 ) -> Outcome:
     """Reads all inputs in one pass and writes the result files to the directory `out`.
 
     `inputs` and `history` are paths by kind; `history` is learnt first and never flagged. `config`
-    is JSON text. `resume` and `save` name files of saved state. Without `sort`, the run starts
+    is JSON text. A path may be a folder; `layout` says how files of other tools
+    are written. `resume` and `save` name files of saved state. Without `sort`, the run starts
     again with sorting when an input is not ordered by time.
 
     Raises `UsageError` for a configuration or state that is not valid, and for a directory that
     cannot be written; `InputError` for an input that cannot be read.
     """
     started = time.perf_counter()
-    sources, repeated = once(_sources(inputs))
-    job = _Job(Path(out), config, mode, batch_size, report, save, observer or Observer(), sources)
-    past, again = once(_sources(history or {}))
+    plan = _Plan(layout or Layout(), config, mode)
+    sources, repeated = once(plan.sources(inputs))
+    watcher = observer or Observer()
+    job = _Job(Path(out), config, mode, batch_size, report, save, watcher, sources, plan.layout)
+    past, again = once(plan.sources(history or {}))
     repeated += again
     stateful = bool(past or resume or save)
     if mode == "reference" and (stateful or {kind for kind, _ in job.sources} - {"requests"}):
@@ -130,8 +135,27 @@ def once(sources: Inputs) -> tuple[Inputs, list[str]]:
     return kept, notes
 
 
-def _sources(named: Mapping[str, Sequence[str]]) -> Inputs:
-    return [(kind, InputFile(path)) for kind, paths in named.items() for path in paths]
+@dataclass(frozen=True)
+class _Plan:
+    """How paths become inputs."""
+
+    layout: Layout
+    config: str | None
+    mode: str
+
+    def sources(self, named: Mapping[str, Sequence[str]]) -> Inputs:
+        """The inputs with the kind or format of each; a folder is its files."""
+        return [
+            (self._kind(kind, source), source)
+            for kind, paths in named.items()
+            for path in paths
+            for source in map(InputFile, formats.expanded(path))
+        ]
+
+    def _kind(self, kind: str, source: InputFile) -> str:
+        if self.mode == "reference":
+            return kind
+        return formats.resolved(kind, source, self.layout, self.config)
 
 
 @dataclass
@@ -146,6 +170,7 @@ class _Job:
     save: str | None
     observer: Observer
     sources: Inputs
+    layout: Layout
 
     def in_order(self, sources: Inputs, attempt: Callable[[bool], _T], sort: bool) -> _T:
         """Calls `attempt` with `sort`, and again with sorting when the inputs need it."""
@@ -176,7 +201,7 @@ class _Job:
     def detect(self, sort: bool, state: bytes | None) -> Outcome:
         """Judges all inputs and writes the files."""
         run = self._started(self.sources, sort, state)
-        kinds = {kind for kind, _ in self.sources}
+        kinds = set().union(*(formats.kinds_of(kind) for kind, _ in self.sources))
         with files.Outputs(self.out) as outputs:
             for _ in self._read(run, self.sources, "sorting" if sort else "reading"):
                 _drain(run, outputs, kinds)
@@ -206,7 +231,14 @@ class _Job:
             if self.mode == "reference":
                 return _core.ReferenceRun(self.config, len(kinds), sort=sort)
             return _core.DetectRun(
-                self.config, kinds, sort=sort, state=state, learn=learn, names=names
+                self.config,
+                kinds,
+                sort=sort,
+                state=state,
+                learn=learn,
+                names=names,
+                service=self.layout.service,
+                pattern=self.layout.pattern,
             )
         except ValueError as error:
             what = "the saved state" if "state" in str(error) else "the configuration"
@@ -220,7 +252,7 @@ class _Job:
             while (wanted := run.wants()) is not None:
                 kind, source = sources[wanted]
                 if wanted not in readers:
-                    readers[wanted] = source.pieces(kind, self.batch_size)
+                    readers[wanted] = formats.pieces(kind, source, self.batch_size)
                 _feed(run, wanted, source.name, next(readers[wanted], None))
                 yield
                 meter.reached(sum(source.consumed for _, source in sources))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mad import _core
 from mad.config import AnyConfig
+from mad.detection import formats
+from mad.detection.formats import Layout
 from mad.sources.files import InputFile
 
 
@@ -17,23 +19,42 @@ def is_path(source: Any) -> bool:
 
 
 def detect_files(
-    given: Mapping[str, Any], config: AnyConfig, *, state: bytes | None, learn: bool
+    given: Mapping[str, Any],
+    config: AnyConfig,
+    layout: Layout | None = None,
+    *,
+    state: bytes | None,
+    learn: bool,
 ) -> _core.Report:
     """Reads all sources, by kind, piece by piece; files that are not in order are read again and
     sorted, and so is everything beside a table, which can be read once only."""
     sort = not all(map(is_path, given.values()))
+    layout = layout or Layout()
+    inputs = list(_inputs(given, layout, config))
     try:
-        return _read(given, config, state, sort=sort, learn=learn)
+        return _read(inputs, config, layout, state, sort=sort, learn=learn)
     except _core.UnsortedError:
         if sort:
             raise
-        return _read(given, config, state, sort=True, learn=learn)
+        return _read(inputs, config, layout, state, sort=True, learn=learn)
+
+
+def _inputs(
+    given: Mapping[str, Any], layout: Layout, config: AnyConfig
+) -> Iterator[tuple[str, Any]]:
+    """The inputs with the kind or format of each; a folder is its files."""
+    for kind, source in given.items():
+        if not is_path(source):
+            yield kind, source
+            continue
+        for path in formats.expanded(os.fspath(source)):
+            yield formats.resolved(kind, InputFile(path), layout, config), path
 
 
 def reference_file(path: str, settings: dict[str, int]) -> _core.Table:
     """The original's scored rows of a file."""
     run = _core.ReferenceRun(settings, 1)
-    _feed(run, {"requests": path})
+    _feed(run, [("requests", path)])
     return run.scored()
 
 
@@ -47,16 +68,31 @@ def read(source: Any, kind: str, config: AnyConfig) -> _core.Telemetry:
 
 
 def _read(
-    given: Mapping[str, Any], config: AnyConfig, state: bytes | None, *, sort: bool, learn: bool
+    inputs: Sequence[tuple[str, Any]],
+    config: AnyConfig,
+    layout: Layout,
+    state: bytes | None,
+    *,
+    sort: bool,
+    learn: bool,
 ) -> _core.Report:
-    run = _core.DetectRun(config, list(given), sort=sort, keep_rows=True, state=state, learn=learn)
-    _feed(run, given)
+    run = _core.DetectRun(
+        config,
+        [kind for kind, _ in inputs],
+        sort=sort,
+        keep_rows=True,
+        state=state,
+        learn=learn,
+        names=[str(source) if is_path(source) else kind for kind, source in inputs],
+        service=layout.service,
+        pattern=layout.pattern,
+    )
+    _feed(run, inputs)
     return run.report()
 
 
-def _feed(run: _core.DetectRun | _core.ReferenceRun, given: Mapping[str, Any]) -> None:
-    kinds = list(given)
-    readers = [_pieces(source, kind) for kind, source in given.items()]
+def _feed(run: _core.DetectRun | _core.ReferenceRun, inputs: Sequence[tuple[str, Any]]) -> None:
+    readers = [_pieces(source, kind) for kind, source in inputs]
     while (wanted := run.wants()) is not None:
         piece = next(readers[wanted], None)
         try:
@@ -67,11 +103,13 @@ def _feed(run: _core.DetectRun | _core.ReferenceRun, given: Mapping[str, Any]) -
         except _core.UnsortedError:
             raise
         except ValueError as error:
-            if len(kinds) == 1:
+            if len(inputs) == 1:
                 raise
-            raise ValueError(f"{kinds[wanted]}: {error}") from error
+            raise ValueError(f"{inputs[wanted][0]}: {error}") from error
     run.finish()
 
 
 def _pieces(source: Any, kind: str) -> Iterator[Any]:
-    return InputFile(os.fspath(source)).pieces(kind) if is_path(source) else iter((source,))
+    return (
+        formats.pieces(kind, InputFile(os.fspath(source))) if is_path(source) else iter((source,))
+    )

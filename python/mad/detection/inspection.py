@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from mad import _core
 from mad.config import AnyConfig
+from mad.detection.formats import OWN, Layout, files_of
 from mad.errors import InputError
 from mad.sources.files import InputFile
-
-OWN = ("csv", "json-lines")
-"""The formats with the fields of mad, whose readers need text."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What a user can say about files: see the options of `mad inspect`."""
-
-    format: str | None = None
-    service: str | None = None
-    pattern: str | None = None
 
 
 def inspect_path(
@@ -40,7 +26,7 @@ def inspect_path(
         source = InputFile(str(one))
         format_ = layout.format or _core.detect_format(one.name, source.begin())
         chunks = source.chunks() if format_ in (None, *OWN) else source.contents()
-        found.begin(one.name)
+        found.begin(one.name, format_)
         try:
             for chunk in chunks:
                 found.feed(chunk)
@@ -51,16 +37,3 @@ def inspect_path(
             raise InputError(f"{source.name}: {error}") from error
     document = dict(json.loads(found.document()))
     return {"path": path, "files": len(paths), **document, "notes": found.notes}
-
-
-def files_of(path: str) -> Sequence[Path]:
-    """The file of a path, or the files of a folder by name, without hidden ones."""
-    place = Path(path)
-    if not place.is_dir():
-        return [place]
-    found = sorted(
-        one for one in place.rglob("*") if one.is_file() and not one.name.startswith(".")
-    )
-    if not found:
-        raise InputError(f"{path} is a folder without files")
-    return found

@@ -27,7 +27,7 @@ def problem(
     warnings = document.get("warnings") or []
     if (document.get("rejected") or {}).get("total"):
         return "; ".join(warnings) or "No record was accepted", hint
-    judged = [source.name for kind, source in sources if kind in _JUDGED]
+    judged = [source.name for kind, source in sources if kind in _JUDGED or ":" in kind]
     if not judged:
         return None, ""
     return f"There is no record in {_listed(judged)}", "check the export or the query behind it"

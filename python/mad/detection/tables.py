@@ -7,6 +7,7 @@ from typing import Any
 
 from mad import _core
 from mad.config import AnyConfig, Config
+from mad.detection.formats import Layout
 
 
 def detect(
@@ -19,6 +20,9 @@ def detect(
     edges: Any = None,
     history: Any = None,
     map: Mapping[str, str] | None = None,
+    format: str | None = None,
+    service: str | None = None,
+    pattern: str | None = None,
     config: AnyConfig = None,
 ) -> _core.Report:
     """Detects incidents in telemetry: requests, metrics, spans, logs, or several of them.
@@ -47,6 +51,10 @@ def detect(
     `map` names the columns that hold fields, such as `{"service": "team"}`; it is the setting
     `intake.map`. Usual names of other programs are known without it. The setting `intake.service`
     is the service of inputs that name none.
+
+    A path may also name a file of another tool, such as an access log, or a folder: `mad inspect`
+    shows its records. `format` names the format instead of the detected one, `service` the service
+    of the records of such files, and `pattern` the layout of log lines.
 
     Records that cannot be read are counted in `report.rejected` and stop nothing. Empty input gives
     a report without incidents.
@@ -85,11 +93,11 @@ def detect(
             "no input is given; give requests or another kind as a path, a dataframe, an Arrow "
             "table, a mapping of columns or a list of dictionaries"
         )
-    state = None
+    state, layout = None, Layout(format, service, pattern)
     if history is not None:
         past = history if _is_by_kind(history) else {"requests": history}
-        state = _detect(past, config, learn=True).checkpoint()
-    return _detect(given, config, state=state)
+        state = _detect(past, config, layout, learn=True).checkpoint()
+    return _detect(given, config, layout, state=state)
 
 
 def _with_map(config: AnyConfig, map: Mapping[str, str] | None) -> AnyConfig:
@@ -105,12 +113,17 @@ def _is_by_kind(source: Any) -> bool:
 
 
 def _detect(
-    given: Mapping[str, Any], config: AnyConfig, *, state: bytes | None = None, learn: bool = False
+    given: Mapping[str, Any],
+    config: AnyConfig,
+    layout: Layout,
+    *,
+    state: bytes | None = None,
+    learn: bool = False,
 ) -> _core.Report:
     from mad.detection.files import detect_files, is_path
 
     if any(map(is_path, given.values())):
-        return detect_files(given, config, state=state, learn=learn)
+        return detect_files(given, config, layout, state=state, learn=learn)
     return _core.detect(config=config, state=state, learn=learn, **given)
 
 

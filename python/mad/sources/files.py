@@ -69,7 +69,7 @@ class InputFile:
     def pieces(self, kind: str, size: int = CHUNK) -> Iterator[Any]:
         """The content of a telemetry file: bytes in pieces, or the record batches of a Parquet
         file with the columns of that kind."""
-        if not self._is_parquet():
+        if not self.is_parquet():
             yield from self.chunks(size)
             return
         from mad.sources.parquet import batches
@@ -78,7 +78,8 @@ class InputFile:
             self.consumed = int(self.size * share)
             yield batch
 
-    def _is_parquet(self) -> bool:
+    def is_parquet(self) -> bool:
+        """Whether the file is Parquet, by its name or its first bytes."""
         if self.standard or self.path.endswith(".parquet"):
             return not self.standard
         if self.size == 0:

@@ -50,11 +50,6 @@ _TEXT: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
         "convert its lines to JSON Lines with the fields of docs/files.md",
     ),
     (
-        re.compile(rb'\S+ \S+ \S+ \[[^\]]{5,60}\] "[A-Z]+ '),
-        "an access log of a web server",
-        "write the log as JSON or CSV with the fields of docs/files.md",
-    ),
-    (
         re.compile(rb"# (HELP|TYPE) \S"),
         "a page of Prometheus metrics",
         "it has the values of one moment; export a range of time as CSV",

@@ -1,8 +1,18 @@
 //! The rules that find the format of a file.
 
+use super::access::{elb_format, is_clf, is_envoy, is_haproxy, is_iis};
+use super::container::runtime_of;
 use super::format::FileFormat;
+use super::json_logs::is_json_log;
+use super::load::{LocustTable, is_jmeter, is_k6, is_k6_json, is_report, is_wrk};
+use super::nginx_status::is_status;
+use super::text_log::{is_kafka, leading_time};
 use super::{elastic, jaeger, otlp, prometheus, zipkin};
 use crate::wire::Format;
+use crate::wire::text::BOM;
+
+/// Lines that are looked at.
+const LINES: usize = 40;
 
 /// Whether the first bytes are of a format.
 type Test = fn(&[u8]) -> bool;
@@ -23,7 +33,8 @@ const OTHERS: [(Test, FileFormat); 3] = [
 ];
 
 /// The format of a file: see [`FileFormat::detect`].
-pub(super) fn detect(_name: &str, first: &[u8]) -> Option<FileFormat> {
+pub(super) fn detect(name: &str, first: &[u8]) -> Option<FileFormat> {
+    let first = first.strip_prefix(&BOM).unwrap_or(first);
     if first.trim_ascii().is_empty() {
         return None;
     }
@@ -35,10 +46,101 @@ pub(super) fn detect(_name: &str, first: &[u8]) -> Option<FileFormat> {
     if let Some((_, format)) = found {
         return Some(*format);
     }
-    Some(match Format::sniff(first) {
-        Format::JsonLines => FileFormat::JsonLines,
-        Format::Csv => FileFormat::Csv,
+    let text = String::from_utf8_lossy(first);
+    let text = text.trim_start();
+    if text.starts_with('<') && text.contains("<testResults") {
+        return Some(FileFormat::JmeterXml);
+    }
+    let header = text.lines().next().unwrap_or_default();
+    if is_jmeter(header) {
+        return Some(FileFormat::Jmeter);
+    }
+    if is_k6(header) {
+        return Some(FileFormat::K6);
+    }
+    if is_locust(header) {
+        return Some(FileFormat::Locust);
+    }
+    if is_wrk(header) || text.lines().take(5).any(is_wrk) {
+        return Some(FileFormat::Wrk);
+    }
+    of_lines(name, text).or(match Format::sniff(first) {
+        Format::JsonLines => Some(FileFormat::JsonLines),
+        Format::Csv if is_text(first) => Some(FileFormat::Csv),
+        Format::Csv => None,
     })
+}
+
+/// Whether a line is the header of a table of Locust.
+fn is_locust(header: &str) -> bool {
+    header.contains(',') && LocustTable::of(header).is_some()
+}
+
+/// Whether the first line can be a header of CSV: text with a delimiter.
+fn is_text(first: &[u8]) -> bool {
+    let line = first.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    std::str::from_utf8(line)
+        .is_ok_and(|line| !line.chars().any(|c| c.is_control() && c != '\t' && c != '\r'))
+}
+
+/// The format that most of the first lines have.
+pub(super) fn of_lines(name: &str, text: &str) -> Option<FileFormat> {
+    if text.starts_with("#Software:")
+        || text.starts_with("#Fields:")
+        || text.starts_with("#Version:")
+    {
+        return Some(FileFormat::Iis);
+    }
+    let lines: Vec<&str> =
+        text.lines().filter(|line| !line.trim().is_empty()).take(LINES).collect();
+    // the last line may be cut
+    let lines = if lines.len() > 1 && lines.len() < LINES && !text.ends_with('\n') {
+        lines.get(..lines.len() - 1).unwrap_or(&lines)
+    } else {
+        &lines
+    };
+    let rules: [fn(&str) -> Option<FileFormat>; 12] = [
+        |line| is_report(line).then_some(FileFormat::Locust),
+        |line| is_k6_json(line).then_some(FileFormat::K6),
+        |line| is_status(line).then_some(FileFormat::NginxStatus),
+        |line| is_envoy(line).then_some(FileFormat::Envoy),
+        |line| is_haproxy(line).then_some(FileFormat::Haproxy),
+        |line| is_clf(line).then_some(FileFormat::Combined),
+        elb_format,
+        |line| is_iis(line).then_some(FileFormat::Iis),
+        runtime_of,
+        |line| is_json_log(line).then_some(FileFormat::JsonLogs),
+        |line| is_kafka(line).then_some(FileFormat::Kafka),
+        |line| {
+            let found =
+                leading_time(line).filter(|(_, rest)| rest.starts_with([' ', ':', '|', '\t']));
+            found.map(|_| FileFormat::TextLog)
+        },
+    ];
+    for rule in rules {
+        let found: Vec<FileFormat> = lines.iter().filter_map(|line| rule(line)).collect();
+        let Some(format) = found.first() else { continue };
+        // lines of a stack trace have no time
+        let is_log = matches!(format, FileFormat::Kafka | FileFormat::TextLog);
+        let enough =
+            if is_log { found.len() * 10 >= lines.len() } else { found.len() * 2 >= lines.len() };
+        if enough {
+            return Some(by_name(name, *format));
+        }
+    }
+    None
+}
+
+/// The Common Log Format by the name of its file.
+fn by_name(name: &str, format: FileFormat) -> FileFormat {
+    let name = name.to_ascii_lowercase();
+    let is_of = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    match format {
+        FileFormat::Combined if is_of(&["nginx", "ingress"]) => FileFormat::Nginx,
+        FileFormat::Combined if is_of(&["apache", "httpd", "tomcat"]) => FileFormat::Apache,
+        FileFormat::Combined if is_of(&["traefik"]) => FileFormat::Traefik,
+        other => other,
+    }
 }
 
 /// Whether the beginning of a JSON file has a key, whatever its depth.

@@ -30,6 +30,50 @@ pub enum FileFormat {
     PrometheusText,
     /// Remote write of Prometheus.
     RemoteWrite,
+    /// An access log in the Common Log Format or an extension of it.
+    Combined,
+    /// An access log of nginx, or of an ingress controller.
+    Nginx,
+    /// An access log of Apache or Tomcat.
+    Apache,
+    /// An access log of Traefik in its common format.
+    Traefik,
+    /// The text access log of Envoy or Istio.
+    Envoy,
+    /// An access log of an application load balancer of AWS.
+    Alb,
+    /// An access log of a classic load balancer of AWS.
+    Clb,
+    /// The HTTP or TCP log of HAProxy.
+    Haproxy,
+    /// A log in the W3C extended format: IIS, CloudFront.
+    Iis,
+    /// Lines of the layout that the options give.
+    Pattern,
+    /// JSON logs of any shape, one object a line.
+    JsonLogs,
+    /// Container logs in the form of the Kubernetes runtime interface.
+    Cri,
+    /// Container logs of Docker's json-file driver.
+    Docker,
+    /// Container logs with the prefixes of kubectl or Compose.
+    Kubectl,
+    /// Logs of a Kafka broker.
+    Kafka,
+    /// Logs in plain text whose records begin with a time.
+    TextLog,
+    /// Snapshots of the status of NGINX Plus.
+    NginxStatus,
+    /// Results of JMeter as CSV.
+    Jmeter,
+    /// Results of JMeter as XML.
+    JmeterXml,
+    /// Results of k6 as CSV or JSON.
+    K6,
+    /// Tables and worker reports of Locust.
+    Locust,
+    /// The summary of wrk.
+    Wrk,
 }
 
 impl FileFormat {
@@ -45,6 +89,28 @@ impl FileFormat {
         Self::PrometheusApi,
         Self::PrometheusText,
         Self::RemoteWrite,
+        Self::Combined,
+        Self::Nginx,
+        Self::Apache,
+        Self::Traefik,
+        Self::Envoy,
+        Self::Alb,
+        Self::Clb,
+        Self::Haproxy,
+        Self::Iis,
+        Self::Pattern,
+        Self::JsonLogs,
+        Self::Cri,
+        Self::Docker,
+        Self::Kubectl,
+        Self::Kafka,
+        Self::TextLog,
+        Self::NginxStatus,
+        Self::Jmeter,
+        Self::JmeterXml,
+        Self::K6,
+        Self::Locust,
+        Self::Wrk,
     ];
 
     /// The name that options and documents use.
@@ -60,6 +126,28 @@ impl FileFormat {
             Self::PrometheusApi => "prometheus-api",
             Self::PrometheusText => "prometheus-text",
             Self::RemoteWrite => "remote-write",
+            Self::Combined => "combined",
+            Self::Nginx => "nginx",
+            Self::Apache => "apache",
+            Self::Traefik => "traefik",
+            Self::Envoy => "envoy",
+            Self::Alb => "alb",
+            Self::Clb => "clb",
+            Self::Haproxy => "haproxy",
+            Self::Iis => "iis",
+            Self::Pattern => "pattern",
+            Self::JsonLogs => "json-logs",
+            Self::Cri => "cri",
+            Self::Docker => "docker",
+            Self::Kubectl => "kubectl",
+            Self::Kafka => "kafka",
+            Self::TextLog => "text-log",
+            Self::NginxStatus => "nginx-status",
+            Self::Jmeter => "jmeter",
+            Self::JmeterXml => "jmeter-xml",
+            Self::K6 => "k6",
+            Self::Locust => "locust",
+            Self::Wrk => "wrk",
         }
     }
 
@@ -67,7 +155,29 @@ impl FileFormat {
     pub const fn describe(self) -> &'static str {
         match self {
             Self::Csv => "CSV with the fields of mad",
-            Self::JsonLines => "JSON Lines with the fields of mad",
+            Self::JsonLines => "JSON with the fields of mad",
+            Self::Combined => "access log in the common or combined format",
+            Self::Nginx => "access log of nginx",
+            Self::Apache => "access log of Apache or Tomcat",
+            Self::Traefik => "access log of Traefik",
+            Self::Envoy => "access log of Envoy or Istio",
+            Self::Alb => "access log of an AWS application load balancer",
+            Self::Clb => "access log of an AWS classic load balancer",
+            Self::Haproxy => "log of HAProxy",
+            Self::Iis => "log in the W3C extended format (IIS)",
+            Self::Pattern => "lines of the given pattern",
+            Self::JsonLogs => "JSON log",
+            Self::Cri => "container log (CRI)",
+            Self::Docker => "container log (Docker json-file)",
+            Self::Kubectl => "container log (kubectl or Compose)",
+            Self::Kafka => "log of a Kafka broker",
+            Self::TextLog => "plain text log",
+            Self::NginxStatus => "status snapshots of NGINX Plus",
+            Self::Jmeter => "results of JMeter (CSV)",
+            Self::JmeterXml => "results of JMeter (XML)",
+            Self::K6 => "results of k6",
+            Self::Locust => "results of Locust",
+            Self::Wrk => "summary of wrk",
             Self::OtlpJson => "OpenTelemetry (OTLP) as JSON",
             Self::OtlpPb => "OpenTelemetry (OTLP) as protobuf",
             Self::Jaeger => "traces of Jaeger as JSON",
@@ -82,11 +192,47 @@ impl FileFormat {
     /// The kind of most records of a file of this format; `None` where the file decides.
     pub const fn main_kind(self) -> Option<RecordKind> {
         match self {
-            Self::Csv | Self::JsonLines | Self::OtlpJson | Self::OtlpPb | Self::Elastic => None,
+            Self::Csv
+            | Self::JsonLines
+            | Self::Pattern
+            | Self::OtlpJson
+            | Self::OtlpPb
+            | Self::Elastic => None,
             Self::Jaeger | Self::Zipkin => Some(RecordKind::Spans),
-            Self::PrometheusApi | Self::PrometheusText | Self::RemoteWrite => {
-                Some(RecordKind::Metrics)
-            }
+            Self::Combined
+            | Self::Nginx
+            | Self::Apache
+            | Self::Traefik
+            | Self::Envoy
+            | Self::Alb
+            | Self::Clb
+            | Self::Haproxy
+            | Self::Iis
+            | Self::Jmeter
+            | Self::JmeterXml
+            | Self::K6
+            | Self::Wrk => Some(RecordKind::Requests),
+            Self::JsonLogs
+            | Self::Cri
+            | Self::Docker
+            | Self::Kubectl
+            | Self::Kafka
+            | Self::TextLog => Some(RecordKind::Logs),
+            Self::NginxStatus
+            | Self::Locust
+            | Self::PrometheusApi
+            | Self::PrometheusText
+            | Self::RemoteWrite => Some(RecordKind::Metrics),
+        }
+    }
+
+    /// The kinds of records that files of this format can give, that of most of them first. A line
+    /// of a log that states the end of a request gives a request too.
+    pub fn kinds(self) -> Vec<RecordKind> {
+        match self.main_kind() {
+            Some(RecordKind::Logs) => vec![RecordKind::Logs, RecordKind::Requests],
+            Some(kind) => vec![kind],
+            None => RecordKind::ALL.to_vec(),
         }
     }
 

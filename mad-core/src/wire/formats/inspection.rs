@@ -131,8 +131,8 @@ impl FormatSink for Inspection {
             self.errors += by;
         }
         if unit.latency_ms.is_finite() {
-            self.latencies += by;
-            self.latency_sum += unit.latency_ms * by as f64;
+            self.latencies += unit.latencies;
+            self.latency_sum += unit.latency_ms * unit.latencies as f64;
         }
         if unit.status != Code::None {
             *self.status.entry(unit.status).or_default() += by;

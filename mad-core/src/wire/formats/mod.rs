@@ -13,21 +13,33 @@
 //! To add a format: a variant of [`FileFormat`], a rule in `detect.rs`, a decoder in a separate
 //! file, and its arm in [`decoder`].
 
+#![allow(clippy::doc_markdown, reason = "products and fields of their logs are named in prose")]
+
+mod access;
 mod buckets;
+mod container;
 mod detect;
 mod elastic;
 mod format;
 mod inspection;
 mod jaeger;
 mod json_documents;
+mod json_logs;
+mod lines;
+mod load;
 mod memory;
 mod metric_series;
 mod naming;
+mod nginx_status;
 mod options;
 mod otlp;
 mod own;
 mod prometheus;
 mod quantile;
+mod service;
+mod table;
+mod text_level;
+mod text_log;
 mod trace_span;
 mod unit;
 mod zipkin;
@@ -36,11 +48,13 @@ use std::fmt;
 
 use crate::error::{Error, Result};
 use crate::telemetry::{Record, Rejections, RequestTime};
+use lines::LineReader;
 
 pub use format::FileFormat;
 pub use inspection::{EdgeDocument, Inspection, InspectionDocument};
 pub use memory::TelemetryMemory;
 pub use options::FormatOptions;
+pub use own::own_share;
 pub use unit::{Code, Link, Unit};
 
 /// Bytes of a file from which its format is detected; fewer where the file is shorter.
@@ -127,19 +141,84 @@ pub fn decoder(
     options: &FormatOptions,
     first: &[u8],
 ) -> Result<Box<dyn FormatDecoder>> {
-    match format {
+    let text = || String::from_utf8_lossy(first);
+    Ok(match format {
         FileFormat::Csv | FileFormat::JsonLines => {
-            Ok(Box::new(own::OwnDecoder::new(format, options, first)))
+            Box::new(own::OwnDecoder::new(format, options, first))
         }
-        FileFormat::OtlpJson => Ok(Box::new(otlp::OtlpJsonDecoder::new(options))),
-        FileFormat::OtlpPb => Ok(Box::new(otlp::OtlpDecoder::new(options))),
-        FileFormat::Jaeger => Ok(Box::new(jaeger::JaegerDecoder::new(options))),
-        FileFormat::Zipkin => Ok(Box::new(zipkin::ZipkinDecoder::new(options))),
-        FileFormat::Elastic => Ok(Box::new(elastic::ElasticDecoder::new(options))),
-        FileFormat::PrometheusApi => Ok(Box::new(prometheus::ApiDecoder::new(options))),
-        FileFormat::PrometheusText => Ok(Box::new(prometheus::TextDecoder::new(options))),
-        FileFormat::RemoteWrite => Ok(Box::new(prometheus::RemoteWriteDecoder::new(options))),
+        FileFormat::OtlpJson => Box::new(otlp::OtlpJsonDecoder::new(options)),
+        FileFormat::OtlpPb => Box::new(otlp::OtlpDecoder::new(options)),
+        FileFormat::Jaeger => Box::new(jaeger::JaegerDecoder::new(options)),
+        FileFormat::Zipkin => Box::new(zipkin::ZipkinDecoder::new(options)),
+        FileFormat::Elastic => Box::new(elastic::ElasticDecoder::new(options)),
+        FileFormat::PrometheusApi => Box::new(prometheus::ApiDecoder::new(options)),
+        FileFormat::PrometheusText => Box::new(prometheus::TextDecoder::new(options)),
+        FileFormat::RemoteWrite => Box::new(prometheus::RemoteWriteDecoder::new(options)),
+        FileFormat::Jmeter if text().trim_start().starts_with('<') => {
+            Box::new(load::JmeterXmlDecoder::new(options))
+        }
+        FileFormat::Jmeter => {
+            Box::new(table::TableDecoder::new(Box::new(load::JmeterReader::new(options))))
+        }
+        FileFormat::JmeterXml => Box::new(load::JmeterXmlDecoder::new(options)),
+        FileFormat::K6 if !text().trim_start().starts_with('{') => {
+            Box::new(table::TableDecoder::new(Box::new(load::K6Reader::new(options))))
+        }
+        FileFormat::Locust if !text().trim_start().starts_with('{') => {
+            let header = text().lines().next().unwrap_or_default().to_owned();
+            let found = load::LocustTable::of(&header).unwrap_or(load::LocustTable::Exceptions);
+            Box::new(table::TableDecoder::new(Box::new(load::LocustReader::new(found, options))))
+        }
+        _ => match line_reader(format, options, &text())? {
+            Some(reader) => Box::new(lines::LineDecoder::new(reader)),
+            None => return Err(Error::input(format!("{format} is no format of lines"))),
+        },
+    })
+}
+
+/// The reader of a format whose records are lines; `None` for other formats. `first` is the
+/// beginning of the content.
+fn line_reader(
+    format: FileFormat,
+    options: &FormatOptions,
+    first: &str,
+) -> Result<Option<Box<dyn LineReader>>> {
+    if let Some(pattern) = &options.pattern {
+        return Ok(Some(Box::new(access::LayoutReader::new(pattern, options)?)));
     }
+    Ok(Some(match format {
+        FileFormat::Combined
+        | FileFormat::Nginx
+        | FileFormat::Apache
+        | FileFormat::Traefik
+        | FileFormat::Envoy
+            if first.trim_start().starts_with('{') =>
+        {
+            Box::new(json_logs::JsonReader::new(options, first))
+        }
+        FileFormat::Combined | FileFormat::Nginx | FileFormat::Apache | FileFormat::Traefik => {
+            Box::new(access::ClfReader::new(format, options, first))
+        }
+        FileFormat::Envoy => Box::new(access::EnvoyReader::new(options)),
+        FileFormat::Alb | FileFormat::Clb => Box::new(access::ElbReader::new(options)),
+        FileFormat::Haproxy => Box::new(access::HaproxyReader::new(options)),
+        FileFormat::Iis => Box::new(access::IisReader::new(options)),
+        FileFormat::Pattern => {
+            return Err(Error::input("the format pattern needs a pattern: give it with --pattern"));
+        }
+        FileFormat::JsonLogs => Box::new(json_logs::JsonReader::new(options, first)),
+        FileFormat::Cri | FileFormat::Docker | FileFormat::Kubectl => {
+            Box::new(container::ContainerReader::new(format, options, first)?)
+        }
+        FileFormat::Kafka | FileFormat::TextLog => {
+            Box::new(text_log::TextReader::new(format, options))
+        }
+        FileFormat::NginxStatus => Box::new(nginx_status::StatusReader::new(options)),
+        FileFormat::K6 => Box::new(load::K6JsonReader::new(options)),
+        FileFormat::Locust => Box::new(load::WorkersReader::new(options)),
+        FileFormat::Wrk => Box::new(load::WrkReader::default()),
+        _ => return Ok(None),
+    }))
 }
 
 /// Checks that a body can be read at all, without its records: before it is stored, and as far as

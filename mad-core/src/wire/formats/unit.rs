@@ -10,7 +10,7 @@ pub enum Code {
     #[default]
     None,
     /// A number, such as an HTTP status; 0 where no answer was sent.
-    Number(u16),
+    Number(i32),
     /// Text that is no number.
     Other,
 }
@@ -18,8 +18,8 @@ pub enum Code {
 impl From<Status> for Code {
     fn from(status: Status) -> Self {
         match status {
-            Status::Http(code) => Self::Number(code),
-            Status::Grpc(code) => Self::Number(u16::from(code)),
+            Status::Http(code) => Self::Number(i32::from(code)),
+            Status::Grpc(code) => Self::Number(i32::from(code)),
             Status::NoResponse => Self::Number(0),
             Status::Success | Status::Failure | Status::Unknown => Self::None,
         }
@@ -58,8 +58,10 @@ pub struct Unit<'a> {
     pub status: Code,
     /// Whether it failed: a status from 500 to 599, or the error status of a span.
     pub is_error: bool,
-    /// Its latency in ms; NaN where it states none.
+    /// Its latency in ms, or the mean of several; NaN where it states none.
     pub latency_ms: f64,
+    /// How many latencies the mean is of.
+    pub latencies: u64,
     /// The method of its request; may be empty.
     pub method: &'a str,
     /// The path of its request without the query; empty where it has none.
@@ -84,6 +86,7 @@ impl<'a> Unit<'a> {
             status: Code::None,
             is_error: false,
             latency_ms: f64::NAN,
+            latencies: 1,
             method: "",
             path: "",
             level: "",

@@ -1,0 +1,278 @@
+//! Logs of container runtimes: lines of another format within the lines of the runtime.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::lines::{LineReader, Out};
+use super::service::Services;
+use super::text_level::{canonical, level_in};
+use super::{FileFormat, FormatOptions, Unit, detect};
+use crate::error::Result;
+use crate::limits::MAX_LINE_BYTES;
+use crate::telemetry::{LogLine, Record, RecordKind, RejectReason, RequestTime};
+use crate::time::{Timestamp, ZonePolicy};
+
+/// The parts of a line of a runtime.
+#[derive(Debug, PartialEq)]
+struct Wrapped<'a> {
+    time: &'a str,
+    stream: Cow<'a, str>,
+    /// Whether the record continues in the next line of the stream.
+    is_partial: bool,
+    text: Cow<'a, str>,
+}
+
+/// `time stdout|stderr P|F text` of the container runtime interface.
+fn cri(line: &str) -> Option<Wrapped<'_>> {
+    let mut parts = line.splitn(4, ' ');
+    let (time, stream, tag) = (parts.next()?, parts.next()?, parts.next()?);
+    let is_time = time.len() >= 20 && time.as_bytes().get(10) == Some(&b'T');
+    let tag = tag.split(':').next().unwrap_or_default();
+    (is_time && matches!(stream, "stdout" | "stderr") && matches!(tag, "P" | "F")).then(|| {
+        Wrapped {
+            time,
+            stream: Cow::Borrowed(stream),
+            is_partial: tag == "P",
+            text: Cow::Borrowed(parts.next().unwrap_or_default()),
+        }
+    })
+}
+
+/// A line of Docker's json-file driver, or of a forwarder that keeps the line in `log`.
+#[derive(Deserialize)]
+struct DockerLine<'a> {
+    #[serde(borrow, alias = "message", alias = "msg")]
+    log: Cow<'a, str>,
+    #[serde(borrow, default)]
+    stream: Cow<'a, str>,
+    #[serde(borrow, default, alias = "date", alias = "@timestamp", alias = "timestamp")]
+    time: Option<&'a RawValue>,
+}
+
+/// `2026-01-06T10:00:00.123456789Z text` of `kubectl logs --timestamps`.
+fn kubectl(line: &str) -> Option<Wrapped<'_>> {
+    let line = pod_prefix(line).map_or(line, |(_, rest)| rest);
+    let (time, text) = line.split_once(' ')?;
+    let is_time = time.len() >= 24 && time.ends_with('Z') && time.as_bytes().get(10) == Some(&b'T');
+    is_time.then_some(Wrapped {
+        time,
+        stream: Cow::Borrowed(""),
+        is_partial: false,
+        text: Cow::Borrowed(text),
+    })
+}
+
+/// `[pod/cart-0/web] text` of `kubectl logs --prefix`, and `web-1  | text` of Compose: the container
+/// and the text.
+fn pod_prefix(line: &str) -> Option<(&str, &str)> {
+    if let Some(inner) = line.strip_prefix("[pod/") {
+        let (pod, rest) = inner.split_once("] ")?;
+        return Some((pod.rsplit('/').next()?, rest));
+    }
+    let (name, rest) = line.split_once(" | ")?;
+    let name = name.trim_end();
+    let is_name = !name.is_empty()
+        && name.len() < 64
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    is_name.then(|| {
+        (name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(['-', '_']), rest)
+    })
+}
+
+/// The runtime that wrote a line.
+pub(super) fn runtime_of(line: &str) -> Option<FileFormat> {
+    if cri(line).is_some() {
+        Some(FileFormat::Cri)
+    } else if line.starts_with('{') && line.contains("\"log\"") {
+        let found = serde_json::from_str::<DockerLine<'_>>(line).ok()?;
+        found.time.is_some().then_some(FileFormat::Docker)
+    } else if kubectl(line).is_some() || pod_prefix(line).is_some() {
+        Some(FileFormat::Kubectl)
+    } else {
+        None
+    }
+}
+
+/// Unwraps the lines of a runtime for the reader of their content.
+#[derive(Debug)]
+pub(super) struct ContainerReader {
+    runtime: FileFormat,
+    /// The reader of the content; `None` for plain text.
+    inner: Option<Box<dyn LineReader>>,
+    services: Services,
+    zone: ZonePolicy,
+    /// The begun record of each stream.
+    partial: Vec<(String, String)>,
+    open: Open,
+}
+
+/// A record of plain text whose further lines may follow.
+#[derive(Debug, Default)]
+struct Open {
+    time: Timestamp,
+    text: String,
+    service: String,
+    position: u64,
+    begun: bool,
+}
+
+impl ContainerReader {
+    pub fn new(runtime: FileFormat, options: &FormatOptions, first: &str) -> Result<Self> {
+        let mut content = String::new();
+        for line in first.lines() {
+            if let Some(wrapped) = unwrap(runtime, line) {
+                content.push_str(wrapped.text.trim_end_matches('\n'));
+                if !wrapped.is_partial {
+                    content.push('\n');
+                }
+            }
+        }
+        let found = detect::of_lines(&options.name, &content)
+            .filter(|format| !matches!(format, FileFormat::Cri | FileFormat::Docker));
+        let inner =
+            found.map(|format| super::line_reader(format, options, &content)).transpose()?;
+        Ok(Self {
+            runtime,
+            inner: inner.flatten(),
+            services: Services::new(options, "app"),
+            zone: options.zone,
+            partial: Vec::new(),
+            open: Open::default(),
+        })
+    }
+
+    /// Gives a complete line of the content.
+    fn content(
+        &mut self,
+        time: &str,
+        text: &str,
+        container: &str,
+        position: u64,
+        out: &mut Out<'_>,
+    ) {
+        let text = text.trim_end_matches(['\n', '\r']);
+        if text.trim().is_empty() {
+            return;
+        }
+        if let Some(inner) = &mut self.inner {
+            inner.line(text, position, out);
+            return;
+        }
+        let goes_on = text.starts_with([' ', '\t', '}', ')'])
+            || text.starts_with("Caused by:")
+            || text.starts_with("Traceback");
+        if goes_on && self.open.begun && self.open.text.len() + text.len() < MAX_LINE_BYTES {
+            self.open.text.push('\n');
+            self.open.text.push_str(text);
+            return;
+        }
+        self.give(out);
+        match Timestamp::parse(time, self.zone) {
+            Ok(time) => {
+                let (text, service) = (text.to_owned(), container.to_owned());
+                self.open = Open { time, text, service, position, begun: true };
+            }
+            Err(_) => out.rejections.add(RejectReason::BadTimestamp, position, || time.to_owned()),
+        }
+    }
+
+    fn give(&mut self, out: &mut Out<'_>) {
+        if !std::mem::take(&mut self.open.begun) {
+            return;
+        }
+        let open = &self.open;
+        let service = self.services.of(&open.service);
+        let level = level_in(&open.text);
+        let line = LogLine::new(open.time, service, level, &open.text);
+        if let Err((reason, field)) = line.check() {
+            out.rejections.add(reason, open.position, || field.to_owned());
+            return;
+        }
+        let shown = canonical(level);
+        out.sink.unit(&Unit {
+            time: Some(open.time),
+            service,
+            level: &shown,
+            ..Unit::new(RecordKind::Logs)
+        });
+        out.sink.record(Record::Log(line), open.position);
+    }
+}
+
+fn unwrap(runtime: FileFormat, line: &str) -> Option<Wrapped<'_>> {
+    match runtime {
+        FileFormat::Cri => cri(line),
+        FileFormat::Docker => {
+            let found: DockerLine<'_> = serde_json::from_str(line).ok()?;
+            // Docker ends a record with a line feed; forwarders leave it out
+            let is_partial = !found.stream.is_empty() && !found.log.ends_with('\n');
+            let time = found.time.map_or("", |time| time.get().trim_matches('"'));
+            Some(Wrapped { time, stream: found.stream, is_partial, text: found.log })
+        }
+        _ => kubectl(line).or_else(|| {
+            let (_, text) = pod_prefix(line)?;
+            Some(Wrapped {
+                time: "",
+                stream: Cow::Borrowed(""),
+                is_partial: false,
+                text: Cow::Borrowed(text),
+            })
+        }),
+    }
+}
+
+impl LineReader for ContainerReader {
+    fn line(&mut self, line: &str, position: u64, out: &mut Out<'_>) {
+        let Some(wrapped) = unwrap(self.runtime, line) else {
+            let is_json = self.runtime == FileFormat::Docker;
+            let reason = if is_json { RejectReason::BadJson } else { RejectReason::BadLine };
+            out.rejections.add(reason, position, || line.to_owned());
+            return;
+        };
+        let container = pod_prefix(line).map_or("", |(container, _)| container);
+        let container = if self.runtime == FileFormat::Kubectl { container } else { "" };
+        let begun = self.partial.iter().position(|(stream, _)| *stream == wrapped.stream);
+        if wrapped.is_partial {
+            let place = begun.unwrap_or_else(|| {
+                self.partial.push((wrapped.stream.clone().into_owned(), String::new()));
+                self.partial.len() - 1
+            });
+            if let Some((_, text)) = self.partial.get_mut(place)
+                && text.len() + wrapped.text.len() <= MAX_LINE_BYTES
+            {
+                text.push_str(&wrapped.text);
+            }
+            return;
+        }
+        match begun {
+            None => self.content(wrapped.time, &wrapped.text, container, position, out),
+            Some(place) => {
+                let (_, mut text) = self.partial.swap_remove(place);
+                if text.len() + wrapped.text.len() <= MAX_LINE_BYTES {
+                    text.push_str(&wrapped.text);
+                }
+                self.content(wrapped.time, &text, container, position, out);
+            }
+        }
+    }
+
+    fn end(&mut self, out: &mut Out<'_>) {
+        for _ in self.partial.drain(..) {
+            out.rejections.add(RejectReason::Truncated, 0, || "the last record has no end".into());
+        }
+        self.give(out);
+        if let Some(inner) = &mut self.inner {
+            inner.end(out);
+        }
+    }
+
+    fn request_time(&self) -> Option<RequestTime> {
+        self.inner.as_ref().and_then(|inner| inner.request_time())
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.inner.as_ref().map(|inner| inner.notes()).unwrap_or_default()
+    }
+}

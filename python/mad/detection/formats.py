@@ -1,0 +1,86 @@
+"""How inputs are read: as records of a kind with the fields of mad, or as files of other tools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from mad import _core
+from mad.config import AnyConfig
+from mad.errors import InputError
+from mad.sources.files import CHUNK, InputFile
+
+OWN = ("csv", "json-lines")
+"""The formats with the fields of mad, whose readers need text."""
+MOST_FILES = 1_000
+"""Most files of a folder that are read as inputs."""
+_FORMAT = "format:"
+_ENOUGH = 0.5
+"""Share of the first records from which the fields of mad are recognised."""
+_TIMED = ("requests", "metrics", "spans", "logs")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a user can say about files: the options `--format`, `--service` and `--pattern`."""
+
+    format: str | None = None
+    service: str | None = None
+    pattern: str | None = None
+
+
+def files_of(path: str) -> Sequence[Path]:
+    """The file of a path, or the files of a folder by name, without hidden ones."""
+    place = Path(path)
+    if not place.is_dir():
+        return [place]
+    files = (one for one in place.rglob("*") if one.is_file() and not one.name.startswith("."))
+    found = list(islice(files, MOST_FILES + 1))
+    if not found:
+        raise InputError(f"{path} is a folder without files")
+    if len(found) > MOST_FILES:
+        raise InputError(
+            f"{path} is a folder with more than {MOST_FILES} files", "name the files to read"
+        )
+    return sorted(found)
+
+
+def expanded(path: str) -> Sequence[str]:
+    """The path, or the paths of the files of a folder."""
+    return [path] if path == "-" else [str(one) for one in files_of(path)]
+
+
+def resolved(kind: str, source: InputFile, layout: Layout, config: AnyConfig | str) -> str:
+    """How an input that is given as a kind is read: the kind, another kind, or `format:NAME`.
+
+    Records with the fields of mad are read as before. A file of requests may hold another kind.
+    """
+    format_ = layout.format or ("pattern" if layout.pattern else None)
+    if format_ is not None:
+        return kind if format_ in OWN else _FORMAT + format_
+    first = source.begin()
+    if not first or source.is_parquet() or _core.own_share(kind, first, config) >= _ENOUGH:
+        return kind
+    found = _core.detect_format(Path(source.path).name, first)
+    if found is not None and found not in OWN:
+        return _FORMAT + found
+    if kind == "requests":
+        shares = {other: _core.own_share(other, first, config) for other in _TIMED[1:]}
+        best = max(shares, key=lambda other: shares[other])
+        return best if shares[best] >= _ENOUGH else kind
+    return kind
+
+
+def kinds_of(resolved_kind: str) -> set[str]:
+    """The kinds of records that an input can give."""
+    if not resolved_kind.startswith(_FORMAT):
+        return {resolved_kind}
+    return set(_core.kinds_of_format(resolved_kind.removeprefix(_FORMAT)))
+
+
+def pieces(kind: str, source: InputFile, size: int = CHUNK) -> Iterator[Any]:
+    """The content of an input in the pieces that its reader needs."""
+    return source.contents(size) if kind.startswith(_FORMAT) else source.pieces(kind, size)
