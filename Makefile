@@ -49,8 +49,8 @@ lint: $(VENV)/.installed $(VENV)/.tested ## check formats, lints, types, prose a
 	$(CARGO) clippy -p mad-core --no-default-features -q -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -p mad-core --no-deps -q
 	$(BIN)/python tests/prose.py
-	$(BIN)/ruff check python tests examples benches
-	$(BIN)/ruff format --check python tests examples benches
+	$(BIN)/ruff check python tests examples benches deploy
+	$(BIN)/ruff format --check python tests examples benches deploy
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest mad._core
 

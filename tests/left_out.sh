@@ -6,6 +6,10 @@ command -v strace >/dev/null ||
   echo "left out: faults of system calls (tests/python/test_storage.py): apt-get install -y strace"
 command -v faketime >/dev/null ||
   echo "left out: a wrong clock of the host (tests/python/test_host_clock.py): apt-get install -y faketime"
+command -v promtool >/dev/null ||
+  echo "left out: metrics, rules and dashboards in Prometheus (tests/python/test_exposition.py, test_deploy.py): apt-get install -y prometheus"
+command -v systemd-analyze >/dev/null ||
+  echo "left out: the unit of systemd (tests/python/test_deploy.py): apt-get install -y systemd"
 sh "$(dirname "$0")/real.sh" >/dev/null ||
   echo "left out: sources over real servers: sh tests/real.sh names them"
 [ -n "$DATA" ] || echo "left out: the tests on recorded data: make test DATA=DIR"
