@@ -12,7 +12,7 @@ SEEDS  ?= 2 3 4 5 6
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo serve-demo test test-rust test-real properties test-python test-panic test-tables test-field lint quality quality-shop quality-public quality-early quality-spans quality-cascades quality-lasting quality-calm bench-core bench-metrics bench-graph bench-storm bench bench-service bench-overload soak faults quality-late quality-ablation bench-culprits fuzz clean
+.PHONY: help demo serve-demo test test-rust test-real properties test-python test-panic test-tables test-field lint quality quality-shop quality-public quality-early quality-spans quality-cascades quality-lasting quality-calm bench-core bench-metrics bench-graph bench-storm bench bench-service bench-sources bench-overload soak faults quality-late quality-ablation bench-culprits fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -140,6 +140,9 @@ bench-graph: $(VENV)/.installed $(VENV)/.tested ## measure a service graph of a 
 
 bench-service: $(VENV)/.installed $(VENV)/.tested ## measure the live service
 	$(BIN)/python benches/service.py
+
+bench-sources: $(VENV)/.installed $(VENV)/.tested ## measure the receivers of OpenTelemetry and Prometheus
+	$(BIN)/python benches/sources.py
 
 bench-overload: $(VENV)/.installed $(VENV)/.tested ## overload the live service, with slow clients; check its limits
 	$(BIN)/python benches/overload.py

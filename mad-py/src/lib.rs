@@ -36,7 +36,7 @@ mod _core {
     use super::errors::UnsortedError;
     #[pymodule_export]
     use super::records::inspector::{
-        Inspector, detect_format, file_formats, kinds_of_format, own_share,
+        Inspector, count_records, detect_format, file_formats, kinds_of_format, own_share,
     };
     #[pymodule_export]
     use super::records::json_records::json_lines;

@@ -276,6 +276,10 @@ class Table:
 def file_formats() -> list[tuple[str, str]]:
     """The names of the formats of files, and what each is."""
 
+def count_records(format: str, body: bytes) -> int:
+    """Decodes a body of a format and drops it; returns the number of its records. For
+    measurements."""
+
 def detect_format(name: str, first: bytes) -> str | None:
     """The format of a file from its name and its first bytes; None where no rule fits."""
 

@@ -106,6 +106,8 @@ impl JsonDocuments {
 
     fn line(&mut self, line: &[u8], each: &mut Each<'_>, rejections: &mut Rejections) {
         self.line += 1;
+        let line =
+            if self.line == 1 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
         if line.trim_ascii().is_empty() {
             return;
         }

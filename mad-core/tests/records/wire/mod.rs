@@ -12,6 +12,7 @@ mod kinds;
 mod line_ends;
 mod named_columns;
 mod properties;
+mod telemetry_formats;
 
 const HEADER: &str = "timestamp,service,endpoint,status_code,latency_ms\n";
 const GOOD: &str = "2026-01-06T10:45:00Z,payments,/pay,200,215.25\n";

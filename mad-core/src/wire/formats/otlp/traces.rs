@@ -60,6 +60,8 @@ pub(super) fn resource_spans(message: &[u8], to: &mut Context<'_>) -> Result<(),
     let resource = super::resource_of(message)?;
     let mut fields = Fields::new(message);
     let mut ids = Ids { trace: [0; 32], span: [0; 16], parent: [0; 16] };
+    // the version is that of the resource: it is noted at the time of the first span
+    let mut noted = false;
     while let Some((number, scope)) = fields.next()? {
         // 1000 is `instrumentation_library_spans` of versions before 1.0
         if number != 2 && number != 1000 {
@@ -69,8 +71,14 @@ pub(super) fn resource_spans(message: &[u8], to: &mut Context<'_>) -> Result<(),
         while let Some((number, value)) = fields.next()? {
             if number == 2 {
                 *to.position += 1;
-                if span(value.bytes(), &resource, &mut ids, to).is_err() {
-                    super::malformed(to, "span");
+                match span(value.bytes(), &resource, &mut ids, to) {
+                    Ok(Some(start)) if !noted => {
+                        noted = true;
+                        let service = to.naming.service(resource.service);
+                        to.memory.version(service, resource.version, start, to.sink);
+                    }
+                    Ok(_) => {}
+                    Err(Malformed) => super::malformed(to, "span"),
                 }
             }
         }
@@ -83,7 +91,7 @@ fn span(
     resource: &Resource<'_>,
     ids: &mut Ids,
     to: &mut Context<'_>,
-) -> Result<(), Malformed> {
+) -> Result<Option<Timestamp>, Malformed> {
     let (mut trace_id, mut span_id, mut parent_id): (&[u8], &[u8], &[u8]) = (&[], &[], &[]);
     let (mut start, mut end, mut code) = (0_u64, 0_u64, 0_u64);
     let mut events: Option<&[u8]> = None;
@@ -110,7 +118,7 @@ fn span(
         to.rejections.add(RejectReason::MissingField, *to.position, || {
             "trace_id or span_id is missing, zero or not of 16 and 8 bytes".to_owned()
         });
-        return Ok(());
+        return Ok(None);
     };
     span.parent_id = hex(parent_id, &mut ids.parent);
     (span.trace_id, span.span_id) = (trace, id);
@@ -119,14 +127,11 @@ fn span(
     if code == 1 {
         span.http_status = 0;
     }
-    if let Some(start) = span.start {
-        to.memory.version(to.naming.service(resource.service), resource.version, start, to.sink);
-    }
     span.give(to.naming, *to.position, to.sink, to.rejections);
     if let Some(message) = events {
         exceptions(message, &span, to)?;
     }
-    Ok(())
+    Ok(span.start)
 }
 
 pub(super) const fn kind(number: u64) -> SpanKind {
