@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
@@ -337,6 +340,21 @@ def test_quiet_hours_hold_and_mutes_drop(tmp_path: Path) -> None:
     assert (dropped["status"], dropped["reason"]) == ("dropped", "muted")
 
 
+def test_warnings_that_wait_keep_no_critical_message_out(tmp_path: Path) -> None:
+    engine = engine_of(tmp_path)
+    sink, one = counting(engine, quiet="22:00-07:00", rate_per_minute=600)
+    one._now = lambda: datetime(2026, 1, 6, 23, tzinfo=timezone.utc)
+    put(engine, *((n, f"INC-{n}", "opened", "Warning") for n in range(1, 700)))
+    put(engine, (700, "INC-1", "escalated", "Critical"))
+    drain(one, 5)
+    assert [(found.key, found.severity) for found in sink.sent] == [("INC-1", "Critical")]
+    one._now = lambda: datetime(2026, 1, 7, 8, tzinfo=timezone.utc)
+    drain(one, 400)
+    engine.stop()
+    # the older message of that incident would be wrong by now
+    assert [found.key for found in sink.sent].count("INC-1") == 1
+
+
 def test_a_message_is_not_sent_again_while_its_outcome_cannot_be_written(tmp_path: Path) -> None:
     engine = engine_of(tmp_path)
     sink, one = counting(engine)
@@ -465,3 +483,75 @@ def test_kills_lose_no_message(tmp_path: Path, server: Peer) -> None:
     assert {one["status"] for one in alerts} <= {"sent", "dropped"}
     assert sinks[0]["name"] == "ops" and health["status"] == "ok"
     assert "secret-path" not in json.dumps([alerts, sinks, health]) + running.said
+
+
+def mad(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mad.cli", "alert", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, **environ},
+    )
+
+
+def test_the_command_sends_a_marked_test(tmp_path: Path, server: Peer) -> None:
+    (tmp_path / "mad.toml").write_text(
+        CONFIG + '[sinks.log]\ntype = "file"\npath = "alerts.jsonl"\n'
+    )
+    env = {"MAD_TEST_HOOK": f"{server.url}/secret-path"}
+    done = mad("test", cwd=tmp_path, **env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("ok   ops (webhook): sent in ")
+    assert server.requests[0].json["event"] == "test"
+    assert json.loads((tmp_path / "alerts.jsonl").read_text())["event"] == "test"
+    server.plan = [(429, {"Retry-After": "30"}, "slow down")]
+    done = mad("test", "ops", cwd=tmp_path, **env)
+    assert done.returncode == 4
+    assert "answered 429: slow down; it asks to wait 30 s" in done.stdout
+    assert "secret-path" not in done.stdout + done.stderr
+    assert "there is no sink 'other'" in mad("test", "other", cwd=tmp_path, **env).stderr
+    (tmp_path / "mad.toml").write_text("")
+    assert "the settings name no sink" in mad("test", cwd=tmp_path).stderr
+
+
+def test_the_command_lists_and_retries_dead_letters(tmp_path: Path, server: Peer) -> None:
+    config = tmp_path / "mad.toml"
+    config.write_text(CONFIG)
+    server.plan = [(403, {}, "revoked")]
+    env = {"MAD_TEST_HOOK": server.url}
+    with Server(tmp_path / "data", "--no-ticks", "--config", str(config), env=env) as running:
+        for start in range(0, 3000, 300):
+            body = requests(start, start + 300, fault)
+            running.post("/v1/ingest/requests", body, Content_Type="text/csv")
+        health = running.eventually("/health", lambda found: found["status"] == "degraded")
+        assert "has 1 dead letters" in health["message"]
+        dead = mad("dead", running.url, cwd=tmp_path)
+        assert "403: revoked" in dead.stdout and " opened " in dead.stdout
+        done = mad("retry", running.url, "--sink", "ops", cwd=tmp_path)
+        assert done.stdout == "1 message is sent again\n"
+        running.eventually("/health", lambda found: found["status"] == "ok")
+        assert " sent " in mad("list", running.url, cwd=tmp_path).stdout
+        metrics = running.http.get("/metrics/prometheus").text
+        assert 'mad_sink_sent_total{sink="ops",type="webhook"} 1' in metrics
+        assert mad("retry", running.url, "--sink", "none", cwd=tmp_path).returncode == 2
+        audit = running.get("/v1/query/audit")["data"]
+        assert ("retry_alerts", "ops") in {(line["action"], line["target"]) for line in audit}
+    assert len(server.requests) == 2
+
+
+def test_a_sink_of_another_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib import metadata
+
+    from mad.config import components
+
+    point = metadata.EntryPoint("counting", f"{__name__}:Counting", "mad.sinks")
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [point][: group == "mad.sinks"])
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[__name__])
+    assert components.component("sinks", "counting") is Counting
+    assert "counting" in components.types_of("sinks")
+    broken = metadata.EntryPoint("broken", "no_such_package:Sink", "mad.sinks")
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [broken])
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        components.component("sinks", "broken")

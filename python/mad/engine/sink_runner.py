@@ -144,7 +144,7 @@ class SinkRunner:
         """Sends the messages that are due now; returns the seconds until the next look."""
         self._write_outcomes()
         self._count()
-        ready = self._ready(self._reader.due(self.name))
+        ready = self._ready(self._reader.due(self.name, self._severities()))
         if not ready:
             return _LOOK_SECONDS
         wait = max(self._not_before - monotonic(), self._rate_wait(), self._group_wait(ready))
@@ -164,22 +164,24 @@ class SinkRunner:
         if is_muted(now, self._mutes):
             self._drop(free, "muted")
             return []
-        newest = {one.incident: one for one in free}
-        self._drop([one for one in free if newest[one.incident] is not one], "superseded")
+        newest = {one.incident: one for one in free if not one.outdated}
+        old = [one for one in free if newest.get(one.incident) is not one]
+        self._drop(old, "superseded")
         ready = list(newest.values())
         if self.sink.keyed:
             needless = [one for one in ready if one.event == "resolved" and not one.known]
             self._drop(needless, "it ended before the sink heard of it")
             ready = [one for one in ready if one not in needless]
-        options = self.options
-        if quiet_until(now, options.quiet, options.quiet_days, self._zone) is not None:
-            ready = [one for one in ready if self._passes_quiet(one)]
         return ready
 
-    def _passes_quiet(self, delivery: Delivery) -> bool:
-        least = self.options.quiet_severity
-        severity = json.loads(delivery.document)["incident"]["severity"]
-        return least != "none" and SEVERITIES.index(severity) >= SEVERITIES.index(least)
+    def _severities(self) -> Sequence[str]:
+        """The severities that are sent now: in quiet hours fewer."""
+        options = self.options
+        if quiet_until(self._now(), options.quiet, options.quiet_days, self._zone) is None:
+            return SEVERITIES
+        if options.quiet_severity == "none":
+            return ()
+        return SEVERITIES[SEVERITIES.index(options.quiet_severity) :]
 
     def _group_wait(self, ready: Sequence[Delivery]) -> float:
         """Seconds for which the oldest message still waits for others."""

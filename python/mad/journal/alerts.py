@@ -19,7 +19,8 @@ MOST_DUE = 500
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One notification on its way to one sink. `hold_seconds` and `hold_until` (event time) say how
-    long it may still be withdrawn, `known` whether the sink has had a message of the incident."""
+    long it may still be withdrawn, `known` whether the sink has had a message of the incident,
+    `outdated` whether it has had a later one."""
 
     id: int
     seq: int
@@ -32,6 +33,7 @@ class Delivery:
     created_at: str
     document: str
     known: int
+    outdated: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +93,16 @@ def _concerns(db: sqlite3.Connection, alert: Alert, sink: str) -> bool:
     return True
 
 
-#: The deliveries that wait for a sink.
+#: The deliveries that wait for a sink, of some severities.
 DUE = (
     "SELECT d.id, d.seq, d.position, d.incident, d.event, d.attempts, d.hold_until, "
-    "d.hold_seconds, d.created_at, a.document, EXISTS (SELECT 1 FROM deliveries AS other "
-    "WHERE (other.incident, other.sink, other.status) = (d.incident, d.sink, 'sent')) "
-    "FROM deliveries AS d JOIN alerts AS a USING (seq, position) "
-    f"WHERE (d.sink, d.status) = (?, 'pending') ORDER BY d.id LIMIT {MOST_DUE}"
+    "d.hold_seconds, d.created_at, a.document, sent.last IS NOT NULL, sent.last > d.id "
+    "FROM deliveries AS d JOIN alerts AS a USING (seq, position) LEFT JOIN "
+    "(SELECT incident, sink, max(id) AS last FROM deliveries WHERE status = 'sent' "
+    "GROUP BY incident, sink) AS sent ON (sent.incident, sent.sink) = (d.incident, d.sink) "
+    "WHERE (d.sink, d.status) = (?, 'pending') AND "
+    "json_extract(a.document, '$.incident.severity') IN (SELECT value FROM json_each(?)) "
+    f"ORDER BY d.id LIMIT {MOST_DUE}"
 )
 #: The number of deliveries by sink and status.
 COUNTS = "SELECT sink, status, count(*) FROM deliveries GROUP BY sink, status"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -163,9 +164,9 @@ class Reader:
         found = self._texts("SELECT document FROM incidents WHERE id = ?", [incident])
         return found[0] if found else None
 
-    def due(self, sink: str) -> list[Delivery]:
-        """The deliveries that wait for a sink, the oldest first."""
-        rows = self._all(alerts.DUE, (sink,))
+    def due(self, sink: str, severities: Sequence[str] = SEVERITIES) -> list[Delivery]:
+        """The deliveries of some severities that wait for a sink, the oldest first."""
+        rows = self._all(alerts.DUE, (sink, json.dumps(severities)))
         return [Delivery(*row) for row in rows]
 
     def deliveries(self, names: Names, page: Page = NEWEST.page) -> Found[Record]:
