@@ -98,6 +98,9 @@ struct CusumState {
     /// Start of the open block, and the level of the season at its first value.
     block: Timestamp,
     season: f64,
+    /// The local time of that value if its season was that of the hour.
+    #[serde(default)]
+    hour: Option<Timestamp>,
     /// The start of each sum, up and down.
     begins: [Option<CusumStart>; 2],
     /// z of the last two blocks, the newest first, and the last one on the side that drifts.
@@ -115,6 +118,10 @@ pub(super) struct CusumStart {
     pub at: Timestamp,
     pub past: Baseline,
     pub leap: f64,
+    /// The local time of the start if the season of hours held then; a level of a phase may take its
+    /// place.
+    #[serde(default)]
+    pub hour: Option<Timestamp>,
 }
 
 impl CusumStart {
@@ -134,8 +141,8 @@ pub(super) struct LevelChange {
     pub share: f64,
     /// The baseline at the start.
     pub past: Baseline,
-    /// The time of the start.
-    pub began: Timestamp,
+    /// The local time of the start if the season of hours held then.
+    pub hour: Option<Timestamp>,
     /// The same, if the change has been slow.
     pub since: Option<Timestamp>,
 }
@@ -205,7 +212,7 @@ impl BlockCusum {
         let begin = (if up { upwards } else { downwards })
             .filter(|_| goes && far >= SLACK && still < ALARM_LENGTH)?;
         let (share, since) = (self.sum() / ALARM, begin.of_slow(far));
-        Some(LevelChange { up, share, past: begin.past, began: begin.at, since })
+        Some(LevelChange { up, share, past: begin.past, hour: begin.hour, since })
     }
 
     /// The number of blocks in the baseline.
@@ -248,11 +255,12 @@ impl BlockCusum {
         }
     }
 
-    /// Takes a finite value; `season` is the level of the season that was taken off it.
+    /// Takes a finite value; `season` is the level of the season that was taken off it, and `hour` the
+    /// local time if that is the level of an hour.
     #[inline]
-    pub fn push(&mut self, at: Timestamp, value: f64, season: f64) {
+    pub fn push(&mut self, at: Timestamp, value: f64, season: f64, hour: Option<Timestamp>) {
         if self.block.is_empty() {
-            (self.state.block, self.state.season) = (at, season);
+            (self.state.block, self.state.season, self.state.hour) = (at, season, hour);
         }
         self.block.push(value.clamp(-LARGEST, LARGEST) as f32);
         if self.block.len() >= self.size {
@@ -262,7 +270,7 @@ impl BlockCusum {
 
     /// Adds the z of a block to both sums.
     fn add(&mut self, z: f64, past: Baseline) {
-        let CusumState { block, season, begins: [up, down], before: [last, earlier], .. } =
+        let CusumState { block, season, hour, begins: [up, down], before: [last, earlier], .. } =
             &mut self.state;
         // The largest change within two blocks separates a step from a slow change.
         let leap = z - *earlier;
@@ -271,7 +279,7 @@ impl BlockCusum {
             [(&mut self.up, up, z, leap), (&mut self.down, down, -z, -leap)]
         {
             let goes_on = begin.filter(|_| *sum > 0.0);
-            let begin_of = goes_on.unwrap_or(CusumStart { at: *block, past, leap });
+            let begin_of = goes_on.unwrap_or(CusumStart { at: *block, past, leap, hour: *hour });
             *begin = Some(CusumStart { leap: leap.max(begin_of.leap), ..begin_of });
             *sum = next_sum(*sum, z, 1.0);
         }

@@ -96,7 +96,7 @@ impl Scorer for CusumScorer {
 
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {
         if is_usable(sample) && how != Learn::Skip {
-            self.cusum.push(at, sample.value, 0.0);
+            self.cusum.push(at, sample.value, 0.0, None);
         }
     }
 }

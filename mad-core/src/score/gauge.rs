@@ -300,9 +300,8 @@ impl GaugeScorer {
         }
         let Baseline { center, scale, .. } = change.past;
         // What the season learnt since the start is the drift itself.
-        let offset = phase.utc_offset;
-        let now = self.hour_level(at, offset, phase.replaces_hours);
-        let season = now - self.hour_level(change.began, offset, false);
+        let now = self.hour_level(at, phase.utc_offset, phase.replaces_hours);
+        let season = now - change.hour.map_or(0.0, |local| self.season.at(local));
         let expected = self.range.center((center + season).clamp(f64::MIN, f64::MAX));
         let z = (sample.value / 2.0 - expected / 2.0) / (scale / 2.0);
         if !(if change.up { z >= SLACK } else { z <= -SLACK }) {
@@ -573,7 +572,8 @@ impl GaugeScorer {
         }
         // The season after this value was learnt.
         let season = self.hour_level(at, view.utc_offset, view.replaces_hours);
-        self.cusum.push(at, (sample.value - season).clamp(f64::MIN, f64::MAX), season);
+        let hour = (!view.replaces_hours).then(|| at.plus(view.utc_offset));
+        self.cusum.push(at, (sample.value - season).clamp(f64::MIN, f64::MAX), season, hour);
         self.long.push(value);
         self.recent.learn(at, Sample { value, n: sample.n }, Learn::Full);
         self.recent_now = self.read_recent();

@@ -217,7 +217,7 @@ impl LatencyCusum {
         // The largest rise within two rows separates a step from a slow rise.
         let leap = deviate - earlier;
         let known = self.start.filter(|_| self.sum_before(at) > 0.0);
-        let start = known.unwrap_or(CusumStart { at, past, leap });
+        let start = known.unwrap_or(CusumStart { at, past, leap, hour: None });
         CusumStart { leap: leap.max(start.leap), ..start }
     }
 

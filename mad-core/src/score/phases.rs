@@ -100,11 +100,13 @@ impl Phases {
         phase
     }
 
-    /// The unit, and the level from which cells of a component stand out: the mean of the cells. Of a
-    /// gauge it is the median of the cells, and for the day what the season of hours expects.
+    /// The unit, and the level from which cells of a component stand out: the mean of the cells. Of
+    /// the hour, and of a gauge, it is the median of the cells, and for the day of a gauge the level
+    /// that the season of hours expects.
     fn scale_of(&self, place: usize, hours: f64) -> (f64, f64) {
         let part = self.parts.get(place);
         let usual = match (self.origin, place) {
+            (_, OF_HOUR) => part.map_or(0.0, |part| part.middle(self.unit)),
             (Some(_), _) => part.map_or(0.0, |part| part.mean(self.unit)),
             (None, OF_DAY) => hours,
             (None, _) => part.map_or(0.0, |part| part.middle(self.unit)),
@@ -156,13 +158,18 @@ impl Phases {
             }
             let Some(visit) = part.visit(at.number, rest) else { continue };
             if place == OF_HOUR {
-                for visit in self.open_hour.push(visit, self.unit) {
+                let ended = self.open_hour.push(visit, self.unit);
+                if ended.is_empty() {
+                    continue;
+                }
+                for visit in ended {
                     part.take(visit, scale);
                 }
+                part.find_middle();
             } else {
                 part.take(visit, scale);
             }
-            if self.origin.is_none() {
+            if self.origin.is_none() && place != OF_HOUR {
                 part.find_middle();
             }
         }

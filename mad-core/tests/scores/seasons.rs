@@ -182,3 +182,16 @@ fn an_hourly_job_beside_a_daily_rhythm_is_known_whatever_the_traffic() {
         }
     }
 }
+
+#[test]
+fn a_job_among_the_first_values_is_known_by_the_fourth_day() {
+    for length in [10, 20, 30, 60] {
+        for (job, other) in [(5.0, 1.0), (1.0, 5.0)] {
+            let level = |at: i64| if at % DAY < length { job } else { other };
+            let gauge = SignalKind::Gauge;
+            let rows = flagged(gauge, 6, |at| value(gauge, at, level(at)));
+            let late = since(&rows, 3 * DAY);
+            assert!(late <= 4, "{length} minutes, {job} and {other}: {late} rows from day 4 on");
+        }
+    }
+}
