@@ -24,6 +24,10 @@ use crate::error::Result;
 pub struct GuardConfig {
     /// Time after an entity's first row in which no row is flagged, minutes, 0 to 1e6. Default 15.
     pub warm_up_minutes: f64,
+    /// Idle time after which the first row is a cold start, whose latencies raise no incident, minutes, 0
+    /// to 1e6; 0 turns it off. The time has to be three times the usual time between rows as well.
+    /// Default 10.
+    pub cold_start_minutes: f64,
     /// Rows that are learnt before one is flagged, 1 to 100,000. Default 20, because a median of
     /// fewer rows is unreliable.
     pub min_points: usize,
@@ -61,6 +65,7 @@ impl Default for GuardConfig {
     fn default() -> Self {
         Self {
             warm_up_minutes: 15.0,
+            cold_start_minutes: 10.0,
             min_points: 20,
             min_requests: 1,
             latency_relative: 0.25,
@@ -91,6 +96,8 @@ impl GuardConfig {
     /// Names the field, its value and its range.
     pub fn validate(&self) -> Result<()> {
         within("guard.warm_up_minutes", self.warm_up_minutes, 0.0..=1e6, "0 to 1e6 minutes")?;
+        let expected = "0 to 1e6 minutes";
+        within("guard.cold_start_minutes", self.cold_start_minutes, 0.0..=1e6, expected)?;
         let expected = "an integer from 1 to 100000";
         within("guard.min_points", self.min_points, 1..=100_000, expected)?;
         not_negative("guard.latency_relative", self.latency_relative)?;

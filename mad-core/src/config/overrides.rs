@@ -82,6 +82,9 @@ pub struct Override {
     /// See [`GuardConfig::warm_up_minutes`]. Only where `signal` is `*`, because it applies to whole rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warm_up_minutes: Option<f64>,
+    /// See [`GuardConfig::cold_start_minutes`]. Only where `signal` is `*`, because it applies to whole rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cold_start_minutes: Option<f64>,
     /// See [`GuardConfig::min_points`]. Only where `signal` is `*`, because it applies to whole rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_points: Option<usize>,
@@ -177,6 +180,7 @@ impl Override {
         }
         for (field, set) in [
             ("warm_up_minutes", self.warm_up_minutes.is_some()),
+            ("cold_start_minutes", self.cold_start_minutes.is_some()),
             ("min_points", self.min_points.is_some()),
             ("min_requests", self.min_requests.is_some()),
             ("critical_error_rate", self.critical_error_rate.is_some()),
@@ -197,6 +201,7 @@ impl Override {
     /// Writes its guardrail fields to `guard`.
     pub(super) fn guard(&self, guard: &mut GuardConfig) {
         set(&mut guard.warm_up_minutes, self.warm_up_minutes);
+        set(&mut guard.cold_start_minutes, self.cold_start_minutes);
         set(&mut guard.min_points, self.min_points);
         set(&mut guard.min_requests, self.min_requests);
         set(&mut guard.latency_relative, self.latency_relative);

@@ -93,6 +93,12 @@ impl TemplateExplainer {
             Reason::WrongDirection => {
                 format!("{}; {}", seen(decision, &signal), counted(decision, settings.as_ref()))
             }
+            Reason::ColdStart => {
+                format!(
+                    "{}; first requests after idle time (guard.cold_start_minutes)",
+                    seen(decision, &signal)
+                )
+            }
             Reason::Normal if short_of_requests(decision, guard.as_ref()) => {
                 few_requests(why, guard.as_ref())
             }

@@ -272,6 +272,7 @@ pub const fn reason_label(reason: Reason) -> &'static str {
         Reason::Muted => "Muted",
         Reason::History => "History",
         Reason::WrongDirection => "Harmless direction",
+        Reason::ColdStart => "Cold start",
     }
 }
 
@@ -288,6 +289,7 @@ pub const fn describe_reason(reason: Reason) -> &'static str {
         Reason::Muted => "A mute covers the entity.",
         Reason::History => "The row was learned as history and is before the watched time.",
         Reason::WrongDirection => "The deviation was an improvement, such as lower latency.",
+        Reason::ColdStart => "The latency was that of the first requests after idle time.",
     }
 }
 

@@ -29,11 +29,13 @@ pub enum Reason {
     /// Suppressed: the value is outside the band on the side that is not watched, such as a faster
     /// response.
     WrongDirection,
+    /// Suppressed: the first row after idle time, whose requests started something cold.
+    ColdStart,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Normal,
         Self::AboveExpected,
         Self::BelowExpected,
@@ -44,6 +46,7 @@ impl Reason {
         Self::Muted,
         Self::History,
         Self::WrongDirection,
+        Self::ColdStart,
     ];
 
     /// The reason in files and answers; empty for a normal row.
@@ -59,6 +62,7 @@ impl Reason {
             Self::Muted => "muted",
             Self::History => "history",
             Self::WrongDirection => "wrong_direction",
+            Self::ColdStart => "cold_start",
         }
     }
 

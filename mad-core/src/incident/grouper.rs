@@ -378,6 +378,20 @@ impl IncidentGrouper {
         self.expire(entity, end, step, changes);
     }
 
+    /// Leaves a hole of the collection of `hole` nanoseconds, which ended at `at`, out of the time of
+    /// incidents: nothing is known of it, so that it ends none, and uses up no cooldown.
+    pub(crate) fn pause(&mut self, at: Timestamp, hole: i64) {
+        let began = at.plus(-hole);
+        for incident in self.open.values_mut() {
+            incident.last_active = incident.last_active.plus(hole).min(at);
+        }
+        for incident in &mut self.closed {
+            if let Some(until) = incident.reopens_until.as_mut().filter(|until| **until >= began) {
+                *until = until.plus(hole);
+            }
+        }
+    }
+
     /// Closes the incidents of entities that sent nothing for `ttl_minutes` before `at`.
     pub fn advance(&mut self, at: Timestamp, changes: &mut Vec<IncidentChange>) {
         let silent: Vec<EntityId> = self

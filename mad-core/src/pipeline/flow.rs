@@ -99,6 +99,11 @@ impl Pipeline {
     /// Closes the incidents that expire when a new step begins.
     fn begin_step(&mut self, partition: PartitionId, step: Timestamp, update: &mut Update) {
         if let Some(at) = self.ingest.step_begins(partition, step) {
+            let of_step = self.config.features.step_nanos();
+            let hole = self.judge.interrupted_for(partition, step, of_step);
+            if hole > 0 {
+                self.incidents.pause(step, hole);
+            }
             self.expire(at, update);
         }
     }

@@ -123,6 +123,11 @@ impl IncidentLog {
         self.follow(shared, changes.get_mut(before..).unwrap_or_default());
     }
 
+    /// Leaves a hole of the collection, which ended at `at`, out of the time of incidents.
+    pub fn pause(&mut self, at: Timestamp, hole: i64) {
+        self.grouper.pause(at, hole);
+    }
+
     /// Closes the incidents without a flagged row for too long at `at`.
     pub fn advance(
         &mut self,

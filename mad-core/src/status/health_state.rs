@@ -54,7 +54,7 @@ impl HealthState {
     pub(super) const fn of(reason: Reason, enough: bool) -> Self {
         match reason {
             Reason::AboveExpected | Reason::BelowExpected => Self::Anomalous,
-            Reason::BelowMinEffect | Reason::WrongDirection => Self::Suppressed,
+            Reason::BelowMinEffect | Reason::WrongDirection | Reason::ColdStart => Self::Suppressed,
             Reason::WarmUp | Reason::TooFewPoints | Reason::History => Self::Unknown,
             Reason::Muted => Self::Muted,
             Reason::Normal if enough => Self::Normal,

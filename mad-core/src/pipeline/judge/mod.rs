@@ -22,11 +22,11 @@ use super::names::Names;
 use crate::config::{MuteWindow, PipelineConfig};
 use crate::error::Result;
 use crate::feature::{Row, RowHead, RowKind};
-use crate::guard::{EntityMaturity, Guardrails, JudgedRow, Reason};
+use crate::guard::{EntityMaturity, Guardrails, JudgedRow, Reason, Verdict};
 use crate::history::{Decision, FlaggedRow};
 use crate::incident::RowOutcome;
 use crate::score::RowScores;
-use crate::series::{EntityId, SeriesId};
+use crate::series::{EntityId, SeriesId, Signal};
 use crate::slo::RowObjectives;
 use crate::time::Timestamp;
 
@@ -136,6 +136,11 @@ impl Judge {
             Some(rules) => rules.guardrails.judge_by(row, scores, maturity, &rules.signals),
             None => self.guardrails.judge(row, scores, maturity),
         };
+        let guard = rules.map_or(&config.guard, |rules| &rules.settings.guard);
+        let is_cold = state.starts_cold(row, guard);
+        if is_cold && verdict.is_anomaly && is_only_slow(row, &verdict) {
+            verdict = verdict.suppressed_by(Reason::ColdStart);
+        }
         if is_muted {
             verdict = verdict.suppressed_by(Reason::Muted);
             state.scorer.learn_muted(row, scores);
@@ -297,6 +302,16 @@ impl Judge {
     pub fn put_states(&mut self, (rows, series): States) {
         (self.rows, self.series) = (rows, series);
     }
+}
+
+/// Whether nothing but latencies is flagged: quantiles and the share of slow requests.
+fn is_only_slow(row: &Row<'_>, verdict: &Verdict) -> bool {
+    let flagged = row.samples.iter().enumerate();
+    let mut flagged = flagged.filter(|(place, _)| verdict.flagged >> place & 1 == 1);
+    flagged.all(|(_, sample)| {
+        let signal = sample.signal.builtin();
+        signal.is_some_and(|one| one.quantile().is_some() || one == Signal::SlowShare)
+    })
 }
 
 /// The states of entities and of series, by id.

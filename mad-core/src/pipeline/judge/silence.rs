@@ -23,6 +23,11 @@ const KNOWN_ROWS: u64 = 20;
 /// Rows of a silence by the time it is found, at most: later ones come as far apart.
 const ROWS: i64 = 6;
 
+/// Usual times between steps from which on a pause of all entities is a hole of the collection.
+const HOLE: i64 = 5;
+/// Steps over which the usual time between steps is averaged.
+const USUAL_STEPS: i64 = 16;
+
 /// The steps of one partition in which some entity had a row, and when each entity is due.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct StepWatch {
@@ -30,6 +35,9 @@ pub(super) struct StepWatch {
     steps: i64,
     /// Start of the newest of them.
     now: Timestamp,
+    /// Usual time between two of them, nanoseconds.
+    #[serde(default)]
+    usual: i64,
     /// Entities by the step at the end of which they are silent if they have no row until then.
     /// It is derived from the states of the entities and not saved.
     #[serde(skip)]
@@ -105,9 +113,28 @@ impl Judge {
         if let Some(watch) = self.watches.get_mut(place)
             && whole
         {
+            let interval = at.since(watch.now);
+            if watch.steps > 0 && watch.usual == 0 {
+                watch.usual = interval;
+            } else if watch.steps > 0 {
+                // One hole hardly moves it, and longer intervals are followed all the same.
+                let bounded = interval.min(watch.usual.saturating_mul(2));
+                watch.usual += (bounded - watch.usual) / USUAL_STEPS;
+            }
             watch.steps += 1;
             watch.now = at;
         }
+    }
+
+    /// How long the collection of a partition was interrupted before a step: the time without a row of
+    /// any entity, if that is unusual, else 0. Nothing is known of that time.
+    pub fn interrupted_for(&self, partition: PartitionId, at: Timestamp, step: i64) -> i64 {
+        let Some(watch) = self.watches.get(partition.index()).filter(|watch| watch.steps > 0)
+        else {
+            return 0;
+        };
+        let (pause, usual) = (at.since(watch.now), watch.usual.max(step));
+        if pause > HOLE.saturating_mul(usual) { pause - usual } else { 0 }
     }
 
     /// Notes that an entity has a row in the current step of a partition.

@@ -3,15 +3,21 @@
 use serde::{Deserialize, Serialize};
 
 use super::Silence;
-use crate::config::ScoreConfig;
+use crate::config::{GuardConfig, ScoreConfig};
 use crate::error::Result;
-use crate::feature::RowKind;
+use crate::feature::{Row, RowKind};
 use crate::guard::EntityMaturity;
 use crate::history::{Decision, Rhythm};
 use crate::score::{BecomesSeries, Cooldown, RowScorer, RunningTotal, SignalScorer};
 use crate::series::{Sample, SignalKind};
 use crate::slo::Traffic;
-use crate::time::Timestamp;
+use crate::time::{MINUTE, Timestamp};
+
+/// Usual times between rows from which on a pause is idle time.
+const IDLE_INTERVALS: i64 = 3;
+
+/// Steps after idle time in which latencies are those of a cold start.
+const COLD_STEPS: i64 = 2;
 
 /// Everything learnt of the requests of one entity.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,6 +39,9 @@ pub(in crate::pipeline) struct EntityState {
     pub last_row: Timestamp,
     /// The silence that lasts.
     pub silence: Option<Silence>,
+    /// The end of the last cold start.
+    #[serde(default)]
+    cold_until: Option<Timestamp>,
 }
 
 impl EntityState {
@@ -59,7 +68,22 @@ impl EntityState {
             seen: 0,
             last_row: first,
             silence: None,
+            cold_until: None,
         })
+    }
+
+    /// Whether a row is the first one after idle time, or directly follows it: what it calls may have
+    /// been shut down. A slow request counts in the step in which it ends.
+    pub fn starts_cold(&mut self, row: &Row<'_>, guard: &GuardConfig) -> bool {
+        let idle = i64::from(row.head.gap).saturating_mul(row.head.step);
+        let least = (guard.cold_start_minutes * MINUTE as f64) as i64;
+        if least <= 0 {
+            return false;
+        }
+        if idle >= least.max(self.rhythm.interval().saturating_mul(IDLE_INTERVALS)) {
+            self.cold_until = Some(row.head.at.plus(row.head.step.saturating_mul(COLD_STEPS)));
+        }
+        self.cold_until.is_some_and(|until| row.head.at < until)
     }
 
     pub fn maturity(&self) -> EntityMaturity {
