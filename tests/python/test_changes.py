@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from service import Server
+from service import Server, an_hour
 from test_alerts import fault, requests
 
 from mad.sources.change_events import READERS, workload
@@ -300,3 +300,15 @@ def test_alerts_of_alertmanager_are_comments_on_the_incident(server: Server) -> 
         "alert HighLatency is firing since 2026-01-06T10:41:00Z: p95 above 500 ms"
     ]
     assert server.http.post(path, json={"alerts": [{"labels": 5}]}).status_code == 400
+
+
+def test_half_a_character_in_an_alert_costs_nothing(tmp_path: Path) -> None:
+    with Server(tmp_path / "data", "--no-ticks") as server:
+        server.post("/v1/ingest/requests", an_hour(bad=range(50, 61)))
+        alert = (
+            b'{"alerts": [{"labels": {"service": "payments", "alertname": "x"}, '
+            b'"status": "firing", "annotations": {"summary": "\\ud800"}}]}'
+        )
+        assert server.post("/v1/webhooks/alertmanager", alert) == {"alerts": 1, "comments": 1}
+        assert server.get("/health")["status"] == "ok"
+        assert "mad_rebuilt_total 0" in server.http.get("/metrics/prometheus").text

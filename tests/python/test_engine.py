@@ -159,6 +159,23 @@ def test_a_checkpoint_covers_the_commands_that_wait_behind_it(tmp_path: Path) ->
         engine.command({"command": "unmute", "at": 10**18, **mute}).result(30)
 
 
+def test_text_that_the_tables_cannot_hold_costs_its_write_alone(tmp_path: Path) -> None:
+    """Half a character in a comment or in the name of a file rebuilds nothing."""
+    engine = Engine(Journal(tmp_path), ticking=False)
+    engine.start()
+    write = engine.write(lambda to: to.note("INC-1", "ann", "comment", "\ud800"))
+    with pytest.raises(ValueError, match="surrogates"):
+        write.result(30)
+    moved = {"logs": {"/var/log/\udcff.log": {"offset": 3}}}
+    entry = Entry("requests", lines(an_hour(minutes=1)))
+    assert engine.submit(entry, positions=moved).result(30).accepted == 90
+    assert engine.journal.positions("logs") == moved["logs"]
+    engine.write(lambda to: to.move_positions({"logs": {"/var/log/\udcff.log": None}})).result(30)
+    assert engine.journal.positions("logs") == {}
+    assert engine.stats.rebuilt == 0 and engine.problems() == []
+    engine.stop()
+
+
 def test_a_checkpoint_deletes_the_entries_that_it_covers(tmp_path: Path) -> None:
     with running(tmp_path) as engine:
         for batch in batches(an_hour()):

@@ -239,7 +239,10 @@ def test_health_reveals_no_data_to_clients_without_a_token(
                 assert "secret" in whole["message"] and whole["sources"]
 
 
-def test_partitions_are_printable(server: Server) -> None:
+@pytest.mark.parametrize("path", ["/v1/ingest/requests", "/v1/traces", "/api/v1/write"])
+def test_partitions_are_printable(server: Server, path: str) -> None:
     for name in ("%1b[31m", "%00", "a%0ab", "%e2%80%ae"):
-        answer = server.send(f"/v1/ingest/requests?partition={name}", list(minute_of(0)))
+        headers = {"Content-Type": "application/x-protobuf"} if "ingest" not in path else {}
+        body = lines(list(minute_of(0)))
+        answer = server.http.post(f"{path}?partition={name}", content=body, headers=headers)
         assert answer.status_code == 422 and "control characters" in answer.text

@@ -53,11 +53,12 @@ def test_a_key_belongs_to_a_kind_a_partition_and_a_body(tmp_path: Path) -> None:
         assert server.get("/v1/query/stats")["requests"] == 60
 
 
-@pytest.mark.parametrize("path", ["/ingest", "/v1/ingest/requests"])
+@pytest.mark.parametrize("path", ["/ingest", "/v1/ingest/requests", "/v1/logs"])
 def test_a_long_key_is_refused_and_not_shortened(server: Server, path: str) -> None:
     """Two batches whose keys begin alike are two batches."""
     for end in ("a", "b"):
-        answer = server.send(path, lines(list(minute_of(0))), Idempotency_Key="k" * 200 + end)
+        headers = {"Idempotency_Key": "k" * 200 + end, "Content_Type": "application/json"}
+        answer = server.send(path, lines(list(minute_of(0))), **headers)
         assert answer.status_code == 422 and "200 characters" in answer.text
 
 

@@ -27,6 +27,8 @@ router = APIRouter(prefix="/v1", tags=["Changes"], responses=REFUSALS)
 
 #: Most bytes of the body of a webhook.
 _MOST_BYTES = 4 * 1024 * 1024
+#: Longest identifier of a delivery; the hash of the body stands for a longer one.
+_LONGEST_KEY = 100
 #: Most alerts of one body that are read.
 _MOST_ALERTS = 1_000
 _JSON: dict[str, Any] = {
@@ -96,7 +98,8 @@ async def webhook(
         found = [{**one, "service": service} for one in found]
     key = headers.get("x-github-delivery") or headers.get("x-gitlab-event-uuid")
     digest = hashlib.sha256(received).hexdigest()[:32]
-    return await _taken(request, found, f"{system}-{key or digest}"[:200])
+    name = key if key and len(key) <= _LONGEST_KEY else digest
+    return await _taken(request, found, f"{system}-{name}")
 
 
 async def _taken(request: Request, changes: list[Change], key: str | None) -> Response:
@@ -155,6 +158,8 @@ async def _comment(service: Service, name: str, alert: dict[str, Any]) -> int:
     if isinstance(alert.get("startsAt"), str):
         text += f" since {alert['startsAt']}"
     text = f"{text}: {summary}"[:1_000] if isinstance(summary, str) else text[:1_000]
+    # JSON may have halves of characters, which are no text.
+    text = text.encode("utf-8", "replace").decode()
     comments = 0
     for incident in await run_in_threadpool(service.reader.open_incidents, name):
         if await run_in_threadpool(service.reader.note_count, incident) < MOST_NOTES:

@@ -10,7 +10,7 @@ from fastapi import Request
 
 from mad.api.bodies import BodyShare, read_body, unpacked
 from mad.api.errors import ApiError
-from mad.api.ingest import share_of
+from mad.api.ingest import MOST_KEY, printable, share_of
 from mad.api.service import principal_of, service_of
 from mad.engine import IngestReceipt
 from mad.journal import Entry
@@ -32,7 +32,10 @@ async def take(request: Request, kind: str, form: str, partition: str) -> Ingest
         if body.strip() in (b"", b"{}"):
             return None
         key = request.headers.get("idempotency-key") or _key(body)
-        return await submit(request, Entry(kind, body, form, partition, key[:200]))
+        if len(key) > MOST_KEY:
+            text = f"the Idempotency-Key has more than {MOST_KEY} characters"
+            raise ApiError(422, "invalid", text, "send a shorter key, or none")
+        return await submit(request, Entry(kind, body, form, printable(partition), key))
 
 
 async def submit(request: Request, batch: Entry) -> IngestReceipt:

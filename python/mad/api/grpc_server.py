@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from mad.api.auth import ANYBODY, Principal
 from mad.api.otlp import partial_success, status_message, success_message, varint
 from mad.engine import Busy, Engine, KeyReused, NotJudged, StorageFailed
 from mad.errors import MissingExtraError, ServiceError
@@ -29,8 +30,14 @@ SERVICES = {
 }
 #: Calls that are served at once; further ones are refused.
 _CALLS = 32
+#: Largest message: that of OpenTelemetry's collector by default. All calls together may hold this
+#: much each, also decompressed.
+_MOST_BYTES = 4 * 1024 * 1024
 #: Seconds that a call waits for the engine.
 _WAIT = 60.0
+#: Milliseconds after which a connection is closed, and until its calls are cancelled. Clients
+#: connect again. It ends calls whose message never arrives.
+_AGE, _GRACE = 300_000, 30_000
 
 
 class GrpcReceiver:
@@ -58,9 +65,12 @@ class GrpcReceiver:
         self._engine, self._tokens, self._grpc = engine, tokens, grpc
         self._server = grpc.server(
             ThreadPoolExecutor(_CALLS, thread_name_prefix="mad-otlp"),
+            interceptors=[self._guard()],
             maximum_concurrent_rpcs=_CALLS,
             options=[
-                ("grpc.max_receive_message_length", body_bytes),
+                ("grpc.max_receive_message_length", min(body_bytes, _MOST_BYTES)),
+                ("grpc.max_connection_age_ms", _AGE),
+                ("grpc.max_connection_age_grace_ms", _GRACE),
                 ("grpc.so_reuseport", 0),
             ],
         )
@@ -96,7 +106,9 @@ class GrpcReceiver:
 
     def _export(self, kind: str, body: bytes, context: grpc.ServicerContext) -> bytes:
         code = self._grpc.StatusCode
-        name = self._principal(context)
+        # The guard let the call pass; the token may have been revoked since.
+        found = self._principal(dict(context.invocation_metadata()))
+        name = found.name if isinstance(found, Principal) else "?"
         if not body:
             return b""
         key = f"body:{hashlib.blake2b(body, digest_size=16).hexdigest()}"
@@ -113,22 +125,33 @@ class GrpcReceiver:
             context.abort(code.INVALID_ARGUMENT, str(error))
         return success_message(*partial_success(receipt))
 
-    def _principal(self, context: grpc.ServicerContext) -> str:
+    def _guard(self) -> grpc.ServerInterceptor:
+        """Refuses calls of clients that may not send before their message is read."""
+        grpc = self._grpc
+
+        class Guard(grpc.ServerInterceptor):  # type: ignore[misc, name-defined]
+            def intercept_service(_, proceed: Any, details: Any) -> Any:
+                found = self._principal(dict(details.invocation_metadata))
+                if isinstance(found, Principal):
+                    return proceed(details)
+                return grpc.stream_unary_rpc_method_handler(lambda _, call: call.abort(*found))
+
+        return Guard()
+
+    def _principal(self, given: dict[str, Any]) -> Principal | tuple[Any, str]:
+        """The client of a call, or the code and the text of the refusal."""
         tokens = self._tokens()
         if tokens is None:
-            return "anybody"
-        given: dict[str, Any] = dict(context.invocation_metadata())
+            return ANYBODY
         words = str(given.get("authorization", "")).split()
         bearer = words[1] if len(words) == 2 and words[0].lower() == "bearer" else ""
         principal = tokens.principal(bearer) if bearer else None
         code = self._grpc.StatusCode
-        # `abort` raises
         if principal is None:
-            context.abort(code.UNAUTHENTICATED, "send the metadata authorization: Bearer TOKEN")
-            raise AssertionError
+            return code.UNAUTHENTICATED, "send the metadata authorization: Bearer TOKEN"
         if not principal.may("ingest"):
-            context.abort(code.PERMISSION_DENIED, "this needs a token with the scope ingest")
-        return principal.name
+            return code.PERMISSION_DENIED, "this needs a token with the scope ingest"
+        return principal
 
     def _retry(self, context: grpc.ServicerContext, message: str, seconds: int) -> NoReturn:
         """Refuses a call that the client should repeat, with the pause before it."""

@@ -34,8 +34,9 @@ _BODY: dict[str, Any] = {
         },
     }
 }
-#: A key longer than this is refused, because a shortened one could be that of another batch.
-BatchKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)]
+#: Longest key. A longer one is refused, because a shortened one could be that of another batch.
+MOST_KEY = 200
+BatchKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=MOST_KEY)]
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The body cannot be read."},
     409: {"description": "The `Idempotency-Key` belongs to a batch with another body."},
@@ -75,9 +76,7 @@ async def ingest(
     Rejected records are listed with position and reason; the others are accepted. `Mad-Dropped`
     reports how many records the sender has dropped since its last batch.
     """
-    if not partition.isprintable():
-        text = f"partition = {partition!r}: it has control characters"
-        raise ApiError(422, "invalid", text, "give a name of printable characters")
+    partition = printable(partition)
     with share_of(request) as share:
         body, form = await body_of(request, share)
         batch = Entry(kind.value, body, form, partition, idempotency_key or None)
@@ -85,6 +84,14 @@ async def ingest(
         if not receipt.repeated:
             service_of(request).engine.stats.dropped_by_senders += mad_dropped
         return Json(answer_of(request, batch, receipt))
+
+
+def printable(partition: str) -> str:
+    """The name of a partition. Raises `ApiError` for one with control characters."""
+    if not partition.isprintable():
+        text = f"partition = {partition!r}: it has control characters"
+        raise ApiError(422, "invalid", text, "give a name of printable characters")
+    return partition
 
 
 def share_of(request: Request) -> AbstractContextManager[BodyShare]:

@@ -86,7 +86,8 @@ class Json(Response):
 
     def render(self, content: Any) -> bytes:
         """The bytes of a value."""
-        return to_json(content).encode()
+        # Paths that are not UTF-8 have halves of characters.
+        return to_json(content).encode("utf-8", "replace")
 
 
 def to_json(value: Any) -> str:

@@ -330,8 +330,7 @@ class Engine:
         entries = [job.entry for job in checked if job.entry is not None]
         audit = [job.audit for job in checked if job.audit is not None]
         moved = [job.moved for job in checked if job.moved is not None]
-        append = self.journal.append
-        seqs = iter(append(entries, self._judge.writes, audit, moved) if entries else ())
+        seqs = iter(self._append(entries, audit, moved) if entries else ())
         if entries:
             self._judge.writes = TableWrites()
         if is_ending:
@@ -357,6 +356,16 @@ class Engine:
             job.answer()
         # after a rebuild at once, so that the next one has little to replay
         self._saving.save_if_due(news=news, now=self.stats.rebuilt > rebuilt)
+
+    def _append(
+        self, entries: list[Entry], audit: list[AuditLine], moved: list[SourcePositions]
+    ) -> list[int]:
+        """Commits the entries of a group. Raises `JournalFailed`."""
+        try:
+            return self.journal.append(entries, self._judge.writes, audit, moved)
+        except (ValueError, TypeError, OverflowError) as error:
+            # The tables cannot hold a value. Nothing was written, and the state is not concerned.
+            raise JournalFailed(str(error)) from error
 
     def _check(self, job: Job) -> bool:
         """Decodes a batch, so that what cannot be read never reaches the journal."""
@@ -412,6 +421,9 @@ class Engine:
             job.result = job.write(self.journal)
         except JournalFailed as error:
             job.error = StorageFailed(error)
+        except (ValueError, TypeError, OverflowError) as error:
+            # The tables cannot hold a value. Nothing was written, and the state is not concerned.
+            job.error = error
         self.version += 1
 
     def _publish(self, news: bool) -> None:
