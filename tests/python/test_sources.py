@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -324,12 +323,3 @@ def test_a_missing_package_is_named_with_its_extra(type_: str, package: str, ext
     assert found.stdout.strip().endswith(f"| pip install 'mad-py[{extra}]'"), found.stderr
     pyproject = (Path(__file__).parents[2] / "pyproject.toml").read_text()
     assert f"\n{extra} = [" in pyproject
-
-
-def test_the_extra_all_has_every_other_extra() -> None:
-    pyproject = (Path(__file__).parents[2] / "pyproject.toml").read_text()
-    extras = pyproject.partition("[project.optional-dependencies]")[2].partition("\n[")[0]
-    names = set(re.findall(r"(?m)^(\w+) = \[", extras)) - {"all"}
-    found = re.search(r'(?m)^all = \["mad-py\[([\w,]+)\]"\]', extras)
-    assert found is not None
-    assert set(found[1].split(",")) == names
