@@ -38,6 +38,8 @@ class KafkaAccess:
         found: dict[str, Any] = {
             "bootstrap.servers": ",".join(self.brokers),
             "client.id": "mad",
+            # Errors are those of the calls; librdkafka would write each attempt to standard error.
+            "log_level": 0,
         }
         if self.username:
             found |= {

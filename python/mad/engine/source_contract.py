@@ -277,6 +277,9 @@ class _Passing:
     def acknowledge(self, positions: Positions) -> None:
         self._source.acknowledge(positions)
 
+    def lags(self) -> bool:
+        return self._source.lags()
+
     def check(self) -> list[str]:
         return self._source.check()
 

@@ -129,10 +129,12 @@ class SourceRunner:
             batch = ahead or self.source.read(READ_SECONDS)
             ahead, failure = None, None
             self._succeeded()
-            if batch is None:
+            if batch is None and not self.source.lags():
                 self._engine.caught_up(self.name)
                 continue
             self._engine.expect(self.name)
+            if batch is None:
+                continue
             future = self._submit(batch)
             if future is None:
                 return

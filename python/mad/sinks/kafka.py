@@ -105,8 +105,6 @@ class KafkaSink:
             "acks": "all",
             "linger.ms": 0,
             "message.timeout.ms": timeout,
-            # Errors are those of the messages; nothing is logged beside them.
-            "log_level": 0,
             **self._options.settings,
         }
         try:

@@ -106,6 +106,10 @@ class ElasticSource:
                 return None
             sleep(min(left, wait))
 
+    def lags(self) -> bool:
+        """Nothing waits when `read` gives nothing."""
+        return False
+
     def acknowledge(self, positions: Positions) -> None:
         """An index needs no acknowledgement."""
 

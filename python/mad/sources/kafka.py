@@ -83,6 +83,7 @@ class KafkaSource:
         self._positions: dict[str, Any] = {}
         self._partitions: dict[str, _Partition] = {}
         self._fault = ""
+        self._is_assigned = False
         self._waits_since: float | None = None
 
     def open(self, positions: Positions) -> None:
@@ -110,6 +111,12 @@ class KafkaSource:
                 raise SourceUnavailable(self._fault)
             if not left:
                 return None
+
+    def lags(self) -> bool:
+        """Whether the group has not assigned partitions yet, or one is not at its end."""
+        return not self._is_assigned or any(
+            bool(one.messages) or not one.is_at_end for one in self._partitions.values()
+        )
 
     def acknowledge(self, positions: Positions) -> None:
         """Commits offsets to the group, without waiting."""
@@ -142,7 +149,7 @@ class KafkaSource:
     def close(self) -> None:
         """Leaves the group."""
         consumer, self._consumer = self._consumer, None
-        self._partitions = {}
+        self._partitions, self._is_assigned = {}, False
         if consumer is not None:
             consumer.close()
 
@@ -193,6 +200,7 @@ class KafkaSource:
             self._fault = f"Kafka at {', '.join(self.options.brokers)}: {error.str()}"
 
     def _assigned(self, consumer: Consumer, partitions: list[Any]) -> None:
+        self._is_assigned = True
         for one in partitions:
             part = f"{one.topic}/{one.partition}"
             self._partitions[part] = _Partition()

@@ -90,6 +90,8 @@ class PrometheusSource:
                 self.queries.setdefault(name, text.replace("$window", step))
         self._after: int | None = None
         self._due = 0.0
+        #: When the next step is old enough, on the monotonic clock.
+        self._step_due = float("-inf")
         self._steps = options.page_steps
 
     def open(self, positions: Positions) -> None:
@@ -110,12 +112,17 @@ class PrometheusSource:
                 batch = self._page()
                 if batch is not None:
                     return batch
-                wait = self.options.poll_seconds
+                # When the next step is due, or sooner: the clock of the peer may be set.
+                wait = min(self.options.poll_seconds, max(0.05, self._step_due - monotonic()))
                 self._due = monotonic() + wait
             left = end - monotonic()
             if left <= 0:
                 return None
             sleep(min(left, wait))
+
+    def lags(self) -> bool:
+        """Whether a step is due that was not read yet."""
+        return monotonic() > self._step_due
 
     def acknowledge(self, positions: Positions) -> None:
         """Prometheus needs no acknowledgement."""
@@ -166,8 +173,9 @@ class PrometheusSource:
         if self._after is None:
             raise SourceUnavailable("the source is not open")
         step = self.options.step_seconds
-        newest = (self._now() - self.options.delay_seconds) // step * step
-        first = self._after + step
+        now = self._now() - self.options.delay_seconds
+        newest, first = now // step * step, self._after + step
+        self._step_due = monotonic() + first - now
         if first > newest:
             return None
         last = min(newest, self._after + self._steps * step)

@@ -91,6 +91,10 @@ class Source(Protocol):
         """The next batch; None when nothing arrived in `timeout` seconds. A batch has at most a few
         megabytes, so that two of them are the memory of the source. Raises `SourceUnavailable`."""
 
+    def lags(self) -> bool:
+        """Whether records may wait in the peer although `read` gave none, for example because the
+        source has not joined its group yet. Meanwhile ticks wait."""
+
     def acknowledge(self, positions: Positions) -> None:
         """The journal has everything up to `positions`. A source may pass it to its peer. Raises
         `SourceUnavailable`."""

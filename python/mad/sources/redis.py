@@ -106,6 +106,10 @@ class RedisSource:
         payloads = [self._payload(fields) for *_, fields in entries]
         return joined(payloads, marks, self.options.kind, self.options.format)
 
+    def lags(self) -> bool:
+        """Nothing waits when `read` gives nothing."""
+        return False
+
     def acknowledge(self, positions: Positions) -> None:
         """Sets the group to the ids."""
         if not self.options.group or self._client is None:

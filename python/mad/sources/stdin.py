@@ -74,6 +74,10 @@ class StdinSource:
         body = lines + end if lines else b""
         return Batch(body, {}, self.options.kind, self.options.format, unreadable=skipped)
 
+    def lags(self) -> bool:
+        """Nothing waits when `read` gives nothing."""
+        return False
+
     def acknowledge(self, positions: Positions) -> None:
         """A pipe needs no acknowledgement."""
 

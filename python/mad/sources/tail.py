@@ -83,6 +83,10 @@ class TailSource:
                 return None
             sleep(min(left, self.options.poll_seconds))
 
+    def lags(self) -> bool:
+        """Nothing waits when `read` gives nothing."""
+        return False
+
     def acknowledge(self, positions: Positions) -> None:
         """Files need no acknowledgement."""
 
