@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from peers import Process, Proxy, free_port, needs
 
@@ -95,6 +96,7 @@ def _prometheus(directory: Path, exporter: Exporter) -> Iterator[Proxy]:
             f"--web.listen-address=127.0.0.1:{port}",
         ],
         port,
+        ready=lambda: _is_ready(port),
     )
     proxy = Proxy(port)
     try:
@@ -102,6 +104,13 @@ def _prometheus(directory: Path, exporter: Exporter) -> Iterator[Proxy]:
     finally:
         proxy.cut()
         server.stop()
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/-/ready", trust_env=False).is_success
+    except httpx.TransportError:
+        return False
 
 
 @pytest.fixture

@@ -323,3 +323,46 @@ def test_a_missing_package_is_named_with_its_extra(type_: str, package: str, ext
     assert found.stdout.strip().endswith(f"| pip install 'mad-py[{extra}]'"), found.stderr
     pyproject = (Path(__file__).parents[2] / "pyproject.toml").read_text()
     assert f"\n{extra} = [" in pyproject
+
+
+NGINX = (
+    '10.0.0.{n} - - [06/Jan/2026:10:00:{n:02d} +0000] "GET /buy HTTP/1.1" 200 612 "-" "curl/8.0"\n'
+)
+
+
+def test_an_access_log_is_found_by_its_lines(tmp_path: Path) -> None:
+    """The format is stored with each batch, so that a replay reads it likewise."""
+    path = tmp_path / "access.log"
+    path.write_text("".join(NGINX.format(n=n) for n in range(50)))
+    engine = Engine(Journal(tmp_path / "data"))
+    engine.start()
+    runner = SourceRunner("access", _follow(path), engine)
+    runner.start()
+    try:
+        for _ in range(200):
+            if runner.health().records == 50:
+                break
+            time.sleep(0.05)
+        assert (runner.health().records, runner.health().rejected) == (50, 0)
+    finally:
+        runner.stop()
+        engine.stop(save=False)
+    again = Engine(Journal(tmp_path / "data"))
+    assert again.stats.accepted_total == 50
+    again.start()
+    again.stop()
+
+
+def test_each_batch_of_a_w3c_log_has_its_directives(tmp_path: Path) -> None:
+    path = tmp_path / "u_ex260106.log"
+    head = "#Software: Microsoft IIS 10.0\n#Fields: date time cs-method cs-uri-stem sc-status\n"
+    path.write_text(head + "2026-01-06 10:00:00 GET /buy 200\n" * 200)
+    source = _follow(path)
+    source.open({})
+    first, second = source.read(0.0), source.read(0.0)
+    assert first is not None and second is not None
+    for batch in (first, second):
+        assert batch.format == "iis"
+        assert batch.body.startswith(head.encode())
+        assert batch.body.count(b"#Fields") == 1
+    source.close()
