@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -15,8 +16,11 @@ from service import Server
 
 from mad.config.components import component, types_of
 from mad.config.options import describe
+from mad.engine import Engine
 from mad.engine import source_contract as contract
 from mad.engine.source_contract import requests
+from mad.engine.source_runner import SourceRunner
+from mad.journal import Journal
 from mad.sources.protocol import Source
 from mad.sources.stdin import StdinOptions, StdinSource
 from mad.sources.tail import TailOptions, TailSource
