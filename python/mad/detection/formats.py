@@ -17,6 +17,8 @@ OWN = ("csv", "json-lines")
 """The formats with the fields of mad, whose readers need text."""
 MOST_FILES = 1_000
 """Most files of a folder that are read as inputs."""
+_LOOSE = ("json-logs", "text-log", "iis", "elastic", "prometheus-api")
+"""Formats whose content may have the fields of mad, which are then read as such."""
 _FORMAT = "format:"
 _ENOUGH = 0.5
 """Share of the first records from which the fields of mad are recognised."""
@@ -62,9 +64,12 @@ def resolved(kind: str, source: InputFile, layout: Layout, config: AnyConfig | s
     if format_ is not None:
         return kind if format_ in OWN else _FORMAT + format_
     first = source.begin()
-    if not first or source.is_parquet() or _core.own_share(kind, first, config) >= _ENOUGH:
+    if not first or source.is_parquet():
         return kind
     found = _core.detect_format(Path(source.path).name, first)
+    is_own = found is None or found in OWN or found in _LOOSE
+    if is_own and _core.own_share(kind, first, config) >= _ENOUGH:
+        return kind
     if found is not None and found not in OWN:
         return _FORMAT + found
     if kind == "requests":

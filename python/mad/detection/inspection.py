@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 from mad import _core
@@ -36,4 +37,13 @@ def inspect_path(
         except ValueError as error:
             raise InputError(f"{source.name}: {error}") from error
     document = dict(json.loads(found.document()))
-    return {"path": path, "files": len(paths), **document, "notes": found.notes}
+    options = vars(layout).items()
+    given = [f"--{name} {shlex.quote(value)}" for name, value in options if value]
+    command = " ".join(["mad detect", shlex.quote(path), *given])
+    return {
+        "path": path,
+        "files": len(paths),
+        **document,
+        "notes": found.notes,
+        "command": command if document["judged"] else None,
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,8 +44,8 @@ def lines(document: Mapping[str, Any]) -> list[str]:
     for reason, position, detail in document["first_rejected"][:3]:
         out.append(f"  {'':10}record {position} ({reason}): {detail}")
     out += [f"note: {note}" for note in document.get("notes") or []]
-    if document["judged"]:
-        out += ["", f"Next: mad detect {shlex.quote(path)}"]
+    if document["command"]:
+        out += ["", f"Next: {document['command']}"]
     elif document["records"]:
         out += ["", "The file holds totals without times of day, so there is nothing to detect in."]
     else:

@@ -120,15 +120,7 @@ struct Open {
 
 impl ContainerReader {
     pub fn new(runtime: FileFormat, options: &FormatOptions, first: &str) -> Result<Self> {
-        let mut content = String::new();
-        for line in first.lines() {
-            if let Some(wrapped) = unwrap(runtime, line) {
-                content.push_str(wrapped.text.trim_end_matches('\n'));
-                if !wrapped.is_partial {
-                    content.push('\n');
-                }
-            }
-        }
+        let content = content_of(runtime, first);
         let found = detect::of_lines(&options.name, &content)
             .filter(|format| !matches!(format, FileFormat::Cri | FileFormat::Docker));
         let inner =
@@ -199,6 +191,30 @@ impl ContainerReader {
         });
         out.sink.record(Record::Log(line), open.position);
     }
+}
+
+/// The complete lines of the content in the first lines of a runtime.
+fn content_of(runtime: FileFormat, first: &str) -> String {
+    let mut content = String::new();
+    let mut begun: Vec<(String, String)> = Vec::new();
+    for wrapped in first.lines().filter_map(|line| unwrap(runtime, line)) {
+        let place = begun.iter().position(|(stream, _)| *stream == wrapped.stream);
+        let text = wrapped.text.trim_end_matches('\n');
+        match (wrapped.is_partial, place) {
+            (true, None) => begun.push((wrapped.stream.to_string(), text.to_owned())),
+            (true, Some(at)) => {
+                if let Some((_, head)) = begun.get_mut(at) {
+                    head.push_str(text);
+                }
+            }
+            (false, at) => {
+                content.push_str(&at.map(|at| begun.swap_remove(at).1).unwrap_or_default());
+                content.push_str(text);
+                content.push('\n');
+            }
+        }
+    }
+    content
 }
 
 fn unwrap(runtime: FileFormat, line: &str) -> Option<Wrapped<'_>> {

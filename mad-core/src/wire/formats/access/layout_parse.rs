@@ -112,7 +112,7 @@ impl Layout {
                     let is_last = i + 1 == pieces.len();
                     let (value, after) = if piece.until.is_empty() {
                         (rest, "")
-                    } else if let Some(found) = rest.split_once(piece.until.as_str()) {
+                    } else if let Some(found) = split_at(piece, rest) {
                         found
                     } else if is_last {
                         // a line may lack what follows its last field
@@ -136,6 +136,14 @@ impl Layout {
             }
         }
     }
+}
+
+/// The value of a field and what follows it. A time in brackets may have a space.
+fn split_at<'a>(piece: &Piece, rest: &'a str) -> Option<(&'a str, &'a str)> {
+    let until = piece.until.as_str();
+    let from = if piece.role == Role::Time && rest.starts_with('[') { rest.find(']')? } else { 0 };
+    let at = from + rest.get(from..)?.find(until)?;
+    Some((rest.get(..at)?, rest.get(at + until.len()..)?))
 }
 
 fn refused(text: &str, expected: &str) -> Error {

@@ -1,0 +1,91 @@
+"""Files of other tools: `mad inspect`, `mad detect` and `mad.detect` over them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+import mad
+from mad import errors
+from mad.cli import main
+
+LINE = (
+    '10.0.0.7 - - [29/Nov/2026:05:{m:02d}:{s:02d} +0000] "GET /pay HTTP/1.1" {status} 50 '
+    '"-" "c" rt={rt}\n'
+)
+
+
+def access_log() -> str:
+    """Ten minutes of a second apart, of which 40 s are slow failures."""
+    bad = range(400, 440)
+    rows = ((i // 60, i % 60, i in bad) for i in range(600))
+    return "".join(
+        LINE.format(m=m, s=s, status=500 if slow else 200, rt="0.900" if slow else "0.014")
+        for m, s, slow in rows
+    )
+
+
+def test_inspect_names_format_facts_and_the_next_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "shop.log.gz"
+    path.write_bytes(gzip.compress(access_log().encode()))
+    assert main(["inspect", str(path), "--json"]) == errors.FINE
+    found = json.loads(capsys.readouterr().out)
+    assert (found["format"], found["records"], found["errors"]) == ("combined", 600, 40)
+    assert (found["services"], found["endpoints"]) == ({"shop": 600}, 1)
+    assert found["latency_ms_sum"] == pytest.approx(560 * 14 + 40 * 900)
+    assert main(["inspect", str(path), "--service", "web"]) == errors.FINE
+    text = capsys.readouterr().out
+    assert f"Next: mad detect {path} --service web" in text
+
+
+def test_nothing_readable_exits_with_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("no format\nat all\n")
+    assert main(["inspect", str(path), "--json"]) == errors.INPUT
+    assert json.loads(capsys.readouterr().out)["records"] == 0
+    assert main(["inspect", str(path), "--format", "nginx", "--json"]) == errors.INPUT
+    assert json.loads(capsys.readouterr().out)["rejected"] == {"bad_line": 2}
+
+
+def test_detection_reads_what_inspection_reads(tmp_path: Path) -> None:
+    (tmp_path / "shop.log").write_text(access_log())
+    (tmp_path / "cart.log").write_text(
+        access_log().replace("/pay", "/cart").replace(" 500 ", " 200 ")
+    )
+    report = mad.detect(tmp_path)
+    assert report.read["requests"]["records"] == 1200
+    assert ("shop", "/pay") in {(one.service, one.endpoint) for one in report.incidents}
+    named = mad.detect(tmp_path / "shop.log", service="web")
+    assert {one.service for one in named.incidents} == {"web"}
+
+
+def test_a_load_test_is_a_gate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "results.jtl"
+    rows = ["timeStamp,elapsed,label,responseCode,success"]
+    for i in range(1200):
+        slow = 800 <= i < 900
+        rows.append(
+            f"{1767696000000 + 500 * i},{900 if slow else 20},pay,200,{str(not slow).lower()}"
+        )
+    path.write_text("\n".join(rows) + "\n")
+    out = ["--out", str(tmp_path / "out"), "--no-report"]
+    assert main(["detect", str(path), "--fail-on", "critical", *out]) == errors.FAILED
+    path.write_text("\n".join(rows[:700]) + "\n")
+    assert main(["detect", str(path), "--fail-on", "critical", *out]) == errors.FINE
+
+
+@pytest.mark.skipif(
+    not (Path(os.environ.get("DATA") or "none") / "inputs").is_dir(),
+    reason="DATA names no folder of recordings",
+)
+def test_a_recorded_incident_is_found() -> None:
+    """The service `pay` failed for a minute; its log says so."""
+    (path,) = (Path(os.environ["DATA"]) / "inputs" / "container").glob("lab-a-pay-*")
+    found = [(one.service, one.endpoint) for one in mad.detect(path).incidents]
+    assert found == [("pay", "/pay")]
