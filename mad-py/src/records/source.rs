@@ -2,7 +2,7 @@
 
 use mad_core::time::ZonePolicy;
 use mad_core::wire::formats::{
-    DETECT_BYTES, FileFormat, FormatDecoder, FormatOptions, decoder as decoder_of,
+    DETECT_BYTES, FileFormat, FormatDecoder, FormatOptions, TelemetryMemory, decoder as decoder_of,
 };
 use mad_core::wire::{AnyDecoder, ColumnMap, Sink};
 use mad_core::{Format, PipelineConfig, RecordKind, Rejections, Result};
@@ -34,6 +34,7 @@ impl Reader {
     fn read(
         &mut self,
         bytes: Option<&[u8]>,
+        memory: &mut TelemetryMemory,
         sink: &mut Sink<'_>,
         rejections: &mut Rejections,
     ) -> Result<()> {
@@ -42,10 +43,14 @@ impl Reader {
             (Self::Own(decoder), None) => decoder.finish(sink, rejections),
             (Self::Foreign(decoder), bytes) => {
                 let mut pass = |record: mad_core::Record<'_>, position: u64| sink(record, position);
-                match bytes {
+                // the files of a folder continue each other
+                decoder.swap_memory(memory);
+                let read = match bytes {
                     Some(bytes) => decoder.feed(bytes, &mut pass, rejections),
                     None => decoder.finish(&mut pass, rejections),
-                }
+                };
+                decoder.swap_memory(memory);
+                read
             }
         }
     }
@@ -61,6 +66,8 @@ pub struct Source {
     /// Rows of the tables so far; `None` for bytes.
     rows: Option<u64>,
     columns: ColumnMap,
+    /// What a decoder remembers of a source that is read alone.
+    memory: TelemetryMemory,
 }
 
 impl Source {
@@ -68,7 +75,8 @@ impl Source {
     pub fn new(kind: RecordKind) -> Self {
         let columns = ColumnMap::default();
         let (reader, foreign, first_bytes) = (None, None, Vec::new());
-        Self { kind, ended: false, reader, foreign, first_bytes, rows: None, columns }
+        let memory = TelemetryMemory::default();
+        Self { kind, ended: false, reader, foreign, first_bytes, rows: None, columns, memory }
     }
 
     /// A source with the columns that a configuration names.
@@ -88,7 +96,7 @@ impl Source {
         &self.columns
     }
 
-    /// Reads a piece.
+    /// Reads a piece of a source that is read alone.
     pub fn read(
         &mut self,
         piece: &Piece<'_>,
@@ -96,8 +104,23 @@ impl Source {
         sink: &mut Sink<'_>,
         rejections: &mut Rejections,
     ) -> Result<()> {
+        let mut memory = std::mem::take(&mut self.memory);
+        let outcome = self.read_with(piece, zone, &mut memory, sink, rejections);
+        self.memory = memory;
+        outcome
+    }
+
+    /// Reads a piece. `memory` is shared by the sources that are read together.
+    pub fn read_with(
+        &mut self,
+        piece: &Piece<'_>,
+        zone: ZonePolicy,
+        memory: &mut TelemetryMemory,
+        sink: &mut Sink<'_>,
+        rejections: &mut Rejections,
+    ) -> Result<()> {
         match piece {
-            Piece::Bytes(bytes) => self.decode(Some(bytes), zone, sink, rejections),
+            Piece::Bytes(bytes) => self.decode(Some(bytes), zone, memory, sink, rejections),
             Piece::Table(table) => {
                 let rows = self.rows.get_or_insert(0);
                 table.in_order(*rows, sink, rejections);
@@ -106,7 +129,11 @@ impl Source {
             }
             Piece::End => {
                 self.ended = true;
-                if self.rows.is_some() { Ok(()) } else { self.decode(None, zone, sink, rejections) }
+                if self.rows.is_some() {
+                    Ok(())
+                } else {
+                    self.decode(None, zone, memory, sink, rejections)
+                }
             }
         }
     }
@@ -115,11 +142,12 @@ impl Source {
         &mut self,
         bytes: Option<&[u8]>,
         zone: ZonePolicy,
+        memory: &mut TelemetryMemory,
         sink: &mut Sink<'_>,
         rejections: &mut Rejections,
     ) -> Result<()> {
         if let Some(reader) = &mut self.reader {
-            return reader.read(bytes, sink, rejections);
+            return reader.read(bytes, memory, sink, rejections);
         }
         self.first_bytes.extend_from_slice(bytes.unwrap_or_default());
         let enough = if self.foreign.is_some() { DETECT_BYTES } else { SNIFF_BYTES };
@@ -138,7 +166,7 @@ impl Source {
             }
         };
         let reader = self.reader.insert(reader);
-        reader.read(Some(&first), sink, rejections)?;
-        if bytes.is_none() { reader.read(None, sink, rejections) } else { Ok(()) }
+        reader.read(Some(&first), memory, sink, rejections)?;
+        if bytes.is_none() { reader.read(None, memory, sink, rejections) } else { Ok(()) }
     }
 }

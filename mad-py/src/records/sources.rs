@@ -6,6 +6,7 @@ use mad_core::export::ClockFaultDocument;
 use mad_core::feature::ClockWatch;
 use mad_core::telemetry::KindCounts;
 use mad_core::time::ZonePolicy;
+use mad_core::wire::formats::TelemetryMemory;
 use mad_core::wire::{ColumnMap, Sink};
 use mad_core::{Error, PipelineConfig, Record, RecordKind, Rejections, Result};
 
@@ -21,6 +22,8 @@ pub struct Sources {
     names: Names,
     zone: ZonePolicy,
     columns: ColumnMap,
+    /// What the decoders of other tools' formats remember from file to file.
+    memory: TelemetryMemory,
     sort: Option<usize>,
     held: usize,
     /// Of records that are sorted: their order of arrival shows wrong clocks.
@@ -36,6 +39,7 @@ impl Sources {
             names: Names::new(),
             zone: config.zone(),
             columns: ColumnMap::new(&config.intake),
+            memory: TelemetryMemory::default(),
             sort,
             held: 0,
             watch: ClockWatch::new(config.features, &config.limits),
@@ -97,7 +101,7 @@ impl Sources {
     ) -> Result<()> {
         let kind = self.kind(index)?;
         let judged = self.sources.iter().filter(|(source, _)| source.kind.is_timed()).count();
-        let Self { sources, read, names, zone, sort, held, watch, .. } = self;
+        let Self { sources, read, names, zone, memory, sort, held, watch, .. } = self;
         let Some((source, queue)) = sources.get_mut(index) else { return Ok(()) };
         let Some(read) = read.get_mut(index) else { return Ok(()) };
         let mut rejected = Rejections::default();
@@ -106,7 +110,7 @@ impl Sources {
                 read.records += 1;
                 sink(record, position);
             };
-            source.read(piece, *zone, pass, &mut rejected)
+            source.read_with(piece, *zone, memory, pass, &mut rejected)
         } else {
             let keep: &mut Sink<'_> = &mut |record, position| {
                 if sort.is_some() {
@@ -116,7 +120,7 @@ impl Sources {
                 read.records += 1;
                 *held += 1;
             };
-            source.read(piece, *zone, keep, &mut rejected)
+            source.read_with(piece, *zone, memory, keep, &mut rejected)
         };
         read.rejected.merge(rejected.clone());
         rejections.merge(rejected);
