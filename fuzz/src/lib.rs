@@ -243,6 +243,6 @@ fn end(mut pipeline: Pipeline) {
         drop(pipeline.explain(incident));
     }
     drop(serde_json::to_vec(&Document::new(&pipeline)));
-    drop(prometheus_text(&pipeline));
+    drop(prometheus_text(&pipeline, 1_000));
     drop(pipeline.checkpoint());
 }

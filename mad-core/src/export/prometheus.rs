@@ -1,9 +1,10 @@
 //! Scores and expected bands in the text format of Prometheus.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::pipeline::Pipeline;
-use crate::series::Signal;
+use crate::series::{Entity, Signal};
 use crate::status;
 use crate::time::SECOND;
 
@@ -15,6 +16,9 @@ use crate::time::SECOND;
 /// the unit of the signal. `mad_clock_offset_seconds` names the sources with a wrong clock, with the
 /// label `host`, or `service` and `endpoint`. Unknown values are left out. A pipeline without rows gives an empty text.
 ///
+/// At most `most` entities and series are given, in the order of [`states`](crate::status::states):
+/// anomalous ones and those with high scores first. `mad_series_left_out` counts the others.
+///
 /// # Examples
 ///
 /// ```
@@ -22,16 +26,24 @@ use crate::time::SECOND;
 /// use mad_core::{Pipeline, PipelineConfig, Request, Timestamp};
 ///
 /// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
-/// assert_eq!(prometheus_text(&pipeline), "");
+/// assert_eq!(prometheus_text(&pipeline, 1_000), "");
 /// pipeline.ingest([Request::new(Timestamp::from_seconds(0), "shop", "/pay", 200, 12.0)]);
 /// pipeline.finish();
-/// let text = prometheus_text(&pipeline);
+/// let text = prometheus_text(&pipeline, 1_000);
 /// assert!(text.contains("mad_anomalous{service=\"shop\",endpoint=\"/pay\"} 0"));
 /// # Ok::<(), mad_core::Error>(())
 /// ```
-pub fn prometheus_text(pipeline: &Pipeline) -> String {
+pub fn prometheus_text(pipeline: &Pipeline, most: usize) -> String {
     let mut families = Families::default();
+    let mut states = status::states(pipeline);
+    let left_out = states.len().saturating_sub(most);
+    states.truncate(most);
+    let listed: BTreeSet<(&Entity, Option<&str>)> =
+        states.iter().map(|state| (&state.entity, state.metric.as_deref())).collect();
     for (id, entity) in pipeline.entities().iter() {
+        if !listed.contains(&(entity, None)) {
+            continue;
+        }
         let Some(row) = pipeline.history().recent(id).next_back() else { continue };
         let name = labels(&[("service", &entity.service), ("endpoint", &entity.endpoint)]);
         let silent = pipeline.silent_since(id).is_some();
@@ -45,6 +57,9 @@ pub fn prometheus_text(pipeline: &Pipeline) -> String {
     for (id, series) in pipeline.series().iter() {
         let Some(point) = pipeline.history().points(id).next_back() else { continue };
         let Some(entity) = pipeline.entities().get(series.entity) else { continue };
+        if !listed.contains(&(entity, Some(&*series.metric))) {
+            continue;
+        }
         let name = labels(&[
             ("service", &entity.service),
             ("endpoint", &entity.endpoint),
@@ -53,7 +68,7 @@ pub fn prometheus_text(pipeline: &Pipeline) -> String {
         families.anomalous.add(&name, f64::from(u8::from(point.is_anomaly)));
         families.band(&name, point.value(0), point.low(0), point.high(0));
     }
-    for state in status::states(pipeline) {
+    for state in &states {
         let mut of =
             vec![("service", &*state.entity.service), ("endpoint", &*state.entity.endpoint)];
         of.extend(state.metric.as_deref().map(|metric| ("signal", metric)));
@@ -71,6 +86,9 @@ pub fn prometheus_text(pipeline: &Pipeline) -> String {
         let (low, high) = fault.offset;
         let largest = if low.unsigned_abs() > high.unsigned_abs() { low } else { high };
         families.clock.add(&name, largest as f64 / SECOND as f64);
+    }
+    if left_out > 0 {
+        families.left_out.add("", left_out as f64);
     }
     families.text()
 }
@@ -90,7 +108,10 @@ impl Family {
     fn add(&mut self, labels: &str, value: f64) {
         if !value.is_nan() {
             // writing to a text cannot fail
-            let _ = writeln!(self.lines, "{}{{{labels}}} {value}", self.name);
+            let _ = match labels {
+                "" => writeln!(self.lines, "{} {value}", self.name),
+                _ => writeln!(self.lines, "{}{{{labels}}} {value}", self.name),
+            };
         }
     }
 }
@@ -103,6 +124,7 @@ struct Families {
     low: Family,
     high: Family,
     clock: Family,
+    left_out: Family,
 }
 
 impl Default for Families {
@@ -118,6 +140,10 @@ impl Default for Families {
                 "mad_clock_offset_seconds",
                 "Largest offset of a source whose records have wrong times.",
             ),
+            left_out: Family::new(
+                "mad_series_left_out",
+                "Endpoints and metrics without scores here, because the number is limited.",
+            ),
         }
     }
 }
@@ -130,9 +156,11 @@ impl Families {
     }
 
     fn text(self) -> String {
-        let Self { score, anomalous, health, value, low, high, clock } = self;
+        let Self { score, anomalous, health, value, low, high, clock, left_out } = self;
         let mut out = String::new();
-        for Family { name, help, lines } in [score, anomalous, health, value, low, high, clock] {
+        for Family { name, help, lines } in
+            [score, anomalous, health, value, low, high, clock, left_out]
+        {
             if !lines.is_empty() {
                 let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{lines}");
             }

@@ -9,6 +9,7 @@ mod common;
 mod checkpoint;
 #[cfg(feature = "simulate")]
 mod delta;
+mod exposition;
 mod extreme_times;
 mod first_sight;
 mod metrics;

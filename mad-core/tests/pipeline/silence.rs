@@ -81,7 +81,7 @@ fn a_service_that_is_silent_at_the_end_is_open_and_its_health_is_0() {
     let known = states(&pipeline);
     let kiosk = known.iter().find(|one| &*one.entity.service == "kiosk").unwrap();
     assert_eq!((kiosk.state, kiosk.health), (HealthState::Silent, Some(0.0)));
-    let text = prometheus_text(&pipeline);
+    let text = prometheus_text(&pipeline, 1_000);
     assert!(text.contains("mad_health_score{service=\"kiosk\",endpoint=\"/scan\"} 0\n"), "{text}");
     let said = pipeline.explain(&found[0]);
     // the last minute was cut off by the end of the stream

@@ -302,10 +302,10 @@ impl EnginePipeline {
         self.json(py, |served| served.core.graph().settled().document())
     }
 
-    /// Scores and expected bands of every entity's and series' newest row, in the text format of
-    /// Prometheus.
-    fn exposition(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
-        Ok(self.served.with(py, |served| prometheus_text(&served.core))?.into_bytes().into())
+    /// Scores and expected bands of the newest rows of at most `most` entities and series, the most
+    /// anomalous first, in the text format of Prometheus.
+    fn exposition(&self, py: Python<'_>, most: usize) -> PyResult<Cow<'static, [u8]>> {
+        Ok(self.served.with(py, |served| prometheus_text(&served.core, most))?.into_bytes().into())
     }
 }
 

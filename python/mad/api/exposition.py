@@ -21,6 +21,8 @@ from mad.times import time_or_none
 PATH = "/metrics/prometheus"
 #: Open incidents that are listed, the most severe first, and those that are counted.
 LISTED, COUNTED = 100, 1_000
+#: Endpoints and metrics with scores and expected ranges, the most anomalous first.
+SERIES = 2_000
 _SCRAPERS = (b"application/openmetrics-text", b"version=0.0.4")
 _SEVERITIES = ("Critical", "Warning", "Info")
 
@@ -54,7 +56,7 @@ async def exposition(request: Request) -> Response:
     whose `Accept` names the format."""
     service = service_of(request)
     text = await run_in_threadpool(_own, service)
-    scores = await run_in_threadpool(service.engine.pipeline.exposition)
+    scores = await run_in_threadpool(service.engine.pipeline.exposition, SERIES)
     return Response(text.encode() + scores, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
