@@ -84,7 +84,7 @@ fn unreadable(all: &mut Map<String, Value>) -> Vec<Problem> {
             (Some(Value::Array(_)), Value::Array(items)) => {
                 for (i, item) in items.iter_mut().enumerate() {
                     let place = format!("{stage}[{i}]");
-                    let alone = |item: Value| read_alone(stage, json!([item]));
+                    let alone = |item: Value| read_alone(stage, &json!([item]));
                     check(&place, item, alone, &mut found);
                     if !item.is_object() || alone(item.clone()).is_some() {
                         *item = harmless(stage);
@@ -93,7 +93,7 @@ fn unreadable(all: &mut Map<String, Value>) -> Vec<Problem> {
                 return true;
             }
             (Some(Value::Object(_)), value @ Value::Object(_)) => {
-                check(stage, value, |fields| read_alone(stage, fields), &mut found);
+                check(stage, value, |fields| read_alone(stage, &fields), &mut found);
                 return true;
             }
             (Some(Value::Object(_) | Value::Array(_)), value) => {
@@ -103,7 +103,7 @@ fn unreadable(all: &mut Map<String, Value>) -> Vec<Problem> {
                     format!("config field `{stage}` is {value}; expected {what}fields by name");
                 found.push(Problem::new(stage, message));
             }
-            (_, value) => match read_alone(stage, value.clone()) {
+            (_, value) => match read_alone(stage, value) {
                 Some(error) => found.push(Problem::new(stage, say(stage, value, &error))),
                 None => return true,
             },
@@ -136,7 +136,7 @@ fn check(
 }
 
 /// The error of a stage that cannot be read, with all other stages at their defaults.
-fn read_alone(stage: &str, value: Value) -> Option<String> {
+fn read_alone(stage: &str, value: &Value) -> Option<String> {
     let read = serde_json::from_value::<PipelineConfig>(json!({ stage: value }));
     read.err().map(|error| error.to_string())
 }
