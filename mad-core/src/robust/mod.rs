@@ -15,6 +15,7 @@
 
 mod array;
 mod beta_binomial;
+mod ln_factorial;
 mod ranked;
 mod rolling;
 mod sorted;
@@ -25,6 +26,7 @@ pub use array::{
     quantile, rolling_mad, rolling_mad_into, rolling_z, scale_floor,
 };
 pub use beta_binomial::beta_binomial_log10_sf;
+pub(crate) use ln_factorial::ln_factorial;
 pub(crate) use ranked::Ranked;
 pub use rolling::RollingMad;
 pub use sorted::quantile_sorted;

@@ -78,6 +78,7 @@ mod signal_season;
 mod silence_scorer;
 mod slope;
 mod tail;
+mod tally_rows;
 
 pub use binomial::BinomialScorer;
 pub(crate) use block_cusum::DriftAlarm;

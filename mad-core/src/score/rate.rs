@@ -127,8 +127,8 @@ impl RateScorer {
     }
 
     /// The rows before the current one, the newest first.
-    fn rows(&self) -> impl Iterator<Item = &(u32, u32)> {
-        self.unlearnt.iter().rev().chain(self.single.rows.iter().rev())
+    fn rows(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.unlearnt.iter().rev().copied().chain(self.single.rows.newest_first())
     }
 
     /// Takes note of a row that is not learnt: it is pooled with the rows after it.
@@ -159,8 +159,8 @@ impl RateScorer {
             if raised > usual && log_ratio > RECOVERED_RATIO.ln() {
                 return place + 1;
             }
-            events += f64::from(*more_events);
-            trials += f64::from(*more_trials);
+            events += f64::from(more_events);
+            trials += f64::from(more_trials);
         }
         usize::MAX
     }
@@ -173,7 +173,7 @@ impl RateScorer {
             return (0.0, 0);
         }
         let since = self.since_over(events, trials);
-        let (last_events, last_trials) = self.rows().next().copied().unwrap_or((0, 0));
+        let (last_events, last_trials) = self.rows().next().unwrap_or((0, 0));
         // Only rows that were learnt are part of the baseline.
         let (mut learnt_events, mut learnt_trials) = (0, 0);
         // The rate of this row and the one before it.
@@ -181,11 +181,11 @@ impl RateScorer {
             / (f64::from(trials) + f64::from(last_trials));
         for (place, (past_events, past_trials)) in self.rows().take(MAX_EARLIER).enumerate() {
             if place >= self.unlearnt.len() {
-                learnt_events += u64::from(*past_events);
-                learnt_trials += u64::from(*past_trials);
+                learnt_events += u64::from(past_events);
+                learnt_trials += u64::from(past_trials);
             }
-            pooled_events += u64::from(*past_events);
-            pooled_trials += u64::from(*past_trials);
+            pooled_events += u64::from(past_events);
+            pooled_trials += u64::from(past_trials);
             let rows = place + 2;
             if rows > since {
                 break;

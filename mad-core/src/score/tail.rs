@@ -1,8 +1,6 @@
 //! Tail probabilities: from a robust z to `-log10 p`.
 
-use statrs::function::gamma::ln_gamma;
-
-use crate::robust::normal_log10_sf;
+use crate::robust::{ln_factorial, normal_log10_sf};
 
 /// Degrees of freedom of the MAD of `points` values, at least 1. The asymptotic efficiency of the MAD
 /// under a normal distribution is 0.3675 (Rousseeuw and Croux, 1993): it knows the scale as well as the
@@ -99,7 +97,7 @@ pub(super) fn exceedance_neg_log10_p(q: f64, n: u64, needed: f64, excess: f64, i
         return 0.0;
     }
     // Logarithm of the first term; the others follow by their ratio.
-    let start = ln_gamma(n + 1.0) - ln_gamma(needed + 1.0) - ln_gamma(n - needed + 1.0)
+    let start = ln_factorial(n) - ln_factorial(needed) - ln_factorial(n - needed)
         + needed * p.ln()
         + (n - needed) * (-p).ln_1p();
     let (mut term, mut sum, mut k) = (1.0, 0.0, needed);

@@ -141,6 +141,11 @@ fn two(a: u8, b: u8) -> Option<i64> {
         .then(|| i64::from(a - b'0') * 10 + i64::from(b - b'0'))
 }
 
+/// The last two digits of a number.
+pub(super) const fn digit_pair(value: u64) -> [u8; 2] {
+    [b'0' + (value / 10 % 10) as u8, b'0' + (value % 10) as u8]
+}
+
 /// Appends `value` with leading zeros, `digits` wide.
 pub(super) fn push_digits(out: &mut Vec<u8>, value: u64, digits: u32) {
     for place in (0..digits).rev() {

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::civil::{
-    DAY_SECONDS, civil_from_days, is_number, parse_civil, parse_decimal, push_digits,
+    DAY_SECONDS, civil_from_days, digit_pair, is_number, parse_civil, parse_decimal, push_digits,
 };
 use super::duration::{SECOND, nanos_of};
 use super::written;
@@ -189,18 +189,15 @@ impl Timestamp {
         let seconds = self.0.div_euclid(SECOND);
         let fraction = self.0.rem_euclid(SECOND);
         let (year, month, day) = civil_from_days(seconds.div_euclid(DAY_SECONDS));
-        let second = seconds.rem_euclid(DAY_SECONDS);
-        push_digits(out, year.unsigned_abs(), 4);
-        out.push(b'-');
-        push_digits(out, month, 2);
-        out.push(b'-');
-        push_digits(out, day, 2);
-        out.push(b'T');
-        push_digits(out, (second / 3600).unsigned_abs(), 2);
-        out.push(b':');
-        push_digits(out, (second / 60 % 60).unsigned_abs(), 2);
-        out.push(b':');
-        push_digits(out, (second % 60).unsigned_abs(), 2);
+        let (year, second) = (year.unsigned_abs(), seconds.rem_euclid(DAY_SECONDS).unsigned_abs());
+        let ([y1, y2], [y3, y4]) = (digit_pair(year / 100), digit_pair(year));
+        let ([m1, m2], [d1, d2]) = (digit_pair(month), digit_pair(day));
+        let ([h1, h2], [n1, n2]) = (digit_pair(second / 3600), digit_pair(second / 60 % 60));
+        let [s1, s2] = digit_pair(second % 60);
+        // one copy, because every row of every file begins with a time
+        out.extend_from_slice(&[
+            y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2,
+        ]);
         if fraction != 0 {
             out.push(b'.');
             let mut digits = 9;
