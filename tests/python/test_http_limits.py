@@ -173,12 +173,16 @@ def test_slow_clients_are_closed(guarded: Server) -> None:
         client.close()
 
 
+def answers_others(server: Server) -> None:
+    """Asserts that new clients are answered."""
+    request = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    for _ in range(5):
+        assert exchange(server, request).startswith(b"HTTP/1.1 200")
+
+
 def test_a_new_client_replaces_the_longest_waiting_one(guarded: Server) -> None:
     idle = [connect(guarded) for _ in range(200)]
-    for _ in range(5):
-        assert exchange(
-            guarded, b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
-        ).startswith(b"HTTP/1.1 200")
+    answers_others(guarded)
     for client in idle:
         client.close()
 
@@ -187,10 +191,7 @@ def test_event_streams_do_not_keep_others_out(guarded: Server) -> None:
     streams = [connect(guarded) for _ in range(130)]
     for stream in streams:
         stream.sendall(b"GET /v1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-    for _ in range(5):
-        assert exchange(
-            guarded, b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
-        ).startswith(b"HTTP/1.1 200")
+    answers_others(guarded)
     for stream in streams:
         stream.close()
 

@@ -67,11 +67,17 @@ class Fleet:
         return self.engine.stats.rejected.get("late", 0)
 
 
-@pytest.mark.parametrize("seconds", [5, 45, 90, 150])
-def test_nothing_is_late_after_an_outage(tmp_path: Path, seconds: int) -> None:
-    fleet = Fleet(tmp_path)
+def warm(directory: Path) -> Fleet:
+    """A fleet that has run for 90 seconds."""
+    fleet = Fleet(directory)
     for _ in range(90):
         fleet.second()
+    return fleet
+
+
+@pytest.mark.parametrize("seconds", [5, 45, 90, 150])
+def test_nothing_is_late_after_an_outage(tmp_path: Path, seconds: int) -> None:
+    fleet = warm(tmp_path)
     fleet.outage(seconds, random.Random(seconds))
     for _ in range(150):
         fleet.second()
@@ -130,9 +136,7 @@ def test_records_are_late_without_the_watch(
     """The fault that the watch prevents."""
     monkeypatch.setattr(OutageWatch, "batch", lambda _: False)
     monkeypatch.setattr(OutageWatch, "is_waiting", lambda _: False)
-    fleet = Fleet(tmp_path)
-    for _ in range(90):
-        fleet.second()
+    fleet = warm(tmp_path)
     fleet.outage(150, random.Random(1))
     for _ in range(60):
         fleet.second()
@@ -141,9 +145,7 @@ def test_records_are_late_without_the_watch(
 
 
 def test_a_silence_that_lasts_is_real(tmp_path: Path) -> None:
-    fleet = Fleet(tmp_path)
-    for _ in range(90):
-        fleet.second()
+    fleet = warm(tmp_path)
     before = fleet.engine.pipeline.watermark
     for _ in range(int(OUTAGE_SECONDS) - 5):
         fleet.second(is_cut=True)
@@ -156,9 +158,7 @@ def test_a_silence_that_lasts_is_real(tmp_path: Path) -> None:
 
 
 def test_a_restart_in_the_time_to_catch_up_ends_it_later(tmp_path: Path) -> None:
-    fleet = Fleet(tmp_path)
-    for _ in range(90):
-        fleet.second()
+    fleet = warm(tmp_path)
     fleet.outage(60, random.Random(2))
     for _ in range(3):
         fleet.second()

@@ -60,18 +60,7 @@ fn incident() -> Incident {
 
 fn peak(signal: Signal, value: f64, expected: f64, z: f64, neg_log10_p: f64) -> Peak {
     let (low, high) = (expected * 0.5, expected * 1.5);
-    let signal = FlaggedSignal {
-        signal: signal.into(),
-        value,
-        expected,
-        low,
-        high,
-        z,
-        neg_log10_p,
-        drifting_for: None,
-        tail_ms: None,
-        first_sight: false,
-    };
+    let signal = FlaggedSignal::new(signal, value, neg_log10_p).expected(expected, low, high).z(z);
     Peak { at: Timestamp::from_nanos(START + 3 * MINUTE), signal, neg_log10_p }
 }
 

@@ -14,9 +14,18 @@ PAGE_BYTES = 16_384
 #: Pages of the write-ahead log after which SQLite copies it back into the file.
 LOG_PAGES = 1_000
 
+#: The columns of judged rows, of endpoints and of whole services.
+_OF_ROWS = """(
+        at INTEGER NOT NULL, service TEXT NOT NULL, endpoint TEXT NOT NULL,
+        req_count INTEGER NOT NULL, error_count INTEGER NOT NULL, avg_latency_ms REAL,
+        p95_latency_ms REAL, mad_z REAL NOT NULL, baseline_ms REAL, is_anomaly INTEGER NOT NULL,
+        severity INTEGER NOT NULL, data TEXT NOT NULL,
+        UNIQUE (at, service, endpoint)
+    )"""
+
 #: Each script raises the version by one. Scripts are only added, never changed.
 MIGRATIONS = (
-    """
+    f"""
     CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
     CREATE TABLE journal (
         seq INTEGER PRIMARY KEY,
@@ -46,22 +55,10 @@ MIGRATIONS = (
         problems TEXT NOT NULL,
         PRIMARY KEY (kind, partition, batch_id)
     );
-    CREATE TABLE rows (
-        at INTEGER NOT NULL, service TEXT NOT NULL, endpoint TEXT NOT NULL,
-        req_count INTEGER NOT NULL, error_count INTEGER NOT NULL, avg_latency_ms REAL,
-        p95_latency_ms REAL, mad_z REAL NOT NULL, baseline_ms REAL, is_anomaly INTEGER NOT NULL,
-        severity INTEGER NOT NULL, data TEXT NOT NULL,
-        UNIQUE (at, service, endpoint)
-    );
+    CREATE TABLE rows {_OF_ROWS};
     CREATE INDEX rows_of ON rows (service, endpoint, at);
     CREATE INDEX rows_flagged ON rows (at) WHERE is_anomaly;
-    CREATE TABLE services (
-        at INTEGER NOT NULL, service TEXT NOT NULL, endpoint TEXT NOT NULL,
-        req_count INTEGER NOT NULL, error_count INTEGER NOT NULL, avg_latency_ms REAL,
-        p95_latency_ms REAL, mad_z REAL NOT NULL, baseline_ms REAL, is_anomaly INTEGER NOT NULL,
-        severity INTEGER NOT NULL, data TEXT NOT NULL,
-        UNIQUE (at, service, endpoint)
-    );
+    CREATE TABLE services {_OF_ROWS};
     CREATE INDEX services_of ON services (service, endpoint, at);
     CREATE TABLE points (
         at INTEGER NOT NULL, service TEXT NOT NULL, resource TEXT NOT NULL, metric TEXT NOT NULL,
