@@ -284,6 +284,8 @@ def test_check_shows_changes_from_the_defaults(tmp_path: Path) -> None:
 def test_the_example_file_is_valid() -> None:
     done = run("config", "check", DOCS / "mad.toml")
     assert done.returncode == 0, done.stdout
+    assert "  sources: shop (file), orders (kafka)\n" in done.stdout
+    assert "  sinks: ops (slack), pager (pagerduty), " in done.stdout
     config = mad.Config.from_toml(DOCS / "mad.toml")
     assert (len(config["override"]), len(config["mute"])) == (5, 2)
 
@@ -355,7 +357,7 @@ def test_doctor_reports_failed_checks(tmp_path: Path) -> None:
     assert done.returncode == 2
     wrong = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
     assert [line.split()[1] for line in wrong] == ["config", "output"]
-    assert "mad.toml: config field `guard.min_points` is 0" in wrong[0]
+    assert "mad.toml:2:1: config field `guard.min_points` is 0" in wrong[0]
 
 
 def test_doctor_detects_a_wrong_result(monkeypatch: pytest.MonkeyPatch) -> None:

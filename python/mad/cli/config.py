@@ -60,6 +60,8 @@ def run_check(args: argparse.Namespace) -> int:
         print_json(report)
     else:
         _print(args.file, found, changes)
+        if not found:
+            _print_parts(text, args.file)
     return errors.USAGE if found else errors.FINE
 
 
@@ -78,6 +80,15 @@ def problems(text: str, path: str) -> list[dict[str, Any]]:
         line, column = position_of(one.field, known) or (None, None)
         found.append({"field": one.field, "message": one.message, "line": line, "column": column})
     return sorted(found, key=lambda problem: (problem["line"] or 0, problem["column"] or 0))
+
+
+def _print_parts(text: str, path: str) -> None:
+    """Prints the sources and sinks of a valid file, with their types."""
+    fields = parse(text, path)
+    for group in ("sources", "sinks"):
+        if parts := fields.get(group):
+            named = ", ".join(f"{name} ({table['type']})" for name, table in parts.items())
+            sys.stdout.write(f"  {group}: {named}\n")
 
 
 def _print(path: str, found: list[dict[str, Any]], changes: dict[str, tuple[Any, Any]]) -> None:
