@@ -18,8 +18,8 @@ from service import Server
 
 from mad import errors
 from mad.cli import main
-from mad.mcp import Directory, Tools
-from mad.mcp.tools import LONGEST_ANSWER, ToolError
+from mad.cli.assistant import Directory, Tools
+from mad.cli.assistant.tools import LONGEST_ANSWER, ToolError
 
 TOOLS = {
     "list_incidents",

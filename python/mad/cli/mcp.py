@@ -26,7 +26,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command until its input ends."""
-    from mad.mcp import Directory, Remote, Results, Tools, serve
+    from mad.cli.assistant import Directory, Remote, Results, Tools, serve
 
     place: str = args.results
     results: Results = Remote(place) if remote.is_url(place) else Directory(Path(place))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mad.mcp.results import MOST, Document, Results
+from mad.cli.assistant.results import MOST, Document, Results
 from mad.report.words import visible
 
 LONGEST_ANSWER = 32_000

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from mad import _core, errors
-from mad.mcp.tools import ToolError, Tools
+from mad.cli.assistant.tools import ToolError, Tools
 
 VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 """Versions of the protocol, the newest first."""
