@@ -370,3 +370,20 @@ def test_each_batch_of_a_w3c_log_has_its_directives(tmp_path: Path) -> None:
         assert batch.body.startswith(head.encode())
         assert batch.body.count(b"#Fields") == 1
     source.close()
+
+
+def test_the_kind_of_a_log_is_found(tmp_path: Path) -> None:
+    """Logs of an application are log lines, and access logs are requests."""
+    lines = {
+        "app.log": '{"ts": "2026-01-06T10:00:00Z", "level": "error", "msg": "no route"}',
+        "access.log": NGINX.format(n=1).rstrip(),
+    }
+    for name, line in lines.items():
+        (tmp_path / name).write_text(f"{line}\n" * 20)
+        source = _follow(tmp_path / name)
+        source.open({})
+        batch = source.read(0.0)
+        assert batch is not None
+        assert batch.kind == ("logs" if name == "app.log" else "requests"), name
+        assert batch.format != "text"
+        source.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -77,6 +78,8 @@ class Grown:
         found = _core.detect_format(path.name, first)
         #: The format as the journal names it: CSV and JSON Lines with the fields of mad are text.
         self.format = "text" if found in (None, *_OWN) else str(found)
+        #: The kind of most records; the options name that of CSV and JSON Lines.
+        self.kind = "requests" if self.format == "text" else _kind(path.name, first, self.format)
         self.header = _header(first, found)
         self._offset = 0
         if place is not None:
@@ -221,6 +224,19 @@ class _Content:
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
+
+
+def _kind(name: str, first: bytes, format: str) -> str:
+    """The kind of most records of a format, or of the first ones where a format has several."""
+    kinds = _core.kinds_of_format(format)
+    if len(kinds) == 1:
+        return kinds[0]
+    found = _core.Inspector(None, format)
+    found.begin(name)
+    found.feed(first[: first.rfind(b"\n") + 1])
+    found.end()
+    counts: dict[str, int] = json.loads(found.document()).get("kinds", {})
+    return max(kinds, key=lambda kind: counts.get(kind, 0))
 
 
 def _header(first: bytes, format: str | None) -> bytes:

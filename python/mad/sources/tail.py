@@ -24,7 +24,7 @@ class TailOptions:
     """What a source of the type `file` reads."""
 
     paths: tuple[str, ...] = option(help="Files, or patterns such as `/var/log/shop/*.log`")
-    kind: str = option("requests", help="Kind of the records, where the format does not decide it")
+    kind: str = option("", help="Kind of the records; empty: that of the format, else `requests`")
     format: str = option("", help="Name of the format; empty: found from the first bytes")
     partition: str = option("", help="Partition of the event time")
     start: str = option(
@@ -186,7 +186,7 @@ class Follower:
         return Batch(
             body,
             {str(self.path): position},
-            self._options.kind,
+            self._options.kind or file.kind,
             self._options.format or file.format,
             unreadable=skipped,
         )
