@@ -157,7 +157,10 @@ FLIPS  ?= 10000
 CUTS   ?= 65536
 faults: $(VENV)/.installed $(VENV)/.tested test-panic ## kill the service, damage its files and break its disk for hours
 	MAD_KILLS=$(KILLS) MAD_SEED=$(or $(SEED),7) MAD_THREAD_SECONDS=60 $(BIN)/python -m pytest -q -s tests/python/test_crash.py
-	MAD_DAMAGE=$(CUTS) MAD_FLIPS=$(FLIPS) MAD_SEED=$(or $(SEED),7) $(BIN)/python -m pytest -q -s tests/python/test_damage.py
+	@mkdir -p target/faults && for part in $$(seq 0 31); do \
+	  mark=target/faults/damage-$(or $(SEED),7)-$(CUTS)-$(FLIPS)-$$part; [ -e $$mark ] || { \
+	  MAD_PART=$$part/32 MAD_DAMAGE=$(CUTS) MAD_FLIPS=$(FLIPS) MAD_SEED=$(or $(SEED),7) \
+	  $(BIN)/python -m pytest -q -s tests/python/test_damage.py && touch $$mark; } || exit 1; done
 	MAD_FAULTS=20 $(BIN)/python -m pytest -q -s tests/python/test_storage.py tests/python/test_poison.py
 
 # each target runs for MINUTES (20) and continues where the last run stopped; with FUZZER=cargo-fuzz the

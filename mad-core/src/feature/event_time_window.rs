@@ -130,6 +130,11 @@ impl<A: Accumulator> EventTimeWindow<A> {
         }
     }
 
+    /// Length of a step, nanoseconds.
+    pub fn step(&self) -> i64 {
+        self.step
+    }
+
     /// All steps before this moment are closed.
     pub fn watermark(&self) -> Timestamp {
         self.clock.watermark()

@@ -376,6 +376,14 @@ impl FeatureBuilder {
         self.requests.clock().max(self.metrics.clock()).max(self.logs.clock())
     }
 
+    /// Whether the windows have the steps of the configuration, as they have unless saved state was
+    /// changed.
+    pub(crate) fn has_steps_of_config(&self) -> bool {
+        let step = self.config.step_nanos();
+        let found = [self.requests.step(), self.metrics.step(), self.logs.step()];
+        found == [step, METRIC_STEP, step]
+    }
+
     /// The latest time that a clock of any kind reaches without a jump; None before one starts.
     pub(crate) fn horizon(&self) -> Option<Timestamp> {
         let quorums = [self.requests.quorum(), self.metrics.quorum(), self.logs.quorum()];

@@ -372,13 +372,18 @@ impl Ingest {
     ///
     /// # Errors
     ///
-    /// A clock or a judged step lies outside the times that records may have, or a duration of a
-    /// window outside its range.
+    /// A clock or a judged step lies outside the times that records may have, a duration of a
+    /// window outside its range, or the steps have another length than the configuration says.
     pub fn check_times(&self) -> Result<()> {
         for open in &self.partitions {
             let checked = open.features.config().validate();
             checked
                 .map_err(|error| Error::state(format!("the saved state is damaged: {error}")))?;
+            if !open.features.has_steps_of_config() {
+                let text = "the saved state is damaged: the length of a step is not \
+                            `features.step_seconds`";
+                return Err(Error::state(text));
+            }
         }
         let times = [
             ("newest time", self.newest()),
