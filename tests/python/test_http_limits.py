@@ -283,3 +283,15 @@ def test_a_body_is_taken_in_any_pieces(guarded: Server) -> None:
         HEAD + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + chunks + b"0\r\n\r\n",
     )
     assert said.startswith(b"HTTP/1.1 200") and b'"accepted":30' in said
+
+
+def test_the_size_that_snappy_claims_is_limited(tmp_path: Path) -> None:
+    """A block of some bytes may hold many MiB, like other packed bodies."""
+    headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"}
+    with Server(tmp_path / "data", "--max-body", "1") as server:
+        for claimed in (b"\x81\x80\x40", b"\xff\xff\xff\x3f", b"\xff\xff\xff\xff\x0f"):
+            body = claimed + b"\x00a"
+            answer = server.http.post("/api/v1/write", content=body, headers=headers)
+            assert answer.status_code == 413, answer.text
+        answer = server.http.post("/api/v1/write", content=b"\x01\x00a", headers=headers)
+        assert answer.status_code == 400

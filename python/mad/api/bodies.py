@@ -79,13 +79,13 @@ async def read_body(request: Request, most: int, share: BodyShare) -> bytes:
     """
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > most:
-        raise _too_large(most)
+        raise too_large(most)
     pieces, size = [], 0
     try:
         async for piece in request.stream():
             size += len(piece)
             if size > most:
-                raise _too_large(most)
+                raise too_large(most)
             share.add(len(piece))
             pieces.append(piece)
     except ClientDisconnect:
@@ -212,7 +212,7 @@ def _decompressed(body: bytes, coding: str, most: int) -> bytes:
         for piece in content:
             size += len(piece)
             if size > most:
-                raise _too_large(most)
+                raise too_large(most)
             pieces.append(piece)
     except ValueError as error:
         raise ApiError(
@@ -221,7 +221,8 @@ def _decompressed(body: bytes, coding: str, most: int) -> bytes:
     return b"".join(pieces)
 
 
-def _too_large(most: int) -> ApiError:
+def too_large(most: int) -> ApiError:
+    """The refusal of a body beyond a size."""
     return ApiError(
         413,
         "too_large",

@@ -8,7 +8,7 @@ import hashlib
 from anyio import to_thread
 from fastapi import Request
 
-from mad.api.bodies import BodyShare, read_body, unpacked
+from mad.api.bodies import BodyShare, read_body, too_large, unpacked
 from mad.api.errors import ApiError
 from mad.api.ingest import MOST_KEY, printable, share_of
 from mad.api.service import principal_of, service_of
@@ -54,6 +54,8 @@ async def _body(request: Request, share: BodyShare) -> bytes:
     received = await read_body(request, most, share)
     coding = request.headers.get("content-encoding", "").strip().lower()
     # remote write names its compression here; the body is stored with it
+    if coding == "snappy" and snappy_bytes(received) > most:
+        raise too_large(most)
     if coding in ("", "identity", "snappy"):
         return received
     try:
@@ -63,6 +65,16 @@ async def _body(request: Request, share: BodyShare) -> bytes:
         raise
     share.add(len(body))
     return body
+
+
+def snappy_bytes(block: bytes) -> int:
+    """The decompressed size that a block of Snappy begins with, as a variable-length integer."""
+    size = 0
+    for place, byte in enumerate(block[:5]):
+        size |= (byte & 0x7F) << 7 * place
+        if byte < 0x80:
+            break
+    return size
 
 
 def _key(body: bytes) -> str:
