@@ -67,7 +67,7 @@ impl Fleet {
     /// hundred values; memory drifts. The fault raises a metric of one service by 15 to 100 % within
     /// some seconds and reaches each caller 2 to 6 seconds later, weaker.
     pub fn draw(config: FleetConfig) -> Self {
-        let mut noise = Noise(config.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut noise = Noise::new(config.seed);
         let callers: Vec<usize> = (0..config.services)
             .map(|at| noise.below(at.clamp(1, 8)) + at.saturating_sub(8))
             .collect();
@@ -153,11 +153,16 @@ fn one_series(
 }
 
 /// Random numbers (xorshift64).
-struct Noise(u64);
+pub struct Noise(u64);
 
 impl Noise {
+    /// The sequence of a seed.
+    pub const fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
     /// Uniform from 0 to 1.
-    fn unit(&mut self) -> f64 {
+    pub fn unit(&mut self) -> f64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -165,12 +170,12 @@ impl Noise {
     }
 
     /// A uniform integer from 0 to `most - 1`.
-    fn below(&mut self, most: usize) -> usize {
+    pub fn below(&mut self, most: usize) -> usize {
         (self.unit() * most as f64) as usize
     }
 
     /// Approximately standard normal: the sum of twelve uniform numbers minus six.
-    fn normal(&mut self) -> f64 {
+    pub fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.unit()).sum::<f64>() - 6.0
     }
 }

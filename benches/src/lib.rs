@@ -1,6 +1,7 @@
 //! Runs the whole pipeline on simulated shops and evaluates it with their truth.
 
 pub mod fleet;
+pub mod situations;
 pub mod slow;
 pub mod traffic;
 

@@ -11,7 +11,7 @@ const MIN_CALLS: usize = 3;
 /// Smallest scale of a gap, ms. Clocks and serialisation alone vary by about this much.
 const MIN_SCALE: f64 = 0.5;
 /// Effect from which an edge counts as slow, in scales.
-const SLOW: f64 = 2.0;
+pub(super) const SLOW: f64 = 2.0;
 
 /// Caller and callee.
 type Edge<'a> = (&'a Arc<str>, &'a Arc<str>);
@@ -50,10 +50,8 @@ impl CallSpans {
         });
     }
 
-    /// The effect of slow calls on each service: the mean of `ln(1 + effect)` over its edges in and
-    /// out, times k / (k + 1) with k slow edges. The factor ranks the service where slow edges meet
-    /// before its neighbours.
-    pub fn effects(&self, is_incident: impl Fn(i64) -> bool) -> Vec<(Arc<str>, Effect)> {
+    /// The gap of each edge with enough calls.
+    pub fn gaps(&self, is_incident: impl Fn(i64) -> bool) -> Vec<CallGap> {
         // gaps of each edge, in normal time and in the incident
         let mut edges: BTreeMap<Edge<'_>, [Vec<f64>; 2]> = BTreeMap::new();
         for span in &self.spans {
@@ -62,18 +60,13 @@ impl CallSpans {
             let side = if is_incident(span.start) { incident } else { normal };
             side.push((waited - span.duration_ms).max(0.0));
         }
-        // a slow edge is evidence about both of its ends
-        let mut nodes: BTreeMap<&Arc<str>, Vec<Gap>> = BTreeMap::new();
-        for ((caller, callee), [mut normal, mut incident]) in edges {
-            if let Some(gap) = gap(&mut normal, &mut incident) {
-                nodes.entry(caller).or_default().push(gap);
-                nodes.entry(callee).or_default().push(gap);
-            }
-        }
         let begin = self.spans.iter().map(|span| span.start).filter(|at| is_incident(*at)).min();
-        nodes
+        edges
             .into_iter()
-            .filter_map(|(service, gaps)| Some((Arc::clone(service), node(&gaps, begin?)?)))
+            .filter_map(|((caller, callee), [mut normal, mut incident])| {
+                let effect = gap(&mut normal, &mut incident, begin?)?;
+                Some(CallGap { caller: Arc::clone(caller), callee: Arc::clone(callee), effect })
+            })
             .collect()
     }
 
@@ -85,17 +78,16 @@ impl CallSpans {
     }
 }
 
-/// The change of the gap of one edge.
-#[derive(Debug, Clone, Copy)]
-struct Gap {
-    size: f64,
-    value: f64,
-    expected: f64,
-    scale: f64,
+/// The change of the gap of one edge. The size of its effect may be 0.
+#[derive(Debug, Clone)]
+pub(super) struct CallGap {
+    pub caller: Arc<str>,
+    pub callee: Arc<str>,
+    pub effect: Effect,
 }
 
 /// The change of a gap; `None` for too few calls.
-fn gap(normal: &mut [f64], incident: &mut [f64]) -> Option<Gap> {
+fn gap(normal: &mut [f64], incident: &mut [f64], onset: i64) -> Option<Effect> {
     if normal.len() < MIN_CALLS || incident.len() < MIN_CALLS {
         return None;
     }
@@ -108,11 +100,25 @@ fn gap(normal: &mut [f64], incident: &mut [f64]) -> Option<Gap> {
     // the upper quartile, because a fault need not last for the whole incident
     let value = quantile_sorted(incident, 0.75);
     let size = ((value - expected) / scale).max(0.0);
-    size.is_finite().then_some(Gap { size, value, expected, scale })
+    size.is_finite().then_some(Effect { size, value, expected, scale, onset })
+}
+
+/// The effect of slow calls on each service: the mean of `ln(1 + effect)` over its edges in and out,
+/// times k / (k + 1) with k slow edges. The factor ranks the service where slow edges meet before its
+/// neighbours.
+pub(super) fn by_service(gaps: &[CallGap]) -> Vec<(Arc<str>, Effect)> {
+    // a slow edge is evidence about both of its ends
+    let mut nodes: BTreeMap<&Arc<str>, Vec<Effect>> = BTreeMap::new();
+    for gap in gaps {
+        nodes.entry(&gap.caller).or_default().push(gap.effect);
+        nodes.entry(&gap.callee).or_default().push(gap.effect);
+    }
+    let effects = nodes.into_iter();
+    effects.filter_map(|(service, gaps)| Some((Arc::clone(service), node(&gaps)?))).collect()
 }
 
 /// The effect on one service from the gaps of its edges.
-fn node(gaps: &[Gap], onset: i64) -> Option<Effect> {
+fn node(gaps: &[Effect]) -> Option<Effect> {
     let mut logs: Vec<f64> = gaps.iter().map(|gap| gap.size.ln_1p()).collect();
     // sorted, so that the floating-point sum does not depend on the order of names
     logs.sort_unstable_by(f64::total_cmp);
@@ -120,7 +126,6 @@ fn node(gaps: &[Gap], onset: i64) -> Option<Effect> {
     // mean over all edges, reduced for a single slow edge
     let weight = logs.iter().sum::<f64>() / logs.len() as f64 * slow / (slow + 1.0);
     let widest = gaps.iter().max_by(|a, b| a.size.total_cmp(&b.size))?;
-    let Gap { value, expected, scale, .. } = *widest;
     let size = weight.exp_m1();
-    (size > 0.0).then_some(Effect { size, value, expected, scale, onset })
+    (size > 0.0).then_some(Effect { size, ..*widest })
 }

@@ -1,7 +1,9 @@
 //! Charges the effects of single series to services.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
+use super::call_gaps::{CallGap, SLOW};
 use super::config::{MetricRankerConfig, RankerPart};
 use super::effect::Effect;
 use super::kind::MetricKind;
@@ -42,6 +44,39 @@ pub(super) struct Candidate<'a> {
     pub weight: f64,
     /// Strongest first; never empty.
     pub charges: Vec<Charge<'a>>,
+}
+
+/// The gaps of calls, and the effect of them on each service.
+pub(super) struct Calls<'a> {
+    pub gaps: &'a [CallGap],
+    pub by_service: &'a [(Arc<str>, Effect)],
+    /// Whether the gaps are from spans, in ms, or from metrics, in the unit of the latencies.
+    pub is_traced: bool,
+}
+
+impl Calls<'_> {
+    /// Whether there are gaps from spans.
+    fn are_spans(&self) -> bool {
+        self.is_traced && !self.gaps.is_empty()
+    }
+
+    /// The gaps in the unit of the latencies.
+    fn waits(&self) -> &[CallGap] {
+        if self.is_traced { &[] } else { self.gaps }
+    }
+
+    /// Whether slow calls meet at the caller of a slow call, and not at its callee.
+    fn meet_at(&self, caller: &str, callee: &str) -> bool {
+        let at = |service: &str| {
+            let found = self.by_service.iter().find(|(name, _)| &**name == service);
+            found.map_or(0.0, |(_, effect)| effect.size)
+        };
+        let is_slow = self
+            .waits()
+            .iter()
+            .any(|gap| (&*gap.caller, &*gap.callee) == (caller, callee) && gap.effect.size > SLOW);
+        is_slow && at(caller) > at(callee)
+    }
 }
 
 /// The call graph of the services.
@@ -109,14 +144,14 @@ pub(super) fn candidates<'a>(
     effects: &[(&'a Series, Effect)],
     target: Option<&'a Series>,
     graph: &CallGraph<'_>,
-    has_spans: bool,
+    calls: &Calls<'_>,
     config: &MetricRankerConfig,
 ) -> Vec<Candidate<'a>> {
     // charge every effect to a service with its weight
     let mut charges: BTreeMap<&str, Vec<Charge<'a>>> = BTreeMap::new();
     for (series, effect) in effects {
         let (service, counts) = if config.applies(RankerPart::ClientViews) {
-            charged_service(series, has_spans)
+            charged_service(series, calls)
         } else {
             (&*series.service, series.kind.weight())
         };
@@ -141,17 +176,35 @@ pub(super) fn candidates<'a>(
                 .filter(|callee| Some(*callee) != own_target && !first.series.kind.is_direct())
                 .filter_map(|callee| charges.get(callee))
                 .map(|callee| explained_by(list, callee, first.series.kind))
+                .chain(calls.waits().iter().filter(|gap| &*gap.caller == *service).filter_map(
+                    |gap| {
+                        // a slow call makes its caller slow; the target's own wait is no explanation
+                        let is_slow = first.series.kind == MetricKind::Latency;
+                        (is_slow && Some(&*gap.callee) != own_target)
+                            .then(|| explained_by_gap(list, &gap.effect))
+                    },
+                ))
                 .fold(0.0, f64::max);
             let explained =
                 if config.applies(RankerPart::CalleeExplanation) { explained } else { 0.0 };
             // a service weighs its strongest charge, less the explained part
             let mut weight = first.weight * (1.0 - EXPLAINED * explained);
+            let mut list = list.clone();
+            // spans, waits and log lines are evidence that no callee explains
+            let direct = list.iter().position(|charge| charge.series.kind.is_direct());
+            if let Some(at) =
+                direct.filter(|at| list.get(*at).is_some_and(|one| one.weight > weight))
+            {
+                let charge = list.remove(at);
+                weight = charge.weight;
+                list.insert(0, charge);
+            }
             let viewed =
                 is_client_view(service) || has_twin(service, first.series.kind, &charges, graph);
             if config.applies(RankerPart::ClientViews) && viewed {
                 weight *= CLIENT_VIEW;
             }
-            Some(Candidate { service, weight, charges: list.clone() })
+            Some(Candidate { service, weight, charges: list })
         })
         .collect();
     candidates.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.service.cmp(b.service)));
@@ -162,13 +215,17 @@ pub(super) fn candidates<'a>(
 ///
 /// A client's view of a call is charged to the called peer. A client's view of all calls together
 /// weighs less, because it does not say which callee is slow. If there are spans, latency metrics add
-/// little and weigh less.
-fn charged_service(series: &Series, has_spans: bool) -> (&str, f64) {
+/// little and weigh less. Where the wait of the call grew, and more slow calls meet at the caller than at
+/// the peer, the view is charged to the caller.
+fn charged_service<'a>(series: &'a Series, calls: &Calls<'_>) -> (&'a str, f64) {
     let (base, peer) = series.base();
     let client = base.to_ascii_lowercase().contains("client");
-    let traced = has_spans && series.kind == MetricKind::Latency;
+    let traced = calls.are_spans() && series.kind == MetricKind::Latency;
     let weight = series.kind.weight() * if traced { TRACED } else { 1.0 };
     match peer {
+        Some(peer) if client && calls.meet_at(&series.service, peer) => {
+            (&series.service, CLIENT_VIEW * weight)
+        }
         Some(peer) if client => (peer, CLIENT_CALL * weight),
         None if client => (&series.service, CLIENT_VIEW * weight),
         _ => (&series.service, weight),
@@ -207,6 +264,16 @@ fn explained_by(caller: &[Charge<'_>], callee: &[Charge<'_>], kind: MetricKind) 
         most(&theirs, sure) / most(&own, |change| change.amount)
     };
     // the share is NaN if neither changed
+    if share > 0.0 { share.min(1.0) } else { 0.0 }
+}
+
+/// The share of a caller's slower latency that the wait of one of its calls explains, 0 to 1.
+fn explained_by_gap(caller: &[Charge<'_>], gap: &Effect) -> f64 {
+    // the smallest of its changes: a wait is a median or mean, and high percentiles change more
+    let own = changes(caller, MetricKind::Latency);
+    let least = own.values().map(|change| change.amount).fold(f64::INFINITY, f64::min);
+    let sure = gap.size * gap.scale * gap.size / (gap.size + HALF_EXPLAINS);
+    let share = if gap.size >= MIN_EXPLAINS { sure / least } else { 0.0 };
     if share > 0.0 { share.min(1.0) } else { 0.0 }
 }
 

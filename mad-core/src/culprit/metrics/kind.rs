@@ -103,14 +103,22 @@ impl MetricKind {
     pub(super) fn badness(self, z: f64) -> f64 {
         match self {
             Self::Availability => -z,
-            Self::Errors | Self::Latency | Self::Cpu | Self::Memory => z,
+            Self::Errors | Self::Latency | Self::Cpu | Self::Memory | Self::Calls => z,
             _ => z.abs(),
         }
     }
 
     /// Whether only one direction is bad.
     pub(super) const fn is_one_sided(self) -> bool {
-        matches!(self, Self::Availability | Self::Errors | Self::Latency | Self::Cpu | Self::Memory)
+        matches!(
+            self,
+            Self::Availability
+                | Self::Errors
+                | Self::Latency
+                | Self::Cpu
+                | Self::Memory
+                | Self::Calls
+        )
     }
 
     /// Weight of an effect of this kind.

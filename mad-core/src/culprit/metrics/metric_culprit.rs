@@ -1,6 +1,7 @@
 //! Builds the culprits of the ranking, with evidence and propagation path, from the candidates.
 
-use super::charges::{CallGraph, Candidate};
+use super::charges::{CallGraph, Candidate, Charge};
+use super::kind::MetricKind;
 use super::ranking::{MetricCulprit, MetricEvidence};
 use crate::series::Entity;
 use crate::telemetry::ChangeEvent;
@@ -8,6 +9,8 @@ use crate::time::{SECOND, Timestamp};
 
 /// Largest number of evidence entries of a culprit.
 const MAX_EVIDENCE: usize = 5;
+/// Share of the strongest weight from which a cause of it is named instead.
+const NEARLY: f64 = 0.6;
 /// Effect from which a service is part of the propagation path, in scales.
 const MIN_PATH_EFFECT: f64 = 2.0;
 /// How long before the onset a change counts, ns.
@@ -20,28 +23,54 @@ pub(super) fn culprit(
     change: Option<ChangeEvent>,
     chain: Vec<String>,
 ) -> Option<MetricCulprit> {
-    let first = candidate.charges.first()?;
-    let evidence = candidate.charges.iter().take(MAX_EVIDENCE).map(|charge| MetricEvidence {
-        service: charge.series.service.to_string(),
-        resource: charge.series.resource.to_string(),
-        metric: charge.series.metric.to_string(),
-        kind: charge.series.kind,
-        value: charge.effect.value,
-        expected: charge.effect.expected,
-        effect: charge.effect.size,
-        onset: Timestamp::from_nanos(charge.effect.onset),
-    });
+    let first = cause(&candidate.charges, least)?;
+    let others =
+        candidate.charges.iter().filter(|charge| charge.series.name() != first.series.name());
+    let evidence =
+        std::iter::once(first).chain(others).take(MAX_EVIDENCE).map(|charge| MetricEvidence {
+            service: charge.series.service.to_string(),
+            resource: charge.series.resource.to_string(),
+            metric: charge.series.metric.to_string(),
+            kind: charge.series.kind,
+            value: charge.effect.value,
+            expected: charge.effect.expected,
+            effect: charge.effect.size,
+            onset: Timestamp::from_nanos(charge.effect.onset),
+        });
     let own = &*first.series.service == candidate.service;
+    // the first clear move of any of its series that is as clear as the one that is named
+    let clear =
+        candidate.charges.iter().filter(|charge| charge.weight >= least.max(NEARLY * first.weight));
+    let onset = clear.map(|charge| charge.effect.onset).fold(first.effect.onset, i64::min);
     Some(MetricCulprit {
         entity: Entity::new(candidate.service, if own { &first.series.resource } else { "" }),
         metric: first.series.metric.to_string(),
         score: candidate.weight / (candidate.weight + least),
-        onset: Timestamp::from_nanos(first.effect.onset),
+        onset: Timestamp::from_nanos(onset),
         evidence: evidence.collect(),
         change,
         chain,
         correlated: Vec::new(),
     })
+}
+
+/// The charge that names the metric at fault: the strongest, unless one that usually causes it is
+/// nearly as strong.
+///
+/// Memory that runs out costs processor time, and both make calls slow; rarely the other way round.
+fn cause<'a, 'b>(charges: &'b [Charge<'a>], least: f64) -> Option<&'b Charge<'a>> {
+    let strongest = charges.first()?;
+    let needed = least.max(NEARLY * strongest.weight);
+    let rank = |charge: &Charge<'_>| match charge.series.kind {
+        MetricKind::Memory => 0,
+        MetricKind::Cpu => 1,
+        MetricKind::Latency | MetricKind::Availability => 2,
+        _ => 3,
+    };
+    let is_resource =
+        |charge: &&Charge<'_>| charge.weight >= needed && rank(charge) < rank(strongest).min(2);
+    // `min_by_key` keeps the first of equals, which is the strongest
+    Some(charges.iter().filter(is_resource).min_by_key(|charge| rank(charge)).unwrap_or(strongest))
 }
 
 /// The propagation path to a candidate: services that each call the next.

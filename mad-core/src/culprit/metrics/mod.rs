@@ -16,6 +16,7 @@ mod ranker;
 mod ranking;
 mod series;
 mod timeline;
+mod waits;
 mod window;
 
 pub use config::MetricRankerConfig;

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::charges::{CallGraph, Candidate, candidates};
+use super::call_gaps::{CallGap, by_service};
+use super::charges::{CallGraph, Calls, Candidate, candidates};
 use super::config::{MetricRankerConfig, RankerPart};
 use super::correlate::correlated;
-use super::effect::{Effect, anomalous_rows, effect, levels};
+use super::effect::{Effect, Level, anomalous_rows, count_floor, effect, levels};
 use super::kind::MetricKind;
 use super::metric_culprit::{CHANGE_REACH, chain, culprit};
 use super::onset;
 use super::ranking::{MetricCulprit, MetricRanking};
 use super::series::Series;
 use super::timeline::Timeline;
+use super::waits::{Wait, waits};
 use super::window::MetricWindow;
 use crate::error::Result;
 use crate::telemetry::ChangeEvent;
@@ -24,6 +26,15 @@ use crate::time::Timestamp;
 const SEARCH_POINTS: usize = 100;
 /// By how much another onset has to stand out more than the declared one: e times the effect.
 const DECLARED_LEAD: f64 = 1.0;
+/// Most windows of normal time that the incident is compared with, and the least number that says
+/// something.
+const QUIET_WINDOWS: usize = 6;
+const MIN_QUIET_WINDOWS: usize = 4;
+/// Rows of normal time before the first of these windows.
+const ROWS_BEFORE_QUIET: usize = 20;
+/// By how much the incident has to stand out from the second of them if the first is an earlier
+/// incident: the logarithm of a factor of the effect.
+const EARLIER_INCIDENT: f64 = 1.0;
 /// Factor of the effect for a change before the onset.
 const CHANGED: f64 = 1.5;
 
@@ -37,9 +48,12 @@ const CHANGED: f64 = 1.5;
 ///    with the least variation would rank first.
 /// 2. **Direction.** Latencies, errors, cpu and memory are bad when they rise, availability when it
 ///    falls, other metrics in both directions ([`MetricKind`]).
+///    Small counts have the scale of a Poisson count. Where normal time has a trend, the closer of its
+///    median and the value at which the trend arrives is expected. A resource that is new, such as a
+///    pod, is compared with the others of its service, at present and before.
 /// 3. **Alignment.** With a target, a series is evaluated in the target's anomalous rows, relative to
 ///    normal time or to the rows just before, whichever is closer. Rows in which the series had moved
-///    already, at most ten, do not count as rows before: a cause moves before its symptom.
+///    already, at most thirty, do not count as rows before: a cause moves before its symptom.
 /// 4. **Onset.** If normal time is contiguous with the incident, or is not given, the onset is
 ///    searched. With a target it is where the target became anomalous. Without, it is the one of the
 ///    largest common level steps from which on a single service stands out most, because a wrong
@@ -52,12 +66,19 @@ const CHANGED: f64 = 1.5;
 ///    that stopped logging, are charged to their service.
 /// 7. **Changes.** A change in the half hour before the onset adds `ln 1.5` to the weight of a service
 ///    that is large enough to be reported without it.
-/// 8. **Abstaining.** The ranking is empty if the effect of the first service or of the target is too
-///    small.
+/// 8. **Waits.** Where a call has a latency of the client (`X_client->CALLEE`) and one of the server
+///    (`X_server->CALLER`), the difference counts as call gaps do.
+/// 9. **Naming.** A culprit is named by its memory, else its cpu, if their effect is nearly as large as
+///    the largest: they cause slow calls, and rarely the other way round. Its onset is the first clear
+///    move of its series.
+/// 10. **Abstaining.** The ranking is empty if the effect of the first service or of the target is too
+///     small; and, without a target, if windows of normal time of the same length have a service that
+///     stands out as much.
 ///
 /// # Small samples
 ///
-/// A series needs four normal values. An edge needs three calls in normal time and three in the
+/// A series needs four normal values. The comparison with windows of normal time needs at least four
+/// windows and twenty rows before them. An edge needs three calls in normal time and three in the
 /// incident.
 ///
 /// # Limits
@@ -126,6 +147,18 @@ impl MetricRanker {
                 series.kind = self.config.kind_of(&series.metric).unwrap_or(series.kind);
             }
         }
+        // small counts have a floor; calls that both ends measure give the wait between them
+        for series in &mut series {
+            series.floor = count_floor(series);
+        }
+        let waits =
+            if self.config.applies(RankerPart::ClientViews) { waits(&series) } else { Vec::new() };
+        let first_wait = series.len();
+        let mut ends = Vec::new();
+        for Wait { caller, callee, series: wait } in waits {
+            series.push(wait);
+            ends.push((caller, callee));
+        }
         let target = target.and_then(|(service, metric)| {
             // a target counts only if it has points in the incident
             let is_target = |one: &Series| {
@@ -137,10 +170,17 @@ impl MetricRanker {
         let Some(timeline) = Timeline::declared(&series) else {
             return MetricRanking { culprits: Vec::new(), abstained: true, start: None };
         };
-        let case = Case { window, graph: &graph, target };
+        let case = Case { window, graph: &graph, target, waits: (first_wait, &ends) };
         // the onset splits all series, spans and lines; the final ranking uses all points
         let timeline = self.find_onset(case, &mut series, timeline);
-        let culprits = self.judge(case, &series, &timeline, usize::MAX).culprits;
+        let Judgement { first, mut culprits, .. } =
+            self.judge(case, &series, &timeline, usize::MAX);
+        // spans and log lines have no such windows
+        let is_metric = culprits.first().and_then(|first| first.evidence.first());
+        let is_metric = is_metric.is_some_and(|evidence| !evidence.kind.is_direct());
+        if target.is_none() && is_metric && first < self.usual_weight(case, &series, &timeline) {
+            culprits.clear();
+        }
         MetricRanking {
             abstained: culprits.is_empty(),
             culprits,
@@ -165,7 +205,7 @@ impl MetricRanker {
         let mut best = (f64::NEG_INFINITY, rows.first().copied().unwrap_or(0));
         for row in rows.iter().copied().filter(|_| rows.len() > 1) {
             let timeline = given.with_onset(row, series);
-            let Judgement { stands_out, culprits } =
+            let Judgement { stands_out, culprits, .. } =
                 self.judge(case, series, &timeline, SEARCH_POINTS);
             let leads = given.declared && row == 0 && !culprits.is_empty();
             let lead = if leads { DECLARED_LEAD } else { 0.0 };
@@ -180,6 +220,27 @@ impl MetricRanker {
         let first = first.and_then(|first| first.evidence.into_iter().next());
         let row = first.and_then(|evidence| onset::earlier(series, &evidence, &given));
         row.map_or(timeline, |row| given.with_onset(row, series))
+    }
+
+    /// The weight from which a culprit stands out from what normal time shows in windows of the same
+    /// length, each ranked as if it was the incident.
+    ///
+    /// Fleets always have a series that drifts or strays. If the incident were one more such window,
+    /// its first weight would exceed those of `n` others with a chance of 1 in `n + 1`. One of them may
+    /// hold an earlier incident, which must not hide this one.
+    fn usual_weight(&self, case: Case<'_>, series: &[Series], timeline: &Timeline) -> f64 {
+        let mut weights: Vec<f64> = quiet_windows(series, timeline)
+            .iter()
+            .map(|(series, timeline)| {
+                let judged = self.judge(case, series, timeline, SEARCH_POINTS);
+                judged.first
+            })
+            .collect();
+        weights.sort_by(|a, b| b.total_cmp(a));
+        match *weights.as_slice() {
+            [first, second, ..] => first.min(second + EARLIER_INCIDENT),
+            _ => 0.0,
+        }
     }
 
     /// Ranks for a given onset, with at most `points` points of a series in normal time and incident.
@@ -201,10 +262,30 @@ impl MetricRanker {
             .as_ref()
             .map(|(_, bad)| bad)
             .filter(|_| self.config.applies(RankerPart::Alignment));
-        let metrics = series.iter().zip(&levels).filter_map(|(series, level)| {
-            Some((series, effect(series, level.as_ref()?, timeline, bad, points)?))
-        });
-        let direct = span_and_log_effects(case.window, timeline);
+        let (first_wait, ends) = case.waits;
+        let found = |(series, level): (&Series, &Option<Level>)| {
+            effect(series, level.as_ref()?, timeline, bad, points)
+        };
+        let metrics = series.iter().zip(&levels).take(first_wait);
+        let metrics = metrics.filter_map(|one| Some((one.0, found(one)?)));
+        // the gaps of calls, from spans or else from the latencies at both ends
+        let mut gaps = if timeline.quiet {
+            Vec::new()
+        } else {
+            case.window.calls.gaps(|at| timeline.holds(at))
+        };
+        let has_spans = !case.window.calls.is_empty();
+        let waits = series.iter().zip(&levels).skip(first_wait).zip(ends);
+        gaps.extend(waits.filter(|_| !has_spans).filter_map(|(one, (caller, callee))| {
+            let Level { center, scale, .. } = (*one.1)?;
+            let onset = one.0.incident().first()?.0;
+            let still = Effect { size: 0.0, value: center, expected: center, scale, onset };
+            let effect = found(one).unwrap_or(still);
+            Some(CallGap { caller: Arc::clone(caller), callee: Arc::clone(callee), effect })
+        }));
+        let by_service = by_service(&gaps);
+        let calls = Calls { gaps: &gaps, by_service: &by_service, is_traced: has_spans };
+        let direct = direct_effects(case.window, &by_service, timeline);
         let direct = direct.iter().map(|(series, effect)| (series, *effect));
         let effects: Vec<(&Series, Effect)> = metrics.chain(direct).collect();
         let target = aligned.as_ref().map(|(target, _)| *target);
@@ -213,8 +294,7 @@ impl MetricRanker {
             let own = effects.iter().find(|(series, _)| series.name() == target.name());
             own.map_or(0.0, |(_, effect)| effect.size) >= self.config.min_target_effect
         });
-        let mut candidates =
-            candidates(&effects, target, case.graph, !case.window.calls.is_empty(), &self.config);
+        let mut candidates = candidates(&effects, target, case.graph, &calls, &self.config);
         // smallest reported weight: the logarithm of the smallest effect
         let least = match target {
             Some(_) => self.config.min_effect.ln_1p(),
@@ -235,7 +315,7 @@ impl MetricRanker {
         if let Some(first) = culprits.first_mut().filter(|_| points == usize::MAX) {
             first.correlated = correlated(&candidates, timeline, self.config.min_effect);
         }
-        Judgement { stands_out: first - others.sum::<f64>(), culprits }
+        Judgement { first, stands_out: first - others.sum::<f64>(), culprits }
     }
 }
 
@@ -263,6 +343,9 @@ fn change_of<'a>(candidate: &Candidate<'_>, window: &'a MetricWindow) -> Option<
     all.iter().filter(before).max_by_key(key)
 }
 
+/// Caller and callee of a call.
+type CallEnds = (Arc<str>, Arc<str>);
+
 /// The input beside the series.
 #[derive(Clone, Copy)]
 struct Case<'a> {
@@ -270,6 +353,8 @@ struct Case<'a> {
     graph: &'a CallGraph<'a>,
     /// Index of the target among the series.
     target: Option<usize>,
+    /// Index of the first series of a wait, and the caller and callee of each.
+    waits: (usize, &'a [CallEnds]),
 }
 
 /// A ranking for one onset.
@@ -277,16 +362,50 @@ struct Judgement {
     /// The first weight minus the excess of the other weights over the smallest reported weight. It is
     /// low for a wrong onset, which gives many candidates or none.
     stands_out: f64,
+    /// The weight of the first candidate, named or not.
+    first: f64,
     culprits: Vec<MetricCulprit>,
 }
 
-/// The effects from call gaps and log lines, each as a series without points.
-fn span_and_log_effects(window: &MetricWindow, timeline: &Timeline) -> Vec<(Series, Effect)> {
-    let holds = |at: i64| timeline.holds(at);
-    let gaps = window.calls.effects(holds).into_iter();
-    let gaps = gaps
-        .map(|(service, gap)| (Series::of_service(service, "call gap", MetricKind::Calls), gap));
-    let lines = window.lines.effects(holds).into_iter().flat_map(|(service, lines)| {
+/// Windows of normal time, each with the time before it as normal time.
+fn quiet_windows(series: &[Series], timeline: &Timeline) -> Vec<(Vec<Series>, Timeline)> {
+    let rows = series.iter().map(|series| series.normal().len()).max().unwrap_or(0);
+    // as long as the incident; of a long incident an eighth of normal time, but ten rows
+    let length = timeline.rows.min((rows / 8).max(10)).max(1);
+    let before = (3 * length).max(ROWS_BEFORE_QUIET);
+    let windows = (rows.saturating_sub(before) / length).min(QUIET_WINDOWS);
+    if windows < MIN_QUIET_WINDOWS {
+        return Vec::new();
+    }
+    let last = series.iter().filter_map(|series| Some(series.normal().last()?.0)).max();
+    let Some(last) = last else { return Vec::new() };
+    let span = timeline.step.saturating_mul(length as i64);
+    (0..windows as i64)
+        .map(|index| {
+            let end = last.saturating_sub(span.saturating_mul(index));
+            let from = end.saturating_sub(span);
+            let cut: Vec<Series> = series.iter().map(|one| one.window(from, end)).collect();
+            let start = from.saturating_add(timeline.step);
+            let quiet =
+                Timeline { start, end, rows: length, quiet: true, contiguous: true, ..*timeline };
+            (cut, quiet)
+        })
+        .collect()
+}
+
+/// The effects from call gaps and log lines, each as a series without points. Windows of normal time
+/// have no log lines.
+fn direct_effects(
+    window: &MetricWindow,
+    gaps: &[(Arc<str>, Effect)],
+    timeline: &Timeline,
+) -> Vec<(Series, Effect)> {
+    let gaps = gaps.iter().map(|(service, gap)| {
+        (Series::of_service(Arc::clone(service), "call gap", MetricKind::Calls), *gap)
+    });
+    let lines =
+        if timeline.quiet { Vec::new() } else { window.lines.effects(|at| timeline.holds(at)) };
+    let lines = lines.into_iter().flat_map(|(service, lines)| {
         let series = |metric| Series::of_service(Arc::clone(&service), metric, MetricKind::Logs);
         let errors = lines.errors.map(|effect| (series("log errors"), effect));
         let missing = lines.missing.map(|effect| (series("missing log lines"), effect));

@@ -24,7 +24,7 @@ pub struct MetricEvidence {
     pub expected: f64,
     /// Distance of the value from the expected value in scales, above 0 in the bad direction.
     pub effect: f64,
-    /// The first row that reaches half of the effect.
+    /// The first clear move of the series; of a step, the first row that reaches half of the effect.
     pub onset: Timestamp,
 }
 
@@ -73,7 +73,7 @@ pub struct MetricCulprit {
     pub metric: String,
     /// Score, 0 to 1. A score of 0.5 corresponds to the smallest effect that is ever reported.
     pub score: f64,
-    /// Start of the first row in which that metric is anomalous.
+    /// The first clear move of any of its series that is about as strong as that metric.
     pub onset: Timestamp,
     /// The evidence, strongest first, at most five entries.
     pub evidence: Vec<MetricEvidence>,

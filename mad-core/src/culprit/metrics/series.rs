@@ -14,6 +14,8 @@ pub(super) struct Series {
     pub resource: Arc<str>,
     pub metric: Arc<str>,
     pub kind: MetricKind,
+    /// Smallest scale, in the unit of the metric.
+    pub floor: f64,
     /// Normal time, then the incident; each in order of time.
     points: Vec<Point>,
     /// Index of the incident's first point.
@@ -31,7 +33,7 @@ impl Series {
     /// A series without points, for an effect of a whole service.
     pub fn of_service(service: Arc<str>, metric: &str, kind: MetricKind) -> Self {
         let (resource, metric) = (Arc::from(""), Arc::from(metric));
-        Self { service, resource, metric, kind, points: Vec::new(), onset: 0 }
+        Self { service, resource, metric, kind, floor: 0.0, points: Vec::new(), onset: 0 }
     }
 
     /// Points of normal time.
@@ -52,6 +54,23 @@ impl Series {
     /// Moves the onset of the incident to a moment. Normal time must run into the incident.
     pub fn set_onset(&mut self, at: i64) {
         self.onset = self.points.partition_point(|point| point.0 < at);
+    }
+
+    /// The series with the points after `from` up to `end` as the incident, and those before as normal
+    /// time.
+    pub fn window(&self, from: i64, end: i64) -> Self {
+        let until = self.points.partition_point(|point| point.0 <= end);
+        let points: Vec<Point> = self.points.iter().take(until).copied().collect();
+        let onset = points.partition_point(|point| point.0 <= from);
+        Self { points, onset, ..self.named() }
+    }
+
+    /// The name alone.
+    fn named(&self) -> Self {
+        let mut named = Self::of_service(Arc::clone(&self.service), "", self.kind);
+        (named.resource, named.metric) = (Arc::clone(&self.resource), Arc::clone(&self.metric));
+        named.floor = self.floor;
+        named
     }
 
     /// Service, resource and metric.

@@ -20,6 +20,8 @@ pub(super) struct Timeline {
     pub contiguous: bool,
     /// Whether the caller declared the onset, by giving normal time.
     pub declared: bool,
+    /// Whether this is a window of normal time, which spans and log lines are not divided by.
+    pub quiet: bool,
 }
 
 impl Timeline {
@@ -33,7 +35,15 @@ impl Timeline {
         let gap = normal_end.map(|end| start.saturating_sub(end));
         let contiguous =
             gap.is_none_or(|gap| gap > 0 && gap <= step.saturating_mul(CONTIGUOUS_ROWS));
-        Some(Self { start, end, step, rows: rows(series), contiguous, declared: gap.is_some() })
+        Some(Self {
+            start,
+            end,
+            step,
+            rows: rows(series),
+            contiguous,
+            declared: gap.is_some(),
+            quiet: false,
+        })
     }
 
     /// The incident with its onset at another row; splits the points of all series there.

@@ -2,6 +2,7 @@
 
 mod onset;
 mod shapes;
+mod situations;
 
 use mad_core::culprit::{
     MetricKind, MetricRanker, MetricRankerConfig, MetricRanking, MetricWindow,
