@@ -16,6 +16,7 @@ mod metrics;
 mod overrides;
 #[cfg(feature = "simulate")]
 mod pipeline;
+mod shapes;
 mod signals;
 mod silence;
 #[cfg(feature = "simulate")]
