@@ -144,8 +144,9 @@ bench-graph: $(VENV)/.installed $(VENV)/.tested ## measure a service graph of a 
 bench-service: $(VENV)/.installed $(VENV)/.tested ## measure the live service
 	$(BIN)/python benches/service.py
 
-bench-sources: $(VENV)/.installed $(VENV)/.tested ## measure the receivers of OpenTelemetry and Prometheus
+bench-sources: $(VENV)/.installed $(VENV)/.tested ## measure the receivers of OpenTelemetry and Prometheus, and Kafka
 	$(BIN)/python benches/sources.py
+	$(BIN)/python benches/kafka.py
 
 bench-overload: $(VENV)/.installed $(VENV)/.tested ## overload the live service, with slow clients; check its limits
 	$(BIN)/python benches/overload.py
