@@ -142,8 +142,10 @@ fn access_logs_of_proxies() {
     assert_eq!(records("", &traefik).1, ["shop /pay 200 24"]);
     let traefik = "{\"StartUTC\":\"2026-11-29T05:01:45Z\",\"RequestMethod\":\"GET\",\"RequestPath\":\
         \"/pay\",\"DownstreamStatus\":200,\"Duration\":24000000,\"OriginDuration\":1,\
-        \"ServiceName\":\"shop@file\"}\n";
-    assert_eq!(records("traefik.json", traefik).1, ["shop /pay 200 24"]);
+        \"ServiceName\":\"shop@file\",\"time\":\"2026-11-29T05:01:46Z\"}\n";
+    let (seen, document) = read("traefik.json", traefik);
+    assert_eq!(seen.records, ["shop /pay 200 24"]);
+    assert_eq!(document.first.as_deref(), Some("2026-11-29T05:01:45Z"));
 }
 
 #[test]

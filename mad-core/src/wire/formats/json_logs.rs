@@ -83,6 +83,8 @@ struct Extra<'a> {
     /// The query of a path is elsewhere; the path may be empty.
     host: Cow<'a, str>,
     flags: Cow<'a, str>,
+    /// When Traefik began the request; its `time` is that of the line.
+    start: Cow<'a, str>,
     /// Milliseconds of a unit of the duration, where the writer is known.
     factor: Option<f64>,
 }
@@ -114,6 +116,7 @@ impl<'a> Extra<'a> {
                     self.host = text();
                 }
                 "response_flags" | "responseFlags" => self.flags = text(),
+                "StartUTC" => self.start = text(),
                 // Traefik writes nanoseconds, Caddy seconds
                 "OriginDuration" | "DownstreamStatus" => self.factor = Some(1e-6),
                 "logger" if raw.get().contains("http.log.access") => self.factor = Some(1000.0),
@@ -196,6 +199,9 @@ impl Facts<'_> {
     }
 
     fn time(&self, zone: ZonePolicy) -> Result<Timestamp, RejectReason> {
+        if let Ok(start) = Timestamp::parse(&self.extra.start, zone) {
+            return Ok(start);
+        }
         let of_log = self.log(0);
         if of_log.is_missing() { self.request(0).time(zone) } else { of_log.time(zone) }
     }
@@ -369,6 +375,11 @@ fn give_log(
 pub(super) fn is_json_log(line: &str) -> bool {
     let line = line.trim();
     let zone = ZonePolicy::Offset(0);
+    // also a request whose record is not complete
+    let own = ["\"endpoint\"", "\"status_code\"", "\"latency_ms\""];
+    if own.iter().filter(|key| line.contains(**key)).count() > 1 {
+        return false;
+    }
     let Ok(log) = Fields::<Logs>::read(line, &mut Layout::new()) else { return false };
     let has_time = log.values.first().is_some_and(|time| time.time(zone).is_ok());
     let is_spoken =
