@@ -22,6 +22,14 @@ CHECKS = [
     content_type_conformance,
     response_headers_conformance,
 ]
+
+
+@schemathesis.serializer("application/x-protobuf")
+def protobuf(_: Any, value: Any) -> bytes:
+    """A body of remote write: any bytes."""
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
 #: Requests of each route.
 EXAMPLES = 25
 
