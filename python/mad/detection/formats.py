@@ -17,7 +17,7 @@ OWN = ("csv", "json-lines")
 """The formats with the fields of mad, whose readers need text."""
 MOST_FILES = 1_000
 """Most files of a folder that are read as inputs."""
-_LOOSE = ("json-logs", "text-log", "iis", "elastic", "prometheus-api")
+_LOOSE = ("docker", "json-logs", "text-log", "iis", "elastic", "prometheus-api")
 """Formats whose content may have the fields of mad, which are then read as such."""
 _FORMAT = "format:"
 _ENOUGH = 0.5
