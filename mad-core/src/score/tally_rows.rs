@@ -44,7 +44,7 @@ impl TallyRows {
 
     /// The row at a place, counted from the newest one.
     #[inline]
-    fn from_newest(&self, place: usize) -> Option<(u32, u32)> {
+    fn nth_newest(&self, place: usize) -> Option<(u32, u32)> {
         let at = self.len().checked_sub(place + 1)?;
         match self {
             Self::Small(rows) => {
@@ -56,7 +56,7 @@ impl TallyRows {
 
     /// The rows, the newest first.
     pub fn newest_first(&self) -> impl Iterator<Item = (u32, u32)> {
-        (0..self.len()).filter_map(|place| self.from_newest(place))
+        (0..self.len()).filter_map(|place| self.nth_newest(place))
     }
 
     /// Adds a row. The oldest one leaves where there are `most` rows, and is returned.
