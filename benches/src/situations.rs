@@ -229,17 +229,15 @@ impl Fault {
     }
 }
 
-/// The series of a service, and its latency by row.
-fn service_series(
+/// The latency of a service by row, and how long it waits for each of its callees.
+fn latency_and_waits(
     at: usize,
     service: &Service,
     served: &[Vec<f64>],
     load: &[f64],
     fault: &Fault,
     noise: &mut Noise,
-) -> (Vec<SituationSeries>, Vec<f64>) {
-    let is_pods = matches!(fault.happening, Happening::Canary | Happening::Rollout);
-    let mut made = Vec::new();
+) -> (Vec<f64>, Vec<Vec<f64>>) {
     let mut latency = vec![0.0; load.len()];
     let mut lasting = 0.0;
     let mut client: Vec<Vec<f64>> = vec![Vec::new(); service.callees.len()];
@@ -259,6 +257,21 @@ fn service_series(
             *latency += waited;
         }
     }
+    (latency, client)
+}
+
+/// The series of a service, and its latency by row.
+fn service_series(
+    at: usize,
+    service: &Service,
+    served: &[Vec<f64>],
+    load: &[f64],
+    fault: &Fault,
+    noise: &mut Noise,
+) -> (Vec<SituationSeries>, Vec<f64>) {
+    let is_pods = matches!(fault.happening, Happening::Canary | Happening::Rollout);
+    let mut made = Vec::new();
+    let (mut latency, client) = latency_and_waits(at, service, served, load, fault, noise);
     // a canary takes a share of the service's calls, so callers see a part of its fault
     let pods = if is_pods { service.pods } else { 1 };
     let canary = is_pods && at == fault.culprit;

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use mad_benches::situations::{Happening, Situation};
-use mad_core::culprit::{MetricRanker, MetricRankerConfig};
+use mad_core::culprit::{MetricEvidence, MetricRanker, MetricRankerConfig};
 
 /// The situations by name.
 const SITUATIONS: [(&str, Happening); 11] = [
@@ -63,7 +63,11 @@ fn main() -> ExitCode {
                                 "{}:{:.2} [{}]",
                                 named.entity.service,
                                 named.score,
-                                named.evidence.first().map(|e| e.sentence()).unwrap_or_default()
+                                named
+                                    .evidence
+                                    .first()
+                                    .map(MetricEvidence::sentence)
+                                    .unwrap_or_default()
                             )
                         })
                         .collect();
