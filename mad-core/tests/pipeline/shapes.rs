@@ -5,7 +5,8 @@ use mad_core::config::{Override, PipelineConfig};
 use mad_core::series::Glob;
 use mad_core::time::SECOND;
 use mad_core::{
-    Incident, IncidentChange, Pipeline, Reason, Request, Signal, Source, Timestamp, Update,
+    Incident, IncidentChange, Pipeline, Reason, Request, Signal, SignalName, Source, Timestamp,
+    Update,
 };
 
 use crate::common::minute;
@@ -77,7 +78,7 @@ fn default() -> PipelineConfig {
 
 fn said(found: &[Incident]) -> Vec<String> {
     let one = |one: &Incident| {
-        let signals: Vec<&str> = one.signals().map(|signal| signal.as_str()).collect();
+        let signals: Vec<&str> = one.signals().map(SignalName::as_str).collect();
         format!("{} {} to {} {signals:?}", one.entity, one.start, one.end)
     };
     found.iter().map(one).collect()

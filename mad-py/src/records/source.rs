@@ -155,15 +155,12 @@ impl Source {
             return Ok(());
         }
         let first = std::mem::take(&mut self.first_bytes);
-        let reader = match &self.foreign {
-            Some((format, options)) => {
-                let begin = first.get(..DETECT_BYTES).unwrap_or(&first);
-                Reader::Foreign(decoder_of(*format, options, begin)?)
-            }
-            None => {
-                let format = Format::sniff(&first);
-                Reader::Own(AnyDecoder::with_columns(self.kind, format, zone, &self.columns))
-            }
+        let reader = if let Some((format, options)) = &self.foreign {
+            let begin = first.get(..DETECT_BYTES).unwrap_or(&first);
+            Reader::Foreign(decoder_of(*format, options, begin)?)
+        } else {
+            let format = Format::sniff(&first);
+            Reader::Own(AnyDecoder::with_columns(self.kind, format, zone, &self.columns))
         };
         let reader = self.reader.insert(reader);
         reader.read(Some(&first), memory, sink, rejections)?;
