@@ -118,6 +118,10 @@ pub(super) struct QuorumClock {
     /// same moments, such as scraped metrics, are ahead of the clock by their interval each time.
     stride: i64,
     pub sources: SourceClocks,
+    /// The latest reading that was right, of any source. The clock lags behind it by minutes where one
+    /// source alone sends, or two that are rarely there together.
+    #[serde(default)]
+    right: Option<i64>,
 }
 
 impl QuorumClock {
@@ -137,6 +141,7 @@ impl QuorumClock {
             trouble: 0,
             stride: 0,
             sources: SourceClocks::new(sources),
+            right: None,
         }
     }
 
@@ -190,6 +195,7 @@ impl QuorumClock {
                 return true;
             }
         } else if reading < boundary && reading < self.refresh_at {
+            self.right = self.right.max(Some(at));
             return true;
         }
         self.work_out();
@@ -358,8 +364,12 @@ impl QuorumClock {
         let ahead = reading.since(clock);
         // the clock itself may lag by half the time that the votes span
         let usual = self.lateness.saturating_add(CALM / 2).saturating_add(self.stride);
-        if reading > self.plausible() && ahead > usual {
+        // what follows a right reading step by step is right too, however far the clock is behind
+        let right = self.right.map_or(clock, |right| clock.max(Timestamp::from_nanos(right)));
+        if reading > self.plausible() && ahead > usual && reading.since(right) > usual {
             self.sources.off(source, ahead);
+        } else {
+            self.right = self.right.max(Some(reading.nanos()));
         }
         let calm = (2 * CALM).saturating_add(self.lateness);
         if ahead > calm.saturating_add(self.spacing.saturating_mul(8)) {

@@ -394,3 +394,27 @@ fn a_request_at_equal_times_is_missed_when_it_stops_and_not_before() {
         assert!(run(&default(), all).is_empty(), "each {every} minutes");
     }
 }
+
+#[test]
+fn two_endpoints_that_are_rarely_there_together_lose_no_record() {
+    let patterns: [fn(i64) -> bool; 3] = [|_| true, |i| (i / 30) % 4 == 0, |i| i % DAY < 1_000];
+    for seed in 0..4 {
+        for (rate, other) in [(12.0, 0.05), (12.0, 20.0), (1.0, 60.0), (0.3, 0.3)] {
+            for is_on in patterns {
+                let mut all = endpoint(
+                    ("menu", "/list"),
+                    DAY,
+                    seed,
+                    |_| rate,
+                    |i, k| (200, 50.0 + 30.0 * unit(seed, i, k)),
+                );
+                let busy = |i| if is_on(i) { other } else { 0.0 };
+                all.extend(endpoint(("push", "/events"), DAY, seed + 50, busy, |i, k| {
+                    (200, 50.0 + 30.0 * unit(seed + 50, i, k))
+                }));
+                // `run` fails on a record that is rejected
+                run(&default(), all);
+            }
+        }
+    }
+}
