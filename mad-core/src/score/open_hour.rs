@@ -148,7 +148,8 @@ mod tests {
             }
             for (minute, level) in ended.iter().enumerate() {
                 let job = if (15..18).contains(&minute) { 12.0 } else { 0.0 };
-                assert!((level - job).abs() < 1.0, "minute {minute}: {level}");
+                // its three minutes move the median of a day that rises by as many minutes
+                assert!((level - job).abs() < 2.0, "minute {minute}: {level}");
             }
         }
     }
