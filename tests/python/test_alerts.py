@@ -471,7 +471,11 @@ def test_kills_lose_no_message(tmp_path: Path, server: Peer) -> None:
     end = time.monotonic() + 30
     while time.monotonic() < end and "resolved" not in events(server):
         time.sleep(0.1)
+    # the peer has a message before its mark is written
     alerts = running.get("/v1/query/alerts")["data"]
+    while time.monotonic() < end and any(one["status"] == "pending" for one in alerts):
+        time.sleep(0.1)
+        alerts = running.get("/v1/query/alerts")["data"]
     sinks = running.get("/v1/query/sinks")["data"]
     health = running.get("/health")
     running.stop()
