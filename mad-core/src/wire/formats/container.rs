@@ -2,98 +2,14 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
+use super::container_line::{DockerLine, Wrapped, cri, kubectl, pod_prefix};
 use super::lines::{LineReader, Out};
 use super::service::Services;
 use super::text_level::{canonical, level_in};
-use super::{FileFormat, FormatOptions, Unit, detect};
-use crate::error::Result;
+use super::{FileFormat, FormatOptions, Unit};
 use crate::limits::MAX_LINE_BYTES;
 use crate::telemetry::{LogLine, Record, RecordKind, RejectReason, RequestTime};
 use crate::time::{Timestamp, ZonePolicy};
-
-/// The parts of a line of a runtime.
-#[derive(Debug, PartialEq)]
-struct Wrapped<'a> {
-    time: &'a str,
-    stream: Cow<'a, str>,
-    /// Whether the record continues in the next line of the stream.
-    is_partial: bool,
-    text: Cow<'a, str>,
-}
-
-/// `time stdout|stderr P|F text` of the container runtime interface.
-fn cri(line: &str) -> Option<Wrapped<'_>> {
-    let mut parts = line.splitn(4, ' ');
-    let (time, stream, tag) = (parts.next()?, parts.next()?, parts.next()?);
-    let is_time = time.len() >= 20 && time.as_bytes().get(10) == Some(&b'T');
-    let tag = tag.split(':').next().unwrap_or_default();
-    (is_time && matches!(stream, "stdout" | "stderr") && matches!(tag, "P" | "F")).then(|| {
-        Wrapped {
-            time,
-            stream: Cow::Borrowed(stream),
-            is_partial: tag == "P",
-            text: Cow::Borrowed(parts.next().unwrap_or_default()),
-        }
-    })
-}
-
-/// A line of Docker's json-file driver, or of a forwarder that keeps the line in `log`.
-#[derive(Deserialize)]
-struct DockerLine<'a> {
-    #[serde(borrow, alias = "message", alias = "msg")]
-    log: Cow<'a, str>,
-    #[serde(borrow, default)]
-    stream: Cow<'a, str>,
-    #[serde(borrow, default, alias = "date", alias = "@timestamp", alias = "timestamp")]
-    time: Option<&'a RawValue>,
-}
-
-/// `2026-01-06T10:00:00.123456789Z text` of `kubectl logs --timestamps`.
-fn kubectl(line: &str) -> Option<Wrapped<'_>> {
-    let line = pod_prefix(line).map_or(line, |(_, rest)| rest);
-    let (time, text) = line.split_once(' ')?;
-    let is_time = time.len() >= 24 && time.ends_with('Z') && time.as_bytes().get(10) == Some(&b'T');
-    is_time.then_some(Wrapped {
-        time,
-        stream: Cow::Borrowed(""),
-        is_partial: false,
-        text: Cow::Borrowed(text),
-    })
-}
-
-/// `[pod/cart-0/web] text` of `kubectl logs --prefix`, and `web-1  | text` of Compose: the container
-/// and the text.
-fn pod_prefix(line: &str) -> Option<(&str, &str)> {
-    if let Some(inner) = line.strip_prefix("[pod/") {
-        let (pod, rest) = inner.split_once("] ")?;
-        return Some((pod.rsplit('/').next()?, rest));
-    }
-    let (name, rest) = line.split_once(" | ")?;
-    let name = name.trim_end();
-    let is_name = !name.is_empty()
-        && name.len() < 64
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-    is_name.then(|| {
-        (name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(['-', '_']), rest)
-    })
-}
-
-/// The runtime that wrote a line.
-pub(super) fn runtime_of(line: &str) -> Option<FileFormat> {
-    if cri(line).is_some() {
-        Some(FileFormat::Cri)
-    } else if line.starts_with('{') && line.contains("\"log\"") {
-        let found = serde_json::from_str::<DockerLine<'_>>(line).ok()?;
-        found.time.is_some().then_some(FileFormat::Docker)
-    } else if kubectl(line).is_some() || pod_prefix(line).is_some() {
-        Some(FileFormat::Kubectl)
-    } else {
-        None
-    }
-}
 
 /// Unwraps the lines of a runtime for the reader of their content.
 #[derive(Debug)]
@@ -119,20 +35,20 @@ struct Open {
 }
 
 impl ContainerReader {
-    pub fn new(runtime: FileFormat, options: &FormatOptions, first: &str) -> Result<Self> {
-        let content = content_of(runtime, first);
-        let found = detect::of_lines(&options.name, &content)
-            .filter(|format| !matches!(format, FileFormat::Cri | FileFormat::Docker));
-        let inner =
-            found.map(|format| super::line_reader(format, options, &content)).transpose()?;
-        Ok(Self {
+    /// A reader of the lines of a runtime; `inner` reads their content, `None` for plain text.
+    pub fn new(
+        runtime: FileFormat,
+        options: &FormatOptions,
+        inner: Option<Box<dyn LineReader>>,
+    ) -> Self {
+        Self {
             runtime,
-            inner: inner.flatten(),
+            inner,
             services: Services::new(options, "app"),
             zone: options.zone,
             partial: Vec::new(),
             open: Open::default(),
-        })
+        }
     }
 
     /// Gives a complete line of the content.
@@ -194,7 +110,7 @@ impl ContainerReader {
 }
 
 /// The complete lines of the content in the first lines of a runtime.
-fn content_of(runtime: FileFormat, first: &str) -> String {
+pub(super) fn content_of(runtime: FileFormat, first: &str) -> String {
     let mut content = String::new();
     let mut begun: Vec<(String, String)> = Vec::new();
     for wrapped in first.lines().filter_map(|line| unwrap(runtime, line)) {

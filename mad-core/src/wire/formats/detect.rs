@@ -1,7 +1,7 @@
 //! The rules that find the format of a file.
 
 use super::access::{elb_format, is_clf, is_envoy, is_haproxy, is_iis};
-use super::container::runtime_of;
+use super::container_line::runtime_of;
 use super::format::FileFormat;
 use super::json_logs::is_json_log;
 use super::load::{LocustTable, is_jmeter, is_k6, is_k6_json, is_report, is_wrk};
@@ -32,8 +32,19 @@ const OTHERS: [(Test, FileFormat); 3] = [
     (prometheus::is_text, FileFormat::PrometheusText),
 ];
 
+impl FileFormat {
+    /// The format of a file, from its name (without folder; it may be empty) and its first bytes
+    /// after decompression, [`DETECT_BYTES`](super::DETECT_BYTES) or all of them. `None` where no
+    /// rule fits.
+    ///
+    /// The content decides; the name only decides between formats that the content leaves open.
+    pub fn detect(name: &str, first: &[u8]) -> Option<Self> {
+        detect(name, first)
+    }
+}
+
 /// The format of a file: see [`FileFormat::detect`].
-pub(super) fn detect(name: &str, first: &[u8]) -> Option<FileFormat> {
+fn detect(name: &str, first: &[u8]) -> Option<FileFormat> {
     let first = first.strip_prefix(&BOM).unwrap_or(first);
     if first.trim_ascii().is_empty() {
         return None;
@@ -141,24 +152,4 @@ fn by_name(name: &str, format: FileFormat) -> FileFormat {
         FileFormat::Combined if is_of(&["traefik"]) => FileFormat::Traefik,
         other => other,
     }
-}
-
-/// Whether the beginning of a JSON file has a key, whatever its depth.
-pub(super) fn has_key(first: &[u8], key: &str) -> bool {
-    let mut rest = first;
-    while let Some(at) = memmem(rest, key.as_bytes()) {
-        let before = at.checked_sub(1).and_then(|before| rest.get(before));
-        rest = rest.get(at + key.len()..).unwrap_or_default();
-        if before == Some(&b'"')
-            && let [b'"', after @ ..] = rest
-            && after.trim_ascii_start().first() == Some(&b':')
-        {
-            return true;
-        }
-    }
-    false
-}
-
-fn memmem(text: &[u8], part: &[u8]) -> Option<usize> {
-    memchr::memmem::find(text, part)
 }

@@ -25,7 +25,7 @@ use crate::time::{Timestamp, ZonePolicy};
 
 /// Whether the first bytes of a JSON file are of Elastic APM.
 pub(super) fn is_elastic(first: &[u8]) -> bool {
-    use super::detect::has_key;
+    use super::json_documents::has_key;
     let start = first.trim_ascii_start();
     let begins = |key: &str| {
         let rest = start.strip_prefix(b"{").map(<[u8]>::trim_ascii_start);

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::detect;
 use crate::error::{Error, Result};
 use crate::telemetry::RecordKind;
 
@@ -246,15 +245,6 @@ impl FileFormat {
             let known: Vec<&str> = Self::ALL.iter().map(|format| format.as_str()).collect();
             Error::input(format!("format = {name:?}; there are: {}", known.join(", ")))
         })
-    }
-
-    /// The format of a file, from its name (without folder; it may be empty) and its first bytes
-    /// after decompression, [`DETECT_BYTES`](super::DETECT_BYTES) or all of them. `None` where no
-    /// rule fits.
-    ///
-    /// The content decides; the name only decides between formats that the content leaves open.
-    pub fn detect(name: &str, first: &[u8]) -> Option<Self> {
-        detect::detect(name, first)
     }
 }
 

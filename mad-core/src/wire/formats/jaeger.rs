@@ -23,7 +23,7 @@ use crate::telemetry::{RejectReason, Rejections, SpanKind};
 
 /// Whether the first bytes of a JSON file are of Jaeger.
 pub(super) fn is_jaeger(first: &[u8]) -> bool {
-    use super::detect::has_key;
+    use super::json_documents::has_key;
     has_key(first, "traceID")
         && (has_key(first, "spanID") || has_key(first, "spans") || has_key(first, "processes"))
 }

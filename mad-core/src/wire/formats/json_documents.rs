@@ -202,6 +202,22 @@ pub(super) fn label(value: &Value) -> Cow<'_, str> {
     }
 }
 
+/// Whether the beginning of a JSON file has a key, whatever its depth.
+pub(super) fn has_key(first: &[u8], key: &str) -> bool {
+    let mut rest = first;
+    while let Some(at) = memchr::memmem::find(rest, key.as_bytes()) {
+        let before = at.checked_sub(1).and_then(|before| rest.get(before));
+        rest = rest.get(at + key.len()..).unwrap_or_default();
+        if before == Some(&b'"')
+            && let [b'"', after @ ..] = rest
+            && after.trim_ascii_start().first() == Some(&b':')
+        {
+            return true;
+        }
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,7 +20,7 @@ use crate::telemetry::{RejectReason, Rejections, SpanKind};
 
 /// Whether the first bytes of a JSON file are of Zipkin.
 pub(super) fn is_zipkin(first: &[u8]) -> bool {
-    use super::detect::has_key;
+    use super::json_documents::has_key;
     let marks =
         ["localEndpoint", "remoteEndpoint", "binaryAnnotations", "annotations", "tags", "kind"];
     has_key(first, "traceId")

@@ -195,3 +195,14 @@ impl<'a> Resource<'a> {
         }
     }
 }
+
+/// The resource of a `ResourceSpans`, `ResourceMetrics` or `ResourceLogs`.
+pub(super) fn resource_in(message: &[u8]) -> std::result::Result<Resource<'_>, Malformed> {
+    let (mut fields, mut found) = (Fields::new(message), Resource::default());
+    while let Some((number, value)) = fields.next()? {
+        if number == 1 {
+            found = Resource::read(value.bytes())?;
+        }
+    }
+    Ok(found)
+}

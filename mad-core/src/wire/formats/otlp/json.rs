@@ -12,6 +12,7 @@ use super::super::trace_span::{TraceSpan, is_id};
 use super::super::{FormatDecoder, FormatOptions, FormatSink};
 use super::attributes::{AnyValue, Resource};
 use super::json_metrics;
+use super::json_values::{attributes, nanos, plain};
 use super::logs::LogParts;
 use super::traces::{self, Context, duration_ms, time};
 use crate::error::Result;
@@ -74,7 +75,7 @@ enum Signal {
 /// Whether the first bytes of a JSON file are OTLP.
 pub(in super::super) fn is_json(first: &[u8]) -> bool {
     let mut names = SIGNALS.iter().flat_map(|names| names.resources);
-    names.any(|name| super::super::detect::has_key(first, name))
+    names.any(|name| super::super::json_documents::has_key(first, name))
 }
 
 /// Reads OTLP JSON.
@@ -234,14 +235,6 @@ fn give(signal: Signal, item: &RawValue, resource: &Resource<'_>, to: &mut Conte
     }
 }
 
-/// The attributes of an object as keys and `AnyValue` objects.
-pub(super) fn attributes(of: &Value) -> impl Iterator<Item = (&str, &Value)> {
-    let list = member(of, &["attributes"]).and_then(Value::as_array);
-    list.into_iter()
-        .flatten()
-        .filter_map(|one| Some((one.get("key")?.as_str()?, one.get("value")?)))
-}
-
 /// The value of an `AnyValue` object, as far as the decoders look at it.
 fn any_value(value: &Value) -> AnyValue<'_> {
     let Some((name, inner)) = value.as_object().and_then(|object| object.iter().next()) else {
@@ -256,38 +249,6 @@ fn any_value(value: &Value) -> AnyValue<'_> {
         }
         _ => AnyValue::Empty,
     }
-}
-
-/// An `AnyValue` object without its envelope: text, numbers, arrays and objects as plain JSON.
-pub(super) fn plain(value: &Value, depth: usize) -> Value {
-    let Some((name, inner)) = value.as_object().and_then(|object| object.iter().next()) else {
-        return Value::Null;
-    };
-    if depth > 16 {
-        return Value::Null;
-    }
-    let values = |inner: &Value| member(inner, &["values"]).and_then(Value::as_array).cloned();
-    match name.as_str() {
-        "arrayValue" | "array_value" => {
-            let all = values(inner).unwrap_or_default();
-            Value::Array(all.iter().map(|one| plain(one, depth + 1)).collect())
-        }
-        "kvlistValue" | "kvlist_value" => {
-            let all = values(inner).unwrap_or_default();
-            let pair = |one: &Value| {
-                Some((one.get("key")?.as_str()?.to_owned(), plain(one.get("value")?, depth + 1)))
-            };
-            Value::Object(all.iter().filter_map(pair).collect())
-        }
-        "intValue" | "int_value" => integer(inner).map_or(Value::Null, Value::from),
-        _ => inner.clone(),
-    }
-}
-
-/// A time in nanoseconds, as a number or as text; 0 where it is missing or negative.
-pub(super) fn nanos(of: &Value, names: &[&str]) -> u64 {
-    let found = member(of, names).and_then(integer).unwrap_or(0);
-    u64::try_from(found).unwrap_or(0)
 }
 
 fn span(item: &Value, resource: &Resource<'_>, to: &mut Context<'_>) {

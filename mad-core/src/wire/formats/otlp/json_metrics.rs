@@ -8,7 +8,7 @@ use super::super::json_documents::{integer, label, member, number, text};
 use super::super::metric_series::Temporality;
 use super::super::quantile::Exponential;
 use super::attributes::Resource;
-use super::json::{attributes, nanos, plain};
+use super::json_values::{attributes, nanos, plain};
 use super::metrics::{Data, DataPoint, MetricShape, indexed};
 use super::traces::Context;
 

@@ -2,7 +2,7 @@
 
 use super::super::Unit;
 use super::super::naming::{cut, optional};
-use super::attributes::{AnyValue, Resource, pair};
+use super::attributes::{AnyValue, Resource, pair, resource_in};
 use super::traces::{Context, hex, time};
 use crate::limits::MAX_LINE_BYTES;
 use crate::telemetry::{LogLine, Record, RecordKind, RejectReason};
@@ -21,7 +21,7 @@ pub(super) struct LogParts<'a> {
 
 /// The log records of one `ResourceLogs`.
 pub(super) fn resource_logs(message: &[u8], to: &mut Context<'_>) -> Result<(), Malformed> {
-    let resource = super::resource_of(message)?;
+    let resource = resource_in(message)?;
     let (mut fields, mut body) = (Fields::new(message), String::new());
     while let Some((number, scope)) = fields.next()? {
         if number != 2 && number != 1000 {
@@ -33,7 +33,7 @@ pub(super) fn resource_logs(message: &[u8], to: &mut Context<'_>) -> Result<(), 
                 *to.position += 1;
                 body.clear();
                 if log(value.bytes(), &resource, &mut body, to).is_err() {
-                    super::malformed(to, "log record");
+                    to.malformed("log record");
                 }
             }
         }

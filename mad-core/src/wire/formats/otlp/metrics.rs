@@ -6,7 +6,7 @@ use super::super::Unit;
 use super::super::memory::key_of;
 use super::super::metric_series::{SeriesName, SeriesPoint, Temporality, resource_of};
 use super::super::quantile::Exponential;
-use super::attributes::{Resource, pair};
+use super::attributes::{Resource, pair, resource_in};
 use super::traces::{Context, time};
 use crate::telemetry::{RecordKind, RejectReason};
 use crate::wire::protobuf::{Fields, Malformed, Value, packed_fixed64, packed_varints, zigzag};
@@ -139,7 +139,7 @@ impl DataPoint<'_> {
 
 /// The data points of one `ResourceMetrics`.
 pub(super) fn resource_metrics(message: &[u8], to: &mut Context<'_>) -> Result<(), Malformed> {
-    let resource = super::resource_of(message)?;
+    let resource = resource_in(message)?;
     let mut fields = Fields::new(message);
     while let Some((number, scope)) = fields.next()? {
         if number != 2 && number != 1000 {
@@ -149,7 +149,7 @@ pub(super) fn resource_metrics(message: &[u8], to: &mut Context<'_>) -> Result<(
         while let Some((number, value)) = fields.next()? {
             if number == 2 && metric(value.bytes(), &resource, to).is_err() {
                 *to.position += 1;
-                super::malformed(to, "metric");
+                to.malformed("metric");
             }
         }
     }
@@ -191,7 +191,7 @@ fn metric(message: &[u8], resource: &Resource<'_>, to: &mut Context<'_>) -> Resu
         };
         match read {
             Ok(point) => point.give(name, shape, resource, to),
-            Err(Malformed) => super::malformed(to, "data point"),
+            Err(Malformed) => to.malformed("data point"),
         }
     }
     Ok(())

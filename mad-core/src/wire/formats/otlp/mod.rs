@@ -8,6 +8,7 @@
 mod attributes;
 mod json;
 mod json_metrics;
+mod json_values;
 mod logs;
 mod metrics;
 mod traces;
@@ -20,26 +21,8 @@ use crate::limits::MAX_DOCUMENT_BYTES;
 use crate::telemetry::{RecordKind, RejectReason, Rejections};
 use crate::wire::protobuf::{Fields, Malformed, Value, first_field};
 
-use attributes::Resource;
 pub(super) use json::{OtlpJsonDecoder, is_json};
 use traces::Context;
-
-/// The resource of a `ResourceSpans`, `ResourceMetrics` or `ResourceLogs`.
-fn resource_of(message: &[u8]) -> std::result::Result<Resource<'_>, Malformed> {
-    let (mut fields, mut found) = (Fields::new(message), Resource::default());
-    while let Some((number, value)) = fields.next()? {
-        if number == 1 {
-            found = Resource::read(value.bytes())?;
-        }
-    }
-    Ok(found)
-}
-
-/// Counts an item that is not protobuf.
-fn malformed(to: &mut Context<'_>, item: &str) {
-    to.rejections
-        .add(RejectReason::Truncated, *to.position, || format!("the {item} is not valid protobuf"));
-}
 
 /// The signal of a body from its first item; `None` where it holds none.
 ///
@@ -173,7 +156,7 @@ impl OtlpDecoder {
         };
         if read.is_err() {
             *to.position += 1;
-            malformed(&mut to, "resource");
+            to.malformed("resource");
         }
     }
 

@@ -4,7 +4,7 @@ use super::super::FormatSink;
 use super::super::memory::TelemetryMemory;
 use super::super::naming::{Naming, cut, optional};
 use super::super::trace_span::TraceSpan;
-use super::attributes::{AnyValue, Resource, pair};
+use super::attributes::{AnyValue, Resource, pair, resource_in};
 use crate::limits::MAX_LINE_BYTES;
 use crate::telemetry::{LogLine, Record, RejectReason, Rejections, SpanKind};
 use crate::time::Timestamp;
@@ -18,6 +18,15 @@ pub(super) struct Context<'a> {
     pub memory: &'a mut TelemetryMemory,
     /// Items so far.
     pub position: &'a mut u64,
+}
+
+impl Context<'_> {
+    /// Counts an item that is not protobuf.
+    pub fn malformed(&mut self, item: &str) {
+        self.rejections.add(RejectReason::Truncated, *self.position, || {
+            format!("the {item} is not valid protobuf")
+        });
+    }
 }
 
 /// The text of the ids of one span.
@@ -57,7 +66,7 @@ pub(super) fn hex<'i, const N: usize>(id: &[u8], out: &'i mut [u8; N]) -> Option
 
 /// The spans of one `ResourceSpans`.
 pub(super) fn resource_spans(message: &[u8], to: &mut Context<'_>) -> Result<(), Malformed> {
-    let resource = super::resource_of(message)?;
+    let resource = resource_in(message)?;
     let mut fields = Fields::new(message);
     let mut ids = Ids { trace: [0; 32], span: [0; 16], parent: [0; 16] };
     // the version is that of the resource: it is noted at the time of the first span
@@ -78,7 +87,7 @@ pub(super) fn resource_spans(message: &[u8], to: &mut Context<'_>) -> Result<(),
                         to.memory.version(service, resource.version, start, to.sink);
                     }
                     Ok(_) => {}
-                    Err(Malformed) => super::malformed(to, "span"),
+                    Err(Malformed) => to.malformed("span"),
                 }
             }
         }

@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 
 /// Whether the first bytes of a JSON file are an answer of Prometheus.
 pub(in super::super) fn is_api(first: &[u8]) -> bool {
-    use super::super::detect::has_key;
+    use super::super::json_documents::has_key;
     let has = |key| has_key(first, key);
     (has("resultType") && has("result"))
         || (has("status") && has("errorType") && has("error"))

@@ -1,0 +1,89 @@
+//! The lines that container runtimes write around the lines of a container.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::format::FileFormat;
+
+/// The parts of a line of a runtime.
+#[derive(Debug, PartialEq)]
+pub(super) struct Wrapped<'a> {
+    pub time: &'a str,
+    pub stream: Cow<'a, str>,
+    /// Whether the record continues in the next line of the stream.
+    pub is_partial: bool,
+    pub text: Cow<'a, str>,
+}
+
+/// `time stdout|stderr P|F text` of the container runtime interface.
+pub(super) fn cri(line: &str) -> Option<Wrapped<'_>> {
+    let mut parts = line.splitn(4, ' ');
+    let (time, stream, tag) = (parts.next()?, parts.next()?, parts.next()?);
+    let is_time = time.len() >= 20 && time.as_bytes().get(10) == Some(&b'T');
+    let tag = tag.split(':').next().unwrap_or_default();
+    (is_time && matches!(stream, "stdout" | "stderr") && matches!(tag, "P" | "F")).then(|| {
+        Wrapped {
+            time,
+            stream: Cow::Borrowed(stream),
+            is_partial: tag == "P",
+            text: Cow::Borrowed(parts.next().unwrap_or_default()),
+        }
+    })
+}
+
+/// A line of Docker's json-file driver, or of a forwarder that keeps the line in `log`.
+#[derive(Deserialize)]
+pub(super) struct DockerLine<'a> {
+    #[serde(borrow, alias = "message", alias = "msg")]
+    pub log: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub stream: Cow<'a, str>,
+    #[serde(borrow, default, alias = "date", alias = "@timestamp", alias = "timestamp")]
+    pub time: Option<&'a RawValue>,
+}
+
+/// `2026-01-06T10:00:00.123456789Z text` of `kubectl logs --timestamps`.
+pub(super) fn kubectl(line: &str) -> Option<Wrapped<'_>> {
+    let line = pod_prefix(line).map_or(line, |(_, rest)| rest);
+    let (time, text) = line.split_once(' ')?;
+    let is_time = time.len() >= 24 && time.ends_with('Z') && time.as_bytes().get(10) == Some(&b'T');
+    is_time.then_some(Wrapped {
+        time,
+        stream: Cow::Borrowed(""),
+        is_partial: false,
+        text: Cow::Borrowed(text),
+    })
+}
+
+/// `[pod/cart-0/web] text` of `kubectl logs --prefix`, and `web-1  | text` of Compose: the container
+/// and the text.
+pub(super) fn pod_prefix(line: &str) -> Option<(&str, &str)> {
+    if let Some(inner) = line.strip_prefix("[pod/") {
+        let (pod, rest) = inner.split_once("] ")?;
+        return Some((pod.rsplit('/').next()?, rest));
+    }
+    let (name, rest) = line.split_once(" | ")?;
+    let name = name.trim_end();
+    let is_name = !name.is_empty()
+        && name.len() < 64
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    is_name.then(|| {
+        (name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(['-', '_']), rest)
+    })
+}
+
+/// The runtime that wrote a line.
+pub(super) fn runtime_of(line: &str) -> Option<FileFormat> {
+    if cri(line).is_some() {
+        Some(FileFormat::Cri)
+    } else if line.starts_with('{') && line.contains("\"log\"") {
+        let found = serde_json::from_str::<DockerLine<'_>>(line).ok()?;
+        found.time.is_some().then_some(FileFormat::Docker)
+    } else if kubectl(line).is_some() || pod_prefix(line).is_some() {
+        Some(FileFormat::Kubectl)
+    } else {
+        None
+    }
+}
