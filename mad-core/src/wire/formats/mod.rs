@@ -5,7 +5,7 @@
 //! [`decoder`] makes the [`FormatDecoder`] of a format. A decoder is fed the bytes of the file, cut
 //! anywhere, and gives two things to a [`FormatSink`]:
 //!
-//! - [`Record`]s of any kind with their positions: what a pipeline judges;
+//! - [`Record`](crate::Record)s of any kind with their positions: what a pipeline judges;
 //! - [`Unit`]s: one for each item that the file holds (a log line, a span, a data point), with the
 //!   facts that an [`Inspection`] shows and a record does not carry. One unit may give no record, or
 //!   several.
