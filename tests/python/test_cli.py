@@ -36,7 +36,10 @@ class FakeRun:
         state: bytes | None = None,
         learn: bool = False,
         names: list[str] | None = None,
+        service: str | None = None,
+        pattern: str | None = None,
     ) -> None:
+        assert (service, pattern) == (None, None)
         assert state is None
         assert not learn
         self.open = list(range(len(sources)))

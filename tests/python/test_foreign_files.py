@@ -69,8 +69,16 @@ FOREIGN = {
     "binary data": bytes(range(256)) * 8,
     "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n",
     "a syslog": b"<134>1 2026-01-06T10:00:00Z host app - - - GET /x\n",
-    "a page of Prometheus metrics": b"# HELP up Whether it is up\n# TYPE up gauge\nup 1\n",
 }
+
+
+def test_a_scrape_without_times_has_no_record(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "metrics.txt"
+    path.write_bytes(b"# HELP up Whether it is up\n# TYPE up gauge\nup 1\n")
+    assert main(["detect", str(path), "--out", str(tmp_path / "out")]) == errors.INPUT
+    assert capsys.readouterr().out.startswith("There is no record in ")
 
 
 @pytest.mark.parametrize("name", FOREIGN)
