@@ -215,6 +215,10 @@ def test_github_is_verified_and_counts_once(server: Server) -> None:
         found = server.http.post(path, **wrong)
         assert found.status_code == 401 and found.json()["error"] == "bad_signature"
         assert "github-s3cret" not in found.text
+    for host in ("a/b?", "a/argocd#"):
+        wrong = signed(GITHUB, "other")
+        wrong["headers"]["Host"] = host
+        assert server.http.post(path, **wrong).status_code == 401
     ping = signed({"zen": "x"})
     ping["headers"]["X-GitHub-Event"] = "ping"
     assert server.http.post(path, **ping).json()["ignored"] is True

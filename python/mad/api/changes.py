@@ -127,7 +127,8 @@ async def _body(request: Request) -> tuple[bytes, dict[str, Any]]:
 
 def _verify(request: Request, body: bytes) -> None:
     """Checks the signature of GitHub or the token of GitLab, if the settings have its secret."""
-    system = request.url.path.rpartition("/")[2]
+    # The path that was routed: `request.url` is made from the Host header too.
+    system = str(request.scope["path"]).rpartition("/")[2]
     secrets = service_of(request).webhooks
     secret: Secret | None = getattr(secrets, system, None)
     if secret is None:
