@@ -347,6 +347,28 @@ def test_answers_decide_whether_a_message_is_sent_again(
     assert str(status) in str(found.value)
 
 
+@pytest.mark.parametrize("quoted", ["{url}", "{path}", "{key}", "Bearer {token}", "{token}"])
+def test_no_message_quotes_a_secret(
+    server: Peer, monkeypatch: pytest.MonkeyPatch, quoted: str
+) -> None:
+    """A peer may quote the request in its answer, in whole or in part."""
+    key, token = "f00dfeedf00dfeedf00d", "t0ken-of-the-peer"
+    path = f"/hooks/{key}"
+    said = quoted.format(url=f"{server.url}{path}", path=path, key=key, token=token)
+    monkeypatch.setenv("HOOK", f"{server.url}{path}")
+    monkeypatch.setenv("TOKEN", token)
+    monkeypatch.setenv("BEARER", f"Bearer {token}")
+    for other in (
+        sink("webhook", url="env:HOOK", headers={"authorization": "env:BEARER"}),
+        sink("alertmanager", url=f"{server.url}{path}", token="env:TOKEN"),
+    ):
+        server.plan = [(400, {}, f"wrong: {said} is not known")]
+        with pytest.raises(Refused) as found:
+            other.send(notification())
+        assert "is not known" in str(found.value)
+        assert key not in str(found.value) and token not in str(found.value)
+
+
 def test_a_date_in_retry_after(server: Peer) -> None:
     at = datetime.now(timezone.utc) + timedelta(seconds=90)
     server.plan = [(503, {"Retry-After": at.strftime("%a, %d %b %Y %H:%M:%S GMT")}, "")]
@@ -665,6 +687,19 @@ def test_a_missing_secret_is_named_without_its_value(monkeypatch: pytest.MonkeyP
     assert one.check() == ["the variable HOOK is not set (`env:HOOK`)"]
     with pytest.raises(ValueError, match="HOOK is not set"):
         one.send(notification())
+
+
+@pytest.mark.parametrize(
+    ("type", "table"),
+    [
+        ("webhook", {"url": "http://h", "headers": {"Authorization": "s3cret"}}),
+        ("webhook", {"url": "http://h", "headers": {"X-Api-Key": "s3cret"}}),
+        ("kafka", {"brokers": ["b"], "topic": "t", "settings": {"ssl.key.pem": "s3cret"}}),
+    ],
+)
+def test_tables_of_texts_take_no_secret_in_plain(type: str, table: dict[str, Any]) -> None:
+    found, (problem,) = read_options(component("sinks", type).Options, table, "sinks.ops")
+    assert found is None and "s3cret" not in problem.message and "a file" in problem.message
 
 
 def test_the_test_message_is_marked() -> None:

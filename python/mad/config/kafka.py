@@ -28,7 +28,7 @@ class KafkaAccess:
     def __post_init__(self) -> None:
         """Raises ValueError for a secret among the settings, where it would stand in plain."""
         for name in self.settings:
-            if any(word in name for word in ("password", "secret", "token")):
+            if any(word in name.lower() for word in ("password", "secret", "token", "key.pem")):
                 raise ValueError(f"settings has {name!r}; use the option password, or a file")
         if self.username and self.password is None:
             raise ValueError("username needs a password")

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar
 
 from mad.config.options import option
-from mad.config.secret import Secret
+from mad.config.secret import Secret, revealed
 from mad.sinks import http
 from mad.sinks.protocol import Notification, SinkOptions
 from mad.sinks.webhook import secret_problems
@@ -55,6 +55,7 @@ class AlertmanagerSink:
             headers=self._authorization(),
             timeout=options.timeout_seconds,
             ca_file=options.ca_file,
+            secrets=(revealed(options.token), revealed(options.password)),
         )
 
     def _authorization(self) -> dict[str, str]:

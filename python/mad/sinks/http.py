@@ -6,6 +6,7 @@ import contextlib
 import email.utils
 import http.client
 import json
+import re
 import socket
 import ssl
 import threading
@@ -20,6 +21,8 @@ from mad.sinks.protocol import Refused, Retry
 
 #: Most bytes of an answer that are read, and most characters of it in a message.
 _ANSWER_BYTES, _ANSWER_SHOWN = 64 * 1024, 200
+#: Least characters of a part of a URL that may be a key. Ids of webhooks and tokens are longer.
+_SECRET_LENGTH = 16
 #: Longest pause that a peer may ask for, in seconds.
 MAX_AFTER = 3_600.0
 #: Statuses after which the same request may succeed later.
@@ -178,8 +181,20 @@ def _reason(error: Exception) -> str:
 
 
 def _shown(answer: str, request: Request) -> str:
+    """The beginning of an answer, without the secrets that it may quote from the request."""
     text = " ".join(answer.split())
-    for secret in (request.url, *request.secrets):
-        if secret:
-            text = text.replace(secret, "***")
+    for secret in sorted(_hidden(request), key=len, reverse=True):
+        text = text.replace(secret, "***")
     return text[:_ANSWER_SHOWN]
+
+
+def _hidden(request: Request) -> set[str]:
+    """The texts of a request that no message may contain: all of its URL but the host, the long
+    parts of it, and the header `Authorization`."""
+    parts = urlsplit(request.url)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    pieces = {one for one in re.split(r"[/?&=]", target) if len(one) >= _SECRET_LENGTH}
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    given = headers.get("authorization", "")
+    found = {request.url, target, given, given.partition(" ")[2], *pieces, *request.secrets}
+    return found - {"", "/"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Most bytes of a body that a template writes.
 _MOST_BYTES = 1 << 20
+#: Names of headers that have secrets.
+_SECRET_HEADER = re.compile(r"auth|cookie|token|secret|password|key$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,12 @@ class WebhookOptions(SinkOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name, value in self.headers.items():
+            if isinstance(value, str) and _SECRET_HEADER.search(name):
+                raise ValueError(
+                    f"headers has {name!r} in plain; put its value into a variable or a file, and "
+                    'write "env:NAME" or "file:PATH"'
+                )
         if self.template:
             _compiled(self.template)
 
