@@ -102,6 +102,10 @@ def test_compose_makes_tokens_that_the_server_accepts(tmp_path: Path) -> None:
     names = {one.name for one in tokens.principals.values()}
     assert names == {"shop", "collector", "prometheus", "admin"}
     assert (tmp_path / "shop").read_text() in (tmp_path / "tokens").read_text()
+    modes = {one.name: one.stat().st_mode & 0o777 for one in (tmp_path, *tmp_path.iterdir())}
+    assert modes.pop(tmp_path.name) == 0o711, "other users reach the file of their token"
+    assert modes.pop("tokens") == modes.pop("admin") == 0o600
+    assert modes == dict.fromkeys(("shop", "collector", "prometheus", "grafana"), 0o644)
 
 
 def test_kubernetes(tmp_path: Path) -> None:
