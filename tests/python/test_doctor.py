@@ -90,8 +90,9 @@ def test_each_planted_fault_is_found(tmp_path: Path) -> None:
         type = "file"
         paths = ["{tmp_path}/no/such.jsonl"]
         [sinks.unset]
-        type = "slack"
+        type = "webhook"
         url = "env:MAD_TEST_NOT_SET"
+        secret = "env:MAD_TEST_NOT_SET_EITHER"
         [sinks.readable]
         type = "slack"
         url = "file:{readable}"
@@ -128,7 +129,8 @@ def test_each_planted_fault_is_found(tmp_path: Path) -> None:
         "tokens": "chmod 600",
         "webhooks": "the variable MAD_TEST_NOT_SET is not set",
         "source lines": "such.jsonl",
-        "sink unset": "the variable MAD_TEST_NOT_SET is not set",
+        "sink unset": "the variable MAD_TEST_NOT_SET is not set (`env:MAD_TEST_NOT_SET`); "
+        "the variable MAD_TEST_NOT_SET_EITHER is not set",
         "sink readable": f"chmod 600 {readable}",
         "sink gone": "connection refused",
         "sink unknown": "does-not-exist.invalid",

@@ -42,6 +42,9 @@ def test_inspect_names_format_facts_and_the_next_command(
     assert main(["inspect", str(path), "--service", "web"]) == errors.FINE
     text = capsys.readouterr().out
     assert f"Next: mad detect {path} --service web" in text
+    layout = '$remote_addr - - [$time_local] "$request" $status $body_bytes_sent "-" "-"'
+    assert main(["inspect", str(path), "--pattern", layout, "--json"]) == errors.FINE
+    assert json.loads(capsys.readouterr().out)["format"] == "pattern"
 
 
 def test_nothing_readable_exits_with_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from mad.errors import reason
 from mad.times import time_or_none
 
 FIRST_PAUSE, LAST_PAUSE = 0.1, 5.0
@@ -96,7 +97,7 @@ class Post:
                 return Answer(
                     _count(answer, "accepted", records), _count(answer, "rejected", 0), retried
                 )
-            message = f"{kind}: {answer if status == 0 else f'{status} {_message(answer)}'}".strip()
+            message = f"{kind}: {_said(status, answer)}"
             if status not in (0, *_AGAIN):
                 raise DeliveryError(message, status)
             wait = max(min(wait, LONGEST_PAUSE), pause * random.uniform(0.5, 1.0))
@@ -111,7 +112,7 @@ class Post:
         if not status:  # the server may have closed an idle connection
             status, answer, _ = self._try("GET", path, None, self._headers)
         if status != 200:
-            raise DeliveryError(f"{path}: {status or ''} {_message(answer)}", status)
+            raise DeliveryError(f"{path}: {_said(status, answer)}", status)
         return answer
 
     def order(self, path: str, command: Mapping[str, Any]) -> Any:
@@ -121,8 +122,7 @@ class Post:
         body = json.dumps(dict(command)).encode()
         status, answer, _ = self._try("POST", path, body, headers)
         if not 200 <= status < 300:
-            message = answer if status == 0 else f"{status} {_message(answer)}"
-            raise DeliveryError(f"{path}: {message}", status)
+            raise DeliveryError(f"{path}: {_said(status, answer)}", status)
         return answer
 
     @property
@@ -153,7 +153,8 @@ class Post:
                 self.close()
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            return 0, str(error) or type(error).__name__, 0.0
+            said = reason(error) if isinstance(error, OSError) else str(error)
+            return 0, said or type(error).__name__, 0.0
         try:
             found = json.loads(text)
         except ValueError:
@@ -186,6 +187,11 @@ def after_newest(server: Post) -> float | None:
 def _count(answer: Any, name: str, otherwise: int) -> int:
     count = answer.get(name) if isinstance(answer, dict) else None
     return count if isinstance(count, int) else otherwise
+
+
+def _said(status: int, answer: Any) -> str:
+    """The status and message of a response; without a response only the reason."""
+    return f"{status or ''} {_message(answer)}".strip()
 
 
 def _message(answer: Any) -> str:

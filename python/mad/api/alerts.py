@@ -65,7 +65,7 @@ async def retry(request: Request, order: RetryOrder) -> Response:
     """Sends dead letters again. Answers with their number."""
     service = service_of(request)
     if order.sink not in {one.name for one in service.sinks.runners}:
-        raise not_found(f"sink {order.sink}")
+        raise not_found(f"there is no sink {order.sink!r}", "see /v1/query/sinks")
     line = AuditLine(principal_of(request).name, "retry_alerts", order.sink)
     future = await run_in_threadpool(
         service.engine.write,

@@ -86,7 +86,7 @@ def add_format(command: argparse.ArgumentParser) -> None:
         "--format",
         metavar="FORMAT",
         help="the format of the files instead of the detected one, such as nginx or jmeter; "
-        "docs/files.md lists them",
+        "docs/formats.md lists them",
     )
     command.add_argument(
         "--pattern",

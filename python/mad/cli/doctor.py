@@ -145,7 +145,8 @@ def packages() -> list[dict[str, str | None]]:
     for requirement in required:
         extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)", requirement)
         name = re.match(r"[A-Za-z0-9._-]+", requirement)
-        if extra is None or name is None:
+        # the extra `all` requires the other extras of mad itself
+        if extra is None or name is None or name[0] == "mad-py":
             continue
         try:
             version = metadata.version(name[0])

@@ -13,7 +13,7 @@ from typing import Any
 
 from mad import errors
 from mad.config.deployment import Deployment, Part
-from mad.config.secret import Secret
+from mad.config.secret import Secret, SecretMissing
 
 #: Least bytes that the disk of the journal should have free.
 LOW_BYTES = 256 * 1024 * 1024
@@ -128,14 +128,22 @@ def tokens(path: str | None, host: str) -> str:
 def secrets(options: Any) -> str:
     """Whether every secret of the options is there, and no other user can read its file."""
     found = list(_secrets_of(options))
-    for secret in found:
-        secret.value()
-        kind, _, path = secret.reference.partition(":")
-        if kind == "file" and os.name == "posix":
-            mode = Path(path).stat().st_mode
-            if mode & (stat.S_IROTH | stat.S_IWOTH):
-                raise ValueError(f"{path}: other users can read it: chmod 600 {path}")
+    if problems := [said for secret in found if (said := _problem_of(secret))]:
+        raise ValueError("; ".join(problems))
     return f"{len(found)} secrets are there" if found else "no secrets"
+
+
+def _problem_of(secret: Secret) -> str:
+    """Why a secret cannot be used; empty when it can."""
+    try:
+        secret.value()
+    except SecretMissing as error:
+        return str(error)
+    kind, _, path = secret.reference.partition(":")
+    others = stat.S_IROTH | stat.S_IWOTH
+    if kind == "file" and os.name == "posix" and Path(path).stat().st_mode & others:
+        return f"{path}: other users can read it: chmod 600 {path}"
+    return ""
 
 
 def _secrets_of(value: Any) -> Iterator[Secret]:
@@ -166,4 +174,4 @@ def component(part: Part) -> str:
         raise ValueError(f"the check failed: {type(error).__name__}: {error}") from None
     if problems:
         raise ValueError("; ".join(map(str, problems)))
-    return f"{part.type}: its peer is reachable"
+    return f"{part.type}: ready"

@@ -33,6 +33,11 @@ class Layout:
     service: str | None = None
     pattern: str | None = None
 
+    @property
+    def named(self) -> str | None:
+        """The format that the options name; None when the content decides."""
+        return self.format or ("pattern" if self.pattern else None)
+
 
 def files_of(path: str) -> Sequence[Path]:
     """The file of a path, or the files of a folder by name, without hidden ones."""
@@ -60,9 +65,8 @@ def resolved(kind: str, source: InputFile, layout: Layout, config: AnyConfig | s
 
     Records with the fields of mad are read as before. A file of requests may hold another kind.
     """
-    format_ = layout.format or ("pattern" if layout.pattern else None)
-    if format_ is not None:
-        return kind if format_ in OWN else _FORMAT + format_
+    if layout.named is not None:
+        return kind if layout.named in OWN else _FORMAT + layout.named
     first = source.begin()
     if not first or source.is_parquet():
         return kind

@@ -25,7 +25,7 @@ def inspect_path(
     paths = files_of(path)
     for one in paths:
         source = InputFile(str(one))
-        format_ = layout.format or _core.detect_format(one.name, source.begin())
+        format_ = layout.named or _core.detect_format(one.name, source.begin())
         chunks = source.chunks() if format_ in (None, *OWN) else source.contents()
         found.begin(one.name, format_)
         try:
