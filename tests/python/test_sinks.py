@@ -300,16 +300,30 @@ def test_a_webhook_is_signed_and_versioned(server: Peer, monkeypatch: pytest.Mon
 
 
 def test_a_template_writes_the_body(server: Peer) -> None:
-    template = '{"text": {{ title | tojson }}, "who": {{ culprit.service | tojson }}}'
-    sink("webhook", url=server.url, template=template, method="PUT").send(notification())
+    template = '{"text": {{ title | tojson }}, "who": {{ (culprit or incident).service | tojson }}}'
+    hook = sink("webhook", url=server.url, template=template, method="PUT")
+    hook.send(notification())
     assert server.requests[0].json == {"text": document()["title"], "who": "payments"}
-    with pytest.raises(Refused, match="'nothing' is undefined"):
-        sink("webhook", url=server.url, template="{{ nothing }}").send(notification())
-    with pytest.raises(Refused):
-        sink("webhook", url=server.url, template="{{ ''.__class__.mro() }}").send(notification())
+    assert not hook.groups and sink("webhook", url=server.url).groups, "a group has other fields"
+    late = sink("webhook", url=server.url, template="{{ causes[0] if culprit }}")
+    with pytest.raises(Refused, match="has no element 0"):
+        late.send(notification(causes=[]))
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{{", "template, line 1"),
+        ("{{ nothing }}", "'nothing' is undefined"),
+        ("{{ culprit.service }}", "without a culprit"),
+        ("{{ ''.__class__.mro() }}", "access to attribute '__class__'"),
+        ("{% for i in range(10**9) %}x{% endfor %}", "Range too big"),
+    ],
+)
+def test_a_template_is_tried_with_the_settings(template: str, said: str) -> None:
     kind = component("sinks", "webhook")
-    _, problems = read_options(kind.Options, {"url": "http://x", "template": "{{"}, "sinks.ops")
-    assert "template, line 1" in problems[0].message
+    _, problems = read_options(kind.Options, {"url": "http://x", "template": template}, "sinks.ops")
+    assert said in problems[0].message
 
 
 # ---- answers of peers
@@ -674,7 +688,7 @@ def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("type", types_of("sinks"))
 def test_every_sink_declares_itself(type: str) -> None:
     kind = component("sinks", type)
-    assert isinstance(kind.groups, bool) and isinstance(kind.keyed, bool)
+    assert isinstance(kind.groups, bool | property) and isinstance(kind.keyed, bool)
     options = list(describe(kind.Options))
     assert all(one.help for one in options), [one.name for one in options if not one.help]
     assert {"events", "quiet", "rate_per_minute"} <= {one.name for one in options}

@@ -186,11 +186,13 @@ class Sink(Protocol):
     """One place that receives notifications."""
 
     Options: ClassVar[type[SinkOptions]]
-    #: Whether one message can be about several incidents.
-    groups: ClassVar[bool]
     #: Whether the peer keeps a state by the key of an incident, so that it needs no message about
     #: the end of an incident that it never heard of.
     keyed: ClassVar[bool]
+
+    @property
+    def groups(self) -> bool:
+        """Whether one message can be about several incidents. Most sinks have a constant."""
 
     def send(self, notification: Notification) -> None:
         """Sends a notification. It may have been sent before, with the same id.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from mad.config.options import option
 from mad.config.secret import Secret, SecretMissing, revealed
 from mad.sinks import http
-from mad.sinks.protocol import Notification, Refused, SinkOptions
+from mad.sinks.protocol import Notification, Refused, SinkOptions, example_document
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -49,7 +49,11 @@ class WebhookOptions(SinkOptions):
                     'write "env:NAME" or "file:PATH"'
                 )
         if self.template:
-            _compiled(self.template)
+            example = Notification([example_document("2026-01-06T10:00:00.000Z")])
+            try:
+                _filled(self.template, example)
+            except Refused as error:
+                raise ValueError(f"{error}; the message is a test, without a culprit") from None
 
 
 class WebhookSink:
@@ -60,11 +64,15 @@ class WebhookSink:
     """
 
     Options: ClassVar[type[WebhookOptions]] = WebhookOptions
-    groups: ClassVar[bool] = True
     keyed: ClassVar[bool] = False
 
     def __init__(self, options: WebhookOptions) -> None:
         self._options = options
+
+    @property
+    def groups(self) -> bool:
+        """A template is filled with the document of one incident."""
+        return not self._options.template
 
     def send(self, notification: Notification) -> None:
         """Sends a notification. Raises `Retry` and `Refused`."""
@@ -91,20 +99,9 @@ class WebhookSink:
         )
 
     def _body(self, notification: Notification) -> bytes:
-        document = notification.payload()
-        if not self._options.template:
-            return json.dumps(document, ensure_ascii=False).encode()
-        from jinja2 import TemplateError
-
-        try:
-            text: str = _compiled(self._options.template).render(
-                document, document=document, text=notification.text()
-            )
-        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
-            raise Refused(f"the template cannot be filled: {error}") from None
-        if len(text) > _MOST_BYTES:
-            raise Refused(f"the body of the template has more than {_MOST_BYTES} characters")
-        return text.encode()
+        if self._options.template:
+            return _filled(self._options.template, notification)
+        return json.dumps(notification.payload(), ensure_ascii=False).encode()
 
     def check(self) -> list[str]:
         """Problems of the secrets and of the connection."""
@@ -132,6 +129,21 @@ def secret_problems(*values: str | Secret | None) -> list[str]:
         except SecretMissing as error:
             problems.append(str(error))
     return problems
+
+
+def _filled(template: str, notification: Notification) -> bytes:
+    """The body that a template writes. Raises ValueError for a template that cannot be compiled,
+    `Refused` for one that cannot be filled."""
+    from jinja2 import TemplateError
+
+    compiled, document = _compiled(template), notification.payload()
+    try:
+        text: str = compiled.render(document, document=document, text=notification.text())
+    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+        raise Refused(f"the template cannot be filled: {error}") from None
+    if len(text) > _MOST_BYTES:
+        raise Refused(f"the body of the template has more than {_MOST_BYTES} characters")
+    return text.encode()
 
 
 def _compiled(template: str) -> Template:
