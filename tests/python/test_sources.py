@@ -290,6 +290,36 @@ def test_lines_of_a_pipe_are_read_until_it_ends() -> None:
     os.close(near)
 
 
+def test_batches_of_a_pipe_repeat_the_header_of_a_table() -> None:
+    near, far = os.pipe()
+    source = StdinSource(StdinOptions(), near)
+    header = b"timestamp,service,endpoint,status_code,latency_ms\n"
+    bodies = []
+    for line in (header, b"1,a,/b,200,1\n", b"2,a,/b,200,1\n"):
+        os.write(far, line)
+        batch = source.read(0.5)
+        assert batch is not None and (batch.kind, batch.format) == ("requests", "text")
+        bodies.append(batch.body)
+    assert bodies == [header, header + b"1,a,/b,200,1\n", header + b"2,a,/b,200,1\n"]
+    os.close(far)
+    os.close(near)
+
+
+def test_the_format_of_a_pipe_is_that_of_the_first_lines_that_have_one() -> None:
+    near, far = os.pipe()
+    source = StdinSource(StdinOptions(), near)
+    access = b'10.0.0.1 - - [29/Nov/2026:05:00:00 +0000] "GET /buy HTTP/1.1" 200 12 "-" "c"\n'
+    found = []
+    for line in (b"ready\n", access, b'{"a": 1}\n'):
+        os.write(far, line)
+        batch = source.read(0.5)
+        assert batch is not None
+        found.append((batch.kind, batch.format))
+    assert found == [("requests", "text"), ("requests", "combined"), ("requests", "combined")]
+    os.close(far)
+    os.close(near)
+
+
 @pytest.mark.parametrize("type_", [one for one in types_of("sources") if one != "stdin"])
 def test_the_page_of_a_source_lists_its_options(type_: str) -> None:
     """The table of each page is that of the declaration."""

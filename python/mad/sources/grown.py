@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -10,17 +9,13 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any
 
-from mad import _core
+from mad.sources.beginning import Beginning
 from mad.sources.compressed import inflated, unzstd
 
 #: First bytes that identify a file beside its inode.
 HEAD = 1_024
 #: Longest line; a longer one is skipped and counted.
 LONGEST_LINE = 8 << 20
-#: Formats with the fields of mad, whose kind the options name.
-_OWN = ("csv", "json-lines")
-#: Formats that begin with the names of their columns.
-_TABLES = ("csv", "jmeter", "k6", "locust")
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _CHUNK = 256 * 1024
 
@@ -75,12 +70,7 @@ class Grown:
         self._pending = b""
         self._is_skipping = False
         first = self._content.at(0, 64 * 1024)
-        found = _core.detect_format(path.name, first)
-        #: The format as the journal names it: CSV and JSON Lines with the fields of mad are text.
-        self.format = "text" if found in (None, *_OWN) else str(found)
-        #: The kind of most records; the options name that of CSV and JSON Lines.
-        self.kind = "requests" if self.format == "text" else _kind(path.name, first, self.format)
-        self.header = _header(first, found)
+        self.beginning = Beginning.of(path.name, first)
         self._offset = 0
         if place is not None:
             self._head = self._content.at(0, place.head_bytes)
@@ -88,9 +78,9 @@ class Grown:
         elif at_end:
             self._offset = self._size()
             self._head = self._content.at(0, min(HEAD, self._offset))
-        elif self.header:
-            self._offset = len(self.header)
-            self._head = self.header[:HEAD]
+        elif header := self.beginning.header:
+            self._offset = len(header)
+            self._head = header[:HEAD]
 
     def _size(self) -> int:
         if not self._content.is_packed:
@@ -224,31 +214,6 @@ class _Content:
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
-
-
-def _kind(name: str, first: bytes, format: str) -> str:
-    """The kind of most records of a format, or of the first ones where a format has several."""
-    kinds = _core.kinds_of_format(format)
-    if len(kinds) == 1:
-        return kinds[0]
-    found = _core.Inspector(None, format)
-    found.begin(name)
-    found.feed(first[: first.rfind(b"\n") + 1])
-    found.end()
-    counts: dict[str, int] = json.loads(found.document()).get("kinds", {})
-    return max(kinds, key=lambda kind: counts.get(kind, 0))
-
-
-def _header(first: bytes, format: str | None) -> bytes:
-    """The lines at the beginning of a file that every batch repeats: the header of a table, or the
-    directives of a W3C log. Empty for other formats."""
-    if format == "iis":
-        lines = first.split(b"\n")
-        count = next((n for n, line in enumerate(lines) if not line.startswith(b"#")), 0)
-        return b"".join(line + b"\n" for line in lines[:count])
-    line, end, _ = first.partition(b"\n")
-    is_table = format in _TABLES and line.lstrip()[:1] not in (b"{", b"[")
-    return line + end if is_table and end else b""
 
 
 def rotated_of(path: Path) -> list[Path]:

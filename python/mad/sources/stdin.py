@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from time import sleep
 
 from mad.config.options import option
+from mad.sources.beginning import Beginning
 from mad.sources.grown import LONGEST_LINE
 from mad.sources.payload import KINDS
 from mad.sources.protocol import Batch, Positions, SourceUnavailable
@@ -20,8 +21,12 @@ _PIECE = 1 << 20
 class StdinOptions:
     """What a source of the type `stdin` reads."""
 
-    kind: str = option("requests", help="Kind of the records", pattern="|".join(KINDS))
-    format: str = option("text", help="Format of the lines")
+    kind: str = option(
+        "",
+        help="Kind of the records; empty: that of the format, else `requests`",
+        pattern="|".join(("", *KINDS)),
+    )
+    format: str = option("", help="Name of the format; empty: found from the first lines")
     partition: str = option("", help="Partition of the event time")
 
 
@@ -38,6 +43,7 @@ class StdinSource:
         self.options = options
         self._file = file
         self._rest = b""
+        self._beginning = Beginning("text", "requests", b"", is_known=False)
         self._is_skipping = self._is_at_end = False
 
     def open(self, positions: Positions) -> None:
@@ -71,8 +77,19 @@ class StdinSource:
         self._rest = rest
         if not lines and not skipped:
             return None
-        body = lines + end if lines else b""
-        return Batch(body, {}, self.options.kind, self.options.format, unreadable=skipped)
+        return self._batch(lines + end if lines else b"", skipped)
+
+    def _batch(self, lines: bytes, skipped: int) -> Batch:
+        """Lines with the header of the first ones. A program may write other lines before those of
+        a known format."""
+        if self._beginning.is_known:
+            lines = self._beginning.header + lines if lines else b""
+        else:
+            self._beginning = Beginning.of("stdin", lines)
+        kind = self.options.kind or self._beginning.kind
+        return Batch(
+            lines, {}, kind, self.options.format or self._beginning.format, unreadable=skipped
+        )
 
     def lags(self) -> bool:
         """Nothing waits when `read` gives nothing."""

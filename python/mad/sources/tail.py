@@ -182,12 +182,12 @@ class Follower:
 
     def _batch(self, file: Grown, lines: bytes, skipped: int) -> Batch:
         position = file.place().as_json()
-        body = file.header + lines if lines else b""
+        body = file.beginning.header + lines if lines else b""
         return Batch(
             body,
             {str(self.path): position},
-            self._options.kind or file.kind,
-            self._options.format or file.format,
+            self._options.kind or file.beginning.kind,
+            self._options.format or file.beginning.format,
             unreadable=skipped,
         )
 
