@@ -8,13 +8,12 @@ from typing import Any
 
 from mad.config.options import Problem
 
-_GENERATOR = "it is an option of the generator: mad simulate --system melt"
 _MODELS = "mad has no models to choose; it scores every signal without training"
 
 #: Keys without an effect in mad, and what to do about each.
 REFUSED = {
-    "services": _GENERATOR,
-    "duration": _GENERATOR,
+    "services": "mad simulate has the option --services",
+    "duration": "mad simulate has the option --duration",
     "model": _MODELS,
     "models": _MODELS,
     "contamination": _MODELS,
