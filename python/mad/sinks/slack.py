@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mad.config.options import option
-from mad.config.secret import Secret
-from mad.sinks import http
-from mad.sinks.protocol import Notification, SinkOptions
-from mad.sinks.webhook import secret_problems
+from mad.sinks.chat import ChatOptions, ChatSink
+from mad.sinks.protocol import Notification
 
 #: Limits of Slack: characters of a header and of a section.
 HEADER, SECTION = 150, 3_000
@@ -17,43 +15,26 @@ _ICONS = {"Critical": ":red_circle:", "Warning": ":large_orange_circle:", "Info"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SlackOptions(SinkOptions):
+class SlackOptions(ChatOptions):
     """Options of the type `slack`."""
 
-    url: Secret = option(help="URL of the incoming webhook, which is secret")
     mention: str = option(
         "", help="Text before critical messages, such as `<!here>` or `<@U012AB3CD>`"
     )
-    ca_file: str | None = option(None, help="Certificates of the authority of the peer, as PEM")
 
 
-class SlackSink:
+class SlackSink(ChatSink):
     """Sends each notification as blocks: a header, the facts and a button with the link."""
 
     Options: ClassVar[type[SlackOptions]] = SlackOptions
-    groups: ClassVar[bool] = True
-    keyed: ClassVar[bool] = False
 
     def __init__(self, options: SlackOptions) -> None:
-        self._options = options
+        super().__init__(options)
+        self._mention = options.mention
 
-    def send(self, notification: Notification) -> None:
-        """Sends a notification. Raises `Retry` and `Refused`."""
-        options = self._options
-        url = options.url.value()
-        http.send_json(
-            url,
-            message(notification, options.mention),
-            timeout=options.timeout_seconds,
-            ca_file=options.ca_file,
-        )
-
-    def check(self) -> list[str]:
-        """Problems of the secret and of the connection."""
-        options = self._options
-        return secret_problems(options.url) or http.check_url(
-            options.url.value(), options.timeout_seconds, options.ca_file
-        )
+    def body(self, notification: Notification) -> dict[str, Any]:
+        """The body of the message of a notification."""
+        return message(notification, self._mention)
 
 
 def message(notification: Notification, mention: str = "") -> dict[str, Any]:

@@ -7,9 +7,8 @@ from typing import Any, ClassVar
 
 from mad.config.options import option
 from mad.config.secret import Secret
-from mad.sinks import http
-from mad.sinks.protocol import Notification, SinkOptions
-from mad.sinks.webhook import secret_problems
+from mad.sinks.chat import ChatOptions, ChatSink
+from mad.sinks.protocol import Notification
 
 _COLORS = {"Critical": "Attention", "Warning": "Warning", "Info": "Default"}
 #: Most characters of one text; Teams takes 28 kB a message.
@@ -17,41 +16,22 @@ _TEXT = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class TeamsOptions(SinkOptions):
+class TeamsOptions(ChatOptions):
     """Options of the type `teams`."""
 
     url: Secret = option(
         help='URL of the workflow "When a Teams webhook request is received", which is secret'
     )
-    ca_file: str | None = option(None, help="Certificates of the authority of the peer, as PEM")
 
 
-class TeamsSink:
+class TeamsSink(ChatSink):
     """Sends each notification as one adaptive card."""
 
     Options: ClassVar[type[TeamsOptions]] = TeamsOptions
-    groups: ClassVar[bool] = True
-    keyed: ClassVar[bool] = False
 
-    def __init__(self, options: TeamsOptions) -> None:
-        self._options = options
-
-    def send(self, notification: Notification) -> None:
-        """Sends a notification. Raises `Retry` and `Refused`."""
-        options = self._options
-        http.send_json(
-            options.url.value(),
-            message(notification),
-            timeout=options.timeout_seconds,
-            ca_file=options.ca_file,
-        )
-
-    def check(self) -> list[str]:
-        """Problems of the secret and of the connection."""
-        options = self._options
-        return secret_problems(options.url) or http.check_url(
-            options.url.value(), options.timeout_seconds, options.ca_file
-        )
+    def body(self, notification: Notification) -> dict[str, Any]:
+        """The body of the message of a notification."""
+        return message(notification)
 
 
 def message(notification: Notification) -> dict[str, Any]:
