@@ -305,10 +305,10 @@ class Inspector:
         format: str | None = None,
         service: str | None = None,
         pattern: str | None = None,
-        kind: str | None = None,
     ) -> Inspector: ...
-    def begin(self, name: str, format: str | None = None) -> None:
-        """Begins a file or body with this name, and with this format where it is known."""
+    def begin(self, name: str, format: str | None = None, kind: str | None = None) -> None:
+        """Begins a file or body with this name, and with this format and kind where they are
+        known."""
     def feed(self, chunk: bytes) -> None:
         """Reads the next bytes, cut anywhere."""
     def end(self) -> None:

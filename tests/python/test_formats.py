@@ -68,6 +68,50 @@ def test_detection_reads_what_inspection_reads(tmp_path: Path) -> None:
     assert {one.service for one in named.incidents} == {"web"}
 
 
+def test_a_request_counts_when_its_format_dates_it(tmp_path: Path) -> None:
+    """A line of nginx has the time of the end, a line of Apache that of the start. A request of a
+    minute that began at 05:00:50 counts when it ends."""
+    long = LINE.format(m=0, s=50, status=200, rt="60.000")
+    text = "".join(LINE.format(m=m, s=1, status=200, rt="0.010") for m in range(3))
+    lines = text.splitlines(keepends=True)
+    counts = {}
+    for name in ("nginx.log", "apache.log"):
+        path = tmp_path / name
+        content = "".join((lines[0], long, *lines[1:]))
+        if name == "apache.log":
+            content = content.replace("rt=60.000", "60000000").replace("rt=0.010", "10000")
+        path.write_text(content)
+        for setting in (None, "start", "end"):
+            config = {"features": {"request_time": setting}} if setting else None
+            rows = mad.detect(path, config=config).features
+            counts[name, setting] = [int(n) for n in rows["req_count"]]
+    ends, starts = [2, 1, 1], [1, 2, 1]
+    assert counts["nginx.log", None] == counts["nginx.log", "end"] == ends
+    assert counts["nginx.log", "start"] == starts
+    assert counts["apache.log", None] == counts["apache.log", "start"] == starts
+    assert counts["apache.log", "end"] == ends
+
+
+@pytest.mark.parametrize("has_time", [True, False])
+def test_inspection_and_detection_agree_about_lines_in_containers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], has_time: bool
+) -> None:
+    path = tmp_path / "app.log"
+    rows = []
+    for i in range(60):
+        time = f"2026-11-29T05:00:{i:02d}Z"
+        inner = {"level": "info", "msg": "served", "service": "pay", "path": "/pay", "status": 200}
+        inner |= {"duration_ms": 12, **({"time": time} if has_time else {})}
+        rows.append({"log": json.dumps(inner) + "\n", "stream": "stdout", "time": time})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["inspect", str(path), "--json"]) == errors.FINE
+    inspected = json.loads(capsys.readouterr().out)
+    assert inspected["judged"].get("requests") == 60
+    assert set(inspected["services"]) == {"pay"}
+    read = mad.detect(path).read
+    assert {kind: n for kind, one in read.items() if (n := one["records"])} == inspected["judged"]
+
+
 def test_a_load_test_is_a_gate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "results.jtl"
     rows = ["timeStamp,elapsed,label,responseCode,success"]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::within;
 use crate::error::Result;
-use crate::telemetry::RequestTime;
+use crate::telemetry::{RequestTime, Source};
 use crate::time::SECOND;
 
 /// How records become rows: the length of a step and the tolerance for late and early records.
@@ -32,10 +32,10 @@ pub struct FeatureConfig {
     /// How far ahead of the watermark a record may be dated, seconds, 1 to 31,536,000. A record
     /// beyond it is held until other records confirm its time. Default 3600.
     pub max_ahead_seconds: f64,
-    /// Whether the time of a request is its start or its end, where the source does not say it.
-    /// Default start, as spans and middleware write it; most access logs write the end. Lateness is
-    /// judged against the end.
-    pub request_time: RequestTime,
+    /// Whether the time of a request is its start or its end, where the call that hands over the
+    /// request does not say it. Default none: as the format of a file defines it, else the start, as
+    /// spans and middleware write it. Lateness is judged against the end.
+    pub request_time: Option<RequestTime>,
 }
 
 impl Default for FeatureConfig {
@@ -44,7 +44,7 @@ impl Default for FeatureConfig {
             step_seconds: 60.0,
             lateness_seconds: 10.0,
             max_ahead_seconds: 3600.0,
-            request_time: RequestTime::Start,
+            request_time: None,
         }
     }
 }
@@ -62,6 +62,11 @@ impl FeatureConfig {
         within("features.lateness_seconds", lateness_seconds, 0.0..=86_400.0, expected)?;
         let expected = "1 to 31536000 seconds";
         within("features.max_ahead_seconds", max_ahead_seconds, 1.0..=31_536_000.0, expected)
+    }
+
+    /// What the time of a request of a source is.
+    pub(crate) fn time_of_requests(&self, source: &Source) -> RequestTime {
+        source.request_time.or(self.request_time).unwrap_or_default()
     }
 
     /// Length of a step.

@@ -53,7 +53,7 @@ impl ClockWatch {
         let request = |request: &crate::telemetry::Request<'_>, time| request.completed(time);
         let (kind, host, names, reading) = match record {
             Record::Request(one) => {
-                let reading = request(one, self.config.request_time);
+                let reading = request(one, self.config.request_time.unwrap_or_default());
                 (0, one.host, (one.service, one.endpoint), reading)
             }
             Record::Span(span) => {

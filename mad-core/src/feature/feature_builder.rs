@@ -242,7 +242,7 @@ impl FeatureBuilder {
             return false;
         }
         let entity = known.unwrap_or_else(|| sink.entities.id(request.service, request.endpoint));
-        let time = source.request_time.unwrap_or(self.config.request_time);
+        let time = self.config.time_of_requests(source);
         let (step, lateness) = (self.config.step_nanos(), self.config.lateness_nanos());
         let timestamp = request.counts_at(time, step, lateness);
         let reading = if self.bounded { request.timestamp } else { request.completed(time) };

@@ -147,7 +147,7 @@ impl Ingest {
         let checked = if known.is_some() { request.check_known() } else { request.check() };
         if request.trace_id.is_some() && checked.is_ok() {
             let known = features.newest_request();
-            let time = source.request_time.unwrap_or(config.features.request_time);
+            let time = config.features.time_of_requests(source);
             let request = &Request { timestamp: request.began(time), ..*request };
             self.graph.request_by(request, known.map(|known| known.min(request.timestamp)));
         }

@@ -391,7 +391,7 @@ fn clock_reading(
 ) -> Option<Timestamp> {
     match record {
         Record::Request(request) => {
-            let time = source.request_time.unwrap_or(config.features.request_time);
+            let time = config.features.time_of_requests(source);
             Some(request.completed(time))
         }
         Record::Span(span) => Some(span.as_request().completed(RequestTime::Start)),

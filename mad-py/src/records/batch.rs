@@ -25,7 +25,8 @@ pub struct Batch<'a> {
     pub zone: ZonePolicy,
     /// The columns that the configuration names.
     pub columns: &'a ColumnMap,
-    /// Whether its requests are dated by their start or their end; `None` as the configuration says.
+    /// Whether its requests are dated by their start or their end; `None` as the configuration or
+    /// the format says.
     pub request_time: Option<RequestTime>,
 }
 
@@ -146,17 +147,18 @@ impl Batch<'_> {
         }
         let (mut update, mut read) = (Update::default(), 0_u64);
         let mut rejections = Rejections::default();
-        let mut push = |record: Record<'_>, position: u64| {
+        let set = self.request_time.or(core.config().features.request_time);
+        let mut take = |record: Record<'_>, position: u64, request_time: Option<RequestTime>| {
             #[cfg(feature = "faults")]
             crate::border::panic_for(&record);
             read += 1;
-            let request_time = self.request_time;
             let source = Source { partition, position, request_time };
             let is_accepted = core.push(record, &source, &mut update);
             if let Some(seen) = seen.as_deref_mut().filter(|_| is_accepted) {
                 seen.record(core, &record);
             }
         };
+        let mut push = |record: Record<'_>, position: u64| take(record, position, set);
         match &self.records {
             Records::Bytes(bytes) => {
                 let format = Format::sniff(bytes);
@@ -168,6 +170,8 @@ impl Batch<'_> {
             Records::Formatted(format, body) => {
                 let options = options(self.kind, self.zone, self.columns);
                 let mut decoder = formats::decoder(*format, &options, body)?;
+                let time = set.or(decoder.request_time());
+                let mut push = |record: Record<'_>, position: u64| take(record, position, time);
                 decoder.swap_memory(memory);
                 let read = decoder
                     .feed(body, &mut push, &mut rejections)

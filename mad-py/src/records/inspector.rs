@@ -58,26 +58,24 @@ pub struct Inspector {
 
 #[pymethods]
 impl Inspector {
-    /// `format` and `kind` are found from the content where they are None.
+    /// `format` is found from the content where it is None.
     #[new]
-    #[pyo3(signature = (config=None, format=None, service=None, pattern=None, kind=None))]
+    #[pyo3(signature = (config=None, format=None, service=None, pattern=None))]
     fn new(
         config: Option<&Bound<'_, PyAny>>,
         format: Option<&str>,
         service: Option<String>,
         pattern: Option<String>,
-        kind: Option<&str>,
     ) -> PyResult<Self> {
         let config = parse(config)?;
         let named = format.map(FileFormat::parse).transpose().map_err(|error| to_py(&error))?;
-        let kind = kind.map(RecordKind::parse).transpose().map_err(|error| to_py(&error))?;
         let options = FormatOptions {
             name: String::new(),
             service,
             zone: config.zone(),
             map: ColumnMap::new(&config.intake),
             pattern,
-            kind,
+            kind: None,
         };
         Ok(Self {
             options,
@@ -91,12 +89,13 @@ impl Inspector {
         })
     }
 
-    /// Begins a file or body with this name, and with this format where it is known.
-    #[pyo3(signature = (name, format=None))]
-    fn begin(&mut self, name: String, format: Option<&str>) -> PyResult<()> {
+    /// Begins a file or body with this name, and with this format and kind where they are known.
+    #[pyo3(signature = (name, format=None, kind=None))]
+    fn begin(&mut self, name: String, format: Option<&str>, kind: Option<&str>) -> PyResult<()> {
         if let Some(format) = format {
             self.named = Some(FileFormat::parse(format).map_err(|error| to_py(&error))?);
         }
+        self.options.kind = kind.map(parse_kind).transpose()?;
         self.options.name = name;
         self.first.clear();
         self.decoder = None;

@@ -46,9 +46,9 @@ impl Intake {
         Ok(Self { pipeline, reading, update, aside: Default::default(), earlier })
     }
 
-    /// Takes a good record.
+    /// Takes a good record. A setting that says what the time of a request is wins over its source.
     #[inline]
-    pub fn push(&mut self, record: &Record<'_>, position: u64) {
+    pub fn push(&mut self, record: &Record<'_>, source: Source) {
         let kind = record.kind();
         self.reading.see(record);
         if let Some(earlier) = &mut self.earlier
@@ -58,7 +58,8 @@ impl Intake {
             *count += 1;
         }
         let Self { pipeline, update, aside, .. } = self;
-        let source = Source::at(position);
+        let is_set = pipeline.config().features.request_time.is_some();
+        let source = if is_set { Source { request_time: None, ..source } } else { source };
         if kind == RecordKind::Requests {
             pipeline.push(record, &source, update);
             return;

@@ -1,13 +1,16 @@
 //! Records that are held to be sorted or merged.
 
 use mad_core::series::{EntityId, EntityTable, SeriesId, SeriesTable};
-use mad_core::telemetry::SpanKind;
-use mad_core::{Change, LogLine, MetricPoint, Record, Request, Span, Status, Timestamp};
+use mad_core::telemetry::{RequestTime, SpanKind};
+use mad_core::{
+    Change, LogLine, MetricPoint, Record, Request, Source as Origin, Span, Status, Timestamp,
+};
 
 /// A record with its names replaced by ids.
 pub struct Owned {
     pub timestamp: Timestamp,
     position: u64,
+    request_time: Option<RequestTime>,
     host: Option<EntityId>,
     what: What,
 }
@@ -66,7 +69,7 @@ impl Names {
     }
 
     /// A record to be held; none of a kind that is not held.
-    pub fn keep(&mut self, record: &Record<'_>, position: u64) -> Option<Owned> {
+    pub fn keep(&mut self, record: &Record<'_>, origin: Origin) -> Option<Owned> {
         let (timestamp, host, what) = match record {
             Record::Request(request) => {
                 let entity = self.entities.id(request.service, request.endpoint);
@@ -110,12 +113,13 @@ impl Names {
         };
         let host = Some(host).filter(|host| !host.is_empty());
         let host = host.map(|host| self.entities.id(host, ""));
-        Some(Owned { timestamp, position, host, what })
+        let Origin { position, request_time, .. } = origin;
+        Some(Owned { timestamp, position, request_time, host, what })
     }
 
-    /// A held record as it was read, with its position.
-    pub fn record<'a>(&'a self, held: &'a Owned) -> Option<(Record<'a>, u64)> {
-        let &Owned { timestamp, position, host, .. } = held;
+    /// A held record as it was read, and where it stands.
+    pub fn record<'a>(&'a self, held: &'a Owned) -> Option<(Record<'a>, Origin)> {
+        let &Owned { timestamp, position, request_time, host, .. } = held;
         let host = host.and_then(|host| self.entities.get(host));
         let host = host.map_or("", |host| &host.service);
         let record = match &held.what {
@@ -167,6 +171,6 @@ impl Names {
                 Record::Change(change)
             }
         };
-        Some((record, position))
+        Some((record, Origin { request_time, ..Origin::at(position) }))
     }
 }

@@ -4,8 +4,8 @@ use mad_core::time::ZonePolicy;
 use mad_core::wire::formats::{
     DETECT_BYTES, FileFormat, FormatDecoder, FormatOptions, TelemetryMemory, decoder as decoder_of,
 };
-use mad_core::wire::{AnyDecoder, ColumnMap, Sink};
-use mad_core::{Format, PipelineConfig, RecordKind, Rejections, Result};
+use mad_core::wire::{AnyDecoder, ColumnMap};
+use mad_core::{Format, PipelineConfig, Record, RecordKind, Rejections, Result, Source as Origin};
 
 use crate::records::kinds::Columns;
 
@@ -22,11 +22,14 @@ pub enum Piece<'a> {
     End,
 }
 
+/// Takes a record and where it stands.
+pub type SourceSink<'s> = dyn FnMut(Record<'_>, Origin) + 's;
+
 /// What reads the bytes of a source.
 enum Reader {
     /// Records of one kind with the fields of mad.
     Own(AnyDecoder),
-    /// A file of another tool.
+    /// A file of another tool. Its requests are dated as its format defines it.
     Foreign(Box<dyn FormatDecoder>),
 }
 
@@ -35,14 +38,20 @@ impl Reader {
         &mut self,
         bytes: Option<&[u8]>,
         memory: &mut TelemetryMemory,
-        sink: &mut Sink<'_>,
+        sink: &mut SourceSink<'_>,
         rejections: &mut Rejections,
     ) -> Result<()> {
+        let request_time = match self {
+            Self::Own(_) => None,
+            Self::Foreign(decoder) => decoder.request_time(),
+        };
+        let mut pass = |record: Record<'_>, position: u64| {
+            sink(record, Origin { request_time, ..Origin::at(position) });
+        };
         match (self, bytes) {
-            (Self::Own(decoder), Some(bytes)) => decoder.feed(bytes, sink, rejections),
-            (Self::Own(decoder), None) => decoder.finish(sink, rejections),
+            (Self::Own(decoder), Some(bytes)) => decoder.feed(bytes, &mut pass, rejections),
+            (Self::Own(decoder), None) => decoder.finish(&mut pass, rejections),
             (Self::Foreign(decoder), bytes) => {
-                let mut pass = |record: mad_core::Record<'_>, position: u64| sink(record, position);
                 // the files of a folder continue each other
                 decoder.swap_memory(memory);
                 let read = match bytes {
@@ -101,7 +110,7 @@ impl Source {
         &mut self,
         piece: &Piece<'_>,
         zone: ZonePolicy,
-        sink: &mut Sink<'_>,
+        sink: &mut SourceSink<'_>,
         rejections: &mut Rejections,
     ) -> Result<()> {
         let mut memory = std::mem::take(&mut self.memory);
@@ -116,14 +125,16 @@ impl Source {
         piece: &Piece<'_>,
         zone: ZonePolicy,
         memory: &mut TelemetryMemory,
-        sink: &mut Sink<'_>,
+        sink: &mut SourceSink<'_>,
         rejections: &mut Rejections,
     ) -> Result<()> {
         match piece {
             Piece::Bytes(bytes) => self.decode(Some(bytes), zone, memory, sink, rejections),
             Piece::Table(table) => {
                 let rows = self.rows.get_or_insert(0);
-                table.in_order(*rows, sink, rejections);
+                let mut pass =
+                    |record: Record<'_>, position: u64| sink(record, Origin::at(position));
+                table.in_order(*rows, &mut pass, rejections);
                 *rows += table.rows() as u64;
                 Ok(())
             }
@@ -143,7 +154,7 @@ impl Source {
         bytes: Option<&[u8]>,
         zone: ZonePolicy,
         memory: &mut TelemetryMemory,
-        sink: &mut Sink<'_>,
+        sink: &mut SourceSink<'_>,
         rejections: &mut Rejections,
     ) -> Result<()> {
         if let Some(reader) = &mut self.reader {

@@ -6,13 +6,13 @@ use mad_core::export::ClockFaultDocument;
 use mad_core::feature::ClockWatch;
 use mad_core::telemetry::KindCounts;
 use mad_core::time::ZonePolicy;
+use mad_core::wire::ColumnMap;
 use mad_core::wire::formats::TelemetryMemory;
-use mad_core::wire::{ColumnMap, Sink};
-use mad_core::{Error, PipelineConfig, Record, RecordKind, Rejections, Result};
+use mad_core::{Error, PipelineConfig, Record, RecordKind, Rejections, Result, Source as Origin};
 
 use crate::records::owned::{Names, Owned};
 use crate::records::reading::LINE;
-use crate::records::source::{Piece, Source};
+use crate::records::source::{Piece, Source, SourceSink};
 
 /// Any number of sources. One comes out as it is read; several are merged by time, each being in
 /// order itself; or all are held and sorted. Edges, which have no time, only pass through.
@@ -87,7 +87,10 @@ impl Sources {
         let open = || self.sources.iter().enumerate().filter(|(_, (source, _))| !source.ended);
         // what has no time is known before all else
         let timeless = open().find(|(_, (source, _))| !source.kind.is_timed());
-        let empty = || open().find(|(_, (_, queue))| queue.is_empty());
+        // sources that are sorted are read one after the other, because bodies of one sender continue
+        // each other
+        let is_merged = self.sort.is_none();
+        let empty = || open().find(|(_, (_, queue))| is_merged && queue.is_empty());
         timeless.or_else(empty).or_else(|| open().next()).map(|(i, _)| i)
     }
 
@@ -96,7 +99,7 @@ impl Sources {
         &mut self,
         index: usize,
         piece: &Piece<'_>,
-        sink: &mut Sink<'_>,
+        sink: &mut SourceSink<'_>,
         rejections: &mut Rejections,
     ) -> Result<()> {
         let kind = self.kind(index)?;
@@ -106,17 +109,17 @@ impl Sources {
         let Some(read) = read.get_mut(index) else { return Ok(()) };
         let mut rejected = Rejections::default();
         let outcome = if !kind.is_timed() || (judged == 1 && sort.is_none()) {
-            let pass: &mut Sink<'_> = &mut |record, position| {
+            let pass: &mut SourceSink<'_> = &mut |record, origin| {
                 read.records += 1;
-                sink(record, position);
+                sink(record, origin);
             };
             source.read_with(piece, *zone, memory, pass, &mut rejected)
         } else {
-            let keep: &mut Sink<'_> = &mut |record, position| {
+            let keep: &mut SourceSink<'_> = &mut |record, origin| {
                 if sort.is_some() {
                     watch.see(&record);
                 }
-                queue.extend(names.keep(&record, position));
+                queue.extend(names.keep(&record, origin));
                 read.records += 1;
                 *held += 1;
             };
@@ -147,13 +150,13 @@ impl Sources {
         all
     }
 
-    /// A held record as it was read, with its position.
-    pub fn record<'a>(&'a self, held: &'a Owned) -> Option<(Record<'a>, u64)> {
+    /// A held record as it was read, and where it stands.
+    pub fn record<'a>(&'a self, held: &'a Owned) -> Option<(Record<'a>, Origin)> {
         self.names.record(held)
     }
 
     /// Hands out the oldest records as long as every open source of judged records has one.
-    fn merge(&mut self, sink: &mut Sink<'_>) {
+    fn merge(&mut self, sink: &mut SourceSink<'_>) {
         let ready = |(source, queue): &(Source, VecDeque<Owned>)| {
             source.ended || !source.kind.is_timed() || !queue.is_empty()
         };
@@ -165,8 +168,8 @@ impl Sources {
             let record = self.sources.get_mut(index).and_then(|(_, queue)| queue.pop_front());
             if let Some(held) = record {
                 self.held -= 1;
-                if let Some((record, position)) = self.names.record(&held) {
-                    sink(record, position);
+                if let Some((record, origin)) = self.names.record(&held) {
+                    sink(record, origin);
                 }
             }
         }

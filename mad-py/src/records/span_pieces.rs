@@ -3,7 +3,7 @@
 use mad_core::telemetry::KindCounts;
 use mad_core::time::ZonePolicy;
 use mad_core::wire::ColumnMap;
-use mad_core::{Record, RecordKind, Span};
+use mad_core::{Record, RecordKind, Source as Origin, Span};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
@@ -49,7 +49,7 @@ pub fn read(
     counts: &mut KindCounts,
 ) -> PyResult<()> {
     let KindCounts { records, rejected } = counts;
-    let mut sink = |record: Record<'_>, _: u64| {
+    let mut sink = |record: Record<'_>, _| {
         *records += 1;
         if let Record::Span(span) = record {
             take(&span);
@@ -62,7 +62,7 @@ pub fn read(
         let outcome = match piece {
             Given::Bytes(bytes) => source.read(&Piece::Bytes(bytes), zone, &mut sink, rejected),
             Given::Table(table) => {
-                table.in_order(before, &mut sink, rejected);
+                table.in_order(before, &mut |record, at| sink(record, Origin::at(at)), rejected);
                 before += table.rows() as u64;
                 Ok(())
             }

@@ -89,7 +89,7 @@ impl Telemetry {
         let outcome = self.read.with(py, |Read { source, reading }| {
             let read = reading.of_mut(self.kind);
             let mut rejected = Rejections::default();
-            let mut count = |_: Record<'_>, _: u64| read.records += 1;
+            let mut count = |_: Record<'_>, _| read.records += 1;
             let outcome = source.read(piece, self.zone, &mut count, &mut rejected);
             read.rejected.merge(rejected);
             outcome

@@ -1,7 +1,7 @@
 //! Detection over tables in memory.
 
 use mad_core::wire::{ColumnMap, Kind};
-use mad_core::{Rejections, Timestamp};
+use mad_core::{Rejections, Source, Timestamp};
 use pyo3::prelude::*;
 
 use crate::border::detached;
@@ -81,7 +81,7 @@ impl<K: Kind> Feed for Rows<'_, K> {
     }
 
     fn emit_until(&mut self, until: Timestamp, intake: &mut Intake) {
-        let mut push = |record: K::Record<'_>, at: u64| intake.push(&record.into(), at);
+        let mut push = |record: K::Record<'_>, at: u64| intake.push(&record.into(), Source::at(at));
         self.rows.emit_next(&mut push, &mut self.bad);
         while self.rows.peek().is_some_and(|next| next < until) {
             self.rows.emit_next(&mut push, &mut self.bad);

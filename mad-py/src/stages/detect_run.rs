@@ -140,8 +140,8 @@ impl DetectRun {
     fn finish(&mut self, py: Python<'_>) -> PyResult<()> {
         detached(py, || {
             for held in self.sources.sorted() {
-                if let Some((record, position)) = self.sources.record(&held) {
-                    self.intake.push(&record, position);
+                if let Some((record, source)) = self.sources.record(&held) {
+                    self.intake.push(&record, source);
                 }
             }
             self.flush()?;
@@ -257,9 +257,7 @@ impl DetectRun {
         let kind = self.sources.kind(index)?;
         let Self { sources, intake, .. } = self;
         let mut rejected = Rejections::default();
-        let mut push = |record: Record<'_>, position: u64| {
-            intake.push(&record, position);
-        };
+        let mut push = |record: Record<'_>, source: mad_core::Source| intake.push(&record, source);
         let outcome = sources.feed(index, piece, &mut push, &mut rejected);
         self.intake.note(kind, rejected);
         outcome?;

@@ -140,7 +140,7 @@ impl ReferenceRun {
 
 impl ReferenceRun {
     fn take(&mut self, source: usize, piece: &Piece<'_>) -> mad_core::Result<()> {
-        let mut never = |_: Record<'_>, _: u64| {};
+        let mut never = |_: Record<'_>, _| {};
         self.sources.feed(source, piece, &mut never, &mut self.rejections)
     }
 }

@@ -278,7 +278,7 @@ impl State {
     ) -> mad_core::Result<()> {
         self.settled = None;
         let Self { core, reading, .. } = self;
-        let mut sink = |record: Record<'_>, _: u64| {
+        let mut sink = |record: Record<'_>, _| {
             reading.see(&record);
             match record {
                 Record::Span(span) => core.span(&span),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -63,7 +64,7 @@ def expanded(path: str) -> Sequence[str]:
 def resolved(kind: str, source: InputFile, layout: Layout, config: AnyConfig | str) -> str:
     """How an input that is given as a kind is read: the kind, another kind, or `format:NAME`.
 
-    Records with the fields of mad are read as before. A file of requests may hold another kind.
+    Records with the fields of mad are read as such. A file of requests may hold another kind.
     """
     if layout.named is not None:
         return kind if layout.named in OWN else _FORMAT + layout.named
@@ -73,7 +74,10 @@ def resolved(kind: str, source: InputFile, layout: Layout, config: AnyConfig | s
     found = _core.detect_format(Path(source.path).name, first)
     is_own = found is None or found in OWN or found in _LOOSE
     if is_own and _core.own_share(kind, first, config) >= _ENOUGH:
-        return kind
+        # log lines that state requests are more than these
+        given, items = _given(found, first, config) if found in _LOOSE else ({}, 0)
+        if "logs" not in given or given.get(kind, 0) < _ENOUGH * items:
+            return kind
     if found is not None and found not in OWN:
         return _FORMAT + found
     if kind == "requests":
@@ -81,6 +85,31 @@ def resolved(kind: str, source: InputFile, layout: Layout, config: AnyConfig | s
         best = max(shares, key=lambda other: shares[other])
         return best if shares[best] >= _ENOUGH else kind
     return kind
+
+
+def own_kind(
+    found: str | None, source: InputFile, layout: Layout, config: AnyConfig | str
+) -> str | None:
+    """The kind with the fields of mad as which a file of another format is read, where the reader of
+    that format gives none of it; else None."""
+    if found not in _LOOSE or layout.named is not None:
+        return None
+    kind = resolved("requests", source, layout, config)
+    if kind.startswith(_FORMAT):
+        return None
+    given, _ = _given(found, source.begin(), config)
+    return None if given.get(kind) else kind
+
+
+def _given(format_: str, first: bytes, config: AnyConfig | str) -> tuple[dict[str, int], int]:
+    """The records by kind that the reader of a format gives from the first bytes, and the number of
+    items that it saw."""
+    seen = _core.Inspector(config, format_)
+    seen.begin("", format_)
+    seen.feed(first)
+    seen.end()
+    document = json.loads(seen.document())
+    return document["judged"], document["records"] + sum(document["rejected"].values())
 
 
 def kinds_of(resolved_kind: str) -> set[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mad import _core
 from mad.config import AnyConfig
+from mad.detection import formats
 from mad.detection.formats import OWN, Layout, files_of
 from mad.errors import InputError
 from mad.sources.files import InputFile
@@ -26,8 +27,9 @@ def inspect_path(
     for one in paths:
         source = InputFile(str(one))
         format_ = layout.named or _core.detect_format(one.name, source.begin())
-        chunks = source.chunks() if format_ in (None, *OWN) else source.contents()
-        found.begin(one.name, format_)
+        kind = formats.own_kind(format_, source, layout, config)
+        chunks = source.chunks() if kind or format_ in (None, *OWN) else source.contents()
+        found.begin(one.name, "json-lines" if kind else format_, kind)
         try:
             for chunk in chunks:
                 found.feed(chunk)
