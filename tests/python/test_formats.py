@@ -136,3 +136,35 @@ def test_a_recorded_incident_is_found() -> None:
     (path,) = (Path(os.environ["DATA"]) / "inputs" / "container").glob("lab-a-pay-*")
     found = [(one.service, one.endpoint) for one in mad.detect(path).incidents]
     assert found == [("pay", "/pay")]
+
+
+def test_a_scrape_without_times_says_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "page.prom"
+    path.write_text('# TYPE http_requests_total counter\nhttp_requests_total{service="pay"} 12\n')
+    out = ["--out", str(tmp_path / "out"), "--no-report"]
+    assert main(["detect", str(path), *out]) == errors.INPUT
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"There is no record in {path}" in text
+    assert "samples without a time, which cannot be judged: 1; read them through Prometheus" in text
+
+
+def test_a_short_recording_of_metrics_says_that_nothing_was_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A recording that is shorter than the warm-up cannot be called normal."""
+    path = tmp_path / "metrics.csv"
+    rows = [
+        f"2026-11-29T05:{i // 12:02d}:{i % 12 * 5:02d}Z,pay,load,{9 if i > 30 else 1}"
+        for i in range(48)
+    ]
+    path.write_text("timestamp,service,metric,value\n" + "\n".join(rows) + "\n")
+    command = ["detect", str(path), "--out", str(tmp_path / "out"), "--no-report"]
+    assert main(command) == errors.FINE
+    text = " ".join(capsys.readouterr().out.split())
+    assert "The only metric is too new to be judged: lower guard.warm_up_minutes" in text
+    config = tmp_path / "config.json"
+    config.write_text('{"guard": {"warm_up_minutes": 1}}')
+    assert main([*command, "--config", str(config)]) == errors.FINE
+    assert "pay: load 9 times the usual 1" in capsys.readouterr().out

@@ -100,6 +100,14 @@ impl Source {
         Self { columns, foreign: Some((format, options)), ..Self::new(kind) }
     }
 
+    /// What a user should know about the way the source is read.
+    pub fn notes(&self) -> Vec<String> {
+        match &self.reader {
+            Some(Reader::Foreign(decoder)) => decoder.notes(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The columns that the configuration names.
     pub fn columns(&self) -> &ColumnMap {
         &self.columns

@@ -1,6 +1,6 @@
 //! Sources of any kind merged by time, or sorted in memory.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use mad_core::export::ClockFaultDocument;
 use mad_core::feature::ClockWatch;
@@ -64,6 +64,18 @@ impl Sources {
         let all = self.sources.iter().zip(&self.read).enumerate();
         let short = all.filter(|(_, (_, read))| read.falls_short(min_accepted));
         short.map(|(i, ((source, _), read))| (i, read.shortfall(source.kind, LINE))).collect()
+    }
+
+    /// What a user should know about the way the sources are read: each note with the places of the
+    /// sources that have it.
+    pub fn notes(&self) -> BTreeMap<String, Vec<usize>> {
+        let mut notes: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (index, (source, _)) in self.sources.iter().enumerate() {
+            for note in source.notes() {
+                notes.entry(note).or_default().push(index);
+            }
+        }
+        notes
     }
 
     /// The sources with a wrong clock, where the records are sorted.

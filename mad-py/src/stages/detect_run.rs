@@ -41,6 +41,9 @@ pub struct DetectRun {
 /// What stands before the name of a format in the place of a kind.
 const FORMAT: &str = "format:";
 
+/// Most notes of the readers of files that a document has.
+const MOST_NOTES: usize = 5;
+
 /// How many sources of requests there are, or the kind or `format:NAME` of each source.
 #[derive(FromPyObject)]
 enum Kinds {
@@ -224,6 +227,23 @@ impl DetectRun {
         self.names.get(source).cloned().unwrap_or_else(|| format!("input {}", source + 1))
     }
 
+    /// What the readers of files inferred, with the names of the files where there are several.
+    fn notes(&self) -> Vec<String> {
+        let found = self.sources.notes();
+        let more = found.len().saturating_sub(MOST_NOTES);
+        let named = found.into_iter().take(MOST_NOTES).map(|(note, of)| match of.as_slice() {
+            _ if self.names.len() < 2 => note,
+            [one] => format!("{}: {note}", self.name(*one)),
+            [one, rest @ ..] => {
+                format!("{} and {} more: {note}", self.name(*one), rest.len())
+            }
+            [] => note,
+        });
+        let rest =
+            (more > 0).then(|| format!("{more} more notes; mad inspect shows those of a file"));
+        named.chain(rest).collect()
+    }
+
     fn run_document(&self) -> RunDocument {
         let pipeline = &self.intake.pipeline;
         let mut document = Document::new(pipeline);
@@ -235,6 +255,7 @@ impl DetectRun {
             document.incidents.retain(|one| !earlier.contains(one.id.as_str()));
         }
         warnings.extend(shared_names(pipeline));
+        warnings.extend(self.notes());
         document.clock_faults.extend(self.sources.clock_faults());
         warnings.extend(document.clock_faults.iter().map(|fault| fault.text.clone()));
         warnings.extend(document.learnt_routes.iter().map(|(service, routes)| {

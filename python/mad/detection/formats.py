@@ -90,8 +90,8 @@ def resolved(kind: str, source: InputFile, layout: Layout, config: AnyConfig | s
 def own_kind(
     found: str | None, source: InputFile, layout: Layout, config: AnyConfig | str
 ) -> str | None:
-    """The kind with the fields of mad as which a file of another format is read, where the reader of
-    that format gives none of it; else None."""
+    """The kind with the fields of mad as which a file of another format is read, where the reader
+    of that format gives none of it; else None."""
     if found not in _LOOSE or layout.named is not None:
         return None
     kind = resolved("requests", source, layout, config)

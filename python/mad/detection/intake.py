@@ -30,7 +30,10 @@ def problem(
     judged = [source.name for kind, source in sources if kind in _JUDGED or ":" in kind]
     if not judged:
         return None, ""
-    return f"There is no record in {_listed(judged)}", "check the export or the query behind it"
+    remedy = "check the export or the query behind it"
+    if warnings:
+        remedy = "correct the input as the checks below say"
+    return f"There is no record in {_listed(judged)}", remedy
 
 
 def summary(document: Mapping[str, Any]) -> dict[str, Any]:

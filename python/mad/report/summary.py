@@ -149,6 +149,11 @@ def _result(document: Json) -> tuple[str, str]:
             if flagged
             else f"Every {interval} was within the normal range of its {whose}."
         )
+        if not flagged and (new := _learning(document)):
+            outcome = (
+                f"{new}: lower guard.warm_up_minutes and guard.min_points, or give earlier data"
+                " with --history."
+            )
         return (
             "No incident found",
             f"{analysed(document)} were analysed. {outcome}{failures(document)}",
@@ -184,6 +189,22 @@ def _result(document: Json) -> tuple[str, str]:
     others = len(found) - 1
     more = f" {words.plural(others, 'more incident')} below." if others else ""
     return title, f"{measured}{blame}{more}"
+
+
+def _learning(document: Json) -> str:
+    """`All 7 metrics are too new to be judged`, where nothing has passed its warm-up; else empty.
+
+    Failing requests are judged from the first row on."""
+    counts = document.get("state_counts") or {}
+    new = int(counts.get("unknown") or 0)
+    if not new or new < sum(counts.values()):
+        return ""
+    what = "metric" if of_metrics(document) else "endpoint"
+    if document.get("points") and document.get("requests"):
+        what = "signal"
+    which = f"The only {what} is" if new == 1 else f"All {words.plural(new, what)} are"
+    except_for = "" if what == "metric" else ", except for failing requests"
+    return f"{which} too new to be judged{except_for}"
 
 
 def failures(document: Json) -> str:

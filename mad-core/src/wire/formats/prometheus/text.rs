@@ -265,7 +265,7 @@ impl FormatDecoder for TextDecoder {
             return Vec::new();
         }
         vec![format!(
-            "{} samples have no time, so they cannot be judged; read them through Prometheus, or \
+            "samples without a time, which cannot be judged: {}; read them through Prometheus, or \
              write the page with times",
             self.undated
         )]
