@@ -9,7 +9,6 @@ import json
 import re
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mad import _core
+from mad.deadline import Deadline
 from mad.sinks.protocol import Refused, Retry
 
 #: Most bytes of an answer that are read, and most characters of it in a message.
@@ -116,32 +116,21 @@ def _exchange(request: Request) -> tuple[int, Mapping[str, str], str]:
     connection = _connection(request.url, request.timeout, request.ca_file)
     parts = urlsplit(request.url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    # The timeout of a socket starts again with every byte; the whole attempt has to end too.
-    is_late = threading.Event()
-
-    def cut() -> None:
-        is_late.set()
-        if (sock := connection.sock) is not None:
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(request.timeout, cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        headers = {"User-Agent": f"mad/{_core.__version__}", **request.headers}
-        connection.request(request.method, target, request.body, headers)
-        response = connection.getresponse()
-        answer = response.read(_ANSWER_BYTES).decode("utf-8", "replace")
+    with (
+        contextlib.closing(connection),
+        Deadline(request.timeout, lambda: connection.sock) as limit,
+    ):
+        try:
+            headers = {"User-Agent": f"mad/{_core.__version__}", **request.headers}
+            connection.request(request.method, target, request.body, headers)
+            response = connection.getresponse()
+            answer = response.read(_ANSWER_BYTES).decode("utf-8", "replace")
+        except (OSError, http.client.HTTPException):
+            if limit.is_over:
+                raise TimeoutError from None
+            raise
         found = {name.lower(): value for name, value in response.getheaders()}
         return response.status, found, answer
-    except (OSError, http.client.HTTPException):
-        if is_late.is_set():
-            raise TimeoutError from None
-        raise
-    finally:
-        timer.cancel()
-        connection.close()
 
 
 def _after(text: str | None) -> float | None:

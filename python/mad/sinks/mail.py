@@ -9,10 +9,11 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from mad.config.options import option
 from mad.config.secret import Secret
+from mad.deadline import Deadline
 from mad.sinks.protocol import Notification, Refused, Retry, SinkOptions
 from mad.sinks.webhook import secret_problems
 
@@ -78,21 +79,27 @@ class MailSink:
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:
+        """A session with the server, of `timeout_seconds` altogether."""
         options = self._options
         context = ssl.create_default_context(cafile=options.ca_file)
-        seconds = options.timeout_seconds
-        if options.tls == "tls":
-            smtp: smtplib.SMTP = smtplib.SMTP_SSL(
-                options.host, options.port, timeout=seconds, context=context
-            )
-        else:
-            smtp = smtplib.SMTP(options.host, options.port, timeout=seconds)
-        with smtp:
-            if options.tls == "starttls":
-                smtp.starttls(context=context)
-            if options.password is not None:
-                smtp.login(options.username, options.password.value())
-            yield smtp
+        seconds, place = options.timeout_seconds, (options.host, options.port)
+        opened: list[smtplib.SMTP] = []
+        with Deadline(seconds, lambda: opened[0].sock if opened else None) as limit:
+            try:
+                with (
+                    _TlsSession(opened, *place, timeout=seconds, context=context)
+                    if options.tls == "tls"
+                    else _Session(opened, *place, timeout=seconds)
+                ) as smtp:
+                    if options.tls == "starttls":
+                        smtp.starttls(context=context)
+                    if options.password is not None:
+                        smtp.login(options.username, options.password.value())
+                    yield smtp
+            except (OSError, smtplib.SMTPException):
+                if limit.is_over:
+                    raise TimeoutError from None
+                raise
 
     def check(self) -> list[str]:
         """Problems of the password, the connection, TLS and the login."""
@@ -107,6 +114,18 @@ class MailSink:
             return [f"{place} refused the login ({error.smtp_code}); check username and password"]
         except (OSError, smtplib.SMTPException) as error:
             return [f"{place}: {_reason(error)}"]
+
+
+class _Session(smtplib.SMTP):
+    """A session that shows itself before it is connected, which its constructor does."""
+
+    def __init__(self, opened: list[smtplib.SMTP], host: str, port: int, **others: Any) -> None:
+        opened.append(self)
+        super().__init__(host, port, **others)
+
+
+class _TlsSession(_Session, smtplib.SMTP_SSL):
+    """A session with TLS from its begin."""
 
 
 def message(notification: Notification, options: MailOptions) -> EmailMessage:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import ipaddress
 import json
+import socket
 import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from mad.config.secret import Secret, revealed
+from mad.deadline import Deadline
 from mad.sources.protocol import SourceUnavailable
 
 #: Most bytes of an answer.
 MOST_BYTES = 64 << 20
+#: Seconds without a byte after which a request fails, and seconds that all of it may last.
+IDLE_SECONDS, WHOLE_SECONDS = 15.0, 30.0
 #: What a status means for the user.
 _REMEDIES = {
     401: "check the user, password or token",
@@ -47,12 +53,13 @@ class HttpPeer:
         token: Secret | None = None,
         scheme: str = "Bearer",
         ca_file: str = "",
-        timeout: float = 15.0,
+        seconds: float = WHOLE_SECONDS,
     ) -> None:
+        """`seconds` is the longest time of a request with its answer."""
         self.url = url.rstrip("/")
         self._username, self._password = username, password
         self._token, self._scheme = token, scheme
-        self._ca_file, self._timeout = ca_file, timeout
+        self._ca_file, self._seconds = ca_file, seconds
 
     def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> Any:
         """The answer to GET as a JSON value. Raises `SourceUnavailable`."""
@@ -77,18 +84,9 @@ class HttpPeer:
         if data is not None:
             headers["Content-Type"] = content_type
         request = urllib.request.Request(f"{self.url}{path}", data, headers=headers, method=method)
-        try:
-            with self._opener().open(request, timeout=self._timeout) as answer:
-                content = answer.read(MOST_BYTES + 1)
-        except urllib.error.HTTPError as error:
-            with error:
-                raise self._refused(error.code, error.read(64 * 1024)) from None
-        except (OSError, http.client.HTTPException) as error:
-            said = getattr(error, "reason", None) or error
-            raise SourceUnavailable(
-                f"{self.url} cannot be reached: {str(said) or type(said).__name__}",
-                "check the address, TLS and whether the peer runs",
-            ) from error
+        status, content = self._exchange(request)
+        if status >= 400:
+            raise self._refused(status, content)
         if len(content) > MOST_BYTES:
             raise SourceUnavailable(
                 f"{self.url}{path.partition('?')[0]}: the answer is larger than "
@@ -96,6 +94,37 @@ class HttpPeer:
                 "ask for less at a time",
             )
         return self._value(content) if content.strip() else None
+
+    def _exchange(self, request: urllib.request.Request) -> tuple[int, bytes]:
+        """Status and body of an answer, of an error only the first 64 kB."""
+        line = _Line()
+        seconds = min(IDLE_SECONDS, self._seconds)
+        with Deadline(self._seconds, line.socket) as limit:
+            try:
+                with self._opener(line).open(request, timeout=seconds) as answer:
+                    status, content = answer.status, answer.read(MOST_BYTES + 1)
+            except urllib.error.HTTPError as error:
+                with error, contextlib.suppress(OSError, http.client.HTTPException):
+                    status, content = error.code, b""
+                    content = error.read(64 * 1024)
+            except (OSError, http.client.HTTPException) as error:
+                if limit.is_over:
+                    raise self._too_slow() from None
+                said = getattr(error, "reason", None) or error
+                raise SourceUnavailable(
+                    f"{self.url} cannot be reached: {str(said) or type(said).__name__}",
+                    "check the address, TLS and whether the peer runs",
+                ) from error
+            # Also an answer that seems complete: a body without a length ends with its connection.
+            if limit.is_over:
+                raise self._too_slow()
+        return status, content
+
+    def _too_slow(self) -> SourceUnavailable:
+        return SourceUnavailable(
+            f"{self.url} gives no whole answer within {self._seconds:g} s",
+            "look at the load of the peer, or ask for less at a time",
+        )
 
     def _value(self, content: bytes) -> Any:
         try:
@@ -125,14 +154,63 @@ class HttpPeer:
             return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
         return {}
 
-    def _opener(self) -> urllib.request.OpenerDirector:
-        handlers: list[urllib.request.BaseHandler] = [_NoRedirect()]
+    def _opener(self, line: _Line) -> urllib.request.OpenerDirector:
+        context = None
         if self.url.startswith("https:"):
             context = ssl.create_default_context(cafile=self._ca_file or None)
-            handlers.append(urllib.request.HTTPSHandler(context=context))
+        handlers: list[urllib.request.BaseHandler] = [_NoRedirect(), _Http(line, context)]
         if _is_loopback(urlsplit(self.url).hostname or ""):
             handlers.append(urllib.request.ProxyHandler({}))
         return urllib.request.build_opener(*handlers)
+
+
+class _Line:
+    """The socket of one request."""
+
+    def __init__(self) -> None:
+        self.connection: http.client.HTTPConnection | None = None
+        #: The socket after the connection was made: urllib takes it from the connection when the
+        #: body begins.
+        self.made: socket.socket | None = None
+
+    def socket(self) -> socket.socket | None:
+        """The present socket; None before there is one."""
+        found = self.connection.sock if self.connection is not None else None
+        return found or self.made
+
+
+class _Plain(http.client.HTTPConnection):
+    """A connection that shows its socket."""
+
+    def __init__(self, line: _Line, host: str, **others: Any) -> None:
+        super().__init__(host, **others)
+        self._line = line
+        line.connection = self
+
+    def connect(self) -> None:
+        """Connects."""
+        super().connect()
+        self._line.made = self.sock
+
+
+class _Encrypted(_Plain, http.client.HTTPSConnection):
+    """A connection with TLS that shows its socket."""
+
+
+class _Http(urllib.request.HTTPSHandler, urllib.request.HTTPHandler):
+    """Makes connections that show their sockets."""
+
+    def __init__(self, line: _Line, context: ssl.SSLContext | None) -> None:
+        super().__init__()
+        self._line, self._tls = line, context
+
+    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        """The answer to a request."""
+        return self.do_open(partial(_Plain, self._line), request)
+
+    def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        """The answer to a request over TLS."""
+        return self.do_open(partial(_Encrypted, self._line), request, context=self._tls)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
