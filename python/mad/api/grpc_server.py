@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mad.api.auth import ANYBODY, Principal
@@ -40,6 +41,13 @@ _WAIT = 60.0
 _AGE, _GRACE = 300_000, 30_000
 
 
+class _Guard:
+    """An interceptor of gRPC, which asks for this method alone."""
+
+    def __init__(self, intercept: Callable[[Callable[[Any], Any], Any], Any]) -> None:
+        self.intercept_service = intercept
+
+
 class GrpcReceiver:
     """A gRPC server that takes telemetry of OpenTelemetry exporters and collectors."""
 
@@ -65,7 +73,7 @@ class GrpcReceiver:
         self._engine, self._tokens, self._grpc = engine, tokens, grpc
         self._server = grpc.server(
             ThreadPoolExecutor(_CALLS, thread_name_prefix="mad-otlp"),
-            interceptors=[self._guard()],
+            interceptors=[_Guard(self._intercept)],
             maximum_concurrent_rpcs=_CALLS,
             options=[
                 ("grpc.max_receive_message_length", min(body_bytes, _MOST_BYTES)),
@@ -117,7 +125,7 @@ class GrpcReceiver:
             receipt = future.result(_WAIT)
         except (Busy, StorageFailed) as error:
             self._retry(context, str(error), error.retry_after)
-        except TimeoutError:
+        except NotYet:
             self._retry(context, "the engine is busy", 5)
         except (KeyReused, NotJudged) as error:
             context.abort(code.INTERNAL, str(error))
@@ -125,18 +133,12 @@ class GrpcReceiver:
             context.abort(code.INVALID_ARGUMENT, str(error))
         return success_message(*partial_success(receipt))
 
-    def _guard(self) -> grpc.ServerInterceptor:
+    def _intercept(self, proceed: Callable[[Any], Any], details: Any) -> Any:
         """Refuses calls of clients that may not send before their message is read."""
-        grpc = self._grpc
-
-        class Guard(grpc.ServerInterceptor):  # type: ignore[misc, name-defined]
-            def intercept_service(_, proceed: Any, details: Any) -> Any:
-                found = self._principal(dict(details.invocation_metadata))
-                if isinstance(found, Principal):
-                    return proceed(details)
-                return grpc.stream_unary_rpc_method_handler(lambda _, call: call.abort(*found))
-
-        return Guard()
+        found = self._principal(dict(details.invocation_metadata))
+        if isinstance(found, Principal):
+            return proceed(details)
+        return self._grpc.stream_unary_rpc_method_handler(lambda _, call: call.abort(*found))
 
     def _principal(self, given: dict[str, Any]) -> Principal | tuple[Any, str]:
         """The client of a call, or the code and the text of the refusal."""
