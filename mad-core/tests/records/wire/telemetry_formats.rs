@@ -396,6 +396,42 @@ fn remote_write_skips_staleness_markers_and_refuses_bombs() {
     }
 }
 
+#[test]
+fn remote_write_refuses_a_body_of_too_many_series_and_samples() {
+    let options = FormatOptions::default();
+    let outcome = |series: &[u8]| {
+        formats::check(FileFormat::RemoteWrite, &options, &snappy(series))
+            .map_err(|e| e.to_string())
+    };
+    // two bytes each: series without labels, and one series of samples without fields
+    let most = mad_core::limits::MAX_BODY_SAMPLES;
+    let many = [0x0a, 0x00].repeat(most);
+    assert_eq!(outcome(&many), Ok(()));
+    let further = [many, vec![0x0a, 0x00]].concat();
+    assert!(outcome(&further).unwrap_err().contains("more than 1000000 series and samples"));
+    let mut one = vec![0x0a];
+    let mut length = 2 * most;
+    while length > 0x7f {
+        one.push(length as u8 & 0x7f | 0x80);
+        length >>= 7;
+    }
+    one.push(length as u8);
+    one.extend([0x12, 0x00].repeat(most));
+    assert!(outcome(&one).is_err());
+}
+
+#[test]
+fn remote_write_rejects_a_series_of_too_many_labels_alone() {
+    let at = 1_767_693_600_000;
+    let good = series(&[(10.0, at), (30.0, at + 10_000)]);
+    let mut wide = series(&[(1.0, at)]);
+    wide.extend([0x0a, 0x00].repeat(300));
+    let body = snappy(&message(&[(1, &good), (1, &wide)]));
+    let (seen, rejections) = read(FileFormat::RemoteWrite, &body);
+    assert_eq!(seen.records, ["pay n_total/rate [] = 2 at 2026-01-06T10:00:10Z"]);
+    assert_eq!(rejections.total(), 1);
+}
+
 proptest! {
     /// No bytes make a decoder panic, and the result does not depend on how they are cut.
     #[test]

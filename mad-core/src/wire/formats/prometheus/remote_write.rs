@@ -10,13 +10,15 @@ use super::super::{FormatDecoder, FormatOptions, FormatSink, Unit};
 use super::labels::{SampleType, Series};
 use super::{snappy, stale};
 use crate::error::{Error, Result};
-use crate::limits::MAX_DOCUMENT_BYTES;
+use crate::limits::{MAX_BODY_SAMPLES, MAX_DOCUMENT_BYTES};
 use crate::telemetry::{RecordKind, RejectReason, Rejections};
 use crate::time::Timestamp;
 use crate::wire::protobuf::{Fields, Malformed, Value, packed_fixed64, packed_varints, zigzag};
 
 /// Most buckets of a native histogram.
 const MOST_BUCKETS: usize = 4_096;
+/// Most labels of a series. Prometheus rarely has more than 30.
+const MOST_LABELS: usize = 256;
 
 /// Whether the first bytes of a file are a body of remote write: a block of Snappy that begins with
 /// a series or with metadata.
@@ -37,11 +39,32 @@ pub(in super::super) fn is_remote_write(first: &[u8]) -> bool {
     }
 }
 
-/// Checks that a body is a block of Snappy with fields of protobuf.
+/// Checks that a body is a block of Snappy with fields of protobuf, and has at most
+/// [`MAX_BODY_SAMPLES`] series and samples.
 pub(in super::super) fn check_remote_write(body: &[u8]) -> Result<()> {
-    let body = decompressed(body)?;
-    let mut fields = Fields::new(&body);
-    while fields.next().map_err(|Malformed| no_request())?.is_some() {}
+    check_size(&decompressed(body)?)
+}
+
+/// Checks the number of series and samples together, before memory is taken for them.
+fn check_size(body: &[u8]) -> Result<()> {
+    let mut size = 0_usize;
+    let mut fields = Fields::new(body);
+    while let Some((number, value)) = fields.next().map_err(|Malformed| no_request())? {
+        if number != 1 {
+            continue;
+        }
+        size += 1;
+        let mut fields = Fields::new(value.bytes());
+        // a series that is not valid protobuf is rejected alone
+        while let Ok(Some((number, _))) = fields.next() {
+            size += usize::from(matches!(number, 2 | 4));
+        }
+        if size > MAX_BODY_SAMPLES {
+            return Err(Error::input(format!(
+                "the body has more than {MAX_BODY_SAMPLES} series and samples; send smaller bodies"
+            )));
+        }
+    }
     Ok(())
 }
 
@@ -99,7 +122,9 @@ impl RemoteWriteDecoder {
                     samples.truncate(first);
                     self.position += 1;
                     rejections.add(RejectReason::Truncated, self.position, || {
-                        "a series is not valid protobuf".to_owned()
+                        format!(
+                            "a series is not valid protobuf, or has more than {MOST_LABELS} labels"
+                        )
                     });
                 }
             }
@@ -141,6 +166,7 @@ impl RemoteWriteDecoder {
         let mut fields = Fields::new(message);
         while let Some((number, value)) = fields.next()? {
             match number {
+                1 if labels.len() == MOST_LABELS => return Err(Malformed),
                 1 => {
                     let (mut name, mut text) = ("", "");
                     let mut fields = Fields::new(value.bytes());
@@ -191,10 +217,10 @@ fn native(message: &[u8]) -> std::result::Result<(i64, Exponential), Malformed> 
             (4, value) => found.scale = zigzag(value.integer()).clamp(-64, 64) as i32,
             (6, value) => found.zeros = value.integer() as f64,
             (7, value) => found.zeros = value.double(),
-            (8, value) => negative.0.push(span(value.bytes())?),
+            (8, value) if negative.0.len() < MOST_BUCKETS => negative.0.push(span(value.bytes())?),
             (9, Value::Bytes(packed)) => negative.1.extend(deltas(packed)),
             (10, Value::Bytes(packed)) => negative.1.extend(floats(packed)),
-            (11, value) => positive.0.push(span(value.bytes())?),
+            (11, value) if positive.0.len() < MOST_BUCKETS => positive.0.push(span(value.bytes())?),
             (12, Value::Bytes(packed)) => positive.1.extend(deltas(packed)),
             (13, Value::Bytes(packed)) => positive.1.extend(floats(packed)),
             (15, value) => at = value.integer() as i64,
@@ -262,6 +288,7 @@ impl FormatDecoder for RemoteWriteDecoder {
             return Ok(());
         }
         let body = decompressed(&held)?;
+        check_size(&body)?;
         self.body(&body, sink, rejections).map_err(|Malformed| no_request())
     }
 
