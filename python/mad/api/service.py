@@ -22,7 +22,8 @@ from mad.config.server import HttpLimits, WebhookSecrets
 from mad.engine import Engine
 from mad.engine.sink_runner import SinkPool
 from mad.engine.source_runner import SourcePool
-from mad.journal.reader import Found, Reader
+from mad.journal.query import Found
+from mad.journal.reader import Reader
 from mad.journal.selection import Page
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

@@ -5,35 +5,21 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
 from mad.journal import alerts
 from mad.journal.alerts import Delivery
+from mad.journal.query import Found, Where, like_pattern
 from mad.journal.selection import Page, Selection, TimeRange
 from mad.severity import SEVERITIES
 
 Record = dict[str, Any]
-T = TypeVar("T")
-U = TypeVar("U")
 #: Longest time of one query in seconds, and steps of SQLite between two looks at the clock.
 QUERY_SECONDS = 10.0
 _STEPS = 50_000
-
-
-class Found(list[T]):
-    """The records that a query found. `is_cut` says that it ended at the limit of bytes, so that
-    further records follow."""
-
-    def __init__(self, records: Iterable[T] = (), *, is_cut: bool = False) -> None:
-        super().__init__(records)
-        self.is_cut = is_cut
-
-    def map(self, change: Callable[[T], U]) -> Found[U]:
-        """The records after a change of each."""
-        return Found((change(record) for record in self), is_cut=self.is_cut)
 
 
 NEWEST = Selection()
@@ -72,7 +58,7 @@ class Reader:
 
     def features(self, names: Names, select: Selection = NEWEST) -> Found[Record]:
         """Features of rows, newest first. Names: service, endpoint."""
-        where = _Where(names, select.within)
+        where = Where(names, select.within)
         return self._records(
             f"""SELECT at, service, endpoint, req_count, error_count,
             error_count * 1.0 / req_count AS error_rate, avg_latency_ms, p95_latency_ms
@@ -86,7 +72,7 @@ class Reader:
         """Log lines that contain `text`, newest first. Names: service, level, trace_id."""
         others = {name: value for name, value in names.items() if name != "level"}
         level = names.get("level")
-        where = _Where({**others, "upper(level)": level.upper() if level else None}, select.within)
+        where = Where({**others, "upper(level)": level.upper() if level else None}, select.within)
         if text:
             where.add("instr(body, ?) > 0", text)
         return self._records(
@@ -100,7 +86,7 @@ class Reader:
     ) -> Found[str]:
         """Incidents that overlap the time range, newest start first, each as JSON without the rows
         around it. Names: service, endpoint, status."""
-        where = _Where(names)
+        where = Where(names)
         where.holds("status <> 'resolved'", active)
         if select.within.start is not None:
             where.add("end > ?", select.within.start)
@@ -114,7 +100,7 @@ class Reader:
     def incidents_of(self, service: str, endpoint: str, within: TimeRange) -> list[str]:
         """Incidents to which an endpoint belongs and that overlap the time range, each as JSON:
         those that it leads, then those that it or its service takes part in, the newest first."""
-        where = _Where({})
+        where = Where({})
         if within.start is not None:
             where.add("end > ?", within.start)
         if within.end is not None:
@@ -139,7 +125,7 @@ class Reader:
             "SELECT id FROM incidents WHERE status <> 'resolved' AND (service = ? OR EXISTS "
             "(SELECT 1 FROM json_each(data, '$.affected') AS affected WHERE affected.value = ? "
             "OR affected.value LIKE ? ESCAPE '\\')) ORDER BY start DESC LIMIT 20",
-            (service, service, _pattern(service) + " %"),
+            (service, service, like_pattern(service) + " %"),
         )
         return [incident for (incident,) in found]
 
@@ -208,7 +194,7 @@ class Reader:
     def audit(self, page: Page = NEWEST.page, *, refused: bool | None = None) -> Found[Record]:
         """The audit trail, newest first: who did what to which target, and the outcome. `refused`
         selects commands (False) or refused requests (True)."""
-        where = _Where({"refused": None if refused is None else int(refused)})
+        where = Where({"refused": None if refused is None else int(refused)})
         return self._records(
             f"SELECT written_at, who, action, target, outcome FROM audit {where} "
             "ORDER BY id DESC LIMIT ? OFFSET ?",
@@ -327,7 +313,7 @@ class Reader:
     def _judged(
         self, table: str, order: str, names: Mapping[str, str | int | None], select: Selection
     ) -> Found[str]:
-        where = _Where(names, select.within)
+        where = Where(names, select.within)
         where.holds("is_anomaly", select.flagged)
         return self._texts(
             f"SELECT data FROM {table} {where} ORDER BY at DESC, {order} LIMIT ? OFFSET ?",
@@ -368,44 +354,3 @@ class Reader:
         end = monotonic() + QUERY_SECONDS
         db.set_progress_handler(lambda: monotonic() > end, _STEPS)
         return db.execute(query, tuple(values))
-
-
-class _Where:
-    """The WHERE clause of a query: columns that must equal a value, and a time range."""
-
-    def __init__(
-        self, names: Mapping[str, str | int | None], within: TimeRange | None = None
-    ) -> None:
-        self._values: list[str | int] = []
-        self._conditions: list[str] = []
-        for column, value in names.items():
-            if value is not None:
-                self.add(f"{column} = ?", value)
-        if within is not None and within.start is not None:
-            self.add("at >= ?", within.start)
-        if within is not None and within.end is not None:
-            self.add("at < ?", within.end)
-
-    def add(self, condition: str, *values: str | int) -> None:
-        self._conditions.append(condition)
-        self._values.extend(values)
-
-    def values_of(self, page: Page) -> list[str | int]:
-        """The values of the conditions, then those of LIMIT and OFFSET."""
-        return [*self._values, page.limit, page.offset]
-
-    def values_of_order(self, *order: str | int) -> list[str | int]:
-        """The values of the conditions, then those of ORDER BY."""
-        return [*self._values, *order]
-
-    def holds(self, condition: str, wanted: bool) -> None:
-        if wanted:
-            self._conditions.append(condition)
-
-    def __str__(self) -> str:
-        return f"WHERE {' AND '.join(self._conditions)}" if self._conditions else ""
-
-
-def _pattern(text: str) -> str:
-    """A text whose characters have no special meaning in LIKE."""
-    return "".join(f"\\{char}" if char in "\\%_" else char for char in text)
