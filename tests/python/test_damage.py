@@ -23,7 +23,7 @@ from mad.engine import Engine
 from mad.errors import StateError
 from mad.journal import DamagedJournal, Entry, Journal, recover
 from mad.journal.head import SLOT
-from mad.journal.sqlite import FILES as FILES_OF_JOURNAL
+from mad.journal.opening import FILES as FILES_OF_JOURNAL
 
 #: Places per kind of damage: `MAD_DAMAGE=65536` cuts at every byte of the last 64 kB.
 PLACES = int(os.environ.get("MAD_DAMAGE", "25"))

@@ -137,6 +137,42 @@ def test_a_commit_into_a_moved_file_is_refused_and_leaves_the_journal_usable(
     again.close()
 
 
+def test_positions_of_a_refused_commit_are_taken_back_with_its_entries(tmp_path: Path) -> None:
+    """A source then reads the batch again; without that, it would be lost."""
+    data, aside = tmp_path / "data", tmp_path / "aside"
+    path = data / "mad.db"
+    journal = Journal(data)
+    journal.append([Entry("requests", b"one")], TableWrites(), moved=[{"logs": {"a": 1}}])
+
+    def refused() -> None:
+        moved = [{"logs": {"a": 2, "b": 1}, "shop": {"a": 1}}, {"logs": {"a": 3}}]
+        with pytest.raises(JournalFailed, match="was deleted or moved"):
+            batch = [Entry("requests", b"two")]
+            journal.append(batch, TableWrites(), Moving(path, aside), moved)
+        aside.rename(path)
+        assert journal.positions("logs") == {"a": 1}
+        assert journal.positions("shop") == {}
+
+    refused()
+    refused()
+    # another source moves on meanwhile
+    journal.move_positions({"other": {"z": 9}})
+    assert journal.positions("logs") == {"a": 1}
+    journal.append([Entry("requests", b"again")], TableWrites(), moved=[{"logs": {"a": 2}}])
+    assert journal.positions("logs") == {"a": 2}
+    refused_last = [{"logs": {"a": 7}}]
+    with pytest.raises(JournalFailed):
+        last = [Entry("requests", b"last")]
+        journal.append(last, TableWrites(), Moving(path, aside), refused_last)
+    aside.rename(path)
+    journal.close()
+    # a new process finds both, and judges the batch
+    with contextlib.closing(Journal(data)) as again:
+        assert [entry.body for entry in again.entries()] == [b"one", b"again", b"last"]
+        assert again.positions("logs") == {"a": 7}
+        assert again.positions("other") == {"z": 9}
+
+
 @pytest.mark.parametrize("how", ["files", "directory"])
 def test_no_second_server_starts_after_a_deletion(tmp_path: Path, how: str) -> None:
     data = tmp_path / "data"

@@ -7,10 +7,10 @@ the batches that it covers in the same transaction.
 
 from mad.config.server import Retention
 from mad.journal.alerts import Delivery, Outcome
-from mad.journal.damage import DamagedJournal
+from mad.journal.damage import DamagedJournal, JournalFailed
 from mad.journal.entries import Alert, AuditLine, Entry, TableWrites
 from mad.journal.recover import recover
-from mad.journal.sqlite import Journal, JournalFailed
+from mad.journal.sqlite import Journal
 
 __all__ = [
     "Alert",

@@ -18,6 +18,10 @@ REMEDY = (
 )
 
 
+class JournalFailed(Exception):
+    """The journal could not be read or written, for example because the disk is full."""
+
+
 class DamagedJournal(StateError):
     """A journal that lost or changed acknowledged data since it was written."""
 

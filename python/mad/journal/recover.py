@@ -16,6 +16,7 @@ from mad.journal.digest import START, entry_digest, is_sound, link, text_digest
 from mad.journal.entries import LOST, Entry
 from mad.journal.head import Head, HeadFile
 from mad.journal.lock import Lock
+from mad.journal.opening import UNREADABLE
 from mad.journal.schema import connect
 from mad.journal.stored import ENTRY, CheckpointRecord, StoredInputs, entry_of
 
@@ -41,7 +42,6 @@ _TABLES = (
 )
 #: Smaller than every row id.
 BEFORE_ALL = -(2**63)
-_UNREADABLE = (sqlite3.Error, ValueError, TypeError, AttributeError, OverflowError)
 
 
 def recover(directory: Path) -> str:
@@ -151,7 +151,7 @@ def _copy_state(
         for table in ("state", "closed_incidents"):
             rows = source.execute(f"SELECT id, part, digest FROM {table}").fetchall()
             into.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", rows)
-    except (*_UNREADABLE, DamagedJournal):
+    except (*UNREADABLE, DamagedJournal):
         for table in ("state", "closed_incidents"):
             into.execute(f"DELETE FROM {table}")
         losses.append("the learnt state is damaged and was dropped")
@@ -162,7 +162,7 @@ def _copy_state(
 def _sound_entries(source: sqlite3.Connection, after: int) -> Iterator[Entry]:
     """Entries after a checkpoint that match their checksums."""
     for digest, *row in _readable_rows(source, f"digest, {ENTRY}", "journal", "seq", after):
-        with contextlib.suppress(*_UNREADABLE):
+        with contextlib.suppress(*UNREADABLE):
             entry = entry_of(tuple(row))
             if is_sound(entry, digest):
                 yield entry
@@ -174,18 +174,18 @@ def _readable_rows(
     """Rows with a key above `after` in order: those up to a place that cannot be read, and those
     behind it. The second of `columns` is the key. One row is in memory at a time."""
     read = f"SELECT {columns} FROM {table} WHERE {key} > ? ORDER BY {key}"
-    with contextlib.suppress(*_UNREADABLE):
+    with contextlib.suppress(*UNREADABLE):
         for row in source.execute(read, (after,)):
             after = row[1]
             yield row
         return
     # from the end, the rows behind the last unreadable place can be reached
     start = None
-    with contextlib.suppress(*_UNREADABLE):
+    with contextlib.suppress(*UNREADABLE):
         for row in source.execute(f"{read} DESC", (after,)):
             start = row[1]
     if start is not None:
-        with contextlib.suppress(*_UNREADABLE):
+        with contextlib.suppress(*UNREADABLE):
             yield from source.execute(read, (start - 1,))
 
 
@@ -195,12 +195,12 @@ def _copy_table(
     try:
         columns = len(into.execute(f"SELECT * FROM {table} LIMIT 0").description)
         (expected,) = source.execute(f"SELECT count(*) FROM {table}").fetchone()
-    except _UNREADABLE:
+    except UNREADABLE:
         expected = None
     insert = f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * columns)})"
     copied = 0
     for row in _readable_rows(source, "0, rowid, *", table, "rowid", BEFORE_ALL):
-        with contextlib.suppress(*_UNREADABLE):
+        with contextlib.suppress(*UNREADABLE):
             copied += into.execute(insert, row[2:]).rowcount
     if expected != copied:
         losses.append(f"table {table}: {copied} of {expected or 'an unknown number of'} rows kept")

@@ -6,52 +6,38 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from mad.config.server import Retention
 from mad.errors import StateError, reason
 from mad.journal import alerts
 from mad.journal.alerts import Outcome
-from mad.journal.damage import RECOVERING, REMEDY, DamagedJournal
-from mad.journal.digest import PartSum, entry_digest, link, part_digest, text_digest
+from mad.journal.damage import DamagedJournal, JournalFailed
+from mad.journal.digest import entry_digest, link, text_digest
 from mad.journal.entries import AuditLine, Entry, SourcePositions, TableWrites
 from mad.journal.guard import FileGuard, FilesMoved
 from mad.journal.head import Head, HeadFile
 from mad.journal.lock import Lock
+from mad.journal.opening import check_files, readable
 from mad.journal.pages import PageCheck
+from mad.journal.parts import Delta, save_parts
+from mad.journal.positions import PositionTable
 from mad.journal.retention import forget
-from mad.journal.schema import changed_schema, connect, version_of
+from mad.journal.schema import connect
 from mad.journal.stored import CheckpointRecord, State, StoredInputs
 from mad.journal.tables import (
     known_batch,
-    read_positions,
     reason_set_aside,
     set_aside,
     write_audit,
     write_note,
-    write_positions,
     write_tables,
 )
 
-#: The files of a journal. Others than regular ones may block whoever opens them.
-FILES = ("mad.db", "mad.db-wal", "mad.db-shm", "mad.head", "mad.replay")
 #: The largest number of pages that SQLite allows.
 MOST_PAGES = 2**32 - 2
 #: Covered entries that a commit deletes at least; it deletes twice as many as it adds.
 CLEARED = 16
-
-#: Parts of the state by key; None deletes one.
-EntityParts: TypeAlias = Sequence[tuple[int, bytes | None]]
-IncidentParts: TypeAlias = Sequence[tuple[str, bytes | None]]
-#: What changed since the last checkpoint: the global part, entities and closed incidents.
-Delta: TypeAlias = tuple[bytes, EntityParts, IncidentParts]
-
-#: Errors of reading a file that something else changed: a damaged field has another type.
-_UNREADABLE = (sqlite3.Error, ValueError, TypeError, AttributeError, OverflowError)
-
-
-class JournalFailed(Exception):
-    """The journal could not be read or written, for example because the disk is full."""
 
 
 class Journal:
@@ -86,44 +72,16 @@ class Journal:
             ) from error
         with contextlib.ExitStack() as undo:
             undo.callback(self._lock.release)
-            with _readable(self.path):
-                self._check()
+            with readable(self.path):
+                check_files(directory)
                 self._db = connect(self.path)
                 undo.callback(self._db.close)
                 self._open(undo)
             undo.pop_all()
 
-    def _check(self) -> None:
-        """Checks the files without a change to them, because closing a writer would merge a damaged
-        log into the database."""
-        head = None
-        for name in FILES:
-            path = self.directory / name
-            if path.exists() and not path.is_file():
-                raise StateError(
-                    f"{path}: not a regular file", "move it away, or give another --data"
-                )
-        if (self.directory / RECOVERING).exists():
-            raise DamagedJournal(self.path, "an earlier recovery was interrupted")
-        if (path := self.directory / "mad.head").exists():
-            file = HeadFile(path)
-            head = file.read()
-            file.close()
-        if not self.path.exists():
-            if head is not None and head.seq:
-                raise DamagedJournal(self.path, "the database is missing")
-            return
-        uri = f"{self.path.resolve().as_uri()}?mode=ro"
-        with contextlib.closing(sqlite3.connect(uri, uri=True)) as db:
-            if version_of(db, str(self.path)):
-                if problem := changed_schema(db):
-                    raise DamagedJournal(self.path, problem)
-                StoredInputs(db, self.path).check(head)
-            elif head is not None:
-                raise DamagedJournal(self.path, "the database is empty")
-
     def _open(self, undo: contextlib.ExitStack) -> None:
         self._stored = StoredInputs(self._db, self.path)
+        self._positions = PositionTable(self._db)
         self._head = HeadFile(self.directory / "mad.head")
         undo.callback(self._head.close)
         self.seq, self._chain = self._stored.newest()
@@ -177,14 +135,10 @@ class Journal:
             numbered.append(
                 (*fields, entry.naive_offset_seconds, entry.body, digest, chain),
             )
-        with self._transaction():
-            # a commit that was refused because its file was moved has left entries behind
-            self._db.execute("DELETE FROM journal WHERE seq > ?", (self.seq,))
+        with self._moving(moved):
             self._db.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", numbered)
             write_tables(self._db, writes)
             write_audit(self._db, audit)
-            for positions in moved:
-                write_positions(self._db, positions)
             self._clear(max(CLEARED, 2 * len(entries)))
             self._count_commit()
         self.seq, self._chain = seq, chain
@@ -207,31 +161,13 @@ class Journal:
             record = CheckpointRecord(
                 self.seq,
                 self._chain.hex(),
-                self._save_parts("state", [(-1, global_part), *entities], before.state),
-                self._save_parts("closed_incidents", incidents, before.closed_incidents),
+                save_parts(self._db, "state", [(-1, global_part), *entities], before.state),
+                save_parts(self._db, "closed_incidents", incidents, before.closed_incidents),
                 accepted_total,
             )
             self._save_record(record)
             forget(self._db, self.retention)
             committed.append(lambda: self._covered(record))
-
-    def _save_parts(self, table: str, parts: EntityParts | IncidentParts, total: int) -> int:
-        """Replaces parts of the state by their keys, and deletes those without bytes. Returns the
-        new sum of checksums."""
-        digests = PartSum(total)
-        replaced: list[bytes] = []
-        for key, _ in parts:
-            rows = self._db.execute(f"SELECT digest FROM {table} WHERE id = ?", (key,))
-            replaced.extend(digest for (digest,) in rows)
-        digests.remove(replaced)
-        kept = [
-            (key, part, part_digest(table, key, part)) for key, part in parts if part is not None
-        ]
-        digests.add(digest for *_, digest in kept)
-        self._db.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", kept)
-        gone = [(key,) for key, part in parts if part is None]
-        self._db.executemany(f"DELETE FROM {table} WHERE id = ?", gone)
-        return digests.value
 
     def _save_record(self, record: CheckpointRecord) -> None:
         text = record.text()
@@ -257,13 +193,13 @@ class Journal:
     def state(self) -> State | None:
         """The global part, the entity parts and the parts of closed incidents of the last
         checkpoint; None before the first. Raises `DamagedJournal`."""
-        with _readable(self.path):
+        with readable(self.path):
             return self._stored.state()
 
     def entries(self) -> Iterator[Entry]:
         """Inputs since the last checkpoint that are not set aside, in order. Raises
         `DamagedJournal`."""
-        with _readable(self.path):
+        with readable(self.path):
             yield from self._stored.entries()
 
     def set_aside(self, entry: Entry, why: str) -> None:
@@ -295,16 +231,32 @@ class Journal:
     def positions(self, source: str) -> dict[str, Any]:
         """How far the parts of a source were read, as of the newest commit."""
         try:
-            return read_positions(self._db, source)
+            return self._positions.of(source)
         except (sqlite3.Error, ValueError) as error:
             raise JournalFailed(str(error)) from error
 
     def move_positions(self, moved: SourcePositions) -> None:
         """Saves how far sources were read, past data that gave no entry."""
-        with self._transaction():
-            write_positions(self._db, moved)
+        with self._moving([moved]):
             self._count_commit()
         self._acknowledge()
+
+    @contextlib.contextmanager
+    def _moving(self, moved: Sequence[SourcePositions]) -> Iterator[None]:
+        """A transaction that also saves how far sources were read. It takes back the entries and
+        positions of a commit that was refused because its file was moved."""
+        in_file: list[Callable[[], None]] = []
+        try:
+            with self._transaction() as committed:
+                self._db.execute("DELETE FROM journal WHERE seq > ?", (self.seq,))
+                refused = self._positions.save(moved)
+                yield
+                committed.append(lambda: in_file.append(refused))
+        except JournalFailed:
+            for take_back in in_file:
+                take_back()
+            raise
+        self._positions.saved()
 
     def note(self, incident: str, who: str, kind: str, text: str) -> bool:
         """Saves a comment or feedback on an incident with its line in the audit trail. Returns
@@ -330,7 +282,7 @@ class Journal:
 
     def alert_states(self) -> list[tuple[str, str, str]]:
         """Incident, event and state of the newest alert of each incident, as of the checkpoint."""
-        with _readable(self.path):
+        with readable(self.path):
             return list(alerts.last_states(self._db, self.checkpoint_seq))
 
     def audit(self, line: AuditLine) -> None:
@@ -422,20 +374,3 @@ class Journal:
 
 #: Bytes that `Journal.probe` writes, more than one page.
 PROBE_BYTES = 40_000
-
-
-@contextlib.contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Raises errors of reading a changed file as `DamagedJournal`."""
-    try:
-        yield
-    except StateError:
-        raise
-    except (*_UNREADABLE, JournalFailed) as error:
-        if "full" in str(error) or "I/O" in str(error) or "locked" in str(error):
-            raise StateError(
-                f"{path}: {error}", "free space on the disk, or restore the journal from a copy"
-            ) from error
-        raise DamagedJournal(path, f"it cannot be read ({error})") from error
-    except OSError as error:
-        raise StateError(f"{path}: {reason(error)}", REMEDY) from error

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
 
 from mad.journal.alerts import write_alerts
-from mad.journal.entries import AuditLine, Entry, SourcePositions, TableWrites, utc_now
+from mad.journal.entries import AuditLine, Entry, TableWrites, utc_now
 
 _COLUMNS = {
     "rows": 12,
@@ -49,36 +46,6 @@ def write_audit(db: sqlite3.Connection, lines: Sequence[AuditLine]) -> None:
         "VALUES (?, ?, ?, ?, ?, ?, ?)",
         [line.record() for line in lines],
     )
-
-
-def write_positions(db: sqlite3.Connection, moved: SourcePositions) -> None:
-    """Saves how far sources were read; the caller holds a transaction."""
-    for source, positions in moved.items():
-        for part, position in positions.items():
-            name = _stored(part)
-            if position is None:
-                db.execute("DELETE FROM positions WHERE (source, part) = (?, ?)", (source, name))
-                continue
-            text = json.dumps(position, separators=(",", ":"))
-            db.execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?)", (source, name, text))
-
-
-def read_positions(db: sqlite3.Connection, source: str) -> dict[str, Any]:
-    """How far the parts of a source were read."""
-    found = db.execute("SELECT part, position FROM positions WHERE source = ?", (source,))
-    return {
-        os.fsdecode(part) if isinstance(part, bytes) else part: json.loads(position)
-        for part, position in found
-    }
-
-
-def _stored(part: str) -> str | bytes:
-    """The name of a part of a source. A path that is not UTF-8 is stored as its bytes."""
-    try:
-        part.encode()
-    except UnicodeEncodeError:
-        return part.encode("utf-8", "surrogateescape")
-    return part
 
 
 def write_note(db: sqlite3.Connection, incident: str, who: str, kind: str, text: str) -> bool:
