@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from service import Server, an_hour, lines, minute_of
 
 from mad import Config, _core
 from mad.engine import Busy, Engine, StorageFailed
+from mad.engine.arrivals import ARRIVING_SECONDS, EXPECTED_SECONDS, Arrivals
 from mad.engine.clock import SECOND, EventClock
+from mad.engine.job import Job, JobQueue
 from mad.errors import StateError, UsageError
 from mad.journal import Entry, Journal, Retention, TableWrites
 from mad.journal.reader import Reader
@@ -419,3 +422,36 @@ def test_json_becomes_lines_with_the_same_positions() -> None:
     for bad in (b"", b"[", b'{"a": 1}{"b": 2}', b"\xff"):
         with pytest.raises(ValueError, match="line 1"):
             _core.json_lines(bad)
+
+
+def test_no_job_waits_for_an_engine_that_has_ended() -> None:
+    """A source that outlives the engine is refused, instead of waiting for good."""
+    queue = JobQueue(4, 1_000)
+    assert queue.put_batch(Job(Entry("requests", b"{}"), Future()))
+    assert not queue.close()
+    assert len(queue.take(0.0)) == 1
+    assert queue.close()
+    for put in (queue.put_batch, queue.put_command):
+        with pytest.raises(StorageFailed, match="the server stops"):
+            put(Job(Entry("requests", b"{}"), Future()))
+
+
+def test_ticks_wait_for_data_on_its_way_and_not_for_good() -> None:
+    now = [0.0]
+    arrivals = Arrivals(lambda: now[0])
+    assert not arrivals.are_awaited()
+    with arrivals.arriving():
+        now[0] = ARRIVING_SECONDS - 1.0
+        assert arrivals.are_awaited()
+        now[0] = ARRIVING_SECONDS
+        assert not arrivals.are_awaited()
+    arrivals.expect("logs")
+    now[0] += EXPECTED_SECONDS - 1.0
+    arrivals.expect("logs")
+    assert arrivals.are_awaited()
+    now[0] += 1.0
+    assert not arrivals.are_awaited()
+    arrivals.expect("other")
+    assert arrivals.are_awaited()
+    arrivals.caught_up("other")
+    assert not arrivals.are_awaited()

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from service import Server
@@ -21,7 +22,7 @@ from mad.engine import source_contract as contract
 from mad.engine.source_contract import requests
 from mad.engine.source_runner import SourceRunner
 from mad.journal import Journal
-from mad.sources.protocol import Source
+from mad.sources.protocol import Batch, Source, SourceUnavailable
 from mad.sources.stdin import StdinOptions, StdinSource
 from mad.sources.tail import TailOptions, TailSource
 
@@ -57,12 +58,16 @@ class FilePeer:
         """Nothing was cut."""
 
 
-@pytest.mark.parametrize("check", contract.CHECKS, ids=lambda check: check.__name__)
-def test_files_keep_the_contract(check: object, tmp_path: Path) -> None:
-    if check is contract.returns_after_the_loss_of_its_peer:
-        pytest.skip("a file has no peer")
+#: A file has no peer that could be lost; see `test_a_file_that_cannot_be_read`.
+CHECKS = [one for one in contract.CHECKS if one is not contract.returns_after_the_loss_of_its_peer]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_files_keep_the_contract(
+    check: Callable[[contract.Peer, Path], None], tmp_path: Path
+) -> None:
     (tmp_path / "logs").mkdir()
-    check(FilePeer(tmp_path / "logs"), tmp_path / "data")  # type: ignore[operator]
+    check(FilePeer(tmp_path / "logs"), tmp_path / "data")
 
 
 def _read(source: Source, positions: dict[str, object] | None = None) -> list[int]:
@@ -75,8 +80,8 @@ def _read(source: Source, positions: dict[str, object] | None = None) -> list[in
     return contract._numbers(found)
 
 
-def _follow(path: Path, **more: object) -> TailSource:
-    options = TailOptions(paths=(str(path),), poll_seconds=0.01, batch_bytes=2_048, **more)  # type: ignore[arg-type]
+def _follow(path: Path, **more: Any) -> TailSource:
+    options = TailOptions(paths=(str(path),), poll_seconds=0.01, batch_bytes=2_048, **more)
     return TailSource(options)
 
 
@@ -417,3 +422,53 @@ def test_the_kind_of_a_log_is_found(tmp_path: Path) -> None:
         assert batch.kind == ("logs" if name == "app.log" else "requests"), name
         assert batch.format != "text"
         source.close()
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """The failure names the file, and the source continues when it can be read again."""
+    path = tmp_path / "access.log"
+    # the kernel refuses to read its first bytes
+    path.symlink_to("/proc/self/mem")
+    source = _follow(path)
+    source.open({})
+    with pytest.raises(SourceUnavailable, match=r"access\.log"):
+        source.read(0.0)
+    source.close()
+    path.unlink()
+    _append(path, 0, 10)
+    source.open({})
+    assert _read(source) == list(range(10))
+    source.close()
+
+
+class Panic(BaseException):
+    """As a panic of the core: no `Exception`."""
+
+
+class Panicking(TailSource):
+    """A source that panics at its second read."""
+
+    reads = 0
+
+    def read(self, timeout: float) -> Batch | None:
+        Panicking.reads += 1
+        if Panicking.reads == 2:
+            raise Panic("index out of bounds")
+        return super().read(timeout)
+
+
+def test_a_panic_of_a_source_is_a_failure_and_not_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "requests.jsonl"
+    _append(path, 0, 100)
+    engine = Engine(Journal(tmp_path / "data"))
+    engine.start()
+    options = TailOptions(paths=(str(path),), poll_seconds=0.01, batch_bytes=2_048)
+    runner = SourceRunner("logs", Panicking(options), engine, pauses=(0.01, 0.1))
+    runner.start()
+    try:
+        contract._accepted(engine, 100, runner)
+        assert runner.health().failures == 1
+        assert runner.health().error == "index out of bounds"
+    finally:
+        runner.stop()
+        engine.stop(save=False)

@@ -27,7 +27,7 @@ async def take(request: Request, kind: str, form: str, partition: str) -> Ingest
     """
     with share_of(request) as share:
         service = service_of(request)
-        with service.engine.arriving():
+        with service.engine.arrivals.arriving():
             body = await _body(request, share)
         if body.strip() in (b"", b"{}"):
             return None

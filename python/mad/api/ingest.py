@@ -102,7 +102,7 @@ def share_of(request: Request) -> AbstractContextManager[BodyShare]:
 async def body_of(request: Request, share: BodyShare) -> tuple[bytes, str]:
     """The body in the form that the journal stores."""
     service = service_of(request)
-    with service.engine.arriving():
+    with service.engine.arrivals.arriving():
         return await _received(request, service, share)
 
 

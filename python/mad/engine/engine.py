@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -19,6 +19,7 @@ from mad import _core
 from mad.config import Config
 from mad.engine import repeats
 from mad.engine.alerts import AlertLog, Route
+from mad.engine.arrivals import Arrivals
 from mad.engine.batch import IngestReceipt
 from mad.engine.clock import LATEST, SECOND, EventClock
 from mad.engine.command import command_entry
@@ -38,10 +39,6 @@ from mad.journal.entries import COMMAND, HOLD, TICK, SourcePositions
 
 #: Seconds between two attempts to write or to rebuild after a failure.
 RETRY_SECONDS = 1.0
-#: Seconds for which a batch that arrives slowly delays ticks.
-ARRIVING_SECONDS = 30.0
-#: Seconds for which a source that lags or cannot be reached delays ticks.
-EXPECTED_SECONDS = 3_600.0
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -79,8 +76,8 @@ class Engine:
         self._jobs = JobQueue(queue_batches, queue_bytes)
         self._working: list[Job] = []
         self._working_since: float | None = None
-        self._arriving: dict[int, float] = {}
-        self._expected: dict[str, float] = {}
+        #: Batches and sources for which ticks wait.
+        self.arrivals = Arrivals()
         self._tried_at = 0.0
         self._outage = OutageWatch()
         self._pace = LivePace()
@@ -144,25 +141,6 @@ class Engine:
         another body, `NotJudged` for a batch that was set aside.
         """
         return self._put(Job(batch, Future(), source=source, moved=positions))
-
-    @contextlib.contextmanager
-    def arriving(self) -> Iterator[None]:
-        """Ticks wait while the block receives a batch, for at most `ARRIVING_SECONDS`."""
-        mine = object()
-        self._arriving[id(mine)] = monotonic()
-        try:
-            yield
-        finally:
-            del self._arriving[id(mine)]
-
-    def expect(self, source: str) -> None:
-        """Ticks wait from now on, because a source lags or cannot be reached: for at most
-        `EXPECTED_SECONDS`."""
-        self._expected.setdefault(source, monotonic())
-
-    def caught_up(self, source: str) -> None:
-        """Ticks no longer wait for a source."""
-        self._expected.pop(source, None)
 
     def command(
         self, command: dict[str, Any], audit: AuditLine | None = None
@@ -264,7 +242,7 @@ class Engine:
         try:
             while True:
                 jobs = self._jobs.take(0.05 if self._stopping.is_set() else 0.25)
-                if not jobs and self._stopping.is_set():
+                if not jobs and self._stopping.is_set() and self._jobs.close():
                     return
                 self._working = jobs
                 self._working_since = monotonic() if jobs else None
@@ -272,8 +250,11 @@ class Engine:
                 self._working_since = None
         except BaseException as error:  # nothing is known that leads here
             self.failure = f"{type(error).__name__}: {error}"
-            for job in [*self._working, *self._jobs.take(0.0)]:
-                job.failed(StorageFailed(RuntimeError(self.failure)))
+            waiting = self._working
+            while waiting or not self._jobs.close():
+                for job in waiting:
+                    job.failed(StorageFailed(RuntimeError(self.failure)))
+                waiting = self._jobs.take(0.0)
             raise
 
     def _step(self, jobs: list[Job]) -> None:
@@ -443,23 +424,12 @@ class Engine:
     def _tick_or_checkpoint(self) -> None:
         if self._outage.is_ending():
             self._work([])
-        is_waiting = self._is_arriving() or self._outage.is_waiting()
+        is_waiting = self.arrivals.are_awaited() or self._outage.is_waiting()
         at = self.clock.tick() if self._ticking and not is_waiting else None
         if at is not None and (self.pipeline.watermark or 0) < at <= LATEST:
             self._work([Job(_tick(at), Future())])
         else:
             self._saving.save_if_due(news=True)
-
-    def _is_arriving(self) -> bool:
-        now = monotonic()
-        return any(
-            now - began < most
-            for waits, most in (
-                (self._arriving, ARRIVING_SECONDS),
-                (self._expected, EXPECTED_SECONDS),
-            )
-            for began in list(waits.values())
-        )
 
     def _recover(self, fresh: bool) -> None:
         began = monotonic()

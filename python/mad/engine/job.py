@@ -113,6 +113,7 @@ class JobQueue:
         #: Seconds that the engine needs for a byte; 0 before the first measurement.
         self._pace = 0.0
         self._commands_first = True
+        self._is_closed = False
         self._changed = threading.Condition()
 
     def __len__(self) -> int:
@@ -127,6 +128,7 @@ class JobQueue:
         """Queues a batch or a tick; False when the lane is full or has too much work for
         `QUEUE_SECONDS`. One batch above the limit of bytes is allowed while no other waits."""
         with self._changed:
+            self._check_open()
             if self._refuses(job.size):
                 return False
             self._bytes += job.size
@@ -137,11 +139,19 @@ class JobQueue:
     def put_command(self, job: Job) -> bool:
         """Queues a command or a note; False when the lane is full."""
         with self._changed:
+            self._check_open()
             if len(self._commands) >= self._most_commands:
                 return False
             self._commands.append(job)
             self._changed.notify()
             return True
+
+    def close(self) -> bool:
+        """Refuses further jobs with `StorageFailed`, so that no caller waits for a thread that has
+        ended. False while jobs wait."""
+        with self._changed:
+            self._is_closed = not len(self)
+            return self._is_closed
 
     def take(self, timeout: float) -> list[Job]:
         """The next group of jobs of one lane; empty when none arrives in `timeout` seconds."""
@@ -162,6 +172,10 @@ class JobQueue:
                 self._bytes -= size
                 self._at_work, self._taken_at = size, monotonic()
             return jobs
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise StorageFailed(RuntimeError("the server stops"))
 
     def _refuses(self, size: int) -> bool:
         """Whether a further batch of this size does not fit."""

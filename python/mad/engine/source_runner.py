@@ -62,7 +62,7 @@ class SourceRunner:
     def start(self) -> None:
         """Starts the thread."""
         # Until the source has caught up, silence is no sign that the services are silent.
-        self._engine.expect(self.name)
+        self._engine.arrivals.expect(self.name)
         self._thread.start()
 
     def end(self) -> None:
@@ -75,7 +75,7 @@ class SourceRunner:
         self.end()
         if self._thread.ident is not None:
             self._thread.join(timeout)
-        self._engine.caught_up(self.name)
+        self._engine.arrivals.caught_up(self.name)
 
     def health(self) -> SourceHealth:
         """The present state. Any thread may ask."""
@@ -91,14 +91,14 @@ class SourceRunner:
             try:
                 self.source.open(self._stored())
                 self._read()
-            except Exception as error:  # of any kind: the class may be another package's
+            except BaseException as error:  # another package's class, and a panic of the core
                 self._failed(error)
             finally:
-                with contextlib.suppress(Exception):
+                with contextlib.suppress(BaseException):
                     self.source.close()
         self._health.state = "stopped"
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         if self._stopping.is_set():
             return
         health = self._health
@@ -106,7 +106,7 @@ class SourceRunner:
         health.state = "failing"
         health.failures += 1
         self._failing_since = self._failing_since or monotonic()
-        self._engine.expect(self.name)
+        self._engine.arrivals.expect(self.name)
         known = isinstance(error, (CommandError, OSError)) or hasattr(error, "retry_after")
         log.warning("source %s: %s", self.name, health.error, exc_info=None if known else error)
         self._stopping.wait(self._pause)
@@ -127,12 +127,13 @@ class SourceRunner:
         ahead: Batch | None = None
         while not self._stopping.is_set():
             batch = ahead or self.source.read(READ_SECONDS)
-            ahead, failure = None, None
+            ahead = None
+            failure: BaseException | None = None
             self._succeeded()
             if batch is None and not self.source.lags():
-                self._engine.caught_up(self.name)
+                self._engine.arrivals.caught_up(self.name)
                 continue
-            self._engine.expect(self.name)
+            self._engine.arrivals.expect(self.name)
             if batch is None:
                 continue
             future = self._submit(batch)
@@ -140,7 +141,7 @@ class SourceRunner:
                 return
             try:
                 ahead = self.source.read(0.0)
-            except Exception as error:
+            except BaseException as error:
                 failure = error
             self._finish(batch, future)
             if failure is not None:
@@ -281,7 +282,7 @@ class SourcePool:
         return "\n".join(lines) + "\n"
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     """The message of an error with its hint, in one line."""
     text = " ".join(str(error).split()) or type(error).__name__
     hint = getattr(error, "hint", "")
