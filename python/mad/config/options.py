@@ -20,11 +20,23 @@ import re
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from mad.config.secret import Secret
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 _NO_DEFAULT: Any = dataclasses.MISSING
 #: A URL with a password.
@@ -81,7 +93,7 @@ def read_options(kind: type[T], table: Any, path: str) -> tuple[T | None, list[P
     if not isinstance(table, Mapping):
         return None, [Problem(path, f"config field `{path}` is {_shown(table)}; expected a table")]
     hints = get_type_hints(kind)
-    fields = {one.name: one for one in dataclasses.fields(kind) if one.init}  # type: ignore[arg-type]
+    fields = {one.name: one for one in dataclasses.fields(kind) if one.init}
     problems = [
         Problem(f"{path}.{name}", unknown(f"{path}.{name}", str(name), fields))
         for name in table

@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +14,7 @@ from mad.config.options import option
 from mad.config.secret import Secret
 from mad.sources.http_peer import HttpPeer, Refused
 from mad.sources.payload import KINDS
+from mad.sources.polled import PolledSource
 from mad.sources.protocol import Batch, Positions, SourceUnavailable
 
 #: Above this a time that sorts is in nanoseconds and not in milliseconds.
@@ -50,7 +51,7 @@ class ElasticOptions:
     batch_records: int = option(2_000, help="Documents of a page", least=1, most=10_000)
 
 
-class ElasticSource:
+class ElasticSource(PolledSource):
     """Reads the documents of an index in the order of their times.
 
     Each look opens a point in time and pages through it. The position is the newest time with the
@@ -75,7 +76,6 @@ class ElasticSource:
         self._point = ""
         self._filter: dict[str, Any] = {}
         self._after: list[Any] | None = None
-        self._due = 0.0
 
     def open(self, positions: Positions) -> None:
         """Finds out which product answers."""
@@ -87,24 +87,6 @@ class ElasticSource:
         elif self.options.start == "end":
             self._at, self._ids = self._newest(), []
         self._is_open, self._due = True, monotonic()
-
-    def read(self, timeout: float) -> Batch | None:
-        """The next page."""
-        if not self._is_open:
-            raise SourceUnavailable("the source is not open")
-        end = monotonic() + timeout
-        while True:
-            wait = self._due - monotonic()
-            if wait <= 0:
-                hits = self._page()
-                if hits:
-                    return self._batch(hits)
-                wait = self.options.poll_seconds
-                self._due = monotonic() + wait
-            left = end - monotonic()
-            if left <= 0:
-                return None
-            sleep(min(left, wait))
 
     def lags(self) -> bool:
         """Nothing waits when `read` gives nothing."""
@@ -154,7 +136,17 @@ class ElasticSource:
         hits = found["hits"]["hits"]
         return _milliseconds(hits[0]["sort"][0]) + 1 if hits else None
 
-    def _page(self) -> list[Any]:
+    def _page(self) -> Batch | None:
+        """The next documents."""
+        if not self._is_open:
+            raise SourceUnavailable("the source is not open")
+        hits = self._hits()
+        return self._batch(hits) if hits else None
+
+    def _pause(self) -> float:
+        return self.options.poll_seconds
+
+    def _hits(self) -> list[Any]:
         if not self._point:
             self._point, self._filter = self._open_point(), self._query()
         tiebreaker = self.options.tiebreaker or ("_id" if self._is_opensearch else "_shard_doc")

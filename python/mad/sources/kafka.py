@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from mad.config.kafka import KafkaAccess
 from mad.config.options import option
 from mad.errors import MissingExtraError
-from mad.sources.payload import JOINTS, KINDS, joined
 from mad.sources.protocol import Batch, Positions, SourceUnavailable
+from mad.sources.stream import StreamOptions, StreamSource
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Message
@@ -28,23 +28,11 @@ _CONNECT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class KafkaOptions(KafkaAccess):
+class KafkaOptions(KafkaAccess, StreamOptions):
     """What a source of the type `kafka` reads."""
 
     topics: tuple[str, ...] = option(help="Topics")
     group: str = option("mad", help="Consumer group")
-    kind: str = option("requests", help="Kind of the records", pattern="|".join(KINDS))
-    format: str = option(
-        "json",
-        help=f"Format of the payloads: {', '.join(f'`{one}`' for one in JOINTS)}",
-        pattern="|".join(JOINTS),
-    )
-    partition: str = option("", help="Partition of the event time")
-    start: str = option(
-        "beginning",
-        help="`beginning` or `end` of partitions that are read for the first time",
-        pattern="beginning|end",
-    )
     batch_records: int = option(10_000, help="Most records of a batch", least=1, most=100_000)
     batch_bytes: int = option(4_000_000, help="Most bytes of a batch", least=1_024, most=8_000_000)
 
@@ -60,7 +48,7 @@ class _Partition:
     is_paused: bool = False
 
 
-class KafkaSource:
+class KafkaSource(StreamSource[KafkaOptions]):
     """A member of a consumer group that continues at the positions in the journal.
 
     Messages of several partitions are merged by their times, so that the partitions of a topic
@@ -77,7 +65,7 @@ class KafkaSource:
             raise MissingExtraError(
                 "a source of the type kafka needs confluent-kafka", "pip install 'mad-py[kafka]'"
             ) from error
-        self.options = options
+        super().__init__(options)
         self._kafka = confluent_kafka
         self._consumer: Consumer | None = None
         self._positions: dict[str, Any] = {}
@@ -317,9 +305,7 @@ class KafkaSource:
                 partition.size += len(message)
         taken = messages[:count]
         marks = [(f"{message.topic()}/{message.partition()}", _after(message)) for message in taken]
-        return joined(
-            [message.value() for message in taken], marks, self.options.kind, self.options.format
-        )
+        return self._batch_of([message.value() for message in taken], marks)
 
 
 def _after(message: Message) -> int:

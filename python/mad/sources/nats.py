@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mad.config.options import option
 from mad.config.secret import Secret, revealed
 from mad.errors import MissingExtraError
-from mad.sources.payload import JOINTS, KINDS, joined
 from mad.sources.protocol import Batch, Positions, SourceUnavailable
+from mad.sources.stream import StreamOptions, StreamSource
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -28,7 +28,7 @@ _ACK_SECONDS = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class NatsOptions:
+class NatsOptions(StreamOptions):
     """What a source of the type `nats` reads."""
 
     stream: str = option(help="Name of the stream")
@@ -39,22 +39,10 @@ class NatsOptions:
     password: Secret | None = option(None, help="Password; needs `username`")
     token: Secret | None = option(None, help="Token, in place of user and password")
     credentials_file: str = option("", help="File with credentials (JWT and seed)")
-    kind: str = option("requests", help="Kind of the records", pattern="|".join(KINDS))
-    format: str = option(
-        "json",
-        help=f"Format of the payloads: {', '.join(f'`{one}`' for one in JOINTS)}",
-        pattern="|".join(JOINTS),
-    )
-    partition: str = option("", help="Partition of the event time")
-    start: str = option(
-        "beginning",
-        help="`beginning` or `end` of a stream that is read for the first time",
-        pattern="beginning|end",
-    )
     batch_records: int = option(2_000, help="Most messages of a batch", least=1, most=20_000)
 
 
-class NatsSource:
+class NatsSource(StreamSource[NatsOptions]):
     """A pull consumer that is created again at each start, from the number in the journal on.
 
     Streams with the retention `workqueue` keep the consumer's place themselves; messages that are
@@ -70,7 +58,7 @@ class NatsSource:
             raise MissingExtraError(
                 "a source of the type nats needs nats-py", "pip install 'mad-py[nats]'"
             ) from error
-        self.options = options
+        super().__init__(options)
         self._nats = nats
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: Client | None = None
@@ -96,11 +84,7 @@ class NatsSource:
         self._after = messages[-1][0]
         marks = [(self.options.stream, number) for number, _ in messages]
         payloads = [message.data for _, message in messages]
-        return joined(payloads, marks, self.options.kind, self.options.format)
-
-    def lags(self) -> bool:
-        """Nothing waits when `read` gives nothing."""
-        return False
+        return self._batch_of(payloads, marks)
 
     def acknowledge(self, positions: Positions) -> None:
         """Acknowledges the messages to the server."""

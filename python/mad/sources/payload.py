@@ -33,12 +33,10 @@ def joined(
         payloads = [
             _line(one) if one and (b"\n" in one or one[:1] == b"[") else one for one in payloads
         ]
-    if all(payloads):
-        pieces: Sequence[bytes] = payloads  # type: ignore[assignment]
-        of_pieces = marks
-    else:
-        kept = [(one, mark) for one, mark in zip(payloads, marks, strict=True) if one]
-        pieces, of_pieces = [one for one, _ in kept], [mark for _, mark in kept]
+    pieces = [one for one in payloads if one]
+    of_pieces = marks
+    if len(pieces) < len(payloads):
+        of_pieces = [mark for one, mark in zip(payloads, marks, strict=True) if one]
     return Batch(
         joint.join(pieces),
         dict(marks),

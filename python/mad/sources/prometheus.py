@@ -6,12 +6,13 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any
 
 from mad.config.options import option
 from mad.config.secret import Secret
 from mad.sources.http_peer import HttpPeer, Refused
+from mad.sources.polled import PolledSource
 from mad.sources.promql import PRESETS, SERVICES
 from mad.sources.protocol import Batch, Positions, SourceUnavailable
 
@@ -61,7 +62,7 @@ class PrometheusOptions:
             raise ValueError("it has no query; name presets, or write queries")
 
 
-class PrometheusSource:
+class PrometheusSource(PolledSource):
     """Asks for the steps after the position, each step once, as soon as its samples are there.
 
     Counters that start again are the business of `rate` in the queries. A series that ended gives
@@ -89,7 +90,6 @@ class PrometheusSource:
                 text = query.replace("{}", matchers).replace("{,", f"{{{more}")
                 self.queries.setdefault(name, text.replace("$window", step))
         self._after: int | None = None
-        self._due = 0.0
         #: When the next step is old enough, on the monotonic clock.
         self._step_due = float("-inf")
         self._steps = options.page_steps
@@ -102,23 +102,6 @@ class PrometheusSource:
         if after is None:
             after = (self._now() - self.options.backfill_seconds) // step * step - step
         self._after, self._due = int(after), monotonic()
-
-    def read(self, timeout: float) -> Batch | None:
-        """The samples of the next steps, by time."""
-        end = monotonic() + timeout
-        while True:
-            wait = self._due - monotonic()
-            if wait <= 0:
-                batch = self._page()
-                if batch is not None:
-                    return batch
-                # When the next step is due, or sooner: the clock of the peer may be set.
-                wait = min(self.options.poll_seconds, max(0.05, self._step_due - monotonic()))
-                self._due = monotonic() + wait
-            left = end - monotonic()
-            if left <= 0:
-                return None
-            sleep(min(left, wait))
 
     def lags(self) -> bool:
         """Whether a step is due that was not read yet."""
@@ -167,6 +150,10 @@ class PrometheusSource:
                 f"{self.options.url} does not answer like Prometheus", "check url"
             ) from error
         return result
+
+    def _pause(self) -> float:
+        """Until the next step is due, or sooner, because the clock of the peer may be set."""
+        return min(self.options.poll_seconds, max(0.05, self._step_due - monotonic()))
 
     def _page(self) -> Batch | None:
         """The next page; None when no further step is due."""

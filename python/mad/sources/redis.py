@@ -11,15 +11,15 @@ from typing import Any
 from mad.config.options import option
 from mad.config.secret import Secret, revealed
 from mad.errors import MissingExtraError
-from mad.sources.payload import JOINTS, KINDS, joined
 from mad.sources.protocol import Batch, Positions, SourceUnavailable
+from mad.sources.stream import StreamOptions, StreamSource
 
 _CONNECT_SECONDS = 5.0
 _START = "0-0"
 
 
 @dataclass(frozen=True, kw_only=True)
-class RedisOptions:
+class RedisOptions(StreamOptions):
     """What a source of the type `redis` reads."""
 
     streams: tuple[str, ...] = option(help="Names of streams")
@@ -32,22 +32,10 @@ class RedisOptions:
     field: str = option(
         "data", help="Field of an entry with the payload; an entry without it is the record itself"
     )
-    kind: str = option("requests", help="Kind of the records", pattern="|".join(KINDS))
-    format: str = option(
-        "json",
-        help=f"Format of the payloads: {', '.join(f'`{one}`' for one in JOINTS)}",
-        pattern="|".join(JOINTS),
-    )
-    partition: str = option("", help="Partition of the event time")
-    start: str = option(
-        "beginning",
-        help="`beginning` or `end` of streams that are read for the first time",
-        pattern="beginning|end",
-    )
     batch_records: int = option(5_000, help="Most entries of a batch", least=1, most=100_000)
 
 
-class RedisSource:
+class RedisSource(StreamSource[RedisOptions]):
     """Reads streams from the ids in the journal on. After a commit the group is set to the id, so
     that its lag is visible and entries that every group has read can be trimmed."""
 
@@ -60,7 +48,7 @@ class RedisSource:
             raise MissingExtraError(
                 "a source of the type redis needs redis", "pip install 'mad-py[redis]'"
             ) from error
-        self.options = options
+        super().__init__(options)
         self._redis = redis
         self._client: Any = None
         self._after: dict[str, str] = {}
@@ -104,11 +92,7 @@ class RedisSource:
         marks = [(stream, id_) for _, stream, id_, _ in entries]
         self._after |= dict(marks)
         payloads = [self._payload(fields) for *_, fields in entries]
-        return joined(payloads, marks, self.options.kind, self.options.format)
-
-    def lags(self) -> bool:
-        """Nothing waits when `read` gives nothing."""
-        return False
+        return self._batch_of(payloads, marks)
 
     def acknowledge(self, positions: Positions) -> None:
         """Sets the group to the ids."""
