@@ -215,7 +215,9 @@ def test_an_annotation_is_one_range(prometheus: httpx.Client) -> None:
     expr = annotation["expr"].replace("$service", ".*").replace("$endpoint", ".*")
     assert answers(prometheus, expr)
     time.sleep(4.0)
-    now = time.time()
+    # the clock of Prometheus
+    answer = prometheus.get("/api/v1/query", params={"query": "time()"}).json()
+    now = float(answer["data"]["result"][1])
     parameters = {"query": expr, "start": now - 3, "end": now, "step": 1}
     answer = prometheus.get("/api/v1/query_range", params=parameters).json()["data"]["result"]
     (series,) = answer

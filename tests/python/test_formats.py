@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from pathlib import Path
 
 import pytest
+from recorded import recorded
 
 import mad
 from mad import errors
@@ -127,13 +127,9 @@ def test_a_load_test_is_a_gate(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(["detect", str(path), "--fail-on", "critical", *out]) == errors.FINE
 
 
-@pytest.mark.skipif(
-    not (Path(os.environ.get("DATA") or "none") / "inputs").is_dir(),
-    reason="DATA names no folder of recordings",
-)
 def test_a_recorded_incident_is_found() -> None:
     """The service `pay` failed for a minute; its log says so."""
-    (path,) = (Path(os.environ["DATA"]) / "inputs" / "container").glob("lab-a-pay-*")
+    (path,) = recorded("inputs/container").glob("lab-a-pay-*")
     found = [(one.service, one.endpoint) for one in mad.detect(path).incidents]
     assert found == [("pay", "/pay")]
 

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from mad.api.auth import Tokens
 from mad.engine import Engine
 from mad.journal import Journal
-
-grpc = pytest.importorskip("grpc")
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 TOKEN = "sender-of-7-hosts"

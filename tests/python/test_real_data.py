@@ -6,28 +6,19 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from recorded import recorded
 
 import mad
 
 ROOT = Path(__file__).resolve().parents[2]
 PETSHOP = ROOT / "examples" / "petshop.py"
 SERIES = ROOT / "examples" / "series.py"
-
-
-def recorded(name: str) -> Path:
-    """A folder of the recorded data; the test is skipped without it."""
-    place = Path(os.environ.get("DATA") or "no-such-folder") / name
-    if not place.is_dir():
-        assert not os.environ.get("MAD_TEST_ALL"), f"DATA has no {name}"
-        pytest.skip(f"no recorded data: set DATA to the folder that holds {name}")
-    return place
 
 
 def run(*command: object, code: int = 0) -> str:

@@ -7,6 +7,7 @@ import hmac
 import json
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -66,8 +67,9 @@ class WebhookSink:
     Options: ClassVar[type[WebhookOptions]] = WebhookOptions
     keyed: ClassVar[bool] = False
 
-    def __init__(self, options: WebhookOptions) -> None:
-        self._options = options
+    def __init__(self, options: WebhookOptions, now: Callable[[], float] = time.time) -> None:
+        """`now` gives the time of signatures, in seconds since 1970."""
+        self._options, self._now = options, now
 
     @property
     def groups(self) -> bool:
@@ -82,7 +84,7 @@ class WebhookSink:
         body = self._body(notification)
         headers |= {"Content-Type": options.content_type, "Idempotency-Key": notification.id}
         if options.secret is not None:
-            headers["Mad-Signature"] = signature(options.secret.value(), int(time.time()), body)
+            headers["Mad-Signature"] = signature(options.secret.value(), int(self._now()), body)
         secret = tuple(
             revealed(value) for value in options.headers.values() if isinstance(value, Secret)
         )
