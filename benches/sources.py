@@ -18,7 +18,6 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from service import Server
 
@@ -116,7 +115,7 @@ def send(server: Server, path: str, bodies: list[bytes], headers: dict[str, str]
     left, lock, failed = iter(bodies), threading.Lock(), []
 
     def work() -> None:
-        connection = http.client.HTTPConnection(urlsplit(server.url).netloc)
+        connection = http.client.HTTPConnection(server.host, int(server.port))
         while True:
             with lock:
                 body = next(left, None)
