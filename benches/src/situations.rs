@@ -123,7 +123,8 @@ impl Situation {
         let mut served: Vec<Vec<f64>> = vec![Vec::new(); count];
         for at in (0..count).rev() {
             let Some(service) = services.get(at) else { continue };
-            let (made, latency) = service_series(at, service, &served, &load, &fault, &mut noise);
+            let place = Place { at, service, served: &served, load: &load, fault: &fault };
+            let (made, latency) = service_series(&place, &mut noise);
             series.extend(made);
             if let Some(place) = served.get_mut(at) {
                 *place = latency;
@@ -229,15 +230,19 @@ impl Fault {
     }
 }
 
-/// The latency of a service by row, and how long it waits for each of its callees.
-fn latency_and_waits(
+/// A service with its place among the others, the latencies of those that it may call, and the load
+/// by row.
+struct Place<'a> {
     at: usize,
-    service: &Service,
-    served: &[Vec<f64>],
-    load: &[f64],
-    fault: &Fault,
-    noise: &mut Noise,
-) -> (Vec<f64>, Vec<Vec<f64>>) {
+    service: &'a Service,
+    served: &'a [Vec<f64>],
+    load: &'a [f64],
+    fault: &'a Fault,
+}
+
+/// The latency of a service by row, and how long it waits for each of its callees.
+fn latency_and_waits(place: &Place<'_>, noise: &mut Noise) -> (Vec<f64>, Vec<Vec<f64>>) {
+    let Place { at, service, served, load, fault } = *place;
     let mut latency = vec![0.0; load.len()];
     let mut lasting = 0.0;
     let mut client: Vec<Vec<f64>> = vec![Vec::new(); service.callees.len()];
@@ -261,17 +266,11 @@ fn latency_and_waits(
 }
 
 /// The series of a service, and its latency by row.
-fn service_series(
-    at: usize,
-    service: &Service,
-    served: &[Vec<f64>],
-    load: &[f64],
-    fault: &Fault,
-    noise: &mut Noise,
-) -> (Vec<SituationSeries>, Vec<f64>) {
+fn service_series(place: &Place<'_>, noise: &mut Noise) -> (Vec<SituationSeries>, Vec<f64>) {
+    let Place { at, service, served, load, fault } = *place;
     let is_pods = matches!(fault.happening, Happening::Canary | Happening::Rollout);
     let mut made = Vec::new();
-    let (mut latency, client) = latency_and_waits(at, service, served, load, fault, noise);
+    let (mut latency, client) = latency_and_waits(place, noise);
     // a canary takes a share of the service's calls, so callers see a part of its fault
     let pods = if is_pods { service.pods } else { 1 };
     let canary = is_pods && at == fault.culprit;

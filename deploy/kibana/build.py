@@ -96,6 +96,15 @@ def chart(kind: str, label: str, mode: str = "normal") -> dict[str, Any]:
     }
 
 
+def counts_by(group: Any) -> list[Any]:
+    """The number of documents over time, in groups."""
+    return [
+        agg(1, "count", "metric"),
+        agg(2, "date_histogram", "segment", **BY_TIME),
+        group,
+    ]
+
+
 def visualization(
     name: str,
     title: str,
@@ -154,11 +163,7 @@ def objects() -> list[Any]:
             "The number of requests of each endpoint.",
             REQUESTS,
             chart("histogram", "Requests"),
-            [
-                agg(1, "count", "metric"),
-                agg(2, "date_histogram", "segment", **BY_TIME),
-                terms(3, "group", "request.endpoint"),
-            ],
+            counts_by(terms(3, "group", "request.endpoint")),
         ),
         visualization(
             "mad-errors",
@@ -166,11 +171,7 @@ def objects() -> list[Any]:
             "Failed and successful requests in percent.",
             REQUESTS,
             chart("area", "Requests (%)", "percentage"),
-            [
-                agg(1, "count", "metric"),
-                agg(2, "date_histogram", "segment", **BY_TIME),
-                agg(3, "filters", "group", filters=errors),
-            ],
+            counts_by(agg(3, "filters", "group", filters=errors)),
         ),
         visualization(
             "mad-anomalies",
@@ -178,11 +179,7 @@ def objects() -> list[Any]:
             "The number of incidents that mad opened, by severity.",
             ANOMALIES,
             chart("histogram", "Incidents"),
-            [
-                agg(1, "count", "metric"),
-                agg(2, "date_histogram", "segment", **BY_TIME),
-                terms(3, "group", "severity"),
-            ],
+            counts_by(terms(3, "group", "severity")),
             "event.action:opened",
         ),
     ]

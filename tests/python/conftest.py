@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from receiver import Receiver
+    from service import Server
 
     from mad.adapters import Sender
 
@@ -48,3 +50,27 @@ def sender(receiver: Receiver) -> Iterator[Sender]:
     one = Sender(receiver.url, interval=0.01)
     yield one
     one.close()
+
+
+@pytest.fixture(scope="module")
+def demo_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of `mad demo`: one critical incident of payments /pay."""
+    from mad import errors
+    from mad.cli import main
+
+    out = tmp_path_factory.mktemp("demo") / "out"
+    assert main(["demo", "--out", str(out), "--json"]) == errors.FINE
+    return out
+
+
+@pytest.fixture(scope="module")
+def demo_server(demo_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with the requests of the demo."""
+    from service import Server
+
+    with Server(tmp_path_factory.mktemp("demo") / "data", "--no-ticks") as one:
+        body = (demo_directory / "requests.csv").read_bytes()
+        headers = {"Content-Type": "text/csv"}
+        answer = one.http.post("/v1/ingest/requests", content=body, headers=headers)
+        assert answer.json()["rejected"] == 0
+        yield one

@@ -41,6 +41,17 @@ def needs(name: str, package: str = "") -> list[pytest.MarkDecorator]:
     return [pytest.mark.real, pytest.mark.skipif(is_missing, reason=f"{name} is missing")]
 
 
+def needed(name: str, remedy: str, package: str = "") -> str:
+    """The path of a program, without which a test is left out."""
+    found = program(name, package)
+    if found is None:
+        message = f"{name} is missing: {remedy}"
+        if os.environ.get("MAD_TEST_ALL"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
 class Process:
     """A server that can be stopped and started again on the same port."""
 

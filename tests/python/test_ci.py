@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -27,27 +26,8 @@ INCIDENT = {
 }
 
 
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The output of `mad demo`: one critical incident of payments /pay."""
-    out = tmp_path_factory.mktemp("ci") / "out"
-    assert main(["demo", "--out", str(out), "--json"]) == errors.FINE
-    return out
-
-
-@pytest.fixture(scope="module")
-def server(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with the requests of the demo."""
-    with Server(tmp_path_factory.mktemp("ci") / "data", "--no-ticks") as one:
-        body = (directory / "requests.csv").read_bytes()
-        headers = {"Content-Type": "text/csv"}
-        answer = one.http.post("/v1/ingest/requests", content=body, headers=headers)
-        assert answer.json()["rejected"] == 0
-        yield one
-
-
 def test_detect_writes_junit_and_annotations(
-    directory: Path,
+    demo_directory: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -56,7 +36,12 @@ def test_detect_writes_junit_and_annotations(
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     report = tmp_path / "mad.xml"
-    arguments = [str(directory / "requests.csv"), "--out", str(tmp_path / "out"), "--no-report"]
+    arguments = [
+        str(demo_directory / "requests.csv"),
+        "--out",
+        str(tmp_path / "out"),
+        "--no-report",
+    ]
     gate = ["--fail-on", "critical", "--junit", str(report), "--json"]
     assert main(["detect", *arguments, *gate]) == errors.FAILED
     said = capsys.readouterr()
@@ -121,11 +106,11 @@ def test_a_storm_of_incidents_has_few_annotations(capsys: pytest.CaptureFixture[
 
 
 def test_a_gate_fails_when_an_incident_opened(
-    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    demo_server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = tmp_path / "gate.xml"
     since = ["--since", "2026-01-06T10:40:00Z", "--for", "60s"]
-    assert main(["gate", server.url, *since, "--junit", str(report)]) == errors.FAILED
+    assert main(["gate", demo_server.url, *since, "--junit", str(report)]) == errors.FAILED
     assert "[Critical] payments /pay" in capsys.readouterr().out
     assert ElementTree.parse(report).getroot().get("failures") == "1"
 
@@ -135,9 +120,9 @@ def test_a_gate_fails_when_an_incident_opened(
     [["--since", "2026-01-06T11:00:00Z"], ["--since", "2026-01-06T10:40:00Z", "--service", "auth"]],
 )
 def test_a_gate_passes_without_one(
-    server: Server, arguments: list[str], capsys: pytest.CaptureFixture[str]
+    demo_server: Server, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["gate", server.url, *arguments, "--for", "1s"]) == errors.FINE
+    assert main(["gate", demo_server.url, *arguments, "--for", "1s"]) == errors.FINE
     assert capsys.readouterr().out == "no incident opened\n"
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from peers import Process, free_port, program
+from peers import Process, free_port, needed
 
 from mad.config.deployment import Deployment
 
@@ -24,17 +24,6 @@ SCHEMAS = {
     "ci/github-actions.yml": "vendor.github-workflows",
     "ci/gitlab-ci.yml": "vendor.gitlab-ci",
 }
-
-
-def needed(name: str, package: str, where: str = "") -> str:
-    """The path of a program, without which a test is left out."""
-    found = program(name, where)
-    if found is None:
-        message = f"{name} is missing: {package}"
-        if os.environ.get("MAD_TEST_ALL"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> None:

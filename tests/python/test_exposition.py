@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from peers import Process, free_port, program
+from peers import Process, free_port, needed
 from service import Server
 
 from mad import errors
@@ -22,6 +21,7 @@ from mad.api import exposition
 from mad.cli import main
 from mad.journal.reader import Reader
 
+PROMETHEUS = "apt-get install -y prometheus"
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SCRAPER = (
     "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1"
@@ -58,7 +58,7 @@ def prometheus(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iter
     (directory / "mad-rules.yml").write_text(rules)
     one = Process(
         [
-            needed("prometheus"),
+            needed("prometheus", PROMETHEUS),
             f"--config.file={directory / 'prometheus.yml'}",
             f"--storage.tsdb.path={directory / 'data'}",
             f"--web.listen-address=127.0.0.1:{port}",
@@ -71,17 +71,6 @@ def prometheus(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iter
             yield client
     finally:
         one.stop()
-
-
-def needed(name: str) -> str:
-    """The path of a program of Debian's `prometheus`."""
-    found = program(name)
-    if found is None:
-        message = f"{name} is missing: apt-get install -y prometheus"
-        if os.environ.get("MAD_TEST_ALL"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
 
 
 def answers(prometheus: httpx.Client, expr: str, seconds: float = 60.0) -> list[Any]:
@@ -111,7 +100,10 @@ def test_scrapers_and_other_clients_share_a_path(server: Server) -> None:
 def test_promtool_accepts_the_names(server: Server) -> None:
     text = server.http.get("/metrics/prometheus").content
     checked = subprocess.run(
-        [needed("promtool"), "check", "metrics"], input=text, capture_output=True, check=False
+        [needed("promtool", PROMETHEUS), "check", "metrics"],
+        input=text,
+        capture_output=True,
+        check=False,
     )
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
 
@@ -135,7 +127,7 @@ type = "console"
     assert '\nmad_source_up{source="log",type="file"} ' in text
     assert '\nmad_sink_dead_letters{sink="lines",type="console"} 0\n' in text
     checked = subprocess.run(
-        [needed("promtool"), "check", "metrics"],
+        [needed("promtool", PROMETHEUS), "check", "metrics"],
         input=text,
         capture_output=True,
         check=False,

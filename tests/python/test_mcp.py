@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,26 +51,7 @@ def ask(place: str, *calls: tuple[str, dict[str, Any]]) -> list[Any]:
     return asyncio.run(asyncio.wait_for(talk(), 120))
 
 
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The output of `mad demo`."""
-    out = tmp_path_factory.mktemp("mcp") / "out"
-    assert main(["demo", "--out", str(out), "--json"]) == errors.FINE
-    return out
-
-
-@pytest.fixture(scope="module")
-def server(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with the requests of the demo."""
-    with Server(tmp_path_factory.mktemp("mcp") / "data", "--no-ticks") as one:
-        body = (directory / "requests.csv").read_bytes()
-        headers = {"Content-Type": "text/csv"}
-        answer = one.http.post("/v1/ingest/requests", content=body, headers=headers)
-        assert answer.json()["rejected"] == 0
-        yield one
-
-
-@pytest.mark.parametrize("place", ["directory", "server"])
+@pytest.mark.parametrize("place", ["demo_directory", "demo_server"])
 def test_an_assistant_reads_an_incident(place: str, request: pytest.FixtureRequest) -> None:
     found = request.getfixturevalue(place)
     where = found.url if isinstance(found, Server) else str(found)
@@ -112,12 +92,12 @@ def _files(directory: Path) -> dict[str, bytes]:
     return {one.name: one.read_bytes() for one in directory.iterdir()}
 
 
-def test_a_deployment_before_an_incident_is_a_change(directory: Path, tmp_path: Path) -> None:
+def test_a_deployment_before_an_incident_is_a_change(demo_directory: Path, tmp_path: Path) -> None:
     changes = tmp_path / "changes.csv"
     changes.write_text(
         "timestamp,service,kind,name,version\n2026-01-06T10:44:00Z,payments,deploy,,2.1\n"
     )
-    out, requests = tmp_path / "out", str(directory / "requests.csv")
+    out, requests = tmp_path / "out", str(demo_directory / "requests.csv")
     arguments = ["--changes", str(changes), "--out", str(out), "--no-report", "--json"]
     assert main(["detect", requests, *arguments]) == errors.FINE
     tools = Tools(Directory(out))
@@ -127,7 +107,7 @@ def test_a_deployment_before_an_incident_is_a_change(directory: Path, tmp_path: 
     assert json.loads(tools.call("list_changes", {"service": "auth"}))["count"] == 0
 
 
-def test_messages_that_are_no_requests(directory: Path) -> None:
+def test_messages_that_are_no_requests(demo_directory: Path) -> None:
     lines = [
         b"no json",
         b"[]",
@@ -141,7 +121,7 @@ def test_messages_that_are_no_requests(directory: Path) -> None:
         b"[" * 100_000,
     ]
     done = subprocess.run(
-        [sys.executable, "-m", "mad.cli", "mcp", str(directory)],
+        [sys.executable, "-m", "mad.cli", "mcp", str(demo_directory)],
         input=b"\n".join(lines) + b"\n\n",
         capture_output=True,
         check=True,
@@ -196,9 +176,11 @@ def test_answers_are_short_and_clean(tmp_path: Path) -> None:
         ({"service": "x"}, "has no such endpoint or metric"),
     ],
 )
-def test_wrong_arguments_are_named(directory: Path, given: dict[str, Any], message: str) -> None:
+def test_wrong_arguments_are_named(
+    demo_directory: Path, given: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ToolError, match=message):
-        Tools(Directory(directory)).call("why_not_flagged", given)
+        Tools(Directory(demo_directory)).call("why_not_flagged", given)
 
 
 def test_a_directory_without_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,9 +12,9 @@ pub use csv::{
     write_scored_points_header, write_scored_row,
 };
 pub use documents::{
-    BurnDocument, ChangeDocument, ClockFaultDocument, CulpritDocument, Document, EntityDocument,
-    EntitySummary, EvidenceDocument, IncidentDocument, LevelDocument, LinkDocument, MemberDocument,
-    PeakDocument, RankingDocument, RejectedDocument, RejectedRecord, SCHEMA_VERSION,
-    SeriesDocument, SignalSeries, SloDocument,
+    BurnDocument, ChangeDocument, ClockFaultDocument, CulpritDocument, DeviationDocument, Document,
+    EntityDocument, EntitySummary, EvidenceDocument, IncidentDocument, LevelDocument, LinkDocument,
+    MemberDocument, PeakDocument, RankingDocument, RejectedDocument, RejectedRecord,
+    SCHEMA_VERSION, SeriesDocument, SignalSeries, SloDocument,
 };
 pub use prometheus::prometheus_text;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::from_memory::{check_band, score_against, value_to_learn};
+use super::from_memory::{Past, check_band, value_to_learn};
 use super::long_memory::LongMemory;
 use super::{Learn, Score, Scorer};
 use crate::error::Result;
@@ -69,7 +69,8 @@ impl Scorer for DifferenceScorer {
         if self.last.is_empty() {
             return Score::unknown();
         }
-        score_against(sample, self.last.median(), &self.past, self.direction, self.band)
+        let Self { direction, band, .. } = *self;
+        Past { memory: &self.past, direction, band }.score(sample, self.last.median())
     }
 
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::from_memory::{check_band, score_against, value_to_learn};
+use super::from_memory::{Past, check_band, value_to_learn};
 use super::long_memory::LongMemory;
 use super::{Learn, Score, Scorer};
 use crate::error::Result;
@@ -56,7 +56,8 @@ impl LongScorer {
 
 impl Scorer for LongScorer {
     fn score(&self, _at: Timestamp, sample: Sample) -> Score {
-        score_against(sample, 0.0, &self.past, self.direction, self.band)
+        let Self { direction, band, .. } = *self;
+        Past { memory: &self.past, direction, band }.score(sample, 0.0)
     }
 
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::from_memory::{check_band, score_against, value_to_learn};
+use super::from_memory::{Past, check_band, value_to_learn};
 use super::long_memory::LongMemory;
 use super::season::Season;
 use super::{Learn, Score, Scorer};
@@ -68,7 +68,8 @@ impl Scorer for SeasonalScorer {
     fn score(&self, at: Timestamp, sample: Sample) -> Score {
         let Some(long) = self.long.baseline() else { return Score::unknown() };
         let usual = long.center + self.season.at(at);
-        score_against(sample, usual, &self.rest, self.direction, self.band)
+        let Self { direction, band, .. } = *self;
+        Past { memory: &self.rest, direction, band }.score(sample, usual)
     }
 
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::from_memory::{check_band, is_usable, score_against};
+use super::from_memory::{Past, check_band, is_usable};
 use super::long_memory::LongMemory;
 use super::{Learn, Score, Scorer};
 use crate::error::Result;
@@ -72,7 +72,8 @@ impl Scorer for ShiftScorer {
         }
         // The level with this value, against the levels before.
         let level = median_with(self.last.sorted(), sample.value);
-        score_against(Sample { value: level, ..sample }, 0.0, &self.past, self.direction, self.band)
+        let Self { direction, band, .. } = *self;
+        Past { memory: &self.past, direction, band }.score(Sample { value: level, ..sample }, 0.0)
     }
 
     fn learn(&mut self, _at: Timestamp, sample: Sample, how: Learn) {

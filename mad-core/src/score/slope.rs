@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::from_memory::{check_band, is_usable, score_with_floor};
+use super::from_memory::{Past, check_band, is_usable};
 use super::long_memory::{LARGEST, LongMemory};
 use super::{Learn, Score, Scorer};
 use crate::error::{Error, Result};
@@ -119,7 +119,8 @@ impl Scorer for SlopeScorer {
         let line = if is_usable(sample) { self.line(at, sample.value) } else { None };
         let Some(Line { slope, flat }) = line else { return Score::unknown() };
         let slope = Sample { value: slope, ..sample };
-        score_with_floor(flat, slope, 0.0, &self.past, self.direction, self.band)
+        let Self { direction, band, .. } = *self;
+        Past { memory: &self.past, direction, band }.score_with_floor(flat, slope, 0.0)
     }
 
     fn learn(&mut self, at: Timestamp, sample: Sample, how: Learn) {

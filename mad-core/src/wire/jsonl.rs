@@ -83,10 +83,7 @@ impl<K: Kind> JsonLinesDecoder<K> {
         rejections: &mut Rejections,
     ) -> Result<()> {
         let Self { shape, zone, layout } = self;
-        let mut each = |piece: Piece<'_>| {
-            take(piece, *zone, layout, sink, rejections);
-            Ok(None)
-        };
+        let mut each = taker(*zone, layout, sink, rejections);
         match shape {
             Undecided::Start(_) => Ok(()),
             Undecided::Lines(splitter) => splitter.feed(bytes, &mut each),
@@ -109,10 +106,7 @@ impl<K: Kind> JsonLinesDecoder<K> {
             self.pass_on(&whole, sink, rejections)?;
         }
         let Self { shape, zone, layout } = self;
-        let mut each = |piece: Piece<'_>| {
-            take(piece, *zone, layout, sink, rejections);
-            Ok(None)
-        };
+        let mut each = taker(*zone, layout, sink, rejections);
         match shape {
             Undecided::Start(_) => Ok(()),
             Undecided::Lines(splitter) => splitter.finish(&mut each),
@@ -127,6 +121,19 @@ impl<K: Kind> JsonLinesDecoder<K> {
                 ))
             }
         }
+    }
+}
+
+/// Takes the pieces of an input.
+fn taker<K: Kind>(
+    zone: ZonePolicy,
+    layout: &mut Layout<K>,
+    sink: &mut impl FnMut(K::Record<'_>, u64),
+    rejections: &mut Rejections,
+) -> impl FnMut(Piece<'_>) -> Result<Option<u8>> {
+    move |piece| {
+        take(piece, zone, layout, sink, rejections);
+        Ok(None)
     }
 }
 

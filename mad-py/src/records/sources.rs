@@ -9,10 +9,75 @@ use mad_core::time::ZonePolicy;
 use mad_core::wire::ColumnMap;
 use mad_core::wire::formats::TelemetryMemory;
 use mad_core::{Error, PipelineConfig, Record, RecordKind, Rejections, Result, Source as Origin};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
+use crate::border::detached;
+use crate::errors::to_py;
+use crate::records::kinds::read_table;
 use crate::records::owned::{Names, Owned};
 use crate::records::reading::LINE;
 use crate::records::source::{Piece, Source, SourceSink};
+
+/// A run that reads its sources piece by piece.
+pub trait SourceReader: Send {
+    fn sources(&self) -> &Sources;
+
+    /// Takes a piece of a source.
+    fn take(&mut self, source: usize, piece: &Piece<'_>) -> Result<()>;
+
+    /// Takes a chunk of a source: bytes, cut anywhere, or a table.
+    fn take_chunk(
+        &mut self,
+        py: Python<'_>,
+        source: usize,
+        chunk: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        if let Ok(bytes) = chunk.cast::<PyBytes>() {
+            return self.take_piece(py, source, &Piece::Bytes(bytes.as_bytes()));
+        }
+        let sources = self.sources();
+        let kind = sources.kind(source).map_err(|error| to_py(&error))?;
+        let table = read_table(kind, chunk, sources.zone(), sources.columns())?;
+        self.take_piece(py, source, &Piece::Table(table))
+    }
+
+    /// Takes a piece while other threads run.
+    fn take_piece(&mut self, py: Python<'_>, source: usize, piece: &Piece<'_>) -> PyResult<()> {
+        detached(py, || self.take(source, piece))?.map_err(|error| to_py(&error))
+    }
+}
+
+/// The methods with which Python hands a [`SourceReader`] its sources.
+macro_rules! reader {
+    ($class:ty) => {
+        #[pyo3::pymethods]
+        impl $class {
+            /// Reads a piece of a source: bytes, cut anywhere, or a table; the first bytes tell the
+            /// format.
+            fn feed(
+                &mut self,
+                py: Python<'_>,
+                source: usize,
+                chunk: &Bound<'_, PyAny>,
+            ) -> PyResult<()> {
+                self.take_chunk(py, source, chunk)
+            }
+
+            /// Ends a source.
+            fn end(&mut self, py: Python<'_>, source: usize) -> PyResult<()> {
+                self.take_piece(py, source, &crate::records::source::Piece::End)
+            }
+
+            /// Which source has to be read next, so that several merge by time; None when all have
+            /// ended.
+            fn wants(&self) -> Option<usize> {
+                self.sources.wants()
+            }
+        }
+    };
+}
+pub(crate) use reader;
 
 /// Any number of sources. One comes out as it is read; several are merged by time, each being in
 /// order itself; or all are held and sorted. Edges, which have no time, only pass through.

@@ -17,10 +17,10 @@ use crate::border::detached;
 use crate::config;
 use crate::errors::{to_py, value_error};
 use crate::records::intake::Intake;
-use crate::records::kinds::{parse_kind, read_table};
+use crate::records::kinds::parse_kind;
 use crate::records::reading::{LINE, RunDocument, shared_names};
 use crate::records::source::{Piece, Source};
-use crate::records::sources::Sources;
+use crate::records::sources::{SourceReader, Sources, reader};
 use crate::results::report::Report;
 
 /// Detection over telemetry read piece by piece: the lines of files come out as bytes while it runs,
@@ -114,29 +114,6 @@ impl DetectRun {
             kept: keep_rows.then(Default::default),
             names,
         })
-    }
-
-    /// Reads a piece of a source: bytes, cut anywhere, or a table; the first bytes tell the format.
-    fn feed(&mut self, py: Python<'_>, source: usize, chunk: &Bound<'_, PyAny>) -> PyResult<()> {
-        if let Ok(bytes) = chunk.cast::<PyBytes>() {
-            let bytes = bytes.as_bytes();
-            return detached(py, || self.take(source, &Piece::Bytes(bytes)))?
-                .map_err(|e| to_py(&e));
-        }
-        let kind = self.sources.kind(source).map_err(|error| to_py(&error))?;
-        let (zone, columns) = (self.sources.zone(), self.sources.columns());
-        let table = Piece::Table(read_table(kind, chunk, zone, columns)?);
-        detached(py, || self.take(source, &table))?.map_err(|error| to_py(&error))
-    }
-
-    /// Ends a source.
-    fn end(&mut self, py: Python<'_>, source: usize) -> PyResult<()> {
-        detached(py, || self.take(source, &Piece::End))?.map_err(|error| to_py(&error))
-    }
-
-    /// Which source has to be read next, so that several merge by time; None when all have ended.
-    fn wants(&self) -> Option<usize> {
-        self.sources.wants()
     }
 
     /// All sources have ended: the last steps close.
@@ -273,6 +250,14 @@ impl DetectRun {
         }
         self.intake.reading.document(document, self.problem(), warnings, LINE)
     }
+}
+
+reader!(DetectRun);
+
+impl SourceReader for DetectRun {
+    fn sources(&self) -> &Sources {
+        &self.sources
+    }
 
     fn take(&mut self, index: usize, piece: &Piece<'_>) -> mad_core::Result<()> {
         let kind = self.sources.kind(index)?;
@@ -284,7 +269,9 @@ impl DetectRun {
         outcome?;
         self.flush()
     }
+}
 
+impl DetectRun {
     fn flush(&mut self) -> mad_core::Result<()> {
         self.intake.settle(!self.sort)?;
         let rows = self.intake.judged();

@@ -10,11 +10,10 @@ use pyo3::types::PyBytes;
 use crate::border::detached;
 use crate::config::to_json;
 use crate::errors::to_py;
-use crate::records::kinds::read_table;
 use crate::records::reading::{LINE, Reading};
 use crate::records::source::Piece;
 use crate::records::source::Source;
-use crate::records::sources::Sources;
+use crate::records::sources::{SourceReader, Sources, reader};
 use crate::results::reference_document::document;
 use crate::tables::record_table::RequestTable;
 use crate::tables::table::{Table, flags, floats, integers, strings, times};
@@ -59,32 +58,6 @@ impl ReferenceRun {
             features: Vec::new(),
             scored: Vec::new(),
         })
-    }
-
-    /// Reads bytes or a table of a source.
-    fn feed(&mut self, py: Python<'_>, source: usize, chunk: &Bound<'_, PyAny>) -> PyResult<()> {
-        if let Ok(bytes) = chunk.cast::<PyBytes>() {
-            let bytes = bytes.as_bytes();
-            return detached(py, || self.take(source, &Piece::Bytes(bytes)))?
-                .map_err(|e| to_py(&e));
-        }
-        let table = Piece::Table(read_table(
-            RecordKind::Requests,
-            chunk,
-            self.sources.zone(),
-            self.sources.columns(),
-        )?);
-        detached(py, || self.take(source, &table))?.map_err(|error| to_py(&error))
-    }
-
-    /// Ends a source.
-    fn end(&mut self, py: Python<'_>, source: usize) -> PyResult<()> {
-        detached(py, || self.take(source, &Piece::End))?.map_err(|error| to_py(&error))
-    }
-
-    /// The source that has to be read next; None when all have ended.
-    fn wants(&self) -> Option<usize> {
-        self.sources.wants()
     }
 
     /// Detects.
@@ -138,7 +111,13 @@ impl ReferenceRun {
     }
 }
 
-impl ReferenceRun {
+reader!(ReferenceRun);
+
+impl SourceReader for ReferenceRun {
+    fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
     fn take(&mut self, source: usize, piece: &Piece<'_>) -> mad_core::Result<()> {
         let mut never = |_: Record<'_>, _| {};
         self.sources.feed(source, piece, &mut never, &mut self.rejections)

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from mad import _core, errors
-from mad.cli import remote
+from mad.cli import arguments, remote
 from mad.cli.output import print_json
 from mad.report import words
 from mad.sinks import files
@@ -35,7 +35,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="PATTERN",
         help="their signals and metrics, such as error_rate (default: all that are anomalous)",
     )
-    command.add_argument("--json", action="store_true", help="print one JSON document")
+    arguments.add_json(command)
 
 
 def run(args: argparse.Namespace) -> int:

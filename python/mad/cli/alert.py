@@ -25,7 +25,6 @@ examples:
   mad alert dead                 those that were given up, with the reason
   mad alert retry --sink ops     send the dead letters of a sink again
 """
-_URL = "http://127.0.0.1:8000"
 
 
 def add_commands(command: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
@@ -39,8 +38,8 @@ def add_commands(command: argparse.ArgumentParser, common: argparse.ArgumentPars
         "server, and says what happened. Exit code 4 when a sink did not take it.",
     )
     test.add_argument("sink", nargs="?", metavar="SINK", help="name of the sink (default: all)")
-    test.add_argument("--config", metavar="FILE", help=settings.HELP)
-    test.add_argument("--json", action="store_true", help="print one JSON document")
+    settings.add_config(test)
+    arguments.add_json(test)
     test.set_defaults(run=run_test)
     for name, about in (
         ("list", "list the notifications of a server, newest first"),
@@ -56,7 +55,7 @@ def add_commands(command: argparse.ArgumentParser, common: argparse.ArgumentPars
             metavar="N",
             help="most notifications (default: 50)",
         )
-        listing.add_argument("--json", action="store_true", help="print one JSON document")
+        arguments.add_json(listing)
         listing.set_defaults(run=run_list, status="dead" if name == "dead" else None)
     retry = inner.add_parser(
         "retry",
@@ -74,7 +73,11 @@ def add_commands(command: argparse.ArgumentParser, common: argparse.ArgumentPars
 
 def _add_server(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "url", nargs="?", default=_URL, metavar="URL", help=f"the server (default: {_URL})"
+        "url",
+        nargs="?",
+        default=remote.LOCAL,
+        metavar="URL",
+        help=f"the server (default: {remote.LOCAL})",
     )
 
 

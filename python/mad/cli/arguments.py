@@ -80,6 +80,11 @@ def size(text: str) -> int:
     return value
 
 
+def add_json(command: argparse.ArgumentParser) -> None:
+    """Adds the argument `--json` of commands that print one document."""
+    command.add_argument("--json", action="store_true", help="print one JSON document")
+
+
 def add_format(command: argparse.ArgumentParser) -> None:
     """Adds the arguments that say how files are written."""
     command.add_argument(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mad import errors
+from mad.cli import arguments
 from mad.cli.output import print_json
 from mad.cli.progress import Progress
 
@@ -36,7 +37,7 @@ def add_commands(command: argparse.ArgumentParser, common: argparse.ArgumentPars
         help="default (if none is given), mad, double_mad, long, seasonal, difference, "
         "slope, shift, cusum, record, silence, binomial or gauge; repeatable",
     )
-    quality.add_argument("--json", action="store_true", help="print one JSON document")
+    arguments.add_json(quality)
     quality.set_defaults(run=run)
 
 

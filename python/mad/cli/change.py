@@ -24,7 +24,6 @@ examples:
   mad change payments --kind config --name pool_size --version 20 --to https://mad.example.com
   mad change payments --version 2.14.0 --to changes.jsonl
 """
-_URL = "http://127.0.0.1:8000"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -43,9 +42,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--to",
-        default=_URL,
+        default=remote.LOCAL,
         metavar="URL|FILE",
-        help=f"a server (default: {_URL}), or a file of JSON Lines; a token comes from MAD_TOKEN",
+        help=f"a server (default: {remote.LOCAL}), or a file of JSON Lines; a token comes from "
+        "MAD_TOKEN",
     )
 
 

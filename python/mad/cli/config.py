@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mad import Config, errors
-from mad.cli import settings
+from mad.cli import arguments, settings
 from mad.cli.output import print_json
 from mad.config import as_json
 from mad.config.deployment import problems_of
@@ -32,7 +32,7 @@ def add_commands(command: argparse.ArgumentParser, common: argparse.ArgumentPars
         "or what differs from the defaults.",
     )
     check.add_argument("file", metavar="FILE")
-    check.add_argument("--json", action="store_true", help="print one JSON document")
+    arguments.add_json(check)
     check.set_defaults(run=run_check)
     show = inner.add_parser(
         "show",
@@ -41,7 +41,7 @@ def add_commands(command: argparse.ArgumentParser, common: argparse.ArgumentPars
         description="Prints the settings in effect as TOML, with the origin of each setting that "
         "differs from its default.",
     )
-    show.add_argument("--config", metavar="FILE", help=settings.HELP)
+    settings.add_config(show)
     show.set_defaults(run=run_show)
 
 

@@ -53,7 +53,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="N",
         help="number of culprits (default: 3)",
     )
-    command.add_argument("--json", action="store_true", help="print one JSON document")
+    arguments.add_json(command)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -44,7 +44,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="requests (default: 10,000)",
     )
     command.add_argument("--open", action="store_true", help="open the report in a browser")
-    command.add_argument("--json", action="store_true", help="print one JSON document")
+    arguments.add_json(command)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -68,7 +68,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     arguments.add_format(command)
     arguments.add_intake(command)
-    command.add_argument("--config", metavar="FILE", help=settings.HELP)
+    settings.add_config(command)
     command.add_argument(
         "--mode",
         choices=("default", "reference"),
@@ -95,7 +95,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="sort all records in memory first; automatic when a file is not in order",
     )
     command.add_argument("--no-report", action="store_true", help="write no report.html")
-    command.add_argument("--json", action="store_true", help="print one JSON document")
+    arguments.add_json(command)
 
 
 def run(args: argparse.Namespace) -> int:

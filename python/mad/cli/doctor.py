@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mad import _core, errors
-from mad.cli import settings
+from mad.cli import arguments, settings
 from mad.cli.doctor_deployment import check_deployment, existing
 from mad.cli.output import print_json
 from mad.config.layers import CONFIDENCE, FILE, PREFIX, is_setting
@@ -46,8 +46,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--out", default="out", metavar="DIR", help="directory to check (default: out)"
     )
-    command.add_argument("--config", metavar="FILE", help=settings.HELP)
-    command.add_argument("--json", action="store_true", help="print one JSON document")
+    settings.add_config(command)
+    arguments.add_json(command)
 
 
 def run(args: argparse.Namespace) -> int:

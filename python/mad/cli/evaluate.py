@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mad import _core, errors
+from mad.cli import arguments
 from mad.cli.output import print_json
 from mad.sinks import files
 from mad.sources.files import InputFile
@@ -24,7 +25,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--scored", metavar="FILE", help="scored.csv, instead of DIR")
     command.add_argument("--incidents", metavar="FILE", help="incidents.json, instead of DIR")
     command.add_argument("--culprits", metavar="FILE", help="culprits.json, instead of DIR")
-    command.add_argument("--json", action="store_true", help="print one JSON document")
+    arguments.add_json(command)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -48,7 +48,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--at", type=arguments.time, metavar="TIME", help="explain the rows at this time, RFC 3339"
     )
-    command.add_argument("--json", action="store_true", help="print one JSON document")
+    arguments.add_json(command)
 
 
 def run(args: argparse.Namespace) -> int:

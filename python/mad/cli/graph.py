@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mad import _core, errors, times
+from mad.cli import arguments
 from mad.cli.output import print_json
 from mad.sinks import files
 from mad.sources.files import InputFile
@@ -34,7 +35,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--out", metavar="FILE", help="write a picture (.html, .svg) or the graph (.json)"
     )
-    command.add_argument("--json", action="store_true", help="print one JSON document")
+    arguments.add_json(command)
 
 
 def run(args: argparse.Namespace) -> int:

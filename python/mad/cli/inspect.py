@@ -25,8 +25,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("path", metavar="PATH", help="a file or a folder")
     arguments.add_format(command)
     arguments.add_intake(command)
-    command.add_argument("--config", metavar="FILE", help=settings.HELP)
-    command.add_argument("--json", action="store_true", help="print one JSON document")
+    settings.add_config(command)
+    arguments.add_json(command)
 
 
 def run(args: argparse.Namespace) -> int:

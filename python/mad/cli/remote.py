@@ -13,6 +13,8 @@ from mad import errors
 if TYPE_CHECKING:
     from mad.adapters.post import Post
 
+LOCAL = "http://127.0.0.1:8000"
+"""The URL of a server with the default settings on this machine."""
 _HINT = "start it with mad serve; a token comes from MAD_TOKEN"
 
 

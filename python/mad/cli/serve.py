@@ -78,7 +78,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="directory of the journal (default: mad-data; with --demo a temporary one)",
     )
-    command.add_argument("--config", metavar="FILE", help=settings.HELP)
+    settings.add_config(command)
     command.add_argument(
         "--token-file",
         metavar="FILE",

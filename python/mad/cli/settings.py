@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Mapping
@@ -14,9 +15,14 @@ from mad.config.deployment import Deployment
 from mad.config.layers import FILE, Layers, parse, read_settings, stages_of
 
 DEFAULT = "mad.toml"
-HELP = f"settings as TOML, YAML or JSON (default: MAD_CONFIG, else {DEFAULT} if it exists)"
+_HELP = f"settings as TOML, YAML or JSON (default: MAD_CONFIG, else {DEFAULT} if it exists)"
 _BYTES_PER_RECORD = 100
 _LEAST, _MOST = 4096, 64 * 1024**2
+
+
+def add_config(command: argparse.ArgumentParser) -> None:
+    """Adds the argument `--config`, which `load` and `deployment` take."""
+    command.add_argument("--config", metavar="FILE", help=_HELP)
 
 
 def load(

@@ -87,7 +87,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     traces.add_argument("--skew", type=float, metavar="MS", help="clock skew of the services")
     sending.add_arguments(command)
     command.add_argument("--no-labels", action="store_true", help="omit the label column")
-    command.add_argument("--json", action="store_true", help="print one JSON document")
+    arguments.add_json(command)
 
 
 def add_seed(command: argparse.ArgumentParser) -> None:

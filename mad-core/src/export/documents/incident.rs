@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{LinkDocument, MemberDocument, RankingDocument, SeriesDocument, SloDocument};
+use super::{
+    DeviationDocument, LinkDocument, MemberDocument, RankingDocument, SeriesDocument, SloDocument,
+};
 use crate::explain::Explanation;
 use crate::incident::{Incident, Peak};
 use crate::pipeline::Pipeline;
@@ -52,12 +54,8 @@ pub struct IncidentDocument {
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
 pub struct PeakDocument {
-    pub value: f64,
-    pub expected: f64,
-    pub expected_low: f64,
-    pub expected_high: f64,
-    pub z: f64,
-    pub neg_log10_p: f64,
+    #[serde(flatten)]
+    pub deviation: DeviationDocument,
     pub at: String,
 }
 
@@ -132,12 +130,14 @@ fn entity_document(entity: &Entity) -> EntityDocument {
 fn peak_document(peak: &Peak) -> (String, PeakDocument) {
     let flagged = &peak.signal;
     let document = PeakDocument {
-        value: flagged.value,
-        expected: flagged.expected,
-        expected_low: flagged.low,
-        expected_high: flagged.high,
-        z: flagged.z,
-        neg_log10_p: flagged.neg_log10_p,
+        deviation: DeviationDocument {
+            value: flagged.value,
+            expected: flagged.expected,
+            expected_low: flagged.low,
+            expected_high: flagged.high,
+            z: flagged.z,
+            neg_log10_p: flagged.neg_log10_p,
+        },
         at: peak.at.to_string(),
     };
     (flagged.signal.to_string(), document)

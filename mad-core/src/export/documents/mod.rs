@@ -13,7 +13,7 @@ mod spread;
 pub use clocks::ClockFaultDocument;
 pub use incident::{EntityDocument, IncidentDocument, PeakDocument};
 pub use level::LevelDocument;
-pub use ranking::{CulpritDocument, EvidenceDocument, RankingDocument};
+pub use ranking::{CulpritDocument, DeviationDocument, EvidenceDocument, RankingDocument};
 pub use rejected::{RejectedDocument, RejectedRecord};
 pub use report::{Document, EntitySummary, SCHEMA_VERSION};
 pub use series::{SeriesDocument, SignalSeries};

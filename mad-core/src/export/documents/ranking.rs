@@ -38,13 +38,21 @@ pub struct EvidenceDocument {
     pub signal: String,
     pub rows: u64,
     pub at: String,
+    #[serde(flatten)]
+    pub deviation: DeviationDocument,
+    pub text: String,
+}
+
+/// A value and how far it lies from the expected one.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct DeviationDocument {
     pub value: f64,
     pub expected: f64,
     pub expected_low: f64,
     pub expected_high: f64,
     pub z: f64,
     pub neg_log10_p: f64,
-    pub text: String,
 }
 
 impl RankingDocument {
@@ -80,12 +88,14 @@ fn evidence_document(evidence: &Evidence) -> EvidenceDocument {
         signal: evidence.signal.to_string(),
         rows: evidence.rows,
         at: evidence.at.to_string(),
-        value: evidence.value,
-        expected: evidence.expected,
-        expected_low: evidence.low,
-        expected_high: evidence.high,
-        z: evidence.z,
-        neg_log10_p: evidence.neg_log10_p,
+        deviation: DeviationDocument {
+            value: evidence.value,
+            expected: evidence.expected,
+            expected_low: evidence.low,
+            expected_high: evidence.high,
+            z: evidence.z,
+            neg_log10_p: evidence.neg_log10_p,
+        },
         text: crate::explain::evidence_text(evidence),
     }
 }
