@@ -37,6 +37,7 @@ mod _core {
     #[pymodule_export]
     use super::records::inspector::{
         Inspector, count_records, detect_format, file_formats, kinds_of_format, own_share,
+        unfinished_bytes,
     };
     #[pymodule_export]
     use super::records::json_records::json_lines;

@@ -81,6 +81,7 @@ __all__ = [
     "score_series",
     "scorer_names",
     "toml_places",
+    "unfinished_bytes",
     "why_from_scored",
 ]
 
@@ -291,6 +292,10 @@ def detect_format(name: str, first: bytes) -> str | None:
 
 def kinds_of_format(name: str) -> list[str]:
     """The kinds of records that files of a format can give."""
+
+def unfinished_bytes(format: str, lines: bytes) -> int:
+    """The bytes at the end of whole lines of a format that belong to records whose further lines
+    may follow; 0 for text with the fields of mad."""
 
 def own_share(kind: str, first: bytes, config: _Config = None) -> float:
     """The share of the first records of a CSV or JSON file that can be read as a kind."""

@@ -214,6 +214,94 @@ def test_each_batch_of_csv_has_the_header(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_file_that_is_empty_at_first_gets_the_format_of_its_first_lines(tmp_path: Path) -> None:
+    """Rotation creates an empty file, and a program writes the header a moment later."""
+    header, access = "timestamp,service,endpoint,status_code,latency_ms\n", NGINX.format(n=1)
+    for name, begin, line, format_ in (
+        ("access.log", access[:30], access[30:], "combined"),
+        ("a.csv", header[:20], header[20:] + "2026-01-06T10:00:00Z,shop,/buy,200,1\n", "text"),
+        ("u_ex.log", "#Software: IIS\n", "#Fields: date time\n2026-01-06 10:00:00\n", "iis"),
+    ):
+        path = tmp_path / name
+        path.touch()
+        source = _follow(path)
+        source.open({})
+        assert source.read(0.0) is None
+        whole = b""
+        for piece in (begin, line, line.splitlines(keepends=True)[-1]):
+            with path.open("a") as file:
+                file.write(piece)
+            while (batch := source.read(0.0)) is not None:
+                assert batch.format == format_, name
+                whole = batch.body
+        if name != "access.log":
+            assert whole.startswith(begin.encode()) and whole.count(b"\n") >= 2, name
+        source.close()
+
+
+TRACE = "2026-01-06 10:00:{n:02} ERROR no route\n\tat a.b(C.java:{n})\n\tat c.d(E.java:1)\n"
+
+
+def _pieces(source: Source, count: int) -> list[bytes]:
+    """The bodies of batches, until they have `count` lines."""
+    found: list[bytes] = []
+    end = time.monotonic() + 20
+    while b"".join(found).count(b"\n") < count and time.monotonic() < end:
+        if (batch := source.read(0.05)) is not None:
+            found.append(batch.body)
+    return found
+
+
+def test_no_record_of_several_lines_is_cut_between_batches(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    whole = "".join(TRACE.format(n=n) for n in range(60)).encode()
+    with path.open("wb", buffering=0) as file:
+        source = _follow(path)
+        source.open({})
+        found, written = [], 0
+        for step in range(80):
+            given = whole[written : written + 37 + step % 5]
+            written += len(given)
+            file.write(given)
+            if (batch := source.read(0.0)) is not None:
+                found.append(batch.body)
+        file.write(whole[written:])
+    assert source.lags() or found
+    found += _pieces(source, 180 - b"".join(found).count(b"\n"))
+    assert b"".join(found) == whole
+    assert all(body.startswith(b"2026") and body.count(b"\n") % 3 == 0 for body in found)
+    assert not source.lags()
+    source.close()
+
+
+def test_a_record_that_is_kept_back_is_read_before_the_file_that_follows(tmp_path: Path) -> None:
+    for how in ("rename", "truncate"):
+        path = tmp_path / f"{how}.log"
+        path.write_text(TRACE.format(n=1))
+        source = _follow(path)
+        source.open({})
+        assert source.read(0.0) is None and source.lags()
+        if how == "rename":
+            path.rename(path.with_name(path.name + ".1"))
+        path.write_text("2026-01-06 10:00:59 INFO b\n")
+        assert b"".join(_pieces(source, 4)) == (TRACE.format(n=1) + path.read_text()).encode()
+        source.close()
+
+
+def test_no_record_of_several_lines_is_cut_in_a_pipe() -> None:
+    near, far = os.pipe()
+    source = StdinSource(StdinOptions(), near)
+    first, second = TRACE.format(n=1).encode(), TRACE.format(n=2).encode()
+    os.write(far, first + second[:60])
+    batch = source.read(0.5)
+    assert batch is not None and batch.body == first and source.lags()
+    os.write(far, second[60:])
+    os.close(far)
+    assert b"".join(_pieces(source, 3)) == second
+    assert not source.lags()
+    os.close(near)
+
+
 def test_patterns_find_new_files_and_leave_rotated_ones_to_their_file(tmp_path: Path) -> None:
     _append(tmp_path / "a.log.1", 0, 10)
     os.utime(tmp_path / "a.log.1", (1, 1))

@@ -33,6 +33,17 @@ pub fn kinds_of_format(name: &str) -> PyResult<Vec<&'static str>> {
     Ok(format.kinds().into_iter().map(RecordKind::as_str).collect())
 }
 
+/// The bytes at the end of whole lines of a format that belong to records whose further lines may
+/// follow; 0 for text with the fields of mad.
+#[pyfunction]
+pub fn unfinished_bytes(format: &str, lines: &[u8]) -> PyResult<usize> {
+    if format == "text" {
+        return Ok(0);
+    }
+    let format = FileFormat::parse(format).map_err(|error| to_py(&error))?;
+    Ok(formats::unfinished(format, lines))
+}
+
 /// The share of the first records of a CSV or JSON file that can be read as a kind.
 #[pyfunction]
 #[pyo3(signature = (kind, first, config=None))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from time import monotonic
 
 from mad import _core
 
@@ -11,6 +12,8 @@ from mad import _core
 _OWN = ("csv", "json-lines")
 #: Formats that begin with the names of their columns.
 _TABLES = ("csv", "jmeter", "k6", "locust")
+#: Seconds in which further lines of the last record may follow.
+_RECORD_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,31 @@ class Beginning:
         if found is None or found in _OWN:
             is_known = found == "json-lines" or (found == "csv" and _is_table(first))
             return cls("text", "requests", _header(first, found), is_known)
-        return cls(found, _kind(name, first, found), _header(first, found), True)
+        header = _header(first, found)
+        # the directives of a W3C log are complete before its first line
+        is_known = found != "iis" or bool(header)
+        return cls(found, _kind(name, first, found), header, is_known)
+
+
+@dataclass(slots=True)
+class LastRecord:
+    """Keeps the last record of a log back until its further lines can no longer follow."""
+
+    #: Where the record begins and the lines end, and since when.
+    _place: tuple[int, int] = (0, 0)
+    _since: float = 0.0
+    #: Whether a record is kept back.
+    waits: bool = False
+
+    def kept(self, format: str, lines: bytes, start: int) -> int:
+        """How many bytes at the end of `lines`, the first of which has the place `start`, are given
+        later, together with the lines that follow."""
+        size = _core.unfinished_bytes(format, lines)
+        end = start + len(lines)
+        if self._place != (end - size, end):
+            self._place, self._since = (end - size, end), monotonic()
+        self.waits = size > 0 and monotonic() - self._since < _RECORD_SECONDS
+        return size if self.waits else 0
 
 
 def _is_table(first: bytes) -> bool:

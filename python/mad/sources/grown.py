@@ -9,7 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any
 
-from mad.sources.beginning import Beginning
+from mad.sources.beginning import Beginning, LastRecord
 from mad.sources.compressed import inflated, unzstd
 
 #: First bytes that identify a file beside its inode.
@@ -18,6 +18,8 @@ HEAD = 1_024
 LONGEST_LINE = 8 << 20
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _CHUNK = 256 * 1024
+#: First bytes from which the format of a file is found.
+_FIRST = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +63,25 @@ class Place:
 class Grown:
     """An open file that is read line by line from a place on."""
 
-    def __init__(self, path: Path, place: Place | None = None, *, at_end: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        place: Place | None = None,
+        *,
+        format: str = "",
+        at_end: bool = False,
+    ) -> None:
         self.path = path
+        self._format = format
         self.is_truncated = False
         self._content = _content(path)
         self._inode = path.stat().st_ino
         self._head = b""
         self._pending = b""
         self._is_skipping = False
-        first = self._content.at(0, 64 * 1024)
-        self.beginning = Beginning.of(path.name, first)
+        self._last = LastRecord()
+        #: Lines that were read and are kept back.
+        self._kept = b""
         self._offset = 0
         if place is not None:
             self._head = self._content.at(0, place.head_bytes)
@@ -78,9 +89,35 @@ class Grown:
         elif at_end:
             self._offset = self._size()
             self._head = self._content.at(0, min(HEAD, self._offset))
-        elif header := self.beginning.header:
+        self.beginning = Beginning("text", "requests", b"", is_known=False)
+        self._is_begun = False
+        self._begin()
+
+    def _begin(self) -> None:
+        """Finds the format from the first whole lines. They may be written long after the file was
+        created, and lines of another kind may stand before them."""
+        first = self._content.at(0, _FIRST)
+        is_full = len(first) == _FIRST
+        whole = first if is_full else first[: first.rfind(b"\n") + 1]
+        if not whole:
+            return
+        self.beginning = Beginning.of(self.path.name, whole)
+        self._is_begun = self.beginning.is_known or is_full
+        header = self.beginning.header
+        if header and not self._offset:
             self._offset = len(header)
             self._head = header[:HEAD]
+
+    @property
+    def format(self) -> str:
+        """The format of the lines, as the journal names it."""
+        return self._format or self.beginning.format
+
+    @property
+    def waits(self) -> bool:
+        """Whether lines were read and are kept back, because more lines of their record may
+        follow."""
+        return self._last.waits
 
     def _size(self) -> int:
         if not self._content.is_packed:
@@ -97,8 +134,10 @@ class Grown:
 
     def lines(self, most: int) -> tuple[bytes, int]:
         """The next whole lines, of about `most` bytes at most, and the number of lines that were
-        skipped because they are too long."""
+        skipped because they are too long. The last record of a log waits for its further lines."""
         skipped = 0
+        if not self._is_begun:
+            self._begin()
         if self._content.is_packed or not self._is_changed():
             while True:
                 piece = self._content.at(self._offset + len(self._pending), most)
@@ -113,8 +152,9 @@ class Grown:
                         line, _, given = given.partition(b"\n")
                         self._advance(line + b"\n")
                         self._is_skipping, skipped = False, skipped + 1
+                    given = self._without_kept(given, is_full=len(piece) == most)
                     self._advance(given)
-                    if given or skipped:
+                    if given or skipped or self.waits:
                         return given, skipped
                     continue
                 if self._is_skipping or len(self._pending) + len(piece) > LONGEST_LINE:
@@ -129,10 +169,23 @@ class Grown:
                     return b"", skipped
         return b"", skipped
 
+    def _without_kept(self, given: bytes, *, is_full: bool) -> bytes:
+        """Whole lines without those that are kept back. A record that alone fills the read is cut,
+        because the next one would get no more of it."""
+        kept = self._last.kept(self.format, given, self._offset) if given else 0
+        if kept == len(given) and is_full:
+            self._last.waits, kept = False, 0
+        self._kept = given[len(given) - kept :]
+        return given[: len(given) - kept]
+
     def rest(self) -> bytes:
-        """The last line of a file that has no end of line and will get none."""
+        """The end of a file to which nothing is added any more: lines that are kept back, and
+        a last line without its end."""
+        self._last.waits = False
         if self.is_truncated:
-            return b""
+            kept, self._kept = self._kept, b""
+            self._advance(kept)
+            return kept
         line = self._content.at(self._offset, LONGEST_LINE)
         self._advance(line)
         return line + b"\n" if line and not line.endswith(b"\n") else line
@@ -156,7 +209,11 @@ class Grown:
         if self._content.is_packed:
             return False
         size = self._content.size()
-        if size < self._offset or self._content.at(0, len(self._head)) != self._head:
+        if (
+            size < self._offset
+            or self._content.at(0, len(self._head)) != self._head
+            or self._content.at(self._offset, len(self._kept)) != self._kept
+        ):
             self.is_truncated = True
         return self.is_truncated
 

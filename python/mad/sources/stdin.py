@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from time import sleep
 
 from mad.config.options import option
-from mad.sources.beginning import Beginning
+from mad.sources.beginning import Beginning, LastRecord
 from mad.sources.grown import LONGEST_LINE
 from mad.sources.payload import KINDS
 from mad.sources.protocol import Batch, Positions, SourceUnavailable
@@ -44,6 +44,8 @@ class StdinSource:
         self._file = file
         self._rest = b""
         self._beginning = Beginning("text", "requests", b"", is_known=False)
+        #: The last record of a log, which waits for its further lines, and its place in the pipe.
+        self._last, self._kept, self._given = LastRecord(), b"", 0
         self._is_skipping = self._is_at_end = False
 
     def open(self, positions: Positions) -> None:
@@ -75,25 +77,38 @@ class StdinSource:
         if self._is_skipping or len(rest) > LONGEST_LINE:
             self._is_skipping, rest = True, b""
         self._rest = rest
+        lines = self._kept + (lines + end if lines else b"")
+        header = self._header_of(lines)
+        kept = self._kept_of(lines) if lines else 0
+        self._kept, lines = lines[len(lines) - kept :], lines[: len(lines) - kept]
         if not lines and not skipped:
             return None
-        return self._batch(lines + end if lines else b"", skipped)
-
-    def _batch(self, lines: bytes, skipped: int) -> Batch:
-        """Lines with the header of the first ones. A program may write other lines before those of
-        a known format."""
-        if self._beginning.is_known:
-            lines = self._beginning.header + lines if lines else b""
-        else:
-            self._beginning = Beginning.of("stdin", lines)
+        self._given += len(lines)
         kind = self.options.kind or self._beginning.kind
-        return Batch(
-            lines, {}, kind, self.options.format or self._beginning.format, unreadable=skipped
-        )
+        return Batch(header + lines if lines else b"", {}, kind, self._format, unreadable=skipped)
+
+    def _header_of(self, lines: bytes) -> bytes:
+        """The header that `lines` do not have. A program may write other lines before those of a
+        known format."""
+        if self._beginning.is_known or not lines:
+            return self._beginning.header
+        self._beginning = Beginning.of("stdin", lines)
+        return b""
+
+    @property
+    def _format(self) -> str:
+        return self.options.format or self._beginning.format
+
+    def _kept_of(self, lines: bytes) -> int:
+        kept = self._last.kept(self._format, lines, self._given)
+        if self._is_at_end or (kept == len(lines) and kept >= _PIECE):
+            # a record that alone fills a read is cut
+            self._last.waits, kept = False, 0
+        return kept
 
     def lags(self) -> bool:
-        """Nothing waits when `read` gives nothing."""
-        return False
+        """Whether the last record of a log waits for its further lines."""
+        return self._last.waits
 
     def acknowledge(self, positions: Positions) -> None:
         """A pipe needs no acknowledgement."""

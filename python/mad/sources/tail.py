@@ -84,8 +84,8 @@ class TailSource:
             sleep(min(left, self.options.poll_seconds))
 
     def lags(self) -> bool:
-        """Nothing waits when `read` gives nothing."""
-        return False
+        """Whether the last record of a log waits for its further lines."""
+        return any(one.waits for one in self._files.values())
 
     def acknowledge(self, positions: Positions) -> None:
         """Files need no acknowledgement."""
@@ -149,6 +149,11 @@ class Follower:
         #: Rotated files that are read before the present one, the oldest first.
         self._next: list[Path] = []
 
+    @property
+    def waits(self) -> bool:
+        """Whether lines are kept back."""
+        return self._file is not None and self._file.waits
+
     def read(self) -> Batch | None:
         """The next lines; None when there are none now. Raises `SourceUnavailable`."""
         try:
@@ -187,9 +192,12 @@ class Follower:
             body,
             {str(self.path): position},
             self._options.kind or file.beginning.kind,
-            self._options.format or file.beginning.format,
+            file.format,
             unreadable=skipped,
         )
+
+    def _grown(self, path: Path, place: Place | None = None, *, at_end: bool = False) -> Grown:
+        return Grown(path, place, format=self._options.format, at_end=at_end)
 
     def _begin(self) -> bool:
         """Opens the file in which reading continues; False when there is none yet."""
@@ -199,7 +207,7 @@ class Follower:
                 (one for one in [self.path, *rotated_of(self.path)] if place.is_in(one)), None
             )
             if found is not None:
-                self._file = Grown(found, place)
+                self._file = self._grown(found, place)
                 if found != self.path:
                     self._next = [one for one in rotated_of(self.path) if _later(one, found)]
                 return True
@@ -211,11 +219,11 @@ class Follower:
         while self._next:
             path = self._next.pop(0)
             if path.exists():
-                self._file = Grown(path)
+                self._file = self._grown(path)
                 return True
         if not self.path.exists():
             return False
-        self._file = Grown(self.path, at_end=self._at_end)
+        self._file = self._grown(self.path, at_end=self._at_end)
         self._at_end = False
         return True
 
@@ -227,7 +235,7 @@ class Follower:
         file.close()
         self._file = None
         if file.path == self.path and file.is_truncated and same:
-            self._file = Grown(same[0], place)
+            self._file = self._grown(same[0], place)
             self._next = [one for one in rotated_of(self.path) if _later(one, same[0])]
             return self._file
         if file.path == self.path and same:

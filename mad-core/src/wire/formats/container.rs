@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::container_line::{DockerLine, Wrapped, cri, kubectl, pod_prefix};
+pub(super) use super::container_line::Wrapped;
+use super::container_line::{DockerLine, cri, kubectl, pod_prefix};
 use super::lines::{LineReader, Out};
 use super::service::Services;
 use super::text_level::{canonical, level_in};
@@ -10,6 +11,10 @@ use super::{FileFormat, FormatOptions, Unit};
 use crate::limits::MAX_LINE_BYTES;
 use crate::telemetry::{LogLine, Record, RecordKind, RejectReason, RequestTime};
 use crate::time::{Timestamp, ZonePolicy};
+
+/// Streams whose records have begun at the same time. A runtime has two; lines of further ones are
+/// taken as whole.
+pub(super) const MAX_STREAMS: usize = 16;
 
 /// Unwraps the lines of a runtime for the reader of their content.
 #[derive(Debug)]
@@ -68,10 +73,8 @@ impl ContainerReader {
             inner.line(text, position, out);
             return;
         }
-        let goes_on = text.starts_with([' ', '\t', '}', ')'])
-            || text.starts_with("Caused by:")
-            || text.starts_with("Traceback");
-        if goes_on && self.open.begun && self.open.text.len() + text.len() < MAX_LINE_BYTES {
+        if self.open.begun && continues(text) && self.open.text.len() + text.len() < MAX_LINE_BYTES
+        {
             self.open.text.push('\n');
             self.open.text.push_str(text);
             return;
@@ -133,7 +136,16 @@ pub(super) fn content_of(runtime: FileFormat, first: &str) -> String {
     content
 }
 
-fn unwrap(runtime: FileFormat, line: &str) -> Option<Wrapped<'_>> {
+/// Whether a line of plain text belongs to the record before it, as those of a stack trace do.
+pub(super) fn continues(text: &str) -> bool {
+    text.trim().is_empty()
+        || text.starts_with([' ', '\t', '}', ')'])
+        || text.starts_with("Caused by:")
+        || text.starts_with("Traceback")
+}
+
+/// The parts of a line of a runtime; `None` where it is none.
+pub(super) fn unwrap(runtime: FileFormat, line: &str) -> Option<Wrapped<'_>> {
     match runtime {
         FileFormat::Cri => cri(line),
         FileFormat::Docker => {
@@ -166,7 +178,7 @@ impl LineReader for ContainerReader {
         let container = pod_prefix(line).map_or("", |(container, _)| container);
         let container = if self.runtime == FileFormat::Kubectl { container } else { "" };
         let begun = self.partial.iter().position(|(stream, _)| *stream == wrapped.stream);
-        if wrapped.is_partial {
+        if wrapped.is_partial && (begun.is_some() || self.partial.len() < MAX_STREAMS) {
             let place = begun.unwrap_or_else(|| {
                 self.partial.push((wrapped.stream.clone().into_owned(), String::new()));
                 self.partial.len() - 1

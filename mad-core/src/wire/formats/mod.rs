@@ -45,6 +45,7 @@ mod table;
 mod text_level;
 mod text_log;
 mod trace_span;
+mod unfinished;
 mod unit;
 mod zipkin;
 
@@ -56,6 +57,7 @@ pub use memory::TelemetryMemory;
 pub use options::FormatOptions;
 pub use own::own_share;
 pub use sink::FormatSink;
+pub use unfinished::unfinished;
 pub use unit::{Code, Link, Unit};
 
 /// Bytes of a file from which its format is detected; fewer where the file is shorter.
