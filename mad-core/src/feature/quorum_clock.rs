@@ -118,9 +118,10 @@ pub(super) struct QuorumClock {
     /// same moments, such as scraped metrics, are ahead of the clock by their interval each time.
     stride: i64,
     pub sources: SourceClocks,
-    /// The latest reading that was right, of any source. The clock lags behind it by minutes where one
-    /// source alone sends, or two that are rarely there together.
-    #[serde(default)]
+    /// The latest reading that was right, of this turn or the last reading that the turn before agreed
+    /// with. The clock lags behind it by minutes where one source alone sends, or two that are rarely
+    /// there together. A turn begins at its own first reading, so that a clock that runs ahead step by
+    /// step takes no other source along.
     right: Option<i64>,
 }
 
@@ -187,6 +188,7 @@ impl QuorumClock {
                     return false;
                 }
                 self.begin_turn(source, at);
+                self.right = self.right.map(|right| right.min(at));
             }
         }
         if self.clock.is_none() {
@@ -419,7 +421,8 @@ impl QuorumClock {
         let n = fit.max(least).min(count);
         let newest = near.get_mut(..n).unwrap_or_default();
         newest.sort_unstable();
-        let needed = if n < MAJORITY_FROM { n } else { n / 2 + 1 };
+        // one source has half of the votes, of an odd number the larger half
+        let needed = if n < MAJORITY_FROM { n } else { n.div_ceil(2) + 1 };
         (n.checked_sub(needed).and_then(|place| newest.get(place).copied()), spacing)
     }
 }

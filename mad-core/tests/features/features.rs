@@ -23,12 +23,12 @@ fn request(at: Timestamp, service: &str) -> Request<'_> {
 }
 
 /// A builder and its output.
-struct Run {
-    builder: FeatureBuilder,
-    entities: EntityTable,
+pub(super) struct Run {
+    pub(super) builder: FeatureBuilder,
+    pub(super) entities: EntityTable,
     series: SeriesTable,
     closed: RowBuffer,
-    rows: Vec<FeatureRow>,
+    pub(super) rows: Vec<FeatureRow>,
     rejections: Rejections,
     position: u64,
 }
@@ -47,11 +47,11 @@ impl Run {
         }
     }
 
-    fn default() -> Self {
+    pub(super) fn default() -> Self {
         Self::new(FeatureConfig::default(), &Limits::default())
     }
 
-    fn push(&mut self, request: &Request<'_>) {
+    pub(super) fn push(&mut self, request: &Request<'_>) {
         self.position += 1;
         let source = Source::at(self.position);
         self.with(|builder, sink| {
@@ -83,7 +83,7 @@ impl Run {
         }
     }
 
-    fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         self.with(FeatureBuilder::finish);
     }
 

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod clocks;
 mod features;
 mod graph;
 mod logs;
