@@ -31,11 +31,8 @@ pub(super) struct TraceSpan {
     pub id: u64,
     pub parent: Option<u64>,
     pub operation: u32,
-    #[serde(default)]
     pub failed: bool,
-    #[serde(default)]
     pub kind: SpanKind,
-    #[serde(default)]
     pub duration_ms: f64,
 }
 

@@ -41,13 +41,10 @@ pub struct FlaggedSignal {
     pub neg_log10_p: f64,
     /// How long the level had been drifting away from the expected value, nanoseconds, if the signal
     /// is flagged for a slow change.
-    #[serde(default)]
     pub drifting_for: Option<i64>,
     /// Latency beyond which requests count for a slow share, ms.
-    #[serde(default)]
     pub tail_ms: Option<f64>,
     /// Whether the expected value is assumed, because the entity fails since it was first seen.
-    #[serde(default)]
     pub first_sight: bool,
 }
 
@@ -107,11 +104,9 @@ pub struct FlaggedRow {
     /// Length of the step, nanoseconds.
     pub step: i64,
     /// Usual time between two rows of the entity, nanoseconds; 0 if it is unknown.
-    #[serde(default)]
     pub rhythm: i64,
     /// Time from the step to the step with which the row became known, nanoseconds: 0 unless it is a
     /// row of a silence, which is known when it has lasted for some steps.
-    #[serde(default)]
     pub delay: i64,
     /// Requests; 0 for a row of metrics.
     pub count: u64,
@@ -120,7 +115,6 @@ pub struct FlaggedRow {
     /// Failed requests without a response.
     pub no_response: u64,
     /// The most frequent statuses that are no success.
-    #[serde(default)]
     pub statuses: StatusCounts,
     /// Share of requests that was expected to fail; NaN if unknown.
     #[serde(deserialize_with = "crate::time::unknown::number")]

@@ -89,7 +89,6 @@ pub struct Incident {
     /// Those of them that had no response.
     pub no_response: u64,
     /// The most frequent statuses in its flagged rows that are no success.
-    #[serde(default)]
     pub statuses: StatusCounts,
     /// Share of requests that was expected to fail at its start; NaN if unknown.
     #[serde(deserialize_with = "crate::time::unknown::number")]

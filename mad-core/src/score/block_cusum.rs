@@ -88,7 +88,6 @@ pub(super) struct BlockCusum {
     /// Rows in a row with an alarm of their own, and the blocks for which that is known.
     alone: u32,
     known: u32,
-    #[serde(default)]
     state: CusumState,
 }
 
@@ -99,7 +98,6 @@ struct CusumState {
     block: Timestamp,
     season: f64,
     /// The local time of that value if its season was that of the hour.
-    #[serde(default)]
     hour: Option<Timestamp>,
     /// The start of each sum, up and down.
     begins: [Option<CusumStart>; 2],
@@ -120,7 +118,6 @@ pub(super) struct CusumStart {
     pub leap: f64,
     /// The local time of the start if the season of hours held then; a level of a phase may take its
     /// place.
-    #[serde(default)]
     pub hour: Option<Timestamp>,
 }
 

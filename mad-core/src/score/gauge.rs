@@ -139,7 +139,6 @@ pub struct GaugeScorer {
     levels: LongMemory,
     row_calibration: Calibration,
     alarm_calibration: Calibration,
-    #[serde(default = "blocks")]
     cusum: BlockCusum,
     /// `-log10 p` from which on a value is anomalous.
     threshold: f64,

@@ -37,7 +37,7 @@ pub(super) struct OpenHour {
     before: Option<(i64, f64)>,
 }
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename = "OpenHour", deny_unknown_fields)]
 pub(super) struct SavedHour {
     number: i64,

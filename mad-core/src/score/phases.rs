@@ -65,7 +65,6 @@ struct Saved {
     origin: Option<f64>,
     unit: f64,
     parts: [SavedComponent; 3],
-    #[serde(default)]
     open_hour: SavedHour,
 }
 

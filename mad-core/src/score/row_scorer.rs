@@ -69,7 +69,6 @@ pub struct RowScorer {
     /// Difference of the zone of the season from UTC, seconds east.
     utc_offset_seconds: i32,
     /// Rows that were forgotten as stray ones.
-    #[serde(default)]
     stray: u8,
 }
 

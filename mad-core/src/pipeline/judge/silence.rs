@@ -36,7 +36,6 @@ pub(super) struct StepWatch {
     /// Start of the newest of them.
     now: Timestamp,
     /// Usual time between two of them, nanoseconds.
-    #[serde(default)]
     usual: i64,
     /// Entities by the step at the end of which they are silent if they have no row until then.
     /// It is derived from the states of the entities and not saved.

@@ -40,7 +40,6 @@ pub(in crate::pipeline) struct EntityState {
     /// The silence that lasts.
     pub silence: Option<Silence>,
     /// The end of the last cold start.
-    #[serde(default)]
     cold_until: Option<Timestamp>,
 }
 
