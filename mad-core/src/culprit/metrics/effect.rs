@@ -1,50 +1,25 @@
 //! The effect of an incident on one series: its distance from the normal level in scales.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::kind::MetricKind;
+use super::level::{Level, MAX_LEAD, MAX_Z, sample, values};
 use super::series::{Point, Series};
 use super::timeline::Timeline;
-use crate::robust::{MAD_OF_SIGMA, mad_sorted, median, median_sorted, quantile_sorted};
+use crate::robust::{median, quantile_sorted};
 
-/// Smallest number of normal values for a level.
-const MIN_NORMAL: usize = 4;
 /// Rows before the first anomalous row from which the level there is taken.
 const ROWS_BEFORE: usize = 3;
-/// Most rows by which a cause moves before the target.
-const MAX_LEAD: usize = 30;
-/// Normal values that are left without the rows of such a lead.
-const MIN_BEFORE_LEAD: usize = 20;
 /// Distance from the normal level from which a series may have moved before the target, in scales.
 const MIN_LEAD_EFFECT: f64 = 3.0;
 /// Distance from the expected value that is a clear move, in scales without floors, and as a share of
 /// the effect.
 const CLEAR_MOVE: f64 = 4.0;
 const CLEAR_SHARE: f64 = 0.1;
-/// Largest median of a series of counts whose scale has a floor.
-const MAX_COUNT: f64 = 30.0;
-/// Blocks of normal time whose medians show a trend.
-const TREND_BLOCKS: usize = 8;
-/// Share of the pairs of blocks that agree in the direction of a trend.
-const TREND_AGREES: f64 = 0.9;
 /// Share of the incident's rows that are at least as bad as its lasting value. Less than half, because
 /// a fault that comes and goes is there in half of the rows.
 const LASTING_SHARE: f64 = 0.4;
 /// Rows below which that share is the half: a single stray row must not be a lasting value.
 const FEW_ROWS: usize = 6;
-/// Upper bound of a distance in scales.
-const MAX_Z: f64 = 1e9;
-
-/// The normal level of a series.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Level {
-    pub center: f64,
-    /// Where a lasting trend of normal time arrives in the incident.
-    pub trend: Option<f64>,
-    pub scale: f64,
-    /// The scale without floors.
-    pub noise: f64,
-}
 
 /// The distance of a series from its level.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,191 +34,6 @@ pub(super) struct Effect {
     pub scale: f64,
     /// Time of the first clear move, or of the first row that reaches half of the effect, ns.
     pub onset: i64,
-}
-
-/// The normal level of every series; `None` for fewer than four normal values.
-///
-/// The scale is the largest of:
-///
-/// - 1.4826 MAD;
-/// - the width between the 5th and 95th percentile over 3.29, which is the standard deviation of a
-///   normal distribution (for fewer than 50 values the 10th and 90th over 2.56, because one extreme
-///   row must not hide the next);
-/// - 5 % of the level;
-/// - a tenth of the median scale of all series of that metric.
-///
-/// An availability has an absolute floor of a tenth of a percentage point instead of the last two.
-/// Of more than `points` values every second, third and so on is used. Where normal time runs into the
-/// incident (`contiguous`), its last thirty rows are left out, or ten, if twenty others remain, because a cause
-/// moves before its symptom.
-pub(super) fn levels(
-    series: &[Series],
-    points: usize,
-    floors: bool,
-    contiguous: bool,
-) -> Vec<Option<Level>> {
-    let mut sorted = Vec::new();
-    let raw_level = |series: &Series| {
-        let normal = series.normal();
-        // without the rows of a lead, if enough others remain
-        let leads = if contiguous { [MAX_LEAD, MAX_LEAD / 3, 0] } else { [0; 3] };
-        let kept = leads.iter().map(|lead| normal.len().saturating_sub(*lead));
-        let kept = kept.filter(|kept| *kept >= MIN_BEFORE_LEAD).min();
-        let calm = kept.and_then(|kept| normal.get(..kept)).unwrap_or(normal);
-        raw_level(calm, points, &mut sorted)
-    };
-    let raw: Vec<Option<Level>> = series.iter().map(raw_level).collect();
-    if !floors {
-        let least = |level: Level| Level { scale: level.scale.clamp(1e-12, f64::MAX), ..level };
-        return raw.into_iter().map(|level| level.map(least)).collect();
-    }
-    // median scale of the same metric elsewhere, as a floor
-    let mut peers: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for (series, level) in series.iter().zip(&raw) {
-        if let Some(level) = level {
-            peers.entry(series.base().0).or_default().push(level.scale);
-        }
-    }
-    let peers: BTreeMap<&str, f64> =
-        peers.into_iter().map(|(metric, scales)| (metric, median(&scales))).collect();
-    let floored = |(series, level): (&Series, &Option<Level>)| {
-        let Level { center, scale, .. } = (*level)?;
-        let peer = peers.get(series.base().0).filter(|_| series.kind != MetricKind::Availability);
-        let floor = floor(series.kind, center).max(0.1 * peer.copied().unwrap_or(0.0));
-        let floor = floor.max(series.floor);
-        let trend = if contiguous { trend(series.normal(), series.incident()) } else { None };
-        let floored = scale.max(floor).clamp(1e-12, f64::MAX);
-        Some(Level { center, trend, scale: floored, noise: scale })
-    };
-    let own: Vec<Option<Level>> = series.iter().zip(&raw).map(floored).collect();
-    let with_siblings = |(index, level): (usize, &Option<Level>)| {
-        level.or_else(|| level_of_siblings(index, series, &own))
-    };
-    own.iter().enumerate().map(with_siblings).collect()
-}
-
-/// The smallest scale of a series of counts: the standard deviation of a Poisson count of its median,
-/// and of 1 at least. Errors that are counted one by one stay at 0 for long; one more is no news. 0 for
-/// a series with other values, and for large counts.
-pub(super) fn count_floor(series: &Series) -> f64 {
-    let counts = matches!(series.kind, MetricKind::Errors | MetricKind::Traffic);
-    if !counts || !series.points().iter().all(|point| point.1.fract() == 0.0) {
-        return 0.0;
-    }
-    let level = median(&values(series.points().iter()));
-    if level <= MAX_COUNT { level.max(1.0).sqrt() } else { 0.0 }
-}
-
-/// The value at which a lasting trend of normal time arrives in the middle of the incident.
-///
-/// Memory that warms up and disks that fill are not at their median. The trend is the median of the
-/// slopes between blocks (Theil-Sen); it counts if nearly all pairs of blocks agree in its direction.
-fn trend(normal: &[Point], incident: &[Point]) -> Option<f64> {
-    let length = normal.len() / TREND_BLOCKS;
-    if length < 2 {
-        return None;
-    }
-    let blocks: Vec<(f64, f64)> = normal
-        .rchunks(length)
-        .take(TREND_BLOCKS)
-        .filter_map(|block| {
-            let middle = block.get(block.len() / 2)?.0;
-            Some((middle as f64, median(&values(block.iter()))))
-        })
-        .collect();
-    let pairs = blocks.iter().enumerate();
-    let mut slopes: Vec<f64> = pairs
-        .flat_map(|(at, later)| {
-            let earlier = blocks.iter().skip(at + 1);
-            earlier.map(move |earlier| (later.1 - earlier.1) / (later.0 - earlier.0))
-        })
-        .collect();
-    slopes.sort_unstable_by(f64::total_cmp);
-    let up = slopes.iter().filter(|slope| **slope > 0.0).count();
-    let agreeing = up.max(slopes.len() - up) as f64 / slopes.len() as f64;
-    if agreeing < TREND_AGREES {
-        return None;
-    }
-    let middle = incident.get(incident.len() / 2)?.0 as f64;
-    let slope = median_sorted(&slopes);
-    let arrived: Vec<f64> =
-        blocks.iter().map(|(at, value)| value + slope * (middle - at)).collect();
-    Some(median(&arrived)).filter(|value| value.is_finite())
-}
-
-/// The level of a series that is new in the incident, such as that of a new pod: that of the same
-/// metric of the other resources of its service.
-///
-/// What these have at present counts as well, where it is worse: a load that all share is no news. The
-/// scale covers the distances between them. `None` without others, and for metrics that are bad in both
-/// directions, because a new pod may take less of the load.
-fn level_of_siblings(index: usize, series: &[Series], levels: &[Option<Level>]) -> Option<Level> {
-    let one = series.get(index)?;
-    if one.resource.is_empty() || !one.kind.is_one_sided() || !one.normal().is_empty() {
-        return None;
-    }
-    let is_sibling = |other: &Series| {
-        (&other.service, &other.metric) == (&one.service, &one.metric)
-            && other.resource != one.resource
-    };
-    let siblings: Vec<(&Series, Level)> = series
-        .iter()
-        .zip(levels)
-        .filter(|(other, _)| is_sibling(other))
-        .filter_map(|(other, level)| Some((other, (*level)?)))
-        .collect();
-    let centers: Vec<f64> = siblings.iter().map(|(_, level)| level.center).collect();
-    let scales: Vec<f64> = siblings.iter().map(|(_, level)| level.scale).collect();
-    let moved = siblings.iter().filter(|(other, _)| !other.incident().is_empty());
-    let moved: Vec<f64> = moved
-        .map(|(other, level)| median(&values(other.incident().iter())) - level.center)
-        .collect();
-    let center = median(&centers);
-    let spread = centers.iter().map(|other| (other - center).abs()).fold(0.0, f64::max);
-    let moved = if moved.is_empty() { 0.0 } else { median(&moved) };
-    let worse = if one.kind.badness(moved) > 0.0 { moved } else { 0.0 };
-    let scale = median(&scales).max(spread);
-    (scale > 0.0).then_some(Level { center: center + worse, trend: None, scale, noise: scale })
-}
-
-/// The smallest scale of a series at this level: 5 % of it; of an availability, a tenth of a
-/// percent point.
-pub(super) fn floor(kind: MetricKind, center: f64) -> f64 {
-    match kind {
-        MetricKind::Availability if center.abs() <= 1.5 => 0.001,
-        MetricKind::Availability => 0.1,
-        _ => 0.05 * center.abs(),
-    }
-}
-
-/// Median and scale without floors.
-fn raw_level(normal: &[Point], points: usize, sorted: &mut Vec<f64>) -> Option<Level> {
-    if normal.len() < MIN_NORMAL {
-        return None;
-    }
-    sorted.clear();
-    sorted.extend(sample(normal, points).map(|(_, value)| value + 0.0));
-    sorted.sort_unstable_by(f64::total_cmp);
-    let center = median_sorted(sorted);
-    // MAD, and the width of the percentiles as a normal standard deviation
-    let mad = mad_sorted(sorted, center);
-    let (q, width) = if sorted.len() < 50 { (0.1, 2.563) } else { (0.05, 3.290) };
-    let wide = quantile_sorted(sorted, 1.0 - q) / width - quantile_sorted(sorted, q) / width;
-    let scale = (mad / MAD_OF_SIGMA).max(wide);
-    Some(Level { center, trend: None, scale, noise: scale })
-}
-
-impl Level {
-    /// The expected value that is closest to `value`, between the normal level and its trend.
-    fn expected(&self, value: f64) -> f64 {
-        let trend = self.trend.unwrap_or(self.center);
-        value.clamp(self.center.min(trend), self.center.max(trend))
-    }
-
-    /// Distance of a value in scales.
-    fn z(&self, value: f64) -> f64 {
-        (value / self.scale - self.center / self.scale).clamp(-MAX_Z, MAX_Z)
-    }
 }
 
 /// The anomalous rows of the target: those beyond the middle between its calm level and its peak.
@@ -390,14 +180,4 @@ fn lasting(series: &Series, level: &Level, points: usize) -> Option<f64> {
     let (_, (_, value), _) =
         worst.select_nth_unstable_by(at, |a, b| b.0.total_cmp(&a.0).then(a.1.total_cmp(&b.1)));
     Some(*value)
-}
-
-/// At most about `points` of all points, evenly spaced.
-fn sample(all: &[Point], points: usize) -> impl Iterator<Item = &Point> {
-    all.iter().step_by(all.len().div_ceil(points.max(1)).max(1))
-}
-
-/// The values of points.
-fn values<'a>(points: impl Iterator<Item = &'a Point>) -> Vec<f64> {
-    points.map(|point| point.1).collect()
 }

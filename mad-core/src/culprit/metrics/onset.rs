@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::effect::floor;
+use super::level::floor;
 use super::ranking::MetricEvidence;
 use super::series::Series;
 use super::timeline::{CONTIGUOUS_ROWS, Timeline};

@@ -8,15 +8,16 @@ use super::call_gaps::{CallGap, by_service};
 use super::charges::{CallGraph, Calls, Candidate, candidates};
 use super::config::{MetricRankerConfig, RankerPart};
 use super::correlate::correlated;
-use super::effect::{Effect, Level, anomalous_rows, count_floor, effect, levels};
+use super::effect::{Effect, anomalous_rows, effect};
 use super::kind::MetricKind;
+use super::level::{Level, count_floor, levels};
 use super::metric_culprit::{CHANGE_REACH, chain, culprit};
-use super::onset;
 use super::ranking::{MetricCulprit, MetricRanking};
 use super::series::Series;
 use super::timeline::Timeline;
 use super::waits::{Wait, waits};
 use super::window::MetricWindow;
+use super::{onset, quiet};
 use crate::error::Result;
 use crate::telemetry::ChangeEvent;
 use crate::time::Timestamp;
@@ -26,15 +27,6 @@ use crate::time::Timestamp;
 const SEARCH_POINTS: usize = 100;
 /// By how much another onset has to stand out more than the declared one: e times the effect.
 const DECLARED_LEAD: f64 = 1.0;
-/// Most windows of normal time that the incident is compared with, and the least number that says
-/// something.
-const QUIET_WINDOWS: usize = 6;
-const MIN_QUIET_WINDOWS: usize = 4;
-/// Rows of normal time before the first of these windows.
-const ROWS_BEFORE_QUIET: usize = 20;
-/// By how much the incident has to stand out from the second of them if the first is an earlier
-/// incident: the logarithm of a factor of the effect.
-const EARLIER_INCIDENT: f64 = 1.0;
 /// Factor of the effect for a change before the onset.
 const CHANGED: f64 = 1.5;
 
@@ -222,25 +214,13 @@ impl MetricRanker {
         row.map_or(timeline, |row| given.with_onset(row, series))
     }
 
-    /// The weight from which a culprit stands out from what normal time shows in windows of the same
-    /// length, each ranked as if it was the incident.
-    ///
-    /// Fleets always have a series that drifts or strays. If the incident were one more such window,
-    /// its first weight would exceed those of `n` others with a chance of 1 in `n + 1`. One of them may
-    /// hold an earlier incident, which must not hide this one.
+    /// The weight from which a culprit stands out from what normal time shows: see
+    /// [`usual_weight`](quiet::usual_weight).
     fn usual_weight(&self, case: Case<'_>, series: &[Series], timeline: &Timeline) -> f64 {
-        let mut weights: Vec<f64> = quiet_windows(series, timeline)
-            .iter()
-            .map(|(series, timeline)| {
-                let judged = self.judge(case, series, timeline, SEARCH_POINTS);
-                judged.first
-            })
-            .collect();
-        weights.sort_by(|a, b| b.total_cmp(a));
-        match *weights.as_slice() {
-            [first, second, ..] => first.min(second + EARLIER_INCIDENT),
-            _ => 0.0,
-        }
+        let windows = quiet::windows(series, timeline);
+        let judged = windows
+            .map(|(series, timeline)| self.judge(case, &series, &timeline, SEARCH_POINTS).first);
+        quiet::usual_weight(judged.collect())
     }
 
     /// Ranks for a given onset, with at most `points` points of a series in normal time and incident.
@@ -365,32 +345,6 @@ struct Judgement {
     /// The weight of the first candidate, named or not.
     first: f64,
     culprits: Vec<MetricCulprit>,
-}
-
-/// Windows of normal time, each with the time before it as normal time.
-fn quiet_windows(series: &[Series], timeline: &Timeline) -> Vec<(Vec<Series>, Timeline)> {
-    let rows = series.iter().map(|series| series.normal().len()).max().unwrap_or(0);
-    // as long as the incident; of a long incident an eighth of normal time, but ten rows
-    let length = timeline.rows.min((rows / 8).max(10)).max(1);
-    let before = (3 * length).max(ROWS_BEFORE_QUIET);
-    let windows = (rows.saturating_sub(before) / length).min(QUIET_WINDOWS);
-    if windows < MIN_QUIET_WINDOWS {
-        return Vec::new();
-    }
-    let last = series.iter().filter_map(|series| Some(series.normal().last()?.0)).max();
-    let Some(last) = last else { return Vec::new() };
-    let span = timeline.step.saturating_mul(length as i64);
-    (0..windows as i64)
-        .map(|index| {
-            let end = last.saturating_sub(span.saturating_mul(index));
-            let from = end.saturating_sub(span);
-            let cut: Vec<Series> = series.iter().map(|one| one.window(from, end)).collect();
-            let start = from.saturating_add(timeline.step);
-            let quiet =
-                Timeline { start, end, rows: length, quiet: true, contiguous: true, ..*timeline };
-            (cut, quiet)
-        })
-        .collect()
 }
 
 /// The effects from call gaps and log lines, each as a series without points. Windows of normal time
