@@ -46,36 +46,43 @@ pub(super) struct Candidate<'a> {
     pub charges: Vec<Charge<'a>>,
 }
 
-/// The gaps of calls, and the effect of them on each service.
+/// The gaps of calls, by the services at both ends.
 pub(super) struct Calls<'a> {
-    pub gaps: &'a [CallGap],
-    pub by_service: &'a [(Arc<str>, Effect)],
-    /// Whether the gaps are from spans, in ms, or from metrics, in the unit of the latencies.
-    pub is_traced: bool,
+    /// Whether there are gaps from spans, which are in ms. Others are in the unit of the latencies.
+    are_spans: bool,
+    /// The gaps from metrics by caller, each with its callee.
+    waits: BTreeMap<&'a str, Vec<(&'a str, &'a Effect)>>,
+    /// Sizes of the effect on each service.
+    by_service: BTreeMap<&'a str, f64>,
+    /// Caller and callee of slow calls.
+    slow: BTreeSet<(&'a str, &'a str)>,
 }
 
-impl Calls<'_> {
-    /// Whether there are gaps from spans.
-    fn are_spans(&self) -> bool {
-        self.is_traced && !self.gaps.is_empty()
+impl<'a> Calls<'a> {
+    /// The calls of these gaps, and of their effect on each service. `is_traced` says that the gaps are
+    /// from spans.
+    pub fn new(gaps: &'a [CallGap], by_service: &'a [(Arc<str>, Effect)], is_traced: bool) -> Self {
+        let mut waits: BTreeMap<&str, Vec<(&str, &Effect)>> = BTreeMap::new();
+        let mut slow = BTreeSet::new();
+        for gap in gaps.iter().filter(|_| !is_traced) {
+            waits.entry(&gap.caller).or_default().push((&gap.callee, &gap.effect));
+            if gap.effect.size > SLOW {
+                slow.insert((&*gap.caller, &*gap.callee));
+            }
+        }
+        let by_service = by_service.iter().map(|(name, effect)| (&**name, effect.size)).collect();
+        Self { are_spans: is_traced && !gaps.is_empty(), waits, by_service, slow }
     }
 
-    /// The gaps in the unit of the latencies.
-    fn waits(&self) -> &[CallGap] {
-        if self.is_traced { &[] } else { self.gaps }
+    /// The waits of the calls of a service, each with its callee.
+    fn waits_of(&self, caller: &str) -> impl Iterator<Item = (&'a str, &'a Effect)> {
+        self.waits.get(caller).into_iter().flatten().copied()
     }
 
     /// Whether slow calls meet at the caller of a slow call, and not at its callee.
     fn meet_at(&self, caller: &str, callee: &str) -> bool {
-        let at = |service: &str| {
-            let found = self.by_service.iter().find(|(name, _)| &**name == service);
-            found.map_or(0.0, |(_, effect)| effect.size)
-        };
-        let is_slow = self
-            .waits()
-            .iter()
-            .any(|gap| (&*gap.caller, &*gap.callee) == (caller, callee) && gap.effect.size > SLOW);
-        is_slow && at(caller) > at(callee)
+        let at = |service| self.by_service.get(service).copied().unwrap_or(0.0);
+        self.slow.contains(&(caller, callee)) && at(caller) > at(callee)
     }
 }
 
@@ -176,14 +183,11 @@ pub(super) fn candidates<'a>(
                 .filter(|callee| Some(*callee) != own_target && !first.series.kind.is_direct())
                 .filter_map(|callee| charges.get(callee))
                 .map(|callee| explained_by(list, callee, first.series.kind))
-                .chain(calls.waits().iter().filter(|gap| &*gap.caller == *service).filter_map(
-                    |gap| {
-                        // a slow call makes its caller slow; the target's own wait is no explanation
-                        let is_slow = first.series.kind == MetricKind::Latency;
-                        (is_slow && Some(&*gap.callee) != own_target)
-                            .then(|| explained_by_gap(list, &gap.effect))
-                    },
-                ))
+                .chain(calls.waits_of(service).filter_map(|(callee, wait)| {
+                    // a slow call makes its caller slow; the target's own wait is no explanation
+                    let is_slow = first.series.kind == MetricKind::Latency;
+                    (is_slow && Some(callee) != own_target).then(|| explained_by_gap(list, wait))
+                }))
                 .fold(0.0, f64::max);
             let explained =
                 if config.applies(RankerPart::CalleeExplanation) { explained } else { 0.0 };
@@ -220,7 +224,7 @@ pub(super) fn candidates<'a>(
 fn charged_service<'a>(series: &'a Series, calls: &Calls<'_>) -> (&'a str, f64) {
     let (base, peer) = series.base();
     let client = base.to_ascii_lowercase().contains("client");
-    let traced = calls.are_spans() && series.kind == MetricKind::Latency;
+    let traced = calls.are_spans && series.kind == MetricKind::Latency;
     let weight = series.kind.weight() * if traced { TRACED } else { 1.0 };
     match peer {
         Some(peer) if client && calls.meet_at(&series.service, peer) => {

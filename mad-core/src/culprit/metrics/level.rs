@@ -58,8 +58,8 @@ impl Level {
 ///
 /// An availability has an absolute floor of a tenth of a percentage point instead of the last two.
 /// Of more than `points` values every second, third and so on is used. Where normal time runs into the
-/// incident (`contiguous`), its last thirty rows are left out, or ten, if twenty others remain, because a cause
-/// moves before its symptom.
+/// incident (`contiguous`), its last thirty rows are left out, or ten, if twenty others remain, because
+/// a cause moves before its symptom.
 pub(super) fn levels(
     series: &[Series],
     points: usize,
@@ -95,15 +95,19 @@ pub(super) fn levels(
         let peer = peers.get(series.base().0).filter(|_| series.kind != MetricKind::Availability);
         let floor = floor(series.kind, center).max(0.1 * peer.copied().unwrap_or(0.0));
         let floor = floor.max(series.floor);
-        let trend = if contiguous { trend(series.normal(), series.incident()) } else { None };
+        let trend = contiguous.then(|| trend(series.normal(), series.incident(), points)).flatten();
         let floored = scale.max(floor).clamp(1e-12, f64::MAX);
         Some(Level { center, trend, scale: floored, noise: scale })
     };
     let own: Vec<Option<Level>> = series.iter().zip(&raw).map(floored).collect();
-    let with_siblings = |(index, level): (usize, &Option<Level>)| {
-        level.or_else(|| level_of_siblings(index, series, &own))
+    let siblings = siblings(series, &own, points);
+    let with_siblings = |(series, level): (&Series, Option<Level>)| {
+        level.or_else(|| {
+            let key = (&*series.service, &*series.metric);
+            siblings.get(&key).copied().flatten().filter(|_| is_new(series))
+        })
     };
-    own.iter().enumerate().map(with_siblings).collect()
+    series.iter().zip(own).map(with_siblings).collect()
 }
 
 /// The smallest scale of a series of counts: the standard deviation of a Poisson count of its median,
@@ -121,8 +125,11 @@ pub(super) fn count_floor(series: &Series) -> f64 {
 /// The value at which a lasting trend of normal time arrives in the middle of the incident.
 ///
 /// Memory that warms up and disks that fill are not at their median. The trend is the median of the
-/// slopes between blocks (Theil-Sen); it counts if nearly all pairs of blocks agree in its direction.
-fn trend(normal: &[Point], incident: &[Point]) -> Option<f64> {
+/// slopes between blocks (Theil-Sen); it counts if nearly all pairs of blocks agree in its direction. Of
+/// more than `points` values some are used.
+fn trend(normal: &[Point], incident: &[Point], points: usize) -> Option<f64> {
+    let middle = incident.get(incident.len() / 2)?.0 as f64;
+    let normal: Vec<Point> = sample(normal, points).copied().collect();
     let length = normal.len() / TREND_BLOCKS;
     if length < 2 {
         return None;
@@ -148,44 +155,57 @@ fn trend(normal: &[Point], incident: &[Point]) -> Option<f64> {
     if agreeing < TREND_AGREES {
         return None;
     }
-    let middle = incident.get(incident.len() / 2)?.0 as f64;
     let slope = median_sorted(&slopes);
     let arrived: Vec<f64> =
         blocks.iter().map(|(at, value)| value + slope * (middle - at)).collect();
     Some(median(&arrived)).filter(|value| value.is_finite())
 }
 
-/// The level of a series that is new in the incident, such as that of a new pod: that of the same
-/// metric of the other resources of its service.
+/// Whether a series is new in the incident, such as that of a new pod, and bad in one direction. A new
+/// pod may take less of the load, so what is bad in both directions has no siblings.
+fn is_new(series: &Series) -> bool {
+    !series.resource.is_empty() && series.kind.is_one_sided() && series.normal().is_empty()
+}
+
+/// The level of the new series of a service and metric: that of the same metric of the other
+/// resources, by service and metric.
 ///
 /// What these have at present counts as well, where it is worse: a load that all share is no news. The
-/// scale covers the distances between them. `None` without others, and for metrics that are bad in both
-/// directions, because a new pod may take less of the load.
-fn level_of_siblings(index: usize, series: &[Series], levels: &[Option<Level>]) -> Option<Level> {
-    let one = series.get(index)?;
-    if one.resource.is_empty() || !one.kind.is_one_sided() || !one.normal().is_empty() {
-        return None;
+/// scale covers the distances between them. There is none without others. A new series has no level, so
+/// that all new ones of a service have the same siblings.
+fn siblings<'a>(
+    series: &'a [Series],
+    levels: &[Option<Level>],
+    points: usize,
+) -> BTreeMap<(&'a str, &'a str), Option<Level>> {
+    let new = series.iter().filter(|one| is_new(one));
+    let mut groups: BTreeMap<(&str, &str), Vec<(&Series, Level)>> =
+        new.map(|one| ((&*one.service, &*one.metric), Vec::new())).collect();
+    if groups.is_empty() {
+        return BTreeMap::new();
     }
-    let is_sibling = |other: &Series| {
-        (&other.service, &other.metric) == (&one.service, &one.metric)
-            && other.resource != one.resource
-    };
-    let siblings: Vec<(&Series, Level)> = series
-        .iter()
-        .zip(levels)
-        .filter(|(other, _)| is_sibling(other))
-        .filter_map(|(other, level)| Some((other, (*level)?)))
-        .collect();
+    for (one, level) in series.iter().zip(levels) {
+        if let (Some(group), Some(level)) = (groups.get_mut(&(&*one.service, &*one.metric)), level)
+        {
+            group.push((one, *level));
+        }
+    }
+    groups.into_iter().map(|(name, group)| (name, level_of_siblings(&group, points))).collect()
+}
+
+/// See [`siblings`].
+fn level_of_siblings(siblings: &[(&Series, Level)], points: usize) -> Option<Level> {
+    let kind = siblings.first()?.0.kind;
     let centers: Vec<f64> = siblings.iter().map(|(_, level)| level.center).collect();
     let scales: Vec<f64> = siblings.iter().map(|(_, level)| level.scale).collect();
     let moved = siblings.iter().filter(|(other, _)| !other.incident().is_empty());
     let moved: Vec<f64> = moved
-        .map(|(other, level)| median(&values(other.incident().iter())) - level.center)
+        .map(|(other, level)| median(&values(sample(other.incident(), points))) - level.center)
         .collect();
     let center = median(&centers);
     let spread = centers.iter().map(|other| (other - center).abs()).fold(0.0, f64::max);
     let moved = if moved.is_empty() { 0.0 } else { median(&moved) };
-    let worse = if one.kind.badness(moved) > 0.0 { moved } else { 0.0 };
+    let worse = if kind.badness(moved) > 0.0 { moved } else { 0.0 };
     let scale = median(&scales).max(spread);
     (scale > 0.0).then_some(Level { center: center + worse, trend: None, scale, noise: scale })
 }

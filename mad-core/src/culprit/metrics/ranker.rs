@@ -264,7 +264,7 @@ impl MetricRanker {
             Some(CallGap { caller: Arc::clone(caller), callee: Arc::clone(callee), effect })
         }));
         let by_service = by_service(&gaps);
-        let calls = Calls { gaps: &gaps, by_service: &by_service, is_traced: has_spans };
+        let calls = Calls::new(&gaps, &by_service, has_spans);
         let direct = direct_effects(case.window, &by_service, timeline);
         let direct = direct.iter().map(|(series, effect)| (series, *effect));
         let effects: Vec<(&Series, Effect)> = metrics.chain(direct).collect();

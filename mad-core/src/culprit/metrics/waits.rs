@@ -62,7 +62,7 @@ fn without(name: &str, word: &str) -> Option<String> {
     name.contains(word).then(|| name.replacen(word, "", 1))
 }
 
-/// The differences of two series at the moments that both have.
+/// The differences of two series at the moments that both have; what overflows is left out.
 fn differences(client: &[Point], server: &[Point]) -> Vec<Point> {
     let mut server = server.iter().peekable();
     client
@@ -70,7 +70,7 @@ fn differences(client: &[Point], server: &[Point]) -> Vec<Point> {
         .filter_map(|(at, value)| {
             while server.next_if(|point| point.0 < *at).is_some() {}
             let there = server.next_if(|point| point.0 == *at)?;
-            Some((*at, value - there.1))
+            Some((*at, value - there.1)).filter(|point| point.1.is_finite())
         })
         .collect()
 }
