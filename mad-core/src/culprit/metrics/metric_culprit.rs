@@ -1,6 +1,7 @@
 //! Builds the culprits of the ranking, with evidence and propagation path, from the candidates.
 
-use super::charges::{CallGraph, Candidate, Charge};
+use super::call_graph::CallGraph;
+use super::charges::{Candidate, Charge};
 use super::kind::MetricKind;
 use super::ranking::{MetricCulprit, MetricEvidence};
 use crate::series::Entity;

@@ -4,6 +4,7 @@
 //! and a service whose callee explains its effect loses weight. [`MetricRanker`] documents the method.
 
 mod call_gaps;
+mod call_graph;
 mod charges;
 mod config;
 mod correlate;

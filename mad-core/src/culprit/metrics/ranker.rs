@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::call_gaps::{CallGap, by_service};
-use super::charges::{CallGraph, Calls, Candidate, candidates};
+use super::call_graph::CallGraph;
+use super::charges::{Calls, Candidate, candidates};
 use super::config::{MetricRankerConfig, RankerPart};
 use super::correlate::correlated;
 use super::effect::{Effect, anomalous_rows, effect};
