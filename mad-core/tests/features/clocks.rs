@@ -21,7 +21,7 @@ enum Wrong {
     Not,
     /// Each second of it is shorter by this share.
     Fast(f64),
-    /// It jumps ahead by so many seconds each minute.
+    /// It jumps ahead by this number of seconds each minute.
     Jumps(f64),
 }
 

@@ -162,7 +162,7 @@ fn trend(normal: &[Point], incident: &[Point], points: usize) -> Option<f64> {
 }
 
 /// Whether a series is new in the incident, such as that of a new pod, and bad in one direction. A new
-/// pod may take less of the load, so what is bad in both directions has no siblings.
+/// pod may take less of the load, so that metrics which are bad in both directions have no siblings.
 fn is_new(series: &Series) -> bool {
     !series.resource.is_empty() && series.kind.is_one_sided() && series.normal().is_empty()
 }
