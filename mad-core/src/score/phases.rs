@@ -27,13 +27,15 @@ const MOST_OF_PERIOD: f64 = 0.8;
 ///    level, its last visit and this one (a recursive median of three): one unusual day changes
 ///    nothing, and what happens twice is learnt.
 /// 2. The hour learns each visit against the level of the same hour ([`OpenHour`]), so that it does not
-///    depend on the season of the day. The day learns the rest after the hour, and the week the
-///    rest after both. A cell of the day replaces the level that the season of hours of a gauge
-///    expects, and stands out from that, so that one rhythm is not taken off twice.
+///    depend on the season of the day; that of a gauge learns the rest after its other seasons. The
+///    day learns the rest after the hour, and the week the rest after both. A cell of the day
+///    replaces the level that the season of hours of a gauge expects, and stands out from that, so
+///    that one rhythm is not taken off twice.
 /// 3. A component is believed by the share of the deviations that it explains: `1 - (e / a)^2` with
 ///    the mean error `e` of its predictions and the mean deviation `a` without it, from 0.3 on. A
-///    cell that stood out twice by four usual errors, or most times by two, is believed by itself,
-///    so that a job of some minutes is learnt beside a level that follows nothing.
+///    cell that stood out twice by four usual errors is believed by itself, so that a job of some
+///    minutes is learnt beside a level that follows nothing. Of requests so is a cell that stood out
+///    most times by two; the cells of a gauge do so by chance, because its values follow each other.
 /// 4. Where values differ within a cell, or from the next cell, the scale is widened, because a job
 ///    does not begin at the same second each day.
 ///
@@ -55,7 +57,7 @@ pub(super) struct Phases {
     /// Unit of the levels.
     unit: f64,
     parts: [Component; 3],
-    /// The visits of the hour that is open.
+    /// The visits of the hour that is open; empty for a gauge.
     open_hour: OpenHour,
 }
 
@@ -72,13 +74,7 @@ impl Phases {
     /// Phases that know nothing. `unit` is the resolution of the levels, `origin` the usual level, or
     /// `None` for a signal with a season of hours.
     pub fn new(origin: Option<f64>, unit: f64) -> Self {
-        let component = |place: usize| {
-            // The season of hours of a gauge has small levels of the day, and those of its weeks.
-            let trusts_steady = origin.is_some() || place != OF_DAY;
-            let cells = PERIODS.get(place).map_or(0, |(_, cells)| *cells);
-            Component::new(cells, trusts_steady)
-        };
-        let parts = [OF_HOUR, OF_DAY, OF_WEEK].map(component);
+        let parts = PERIODS.map(|(_, cells)| Component::new(cells, origin.is_some()));
         Self { origin, unit, parts, open_hour: OpenHour::default() }
     }
 
@@ -126,13 +122,14 @@ impl Phases {
         Some(f64::from(cell.level) * self.unit - day.mean(self.unit))
     }
 
-    /// Learns a value in the judged unit. `base` is the long-term center of a signal with a season
-    /// of hours and `hours` the level of the hour, and `anomalous_for` is how long the signal has
-    /// been anomalous, nanoseconds.
+    /// Learns a value in the judged unit. `center` is the usual level without the season, `base` the
+    /// long-term center of a signal with a season of hours and `hours` the level of the hour, and
+    /// `anomalous_for` is how long the signal has been anomalous, nanoseconds.
     pub fn learn(
         &mut self,
         at: Timestamp,
         value: f64,
+        center: f64,
         (base, hours): (f64, f64),
         anomalous_for: i64,
         by_share: bool,
@@ -145,9 +142,13 @@ impl Phases {
         {
             *shift = part.shift_at(place.cell, scale, by_share);
         }
-        let [hour, day, _] = shifts;
+        let [hour, day, week] = shifts;
         let level = value - self.origin.unwrap_or(base) - hour;
-        let rests = [value, level, level - hours - day];
+        let has_hours = self.origin.is_none();
+        // A cell of the day takes the place of the level of the hour.
+        let of_day = if day == 0.0 { 0.0 } else { hours + day };
+        let of_hour = if has_hours { value - of_day - week - center } else { value };
+        let rests = [of_hour, level, level - hours - day];
         let periods = PERIODS.map(|(length, cells)| length.saturating_mul(cells as i64) as f64);
         let parts = self.parts.iter_mut().zip(places).zip(periods);
         for (place, (((part, at), period), (rest, scale))) in
@@ -157,7 +158,7 @@ impl Phases {
                 continue;
             }
             let Some(visit) = part.visit(at.number, rest) else { continue };
-            if place == OF_HOUR {
+            if place == OF_HOUR && !has_hours {
                 let ended = self.open_hour.push(visit, self.unit);
                 if ended.is_empty() {
                     continue;
@@ -169,7 +170,7 @@ impl Phases {
             } else {
                 part.take(visit, scale);
             }
-            if self.origin.is_none() && place != OF_HOUR {
+            if has_hours {
                 part.find_middle();
             }
         }

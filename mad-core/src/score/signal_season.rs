@@ -76,7 +76,7 @@ impl SignalSeason {
         }
         let phases = self.phases.as_mut()?;
         let hours = one.hours.unwrap_or((one.center, 0.0));
-        phases.learn(one.at, one.value, hours, one.anomalous_for, self.is_believed);
+        phases.learn(one.at, one.value, one.center, hours, one.anomalous_for, self.is_believed);
         // Gauges have a season of hours, and rates are pooled: of their phases only those count that
         // stand out.
         if self.is_believed || matches!(kind, SignalKind::Gauge | SignalKind::Rate) {
