@@ -619,6 +619,9 @@ def test_mail(mail: tuple[Mailbox, Any, Path], monkeypatch: pytest.MonkeyPatch) 
     assert found[1]["References"] == found[2]["References"]
     assert found[1]["Subject"].strip().startswith("Incident opened: [Critical] payments /pay")
     assert "Culprit: payments /pay" in found[1].get_content() and LINK in found[1].get_content()
+    listed = [f"- {one}" for one in document()["actions"]]
+    assert found[1].get_content().splitlines()[-5:] == ["", "Check first:", *listed, "", LINK]
+    assert "Likely causes" in found[2].get_content() and "Check" not in found[2].get_content()
     box.answer = "451 later"
     with pytest.raises(Retry, match="451"):
         one.send(notification())

@@ -140,8 +140,20 @@ def message(notification: Notification, options: MailOptions) -> EmailMessage:
         thread = f"<{_digest(notification.key)}@{domain}>"
         mail["References"] = mail["In-Reply-To"] = thread
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(notification.text() + "\n")
+    mail.set_content(_text(notification))
     return mail
+
+
+def _text(notification: Notification) -> str:
+    """The text of a message: one paragraph for each fact, then all causes and checks as lists."""
+    parts = [notification.heading, *notification.facts()]
+    for title, items in (
+        ("Likely causes", notification.causes),
+        ("Check first", notification.checks),
+    ):
+        if items:
+            parts.append("\n".join([f"{title}:", *(f"- {one}" for one in items)]))
+    return "\n\n".join([*parts, *([notification.url] if notification.url else [])]) + "\n"
 
 
 def _digest(text: str) -> str:

@@ -143,7 +143,23 @@ class Notification:
         """Service and endpoint of the culprit; empty when there is none."""
         return entity_text(self.document["culprit"])
 
+    @property
+    def causes(self) -> list[str]:
+        """The likely causes of the only incident; empty for a group."""
+        return [] if self.is_group else [str(one) for one in self.document["causes"]]
+
+    @property
+    def checks(self) -> list[str]:
+        """What to check first, of an incident that has not ended; empty for a group."""
+        if self.is_group or self.document["event"] in ("resolved", "test"):
+            return []
+        return [str(one) for one in self.document["actions"]]
+
     def lines(self) -> list[str]:
+        """The facts, and the first of the checks."""
+        return [*self.facts(), *(f"Check first: {one}" for one in self.checks[:1])]
+
+    def facts(self) -> list[str]:
         """The facts for people: reason, culprit, what changed. Of a group one line per incident."""
         if self.is_group:
             lines = [
@@ -160,8 +176,6 @@ class Notification:
             lines.append(f"Severity before: {before['severity']}")
         if document["event"] == "culprit_changed" and before.get("culprit"):
             lines.append(f"Culprit before: {entity_text(before['culprit'])}")
-        if document["event"] not in ("resolved", "test") and document["actions"]:
-            lines.append(f"Check first: {document['actions'][0]}")
         return lines
 
     def text(self) -> str:
