@@ -144,9 +144,10 @@ bench-graph: $(VENV)/.installed $(VENV)/.tested ## measure a service graph of a 
 bench-service: $(VENV)/.installed $(VENV)/.tested ## measure the live service
 	$(BIN)/python benches/service.py
 
-bench-sources: $(VENV)/.installed $(VENV)/.tested ## measure the receivers of OpenTelemetry and Prometheus, and Kafka
+bench-sources: $(VENV)/.installed $(VENV)/.tested ## measure the receivers of OpenTelemetry and Prometheus, Kafka, and access logs
 	$(BIN)/python benches/sources.py
 	$(BIN)/python benches/kafka.py
+	$(BIN)/python benches/access_log.py
 
 bench-overload: $(VENV)/.installed $(VENV)/.tested ## overload the live service, with slow clients; check its limits
 	$(BIN)/python benches/overload.py

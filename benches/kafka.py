@@ -21,6 +21,7 @@ from mad.engine import Engine
 from mad.engine.source_contract import requests
 from mad.engine.source_runner import SourceRunner
 from mad.journal import Journal
+from mad.sources.protocol import Source
 
 #: Records of one write.
 _GROUP = 50_000
@@ -40,33 +41,36 @@ def resident_mib() -> float:
     return pages * 4_096 / 2**20
 
 
-def main(count: int) -> None:
-    """Prints the figures."""
-    with tempfile.TemporaryDirectory() as directory, kafka(Path(directory)) as peer:
-        for first in range(0, count, _GROUP):
-            peer.write(records(first, min(first + _GROUP, count)))
-        engine = Engine(Journal(Path(directory) / "data"))
-        engine.start()
-        runner = SourceRunner("kafka", peer.source(), engine)
-        before, most = resident_mib(), 0.0
-        runner.start()
-        while not engine.stats.accepted_total:
-            time.sleep(0.001)
-        began, cpu, first = time.monotonic(), time.process_time(), engine.stats.accepted_total
-        while engine.stats.accepted_total < count:
-            time.sleep(0.005)
-            most = max(most, resident_mib())
-        seconds, cpu = time.monotonic() - began, time.process_time() - cpu
-        rejected = runner.health().rejected
-        runner.stop()
-        engine.stop()
+def measure(name: str, source: Source, count: int, directory: Path) -> None:
+    """Prints how fast a source with `count` records is read, journaled and judged."""
+    engine = Engine(Journal(directory))
+    engine.start()
+    runner = SourceRunner(name, source, engine)
+    before, most = resident_mib(), 0.0
+    runner.start()
+    while not engine.stats.accepted_total:
+        time.sleep(0.001)
+    began, cpu, first = time.monotonic(), time.process_time(), engine.stats.accepted_total
+    while engine.stats.accepted_total < count:
+        time.sleep(0.005)
+        most = max(most, resident_mib())
+    seconds, cpu = time.monotonic() - began, time.process_time() - cpu
+    rejected = runner.health().rejected
+    runner.stop()
+    engine.stop()
     done = count - first
     print(f"records            {count:>12,} (rejected {rejected})")
     print(f"records a second   {done / seconds:>12,.0f}")
-    print(
-        f"per second of CPU  {done / cpu:>12,.0f} (consumer, journal and core; without the broker)"
-    )
+    print(f"per second of CPU  {done / cpu:>12,.0f} (source, journal and core)")
     print(f"memory             {most - before:>12,.0f} MiB more than before")
+
+
+def main(count: int) -> None:
+    """Measures the source, without the processor time of the broker."""
+    with tempfile.TemporaryDirectory() as directory, kafka(Path(directory)) as peer:
+        for first in range(0, count, _GROUP):
+            peer.write(records(first, min(first + _GROUP, count)))
+        measure("kafka", peer.source(), count, Path(directory) / "data")
 
 
 if __name__ == "__main__":
