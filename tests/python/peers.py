@@ -133,6 +133,23 @@ class Proxy:
                 threading.Thread(target=_forward, args=(one, other), daemon=True).start()
 
 
+def certificate(directory: Path) -> Path:
+    """A key and a certificate for 127.0.0.1 that no authority signed."""
+    path = directory / "peer.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", "key.pem", "-out", "cert.pem"),
+        ],
+        cwd=directory,
+        check=True,
+        capture_output=True,
+    )
+    path.write_text((directory / "key.pem").read_text() + (directory / "cert.pem").read_text())
+    return path
+
+
 def end(one: socket.socket) -> None:
     """Ends a connection also for threads that wait for it."""
     with contextlib.suppress(OSError):

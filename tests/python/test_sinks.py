@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 import pytest
 from jsonschema_rs import Draft7Validator
+from peers import certificate
 from sink_peer import Peer, document, peer
 
 from mad.config.components import component, types_of
@@ -435,23 +436,6 @@ def test_peers_that_are_not_there_or_not_http() -> None:
         unknown.send(notification())
     with pytest.raises(Refused):
         sink("webhook", url="ftp://x").send(notification())
-
-
-def certificate(directory: Path) -> Path:
-    """A key and a certificate for 127.0.0.1 that no authority signed."""
-    path = directory / "peer.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-keyout", "key.pem", "-out", "cert.pem"),
-        ],
-        cwd=directory,
-        check=True,
-        capture_output=True,
-    )
-    path.write_text((directory / "key.pem").read_text() + (directory / "cert.pem").read_text())
-    return path
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
-from peers import needs
+from kafka_front import Front
+from peers import certificate, needs
 from source_peers import PEERS, elasticsearch, kafka, nats
 
 from mad._core import EnginePipeline
 from mad.config import Config
+from mad.config.secret import Secret
 from mad.engine import Engine
 from mad.engine import source_contract as contract
 from mad.engine.source_contract import START, requests
 from mad.engine.source_runner import SourceRunner
 from mad.journal import Journal
+from mad.sources.protocol import Source, SourceHealth
 
 KAFKA = needs(*PEERS[kafka])
 
@@ -173,23 +180,82 @@ def _span(number: int) -> bytes:
     return _field(1, _field(1, _field(1, name)) + _field(2, _field(2, span)))
 
 
-@pytest.mark.parametrize("format_", [pytest.param("otlp-pb", marks=KAFKA)])
+def _arrow(number: int) -> bytes:
+    """An Arrow stream of one request."""
+    table = pyarrow.table(
+        {
+            "timestamp": [int(START.timestamp() * 1000) + 100 * number],
+            "service": ["shop"],
+            "endpoint": ["/buy"],
+            "status_code": [200],
+            "latency_ms": [12.5],
+        }
+    )
+    out = io.BytesIO()
+    with pyarrow.ipc.new_stream(out, table.schema) as stream:
+        stream.write_table(table)
+    return out.getvalue()
+
+
+def _settled(runner: SourceRunner, until: Callable[[SourceHealth], bool]) -> SourceHealth:
+    """The health of a source as soon as it has a property; fails after 60 seconds."""
+    for _ in range(600):
+        if until(runner.health()):
+            return runner.health()
+        time.sleep(0.1)
+    raise AssertionError(runner.health())
+
+
+@contextlib.contextmanager
+def _running(source: Source, directory: Path) -> Iterator[SourceRunner]:
+    """A runner of a source with a separate engine."""
+    engine = Engine(Journal(directory))
+    engine.start()
+    runner = SourceRunner("kafka", source, engine)
+    runner.start()
+    try:
+        yield runner
+    finally:
+        runner.stop()
+        engine.stop()
+
+
+@pytest.mark.parametrize(
+    "format_", [pytest.param(one, marks=KAFKA) for one in ("otlp-pb", "arrow")]
+)
 def test_a_payload_that_cannot_be_read_costs_no_other_one(format_: str, tmp_path: Path) -> None:
-    """Many protobuf messages become one body; a broken one is found by dividing it."""
-    payloads = [_span(number) for number in range(200)]
+    """Many protobuf messages become one body; a broken one is found by dividing it. A message with
+    an Arrow stream is a body by itself."""
+    payload = _arrow if format_ == "arrow" else _span
+    payloads = [payload(number) for number in range(200)]
     with kafka(tmp_path) as peer:
-        peer.write([*payloads[:70], b"\xff\xff\xff not protobuf", *payloads[70:]])
-        engine = Engine(Journal(tmp_path / "data"))
-        engine.start()
-        runner = SourceRunner("kafka", peer.source(format=format_, kind="spans"), engine)
-        runner.start()
-        try:
-            for _ in range(300):
-                if runner.health().records >= 200 and runner.health().unreadable:
-                    break
-                time.sleep(0.1)
-            assert (runner.health().records, runner.health().unreadable) == (200, 1)
-            assert runner.health().positions == {"requests/0": 201}
-        finally:
-            runner.stop()
-            engine.stop()
+        peer.write([*payloads[:70], b"\xff\xff\xff neither", *payloads[70:]])
+        source = peer.source(format=format_, kind="requests" if format_ == "arrow" else "spans")
+        with _running(source, tmp_path / "data") as runner:
+            health = _settled(runner, lambda one: one.records >= 200 and bool(one.unreadable))
+            assert (health.records, health.unreadable) == (200, 1)
+            assert health.positions == {"requests/0": 201}
+
+
+@pytest.mark.parametrize("user", [pytest.param(one, marks=KAFKA) for one in ("", "mad")])
+def test_a_broker_with_tls_and_a_password(user: str, tmp_path: Path) -> None:
+    """The broker has neither: a program before it ends TLS and asks for SASL PLAIN."""
+    pem, secret = certificate(tmp_path), tmp_path / "password"
+    secret.write_text("right-one")
+    secret.chmod(0o600)
+    login = {"username": user, "password": Secret(f"file:{secret}")} if user else {}
+    with kafka(tmp_path, front=lambda port: Front(port, pem, user, "right-one")) as peer:
+        peer.write(requests(0, 500))
+        access = {"tls": True, "ca_file": str(pem), **login}
+        assert peer.source(**access).check() == []
+        with _running(peer.source(**access), tmp_path / "data") as runner:
+            health = _settled(runner, lambda one: one.records >= 500)
+            assert (health.records, health.rejected) == (500, 0)
+        (fault,) = peer.source(**{**access, "ca_file": ""}).check()
+        assert "certificate" in fault and "check brokers, TLS" in fault
+        (fault,) = peer.source(**{**access, "tls": False}).check()
+        assert "cannot be reached" in fault
+        if user:
+            secret.write_text("wrong-one")
+            (fault,) = peer.source(**access).check()
+            assert "authentication" in fault and "wrong-one" not in fault

@@ -234,7 +234,7 @@ def test_a_full_disk_loses_nothing_and_the_service_continues(tmp_path: Path) -> 
     with small_disk(tmp_path / "disk", 24) as disk:
         with Server(disk / "data", "--no-ticks", "--checkpoint-seconds", "1") as server:
             send_all(server, bodies[:20])
-            with (disk / "other").open("wb") as other, contextlib.suppress(OSError):
+            with (disk / "other").open("wb", buffering=0) as other, contextlib.suppress(OSError):
                 while True:
                     other.write(bytes(65_536))
             statuses = [server.send(ROUTE, bodies[20]).status_code for _ in range(3)]

@@ -71,6 +71,8 @@ class KafkaSource(StreamSource[KafkaOptions]):
         self._positions: dict[str, Any] = {}
         self._partitions: dict[str, _Partition] = {}
         self._fault = ""
+        #: Why the last connection to a broker failed.
+        self._cause = ""
         self._is_assigned = False
         self._waits_since: float | None = None
 
@@ -159,13 +161,15 @@ class KafkaSource(StreamSource[KafkaOptions]):
 
     def _named(self, consumer: Consumer, timeout: float) -> None:
         """Makes sure that a broker answers and has the topics."""
-        self._fault = ""
+        self._fault = self._cause = ""
         where = ", ".join(self.options.brokers)
         for topic in self.options.topics:
             try:
                 metadata = consumer.list_topics(topic, timeout=timeout)
             except self._kafka.KafkaException as error:
-                said = self._fault or error.args[0].str()
+                # Reports why connections fail, which the error of the call does not say.
+                consumer.poll(0)
+                said = self._cause or error.args[0].str()
                 raise SourceUnavailable(
                     f"Kafka at {where} cannot be reached: {said}",
                     "check brokers, TLS, user and password",
@@ -181,11 +185,12 @@ class KafkaSource(StreamSource[KafkaOptions]):
 
     def _failed(self, error: KafkaError) -> None:
         """librdkafka reports errors of connections here. It connects again by itself."""
-        if error.fatal() or error.code() in (
-            self._kafka.KafkaError._ALL_BROKERS_DOWN,
-            self._kafka.KafkaError._AUTHENTICATION,
-        ):
-            self._fault = f"Kafka at {', '.join(self.options.brokers)}: {error.str()}"
+        errors = self._kafka.KafkaError
+        if error.code() != errors._ALL_BROKERS_DOWN:
+            self._cause = _said(error)
+        if error.fatal() or error.code() in (errors._ALL_BROKERS_DOWN, errors._AUTHENTICATION):
+            said = self._cause or error.str()
+            self._fault = f"Kafka at {', '.join(self.options.brokers)}: {said}"
 
     def _assigned(self, consumer: Consumer, partitions: list[Any]) -> None:
         self._is_assigned = True
@@ -306,6 +311,13 @@ class KafkaSource(StreamSource[KafkaOptions]):
         taken = messages[:count]
         marks = [(f"{message.topic()}/{message.partition()}", _after(message)) for message in taken]
         return self._batch_of([message.value() for message in taken], marks)
+
+
+def _said(error: KafkaError) -> str:
+    """The reason of a failed connection, without the names and the numbers of librdkafka before
+    it, such as `sasl_ssl://127.0.0.1:9093/bootstrap: ... (after 3ms in state CONNECT)`."""
+    said = error.str().rpartition("/bootstrap: ")[2]
+    return said.partition(" (after ")[0].strip(" :")
 
 
 def _after(message: Message) -> int:
