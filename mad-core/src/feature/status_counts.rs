@@ -50,11 +50,19 @@ impl StatusCounts {
 
     /// Adds the counts of another row; of the sums the eight most frequent are kept.
     pub fn add(&mut self, other: &Self) {
+        if other.is_empty() {
+            return;
+        }
         let mut sums: BTreeMap<Status, u64> = self.iter().collect();
         for (status, count) in other.iter() {
             *sums.entry(status).or_default() += count;
         }
         *self = Self::of(sums);
+    }
+
+    /// Whether no status is listed.
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
     }
 
     /// The statuses with their counts, the most frequent one first.

@@ -33,7 +33,8 @@ impl OpenRequest {
 pub(super) struct OpenTraces {
     cap: usize,
     held: usize,
-    order: VecDeque<u64>,
+    /// Each trace with the start of its first request.
+    order: VecDeque<(u64, i64)>,
     traces: ByHash<Vec<OpenRequest>>,
 }
 
@@ -45,7 +46,9 @@ impl OpenTraces {
     /// From saved traces in order; `None` if they hold too many requests or one is listed twice.
     pub fn restored(cap: usize, all: Vec<(u64, Vec<OpenRequest>)>) -> Option<Self> {
         let held = all.iter().map(|(_, requests)| requests.len()).sum();
-        let order: VecDeque<u64> = all.iter().map(|(trace, _)| *trace).collect();
+        let first = |requests: &[OpenRequest]| requests.first().map_or(0, |first| first.start);
+        let order: VecDeque<(u64, i64)> =
+            all.iter().map(|(trace, requests)| (*trace, first(requests))).collect();
         let traces: ByHash<Vec<OpenRequest>> = all.into_iter().collect();
         let fits = traces.len() == order.len() && held <= cap;
         fits.then_some(Self { cap, held, order, traces })
@@ -53,7 +56,7 @@ impl OpenTraces {
 
     /// All open traces in order of arrival.
     pub fn in_order(&self) -> impl Iterator<Item = (u64, &Vec<OpenRequest>)> {
-        self.order.iter().filter_map(|trace| Some((*trace, self.traces.get(trace)?)))
+        self.order.iter().filter_map(|(trace, _)| Some((*trace, self.traces.get(trace)?)))
     }
 
     /// Adds a request and returns the traces evicted for it.
@@ -67,7 +70,7 @@ impl OpenTraces {
         self.held += 1;
         let requests = self.traces.entry(trace).or_default();
         if requests.is_empty() {
-            self.order.push_back(trace);
+            self.order.push_back((trace, request.start));
         }
         requests.push(request);
         evicted
@@ -75,8 +78,8 @@ impl OpenTraces {
 
     /// Evicts the oldest trace if it began more than [`HOLD`] before or after `at`.
     pub fn pop_expired(&mut self, at: i64) -> Option<Vec<OpenRequest>> {
-        let oldest = self.traces.get(self.order.front()?)?;
-        let apart = at.saturating_sub(oldest.first()?.start).unsigned_abs();
+        let (_, start) = self.order.front()?;
+        let apart = at.saturating_sub(*start).unsigned_abs();
         if apart > HOLD.unsigned_abs() { self.pop() } else { None }
     }
 
@@ -89,7 +92,7 @@ impl OpenTraces {
 
     /// Evicts the oldest trace.
     pub fn pop(&mut self) -> Option<Vec<OpenRequest>> {
-        let requests = self.traces.remove(&self.order.pop_front()?)?;
+        let requests = self.traces.remove(&self.order.pop_front()?.0)?;
         self.held -= requests.len();
         Some(requests)
     }
@@ -99,6 +102,9 @@ impl OpenTraces {
 ///
 /// The caller of a request is the shortest request of another service whose time encloses it.
 pub(super) fn infer_calls(mut trace: Vec<OpenRequest>) -> Vec<(u32, OpenRequest)> {
+    if trace.len() < 2 {
+        return Vec::new();
+    }
     // by start, then the longest first, so that an enclosing request comes before those it encloses
     trace.sort_by(|a, b| {
         let longest = (b.end(), a.service).cmp(&(a.end(), b.service));

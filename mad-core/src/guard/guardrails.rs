@@ -7,7 +7,7 @@ use crate::config::{GuardConfig, SignalSettings};
 use crate::error::{Error, Result};
 use crate::feature::{Row, SignalSample};
 use crate::score::{RowScores, ScaleSource, Score, neg_log10_p_of};
-use crate::series::{Direction, Sample, SignalKind};
+use crate::series::{Direction, Sample, Signal, SignalKind};
 use crate::time::{MINUTE, Timestamp};
 
 /// How long an entity or a series has been known.
@@ -164,14 +164,23 @@ impl Guardrails {
             score: scores.of(one.signal),
             neg_log10_p: scores.neg_log10_p_of(one.signal),
         };
-        let signals: Vec<ScoredSignal<'_>> = row.samples.iter().enumerate().map(scored).collect();
+        // Rows of requests, which are most rows, need no memory for their signals.
+        let (mut place, of_requests, any);
+        let signals = if let Ok(samples) = <&[_; Signal::ALL.len()]>::try_from(row.samples) {
+            place = 0..;
+            of_requests = samples.each_ref().map(|one| scored((place.next().unwrap_or(0), one)));
+            of_requests.as_slice()
+        } else {
+            any = row.samples.iter().enumerate().map(scored).collect::<Vec<ScoredSignal<'_>>>();
+            any.as_slice()
+        };
         let strongest = scores.leading();
         let leading = row.samples.iter().position(|one| one.signal == strongest).unwrap_or(0);
         let row = ScoredRow {
             at: row.head.at,
             requests: row.requests.map(|facts| facts.requests),
             leading: leading as u16,
-            signals: &signals,
+            signals,
         };
         self.judge_row(&row, maturity, settings)
     }

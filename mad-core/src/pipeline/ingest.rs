@@ -144,8 +144,10 @@ impl Ingest {
         // the service as a whole, to which no request goes
         let found = entities.find(request.service, request.endpoint);
         let known = found.filter(|_| !request.endpoint.is_empty());
-        let checked = if known.is_some() { request.check_known() } else { request.check() };
-        if request.trace_id.is_some() && checked.is_ok() {
+        let is_good = || {
+            if known.is_some() { request.check_known().is_ok() } else { request.check().is_ok() }
+        };
+        if request.trace_id.is_some() && is_good() {
             let known = features.newest_request();
             let time = config.features.time_of_requests(source);
             let request = &Request { timestamp: request.began(time), ..*request };
@@ -158,10 +160,13 @@ impl Ingest {
         };
         let learnt = if known.is_some() { None } else { features.route(request.service, &route) };
         let route = learnt.map_or(route, Cow::Owned);
+        let of_route = || entities.find(request.service, &route).filter(|_| !route.is_empty());
+        let known = known.or_else(of_route);
         let request = Request { endpoint: &route, ..*request };
         let sink = &mut names.sink(&mut self.closed, rejected);
         let is_accepted = features.push_request(&request, known, source, sink);
-        let is_new = found.is_none();
+        // only an override makes a new entity different from others
+        let is_new = found.is_none() && !config.overrides.is_empty();
         let new = is_new.then(|| names.entities.find(request.service, &route)).flatten();
         (is_accepted, new)
     }

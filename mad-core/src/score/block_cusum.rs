@@ -14,7 +14,7 @@ const MIN_BLOCKS: usize = 20;
 pub(super) const SLACK: f64 = 1.5;
 /// Largest deviate that is added, in standard deviations, so that no single block or row raises an
 /// alarm.
-const MAX_DEVIATE: f64 = 4.0;
+pub(super) const MAX_DEVIATE: f64 = 4.0;
 /// Alarm threshold `h` of the CUSUM, in standard deviations beyond the slack.
 pub(super) const ALARM: f64 = 8.0;
 /// Largest sum, so that a level that returns is soon forgotten.
@@ -153,12 +153,12 @@ pub(crate) struct DriftAlarm {
     pub since: Option<Timestamp>,
 }
 
-/// The sum after one more deviate `z`. `inflation` deviates carry the information of one independent
-/// deviate.
-pub(super) fn next_sum(sum: f64, z: f64, inflation: f64) -> f64 {
+/// The sum after one more deviate `z`. `inflation` deviates, 1 or more, carry the information of one
+/// independent deviate; it is asked for only where the sum rises.
+pub(super) fn next_sum(sum: f64, z: f64, inflation: impl FnOnce() -> f64) -> f64 {
     // Only increments count as correlated; the slack lowers the sum in full.
     let more = z.min(MAX_DEVIATE) - SLACK;
-    (sum + if more > 0.0 { more / inflation } else { more }).clamp(0.0, MAX_SUM)
+    (sum + if more > 0.0 { more / inflation() } else { more }).clamp(0.0, MAX_SUM)
 }
 
 fn finite<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<f32>, D::Error> {
@@ -278,7 +278,7 @@ impl BlockCusum {
             let goes_on = begin.filter(|_| *sum > 0.0);
             let begin_of = goes_on.unwrap_or(CusumStart { at: *block, past, leap, hour: *hour });
             *begin = Some(CusumStart { leap: leap.max(begin_of.leap), ..begin_of });
-            *sum = next_sum(*sum, z, 1.0);
+            *sum = next_sum(*sum, z, || 1.0);
         }
         (*last, *earlier) = (z, *last);
         self.state.far = if self.up >= self.down { z } else { -z };

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::autocorrelation::Autocorrelation;
 use super::band::outside_if;
-use super::block_cusum::{ALARM, CusumStart, DriftAlarm, SLACK, next_sum};
+use super::block_cusum::{ALARM, CusumStart, DriftAlarm, MAX_DEVIATE, SLACK, next_sum};
 use super::from_memory::is_usable;
 use super::long_memory::{Baseline, LongMemory};
 use super::mad::SMALLEST;
@@ -113,13 +113,22 @@ impl LatencyCusum {
         self.floor = floor;
     }
 
+    /// Whether the next row may raise an alarm: no deviate lifts the sum by more than its largest value.
+    pub fn may_alarm(&self) -> bool {
+        self.sum + (MAX_DEVIATE - SLACK) >= ALARM
+            && self.rows_since_extension < ALARM_LENGTH
+            && self.baseline.points() >= MIN_ROWS
+    }
+
     /// The alarm of a row, if the latency is rising slowly. `threshold` is the `-log10 p` of an
     /// anomaly.
     pub fn alarm(&self, at: Timestamp, sample: Sample, threshold: f64) -> Option<DriftAlarm> {
+        if !self.may_alarm() {
+            return None;
+        }
         let (deviate, now) = self.deviate(sample)?;
         let sum = self.sum_with(at, deviate);
-        let alarming = sum >= ALARM && deviate >= SLACK && self.rows_since_extension < ALARM_LENGTH;
-        if !alarming || self.baseline.points() < MIN_ROWS {
+        if sum < ALARM || deviate < SLACK {
             return None;
         }
         let start = self.start_with(at, deviate, now);
@@ -196,7 +205,7 @@ impl LatencyCusum {
 
     /// The sum after a row with this deviate.
     fn sum_with(&self, at: Timestamp, deviate: f64) -> f64 {
-        let inflation = self.autocorrelation.rows_per_independent(SUMMED_ROWS);
+        let inflation = || self.autocorrelation.rows_per_independent(SUMMED_ROWS);
         next_sum(self.sum_before(at), deviate, inflation)
     }
 

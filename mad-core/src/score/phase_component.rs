@@ -77,6 +77,13 @@ pub(super) struct Phase {
     pub replaces_hours: bool,
 }
 
+impl Phase {
+    /// The shift of a logarithm as a factor of the value; 1 without a season.
+    pub fn factor(self) -> f64 {
+        if self.shift == 0.0 { 1.0 } else { self.shift.exp() }
+    }
+}
+
 /// Where a time lies in a period.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {

@@ -172,7 +172,8 @@ impl RateScorer {
         if events == 0 {
             return (0.0, 0);
         }
-        let since = self.since_over(events, trials);
+        // Worked out only where pooled rows exceed their baseline.
+        let mut since = None;
         let (last_events, last_trials) = self.rows().next().unwrap_or((0, 0));
         // Only rows that were learnt are part of the baseline.
         let (mut learnt_events, mut learnt_trials) = (0, 0);
@@ -187,9 +188,6 @@ impl RateScorer {
             pooled_events += u64::from(past_events);
             pooled_trials += u64::from(past_trials);
             let rows = place + 2;
-            if rows > since {
-                break;
-            }
             if !POOLED_ROWS.contains(&rows) || self.points() < MIN_ROWS_BEFORE + rows {
                 continue;
             }
@@ -206,6 +204,9 @@ impl RateScorer {
             let over = still < 0.5 * pooled_events as f64 / n;
             if excess * excess <= 4.0 * n * before.share || excess <= 0.0 || over {
                 continue;
+            }
+            if rows > *since.get_or_insert_with(|| self.since_over(events, trials)) {
+                break;
             }
             let tail = before.surprise(pooled_events, pooled_trials);
             if tail > best.0 {

@@ -340,11 +340,11 @@ impl RowScorer {
         mut learn: impl FnMut(SignalId, &mut SignalScorer, Timestamp, Sample, &SignalScores),
     ) {
         for (place, (sample, scores)) in row.samples.iter().zip(&scores.judged).enumerate() {
+            let mut found = self.place(place, sample.signal);
             // The config was validated when the scorer was made, so adding cannot fail.
-            if self.add(sample.signal, SignalKind::Gauge).is_err() {
-                continue;
+            if found.is_none() && self.add(sample.signal, SignalKind::Gauge).is_ok() {
+                found = self.place(place, sample.signal);
             }
-            let found = self.place(place, sample.signal);
             if let Some((_, scorer)) = found.and_then(|place| self.signals.get_mut(place)) {
                 learn(sample.signal, scorer, row.head.at, sample.sample, scores);
             }

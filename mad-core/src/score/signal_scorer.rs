@@ -187,8 +187,9 @@ impl SignalScorer {
     /// The third step: slow changes.
     pub(super) fn raise_drift(&self, at: Timestamp, sample: Sample, scores: &mut SignalScores) {
         match &self.cusum {
+            Some(cusum) if !cusum.may_alarm() => {}
             Some(cusum) => {
-                let factor = scores.phase.shift.exp();
+                let factor = scores.phase.factor();
                 let plain = Sample { value: sample.value / factor, ..sample };
                 scores.drift = cusum.alarm(at, plain, self.threshold);
                 if let Some(drift) = &mut scores.drift {
@@ -253,7 +254,7 @@ impl SignalScorer {
             }
             Lesson::Learn(how) => {
                 if let Some(cusum) = &mut self.cusum {
-                    let value = sample.value / scores.phase.shift.exp();
+                    let value = sample.value / scores.phase.factor();
                     let plain = Sample { value, ..sample };
                     cusum.learn(at, plain, scores.alone.neg_log10_p >= self.threshold);
                 }

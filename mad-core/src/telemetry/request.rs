@@ -118,7 +118,7 @@ impl<'a> Request<'a> {
 
 /// An endpoint up to its query or fragment, if anything stands before it.
 fn without_query(endpoint: &str) -> &str {
-    let end = endpoint.find(['?', '#']).filter(|end| *end > 0);
+    let end = memchr::memchr2(b'?', b'#', endpoint.as_bytes()).filter(|end| *end > 0);
     end.and_then(|end| endpoint.get(..end)).unwrap_or(endpoint)
 }
 

@@ -48,7 +48,11 @@ pub fn write_features_row(judged: &JudgedRow, out: &mut Vec<u8>) {
     for value in shares.into_iter().chain([facts.tail_ms.unwrap_or(f64::NAN)]) {
         line.float(value);
     }
-    line.word(&facts.statuses.to_string());
+    if facts.statuses.is_empty() {
+        line.word("");
+    } else {
+        line.word(&facts.statuses.to_string());
+    }
     line.end();
 }
 

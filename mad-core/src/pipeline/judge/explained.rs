@@ -19,7 +19,7 @@ pub(super) struct EndpointsOfStep {
     endpoints: Vec<JudgedEndpoint>,
 }
 
-/// One endpoint with how far each of its signals lies from the expected value.
+/// One endpoint with its signals.
 #[derive(Debug, Clone)]
 struct JudgedEndpoint {
     id: EntityId,
@@ -27,34 +27,37 @@ struct JudgedEndpoint {
     /// Why a mute or an override keeps the row from being flagged, if one does.
     silenced: Option<Reason>,
     /// By signal.
-    deviations: [Deviation; Signal::ALL.len()],
+    signals: [Measured; Signal::ALL.len()],
 }
 
-/// How far a signal of a row lies from the expected value, so that endpoints can be added up:
-/// requests for counts and shares, requests times the logarithm of a factor for latencies.
+/// A signal of a row, from which follows how far it lies from the expected value: as requests for
+/// counts and shares, and as requests times the logarithm of a factor for latencies, so that endpoints
+/// can be added up.
 #[derive(Debug, Clone, Copy)]
-enum Deviation {
-    Known(f64),
-    /// No value is expected yet: the number of requests and the value.
-    New(f64, f64),
+struct Measured {
+    /// Number of requests behind the value.
+    n: f64,
+    value: f64,
+    /// The expected value; NaN while none is known.
+    expected: f64,
 }
 
-impl Deviation {
+impl Measured {
     fn of(row: &Row<'_>, scores: &RowScores, signal: Signal) -> Self {
         let sample = row.sample(signal);
         let requests = row.requests.map_or(0, |facts| facts.requests) as f64;
-        let expected = scores.of(signal).expected;
         let n = if signal.kind() == SignalKind::Latency { sample.n as f64 } else { requests };
-        let new = Self::New(n, sample.value);
-        new.against(signal, expected).map_or(new, Self::Known)
+        Self { n, value: sample.value, expected: scores.of(signal).expected }
     }
 
-    /// The deviation from an expected value.
+    /// The deviation from the expected value, or from `of_new` where none is known.
+    fn deviation(self, signal: Signal, of_new: f64) -> Option<f64> {
+        self.against(signal, self.expected).or_else(|| self.against(signal, of_new))
+    }
+
+    /// The deviation from a value.
     fn against(self, signal: Signal, expected: f64) -> Option<f64> {
-        let (n, value) = match self {
-            Self::Known(deviation) => return Some(deviation),
-            Self::New(n, value) => (n, value),
-        };
+        let Self { n, value, .. } = self;
         let deviation = match signal.kind() {
             SignalKind::Latency => n * (value / expected).ln(),
             SignalKind::Rate => n * (value - expected),
@@ -83,7 +86,7 @@ impl EndpointsOfStep {
             id: row.head.entity,
             entity: Arc::clone(entity),
             silenced,
-            deviations: Signal::ALL.map(|signal| Deviation::of(row, scores, signal)),
+            signals: Signal::ALL.map(|signal| Measured::of(row, scores, signal)),
         });
     }
 
@@ -107,8 +110,8 @@ impl EndpointsOfStep {
         let own = self.endpoints.iter().filter(|one| one.entity.service == service.service);
         let deviations: Vec<(&JudgedEndpoint, f64)> = own
             .filter_map(|one| {
-                let deviation = one.deviations.get(signal.index())?;
-                let deviation = deviation.against(signal, of_new)? * direction;
+                let measured = one.signals.get(signal.index())?;
+                let deviation = measured.deviation(signal, of_new)? * direction;
                 Some((one, deviation.max(0.0)))
             })
             .collect();

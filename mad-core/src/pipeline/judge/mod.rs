@@ -155,11 +155,13 @@ impl Judge {
         }
         let mut explained_by = None;
         if kind == RowKind::Services {
-            let explained = self.endpoints.explain(row, &entity, scores, &verdict);
-            if let Some(reason) = explained.silenced.filter(|_| verdict.is_anomaly) {
-                verdict = verdict.suppressed_by(reason);
+            if verdict.is_anomaly {
+                let explained = self.endpoints.explain(row, &entity, scores, &verdict);
+                if let Some(reason) = explained.silenced {
+                    verdict = verdict.suppressed_by(reason);
+                }
+                explained_by = explained.by;
             }
-            explained_by = explained.by;
         } else {
             let by_override = rules.is_some() && !verdict.is_anomaly;
             let silenced = (is_muted || by_override).then_some(verdict.reason);

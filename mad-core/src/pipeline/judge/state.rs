@@ -79,7 +79,7 @@ impl EntityState {
         if least <= 0 {
             return false;
         }
-        if idle >= least.max(self.rhythm.interval().saturating_mul(IDLE_INTERVALS)) {
+        if idle >= least && idle >= self.rhythm.interval().saturating_mul(IDLE_INTERVALS) {
             self.cold_until = Some(row.head.at.plus(row.head.step.saturating_mul(COLD_STEPS)));
         }
         self.cold_until.is_some_and(|until| row.head.at < until)
