@@ -75,8 +75,9 @@ def failing(server: Server, word: str) -> None:
 
 
 def works_again(server: Server) -> None:
-    """Waits until `/health` reports that batches are accepted."""
-    for _ in range(100):
+    """Waits until `/health` reports that batches are accepted. The service tries one write a second
+    until one succeeds, so a fault of 13 calls may last as many seconds."""
+    for _ in range(600):
         if server.http.get("/health").json()["status"] != "failing":
             return
         time.sleep(0.05)
@@ -287,9 +288,14 @@ def test_injected_faults_lose_nothing(tmp_path: Path, fault: str) -> None:
     arguments = ("--no-ticks", "--checkpoint-seconds", "0.5")
     with Server(data, *arguments, under=under) as server:
         refused = send_all(server, bodies)
-        state = server.http.get("/v1/state").content
         print(f"{fault}: {len(refused)} times refused")
-        works_again(server)
+        # a fault may begin only now, with a checkpoint
+        for _ in range(600):
+            answer = server.http.get("/v1/state")
+            if answer.status_code == 200:
+                break
+            time.sleep(0.05)
+        state = answer.content
         os.kill(server.children()[0], 9)
         server.process.wait(30)
     assert state == state_of(tmp_path / "expected", bodies)
