@@ -86,7 +86,7 @@ pub(super) fn severity_evidence(incident: &Incident) -> Vec<String> {
         out.push(format!("{} of its requests failed ({against}).", percent(share)));
     } else if let Some(peak) = rate.filter(|peak| peak.signal.z > 0.0) {
         let value = percent(peak.signal.value);
-        out.push(format!("Its error rate reached {value} ({}).", against(&peak.signal)));
+        out.push(format!("Its error rate reached {value} ({}).", against(peak)));
     }
     if let Some(impact) = &incident.slo {
         for (which, burn) in [("error", &impact.errors), ("latency", &impact.latency)] {

@@ -1,14 +1,14 @@
 //! Likely causes and recommended actions by the pattern of flagged signals.
 
-use super::phrases::{against_errors, change, failing, peaks};
+use super::phrases::{against, against_errors, change, failing, is_complete, peaks, usual_of};
 use super::words::{
     date_clock, format_value, milliseconds, named, number, one_line, percent, plural,
 };
-use crate::culprit::Ranking;
+use crate::culprit::{Culprit, Evidence, Ranking};
 use crate::history::FlaggedSignal;
-use crate::incident::Incident;
+use crate::incident::{Incident, Peak};
 use crate::series::{
-    CALLS_TO, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, SILENCE, Signal, counts_lines,
+    CALLS_TO, Entity, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, SILENCE, Signal, counts_lines,
 };
 
 /// Largest number of causes, and of actions.
@@ -34,26 +34,28 @@ const KINDS: [(&[&str], &str, &str); 4] = [
     ),
 ];
 
-/// The flagged signals by kind. Latency and errors count if they rose.
-pub(super) struct Pattern<'a> {
-    incident: &'a Incident,
+/// The entity that causes and actions speak of, and its flagged signals by kind: the first culprit
+/// of the ranking, or the entity that opened the incident. Latency and errors count if they rose.
+pub(super) struct Pattern {
+    entity: Entity,
     service: String,
-    /// Start of the incident: `2026-01-06 10:45 UTC`.
+    /// Start of its anomalies: `2026-01-06 10:45 UTC`.
     since: String,
-    latency: Option<&'a FlaggedSignal>,
-    /// Share of failed requests and the usual share.
-    errors: Option<(f64, f64)>,
-    traffic: Option<&'a FlaggedSignal>,
+    peaks: Vec<Peak>,
+    latency: Option<Peak>,
+    /// Share of failed requests and what it is compared with: `usual 2 %`.
+    errors: Option<(f64, String)>,
+    traffic: Option<Peak>,
     /// The metric with the strongest evidence.
-    metric: Option<&'a FlaggedSignal>,
+    metric: Option<Peak>,
     /// Missing spans, unless another service explains why there were no calls.
-    spans: Option<&'a FlaggedSignal>,
+    spans: Option<Peak>,
     /// The callee of a call edge and its network time.
-    network: Option<(String, &'a FlaggedSignal)>,
+    network: Option<(String, Peak)>,
     /// The time without requests.
-    silence: Option<&'a FlaggedSignal>,
+    silence: Option<Peak>,
     /// Error or warning lines.
-    lines: Option<&'a FlaggedSignal>,
+    lines: Option<Peak>,
     /// What to look at in the service of the first culprit, if that is another one.
     culprit: Option<String>,
 }
@@ -74,80 +76,125 @@ fn culprit_action(ranking: &Ranking, incident: &Incident) -> Option<String> {
     Some(format!("Start with {}, anomalous since {since}: {what}.", named(&first.entity)))
 }
 
-impl<'a> Pattern<'a> {
-    /// The pattern of an incident's peaks.
-    pub fn new(incident: &'a Incident, ranking: Option<&Ranking>) -> Self {
+/// The peaks of a culprit: those of the member of the incident, or its evidence if it is no member.
+fn peaks_of(culprit: &Culprit, incident: &Incident) -> Vec<Peak> {
+    let known = incident.peaks_of(&culprit.entity).map(<[Peak]>::to_vec).unwrap_or_default();
+    let of_evidence = culprit.evidence.iter().map(|evidence| {
+        let Evidence { signal, value, expected, low, high, z, neg_log10_p, .. } = evidence;
+        let signal = FlaggedSignal::new(signal.clone(), *value, *neg_log10_p)
+            .expected(*expected, *low, *high)
+            .z(*z);
+        Peak::new(evidence.at, &signal)
+    });
+    let peaks = if known.is_empty() { of_evidence.collect() } else { known };
+    peaks.into_iter().filter(|peak| is_complete(&peak.signal)).collect()
+}
+
+impl Pattern {
+    /// The pattern of the first culprit, or of the incident's entity without another culprit.
+    pub fn new(incident: &Incident, ranking: Option<&Ranking>) -> Self {
         let own = ranking.into_iter().flat_map(|ranking| &ranking.culprits);
         let mut own = own.filter(|culprit| culprit.entity == incident.entity);
         let is_called = own.all(|culprit| culprit.not_called.is_none());
-        let find = |wanted: &[Signal]| {
-            let mut flagged = peaks(incident).map(|peak| &peak.signal);
-            flagged.find(|flagged| wanted.iter().any(|signal| flagged.signal == *signal))
+        let first = ranking.and_then(|ranking| ranking.culprits.first());
+        let other = first
+            .filter(|first| first.entity != incident.entity && first.score.is_finite())
+            .map(|first| (first, peaks_of(first, incident)))
+            .filter(|(_, peaks)| !peaks.is_empty());
+        let (entity, since, all, is_own) = match other {
+            Some((first, peaks)) => (first.entity.clone(), first.onset, peaks, false),
+            None => {
+                (incident.entity.clone(), incident.start, peaks(incident).cloned().collect(), true)
+            }
         };
-        let metrics = || peaks(incident).map(|peak| &peak.signal);
-        let rose = |wanted: &[Signal]| find(wanted).filter(|flagged| flagged.z > 0.0);
+        let of_signal = |wanted: &[Signal]| {
+            let mut peaks = all.iter();
+            peaks.find(|peak| wanted.iter().any(|signal| peak.signal.signal == *signal)).cloned()
+        };
+        let of_metric = |wanted: &dyn Fn(&str) -> bool| {
+            all.iter().find(|peak| wanted(peak.signal.signal.as_str())).cloned()
+        };
+        let rose = |wanted: &[Signal]| of_signal(wanted).filter(|peak| peak.signal.z > 0.0);
+        let failing = || failing(incident).filter(|_| is_own);
         Self {
-            incident,
-            service: one_line(&incident.entity.service),
-            since: date_clock(incident.start, incident.step),
+            service: one_line(&entity.service),
+            since: date_clock(since, incident.step),
             latency: rose(&[Signal::P50Latency, Signal::P95Latency]),
             errors: rose(&[Signal::ErrorRate])
-                .map(|flagged| (flagged.value, flagged.expected))
-                .or_else(|| failing(incident)),
-            traffic: find(&[Signal::RequestCount]),
-            metric: metrics().find(|flagged| flagged.signal.unit().is_empty()),
-            spans: metrics().find(|flagged| is_called && flagged.signal.as_str() == MISSING_SPANS),
-            network: incident.entity.endpoint.strip_prefix(CALLS_TO).and_then(|callee| {
-                let gap = metrics().find(|flagged| flagged.signal.as_str() == NETWORK_GAP)?;
-                Some((one_line(callee), gap))
+                .map(|peak| (peak.signal.value, against(&peak)))
+                .or_else(|| {
+                    failing().map(|(share, usual)| (share, against_errors(incident, usual)))
+                }),
+            traffic: of_signal(&[Signal::RequestCount]),
+            metric: all.iter().find(|peak| peak.signal.signal.unit().is_empty()).cloned(),
+            spans: of_metric(&|name| is_called && name == MISSING_SPANS),
+            network: entity.endpoint.strip_prefix(CALLS_TO).and_then(|callee| {
+                Some((one_line(callee), of_metric(&|name| name == NETWORK_GAP)?))
             }),
-            silence: metrics().find(|flagged| flagged.signal.as_str() == SILENCE),
-            lines: metrics().find(|flagged| counts_lines(flagged.signal.as_str())),
+            silence: of_metric(&|name| name == SILENCE),
+            lines: of_metric(&counts_lines),
             culprit: ranking.and_then(|ranking| culprit_action(ranking, incident)),
+            peaks: all,
+            entity,
         }
+    }
+
+    /// The entity.
+    pub const fn entity(&self) -> &Entity {
+        &self.entity
+    }
+
+    /// Start of its anomalies.
+    pub fn since(&self) -> &str {
+        &self.since
+    }
+
+    /// Its signal with most evidence.
+    pub fn strongest(&self) -> Option<&Peak> {
+        self.peaks.first()
     }
 
     /// Likely causes, each with the signals that suggest it.
     pub fn causes(&self) -> Vec<String> {
         let service = &self.service;
         let mut out = Vec::new();
-        match (self.latency, self.errors) {
+        match (&self.latency, &self.errors) {
             (Some(latency), Some((share, _))) => out.push(format!(
                 "A dependency of {service} that is overloaded or timing out: latency ({}) and error \
                  rate ({}) rose together.",
-                milliseconds(latency.value),
-                percent(share),
+                milliseconds(latency.signal.value),
+                percent(*share),
             )),
             (Some(latency), None) => out.push(format!(
                 "A slow dependency, a lock, or saturation of {service} itself: {}, without a \
                  significant rise of errors.",
                 change(latency),
             )),
-            (None, Some((share, usual))) => out.push(format!(
+            (None, Some((share, against))) => out.push(format!(
                 "A failing dependency, or a faulty release or configuration of {service}: {} of \
                  the requests failed ({}), without a latency anomaly.",
-                percent(share),
-                against_errors(self.incident, usual),
+                percent(*share),
+                against,
             )),
             (None, None) => {}
         }
-        if let Some(latency) = self.latency
-            && latency.signal == Signal::P95Latency
-            && !self.incident.signals().any(|signal| *signal == Signal::P50Latency)
+        if let Some(latency) = &self.latency
+            && latency.signal.signal == Signal::P95Latency
+            && !self.peaks.iter().any(|peak| peak.signal.signal == Signal::P50Latency)
         {
             out.push(format!(
                 "A fault that affects only some requests (a shard, a cold cache, large payloads): \
                  the 95th percentile reached {} and the median was not flagged.",
-                milliseconds(latency.value),
+                milliseconds(latency.signal.value),
             ));
         }
-        if let Some(traffic) = self.traffic {
+        if let Some(traffic) = &self.traffic {
             let arrived = format!(
                 "{} arrived in one step (usual {}).",
-                plural(traffic.value.round(), "request"),
-                number(traffic.expected, 0),
+                plural(traffic.signal.value.round(), "request"),
+                number(usual_of(traffic), 0),
             );
-            out.push(if traffic.z < 0.0 {
+            out.push(if traffic.signal.z < 0.0 {
                 format!(
                     "Callers that stopped calling, or a fault in front of {service} that blocks \
                      requests: {arrived}",
@@ -158,18 +205,18 @@ impl<'a> Pattern<'a> {
                 format!("A surge of demand, retries of a caller, or a crawler: {arrived}")
             });
         }
-        if let Some(spans) = self.spans {
+        if let Some(spans) = &self.spans {
             out.push(format!(
                 "Calls to {} that no longer happen, or spans that are lost before they arrive: {}.",
-                named(&self.incident.entity),
+                named(&self.entity),
                 change(spans),
             ));
         }
-        if let Some(silence) = self.silence {
+        if let Some(silence) = &self.silence {
             out.push(format!(
                 "{service} is down or cannot be reached, its callers stopped calling, or its telemetry \
                  is lost: no request for {}.",
-                format_value(&silence.signal, silence.value),
+                format_value(&silence.signal.signal, silence.signal.value),
             ));
         }
         if let Some((callee, gap)) = &self.network {
@@ -178,10 +225,10 @@ impl<'a> Pattern<'a> {
                 change(gap),
             ));
         }
-        if let Some(lines) = self.lines {
+        if let Some(lines) = &self.lines {
             out.push(format!("A fault that {service} reports in its log: {}.", change(lines)));
         }
-        if let (Some(metric), true) = (self.metric, out.is_empty()) {
+        if let (Some(metric), true) = (&self.metric, out.is_empty()) {
             out.push(format!(
                 "A change in the load, release, configuration or dependencies of {service}: {}.",
                 change(metric),
@@ -198,18 +245,18 @@ impl<'a> Pattern<'a> {
     /// first culprit, the first action is about it.
     pub fn actions(&self) -> Vec<String> {
         let Self { service, since, .. } = self;
-        let surge = self.traffic.is_some_and(|traffic| traffic.z > 0.0);
-        let drop = self.traffic.is_some_and(|traffic| traffic.z < 0.0);
+        let surge = self.traffic.as_ref().is_some_and(|traffic| traffic.signal.z > 0.0);
+        let drop = self.traffic.as_ref().is_some_and(|traffic| traffic.signal.z < 0.0);
         let mut out: Vec<String> = self.culprit.clone().into_iter().collect();
         if self.errors.is_some() || self.lines.is_some() {
-            let what = match self.lines {
-                Some(lines) if lines.signal.as_str() == LOG_WARNINGS => "warnings",
+            let what = match &self.lines {
+                Some(lines) if lines.signal.signal.as_str() == LOG_WARNINGS => "warnings",
                 _ => "errors",
             };
             out.push(format!("Read the {what} that {service} logged from {since} on."));
         }
         if self.latency.is_some() {
-            let endpoint = named(&self.incident.entity);
+            let endpoint = named(&self.entity);
             out.push(format!("Follow a slow trace of {endpoint} to see where its time goes."));
         }
         if let Some((callee, _)) = &self.network {
@@ -248,7 +295,7 @@ impl<'a> Pattern<'a> {
 
     /// The usual dependencies of endpoints with such a name. It is a hint and no finding.
     fn hint(&self) -> Option<String> {
-        let entity = &self.incident.entity;
+        let entity = &self.entity;
         let name = format!("{} {}", entity.service, entity.endpoint).to_ascii_lowercase();
         let words: Vec<&str> = name.split(|c: char| !c.is_alphanumeric()).collect();
         let (_, kind, usual) =

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::phrases::{change, is_complete};
+use super::phrases::{first_value, is_complete};
 use super::words::{duration, moment, named, number, one_line};
 use crate::culprit::RankingContext;
 use crate::history::FlaggedSignal;
@@ -64,7 +64,10 @@ pub(super) fn links(incident: &Incident, context: &impl RankingContext) -> Vec<L
         .chain(members)
         .filter_map(|(entity, onset)| Some((entity, onset.as_ref()?)))
         .collect();
-    all.sort_by(|(a, a_onset), (b, b_onset)| (a_onset.at, a).cmp(&(b_onset.at, b)));
+    all.sort_by(|(a, a_onset), (b, b_onset)| {
+        let by_evidence = || b_onset.signal.neg_log10_p.total_cmp(&a_onset.signal.neg_log10_p);
+        a_onset.at.cmp(&b_onset.at).then_with(by_evidence).then_with(|| a.cmp(b))
+    });
     let mut callees: BTreeMap<&str, Vec<Arc<str>>> = BTreeMap::new();
     for (entity, _) in &all {
         let service = &*entity.service;
@@ -84,7 +87,7 @@ pub(super) fn links(incident: &Incident, context: &impl RankingContext) -> Vec<L
         }
     };
     let mut chain: Vec<Link> = Vec::new();
-    for (entity, onset) in all {
+    for (entity, onset) in callees_first(all, &calls) {
         let mut before = chain.iter().rev();
         let tie = before.find_map(|link| Some((link.entity.clone(), tie(entity, &link.entity)?)));
         let until = onset.at.plus(incident.step);
@@ -99,6 +102,31 @@ pub(super) fn links(incident: &Incident, context: &impl RankingContext) -> Vec<L
     chain
 }
 
+/// Puts callees before their callers among the anomalies of the same minute, because the order of
+/// their times says nothing there: steps and clocks are no finer. The order is otherwise kept.
+fn callees_first<'a>(
+    all: Vec<(&'a Entity, &'a Peak)>,
+    calls: &impl Fn(&str, &str) -> bool,
+) -> Vec<(&'a Entity, &'a Peak)> {
+    let minute = |onset: &Peak| onset.at.nanos().div_euclid(MINUTE);
+    let mut out = Vec::with_capacity(all.len());
+    let mut rest: std::collections::VecDeque<_> = all.into();
+    while let Some((first, onset)) = rest.front() {
+        let is_free = |(entity, _): &&(&Entity, &Peak)| {
+            let mut same = rest.iter().take_while(|(_, other)| minute(other) == minute(onset));
+            !same.any(|(other, _)| {
+                other.service != entity.service && calls(&entity.service, &other.service)
+            })
+        };
+        let mut same = rest.iter().take_while(|(_, other)| minute(other) == minute(onset));
+        // in a cycle of calls none is free: the strongest comes first
+        let next = same.find(is_free).map_or(*first, |(entity, _)| *entity);
+        let place = rest.iter().position(|(entity, _)| *entity == next).unwrap_or(0);
+        out.extend(rest.remove(place));
+    }
+    out
+}
+
 /// The chain as sentences, at most [`MAX_SENTENCES`].
 pub(super) fn sentences(incident: &Incident, chain: &[Link]) -> Vec<String> {
     let mut out: Vec<String> =
@@ -110,7 +138,7 @@ pub(super) fn sentences(incident: &Incident, chain: &[Link]) -> Vec<String> {
     out
 }
 
-/// `10:42 UTC: cart /x, which calls store: median latency reached 310 ms (usual 120 ms).`
+/// `10:42 UTC: cart /x, which calls store: median latency was 310 ms (usual 120 ms).`
 fn sentence(incident: &Incident, link: &Link) -> Option<String> {
     if !is_complete(&link.signal) {
         return None;
@@ -130,5 +158,9 @@ fn sentence(incident: &Incident, link: &Link) -> Option<String> {
         let before = link.at.plus(incident.step).since(event.at);
         format!(", within {} of a change: {}", duration(before), what.join(" "))
     });
-    Some(format!("{at}: {}{tie}: {}{after}.", named(&link.entity), change(&link.signal)))
+    Some(format!(
+        "{at}: {}{tie}: {}{after}.",
+        named(&link.entity),
+        first_value(&Peak::new(link.at, &link.signal))
+    ))
 }

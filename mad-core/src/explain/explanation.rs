@@ -9,6 +9,10 @@ use crate::guard::Confidence;
 pub struct Explanation {
     /// What happened, where and when, the other anomalous signals, and the first culprit.
     pub summary: String,
+    /// The first culprit of the ranking, since when it is anomalous, and its strongest signal.
+    pub root_cause: String,
+    /// The entity whose anomaly came first, when, and its first anomalous value.
+    pub first_failure: String,
     /// One sentence per flagged signal: value, usual value, likelihood.
     pub why_flagged: Vec<String>,
     /// The effect on users and on the budgets of objectives.
@@ -19,6 +23,8 @@ pub struct Explanation {
     pub likely_causes: Vec<String>,
     /// What to check first, at most 5.
     pub recommended_actions: Vec<String>,
+    /// Checks that were made and found nothing, and what the known time is too short for.
+    pub checks: Vec<String>,
     /// Confidence that the incident is real.
     pub confidence: Confidence,
     /// The rule behind the confidence, with the numbers of this incident.

@@ -8,6 +8,7 @@ mod budgets;
 mod causes;
 mod chain;
 mod explanation;
+mod findings;
 mod phrases;
 mod template;
 mod why;

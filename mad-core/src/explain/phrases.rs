@@ -28,47 +28,67 @@ pub(super) fn failing(incident: &Incident) -> Option<(f64, f64)> {
         return None;
     }
     let peak = peaks(incident).find(|peak| peak.signal.signal == Signal::ErrorRate);
-    let usual = peak.map_or(incident.expected_error_rate, |peak| peak.signal.expected);
+    let usual = peak.map_or(incident.expected_error_rate, usual_of);
     (share > usual).then_some((share, usual))
 }
 
-/// The usual value of a signal: the value expected in the row of its peak.
-pub(super) fn usual(flagged: &FlaggedSignal) -> String {
-    let FlaggedSignal { signal, value, expected, .. } = flagged;
+/// The usual value of a signal: the value expected in its first flagged row, before the scorer
+/// learnt from the incident.
+pub(super) fn usual_of(peak: &Peak) -> f64 {
+    if peak.usual.is_finite() { peak.usual } else { peak.signal.expected }
+}
+
+/// The usual value of a signal as text.
+pub(super) fn usual(peak: &Peak) -> String {
+    let (FlaggedSignal { signal, value, .. }, expected) = (&peak.signal, usual_of(peak));
     // an expected value that differs from 0 only by rounding is written as 0
     let rounding = 1e-6 * value.abs().min(1.0);
     let is_rounding = signal.request().is_none() && expected.abs() < rounding;
-    format_value(signal, if is_rounding { 0.0 } else { *expected })
+    format_value(signal, if is_rounding { 0.0 } else { expected })
 }
 
 /// `usual 1 %`, or `failing since first seen, 1 % assumed` for a rate without a baseline.
-pub(super) fn against(flagged: &FlaggedSignal) -> String {
-    if flagged.first_sight {
-        return format!("failing since first seen, {} assumed", usual(flagged));
+pub(super) fn against(peak: &Peak) -> String {
+    if peak.signal.first_sight {
+        return format!("failing since first seen, {} assumed", usual(peak));
     }
-    format!("usual {}", usual(flagged))
+    format!("usual {}", usual(peak))
 }
 
 /// The same for the share of failed requests that [`failing`] gives.
 pub(super) fn against_errors(incident: &Incident, usual: f64) -> String {
     let peak = peaks(incident).find(|peak| peak.signal.signal == Signal::ErrorRate);
     let first_sight = peak.filter(|peak| peak.signal.first_sight);
-    first_sight.map_or_else(|| format!("usual {}", percent(usual)), |peak| against(&peak.signal))
+    first_sight.map_or_else(|| format!("usual {}", percent(usual)), against)
 }
 
 /// `median latency reached 3,260 ms (usual 265 ms)`, and for a slow change `median latency has climbed
 /// from 120 ms to 156 ms over 12 minutes`.
-pub(super) fn change(flagged: &FlaggedSignal) -> String {
+pub(super) fn change(peak: &Peak) -> String {
+    let flagged = &peak.signal;
     let name = describe_signal(&flagged.signal);
-    if let Some(slow) = slow_change(flagged) {
+    if let Some(slow) = slow_change(peak) {
         return format!("{name} has {slow}");
     }
     if let Some(slow) = slow_requests(flagged) {
-        return format!("{slow} (usual {})", usual(flagged));
+        return format!("{slow} (usual {})", usual(peak));
     }
     let value = format_value(&flagged.signal, flagged.value);
     let verb = if flagged.z < 0.0 { "was down to" } else { "reached" };
-    format!("{name} {verb} {value} ({})", against(flagged))
+    format!("{name} {verb} {value} ({})", against(peak))
+}
+
+/// `median latency was 310 ms (usual 120 ms)`: the first flagged row of an entity, which is no extreme.
+pub(super) fn first_value(peak: &Peak) -> String {
+    let flagged = &peak.signal;
+    let name = describe_signal(&flagged.signal);
+    if let Some(slow) = slow_change(peak) {
+        return format!("{name} had {slow}");
+    }
+    if let Some(slow) = slow_requests(flagged) {
+        return format!("{slow} (usual {})", usual(peak));
+    }
+    format!("{name} was {} ({})", format_value(&flagged.signal, flagged.value), against(peak))
 }
 
 /// `2.5 % of the requests took longer than 180 ms`; `None` for other signals than the slow share.
@@ -79,9 +99,10 @@ pub(super) fn slow_requests(flagged: &FlaggedSignal) -> Option<String> {
 }
 
 /// `climbed from 120 ms to 156 ms over 12 minutes`; `None` unless the change is slow.
-pub(super) fn slow_change(flagged: &FlaggedSignal) -> Option<String> {
+pub(super) fn slow_change(peak: &Peak) -> Option<String> {
+    let flagged = &peak.signal;
     let verb = if flagged.z < 0.0 { "fallen" } else { "climbed" };
     let value = format_value(&flagged.signal, flagged.value);
     let since = flagged.drifting_for?;
-    Some(format!("{verb} from {} to {value} over {}", usual(flagged), duration(since)))
+    Some(format!("{verb} from {} to {value} over {}", usual(peak), duration(since)))
 }

@@ -11,7 +11,10 @@ use super::budgets::{budgets, severity_evidence};
 use super::causes::Pattern;
 use super::chain::{self, Link};
 use super::explanation::Explanation;
-use super::phrases::{against, against_errors, change, failing, peaks, slow_change, slow_requests};
+use super::findings::{checks, first_failure, root_cause};
+use super::phrases::{
+    against, against_errors, change, failing, peaks, slow_change, slow_requests, usual_of,
+};
 use super::words::{
     date_clock, describe_signal, duration, format_value, is_outside_alone, likelihood,
     milliseconds, moment, named, number, one_line, percent, plural, span,
@@ -20,7 +23,7 @@ use crate::culprit::{Evidence, NotCalled, Ranking, RankingContext};
 use crate::history::FlaggedSignal;
 use crate::incident::{Incident, Member, Peak};
 use crate::series::Signal;
-use crate::time::MINUTE;
+use crate::time::{MINUTE, Timestamp};
 
 /// Explains incidents with sentence templates.
 ///
@@ -56,15 +59,17 @@ const MAX_NAMED: usize = 3;
 impl TemplateExplainer {
     /// Explains an incident. `ranking` is the ranking at its end.
     pub fn explain(&self, incident: &Incident, ranking: Option<&Ranking>) -> Explanation {
-        self.explain_with(incident, ranking, &[])
+        self.explain_with(incident, ranking, &[], None)
     }
 
-    /// Explains an incident with its propagation [`chain`](Self::chain).
+    /// Explains an incident with its propagation [`chain`](Self::chain). `known_since` is the start
+    /// of the first row of its entity, so that the text can say what a short past does not show.
     pub fn explain_with(
         &self,
         incident: &Incident,
         ranking: Option<&Ranking>,
         chain: &[Link],
+        known_since: Option<Timestamp>,
     ) -> Explanation {
         let pattern = Pattern::new(incident, ranking);
         let mut likely_causes = pattern.causes();
@@ -72,11 +77,14 @@ impl TemplateExplainer {
             .splice(0..0, ranking.into_iter().flat_map(|ranking| causes_of(ranking, incident)));
         Explanation {
             summary: Self::summary(incident, ranking),
+            root_cause: root_cause(ranking, &pattern),
+            first_failure: first_failure(incident, chain),
             why_flagged: peaks(incident).map(|peak| Self::why(incident, peak)).collect(),
             impact: Self::impact(incident),
             chain: chain::sentences(incident, chain),
             likely_causes,
             recommended_actions: pattern.actions(),
+            checks: checks(incident, ranking, known_since),
             confidence: incident.confidence(),
             confidence_rule: confidence_rule(incident),
             severity_evidence: severity_evidence(incident),
@@ -97,7 +105,7 @@ impl TemplateExplainer {
         let failed = failing(incident)
             .filter(|_| !incident.signals().any(|signal| *signal == Signal::ErrorRate));
         let what = match (first, failed) {
-            (Some(peak), _) => change(&peak.signal),
+            (Some(peak), _) => change(peak),
             (None, Some((share, usual))) => {
                 format!("error rate was {} ({})", percent(share), against_errors(incident, usual))
             }
@@ -161,15 +169,23 @@ impl TemplateExplainer {
     fn why(incident: &Incident, peak: &Peak) -> String {
         let flagged = &peak.signal;
         let (at, name) = (Self::at(incident, peak), describe_signal(&flagged.signal));
-        if let Some(slow) = slow_change(flagged) {
+        if let Some(slow) = slow_change(peak) {
             return format!("{at} the {name} had {slow}.");
         }
         let what = slow_requests(flagged).unwrap_or_else(|| {
             format!("the {name} was {}", format_value(&flagged.signal, flagged.value))
         });
+        if !peak.is_flagged {
+            // the highest value is in a row that has too few requests or too weak a deviation
+            return format!(
+                "{at} {what} ({}). Its least likely value was {}.",
+                against(peak),
+                likelihood(peak.neg_log10_p),
+            );
+        }
         format!(
             "{at} {what} ({}), {}{}.",
-            against(flagged),
+            against(peak),
             likelihood(flagged.neg_log10_p),
             Self::together(incident, peak),
         )
@@ -203,7 +219,7 @@ impl TemplateExplainer {
             || "flagged".to_owned(),
             |peak| {
                 let flagged = &peak.signal;
-                let against = slow_change(flagged).unwrap_or_else(|| against(flagged));
+                let against = slow_change(peak).unwrap_or_else(|| against(peak));
                 format!("{} ({against})", value(flagged))
             },
         );
@@ -229,11 +245,11 @@ impl TemplateExplainer {
                 "{} {who} took {} or longer (usual {}).",
                 Self::at(incident, peak),
                 milliseconds(peak.signal.value),
-                milliseconds(peak.signal.expected),
+                milliseconds(usual_of(peak)),
             ));
         }
         if let Some(peak) = find(Signal::RequestCount).filter(|peak| peak.signal.z < 0.0) {
-            let missing = (peak.signal.expected - peak.signal.value).max(0.0).round();
+            let missing = (usual_of(peak) - peak.signal.value).max(0.0).round();
             out.push(format!(
                 "{} about {} fewer than usual arrived.",
                 Self::at(incident, peak),

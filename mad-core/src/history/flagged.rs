@@ -129,6 +129,11 @@ pub struct FlaggedRow {
     pub effective_n: f64,
     /// The flagged signals, the strongest first.
     pub signals: Vec<FlaggedSignal>,
+    /// Signals of the row that are not flagged, or too weakly beside others. Their values can
+    /// be the extremes of an incident in which other rows flag them.
+    pub others: Vec<FlaggedSignal>,
+    /// Whether it can open an incident.
+    pub opens: bool,
     /// The endpoint that explains most of a row of a whole service; `None` for other rows.
     pub explained_by: Option<ExplainedBy>,
 }
@@ -161,6 +166,8 @@ impl FlaggedRow {
             neg_log10_p: 0.0,
             effective_n: 0.0,
             signals: Vec::new(),
+            others: Vec::new(),
+            opens: true,
             explained_by: None,
         }
     }
@@ -170,6 +177,10 @@ impl FlaggedRow {
         if !verdict.is_anomaly {
             return None;
         }
+        let tail_ms = |signal: Signal| {
+            let limit = row.requests.and_then(|facts| facts.tail_ms);
+            limit.filter(|_| signal == Signal::SlowShare)
+        };
         let mut signals: Vec<FlaggedSignal> = verdict
             .flagged_signals()
             .map(|signal| {
@@ -183,15 +194,25 @@ impl FlaggedRow {
                     z: score.z,
                     neg_log10_p: scores.neg_log10_p_of(signal),
                     drifting_for: scores.drift_since(signal).map(|since| row.head.at.since(since)),
-                    tail_ms: row
-                        .requests
-                        .and_then(|facts| facts.tail_ms)
-                        .filter(|_| signal == Signal::SlowShare),
+                    tail_ms: tail_ms(signal),
                     first_sight: score.source == ScaleSource::Assumed,
                 }
             })
             .collect();
         signals.sort_by(|a, b| b.neg_log10_p.total_cmp(&a.neg_log10_p));
+        let is_other =
+            |signal: &Signal| !signals.iter().any(|known: &FlaggedSignal| known.signal == *signal);
+        let others = Signal::ALL.into_iter().filter(is_other).filter_map(|signal| {
+            let (value, score) = (row.sample(signal).value, scores.of(signal));
+            let is_known = value.is_finite() && score.expected.is_finite() && score.z.is_finite();
+            is_known.then(|| FlaggedSignal {
+                tail_ms: tail_ms(signal),
+                ..FlaggedSignal::new(signal, value, scores.neg_log10_p_of(signal))
+                    .expected(score.expected, score.low, score.high)
+                    .z(score.z)
+            })
+        });
+        let others = others.collect();
         Some(Self {
             step: row.head.step,
             count: row.requests.map_or(0, |facts| facts.requests),
@@ -203,6 +224,7 @@ impl FlaggedRow {
             neg_log10_p: verdict.neg_log10_p,
             effective_n: verdict.effective_n,
             signals,
+            others,
             ..Self::new(row.head.entity, row.head.at)
         })
     }

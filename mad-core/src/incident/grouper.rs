@@ -12,7 +12,7 @@ use super::fault::Fault;
 use super::{CloseReason, Incident, IncidentChange, IncidentStatus, RowOutcome, Topology};
 use crate::config::{GuardConfig, IncidentConfig};
 use crate::error::{Error, Result};
-use crate::history::FlaggedRow;
+use crate::history::{FlaggedRow, FlaggedSignal};
 use crate::series::{Entity, EntityId};
 use crate::time::{HOUR, Timestamp, nanos_of};
 
@@ -133,11 +133,28 @@ impl IncidentGrouper {
             }
             RowOutcome::Alarm(row) => self.alarm(entity, row, topology, changes),
             RowOutcome::Flagged(row) => {
-                self.extend(entity, &row, changes);
+                if !self.extend(entity, &row, changes) {
+                    self.wait(row);
+                }
+            }
+            RowOutcome::Weak(row) => {
+                let (id, at, step, evidence) = (row.entity, row.bucket, row.step, row.neg_log10_p);
+                self.quiet(id, at, step, evidence, changes);
+                match self.open.get_mut(&self.lead(id)) {
+                    Some(incident) => incident.wait(row),
+                    None => self.wait(row),
+                }
             }
             RowOutcome::Quiet { entity, at, step, neg_log10_p } => {
                 self.quiet(entity, at, step, neg_log10_p, changes);
             }
+        }
+    }
+
+    /// Keeps a row that cannot open an incident with the rows that may open one soon.
+    fn wait(&mut self, row: FlaggedRow) {
+        if let Some(pending) = self.pending.get_mut(&row.entity) {
+            pending.push_back(FlaggedRow { opens: false, ..row });
         }
     }
 
@@ -164,7 +181,10 @@ impl IncidentGrouper {
         if !decisive && distinct_steps(pending) < self.config.open_rows {
             return;
         }
-        let rows: Vec<FlaggedRow> = self.pending.remove(&id).unwrap_or_default().into();
+        let rows = self.pending.remove(&id).unwrap_or_default();
+        let mut rows: Vec<FlaggedRow> = rows.into_iter().skip_while(|row| !row.opens).collect();
+        // rows of several kinds of one entity arrive one kind after the other
+        rows.sort_by_key(|row| row.bucket);
         let Some(first) = rows.first() else { return };
         let is_silent = Fault::of(&first.signals) == Fault::Silence;
         let since = (first.bucket, is_silent);
@@ -437,7 +457,11 @@ impl IncidentGrouper {
     }
 
     /// Settles the fingerprint of an incident by its culprit.
-    pub(crate) fn settle_fingerprint(&mut self, changed: &mut Incident, culprit: Option<&Entity>) {
+    pub(crate) fn settle_fingerprint(
+        &mut self,
+        changed: &mut Incident,
+        culprit: Option<(&Entity, Vec<FlaggedSignal>)>,
+    ) {
         changed.settle_fingerprint(culprit);
         let closed = self.closed.iter_mut().rev().find(|incident| incident.id == changed.id);
         let open = self.open.get_mut(&changed.entity_id);
@@ -542,7 +566,7 @@ fn gap(config: &IncidentConfig, incident: &Incident, step: i64) -> i64 {
 fn distinct_steps(rows: &VecDeque<FlaggedRow>) -> u32 {
     let mut counted: Option<Timestamp> = None;
     let mut steps = 0;
-    for row in rows {
+    for row in rows.iter().filter(|row| row.opens) {
         if counted.is_none_or(|last| row.bucket.since(last).abs() > row.step / 2) {
             counted = Some(row.bucket);
             steps += 1;

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
 use super::life_cycle::{CloseReason, IncidentStatus};
-use super::member::{MOST_MEMBERS, Member, Peak};
+use super::member::{MOST_MEMBERS, Member};
+use super::peak::Peak;
+use super::seen_rows::SeenRows;
 use crate::feature::StatusCounts;
 use crate::guard::{Confidence, Severity};
 use crate::history::{FlaggedRow, FlaggedSignal};
@@ -32,9 +34,10 @@ const FLAPPING: u64 = 2;
 pub struct Incident {
     /// Id, made of the names of the entity and the start. Every run over the same data gives the same.
     pub id: String,
-    /// Fingerprint, made of the names of the entity, the kind of its fault, and the culprit if that is
-    /// another service. It stays the same when the same fault returns. It is settled with the fifth
-    /// flagged row, or at the end of a shorter incident.
+    /// Fingerprint of the fault: the service of the culprit, the kind of its anomalies and their
+    /// direction. It stays the same when the same fault returns, whichever entity opens the incident,
+    /// and differs between two faults behind the same entity. It is settled with the fifth flagged
+    /// row, or at the end of a shorter incident.
     pub fingerprint: String,
     /// Whether the fingerprint is settled.
     pub is_settled: bool,
@@ -112,16 +115,17 @@ pub struct Incident {
     pub reached: u64,
     /// Start of the first flagged row of the entity that joined last.
     pub last_joined: Timestamp,
+    /// Its rows so far, and weak rows of all its entities that may still count.
+    pub seen: SeenRows,
 }
 
 impl Incident {
     pub(super) fn open(entity: Entity, first: &FlaggedRow, opened_at: Timestamp) -> Self {
-        let fault = Fault::of(&first.signals);
-        let fingerprint = fnv1a(&[&entity.service, &entity.endpoint, fault.as_str()], 0);
+        let fingerprint = fingerprint(&entity.service, &first.signals);
         let id = fnv1a(&[&entity.service, &entity.endpoint], first.bucket.nanos().cast_unsigned());
         Self {
             id: format!("INC-{id:016x}"),
-            fingerprint: format!("{fingerprint:016x}"),
+            fingerprint,
             is_settled: false,
             entity,
             entity_id: first.entity,
@@ -157,17 +161,22 @@ impl Incident {
             members: Vec::new(),
             reached: 0,
             last_joined: first.bucket,
+            seen: SeenRows::default(),
         }
     }
 
     pub(super) fn add(&mut self, row: &FlaggedRow, critical_error_rate: f64) {
+        for weak in self.seen.take_weak(row.entity) {
+            self.rows += u64::from(self.seen.count(weak.bucket));
+            self.seen.add_to(&mut self.peaks, &weak);
+        }
         self.start = self.start.min(row.bucket);
         self.end = self.end.max(row.bucket.plus(row.step));
         self.step = self.step.max(row.step);
         self.rhythm = self.rhythm.max(row.rhythm);
         self.last_active = self.last_active.max(self.end);
         self.severity = self.severity.max(row.severity);
-        self.rows += 1;
+        self.rows += u64::from(self.seen.count(row.bucket));
         self.requests = self.requests.saturating_add(row.count);
         self.errors = self.errors.saturating_add(row.errors);
         self.no_response = self.no_response.saturating_add(row.no_response);
@@ -176,13 +185,14 @@ impl Incident {
         burn(&mut self.slo, row);
         begin(&mut self.onset, row);
         self.judge_errors(critical_error_rate);
-        for signal in &row.signals {
-            match self.peaks.iter_mut().find(|peak| peak.signal.signal == signal.signal) {
-                Some(known) => known.add(row.bucket, signal),
-                None => self.peaks.push(Peak::new(row.bucket, signal)),
-            }
+        self.seen.add_to(&mut self.peaks, row);
+    }
+
+    /// Keeps a weak row: it counts as soon as a later row of its entity extends the incident.
+    pub(super) fn wait(&mut self, row: FlaggedRow) {
+        if row.bucket >= self.start {
+            self.seen.wait(row);
         }
-        self.peaks.sort_by(|a, b| b.neg_log10_p.total_cmp(&a.neg_log10_p));
     }
 
     /// Adds another entity with its flagged rows. Returns whether the incident changed visibly: by a
@@ -212,6 +222,8 @@ impl Incident {
                 signal: signal.signal.clone(),
                 onset: None,
                 slo: None,
+                peaks: Vec::new(),
+                seen: SeenRows::default(),
             });
         }
         let mut changed = self.members.len() > listed;
@@ -230,9 +242,14 @@ impl Incident {
         self.last_active = self.last_active.max(end);
         self.severity = self.severity.max(row.severity);
         self.neg_log10_p = self.neg_log10_p.max(row.neg_log10_p);
+        let weak = self.seen.take_weak(row.entity);
         if let Some(member) = self.members.iter_mut().find(|member| member.entity == *entity) {
+            member.start = member.start.min(row.bucket);
             member.end = member.end.max(end);
-            member.rows += 1;
+            for row in weak.iter().chain(std::iter::once(row)) {
+                member.rows += u64::from(member.seen.count(row.bucket));
+                member.seen.add_to(&mut member.peaks, row);
+            }
             burn(&mut member.slo, row);
             begin(&mut member.onset, row);
             if let Some(signal) =
@@ -254,7 +271,7 @@ impl Incident {
         self.severity = self.severity.max(other.severity);
         self.neg_log10_p = self.neg_log10_p.max(other.neg_log10_p);
         self.reached += 1 + other.reached;
-        if let Some(peak) = other.peaks.first() {
+        if let Some(peak) = other.peaks.first().cloned() {
             self.members.push(Member {
                 entity: other.entity,
                 joined_at: other.opened_at,
@@ -265,6 +282,8 @@ impl Incident {
                 signal: peak.signal.signal.clone(),
                 onset: other.onset,
                 slo: other.slo,
+                peaks: other.peaks,
+                seen: other.seen,
             });
         }
         self.members.extend(other.members);
@@ -306,20 +325,31 @@ impl Incident {
         self.entities().any(|one| *one.service == *service)
     }
 
+    /// The peaks of the entity that opened it or of a listed member.
+    pub fn peaks_of(&self, entity: &Entity) -> Option<&[Peak]> {
+        if self.entity == *entity {
+            return Some(&self.peaks);
+        }
+        let member = self.members.iter().find(|member| member.entity == *entity)?;
+        Some(&member.peaks)
+    }
+
     /// Whether it is open.
     pub fn is_open(&self) -> bool {
         self.status != IncidentStatus::Resolved
     }
 
-    /// Sets the fingerprint by the peaks so far and by the culprit.
-    pub(crate) fn settle_fingerprint(&mut self, culprit: Option<&Entity>) {
-        let signals: Vec<FlaggedSignal> =
-            self.peaks.iter().map(|peak| peak.signal.clone()).collect();
-        let Entity { service, endpoint } = &self.entity;
-        let fault = Fault::of(&signals);
-        let mut parts = vec![&**service, &**endpoint, fault.as_str()];
-        parts.extend(culprit.map(|one| &*one.service).filter(|name| *name != &**service));
-        self.fingerprint = format!("{:016x}", fnv1a(&parts, 0));
+    /// Sets the fingerprint by the culprit and its flagged signals; without a culprit, or where it is
+    /// the entity of the incident, by the peaks so far.
+    pub(crate) fn settle_fingerprint(&mut self, culprit: Option<(&Entity, Vec<FlaggedSignal>)>) {
+        let own = || self.peaks.iter().map(|peak| peak.signal.clone()).collect();
+        let (service, signals) = match culprit {
+            Some((culprit, signals)) if *culprit != self.entity && !signals.is_empty() => {
+                (&culprit.service, signals)
+            }
+            _ => (&self.entity.service, own()),
+        };
+        self.fingerprint = fingerprint(service, &signals);
         self.is_settled = true;
     }
 
@@ -356,6 +386,16 @@ impl Incident {
             Confidence::Low
         }
     }
+}
+
+/// The fingerprint of a fault of a service with these signals, the strongest first.
+fn fingerprint(service: &str, signals: &[FlaggedSignal]) -> String {
+    let fault = Fault::of(signals);
+    let named = |signal: &&FlaggedSignal| signal.signal.as_str() == fault.as_str();
+    // the other kinds of faults have one direction each
+    let falls = signals.iter().find(named).is_some_and(|signal| signal.z < 0.0);
+    let direction = if falls { "down" } else { "up" };
+    format!("{:016x}", fnv1a(&[service, fault.as_str(), direction], 0))
 }
 
 /// Replaces the onset if the row is earlier.

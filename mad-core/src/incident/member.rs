@@ -1,49 +1,12 @@
-//! The other entities of an incident, and its signals at their worst.
+//! The other entities of an incident.
 
 use serde::{Deserialize, Serialize};
 
-use crate::history::FlaggedSignal;
+use super::peak::Peak;
+use super::seen_rows::SeenRows;
 use crate::series::{Entity, SignalName};
 use crate::slo::SloImpact;
 use crate::time::Timestamp;
-
-/// A flagged signal in the row in which its value was most extreme: highest if it rose, lowest if it
-/// fell.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Peak {
-    /// Start of the row.
-    pub at: Timestamp,
-    /// The signal in that row.
-    pub signal: FlaggedSignal,
-    /// The largest `-log10 p` of the signal in any row.
-    pub neg_log10_p: f64,
-}
-
-impl Peak {
-    /// The first row of a signal.
-    pub(super) fn new(at: Timestamp, signal: &FlaggedSignal) -> Self {
-        Self { at, signal: signal.clone(), neg_log10_p: signal.neg_log10_p }
-    }
-
-    /// Takes another row of the same signal.
-    pub(super) fn add(&mut self, at: Timestamp, signal: &FlaggedSignal) {
-        if self.is_exceeded_by(signal) {
-            (self.at, self.signal) = (at, signal.clone());
-        }
-        self.neg_log10_p = self.neg_log10_p.max(signal.neg_log10_p);
-    }
-
-    /// Whether a row is more extreme. A slow change counts more than a single row, and of a rise and
-    /// a fall the one with more evidence counts.
-    fn is_exceeded_by(&self, now: &FlaggedSignal) -> bool {
-        let then = &self.signal;
-        let is_slow = |signal: &FlaggedSignal| signal.drifting_for.is_some();
-        if is_slow(now) != is_slow(then) || (now.z < 0.0) != (then.z < 0.0) {
-            return now.neg_log10_p > self.neg_log10_p;
-        }
-        if now.z < 0.0 { now.value < then.value } else { now.value > then.value }
-    }
-}
 
 /// Members that an incident lists. Further members are only counted.
 pub const MOST_MEMBERS: usize = 100;
@@ -69,4 +32,8 @@ pub struct Member {
     pub onset: Option<Peak>,
     /// The error budgets that its rows used up; none without requests.
     pub slo: Option<SloImpact>,
+    /// Its flagged signals, each in its most extreme row, the signal with most evidence first.
+    pub peaks: Vec<Peak>,
+    /// Its rows so far.
+    pub seen: SeenRows,
 }

@@ -11,6 +11,9 @@ pub enum RowOutcome {
     Alarm(FlaggedRow),
     /// The row is flagged without an alarm: it joins an open incident and opens none.
     Flagged(FlaggedRow),
+    /// The row has flagged signals, but they are too weak for the number of its signals. It counts
+    /// in an incident that a later row extends. It neither opens one nor keeps one open.
+    Weak(FlaggedRow),
     /// The row is not flagged.
     Quiet {
         /// The entity.

@@ -103,6 +103,7 @@ impl Incident {
             if self.rhythm > self.step { self.rhythm.saturating_mul(SPARSE_ROWS) } else { 0 };
         let sparse = sparse.min(DAY);
         let cooldown = if self.cooldown > 0 { self.cooldown.max(sparse) } else { 0 };
+        self.seen.drop_weak();
         self.status = IncidentStatus::Resolved;
         self.closed_at = Some(at);
         self.close_reason = Some(reason);

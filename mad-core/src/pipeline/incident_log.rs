@@ -14,7 +14,7 @@ use crate::culprit::Ranking;
 use crate::error::Result;
 use crate::feature::RowHead;
 use crate::guard::{JudgedRow, JudgedSignal};
-use crate::history::{FlaggedRow, History, HistoryRing, NewHistoryRow};
+use crate::history::{FlaggedRow, FlaggedSignal, History, HistoryRing, NewHistoryRow};
 use crate::incident::{
     CloseReason, Incident, IncidentChange, IncidentGrouper, OpenState, RowOutcome,
 };
@@ -117,7 +117,8 @@ impl IncidentLog {
         if let RowOutcome::Alarm(row) | RowOutcome::Flagged(row) = &outcome
             && !self.grouper.is_absorbed(row)
         {
-            self.history.push_flagged(row.clone());
+            let others = Vec::new();
+            self.history.push_flagged(FlaggedRow { others, ..row.clone() });
         }
         self.grouper.take(entity, outcome, shared.graph, changes);
         self.follow(shared, changes.get_mut(before..).unwrap_or_default());
@@ -218,7 +219,19 @@ impl IncidentLog {
             return;
         }
         let ranking = self.view(shared).rank_incident(incident);
-        let culprit = ranking.culprits.first().map(|first| &first.entity);
+        let culprit = ranking.culprits.first().map(|first| {
+            let peaks = incident.peaks_of(&first.entity);
+            let signals =
+                peaks.map(|peaks| peaks.iter().map(|peak| peak.signal.clone()).collect::<Vec<_>>());
+            let of_evidence = || {
+                let evidence = first.evidence.iter();
+                let signal = evidence.map(|one| {
+                    FlaggedSignal::new(one.signal.clone(), one.value, one.neg_log10_p).z(one.z)
+                });
+                signal.collect()
+            };
+            (&first.entity, signals.unwrap_or_else(of_evidence))
+        });
         self.grouper.settle_fingerprint(incident, culprit);
     }
 

@@ -55,7 +55,18 @@ impl Pipeline {
     /// Explains an incident.
     pub fn explain(&self, incident: &Incident) -> Explanation {
         let (ranking, chain) = (self.ranking_of(incident), self.chain(incident));
-        TemplateExplainer.explain_with(incident, Some(&ranking), &chain)
+        let since = self.known_since(incident);
+        TemplateExplainer.explain_with(incident, Some(&ranking), &chain, since)
+    }
+
+    /// Start of the first row or point of the entity of an incident, if it is still known.
+    fn known_since(&self, incident: &Incident) -> Option<Timestamp> {
+        let row = self.newest_row(incident.entity_id).map(|(maturity, _)| maturity.first);
+        let points = incident.signals().filter_map(|signal| {
+            let series = self.names.series.find(incident.entity_id, signal.as_str())?;
+            Some(self.newest_point(series)?.0.first)
+        });
+        points.chain(row).min()
     }
 
     /// The first anomalies of an incident in order of time: see [`TemplateExplainer::chain`].

@@ -54,26 +54,26 @@ fn each_link_has_a_relation_to_an_earlier_one() {
         .collect();
     let tied = |to: &str, tie| Some((to.to_owned(), tie));
     assert_eq!(links[0], (100, "store /a".to_owned(), None));
-    assert_eq!(links[1], (101, "cart /x".to_owned(), tied("store /a", Tie::Calls)));
-    // the nearest earlier one with a relation to it
-    assert_eq!(links[2], (101, "store /b".to_owned(), tied("cart /x", Tie::CalledBy)));
+    // of the same minute, the callee comes before its caller, whatever their names are
+    assert_eq!(links[1], (101, "store /b".to_owned(), tied("store /a", Tie::SameService)));
+    assert_eq!(links[2], (101, "cart /x".to_owned(), tied("store /b", Tie::Calls)));
     assert_eq!(links[3], (102, "front /".to_owned(), tied("cart /x", Tie::Calls)));
     assert_eq!(chain[0].change.as_ref().unwrap().version, "1.4.2");
-    assert!(chain[1].change.is_none());
+    assert!(chain[2].change.is_none());
     let sentences = pipeline.explain(incidents[0]).chain;
     assert_eq!(sentences.len(), 4);
-    let start = "11:40 UTC: store /a: median latency reached 1,0";
+    let start = "11:40 UTC: store /a: median latency was 1,0";
     assert!(sentences[0].starts_with(start), "{}", sentences[0]);
     let change = ", within 3 minutes of a change: deploy 1.4.2.";
     assert!(sentences[0].ends_with(change), "{}", sentences[0]);
     assert!(
-        sentences[1].starts_with("11:41 UTC: cart /x, which calls store: "),
+        sentences[2].starts_with("11:41 UTC: cart /x, which calls store: "),
         "{}",
-        sentences[1]
+        sentences[2]
     );
     let document = serde_json::to_value(IncidentDocument::new(&pipeline, incidents[0])).unwrap();
-    assert_eq!(document["chain"][1]["tie"], "calls");
-    assert_eq!(document["chain"][1]["to"], "store /a");
+    assert_eq!(document["chain"][2]["tie"], "calls");
+    assert_eq!(document["chain"][2]["to"], "store /b");
     assert_eq!(document["chain"][0]["change"]["kind"], "deploy");
 }
 

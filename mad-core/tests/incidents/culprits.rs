@@ -56,6 +56,8 @@ fn row(entity: u32, at: i64, neg_log10_p: f64) -> FlaggedRow {
         severity: Severity::Warning,
         neg_log10_p,
         effective_n: 0.0,
+        others: Vec::new(),
+        opens: true,
         explained_by: None,
         signals: vec![signal(Signal::P95Latency, neg_log10_p)],
     }

@@ -224,6 +224,8 @@ fn flagged(i: i64, neg_log10_p: f64) -> FlaggedRow {
         severity: Severity::Warning,
         neg_log10_p,
         effective_n: 9.0,
+        others: Vec::new(),
+        opens: true,
         explained_by: None,
         signals: vec![slow_p95(neg_log10_p)],
     }

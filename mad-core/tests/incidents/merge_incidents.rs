@@ -84,6 +84,8 @@ impl<T: Topology> Group<T> {
             severity: self.severity,
             neg_log10_p: 12.0,
             effective_n: 9.0,
+            others: Vec::new(),
+            opens: true,
             explained_by: None,
             signals: vec![slow_p95(12.0)],
         };

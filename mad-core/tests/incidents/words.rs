@@ -55,13 +55,15 @@ fn incident() -> Incident {
         reached: 0,
         last_joined: Timestamp::default(),
         last_active: start.plus(9 * MINUTE),
+        seen: mad_core::incident::SeenRows::default(),
     }
 }
 
 fn peak(signal: Signal, value: f64, expected: f64, z: f64, neg_log10_p: f64) -> Peak {
     let (low, high) = (expected * 0.5, expected * 1.5);
     let signal = FlaggedSignal::new(signal, value, neg_log10_p).expected(expected, low, high).z(z);
-    Peak { at: Timestamp::from_nanos(START + 3 * MINUTE), signal, neg_log10_p }
+    let at = Timestamp::from_nanos(START + 3 * MINUTE);
+    Peak { at, signal, neg_log10_p, usual: expected, is_flagged: true }
 }
 
 fn explain(incident: &Incident, ranking: Option<&Ranking>) -> Explanation {

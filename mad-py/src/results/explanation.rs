@@ -26,6 +26,10 @@ macro_rules! fields {
 fields!(Explanation:
     /// A summary with the signal, the place and the time.
     summary -> &str;
+    /// The first culprit of the ranking, since when, and its strongest signal.
+    root_cause -> &str;
+    /// The entity whose anomaly came first.
+    first_failure -> &str;
     /// One sentence per flagged signal.
     why_flagged -> &[String];
     /// The impact on users.
@@ -36,6 +40,8 @@ fields!(Explanation:
     likely_causes -> &[String];
     /// Checks to make first.
     recommended_actions -> &[String];
+    /// Checks that were made and found nothing.
+    checks -> &[String];
     /// The rule behind the confidence.
     confidence_rule -> &str;
     /// The facts behind the severity.
@@ -54,12 +60,13 @@ impl Explanation {
 
     fn _repr_html_(&self) -> String {
         let core = &self.core;
-        let parts: [(&str, &[String]); 5] = [
+        let parts: [(&str, &[String]); 6] = [
             ("Why it was flagged", &core.why_flagged),
             ("Impact", &core.impact),
             ("How it spread", &core.chain),
             ("Likely causes", &core.likely_causes),
             ("What to do", &core.recommended_actions),
+            ("Checked, nothing found", &core.checks),
         ];
         html::lists(&core.summary, &parts)
     }

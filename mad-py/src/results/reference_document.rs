@@ -128,12 +128,16 @@ fn incident(report: &ReferenceReport, one: &ReferenceIncident) -> IncidentDocume
         reached: 0,
         slo: None,
         chain: Vec::new(),
+        similar: Vec::new(),
         culprit: ranking.culprits.first().map(|culprit| EntityDocument {
             service: culprit.service.clone(),
             endpoint: culprit.endpoint.clone(),
         }),
         explanation: Explanation {
             line: summary.clone(),
+            root_cause: String::new(),
+            first_failure: String::new(),
+            checks: Vec::new(),
             summary,
             why_flagged: Vec::new(),
             impact: Vec::new(),

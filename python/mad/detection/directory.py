@@ -301,12 +301,14 @@ def _services(run: Run) -> bytes:
 def _drain(run: Run, outputs: files.Outputs, kinds: set[str]) -> None:
     """Writes the rows that were judged since the last call."""
     outputs.append("features.csv", run.take_features_csv())
-    has_points = not {"metrics", "logs"}.isdisjoint(kinds)
-    if "requests" in kinds or not has_points:
+    # spans are judged as requests, and their missing spans and network times as points
+    has_points = not {"metrics", "logs", "spans"}.isdisjoint(kinds)
+    has_requests = not {"requests", "spans"}.isdisjoint(kinds) or not has_points
+    if has_requests:
         outputs.append(SCORED, run.take_scored_csv())
         outputs.append(SERVICES, _services(run))
     if has_points:
-        name = SCORED_METRICS if "requests" in kinds else SCORED
+        name = SCORED_METRICS if has_requests else SCORED
         outputs.append(name, _scored_metrics(run))
 
 

@@ -208,15 +208,19 @@ def _incident(incident: Json, step: float, titled: bool) -> dict[str, Any]:
         "facts": facts,
         "affected": affected,
         "summary": words.visible(explanation.get("summary") or ""),
-        "parts": [
-            {"heading": heading, "items": items}
-            for heading, items in summary.explanation_parts(explanation)
-        ],
+        "findings": _lists(summary.findings(explanation)),
+        "parts": _lists(summary.reasons(explanation)),
+        "similar": summary.similar(incident),
         "confidence": words.visible(explanation.get("confidence") or ""),
         "confidence_rule": words.visible(explanation.get("confidence_rule") or ""),
         "ranking": _ranking(incident),
         "charts": _charts(incident, start, end, titled),
     }
+
+
+def _lists(parts: list[tuple[str, list[str]]]) -> list[dict[str, Any]]:
+    """Headings with their items."""
+    return [{"heading": heading, "items": items} for heading, items in parts]
 
 
 def _ranking(incident: Json) -> dict[str, Any]:

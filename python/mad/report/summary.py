@@ -37,15 +37,9 @@ def is_open(incident: Json) -> bool:
 
 
 def bounds(incident: Json, step: float) -> tuple[datetime | None, datetime | None]:
-    """Start and end of an incident; the end includes the whole last flagged step."""
+    """Start and end of an incident; an empty interval lasts one step."""
     start = times.time_or_none(incident.get("start"))
     end = times.time_or_none(incident.get("end")) or start
-    series = incident.get("series") or {}
-    buckets, flags = series.get("bucket") or [], series.get("flagged") or []
-    for bucket, flagged in zip(buckets, flags, strict=False):
-        moment = times.time_or_none(bucket) if flagged else None
-        if moment is not None and start is not None and end is not None and start <= moment <= end:
-            end = max(end, moment + timedelta(seconds=step))
     if start is not None and start == end:
         end = start + timedelta(seconds=step)
     return start, end
@@ -92,7 +86,7 @@ def _base(peak: Json, signal: str) -> tuple[str, Any, str]:
 
     The explanation quotes the usual value, so this does too; the range only stands in for it.
     """
-    usual, high = peak.get("expected"), peak.get("expected_high")
+    usual, high = peak.get("usual", peak.get("expected")), peak.get("expected_high")
     if words.is_number(usual):
         text = f"usual {words.quantity(usual, signal)}"
         return text, usual, text
@@ -298,22 +292,48 @@ def suppressed(document: Json) -> list[tuple[str, str, int]]:
     return sorted(rows, key=lambda row: -row[2])
 
 
-_PARTS = {
-    "why_flagged": "Why it was flagged",
+_FINDINGS = {
+    "root_cause": "Root cause",
+    "first_failure": "First failure",
     "impact": "Impact",
+}
+_REASONS = {
+    "why_flagged": "Why it was flagged",
     "chain": "How it spread",
     "likely_causes": "Likely causes",
     "recommended_actions": "What to do",
+    "checks": "Checked, nothing found",
 }
 
 
-def explanation_parts(explanation: Json) -> list[tuple[str, list[str]]]:
-    """The lists of an explanation that are not empty, each with its heading."""
-    return [
-        (heading, [words.visible(item) for item in explanation[name]])
-        for name, heading in _PARTS.items()
-        if explanation.get(name)
-    ]
+def findings(explanation: Json) -> list[tuple[str, list[str]]]:
+    """The most likely root cause, the first failure and the impact, each with its heading."""
+    return _parts(explanation, _FINDINGS)
+
+
+def reasons(explanation: Json) -> list[tuple[str, list[str]]]:
+    """The other lists of an explanation that are not empty, each with its heading."""
+    return _parts(explanation, _REASONS)
+
+
+def _parts(explanation: Json, headings: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    found = []
+    for name, heading in headings.items():
+        content = explanation.get(name) or []
+        items = [content] if isinstance(content, str) else list(content)
+        if items:
+            found.append((heading, [words.visible(item) for item in items]))
+    return found
+
+
+def similar(incident: Json) -> list[str]:
+    """`2026-01-05 10:00 to 10:12 UTC (Warning, INC-12)`: earlier incidents of the same fault."""
+    found = []
+    for one in incident.get("similar") or []:
+        start, end = (times.time_or_none(one.get(key)) for key in ("start", "end"))
+        severity, name = (words.visible(one.get(key) or "") for key in ("severity", "id"))
+        found.append(f"{times.span(start, end)} ({severity}, {name})")
+    return found
 
 
 def rejected_line(document: Json) -> str:

@@ -25,6 +25,7 @@ _PLAIN_WIDTH = 110
 _LISTED = 20
 _LEVELS = 20
 _LONG_NAME = 30
+_EARLIER = "Earlier incidents of the same fault"
 _SPAN = 15
 """Width of a column that shows the day above the hours."""
 
@@ -176,7 +177,9 @@ def print_incident(out: Console, incident: Json, *, full: bool) -> None:
     culprit = summary.culprit_of(incident)
     blamed = words.entity(culprit) if culprit else "unclear from the evidence"
     out.print(Text("Culprit: ", style="bold").append(blamed, style="not bold"))
-    for heading, items in summary.explanation_parts(explanation):
+    parts = [*summary.findings(explanation), *summary.reasons(explanation)]
+    earlier = summary.similar(incident)
+    for heading, items in [*parts, *([(_EARLIER, earlier)] if earlier else [])]:
         out.print(Text(heading, style="bold"))
         for item in items:
             out.print(Padding(Text(f"- {item}"), (0, 0, 0, 2)))

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{
-    DeviationDocument, LinkDocument, MemberDocument, RankingDocument, SeriesDocument, SloDocument,
-};
+use super::peak::{PeakDocument, peak_documents};
+use super::{LinkDocument, MemberDocument, RankingDocument, SeriesDocument, SloDocument};
 use crate::explain::Explanation;
-use crate::incident::{Incident, Peak};
+use crate::incident::Incident;
 use crate::pipeline::Pipeline;
 use crate::series::Entity;
 
 /// Maximum of affected entities in a document.
 const AFFECTED: usize = 50;
+/// Maximum of earlier incidents with the same fingerprint in a document.
+const SIMILAR: usize = 5;
 
 /// One incident.
 #[derive(Debug, Clone, Serialize)]
@@ -43,6 +44,7 @@ pub struct IncidentDocument {
     pub reached: u64,
     pub slo: Option<SloDocument>,
     pub chain: Vec<LinkDocument>,
+    pub similar: Vec<SimilarDocument>,
     pub culprit: Option<EntityDocument>,
     pub explanation: Explanation,
     pub ranking: RankingDocument,
@@ -50,13 +52,14 @@ pub struct IncidentDocument {
     pub series: Option<SeriesDocument>,
 }
 
-/// The most extreme value of a signal.
+/// An earlier incident with the same fingerprint.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
-pub struct PeakDocument {
-    #[serde(flatten)]
-    pub deviation: DeviationDocument,
-    pub at: String,
+pub struct SimilarDocument {
+    pub id: String,
+    pub start: String,
+    pub end: String,
+    pub severity: &'static str,
 }
 
 /// An entity.
@@ -103,12 +106,13 @@ impl IncidentDocument {
             requests: incident.requests,
             errors: incident.errors,
             no_response: incident.no_response,
-            peaks: incident.peaks.iter().map(peak_document).collect(),
+            peaks: peak_documents(&incident.peaks),
             affected,
             members: incident.members.iter().map(Into::into).collect(),
             reached: incident.reached,
             slo: incident.slo.as_ref().map(Into::into),
             chain: pipeline.chain(incident).iter().map(Into::into).collect(),
+            similar: similar(pipeline, incident),
             culprit: ranking.culprits.first().map(|culprit| entity_document(&culprit.entity)),
             explanation: pipeline.explain(incident),
             series: pipeline.incident_window(&incident.id).map(|window| {
@@ -118,27 +122,28 @@ impl IncidentDocument {
                     SeriesDocument::of_requests(window, pipeline.config())
                 }
             }),
-            ranking: RankingDocument::new(&ranking),
+            ranking: RankingDocument::of_incident(&ranking, incident),
         }
     }
 }
 
-fn entity_document(entity: &Entity) -> EntityDocument {
-    EntityDocument { service: entity.service.to_string(), endpoint: entity.endpoint.to_string() }
+/// The newest earlier incidents with the same fingerprint, as far as they are kept.
+fn similar(pipeline: &Pipeline, incident: &Incident) -> Vec<SimilarDocument> {
+    let is_similar = |other: &&Incident| {
+        other.id != incident.id
+            && other.fingerprint == incident.fingerprint
+            && other.start < incident.start
+    };
+    let found = pipeline.incidents().into_iter().filter(is_similar).take(SIMILAR);
+    let document = |other: &Incident| SimilarDocument {
+        id: other.id.clone(),
+        start: other.start.to_string(),
+        end: other.end.to_string(),
+        severity: other.severity.as_str(),
+    };
+    found.map(document).collect()
 }
 
-fn peak_document(peak: &Peak) -> (String, PeakDocument) {
-    let flagged = &peak.signal;
-    let document = PeakDocument {
-        deviation: DeviationDocument {
-            value: flagged.value,
-            expected: flagged.expected,
-            expected_low: flagged.low,
-            expected_high: flagged.high,
-            z: flagged.z,
-            neg_log10_p: flagged.neg_log10_p,
-        },
-        at: peak.at.to_string(),
-    };
-    (flagged.signal.to_string(), document)
+fn entity_document(entity: &Entity) -> EntityDocument {
+    EntityDocument { service: entity.service.to_string(), endpoint: entity.endpoint.to_string() }
 }

@@ -3,6 +3,7 @@
 mod clocks;
 mod incident;
 mod level;
+mod peak;
 mod ranking;
 mod rejected;
 mod report;
@@ -11,8 +12,9 @@ mod slo;
 mod spread;
 
 pub use clocks::ClockFaultDocument;
-pub use incident::{EntityDocument, IncidentDocument, PeakDocument};
+pub use incident::{EntityDocument, IncidentDocument, SimilarDocument};
 pub use level::LevelDocument;
+pub use peak::PeakDocument;
 pub use ranking::{CulpritDocument, DeviationDocument, EvidenceDocument, RankingDocument};
 pub use rejected::{RejectedDocument, RejectedRecord};
 pub use report::{Document, EntitySummary, SCHEMA_VERSION};

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::culprit::{Culprit, Evidence, Ranking};
+use crate::incident::{Incident, Peak};
 
 /// A ranking.
 #[derive(Debug, Clone, Serialize)]
@@ -56,6 +57,21 @@ pub struct DeviationDocument {
 }
 
 impl RankingDocument {
+    /// The document of the ranking of an incident. Evidence of its entities is that of their peaks, so
+    /// that one page has one value and one usual value of a signal.
+    pub fn of_incident(ranking: &Ranking, incident: &Incident) -> Self {
+        let mut document = Self::new(ranking);
+        for (culprit, known) in document.culprits.iter_mut().zip(&ranking.culprits) {
+            let Some(peaks) = incident.peaks_of(&known.entity) else { continue };
+            for (evidence, own) in culprit.evidence.iter_mut().zip(&known.evidence) {
+                if let Some(peak) = peaks.iter().find(|peak| peak.signal.signal == own.signal) {
+                    *evidence = at_peak(own, peak);
+                }
+            }
+        }
+        document
+    }
+
     /// The document of a ranking.
     pub fn new(ranking: &Ranking) -> Self {
         Self {
@@ -98,4 +114,22 @@ fn evidence_document(evidence: &Evidence) -> EvidenceDocument {
         },
         text: crate::explain::evidence_text(evidence),
     }
+}
+
+/// The evidence in the row of a peak.
+fn at_peak(evidence: &Evidence, peak: &Peak) -> EvidenceDocument {
+    let flagged = &peak.signal;
+    let at_peak = Evidence {
+        at: peak.at,
+        value: flagged.value,
+        expected: flagged.expected,
+        low: flagged.low,
+        high: flagged.high,
+        z: flagged.z,
+        neg_log10_p: peak.neg_log10_p,
+        ..evidence.clone()
+    };
+    // the text quotes the usual value, as the explanation does
+    let text = crate::explain::evidence_text(&Evidence { expected: peak.usual, ..at_peak.clone() });
+    EvidenceDocument { text, ..evidence_document(&at_peak) }
 }

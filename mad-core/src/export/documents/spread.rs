@@ -1,8 +1,11 @@
 //! The entities of an incident and its spread, as reports and files show them.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::SloDocument;
+use super::peak::{PeakDocument, peak_documents};
 use crate::explain::Link;
 use crate::incident::Member;
 
@@ -18,6 +21,7 @@ pub struct MemberDocument {
     pub rows: u64,
     pub signal: String,
     pub neg_log10_p: f64,
+    pub peaks: BTreeMap<String, PeakDocument>,
     pub slo: Option<SloDocument>,
 }
 
@@ -32,6 +36,7 @@ impl From<&Member> for MemberDocument {
             rows: member.rows,
             signal: member.signal.to_string(),
             neg_log10_p: member.neg_log10_p,
+            peaks: peak_documents(&member.peaks),
             slo: member.slo.as_ref().map(Into::into),
         }
     }

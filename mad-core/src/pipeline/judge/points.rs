@@ -50,9 +50,23 @@ impl Judge {
         let threshold = self.threshold_neg_log10_p();
         outcomes.retain(|one: &PointOutcome| one.signal.neg_log10_p >= threshold);
         outcomes.sort_by(|a, b| b.signal.neg_log10_p.total_cmp(&a.signal.neg_log10_p));
-        let Some(strongest) = outcomes.first() else {
+        let is_weak = outcomes.is_empty() && judged.signals.iter().any(|one| one.is_anomaly);
+        if outcomes.is_empty() && !is_weak {
             let quiet = RowOutcome::Quiet { entity, at: bucket, step, neg_log10_p: highest };
             return Some((judged, quiet));
+        }
+        let of_outcomes = |name: &SignalName| outcomes.iter().any(|one| one.signal.signal == *name);
+        let others = judged.signals.iter().filter(|one| one.is_anomaly && !of_outcomes(&one.name));
+        let others: Vec<FlaggedSignal> = others.filter_map(unflagged).collect();
+        let Some(strongest) = outcomes.first() else {
+            let row = FlaggedRow {
+                step,
+                neg_log10_p: highest,
+                others,
+                opens: false,
+                ..FlaggedRow::new(entity, bucket)
+            };
+            return Some((judged, RowOutcome::Weak(row)));
         };
         let neg_log10_p = strongest.signal.neg_log10_p;
         let severity = outcomes.iter().map(|one| one.severity).max();
@@ -63,6 +77,7 @@ impl Judge {
             severity: severity.unwrap_or_default(),
             neg_log10_p,
             signals: outcomes.into_iter().map(|one| one.signal).collect(),
+            others,
             ..FlaggedRow::new(entity, bucket)
         };
         let outcome = match effective_n {
@@ -173,6 +188,17 @@ struct Judged {
     signal: JudgedSignal,
     verdict: Verdict,
     alarm: Alarm,
+}
+
+/// A value that is not flagged strongly enough for its row, with the expected one.
+fn unflagged(judged: &JudgedSignal) -> Option<FlaggedSignal> {
+    let (score, value) = (&judged.score, judged.sample.value);
+    let is_known = value.is_finite() && score.expected.is_finite() && score.z.is_finite();
+    is_known.then(|| {
+        FlaggedSignal::new(judged.name.clone(), value, judged.neg_log10_p)
+            .expected(score.expected, score.low, score.high)
+            .z(score.z)
+    })
 }
 
 /// The verdict of a row of series: that of its flagged series with the strongest evidence, or of

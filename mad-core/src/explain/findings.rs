@@ -1,0 +1,107 @@
+//! The cause and the first failure of an incident, and the checks that found nothing.
+
+use super::causes::Pattern;
+use super::chain::Link;
+use super::phrases::{change, first_value, is_complete, peaks};
+use super::words::{date_clock, duration, moment, named, one_line};
+use crate::culprit::Ranking;
+use crate::incident::{Incident, Peak};
+use crate::series::{Entity, SILENCE, Signal};
+use crate::time::{DAY, Timestamp};
+
+/// `store /get, anomalous since 2026-01-06 10:44 UTC: median latency reached 310 ms (usual 120 ms).`
+pub(super) fn root_cause(ranking: Option<&Ranking>, pattern: &Pattern) -> String {
+    let first = ranking.and_then(|ranking| ranking.culprits.first());
+    let Some(first) = first.filter(|first| first.score.is_finite()) else {
+        return "Unknown: no entity stands out.".to_owned();
+    };
+    let what = if pattern.entity() == &first.entity { pattern.strongest() } else { None };
+    let what = what.map_or_else(String::new, |peak| format!(": {}", change(peak)));
+    format!("{}, anomalous since {}{what}.", named(&first.entity), pattern.since())
+}
+
+/// `cart /add at 10:42 UTC: median latency was 310 ms (usual 120 ms).`
+pub(super) fn first_failure(incident: &Incident, chain: &[Link]) -> String {
+    let first = chain.first().map(|link| (&link.entity, Peak::new(link.at, &link.signal)));
+    let own = || Some((&incident.entity, incident.onset.clone()?));
+    let Some((entity, onset)) = first.or_else(own) else {
+        return format!("{} at {}.", named(&incident.entity), at(incident, incident.start));
+    };
+    let what = if is_complete(&onset.signal) { first_value(&onset) } else { "flagged".to_owned() };
+    format!("{} at {}: {what}.", named(entity), at(incident, onset.at))
+}
+
+fn at(incident: &Incident, time: Timestamp) -> String {
+    moment(time, incident.start, incident.end, incident.step)
+}
+
+/// The checks that were made and found nothing. `known_since` is the start of the first row of the
+/// entity that opened the incident.
+pub(super) fn checks(
+    incident: &Incident,
+    ranking: Option<&Ranking>,
+    known_since: Option<Timestamp>,
+) -> Vec<String> {
+    let mut out = Vec::new();
+    let culprits = ranking.map_or(&[][..], |ranking| &ranking.culprits);
+    if let Some(first) = culprits.first().filter(|first| first.score.is_finite()) {
+        let service = one_line(&first.entity.service);
+        if first.change.is_none() {
+            out.push(format!(
+                "Changes: none of {service} is known in the 30 minutes before {}.",
+                date_clock(first.onset, incident.step),
+            ));
+        }
+        if first.explained_by.is_none() && first.slow_calls_to.is_none() {
+            out.push(format!(
+                "Calls: no service that {service} is known to call became anomalous before it."
+            ));
+        }
+    }
+    out.extend(own_signals(incident));
+    if incident.reached == 0 && culprits.len() < 2 {
+        out.push("Other entities: none became anomalous with it.".to_owned());
+    }
+    out.extend(known_since.and_then(|since| short_past(&incident.entity, incident, since)));
+    out
+}
+
+/// The signals of requests that were not flagged.
+fn own_signals(incident: &Incident) -> Option<String> {
+    if incident.requests == 0 {
+        return None;
+    }
+    let has = |wanted: &[Signal]| {
+        peaks(incident).any(|peak| wanted.iter().any(|signal| peak.signal.signal == *signal))
+    };
+    let is_silent = incident.signals().any(|signal| signal.as_str() == SILENCE);
+    let mut quiet = Vec::new();
+    if !has(&[Signal::P50Latency, Signal::P95Latency, Signal::SlowShare]) {
+        quiet.push("latency");
+    }
+    if !has(&[Signal::ErrorRate]) && !incident.errors_rose {
+        quiet.push("error rate");
+    }
+    if !has(&[Signal::RequestCount]) && !is_silent {
+        quiet.push("number of requests");
+    }
+    let names = match quiet.as_slice() {
+        [] => return None,
+        [only] => (*only).to_owned(),
+        [first, rest @ ..] => format!("{first} and {}", rest.join(" and ")),
+    };
+    Some(format!("Signals of {}: {names} not flagged.", named(&incident.entity)))
+}
+
+/// `History: 45 minutes of payments /pay are known before the incident, too few to know its daily
+/// rhythm.`
+fn short_past(entity: &Entity, incident: &Incident, since: Timestamp) -> Option<String> {
+    let known = incident.start.since(since);
+    (known > 0 && known < DAY).then(|| {
+        format!(
+            "History: {} of {} are known before the incident, too short for a daily rhythm.",
+            duration(known),
+            named(entity),
+        )
+    })
+}
