@@ -88,7 +88,7 @@ impl EngineUpdate {
     }
 
     /// Calls of traces that failed: when, trace, service, endpoint or operation, status,
-    /// milliseconds.
+    /// milliseconds, span and its parent.
     fn failures(&self) -> Vec<FailureRecord> {
         self.seen.failures.clone()
     }

@@ -16,8 +16,8 @@ const FAILURES: usize = 1_000;
 const TOO_LONG_MS: f64 = 5_000.0;
 
 /// A call that failed: when (nanoseconds), trace, service, endpoint or operation, status,
-/// milliseconds.
-pub type FailureRecord = (i64, String, String, String, String, f64);
+/// milliseconds, and the ids of its span and of the parent of that, empty for a request.
+pub type FailureRecord = (i64, String, String, String, String, f64, String, String);
 /// A log line: when (nanoseconds), service, level, body, trace.
 pub type LineRecord = (i64, String, String, String, Option<String>);
 /// Requests by status code.
@@ -58,15 +58,18 @@ impl Seen {
             && (request.is_error() || latency_ms > TOO_LONG_MS)
         {
             let status = status.to_string();
-            self.failed((timestamp.nanos(), trace, service, endpoint, status, latency_ms));
+            let names = [trace, service, endpoint, "", ""];
+            self.failed(timestamp.nanos(), names, status, latency_ms);
         }
     }
 
     fn span(&mut self, span: &Span<'_>) {
         let Span { trace_id, service, operation, start, duration_ms, status, .. } = *span;
+        let parent = span.parent_id.unwrap_or_default();
         if span.is_error() || duration_ms > TOO_LONG_MS {
             let status = status.to_owned();
-            self.failed((start.nanos(), trace_id, service, operation, status, duration_ms));
+            let names = [trace_id, service, operation, span.span_id, parent];
+            self.failed(start.nanos(), names, status, duration_ms);
         }
     }
 
@@ -113,13 +116,11 @@ impl Seen {
         }
     }
 
-    fn failed(
-        &mut self,
-        (at, trace, service, endpoint, status, ms): (i64, &str, &str, &str, String, f64),
-    ) {
+    /// Keeps a failed call: trace, service, endpoint, span and its parent.
+    fn failed(&mut self, at: i64, names: [&str; 5], status: String, ms: f64) {
         if self.batch.failures.len() < FAILURES {
-            let [trace, service, endpoint] = [trace, service, endpoint].map(str::to_owned);
-            self.batch.failures.push((at, trace, service, endpoint, status, ms));
+            let [trace, service, endpoint, span, parent] = names.map(str::to_owned);
+            self.batch.failures.push((at, trace, service, endpoint, status, ms, span, parent));
         }
     }
 }

@@ -11,7 +11,8 @@ from starlette.responses import Response
 
 from mad.api.commands import BUSY, analyse_now, resolve
 from mad.api.errors import not_found
-from mad.api.service import Json, Service, query_time, service_of
+from mad.api.failed_traces import correlation
+from mad.api.service import Json, Service, service_of
 from mad.journal.selection import Selection
 from mad.severity import FOUR_LEVELS
 
@@ -103,30 +104,5 @@ def _incident(service: Service, incident: dict[str, Any]) -> dict[str, Any]:
         ],
         "first_detected": incident["opened_at"],
         "last_updated": incident["closed_at"] or incident["end"],
-        "trace_correlation": _traces(service, incident),
-    }
-
-
-def _traces(service: Service, incident: dict[str, Any]) -> dict[str, Any]:
-    """Traces with failed calls during an incident; the trace with the most failed calls comes
-    first."""
-    start, end = (
-        query_time(incident["start"], "start") or 0,
-        query_time(incident["end"], "end") or 0,
-    )
-    total, traces = service.reader.failed_traces(start, end)
-    samples = [
-        {
-            "trace_id": calls[0][0],
-            "root_endpoint": calls[0][1],
-            "root_status": calls[0][2],
-            "affected_chain": list(dict.fromkeys(call[1] for call in calls)),
-        }
-        for calls in traces
-    ]
-    return {
-        "trace_id": samples[0]["trace_id"] if samples else None,
-        "correlated_failures": samples[0]["affected_chain"] if samples else [],
-        "total_traces": total,
-        "sample_traces": samples,
+        "trace_correlation": correlation(service, incident),
     }

@@ -258,10 +258,15 @@ def _culprit_fields(
     service: Service, culprit: dict[str, Any], start: int, end: int
 ) -> dict[str, Any]:
     names = culprit["service"], culprit["endpoint"]
-    figures = service.reader.flagged_rows(*names, start, end)
     known = service.reader.incidents_of(*names, TimeRange(start, end + 1))
-    # one incident has one severity, also where one of its members alone would have another
-    severity = json.loads(known[0])["severity"] if known else culprit["severity"]
+    severity = culprit["severity"]
+    if known:
+        # one incident has one severity, one time and one set of peaks, in every answer
+        incident = json.loads(known[0])
+        severity = incident["severity"]
+        start = query_time(incident["start"], "start") or start
+        end = (query_time(incident["end"], "end") or end + 1) - 1
+    figures = service.reader.flagged_rows(*names, start, end)
     return {
         "service": culprit["service"],
         "endpoint": culprit["endpoint"],

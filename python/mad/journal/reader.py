@@ -99,15 +99,22 @@ class Reader:
 
     def incidents_of(self, service: str, endpoint: str, within: TimeRange) -> list[str]:
         """Incidents to which an endpoint belongs and that overlap the time range, each as JSON:
-        those that it leads, then those that it or its service takes part in, the newest first."""
+        those that it leads, then those of which it is a member, then those in whose time it or
+        its service was anomalous, the newest first."""
         where = Where({})
         if within.start is not None:
             where.add("end > ?", within.start)
         if within.end is not None:
             where.add("start < ?", within.end)
+        member = (
+            "EXISTS (SELECT 1 FROM json_each(data, '$.members') AS member "
+            "WHERE member.value ->> 'service' = ? AND member.value ->> 'endpoint' IN (?, ''))"
+        )
         where.add(
-            "(service = ? AND endpoint = ? OR EXISTS (SELECT 1 "
+            f"(service = ? AND endpoint = ? OR {member} OR EXISTS (SELECT 1 "
             "FROM json_each(data, '$.affected') AS affected WHERE affected.value IN (?, ?)))",
+            service,
+            endpoint,
             service,
             endpoint,
             f"{service} {endpoint}".strip(),
@@ -115,8 +122,8 @@ class Reader:
         )
         return self._texts(
             f"SELECT data FROM incidents {where} "
-            "ORDER BY (service = ? AND endpoint = ?) DESC, start DESC, id LIMIT 10",
-            where.values_of_order(service, endpoint),
+            f"ORDER BY (service = ? AND endpoint = ?) DESC, {member} DESC, start DESC, id LIMIT 10",
+            where.values_of_order(service, endpoint, service, endpoint),
         )
 
     def open_incidents(self, service: str) -> list[str]:
@@ -264,29 +271,20 @@ class Reader:
             [*metrics, limit],
         )
 
-    def failed_traces(
-        self, start: int, end: int, samples: int = 3
-    ) -> tuple[int, list[list[tuple[str, str, str]]]]:
-        """Number of traces with failed calls in a time range, and the failed calls of up to
-        `samples` of them as (trace id, endpoint, status). Traces with the most failed calls come
-        first."""
-        (count,) = self._all(
-            "SELECT count(DISTINCT trace_id) FROM failures WHERE at >= ? AND at < ?", [start, end]
-        )[0]
-        found = self._all(
-            "SELECT trace_id, max(at) FROM failures WHERE at >= ? AND at < ? GROUP BY trace_id "
-            "ORDER BY count(*) DESC, max(at) DESC, trace_id LIMIT ?",
-            [start, end, samples],
+    def failed_calls(
+        self, entities: Sequence[str], start: int, end: int, traces: int = 500
+    ) -> list[Record]:
+        """The failed calls in a time range of the first traces in which an entity failed, in order
+        of time."""
+        return self._records(
+            """SELECT trace_id, span_id, parent_id, at, service, endpoint, status, duration_ms
+            FROM failures WHERE at >= ? AND at < ? AND trace_id IN (
+            SELECT trace_id FROM failures WHERE at >= ? AND at < ?
+            AND trim(service || ' ' || endpoint) IN (SELECT value FROM json_each(?))
+            GROUP BY trace_id ORDER BY min(at), trace_id LIMIT ?)
+            ORDER BY at, seq, position LIMIT 20000""",
+            [start, end, start, end, json.dumps(list(entities)), traces],
         )
-        calls = [
-            self._all(
-                "SELECT trace_id, service || ' ' || endpoint, status FROM failures "
-                "WHERE trace_id = ? AND at >= ? AND at < ? ORDER BY at, seq, position LIMIT 100",
-                [trace, start, end],
-            )
-            for trace, _ in found
-        ]
-        return count, calls
 
     def most_frequent_problem(
         self, services: Sequence[str], start: int, end: int

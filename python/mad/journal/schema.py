@@ -78,6 +78,7 @@ MIGRATIONS = (
         seq INTEGER NOT NULL, position INTEGER NOT NULL, at INTEGER NOT NULL,
         trace_id TEXT NOT NULL, service TEXT NOT NULL, endpoint TEXT NOT NULL,
         status TEXT NOT NULL, duration_ms REAL NOT NULL,
+        span_id TEXT NOT NULL, parent_id TEXT NOT NULL,
         UNIQUE (seq, position)
     );
     CREATE INDEX failures_at ON failures (at);

@@ -13,7 +13,7 @@ _COLUMNS = {
     "services": 12,
     "points": 8,
     "log_lines": 7,
-    "failures": 8,
+    "failures": 10,
     "incidents": 10,
     "history": 6,
     "batches": 8,
