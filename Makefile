@@ -12,7 +12,7 @@ SEEDS  ?= 2 3 4 5 6
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo serve-demo test test-rust test-real properties test-python test-panic test-tables test-field lint quality quality-shop quality-public quality-early quality-spans quality-cascades quality-lasting quality-calm bench-core bench-metrics bench-graph bench-storm bench bench-service bench-sources bench-overload soak faults quality-late quality-culprits quality-ablation bench-culprits fuzz clean
+.PHONY: help demo serve-demo test test-rust test-real properties test-python test-panic test-tables test-field lint quality quality-shop quality-public quality-early quality-spans quality-cascades quality-lasting quality-calm bench-core bench-metrics bench-graph bench-storm bench bench-service bench-sources bench-overload soak faults quality-late quality-culprits quality-words quality-ablation bench-culprits fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -122,6 +122,9 @@ quality-cascades: $(VENV)/.installed ## measure culprits of faults that only spa
 
 quality-culprits: ## measure culprits in simulated situations: faults, canaries, quiet windows
 	$(CARGO) run --release -q -p mad-benches --bin quality-culprits
+
+quality-words: $(VENV)/.installed $(VENV)/.tested ## compare the sentences of 10,000 incidents with the written files
+	$(BIN)/python benches/words.py
 
 quality-late: ## measure culprits when the alarm is 30 and 60 s late
 	$(CARGO) run --release -q -p mad-benches --bin late-onset

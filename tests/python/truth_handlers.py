@@ -1,0 +1,365 @@
+"""What the parts of each form of a sentence are compared with."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from truth_checker import AGAINST, CHANCE, CHANGE, MINUTE, Checker
+from truth_files import Entity, moment
+from truth_numbers import CLOCK, NUMBER, VALUE, clock, quantity, seconds, signal_of
+
+_BURNS = {"error": "errors", "latency": "latency"}
+
+
+def summary(of: Checker, match: re.Match[str]) -> None:
+    if match["entity"] != " ".join(of.lead).strip():
+        of.wrong(f"the incident is of {' '.join(of.lead)}")
+    change = re.fullmatch(CHANGE, match["what"])
+    rate = re.fullmatch(rf"error rate was (?P<value>{VALUE}) {AGAINST}", match["what"])
+    if rate:
+        share(of, rate["value"], rate["usual"] or rate["assumed"])
+    elif change:
+        of.change(change, of.lead)
+    elif match["what"] != "flagged":
+        of.wrong("the change has no known form")
+    of.span(match["span"])
+    rows = match["rows"]
+    if rows.endswith(", all flagged"):
+        length = seconds(rows.removesuffix(", all flagged"))
+        lasted = float((of.end - of.start) / np.timedelta64(1, "s"))
+        if not length.is_close(lasted):
+            of.wrong(f"it lasted {lasted:g} s")
+        of.count_rows(of.incident["rows"])
+    else:
+        of.count_rows(int(rows.split(" ")[0].replace(",", "")))
+    for part in re.split(r", | and ", match["others"] or ""):
+        other = re.fullmatch(rf"(.+?) ({VALUE})", part)
+        tail = re.fullmatch(rf"({VALUE}) of the requests took longer than {VALUE}", part)
+        if tail:
+            of.peak_is(of.lead, "slow_share", tail[1], falls=False)
+        elif other:
+            signal = signal_of(other[1])
+            peak = of.incident["peaks"].get(signal)
+            of.peak_is(of.lead, signal, other[2], falls=peak is not None and peak["z"] < 0)
+    if match["errors"]:
+        share(of, match["errors"], None)
+    ranked(of, match["ranked"])
+
+
+def ranked(of: Checker, said: str | None) -> None:
+    if said is None:
+        return
+    first = " ".join(of.of).strip() if of.culprit else ""
+    if said == "Nothing else was flagged around that time.":
+        if first != " ".join(of.lead).strip() or of.members:
+            of.wrong(f"the culprit is {first}, with {len(of.members)} members")
+        return
+    match = re.fullmatch(
+        rf"(.+) ranks first(?: of ({NUMBER}) entities with anomalies around that time)?\.", said
+    )
+    assert match, said
+    if match[1] != first:
+        of.wrong(f"the culprit is {first}")
+    if match[2] and int(match[2]) != len(of.incident["ranking"]["culprits"]):
+        of.wrong(f"{len(of.incident['ranking']['culprits'])} entities are ranked")
+
+
+def share(of: Checker, share: str, usual: str | None) -> None:
+    requests, errors = of.requests()
+    if not quantity(share, "error_rate").is_close(errors / max(requests, 1)):
+        of.wrong(f"{errors} of {requests} requests failed")
+    if usual is not None:
+        of.usuals.setdefault((of.lead, "error_rate"), set()).add(usual)
+
+
+def why(of: Checker, match: re.Match[str]) -> None:
+    at = clock(match["at"], of.start)
+    change = re.fullmatch(CHANGE, match["what"])
+    if change is None:
+        of.wrong("the change has no known form")
+        return
+    of.change(change, of.lead)
+    name = change["slow"] or change["name"] or "share of slow requests"
+    signal = signal_of(name.removeprefix("the "))
+    peak = of.incident["peaks"].get(signal, {})
+    if peak and not at <= moment(peak["at"]) < at + max(of.step, MINUTE):
+        of.wrong(f"the peak is of {peak['at']}")
+    chance = re.search(CHANCE, match["chance"] or "")
+    if chance:
+        of.evidence(chance, float(peak.get("neg_log10_p", np.nan)))
+
+
+def failures(of: Checker, match: re.Match[str]) -> None:
+    requests, errors = of.requests()
+    said = int(match["requests"].replace(",", "")), int((match["errors"] or "0").replace(",", ""))
+    if said != (requests, errors):
+        of.wrong(f"{errors} of {requests} requests failed in the flagged rows")
+    if match["silent"] and int(match["silent"].replace(",", "")) != of.incident["no_response"]:
+        of.wrong(f"{of.incident['no_response']} had no response")
+    if match["share"]:
+        share(of, match["share"], match["usual"] or match["assumed"])
+
+
+def nothing_failed(of: Checker, match: re.Match[str]) -> None:
+    requests, errors = of.requests()
+    if errors or int(match["requests"].replace(",", "")) != requests:
+        of.wrong(f"{errors} of {requests} requests failed in the flagged rows")
+
+
+def slow(of: Checker, match: re.Match[str]) -> None:
+    signal = "p50_latency_ms" if match["who"].startswith("half") else "p95_latency_ms"
+    of.peak_is(of.lead, signal, match["value"], falls=False)
+    of.usual(of.lead, signal, match["usual"])
+    of.value_at(
+        of.lead,
+        signal,
+        of.incident["peaks"][signal]["value"],
+        clock(match["at"], of.start),
+        1e-6,
+    )
+
+
+def fewer(of: Checker, match: re.Match[str]) -> None:
+    peak = of.incident["peaks"]["req_count"]
+    missing = round(max(peak["usual"] - peak["value"], 0.0))
+    if abs(int(match["count"].replace(",", "")) - missing) > 1:
+        of.wrong(f"{missing} were missing")
+
+
+def used(of: Checker, match: re.Match[str]) -> None:
+    which = _BURNS[match["which"]]
+    whose = [of.incident["slo"], *(m.get("slo") for m in of.members.values())]
+    entity = match["entity"]
+    if entity:
+        member = next(m for names, m in of.members.items() if " ".join(names).strip() == entity)
+        whose = [member["slo"]]
+    burns = [slo[which] for slo in whose if slo]
+    share = quantity(match["share"], "error_rate")
+    if not burns or not share.is_close(burns[0]["budget_share"]):
+        of.wrong(f"the share is {[burn['budget_share'] for burn in burns[:1]]}")
+
+
+def used_up(of: Checker, match: re.Match[str]) -> None:
+    slo = of.incident["slo"]
+    days = slo["window_days"] / slo[_BURNS[match["which"]]]["burn_rate"]
+    said = seconds(match["length"]).value / 86400.0
+    if not 0.7 <= said / days <= 1.45:
+        of.wrong(f"it lasts {days:.3g} days")
+
+
+def statuses(of: Checker, match: re.Match[str]) -> None:
+    failed = sum(int(n.replace(",", "")) for n in re.findall(r"\(([\d,]+) requests?\)", match[0]))
+    if failed > of.requests()[0]:
+        of.wrong(f"only {of.requests()[0]} requests are in the flagged rows")
+
+
+def joined(of: Checker, match: re.Match[str]) -> None:
+    if int(match["count"].replace(",", "")) != of.incident["reached"]:
+        of.wrong(f"{of.incident['reached']} entities joined")
+    for name, at in re.findall(rf"(?:^|, | and )(\S.*?) at ({CLOCK})", match["names"] or ""):
+        starts = [moment(m["start"]) for e, m in of.members.items() if " ".join(e).strip() == name]
+        if not starts or not any(is_in(start, clock(at, of.start), of) for start in starts):
+            of.wrong(f"{name} became anomalous at {starts}")
+    for entity, member in of.members.items():
+        start, end = moment(member["start"]), moment(member["end"])
+        flagged = of.files.flagged_times(entity, start, end)
+        if member["signal"] != "silence" and (not flagged or flagged[0] != start):
+            of.wrong(f"the first flagged row of {' '.join(entity)} is {flagged[:1]}, not {start}")
+        if "silence" not in (member.get("peaks") or {}) and len(flagged) != member["rows"]:
+            of.wrong(f"{' '.join(entity)} has {len(flagged)} flagged rows, not {member['rows']}")
+
+
+def is_in(time: np.datetime64, clock_time: np.datetime64, of: Checker) -> bool:
+    return bool(clock_time <= time < clock_time + max(of.step, MINUTE))
+
+
+def link(of: Checker, match: re.Match[str]) -> None:
+    at = clock(match["at"], of.start)
+    entity = named(of, match["entity"])
+    if entity is None:
+        of.wrong(f"{match['entity']} is no entity of the incident")
+        return
+    links = [link for link in of.incident["chain"] if (link["service"], link["endpoint"]) == entity]
+    if not links or not is_in(moment(links[0]["at"]), at, of):
+        of.wrong(f"its first row is {links[:1]}")
+    change = re.fullmatch(CHANGE, match["what"])
+    if change is None:
+        of.wrong("the change has no known form")
+        return
+    of.change(change, entity, at)
+    calls = match["calls"] or match["called"]
+    pair = (entity[0], calls) if match["calls"] else (calls, entity[0])
+    if calls and of.files.edges and pair not in of.files.edges:
+        of.wrong(f"no call from {pair[0]} to {pair[1]} is known")
+    if match["change"]:
+        after(of, entity, moment(links[0]["at"]), match["ago"], match["named"])
+
+
+def after(of: Checker, entity: Entity, at: np.datetime64, ago: str, what: str) -> None:
+    """A change of a service shortly before `at`."""
+    for change in of.files.changes:
+        name = f"{change['kind']} {change['name']} {change['version']}"
+        length = float((at + of.step - moment(change["timestamp"])) / np.timedelta64(1, "s"))
+        if change["service"] == entity[0] and name == what and seconds(ago).is_close(length):
+            return
+    of.wrong(f"no such change of {entity[0]} is in the input")
+
+
+def named(of: Checker, name: str) -> Entity | None:
+    known = (of.lead, *of.members, of.of)
+    return next((entity for entity in known if " ".join(entity).strip() == name), None)
+
+
+def first(of: Checker, match: re.Match[str]) -> None:
+    entity = named(of, match["entity"])
+    if entity is None:
+        of.wrong(f"{match['entity']} is no entity of the incident")
+        return
+    at = clock(match["at"], of.start)
+    starts = [of.start, *(moment(m["start"]) for m in of.members.values())]
+    if min(starts) < at - max(of.step, MINUTE):
+        of.wrong(f"an entity began at {min(starts)}")
+    change = re.fullmatch(CHANGE, match["what"])
+    if change:
+        of.change(change, entity, at)
+
+
+def cause(of: Checker, match: re.Match[str]) -> None:
+    if of.culprit is None or match["entity"] != " ".join(of.of).strip():
+        of.wrong(f"the culprit is {of.of}")
+        return
+    since, onset = clock(match["since"], of.start), moment(of.culprit["onset"])
+    if not is_in(onset, since, of) and not is_in(of.start, since, of):
+        of.wrong(f"its onset is {onset}")
+    if match["what"]:
+        change = re.fullmatch(CHANGE, match["what"])
+        if change is None:
+            of.wrong("the change has no known form")
+        else:
+            of.change(change, of.of)
+
+
+def any_number(of: Checker, match: re.Match[str]) -> None:
+    """Each value with a unit is a peak, a usual value or the share of failed requests of the
+    culprit, and each time is a start or that of a change."""
+    text = match[0]
+    requests, errors = of.requests()
+    known: list[tuple[str, float]] = [("error_rate", errors / max(requests, 1))]
+    known += [(s, p["value"]) for s, p in of.peaks_of(of.of).items()]
+    known += [(s, p["usual"]) for s, p in of.peaks_of(of.of).items()]
+    known += [(s, p["expected"]) for s, p in of.peaks_of(of.of).items()]
+    if of.culprit:
+        known += [(e["signal"], e["value"]) for e in of.culprit["evidence"]]
+        known += [(e["signal"], e["expected"]) for e in of.culprit["evidence"]]
+    times = {of.start, moment(of.culprit["onset"])} if of.culprit else {of.start}
+    times |= {moment(change["timestamp"]) for change in of.files.changes}
+    for name in (*of.of, *of.lead, of.lead[0]):
+        text = text.replace(name, "") if name else text
+    for time in re.findall(CLOCK, text):
+        if not any(is_in(one, clock(time, of.start), of) for one in times):
+            of.wrong(f"{time} is no time of the incident or of a change")
+    text = re.sub(CLOCK, "", text)
+    said = re.findall(rf"(?<![\w.^-]){NUMBER} (?:ms|%|s|MB|GB|kB|requests?)(?![\w])", text)
+    for value in said:
+        if value.endswith(("request", "requests")):
+            number = value.split(" ")[0]
+            if not any(
+                quantity(number, s).is_close(round(v)) for s, v in known if s == "req_count"
+            ):
+                of.wrong(f"{value} is no number of requests of the culprit")
+        elif not any(quantity(value, signal).is_close(v) for signal, v in known):
+            of.wrong(f"{value} is no value of {' '.join(of.of)}")
+    for usual in re.findall(rf"\(usual ({VALUE})\)", text):
+        if not any(quantity(usual, signal).is_close(v) for signal, v in known) and "%" not in usual:
+            of.wrong(f"usual {usual} is no value of {' '.join(of.of)}")
+
+
+def no_change(of: Checker, match: re.Match[str]) -> None:
+    at = clock(match["at"], of.start)
+    for change in of.files.changes:
+        age = at - moment(change["timestamp"])
+        if change["service"] == match["service"] and of.step < age <= 30 * MINUTE:
+            of.wrong(f"a change at {change['timestamp']} is in the input")
+
+
+def history(of: Checker, match: re.Match[str]) -> None:
+    first = [of.files.columns[(*of.lead, s)].at.min() for s in of.files.signals_of(of.lead)]
+    known = float((of.start - min(first)) / np.timedelta64(1, "s")) if first else np.nan
+    length = seconds(match["length"])
+    if not abs(length.value - known) <= max(length.within, 60.0):
+        of.wrong(f"the first row is {known:g} s earlier")
+
+
+def alone(of: Checker, match: re.Match[str]) -> None:
+    del match
+    if of.members or of.incident["reached"]:
+        of.wrong(f"{of.incident['reached']} entities joined")
+
+
+def not_flagged(of: Checker, match: re.Match[str]) -> None:
+    names = {
+        "latency": ("p50_latency_ms", "p95_latency_ms", "slow_share"),
+        "error rate": ("error_rate",),
+        "number of requests": ("req_count",),
+    }
+    for name in match["names"].split(" and "):
+        if set(names[name]) & set(of.incident["signals"]):
+            of.wrong(f"{name} is flagged")
+
+
+def rule(of: Checker, match: re.Match[str]) -> None:
+    of.count_rows(int(match["rows"].replace(",", "")))
+    chance = re.search(CHANCE, match["chance"])
+    assert chance
+    if not of.incident["ranking"]["abstained"] and of.incident["reached"] <= len(of.members):
+        known = max([p["neg_log10_p"] for p in of.incident["peaks"].values()] or [0.0])
+        known = max([known, *(m["neg_log10_p"] for m in of.members.values())])
+        # a row combines its signals, so that it can have more evidence than each of them
+        power = (
+            int(chance["power"])
+            if chance["power"]
+            else np.log10(float(chance["once"].replace(",", "")))
+        )
+        if power < int(known) - 1 or power > max(of.strongest(), known) + 1:
+            of.wrong(f"the strongest row has {known:.1f} to {of.strongest():.1f}")
+
+
+def fine(of: Checker, match: re.Match[str]) -> None:
+    del of, match
+
+
+def severity(of: Checker, match: re.Match[str]) -> None:
+    if match["share"]:
+        share(of, match["share"], match["usual"] or match["assumed"])
+
+
+def reached(of: Checker, match: re.Match[str]) -> None:
+    if int(match["count"].replace(",", "")) != of.incident["reached"]:
+        of.wrong(f"{of.incident['reached']} entities joined")
+
+
+def peak_rate(of: Checker, match: re.Match[str]) -> None:
+    of.peak_is(of.lead, "error_rate", match["value"], falls=False)
+    of.usuals.setdefault((of.lead, "error_rate"), set()).add(match["usual"] or match["assumed"])
+
+
+def line(of: Checker, match: re.Match[str]) -> None:
+    if match["severity"] != of.incident["severity"]:
+        of.wrong(f"the severity is {of.incident['severity']}")
+    of.span(match["span"])
+    if match["failed"]:
+        share(of, match["failed"], None)
+    tail = re.fullmatch(
+        rf"({VALUE}) of the requests took longer than {VALUE} \(.+\)", match["what"]
+    )
+    if tail:
+        of.peak_is(of.lead, "slow_share", tail[1], falls=False)
+        return
+    other = re.fullmatch(rf"(.+?) ({VALUE}) \((?:usual ({VALUE})|.+)\)", match["what"])
+    if other:
+        signal = signal_of(other[1])
+        peak = of.incident["peaks"].get(signal)
+        of.peak_is(of.lead, signal, other[2], falls=peak is not None and peak["z"] < 0)
+        if other[3]:
+            of.usual(of.lead, signal, other[3], slow=True)

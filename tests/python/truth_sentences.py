@@ -1,0 +1,139 @@
+"""Checks every number, time and comparison of an explanation against the written files.
+
+Each sentence must have a known form. A sentence without one is a disagreement, so that a new
+sentence needs a check before it can be written.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import truth_handlers as forms
+from truth_checker import AGAINST, Checker, Rule
+from truth_files import Files
+from truth_numbers import CLOCK, LENGTH, NUMBER, VALUE
+
+Json = dict[str, Any]
+
+
+def check(files: Files, incident: Json) -> list[str]:
+    """What the explanation of an incident says that the files do not."""
+    return Checker(files, incident).run(RULES)
+
+
+_PACE = (
+    r"At this rate the \S+-day (?P<which>error|latency) budget is used up in"
+    rf" (?P<length>{LENGTH})\."
+)
+RULES: dict[str, list[Rule]] = {
+    "summary": [
+        (
+            rf"(?P<entity>.+?): (?P<what>.+?), (?P<span>\d{{4}}-\S+ \S+ to {CLOCK})"
+            r" \((?P<rows>[^)]*)\)\.(?: Also anomalous:"
+            r" (?P<others>.+?)\.(?= [A-Z]| \S+ (?:\S+ )?ranks|$))?"
+            rf"(?: The error rate was (?P<errors>{VALUE})\.)?(?: (?P<ranked>.+))?",
+            forms.summary,
+        )
+    ],
+    "root_cause": [
+        (r"Unknown: no entity stands out\.", forms.fine),
+        (rf"(?P<entity>.+), anomalous since (?P<since>{CLOCK})(?:: (?P<what>.+))?\.", forms.cause),
+    ],
+    "first_failure": [(rf"(?P<entity>.+?) at (?P<at>{CLOCK}): (?P<what>.+)\.", forms.first)],
+    "why_flagged": [
+        (
+            rf"At (?P<at>{CLOCK}) (?P<what>.+?)(?:, (?P<chance>(?:about|less).+)|"
+            r"\. Its least likely value was (?:about|less).+)?\.",
+            forms.why,
+        )
+    ],
+    "impact": [
+        (
+            r"No request failed in the flagged time \((?P<requests>[\d,]+) requests?\)\.",
+            forms.nothing_failed,
+        ),
+        (
+            r"(?P<errors>[\d,]+) of (?P<requests>[\d,]+) requests? failed in the flagged time"
+            r"(?:, (?:all|(?P<silent>[\d,]+)) of them without a response)?\."
+            rf"(?: The error rate was (?P<share>{VALUE})(?: {AGAINST})?\.)?",
+            forms.failures,
+        ),
+        (r"Statuses in the flagged time: .+\.", forms.statuses),
+        (
+            rf"At (?P<at>{CLOCK}) (?P<who>half of the requests|the slowest 5 % of the"
+            r" requests) took"
+            rf" (?P<value>{VALUE}) or longer \(usual (?P<usual>{VALUE})\)\.",
+            forms.slow,
+        ),
+        (
+            rf"At (?P<at>{CLOCK}) about (?P<count>[\d,]+) requests? fewer than usual arrived\.",
+            forms.fewer,
+        ),
+        (
+            rf"(?:(?P<entity>.+): )?(?:[Ff]ailed requests|[Rr]equests longer than {VALUE}) used"
+            rf" (?P<share>{VALUE}) of the \S+-day (?P<which>error|latency) budget"
+            r" \(objective .+\)\.",
+            forms.used,
+        ),
+        (_PACE, forms.used_up),
+        (
+            rf"It ended at {CLOCK} and reopened at {CLOCK}, {LENGTH} later\."
+            r"(?: It has reopened \d+ times\.)?",
+            forms.fine,
+        ),
+        (r"It is flapping: .+", forms.fine),
+        (
+            r"(?P<count>[\d,]+) other (?:entity|entities) became anomalous: (?P<names>.+?)\."
+            r"(?: They are grouped because their faults began at the same time; .+)?",
+            forms.joined,
+        ),
+    ],
+    "chain": [
+        (
+            rf"(?P<at>{CLOCK}): (?P<entity>.+?)(?:, which calls (?P<calls>[^:,]+)"
+            r"|, which (?P<called>[^:,]+) calls|, same service as (?P<same>[^:]+))?: (?P<what>.+?)"
+            rf"(?P<change>(?<=.), within (?P<ago>{LENGTH}) of a change: (?P<named>.+))?\.",
+            forms.link,
+        ),
+        (r"[\d,]+ more entities followed\.", forms.fine),
+    ],
+    "likely_causes": [(r".+\.", forms.any_number)],
+    "recommended_actions": [(r".+\.", forms.any_number)],
+    "checks": [
+        (
+            r"Changes: none of (?P<service>.+) is known in the 30 minutes before"
+            rf" (?P<at>{CLOCK})\.",
+            forms.no_change,
+        ),
+        (r"Calls: no service that .+ is known to call became anomalous before it\.", forms.fine),
+        (r"Signals of .+: (?P<names>.+) not flagged\.", forms.not_flagged),
+        (r"Other entities: none became anomalous with it\.", forms.alone),
+        (
+            rf"History: (?P<length>{LENGTH}) of .+ are known before the incident, too short"
+            r" for a daily rhythm\.",
+            forms.history,
+        ),
+    ],
+    "confidence_rule": [
+        (
+            rf"(?P<rows>{NUMBER}) rows? (?:was|were) flagged, the strongest"
+            r" (?P<chance>.+? by chance)\."
+            r" High needs 3 rows and 1 in 10\^8\. Medium needs 2 rows or 1 in 10\^6\.",
+            forms.rule,
+        )
+    ],
+    "severity_evidence": [
+        (rf"(?P<share>{VALUE}) of its requests failed {AGAINST}\.", forms.severity),
+        (rf"Its error rate reached (?P<value>{VALUE}) {AGAINST}\.", forms.peak_rate),
+        (_PACE, forms.used_up),
+        (r"(?P<count>[\d,]+) other (?:entity|entities) became anomalous\.", forms.reached),
+    ],
+    "line": [
+        (
+            rf"\[(?P<severity>\w+)\] (?P<entity>.+?): (?P<what>.+?)"
+            rf"(?:, (?P<failed>{VALUE}) failed)?,"
+            rf" (?P<span>\d{{4}}-\S+ \S+ to {CLOCK})",
+            forms.line,
+        )
+    ],
+}
