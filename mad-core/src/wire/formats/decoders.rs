@@ -1,6 +1,7 @@
 //! The decoder of each format.
 
 use super::decode::FormatDecoder;
+use super::document_decoder::DocumentDecoder;
 use super::format::FileFormat;
 use super::lines::LineReader;
 use super::options::FormatOptions;
@@ -46,12 +47,14 @@ pub fn decoder(
         FileFormat::Csv | FileFormat::JsonLines => {
             Box::new(own::OwnDecoder::new(format, options, first))
         }
-        FileFormat::OtlpJson => Box::new(otlp::OtlpJsonDecoder::new(options)),
+        FileFormat::OtlpJson => Box::new(DocumentDecoder::new(otlp::OtlpJsonReader::new(options))),
         FileFormat::OtlpPb => Box::new(otlp::OtlpDecoder::new(options)),
-        FileFormat::Jaeger => Box::new(jaeger::JaegerDecoder::new(options)),
-        FileFormat::Zipkin => Box::new(zipkin::ZipkinDecoder::new(options)),
-        FileFormat::Elastic => Box::new(elastic::ElasticDecoder::new(options)),
-        FileFormat::PrometheusApi => Box::new(prometheus::ApiDecoder::new(options)),
+        FileFormat::Jaeger => Box::new(DocumentDecoder::new(jaeger::JaegerReader::new(options))),
+        FileFormat::Zipkin => Box::new(DocumentDecoder::new(zipkin::ZipkinReader::new(options))),
+        FileFormat::Elastic => Box::new(DocumentDecoder::new(elastic::ElasticReader::new(options))),
+        FileFormat::PrometheusApi => {
+            Box::new(DocumentDecoder::new(prometheus::ApiReader::new(options)))
+        }
         FileFormat::PrometheusText => Box::new(prometheus::TextDecoder::new(options)),
         FileFormat::RemoteWrite => Box::new(prometheus::RemoteWriteDecoder::new(options)),
         FileFormat::Jmeter if text().trim_start().starts_with('<') => {

@@ -10,15 +10,14 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::json_documents::{
-    JsonDocuments, elements, integer, label, member, members, moment, number, text,
-};
+use super::document_decoder::DocumentReader;
+use super::json_documents::{elements, integer, label, member, members, moment, number, text};
+use super::lines::Out;
 use super::memory::TelemetryMemory;
 use super::metric_series::{SeriesName, SeriesPoint, resource_of};
 use super::naming::{Naming, cut, optional};
 use super::trace_span::{TraceSpan, padded};
-use super::{FormatDecoder, FormatOptions, FormatSink, Unit};
-use crate::error::Result;
+use super::{FormatOptions, FormatSink, Unit};
 use crate::limits::MAX_LINE_BYTES;
 use crate::telemetry::{LogLine, Record, RecordKind, RejectReason, Rejections, SpanKind};
 use crate::time::{Timestamp, ZonePolicy};
@@ -46,13 +45,7 @@ pub(super) fn is_elastic(first: &[u8]) -> bool {
 
 /// Reads telemetry of Elastic APM.
 #[derive(Debug)]
-pub(super) struct ElasticDecoder {
-    documents: JsonDocuments,
-    state: State,
-}
-
-#[derive(Debug)]
-struct State {
+pub(super) struct ElasticReader {
     naming: Naming,
     memory: TelemetryMemory,
     position: u64,
@@ -69,42 +62,14 @@ struct Origin {
     host: String,
 }
 
-impl ElasticDecoder {
+impl ElasticReader {
     pub fn new(options: &FormatOptions) -> Self {
-        let state = State {
+        Self {
             naming: Naming::new(options),
             memory: TelemetryMemory::default(),
             position: 0,
             metadata: Origin::default(),
-        };
-        Self { documents: JsonDocuments::default(), state }
-    }
-}
-
-impl FormatDecoder for ElasticDecoder {
-    fn feed(
-        &mut self,
-        bytes: &[u8],
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
-    ) -> Result<()> {
-        let state = &mut self.state;
-        let mut each = |value: &RawValue, line: u64, rejections: &mut Rejections| {
-            state.document(value, line, sink, rejections);
-        };
-        self.documents.feed(bytes, &mut each, rejections)
-    }
-
-    fn finish(&mut self, sink: &mut dyn FormatSink, rejections: &mut Rejections) -> Result<()> {
-        let state = &mut self.state;
-        let mut each = |value: &RawValue, line: u64, rejections: &mut Rejections| {
-            state.document(value, line, sink, rejections);
-        };
-        self.documents.finish(&mut each, rejections)
-    }
-
-    fn swap_memory(&mut self, memory: &mut TelemetryMemory) {
-        std::mem::swap(&mut self.state.memory, memory);
+        }
     }
 }
 
@@ -169,27 +134,21 @@ const EVENTS: [(&str, Event); 5] = [
     ("log", Event::Log),
 ];
 
-impl State {
-    fn document(
-        &mut self,
-        value: &RawValue,
-        line: u64,
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
-    ) {
+impl DocumentReader for ElasticReader {
+    fn document(&mut self, value: &RawValue, line: u64, out: &mut Out<'_>) {
         if let Some(list) = elements(value) {
             for one in list {
-                self.document(one, line, sink, rejections);
+                self.document(one, line, out);
             }
             return;
         }
         let object = members(value);
         if let Some(inner) = ["events", "hits", "_source"].iter().find_map(|key| object.get(*key)) {
-            return self.document(inner, line, sink, rejections);
+            return self.document(inner, line, out);
         }
         let parsed = |raw: &RawValue| serde_json::from_str(raw.get()).unwrap_or(Value::Null);
         if object.contains_key("@timestamp") && !object.contains_key("metadata") {
-            return self.stored(&parsed(value), sink, rejections);
+            return self.stored(&parsed(value), out.sink, out.rejections);
         }
         if let Some(metadata) = object.get("metadata") {
             self.metadata = Origin::read(&parsed(metadata));
@@ -201,13 +160,19 @@ impl State {
             if ["index", "create"].iter().any(|key| object.contains_key(*key)) {
                 return;
             }
-            return rejections.add(RejectReason::BadJson, line, || {
+            return out.rejections.add(RejectReason::BadJson, line, || {
                 "the object is no event of Elastic APM".to_owned()
             });
         };
-        self.intake(kind, &parsed(event), sink, rejections);
+        self.intake(kind, &parsed(event), out.sink, out.rejections);
     }
 
+    fn memory(&mut self) -> Option<&mut TelemetryMemory> {
+        Some(&mut self.memory)
+    }
+}
+
+impl ElasticReader {
     fn intake(
         &mut self,
         kind: Event,

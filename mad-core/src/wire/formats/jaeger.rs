@@ -12,13 +12,12 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::json_documents::{
-    JsonDocuments, elements, integer, label, member, members, micros, number, text,
-};
+use super::document_decoder::DocumentReader;
+use super::json_documents::{elements, integer, label, member, members, micros, number, text};
+use super::lines::Out;
 use super::naming::Naming;
 use super::trace_span::{TraceSpan, padded};
-use super::{FormatDecoder, FormatOptions, FormatSink};
-use crate::error::Result;
+use super::{FormatOptions, FormatSink};
 use crate::telemetry::{RejectReason, Rejections, SpanKind};
 
 /// Whether the first bytes of a JSON file are of Jaeger.
@@ -30,44 +29,14 @@ pub(super) fn is_jaeger(first: &[u8]) -> bool {
 
 /// Reads traces of Jaeger.
 #[derive(Debug)]
-pub(super) struct JaegerDecoder {
-    documents: JsonDocuments,
-    state: State,
-}
-
-#[derive(Debug)]
-struct State {
+pub(super) struct JaegerReader {
     naming: Naming,
     position: u64,
 }
 
-impl JaegerDecoder {
+impl JaegerReader {
     pub fn new(options: &FormatOptions) -> Self {
-        let state = State { naming: Naming::new(options), position: 0 };
-        Self { documents: JsonDocuments::default(), state }
-    }
-}
-
-impl FormatDecoder for JaegerDecoder {
-    fn feed(
-        &mut self,
-        bytes: &[u8],
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
-    ) -> Result<()> {
-        let state = &mut self.state;
-        let mut each = |value: &RawValue, line: u64, rejections: &mut Rejections| {
-            state.envelope(value, line, sink, rejections);
-        };
-        self.documents.feed(bytes, &mut each, rejections)
-    }
-
-    fn finish(&mut self, sink: &mut dyn FormatSink, rejections: &mut Rejections) -> Result<()> {
-        let state = &mut self.state;
-        let mut each = |value: &RawValue, line: u64, rejections: &mut Rejections| {
-            state.envelope(value, line, sink, rejections);
-        };
-        self.documents.finish(&mut each, rejections)
+        Self { naming: Naming::new(options), position: 0 }
     }
 }
 
@@ -100,17 +69,11 @@ fn tags(of: &Value) -> impl Iterator<Item = (Cow<'_, str>, &Value)> {
     list.chain(stored.map(|(key, value)| (Cow::Owned(key.replace('@', ".")), value)))
 }
 
-impl State {
-    fn envelope(
-        &mut self,
-        value: &RawValue,
-        line: u64,
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
-    ) {
+impl DocumentReader for JaegerReader {
+    fn document(&mut self, value: &RawValue, line: u64, out: &mut Out<'_>) {
         if let Some(list) = elements(value) {
             for one in list {
-                self.envelope(one, line, sink, rejections);
+                self.document(one, line, out);
             }
             return;
         }
@@ -125,23 +88,25 @@ impl State {
                 })
                 .collect();
             for span in spans {
-                self.span(span, &processes, sink, rejections);
+                self.span(span, &processes, out.sink, out.rejections);
             }
         } else if object.contains_key("spanID") {
-            self.span(value, &BTreeMap::new(), sink, rejections);
+            self.span(value, &BTreeMap::new(), out.sink, out.rejections);
         } else if let Some(inner) =
             ["data", "_source", "hits"].iter().find_map(|key| object.get(*key))
         {
             if inner.get().starts_with(['{', '[']) {
-                self.envelope(inner, line, sink, rejections);
+                self.document(inner, line, out);
             }
         } else {
-            rejections.add(RejectReason::BadJson, line, || {
+            out.rejections.add(RejectReason::BadJson, line, || {
                 "the object has neither data, spans nor spanID".to_owned()
             });
         }
     }
+}
 
+impl JaegerReader {
     fn span(
         &mut self,
         raw: &RawValue,

@@ -5,10 +5,12 @@ use std::fmt;
 use super::{FormatDecoder, FormatSink};
 use crate::error::Result;
 use crate::telemetry::{RejectReason, Rejections, RequestTime};
+use crate::time::{TimeError, Timestamp};
 use crate::wire::lines::{Piece, Splitter};
 use crate::wire::text::too_long;
+use crate::wire::time_reason;
 
-/// Takes what a line gives: records and units, or the reason why it is rejected.
+/// Takes what a line or a document gives: records and units, or the reason why it is rejected.
 pub(super) struct Out<'a> {
     pub sink: &'a mut dyn FormatSink,
     pub rejections: &'a mut Rejections,
@@ -18,6 +20,19 @@ impl Out<'_> {
     /// Counts a line that has not the layout of the format.
     pub fn refuse(&mut self, line: &str, position: u64) {
         self.rejections.add(RejectReason::BadLine, position, || line.to_owned());
+    }
+
+    /// The time of a line; counts a line whose time, as `written`, cannot be read.
+    pub fn time(
+        &mut self,
+        found: std::result::Result<Timestamp, TimeError>,
+        written: &str,
+        position: u64,
+    ) -> Option<Timestamp> {
+        let refuse = |error| {
+            self.rejections.add(time_reason(error), position, || format!("time = {written:?}"));
+        };
+        found.map_err(refuse).ok()
     }
 }
 

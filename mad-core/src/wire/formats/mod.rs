@@ -22,6 +22,7 @@ mod container_line;
 mod decode;
 mod decoders;
 mod detect;
+mod document_decoder;
 mod elastic;
 mod format;
 mod inspection;

@@ -8,14 +8,13 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::document_decoder::DocumentReader;
 use super::jaeger;
-use super::json_documents::{
-    JsonDocuments, elements, integer, member, members, micros, number, text,
-};
+use super::json_documents::{elements, integer, member, members, micros, number, text};
+use super::lines::Out;
 use super::naming::Naming;
 use super::trace_span::{TraceSpan, padded};
-use super::{FormatDecoder, FormatOptions, FormatSink};
-use crate::error::Result;
+use super::{FormatOptions, FormatSink};
 use crate::telemetry::{RejectReason, Rejections, SpanKind};
 
 /// Whether the first bytes of a JSON file are of Zipkin.
@@ -31,50 +30,26 @@ pub(super) fn is_zipkin(first: &[u8]) -> bool {
 
 /// Reads traces of Zipkin.
 #[derive(Debug)]
-pub(super) struct ZipkinDecoder {
-    documents: JsonDocuments,
-    state: State,
-}
-
-#[derive(Debug)]
-struct State {
+pub(super) struct ZipkinReader {
     naming: Naming,
     position: u64,
 }
 
-impl ZipkinDecoder {
+impl ZipkinReader {
     pub fn new(options: &FormatOptions) -> Self {
-        let state = State { naming: Naming::new(options), position: 0 };
-        Self { documents: JsonDocuments::default(), state }
+        Self { naming: Naming::new(options), position: 0 }
     }
 }
 
-impl FormatDecoder for ZipkinDecoder {
-    fn feed(
-        &mut self,
-        bytes: &[u8],
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
-    ) -> Result<()> {
-        let state = &mut self.state;
-        let mut each = |value: &RawValue, line: u64, rejections: &mut Rejections| {
-            state.document(value, line, 0, sink, rejections);
-        };
-        self.documents.feed(bytes, &mut each, rejections)
-    }
-
-    fn finish(&mut self, sink: &mut dyn FormatSink, rejections: &mut Rejections) -> Result<()> {
-        let state = &mut self.state;
-        let mut each = |value: &RawValue, line: u64, rejections: &mut Rejections| {
-            state.document(value, line, 0, sink, rejections);
-        };
-        self.documents.finish(&mut each, rejections)
+impl DocumentReader for ZipkinReader {
+    fn document(&mut self, value: &RawValue, line: u64, out: &mut Out<'_>) {
+        self.values(value, line, 0, out.sink, out.rejections);
     }
 }
 
-impl State {
+impl ZipkinReader {
     /// Reads one span, a list of spans, or a list of traces.
-    fn document(
+    fn values(
         &mut self,
         value: &RawValue,
         line: u64,
@@ -85,7 +60,7 @@ impl State {
         match elements(value) {
             Some(list) if depth < 3 => {
                 for one in list {
-                    self.document(one, line, depth + 1, sink, rejections);
+                    self.values(one, line, depth + 1, sink, rejections);
                 }
             }
             _ if value.get().starts_with('{') => {
@@ -93,7 +68,7 @@ impl State {
                 let inner = ["spans", "data", "trace"].iter().find_map(|name| object.get(*name));
                 match inner {
                     Some(inner) if !object.contains_key("id") && depth < 3 => {
-                        self.document(inner, line, depth + 1, sink, rejections);
+                        self.values(inner, line, depth + 1, sink, rejections);
                     }
                     _ => self.span(value, sink, rejections),
                 }

@@ -10,7 +10,7 @@ use crate::time::ZonePolicy;
 use crate::wire::formats::lines::{LineReader, Out};
 use crate::wire::formats::service::{Services, host_name};
 use crate::wire::formats::{FileFormat, FormatOptions};
-use crate::wire::{latency_of_text, time_reason};
+use crate::wire::latency_of_text;
 
 /// Lines from which the place of the latency is inferred.
 const SAMPLED: usize = 300;
@@ -121,13 +121,9 @@ impl LineReader for ClfReader {
             out.refuse(text, position);
             return;
         };
-        let time = match self.times.parse(line.time, self.zone) {
-            Ok(time) => time,
-            Err(error) => {
-                let reason = time_reason(error);
-                out.rejections.add(reason, position, || format!("time = {:?}", line.time));
-                return;
-            }
+        let Some(time) = out.time(self.times.parse(line.time, self.zone), line.time, position)
+        else {
+            return;
         };
         let (mut latency, mut stated) = (f64::NAN, "");
         if self.plan.place.is_some() {

@@ -7,7 +7,6 @@ use crate::time::{Timestamp, ZonePolicy};
 use crate::wire::formats::lines::{LineReader, Out};
 use crate::wire::formats::service::Services;
 use crate::wire::formats::{FileFormat, FormatOptions};
-use crate::wire::time_reason;
 
 /// Types of requests with which the lines of an application load balancer begin.
 const TYPES: [&str; 6] = ["http", "https", "h2", "grpcs", "ws", "wss"];
@@ -95,13 +94,9 @@ impl LineReader for ElbReader {
             out.refuse(text, position);
             return;
         };
-        let time = match Timestamp::parse(line.time, self.zone) {
-            Ok(time) => time,
-            Err(error) => {
-                let reason = time_reason(error);
-                out.rejections.add(reason, position, || format!("time = {:?}", line.time));
-                return;
-            }
+        let Some(time) = out.time(Timestamp::parse(line.time, self.zone), line.time, position)
+        else {
+            return;
         };
         let status = if line.status == "-" { 0 } else { line.status.parse().unwrap_or(0) };
         Access {

@@ -7,7 +7,6 @@ use crate::time::{Timestamp, ZonePolicy};
 use crate::wire::formats::FormatOptions;
 use crate::wire::formats::lines::{LineReader, Out};
 use crate::wire::formats::service::{Services, host_name};
-use crate::wire::time_reason;
 
 /// Most parts behind the flags that are looked at.
 const PARTS: usize = 24;
@@ -106,13 +105,9 @@ impl LineReader for EnvoyReader {
             out.refuse(text, position);
             return;
         };
-        let time = match Timestamp::parse(line.time, self.zone) {
-            Ok(time) => time,
-            Err(error) => {
-                let reason = time_reason(error);
-                out.rejections.add(reason, position, || format!("time = {:?}", line.time));
-                return;
-            }
+        let Some(time) = out.time(Timestamp::parse(line.time, self.zone), line.time, position)
+        else {
+            return;
         };
         let host =
             if line.upstream == "-" || line.upstream.contains('/') { "" } else { line.upstream };

@@ -7,7 +7,6 @@ use crate::time::{Timestamp, ZonePolicy};
 use crate::wire::formats::FormatOptions;
 use crate::wire::formats::lines::{LineReader, Out};
 use crate::wire::formats::service::Services;
-use crate::wire::time_reason;
 
 /// The parts of a line.
 struct HaproxyLine<'a> {
@@ -94,13 +93,10 @@ impl LineReader for HaproxyReader {
             out.refuse(text, position);
             return;
         };
-        let time = match Timestamp::parse(line.time, zone_or_utc(self.zone)) {
-            Ok(time) => time,
-            Err(error) => {
-                let reason = time_reason(error);
-                out.rejections.add(reason, position, || format!("time = {:?}", line.time));
-                return;
-            }
+        let Some(time) =
+            out.time(Timestamp::parse(line.time, zone_or_utc(self.zone)), line.time, position)
+        else {
+            return;
         };
         let host = if line.server.starts_with('<') { "" } else { line.server };
         Access {

@@ -5,7 +5,6 @@ use crate::time::{Timestamp, ZonePolicy};
 use crate::wire::formats::FormatOptions;
 use crate::wire::formats::lines::{LineReader, Out};
 use crate::wire::formats::service::{Services, host_name};
-use crate::wire::time_reason;
 
 /// The columns that IIS logs by default, for content without a header.
 const DEFAULT: &str = "date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip \
@@ -93,12 +92,10 @@ impl LineReader for IisReader {
             return;
         }
         let written = format!("{} {}", field(columns.date), field(columns.time));
-        let time = match Timestamp::parse(&written, ZonePolicy::Offset(0)) {
-            Ok(time) => time,
-            Err(error) => {
-                out.rejections.add(time_reason(error), position, || format!("time = {written:?}"));
-                return;
-            }
+        let Some(time) =
+            out.time(Timestamp::parse(&written, ZonePolicy::Offset(0)), &written, position)
+        else {
+            return;
         };
         let taken = field(columns.taken);
         // CloudFront writes seconds with a fraction

@@ -8,7 +8,7 @@ use crate::time::{Timestamp, ZonePolicy};
 use crate::wire::formats::lines::{LineReader, Out};
 use crate::wire::formats::service::Services;
 use crate::wire::formats::{FormatOptions, Unit};
-use crate::wire::{latency_of_text, time_reason};
+use crate::wire::latency_of_text;
 
 /// Reads lines by a layout.
 #[derive(Debug)]
@@ -95,14 +95,7 @@ impl LineReader for LayoutReader {
             self.was_naive = true;
             Timestamp::parse(values.time, zone_or_utc(self.zone))
         });
-        let time = match time {
-            Ok(time) => time,
-            Err(error) => {
-                let reason = time_reason(error);
-                out.rejections.add(reason, position, || format!("time = {:?}", values.time));
-                return;
-            }
-        };
+        let Some(time) = out.time(time, values.time, position) else { return };
         let service = self.services.of(values.service);
         let latency_ms = values.latency.or(values.upstream).unwrap_or(f64::NAN);
         if self.is_log {

@@ -3,19 +3,18 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::super::json_documents::{
-    JsonDocuments, elements, integer, label, member, members, text,
-};
+use super::super::document_decoder::DocumentReader;
+use super::super::json_documents::{elements, integer, label, member, members, text};
+use super::super::lines::Out;
 use super::super::memory::TelemetryMemory;
 use super::super::naming::Naming;
 use super::super::trace_span::{TraceSpan, is_id};
-use super::super::{FormatDecoder, FormatOptions, FormatSink};
+use super::super::{FormatOptions, FormatSink};
 use super::attributes::{AnyValue, Resource};
 use super::json_metrics;
 use super::json_values::{attributes, nanos, plain};
 use super::logs::LogParts;
 use super::traces::{self, Context, duration_ms, time};
-use crate::error::Result;
 use crate::telemetry::{RejectReason, Rejections, SpanKind};
 
 /// The field names of one signal, with those before version 1.0.
@@ -80,71 +79,35 @@ pub(in super::super) fn is_json(first: &[u8]) -> bool {
 
 /// Reads OTLP JSON.
 #[derive(Debug)]
-pub(in super::super) struct OtlpJsonDecoder {
-    documents: JsonDocuments,
-    state: State,
-}
-
-#[derive(Debug)]
-struct State {
+pub(in super::super) struct OtlpJsonReader {
     naming: Naming,
     memory: TelemetryMemory,
     position: u64,
 }
 
-impl OtlpJsonDecoder {
+impl OtlpJsonReader {
     pub fn new(options: &FormatOptions) -> Self {
-        let state =
-            State { naming: Naming::new(options), memory: TelemetryMemory::default(), position: 0 };
-        Self { documents: JsonDocuments::default(), state }
+        Self { naming: Naming::new(options), memory: TelemetryMemory::default(), position: 0 }
     }
 }
 
-impl FormatDecoder for OtlpJsonDecoder {
-    fn feed(
-        &mut self,
-        bytes: &[u8],
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
-    ) -> Result<()> {
-        let state = &mut self.state;
-        self.documents.feed(
-            bytes,
-            &mut |value, line, rejections| state.document(value, line, sink, rejections),
-            rejections,
-        )
-    }
-
-    fn finish(&mut self, sink: &mut dyn FormatSink, rejections: &mut Rejections) -> Result<()> {
-        let state = &mut self.state;
-        self.documents.finish(
-            &mut |value, line, rejections| state.document(value, line, sink, rejections),
-            rejections,
-        )
-    }
-
-    fn swap_memory(&mut self, memory: &mut TelemetryMemory) {
-        std::mem::swap(&mut self.state.memory, memory);
-    }
-}
-
-impl State {
-    fn document(
-        &mut self,
-        value: &RawValue,
-        line: u64,
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
-    ) {
+impl DocumentReader for OtlpJsonReader {
+    fn document(&mut self, value: &RawValue, line: u64, out: &mut Out<'_>) {
         if value.get().starts_with('[') {
             for request in elements(value).unwrap_or_default() {
-                self.request(request, line, sink, rejections);
+                self.request(request, line, out.sink, out.rejections);
             }
         } else {
-            self.request(value, line, sink, rejections);
+            self.request(value, line, out.sink, out.rejections);
         }
     }
 
+    fn memory(&mut self) -> Option<&mut TelemetryMemory> {
+        Some(&mut self.memory)
+    }
+}
+
+impl OtlpJsonReader {
     fn request(
         &mut self,
         request: &RawValue,

@@ -21,7 +21,7 @@ use crate::limits::MAX_DOCUMENT_BYTES;
 use crate::telemetry::{RecordKind, RejectReason, Rejections};
 use crate::wire::protobuf::{Fields, Malformed, Value, first_field};
 
-pub(super) use json::{OtlpJsonDecoder, is_json};
+pub(super) use json::{OtlpJsonReader, is_json};
 use traces::Context;
 
 /// The signal of a body from its first item; `None` where it holds none.

@@ -9,13 +9,14 @@ use std::borrow::Cow;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::super::json_documents::{JsonDocuments, elements, label, member, members, number};
+use super::super::document_decoder::DocumentReader;
+use super::super::json_documents::{elements, label, member, members, number};
+use super::super::lines::Out;
 use super::super::memory::TelemetryMemory;
 use super::super::naming::Naming;
-use super::super::{FormatDecoder, FormatOptions, FormatSink, Unit};
+use super::super::{FormatOptions, FormatSink, Unit};
 use super::labels::{SampleType, Series};
 use super::stale;
-use crate::error::Result;
 use crate::telemetry::{RecordKind, RejectReason, Rejections};
 use crate::time::Timestamp;
 
@@ -30,61 +31,20 @@ pub(in super::super) fn is_api(first: &[u8]) -> bool {
 
 /// Reads answers of the HTTP API.
 #[derive(Debug)]
-pub(in super::super) struct ApiDecoder {
-    documents: JsonDocuments,
-    state: State,
-}
-
-#[derive(Debug)]
-struct State {
+pub(in super::super) struct ApiReader {
     naming: Naming,
     memory: TelemetryMemory,
     position: u64,
 }
 
-impl ApiDecoder {
+impl ApiReader {
     pub fn new(options: &FormatOptions) -> Self {
-        let state =
-            State { naming: Naming::new(options), memory: TelemetryMemory::default(), position: 0 };
-        Self { documents: JsonDocuments::default(), state }
+        Self { naming: Naming::new(options), memory: TelemetryMemory::default(), position: 0 }
     }
 }
 
-impl FormatDecoder for ApiDecoder {
-    fn feed(
-        &mut self,
-        bytes: &[u8],
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
-    ) -> Result<()> {
-        let state = &mut self.state;
-        let mut each = |value: &RawValue, line: u64, rejections: &mut Rejections| {
-            state.document(value, line, sink, rejections);
-        };
-        self.documents.feed(bytes, &mut each, rejections)
-    }
-
-    fn finish(&mut self, sink: &mut dyn FormatSink, rejections: &mut Rejections) -> Result<()> {
-        let state = &mut self.state;
-        let mut each = |value: &RawValue, line: u64, rejections: &mut Rejections| {
-            state.document(value, line, sink, rejections);
-        };
-        self.documents.finish(&mut each, rejections)
-    }
-
-    fn swap_memory(&mut self, memory: &mut TelemetryMemory) {
-        std::mem::swap(&mut self.state.memory, memory);
-    }
-}
-
-impl State {
-    fn document(
-        &mut self,
-        value: &RawValue,
-        line: u64,
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
-    ) {
+impl DocumentReader for ApiReader {
+    fn document(&mut self, value: &RawValue, line: u64, out: &mut Out<'_>) {
         let mut series = Vec::new();
         if let Some(list) = elements(value) {
             series = list;
@@ -93,18 +53,24 @@ impl State {
             if object.contains_key("metric") {
                 series.push(value);
             } else if let Some(data) = object.get("data") {
-                return self.data(data, line, sink, rejections);
+                return self.data(data, line, out.sink, out.rejections);
             } else if object.contains_key("result") {
-                return self.data(value, line, sink, rejections);
+                return self.data(value, line, out.sink, out.rejections);
             } else {
                 let said =
                     object.get("error").map_or("the answer has no data", |error| error.get());
-                return rejections.add(RejectReason::BadJson, line, || said.to_owned());
+                return out.rejections.add(RejectReason::BadJson, line, || said.to_owned());
             }
         }
-        self.all(&series, sink, rejections);
+        self.all(&series, out.sink, out.rejections);
     }
 
+    fn memory(&mut self) -> Option<&mut TelemetryMemory> {
+        Some(&mut self.memory)
+    }
+}
+
+impl ApiReader {
     fn data(
         &mut self,
         data: &RawValue,

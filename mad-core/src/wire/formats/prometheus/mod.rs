@@ -6,7 +6,7 @@ mod remote_write;
 mod snappy;
 mod text;
 
-pub(super) use api::{ApiDecoder, is_api};
+pub(super) use api::{ApiReader, is_api};
 pub(super) use remote_write::{RemoteWriteDecoder, check_remote_write, is_remote_write};
 pub(super) use text::{TextDecoder, is_text};
 
