@@ -19,10 +19,10 @@ from mad.journal.entries import SourcePositions
 GROUP = 64
 GROUP_BYTES = 8 * 1024 * 1024
 #: Seconds of work that one group of batches may have, for the same reason.
-GROUP_SECONDS = 0.1
+GROUP_SECONDS = 0.05
 #: Seconds of work that may wait, so that accepted batches are answered soon, and batches that may
 #: wait in any case.
-QUEUE_SECONDS, LEAST_BATCHES = 0.2, 16
+QUEUE_SECONDS, LEAST_BATCHES = 0.05, 8
 #: Bytes of a group from which its time shows the pace of the engine, and the weight of one group.
 _MEASURED_BYTES, _WEIGHT = 64 * 1024, 0.3
 
