@@ -92,7 +92,7 @@ impl View<'_> {
             let Some(entity) = self.shared.names.entities.get(row.entity) else { continue };
             for flagged in &row.signals {
                 let SignalName::Metric(metric) = &flagged.signal else { continue };
-                if !is_symptom(metric) {
+                if !MetricKind::guess(metric).is_symptom() {
                     continue;
                 }
                 let (service, metric) = (Arc::clone(&entity.service), Arc::clone(metric));
@@ -126,11 +126,4 @@ struct Target {
     service: Arc<str>,
     metric: Arc<str>,
     since: Timestamp,
-}
-
-fn is_symptom(metric: &str) -> bool {
-    matches!(
-        MetricKind::guess(metric),
-        MetricKind::Latency | MetricKind::Errors | MetricKind::Availability
-    )
 }

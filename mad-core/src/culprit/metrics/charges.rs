@@ -8,6 +8,7 @@ use super::call_graph::CallGraph;
 use super::config::{MetricRankerConfig, RankerPart};
 use super::effect::Effect;
 use super::kind::MetricKind;
+use super::precedence::{Move, earlier_callees};
 use super::series::Series;
 
 /// Factor for a metric of another kind than the target's.
@@ -91,8 +92,9 @@ impl<'a> Calls<'a> {
 pub(super) fn candidates<'a>(
     effects: &[(&'a Series, Effect)],
     target: Option<&'a Series>,
-    graph: &CallGraph<'_>,
+    graph: &CallGraph<'a>,
     calls: &Calls<'_>,
+    step: i64,
     config: &MetricRankerConfig,
 ) -> Vec<Candidate<'a>> {
     // charge every effect to a service with its weight
@@ -114,6 +116,8 @@ pub(super) fn candidates<'a>(
         });
     }
     let own_target = target.map(|series| &*series.service);
+    let moves = charges.iter().map(|(service, list)| (*service, moves(list))).collect();
+    let earlier = earlier_callees(&moves, graph, step, own_target);
     let mut candidates: Vec<Candidate<'a>> = charges
         .iter()
         .filter_map(|(service, list)| {
@@ -129,6 +133,12 @@ pub(super) fn candidates<'a>(
                     let is_slow = first.series.kind == MetricKind::Latency;
                     (is_slow && Some(callee) != own_target).then(|| explained_by_gap(list, wait))
                 }))
+                .chain(
+                    earlier
+                        .get(service)
+                        .filter(|_| first.series.kind.is_symptom())
+                        .map(|earlier| earlier.size / (earlier.size + HALF_EXPLAINS)),
+                )
                 .fold(0.0, f64::max);
             let explained =
                 if config.applies(RankerPart::CalleeExplanation) { explained } else { 0.0 };
@@ -243,6 +253,12 @@ fn changes<'a>(charges: &[Charge<'a>], kind: MetricKind) -> BTreeMap<&'a str, Ch
         }
     }
     found
+}
+
+/// The moves of a service for the worse, without those that depend on how much it is called.
+fn moves(charges: &[Charge<'_>]) -> Vec<Move> {
+    let faults = charges.iter().filter(|charge| charge.series.kind.is_one_sided());
+    faults.map(|Charge { effect, .. }| Move { onset: effect.onset, size: effect.size }).collect()
 }
 
 /// Whether a name marks an inferred peer: AWS X-Ray adds these endings.

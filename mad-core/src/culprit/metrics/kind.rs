@@ -135,6 +135,11 @@ impl MetricKind {
         matches!(self, Self::Calls | Self::Logs)
     }
 
+    /// Whether a service shows it because of a callee: what its own callers see of it.
+    pub(crate) const fn is_symptom(self) -> bool {
+        matches!(self, Self::Latency | Self::Errors | Self::Availability)
+    }
+
     /// Whether both measure the same symptom. Errors lower availability, so these two do.
     pub(super) fn is_kin(self, other: Self) -> bool {
         let failing = |kind| matches!(kind, Self::Availability | Self::Errors);

@@ -14,6 +14,7 @@ mod level;
 mod log_lines;
 mod metric_culprit;
 mod onset;
+mod precedence;
 mod quiet;
 mod ranker;
 mod ranking;

@@ -53,7 +53,9 @@ const CHANGED: f64 = 1.5;
 ///    onset gives many suspects or none.
 /// 5. **Charges.** A service weighs `ln(1 + effect)` of its strongest series, and half of it for
 ///    another kind than the target's. The part of a caller's change that a callee's change of the
-///    same metric explains is subtracted. A client's view of a call is charged to the called peer.
+///    same metric explains is subtracted. So is what a callee explains by its time: a fault of at
+///    least five scales, two to thirty rows before the caller's first move, explains slow and failed
+///    calls whatever it was measured by. A client's view of a call is charged to the called peer.
 /// 6. **Spans and log lines.** Call gaps (the time a caller waited and the callee did not work) are
 ///    charged to the service where slow calls meet. More error lines than expected, and statements
 ///    that stopped logging, are charged to their service.
@@ -275,7 +277,8 @@ impl MetricRanker {
             let own = effects.iter().find(|(series, _)| series.name() == target.name());
             own.map_or(0.0, |(_, effect)| effect.size) >= self.config.min_target_effect
         });
-        let mut candidates = candidates(&effects, target, case.graph, &calls, &self.config);
+        let mut candidates =
+            candidates(&effects, target, case.graph, &calls, timeline.step, &self.config);
         // smallest reported weight: the logarithm of the smallest effect
         let least = match target {
             Some(_) => self.config.min_effect.ln_1p(),

@@ -96,3 +96,34 @@ fn a_cause_that_moves_some_rows_before_its_symptom_is_named() {
         assert_eq!(first.onset, minute(begin - lead), "{lead}");
     }
 }
+
+/// A resource that is used up before calls become slow explains them, although callers show another
+/// metric and a larger change: with and without a target, with a declared onset and without.
+#[test]
+fn a_resource_that_moves_before_its_callers_explains_them() {
+    for (lead, metric) in [(2, "cpu"), (7, "memory"), (15, "cpu"), (30, "memory")] {
+        let begin = NORMAL + 40;
+        let mut points = Vec::new();
+        for row in 0..begin + 20 {
+            for (salt, service, slow) in
+                [(1, "front", 900.0), (2, "cart", 400.0), (3, "store", 0.0)]
+            {
+                let slow = if row >= begin { slow } else { 0.0 };
+                let noise = |salt| 1.0 + 0.05 * super::scatter(row, salt);
+                points.push((row, service, "latency", 100.0 * noise(salt) + slow));
+                let is_used_up = service == "store" && row >= begin - lead;
+                let used = if is_used_up { 0.9 } else { 0.3 };
+                points.push((row, service, metric, used * noise(salt + 10)));
+            }
+        }
+        for declared in [begin, 0] {
+            for target in [Some(("front", "latency")), None] {
+                let ranking = rank(&points, declared, target);
+                let case = format!("{lead} {metric} {declared} {target:?}");
+                let first = ranking.culprits.first().unwrap_or_else(|| panic!("{case}"));
+                assert_eq!(&*first.entity.service, "store", "{case}: {:?}", ranking.culprits);
+                assert_eq!(first.onset, minute(begin - lead), "{case}");
+            }
+        }
+    }
+}
