@@ -1371,6 +1371,9 @@ class DetectRun:
         source or of a kind of records was accepted; None when enough was accepted."""
     def checkpoint(self) -> bytes:
         """The state of the pipeline, for `state` of another run."""
+    def short_recording(self) -> str | None:
+        """The configuration for another run, where the step is too long for the records read so
+        far; None where it fits them."""
     def feed(self, source: int, chunk: Any) -> None:
         """Reads a piece of a source: bytes, cut anywhere, or a table."""
     def end(self, source: int) -> None:

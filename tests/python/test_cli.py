@@ -68,6 +68,9 @@ class FakeRun:
     def take_scored_csv(self) -> bytes:
         return b"s"
 
+    def short_recording(self) -> None:
+        return None
+
     def finish(self) -> None:
         if not self.requests:
             raise ValueError("no header")

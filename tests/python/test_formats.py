@@ -149,7 +149,8 @@ def test_a_scrape_without_times_says_what_to_do(
 def test_a_short_recording_of_metrics_says_that_nothing_was_judged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A recording that is shorter than the warm-up cannot be called normal."""
+    """A recording that is shorter than the warm-up cannot be called normal; with a fitting step,
+    it is judged."""
     path = tmp_path / "metrics.csv"
     rows = [
         f"2026-11-29T05:{i // 12:02d}:{i % 12 * 5:02d}Z,pay,load,{9 if i > 30 else 1}"
@@ -157,10 +158,10 @@ def test_a_short_recording_of_metrics_says_that_nothing_was_judged(
     ]
     path.write_text("timestamp,service,metric,value\n" + "\n".join(rows) + "\n")
     command = ["detect", str(path), "--out", str(tmp_path / "out"), "--no-report"]
-    assert main(command) == errors.FINE
+    config = tmp_path / "config.json"
+    config.write_text('{"features": {"step_seconds": 60}}')
+    assert main([*command, "--config", str(config)]) == errors.FINE
     text = " ".join(capsys.readouterr().out.split())
     assert "The only metric is too new to be judged: lower guard.warm_up_minutes" in text
-    config = tmp_path / "config.json"
-    config.write_text('{"guard": {"warm_up_minutes": 1}}')
-    assert main([*command, "--config", str(config)]) == errors.FINE
+    assert main(command) == errors.FINE
     assert "pay: load 9 times the usual 1" in capsys.readouterr().out

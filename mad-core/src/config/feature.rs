@@ -21,7 +21,7 @@ use crate::time::SECOND;
 /// assert!(FeatureConfig { lateness_seconds: -1.0, ..config }.validate().is_err());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(from = "FeatureFields")]
 pub struct FeatureConfig {
     /// Length of a step, seconds, 1 to 3600. Steps are aligned to 1970-01-01 UTC. Default 60: a
     /// shorter step reports faults earlier, with fewer requests in each row.
@@ -36,6 +36,34 @@ pub struct FeatureConfig {
     /// request does not say it. Default none: as the format of a file defines it, else the start, as
     /// spans and middleware write it. Lateness is judged against the end.
     pub request_time: Option<RequestTime>,
+    /// Whether a recording that is read as a whole and is shorter than 45 steps gets a shorter step:
+    /// [`PipelineConfig::for_recording`](crate::PipelineConfig::for_recording). Default true, but
+    /// false where `step_seconds` is set in a file.
+    pub adapt_step: bool,
+}
+
+/// The fields as they are written. A step that is set is kept for short recordings too.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FeatureFields {
+    step_seconds: Option<f64>,
+    lateness_seconds: Option<f64>,
+    max_ahead_seconds: Option<f64>,
+    request_time: Option<RequestTime>,
+    adapt_step: Option<bool>,
+}
+
+impl From<FeatureFields> for FeatureConfig {
+    fn from(fields: FeatureFields) -> Self {
+        let usual = Self::default();
+        Self {
+            step_seconds: fields.step_seconds.unwrap_or(usual.step_seconds),
+            lateness_seconds: fields.lateness_seconds.unwrap_or(usual.lateness_seconds),
+            max_ahead_seconds: fields.max_ahead_seconds.unwrap_or(usual.max_ahead_seconds),
+            request_time: fields.request_time,
+            adapt_step: fields.adapt_step.unwrap_or(fields.step_seconds.is_none()),
+        }
+    }
 }
 
 impl Default for FeatureConfig {
@@ -45,6 +73,7 @@ impl Default for FeatureConfig {
             lateness_seconds: 10.0,
             max_ahead_seconds: 3600.0,
             request_time: None,
+            adapt_step: true,
         }
     }
 }

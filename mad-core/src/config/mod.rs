@@ -17,6 +17,7 @@ mod overrides;
 mod pipeline;
 #[cfg(feature = "jsonl")]
 mod problems;
+mod recording;
 mod score;
 mod season;
 mod slo;

@@ -52,6 +52,11 @@ pub trait RankingContext {
     fn is_onset_known(&self, _entity: EntityId, _first: Timestamp) -> bool {
         true
     }
+    /// Start of the first row of an entity with a failure, if at least a quarter of its requests have
+    /// failed from there to `first`; else `first`.
+    fn failing_since(&self, _entity: EntityId, first: Timestamp) -> Timestamp {
+        first
+    }
     /// Whether an entity belongs to another incident whose services do not call those of the ranked one.
     fn in_other_incident(&self, _entity: EntityId) -> bool {
         false

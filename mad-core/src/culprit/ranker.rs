@@ -31,7 +31,10 @@ use crate::time::{MINUTE, Timestamp};
 ///      because of another callee. A service that was never called is not a cause.
 /// 4. **Other incidents.** The weight of an entity in [another
 ///    incident](RankingContext::in_other_incident) is multiplied by 0.25.
-/// 5. **Changes.** The weight is multiplied by 1.5 if the service was changed in the half hour before
+/// 5. **Failing since first seen.** The weight of an entity that fails since its first row is
+///    multiplied by 0.25 if another entity departed from its level more than ten steps later. Such an
+///    entity, as a route that always times out, had failed without that effect.
+/// 6. **Changes.** The weight is multiplied by 1.5 if the service was changed in the half hour before
 ///    its first flagged row.
 ///
 /// The score of an entity is its share of the total weight, 0 to 1. Ties go to the worse severity,

@@ -30,6 +30,8 @@ pub(super) struct Suspect {
     last: Option<Timestamp>,
     severity: Severity,
     peak_error_rate: f64,
+    /// Whether anything departed from a level that it had before.
+    pub departed: bool,
     evidence: BTreeMap<SignalName, Evidence>,
 }
 
@@ -72,6 +74,7 @@ impl Suspect {
         self.peak_error_rate =
             self.peak_error_rate.max(row.errors as f64 / row.count.max(1) as f64);
         for flagged in &row.signals {
+            self.departed |= !flagged.first_sight;
             let here = Evidence {
                 signal: flagged.signal.clone(),
                 rows: 1,

@@ -14,6 +14,11 @@ use crate::time::{MINUTE, Timestamp};
 const EXPLAINED: f64 = 0.25;
 /// Weight of one that is in another incident.
 const APART: f64 = 0.25;
+/// Factor for a suspect that fails since it was first seen, long before another one departed from its
+/// level.
+const EARLIER: f64 = 0.25;
+/// Steps that such a suspect has failed without an effect on the other one.
+const EARLIER_STEPS: i64 = 10;
 /// Factor for a suspect whose service was changed shortly before.
 const CHANGED: f64 = 1.5;
 /// How long before the first flagged row a change counts, ns.
@@ -40,7 +45,7 @@ impl SuspectService {
     }
 }
 
-/// Applies steps 1 to 5 of [`CulpritRanker`](super::CulpritRanker) to the weights.
+/// Applies steps 1 to 6 of [`CulpritRanker`](super::CulpritRanker) to the weights.
 pub(super) fn weigh(
     suspects: &mut BTreeMap<EntityId, Suspect>,
     entities: &EntityTable,
@@ -77,6 +82,8 @@ pub(super) fn weigh(
     }
     let not_called = not_called(&services, failed_by);
     let slow_calls = slow_calls(suspects, entities);
+    let departed = suspects.values().filter(|suspect| suspect.departed);
+    let departure = departed.filter_map(|suspect| suspect.first).min();
     for (id, suspect) in suspects {
         let (Some(entity), Some(first)) = (entities.get(*id), suspect.first) else { continue };
         if suspect.callee(entity).is_none() && !suspect.is_only_absent() {
@@ -93,6 +100,12 @@ pub(super) fn weigh(
             suspect.explained_by.is_some() && context.metric_share(&entity.service).is_none();
         if explained || suspect.not_called.is_some() || suspect.slow_calls_to.is_some() {
             suspect.weight *= EXPLAINED;
+        }
+        if let Some(departure) = departure.filter(|_| !suspect.departed) {
+            let since = context.failing_since(*id, first);
+            if since.plus(suspect.step.saturating_mul(EARLIER_STEPS)) < departure {
+                suspect.weight *= EARLIER;
+            }
         }
         if context.in_other_incident(*id) {
             suspect.weight *= APART;

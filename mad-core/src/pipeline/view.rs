@@ -173,6 +173,15 @@ impl RankingContext for Context<'_> {
             })
     }
 
+    fn failing_since(&self, entity: EntityId, first: Timestamp) -> Timestamp {
+        let before = self.view.history.recent(entity).take_while(|row| row.at < first);
+        let mut since = before.skip_while(|row| row.errors() == 0).peekable();
+        let Some(start) = since.peek().map(|row| row.at) else { return first };
+        let counts = since.map(|row| (u64::from(row.errors()), u64::from(row.requests())));
+        let (errors, requests) = counts.fold((0, 0), |all, row| (all.0 + row.0, all.1 + row.1));
+        if 4 * errors >= requests { start } else { first }
+    }
+
     fn in_other_incident(&self, entity: EntityId) -> bool {
         self.in_other_incident.contains(&entity)
     }

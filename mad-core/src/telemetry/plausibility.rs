@@ -1,5 +1,7 @@
 //! Signs that the values of an input do not mean what their fields say.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::Record;
@@ -77,6 +79,11 @@ impl Plausibility {
             self.gap = Some(self.gap.map_or(gap, |known| known.min(gap)));
         }
         self.last = Some(at);
+    }
+
+    /// The smallest distance of two times in a row that differ; zero without any.
+    pub fn resolution(&self) -> Duration {
+        Duration::from_nanos(self.gap.unwrap_or(0).unsigned_abs())
     }
 
     /// Questions about the records so far, for rows of `step_seconds`; none for most inputs.

@@ -234,6 +234,41 @@ fn a_service_that_was_never_called_is_not_the_cause() {
     assert_eq!(&*of(&behind, "delta").not_called.unwrap().caller, "alpha");
 }
 
+/// The entity fails since this minute.
+struct FailingSince(i64);
+
+impl RankingContext for FailingSince {
+    fn callees(&self, _: &str) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+
+    fn change(&self, _: &str, _: Timestamp, _: Timestamp) -> Option<ChangeEvent> {
+        None
+    }
+
+    fn failing_since(&self, _: EntityId, first: Timestamp) -> Timestamp {
+        first.min(minute(self.0))
+    }
+}
+
+#[test]
+fn what_fails_since_it_was_first_seen_does_not_explain_a_later_fault() {
+    let mut always = row(0, 14, 12.0);
+    for signal in &mut always.signals {
+        signal.first_sight = true;
+    }
+    let rows = [always.clone(), FlaggedRow { bucket: minute(15), ..always }, row(1, 14, 5.0)];
+    let first = |since| {
+        let ranking = ranker(15.0, 2).rank_with(&rows, &table(), minute(16), &FailingSince(since));
+        names(&ranking)[0].to_owned()
+    };
+    assert_eq!(first(1), "alpha");
+    // it began with the other one, or its failures are the only ones
+    assert_eq!(first(10), "delta");
+    let alone = ranker(15.0, 2).rank_with(&rows[..2], &table(), minute(16), &FailingSince(1));
+    assert_eq!(names(&alone), ["delta"]);
+}
+
 #[test]
 fn the_ranking_abstains_without_flagged_rows() {
     for rows in [vec![], vec![row(0, 99, 9.0)]] {

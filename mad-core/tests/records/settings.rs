@@ -1,5 +1,7 @@
 //! Settings of some entities: overrides and mutes.
 
+use std::time::Duration;
+
 use mad_core::config::{MuteWindow, Override, SeriesKind, Weekday};
 use mad_core::series::{Direction, Glob};
 use mad_core::time::{Timestamp, ZonePolicy};
@@ -22,6 +24,34 @@ fn problem(value: Value) -> String {
 
 fn time(text: &str) -> Timestamp {
     Timestamp::parse(text, ZonePolicy::Refuse).unwrap()
+}
+
+proptest! {
+    /// A short recording has 45 rows of at least the resolution of its times, and no setting that
+    /// was chosen changes.
+    #[test]
+    fn the_step_fits_the_recording(seconds in 0_u64..6_000, resolution in 0_u64..90_000) {
+        let config = read(json!({ "guard": { "warm_up_minutes": 7.0 } }));
+        let (length, finest) =
+            (Duration::from_secs(seconds), Duration::from_millis(resolution));
+        let Some(short) = config.for_recording(length, finest, 45) else {
+            prop_assert!(!(45..2_700).contains(&seconds) || resolution > 30_000);
+            return Ok(());
+        };
+        let step = short.features.step_seconds;
+        prop_assert!(step < 60.0 && step * 1e3 >= resolution as f64);
+        prop_assert!(seconds as f64 >= 45.0 * step || step < 2.0 * resolution as f64 / 1e3 + 10.0);
+        prop_assert_eq!(short.guard.warm_up_minutes, 7.0);
+        prop_assert!((short.incident.merge_minutes - 5.0 * step / 60.0).abs() < 1e-12);
+        prop_assert!(short.validate().is_ok());
+        prop_assert_eq!(config.for_recording(length, finest, 44), None);
+        // the settings in use are not shortened again
+        prop_assert_eq!(short.for_recording(length, finest, 45), None);
+        let kept = read(json!({ "features": { "step_seconds": 60.0 } }));
+        prop_assert_eq!(kept.for_recording(length, finest, 45), None);
+        let written = serde_json::to_value(&short).unwrap();
+        prop_assert_eq!(read(written), short);
+    }
 }
 
 #[test]

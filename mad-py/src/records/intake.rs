@@ -122,6 +122,12 @@ impl Intake {
         self.reading.refuse(self.reading.main_kind(), end.rejected);
     }
 
+    /// The settings that fit the records read so far, where those in use have too long a step.
+    pub fn short_recording(&self) -> Option<PipelineConfig> {
+        let (length, resolution) = self.reading.length_and_resolution();
+        self.pipeline.config().for_recording(length, resolution, self.reading.accepted())
+    }
+
     /// The end of the run before; `None` when this run continues from nothing.
     pub fn earlier_end(&self) -> Option<Timestamp> {
         self.earlier.as_ref().map(|earlier| earlier.end)

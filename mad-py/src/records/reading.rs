@@ -2,13 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use mad_core::export::{Document, LevelDocument, RejectedDocument};
 use mad_core::pipeline::LevelAccepted;
 use mad_core::telemetry::{
     Doubt, KindCounts, LostRecords, Plausibility, RejectReason, with_separators,
 };
-use mad_core::{Pipeline, Record, RecordCounts, RecordKind, Rejections};
+use mad_core::{FeatureConfig, Pipeline, Record, RecordCounts, RecordKind, Rejections, Timestamp};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,8 @@ const MANY_WITHOUT_LATENCY: f64 = 0.05;
 pub struct Reading {
     counts: RecordCounts,
     plausibility: Plausibility,
+    /// The earliest and the latest time of the judged records.
+    times: Option<(Timestamp, Timestamp)>,
     services: KnownServices,
     /// Levels that became normal while the records were judged, at most [`LEVELS`].
     levels: Vec<LevelDocument>,
@@ -67,6 +70,13 @@ impl Reading {
         self.counts.of(kind)
     }
 
+    /// The time between the earliest and the latest of the judged records, and the distance of times
+    /// that are close to each other.
+    pub fn length_and_resolution(&self) -> (Duration, Duration) {
+        let length = self.times.map_or(0, |(first, last)| last.nanos().abs_diff(first.nanos()));
+        (Duration::from_nanos(length), self.plausibility.resolution())
+    }
+
     /// The counts of one kind, to be changed.
     pub fn of_mut(&mut self, kind: RecordKind) -> &mut KindCounts {
         self.counts.of_mut(kind)
@@ -77,6 +87,10 @@ impl Reading {
     pub fn see(&mut self, record: &Record<'_>) {
         self.counts.of_mut(record.kind()).records += 1;
         self.plausibility.see(record);
+        if let Some(at) = record.timestamp().filter(|_| record.kind() != RecordKind::Changes) {
+            let (first, last) = self.times.unwrap_or((at, at));
+            self.times = Some((first.min(at), last.max(at)));
+        }
         match record {
             Record::Request(request) => self.services.add(request.service),
             Record::Metric(point) => self.services.add(point.service),
@@ -179,9 +193,17 @@ impl Reading {
     }
 
     /// Questions about values that may not mean what their fields say, and records that had been
-    /// accepted before.
-    pub fn warnings(&self, step_seconds: f64) -> Vec<String> {
+    /// accepted before, and the step of a short recording.
+    pub fn warnings(&self, features: &FeatureConfig) -> Vec<String> {
+        let step_seconds = features.step_seconds;
         let mut all = self.plausibility.doubts(step_seconds);
+        let usual = FeatureConfig::default().step_seconds;
+        if features.adapt_step && step_seconds != usual {
+            all.push(format!(
+                "the rows are {step_seconds} s long instead of {usual} s, because the recording is \
+                 short; `features.step_seconds` sets another length"
+            ));
+        }
         for (kind, read) in self.counts.iter() {
             let renamed: Vec<String> = read
                 .rejected

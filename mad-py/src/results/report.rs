@@ -132,7 +132,7 @@ impl Report {
         detached(py, || {
             let config = self.pipeline.config();
             let problem = self.reading.problem(config.intake.min_accepted, ROW);
-            let mut warnings = self.reading.warnings(config.features.step_seconds);
+            let mut warnings = self.reading.warnings(&config.features);
             warnings.extend(shared_names(&self.pipeline));
             let document = Document::new(&self.pipeline);
             to_json(&self.reading.document(document, problem, warnings, ROW))

@@ -32,14 +32,15 @@ pub fn detect(
 ) -> PyResult<Report> {
     let config = parse(config)?;
     let (zone, map) = (config.zone(), &ColumnMap::new(&config.intake));
-    let mut intake = Intake::new(config, state, learn)?;
+    let intake = Intake::new(config, state, learn)?;
+    let may_shorten = state.is_none() && !learn;
     let requests = requests.map(|table| RequestTable::read_mapped(table, zone, map)).transpose()?;
     let metrics = metrics.map(|table| MetricTable::read_mapped(table, zone, map)).transpose()?;
     let spans = spans.map(|table| SpanTable::read_mapped(table, zone, map)).transpose()?;
     let changes = changes.map(|table| ChangeTable::read_mapped(table, zone, map)).transpose()?;
     let edges = edges.map(|table| EdgeTable::read_mapped(table, zone, map)).transpose()?;
     let logs = logs.map(|table| LogTable::read_mapped(table, zone, map)).transpose()?;
-    detached(py, || {
+    let run = |mut intake: Intake| {
         // of equal times the first kind comes first; edges have no time and come before all
         let mut feeds: Vec<Box<dyn Feed + '_>> = Vec::new();
         feeds.extend(edges.as_ref().map(|table| feed(table)));
@@ -49,10 +50,17 @@ pub fn detect(
         feeds.extend(metrics.as_ref().map(|table| feed(table)));
         feeds.extend(logs.as_ref().map(|table| feed(table)));
         by_time(&mut feeds, &mut intake);
+        intake
+    };
+    detached(py, || {
+        let mut intake = run(intake);
+        if let Some(config) = intake.short_recording().filter(|_| may_shorten) {
+            intake = run(Intake::new(config, None, false)?);
+        }
         intake.finish();
         let judged = intake.judged();
-        Report::new(intake.pipeline, judged, intake.reading)
-    })
+        Ok(Report::new(intake.pipeline, judged, intake.reading))
+    })?
 }
 
 /// The records of a table by time.

@@ -164,6 +164,13 @@ impl DetectRun {
         self.intake.reading.by_kind(py)
     }
 
+    /// The settings for another run, as JSON, where the records read so far cover too short a time for
+    /// the step in use; None where it fits them.
+    fn short_recording(&self) -> PyResult<Option<String>> {
+        let config = self.intake.short_recording();
+        config.map(|config| config::to_json(&config)).transpose()
+    }
+
     /// The state of the pipeline, to go on from.
     fn checkpoint(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
         let state = detached(py, || self.intake.pipeline.checkpoint())?;
@@ -224,7 +231,7 @@ impl DetectRun {
     fn run_document(&self) -> RunDocument {
         let pipeline = &self.intake.pipeline;
         let mut document = Document::new(pipeline);
-        let mut warnings = self.intake.reading.warnings(pipeline.config().features.step_seconds);
+        let mut warnings = self.intake.reading.warnings(&pipeline.config().features);
         if let Some(end) = self.intake.earlier_end() {
             let all = pipeline.incidents().into_iter();
             let ended = all.filter(|one| one.status == IncidentStatus::Resolved && one.end <= end);

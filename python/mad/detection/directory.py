@@ -56,6 +56,14 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
 
 
+class _ShortRecording(Exception):
+    """The recording is too short for the length of the rows; `config` are the settings for it."""
+
+    def __init__(self, config: str) -> None:
+        super().__init__(config)
+        self.config = config
+
+
 class Run(Protocol):
     """One pass of the core over all inputs, fed piece by piece."""
 
@@ -110,7 +118,14 @@ def detect_into(
     state = files.read_bytes(resume) if resume else None
     if past:
         state = job.in_order(past, lambda sort: job.learn(past, sort, state), sort)
-    outcome = job.in_order(job.sources, lambda sort: job.detect(sort, state), sort)
+    # rows of saved state keep their length, and a pipe cannot be read again
+    job.adapts = not stateful and mode != "reference" and all(one.size for _, one in job.sources)
+    try:
+        outcome = job.in_order(job.sources, lambda sort: job.detect(sort, state), sort)
+    except _ShortRecording as short:
+        watcher.note("the recording is short: starting again with shorter rows")
+        job.config, job.adapts = short.config, False
+        outcome = job.in_order(job.sources, lambda sort: job.detect(sort, state), sort)
     outcome.notes[:0] = repeated
     outcome.seconds = time.perf_counter() - started
     for stale in (job.out / REPORT, job.out / SCORED_METRICS):
@@ -171,6 +186,8 @@ class _Job:
     observer: Observer
     sources: Inputs
     layout: Layout
+    adapts: bool = False
+    """Whether a recording that is too short for its rows is read again with shorter ones."""
 
     def in_order(self, sources: Inputs, attempt: Callable[[bool], _T], sort: bool) -> _T:
         """Calls `attempt` with `sort`, and again with sorting when the inputs need it."""
@@ -206,6 +223,12 @@ class _Job:
             for _ in self._read(run, self.sources, "sorting" if sort else "reading"):
                 _drain(run, outputs, kinds)
             document = _finish(run, self.sources)
+            if (
+                self.adapts
+                and isinstance(run, _core.DetectRun)
+                and (short := run.short_recording())
+            ):
+                raise _ShortRecording(short)
             _drain(run, outputs, kinds)
             document["sources"] = [source.name for _, source in self.sources]
             outputs.write("incidents.json", files.to_json(incidents_file(document)))

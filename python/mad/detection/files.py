@@ -31,12 +31,21 @@ def detect_files(
     sort = not all(map(is_path, given.values()))
     layout = layout or Layout()
     inputs = list(_inputs(given, layout, config))
-    try:
-        return _read(inputs, config, layout, state, sort=sort, learn=learn)
-    except _core.UnsortedError:
-        if sort:
-            raise
-        return _read(inputs, config, layout, state, sort=True, learn=learn)
+
+    def attempt(config: AnyConfig | str) -> _core.DetectRun:
+        nonlocal sort
+        try:
+            return _read(inputs, config, layout, state, sort=sort, learn=learn)
+        except _core.UnsortedError:
+            if sort:
+                raise
+            sort = True
+            return _read(inputs, config, layout, state, sort=True, learn=learn)
+
+    run = attempt(config)
+    # rows of saved state keep their length
+    short = None if learn or state else run.short_recording()
+    return (attempt(short) if short else run).report()
 
 
 def _inputs(
@@ -69,13 +78,13 @@ def read(source: Any, kind: str, config: AnyConfig) -> _core.Telemetry:
 
 def _read(
     inputs: Sequence[tuple[str, Any]],
-    config: AnyConfig,
+    config: AnyConfig | str,
     layout: Layout,
     state: bytes | None,
     *,
     sort: bool,
     learn: bool,
-) -> _core.Report:
+) -> _core.DetectRun:
     run = _core.DetectRun(
         config,
         [kind for kind, _ in inputs],
@@ -88,7 +97,7 @@ def _read(
         pattern=layout.pattern,
     )
     _feed(run, inputs)
-    return run.report()
+    return run
 
 
 def _feed(run: _core.DetectRun | _core.ReferenceRun, inputs: Sequence[tuple[str, Any]]) -> None:

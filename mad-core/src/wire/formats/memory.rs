@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::FormatSink;
 use super::buckets::BucketTable;
 use super::naming::{fitted, optional};
+use super::outcomes::OutcomeTable;
 use super::quantile::Exponential;
 use crate::telemetry::{Change, Record};
 use crate::time::Timestamp;
@@ -45,6 +46,7 @@ pub struct TelemetryMemory {
     series: BTreeMap<u64, Last>,
     versions: BTreeMap<String, Vec<(String, i64)>>,
     pub(super) buckets: BucketTable,
+    pub(super) outcomes: OutcomeTable,
     newest: i64,
 }
 
@@ -134,6 +136,11 @@ impl TelemetryMemory {
         *last = Last { at, start, totals };
         let seconds = at.saturating_sub(from) as f64 / 1e9;
         (seconds > 0.0).then_some(Increase { of, seconds })
+    }
+
+    /// Whether a point of a series was seen.
+    pub(super) fn has(&self, key: u64) -> bool {
+        self.series.contains_key(&key)
     }
 
     /// Seconds since the last point of a series of increases, which is noted; `None` for the first.

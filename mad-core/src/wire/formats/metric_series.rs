@@ -5,6 +5,7 @@
 //! | a gauge, a total that may fall | `NAME`: the value |
 //! | a counter | `NAME/rate`: the increase per second |
 //! | a histogram | `NAME/p50`, `/p95`, `/p99` of the observations since the last point, and `NAME/rate` |
+//! | a counter with a status, such as `code="500"` | also `NAME/error_share` of the series that differ in the status alone |
 //! | a summary | its quantiles as `NAME/p50` and so on, and `NAME/rate` |
 //!
 //! Values that are not finite give no record, because they are gaps.
@@ -52,11 +53,15 @@ pub(super) struct SeriesPoint<'p> {
 
 impl SeriesPoint<'_> {
     fn give(&mut self, suffix: &str, value: f64, n: u64) {
+        self.give_as(self.name, suffix, value, n);
+    }
+
+    fn give_as(&mut self, of: SeriesName<'_>, suffix: &str, value: f64, n: u64) {
         if !value.is_finite() {
             return;
         }
         let most = MAX_NAME_BYTES - suffix.len();
-        let name = fitted(cut(self.name.metric, most));
+        let name = fitted(cut(of.metric, most));
         let joined;
         let metric = if suffix.is_empty() {
             &*name
@@ -64,8 +69,8 @@ impl SeriesPoint<'_> {
             joined = format!("{name}{suffix}");
             &joined
         };
-        let (service, resource) = (fitted(self.name.service), optional(self.name.resource));
-        let host = optional(self.name.host);
+        let (service, resource) = (fitted(of.service), optional(of.resource));
+        let host = optional(of.host);
         let point = MetricPoint::new(self.at, &service, metric, value);
         let record = Record::Metric(MetricPoint { resource: &resource, n, host: &host, ..point });
         if record.check().is_ok() {
@@ -83,15 +88,31 @@ impl SeriesPoint<'_> {
         self.give("", value, 1);
     }
 
-    /// A counter.
-    pub fn counter(&mut self, value: f64, temporality: Temporality) {
+    /// A counter; its increase since the last point.
+    pub fn counter(&mut self, value: f64, temporality: Temporality) -> Option<f64> {
         if !value.is_finite() || value < 0.0 {
-            return;
+            return None;
         }
-        if let Some(increase) = self.increase(Totals::Counter(value), temporality, "")
-            && let Totals::Counter(of) = increase.of
-        {
-            self.give("/rate", of / increase.seconds, 1);
+        let increase = self.increase(Totals::Counter(value), temporality, "")?;
+        let Totals::Counter(of) = increase.of else { return None };
+        self.give("/rate", of / increase.seconds, 1);
+        Some(of)
+    }
+
+    /// A cumulative counter of requests that all failed or all did not. It also gives the share of
+    /// failures in the interval before, of the series with the labels `resource` and any status.
+    pub fn counter_of_outcome(&mut self, value: f64, resource: &str, failed: bool) {
+        let is_known = self.memory.has(self.key());
+        let increase = match self.counter(value, Temporality::Cumulative) {
+            Some(increase) => Ok(increase),
+            None if is_known || !value.is_finite() || value < 0.0 => return,
+            None => Err(value),
+        };
+        let SeriesName { service, host, metric, .. } = self.name;
+        let group = key_of((service, host, metric, resource));
+        if let Some(share) = self.memory.outcomes.add(group, self.at, failed, increase) {
+            let name = SeriesName { resource, ..self.name };
+            self.give_as(name, "/error_share", share.failed / share.all, share.all as u64);
         }
     }
 

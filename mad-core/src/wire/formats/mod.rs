@@ -37,6 +37,8 @@ mod naming;
 mod nginx_status;
 mod options;
 mod otlp;
+mod outcome;
+mod outcomes;
 mod own;
 mod prometheus;
 mod quantile;

@@ -105,7 +105,9 @@ impl DataPoint<'_> {
         };
         match self.data {
             Data::Missing => {}
-            Data::Number(value) if shape.is_monotonic => point.counter(value, shape.temporality),
+            Data::Number(value) if shape.is_monotonic => {
+                point.counter(value, shape.temporality);
+            }
             Data::Number(value) => point.gauge(value),
             Data::Histogram { bounds, counts, count } => {
                 let counts = if counts.is_empty() { vec![count] } else { counts };

@@ -7,6 +7,7 @@ use super::super::buckets::Observed;
 use super::super::memory::{Increase, TelemetryMemory, Totals, key_of};
 use super::super::metric_series::{SeriesName, SeriesPoint, Temporality, resource_of};
 use super::super::naming::Naming;
+use super::super::outcome::Outcome;
 use super::super::quantile::{Exponential, quantile};
 use crate::time::Timestamp;
 
@@ -43,6 +44,8 @@ pub(super) struct Series {
     metric: String,
     resource: String,
     role: Role,
+    /// What the requests ended with, that a counter counts.
+    outcome: Option<Outcome>,
     /// The hash of all labels.
     pub key: u64,
 }
@@ -107,6 +110,7 @@ impl Series {
             service: service.to_owned(),
             host: label("instance").unwrap_or_default().to_owned(),
             metric: metric.to_owned(),
+            outcome: Outcome::of(metric, &others).filter(|_| role == Role::Counter),
             resource: resource_of(others.into_iter()),
             role,
             key: key_of(all),
@@ -138,7 +142,12 @@ impl Series {
         let mut point = SeriesPoint { name, at, start: None, position, memory, sink };
         match self.role {
             Role::Gauge => point.gauge(value),
-            Role::Counter => point.counter(value, Temporality::Cumulative),
+            Role::Counter => match &self.outcome {
+                Some(outcome) => {
+                    point.counter_of_outcome(value, &outcome.resource, outcome.failed);
+                }
+                None => _ = point.counter(value, Temporality::Cumulative),
+            },
             Role::Quantile(q) => point.summary_quantile(f64::from_bits(q), value),
             Role::Bucket(_) | Role::None => {}
         }
