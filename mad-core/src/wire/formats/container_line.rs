@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::format::FileFormat;
+use super::text_level::level_in;
 
 /// The parts of a line of a runtime.
 #[derive(Debug, PartialEq)]
@@ -81,9 +82,30 @@ pub(super) fn runtime_of(line: &str) -> Option<FileFormat> {
     } else if line.starts_with('{') && line.contains("\"log\"") {
         let found = serde_json::from_str::<DockerLine<'_>>(line).ok()?;
         found.time.is_some().then_some(FileFormat::Docker)
-    } else if kubectl(line).is_some() || pod_prefix(line).is_some() {
+    } else if pod_prefix(line).is_some() || kubectl(line).is_some_and(|line| !is_of_logger(&line)) {
         Some(FileFormat::Kubectl)
     } else {
         None
+    }
+}
+
+/// Whether a level follows the time, as loggers write it. Lines without a time then belong to the
+/// record before, which kubectl does not write.
+fn is_of_logger(line: &Wrapped<'_>) -> bool {
+    let first = line.text.split_ascii_whitespace().next().unwrap_or_default();
+    !level_in(first).is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_logger_writes_its_level_after_the_time() {
+        let of = |line: &str| runtime_of(line);
+        assert_eq!(of("2026-01-06T10:00:00.123Z  INFO 1 --- [main] c.e.App : Started"), None);
+        assert_eq!(of("2026-01-06T10:00:00.123456Z ERROR pay::api: failed"), None);
+        assert_eq!(of("2026-01-06T10:00:00.123456Z ready"), Some(FileFormat::Kubectl));
+        assert_eq!(of("[pod/pay-0/web] 2026-01-06T10:00:00.123456Z x"), Some(FileFormat::Kubectl));
     }
 }

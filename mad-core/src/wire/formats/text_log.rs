@@ -1,4 +1,4 @@
-//! Logs in plain text whose lines begin with a time: Kafka brokers, log4j, Logback, Python.
+//! Logs in plain text whose lines begin with a time: Kafka brokers, log4j, Logback, Python, `logfmt`.
 
 use super::access::{note_of_zone, zone_or_utc};
 use super::lines::{LineReader, Out};
@@ -63,12 +63,17 @@ impl TextReader {
     }
 }
 
+/// The keys of the time of a line in `logfmt`, as logrus, slog and go-kit write it.
+const TIME_KEYS: [&str; 4] = ["time=", "ts=", "t=", "timestamp="];
+
 /// The time at the begin of a line, and what follows it. `None` where the line begins otherwise.
 ///
 /// A time is a date and a time of day with `-` or `/`, perhaps in brackets, with a point or a comma
-/// before the fraction, perhaps with a zone.
+/// before the fraction, perhaps with a zone. It may be the first pair of `logfmt`.
 pub(super) fn leading_time(line: &str) -> Option<(String, &str)> {
     let text = line.strip_prefix('[').unwrap_or(line);
+    let named = TIME_KEYS.iter().find_map(|key| line.strip_prefix(key));
+    let text = named.map_or(text, |text| text.strip_prefix('"').unwrap_or(text));
     let bytes = text.as_bytes();
     let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
     let is = |at: usize, any: &[u8]| bytes.get(at).is_some_and(|byte| any.contains(byte));
@@ -102,7 +107,7 @@ pub(super) fn leading_time(line: &str) -> Option<(String, &str)> {
     let (clock, zone) = (text.get(..clock)?, text.get(clock..end)?);
     let date = clock.replace('/', "-").replace(',', ".").replacen(' ', "T", 1);
     let rest = text.get(end..)?;
-    let rest = rest.strip_prefix(']').unwrap_or(rest);
+    let rest = rest.strip_prefix([']', '"']).unwrap_or(rest);
     Some((format!("{date}{}", zone.trim()), rest))
 }
 
@@ -163,6 +168,8 @@ mod tests {
             ("2026-01-06T10:00:00.5+01:00 a", "2026-01-06T10:00:00.5+01:00", " a"),
             ("2026/01/06 10:00:00 [error] 7#7: x", "2026-01-06T10:00:00", " [error] 7#7: x"),
             ("2026-01-06 10:00:00.123 +0200 a", "2026-01-06T10:00:00.123+0200", " a"),
+            ("time=\"2026-01-06T10:00:00Z\" level=info", "2026-01-06T10:00:00Z", " level=info"),
+            ("ts=2026-01-06T10:00:00.5Z level=x", "2026-01-06T10:00:00.5Z", " level=x"),
             ("2026-01-06 10:00:00Z", "2026-01-06T10:00:00Z", ""),
         ] {
             assert_eq!(leading_time(line), Some((time.to_owned(), rest)), "{line}");
