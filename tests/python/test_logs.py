@@ -62,7 +62,7 @@ def test_a_burst_of_errors_is_an_explained_incident() -> None:
     assert incident.start == START + timedelta(hours=2)
     assert incident.slo is None
     summary = report.explain(incident).summary
-    assert "number of error lines reached 10 (usual 0)" in summary
+    assert "number of error lines was 10 (usual 0)" in summary
     rows = zip(column(report.scored, "metric"), column(report.scored, "is_anomaly"), strict=True)
     assert {metric for metric, flagged in rows if flagged} == {"log_errors"}
 
@@ -96,7 +96,7 @@ def test_files_give_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     header = (out / "scored.csv").read_text().splitlines()[0]
     assert header.startswith("bucket_ts,service,resource,metric,value")
     page = (out / "report.html").read_text()
-    assert "number of error lines reached 10" in page
+    assert "number of error lines was 10" in page
     assert main(["detect", str(asked), "--logs", str(path), "--out", str(out)]) == 0
     assert ",log_errors," in (out / "scored_metrics.csv").read_text()
     both = mad.detect(asked, logs=path)
@@ -128,4 +128,4 @@ def test_an_incident_reports_how_it_spread() -> None:
     assert chain[1]["tie"] == "same_service"
     said = report.explain(incident).chain
     assert len(said) == 2
-    assert "number of error lines reached" in said[0] + said[1]
+    assert "number of error lines was" in said[0] + said[1]

@@ -340,7 +340,11 @@ fn causes_of(ranking: &Ranking, incident: &Incident) -> Vec<String> {
     let own = ranking.culprits.iter().find(|culprit| culprit.entity == incident.entity);
     if let Some(callee) = own.and_then(|own| own.explained_by.as_ref()) {
         let callee = one_line(callee);
-        out.push(format!("{callee}, which {service} calls and whose anomalies began no later."));
+        // within one step the order of their beginnings is not known
+        out.push(format!(
+            "{callee}, which {service} calls and whose anomalies began at most one {} later.",
+            step_unit(incident),
+        ));
     }
     if let Some(callee) = own.and_then(|own| own.slow_calls_to.as_ref()) {
         out.push(format!(
