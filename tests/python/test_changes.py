@@ -316,3 +316,12 @@ def test_half_a_character_in_an_alert_costs_nothing(tmp_path: Path) -> None:
         assert server.post("/v1/webhooks/alertmanager", alert) == {"alerts": 1, "comments": 1}
         assert server.get("/health")["status"] == "ok"
         assert "mad_rebuilt_total 0" in server.http.get("/metrics/prometheus").text
+
+
+def test_a_webhook_beyond_its_limits_is_refused_with_the_remedy(server: Server) -> None:
+    large = server.http.post("/v1/webhooks/kubernetes", content=b" " * (4 * 1024 * 1024 + 1))
+    assert (large.status_code, large.json()["error"]) == (413, "too_large")
+    assert large.json()["hint"] == "let the sender put less into one delivery"
+    alerts = {"alerts": [{"labels": {}}] * 1_001}
+    many = server.http.post("/v1/webhooks/alertmanager", json=alerts)
+    assert (many.status_code, many.json()["error"]) == (400, "unreadable")

@@ -20,6 +20,8 @@ _MAX_MEMBERS, _MAX_WINDOW = 10_000, 8 << 20
 _MAX_CODINGS = 2
 _ARROW = "application/vnd.apache.arrow.stream"
 _LINES = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines", "text/csv")
+#: The remedy for a body beyond `--max-body`.
+_SMALLER = "send smaller batches, or start the server with a larger --max-body"
 
 
 class BodiesInFlight:
@@ -71,21 +73,21 @@ class BodyShare:
         self.size += size
 
 
-async def read_body(request: Request, most: int, share: BodyShare) -> bytes:
-    """Reads the whole body.
+async def read_body(request: Request, most: int, share: BodyShare, remedy: str = _SMALLER) -> bytes:
+    """Reads the whole body; `remedy` is the hint about one that is too large.
 
     Raises `ApiError` when it is larger than `most` bytes or the client leaves early, and `Busy`
     when it does not fit beside the bodies of other requests.
     """
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > most:
-        raise too_large(most)
+        raise too_large(most, remedy)
     pieces, size = [], 0
     try:
         async for piece in request.stream():
             size += len(piece)
             if size > most:
-                raise too_large(most)
+                raise too_large(most, remedy)
             share.add(len(piece))
             pieces.append(piece)
     except ClientDisconnect:
@@ -221,11 +223,11 @@ def _decompressed(body: bytes, coding: str, most: int) -> bytes:
     return b"".join(pieces)
 
 
-def too_large(most: int) -> ApiError:
+def too_large(most: int, remedy: str = _SMALLER) -> ApiError:
     """The refusal of a body beyond a size."""
     return ApiError(
         413,
         "too_large",
         f"the body is larger than {most} bytes",
-        "send smaller batches, or start the server with a larger --max-body",
+        remedy,
     )

@@ -27,6 +27,7 @@ router = APIRouter(prefix="/v1", tags=["Changes"], responses=REFUSALS)
 
 #: Most bytes of the body of a webhook.
 _MOST_BYTES = 4 * 1024 * 1024
+_SMALLER = "let the sender put less into one delivery"
 #: Longest identifier of a delivery; the hash of the body stands for a longer one.
 _LONGEST_KEY = 100
 #: Most alerts of one body that are read.
@@ -114,7 +115,7 @@ async def _taken(request: Request, changes: list[Change], key: str | None) -> Re
 async def _body(request: Request) -> tuple[bytes, dict[str, Any]]:
     """The body of a request whose signature is right, and its JSON object."""
     with share_of(request) as share:
-        received = await read_body(request, _MOST_BYTES, share)
+        received = await read_body(request, _MOST_BYTES, share, _SMALLER)
         _verify(request, received)
         try:
             body = json.loads(received)
