@@ -283,7 +283,7 @@ impl GaugeScorer {
     }
 
     /// The alarm of a drifting level, for a value that lies at least 1.5 scales out on the side of
-    /// the drift.
+    /// the drift. A drift that began where the level of a phase replaced that of the hour has none.
     ///
     /// Expected is the level at the start of the drift, with a band of three of its scales. The
     /// `-log10 p` is the threshold times 1 to 1.5, by the sum of the CUSUM.
@@ -298,9 +298,10 @@ impl GaugeScorer {
             return None;
         }
         let Baseline { center, scale, .. } = change.past;
-        // What the season learnt since the start is the drift itself.
+        // What the season learnt since the start is the drift itself. A start at which the level of a
+        // phase held is a job that came at another size or minute, and says nothing of a drift.
         let now = self.hour_level(at, phase.utc_offset, phase.replaces_hours);
-        let season = now - change.hour.map_or(0.0, |local| self.season.at(local));
+        let season = now - self.season.at(change.hour?);
         let expected = self.range.center((center + season).clamp(f64::MIN, f64::MAX));
         let z = (sample.value / 2.0 - expected / 2.0) / (scale / 2.0);
         if !(if change.up { z >= SLACK } else { z <= -SLACK }) {
