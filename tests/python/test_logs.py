@@ -62,7 +62,7 @@ def test_a_burst_of_errors_is_an_explained_incident() -> None:
     assert incident.start == START + timedelta(hours=2)
     assert incident.slo is None
     summary = report.explain(incident).summary
-    assert "number of error lines was 10 (usual 0)" in summary
+    assert "number of error lines reached 10 (usual 0)" in summary
     rows = zip(column(report.scored, "metric"), column(report.scored, "is_anomaly"), strict=True)
     assert {metric for metric, flagged in rows if flagged} == {"log_errors"}
 

@@ -36,7 +36,7 @@ pub struct FeatureConfig {
     /// request does not say it. Default none: as the format of a file defines it, else the start, as
     /// spans and middleware write it. Lateness is judged against the end.
     pub request_time: Option<RequestTime>,
-    /// Whether a recording that is read as a whole and is shorter than 45 steps gets a shorter step:
+    /// Whether a recording that is read as a whole and is too short to be judged gets a shorter step:
     /// [`PipelineConfig::for_recording`](crate::PipelineConfig::for_recording). Default true, but
     /// false where `step_seconds` is set in a file.
     pub adapt_step: bool,

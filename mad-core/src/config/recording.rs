@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::{FeatureConfig, GuardConfig, IncidentConfig, PipelineConfig, ScoreConfig};
 
-/// Steps that a recording should have at least: 15 of the warm-up, and twice as many that are judged.
+/// Steps that a short recording should have: 15 of the warm-up, and twice as many that are judged.
 const ROWS: f64 = 45.0;
+/// Records of a step, on average, from which a short step is worth it: fewer would be noise.
+const RECORDS_OF_STEP: f64 = 5.0;
 /// Steps of a short recording, seconds, longest first. Each divides a minute, so that rows end with it.
 const STEPS: [f64; 6] = [30.0, 15.0, 10.0, 5.0, 2.0, 1.0];
 
@@ -13,15 +15,16 @@ impl PipelineConfig {
     /// The settings for a recording of this length that is read as a whole, such as a load test of
     /// ten minutes; none where these settings fit it.
     ///
-    /// The default step of a minute leaves such a recording with fewer rows than the warm-up needs,
-    /// so that nothing of it is judged. The step becomes the longest of 30, 15, 10, 5, 2 and 1 s that
+    /// The default step of a minute leaves a recording of fewer than `guard.min_points` minutes with
+    /// too few rows, so that nothing of it is judged. The step becomes the longest of 30, 15, 10, 5, 2 and 1 s that
     /// gives 45 rows. The times that count in rows shrink with it, so that a row counts as one of a
     /// minute: the warm-up, the time until a signal stops learning and learns again, and the times
     /// after which incidents merge, close and reopen, and a silence begins.
     ///
     /// `resolution` is the smallest distance of two times in it: a shorter step would cut rounded
     /// times into rows without records. A recording of less than 45 s has too few rows with any step,
-    /// and so has one of fewer than 45 `records`. Nothing changes where `features.step_seconds` is set, or
+    /// and one with fewer than five `records` a step, or one for each of its `entities` that have
+    /// requests, has too few in each. Nothing changes where `features.step_seconds` is set, or
     /// `features.adapt_step` is off. Other settings that differ from their defaults are kept.
     ///
     /// # Examples
@@ -33,21 +36,23 @@ impl PipelineConfig {
     ///
     /// let config = PipelineConfig::default();
     /// let minutes = |count: u64| Duration::from_secs(60 * count);
-    /// let short = config.for_recording(minutes(4), Duration::from_millis(1), 9_000).unwrap();
+    /// let short = config.for_recording(minutes(4), Duration::from_millis(1), 9_000, 4).unwrap();
     /// assert_eq!(short.features.step_seconds, 5.0);
     /// assert_eq!(short.guard.warm_up_minutes, 1.25);
-    /// assert!(config.for_recording(minutes(60), Duration::from_millis(1), 9_000).is_none());
-    /// assert!(config.for_recording(minutes(4), minutes(1), 9_000).is_none());
+    /// assert!(config.for_recording(minutes(60), Duration::from_millis(1), 9_000, 4).is_none());
+    /// assert!(config.for_recording(minutes(4), minutes(1), 9_000, 4).is_none());
     /// ```
     pub fn for_recording(
         &self,
         length: Duration,
         resolution: Duration,
         records: u64,
+        entities: usize,
     ) -> Option<Self> {
         let usual = FeatureConfig::default();
         let (seconds, finest) = (length.as_secs_f64(), resolution.as_secs_f64());
-        let is_short = records as f64 >= ROWS && seconds < ROWS * usual.step_seconds;
+        let least = (self.guard.min_points as f64).min(ROWS);
+        let is_short = seconds < least * usual.step_seconds;
         if !self.features.adapt_step
             || self.features.step_seconds != usual.step_seconds
             || !is_short
@@ -57,6 +62,10 @@ impl PipelineConfig {
         let wanted = STEPS.into_iter().find(|step| seconds >= ROWS * step)?;
         let step_seconds =
             STEPS.into_iter().rev().find(|step| *step >= wanted && *step >= finest)?;
+        let of_step = RECORDS_OF_STEP.max(entities as f64);
+        if (records as f64) < of_step * seconds / step_seconds {
+            return None;
+        }
         let mut short = self.clone();
         short.features.step_seconds = step_seconds;
         let shrink = |field: &mut f64, default: f64| {

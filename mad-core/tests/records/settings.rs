@@ -27,15 +27,15 @@ fn time(text: &str) -> Timestamp {
 }
 
 proptest! {
-    /// A short recording has 45 rows of at least the resolution of its times, and no setting that
-    /// was chosen changes.
+    /// A recording of less than 20 minutes has 45 rows of at least the resolution of its times, and no
+    /// setting that was chosen changes.
     #[test]
     fn the_step_fits_the_recording(seconds in 0_u64..6_000, resolution in 0_u64..90_000) {
         let config = read(json!({ "guard": { "warm_up_minutes": 7.0 } }));
         let (length, finest) =
             (Duration::from_secs(seconds), Duration::from_millis(resolution));
-        let Some(short) = config.for_recording(length, finest, 45) else {
-            prop_assert!(!(45..2_700).contains(&seconds) || resolution > 30_000);
+        let Some(short) = config.for_recording(length, finest, 100_000, 9) else {
+            prop_assert!(!(45..1_200).contains(&seconds) || resolution > 15_000);
             return Ok(());
         };
         let step = short.features.step_seconds;
@@ -44,11 +44,13 @@ proptest! {
         prop_assert_eq!(short.guard.warm_up_minutes, 7.0);
         prop_assert!((short.incident.merge_minutes - 5.0 * step / 60.0).abs() < 1e-12);
         prop_assert!(short.validate().is_ok());
-        prop_assert_eq!(config.for_recording(length, finest, 44), None);
+        // fewer than one record of an entity in a row are noise
+        let few = (5.0 * seconds as f64 / step).ceil() as u64 - 1;
+        prop_assert_eq!(config.for_recording(length, finest, few, 5), None);
         // the settings in use are not shortened again
-        prop_assert_eq!(short.for_recording(length, finest, 45), None);
+        prop_assert_eq!(short.for_recording(length, finest, 100_000, 9), None);
         let kept = read(json!({ "features": { "step_seconds": 60.0 } }));
-        prop_assert_eq!(kept.for_recording(length, finest, 45), None);
+        prop_assert_eq!(kept.for_recording(length, finest, 100_000, 9), None);
         let written = serde_json::to_value(&short).unwrap();
         prop_assert_eq!(read(written), short);
     }

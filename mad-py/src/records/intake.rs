@@ -125,7 +125,12 @@ impl Intake {
     /// The settings that fit the records read so far, where those in use have too long a step.
     pub fn short_recording(&self) -> Option<PipelineConfig> {
         let (length, resolution) = self.reading.length_and_resolution();
-        self.pipeline.config().for_recording(length, resolution, self.reading.accepted())
+        // the points of a series have the distance of their times, and requests any number in a row
+        let of = |kind| self.reading.of(kind).records;
+        let has_requests = of(RecordKind::Requests) + of(RecordKind::Spans) > 0;
+        let entities = if has_requests { self.pipeline.entities().len() } else { 0 };
+        let records = self.reading.accepted();
+        self.pipeline.config().for_recording(length, resolution, records, entities)
     }
 
     /// The end of the run before; `None` when this run continues from nothing.
