@@ -23,9 +23,11 @@ impl PipelineConfig {
     ///
     /// `resolution` is the smallest distance of two times in it: a shorter step would cut rounded
     /// times into rows without records. A recording of less than 45 s has too few rows with any step,
-    /// and one with fewer than five `records` a step, or one for each of its `entities` that have
-    /// requests, has too few in each. Nothing changes where `features.step_seconds` is set, or
-    /// `features.adapt_step` is off. Other settings that differ from their defaults are kept.
+    /// and one with fewer than five `records` a step, or one for each of its `entities` with requests,
+    /// has too few in each. Without requests, `entities` is 0 and one record a step is enough.
+    ///
+    /// Nothing changes where `features.step_seconds` is set, or `features.adapt_step` is off. Other
+    /// settings that differ from their defaults are kept.
     ///
     /// # Examples
     ///
@@ -62,7 +64,7 @@ impl PipelineConfig {
         let wanted = STEPS.into_iter().find(|step| seconds >= ROWS * step)?;
         let step_seconds =
             STEPS.into_iter().rev().find(|step| *step >= wanted && *step >= finest)?;
-        let of_step = RECORDS_OF_STEP.max(entities as f64);
+        let of_step = if entities == 0 { 1.0 } else { RECORDS_OF_STEP.max(entities as f64) };
         if (records as f64) < of_step * seconds / step_seconds {
             return None;
         }

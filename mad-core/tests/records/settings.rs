@@ -47,6 +47,9 @@ proptest! {
         // fewer than one record of an entity in a row are noise
         let few = (5.0 * seconds as f64 / step).ceil() as u64 - 1;
         prop_assert_eq!(config.for_recording(length, finest, few, 5), None);
+        // the points of one series are one a row
+        let one_each = (seconds as f64 / step).ceil() as u64;
+        prop_assert!(config.for_recording(length, finest, one_each, 0).is_some());
         // the settings in use are not shortened again
         prop_assert_eq!(short.for_recording(length, finest, 100_000, 9), None);
         let kept = read(json!({ "features": { "step_seconds": 60.0 } }));
