@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from peers import left_out
 from service import Server, an_hour
 
 
@@ -19,7 +20,7 @@ def state_under(data: Path, *under: str) -> tuple[bytes, int]:
         return server.http.get("/v1/state").content, stats["rejected"]
 
 
-@pytest.mark.skipif(shutil.which("faketime") is None, reason="faketime is not installed")
+@left_out(shutil.which("faketime") is None, "faketime is not installed")
 @pytest.mark.parametrize("offset", ["+1d", "-1d"])
 def test_a_wrong_clock_of_the_host_changes_nothing(tmp_path: Path, offset: str) -> None:
     right = state_under(tmp_path / "right")

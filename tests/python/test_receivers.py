@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import sqlite3
 import subprocess
 import time
@@ -33,7 +32,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import SpanKind, Status, StatusCode
-from peers import Process, free_port, needs, program
+from peers import Process, free_port, left_out, needs, program
 from service import Server
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
@@ -306,9 +305,7 @@ def _rotel() -> Path:
 
 
 @pytest.mark.real
-@pytest.mark.skipif(
-    not _rotel().exists() and not os.environ.get("MAD_TEST_ALL"), reason="rotel is missing"
-)
+@left_out(not _rotel().exists(), "rotel is missing")
 def test_the_rotel_collector_forwards_to_mad(tmp_path: Path) -> None:
     agent = _rotel()
     ports = free_port(), free_port()

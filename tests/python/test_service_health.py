@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from peers import left_out
 from service import Server, lines, minute_of
 
 from mad.api.health import HealthProbe
@@ -91,7 +92,7 @@ def test_sources_of_refused_records_are_named(tmp_path: Path) -> None:
         assert health["sources"][0]["late"] == 90
 
 
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+@left_out(not Path("/proc/self").exists(), "needs /proc")
 def test_a_deleted_journal_is_failing(tmp_path: Path) -> None:
     with Server(tmp_path / "data", "--no-ticks") as server:
         server.post("/v1/ingest/requests", list(minute_of(0)))

@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 import pytest
 from jsonschema_rs import Draft7Validator
-from peers import certificate
+from peers import certificate, left_out
 from sink_peer import Peer, document, peer
 
 from mad.config.components import component, types_of
@@ -438,7 +438,7 @@ def test_peers_that_are_not_there_or_not_http() -> None:
         sink("webhook", url="ftp://x").send(notification())
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+@left_out(shutil.which("openssl") is None, "openssl is not installed")
 def test_tls_is_verified(tmp_path: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate(tmp_path))

@@ -53,7 +53,7 @@ macro_rules! reader {
     ($class:ty) => {
         #[pyo3::pymethods]
         impl $class {
-            /// Reads a piece of a source: bytes, cut anywhere, or a table; the first bytes tell the
+            /// Reads a piece of a source: bytes, cut anywhere, or a table; the first bytes show the
             /// format.
             fn feed(
                 &mut self,

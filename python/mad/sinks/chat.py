@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,7 +21,7 @@ class ChatOptions(SinkOptions):
     ca_file: str | None = option(None, help="Certificates of the authority of the peer, as PEM")
 
 
-class ChatSink:
+class ChatSink(ABC):
     """Posts each notification as one message, whose body a subclass gives."""
 
     groups: ClassVar[bool] = True
@@ -29,9 +30,9 @@ class ChatSink:
     def __init__(self, options: ChatOptions) -> None:
         self._options = options
 
+    @abstractmethod
     def body(self, notification: Notification) -> dict[str, Any]:
         """The body of the message of a notification."""
-        raise NotImplementedError
 
     def send(self, notification: Notification) -> None:
         """Sends a notification. Raises `Retry` and `Refused`."""
