@@ -1,4 +1,6 @@
 //! The incident: its rows, entities, severity and status.
+//!
+//! The file is longer than others because all rows of an incident change the same fields.
 
 use serde::{Deserialize, Serialize};
 

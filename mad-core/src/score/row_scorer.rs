@@ -1,4 +1,7 @@
 //! All signals of a row, judged together.
+//!
+//! The file is longer than others because a third of it describes what users of the type have to
+//! know.
 
 use serde::{Deserialize, Serialize};
 

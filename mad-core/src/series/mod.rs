@@ -1,13 +1,15 @@
 //! Entities, signals and samples, and bounded tables that give their names dense ids.
 
 mod entity;
+mod entity_table;
 mod glob;
 mod kind;
 mod series_table;
 mod signal;
 mod signal_id;
 
-pub use entity::{Entity, EntityId, EntityTable};
+pub use entity::{Entity, EntityId};
+pub use entity_table::EntityTable;
 pub use glob::Glob;
 pub use kind::{Direction, Sample, SignalKind};
 pub use series_table::{SeriesId, SeriesName, SeriesTable};
