@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
     from receiver import Receiver
     from service import Server
 
@@ -31,6 +32,21 @@ def chromium() -> str:
     """The path of the browser."""
     assert CHROMIUM is not None, "chromium is missing: apt-get install -y chromium"
     return CHROMIUM
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, driven by playwright; without it the test is skipped, or fails with
+    MAD_TEST_ALL."""
+    if CHROMIUM is None and not os.environ.get("MAD_TEST_ALL"):
+        pytest.skip("chromium is missing: apt-get install -y chromium")
+    from playwright.sync_api import sync_playwright
+
+    assert CHROMIUM is not None, "chromium is missing: apt-get install -y chromium"
+    with sync_playwright() as driver:
+        one = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield one
+        one.close()
 
 
 @pytest.fixture

@@ -24,7 +24,10 @@ IncidentId = Annotated[str, Path(max_length=64)]
 WINDOW = 5 * 60 * 1_000_000_000
 
 
-@router.get("/incidents")
+@router.get(
+    "/incidents",
+    summary="List active incidents",
+)
 def incidents(request: Request) -> Response:
     """Incidents that are not resolved."""
     service = service_of(request)
@@ -32,7 +35,11 @@ def incidents(request: Request) -> Response:
     return Json({"active_incidents": [_incident(service, json.loads(text)) for text in found]})
 
 
-@router.get("/incidents/{incident}", responses=_GONE)
+@router.get(
+    "/incidents/{incident}",
+    responses=_GONE,
+    summary="Get an incident",
+)
 def incident(request: Request, incident: IncidentId) -> Response:
     """One incident, resolved or not."""
     service = service_of(request)
@@ -43,18 +50,29 @@ def incident(request: Request, incident: IncidentId) -> Response:
 
 
 router.add_api_route(
-    "/incidents/{incident}/resolve", resolve, methods=["POST"], responses={**_GONE, **BUSY}
+    "/incidents/{incident}/resolve",
+    resolve,
+    methods=["POST"],
+    summary="Resolve an incident",
+    responses={**_GONE, **BUSY},
 )
 
 
-@router.get("/metrics")
+@router.get(
+    "/metrics",
+    summary="Show figures of the last five minutes",
+)
 def metrics(request: Request) -> Response:
     """Requests, errors and latency of each endpoint in the last five minutes of event time,
     beside its usual latency."""
     return Json({"metrics": _metrics(service_of(request))})
 
 
-@router.post("/analyze", responses=BUSY)
+@router.post(
+    "/analyze",
+    responses=BUSY,
+    summary="Judge the present data and list active incidents",
+)
 async def analyze(request: Request) -> Response:
     """Closes the steps that the elapsed time allows, judges them and returns the active
     incidents."""

@@ -37,7 +37,10 @@ def _page(
     return Page(limit, offset)
 
 
-@router.get("/query/alerts")
+@router.get(
+    "/query/alerts",
+    summary="List deliveries of notifications",
+)
 def alerts(
     request: Request,
     page: Annotated[Page, Depends(_page)],
@@ -51,7 +54,10 @@ def alerts(
     return records(service_of(request).reader.deliveries(names, page), page)
 
 
-@router.get("/query/sinks")
+@router.get(
+    "/query/sinks",
+    summary="List sinks",
+)
 def sinks(request: Request) -> Response:
     """The sinks with their figures."""
     found = [asdict(one) for one in service_of(request).sinks.health()]
@@ -59,7 +65,9 @@ def sinks(request: Request) -> Response:
 
 
 @router.post(
-    "/alerts/retry", responses={**BUSY, 404: {"description": "There is no sink of this name."}}
+    "/alerts/retry",
+    responses={**BUSY, 404: {"description": "There is no sink of this name."}},
+    summary="Send dead letters again",
 )
 async def retry(request: Request, order: RetryOrder) -> Response:
     """Sends dead letters again. Answers with their number."""

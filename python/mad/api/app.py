@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from time import monotonic
 
 from fastapi import FastAPI
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mad import _core
@@ -166,17 +166,11 @@ def create_app(
         exposition.exposition,
         methods=["GET"],
         tags=["Query API"],
+        summary="Scrape figures for Prometheus",
         response_class=Response,
         responses={**errors.COMMON, 200: {"content": {"text/plain": {}}}},
     )
-    pages: list[str] = []
-
-    async def routes() -> Response:
-        if not pages:
-            pages.append(docs.page(app.openapi()))
-        return HTMLResponse(pages[0])
-
-    app.add_api_route("/docs", routes, methods=["GET"], include_in_schema=False)
+    docs.install(app)
     connections = Connections(limits)
     cached = AnswerCache(BodyLimit(app, limits), lambda: engine.version)
     access = Access(

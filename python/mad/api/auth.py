@@ -21,8 +21,11 @@ SCOPES = ("read", "ingest", "admin")
 TOKEN_LENGTH, TOKEN_CHARACTERS = 16, 6
 #: Largest file of tokens.
 MOST_BYTES = 1024 * 1024
-#: Routes that probes may request without a token.
-OPEN = frozenset({"/health", "/api/health"})
+#: Routes without a token: probes request the first, and a browser cannot send a token for the
+#: reference, which shows no data.
+OPEN = frozenset({"/health", "/api/health", "/docs", "/openapi.json"})
+#: Folders of the files of such pages.
+OPEN_FOLDERS = ("/docs/",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +205,7 @@ class Access:
             # the route checks the signature
             scope["mad.principal"] = Principal(path.rpartition("/")[2], frozenset({"ingest"}))
             return None
-        if path in OPEN:
+        if path in OPEN or path.startswith(OPEN_FOLDERS):
             scope["mad.principal"] = principal or ANONYMOUS
             return None
         if principal is None:

@@ -52,7 +52,10 @@ class ChangeOfService(BaseModel):
     )
 
 
-@router.post("/changes")
+@router.post(
+    "/changes",
+    summary="Record a change",
+)
 async def record_change(request: Request, change: ChangeOfService) -> Response:
     """Records a change of a service, such as a deployment, now or at a given time. It is evidence
     for the culprit of incidents that start after it."""
@@ -60,7 +63,11 @@ async def record_change(request: Request, change: ChangeOfService) -> Response:
     return await _taken(request, [given], None)
 
 
-@router.post("/webhooks/alertmanager", openapi_extra=_JSON)
+@router.post(
+    "/webhooks/alertmanager",
+    openapi_extra=_JSON,
+    summary="Receive alerts of Alertmanager",
+)
 async def alertmanager(request: Request) -> Response:
     """A notification of Prometheus Alertmanager (version 4). Each alert with a label `service` is
     kept as a comment on the open incidents of this service. Alerts of mad itself are ignored."""
@@ -78,7 +85,11 @@ async def alertmanager(request: Request) -> Response:
     return Json({"alerts": len(alerts), "comments": comments})
 
 
-@router.post("/webhooks/{system}", openapi_extra=_JSON)
+@router.post(
+    "/webhooks/{system}",
+    openapi_extra=_JSON,
+    summary="Receive a webhook of another system",
+)
 async def webhook(
     request: Request,
     system: Literal["github", "gitlab", "argocd", "kubernetes"],

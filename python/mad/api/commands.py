@@ -81,19 +81,31 @@ class Accept(BaseModel):
     signal: str = Field(default="*", min_length=1, max_length=512)
 
 
-@router.post("/incidents/{incident}/acknowledge", responses=_GONE)
+@router.post(
+    "/incidents/{incident}/acknowledge",
+    responses=_GONE,
+    summary="Acknowledge an incident",
+)
 async def acknowledge(request: Request, incident: IncidentId) -> Response:
     """Marks an incident as acknowledged."""
     return await _run_command(request, {"command": "acknowledge", "id": incident}, incident)
 
 
-@router.post("/incidents/{incident}/resolve", responses=_GONE)
+@router.post(
+    "/incidents/{incident}/resolve",
+    responses=_GONE,
+    summary="Resolve an incident",
+)
 async def resolve(request: Request, incident: IncidentId) -> Response:
     """Marks an incident as resolved."""
     return await _run_command(request, {"command": "resolve", "id": incident}, incident)
 
 
-@router.post("/incidents/{incident}/comments", responses=_GONE)
+@router.post(
+    "/incidents/{incident}/comments",
+    responses=_GONE,
+    summary="Comment on an incident",
+)
 async def comment(
     request: Request, incident: IncidentId, note: Annotated[Note, Body()]
 ) -> Response:
@@ -101,7 +113,11 @@ async def comment(
     return await _save_note(request, incident, "comment", note.text)
 
 
-@router.post("/incidents/{incident}/feedback", responses=_GONE)
+@router.post(
+    "/incidents/{incident}/feedback",
+    responses=_GONE,
+    summary="Give feedback on an incident",
+)
 async def feedback(
     request: Request, incident: IncidentId, given: Annotated[Feedback, Body()]
 ) -> Response:
@@ -112,6 +128,7 @@ async def feedback(
 @router.post(
     "/mutes",
     responses={422: {"description": "The mute ends before it starts."}},
+    summary="Mute services and endpoints",
 )
 async def mute(request: Request, mute: Annotated[Mute, Body()]) -> Response:
     """Mutes matching services and endpoints for `minutes` of event time or `until` a time."""
@@ -129,14 +146,22 @@ async def mute(request: Request, mute: Annotated[Mute, Body()]) -> Response:
     )
 
 
-@router.delete("/mutes", responses={404: {"description": "No mute has these patterns."}})
+@router.delete(
+    "/mutes",
+    responses={404: {"description": "No mute has these patterns."}},
+    summary="End a mute",
+)
 async def unmute(request: Request, mute: Annotated[Unmute, Body()]) -> Response:
     """Ends the mutes with exactly these patterns."""
     command = {"command": "unmute", "service": mute.service, "endpoint": mute.endpoint}
     return await _run_command(request, command, f"{mute.service} {mute.endpoint}")
 
 
-@router.post("/levels/accept", responses={404: {"description": "No such signal is anomalous."}})
+@router.post(
+    "/levels/accept",
+    responses={404: {"description": "No such signal is anomalous."}},
+    summary="Accept a new level as normal",
+)
 async def accept(request: Request, level: Annotated[Accept, Body()]) -> Response:
     """Makes the present level of anomalous signals normal, such as an error rate that is known and
     stays."""
@@ -150,7 +175,10 @@ async def accept(request: Request, level: Annotated[Accept, Body()]) -> Response
     return Json({"done": "accept_level", "target": target, "seq": seq, "levels": levels})
 
 
-@router.post("/analyze")
+@router.post(
+    "/analyze",
+    summary="Judge the present data now",
+)
 async def analyze(request: Request) -> Response:
     """Closes the steps that the elapsed time allows, judges them and returns the current
     culprits."""
@@ -166,6 +194,7 @@ async def analyze(request: Request) -> Response:
     "/state",
     response_class=Response,
     responses={200: {"content": {"application/octet-stream": {}}}},
+    summary="Download the state of the detector",
 )
 async def state(request: Request) -> Response:
     """The whole state in the form that `Pipeline.restore` takes. Needs the scope admin. One client

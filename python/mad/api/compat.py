@@ -32,7 +32,11 @@ Name = Annotated[str | None, Query(max_length=512)]
 Severity = Literal["Info", "Warning", "Critical"]
 
 
-@router.get("/health", responses={503: {"description": "Nothing can be accepted: see `reasons`."}})
+@router.get(
+    "/health",
+    responses={503: {"description": "Nothing can be accepted: see `reasons`."}},
+    summary="Check the health of the service",
+)
 async def health(request: Request) -> Response:
     """Whether the service accepts and judges data: `ok`, `degraded` or `failing`, with `reasons`.
 
@@ -54,7 +58,10 @@ async def health(request: Request) -> Response:
     return Json({**body, "watermark": watermark, "started": started}, status)
 
 
-@router.get("/stats")
+@router.get(
+    "/stats",
+    summary="Count judged and anomalous rows",
+)
 def stats(request: Request) -> Response:
     """Number of judged and of anomalous rows."""
     totals = service_of(request).reader.totals()
@@ -69,7 +76,10 @@ def stats(request: Request) -> Response:
     )
 
 
-@router.get("/metrics")
+@router.get(
+    "/metrics",
+    summary="List judged rows",
+)
 def metrics(
     request: Request,
     service: Name = None,
@@ -83,7 +93,10 @@ def metrics(
     return raw(body, is_cut=rows.is_cut)
 
 
-@router.get("/anomalies")
+@router.get(
+    "/anomalies",
+    summary="List anomalous rows",
+)
 def anomalies(
     request: Request,
     service: Name = None,
@@ -99,7 +112,10 @@ def anomalies(
     return raw(body, is_cut=rows.is_cut)
 
 
-@router.get("/incidents")
+@router.get(
+    "/incidents",
+    summary="List incidents in short form",
+)
 def incidents(request: Request, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Response:
     """Incidents with eight fields, newest start first. `/v1/query/incidents` has all fields."""
     found = service_of(request).reader.flagged_incidents(limit)
@@ -119,7 +135,10 @@ def incidents(request: Request, limit: Annotated[int, Query(ge=1, le=100)] = 20)
     return Json({"count": len(data), "data": data})
 
 
-@router.get("/culprit")
+@router.get(
+    "/culprit",
+    summary="Find the culprit of the last minutes",
+)
 def culprit(
     request: Request,
     minutes: Annotated[int, Query(ge=1, le=1440)] = 15,
@@ -148,6 +167,7 @@ def culprit(
         400: {"description": "A time cannot be read."},
         404: {"description": "The endpoint has no rows in this time range."},
     },
+    summary="Explain the incident of an endpoint",
 )
 def explain_incident(
     request: Request,
@@ -207,6 +227,7 @@ def explain_incident(
             "content": {"application/json": {"schema": {"type": "object"}}},
         }
     },
+    summary="Send events",
 )
 async def ingest(request: Request, idempotency_key: BatchKey = None) -> Response:
     """Accepts one event or `{"events": [...]}`. Times without a zone are in the configured zone,
@@ -227,7 +248,10 @@ async def ingest(request: Request, idempotency_key: BatchKey = None) -> Response
     )
 
 
-@router.get("/ingest/stats")
+@router.get(
+    "/ingest/stats",
+    summary="Count accepted events",
+)
 def ingest_stats(request: Request) -> Response:
     """The stored rows, and the number of requests accepted since the journal was created."""
     service = service_of(request)

@@ -1,124 +1,179 @@
-"""The API reference as one HTML page without scripts and external resources."""
+"""The interactive reference at `/docs` and the OpenAPI document that it shows."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.responses import Response
 
-_PAGE = """\
-<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>mad: routes</title>
-<style>
-:root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 18%, transparent); }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .4rem; }
-details { border: 1px solid var(--line); border-radius: 6px; margin: .35rem 0; }
-summary { cursor: pointer; padding: .45rem .7rem; display: flex; gap: .8rem; }
-summary { align-items: baseline; }
-summary code { font-weight: 600; flex: none; max-width: 70%; } summary span { opacity: .75; }
-.body { padding: 0 .9rem .7rem; } p { white-space: pre-line; margin: .4rem 0; }
-b.get, b.post, b.delete { font: 600 .75rem ui-monospace, monospace; min-width: 3.6rem; }
-b.get { color: #1f6feb; } b.post { color: #1a7f37; } b.delete { color: #cf222e; }
-table { border-collapse: collapse; width: 100%; margin: .4rem 0; }
-td, th { text-align: left; border-top: 1px solid var(--line); padding: .25rem .6rem .25rem 0; }
-@media (max-width: 44rem) {
-  summary { flex-wrap: wrap; } summary code { flex: 1; max-width: none; }
-  summary span { flex-basis: 100%; } .body { overflow-x: auto; }
+router = APIRouter(include_in_schema=False)
+
+_HERE = Path(__file__).parent
+_VENDOR, _PAGES = _HERE / "vendor" / "swagger-ui", _HERE / "pages"
+_JS, _CSS = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
+#: The files of the page by name, with their media types.
+_FILES = {
+    "swagger-ui-bundle.js": (_VENDOR, _JS),
+    "swagger-ui.css": (_VENDOR, _CSS),
+    "docs.js": (_PAGES, _JS),
+    "docs.css": (_PAGES, _CSS),
 }
-code { font-family: ui-monospace, monospace; font-size: .92em; overflow-wrap: anywhere; }
-</style></head><body>
-<h1>mad {{ version }}</h1>
-<p>{{ description }}</p>
-<p>OpenAPI document: <a href="/openapi.json">/openapi.json</a></p>
-{% for tag, routes in groups.items() %}<h2>{{ tag }}</h2>
-{% for route in routes %}<details><summary>\
-<b class="{{ route.method }}">{{ route.method | upper }}</b>\
-<code>{{ route.path }}</code><span>{{ route.line }}</span></summary><div class="body">
-<p>{{ route.text }}</p>
-{% if route.parameters %}<table><tr><th>parameter</th><th>in</th><th>allowed values</th></tr>
-{% for one in route.parameters %}<tr><td><code>{{ one.name }}</code></td><td>{{ one.place }}</td>\
-<td>{{ one.allowed }}</td></tr>
-{% endfor %}</table>{% endif %}
-{% if route.bodies %}<p>Body: \
-{% for one in route.bodies %}<code>{{ one }}</code> {% endfor %}</p>{% endif %}
-<table><tr><th>status</th><th>when</th></tr>
-{% for status, when in route.answers.items() %}<tr><td><code>{{ status }}</code></td>\
-<td>{{ when }}</td></tr>
-{% endfor %}</table></div></details>
-{% endfor %}{% endfor %}</body></html>
-"""
+#: The page loads its own files and asks this server only. Swagger UI sets styles of elements.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+#: What a parameter means. A name means the same in every route.
+PARAMETERS = {
+    "service": "Exact name of a service.",
+    "endpoint": "Exact endpoint of a service, such as `/pay`.",
+    "resource": "Exact name of a resource, such as a host or a pod.",
+    "metric": "Exact name of a metric, such as `cpu_percent`.",
+    "severity": "Severity of a row.",
+    "status": "Present status.",
+    "active": "Only incidents that are not resolved.",
+    "flagged": "Only anomalous rows.",
+    "start": "Earliest time: RFC 3339, or seconds since 1970.",
+    "end": "Time before which results end: RFC 3339, or seconds since 1970.",
+    "start_ts": "Earliest time, RFC 3339. Without a zone it is in the configured zone.",
+    "end_ts": "Latest time, RFC 3339. Without a zone it is in the configured zone.",
+    "at": "End of the window: RFC 3339, or seconds since 1970. By default the newest row.",
+    "minutes": "Length of the window in minutes.",
+    "top_k": "Most culprits in the answer.",
+    "limit": "Most results in the answer.",
+    "offset": "Number of results to skip: the `next` of the page before.",
+    "level": "Exact level of a log line, such as `ERROR`.",
+    "trace_id": "Exact id of a trace.",
+    "text": "Text that a log line contains.",
+    "incident": "Id of an incident, such as `INC-9a729ac4abbfaddd`.",
+    "kind": "Kind of the records in the body.",
+    "partition": "Name of the shard that the sender writes, if it sends several at once.",
+    "Idempotency-Key": "Name of this batch. A batch that is sent again under it counts once.",
+    "mad-dropped": "Records that the sender has dropped since its last batch.",
+    "last-event-id": "Id of the last event that was received. Later events are sent first.",
+    "refused": "`true`: only refused requests. `false`: only accepted ones.",
+    "sink": "Name of a sink in `mad.toml`.",
+    "system": "System that sends the webhook.",
+}
+#: The groups of routes in the order in which the page shows them.
+TAGS = {
+    "Query API": "Incidents, rows, entities, culprits and explanations.",
+    "Commands": "Acknowledge, resolve, comment, mute, accept. Needs a token with the scope admin.",
+    "Ingest API": "Batches of records. Needs a token with the scope ingest.",
+    "OpenTelemetry": "OTLP over HTTP, for exporters and collectors.",
+    "Prometheus": "Remote write.",
+    "Event stream": "Server-sent events.",
+    "Alerts": "Deliveries of notifications.",
+    "Changes": "Deployments, flags and webhooks of other systems.",
+    "MAD for microservices": "Routes with the paths and fields of an earlier system.",
+    "Live Ops Radar": "Routes with the paths and fields of an earlier system.",
+    "AIOps": "Routes with the paths and fields of an earlier system.",
+}
+#: Values of parameters that a useful request has.
+_VALUES = {
+    "incident": "INC-9a729ac4abbfaddd",
+    "service": "payments",
+    "endpoint": "/pay",
+    "start_ts": "2026-01-06T10:40:00Z",
+    "end_ts": "2026-01-06T11:00:00Z",
+    "kind": "requests",
+    "system": "github",
+}
+#: Bodies that are no JSON.
+_TEXTS = {
+    "application/x-protobuf": "(a message of protobuf)",
+    "application/vnd.apache.arrow.stream": "(an Arrow IPC stream)",
+    "text/csv": "timestamp,service,endpoint,status_code,latency_ms\n"
+    "2026-01-06T10:45:00Z,payments,/pay,200,120.5\n",
+    "application/x-ndjson": '{"timestamp": "2026-01-06T10:45:00Z", "service": "payments", '
+    '"endpoint": "/pay", "status_code": 200, "latency_ms": 120.5}\n',
+}
 
 
-def page(schema: dict[str, Any]) -> str:
-    """The page for an OpenAPI document."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for path, methods in schema["paths"].items():
-        for method, route in methods.items():
-            groups.setdefault(route.get("tags", ["other"])[0], []).append(
-                _route(path, method, route, schema)
+@cache
+def examples() -> dict[str, dict[str, Any]]:
+    """Examples of requests and responses by method and path, such as `POST /v1/mutes`."""
+    found: dict[str, dict[str, Any]] = json.loads((_PAGES / "examples.json").read_text("utf-8"))
+    return found
+
+
+def install(app: FastAPI) -> None:
+    """Adds the page to an application, and completes the OpenAPI document."""
+    app.include_router(router)
+    documents: list[dict[str, Any]] = []
+
+    def document() -> dict[str, Any]:
+        if not documents:
+            plain = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                routes=app.routes,
             )
-    info = schema["info"]
-    environment = Environment(autoescape=True, trim_blocks=True)
-    return environment.from_string(_PAGE).render(
-        version=info["version"], description=info["description"].replace("`", ""), groups=groups
-    )
+            documents.append(completed(plain))
+        return documents[0]
+
+    app.openapi = document  # type: ignore[method-assign]
 
 
-def _route(path: str, method: str, route: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    text = route.get("description", route.get("summary", ""))
-    return {
-        "path": path,
-        "method": method,
-        "line": " ".join(text.split()).partition(". ")[0].rstrip(".").replace("`", ""),
-        "text": "\n\n".join(" ".join(part.split()) for part in text.split("\n\n")).replace("`", ""),
-        "parameters": [
-            {"name": one["name"], "place": one["in"], "allowed": _allowed(one)}
-            for one in route.get("parameters", [])
-        ]
-        + _fields(route, schema),
-        "bodies": list(route.get("requestBody", {}).get("content", {})),
-        "answers": {
-            status: one.get("description", "").replace("`", "")
-            for status, one in sorted(route["responses"].items())
-        },
+def completed(document: dict[str, Any]) -> dict[str, Any]:
+    """An OpenAPI document with descriptions of parameters, examples, and access by token."""
+    schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
+    schemes["token"] = {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of `--token-file`. Without that option no token is needed.",
     }
+    document["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
+    document["security"] = [{"token": []}, {}]
+    for path, ways in document["paths"].items():
+        for method, route in ways.items():
+            for one in route.get("parameters", ()):
+                one.setdefault("description", PARAMETERS.get(one["name"], ""))
+                needed = one.get("required") or path == "/v1/query/why"
+                if needed and one["name"] in _VALUES:
+                    one["example"] = _VALUES[one["name"]]
+            _add_examples(route, examples().get(f"{method.upper()} {path}", {}))
+    return document
 
 
-def _fields(route: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, Any]]:
-    """The fields of a request body."""
-    content = route.get("requestBody", {}).get("content", {})
-    reference = content.get("application/json", {}).get("schema", {}).get("$ref", "")
-    named = schema.get("components", {}).get("schemas", {}).get(reference.rpartition("/")[2], {})
-    return [
-        {
-            "name": name,
-            "place": "body",
-            "allowed": _allowed({"schema": field, "required": name in named.get("required", [])}),
-        }
-        for name, field in named.get("properties", {}).items()
-    ]
+def _add_examples(route: dict[str, Any], example: dict[str, Any]) -> None:
+    for media, body in route.get("requestBody", {}).get("content", {}).items():
+        if media == "application/json" and "request" in example:
+            body["example"] = example["request"]
+        elif media in _TEXTS:
+            body["example"] = _TEXTS[media]
+    for status, response in route["responses"].items():
+        if status.startswith("2") and "response" in example:
+            content = response.get("content", {})
+            first = "application/json" if "application/json" in content else next(iter(content))
+            content[first]["example"] = example["response"]
 
 
-def _allowed(parameter: dict[str, Any]) -> str:
-    schema = parameter.get("schema", {})
-    kinds = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
-    kind = kinds[0] if kinds else schema
-    parts = [" | ".join(map(str, kind["enum"])) if "enum" in kind else str(kind.get("type", ""))]
-    for name, words in (
-        ("minimum", "from {}"),
-        ("exclusiveMinimum", "above {}"),
-        ("maximum", "to {}"),
-        ("minLength", "{} characters or more"),
-        ("maxLength", "at most {} characters"),
-    ):
-        if name in kind:
-            parts.append(words.format(kind[name]))
-    default = schema.get("default")
-    if default not in (None, ""):
-        parts.append(f"default {default}")
-    if parameter.get("required"):
-        parts.append("needed")
-    described = parameter.get("description", kind.get("description", ""))
-    return "; ".join(filter(None, [", ".join(filter(None, parts)), described]))
+@router.get("/docs")
+def page() -> Response:
+    """The page, which needs no token because it shows no data."""
+    return _file(_PAGES, "docs.html", "text/html; charset=utf-8")
+
+
+def _asset(name: str) -> Callable[[], Response]:
+    def send() -> Response:
+        return _file(_FILES[name][0], name, _FILES[name][1])
+
+    return send
+
+
+for _name in _FILES:
+    router.add_api_route(f"/docs/{_name}", _asset(_name), methods=["GET"])
+
+
+def _file(folder: Path, name: str, media: str) -> Response:
+    body = (folder / name).read_bytes()
+    return Response(body, media_type=media, headers={"Content-Security-Policy": _POLICY})

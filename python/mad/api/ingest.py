@@ -59,7 +59,12 @@ class KindOfRecord(str, Enum):
     edges = "edges"
 
 
-@router.post("/{kind}", openapi_extra=_BODY, responses=REFUSALS)
+@router.post(
+    "/{kind}",
+    openapi_extra=_BODY,
+    responses=REFUSALS,
+    summary="Send a batch of records",
+)
 async def ingest(
     request: Request,
     kind: KindOfRecord,

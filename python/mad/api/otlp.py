@@ -146,6 +146,7 @@ for _path in OTLP:
         _path,
         _route(_path.rpartition("/")[2]),
         methods=["POST"],
+        summary=f"Send {_path.rpartition('/')[2]} of OpenTelemetry",
         openapi_extra=_BODY,
         responses=_RESPONSES,
         response_class=Response,

@@ -13,7 +13,8 @@ from mad.api.paths import takes_batches
 from mad.config.server import HttpLimits
 from mad.engine import Busy
 
-#: Headers of every response. Pages load nothing, run no script and are in no frame.
+#: Headers of every response. By default pages load nothing, run no script and are in no frame; a
+#: page with scripts sends another policy.
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
@@ -66,7 +67,7 @@ class ResponseHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
-                    headers[name] = value
+                    headers.setdefault(name, value)
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)

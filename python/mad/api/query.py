@@ -29,7 +29,7 @@ router = APIRouter(prefix="/v1/query", tags=["Query API"])
 Limit = Annotated[int, Query(ge=1, le=10_000)]
 Offset = Annotated[int, Query(ge=0, le=1_000_000)]
 Name = Annotated[str | None, Query(max_length=512)]
-Time = Annotated[str | None, Query(max_length=64, description="RFC 3339, or seconds since 1970")]
+Time = Annotated[str | None, Query(max_length=64)]
 Severity = Literal["Info", "Warning", "Critical"]
 IncidentId = Annotated[str, Path(max_length=64)]
 
@@ -71,7 +71,10 @@ OfStates = Annotated[Page, Depends(_page_of_states)]
 OfPage = Annotated[Page, Depends(_page)]
 
 
-@router.get("/incidents")
+@router.get(
+    "/incidents",
+    summary="List incidents",
+)
 def incidents(
     request: Request,
     select: IncidentsSelected,
@@ -87,7 +90,11 @@ def incidents(
     return listed(found, select.page)
 
 
-@router.get("/incidents/{incident}", responses={404: {"description": "There is no such incident."}})
+@router.get(
+    "/incidents/{incident}",
+    responses={404: {"description": "There is no such incident."}},
+    summary="Get an incident",
+)
 def incident(request: Request, incident: IncidentId) -> Response:
     """One incident with the rows around it, its history and the notes on it."""
     reader = service_of(request).reader
@@ -107,7 +114,9 @@ def incident(request: Request, incident: IncidentId) -> Response:
 
 
 @router.get(
-    "/incidents/{incident}/history", responses={404: {"description": "There is no such incident."}}
+    "/incidents/{incident}/history",
+    responses={404: {"description": "There is no such incident."}},
+    summary="List the changes of an incident",
 )
 def history(request: Request, incident: IncidentId, page: OfPage) -> Response:
     """Changes of an incident, oldest first."""
@@ -116,7 +125,9 @@ def history(request: Request, incident: IncidentId, page: OfPage) -> Response:
 
 
 @router.get(
-    "/incidents/{incident}/explain", responses={404: {"description": "There is no such incident."}}
+    "/incidents/{incident}/explain",
+    responses={404: {"description": "There is no such incident."}},
+    summary="Explain an incident",
 )
 def explain(request: Request, incident: IncidentId) -> Response:
     """The explanation of an incident: summary, reasons, impact, likely causes and recommended
@@ -125,7 +136,10 @@ def explain(request: Request, incident: IncidentId) -> Response:
     return Json({"id": incident, **document["explanation"]})
 
 
-@router.get("/rows")
+@router.get(
+    "/rows",
+    summary="List judged rows of requests",
+)
 def rows(
     request: Request,
     select: FlaggedSelected,
@@ -138,7 +152,10 @@ def rows(
     return listed(service_of(request).reader.rows(names, select), select.page)
 
 
-@router.get("/features")
+@router.get(
+    "/features",
+    summary="List features of requests",
+)
 def features(
     request: Request, select: Selected, service: Name = None, endpoint: Name = None
 ) -> Response:
@@ -148,7 +165,10 @@ def features(
     return records(found.map(lambda record: at_time(record, "bucket_ts")), select.page)
 
 
-@router.get("/points")
+@router.get(
+    "/points",
+    summary="List judged points of metrics",
+)
 def points(
     request: Request,
     select: FlaggedSelected,
@@ -161,7 +181,10 @@ def points(
     return listed(service_of(request).reader.points(names, select), select.page)
 
 
-@router.get("/logs")
+@router.get(
+    "/logs",
+    summary="List log lines",
+)
 def logs(
     request: Request,
     select: Selected,
@@ -176,7 +199,10 @@ def logs(
     return records(found.map(lambda record: at_time(record, "timestamp")), select.page)
 
 
-@router.get("/entities")
+@router.get(
+    "/entities",
+    summary="List the states of endpoints and metrics",
+)
 def entities(
     request: Request, page: OfStates, service: Name = None, endpoint: Name = None
 ) -> Response:
@@ -186,7 +212,11 @@ def entities(
     return listed(within_bytes(states, of.limits.answer_bytes), page)
 
 
-@router.get("/why", responses={404: {"description": "The entity is unknown."}})
+@router.get(
+    "/why",
+    responses={404: {"description": "The entity is unknown."}},
+    summary="Explain why an entity is flagged or not",
+)
 def why(
     request: Request,
     service: Annotated[str, Query(max_length=512)],
@@ -205,7 +235,10 @@ def why(
     return Json(found[0])
 
 
-@router.get("/culprits")
+@router.get(
+    "/culprits",
+    summary="Rank the culprits of a time window",
+)
 def culprits(
     request: Request,
     at: Time = None,
@@ -218,13 +251,19 @@ def culprits(
     return raw(pipeline.culprits(query_time(at, "at"), minutes, top_k))
 
 
-@router.get("/graph")
+@router.get(
+    "/graph",
+    summary="Get the service graph",
+)
 def graph(request: Request) -> Response:
     """The service graph: calls, errors and latencies of each edge."""
     return raw(service_of(request).engine.pipeline.graph())
 
 
-@router.get("/stats")
+@router.get(
+    "/stats",
+    summary="Count records and rows",
+)
 def stats(request: Request) -> Response:
     """Numbers of accepted, rejected, judged, flagged, suppressed and dropped records and rows.
     Accepted and rejected records are counted since the server started."""
@@ -244,7 +283,10 @@ def stats(request: Request) -> Response:
     return Json({**intake, **counters, **times})
 
 
-@router.get("/audit")
+@router.get(
+    "/audit",
+    summary="List the audit trail",
+)
 def audit(request: Request, page: OfPage, refused: bool | None = None) -> Response:
     """The audit trail, newest first; `refused` selects refused requests or all others. Needs the
     scope admin."""

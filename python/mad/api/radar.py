@@ -17,6 +17,7 @@ router.add_api_route(
     "/health",
     health,
     methods=["GET"],
+    summary="Check the health of the service",
     responses={503: {"description": "Nothing can be accepted: see `reasons`."}},
 )
 
@@ -26,7 +27,10 @@ METRICS = ("latency_ms", "error_rate", "cpu_pct")
 _BEFORE = 60_000_000_000
 
 
-@router.get("/metrics")
+@router.get(
+    "/metrics",
+    summary="List latency, errors and processor load",
+)
 def metrics(request: Request, limit: Annotated[int, Query(ge=1, le=10_000)] = 300) -> Response:
     """Latency, error rate in percent and processor load of each step, newest first."""
     found = service_of(request).reader.values(METRICS, len(METRICS) * limit)
@@ -48,7 +52,10 @@ def metrics(request: Request, limit: Annotated[int, Query(ge=1, le=10_000)] = 30
     return Json(list(moments.values())[:limit])
 
 
-@router.get("/incidents")
+@router.get(
+    "/incidents",
+    summary="List incidents with their most frequent log line",
+)
 def incidents(request: Request, limit: Annotated[int, Query(ge=1, le=1_000)] = 50) -> Response:
     """One line for each incident, with the most frequent warning or error, newest first."""
     service = service_of(request)
@@ -56,7 +63,10 @@ def incidents(request: Request, limit: Annotated[int, Query(ge=1, le=1_000)] = 5
     return Json([_line(service, incident) for incident in found])
 
 
-@router.get("/logs")
+@router.get(
+    "/logs",
+    summary="List log lines",
+)
 def logs(request: Request, limit: Annotated[int, Query(ge=1, le=10_000)] = 200) -> Response:
     """Log lines, newest first."""
     lines = service_of(request).reader.logs({}, Selection.first(limit))

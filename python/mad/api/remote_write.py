@@ -35,6 +35,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     response_class=Response,
     openapi_extra=_BODY,
     responses=_RESPONSES,
+    summary="Send samples of Prometheus",
 )
 async def write(
     request: Request, partition: Annotated[str, Query(max_length=200)] = ""

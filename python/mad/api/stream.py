@@ -81,7 +81,12 @@ class EventStreams:
             queue.put_nowait(change)
 
 
-@router.get("/stream", response_class=StreamingResponse)
+@router.get(
+    "/stream",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}}},
+    summary="Follow changes of incidents",
+)
 async def stream(
     request: Request,
     last_event_id: Annotated[str | None, Header(max_length=64)] = None,
