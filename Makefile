@@ -8,6 +8,8 @@ FIELD  ?=
 CARGO  ?= cargo
 MINUTES ?= 30
 SEEDS  ?= 2 3 4 5 6
+# processes of the Python tests: they wait for servers half of their time
+JOBS   ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
@@ -62,8 +64,8 @@ properties: ## run the properties on other cases; SEEDS="2 3 4"
 	for seed in $(SEEDS); do echo "seed $$seed"; \
 	  PROPTEST_RNG_SEED=$$seed $(CARGO) test --workspace --exclude mad-py -q --tests --no-fail-fast; done
 
-test-python: $(VENV)/.installed $(VENV)/.tested ## run the tests of the Python package
-	DATA="$(DATA)" $(BIN)/python -m pytest -q
+test-python: $(VENV)/.installed $(VENV)/.tested ## run the tests of the Python package; JOBS=1 for one process
+	DATA="$(DATA)" $(BIN)/python -m pytest -q $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadfile --no-loadscope-reorder)
 
 # on free ports of the loopback; tests/real.sh says what has to be installed
 test-real: $(VENV)/.installed $(VENV)/.tested ## test sources and sinks over real servers

@@ -32,7 +32,9 @@ def access_log() -> str:
 def test_inspect_names_format_facts_and_the_next_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "shop.log.gz"
+    folder = tmp_path / ("a" * 100)  # wider than a plain terminal: the command stays on one line
+    folder.mkdir()
+    path = folder / "shop.log.gz"
     path.write_bytes(gzip.compress(access_log().encode()))
     assert main(["inspect", str(path), "--json"]) == errors.FINE
     found = json.loads(capsys.readouterr().out)

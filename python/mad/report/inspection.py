@@ -14,9 +14,12 @@ _SHOWN = 8
 
 
 def print_inspection(console: Console, document: Mapping[str, Any]) -> None:
-    """Prints what a file holds, and the command that reads it."""
+    """Prints what a file holds, and the command that reads it.
+
+    Lines are not broken: a command with a line break inside could not be copied.
+    """
     for line in lines(document):
-        console.print(visible(line))
+        console.print(visible(line), soft_wrap=True)
 
 
 def lines(document: Mapping[str, Any]) -> list[str]:
