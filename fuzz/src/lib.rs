@@ -16,7 +16,9 @@ use mad_core::series::Glob;
 use mad_core::telemetry::RouteTemplates;
 use mad_core::time::ZonePolicy;
 use mad_core::wire::AnyDecoder;
-use mad_core::wire::formats::{DETECT_BYTES, FileFormat, FormatOptions, Inspection, decoder};
+use mad_core::wire::formats::{
+    DETECT_BYTES, FileFormat, FormatOptions, Inspection, Output, decoder,
+};
 use mad_core::{
     Direction, Document, Format, Limits, Pipeline, PipelineConfig, Record, RecordKind, Rejections,
     Sample, ServiceGraph, Source, Timestamp, Update,
@@ -98,10 +100,11 @@ fn inspected(format: FileFormat, begin: &[u8], pieces: &[&[u8]]) -> Option<Strin
     let options = FormatOptions { zone: ZonePolicy::Offset(0), ..FormatOptions::default() };
     let mut decoder = decoder(format, &options, begin).ok()?;
     let (mut seen, mut rejections) = (Inspection::default(), Rejections::default());
+    let mut out = Output::new(&mut seen, &mut rejections);
     for piece in pieces {
-        decoder.feed(piece, &mut seen, &mut rejections).ok()?;
+        decoder.feed(piece, &mut out).ok()?;
     }
-    decoder.finish(&mut seen, &mut rejections).ok()?;
+    decoder.finish(&mut out).ok()?;
     serde_json::to_string(&seen.document(format, &rejections)).ok()
 }
 

@@ -2,7 +2,7 @@
 
 use mad_core::telemetry::{RejectReason, Rejections, Status};
 use mad_core::wire::formats::{
-    FileFormat, FormatOptions, FormatSink, Inspection, InspectionDocument, Unit, decoder,
+    FileFormat, FormatOptions, FormatSink, Inspection, InspectionDocument, Output, Unit, decoder,
 };
 use mad_core::{Error, Record};
 
@@ -44,10 +44,11 @@ fn read_cut(
 ) -> Result<(Seen, InspectionDocument, Rejections), Error> {
     let (mut seen, mut rejections) = (Seen::default(), Rejections::default());
     let mut decoder = decoder(format, options, text)?;
+    let mut out = Output::new(&mut seen, &mut rejections);
     for piece in text.chunks(size) {
-        decoder.feed(piece, &mut seen, &mut rejections)?;
+        decoder.feed(piece, &mut out)?;
     }
-    decoder.finish(&mut seen, &mut rejections)?;
+    decoder.finish(&mut out)?;
     let document = seen.inspection.document(format, &rejections);
     Ok((seen, document, rejections))
 }

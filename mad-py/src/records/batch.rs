@@ -2,7 +2,7 @@
 
 use mad_core::telemetry::RequestTime;
 use mad_core::time::ZonePolicy;
-use mad_core::wire::formats::{self, FileFormat, FormatOptions, TelemetryMemory};
+use mad_core::wire::formats::{self, FileFormat, FormatOptions, Output, TelemetryMemory};
 use mad_core::wire::{AnyDecoder, ColumnMap};
 use mad_core::{Format, Pipeline, Record, RecordKind, Rejections, Source, Update};
 use pyo3::prelude::*;
@@ -173,9 +173,8 @@ impl Batch<'_> {
                 let time = set.or(decoder.request_time());
                 let mut push = |record: Record<'_>, position: u64| take(record, position, time);
                 decoder.swap_memory(memory);
-                let read = decoder
-                    .feed(body, &mut push, &mut rejections)
-                    .and_then(|()| decoder.finish(&mut push, &mut rejections));
+                let mut out = Output::new(&mut push, &mut rejections);
+                let read = decoder.feed(body, &mut out).and_then(|()| decoder.finish(&mut out));
                 decoder.swap_memory(memory);
                 read?;
             }

@@ -3,7 +3,7 @@
 use mad_core::telemetry::Rejections;
 use mad_core::wire::ColumnMap;
 use mad_core::wire::formats::{
-    self, DETECT_BYTES, FileFormat, FormatDecoder, FormatOptions, Inspection, decoder,
+    self, DETECT_BYTES, FileFormat, FormatDecoder, FormatOptions, Inspection, Output, decoder,
 };
 use mad_core::{Error, RecordKind, Result};
 use pyo3::prelude::*;
@@ -147,9 +147,10 @@ impl Inspector {
 impl Inspector {
     fn take(&mut self, bytes: Option<&[u8]>) -> Result<()> {
         if let Some(decoder) = &mut self.decoder {
+            let mut out = Output::new(&mut self.seen, &mut self.rejections);
             let outcome = match bytes {
-                Some(bytes) => decoder.feed(bytes, &mut self.seen, &mut self.rejections),
-                None => decoder.finish(&mut self.seen, &mut self.rejections),
+                Some(bytes) => decoder.feed(bytes, &mut out),
+                None => decoder.finish(&mut out),
             };
             if bytes.is_none() {
                 self.note();
@@ -168,9 +169,10 @@ impl Inspector {
         };
         self.found = Some(format);
         let decoder = self.decoder.insert(decoder(format, &self.options, begin)?);
-        decoder.feed(&first, &mut self.seen, &mut self.rejections)?;
+        let mut out = Output::new(&mut self.seen, &mut self.rejections);
+        decoder.feed(&first, &mut out)?;
         if bytes.is_none() {
-            decoder.finish(&mut self.seen, &mut self.rejections)?;
+            decoder.finish(&mut out)?;
             self.note();
         }
         Ok(())
@@ -202,8 +204,9 @@ pub fn count_records(py: Python<'_>, format: &str, body: &[u8]) -> PyResult<u64>
         let mut sink = |_: mad_core::Record<'_>, _: u64| records += 1;
         let mut decoder = decoder(format, &FormatOptions::default(), body)?;
         let mut rejections = Rejections::default();
-        decoder.feed(body, &mut sink, &mut rejections)?;
-        decoder.finish(&mut sink, &mut rejections)
+        let mut out = Output::new(&mut sink, &mut rejections);
+        decoder.feed(body, &mut out)?;
+        decoder.finish(&mut out)
     })?;
     read.map_err(|error| to_py(&error))?;
     Ok(records)

@@ -2,7 +2,8 @@
 
 use mad_core::time::ZonePolicy;
 use mad_core::wire::formats::{
-    DETECT_BYTES, FileFormat, FormatDecoder, FormatOptions, TelemetryMemory, decoder as decoder_of,
+    DETECT_BYTES, FileFormat, FormatDecoder, FormatOptions, Output, TelemetryMemory,
+    decoder as decoder_of,
 };
 use mad_core::wire::{AnyDecoder, ColumnMap};
 use mad_core::{Format, PipelineConfig, Record, RecordKind, Rejections, Result, Source as Origin};
@@ -54,9 +55,10 @@ impl Reader {
             (Self::Foreign(decoder), bytes) => {
                 // the files of a folder continue each other
                 decoder.swap_memory(memory);
+                let mut out = Output::new(&mut pass, rejections);
                 let read = match bytes {
-                    Some(bytes) => decoder.feed(bytes, &mut pass, rejections),
-                    None => decoder.finish(&mut pass, rejections),
+                    Some(bytes) => decoder.feed(bytes, &mut out),
+                    None => decoder.finish(&mut out),
                 };
                 decoder.swap_memory(memory);
                 read

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 pub(super) use super::container_line::Wrapped;
 use super::container_line::{DockerLine, cri, kubectl, pod_prefix};
-use super::lines::{LineReader, Out};
+use super::lines::LineReader;
+use super::output::Output;
 use super::service::Services;
 use super::text_level::{canonical, level_in};
 use super::{FileFormat, FormatOptions, Unit};
@@ -63,7 +64,7 @@ impl ContainerReader {
         text: &str,
         container: &str,
         position: u64,
-        out: &mut Out<'_>,
+        out: &mut Output<'_>,
     ) {
         let text = text.trim_end_matches(['\n', '\r']);
         if text.trim().is_empty() {
@@ -89,7 +90,7 @@ impl ContainerReader {
         }
     }
 
-    fn give(&mut self, out: &mut Out<'_>) {
+    fn give(&mut self, out: &mut Output<'_>) {
         if !std::mem::take(&mut self.open.begun) {
             return;
         }
@@ -168,7 +169,7 @@ pub(super) fn unwrap(runtime: FileFormat, line: &str) -> Option<Wrapped<'_>> {
 }
 
 impl LineReader for ContainerReader {
-    fn line(&mut self, line: &str, position: u64, out: &mut Out<'_>) {
+    fn line(&mut self, line: &str, position: u64, out: &mut Output<'_>) {
         let Some(wrapped) = unwrap(self.runtime, line) else {
             let is_json = self.runtime == FileFormat::Docker;
             let reason = if is_json { RejectReason::BadJson } else { RejectReason::BadLine };
@@ -202,7 +203,7 @@ impl LineReader for ContainerReader {
         }
     }
 
-    fn end(&mut self, out: &mut Out<'_>) {
+    fn end(&mut self, out: &mut Output<'_>) {
         for _ in self.partial.drain(..) {
             out.rejections.add(RejectReason::Truncated, 0, || "the last record has no end".into());
         }

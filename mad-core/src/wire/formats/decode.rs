@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::memory::TelemetryMemory;
-use super::sink::FormatSink;
+use super::output::Output;
 use crate::error::Result;
-use crate::telemetry::{Rejections, RequestTime};
+use crate::telemetry::RequestTime;
 
 /// Reads the bytes of a file of one [`FileFormat`](super::FileFormat).
 pub trait FormatDecoder: fmt::Debug + Send + Sync {
@@ -15,19 +15,14 @@ pub trait FormatDecoder: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// The input as a whole cannot be read. Every later call gives the same error.
-    fn feed(
-        &mut self,
-        bytes: &[u8],
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
-    ) -> Result<()>;
+    fn feed(&mut self, bytes: &[u8], out: &mut Output<'_>) -> Result<()>;
 
     /// Takes the end of the input. A second call does nothing.
     ///
     /// # Errors
     ///
     /// As [`feed`](Self::feed).
-    fn finish(&mut self, sink: &mut dyn FormatSink, rejections: &mut Rejections) -> Result<()>;
+    fn finish(&mut self, out: &mut Output<'_>) -> Result<()>;
 
     /// Whether requests of this format are dated by their start or their end; `None` where the
     /// format does not define it.

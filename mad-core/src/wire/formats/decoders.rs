@@ -5,6 +5,7 @@ use super::document_decoder::DocumentDecoder;
 use super::format::FileFormat;
 use super::lines::LineReader;
 use super::options::FormatOptions;
+use super::output::Output;
 use super::sink::FormatSink;
 use super::unit::Unit;
 use super::{
@@ -21,15 +22,16 @@ use crate::telemetry::{Record, Rejections};
 ///
 /// ```
 /// use mad_core::Rejections;
-/// use mad_core::wire::formats::{DETECT_BYTES, FileFormat, FormatOptions, Inspection, decoder};
+/// use mad_core::wire::formats::{DETECT_BYTES, FileFormat, FormatOptions, Inspection, Output, decoder};
 ///
 /// let file = b"timestamp,service,endpoint,status_code,latency_ms\n\
 ///     2026-01-06T10:45:00Z,payments,/pay,200,215.25\n";
 /// let format = FileFormat::detect("requests.csv", file).unwrap_or(FileFormat::Csv);
 /// let mut decoder = decoder(format, &FormatOptions::default(), file)?;
 /// let (mut seen, mut rejections) = (Inspection::default(), Rejections::default());
-/// decoder.feed(file, &mut seen, &mut rejections)?;
-/// decoder.finish(&mut seen, &mut rejections)?;
+/// let mut out = Output::new(&mut seen, &mut rejections);
+/// decoder.feed(file, &mut out)?;
+/// decoder.finish(&mut out)?;
 /// assert_eq!(seen.document(format, &rejections).records, 1);
 /// # Ok::<(), mad_core::Error>(())
 /// ```
@@ -145,8 +147,9 @@ pub fn check(format: FileFormat, options: &FormatOptions, body: &[u8]) -> Result
         _ => {
             let mut decoder = decoder(format, options, body)?;
             let (mut seen, mut rejections) = (Counted::default(), Rejections::default());
-            decoder.feed(body, &mut seen, &mut rejections)?;
-            decoder.finish(&mut seen, &mut rejections)?;
+            let mut out = Output::new(&mut seen, &mut rejections);
+            decoder.feed(body, &mut out)?;
+            decoder.finish(&mut out)?;
             let first = rejections.first().first().filter(|_| seen.units == 0);
             first.map_or(Ok(()), |first| {
                 let (reason, detail) = (first.reason.describe(), &first.detail);

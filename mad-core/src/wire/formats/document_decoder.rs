@@ -6,16 +6,14 @@ use serde_json::value::RawValue;
 
 use super::decode::FormatDecoder;
 use super::json_documents::JsonDocuments;
-use super::lines::Out;
 use super::memory::TelemetryMemory;
-use super::sink::FormatSink;
+use super::output::Output;
 use crate::error::Result;
-use crate::telemetry::Rejections;
 
 /// Reads the documents of one format.
 pub(super) trait DocumentReader: fmt::Debug + Send + Sync {
     /// Takes a document and its line.
-    fn document(&mut self, value: &RawValue, line: u64, out: &mut Out<'_>);
+    fn document(&mut self, value: &RawValue, line: u64, out: &mut Output<'_>);
 
     /// What it remembers from one body of a source to the next; `None` where that is nothing.
     fn memory(&mut self) -> Option<&mut TelemetryMemory> {
@@ -37,25 +35,14 @@ impl<R> DocumentDecoder<R> {
 }
 
 impl<R: DocumentReader> FormatDecoder for DocumentDecoder<R> {
-    fn feed(
-        &mut self,
-        bytes: &[u8],
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
-    ) -> Result<()> {
-        let reader = &mut self.reader;
-        let mut each = |value: &RawValue, line: u64, rejections: &mut Rejections| {
-            reader.document(value, line, &mut Out { sink: &mut *sink, rejections });
-        };
-        self.documents.feed(bytes, &mut each, rejections)
+    fn feed(&mut self, bytes: &[u8], out: &mut Output<'_>) -> Result<()> {
+        let Self { documents, reader } = self;
+        documents.feed(bytes, &mut |value, line, out| reader.document(value, line, out), out)
     }
 
-    fn finish(&mut self, sink: &mut dyn FormatSink, rejections: &mut Rejections) -> Result<()> {
-        let reader = &mut self.reader;
-        let mut each = |value: &RawValue, line: u64, rejections: &mut Rejections| {
-            reader.document(value, line, &mut Out { sink: &mut *sink, rejections });
-        };
-        self.documents.finish(&mut each, rejections)
+    fn finish(&mut self, out: &mut Output<'_>) -> Result<()> {
+        let Self { documents, reader } = self;
+        documents.finish(&mut |value, line, out| reader.document(value, line, out), out)
     }
 
     fn swap_memory(&mut self, memory: &mut TelemetryMemory) {

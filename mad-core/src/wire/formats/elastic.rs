@@ -15,14 +15,14 @@ use super::elastic_fields::{
     EVENTS, Event, Origin, at, first_text, span_kind, stored_kind, text_at, written_time,
 };
 use super::json_documents::{elements, integer, label, member, members, moment, number, text};
-use super::lines::Out;
 use super::memory::TelemetryMemory;
 use super::metric_series::{SeriesName, SeriesPoint, resource_of};
 use super::naming::{Naming, cut, optional};
+use super::output::Output;
 use super::trace_span::{TraceSpan, padded};
 use super::{FormatOptions, FormatSink, Unit};
 use crate::limits::MAX_LINE_BYTES;
-use crate::telemetry::{LogLine, Record, RecordKind, RejectReason, Rejections};
+use crate::telemetry::{LogLine, Record, RecordKind, RejectReason};
 use crate::time::Timestamp;
 
 /// Whether the first bytes of a JSON file are of Elastic APM.
@@ -67,7 +67,7 @@ impl ElasticReader {
 }
 
 impl DocumentReader for ElasticReader {
-    fn document(&mut self, value: &RawValue, line: u64, out: &mut Out<'_>) {
+    fn document(&mut self, value: &RawValue, line: u64, out: &mut Output<'_>) {
         if let Some(list) = elements(value) {
             for one in list {
                 self.document(one, line, out);
@@ -80,7 +80,7 @@ impl DocumentReader for ElasticReader {
         }
         let parsed = |raw: &RawValue| serde_json::from_str(raw.get()).unwrap_or(Value::Null);
         if object.contains_key("@timestamp") && !object.contains_key("metadata") {
-            return self.stored(&parsed(value), out.sink, out.rejections);
+            return self.stored(&parsed(value), out);
         }
         if let Some(metadata) = object.get("metadata") {
             self.metadata = Origin::read(&parsed(metadata));
@@ -96,7 +96,7 @@ impl DocumentReader for ElasticReader {
                 "the object is no event of Elastic APM".to_owned()
             });
         };
-        self.intake(kind, &parsed(event), out.sink, out.rejections);
+        self.intake(kind, &parsed(event), out);
     }
 
     fn memory(&mut self) -> Option<&mut TelemetryMemory> {
@@ -105,13 +105,7 @@ impl DocumentReader for ElasticReader {
 }
 
 impl ElasticReader {
-    fn intake(
-        &mut self,
-        kind: Event,
-        event: &Value,
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
-    ) {
+    fn intake(&mut self, kind: Event, event: &Value, out: &mut Output<'_>) {
         let mut origin = self.metadata.clone();
         let replaced = first_text(event, &["context.service.name", "service.name"]);
         if !replaced.is_empty() {
@@ -156,24 +150,24 @@ impl ElasticReader {
             first_text(event, &["parent_id", "transaction_id"]),
         ];
         match kind {
-            Event::Transaction | Event::Span => self.span(span, ids, &origin, sink, rejections),
-            Event::Metrics => self.metrics(event, at(event, "samples"), time, &origin, sink),
+            Event::Transaction | Event::Span => self.span(span, ids, &origin, out),
+            Event::Metrics => self.metrics(event, at(event, "samples"), time, &origin, out.sink),
             Event::Error => {
                 let said = first_text(
                     event,
                     &["exception.message", "log.message", "exception.type", "culprit"],
                 );
-                self.log(time, "ERROR", said, ids[0], &origin, sink, rejections);
+                self.log(time, "ERROR", said, ids[0], &origin, out);
             }
             Event::Log => {
                 let level = first_text(event, &["log.level", "level"]);
                 let trace = first_text(event, &["trace.id", "trace_id"]);
-                self.log(time, level, text(event, &["message"]), trace, &origin, sink, rejections);
+                self.log(time, level, text(event, &["message"]), trace, &origin, out);
             }
         }
     }
 
-    fn stored(&mut self, document: &Value, sink: &mut dyn FormatSink, rejections: &mut Rejections) {
+    fn stored(&mut self, document: &Value, out: &mut Output<'_>) {
         let origin = Origin::read(document);
         let precise = at(document, "timestamp.us").and_then(|us| moment(Some(us)));
         let time = written_time(at(document, "@timestamp")).or(precise);
@@ -212,11 +206,11 @@ impl ElasticReader {
         match kind {
             Event::Transaction | Event::Span => {
                 let ids = [trace, text_at(document, &id), text_at(document, "parent.id")];
-                self.span(span, ids, &origin, sink, rejections);
+                self.span(span, ids, &origin, out);
             }
             Event::Metrics => {
                 let samples = at(document, "metricset.samples");
-                self.metrics(document, samples, time, &origin, sink);
+                self.metrics(document, samples, time, &origin, out.sink);
             }
             Event::Error => {
                 let exceptions = at(document, "error.exception").and_then(Value::as_array);
@@ -228,12 +222,12 @@ impl ElasticReader {
                     text_at(document, "error.culprit"),
                 ];
                 let said = said.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
-                self.log(time, "ERROR", said, trace, &origin, sink, rejections);
+                self.log(time, "ERROR", said, trace, &origin, out);
             }
             Event::Log => {
                 let level = first_text(document, &["log.level", "level"]);
                 let said = text(document, &["message"]);
-                self.log(time, level, said, trace, &origin, sink, rejections);
+                self.log(time, level, said, trace, &origin, out);
             }
         }
     }
@@ -243,14 +237,13 @@ impl ElasticReader {
         span: TraceSpan<'_>,
         [trace, id, parent]: [&str; 3],
         origin: &Origin,
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
+        out: &mut Output<'_>,
     ) {
         self.position += 1;
         let (trace, id, parent) = (padded(trace, 32), padded(id, 16), padded(parent, 16));
         if let Some(start) = span.start {
             let service = self.naming.service(&origin.service);
-            self.memory.version(service, &origin.version, start, sink);
+            self.memory.version(service, &origin.version, start, out.sink);
         }
         let span = TraceSpan {
             // an event of an old agent belongs to no trace but its own
@@ -262,7 +255,7 @@ impl ElasticReader {
             may_lack_start: true,
             ..span
         };
-        span.give(&self.naming, self.position, sink, rejections);
+        span.give(&self.naming, self.position, out);
     }
 
     #[allow(clippy::too_many_arguments, reason = "the fields of one line")]
@@ -273,12 +266,11 @@ impl ElasticReader {
         body: &str,
         trace: &str,
         origin: &Origin,
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
+        out: &mut Output<'_>,
     ) {
         self.position += 1;
         let unit = Unit::new(RecordKind::Logs);
-        sink.unit(&Unit { time, service: &origin.stated, has_service: true, level, ..unit });
+        out.sink.unit(&Unit { time, service: &origin.stated, has_service: true, level, ..unit });
         let Some(at) = time else { return };
         let service = optional(self.naming.service(&origin.service));
         let host = optional(&origin.host);
@@ -287,9 +279,9 @@ impl ElasticReader {
         let trace_id = Some(trace).filter(|trace| !trace.is_empty());
         let record = Record::Log(LogLine { trace_id, host: &host, ..line });
         match record.check() {
-            Ok(()) => sink.record(record, self.position),
+            Ok(()) => out.sink.record(record, self.position),
             Err((reason, field)) => {
-                rejections.add(reason, self.position, || format!("log: {field}"));
+                out.rejections.add(reason, self.position, || format!("log: {field}"));
             }
         }
     }

@@ -12,13 +12,13 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::FormatOptions;
 use super::document_decoder::DocumentReader;
 use super::json_documents::{elements, integer, label, member, members, micros, number, text};
-use super::lines::Out;
 use super::naming::Naming;
+use super::output::Output;
 use super::trace_span::{TraceSpan, padded};
-use super::{FormatOptions, FormatSink};
-use crate::telemetry::{RejectReason, Rejections, SpanKind};
+use crate::telemetry::{RejectReason, SpanKind};
 
 /// Whether the first bytes of a JSON file are of Jaeger.
 pub(super) fn is_jaeger(first: &[u8]) -> bool {
@@ -70,7 +70,7 @@ fn tags(of: &Value) -> impl Iterator<Item = (Cow<'_, str>, &Value)> {
 }
 
 impl DocumentReader for JaegerReader {
-    fn document(&mut self, value: &RawValue, line: u64, out: &mut Out<'_>) {
+    fn document(&mut self, value: &RawValue, line: u64, out: &mut Output<'_>) {
         if let Some(list) = elements(value) {
             for one in list {
                 self.document(one, line, out);
@@ -88,10 +88,10 @@ impl DocumentReader for JaegerReader {
                 })
                 .collect();
             for span in spans {
-                self.span(span, &processes, out.sink, out.rejections);
+                self.span(span, &processes, out);
             }
         } else if object.contains_key("spanID") {
-            self.span(value, &BTreeMap::new(), out.sink, out.rejections);
+            self.span(value, &BTreeMap::new(), out);
         } else if let Some(inner) =
             ["data", "_source", "hits"].iter().find_map(|key| object.get(*key))
         {
@@ -111,15 +111,14 @@ impl JaegerReader {
         &mut self,
         raw: &RawValue,
         processes: &BTreeMap<String, Process>,
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
+        out: &mut Output<'_>,
     ) {
         self.position += 1;
         let value: Value = serde_json::from_str(raw.get()).unwrap_or(Value::Null);
         let trace = padded(text(&value, &["traceID"]), 32);
         let id = padded(text(&value, &["spanID"]), 16);
         if trace.is_empty() || id.is_empty() {
-            return rejections.add(RejectReason::MissingField, self.position, || {
+            return out.rejections.add(RejectReason::MissingField, self.position, || {
                 "traceID or spanID is missing".to_owned()
             });
         }
@@ -145,7 +144,7 @@ impl JaegerReader {
             set(&mut span, &key, value);
         }
         span.is_shared = span.kind == SpanKind::Server;
-        span.give(&self.naming, self.position, sink, rejections);
+        span.give(&self.naming, self.position, out);
     }
 }
 

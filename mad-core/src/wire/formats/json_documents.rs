@@ -7,9 +7,10 @@ use memchr::memchr;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::output::Output;
 use crate::error::{Error, Result};
 use crate::limits::MAX_DOCUMENT_BYTES;
-use crate::telemetry::{RejectReason, Rejections};
+use crate::telemetry::RejectReason;
 use crate::time::{Timestamp, ZonePolicy};
 
 /// Cuts an input into JSON values.
@@ -33,16 +34,11 @@ enum Layout {
 }
 
 /// Takes a JSON value and its line.
-pub(super) type Each<'e> = dyn FnMut(&RawValue, u64, &mut Rejections) + 'e;
+pub(super) type Each<'e> = dyn FnMut(&RawValue, u64, &mut Output<'_>) + 'e;
 
 impl JsonDocuments {
     /// Takes the next bytes.
-    pub fn feed(
-        &mut self,
-        bytes: &[u8],
-        each: &mut Each<'_>,
-        rejections: &mut Rejections,
-    ) -> Result<()> {
+    pub fn feed(&mut self, bytes: &[u8], each: &mut Each<'_>, out: &mut Output<'_>) -> Result<()> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
@@ -55,7 +51,7 @@ impl JsonDocuments {
             let mut rest = held.as_slice();
             while let Some(end) = memchr(b'\n', rest) {
                 let (line, after) = rest.split_at(end);
-                self.line(line, each, rejections);
+                self.line(line, each, out);
                 rest = after.get(1..).unwrap_or_default();
             }
             self.held = rest.to_vec();
@@ -71,13 +67,13 @@ impl JsonDocuments {
     }
 
     /// Takes the end of the input.
-    pub fn finish(&mut self, each: &mut Each<'_>, rejections: &mut Rejections) -> Result<()> {
+    pub fn finish(&mut self, each: &mut Each<'_>, out: &mut Output<'_>) -> Result<()> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
         let held = std::mem::take(&mut self.held);
         if self.layout == Layout::Lines {
-            self.line(&held, each, rejections);
+            self.line(&held, each, out);
             return Ok(());
         }
         let text = String::from_utf8_lossy(held.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&held));
@@ -85,26 +81,26 @@ impl JsonDocuments {
         let mut read = 0;
         while let Some(Ok(value)) = values.next() {
             read += 1;
-            each(value, read, rejections);
+            each(value, read, out);
         }
         let end = values.byte_offset();
         if text.get(end..).is_some_and(|rest| !rest.trim().is_empty()) {
             let has_lines = read == 0 && held.split(|byte| *byte == b'\n').any(is_value);
             if has_lines {
                 for line in held.split(|byte| *byte == b'\n') {
-                    self.line(line, each, rejections);
+                    self.line(line, each, out);
                 }
                 return Ok(());
             }
             let line = text.get(..end).unwrap_or_default().matches('\n').count() as u64 + 1;
-            rejections.add(RejectReason::BadJson, line, || {
+            out.rejections.add(RejectReason::BadJson, line, || {
                 text.get(end..).unwrap_or_default().trim().to_owned()
             });
         }
         Ok(())
     }
 
-    fn line(&mut self, line: &[u8], each: &mut Each<'_>, rejections: &mut Rejections) {
+    fn line(&mut self, line: &[u8], each: &mut Each<'_>, out: &mut Output<'_>) {
         self.line += 1;
         let line =
             if self.line == 1 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
@@ -112,8 +108,8 @@ impl JsonDocuments {
             return;
         }
         match serde_json::from_slice::<&RawValue>(line) {
-            Ok(value) => each(value, self.line, rejections),
-            Err(_) => rejections.add(RejectReason::BadJson, self.line, || {
+            Ok(value) => each(value, self.line, out),
+            Err(_) => out.rejections.add(RejectReason::BadJson, self.line, || {
                 String::from_utf8_lossy(line).trim().to_owned()
             }),
         }
@@ -221,17 +217,20 @@ pub(super) fn has_key(first: &[u8], key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::{Record, Rejections};
 
     fn read(pieces: &[&str]) -> (Vec<(String, u64)>, u64) {
         let mut documents = JsonDocuments::default();
         let (mut found, mut rejections) = (Vec::new(), Rejections::default());
-        let mut each = |value: &RawValue, line: u64, _: &mut Rejections| {
+        let mut each = |value: &RawValue, line: u64, _: &mut Output<'_>| {
             found.push((value.get().to_owned(), line));
         };
+        let mut no_sink = |_: Record<'_>, _: u64| {};
+        let mut out = Output::new(&mut no_sink, &mut rejections);
         for piece in pieces {
-            documents.feed(piece.as_bytes(), &mut each, &mut rejections).unwrap();
+            documents.feed(piece.as_bytes(), &mut each, &mut out).unwrap();
         }
-        documents.finish(&mut each, &mut rejections).unwrap();
+        documents.finish(&mut each, &mut out).unwrap();
         (found, rejections.total())
     }
 

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use super::access::{Access, Target, endpoint_of, note_of_zone, path_of, zone_or_utc};
 use super::json_facts::{BODY, ENDPOINT, Extra, Facts, HOST, LEVEL, TRACE};
-use super::lines::{LineReader, Out};
+use super::lines::LineReader;
+use super::output::Output;
 use super::service::{Services, host_name};
 use super::text_level::canonical;
 use super::{Code, FormatOptions, Unit};
@@ -65,7 +66,7 @@ impl JsonReader {
 }
 
 impl LineReader for JsonReader {
-    fn line(&mut self, text: &str, position: u64, out: &mut Out<'_>) {
+    fn line(&mut self, text: &str, position: u64, out: &mut Output<'_>) {
         let text = text.trim();
         let zone = self.zone;
         let is_access = self.is_access;
@@ -122,7 +123,7 @@ fn give_access(
     time: Timestamp,
     services: &Services,
     position: u64,
-    out: &mut Out<'_>,
+    out: &mut Output<'_>,
 ) {
     let stated = facts.service().split('@').next().unwrap_or_default();
     let stated = super::access::cluster_service(stated);
@@ -148,7 +149,7 @@ fn give_log(
     time: Timestamp,
     services: &Services,
     (text, position): (&str, u64),
-    out: &mut Out<'_>,
+    out: &mut Output<'_>,
 ) {
     let stated = facts.service();
     let service = services.of(stated);

@@ -3,7 +3,7 @@
 //!
 //! [`FileFormat::detect`] finds the format from the name and the first bytes of a file.
 //! [`decoder`] makes the [`FormatDecoder`] of a format. A decoder is fed the bytes of the file, cut
-//! anywhere, and gives two things to a [`FormatSink`]:
+//! anywhere, and gives two things to the [`FormatSink`] of its [`Output`]:
 //!
 //! - [`Record`](crate::Record)s of any kind with their positions: what a pipeline judges;
 //! - [`Unit`]s: one for each item that the file holds (a log line, a span, a data point), with the
@@ -41,6 +41,7 @@ mod options;
 mod otlp;
 mod outcome;
 mod outcomes;
+mod output;
 mod own;
 mod prometheus;
 mod quantile;
@@ -60,6 +61,7 @@ pub use format::FileFormat;
 pub use inspection::{EdgeDocument, Inspection, InspectionDocument};
 pub use memory::TelemetryMemory;
 pub use options::FormatOptions;
+pub use output::Output;
 pub use own::own_share;
 pub use sink::FormatSink;
 pub use unfinished::unfinished;

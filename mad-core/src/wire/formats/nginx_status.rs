@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::lines::{LineReader, Out};
+use super::lines::LineReader;
+use super::output::Output;
 use super::service::Services;
 use super::{FormatOptions, Unit};
 use crate::limits::MAX_NAME_BYTES;
@@ -52,7 +53,7 @@ impl StatusReader {
 }
 
 impl LineReader for StatusReader {
-    fn line(&mut self, text: &str, position: u64, out: &mut Out<'_>) {
+    fn line(&mut self, text: &str, position: u64, out: &mut Output<'_>) {
         let snapshot: Snapshot = match serde_json::from_str(text.trim()) {
             Ok(snapshot) => snapshot,
             Err(error) => {

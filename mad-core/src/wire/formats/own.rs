@@ -1,5 +1,6 @@
 //! CSV and JSON with the fields of mad, whose kind is found from the fields.
 
+use super::output::Output;
 use super::{FileFormat, FormatDecoder, FormatOptions, FormatSink, Unit};
 use crate::error::Result;
 use crate::telemetry::{Record, RecordKind, Rejections};
@@ -72,17 +73,14 @@ pub fn own_share(kind: RecordKind, first: &[u8], options: &FormatOptions) -> f64
 }
 
 impl FormatDecoder for OwnDecoder {
-    fn feed(
-        &mut self,
-        bytes: &[u8],
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
-    ) -> Result<()> {
-        self.decoder.feed(bytes, &mut |record, position| give(sink, record, position), rejections)
+    fn feed(&mut self, bytes: &[u8], out: &mut Output<'_>) -> Result<()> {
+        let Output { sink, rejections } = out;
+        self.decoder.feed(bytes, &mut |record, position| give(*sink, record, position), rejections)
     }
 
-    fn finish(&mut self, sink: &mut dyn FormatSink, rejections: &mut Rejections) -> Result<()> {
-        self.decoder.finish(&mut |record, position| give(sink, record, position), rejections)
+    fn finish(&mut self, out: &mut Output<'_>) -> Result<()> {
+        let Output { sink, rejections } = out;
+        self.decoder.finish(&mut |record, position| give(*sink, record, position), rejections)
     }
 }
 

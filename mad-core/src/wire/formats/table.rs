@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::lines::Out;
-use super::{FormatDecoder, FormatSink};
+use super::FormatDecoder;
+use super::output::Output;
 use crate::error::Result;
-use crate::telemetry::{RejectReason, Rejections, RequestTime};
+use crate::telemetry::{RejectReason, RequestTime};
 use crate::wire::csv_fields::split_quoted;
 use crate::wire::lines::{Piece, Splitter};
 use crate::wire::text::too_long;
@@ -33,7 +33,7 @@ impl Row<'_> {
 
 /// Reads the rows of one kind of table.
 pub(super) trait RowReader: fmt::Debug + Send + Sync {
-    fn row(&mut self, row: &Row<'_>, position: u64, out: &mut Out<'_>);
+    fn row(&mut self, row: &Row<'_>, position: u64, out: &mut Output<'_>);
 
     /// The columns of a table whose first line is no header.
     fn default_header(&self, _first: &[Cow<'_, str>]) -> Option<Vec<String>> {
@@ -81,7 +81,7 @@ pub(super) fn delimiter_of(header: &str) -> u8 {
 }
 
 impl Table {
-    fn take(&mut self, piece: Piece<'_>, out: &mut Out<'_>) -> Option<u8> {
+    fn take(&mut self, piece: Piece<'_>, out: &mut Output<'_>) -> Option<u8> {
         let (line, bytes, ended) = match piece {
             Piece::Record { line, bytes, ended, .. } => (line, bytes, ended),
             Piece::TooLong { line } => {
@@ -127,21 +127,14 @@ impl Table {
 }
 
 impl FormatDecoder for TableDecoder {
-    fn feed(
-        &mut self,
-        bytes: &[u8],
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
-    ) -> Result<()> {
+    fn feed(&mut self, bytes: &[u8], out: &mut Output<'_>) -> Result<()> {
         let Self { splitter, table } = self;
-        let mut out = Out { sink, rejections };
-        splitter.feed(bytes, &mut |piece| Ok(table.take(piece, &mut out)))
+        splitter.feed(bytes, &mut |piece| Ok(table.take(piece, out)))
     }
 
-    fn finish(&mut self, sink: &mut dyn FormatSink, rejections: &mut Rejections) -> Result<()> {
+    fn finish(&mut self, out: &mut Output<'_>) -> Result<()> {
         let Self { splitter, table } = self;
-        let mut out = Out { sink, rejections };
-        splitter.finish(&mut |piece| Ok(table.take(piece, &mut out)))
+        splitter.finish(&mut |piece| Ok(table.take(piece, out)))
     }
 
     fn request_time(&self) -> Option<RequestTime> {

@@ -1,7 +1,8 @@
 //! Logs in plain text whose lines begin with a time: Kafka brokers, log4j, Logback, Python, `logfmt`.
 
 use super::access::{note_of_zone, zone_or_utc};
-use super::lines::{LineReader, Out};
+use super::lines::LineReader;
+use super::output::Output;
 use super::service::Services;
 use super::text_level::{canonical, level_in};
 use super::{FileFormat, FormatOptions, Unit};
@@ -41,7 +42,7 @@ impl TextReader {
         Self { services, zone: options.zone, open: Open::default(), was_naive: false }
     }
 
-    fn give(&mut self, out: &mut Out<'_>) {
+    fn give(&mut self, out: &mut Output<'_>) {
         if !std::mem::take(&mut self.open.begun) {
             return;
         }
@@ -121,7 +122,7 @@ pub(super) fn is_kafka(line: &str) -> bool {
 }
 
 impl LineReader for TextReader {
-    fn line(&mut self, text: &str, position: u64, out: &mut Out<'_>) {
+    fn line(&mut self, text: &str, position: u64, out: &mut Output<'_>) {
         let Some((written, rest)) = leading_time(text) else {
             if !self.open.begun {
                 out.refuse(text, position);
@@ -148,7 +149,7 @@ impl LineReader for TextReader {
         (open.position, open.begun) = (position, true);
     }
 
-    fn end(&mut self, out: &mut Out<'_>) {
+    fn end(&mut self, out: &mut Output<'_>) {
         self.give(out);
     }
 

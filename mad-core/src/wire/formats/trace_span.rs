@@ -1,10 +1,8 @@
 //! A span as any format of traces states it, and the records that it gives.
 
 use super::naming::{Naming, fitted, optional};
-use super::{FormatSink, Link, Unit};
-use crate::telemetry::{
-    Record, RecordKind, RejectReason, Rejections, Request, Span, SpanKind, Status,
-};
+use super::{Link, Output, Unit};
+use crate::telemetry::{Record, RecordKind, RejectReason, Request, Span, SpanKind, Status};
 use crate::time::Timestamp;
 
 /// One span. Text may be empty where the format allows it.
@@ -86,13 +84,7 @@ pub(super) fn is_id(id: &str, most: usize, is_strict: bool) -> bool {
 impl TraceSpan<'_> {
     /// Hands the span to the sink: a unit, and a record where its duration is known or it served a
     /// request.
-    pub fn give(
-        &self,
-        naming: &Naming,
-        position: u64,
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
-    ) {
+    pub fn give(&self, naming: &Naming, position: u64, out: &mut Output<'_>) {
         let link = Link {
             trace_id: self.trace_id,
             span_id: self.span_id,
@@ -110,14 +102,14 @@ impl TraceSpan<'_> {
         };
         let Some(start) = self.start else {
             if self.may_lack_start {
-                return sink.unit(&unit);
+                return out.sink.unit(&unit);
             }
-            rejections.add(RejectReason::BadTimestamp, position, || {
+            out.rejections.add(RejectReason::BadTimestamp, position, || {
                 format!("span {}: the start time is missing or outside 1970 to 2199", self.span_id)
             });
             return;
         };
-        sink.unit(&unit);
+        out.sink.unit(&unit);
         let mut code = [0_u8; 3];
         let service = optional(naming.service(self.service));
         let operation = fitted(self.endpoint());
@@ -159,9 +151,9 @@ impl TraceSpan<'_> {
             })
         };
         match record.check() {
-            Ok(()) => sink.record(record, position),
+            Ok(()) => out.sink.record(record, position),
             Err((reason, field)) => {
-                rejections.add(reason, position, || format!("span {}: {field}", self.span_id));
+                out.rejections.add(reason, position, || format!("span {}: {field}", self.span_id));
             }
         }
     }
@@ -198,6 +190,7 @@ impl TraceSpan<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Rejections;
 
     fn records(span: &TraceSpan<'_>) -> Vec<String> {
         let (mut all, mut rejections) = (Vec::new(), Rejections::default());
@@ -210,7 +203,7 @@ mod tests {
                 other => format!("{other:?}"),
             });
         };
-        span.give(&Naming::default(), 1, &mut sink, &mut rejections);
+        span.give(&Naming::default(), 1, &mut Output::new(&mut sink, &mut rejections));
         all.extend(rejections.first().iter().map(|one| one.detail.clone()));
         all
     }

@@ -8,14 +8,14 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::FormatOptions;
 use super::document_decoder::DocumentReader;
 use super::jaeger;
 use super::json_documents::{elements, integer, member, members, micros, number, text};
-use super::lines::Out;
 use super::naming::Naming;
+use super::output::Output;
 use super::trace_span::{TraceSpan, padded};
-use super::{FormatOptions, FormatSink};
-use crate::telemetry::{RejectReason, Rejections, SpanKind};
+use crate::telemetry::{RejectReason, SpanKind};
 
 /// Whether the first bytes of a JSON file are of Zipkin.
 pub(super) fn is_zipkin(first: &[u8]) -> bool {
@@ -42,25 +42,18 @@ impl ZipkinReader {
 }
 
 impl DocumentReader for ZipkinReader {
-    fn document(&mut self, value: &RawValue, line: u64, out: &mut Out<'_>) {
-        self.values(value, line, 0, out.sink, out.rejections);
+    fn document(&mut self, value: &RawValue, line: u64, out: &mut Output<'_>) {
+        self.values(value, line, 0, out);
     }
 }
 
 impl ZipkinReader {
     /// Reads one span, a list of spans, or a list of traces.
-    fn values(
-        &mut self,
-        value: &RawValue,
-        line: u64,
-        depth: usize,
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
-    ) {
+    fn values(&mut self, value: &RawValue, line: u64, depth: usize, out: &mut Output<'_>) {
         match elements(value) {
             Some(list) if depth < 3 => {
                 for one in list {
-                    self.values(one, line, depth + 1, sink, rejections);
+                    self.values(one, line, depth + 1, out);
                 }
             }
             _ if value.get().starts_with('{') => {
@@ -68,22 +61,25 @@ impl ZipkinReader {
                 let inner = ["spans", "data", "trace"].iter().find_map(|name| object.get(*name));
                 match inner {
                     Some(inner) if !object.contains_key("id") && depth < 3 => {
-                        self.values(inner, line, depth + 1, sink, rejections);
+                        self.values(inner, line, depth + 1, out);
                     }
-                    _ => self.span(value, sink, rejections),
+                    _ => self.span(value, out),
                 }
             }
-            _ => rejections.add(RejectReason::BadJson, line, || "the item is no span".to_owned()),
+            _ => {
+                out.rejections
+                    .add(RejectReason::BadJson, line, || "the item is no span".to_owned());
+            }
         }
     }
 
-    fn span(&mut self, raw: &RawValue, sink: &mut dyn FormatSink, rejections: &mut Rejections) {
+    fn span(&mut self, raw: &RawValue, out: &mut Output<'_>) {
         self.position += 1;
         let value: Value = serde_json::from_str(raw.get()).unwrap_or(Value::Null);
         let trace = padded(text(&value, &["traceId"]), 32);
         let id = padded(text(&value, &["id"]), 16);
         if trace.is_empty() || id.is_empty() {
-            return rejections.add(RejectReason::MissingField, self.position, || {
+            return out.rejections.add(RejectReason::MissingField, self.position, || {
                 "traceId or id is missing".to_owned()
             });
         }
@@ -119,7 +115,7 @@ impl ZipkinReader {
         let is_old = member(&value, &["annotations"]).is_some_and(has_sides);
         span.is_shared = span.kind == SpanKind::Server || is_marked;
         span.has_client_half = span.kind == SpanKind::Server && (is_marked || is_old);
-        span.give(&self.naming, self.position, sink, rejections);
+        span.give(&self.naming, self.position, out);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Formats of OpenTelemetry, Jaeger, Zipkin, Elastic APM and Prometheus.
 
 use mad_core::wire::formats::{
-    self, FileFormat, FormatDecoder, FormatOptions, FormatSink, Inspection, TelemetryMemory, Unit,
-    decoder,
+    self, FileFormat, FormatDecoder, FormatOptions, FormatSink, Inspection, Output,
+    TelemetryMemory, Unit, decoder,
 };
 use mad_core::{Record, RecordKind, Rejections};
 use proptest::prelude::*;
@@ -44,8 +44,9 @@ impl FormatSink for Seen {
 
 fn feed(decoder: &mut dyn FormatDecoder, body: &[u8]) -> (Seen, Rejections) {
     let (mut seen, mut rejections) = (Seen::default(), Rejections::default());
-    decoder.feed(body, &mut seen, &mut rejections).unwrap();
-    decoder.finish(&mut seen, &mut rejections).unwrap();
+    let mut out = Output::new(&mut seen, &mut rejections);
+    decoder.feed(body, &mut out).unwrap();
+    decoder.finish(&mut out).unwrap();
     (seen, rejections)
 }
 
@@ -275,8 +276,9 @@ fn zipkin_reads_both_versions_and_shared_ids() {
     let mut rejections = Rejections::default();
     let mut reader =
         decoder(FileFormat::Zipkin, &FormatOptions::default(), body.as_bytes()).unwrap();
-    reader.feed(body.as_bytes(), &mut inspection, &mut rejections).unwrap();
-    reader.finish(&mut inspection, &mut rejections).unwrap();
+    let mut out = Output::new(&mut inspection, &mut rejections);
+    reader.feed(body.as_bytes(), &mut out).unwrap();
+    reader.finish(&mut out).unwrap();
     let edges = inspection.document(FileFormat::Zipkin, &rejections).edges;
     assert_eq!((edges.len(), edges[0].calls), (1, 1));
     let old = r#"[{"traceId": "a", "id": "2", "name": "get", "annotations": [
@@ -457,12 +459,13 @@ proptest! {
             let run = |pieces: &[&[u8]]| {
                 let mut reader = decoder(format, &options, body).unwrap();
                 let (mut seen, mut rejections) = (Seen::default(), Rejections::default());
+                let mut out = Output::new(&mut seen, &mut rejections);
                 for piece in pieces {
-                    if reader.feed(piece, &mut seen, &mut rejections).is_err() {
+                    if reader.feed(piece, &mut out).is_err() {
                         return None;
                     }
                 }
-                reader.finish(&mut seen, &mut rejections).ok()?;
+                reader.finish(&mut out).ok()?;
                 Some((seen.records, seen.units, rejections.total()))
             };
             let (head, tail) = body.split_at(cut % body.len());

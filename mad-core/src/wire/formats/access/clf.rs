@@ -7,7 +7,8 @@ use super::tokens::{Form, Token, Tokens};
 use super::{Access, Target};
 use crate::telemetry::RequestTime;
 use crate::time::ZonePolicy;
-use crate::wire::formats::lines::{LineReader, Out};
+use crate::wire::formats::lines::LineReader;
+use crate::wire::formats::output::Output;
 use crate::wire::formats::service::{Services, host_name};
 use crate::wire::formats::{FileFormat, FormatOptions};
 use crate::wire::latency_of_text;
@@ -116,7 +117,7 @@ impl ClfReader {
 
 impl LineReader for ClfReader {
     #[inline]
-    fn line(&mut self, text: &str, position: u64, out: &mut Out<'_>) {
+    fn line(&mut self, text: &str, position: u64, out: &mut Output<'_>) {
         let Some(line) = ClfLine::split(text) else {
             out.refuse(text, position);
             return;

@@ -4,7 +4,8 @@ use super::tokens::Tokens;
 use super::{Access, Target};
 use crate::telemetry::RequestTime;
 use crate::time::{Timestamp, ZonePolicy};
-use crate::wire::formats::lines::{LineReader, Out};
+use crate::wire::formats::lines::LineReader;
+use crate::wire::formats::output::Output;
 use crate::wire::formats::service::Services;
 use crate::wire::formats::{FileFormat, FormatOptions};
 
@@ -89,7 +90,7 @@ impl ElbReader {
 }
 
 impl LineReader for ElbReader {
-    fn line(&mut self, text: &str, position: u64, out: &mut Out<'_>) {
+    fn line(&mut self, text: &str, position: u64, out: &mut Output<'_>) {
         let Some(line) = ElbLine::split(text) else {
             out.refuse(text, position);
             return;

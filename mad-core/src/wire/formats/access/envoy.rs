@@ -5,7 +5,8 @@ use super::{Access, Target};
 use crate::telemetry::RequestTime;
 use crate::time::{Timestamp, ZonePolicy};
 use crate::wire::formats::FormatOptions;
-use crate::wire::formats::lines::{LineReader, Out};
+use crate::wire::formats::lines::LineReader;
+use crate::wire::formats::output::Output;
 use crate::wire::formats::service::{Services, host_name};
 
 /// Most parts behind the flags that are looked at.
@@ -100,7 +101,7 @@ impl EnvoyReader {
 }
 
 impl LineReader for EnvoyReader {
-    fn line(&mut self, text: &str, position: u64, out: &mut Out<'_>) {
+    fn line(&mut self, text: &str, position: u64, out: &mut Output<'_>) {
         let Some(line) = EnvoyLine::split(text) else {
             out.refuse(text, position);
             return;

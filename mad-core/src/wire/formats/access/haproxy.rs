@@ -5,7 +5,8 @@ use super::{Access, Target, note_of_zone, zone_or_utc};
 use crate::telemetry::RequestTime;
 use crate::time::{Timestamp, ZonePolicy};
 use crate::wire::formats::FormatOptions;
-use crate::wire::formats::lines::{LineReader, Out};
+use crate::wire::formats::lines::LineReader;
+use crate::wire::formats::output::Output;
 use crate::wire::formats::service::Services;
 
 /// The parts of a line.
@@ -88,7 +89,7 @@ impl HaproxyReader {
 }
 
 impl LineReader for HaproxyReader {
-    fn line(&mut self, text: &str, position: u64, out: &mut Out<'_>) {
+    fn line(&mut self, text: &str, position: u64, out: &mut Output<'_>) {
         let Some(line) = HaproxyLine::split(text) else {
             out.refuse(text, position);
             return;

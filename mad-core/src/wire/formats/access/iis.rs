@@ -3,7 +3,8 @@
 use super::{Access, Target};
 use crate::time::{Timestamp, ZonePolicy};
 use crate::wire::formats::FormatOptions;
-use crate::wire::formats::lines::{LineReader, Out};
+use crate::wire::formats::lines::LineReader;
+use crate::wire::formats::output::Output;
 use crate::wire::formats::service::{Services, host_name};
 
 /// The columns that IIS logs by default, for content without a header.
@@ -70,7 +71,7 @@ impl IisReader {
 }
 
 impl LineReader for IisReader {
-    fn line(&mut self, text: &str, position: u64, out: &mut Out<'_>) {
+    fn line(&mut self, text: &str, position: u64, out: &mut Output<'_>) {
         if let Some(directive) = text.strip_prefix('#') {
             if let Some(names) = directive.strip_prefix("Fields:") {
                 self.columns = Columns::of(names);

@@ -5,7 +5,8 @@ use super::{Access, Target, note_of_zone, path_of, zone_or_utc};
 use crate::error::Result;
 use crate::telemetry::{LogLine, Record, RecordKind};
 use crate::time::{Timestamp, ZonePolicy};
-use crate::wire::formats::lines::{LineReader, Out};
+use crate::wire::formats::lines::LineReader;
+use crate::wire::formats::output::Output;
 use crate::wire::formats::service::Services;
 use crate::wire::formats::{FormatOptions, Unit};
 use crate::wire::latency_of_text;
@@ -85,7 +86,7 @@ impl<'a> Values<'a> {
 }
 
 impl LineReader for LayoutReader {
-    fn line(&mut self, text: &str, position: u64, out: &mut Out<'_>) {
+    fn line(&mut self, text: &str, position: u64, out: &mut Output<'_>) {
         let mut values = Values::default();
         if self.layout.split(text, |role, value| values.set(role, value)).is_none() {
             out.refuse(text, position);

@@ -11,7 +11,7 @@ mod layout_parse;
 mod plan;
 mod tokens;
 
-use super::lines::Out;
+use super::output::Output;
 use super::{Code, Unit};
 use crate::limits::MAX_NAME_BYTES;
 use crate::telemetry::{Record, RecordKind, Request, Status};
@@ -111,7 +111,7 @@ impl<'a> Access<'a> {
 
     /// Gives the request as a unit and a record.
     #[inline]
-    pub fn give(&self, position: u64, out: &mut Out<'_>) {
+    pub fn give(&self, position: u64, out: &mut Output<'_>) {
         let status = match self.status {
             Some(..=0) if self.is_aborted => Status::Http(CLIENT_LEFT),
             Some(code @ 100..=999) => Status::Http(code as u16),

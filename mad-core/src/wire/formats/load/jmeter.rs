@@ -7,7 +7,7 @@ use crate::telemetry::{RejectReason, RequestTime};
 use crate::time::{Timestamp, ZonePolicy};
 use crate::wire::formats::FormatOptions;
 use crate::wire::formats::access::zone_or_utc;
-use crate::wire::formats::lines::Out;
+use crate::wire::formats::output::Output;
 use crate::wire::formats::service::Services;
 use crate::wire::formats::table::{Row, RowReader};
 
@@ -71,7 +71,7 @@ impl RowReader for JmeterReader {
         is_row(first).then(|| DEFAULT.iter().map(|name| (*name).to_owned()).collect())
     }
 
-    fn row(&mut self, row: &Row<'_>, position: u64, out: &mut Out<'_>) {
+    fn row(&mut self, row: &Row<'_>, position: u64, out: &mut Output<'_>) {
         let written = row.get("timeStamp");
         if written.eq_ignore_ascii_case("timeStamp") {
             // a second run was appended to the file

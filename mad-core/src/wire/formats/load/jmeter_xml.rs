@@ -4,12 +4,12 @@ use super::jmeter::failed;
 use super::xml_tags::{Tag, XmlTags, attribute};
 use super::{Sample, code_of};
 use crate::error::Result;
-use crate::telemetry::{RejectReason, Rejections, RequestTime};
+use crate::telemetry::{RejectReason, RequestTime};
 use crate::time::{Timestamp, ZonePolicy};
 use crate::wire::formats::access::zone_or_utc;
-use crate::wire::formats::lines::Out;
+use crate::wire::formats::output::Output;
 use crate::wire::formats::service::Services;
-use crate::wire::formats::{FormatDecoder, FormatOptions, FormatSink};
+use crate::wire::formats::{FormatDecoder, FormatOptions};
 use crate::wire::text::too_long;
 
 /// Elements that are samples. The last one is that of the first version of the format.
@@ -40,7 +40,7 @@ impl JmeterXmlDecoder {
 }
 
 impl Reader {
-    fn take(&mut self, tag: Tag<'_>, line: u64, out: &mut Out<'_>) {
+    fn take(&mut self, tag: Tag<'_>, line: u64, out: &mut Output<'_>) {
         match tag {
             Tag::TooLong => out.rejections.add(RejectReason::LineTooLong, line, too_long),
             Tag::End(name) if SAMPLES.contains(&name) => self.depth = self.depth.saturating_sub(1),
@@ -54,7 +54,7 @@ impl Reader {
         }
     }
 
-    fn sample(&self, attributes: &str, line: u64, out: &mut Out<'_>) {
+    fn sample(&self, attributes: &str, line: u64, out: &mut Output<'_>) {
         let get = |names: [&str; 2]| {
             names.into_iter().find_map(|name| attribute(attributes, name)).unwrap_or_default()
         };
@@ -84,24 +84,18 @@ impl Reader {
 }
 
 impl FormatDecoder for JmeterXmlDecoder {
-    fn feed(
-        &mut self,
-        bytes: &[u8],
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
-    ) -> Result<()> {
-        let mut out = Out { sink, rejections };
+    fn feed(&mut self, bytes: &[u8], out: &mut Output<'_>) -> Result<()> {
         let reader = &mut self.reader;
-        self.tags.feed(bytes, |tag, line| reader.take(tag, line, &mut out));
+        self.tags.feed(bytes, |tag, line| reader.take(tag, line, out));
         Ok(())
     }
 
-    fn finish(&mut self, _: &mut dyn FormatSink, rejections: &mut Rejections) -> Result<()> {
+    fn finish(&mut self, out: &mut Output<'_>) -> Result<()> {
         if !std::mem::replace(&mut self.ended, true) && self.tags.is_cut() && self.reader.depth == 0
         {
             let (line, rest) = (self.tags.line + 1, self.tags.rest());
             if SAMPLES.iter().any(|name| rest.starts_with(name)) {
-                rejections.add(RejectReason::Truncated, line, || format!("<{rest}"));
+                out.rejections.add(RejectReason::Truncated, line, || format!("<{rest}"));
             }
         }
         Ok(())

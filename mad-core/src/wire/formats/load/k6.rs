@@ -8,7 +8,8 @@ use super::{Sample, code_of};
 use crate::telemetry::{RejectReason, RequestTime};
 use crate::time::{Timestamp, ZonePolicy};
 use crate::wire::formats::access::zone_or_utc;
-use crate::wire::formats::lines::{LineReader, Out};
+use crate::wire::formats::lines::LineReader;
+use crate::wire::formats::output::Output;
 use crate::wire::formats::service::Services;
 use crate::wire::formats::table::{Row, RowReader};
 use crate::wire::formats::{Code, FormatOptions};
@@ -57,7 +58,7 @@ impl K6Reader {
 }
 
 impl RowReader for K6Reader {
-    fn row(&mut self, row: &Row<'_>, position: u64, out: &mut Out<'_>) {
+    fn row(&mut self, row: &Row<'_>, position: u64, out: &mut Output<'_>) {
         if row.get("metric_name") != DURATION {
             return;
         }
@@ -141,7 +142,7 @@ impl K6JsonReader {
 }
 
 impl LineReader for K6JsonReader {
-    fn line(&mut self, text: &str, position: u64, out: &mut Out<'_>) {
+    fn line(&mut self, text: &str, position: u64, out: &mut Output<'_>) {
         let line: K6Line<'_> = match serde_json::from_str(text.trim()) {
             Ok(line) => line,
             Err(error) => {

@@ -3,7 +3,7 @@
 use crate::telemetry::{MetricPoint, Record, RecordKind, RejectReason};
 use crate::time::{Timestamp, ZonePolicy};
 use crate::wire::formats::access::zone_or_utc;
-use crate::wire::formats::lines::Out;
+use crate::wire::formats::output::Output;
 use crate::wire::formats::service::Services;
 use crate::wire::formats::table::{Row, RowReader};
 use crate::wire::formats::{FormatOptions, Unit};
@@ -64,7 +64,7 @@ impl LocustReader {
         row: &Row<'_>,
         name: &str,
         position: u64,
-        out: &mut Out<'_>,
+        out: &mut Output<'_>,
     ) -> Option<Timestamp> {
         let written = row.get(name);
         let time = Timestamp::parse(written, self.zone).ok();
@@ -75,7 +75,7 @@ impl LocustReader {
         time
     }
 
-    fn history(&self, row: &Row<'_>, position: u64, out: &mut Out<'_>) {
+    fn history(&self, row: &Row<'_>, position: u64, out: &mut Output<'_>) {
         let Some(time) = self.time(row, "Timestamp", position, out) else { return };
         let (method, name) = (row.get("Type"), row.get("Name"));
         let service = self.services.of("");
@@ -101,7 +101,7 @@ impl LocustReader {
 }
 
 impl RowReader for LocustReader {
-    fn row(&mut self, row: &Row<'_>, position: u64, out: &mut Out<'_>) {
+    fn row(&mut self, row: &Row<'_>, position: u64, out: &mut Output<'_>) {
         let is_sum = row.get("Name") == SUM;
         match self.table {
             LocustTable::History if is_sum => {

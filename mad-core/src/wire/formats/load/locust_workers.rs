@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use crate::telemetry::{MetricPoint, Record, RecordKind, RejectReason};
 use crate::time::Timestamp;
-use crate::wire::formats::lines::{LineReader, Out};
+use crate::wire::formats::lines::LineReader;
+use crate::wire::formats::output::Output;
 use crate::wire::formats::service::Services;
 use crate::wire::formats::{FormatOptions, Unit};
 
@@ -69,7 +70,7 @@ impl WorkersReader {
 }
 
 impl LineReader for WorkersReader {
-    fn line(&mut self, text: &str, position: u64, out: &mut Out<'_>) {
+    fn line(&mut self, text: &str, position: u64, out: &mut Output<'_>) {
         let report: Report = match serde_json::from_str(text.trim()) {
             Ok(report) => report,
             Err(error) => {

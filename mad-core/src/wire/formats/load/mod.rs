@@ -9,7 +9,7 @@ mod wrk;
 mod xml_tags;
 
 use super::access::endpoint_of;
-use super::lines::Out;
+use super::output::Output;
 use super::service::{Services, host_name};
 use super::{Code, Unit};
 use crate::telemetry::{Record, RecordKind, Request, Status};
@@ -39,7 +39,7 @@ struct Sample<'a> {
 impl Sample<'_> {
     /// Gives the sample as a unit and a record. The verdict of the tool decides whether it failed,
     /// because an assertion can fail a 200 and expect a 500.
-    fn give(&self, services: &Services, position: u64, out: &mut Out<'_>) {
+    fn give(&self, services: &Services, position: u64, out: &mut Output<'_>) {
         let host = if self.url.is_empty() { host_of(self.name) } else { host_of(self.url) };
         let service = services.of(host);
         let path =

@@ -2,7 +2,8 @@
 
 use crate::telemetry::{RecordKind, RejectReason};
 use crate::wire::formats::Unit;
-use crate::wire::formats::lines::{LineReader, Out};
+use crate::wire::formats::lines::LineReader;
+use crate::wire::formats::output::Output;
 use crate::wire::latency_of_text;
 
 /// Whether a line begins a summary.
@@ -25,7 +26,7 @@ pub(in crate::wire::formats) struct WrkReader {
 const NOTED: usize = 20;
 
 impl WrkReader {
-    fn give(&mut self, out: &mut Out<'_>) {
+    fn give(&mut self, out: &mut Output<'_>) {
         if !std::mem::take(&mut self.is_open) {
             return;
         }
@@ -43,7 +44,7 @@ impl WrkReader {
 }
 
 impl LineReader for WrkReader {
-    fn line(&mut self, text: &str, position: u64, out: &mut Out<'_>) {
+    fn line(&mut self, text: &str, position: u64, out: &mut Output<'_>) {
         let line = text.trim();
         if is_wrk(line) {
             self.give(out);
@@ -72,7 +73,7 @@ impl LineReader for WrkReader {
         }
     }
 
-    fn end(&mut self, out: &mut Out<'_>) {
+    fn end(&mut self, out: &mut Output<'_>) {
         self.give(out);
     }
 

@@ -3,19 +3,19 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::super::FormatOptions;
 use super::super::document_decoder::DocumentReader;
 use super::super::json_documents::{elements, integer, label, member, members, text};
-use super::super::lines::Out;
 use super::super::memory::TelemetryMemory;
 use super::super::naming::Naming;
+use super::super::output::Output;
 use super::super::trace_span::{TraceSpan, is_id};
-use super::super::{FormatOptions, FormatSink};
 use super::attributes::{AnyValue, Resource};
 use super::json_metrics;
 use super::json_values::{attributes, nanos, plain};
 use super::logs::LogParts;
 use super::traces::{self, Context, duration_ms, time};
-use crate::telemetry::{RejectReason, Rejections, SpanKind};
+use crate::telemetry::{RejectReason, SpanKind};
 
 /// The field names of one signal, with those before version 1.0.
 struct Names {
@@ -92,13 +92,13 @@ impl OtlpJsonReader {
 }
 
 impl DocumentReader for OtlpJsonReader {
-    fn document(&mut self, value: &RawValue, line: u64, out: &mut Out<'_>) {
+    fn document(&mut self, value: &RawValue, line: u64, out: &mut Output<'_>) {
         if value.get().starts_with('[') {
             for request in elements(value).unwrap_or_default() {
-                self.request(request, line, out.sink, out.rejections);
+                self.request(request, line, out);
             }
         } else {
-            self.request(value, line, out.sink, out.rejections);
+            self.request(value, line, out);
         }
     }
 
@@ -108,18 +108,11 @@ impl DocumentReader for OtlpJsonReader {
 }
 
 impl OtlpJsonReader {
-    fn request(
-        &mut self,
-        request: &RawValue,
-        line: u64,
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
-    ) {
+    fn request(&mut self, request: &RawValue, line: u64, out: &mut Output<'_>) {
         let request = members(request);
         let mut to = Context {
             naming: &self.naming,
-            sink,
-            rejections,
+            out: Output::new(out.sink, out.rejections),
             memory: &mut self.memory,
             position: &mut self.position,
         };
@@ -137,7 +130,7 @@ impl OtlpJsonReader {
             }
         }
         if !found {
-            to.rejections.add(RejectReason::BadJson, line, || {
+            to.out.rejections.add(RejectReason::BadJson, line, || {
                 "the object has no resourceSpans, resourceMetrics or resourceLogs".to_owned()
             });
         }
@@ -146,7 +139,7 @@ impl OtlpJsonReader {
 
 fn wrong(to: &mut Context<'_>, name: &str, what: &str) {
     *to.position += 1;
-    to.rejections.add(RejectReason::BadJson, *to.position, || format!("{name} {what}"));
+    to.out.rejections.add(RejectReason::BadJson, *to.position, || format!("{name} {what}"));
 }
 
 fn resource_items(names: &Names, one: &RawValue, to: &mut Context<'_>) {
@@ -220,7 +213,7 @@ fn span(item: &Value, resource: &Resource<'_>, to: &mut Context<'_>) {
     let span_id = text(item, &["spanId", "span_id"]).to_ascii_lowercase();
     let parent = text(item, &["parentSpanId", "parent_span_id"]).to_ascii_lowercase();
     if !is_id(&trace_id, 32, true) || !is_id(&span_id, 16, true) {
-        to.rejections.add(RejectReason::MissingField, *to.position, || {
+        to.out.rejections.add(RejectReason::MissingField, *to.position, || {
             format!("traceId {trace_id:?} or spanId {span_id:?} is no id in hexadecimal digits")
         });
         return;
@@ -255,9 +248,14 @@ fn span(item: &Value, resource: &Resource<'_>, to: &mut Context<'_>) {
         span.http_status = 0;
     }
     if let Some(start) = span.start {
-        to.memory.version(to.naming.service(resource.service), resource.version, start, to.sink);
+        to.memory.version(
+            to.naming.service(resource.service),
+            resource.version,
+            start,
+            to.out.sink,
+        );
     }
-    span.give(to.naming, *to.position, to.sink, to.rejections);
+    span.give(to.naming, *to.position, &mut to.out);
     let events = member(item, &["events"]).and_then(Value::as_array);
     for event in events.into_iter().flatten() {
         if text(event, &["name"]) == "exception" {

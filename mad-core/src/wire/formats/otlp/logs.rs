@@ -81,13 +81,13 @@ impl LogParts<'_> {
     /// Hands the record to the sink.
     pub fn give(&self, resource: &Resource<'_>, to: &mut Context<'_>) {
         let Some(at) = time(self.time).or_else(|| time(self.observed)) else {
-            to.rejections.add(RejectReason::BadTimestamp, *to.position, || {
+            to.out.rejections.add(RejectReason::BadTimestamp, *to.position, || {
                 "neither time nor observed time is set".to_owned()
             });
             return;
         };
         let level = level(self.severity, self.severity_text);
-        to.sink.unit(&Unit {
+        to.out.sink.unit(&Unit {
             time: Some(at),
             service: resource.service,
             has_service: true,
@@ -95,15 +95,15 @@ impl LogParts<'_> {
             ..Unit::new(RecordKind::Logs)
         });
         let named = to.naming.service(resource.service);
-        to.memory.version(named, resource.version, at, to.sink);
+        to.memory.version(named, resource.version, at, to.out.sink);
         let (service, host) = (optional(named), optional(resource.host));
         let body = if self.body.trim().is_empty() { "-" } else { self.body };
         let line = LogLine::new(at, &service, level, cut(body, MAX_LINE_BYTES));
         let record = Record::Log(LogLine { trace_id: self.trace_id, host: &host, ..line });
         match record.check() {
-            Ok(()) => to.sink.record(record, *to.position),
+            Ok(()) => to.out.sink.record(record, *to.position),
             Err((reason, field)) => {
-                to.rejections.add(reason, *to.position, || format!("log record: {field}"));
+                to.out.rejections.add(reason, *to.position, || format!("log record: {field}"));
             }
         }
     }

@@ -59,13 +59,14 @@ impl DataPoint<'_> {
         to: &mut Context<'_>,
     ) {
         let Some(at) = time(self.time) else {
-            to.rejections.add(RejectReason::BadTimestamp, *to.position, || {
+            to.out.rejections.add(RejectReason::BadTimestamp, *to.position, || {
                 format!("{metric}: the time of a data point is missing")
             });
             return;
         };
         if let Some(fault) = self.fault() {
-            to.rejections
+            to.out
+                .rejections
                 .add(RejectReason::BadValue, *to.position, || format!("{metric}: {fault}"));
             return;
         }
@@ -83,14 +84,14 @@ impl DataPoint<'_> {
         let instance = instance.filter(|(_, host)| !host.is_empty() && !self.attributes.is_empty());
         let labels = resource_of(others.chain(instance));
         let service = to.naming.service(stated);
-        to.sink.unit(&Unit {
+        to.out.sink.unit(&Unit {
             time: Some(at),
             service: resource.service,
             has_service: true,
             series: Some(key_of((service, resource.host, metric, &labels))),
             ..Unit::new(RecordKind::Metrics)
         });
-        to.memory.version(service, resource.version, at, to.sink);
+        to.memory.version(service, resource.version, at, to.out.sink);
         if self.is_gap {
             return;
         }
@@ -101,7 +102,7 @@ impl DataPoint<'_> {
             start: time(self.start),
             position: *to.position,
             memory: to.memory,
-            sink: to.sink,
+            sink: to.out.sink,
         };
         match self.data {
             Data::Missing => {}

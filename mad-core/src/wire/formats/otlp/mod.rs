@@ -15,10 +15,10 @@ mod traces;
 
 use super::memory::TelemetryMemory;
 use super::naming::Naming;
-use super::{FormatDecoder, FormatOptions, FormatSink};
+use super::{FormatDecoder, FormatOptions, Output};
 use crate::error::{Error, Result};
 use crate::limits::MAX_DOCUMENT_BYTES;
-use crate::telemetry::{RecordKind, RejectReason, Rejections};
+use crate::telemetry::{RecordKind, RejectReason};
 use crate::wire::protobuf::{Fields, Malformed, Value, first_field};
 
 pub(super) use json::{OtlpJsonReader, is_json};
@@ -121,31 +121,25 @@ impl OtlpDecoder {
     }
 
     /// Reads the complete messages of `bytes`; returns how many bytes they have.
-    fn read(
-        &mut self,
-        bytes: &[u8],
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
-    ) -> Result<usize> {
+    fn read(&mut self, bytes: &[u8], out: &mut Output<'_>) -> Result<usize> {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             let length = first_field(rest).map_err(|Malformed| self.not_otlp())?;
             let Some(length) = length else { break };
             let message = rest.get(..length).unwrap_or_default();
             at += length;
-            self.message(message, sink, rejections);
+            self.message(message, out);
         }
         Ok(at)
     }
 
-    fn message(&mut self, message: &[u8], sink: &mut dyn FormatSink, rejections: &mut Rejections) {
+    fn message(&mut self, message: &[u8], out: &mut Output<'_>) {
         let Ok(Some((1, resource))) = Fields::new(message).next() else { return };
         let Some(signal) = self.signal.or_else(|| signal(message)) else { return };
         self.signal = Some(signal);
         let mut to = Context {
             naming: &self.naming,
-            sink,
-            rejections,
+            out: Output::new(out.sink, out.rejections),
             memory: &mut self.memory,
             position: &mut self.position,
         };
@@ -171,17 +165,12 @@ impl OtlpDecoder {
 }
 
 impl FormatDecoder for OtlpDecoder {
-    fn feed(
-        &mut self,
-        bytes: &[u8],
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
-    ) -> Result<()> {
+    fn feed(&mut self, bytes: &[u8], out: &mut Output<'_>) -> Result<()> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
         if self.held.is_empty() {
-            let outcome = self.read(bytes, sink, rejections);
+            let outcome = self.read(bytes, out);
             if let Ok(at) = outcome {
                 self.held.extend_from_slice(bytes.get(at..).unwrap_or_default());
             }
@@ -189,7 +178,7 @@ impl FormatDecoder for OtlpDecoder {
         }
         self.held.extend_from_slice(bytes);
         let held = std::mem::take(&mut self.held);
-        let outcome = self.read(&held, sink, rejections);
+        let outcome = self.read(&held, out);
         if let Ok(at) = outcome {
             self.held = held;
             self.held.drain(..at);
@@ -204,13 +193,13 @@ impl FormatDecoder for OtlpDecoder {
         self.failing(outcome)
     }
 
-    fn finish(&mut self, _: &mut dyn FormatSink, rejections: &mut Rejections) -> Result<()> {
+    fn finish(&mut self, out: &mut Output<'_>) -> Result<()> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
         if !std::mem::take(&mut self.held).is_empty() {
             self.position += 1;
-            rejections.add(RejectReason::Truncated, self.position, || {
+            out.rejections.add(RejectReason::Truncated, self.position, || {
                 "the input ends within a message".to_owned()
             });
         }

@@ -1,20 +1,19 @@
 //! Spans of OTLP protobuf messages, read without a copy.
 
-use super::super::FormatSink;
+use super::super::Output;
 use super::super::memory::TelemetryMemory;
 use super::super::naming::{Naming, cut, optional};
 use super::super::trace_span::TraceSpan;
 use super::attributes::{AnyValue, Resource, pair, resource_in};
 use crate::limits::MAX_LINE_BYTES;
-use crate::telemetry::{LogLine, Record, RejectReason, Rejections, SpanKind};
+use crate::telemetry::{LogLine, Record, RejectReason, SpanKind};
 use crate::time::Timestamp;
 use crate::wire::protobuf::{Fields, Malformed, Value};
 
 /// What the items of one message need beside their bytes.
 pub(super) struct Context<'a> {
     pub naming: &'a Naming,
-    pub sink: &'a mut dyn FormatSink,
-    pub rejections: &'a mut Rejections,
+    pub out: Output<'a>,
     pub memory: &'a mut TelemetryMemory,
     /// Items so far.
     pub position: &'a mut u64,
@@ -23,7 +22,7 @@ pub(super) struct Context<'a> {
 impl Context<'_> {
     /// Counts an item that is not protobuf.
     pub fn malformed(&mut self, item: &str) {
-        self.rejections.add(RejectReason::Truncated, *self.position, || {
+        self.out.rejections.add(RejectReason::Truncated, *self.position, || {
             format!("the {item} is not valid protobuf")
         });
     }
@@ -84,7 +83,7 @@ pub(super) fn resource_spans(message: &[u8], to: &mut Context<'_>) -> Result<(),
                     Ok(Some(start)) if !noted => {
                         noted = true;
                         let service = to.naming.service(resource.service);
-                        to.memory.version(service, resource.version, start, to.sink);
+                        to.memory.version(service, resource.version, start, to.out.sink);
                     }
                     Ok(_) => {}
                     Err(Malformed) => to.malformed("span"),
@@ -124,7 +123,7 @@ fn span(
     }
     let (Some(trace), Some(id)) = (hex(trace_id, &mut ids.trace), hex(span_id, &mut ids.span))
     else {
-        to.rejections.add(RejectReason::MissingField, *to.position, || {
+        to.out.rejections.add(RejectReason::MissingField, *to.position, || {
             "trace_id or span_id is missing, zero or not of 16 and 8 bytes".to_owned()
         });
         return Ok(None);
@@ -136,7 +135,7 @@ fn span(
     if code == 1 {
         span.http_status = 0;
     }
-    span.give(to.naming, *to.position, to.sink, to.rejections);
+    span.give(to.naming, *to.position, &mut to.out);
     if let Some(message) = events {
         exceptions(message, &span, to)?;
     }
@@ -249,6 +248,6 @@ pub(super) fn exception(
     let line = LogLine::new(at, &service, "ERROR", cut(&body, MAX_LINE_BYTES));
     let record = Record::Log(LogLine { trace_id: Some(span.trace_id), host: &host, ..line });
     if record.check().is_ok() {
-        to.sink.record(record, *to.position);
+        to.out.sink.record(record, *to.position);
     }
 }

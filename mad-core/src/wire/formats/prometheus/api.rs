@@ -11,13 +11,13 @@ use serde_json::value::RawValue;
 
 use super::super::document_decoder::DocumentReader;
 use super::super::json_documents::{elements, label, member, members, number};
-use super::super::lines::Out;
 use super::super::memory::TelemetryMemory;
 use super::super::naming::Naming;
-use super::super::{FormatOptions, FormatSink, Unit};
+use super::super::output::Output;
+use super::super::{FormatOptions, Unit};
 use super::labels::{SampleType, Series};
 use super::stale;
-use crate::telemetry::{RecordKind, RejectReason, Rejections};
+use crate::telemetry::{RecordKind, RejectReason};
 use crate::time::Timestamp;
 
 /// Whether the first bytes of a JSON file are an answer of Prometheus.
@@ -44,7 +44,7 @@ impl ApiReader {
 }
 
 impl DocumentReader for ApiReader {
-    fn document(&mut self, value: &RawValue, line: u64, out: &mut Out<'_>) {
+    fn document(&mut self, value: &RawValue, line: u64, out: &mut Output<'_>) {
         let mut series = Vec::new();
         if let Some(list) = elements(value) {
             series = list;
@@ -53,16 +53,16 @@ impl DocumentReader for ApiReader {
             if object.contains_key("metric") {
                 series.push(value);
             } else if let Some(data) = object.get("data") {
-                return self.data(data, line, out.sink, out.rejections);
+                return self.data(data, line, out);
             } else if object.contains_key("result") {
-                return self.data(value, line, out.sink, out.rejections);
+                return self.data(value, line, out);
             } else {
                 let said =
                     object.get("error").map_or("the answer has no data", |error| error.get());
                 return out.rejections.add(RejectReason::BadJson, line, || said.to_owned());
             }
         }
-        self.all(&series, out.sink, out.rejections);
+        self.all(&series, out);
     }
 
     fn memory(&mut self) -> Option<&mut TelemetryMemory> {
@@ -71,13 +71,7 @@ impl DocumentReader for ApiReader {
 }
 
 impl ApiReader {
-    fn data(
-        &mut self,
-        data: &RawValue,
-        line: u64,
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
-    ) {
+    fn data(&mut self, data: &RawValue, line: u64, out: &mut Output<'_>) {
         let object = members(data);
         let result = object.get("result").copied();
         let kind = object.get("resultType").map_or("", |kind| kind.get().trim_matches('"'));
@@ -87,11 +81,11 @@ impl ApiReader {
                 let value =
                     format!("{{\"metric\":{{\"__name__\":\"scalar\"}},\"value\":[{value}]}}");
                 if let Ok(raw) = RawValue::from_string(value) {
-                    self.all(&[&raw], sink, rejections);
+                    self.all(&[&raw], out);
                 }
             }
-            Some(series) => self.all(&series, sink, rejections),
-            None => rejections.add(RejectReason::BadJson, line, || {
+            Some(series) => self.all(&series, out),
+            None => out.rejections.add(RejectReason::BadJson, line, || {
                 "the answer has no list of results".to_owned()
             }),
         }
@@ -99,13 +93,13 @@ impl ApiReader {
 
     /// The samples of all series in the order of their times, because those of the buckets of a
     /// histogram belong together.
-    fn all(&mut self, list: &[&RawValue], sink: &mut dyn FormatSink, rejections: &mut Rejections) {
+    fn all(&mut self, list: &[&RawValue], out: &mut Output<'_>) {
         let (mut all, mut samples) = (Vec::new(), Vec::new());
         for raw in list {
             let value: Value = serde_json::from_str(raw.get()).unwrap_or(Value::Null);
             let Some(of) = member(&value, &["metric"]).and_then(Value::as_object) else {
                 self.position += 1;
-                rejections.add(RejectReason::BadJson, self.position, || {
+                out.rejections.add(RejectReason::BadJson, self.position, || {
                     "the series has no labels under `metric`".to_owned()
                 });
                 continue;
@@ -136,7 +130,7 @@ impl ApiReader {
                         let at = Timestamp::from_nanos(millis as i64 * 1_000_000);
                         samples.push((at, place, value, self.position));
                     }
-                    _ => rejections.add(RejectReason::BadValue, self.position, || {
+                    _ => out.rejections.add(RejectReason::BadValue, self.position, || {
                         format!("{} is no sample", label(pair))
                     }),
                 }
@@ -152,7 +146,7 @@ impl ApiReader {
             // a series counts once for its service
             let has_service = !std::mem::replace(seen, true);
             let service = if has_service { series.stated.as_str() } else { "" };
-            sink.unit(&Unit {
+            out.sink.unit(&Unit {
                 time: Some(at),
                 service,
                 has_service,
@@ -160,7 +154,7 @@ impl ApiReader {
                 ..Unit::new(RecordKind::Metrics)
             });
             if !stale(value) {
-                series.give(at, value, position, &mut self.memory, sink);
+                series.give(at, value, position, &mut self.memory, out.sink);
             }
         }
     }

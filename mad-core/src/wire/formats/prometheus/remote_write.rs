@@ -6,12 +6,12 @@ use std::borrow::Cow;
 use super::super::memory::TelemetryMemory;
 use super::super::naming::Naming;
 use super::super::quantile::Exponential;
-use super::super::{FormatDecoder, FormatOptions, FormatSink, Unit};
+use super::super::{FormatDecoder, FormatOptions, Output, Unit};
 use super::labels::{SampleType, Series};
 use super::{snappy, stale};
 use crate::error::{Error, Result};
 use crate::limits::{MAX_BODY_SAMPLES, MAX_DOCUMENT_BYTES};
-use crate::telemetry::{RecordKind, RejectReason, Rejections};
+use crate::telemetry::{RecordKind, RejectReason};
 use crate::time::Timestamp;
 use crate::wire::protobuf::{Fields, Malformed, Value, packed_fixed64, packed_varints, zigzag};
 
@@ -104,12 +104,7 @@ impl RemoteWriteDecoder {
         }
     }
 
-    fn body(
-        &mut self,
-        body: &[u8],
-        sink: &mut dyn FormatSink,
-        rejections: &mut Rejections,
-    ) -> std::result::Result<(), Malformed> {
+    fn body(&mut self, body: &[u8], out: &mut Output<'_>) -> std::result::Result<(), Malformed> {
         let (mut all, mut samples) = (Vec::new(), Vec::new());
         let mut fields = Fields::new(body);
         while let Some((number, value)) = fields.next()? {
@@ -121,7 +116,7 @@ impl RemoteWriteDecoder {
                 } else {
                     samples.truncate(first);
                     self.position += 1;
-                    rejections.add(RejectReason::Truncated, self.position, || {
+                    out.rejections.add(RejectReason::Truncated, self.position, || {
                         format!(
                             "a series is not valid protobuf, or has more than {MOST_LABELS} labels"
                         )
@@ -136,7 +131,7 @@ impl RemoteWriteDecoder {
         for (at, place, sample) in samples {
             let Some(series) = all.get(place) else { continue };
             self.position += 1;
-            sink.unit(&Unit {
+            out.sink.unit(&Unit {
                 time: Some(at),
                 service: &series.stated,
                 has_service: true,
@@ -146,10 +141,10 @@ impl RemoteWriteDecoder {
             match sample {
                 Sample::Number(value) if stale(value) => {}
                 Sample::Number(value) => {
-                    series.give(at, value, self.position, &mut self.memory, sink);
+                    series.give(at, value, self.position, &mut self.memory, out.sink);
                 }
                 Sample::Histogram(histogram) => {
-                    series.give_native(at, histogram, self.position, &mut self.memory, sink);
+                    series.give_native(at, histogram, self.position, &mut self.memory, out.sink);
                 }
             }
         }
@@ -273,7 +268,7 @@ fn placed((spans, counts): &(Vec<(i64, u64)>, Vec<f64>)) -> Vec<(i32, f64)> {
 }
 
 impl FormatDecoder for RemoteWriteDecoder {
-    fn feed(&mut self, bytes: &[u8], _: &mut dyn FormatSink, _: &mut Rejections) -> Result<()> {
+    fn feed(&mut self, bytes: &[u8], _: &mut Output<'_>) -> Result<()> {
         if self.held.len().saturating_add(bytes.len()) > MAX_DOCUMENT_BYTES {
             let most = MAX_DOCUMENT_BYTES >> 20;
             return Err(Error::input(format!("the body is larger than {most} MiB")));
@@ -282,14 +277,14 @@ impl FormatDecoder for RemoteWriteDecoder {
         Ok(())
     }
 
-    fn finish(&mut self, sink: &mut dyn FormatSink, rejections: &mut Rejections) -> Result<()> {
+    fn finish(&mut self, out: &mut Output<'_>) -> Result<()> {
         let held = std::mem::take(&mut self.held);
         if held.is_empty() {
             return Ok(());
         }
         let body = decompressed(&held)?;
         check_size(&body)?;
-        self.body(&body, sink, rejections).map_err(|Malformed| no_request())
+        self.body(&body, out).map_err(|Malformed| no_request())
     }
 
     fn swap_memory(&mut self, memory: &mut TelemetryMemory) {

@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 
 use super::super::memory::TelemetryMemory;
 use super::super::naming::Naming;
-use super::super::{FormatDecoder, FormatOptions, FormatSink, Unit};
+use super::super::{FormatDecoder, FormatOptions, Output, Unit};
 use super::labels::{SampleType, Series};
 use super::parse_value;
 use crate::error::{Error, Result};
 use crate::limits::{MAX_DOCUMENT_BYTES, MAX_LINE_BYTES};
-use crate::telemetry::{RecordKind, RejectReason, Rejections};
+use crate::telemetry::{RecordKind, RejectReason};
 use crate::time::Timestamp;
 
 /// Lines from which the format is detected, and metrics whose types are kept.
@@ -73,13 +73,13 @@ impl TextDecoder {
         }
     }
 
-    fn page(&mut self, page: &[u8], sink: &mut dyn FormatSink, rejections: &mut Rejections) {
+    fn page(&mut self, page: &[u8], out: &mut Output<'_>) {
         let is_open = page.trim_ascii_end().ends_with(b"# EOF");
         let mut types: BTreeMap<String, SampleType> = BTreeMap::new();
         for (place, line) in page.split(|byte| *byte == b'\n').enumerate() {
             let position = place as u64 + 1;
             let Ok(line) = std::str::from_utf8(line) else {
-                rejections.add(RejectReason::NotUtf8, position, || {
+                out.rejections.add(RejectReason::NotUtf8, position, || {
                     String::from_utf8_lossy(line).into_owned()
                 });
                 continue;
@@ -96,14 +96,15 @@ impl TextDecoder {
             }
             let read = if line.len() <= MAX_LINE_BYTES { parse(line) } else { None };
             let Some(read) = read else {
-                rejections.add(RejectReason::BadValue, position, || line.to_owned());
+                out.rejections.add(RejectReason::BadValue, position, || line.to_owned());
                 continue;
             };
             let time = match read.time {
                 None => None,
                 Some(written) => {
                     let Some(time) = time(written, is_open) else {
-                        rejections.add(RejectReason::BadTimestamp, position, || line.to_owned());
+                        out.rejections
+                            .add(RejectReason::BadTimestamp, position, || line.to_owned());
                         continue;
                     };
                     Some(time)
@@ -111,14 +112,14 @@ impl TextDecoder {
             };
             let name = read.labels.first().map_or("", |(_, name)| name);
             let series = Series::new(&read.labels, type_of(name, &types), &self.naming);
-            sink.unit(&Unit {
+            out.sink.unit(&Unit {
                 time,
                 service: &series.stated,
                 series: Some(series.key),
                 ..Unit::new(RecordKind::Metrics)
             });
             match time {
-                Some(time) => series.give(time, read.value, position, &mut self.memory, sink),
+                Some(time) => series.give(time, read.value, position, &mut self.memory, out.sink),
                 None => self.undated += 1,
             }
         }
@@ -241,7 +242,7 @@ fn quoted(text: &str) -> Option<(Cow<'_, str>, &str)> {
 }
 
 impl FormatDecoder for TextDecoder {
-    fn feed(&mut self, bytes: &[u8], _: &mut dyn FormatSink, _: &mut Rejections) -> Result<()> {
+    fn feed(&mut self, bytes: &[u8], _: &mut Output<'_>) -> Result<()> {
         if self.held.len().saturating_add(bytes.len()) > MAX_DOCUMENT_BYTES {
             let most = MAX_DOCUMENT_BYTES >> 20;
             return Err(Error::input(format!("the page is larger than {most} MiB")));
@@ -250,9 +251,9 @@ impl FormatDecoder for TextDecoder {
         Ok(())
     }
 
-    fn finish(&mut self, sink: &mut dyn FormatSink, rejections: &mut Rejections) -> Result<()> {
+    fn finish(&mut self, out: &mut Output<'_>) -> Result<()> {
         let held = std::mem::take(&mut self.held);
-        self.page(&held, sink, rejections);
+        self.page(&held, out);
         Ok(())
     }
 
