@@ -17,7 +17,7 @@ LAYERS = (
     ("detection", "series", "journal"),
     ("traces", "reference"),
     ("mad", "engine", "adapters", "quality"),
-    ("api", "simulate", "demo"),
+    ("api", "simulate", "demo", "view"),
     ("cli",),
 )
 """The parts of the package. Each part may import those of the lines above it, and its own files."""

@@ -50,7 +50,7 @@ class Post:
     """A connection to the server at `url`, for one thread at a time.
 
     A batch is sent with the same idempotency key until it is acknowledged, for at most `patience`
-    seconds; `timeout` limits one attempt.
+    seconds; `timeout` limits one attempt, and `longest_answer` the bytes of an answer.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Post:
         timeout: float = 10.0,
         patience: float = 300.0,
         compress: bool = False,
+        longest_answer: int = LONGEST_ANSWER,
     ) -> None:
         place = urlsplit(url)
         if place.scheme not in ("http", "https") or not place.hostname:
@@ -70,6 +71,7 @@ class Post:
         self._host, self._port = place.hostname, place.port
         self._path = place.path.rstrip("/")
         self._timeout, self._patience, self._compress = timeout, patience, compress
+        self._longest = longest_answer
         self._headers = {"Content-Type": "application/x-ndjson", "User-Agent": "mad"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
@@ -78,10 +80,18 @@ class Post:
         self.stop = threading.Event()
         """Once set, nothing is sent again and no pause is waited for."""
 
-    def send(self, kind: str, body: bytes, key: str, records: int, dropped: int = 0) -> Answer:
-        """Sends a batch of JSON Lines, with the number of records that were dropped since the last
-        one. Raises `DeliveryError` when it is not acknowledged."""
-        headers = self._headers | {"Idempotency-Key": key}
+    def send(
+        self,
+        kind: str,
+        body: bytes,
+        key: str,
+        records: int,
+        dropped: int = 0,
+        media_type: str = "application/x-ndjson",
+    ) -> Answer:
+        """Sends a batch of JSON Lines, or of another media type, with the number of records that
+        were dropped since the last one. Raises `DeliveryError` when it is not acknowledged."""
+        headers = self._headers | {"Idempotency-Key": key, "Content-Type": media_type}
         if dropped:
             headers[DROPPED] = str(dropped)
         if self._compress:
@@ -148,8 +158,8 @@ class Post:
                 self._connection = kind(self._host, self._port, timeout=self._timeout)
             self._connection.request(method, self._path + path, body, headers)
             answer = self._connection.getresponse()
-            text = answer.read(LONGEST_ANSWER + 1)
-            if answer.will_close or len(text) > LONGEST_ANSWER:
+            text = answer.read(self._longest + 1)
+            if answer.will_close or len(text) > self._longest:
                 self.close()
         except (OSError, http.client.HTTPException) as error:
             self.close()

@@ -35,6 +35,8 @@ examples:
   mad culprits out --at 2026-01-06T10:54:00Z
   mad graph spans.csv --out graph.html draw the service graph
   mad serve --data DIR                 run the live service
+  mad watch URL                        show a server live in the terminal
+  mad replay requests.csv --speed 60   replay a file, an hour in a minute
   mad gate URL --for 10m               fail a pipeline when an incident opens
   mad mcp URL                          answer questions of assistants about incidents
   mad alert test                       send a test message to every sink of mad.toml
@@ -86,8 +88,10 @@ def parser() -> argparse.ArgumentParser:
         graph,
         inspect,
         mcp,
+        replay,
         serve,
         simulate,
+        watch,
     )
 
     top = argparse.ArgumentParser(
@@ -107,6 +111,8 @@ def parser() -> argparse.ArgumentParser:
         detect,
         inspect,
         serve,
+        watch,
+        replay,
         accept,
         alert,
         change,

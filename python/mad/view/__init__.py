@@ -1,0 +1,16 @@
+"""The state of a fleet in the terminal: from a server, from a file, or from a replay."""
+
+from mad.view.local import LocalFeed
+from mad.view.records import TimedLines, timed_lines
+from mad.view.server import ServerFeed
+from mad.view.snapshot import EntityView, Feed, Snapshot
+
+__all__ = [
+    "EntityView",
+    "Feed",
+    "LocalFeed",
+    "ServerFeed",
+    "Snapshot",
+    "TimedLines",
+    "timed_lines",
+]

@@ -1,0 +1,187 @@
+"""`mad watch` and `mad replay`: the fleet in a terminal, from files and from a server."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from service import Server, an_hour, lines
+
+from mad import errors
+from mad.cli import main
+from mad.view import EntityView, LocalFeed, ServerFeed, Snapshot, timed_lines
+from mad.view.screen import Choice, draw, sparkline
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An hour in which payments /pay is slow at the end."""
+    path = tmp_path_factory.mktemp("watch") / "hour.jsonl"
+    path.write_bytes(lines(an_hour(bad=range(50, 60))))
+    return path
+
+
+def drawn(snapshot: Snapshot, width: int, height: int = 24, encoding: str = "utf-8") -> list[str]:
+    """The lines of a screen without colours."""
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace")
+    console = Console(file=file, width=width, height=height, highlight=False, markup=False)
+    console.print(draw(snapshot, Choice(), console, keys=True))
+    file.flush()
+    return file.buffer.getvalue().decode(encoding).split("\n")
+
+
+def local(recording: Path) -> LocalFeed:
+    feed = LocalFeed(recording.name)
+    for _, body, records in timed_lines(str(recording)).pieces(60.0, 100_000):
+        feed.take(body, "requests", records)
+    return feed
+
+
+@pytest.mark.parametrize("width", [40, 80, 100, 132, 200])
+def test_a_screen_fits_its_terminal(recording: Path, width: int) -> None:
+    found = drawn(local(recording).snapshot(), width)
+    assert max(map(len, found)) <= width and len(found) <= 25
+    text = "\n".join(found)
+    assert "1 open" in text or width < 80
+    assert "Anomalous" in text
+    assert "payments" in text
+
+
+def test_a_terminal_without_utf8_gets_plain_bars(recording: Path) -> None:
+    text = "\n".join(drawn(local(recording).snapshot(), 80, encoding="ascii"))
+    assert "payments /pay" in text and "?" * 5 not in text
+
+
+def test_names_cannot_change_the_terminal() -> None:
+    evil = "\x1b[2J" + "x" * 512 + "[bold]"
+    view = EntityView(evil, "/a\nb")
+    incident = {"id": evil, "service": evil, "endpoint": "/a", "severity": "Critical"}
+    found = drawn(Snapshot("name", entities=[view], incidents=[incident]), 80)
+    assert "\x1b[2J" not in "\n".join(found) and max(map(len, found)) <= 80
+
+
+def test_sparklines() -> None:
+    assert sparkline([0, 1, 2, 4, None], 6) == " ▁▃▅█ "
+    assert sparkline([], 3) == "   "
+    assert sparkline([0.0, 0.0], 2) == "▁▁"
+    assert sparkline([1, 2], 2, plain=True).isascii()
+
+
+def test_an_empty_store_and_one_row_are_shown() -> None:
+    assert "No row was judged yet" in "\n".join(drawn(Snapshot("empty"), 80))
+    feed = LocalFeed("one")
+    feed.take(lines(an_hour(minutes=1)), "requests", 90)
+    feed.finish()
+    assert "auth /login" in "\n".join(drawn(feed.snapshot(), 80))
+
+
+def test_files_are_sorted_by_time_and_cut_into_pieces(tmp_path: Path) -> None:
+    path = tmp_path / "mixed.csv"
+    rows = ["timestamp,service", "2026-01-06T10:00:05Z,b", "oops,c", "1767693601,a"]
+    path.write_text("\n".join(rows))
+    found = timed_lines(str(path))
+    assert found.lines == [b"1767693601,a\n", b"2026-01-06T10:00:05Z,b\n"]
+    assert found.skipped == 1 and found.media_type == "text/csv"
+    assert [count for _, _, count in found.pieces(2.0, 10)] == [1, 1]
+    assert [body for _, body, _ in found.pieces(60.0, 10)] == [
+        b"timestamp,service\n1767693601,a\n2026-01-06T10:00:05Z,b\n"
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"{}\n", b"timestamp\nnever\n"])
+def test_files_without_times_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_bytes(content)
+    assert main(["replay", str(path)]) == errors.INPUT
+
+
+def test_a_replay_into_a_server_is_what_the_server_judges(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Server(tmp_path / "data", "--no-ticks") as server:
+        assert main(["replay", str(recording), "--speed", "0", "--to", server.url]) == 0
+        assert "5,400 sent, 5,400 accepted, 0 rejected" in capsys.readouterr().out
+        assert main(["watch", server.url]) == 0
+        shown = capsys.readouterr().out
+        assert "1 open incident" in shown and "Anomalous" in shown
+        feed = ServerFeed(server.url)
+        before = feed.snapshot()
+        assert not before.problem and len(before.entities[0].requests) > 50
+        server.stop()
+        gone = feed.snapshot()
+        assert "does not answer" in gone.problem and gone.entities == before.entities
+        port = server.url.rpartition(":")[2]
+        with Server(tmp_path / "data", "--no-ticks", "--port", port):
+            assert not feed.snapshot().problem
+        feed.close()
+
+
+def test_a_replay_without_a_terminal_prints_its_end(
+    recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["replay", str(recording), "--speed", "0"]) == 0
+    assert "payments /pay" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("end", [b"q", b"\x03"])
+def test_keys_select_open_and_quit(recording: Path, end: bytes) -> None:
+    command = [sys.executable, "-m", "mad.cli", "watch", str(recording), "--every", "0.2"]
+    said, code = in_terminal(command, [b"\r", end])
+    assert b"Root cause" in said and code == 0
+    assert said.rstrip().endswith(b"\x1b[?25h") or b"\x1b[?1049l" in said  # as it was before
+
+
+def in_terminal(command: Sequence[str], keys: Sequence[bytes]) -> tuple[bytes, int]:
+    """The output and the exit code of a program in a terminal of 80 columns; each key is pressed
+    after the output of the one before has come."""
+    import fcntl
+    import termios
+
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
+    process = subprocess.Popen(
+        command,
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        env={**os.environ, "TERM": "xterm"},
+        start_new_session=True,
+        # Ctrl-C becomes a signal in a controlling terminal only
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
+    )
+    os.close(follower)
+    guard = threading.Timer(30.0, lambda: process.send_signal(signal.SIGKILL))
+    guard.start()
+    said, waiting = b"", [b"q quit", b"Root cause"]
+    try:
+        for key, mark in zip(keys, waiting, strict=True):
+            until = time.monotonic() + 20.0
+            while mark not in said and time.monotonic() < until:
+                said += _available(leader)
+            os.write(leader, key)
+        while process.poll() is None:
+            said += _available(leader)
+    finally:
+        guard.cancel()
+        os.close(leader)
+    return said, process.wait(10)
+
+
+def _available(leader: int) -> bytes:
+    ready, _, _ = select.select([leader], [], [], 0.1)
+    try:
+        return os.read(leader, 65536) if ready else b""
+    except OSError:  # the program has closed its terminal
+        return b""
