@@ -311,9 +311,9 @@ class Inspector:
         service: str | None = None,
         pattern: str | None = None,
     ) -> Inspector: ...
-    def begin(self, name: str, format: str | None = None, kind: str | None = None) -> None:
-        """Begins a file or body with this name, and with this format and kind where they are
-        known."""
+    def begin(self, path: str, format: str | None = None, kind: str | None = None) -> None:
+        """Begins the file of a path or a body without one, with this format and kind where they
+        are known."""
     def feed(self, chunk: bytes) -> None:
         """Reads the next bytes, cut anywhere."""
     def end(self) -> None:

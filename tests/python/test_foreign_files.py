@@ -68,7 +68,19 @@ FOREIGN = {
     "a systemd journal": b"LPKSHHRH\0\0\0\0",
     "binary data": bytes(range(256)) * 8,
     "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n",
-    "a syslog": b"<134>1 2026-01-06T10:00:00Z host app - - - GET /x\n",
+    "a log of Python or uvicorn": b"INFO:     Started server process [1]\nINFO:root:x\n",
+    "a console log of .NET": b"info: Pay[0]\n      boom\n",
+    "a log of morgan": b"GET /pay 200 12.345 ms - 12\n",
+    "packets of StatsD": b"pay.requests:1|c\npay.latency:320|ms|@0.1\n",
+    "the percentiles of ab": b"Percentage served,Time in ms\n0,1.2\n",
+    "the summary of hey": b"\nSummary:\n  Total:\t1.2 secs\n",
+    "an AWS network load balancer": b"tls 2.0 2026-01-06T10:45:00 net/lb/c6 g3 10.0.0.1:5\n",
+    "a flow log of an AWS VPC": b"version account-id interface-id\n2 123456789012 eni-1\n",
+    "a CSV file of collectd": b"epoch,shortterm\n1767696300.1,0.5\n",
+    "the summary of k6": b'{"metrics": {"http_req_duration": {"avg": 1}}, "root_group": {}}',
+    "a report of Artillery": b'{"aggregate": {"counters": {"http.requests": 1}}}',
+    "the summary of oha": b'{"summary": {"requestsPerSec": 1.0}}',
+    "a report of vegeta": b'{"latencies": {"mean": 1}, "bytes_in": {"total": 1}}',
 }
 
 

@@ -4,6 +4,8 @@
 
 #[cfg(feature = "formats")]
 mod formats;
+#[cfg(feature = "formats")]
+mod log_formats;
 mod routes;
 mod settings;
 #[cfg(all(feature = "csv", feature = "jsonl"))]

@@ -13,6 +13,7 @@ use crate::border::detached;
 use crate::config::parse;
 use crate::errors::to_py;
 use crate::records::kinds::parse_kind;
+use crate::records::source::name_file;
 
 /// The names of the formats of files, and what each is.
 #[pyfunction]
@@ -86,6 +87,7 @@ impl Inspector {
             zone: config.zone(),
             map: ColumnMap::new(&config.intake),
             pattern,
+            written: None,
             kind: None,
         };
         Ok(Self {
@@ -100,14 +102,15 @@ impl Inspector {
         })
     }
 
-    /// Begins a file or body with this name, and with this format and kind where they are known.
-    #[pyo3(signature = (name, format=None, kind=None))]
-    fn begin(&mut self, name: String, format: Option<&str>, kind: Option<&str>) -> PyResult<()> {
+    /// Begins the file of a path or a body without one, with this format and kind where they are
+    /// known.
+    #[pyo3(signature = (path, format=None, kind=None))]
+    fn begin(&mut self, path: &str, format: Option<&str>, kind: Option<&str>) -> PyResult<()> {
         if let Some(format) = format {
             self.named = Some(FileFormat::parse(format).map_err(|error| to_py(&error))?);
         }
         self.options.kind = kind.map(parse_kind).transpose()?;
-        self.options.name = name;
+        name_file(&mut self.options, path);
         self.first.clear();
         self.decoder = None;
         Ok(())

@@ -1,6 +1,8 @@
 //! One source: the bytes of a file, or tables one after the other.
 
-use mad_core::time::ZonePolicy;
+use std::time::SystemTime;
+
+use mad_core::time::{Timestamp, ZonePolicy};
 use mad_core::wire::formats::{
     DETECT_BYTES, FileFormat, FormatDecoder, FormatOptions, Output, TelemetryMemory,
     decoder as decoder_of,
@@ -12,6 +14,16 @@ use crate::records::kinds::Columns;
 
 /// Bytes from which a format is guessed.
 const SNIFF_BYTES: usize = 64;
+
+/// Sets the name of a file, and when it was last changed; a source without a file changes now.
+pub fn name_file(options: &mut FormatOptions, path: &str) {
+    path.rsplit(['/', '\\']).next().unwrap_or_default().clone_into(&mut options.name);
+    let changed = std::fs::metadata(path).and_then(|file| file.modified());
+    let changed = changed.unwrap_or_else(|_| SystemTime::now());
+    let since = changed.duration_since(SystemTime::UNIX_EPOCH).ok();
+    let seconds = since.and_then(|since| i64::try_from(since.as_secs()).ok());
+    options.written = seconds.map(Timestamp::from_seconds);
+}
 
 /// The next piece of a source.
 pub enum Piece<'a> {

@@ -19,7 +19,7 @@ use crate::errors::{to_py, value_error};
 use crate::records::intake::Intake;
 use crate::records::kinds::parse_kind;
 use crate::records::reading::{LINE, RunDocument, shared_names};
-use crate::records::source::{Piece, Source};
+use crate::records::source::{Piece, Source, name_file};
 use crate::records::sources::{SourceReader, Sources, reader};
 use crate::results::report::Report;
 
@@ -90,8 +90,9 @@ impl DetectRun {
                     };
                     let format = FileFormat::parse(format).map_err(|error| to_py(&error))?;
                     let path = names.get(i).map_or("", String::as_str);
-                    let name = path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
-                    Ok(Source::of_format(format, FormatOptions { name, ..layout.clone() }))
+                    let mut options = layout.clone();
+                    name_file(&mut options, path);
+                    Ok(Source::of_format(format, options))
                 });
                 named.collect::<PyResult<Vec<Source>>>()?
             }

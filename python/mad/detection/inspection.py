@@ -29,7 +29,7 @@ def inspect_path(
         format_ = layout.named or _core.detect_format(one.name, source.begin())
         kind = formats.own_kind(format_, source, layout, config)
         chunks = source.chunks() if kind or format_ in (None, *OWN) else source.contents()
-        found.begin(one.name, "json-lines" if kind else format_, kind)
+        found.begin(str(one), "json-lines" if kind else format_, kind)
         try:
             for chunk in chunks:
                 found.feed(chunk)

@@ -43,18 +43,71 @@ _ZIPPED: tuple[tuple[bytes, str, str], ...] = (
     (b"word/", "a Word document", "export the data as CSV"),
     (b"[Content_Types].xml", "an Excel or Office file", "save the sheet as CSV"),
 )
+_METHODS = rb"(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)"
 _TEXT: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
-    (
-        re.compile(rb"<\d{1,3}>\S"),
-        "a syslog",
-        "convert its lines to JSON Lines with the fields of docs/files.md",
-    ),
     (
         re.compile(rb"# (HELP|TYPE) \S"),
         "a page of Prometheus metrics",
         "it has the values of one moment; export a range of time as CSV",
     ),
+    (
+        re.compile(rb"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL):(?: {2,}|[\w.]+:)\S"),
+        "a log of Python or uvicorn without times",
+        "add %(asctime)s to the format of its log lines",
+    ),
+    (
+        re.compile(rb"(?:trce|dbug|info|warn|fail|crit): [\w.]+\[\d+\]"),
+        "a console log of .NET without times",
+        "set TimestampFormat, or use the JSON console",
+    ),
+    (
+        re.compile(rb"(?:\S+ - )?" + _METHODS + rb" \S+ (?:HTTP/[\d.]+ )?\d{3} .{0,20}ms"),
+        "a log of morgan without times",
+        "use its format combined with :response-time",
+    ),
+    (
+        re.compile(rb"[\w.-]+:[+-]?[\d.]+\|(?:c|g|ms|h|s|d)\b"),
+        "packets of StatsD, which have no times",
+        "read the metrics of its server",
+    ),
+    (re.compile(rb"Percentage served,Time in ms"), "the percentiles of ab -e", "use ab -g"),
+    (re.compile(rb"\s*Summary:\s+Total:"), "the summary of hey", "run hey with -o csv"),
+    (
+        re.compile(rb"(?:tls|tcp) [\d.]+ \d{4}-\d\d-\d\dT\S+ net/"),
+        "a log of an AWS network load balancer, which has connections and no requests",
+        "use the log of an application load balancer or of the services",
+    ),
+    (
+        re.compile(rb"(?:version account-id |\d \d{12} eni-)"),
+        "a flow log of an AWS VPC, which has connections and no requests",
+        "use the log of a load balancer or of the services",
+    ),
+    (
+        re.compile(rb"epoch,\w+"),
+        "a CSV file of collectd",
+        "name its columns timestamp, service, metric and value",
+    ),
 )
+_JSON: tuple[tuple[tuple[bytes, ...], str, str], ...] = (
+    ((b'"root_group"', b'"metrics"'), "the summary of k6", "run k6 with --out json=FILE"),
+    ((b'"metrics"', b'"http_req_duration"'), "the summary of k6", "run k6 with --out json=FILE"),
+    (
+        (b'"aggregate"', b'"counters"'),
+        "a report of Artillery",
+        "send its metrics to Prometheus or OpenTelemetry with the plugin publish-metrics",
+    ),
+    (
+        (b'"summary"', b'"requestsPerSec"'),
+        "the summary of oha",
+        "run oha with --output-format csv",
+    ),
+    (
+        (b'"latencies"', b'"bytes_in"'),
+        "a report of vegeta",
+        "convert its results with vegeta encode --to csv",
+    ),
+)
+"""Marks of JSON reports that only hold totals."""
 
 
 def foreign(first: bytes) -> tuple[str, str] | None:
@@ -78,6 +131,10 @@ def foreign(first: bytes) -> tuple[str, str] | None:
     for pattern, what, remedy in _TEXT:
         if pattern.match(text):
             return what, remedy
+    if text[:1] == b"{":
+        for marks, what, remedy in _JSON:
+            if all(mark in text for mark in marks):
+                return what, remedy
     # a few control characters within later lines cost these lines only
     if _CONTROL.search(first.partition(b"\n")[0]):
         return "binary data", "give CSV, JSON Lines or Parquet"

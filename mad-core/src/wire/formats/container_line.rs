@@ -6,17 +6,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::format::FileFormat;
+use super::log_time::leading_time;
+use super::syslog::{first_frame, syslog};
 use super::text_level::level_in;
-
-/// The parts of a line of a runtime.
-#[derive(Debug, PartialEq)]
-pub(super) struct Wrapped<'a> {
-    pub time: &'a str,
-    pub stream: Cow<'a, str>,
-    /// Whether the record continues in the next line of the stream.
-    pub is_partial: bool,
-    pub text: Cow<'a, str>,
-}
+use super::wrapped::Wrapped;
 
 /// `time stdout|stderr P|F text` of the container runtime interface.
 pub(super) fn cri(line: &str) -> Option<Wrapped<'_>> {
@@ -26,10 +19,9 @@ pub(super) fn cri(line: &str) -> Option<Wrapped<'_>> {
     let tag = tag.split(':').next().unwrap_or_default();
     (is_time && matches!(stream, "stdout" | "stderr") && matches!(tag, "P" | "F")).then(|| {
         Wrapped {
-            time,
             stream: Cow::Borrowed(stream),
             is_partial: tag == "P",
-            text: Cow::Borrowed(parts.next().unwrap_or_default()),
+            ..Wrapped::new(time, "", parts.next().unwrap_or_default())
         }
     })
 }
@@ -45,17 +37,15 @@ pub(super) struct DockerLine<'a> {
     pub time: Option<&'a RawValue>,
 }
 
-/// `2026-01-06T10:00:00.123456789Z text` of `kubectl logs --timestamps`.
+/// `2026-01-06T10:00:00.123456789Z text` of `kubectl logs --timestamps`, perhaps behind the name of a
+/// pod.
 pub(super) fn kubectl(line: &str) -> Option<Wrapped<'_>> {
-    let line = pod_prefix(line).map_or(line, |(_, rest)| rest);
+    let (container, line) = pod_prefix(line).unwrap_or(("", line));
     let (time, text) = line.split_once(' ')?;
-    let is_time = time.len() >= 24 && time.ends_with('Z') && time.as_bytes().get(10) == Some(&b'T');
-    is_time.then_some(Wrapped {
-        time,
-        stream: Cow::Borrowed(""),
-        is_partial: false,
-        text: Cow::Borrowed(text),
-    })
+    let is_time = time.len() >= 20 && time.ends_with('Z') && time.as_bytes().get(10) == Some(&b'T');
+    // loggers write seconds or milliseconds
+    let is_time = is_time && (time.len() >= 24 || !container.is_empty());
+    is_time.then(|| Wrapped::new(time, container, text))
 }
 
 /// `[pod/cart-0/web] text` of `kubectl logs --prefix`, and `web-1  | text` of Compose: the container
@@ -64,6 +54,9 @@ pub(super) fn pod_prefix(line: &str) -> Option<(&str, &str)> {
     if let Some(inner) = line.strip_prefix("[pod/") {
         let (pod, rest) = inner.split_once("] ")?;
         return Some((pod.rsplit('/').next()?, rest));
+    }
+    if let Some(found) = stern(line) {
+        return Some(found);
     }
     let (name, rest) = line.split_once(" | ")?;
     let name = name.trim_end();
@@ -75,10 +68,27 @@ pub(super) fn pod_prefix(line: &str) -> Option<(&str, &str)> {
     })
 }
 
+/// `cart-7d9f5-x2v4k web text` of stern: the container and the text. The name of a pod ends with a
+/// number or with five letters and digits, and a time or JSON follows.
+fn stern(line: &str) -> Option<(&str, &str)> {
+    let mut parts = line.splitn(3, ' ');
+    let (pod, container, text) = (parts.next()?, parts.next()?, parts.next()?);
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    let (_, id) = pod.rsplit_once('-')?;
+    let is_id = id.len() == 5 || (!id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()));
+    let is_content = text.starts_with('{') || leading_time(text).is_some();
+    (is_id && is_name(pod) && is_name(container) && is_content).then_some((container, text))
+}
+
 /// The runtime that wrote a line.
 pub(super) fn runtime_of(line: &str) -> Option<FileFormat> {
     if cri(line).is_some() {
         Some(FileFormat::Cri)
+    } else if syslog(first_frame(line).0).is_some() {
+        Some(FileFormat::Syslog)
     } else if line.starts_with('{') && line.contains("\"log\"") {
         let found = serde_json::from_str::<DockerLine<'_>>(line).ok()?;
         found.time.is_some().then_some(FileFormat::Docker)

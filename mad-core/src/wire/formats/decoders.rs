@@ -112,16 +112,16 @@ fn line_reader(
             return Err(Error::input("the format pattern needs a pattern: give it with --pattern"));
         }
         FileFormat::JsonLogs => Box::new(json_logs::JsonReader::new(options, first)),
-        FileFormat::Cri | FileFormat::Docker | FileFormat::Kubectl => {
+        FileFormat::Cri | FileFormat::Docker | FileFormat::Kubectl | FileFormat::Syslog => {
             let content = container::content_of(format, first);
             let inner = detect::of_lines(&options.name, &content)
-                .filter(|inner| !matches!(inner, FileFormat::Cri | FileFormat::Docker))
+                .filter(|inner| container::can_hold(format, *inner))
                 .map(|inner| line_reader(inner, options, &content))
                 .transpose()?;
             Box::new(container::ContainerReader::new(format, options, inner.flatten()))
         }
         FileFormat::Kafka | FileFormat::TextLog => {
-            Box::new(text_log::TextReader::new(format, options))
+            Box::new(text_log::TextReader::new(format, options, first))
         }
         FileFormat::NginxStatus => Box::new(nginx_status::StatusReader::new(options)),
         FileFormat::K6 => Box::new(load::K6JsonReader::new(options)),

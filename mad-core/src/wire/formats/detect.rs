@@ -5,8 +5,9 @@ use super::container_line::runtime_of;
 use super::format::FileFormat;
 use super::json_logs::is_json_log;
 use super::load::{LocustTable, is_jmeter, is_k6, is_k6_json, is_report, is_wrk};
+use super::log_time::leading_time;
 use super::nginx_status::is_status;
-use super::text_log::{is_kafka, leading_time};
+use super::text_log::is_kafka;
 use super::{elastic, jaeger, otlp, prometheus, zipkin};
 use crate::wire::Format;
 use crate::wire::text::BOM;
@@ -123,8 +124,8 @@ pub(super) fn of_lines(name: &str, text: &str) -> Option<FileFormat> {
         |line| is_json_log(line).then_some(FileFormat::JsonLogs),
         |line| is_kafka(line).then_some(FileFormat::Kafka),
         |line| {
-            let found =
-                leading_time(line).filter(|(_, rest)| rest.starts_with([' ', ':', '|', '\t']));
+            let found = leading_time(line);
+            let found = found.filter(|time| time.rest.starts_with([' ', ':', '|', '\t', '[']));
             found.map(|_| FileFormat::TextLog)
         },
     ];

@@ -57,6 +57,8 @@ pub enum FileFormat {
     Docker,
     /// Container logs with the prefixes of kubectl or Compose.
     Kubectl,
+    /// Messages of syslog.
+    Syslog,
     /// Logs of a Kafka broker.
     Kafka,
     /// Logs in plain text whose records begin with a time.
@@ -102,6 +104,7 @@ impl FileFormat {
         Self::Cri,
         Self::Docker,
         Self::Kubectl,
+        Self::Syslog,
         Self::Kafka,
         Self::TextLog,
         Self::NginxStatus,
@@ -139,6 +142,7 @@ impl FileFormat {
             Self::Cri => "cri",
             Self::Docker => "docker",
             Self::Kubectl => "kubectl",
+            Self::Syslog => "syslog",
             Self::Kafka => "kafka",
             Self::TextLog => "text-log",
             Self::NginxStatus => "nginx-status",
@@ -169,6 +173,7 @@ impl FileFormat {
             Self::Cri => "container log (CRI)",
             Self::Docker => "container log (Docker json-file)",
             Self::Kubectl => "container log (kubectl or Compose)",
+            Self::Syslog => "syslog",
             Self::Kafka => "log of a Kafka broker",
             Self::TextLog => "plain text log",
             Self::NginxStatus => "status snapshots of NGINX Plus",
@@ -215,6 +220,7 @@ impl FileFormat {
             | Self::Cri
             | Self::Docker
             | Self::Kubectl
+            | Self::Syslog
             | Self::Kafka
             | Self::TextLog => Some(RecordKind::Logs),
             Self::NginxStatus

@@ -98,6 +98,10 @@ impl LineReader for JsonReader {
         }
     }
 
+    fn set_service(&mut self, service: &str) {
+        self.services.set_otherwise(service);
+    }
+
     fn notes(&self) -> Vec<String> {
         note_of_zone(self.zone).filter(|_| self.was_naive).into_iter().collect()
     }

@@ -13,6 +13,10 @@ pub(super) trait LineReader: fmt::Debug + Send + Sync {
     /// Reads a line that is not blank, without its end. Bytes that are not UTF-8 are replaced.
     fn line(&mut self, line: &str, position: u64, out: &mut Output<'_>);
 
+    /// Sets the service of further lines that name none: the container that wrote them. Nothing
+    /// where it is empty.
+    fn set_service(&mut self, _: &str) {}
+
     /// Takes the end of the input: gives a record that could have had more lines.
     fn end(&mut self, _: &mut Output<'_>) {}
 

@@ -1,7 +1,7 @@
 //! The options of decoders.
 
 use crate::telemetry::RecordKind;
-use crate::time::ZonePolicy;
+use crate::time::{Timestamp, ZonePolicy};
 use crate::wire::ColumnMap;
 
 /// What a user can say about a file.
@@ -19,6 +19,8 @@ pub struct FormatOptions {
     /// The layout of lines: a `log_format` of nginx, a `LogFormat` of Apache, or a regular
     /// expression with named groups.
     pub pattern: Option<String>,
+    /// When the file was last changed, from which times without a year or a date get one.
+    pub written: Option<Timestamp>,
     /// The kind of the records, where the format leaves it open.
     pub kind: Option<RecordKind>,
 }

@@ -73,6 +73,13 @@ impl Services {
         Self { fixed, otherwise }
     }
 
+    /// Sets the service of records that name none; nothing where `name` is empty.
+    pub fn set_otherwise(&mut self, name: &str) {
+        if is_name(name) && name != self.otherwise {
+            name.clone_into(&mut self.otherwise);
+        }
+    }
+
     /// The service of a record that names `stated`, which may be empty.
     #[inline]
     pub fn of<'a>(&'a self, stated: &'a str) -> &'a str {

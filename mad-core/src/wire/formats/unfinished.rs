@@ -1,8 +1,9 @@
 //! The records at the end of some lines whose further lines may follow.
 
-use super::container::{self, Wrapped};
+use super::container;
 use super::format::FileFormat;
-use super::text_log::leading_time;
+use super::log_time::leading_time;
+use super::wrapped::Wrapped;
 
 /// How many bytes at the end of whole lines belong to records that may have further lines.
 ///
@@ -24,7 +25,9 @@ use super::text_log::leading_time;
 pub fn unfinished(format: FileFormat, lines: &[u8]) -> usize {
     match format {
         FileFormat::TextLog | FileFormat::Kafka => open_text(lines),
-        FileFormat::Cri | FileFormat::Docker | FileFormat::Kubectl => open_content(format, lines),
+        FileFormat::Cri | FileFormat::Docker | FileFormat::Kubectl | FileFormat::Syslog => {
+            open_content(format, lines)
+        }
         _ => 0,
     }
 }

@@ -156,6 +156,10 @@ impl LineReader for ClfReader {
         .give(position, out);
     }
 
+    fn set_service(&mut self, service: &str) {
+        self.services.set_otherwise(service);
+    }
+
     fn request_time(&self) -> Option<RequestTime> {
         self.request_time
     }
