@@ -29,6 +29,10 @@ pub struct FeatureConfig {
     /// Allowed lateness of a record behind the newest record, seconds, 0 to 86,400. A step closes
     /// when the watermark has passed it; the watermark is the newest time minus this. Default 10.
     pub lateness_seconds: f64,
+    /// How long the watermark waits for a host that stopped sending while others continue, seconds, 0
+    /// to 3,600; 0 waits for none. Default 180: its records of that time are not late if it was only
+    /// cut off.
+    pub wait_for_source_seconds: f64,
     /// How far ahead of the watermark a record may be dated, seconds, 1 to 31,536,000. A record
     /// beyond it is held until other records confirm its time. Default 3600.
     pub max_ahead_seconds: f64,
@@ -48,6 +52,7 @@ pub struct FeatureConfig {
 struct FeatureFields {
     step_seconds: Option<f64>,
     lateness_seconds: Option<f64>,
+    wait_for_source_seconds: Option<f64>,
     max_ahead_seconds: Option<f64>,
     request_time: Option<RequestTime>,
     adapt_step: Option<bool>,
@@ -59,6 +64,9 @@ impl From<FeatureFields> for FeatureConfig {
         Self {
             step_seconds: fields.step_seconds.unwrap_or(usual.step_seconds),
             lateness_seconds: fields.lateness_seconds.unwrap_or(usual.lateness_seconds),
+            wait_for_source_seconds: fields
+                .wait_for_source_seconds
+                .unwrap_or(usual.wait_for_source_seconds),
             max_ahead_seconds: fields.max_ahead_seconds.unwrap_or(usual.max_ahead_seconds),
             request_time: fields.request_time,
             adapt_step: fields.adapt_step.unwrap_or(fields.step_seconds.is_none()),
@@ -71,6 +79,7 @@ impl Default for FeatureConfig {
         Self {
             step_seconds: 60.0,
             lateness_seconds: 10.0,
+            wait_for_source_seconds: 180.0,
             max_ahead_seconds: 3600.0,
             request_time: None,
             adapt_step: true,
@@ -86,9 +95,12 @@ impl FeatureConfig {
     /// Names the field, its value and its range.
     pub fn validate(&self) -> Result<()> {
         let Self { step_seconds, lateness_seconds, max_ahead_seconds, .. } = *self;
+        let wait = self.wait_for_source_seconds;
         within("features.step_seconds", step_seconds, 1.0..=3600.0, "1 to 3600 seconds")?;
         let expected = "0 to 86400 seconds";
         within("features.lateness_seconds", lateness_seconds, 0.0..=86_400.0, expected)?;
+        let expected = "0 to 3600 seconds";
+        within("features.wait_for_source_seconds", wait, 0.0..=3600.0, expected)?;
         let expected = "1 to 31536000 seconds";
         within("features.max_ahead_seconds", max_ahead_seconds, 1.0..=31_536_000.0, expected)
     }
@@ -119,6 +131,10 @@ impl FeatureConfig {
 
     pub(crate) fn lateness_nanos(&self) -> i64 {
         nanos(self.lateness_seconds)
+    }
+
+    pub(crate) fn wait_for_source_nanos(&self) -> i64 {
+        nanos(self.wait_for_source_seconds)
     }
 
     pub(crate) fn max_ahead_nanos(&self) -> i64 {

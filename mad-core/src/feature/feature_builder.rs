@@ -42,7 +42,8 @@ const METRIC_STEP: i64 = 1;
 /// `lateness_seconds`. The clock is the event time that more than half of the sources have reached,
 /// of the last two to 32 turns, so that no single source moves it. A source is the host of a record,
 /// else its entity. A step closes when the watermark has passed its end. Its rows come out in the
-/// order of the names. A record of a closed step is rejected as `late`.
+/// order of the names. A record of a closed step is rejected as `late`. For a host that was regular and
+/// stops while others continue, the watermark waits for at most `wait_for_source_seconds`.
 ///
 /// A record further ahead of the clock than `max_ahead_seconds` (or than 64 steps, if that is less) is
 /// held. It is taken when the clock comes near, which it does at once where 12 of the last 16 turns

@@ -18,6 +18,7 @@ mod row_buffer;
 mod row_builder;
 mod service_row;
 mod source_clocks;
+mod source_waits;
 mod status_counts;
 mod tail_reference;
 mod window_clock;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::quorum_clock::QuorumClock;
 use super::source_clocks::SourceId;
+use super::source_waits::SourceWaits;
 use crate::config::FeatureConfig;
 use crate::limits::Limits;
 use crate::series::EntityId;
@@ -128,6 +129,9 @@ pub(super) struct WindowClock<T> {
     /// once: no later record could confirm it.
     pub bounded_input: bool,
     quorum: QuorumClock,
+    /// State of before it was added waits for none.
+    #[serde(default)]
+    waits: SourceWaits,
     /// The newest reading of a right source.
     sorted: Option<Timestamp>,
     newest: Option<Timestamp>,
@@ -146,6 +150,7 @@ impl<T> WindowClock<T> {
             held: Held::new(),
             bounded_input: false,
             quorum: QuorumClock::new(config, limits.sources),
+            waits: SourceWaits::new(config, limits.sources),
             sorted: None,
             newest: None,
             watermark: Timestamp::MIN,
@@ -196,6 +201,9 @@ impl<T> WindowClock<T> {
     ) -> Offered<T> {
         if self.bounded_input {
             return Offered::Enters(record);
+        }
+        if let Some(clock) = self.quorum.clock() {
+            self.waits.observe(record.source, record.reading, clock);
         }
         if end <= self.watermark {
             self.quorum.late(record.source, record.reading);
@@ -257,12 +265,15 @@ impl<T> WindowClock<T> {
         self.paused
     }
 
-    /// Raises the watermark to the clock less the lateness; a paused one stays until it is
-    /// `LONGEST_PAUSE` behind, so that the open steps are bounded. Returns whether it was lower.
+    /// Raises the watermark to the clock less the lateness, or to the newest reading of a host for
+    /// which it waits. A paused one stays until it is `LONGEST_PAUSE` behind, so that the open steps
+    /// are bounded. Returns whether it was lower.
     pub fn follow(&mut self) -> bool {
         let lag = if self.paused { LONGEST_PAUSE.max(self.quorum.reach()) } else { 0 };
         let behind = self.lateness.saturating_add(lag);
-        self.event_time().is_some_and(|clock| self.raise(clock.plus(-behind)))
+        let Some(clock) = self.event_time() else { return false };
+        let waits_at = if self.bounded_input { None } else { self.waits.until(clock) };
+        self.raise(waits_at.map_or(clock, |at| at.min(clock)).plus(-behind))
     }
 
     /// Raises the watermark; returns whether it was lower.

@@ -34,7 +34,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    fn new(config: FeatureConfig, limits: &Limits) -> Self {
+    pub(super) fn new(config: FeatureConfig, limits: &Limits) -> Self {
         let builder = FeatureBuilder::new(config, limits).unwrap();
         Self {
             builder,
@@ -87,7 +87,7 @@ impl Run {
         self.with(FeatureBuilder::finish);
     }
 
-    fn rejected(&self, reason: RejectReason) -> u64 {
+    pub(super) fn rejected(&self, reason: RejectReason) -> u64 {
         self.rejections.count(reason)
     }
 

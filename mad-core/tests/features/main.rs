@@ -11,3 +11,4 @@ mod graph;
 mod logs;
 #[cfg(feature = "simulate")]
 mod missing_spans;
+mod outages;

@@ -1,0 +1,188 @@
+//! Hosts that stopped sending while others continue, and for which the watermark waits.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::source_clocks::SourceId;
+use crate::config::FeatureConfig;
+use crate::time::{SECOND, Timestamp};
+
+/// Event time for which a host has to send regularly before its silence is unexpected.
+const STEADY: i64 = 60 * SECOND;
+/// Longest pause of a host that sends regularly, at least and at most. Within these limits it is the
+/// lateness, because the watermark has not passed a shorter pause.
+const LEAST_PAUSE: i64 = 2 * SECOND;
+const MOST_PAUSE: i64 = 10 * SECOND;
+/// Event time in which a host that returned sends what it kept, at most. It covers the longest pause
+/// between two attempts of usual senders.
+const CATCH_UP: i64 = 20 * SECOND;
+/// Waits in a row for hosts that did not return, after which the watermark waits for none until one
+/// returns with records of its silence.
+const IN_VAIN: u32 = 3;
+/// Event time between two looks at all hosts, at least.
+const LOOK: i64 = SECOND / 2;
+
+/// The regular records of a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Regular {
+    /// The first and the newest reading of the time in which it was regular, nanoseconds.
+    since: i64,
+    last: i64,
+    /// The clock at which the time to catch up ends; None outside of it.
+    catches_up: Option<i64>,
+}
+
+/// Decides for which hosts the watermark waits, in event time.
+///
+/// # Method
+///
+/// A host is *regular* when its records came on time (not behind the clock by more than the
+/// lateness) for 60 seconds, without a pause longer than the lateness (2 to 10 seconds). When the
+/// clock is further than such a pause ahead of its newest reading, it is *missed*: the watermark
+/// stays at that reading, for at most `wait_for_source_seconds` of the clock. When a missed host
+/// sends again, the watermark stays for as long as the silence lasted, at most 20 seconds more, in
+/// which the host catches up. Then it has to be regular for 60 seconds before it is missed again, so
+/// that a host that lags all the time delays nothing.
+///
+/// A host that does not return within the time was waited for in vain. After three such waits in a
+/// row the watermark waits for no host until one returns late with records of its silence: where
+/// hosts are replaced, such as pods, waiting gains nothing.
+///
+/// # Limits
+///
+/// Entities without a host are not missed, because a service that stops is no sender that is cut
+/// off. Hosts beyond the cap are not missed either.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct SourceWaits {
+    longest: i64,
+    lateness: i64,
+    cap: usize,
+    hosts: BTreeMap<u32, Regular>,
+    in_vain: u32,
+    /// The newest reading of the host that was waited for in vain last.
+    lost: Option<i64>,
+    /// The newest reading of the host that is missed for longest.
+    missed: Option<i64>,
+    /// The clock from which on the hosts are looked at again.
+    look_at: i64,
+    /// The host of the newest record and the second of its reading.
+    newest: Option<(u32, i64)>,
+}
+
+impl SourceWaits {
+    pub fn new(config: &FeatureConfig, cap: usize) -> Self {
+        Self {
+            longest: config.wait_for_source_nanos(),
+            lateness: config.lateness_nanos(),
+            cap,
+            hosts: BTreeMap::new(),
+            in_vain: 0,
+            lost: None,
+            missed: None,
+            look_at: i64::MIN,
+            newest: None,
+        }
+    }
+
+    /// Takes the reading of a record, late or not.
+    pub fn observe(&mut self, source: SourceId, reading: Timestamp, clock: Timestamp) {
+        let SourceId::Host(host) = source else { return };
+        let (at, clock) = (reading.nanos(), clock.nanos());
+        let newest = Some((host, at.div_euclid(SECOND)));
+        if self.longest == 0 || newest == self.newest {
+            return;
+        }
+        self.newest = newest;
+        let is_on_time = at >= clock.saturating_sub(self.lateness);
+        let pause = self.pause();
+        let Some(known) = self.hosts.get_mut(&host) else {
+            if is_on_time && self.hosts.len() < self.cap {
+                self.hosts.insert(host, Regular { since: at, last: at, catches_up: None });
+            }
+            return;
+        };
+        if known.catches_up.is_some() {
+            return;
+        }
+        let silence = clock.saturating_sub(known.last);
+        if known.is_missed(clock, pause, self.longest) {
+            if !is_on_time {
+                self.in_vain = 0;
+            }
+            let ends = clock.saturating_add(silence.min(CATCH_UP));
+            known.catches_up = Some(ends);
+            self.look_at = self.look_at.min(ends);
+        } else if is_on_time {
+            if at.saturating_sub(known.last) > pause {
+                known.since = at;
+            }
+            known.last = known.last.max(at);
+        }
+    }
+
+    /// The reading at which the watermark waits; None where no host is missed.
+    pub fn until(&mut self, clock: Timestamp) -> Option<Timestamp> {
+        if clock.nanos() >= self.look_at {
+            self.look(clock.nanos());
+        }
+        self.missed.map(Timestamp::from_nanos)
+    }
+
+    fn look(&mut self, clock: i64) {
+        let pause = self.pause();
+        let Self { longest, in_vain, lost, .. } = self;
+        let longest = *longest;
+        let mut missed: Option<i64> = None;
+        let mut next = clock.saturating_add(pause);
+        self.hosts.retain(|_, host| {
+            let last = host.last;
+            if let Some(ends) = host.catches_up {
+                if clock >= ends {
+                    *host = Regular { since: clock, last: clock, catches_up: None };
+                } else {
+                    missed = Some(missed.map_or(last, |missed| missed.min(last)));
+                    next = next.min(ends);
+                }
+                return true;
+            }
+            if clock.saturating_sub(last) <= pause {
+                next = next.min(last.saturating_add(pause).saturating_add(1));
+                return true;
+            }
+            if host.is_missed(clock, pause, longest) {
+                if *in_vain < IN_VAIN {
+                    missed = Some(missed.map_or(last, |missed| missed.min(last)));
+                }
+                next = next.min(last.saturating_add(longest).saturating_add(1));
+                return true;
+            }
+            if host.is_steady() {
+                // hosts that stopped together are one wait
+                if lost.is_none_or(|lost| lost.abs_diff(last) > pause.unsigned_abs()) {
+                    *in_vain = in_vain.saturating_add(1);
+                }
+                *lost = Some(last);
+            }
+            false
+        });
+        self.missed = missed;
+        self.look_at = next.max(clock.saturating_add(LOOK));
+    }
+
+    fn pause(&self) -> i64 {
+        self.lateness.clamp(LEAST_PAUSE, MOST_PAUSE)
+    }
+}
+
+impl Regular {
+    fn is_steady(&self) -> bool {
+        self.last.saturating_sub(self.since) >= STEADY
+    }
+
+    /// Whether it was regular and is silent, for at most the longest wait.
+    fn is_missed(&self, clock: i64, pause: i64, longest: i64) -> bool {
+        let silence = clock.saturating_sub(self.last);
+        self.is_steady() && silence > pause && silence <= longest
+    }
+}
