@@ -15,7 +15,7 @@ LAYERS = (
     ("config",),
     ("sources", "sinks", "report"),
     ("detection", "series", "journal"),
-    ("traces", "reference"),
+    ("traces", "reference", "plot"),
     ("mad", "engine", "adapters", "quality"),
     ("api", "simulate", "demo", "view"),
     ("cli",),

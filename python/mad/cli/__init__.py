@@ -34,6 +34,7 @@ examples:
   mad explain out --service payments   why its endpoints are flagged or not
   mad culprits out --at 2026-01-06T10:54:00Z
   mad graph spans.csv --out graph.html draw the service graph
+  mad plot out --out pictures          write PNG and SVG
   mad serve --data DIR                 run the live service
   mad watch URL                        show a server live in the terminal
   mad replay requests.csv --speed 60   replay a file, an hour in a minute
@@ -88,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
         graph,
         inspect,
         mcp,
+        plot,
         replay,
         serve,
         simulate,
@@ -120,6 +122,7 @@ def parser() -> argparse.ArgumentParser:
         culprits,
         gate,
         graph,
+        plot,
         evaluate,
         simulate,
         config,

@@ -71,6 +71,12 @@ def picture(graph: Json, chain: Sequence[str] = ()) -> Picture:
     return Picture("".join(parts) + "</svg>", hidden)
 
 
+def positions(graph: Json) -> tuple[dict[str, tuple[int, int]], list[Json]]:
+    """The places of at most `SHOWN` services, callers on the left, and the calls between them."""
+    names, edges, _ = _shown(graph, ())
+    return _layout(names, [(edge["caller"], edge["callee"]) for edge in edges]), list(edges)
+
+
 def lines(graph: Json, chain: Sequence[str] = ()) -> list[tuple[str, str]]:
     """The graph as an indented tree: text and style of each line. A service that was listed
     before is only named."""
