@@ -95,7 +95,7 @@ def test_a_lasting_fault_gives_at_most_three_messages(tmp_path: Path, server: Pe
     assert first["incident"]["service"] == "service-1"
     assert first["culprit"] == {"service": "service-1", "endpoint": "/pay"}
     assert "service-1 /pay" in first["title"] and first["reason"]
-    assert first["url"] == f"http://mad/v1/query/incidents/{first['key']}"
+    assert first["url"] == f"http://mad/#/incidents/{first['key']}"
 
 
 def test_a_fault_that_returns_within_the_cooldown_is_not_announced_twice(

@@ -30,7 +30,7 @@ from mad.sinks.hours import is_muted, quiet_until, windows_of, zone_of
 from mad.sinks.protocol import Notification, Refused, Retry, example_document
 
 ALERTMANAGER = shutil.which("prometheus-alertmanager")
-LINK = "https://mad.example.com/v1/query/incidents/INC-1"
+LINK = "https://mad.example.com/#/incidents/INC-1"
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use mad_core::export::{ClockFaultDocument, RankingDocument, prometheus_text};
+use mad_core::export::{ClockFaultDocument, RankingDocument, SeriesDocument, prometheus_text};
 use mad_core::pipeline::DeltaCheckpoint;
 use mad_core::time::ZonePolicy;
 use mad_core::wire::ColumnMap;
 use mad_core::wire::formats::TelemetryMemory;
-use mad_core::{CulpritConfig, Pipeline, Timestamp};
+use mad_core::{ChangeEvent, CulpritConfig, Pipeline, Timestamp};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use serde::Serialize;
@@ -297,6 +297,42 @@ impl EnginePipeline {
         self.json(py, |served| served.seen.codes(served.core.entities(), since))
     }
 
+    /// The recent rows of an entity or metric with their expected ranges; `null` without any.
+    #[pyo3(signature = (service, endpoint, metric=None))]
+    fn recent(
+        &self,
+        py: Python<'_>,
+        service: &str,
+        endpoint: &str,
+        metric: Option<&str>,
+    ) -> PyResult<Cow<'static, [u8]>> {
+        self.json(py, |served| SeriesDocument::of_entity(&served.core, service, endpoint, metric))
+    }
+
+    /// The known changes of some services from a moment up to another, the oldest first.
+    fn changes(
+        &self,
+        py: Python<'_>,
+        services: Vec<String>,
+        start: i64,
+        end: i64,
+    ) -> PyResult<Cow<'static, [u8]>> {
+        self.json(py, |served| {
+            let within = Timestamp::from_nanos(start)..=Timestamp::from_nanos(end);
+            let changes = served.core.history().changes().filter(|change| {
+                within.contains(&change.at) && services.iter().any(|one| **one == *change.service)
+            });
+            let document = |change: &ChangeEvent| ChangeRow {
+                at: change.at.to_string(),
+                service: change.service.to_string(),
+                kind: change.kind.clone(),
+                name: change.name.clone(),
+                version: change.version.clone(),
+            };
+            changes.map(document).collect::<Vec<_>>()
+        })
+    }
+
     /// The service graph: nodes, edges and counters.
     fn graph(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
         self.json(py, |served| served.core.graph().settled().document())
@@ -307,6 +343,16 @@ impl EnginePipeline {
     fn exposition(&self, py: Python<'_>, most: usize) -> PyResult<Cow<'static, [u8]>> {
         Ok(self.served.with(py, |served| prometheus_text(&served.core, most))?.into_bytes().into())
     }
+}
+
+/// A change of a service.
+#[derive(Serialize)]
+struct ChangeRow {
+    at: String,
+    service: String,
+    kind: String,
+    name: String,
+    version: String,
 }
 
 impl EnginePipeline {

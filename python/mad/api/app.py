@@ -24,6 +24,7 @@ from mad.api import (
     exposition,
     ingest,
     otlp,
+    overview,
     query,
     radar,
     remote_write,
@@ -34,6 +35,7 @@ from mad.api.bodies import BodiesInFlight
 from mad.api.cache import AnswerCache
 from mad.api.exposition import ScrapeRoute
 from mad.api.health import HealthProbe
+from mad.api.page import PageFiles
 from mad.api.protect import BodyLimit, Overload, QueryLane, ResponseHeaders
 from mad.api.service import Service
 from mad.api.stream import EventStreams
@@ -118,7 +120,9 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         engine.listeners.append(streams.publish)
+        engine.step_listeners.append(streams.publish_step)
         yield
+        engine.step_listeners.remove(streams.publish_step)
         engine.listeners.remove(streams.publish)
         health.close()
 
@@ -151,6 +155,7 @@ def create_app(
         ingest,
         otlp,
         remote_write,
+        overview,
         query,
         commands,
         alerts,
@@ -174,7 +179,7 @@ def create_app(
     connections = Connections(limits)
     cached = AnswerCache(BodyLimit(app, limits), lambda: engine.version)
     access = Access(
-        QueryLane(cached, limits, connections.unread_bytes),
+        PageFiles(QueryLane(cached, limits, connections.unread_bytes)),
         tokens=tokens,
         read_only=read_only,
         hosts=frozenset(hosts),

@@ -13,7 +13,7 @@ from pathlib import Path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mad.api.errors import ApiError
-from mad.api.paths import takes_batches
+from mad.api.paths import is_page, takes_batches
 from mad.errors import UsageError, reason
 
 SCOPES = ("read", "ingest", "admin")
@@ -205,7 +205,7 @@ class Access:
             # the route checks the signature
             scope["mad.principal"] = Principal(path.rpartition("/")[2], frozenset({"ingest"}))
             return None
-        if path in OPEN or path.startswith(OPEN_FOLDERS):
+        if path in OPEN or path.startswith(OPEN_FOLDERS) or is_page(path):
             scope["mad.principal"] = principal or ANONYMOUS
             return None
         if principal is None:

@@ -52,6 +52,8 @@ PARAMETERS = {
     "level": "Exact level of a log line, such as `ERROR`.",
     "trace_id": "Exact id of a trace.",
     "text": "Text that a log line contains.",
+    "search": "Part of a name, in any case of letters.",
+    "state": "State of a service.",
     "incident": "Id of an incident, such as `INC-9a729ac4abbfaddd`.",
     "kind": "Kind of the records in the body.",
     "partition": "Name of the shard that the sender writes, if it sends several at once.",

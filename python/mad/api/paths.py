@@ -11,3 +11,12 @@ def takes_batches(path: str) -> bool:
     """Whether a batch of telemetry is sent to this path."""
     known = ("/ingest", "/v1/changes", REMOTE_WRITE, *OTLP)
     return path in known or path.startswith(("/v1/ingest/", "/v1/webhooks/"))
+
+
+#: The path below which the files of the live page are.
+PAGE_PREFIX = "/page/"
+
+
+def is_page(path: str) -> bool:
+    """Whether a path is the live page or one of its files."""
+    return path == "/" or path.startswith(PAGE_PREFIX)

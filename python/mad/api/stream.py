@@ -13,11 +13,13 @@ from starlette.responses import StreamingResponse
 
 from mad.api.auth import Principal
 from mad.api.errors import ApiError
-from mad.api.service import Service, principal_of, service_of
+from mad.api.service import Service, principal_of, rfc3339, service_of
 
 router = APIRouter(prefix="/v1", tags=["Event stream"])
 
 Change = tuple[int, int, str]
+#: A place that no change has. Its text is the time up to which rows are judged.
+STEP = (-1, -1)
 #: Most changes that a reader may lag behind, most streams, and seconds between keep-alive comments.
 MAX_LAG = 1_000
 MAX_STREAMS = 200
@@ -40,6 +42,10 @@ class EventStreams:
         """Hands changes to every stream. The engine's thread calls this."""
         for queue, (loop, _) in list(self._queues.items()):
             loop.call_soon_threadsafe(self._enqueue, queue, changes)
+
+    def publish_step(self, watermark: int) -> None:
+        """Says to every stream that steps were closed. The engine's thread calls this."""
+        self.publish([(*STEP, str(rfc3339(watermark)))])
 
     def open_queue(self, reader: Principal) -> asyncio.Queue[Change | None]:
         """Opens a queue of future changes for a client; None in it ends the stream, for example
@@ -93,6 +99,8 @@ async def stream(
 ) -> StreamingResponse:
     """Changes of incidents as server-sent events: `opened`, `updated`, `acknowledged`, `closed`.
     An event `level` is a new level of a signal that became normal: `level_accepted`.
+    An event `step` has the time up to which rows are judged. It is sent when a step closes, and has
+    no id.
 
     A client that reconnects with `Last-Event-ID` first receives the changes that it missed.
     """
@@ -138,7 +146,9 @@ async def _events(
                 continue
             if next_one is None:
                 return
-            if place is None or next_one[:2] > place:
+            if next_one[:2] == STEP:
+                yield f'event: step\ndata: {{"watermark":"{next_one[2]}"}}\n\n'
+            elif place is None or next_one[:2] > place:
                 yield _event(next_one)
     finally:
         streams.close_queue(queue)

@@ -71,7 +71,11 @@ class Engine:
         #: Why the thread of the engine ended; empty while it runs.
         self.failure: str = ""
         self.listeners: list[Callable[[list[tuple[int, int, str]]], None]] = []
+        #: Called with the watermark (nanoseconds) when steps were closed.
+        self.step_listeners: list[Callable[[int], None]] = []
         self.config = config or Config()
+        self._step_nanos = int(float(self.config["features"]["step_seconds"]) * 1e9)
+        self._closed_steps = 0
         self._ticking = ticking
         self._jobs = JobQueue(queue_batches, queue_bytes)
         self._working: list[Job] = []
@@ -420,6 +424,11 @@ class Engine:
         changes, judge.changes = judge.changes, []
         for listener in self.listeners if changes else ():
             listener(changes)
+        watermark = self.pipeline.watermark or 0
+        if (closed := watermark // self._step_nanos) > self._closed_steps:
+            self._closed_steps = closed
+            for on_step in self.step_listeners:
+                on_step(watermark)
 
     def _tick_or_checkpoint(self) -> None:
         if self._outage.is_ending():

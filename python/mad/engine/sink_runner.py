@@ -240,9 +240,9 @@ class SinkRunner:
         documents = [_presented(one) for one in deliveries]
         link = ""
         if self._url and len(documents) > 1:
-            link = f"{self._url}/v1/query/incidents?active=true"
+            link = f"{self._url}/#/incidents?active=true"
         elif self._url:
-            link = f"{self._url}/v1/query/incidents/{quote(documents[0]['key'])}"
+            link = f"{self._url}/#/incidents/{quote(documents[0]['key'])}"
         return Notification(documents, link)
 
     def _drop(self, deliveries: Sequence[Delivery], reason: str) -> None:

@@ -23,6 +23,18 @@ _STEPS = 50_000
 
 
 NEWEST = Selection()
+#: The signals of requests by the fields of the JSON of a row.
+ROW_SIGNALS = frozenset(
+    {
+        "p50_latency_ms",
+        "p95_latency_ms",
+        "p99_latency_ms",
+        "error_rate",
+        "client_error_rate",
+        "slow_share",
+        "req_count",
+    }
+)
 Names = Mapping[str, str | None]
 """Values that columns must have; None allows any value."""
 
@@ -95,6 +107,89 @@ class Reader:
         return self._texts(
             f"SELECT data FROM incidents {where} ORDER BY start DESC, id LIMIT ? OFFSET ?",
             where.values_of(select.page),
+        )
+
+    def incident_lines(
+        self,
+        names: Names,
+        select: Selection = NEWEST,
+        *,
+        active: bool = False,
+        search: str | None = None,
+    ) -> tuple[int, Found[str]]:
+        """The number of incidents, and a page of them, newest start first, each as a line of JSON.
+        Names: service, endpoint, severity, status; `search` is part of the name."""
+        where = Where(names)
+        where.holds("status <> 'resolved'", active)
+        if search:
+            pattern = f"%{like_pattern(search)}%"
+            where.add("(service || ' ' || endpoint) LIKE ? ESCAPE '\\'", pattern)
+        (total,) = self._all(f"SELECT count(*) FROM incidents {where}", where.values_of_order())[0]
+        found = self._texts(
+            f"""SELECT json_object('id', id, 'service', service, 'endpoint', endpoint,
+            'severity', severity, 'status', status, 'start', data -> '$.start',
+            'end', data -> '$.end', 'line', data -> '$.explanation.line',
+            'culprit', data -> '$.culprit', 'reached', data -> '$.reached',
+            'requests', data -> '$.requests', 'errors', data -> '$.errors')
+            FROM incidents {where} ORDER BY start DESC, id LIMIT ? OFFSET ?""",
+            where.values_of(select.page),
+        )
+        return int(total), found
+
+    def severities_of_open_incidents(self) -> list[tuple[str, str]]:
+        """Service and severity of every open incident, and of each of its members."""
+        return self._all(
+            """SELECT service, severity FROM incidents WHERE status <> 'resolved'
+            UNION ALL SELECT DISTINCT member.value ->> 'service', severity
+            FROM incidents, json_each(data, '$.members') AS member
+            WHERE status <> 'resolved' AND member.value ->> 'service' <> incidents.service""",
+            (),
+        )
+
+    def service_steps(self, entities: Sequence[tuple[str, str]], within: TimeRange) -> list[Record]:
+        """Figures of services by step, oldest first: the sums of the requests and errors of their
+        endpoints, the 95th percentile of latency of the whole service, or else of its slowest
+        endpoint, and whether a row was flagged. `entities` are pairs of service and endpoint."""
+        names = json.dumps(entities)
+        return self._records(
+            """WITH asked AS (SELECT value ->> 0 AS service, value ->> 1 AS endpoint
+            FROM json_each(?)) SELECT r.service, r.at, sum(r.req_count) AS req_count,
+            sum(r.error_count) AS error_count, max(r.is_anomaly) AS is_anomaly,
+            coalesce((SELECT s.p95_latency_ms FROM services s WHERE s.service = r.service
+            AND s.endpoint = '' AND s.at = r.at), max(r.p95_latency_ms)) AS p95_latency_ms
+            FROM asked CROSS JOIN rows r ON r.service = asked.service
+            AND r.endpoint = asked.endpoint AND r.at >= ? AND r.at < ?
+            GROUP BY r.service, r.at ORDER BY r.at""",
+            (names, within.start, within.end),
+        )
+
+    def row_values(self, signal: str, names: Names, select: Selection) -> list[float | None]:
+        """The values of one of `ROW_SIGNALS` in rows, newest first. Names: service, endpoint."""
+        where = Where(names, select.within)
+        found = self._all(
+            f"SELECT data ->> '$.{signal}' FROM all_rows {where} ORDER BY at DESC LIMIT ? OFFSET ?",
+            where.values_of(select.page),
+        )
+        return [value for (value,) in found]
+
+    def point_values(self, names: Names, select: Selection) -> list[float | None]:
+        """The values of a metric, newest first. Names: service, resource, metric."""
+        where = Where(names, select.within)
+        found = self._all(
+            f"SELECT value FROM points {where} ORDER BY at DESC LIMIT ? OFFSET ?",
+            where.values_of(select.page),
+        )
+        return [value for (value,) in found]
+
+    def activity(self, incident: str, entity: str) -> list[Record]:
+        """What people did about an incident, oldest first: notes on it, commands on it, and mutes
+        of its entity (`payments /pay`)."""
+        return self._records(
+            """SELECT written_at, who, kind AS action, text FROM notes WHERE incident = ?
+            UNION ALL SELECT written_at, who, action, '' FROM audit WHERE refused = 0
+            AND outcome = 'done' AND (action IN ('acknowledge', 'resolve') AND target = ?
+            OR action IN ('mute', 'unmute') AND target = ?) ORDER BY written_at""",
+            (incident, incident, entity),
         )
 
     def incidents_of(self, service: str, endpoint: str, within: TimeRange) -> list[str]:

@@ -1,0 +1,131 @@
+// The parts of an incident: facts, causes, evidence, changes, log, traces.
+
+import { h } from "./dom.js";
+import { changeWords } from "./chart.js";
+import { between, clock, count, duration, entityName, latency, moment, plural, quantity, share, short, signalName, unitOf, visible } from "./format.js";
+import { incidentLink } from "./overview.js";
+import { sparkline } from "./spark.js";
+import { severityBadge } from "./states.js";
+import { path } from "./api.js";
+
+export const entityLink = (one) => path("#/entity", { service: one.service, endpoint: one.endpoint });
+
+const fact = (name, ...value) => [h("dt", {}, name), h("dd", {}, value)];
+
+export function facts(found) {
+  const isOpen = found.status !== "resolved";
+  const { slo } = found;
+  return h(
+    "dl",
+    { class: "facts" },
+    h("div", {}, fact("Started", `${moment(found.start)} UTC`)),
+    h("div", {}, fact("Ended", isOpen ? "Not yet" : `${moment(found.end)} UTC`)),
+    h("div", {}, fact("Duration", duration(between(found.start, found.end)), isOpen ? " so far" : "")),
+    found.requests ? h("div", {}, fact("Failed requests", h("b", {}, share(found.errors / found.requests)), h("small", {}, ` ${count(found.errors)} of ${count(found.requests)}`))) : null,
+    slo?.latency?.requests ? h("div", {}, fact(`Slower than ${latency(slo.latency_ms)}`, h("b", {}, share(slo.latency.bad / slo.latency.requests)), h("small", {}, ` ${count(slo.latency.bad)} of ${count(slo.latency.requests)}`))) : null,
+    slo?.errors ? h("div", {}, fact("Error budget used", h("b", {}, share(slo.errors.budget_share)), h("small", {}, ` of ${slo.window_days} days`))) : null,
+    h("div", {}, fact("Affected", plural(1 + found.reached, "endpoint or metric", "endpoints and metrics"))),
+    h("div", {}, fact("Confidence", h("span", { title: visible(found.explanation.confidence_rule) }, found.explanation.confidence))),
+  );
+}
+
+const sentences = (texts, tag = "ul") => h(tag, { class: "sentences" }, texts.map((one) => h("li", {}, visible(one))));
+
+export function roles(found) {
+  const { explanation, ranking } = found;
+  const box = (title, kind, ...content) => h("div", { class: `card role ${kind}` }, h("h2", {}, title), content);
+  const [first] = ranking.culprits;
+  const certainty = ranking.abstained || !first ? "No single culprit stands out." : `${share(first.score)} of the evidence points to it.`;
+  return h(
+    "div",
+    { class: "roles-grid" },
+    box("Root cause", "root", h("p", { class: "say" }, visible(explanation.root_cause || "Not known.")), h("p", { class: "hint" }, certainty), first ? h("p", {}, h("a", { href: entityLink(first) }, `See ${short(entityName({ service: first.service, endpoint: first.endpoint }), 50)}`)) : null),
+    box("First failure", "first", h("p", { class: "say" }, visible(explanation.first_failure || "Not known."))),
+    box("Impact", "impact", sentences(explanation.impact.slice(0, 4)), explanation.impact.length > 4 ? h("details", {}, h("summary", {}, "More about the impact"), sentences(explanation.impact.slice(4))) : null),
+  );
+}
+
+export function next({ explanation }) {
+  return h("div", { class: "card" }, h("h2", {}, "What to do next"), sentences(explanation.recommended_actions, "ol"));
+}
+
+export function explanation({ explanation }) {
+  return h(
+    "div",
+    { class: "card" },
+    h("h2", {}, "Likely causes"),
+    sentences(explanation.likely_causes),
+    h("h2", {}, "Why it was flagged"),
+    sentences(explanation.why_flagged),
+    h("details", {}, h("summary", {}, "Severity and confidence"), sentences(explanation.severity_evidence), h("p", { class: "hint" }, visible(explanation.confidence_rule))),
+  );
+}
+
+/** Evidence by culprit, one line for each signal, and the checks without a finding. */
+export function evidence({ ranking, explanation }, values) {
+  const table = (culprit, place) => {
+    const of = values.find((one) => one.service === culprit.service && one.endpoint === culprit.endpoint)?.values ?? {};
+    return h(
+      "div",
+      { class: "culprit" },
+      h("h3", {}, `${place + 1}. `, h("a", { href: entityLink(culprit) }, short(entityName({ service: culprit.service, endpoint: culprit.endpoint }), 80)), " ", severityBadge(culprit.severity)),
+      h("p", { class: "hint" }, `${share(culprit.score)} of the evidence, unusual since ${clock(culprit.onset)} UTC, ${plural(culprit.rows, "flagged row")}.`),
+      h("table", { class: "evidence" }, h("caption", { class: "unseen" }, `Evidence against ${entityName(culprit)}`), h("tbody", {}, culprit.evidence.map((one) => row(one, of[one.signal] ?? [])))),
+    );
+  };
+  return h(
+    "div",
+    { class: "card" },
+    h("h2", {}, ranking.culprits.length > 1 ? "Evidence, the likeliest culprit first" : "Evidence"),
+    ranking.culprits.length ? ranking.culprits.map(table) : h("p", {}, "No entity stands out as the culprit."),
+    h("h3", {}, "Checked, nothing found"),
+    sentences(explanation.checks),
+  );
+}
+
+function row(one, values) {
+  const unit = unitOf(one.signal);
+  const label = `${signalName(one.signal)} before and during the incident, at most ${quantity(one.value, unit)}`;
+  const flagged = values.map((value, place) => (value === one.value ? place : -1)).filter((place) => place >= 0);
+  return h(
+    "tr",
+    {},
+    h("th", { scope: "row" }, signalName(one.signal)),
+    h("td", { class: "trend" }, values.length > 1 ? sparkline(values, flagged.slice(0, 1), label, { width: 150 }) : null),
+    h("td", {}, visible(one.text ?? `${quantity(one.value, unit)}, expected ${quantity(one.expected, unit)}`)),
+  );
+}
+
+export function changesList(changes) {
+  return h(
+    "div",
+    { class: "card" },
+    h("h2", {}, "Changes"),
+    changes.length
+      ? h("ol", { class: "sentences" }, changes.map((one) => h("li", {}, `${moment(one.at)} UTC: ${changeWords(one)}`)))
+      : h("p", { class: "hint" }, "No deploy, flag or other change is known in the 30 minutes before it or during it."),
+  );
+}
+
+export function logs(log) {
+  if (!log) return null;
+  return h("div", { class: "card" }, h("h2", {}, "Most frequent log message"), h("p", { class: "hint" }, "Among the warnings and errors of the services during the incident."), h("pre", { class: "wrap" }, visible(log.sample)));
+}
+
+export function traces(found) {
+  if (!found.total_traces) return null;
+  const trace = (one) =>
+    h("li", {}, h("code", {}, short(visible(one.trace_id), 60)), `: failed first in ${visible(one.root_endpoint)}`, one.root_status ? ` with ${visible(one.root_status)}` : "", one.affected_chain.length > 1 ? h("small", {}, ` ${one.affected_chain.map(visible).join(" → ")}`) : null);
+  return h("div", { class: "card" }, h("h2", {}, plural(found.total_traces, "failed trace")), h("ul", { class: "sentences" }, found.sample_traces.map(trace)));
+}
+
+export function similar(found) {
+  return h(
+    "div",
+    { class: "card" },
+    h("h2", {}, "Similar past incidents"),
+    found.similar.length
+      ? h("ul", { class: "plain" }, found.similar.map((one) => h("li", {}, severityBadge(one.severity), " ", h("a", { href: incidentLink(one.id) }, `${moment(one.start)} UTC`), h("small", {}, `, ${duration(between(one.start, one.end))}`))))
+      : h("p", { class: "hint" }, "No earlier incident has the same pattern."),
+  );
+}

@@ -1,0 +1,126 @@
+// The page of one incident: what broke, since when, who is affected, why, and what to do.
+
+import { activity } from "./activity.js";
+import { ask } from "./api.js";
+import { chart, closeCharts, requestsTitle } from "./chart.js";
+import { announce, h } from "./dom.js";
+import { changesList, evidence, explanation, facts, logs, next, roles, similar, traces } from "./findings.js";
+import { clock, short, visible } from "./format.js";
+import { propagation } from "./map.js";
+import { markdown } from "./markdown.js";
+import { severityBadge, statusBadge } from "./states.js";
+
+/** The sentence of the incident: the first of the summary, without the times, which stand below. */
+export function titleOf(found) {
+  const [first] = found.explanation.summary.split(/, \d{4}-\d\d-\d\d \d\d:\d\d|, since \d{4}-\d\d-\d\d|\.\s/);
+  return visible(first).replace(/\.$/, "");
+}
+
+/** The state as people say it: an incident that no person resolved has expired. */
+export function stateOf(found, actions) {
+  if (found.status !== "resolved") return [found.status, ""];
+  const by = actions.findLast((one) => one.action === "resolve");
+  return by ? ["resolved", `by ${visible(by.who)}`] : ["expired", "closed, because nothing was unusual any more"];
+}
+
+export function incident(view, { name, reload }) {
+  const place = `v1/query/incidents/${encodeURIComponent(name)}`;
+  const known = new Map();
+  const slots = {};
+  const slot = (key, label) => (slots[key] = h("section", { class: `part ${key}`, "aria-label": label }));
+  const forms = activity(name, { changed: reload });
+  const article = h(
+    "article",
+    {},
+    slot("summary", "Summary"),
+    slot("roles", "Cause, first failure and impact"),
+    h(
+      "div",
+      { class: "two" },
+      h("div", {}, slot("charts", "Charts"), slot("map", "How it spread"), slot("evidence", "Evidence")),
+      h("div", {}, slot("next", "What to do next"), slot("why", "Explanation"), slot("changes", "Changes"), slot("log", "Log"), slot("traces", "Traces"), forms.element, slot("similar", "Similar incidents")),
+    ),
+  );
+
+  /** Draws a part again when what it shows has changed, so that nothing flickers and no focus is lost. */
+  function part(key, data, draw) {
+    const text = JSON.stringify(data);
+    if (known.get(key) === text) return;
+    known.set(key, text);
+    const drawn = draw();
+    slots[key].hidden = drawn === null;
+    slots[key].replaceChildren(...[drawn].flat().filter(Boolean));
+  }
+
+  async function refresh() {
+    const [found, context, actions] = await Promise.all([ask(place), ask(`${place}/context`), ask(`${place}/activity`)]);
+    if (!article.isConnected) view.replaceChildren(article);
+    const state = stateOf(found, actions.data);
+    document.title = `${found.severity}: ${short(titleOf(found), 80)}`;
+    const { series, history, notes, ...one } = found;
+    part("summary", [one, state], () => head(found, state, actions.data, context));
+    part("roles", one, () => roles(found));
+    part("charts", [series, context.changes], () => charts(found, context.changes));
+    part("map", [one.chain, one.members, one.ranking.culprits], () => propagation(found));
+    part("evidence", [one.ranking, one.explanation.checks, context.evidence], () => evidence(found, context.evidence));
+    part("next", one.explanation, () => next(found));
+    part("why", one.explanation, () => explanation(found));
+    part("changes", context.changes, () => changesList(context.changes));
+    part("log", context.log, () => logs(context.log));
+    part("traces", context.traces, () => traces(context.traces));
+    part("similar", one.similar, () => similar(found));
+    forms.update(found, actions.data, state);
+  }
+
+  return { refresh, close: closeCharts, on: new Set(["incident"]) };
+}
+
+function head(found, [state, by], actions, context) {
+  return [
+    h("nav", { class: "crumbs", "aria-label": "Path" }, h("a", { href: "#/incidents" }, "Incidents"), ` / ${visible(found.id)}`),
+    h("h1", {}, titleOf(found)),
+    h("p", { class: "badges" }, severityBadge(found.severity), statusBadge(state), by ? h("span", { class: "hint" }, by) : null, found.flapping ? h("span", { class: "hint" }, "It comes and goes.") : null),
+    facts(found),
+    h(
+      "div",
+      { class: "buttons" },
+      copyButton("Copy as Markdown", () => markdown(found, state, actions, context, location.href)),
+      copyButton("Copy link", () => location.href),
+    ),
+  ];
+}
+
+function copyButton(words, text) {
+  const button = h("button", { type: "button" }, words);
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(text());
+      announce("Copied.");
+      button.textContent = "Copied";
+    } catch {
+      // without a secure connection the browser forbids it: the text is selected for copying by hand
+      const field = h("textarea", { class: "copy", readonly: true, "aria-label": "Text to copy" });
+      field.value = text();
+      button.after(field);
+      field.select();
+      button.textContent = "Copy the selected text";
+    }
+    setTimeout(() => (button.textContent = words), 2500);
+  });
+  return button;
+}
+
+function charts(found, changes) {
+  closeCharts();
+  const { series } = found;
+  if (!series) return h("p", { class: "note" }, "The rows of this incident are no longer kept.");
+  const range = { incident: found, changes };
+  const drawn = series.count.length
+    ? [
+        chart(series, ["p95_latency_ms", "p50_latency_ms"], { title: "Latency", ...range }),
+        chart(series, ["error_rate"], { title: "Error rate", ...range }),
+        found.signals.includes("req_count") ? chart(series, ["req_count"], { title: requestsTitle(series), ...range }) : null,
+      ]
+    : series.signals.map((one) => chart(series, [one.name], { title: visible(one.name), ...range }));
+  return [h("h2", {}, `What happened, around ${clock(found.start)} UTC`), ...drawn];
+}
