@@ -29,8 +29,19 @@ struct Regular {
     /// The first and the newest reading of the time in which it was regular, nanoseconds.
     since: i64,
     last: i64,
-    /// The clock at which the time to catch up ends; None outside of it.
-    catches_up: Option<i64>,
+    /// The time to catch up; None outside of it.
+    catches_up: Option<CatchUp>,
+}
+
+/// The time in which a host that returned sends what it kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct CatchUp {
+    /// The clock at which it ends.
+    ends: i64,
+    /// The newest reading in it.
+    newest: i64,
+    /// Whether the silence before was long enough for an outage.
+    is_outage: bool,
 }
 
 /// Decides for which hosts the watermark waits, in event time.
@@ -42,8 +53,9 @@ struct Regular {
 /// clock is further than such a pause ahead of its newest reading, it is *missed*: the watermark
 /// stays at that reading, for at most `wait_for_source_seconds` of the clock. When a missed host
 /// sends again, the watermark stays for as long as the silence lasted, at most 20 seconds more, in
-/// which the host catches up. Then it has to be regular for 60 seconds before it is missed again, so
-/// that a host that lags all the time delays nothing.
+/// which the host catches up. If it is not on time then, or was silent for less than 20 seconds, it has
+/// to be regular for 60 seconds before it is missed again, so that a host that lags all the time
+/// delays nothing.
 ///
 /// A host that does not return within the time was waited for in vain. After three such waits in a
 /// row the watermark waits for no host until one returns late with records of its silence: where
@@ -102,7 +114,8 @@ impl SourceWaits {
             }
             return;
         };
-        if known.catches_up.is_some() {
+        if let Some(catches_up) = &mut known.catches_up {
+            catches_up.newest = catches_up.newest.max(at);
             return;
         }
         let silence = clock.saturating_sub(known.last);
@@ -111,7 +124,8 @@ impl SourceWaits {
                 self.in_vain = 0;
             }
             let ends = clock.saturating_add(silence.min(CATCH_UP));
-            known.catches_up = Some(ends);
+            let is_outage = silence > CATCH_UP;
+            known.catches_up = Some(CatchUp { ends, newest: at, is_outage });
             self.look_at = self.look_at.min(ends);
         } else if is_on_time {
             if at.saturating_sub(known.last) > pause {
@@ -137,9 +151,13 @@ impl SourceWaits {
         let mut next = clock.saturating_add(pause);
         self.hosts.retain(|_, host| {
             let last = host.last;
-            if let Some(ends) = host.catches_up {
+            if let Some(CatchUp { ends, newest, is_outage }) = host.catches_up {
                 if clock >= ends {
-                    *host = Regular { since: clock, last: clock, catches_up: None };
+                    // one that is on time again after an outage is regular
+                    let is_regular = is_outage && clock.saturating_sub(newest) <= pause;
+                    let (since, last) =
+                        if is_regular { (host.since, newest) } else { (clock, clock) };
+                    *host = Regular { since, last, catches_up: None };
                 } else {
                     missed = Some(missed.map_or(last, |missed| missed.min(last)));
                     next = next.min(ends);

@@ -92,6 +92,8 @@ proptest! {
         fleet.seconds(before, |_| false, usize::MAX);
         fleet.seconds(seconds, |host| host == 0, usize::MAX);
         prop_assert!(fleet.lag() <= 180 + 60);
+        fleet.seconds(50, |_| false, returns);
+        fleet.seconds(seconds, |host| host == 0 && seconds > 40, usize::MAX);
         fleet.seconds(240, |_| false, returns);
         prop_assert_eq!(fleet.late(), 0);
         // the watermark follows the clock again
