@@ -14,7 +14,7 @@ JOBS   ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo serve-demo test test-rust test-real properties test-python test-panic test-tables test-field lint quality quality-shop quality-public quality-early quality-spans quality-cascades quality-lasting quality-calm bench-core bench-metrics bench-graph bench-storm bench bench-service bench-sources bench-overload soak faults quality-late quality-culprits quality-words quality-ablation bench-culprits fuzz clean
+.PHONY: help demo serve-demo demo-live test test-rust test-real properties test-python test-panic test-tables test-field lint quality quality-shop quality-public quality-early quality-spans quality-cascades quality-lasting quality-calm bench-core bench-metrics bench-graph bench-storm bench bench-service bench-page bench-sources bench-overload soak faults quality-late quality-culprits quality-words quality-ablation bench-culprits fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,12 @@ demo: $(VENV)/.installed ## simulate a shop, find its incident, name the culprit
 
 serve-demo: $(VENV)/.installed $(VENV)/.tested ## run the live service with a demo shop and a failure
 	@$(BIN)/mad serve --demo
+
+# prints one address; Ctrl-C stops the server and the shop
+demo-live: $(VENV)/.installed $(VENV)/.tested ## open the live page over a demo shop that breaks after a minute
+	@$(BIN)/mad serve --demo --port $(or $(PORT),0) --scenario all --accelerate 30 2>&1 | awk \
+	  '/listens on/ { sub(/;/, "", $$4); print "Open " $$4 "/  (a service breaks after about a minute; Ctrl-C stops everything)"; fflush() } \
+	   /^mad: |[Ee]rror/ { print; fflush() }'
 
 test: lint test-rust test-python test-panic test-tables test-field ## run all tests; names the tests that it left out
 	@DATA="$(DATA)" FIELD="$(FIELD)" sh tests/left_out.sh
@@ -148,6 +154,9 @@ bench-graph: $(VENV)/.installed $(VENV)/.tested ## measure a service graph of a 
 
 bench-service: $(VENV)/.installed $(VENV)/.tested ## measure the live service
 	$(BIN)/python benches/service.py
+
+bench-page: $(VENV)/.installed $(VENV)/.tested ## measure the live page in Chromium
+	$(BIN)/python benches/page.py
 
 bench-sources: $(VENV)/.installed $(VENV)/.tested ## measure the receivers of OpenTelemetry and Prometheus, Kafka, and access logs
 	$(BIN)/python benches/sources.py

@@ -366,7 +366,7 @@ def rules() -> dict[str, Any]:
     incident = (
         "{{ $labels.service }} {{ $labels.endpoint }}: incident {{ $labels.incident }}",
         "Most likely culprit: {{ $labels.culprit_service }} {{ $labels.culprit_endpoint }}. "
-        "Evidence and next steps: /v1/query/incidents/{{ $labels.incident }} of mad.",
+        "Evidence and next steps: /#/incidents/{{ $labels.incident }} of mad.",
     )
     open_incident = 'mad_incident_info{{status="open", severity="{}"}}'.format
     found = [

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from mad.api.errors import not_found
 from mad.api.failed_traces import correlation
 from mad.api.service import Json, Service, query_time, rfc3339, service_of
-from mad.engine.overview import ServiceState, of_states
+from mad.engine.overview import ServiceState
 from mad.journal.reader import ROW_SIGNALS
 from mad.journal.selection import Page, Selection, TimeRange
 
@@ -67,7 +67,9 @@ def services(
     percentile of each step of the last `minutes`. `states` counts all services by state."""
     service = service_of(request)
     pipeline, reader = service.engine.pipeline, service.reader
-    found = of_states(pipeline.states(), reader.severities_of_open_incidents())
+    found = service.overview.services(
+        service.engine.version, pipeline.states, reader.severities_of_open_incidents
+    )
     step = int(float(service.engine.config["features"]["step_seconds"]) * 1e9)
     end = (pipeline.watermark or 0) // step * step
     chosen = [

@@ -20,6 +20,7 @@ from mad.api.errors import ApiError
 from mad.api.health import HealthProbe
 from mad.config.server import HttpLimits, WebhookSecrets
 from mad.engine import Engine
+from mad.engine.overview import Overview
 from mad.engine.sink_runner import SinkPool
 from mad.engine.source_runner import SourcePool
 from mad.journal.query import Found
@@ -58,6 +59,8 @@ class Service:
     inputs: SourcePool = field(default_factory=SourcePool)
     #: The receivers of notifications.
     sinks: SinkPool = field(default_factory=SinkPool)
+    #: The state of all services, for the page.
+    overview: Overview = field(default_factory=Overview)
     #: The secrets of webhooks that are signed.
     webhooks: WebhookSecrets = field(default_factory=WebhookSecrets)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,8 @@ ORDER = (
     "muted",
     "disabled",
 )
+#: Service and severity of open incidents and of their members.
+Incidents = Iterable[tuple[str, str]]
 _RANK = {state: rank for rank, state in enumerate(ORDER)}
 
 
@@ -74,7 +77,26 @@ def _reason(state: dict[str, Any]) -> str:
     return f"{name}: {state['reason']}" if name else str(state["reason"])
 
 
-def of_states(states: bytes, incidents: Iterable[tuple[str, str]]) -> list[ServiceState]:
+class Overview:
+    """All services, counted again only when the version of the engine has changed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._version = -1
+        self._services: list[ServiceState] = []
+
+    def services(
+        self, version: int, states: Callable[[], bytes], incidents: Callable[[], Incidents]
+    ) -> list[ServiceState]:
+        """All services, worst first, at a version of the engine."""
+        with self._lock:
+            if version != self._version:
+                self._services = of_states(states(), incidents())
+                self._version = version
+            return self._services
+
+
+def of_states(states: bytes, incidents: Incidents) -> list[ServiceState]:
     """All services, worst first and then by name: from the states of the pipeline, and the service
     and severity of every open incident and of its members."""
     found: dict[str, ServiceState] = {}

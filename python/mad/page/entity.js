@@ -92,12 +92,12 @@ const sentence = (text) => `${entityName({ service: text.charAt(0).toUpperCase()
 function charts(found, of) {
   const drawn = CHARTS.map(([title, names]) => chart(found, names, { title: `${title ?? requestsTitle(found)}${of ? ` of ${short(entityName(of), 60)}` : ""}`, changes: found.changes }));
   const metrics = found.count.length ? [] : found.signals.map((one) => chart(found, [one.name], { title: entityName({ service: one.name }), changes: found.changes }));
-  return h("section", { class: "charts", "aria-label": "Charts" }, drawn, metrics);
+  return h("section", { class: "chart-grid", "aria-label": "Charts" }, drawn, metrics);
 }
 
 function members(states) {
   const row = (one) =>
-    h("tr", {}, h("th", { scope: "row" }, h("a", { href: linkOf(one) }, short(entityName({ endpoint: one.endpoint, metric: one.metric }), 80))), h("td", {}, stateBadge(one.state)), h("td", { class: "reason" }, sentence(one.reason)));
+    h("tr", {}, h("th", { scope: "row" }, h("a", { href: linkOf(one) }, one.endpoint || one.metric ? short(entityName({ endpoint: one.endpoint, metric: one.metric }), 80) : "all endpoints")), h("td", {}, stateBadge(one.state)), h("td", { class: "reason" }, sentence(one.reason)));
   return h(
     "section",
     { class: "card" },
@@ -111,7 +111,7 @@ function past(lines) {
   return h(
     "section",
     { class: "card" },
-    h("h2", {}, lines.total ? plural(lines.total, "incident") : "No incident so far"),
+    h("h2", {}, lines.total ? `${plural(lines.total, "incident")} began here` : "No incident began here"),
     h("ul", { class: "plain" }, lines.data.map((one) => h("li", {}, severityBadge(one.severity), " ", statusBadge(one.status), " ", h("a", { href: incidentLink(one.id) }, short(sentenceOf(one), 160)), h("small", {}, ` ${moment(one.start)}`)))),
   );
 }

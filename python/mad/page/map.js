@@ -8,6 +8,8 @@ const WIDTH = 210;
 const HEIGHT = 58;
 const GAP_X = 64;
 const GAP_Y = 22;
+/** Between callers and called on a narrow screen, for the arrow. */
+const GAP_TALL = 34;
 /** Most entities in the map. */
 const MOST = 12;
 
@@ -64,14 +66,21 @@ export function propagation(found) {
   if (nodes.size < 2) return null;
   link(nodes, found.chain);
   const placed = columns(nodes);
-  const rows = Math.max(...placed.map((one) => one.length));
-  const size = [placed.length * (WIDTH + GAP_X) - GAP_X + 4, rows * (HEIGHT + GAP_Y) - GAP_Y + 4];
-  placed.forEach((column, x) => {
-    const top = (rows - column.length) * (HEIGHT + GAP_Y) * 0.5;
-    column.forEach((node, y) => Object.assign(node, { x: x * (WIDTH + GAP_X) + 2, y: top + y * (HEIGHT + GAP_Y) + 2 }));
+  const widest = Math.max(...placed.map((one) => one.length));
+  // on a narrow screen callers stand above those they call
+  const isTall = innerWidth < 700;
+  const across = (count) => count * (WIDTH + (isTall ? GAP_Y : GAP_X)) - (isTall ? GAP_Y : GAP_X) + 4;
+  const down = (count) => count * (HEIGHT + (isTall ? GAP_TALL : GAP_Y)) - (isTall ? GAP_TALL : GAP_Y) + 4;
+  const size = isTall ? [across(widest), down(placed.length)] : [across(placed.length), down(widest)];
+  placed.forEach((nodesOfColumn, column) => {
+    const first = isTall ? 0 : (widest - nodesOfColumn.length) / 2;
+    nodesOfColumn.forEach((node, place) => {
+      const [x, y] = isTall ? [place, column] : [column, first + place];
+      Object.assign(node, { x: x * (WIDTH + (isTall ? GAP_Y : GAP_X)) + 2, y: y * (HEIGHT + (isTall ? GAP_TALL : GAP_Y)) + 2 });
+    });
   });
   const all = [...nodes.values()];
-  const arrows = all.flatMap((node) => node.callers.map((name) => arrow(nodes.get(name), node)));
+  const arrows = all.flatMap((node) => node.callers.map((name) => arrow(nodes.get(name), node, isTall)));
   const svg = s(
     "svg",
     { viewBox: `0 0 ${size[0]} ${size[1]}`, width: size[0], height: size[1], class: "map", role: "group", "aria-label": "Entities of the incident. Arrows point from caller to called." },
@@ -84,9 +93,9 @@ export function propagation(found) {
   return h("div", { class: "card" }, h("h2", {}, "How it spread"), h("p", { class: "hint" }, hasArrows ? "Arrows point from the caller to the called." : "No calls between these are known. They became unusual at the same time."), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Map" }, svg), words);
 }
 
-function arrow(from, to) {
+function arrow(from, to, isTall) {
   const [x1, y1, x2, y2] = [from.x + WIDTH, from.y + HEIGHT / 2, to.x, to.y + HEIGHT / 2];
-  const isBack = x2 <= x1;
+  const isBack = isTall || x2 <= x1;
   const d = isBack ? `M${from.x + WIDTH / 2} ${from.y + HEIGHT}L${to.x + WIDTH / 2} ${to.y}` : `M${x1} ${y1}C${x1 + 30} ${y1} ${x2 - 30} ${y2} ${x2} ${y2}`;
   return s("path", { d, class: "arrow", "marker-end": "url(#head)" });
 }

@@ -34,6 +34,9 @@ function row(one) {
   ];
 }
 
+/** How far a new service is, in words. */
+const learning = (one) => (one ? `${short(visible(one.service), 40)} is ${visible(one.reason).replace(/^.*?: learning/, "learning")}.` : "");
+
 export function overview(view, { parameters, navigate }) {
   let search = parameters.get("search") ?? "";
   let state = parameters.get("state") ?? "";
@@ -105,9 +108,10 @@ export function overview(view, { parameters, navigate }) {
     content.hidden = isEmpty;
     empty.replaceChildren(...(isEmpty ? emptyStore() : []));
     const bad = (newest.states.critical ?? 0) + (newest.states.warning ?? 0);
+    const isLearning = newest.states.unknown === newest.services;
     lead.textContent = isEmpty
       ? ""
-      : `${bad ? `${plural(bad, "service has", "services have")} an open incident` : "No service has an open incident"}. ${plural(newest.services, "service")}, judged up to ${moment(newest.watermark)} UTC.`;
+      : `${isLearning ? `Too new to judge: ${learning(newest.data[0])} ` : ""}${bad ? `${plural(bad, "service has", "services have")} an open incident` : "No service has an open incident"}. ${plural(newest.services, "service")}, judged up to ${moment(newest.watermark)} UTC.`;
     document.title = bad ? `(${bad}) mad: services` : "mad: services";
     drawTiles();
     drawOpen(lines);

@@ -4,6 +4,10 @@ import { h } from "./dom.js";
 
 const PAGE = 50;
 const SPARE = 6;
+/** Milliseconds without scrolling after which missing pages are loaded, and after which a failed load
+ * is tried again. */
+const SETTLED = 60;
+const AGAIN = 1500;
 
 export class WindowedList {
   /** `load(offset, limit)` gives `{ total, data }`; `row(item, place)` gives the content of a row, the
@@ -41,6 +45,7 @@ export class WindowedList {
   close() {
     removeEventListener("scroll", this.redraw);
     removeEventListener("resize", this.redraw);
+    clearTimeout(this.settling);
     this.generation += 1;
   }
 
@@ -78,6 +83,14 @@ export class WindowedList {
     return done;
   }
 
+  #loadAll(pages) {
+    const loads = [...pages].map((page) => this.#load(page));
+    Promise.all(loads).then(this.redraw, () => {
+      for (const page of pages) this.loading.delete(page);
+      this.settling = setTimeout(this.redraw, AGAIN);
+    });
+  }
+
   draw() {
     const height = this.height();
     this.body.style.height = `${this.total * height}px`;
@@ -91,20 +104,16 @@ export class WindowedList {
       known.element.remove();
       this.shown.delete(place);
     }
-    let isMissing = false;
+    const missing = new Set();
     for (const place of range) {
       const page = Math.floor(place / PAGE);
       const item = this.pages.get(page)?.[place % PAGE];
-      if (!item) {
-        if (!this.pages.has(page)) {
-          isMissing = true;
-          this.#load(page).then(this.redraw, () => this.loading.delete(page));
-        }
-        continue;
-      }
-      this.#show(place, item, height);
+      if (item) this.#show(place, item, height);
+      else if (!this.pages.has(page)) missing.add(page);
     }
-    this.element.setAttribute("aria-busy", String(isMissing));
+    this.element.setAttribute("aria-busy", String(missing.size > 0));
+    clearTimeout(this.settling);
+    if (missing.size) this.settling = setTimeout(() => this.#loadAll(missing), SETTLED);
     if (this.pending !== undefined) this.#focus(this.pending);
   }
 
