@@ -158,7 +158,8 @@ impl Timestamp {
         value.checked_mul(unit).map(Self).ok_or(TimeError::OutOfRange)
     }
 
-    /// From seconds since the epoch with a fraction, to the microsecond.
+    /// From a number since the epoch with a fraction, to the microsecond; its unit is found as in
+    /// [`parse`](Self::parse).
     ///
     /// # Errors
     ///
@@ -170,7 +171,13 @@ impl Timestamp {
         if value.fract() == 0.0 && value.abs() < 9e18 {
             return Self::from_epoch(value as i64);
         }
-        let micros = (value * 1e6).round();
+        // the unit follows from the size, as of whole numbers
+        let of_second = match value.abs() {
+            ..1e11 => 1e6,
+            ..1e14 => 1e3,
+            _ => 1.0,
+        };
+        let micros = (value * of_second).round();
         if micros.abs() < 9.2e15 {
             Ok(Self(micros as i64 * 1_000))
         } else {

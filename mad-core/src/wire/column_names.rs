@@ -30,6 +30,8 @@ const TIMES: &[&str] = &[
     "start_time_unix",
     "eventtime",
     "realtime_timestamp",
+    "edge_start_timestamp",
+    "t_date",
     "date",
 ];
 const SERVICES: &[&str] = &[
@@ -57,6 +59,7 @@ const SERVICES: &[&str] = &[
     "kubernetes_container_name",
     "program",
     "syslog_identifier",
+    "cloud_role_name",
     "system",
 ];
 const ENDPOINTS: &[&str] = &[
@@ -76,6 +79,7 @@ const ENDPOINTS: &[&str] = &[
     "http_url",
     "request_url",
     "request_line",
+    "client_request_uri",
     "request",
     "http_path",
     "rpc_method",
@@ -105,6 +109,7 @@ const STATUSES: &[&str] = &[
     "downstream_status",
     "origin_status",
     "elb_status_code",
+    "edge_response_status",
     "status",
     "code",
     "upstream_status",
@@ -129,12 +134,16 @@ pub(super) const LATENCIES: &[(&str, f64)] = &[
     ("duration", 1.0),
     ("elapsed_time", 1.0),
     ("took", 1.0),
+    ("latencies_request", 1.0),
+    ("latency_total", 1.0),
+    ("response_latency", 1.0),
     ("request_time", 1000.0),
     ("request_duration", 1.0),
     ("response_duration", 1.0),
     ("time_taken", 1.0),
     ("http_req_duration", 1.0),
     ("event_duration", 1e-6),
+    ("edge_time_to_first_byte", 1.0),
     ("upstream_response_time", 1000.0),
     ("target_processing_time", 1000.0),
     ("time_total", 1000.0),
@@ -172,6 +181,7 @@ const LEVELS: &[&str] = &[
     "priority",
     "severity_number",
     "log_severity",
+    "s",
 ];
 const TRACES: &[&str] = &["traceid", "trace", "dd_trace_id"];
 const SPAN_STATUSES: &[&str] = &["status_code", "otel_status_code"];

@@ -22,7 +22,8 @@ const MOST_KEYS: usize = 4_096;
 /// Rank of an object or array in the place of a field: anything else is better.
 const NO_SCALAR: u16 = u16::MAX - 1;
 /// Keys under which wrappers of log lines keep the line, which may be JSON itself.
-const LINES: [&str; 6] = ["log", "message", "msg", "MESSAGE", "line", "body"];
+const LINES: [&str; 8] =
+    ["log", "message", "@message", "msg", "MESSAGE", "line", "body", "properties"];
 
 /// The keys of an input that stand for fields, as far as they are known.
 #[derive(Debug, Clone)]

@@ -100,6 +100,18 @@ fn loggers_write_their_times_and_levels_in_many_forms() {
             "ERROR 1",
         ),
         (
+            "postgresql.csv",
+            "2026-01-06 10:45:00.123 UTC,\"u\",\"db\",33,\"[local]\",65,1,\"SELECT\",2026-01-06 10:45:00 UTC,3/4,0,LOG,00000,\"x\",,,,,,,,,\"psql\",\"client backend\",,0\n\
+             2026-01-06 10:45:02.500 UTC,\"u\",\"db\",33,\"[local]\",65,1,\"SELECT\",2026-01-06 10:45:00 UTC,3/4,0,ERROR,42P01,\"x\",,,,,,\"select\",15,,\"psql\",\"client backend\",,0\n",
+            "ERROR 1",
+        ),
+        (
+            "mysql-slow.log",
+            "# Time: 2026-01-06T10:45:00.123456Z\n# User@Host: root[root] @ localhost []\n# Query_time: 2.0\n\
+             # Time: 2026-01-06T10:45:02.500000Z\n# User@Host: root[root] @ localhost []\n# Query_time: 2.0\n",
+            "",
+        ),
+        (
             "catalina.out",
             "06-Jan-2026 10:45:00.123 INFO [main] org.apache.X.y Server\n\
              06-Jan-2026 10:45:02.500 SEVERE [main] org.apache.X.y Failed\n",

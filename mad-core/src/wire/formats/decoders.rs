@@ -9,8 +9,9 @@ use super::output::Output;
 use super::sink::FormatSink;
 use super::unit::Unit;
 use super::{
-    access, container, detect, elastic, jaeger, json_logs, lines, load, nginx_status, otlp, own,
-    prometheus, table, text_log, zipkin,
+    access, container, detect, elastic, jaeger, json_logs, line_metrics, lines, load,
+    log_documents, metric_documents, nginx_status, otlp, own, prometheus, table, text_log,
+    trace_documents, zipkin,
 };
 use crate::error::{Error, Result};
 use crate::telemetry::{Record, Rejections};
@@ -57,6 +58,15 @@ pub fn decoder(
         FileFormat::PrometheusApi => {
             Box::new(DocumentDecoder::new(prometheus::ApiReader::new(options)))
         }
+        FileFormat::TracesJson => {
+            Box::new(DocumentDecoder::new(trace_documents::TraceDocuments::new(options)))
+        }
+        FileFormat::MetricsJson => {
+            Box::new(DocumentDecoder::new(metric_documents::MetricDocuments::new(options)))
+        }
+        FileFormat::JsonLogs if log_documents::is_log_document(first) => {
+            Box::new(DocumentDecoder::new(log_documents::LogDocuments::new(options, first)))
+        }
         FileFormat::PrometheusText => Box::new(prometheus::TextDecoder::new(options)),
         FileFormat::RemoteWrite => Box::new(prometheus::RemoteWriteDecoder::new(options)),
         FileFormat::Jmeter if text().trim_start().starts_with('<') => {
@@ -64,6 +74,12 @@ pub fn decoder(
         }
         FileFormat::Jmeter => {
             Box::new(table::TableDecoder::new(Box::new(load::JmeterReader::new(options))))
+        }
+        FileFormat::Hey => {
+            Box::new(table::TableDecoder::new(Box::new(load::HeyReader::new(options))))
+        }
+        FileFormat::Ab => {
+            Box::new(table::TableDecoder::new(Box::new(load::AbReader::new(options))))
         }
         FileFormat::JmeterXml => Box::new(load::JmeterXmlDecoder::new(options)),
         FileFormat::K6 if !text().trim_start().starts_with('{') => {
@@ -126,6 +142,12 @@ fn line_reader(
         FileFormat::NginxStatus => Box::new(nginx_status::StatusReader::new(options)),
         FileFormat::K6 => Box::new(load::K6JsonReader::new(options)),
         FileFormat::Locust => Box::new(load::WorkersReader::new(options)),
+        FileFormat::Gatling => Box::new(load::GatlingReader::new(options)),
+        FileFormat::Vegeta => Box::new(load::VegetaReader::new(options)),
+        FileFormat::Squid => Box::new(access::SquidReader::new(options)),
+        FileFormat::Influx | FileFormat::Graphite => {
+            Box::new(line_metrics::MetricLines::new(format, options))
+        }
         FileFormat::Wrk => Box::new(load::WrkReader::default()),
         _ => return Ok(None),
     }))

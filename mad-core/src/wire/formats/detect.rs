@@ -1,14 +1,20 @@
 //! The rules that find the format of a file.
 
-use super::access::{elb_format, is_clf, is_envoy, is_haproxy, is_iis};
+use super::access::{elb_format, is_clf, is_envoy, is_haproxy, is_iis, is_squid};
 use super::container_line::runtime_of;
 use super::format::FileFormat;
 use super::json_logs::is_json_log;
-use super::load::{LocustTable, is_jmeter, is_k6, is_k6_json, is_report, is_wrk};
+use super::line_metrics::metric_line;
+use super::load::{
+    LocustTable, is_ab, is_gatling, is_hey, is_jmeter, is_k6, is_k6_json, is_report, is_vegeta,
+    is_wrk,
+};
 use super::log_time::leading_time;
 use super::nginx_status::is_status;
-use super::text_log::is_kafka;
-use super::{elastic, jaeger, otlp, prometheus, zipkin};
+use super::text_log::{is_kafka, is_postgres};
+use super::{
+    elastic, jaeger, log_documents, metric_documents, otlp, prometheus, trace_documents, zipkin,
+};
 use crate::wire::Format;
 use crate::wire::text::BOM;
 
@@ -20,11 +26,14 @@ type Test = fn(&[u8]) -> bool;
 
 /// The formats in JSON, and those that are neither JSON nor lines of text. The first that fits is
 /// taken.
-const JSON: [(Test, FileFormat); 5] = [
+const JSON: [(Test, FileFormat); 8] = [
     (otlp::is_json, FileFormat::OtlpJson),
     (jaeger::is_jaeger, FileFormat::Jaeger),
     (elastic::is_elastic, FileFormat::Elastic),
+    (trace_documents::is_traces, FileFormat::TracesJson),
+    (metric_documents::is_metrics, FileFormat::MetricsJson),
     (zipkin::is_zipkin, FileFormat::Zipkin),
+    (log_documents::is_answer, FileFormat::JsonLogs),
     (prometheus::is_api, FileFormat::PrometheusApi),
 ];
 const OTHERS: [(Test, FileFormat); 3] = [
@@ -73,10 +82,23 @@ fn detect(name: &str, first: &[u8]) -> Option<FileFormat> {
     if is_locust(header) {
         return Some(FileFormat::Locust);
     }
+    if is_gatling(header) {
+        return Some(FileFormat::Gatling);
+    }
+    if is_hey(header) {
+        return Some(FileFormat::Hey);
+    }
+    if is_ab(header) {
+        return Some(FileFormat::Ab);
+    }
     if is_wrk(header) || text.lines().take(5).any(is_wrk) {
         return Some(FileFormat::Wrk);
     }
-    of_lines(name, text).or(match Format::sniff(first) {
+    let found = of_lines(name, text);
+    if found.is_none() && log_documents::is_log_document(first) {
+        return Some(FileFormat::JsonLogs);
+    }
+    found.or(match Format::sniff(first) {
         Format::JsonLines => Some(FileFormat::JsonLines),
         Format::Csv if is_text(first) => Some(FileFormat::Csv),
         Format::Csv => None,
@@ -111,22 +133,27 @@ pub(super) fn of_lines(name: &str, text: &str) -> Option<FileFormat> {
     } else {
         &lines
     };
-    let rules: [fn(&str) -> Option<FileFormat>; 12] = [
+    let rules: [fn(&str) -> Option<FileFormat>; 15] = [
         |line| is_report(line).then_some(FileFormat::Locust),
         |line| is_k6_json(line).then_some(FileFormat::K6),
+        |line| is_vegeta(line).then_some(FileFormat::Vegeta),
         |line| is_status(line).then_some(FileFormat::NginxStatus),
         |line| is_envoy(line).then_some(FileFormat::Envoy),
         |line| is_haproxy(line).then_some(FileFormat::Haproxy),
         |line| is_clf(line).then_some(FileFormat::Combined),
         elb_format,
         |line| is_iis(line).then_some(FileFormat::Iis),
+        |line| is_squid(line).then_some(FileFormat::Squid),
+        metric_line,
         runtime_of,
         |line| is_json_log(line).then_some(FileFormat::JsonLogs),
         |line| is_kafka(line).then_some(FileFormat::Kafka),
         |line| {
-            let found = leading_time(line);
-            let found = found.filter(|time| time.rest.starts_with([' ', ':', '|', '\t', '[']));
-            found.map(|_| FileFormat::TextLog)
+            let time = leading_time(line)?;
+            let is_log = time.rest.starts_with([' ', ':', '|', '\t', '['])
+                || line.starts_with("# Time: ")
+                || is_postgres(time.rest);
+            is_log.then_some(FileFormat::TextLog)
         },
     ];
     for rule in rules {

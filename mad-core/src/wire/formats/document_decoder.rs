@@ -15,6 +15,11 @@ pub(super) trait DocumentReader: fmt::Debug + Send + Sync {
     /// Takes a document and its line.
     fn document(&mut self, value: &RawValue, line: u64, out: &mut Output<'_>);
 
+    /// See [`FormatDecoder::notes`].
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What it remembers from one body of a source to the next; `None` where that is nothing.
     fn memory(&mut self) -> Option<&mut TelemetryMemory> {
         None
@@ -43,6 +48,10 @@ impl<R: DocumentReader> FormatDecoder for DocumentDecoder<R> {
     fn finish(&mut self, out: &mut Output<'_>) -> Result<()> {
         let Self { documents, reader } = self;
         documents.finish(&mut |value, line, out| reader.document(value, line, out), out)
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.reader.notes()
     }
 
     fn swap_memory(&mut self, memory: &mut TelemetryMemory) {

@@ -21,6 +21,8 @@ pub enum FileFormat {
     Jaeger,
     /// Traces of Zipkin as JSON.
     Zipkin,
+    /// Traces of `SkyWalking`, AWS X-Ray or Datadog as JSON.
+    TracesJson,
     /// Telemetry of Elastic APM.
     Elastic,
     /// Answers of the HTTP API of Prometheus.
@@ -29,6 +31,12 @@ pub enum FileFormat {
     PrometheusText,
     /// Remote write of Prometheus.
     RemoteWrite,
+    /// Metrics of Datadog or `CloudWatch` as JSON.
+    MetricsJson,
+    /// Metrics in the line protocol of `InfluxDB`.
+    Influx,
+    /// Metrics in the plain text of Graphite.
+    Graphite,
     /// An access log in the Common Log Format or an extension of it.
     Combined,
     /// An access log of nginx, or of an ingress controller.
@@ -47,6 +55,8 @@ pub enum FileFormat {
     Haproxy,
     /// A log in the W3C extended format: IIS, CloudFront.
     Iis,
+    /// The native access log of Squid.
+    Squid,
     /// Lines of the layout that the options give.
     Pattern,
     /// JSON logs of any shape, one object a line.
@@ -75,6 +85,14 @@ pub enum FileFormat {
     Locust,
     /// The summary of wrk.
     Wrk,
+    /// The `simulation.log` of Gatling.
+    Gatling,
+    /// Results of vegeta as CSV or JSON.
+    Vegeta,
+    /// Results of hey as CSV.
+    Hey,
+    /// Results of ab for gnuplot.
+    Ab,
 }
 
 impl FileFormat {
@@ -86,10 +104,14 @@ impl FileFormat {
         Self::OtlpPb,
         Self::Jaeger,
         Self::Zipkin,
+        Self::TracesJson,
         Self::Elastic,
         Self::PrometheusApi,
         Self::PrometheusText,
         Self::RemoteWrite,
+        Self::MetricsJson,
+        Self::Influx,
+        Self::Graphite,
         Self::Combined,
         Self::Nginx,
         Self::Apache,
@@ -99,6 +121,7 @@ impl FileFormat {
         Self::Clb,
         Self::Haproxy,
         Self::Iis,
+        Self::Squid,
         Self::Pattern,
         Self::JsonLogs,
         Self::Cri,
@@ -113,6 +136,10 @@ impl FileFormat {
         Self::K6,
         Self::Locust,
         Self::Wrk,
+        Self::Gatling,
+        Self::Vegeta,
+        Self::Hey,
+        Self::Ab,
     ];
 
     /// The name that options and documents use.
@@ -124,10 +151,14 @@ impl FileFormat {
             Self::OtlpPb => "otlp-pb",
             Self::Jaeger => "jaeger",
             Self::Zipkin => "zipkin",
+            Self::TracesJson => "traces-json",
             Self::Elastic => "elastic",
             Self::PrometheusApi => "prometheus-api",
             Self::PrometheusText => "prometheus-text",
             Self::RemoteWrite => "remote-write",
+            Self::MetricsJson => "metrics-json",
+            Self::Influx => "influx",
+            Self::Graphite => "graphite",
             Self::Combined => "combined",
             Self::Nginx => "nginx",
             Self::Apache => "apache",
@@ -137,6 +168,7 @@ impl FileFormat {
             Self::Clb => "clb",
             Self::Haproxy => "haproxy",
             Self::Iis => "iis",
+            Self::Squid => "squid",
             Self::Pattern => "pattern",
             Self::JsonLogs => "json-logs",
             Self::Cri => "cri",
@@ -151,6 +183,10 @@ impl FileFormat {
             Self::K6 => "k6",
             Self::Locust => "locust",
             Self::Wrk => "wrk",
+            Self::Gatling => "gatling",
+            Self::Vegeta => "vegeta",
+            Self::Hey => "hey",
+            Self::Ab => "ab",
         }
     }
 
@@ -168,6 +204,7 @@ impl FileFormat {
             Self::Clb => "access log of an AWS classic load balancer",
             Self::Haproxy => "log of HAProxy",
             Self::Iis => "log in the W3C extended format (IIS)",
+            Self::Squid => "access log of Squid",
             Self::Pattern => "lines of the given pattern",
             Self::JsonLogs => "JSON log",
             Self::Cri => "container log (CRI)",
@@ -182,14 +219,22 @@ impl FileFormat {
             Self::K6 => "results of k6",
             Self::Locust => "results of Locust",
             Self::Wrk => "summary of wrk",
+            Self::Gatling => "results of Gatling",
+            Self::Vegeta => "results of vegeta",
+            Self::Hey => "results of hey",
+            Self::Ab => "results of ab",
             Self::OtlpJson => "OpenTelemetry (OTLP) as JSON",
             Self::OtlpPb => "OpenTelemetry (OTLP) as protobuf",
             Self::Jaeger => "traces of Jaeger as JSON",
             Self::Zipkin => "traces of Zipkin as JSON",
+            Self::TracesJson => "traces of SkyWalking, AWS X-Ray or Datadog as JSON",
             Self::Elastic => "telemetry of Elastic APM",
             Self::PrometheusApi => "answers of the HTTP API of Prometheus",
             Self::PrometheusText => "metrics in the text format of Prometheus or in OpenMetrics",
             Self::RemoteWrite => "remote write of Prometheus",
+            Self::MetricsJson => "metrics of Datadog or CloudWatch as JSON",
+            Self::Influx => "metrics in the line protocol of InfluxDB",
+            Self::Graphite => "metrics in the plain text of Graphite",
         }
     }
 
@@ -202,7 +247,7 @@ impl FileFormat {
             | Self::OtlpJson
             | Self::OtlpPb
             | Self::Elastic => None,
-            Self::Jaeger | Self::Zipkin => Some(RecordKind::Spans),
+            Self::Jaeger | Self::Zipkin | Self::TracesJson => Some(RecordKind::Spans),
             Self::Combined
             | Self::Nginx
             | Self::Apache
@@ -215,7 +260,12 @@ impl FileFormat {
             | Self::Jmeter
             | Self::JmeterXml
             | Self::K6
-            | Self::Wrk => Some(RecordKind::Requests),
+            | Self::Wrk
+            | Self::Squid
+            | Self::Gatling
+            | Self::Vegeta
+            | Self::Hey
+            | Self::Ab => Some(RecordKind::Requests),
             Self::JsonLogs
             | Self::Cri
             | Self::Docker
@@ -227,7 +277,10 @@ impl FileFormat {
             | Self::Locust
             | Self::PrometheusApi
             | Self::PrometheusText
-            | Self::RemoteWrite => Some(RecordKind::Metrics),
+            | Self::RemoteWrite
+            | Self::MetricsJson
+            | Self::Influx
+            | Self::Graphite => Some(RecordKind::Metrics),
         }
     }
 

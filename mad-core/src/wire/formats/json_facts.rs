@@ -30,6 +30,12 @@ pub(super) struct Extra<'a> {
     pub flags: Cow<'a, str>,
     /// When Traefik began the request; its `time` is that of the line.
     start: Cow<'a, str>,
+    /// The application, as bunyan and pino write it beside the process and the host.
+    name: Cow<'a, str>,
+    has_process: bool,
+    has_host: bool,
+    /// Whether the levels are the severities of syslog.
+    pub is_syslog: bool,
     /// Milliseconds of a unit of the duration, where the writer is known.
     factor: Option<f64>,
 }
@@ -40,6 +46,11 @@ impl<'a> Extra<'a> {
         let Ok(object) = serde_json::from_str::<Object<'_>>(text) else { return found };
         found.add(&object, true);
         found
+    }
+
+    /// Whether the time of the start stands in a field under a separate key.
+    pub fn has_time(&self) -> bool {
+        Timestamp::parse(&self.start, ZonePolicy::Offset(0)).is_ok()
     }
 
     fn add(&mut self, object: &Object<'a>, is_top: bool) {
@@ -54,14 +65,27 @@ impl<'a> Extra<'a> {
                 | "http.method"
                 | "http.request.method"
                 | "requestMethod"
-                | "httpMethod" => {
+                | "httpMethod"
+                | "ClientRequestMethod"
+                | "CsMethod" => {
                     self.method = text();
                 }
-                "host" | "http_host" | "server_name" | "authority" | "RequestHost" | "vhost" => {
+                "host" | "http_host" | "server_name" | "authority" | "RequestHost" | "vhost"
+                | "ClientRequestHost" => {
                     self.host = text();
                 }
                 "response_flags" | "responseFlags" => self.flags = text(),
                 "StartUTC" => self.start = text(),
+                // API Gateway of AWS writes its time here, others a latency
+                "requestTime" if text().contains('/') => self.start = text(),
+                "name" if is_top => self.name = text(),
+                "pid" if is_top => self.has_process = true,
+                "hostname" if is_top => self.has_host = true,
+                "PRIORITY" | "short_message" if is_top => self.is_syslog = true,
+                // logs of Azure write seconds
+                "category" if is_top && text().ends_with("AccessLog") => {
+                    self.factor = Some(1000.0);
+                }
                 // Traefik writes nanoseconds, Caddy seconds
                 "OriginDuration" | "DownstreamStatus" => self.factor = Some(1e-6),
                 "logger" if raw.get().contains("http.log.access") => self.factor = Some(1000.0),
@@ -153,7 +177,14 @@ impl Facts<'_> {
 
     pub fn service(&self) -> &str {
         let of_log = self.logs.service();
-        if of_log.is_empty() { self.requests.service() } else { of_log }
+        if !of_log.is_empty() {
+            return of_log;
+        }
+        let of_request = self.requests.service();
+        if of_request.is_empty() && self.extra.has_process && self.extra.has_host {
+            return &self.extra.name;
+        }
+        of_request
     }
 }
 

@@ -7,7 +7,8 @@ use super::json_facts::{BODY, ENDPOINT, Extra, Facts, HOST, LEVEL, TRACE};
 use super::lines::LineReader;
 use super::output::Output;
 use super::service::{Services, host_name};
-use super::text_level::canonical;
+use super::syslog::severity;
+use super::text_level::{canonical, level_in};
 use super::{Code, FormatOptions, Unit};
 use crate::limits::MAX_LINE_BYTES;
 use crate::telemetry::{LogLine, Record, RecordKind, RejectReason, Request, Status};
@@ -170,6 +171,12 @@ fn give_log(
         Scalar::Integer(number) => Cow::Owned(number.to_string()),
         other => Cow::Borrowed(other.text().unwrap_or_default()),
     };
+    let level = match level.parse() {
+        Ok(number @ 0..=7) if facts.extra.is_syslog => Cow::Borrowed(severity(number)),
+        // the text has its own fields
+        _ if level.is_empty() && body.len() < text.len() => Cow::Borrowed(level_in(body)),
+        _ => level,
+    };
     let line = LogLine {
         trace_id,
         host,
@@ -243,6 +250,9 @@ pub(super) fn is_json_log(line: &str) -> bool {
 /// Whether the start of a span is its time.
 fn has_own_time(line: &str) -> bool {
     let requests = Fields::<Requests>::read(line, &mut Layout::new());
+    if Extra::read(line).has_time() {
+        return true;
+    }
     requests.is_ok_and(|fields| {
         fields.values.first().is_some_and(|time| time.time(ZonePolicy::Offset(0)).is_ok())
     })

@@ -44,10 +44,14 @@ const MOST_BEFORE: usize = 24;
 /// | `Jan  6 10:45:00` | syslog |
 /// | `I0106 10:45:00.123456` | klog, glog |
 /// | `10:45:00.123` | log4j, Logback |
+/// | `# Time: 2026-01-06T10:45:00.123456Z` | slow queries of MySQL |
 ///
 /// A level or the number of a process may stand before it: `INFO 2026-01-06`, `1:M 06 Jan 2026`.
 pub(super) fn leading_time(line: &str) -> Option<LeadingTime<'_>> {
     if let Some(found) = at_begin(line).or_else(|| klog(line)) {
+        return Some(found);
+    }
+    if let Some(found) = line.strip_prefix("# Time: ").and_then(at_begin) {
         return Some(found);
     }
     let (before, text) = after_prefix(line)?;
@@ -257,6 +261,7 @@ mod tests {
                 " #12]  INFO -- : x",
             ),
             ("[GIN] 2026/01/06 - 10:00:00 | 200 |", "2026-01-06T10:00:00", " | 200 |"),
+            ("# Time: 2026-01-06T10:00:00.5Z", "2026-01-06T10:00:00.5Z", ""),
             ("Jan  6 10:00:00 web1 x", "-01-06T10:00:00", " web1 x"),
             ("E0106 10:00:00.123456  1 a.go:1] x", "-01-06T10:00:00.123456", "  1 a.go:1] x"),
             ("10:00:00,123 [main] INFO x", "T10:00:00.123", " [main] INFO x"),

@@ -44,6 +44,38 @@ pub(super) struct Exponential {
 }
 
 impl Exponential {
+    /// The histogram of buckets with their lower and upper bounds and counts; a bucket around 0 holds
+    /// the zeros. `None` where the bounds are not those of one base `2^(2^-scale)`.
+    pub fn of_buckets(buckets: &[(f64, f64, f64)]) -> Option<Self> {
+        let (mut found, mut scale) = (Self::default(), None);
+        for (low, high, count) in buckets.iter().copied() {
+            if low.is_nan() || high.is_nan() || count.is_nan() || count < 0.0 || low > high {
+                return None;
+            }
+            if low <= 0.0 && high >= 0.0 {
+                found.zeros += count;
+                continue;
+            }
+            let is_negative = high < 0.0;
+            let (near, far) = if is_negative { (-high, -low) } else { (low, high) };
+            let written = -(far / near).log2().log2();
+            let own = written.round();
+            if !(-10.0..=20.0).contains(&own) || (written - own).abs() > 0.01 {
+                return None;
+            }
+            if *scale.get_or_insert(own) != own {
+                return None;
+            }
+            let index = (near.log2() * own.exp2()).round() as i32;
+            let side = if is_negative { &mut found.negative } else { &mut found.positive };
+            side.push((index, count));
+        }
+        found.scale = scale.unwrap_or(0.0) as i32;
+        found.positive.sort_unstable_by_key(|(index, _)| *index);
+        found.negative.sort_unstable_by_key(|(index, _)| *index);
+        Some(found)
+    }
+
     /// The bound `base^index`.
     fn bound(&self, index: i32) -> f64 {
         (f64::from(index) * (-f64::from(self.scale)).exp2()).exp2()

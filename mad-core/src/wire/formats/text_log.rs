@@ -5,7 +5,7 @@ use super::lines::LineReader;
 use super::log_time::leading_time;
 use super::output::Output;
 use super::service::Services;
-use super::text_level::{canonical, level_in};
+use super::text_level::{canonical, is_level, level_in};
 use super::undated::{Dates, NO_DATE};
 use super::{FileFormat, FormatOptions, Unit};
 use crate::limits::MAX_LINE_BYTES;
@@ -78,6 +78,14 @@ impl TextReader {
     }
 }
 
+/// Whether what follows a time is the rest of a line of PostgreSQL's CSV log.
+pub(super) fn is_postgres(rest: &str) -> bool {
+    const LEVELS: [&str; 6] = [",LOG,", ",ERROR,", ",FATAL,", ",WARNING,", ",PANIC,", ",NOTICE,"];
+    rest.starts_with(',')
+        && rest.matches(',').count() >= 20
+        && LEVELS.iter().any(|level| rest.contains(level))
+}
+
 /// Whether a line is of a Kafka broker: a time in brackets, a level, and the logger at the end.
 pub(super) fn is_kafka(line: &str) -> bool {
     let rest = leading_time(line).filter(|_| line.starts_with('[')).map(|found| found.rest.trim());
@@ -117,7 +125,13 @@ impl LineReader for TextReader {
         let body = found.rest.trim_start_matches([' ', '-', ':', '|', ',']);
         let open = &mut self.open;
         open.time = time;
-        let level = if found.level.is_empty() { level_in(body) } else { found.level };
+        let level = match found.level {
+            "" if is_postgres(found.rest) => {
+                found.rest.split(',').find(|field| is_level(field)).unwrap_or_default()
+            }
+            "" => level_in(body),
+            level => level,
+        };
         level.clone_into(&mut open.level);
         if body.is_empty() { text } else { body }.clone_into(&mut open.body);
         (open.position, open.begun) = (position, true);

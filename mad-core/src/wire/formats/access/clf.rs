@@ -59,6 +59,13 @@ impl<'a> ClfLine<'a> {
         })
     }
 
+    /// The bucket of a line of S3, which begins with the owner's id in 64 hexadecimal digits.
+    fn bucket(&self) -> Option<&'a str> {
+        let (owner, bucket) = self.prefix.trim_end().split_once(' ')?;
+        let is_owner = owner.len() == 64 && owner.bytes().all(|b| b.is_ascii_hexdigit());
+        (is_owner && !bucket.contains(' ')).then_some(bucket)
+    }
+
     /// The virtual host before the client, without its port.
     fn virtual_host(&self) -> &'a str {
         let words = self.prefix.split_ascii_whitespace().count();
@@ -81,6 +88,8 @@ pub(in crate::wire::formats) struct ClfReader {
     zone: ZonePolicy,
     times: ClfTimes,
     plan: Plan,
+    /// Whether the lines are of S3, which has the bucket before the time.
+    is_s3: bool,
     request_time: Option<RequestTime>,
 }
 
@@ -103,7 +112,9 @@ impl ClfReader {
         for line in first.lines().filter_map(ClfLine::split).take(SAMPLED) {
             sample.add(line.size, Tokens::new(line.rest));
         }
-        let plan = sample.plan(server);
+        let is_s3 =
+            first.lines().find_map(ClfLine::split).is_some_and(|line| line.bucket().is_some());
+        let plan = if is_s3 { Plan::of_s3() } else { sample.plan(server) };
         let tool = if format == FileFormat::Combined { "web" } else { format.as_str() };
         let request_time = match server {
             Server::Nginx => Some(RequestTime::End),
@@ -111,7 +122,7 @@ impl ClfReader {
             _ => None,
         };
         let services = Services::new(options, tool);
-        Self { services, zone: options.zone, times: ClfTimes::default(), plan, request_time }
+        Self { services, zone: options.zone, times: ClfTimes::default(), plan, is_s3, request_time }
     }
 }
 
@@ -143,6 +154,9 @@ impl LineReader for ClfReader {
                     stated = token.text.split('@').next().unwrap_or_default();
                 }
             }
+        }
+        if self.is_s3 {
+            stated = line.bucket().unwrap_or_default();
         }
         if stated.is_empty() {
             stated = line.virtual_host();

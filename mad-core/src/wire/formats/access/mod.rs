@@ -9,6 +9,7 @@ mod iis;
 mod layout;
 mod layout_parse;
 mod plan;
+mod squid;
 mod tokens;
 
 use super::output::Output;
@@ -23,6 +24,7 @@ pub(super) use envoy::{EnvoyReader, cluster_service, is_envoy};
 pub(super) use haproxy::{HaproxyReader, is_haproxy};
 pub(super) use iis::{IisReader, is_iis};
 pub(super) use layout::LayoutReader;
+pub(super) use squid::{SquidReader, is_squid};
 
 /// Status that a client gets that left before the answer: nginx's own number for it.
 pub(super) const CLIENT_LEFT: u16 = 499;

@@ -52,6 +52,14 @@ pub(super) struct Plan {
     pub note: Option<String>,
 }
 
+impl Plan {
+    /// Of the access log of S3: the bytes, the size of the object and the milliseconds in all follow
+    /// the code of the error.
+    pub fn of_s3() -> Self {
+        Self { place: Some(Place::At(2)), factor: 1.0, service: None, note: None }
+    }
+}
+
 /// What a log's name and option say about its server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Server {

@@ -1,10 +1,13 @@
-//! Results of load tests: JMeter, k6, Locust, wrk.
+//! Results of load tests: JMeter, k6, Locust, wrk, Gatling, vegeta, hey, ab.
 
+mod gatling;
+mod hey;
 mod jmeter;
 mod jmeter_xml;
 mod k6;
 mod locust;
 mod locust_workers;
+mod vegeta;
 mod wrk;
 mod xml_tags;
 
@@ -15,11 +18,14 @@ use super::{Code, Unit};
 use crate::telemetry::{Record, RecordKind, Request, Status};
 use crate::time::Timestamp;
 
+pub(super) use gatling::{GatlingReader, is_gatling};
+pub(super) use hey::{AbReader, HeyReader, is_ab, is_hey};
 pub(super) use jmeter::{JmeterReader, is_jmeter};
 pub(super) use jmeter_xml::JmeterXmlDecoder;
 pub(super) use k6::{K6JsonReader, K6Reader, is_k6, is_k6_json};
 pub(super) use locust::{LocustReader, LocustTable};
 pub(super) use locust_workers::{WorkersReader, is_report};
+pub(super) use vegeta::{VegetaReader, is_vegeta};
 pub(super) use wrk::{WrkReader, is_wrk};
 
 /// One request of a load test.
@@ -80,6 +86,13 @@ fn host_of(url: &str) -> &str {
     let Some((_, rest)) = url.split_once("://") else { return "" };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     host_name(authority.rsplit_once('@').map_or(authority, |(_, host)| host))
+}
+
+/// The last status in a message, such as `but actually found 500`.
+fn code_in(message: &str) -> Code {
+    let words = message.split(|c: char| !c.is_ascii_digit());
+    let mut codes = words.filter(|word| word.len() == 3).filter_map(|word| word.parse().ok());
+    codes.rfind(|code| (100..600).contains(code)).map_or(Code::None, Code::Number)
 }
 
 /// A status as a number, or as text that is none.

@@ -1,5 +1,7 @@
 //! OTLP as JSON.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -28,7 +30,7 @@ struct Names {
     items: &'static [&'static str],
 }
 
-const SIGNALS: [Names; 3] = [
+const SIGNALS: [Names; 4] = [
     Names {
         signal: Signal::Traces,
         resources: &["resourceSpans", "resource_spans"],
@@ -38,6 +40,12 @@ const SIGNALS: [Names; 3] = [
             "instrumentationLibrarySpans",
             "instrumentation_library_spans",
         ],
+        items: &["spans"],
+    },
+    Names {
+        signal: Signal::Tempo,
+        resources: &["batches"],
+        scopes: &["scopeSpans", "instrumentationLibrarySpans"],
         items: &["spans"],
     },
     Names {
@@ -67,14 +75,19 @@ const SIGNALS: [Names; 3] = [
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Signal {
     Traces,
+    /// Traces as the API of Tempo answers, whose ids are in base64.
+    Tempo,
     Metrics,
     Logs,
 }
 
 /// Whether the first bytes of a JSON file are OTLP.
 pub(in super::super) fn is_json(first: &[u8]) -> bool {
-    let mut names = SIGNALS.iter().flat_map(|names| names.resources);
-    names.any(|name| super::super::json_documents::has_key(first, name))
+    let has = |name: &str| super::super::json_documents::has_key(first, name);
+    SIGNALS.iter().any(|names| {
+        let is_sure = names.signal != Signal::Tempo || names.scopes.iter().any(|name| has(name));
+        is_sure && names.resources.iter().any(|name| has(name))
+    })
 }
 
 /// Reads OTLP JSON.
@@ -109,7 +122,11 @@ impl DocumentReader for OtlpJsonReader {
 
 impl OtlpJsonReader {
     fn request(&mut self, request: &RawValue, line: u64, out: &mut Output<'_>) {
-        let request = members(request);
+        let mut request = members(request);
+        // the answer of Tempo's second version
+        if let Some(inner) = request.get("trace") {
+            request = members(inner);
+        }
         let mut to = Context {
             naming: &self.naming,
             out: Output::new(out.sink, out.rejections),
@@ -186,9 +203,46 @@ fn give(signal: Signal, item: &RawValue, resource: &Resource<'_>, to: &mut Conte
     }
     match signal {
         Signal::Traces => span(&item, resource, to),
+        Signal::Tempo => {
+            let mut item = item;
+            for key in ["traceId", "spanId", "parentSpanId"] {
+                let id = item.get(key).and_then(Value::as_str).and_then(hex_of_base64);
+                if let (Some(id), Some(place)) = (id, item.get_mut(key)) {
+                    *place = Value::String(id);
+                }
+            }
+            span(&item, resource, to);
+        }
         Signal::Metrics => json_metrics::metric(&item, resource, to),
         Signal::Logs => log(&item, resource, to),
     }
+}
+
+/// The hexadecimal digits of an id in base64; `None` for another text, such as one in hexadecimal
+/// digits already.
+fn hex_of_base64(text: &str) -> Option<String> {
+    let digits = text.trim_end_matches('=');
+    if !matches!((text.len(), digits.len()), (24, 22) | (12, 11)) {
+        return None;
+    }
+    let (mut held, mut bits, mut out) = (0_u32, 0, String::new());
+    for byte in digits.bytes() {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => return None,
+        };
+        held = (held << 6 | u32::from(value)) & 0xffff;
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            let _ = write!(out, "{:02x}", held >> bits & 0xff);
+        }
+    }
+    Some(out)
 }
 
 /// The value of an `AnyValue` object, as far as the decoders look at it.

@@ -14,8 +14,10 @@ use super::super::json_documents::{elements, label, member, members, number};
 use super::super::memory::TelemetryMemory;
 use super::super::naming::Naming;
 use super::super::output::Output;
+use super::super::quantile::Exponential;
 use super::super::{FormatOptions, Unit};
 use super::labels::{SampleType, Series};
+use super::native::native;
 use super::stale;
 use crate::telemetry::{RecordKind, RejectReason};
 use crate::time::Timestamp;
@@ -26,7 +28,9 @@ pub(in super::super) fn is_api(first: &[u8]) -> bool {
     let has = |key| has_key(first, key);
     (has("resultType") && has("result"))
         || (has("status") && has("errorType") && has("error"))
-        || (has("metric") && (has("values") || has("value")) && has("__name__"))
+        || (has("metric")
+            && ["values", "value", "histograms", "histogram"].into_iter().any(has)
+            && has("__name__"))
 }
 
 /// Reads answers of the HTTP API.
@@ -114,6 +118,19 @@ impl ApiReader {
             // the export of `VictoriaMetrics` has the times in a list of their own
             let times = member(&value, &["timestamps"]).and_then(Value::as_array);
             let place = all.len();
+            let histograms = member(&value, &["histograms"]).and_then(Value::as_array);
+            let histogram = member(&value, &["histogram"]);
+            for sample in histograms.into_iter().flatten().chain(histogram) {
+                self.position += 1;
+                match native(sample) {
+                    Some((at, found)) => {
+                        samples.push((at, place, Sampled::Histogram(found), self.position));
+                    }
+                    None => out.rejections.add(RejectReason::BadValue, self.position, || {
+                        "the buckets are not those of a native histogram".to_owned()
+                    }),
+                }
+            }
             for (index, pair) in values.into_iter().flatten().chain(one).enumerate() {
                 self.position += 1;
                 let (at, value) = match (pair, times.and_then(|times| times.get(index))) {
@@ -128,7 +145,7 @@ impl ApiReader {
                 match value {
                     Some(value) if millis.abs() < 9.2e12 => {
                         let at = Timestamp::from_nanos(millis as i64 * 1_000_000);
-                        samples.push((at, place, value, self.position));
+                        samples.push((at, place, Sampled::Value(value), self.position));
                     }
                     _ => out.rejections.add(RejectReason::BadValue, self.position, || {
                         format!("{} is no sample", label(pair))
@@ -153,11 +170,22 @@ impl ApiReader {
                 series: Some(series.key),
                 ..Unit::new(RecordKind::Metrics)
             });
-            if !stale(value) {
-                series.give(at, value, position, &mut self.memory, out.sink);
+            let memory = &mut self.memory;
+            match value {
+                Sampled::Value(value) if stale(value) => {}
+                Sampled::Value(value) => series.give(at, value, position, memory, out.sink),
+                Sampled::Histogram(found) => {
+                    series.give_native(at, found, position, memory, out.sink);
+                }
             }
         }
     }
+}
+
+/// What a sample holds.
+enum Sampled {
+    Value(f64),
+    Histogram(Exponential),
 }
 
 /// A value, as text such as `NaN` and `+Inf` or as a number.

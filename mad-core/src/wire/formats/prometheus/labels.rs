@@ -22,7 +22,7 @@ const UNKNOWN: &str = "prometheus";
 
 /// What the samples of a metric mean, as its page states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum SampleType {
+pub(in super::super) enum SampleType {
     /// The page says nothing: the name decides.
     #[default]
     Unknown,
@@ -36,7 +36,7 @@ pub(super) enum SampleType {
 
 /// The samples of a series belong together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Series {
+pub(in super::super) struct Series {
     /// The service that the labels name; empty where they name none.
     pub stated: String,
     service: String,

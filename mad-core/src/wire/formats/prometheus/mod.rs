@@ -2,11 +2,13 @@
 
 mod api;
 mod labels;
+mod native;
 mod remote_write;
 mod snappy;
 mod text;
 
 pub(super) use api::{ApiReader, is_api};
+pub(super) use labels::{SampleType, Series};
 pub(super) use remote_write::{RemoteWriteDecoder, check_remote_write, is_remote_write};
 pub(super) use text::{TextDecoder, is_text};
 
