@@ -14,7 +14,7 @@ use super::document_decoder::DocumentReader;
 use super::elastic_fields::{
     EVENTS, Event, Origin, at, first_text, span_kind, stored_kind, text_at, written_time,
 };
-use super::json_documents::{elements, integer, label, member, members, moment, number, text};
+use super::json_documents::{flattened, integer, label, member, members, moment, number, text};
 use super::memory::TelemetryMemory;
 use super::metric_series::{SeriesName, SeriesPoint, resource_of};
 use super::naming::{Naming, cut, optional};
@@ -68,12 +68,18 @@ impl ElasticReader {
 
 impl DocumentReader for ElasticReader {
     fn document(&mut self, value: &RawValue, line: u64, out: &mut Output<'_>) {
-        if let Some(list) = elements(value) {
-            for one in list {
-                self.document(one, line, out);
-            }
-            return;
+        for one in flattened(value) {
+            self.object(one, line, out);
         }
+    }
+
+    fn memory(&mut self) -> Option<&mut TelemetryMemory> {
+        Some(&mut self.memory)
+    }
+}
+
+impl ElasticReader {
+    fn object(&mut self, value: &RawValue, line: u64, out: &mut Output<'_>) {
         let object = members(value);
         if let Some(inner) = ["events", "hits", "_source"].iter().find_map(|key| object.get(*key)) {
             return self.document(inner, line, out);
@@ -99,12 +105,6 @@ impl DocumentReader for ElasticReader {
         self.intake(kind, &parsed(event), out);
     }
 
-    fn memory(&mut self) -> Option<&mut TelemetryMemory> {
-        Some(&mut self.memory)
-    }
-}
-
-impl ElasticReader {
     fn intake(&mut self, kind: Event, event: &Value, out: &mut Output<'_>) {
         let mut origin = self.metadata.clone();
         let replaced = first_text(event, &["context.service.name", "service.name"]);

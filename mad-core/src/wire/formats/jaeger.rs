@@ -14,7 +14,9 @@ use serde_json::value::RawValue;
 
 use super::FormatOptions;
 use super::document_decoder::DocumentReader;
-use super::json_documents::{elements, integer, label, member, members, micros, number, text};
+use super::json_documents::{
+    elements, flattened, integer, label, member, members, micros, number, text,
+};
 use super::naming::Naming;
 use super::output::Output;
 use super::trace_span::{TraceSpan, padded};
@@ -71,12 +73,14 @@ fn tags(of: &Value) -> impl Iterator<Item = (Cow<'_, str>, &Value)> {
 
 impl DocumentReader for JaegerReader {
     fn document(&mut self, value: &RawValue, line: u64, out: &mut Output<'_>) {
-        if let Some(list) = elements(value) {
-            for one in list {
-                self.document(one, line, out);
-            }
-            return;
+        for one in flattened(value) {
+            self.object(one, line, out);
         }
+    }
+}
+
+impl JaegerReader {
+    fn object(&mut self, value: &RawValue, line: u64, out: &mut Output<'_>) {
         let object = members(value);
         if let Some(spans) = object.get("spans").and_then(|spans| elements(spans)) {
             let processes = object.get("processes").map(|all| members(all)).unwrap_or_default();
@@ -104,9 +108,7 @@ impl DocumentReader for JaegerReader {
             });
         }
     }
-}
 
-impl JaegerReader {
     fn span(
         &mut self,
         raw: &RawValue,

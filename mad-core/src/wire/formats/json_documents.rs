@@ -138,6 +138,12 @@ pub(super) fn members(value: &RawValue) -> BTreeMap<Cow<'_, str>, &RawValue> {
     serde_json::from_str(value.get()).unwrap_or_default()
 }
 
+/// The values of an array, and of arrays in it; a value that is no array stands for itself.
+pub(super) fn flattened(value: &RawValue) -> Vec<&RawValue> {
+    let Some(list) = elements(value) else { return vec![value] };
+    list.into_iter().flat_map(flattened).collect()
+}
+
 /// The elements of an array; `None` for another value.
 pub(super) fn elements(value: &RawValue) -> Option<Vec<&RawValue>> {
     serde_json::from_str(value.get()).ok()

@@ -206,3 +206,24 @@ pub(super) fn resource_in(message: &[u8]) -> std::result::Result<Resource<'_>, M
     }
     Ok(found)
 }
+
+/// Hands the items (spans, log records or metrics) of all scopes of such a message to `each`.
+pub(super) fn each_item<'m>(
+    message: &'m [u8],
+    mut each: impl FnMut(&'m [u8]),
+) -> std::result::Result<(), Malformed> {
+    let mut scopes = Fields::new(message);
+    while let Some((number, scope)) = scopes.next()? {
+        // 1000 holds the scopes of versions before 1.0
+        if number != 2 && number != 1000 {
+            continue;
+        }
+        let mut items = Fields::new(scope.bytes());
+        while let Some((number, item)) = items.next()? {
+            if number == 2 {
+                each(item.bytes());
+            }
+        }
+    }
+    Ok(())
+}

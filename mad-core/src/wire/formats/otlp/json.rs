@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::super::FormatOptions;
 use super::super::document_decoder::DocumentReader;
-use super::super::json_documents::{elements, integer, label, member, members, text};
+use super::super::json_documents::{elements, flattened, integer, label, member, members, text};
 use super::super::memory::TelemetryMemory;
 use super::super::naming::Naming;
 use super::super::output::Output;
@@ -106,12 +106,8 @@ impl OtlpJsonReader {
 
 impl DocumentReader for OtlpJsonReader {
     fn document(&mut self, value: &RawValue, line: u64, out: &mut Output<'_>) {
-        if value.get().starts_with('[') {
-            for request in elements(value).unwrap_or_default() {
-                self.request(request, line, out);
-            }
-        } else {
-            self.request(value, line, out);
+        for request in flattened(value) {
+            self.request(request, line, out);
         }
     }
 

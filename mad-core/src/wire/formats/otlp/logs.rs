@@ -2,7 +2,7 @@
 
 use super::super::Unit;
 use super::super::naming::{cut, optional};
-use super::attributes::{AnyValue, Resource, pair, resource_in};
+use super::attributes::{AnyValue, Resource, each_item, pair, resource_in};
 use super::traces::{Context, hex, time};
 use crate::limits::MAX_LINE_BYTES;
 use crate::telemetry::{LogLine, Record, RecordKind, RejectReason};
@@ -21,24 +21,14 @@ pub(super) struct LogParts<'a> {
 
 /// The log records of one `ResourceLogs`.
 pub(super) fn resource_logs(message: &[u8], to: &mut Context<'_>) -> Result<(), Malformed> {
-    let resource = resource_in(message)?;
-    let (mut fields, mut body) = (Fields::new(message), String::new());
-    while let Some((number, scope)) = fields.next()? {
-        if number != 2 && number != 1000 {
-            continue;
+    let (resource, mut body) = (resource_in(message)?, String::new());
+    each_item(message, |record| {
+        *to.position += 1;
+        body.clear();
+        if log(record, &resource, &mut body, to).is_err() {
+            to.malformed("log record");
         }
-        let mut fields = Fields::new(scope.bytes());
-        while let Some((number, value)) = fields.next()? {
-            if number == 2 {
-                *to.position += 1;
-                body.clear();
-                if log(value.bytes(), &resource, &mut body, to).is_err() {
-                    to.malformed("log record");
-                }
-            }
-        }
-    }
-    Ok(())
+    })
 }
 
 fn log(

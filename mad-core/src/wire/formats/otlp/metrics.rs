@@ -6,7 +6,7 @@ use super::super::Unit;
 use super::super::memory::key_of;
 use super::super::metric_series::{SeriesName, SeriesPoint, Temporality, resource_of};
 use super::super::quantile::Exponential;
-use super::attributes::{Resource, pair, resource_in};
+use super::attributes::{Resource, each_item, pair, resource_in};
 use super::traces::{Context, time};
 use crate::telemetry::{RecordKind, RejectReason};
 use crate::wire::protobuf::{Fields, Malformed, Value, packed_fixed64, packed_varints, zigzag};
@@ -143,20 +143,12 @@ impl DataPoint<'_> {
 /// The data points of one `ResourceMetrics`.
 pub(super) fn resource_metrics(message: &[u8], to: &mut Context<'_>) -> Result<(), Malformed> {
     let resource = resource_in(message)?;
-    let mut fields = Fields::new(message);
-    while let Some((number, scope)) = fields.next()? {
-        if number != 2 && number != 1000 {
-            continue;
+    each_item(message, |message| {
+        if metric(message, &resource, to).is_err() {
+            *to.position += 1;
+            to.malformed("metric");
         }
-        let mut fields = Fields::new(scope.bytes());
-        while let Some((number, value)) = fields.next()? {
-            if number == 2 && metric(value.bytes(), &resource, to).is_err() {
-                *to.position += 1;
-                to.malformed("metric");
-            }
-        }
-    }
-    Ok(())
+    })
 }
 
 fn metric(message: &[u8], resource: &Resource<'_>, to: &mut Context<'_>) -> Result<(), Malformed> {

@@ -4,7 +4,7 @@ use super::super::Output;
 use super::super::memory::TelemetryMemory;
 use super::super::naming::{Naming, cut, optional};
 use super::super::trace_span::TraceSpan;
-use super::attributes::{AnyValue, Resource, pair, resource_in};
+use super::attributes::{AnyValue, Resource, each_item, pair, resource_in};
 use crate::limits::MAX_LINE_BYTES;
 use crate::telemetry::{LogLine, Record, RejectReason, SpanKind};
 use crate::time::Timestamp;
@@ -66,32 +66,21 @@ pub(super) fn hex<'i, const N: usize>(id: &[u8], out: &'i mut [u8; N]) -> Option
 /// The spans of one `ResourceSpans`.
 pub(super) fn resource_spans(message: &[u8], to: &mut Context<'_>) -> Result<(), Malformed> {
     let resource = resource_in(message)?;
-    let mut fields = Fields::new(message);
     let mut ids = Ids { trace: [0; 32], span: [0; 16], parent: [0; 16] };
     // the version is that of the resource: it is noted at the time of the first span
     let mut noted = false;
-    while let Some((number, scope)) = fields.next()? {
-        // 1000 is `instrumentation_library_spans` of versions before 1.0
-        if number != 2 && number != 1000 {
-            continue;
-        }
-        let mut fields = Fields::new(scope.bytes());
-        while let Some((number, value)) = fields.next()? {
-            if number == 2 {
-                *to.position += 1;
-                match span(value.bytes(), &resource, &mut ids, to) {
-                    Ok(Some(start)) if !noted => {
-                        noted = true;
-                        let service = to.naming.service(resource.service);
-                        to.memory.version(service, resource.version, start, to.out.sink);
-                    }
-                    Ok(_) => {}
-                    Err(Malformed) => to.malformed("span"),
-                }
+    each_item(message, |message| {
+        *to.position += 1;
+        match span(message, &resource, &mut ids, to) {
+            Ok(Some(start)) if !noted => {
+                noted = true;
+                let service = to.naming.service(resource.service);
+                to.memory.version(service, resource.version, start, to.out.sink);
             }
+            Ok(_) => {}
+            Err(Malformed) => to.malformed("span"),
         }
-    }
-    Ok(())
+    })
 }
 
 fn span(
