@@ -1,5 +1,6 @@
 //! Closed incidents with the rows around them, and their parts in a delta checkpoint.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
@@ -9,20 +10,14 @@ use crate::incident::Incident;
 
 /// A closed incident with the rows around it. Either may be missing: a merged incident has no window,
 /// and a window outlives a dropped incident for a while.
-#[derive(Serialize)]
+///
+/// The incident is borrowed when it is saved, and owned when it was read.
+#[derive(Serialize, Deserialize)]
 pub(super) struct IncidentPart<'a> {
     /// Number of incidents that closed before it.
     order: u64,
-    incident: Option<&'a Incident>,
-    window: Option<&'a IncidentWindow>,
-}
-
-/// A part of a closed incident that was read.
-#[derive(Deserialize)]
-pub(super) struct SavedIncident {
-    order: u64,
-    incident: Option<Incident>,
-    window: Option<IncidentWindow>,
+    incident: Option<Cow<'a, Incident>>,
+    window: Option<Cow<'a, IncidentWindow>>,
 }
 
 /// The closed incidents in the order in which they closed, and the windows of incidents that are not
@@ -39,23 +34,26 @@ impl ClosedIncidents {
     /// One part for each id.
     pub fn parts(&self) -> BTreeMap<&str, IncidentPart<'_>> {
         let windows = self.windows.iter().map(|(id, window)| {
-            (id.as_str(), IncidentPart { order: 0, incident: None, window: Some(window) })
+            (
+                id.as_str(),
+                IncidentPart { order: 0, incident: None, window: Some(Cow::Borrowed(window)) },
+            )
         });
         let mut parts: BTreeMap<&str, IncidentPart<'_>> = windows.collect();
         for (order, incident) in (self.dropped..).zip(&self.incidents) {
-            let window = self.windows.get(&incident.id);
-            let part = IncidentPart { order, incident: Some(incident), window };
+            let window = self.windows.get(&incident.id).map(Cow::Borrowed);
+            let part = IncidentPart { order, incident: Some(Cow::Borrowed(incident)), window };
             parts.insert(&incident.id, part);
         }
         parts
     }
 
     /// The closed incidents of parts that were read.
-    pub fn from_parts(parts: impl IntoIterator<Item = (String, SavedIncident)>) -> Self {
+    pub fn from_parts<'a>(parts: impl IntoIterator<Item = (String, IncidentPart<'a>)>) -> Self {
         let (mut incidents, mut windows) = (Vec::new(), BTreeMap::new());
-        for (id, SavedIncident { order, incident, window }) in parts {
-            incidents.extend(incident.map(|incident| (order, incident)));
-            windows.extend(window.map(|window| (id, window)));
+        for (id, IncidentPart { order, incident, window }) in parts {
+            incidents.extend(incident.map(|incident| (order, incident.into_owned())));
+            windows.extend(window.map(|window| (id, window.into_owned())));
         }
         incidents.sort_by_key(|(order, _)| *order);
         let incidents = incidents.into_iter().map(|(_, incident)| incident).collect();

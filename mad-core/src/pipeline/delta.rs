@@ -1,9 +1,11 @@
 //! The delta checkpoint: the global state, and the entities and closed incidents that changed since
 //! the last one.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
-use super::Pipeline;
+use super::entity_part::{EntityPart, SeriesPart};
 use super::incident_log::Rings;
 use super::judge::{EntityState, SeriesState, States};
 use crate::error::{Error, Result};
@@ -22,50 +24,16 @@ pub struct DeltaCheckpoint {
     pub incidents: Vec<(String, Option<Vec<u8>>)>,
 }
 
-/// The state that belongs to no entity, and the lengths of the tables of entities and series.
-#[derive(Serialize)]
-pub(super) struct Global<'a> {
-    pub pipeline: &'a Pipeline,
+/// The state that belongs to no entity, and the lengths of the tables of entities and series. The
+/// pipeline is borrowed when it is saved, and owned when it was read.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Global<P> {
+    pub pipeline: P,
     pub lengths: [usize; 4],
 }
 
-/// A global part that was read.
-#[derive(Deserialize)]
-pub(super) struct SavedGlobal {
-    pub pipeline: Pipeline,
-    pub lengths: [usize; 4],
-}
-
-/// The state of one entity.
-#[derive(Serialize)]
-pub(super) struct EntityPart<'a> {
-    rows: Option<&'a EntityState>,
-    recent: Option<&'a HistoryRing>,
-    series: Vec<SeriesPart<'a>>,
-}
-
-/// The state of one of its series.
-#[derive(Serialize)]
-struct SeriesPart<'a> {
-    id: u32,
-    state: Option<&'a SeriesState>,
-    points: Option<&'a HistoryRing>,
-}
-
-/// A part of an entity that was read.
-#[derive(Deserialize)]
-pub(super) struct SavedEntity {
-    rows: Option<Box<EntityState>>,
-    recent: Option<HistoryRing>,
-    series: Vec<SavedSeries>,
-}
-
-#[derive(Deserialize)]
-struct SavedSeries {
-    id: u32,
-    state: Option<Box<SeriesState>>,
-    points: Option<HistoryRing>,
-}
+/// The learnt state of one entity, with the ids of its series.
+pub(super) type DeltaPart<'a> = EntityPart<'a, u32>;
 
 /// The tables with a place for each entity or series.
 pub(super) struct Tables {
@@ -112,33 +80,35 @@ impl Tables {
     }
 
     /// The state of an entity, if anything is known of it.
-    pub fn part(&self, id: EntityId, series: &[SeriesId]) -> Option<EntityPart<'_>> {
-        let rows = self.rows.get(id.index()).and_then(Option::as_deref);
-        let recent = self.recent.get(id.index()).filter(|ring| !ring.is_empty());
+    pub fn part(&self, id: EntityId, series: &[SeriesId]) -> Option<DeltaPart<'_>> {
+        let filled = |ring: &&HistoryRing| !ring.is_empty();
         let of_series = series.iter().map(|id| SeriesPart {
             id: id.0,
-            state: self.series.get(id.index()).and_then(Option::as_deref),
-            points: self.points.get(id.index()).filter(|ring| !ring.is_empty()),
+            state: self.series.get(id.index()).and_then(Option::as_deref).map(Cow::Borrowed),
+            points: self.points.get(id.index()).filter(filled).map(Cow::Borrowed),
         });
-        let series: Vec<_> = of_series.collect();
-        let known = rows.is_some() || recent.is_some() || !series.is_empty();
-        known.then_some(EntityPart { rows, recent, series })
+        let part = EntityPart {
+            rows: self.rows.get(id.index()).and_then(Option::as_deref).map(Cow::Borrowed),
+            recent: self.recent.get(id.index()).filter(filled).map(Cow::Borrowed),
+            series: of_series.collect(),
+        };
+        Some(part).filter(|part| !part.is_empty())
     }
 
     /// Puts the state of an entity into its places. Returns None where there are no such places.
-    pub fn put(&mut self, id: usize, part: SavedEntity) -> Option<()> {
+    pub fn put(&mut self, id: usize, part: DeltaPart<'_>) -> Option<()> {
         if let Some(rows) = part.rows {
-            *self.rows.get_mut(id)? = Some(rows);
+            *self.rows.get_mut(id)? = Some(Box::new(rows.into_owned()));
         }
         if let Some(recent) = part.recent {
-            *self.recent.get_mut(id)? = recent;
+            *self.recent.get_mut(id)? = recent.into_owned();
         }
-        for SavedSeries { id, state, points } in part.series {
+        for SeriesPart { id, state, points } in part.series {
             if let Some(state) = state {
-                *self.series.get_mut(id as usize)? = Some(state);
+                *self.series.get_mut(id as usize)? = Some(Box::new(state.into_owned()));
             }
             if let Some(points) = points {
-                *self.points.get_mut(id as usize)? = points;
+                *self.points.get_mut(id as usize)? = points.into_owned();
             }
         }
         Some(())

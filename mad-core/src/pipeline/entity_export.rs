@@ -1,18 +1,19 @@
 //! The state of one entity, to move it from one pipeline into another.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::IncidentWindow;
+use super::entity_part::{EntityPart, SeriesPart, filled};
 use super::incident_log::IncidentLog;
 use super::ingest::Ingest;
-use super::judge::{EntityState, Judge, SeriesState};
+use super::judge::Judge;
 use super::names::Names;
 use crate::config::PipelineConfig;
 use crate::error::Error;
 use crate::feature::{EntityCursor, LogCursor, ServiceRoutes, StepFinder};
-use crate::history::HistoryRing;
 use crate::incident::OpenState;
 use crate::series::{Entity, EntityId};
 
@@ -20,25 +21,21 @@ use crate::series::{Entity, EntityId};
 #[derive(Serialize, Deserialize)]
 pub(super) struct EntityExport {
     config: PipelineConfig,
+    learnt: EntityPart<'static, NamedSeries>,
     cursor: Option<EntityCursor>,
     last_log: Option<LogCursor>,
     /// The paths of its service: with the service as a whole, and with an endpoint that is alone.
     routes: Option<ServiceRoutes>,
     is_retired: bool,
-    requests: Option<Box<EntityState>>,
-    recent: HistoryRing,
-    series: Vec<SeriesExport>,
     incident: OpenState,
     window: Option<IncidentWindow>,
 }
 
-/// Everything that belongs to one series of the entity.
+/// The name of a series of the entity, and its step.
 #[derive(Serialize, Deserialize)]
-struct SeriesExport {
+struct NamedSeries {
     metric: Arc<str>,
     step: StepFinder,
-    state: Option<Box<SeriesState>>,
-    points: HistoryRing,
 }
 
 impl EntityExport {
@@ -50,16 +47,21 @@ impl EntityExport {
         (ingest, judge, incidents): (&Ingest, &Judge, &IncidentLog),
     ) -> Self {
         let series = names.series.iter().filter(|(_, name)| name.entity == id);
-        let series = series.map(|(series, name)| SeriesExport {
-            metric: Arc::clone(&name.metric),
-            step: ingest.step_of(series),
-            state: judge.series(series).cloned().map(Box::new),
-            points: incidents.history().points(series).collect(),
+        let series = series.map(|(series, name)| SeriesPart {
+            id: NamedSeries { metric: Arc::clone(&name.metric), step: ingest.step_of(series) },
+            state: judge.series(series).cloned().map(Cow::Owned),
+            points: filled(incidents.history().points(series).collect()),
         });
+        let learnt = EntityPart {
+            rows: judge.exported(id).map(|state| Cow::Owned(*state)),
+            recent: filled(incidents.history().recent(id).collect()),
+            series: series.collect(),
+        };
         let (cursor, last_log) = ingest.cursors(id);
         let (incident, window) = incidents.open_state(id);
         Self {
             config: config.clone(),
+            learnt,
             cursor,
             last_log,
             routes: names
@@ -70,9 +72,6 @@ impl EntityExport {
                 })
                 .and_then(|entity| ingest.routes_of(&entity.service)),
             is_retired: names.entities.is_retired(id),
-            requests: judge.exported(id),
-            recent: incidents.history().recent(id).collect(),
-            series: series.collect(),
             incident,
             window,
         }
@@ -85,7 +84,7 @@ impl EntityExport {
 
     /// Number of series of metrics.
     pub fn series(&self) -> usize {
-        self.series.len()
+        self.learnt.series.len()
     }
 
     /// Puts the state into the parts of a pipeline under a name. Returns the id of the entity.
@@ -95,7 +94,8 @@ impl EntityExport {
         names: &mut Names,
         (ingest, judge, incidents): (&mut Ingest, &mut Judge, &mut IncidentLog),
     ) -> EntityId {
-        let is_whole_service = entity.is_service() && self.requests.is_some();
+        let EntityPart { rows, recent, series } = self.learnt;
+        let is_whole_service = entity.is_service() && rows.is_some();
         let id = if is_whole_service {
             names.entities.service(&entity.service)
         } else {
@@ -107,14 +107,18 @@ impl EntityExport {
         if let Some(routes) = self.routes {
             ingest.set_routes(&entity.service, routes);
         }
-        judge.put_exported(id, self.requests);
+        judge.put_exported(id, rows.map(|state| Box::new(state.into_owned())));
         ingest.set_cursors(id, self.cursor, self.last_log);
-        incidents.put_rows(id, &self.recent);
-        for SeriesExport { metric, step, state, points } in self.series {
+        if let Some(recent) = recent {
+            incidents.put_rows(id, &recent);
+        }
+        for SeriesPart { id: NamedSeries { metric, step }, state, points } in series {
             let Some(series) = names.series.id(id, &metric, &names.entities) else { continue };
-            judge.put_series(series, state);
+            judge.put_series(series, state.map(|state| Box::new(state.into_owned())));
             ingest.set_step(series, step);
-            incidents.put_points(series, &points);
+            if let Some(points) = points {
+                incidents.put_points(series, &points);
+            }
         }
         incidents.put_open_state(id, self.incident, self.window);
         id

@@ -11,6 +11,7 @@ mod command;
 mod counters;
 mod delta;
 mod entity_export;
+mod entity_part;
 mod envelope;
 mod flow;
 mod incident_log;

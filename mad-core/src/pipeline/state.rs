@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::closed_incidents::{ClosedIncidents, SavedIncident};
-use super::delta::{DeltaCheckpoint, Global, SavedEntity, SavedGlobal, Tables};
+use super::closed_incidents::{ClosedIncidents, IncidentPart};
+use super::delta::{DeltaCheckpoint, DeltaPart, Global, Tables};
 use super::entity_export::{EntityExport, known_already};
 use super::view::Shared;
 use super::{Pipeline, envelope};
@@ -136,10 +136,11 @@ impl Pipeline {
         entities: impl IntoIterator<Item = (u32, &'a [u8])>,
         incidents: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     ) -> Result<Self> {
-        let SavedGlobal { pipeline, lengths } = envelope::open(envelope::GLOBAL, global)?;
+        let Global { pipeline, lengths } =
+            envelope::open::<Global<Self>>(envelope::GLOBAL, global)?;
         let mut tables = Tables::with_lengths(lengths, &config.limits)?;
         for (id, part) in entities {
-            let part: SavedEntity = envelope::open(envelope::PIECE, part)?;
+            let part: DeltaPart<'_> = envelope::open(envelope::PIECE, part)?;
             tables.put(id as usize, part).ok_or_else(|| {
                 Error::state(format!(
                     "part {id} of the saved state has no place in its global part"
@@ -152,7 +153,7 @@ impl Pipeline {
         pipeline.reconfigure_scorers(&saved);
         let mut closed = Vec::new();
         for (id, part) in incidents {
-            let read: SavedIncident = envelope::open(envelope::INCIDENT, part)?;
+            let read: IncidentPart<'_> = envelope::open(envelope::INCIDENT, part)?;
             pipeline.checkpointer.restored_incident(id, part);
             closed.push((id.to_owned(), read));
         }
