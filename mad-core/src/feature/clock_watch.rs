@@ -70,6 +70,7 @@ impl ClockWatch {
         let source = self.hosts.source(host, entity);
         let Some(clock) = self.clocks.get_mut(kind) else { return };
         let step = self.config.step_nanos();
+        // A record is late when the clock has passed the end of its step by the lateness.
         let end = reading.floor(step).plus(step).plus(self.config.lateness_nanos());
         if clock.clock().is_some_and(|now| end <= now) {
             clock.late(source, reading);

@@ -97,6 +97,7 @@ impl<A: Accumulator> EventTimeWindow<A> {
             Offered::Held => true,
             Offered::Rejected => false,
         };
+        // The record may have moved the clock, so that the time of held ones has come.
         for record in self.clock.due(sink.rejections) {
             self.take(record, sink);
         }
@@ -112,6 +113,7 @@ impl<A: Accumulator> EventTimeWindow<A> {
         for record in self.clock.advance(at, sink.rejections) {
             self.take(record, sink);
         }
+        // A tick is a promise: no record before `at` is still to come.
         self.clock.raise(at);
         let reached = self.clock.newest().map_or(at, |newest| newest.plus(self.clock.slack()));
         self.close_steps(reached, sink);
@@ -214,6 +216,7 @@ impl<A: Accumulator> EventTimeWindow<A> {
                 return;
             }
             let mut closing = first.remove();
+            // A step that the data did not reach to its end has only a part of its requests.
             let step = ClosedStep { at, step: self.step, whole: end <= reached };
             closing.close(step, &mut self.memory, sink);
             self.spare.push(closing);

@@ -97,9 +97,11 @@ impl Accumulator for LogStep {
         services.sort_by_key(|(entity, _)| sink.entities.get(*entity));
         for (entity, mut lines) in services {
             let known = memory.services.get(&entity);
+            // The steps without a line since the last one are counts of 0: they are known only now.
             let empty = known.map_or(0, |known| (at.since(known.last) / step - 1).max(0));
             let cursor = memory.services.entry(entity).or_insert_with(|| LogCursor::new(at));
             cursor.last = at;
+            // The meaning of a numeric level follows from all numbers of the service so far.
             cursor.numbers.add_all(&lines.numbers);
             lines.read_numbers(&cursor.numbers);
             for before in (1..=empty.min(MOST_EMPTY)).rev() {

@@ -67,10 +67,13 @@ impl Mean {
         let mut all: Vec<Sample> = self.values.clone();
         all.push(self.first);
         all.retain(|sample| !sample.value.is_nan());
+        // In order of value, because a sum of floats depends on the order of arrival.
         all.sort_by(|a, b| a.value.total_cmp(&b.value));
         let n: u64 = all.iter().map(|sample| sample.n).fold(0, u64::saturating_add);
+        // Points with counts weigh by them; without any count they weigh alike.
         let weight = |sample: &Sample| if n == 0 { 1.0 } else { sample.n as f64 };
         let total: f64 = all.iter().map(weight).sum();
+        // Weights first: the sum of large values would overflow.
         let value = all.iter().map(|sample| sample.value * (weight(sample) / total)).sum();
         Sample { value, n }
     }
@@ -142,6 +145,7 @@ impl Accumulator for MetricPoints {
             let mut merged = Mean::new(sample);
             while let Some(other) = points.next_if(|other| other.item.series == series) {
                 let Sample { value, .. } = other.item.sample;
+                // An equal value of one time is a repeated delivery, another one is of another sender.
                 if merged.has(value) {
                     sink.rejections.add(RejectReason::Duplicate, other.position, || {
                         format!("timestamp = {}, value = {value}", closed.at)

@@ -20,6 +20,7 @@ impl StepFinder {
     pub fn next(&mut self, at: Timestamp, unknown: i64) -> (i64, u64) {
         let Some(last) = self.last.replace(at) else { return (unknown, 0) };
         let interval = at.since(last).max(1);
+        // The step as it was before this interval, which may itself be the gap.
         let before = self.step().unwrap_or(interval);
         // rounded, because the times of a source vary around its step
         let gap = (interval.saturating_add(before / 2) / before - 1).max(0).unsigned_abs();

@@ -178,12 +178,14 @@ impl QuorumClock {
         match &mut self.run {
             Some(run) if run.source == source => {
                 run.records = run.records.saturating_add(1);
+                // The last 32 readings are enough: an earlier one says less about the present.
                 if run.readings.len() >= MOST {
                     run.readings.pop_front();
                 }
                 run.readings.push_back(at);
             }
             _ => {
+                // A clock that stands still would hold all others back.
                 if self.is_frozen(source, at) {
                     return false;
                 }
@@ -193,9 +195,11 @@ impl QuorumClock {
         }
         if self.clock.is_none() {
             self.records += 1;
+            // The first records may come from one wrong clock, and nothing contradicts it yet.
             if self.records < STARTS {
                 return true;
             }
+        // The clock cannot pass the end of a step by this reading, so the votes need not be sorted.
         } else if reading < boundary && reading < self.refresh_at {
             self.right = self.right.max(Some(at));
             return true;
@@ -242,6 +246,7 @@ impl QuorumClock {
         let readings = match self.run.take() {
             Some(mut run) => {
                 let vote = self.vote(&run);
+                // The vote, not the newest reading: a single stray one does not lengthen the turn.
                 let span = vote.saturating_sub(run.first).max(0);
                 self.note_progress(run.source, vote);
                 if self.turns.len() >= MOST {
@@ -272,6 +277,7 @@ impl QuorumClock {
             self.progress.push_back(Progress { source, vote, anchor, since, turns: 0 });
             return;
         };
+        // The mean over all sources, so that one fast clock alone does not make time pass.
         self.passed += vote.saturating_sub(known.vote).clamp(0, most) / sources;
         known.vote = vote;
         if vote.abs_diff(known.anchor) > still {
@@ -292,6 +298,7 @@ impl QuorumClock {
         let passed = self.passed;
         let is_frozen = self.progress.iter().find(|known| known.source == source).is_some_and(
             |Progress { anchor, since, turns, .. }| {
+                // Many turns and much time: a source that pauses has few turns, a slow one moves.
                 *turns >= FROZEN_TURNS
                     && at.abs_diff(*anchor) <= still
                     && passed.saturating_sub(*since) as u64 > still.saturating_mul(3)
@@ -317,8 +324,10 @@ impl QuorumClock {
     fn work_out(&mut self) {
         let Some(run) = &self.run else { return };
         let vote = self.vote(run);
+        // Four of the shortest batches: the others had their chance to send in between.
         let alone = self.usual_span().saturating_mul(4).min(self.ahead).max(ALONE);
         if run.records >= STARTS && vote.saturating_sub(run.first) >= alone {
+            // Otherwise the old votes of the others would hold the clock at their last turn.
             self.turns.clear();
         }
         let Some(run) = &self.run else { return };
@@ -331,9 +340,11 @@ impl QuorumClock {
         self.spacing = spacing;
         if let Some(reached) = reached {
             let reached = Timestamp::from_nanos(reached);
+            // The sources that were ahead were right: what was counted against them is undone.
             if self.clock.is_some() && reached > self.plausible().plus(JUMP) {
                 self.sources.jumped();
             }
+            // Never back, because steps that are closed stay closed.
             self.set(self.clock.map_or(reached, |clock| clock.max(reached)));
         }
     }
@@ -341,6 +352,7 @@ impl QuorumClock {
     fn set(&mut self, clock: Timestamp) {
         let moved = self.clock.map_or(0, |before| clock.since(before));
         if moved > 0 {
+            // The maximum fades by an eighth a move, so that one outage does not widen it for good.
             self.stride = moved.max(self.stride - self.stride / 8);
         }
         self.clock = Some(clock);
@@ -386,6 +398,7 @@ impl QuorumClock {
         let (mut near, mut far) = ([0; MOST + 1], [0; JUMP_VOTES]);
         let (mut count, mut jumps, mut seen) = (0, 0, 0);
         for vote in votes {
+            // Votes beyond the reach are counted apart: they are wrong clocks, or a jump of all.
             if vote <= limit {
                 if let Some(place) = near.get_mut(count) {
                     (*place, count) = (vote, count + 1);
@@ -397,6 +410,7 @@ impl QuorumClock {
             }
             seen += 1;
         }
+        // A jump: the clock moves to what the twelve furthest of the last 16 have all reached.
         if jumps >= JUMP_AGREE {
             let jumps = far.get_mut(..jumps).unwrap_or_default();
             jumps.sort_unstable();
@@ -406,6 +420,7 @@ impl QuorumClock {
         let sorted = sorted.get_mut(..count).unwrap_or_default();
         sorted.sort_unstable();
         let at = |place: usize| sorted.get(place).copied().unwrap_or(0);
+        // From the first quartile to the median, because outliers lie at the ends of the votes.
         let (middle, quarter) = (count / 2, count / 4);
         let spacing = if count >= 2 {
             at(middle).saturating_sub(at(quarter)) / (middle - quarter).max(1) as i64
@@ -417,6 +432,7 @@ impl QuorumClock {
             return (count.checked_sub(1).map(|last| at(last / 2)), spacing);
         }
         let (span, least) = if self.trouble > 0 { (TROUBLED, least.max(3)) } else { (CALM, least) };
+        // The number of votes that spans the wanted time. Without spacing all of them count.
         let fit = span.checked_div(spacing).map_or(MOST, |fit| fit.clamp(0, MOST as i64) as usize);
         let n = fit.max(least).min(count);
         let newest = near.get_mut(..n).unwrap_or_default();

@@ -51,6 +51,7 @@ impl Requests {
         self.errors += other.errors;
         self.no_response += other.no_response;
         self.client_errors += other.client_errors;
+        // The bound holds for both together. Counts stay exact, quantiles are of those kept.
         let room = most.saturating_sub(self.latencies.len()).min(other.latencies.len());
         *dropped += (other.latencies.len() - room) as u64;
         self.latencies.extend(other.latencies.drain(..room));
@@ -80,6 +81,7 @@ impl Requests {
         tail: &mut TailReference,
         step: i64,
     ) -> RequestFigures {
+        // Sorted before summing: the mean depends on the order in which floats are added.
         self.latencies.sort_unstable_by(f64::total_cmp);
         let sorted = self.latencies.as_slice();
         let n = sorted.len() as f64;
@@ -88,6 +90,7 @@ impl Requests {
         let mean: f64 = if sum.is_finite() { sum / n } else { sorted.iter().map(|x| x / n).sum() };
         let within = |limit: f64| sorted.partition_point(|latency| *latency <= limit);
         let beyond = |limit: f64| (sorted.len() - within(limit)) as u64;
+        // The limit of the steps before: this step must not raise the limit that it is judged by.
         let tail_ms = tail.limit_ms();
         tail.learn(sorted, step);
         let figures = RequestFigures {

@@ -41,7 +41,9 @@ impl UsualLatency {
             return;
         }
         self.rows = self.rows.saturating_add(1);
+        // The smallest step size, for the length of this row: a tenth of a logarithm in four hours.
         let slowest = REACH * step as f64 / REACH_TIME as f64;
+        // Robbins and Monro: steps of 1 / n, until they would be too small to follow a new level.
         let reach = f64::from(self.rows).recip().max(slowest.min(1.0));
         let change = if self.rows == 1 { ln_ms } else { (ln_ms - self.ln_ms).clamp(-reach, reach) };
         self.ln_ms += change;
@@ -109,10 +111,12 @@ impl ServicePool {
         };
         let mix = mean(&|one| Some(usual(one).unwrap_or_else(|| ln_of(one.p50_ms))));
         let of_new = mean(&|one| one.usual.after(KNOWN_ROWS).is_none().then(|| ln_of(one.p50_ms)));
+        // All latencies are moved to the mix that the service had in its first rows.
         let target = known.mix.after(1).unwrap_or(mix);
         let mut rest = self.latencies.as_mut_slice();
         for endpoint in &self.endpoints {
             let Some((own, others)) = rest.split_at_mut_checked(endpoint.measured) else { break };
+            // exp(U - u): an endpoint that is usually slow is divided by how slow it is.
             let factor = usual(endpoint).map_or(1.0, |usual| (target - usual).exp());
             for latency in own {
                 *latency = (*latency * factor).min(f64::MAX);

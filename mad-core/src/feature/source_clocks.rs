@@ -116,6 +116,7 @@ struct Wrong {
 
 impl Wrong {
     fn is_named(&self) -> bool {
+        // Both: a few wrong times happen everywhere, and a small share of a busy source is many.
         self.wrong >= NAMED_FROM && self.wrong.saturating_mul(NAMED_SHARE) >= self.records
     }
 }
@@ -176,6 +177,7 @@ impl SourceClocks {
         };
         known.wrong += 1;
         known.since_jump += 1;
+        // One wrong time ends the run of right ones that would clear the source.
         known.right_in_a_row = 0;
         let (low, high) = known.offset;
         known.offset = (low.min(offset), high.max(offset));

@@ -39,6 +39,7 @@ impl StatusCounts {
     /// The eight most frequent of some statuses; of equally frequent ones the lowest.
     pub fn of(statuses: impl IntoIterator<Item = (Status, u64)>) -> Self {
         let mut all: Vec<(Status, u64)> = statuses.into_iter().filter(|(_, n)| *n > 0).collect();
+        // The second key makes the choice among ties independent of the order of arrival.
         all.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
         let mut out = Self::default();
         let slots = out.statuses.iter_mut().zip(&mut out.counts);

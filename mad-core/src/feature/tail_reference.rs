@@ -50,6 +50,7 @@ impl TailReference {
     /// Latency beyond which a request is slow, ms; none while the estimate is unknown.
     pub fn limit_ms(&self) -> Option<f64> {
         let estimate = f64::from(self.ln_ms?).exp();
+        // The factor decides for slow endpoints, the absolute margin for those of few ms.
         Some((MARGIN * estimate).max(estimate + MARGIN_MS))
     }
 
@@ -62,6 +63,7 @@ impl TailReference {
             self.first.push(quantile_sorted(sorted, QUANTILE).max(1e-3).ln() as f32);
             if self.first.len() >= FIRST_ROWS {
                 self.first.sort_unstable_by(f32::total_cmp);
+                // The median of the first rows, of which one may hold a cold start.
                 self.ln_ms = self.first.get(FIRST_ROWS / 2).copied();
                 self.first = Vec::new();
             }
@@ -69,9 +71,12 @@ impl TailReference {
         };
         let estimate = f64::from(ln_ms).exp();
         let beyond = sorted.len() - sorted.partition_point(|latency| *latency <= estimate);
+        // The number of latencies beyond a right estimate.
         let expected = (1.0 - QUANTILE) * sorted.len() as f64;
+        // The 1 keeps rows of few requests from a full step whenever one request is slow.
         let error = ((beyond as f64 - expected) / (expected + 1.0)).clamp(-1.0, 1.0);
         let early = if self.age < EARLY_FOR { EARLY } else { 1.0 };
+        // In proportion to the length of the step, so that seconds and hours drift alike.
         let gain = (early * DRIFT_PER_HOUR * step as f64 / HOUR as f64).min(1.0);
         self.ln_ms = Some((f64::from(ln_ms) + gain * error) as f32);
         self.age = self.age.saturating_add(step).min(EARLY_FOR);

@@ -205,18 +205,22 @@ impl<T> WindowClock<T> {
         if let Some(clock) = self.quorum.clock() {
             self.waits.observe(record.source, record.reading, clock);
         }
+        // The step is closed. Its row was judged and is not opened again.
         if end <= self.watermark {
             self.quorum.late(record.source, record.reading);
             self.reject_late(&record, rejections);
             return Offered::Rejected;
         }
+        // The clock closes the first open step when it passes its end by the lateness.
         let boundary = first_end.map_or(end, |first| first.min(end)).plus(self.lateness);
         let clock = self.quorum.clock();
         let moves = self.quorum.observe(record.source, record.reading, boundary);
+        // A clock that stands still would add all later requests to one step.
         if !moves && self.quorum.sources.is_refused(record.source) {
             reject_wrong_clock(&record, rejections);
             return Offered::Rejected;
         }
+        // Not ahead of what right sources send: the record enters its step at once.
         if clock.is_some() && record.reading <= self.quorum.plausible().max(self.watermark) {
             return Offered::Enters(record);
         }
@@ -225,6 +229,7 @@ impl<T> WindowClock<T> {
         if clock.is_none() {
             self.refuse_strays(rejections);
         }
+        // Memory is bounded: the record that is furthest ahead is the least likely to be right.
         if self.held.records.len() > self.held_records
             && let Some(held) = self.held.furthest()
         {
@@ -238,6 +243,7 @@ impl<T> WindowClock<T> {
 
     /// Notes that a record entered its step.
     pub fn saw(&mut self, record: &Timed<T>) {
+        // A source with a wrong clock must not make a step look complete.
         let is_right = self.bounded_input
             || record.timestamp <= self.quorum.plausible()
             || !self.quorum.sources.is_named(record.source);
@@ -269,6 +275,7 @@ impl<T> WindowClock<T> {
     /// which it waits. A paused one stays until it is `LONGEST_PAUSE` behind, so that the open steps
     /// are bounded. Returns whether it was lower.
     pub fn follow(&mut self) -> bool {
+        // A paused watermark follows at a distance, so that open steps take bounded memory.
         let lag = if self.paused { LONGEST_PAUSE.max(self.quorum.reach()) } else { 0 };
         let behind = self.lateness.saturating_add(lag);
         let Some(clock) = self.event_time() else { return false };
@@ -317,6 +324,7 @@ impl<T> WindowClock<T> {
     fn due_until(&mut self, until: Timestamp, rejections: &mut Rejections) -> Vec<Timed<T>> {
         let mut taken = Vec::new();
         for Early { ahead, record } in self.held.due(until) {
+            // Its source proved wrong while it waited: the time it names is not when it happened.
             if ahead > self.skew && self.quorum.sources.is_refused(record.source) {
                 reject_wrong_clock(&record, rejections);
             } else {
@@ -328,6 +336,7 @@ impl<T> WindowClock<T> {
 
     /// The slack within which a tick still finds a step whole after the newest record.
     pub fn slack(&self) -> i64 {
+        // Records come in batches: four turns after the newest one, more may still be on the way.
         (self.lateness / 2).saturating_add(self.quorum.spacing().saturating_mul(4))
     }
 
@@ -347,6 +356,7 @@ impl<T> WindowClock<T> {
     /// record from 1970.
     fn refuse_strays(&mut self, rejections: &mut Rejections) {
         let Some(clock) = self.quorum.clock() else { return };
+        // The third smallest reading, so that up to two strays do not define what is far behind.
         let third = self.held.records.keys().nth(2).map_or(clock, |(reading, _)| *reading);
         let behind = clock.since(third).max(0).saturating_mul(2).max(self.quorum.reach());
         for stray in self.held.due(clock.plus(-behind).plus(-1)) {

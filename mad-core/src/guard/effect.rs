@@ -101,9 +101,11 @@ pub fn exceeds_min_effect(
     let change = (sample.value - score.expected).abs();
     let relative = |share: f64| change >= share * score.expected.abs();
     match signal.kind {
+        // Their units are unknown, so no size of a change is known to be small.
         SignalKind::Gauge | SignalKind::Events => true,
         SignalKind::Latency => {
             let least = if signal.in_ms { config.latency_absolute_ms } else { 0.0 };
+            // Both: a quarter of 2 ms is noise of the clock, and 20 ms of 10 s is no change.
             relative(config.latency_relative) && change >= least
         }
         SignalKind::Rate => {
@@ -117,6 +119,7 @@ pub fn exceeds_min_effect(
             };
             change >= least && enough
         }
+        // Both: traffic of a few requests doubles by chance.
         SignalKind::Count => relative(config.traffic_relative) && change >= config.traffic_absolute,
     }
 }

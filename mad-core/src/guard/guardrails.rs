@@ -210,11 +210,13 @@ impl Guardrails {
         let (mut best, mut suppressed) = (0.0, (0.0, Reason::Normal));
         for (place, signal) in (0_u16..).zip(row.signals) {
             let own = settings.get(usize::from(place));
+            // Step 1: the value has to be unlikely, by the threshold of its signal.
             let threshold = own.map_or(self.threshold, |own| neg_log10_p_of(own.threshold));
             let is_watched = own.is_none_or(|own| own.watched);
             if !(signal.neg_log10_p >= threshold && is_watched) {
                 continue;
             }
+            // Step 2: it has to matter. The first rule that suppresses it is the reason.
             let config = own.map_or(&self.config, |own| &own.guard);
             let direction = own.and_then(|own| own.direction);
             // an assumed rate needs no warm-up
@@ -229,10 +231,12 @@ impl Guardrails {
                 }
                 continue;
             }
+            // Step 3: it is flagged. A row has 64 bits, so that a later signal sets none.
             verdict.flagged |= 1_u64.checked_shl(u32::from(place)).unwrap_or_default();
             verdict.is_anomaly = true;
             is_critical |= signal.traits.is_critical(&self.config, signal.sample.value);
             if signal.neg_log10_p > best {
+                // The strongest flagged signal leads, even where a suppressed one is stronger.
                 best = signal.neg_log10_p;
                 verdict.leading = place;
                 verdict.neg_log10_p = signal.neg_log10_p;
@@ -243,12 +247,15 @@ impl Guardrails {
             }
         }
         if !verdict.is_anomaly {
+            // A row without an unlikely value is normal, unless its entity is too new to be judged.
+            // A row that is faster than usual says so, because a fall of latency is no anomaly.
             verdict.reason = match (suppressed.1, immature) {
                 (Reason::Normal, None) if is_faster(row) => Reason::WrongDirection,
                 (Reason::Normal, Some(reason)) | (reason, _) => reason,
             };
             return verdict;
         }
+        // The size of the effect decides about the severity, the evidence about the confidence.
         verdict.severity = if is_critical { Severity::Critical } else { Severity::Warning };
         verdict.confidence = Confidence::of(verdict.neg_log10_p, verdict.effective_n);
         verdict

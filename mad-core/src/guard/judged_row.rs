@@ -78,6 +78,7 @@ impl JudgedRow {
         let signals = row.samples.iter().zip(scores.iter()).enumerate();
         let signals = signals.map(|(place, (sample, scored))| {
             let neg_log10_p = scores.neg_log10_p_of(scored.signal);
+            // `flagged` is a mask of 64 bits; signals after these are never flagged.
             let is_anomaly = place < 64 && verdict.flagged & (1 << place) != 0;
             JudgedSignal {
                 name: SignalName::Request(sample.signal.builtin().unwrap_or(Signal::P95Latency)),
@@ -91,6 +92,7 @@ impl JudgedRow {
                 reason: verdict.reason,
                 severity: if is_anomaly { verdict.severity } else { Severity::Info },
                 alarm_score: score_of(neg_log10_p),
+                // Requests have no separate policy of alarms: a flagged row is one.
                 is_alarm: is_anomaly,
             }
         });

@@ -126,8 +126,10 @@ impl std::fmt::Display for Confidence {
 impl Confidence {
     /// The confidence of a row with this `-log10 p`, carried by `effective_n` observations.
     pub fn of(neg_log10_p: f64, effective_n: f64) -> Self {
+        // High needs both: one slow request can be as unlikely as one in 10^8, and is still one.
         if neg_log10_p >= 8.0 && effective_n >= 5.0 {
             Self::High
+        // Either a hundred times below the default threshold of 10^-4, or several observations.
         } else if neg_log10_p >= 6.0 || effective_n >= 3.0 {
             Self::Medium
         } else {

@@ -32,17 +32,20 @@ impl Burn {
     /// Share of the budget of the window that the bad requests used up; above 1 if they exceed it. NaN
     /// without traffic.
     pub fn budget_share(&self) -> f64 {
+        // The budget of a window is the share of its requests that may be bad.
         self.bad as f64 / ((1.0 - self.objective) * self.window_requests)
     }
 
     /// Burn rate: 1 uses up the budget exactly within the window. NaN without requests.
     pub fn rate(&self) -> f64 {
+        // The bad share, in units of the allowed share (Google SRE workbook, chapter 5).
         self.bad as f64 / self.requests as f64 / (1.0 - self.objective)
     }
 
     fn add(&mut self, bad: u64, requests: u64, window_requests: f64) {
         self.bad = self.bad.saturating_add(bad);
         self.requests = self.requests.saturating_add(requests);
+        // The newest row has seen the most traffic, so that its estimate replaces the earlier ones.
         self.window_requests = window_requests;
     }
 }

@@ -15,6 +15,7 @@ impl Traffic {
         self.requests += requests as f64;
         self.seconds += seconds;
         if self.seconds > window {
+            // Both shrink by the same factor, so that the rate stays and old traffic fades.
             self.requests *= window / self.seconds;
             self.seconds = window;
         }
@@ -22,6 +23,7 @@ impl Traffic {
 
     /// Expected requests in `seconds`.
     pub fn expected(&self, seconds: f64) -> f64 {
+        // 0 / 0 is NaN: nothing is expected of an entity without traffic.
         self.requests / self.seconds * seconds
     }
 }
