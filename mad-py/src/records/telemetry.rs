@@ -13,6 +13,13 @@ use crate::records::source::{Piece, Source};
 use crate::shared::Shared;
 
 /// Counts of the records of one kind of telemetry: the good ones, and the rejected ones by reason.
+///
+/// >>> import mad
+/// >>> lines = mad.Telemetry("logs")
+/// >>> lines.feed(b"timestamp,service,level,message\n2026-01-06T10:00:00Z,shop,ERROR,no stock\n")
+/// >>> lines.end()
+/// >>> lines.kind, len(lines)
+/// ('logs', 1)
 #[pyclass(module = "mad._core", frozen)]
 pub struct Telemetry {
     read: Shared<Read>,

@@ -7,6 +7,24 @@ use crate::pickle::pickled;
 use crate::tables::html;
 
 /// The explanation of an incident in sentences; each holds numbers of its evidence.
+///
+/// >>> import mad
+/// >>> judged = {
+/// ...     "bucket_ts": [f"2026-01-06T10:{minute:02}:00Z" for minute in range(20)],
+/// ...     "service": ["shop"] * 20,
+/// ...     "endpoint": ["/pay"] * 20,
+/// ...     "req_count": [100] * 20,
+/// ...     "error_count": [40 if minute >= 10 else 0 for minute in range(20)],
+/// ...     "is_anomaly": [minute >= 10 for minute in range(20)],
+/// ...     "signal": ["error_rate"] * 20,
+/// ...     "score": [0.8 if minute >= 10 else 0.0 for minute in range(20)],
+/// ...     "severity": ["Critical" if minute >= 10 else "Info" for minute in range(20)],
+/// ...     "expected": [0.01] * 20,
+/// ... }
+/// >>> (incident,) = mad.IncidentGrouper().group(judged)
+/// >>> explanation = mad.TemplateExplainer().explain(incident)
+/// >>> "shop /pay" in explanation.line, len(explanation.recommended_actions) > 0
+/// (True, True)
 #[pyclass(module = "mad._core", frozen)]
 #[derive(Serialize, Deserialize)]
 pub struct Explanation {

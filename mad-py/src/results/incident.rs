@@ -13,6 +13,25 @@ use crate::results::ranking::Ranking;
 use crate::tables::html;
 
 /// A stretch of anomalous rows of one service and endpoint.
+///
+/// >>> import mad
+/// >>> judged = {
+/// ...     "bucket_ts": [f"2026-01-06T10:{minute:02}:00Z" for minute in range(20)],
+/// ...     "service": ["shop"] * 20,
+/// ...     "endpoint": ["/pay"] * 20,
+/// ...     "req_count": [100] * 20,
+/// ...     "error_count": [40 if minute >= 10 else 0 for minute in range(20)],
+/// ...     "is_anomaly": [minute >= 10 for minute in range(20)],
+/// ...     "signal": ["error_rate"] * 20,
+/// ...     "score": [0.8 if minute >= 10 else 0.0 for minute in range(20)],
+/// ...     "severity": ["Critical" if minute >= 10 else "Info" for minute in range(20)],
+/// ...     "expected": [0.01] * 20,
+/// ... }
+/// >>> (incident,) = mad.IncidentGrouper().group(judged)
+/// >>> incident.service, incident.severity, incident.rows, incident.errors
+/// ('shop', 'Critical', 10, 400)
+/// >>> str(incident.start), incident.status
+/// ('2026-01-06 10:10:00+00:00', 'open')
 #[pyclass(module = "mad._core", frozen)]
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Incident {

@@ -11,6 +11,17 @@ use crate::records::rejected::rejected;
 use crate::results::getters::{named, ranking};
 
 /// Culprits by their metrics, best first.
+///
+/// >>> import mad
+/// >>> metrics = {
+/// ...     "timestamp": [f"2026-01-06T{10 + m // 60}:{m % 60:02}:00Z" for m in range(120)],
+/// ...     "service": ["db"] * 120,
+/// ...     "metric": ["cpu"] * 120,
+/// ...     "value": [80.0 if minute >= 90 else 20.0 + minute % 5 for minute in range(120)],
+/// ... }
+/// >>> ranking = mad.rank_culprits(metrics)
+/// >>> len(ranking.culprits), ranking.abstained
+/// (1, False)
 #[pyclass(module = "mad._core", frozen)]
 #[derive(Serialize, Deserialize)]
 pub struct MetricRanking {
@@ -47,6 +58,17 @@ impl MetricRanking {
 }
 
 /// A culprit of a ranking over metrics.
+///
+/// >>> import mad
+/// >>> metrics = {
+/// ...     "timestamp": [f"2026-01-06T{10 + m // 60}:{m % 60:02}:00Z" for m in range(120)],
+/// ...     "service": ["db"] * 120,
+/// ...     "metric": ["cpu"] * 120,
+/// ...     "value": [80.0 if minute >= 90 else 20.0 + minute % 5 for minute in range(120)],
+/// ... }
+/// >>> (culprit,) = mad.rank_culprits(metrics).culprits
+/// >>> culprit.service, culprit.metric, culprit.score > 0.5, str(culprit.onset)
+/// ('db', 'cpu', True, '2026-01-06 11:30:00+00:00')
 #[pyclass(module = "mad._core", frozen)]
 #[derive(Serialize, Deserialize)]
 pub struct MetricCulprit {

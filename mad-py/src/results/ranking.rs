@@ -9,6 +9,23 @@ use crate::pickle::pickled;
 use crate::results::getters::{named, ranking};
 
 /// Culprits by their flagged rows, best first.
+///
+/// >>> import mad
+/// >>> judged = {
+/// ...     "bucket_ts": [f"2026-01-06T10:{minute:02}:00Z" for minute in range(20)],
+/// ...     "service": ["shop"] * 20,
+/// ...     "endpoint": ["/pay"] * 20,
+/// ...     "req_count": [100] * 20,
+/// ...     "error_count": [40 if minute >= 10 else 0 for minute in range(20)],
+/// ...     "is_anomaly": [minute >= 10 for minute in range(20)],
+/// ...     "signal": ["error_rate"] * 20,
+/// ...     "score": [0.8 if minute >= 10 else 0.0 for minute in range(20)],
+/// ...     "severity": ["Critical" if minute >= 10 else "Info" for minute in range(20)],
+/// ...     "expected": [0.01] * 20,
+/// ... }
+/// >>> ranking = mad.CulpritRanker().rank(judged)
+/// >>> len(ranking), ranking.rows, str(ranking.at)
+/// (1, 10, '2026-01-06 10:19:00+00:00')
 #[pyclass(module = "mad._core", frozen)]
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Ranking {
@@ -60,6 +77,23 @@ impl Ranking {
 }
 
 /// A culprit of a ranking: a service and endpoint with its evidence.
+///
+/// >>> import mad
+/// >>> judged = {
+/// ...     "bucket_ts": [f"2026-01-06T10:{minute:02}:00Z" for minute in range(20)],
+/// ...     "service": ["shop"] * 20,
+/// ...     "endpoint": ["/pay"] * 20,
+/// ...     "req_count": [100] * 20,
+/// ...     "error_count": [40 if minute >= 10 else 0 for minute in range(20)],
+/// ...     "is_anomaly": [minute >= 10 for minute in range(20)],
+/// ...     "signal": ["error_rate"] * 20,
+/// ...     "score": [0.8 if minute >= 10 else 0.0 for minute in range(20)],
+/// ...     "severity": ["Critical" if minute >= 10 else "Info" for minute in range(20)],
+/// ...     "expected": [0.01] * 20,
+/// ... }
+/// >>> (culprit,) = mad.CulpritRanker().rank(judged).culprits
+/// >>> culprit.service, culprit.endpoint, culprit.metric, culprit.rows
+/// ('shop', '/pay', 'error_rate', 10)
 #[pyclass(module = "mad._core", frozen)]
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Culprit {

@@ -22,6 +22,18 @@ use crate::tables::html;
 use crate::tables::table::Table;
 
 /// The result of a detection: rows, incidents, rankings and explanations.
+///
+/// >>> import mad
+/// >>> requests = {
+/// ...     "timestamp": [f"2026-01-06T10:{minute:02}:00Z" for minute in range(5)],
+/// ...     "service": ["shop"] * 5,
+/// ...     "endpoint": ["/pay"] * 5,
+/// ...     "status_code": [200, 200, 500, 200, 200],
+/// ...     "latency_ms": [40.0, 42.0, 41.0, 39.0, 40.0],
+/// ... }
+/// >>> report = mad.detect(requests)
+/// >>> report.features["req_count"].tolist(), report.incidents
+/// ([1, 1, 1, 1, 1], [])
 #[pyclass(module = "mad._core", frozen)]
 pub struct Report {
     pub pipeline: mad_core::Pipeline,

@@ -18,6 +18,21 @@ use crate::results::rows::{Rows, split};
 use crate::tables::table::Table;
 
 /// The result of a batch, a tick or a command: rows that closed, and changes of incidents.
+///
+/// >>> import mad
+/// >>> requests = {
+/// ...     "timestamp": [f"2026-01-06T10:{minute:02}:00Z" for minute in range(5)],
+/// ...     "service": ["shop"] * 5,
+/// ...     "endpoint": ["/pay"] * 5,
+/// ...     "status_code": [200, 200, 500, 200, 200],
+/// ...     "latency_ms": [40.0, 42.0, 41.0, 39.0, 40.0],
+/// ... }
+/// >>> pipeline = mad.Pipeline()
+/// >>> len(pipeline.ingest(requests).rows["req_count"])
+/// 0
+/// >>> update = pipeline.finish()
+/// >>> update.rows["error_count"].tolist(), update.changes
+/// ([0, 0, 1, 0, 0], [])
 #[pyclass(module = "mad._core", frozen)]
 #[derive(Serialize, Deserialize)]
 pub struct Update {

@@ -47,6 +47,14 @@ struct State {
 }
 
 /// The score of one value.
+///
+/// >>> import mad
+/// >>> scorer = mad.MadScorer(window=60)
+/// >>> for value in [10.0, 11.0, 10.5, 9.5, 10.2] * 12:
+/// ...     _ = scorer.observe(value)
+/// >>> score = scorer.score(25.0)
+/// >>> score.expected, score.score > 0.5, score.expected_low < 10.2 < score.expected_high
+/// (10.2, True, True)
 #[pyclass(module = "mad._core", frozen, get_all)]
 #[derive(Serialize, Deserialize)]
 pub struct Score {

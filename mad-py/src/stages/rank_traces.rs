@@ -38,6 +38,21 @@ pub fn rank_traces(
 }
 
 /// Culprits by failing traces, best first.
+///
+/// >>> import mad
+/// >>> spans = {
+/// ...     "trace_id": ["a", "a", "b", "b"],
+/// ...     "span_id": ["1", "2", "3", "4"],
+/// ...     "parent_id": ["", "1", "", "3"],
+/// ...     "service": ["front", "db", "front", "db"],
+/// ...     "operation": ["GET /", "query", "GET /", "query"],
+/// ...     "start": ["2026-01-06T10:00:00Z"] * 4,
+/// ...     "duration_ms": [10.0, 5.0, 12.0, 6.0],
+/// ...     "status": ["error", "error", "ok", "ok"],
+/// ... }
+/// >>> ranking = mad.rank_traces(spans)
+/// >>> len(ranking.culprits)
+/// 1
 #[pyclass(module = "mad._core", frozen)]
 pub struct TraceRanking {
     core: mad_core::TraceRanking,
@@ -110,6 +125,21 @@ impl TraceRanking {
 }
 
 /// A culprit of a ranking over traces.
+///
+/// >>> import mad
+/// >>> spans = {
+/// ...     "trace_id": ["a", "a", "b", "b"],
+/// ...     "span_id": ["1", "2", "3", "4"],
+/// ...     "parent_id": ["", "1", "", "3"],
+/// ...     "service": ["front", "db", "front", "db"],
+/// ...     "operation": ["GET /", "query", "GET /", "query"],
+/// ...     "start": ["2026-01-06T10:00:00Z"] * 4,
+/// ...     "duration_ms": [10.0, 5.0, 12.0, 6.0],
+/// ...     "status": ["error", "error", "ok", "ok"],
+/// ... }
+/// >>> (culprit,) = mad.rank_traces(spans).culprits
+/// >>> culprit.service, culprit.fault, culprit.chain
+/// ('db', 'error', ['front', 'db'])
 #[pyclass(module = "mad._core", frozen)]
 pub struct TraceCulprit {
     core: mad_core::TraceCulprit,

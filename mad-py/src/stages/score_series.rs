@@ -12,6 +12,12 @@ use crate::errors::{to_py, value_error};
 use crate::pickle::{Reduced, reduce_with};
 
 /// One score for each value of a series, as arrays of one length.
+///
+/// >>> import mad
+/// >>> times = [60_000 * minute for minute in range(300)]
+/// >>> scores = mad.score_series(times, [100.0 + minute % 7 for minute in range(300)])
+/// >>> scores.score.shape, bool(scores.is_anomaly.any())
+/// ((300,), False)
 #[pyclass(module = "mad._core", frozen, get_all)]
 pub struct SeriesScores {
     /// 0 to 1, how anomalous the value is; 0 for gaps.

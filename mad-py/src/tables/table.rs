@@ -24,6 +24,20 @@ type NamedColumn<'py> = (String, Bound<'py, PyAny>);
 
 /// A table in Arrow's memory. Anything that reads the Arrow stream interface takes it as it is:
 /// `pyarrow.table(t)`, `polars.DataFrame(t)`, `duckdb.sql("from t")`.
+///
+/// >>> import mad
+/// >>> requests = {
+/// ...     "timestamp": [f"2026-01-06T10:{minute:02}:00Z" for minute in range(5)],
+/// ...     "service": ["shop"] * 5,
+/// ...     "endpoint": ["/pay"] * 5,
+/// ...     "status_code": [200, 200, 500, 200, 200],
+/// ...     "latency_ms": [40.0, 42.0, 41.0, 39.0, 40.0],
+/// ... }
+/// >>> rows = mad.FeatureBuilder().build(requests).to_table()
+/// >>> rows.num_rows, rows.column_names[:2]
+/// (5, ['bucket_ts', 'service'])
+/// >>> rows["req_count"].tolist()
+/// [1, 1, 1, 1, 1]
 #[pyclass(module = "mad._core", frozen)]
 pub struct Table {
     batch: RecordBatch,
