@@ -1,10 +1,12 @@
 //! Settings of incidents: when they open, merge and close.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::check::{above_zero, not_negative, within};
 use crate::error::{Error, Result};
-use crate::time::MINUTE;
+use crate::time::{MINUTE, duration_of};
 
 /// When incidents open, merge and close.
 ///
@@ -99,9 +101,9 @@ impl IncidentConfig {
         within("incident.silence_minutes", self.silence_minutes, 0.0..=1e6, expected)
     }
 
-    /// The cooldown in nanoseconds.
-    pub(crate) fn cooldown(&self) -> i64 {
-        (self.cooldown_minutes * MINUTE as f64) as i64
+    /// The cooldown.
+    pub(crate) fn cooldown(&self) -> Duration {
+        duration_of((self.cooldown_minutes * MINUTE as f64) as i64)
     }
 
     /// The merge time in nanoseconds for rows of `step` nanoseconds: two steps at least, unless it is 0.

@@ -13,7 +13,7 @@ use crate::series::{
     SignalName,
 };
 use crate::telemetry::ChangeEvent;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, nanos_of};
 
 /// The flagged rows of one entity, added up, and the facts that change its weight.
 #[derive(Default)]
@@ -67,7 +67,7 @@ impl Suspect {
         self.weight += score_of(row.neg_log10_p);
         self.strongest = self.strongest.max(row.neg_log10_p);
         self.rows += 1;
-        self.step = self.step.max(row.step);
+        self.step = self.step.max(nanos_of(row.step));
         self.first = Some(self.first.map_or(row.bucket, |first| first.min(row.bucket)));
         self.last = Some(self.last.map_or(row.bucket, |last| last.max(row.bucket)));
         self.severity = self.severity.max(row.severity);

@@ -90,7 +90,7 @@ pub(super) fn links(incident: &Incident, context: &impl RankingContext) -> Vec<L
     for (entity, onset) in callees_first(all, &calls) {
         let mut before = chain.iter().rev();
         let tie = before.find_map(|link| Some((link.entity.clone(), tie(entity, &link.entity)?)));
-        let until = onset.at.plus(incident.step);
+        let until = onset.at + incident.step;
         chain.push(Link {
             at: onset.at,
             entity: entity.clone(),
@@ -155,7 +155,7 @@ fn sentence(incident: &Incident, link: &Link) -> Option<String> {
     let after = link.change.as_ref().map_or_else(String::new, |event| {
         let what = [&event.kind, &event.name, &event.version].map(|word| one_line(word));
         let what: Vec<String> = what.into_iter().filter(|word| !word.is_empty()).collect();
-        let before = link.at.plus(incident.step).since(event.at);
+        let before = (link.at + incident.step).since(event.at);
         format!(", within {} of a change: {}", duration(before), what.join(" "))
     });
     Some(format!(

@@ -4,6 +4,7 @@ use super::words::{describe_signal, duration, format_value, milliseconds, percen
 use crate::history::FlaggedSignal;
 use crate::incident::{Incident, Peak};
 use crate::series::Signal;
+use crate::time::nanos_of;
 
 /// The peaks whose numbers are all finite and have a direction.
 pub(super) fn peaks(incident: &Incident) -> impl Iterator<Item = &Peak> {
@@ -104,5 +105,5 @@ pub(super) fn slow_change(peak: &Peak) -> Option<String> {
     let verb = if flagged.z < 0.0 { "fallen" } else { "climbed" };
     let value = format_value(&flagged.signal, flagged.value);
     let since = flagged.drifting_for?;
-    Some(format!("{verb} from {} to {value} over {}", usual(peak), duration(since)))
+    Some(format!("{verb} from {} to {value} over {}", usual(peak), duration(nanos_of(since))))
 }

@@ -4,6 +4,7 @@
 //! explanation from the same evidence.
 
 use std::cmp::Ordering;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +24,7 @@ use crate::culprit::{Evidence, NotCalled, Ranking, RankingContext};
 use crate::history::FlaggedSignal;
 use crate::incident::{Incident, Member, Peak};
 use crate::series::Signal;
-use crate::time::{MINUTE, Timestamp};
+use crate::time::{Timestamp, nanos_of};
 
 /// Explains incidents with sentence templates.
 ///
@@ -150,7 +151,7 @@ impl TemplateExplainer {
     /// `9 minutes, all flagged`, or how many rows or steps were flagged.
     fn rows(incident: &Incident) -> String {
         let length = incident.end.since(incident.start);
-        let steps = (length / incident.step.max(1)).max(0).unsigned_abs();
+        let steps = (length / nanos_of(incident.step).max(1)).max(0).unsigned_abs();
         match steps.cmp(&incident.rows) {
             Ordering::Equal => format!("{}, all flagged", duration(length)),
             // metrics have steps of their own, so there can be more rows than steps
@@ -287,7 +288,7 @@ fn flapping(incident: &Incident) -> Option<String> {
         format!(
             "It is flapping: the same fault occurred {} times or more, with up to {} between.",
             number(times as f64, 0),
-            duration(incident.longest_quiet),
+            duration(nanos_of(incident.longest_quiet)),
         )
     })
 }
@@ -373,7 +374,7 @@ fn value(flagged: &FlaggedSignal) -> String {
 
 /// The noun for a step of the incident.
 fn step_unit(incident: &Incident) -> &'static str {
-    if incident.step == MINUTE { "minute" } else { "step" }
+    if incident.step == Duration::from_secs(60) { "minute" } else { "step" }
 }
 
 /// The failed requests of the flagged rows; `None` for an incident of metrics.

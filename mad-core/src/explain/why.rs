@@ -11,7 +11,7 @@ use crate::config::{EntitySettings, GuardConfig, SignalSettings};
 use crate::guard::{EntityMaturity, Reason};
 use crate::history::Decision;
 use crate::series::{Direction, Entity, Signal, SignalKind, SignalName};
-use crate::time::{MINUTE, Timestamp, nanos_of};
+use crate::time::{MINUTE, Timestamp};
 
 /// A question about one row or point. Unknown parts are left out of the answer.
 #[derive(Debug, Clone, Copy)]
@@ -127,7 +127,7 @@ impl TemplateExplainer {
         };
         format!(
             "{whose}, {}: {}, {}.",
-            date_clock(why.decision.bucket, nanos_of(why.step)),
+            date_clock(why.decision.bucket, why.step),
             if why.decision.is_anomaly { "flagged" } else { "not flagged" },
             self.reason(why),
         )
@@ -137,11 +137,7 @@ impl TemplateExplainer {
 /// `no requests since 2026-01-06 10:45 UTC: 9 minutes`.
 pub(crate) fn silence(newest: Timestamp, now: Timestamp, step: Duration, metric: bool) -> String {
     let what = if metric { "points" } else { "requests" };
-    format!(
-        "no {what} since {}: {}",
-        date_clock(newest, nanos_of(step)),
-        duration(now.since(newest))
-    )
+    format!("no {what} since {}: {}", date_clock(newest, step), duration(now.since(newest)))
 }
 
 /// Whether a row has fewer requests than the guard needs.
@@ -153,7 +149,7 @@ fn short_of_requests(decision: &Decision, guard: Option<&GuardConfig>) -> bool {
 /// `7 requests in the minute; 20 (guard.min_requests) are needed`.
 fn few_requests(why: &Why<'_>, guard: Option<&GuardConfig>) -> String {
     let requests = plural(why.decision.count as f64, "request");
-    let unit = if nanos_of(why.step) == MINUTE { "minute" } else { "step" };
+    let unit = if why.step == Duration::from_secs(60) { "minute" } else { "step" };
     let needed = guard.map(|guard| number(guard.min_requests as f64, 0));
     format!("{requests} in the {unit}; {} are needed", setting("guard.min_requests", needed))
 }
@@ -162,7 +158,7 @@ fn few_requests(why: &Why<'_>, guard: Option<&GuardConfig>) -> String {
 pub(crate) fn muted(why: &Why<'_>) -> String {
     match why.muted_until {
         Some(Timestamp::MAX) => "muted for good".to_owned(),
-        Some(until) => format!("muted until {}", date_clock(until, nanos_of(why.step))),
+        Some(until) => format!("muted until {}", date_clock(until, why.step)),
         None => "muted".to_owned(),
     }
 }
@@ -175,7 +171,7 @@ fn warming_up(why: &Why<'_>, guard: Option<&GuardConfig>) -> String {
     let length = (guard.warm_up_minutes * MINUTE as f64) as i64;
     format!(
         "warming up until {} (guard.warm_up_minutes is {}); {} so far",
-        date_clock(maturity.first.plus(length), nanos_of(why.step)),
+        date_clock(maturity.first.plus(length), why.step),
         number(guard.warm_up_minutes, 2),
         plural(maturity.points as f64, "point"),
     )

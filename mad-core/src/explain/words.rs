@@ -1,6 +1,7 @@
 //! Words for signals and reasons, and numbers and times as text. Other outputs use these too.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use crate::guard::Reason;
 use crate::history::FlaggedSignal;
@@ -183,28 +184,28 @@ pub(super) fn likelihood(neg_log10_p: f64) -> String {
 }
 
 /// Date and time of day, with seconds if the step is shorter than a minute.
-fn date_and_clock(time: Timestamp, step: i64) -> (String, String) {
+fn date_and_clock(time: Timestamp, step: Duration) -> (String, String) {
     let written = time.to_string();
-    let end = if step < 60 * SECOND { 19 } else { 16 };
+    let end = if step < Duration::from_secs(60) { 19 } else { 16 };
     let part = |from: usize, to: usize| written.get(from..to).unwrap_or(&written).to_owned();
     (part(0, 10), part(11, end))
 }
 
 /// `2026-01-06 10:45 UTC`.
-pub(crate) fn date_clock(time: Timestamp, step: i64) -> String {
+pub(crate) fn date_clock(time: Timestamp, step: Duration) -> String {
     let (date, clock) = date_and_clock(time, step);
     format!("{date} {clock} UTC")
 }
 
 /// A moment of an interval: `10:45 UTC`, with the date if the interval covers more than one day.
-pub(super) fn moment(time: Timestamp, start: Timestamp, end: Timestamp, step: i64) -> String {
+pub(super) fn moment(time: Timestamp, start: Timestamp, end: Timestamp, step: Duration) -> String {
     let (date, clock) = date_and_clock(time, step);
     let one_day = [start, end].iter().all(|other| date_and_clock(*other, step).0 == date);
     if one_day { format!("{clock} UTC") } else { date_clock(time, step) }
 }
 
 /// `2026-01-06 10:45 to 10:54 UTC`, with the second date if it is another day.
-pub(super) fn span(start: Timestamp, end: Timestamp, step: i64) -> String {
+pub(super) fn span(start: Timestamp, end: Timestamp, step: Duration) -> String {
     let (date, clock) = date_and_clock(start, step);
     format!("{date} {clock} to {}", moment(end, start, end, step))
 }

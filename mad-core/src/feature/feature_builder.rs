@@ -210,6 +210,7 @@ impl FeatureBuilder {
     ) -> bool {
         match record.into() {
             Record::Request(request) => self.push_request(&request, None, source, sink),
+            // The callee reports the same request; counting both would double the traffic.
             Record::Span(span) if span.kind.is_caller() => true,
             Record::Span(span) => {
                 let source = source.dated_by(RequestTime::Start);
@@ -236,6 +237,7 @@ impl FeatureBuilder {
             return false;
         }
         if let Some(id) = request.request_id
+            // Checked before anything is counted, so that a repeated delivery changes nothing.
             && !self.ids.remember(id, self.request_ids)
         {
             let detail = || format!("request_id = {id:?}");
@@ -244,8 +246,9 @@ impl FeatureBuilder {
         }
         let entity = known.unwrap_or_else(|| sink.entities.id(request.service, request.endpoint));
         let time = self.config.time_of_requests(source);
-        let (step, lateness) = (self.config.step_nanos(), self.config.lateness_nanos());
+        let (step, lateness) = (self.config.step(), self.config.lateness());
         let timestamp = request.counts_at(time, step, lateness);
+        // A file is sorted by the start of requests; live requests are sent when they complete.
         let reading = if self.bounded { request.timestamp } else { request.completed(time) };
         let record = Timed {
             timestamp,

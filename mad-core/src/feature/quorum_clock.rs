@@ -340,7 +340,7 @@ impl QuorumClock {
         self.spacing = spacing;
         if let Some(reached) = reached {
             let reached = Timestamp::from_nanos(reached);
-            // The sources that were ahead were right: what was counted against them is undone.
+            // The sources that were ahead were right, so that they are not refused any longer.
             if self.clock.is_some() && reached > self.plausible().plus(JUMP) {
                 self.sources.jumped();
             }

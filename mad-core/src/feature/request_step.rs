@@ -16,7 +16,7 @@ use super::window_clock::Timed;
 use crate::robust::quantile_sorted;
 use crate::series::{EntityId, Signal};
 use crate::telemetry::Status;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, duration_of};
 
 /// What a request adds to its step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -141,6 +141,7 @@ impl Accumulator for RequestStep {
         if latency_ms.is_nan() {
             return;
         }
+        // The first ones are kept. A reservoir would need a random source or depend on order.
         if requests.latencies.len() < memory.window_samples {
             requests.latencies.push(latency_ms);
         } else {
@@ -149,6 +150,7 @@ impl Accumulator for RequestStep {
     }
 
     fn close(&mut self, step: ClosedStep, memory: &mut RequestMemory, sink: &mut FeatureSink<'_>) {
+        // By name, because ids depend on the order of arrival and rows must not.
         let order = sink.entities.in_order().to_vec();
         let same_service = |a: &EntityId, b: &EntityId| {
             let service = |id| sink.entities.get(id).map(|entity| &entity.service);
@@ -207,6 +209,7 @@ impl RequestStep {
             let cursor = memory.cursor_mut(*id);
             let row = requests.close(objective_ms, &mut cursor.tail, step.step);
             let (usual, p50_ms) = (cursor.usual, row.p50_ms);
+            // Learnt after `usual` was read, so that the step is adjusted by earlier steps only.
             cursor.usual.learn_median(p50_ms, step.step);
             add_row(RowKind::Requests, *id, &row, step, cursor, sink);
             if has_several {
@@ -222,6 +225,7 @@ impl RequestStep {
             let cursor = memory.cursor_mut(id);
             pool.adjust(cursor.service.get_or_insert_default(), step.step);
             let sorted = pool.latencies.as_slice();
+            // As for endpoints: the limit is read before the step is learnt.
             let tail_ms = cursor.tail.limit_ms();
             cursor.tail.learn(sorted, step.step);
             let beyond = |limit: f64| {
@@ -267,6 +271,7 @@ impl RequestStep {
             let Some(entity) = sink.entities.get(*id).filter(|_| is_open || became) else {
                 continue;
             };
+            // Endpoints without requests move too, when their position has just become `{*}`.
             if let Some(route) = memory.routes.route(service, &entity.endpoint) {
                 moves.push((*id, route, is_open));
             }
@@ -298,9 +303,10 @@ fn add_row(
     sink: &mut FeatureSink<'_>,
 ) {
     let last = cursor.last.replace(step.at);
+    // Adjacent steps differ by one step and have no gap.
     let gap = last.map_or(0, |last| (step.at.since(last) / step.step - 1).max(0));
     let head = RowHead {
-        step: step.step,
+        step: duration_of(step.step),
         gap: u32::try_from(gap).unwrap_or(u32::MAX),
         whole: step.whole,
         ..RowHead::new(kind, id, step.at)

@@ -1,12 +1,13 @@
 //! Feature rows: one entity at one step with any number of signals, and the buffer that holds them.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::request_facts::RequestFacts;
 use crate::series::{EntityId, Sample, SeriesId, Signal, SignalId};
-use crate::time::{MINUTE, Timestamp};
+use crate::time::{Timestamp, duration_of};
 
 /// Which telemetry a row was made from. It selects the policy by which the row is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -37,9 +38,8 @@ impl RowKind {
 pub struct RowHead {
     /// Start of the step. A metric keeps its own time.
     pub at: Timestamp,
-    /// Length of the step, nanoseconds. For metrics, the step of the row's first series as known
-    /// by then.
-    pub step: i64,
+    /// Length of the step. For metrics, the step of the row's first series as known by then.
+    pub step: Duration,
     /// The entity.
     pub entity: EntityId,
     /// Empty steps between this row and the entity's row of this kind before it; 0 for its first
@@ -66,7 +66,7 @@ impl RowHead {
     pub(super) const fn new(kind: RowKind, entity: EntityId, at: Timestamp) -> Self {
         Self {
             at,
-            step: MINUTE,
+            step: Duration::from_secs(60),
             entity,
             gap: 0,
             kind,
@@ -79,7 +79,7 @@ impl RowHead {
 
     /// End of the step.
     pub fn end(&self) -> Timestamp {
-        self.at.plus(self.step)
+        self.at + self.step
     }
 }
 
@@ -232,9 +232,11 @@ impl RowBuffer {
         let same = |last: &RowHead| {
             last.kind == kind && last.entity == entity && last.at == at && last.len < u16::MAX
         };
-        match self.heads.last_mut().filter(|last| same(last)) {
-            Some(last) => last.gap = last.gap.min(gap),
-            None => self.begin(RowHead { step, gap, ..RowHead::new(kind, entity, at) }),
+        if let Some(last) = self.heads.last_mut().filter(|last| same(last)) {
+            last.gap = last.gap.min(gap);
+        } else {
+            let step = duration_of(step);
+            self.begin(RowHead { step, gap, ..RowHead::new(kind, entity, at) });
         }
         self.add(SignalSample { sample, signal: series.into(), gap });
     }
@@ -308,6 +310,7 @@ mod tests {
     use super::*;
     use crate::feature::StatusCounts;
     use crate::telemetry::Status;
+    use crate::time::MINUTE;
 
     /// Adds a value of a series at a minute.
     fn add(

@@ -7,7 +7,7 @@ use super::row_buffer::{Row, RowHead, RowKind, SignalSample};
 use super::{FeatureRow, StatusCounts};
 use crate::robust::quantile_sorted;
 use crate::series::{EntityId, Sample, Signal, SignalId};
-use crate::time::{Timestamp, nanos_of};
+use crate::time::Timestamp;
 
 /// Makes one row by hand. Rows of telemetry come from a [`FeatureBuilder`](super::FeatureBuilder).
 ///
@@ -67,7 +67,7 @@ impl RowBuilder {
     /// Sets the length of the step.
     #[must_use]
     pub fn step(mut self, step: Duration) -> Self {
-        self.head.step = nanos_of(step);
+        self.head.step = step;
         self
     }
 

@@ -356,7 +356,7 @@ impl<T> WindowClock<T> {
     /// record from 1970.
     fn refuse_strays(&mut self, rejections: &mut Rejections) {
         let Some(clock) = self.quorum.clock() else { return };
-        // The third smallest reading, so that up to two strays do not define what is far behind.
+        // The third smallest reading, so that up to two strays do not set the limit.
         let third = self.held.records.keys().nth(2).map_or(clock, |(reading, _)| *reading);
         let behind = clock.since(third).max(0).saturating_mul(2).max(self.quorum.reach());
         for stray in self.held.due(clock.plus(-behind).plus(-1)) {

@@ -10,7 +10,7 @@ use crate::guard::{Severity, Verdict};
 use crate::score::{RowScores, ScaleSource};
 use crate::series::{Entity, EntityId, SILENCE, Signal, SignalName};
 use crate::slo::RowObjectives;
-use crate::time::{MINUTE, Timestamp, nanos_of};
+use crate::time::Timestamp;
 
 /// A flagged signal of a flagged row.
 ///
@@ -39,9 +39,10 @@ pub struct FlaggedSignal {
     pub z: f64,
     /// `-log10 p`, less the price of looking at all signals of the row.
     pub neg_log10_p: f64,
-    /// How long the level had been drifting away from the expected value, nanoseconds, if the signal
-    /// is flagged for a slow change.
-    pub drifting_for: Option<i64>,
+    /// How long the level had been drifting away from the expected value, if the signal is flagged for
+    /// a slow change.
+    #[serde(with = "crate::time::nanoseconds::optional")]
+    pub drifting_for: Option<Duration>,
     /// Latency beyond which requests count for a slow share, ms.
     pub tail_ms: Option<f64>,
     /// Whether the expected value is assumed, because the entity fails since it was first seen.
@@ -101,13 +102,16 @@ pub struct FlaggedRow {
     pub entity: EntityId,
     /// Start of the step.
     pub bucket: Timestamp,
-    /// Length of the step, nanoseconds.
-    pub step: i64,
-    /// Usual time between two rows of the entity, nanoseconds; 0 if it is unknown.
-    pub rhythm: i64,
-    /// Time from the step to the step with which the row became known, nanoseconds: 0 unless it is a
-    /// row of a silence, which is known when it has lasted for some steps.
-    pub delay: i64,
+    /// Length of the step.
+    #[serde(with = "crate::time::nanoseconds")]
+    pub step: Duration,
+    /// Usual time between two rows of the entity; zero if it is unknown.
+    #[serde(with = "crate::time::nanoseconds")]
+    pub rhythm: Duration,
+    /// Time from the step to the step with which the row became known: zero unless it is a row of a
+    /// silence, which is known when it has lasted for some steps.
+    #[serde(with = "crate::time::nanoseconds")]
+    pub delay: Duration,
     /// Requests; 0 for a row of metrics.
     pub count: u64,
     /// Requests that failed.
@@ -153,9 +157,9 @@ impl FlaggedRow {
         Self {
             entity,
             bucket,
-            step: MINUTE,
-            rhythm: 0,
-            delay: 0,
+            step: Duration::from_secs(60),
+            rhythm: Duration::ZERO,
+            delay: Duration::ZERO,
             count: 0,
             errors: 0,
             no_response: 0,
@@ -193,7 +197,9 @@ impl FlaggedRow {
                     high: score.high,
                     z: score.z,
                     neg_log10_p: scores.neg_log10_p_of(signal),
-                    drifting_for: scores.drift_since(signal).map(|since| row.head.at.since(since)),
+                    drifting_for: scores
+                        .drift_since(signal)
+                        .map(|since| row.head.at.duration_since(since)),
                     tail_ms: tail_ms(signal),
                     first_sight: score.source == ScaleSource::Assumed,
                 }
@@ -238,13 +244,13 @@ impl FlaggedRow {
     /// Sets the length of the step.
     #[must_use]
     pub fn step(self, step: Duration) -> Self {
-        Self { step: nanos_of(step), ..self }
+        Self { step, ..self }
     }
 
     /// Sets the usual time between two rows of the entity.
     #[must_use]
     pub fn rhythm(self, rhythm: Duration) -> Self {
-        Self { rhythm: nanos_of(rhythm), ..self }
+        Self { rhythm, ..self }
     }
 
     /// Sets the number of requests and of failed requests.

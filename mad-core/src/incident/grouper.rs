@@ -170,8 +170,8 @@ impl IncidentGrouper {
             return;
         }
         let id = row.entity;
-        let (bucket, step) = (row.bucket, row.step);
-        let known = bucket.plus(step).plus(self.lateness).plus(row.delay);
+        let (bucket, step) = (row.bucket, nanos_of(row.step));
+        let known = (bucket + row.step + row.delay).plus(self.lateness);
         let decisive = row.neg_log10_p >= self.config.open_threshold
             && row.effective_n >= self.config.open_effective_n;
         let reach = self.reach(&row);
@@ -228,7 +228,7 @@ impl IncidentGrouper {
 
     /// How long flagged rows wait for others to open an incident with, nanoseconds.
     pub(super) fn reach(&self, row: &FlaggedRow) -> i64 {
-        row.step.max(row.rhythm).saturating_mul(i64::from(self.config.open_steps))
+        nanos_of(row.step.max(row.rhythm).saturating_mul(self.config.open_steps))
     }
 
     /// Adds a flagged row to the open incident of its entity. Returns whether there is one.
@@ -238,7 +238,7 @@ impl IncidentGrouper {
         row: &FlaggedRow,
         changes: &mut Vec<IncidentChange>,
     ) -> bool {
-        self.expire(self.lead(row.entity), row.bucket, row.step, changes);
+        self.expire(self.lead(row.entity), row.bucket, nanos_of(row.step), changes);
         let lead = self.lead(row.entity);
         let Some(incident) = self.open.get_mut(&lead) else { return false };
         let changed = if lead == row.entity {
@@ -316,7 +316,7 @@ impl IncidentGrouper {
         changes: &mut Vec<IncidentChange>,
     ) -> Option<EntityId> {
         let first = rows.first()?;
-        let merge = self.config.merge(first.step);
+        let merge = self.config.merge(nanos_of(first.step));
         let is_alone = |service: &str| topology.neighbours(service).is_empty();
         let signals: Vec<_> = rows.iter().flat_map(|row| row.signals.iter().cloned()).collect();
         let fault = Fault::of(&signals);
@@ -382,13 +382,13 @@ impl IncidentGrouper {
         &mut self,
         entity: EntityId,
         bucket: Timestamp,
-        step: i64,
+        step: Duration,
         neg_log10_p: f64,
         changes: &mut Vec<IncidentChange>,
     ) {
         let entity = self.lead(entity);
         let Some(incident) = self.open.get_mut(&entity) else { return };
-        let end = bucket.plus(step);
+        let (end, step) = (bucket + step, nanos_of(step));
         if neg_log10_p >= self.config.sustain(step)
             && end.since(incident.last_active) <= gap(&self.config, incident, 0)
         {
@@ -554,9 +554,9 @@ impl IncidentGrouper {
 /// The time without a flagged row after which an incident closes. A flapping one stays open between
 /// its occurrences.
 fn gap(config: &IncidentConfig, incident: &Incident, step: i64) -> i64 {
-    let usual = config.gap(step.max(incident.step), incident.rhythm);
+    let usual = config.gap(step.max(nanos_of(incident.step)), nanos_of(incident.rhythm));
     if incident.is_flapping() {
-        usual.max((incident.longest_quiet / 2).saturating_mul(3).min(LONGEST_QUIET))
+        usual.max((nanos_of(incident.longest_quiet) / 2).saturating_mul(3).min(LONGEST_QUIET))
     } else {
         usual
     }
@@ -567,7 +567,7 @@ fn distinct_steps(rows: &VecDeque<FlaggedRow>) -> u32 {
     let mut counted: Option<Timestamp> = None;
     let mut steps = 0;
     for row in rows.iter().filter(|row| row.opens) {
-        if counted.is_none_or(|last| row.bucket.since(last).abs() > row.step / 2) {
+        if counted.is_none_or(|last| row.bucket.since(last).abs() > nanos_of(row.step) / 2) {
             counted = Some(row.bucket);
             steps += 1;
         }

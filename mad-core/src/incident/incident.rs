@@ -2,6 +2,8 @@
 //!
 //! The file is longer than others because all rows of an incident change the same fields.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
@@ -51,8 +53,9 @@ pub struct Incident {
     pub start: Timestamp,
     /// End of the last flagged row.
     pub end: Timestamp,
-    /// The longest step of its rows, nanoseconds.
-    pub step: i64,
+    /// The longest step of its rows.
+    #[serde(with = "crate::time::nanoseconds")]
+    pub step: Duration,
     /// When it opened: the end of the row that opened it plus the allowed lateness.
     pub opened_at: Timestamp,
     /// When it was closed.
@@ -69,12 +72,15 @@ pub struct Incident {
     /// How often the same fault of the same entities had an incident before, each at most three hours
     /// before the next.
     pub recurred: u64,
-    /// The cooldown after it closes, nanoseconds. Each reopening doubles it.
-    pub cooldown: i64,
-    /// The longest quiet time between two of its occurrences, nanoseconds.
-    pub longest_quiet: i64,
-    /// The usual time between rows of the entity that opened it, nanoseconds; 0 if it is unknown.
-    pub rhythm: i64,
+    /// The cooldown after it closes. Each reopening doubles it.
+    #[serde(with = "crate::time::nanoseconds")]
+    pub cooldown: Duration,
+    /// The longest quiet time between two of its occurrences.
+    #[serde(with = "crate::time::nanoseconds")]
+    pub longest_quiet: Duration,
+    /// The usual time between rows of the entity that opened it; zero if it is unknown.
+    #[serde(with = "crate::time::nanoseconds")]
+    pub rhythm: Duration,
     /// Whether entities of three services or more joined it because they became anomalous in the same
     /// way at the same time, although no calls between them are known.
     pub by_time: bool,
@@ -132,7 +138,7 @@ impl Incident {
             entity,
             entity_id: first.entity,
             start: first.bucket,
-            end: first.bucket.plus(first.step),
+            end: first.bucket + first.step,
             step: first.step,
             opened_at,
             closed_at: None,
@@ -141,8 +147,8 @@ impl Incident {
             reopened: 0,
             quiet: None,
             recurred: 0,
-            cooldown: 0,
-            longest_quiet: 0,
+            cooldown: Duration::ZERO,
+            longest_quiet: Duration::ZERO,
             rhythm: first.rhythm,
             by_time: false,
             acknowledged_at: None,
@@ -158,7 +164,7 @@ impl Incident {
             peaks: Vec::new(),
             onset: None,
             neg_log10_p: 0.0,
-            last_active: first.bucket.plus(first.step),
+            last_active: first.bucket + first.step,
             slo: None,
             members: Vec::new(),
             reached: 0,
@@ -173,7 +179,7 @@ impl Incident {
             self.seen.add_to(&mut self.peaks, &weak);
         }
         self.start = self.start.min(row.bucket);
-        self.end = self.end.max(row.bucket.plus(row.step));
+        self.end = self.end.max(row.bucket + row.step);
         self.step = self.step.max(row.step);
         self.rhythm = self.rhythm.max(row.rhythm);
         self.last_active = self.last_active.max(self.end);
@@ -238,7 +244,7 @@ impl Incident {
     /// Adds a flagged row of a member. Returns whether the incident became longer or worse, so that a
     /// storm of thousands of entities gives one change a step.
     pub(super) fn add_other(&mut self, entity: &Entity, row: &FlaggedRow) -> bool {
-        let end = row.bucket.plus(row.step);
+        let end = row.bucket + row.step;
         let changed = end > self.end || row.severity > self.severity;
         self.end = self.end.max(end);
         self.last_active = self.last_active.max(end);

@@ -25,7 +25,7 @@ impl IncidentGrouper {
         let Some(by) = row.explained_by else { return };
         let lead = self.lead(by.id);
         if let Some(incident) = self.open.get_mut(&lead) {
-            let end = row.bucket.plus(row.step);
+            let end = row.bucket + row.step;
             incident.last_active = incident.last_active.max(end);
             return;
         }

@@ -1,5 +1,7 @@
 //! The outcome of judging a row, which the grouping of incidents takes.
 
+use std::time::Duration;
+
 use crate::history::FlaggedRow;
 use crate::series::EntityId;
 use crate::time::Timestamp;
@@ -20,8 +22,8 @@ pub enum RowOutcome {
         entity: EntityId,
         /// Start of the step.
         at: Timestamp,
-        /// Length of the step, nanoseconds.
-        step: i64,
+        /// Length of the step.
+        step: Duration,
         /// `-log10 p` of the row.
         neg_log10_p: f64,
     },

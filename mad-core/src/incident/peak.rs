@@ -60,8 +60,8 @@ impl Peak {
 
     /// Moves to a more extreme row. A slow change that continues has lasted until then.
     fn move_to(&mut self, at: Timestamp, signal: &FlaggedSignal, is_flagged: bool) {
-        let longer = self.signal.drifting_for.map(|lasted| lasted + at.since(self.at));
-        let drifting_for = signal.drifting_for.or(longer.filter(|lasted| *lasted > 0));
+        let longer = self.signal.drifting_for.map(|lasted| lasted + at.duration_since(self.at));
+        let drifting_for = signal.drifting_for.or(longer.filter(|lasted| !lasted.is_zero()));
         (self.at, self.is_flagged) = (at, is_flagged);
         self.signal = FlaggedSignal { drifting_for, ..signal.clone() };
     }

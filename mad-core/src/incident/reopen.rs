@@ -2,24 +2,27 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{CloseReason, Incident, IncidentChange, IncidentGrouper, IncidentStatus};
 use crate::history::FlaggedRow;
 use crate::series::{Entity, EntityId};
-use crate::time::{DAY, HOUR, Timestamp};
+use crate::time::Timestamp;
 
 /// Longest time between the end of an incident and the next one of the same fault that makes the
 /// latter a recurrence.
-const RECURS_WITHIN: i64 = 3 * HOUR;
+const RECURS_WITHIN: Duration = Duration::from_secs(3 * 3_600);
 /// Usual times between rows that the cooldown of a sparse entity has at least, up to a day. A few good
 /// requests among the failing ones of a rare job are no recovery.
-const SPARSE_ROWS: i64 = 20;
+const SPARSE_ROWS: u32 = 20;
 /// Longest cooldown, unless a longer one is configured.
-const LONGEST_COOLDOWN: i64 = 6 * HOUR;
+const LONGEST_COOLDOWN: Duration = Duration::from_secs(6 * 3_600);
+/// Longest cooldown of a sparse entity.
+const LONGEST_SPARSE: Duration = Duration::from_secs(24 * 3_600);
 
 /// The cooldown after a further occurrence: twice the one before it, and twice the quiet time
 /// between the occurrences.
-fn longer(cooldown: i64, quiet: i64) -> i64 {
+fn longer(cooldown: Duration, quiet: Duration) -> Duration {
     let doubled = cooldown.max(quiet).saturating_mul(2);
     doubled.min(LONGEST_COOLDOWN).max(cooldown)
 }
@@ -66,7 +69,7 @@ impl IncidentGrouper {
     /// it again.
     pub(super) fn note_recurrence(&self, incident: &mut Incident) {
         incident.cooldown = self.config.cooldown();
-        if incident.cooldown == 0 {
+        if incident.cooldown.is_zero() {
             return;
         }
         let (entity, fault) = (incident.entity.clone(), incident.fault());
@@ -74,12 +77,12 @@ impl IncidentGrouper {
         let is_before = |earlier: &&Incident| {
             earlier.reopens_until.is_some()
                 && earlier.end <= start
-                && start.since(earlier.end) <= RECURS_WITHIN
+                && start.duration_since(earlier.end) <= RECURS_WITHIN
                 && earlier.is_about(&entity)
                 && earlier.fault() == fault
         };
         let Some(earlier) = self.closed.iter().rev().find(is_before) else { return };
-        let quiet = incident.start.since(earlier.end);
+        let quiet = incident.start.duration_since(earlier.end);
         incident.recurred = earlier.recurred + earlier.reopened + 1;
         incident.longest_quiet = quiet.max(earlier.longest_quiet);
         incident.cooldown = longer(incident.cooldown, quiet);
@@ -99,21 +102,22 @@ impl Incident {
     /// Closes it. Unless a command or a merge closed it, it can open again until the end of its
     /// cooldown after its last flagged row.
     pub(super) fn end_at(&mut self, at: Timestamp, reason: CloseReason) {
-        let sparse =
-            if self.rhythm > self.step { self.rhythm.saturating_mul(SPARSE_ROWS) } else { 0 };
-        let sparse = sparse.min(DAY);
-        let cooldown = if self.cooldown > 0 { self.cooldown.max(sparse) } else { 0 };
+        let is_sparse = self.rhythm > self.step;
+        let sparse = self.rhythm.saturating_mul(SPARSE_ROWS).min(LONGEST_SPARSE);
+        // A cooldown of zero is a setting: such incidents never open again.
+        let can_reopen = !self.cooldown.is_zero();
+        let cooldown = if is_sparse { self.cooldown.max(sparse) } else { self.cooldown };
         self.seen.drop_weak();
         self.status = IncidentStatus::Resolved;
         self.closed_at = Some(at);
         self.close_reason = Some(reason);
         let by_itself = matches!(reason, CloseReason::Quiet | CloseReason::Expired);
-        self.reopens_until = (by_itself && cooldown > 0).then(|| self.end.plus(cooldown));
+        self.reopens_until = (by_itself && can_reopen).then(|| self.end + cooldown);
     }
 
-    fn reopen_at(&mut self, first: &FlaggedRow, least: i64) {
+    fn reopen_at(&mut self, first: &FlaggedRow, least: Duration) {
         self.reopened += 1;
-        let quiet = first.bucket.since(self.end);
+        let quiet = first.bucket.duration_since(self.end);
         self.longest_quiet = self.longest_quiet.max(quiet);
         self.cooldown = longer(self.cooldown.max(least), quiet);
         self.quiet = Some((self.end, first.bucket));

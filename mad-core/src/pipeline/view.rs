@@ -59,7 +59,7 @@ impl View<'_> {
     /// those shortly before it. The first rows show the cause and its onset: later on the cause may
     /// have ended, and every symptom is as anomalous as the cause.
     pub fn rank_incident(&self, incident: &Incident) -> Ranking {
-        let last = incident.end.plus(-incident.step);
+        let last = incident.end - incident.step;
         let config = self.shared.config.culprit;
         let Ok(mut ranker) = CulpritRanker::new(config) else { return abstained(last) };
         let mut at = last;
@@ -136,7 +136,7 @@ impl RankingContext for Context<'_> {
         let incidents = self.view.grouper.incidents();
         let answered = incidents.iter().any(|incident| {
             incident.entity.service == change.service
-                && incident.start.plus(incident.step) <= change.at
+                && incident.start + incident.step <= change.at
                 && change.at < incident.end
         });
         (!answered).then(|| change.clone())

@@ -1,9 +1,11 @@
 //! Running totals: which series are totals, and their increase.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::series::Sample;
-use crate::time::{MINUTE, SECOND, Timestamp};
+use crate::time::{MINUTE, SECOND, Timestamp, nanos_of};
 
 /// Endings of names that mark a running total (`OpenMetrics` and Prometheus).
 const SUFFIXES: [&str; 4] = ["_total", "_count", "_sum", "_bucket"];
@@ -99,13 +101,13 @@ pub(crate) enum BecomesSeries {
 ///
 /// ```
 /// use mad_core::score::RunningTotal;
-/// use mad_core::time::MINUTE;
 /// use mad_core::{Sample, Timestamp};
+/// use std::time::Duration;
 ///
 /// let mut total = RunningTotal::named("http_requests_total");
 /// let mut increase = |minute: i64, reading: f64| {
 ///     let at = Timestamp::from_seconds(60 * minute);
-///     total.increase(at, Sample { value: reading, n: 1 }, MINUTE).value
+///     total.increase(at, Sample { value: reading, n: 1 }, Duration::from_secs(60)).value
 /// };
 /// assert!(increase(0, 600.0).is_nan());
 /// assert_eq!(increase(1, 720.0), 2.0);
@@ -177,8 +179,8 @@ impl RunningTotal {
     }
 
     /// The sample that is judged: of a running total the increase since the highest reading, with the
-    /// `n` of this reading; of a level the reading. `step` is the length of a step in nanoseconds.
-    pub fn increase(&mut self, at: Timestamp, reading: Sample, step: i64) -> Sample {
+    /// `n` of this reading; of a level the reading. `step` is the length of a step.
+    pub fn increase(&mut self, at: Timestamp, reading: Sample, step: Duration) -> Sample {
         if !(reading.value.is_finite() && reading.n > 0) {
             return reading;
         }
@@ -190,7 +192,7 @@ impl RunningTotal {
         let value = match self.top {
             None => self.restart(at, reading.value),
             Some((then, top)) if reading.value >= top => {
-                self.grow(at, reading.value, (then, top), step)
+                self.grow(at, reading.value, (then, top), nanos_of(step))
             }
             Some((then, top)) => match self.fall(basis, at, reading.value, top) {
                 Fall::Restart => self.restart(at, reading.value),

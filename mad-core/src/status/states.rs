@@ -11,7 +11,7 @@ use crate::history::Decision;
 use crate::pipeline::Pipeline;
 use crate::score::Gaps;
 use crate::series::{Entity, EntityId, SeriesId, Signal};
-use crate::time::{MINUTE, Timestamp, nanos_of};
+use crate::time::{MINUTE, Timestamp};
 
 /// Evidence from which an entity is silent: a gap of this length has a probability of 1 in 10,000.
 const SILENT: f64 = 4.0;
@@ -169,7 +169,7 @@ impl<'a> Observer<'a> {
         let ready_at = (state == HealthState::Unknown && is_new)
             .then(|| past.ready_at(newest.bucket, maturity, &settings.guard));
         let reason = ready_at.map_or(reason.clone(), |at| {
-            format!("learning until about {}: {reason}", date_clock(at, nanos_of(why.step)))
+            format!("learning until about {}: {reason}", date_clock(at, why.step))
         });
         EntityStatus {
             entity: self

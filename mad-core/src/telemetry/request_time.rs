@@ -1,11 +1,12 @@
 //! Whether the time of a request is its start or its end, and the step that it counts in.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::Request;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, nanos_of};
 
 /// Longest request that is dated by its completion, nanoseconds: one day. A longer duration is
 /// more likely a wrong unit, and such a request counts at its own time.
@@ -66,7 +67,7 @@ impl Request<'_> {
         }
     }
 
-    /// The moment at which it counts, nanoseconds for `step` and `lateness`.
+    /// The moment at which it counts, for steps of this length and this allowed lateness.
     ///
     /// A request counts at its start if it was completed at most half of `lateness` after the end
     /// of the step in which it began, else at its completion, because by then the step of its start
@@ -75,22 +76,22 @@ impl Request<'_> {
     /// ```
     /// use mad_core::telemetry::RequestTime;
     /// use mad_core::{Request, Timestamp};
+    /// use std::time::Duration;
     ///
-    /// let second = 1_000_000_000;
     /// let counts_at = |latency_ms| {
     ///     let at = Timestamp::from_seconds(50);
     ///     let request = Request::new(at, "payments", "/pay", 200, latency_ms);
-    ///     request.counts_at(RequestTime::Start, 60 * second, 10 * second)
+    ///     request.counts_at(RequestTime::Start, Duration::from_secs(60), Duration::from_secs(10))
     /// };
     /// assert_eq!(counts_at(15_000.0), Timestamp::from_seconds(50));
     /// assert_eq!(counts_at(15_001.0), Timestamp::from_seconds(50).plus(15_001_000_000));
     /// ```
-    pub fn counts_at(&self, time: RequestTime, step: i64, lateness: i64) -> Timestamp {
+    pub fn counts_at(&self, time: RequestTime, step: Duration, lateness: Duration) -> Timestamp {
         let completed = self.completed(time);
         if completed == self.timestamp {
             return completed;
         }
-        let end = self.timestamp.floor(step).plus(step);
-        if completed <= end.plus(lateness / 2) { self.timestamp } else { completed }
+        let end = self.timestamp.floor(nanos_of(step)) + step;
+        if completed <= end + lateness / 2 { self.timestamp } else { completed }
     }
 }

@@ -11,6 +11,11 @@ pub const HOUR: i64 = 60 * MINUTE;
 /// Nanoseconds of a day.
 pub const DAY: i64 = 24 * HOUR;
 
+/// The duration of some nanoseconds; zero for a negative number.
+pub(crate) const fn duration_of(nanos: i64) -> Duration {
+    if nanos < 0 { Duration::ZERO } else { Duration::from_nanos(nanos.unsigned_abs()) }
+}
+
 /// A duration in nanoseconds, at most `i64::MAX` (292 years).
 pub(crate) fn nanos_of(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)

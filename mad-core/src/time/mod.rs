@@ -5,12 +5,13 @@
 
 mod civil;
 mod duration;
+pub(crate) mod nanoseconds;
 mod timestamp;
 pub(crate) mod unknown;
 mod written;
 mod zone;
 
-pub(crate) use duration::nanos_of;
 pub use duration::{DAY, HOUR, MINUTE, SECOND};
+pub(crate) use duration::{duration_of, nanos_of};
 pub use timestamp::Timestamp;
 pub use zone::{TimeError, ZonePolicy};

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::civil::{
     DAY_SECONDS, civil_from_days, digit_pair, is_number, parse_civil, parse_decimal, push_digits,
 };
-use super::duration::{SECOND, nanos_of};
+use super::duration::{SECOND, duration_of, nanos_of};
 use super::written;
 use super::zone::{TimeError, ZonePolicy};
 
@@ -90,7 +90,7 @@ impl Timestamp {
 
     /// The time from `earlier` to this moment; zero if `earlier` is later.
     pub fn duration_since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.since(earlier).max(0).unsigned_abs())
+        duration_of(self.since(earlier))
     }
 
     /// The start of the window of `step` nanoseconds that holds this moment. Windows are aligned

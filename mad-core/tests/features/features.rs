@@ -1,5 +1,7 @@
 //! Requests to rows: order, lateness, gaps, bounds, and records from the wrong time.
 
+use std::time::Duration;
+
 use mad_core::config::FeatureConfig;
 use mad_core::feature::{FeatureBuilder, FeatureRow, FeatureSink, Row, RowBuffer, RowKind};
 use mad_core::limits::Limits;
@@ -544,7 +546,11 @@ fn arrival(sketch: &Sketch) -> i64 {
 }
 
 fn counts_at(sketch: &Sketch) -> Timestamp {
-    of_sketch(sketch).counts_at(RequestTime::Start, MINUTE, 10 * SECOND)
+    of_sketch(sketch).counts_at(
+        RequestTime::Start,
+        Duration::from_secs(60),
+        Duration::from_secs(10),
+    )
 }
 
 fn build(sketches: &[Sketch], bounded: bool) -> Run {

@@ -1,6 +1,7 @@
 //! Ranking of culprits: shares, ties, the look-back window, and abstention.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mad_core::config::CulpritConfig;
 use mad_core::culprit::{CulpritRanker, Ranking, RankingContext};
@@ -45,9 +46,9 @@ fn row(entity: u32, at: i64, neg_log10_p: f64) -> FlaggedRow {
         statuses: mad_core::feature::StatusCounts::default(),
         entity: EntityId(entity),
         bucket: minute(at),
-        step: MINUTE,
-        rhythm: 0,
-        delay: 0,
+        step: Duration::from_secs(60),
+        rhythm: Duration::ZERO,
+        delay: Duration::ZERO,
         count: 100,
         errors: 4,
         no_response: 0,

@@ -213,9 +213,9 @@ fn flagged(i: i64, neg_log10_p: f64) -> FlaggedRow {
         statuses: mad_core::feature::StatusCounts::default(),
         entity: EntityId(0),
         bucket: minute(i),
-        step: MINUTE,
-        rhythm: 0,
-        delay: 0,
+        step: Duration::from_secs(60),
+        rhythm: Duration::ZERO,
+        delay: Duration::ZERO,
         count: 50,
         errors: 3,
         no_response: 0,
@@ -254,8 +254,12 @@ impl Group {
     }
 
     fn quiet(&mut self, i: i64, neg_log10_p: f64) -> &mut Self {
-        let quiet =
-            RowOutcome::Quiet { entity: EntityId(0), at: minute(i), step: MINUTE, neg_log10_p };
+        let quiet = RowOutcome::Quiet {
+            entity: EntityId(0),
+            at: minute(i),
+            step: Duration::from_secs(60),
+            neg_log10_p,
+        };
         self.grouper.take(&entity("a"), quiet, &(), &mut self.changes);
         self
     }

@@ -73,9 +73,9 @@ impl<T: Topology> Group<T> {
             statuses: mad_core::feature::StatusCounts::default(),
             entity: id,
             bucket: minute(i),
-            step: MINUTE,
-            rhythm: 0,
-            delay: 0,
+            step: Duration::from_secs(60),
+            rhythm: Duration::ZERO,
+            delay: Duration::ZERO,
             count: 50,
             errors: 0,
             no_response: 0,
@@ -96,7 +96,12 @@ impl<T: Topology> Group<T> {
     fn quiet(&mut self, i: i64, service: &str, endpoint: &str) {
         let id = self.id(service, endpoint);
         let name = self.names[id.index()].clone();
-        let quiet = RowOutcome::Quiet { entity: id, at: minute(i), step: MINUTE, neg_log10_p: 0.0 };
+        let quiet = RowOutcome::Quiet {
+            entity: id,
+            at: minute(i),
+            step: Duration::from_secs(60),
+            neg_log10_p: 0.0,
+        };
         self.grouper.take(&name, quiet, &self.topology, &mut self.changes);
     }
 

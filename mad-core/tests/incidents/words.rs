@@ -26,7 +26,7 @@ fn incident() -> Incident {
         entity_id: EntityId(0),
         start,
         end: start.plus(9 * MINUTE),
-        step: MINUTE,
+        step: Duration::from_secs(60),
         opened_at: start.plus(2 * MINUTE),
         closed_at: None,
         close_reason: None,
@@ -34,9 +34,9 @@ fn incident() -> Incident {
         reopened: 0,
         quiet: None,
         recurred: 0,
-        cooldown: 0,
-        longest_quiet: 0,
-        rhythm: 0,
+        cooldown: Duration::ZERO,
+        longest_quiet: Duration::ZERO,
+        rhythm: Duration::ZERO,
         by_time: false,
         acknowledged_at: None,
         status: IncidentStatus::Open,
@@ -104,7 +104,7 @@ fn texts(explanation: &Explanation) -> Vec<String> {
 fn a_slow_change_is_reported_as_slow() {
     let mut incident = incident();
     let mut slow = peak(Signal::P50Latency, 156.0, 120.0, 4.2, 5.0);
-    slow.signal.drifting_for = Some(12 * MINUTE);
+    slow.signal.drifting_for = Some(Duration::from_secs(12 * 60));
     incident.peaks = vec![slow];
     let explanation = explain(&incident, None);
     let why =
@@ -272,7 +272,7 @@ fn days_and_short_steps_are_written_out() {
     );
     assert!(explanation.why_flagged[0].starts_with("At 2026-01-06 10:03 UTC the "));
     incident.end = incident.start.plus(9 * SECOND);
-    incident.step = SECOND;
+    incident.step = Duration::from_secs(1);
     let explanation = TemplateExplainer.explain(&incident, None);
     assert!(
         explanation.summary.contains(", 2026-01-06 10:00:00 to 10:00:09 UTC (9 seconds, all"),

@@ -1,14 +1,18 @@
 //! Running totals, rare events, and the range that a series can take.
 
+use std::time::Duration;
+
 use mad_core::config::ScoreConfig;
 use mad_core::score::{
     EventScorer, GaugeScorer, Learn, MadConfig, RunningTotal, Scorer, SignalScorer,
 };
-use mad_core::time::{MINUTE, SECOND, Timestamp};
+use mad_core::time::Timestamp;
 use mad_core::{Sample, SignalKind};
 use proptest::prelude::*;
 
 use crate::common::{minute, wobble};
+
+const STEP: Duration = Duration::from_secs(60);
 
 fn sample(value: f64) -> Sample {
     Sample { value, n: 1 }
@@ -17,7 +21,7 @@ fn sample(value: f64) -> Sample {
 /// The increases of readings that are a minute apart.
 fn increases(total: &mut RunningTotal, readings: impl IntoIterator<Item = f64>) -> Vec<f64> {
     let read =
-        |(i, value): (usize, f64)| total.increase(minute(i as i64), sample(value), MINUTE).value;
+        |(i, value): (usize, f64)| total.increase(minute(i as i64), sample(value), STEP).value;
     readings.into_iter().enumerate().map(read).collect()
 }
 
@@ -84,7 +88,7 @@ proptest! {
         let mut total = RunningTotal::named(name);
         for (value, n, at) in raw {
             let reading = Sample { value, n };
-            let found = total.increase(Timestamp::from_nanos(at), reading, SECOND);
+            let found = total.increase(Timestamp::from_nanos(at), reading, Duration::from_secs(1));
             prop_assert_eq!(found.n, n);
             prop_assert!(!found.value.is_infinite() || value.is_infinite());
         }

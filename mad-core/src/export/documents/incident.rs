@@ -74,7 +74,7 @@ impl IncidentDocument {
     /// The document of an incident: its explanation, ranking and the rows around it.
     pub fn new(pipeline: &Pipeline, incident: &Incident) -> Self {
         let ranking = pipeline.ranking_of(incident);
-        let last = incident.end.plus(-incident.step);
+        let last = incident.end - incident.step;
         let members = incident.members.iter().map(|member| member.entity.to_string());
         let mut affected: Vec<String> = vec![incident.entity.to_string()];
         affected.extend(members.take(AFFECTED - 1));

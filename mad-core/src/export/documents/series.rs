@@ -1,6 +1,7 @@
 //! The rows around an incident and the recent rows of an entity, as reports draw them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -8,7 +9,7 @@ use crate::config::PipelineConfig;
 use crate::history::HistoryRow;
 use crate::pipeline::{IncidentWindow, Pipeline};
 use crate::series::Signal;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, nanos_of};
 
 /// Most metrics of one entity in a document.
 const MOST_METRICS: usize = 8;
@@ -68,14 +69,17 @@ impl SeriesDocument {
     }
 
     /// The metrics of an incident that has no requests, on one axis of times.
-    pub(super) fn of_metrics(window: &IncidentWindow, step: i64) -> Self {
+    pub(super) fn of_metrics(window: &IncidentWindow, step: Duration) -> Self {
         let stride = window.metrics.values().map(|trace| trace.stride).max().unwrap_or(1);
         let series: Vec<(&str, Vec<HistoryRow<'_>>)> = window
             .metrics
             .iter()
             .map(|(name, trace)| (&**name, trace.rows.iter().collect()))
             .collect();
-        Self::of_points(&series, step as f64 / crate::time::SECOND as f64 * f64::from(stride))
+        Self::of_points(
+            &series,
+            nanos_of(step) as f64 / crate::time::SECOND as f64 * f64::from(stride),
+        )
     }
 
     fn of_rows(rows: &[HistoryRow<'_>], step_seconds: f64) -> Self {

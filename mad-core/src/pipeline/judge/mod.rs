@@ -28,7 +28,7 @@ use crate::incident::RowOutcome;
 use crate::score::RowScores;
 use crate::series::{EntityId, SeriesId, Signal};
 use crate::slo::RowObjectives;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, duration_of};
 
 /// Most endpoints of a service whose errors give the rate that is assumed of a new one.
 const MOST_ENDPOINTS: usize = 100;
@@ -181,7 +181,7 @@ impl Judge {
             Some(flagged) => {
                 let slow = facts.over_objective;
                 let objectives = RowObjectives { slo, slow, window_requests };
-                let rhythm = state.rhythm.interval();
+                let rhythm = duration_of(state.rhythm.interval());
                 let flagged = flagged.objectives(objectives);
                 RowOutcome::Alarm(FlaggedRow { rhythm, explained_by, ..flagged })
             }

@@ -265,7 +265,7 @@ impl PointOutcome {
                 neg_log10_p: flagged.max(alarming),
                 drifting_for: leaving
                     .and_then(|leaving| leaving.since)
-                    .map(|since| at.since(since)),
+                    .map(|since| at.duration_since(since)),
                 tail_ms: None,
                 first_sight: false,
             },

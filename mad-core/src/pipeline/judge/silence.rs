@@ -13,7 +13,7 @@ use crate::pipeline::names::Names;
 use crate::series::{EntityId, SILENCE, SignalName};
 use crate::slo::RowObjectives;
 use crate::telemetry::PartitionId;
-use crate::time::{MINUTE, SECOND, Timestamp};
+use crate::time::{MINUTE, SECOND, Timestamp, duration_of};
 
 /// Time from its first to its newest row that an entity needs before its silence is judged. Shorter
 /// ones, such as canaries and tests, are expected to stop.
@@ -257,9 +257,9 @@ impl Judge {
                     .expected(usual, 0.0, high)
                     .z((seconds / usual).max(1.0));
             out.push(FlaggedRow {
-                step,
-                rhythm,
-                delay: now.since(at),
+                step: duration_of(step),
+                rhythm: duration_of(rhythm),
+                delay: now.duration_since(at),
                 objectives: Some(objectives),
                 effective_n: (steps - state.seen) as f64,
                 ..FlaggedRow::new(id, at).signal(signal)

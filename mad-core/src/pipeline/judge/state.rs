@@ -1,5 +1,7 @@
 //! Everything learnt of one entity's requests, and of one series of a metric.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::Silence;
@@ -11,13 +13,13 @@ use crate::history::{Decision, Rhythm};
 use crate::score::{BecomesSeries, Cooldown, RowScorer, RunningTotal, SignalScorer};
 use crate::series::{Sample, SignalKind};
 use crate::slo::Traffic;
-use crate::time::{MINUTE, Timestamp};
+use crate::time::{MINUTE, Timestamp, nanos_of};
 
 /// Usual times between rows from which on a pause is idle time.
 const IDLE_INTERVALS: i64 = 3;
 
 /// Steps after idle time in which latencies are those of a cold start.
-const COLD_STEPS: i64 = 2;
+const COLD_STEPS: u32 = 2;
 
 /// Everything learnt of the requests of one entity.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -74,13 +76,13 @@ impl EntityState {
     /// Whether a row is the first one after idle time, or directly follows it: what it calls may have
     /// been shut down. A slow request counts in the step in which it ends.
     pub fn starts_cold(&mut self, row: &Row<'_>, guard: &GuardConfig) -> bool {
-        let idle = i64::from(row.head.gap).saturating_mul(row.head.step);
+        let idle = nanos_of(row.head.step.saturating_mul(row.head.gap));
         let least = (guard.cold_start_minutes * MINUTE as f64) as i64;
         if least <= 0 {
             return false;
         }
         if idle >= least && idle >= self.rhythm.interval().saturating_mul(IDLE_INTERVALS) {
-            self.cold_until = Some(row.head.at.plus(row.head.step.saturating_mul(COLD_STEPS)));
+            self.cold_until = Some(row.head.at + row.head.step.saturating_mul(COLD_STEPS));
         }
         self.cold_until.is_some_and(|until| row.head.at < until)
     }
@@ -131,7 +133,7 @@ impl SeriesState {
     pub fn judged_sample(
         &mut self,
         at: Timestamp,
-        step: i64,
+        step: Duration,
         reading: Sample,
         scorer_of: impl Fn(SignalKind) -> Option<SignalScorer>,
     ) -> Sample {
