@@ -108,6 +108,7 @@ def test_a_large_header_is_refused_with_431(guarded: Server) -> None:
         ("POST", "/v1/mutes"),
         ("POST", "/v1/incidents/INC-1/comments"),
         ("POST", "/v1/analyze"),
+        ("POST", "/v1/changes"),
         ("GET", "/stats"),
         ("POST", "/no/such/route"),
         ("DELETE", "/v1/mutes"),

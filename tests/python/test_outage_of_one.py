@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from peers import Proxy
 from service import START, Server
 
 from mad.adapters import Sender
@@ -15,64 +13,11 @@ from mad.adapters import Sender
 HOSTS = ("a", "b", "c", "d")
 
 
-class Proxy:
-    """Passes connections on to a server, or keeps what arrives to itself while it is stopped."""
-
-    def __init__(self, url: str) -> None:
-        place = urlsplit(url)
-        self._to = str(place.hostname), int(place.port or 0)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._passes = threading.Event()
-        self._passes.set()
-        self._open: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def stop(self) -> None:
-        """Breaks all connections, and passes nothing on."""
-        self._passes.clear()
-        self._close()
-
-    def go_on(self) -> None:
-        """Passes everything on again."""
-        self._passes.set()
-
-    def close(self) -> None:
-        """Ends the proxy."""
-        self._listener.close()
-        self._passes.set()
-        self._close()
-
-    def _close(self) -> None:
-        for one in self._open:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-        self._open.clear()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client = self._listener.accept()[0]
-                if not self._passes.is_set():
-                    client.close()
-                    continue
-                server = socket.create_connection(self._to)
-                self._open += [client, server]
-                for pair in ((client, server), (server, client)):
-                    threading.Thread(target=self._pass, args=pair, daemon=True).start()
-
-    def _pass(self, source: socket.socket, to: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while piece := source.recv(65_536):
-                to.sendall(piece)
-
-
 def test_the_watermark_waits_for_a_host_that_is_cut_off_alone(tmp_path: Path) -> None:
     """Seconds are those of event time: a second of all hosts is sent in a few milliseconds."""
     with Server(tmp_path / "data", "--no-ticks") as server:
-        proxy = Proxy(server.url)
-        sender = Sender(proxy.url, interval=0.02, sigterm=False)
+        proxy = Proxy(int(urlsplit(server.url).port or 0))
+        sender = Sender(f"http://127.0.0.1:{proxy.port}", interval=0.02, sigterm=False)
         sent, second = 0, START.timestamp()
 
         def pass_seconds(count: int) -> None:
@@ -98,10 +43,10 @@ def test_the_watermark_waits_for_a_host_that_is_cut_off_alone(tmp_path: Path) ->
         cut = False
         pass_seconds(80)
         for seconds in (45, 90, 150):
-            proxy.stop()
+            proxy.cut()
             cut = True
             pass_seconds(seconds)
-            proxy.go_on()
+            proxy.restore()
             assert sender.flush(20)
             cut = False
             pass_seconds(75)
@@ -115,5 +60,5 @@ def test_the_watermark_waits_for_a_host_that_is_cut_off_alone(tmp_path: Path) ->
         whole = {row["bucket_ts"]: row["req_count"] for row in rows}
         assert len(whole) == len(rows) >= 8 and set(whole.values()) == {180}, whole
         sender.close()
-        proxy.close()
+        proxy.cut()
         assert server.stop() == 0

@@ -13,6 +13,11 @@ def takes_batches(path: str) -> bool:
     return path in known or path.startswith(("/v1/ingest/", "/v1/webhooks/"))
 
 
+def is_small(path: str) -> bool:
+    """Whether a body to this path is a single record, and has the limit of commands."""
+    return path == "/v1/changes"
+
+
 #: The path below which the files of the live page are.
 PAGE_PREFIX = "/page/"
 

@@ -9,7 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mad.api.errors import RESEND, ApiError, later
-from mad.api.paths import takes_batches
+from mad.api.paths import is_small, takes_batches
 from mad.config.server import HttpLimits
 from mad.engine import Busy
 
@@ -167,4 +167,5 @@ class QueryLane:
 
 def is_batch(scope: Scope) -> bool:
     """Whether a request brings a batch of telemetry."""
-    return bool(scope["method"] == "POST" and takes_batches(scope["path"]))
+    path = scope["path"]
+    return bool(scope["method"] == "POST" and takes_batches(path) and not is_small(path))

@@ -129,7 +129,7 @@ class HttpPeer:
     def _value(self, content: bytes) -> Any:
         try:
             return json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SourceUnavailable(
                 f"{self.url} answers with something other than JSON", "check the address"
             ) from error
@@ -138,7 +138,7 @@ class HttpPeer:
         said = content.decode("utf-8", "replace").strip()[:300]
         try:
             found = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if isinstance(found, dict):
             error = found.get("error", said)

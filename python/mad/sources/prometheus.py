@@ -136,7 +136,7 @@ class PrometheusSource(PolledSource):
         found = self._peer.get("/api/v1/query", {"query": "time()"})
         try:
             return int(float(found["data"]["result"][1]))
-        except (KeyError, TypeError, IndexError, ValueError) as error:
+        except (KeyError, TypeError, IndexError, ValueError, OverflowError) as error:
             raise SourceUnavailable(
                 f"{self.options.url} does not answer like Prometheus", "check url"
             ) from error

@@ -1,0 +1,84 @@
+"""Peers of sources that answer with anything: each answer is a failure that is tried again."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from mad.sources.elastic import ElasticOptions, ElasticSource
+from mad.sources.prometheus import PrometheusOptions, PrometheusSource
+from mad.sources.protocol import SourceUnavailable
+
+DEEP = b"[" * 200_000
+
+
+class _Peer(BaseHTTPRequestHandler):
+    status, body, headers_of_answer = 200, b"", ()
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(self.status)
+        for name, value in self.headers_of_answer:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    do_POST = do_GET
+
+    def log_message(self, *_: object) -> None:
+        """Writes nothing."""
+
+
+@pytest.fixture
+def peer() -> Iterator[tuple[str, type[_Peer]]]:
+    class Answers(_Peer):
+        pass
+
+    server = HTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+    yield f"http://127.0.0.1:{server.server_port}", Answers
+    server.shutdown()
+    server.server_close()
+
+
+def time_of(value: object) -> bytes:
+    return json.dumps({"data": {"result": [0, value]}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, DEEP),
+        (200, b""),
+        (200, b"null"),
+        (200, b"[]"),
+        (200, b"\xff\xfe"),
+        (200, b'{"data": {"result": []}}'),
+        (200, time_of("Inf")),
+        (200, time_of("1e999")),
+        (200, time_of("NaN")),
+        (200, time_of(None)),
+        (302, b""),
+        (400, DEEP[:60_000]),
+        (500, b'{"error": {"reason": 7}}'),
+        (503, b"<html>"),
+    ],
+)
+def test_any_answer_of_a_peer_is_a_failure_that_is_tried_again(
+    peer: tuple[str, type[_Peer]], status: int, body: bytes
+) -> None:
+    url, answers = peer
+    answers.status, answers.body = status, body
+    answers.headers_of_answer = (("Location", "http://127.0.0.1:1/"),) if status == 302 else ()
+    prometheus = PrometheusSource(PrometheusOptions(url=url, queries={"up": "up"}))
+    elastic = ElasticSource(ElasticOptions(url=url, index="logs"))
+    for source in (prometheus, elastic):
+        with pytest.raises(SourceUnavailable) as error:
+            source.open({})
+        assert len(str(error.value)) < 600
+        assert source.check()
