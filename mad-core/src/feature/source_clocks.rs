@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::series::EntityId;
+use crate::series::{EntityId, NameHash};
 
 /// Wrong times of a source before it is named.
 const NAMED_FROM: u64 = 16;
@@ -27,7 +27,7 @@ pub(super) enum SourceId {
 pub(super) struct HostTable {
     cap: usize,
     names: Vec<Arc<str>>,
-    places: HashMap<Arc<str>, u32>,
+    places: HashMap<Arc<str>, u32, NameHash>,
 }
 
 impl HostTable {

@@ -1,6 +1,7 @@
 //! Open traces of requests, and the calls inferred from requests that share a trace.
 
 use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,30 @@ impl OpenRequest {
     }
 }
 
+/// The requests of one trace that have come. Most traces of a file have one, which needs no memory
+/// beside the table of traces.
+#[derive(Debug, Clone)]
+pub(super) struct OpenTrace {
+    first: OpenRequest,
+    more: Vec<OpenRequest>,
+}
+
+impl OpenTrace {
+    const fn new(first: OpenRequest) -> Self {
+        Self { first, more: Vec::new() }
+    }
+
+    /// Number of requests.
+    pub fn len(&self) -> usize {
+        1 + self.more.len()
+    }
+
+    /// The requests in order of arrival.
+    pub fn iter(&self) -> impl Iterator<Item = &OpenRequest> {
+        std::iter::once(&self.first).chain(&self.more)
+    }
+}
+
 /// Traces whose requests may still arrive, ordered by the arrival of their first request.
 #[derive(Debug, Clone)]
 pub(super) struct OpenTraces {
@@ -35,7 +60,7 @@ pub(super) struct OpenTraces {
     held: usize,
     /// Each trace with the start of its first request.
     order: VecDeque<(u64, i64)>,
-    traces: ByHash<Vec<OpenRequest>>,
+    traces: ByHash<OpenTrace>,
 }
 
 impl OpenTraces {
@@ -45,22 +70,27 @@ impl OpenTraces {
 
     /// From saved traces in order; `None` if they hold too many requests or one is listed twice.
     pub fn restored(cap: usize, all: Vec<(u64, Vec<OpenRequest>)>) -> Option<Self> {
-        let held = all.iter().map(|(_, requests)| requests.len()).sum();
-        let first = |requests: &[OpenRequest]| requests.first().map_or(0, |first| first.start);
-        let order: VecDeque<(u64, i64)> =
-            all.iter().map(|(trace, requests)| (*trace, first(requests))).collect();
-        let traces: ByHash<Vec<OpenRequest>> = all.into_iter().collect();
-        let fits = traces.len() == order.len() && held <= cap;
+        let (listed, mut held) = (all.len(), 0);
+        let (mut order, mut traces) = (VecDeque::new(), ByHash::default());
+        for (trace, requests) in all {
+            let mut requests = requests.into_iter();
+            let mut open = OpenTrace::new(requests.next()?);
+            open.more.extend(requests);
+            held += open.len();
+            order.push_back((trace, open.first.start));
+            traces.insert(trace, open);
+        }
+        let fits = traces.len() == listed && held <= cap;
         fits.then_some(Self { cap, held, order, traces })
     }
 
     /// All open traces in order of arrival.
-    pub fn in_order(&self) -> impl Iterator<Item = (u64, &Vec<OpenRequest>)> {
+    pub fn in_order(&self) -> impl Iterator<Item = (u64, &OpenTrace)> {
         self.order.iter().filter_map(|(trace, _)| Some((*trace, self.traces.get(trace)?)))
     }
 
     /// Adds a request and returns the traces evicted for it.
-    pub fn push(&mut self, trace: u64, request: OpenRequest) -> Vec<Vec<OpenRequest>> {
+    pub fn push(&mut self, trace: u64, request: OpenRequest) -> Vec<OpenTrace> {
         let mut evicted = Vec::new();
         // whole traces are evicted, oldest first
         while self.held >= self.cap {
@@ -68,16 +98,18 @@ impl OpenTraces {
             evicted.push(oldest);
         }
         self.held += 1;
-        let requests = self.traces.entry(trace).or_default();
-        if requests.is_empty() {
-            self.order.push_back((trace, request.start));
+        match self.traces.entry(trace) {
+            Entry::Occupied(mut known) => known.get_mut().more.push(request),
+            Entry::Vacant(place) => {
+                self.order.push_back((trace, request.start));
+                place.insert(OpenTrace::new(request));
+            }
         }
-        requests.push(request);
         evicted
     }
 
     /// Evicts the oldest trace if it began more than [`HOLD`] before or after `at`.
-    pub fn pop_expired(&mut self, at: i64) -> Option<Vec<OpenRequest>> {
+    pub fn pop_expired(&mut self, at: i64) -> Option<OpenTrace> {
         let (_, start) = self.order.front()?;
         let apart = at.saturating_sub(*start).unsigned_abs();
         if apart > HOLD.unsigned_abs() { self.pop() } else { None }
@@ -85,13 +117,15 @@ impl OpenTraces {
 
     /// Replaces the places of nodes.
     pub fn renumber(&mut self, place: impl Fn(u32) -> u32) {
-        for request in self.traces.values_mut().flatten() {
-            request.service = place(request.service);
+        for trace in self.traces.values_mut() {
+            for request in std::iter::once(&mut trace.first).chain(&mut trace.more) {
+                request.service = place(request.service);
+            }
         }
     }
 
     /// Evicts the oldest trace.
-    pub fn pop(&mut self) -> Option<Vec<OpenRequest>> {
+    pub fn pop(&mut self) -> Option<OpenTrace> {
         let requests = self.traces.remove(&self.order.pop_front()?.0)?;
         self.held -= requests.len();
         Some(requests)
@@ -101,10 +135,12 @@ impl OpenTraces {
 /// The calls within a trace, as pairs of calling service and called request.
 ///
 /// The caller of a request is the shortest request of another service whose time encloses it.
-pub(super) fn infer_calls(mut trace: Vec<OpenRequest>) -> Vec<(u32, OpenRequest)> {
-    if trace.len() < 2 {
+pub(super) fn infer_calls(trace: OpenTrace) -> Vec<(u32, OpenRequest)> {
+    if trace.more.is_empty() {
         return Vec::new();
     }
+    let OpenTrace { first, more: mut trace } = trace;
+    trace.insert(0, first);
     // by start, then the longest first, so that an enclosing request comes before those it encloses
     trace.sort_by(|a, b| {
         let longest = (b.end(), a.service).cmp(&(a.end(), b.service));

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use super::calls::{Call, CallTable, WINDOW};
 use super::ids;
 use super::node::{GraphCounters, Node};
-use super::open_requests::{OpenRequest, OpenTraces, infer_calls};
+use super::open_requests::{OpenRequest, OpenTrace, OpenTraces, infer_calls};
 use super::open_spans::{Joined, OpenSpan, OpenSpans};
 use crate::error::Result;
 use crate::limits::Limits;
 use crate::robust::RollingMad;
+use crate::series::NameHash;
 use crate::telemetry::{Edge, Request, Span, SpanKind};
 use crate::time::Timestamp;
 
@@ -83,7 +84,7 @@ pub struct ServiceGraph {
     pub(super) graph_edges: usize,
     pub(super) open_spans: usize,
     pub(super) nodes: Vec<Node>,
-    pub(super) by_name: HashMap<Arc<str>, u32>,
+    pub(super) by_name: HashMap<Arc<str>, u32, NameHash>,
     pub(super) calls: CallTable,
     pub(super) open: OpenSpans,
     pub(super) traces: OpenTraces,
@@ -103,7 +104,7 @@ impl ServiceGraph {
             graph_edges: limits.graph_edges,
             open_spans: limits.open_spans,
             nodes: Vec::new(),
-            by_name: HashMap::new(),
+            by_name: HashMap::default(),
             calls: CallTable::new(limits.graph_edges, RollingMad::new(WINDOW)?),
             open: OpenSpans::new(limits.open_spans),
             traces: OpenTraces::new(limits.open_spans),
@@ -291,7 +292,7 @@ impl ServiceGraph {
     }
 
     /// Counts the calls between the requests of a complete trace.
-    fn infer_calls(&mut self, trace: Vec<OpenRequest>) {
+    fn infer_calls(&mut self, trace: OpenTrace) {
         for (caller, request) in infer_calls(trace) {
             let server_ms = Some(request.duration_ms);
             let (failed, at) = (request.failed, request.start);
@@ -336,7 +337,7 @@ impl ServiceGraph {
             self.take(OpenSpan { service, peer: open.peer.and_then(place), ..*open });
         }
         for (trace, requests) in other.traces.in_order() {
-            for request in requests {
+            for request in requests.iter() {
                 let Some(service) = place(request.service) else { continue };
                 for evicted in self.traces.push(trace, OpenRequest { service, ..*request }) {
                     self.counters.spans_evicted += evicted.len() as u64;
@@ -373,7 +374,7 @@ impl ServiceGraph {
         let edges =
             self.calls.all.iter().flat_map(|calls| [Some(calls.caller), Some(calls.callee)]);
         let spans = self.open.in_order().flat_map(|span| [Some(span.service), span.peer]);
-        let requests = self.traces.in_order().flat_map(|(_, trace)| trace);
+        let requests = self.traces.in_order().flat_map(|(_, trace)| trace.iter());
         let requests = requests.map(|request| Some(request.service));
         for place in edges.chain(spans).chain(requests).flatten() {
             if let Some(needed) = needed.get_mut(place as usize) {

@@ -45,7 +45,11 @@ impl From<ServiceGraph> for State {
             graph_edges: graph.graph_edges,
             open_spans: graph.open_spans,
             open: graph.open.in_order().copied().collect(),
-            traces: graph.traces.in_order().map(|(id, trace)| (id, trace.clone())).collect(),
+            traces: graph
+                .traces
+                .in_order()
+                .map(|(id, trace)| (id, trace.iter().copied().collect()))
+                .collect(),
             nodes: graph.nodes,
             calls: graph.calls.all,
             counters: graph.counters,

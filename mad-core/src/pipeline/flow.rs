@@ -52,10 +52,10 @@ impl Pipeline {
 
     /// Judges the rows that the last input closed.
     pub(super) fn drain(&mut self, partition: PartitionId, update: &mut Update) {
-        let closed = self.ingest.take_closed();
-        if closed.is_empty() {
+        if !self.ingest.has_closed() {
             return;
         }
+        let closed = self.ingest.take_closed();
         // all rows of requests are judged before those of other kinds
         let is_request = |row: &Row<'_>| row.head.kind.is_requests();
         let requests = closed.iter().filter(is_request).count();

@@ -253,6 +253,11 @@ impl Ingest {
         super::trace_rows::add_rows(&traces, &self.profiles, step, names, &mut self.closed);
     }
 
+    /// Whether rows wait to be judged.
+    pub fn has_closed(&self) -> bool {
+        !self.closed.is_empty()
+    }
+
     /// Takes the closed rows out.
     pub fn take_closed(&mut self) -> RowBuffer {
         std::mem::take(&mut self.closed)

@@ -171,8 +171,11 @@ impl RowScorer {
     /// # Ok::<(), mad_core::Error>(())
     /// ```
     pub fn begin_after_stray(&mut self, gap: u32, errors: u64, requests: u64) -> bool {
+        if gap < STRAY_GAP {
+            return false;
+        }
         let known = self.points();
-        if gap < STRAY_GAP || !(1..=STRAY_ROWS).contains(&known) || !self.may_begin() {
+        if !(1..=STRAY_ROWS).contains(&known) || !self.may_begin() {
             return false;
         }
         // The config was validated when the scorer was made, so it does not fail.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::entity::{Entity, EntityId, OTHER};
+use super::name_hash::NameHash;
 
 /// Places from which on a table has shares. Smaller tables are for a known number of entities.
 const SHARED_FROM: usize = 1_000;
@@ -38,7 +39,7 @@ pub struct EntityTable {
     cap: usize,
     entities: Vec<Option<Arc<Entity>>>,
     free: BTreeSet<EntityId>,
-    by_name: HashMap<Arc<str>, OfService>,
+    by_name: HashMap<Arc<str>, OfService, NameHash>,
     /// Entities by name, which is the order of rows within a step.
     order: Vec<EntityId>,
     /// The entities `(other)`.
@@ -53,7 +54,7 @@ pub struct EntityTable {
 /// The entities of one service.
 #[derive(Debug, Clone, Default)]
 struct OfService {
-    by_endpoint: HashMap<Arc<str>, EntityId>,
+    by_endpoint: HashMap<Arc<str>, EntityId, NameHash>,
     /// How many of them do not count towards the cap.
     uncounted: usize,
 }

@@ -4,6 +4,7 @@ mod entity;
 mod entity_table;
 mod glob;
 mod kind;
+mod name_hash;
 mod series_table;
 mod signal;
 mod signal_id;
@@ -12,6 +13,7 @@ pub use entity::{Entity, EntityId};
 pub use entity_table::EntityTable;
 pub use glob::Glob;
 pub use kind::{Direction, Sample, SignalKind};
+pub(crate) use name_hash::NameHash;
 pub use series_table::{SeriesId, SeriesName, SeriesTable};
 pub use signal::{
     CALLS_TO, LOG_ERRORS, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, SILENCE, Signal, SignalName,

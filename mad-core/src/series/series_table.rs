@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::name_hash::NameHash;
 use super::{EntityId, EntityTable};
 
 /// Dense id of a series within one table, in order of first appearance. The id of a forgotten series
@@ -51,7 +52,7 @@ pub struct SeriesTable {
     cap: usize,
     series: Vec<Option<SeriesName>>,
     free: BTreeSet<SeriesId>,
-    by_metric: HashMap<Arc<str>, HashMap<EntityId, SeriesId>>,
+    by_metric: HashMap<Arc<str>, HashMap<EntityId, SeriesId, NameHash>, NameHash>,
     /// Series in the order of service, resource and metric.
     order: Vec<SeriesId>,
     /// Place of each series in `order`; empty after `order` has changed.

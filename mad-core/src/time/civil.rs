@@ -124,15 +124,16 @@ pub(super) fn parse_decimal(text: &str) -> Option<Result<i64, TimeError>> {
     Some(total.ok_or(TimeError::OutOfRange))
 }
 
+/// Nanoseconds of one unit of the last digit of a fraction of a second, by the number of its digits.
+const NANOS_OF_DIGITS: [i64; 10] =
+    [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
+
 /// Nanoseconds of the decimal digits of a fraction of a second. Digits beyond the ninth count zero.
 fn fraction_nanos(digits: &[u8]) -> i64 {
-    let mut scale = SECOND / 10;
-    let mut nanos = 0;
-    for digit in digits {
-        nanos += i64::from(digit - b'0') * scale;
-        scale /= 10;
-    }
-    nanos
+    let known = digits.get(..9).unwrap_or(digits);
+    let value = known.iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
+    // the digits that are not written are zeros
+    value * NANOS_OF_DIGITS.get(known.len()).copied().unwrap_or(1)
 }
 
 /// The number that two ASCII digits write.
