@@ -80,6 +80,8 @@ mod _core {
     #[pymodule_export]
     use super::service::engine_update::EngineUpdate;
     #[pymodule_export]
+    use super::service::point_blocks::{stored_points, stored_values};
+    #[pymodule_export]
     use super::stages::culprit_ranker::CulpritRanker;
     #[pymodule_export]
     use super::stages::detect::detect;

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use mad_core::export::RejectedDocument;
 use mad_core::{Incident, Rejections, RowKind};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::config::json_bytes;
 use crate::service::journal_records::{
-    ChangeRecord, IncidentRecord, PointRecord, RowRecord, change_record, incident_record,
-    level_record, point_record, row_record,
+    ChangeRecord, IncidentRecord, RowRecord, change_record, incident_record, level_record,
+    row_record,
 };
+use crate::service::point_blocks::{PointBlock, point_blocks};
 use crate::service::seen::{FailureRecord, LineRecord, SeenBatch};
 
 /// The result of a batch, a tick or a command, as records for the journal's tables.
@@ -20,6 +22,7 @@ pub struct EngineUpdate {
     update: mad_core::Update,
     accepted: u64,
     incidents: Vec<IncidentRecord>,
+    points: Vec<PointBlock>,
     seen: SeenBatch,
 }
 
@@ -72,12 +75,13 @@ impl EngineUpdate {
         self.rows_of(RowKind::Services)
     }
 
-    /// Judged points as records: time, service, resource, metric, value, whether it is flagged,
-    /// severity, JSON.
-    fn points(&self) -> PyResult<Vec<PointRecord>> {
-        let series = self.update.rows.iter().filter(|row| row.requests.is_none());
-        let points = series.flat_map(|row| row.signals.iter().map(move |one| (row, one)));
-        points.map(|(row, signal)| point_record(row, signal)).collect()
+    /// Judged points as blocks of one time each: time, points, flagged points, their lines of JSON
+    /// in a compressed form that `stored_points` reads.
+    fn points<'py>(&self, py: Python<'py>) -> Vec<(i64, u64, u64, Bound<'py, PyBytes>)> {
+        let block = |(at, points, flagged, lines): &PointBlock| {
+            (*at, *points, *flagged, PyBytes::new(py, lines))
+        };
+        self.points.iter().map(block).collect()
     }
 
     /// Changes of incidents in order: what happened, the id, when, JSON. Accepted levels follow; they
@@ -124,6 +128,7 @@ impl EngineUpdate {
             .collect();
         let records = changed.values().map(|incident| incident_record(pipeline, incident));
         let incidents = records.collect::<PyResult<_>>()?;
-        Ok(Self { update, accepted, incidents, seen })
+        let points = point_blocks(&update.rows)?;
+        Ok(Self { update, accepted, incidents, points, seen })
     }
 }

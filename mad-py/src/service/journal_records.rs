@@ -1,9 +1,9 @@
-//! Rows, points and incidents as records for the journal's tables.
+//! Rows and incidents as records for the journal's tables.
 
 use mad_core::export::LevelDocument;
 use mad_core::pipeline::LevelAccepted;
 use mad_core::series::Signal;
-use mad_core::{FeatureRow, Incident, IncidentChange, JudgedRow, JudgedSignal, RowKind, Severity};
+use mad_core::{FeatureRow, Incident, IncidentChange, JudgedRow, RowKind, Severity};
 use pyo3::prelude::*;
 use serde::Serialize;
 use serde_json::json;
@@ -15,8 +15,6 @@ use crate::errors::value_error;
 /// row as JSON.
 pub type RowRecord =
     (i64, String, String, u64, u64, Option<f64>, Option<f64>, f64, Option<f64>, bool, u8, String);
-/// A point: time, service, resource, metric, value, whether it is flagged, severity, as JSON.
-pub type PointRecord = (i64, String, String, String, Option<f64>, bool, u8, String);
 /// An incident: id, fingerprint, service, endpoint, start, end, severity, status, as JSON without and
 /// with the rows around it.
 pub type IncidentRecord =
@@ -112,38 +110,6 @@ fn request_row_record(judged: &JudgedRow) -> PyResult<RowRecord> {
         finite(baseline),
         verdict.is_anomaly,
         rank(verdict.severity),
-        text(&json)?,
-    ))
-}
-
-/// A judged value of a series as a record.
-pub fn point_record(row: &JudgedRow, judged: &JudgedSignal) -> PyResult<PointRecord> {
-    let JudgedRow { entity, head, .. } = row;
-    let score = &judged.score;
-    let json = json!({
-        "bucket_ts": head.at.to_string(),
-        "service": &*entity.service,
-        "resource": &*entity.endpoint,
-        "metric": judged.name.as_str(),
-        "value": finite(judged.sample.value),
-        "z": finite(score.z),
-        "is_anomaly": judged.is_anomaly,
-        "severity": judged.severity.as_str(),
-        "score": score.value(),
-        "alarm_score": judged.alarm_score,
-        "is_alarm": judged.is_alarm,
-        "reason": judged.reason.as_str(),
-        "expected_low": finite(score.low),
-        "expected_high": finite(score.high),
-    });
-    Ok((
-        head.at.nanos(),
-        entity.service.to_string(),
-        entity.endpoint.to_string(),
-        judged.name.as_str().to_owned(),
-        finite(judged.sample.value),
-        judged.is_anomaly,
-        rank(judged.severity),
         text(&json)?,
     ))
 }

@@ -3,4 +3,5 @@
 pub mod engine_pipeline;
 pub mod engine_update;
 pub mod journal_records;
+pub mod point_blocks;
 pub mod seen;

@@ -160,7 +160,7 @@ class Judge:
             return entry.kind in (COMMAND, "logs", "changes", "edges")
         writes.rows.extend(update.rows())
         writes.services.extend(update.services())
-        writes.points.extend(update.points())
+        writes.points.extend((at, entry.seq, *block) for at, *block in update.points())
         writes.incidents.extend(update.incidents())
         changes = [(entry.seq, i, *change) for i, change in enumerate(update.changes())]
         writes.history.extend(changes)

@@ -109,7 +109,7 @@ class Recovery:
                 ) from judgement.refusal
             if not live:
                 judge.stats.recovered_entries += 1
-            if len(judge.writes.rows) + len(judge.writes.points) > REPLAY_WRITES:
+            if judge.writes.judged() > REPLAY_WRITES:
                 self._write()
         self._write()
         self.marker.clear()

@@ -125,5 +125,9 @@ class TableWrites:
     audit: list[AuditLine] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
 
+    def judged(self) -> int:
+        """Number of rows and points."""
+        return len(self.rows) + sum(int(block[2]) for block in self.points)
+
     def __bool__(self) -> bool:
         return any(getattr(self, one.name) for one in fields(self))

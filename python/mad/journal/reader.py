@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
+from mad import _core
 from mad.journal import alerts
 from mad.journal.alerts import Delivery
 from mad.journal.query import Found, Where, like_pattern
@@ -35,6 +38,8 @@ ROW_SIGNALS = frozenset(
         "req_count",
     }
 )
+ALL_TIMES = TimeRange()
+T = TypeVar("T")
 Names = Mapping[str, str | None]
 """Values that columns must have; None allows any value."""
 
@@ -66,7 +71,16 @@ class Reader:
 
     def points(self, names: Names, select: Selection = NEWEST) -> Found[str]:
         """Judged points, newest first, each as JSON. Names: service, resource, metric."""
-        return self._judged("points", "service, resource, metric", names, select)
+        wanted = (names.get("service"), names.get("resource"), names.get("metric"))
+        points = self._of_blocks(
+            lambda blocks: _core.stored_points(blocks, *wanted, select.flagged),
+            select.within,
+            flagged=select.flagged,
+        )
+        page = select.page
+        texts = ((text,) for _, text in islice(points, page.offset, page.offset + page.limit))
+        found = self._within_bytes(texts)
+        return Found((text for (text,) in found), is_cut=found.is_cut)
 
     def features(self, names: Names, select: Selection = NEWEST) -> Found[Record]:
         """Features of rows, newest first. Names: service, endpoint."""
@@ -174,12 +188,7 @@ class Reader:
 
     def point_values(self, names: Names, select: Selection) -> list[float | None]:
         """The values of a metric, newest first. Names: service, resource, metric."""
-        where = Where(names, select.within)
-        found = self._all(
-            f"SELECT value FROM points {where} ORDER BY at DESC LIMIT ? OFFSET ?",
-            where.values_of(select.page),
-        )
-        return [value for (value,) in found]
+        return [json.loads(point)["value"] for point in self.points(names, select)]
 
     def activity(self, incident: str, entity: str) -> list[Record]:
         """What people did about an incident, oldest first: notes on it, commands on it, and mutes
@@ -359,12 +368,10 @@ class Reader:
 
     def values(self, metrics: Sequence[str], limit: int) -> list[Record]:
         """The newest `limit` values of some metrics by time, service and resource."""
-        marks = ", ".join("?" * len(metrics))
-        return self._records(
-            f"""SELECT at, service, resource, metric, value, is_anomaly FROM points
-            WHERE metric IN ({marks}) ORDER BY at DESC, service, resource LIMIT ?""",
-            [*metrics, limit],
-        )
+        names = ("at", "service", "resource", "metric", "value", "is_anomaly")
+        values = self._of_blocks(lambda blocks: _core.stored_values(blocks, list(metrics)))
+        newest = islice(values, limit)
+        return [dict(zip(names, (at, *value), strict=True)) for at, value in newest]
 
     def failed_calls(
         self, entities: Sequence[str], start: int, end: int, traces: int = 500
@@ -412,6 +419,29 @@ class Reader:
             f"SELECT data FROM {table} {where} ORDER BY at DESC, {order} LIMIT ? OFFSET ?",
             where.values_of(select.page),
         )
+
+    def _of_blocks(
+        self,
+        read: Callable[[list[bytes]], list[T]],
+        within: TimeRange = ALL_TIMES,
+        *,
+        flagged: bool = False,
+    ) -> Iterator[tuple[int, T]]:
+        """What `read` finds in the blocks of points of each time, which it gets with the newest
+        first. The newest time comes first."""
+        where = Where({}, within)
+        where.holds("flagged > 0", flagged)
+        query = f"SELECT at, body FROM points {where} ORDER BY at DESC, seq DESC"
+        end = monotonic() + QUERY_SECONDS
+        for at, blocks in groupby(self._execute(query, where.values_of_order()), itemgetter(0)):
+            if monotonic() > end:
+                raise sqlite3.OperationalError("interrupted")
+            try:
+                found = read([body for _, body in blocks])
+            except ValueError as error:
+                raise sqlite3.OperationalError(str(error)) from error
+            for one in found:
+                yield at, one
 
     def _texts(self, query: str, values: Iterable[Any]) -> Found[str]:
         found = self._bounded(query, values)

@@ -11,7 +11,7 @@ from mad.journal.alerts import forget_alerts
 _CUT = {
     "rows": "data",
     "services": "data",
-    "points": "data",
+    "points": "body",
     "log_lines": "body",
     "failures": "service",
     "incidents": "document",
@@ -27,7 +27,8 @@ _PASS_SHARE, _PASSES = 10, 20
 
 def forget(db: sqlite3.Connection, retention: Retention) -> None:
     """Deletes the oldest rows beyond the retention; the caller holds a transaction."""
-    for table in _CUT.keys() - {"incidents", "alerts"}:
+    _delete_oldest_points(db, retention.points)
+    for table in _CUT.keys() - {"incidents", "alerts", "points"}:
         _delete_oldest(db, table, getattr(retention, table))
     for refused, most in ((0, retention.audit), (1, retention.audit // 10)):
         db.execute(
@@ -90,3 +91,12 @@ def _delete_oldest(db: sqlite3.Connection, table: str, most: int) -> int:
     return db.execute(
         f"DELETE FROM {table} WHERE rowid <= (SELECT max(rowid) FROM {table}) - ?", (most,)
     ).rowcount
+
+
+def _delete_oldest_points(db: sqlite3.Connection, most: int) -> None:
+    """Deletes the oldest blocks while the others have `most` points."""
+    db.execute(
+        "DELETE FROM points WHERE rowid <= (SELECT max(block) FROM (SELECT rowid AS block, "
+        "sum(number) OVER (ORDER BY rowid DESC) - number AS newer FROM points) WHERE newer >= ?)",
+        (most,),
+    )

@@ -11,7 +11,7 @@ from mad.journal.entries import AuditLine, Entry, TableWrites, utc_now
 _COLUMNS = {
     "rows": 12,
     "services": 12,
-    "points": 8,
+    "points": 5,
     "log_lines": 7,
     "failures": 10,
     "incidents": 10,
