@@ -2,7 +2,8 @@
 //! `valgrind --tool=callgrind target/release/workloads shop 100000 40`.
 //!
 //! `shop` and `json` decode requests of some hours, `metrics` takes series of some minutes, and `storm`
-//! makes ten series of each service bad at once. Prints the number of bytes of all rows that were
+//! makes ten series of each service bad at once. `prometheus` decodes and judges bodies of remote write,
+//! one scrape of all series in each. Prints the number of bytes of all rows that were
 //! written, and their sum, so that the outputs of two builds can be compared.
 
 use std::io::Write;
@@ -12,8 +13,11 @@ use mad_core::export::{write_features_row, write_scored_points, write_scored_row
 use mad_core::simulate::{Shop, ShopConfig, write_csv_header};
 use mad_core::telemetry::Rejections;
 use mad_core::time::{MINUTE, Timestamp, ZonePolicy};
+use mad_core::wire::formats::{FileFormat, FormatOptions, Output, TelemetryMemory, decoder};
 use mad_core::wire::{Format, RequestDecoder};
-use mad_core::{Edge, MetricPoint, Pipeline, PipelineConfig, Request, RowKind, Source, Update};
+use mad_core::{
+    Edge, MetricPoint, Pipeline, PipelineConfig, Record, Request, RowKind, Source, Update,
+};
 
 const START: Timestamp = Timestamp::from_seconds(1_767_693_600);
 const METRICS: [&str; 4] = ["cpu", "memory", "latency", "rate"];
@@ -124,6 +128,85 @@ fn metrics(series: u64, minutes: i64, out: &mut Written) -> Result<()> {
     Ok(())
 }
 
+/// A number of protobuf with seven bits in each byte.
+fn varint(mut number: u64, out: &mut Vec<u8>) {
+    while number > 0x7f {
+        out.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+/// A field of protobuf with a length.
+fn field(number: u64, content: &[u8], out: &mut Vec<u8>) {
+    varint(number << 3 | 2, out);
+    varint(content.len() as u64, out);
+    out.extend_from_slice(content);
+}
+
+/// A scrape of counters as a body of remote write, in Snappy without compression.
+fn scrape(series: u64, number: u64) -> Vec<u8> {
+    let at = 1_767_693_600_000 + number * 5_000;
+    let mut request = Vec::new();
+    for place in 0..series {
+        let (instance, route) =
+            (format!("10.0.0.{}:8080", place % 50), format!("/route-{}", place / 50));
+        let labels = [
+            ("__name__", "http_requests_total"),
+            ("code", "200"),
+            ("instance", &instance),
+            ("job", "shop"),
+            ("route", &route),
+        ];
+        let (mut message, mut label, mut sample) = (Vec::new(), Vec::new(), vec![0x09]);
+        for (name, value) in labels {
+            label.clear();
+            field(1, name.as_bytes(), &mut label);
+            field(2, value.as_bytes(), &mut label);
+            field(1, &label, &mut message);
+        }
+        let value = (number * 100 + place) as f64;
+        sample.extend_from_slice(&value.to_le_bytes());
+        sample.push(0x10);
+        varint(at, &mut sample);
+        field(2, &sample, &mut message);
+        field(1, &message, &mut request);
+    }
+    let mut body = Vec::new();
+    varint(request.len() as u64, &mut body);
+    for literal in request.chunks(65_536) {
+        body.push(0xf4);
+        body.extend_from_slice(&((literal.len() - 1) as u16).to_le_bytes());
+        body.extend_from_slice(literal);
+    }
+    body
+}
+
+/// Scrapes of counters, five seconds apart, through the decoder of remote write. With `is_decoded_only`
+/// nothing is judged.
+fn prometheus(series: u64, scrapes: u64, is_decoded_only: bool, out: &mut Written) -> Result<()> {
+    let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+    let (mut memory, mut update) = (TelemetryMemory::default(), Update::default());
+    let mut rejections = Rejections::default();
+    for number in 0..scrapes {
+        let body = scrape(series, number);
+        let mut decoder = decoder(FileFormat::RemoteWrite, &FormatOptions::default(), &body)?;
+        decoder.swap_memory(&mut memory);
+        let mut sink = |record: Record<'_>, position: u64| {
+            if !is_decoded_only {
+                pipeline.push(record, &Source::at(position), &mut update);
+            }
+        };
+        let mut read = Output::new(&mut sink, &mut rejections);
+        decoder.feed(&body, &mut read)?;
+        decoder.finish(&mut read)?;
+        decoder.swap_memory(&mut memory);
+        out.rows(&mut update);
+    }
+    out.rows(&mut pipeline.finish());
+    Ok(())
+}
+
 /// An hour of calm, then five minutes in which everything is bad.
 fn storm(services: usize, out: &mut Written) -> Result<()> {
     let mut pipeline = Pipeline::new(PipelineConfig::default())?;
@@ -162,10 +245,12 @@ fn main() -> Result<()> {
             requests(&shop(number(), number(), format)?, format, &mut out)?;
         }
         "metrics" => metrics(number(), number() as i64, &mut out)?,
+        "prometheus" => prometheus(number(), number(), false, &mut out)?,
+        "decode" => prometheus(number(), number(), true, &mut out)?,
         "storm" => storm(number() as usize, &mut out)?,
         _ => {
-            let expected =
-                "shop ROWS HOURS, json ROWS HOURS, metrics SERIES MINUTES or storm SERVICES";
+            let expected = "shop ROWS HOURS, json ROWS HOURS, metrics SERIES MINUTES, storm SERVICES, \
+                 prometheus SERIES SCRAPES or decode SERIES SCRAPES";
             return Err(Error::argument("workload", name, expected));
         }
     }
