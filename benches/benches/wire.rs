@@ -8,7 +8,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mad_core::telemetry::Rejections;
 use mad_core::time::{Timestamp, ZonePolicy};
-use mad_core::wire::formats::{FileFormat, FormatOptions, decoder};
+use mad_core::wire::formats::{FileFormat, FormatOptions, Output, decoder};
 use mad_core::wire::{Format, RequestDecoder};
 
 const ROWS: i64 = 50_000;
@@ -84,10 +84,11 @@ fn decode_format(format: FileFormat, bytes: &[u8]) -> u64 {
         records += 1;
     };
     if let Ok(mut decoder) = decoder(format, &FormatOptions::default(), bytes) {
+        let mut out = Output::new(&mut sink, &mut rejections);
         for chunk in bytes.chunks(256 << 10) {
-            let _ = decoder.feed(chunk, &mut sink, &mut rejections);
+            let _ = decoder.feed(chunk, &mut out);
         }
-        let _ = decoder.finish(&mut sink, &mut rejections);
+        let _ = decoder.finish(&mut out);
     }
     assert_eq!((records, rejections.total()), (ROWS as u64, 0));
     records
