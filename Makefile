@@ -43,9 +43,9 @@ serve-demo: $(VENV)/.installed $(VENV)/.tested ## run the live service with a de
 
 # prints one address; Ctrl-C stops the server and the shop
 demo-live: $(VENV)/.installed $(VENV)/.tested ## open the live page over a demo shop that breaks after a minute
-	@$(BIN)/mad serve --demo --port $(or $(PORT),0) --scenario all --accelerate 30 2>&1 | awk \
-	  '/listens on/ { sub(/;/, "", $$4); print "Open " $$4 "/  (a service breaks after about a minute; Ctrl-C stops everything)"; fflush() } \
-	   /^mad: |[Ee]rror/ { print; fflush() }'
+	@$(BIN)/mad serve --demo --port $(or $(PORT),0) --scenario all --accelerate 30 2>&1 | sed -un \
+	  -e 's#^mad listens on \([^;]*\);.*#Open \1/   A service breaks after about a minute. Ctrl-C stops everything.#p' \
+	  -e '/^mad: /p'
 
 test: lint test-rust test-python test-panic test-tables test-field ## run all tests; names the tests that it left out
 	@DATA="$(DATA)" FIELD="$(FIELD)" sh tests/left_out.sh

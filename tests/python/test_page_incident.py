@@ -119,7 +119,7 @@ def test_commands(browser: Browser, tmp_path: Path) -> None:
             page.keyboard.press("Enter")
             expect(page.locator("h1")).to_contain_text("payments /pay")
             page.get_by_role("button", name="Acknowledge").click()
-            said = page.locator(".said")
+            said = page.locator(".said").first
             expect(said).to_contain_text("This is not allowed.")
             expect(said).to_contain_text("scope admin")
             page.get_by_role("button", name="Token").click()

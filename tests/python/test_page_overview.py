@@ -93,6 +93,7 @@ def test_a_closed_minute_is_shown_at_once(browser: Browser, tmp_path: Path) -> N
         row = view.page.locator(".rows .row").first
         expect(row).to_contain_text("payments", timeout=2_000)
         expect(row).to_contain_text("Learning")
+        expect(view.page.locator(".lead")).to_contain_text("All services are new. Until about")
         server.post("/v1/ingest/requests", [*minute_of(2), *minute_of(3)])
         expect(view.page.locator(".lead")).to_contain_text("10:03", timeout=2_000)
         assert view.errors == []

@@ -33,6 +33,8 @@ class ServiceState:
     name: str
     state: str = "disabled"
     reason: str = ""
+    #: When an entity that is too new can be judged, RFC 3339.
+    ready_at: str | None = None
     health: float | None = None
     incidents: int = 0
     metrics: int = 0
@@ -55,6 +57,7 @@ class ServiceState:
         name = "unknown" if of_metric and state["state"] == "silent" else state["state"]
         if not self.reason or _RANK[name] < _RANK[self.state]:
             self.state, self.reason = name, _reason(state)
+            self.ready_at = state["ready_at"]
         health = state.get("health")
         if health is not None:
             self.health = health if self.health is None else min(health, self.health)
@@ -65,6 +68,7 @@ class ServiceState:
             "service": self.name,
             "state": self.state,
             "reason": self.reason,
+            "ready_at": self.ready_at,
             "health": self.health,
             "incidents": self.incidents,
             "endpoints": sum(1 for _, endpoint in self.entities if endpoint) or len(self.entities),

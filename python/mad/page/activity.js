@@ -15,12 +15,13 @@ const WORDS = {
   wrong_culprit: "gave feedback: wrong culprit",
 };
 
-/** The section of an incident's activity. `changed` is called after a command. */
+/** The section of an incident's activity, and the buttons for the top of the page. `changed` is called
+ * after a command. */
 export function activity(id, { changed }) {
   const place = `v1/incidents/${encodeURIComponent(id)}`;
   let found = null;
   const list = h("ol", { class: "timeline" });
-  const said = h("p", { class: "said", role: "status" });
+  const answers = [h("p", { class: "said", role: "status" }), h("p", { class: "said" })];
   const acknowledge = h("button", { type: "button", class: "primary", on: { click: () => run(`${place}/acknowledge`, undefined, "Acknowledged.") } }, "Acknowledge");
   const resolve = h("button", { type: "button", on: { click: () => run(`${place}/resolve`, undefined, "Resolved.") } }, "Resolve");
   const comment = h("textarea", { id: "comment", rows: 2, maxlength: 10_000, required: true });
@@ -33,8 +34,7 @@ export function activity(id, { changed }) {
     "section",
     { class: "part card activity", "aria-labelledby": "activity-title" },
     h("h2", { id: "activity-title" }, "Activity"),
-    h("div", { class: "buttons" }, acknowledge, resolve),
-    said,
+    answers[1],
     list,
     form(
       async () => (await run(`${place}/comments`, { text: comment.value.trim() }, "The comment is saved.")) && (comment.value = ""),
@@ -57,18 +57,25 @@ export function activity(id, { changed }) {
     ),
   );
 
+  const buttons = h("div", {}, h("div", { class: "buttons" }, acknowledge, resolve), answers[0]);
+
+  function say(text, isBad = false) {
+    for (const one of answers) {
+      one.className = isBad ? "said bad" : "said";
+      one.textContent = text;
+    }
+  }
+
   async function run(route, body, done) {
-    said.className = "said";
     try {
       await ask(route, { method: "POST", body });
-      said.textContent = done;
+      say(done);
       announce(done);
       await changed();
       return true;
     } catch (failure) {
       if (!(failure instanceof Failed)) throw failure;
-      said.className = "said bad";
-      said.textContent = failure.kind === "forbidden" ? `This is not allowed. ${failure.message}` : failure.message;
+      say(failure.kind === "forbidden" ? `This is not allowed. ${failure.message}` : failure.message, true);
       return false;
     }
   }
@@ -86,5 +93,5 @@ export function activity(id, { changed }) {
     );
   }
 
-  return { element, update };
+  return { element, buttons, update };
 }

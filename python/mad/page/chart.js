@@ -90,11 +90,13 @@ function axis(more) {
 /** `Requests per minute`, or per another step. */
 export const requestsTitle = (series) => `Requests per ${series.step_seconds === 60 ? "minute" : duration(series.step_seconds)}`;
 
-/** The top of the axis. A range that is far wider than the values would flatten them. */
+/** The top of the axis: the values, and as much of the range as does not flatten them. */
 function top(signals, first) {
   const values = Math.max(...signals.flatMap((one) => one.values.filter(Number.isFinite)), 0);
-  const expected = Math.max(...first.high.filter(Number.isFinite), 0);
-  return (Math.max(values, Math.min(expected, values * 1.25)) || 1) * 1.08;
+  const high = first.high.filter(Number.isFinite).sort((one, other) => one - other);
+  const typical = high[Math.floor(high.length / 2)] ?? 0;
+  const expected = Math.min(high.at(-1) ?? 0, Math.max(values * 1.25, typical));
+  return (Math.max(values, expected) || 1) * 1.08;
 }
 
 function ranges(plot, incident) {

@@ -33,6 +33,7 @@ export function incident(view, { name, reload }) {
     "article",
     {},
     slot("summary", "Summary"),
+    forms.buttons,
     slot("roles", "Cause, first failure and impact"),
     h(
       "div",
@@ -83,7 +84,7 @@ function head(found, [state, by], actions, context) {
     facts(found),
     h(
       "div",
-      { class: "buttons" },
+      { class: "buttons copies" },
       copyButton("Copy as Markdown", () => markdown(found, state, actions, context, location.href)),
       copyButton("Copy link", () => location.href),
     ),

@@ -179,4 +179,5 @@ if (token()) document.getElementById("token").hidden = false;
 show();
 ask("health").then((health) => {
   newest ??= health.watermark;
+  if (newest && document.getElementById("connection").dataset.state === "live") connection("live", `Live, data up to ${clock(newest)} UTC`);
 }, () => undefined);

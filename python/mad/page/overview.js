@@ -2,10 +2,10 @@
 
 import { ask, path } from "./api.js";
 import { h } from "./dom.js";
-import { count, entityName, latency, moment, number, plural, share, short, visible } from "./format.js";
+import { clock, count, entityName, latency, moment, number, plural, share, short, visible } from "./format.js";
 import { emptyStore } from "./empty.js";
 import { sparkline } from "./spark.js";
-import { STATE_NAMES, severityBadge, stateBadge, stateWords } from "./states.js";
+import { STATE_NAMES, severityBadge, stateBadge, stateWords, statusBadge } from "./states.js";
 import { WindowedList } from "./windowed.js";
 
 const OPEN_SHOWN = 8;
@@ -34,8 +34,11 @@ function row(one) {
   ];
 }
 
-/** How far a new service is, in words. */
-const learning = (one) => (one ? `${short(visible(one.service), 40)} is ${visible(one.reason).replace(/^.*?: learning/, "learning")}.` : "");
+/** Until when services are too new to be judged, in words. */
+function learning(services) {
+  const until = services.map((one) => one.ready_at).filter(Boolean).sort()[0];
+  return `All services are new. ${until ? `Until about ${clock(until)} UTC` : "For the first minutes"} mad learns what is normal, and judges failing requests only.`;
+}
 
 export function overview(view, { parameters, navigate }) {
   let search = parameters.get("search") ?? "";
@@ -94,16 +97,22 @@ export function overview(view, { parameters, navigate }) {
   }
 
   function drawOpen(lines) {
-    openTitle.textContent = lines.total ? plural(lines.total, "open incident") : "No open incident";
+    openTitle.textContent = lines.isOpen ? plural(lines.total, "open incident") : lines.total ? "No open incident. The latest ones" : "No incident so far";
     open.replaceChildren(
       ...lines.data.map((one) =>
-        h("li", {}, severityBadge(one.severity), h("a", { href: incidentLink(one.id) }, short(sentenceOf(one), 170)), h("small", {}, `since ${moment(one.start)}`, one.culprit ? `. Likely culprit: ${short(entityName(one.culprit), 60)}` : "")),
+        h("li", {}, h("span", {}, severityBadge(one.severity), " ", lines.isOpen ? null : statusBadge(one.status)), h("a", { href: incidentLink(one.id) }, short(sentenceOf(one), 170)), h("small", {}, `${lines.isOpen ? "since " : ""}${moment(one.start)}`, one.culprit ? `. Likely culprit: ${short(entityName(one.culprit), 60)}` : "")),
       ),
     );
   }
 
+  /** The open incidents, or the latest ones where none is open. */
+  async function latest() {
+    const open = await ask(path("v1/query/incident_lines", { active: true, limit: OPEN_SHOWN }));
+    return open.total ? { ...open, isOpen: true } : ask(path("v1/query/incident_lines", { limit: 3 }));
+  }
+
   async function refresh() {
-    const [lines] = await Promise.all([ask(path("v1/query/incident_lines", { active: true, limit: OPEN_SHOWN })), list.refresh()]);
+    const [lines] = await Promise.all([latest(), list.refresh()]);
     const isEmpty = newest.services === 0;
     content.hidden = isEmpty;
     empty.replaceChildren(...(isEmpty ? emptyStore() : []));
@@ -111,7 +120,7 @@ export function overview(view, { parameters, navigate }) {
     const isLearning = newest.states.unknown === newest.services;
     lead.textContent = isEmpty
       ? ""
-      : `${isLearning ? `Too new to judge: ${learning(newest.data[0])} ` : ""}${bad ? `${plural(bad, "service has", "services have")} an open incident` : "No service has an open incident"}. ${plural(newest.services, "service")}, judged up to ${moment(newest.watermark)} UTC.`;
+      : `${isLearning ? `${learning(newest.data)} ` : ""}${bad ? `${plural(bad, "service has", "services have")} an open incident` : "No service has an open incident"}. ${plural(newest.services, "service")}, judged up to ${moment(newest.watermark)} UTC.`;
     document.title = bad ? `(${bad}) mad: services` : "mad: services";
     drawTiles();
     drawOpen(lines);
