@@ -1,7 +1,7 @@
 #!/bin/sh
 # Names the tests that `make test` left out because a system package or data is missing, and the command that adds it.
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null ||
-  echo "left out: pages in a browser (tests/python/test_report_page.py, test_api_docs.py, test_page_*.py): apt-get install -y chromium"
+  echo "left out: pages in a browser (tests/python/test_report_page.py, test_api_docs.py, test_dashboard.py, test_page_*.py): apt-get install -y chromium"
 command -v strace >/dev/null ||
   echo "left out: faults of system calls (tests/python/test_storage.py): apt-get install -y strace"
 command -v faketime >/dev/null ||

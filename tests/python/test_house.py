@@ -18,6 +18,7 @@ LAYERS = (
     ("traces", "reference", "plot"),
     ("mad", "engine", "adapters", "quality"),
     ("api", "simulate", "demo", "view"),
+    ("dashboard",),
     ("cli",),
 )
 """The parts of the package. Each part may import those of the lines above it, and its own files."""

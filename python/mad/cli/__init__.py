@@ -36,6 +36,7 @@ examples:
   mad graph spans.csv --out graph.html draw the service graph
   mad plot out --out pictures          write PNG and SVG
   mad serve --data DIR                 run the live service
+  mad dashboard out                    filters, plots and replays in a browser
   mad watch URL                        show a server live in the terminal
   mad replay requests.csv --speed 60   replay a file, an hour in a minute
   mad gate URL --for 10m               fail a pipeline when an incident opens
@@ -80,6 +81,7 @@ def parser() -> argparse.ArgumentParser:
         change,
         config,
         culprits,
+        dashboard,
         demo,
         detect,
         doctor,
@@ -114,6 +116,7 @@ def parser() -> argparse.ArgumentParser:
         inspect,
         serve,
         watch,
+        dashboard,
         replay,
         accept,
         alert,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 from mad import _core, times
@@ -31,7 +32,7 @@ _ENTITIES = 40
 def latency(source: Any, service: str | None = None, endpoint: str | None = None) -> alt.LayerChart:
     """The 95th-percentile latency of each step in ms, with the expected range where it is known and
     flagged steps as points. Without `endpoint` each endpoint has a line."""
-    return _signal(source, service, endpoint, "p95_latency_ms", "95th-percentile latency (ms)")
+    return _signal(source, service, endpoint, "p95_latency_ms", "p95 latency (ms)")
 
 
 def errors(source: Any, service: str | None = None, endpoint: str | None = None) -> alt.LayerChart:
@@ -159,9 +160,10 @@ def incident_of(document: Mapping[str, Any]) -> alt.VConcatChart:
     return alt.vconcat(*charts).properties(title=title)
 
 
-def anomalies(source: Any) -> alt.Chart:
+def anomalies(source: Any, span: tuple[int, int] | None = None) -> alt.Chart:
     """The flagged steps of the endpoints with the most of them over time, by severity. The size is
-    the score."""
+    the score. `span` is the range of the time axis in ms since 1970, by default that of the
+    rows."""
     rows = data.columns_of(source)
     flagged = data.records(data.reduced(data.where(rows, rows["is_anomaly"])))
     counts: dict[str, int] = {}
@@ -179,11 +181,11 @@ def anomalies(source: Any) -> alt.Chart:
         for row in flagged
         if row["where"] in set(most)
     ]
-    begin, end = min(rows["bucket_ts"], default=0), max(rows["bucket_ts"], default=1)
+    begin, end = span or (min(rows["bucket_ts"], default=0), max(rows["bucket_ts"], default=1))
     x = alt.X(
         "at:T",
         title=None,
-        scale=alt.Scale(type="utc", domain=[begin, end]),
+        scale=alt.Scale(type="utc", domain=[_moment(begin), _moment(end)]),
         axis=alt.Axis(format="%H:%M"),
     )
     order = [words.visible(name) for name in most]
@@ -196,11 +198,18 @@ def anomalies(source: Any) -> alt.Chart:
             x=x,
             y=y,
             color=_severity(),
-            size=alt.Size("score:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=[20, 120])),
+            size=alt.Size("score:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=[20, 90])),
             tooltip=tooltip,
         )
         .properties(width=WIDTH, height=max(24 * len(most), 60))
     )
+
+
+def _moment(milliseconds: int) -> alt.DateTime:
+    """A time in the form that Vega-Lite takes for the end of an axis."""
+    at = datetime.fromtimestamp(milliseconds // 1000, timezone.utc)
+    parts = {"hours": at.hour, "minutes": at.minute, "seconds": at.second}
+    return alt.DateTime(year=at.year, month=at.month, date=at.day, **parts, utc=True)
 
 
 def _severity() -> alt.Color:

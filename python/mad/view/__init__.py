@@ -1,7 +1,8 @@
 """The state of a fleet in the terminal: from a server, from a file, or from a replay."""
 
 from mad.view.local import LocalFeed
-from mad.view.records import TimedLines, timed_lines
+from mad.view.records import TimedLines, lines_of, timed_lines
+from mad.view.replay import Replay
 from mad.view.server import ServerFeed
 from mad.view.snapshot import EntityView, Feed, Snapshot
 
@@ -9,8 +10,10 @@ __all__ = [
     "EntityView",
     "Feed",
     "LocalFeed",
+    "Replay",
     "ServerFeed",
     "Snapshot",
     "TimedLines",
+    "lines_of",
     "timed_lines",
 ]

@@ -62,7 +62,15 @@ def timed_lines(path: str) -> TimedLines:
         content += chunk
         if len(content) > MOST_BYTES:
             raise InputError(f"{path} has more than {MOST_BYTES >> 20} MiB", "split the file")
-    lines = bytes(content).splitlines(keepends=True)
+    return lines_of(path, bytes(content))
+
+
+def lines_of(path: str, content: bytes) -> TimedLines:
+    """The lines of CSV or JSON Lines in memory, sorted by time; `path` names them in errors.
+
+    Raises `InputError` when they have no times.
+    """
+    lines = content.splitlines(keepends=True)
     if lines and not lines[-1].endswith(b"\n"):
         lines[-1] += b"\n"
     if not lines:

@@ -29,6 +29,7 @@ class EntityView:
     errors: deque[float] = field(default_factory=lambda: deque(maxlen=STEPS))
     latencies: deque[float | None] = field(default_factory=lambda: deque(maxlen=STEPS))
     flagged: deque[bool] = field(default_factory=lambda: deque(maxlen=STEPS))
+    times: deque[datetime] = field(default_factory=lambda: deque(maxlen=STEPS))
     newest: datetime | None = None
 
     def add(self, at: datetime | None, row: Json) -> None:
@@ -36,6 +37,7 @@ class EntityView:
         if at is None or (self.newest is not None and at <= self.newest):
             return
         self.newest = at
+        self.times.append(at)
         self.requests.append(float(row.get("req_count") or 0))
         self.errors.append(float(row.get("error_rate") or 0))
         latency = row.get("p95_latency_ms")
