@@ -273,10 +273,26 @@ def put(engine: Engine, *alerts: tuple[int, str, str, str]) -> None:
     engine.write(lambda journal: journal.write_tables(writes)).result(30)
 
 
-def counting(engine: Engine, **options: Any) -> tuple[Counting, SinkRunner]:
+class SetClock:
+    """A clock that shows the time to which it is set."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+def present() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def counting(
+    engine: Engine, now: Callable[[], datetime] = present, **options: Any
+) -> tuple[Counting, SinkRunner]:
     chosen = WebhookOptions(url="http://x", **options)
     sink = Counting()
-    return sink, SinkRunner("ops", sink, chosen, engine, pauses=(0.0, 0.0))
+    return sink, SinkRunner("ops", sink, chosen, engine, pauses=(0.0, 0.0), now=now)
 
 
 def test_the_rate_is_kept_and_the_rest_waits(tmp_path: Path) -> None:
@@ -321,18 +337,19 @@ def test_only_the_newest_event_of_an_incident_is_sent_after_an_outage(tmp_path: 
 def test_quiet_hours_hold_and_mutes_drop(tmp_path: Path) -> None:
     engine = engine_of(tmp_path)
     night = datetime(2026, 1, 6, 23, 0, tzinfo=timezone.utc)
-    sink, one = counting(engine, quiet="22:00-07:00", mute=("2026-02-01T00:00Z/2026-02-02T00:00Z",))
-    one._now = lambda: night
+    clock = SetClock(night)
+    muted = ("2026-02-01T00:00Z/2026-02-02T00:00Z",)
+    sink, one = counting(engine, clock, quiet="22:00-07:00", mute=muted)
     put(engine, (1, "INC-1", "opened", "Warning"), (2, "INC-2", "opened", "Critical"))
     drain(one, 5)
     assert [found.key for found in sink.sent] == ["INC-2"]
-    one._now = lambda: night.replace(day=7, hour=8)
+    clock.at = night.replace(day=7, hour=8)
     drain(one, 5)
     assert [found.key for found in sink.sent] == ["INC-2", "INC-1"]
     put(engine, (3, "INC-3", "opened", "Critical"))
-    one._now = lambda: datetime(2026, 2, 1, 12, tzinfo=timezone.utc)
+    clock.at = datetime(2026, 2, 1, 12, tzinfo=timezone.utc)
     drain(one, 5)
-    one._now = lambda: datetime(2026, 2, 3, 12, tzinfo=timezone.utc)
+    clock.at = datetime(2026, 2, 3, 12, tzinfo=timezone.utc)
     drain(one, 5)
     assert len(sink.sent) == 2
     (dropped,) = Reader(engine.journal.path).deliveries({"incident": "INC-3"})
@@ -342,13 +359,13 @@ def test_quiet_hours_hold_and_mutes_drop(tmp_path: Path) -> None:
 
 def test_warnings_that_wait_keep_no_critical_message_out(tmp_path: Path) -> None:
     engine = engine_of(tmp_path)
-    sink, one = counting(engine, quiet="22:00-07:00", rate_per_minute=600)
-    one._now = lambda: datetime(2026, 1, 6, 23, tzinfo=timezone.utc)
+    clock = SetClock(datetime(2026, 1, 6, 23, tzinfo=timezone.utc))
+    sink, one = counting(engine, clock, quiet="22:00-07:00", rate_per_minute=600)
     put(engine, *((n, f"INC-{n}", "opened", "Warning") for n in range(1, 700)))
     put(engine, (700, "INC-1", "escalated", "Critical"))
     drain(one, 5)
     assert [(found.key, found.severity) for found in sink.sent] == [("INC-1", "Critical")]
-    one._now = lambda: datetime(2026, 1, 7, 8, tzinfo=timezone.utc)
+    clock.at = datetime(2026, 1, 7, 8, tzinfo=timezone.utc)
     drain(one, 400)
     engine.stop()
     # the older message of that incident would be wrong by now

@@ -51,7 +51,8 @@ class Sound:
             if place == len(bodies) // 2:
                 engine.checkpoint().result(30)
                 # the log is copied into the database, as it happens now and then
-                engine.write(lambda to: to._db.execute("PRAGMA wal_checkpoint")).result(30)
+                with contextlib.closing(sqlite3.connect(live / "mad.db")) as db:
+                    db.execute("PRAGMA wal_checkpoint")
         engine.command({"command": "mute", "service": "auth", "endpoint": "*", "until": 2**62})
         (incident,) = incidents(live)
         engine.write(lambda to: to.note(incident, "ann", "comment", "looking")).result(30)
@@ -85,8 +86,9 @@ def contents(directory: Path) -> tuple[Any, ...]:
     """Everything that was acknowledged: state, entries, comments and audit trail."""
     journal = Journal(directory)
     try:
-        notes = journal._db.execute("SELECT * FROM notes").fetchall()
-        audit = journal._db.execute("SELECT * FROM audit").fetchall()
+        with contextlib.closing(sqlite3.connect(directory / "mad.db")) as db:
+            notes = db.execute("SELECT * FROM notes").fetchall()
+            audit = db.execute("SELECT * FROM audit").fetchall()
         return journal.state(), list(journal.entries()), notes, audit, journal.seq
     finally:
         journal.close()

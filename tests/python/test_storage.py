@@ -7,6 +7,7 @@ import contextlib
 import os
 import resource
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -323,9 +324,10 @@ def test_the_journal_stays_within_its_bytes(tmp_path: Path) -> None:
         body = lines([{"timestamp": at, **record} for at in times])
         engine.submit(Entry("logs", body)).result(30)
         engine.checkpoint().result(30)
-    (rows,) = engine.journal._db.execute("SELECT count(*) FROM rows").fetchone()
-    (kept,) = engine.journal._db.execute("SELECT count(*) FROM log_lines").fetchone()
-    (pages,) = engine.journal._db.execute("PRAGMA page_count").fetchone()
+    with contextlib.closing(sqlite3.connect(engine.journal.path)) as db:
+        (rows,) = db.execute("SELECT count(*) FROM rows").fetchone()
+        (kept,) = db.execute("SELECT count(*) FROM log_lines").fetchone()
+        (pages,) = db.execute("PRAGMA page_count").fetchone()
     engine.stop()
     assert rows == 177 and 100 < kept < 800
     assert pages * 16_384 < 20_000_000

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from mad.api.errors import not_found
 from mad.api.failed_traces import correlation
 from mad.api.service import Json, Service, query_time, rfc3339, service_of
-from mad.engine.overview import ServiceState
+from mad.engine.overview import ServiceState, ServiceStateName
 from mad.journal.reader import ROW_SIGNALS
 from mad.journal.selection import Page, Selection, TimeRange
 
@@ -30,18 +30,6 @@ _MOST_ROWS = 240
 _NO_INCIDENT: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such incident."}}
 
 Search = Annotated[str | None, Query(max_length=512)]
-State = Literal[
-    "critical",
-    "warning",
-    "anomalous",
-    "silent",
-    "suppressed",
-    "normal",
-    "unknown",
-    "too_few_requests",
-    "muted",
-    "disabled",
-]
 IncidentId = Annotated[str, Path(max_length=64)]
 
 
@@ -60,7 +48,7 @@ def services(
     request: Request,
     page: OfPage,
     search: Search = None,
-    state: State | None = None,
+    state: ServiceStateName | None = None,
     minutes: Annotated[int, Query(ge=1, le=240)] = 60,
 ) -> Response:
     """Services with state, health, traffic, errors and latency, worst first. `latency` has the 95th

@@ -6,10 +6,10 @@ import json
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 #: The states of services, worst first. The first two have an open incident.
-ORDER = (
+ServiceStateName = Literal[
     "critical",
     "warning",
     "anomalous",
@@ -20,7 +20,8 @@ ORDER = (
     "unknown",
     "muted",
     "disabled",
-)
+]
+ORDER: tuple[str, ...] = get_args(ServiceStateName)
 #: Service and severity of open incidents and of their members.
 Incidents = Iterable[tuple[str, str]]
 _RANK = {state: rank for rank, state in enumerate(ORDER)}
