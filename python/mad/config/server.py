@@ -22,8 +22,8 @@ class Retention:
     """The most rows of each table, and the most bytes of the whole journal; a checkpoint deletes
     the oldest beyond it.
 
-    A row of requests takes about 1 kB on disk with its indexes, a point 0.5 kB, a log line 200
-    bytes and its text, an incident 20 to 60 kB.
+    A row of requests takes about 1 kB on disk with its indexes, a point 10 to 100 bytes, a log line
+    200 bytes and its text, an incident 20 to 60 kB.
     """
 
     rows: int = _count(1_000_000)
