@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use memchr::memchr;
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -134,8 +136,10 @@ fn layout(bytes: &[u8]) -> Layout {
 }
 
 /// The members of an object by key; empty for another value. The last of equal keys wins.
+/// An object of more than [`MOST_MEMBERS`] counts as empty, because no format has so large ones.
 pub(super) fn members(value: &RawValue) -> BTreeMap<Cow<'_, str>, &RawValue> {
-    serde_json::from_str(value.get()).unwrap_or_default()
+    let found = serde_json::from_str::<BoundedMap<'_>>(value.get());
+    found.map_or_else(|_| BTreeMap::new(), |found| found.0)
 }
 
 /// The values of an array, and of arrays in it; a value that is no array stands for itself.
@@ -144,9 +148,76 @@ pub(super) fn flattened(value: &RawValue) -> Vec<&RawValue> {
     list.into_iter().flat_map(flattened).collect()
 }
 
-/// The elements of an array; `None` for another value.
+/// The elements of an array; `None` for another value, and for one of more than [`MOST_ELEMENTS`].
 pub(super) fn elements(value: &RawValue) -> Option<Vec<&RawValue>> {
-    serde_json::from_str(value.get()).ok()
+    serde_json::from_str::<BoundedList<'_>>(value.get()).ok().map(|found| found.0)
+}
+
+/// Most members of an object, and most elements of an array that are read. Both are far beyond those
+/// of documents of any tool, and keep a body of tiny values from costing many times its size.
+const MOST_MEMBERS: usize = 10_000;
+const MOST_ELEMENTS: usize = 2_000_000;
+
+/// Members of an object; the last of equal keys wins.
+struct BoundedMap<'v>(BTreeMap<Cow<'v, str>, &'v RawValue>);
+
+/// Elements of an array.
+struct BoundedList<'v>(Vec<&'v RawValue>);
+
+impl<'de: 'v, 'v> Deserialize<'de> for BoundedMap<'v> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = BTreeMap<Cow<'de, str>, &'de RawValue>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "an object of at most {MOST_MEMBERS} members")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> std::result::Result<Self::Value, A::Error> {
+                let mut out = BTreeMap::new();
+                while let Some((name, value)) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
+                    if out.len() >= MOST_MEMBERS {
+                        return Err(de::Error::custom("too many members"));
+                    }
+                    out.insert(name, value);
+                }
+                Ok(out)
+            }
+        }
+        deserializer.deserialize_map(Members).map(Self)
+    }
+}
+
+impl<'de: 'v, 'v> Deserialize<'de> for BoundedList<'v> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Elements;
+        impl<'de> Visitor<'de> for Elements {
+            type Value = Vec<&'de RawValue>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "an array of at most {MOST_ELEMENTS} elements")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(
+                self,
+                mut list: A,
+            ) -> std::result::Result<Self::Value, A::Error> {
+                let mut out = Vec::new();
+                while let Some(value) = list.next_element()? {
+                    if out.len() >= MOST_ELEMENTS {
+                        return Err(de::Error::custom("too many elements"));
+                    }
+                    out.push(value);
+                }
+                Ok(out)
+            }
+        }
+        deserializer.deserialize_seq(Elements).map(Self)
+    }
 }
 
 /// The first member of an object that has one of the names.

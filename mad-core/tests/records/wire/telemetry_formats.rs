@@ -4,7 +4,7 @@ use mad_core::wire::formats::{
     self, FileFormat, FormatDecoder, FormatOptions, FormatSink, Inspection, Output,
     TelemetryMemory, Unit, decoder,
 };
-use mad_core::{Record, RecordKind, Rejections};
+use mad_core::{Record, RecordKind, RejectReason, Rejections};
 use proptest::prelude::*;
 
 /// Records as text, and the number of items.
@@ -183,6 +183,28 @@ fn histograms_of_otlp_give_percentiles_and_odd_bounds_are_rejected() {
     ));
     let (seen, _) = read(FileFormat::OtlpJson, &exponential);
     assert!(seen.records[1].starts_with("pay e/p50 [] = 1.414213562373095"), "{:?}", seen.records);
+}
+
+#[test]
+fn an_item_of_json_that_is_too_large_is_rejected_alone() {
+    let good = r#"{"traceId":"0102030405060708090a0b0c0d0e0f10","spanId":"0102030405060708","name":"GET /","kind":2,"startTimeUnixNano":"1767693600000000000","endTimeUnixNano":"1767693600010000000"}"#;
+    let junk = vec!["[]"; 400_000].join(",");
+    let spans = format!(r#"{{"attributes":[{junk}]}},{good}"#);
+    let body = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{spans}]}}]}}]}}"#);
+    let otlp = |body: String| {
+        let options = FormatOptions::default();
+        let mut decoder = decoder(FileFormat::OtlpJson, &options, body.as_bytes()).unwrap();
+        feed(&mut *decoder, body.as_bytes())
+    };
+    let (seen, rejections) = otlp(body);
+    assert_eq!(rejections.count(RejectReason::BadJson), 1);
+    assert_eq!(seen.records.len(), 1);
+    // an object of too many members and an array of too many elements are refused as a whole
+    let members = (0..20_000).map(|key| format!("\"k{key}\":1")).collect::<Vec<_>>().join(",");
+    for body in [format!("{{{members}}}"), format!("[{}0]", "0,".repeat(2_000_000))] {
+        let (seen, rejections) = otlp(body);
+        assert!(seen.records.is_empty() && rejections.total() == 1, "{rejections:?}");
+    }
 }
 
 #[test]

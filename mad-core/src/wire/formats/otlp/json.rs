@@ -162,6 +162,7 @@ fn resource_items(names: &Names, one: &RawValue, to: &mut Context<'_>) {
     let of_resource = members(one);
     let stated: Value = of_resource
         .get("resource")
+        .filter(|raw| raw.get().len() <= MOST_ITEM_BYTES)
         .and_then(|raw| serde_json::from_str(raw.get()).ok())
         .unwrap_or(Value::Null);
     let mut resource = Resource::default();
@@ -192,7 +193,17 @@ fn resource_items(names: &Names, one: &RawValue, to: &mut Context<'_>) {
     }
 }
 
+/// Most bytes of a span, a log record or a resource, and of a metric with all its points. Parsed, they
+/// take up to 60 times as much memory.
+const MOST_ITEM_BYTES: usize = 1 << 20;
+const MOST_METRIC_BYTES: usize = 4 << 20;
+
 fn give(signal: Signal, item: &RawValue, resource: &Resource<'_>, to: &mut Context<'_>) {
+    let is_metric = matches!(signal, Signal::Metrics);
+    let most = if is_metric { MOST_METRIC_BYTES } else { MOST_ITEM_BYTES };
+    if item.get().len() > most {
+        return wrong(to, "an item", "is larger than 1 MiB (a metric: 4 MiB)");
+    }
     let Ok(item) = serde_json::from_str::<Value>(item.get()) else { return };
     if !item.is_object() {
         return wrong(to, "an item", "is no object");
