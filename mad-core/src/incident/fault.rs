@@ -30,6 +30,7 @@ impl Fault {
         let has = |wanted: &dyn Fn(Signal) -> bool| {
             signals.iter().find(|one| one.signal.request().is_some_and(wanted))
         };
+        // Errors before all else: a failing service is often slower, or refuses requests, too.
         if has(&|signal| signal == Signal::ErrorRate).is_some() {
             return Self::Errors;
         }
@@ -42,6 +43,7 @@ impl Fault {
         if let Some(count) = has(&|signal| signal == Signal::RequestCount) {
             return if count.z < 0.0 { Self::FewRequests } else { Self::ManyRequests };
         }
+        // None of these: the strongest signal names the kind.
         match signals.first().map(|one| &one.signal) {
             Some(SignalName::Metric(name)) => Self::Metric(Arc::clone(name)),
             Some(SignalName::Request(signal)) => Self::Metric(signal.as_str().into()),

@@ -172,10 +172,12 @@ impl IncidentGrouper {
         let id = row.entity;
         let (bucket, step) = (row.bucket, nanos_of(row.step));
         let known = (bucket + row.step + row.delay).plus(self.lateness);
+        // One row opens an incident by itself only with enough evidence from enough observations.
         let decisive = row.neg_log10_p >= self.config.open_threshold
             && row.effective_n >= self.config.open_effective_n;
         let reach = self.reach(&row);
         let pending = self.pending.entry(id).or_default();
+        // Rows beyond the reach are forgotten: two rare rows far apart are two chances.
         pending.retain(|earlier| row.bucket.since(earlier.bucket) < reach);
         pending.push_back(row);
         if !decisive && distinct_steps(pending) < self.config.open_rows {
@@ -295,6 +297,7 @@ impl IncidentGrouper {
             .collect();
         leads.sort_unstable();
         leads.dedup();
+        // By start, then by id: the sort is stable, so that ties do not depend on the map.
         leads.sort_by_key(|lead| self.open.get(lead).map(|incident| incident.start));
         let (oldest, others) = leads.split_first()?;
         for other in others {
@@ -333,6 +336,7 @@ impl IncidentGrouper {
                 leads.push((incident.start, *lead));
             }
         }
+        // Two services coincide by chance often enough; three of the same fault rarely.
         if services.len() < SERVICES {
             return None;
         }
@@ -390,6 +394,7 @@ impl IncidentGrouper {
         let Some(incident) = self.open.get_mut(&entity) else { return };
         let (end, step) = (bucket + step, nanos_of(step));
         if neg_log10_p >= self.config.sustain(step)
+            // Close below the threshold, and the incident has not been quiet for too long.
             && end.since(incident.last_active) <= gap(&self.config, incident, 0)
         {
             incident.last_active = end;

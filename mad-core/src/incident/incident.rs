@@ -174,6 +174,7 @@ impl Incident {
     }
 
     pub(super) fn add(&mut self, row: &FlaggedRow, critical_error_rate: f64) {
+        // A flagged row proves that the weak rows before it were part of the incident.
         for weak in self.seen.take_weak(row.entity) {
             self.rows += u64::from(self.seen.count(weak.bucket));
             self.seen.add_to(&mut self.peaks, &weak);
@@ -245,6 +246,7 @@ impl Incident {
     /// storm of thousands of entities gives one change a step.
     pub(super) fn add_other(&mut self, entity: &Entity, row: &FlaggedRow) -> bool {
         let end = row.bucket + row.step;
+        // Compared before the incident takes the row.
         let changed = end > self.end || row.severity > self.severity;
         self.end = self.end.max(end);
         self.last_active = self.last_active.max(end);
@@ -295,6 +297,7 @@ impl Incident {
             });
         }
         self.members.extend(other.members);
+        // Members beyond the list stay counted in `reached`.
         self.members.truncate(MOST_MEMBERS);
     }
 
@@ -309,6 +312,7 @@ impl Incident {
         if !(share > 0.0 && share < 1.0 && self.errors > 1) {
             return;
         }
+        // A beta prior with the weight of `ERROR_MEMORY` earlier requests at the expected share.
         let (a, b) = (ERROR_MEMORY * share, ERROR_MEMORY * (1.0 - share));
         let tail = beta_binomial_log10_sf(self.errors, self.requests, a, b);
         // a proved rise stays proved when the incident becomes milder
@@ -386,6 +390,7 @@ impl Incident {
     /// How certain it is: High with 3 flagged rows and a `-log10 p` of 8 (one in 10^8) in one of them,
     /// Medium with 2 rows or a `-log10 p` of 6, Low otherwise.
     pub fn confidence(&self) -> Confidence {
+        // Evidence and duration both: one row of 10^-8 can be a single burst.
         if self.rows >= 3 && self.neg_log10_p >= 8.0 {
             Confidence::High
         } else if self.rows >= 2 || self.neg_log10_p >= 6.0 {
@@ -425,6 +430,7 @@ fn burn(slo: &mut Option<SloImpact>, row: &FlaggedRow) {
 
 /// FNV-1a hash of the parts, each ended by a byte that no name can contain.
 fn fnv1a(parts: &[&str], seed: u64) -> u64 {
+    // Offset basis and prime of the 64-bit FNV-1a.
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     let bytes = parts.iter().flat_map(|part| part.bytes().chain(std::iter::once(0)));
     for byte in bytes.chain(seed.to_le_bytes()) {

@@ -32,6 +32,7 @@ impl IncidentGrouper {
         let newest = self.pending.get_mut(&by.id).and_then(std::collections::VecDeque::pop_back);
         if let Some(newest) = newest {
             let row = FlaggedRow {
+                // The larger one, not the sum: both rows count the same requests.
                 neg_log10_p: newest.neg_log10_p.max(row.neg_log10_p),
                 effective_n: newest.effective_n.max(row.effective_n),
                 ..newest

@@ -45,6 +45,7 @@ impl IncidentGrouper {
                 && !self.open.contains_key(&incident.entity_id)
                 && incident.is_about(entity)
         };
+        // The newest one: an older incident of the entity has ended for good.
         let Some(place) = self.closed.iter().rposition(can_reopen) else { return false };
         let Some(mut incident) = self.closed.remove(place) else { return false };
         let lead = incident.entity_id;
@@ -103,6 +104,7 @@ impl Incident {
     /// cooldown after its last flagged row.
     pub(super) fn end_at(&mut self, at: Timestamp, reason: CloseReason) {
         let is_sparse = self.rhythm > self.step;
+        // A rare job has few rows in a cooldown of minutes, so that it counts in its own pace.
         let sparse = self.rhythm.saturating_mul(SPARSE_ROWS).min(LONGEST_SPARSE);
         // A cooldown of zero is a setting: such incidents never open again.
         let can_reopen = !self.cooldown.is_zero();

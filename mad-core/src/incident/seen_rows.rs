@@ -76,6 +76,7 @@ impl SeenRows {
                 continue;
             }
             let mut peak = Peak::new(row.bucket, signal);
+            // The signal was extreme before it was flagged: the peak begins with that value.
             for known in &self.extremes {
                 if known.signal.signal == signal.signal {
                     peak.add_earlier(known);
