@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
 from typing import Any
@@ -377,3 +378,21 @@ def test_rendering_does_not_change_the_document(tmp_path: Any) -> None:
     write_html(document, tmp_path / "report.html")
     assert document == before
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == render_html(document)
+
+
+def test_a_range_of_nearly_every_error_rate_is_not_drawn() -> None:
+    few = charts.Series(
+        name="error_rate",
+        buckets=[60.0 * i for i in range(10)],
+        step=60.0,
+        values=[0.0] * 9 + [0.1],
+        low=[0.0] * 10,
+        high=[0.9] * 9 + [0.2],
+        flagged=[False] * 10,
+        responsible=False,
+    )
+    picture = charts.chart(few, charts.NARROW, None, "")
+    assert 'class="band"' not in picture
+    assert scales.value_axis(few.values, few.low, few.high, "error_rate").top < 0.2
+    many = replace(few, high=[0.05] * 10)
+    assert 'class="band"' in charts.chart(many, charts.NARROW, None, "")

@@ -13,6 +13,7 @@ from mad.errors import MissingExtraError
 from mad.plot import data
 from mad.plot.data import Columns
 from mad.report import graph, words
+from mad.report.scales import WIDEST_SHARE
 from mad.severity import SEVERITIES
 
 try:
@@ -23,8 +24,6 @@ except ImportError as error:
 WIDTH, HEIGHT = 640, 200
 _LINE, _FLAG, _BAND = "#2456a6", "#b3261e", "#2456a6"
 _COLORS = ("#8791a0", "#c77700", "#b3261e")
-_WIDEST_SHARE = 0.25
-"""Upper end from which the expected range of an error rate is not drawn."""
 _ENTITIES = 40
 """Most endpoints of the time line."""
 
@@ -74,7 +73,7 @@ def _range(row: Mapping[str, Any], signal: str) -> dict[str, Any]:
 def _shown_range(low: float | None, high: float | None, signal: str) -> dict[str, Any]:
     """A range as a chart shows it. With few requests nearly every error rate is possible, which
     would hide the line."""
-    if high is None or (signal == words.SHARE and high > _WIDEST_SHARE):
+    if high is None or (words.unit_of(signal) == "share" and high > WIDEST_SHARE):
         return {"low": None, "high": None}
     return {"low": low or 0.0, "high": high}
 
@@ -83,7 +82,7 @@ def _layers(records: Sequence[Mapping[str, Any]], signal: str, title: str) -> al
     base = alt.Chart(alt.Data(values=list(records)))
     x = alt.X("at:T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(format="%H:%M"))
     top = max((one["y"] or 0.0 for one in records), default=0.0)
-    share = signal == words.SHARE
+    share = words.unit_of(signal) == "share"
     # the values decide about the axis: an expected range may be far wider
     scale = alt.Scale(domain=[0, max(top * 1.1, 0.05 if share else 1e-9)], nice=True)
     y = alt.Y(

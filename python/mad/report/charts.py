@@ -11,7 +11,7 @@ from typing import Any
 
 from mad import times
 from mad.report import words
-from mad.report.scales import Axis, value_axis
+from mad.report.scales import Axis, hides_line, value_axis
 from mad.report.time_axis import TimeAxis, stretches
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -184,7 +184,9 @@ def _line(series: Series, frame: _Frame) -> str:
 
 
 def _bands(series: Series, frame: _Frame) -> list[str]:
-    paths = []
+    paths: list[str] = []
+    if hides_line(series.high, series.name):
+        return paths
     pairs = zip(series.low, series.high, strict=True)
     sides = [low is not None or high is not None for low, high in pairs]
     for run in runs(series, sides):

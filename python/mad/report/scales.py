@@ -13,6 +13,10 @@ from mad.report import words
 LOG_RANGE = 30.0
 """A latency is drawn on a log scale when its largest value is this many times the smallest."""
 
+WIDEST_SHARE = 0.25
+"""The expected ranges of a share are not drawn where most of them end above this: with few requests
+nearly every rate is possible, and a band over the whole chart would hide the line."""
+
 HUGE = 1e15
 """Larger values are drawn at the edge; their tooltips show the true value."""
 _TINY = 1e-9
@@ -49,6 +53,13 @@ def finite(values: Iterable[object]) -> list[float]:
     return [min(max(float(v), -HUGE), HUGE) for v in values if words.is_number(v)]
 
 
+def hides_line(high: Iterable[object], signal: str) -> bool:
+    """Whether the expected ranges of a share are too wide to be drawn."""
+    ends = finite(high)
+    wide = sum(end > WIDEST_SHARE for end in ends)
+    return words.unit_of(signal) == "share" and 2 * wide > len(ends)
+
+
 def value_axis(
     values: Iterable[object], low: Iterable[object], high: Iterable[object], signal: str
 ) -> Axis:
@@ -56,6 +67,8 @@ def value_axis(
     legible."""
     seen = finite(values)
     upper, lower = finite(high), finite(low)
+    if hides_line(upper, signal):
+        upper = []
     top = max([*seen, 0.0])
     band = max([*upper, 0.0])
     top = max(top, min(band, 2.5 * top) if top > 0 else band)

@@ -75,11 +75,11 @@ def signal_name(name: str) -> str:
 
 def unit_of(signal: str) -> str:
     """The kind of axis of a signal: `ms`, `share`, `count`, or empty for any other number."""
-    if signal == SHARE:
-        return "share"
     if signal in _COUNTS:
         return "count"
-    return "ms" if signal.endswith("_ms") else ""
+    if signal.endswith("_ms"):
+        return "ms"
+    return "share" if _core.format_value(signal, 1.0).endswith("%") else ""
 
 
 def suppression(reason: str) -> tuple[str, str]:
