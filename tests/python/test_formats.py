@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,49 @@ def test_inspect_names_format_facts_and_the_next_command(
     layout = '$remote_addr - - [$time_local] "$request" $status $body_bytes_sent "-" "-"'
     assert main(["inspect", str(path), "--pattern", layout, "--json"]) == errors.FINE
     assert json.loads(capsys.readouterr().out)["format"] == "pattern"
+
+
+def test_the_last_change_of_a_file_gives_the_year(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "messages"
+    path.write_text("Dec 31 23:59:00 web1 kernel: x\nJan  6 10:45:00 web1 pay[1]: error: x\n")
+    os.utime(path, (1_767_700_000, 1_767_700_000))
+    assert main(["inspect", str(path), "--json"]) == errors.FINE
+    found = json.loads(capsys.readouterr().out)
+    assert (found["format"], found["services"]) == ("syslog", {"kernel": 1, "pay": 1})
+    assert (found["first"], found["last"]) == ("2025-12-31T23:59:00Z", "2026-01-06T10:45:00Z")
+    assert any("no year" in note for note in found["notes"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("page.prom", '# TYPE up gauge\nup{job="a"} 1 1767696300000\n'),
+        (
+            "k6.json",
+            '{"type":"Point","metric":"http_req_duration","data":{"time":"2026-01-06T10:45:00Z",'
+            '"value":1.5,"tags":{"name":"http://a/b","method":"GET","status":"200"}}}\n',
+        ),
+        ("shop.log", LINE.format(m=1, s=2, status=200, rt="0.014")),
+        ("shop.json", '{"time":"2026-01-06T10:45:00Z","level":"error","msg":"x"}\n'),
+    ],
+)
+def test_marks_line_ends_and_compression_change_nothing(
+    name: str, content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def seen(data: bytes) -> dict[str, object]:
+        path = tmp_path / name
+        path.write_bytes(data)
+        assert main(["inspect", str(path), "--json"]) == errors.FINE
+        return dict(json.loads(capsys.readouterr().out))
+
+    plain = seen(content.encode())
+    assert plain["records"] == 1
+    assert plain["rejected"] == {}
+    assert seen(b"\xef\xbb\xbf" + content.encode()) == plain
+    assert seen(content.replace("\n", "\r\n").encode()) == plain
+    assert seen(gzip.compress(content.encode())) == plain
 
 
 def test_nothing_readable_exits_with_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

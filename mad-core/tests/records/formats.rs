@@ -62,6 +62,10 @@ fn read(name: &str, text: &str) -> (Seen, InspectionDocument) {
     let (bytewise, other, _) = read_cut(&options, format, text.as_bytes(), 1).unwrap();
     assert_eq!(bytewise.records, seen.records, "{name}");
     assert_eq!(other, document, "{name}");
+    let marked = ["\u{feff}", text].concat();
+    assert_eq!(FileFormat::detect(name, marked.as_bytes()), Some(format), "{name} with a mark");
+    let (_, other, _) = read_cut(&options, format, marked.as_bytes(), marked.len()).unwrap();
+    assert_eq!(other, document, "{name} with a mark");
     for end in (0..text.len()).step_by(7) {
         let begin = &text.as_bytes()[..end];
         let _ = FileFormat::detect(name, begin);

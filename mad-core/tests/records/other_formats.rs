@@ -25,6 +25,9 @@ fn inspect(name: &str, text: &str) -> InspectionDocument {
     };
     let document = read(text, text.len());
     assert_eq!(read(text, 1), document, "{name}");
+    let marked = ["\u{feff}", text].concat();
+    assert_eq!(FileFormat::detect(name, marked.as_bytes()), Some(format), "{name} with a mark");
+    assert_eq!(read(&marked, marked.len()), document, "{name} with a mark");
     for end in (0..text.len()).step_by(11).filter(|end| text.is_char_boundary(*end)) {
         let _ = FileFormat::detect(name, &text.as_bytes()[..end]);
         let _ = read(&text[..end], 13.max(end));

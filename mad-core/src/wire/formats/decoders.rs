@@ -15,6 +15,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::telemetry::{Record, Rejections};
+use crate::wire::text::BOM;
 
 /// The decoder of a format. `first` is the beginning of the input, at most [`DETECT_BYTES`](super::DETECT_BYTES) of it,
 /// from which a decoder may infer a layout; the same bytes have to be fed afterwards.
@@ -45,6 +46,7 @@ pub fn decoder(
     options: &FormatOptions,
     first: &[u8],
 ) -> Result<Box<dyn FormatDecoder>> {
+    let first = first.strip_prefix(&BOM).unwrap_or(first);
     let text = || String::from_utf8_lossy(first);
     Ok(match format {
         FileFormat::Csv | FileFormat::JsonLines => {

@@ -77,10 +77,12 @@ impl LineReader for MetricLines {
 
 /// The format of a line.
 pub(super) fn metric_line(line: &str) -> Option<FileFormat> {
-    if influx(line).is_some() {
+    // without a time, or with text alone, a line is too much like others
+    let is_metric = |points: &Points<'_>| points.time.is_some() && !points.fields.is_empty();
+    if influx(line).filter(is_metric).is_some() {
         Some(FileFormat::Influx)
     } else {
-        graphite(line).map(|_| FileFormat::Graphite)
+        graphite(line).filter(is_metric).map(|_| FileFormat::Graphite)
     }
 }
 
@@ -109,7 +111,7 @@ fn influx(line: &str) -> Option<Points<'_>> {
             (_, Ok(number)) if !number.is_nan() => number,
             ("t" | "T" | "true" | "True" | "TRUE", _) => 1.0,
             ("f" | "F" | "false" | "False" | "FALSE", _) => 0.0,
-            (text, _) if text.starts_with('"') => continue,
+            (text, _) if text.len() > 1 && text.starts_with('"') && text.ends_with('"') => continue,
             _ => return None,
         };
         let key = unescaped(key);
@@ -196,6 +198,16 @@ mod tests {
         for line in ["", "a", "a b", "a b=c", "a=1 b=1", "a b=1 x", "a b=1 1 2", "a,b c=1"] {
             assert_eq!(influx(line), None, "{line}");
         }
+    }
+
+    #[test]
+    fn other_lines_are_no_metrics() {
+        for line in
+            ["<?xml version=\"1.0\"?>", "a b=1", "a b=\"x\" 1767696300000000000", "a.b 1 -1"]
+        {
+            assert_eq!(metric_line(line), None, "{line}");
+        }
+        assert_eq!(metric_line("a b=1 1767696300000000000"), Some(FileFormat::Influx));
     }
 
     #[test]

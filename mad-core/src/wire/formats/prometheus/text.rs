@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::limits::{MAX_DOCUMENT_BYTES, MAX_LINE_BYTES};
 use crate::telemetry::{RecordKind, RejectReason};
 use crate::time::Timestamp;
+use crate::wire::text::BOM;
 
 /// Lines from which the format is detected, and metrics whose types are kept.
 const LOOKED_AT: usize = 40;
@@ -74,6 +75,7 @@ impl TextDecoder {
     }
 
     fn page(&mut self, page: &[u8], out: &mut Output<'_>) {
+        let page = page.strip_prefix(&BOM).unwrap_or(page);
         let is_open = page.trim_ascii_end().ends_with(b"# EOF");
         let mut types: BTreeMap<String, SampleType> = BTreeMap::new();
         for (place, line) in page.split(|byte| *byte == b'\n').enumerate() {
