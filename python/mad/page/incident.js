@@ -29,6 +29,11 @@ export function incident(view, { name, reload }) {
   const slots = {};
   const slot = (key, label) => (slots[key] = h("section", { class: `part ${key}`, "aria-label": label }));
   const forms = activity(name, { changed: reload });
+  let latest = null;
+  forms.buttons.firstChild.append(
+    copyButton("Copy as Markdown", () => markdown(...latest, location.href)),
+    copyButton("Copy link", () => location.href),
+  );
   const article = h(
     "article",
     {},
@@ -58,8 +63,9 @@ export function incident(view, { name, reload }) {
     if (!article.isConnected) view.replaceChildren(article);
     const state = stateOf(found, actions.data);
     document.title = `${found.severity}: ${short(titleOf(found), 80)}`;
+    latest = [found, state[0], actions.data, context];
     const { series, history, notes, ...one } = found;
-    part("summary", [one, state], () => head(found, state, actions.data, context));
+    part("summary", [one, state], () => head(found, state));
     part("roles", one, () => roles(found));
     part("charts", [series, context.changes], () => charts(found, context.changes));
     part("map", [one.chain, one.members, one.ranking.culprits], () => propagation(found));
@@ -76,18 +82,12 @@ export function incident(view, { name, reload }) {
   return { refresh, close: closeCharts, on: new Set(["incident"]) };
 }
 
-function head(found, [state, by], actions, context) {
+function head(found, [state, by]) {
   return [
     h("nav", { class: "crumbs", "aria-label": "Path" }, h("a", { href: "#/incidents" }, "Incidents"), ` / ${visible(found.id)}`),
     h("h1", {}, titleOf(found)),
     h("p", { class: "badges" }, severityBadge(found.severity), statusBadge(state), by ? h("span", { class: "hint" }, by) : null, found.flapping ? h("span", { class: "hint" }, "It comes and goes.") : null),
     facts(found),
-    h(
-      "div",
-      { class: "buttons copies" },
-      copyButton("Copy as Markdown", () => markdown(found, state, actions, context, location.href)),
-      copyButton("Copy link", () => location.href),
-    ),
   ];
 }
 
