@@ -109,6 +109,9 @@ def test_values_of_metrics_are_those_of_the_points(tmp_path: Path) -> None:
             "value": 74 * 7 % 5,
             "is_anomaly": 0,
         }
+        one = {"service": "db", "resource": "a", "metric": "cpu"}
+        newest = reader.point_values(one, Selection(page=Page(3)))
+        assert newest == [minute * 7 % 5 for minute in (74, 73, 72)]
 
 
 def test_of_two_judgements_of_a_point_the_newer_counts(tmp_path: Path) -> None:
