@@ -79,7 +79,7 @@ impl LineReader for MetricLines {
 pub(super) fn metric_line(line: &str) -> Option<FileFormat> {
     // without a time, or with text alone, a line is too much like others
     let is_metric = |points: &Points<'_>| points.time.is_some() && !points.fields.is_empty();
-    if influx(line).filter(is_metric).is_some() {
+    if influx(line).as_ref().is_some_and(is_metric) {
         Some(FileFormat::Influx)
     } else {
         graphite(line).filter(is_metric).map(|_| FileFormat::Graphite)
