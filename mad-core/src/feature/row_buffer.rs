@@ -404,7 +404,7 @@ mod tests {
 
     #[test]
     fn heads_and_samples_stay_small() {
-        assert_eq!(size_of::<RowHead>(), 40);
+        assert_eq!(size_of::<RowHead>(), 48);
         assert_eq!(size_of::<SignalSample>(), 24);
     }
 }

@@ -162,6 +162,15 @@ impl Likelihood {
         }
     }
 
+    /// How far a share lies above the usual rate, in the unit that is judged. No shift at all (minus
+    /// infinity) for a share of 0 and for other likelihoods.
+    pub(super) fn shift_to(&self, share: f64) -> f64 {
+        match self.center() {
+            Some(usual) if share > 0.0 => angle(share) - usual,
+            _ => f64::NEG_INFINITY,
+        }
+    }
+
     /// The long-term center of a gauge, and the level of its local hour above that. `None` for other
     /// likelihoods, which have no season of hours.
     pub(super) fn hours(&self, local: Timestamp) -> Option<(f64, f64)> {

@@ -255,8 +255,9 @@ impl MadScorer {
         // The band ends where the tail probability is that of `band`.
         let reach = (band_z(self.config.band, dof) * predictive).min(f64::MAX);
         let within = |edge: f64| edge.clamp(f64::MIN, f64::MAX);
-        let mut low = within(self.written(center - reach));
-        let mut high = within(self.written(center + reach));
+        let usual = center + phase.shift;
+        let mut low = within(self.written(usual - reach));
+        let mut high = within(self.written(usual + reach));
         // Values that were never negative have no negative lower end, and the same above.
         let linear = !self.config.logarithm;
         if linear && low < 0.0 && self.values.sorted().first().is_some_and(|least| *least >= 0.0) {
@@ -268,7 +269,7 @@ impl MadScorer {
         Score {
             z,
             neg_log10_p: directed_neg_log10_p(normal_equivalent(z, dof), self.config.direction),
-            expected: self.written(center + phase.shift),
+            expected: self.written(usual),
             low,
             high,
             source,

@@ -78,6 +78,7 @@ mod signal_season;
 mod silence_scorer;
 mod slope;
 mod tail;
+mod tail_season;
 mod tally_rows;
 
 pub use binomial::BinomialScorer;

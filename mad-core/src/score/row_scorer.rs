@@ -12,6 +12,7 @@ use super::score::neg_log10_p_of;
 use super::signal_combiner::SignalCombiner;
 use super::signal_scores::SignalScores;
 use super::tail::{exceedance_neg_log10_p, observations_above};
+use super::tail_season::implied_share;
 use super::{Likelihood, NewLevel, SignalScorer};
 use crate::config::ScoreConfig;
 use crate::error::Result;
@@ -35,7 +36,8 @@ const MOST_STRAY: usize = 3;
 /// 2. A quantile of few requests is bounded by the requests above it: its `-log10 p` is at most that
 ///    of the requests above it being so slow, by the tail of single latencies in the past.
 /// 3. Rows of requests: weak deviations of several signals are combined with Fisher's method.
-/// 4. A slow share above 5 % yields to a latency that is unlikely by itself.
+/// 4. A slow share above 5 % yields to a latency that is unlikely by itself, and a slow share that
+///    the season of the latencies implies is usual.
 /// 5. The row pays for having looked at all its signals (weighted Bonferroni, see
 ///    [`RowScores::neg_log10_p_of`]).
 ///
@@ -248,19 +250,25 @@ impl RowScorer {
         let (at, threshold) = (row.head.at, self.signal_neg_log10_p());
         // Each signal alone, bounded by the requests behind a quantile.
         let mut tail_index = None;
-        judged.extend(row.samples.iter().enumerate().map(|(place, sample)| {
+        for (place, sample) in row.samples.iter().enumerate() {
             let Some(scorer) = self.scorer(place, sample.signal) else {
-                return SignalScores::unknown();
+                judged.push(SignalScores::unknown());
+                continue;
             };
-            let mut scores = scorer.judge_alone(at, sample.sample);
+            let implied = if sample.signal == Signal::SlowShare.into() {
+                implied_share(row, judged)
+            } else {
+                0.0
+            };
+            let mut scores = scorer.judge_above(at, sample.sample, implied);
             if let Some(q) = sample.signal.builtin().and_then(Signal::quantile) {
                 let index = *tail_index.get_or_insert_with(|| self.tail_index());
                 bound_by_requests(&mut scores, *sample, q, index);
             }
             // The rows before it.
             scorer.combine_rows(sample.sample, &mut scores);
-            scores
-        }));
+            judged.push(scores);
+        }
         // The other signals of the row.
         if let Some(combiner) = &self.combiner {
             combiner.raise(judged, row.samples, price.of_main(), threshold);

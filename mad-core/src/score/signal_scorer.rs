@@ -160,10 +160,21 @@ impl SignalScorer {
 
     /// The first step: the value alone.
     pub(super) fn judge_alone(&self, at: Timestamp, sample: Sample) -> SignalScores {
+        self.judge_above(at, sample, 0.0)
+    }
+
+    /// The first step, for a rate of which other signals say that a share is usual at the time.
+    pub(super) fn judge_above(
+        &self,
+        at: Timestamp,
+        sample: Sample,
+        implied_share: f64,
+    ) -> SignalScores {
         let utc_offset = i64::from(self.utc_offset_seconds) * SECOND;
         let local = at.plus(utc_offset);
         let hours = self.likelihood.hours(local).map_or(0.0, |(_, level)| level);
-        let phase = Phase { utc_offset, ..self.season.at(local, hours) };
+        let mut phase = Phase { utc_offset, ..self.season.at(local, hours) };
+        phase.shift = phase.shift.max(self.likelihood.shift_to(implied_share));
         let (alone, view) = self.likelihood.view(at, sample, phase);
         SignalScores {
             score: alone,

@@ -124,3 +124,39 @@ fn a_surge_can_be_made_critical() {
     let mild = Fault { share: 0.3, ..fault };
     assert_eq!(only(&run(mild, config)).severity, Severity::Warning);
 }
+
+/// Nine days of four requests a minute. From 03:00 to 03:40 all take three times as long. In these
+/// minutes of the last day a share of the requests takes 60 times as long as usual.
+fn nights(seed: u64, share: f64) -> Pipeline {
+    const DAYS: i64 = 9;
+    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap().bounded_input();
+    let mut requests = Vec::new();
+    for minute in 0..DAYS * 1_440 {
+        let is_batch = (180..220).contains(&(minute % 1_440));
+        let is_fault = is_batch && minute / 1_440 == DAYS - 1;
+        for k in 0..4 {
+            let draw = (seed << 32) | ((minute * 100 + k) as u64 * 7);
+            let at = Timestamp::from_nanos(minute * 60 * SECOND + k * 15 * SECOND);
+            // about normal: the sum of four uniform numbers
+            let sum: f64 = (1..5).map(|add| noise(draw + add)).sum();
+            let slower = if is_batch { 3.0 } else { 1.0 };
+            let hit = is_fault && noise(draw) < share;
+            let latency = 60.0 * (0.52 * (sum - 2.0)).exp() * if hit { 60.0 } else { slower };
+            requests.push(Request::new(at, "door", "/enter", 200, latency));
+        }
+    }
+    pipeline.ingest(requests);
+    pipeline.finish();
+    pipeline
+}
+
+#[test]
+fn a_batch_of_each_night_is_no_slow_tail_and_slower_requests_in_it_are_found() {
+    let day = |incident: &&Incident| incident.start.nanos() / (86_400 * SECOND);
+    for seed in 0..2 {
+        let pipeline = nights(seed, 0.3);
+        let days: Vec<i64> = pipeline.incidents().iter().map(day).collect();
+        assert!(!days.iter().any(|day| (4..8).contains(day)), "seed {seed}: {days:?}");
+        assert!(days.contains(&8), "seed {seed}: {days:?}");
+    }
+}

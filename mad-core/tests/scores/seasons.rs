@@ -195,3 +195,24 @@ fn a_job_among_the_first_values_is_known_by_the_fourth_day() {
         }
     }
 }
+
+#[test]
+fn the_band_of_a_latency_or_count_follows_its_season() {
+    for kind in [SignalKind::Latency, SignalKind::Count] {
+        let mut scorer = SignalScorer::new(kind, &ScoreConfig::default()).unwrap();
+        let is_job = |minute: i64| (600..640).contains(&(minute % DAY));
+        let sample = |minute: i64| {
+            let level = if is_job(minute) { 4.0 } else { 1.0 };
+            Sample { value: value(kind, minute, level), n: 60 }
+        };
+        for minute in 0..7 * DAY {
+            let scores = scorer.observe(Timestamp::from_seconds(60 * minute), sample(minute));
+            let band = scores.score.low..=scores.score.high;
+            let is_known = minute >= 5 * DAY && is_job(minute);
+            assert!(
+                !is_known || band.contains(&scores.score.expected),
+                "{kind:?} {minute}: {band:?}"
+            );
+        }
+    }
+}
